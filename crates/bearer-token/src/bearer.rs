@@ -1,0 +1,179 @@
+//! A minted token made ready to send.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use zeroize::Zeroizing;
+
+use crate::{
+    error::{Error, ErrorKind},
+    platform::Now,
+    policy::Deadlines,
+    source::AccessToken,
+    ticket::Ticket,
+};
+
+const SCHEME: &str = "Bearer ";
+
+/// A minted token made ready to send: the header value, when it expires, and what the answer said beside it.
+///
+/// A clone shares everything. `Debug` shows all but the token.
+#[derive(Clone)]
+pub struct Bearer(Arc<Sealed>);
+
+struct Sealed {
+    value: HeaderValue,
+    deadlines: Deadlines,
+    issued: Now,
+    ticket: Ticket,
+    scope: Option<String>,
+    extras: BTreeMap<String, String>,
+}
+
+/// Which minted token a bearer is. Unique within the process, so that a ticket of one provider never fits another's
+/// bearer; later ones are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Generation(u64);
+
+impl Generation {
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Generation(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Bearer {
+    /// Makes a token ready to send, or says why it cannot be sent.
+    pub(crate) fn seal(token: AccessToken, provider: u64, issued: Now, deadlines: Deadlines) -> Result<Self, Error> {
+        let value = header_value(token.secret())?;
+        let ticket = Ticket::new(provider, Generation::next());
+        let (scope, extras) = token.into_details();
+        Ok(Bearer(Arc::new(Sealed { value, deadlines, issued, ticket, scope, extras })))
+    }
+
+    /// The same bearer with other deadlines: its source gave the same token again.
+    pub(crate) fn extended(&self, issued: Now, deadlines: Deadlines) -> Self {
+        let Sealed { value, ticket, scope, extras, .. } = &*self.0;
+        Bearer(Arc::new(Sealed {
+            value: value.clone(),
+            deadlines,
+            issued,
+            ticket: *ticket,
+            scope: scope.clone(),
+            extras: extras.clone(),
+        }))
+    }
+
+    /// The value for the `Authorization` header (RFC 6750 section 2.1), marked sensitive.
+    pub fn header_value(&self) -> &HeaderValue {
+        &self.0.value
+    }
+
+    /// The token itself, without its scheme. Handle with care.
+    pub fn secret(&self) -> &str {
+        let text = self.0.value.as_bytes().get(SCHEME.len()..).unwrap_or_default();
+        // Sealing lets only visible ASCII in.
+        str::from_utf8(text).unwrap_or_default()
+    }
+
+    /// When the token expires by the time of day, as far as it is known. It is not sent in its very last seconds.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.0.deadlines.expires.map(Now::wall)
+    }
+
+    /// The scope that was granted, if the answer named it (RFC 6749 section 5.1).
+    pub fn scope(&self) -> Option<&str> {
+        self.0.scope.as_deref()
+    }
+
+    /// A further member of the answer that the source was told to keep.
+    pub fn extra(&self, name: &str) -> Option<&str> {
+        self.0.extras.get(name).map(String::as_str)
+    }
+
+    /// What a sent request keeps of this bearer, to reject it later.
+    pub fn ticket(&self) -> Ticket {
+        self.0.ticket
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.0.ticket.generation()
+    }
+
+    pub(crate) fn deadlines(&self) -> &Deadlines {
+        &self.0.deadlines
+    }
+
+    pub(crate) fn issued(&self) -> Now {
+        self.0.issued
+    }
+
+    /// Whether both carry the same token.
+    pub(crate) fn same_token(&self, other: &Bearer) -> bool {
+        self.0.value.as_bytes() == other.0.value.as_bytes()
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bearer")
+            .field("token", &"[redacted]")
+            .field("ticket", &self.0.ticket)
+            .field("expires_at", &self.expires_at())
+            .field("scope", &self.0.scope)
+            .field("extras", &self.0.extras.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+fn header_value(token: &str) -> Result<HeaderValue, Error> {
+    if token.is_empty() {
+        return Err(Error::new(ErrorKind::Token, "the source gave an empty token; expected a bearer token"));
+    }
+    // RFC 6750 allows fewer characters, but real tokens use more (a `!` at Salesforce). What is left out here could
+    // change the meaning of the header: blanks, control characters, and bytes beyond ASCII.
+    if let Some(position) = token.bytes().position(|byte| !byte.is_ascii_graphic()) {
+        return Err(Error::new(
+            ErrorKind::Token,
+            format!(
+                "the source gave a token that cannot stand in a header: byte {position} of {} is not a visible ASCII \
+                 character; expected a bearer token (RFC 6750 section 2.1), without blanks or line ends",
+                token.len(),
+            ),
+        ));
+    }
+    let text = Zeroizing::new([SCHEME, token].concat());
+    let mut value = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(text.as_bytes()))
+        .map_err(|error| Error::new(ErrorKind::Token, "the token cannot stand in a header").with_source(error))?;
+    value.set_sensitive(true);
+    // The first clone of a value turns its buffer into a shared one, which allocates: not at the first request.
+    drop(value.clone());
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l18_a_token_that_is_not_a_legal_header_value_is_refused_and_a_bang_is_legal() {
+        for token in ["", "a b", "a\n", "a\r\nx: y", "\u{e4}", "a\u{0}", "tab\t"] {
+            let error = header_value(token).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Token, "{token:?}");
+        }
+        for token in ["00D!AQ.x_~+/==", "eyJ.eyJ.sig"] {
+            let value = header_value(token).unwrap();
+            assert!(value.is_sensitive());
+            assert_eq!(value.as_bytes(), format!("Bearer {token}").as_bytes());
+        }
+    }
+}

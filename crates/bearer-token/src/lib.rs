@@ -1,0 +1,33 @@
+//! Bearer tokens for outgoing requests: cached, shared, refreshed before anybody has to wait.
+
+mod bearer;
+mod error;
+pub mod platform;
+mod policy;
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+mod secret;
+mod source;
+mod ticket;
+pub mod transport;
+
+#[cfg(feature = "config")]
+pub mod config;
+#[cfg(feature = "jwt")]
+pub mod jwt;
+#[cfg(feature = "token-endpoint")]
+pub mod token_endpoint;
+
+pub use self::{
+    bearer::Bearer,
+    error::{Error, ErrorKind, Problem, Retry},
+    policy::{Backoff, Policy},
+    source::{AccessToken, FetchContext, FetchReason, StaticToken, TokenSource},
+    ticket::Ticket,
+};
+
+/// A request extension: this request is sent as it is, without a token.
+///
+/// Token requests carry it, so that a transport built on the same stack as the API client does not wait for itself.
+/// Set it on requests of your own that must go out unauthenticated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PassThrough;

@@ -1,0 +1,255 @@
+//! Everything ambient: clocks, randomness, spawning. Injected, so that tests own it.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crate::error::{Error, ErrorKind};
+
+mod system;
+
+pub use system::{SystemClock, SystemEntropy, SystemSpawn};
+
+/// A future without a name, as the platform's traits pass it.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Work that computes for longer than a poll should.
+pub type Job = Box<dyn FnOnce() + Send>;
+
+/// The clock, the source of randomness and the spawner that a provider uses.
+///
+/// [`Platform::system`] is the default everywhere; replace parts of it in tests, or to spawn on a runtime of your
+/// choice. A clone shares the parts.
+///
+/// ```
+/// use bearer_token::platform::Platform;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// // Refreshes run on this runtime, wherever the provider is used from.
+/// let platform = Platform::system().with_spawn(tokio::runtime::Handle::current());
+/// # let _ = platform; }
+/// ```
+#[derive(Clone)]
+pub struct Platform {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    spawn: Arc<dyn Spawn>,
+}
+
+impl Platform {
+    /// The operating system's clocks and randomness, and the tokio runtime that is current at the time of use.
+    pub fn system() -> Self {
+        Platform { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), spawn: Arc::new(SystemSpawn) }
+    }
+
+    /// Replaces the clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Replaces the source of randomness.
+    #[must_use]
+    pub fn with_entropy(mut self, entropy: impl Entropy) -> Self {
+        self.entropy = Arc::new(entropy);
+        self
+    }
+
+    /// Replaces the spawner.
+    #[must_use]
+    pub fn with_spawn(mut self, spawn: impl Spawn) -> Self {
+        self.spawn = Arc::new(spawn);
+        self
+    }
+
+    /// Reads both clocks.
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Completes when the monotonic clock has reached `deadline`.
+    pub fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+        self.clock.sleep_until(deadline)
+    }
+
+    /// Random bytes.
+    pub fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
+        let mut bytes = [0; N];
+        self.entropy.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Starts a task, or gives the future back if there is nowhere to start it.
+    pub(crate) fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
+        self.spawn.spawn(task)
+    }
+
+    /// Runs work that computes for longer than a poll should away from the tasks of the runtime,
+    /// or in place where there is nowhere else.
+    ///
+    /// Fails with [`ErrorKind::Abandoned`] when the runtime is shut down before the work is done, and with
+    /// [`ErrorKind::Panicked`] when the work panics.
+    pub async fn run_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let job: Job = Box::new(move || {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            // Nobody waits any more when the fetch was dropped; then the result is of no use.
+            drop(sender.send(result));
+        });
+        if let Err(job) = self.spawn.run_blocking(job) {
+            job();
+        }
+        match receiver.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(_panic)) => Err(Error::new(ErrorKind::Panicked, "a computation for the token request panicked")),
+            Err(_) => Err(Error::new(ErrorKind::Abandoned, "the runtime was shut down during a computation")),
+        }
+    }
+}
+
+impl Default for Platform {
+    fn default() -> Self {
+        Platform::system()
+    }
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platform").finish_non_exhaustive()
+    }
+}
+
+/// One reading of both clocks.
+///
+/// The monotonic clock never goes back but may stand still while the machine sleeps; the wall clock goes on but can
+/// be set. A deadline passes as soon as *either* has reached it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    // Nanoseconds: 584 years, and one comparison each on the warm path.
+    monotonic: u64,
+    wall: u64,
+}
+
+impl Now {
+    /// A reading: `monotonic` from an origin of the clock's choice, `wall` as the time of day.
+    pub fn new(monotonic: Duration, wall: SystemTime) -> Self {
+        let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { monotonic: nanos(monotonic), wall: nanos(wall) }
+    }
+
+    /// Time since the origin of the monotonic clock.
+    pub fn monotonic(self) -> Duration {
+        Duration::from_nanos(self.monotonic)
+    }
+
+    /// The time of day.
+    pub fn wall(self) -> SystemTime {
+        UNIX_EPOCH + self.since_epoch()
+    }
+
+    /// The time of day as a JWT writes it: time since 1970 (RFC 7519 section 2, "NumericDate").
+    pub fn since_epoch(self) -> Duration {
+        Duration::from_nanos(self.wall)
+    }
+
+    /// Both clocks moved forward.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        let time = nanos(time);
+        Now { monotonic: self.monotonic.saturating_add(time), wall: self.wall.saturating_add(time) }
+    }
+
+    /// Whether this moment has passed at `now`, on either clock.
+    pub fn is_past(self, now: Now) -> bool {
+        now.monotonic >= self.monotonic || now.wall >= self.wall
+    }
+
+    /// How long until this moment, on the clock that gets there first; zero once it has passed.
+    pub fn remaining(self, now: Now) -> Duration {
+        let monotonic = self.monotonic.saturating_sub(now.monotonic);
+        Duration::from_nanos(monotonic.min(self.wall.saturating_sub(now.wall)))
+    }
+
+    pub(crate) fn monotonic_nanos(self) -> u64 {
+        self.monotonic
+    }
+}
+
+/// A duration in nanoseconds; what does not fit is as good as for ever.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Tells the time and wakes at a time.
+pub trait Clock: Send + Sync + 'static {
+    /// Reads both clocks. Called once for each request: keep it cheap.
+    fn now(&self) -> Now;
+
+    /// Completes when the monotonic clock has reached `deadline`. May be called and polled anywhere,
+    /// inside a runtime or not, and polled elsewhere than where it was called.
+    fn sleep_until(&self, deadline: Duration) -> BoxFuture<()>;
+}
+
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> Now {
+        (**self).now()
+    }
+
+    fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+        (**self).sleep_until(deadline)
+    }
+}
+
+/// Gives randomness, for refresh jitter and `jti` claims.
+pub trait Entropy: Send + Sync + 'static {
+    /// Fills the buffer. The bytes must be unpredictable: `jti` claims are made of them.
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error>;
+}
+
+/// Starts tasks.
+pub trait Spawn: Send + Sync + 'static {
+    /// Starts a task that runs by itself, or gives the future back if that is not possible now.
+    fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>>;
+
+    /// Runs a job that computes, on a thread that may be held; gives it back if there is none.
+    fn run_blocking(&self, job: Job) -> Result<(), Job> {
+        Err(job)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(monotonic: u64, wall: u64) -> Now {
+        Now::new(Duration::from_secs(monotonic), UNIX_EPOCH + Duration::from_secs(wall))
+    }
+
+    #[test]
+    fn a_moment_passes_as_soon_as_either_clock_has_reached_it() {
+        let deadline = at(100, 1_000).after(Duration::from_secs(10));
+        assert!(!deadline.is_past(at(109, 1_009)));
+        assert!(deadline.is_past(at(110, 0)), "monotonic");
+        assert!(deadline.is_past(at(0, 1_010)), "wall");
+        assert_eq!(deadline.remaining(at(103, 1_004)), Duration::from_secs(6));
+        assert_eq!(deadline.remaining(at(103, 5_000)), Duration::ZERO);
+    }
+
+    #[test]
+    fn no_duration_overflows_a_moment() {
+        let late = at(1, 1).after(Duration::MAX).after(Duration::MAX);
+        assert!(!late.is_past(at(1, 1)));
+        assert_eq!(late.wall().duration_since(UNIX_EPOCH).unwrap(), Duration::from_nanos(u64::MAX));
+    }
+
+    #[tokio::test]
+    async fn a_panicking_computation_is_an_error_of_its_own() {
+        let error = Platform::system().run_blocking(|| panic!("boom")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Panicked);
+    }
+}

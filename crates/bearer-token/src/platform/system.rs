@@ -1,0 +1,192 @@
+//! The operating system's clocks and randomness, and the current tokio runtime.
+#![allow(clippy::disallowed_methods, reason = "this is the one place that may touch what is ambient")]
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::runtime::Handle;
+
+use super::{BoxFuture, Clock, Entropy, Job, Now, Spawn};
+use crate::error::{Error, ErrorKind};
+
+/// The system's monotonic clock and time of day.
+///
+/// On Linux both are read coarsely (a tick of 1 to 10 ms), which costs a fraction of the precise clocks: they are
+/// read once for every request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[cfg(target_os = "linux")]
+    fn now(&self) -> Now {
+        use rustix::time::{ClockId, Timespec, clock_gettime};
+
+        fn since_zero(time: Timespec) -> Duration {
+            let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+            let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+            Duration::new(seconds, nanos)
+        }
+
+        let monotonic = since_zero(clock_gettime(ClockId::MonotonicCoarse));
+        let wall = since_zero(clock_gettime(ClockId::RealtimeCoarse));
+        Now { monotonic: super::nanos(monotonic), wall: super::nanos(wall) }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn now(&self) -> Now {
+        use std::{
+            sync::OnceLock,
+            time::{Instant, SystemTime},
+        };
+
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        Now::new(ORIGIN.get_or_init(Instant::now).elapsed(), SystemTime::now())
+    }
+
+    fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+        Box::pin(Sleep { deadline, timer: None })
+    }
+}
+
+/// Waits on the timer of the runtime that polls it.
+///
+/// A waiter may be polled by another runtime than the one that started it, which may be gone or no longer driven:
+/// then the timer is set again where the waiter is polled now. Outside any runtime a helper thread keeps the time.
+struct Sleep {
+    deadline: Duration,
+    timer: Option<(Option<tokio::runtime::Id>, Timer)>,
+}
+
+enum Timer {
+    Tokio(Pin<Box<tokio::time::Sleep>>),
+    Thread(futures_timer::Delay),
+}
+
+impl Timer {
+    fn start(inside_runtime: bool, left: Duration) -> Self {
+        if inside_runtime {
+            // Panics in a runtime that was built without timers, which cannot be asked for beforehand.
+            if let Ok(sleep) = catch_unwind(|| Box::pin(tokio::time::sleep(left))) {
+                return Timer::Tokio(sleep);
+            }
+        }
+        Timer::Thread(futures_timer::Delay::new(left))
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let here = Handle::try_current().ok().map(|handle| handle.id());
+        loop {
+            let left = self.deadline.saturating_sub(SystemClock.now().monotonic());
+            if left.is_zero() {
+                return Poll::Ready(());
+            }
+            let timer = match &mut self.timer {
+                Some((runtime, timer)) if *runtime == here => timer,
+                timer => &mut timer.insert((here, Timer::start(here.is_some(), left))).1,
+            };
+            let fired = match timer {
+                // Panics when its runtime is being shut down; the thread takes over then.
+                Timer::Tokio(sleep) => catch_unwind(AssertUnwindSafe(|| sleep.as_mut().poll(cx))),
+                Timer::Thread(delay) => Ok(Pin::new(delay).poll(cx)),
+            };
+            match fired {
+                Ok(poll) => return poll,
+                Err(_) => self.timer = Some((here, Timer::Thread(futures_timer::Delay::new(left)))),
+            }
+        }
+    }
+}
+
+/// The operating system's randomness.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
+        getrandom::fill(bytes).map_err(|error| {
+            Error::new(ErrorKind::Source, "the operating system gave no randomness").with_source(error)
+        })
+    }
+}
+
+/// Spawns on the tokio runtime that is current when a fetch starts; outside a runtime the first waiter does the work.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemSpawn;
+
+impl Spawn for SystemSpawn {
+    fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
+        match Handle::try_current() {
+            Ok(runtime) => Spawn::spawn(&runtime, task),
+            Err(_) => Err(task),
+        }
+    }
+
+    fn run_blocking(&self, job: Job) -> Result<(), Job> {
+        match Handle::try_current() {
+            Ok(runtime) => runtime.run_blocking(job),
+            Err(_) => Err(job),
+        }
+    }
+}
+
+impl Spawn for Handle {
+    fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
+        drop(Handle::spawn(self, task));
+        Ok(())
+    }
+
+    fn run_blocking(&self, job: Job) -> Result<(), Job> {
+        drop(self.spawn_blocking(job));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deadline_fires_outside_any_runtime_and_in_a_runtime_without_timers() {
+        let soon = || SystemClock.sleep_until(SystemClock.now().monotonic() + Duration::from_millis(20));
+        let untimed = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        untimed.block_on(soon());
+        // A runtime's `block_on` is not needed to wait: any executor does.
+        let waker = std::task::Waker::noop();
+        let mut sleep = soon();
+        let mut spins = 0_u32;
+        while sleep.as_mut().poll(&mut Context::from_waker(waker)).is_pending() {
+            spins += 1;
+            assert!(spins < 10_000, "never fired");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_was_armed_in_one_runtime_fires_in_another() {
+        let build = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (dead, idle, live) = (build(), build(), build());
+        let mut sleeps = Vec::new();
+        for runtime in [&dead, &idle] {
+            let mut sleep = SystemClock.sleep_until(SystemClock.now().monotonic() + Duration::from_millis(30));
+            let first = runtime.block_on(std::future::poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))));
+            assert!(first.is_pending());
+            sleeps.push(sleep);
+        }
+        drop(dead);
+        live.block_on(async {
+            for sleep in sleeps {
+                sleep.await;
+            }
+        });
+        drop(idle);
+    }
+}

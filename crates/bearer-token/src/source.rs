@@ -1,0 +1,263 @@
+//! Where tokens come from.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    error::Error,
+    platform::{BoxFuture, Now, Platform},
+};
+
+/// Mints a new token each time it is asked.
+///
+/// The provider calls it once for each refresh, never once for each request, and never twice at a time. A source
+/// knows nothing of caching, of retries or of the requests that wait: it asks, and answers with a token or an error.
+///
+/// The returned future is dropped when the deadline passes, or when nobody is left who could use the token; whatever
+/// must survive that (a rotated refresh token, say) has to be kept before the next await.
+///
+/// Any `async` closure or function that takes a [`FetchContext`] is a source:
+///
+/// ```
+/// use bearer_token::{AccessToken, Error, FetchContext, TokenProvider};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Error> {
+/// let provider = TokenProvider::builder(async |_cx: FetchContext| {
+///     Ok(AccessToken::new("a token from somewhere").expires_in(Duration::from_secs(600)))
+/// })
+/// .allow_origin("https://api.example.com")
+/// .build()?;
+/// # Ok(()) }
+/// ```
+pub trait TokenSource: Send + Sync + 'static {
+    /// Gets a token.
+    fn fetch(&self, cx: FetchContext) -> impl Future<Output = Result<AccessToken, Error>> + Send;
+}
+
+impl<F, Fut> TokenSource for F
+where
+    F: Fn(FetchContext) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<AccessToken, Error>> + Send + 'static,
+{
+    fn fetch(&self, cx: FetchContext) -> impl Future<Output = Result<AccessToken, Error>> + Send {
+        self(cx)
+    }
+}
+
+/// The erased mirror of [`TokenSource`]: providers have no type parameters, and the box is paid once per refresh.
+pub(crate) trait DynTokenSource: Send + Sync {
+    fn fetch(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<AccessToken, Error>>;
+}
+
+impl<S: TokenSource> DynTokenSource for S {
+    fn fetch(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<AccessToken, Error>> {
+        Box::pin(async move { TokenSource::fetch(&*self, cx).await })
+    }
+}
+
+/// What a source may know of the fetch that it serves.
+#[derive(Clone, Debug)]
+pub struct FetchContext {
+    platform: Platform,
+    started: Now,
+    deadline: Now,
+    reason: FetchReason,
+}
+
+/// Why a token is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FetchReason {
+    /// There is no usable token; callers wait.
+    Missing,
+    /// The token is still good, and is renewed early in the background.
+    Stale,
+    /// The API refused the token that the source gave last.
+    Rejected,
+    /// The application asked for it, with `refresh_now`.
+    Requested,
+}
+
+impl FetchContext {
+    /// A context as a provider makes it, for calling a source by hand.
+    pub fn new(platform: Platform, timeout: Duration, reason: FetchReason) -> Self {
+        let started = platform.now();
+        FetchContext { platform, started, deadline: started.after(timeout), reason }
+    }
+
+    /// The clock, randomness and spawner of the provider.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// When the fetch began. Lifetimes count from here unless the token says otherwise.
+    pub fn started(&self) -> Now {
+        self.started
+    }
+
+    /// When the fetch is aborted.
+    pub fn deadline(&self) -> Now {
+        self.deadline
+    }
+
+    /// How much time is left before the fetch is aborted.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.remaining(self.platform.now())
+    }
+
+    /// Why the token is fetched.
+    pub fn reason(&self) -> FetchReason {
+        self.reason
+    }
+}
+
+/// A token as a source hands it over.
+///
+/// `Debug` shows everything but the token.
+pub struct AccessToken {
+    token: Zeroizing<String>,
+    expiry: Expiry,
+    issued: Option<Now>,
+    scope: Option<String>,
+    extras: BTreeMap<String, String>,
+}
+
+/// How long a token lives, as far as its source knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expiry {
+    /// Nobody said: the provider's default lifetime holds.
+    Unknown,
+    /// Until it is rejected.
+    Never,
+    /// Counted from when it was issued.
+    In(Duration),
+    /// By the time of day.
+    At(SystemTime),
+}
+
+impl AccessToken {
+    /// A token of unknown lifetime: the provider's default lifetime holds for it
+    /// ([`Policy::default_lifetime`](crate::Policy::default_lifetime)).
+    pub fn new(token: impl Into<String>) -> Self {
+        AccessToken {
+            token: Zeroizing::new(token.into()),
+            expiry: Expiry::Unknown,
+            issued: None,
+            scope: None,
+            extras: BTreeMap::new(),
+        }
+    }
+
+    /// It lives this long, counted from [`issued`](Self::issued). Zero is legal: such a token serves the requests that
+    /// waited for it, and is not kept.
+    #[must_use]
+    pub fn expires_in(mut self, lifetime: Duration) -> Self {
+        self.expiry = Expiry::In(lifetime);
+        self
+    }
+
+    /// It lives until this time of day.
+    #[must_use]
+    pub fn expires_at(mut self, time: SystemTime) -> Self {
+        self.expiry = Expiry::At(time);
+        self
+    }
+
+    /// It lives until it is rejected.
+    #[must_use]
+    pub fn never_expires(mut self) -> Self {
+        self.expiry = Expiry::Never;
+        self
+    }
+
+    /// The moment before the request for it was sent: the server's clock for it started no earlier and no later than
+    /// its answer. Without this, lifetimes count from the start of the fetch.
+    #[must_use]
+    pub fn issued(mut self, moment: Now) -> Self {
+        self.issued = Some(moment);
+        self
+    }
+
+    /// The scope that was granted, if the answer names it (RFC 6749 section 5.1).
+    #[must_use]
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// A further member of the answer that callers want to read, such as Salesforce's `instance_url`.
+    #[must_use]
+    pub fn extra(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.extras.insert(name.into(), value.into());
+        self
+    }
+
+    /// The token. Handle with care.
+    pub fn secret(&self) -> &str {
+        &self.token
+    }
+
+    pub(crate) fn expiry(&self) -> Expiry {
+        self.expiry
+    }
+
+    pub(crate) fn issued_moment(&self) -> Option<Now> {
+        self.issued
+    }
+
+    pub(crate) fn into_details(self) -> (Option<String>, BTreeMap<String, String>) {
+        (self.scope, self.extras)
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken")
+            .field("token", &"[redacted]")
+            .field("expiry", &self.expiry)
+            .field("scope", &self.scope)
+            .field("extras", &self.extras.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// A token that somebody else made, used as it is until the API rejects it.
+///
+/// ```
+/// use bearer_token::{StaticToken, TokenProvider};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// let provider = TokenProvider::builder(StaticToken::new("a token from the console"))
+///     .allow_origin("https://api.example.com")
+///     .build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct StaticToken(Zeroizing<String>);
+
+impl StaticToken {
+    /// Uses this token.
+    pub fn new(token: impl Into<String>) -> Self {
+        StaticToken(Zeroizing::new(token.into()))
+    }
+}
+
+impl TokenSource for StaticToken {
+    async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
+        Ok(AccessToken::new(self.0.as_str()).never_expires())
+    }
+}
+
+impl fmt::Debug for StaticToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StaticToken([redacted])")
+    }
+}

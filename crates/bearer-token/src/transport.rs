@@ -1,0 +1,54 @@
+//! How token requests travel.
+
+use std::{future::Future, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{error::Error, platform::BoxFuture};
+
+#[cfg(feature = "reqwest")]
+mod reqwest;
+#[cfg(feature = "tower")]
+mod tower;
+
+#[cfg(feature = "tower")]
+
+/// The largest answer that is read from an authorization server, in bytes: 1 MiB.
+pub const ANSWER_LIMIT: usize = 1024 * 1024;
+
+/// Sends a token request and brings back the whole answer.
+///
+/// Implementations do not follow redirects, do not retry (every attempt needs a fresh assertion), and read at most
+/// [`ANSWER_LIMIT`] bytes. They need no deadline of their own: the future is dropped when the fetch's deadline passes,
+/// and dropping it must end the request.
+///
+/// Errors are of kind [`Transport`](crate::ErrorKind::Transport), or [`Answer`](crate::ErrorKind::Answer) for an
+/// answer that is too large. An answer with any HTTP status is a success here.
+///
+/// The request carries [`PassThrough`](crate::PassThrough) among its extensions, so that a transport which is built on
+/// the same stack as the API client does not wait for itself.
+pub trait Transport: Send + Sync + 'static {
+    /// Sends the request.
+    fn send(&self, request: http::Request<Bytes>) -> impl Future<Output = Result<http::Response<Bytes>, Error>> + Send;
+}
+
+/// The erased mirror of [`Transport`].
+#[allow(dead_code, reason = "used by the token endpoint, which is behind a feature")]
+pub(crate) trait DynTransport: Send + Sync {
+    fn send(self: Arc<Self>, request: http::Request<Bytes>) -> BoxFuture<Result<http::Response<Bytes>, Error>>;
+}
+
+impl<T: Transport> DynTransport for T {
+    fn send(self: Arc<Self>, request: http::Request<Bytes>) -> BoxFuture<Result<http::Response<Bytes>, Error>> {
+        Box::pin(async move { Transport::send(&*self, request).await })
+    }
+}
+
+/// The answer is larger than [`ANSWER_LIMIT`].
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+fn too_large() -> Error {
+    Error::new(
+        crate::ErrorKind::Answer,
+        "the authorization server's answer is larger than 1 MiB; expected a token answer: check the token endpoint URL",
+    )
+}

@@ -1,0 +1,1 @@
+//! Examples of bearer-token; run one with `cargo run --example NAME`.
