@@ -170,27 +170,29 @@ impl Policy {
     }
 
     pub(crate) fn check(&self, problems: &mut Problems) {
-        let mut positive = |name: &str, time: Duration| {
-            if time.is_zero() {
-                problems.push(format!("policy.{name}"), "found 0 s; expected a time above zero");
-            }
-        };
-        positive("fetch_timeout", self.fetch_timeout);
-        positive("refresh_timeout", self.refresh_timeout);
-        positive("default_lifetime", self.default_lifetime);
-        positive("max_lifetime", self.max_lifetime);
-        for (name, Backoff { first, limit }) in [
+        let backoffs = [
             ("transient_backoff", self.transient_backoff),
             ("terminal_backoff", self.terminal_backoff),
             ("rejection_backoff", self.rejection_backoff),
-        ] {
-            // A wait of zero would be a request storm at a server that is down already.
-            positive(&format!("{name}.first"), first);
+        ];
+        for (name, time) in [
+            ("fetch_timeout", self.fetch_timeout),
+            ("refresh_timeout", self.refresh_timeout),
+            ("default_lifetime", self.default_lifetime),
+            ("max_lifetime", self.max_lifetime),
+        ]
+        .into_iter()
+        // A wait of zero would be a request storm at a server that is down already.
+        .chain(backoffs.map(|(name, backoff)| (name, backoff.first)))
+        {
+            if time.is_zero() {
+                problems.push(format!("policy.{name}"), "found 0 s; expected a time above zero");
+            }
+        }
+        for (name, Backoff { first, limit }) in backoffs {
             if limit < first {
-                problems.push(
-                    format!("policy.{name}"),
-                    format!("found a limit of {limit:?} below the first wait of {first:?}; raise the limit"),
-                );
+                let found = format!("found a limit of {limit:?} below the first wait of {first:?}; raise the limit");
+                problems.push(format!("policy.{name}"), found);
             }
         }
     }
