@@ -19,7 +19,7 @@ use crate::{
     platform::Now,
     policy::Deadlines,
     source::AccessToken,
-    ticket::Ticket,
+    ticket::{ProviderId, Ticket},
 };
 
 const SCHEME: &str = "Bearer ";
@@ -30,11 +30,12 @@ const SCHEME: &str = "Bearer ";
 #[derive(Clone)]
 pub struct Bearer(Arc<Sealed>);
 
-struct Sealed {
-    value: HeaderValue,
-    deadlines: Deadlines,
+/// The one shared value behind every clone of a bearer; what the cache keeps.
+pub(crate) struct Sealed {
+    pub(crate) value: HeaderValue,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) ticket: Ticket,
     issued: Now,
-    ticket: Ticket,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -53,11 +54,16 @@ impl Generation {
 
 impl Bearer {
     /// Makes a token ready to send, or says why it cannot be sent.
-    pub(crate) fn seal(token: AccessToken, provider: u64, issued: Now, deadlines: Deadlines) -> Result<Self, Error> {
+    pub(crate) fn seal(
+        token: AccessToken,
+        provider: ProviderId,
+        issued: Now,
+        deadlines: Deadlines,
+    ) -> Result<Self, Error> {
         let value = header_value(token.secret())?;
         let ticket = Ticket::new(provider, Generation::next());
         let (scope, extras) = token.into_details();
-        Ok(Bearer(Arc::new(Sealed { value, deadlines, issued, ticket, scope, extras })))
+        Ok(Bearer(Arc::new(Sealed { value, deadlines, ticket, issued, scope, extras })))
     }
 
     /// The same bearer with other deadlines: its source gave the same token again.
@@ -71,6 +77,14 @@ impl Bearer {
             scope: scope.clone(),
             extras: extras.clone(),
         }))
+    }
+
+    pub(crate) fn from_sealed(sealed: Arc<Sealed>) -> Self {
+        Bearer(sealed)
+    }
+
+    pub(crate) fn sealed(&self) -> Arc<Sealed> {
+        self.0.clone()
     }
 
     /// The value for the `Authorization` header (RFC 6750 section 2.1), marked sensitive.

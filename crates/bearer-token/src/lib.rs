@@ -1,12 +1,18 @@
 //! Bearer tokens for outgoing requests: cached, shared, refreshed before anybody has to wait.
 
 mod bearer;
+mod cache;
 mod error;
+mod events;
+mod flight;
+mod origin;
 pub mod platform;
 mod policy;
+mod provider;
 #[cfg(any(feature = "jwt", feature = "token-endpoint"))]
 mod secret;
 mod source;
+mod sync;
 mod ticket;
 pub mod transport;
 
@@ -19,8 +25,11 @@ pub mod token_endpoint;
 
 pub use self::{
     bearer::Bearer,
+    cache::Rejection,
     error::{Error, ErrorKind, Problem, Retry},
+    origin::Destination,
     policy::{Backoff, Policy},
+    provider::{Authorized, ProviderState, ProviderStatus, TokenFuture, TokenProvider, TokenProviderBuilder},
     source::{AccessToken, FetchContext, FetchReason, StaticToken, TokenSource},
     ticket::Ticket,
 };

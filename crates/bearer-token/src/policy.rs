@@ -115,8 +115,8 @@ impl Policy {
         self
     }
 
-    /// How long a refresh in the background may take; half of the remaining lifetime is the other limit.
-    /// Default: 10 s.
+    /// How long a refresh in the background may take. A token with little time left gets less, so that there is time
+    /// for another try: half of what is left, but not below 5 s. Default: 10 s.
     #[must_use]
     pub fn refresh_timeout(mut self, time: Duration) -> Self {
         self.refresh_timeout = time;
@@ -276,10 +276,11 @@ impl Policy {
         }
     }
 
-    /// How long a fetch may take: a refresh must leave time for another one before the token expires.
+    /// How long a fetch may take: a refresh must leave time for another one before the token expires. Yet one that
+    /// cannot succeed is worse than none: its cool-down would meet the callers who come after the expiry.
     pub(crate) fn timeout(&self, stale_for: Option<Duration>) -> Duration {
         match stale_for {
-            Some(left) => self.refresh_timeout.min(left / 2),
+            Some(left) => self.refresh_timeout.min((left / 2).max(5 * SECOND)),
             None => self.fetch_timeout,
         }
     }

@@ -1,0 +1,351 @@
+//! What is served now, and what may happen next: every transition of a provider's state, each under one lock.
+//!
+//! The decisions' numbers come from [`policy`](crate::policy), the waiting from [`flight`](crate::flight). Nothing here
+//! runs a stranger's code or waits.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    bearer::{Bearer, Generation, Sealed},
+    error::{Error, ErrorKind},
+    flight::{Flight, Outcome},
+    platform::{Now, nanos},
+    policy::{Draw, Freshness, Policy},
+    source::FetchReason,
+    sync::{AtomicU64, Mutex, Ordering, Slot, lock},
+};
+
+/// How long a flight may be overdue before those who wait for it stop trusting its pilot.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The wait before another try at a background refresh when there was nowhere to start one.
+const NOWHERE_TO_SPAWN: Duration = Duration::from_secs(1);
+
+pub(crate) struct Cache {
+    policy: Policy,
+    /// The bearer in service. An expired one stays, so that a source which gives it again is found out.
+    slot: Slot<Sealed>,
+    /// From when on, in monotonic nanoseconds, a reader of a stale bearer should look whether to start a refresh.
+    gate: AtomicU64,
+    /// What is known of the last failure, for readers without the lock.
+    failure: Slot<Failure>,
+    state: Mutex<State>,
+}
+
+/// Why the last fetch failed, and from when on the next may start.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) until: u64,
+    pub(crate) in_a_row: u32,
+}
+
+/// What a flight brings to those who wait for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Landing {
+    pub(crate) result: Result<Bearer, Error>,
+    /// A bearer that was rejected, but is all there is.
+    pub(crate) standby: Option<Bearer>,
+}
+
+pub(crate) type TokenFlight = Flight<Landing>;
+
+#[derive(Default)]
+struct State {
+    flight: Option<(Arc<TokenFlight>, FetchReason)>,
+    suspect: Option<Bearer>,
+    /// How often in a row the source brought nothing new, and until when that delays the next refresh.
+    nothing_new: u32,
+    quiet_until: u64,
+    renewal: Renewal,
+}
+
+/// The brake on renewals that rejections force.
+#[derive(Default)]
+struct Renewal {
+    allowed_from: u64,
+    in_a_row: u32,
+    /// The bearer that the last forced renewal brought.
+    brought: Option<Generation>,
+}
+
+/// What a caller wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// A token, whichever is usable.
+    Token,
+    /// A new token, cool-down or not.
+    Renewal,
+    /// Nothing now; but the bearer in service is stale.
+    Refresh,
+}
+
+/// What a caller gets.
+pub(crate) enum Entry {
+    Serve(Bearer),
+    Refuse(Error),
+    Wait(Arc<TokenFlight>),
+    /// The caller has to start the fetch of this flight.
+    Begin(Departure),
+    Nothing,
+}
+
+/// A flight that has begun, and whose fetch is to be started.
+pub(crate) struct Departure {
+    pub(crate) flight: Arc<TokenFlight>,
+    pub(crate) timeout: Duration,
+    pub(crate) reason: FetchReason,
+}
+
+/// What became of the rejection of a bearer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// The bearer is withdrawn, and a new one is being fetched. If that fails, the old one is put back into service.
+    Renewing,
+    /// A newer bearer is in service already.
+    Superseded,
+    /// The bearer stays in service: it was renewed too recently, or the authorization server is failing.
+    Declined,
+}
+
+impl Rejection {
+    /// Whether sending the request again can go better.
+    pub fn is_replay_useful(self) -> bool {
+        matches!(self, Rejection::Renewing | Rejection::Superseded)
+    }
+}
+
+impl Cache {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Cache {
+            policy,
+            slot: Slot::new(None),
+            gate: AtomicU64::new(0),
+            failure: Slot::new(None),
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Looks at the bearer in service without a lock.
+    #[inline]
+    pub(crate) fn read<R>(&self, look: impl FnOnce(Option<&Sealed>) -> R) -> R {
+        self.slot.read(look)
+    }
+
+    /// The last failure, if nothing has succeeded since.
+    pub(crate) fn failure(&self) -> Option<Arc<Failure>> {
+        self.failure.get()
+    }
+
+    /// Whether the reader of a stale bearer should ask for a refresh.
+    #[inline]
+    pub(crate) fn wants_refresh(&self, now: Now) -> bool {
+        now.monotonic_nanos() >= self.gate.load(Ordering::Relaxed)
+    }
+
+    /// The bearer in service, unless it has expired.
+    pub(crate) fn usable(&self, now: Now) -> Option<Bearer> {
+        self.slot.get().map(Bearer::from_sealed).filter(|bearer| is_usable(bearer, now))
+    }
+
+    /// Decides what a caller gets. At most one of all callers is told to begin a flight.
+    pub(crate) fn enter(&self, demand: Demand, now: Now) -> Entry {
+        let mut state = lock(&self.state);
+        let in_service = self.usable(now);
+        if demand == Demand::Token {
+            if let Some(bearer) = in_service {
+                return Entry::Serve(bearer);
+            }
+        }
+        if let Some((flight, _)) = &state.flight {
+            if !flight.overdue().is_past(now) {
+                return if demand == Demand::Refresh { Entry::Nothing } else { Entry::Wait(flight.clone()) };
+            }
+        }
+        let cooling = self.cooling(now);
+        let reason = match demand {
+            Demand::Token => {
+                if let Some(failure) = cooling {
+                    let suspect = state.suspect.clone().filter(|bearer| is_usable(bearer, now));
+                    return suspect.map_or_else(|| Entry::Refuse(failure.error.clone()), Entry::Serve);
+                }
+                if state.suspect.is_some() { FetchReason::Rejected } else { FetchReason::Missing }
+            }
+            Demand::Renewal => FetchReason::Requested,
+            Demand::Refresh if cooling.is_some() || now.monotonic_nanos() < state.quiet_until => return Entry::Nothing,
+            Demand::Refresh => FetchReason::Stale,
+        };
+        let stale_for = (reason == FetchReason::Stale)
+            .then(|| in_service.map(|bearer| bearer.deadlines().reserve.remaining(now)))
+            .flatten();
+        let (departure, late) = self.depart(&mut state, reason, stale_for, now);
+        drop(state);
+        if let Some(late) = late {
+            late.end(Outcome::Abandoned);
+        }
+        Entry::Begin(departure)
+    }
+
+    /// Puts the outcome of a fetch into service and tells everybody who waits. An outcome that comes after its flight
+    /// was given up changes nothing.
+    pub(crate) fn land(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Now, draw: Draw) {
+        let landing = {
+            let mut state = lock(&self.state);
+            let Some((_, reason)) = state.flight.take_if(|(current, _)| Arc::ptr_eq(current, flight)) else { return };
+            let landing = match result {
+                Ok(bearer) => self.land_bearer(&mut state, bearer, reason, now, draw),
+                Err(error) => self.land_error(&mut state, error, now, draw),
+            };
+            self.set_gate(&state);
+            landing
+        };
+        // After the slot: whoever wakes sees the new token.
+        flight.end(Outcome::Landed(landing));
+    }
+
+    /// Gives a flight up: its pilot is gone or not driven any more. Another one may start at once.
+    pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>) {
+        {
+            let mut state = lock(&self.state);
+            if state.flight.take_if(|(current, _)| Arc::ptr_eq(current, flight)).is_some() {
+                self.set_gate(&state);
+            }
+        }
+        flight.end(Outcome::Abandoned);
+    }
+
+    /// There was nowhere to start a refresh: do not look again at every request.
+    pub(crate) fn postpone_refresh(&self, now: Now) {
+        self.gate.store(now.after(NOWHERE_TO_SPAWN).monotonic_nanos(), Ordering::Relaxed);
+    }
+
+    /// Takes the word of the API that a bearer is no good, within reason.
+    pub(crate) fn reject(&self, generation: Generation, now: Now) -> (Rejection, Option<Departure>) {
+        let mut state = lock(&self.state);
+        if let Some(suspect) = &state.suspect {
+            let known = suspect.generation() == generation;
+            return (if known { Rejection::Renewing } else { Rejection::Superseded }, None);
+        }
+        let Some(bearer) = self.slot.get().map(Bearer::from_sealed) else { return (Rejection::Superseded, None) };
+        if bearer.generation() != generation {
+            return (Rejection::Superseded, None);
+        }
+        if !is_usable(&bearer, now) {
+            // Expired meanwhile: the next request waits for a new one anyway.
+            return (Rejection::Renewing, None);
+        }
+        let fetching = state.flight.as_ref().is_some_and(|(flight, _)| !flight.overdue().is_past(now));
+        if !fetching && (self.cooling(now).is_some() || now.monotonic_nanos() < state.renewal.allowed_from) {
+            return (Rejection::Declined, None);
+        }
+        state.renewal.count(&bearer, &self.policy, now);
+        state.suspect = Some(bearer);
+        self.slot.set(None);
+        if fetching {
+            return (Rejection::Renewing, None);
+        }
+        let (departure, late) = self.depart(&mut state, FetchReason::Rejected, None, now);
+        drop(state);
+        if let Some(late) = late {
+            late.end(Outcome::Abandoned);
+        }
+        (Rejection::Renewing, Some(departure))
+    }
+
+    fn depart(
+        &self,
+        state: &mut State,
+        reason: FetchReason,
+        stale_for: Option<Duration>,
+        now: Now,
+    ) -> (Departure, Option<Arc<TokenFlight>>) {
+        let timeout = self.policy.timeout(stale_for);
+        let flight = Flight::new(now.after(timeout).after(GRACE));
+        let late = state.flight.replace((flight.clone(), reason)).map(|(late, _)| late);
+        self.set_gate(state);
+        (Departure { flight, timeout, reason }, late)
+    }
+
+    fn land_bearer(&self, state: &mut State, bearer: Bearer, reason: FetchReason, now: Now, draw: Draw) -> Landing {
+        let suspect = state.suspect.take();
+        let rejected = suspect.is_some();
+        let last = suspect.or_else(|| self.slot.get().map(Bearer::from_sealed));
+        let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
+        let same = last.filter(|last| last.same_token(&bearer));
+
+        let in_service = match same {
+            // The generation stays: a rejection of the token is a rejection of this one too.
+            Some(last) if later => last.extended(bearer.issued(), *bearer.deadlines()),
+            Some(last) if is_usable(&last, now) => last,
+            Some(_) => {
+                let error = Error::new(
+                    ErrorKind::Source,
+                    "the source gave the same token again after it had expired; expected a new one",
+                );
+                return self.land_error(state, error, now, draw);
+            }
+            None => bearer.clone(),
+        };
+        let is_new = in_service.generation() == bearer.generation();
+        if later && is_new {
+            state.nothing_new = 0;
+            state.quiet_until = 0;
+        } else {
+            state.nothing_new = state.nothing_new.saturating_add(1);
+            let wait = self.policy.nothing_new(state.nothing_new, draw);
+            state.quiet_until = now.after(wait).monotonic_nanos();
+        }
+        if rejected || reason == FetchReason::Rejected {
+            state.renewal.brought = Some(in_service.generation());
+        }
+        self.failure.set(None);
+        self.slot.set(Some(in_service.sealed()));
+        Landing { result: Ok(in_service), standby: None }
+    }
+
+    fn land_error(&self, state: &mut State, error: Error, now: Now, draw: Draw) -> Landing {
+        let in_a_row = self.failure.get().map_or(1, |last| last.in_a_row.saturating_add(1));
+        let wait = self.policy.cool_down(&error, in_a_row, draw);
+        let until = now.monotonic_nanos().saturating_add(nanos(wait));
+        self.failure.set(Some(Arc::new(Failure { error: error.clone(), until, in_a_row })));
+        let standby = state.suspect.take();
+        if let Some(suspect) = &standby {
+            // Rather a token that one endpoint refused than none at all.
+            self.slot.set(Some(suspect.sealed()));
+            state.renewal.brought = Some(suspect.generation());
+        }
+        Landing { result: Err(error), standby: standby.filter(|bearer| is_usable(bearer, now)) }
+    }
+
+    fn cooling(&self, now: Now) -> Option<Arc<Failure>> {
+        self.failure.get().filter(|failure| now.monotonic_nanos() < failure.until)
+    }
+
+    /// Tells readers of a stale bearer from when on a look under the lock is worth it.
+    fn set_gate(&self, state: &State) {
+        let from = match &state.flight {
+            Some((flight, _)) => flight.overdue().monotonic_nanos(),
+            None => self.failure.get().map_or(0, |failure| failure.until).max(state.quiet_until),
+        };
+        self.gate.store(from, Ordering::Relaxed);
+    }
+}
+
+impl Renewal {
+    /// Counts one more renewal that a rejection forces, and sets the time of the next.
+    fn count(&mut self, rejected: &Bearer, policy: &Policy, now: Now) {
+        let age = now.monotonic().saturating_sub(rejected.issued().monotonic());
+        let young = age < policy.rejection_backoff.limit();
+        let again = young && self.brought == Some(rejected.generation());
+        self.in_a_row = if again { self.in_a_row.saturating_add(1) } else { 1 };
+        self.allowed_from = now.after(policy.rejection_backoff.after(self.in_a_row)).monotonic_nanos();
+    }
+}
+
+fn is_usable(bearer: &Bearer, now: Now) -> bool {
+    bearer.deadlines().freshness(now) != Freshness::Expired
+}

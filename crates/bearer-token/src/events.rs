@@ -1,0 +1,29 @@
+//! Events of the token life cycle, for `tracing`. Never a secret: what is shown here is what `Error` and `Bearer` show.
+#![cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "without the feature nothing is told"))]
+
+use crate::{bearer::Bearer, cache::Rejection, error::Error, source::FetchReason};
+
+pub(crate) fn fetching(reason: FetchReason) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(?reason, "fetching a token");
+}
+
+pub(crate) fn fetched(bearer: &Bearer) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(?bearer, "fetched a token");
+}
+
+pub(crate) fn failed(error: &Error) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(kind = ?error.kind(), %error, "could not fetch a token");
+}
+
+pub(crate) fn abandoned() {
+    #[cfg(feature = "tracing")]
+    tracing::warn!("a fetch was dropped before it had a result");
+}
+
+pub(crate) fn rejected(rejection: Rejection) {
+    #[cfg(feature = "tracing")]
+    tracing::debug!(?rejection, "the API rejected a bearer");
+}

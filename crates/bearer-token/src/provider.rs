@@ -1,0 +1,271 @@
+//! The cached, shared, cloneable handle on a source.
+
+use std::{fmt, sync::Arc};
+
+use http::{HeaderMap, header::AUTHORIZATION};
+
+use crate::{
+    bearer::{Bearer, Generation},
+    cache::{Cache, Demand, Departure, Entry, Rejection, TokenFlight},
+    error::{Error, ErrorKind},
+    events,
+    flight::{Accident, Pilot},
+    origin::{Destination, Origins, Verdict},
+    platform::{BoxFuture, Now, Platform},
+    policy::{Draw, Freshness},
+    source::{AccessToken, DynTokenSource, FetchContext, TokenSource},
+    ticket::{ProviderId, Ticket},
+};
+
+mod builder;
+mod future;
+mod status;
+
+pub use self::{
+    builder::TokenProviderBuilder,
+    future::TokenFuture,
+    status::{ProviderState, ProviderStatus},
+};
+
+/// A cached, shared, cloneable handle on a [`TokenSource`].
+///
+/// Clones share one cache. It serves the bearer that it has, refreshes it in the background before it expires, and
+/// lets callers wait only while there is none. It is driven by use: an idle provider sends nothing, and it may be built
+/// and used inside a runtime or outside.
+///
+/// ```
+/// use bearer_token::{StaticToken, TokenProvider};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+/// let provider = TokenProvider::builder(StaticToken::new("2YotnFZFEjr1zCsicMWpAA"))
+///     .allow_origin("https://api.example.com")
+///     .build()?;
+///
+/// let bearer = provider.token().await?;
+/// assert_eq!(bearer.header_value(), "Bearer 2YotnFZFEjr1zCsicMWpAA");
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct TokenProvider {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    id: ProviderId,
+    cache: Cache,
+    origins: Origins,
+    platform: Platform,
+    source: Arc<dyn DynTokenSource>,
+}
+
+/// What [`TokenProvider::authorize`] did with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Authorized {
+    /// The request carries the bearer that this ticket stands for.
+    Sent(Ticket),
+    /// There is no usable bearer: wait for [`TokenProvider::token`], then call `authorize` again or insert it.
+    NotReady,
+    /// The request goes out as it is: it has an `Authorization` of its own, or goes to an origin that gets no token.
+    Passed,
+}
+
+impl TokenProvider {
+    /// Starts to build a provider on a source. Nothing is fetched before the first use.
+    pub fn builder(source: impl TokenSource) -> TokenProviderBuilder {
+        TokenProviderBuilder::new(source)
+    }
+
+    /// Puts the bearer into the request's `Authorization` header, if the request may carry it and there is one.
+    ///
+    /// This is the warm path: no lock, no wait, no allocation. A stale bearer is served, and the first request to
+    /// notice starts a refresh in the background. A header that the caller set wins, untouched.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Origin`](ErrorKind::Origin) when the request must not be sent at all: it would go in the clear, or no
+    /// origin is allowed yet. The message names the line to add to the builder.
+    #[inline]
+    pub fn authorize<'a>(&self, to: impl Into<Destination<'a>>, headers: &mut HeaderMap) -> Result<Authorized, Error> {
+        if headers.contains_key(AUTHORIZATION) {
+            return Ok(Authorized::Passed);
+        }
+        match self.inner.origins.judge(to.into()) {
+            Verdict::Authorize => {}
+            Verdict::Pass => return Ok(Authorized::Passed),
+            Verdict::Refuse(error) => return Err(error),
+        }
+        let now = self.inner.platform.now();
+        let (ticket, freshness) = self
+            .inner
+            .cache
+            .read(|bearer| {
+                let bearer = bearer?;
+                let freshness = bearer.deadlines.freshness(now);
+                if freshness == Freshness::Expired {
+                    return None;
+                }
+                headers.insert(AUTHORIZATION, bearer.value.clone());
+                Some((bearer.ticket, freshness))
+            })
+            .unzip();
+        if freshness == Some(Freshness::Stale) && self.inner.cache.wants_refresh(now) {
+            self.inner.refresh(now);
+        }
+        Ok(ticket.map_or(Authorized::NotReady, Authorized::Sent))
+    }
+
+    /// The bearer in service, if there is a usable one. Starts nothing.
+    pub fn cached(&self) -> Option<Bearer> {
+        self.inner.cache.usable(self.inner.platform.now())
+    }
+
+    /// A usable bearer: the one in service, or the one that a fetch brings.
+    ///
+    /// However many callers wait, there is one fetch, and its outcome reaches them all. Dropping the future changes
+    /// nothing for the others, nor for the fetch. After a failed fetch the error is returned at once until the
+    /// cool-down ends.
+    ///
+    /// # Errors
+    ///
+    /// What the source reported, or [`Timeout`](ErrorKind::Timeout), [`Panicked`](ErrorKind::Panicked),
+    /// [`Abandoned`](ErrorKind::Abandoned), [`Token`](ErrorKind::Token).
+    pub fn token(&self) -> TokenFuture {
+        TokenFuture::new(self.inner.clone(), Demand::Token)
+    }
+
+    /// A new bearer, whatever is in service, and without regard to the cool-down: for "I have just mended it".
+    ///
+    /// Joins the fetch in progress, if there is one. A failure leaves the bearer in service where it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`token`](Self::token).
+    pub fn refresh_now(&self) -> TokenFuture {
+        TokenFuture::new(self.inner.clone(), Demand::Renewal)
+    }
+
+    /// Tells the provider that the API refused a bearer. The same as [`Ticket::reject`], but does nothing to tickets
+    /// of other providers.
+    pub fn reject(&self, ticket: Ticket) -> Rejection {
+        if ticket.provider() != self.inner.id {
+            return Rejection::Declined;
+        }
+        self.inner.reject(ticket.generation())
+    }
+
+    /// How it stands, for health checks and dashboards. Starts nothing.
+    pub fn status(&self) -> ProviderStatus {
+        ProviderStatus::of(&self.inner.cache, self.inner.platform.now())
+    }
+}
+
+/// A provider is a source too: another source can take its token as an assertion, a subject token or a bearer.
+impl TokenSource for TokenProvider {
+    async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
+        let bearer = self.token().await?;
+        let token = AccessToken::new(bearer.secret());
+        Ok(match bearer.expires_at() {
+            Some(time) => token.expires_at(time),
+            None => token.never_expires(),
+        })
+    }
+}
+
+impl fmt::Debug for TokenProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenProvider").field("id", &self.inner.id).field("status", &self.status()).finish()
+    }
+}
+
+impl Inner {
+    pub(crate) fn reject(self: &Arc<Self>, generation: Generation) -> Rejection {
+        let now = self.platform.now();
+        let (rejection, departure) = self.cache.reject(generation, now);
+        events::rejected(rejection);
+        if let Some(departure) = departure {
+            self.start(departure, now);
+        }
+        rejection
+    }
+
+    #[cold]
+    fn refresh(self: &Arc<Self>, now: Now) {
+        if let Entry::Begin(departure) = self.cache.enter(Demand::Refresh, now) {
+            self.start(departure, now);
+        }
+    }
+
+    /// Starts a fetch that nobody here waits for. Where no task can be spawned it is left to the next one who waits.
+    fn start(self: &Arc<Self>, departure: Departure, now: Now) {
+        if let Err(pilot) = self.platform.spawn(self.pilot(departure)) {
+            // Abandons the flight.
+            drop(pilot);
+            self.cache.postpone_refresh(now);
+        }
+    }
+
+    /// The task that carries out one fetch. It does not keep the provider alive.
+    fn pilot(self: &Arc<Self>, departure: Departure) -> BoxFuture<()> {
+        let Departure { flight, timeout, reason } = departure;
+        let cx = FetchContext::new(self.platform.clone(), timeout, reason);
+        events::fetching(reason);
+        let started = cx.started();
+        let deadline = self.platform.sleep_until(cx.deadline().monotonic());
+        let source = self.source.clone();
+        // In a block of its own, so that a source which panics before its first await is caught as well.
+        let fetch: BoxFuture<_> = Box::pin(async move { source.fetch(cx).await });
+        let provider = Arc::downgrade(self);
+        Box::pin(Pilot::new(fetch, deadline, move |result| match provider.upgrade() {
+            Some(provider) => provider.report(&flight, result, started, timeout),
+            None => flight.end(crate::flight::Outcome::Abandoned),
+        }))
+    }
+
+    fn report(
+        &self,
+        flight: &Arc<TokenFlight>,
+        result: Result<Result<AccessToken, Error>, Accident>,
+        started: Now,
+        timeout: std::time::Duration,
+    ) {
+        let result = match result {
+            Ok(Ok(token)) => self.seal(token, started),
+            Ok(Err(error)) => Err(error),
+            Err(Accident::Panicked) => Err(Error::new(
+                ErrorKind::Panicked,
+                "the token source panicked; the panic's own message went where panics of this process go",
+            )),
+            Err(Accident::TimedOut) => Err(Error::new(
+                ErrorKind::Timeout,
+                format!("the token source gave no answer within {timeout:?}; the fetch was aborted"),
+            )),
+            Err(Accident::Dropped) => {
+                events::abandoned();
+                return self.cache.abandon(flight);
+            }
+        };
+        let now = self.platform.now();
+        match &result {
+            Ok(bearer) => events::fetched(bearer),
+            Err(error) => events::failed(error),
+        }
+        self.cache.land(flight, result, now, self.draw());
+    }
+
+    fn seal(&self, token: AccessToken, started: Now) -> Result<Bearer, Error> {
+        let issued = token.issued_moment().unwrap_or(started);
+        let deadlines = self.cache.policy().deadlines(issued, token.expiry(), self.draw());
+        Bearer::seal(token, self.id, issued, deadlines)
+    }
+
+    fn draw(&self) -> Draw {
+        self.platform.random().map_or(Draw::MAX, |bytes| Draw(u32::from_ne_bytes(bytes)))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.id.leave();
+    }
+}

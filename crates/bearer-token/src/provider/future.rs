@@ -1,0 +1,131 @@
+//! Waiting for a token.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::Inner;
+use crate::{
+    bearer::Bearer,
+    cache::{Demand, Entry, Landing, TokenFlight},
+    error::{Error, ErrorKind},
+    flight::{Outcome, Seat},
+    platform::BoxFuture,
+};
+
+/// How many flights in a row may be abandoned under one waiter before it gives up.
+const PATIENCE: u32 = 5;
+
+/// Waits for a token; made by [`TokenProvider::token`](super::TokenProvider::token) and
+/// [`refresh_now`](super::TokenProvider::refresh_now).
+///
+/// It may be polled in any runtime or outside of one, and dropped at any time.
+#[must_use = "futures do nothing unless polled"]
+pub struct TokenFuture {
+    provider: Arc<Inner>,
+    demand: Demand,
+    waiting: Option<Waiting>,
+    abandoned: u32,
+}
+
+struct Waiting {
+    seat: Seat<Landing>,
+    /// When this waiter stops to trust the pilot. Its own timer: the pilot's runtime may not be driven any more.
+    overdue: BoxFuture<()>,
+    /// The fetch itself, where nobody else could be given it. Dropped, it abandons the flight.
+    pilot: Option<BoxFuture<()>>,
+}
+
+impl TokenFuture {
+    pub(super) fn new(provider: Arc<Inner>, demand: Demand) -> Self {
+        TokenFuture { provider, demand, waiting: None, abandoned: 0 }
+    }
+
+    fn wait(&self, flight: &Arc<TokenFlight>, pilot: Option<BoxFuture<()>>) -> Waiting {
+        let overdue = self.provider.platform.sleep_until(flight.overdue().monotonic());
+        Waiting { seat: flight.board(), overdue, pilot }
+    }
+
+    /// Takes a seat in a flight, or learns that none is needed.
+    fn enter(&mut self) -> Result<Waiting, Result<Bearer, Error>> {
+        let now = self.provider.platform.now();
+        match self.provider.cache.enter(self.demand, now) {
+            Entry::Serve(bearer) => Err(Ok(bearer)),
+            Entry::Refuse(error) => Err(Err(error)),
+            Entry::Wait(flight) => Ok(self.wait(&flight, None)),
+            Entry::Begin(departure) => {
+                let flight = departure.flight.clone();
+                let pilot = self.provider.pilot(departure);
+                // A runtime that drops what it is given has had its chance.
+                let pilot = if self.abandoned == 0 { self.provider.platform.spawn(pilot).err() } else { Some(pilot) };
+                Ok(self.wait(&flight, pilot))
+            }
+            // Only refreshes in the background get this.
+            Entry::Nothing => Err(Err(abandoned())),
+        }
+    }
+}
+
+impl Future for TokenFuture {
+    type Output = Result<Bearer, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            let waiting = match &mut this.waiting {
+                Some(waiting) => waiting,
+                None => match this.enter() {
+                    Ok(waiting) => this.waiting.insert(waiting),
+                    Err(result) => return Poll::Ready(result),
+                },
+            };
+            if let Some(pilot) = &mut waiting.pilot {
+                if pilot.as_mut().poll(cx).is_ready() {
+                    waiting.pilot = None;
+                }
+            }
+            match waiting.seat.poll(cx) {
+                Poll::Ready(Outcome::Landed(Landing { result, standby })) => {
+                    this.waiting = None;
+                    return Poll::Ready(match (result, standby) {
+                        (Err(_), Some(standby)) if this.demand == Demand::Token => Ok(standby),
+                        (result, _) => result,
+                    });
+                }
+                Poll::Ready(Outcome::Abandoned) => {
+                    this.waiting = None;
+                    this.abandoned += 1;
+                    if this.abandoned >= PATIENCE {
+                        return Poll::Ready(Err(abandoned()));
+                    }
+                }
+                Poll::Pending => {
+                    if waiting.overdue.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    // Wakes this one too, with `Abandoned`.
+                    let flight = waiting.seat.flight().clone();
+                    this.provider.cache.abandon(&flight);
+                }
+            }
+        }
+    }
+}
+
+fn abandoned() -> Error {
+    Error::new(
+        ErrorKind::Abandoned,
+        "the fetch ended without a result, again and again: the runtime that carried it was shut down or is not \
+         driven; keep a runtime running, or give the provider one with Platform::with_spawn",
+    )
+}
+
+impl fmt::Debug for TokenFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenFuture").field("demand", &self.demand).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,68 @@
+//! How a provider stands.
+
+use std::time::{Duration, SystemTime};
+
+use crate::{cache::Cache, error::Error, platform::Now, policy::Freshness};
+
+/// How a provider stood at one moment: for health checks, dashboards and support.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProviderStatus {
+    /// What a request would meet.
+    pub state: ProviderState,
+    /// When the bearer in service expires by the time of day, if there is one and it does.
+    pub expires_at: Option<SystemTime>,
+    /// Why the last fetch failed, if none has succeeded since.
+    pub last_error: Option<Error>,
+    /// How many fetches have failed in a row.
+    pub failures_in_a_row: u32,
+    /// How long no new fetch starts, after a failure; zero when one may start.
+    pub cool_down: Duration,
+}
+
+/// What a request would meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProviderState {
+    /// Nothing has been asked for yet, or what there was is gone: a request would wait for a fetch.
+    Empty,
+    /// A bearer is in service.
+    Fresh,
+    /// A bearer is in service, and due to be renewed in the background.
+    Stale,
+    /// There is no usable bearer, and after a failure requests are refused until the cool-down ends.
+    CoolingDown,
+}
+
+impl ProviderStatus {
+    pub(super) fn of(cache: &Cache, now: Now) -> Self {
+        let (freshness, expires_at) = cache
+            .read(|bearer| {
+                let deadlines = &bearer?.deadlines;
+                Some((deadlines.freshness(now), deadlines.expires.map(Now::wall)))
+            })
+            .unzip();
+        let failure = cache.failure();
+        let cool_down = failure.as_ref().map_or(Duration::ZERO, |failure| {
+            Duration::from_nanos(failure.until.saturating_sub(now.monotonic_nanos()))
+        });
+        let state = match freshness {
+            Some(Freshness::Fresh) => ProviderState::Fresh,
+            Some(Freshness::Stale) => ProviderState::Stale,
+            _ if cool_down.is_zero() => ProviderState::Empty,
+            _ => ProviderState::CoolingDown,
+        };
+        ProviderStatus {
+            state,
+            expires_at: expires_at.flatten(),
+            last_error: failure.as_ref().map(|failure| failure.error.clone()),
+            failures_in_a_row: failure.map_or(0, |failure| failure.in_a_row),
+            cool_down,
+        }
+    }
+
+    /// Whether a request would be served now.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, ProviderState::Fresh | ProviderState::Stale)
+    }
+}

@@ -1,0 +1,68 @@
+//! The primitives that the model checker replaces, under a cfg of our own.
+
+#[cfg(bearer_loom)]
+pub(crate) use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
+use std::sync::{Arc, PoisonError};
+#[cfg(not(bearer_loom))]
+pub(crate) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// Locks. No code of strangers runs under our locks, so a poisoned one holds nothing half-done.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A shared value that is read without a lock and replaced as a whole.
+#[cfg(not(bearer_loom))]
+#[derive(Debug)]
+pub(crate) struct Slot<T>(arc_swap::ArcSwapOption<T>);
+
+#[cfg(not(bearer_loom))]
+impl<T> Slot<T> {
+    pub(crate) fn new(value: Option<Arc<T>>) -> Self {
+        Slot(arc_swap::ArcSwapOption::new(value))
+    }
+
+    /// Looks at the value through a guard: no reference count is touched, which would be contended.
+    #[inline]
+    pub(crate) fn read<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R {
+        look(self.0.load().as_deref())
+    }
+
+    pub(crate) fn get(&self) -> Option<Arc<T>> {
+        self.0.load_full()
+    }
+
+    pub(crate) fn set(&self, value: Option<Arc<T>>) {
+        self.0.store(value);
+    }
+}
+
+/// The same for the model checker, which cannot look into arc-swap.
+#[cfg(bearer_loom)]
+#[derive(Debug)]
+pub(crate) struct Slot<T>(Mutex<Option<Arc<T>>>);
+
+#[cfg(bearer_loom)]
+impl<T> Slot<T> {
+    pub(crate) fn new(value: Option<Arc<T>>) -> Self {
+        Slot(Mutex::new(value))
+    }
+
+    pub(crate) fn read<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R {
+        look(self.get().as_deref())
+    }
+
+    pub(crate) fn get(&self) -> Option<Arc<T>> {
+        lock(&self.0).clone()
+    }
+
+    pub(crate) fn set(&self, value: Option<Arc<T>>) {
+        *lock(&self.0) = value;
+    }
+}
