@@ -156,15 +156,12 @@ impl Cache {
     pub(crate) fn enter(&self, demand: Demand, now: Now) -> Entry {
         let mut state = lock(&self.state);
         let in_service = self.usable(now);
-        if demand == Demand::Token {
-            if let Some(bearer) = in_service {
-                return Entry::Serve(bearer);
-            }
-        }
-        if let Some((flight, _)) = &state.flight {
-            if !flight.overdue().is_past(now) {
-                return if demand == Demand::Refresh { Entry::Nothing } else { Entry::Wait(flight.clone()) };
-            }
+        let flight = state.flight.as_ref().map(|(flight, _)| flight).filter(|flight| !flight.overdue().is_past(now));
+        match (demand, in_service.as_ref(), flight) {
+            (Demand::Token, Some(bearer), _) => return Entry::Serve(bearer.clone()),
+            (Demand::Refresh, _, Some(_)) => return Entry::Nothing,
+            (_, _, Some(flight)) => return Entry::Wait(flight.clone()),
+            (_, _, None) => {}
         }
         let cooling = self.cooling(now);
         let reason = match demand {
@@ -197,7 +194,7 @@ impl Cache {
             let mut state = lock(&self.state);
             let Some((_, reason)) = state.flight.take_if(|(current, _)| Arc::ptr_eq(current, flight)) else { return };
             let landing = match result {
-                Ok(bearer) => self.land_bearer(&mut state, bearer, reason, now, draw),
+                Ok(bearer) => self.land_bearer(&mut state, &bearer, reason, now, draw),
                 Err(error) => self.land_error(&mut state, error, now, draw),
             };
             self.set_gate(&state);
@@ -270,12 +267,12 @@ impl Cache {
         (Departure { flight, timeout, reason }, late)
     }
 
-    fn land_bearer(&self, state: &mut State, bearer: Bearer, reason: FetchReason, now: Now, draw: Draw) -> Landing {
+    fn land_bearer(&self, state: &mut State, bearer: &Bearer, reason: FetchReason, now: Now, draw: Draw) -> Landing {
         let suspect = state.suspect.take();
         let rejected = suspect.is_some();
         let last = suspect.or_else(|| self.slot.get().map(Bearer::from_sealed));
         let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
-        let same = last.filter(|last| last.same_token(&bearer));
+        let same = last.filter(|last| last.same_token(bearer));
 
         let in_service = match same {
             // The generation stays: a rejection of the token is a rejection of this one too.

@@ -2,6 +2,7 @@
 
 mod bearer;
 mod cache;
+mod challenge;
 mod error;
 mod events;
 mod flight;
@@ -26,6 +27,7 @@ pub mod token_endpoint;
 pub use self::{
     bearer::Bearer,
     cache::Rejection,
+    challenge::is_rejection,
     error::{Error, ErrorKind, Problem, Retry},
     origin::Destination,
     policy::{Backoff, Policy},
@@ -38,5 +40,6 @@ pub use self::{
 ///
 /// Token requests carry it, so that a transport built on the same stack as the API client does not wait for itself.
 /// Set it on requests of your own that must go out unauthenticated.
+/// Adapters for clients without `http::Extensions` of their own look for it in the place that their users can reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PassThrough;

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::{
+    PassThrough,
     bearer::{Bearer, Generation},
     cache::{Cache, Demand, Departure, Entry, Rejection, TokenFlight},
     error::{Error, ErrorKind},
@@ -79,40 +80,39 @@ impl TokenProvider {
     /// Puts the bearer into the request's `Authorization` header, if the request may carry it and there is one.
     ///
     /// This is the warm path: no lock, no wait, no allocation. A stale bearer is served, and the first request to
-    /// notice starts a refresh in the background. A header that the caller set wins, untouched.
+    /// notice starts a refresh in the background. A header that the caller set wins, untouched, and a request with
+    /// [`PassThrough`] among its extensions is left alone.
     ///
     /// # Errors
     ///
     /// Of kind [`Origin`](ErrorKind::Origin) when the request must not be sent at all: it would go in the clear, or no
     /// origin is allowed yet. The message names the line to add to the builder.
     #[inline]
-    pub fn authorize<'a>(&self, to: impl Into<Destination<'a>>, headers: &mut HeaderMap) -> Result<Authorized, Error> {
+    pub fn authorize<B>(&self, request: &mut http::Request<B>) -> Result<Authorized, Error> {
+        if request.headers().contains_key(AUTHORIZATION) || request.extensions().get::<PassThrough>().is_some() {
+            return Ok(Authorized::Passed);
+        }
+        match self.inner.origins.judge(request.uri().into()) {
+            Verdict::Authorize => Ok(self.inner.insert(request.headers_mut())),
+            Verdict::Pass => Ok(Authorized::Passed),
+            Verdict::Refuse(error) => Err(error),
+        }
+    }
+
+    /// The same as [`authorize`](Self::authorize) for clients whose requests are of another type.
+    ///
+    /// # Errors
+    ///
+    /// As [`authorize`](Self::authorize).
+    pub fn authorize_headers(&self, to: Destination<'_>, headers: &mut HeaderMap) -> Result<Authorized, Error> {
         if headers.contains_key(AUTHORIZATION) {
             return Ok(Authorized::Passed);
         }
-        match self.inner.origins.judge(to.into()) {
-            Verdict::Authorize => {}
-            Verdict::Pass => return Ok(Authorized::Passed),
-            Verdict::Refuse(error) => return Err(error),
+        match self.inner.origins.judge(to) {
+            Verdict::Authorize => Ok(self.inner.insert(headers)),
+            Verdict::Pass => Ok(Authorized::Passed),
+            Verdict::Refuse(error) => Err(error),
         }
-        let now = self.inner.platform.now();
-        let (ticket, freshness) = self
-            .inner
-            .cache
-            .read(|bearer| {
-                let bearer = bearer?;
-                let freshness = bearer.deadlines.freshness(now);
-                if freshness == Freshness::Expired {
-                    return None;
-                }
-                headers.insert(AUTHORIZATION, bearer.value.clone());
-                Some((bearer.ticket, freshness))
-            })
-            .unzip();
-        if freshness == Some(Freshness::Stale) && self.inner.cache.wants_refresh(now) {
-            self.inner.refresh(now);
-        }
-        Ok(ticket.map_or(Authorized::NotReady, Authorized::Sent))
     }
 
     /// The bearer in service, if there is a usable one. Starts nothing.
@@ -179,6 +179,26 @@ impl fmt::Debug for TokenProvider {
 }
 
 impl Inner {
+    /// Inserts the bearer in service. The map has no `Authorization` yet.
+    #[inline]
+    fn insert(self: &Arc<Self>, headers: &mut HeaderMap) -> Authorized {
+        let now = self.platform.now();
+        let sent = self.cache.read(|bearer| {
+            let bearer = bearer?;
+            let freshness = bearer.deadlines.freshness(now);
+            if freshness == Freshness::Expired {
+                return None;
+            }
+            headers.insert(AUTHORIZATION, bearer.value.clone());
+            Some((bearer.ticket, freshness))
+        });
+        let Some((ticket, freshness)) = sent else { return Authorized::NotReady };
+        if freshness == Freshness::Stale && self.cache.wants_refresh(now) {
+            self.refresh(now);
+        }
+        Authorized::Sent(ticket)
+    }
+
     pub(crate) fn reject(self: &Arc<Self>, generation: Generation) -> Rejection {
         let now = self.platform.now();
         let (rejection, departure) = self.cache.reject(generation, now);

@@ -11,8 +11,6 @@ mod reqwest;
 #[cfg(feature = "tower")]
 mod tower;
 
-#[cfg(feature = "tower")]
-
 /// The largest answer that is read from an authorization server, in bytes: 1 MiB.
 pub const ANSWER_LIMIT: usize = 1024 * 1024;
 

@@ -1,1 +1,193 @@
-//! Not yet.
+//! A [tower](https://docs.rs/tower) layer that puts a cached, self-refreshing bearer token into outgoing requests.
+//!
+//! It fits any client service of `http::Request<B>`, whatever the body: hyper-util's legacy client, tonic's channel,
+//! or a stack of layers around one. While a usable token is there, a request pays about what a static header costs.
+//!
+//! ```
+//! use bearer_token::{StaticToken, TokenProvider};
+//! use bytes::Bytes;
+//! use http_body_util::Full;
+//! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+//! use tower::ServiceBuilder;
+//! use tower_bearer::BearerLayer;
+//!
+//! # fn main() -> Result<(), bearer_token::Error> {
+//! let provider = TokenProvider::builder(StaticToken::new("2YotnFZFEjr1zCsicMWpAA"))
+//!     .allow_origin("https://api.example.com")
+//!     .build()?;
+//!
+//! let hyper = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+//! let client = ServiceBuilder::new().layer(BearerLayer::new(provider)).service(hyper);
+//! # let _ = client; Ok(()) }
+//! ```
+//!
+//! # What it does with a request
+//!
+//! - **A bearer is there:** it is inserted, and the inner service is called.
+//! - **None is there:** the request waits for the fetch that is in progress or starts it. Meanwhile it holds nothing
+//!   of the stack below: the readiness that it came with is given up, and when the token is there, a fresh clone of the
+//!   inner service is made ready and called.
+//! - **None can be had:** the request is not sent, and fails with the [`bearer_token::Error`] (in a box).
+//! - **It has an `Authorization` of its own**, carries [`PassThrough`](bearer_token::PassThrough), or goes to an origin
+//!   that gets no token: it goes out as it is.
+//! - **The API answers 401** with a challenge that means the bearer: the bearer is rejected, and the next request gets
+//!   a new one.
+//!
+//! # The service must be `Clone`
+//!
+//! A waiting request needs a service of its own. Clients are cheap to clone; a service that is not can be put behind
+//! [`tower::buffer::Buffer`](https://docs.rs/tower/latest/tower/buffer/struct.Buffer.html).
+
+use std::{
+    fmt, mem,
+    task::{Context, Poll},
+};
+
+use bearer_token::{Authorized, TokenProvider};
+use http::{Extensions, Request, Response, Uri};
+use tower_layer::Layer;
+use tower_service::Service;
+
+mod future;
+
+pub use bearer_token;
+
+pub use self::future::ResponseFuture;
+use self::future::Sent;
+
+/// The error of a [`BearerService`]: that of the inner service, or a [`bearer_token::Error`] to downcast to.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where an answer came from, if its extensions tell.
+type FinalUri = fn(&Extensions) -> Option<&Uri>;
+
+/// Puts the bearers of a provider into the requests of a service.
+///
+/// See the [module docs](crate) for an example.
+#[derive(Clone)]
+pub struct BearerLayer {
+    provider: TokenProvider,
+    final_uri: Option<FinalUri>,
+}
+
+impl BearerLayer {
+    /// A layer that takes its bearers from this provider. Clones of the provider share one cache.
+    pub fn new(provider: TokenProvider) -> Self {
+        BearerLayer { provider, final_uri: None }
+    }
+
+    /// Tells where an answer came from, when a layer *below* this one follows redirects.
+    ///
+    /// Then a 401 from another origin than the one that the bearer was sent to says nothing of the bearer. For
+    /// tower-http's `FollowRedirect`:
+    ///
+    /// ```
+    /// # use bearer_token::TokenProvider;
+    /// # use tower_bearer::BearerLayer;
+    /// use tower_http::follow_redirect::RequestUri;
+    ///
+    /// # fn example(provider: TokenProvider) -> BearerLayer {
+    /// BearerLayer::new(provider).final_uri(|extensions| extensions.get::<RequestUri>().map(|uri| &uri.0))
+    /// # }
+    /// ```
+    ///
+    /// Better, put the redirect layer *around* this one: then each hop is judged by itself, and no hook is needed.
+    #[must_use]
+    pub fn final_uri(mut self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
+        self.final_uri = Some(final_uri);
+        self
+    }
+}
+
+impl<S> Layer<S> for BearerLayer {
+    type Service = BearerService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        BearerService { inner, provider: self.provider.clone(), final_uri: self.final_uri }
+    }
+}
+
+impl fmt::Debug for BearerLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerLayer").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+/// A service whose requests carry the bearers of a provider.
+///
+/// See the [module docs](crate) for an example.
+#[derive(Clone)]
+pub struct BearerService<S> {
+    inner: S,
+    provider: TokenProvider,
+    final_uri: Option<FinalUri>,
+}
+
+impl<S> BearerService<S> {
+    /// Wraps a service, as [`BearerLayer`] does.
+    pub fn new(inner: S, provider: TokenProvider) -> Self {
+        BearerLayer::new(provider).layer(inner)
+    }
+
+    /// The wrapped service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The wrapped service, to change it.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Gives the wrapped service back.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, B, RB> Service<Request<B>> for BearerService<S>
+where
+    S: Service<Request<B>, Response = Response<RB>> + Clone,
+    S::Error: Into<BoxError>,
+{
+    type Response = Response<RB>;
+    type Error = BoxError;
+    type Future = ResponseFuture<S, B>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        // Never waits for a token: an error here would end the service, and a token that is there now may have expired
+        // when the request comes.
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.provider.authorize(&mut request) {
+            Ok(Authorized::Sent(ticket)) => {
+                let sent = Sent::new(ticket, &request, self.final_uri);
+                ResponseFuture::called(self.inner.call(request), Some(sent))
+            }
+            Ok(Authorized::Passed) => ResponseFuture::called(self.inner.call(request), None),
+            Ok(Authorized::NotReady) => {
+                // The service that was made ready may hold a permit or a connection for this request. Waiting with it
+                // would let one hung token endpoint starve everything that shares the stack below.
+                let fresh = self.inner.clone();
+                drop(mem::replace(&mut self.inner, fresh.clone()));
+                ResponseFuture::waiting(fresh, request, self.provider.token(), self.final_uri)
+            }
+            Err(error) => ResponseFuture::refused(error),
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for BearerService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerService")
+            .field("inner", &self.inner)
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

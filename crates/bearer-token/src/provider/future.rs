@@ -83,10 +83,9 @@ impl Future for TokenFuture {
                     Err(result) => return Poll::Ready(result),
                 },
             };
-            if let Some(pilot) = &mut waiting.pilot {
-                if pilot.as_mut().poll(cx).is_ready() {
-                    waiting.pilot = None;
-                }
+            let landed = waiting.pilot.as_mut().is_some_and(|pilot| pilot.as_mut().poll(cx).is_ready());
+            if landed {
+                waiting.pilot = None;
             }
             match waiting.seat.poll(cx) {
                 Poll::Ready(Outcome::Landed(Landing { result, standby })) => {

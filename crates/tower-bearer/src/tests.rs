@@ -1,0 +1,242 @@
+//! Steps a service by hand over a mock; real clients and servers are in the workspace's `tests`.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, PassThrough, TokenProvider};
+use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION, header::WWW_AUTHENTICATE};
+use tokio::sync::Semaphore;
+use tower::{ServiceExt, limit::ConcurrencyLimit};
+use tower_service::Service;
+use tower_test::mock::{self, Mock};
+
+use super::*;
+
+type Inner = Mock<Request<()>, Response<()>>;
+
+/// A provider whose source counts its fetches and waits for a permit for each.
+struct Fixture {
+    provider: TokenProvider,
+    fetches: Arc<AtomicUsize>,
+    permits: Arc<Semaphore>,
+}
+
+fn fixture() -> Fixture {
+    let (fetches, permits) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (count, gate) = (fetches.clone(), permits.clone());
+    let source = move |_cx: FetchContext| {
+        let (count, gate) = (count.clone(), gate.clone());
+        async move {
+            let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+            let permit = gate.acquire().await.map_err(|_| Error::new(ErrorKind::Source, "the gate is closed"))?;
+            permit.forget();
+            Ok(AccessToken::new(format!("t{number}")).expires_in(Duration::from_secs(3600)))
+        }
+    };
+    let provider = TokenProvider::builder(source).allow_origin("https://api.example.com").build().unwrap();
+    Fixture { provider, fetches, permits }
+}
+
+fn request(uri: &str) -> Request<()> {
+    Request::get(uri).body(()).unwrap()
+}
+
+const API: &str = "https://api.example.com/";
+
+fn unauthorized(challenge: &'static str) -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
+}
+
+fn mocked(fixture: &Fixture) -> (BearerService<Inner>, mock::Handle<Request<()>, Response<()>>) {
+    let (inner, handle) = mock::pair();
+    (BearerLayer::new(fixture.provider.clone()).layer(inner), handle)
+}
+
+async fn warm(fixture: &Fixture) {
+    fixture.permits.add_permits(1);
+    fixture.provider.token().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_warm_request_carries_a_sensitive_bearer_at_once() {
+    let fixture = fixture();
+    warm(&fixture).await;
+    let (mut service, mut handle) = mocked(&fixture);
+    let response = service.ready().await.unwrap().call(request(API));
+    let (sent, reply) = handle.next_request().await.unwrap();
+    let value = &sent.headers()[AUTHORIZATION];
+    assert_eq!(value, "Bearer t1");
+    assert!(value.is_sensitive());
+    reply.send_response(Response::new(()));
+    response.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cold_request_waits_for_the_token_and_is_then_sent() {
+    let fixture = fixture();
+    let (service, mut handle) = mocked(&fixture);
+    let answer = async {
+        fixture.permits.add_permits(1);
+        let (sent, reply) = handle.next_request().await.unwrap();
+        assert_eq!(sent.headers()[AUTHORIZATION], "Bearer t1");
+        reply.send_response(Response::new(()));
+    };
+    let (response, ()) = tokio::join!(service.oneshot(request(API)), answer);
+    response.unwrap();
+}
+
+#[tokio::test]
+async fn l43_a_request_that_waits_for_a_token_holds_no_permit_of_the_stack_below() {
+    let cold = fixture();
+    let ready = fixture();
+    warm(&ready).await;
+    // One stack with room for one request, under two tenants.
+    let shared = ConcurrencyLimit::with_semaphore(
+        tower::service_fn(|_: Request<()>| async { Ok::<_, BoxError>(Response::new(())) }),
+        Arc::new(Semaphore::new(1)),
+    );
+    let mut hung_tenant = BearerService::new(shared.clone(), cold.provider.clone());
+    let mut other_tenant = BearerService::new(shared, ready.provider.clone());
+
+    let mut waiting = Box::pin(hung_tenant.ready().await.unwrap().call(request(API)));
+    assert!(std::future::poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx))).await.is_pending());
+    other_tenant.ready().await.unwrap().call(request(API)).await.unwrap();
+    // The waiting service itself can be made ready again, too.
+    let _ = hung_tenant.ready().await.unwrap();
+    drop(hung_tenant);
+
+    cold.permits.add_permits(1);
+    waiting.await.unwrap();
+}
+
+#[tokio::test]
+async fn l37_if_no_token_can_be_had_the_request_is_not_sent_and_the_error_can_be_downcast() {
+    let fixture = fixture();
+    fixture.permits.close();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let inner = tower::service_fn(move |_: Request<()>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async { Ok::<_, BoxError>(Response::new(())) }
+    });
+    let error = BearerService::new(inner, fixture.provider.clone()).oneshot(request(API)).await.unwrap_err();
+    assert_eq!(error.downcast_ref::<Error>().unwrap().kind(), ErrorKind::Source);
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn l35_the_callers_own_authorization_wins_and_its_rejection_is_not_ours() {
+    let fixture = fixture();
+    warm(&fixture).await;
+    let (service, mut handle) = mocked(&fixture);
+    let mut own = request(API);
+    own.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
+    let response = service.oneshot(own);
+    let answer = async {
+        let (sent, reply) = handle.next_request().await.unwrap();
+        assert_eq!(sent.headers()[AUTHORIZATION], "Basic eDp5");
+        reply.send_response(unauthorized("Bearer error=\"invalid_token\""));
+    };
+    let (response, ()) = tokio::join!(response, answer);
+    assert_eq!(response.unwrap().status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(fixture.provider.cached().unwrap().secret(), "t1");
+}
+
+#[tokio::test]
+async fn l36_a_request_that_is_marked_to_pass_through_is_left_alone() {
+    let fixture = fixture();
+    let (service, mut handle) = mocked(&fixture);
+    let mut marked = request("https://as.example.com/token");
+    marked.extensions_mut().insert(PassThrough);
+    let answer = async {
+        let (sent, reply) = handle.next_request().await.unwrap();
+        assert!(!sent.headers().contains_key(AUTHORIZATION));
+        reply.send_response(Response::new(()));
+    };
+    let (response, ()) = tokio::join!(service.oneshot(marked), answer);
+    response.unwrap();
+    assert_eq!(fixture.fetches.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn other_origins_pass_without_a_token_and_plaintext_is_refused() {
+    let fixture = fixture();
+    warm(&fixture).await;
+    let (service, mut handle) = mocked(&fixture);
+    let answer = async {
+        let (sent, reply) = handle.next_request().await.unwrap();
+        assert!(!sent.headers().contains_key(AUTHORIZATION));
+        reply.send_response(unauthorized("Bearer error=\"invalid_token\""));
+    };
+    let (response, ()) = tokio::join!(service.clone().oneshot(request("https://files.example.com/")), answer);
+    response.unwrap();
+    assert!(fixture.provider.cached().is_some(), "a foreign 401 rejects nothing");
+
+    let error = service.oneshot(request("http://api.example.com/")).await.unwrap_err();
+    assert_eq!(error.downcast_ref::<Error>().unwrap().kind(), ErrorKind::Origin);
+}
+
+#[tokio::test]
+async fn a_401_rejects_the_bearer_that_was_sent_and_insufficient_scope_does_not() {
+    let fixture = fixture();
+    warm(&fixture).await;
+    for (challenge, stays) in [("Bearer error=\"insufficient_scope\"", true), ("Bearer", false)] {
+        let (service, mut handle) = mocked(&fixture);
+        let answer = async {
+            let (_, reply) = handle.next_request().await.unwrap();
+            reply.send_response(unauthorized(challenge));
+        };
+        let (response, ()) = tokio::join!(service.oneshot(request(API)), answer);
+        assert_eq!(response.unwrap().status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(fixture.provider.cached().is_some(), stays, "{challenge}");
+    }
+    fixture.permits.add_permits(1);
+    assert_eq!(fixture.provider.token().await.unwrap().secret(), "t2");
+}
+
+/// What a redirect layer below leaves in the response.
+#[derive(Clone)]
+struct FinalUri(Uri);
+
+#[tokio::test]
+async fn l42_a_401_from_another_origin_after_a_redirect_below_rejects_nothing() {
+    let fixture = fixture();
+    warm(&fixture).await;
+    for (answered, stays) in [("https://files.example.com/x", true), ("https://api.example.com:443/y", false)] {
+        let inner = tower::service_fn(move |_: Request<()>| async move {
+            let mut response = unauthorized("Bearer error=\"invalid_token\"");
+            response.extensions_mut().insert(FinalUri(answered.parse().unwrap()));
+            Ok::<_, BoxError>(response)
+        });
+        let layer = BearerLayer::new(fixture.provider.clone())
+            .final_uri(|extensions| extensions.get::<FinalUri>().map(|uri| &uri.0));
+        layer.layer(inner).oneshot(request(API)).await.unwrap();
+        assert_eq!(fixture.provider.cached().is_some(), stays, "{answered}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_inner_service_passes_through() {
+    let fixture = fixture();
+    warm(&fixture).await;
+    let inner = tower::service_fn(|_: Request<()>| async { Err::<Response<()>, BoxError>("no route".into()) });
+    let error = BearerService::new(inner, fixture.provider.clone()).oneshot(request(API)).await.unwrap_err();
+    assert_eq!(error.to_string(), "no route");
+}
+
+#[test]
+fn the_response_future_is_send_where_its_parts_are_and_stays_small() {
+    fn assert_send<T: Send>() {}
+    type Small = tower::util::BoxCloneSyncService<Request<()>, Response<()>, BoxError>;
+    assert_send::<ResponseFuture<Small, ()>>();
+    let inner = size_of::<<Small as Service<Request<()>>>::Future>();
+    assert!(size_of::<ResponseFuture<Small, ()>>() <= inner + 5 * size_of::<usize>());
+}
