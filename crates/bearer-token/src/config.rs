@@ -1,1 +1,196 @@
-//! Not yet.
+//! A provider from a configuration file.
+//!
+//! What is configured decides how tokens are had:
+//!
+//! | present | tokens come from |
+//! |---|---|
+//! | `jwt` | a self-signed JWT, used as the bearer token itself |
+//! | `jwt` and `token_endpoint` | the token endpoint, in exchange for the JWT (RFC 7523 section 2.1) |
+//! | `token_endpoint` | the token endpoint, with client credentials (RFC 6749 section 4.4) |
+//! | `token` | you |
+//!
+//! ```
+//! use bearer_token::config::ProviderConfig;
+//!
+//! # #[cfg(feature = "reqwest")]
+//! # fn main() -> Result<(), bearer_token::Error> {
+//! let provider = ProviderConfig::from_toml(r#"
+//!     allow_origins = ["https://api.example.com"]
+//!
+//!     [token_endpoint]
+//!     url = "https://as.example.com/token"
+//!     scope = "read write"
+//!
+//!     [token_endpoint.client]
+//!     method = "basic"
+//!     id = "reporting"
+//!     secret = { value = "correct horse battery staple" }   # or { file = ".." }, or { env = ".." }
+//! "#)?
+//! .build()?;
+//! # Ok(()) }
+//! # #[cfg(not(feature = "reqwest"))] fn main() {}
+//! ```
+//!
+//! # Fields
+//!
+//! | field | meaning |
+//! |---|---|
+//! | `allow_origins` | the origins that tokens may be sent to, such as `https://api.example.com` |
+//! | `allow_plaintext_origins` | the same for `http` origins in networks that you trust with your tokens |
+//! | `allow_any_https_origin`, `refuse_other_origins`, `connection_origin` | as the methods of [`TokenProviderBuilder`] |
+//! | `token` | a token as it is (a secret) |
+//! | `jwt.algorithm` | `HS256` to `HS512`, `RS256` to `RS512`, `PS256` to `PS512`, `ES256`, `ES384`, `EdDSA` |
+//! | `jwt.key` | the private key in PEM, or the HMAC secret (a secret) |
+//! | `jwt.allow_short_secret` | accept an HMAC secret that is shorter than RFC 7518 section 3.2 asks for |
+//! | `jwt.issuer`, `jwt.subject` | the claims `iss` and `sub` |
+//! | `jwt.audience` | the claim `aud`: a string, or a list of strings |
+//! | `jwt.expiry_seconds` | `exp` is `iat` plus this; 60 for an assertion, 3600 for a self-signed JWT |
+//! | `jwt.backdate_seconds` | how far `iat` lies back, against clocks that run late; 10 |
+//! | `jwt.issued_at`, `jwt.expiration_time`, `jwt.jwt_id`, `jwt.not_before` | whether `iat`, `exp`, `jti` (all true) and `nbf` (false) are there |
+//! | `jwt.headers` | further members of the JOSE header, such as `kid` |
+//! | `jwt.claims` | further claims |
+//! | `token_endpoint.url` | where token requests go |
+//! | `token_endpoint.grant_type` | another grant type than the usual one |
+//! | `token_endpoint.scope` | the scope to ask for |
+//! | `token_endpoint.parameters` | further form parameters, such as `audience` or `resource` |
+//! | `token_endpoint.headers` | further headers of the token request |
+//! | `token_endpoint.accept_token_types` | words other than `Bearer` by which this server means it |
+//! | `token_endpoint.keep` | members of the answer to keep, such as `instance_url` |
+//! | `token_endpoint.allow_plaintext` | send token requests over `http`, in networks that you trust with your secrets |
+//! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt` or `private_key_jwt`; left out, it follows from what is given |
+//! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret) |
+//! | `token_endpoint.client.key`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
+//! | `token_endpoint.client.audience` | the assertion's `aud`; the token endpoint's URL if left out |
+//! | `policy.*_seconds`, `policy.*_backoff`, `policy.jitter` | as the methods of [`Policy`](crate::Policy); times in seconds, a backoff as `{ first_seconds = 1, limit_seconds = 60 }` |
+//!
+//! A **secret** is a text, or a table with one of `value`, `file` (relative to the configuration file) and `env`, and
+//! with `encoding` set to `text`, `base64` or `hex` if need be. A line end at the end of a file is not part of it.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::{
+    error::{Error, ErrorKind, Problems},
+    provider::{TokenProvider, TokenProviderBuilder},
+    transport::{DynTransport, Transport},
+};
+
+mod build;
+mod fields;
+mod secret;
+mod shape;
+
+use self::fields::Fields;
+
+/// The configuration of a [`TokenProvider`].
+///
+/// Reading one fails only where it is no TOML or JSON at all. Everything else that is wrong with it - unknown fields,
+/// values of a wrong type, keys that do not fit, files that are not there - is reported at once, by
+/// [`build`](Self::build), each with the path of its field.
+///
+/// It deserializes with serde too, as a part of a larger configuration. See the [module docs](self) for the fields.
+pub struct ProviderConfig {
+    fields: Fields,
+    /// What did not fit the fields; kept for `build`.
+    misfits: Problems,
+    directory: PathBuf,
+    transport: Option<Arc<dyn DynTransport>>,
+}
+
+impl ProviderConfig {
+    /// Reads a file: TOML, or JSON if its name ends in `.json`. Files that it names are looked for beside it.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](ErrorKind::Config) when the file cannot be read, or is not in its format.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map(zeroize::Zeroizing::new).map_err(|error| {
+            Error::new(ErrorKind::Config, format!("the configuration file `{}` cannot be read", path.display()))
+                .with_source(error)
+        })?;
+        let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        let config = if is_json { Self::from_json(&text) } else { Self::from_toml(&text) }?;
+        Ok(config.relative_to(path.parent().unwrap_or(Path::new(""))))
+    }
+
+    /// Reads TOML.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](ErrorKind::Config) when the text is not TOML.
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        let value: Value = toml::from_str(text).map_err(|error| {
+            // Not the error itself: it quotes the line, which may hold a secret.
+            let start = error.span().map_or(0, |span| span.start);
+            let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
+            Error::new(ErrorKind::Config, format!("line {line} of the configuration is not TOML: {}", error.message()))
+        })?;
+        Ok(Self::from_value(value))
+    }
+
+    /// Reads JSON.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](ErrorKind::Config) when the text is not JSON.
+    pub fn from_json(text: &str) -> Result<Self, Error> {
+        let value: Value = serde_json::from_str(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            Error::new(ErrorKind::Config, format!("the configuration is not JSON from line {line}, column {column} on"))
+        })?;
+        Ok(Self::from_value(value))
+    }
+
+    fn from_value(value: Value) -> Self {
+        let (fields, misfits) = shape::fit(value);
+        ProviderConfig { fields, misfits, directory: PathBuf::new(), transport: None }
+    }
+
+    /// Looks for the files that it names in this directory, unless their paths are absolute.
+    #[must_use]
+    pub fn relative_to(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = directory.into();
+        self
+    }
+
+    /// Sends token requests this way.
+    #[must_use]
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// Builds the provider: reads keys and secrets, and checks everything.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](ErrorKind::Config), with everything that is wrong in [`problems`](Error::problems).
+    pub fn build(self) -> Result<TokenProvider, Error> {
+        self.builder().build()
+    }
+
+    /// The same, one step before the end: to set what a file cannot say, such as the platform. What is wrong with the
+    /// configuration is reported when the builder builds.
+    pub fn builder(self) -> TokenProviderBuilder {
+        build::builder(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProviderConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(Self::from_value)
+    }
+}
+
+impl fmt::Debug for ProviderConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderConfig").field("fields", &self.fields).finish_non_exhaustive()
+    }
+}

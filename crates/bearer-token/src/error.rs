@@ -239,6 +239,24 @@ impl Problems {
         }
     }
 
+    /// Takes over those problems that do not merely follow from one that is known: a field that was not read is not
+    /// missing.
+    #[cfg(feature = "config")]
+    pub(crate) fn add_unrelated(&mut self, others: Problems) {
+        let is_within = |path: &str, other: &str| {
+            path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        let known = self.0.len();
+        for other in others.0 {
+            let related = |problem: &Problem| {
+                is_within(&other.path, &problem.path) || is_within(&problem.path, &other.path)
+            };
+            if !self.0.iter().take(known).any(related) {
+                self.0.push(other);
+            }
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

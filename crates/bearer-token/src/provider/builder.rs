@@ -23,6 +23,7 @@ pub struct TokenProviderBuilder {
     any_https: bool,
     refuse_others: bool,
     connection: Option<String>,
+    problems: Problems,
 }
 
 impl TokenProviderBuilder {
@@ -35,6 +36,7 @@ impl TokenProviderBuilder {
             any_https: false,
             refuse_others: false,
             connection: None,
+            problems: Problems::default(),
         }
     }
 
@@ -87,6 +89,13 @@ impl TokenProviderBuilder {
         self
     }
 
+    /// What is wrong already; reported together with the rest.
+    #[cfg(feature = "config")]
+    pub(crate) fn problems(mut self, problems: Problems) -> Self {
+        self.problems = problems;
+        self
+    }
+
     /// Builds the provider. Fetches nothing.
     ///
     /// # Errors
@@ -94,7 +103,7 @@ impl TokenProviderBuilder {
     /// Of kind [`Config`](crate::ErrorKind::Config), with everything that is wrong in
     /// [`problems`](Error::problems).
     pub fn build(self) -> Result<TokenProvider, Error> {
-        let mut problems = Problems::default();
+        let mut problems = self.problems;
         let mut origins = Origins::default();
         for (origin, plaintext) in &self.allowed {
             let method = if *plaintext { "allow_plaintext_origin" } else { "allow_origin" };

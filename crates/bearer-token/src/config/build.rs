@@ -1,0 +1,302 @@
+//! From fields to a provider.
+
+use std::{path::Path, sync::Arc};
+
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::{
+    ProviderConfig,
+    fields::{ClientFields, ClientMethod, EndpointFields, Fields, JwtFields, OneOrMany, PolicyFields},
+    secret::SecretField,
+};
+use crate::{
+    error::Problems,
+    jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SelfSigned, SigningKey},
+    policy::Policy,
+    provider::{TokenProvider, TokenProviderBuilder},
+    source::StaticToken,
+    token_endpoint::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
+    transport::DynTransport,
+};
+
+/// A builder as far as a file can say. It carries everything that is wrong with the file, and reports it in `build`.
+pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
+    let ProviderConfig { fields, mut misfits, directory, transport } = config;
+    let mut reader = Reader { problems: Problems::default(), directory: &directory };
+    let builder = reader.source(&fields, transport);
+    misfits.add_unrelated(reader.problems);
+    let builder = fields.allow_origins.iter().fold(builder, TokenProviderBuilder::allow_origin);
+    let builder = fields.allow_plaintext_origins.iter().fold(builder, TokenProviderBuilder::allow_plaintext_origin);
+    let builder = if fields.allow_any_https_origin { builder.allow_any_https_origin() } else { builder };
+    let builder = if fields.refuse_other_origins { builder.refuse_other_origins() } else { builder };
+    let builder = fields.connection_origin.iter().fold(builder, TokenProviderBuilder::connection_origin);
+    builder.policy(policy(&fields.policy)).problems(misfits)
+}
+
+/// Reads keys and secrets, and collects what is wrong with them.
+struct Reader<'a> {
+    problems: Problems,
+    directory: &'a Path,
+}
+
+impl Reader<'_> {
+    fn source(&mut self, fields: &Fields, transport: Option<Arc<dyn DynTransport>>) -> TokenProviderBuilder {
+        match (&fields.token, &fields.jwt, &fields.token_endpoint) {
+            (None, None, None) => {
+                self.problems.push("jwt", "found none of `token`, `jwt` and `token_endpoint`; expected a way to get tokens");
+            }
+            (Some(token), None, None) => {
+                if let Some(token) = self.secret("token", token) {
+                    return TokenProvider::builder(StaticToken::new(token.as_str()));
+                }
+            }
+            (Some(_), _, _) => {
+                self.problems.push("token", "found beside `jwt` or `token_endpoint`; expected only one way to get tokens");
+            }
+            (None, Some(jwt), None) => {
+                if let Some(template) = self.template("jwt", jwt) {
+                    return TokenProvider::builder(SelfSigned::new(template));
+                }
+            }
+            (None, Some(jwt), Some(endpoint)) => {
+                // With a stand-in, so that the endpoint is looked at as well.
+                let template = self.template("jwt", jwt).or_else(stand_in);
+                let url = endpoint.url.as_deref().unwrap_or_default();
+                let source = template.map(|template| TokenEndpoint::builder(url, JwtBearer::new(template)));
+                if let Some(source) = source.and_then(|source| self.endpoint(source, endpoint, transport)) {
+                    return TokenProvider::builder(source);
+                }
+            }
+            (None, None, Some(endpoint)) => {
+                if endpoint.client.is_none() {
+                    self.problems.push(
+                        "token_endpoint.client",
+                        "found nothing; expected the client's id and credential, or a `jwt` to exchange",
+                    );
+                }
+                let url = endpoint.url.as_deref().unwrap_or_default();
+                let source = TokenEndpoint::builder(url, ClientCredentials::new());
+                if let Some(source) = self.endpoint(source, endpoint, transport) {
+                    return TokenProvider::builder(source);
+                }
+            }
+        }
+        // Never asked: something is wrong, and `build` will say so.
+        TokenProvider::builder(StaticToken::new(""))
+    }
+
+    fn endpoint(
+        &mut self,
+        mut builder: TokenEndpointBuilder,
+        fields: &EndpointFields,
+        transport: Option<Arc<dyn DynTransport>>,
+    ) -> Option<TokenEndpoint> {
+        if let Some(client) = &fields.client {
+            if let Some(client) = self.client(client, fields.url.as_deref().unwrap_or_default()) {
+                builder = builder.client_auth(client);
+            }
+        }
+        if let Some(grant_type) = &fields.grant_type {
+            builder = builder.grant_type(grant_type);
+        }
+        if let Some(scope) = &fields.scope {
+            builder = builder.scope(scope);
+        }
+        for (name, value) in &fields.parameters {
+            if let Some(value) = self.secret(&format!("token_endpoint.parameters.{name}"), value) {
+                builder = builder.parameter(name.clone(), value.as_str());
+            }
+        }
+        for (name, value) in &fields.headers {
+            if let Some(value) = self.secret(&format!("token_endpoint.headers.{name}"), value) {
+                builder = builder.header(name, value.as_str());
+            }
+        }
+        builder = fields.accept_token_types.iter().fold(builder, TokenEndpointBuilder::accept_token_type);
+        builder = fields.keep.iter().fold(builder, TokenEndpointBuilder::keep);
+        if fields.allow_plaintext {
+            builder = builder.allow_plaintext();
+        }
+        if let Some(transport) = transport {
+            builder = builder.shared_transport(transport);
+        }
+        match builder.build() {
+            Ok(endpoint) => Some(endpoint),
+            Err(error) => {
+                self.problems.absorb("token_endpoint", &error);
+                None
+            }
+        }
+    }
+
+    fn client(&mut self, fields: &ClientFields, url: &str) -> Option<ClientAuth> {
+        let path = "token_endpoint.client";
+        let method = fields.method.unwrap_or(match fields {
+            ClientFields { key: Some(_), .. } => ClientMethod::PrivateKeyJwt,
+            ClientFields { secret: Some(_), .. } => ClientMethod::Basic,
+            ClientFields { id: Some(_), .. } => ClientMethod::Public,
+            _ => ClientMethod::None,
+        });
+        if method == ClientMethod::None {
+            return Some(ClientAuth::none());
+        }
+        let id = self.required(&format!("{path}.id"), fields.id.as_ref(), "the client's id").map(String::as_str);
+        let auth = match method {
+            ClientMethod::None => ClientAuth::none(),
+            ClientMethod::Public => ClientAuth::public(id?),
+            ClientMethod::Basic | ClientMethod::BasicRaw | ClientMethod::Post => {
+                let secret = self.required(&format!("{path}.secret"), fields.secret.as_ref(), "the client's secret");
+                let secret = secret.and_then(|secret| self.secret(&format!("{path}.secret"), secret));
+                let (id, secret) = (id?, secret?);
+                match method {
+                    ClientMethod::Basic => ClientAuth::basic(id, secret.as_str()),
+                    ClientMethod::BasicRaw => ClientAuth::basic_raw(id, secret.as_str()),
+                    _ => ClientAuth::post(id, secret.as_str()),
+                }
+            }
+            ClientMethod::ClientSecretJwt | ClientMethod::PrivateKeyJwt => {
+                let with_secret = method == ClientMethod::ClientSecretJwt;
+                let (name, key) = if with_secret { ("secret", &fields.secret) } else { ("key", &fields.key) };
+                // RFC 7518 section 3.1 requires HS256 of everybody; for keys there is no such word.
+                let algorithm = fields.algorithm.clone().or_else(|| with_secret.then(|| "HS256".to_owned()));
+                let key = self.key(path, name, key.as_ref(), algorithm.as_ref(), fields.allow_short_secret);
+                let builder = JwtTemplate::builder(key.or_else(any_key)?);
+                let id = id?;
+                let builder = builder.issuer(id).subject(id).audience(fields.audience.as_deref().unwrap_or(url));
+                let builder = fields.expiry_seconds.into_iter().fold(builder, |builder, time| builder.lifetime(time.0));
+                let builder = members(builder, &fields.headers, JwtTemplateBuilder::header);
+                ClientAuth::assertion(id, self.built(path, builder)?)
+            }
+        };
+        Some(auth)
+    }
+
+    fn template(&mut self, path: &str, fields: &JwtFields) -> Option<JwtTemplate> {
+        let key = self.key(path, "key", fields.key.as_ref(), fields.algorithm.as_ref(), fields.allow_short_secret);
+        let known = key.is_some();
+        let mut builder = JwtTemplate::builder(key.or_else(any_key)?);
+        if let Some(issuer) = &fields.issuer {
+            builder = builder.issuer(issuer);
+        }
+        if let Some(subject) = &fields.subject {
+            builder = builder.subject(subject);
+        }
+        builder = match &fields.audience {
+            Some(OneOrMany::One(audience)) => builder.audience(audience),
+            Some(OneOrMany::Many(audiences)) => builder.audiences(audiences),
+            None => builder,
+        };
+        if let Some(lifetime) = fields.expiry_seconds {
+            builder = builder.lifetime(lifetime.0);
+        }
+        if let Some(backdate) = fields.backdate_seconds {
+            builder = builder.backdate(backdate.0);
+        }
+        for (on, set) in [
+            (fields.issued_at, JwtTemplateBuilder::issued_at as fn(JwtTemplateBuilder, bool) -> JwtTemplateBuilder),
+            (fields.expiration_time, JwtTemplateBuilder::expiration_time),
+            (fields.jwt_id, JwtTemplateBuilder::jwt_id),
+            (fields.not_before, JwtTemplateBuilder::not_before),
+        ] {
+            builder = on.into_iter().fold(builder, set);
+        }
+        builder = members(builder, &fields.claims, JwtTemplateBuilder::claim);
+        builder = members(builder, &fields.headers, JwtTemplateBuilder::header);
+        self.built(path, builder).filter(|_| known)
+    }
+
+    fn built(&mut self, path: &str, builder: JwtTemplateBuilder) -> Option<JwtTemplate> {
+        match builder.build() {
+            Ok(template) => Some(template),
+            Err(error) => {
+                self.problems.absorb(path, &error);
+                None
+            }
+        }
+    }
+
+    fn key(
+        &mut self,
+        path: &str,
+        name: &str,
+        key: Option<&SecretField>,
+        algorithm: Option<&String>,
+        allow_short: bool,
+    ) -> Option<SigningKey> {
+        let algorithm_path = format!("{path}.algorithm");
+        let path = format!("{path}.{name}");
+        let algorithm = self.required(&algorithm_path, algorithm, "the algorithm that the key signs with");
+        let algorithm = algorithm.and_then(|name| match name.parse::<Algorithm>() {
+            Ok(algorithm) => Some(algorithm),
+            Err(error) => {
+                self.problems.push(algorithm_path, error.to_string());
+                None
+            }
+        });
+        let key = self.required(&path, key, "the private key in PEM, or the HMAC secret")?;
+        let bytes = self.read(&path, key)?;
+        let algorithm = algorithm?;
+        let key = match algorithm {
+            _ if !algorithm.is_hmac() => SigningKey::from_pem(algorithm, &*bytes),
+            _ if allow_short => SigningKey::hmac_short_secret(algorithm, &*bytes),
+            _ => SigningKey::hmac(algorithm, &*bytes),
+        };
+        key.map_err(|error| self.problems.push(path, error.to_string())).ok()
+    }
+
+    fn secret(&mut self, path: &str, secret: &SecretField) -> Option<Zeroizing<String>> {
+        secret.read_text(self.directory).map_err(|problem| self.problems.push(path, problem)).ok()
+    }
+
+    fn read(&mut self, path: &str, secret: &SecretField) -> Option<Zeroizing<Vec<u8>>> {
+        secret.read(self.directory).map_err(|problem| self.problems.push(path, problem)).ok()
+    }
+
+    fn required<'a, T>(&mut self, path: &str, field: Option<&'a T>, what: &str) -> Option<&'a T> {
+        if field.is_none() {
+            self.problems.push(path, format!("found nothing; expected {what}"));
+        }
+        field
+    }
+}
+
+/// A key to check the rest of a template with, when its own cannot be used.
+fn any_key() -> Option<SigningKey> {
+    SigningKey::hmac(Algorithm::HS256, [0; 32]).ok()
+}
+
+fn stand_in() -> Option<JwtTemplate> {
+    JwtTemplate::builder(any_key()?).build().ok()
+}
+
+fn members(
+    builder: JwtTemplateBuilder,
+    members: &Map<String, Value>,
+    set: impl Fn(JwtTemplateBuilder, String, Value) -> JwtTemplateBuilder,
+) -> JwtTemplateBuilder {
+    members.iter().fold(builder, |builder, (name, value)| set(builder, name.clone(), value.clone()))
+}
+
+fn policy(fields: &PolicyFields) -> Policy {
+    let mut policy = Policy::default();
+    for (time, set) in [
+        (fields.reserve_seconds, Policy::reserve as fn(Policy, std::time::Duration) -> Policy),
+        (fields.refresh_ahead_seconds, Policy::refresh_ahead),
+        (fields.fetch_timeout_seconds, Policy::fetch_timeout),
+        (fields.refresh_timeout_seconds, Policy::refresh_timeout),
+        (fields.retry_after_limit_seconds, Policy::retry_after_limit),
+        (fields.default_lifetime_seconds, Policy::default_lifetime),
+        (fields.max_lifetime_seconds, Policy::max_lifetime),
+    ] {
+        policy = time.into_iter().fold(policy, |policy, time| set(policy, time.0));
+    }
+    for (backoff, set) in [
+        (fields.transient_backoff, Policy::transient_backoff as fn(Policy, crate::policy::Backoff) -> Policy),
+        (fields.terminal_backoff, Policy::terminal_backoff),
+        (fields.rejection_backoff, Policy::rejection_backoff),
+    ] {
+        policy = backoff.into_iter().fold(policy, |policy, backoff| set(policy, backoff.into()));
+    }
+    fields.jitter.into_iter().fold(policy, Policy::jitter)
+}
