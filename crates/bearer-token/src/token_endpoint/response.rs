@@ -199,17 +199,16 @@ mod tests {
     use crate::source::Expiry;
 
     // 1994-11-06 08:49:37 UTC.
-    const NOW: SystemTime = match UNIX_EPOCH.checked_add(Duration::from_secs(784_111_777)) {
-        Some(now) => now,
-        None => UNIX_EPOCH,
-    };
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(784_111_777)
+    }
 
     fn answer(status: u16, body: impl Into<Bytes>) -> Response<Bytes> {
         Response::builder().status(status).body(body.into()).unwrap()
     }
 
     fn read(status: u16, body: &str) -> Result<AccessToken, Error> {
-        Reading::default().read(&answer(status, body.to_owned()), NOW)
+        Reading::default().read(&answer(status, body.to_owned()), now())
     }
 
     #[test]
@@ -220,7 +219,7 @@ mod tests {
         };
         let body = r#"{"access_token":"00D!x","token_type":"Bearer","expires_in":60,"scope":"b a","refresh_token":"r",
             "instance_url":"https://na1.example.com","level":3,"beta":true,"nested":{"a":1}}"#;
-        let token = reading.read(&answer(200, body), NOW).unwrap();
+        let token = reading.read(&answer(200, body), now()).unwrap();
         assert_eq!(token.secret(), "00D!x");
         assert_eq!(token.expiry(), Expiry::In(Duration::from_secs(60)));
         let (scope, extras) = token.into_details();
@@ -312,13 +311,13 @@ mod tests {
         for content_type in ["text/html", "text/plain; charset=iso-8859-1", "application/octet-stream", "\u{e4}"] {
             let mut ok = answer(200, r#"{"access_token":"a"}"#);
             ok.headers_mut().insert(CONTENT_TYPE, content_type.parse().unwrap());
-            assert!(Reading::default().read(&ok, NOW).is_ok(), "{content_type}");
+            assert!(Reading::default().read(&ok, now()).is_ok(), "{content_type}");
         }
         let mut page = answer(200, "<html>marker");
         page.headers_mut().insert(CONTENT_TYPE, "Text/HTML; charset=utf-8".parse().unwrap());
-        let error = Reading::default().read(&page, NOW).unwrap_err();
+        let error = Reading::default().read(&page, now()).unwrap_err();
         assert!(error.to_string().contains("an HTML page of 12 bytes"), "{error}");
-        let error = Reading::default().read(&answer(200, &b"{\"access_token\":\"\xff\"}"[..]), NOW).unwrap_err();
+        let error = Reading::default().read(&answer(200, &b"{\"access_token\":\"\xff\"}"[..]), now()).unwrap_err();
         assert!(error.to_string().contains("not UTF-8"), "{error}");
     }
 
@@ -329,7 +328,7 @@ mod tests {
             assert_eq!((error.kind(), error.retry()), (ErrorKind::Answer, Retry::AfterChange), "{status}");
             assert!(error.to_string().contains("a redirect"), "{error}");
         }
-        let error = Reading::default().read(&answer(200, vec![b' '; ANSWER_LIMIT + 1]), NOW).unwrap_err();
+        let error = Reading::default().read(&answer(200, vec![b' '; ANSWER_LIMIT + 1]), now()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Answer);
         assert!(error.to_string().contains("1 MiB"), "{error}");
     }
@@ -375,7 +374,7 @@ mod tests {
         ] {
             let mut answer = answer(status, "");
             answer.headers_mut().insert("retry-after", header.parse().unwrap());
-            let error = Reading::default().read(&answer, NOW).unwrap_err();
+            let error = Reading::default().read(&answer, now()).unwrap_err();
             assert_eq!(error.retry(), Retry::Later { after: after.map(Duration::from_secs) }, "{status} {header}");
         }
     }
@@ -409,7 +408,7 @@ mod tests {
                  proxy before it, is in trouble",
             ),
         ] {
-            let error = reading.read(&answer(status, body), NOW).unwrap_err();
+            let error = reading.read(&answer(status, body), now()).unwrap_err();
             assert_eq!(error.to_string(), text);
         }
     }

@@ -175,3 +175,6 @@ fn failed(error: ::reqwest::Error, uri: &Uri) -> Error {
     };
     Error::new(kind, message).with_source(error.without_url())
 }
+
+#[cfg(test)]
+mod tests;
