@@ -11,6 +11,11 @@ mod reqwest;
 #[cfg(feature = "tower")]
 mod tower;
 
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::ReqwestTransport;
+#[cfg(feature = "tower")]
+pub use self::tower::{ServiceTransport, service};
+
 /// The largest answer that is read from an authorization server, in bytes: 1 MiB.
 pub const ANSWER_LIMIT: usize = 1024 * 1024;
 
@@ -43,10 +48,17 @@ impl<T: Transport> DynTransport for T {
 }
 
 /// The answer is larger than [`ANSWER_LIMIT`].
-#[cfg(any(feature = "reqwest", feature = "tower"))]
-fn too_large() -> Error {
+#[cfg(any(feature = "reqwest", feature = "tower", feature = "token-endpoint"))]
+pub(crate) fn too_large() -> Error {
     Error::new(
         crate::ErrorKind::Answer,
         "the authorization server's answer is larger than 1 MiB; expected a token answer: check the token endpoint URL",
     )
+}
+
+/// What a message may tell of a URL: a query can contain account numbers, and worse.
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+fn origin(uri: &http::Uri) -> String {
+    let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default())
 }

@@ -1,1 +1,287 @@
-//! Not yet.
+//! Token requests through a tower service.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::{Future, poll_fn},
+    io,
+    marker::PhantomData,
+};
+
+use bytes::{Buf, Bytes};
+use http::{Request, Response, Uri};
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tower_service::Service;
+
+use super::{ANSWER_LIMIT, Transport, origin, too_large};
+use crate::error::{Error, ErrorKind};
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Sends token requests through a tower service: any HTTP client, with any layers around it.
+///
+/// Each request goes to a clone of the service, once that is ready. The service must not follow redirects and must not
+/// retry; see [`Transport`]. The service's errors are not passed on, see [`with_causes`](ServiceTransport::with_causes).
+///
+/// `B` is the body that the service takes; [`service`] finds it out.
+pub struct ServiceTransport<S, B> {
+    service: S,
+    causes: bool,
+    body: PhantomData<fn() -> B>,
+}
+
+/// Sends token requests through a tower service.
+///
+/// ```
+/// # use std::{convert::Infallible, future::{Ready, ready}, task::{Context, Poll}};
+/// # use bytes::Bytes;
+/// # use http::{Request, Response};
+/// # use http_body_util::Full;
+/// # #[derive(Clone)]
+/// # struct HyperClient;
+/// # impl tower_service::Service<Request<Full<Bytes>>> for HyperClient {
+/// #     type Response = Response<Full<Bytes>>;
+/// #     type Error = Infallible;
+/// #     type Future = Ready<Result<Self::Response, Infallible>>;
+/// #     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> { Poll::Ready(Ok(())) }
+/// #     fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future { ready(Ok(Response::default())) }
+/// # }
+/// use bearer_token::token_endpoint::{ClientCredentials, TokenEndpoint};
+/// use bearer_token::transport;
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let hyper_client = HyperClient;
+/// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
+///     .transport(transport::service(hyper_client))
+///     .build()?;
+/// # let _ = source;
+/// # Ok(()) }
+/// ```
+pub fn service<S, B>(service: S) -> ServiceTransport<S, B>
+where
+    S: Service<Request<B>>,
+{
+    ServiceTransport { service, causes: false, body: PhantomData }
+}
+
+impl<S, B> ServiceTransport<S, B> {
+    /// Keeps the service's errors as causes of ours.
+    ///
+    /// Without this only the kind of an IO error among them is told: what an unknown service writes into its errors,
+    /// such as URLs, headers or the server's text, would end up in logs. Use it where you know them.
+    #[must_use]
+    pub fn with_causes(mut self) -> Self {
+        self.causes = true;
+        self
+    }
+
+    fn failed(&self, what: &str, uri: &Uri, error: BoxError) -> Error {
+        let kind = io_kind(&*error).map(|kind| format!(" ({kind})")).unwrap_or_default();
+        let message = format!("the token request to {} failed{kind}: {what}", origin(uri));
+        let failed = Error::new(ErrorKind::Transport, message);
+        if self.causes { failed.with_source(error) } else { failed }
+    }
+}
+
+impl<S, B, RB> Transport for ServiceTransport<S, B>
+where
+    S: Service<Request<B>, Response = Response<RB>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: From<Bytes> + 'static,
+    RB: Body<Data: Buf + Send, Error: Into<BoxError>> + Send,
+{
+    fn send(&self, request: Request<Bytes>) -> impl Future<Output = Result<Response<Bytes>, Error>> + Send {
+        let mut service = self.service.clone();
+        async move {
+            let uri = request.uri().clone();
+            poll_fn(|cx| service.poll_ready(cx))
+                .await
+                .map_err(|error| self.failed("the service is not ready", &uri, error.into()))?;
+            let answer = service.call(request.map(B::from));
+            let answer = answer.await.map_err(|error| self.failed("there is no answer", &uri, error.into()))?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, ANSWER_LIMIT).collect().await.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    too_large()
+                } else {
+                    self.failed("the answer broke off", &uri, error)
+                }
+            })?;
+            Ok(Response::from_parts(head, body.to_bytes()))
+        }
+    }
+}
+
+impl<S: Clone, B> Clone for ServiceTransport<S, B> {
+    fn clone(&self) -> Self {
+        ServiceTransport { service: self.service.clone(), causes: self.causes, body: PhantomData }
+    }
+}
+
+impl<S, B> fmt::Debug for ServiceTransport<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceTransport").field("causes", &self.causes).finish_non_exhaustive()
+    }
+}
+
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(error.kind());
+        }
+        next = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::{Ready, ready},
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use http_body::Frame;
+    use http_body_util::Full;
+
+    use super::*;
+
+    /// Ready at the second asking; a call before that panics. Echoes the request.
+    #[derive(Default)]
+    struct Slow {
+        asked: u32,
+    }
+
+    impl Clone for Slow {
+        fn clone(&self) -> Self {
+            Slow::default()
+        }
+    }
+
+    impl Service<Request<Full<Bytes>>> for Slow {
+        type Response = Response<Full<Bytes>>;
+        type Error = BoxError;
+        type Future = Ready<Result<Self::Response, BoxError>>;
+
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            self.asked += 1;
+            cx.waker().wake_by_ref();
+            if self.asked < 2 { Poll::Pending } else { Poll::Ready(Ok(())) }
+        }
+
+        fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+            assert_eq!(self.asked, 2, "called before it was ready");
+            self.asked = 0;
+            assert!(request.extensions().get::<crate::PassThrough>().is_some());
+            let status = request.headers()["x-status"].to_str().unwrap().parse::<u16>().unwrap();
+            ready(Ok(Response::builder().status(status).header("x-echo", "1").body(request.into_body()).unwrap()))
+        }
+    }
+
+    /// Answers with a body that ends as told, after so many pieces of 64 KiB.
+    #[derive(Clone)]
+    struct Answering(Option<usize>, End);
+
+    #[derive(Clone, Copy)]
+    enum End {
+        Ok,
+        Break,
+    }
+
+    impl Service<Request<Bytes>> for Answering {
+        type Response = Response<Answering>;
+        type Error = Marked;
+        type Future = Ready<Result<Response<Answering>, Marked>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Marked>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Bytes>) -> Self::Future {
+            ready(if self.0.is_some() { Ok(Response::new(self.clone())) } else { Err(marked()) })
+        }
+    }
+
+    impl Body for Answering {
+        type Data = Bytes;
+        type Error = Marked;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Marked>>> {
+            match (self.0, self.1) {
+                (Some(0) | None, End::Ok) => Poll::Ready(None),
+                (Some(0) | None, End::Break) => Poll::Ready(Some(Err(marked()))),
+                (Some(left), _) => {
+                    self.0 = Some(left - 1);
+                    Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b' '; 64 * 1024])))))
+                }
+            }
+        }
+    }
+
+    #[derive(Debug)]
+    struct Marked(io::Error);
+
+    impl fmt::Display for Marked {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("marker")
+        }
+    }
+
+    impl StdError for Marked {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    fn marked() -> Marked {
+        Marked(io::Error::new(io::ErrorKind::ConnectionReset, "marker"))
+    }
+
+    fn request() -> Request<Bytes> {
+        let mut request = Request::new(Bytes::from_static(b"marker"));
+        *request.uri_mut() = Uri::from_static("https://as.example.com:8443/marker?marker");
+        request.extensions_mut().insert(crate::PassThrough);
+        request
+    }
+
+    #[tokio::test]
+    async fn a_service_is_called_when_it_is_ready_and_any_status_is_an_answer() {
+        let transport = service(Slow::default());
+        for status in ["200", "302", "401", "503"] {
+            let mut request = request();
+            request.headers_mut().insert("x-status", status.parse().unwrap());
+            let answer = transport.clone().send(request).await.unwrap();
+            assert_eq!(answer.status().as_str(), status);
+            assert_eq!((answer.body().as_ref(), &answer.headers()["x-echo"]), (&b"marker"[..], &"1".parse().unwrap()));
+        }
+    }
+
+    #[tokio::test]
+    async fn l17_an_answer_is_read_up_to_one_mebibyte() {
+        let answer = service(Answering(Some(16), End::Ok)).send(request()).await.unwrap();
+        assert_eq!(answer.body().len(), ANSWER_LIMIT);
+        for pieces in [17, usize::MAX] {
+            let error = service(Answering(Some(pieces), End::Ok)).send(request()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Answer);
+        }
+    }
+
+    #[tokio::test]
+    async fn l38_errors_of_an_unknown_service_are_told_by_their_kind_only() {
+        for (svc, what) in
+            [(Answering(None, End::Ok), "there is no answer"), (Answering(Some(1), End::Break), "the answer broke off")]
+        {
+            let error = service(svc.clone()).send(request()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Transport);
+            let text = format!("{error} {error:?}");
+            assert!(text.contains(what) && text.contains("https://as.example.com:8443 failed (connection reset)"));
+            assert!(!text.contains("marker"), "{text}");
+            let error = service(svc).with_causes().send(request()).await.unwrap_err();
+            assert_eq!(error.source().unwrap().to_string(), "marker");
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! How the client says who it is.
+
+use std::fmt;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::HeaderValue;
+use zeroize::Zeroizing;
+
+use crate::{
+    error::{Error, Problems},
+    secret::Secret,
+    source::FetchContext,
+    token_endpoint::{Parameters, endpoint_url::EndpointUrl},
+};
+
+#[cfg(feature = "jwt")]
+use crate::{jwt::JwtTemplate, token_endpoint::client_assertion::ClientAssertion};
+
+/// How the client says who it is at the token endpoint (RFC 6749 section 2.3).
+///
+/// Prefer a signed assertion where the server offers it: its secret never travels, and a copied request is worthless
+/// (RFC 9700 section 2.5). `Debug` shows no secret.
+///
+/// | constructor | sends | as registered at the server |
+/// |---|---|---|
+/// | [`none`](Self::none) | nothing: the grant, or the TLS certificate of the transport, says it all | |
+/// | [`public`](Self::public) | `client_id` in the body | `none`, `tls_client_auth` |
+/// | [`basic`](Self::basic) | an `Authorization: Basic` header | `client_secret_basic` |
+/// | [`basic_raw`](Self::basic_raw) | the same, for servers that do not decode it | `client_secret_basic` |
+/// | [`post`](Self::post) | `client_id` and `client_secret` in the body | `client_secret_post` |
+/// | `private_key_jwt` | an assertion signed with a private key (feature `jwt`) | `private_key_jwt` |
+/// | `client_secret_jwt` | an assertion signed with the secret (feature `jwt`) | `client_secret_jwt` |
+/// | `assertion` | an assertion of your own making (feature `jwt`) | one of these two |
+#[derive(Clone)]
+pub struct ClientAuth {
+    method: Method,
+    #[cfg(feature = "jwt")]
+    pub(crate) audience: Option<String>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Method {
+    None,
+    Public(String),
+    Basic {
+        client_id: String,
+        secret: Secret,
+        encoding: Encoding,
+    },
+    Post {
+        client_id: String,
+        secret: Secret,
+    },
+    #[cfg(feature = "jwt")]
+    Assertion(ClientAssertion),
+}
+
+/// What happens to id and secret before they are joined by a colon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Form,
+    Raw,
+}
+
+impl ClientAuth {
+    /// No client authentication. This is the default.
+    pub fn none() -> Self {
+        Method::None.into()
+    }
+
+    /// Only `client_id`, without any secret: public clients, and clients that are known by their TLS certificate
+    /// (RFC 8705), which the transport then has to bring.
+    pub fn public(client_id: impl Into<String>) -> Self {
+        Method::Public(client_id.into()).into()
+    }
+
+    /// HTTP Basic. Id and secret are form-encoded first, as RFC 6749 section 2.3.1 says.
+    pub fn basic(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
+        let (client_id, secret) = (client_id.into(), Secret::new(client_secret));
+        Method::Basic { client_id, secret, encoding: Encoding::Form }.into()
+    }
+
+    /// HTTP Basic with id and secret as they are, for servers that do not decode them. It makes a difference only if
+    /// they contain other characters than letters, digits, `*`, `-`, `.` and `_`.
+    pub fn basic_raw(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
+        let (client_id, secret) = (client_id.into(), Secret::new(client_secret));
+        Method::Basic { client_id, secret, encoding: Encoding::Raw }.into()
+    }
+
+    /// `client_id` and `client_secret` in the body.
+    pub fn post(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
+        Method::Post { client_id: client_id.into(), secret: Secret::new(client_secret) }.into()
+    }
+
+    /// Checks everything, and prepares what does not change from request to request.
+    pub(crate) fn prepare(&self, url: Option<&EndpointUrl>, problems: &mut Problems) -> Credentials {
+        let mut credentials = Credentials::default();
+        #[cfg(not(feature = "jwt"))]
+        let _ = url;
+        #[cfg(feature = "jwt")]
+        if self.audience.is_some() && !matches!(&self.method, Method::Assertion(_)) {
+            problems.push("client_auth.audience", "found an audience for a method without an assertion: remove it");
+        }
+        match &self.method {
+            Method::None => {}
+            Method::Public(client_id) => {
+                check_client_id(client_id, problems);
+                credentials.parameters.push("client_id", client_id);
+            }
+            Method::Post { client_id, secret } => {
+                check_client_id(client_id, problems);
+                check_text("client_auth.client_secret", secret.expose(), problems);
+                credentials.parameters.push("client_id", client_id);
+                credentials.parameters.push("client_secret", secret.expose());
+            }
+            Method::Basic { client_id, secret, encoding } => {
+                check_client_id(client_id, problems);
+                check_text("client_auth.client_secret", secret.expose(), problems);
+                if *encoding == Encoding::Raw && client_id.contains(':') {
+                    problems.push(
+                        "client_auth.client_id",
+                        "found a colon, which ends the id in HTTP Basic (RFC 7617): use `ClientAuth::basic`",
+                    );
+                }
+                credentials.header = basic_header(client_id, secret, *encoding);
+                credentials.hint = basic_hint(client_id, secret, *encoding);
+            }
+            #[cfg(feature = "jwt")]
+            Method::Assertion(assertion) => {
+                check_client_id(assertion.client_id(), problems);
+                credentials.parameters.push("client_id", assertion.client_id());
+                credentials.assertion = assertion.template(self.audience.as_deref(), url, problems);
+            }
+        }
+        credentials
+    }
+}
+
+impl Default for ClientAuth {
+    fn default() -> Self {
+        ClientAuth::none()
+    }
+}
+
+impl From<Method> for ClientAuth {
+    fn from(method: Method) -> Self {
+        ClientAuth {
+            method,
+            #[cfg(feature = "jwt")]
+            audience: None,
+        }
+    }
+}
+
+impl fmt::Debug for ClientAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, client_id) = match &self.method {
+            Method::None => return f.write_str("none"),
+            Method::Public(client_id) => ("public", client_id.as_str()),
+            Method::Basic { client_id, encoding: Encoding::Form, .. } => ("basic", client_id.as_str()),
+            Method::Basic { client_id, encoding: Encoding::Raw, .. } => ("basic_raw", client_id.as_str()),
+            Method::Post { client_id, .. } => ("post", client_id.as_str()),
+            #[cfg(feature = "jwt")]
+            Method::Assertion(assertion) => (assertion.name(), assertion.client_id()),
+        };
+        f.debug_struct(name).field("client_id", &client_id).finish_non_exhaustive()
+    }
+}
+
+/// Client authentication, checked and ready to be sent.
+#[derive(Default)]
+pub(crate) struct Credentials {
+    pub(crate) parameters: Parameters,
+    pub(crate) header: Option<HeaderValue>,
+    /// What to add to the message when the client is refused.
+    pub(crate) hint: Option<&'static str>,
+    #[cfg(feature = "jwt")]
+    pub(crate) assertion: Option<JwtTemplate>,
+}
+
+impl Credentials {
+    /// Adds the parameters of one request. An assertion is signed anew each time.
+    pub(crate) async fn apply(&self, parameters: &mut Parameters, cx: &FetchContext) -> Result<(), Error> {
+        parameters.extend(&self.parameters);
+        #[cfg(not(feature = "jwt"))]
+        let _ = cx;
+        #[cfg(feature = "jwt")]
+        if let Some(template) = &self.assertion {
+            let jwt = template.sign(cx.platform()).await?;
+            parameters.push("client_assertion_type", crate::token_endpoint::client_assertion::TYPE);
+            parameters.push("client_assertion", jwt.secret());
+        }
+        Ok(())
+    }
+}
+
+fn check_client_id(client_id: &str, problems: &mut Problems) {
+    check_text("client_auth.client_id", client_id, problems);
+}
+
+fn check_text(path: &str, text: &str, problems: &mut Problems) {
+    if text.is_empty() {
+        problems.push(path, "found an empty text; expected what is registered at the authorization server");
+    } else if text.chars().any(char::is_control) {
+        // RFC 6749 appendix A.1 and A.2 allow none, and a file's last line end is a common mistake.
+        problems.push(path, "found a line end or another control character; remove it (a file's last line end?)");
+    }
+}
+
+fn form_encoded(text: &str) -> Zeroizing<String> {
+    let mut encoded = Zeroizing::new(String::with_capacity(3 * text.len()));
+    encoded.extend(form_urlencoded::byte_serialize(text.as_bytes()));
+    encoded
+}
+
+fn basic_header(client_id: &str, secret: &Secret, encoding: Encoding) -> Option<HeaderValue> {
+    let pair = Zeroizing::new(match encoding {
+        Encoding::Form => [&form_encoded(client_id), ":", &form_encoded(secret.expose())].concat(),
+        Encoding::Raw => [client_id, ":", secret.expose()].concat(),
+    });
+    let encoded = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
+    let value = Zeroizing::new(["Basic ", &encoded].concat().into_bytes());
+    // Base64 is always a legal header value.
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Servers disagree about the encoding (seen on running ones), and only where it changes something.
+fn basic_hint(client_id: &str, secret: &Secret, encoding: Encoding) -> Option<&'static str> {
+    let changes = |text: &str| form_encoded(text).as_str() != text;
+    if !changes(client_id) && !changes(secret.expose()) {
+        return None;
+    }
+    Some(match encoding {
+        Encoding::Form => {
+            "; the client id or secret has characters that are form-encoded for HTTP Basic (RFC 6749 section 2.3.1), \
+             and some servers do not decode them: try `ClientAuth::basic_raw`"
+        }
+        Encoding::Raw => {
+            "; the client id or secret has characters that most servers expect form-encoded in HTTP Basic (RFC 6749 \
+             section 2.3.1): try `ClientAuth::basic`"
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prepare(auth: &ClientAuth) -> (Credentials, Problems) {
+        let mut problems = Problems::default();
+        let credentials = auth.prepare(None, &mut problems);
+        (credentials, problems)
+    }
+
+    #[test]
+    fn l26_basic_form_encodes_id_and_secret_before_base64() {
+        for (auth, pair) in [
+            (ClientAuth::basic("id", "secret"), "id:secret"),
+            (ClientAuth::basic("a b", "p:+/=%&~\u{e4}"), "a+b:p%3A%2B%2F%3D%25%26%7E%C3%A4"),
+            (ClientAuth::basic("urn:a", "*-._"), "urn%3Aa:*-._"),
+            (ClientAuth::basic_raw("a b", "p:+/=%&~\u{e4}"), "a b:p:+/=%&~\u{e4}"),
+        ] {
+            let (credentials, problems) = prepare(&auth);
+            assert!(problems.is_empty(), "{problems:?}");
+            let header = credentials.header.unwrap();
+            assert!(header.is_sensitive());
+            assert_eq!(header, format!("Basic {}", BASE64_STANDARD.encode(pair)), "{pair}");
+            assert_eq!(credentials.parameters.names().count(), 0, "never both in the header and in the body");
+        }
+    }
+
+    #[test]
+    fn the_hint_about_the_encoding_comes_only_where_it_makes_a_difference() {
+        for (auth, hint) in [
+            (ClientAuth::basic("id", "secret-1.2_3*"), None),
+            (ClientAuth::basic("id", "se/cret"), Some("basic_raw")),
+            (ClientAuth::basic("i d", "secret"), Some("basic_raw")),
+            (ClientAuth::basic_raw("id", "se/cret"), Some("`ClientAuth::basic`")),
+            (ClientAuth::post("i d", "se/cret"), None),
+        ] {
+            let found = prepare(&auth).0.hint;
+            assert_eq!(found.is_some(), hint.is_some(), "{auth:?}");
+            assert!(found.unwrap_or_default().contains(hint.unwrap_or_default()), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn the_body_carries_what_the_method_says() {
+        for (auth, body) in [
+            (ClientAuth::none(), ""),
+            (ClientAuth::public("a b"), "client_id=a+b"),
+            (ClientAuth::post("id", "s&s"), "client_id=id&client_secret=s%26s"),
+        ] {
+            let (credentials, problems) = prepare(&auth);
+            assert!(problems.is_empty() && credentials.header.is_none());
+            assert_eq!(credentials.parameters.to_body(), body);
+        }
+    }
+
+    #[test]
+    fn empty_and_broken_ids_and_secrets_are_all_named() {
+        for (auth, count) in [
+            (ClientAuth::public(""), 1),
+            (ClientAuth::basic("", ""), 2),
+            (ClientAuth::basic_raw("a:b", "marker\n"), 2),
+            (ClientAuth::post("id\r", ""), 2),
+        ] {
+            let error = prepare(&auth).1.into_result("no").unwrap_err();
+            assert_eq!(error.problems().len(), count, "{error}");
+            assert!(!error.to_string().contains("marker"));
+        }
+    }
+}

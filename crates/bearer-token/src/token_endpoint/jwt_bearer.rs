@@ -1,0 +1,39 @@
+//! The JWT bearer grant.
+
+use crate::{
+    error::Error,
+    jwt::JwtTemplate,
+    source::FetchContext,
+    token_endpoint::{Grant, Parameters},
+};
+
+/// A signed assertion is exchanged for a token:
+/// `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer` (RFC 7523 section 2.1).
+///
+/// Every request, a second try included, carries a new assertion from the template, with its own `jti`, `iat` and
+/// `exp`. What `aud` has to be says the server: often the token endpoint's URL, sometimes its issuer, a bare host name
+/// or a constant.
+#[derive(Clone)]
+pub struct JwtBearer {
+    template: JwtTemplate,
+}
+
+impl JwtBearer {
+    /// Exchanges the JWTs of this template.
+    pub fn new(template: JwtTemplate) -> Self {
+        JwtBearer { template }
+    }
+}
+
+impl Grant for JwtBearer {
+    async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
+        let jwt = self.template.sign(cx.platform()).await?;
+        Ok(Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer").with("assertion", jwt.secret()))
+    }
+}
+
+impl std::fmt::Debug for JwtBearer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JwtBearer").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+//! The form parameters of a token request.
+
+use std::{borrow::Cow, fmt};
+
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+/// The form parameters of a token request, in the order in which they are sent.
+///
+/// Values may be secrets: they are wiped when dropped, and `Debug` shows names only. A parameter with an empty value
+/// is left out of the request (RFC 6749 section 3.2).
+///
+/// ```
+/// use bearer_token::token_endpoint::Parameters;
+///
+/// let parameters = Parameters::new("urn:example:login").with("login_token", "a secret");
+/// assert_eq!(format!("{parameters:?}"), r#"Parameters(["grant_type", "login_token"])"#);
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Parameters(Vec<(Cow<'static, str>, Zeroizing<String>)>);
+
+impl Parameters {
+    /// Starts with `grant_type`. An empty text leaves it out, for servers that want none.
+    pub fn new(grant_type: impl Into<String>) -> Self {
+        Parameters::default().with("grant_type", grant_type)
+    }
+
+    /// Adds a parameter. A name may occur more than once where its specification says so, as for `resource`
+    /// (RFC 8707 section 2).
+    pub fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) {
+        self.0.push((name.into(), Zeroizing::new(value.into())));
+    }
+
+    /// Adds a parameter, in a chain.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.push(name, value);
+        self
+    }
+
+    /// The names, with repetitions.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_ref())
+    }
+
+    /// The first value of this name, empty or not. It may be a secret: handle with care.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Replaces what stands under this name, in its place.
+    pub(crate) fn replace(&mut self, name: &'static str, value: &str) {
+        let place = self.0.iter().position(|(other, _)| other == name).unwrap_or(0);
+        self.0.retain(|(other, _)| other != name);
+        self.0.insert(place.min(self.0.len()), (name.into(), Zeroizing::new(value.to_owned())));
+    }
+
+    pub(crate) fn extend(&mut self, other: &Parameters) {
+        self.0.extend(other.0.iter().cloned());
+    }
+
+    /// The body of the request, `application/x-www-form-urlencoded`, wiped when its last clone is dropped.
+    pub(crate) fn to_body(&self) -> Bytes {
+        // Large enough for the worst case: a buffer that grows leaves copies of secrets behind.
+        let size = self.0.iter().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
+        let mut form = form_urlencoded::Serializer::new(String::with_capacity(size));
+        for (name, value) in self.0.iter().filter(|(_, value)| !value.is_empty()) {
+            form.append_pair(name, value);
+        }
+        Bytes::from_owner(Zeroizing::new(form.finish().into_bytes()))
+    }
+}
+
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Parameters").field(&self.names().collect::<Vec<_>>()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_keeps_the_order_encodes_both_sides_and_leaves_empty_values_out() {
+        let parameters = Parameters::new("client_credentials")
+            .with("scope", "")
+            .with("resource", "https://a.example.com/")
+            .with("resource", "b c")
+            .with("n&me", "+\u{e4}");
+        let expected = "grant_type=client_credentials&resource=https%3A%2F%2Fa.example.com%2F&resource=b+c&\
+                        n%26me=%2B%C3%A4";
+        assert_eq!(parameters.to_body(), expected);
+        assert_eq!(parameters.get("resource"), Some("https://a.example.com/"));
+    }
+
+    #[test]
+    fn a_replaced_parameter_keeps_its_place_and_a_new_one_comes_first() {
+        let mut parameters = Parameters::new("old").with("a", "1");
+        parameters.replace("grant_type", "new");
+        assert_eq!(parameters.to_body(), "grant_type=new&a=1");
+        let mut parameters = Parameters::default().with("a", "1");
+        parameters.replace("grant_type", "new");
+        assert_eq!(parameters.to_body(), "grant_type=new&a=1");
+    }
+}
