@@ -266,7 +266,7 @@ impl Policy {
         let reserve = self.reserve.min(lifetime / 10);
         // 30 s give a slow server two tries, but of a short lifetime there must be something left, and room for the
         // draw: 3/10 and 2/10 make half of it.
-        let latest = (30 * SECOND).min(lifetime * 3 / 10);
+        let latest = (30 * SECOND).min(lifetime / 10 * 3);
         let ahead = self.refresh_ahead.min(lifetime / 5).max(latest).max(reserve);
         let draw = if self.jitter { draw.of(lifetime / 5) } else { Duration::ZERO };
         Deadlines {
