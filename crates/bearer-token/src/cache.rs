@@ -179,9 +179,13 @@ impl Cache {
             Demand::Refresh if cooling.is_some() || now.monotonic_nanos() < state.quiet_until => return Entry::Nothing,
             Demand::Refresh => FetchReason::Stale,
         };
-        let stale_for = (reason == FetchReason::Stale)
-            .then(|| in_service.map(|bearer| bearer.deadlines().reserve.remaining(now)))
-            .flatten();
+        let mut stale_for = None;
+        if reason == FetchReason::Stale {
+            // Who read the stale bearer may come late: by now it can be renewed, rejected or expired.
+            let stale = in_service.filter(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale);
+            let Some(bearer) = stale else { return Entry::Nothing };
+            stale_for = Some(bearer.deadlines().reserve.remaining(now));
+        }
         let (departure, late) = self.depart(&mut state, reason, stale_for, now);
         drop(state);
         if let Some(late) = late {
