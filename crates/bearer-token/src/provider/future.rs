@@ -53,6 +53,11 @@ impl TokenFuture {
     /// Takes a seat in a flight, or learns that none is needed.
     fn enter(&mut self) -> Result<Waiting, Result<Bearer, Error>> {
         let now = self.provider.platform.now();
+        if self.demand == Demand::Token
+            && let Some(bearer) = self.provider.serve(now)
+        {
+            return Err(Ok(bearer));
+        }
         match self.provider.cache.enter(self.demand, now) {
             Entry::Serve(bearer) => Err(Ok(bearer)),
             Entry::Refuse(error) => Err(Err(error)),
