@@ -35,7 +35,6 @@ pub(crate) struct Sealed {
     pub(crate) value: HeaderValue,
     pub(crate) deadlines: Deadlines,
     pub(crate) ticket: Ticket,
-    issued: Now,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -54,25 +53,19 @@ impl Generation {
 
 impl Bearer {
     /// Makes a token ready to send, or says why it cannot be sent.
-    pub(crate) fn seal(
-        token: AccessToken,
-        provider: ProviderId,
-        issued: Now,
-        deadlines: Deadlines,
-    ) -> Result<Self, Error> {
+    pub(crate) fn seal(token: AccessToken, provider: ProviderId, deadlines: Deadlines) -> Result<Self, Error> {
         let value = header_value(token.secret())?;
         let ticket = Ticket::new(provider, Generation::next());
         let (scope, extras) = token.into_details();
-        Ok(Bearer(Arc::new(Sealed { value, deadlines, ticket, issued, scope, extras })))
+        Ok(Bearer(Arc::new(Sealed { value, deadlines, ticket, scope, extras })))
     }
 
     /// The same bearer with other deadlines: its source gave the same token again.
-    pub(crate) fn extended(&self, issued: Now, deadlines: Deadlines) -> Self {
+    pub(crate) fn extended(&self, deadlines: Deadlines) -> Self {
         let Sealed { value, ticket, scope, extras, .. } = &*self.0;
         Bearer(Arc::new(Sealed {
             value: value.clone(),
             deadlines,
-            issued,
             ticket: *ticket,
             scope: scope.clone(),
             extras: extras.clone(),
@@ -125,10 +118,6 @@ impl Bearer {
 
     pub(crate) fn deadlines(&self) -> &Deadlines {
         &self.0.deadlines
-    }
-
-    pub(crate) fn issued(&self) -> Now {
-        self.0.issued
     }
 
     /// Whether both carry the same token.

@@ -65,8 +65,8 @@ struct State {
 struct Renewal {
     allowed_from: u64,
     in_a_row: u32,
-    /// The bearer that the last forced renewal brought.
-    brought: Option<Generation>,
+    /// The bearer that the last forced renewal brought, and when.
+    brought: Option<(Generation, Now)>,
 }
 
 /// What a caller wants.
@@ -283,7 +283,7 @@ impl Cache {
 
         let in_service = match same {
             // The generation stays: a rejection of the token is a rejection of this one too.
-            Some(last) if later => last.extended(bearer.issued(), *bearer.deadlines()),
+            Some(last) if later => last.extended(*bearer.deadlines()),
             Some(last) if is_usable(&last, now) => last,
             Some(_) => {
                 let error = Error::new(
@@ -304,7 +304,7 @@ impl Cache {
             state.quiet_until = now.after(wait).monotonic_nanos();
         }
         if rejected || reason == FetchReason::Rejected {
-            state.renewal.brought = Some(in_service.generation());
+            state.renewal.brought = Some((in_service.generation(), now));
         }
         self.failure.set(None);
         self.slot.set(Some(in_service.sealed()));
@@ -320,7 +320,7 @@ impl Cache {
         if let Some(suspect) = &standby {
             // Rather a token that one endpoint refused than none at all.
             self.slot.set(Some(suspect.sealed()));
-            state.renewal.brought = Some(suspect.generation());
+            state.renewal.brought = Some((suspect.generation(), now));
         }
         Landing { result: Err(error), standby: standby.filter(|bearer| is_usable(bearer, now)) }
     }
@@ -342,9 +342,11 @@ impl Cache {
 impl Renewal {
     /// Counts one more renewal that a rejection forces, and sets the time of the next.
     fn count(&mut self, rejected: &Bearer, policy: &Policy, now: Now) {
-        let age = now.monotonic().saturating_sub(rejected.issued().monotonic());
-        let young = age < policy.rejection_backoff.limit();
-        let again = young && self.brought == Some(rejected.generation());
+        // Counted from when it came into service, not from when it was issued: a source may bring an old token.
+        let again = self.brought.is_some_and(|(generation, since)| {
+            let age = now.monotonic().saturating_sub(since.monotonic());
+            generation == rejected.generation() && age < policy.rejection_backoff.limit()
+        });
         self.in_a_row = if again { self.in_a_row.saturating_add(1) } else { 1 };
         self.allowed_from = now.after(policy.rejection_backoff.after(self.in_a_row)).monotonic_nanos();
     }

@@ -265,7 +265,7 @@ impl Inner {
     fn seal(&self, token: AccessToken, started: Now) -> Result<Bearer, Error> {
         let issued = token.issued_moment().unwrap_or(started);
         let deadlines = self.cache.policy().deadlines(issued, token.expiry(), self.draw());
-        Bearer::seal(token, self.id, issued, deadlines)
+        Bearer::seal(token, self.id, deadlines)
     }
 
     fn draw(&self) -> Draw {
