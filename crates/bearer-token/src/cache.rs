@@ -162,7 +162,7 @@ impl Cache {
             }
         }
         if let Some((flight, _)) = &state.flight {
-            if !flight.overdue().is_past(now) {
+            if !flight.is_overdue(now) {
                 return if demand == Demand::Refresh { Entry::Nothing } else { Entry::Wait(flight.clone()) };
             }
         }
@@ -242,7 +242,7 @@ impl Cache {
             // Expired meanwhile: the next request waits for a new one anyway.
             return (Rejection::Renewing, None);
         }
-        let fetching = state.flight.as_ref().is_some_and(|(flight, _)| !flight.overdue().is_past(now));
+        let fetching = state.flight.as_ref().is_some_and(|(flight, _)| !flight.is_overdue(now));
         if !fetching && (self.cooling(now).is_some() || now.monotonic_nanos() < state.renewal.allowed_from) {
             return (Rejection::Declined, None);
         }
@@ -268,7 +268,7 @@ impl Cache {
         now: Now,
     ) -> (Departure, Option<Arc<TokenFlight>>) {
         let timeout = self.policy.timeout(stale_for);
-        let flight = Flight::new(now.after(timeout).after(GRACE));
+        let flight = Flight::new(now.after(timeout).after(GRACE).monotonic());
         let late = state.flight.replace((flight.clone(), reason)).map(|(late, _)| late);
         self.set_gate(state);
         (Departure { flight, timeout, reason }, late)
@@ -332,7 +332,7 @@ impl Cache {
     /// Tells readers of a stale bearer from when on a look under the lock is worth it.
     fn set_gate(&self, state: &State) {
         let from = match &state.flight {
-            Some((flight, _)) => flight.overdue().monotonic_nanos(),
+            Some((flight, _)) => nanos(flight.overdue()),
             None => self.failure.get().map_or(0, |failure| failure.until).max(state.quiet_until),
         };
         self.gate.store(from, Ordering::Relaxed);

@@ -46,7 +46,7 @@ impl TokenFuture {
     }
 
     fn wait(&self, flight: &Arc<TokenFlight>, pilot: Option<BoxFuture<()>>) -> Waiting {
-        let overdue = self.provider.platform.sleep_until(flight.overdue().monotonic());
+        let overdue = self.provider.platform.sleep_until(flight.overdue());
         Waiting { seat: flight.board(), overdue, pilot }
     }
 
