@@ -260,7 +260,14 @@ impl Policy {
             }
             Expiry::Unknown => self.default_lifetime,
             Expiry::In(lifetime) => lifetime,
-            Expiry::At(time) => time.duration_since(issued.wall()).unwrap_or_default(),
+            Expiry::At(time) => match time.duration_since(issued.wall()) {
+                Ok(lifetime) => lifetime,
+                Err(_) => {
+                    // It keeps its own time: were it dated to now, the same token would look later each time.
+                    let past = Now::new(issued.monotonic(), time);
+                    return Deadlines { refresh: past, reserve: past, expires: Some(past) };
+                }
+            },
         };
         let lifetime = lifetime.min(self.max_lifetime);
         let reserve = self.reserve.min(lifetime / 10);
