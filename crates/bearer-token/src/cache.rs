@@ -295,14 +295,14 @@ impl Cache {
             None => bearer.clone(),
         };
         let is_new = in_service.generation() == bearer.generation();
-        if later && is_new {
-            state.nothing_new = 0;
-            state.quiet_until = 0;
+        state.nothing_new = if later && is_new { 0 } else { state.nothing_new.saturating_add(1) };
+        // One that is born stale would be refreshed again at once, and so would the next.
+        let quiet = state.nothing_new > 0 || in_service.deadlines().freshness(now) != Freshness::Fresh;
+        state.quiet_until = if quiet {
+            now.after(self.policy.nothing_new(state.nothing_new, draw)).monotonic_nanos()
         } else {
-            state.nothing_new = state.nothing_new.saturating_add(1);
-            let wait = self.policy.nothing_new(state.nothing_new, draw);
-            state.quiet_until = now.after(wait).monotonic_nanos();
-        }
+            0
+        };
         if rejected || reason == FetchReason::Rejected {
             state.renewal.brought = Some((in_service.generation(), now));
         }
