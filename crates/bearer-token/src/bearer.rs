@@ -35,7 +35,6 @@ pub(crate) struct Sealed {
     pub(crate) value: HeaderValue,
     pub(crate) deadlines: Deadlines,
     pub(crate) ticket: Ticket,
-    issued: Now,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -54,25 +53,19 @@ impl Generation {
 
 impl Bearer {
     /// Makes a token ready to send, or says why it cannot be sent.
-    pub(crate) fn seal(
-        token: AccessToken,
-        provider: ProviderId,
-        issued: Now,
-        deadlines: Deadlines,
-    ) -> Result<Self, Error> {
+    pub(crate) fn seal(token: AccessToken, provider: ProviderId, deadlines: Deadlines) -> Result<Self, Error> {
         let value = header_value(token.secret())?;
         let ticket = Ticket::new(provider, Generation::next());
         let (scope, extras) = token.into_details();
-        Ok(Bearer(Arc::new(Sealed { value, deadlines, ticket, issued, scope, extras })))
+        Ok(Bearer(Arc::new(Sealed { value, deadlines, ticket, scope, extras })))
     }
 
     /// The same bearer with other deadlines: its source gave the same token again.
-    pub(crate) fn extended(&self, issued: Now, deadlines: Deadlines) -> Self {
+    pub(crate) fn extended(&self, deadlines: Deadlines) -> Self {
         let Sealed { value, ticket, scope, extras, .. } = &*self.0;
         Bearer(Arc::new(Sealed {
             value: value.clone(),
             deadlines,
-            issued,
             ticket: *ticket,
             scope: scope.clone(),
             extras: extras.clone(),
@@ -127,10 +120,6 @@ impl Bearer {
         &self.0.deadlines
     }
 
-    pub(crate) fn issued(&self) -> Now {
-        self.0.issued
-    }
-
     /// Whether both carry the same token.
     pub(crate) fn same_token(&self, other: &Bearer) -> bool {
         self.0.value.as_bytes() == other.0.value.as_bytes()
@@ -165,12 +154,11 @@ fn header_value(token: &str) -> Result<HeaderValue, Error> {
             ),
         ));
     }
-    let text = Zeroizing::new([SCHEME, token].concat());
-    let mut value = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(text.as_bytes()))
+    // Wiped when the last clone is dropped, in whichever request that is.
+    let text = Zeroizing::new([SCHEME, token].concat().into_bytes());
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
         .map_err(|error| Error::new(ErrorKind::Token, "the token cannot stand in a header").with_source(error))?;
     value.set_sensitive(true);
-    // The first clone of a value turns its buffer into a shared one, which allocates: not at the first request.
-    drop(value.clone());
     Ok(value)
 }
 

@@ -65,8 +65,8 @@ struct State {
 struct Renewal {
     allowed_from: u64,
     in_a_row: u32,
-    /// The bearer that the last forced renewal brought.
-    brought: Option<Generation>,
+    /// The bearer that the last forced renewal brought, and when.
+    brought: Option<(Generation, Now)>,
 }
 
 /// What a caller wants.
@@ -156,7 +156,7 @@ impl Cache {
     pub(crate) fn enter(&self, demand: Demand, now: Now) -> Entry {
         let mut state = lock(&self.state);
         let in_service = self.usable(now);
-        let flight = state.flight.as_ref().map(|(flight, _)| flight).filter(|flight| !flight.overdue().is_past(now));
+        let flight = state.flight.as_ref().map(|(flight, _)| flight).filter(|flight| !flight.is_overdue(now));
         match (demand, in_service.as_ref(), flight) {
             (Demand::Token, Some(bearer), _) => return Entry::Serve(bearer.clone()),
             (Demand::Refresh, _, Some(_)) => return Entry::Nothing,
@@ -176,9 +176,13 @@ impl Cache {
             Demand::Refresh if cooling.is_some() || now.monotonic_nanos() < state.quiet_until => return Entry::Nothing,
             Demand::Refresh => FetchReason::Stale,
         };
-        let stale_for = (reason == FetchReason::Stale)
-            .then(|| in_service.map(|bearer| bearer.deadlines().reserve.remaining(now)))
-            .flatten();
+        let mut stale_for = None;
+        if reason == FetchReason::Stale {
+            // Who read the stale bearer may come late: by now it can be renewed, rejected or expired.
+            let stale = in_service.filter(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale);
+            let Some(bearer) = stale else { return Entry::Nothing };
+            stale_for = Some(bearer.deadlines().reserve.remaining(now));
+        }
         let (departure, late) = self.depart(&mut state, reason, stale_for, now);
         drop(state);
         if let Some(late) = late {
@@ -235,7 +239,7 @@ impl Cache {
             // Expired meanwhile: the next request waits for a new one anyway.
             return (Rejection::Renewing, None);
         }
-        let fetching = state.flight.as_ref().is_some_and(|(flight, _)| !flight.overdue().is_past(now));
+        let fetching = state.flight.as_ref().is_some_and(|(flight, _)| !flight.is_overdue(now));
         if !fetching && (self.cooling(now).is_some() || now.monotonic_nanos() < state.renewal.allowed_from) {
             return (Rejection::Declined, None);
         }
@@ -261,7 +265,7 @@ impl Cache {
         now: Now,
     ) -> (Departure, Option<Arc<TokenFlight>>) {
         let timeout = self.policy.timeout(stale_for);
-        let flight = Flight::new(now.after(timeout).after(GRACE));
+        let flight = Flight::new(now.after(timeout).after(GRACE).monotonic());
         let late = state.flight.replace((flight.clone(), reason)).map(|(late, _)| late);
         self.set_gate(state);
         (Departure { flight, timeout, reason }, late)
@@ -276,7 +280,7 @@ impl Cache {
 
         let in_service = match same {
             // The generation stays: a rejection of the token is a rejection of this one too.
-            Some(last) if later => last.extended(bearer.issued(), *bearer.deadlines()),
+            Some(last) if later => last.extended(*bearer.deadlines()),
             Some(last) if is_usable(&last, now) => last,
             Some(_) => {
                 let error = Error::new(
@@ -288,16 +292,13 @@ impl Cache {
             None => bearer.clone(),
         };
         let is_new = in_service.generation() == bearer.generation();
-        if later && is_new {
-            state.nothing_new = 0;
-            state.quiet_until = 0;
-        } else {
-            state.nothing_new = state.nothing_new.saturating_add(1);
-            let wait = self.policy.nothing_new(state.nothing_new, draw);
-            state.quiet_until = now.after(wait).monotonic_nanos();
-        }
+        state.nothing_new = if later && is_new { 0 } else { state.nothing_new.saturating_add(1) };
+        // One that is born stale would be refreshed again at once, and so would the next.
+        let quiet = state.nothing_new > 0 || in_service.deadlines().freshness(now) != Freshness::Fresh;
+        state.quiet_until =
+            if quiet { now.after(self.policy.nothing_new(state.nothing_new, draw)).monotonic_nanos() } else { 0 };
         if rejected || reason == FetchReason::Rejected {
-            state.renewal.brought = Some(in_service.generation());
+            state.renewal.brought = Some((in_service.generation(), now));
         }
         self.failure.set(None);
         self.slot.set(Some(in_service.sealed()));
@@ -313,7 +314,7 @@ impl Cache {
         if let Some(suspect) = &standby {
             // Rather a token that one endpoint refused than none at all.
             self.slot.set(Some(suspect.sealed()));
-            state.renewal.brought = Some(suspect.generation());
+            state.renewal.brought = Some((suspect.generation(), now));
         }
         Landing { result: Err(error), standby: standby.filter(|bearer| is_usable(bearer, now)) }
     }
@@ -325,7 +326,7 @@ impl Cache {
     /// Tells readers of a stale bearer from when on a look under the lock is worth it.
     fn set_gate(&self, state: &State) {
         let from = match &state.flight {
-            Some((flight, _)) => flight.overdue().monotonic_nanos(),
+            Some((flight, _)) => nanos(flight.overdue()),
             None => self.failure.get().map_or(0, |failure| failure.until).max(state.quiet_until),
         };
         self.gate.store(from, Ordering::Relaxed);
@@ -335,9 +336,11 @@ impl Cache {
 impl Renewal {
     /// Counts one more renewal that a rejection forces, and sets the time of the next.
     fn count(&mut self, rejected: &Bearer, policy: &Policy, now: Now) {
-        let age = now.monotonic().saturating_sub(rejected.issued().monotonic());
-        let young = age < policy.rejection_backoff.limit();
-        let again = young && self.brought == Some(rejected.generation());
+        // Counted from when it came into service, not from when it was issued: a source may bring an old token.
+        let again = self.brought.is_some_and(|(generation, since)| {
+            let age = now.monotonic().saturating_sub(since.monotonic());
+            generation == rejected.generation() && age < policy.rejection_backoff.limit()
+        });
         self.in_a_row = if again { self.in_a_row.saturating_add(1) } else { 1 };
         self.allowed_from = now.after(policy.rejection_backoff.after(self.in_a_row)).monotonic_nanos();
     }

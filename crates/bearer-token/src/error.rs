@@ -248,9 +248,8 @@ impl Problems {
         };
         let known = self.0.len();
         for other in others.0 {
-            let related = |problem: &Problem| {
-                is_within(&other.path, &problem.path) || is_within(&problem.path, &other.path)
-            };
+            let related =
+                |problem: &Problem| is_within(&other.path, &problem.path) || is_within(&problem.path, &other.path);
             if !self.0.iter().take(known).any(related) {
                 self.0.push(other);
             }

@@ -12,6 +12,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 
 /// The one fetch in progress.
 pub(crate) struct Flight<T> {
-    overdue: Now,
+    overdue: Duration,
     state: Mutex<State<T>>,
 }
 
@@ -41,15 +42,21 @@ pub(crate) enum Outcome<T> {
 }
 
 impl<T: Clone> Flight<T> {
-    /// A flight that should have landed by `overdue`.
-    pub(crate) fn new(overdue: Now) -> Arc<Self> {
+    /// A flight that should have landed by `overdue`, of the monotonic clock.
+    pub(crate) fn new(overdue: Duration) -> Arc<Self> {
         let state = State { outcome: None, waiters: Vec::new(), vacant: Vec::new() };
         Arc::new(Flight { overdue, state: Mutex::new(state) })
     }
 
-    /// From here on nobody needs to wait for the pilot any longer.
-    pub(crate) fn overdue(&self) -> Now {
+    /// When nobody needs to wait for the pilot any longer, by the monotonic clock.
+    pub(crate) fn overdue(&self) -> Duration {
         self.overdue
+    }
+
+    /// Whether that time has come. A step of the wall clock does not count: the pilot aborts its fetch by the monotonic
+    /// clock, and a source is never to be asked twice at a time.
+    pub(crate) fn is_overdue(&self, now: Now) -> bool {
+        now.monotonic() >= self.overdue
     }
 
     /// Ends the flight and wakes everybody. Only the first end counts.

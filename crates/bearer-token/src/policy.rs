@@ -260,13 +260,20 @@ impl Policy {
             }
             Expiry::Unknown => self.default_lifetime,
             Expiry::In(lifetime) => lifetime,
-            Expiry::At(time) => time.duration_since(issued.wall()).unwrap_or_default(),
+            Expiry::At(time) => match time.duration_since(issued.wall()) {
+                Ok(lifetime) => lifetime,
+                Err(_) => {
+                    // It keeps its own time: were it dated to now, the same token would look later each time.
+                    let past = Now::new(issued.monotonic(), time);
+                    return Deadlines { refresh: past, reserve: past, expires: Some(past) };
+                }
+            },
         };
         let lifetime = lifetime.min(self.max_lifetime);
         let reserve = self.reserve.min(lifetime / 10);
         // 30 s give a slow server two tries, but of a short lifetime there must be something left, and room for the
         // draw: 3/10 and 2/10 make half of it.
-        let latest = (30 * SECOND).min(lifetime * 3 / 10);
+        let latest = (30 * SECOND).min(lifetime / 10 * 3);
         let ahead = self.refresh_ahead.min(lifetime / 5).max(latest).max(reserve);
         let draw = if self.jitter { draw.of(lifetime / 5) } else { Duration::ZERO };
         Deadlines {

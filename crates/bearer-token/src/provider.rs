@@ -209,6 +209,15 @@ impl Inner {
         rejection
     }
 
+    /// The bearer in service, if it is usable. A stale one is served, and refreshed in the background.
+    fn serve(self: &Arc<Self>, now: Now) -> Option<Bearer> {
+        let bearer = self.cache.usable(now)?;
+        if bearer.deadlines().freshness(now) == Freshness::Stale && self.cache.wants_refresh(now) {
+            self.refresh(now);
+        }
+        Some(bearer)
+    }
+
     #[cold]
     fn refresh(self: &Arc<Self>, now: Now) {
         if let Entry::Begin(departure) = self.cache.enter(Demand::Refresh, now) {
@@ -276,7 +285,7 @@ impl Inner {
     fn seal(&self, token: AccessToken, started: Now) -> Result<Bearer, Error> {
         let issued = token.issued_moment().unwrap_or(started);
         let deadlines = self.cache.policy().deadlines(issued, token.expiry(), self.draw());
-        Bearer::seal(token, self.id, issued, deadlines)
+        Bearer::seal(token, self.id, deadlines)
     }
 
     fn draw(&self) -> Draw {

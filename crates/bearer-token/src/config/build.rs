@@ -44,7 +44,8 @@ impl Reader<'_> {
     fn source(&mut self, fields: &Fields, transport: Option<Arc<dyn DynTransport>>) -> TokenProviderBuilder {
         match (&fields.token, &fields.jwt, &fields.token_endpoint) {
             (None, None, None) => {
-                self.problems.push("jwt", "found none of `token`, `jwt` and `token_endpoint`; expected a way to get tokens");
+                self.problems
+                    .push("jwt", "found none of `token`, `jwt` and `token_endpoint`; expected a way to get tokens");
             }
             (Some(token), None, None) => {
                 if let Some(token) = self.secret("token", token) {
@@ -52,7 +53,8 @@ impl Reader<'_> {
                 }
             }
             (Some(_), _, _) => {
-                self.problems.push("token", "found beside `jwt` or `token_endpoint`; expected only one way to get tokens");
+                self.problems
+                    .push("token", "found beside `jwt` or `token_endpoint`; expected only one way to get tokens");
             }
             (None, Some(jwt), None) => {
                 if let Some(template) = self.template("jwt", jwt) {

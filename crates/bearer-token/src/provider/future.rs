@@ -46,13 +46,18 @@ impl TokenFuture {
     }
 
     fn wait(&self, flight: &Arc<TokenFlight>, pilot: Option<BoxFuture<()>>) -> Waiting {
-        let overdue = self.provider.platform.sleep_until(flight.overdue().monotonic());
+        let overdue = self.provider.platform.sleep_until(flight.overdue());
         Waiting { seat: flight.board(), overdue, pilot }
     }
 
     /// Takes a seat in a flight, or learns that none is needed.
     fn enter(&mut self) -> Result<Waiting, Result<Bearer, Error>> {
         let now = self.provider.platform.now();
+        if self.demand == Demand::Token
+            && let Some(bearer) = self.provider.serve(now)
+        {
+            return Err(Ok(bearer));
+        }
         match self.provider.cache.enter(self.demand, now) {
             Entry::Serve(bearer) => Err(Ok(bearer)),
             Entry::Refuse(error) => Err(Err(error)),

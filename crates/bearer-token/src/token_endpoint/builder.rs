@@ -114,6 +114,12 @@ impl TokenEndpointBuilder {
         self
     }
 
+    #[cfg(feature = "config")]
+    pub(crate) fn shared_transport(mut self, transport: Arc<dyn DynTransport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
     /// The source.
     ///
     /// # Errors
