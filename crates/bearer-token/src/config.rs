@@ -76,17 +76,18 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::{
-    error::{Error, ErrorKind, Problems},
+    error::{Error, ErrorKind},
     provider::{TokenProvider, TokenProviderBuilder},
     transport::{DynTransport, Transport},
 };
 
 mod build;
 mod fields;
+mod names;
 mod secret;
 mod shape;
 
-use self::fields::Fields;
+use self::shape::Fitted;
 
 /// The configuration of a [`TokenProvider`].
 ///
@@ -96,9 +97,8 @@ use self::fields::Fields;
 ///
 /// It deserializes with serde too, as a part of a larger configuration. See the [module docs](self) for the fields.
 pub struct ProviderConfig {
-    fields: Fields,
-    /// What did not fit the fields; kept for `build`.
-    misfits: Problems,
+    /// What does not fit is kept for `build`.
+    fitted: Fitted,
     directory: PathBuf,
     transport: Option<Arc<dyn DynTransport>>,
 }
@@ -149,8 +149,7 @@ impl ProviderConfig {
     }
 
     fn from_value(value: Value) -> Self {
-        let (fields, misfits) = shape::fit(value);
-        ProviderConfig { fields, misfits, directory: PathBuf::new(), transport: None }
+        ProviderConfig { fitted: shape::fit(value), directory: PathBuf::new(), transport: None }
     }
 
     /// Looks for the files that it names in this directory, unless their paths are absolute.
@@ -191,6 +190,10 @@ impl<'de> Deserialize<'de> for ProviderConfig {
 
 impl fmt::Debug for ProviderConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProviderConfig").field("fields", &self.fields).finish_non_exhaustive()
+        // Not the fields: a secret may stand in the wrong one.
+        f.debug_struct("ProviderConfig").field("directory", &self.directory).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,21 +239,30 @@ impl Problems {
         }
     }
 
-    /// Takes over those problems that do not merely follow from one that is known: a field that was not read is not
-    /// missing.
     #[cfg(feature = "config")]
-    pub(crate) fn add_unrelated(&mut self, others: Problems) {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) fn extend(&mut self, others: Problems) {
+        self.0.extend(others.0);
+    }
+
+    /// The problems that an error lists.
+    #[cfg(feature = "config")]
+    pub(crate) fn of(error: &Error) -> Self {
+        Problems(error.problems().to_vec())
+    }
+
+    /// Takes over those problems that do not merely follow from a field that could not be read: it is not missing.
+    #[cfg(feature = "config")]
+    pub(crate) fn add_unrelated(&mut self, others: Problems, unread: &[String]) {
         let is_within = |path: &str, other: &str| {
             path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
-        let known = self.0.len();
-        for other in others.0 {
-            let related =
-                |problem: &Problem| is_within(&other.path, &problem.path) || is_within(&problem.path, &other.path);
-            if !self.0.iter().take(known).any(related) {
-                self.0.push(other);
-            }
-        }
+        let follows = |path: &str| unread.iter().any(|unread| is_within(path, unread) || is_within(unread, path));
+        self.0.extend(others.0.into_iter().filter(|problem| !follows(&problem.path)));
     }
 
     pub(crate) fn is_empty(&self) -> bool {

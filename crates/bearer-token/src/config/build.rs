@@ -8,11 +8,14 @@ use zeroize::Zeroizing;
 use super::{
     ProviderConfig,
     fields::{ClientFields, ClientMethod, EndpointFields, Fields, JwtFields, OneOrMany, PolicyFields},
+    names,
     secret::SecretField,
+    shape::Fitted,
 };
 use crate::{
     error::Problems,
     jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SelfSigned, SigningKey},
+    origin::Origins,
     policy::Policy,
     provider::{TokenProvider, TokenProviderBuilder},
     source::StaticToken,
@@ -22,16 +25,45 @@ use crate::{
 
 /// A builder as far as a file can say. It carries everything that is wrong with the file, and reports it in `build`.
 pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
-    let ProviderConfig { fields, mut misfits, directory, transport } = config;
+    let ProviderConfig { fitted: Fitted { fields, misfits, unread }, directory, transport } = config;
     let mut reader = Reader { problems: Problems::default(), directory: &directory };
-    let builder = reader.source(&fields, transport);
-    misfits.add_unrelated(reader.problems);
-    let builder = fields.allow_origins.iter().fold(builder, TokenProviderBuilder::allow_origin);
-    let builder = fields.allow_plaintext_origins.iter().fold(builder, TokenProviderBuilder::allow_plaintext_origin);
-    let builder = if fields.allow_any_https_origin { builder.allow_any_https_origin() } else { builder };
-    let builder = if fields.refuse_other_origins { builder.refuse_other_origins() } else { builder };
-    let builder = fields.connection_origin.iter().fold(builder, TokenProviderBuilder::connection_origin);
-    builder.policy(policy(&fields.policy)).problems(misfits)
+    let mut builder = reader.source(&fields, transport);
+    for (origins, name, plaintext) in [
+        (&fields.allow_origins, "allow_origins", false),
+        (&fields.allow_plaintext_origins, "allow_plaintext_origins", true),
+    ] {
+        for (index, origin) in origins.iter().enumerate() {
+            // Looked at here, where the path of the field is known.
+            let mut found = Problems::default();
+            Origins::default().allow(origin, plaintext, &format!("{name}[{index}]"), &mut found);
+            builder = match (found.is_empty(), plaintext) {
+                (true, true) => builder.allow_plaintext_origin(origin),
+                (true, false) => builder.allow_origin(origin),
+                (false, _) => builder,
+            };
+            reader.problems.extend(found);
+        }
+    }
+    let policy = policy(&fields.policy);
+    let mut found = Problems::default();
+    policy.check(&mut found);
+    if found.is_empty() {
+        builder = builder.policy(policy);
+    }
+    names::add(&mut reader.problems, "policy", names::POLICY, &found);
+    let mut problems = misfits;
+    problems.add_unrelated(reader.problems, &unread);
+
+    if fields.allow_any_https_origin {
+        builder = builder.allow_any_https_origin();
+    }
+    if fields.refuse_other_origins {
+        builder = builder.refuse_other_origins();
+    }
+    if let Some(origin) = &fields.connection_origin {
+        builder = builder.connection_origin(origin);
+    }
+    builder.problems(problems)
 }
 
 /// Reads keys and secrets, and collects what is wrong with them.
@@ -126,7 +158,7 @@ impl Reader<'_> {
         match builder.build() {
             Ok(endpoint) => Some(endpoint),
             Err(error) => {
-                self.problems.absorb("token_endpoint", &error);
+                names::add(&mut self.problems, "token_endpoint", names::ENDPOINT, &Problems::of(&error));
                 None
             }
         }
@@ -163,6 +195,16 @@ impl Reader<'_> {
                 // RFC 7518 section 3.1 requires HS256 of everybody; for keys there is no such word.
                 let algorithm = fields.algorithm.clone().or_else(|| with_secret.then(|| "HS256".to_owned()));
                 let key = self.key(path, name, key.as_ref(), algorithm.as_ref(), fields.allow_short_secret);
+                if let Some(found) =
+                    key.as_ref().map(SigningKey::algorithm).filter(|found| found.is_hmac() != with_secret)
+                {
+                    let expected =
+                        if with_secret { "HS256, HS384 or HS512" } else { "an algorithm with a private key" };
+                    self.problems.push(
+                        format!("{path}.algorithm"),
+                        format!("found {found}; this method signs with {expected}: change one of them"),
+                    );
+                }
                 let builder = JwtTemplate::builder(key.or_else(any_key)?);
                 let id = id?;
                 let builder = builder.issuer(id).subject(id).audience(fields.audience.as_deref().unwrap_or(url));
@@ -212,7 +254,7 @@ impl Reader<'_> {
         match builder.build() {
             Ok(template) => Some(template),
             Err(error) => {
-                self.problems.absorb(path, &error);
+                names::add(&mut self.problems, path, names::JWT, &Problems::of(&error));
                 None
             }
         }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::secret::SecretField;
 use crate::policy::Backoff;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Fields {
     pub(super) allow_origins: Vec<String>,
@@ -22,7 +22,7 @@ pub(super) struct Fields {
     pub(super) policy: PolicyFields,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct JwtFields {
     pub(super) algorithm: Option<String>,
@@ -41,7 +41,7 @@ pub(super) struct JwtFields {
     pub(super) claims: Map<String, Value>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct EndpointFields {
     pub(super) url: Option<String>,
@@ -55,7 +55,7 @@ pub(super) struct EndpointFields {
     pub(super) client: Option<ClientFields>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ClientFields {
     pub(super) method: Option<ClientMethod>,
@@ -81,7 +81,7 @@ pub(super) enum ClientMethod {
     PrivateKeyJwt,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct PolicyFields {
     pub(super) reserve_seconds: Option<Seconds>,
@@ -123,7 +123,7 @@ impl<'de> Deserialize<'de> for Seconds {
 }
 
 /// A text, or a list of texts.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a string, or a list of strings")]
 pub(super) enum OneOrMany {
     One(String),

@@ -14,7 +14,6 @@ use zeroize::Zeroizing;
 use crate::{jwt::SigningKey, secret::Secret};
 
 /// Where a secret comes from, and how it is written.
-#[derive(Clone, Debug)]
 pub(super) struct SecretField {
     value: Option<Secret>,
     file: Option<PathBuf>,

@@ -9,24 +9,39 @@ use crate::error::Problems;
 /// More misfits than this are not listed.
 const LIMIT: usize = 100;
 
+/// How serde's message about a field that does not exist begins.
+const UNKNOWN: &str = "unknown field";
+
+/// What fitted, and what did not.
+pub(super) struct Fitted {
+    pub(super) fields: Fields,
+    pub(super) misfits: Problems,
+    /// The fields that are there, but could not be read.
+    pub(super) unread: Vec<String>,
+}
+
 /// Reads what fits and lists what does not.
 ///
 /// serde stops at the first misfit. Each field may be left out, so the misfit is taken away and the rest read again.
-pub(super) fn fit(mut value: Value) -> (Fields, Problems) {
-    let mut problems = Problems::default();
+pub(super) fn fit(mut value: Value) -> Fitted {
+    let (mut misfits, mut unread) = (Problems::default(), Vec::new());
     for _ in 0..LIMIT {
         let error = match serde_path_to_error::deserialize::<_, Fields>(&value) {
-            Ok(fields) => return (fields, problems),
+            Ok(fields) => return Fitted { fields, misfits, unread },
             Err(error) => error,
         };
         let path = error.path().clone();
         let (place, taken) = take(&mut value, &path);
-        problems.push(place, describe(&error.into_inner().to_string(), taken.as_ref()));
+        let message = error.into_inner().to_string();
+        if !message.starts_with(UNKNOWN) {
+            unread.push(place.clone());
+        }
+        misfits.push(place, describe(&message, taken.as_ref()));
         if taken.is_none() {
             break;
         }
     }
-    (Fields::default(), problems)
+    Fitted { fields: Fields::default(), misfits, unread }
 }
 
 /// Takes the misfit out of the value. Of a list the whole: the places of the others would move.
@@ -54,7 +69,7 @@ fn take(value: &mut Value, path: &Path) -> (String, Option<Value>) {
 /// What was found and what was expected. serde's own words quote the value that was found, which may be a secret.
 fn describe(message: &str, found: Option<&Value>) -> String {
     let expected = message.split_once("expected ").map_or("something else", |(_, expected)| expected);
-    if message.starts_with("unknown field") {
+    if message.starts_with(UNKNOWN) {
         return format!("there is no such field; expected {expected}");
     }
     if message.starts_with("missing field") {

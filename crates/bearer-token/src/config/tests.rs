@@ -1,0 +1,328 @@
+use std::sync::Mutex;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::{error::Problem, jwt::SigningKey};
+
+const RSA: &str = include_str!("../jwt/testdata/rsa2048.pem");
+
+/// Keeps the token requests, and answers them all the same.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<http::Request<Bytes>>>>);
+
+impl Transport for Recorder {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
+        self.0.lock().unwrap().push(request);
+        let answer = r#"{"access_token":"minted","token_type":"Bearer","expires_in":3600,"instance_url":"https://x.example.com"}"#;
+        Ok(http::Response::new(Bytes::from_static(answer.as_bytes())))
+    }
+}
+
+async fn request_of(config: ProviderConfig) -> (http::Request<Bytes>, Vec<(String, String)>) {
+    let recorder = Recorder::default();
+    let provider = config.transport(recorder.clone()).build().unwrap();
+    assert_eq!(provider.token().await.unwrap().secret(), "minted");
+    let request = recorder.0.lock().unwrap().remove(0);
+    let form = form_urlencoded::parse(request.body()).into_owned().collect();
+    (request, form)
+}
+
+fn parameter<'a>(form: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+/// The header or the claims of a JWT.
+fn part(jwt: &str, number: usize) -> Value {
+    let text = SigningKey::decode_base64(jwt.split('.').nth(number).unwrap()).unwrap();
+    serde_json::from_slice(&text).unwrap()
+}
+
+fn problems(toml: &str) -> Vec<Problem> {
+    let config = ProviderConfig::from_toml(toml).unwrap().transport(Recorder::default());
+    config.build().expect_err(toml).problems().to_vec()
+}
+
+fn paths(toml: &str) -> Vec<String> {
+    let mut paths: Vec<_> = problems(toml).iter().map(|problem| problem.path().to_owned()).collect();
+    paths.sort();
+    paths
+}
+
+#[tokio::test]
+async fn every_field_of_the_jwt_form_reaches_the_token_request() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("key.pem"), RSA).unwrap();
+    let config = r#"
+        allow_origins = ["https://api.example.com"]
+        [jwt]
+        key = { file = "key.pem" }
+        algorithm = "RS256"
+        expiry_seconds = 120
+        issuer = "the issuer"
+        subject = "the subject"
+        audience = "https://as.example.com"
+        headers = { kid = "k1", x5t = "abc" }
+        claims = { scope = "read", nested = { list = [1, true, "x"] }, "https://example.com/flag" = true }
+        [token_endpoint]
+        url = "https://as.example.com/token?tenant=7"
+        grant_type = "urn:example:custom"
+        scope = "read write"
+        parameters = { audience = "https://api.example.com/" }
+        headers = { x-api-key = "k" }
+        keep = ["instance_url"]
+    "#;
+    let file = directory.path().join("provider.toml");
+    std::fs::write(&file, config).unwrap();
+    let (request, form) = request_of(ProviderConfig::load(&file).unwrap()).await;
+
+    assert_eq!(request.uri(), "https://as.example.com/token?tenant=7");
+    assert_eq!(request.headers()["x-api-key"], "k");
+    assert_eq!(parameter(&form, "grant_type"), Some("urn:example:custom"));
+    assert_eq!(parameter(&form, "scope"), Some("read write"));
+    assert_eq!(parameter(&form, "audience"), Some("https://api.example.com/"));
+    let jwt = parameter(&form, "assertion").unwrap();
+    let header = part(jwt, 0);
+    assert_eq!((&header["alg"], &header["kid"], &header["x5t"]), (&"RS256".into(), &"k1".into(), &"abc".into()));
+    let claims = part(jwt, 1);
+    assert_eq!(claims["iss"], "the issuer");
+    assert_eq!(claims["sub"], "the subject");
+    assert_eq!(claims["aud"], "https://as.example.com");
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 120);
+    assert_eq!(claims["nested"]["list"][2], "x");
+    assert_eq!(claims["https://example.com/flag"], true);
+    assert!(claims["jti"].is_string());
+}
+
+#[tokio::test]
+async fn without_a_token_endpoint_the_jwt_itself_is_the_bearer() {
+    let json = r#"{"jwt": {"algorithm": "HS256", "key": {"value": "6b6579206f662033322062797465732c20616e64206e6f742061206c657373", "encoding": "hex"},
+        "allow_short_secret": true, "issuer": "me", "audience": ["a", "b"], "jwt_id": false, "not_before": true}}"#;
+    let provider = ProviderConfig::from_json(json).unwrap().build().unwrap();
+    let bearer = provider.token().await.unwrap();
+    let claims = part(bearer.secret(), 1);
+    assert_eq!(claims["aud"], serde_json::json!(["a", "b"]));
+    assert!(claims["nbf"].is_u64() && claims["jti"].is_null());
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 3600);
+}
+
+#[tokio::test]
+async fn each_way_of_client_authentication_can_be_configured() {
+    for (client, header, body) in [
+        (
+            r#"method = "basic"
+            id = "a b"
+            secret = "c:d""#,
+            Some("Basic YStiOmMlM0Fk"),
+            &[][..],
+        ),
+        (
+            r#"id = "a"
+            secret = "b""#,
+            Some("Basic YTpi"),
+            &[],
+        ),
+        (
+            r#"method = "basic_raw"
+            id = "a b"
+            secret = "c:d""#,
+            Some("Basic YSBiOmM6ZA=="),
+            &[],
+        ),
+        (
+            r#"method = "post"
+            id = "a"
+            secret = "b""#,
+            None,
+            &[("client_id", "a"), ("client_secret", "b")],
+        ),
+        (r#"id = "a""#, None, &[("client_id", "a")]),
+        (r#"method = "none""#, None, &[]),
+    ] {
+        let toml =
+            format!("[token_endpoint]\nurl = \"https://as.example.com/token\"\n[token_endpoint.client]\n{client}");
+        let (request, form) = request_of(ProviderConfig::from_toml(&toml).unwrap()).await;
+        let sent = request.headers().get("authorization").map(|value| value.to_str().unwrap());
+        assert_eq!(sent, header, "{client}");
+        assert_eq!(parameter(&form, "grant_type"), Some("client_credentials"));
+        for (name, value) in body {
+            assert_eq!(parameter(&form, name), Some(*value), "{client}");
+        }
+        assert_eq!(form.len(), 1 + body.len(), "{client}: {form:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_can_sign_its_assertions_with_a_key_or_with_its_secret() {
+    let key =
+        format!("method = \"private_key_jwt\"\nalgorithm = \"PS256\"\nheaders = {{ kid = \"k\" }}\nkey = '''{RSA}'''");
+    let secret = "method = \"client_secret_jwt\"\nsecret = \"0123456789abcdef0123456789abcdef\"\naudience = \"https://as.example.com\"";
+    for (client, algorithm, audience) in
+        [(key.as_str(), "PS256", "https://as.example.com/token"), (secret, "HS256", "https://as.example.com")]
+    {
+        let toml = format!(
+            "[token_endpoint]\nurl = \"https://as.example.com/token\"\n[token_endpoint.client]\nid = \"me\"\n{client}"
+        );
+        let (_, form) = request_of(ProviderConfig::from_toml(&toml).unwrap()).await;
+        let jwt = parameter(&form, "client_assertion").unwrap();
+        assert_eq!(part(jwt, 0)["alg"], algorithm);
+        let claims = part(jwt, 1);
+        assert_eq!((&claims["iss"], &claims["sub"], &claims["aud"]), (&"me".into(), &"me".into(), &audience.into()));
+        assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
+    }
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_the_path_of_its_field() {
+    let found = paths(
+        r#"
+        allow_origins = ["http://api.example.com", "https://fine.example.com"]
+        surprise = 1
+        [jwt]
+        algorithm = "RS255"
+        key = { file = "nowhere.pem", encodng = "text" }
+        audience = 7
+        claims = { exp = 5 }
+        [token_endpoint]
+        url = "http://as.example.com/token"
+        scope = ["read"]
+        [token_endpoint.client]
+        method = "bearer"
+        id = "x"
+        secret = { env = "BEARER_TOKEN_TEST_NO_SUCH_VARIABLE" }
+        [policy]
+        fetch_timeout_seconds = -1
+        default_lifetime_seconds = 0
+        transient_backoff = { first_seconds = 10, limit_seconds = 1 }
+    "#,
+    );
+    assert_eq!(
+        found,
+        [
+            "allow_origins[0]",
+            "jwt.algorithm",
+            "jwt.audience",
+            "jwt.claims.exp",
+            "jwt.key",
+            "jwt.key.encodng",
+            "policy.default_lifetime_seconds",
+            "policy.fetch_timeout_seconds",
+            "policy.transient_backoff",
+            "surprise",
+            "token_endpoint.client.method",
+            "token_endpoint.client.secret",
+            "token_endpoint.scope",
+            "token_endpoint.url",
+        ]
+    );
+}
+
+#[test]
+fn what_is_missing_is_said_once_and_what_was_not_read_is_not_missing() {
+    assert_eq!(paths("allow_origins = []"), ["jwt"]);
+    assert_eq!(paths("[jwt]"), ["jwt.algorithm", "jwt.key"]);
+    assert_eq!(paths("[jwt]\nkey = 5\nalgorithm = 6"), ["jwt.algorithm", "jwt.key"]);
+    assert_eq!(paths("[token_endpoint]\nurl = \"https://as.example.com\""), ["token_endpoint.client"]);
+    assert_eq!(paths("token = \"x\"\n[jwt]\nalgorithm = \"HS256\"\nkey = \"y\""), ["token"]);
+    assert_eq!(
+        paths("[token_endpoint.client]\nmethod = \"basic\""),
+        ["token_endpoint.client.id", "token_endpoint.client.secret", "token_endpoint.url"]
+    );
+}
+
+#[test]
+fn a_key_that_does_not_fit_its_algorithm_is_an_error_that_names_both() {
+    let of = |key: &str, algorithm: &str| {
+        let toml = format!("[jwt]\nalgorithm = \"{algorithm}\"\nkey = '''{key}'''");
+        let found = problems(&toml);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].path(), "jwt.key");
+        found[0].message().to_owned()
+    };
+    let message = of(RSA, "ES256");
+    assert!(message.contains("RSA") && message.contains("ES256"), "{message}");
+    let message = of("too short", "HS256");
+    assert!(message.contains("32"), "{message}");
+    let message = of(RSA, "HS256");
+    assert!(message.contains("PEM"), "{message}");
+}
+
+#[test]
+fn l38_no_secret_of_a_configuration_is_ever_shown() {
+    const MARKER: &str = "planted-secret-marker";
+    for toml in [
+        format!("token = \"{MARKER}\"\n[jwt]\nkey = {{ value = \"{MARKER}\" }}\nalgorithm = \"{MARKER}\""),
+        format!("[jwt]\nkey = [\"{MARKER}\"]\nalgorithm = \"HS256\""),
+        format!("[jwt]\nkey = {{ vaule = \"{MARKER}\" }}\nalgorithm = \"HS512\""),
+        format!("[jwt]\nkey = {{ value = \"{MARKER}\", encoding = \"hex\" }}\nalgorithm = \"HS512\""),
+        format!("[jwt]\nkey = {{ value = \"{MARKER}\", encoding = \"{MARKER}\" }}\nalgorithm = \"HS512\""),
+        format!("[token_endpoint]\nurl = \"https://u:{MARKER}@as.example.com/\"\nheaders = {{ x = \"{MARKER}\\n\" }}"),
+        format!("[token_endpoint]\nurl = \"https://as.example.com/\"\nclient = \"{MARKER}\""),
+        format!(
+            "[token_endpoint.client]\nid = \"a\"\nmethod = \"{MARKER}\"\nsecret = {{ value = \"{MARKER}\", file = \"x\" }}"
+        ),
+        format!("policy = \"{MARKER}\""),
+    ] {
+        let config = ProviderConfig::from_toml(&toml).unwrap();
+        assert!(!format!("{config:?} {config:#?}").contains(MARKER), "{config:?}");
+        let error = config.build().expect_err(&toml);
+        assert!(!format!("{error} {error:?} {error:#?}").contains(MARKER), "{toml}: {error:?}");
+    }
+    for broken in [format!("token = {MARKER}"), format!("token = \"{MARKER}\nx"), format!("a = 1\na = \"{MARKER}\"")] {
+        for error in [ProviderConfig::from_toml(&broken).unwrap_err(), ProviderConfig::from_json(&broken).unwrap_err()]
+        {
+            assert!(!format!("{error} {error:?}").contains(MARKER), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_file_may_end_in_a_line_end_and_a_missing_one_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("token"), "abc\r\n").unwrap();
+    std::fs::write(directory.path().join("empty"), "\n").unwrap();
+    let build = |toml: &str| ProviderConfig::from_toml(toml).unwrap().relative_to(directory.path()).build();
+    build("token = { file = \"token\" }").unwrap();
+    let error = build("token = { file = \"empty\" }").unwrap_err();
+    assert!(error.to_string().contains("empty secret"), "{error}");
+    let error = build("token = { file = \"absent\" }").unwrap_err();
+    assert!(error.to_string().contains("absent"), "{error}");
+    assert!(
+        ProviderConfig::load(directory.path().join("absent.toml")).unwrap_err().to_string().contains("absent.toml")
+    );
+}
+
+#[test]
+fn it_can_be_a_part_of_a_larger_configuration() {
+    #[derive(Deserialize)]
+    struct Service {
+        name: String,
+        auth: ProviderConfig,
+    }
+    let service: Service = serde_json::from_str(r#"{"name": "x", "auth": {"token": "t"}}"#).unwrap();
+    assert_eq!(service.name, "x");
+    service.auth.build().unwrap();
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    for text in [
+        "",
+        "[]",
+        "null",
+        "7",
+        "\"x\"",
+        "{\"jwt\":null}",
+        "{\"jwt\":[]}",
+        "{\"policy\":{\"reserve_seconds\":1e400}}",
+        "{\"policy\":{\"reserve_seconds\":1e300}}",
+        "{\"jwt\":{\"claims\":[1]}}",
+        "{\"\":1}",
+        "{\"jwt\":{\"key\":{}}}",
+        "{\"a.b\":1,\"a\":{\"b\":2}}",
+    ] {
+        if let Ok(config) = ProviderConfig::from_json(text) {
+            assert!(config.build().is_err(), "{text}");
+        }
+    }
+}
