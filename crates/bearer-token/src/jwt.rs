@@ -1,1 +1,51 @@
-//! Not yet.
+//! JWTs signed here: as bearer tokens themselves, or as the assertions of token requests.
+//!
+//! A [`SigningKey`] is parsed once. A [`JwtTemplate`] says what every JWT carries: claims (RFC 7519 section 4) and
+//! members of the JOSE header (RFC 7515 section 4). [`JwtTemplate::sign`] makes a new JWT of it each time, with `iat`,
+//! `exp` and `jti` of its own. [`SelfSigned`] is the source for APIs that take such a JWT as the bearer token.
+//!
+//! ```
+//! use bearer_token::{FetchContext, FetchReason, TokenSource, platform::Platform};
+//! use bearer_token::jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey};
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+//! let key = SigningKey::hmac(Algorithm::HS256, "at least 32 bytes, from a vault or a file")?;
+//! let template = JwtTemplate::builder(key.with_key_id("2026-01"))
+//!     .issuer("service-a")
+//!     .audience("https://api.example.com/")
+//!     .lifetime(Duration::from_secs(600))
+//!     .claim("acl", serde_json::json!({ "paths": { "/v1/*": {} } }))
+//!     .build()?;
+//! let source = SelfSigned::new(template);
+//!
+//! // A provider does this for you, once for each refresh.
+//! let context = FetchContext::new(Platform::system(), Duration::from_secs(10), FetchReason::Missing);
+//! let token = source.fetch(context).await?;
+//! assert_eq!(token.secret().split('.').count(), 3);
+//! # Ok(()) }
+//! ```
+
+mod algorithm;
+mod builder;
+mod claims;
+mod decode;
+mod header;
+mod key;
+mod key_kind;
+mod private_key;
+mod self_signed;
+mod signer;
+mod template;
+
+pub use self::{
+    algorithm::Algorithm,
+    builder::JwtTemplateBuilder,
+    key::SigningKey,
+    self_signed::SelfSigned,
+    template::{JwtTemplate, SignedJwt},
+};
+
+/// What the tests of this module share.
+#[cfg(test)]
+mod doubles;

@@ -1,0 +1,278 @@
+//! A key that signs JWTs.
+
+use std::{fmt, sync::Arc};
+
+use zeroize::Zeroizing;
+
+use super::{algorithm::Algorithm, decode, private_key, signer::Signer};
+use crate::{
+    error::{Error, ErrorKind},
+    platform::Platform,
+};
+
+/// A key that signs JWTs with one algorithm, parsed and checked once, here.
+///
+/// A clone shares the key. `Debug` shows algorithm and key id, never the key.
+///
+/// Every constructor fails with [`ErrorKind::Config`] and says what was found, what was expected, and often how to
+/// convert it.
+///
+/// ```
+/// use bearer_token::jwt::{Algorithm, SigningKey};
+///
+/// let key = SigningKey::hmac_hex(Algorithm::HS256, &"5e".repeat(32))?.with_key_id("2026-01");
+/// assert_eq!(key.key_id(), Some("2026-01"));
+///
+/// let error = SigningKey::from_pem(Algorithm::RS256, "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----");
+/// assert!(error.unwrap_err().to_string().starts_with("found a PEM with label CERTIFICATE; expected a private key"));
+/// # Ok::<(), bearer_token::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct SigningKey {
+    algorithm: Algorithm,
+    signer: Arc<Signer>,
+    key_id: Option<Arc<str>>,
+}
+
+impl SigningKey {
+    /// Reads a private key from PEM (RFC 7468): PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC1
+    /// (`EC PRIVATE KEY`).
+    ///
+    /// Other blocks beside the key, such as a certificate or EC parameters, and text around it are passed over; line
+    /// ends do not matter, and the whole may be wrapped in base64 once more. RSA keys have 2048 to 8192 bits
+    /// (RFC 7518 section 3.3). Encrypted keys and keys in OpenSSH's own format are not read.
+    pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, Error> {
+        if algorithm.is_hmac() {
+            let message = format!(
+                "{algorithm} signs with a shared secret, not with a PEM; use `SigningKey::hmac`, or choose the \
+                 algorithm that the key was made for"
+            );
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let der = private_key::from_pem(pem.as_ref())?;
+        Ok(Self::new(algorithm, Signer::private_key(algorithm, &der)?))
+    }
+
+    /// Takes a shared secret as it is: these very bytes, a trailing line end included.
+    ///
+    /// The secret must be at least as long as the hash (RFC 7518 section 3.2): 32 bytes for HS256, 48 for HS384, 64
+    /// for HS512. See [`hmac_short_secret`](Self::hmac_short_secret) for servers that hand out shorter ones.
+    pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, Error> {
+        let (secret, least) = (secret.as_ref(), hash_length(algorithm));
+        let key = Self::hmac_short_secret(algorithm, secret)?;
+        if secret.len() < least {
+            let message = format!(
+                "found a secret of {} bytes; {algorithm} needs at least {least} (RFC 7518 section 3.2): take a longer \
+                 one, or accept the risk with `SigningKey::hmac_short_secret`",
+                secret.len()
+            );
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        Ok(key)
+    }
+
+    /// Takes a shared secret that is written as base64: standard or URL-safe, padded or not.
+    pub fn hmac_base64(algorithm: Algorithm, text: &str) -> Result<Self, Error> {
+        Self::hmac(algorithm, &*Self::decode_base64(text)?)
+    }
+
+    /// Takes a shared secret that is written as hex digits.
+    pub fn hmac_hex(algorithm: Algorithm, text: &str) -> Result<Self, Error> {
+        Self::hmac(algorithm, &*Self::decode_hex(text)?)
+    }
+
+    /// Takes a shared secret of any length, as it is.
+    ///
+    /// A secret shorter than the hash makes the signature easier to forge: whoever sees one JWT can search for the
+    /// secret offline. RFC 7518 section 3.2 forbids it. Some servers hand out such secrets all the same.
+    pub fn hmac_short_secret(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, Error> {
+        let secret = secret.as_ref();
+        let signer = Signer::hmac(algorithm, secret)?;
+        if secret.is_empty() {
+            let message = format!("found an empty secret; {algorithm} needs {} bytes", hash_length(algorithm));
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        if private_key::looks_like_pem(secret) {
+            // A public key used as an HMAC secret is the oldest JWT attack; a private one leaks with the first guess.
+            let message = format!(
+                "found a PEM (-----BEGIN ...); {algorithm} needs a shared secret: to sign with a private key, choose \
+                 the algorithm it was made for and use `SigningKey::from_pem`"
+            );
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        Ok(Self::new(algorithm, signer))
+    }
+
+    /// Names the key: JWTs signed with it carry this `kid` (RFC 7515 section 4.1.4).
+    #[must_use]
+    pub fn with_key_id(mut self, key_id: impl Into<String>) -> Self {
+        self.key_id = Some(key_id.into().into());
+        self
+    }
+
+    /// The name of the key.
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// The algorithm that the key signs with.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(crate) fn decode_base64(text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let expected = "found text that is not base64; expected base64, standard or URL-safe: if this is the secret \
+                        itself, use `SigningKey::hmac`";
+        decode::base64(text.as_bytes()).ok_or_else(|| Error::new(ErrorKind::Config, expected))
+    }
+
+    pub(crate) fn decode_hex(text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let expected = "found text that is not hex; expected two hex digits for each byte: if this is the secret \
+                        itself, use `SigningKey::hmac`";
+        decode::hex(text).ok_or_else(|| Error::new(ErrorKind::Config, expected))
+    }
+
+    /// The signature of the message, which is handed back.
+    pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
+        let signer = Arc::clone(&self.signer);
+        let slow = signer.is_slow();
+        let sign = move || signer.sign(message.as_bytes()).map(|signature| (message, signature));
+        if slow { platform.run_blocking(sign).await? } else { sign() }
+    }
+
+    fn new(algorithm: Algorithm, signer: Signer) -> Self {
+        SigningKey { algorithm, signer: Arc::new(signer), key_id: None }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey")
+            .field("algorithm", &self.algorithm)
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// In bytes; zero for algorithms that take no secret.
+fn hash_length(algorithm: Algorithm) -> usize {
+    match algorithm {
+        Algorithm::HS256 => 32,
+        Algorithm::HS384 => 48,
+        Algorithm::HS512 => 64,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::jwt::doubles::{CountingSpawn, pem, platform_at};
+
+    const HMACS: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
+
+    #[test]
+    fn a_key_is_shared_between_threads() {
+        fn shared<T: Clone + Send + Sync + 'static>() {}
+        shared::<SigningKey>();
+    }
+
+    #[test]
+    fn l25_hmac_secrets_below_the_hash_size_are_refused_unless_asked_for() {
+        for algorithm in HMACS {
+            let least = hash_length(algorithm);
+            let long = vec![7; least];
+            let short = &long[1..];
+            SigningKey::hmac(algorithm, &long).unwrap();
+            let error = SigningKey::hmac(algorithm, short).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            let expected = format!("found a secret of {} bytes; {algorithm} needs at least {least}", least - 1);
+            assert!(error.to_string().contains(&expected), "{error}");
+            SigningKey::hmac_short_secret(algorithm, short).unwrap();
+            for none in [SigningKey::hmac(algorithm, ""), SigningKey::hmac_short_secret(algorithm, "")] {
+                assert!(none.unwrap_err().to_string().contains("found an empty secret"));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_the_same_as_text_as_base64_and_as_hex() {
+        let text = "~~~ at least 32 bytes of secret ~~~";
+        let hex: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
+        let keys = [
+            SigningKey::hmac(Algorithm::HS256, text),
+            SigningKey::hmac_base64(Algorithm::HS256, "fn5+IGF0IGxlYXN0IDMyIGJ5dGVzIG9mIHNlY3JldCB+fn4="),
+            SigningKey::hmac_base64(Algorithm::HS256, "fn5-IGF0IGxlYXN0IDMyIGJ5dGVzIG9mIHNlY3JldCB-fn4"),
+            SigningKey::hmac_hex(Algorithm::HS256, &hex),
+        ];
+        let mut signatures = Vec::new();
+        for key in keys {
+            signatures.push(key.unwrap().sign(&platform_at(0), "message".to_owned()).await.unwrap());
+        }
+        assert!(signatures.windows(2).all(|pair| pair[0] == pair[1]), "{signatures:?}");
+    }
+
+    #[test]
+    fn l23_a_secret_where_a_key_belongs_and_a_key_where_a_secret_belongs_are_refused() {
+        let wrapped = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, pem("p256"));
+        for (made, expected) in [
+            (SigningKey::hmac(Algorithm::HS256, pem("rsa2048")), "found a PEM (-----BEGIN ...); HS256 needs a shared"),
+            (SigningKey::hmac(Algorithm::HS256, pem("rsa2048.pub")), "found a PEM"),
+            (SigningKey::hmac_short_secret(Algorithm::HS256, pem("p256")), "found a PEM"),
+            (SigningKey::hmac_base64(Algorithm::HS256, &wrapped), "found a PEM"),
+            (SigningKey::hmac_base64(Algorithm::HS256, "not base64!"), "found text that is not base64"),
+            (SigningKey::hmac_hex(Algorithm::HS256, "not hex"), "found text that is not hex"),
+            (SigningKey::hmac(Algorithm::RS256, [7; 64]), "found a secret; RS256 signs with a private key"),
+            (SigningKey::from_pem(Algorithm::HS256, pem("p256")), "HS256 signs with a shared secret, not with a PEM"),
+            (SigningKey::from_pem(Algorithm::EdDSA, "a secret"), "found no PEM block"),
+        ] {
+            let error = made.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(expected), "expected {expected:?} in: {error}");
+        }
+    }
+
+    #[test]
+    fn l38_no_error_and_no_debug_shows_a_secret() {
+        let marker = "MARKERMARKER";
+        let long = marker.repeat(6);
+        let mut shown = vec![format!("{:?}", SigningKey::hmac(Algorithm::HS512, &long).unwrap().with_key_id("k"))];
+        for made in [
+            SigningKey::hmac(Algorithm::HS256, marker),
+            SigningKey::hmac(Algorithm::RS256, &long),
+            SigningKey::hmac_base64(Algorithm::HS256, marker),
+            SigningKey::hmac_base64(Algorithm::HS256, &format!("{long}!")),
+            SigningKey::hmac_hex(Algorithm::HS256, &long),
+            SigningKey::from_pem(Algorithm::RS256, &long),
+            SigningKey::from_pem(Algorithm::RS256, format!("-----BEGIN {long}-----\n{long}\n-----END {long}-----")),
+        ] {
+            let error = made.unwrap_err();
+            shown.push(format!("{error} {error:?}"));
+        }
+        for text in shown {
+            assert!(!text.contains("MARKER"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn rsa_is_signed_away_from_the_tasks_of_the_runtime_and_the_rest_in_place() {
+        let spawn = CountingSpawn::default();
+        let jobs = spawn.jobs();
+        let platform = platform_at(0).with_spawn(spawn);
+        for (key, expected) in [
+            (SigningKey::hmac(Algorithm::HS512, [7; 64]), 0),
+            (SigningKey::from_pem(Algorithm::ES256, pem("p256")), 0),
+            (SigningKey::from_pem(Algorithm::ES384, pem("p384")), 0),
+            (SigningKey::from_pem(Algorithm::EdDSA, pem("ed25519")), 0),
+            (SigningKey::from_pem(Algorithm::RS256, pem("rsa2048")), 1),
+            (SigningKey::from_pem(Algorithm::PS512, pem("rsa2048")), 1),
+        ] {
+            let key = key.unwrap();
+            let (message, _) = key.sign(&platform, "message".to_owned()).await.unwrap();
+            assert_eq!(message, "message");
+            assert_eq!(jobs.swap(0, Ordering::Relaxed), expected, "{}", key.algorithm());
+        }
+    }
+}

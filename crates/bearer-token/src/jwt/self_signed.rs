@@ -1,0 +1,105 @@
+//! A JWT used directly as the bearer token.
+
+use std::time::Duration;
+
+use super::template::JwtTemplate;
+use crate::{
+    error::Error,
+    source::{AccessToken, FetchContext, TokenSource},
+};
+
+/// Bearers are used many times, unlike assertions. The longest that most APIs take.
+const LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// Signs JWTs that are the bearer tokens themselves: no token request is made.
+///
+/// The provider keeps each until its `exp`, and renews it early. Where the template has no
+/// [`lifetime`](super::JwtTemplateBuilder::lifetime), they live for 1 h from their back-dated `iat`; APIs with a
+/// lower limit (GitHub: 10 min, App Store Connect: 20 min) need it set. JWTs
+/// [without `exp`](super::JwtTemplateBuilder::expiration_time) are used for as long.
+///
+/// ```
+/// use bearer_token::jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let secret = [7; 32];
+/// let key = SigningKey::hmac(Algorithm::HS256, secret)?;
+/// let template = JwtTemplate::builder(key).issuer("app-id").lifetime(Duration::from_secs(600)).build()?;
+/// let source = SelfSigned::new(template);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct SelfSigned {
+    template: JwtTemplate,
+}
+
+impl SelfSigned {
+    /// Uses the JWTs of this template.
+    pub fn new(template: JwtTemplate) -> Self {
+        SelfSigned { template }
+    }
+}
+
+impl TokenSource for SelfSigned {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let jwt = self.template.sign_for(cx.platform(), LIFETIME).await?;
+        Ok(AccessToken::new(jwt.secret()).expires_at(jwt.usable_until()).issued(jwt.issued()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        jwt::{Algorithm, JwtTemplateBuilder, SigningKey, doubles::ManualClock},
+        platform::Platform,
+        source::{Expiry, FetchReason},
+    };
+
+    async fn fetch(change: impl FnOnce(JwtTemplateBuilder) -> JwtTemplateBuilder) -> (Value, AccessToken) {
+        let key = SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap();
+        let source = SelfSigned::new(change(JwtTemplate::builder(key)).build().unwrap());
+        let clock = ManualClock::at(Duration::from_millis(100_000_900));
+        let platform = Platform::system().with_clock(clock);
+        let now = platform.now();
+        let cx = FetchContext::new(platform, Duration::from_secs(10), FetchReason::Missing);
+        let token = source.fetch(cx).await.unwrap();
+        assert_eq!(token.issued_moment(), Some(now));
+        let claims = token.secret().split('.').nth(1).unwrap();
+        (serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap(), token)
+    }
+
+    fn at(seconds: u64) -> Expiry {
+        Expiry::At(UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+
+    #[tokio::test]
+    async fn the_bearer_expires_when_its_exp_says_so() {
+        let (claims, token) = fetch(|template| template.lifetime(Duration::from_secs(600))).await;
+        assert_eq!((&claims["iat"], &claims["exp"]), (&json!(99_990), &json!(100_590)));
+        assert_eq!(token.expiry(), at(100_590));
+    }
+
+    #[tokio::test]
+    async fn without_a_lifetime_a_bearer_lives_for_an_hour() {
+        let (claims, token) = fetch(|template| template).await;
+        assert_eq!(claims["exp"], 103_590);
+        assert_eq!(token.expiry(), at(103_590));
+    }
+
+    #[tokio::test]
+    async fn a_bearer_without_exp_is_used_for_its_lifetime_all_the_same() {
+        let (claims, token) = fetch(|template| {
+            template.issuer("TEAM").expiration_time(false).jwt_id(false).lifetime(Duration::from_secs(2_400))
+        })
+        .await;
+        assert_eq!(claims, json!({ "iss": "TEAM", "iat": 99_990 }));
+        assert_eq!(token.expiry(), at(102_390));
+    }
+}

@@ -1,0 +1,333 @@
+//! What every JWT of a kind carries, and the JWTs made of it.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
+use super::{
+    algorithm::Algorithm,
+    builder::JwtTemplateBuilder,
+    claims::{Claims, Times},
+    key::SigningKey,
+};
+use crate::{
+    error::Error,
+    platform::{Now, Platform},
+};
+
+/// How long an assertion lives when nothing was said: as briefly as the strictest servers ask (Box: 60 s).
+pub(super) const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Signs JWTs that are alike but for `iat`, `exp` and `jti`, which are made anew for each.
+///
+/// A clone shares everything. `Debug` shows the header and the names of the claims, never the key.
+///
+/// ```
+/// use bearer_token::{jwt::{Algorithm, JwtTemplate, SigningKey}, platform::Platform};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+/// # let secret = [7; 32];
+/// let template = JwtTemplate::builder(SigningKey::hmac(Algorithm::HS256, secret)?)
+///     .issuer("client-id")
+///     .subject("client-id")
+///     .audience("https://auth.example.com/token")
+///     .build()?;
+/// let first = template.sign(&Platform::system()).await?;
+/// let second = template.sign(&Platform::system()).await?;
+/// assert_ne!(first.secret(), second.secret());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct JwtTemplate(Arc<Template>);
+
+pub(super) struct Template {
+    pub(super) key: SigningKey,
+    pub(super) header: String,
+    pub(super) claims: Claims,
+    pub(super) lifetime: Option<Duration>,
+}
+
+impl JwtTemplate {
+    /// Starts a template of JWTs that are signed with this key.
+    pub fn builder(key: SigningKey) -> JwtTemplateBuilder {
+        JwtTemplateBuilder::new(key)
+    }
+
+    pub(super) fn new(template: Template) -> Self {
+        JwtTemplate(Arc::new(template))
+    }
+
+    /// Signs one more JWT, with `iat`, `exp` and `jti` of its own. Nothing is cached: an assertion is used once
+    /// (RFC 7523 section 3).
+    ///
+    /// Without a [`lifetime`](JwtTemplateBuilder::lifetime) it lives for 60 s, as befits an assertion.
+    ///
+    /// Fails with [`ErrorKind::Signing`](crate::ErrorKind::Signing) when the key does not sign, and with the
+    /// platform's error when there is no randomness for `jti`, or the runtime shuts down meanwhile.
+    pub async fn sign(&self, platform: &Platform) -> Result<SignedJwt, Error> {
+        self.sign_for(platform, ASSERTION_LIFETIME).await
+    }
+
+    /// As [`sign`](Self::sign), with another lifetime where none was set.
+    pub(super) async fn sign_for(&self, platform: &Platform, or_else: Duration) -> Result<SignedJwt, Error> {
+        let Template { key, header, claims, lifetime } = &*self.0;
+        let issued = platform.now();
+        let times = Times::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
+        let input = [encode(header), encode(claims.text(times, platform)?)].join(".");
+        let (input, signature) = key.sign(platform, input).await?;
+        // One allocation of the right size: a text that grows leaves copies behind.
+        let token = Zeroizing::new([input, encode(signature)].join("."));
+        Ok(SignedJwt { token, issued, usable_until: times.expires(), has_exp: claims.expiration_time })
+    }
+
+    /// The algorithm of the key.
+    pub fn algorithm(&self) -> Algorithm {
+        self.0.key.algorithm()
+    }
+
+    /// The lifetime that was set, if any: from the back-dated `iat` to `exp`.
+    pub fn lifetime(&self) -> Option<Duration> {
+        self.0.lifetime
+    }
+
+    /// The names of all claims that the JWTs carry, those that are made anew for each included.
+    pub fn claim_names(&self) -> impl Iterator<Item = &str> {
+        self.0.claims.fixed.keys().map(String::as_str).chain(self.0.claims.own_names())
+    }
+}
+
+impl fmt::Debug for JwtTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtTemplate")
+            .field("key", &self.0.key)
+            .field("header", &self.0.header)
+            .field("claims", &self.claim_names().collect::<Vec<_>>())
+            .field("lifetime", &self.0.lifetime)
+            .field("backdate", &self.0.claims.backdate)
+            .finish()
+    }
+}
+
+/// A JWT that was just signed: the text, and when it expires. `Debug` never shows the text.
+pub struct SignedJwt {
+    token: Zeroizing<String>,
+    issued: Now,
+    usable_until: SystemTime,
+    has_exp: bool,
+}
+
+impl SignedJwt {
+    /// The JWT in its compact form (RFC 7515 section 7.1). Handle with care.
+    pub fn secret(&self) -> &str {
+        &self.token
+    }
+
+    /// The time in its `exp`, or nothing if it has none.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.has_exp.then_some(self.usable_until)
+    }
+
+    /// When it was signed; its `iat` is earlier by the back-date.
+    pub fn issued(&self) -> Now {
+        self.issued
+    }
+
+    /// The end of its lifetime, whether `exp` says so or not.
+    pub(super) fn usable_until(&self) -> SystemTime {
+        self.usable_until
+    }
+}
+
+impl fmt::Debug for SignedJwt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedJwt")
+            .field("token", &"[redacted]")
+            .field("issued", &self.issued)
+            .field("expires", &self.expires())
+            .finish()
+    }
+}
+
+fn encode(part: impl AsRef<[u8]>) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use aws_lc_rs::hmac;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        error::ErrorKind,
+        jwt::doubles::{ManualClock, pem, platform_at},
+        platform::Entropy,
+    };
+
+    fn key() -> SigningKey {
+        SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap()
+    }
+
+    fn part(jwt: &SignedJwt, index: usize) -> Value {
+        let part = jwt.secret().split('.').nth(index).unwrap();
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_jwt_has_the_claims_and_the_header_of_its_template_and_a_signature_over_both() {
+        let template = JwtTemplate::builder(key().with_key_id("k1"))
+            .issuer("iss")
+            .subject("sub")
+            .audience("aud")
+            .not_before(true)
+            .header("cty", "x")
+            .claim("acl", json!({ "paths": [1, { "a": null }] }))
+            .claim("https://ims.example.com/s/ent_sdk", true)
+            .claim("capability", "{\"*\":[\"*\"]}")
+            .build()
+            .unwrap();
+        let jwt = template.sign(&platform_at(1_000)).await.unwrap();
+        assert_eq!(part(&jwt, 0), json!({ "alg": "HS256", "typ": "JWT", "kid": "k1", "cty": "x" }));
+        let mut claims = part(&jwt, 1);
+        let jti = claims.as_object_mut().unwrap().remove("jti").unwrap();
+        assert_eq!(uuid::Uuid::parse_str(jti.as_str().unwrap()).unwrap().get_version_num(), 4);
+        let expected = json!({
+            "iss": "iss", "sub": "sub", "aud": "aud", "iat": 990, "nbf": 990, "exp": 1_050,
+            "acl": { "paths": [1, { "a": null }] },
+            "https://ims.example.com/s/ent_sdk": true,
+            "capability": "{\"*\":[\"*\"]}",
+        });
+        assert_eq!(claims, expected);
+        let names: HashSet<_> = template.claim_names().collect();
+        let all = ["iss", "sub", "aud", "iat", "nbf", "exp", "jti", "acl", "https://ims.example.com/s/ent_sdk"];
+        assert!(all.iter().all(|name| names.contains(name)) && names.len() == all.len() + 1, "{names:?}");
+
+        let (input, signature) = jwt.secret().rsplit_once('.').unwrap();
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+        let verifier = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
+        hmac::verify(&verifier, input.as_bytes(), &signature).unwrap();
+    }
+
+    #[tokio::test]
+    async fn l20_every_jwt_has_a_jti_iat_and_exp_of_its_own() {
+        let clock = ManualClock::at(Duration::from_secs(1_000));
+        let platform = Platform::system().with_clock(clock.clone());
+        let template = JwtTemplate::builder(key()).build().unwrap();
+        let mut ids = HashSet::new();
+        for round in 0..20 {
+            let jwt = template.sign(&platform).await.unwrap();
+            let claims = part(&jwt, 1);
+            assert_eq!((&claims["iat"], &claims["exp"]), (&json!(990 + round), &json!(1_050 + round)));
+            assert!(ids.insert(claims["jti"].as_str().unwrap().to_owned()), "a jti came twice");
+            // Twins, signed at the same moment, are told apart by their jti.
+            assert_ne!(jwt.secret(), template.sign(&platform).await.unwrap().secret());
+            clock.advance(Duration::from_secs(1));
+        }
+    }
+
+    #[tokio::test]
+    async fn l21_the_audience_is_sent_byte_for_byte_and_is_a_list_only_when_asked_for() {
+        for audience in [
+            "https://auth.example.com",
+            "https://auth.example.com/",
+            "HTTPS://Auth.Example.com:443/token?x=%7e#f",
+            "account-d.example.com",
+            "/admin/",
+            "app store \u{e4}",
+        ] {
+            let sign = async |template: JwtTemplate| part(&template.sign(&platform_at(0)).await.unwrap(), 1);
+            let one = JwtTemplate::builder(key()).audience(audience).build().unwrap();
+            assert_eq!(sign(one).await["aud"], json!(audience));
+            let list = JwtTemplate::builder(key()).audiences([audience]).build().unwrap();
+            assert_eq!(sign(list).await["aud"], json!([audience]));
+        }
+    }
+
+    #[tokio::test]
+    async fn l22_iat_is_ten_seconds_back_nbf_is_left_out_and_exp_is_the_lifetime_after_iat() {
+        let template = JwtTemplate::builder(key()).build().unwrap();
+        let jwt = template.sign(&platform_at(1_000)).await.unwrap();
+        let claims = part(&jwt, 1);
+        assert_eq!((&claims["iat"], claims.get("nbf"), &claims["exp"]), (&json!(990), None, &json!(1_050)));
+        assert_eq!(jwt.expires(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_050)));
+        assert_eq!(jwt.issued(), platform_at(1_000).now());
+
+        let capped = JwtTemplate::builder(key())
+            .backdate(Duration::from_secs(60))
+            .lifetime(Duration::from_secs(600))
+            .build()
+            .unwrap();
+        let claims = part(&capped.sign(&platform_at(1_000)).await.unwrap(), 1);
+        assert_eq!((&claims["iat"], &claims["exp"]), (&json!(940), &json!(1_540)));
+    }
+
+    #[tokio::test]
+    async fn each_claim_that_is_made_anew_can_be_left_out() {
+        let template = JwtTemplate::builder(key())
+            .issuer("team")
+            .issued_at(false)
+            .expiration_time(false)
+            .jwt_id(false)
+            .build()
+            .unwrap();
+        let jwt = template.sign(&platform_at(1_000)).await.unwrap();
+        assert_eq!(part(&jwt, 1), json!({ "iss": "team" }));
+        assert_eq!(jwt.expires(), None);
+    }
+
+    #[tokio::test]
+    async fn every_algorithm_signs_a_jwt_that_names_it() {
+        for algorithm in Algorithm::all() {
+            let key = match algorithm {
+                _ if algorithm.is_hmac() => SigningKey::hmac(algorithm, [7; 64]),
+                Algorithm::ES256 => SigningKey::from_pem(algorithm, pem("p256")),
+                Algorithm::ES384 => SigningKey::from_pem(algorithm, pem("p384")),
+                Algorithm::EdDSA => SigningKey::from_pem(algorithm, pem("ed25519")),
+                _ => SigningKey::from_pem(algorithm, pem("rsa2048")),
+            };
+            let template = JwtTemplate::builder(key.unwrap()).build().unwrap();
+            assert_eq!(template.algorithm(), algorithm);
+            let jwt = template.sign(&platform_at(1_000)).await.unwrap();
+            assert_eq!(part(&jwt, 0)["alg"], algorithm.name());
+            assert!(!jwt.secret().contains('='), "padded");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_randomness_nothing_is_signed() {
+        struct Dry;
+        impl Entropy for Dry {
+            fn fill(&self, _bytes: &mut [u8]) -> Result<(), Error> {
+                Err(Error::new(ErrorKind::Source, "dry"))
+            }
+        }
+        let platform = platform_at(0).with_entropy(Dry);
+        let template = JwtTemplate::builder(key()).build().unwrap();
+        assert_eq!(template.sign(&platform).await.unwrap_err().kind(), ErrorKind::Source);
+        let without = JwtTemplate::builder(key()).jwt_id(false).build().unwrap();
+        without.sign(&platform).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn l38_debug_shows_neither_key_nor_jwt() {
+        let secret = "MARKER".repeat(8);
+        let key = SigningKey::hmac(Algorithm::HS256, &secret).unwrap();
+        let builder = JwtTemplate::builder(key).claim("private", "MARKER");
+        let mut shown = format!("{builder:?}");
+        let template = builder.build().unwrap();
+        let jwt = template.sign(&platform_at(0)).await.unwrap();
+        shown += &format!("{template:?} {jwt:?}");
+        assert!(!shown.contains("MARKER") && !shown.contains(jwt.secret()), "{shown}");
+        for part in jwt.secret().split('.') {
+            assert!(!shown.contains(part), "{shown}");
+        }
+        assert!(shown.contains("private"), "{shown}");
+    }
+}

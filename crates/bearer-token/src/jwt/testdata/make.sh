@@ -1,0 +1,25 @@
+#!/bin/sh
+# Makes the keys beside it anew. They sign nothing but tests.
+set -eu
+cd "$(dirname "$0")"
+pair() { # name: the private key in $1.pem, its public key in $1.pub.pem
+    openssl pkey -in "$1.pem" -pubout -out "$1.pub.pem"
+}
+openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa2048.pem && pair rsa2048
+openssl pkey -in rsa2048.pem -traditional -out rsa2048.pkcs1.pem
+openssl pkcs8 -topk8 -in rsa2048.pem -passout pass:test -out rsa2048.encrypted.pem
+openssl rsa -in rsa2048.pem -traditional -aes128 -passout pass:test -out rsa2048.pkcs1.encrypted.pem
+openssl req -new -x509 -key rsa2048.pem -subj /CN=test.example.com -days 36500 -out certificate.pem
+openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024 -out rsa1024.pem
+openssl pkey -in rsa1024.pem -traditional -out rsa1024.pkcs1.pem
+openssl genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out rsa-pss.pem
+for curve in 256 384 521; do
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-$curve -out p$curve.pem
+done
+pair p256 && pair p384
+openssl pkey -in p384.pem -traditional -out p384.sec1.pem
+# As `openssl ecparam -genkey` writes it: the curve in a block of its own, then the key.
+{ openssl ecparam -name prime256v1; openssl pkey -in p256.pem -traditional; } >p256.sec1.pem
+openssl genpkey -algorithm ED25519 -out ed25519.pem && pair ed25519
+openssl genpkey -algorithm X25519 -out x25519.pem
+rm -f openssh.pem && ssh-keygen -q -t ed25519 -N '' -C '' -f openssh.pem && rm -f openssh.pem.pub
