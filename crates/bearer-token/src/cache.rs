@@ -298,11 +298,8 @@ impl Cache {
         state.nothing_new = if later && is_new { 0 } else { state.nothing_new.saturating_add(1) };
         // One that is born stale would be refreshed again at once, and so would the next.
         let quiet = state.nothing_new > 0 || in_service.deadlines().freshness(now) != Freshness::Fresh;
-        state.quiet_until = if quiet {
-            now.after(self.policy.nothing_new(state.nothing_new, draw)).monotonic_nanos()
-        } else {
-            0
-        };
+        state.quiet_until =
+            if quiet { now.after(self.policy.nothing_new(state.nothing_new, draw)).monotonic_nanos() } else { 0 };
         if rejected || reason == FetchReason::Rejected {
             state.renewal.brought = Some((in_service.generation(), now));
         }
@@ -312,9 +309,10 @@ impl Cache {
     }
 
     fn land_error(&self, state: &mut State, error: Error, now: Now, draw: Draw) -> Landing {
-        let in_a_row = self.failure.get().map_or(1, |last| last.in_a_row.saturating_add(1));
+        let (in_a_row, last) = self.failure.get().map_or((1, 0), |last| (last.in_a_row.saturating_add(1), last.until));
         let wait = self.policy.cool_down(&error, in_a_row, draw);
-        let until = now.monotonic_nanos().saturating_add(nanos(wait));
+        // A fetch that did not wait for the cool-down does not end it by failing.
+        let until = now.after(wait).monotonic_nanos().max(last);
         self.failure.set(Some(Arc::new(Failure { error: error.clone(), until, in_a_row })));
         let standby = state.suspect.take();
         if let Some(suspect) = &standby {
