@@ -197,6 +197,8 @@ impl Cache {
     /// Puts the outcome of a fetch into service and tells everybody who waits. An outcome that comes after its flight
     /// was given up changes nothing.
     pub(crate) fn land(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Now, draw: Draw) {
+        // Dropped after the lock is given back: an error's cause is a stranger's code.
+        let _replaced = self.failure.get();
         let landing = {
             let mut state = lock(&self.state);
             let Some((_, reason)) = state.flight.take_if(|(current, _)| Arc::ptr_eq(current, flight)) else { return };
