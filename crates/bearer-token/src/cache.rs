@@ -18,6 +18,9 @@ use crate::{
 /// How long a flight may be overdue before those who wait for it stop trusting its pilot.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long after a landing its outcome is still taken at its word. Later it may have expired, or be mended.
+const LATE: Duration = Duration::from_secs(10);
+
 /// The wait before another try at a background refresh when there was nowhere to start one.
 const NOWHERE_TO_SPAWN: Duration = Duration::from_secs(1);
 
@@ -43,9 +46,8 @@ pub(crate) struct Failure {
 /// What a flight brings to those who wait for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Landing {
-    pub(crate) result: Result<Bearer, Error>,
-    /// A bearer that was rejected, but is all there is.
-    pub(crate) standby: Option<Bearer>,
+    result: Result<Bearer, Error>,
+    at: Now,
 }
 
 pub(crate) type TokenFlight = Flight<Landing>;
@@ -213,6 +215,22 @@ impl Cache {
         flight.end(Outcome::Landed(landing));
     }
 
+    /// What a landing means to one who waited for it; nothing, if it has to ask again.
+    pub(crate) fn settle(&self, demand: Demand, landing: Landing, now: Now) -> Option<Result<Bearer, Error>> {
+        let Landing { result, at } = landing;
+        if demand == Demand::Renewal {
+            return Some(result);
+        }
+        // A newer one than this flight's, or, if that failed, the rejected one that is all there is.
+        if let Some(bearer) = self.usable(now) {
+            return Some(Ok(bearer));
+        }
+        let late = at.after(LATE).is_past(now);
+        let withdrawn = result.is_ok() && self.slot.read(|bearer| bearer.is_none());
+        // What is left was born too short to be kept: it belongs to those who waited for it.
+        (!late && !withdrawn).then_some(result)
+    }
+
     /// Gives a flight up: its pilot is gone or not driven any more. Another one may start at once.
     pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>) {
         {
@@ -307,7 +325,7 @@ impl Cache {
         }
         self.failure.set(None);
         self.slot.set(Some(in_service.sealed()));
-        Landing { result: Ok(in_service), standby: None }
+        Landing { result: Ok(in_service), at: now }
     }
 
     fn land_error(&self, state: &mut State, error: Error, now: Now, draw: Draw) -> Landing {
@@ -316,13 +334,12 @@ impl Cache {
         // A fetch that did not wait for the cool-down does not end it by failing.
         let until = now.after(wait).monotonic_nanos().max(last);
         self.failure.set(Some(Arc::new(Failure { error: error.clone(), until, in_a_row })));
-        let standby = state.suspect.take();
-        if let Some(suspect) = &standby {
+        if let Some(suspect) = state.suspect.take() {
             // Rather a token that one endpoint refused than none at all.
             self.slot.set(Some(suspect.sealed()));
             state.renewal.brought = Some((suspect.generation(), now));
         }
-        Landing { result: Err(error), standby: standby.filter(|bearer| is_usable(bearer, now)) }
+        Landing { result: Err(error), at: now }
     }
 
     fn cooling(&self, now: Now) -> Option<Arc<Failure>> {
