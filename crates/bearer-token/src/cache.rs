@@ -21,8 +21,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long after a landing its outcome is still taken at its word. Later it may have expired, or be mended.
 const LATE: Duration = Duration::from_secs(10);
 
-/// The wait before another try at a background refresh when there was nowhere to start one.
-const NOWHERE_TO_SPAWN: Duration = Duration::from_secs(1);
+/// The wait before another try at a background refresh whose pilot was dropped, or could not be started at all.
+const ABANDONED: Duration = Duration::from_secs(1);
 
 pub(crate) struct Cache {
     policy: Policy,
@@ -231,20 +231,17 @@ impl Cache {
         (!late && !withdrawn).then_some(result)
     }
 
-    /// Gives a flight up: its pilot is gone or not driven any more. Another one may start at once.
-    pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>) {
+    /// Gives a flight up: its pilot is gone or not driven any more. Whoever needs a token may start another at once.
+    pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>, now: Now) {
         {
             let mut state = lock(&self.state);
             if state.flight.take_if(|(current, _)| Arc::ptr_eq(current, flight)).is_some() {
                 self.set_gate(&state);
+                // Where pilots are dropped, a refresh at every request would only drop more.
+                self.gate.fetch_max(now.after(ABANDONED).monotonic_nanos(), Ordering::Relaxed);
             }
         }
         flight.end(Outcome::Abandoned);
-    }
-
-    /// There was nowhere to start a refresh: do not look again at every request.
-    pub(crate) fn postpone_refresh(&self, now: Now) {
-        self.gate.store(now.after(NOWHERE_TO_SPAWN).monotonic_nanos(), Ordering::Relaxed);
     }
 
     /// Takes the word of the API that a bearer is no good, within reason.

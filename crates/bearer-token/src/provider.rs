@@ -184,7 +184,7 @@ impl Inner {
         let (rejection, departure) = self.cache.reject(generation, now);
         events::rejected(rejection);
         if let Some(departure) = departure {
-            self.start(departure, now);
+            self.start(departure);
         }
         rejection
     }
@@ -201,17 +201,14 @@ impl Inner {
     #[cold]
     fn refresh(self: &Arc<Self>, now: Now) {
         if let Entry::Begin(departure) = self.cache.enter(Demand::Refresh, now) {
-            self.start(departure, now);
+            self.start(departure);
         }
     }
 
     /// Starts a fetch that nobody here waits for. Where no task can be spawned it is left to the next one who waits.
-    fn start(self: &Arc<Self>, departure: Departure, now: Now) {
-        if let Err(pilot) = self.platform.spawn(self.pilot(departure)) {
-            // Abandons the flight.
-            drop(pilot);
-            self.cache.postpone_refresh(now);
-        }
+    fn start(self: &Arc<Self>, departure: Departure) {
+        // A pilot that is dropped abandons the flight.
+        drop(self.platform.spawn(self.pilot(departure)));
     }
 
     /// The task that carries out one fetch. It does not keep the provider alive.
@@ -251,7 +248,7 @@ impl Inner {
             )),
             Err(Accident::Dropped) => {
                 events::abandoned();
-                return self.cache.abandon(flight);
+                return self.cache.abandon(flight, self.platform.now());
             }
         };
         let now = self.platform.now();

@@ -113,8 +113,7 @@ impl Future for TokenFuture {
                         return Poll::Pending;
                     }
                     // Wakes this one too, with `Abandoned`.
-                    let flight = waiting.seat.flight().clone();
-                    this.provider.cache.abandon(&flight);
+                    this.provider.cache.abandon(waiting.seat.flight(), this.provider.platform.now());
                 }
             }
         }
