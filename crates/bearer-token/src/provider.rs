@@ -64,7 +64,8 @@ pub(crate) struct Inner {
 pub enum Authorized {
     /// The request carries the bearer that this ticket stands for.
     Sent(Ticket),
-    /// There is no usable bearer: wait for [`TokenProvider::token`], then call `authorize` again or insert it.
+    /// There is no usable bearer: wait for [`TokenProvider::token`] and insert what it gives. A bearer that is too
+    /// short-lived to be kept is given to those who waited for it only; `authorize` would never find it.
     NotReady,
     /// The request goes out as it is: it has an `Authorization` of its own, or goes to an origin that gets no token.
     Passed,
