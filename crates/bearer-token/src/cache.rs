@@ -292,9 +292,8 @@ impl Cache {
     }
 
     fn land_bearer(&self, state: &mut State, bearer: Bearer, reason: FetchReason, now: Now, draw: Draw) -> Landing {
-        let suspect = state.suspect.take();
-        let rejected = suspect.is_some();
-        let last = suspect.or_else(|| self.slot.get().map(Bearer::from_sealed));
+        let rejected = state.suspect.is_some();
+        let last = state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed));
         let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
         let same = last.filter(|last| last.same_token(&bearer));
 
@@ -320,6 +319,7 @@ impl Cache {
         if rejected || reason == FetchReason::Rejected {
             state.renewal.brought = Some((in_service.generation(), now));
         }
+        state.suspect = None;
         self.failure.set(None);
         self.slot.set(Some(in_service.sealed()));
         Landing { result: Ok(in_service), at: now }
