@@ -172,7 +172,8 @@ impl Cache {
         let reason = match demand {
             Demand::Token => {
                 if let Some(failure) = cooling {
-                    let suspect = state.suspect.clone().filter(|bearer| is_usable(bearer, now));
+                    // Its renewal was abandoned, and no other may start yet.
+                    let suspect = self.reinstate(&mut state, now);
                     return suspect.map_or_else(|| Entry::Refuse(failure.error.clone()), Entry::Serve);
                 }
                 if state.suspect.is_some() { FetchReason::Rejected } else { FetchReason::Missing }
@@ -331,12 +332,16 @@ impl Cache {
         // A fetch that did not wait for the cool-down does not end it by failing.
         let until = now.after(wait).monotonic_nanos().max(last);
         self.failure.set(Some(Arc::new(Failure { error: error.clone(), until, in_a_row })));
-        if let Some(suspect) = state.suspect.take() {
-            // Rather a token that one endpoint refused than none at all.
-            self.slot.set(Some(suspect.sealed()));
-            state.renewal.brought = Some((suspect.generation(), now));
-        }
+        self.reinstate(state, now);
         Landing { result: Err(error), at: now }
+    }
+
+    /// Rather a bearer that one endpoint refused than none at all.
+    fn reinstate(&self, state: &mut State, now: Now) -> Option<Bearer> {
+        let suspect = state.suspect.take()?;
+        self.slot.set(Some(suspect.sealed()));
+        state.renewal.brought = Some((suspect.generation(), now));
+        Some(suspect).filter(|bearer| is_usable(bearer, now))
     }
 
     fn cooling(&self, now: Now) -> Option<Arc<Failure>> {
