@@ -296,20 +296,22 @@ impl Cache {
         let rejected = state.suspect.is_some();
         let last = state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed));
         let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
-        let same = last.filter(|last| last.same_token(&bearer));
+        let same = last.as_ref().is_some_and(|last| last.same_token(&bearer));
 
-        let in_service = match same {
+        let in_service = match last {
             // The generation stays: a rejection of the token is a rejection of this one too.
-            Some(last) if later => last.extended(*bearer.deadlines()),
-            Some(last) if is_usable(&last, now) => last,
-            Some(_) => {
+            Some(last) if same && later => last.extended(*bearer.deadlines()),
+            Some(last) if same && is_usable(&last, now) => last,
+            Some(_) if same => {
                 let error = Error::new(
                     ErrorKind::Source,
                     "the source gave the same token again after it had expired; expected a new one",
                 );
                 return self.land_error(state, error, now, draw);
             }
-            None => bearer.clone(),
+            // One that cannot be kept is no reason to give up one that is good.
+            Some(last) if !rejected && is_usable(&last, now) && !is_usable(&bearer, now) => last,
+            _ => bearer.clone(),
         };
         let is_new = in_service.generation() == bearer.generation();
         state.nothing_new = if later && is_new { 0 } else { state.nothing_new.saturating_add(1) };
