@@ -320,7 +320,7 @@ impl Cache {
         state.quiet_until =
             if quiet { now.after(self.policy.nothing_new(state.nothing_new, draw)).monotonic_nanos() } else { 0 };
         if rejected || reason == FetchReason::Rejected {
-            state.renewal.brought = Some((in_service.generation(), now));
+            state.renewal.brought(&in_service, &self.policy, now);
         }
         state.suspect = None;
         self.failure.set(None);
@@ -342,7 +342,7 @@ impl Cache {
     fn reinstate(&self, state: &mut State, now: Now) -> Option<Bearer> {
         let suspect = state.suspect.take()?;
         self.slot.set(Some(suspect.sealed()));
-        state.renewal.brought = Some((suspect.generation(), now));
+        state.renewal.brought(&suspect, &self.policy, now);
         Some(suspect).filter(|bearer| is_usable(bearer, now))
     }
 
@@ -361,7 +361,7 @@ impl Cache {
 }
 
 impl Renewal {
-    /// Counts one more renewal that a rejection forces, and sets the time of the next.
+    /// Counts one more renewal that a rejection forces.
     fn count(&mut self, rejected: &Bearer, policy: &Policy, now: Now) {
         // Counted from when it came into service, not from when it was issued: a source may bring an old token.
         let again = self.brought.is_some_and(|(generation, since)| {
@@ -369,6 +369,12 @@ impl Renewal {
             generation == rejected.generation() && age < policy.rejection_backoff.limit()
         });
         self.in_a_row = if again { self.in_a_row.saturating_add(1) } else { 1 };
+    }
+
+    /// Notes what that renewal put into service, and sets the time of the next. It counts from here: while a renewal
+    /// hangs, requests wait, and they are to be served for longer than they waited if the next one hangs as well.
+    fn brought(&mut self, bearer: &Bearer, policy: &Policy, now: Now) {
+        self.brought = Some((bearer.generation(), now));
         self.allowed_from = now.after(policy.rejection_backoff.after(self.in_a_row)).monotonic_nanos();
     }
 }
