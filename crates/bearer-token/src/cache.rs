@@ -18,8 +18,11 @@ use crate::{
 /// How long a flight may be overdue before those who wait for it stop trusting its pilot.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The wait before another try at a background refresh when there was nowhere to start one.
-const NOWHERE_TO_SPAWN: Duration = Duration::from_secs(1);
+/// How long after a landing its outcome is still taken at its word. Later it may have expired, or be mended.
+const LATE: Duration = Duration::from_secs(10);
+
+/// The wait before another try at a background refresh whose pilot was dropped, or could not be started at all.
+const ABANDONED: Duration = Duration::from_secs(1);
 
 pub(crate) struct Cache {
     policy: Policy,
@@ -43,9 +46,8 @@ pub(crate) struct Failure {
 /// What a flight brings to those who wait for it.
 #[derive(Clone, Debug)]
 pub(crate) struct Landing {
-    pub(crate) result: Result<Bearer, Error>,
-    /// A bearer that was rejected, but is all there is.
-    pub(crate) standby: Option<Bearer>,
+    result: Result<Bearer, Error>,
+    at: Now,
 }
 
 pub(crate) type TokenFlight = Flight<Landing>;
@@ -167,7 +169,8 @@ impl Cache {
         let reason = match demand {
             Demand::Token => {
                 if let Some(failure) = cooling {
-                    let suspect = state.suspect.clone().filter(|bearer| is_usable(bearer, now));
+                    // Its renewal was abandoned, and no other may start yet.
+                    let suspect = self.reinstate(&mut state, now);
                     return suspect.map_or_else(|| Entry::Refuse(failure.error.clone()), Entry::Serve);
                 }
                 if state.suspect.is_some() { FetchReason::Rejected } else { FetchReason::Missing }
@@ -194,6 +197,8 @@ impl Cache {
     /// Puts the outcome of a fetch into service and tells everybody who waits. An outcome that comes after its flight
     /// was given up changes nothing.
     pub(crate) fn land(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Now, draw: Draw) {
+        // Dropped after the lock is given back: an error's cause is a stranger's code.
+        let _replaced = self.failure.get();
         let landing = {
             let mut state = lock(&self.state);
             let Some((_, reason)) = state.flight.take_if(|(current, _)| Arc::ptr_eq(current, flight)) else { return };
@@ -208,20 +213,33 @@ impl Cache {
         flight.end(Outcome::Landed(landing));
     }
 
-    /// Gives a flight up: its pilot is gone or not driven any more. Another one may start at once.
-    pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>) {
+    /// What a landing means to one who waited for it; nothing, if it has to ask again.
+    pub(crate) fn settle(&self, demand: Demand, landing: Landing, now: Now) -> Option<Result<Bearer, Error>> {
+        let Landing { result, at } = landing;
+        if demand == Demand::Renewal {
+            return Some(result);
+        }
+        // A newer one than this flight's, or, if that failed, the rejected one that is all there is.
+        if let Some(bearer) = self.usable(now) {
+            return Some(Ok(bearer));
+        }
+        let late = at.after(LATE).is_past(now);
+        let withdrawn = result.is_ok() && self.slot.read(|bearer| bearer.is_none());
+        // What is left was born too short to be kept: it belongs to those who waited for it.
+        (!late && !withdrawn).then_some(result)
+    }
+
+    /// Gives a flight up: its pilot is gone or not driven any more. Whoever needs a token may start another at once.
+    pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>, now: Now) {
         {
             let mut state = lock(&self.state);
             if state.flight.take_if(|(current, _)| Arc::ptr_eq(current, flight)).is_some() {
                 self.set_gate(&state);
+                // Where pilots are dropped, a refresh at every request would only drop more.
+                self.gate.fetch_max(now.after(ABANDONED).monotonic_nanos(), Ordering::Relaxed);
             }
         }
         flight.end(Outcome::Abandoned);
-    }
-
-    /// There was nowhere to start a refresh: do not look again at every request.
-    pub(crate) fn postpone_refresh(&self, now: Now) {
-        self.gate.store(now.after(NOWHERE_TO_SPAWN).monotonic_nanos(), Ordering::Relaxed);
     }
 
     /// Takes the word of the API that a bearer is no good, within reason.
@@ -272,24 +290,25 @@ impl Cache {
     }
 
     fn land_bearer(&self, state: &mut State, bearer: &Bearer, reason: FetchReason, now: Now, draw: Draw) -> Landing {
-        let suspect = state.suspect.take();
-        let rejected = suspect.is_some();
-        let last = suspect.or_else(|| self.slot.get().map(Bearer::from_sealed));
+        let rejected = state.suspect.is_some();
+        let last = state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed));
         let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
-        let same = last.filter(|last| last.same_token(bearer));
+        let same = last.as_ref().is_some_and(|last| last.same_token(bearer));
 
-        let in_service = match same {
+        let in_service = match last {
             // The generation stays: a rejection of the token is a rejection of this one too.
-            Some(last) if later => last.extended(*bearer.deadlines()),
-            Some(last) if is_usable(&last, now) => last,
-            Some(_) => {
+            Some(last) if same && later => last.extended(*bearer.deadlines()),
+            Some(last) if same && is_usable(&last, now) => last,
+            Some(_) if same => {
                 let error = Error::new(
                     ErrorKind::Source,
                     "the source gave the same token again after it had expired; expected a new one",
                 );
                 return self.land_error(state, error, now, draw);
             }
-            None => bearer.clone(),
+            // One that cannot be kept is no reason to give up one that is good.
+            Some(last) if !rejected && is_usable(&last, now) && !is_usable(bearer, now) => last,
+            _ => bearer.clone(),
         };
         let is_new = in_service.generation() == bearer.generation();
         state.nothing_new = if later && is_new { 0 } else { state.nothing_new.saturating_add(1) };
@@ -298,25 +317,30 @@ impl Cache {
         state.quiet_until =
             if quiet { now.after(self.policy.nothing_new(state.nothing_new, draw)).monotonic_nanos() } else { 0 };
         if rejected || reason == FetchReason::Rejected {
-            state.renewal.brought = Some((in_service.generation(), now));
+            state.renewal.brought(&in_service, &self.policy, now);
         }
+        state.suspect = None;
         self.failure.set(None);
         self.slot.set(Some(in_service.sealed()));
-        Landing { result: Ok(in_service), standby: None }
+        Landing { result: Ok(in_service), at: now }
     }
 
     fn land_error(&self, state: &mut State, error: Error, now: Now, draw: Draw) -> Landing {
-        let in_a_row = self.failure.get().map_or(1, |last| last.in_a_row.saturating_add(1));
+        let (in_a_row, last) = self.failure.get().map_or((1, 0), |last| (last.in_a_row.saturating_add(1), last.until));
         let wait = self.policy.cool_down(&error, in_a_row, draw);
-        let until = now.monotonic_nanos().saturating_add(nanos(wait));
+        // A fetch that did not wait for the cool-down does not end it by failing.
+        let until = now.after(wait).monotonic_nanos().max(last);
         self.failure.set(Some(Arc::new(Failure { error: error.clone(), until, in_a_row })));
-        let standby = state.suspect.take();
-        if let Some(suspect) = &standby {
-            // Rather a token that one endpoint refused than none at all.
-            self.slot.set(Some(suspect.sealed()));
-            state.renewal.brought = Some((suspect.generation(), now));
-        }
-        Landing { result: Err(error), standby: standby.filter(|bearer| is_usable(bearer, now)) }
+        self.reinstate(state, now);
+        Landing { result: Err(error), at: now }
+    }
+
+    /// Rather a bearer that one endpoint refused than none at all.
+    fn reinstate(&self, state: &mut State, now: Now) -> Option<Bearer> {
+        let suspect = state.suspect.take()?;
+        self.slot.set(Some(suspect.sealed()));
+        state.renewal.brought(&suspect, &self.policy, now);
+        Some(suspect).filter(|bearer| is_usable(bearer, now))
     }
 
     fn cooling(&self, now: Now) -> Option<Arc<Failure>> {
@@ -334,7 +358,7 @@ impl Cache {
 }
 
 impl Renewal {
-    /// Counts one more renewal that a rejection forces, and sets the time of the next.
+    /// Counts one more renewal that a rejection forces.
     fn count(&mut self, rejected: &Bearer, policy: &Policy, now: Now) {
         // Counted from when it came into service, not from when it was issued: a source may bring an old token.
         let again = self.brought.is_some_and(|(generation, since)| {
@@ -342,6 +366,12 @@ impl Renewal {
             generation == rejected.generation() && age < policy.rejection_backoff.limit()
         });
         self.in_a_row = if again { self.in_a_row.saturating_add(1) } else { 1 };
+    }
+
+    /// Notes what that renewal put into service, and sets the time of the next. It counts from here: while a renewal
+    /// hangs, requests wait, and they are to be served for longer than they waited if the next one hangs as well.
+    fn brought(&mut self, bearer: &Bearer, policy: &Policy, now: Now) {
+        self.brought = Some((bearer.generation(), now));
         self.allowed_from = now.after(policy.rejection_backoff.after(self.in_a_row)).monotonic_nanos();
     }
 }

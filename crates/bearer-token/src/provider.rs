@@ -65,7 +65,8 @@ pub(crate) struct Inner {
 pub enum Authorized {
     /// The request carries the bearer that this ticket stands for.
     Sent(Ticket),
-    /// There is no usable bearer: wait for [`TokenProvider::token`], then call `authorize` again or insert it.
+    /// There is no usable bearer: wait for [`TokenProvider::token`] and insert what it gives. A bearer that is too
+    /// short-lived to be kept is given to those who waited for it only; `authorize` would never find it.
     NotReady,
     /// The request goes out as it is: it has an `Authorization` of its own, or goes to an origin that gets no token.
     Passed,
@@ -204,7 +205,7 @@ impl Inner {
         let (rejection, departure) = self.cache.reject(generation, now);
         events::rejected(rejection);
         if let Some(departure) = departure {
-            self.start(departure, now);
+            self.start(departure);
         }
         rejection
     }
@@ -221,17 +222,14 @@ impl Inner {
     #[cold]
     fn refresh(self: &Arc<Self>, now: Now) {
         if let Entry::Begin(departure) = self.cache.enter(Demand::Refresh, now) {
-            self.start(departure, now);
+            self.start(departure);
         }
     }
 
     /// Starts a fetch that nobody here waits for. Where no task can be spawned it is left to the next one who waits.
-    fn start(self: &Arc<Self>, departure: Departure, now: Now) {
-        if let Err(pilot) = self.platform.spawn(self.pilot(departure)) {
-            // Abandons the flight.
-            drop(pilot);
-            self.cache.postpone_refresh(now);
-        }
+    fn start(self: &Arc<Self>, departure: Departure) {
+        // A pilot that is dropped abandons the flight.
+        drop(self.platform.spawn(self.pilot(departure)));
     }
 
     /// The task that carries out one fetch. It does not keep the provider alive.
@@ -271,7 +269,7 @@ impl Inner {
             )),
             Err(Accident::Dropped) => {
                 events::abandoned();
-                return self.cache.abandon(flight);
+                return self.cache.abandon(flight, self.platform.now());
             }
         };
         let now = self.platform.now();

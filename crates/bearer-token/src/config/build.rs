@@ -126,10 +126,10 @@ impl Reader<'_> {
         fields: &EndpointFields,
         transport: Option<Arc<dyn DynTransport>>,
     ) -> Option<TokenEndpoint> {
-        if let Some(client) = &fields.client {
-            if let Some(client) = self.client(client, fields.url.as_deref().unwrap_or_default()) {
-                builder = builder.client_auth(client);
-            }
+        if let Some(client) = &fields.client
+            && let Some(client) = self.client(client, fields.url.as_deref().unwrap_or_default())
+        {
+            builder = builder.client_auth(client);
         }
         if let Some(grant_type) = &fields.grant_type {
             builder = builder.grant_type(grant_type);

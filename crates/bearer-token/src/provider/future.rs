@@ -93,12 +93,12 @@ impl Future for TokenFuture {
                 waiting.pilot = None;
             }
             match waiting.seat.poll(cx) {
-                Poll::Ready(Outcome::Landed(Landing { result, standby })) => {
+                Poll::Ready(Outcome::Landed(landing)) => {
                     this.waiting = None;
-                    return Poll::Ready(match (result, standby) {
-                        (Err(_), Some(standby)) if this.demand == Demand::Token => Ok(standby),
-                        (result, _) => result,
-                    });
+                    let now = this.provider.platform.now();
+                    if let Some(result) = this.provider.cache.settle(this.demand, landing, now) {
+                        return Poll::Ready(result);
+                    }
                 }
                 Poll::Ready(Outcome::Abandoned) => {
                     this.waiting = None;
@@ -112,8 +112,7 @@ impl Future for TokenFuture {
                         return Poll::Pending;
                     }
                     // Wakes this one too, with `Abandoned`.
-                    let flight = waiting.seat.flight().clone();
-                    this.provider.cache.abandon(&flight);
+                    this.provider.cache.abandon(waiting.seat.flight(), this.provider.platform.now());
                 }
             }
         }

@@ -39,7 +39,9 @@ impl ProviderStatus {
         let (freshness, expires_at) = cache
             .read(|bearer| {
                 let deadlines = &bearer?.deadlines;
-                Some((deadlines.freshness(now), deadlines.expires.map(Now::wall)))
+                let freshness = deadlines.freshness(now);
+                // An expired one is kept, but not in service.
+                (freshness != Freshness::Expired).then(|| (freshness, deadlines.expires.map(Now::wall)))
             })
             .unzip();
         let failure = cache.failure();

@@ -55,7 +55,7 @@ impl ClientAuth {
     /// [`client_secret_jwt`](Self::client_secret_jwt).
     ///
     /// The revision of RFC 7523 wants the authorization server's issuer here; so do Auth0 (with a slash at the end),
-    /// FAPI servers and new versions of Keycloak. Entra, Okta, NetSuite and SMART servers want the token endpoint's
+    /// FAPI servers and new versions of Keycloak. Entra, Okta, `NetSuite` and SMART servers want the token endpoint's
     /// URL. It is sent as one string, byte for byte.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
