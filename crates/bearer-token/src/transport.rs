@@ -12,7 +12,7 @@ mod reqwest;
 mod tower;
 
 #[cfg(feature = "reqwest")]
-pub use self::reqwest::ReqwestTransport;
+pub use self::reqwest::{ReqwestTransport, read_answer};
 #[cfg(feature = "tower")]
 pub use self::tower::{ServiceTransport, service};
 
@@ -54,11 +54,4 @@ pub(crate) fn too_large() -> Error {
         crate::ErrorKind::Answer,
         "the authorization server's answer is larger than 1 MiB; expected a token answer: check the token endpoint URL",
     )
-}
-
-/// What a message may tell of a URL: a query can contain account numbers, and worse.
-#[cfg(any(feature = "reqwest", feature = "tower"))]
-fn origin(uri: &http::Uri) -> String {
-    let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}", uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default())
 }

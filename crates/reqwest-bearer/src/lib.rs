@@ -41,15 +41,15 @@ use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Middleware, Next};
 
 mod error;
+#[cfg(feature = "transport")]
 mod transport;
 
 pub use bearer_token;
 pub use reqwest_middleware;
 
-pub use self::{
-    error::{BearerError, token_error},
-    transport::MiddlewareTransport,
-};
+pub use self::error::{BearerError, token_error};
+#[cfg(feature = "transport")]
+pub use self::transport::MiddlewareTransport;
 
 /// Puts the bearers of a provider into the requests of a reqwest client.
 ///

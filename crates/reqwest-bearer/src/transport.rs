@@ -2,9 +2,9 @@
 
 use bearer_token::{
     Error, ErrorKind,
-    transport::{ANSWER_LIMIT, Transport},
+    transport::{Transport, read_answer},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest_middleware::ClientWithMiddleware;
 
 /// Sends token requests through a client with middlewares: for tracing, metrics or a proxy that all requests share.
@@ -26,35 +26,28 @@ impl MiddlewareTransport {
 
 impl Transport for MiddlewareTransport {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
+        // `PassThrough` is among them: the conversion to reqwest's request would lose it.
         let mut extensions = request.extensions().clone();
-        let request = reqwest::Request::try_from(request)
-            .map_err(|_| Error::new(ErrorKind::Config, "the token endpoint's URL is not one that reqwest can use"))?;
-        let asked = request.url().clone();
-        let mut answer = self.client.execute_with_extensions(request, &mut extensions).await.map_err(|error| {
-            let error = error.without_url();
-            Error::new(ErrorKind::Transport, "the token request could not be sent, or was not answered")
-                .with_source(error)
+        let request = reqwest::Request::try_from(request).map_err(|error| {
+            Error::new(ErrorKind::Config, "reqwest cannot use the URL").with_source(error.without_url())
         })?;
-        if *answer.url() != asked {
-            return Err(Error::new(
-                ErrorKind::Answer,
-                "the token request was redirected, and the client followed; give the transport a client with \
-                 `redirect::Policy::none()`",
-            ));
+        let asked = request.url().clone();
+        match self.client.execute_with_extensions(request, &mut extensions).await {
+            Ok(answer) => read_answer(&asked, answer).await,
+            Err(error) => Err(failed(error)),
         }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| {
-            Error::new(ErrorKind::Transport, "the authorization server's answer broke off")
-                .with_source(error.without_url())
-        })? {
-            if body.len() + chunk.len() > ANSWER_LIMIT {
-                return Err(Error::new(ErrorKind::Answer, "the authorization server's answer is larger than 1 MiB"));
-            }
-            body.extend_from_slice(&chunk);
+    }
+}
+
+fn failed(error: reqwest_middleware::Error) -> Error {
+    match error {
+        reqwest_middleware::Error::Reqwest(error) => {
+            let message = "the token request could not be sent, or was not answered";
+            Error::new(ErrorKind::Transport, message).with_source(error.without_url())
         }
-        let mut response = http::Response::new(body.freeze());
-        *response.status_mut() = answer.status();
-        *response.headers_mut() = std::mem::take(answer.headers_mut());
-        Ok(response)
+        // Not as the cause: nobody knows what it shows.
+        reqwest_middleware::Error::Middleware(_) => {
+            Error::new(ErrorKind::Source, "a middleware of the client that carries token requests refused this one")
+        }
     }
 }

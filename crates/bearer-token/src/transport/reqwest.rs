@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use ::reqwest::{Client, redirect, retry};
+use ::reqwest::{Client, Url, redirect, retry};
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use tokio::runtime::{Handle, Id};
 
-use super::{ANSWER_LIMIT, Transport, origin, too_large};
+use super::{ANSWER_LIMIT, Transport, too_large};
 use crate::error::{Error, ErrorKind, Retry};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,37 +70,48 @@ impl Transport for ReqwestTransport {
                  one, or give it one with `Platform::with_spawn(Handle)`",
             ));
         };
-        let uri = request.uri().clone();
+        let plain = request.uri().scheme() == Some(&http::uri::Scheme::HTTP);
         let client = match &self.0 {
-            Clients::Own(clients) => clients.get(runtime.id(), uri.scheme() == Some(&http::uri::Scheme::HTTP))?,
+            Clients::Own(clients) => clients.get(runtime.id(), plain)?,
             Clients::Given(client) => client.clone(),
         };
         let request = ::reqwest::Request::try_from(request).map_err(|error| {
             Error::new(ErrorKind::Config, "reqwest cannot use the URL").with_source(error.without_url())
         })?;
         let asked = request.url().clone();
-        let mut answer = client.execute(request).await.map_err(|error| failed(error, &uri))?;
-        if *answer.url() != asked {
-            return Err(Error::new(
-                ErrorKind::Answer,
-                "the HTTP client followed a redirect of the token endpoint, and the credentials went along; expected \
-                 none: set `redirect(Policy::none())` on the client that is given to `ReqwestTransport`",
-            )
-            .with_retry(Retry::AfterChange));
-        }
-
-        let mut head = Response::new(());
-        *head.status_mut() = answer.status();
-        *head.headers_mut() = std::mem::take(answer.headers_mut());
-        let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| failed(error, &uri))? {
-            if body.len() + chunk.len() > ANSWER_LIMIT {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(head.map(|()| body.freeze()))
+        let answer = client.execute(request).await.map_err(|error| failed(error, &asked))?;
+        read_answer(&asked, answer).await
     }
+}
+
+/// Reads an answer as a transport must: from the URL that was asked, and at most [`ANSWER_LIMIT`] bytes of it.
+///
+/// For transports of your own that are built on reqwest.
+///
+/// # Errors
+///
+/// Of kind [`Answer`](ErrorKind::Answer) when the client followed a redirect or the answer is too large, of kind
+/// [`Transport`](ErrorKind::Transport) or [`Timeout`](ErrorKind::Timeout) when it broke off.
+pub async fn read_answer(asked: &Url, mut answer: ::reqwest::Response) -> Result<Response<Bytes>, Error> {
+    if answer.url() != asked {
+        return Err(Error::new(
+            ErrorKind::Answer,
+            "the HTTP client followed a redirect of the token endpoint, and the credentials went along; expected none: \
+             set `redirect(Policy::none())` on the client that carries token requests",
+        )
+        .with_retry(Retry::AfterChange));
+    }
+    let mut head = Response::new(());
+    *head.status_mut() = answer.status();
+    *head.headers_mut() = std::mem::take(answer.headers_mut());
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| failed(error, asked))? {
+        if body.len() + chunk.len() > ANSWER_LIMIT {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(head.map(|()| body.freeze()))
 }
 
 impl fmt::Debug for ReqwestTransport {
@@ -161,8 +172,9 @@ fn make_client(plain: bool) -> Result<Client, Error> {
 }
 
 /// reqwest's own words are kept as the cause, without the URL.
-fn failed(error: ::reqwest::Error, uri: &Uri) -> Error {
-    let origin = origin(uri);
+fn failed(error: ::reqwest::Error, asked: &Url) -> Error {
+    // A query can contain account numbers, and worse.
+    let origin = asked.origin().ascii_serialization();
     let (kind, message) = if error.is_connect() {
         let check = "check the URL, the name service, proxies, firewalls and certificates";
         (ErrorKind::Transport, format!("no connection to {origin} for the token request: {check}"))

@@ -14,7 +14,7 @@ use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower_service::Service;
 
-use super::{ANSWER_LIMIT, Transport, origin, too_large};
+use super::{ANSWER_LIMIT, Transport, too_large};
 use crate::error::{Error, ErrorKind};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -135,6 +135,12 @@ fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
         next = error.source();
     }
     None
+}
+
+/// What a message may tell of a URL: a query can contain account numbers, and worse.
+fn origin(uri: &Uri) -> String {
+    let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default())
 }
 
 #[cfg(test)]
