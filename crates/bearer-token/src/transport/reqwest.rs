@@ -8,7 +8,7 @@ use std::{
 
 use ::reqwest::{Client, redirect, retry};
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, Uri};
+use http::{Request, Response, Uri, uri::Scheme};
 use tokio::runtime::{Handle, Id};
 
 use super::{ANSWER_LIMIT, Transport, origin, too_large};
@@ -72,7 +72,7 @@ impl Transport for ReqwestTransport {
         };
         let uri = request.uri().clone();
         let client = match &self.0 {
-            Clients::Own(clients) => clients.get(runtime.id(), uri.scheme() == Some(&http::uri::Scheme::HTTP))?,
+            Clients::Own(clients) => clients.get(&runtime, uri.scheme() == Some(&Scheme::HTTP)).await?,
             Clients::Given(client) => client.clone(),
         };
         let request = ::reqwest::Request::try_from(request).map_err(|error| {
@@ -125,13 +125,20 @@ struct OwnClients {
 type Slot = Mutex<Option<(Id, Client)>>;
 
 impl OwnClients {
-    fn get(&self, runtime: Id, plain: bool) -> Result<Client, Error> {
+    async fn get(&self, runtime: &Handle, plain: bool) -> Result<Client, Error> {
         let slot = if plain { &self.plain } else { &self.secure };
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*slot {
-            Some((owner, client)) if *owner == runtime => Ok(client.clone()),
-            _ => Ok(slot.insert((runtime, make_client(plain)?)).1.clone()),
+        if let Some((owner, client)) = &*slot.lock().unwrap_or_else(PoisonError::into_inner)
+            && *owner == runtime.id()
+        {
+            return Ok(client.clone());
         }
+        // Reading the system's CA certificates takes tens of milliseconds: too long for a poll. Nobody waits for this
+        // but the one fetch; should two of them meet, both clients are good.
+        let client = runtime.spawn_blocking(move || make_client(plain)).await.map_err(|_| {
+            Error::new(ErrorKind::Abandoned, "the runtime was shut down before the token request was sent")
+        })??;
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((runtime.id(), client.clone()));
+        Ok(client)
     }
 }
 
