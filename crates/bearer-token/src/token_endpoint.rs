@@ -49,12 +49,13 @@ use self::{request::RequestParts, response::Reading};
 /// use bearer_token::token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint};
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
+/// # #[cfg(feature = "reqwest")]
 /// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
 ///     .client_auth(ClientAuth::basic("client-id", "client-secret"))
 ///     .scope("read write")
 ///     .parameter("audience", "https://api.example.com/")
 ///     .build()?;
-/// # let _ = source;
+/// # #[cfg(feature = "reqwest")] let _ = source;
 /// # Ok(()) }
 /// ```
 ///

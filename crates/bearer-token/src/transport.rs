@@ -25,8 +25,11 @@ pub const ANSWER_LIMIT: usize = 1024 * 1024;
 /// [`ANSWER_LIMIT`] bytes. They need no deadline of their own: the future is dropped when the fetch's deadline passes,
 /// and dropping it must end the request.
 ///
-/// Errors are of kind [`Transport`](crate::ErrorKind::Transport), or [`Answer`](crate::ErrorKind::Answer) for an
-/// answer that is too large. An answer with any HTTP status is a success here.
+/// Errors are of kind [`Transport`](crate::ErrorKind::Transport) when there was no answer or only a part of one; the
+/// token endpoint then makes one more request. They are of kind [`Answer`](crate::ErrorKind::Answer) for an answer that
+/// is too large, [`Timeout`](crate::ErrorKind::Timeout) for a limit of the transport's own, and
+/// [`Config`](crate::ErrorKind::Config) when it cannot work as it is set up. An answer with any HTTP status is a success
+/// here.
 ///
 /// The request carries [`PassThrough`](crate::PassThrough) among its extensions, so that a transport which is built on
 /// the same stack as the API client does not wait for itself.

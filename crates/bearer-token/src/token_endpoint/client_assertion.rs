@@ -31,6 +31,21 @@ enum Form {
 impl ClientAuth {
     /// An assertion signed with a private key (`private_key_jwt`, RFC 7523 section 2.2).
     ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, SigningKey};
+    /// use bearer_token::token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let pem = include_str!("../jwt/testdata/p256.pem");
+    /// let key = SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("2026-01");
+    /// # #[cfg(feature = "reqwest")]
+    /// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
+    ///     .client_auth(ClientAuth::private_key_jwt("client-id", key).audience("https://as.example.com"))
+    ///     .build()?;
+    /// # #[cfg(feature = "reqwest")] let _ = source;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// `iss` and `sub` are the client id; `aud` is the token endpoint's URL, byte for byte as it was configured, or
     /// what [`audience`](Self::audience) says. It lives for 60 seconds, and every request, a second try included,
     /// carries a new one with its own `jti`, `iat` and `exp`. For anything else make a template of your own and use
@@ -101,8 +116,13 @@ impl ClientAssertion {
             }
             _ => {}
         }
-        if audience.is_some_and(str::is_empty) {
+        if audience == Some("") {
             problems.push("client_auth.audience", "found an empty text; expected the issuer, or remove the call");
+            return None;
+        }
+        if self.client_id.is_empty() {
+            // There is a problem about it already.
+            return None;
         }
         // Without a URL there is a problem about it already.
         let audience = audience.or_else(|| url.map(EndpointUrl::as_str))?;

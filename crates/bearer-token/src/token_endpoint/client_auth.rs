@@ -29,9 +29,9 @@ use crate::{jwt::JwtTemplate, token_endpoint::client_assertion::ClientAssertion}
 /// | [`basic`](Self::basic) | an `Authorization: Basic` header | `client_secret_basic` |
 /// | [`basic_raw`](Self::basic_raw) | the same, for servers that do not decode it | `client_secret_basic` |
 /// | [`post`](Self::post) | `client_id` and `client_secret` in the body | `client_secret_post` |
-/// | `private_key_jwt` | an assertion signed with a private key (feature `jwt`) | `private_key_jwt` |
-/// | `client_secret_jwt` | an assertion signed with the secret (feature `jwt`) | `client_secret_jwt` |
-/// | `assertion` | an assertion of your own making (feature `jwt`) | one of these two |
+/// | `private_key_jwt` | `client_id` and an assertion signed with a private key (feature `jwt`) | `private_key_jwt` |
+/// | `client_secret_jwt` | the same, signed with the secret (feature `jwt`) | `client_secret_jwt` |
+/// | `assertion` | the same, from a template of your own (feature `jwt`) | one of these two |
 #[derive(Clone)]
 pub struct ClientAuth {
     method: Method,

@@ -1,5 +1,7 @@
 //! The JWT bearer grant.
 
+use std::fmt;
+
 use crate::{
     error::Error,
     jwt::JwtTemplate,
@@ -12,7 +14,23 @@ use crate::{
 ///
 /// Every request, a second try included, carries a new assertion from the template, with its own `jti`, `iat` and
 /// `exp`. What `aud` has to be says the server: often the token endpoint's URL, sometimes its issuer, a bare host name
-/// or a constant.
+/// or a constant. Client authentication is independent of the grant, and many servers want none beside it.
+///
+/// ```
+/// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+/// use bearer_token::token_endpoint::JwtBearer;
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let pem = include_str!("../jwt/testdata/p256.pem");
+/// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?)
+///     .issuer("service@project.example.com")
+///     .audience("https://as.example.com/token")
+///     .claim("scope", "read write")
+///     .build()?;
+/// let grant = JwtBearer::new(template);
+/// # let _ = grant;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct JwtBearer {
     template: JwtTemplate,
@@ -32,8 +50,8 @@ impl Grant for JwtBearer {
     }
 }
 
-impl std::fmt::Debug for JwtBearer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JwtBearer").finish_non_exhaustive()
+impl fmt::Debug for JwtBearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtBearer").field("template", &self.template).finish()
     }
 }

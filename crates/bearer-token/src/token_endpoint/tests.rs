@@ -22,6 +22,9 @@ use crate::{
     transport::Transport,
 };
 
+#[cfg(feature = "jwt")]
+mod assertions;
+
 const URL: &str = "https://as.example.com/token";
 
 /// A clock that is moved by hand, both sides together.
@@ -45,16 +48,18 @@ impl Clock for ManualClock {
     }
 }
 
+type Answer = Result<Response<Bytes>, Error>;
+
 /// Answers as the script says, and keeps the requests. Every answer takes three seconds.
 #[derive(Clone, Default)]
 struct Script {
     clock: ManualClock,
-    answers: Arc<Mutex<VecDeque<Result<Response<Bytes>, Error>>>>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
     requests: Arc<Mutex<Vec<Request<Bytes>>>>,
 }
 
 impl Script {
-    fn new(answers: impl IntoIterator<Item = Result<Response<Bytes>, Error>>) -> Self {
+    fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
         let script = Script::default();
         script.answers.lock().unwrap().extend(answers);
         script
@@ -103,11 +108,11 @@ impl Grant for Counting {
     }
 }
 
-fn answer(status: u16, body: &'static str) -> Result<Response<Bytes>, Error> {
+fn answer(status: u16, body: &'static str) -> Answer {
     Ok(Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap())
 }
 
-fn broken(kind: ErrorKind) -> Result<Response<Bytes>, Error> {
+fn broken(kind: ErrorKind) -> Answer {
     Err(Error::new(kind, "scripted"))
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use ::reqwest::{Client, Url, redirect, retry};
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{Request, Response, uri::Scheme};
 use tokio::runtime::{Handle, Id};
 
 use super::{ANSWER_LIMIT, Transport, too_large};
@@ -70,9 +70,9 @@ impl Transport for ReqwestTransport {
                  one, or give it one with `Platform::with_spawn(Handle)`",
             ));
         };
-        let plain = request.uri().scheme() == Some(&http::uri::Scheme::HTTP);
+        let plain = request.uri().scheme() == Some(&Scheme::HTTP);
         let client = match &self.0 {
-            Clients::Own(clients) => clients.get(runtime.id(), plain)?,
+            Clients::Own(clients) => clients.get(&runtime, plain).await?,
             Clients::Given(client) => client.clone(),
         };
         let request = ::reqwest::Request::try_from(request).map_err(|error| {
@@ -136,13 +136,20 @@ struct OwnClients {
 type Slot = Mutex<Option<(Id, Client)>>;
 
 impl OwnClients {
-    fn get(&self, runtime: Id, plain: bool) -> Result<Client, Error> {
+    async fn get(&self, runtime: &Handle, plain: bool) -> Result<Client, Error> {
         let slot = if plain { &self.plain } else { &self.secure };
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*slot {
-            Some((owner, client)) if *owner == runtime => Ok(client.clone()),
-            _ => Ok(slot.insert((runtime, make_client(plain)?)).1.clone()),
+        if let Some((owner, client)) = &*slot.lock().unwrap_or_else(PoisonError::into_inner)
+            && *owner == runtime.id()
+        {
+            return Ok(client.clone());
         }
+        // Reading the system's CA certificates takes tens of milliseconds: too long for a poll. Nobody waits for this
+        // but the one fetch; should two of them meet, both clients are good.
+        let client = runtime.spawn_blocking(move || make_client(plain)).await.map_err(|_| {
+            Error::new(ErrorKind::Abandoned, "the runtime was shut down before the token request was sent")
+        })??;
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((runtime.id(), client.clone()));
+        Ok(client)
     }
 }
 

@@ -47,10 +47,11 @@ pub struct ServiceTransport<S, B> {
 /// #     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> { Poll::Ready(Ok(())) }
 /// #     fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future { ready(Ok(Response::default())) }
 /// # }
+/// # #[cfg(not(feature = "token-endpoint"))] fn main() {}
+/// # #[cfg(feature = "token-endpoint")] fn main() -> Result<(), bearer_token::Error> {
 /// use bearer_token::token_endpoint::{ClientCredentials, TokenEndpoint};
 /// use bearer_token::transport;
 ///
-/// # fn main() -> Result<(), bearer_token::Error> {
 /// # let hyper_client = HyperClient;
 /// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
 ///     .transport(transport::service(hyper_client))

@@ -94,7 +94,7 @@ impl Act {
             Act::Hang(closed) => {
                 let mut byte = [0];
                 assert_eq!(stream.read(&mut byte).await.unwrap_or(0), 0);
-                drop(closed.send(()));
+                closed.send(()).unwrap_or_default();
                 false
             }
         }
@@ -269,6 +269,19 @@ async fn l38_errors_name_the_origin_and_neither_query_nor_body_nor_the_servers_t
         let error = ReqwestTransport::new().send(server.request()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Transport);
         assert!(error.to_string().contains(&server.origin), "{error}");
+        assert!(!chain(&error).contains("planted"), "{}", chain(&error));
+    }
+}
+
+#[tokio::test]
+async fn l38_errors_of_a_proxy_show_neither_its_password_nor_its_text() {
+    let server = Server::start([Act::Last(answer("407 planted", "planted"))]).await;
+    for proxy in [server.origin.replace("://", "://user:planted@"), "http://user:planted@127.0.0.1:9".into()] {
+        let proxy = ::reqwest::Proxy::all(proxy).unwrap();
+        let client = Client::builder().proxy(proxy).tls_certs_only([]).build().unwrap();
+        let request = Request::post("https://as.example.com/token?planted").body(Bytes::new()).unwrap();
+        let error = ReqwestTransport::from_client(client).send(request).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Transport);
         assert!(!chain(&error).contains("planted"), "{}", chain(&error));
     }
 }

@@ -1,0 +1,158 @@
+//! Signed assertions: as the grant, and as client authentication.
+
+use std::collections::HashMap;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::jwt::{Algorithm, JwtTemplate, SigningKey};
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+fn secret() -> SigningKey {
+    SigningKey::hmac(Algorithm::HS256, "planted-".repeat(8)).unwrap()
+}
+
+fn private_key() -> SigningKey {
+    SigningKey::from_pem(Algorithm::ES256, include_str!("../../jwt/testdata/p256.pem")).unwrap()
+}
+
+fn form(body: &str) -> HashMap<String, String> {
+    form_urlencoded::parse(body.as_bytes()).into_owned().collect()
+}
+
+fn claims(jwt: &str) -> Value {
+    let part = jwt.split('.').nth(1).unwrap();
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+/// The form and the claims in its client assertion.
+async fn request(url: &str, auth: ClientAuth) -> (HashMap<String, String>, Value) {
+    let script = Script::new([answer(200, TOKEN)]);
+    let source =
+        TokenEndpoint::builder(url, ClientCredentials::new()).client_auth(auth).transport(script.clone()).build();
+    source.unwrap().fetch(script.context()).await.unwrap();
+    let form = form(&script.bodies()[0]);
+    let claims = claims(&form["client_assertion"]);
+    (form, claims)
+}
+
+#[tokio::test]
+async fn a_client_assertion_is_about_the_client_and_for_the_token_endpoint() {
+    for auth in
+        [ClientAuth::private_key_jwt("client id", private_key()), ClientAuth::client_secret_jwt("client id", secret())]
+    {
+        let (form, claims) = request(URL, auth).await;
+        assert_eq!(form.len(), 4);
+        assert_eq!(form["grant_type"], "client_credentials");
+        assert_eq!(form["client_id"], "client id");
+        assert_eq!(form["client_assertion_type"], CLIENT_ASSERTION_TYPE);
+        assert_eq!((&claims["iss"], &claims["sub"]), (&json!("client id"), &json!("client id")));
+        // The clock stands at 784111777, and `iat` is 10 s back.
+        assert_eq!((&claims["iat"], &claims["exp"]), (&json!(784_111_767), &json!(784_111_827)));
+        assert!(claims["jti"].is_string() && claims.get("nbf").is_none());
+    }
+}
+
+#[tokio::test]
+async fn l21_the_audience_is_the_url_byte_for_byte_or_another_string() {
+    for url in [
+        "https://as.example.com",
+        "https://as.example.com/",
+        "https://AS.example.com:443/a/../token?x=%7e",
+        "http://127.0.0.1:8080/token",
+    ] {
+        let (_, claims) = request(url, ClientAuth::private_key_jwt("id", private_key())).await;
+        assert_eq!(claims["aud"], url);
+    }
+    let auth = ClientAuth::private_key_jwt("id", private_key()).audience("https://tenant.example.com/");
+    assert_eq!(request(URL, auth).await.1["aud"], "https://tenant.example.com/");
+}
+
+#[tokio::test]
+async fn a_template_of_your_own_says_everything_about_the_assertion() {
+    let template = JwtTemplate::builder(secret()).issuer("iss").audience("aud").claim("x", 1).build().unwrap();
+    let (form, claims) = request(URL, ClientAuth::assertion("id", template)).await;
+    assert_eq!(form["client_id"], "id");
+    assert_eq!((&claims["iss"], claims.get("sub"), &claims["aud"]), (&json!("iss"), None, &json!("aud")));
+    assert_eq!(claims["x"], 1);
+}
+
+#[tokio::test]
+async fn l20_every_wire_attempt_carries_assertions_of_its_own() {
+    let template = JwtTemplate::builder(private_key()).issuer("iss").audience("aud").build().unwrap();
+    let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN), answer(200, TOKEN)]);
+    let source = TokenEndpoint::builder(URL, JwtBearer::new(template))
+        .client_auth(ClientAuth::client_secret_jwt("id", secret()))
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    source.fetch(script.context()).await.unwrap();
+    source.fetch(script.context()).await.unwrap();
+
+    let bodies = script.bodies();
+    assert_eq!(bodies.len(), 3);
+    let mut ids = std::collections::HashSet::new();
+    for (index, body) in bodies.iter().enumerate() {
+        let form = form(body);
+        assert_eq!(form["grant_type"], JWT_BEARER);
+        for name in ["assertion", "client_assertion"] {
+            let claims = claims(&form[name]);
+            assert!(ids.insert(claims["jti"].as_str().unwrap().to_owned()), "a jti came twice");
+            // Every attempt takes three seconds.
+            assert_eq!(claims["iat"], json!(784_111_767 + 3 * index), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_jwt_bearer_grant_type_can_have_another_name() {
+    let template = JwtTemplate::builder(secret()).issuer("iss").build().unwrap();
+    let script = Script::new([answer(200, TOKEN)]);
+    let source = TokenEndpoint::builder(URL, JwtBearer::new(template))
+        .grant_type("urn:custom")
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    source.fetch(script.context()).await.unwrap();
+    let form = form(&script.bodies()[0]);
+    assert_eq!((form["grant_type"].as_str(), form.len()), ("urn:custom", 2));
+}
+
+#[test]
+fn a_key_of_the_wrong_kind_and_a_misplaced_audience_are_problems() {
+    let template = JwtTemplate::builder(secret()).build().unwrap();
+    for (auth, path, part) in [
+        (ClientAuth::private_key_jwt("id", secret()), "client_auth.key", "use `client_secret_jwt`"),
+        (ClientAuth::client_secret_jwt("id", private_key()), "client_auth.key", "use `private_key_jwt`"),
+        (ClientAuth::private_key_jwt("", private_key()), "client_auth.client_id", "empty"),
+        (ClientAuth::private_key_jwt("id", private_key()).audience(""), "client_auth.audience", "empty"),
+        (ClientAuth::assertion("id", template).audience("a"), "client_auth.audience", "on the template"),
+        (ClientAuth::basic("id", "secret").audience("a"), "client_auth.audience", "without an assertion"),
+    ] {
+        let builder = TokenEndpoint::builder(URL, ClientCredentials::new()).client_auth(auth);
+        let error = builder.transport(Script::default()).build().unwrap_err();
+        assert_eq!(error.problems().len(), 1, "{error}");
+        assert_eq!(error.problems()[0].path(), path);
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn l38_debug_shows_the_method_and_the_client_but_no_key() {
+    let template = JwtTemplate::builder(secret()).claim("private", "planted-claim").build().unwrap();
+    for (auth, name) in [
+        (ClientAuth::client_secret_jwt("client-id", secret()), "client_secret_jwt"),
+        (ClientAuth::private_key_jwt("client-id", private_key()), "private_key_jwt"),
+        (ClientAuth::assertion("client-id", template.clone()), "assertion"),
+    ] {
+        let grant = JwtBearer::new(template.clone());
+        let mut text = format!("{grant:?}");
+        let builder = TokenEndpoint::builder(URL, grant).client_auth(auth).transport(Script::default());
+        text += &format!("{builder:?}");
+        text += &format!("{:?}", builder.build().unwrap());
+        assert!(text.contains(name) && text.contains("client-id") && !text.contains("planted"), "{text}");
+    }
+}
