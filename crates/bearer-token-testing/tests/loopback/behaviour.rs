@@ -79,7 +79,7 @@ async fn a_request_that_hangs_is_counted_when_its_client_goes_away_and_delays_no
     for http in [Http::new(), Http::builder().http2_prior_knowledge().build().unwrap()] {
         let server = start();
         server.token_endpoint().next(Fault::hang());
-        let hanging = tokio::task::JoinSet::from_iter([{
+        let hanging = JoinSet::from_iter([{
             let (http, server) = (http.clone(), server.clone());
             async move { ask(&http, &server).await.map(|answer| answer.status()) }
         }]);
