@@ -152,16 +152,17 @@ impl Issuer {
         self
     }
 
-    /// How strict the server is about its assertions, and the API about its self-signed JWTs; of those `aud` and `jti`
-    /// follow rules of their own, see [`self_signed_audience`](Self::self_signed_audience).
+    /// How strict the server is about its assertions, and the API about the times in its self-signed JWTs. About the
+    /// rest of those see [`self_signed_audience`](Self::self_signed_audience).
     #[must_use]
     pub fn rules(mut self, rules: AssertionRules) -> Self {
         self.rules = rules;
         self
     }
 
-    /// The API accepts a JWT of this issuer as a bearer token, if its `aud` is this one, or an array with it. A `jti`
-    /// is of no importance there: such a token is meant to be sent again and again. May be called several times.
+    /// The API accepts a JWT of this issuer as a bearer token, if its `aud` is this one, or an array with it. It needs
+    /// no `sub`, and its `jti` is of no importance: such a token is meant to be sent again and again. May be called
+    /// several times.
     #[must_use]
     pub fn self_signed_audience(mut self, audience: impl Into<String>) -> Self {
         self.self_signed_audiences.push(audience.into());

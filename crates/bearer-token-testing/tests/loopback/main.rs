@@ -1,4 +1,5 @@
 //! The server over real connections.
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod api;
 mod assertions;
