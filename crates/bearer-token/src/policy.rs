@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn l40_the_draw_only_moves_the_refresh_earlier_and_by_a_fifth_at_most() {
+    fn the_draw_only_moves_the_refresh_earlier_and_by_a_fifth_at_most() {
         let policy = Policy::default();
         for lifetime in lifetimes() {
             let refresh = |draw| since_issued(policy.deadlines(issued(), Expiry::In(lifetime), draw).refresh);
