@@ -1,10 +1,10 @@
 //! The URL of a token endpoint.
 
-use std::{fmt, net::Ipv4Addr};
+use std::fmt;
 
 use http::Uri;
 
-use crate::error::Problems;
+use crate::{error::Problems, origin::is_loopback};
 
 /// The URL of a token endpoint: as it was configured, and parsed.
 #[derive(Clone)]
@@ -70,12 +70,6 @@ fn check(text: &str, allow_plaintext: bool) -> Result<Uri, String> {
         )),
         _ => Err(format!("found a URL whose scheme is neither `https` nor `http`; {expected}")),
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host == "[::1]"
-        || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
