@@ -1,4 +1,62 @@
 //! Bearer tokens for outgoing requests: cached, shared, refreshed before anybody has to wait.
+//!
+//! A [`TokenSource`] mints tokens. A [`TokenProvider`] keeps the last one and serves it to any number of requests,
+//! through an adapter: [`tower-bearer`](https://docs.rs/tower-bearer) for tower stacks and hyper,
+//! [`reqwest-bearer`](https://docs.rs/reqwest-bearer) for reqwest, or [`TokenProvider::authorize`] for a client of
+//! your own.
+//!
+//! ```
+//! use bearer_token::{AccessToken, Authorized, FetchContext, TokenProvider};
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Any async closure is a source; `jwt` and `token_endpoint` have the usual ones.
+//! let provider = TokenProvider::builder(async |_cx: FetchContext| {
+//!     Ok(AccessToken::new("2YotnFZFEjr1zCsicMWpAA").expires_in(Duration::from_secs(3600)))
+//! })
+//! .allow_origin("https://api.example.com")
+//! .build()?;
+//!
+//! let mut request = http::Request::get("https://api.example.com/orders").body(())?;
+//! // Cold: nothing is there yet, so wait once.
+//! assert_eq!(provider.authorize(&mut request)?, Authorized::NotReady);
+//! provider.token().await?;
+//! // Warm, from now on: one lock-free read, one header insert.
+//! let Authorized::Sent(ticket) = provider.authorize(&mut request)? else { panic!("there is a token") };
+//! assert_eq!(request.headers()["authorization"], "Bearer 2YotnFZFEjr1zCsicMWpAA");
+//! // And should the API answer 401:
+//! ticket.reject();
+//! # Ok(()) }
+//! ```
+//!
+//! # Sources
+//!
+//! | source | tokens come from |
+//! |---|---|
+//! | `jwt::SelfSigned` | a JWT signed here, used as the token itself (feature `jwt`) |
+//! | `token_endpoint::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, or a grant of your own (feature `token-endpoint`) |
+//! | [`StaticToken`] | you |
+//! | an `async` closure, a [`TokenProvider`], or any [`TokenSource`] of yours | wherever you like |
+//!
+//! `config::ProviderConfig` builds all of it from TOML or JSON (feature `config`).
+//!
+//! # Life of a token
+//!
+//! A token is *fresh* at first: it is served. Then it is *stale*: it is served, and the first request to notice starts a
+//! refresh in the background. In its last seconds it is *expired*: it is not sent any more, and requests wait for the
+//! one fetch in progress. A failed fetch is followed by a *cool-down* in which no other starts. A 401 *rejects* the
+//! token that the request carried, and no other. [`Policy`] has the numbers.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `jwt` | yes | signing: self-signed JWTs and, with `token-endpoint`, assertions |
+//! | `token-endpoint` | yes | token requests to an OAuth 2.0 authorization server |
+//! | `reqwest` | yes | reqwest (rustls) as the transport of token requests |
+//! | `tower` | | any tower service as that transport |
+//! | `config` | | a provider from TOML or JSON |
+//! | `tracing` | | events of the token life cycle |
 
 mod bearer;
 mod cache;

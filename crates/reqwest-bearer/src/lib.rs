@@ -21,7 +21,7 @@
 //! - **A bearer is there:** it is inserted, and the request goes on.
 //! - **None is there:** the request waits for the fetch that is in progress, or starts it.
 //! - **None can be had:** the request is not sent; [`token_error`] finds the [`bearer_token::Error`].
-//! - **It has an `Authorization` of its own**, carries [`PassThrough`](bearer_token::PassThrough) among its extensions,
+//! - **It has an `Authorization` of its own**, carries [`PassThrough`] among its extensions,
 //!   or goes to an origin that gets no token: it goes out as it is.
 //! - **The API answers 401** with a challenge that means the bearer: the bearer is rejected, and the next request gets
 //!   a new one. A 401 from another origin, after a redirect that reqwest followed, rejects nothing.
