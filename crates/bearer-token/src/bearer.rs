@@ -1,14 +1,6 @@
 //! A minted token made ready to send.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -19,7 +11,7 @@ use crate::{
     platform::Now,
     policy::Deadlines,
     source::AccessToken,
-    ticket::{ProviderId, Ticket},
+    ticket::{Generation, ProviderId, Ticket},
 };
 
 const SCHEME: &str = "Bearer ";
@@ -37,18 +29,6 @@ pub(crate) struct Sealed {
     pub(crate) ticket: Ticket,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
-}
-
-/// Which minted token a bearer is. Unique within the process, so that a ticket of one provider never fits another's
-/// bearer; later ones are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Generation(u64);
-
-impl Generation {
-    pub(crate) fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Generation(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
 }
 
 impl Bearer {

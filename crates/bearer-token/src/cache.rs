@@ -6,13 +6,14 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    bearer::{Bearer, Generation, Sealed},
+    bearer::{Bearer, Sealed},
     error::{Error, ErrorKind},
     flight::{Flight, Outcome},
     platform::{Now, nanos},
     policy::{Draw, Freshness, Policy},
     source::FetchReason,
     sync::{AtomicU64, Mutex, Ordering, Slot, lock},
+    ticket::{Generation, Rejection},
 };
 
 /// How long a flight may be overdue before those who wait for it stop trusting its pilot.
@@ -97,24 +98,6 @@ pub(crate) struct Departure {
     pub(crate) flight: Arc<TokenFlight>,
     pub(crate) timeout: Duration,
     pub(crate) reason: FetchReason,
-}
-
-/// What became of the rejection of a bearer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejection {
-    /// The bearer is withdrawn, and a new one is being fetched. If that fails, the old one is put back into service.
-    Renewing,
-    /// A newer bearer is in service already.
-    Superseded,
-    /// The bearer stays in service: it was renewed too recently, or the authorization server is failing.
-    Declined,
-}
-
-impl Rejection {
-    /// Whether sending the request again can go better.
-    pub fn is_replay_useful(self) -> bool {
-        matches!(self, Rejection::Renewing | Rejection::Superseded)
-    }
 }
 
 impl Cache {

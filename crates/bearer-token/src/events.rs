@@ -1,7 +1,7 @@
 //! Events of the token life cycle, for `tracing`. Never a secret: what is shown here is what `Error` and `Bearer` show.
 #![cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "without the feature nothing is told"))]
 
-use crate::{bearer::Bearer, cache::Rejection, error::Error, source::FetchReason};
+use crate::{bearer::Bearer, error::Error, source::FetchReason, ticket::Rejection};
 
 pub(crate) fn fetching(reason: FetchReason) {
     #[cfg(feature = "tracing")]

@@ -84,14 +84,13 @@ pub mod token_endpoint;
 
 pub use self::{
     bearer::Bearer,
-    cache::Rejection,
     challenge::is_rejection,
     error::{Error, ErrorKind, Problem, Retry},
     origin::Destination,
     policy::{Backoff, Policy},
     provider::{Authorized, ProviderState, ProviderStatus, TokenFuture, TokenProvider, TokenProviderBuilder},
     source::{AccessToken, FetchContext, FetchReason, StaticToken, TokenSource},
-    ticket::Ticket,
+    ticket::{Rejection, Ticket},
 };
 
 /// A request extension: this request is sent as it is, without a token.

@@ -6,8 +6,8 @@ use http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::{
     PassThrough,
-    bearer::{Bearer, Generation},
-    cache::{Cache, Demand, Departure, Entry, Rejection, TokenFlight},
+    bearer::Bearer,
+    cache::{Cache, Demand, Departure, Entry, TokenFlight},
     error::{Error, ErrorKind},
     events,
     flight::{Accident, Pilot},
@@ -15,7 +15,7 @@ use crate::{
     platform::{BoxFuture, Now, Platform},
     policy::{Draw, Freshness},
     source::{AccessToken, DynTokenSource, FetchContext, TokenSource},
-    ticket::{ProviderId, Ticket},
+    ticket::{Generation, ProviderId, Reject, Rejection, Ticket},
 };
 
 mod builder;
@@ -152,7 +152,7 @@ impl TokenProvider {
         if ticket.provider() != self.inner.id {
             return Rejection::Declined;
         }
-        self.inner.reject(ticket.generation())
+        self.inner.clone().reject(ticket.generation())
     }
 
     /// How it stands, for health checks and dashboards. Starts nothing.
@@ -198,16 +198,6 @@ impl Inner {
             self.refresh(now);
         }
         Authorized::Sent(ticket)
-    }
-
-    pub(crate) fn reject(self: &Arc<Self>, generation: Generation) -> Rejection {
-        let now = self.platform.now();
-        let (rejection, departure) = self.cache.reject(generation, now);
-        events::rejected(rejection);
-        if let Some(departure) = departure {
-            self.start(departure);
-        }
-        rejection
     }
 
     /// The bearer in service, if it is usable. A stale one is served, and refreshed in the background.
@@ -288,6 +278,18 @@ impl Inner {
 
     fn draw(&self) -> Draw {
         self.platform.random().map_or(Draw::MAX, |bytes| Draw(u32::from_ne_bytes(bytes)))
+    }
+}
+
+impl Reject for Inner {
+    fn reject(self: Arc<Self>, generation: Generation) -> Rejection {
+        let now = self.platform.now();
+        let (rejection, departure) = self.cache.reject(generation, now);
+        events::rejected(rejection);
+        if let Some(departure) = departure {
+            self.start(departure);
+        }
+        rejection
     }
 }
 

@@ -3,12 +3,10 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, PoisonError, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
-
-use crate::{bearer::Generation, cache::Rejection, provider::Inner};
 
 /// What a sent request remembers of its bearer: small and `Copy`, and enough to reject it later.
 ///
@@ -42,12 +40,47 @@ impl Ticket {
     }
 }
 
+/// What became of the rejection of a bearer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// The bearer is withdrawn, and a new one is being fetched. If that fails, the old one is put back into service.
+    Renewing,
+    /// A newer bearer is in service already.
+    Superseded,
+    /// The bearer stays in service: it was renewed too recently, or the authorization server is failing.
+    Declined,
+}
+
+impl Rejection {
+    /// Whether sending the request again can go better.
+    pub fn is_replay_useful(self) -> bool {
+        matches!(self, Rejection::Renewing | Rejection::Superseded)
+    }
+}
+
+/// Which minted token a bearer is. Unique within the process, so that a ticket of one provider never fits another's
+/// bearer; later ones are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Generation(u64);
+
+impl Generation {
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Generation(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// Which provider, within the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ProviderId(u64);
 
+/// Whoever can withdraw a bearer.
+pub(crate) trait Reject: Send + Sync {
+    fn reject(self: Arc<Self>, generation: Generation) -> Rejection;
+}
+
 /// Every provider that is alive. Locked when one is built or dropped, and for a rejection.
-static PROVIDERS: Mutex<BTreeMap<ProviderId, Weak<Inner>>> = Mutex::new(BTreeMap::new());
+static PROVIDERS: Mutex<BTreeMap<ProviderId, Weak<dyn Reject>>> = Mutex::new(BTreeMap::new());
 
 impl ProviderId {
     pub(crate) fn next() -> Self {
@@ -55,7 +88,7 @@ impl ProviderId {
         ProviderId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub(crate) fn enter(self, provider: Weak<Inner>) {
+    pub(crate) fn enter(self, provider: Weak<dyn Reject>) {
         PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner).insert(self, provider);
     }
 
@@ -63,7 +96,7 @@ impl ProviderId {
         PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self);
     }
 
-    fn find(self) -> Option<std::sync::Arc<Inner>> {
+    fn find(self) -> Option<Arc<dyn Reject>> {
         PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner).get(&self)?.upgrade()
     }
 }

@@ -1,6 +1,6 @@
 //! Building a provider.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::{Inner, TokenProvider};
 use crate::{
@@ -129,7 +129,8 @@ impl TokenProviderBuilder {
             platform: self.platform,
             source: self.source,
         });
-        id.enter(Arc::downgrade(&inner));
+        let weak: Weak<Inner> = Arc::downgrade(&inner);
+        id.enter(weak);
         Ok(TokenProvider { inner })
     }
 }
