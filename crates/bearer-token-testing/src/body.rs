@@ -88,3 +88,40 @@ impl fmt::Debug for Answer {
         f.write_str("Answer")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::{Wake, Waker},
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_cut_off_body_asks_to_be_polled_again_before_it_breaks_and_a_stalled_one_never_does() {
+        for (rest, wakes) in [(Rest::Flush, 1), (Rest::Silence, 0)] {
+            let count = Arc::new(Count::default());
+            let waker = Waker::from(Arc::clone(&count));
+            let mut cx = Context::from_waker(&waker);
+            let mut body = Answer::Part(Bytes::from_static(b"half"), rest);
+            let mut poll = || Pin::new(&mut body).poll_frame(&mut cx);
+            assert!(matches!(poll(), Poll::Ready(Some(Ok(frame))) if frame.is_data()));
+            assert!(poll().is_pending());
+            assert_eq!(count.0.load(Ordering::SeqCst), wakes);
+            assert_eq!(matches!(poll(), Poll::Ready(Some(Err(_)))), wakes > 0);
+        }
+    }
+}
