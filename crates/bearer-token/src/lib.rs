@@ -84,7 +84,7 @@ pub mod token_endpoint;
 
 pub use self::{
     bearer::Bearer,
-    challenge::is_rejection,
+    challenge::{is_grpc_rejection, is_rejection},
     error::{Error, ErrorKind, Problem, Retry},
     origin::Destination,
     policy::{Backoff, Policy},

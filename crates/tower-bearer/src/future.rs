@@ -7,12 +7,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bearer_token::{Destination, Error, Ticket, TokenFuture, is_rejection};
-use http::{Request, Response, Uri, header::AUTHORIZATION};
+use bearer_token::{Destination, Error, Ticket, TokenFuture, is_grpc_rejection, is_rejection};
+use http::{Request, Response, Uri, Version, header::AUTHORIZATION};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{BoxError, FinalUri};
+use crate::{BoxError, FinalUri, Hooks, MapError};
 
 pin_project! {
     /// The response of a [`BearerService`](crate::BearerService).
@@ -41,7 +41,7 @@ pin_project! {
         // The request waits for a token, then for the inner service. In a box: rare, and large.
         Waiting { cold: Box<Cold<S, B>> },
         // The request must not be sent.
-        Refused { error: Option<Error> },
+        Refused { error: Option<BoxError> },
     }
 }
 
@@ -58,23 +58,32 @@ impl Sent {
         Sent { ticket, redirects: final_uri.map(|final_uri| Box::new((request.uri().clone(), final_uri))) }
     }
 
+    /// The ticket, if it is this response's to reject it: one from elsewhere says nothing of the bearer.
     #[inline]
-    fn look_at<RB>(&self, response: &Response<RB>) {
-        if is_rejection(response.status(), response.headers()) {
-            self.reject(response);
-        }
+    pub(crate) fn ticket_for<RB>(&self, response: &Response<RB>) -> Option<Ticket> {
+        let (asked, final_uri) = match self.redirects.as_deref() {
+            None => return Some(self.ticket),
+            Some((asked, final_uri)) => (asked, final_uri),
+        };
+        let answered = final_uri(response.extensions());
+        let elsewhere = answered.is_some_and(|uri| !Destination::from(uri).is_same_origin(asked.into()));
+        (!elsewhere).then_some(self.ticket)
     }
 
     #[cold]
     fn reject<RB>(&self, response: &Response<RB>) {
-        if let Some((asked, final_uri)) = self.redirects.as_deref() {
-            let answered = final_uri(response.extensions());
-            if answered.is_some_and(|uri| !Destination::from(uri).is_same_origin(asked.into())) {
-                return;
-            }
+        if let Some(ticket) = self.ticket_for(response) {
+            let _ = ticket.reject();
         }
-        let _ = self.ticket.reject();
     }
+}
+
+/// Whether the head of the response refuses the bearer.
+#[inline]
+fn refuses_bearer<RB>(response: &Response<RB>) -> bool {
+    is_rejection(response.status(), response.headers())
+        // gRPC needs HTTP/2. All others shall not pay for a look.
+        || (response.version() >= Version::HTTP_2 && is_grpc_rejection(response.headers()))
 }
 
 struct Cold<S, B> {
@@ -83,7 +92,7 @@ struct Cold<S, B> {
     request: Option<Request<B>>,
     token: Option<TokenFuture>,
     sent: Option<Sent>,
-    final_uri: Option<FinalUri>,
+    hooks: Hooks,
 }
 
 impl<S, B> ResponseFuture<S, B>
@@ -96,14 +105,23 @@ where
     }
 
     #[cold]
-    pub(crate) fn waiting(inner: S, request: Request<B>, token: TokenFuture, final_uri: Option<FinalUri>) -> Self {
-        let cold = Cold { inner, request: Some(request), token: Some(token), sent: None, final_uri };
+    pub(crate) fn waiting(inner: S, request: Request<B>, token: TokenFuture, hooks: Hooks) -> Self {
+        let cold = Cold { inner, request: Some(request), token: Some(token), sent: None, hooks };
         ResponseFuture { state: State::Waiting { cold: Box::new(cold) } }
     }
 
     #[cold]
-    pub(crate) fn refused(error: Error) -> Self {
-        ResponseFuture { state: State::Refused { error: Some(error) } }
+    pub(crate) fn refused(error: Error, map_error: MapError) -> Self {
+        ResponseFuture { state: State::Refused { error: Some(map_error(error)) } }
+    }
+
+    /// What is still known of the request, once its response has come and did not reject its bearer.
+    #[inline]
+    pub(crate) fn take_sent(self: Pin<&mut Self>) -> Option<Sent> {
+        match self.project().state.project() {
+            StateProjection::Called { sent, .. } => sent.take(),
+            _ => None,
+        }
     }
 }
 
@@ -114,11 +132,11 @@ where
 {
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<S::Future>, BoxError>> {
         if let Some(token) = &mut self.token {
-            let bearer = ready!(Pin::new(token).poll(cx))?;
+            let bearer = ready!(Pin::new(token).poll(cx)).map_err(self.hooks.map_error)?;
             self.token = None;
             if let Some(request) = &mut self.request {
                 request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
-                self.sent = Some(Sent::new(bearer.ticket(), request, self.final_uri));
+                self.sent = Some(Sent::new(bearer.ticket(), request, self.hooks.final_uri));
             }
         }
         ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
@@ -140,8 +158,10 @@ where
             match this.state.as_mut().project() {
                 StateProjection::Called { response, sent } => {
                     let result = ready!(response.poll(cx)).map_err(Into::into);
-                    if let (Ok(response), Some(sent)) = (&result, sent) {
-                        sent.look_at(response);
+                    if let Ok(response) = &result
+                        && let Some(sent) = sent.take_if(|_| refuses_bearer(response))
+                    {
+                        sent.reject(response);
                     }
                     return Poll::Ready(result);
                 }
@@ -154,7 +174,7 @@ where
                     }
                 }
                 StateProjection::Refused { error } => {
-                    let error = error.take().map_or_else(|| "polled after completion".into(), BoxError::from);
+                    let error = error.take().unwrap_or_else(|| "polled after completion".into());
                     return Poll::Ready(Err(error));
                 }
             }
