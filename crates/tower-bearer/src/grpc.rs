@@ -93,11 +93,11 @@
 //!         // An interceptor sees no URI at all: say where its channel leads.
 //!         let to = Destination::new("https", "api.example.com");
 //!         let headers = request.metadata_mut().as_mut();
-//!         if self.0.authorize_headers(to, headers).map_err(as_status)? == Authorized::NotReady {
+//!         if self.0.authorize_headers(to, headers).map_err(|error| as_status(&error))? == Authorized::NotReady {
 //!             // One poll starts the fetch, or joins the one in progress. That goes on when the future is dropped.
 //!             match pin!(self.0.token()).poll(&mut Context::from_waker(Waker::noop())) {
 //!                 Poll::Ready(bearer) => {
-//!                     headers.insert(AUTHORIZATION, bearer.map_err(as_status)?.header_value().clone());
+//!                     headers.insert(AUTHORIZATION, bearer.map_err(|error| as_status(&error))?.header_value().clone());
 //!                 }
 //!                 Poll::Pending => return Err(Status::unavailable("the token is being fetched; try again")),
 //!             }
@@ -106,10 +106,9 @@
 //!     }
 //! }
 //!
-//! fn as_status(error: bearer_token::Error) -> Status {
-//!     let mut status = Status::new(Code::from(error.grpc_code()), error.to_string());
-//!     status.set_source(std::sync::Arc::new(error));
-//!     status
+//! // Without a source, which tonic would drop: it makes an answer of an interceptor's status.
+//! fn as_status(error: &bearer_token::Error) -> Status {
+//!     Status::new(Code::from(error.grpc_code()), error.to_string())
 //! }
 //! ```
 //!
