@@ -67,8 +67,9 @@ struct State {
 struct Renewal {
     allowed_from: u64,
     in_a_row: u32,
-    /// The bearer that the last forced renewal brought, and when.
+    /// The bearer that the last forced renewal brought, and when; and whether it was rejected while it was young.
     brought: Option<(Generation, Now)>,
+    young: bool,
 }
 
 /// What a caller wants.
@@ -260,11 +261,12 @@ impl Cache {
             // Expired meanwhile: the next request waits for a new one anyway.
             return (Rejection::Renewing, None);
         }
+        state.renewal.note(&bearer, &self.policy, now);
         let fetching = state.flight.as_ref().is_some_and(|(flight, _)| !flight.is_overdue(now));
         if !fetching && (self.cooling(now).is_some() || now.monotonic_nanos() < state.renewal.allowed_from) {
             return (Rejection::Declined, None);
         }
-        state.renewal.count(&bearer, &self.policy, now);
+        state.renewal.count();
         state.suspect = Some(bearer);
         self.slot.set(None);
         if fetching {
@@ -361,20 +363,27 @@ impl Cache {
 }
 
 impl Renewal {
-    /// Counts one more renewal that a rejection forces.
-    fn count(&mut self, rejected: &Bearer, policy: &Policy, now: Now) {
+    /// Notes a rejection, also one that is declined: what is rejected all the time is still so when it is old.
+    fn note(&mut self, rejected: &Bearer, policy: &Policy, now: Now) {
+        let Some((_, since)) = self.brought.filter(|(brought, _)| *brought == rejected.generation()) else {
+            self.young = false;
+            return;
+        };
         // Counted from when it came into service, not from when it was issued: a source may bring an old token.
-        let again = self.brought.is_some_and(|(generation, since)| {
-            let age = now.monotonic().saturating_sub(since.monotonic());
-            generation == rejected.generation() && age < policy.rejection_backoff.limit()
-        });
-        self.in_a_row = if again { self.in_a_row.saturating_add(1) } else { 1 };
+        let age = now.monotonic().saturating_sub(since.monotonic());
+        self.young |= age < policy.rejection_backoff.limit();
     }
 
-    /// Notes what that renewal put into service, and sets the time of the next. It counts from here: while a renewal
+    /// Counts one more renewal that a rejection forces.
+    fn count(&mut self) {
+        self.in_a_row = if self.young { self.in_a_row.saturating_add(1) } else { 1 };
+    }
+
+    /// Remembers what that renewal put into service, and sets the time of the next. It counts from here: while a renewal
     /// hangs, requests wait, and they are to be served for longer than they waited if the next one hangs as well.
     fn brought(&mut self, bearer: &Bearer, policy: &Policy, now: Now) {
         self.brought = Some((bearer.generation(), now));
+        self.young = false;
         self.allowed_from = now.after(policy.rejection_backoff.after(self.in_a_row)).monotonic_nanos();
     }
 }
@@ -382,3 +391,10 @@ impl Renewal {
 fn is_usable(bearer: &Bearer, now: Now) -> bool {
     bearer.deadlines().freshness(now) != Freshness::Expired
 }
+
+#[cfg(test)]
+mod doubles;
+#[cfg(all(test, bearer_loom))]
+mod models;
+#[cfg(all(test, not(bearer_loom)))]
+mod tests;
