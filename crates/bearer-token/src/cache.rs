@@ -15,6 +15,10 @@ use crate::{
     sync::{AtomicU64, Mutex, Ordering, Slot, lock},
 };
 
+mod renewal;
+
+use self::renewal::Renewal;
+
 /// How long a flight may be overdue before those who wait for it stop trusting its pilot.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -60,16 +64,6 @@ struct State {
     nothing_new: u32,
     quiet_until: u64,
     renewal: Renewal,
-}
-
-/// The brake on renewals that rejections force.
-#[derive(Default)]
-struct Renewal {
-    allowed_from: u64,
-    in_a_row: u32,
-    /// The bearer that the last forced renewal brought, and when; and whether it was rejected while it was young.
-    brought: Option<(Generation, Now)>,
-    young: bool,
 }
 
 /// What a caller wants.
@@ -263,7 +257,7 @@ impl Cache {
         }
         state.renewal.note(&bearer, &self.policy, now);
         let fetching = state.flight.as_ref().is_some_and(|(flight, _)| !flight.is_overdue(now));
-        if !fetching && (self.cooling(now).is_some() || now.monotonic_nanos() < state.renewal.allowed_from) {
+        if !fetching && (self.cooling(now).is_some() || !state.renewal.is_allowed(now)) {
             return (Rejection::Declined, None);
         }
         state.renewal.count();
@@ -359,32 +353,6 @@ impl Cache {
             None => self.failure.get().map_or(0, |failure| failure.until).max(state.quiet_until),
         };
         self.gate.store(from, Ordering::Relaxed);
-    }
-}
-
-impl Renewal {
-    /// Notes a rejection, also one that is declined: what is rejected all the time is still so when it is old.
-    fn note(&mut self, rejected: &Bearer, policy: &Policy, now: Now) {
-        let Some((_, since)) = self.brought.filter(|(brought, _)| *brought == rejected.generation()) else {
-            self.young = false;
-            return;
-        };
-        // Counted from when it came into service, not from when it was issued: a source may bring an old token.
-        let age = now.monotonic().saturating_sub(since.monotonic());
-        self.young |= age < policy.rejection_backoff.limit();
-    }
-
-    /// Counts one more renewal that a rejection forces.
-    fn count(&mut self) {
-        self.in_a_row = if self.young { self.in_a_row.saturating_add(1) } else { 1 };
-    }
-
-    /// Remembers what that renewal put into service, and sets the time of the next. It counts from here: while a renewal
-    /// hangs, requests wait, and they are to be served for longer than they waited if the next one hangs as well.
-    fn brought(&mut self, bearer: &Bearer, policy: &Policy, now: Now) {
-        self.brought = Some((bearer.generation(), now));
-        self.young = false;
-        self.allowed_from = now.after(policy.rejection_backoff.after(self.in_a_row)).monotonic_nanos();
     }
 }
 
