@@ -191,7 +191,7 @@ impl<R, F: FnOnce(Result<R, Accident>)> Drop for Pilot<R, F> {
 }
 
 #[cfg(all(test, bearer_loom))]
-mod models;
+pub(crate) mod models;
 
 #[cfg(all(test, not(bearer_loom)))]
 mod tests {
