@@ -1,0 +1,88 @@
+//! The protected API (RFC 6750).
+
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::{
+    assertion::Refusal, body::Answer, http_server::json_response, issue::Identity, record::RecordedRequest,
+    state::Shared,
+};
+
+/// Answers an API request: says what was asked, if the token is good.
+pub(crate) fn answer(shared: &Shared, request: &RecordedRequest) -> Response<Answer> {
+    match authorize(shared, request) {
+        Ok(identity) => {
+            shared.counts.update(|counts| counts.api_accepted += 1);
+            json_response(StatusCode::OK, &echo(request, &identity))
+        }
+        Err(rejection) => {
+            shared.counts.update(|counts| counts.api_rejected += 1);
+            rejection.response()
+        }
+    }
+}
+
+/// Why an API request is refused (RFC 6750 section 3.1).
+enum Rejection {
+    /// There is no bearer token: no error code either.
+    Missing,
+    Malformed,
+    Invalid(Refusal),
+}
+
+fn authorize(shared: &Shared, request: &RecordedRequest) -> Result<Identity, Rejection> {
+    let mut headers = request.headers.get_all(header::AUTHORIZATION).iter();
+    let value = headers.next().ok_or(Rejection::Missing)?;
+    if headers.next().is_some() {
+        return Err(Rejection::Malformed);
+    }
+    let value = value.to_str().map_err(|_| Rejection::Malformed)?;
+    let token = match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => token,
+        _ => return Err(Rejection::Missing),
+    };
+    let now = shared.now();
+    let mut registry = shared.registry();
+    let registry = &mut *registry;
+    let (issued, issuers) = (&mut registry.issued, &registry.issuers);
+    issued.recognise(token, |name| issuers.get(name).map(|issuer| &**issuer), now).map_err(Rejection::Invalid)
+}
+
+fn echo(request: &RecordedRequest, identity: &Identity) -> Value {
+    let body = if request.body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&request.body)
+            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&request.body).into_owned()))
+    };
+    json!({
+        "method": request.method.as_str(),
+        "path": request.uri.path(),
+        "query": request.uri.query(),
+        "body": body,
+        "subject": identity.subject,
+        "client_id": identity.client,
+        "scope": identity.scope,
+    })
+}
+
+impl Rejection {
+    fn response(&self) -> Response<Answer> {
+        let (status, code, description) = match self {
+            Rejection::Missing => (StatusCode::UNAUTHORIZED, None, "there is no bearer token"),
+            Rejection::Malformed => {
+                (StatusCode::BAD_REQUEST, Some("invalid_request"), "the Authorization header is malformed")
+            }
+            Rejection::Invalid(Refusal(text)) => (StatusCode::UNAUTHORIZED, Some("invalid_token"), *text),
+        };
+        let mut response = json_response(status, &json!({ "error": code, "error_description": description }));
+        let challenge = match code {
+            None => String::from(r#"Bearer realm="api""#),
+            Some(code) => format!(r#"Bearer realm="api", error="{code}", error_description="{description}""#),
+        };
+        if let Ok(value) = HeaderValue::try_from(challenge) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+        response
+    }
+}

@@ -1,0 +1,143 @@
+//! Keys that verify JWTs.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bearer_token::{Error, ErrorKind};
+use jsonwebtoken::{Algorithm as Backend, DecodingKey, crypto::aws_lc::DEFAULT_PROVIDER};
+
+/// How a JWT is signed (RFC 7518 section 3.1, RFC 8037 section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the names are those of the specification")]
+pub enum Algorithm {
+    HS256,
+    HS384,
+    HS512,
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
+}
+
+impl Algorithm {
+    /// Every one of them.
+    pub const ALL: [Algorithm; 12] = [
+        Algorithm::HS256,
+        Algorithm::HS384,
+        Algorithm::HS512,
+        Algorithm::RS256,
+        Algorithm::RS384,
+        Algorithm::RS512,
+        Algorithm::PS256,
+        Algorithm::PS384,
+        Algorithm::PS512,
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::EdDSA,
+    ];
+
+    /// The value of the `alg` header member.
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::HS256 => "HS256",
+            Algorithm::HS384 => "HS384",
+            Algorithm::HS512 => "HS512",
+            Algorithm::RS256 => "RS256",
+            Algorithm::RS384 => "RS384",
+            Algorithm::RS512 => "RS512",
+            Algorithm::PS256 => "PS256",
+            Algorithm::PS384 => "PS384",
+            Algorithm::PS512 => "PS512",
+            Algorithm::ES256 => "ES256",
+            Algorithm::ES384 => "ES384",
+            Algorithm::EdDSA => "EdDSA",
+        }
+    }
+
+    fn backend(self) -> Backend {
+        match self {
+            Algorithm::HS256 => Backend::HS256,
+            Algorithm::HS384 => Backend::HS384,
+            Algorithm::HS512 => Backend::HS512,
+            Algorithm::RS256 => Backend::RS256,
+            Algorithm::RS384 => Backend::RS384,
+            Algorithm::RS512 => Backend::RS512,
+            Algorithm::PS256 => Backend::PS256,
+            Algorithm::PS384 => Backend::PS384,
+            Algorithm::PS512 => Backend::PS512,
+            Algorithm::ES256 => Backend::ES256,
+            Algorithm::ES384 => Backend::ES384,
+            Algorithm::EdDSA => Backend::EdDSA,
+        }
+    }
+}
+
+/// What a client or an issuer is known by: a public key or a shared secret, and the one algorithm to use it with.
+///
+/// A JWT whose `alg` names another algorithm is refused (RFC 8725 section 3.1).
+#[derive(Clone)]
+pub struct VerifyingKey {
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+impl VerifyingKey {
+    /// A shared secret, for `HS256`, `HS384` or `HS512`. With another algorithm nothing verifies.
+    pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Self {
+        VerifyingKey { algorithm, key: DecodingKey::from_secret(secret.as_ref()) }
+    }
+
+    /// A public key from PEM text with the label `PUBLIC KEY` (RFC 7468 section 13), as OpenSSL's `pkey -pubout`
+    /// writes it.
+    ///
+    /// Fails with [`ErrorKind::Config`] when the text is not such a PEM or the algorithm uses no public key. Whether
+    /// the key fits the algorithm shows when it is used.
+    pub fn from_public_pem(algorithm: Algorithm, pem: &str) -> Result<Self, Error> {
+        const EXPECTED: &str = "the public key cannot be read; expected PEM text with the label `PUBLIC KEY`";
+        let text = pem
+            .trim()
+            .strip_prefix("-----BEGIN PUBLIC KEY-----")
+            .and_then(|rest| rest.strip_suffix("-----END PUBLIC KEY-----"))
+            .ok_or_else(|| Error::new(ErrorKind::Config, EXPECTED))?;
+        let text: String = text.split_ascii_whitespace().collect();
+        let der = STANDARD.decode(text).map_err(|_| Error::new(ErrorKind::Config, EXPECTED))?;
+        if matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512) {
+            let found = format!("{} takes a shared secret, found a public key; use `hmac`", algorithm.name());
+            return Err(Error::new(ErrorKind::Config, found));
+        }
+        Ok(VerifyingKey::public(algorithm, &der))
+    }
+
+    /// With an `HS` algorithm nothing verifies: the backend refuses a key of another family.
+    pub(crate) fn public(algorithm: Algorithm, der: &[u8]) -> Self {
+        let key = match algorithm {
+            Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_der(der),
+            Algorithm::EdDSA => DecodingKey::from_ed_der(der),
+            _ => DecodingKey::from_rsa_der(der),
+        };
+        VerifyingKey { algorithm, key }
+    }
+
+    /// The algorithm.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(crate) fn verifies(&self, message: &[u8], signature: &Vec<u8>) -> bool {
+        // The backend is named: the process-wide default panics when another crate brings in a second one.
+        let verifier = (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm.backend(), &self.key);
+        verifier.is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyingKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}

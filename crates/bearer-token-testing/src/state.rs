@@ -1,0 +1,102 @@
+//! What the handles, the connections and the endpoints of one server share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use bearer_token::platform::{BoxFuture, Clock, Now, SystemClock};
+
+use crate::{
+    assertion::Used,
+    behaviour::Behaviour,
+    issue::{Issued, Tokens},
+    record::{Counts, Endpoint, Log},
+    registration::{Client, Issuer},
+    tally::Tally,
+    test_key::TestKey,
+};
+
+pub(crate) struct Shared {
+    pub(crate) clock: Arc<dyn Clock>,
+    /// `http://127.0.0.1:PORT`, without a slash at the end.
+    pub(crate) issuer: String,
+    pub(crate) token_endpoint: Behaviour,
+    pub(crate) api: Behaviour,
+    pub(crate) counts: Tally<Counts>,
+    log: Mutex<Log>,
+    registry: Mutex<Registry>,
+}
+
+/// Whom the server knows, and what it has issued.
+pub(crate) struct Registry {
+    pub(crate) clients: HashMap<String, Arc<Client>>,
+    pub(crate) issuers: HashMap<String, Arc<Issuer>>,
+    /// Grant types that mean the `jwt-bearer` grant, beside its own.
+    pub(crate) jwt_bearer_names: Vec<String>,
+    pub(crate) tokens: Tokens,
+    pub(crate) issued: Issued,
+    pub(crate) used: Used,
+}
+
+impl Shared {
+    pub(crate) fn new(clock: Arc<dyn Clock>, issuer: String, key: TestKey) -> Self {
+        let registry = Registry {
+            clients: HashMap::new(),
+            issuers: HashMap::new(),
+            jwt_bearer_names: Vec::new(),
+            tokens: Tokens::default(),
+            issued: Issued::new(key, issuer.clone(), format!("{issuer}/api")),
+            used: Used::default(),
+        };
+        Shared {
+            clock,
+            issuer,
+            token_endpoint: Behaviour::default(),
+            api: Behaviour::default(),
+            counts: Tally::default(),
+            log: Mutex::default(),
+            registry: Mutex::new(registry),
+        }
+    }
+
+    pub(crate) fn token_url(&self) -> String {
+        format!("{}/token", self.issuer)
+    }
+
+    /// Since 1970.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now().since_epoch()
+    }
+
+    pub(crate) fn behaviour(&self, endpoint: Endpoint) -> &Behaviour {
+        match endpoint {
+            Endpoint::Token => &self.token_endpoint,
+            Endpoint::Api => &self.api,
+        }
+    }
+
+    pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The system's clocks, the time of day read precisely: a client that reads it so, and asks at once, would otherwise
+/// be told that its `iat` is in the future.
+pub(crate) struct PreciseClock;
+
+impl Clock for PreciseClock {
+    #[allow(clippy::disallowed_methods, reason = "this is a clock")]
+    fn now(&self) -> Now {
+        Now::new(SystemClock.now().monotonic(), SystemTime::now())
+    }
+
+    fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+        SystemClock.sleep_until(deadline)
+    }
+}

@@ -1,0 +1,33 @@
+//! Counters that can be waited on.
+
+use tokio::sync::watch;
+
+/// Counters behind one lock, so that a reading is consistent, and somebody can wait for it. Needs no runtime.
+pub(crate) struct Tally<T>(watch::Sender<T>);
+
+impl<T: Copy + Default + Send + Sync> Tally<T> {
+    pub(crate) fn get(&self) -> T {
+        *self.0.borrow()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut T)) {
+        self.0.send_modify(change);
+    }
+
+    pub(crate) async fn wait_for(&self, mut reached: impl FnMut(&T) -> bool + Send) -> T {
+        let mut counts = self.0.subscribe();
+        loop {
+            let now = *counts.borrow_and_update();
+            // The sender lives in `self`: an error cannot come before the condition does.
+            if reached(&now) || counts.changed().await.is_err() {
+                return now;
+            }
+        }
+    }
+}
+
+impl<T: Default> Default for Tally<T> {
+    fn default() -> Self {
+        Tally(watch::Sender::new(T::default()))
+    }
+}
