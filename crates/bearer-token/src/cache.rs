@@ -152,38 +152,31 @@ impl Cache {
     /// Decides what a caller gets. At most one of all callers is told to begin a flight.
     pub(crate) fn enter(&self, demand: Demand, now: Now) -> Entry {
         let mut state = lock(&self.state);
-        let in_service = self.usable(now);
-        if demand == Demand::Token {
-            if let Some(bearer) = in_service {
-                return Entry::Serve(bearer);
-            }
-        }
-        if let Some((flight, _)) = &state.flight {
-            if !flight.is_overdue(now) {
-                return if demand == Demand::Refresh { Entry::Nothing } else { Entry::Wait(flight.clone()) };
-            }
+        let stale = match self.usable(now) {
+            Some(bearer) if demand == Demand::Token => return Entry::Serve(bearer),
+            // Who read the stale bearer may come late: by now it can be renewed, rejected or expired.
+            other => other.filter(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale),
+        };
+        if let Some((flight, _)) = state.flight.as_ref().filter(|(flight, _)| !flight.is_overdue(now)) {
+            return if demand == Demand::Refresh { Entry::Nothing } else { Entry::Wait(flight.clone()) };
         }
         let cooling = self.cooling(now);
-        let reason = match demand {
+        let (reason, stale_for) = match demand {
             Demand::Token => {
                 if let Some(failure) = cooling {
                     // Its renewal was abandoned, and no other may start yet.
                     let suspect = self.reinstate(&mut state, now);
                     return suspect.map_or_else(|| Entry::Refuse(failure.error.clone()), Entry::Serve);
                 }
-                if state.suspect.is_some() { FetchReason::Rejected } else { FetchReason::Missing }
+                (if state.suspect.is_some() { FetchReason::Rejected } else { FetchReason::Missing }, None)
             }
-            Demand::Renewal => FetchReason::Requested,
-            Demand::Refresh if cooling.is_some() || now.monotonic_nanos() < state.quiet_until => return Entry::Nothing,
-            Demand::Refresh => FetchReason::Stale,
+            Demand::Renewal => (FetchReason::Requested, None),
+            Demand::Refresh => {
+                let quiet = cooling.is_some() || now.monotonic_nanos() < state.quiet_until;
+                let Some(bearer) = stale.filter(|_| !quiet) else { return Entry::Nothing };
+                (FetchReason::Stale, Some(bearer.deadlines().reserve.remaining(now)))
+            }
         };
-        let mut stale_for = None;
-        if reason == FetchReason::Stale {
-            // Who read the stale bearer may come late: by now it can be renewed, rejected or expired.
-            let stale = in_service.filter(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale);
-            let Some(bearer) = stale else { return Entry::Nothing };
-            stale_for = Some(bearer.deadlines().reserve.remaining(now));
-        }
         let (departure, late) = self.depart(&mut state, reason, stale_for, now);
         drop(state);
         if let Some(late) = late {
@@ -201,7 +194,7 @@ impl Cache {
             let mut state = lock(&self.state);
             let Some((_, reason)) = state.flight.take_if(|(current, _)| Arc::ptr_eq(current, flight)) else { return };
             let landing = match result {
-                Ok(bearer) => self.land_bearer(&mut state, bearer, reason, now, draw),
+                Ok(bearer) => self.land_bearer(&mut state, &bearer, reason, now, draw),
                 Err(error) => self.land_error(&mut state, error, now, draw),
             };
             self.set_gate(&state);
@@ -288,11 +281,11 @@ impl Cache {
         (Departure { flight, timeout, reason }, late)
     }
 
-    fn land_bearer(&self, state: &mut State, bearer: Bearer, reason: FetchReason, now: Now, draw: Draw) -> Landing {
+    fn land_bearer(&self, state: &mut State, bearer: &Bearer, reason: FetchReason, now: Now, draw: Draw) -> Landing {
         let rejected = state.suspect.is_some();
         let last = state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed));
         let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
-        let same = last.as_ref().is_some_and(|last| last.same_token(&bearer));
+        let same = last.as_ref().is_some_and(|last| last.same_token(bearer));
 
         let in_service = match last {
             // The generation stays: a rejection of the token is a rejection of this one too.
@@ -306,7 +299,7 @@ impl Cache {
                 return self.land_error(state, error, now, draw);
             }
             // One that cannot be kept is no reason to give up one that is good.
-            Some(last) if !rejected && is_usable(&last, now) && !is_usable(&bearer, now) => last,
+            Some(last) if !rejected && is_usable(&last, now) && !is_usable(bearer, now) => last,
             _ => bearer.clone(),
         };
         let is_new = in_service.generation() == bearer.generation();
@@ -362,7 +355,9 @@ fn is_usable(bearer: &Bearer, now: Now) -> bool {
 
 #[cfg(test)]
 mod doubles;
-#[cfg(all(test, bearer_loom))]
+#[cfg(test)]
+#[cfg(bearer_loom)]
 mod models;
-#[cfg(all(test, not(bearer_loom)))]
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
 mod tests;

@@ -88,10 +88,10 @@ impl Future for TokenFuture {
                     Err(result) => return Poll::Ready(result),
                 },
             };
-            if let Some(pilot) = &mut waiting.pilot {
-                if pilot.as_mut().poll(cx).is_ready() {
-                    waiting.pilot = None;
-                }
+            if let Some(pilot) = &mut waiting.pilot
+                && pilot.as_mut().poll(cx).is_ready()
+            {
+                waiting.pilot = None;
             }
             match waiting.seat.poll(cx) {
                 Poll::Ready(Outcome::Landed(landing)) => {
