@@ -1,4 +1,6 @@
 //! The provider under a manual clock, with a source that follows a script. No test waits for real time.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::async_yields_async, reason = "that futures move between tasks and runtimes is what is tested")]
 
 mod failures;
 mod flight;

@@ -34,19 +34,18 @@ async fn whatever_callers_do_there_is_one_fetch_at_a_time_and_no_expired_token_i
         let expires = cx.started().after(20 * SECOND).monotonic().as_nanos();
         Ok(AccessToken::new(expires.to_string()).expires_in(20 * SECOND))
     }));
-    let over = Arc::new(AtomicBool::new(false));
+    let (over, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut tasks = tokio::task::JoinSet::new();
     for seed in 1..=8_u64 {
-        let (bench, over) = (bench.clone(), over.clone());
+        let (bench, over, served) = (bench.clone(), over.clone(), served.clone());
         let clock = clock.clone();
         tasks.spawn(async move {
             let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            let mut served = 0_u64;
             while !over.load(Ordering::Relaxed) {
                 let before = bearer_token::platform::Clock::now(&clock).monotonic().as_nanos();
                 let sent = bench.request();
                 if let Some((token, ticket)) = sent {
-                    served += 1;
+                    served.fetch_add(1, Ordering::Relaxed);
                     assert!(token.parse::<u128>().unwrap() > before, "it had expired when it was asked for");
                     if dice.roll(50) == 0 {
                         let _ = ticket.reject();
@@ -63,17 +62,18 @@ async fn whatever_callers_do_there_is_one_fetch_at_a_time_and_no_expired_token_i
                     _ => tokio::task::yield_now().await,
                 }
             }
-            served
         });
     }
     let mut dice = Dice(42);
-    for _ in 0..2_000 {
+    let mut steps = 0;
+    while steps < 1_000 || served.load(Ordering::Relaxed) < 5_000 {
+        steps += 1;
+        assert!(steps < 1_000_000, "nobody gets anywhere");
         bench.clock.advance(Duration::from_millis(dice.roll(1_000)));
         settle().await;
     }
     over.store(true, Ordering::Relaxed);
-    let served = tasks.join_all().await;
-    assert!(served.iter().sum::<u64>() > 1_000, "{served:?}");
+    tasks.join_all().await;
     assert_eq!(bench.source.count().peak, 1);
     assert!(bench.started() > 2);
     // And it is as healthy as on the first day.
