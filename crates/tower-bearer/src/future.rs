@@ -87,6 +87,9 @@ struct Cold<S, B> {
     awaited: Awaited,
 }
 
+/// A call of the inner service, and what is kept of its request.
+type Call<F> = (F, Option<Sent>);
+
 /// What a cold request waits for before it waits for the inner service.
 enum Awaited {
     Token(TokenFuture),
@@ -124,7 +127,7 @@ where
     S: Service<Request<B>> + Clone,
     S::Error: Into<BoxError>,
 {
-    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<(S::Future, Option<Sent>)>, BoxError>> {
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Call<S::Future>>, BoxError>> {
         loop {
             if let Awaited::Token(token) = &mut self.awaited {
                 let bearer = ready!(Pin::new(token).poll(cx))?;

@@ -228,7 +228,7 @@ async fn l37_without_a_token_there_is_nothing_to_send() {
     for _ in 0..3 {
         let mut headers = HeaderMap::new();
         // Not `Passed`: that would be a request without a token.
-        assert_eq!(bench.provider.authorize(&uri, &mut headers).unwrap(), Authorized::NotReady);
+        assert_eq!(bench.provider.authorize_headers((&uri).into(), &mut headers).unwrap(), Authorized::NotReady);
         assert!(headers.is_empty());
         assert_eq!(secret(bench.provider.token().await), Err(ErrorKind::Unavailable));
     }

@@ -107,7 +107,7 @@ impl Entropy for Highest {
 fn request(provider: &TokenProvider) -> Option<(String, Ticket)> {
     let uri = Uri::from_static("https://api.example.com/orders");
     let mut headers = HeaderMap::new();
-    match provider.authorize(&uri, &mut headers).unwrap() {
+    match provider.authorize_headers((&uri).into(), &mut headers).unwrap() {
         Authorized::Sent(ticket) => {
             let value = headers[AUTHORIZATION].to_str().unwrap();
             Some((value.strip_prefix("Bearer ").unwrap().to_owned(), ticket))
