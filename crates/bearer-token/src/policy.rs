@@ -139,9 +139,9 @@ impl Policy {
         self
     }
 
-    /// The least time between two renewals that rejections force while the renewed bearers are rejected young; the
-    /// first is immediate. Young means: before they have been in service as long as the limit. Default: 5 s, doubling
-    /// to 5 min.
+    /// The least time from the end of one renewal that a rejection forced to the start of the next, while the renewed
+    /// bearers are rejected young; the first is immediate. Young means: before they have been in service as long as the
+    /// limit. Default: 5 s, doubling to 5 min.
     #[must_use]
     pub fn rejection_backoff(mut self, backoff: Backoff) -> Self {
         self.rejection_backoff = backoff;

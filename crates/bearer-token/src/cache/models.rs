@@ -38,11 +38,12 @@ fn two_readers_of_a_stale_bearer_cause_one_fetch_even_if_one_comes_after_the_lan
         let read = |cache: &Cache, begun: &AtomicU64| {
             let now = at(50 * 60);
             let stale = cache.usable(now).is_some_and(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale);
-            if stale && cache.wants_refresh(now) {
-                if let Entry::Begin(departure) = cache.enter(Demand::Refresh, now) {
-                    begun.fetch_add(1, Ordering::Relaxed);
-                    cache.land(&departure.flight, Ok(bearer("new", 50 * 60, HOUR)), now, Draw::MAX);
-                }
+            if stale
+                && cache.wants_refresh(now)
+                && let Entry::Begin(departure) = cache.enter(Demand::Refresh, now)
+            {
+                begun.fetch_add(1, Ordering::Relaxed);
+                cache.land(&departure.flight, Ok(bearer("new", 50 * 60, HOUR)), now, Draw::MAX);
             }
         };
         let told = begun.clone();
