@@ -100,7 +100,7 @@ pin_project! {
 
 impl<S, B, RB> Future for TrailersFuture<S, B>
 where
-    S: Service<Request<B>, Response = Response<RB>>,
+    S: Service<Request<B>, Response = Response<RB>> + Clone,
     S::Error: Into<BoxError>,
 {
     type Output = Result<Response<TrailersBody<RB>>, BoxError>;
