@@ -20,7 +20,7 @@
 //!     .build()?;
 //!
 //! let layer = BearerLayer::new(provider).map_error(as_status).watch_trailers();
-//! let channel = Channel::from_static("https://api.example.com").connect_lazy();
+//! let channel = Channel::from_static("https://api.example.com").connect_lazy(); // in your code: with a tls_config
 //! let client: HealthClient<Bearers> = HealthClient::new(ServiceBuilder::new().layer(layer).service(channel));
 //! # let _ = client; Ok(()) }
 //!

@@ -144,6 +144,7 @@ impl Adapter {
 
 /// A client whose requests carry the bearers of a provider.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "a test has one or two")]
 pub(crate) enum Client {
     Tower(BearerService<HyperClient>),
     Reqwest(ClientWithMiddleware),

@@ -7,8 +7,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bearer_token::is_grpc_rejection;
-use http::{Request, Response, Version};
+use bearer_token::{Error, is_grpc_rejection};
+use http::{Extensions, Request, Response, Uri, Version};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -31,6 +31,20 @@ impl BearerLayer {
 #[derive(Clone, Debug)]
 pub struct TrailersLayer {
     layer: BearerLayer,
+}
+
+impl TrailersLayer {
+    /// See [`BearerLayer::final_uri`].
+    #[must_use]
+    pub fn final_uri(self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
+        TrailersLayer { layer: self.layer.final_uri(final_uri) }
+    }
+
+    /// See [`BearerLayer::map_error`].
+    #[must_use]
+    pub fn map_error(self, map_error: fn(Error) -> BoxError) -> Self {
+        TrailersLayer { layer: self.layer.map_error(map_error) }
+    }
 }
 
 impl<S> Layer<S> for TrailersLayer {
