@@ -96,3 +96,6 @@ fn failed(path: &Path, doing: &str, error: io::Error) -> Error {
     }
     .with_source(error)
 }
+
+#[cfg(test)]
+mod tests;

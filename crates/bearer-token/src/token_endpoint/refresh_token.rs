@@ -15,9 +15,6 @@ mod choice;
 mod keeper;
 mod turns;
 
-#[cfg(test)]
-mod tests;
-
 use self::{
     choice::{Wanted, choose, successor},
     keeper::{Keeper, Session},
