@@ -476,7 +476,7 @@ fn configurations(shown: &mut Shown, rsa: &TestKey) {
         format!("[jwt]\nalgorithm = \"HS256\"\nkey = {{ value = \"{HMAC_SECRET}\", encoding = \"hex\" }}"),
         format!("[jwt]\nalgorithm = \"HS256\"\nkey = '''{pem}'''"),
         format!("[jwt]\nalgorithm = \"ES256\"\nkey = '''{pem}'''\nexpiry_seconds = \"{CLAIM}\""),
-        format!("{STATIC}"),
+        STATIC.to_owned(),
         format!("[policy]\nfetch_timeout_seconds = \"{CLAIM}\"\ntransient_backoff = \"{CLAIM}\""),
     ] {
         match ProviderConfig::from_toml(&toml) {

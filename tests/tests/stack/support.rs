@@ -149,6 +149,7 @@ impl Adapter {
 
 /// A client whose requests carry the bearers of a provider.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "there are few of them")]
 pub(crate) enum Client {
     Tower(BearerService<HyperClient>),
     Reqwest(ClientWithMiddleware),
