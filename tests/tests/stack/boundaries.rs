@@ -144,7 +144,7 @@ async fn l36_token_requests_over_the_very_same_stack_are_not_authorized_and_wait
     let setup = Setup::start();
     let late = Late::new();
     let provider = setup.builder(setup.endpoint().transport(late.clone()).build().unwrap()).build().unwrap();
-    let no_redirects = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+    let no_redirects = crate::support::reqwest_builder().redirect(reqwest::redirect::Policy::none()).build();
     let client = with_middleware(no_redirects.unwrap(), &provider);
     late.set(MiddlewareTransport::new(client.clone()));
     let client = Client::Reqwest(client);
