@@ -18,13 +18,13 @@ use crate::{
 
 /// Mints a new token each time it is asked.
 ///
-/// The provider calls it once for each refresh, never once for each request, and never twice at a time. A source
-/// knows nothing of caching, of retries or of the requests that wait: it asks, and answers with a token or an error.
+/// The provider calls it once for each refresh, never once for each request, and not while another fetch is in
+/// progress, unless the runtime that carries that one is no longer driven. A source knows nothing of caching, of retries or of the requests that wait: it asks, and answers with a token or an error.
 ///
 /// The returned future is dropped when the deadline passes, or when nobody is left who could use the token; whatever
 /// must survive that (a rotated refresh token, say) has to be kept before the next await.
 ///
-/// Any `async` closure or function that takes a [`FetchContext`] is a source:
+/// Any `async` function or closure that takes a [`FetchContext`] is a source:
 ///
 /// ```
 /// use bearer_token::{AccessToken, Error, FetchContext, TokenProvider};
@@ -37,6 +37,20 @@ use crate::{
 /// .allow_origin("https://api.example.com")
 /// .build()?;
 /// # Ok(()) }
+/// ```
+///
+/// A closure that captures gives each fetch a clone of its own, since the fetch may outlive the call:
+///
+/// ```
+/// # use bearer_token::{AccessToken, Error, FetchContext, TokenProvider};
+/// # #[derive(Clone)] struct Vault;
+/// # impl Vault { async fn read(&self) -> Result<String, Error> { Ok("t".into()) } }
+/// # fn build(vault: Vault) -> Result<TokenProvider, Error> {
+/// TokenProvider::builder(move |_cx: FetchContext| {
+///     let vault = vault.clone();
+///     async move { Ok(AccessToken::new(vault.read().await?)) }
+/// })
+/// # .build() }
 /// ```
 pub trait TokenSource: Send + Sync + 'static {
     /// Gets a token.
@@ -129,7 +143,8 @@ impl FetchContext {
 
     /// How much time is left before the fetch is aborted.
     pub fn remaining(&self) -> Duration {
-        self.deadline.remaining(self.platform.now())
+        // Only the monotonic clock ends a fetch: a step of the time of day must not look like the end of it.
+        self.deadline.monotonic().saturating_sub(self.platform.now().monotonic())
     }
 
     /// Why the token is fetched.

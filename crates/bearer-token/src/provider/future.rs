@@ -88,8 +88,9 @@ impl Future for TokenFuture {
                     Err(result) => return Poll::Ready(result),
                 },
             };
-            let landed = waiting.pilot.as_mut().is_some_and(|pilot| pilot.as_mut().poll(cx).is_ready());
-            if landed {
+            if let Some(pilot) = &mut waiting.pilot
+                && pilot.as_mut().poll(cx).is_ready()
+            {
                 waiting.pilot = None;
             }
             match waiting.seat.poll(cx) {
