@@ -1,7 +1,8 @@
 //! Many requests at once.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
+use bearer_token::platform::{BoxFuture, Platform};
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::clients::{ApiClient, Outcome};
@@ -31,12 +32,24 @@ impl Crowd {
         Crowd(crowd)
     }
 
-    /// What became of them all.
+    /// What became of them. Those that have no answer for a long time are left out.
     pub(crate) async fn outcomes(mut self) -> anyhow::Result<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(self.0.len());
-        while let Some(outcome) = self.0.join_next().await {
-            outcomes.push(outcome??);
+        let mut patience = patience();
+        loop {
+            tokio::select! {
+                outcome = self.0.join_next() => match outcome {
+                    Some(outcome) => outcomes.push(outcome??),
+                    None => return Ok(outcomes),
+                },
+                () = &mut patience => return Ok(outcomes),
+            }
         }
-        Ok(outcomes)
     }
+}
+
+/// Longer than anything here takes, even on a busy machine: only a bug could make it wait for ever.
+pub(crate) fn patience() -> BoxFuture<()> {
+    let platform = Platform::system();
+    platform.sleep_until(platform.now().after(Duration::from_secs(60)).monotonic())
 }

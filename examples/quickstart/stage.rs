@@ -11,7 +11,7 @@ use http::HeaderValue;
 
 use crate::{
     clients::{ApiClient, Outcome},
-    crowd::Crowd,
+    crowd::{Crowd, patience},
     seen::Seen,
 };
 
@@ -60,16 +60,27 @@ pub(crate) struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// What was seen, when as many token requests as are expected have arrived, and no more of them are unanswered.
+    /// Completes when so many requests have arrived at the API, or after a long time.
+    pub(crate) async fn arrived(&self, requests: u64) {
+        let all = self.before.api_requests + requests;
+        tokio::select! {
+            _ = self.stage.server.wait_for(|now| now.api_requests >= all) => {}
+            () = patience() => {}
+        }
+    }
+
+    /// What was seen, as soon as all token requests have arrived that are expected, and no more of them are unanswered
+    /// than is expected. If that does not come true, what was seen until then.
     pub(crate) async fn see(self, outcomes: &[Outcome], expected: Seen) -> Seen {
         let Watch { stage, before } = self;
-        let counts = stage
-            .server
-            .wait_for(|now| {
-                let arrived = now.token_requests >= before.token_requests + expected.token_requests;
-                arrived && now.token_requests_running <= expected.hanging
-            })
-            .await;
+        let complete = stage.server.wait_for(|now| {
+            let arrived = now.token_requests >= before.token_requests + expected.token_requests;
+            arrived && now.token_requests_running <= expected.hanging
+        });
+        let counts = tokio::select! {
+            counts = complete => counts,
+            () = patience() => stage.server.count(),
+        };
         let bearers: HashSet<HeaderValue> = stage
             .server
             .requests()

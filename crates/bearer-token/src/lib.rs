@@ -34,8 +34,9 @@
 //! | source | tokens come from |
 //! |---|---|
 //! | `jwt::SelfSigned` | a JWT signed here, used as the token itself (feature `jwt`) |
-//! | `token_endpoint::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, or a grant of your own (feature `token-endpoint`) |
+//! | `token_endpoint::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, `refresh_token` from a `store`, or a grant of your own (feature `token-endpoint`) |
 //! | [`StaticToken`] | you |
+//! | [`Fallback`] | one source, and [another](TokenSource::or_else) when that fails for good |
 //! | an `async` closure, a [`TokenProvider`], or any [`TokenSource`] of yours | wherever you like |
 //!
 //! `config::ProviderConfig` builds all of it from TOML or JSON (feature `config`).
@@ -63,6 +64,7 @@ mod cache;
 mod challenge;
 mod error;
 mod events;
+mod fallback;
 mod flight;
 mod origin;
 pub mod platform;
@@ -80,12 +82,15 @@ pub mod config;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "token-endpoint")]
+pub mod store;
+#[cfg(feature = "token-endpoint")]
 pub mod token_endpoint;
 
 pub use self::{
     bearer::Bearer,
     challenge::{is_grpc_rejection, is_rejection},
     error::{Error, ErrorKind, Problem, Retry},
+    fallback::Fallback,
     origin::Destination,
     policy::{Backoff, Policy},
     provider::{Authorized, ProviderState, ProviderStatus, TokenFuture, TokenProvider, TokenProviderBuilder},

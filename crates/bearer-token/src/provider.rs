@@ -18,6 +18,7 @@ use crate::{
     ticket::{Generation, ProviderId, Reject, Rejection, Ticket},
 };
 
+mod blocking;
 mod builder;
 mod future;
 mod status;

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::Error,
+    fallback::Fallback,
     platform::{BoxFuture, Now, Platform},
 };
 
@@ -54,6 +55,24 @@ use crate::{
 pub trait TokenSource: Send + Sync + 'static {
     /// Gets a token.
     fn fetch(&self, cx: FetchContext) -> impl Future<Output = Result<AccessToken, Error>> + Send;
+
+    /// This source, and another one for when this one fails for good: a refresh token, say, and a service account for
+    /// when that is gone. [`Fallback`] says what "for good" means.
+    ///
+    /// ```
+    /// use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, StaticToken, TokenSource};
+    ///
+    /// let source = async |_cx: FetchContext| -> Result<AccessToken, Error> {
+    ///     Err(Error::new(ErrorKind::Refused, "the account is closed"))
+    /// };
+    /// let source = source.or_else(StaticToken::new("a token of last resort"));
+    /// ```
+    fn or_else(self, other: impl TokenSource) -> Fallback
+    where
+        Self: Sized,
+    {
+        Fallback::new(self, other)
+    }
 }
 
 impl<F, Fut> TokenSource for F

@@ -31,7 +31,7 @@ impl Follower {
         match self {
             Follower::Reqwest => {
                 let client =
-                    reqwest::Client::builder().no_proxy().redirect(reqwest_bearer::redirect_policy()).build().unwrap();
+                    crate::support::reqwest_builder().redirect(reqwest_bearer::redirect_policy()).build().unwrap();
                 Client::Reqwest(crate::support::with_middleware(client, provider))
             }
             Follower::Around => {

@@ -104,13 +104,18 @@ pub(crate) fn hyper_http2() -> HyperClient {
     Hyper::builder(TokioExecutor::new()).http2_only(true).build_http()
 }
 
+/// The loopback must not be reached through a proxy of the machine. Nor does it need CA certificates, which take long
+/// to read.
+pub(crate) fn reqwest_builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().tls_certs_only([])
+}
+
 pub(crate) fn reqwest() -> reqwest::Client {
-    // The loopback must not be reached through a proxy of the machine.
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    reqwest_builder().build().unwrap()
 }
 
 pub(crate) fn reqwest_http2() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap()
+    reqwest_builder().http2_prior_knowledge().build().unwrap()
 }
 
 pub(crate) fn with_middleware(client: reqwest::Client, provider: &TokenProvider) -> ClientWithMiddleware {
@@ -144,7 +149,7 @@ impl Adapter {
 
 /// A client whose requests carry the bearers of a provider.
 #[derive(Clone)]
-#[allow(clippy::large_enum_variant, reason = "a test has one or two")]
+#[allow(clippy::large_enum_variant, reason = "there are few of them")]
 pub(crate) enum Client {
     Tower(BearerService<HyperClient>),
     Reqwest(ClientWithMiddleware),
