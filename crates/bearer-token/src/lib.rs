@@ -35,6 +35,7 @@
 //! |---|---|
 //! | `jwt::SelfSigned` | a JWT signed here, used as the token itself (feature `jwt`) |
 //! | `token_endpoint::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, or a grant of your own (feature `token-endpoint`) |
+//! | `FileToken` | a file that somebody else keeps fresh, such as Kubernetes (feature `jwt` or `token-endpoint`) |
 //! | [`StaticToken`] | you |
 //! | an `async` closure, a [`TokenProvider`], or any [`TokenSource`] of yours | wherever you like |
 //!
@@ -52,6 +53,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `jwt` | yes | signing: self-signed JWTs and, with `token-endpoint`, assertions |
+//! | `encrypted-keys` | | private keys that are encrypted with a passphrase |
 //! | `token-endpoint` | yes | token requests to an OAuth 2.0 authorization server |
 //! | `reqwest` | yes | reqwest (rustls) as the transport of token requests |
 //! | `tower` | | any tower service as that transport |
@@ -63,17 +65,25 @@ mod cache;
 mod challenge;
 mod error;
 mod events;
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+mod file_token;
 mod flight;
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+mod jwt_expiry;
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+mod members;
 mod origin;
 pub mod platform;
 mod policy;
 mod provider;
-#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+#[cfg(feature = "token-endpoint")]
 mod secret;
 mod source;
 mod sync;
 mod ticket;
 pub mod transport;
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+mod watched_file;
 
 #[cfg(feature = "config")]
 pub mod config;
@@ -82,6 +92,8 @@ pub mod jwt;
 #[cfg(feature = "token-endpoint")]
 pub mod token_endpoint;
 
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+pub use self::file_token::FileToken;
 pub use self::{
     bearer::Bearer,
     challenge::is_rejection,

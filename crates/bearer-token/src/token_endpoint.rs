@@ -21,9 +21,7 @@ mod endpoint_url;
 mod grant;
 #[cfg(feature = "jwt")]
 mod jwt_bearer;
-mod jwt_expiry;
 mod lifetime;
-mod members;
 mod oauth_code;
 mod parameters;
 mod request;
@@ -136,6 +134,10 @@ impl TokenSource for TokenEndpoint {
                 }
             }
         }
+    }
+
+    fn changed(&self) -> bool {
+        self.0.request.grant.changed() || self.0.request.credentials.changed()
     }
 }
 

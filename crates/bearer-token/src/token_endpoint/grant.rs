@@ -37,12 +37,19 @@ pub trait Grant: Send + Sync + 'static {
     fn repeatable(&self) -> bool {
         true
     }
+
+    /// Whether what it asks with, such as a key file, has changed since the last request: see
+    /// [`TokenSource::changed`](crate::TokenSource::changed).
+    fn changed(&self) -> bool {
+        false
+    }
 }
 
 /// The erased mirror of [`Grant`].
 pub(crate) trait DynGrant: Send + Sync {
     fn parameters<'a>(&'a self, cx: &'a FetchContext) -> ParametersFuture<'a>;
     fn repeatable(&self) -> bool;
+    fn changed(&self) -> bool;
 }
 
 pub(crate) type ParametersFuture<'a> = Pin<Box<dyn Future<Output = Result<Parameters, Error>> + Send + 'a>>;
@@ -54,5 +61,9 @@ impl<G: Grant> DynGrant for G {
 
     fn repeatable(&self) -> bool {
         Grant::repeatable(self)
+    }
+
+    fn changed(&self) -> bool {
+        Grant::changed(self)
     }
 }

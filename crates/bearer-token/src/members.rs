@@ -33,6 +33,7 @@ impl Members {
     }
 
     /// Takes a member out.
+    #[cfg(any(feature = "token-endpoint", test))]
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())
     }

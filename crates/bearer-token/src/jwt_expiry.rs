@@ -10,7 +10,7 @@ use base64::{
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::token_endpoint::members::Members;
+use crate::members::Members;
 
 const URL_SAFE_LENIENT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
