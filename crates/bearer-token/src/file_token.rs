@@ -147,3 +147,173 @@ impl Content {
         self.expires.is_some_and(|expires| expires <= now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        path::PathBuf,
+        sync::atomic::{AtomicU64, Ordering},
+        time::UNIX_EPOCH,
+    };
+
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        platform::{BoxFuture, Clock, Now, Platform},
+        provider::TokenProvider,
+        source::{Expiry, FetchReason},
+    };
+
+    /// Seconds since 1970, on both clocks.
+    #[derive(Clone)]
+    struct At(Arc<AtomicU64>);
+
+    impl At {
+        fn new(seconds: u64) -> Self {
+            At(Arc::new(AtomicU64::new(seconds)))
+        }
+
+        fn advance(&self, seconds: u64) {
+            self.0.fetch_add(seconds, Ordering::Relaxed);
+        }
+    }
+
+    impl Clock for At {
+        fn now(&self) -> Now {
+            let now = Duration::from_secs(self.0.load(Ordering::Relaxed));
+            Now::new(now, UNIX_EPOCH + now)
+        }
+
+        fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    fn file() -> (TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        (directory, path)
+    }
+
+    fn jwt(subject: &str, exp: u64) -> String {
+        let claims = format!("{{\"sub\":\"{subject}\",\"exp\":{exp}}}");
+        format!("eyJhbGciOiJSUzI1NiJ9.{}.c2lnbmF0dXJl", BASE64_URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    async fn fetch(source: &FileToken, now: u64) -> Result<(String, Expiry), Error> {
+        let platform = Platform::system().with_clock(At::new(now));
+        let cx = FetchContext::new(platform, Duration::from_secs(10), FetchReason::Missing);
+        source.fetch(cx).await.map(|token| (token.secret().to_owned(), token.expiry()))
+    }
+
+    #[tokio::test]
+    async fn the_content_is_the_token_and_a_jwt_says_how_long_it_lives() {
+        let (_directory, path) = file();
+        let source = FileToken::new(&path);
+        let long = jwt("a", 2_000);
+        for (content, token, expiry) in [
+            ("opaque.~+/=", "opaque.~+/=", Expiry::In(Duration::from_secs(60))),
+            (" \topaque\r\n\n", "opaque", Expiry::In(Duration::from_secs(60))),
+            (&format!("{long}\n"), long.as_str(), Expiry::At(UNIX_EPOCH + Duration::from_secs(2_000))),
+        ] {
+            fs::write(&path, content).unwrap();
+            assert_eq!(fetch(&source, 1_000).await.unwrap(), (token.to_owned(), expiry), "{content:?}");
+        }
+        fs::write(&path, "opaque").unwrap();
+        let often = FileToken::new(&path).reread_every(Duration::from_secs(5));
+        assert_eq!(fetch(&often, 1_000).await.unwrap().1, Expiry::In(Duration::from_secs(5)));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_token_is_an_error_that_names_the_file_and_waits_for_a_change() {
+        let (_directory, path) = file();
+        let source = FileToken::new(&path);
+        let error = fetch(&source, 1_000).await.unwrap_err();
+        assert!(error.to_string().contains("token` cannot be read"), "{error}");
+        for (content, expected) in [
+            (&b""[..], "it is empty"),
+            (b" \n", "it is empty"),
+            (b"MARKER one\nMARKER two", "several words or lines"),
+            (b"{\"access_token\": \"MARKER\"}", "found JSON or PEM"),
+            (b"-----BEGIN MARKER-----", "found JSON or PEM"),
+            (b"MARKER\xff", "not UTF-8"),
+            (b"MARKER\0", "several words"),
+        ] {
+            fs::write(&path, content).unwrap();
+            let error = fetch(&source, 1_000).await.unwrap_err();
+            assert!(!error.is_transient());
+            assert!(error.to_string().contains("token` holds no token: "), "{error}");
+            assert!(error.to_string().contains(expected), "expected {expected:?} in: {error}");
+            assert!(!format!("{error} {error:?} {source:?}").contains("MARKER"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn l24_a_half_written_file_keeps_the_token_that_is_good_and_no_longer() {
+        let (_directory, path) = file();
+        let source = FileToken::new(&path);
+        let (first, second) = (jwt("first", 2_000), jwt("second", 3_000));
+        fs::write(&path, &first).unwrap();
+        assert_eq!(fetch(&source, 1_000).await.unwrap().0, first);
+        for content in ["", &second[..30], &second[..second.len() - 15], &jwt("old", 900), "{"] {
+            fs::write(&path, content).unwrap();
+            assert_eq!(fetch(&source, 1_500).await.unwrap().0, first, "{content:?}");
+            assert!(!source.changed());
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(fetch(&source, 1_500).await.unwrap().0, first);
+        let error = fetch(&source, 2_000).await.unwrap_err();
+        assert!(error.to_string().contains("cannot be read"), "{error}");
+
+        fs::write(&path, &second).unwrap();
+        assert!(source.changed());
+        assert_eq!(fetch(&source, 2_000).await.unwrap().0, second);
+        // Nothing is left of a JWT that would stand in the way of a token that is none.
+        fs::write(&path, "opaque").unwrap();
+        assert_eq!(fetch(&source, 2_999).await.unwrap().0, second);
+        assert_eq!(fetch(&source, 3_000).await.unwrap().0, "opaque");
+        fs::write(&path, "another").unwrap();
+        assert_eq!(fetch(&source, 3_000).await.unwrap().0, "another");
+    }
+
+    #[tokio::test]
+    async fn l08_an_expired_token_that_was_not_replaced_is_an_error_and_its_successor_ends_the_cool_down() {
+        let (_directory, path) = file();
+        let clock = At::new(1_000);
+        let provider = TokenProvider::builder(FileToken::new(&path))
+            .platform(Platform::system().with_clock(clock.clone()))
+            .build()
+            .unwrap();
+        fs::write(&path, jwt("first", 2_000)).unwrap();
+        assert_eq!(provider.token().await.unwrap().secret(), jwt("first", 2_000));
+
+        clock.advance(1_000);
+        let error = provider.token().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Token, false));
+        assert!(error.to_string().contains("has expired, and the file has not been replaced"), "{error}");
+        // In the cool-down nothing is fetched: this is the very same failure.
+        assert!(provider.token().await.unwrap_err().is(&error));
+
+        fs::write(&path, jwt("second", 3_000)).unwrap();
+        clock.advance(1);
+        assert_eq!(provider.token().await.unwrap().secret(), jwt("second", 3_000));
+    }
+
+    #[tokio::test]
+    async fn l24_an_opaque_token_that_is_replaced_is_served_within_a_period() {
+        let (_directory, path) = file();
+        let clock = At::new(1_000);
+        let platform = Platform::system().with_clock(clock.clone());
+        let provider = TokenProvider::builder(FileToken::new(&path)).platform(platform).build().unwrap();
+        fs::write(&path, "first").unwrap();
+        for _ in 0..5 {
+            assert_eq!(provider.token().await.unwrap().secret(), "first");
+            clock.advance(60);
+        }
+        fs::write(&path, "second").unwrap();
+        assert_eq!(provider.token().await.unwrap().secret(), "second");
+    }
+}

@@ -59,6 +59,9 @@ pub use self::{
     template::{JwtTemplate, SignedJwt},
 };
 
+#[cfg(test)]
+mod formats;
+
 /// What the tests of this module share.
 #[cfg(test)]
 mod doubles;

@@ -326,3 +326,6 @@ impl Drop for Inner {
         self.id.leave();
     }
 }
+
+#[cfg(all(test, not(bearer_loom)))]
+mod changed;

@@ -73,8 +73,9 @@ struct Stamp {
 }
 
 impl Stamp {
+    /// Nothing of what is no regular file: reading a pipe changes it.
     fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
+        let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
         Some(Stamp { length: metadata.len(), modified: metadata.modified().ok(), identity: identity(&metadata) })
     }
 }

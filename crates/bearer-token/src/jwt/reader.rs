@@ -221,3 +221,133 @@ impl fmt::Debug for KeyReader {
 fn one(method: &str, message: impl Into<String>) -> Error {
     Problems::one("the key cannot be loaded", method, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    use serde_json::json;
+
+    use super::*;
+    use crate::jwt::doubles::{jwk_set, jwk_text, pem, platform_at};
+
+    const SECRET: &str = "a secret of more than thirty-two bytes";
+
+    /// The bytes of the Ed25519 key of `testdata`: its seed, and its public half.
+    fn raw(public: bool) -> Vec<u8> {
+        let last = |name: &str| ::pem::parse(pem(name)).unwrap().into_contents().split_off_last(32);
+        [last("ed25519"), if public { last("ed25519.pub") } else { Vec::new() }].concat()
+    }
+
+    trait SplitOffLast {
+        fn split_off_last(self, length: usize) -> Self;
+    }
+
+    impl SplitOffLast for Vec<u8> {
+        fn split_off_last(mut self, length: usize) -> Self {
+            let at = self.len() - length;
+            self.split_off(at)
+        }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    async fn signature(key: &SigningKey) -> Vec<u8> {
+        key.sign(&platform_at(0), "message".to_owned()).await.unwrap().1
+    }
+
+    #[tokio::test]
+    async fn l23_each_format_is_told_by_itself_and_is_the_same_key() {
+        let reader = |algorithm| KeyReader::new().algorithm(algorithm);
+        let base64 = |text: String| BASE64_STANDARD.encode(text);
+        let ed25519 = [
+            pem("ed25519"),
+            base64(pem("ed25519")),
+            jwk_text("ed25519", json!({})),
+            base64(jwk_text("ed25519", json!({}))),
+            jwk_set(&[jwk_text("ed25519", json!({}))]),
+            BASE64_STANDARD.encode(raw(false)),
+            BASE64_STANDARD.encode(raw(true)),
+            base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(raw(true)) + "\n",
+            hex(&raw(false)),
+            hex(&raw(true)),
+        ];
+        let expected = signature(&SigningKey::from_pem(Algorithm::EdDSA, pem("ed25519")).unwrap()).await;
+        for text in &ed25519 {
+            let key = reader(Algorithm::EdDSA).read(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(signature(&key).await, expected, "{text}");
+        }
+        for (encoding, text) in
+            [(Encoding::Base64, BASE64_STANDARD.encode(raw(true))), (Encoding::Hex, hex(&raw(false)))]
+        {
+            let key = reader(Algorithm::EdDSA).encoding(encoding).read(text).unwrap();
+            assert_eq!(signature(&key).await, expected);
+        }
+        for key in [SigningKey::ed25519(raw(false)), SigningKey::ed25519_base64(&BASE64_STANDARD.encode(raw(true)))] {
+            assert_eq!(signature(&key.unwrap()).await, expected);
+        }
+
+        let expected = signature(&SigningKey::hmac(Algorithm::HS256, SECRET).unwrap()).await;
+        let jwk = json!({ "k": base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(SECRET) });
+        for (encoding, text) in [
+            (Encoding::Text, SECRET.to_owned()),
+            (Encoding::Base64, BASE64_STANDARD.encode(SECRET)),
+            (Encoding::Hex, hex(SECRET.as_bytes())),
+            (Encoding::Text, jwk_text("oct", jwk)),
+        ] {
+            let key = reader(Algorithm::HS256).encoding(encoding).read(text).unwrap();
+            assert_eq!(signature(&key).await, expected);
+        }
+        // What only looks like base64 or hex is the secret itself.
+        let key = reader(Algorithm::HS256).read(hex(SECRET.as_bytes())).unwrap();
+        assert_ne!(signature(&key).await, expected);
+    }
+
+    #[test]
+    fn the_name_of_a_key_is_its_own_unless_another_is_given() {
+        let named = jwk_text("p256", json!({ "kid": "own" }));
+        let id = |key: Result<SigningKey, Error>| key.unwrap().key_id();
+        assert_eq!(id(SigningKey::from_jwk(&named)).as_deref(), Some("own"));
+        assert_eq!(id(SigningKey::from_jwk(jwk_text("p256", json!({})))), None);
+        assert_eq!(id(SigningKey::from_jwk(&named).map(|key| key.with_key_id("given"))).as_deref(), Some("given"));
+        let set = jwk_set(&[named, jwk_text("p384", json!({ "kid": "other" }))]);
+        let other = SigningKey::from_jwk_set(&set, "other").unwrap();
+        assert_eq!((other.key_id().as_deref(), other.algorithm()), (Some("other"), Algorithm::ES384));
+        let named = KeyReader::new().algorithm(Algorithm::ES256).key_id("given").read(pem("p256"));
+        assert_eq!(id(named).as_deref(), Some("given"));
+    }
+
+    #[test]
+    fn what_was_set_and_does_not_fit_is_a_problem_under_its_method() {
+        let reader = KeyReader::new;
+        for (read, path) in [
+            (reader().read(pem("p256")), "algorithm"),
+            (reader().read(SECRET), "algorithm"),
+            (reader().read(jwk_text("rsa2048", json!({ "alg": null }))), "algorithm"),
+            (reader().algorithm(Algorithm::HS256).encoding(Encoding::Base64).read("a secret!"), "encoding"),
+            (reader().algorithm(Algorithm::HS256).encoding(Encoding::Hex).read(SECRET), "encoding"),
+            #[cfg(feature = "encrypted-keys")]
+            (reader().passphrase("test").read(jwk_text("p256", json!({}))), "passphrase"),
+            #[cfg(feature = "encrypted-keys")]
+            (reader().algorithm(Algorithm::HS256).passphrase("test").read(SECRET), "passphrase"),
+        ] {
+            let error = read.unwrap_err();
+            assert_eq!(error.problems().len(), 1, "{error}");
+            assert_eq!(error.problems()[0].path(), path, "{error}");
+        }
+    }
+
+    #[test]
+    fn l38_neither_debug_nor_errors_show_what_was_read() {
+        let reader = KeyReader::new().algorithm(Algorithm::ES256).key_id("k");
+        #[cfg(feature = "encrypted-keys")]
+        let reader = reader.passphrase("MARKER");
+        let mut shown = format!("{reader:?}");
+        for text in ["MARKER", "{\"kty\": \"EC\", \"d\": \"MARKER\", \"crv\": \"P-256\"}", "-----BEGIN MARKER-----"] {
+            let error = reader.read(text).unwrap_err();
+            shown += &format!("{error} {error:?}");
+        }
+        assert!(!shown.contains("MARKER"), "{shown}");
+    }
+}

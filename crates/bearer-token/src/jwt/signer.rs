@@ -77,3 +77,129 @@ impl<S: Signer> DynSigner for S {
         Box::pin(Signer::sign(self, message))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{
+        error::ErrorKind,
+        jwt::{JwtTemplate, SelfSigned, SigningKey, doubles::platform_at},
+        provider::TokenProvider,
+    };
+
+    /// Answers with what it holds, and remembers what it was asked.
+    struct Fixed {
+        algorithm: Algorithm,
+        answer: Result<Vec<u8>, Error>,
+        asked: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Signer for Fixed {
+        fn algorithm(&self) -> Algorithm {
+            self.algorithm
+        }
+
+        fn key_id(&self) -> Option<String> {
+            Some("key/versions/7".to_owned())
+        }
+
+        async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+            *self.asked.lock().map_err(|_| Error::new(ErrorKind::Signing, "poisoned"))? = message.to_vec();
+            self.answer.clone()
+        }
+    }
+
+    fn remote(algorithm: Algorithm, answer: Result<Vec<u8>, Error>) -> (SigningKey, Arc<Mutex<Vec<u8>>>) {
+        let asked = Arc::default();
+        (SigningKey::remote(Fixed { algorithm, answer, asked: Arc::clone(&asked) }), asked)
+    }
+
+    #[tokio::test]
+    async fn a_remote_signature_stands_in_the_jwt_over_the_header_that_names_its_key() {
+        let (key, asked) = remote(Algorithm::ES256, Ok(vec![7; 64]));
+        let template = JwtTemplate::builder(key.clone()).issuer("me").build().unwrap();
+        assert_eq!(template.algorithm(), Algorithm::ES256);
+        let jwt = template.sign(&platform_at(1_000)).await.unwrap();
+        let (input, signature) = jwt.secret().rsplit_once('.').unwrap();
+        assert_eq!(*asked.lock().unwrap(), input.as_bytes());
+        assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap(), [7; 64]);
+        let header: Value =
+            serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(input.split('.').next().unwrap()).unwrap()).unwrap();
+        assert_eq!((&header["alg"], &header["kid"]), (&"ES256".into(), &"key/versions/7".into()));
+        assert_eq!(key.with_key_id("mine").key_id().as_deref(), Some("mine"));
+    }
+
+    #[tokio::test]
+    async fn errors_of_the_signer_and_signatures_that_cannot_be_reach_the_caller() {
+        let der = vec![0x30, 0x06, 0x02, 0x01, 0x05, 0x02, 0x01, 0x07];
+        for (algorithm, answer, kind, expected) in [
+            (Algorithm::ES256, Ok(der), ErrorKind::Signing, "found a signature in DER, 8 bytes"),
+            (Algorithm::RS256, Ok(vec![0; 64]), ErrorKind::Signing, "RS256 expects at least 256 bytes"),
+            (Algorithm::EdDSA, Err(Error::new(ErrorKind::Transport, "gone")), ErrorKind::Transport, "gone"),
+        ] {
+            let (key, _) = remote(algorithm, answer);
+            let template = JwtTemplate::builder(key).build().unwrap();
+            let error = template.sign(&platform_at(1_000)).await.unwrap_err();
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    struct Hanging(Arc<AtomicBool>);
+
+    impl Drop for Hanging {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    struct Silent(Arc<AtomicBool>);
+
+    impl Signer for Silent {
+        fn algorithm(&self) -> Algorithm {
+            Algorithm::ES256
+        }
+
+        async fn sign(&self, _message: &[u8]) -> Result<Vec<u8>, Error> {
+            let _hanging = Hanging(Arc::clone(&self.0));
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn l04_a_signer_that_hangs_is_aborted_at_the_deadline_of_the_fetch() {
+        use std::time::{Duration, UNIX_EPOCH};
+
+        use crate::platform::{BoxFuture, Clock, Now, Platform};
+
+        /// The virtual time of the runtime.
+        struct Virtual(tokio::time::Instant);
+        #[allow(clippy::disallowed_methods, reason = "time stands still but for the timers")]
+        impl Clock for Virtual {
+            fn now(&self) -> Now {
+                Now::new(self.0.elapsed(), UNIX_EPOCH + self.0.elapsed())
+            }
+
+            fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+                Box::pin(tokio::time::sleep_until(self.0 + deadline))
+            }
+        }
+
+        let dropped = Arc::new(AtomicBool::new(false));
+        let key = SigningKey::remote(Silent(Arc::clone(&dropped)));
+        let source = SelfSigned::new(JwtTemplate::builder(key).build().unwrap());
+        #[allow(clippy::disallowed_methods, reason = "the start of virtual time")]
+        let platform = Platform::system().with_clock(Virtual(tokio::time::Instant::now()));
+        let provider = TokenProvider::builder(source).platform(platform).build().unwrap();
+        assert_eq!(provider.token().await.unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(dropped.load(Ordering::SeqCst));
+    }
+}
