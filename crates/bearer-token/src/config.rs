@@ -7,6 +7,7 @@
 //! | `jwt` | a self-signed JWT, used as the bearer token itself |
 //! | `jwt` and `token_endpoint` | the token endpoint, in exchange for the JWT (RFC 7523 section 2.1) |
 //! | `token_endpoint` | the token endpoint, with client credentials (RFC 6749 section 4.4) |
+//! | `refresh_token` and `token_endpoint` | the token endpoint, in exchange for a refresh token (RFC 6749 section 6) |
 //! | `token` | you |
 //!
 //! ```
@@ -51,6 +52,10 @@
 //! | `jwt.issued_at`, `jwt.expiration_time`, `jwt.jwt_id`, `jwt.not_before` | whether `iat`, `exp`, `jti` (all true) and `nbf` (false) are there |
 //! | `jwt.headers` | further members of the JOSE header, such as `kid` |
 //! | `jwt.claims` | further claims |
+//! | `refresh_token.file` | where the refresh token is kept, which the server replaces: a file in a directory that this process may write to (relative to the configuration file); see [`FileStore`](crate::store::FileStore) |
+//! | `refresh_token.initial` | the refresh token to begin with, and to go on with when the one in the file is gone (a secret) |
+//! | `refresh_token.reusable` | the server takes the same one again: then `file` may be left out |
+//! | `refresh_token.retry_previous` | as the method of [`RefreshToken`](crate::token_endpoint::RefreshToken::retry_previous) |
 //! | `token_endpoint.url` | where token requests go |
 //! | `token_endpoint.grant_type` | another grant type than the usual one |
 //! | `token_endpoint.scope` | the scope to ask for |
@@ -89,6 +94,7 @@ use crate::{
 mod build;
 mod fields;
 mod names;
+mod refresh_token;
 mod secret;
 mod shape;
 

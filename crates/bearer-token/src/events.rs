@@ -34,3 +34,20 @@ pub(crate) fn rejected(rejection: Rejection) {
     #[cfg(feature = "tracing")]
     tracing::debug!(?rejection, "the API rejected a bearer");
 }
+
+pub(crate) fn fell_back(error: &Error) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(kind = ?error.kind(), %error, "the first source failed for good; asking the other one");
+}
+
+#[cfg(feature = "token-endpoint")]
+pub(crate) fn refresh_token_saved() {
+    #[cfg(feature = "tracing")]
+    tracing::debug!("saved a new refresh token");
+}
+
+#[cfg(feature = "token-endpoint")]
+pub(crate) fn refresh_token_not_saved(error: &Error) {
+    #[cfg(feature = "tracing")]
+    tracing::error!(kind = ?error.kind(), %error, "could not save a new refresh token; it is kept in memory only");
+}

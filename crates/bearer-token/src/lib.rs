@@ -34,9 +34,10 @@
 //! | source | tokens come from |
 //! |---|---|
 //! | `jwt::SelfSigned` | a JWT signed here, used as the token itself (feature `jwt`) |
-//! | `token_endpoint::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, or a grant of your own (feature `token-endpoint`) |
+//! | `token_endpoint::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, `refresh_token` from a `store`, or a grant of your own (feature `token-endpoint`) |
 //! | `FileToken` | a file that somebody else keeps fresh, such as Kubernetes (feature `jwt` or `token-endpoint`) |
 //! | [`StaticToken`] | you |
+//! | [`Fallback`] | one source, and [another](TokenSource::or_else) when that fails for good |
 //! | an `async` closure, a [`TokenProvider`], or any [`TokenSource`] of yours | wherever you like |
 //!
 //! `config::ProviderConfig` builds all of it from TOML or JSON (feature `config`).
@@ -65,13 +66,12 @@ mod cache;
 mod challenge;
 mod error;
 mod events;
+mod fallback;
 #[cfg(any(feature = "jwt", feature = "token-endpoint"))]
 mod file_token;
 mod flight;
 #[cfg(any(feature = "jwt", feature = "token-endpoint"))]
 mod jwt_expiry;
-#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
-mod members;
 mod origin;
 pub mod platform;
 mod policy;
@@ -90,6 +90,8 @@ pub mod config;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "token-endpoint")]
+pub mod store;
+#[cfg(feature = "token-endpoint")]
 pub mod token_endpoint;
 
 #[cfg(any(feature = "jwt", feature = "token-endpoint"))]
@@ -98,6 +100,7 @@ pub use self::{
     bearer::Bearer,
     challenge::is_rejection,
     error::{Error, ErrorKind, Problem, Retry},
+    fallback::Fallback,
     origin::Destination,
     policy::{Backoff, Policy},
     provider::{Authorized, ProviderState, ProviderStatus, TokenFuture, TokenProvider, TokenProviderBuilder},

@@ -24,6 +24,7 @@ use crate::{
     ticket::{Generation, ProviderId, Reject, Rejection, Ticket},
 };
 
+mod blocking;
 mod builder;
 mod future;
 mod status;
@@ -172,7 +173,8 @@ impl TokenProvider {
     }
 }
 
-/// A provider is a source too: another source can take its token as an assertion, a subject token or a bearer.
+/// A provider is a source too: another source can take its token as an assertion, a subject token or a bearer. It gives
+/// the bearer in service; that a token made with it was rejected says nothing of this one.
 impl TokenSource for TokenProvider {
     async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
         let bearer = self.token().await?;
@@ -257,9 +259,8 @@ impl Inner {
         events::fetching(reason);
         let started = cx.started();
         let deadline = self.platform.sleep_until(cx.deadline().monotonic());
-        let source = self.source.clone();
-        // In a block of its own, so that a source which panics before its first await is caught as well.
-        let fetch: BoxFuture<_> = Box::pin(async move { source.fetch(cx).await });
+        // Runs nothing of the source before it is polled, where a panic is caught.
+        let fetch = self.source.clone().fetch(cx);
         let provider = Arc::downgrade(self);
         Box::pin(Pilot::new(fetch, deadline, move |result| match provider.upgrade() {
             Some(provider) => provider.report(&flight, result, started, timeout),

@@ -3,11 +3,12 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bearer_token::{Destination, Error, Ticket, TokenFuture, is_rejection};
+use bearer_token::{Authorized, Bearer, Destination, Error, Ticket, TokenFuture, TokenProvider, is_rejection};
 use http::{Request, Response, Uri, header::AUTHORIZATION};
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -79,11 +80,24 @@ impl Sent {
 
 struct Cold<S, B> {
     inner: S,
-    // Both are taken when they are used up.
-    request: Option<Request<B>>,
-    token: Option<TokenFuture>,
-    sent: Option<Sent>,
+    provider: TokenProvider,
     final_uri: Option<FinalUri>,
+    // Taken when the request is sent.
+    request: Option<Request<B>>,
+    awaited: Awaited,
+}
+
+/// A call of the inner service, and what is kept of its request.
+type Call<F> = (F, Option<Sent>);
+
+/// What a cold request waits for before it waits for the inner service.
+enum Awaited {
+    Token(TokenFuture),
+    /// It was in service when it came, unless it is too short-lived to be kept.
+    Bearer {
+        bearer: Bearer,
+        kept: bool,
+    },
 }
 
 impl<S, B> ResponseFuture<S, B>
@@ -96,8 +110,9 @@ where
     }
 
     #[cold]
-    pub(crate) fn waiting(inner: S, request: Request<B>, token: TokenFuture, final_uri: Option<FinalUri>) -> Self {
-        let cold = Cold { inner, request: Some(request), token: Some(token), sent: None, final_uri };
+    pub(crate) fn waiting(inner: S, request: Request<B>, provider: TokenProvider, final_uri: Option<FinalUri>) -> Self {
+        let awaited = Awaited::Token(provider.token());
+        let cold = Cold { inner, provider, final_uri, request: Some(request), awaited };
         ResponseFuture { state: State::Waiting { cold: Box::new(cold) } }
     }
 
@@ -109,26 +124,44 @@ where
 
 impl<S, B> Cold<S, B>
 where
-    S: Service<Request<B>>,
+    S: Service<Request<B>> + Clone,
     S::Error: Into<BoxError>,
 {
-    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<S::Future>, BoxError>> {
-        if let Some(token) = &mut self.token {
-            let bearer = ready!(Pin::new(token).poll(cx))?;
-            self.token = None;
-            if let Some(request) = &mut self.request {
-                request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
-                self.sent = Some(Sent::new(bearer.ticket(), request, self.final_uri));
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Call<S::Future>>, BoxError>> {
+        loop {
+            if let Awaited::Token(token) = &mut self.awaited {
+                let bearer = ready!(Pin::new(token).poll(cx))?;
+                let kept = self.provider.cached().is_some();
+                self.awaited = Awaited::Bearer { bearer, kept };
             }
+            ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
+            let Some(mut request) = self.request.take() else { return Poll::Ready(Ok(None)) };
+            // The inner service may have taken its time: what is in service now counts.
+            let ticket = match (self.provider.authorize(&mut request)?, &self.awaited) {
+                (Authorized::Sent(ticket), _) => Some(ticket),
+                (Authorized::NotReady, Awaited::Bearer { bearer, kept: false }) => {
+                    request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
+                    Some(bearer.ticket())
+                }
+                (Authorized::NotReady, _) => {
+                    // It has expired or was rejected meanwhile. Again nothing is held while waiting.
+                    let fresh = self.inner.clone();
+                    drop(mem::replace(&mut self.inner, fresh));
+                    self.request = Some(request);
+                    self.awaited = Awaited::Token(self.provider.token());
+                    continue;
+                }
+                (Authorized::Passed, _) => None,
+            };
+            let sent = ticket.map(|ticket| Sent::new(ticket, &request, self.final_uri));
+            return Poll::Ready(Ok(Some((self.inner.call(request), sent))));
         }
-        ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
-        Poll::Ready(Ok(self.request.take().map(|request| self.inner.call(request))))
     }
 }
 
 impl<S, B, RB> Future for ResponseFuture<S, B>
 where
-    S: Service<Request<B>, Response = Response<RB>>,
+    S: Service<Request<B>, Response = Response<RB>> + Clone,
     S::Error: Into<BoxError>,
 {
     type Output = Result<Response<RB>, BoxError>;
@@ -146,10 +179,9 @@ where
                     return Poll::Ready(result);
                 }
                 StateProjection::Waiting { cold } => {
-                    let response = ready!(cold.poll_call(cx))?;
-                    let sent = cold.sent.take();
-                    match response {
-                        Some(response) => this.state.set(State::Called { response, sent }),
+                    let called = ready!(cold.poll_call(cx))?;
+                    match called {
+                        Some((response, sent)) => this.state.set(State::Called { response, sent }),
                         None => this.state.set(State::Refused { error: None }),
                     }
                 }

@@ -26,7 +26,7 @@
 //! - **A bearer is there:** it is inserted, and the inner service is called.
 //! - **None is there:** the request waits for the fetch that is in progress or starts it. Meanwhile it holds nothing
 //!   of the stack below: the readiness that it came with is given up, and when the token is there, a fresh clone of the
-//!   inner service is made ready and called.
+//!   inner service is made ready and called. Should that take so long that the token expires, it waits for another.
 //! - **None can be had:** the request is not sent, and fails with the [`bearer_token::Error`] (in a box).
 //! - **It has an `Authorization` of its own**, carries [`PassThrough`](bearer_token::PassThrough), or goes to an origin
 //!   that gets no token: it goes out as it is.
@@ -173,7 +173,7 @@ where
                 // would let one hung token endpoint starve everything that shares the stack below.
                 let fresh = self.inner.clone();
                 drop(mem::replace(&mut self.inner, fresh.clone()));
-                ResponseFuture::waiting(fresh, request, self.provider.token(), self.final_uri)
+                ResponseFuture::waiting(fresh, request, self.provider.clone(), self.final_uri)
             }
             Err(error) => ResponseFuture::refused(error),
         }

@@ -68,13 +68,16 @@ pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
 }
 
 /// Reads keys and secrets, and collects what is wrong with them.
-struct Reader<'a> {
-    problems: Problems,
-    directory: &'a Path,
+pub(super) struct Reader<'a> {
+    pub(super) problems: Problems,
+    pub(super) directory: &'a Path,
 }
 
 impl Reader<'_> {
     fn source(&mut self, fields: &Fields, transport: Option<Arc<dyn DynTransport>>) -> TokenProviderBuilder {
+        if let Some(refresh) = &fields.refresh_token {
+            return self.refreshing(refresh, fields, transport).unwrap_or_else(nothing);
+        }
         match (&fields.token, &fields.jwt, &fields.token_endpoint) {
             (None, None, None) => {
                 self.problems
@@ -122,11 +125,10 @@ impl Reader<'_> {
                 }
             }
         }
-        // Never asked: something is wrong, and `build` will say so.
-        TokenProvider::builder(StaticToken::new(""))
+        nothing()
     }
 
-    fn endpoint(
+    pub(super) fn endpoint(
         &mut self,
         mut builder: TokenEndpointBuilder,
         fields: &EndpointFields,
@@ -338,7 +340,7 @@ impl Reader<'_> {
         None
     }
 
-    fn secret(&mut self, path: &str, secret: &SecretField) -> Option<Zeroizing<String>> {
+    pub(super) fn secret(&mut self, path: &str, secret: &SecretField) -> Option<Zeroizing<String>> {
         secret.read_text(self.directory).map_err(|problem| self.problems.push(path, problem)).ok()
     }
 
@@ -363,6 +365,11 @@ struct KeyFields<'a> {
     kid: Option<&'a String>,
     passphrase: Option<&'a SecretField>,
     allow_short_secret: bool,
+}
+
+/// Never asked: something is wrong, and `build` will say so.
+fn nothing() -> TokenProviderBuilder {
+    TokenProvider::builder(StaticToken::new(""))
 }
 
 /// A key to check the rest of a template with, when its own cannot be used.
