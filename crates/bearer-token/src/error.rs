@@ -184,6 +184,11 @@ impl Error {
         &self.0.problems
     }
 
+    /// Whether it is this very failure, not one like it.
+    pub(crate) fn is(&self, other: &Error) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Changes a value that nobody else holds yet. A shared one is rebuilt without its cause, which has one owner.
     fn map(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         if Arc::get_mut(&mut self.0).is_none() {
@@ -245,6 +250,13 @@ pub(crate) struct Problems(Vec<Problem>);
 impl Problems {
     pub(crate) fn push(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.0.push(Problem { path: path.into(), message: message.into() });
+    }
+
+    /// The error about one problem.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn one(what: &'static str, path: impl Into<String>, message: impl Into<String>) -> Error {
+        let problem = Problem { path: path.into(), message: message.into() };
+        Error::new(ErrorKind::Config, what).map(|inner| inner.problems.push(problem))
     }
 
     /// Takes over the problems of a part, under the part's path.

@@ -35,6 +35,7 @@
 //! |---|---|
 //! | `jwt::SelfSigned` | a JWT signed here, used as the token itself (feature `jwt`) |
 //! | `token_endpoint::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, `refresh_token` from a `store`, or a grant of your own (feature `token-endpoint`) |
+//! | `FileToken` | a file that somebody else keeps fresh, such as Kubernetes (feature `jwt` or `token-endpoint`) |
 //! | [`StaticToken`] | you |
 //! | [`Fallback`] | one source, and [another](TokenSource::or_else) when that fails for good |
 //! | an `async` closure, a [`TokenProvider`], or any [`TokenSource`] of yours | wherever you like |
@@ -53,6 +54,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `jwt` | yes | signing: self-signed JWTs and, with `token-endpoint`, assertions |
+//! | `encrypted-keys` | | private keys that are encrypted with a passphrase |
 //! | `token-endpoint` | yes | token requests to an OAuth 2.0 authorization server |
 //! | `reqwest` | yes | reqwest (rustls) as the transport of token requests |
 //! | `tower` | | any tower service as that transport |
@@ -65,17 +67,23 @@ mod challenge;
 mod error;
 mod events;
 mod fallback;
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+mod file_token;
 mod flight;
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+mod jwt_expiry;
 mod origin;
 pub mod platform;
 mod policy;
 mod provider;
-#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+#[cfg(feature = "token-endpoint")]
 mod secret;
 mod source;
 mod sync;
 mod ticket;
 pub mod transport;
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+mod watched_file;
 
 #[cfg(feature = "config")]
 pub mod config;
@@ -86,6 +94,8 @@ pub mod store;
 #[cfg(feature = "token-endpoint")]
 pub mod token_endpoint;
 
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+pub use self::file_token::FileToken;
 pub use self::{
     bearer::Bearer,
     challenge::{is_grpc_rejection, is_rejection},
