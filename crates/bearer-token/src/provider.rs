@@ -328,5 +328,6 @@ impl Drop for Inner {
     }
 }
 
-#[cfg(all(test, not(bearer_loom)))]
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
 mod changed;
