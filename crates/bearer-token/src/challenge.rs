@@ -51,7 +51,8 @@ fn refuses_bearer(headers: &HeaderMap) -> bool {
         .filter(|challenge| challenge.scheme.eq_ignore_ascii_case(b"bearer"))
         .map(|challenge| match challenge.parameter("error") {
             None => true,
-            Some(error) => error == b"invalid_token",
+            // Words that only one API knows (`expired_token`) mean the token too: these two do not.
+            Some(error) => error != b"insufficient_scope" && error != b"invalid_request",
         })
         .peekable();
     verdicts.peek().is_none() || verdicts.any(|refuses| refuses)
@@ -186,6 +187,8 @@ mod tests {
             (&[r#"Bearer error="insufficient_scope", scope="a b""#], false),
             (&[r#"Bearer realm="x", scope="a, b", error="insufficient_scope""#], false),
             (&[r#"Bearer error="invalid_request""#], false),
+            (&[r#"Bearer error="expired_token""#], true),
+            (&[r#"Bearer error="""#], true),
             (&[r#"Basic realm="x""#], true),
             (&["Negotiate YWJj=="], true),
             (&[r#"Negotiate YWJj==, Bearer error="insufficient_scope""#], false),

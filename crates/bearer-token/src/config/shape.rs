@@ -36,7 +36,7 @@ pub(super) fn fit(mut value: Value) -> Fitted {
         if !message.starts_with(UNKNOWN) {
             unread.push(place.clone());
         }
-        misfits.push(place, describe(&message, taken.as_ref()));
+        misfits.push(place, describe(&message, taken.as_ref().unwrap_or(&value)));
         if taken.is_none() {
             break;
         }
@@ -67,8 +67,9 @@ fn take(value: &mut Value, path: &Path) -> (String, Option<Value>) {
 }
 
 /// What was found and what was expected. serde's own words quote the value that was found, which may be a secret.
-fn describe(message: &str, found: Option<&Value>) -> String {
-    let expected = message.split_once("expected ").map_or("something else", |(_, expected)| expected);
+fn describe(message: &str, found: &Value) -> String {
+    // The last one: the value that stands before it may hold the word as well.
+    let expected = message.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
     if message.starts_with(UNKNOWN) {
         return format!("there is no such field; expected {expected}");
     }
@@ -76,13 +77,12 @@ fn describe(message: &str, found: Option<&Value>) -> String {
         return message.to_owned();
     }
     let found = match found {
-        None => "something",
-        Some(Value::Null) => "null",
-        Some(Value::Bool(_)) => "a boolean",
-        Some(Value::Number(_)) => "a number",
-        Some(Value::String(_)) => "a string",
-        Some(Value::Array(_)) => "a list",
-        Some(Value::Object(_)) => "a table",
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a table",
     };
     if message.starts_with("unknown variant") {
         return format!("found {found} that is none of the known words; expected {expected}");
