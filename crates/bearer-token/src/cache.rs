@@ -168,6 +168,16 @@ impl Cache {
         Entry::Begin(departure)
     }
 
+    /// Ends the cool-down that this failure began: what it waits for has come.
+    pub(crate) fn forgive(&self, error: &Error, now: Now) {
+        let state = lock(&self.state);
+        if let Some(failure) = self.failure.get().filter(|failure| failure.error.is(error)) {
+            let until = failure.until.min(now.monotonic_nanos());
+            self.failure.set(Some(Arc::new(Failure { until, ..(*failure).clone() })));
+            self.set_gate(&state);
+        }
+    }
+
     /// Puts the outcome of a fetch into service and tells everybody who waits. An outcome that comes after its flight
     /// was given up changes nothing.
     pub(crate) fn land(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Now, draw: Draw) {

@@ -28,6 +28,8 @@ pub(super) struct Fields {
 pub(super) struct JwtFields {
     pub(super) algorithm: Option<String>,
     pub(super) key: Option<SecretField>,
+    pub(super) kid: Option<String>,
+    pub(super) passphrase: Option<SecretField>,
     pub(super) allow_short_secret: bool,
     pub(super) issuer: Option<String>,
     pub(super) subject: Option<String>,
@@ -72,6 +74,8 @@ pub(super) struct ClientFields {
     pub(super) id: Option<String>,
     pub(super) secret: Option<SecretField>,
     pub(super) key: Option<SecretField>,
+    pub(super) kid: Option<String>,
+    pub(super) passphrase: Option<SecretField>,
     pub(super) algorithm: Option<String>,
     pub(super) allow_short_secret: bool,
     pub(super) audience: Option<String>,

@@ -136,9 +136,9 @@ fn is_secret(path: &[String]) -> bool {
     matches!(
         path[..],
         ["token"]
-            | ["jwt", "key"]
+            | ["jwt", "key" | "passphrase"]
             | ["refresh_token", "initial"]
-            | ["token_endpoint", "client", "key" | "secret"]
+            | ["token_endpoint", "client", "key" | "passphrase" | "secret"]
             | ["token_endpoint", "headers" | "parameters", _]
     )
 }

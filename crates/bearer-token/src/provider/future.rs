@@ -58,7 +58,14 @@ impl TokenFuture {
         {
             return Err(Ok(bearer));
         }
-        match self.provider.cache.enter(self.demand, now) {
+        let mut entry = self.provider.cache.enter(self.demand, now);
+        if let Entry::Refuse(error) = &entry
+            && self.provider.is_mended(error, now)
+        {
+            self.provider.cache.forgive(error, now);
+            entry = self.provider.cache.enter(self.demand, now);
+        }
+        match entry {
             Entry::Serve(bearer) => Err(Ok(bearer)),
             Entry::Refuse(error) => Err(Err(error)),
             Entry::Wait(flight) => Ok(self.board(&flight, None)),

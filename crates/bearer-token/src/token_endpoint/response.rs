@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, ErrorKind, Retry},
+    jwt_expiry::jwt_expiry,
     source::AccessToken,
     token_endpoint::{
-        jwt_expiry::jwt_expiry, lifetime::expires_in, members::Members, oauth_code::OAuthCode,
-        retry_after::retry_after, token_type::TokenTypes,
+        lifetime::expires_in, members::Members, oauth_code::OAuthCode, retry_after::retry_after, token_type::TokenTypes,
     },
     transport::{ANSWER_LIMIT, too_large},
 };
