@@ -10,7 +10,7 @@ use super::{
     fields::{ClientFields, ClientMethod, EndpointFields, Fields, JwtFields, OneOrMany, PolicyFields},
     names,
     secret::SecretField,
-    shape::Fitted,
+    shape::{self, Fitted},
 };
 use crate::{
     error::Problems,
@@ -26,7 +26,8 @@ use crate::{
 
 /// A builder as far as a file can say. It carries everything that is wrong with the file, and reports it in `build`.
 pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
-    let ProviderConfig { fitted: Fitted { fields, misfits, unread }, directory, transport } = config;
+    let ProviderConfig { value, variables, directory, transport } = config;
+    let Fitted { fields, misfits, unread } = shape::fit(value, &variables);
     let mut reader = Reader { problems: Problems::default(), directory: &directory };
     let mut builder = reader.source(&fields, transport);
     for (origins, name, plaintext) in [
@@ -52,8 +53,16 @@ pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
         builder = builder.policy(policy);
     }
     names::add(&mut reader.problems, "policy", names::POLICY, &found);
+    if let Some(origin) = &fields.connection_origin {
+        let mut found = Problems::default();
+        Origins::default().connection(origin, &mut found);
+        if found.is_empty() {
+            builder = builder.connection_origin(origin);
+        }
+        reader.problems.extend(found);
+    }
     let mut problems = misfits;
-    problems.add_unrelated(reader.problems, &unread);
+    problems.add_unrelated(reader.problems, &[&unread, variables.unread()].concat());
 
     if fields.allow_any_https_origin {
         builder = builder.allow_any_https_origin();
@@ -61,10 +70,7 @@ pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
     if fields.refuse_other_origins {
         builder = builder.refuse_other_origins();
     }
-    if let Some(origin) = &fields.connection_origin {
-        builder = builder.connection_origin(origin);
-    }
-    builder.problems(problems)
+    builder.problems(variables.report(&problems))
 }
 
 /// Reads keys and secrets, and collects what is wrong with them.

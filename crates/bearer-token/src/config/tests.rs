@@ -5,6 +5,8 @@ use bytes::Bytes;
 use super::*;
 use crate::{error::Problem, jwt::SigningKey};
 
+mod variables;
+
 const RSA: &str = include_str!("../jwt/testdata/rsa2048.pem");
 
 /// Keeps the token requests, and answers them all the same.
