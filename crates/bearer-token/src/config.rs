@@ -115,13 +115,14 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Problems},
     provider::{TokenProvider, TokenProviderBuilder},
     transport::{DynTransport, Transport},
 };
 
 mod build;
 mod fields;
+mod from_toml;
 mod names;
 mod refresh_token;
 mod secret;
@@ -140,6 +141,9 @@ use self::variables::Variables;
 pub struct ProviderConfig {
     /// As it was read: what does not fit is the business of `build`.
     value: Value,
+    /// What could not even be read, and its paths.
+    misfits: Problems,
+    unread: Vec<String>,
     variables: Variables,
     directory: PathBuf,
     transport: Option<Arc<dyn DynTransport>>,
@@ -168,13 +172,15 @@ impl ProviderConfig {
     ///
     /// Of kind [`Config`](ErrorKind::Config) when the text is not TOML.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
-        let value: Value = toml::from_str(text).map_err(|error| {
+        let table: toml::Table = toml::from_str(text).map_err(|error| {
             // Not the error itself: it quotes the line, which may hold a secret.
             let start = error.span().map_or(0, |span| span.start);
             let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
             Error::new(ErrorKind::Config, format!("line {line} of the configuration is not TOML: {}", error.message()))
         })?;
-        Ok(Self::from_value(value))
+        let mut config = Self::from_value(Value::Null);
+        config.value = from_toml::read(table, &mut config.misfits, &mut config.unread);
+        Ok(config)
     }
 
     /// Reads JSON.
@@ -191,7 +197,14 @@ impl ProviderConfig {
     }
 
     fn from_value(value: Value) -> Self {
-        ProviderConfig { value, variables: Variables::default(), directory: PathBuf::new(), transport: None }
+        ProviderConfig {
+            value,
+            misfits: Problems::default(),
+            unread: Vec::new(),
+            variables: Variables::default(),
+            directory: PathBuf::new(),
+            transport: None,
+        }
     }
 
     /// Reads the environment variables whose names begin with `prefix`, and nothing else. See the
