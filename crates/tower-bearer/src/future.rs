@@ -59,21 +59,29 @@ impl Sent {
     }
 
     #[inline]
-    fn look_at<RB>(&self, response: &Response<RB>) {
+    fn look_at<RB>(&self, response: &mut Response<RB>) {
         if is_rejection(response.status(), response.headers()) {
             self.reject(response);
         }
     }
 
+    /// Rejects the bearer, and notes the outcome where `Replay` or a policy of the user's finds it.
     #[cold]
-    fn reject<RB>(&self, response: &Response<RB>) {
-        if let Some((asked, final_uri)) = self.redirects.as_deref() {
-            let answered = final_uri(response.extensions());
-            if answered.is_some_and(|uri| !Destination::from(uri).is_same_origin(asked.into())) {
+    fn reject<RB>(&self, response: &mut Response<RB>) {
+        let mut redirected = false;
+        if let Some((asked, final_uri)) = self.redirects.as_deref()
+            && let Some(answered) = final_uri(response.extensions())
+        {
+            if !Destination::from(answered).is_same_origin(asked.into()) {
                 return;
             }
+            redirected = answered != asked;
         }
-        let _ = self.ticket.reject();
+        let rejection = self.ticket.reject();
+        // Whatever redirected the request may have acted on it.
+        if !redirected {
+            response.extensions_mut().insert(rejection);
+        }
     }
 }
 
@@ -139,8 +147,8 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProjection::Called { response, sent } => {
-                    let result = ready!(response.poll(cx)).map_err(Into::into);
-                    if let (Ok(response), Some(sent)) = (&result, sent) {
+                    let mut result = ready!(response.poll(cx)).map_err(Into::into);
+                    if let (Ok(response), Some(sent)) = (&mut result, sent) {
                         sent.look_at(response);
                     }
                     return Poll::Ready(result);
