@@ -7,6 +7,7 @@
 //! | `jwt` | a self-signed JWT, used as the bearer token itself |
 //! | `jwt` and `token_endpoint` | the token endpoint, in exchange for the JWT (RFC 7523 section 2.1) |
 //! | `token_endpoint` | the token endpoint, with client credentials (RFC 6749 section 4.4) |
+//! | `refresh_token` and `token_endpoint` | the token endpoint, in exchange for a refresh token (RFC 6749 section 6) |
 //! | `token` | you |
 //!
 //! ```
@@ -38,9 +39,11 @@
 //! | `allow_origins` | the origins that tokens may be sent to, such as `https://api.example.com` |
 //! | `allow_plaintext_origins` | the same for `http` origins in networks that you trust with your tokens |
 //! | `allow_any_https_origin`, `refuse_other_origins`, `connection_origin` | as the methods of [`TokenProviderBuilder`] |
-//! | `token` | a token as it is (a secret) |
-//! | `jwt.algorithm` | `HS256` to `HS512`, `RS256` to `RS512`, `PS256` to `PS512`, `ES256`, `ES384`, `EdDSA` |
-//! | `jwt.key` | the private key in PEM, or the HMAC secret (a secret) |
+//! | `token` | a token as it is (a secret); one in a file is [read again](crate::FileToken) |
+//! | `jwt.algorithm` | `HS256` to `HS512`, `RS256` to `RS512`, `PS256` to `PS512`, `ES256`, `ES384`, `EdDSA`; may be left out if the key is a JWK that says it |
+//! | `jwt.key` | the private key as PEM, JWK or JWK set, or the HMAC secret (a secret); one in a file is [read again](crate::jwt::KeyReader::read_file) |
+//! | `jwt.kid` | the name of the key: which one of a JWK set it is, and the `kid` in the header; a JWK brings its own |
+//! | `jwt.passphrase` | what the PEM is encrypted with (a secret; needs the feature `encrypted-keys`) |
 //! | `jwt.allow_short_secret` | accept an HMAC secret that is shorter than RFC 7518 section 3.2 asks for |
 //! | `jwt.issuer`, `jwt.subject` | the claims `iss` and `sub` |
 //! | `jwt.audience` | the claim `aud`: a string, or a list of strings |
@@ -49,6 +52,10 @@
 //! | `jwt.issued_at`, `jwt.expiration_time`, `jwt.jwt_id`, `jwt.not_before` | whether `iat`, `exp`, `jti` (all true) and `nbf` (false) are there |
 //! | `jwt.headers` | further members of the JOSE header, such as `kid` |
 //! | `jwt.claims` | further claims |
+//! | `refresh_token.file` | where the refresh token is kept, which the server replaces: a file in a directory that this process may write to (relative to the configuration file); see [`FileStore`](crate::store::FileStore) |
+//! | `refresh_token.initial` | the refresh token to begin with, and to go on with when the one in the file is gone (a secret) |
+//! | `refresh_token.reusable` | the server takes the same one again: then `file` may be left out |
+//! | `refresh_token.retry_previous` | as the method of [`RefreshToken`](crate::token_endpoint::RefreshToken::retry_previous) |
 //! | `token_endpoint.url` | where token requests go |
 //! | `token_endpoint.grant_type` | another grant type than the usual one |
 //! | `token_endpoint.scope` | the scope to ask for |
@@ -59,12 +66,15 @@
 //! | `token_endpoint.allow_plaintext` | send token requests over `http`, in networks that you trust with your secrets |
 //! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt` or `private_key_jwt`; left out, it follows from what is given |
 //! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret) |
-//! | `token_endpoint.client.key`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
+//! | `token_endpoint.client.key`, `.kid`, `.passphrase`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
 //! | `token_endpoint.client.audience` | the assertion's `aud`; the token endpoint's URL if left out |
 //! | `policy.*_seconds`, `policy.*_backoff`, `policy.jitter` | as the methods of [`Policy`](crate::Policy); times in seconds, a backoff as `{ first_seconds = 1, limit_seconds = 60 }` |
 //!
 //! A **secret** is a text, or a table with one of `value`, `file` (relative to the configuration file) and `env`, and
 //! with `encoding` set to `text`, `base64` or `hex` if need be. A line end at the end of a file is not part of it.
+//!
+//! Keys and tokens in files are read again, before each JWT that is signed and whenever a token runs out, so that one
+//! that is replaced needs no restart. Other secrets are read once.
 
 use std::{
     fmt,
@@ -84,6 +94,7 @@ use crate::{
 mod build;
 mod fields;
 mod names;
+mod refresh_token;
 mod secret;
 mod shape;
 

@@ -45,7 +45,7 @@ impl TokenFuture {
         TokenFuture { provider, demand, waiting: None, abandoned: 0 }
     }
 
-    fn wait(&self, flight: &Arc<TokenFlight>, pilot: Option<BoxFuture<()>>) -> Waiting {
+    fn board(&self, flight: &Arc<TokenFlight>, pilot: Option<BoxFuture<()>>) -> Waiting {
         let overdue = self.provider.platform.sleep_until(flight.overdue());
         Waiting { seat: flight.board(), overdue, pilot }
     }
@@ -58,16 +58,23 @@ impl TokenFuture {
         {
             return Err(Ok(bearer));
         }
-        match self.provider.cache.enter(self.demand, now) {
+        let mut entry = self.provider.cache.enter(self.demand, now);
+        if let Entry::Refuse(error) = &entry
+            && self.provider.is_mended(error, now)
+        {
+            self.provider.cache.forgive(error, now);
+            entry = self.provider.cache.enter(self.demand, now);
+        }
+        match entry {
             Entry::Serve(bearer) => Err(Ok(bearer)),
             Entry::Refuse(error) => Err(Err(error)),
-            Entry::Wait(flight) => Ok(self.wait(&flight, None)),
+            Entry::Wait(flight) => Ok(self.board(&flight, None)),
             Entry::Begin(departure) => {
                 let flight = departure.flight.clone();
                 let pilot = self.provider.pilot(departure);
                 // A runtime that drops what it is given has had its chance.
                 let pilot = if self.abandoned == 0 { self.provider.platform.spawn(pilot).err() } else { Some(pilot) };
-                Ok(self.wait(&flight, pilot))
+                Ok(self.board(&flight, pilot))
             }
             // Only refreshes in the background get this.
             Entry::Nothing => Err(Err(abandoned())),
@@ -88,8 +95,9 @@ impl Future for TokenFuture {
                     Err(result) => return Poll::Ready(result),
                 },
             };
-            let landed = waiting.pilot.as_mut().is_some_and(|pilot| pilot.as_mut().poll(cx).is_ready());
-            if landed {
+            if let Some(pilot) = &mut waiting.pilot
+                && pilot.as_mut().poll(cx).is_ready()
+            {
                 waiting.pilot = None;
             }
             match waiting.seat.poll(cx) {
