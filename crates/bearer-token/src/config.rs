@@ -67,14 +67,21 @@
 //! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt` or `private_key_jwt`; left out, it follows from what is given |
 //! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret) |
 //! | `token_endpoint.client.key`, `.kid`, `.passphrase`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
+//! | `token_endpoint.client.allow_short_secret` | as under `jwt`, where the secret signs |
 //! | `token_endpoint.client.audience` | the assertion's `aud`; the token endpoint's URL if left out |
 //! | `policy.*_seconds`, `policy.*_backoff`, `policy.jitter` | as the methods of [`Policy`](crate::Policy); times in seconds, a backoff as `{ first_seconds = 1, limit_seconds = 60 }` |
+//! | `$schema` | where the schema of this file is: for editors |
 //!
 //! A **secret** is a text, or a table with one of `value`, `file` (relative to the configuration file) and `env`, and
 //! with `encoding` set to `text`, `base64` or `hex` if need be. A line end at the end of a file is not part of it.
 //!
 //! Keys and tokens in files are read again, before each JWT that is signed and whenever a token runs out, so that one
 //! that is replaced needs no restart. Other secrets are read once.
+//!
+//! The [JSON schema] knows them all. Editors complete and check by it where TOML begins with a line such as
+//! `#:schema config.schema.json`, or JSON has a field `$schema`.
+//!
+//! [JSON schema]: https://github.com/bearer-token/bearer-token/blob/main/docs/config.schema.json
 //!
 //! # Environment
 //!
@@ -323,5 +330,7 @@ impl fmt::Debug for ProviderConfig {
     }
 }
 
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod tests;

@@ -74,7 +74,7 @@ impl Algorithm {
     }
 
     #[cfg(test)]
-    pub(super) fn all() -> [Algorithm; 12] {
+    pub(crate) fn all() -> [Algorithm; 12] {
         ALL
     }
 }
