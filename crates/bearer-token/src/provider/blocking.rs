@@ -101,7 +101,8 @@ impl Wake for Unpark {
 /// Whether a task of tokio is being polled on this thread: to hold it could be to wait for oneself.
 ///
 /// Where a thread may be held tokio sets no budget: outside of runtimes, in `spawn_blocking` and in `block_in_place`.
-/// Where it may not there is one, which can be used up. tokio offers no other way to ask that does not panic.
+/// Where it may not there is one, which can be used up. tokio offers no other way to ask that does not panic. What this
+/// does not notice, `unconstrained` tasks and other executors, is held until the provider's deadlines end it.
 fn is_async() -> bool {
     /// tokio's is 128.
     const ENOUGH: u32 = 1024;
