@@ -96,7 +96,7 @@ impl BearerMiddleware {
     /// # use bearer_token::TokenProvider;
     /// # use reqwest_bearer::{BearerMiddleware, reqwest_middleware::{ClientBuilder, ClientWithMiddleware}};
     /// # fn example(provider: TokenProvider) -> ClientWithMiddleware {
-    /// ClientBuilder::new(reqwest::Client::new())
+    /// ClientBuilder::new(reqwest::Client::builder().redirect(reqwest_bearer::redirect_policy()).build()?)
     ///     .with(BearerMiddleware::new(provider).replay_once())
     ///     .build()
     /// # }
