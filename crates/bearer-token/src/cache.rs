@@ -132,6 +132,11 @@ impl Cache {
         self.slot.get().map(Bearer::from_sealed).filter(|bearer| is_usable(bearer, now))
     }
 
+    /// Whether a bearer that was waited for may still be sent, however short it lives.
+    pub(crate) fn may_send(&self, bearer: &Bearer, now: Now) -> bool {
+        !bearer.deadlines().reserve.after(LATE).is_past(now)
+    }
+
     /// Decides what a caller gets. At most one of all callers is told to begin a flight.
     pub(crate) fn enter(&self, demand: Demand, now: Now) -> Entry {
         let mut state = lock(&self.state);
@@ -166,6 +171,16 @@ impl Cache {
             late.end(Outcome::Abandoned);
         }
         Entry::Begin(departure)
+    }
+
+    /// Ends the cool-down that this failure began: what it waits for has come.
+    pub(crate) fn forgive(&self, error: &Error, now: Now) {
+        let state = lock(&self.state);
+        if let Some(failure) = self.failure.get().filter(|failure| failure.error.is(error)) {
+            let until = failure.until.min(now.monotonic_nanos());
+            self.failure.set(Some(Arc::new(Failure { until, ..(*failure).clone() })));
+            self.set_gate(&state);
+        }
     }
 
     /// Puts the outcome of a fetch into service and tells everybody who waits. An outcome that comes after its flight

@@ -23,6 +23,13 @@ pub(crate) fn abandoned() {
     tracing::warn!("a fetch was dropped before it had a result");
 }
 
+/// A file that changed could not be used; what it held before still is.
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+pub(crate) fn kept(file: &std::path::Path, problem: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(file = %file.display(), problem, "a file was not taken over; what it held before stays in use");
+}
+
 pub(crate) fn rejected(rejection: Rejection) {
     #[cfg(feature = "tracing")]
     tracing::debug!(?rejection, "the API rejected a bearer");

@@ -49,6 +49,10 @@ impl TokenSource for Fallback {
             error.with_retry(other.retry()).with_source(other)
         })
     }
+
+    fn changed(&self) -> bool {
+        self.first.changed() || self.other.changed()
+    }
 }
 
 fn is_for_good(error: &Error) -> bool {
@@ -123,5 +127,22 @@ mod tests {
             .or_else(failing(ErrorKind::Source, Retry::AfterChange))
             .or_else(async |_cx: FetchContext| Ok(AccessToken::new("third")));
         assert_eq!(fetch(source).await.unwrap(), "third");
+    }
+    #[test]
+    fn it_has_changed_when_either_source_has() {
+        struct Says(bool);
+        impl TokenSource for Says {
+            async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
+                Ok(AccessToken::new("token"))
+            }
+
+            fn changed(&self) -> bool {
+                self.0
+            }
+        }
+        for (first, other) in [(false, false), (false, true), (true, false)] {
+            let either = Says(first).or_else(Says(other));
+            assert_eq!(TokenSource::changed(&either), first || other);
+        }
     }
 }

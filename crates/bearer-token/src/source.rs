@@ -11,7 +11,8 @@ use std::{
 use zeroize::Zeroizing;
 
 use crate::{
-    error::Error,
+    bearer::check,
+    error::{Error, Retry},
     fallback::Fallback,
     platform::{BoxFuture, Now, Platform},
 };
@@ -56,6 +57,15 @@ pub trait TokenSource: Send + Sync + 'static {
     /// Gets a token.
     fn fetch(&self, cx: FetchContext) -> impl Future<Output = Result<AccessToken, Error>> + Send;
 
+    /// Whether what it makes tokens of, such as a key file, has changed since the last fetch looked at it.
+    ///
+    /// After a failure that [waits for a change](crate::Retry::AfterChange) the provider asks at most once a second, and
+    /// only while somebody wants a token; a yes ends the cool-down. It is asked in place: let it take microseconds. A
+    /// source around another passes the question on.
+    fn changed(&self) -> bool {
+        false
+    }
+
     /// This source, and another one for when this one fails for good: a refresh token, say, and a service account for
     /// when that is gone. [`Fallback`] says what "for good" means.
     ///
@@ -88,11 +98,16 @@ where
 /// The erased mirror of [`TokenSource`]: providers have no type parameters, and the box is paid once per refresh.
 pub(crate) trait DynTokenSource: Send + Sync {
     fn fetch(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<AccessToken, Error>>;
+    fn changed(&self) -> bool;
 }
 
 impl<S: TokenSource> DynTokenSource for S {
     fn fetch(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<AccessToken, Error>> {
         Box::pin(async move { TokenSource::fetch(&*self, cx).await })
+    }
+
+    fn changed(&self) -> bool {
+        TokenSource::changed(self)
     }
 }
 
@@ -285,6 +300,8 @@ impl StaticToken {
 
 impl TokenSource for StaticToken {
     async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
+        // Asking again brings the same.
+        check(&self.0).map_err(|error| error.with_retry(Retry::AfterChange))?;
         Ok(AccessToken::new(self.0.as_str()).never_expires())
     }
 }

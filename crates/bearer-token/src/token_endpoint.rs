@@ -21,7 +21,6 @@ mod endpoint_url;
 mod grant;
 #[cfg(feature = "jwt")]
 mod jwt_bearer;
-mod jwt_expiry;
 mod lifetime;
 mod members;
 mod oauth_code;
@@ -148,6 +147,10 @@ impl TokenSource for TokenEndpoint {
             }
             repeats_left = repeats_left.saturating_sub(u32::from(broken));
         }
+    }
+
+    fn changed(&self) -> bool {
+        self.0.request.grant.changed() || self.0.request.credentials.changed()
     }
 }
 

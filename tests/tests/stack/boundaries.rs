@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bearer_token::{Error, ErrorKind, PassThrough, TokenProvider, transport, transport::Transport};
-use bearer_token_testing::Fault;
+use bearer_token::{
+    Error, ErrorKind, PassThrough, TokenProvider, token_endpoint::ClientAuth, transport, transport::Transport,
+};
+use bearer_token_testing::{Client as Registered, Fault};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
@@ -167,20 +169,26 @@ fn check(setup: &Setup) {
 
 #[tokio::test]
 async fn l36_a_token_request_without_credentials_in_its_header_gets_no_bearer_either() {
-    let setup = Setup::start();
-    setup.server.register(bearer_token_testing::Client::public(CLIENT));
-    let late = Late::new();
-    let endpoint = setup.endpoint().client_auth(bearer_token::token_endpoint::ClientAuth::public(CLIENT));
-    let provider = setup.builder(endpoint.transport(late.clone()).build().unwrap()).build().unwrap();
-    let client = with_middleware(reqwest(), &provider);
-    late.set(MiddlewareTransport::new(client.clone()));
-    for _ in 0..2 {
-        within(provider.refresh_now()).await.unwrap();
-        setup.clock.advance(60 * SECOND);
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        setup.server.register(Registered::public(CLIENT));
+        let (tower, middleware) = (Late::new(), Late::new());
+        let endpoint = setup.endpoint().client_auth(ClientAuth::public(CLIENT));
+        let endpoint = match adapter {
+            Adapter::Tower => endpoint.transport(tower.clone()),
+            Adapter::Reqwest => endpoint.transport(middleware.clone()),
+        };
+        let provider = setup.builder(endpoint.build().unwrap()).build().unwrap();
+        tower.set(transport::service::<_, Full<Bytes>>(BearerService::new(hyper(), provider.clone())));
+        middleware.set(MiddlewareTransport::new(with_middleware(reqwest(), &provider)));
+        // Without a token, which would be waited for, and with one, which would be put in.
+        for _ in 0..2 {
+            within(provider.refresh_now()).await.unwrap();
+        }
+        let requests = token_requests(&setup.server);
+        assert_eq!(requests.len(), 2);
+        assert!(requests.iter().all(|request| request.header("authorization").is_none()), "{adapter:?}");
     }
-    let requests = token_requests(&setup.server);
-    assert_eq!(requests.len(), 2);
-    assert!(requests.iter().all(|request| request.header("authorization").is_none()));
 }
 
 #[tokio::test]

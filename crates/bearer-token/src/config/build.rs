@@ -10,11 +10,13 @@ use super::{
     fields::{ClientFields, ClientMethod, EndpointFields, Fields, JwtFields, OneOrMany, PolicyFields},
     names,
     secret::SecretField,
-    shape::Fitted,
+    shape,
 };
 use crate::{
+    bearer,
     error::Problems,
-    jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SelfSigned, SigningKey},
+    file_token::FileToken,
+    jwt::{Algorithm, Encoding, JwtTemplate, JwtTemplateBuilder, KeyReader, SelfSigned, SigningKey},
     origin::Origins,
     policy::Policy,
     provider::{TokenProvider, TokenProviderBuilder},
@@ -25,7 +27,11 @@ use crate::{
 
 /// A builder as far as a file can say. It carries everything that is wrong with the file, and reports it in `build`.
 pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
-    let ProviderConfig { fitted: Fitted { fields, misfits, unread }, directory, transport } = config;
+    let ProviderConfig { value, mut misfits, mut unread, variables, directory, transport } = config;
+    let fitted = shape::fit(value, &variables);
+    let fields = fitted.fields;
+    misfits.extend(fitted.misfits);
+    unread.extend(fitted.unread);
     let mut reader = Reader { problems: Problems::default(), directory: &directory };
     let mut builder = reader.source(&fields, transport);
     for (origins, name, plaintext) in [
@@ -41,7 +47,9 @@ pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
                 (true, false) => builder.allow_origin(origin),
                 (false, _) => builder,
             };
-            reader.problems.extend(found);
+            for problem in found.iter() {
+                reader.problems.push(problem.path(), names::in_fields(problem.message()));
+            }
         }
     }
     let policy = policy(&fields.policy);
@@ -51,8 +59,16 @@ pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
         builder = builder.policy(policy);
     }
     names::add(&mut reader.problems, "policy", names::POLICY, &found);
+    if let Some(origin) = &fields.connection_origin {
+        let mut found = Problems::default();
+        Origins::default().connection(origin, &mut found);
+        if found.is_empty() {
+            builder = builder.connection_origin(origin);
+        }
+        reader.problems.extend(found);
+    }
     let mut problems = misfits;
-    problems.add_unrelated(reader.problems, &unread);
+    problems.add_unrelated(reader.problems, &[&unread, variables.unread()].concat());
 
     if fields.allow_any_https_origin {
         builder = builder.allow_any_https_origin();
@@ -60,10 +76,7 @@ pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
     if fields.refuse_other_origins {
         builder = builder.refuse_other_origins();
     }
-    if let Some(origin) = &fields.connection_origin {
-        builder = builder.connection_origin(origin);
-    }
-    builder.problems(problems)
+    builder.problems(variables.report(&problems))
 }
 
 /// Reads keys and secrets, and collects what is wrong with them.
@@ -83,8 +96,18 @@ impl Reader<'_> {
                     .push("jwt", "found none of `token`, `jwt` and `token_endpoint`; expected a way to get tokens");
             }
             (Some(token), None, None) => {
-                if let Some(token) = self.secret("token", token) {
-                    return TokenProvider::builder(StaticToken::new(token.as_str()));
+                // Read here too, so that a wrong path is found out now.
+                match (self.secret("token", token), token.file(self.directory)) {
+                    (Some(_), Some(file)) if token.encoding() == Encoding::Text && file.is_file() => {
+                        return TokenProvider::builder(FileToken::new(file));
+                    }
+                    (Some(token), _) => {
+                        if let Err(error) = bearer::check(&token) {
+                            self.problems.push("token", error.to_string());
+                        }
+                        return TokenProvider::builder(StaticToken::new(token.as_str()));
+                    }
+                    (None, _) => {}
                 }
             }
             (Some(_), _, _) => {
@@ -174,6 +197,7 @@ impl Reader<'_> {
             ClientFields { id: Some(_), .. } => ClientMethod::Public,
             _ => ClientMethod::None,
         });
+        self.unused(path, method, fields);
         if method == ClientMethod::None {
             return Some(ClientAuth::none());
         }
@@ -196,7 +220,15 @@ impl Reader<'_> {
                 let (name, key) = if with_secret { ("secret", &fields.secret) } else { ("key", &fields.key) };
                 // RFC 7518 section 3.1 requires HS256 of everybody; for keys there is no such word.
                 let algorithm = fields.algorithm.clone().or_else(|| with_secret.then(|| "HS256".to_owned()));
-                let key = self.key(path, name, key.as_ref(), algorithm.as_ref(), fields.allow_short_secret);
+                let found = KeyFields {
+                    name,
+                    key: key.as_ref(),
+                    algorithm: algorithm.as_ref(),
+                    kid: fields.kid.as_ref(),
+                    passphrase: fields.passphrase.as_ref(),
+                    allow_short_secret: fields.allow_short_secret,
+                };
+                let key = self.key(path, &found);
                 if let Some(found) =
                     key.as_ref().map(SigningKey::algorithm).filter(|found| found.is_hmac() != with_secret)
                 {
@@ -218,8 +250,40 @@ impl Reader<'_> {
         Some(auth)
     }
 
+    /// A field that the method has no use for was meant for something else: such as a secret that is never sent.
+    fn unused(&mut self, path: &str, method: ClientMethod, fields: &ClientFields) {
+        use ClientMethod::{Basic, BasicRaw, ClientSecretJwt, None, Post, PrivateKeyJwt};
+
+        let signs = matches!(method, ClientSecretJwt | PrivateKeyJwt);
+        let has_secret = matches!(method, Basic | BasicRaw | Post | ClientSecretJwt);
+        for (name, present, used) in [
+            ("id", fields.id.is_some(), method != None),
+            ("secret", fields.secret.is_some(), has_secret),
+            ("key", fields.key.is_some(), method == PrivateKeyJwt),
+            ("passphrase", fields.passphrase.is_some(), method == PrivateKeyJwt),
+            ("algorithm", fields.algorithm.is_some(), signs),
+            ("kid", fields.kid.is_some(), signs),
+            ("audience", fields.audience.is_some(), signs),
+            ("expiry_seconds", fields.expiry_seconds.is_some(), signs),
+            ("headers", !fields.headers.is_empty(), signs),
+        ] {
+            if present && !used {
+                let message = format!("has no meaning with this method; remove it, or change `{path}.method`");
+                self.problems.push(format!("{path}.{name}"), message);
+            }
+        }
+    }
+
     fn template(&mut self, path: &str, fields: &JwtFields) -> Option<JwtTemplate> {
-        let key = self.key(path, "key", fields.key.as_ref(), fields.algorithm.as_ref(), fields.allow_short_secret);
+        let found = KeyFields {
+            name: "key",
+            key: fields.key.as_ref(),
+            algorithm: fields.algorithm.as_ref(),
+            kid: fields.kid.as_ref(),
+            passphrase: fields.passphrase.as_ref(),
+            allow_short_secret: fields.allow_short_secret,
+        };
+        let key = self.key(path, &found);
         let known = key.is_some();
         let mut builder = JwtTemplate::builder(key.or_else(any_key)?);
         if let Some(issuer) = &fields.issuer {
@@ -262,33 +326,60 @@ impl Reader<'_> {
         }
     }
 
-    fn key(
-        &mut self,
-        path: &str,
-        name: &str,
-        key: Option<&SecretField>,
-        algorithm: Option<&String>,
-        allow_short: bool,
-    ) -> Option<SigningKey> {
+    fn key(&mut self, path: &str, fields: &KeyFields<'_>) -> Option<SigningKey> {
         let algorithm_path = format!("{path}.algorithm");
-        let path = format!("{path}.{name}");
-        let algorithm = self.required(&algorithm_path, algorithm, "the algorithm that the key signs with");
-        let algorithm = algorithm.and_then(|name| match name.parse::<Algorithm>() {
-            Ok(algorithm) => Some(algorithm),
-            Err(error) => {
+        let name = format!("{path}.{}", fields.name);
+        let key = self.required(&name, fields.key, "the private key as PEM or JWK, or the HMAC secret");
+        let algorithm = match fields.algorithm.map(|name| name.parse::<Algorithm>()) {
+            Some(Ok(algorithm)) => Some(algorithm),
+            Some(Err(error)) => {
                 self.problems.push(algorithm_path, error.to_string());
+                // What is wrong with the key as well, as far as that can be told.
+                self.read(&name, key?)?;
+                return None;
+            }
+            None => None,
+        };
+        let Some(key) = key else {
+            self.required(&algorithm_path, algorithm.as_ref(), "the algorithm that the key signs with");
+            return None;
+        };
+        let mut reader = KeyReader::new().allow_short_secret(fields.allow_short_secret);
+        if let Some(algorithm) = algorithm {
+            reader = reader.algorithm(algorithm);
+        }
+        if let Some(kid) = fields.kid {
+            reader = reader.key_id(kid);
+        }
+        if let Some(passphrase) = fields.passphrase {
+            reader = self.passphrase(reader, &format!("{path}.passphrase"), passphrase)?;
+        }
+        let read = match key.file(self.directory) {
+            Some(file) => reader.encoding(key.encoding()).read_file(file),
+            None => reader.read(&*self.read(&name, key)?),
+        };
+        match read {
+            Ok(key) => Some(key),
+            Err(error) if error.problems().is_empty() => {
+                self.problems.push(name, names::in_fields(&error.to_string()));
                 None
             }
-        });
-        let key = self.required(&path, key, "the private key in PEM, or the HMAC secret")?;
-        let bytes = self.read(&path, key)?;
-        let algorithm = algorithm?;
-        let key = match algorithm {
-            _ if !algorithm.is_hmac() => SigningKey::from_pem(algorithm, &*bytes),
-            _ if allow_short => SigningKey::hmac_short_secret(algorithm, &*bytes),
-            _ => SigningKey::hmac(algorithm, &*bytes),
-        };
-        key.map_err(|error| self.problems.push(path, error.to_string())).ok()
+            Err(error) => {
+                names::add(&mut self.problems, path, names::KEY, &Problems::of(&error));
+                None
+            }
+        }
+    }
+
+    #[cfg(feature = "encrypted-keys")]
+    fn passphrase(&mut self, reader: KeyReader, path: &str, passphrase: &SecretField) -> Option<KeyReader> {
+        self.read(path, passphrase).map(|passphrase| reader.passphrase(&*passphrase))
+    }
+
+    #[cfg(not(feature = "encrypted-keys"))]
+    fn passphrase(&mut self, _reader: KeyReader, path: &str, _passphrase: &SecretField) -> Option<KeyReader> {
+        self.problems.push(path, "found one, but encrypted keys need the feature `encrypted-keys`: compile it in");
+        None
     }
 
     pub(super) fn secret(&mut self, path: &str, secret: &SecretField) -> Option<Zeroizing<String>> {
@@ -305,6 +396,17 @@ impl Reader<'_> {
         }
         field
     }
+}
+
+/// The fields that say which key signs.
+struct KeyFields<'a> {
+    /// The name of the first of them.
+    name: &'a str,
+    key: Option<&'a SecretField>,
+    algorithm: Option<&'a String>,
+    kid: Option<&'a String>,
+    passphrase: Option<&'a SecretField>,
+    allow_short_secret: bool,
 }
 
 /// Never asked: something is wrong, and `build` will say so.

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use super::*;
 use crate::{error::Problem, jwt::SigningKey};
 
+mod variables;
+
 const RSA: &str = include_str!("../jwt/testdata/rsa2048.pem");
 
 /// Keeps the token requests, and answers them all the same.
@@ -317,6 +319,8 @@ fn l38_no_secret_of_a_configuration_is_ever_shown() {
             "[token_endpoint.client]\nid = \"a\"\nmethod = \"{MARKER}\"\nsecret = {{ value = \"{MARKER}\", file = \"x\" }}"
         ),
         format!("policy = \"{MARKER}\""),
+        format!("[policy]\nfetch_timeout_seconds = \"as expected {MARKER}\""),
+        format!("allow_origins = [\"https://api.example.com/{MARKER}\", \"{MARKER}\"]"),
         format!("[refresh_token]\ninitial = \"{MARKER}\"\nfile = [\"{MARKER}\"]"),
     ] {
         let config = ProviderConfig::from_toml(&toml).unwrap();
@@ -346,6 +350,52 @@ fn a_secret_file_may_end_in_a_line_end_and_a_missing_one_is_named() {
     assert!(
         ProviderConfig::load(directory.path().join("absent.toml")).unwrap_err().to_string().contains("absent.toml")
     );
+}
+
+#[test]
+fn what_the_fields_have_no_word_for_is_a_problem_and_not_a_default() {
+    let found = paths(
+        r#"
+        [jwt]
+        algorithm = "HS256"
+        key = "0123456789abcdef0123456789abcdef"
+        claims = { born = 1979-05-27, ratio = nan, list = [1, 2020-01-01] }
+        [policy]
+        fetch_timeout_seconds = inf
+    "#,
+    );
+    assert_eq!(found, ["jwt.claims.born", "jwt.claims.list[1]", "jwt.claims.ratio", "policy.fetch_timeout_seconds"]);
+    assert_eq!(paths("token = \"two words\""), ["token"]);
+}
+
+#[test]
+fn a_field_of_the_client_that_its_method_has_no_use_for_is_a_problem() {
+    let of = |client: &str| {
+        paths(&format!("[token_endpoint]\nurl = \"https://as.example.com\"\n[token_endpoint.client]\n{client}"))
+    };
+    let (id, secret) = ("token_endpoint.client.id", "token_endpoint.client.secret");
+    assert_eq!(of("method = \"none\"\nid = \"a\"\nsecret = \"b\""), [id, secret]);
+    assert_eq!(
+        of("id = \"a\"\nsecret = \"b\"\naudience = \"c\"\nexpiry_seconds = 5"),
+        ["token_endpoint.client.audience", "token_endpoint.client.expiry_seconds"]
+    );
+}
+
+#[test]
+fn problems_speak_of_fields_and_not_of_methods() {
+    let toml = r#"
+        allow_origins = ["http://api.example.com"]
+        [jwt]
+        algorithm = "HS256"
+        key = "short"
+        [token_endpoint]
+        url = "http://as.example.com"
+    "#;
+    let text = ProviderConfig::from_toml(toml).unwrap().build().unwrap_err().to_string();
+    for word in ["allow_plaintext_origins", "allow_short_secret = true", "allow_plaintext = true"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(!text.contains("(..)") && !text.contains("::"), "{text}");
 }
 
 #[test]
@@ -381,4 +431,92 @@ fn no_text_makes_it_panic() {
             assert!(config.build().is_err(), "{text}");
         }
     }
+}
+
+#[tokio::test]
+async fn l23_a_key_can_be_a_jwk_or_one_of_a_set_which_bring_algorithm_and_name() {
+    let jwk = |kid: &str| {
+        format!(
+            r#"{{"kty": "OKP", "crv": "Ed25519", "kid": "{kid}", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}"#
+        )
+    };
+    let set = format!(r#"{{"keys": [{}, {}]}}"#, jwk("a"), jwk("b"));
+    for (toml, kid) in [
+        (format!("key = '''{}'''", jwk("own")), "own"),
+        (format!("key = '''{set}'''\nkid = \"b\""), "b"),
+        (format!("key = '''{}'''\nheaders = {{ kid = \"mine\" }}", jwk("own")), "mine"),
+        (format!("key = '''{RSA}'''\nalgorithm = \"RS256\"\nkid = \"named\""), "named"),
+    ] {
+        let provider = ProviderConfig::from_toml(&format!("[jwt]\n{toml}")).unwrap().build().unwrap();
+        let header = part(provider.token().await.unwrap().secret(), 0);
+        assert_eq!(header["kid"], kid, "{toml}");
+    }
+    for (toml, path, message) in [
+        (format!("key = '''{set}'''\nkid = \"c\""), "jwt.key", r#"with `kid` "a", "b"; expected"#),
+        (format!("key = '''{set}'''"), "jwt.key", "expected to be told the `kid`"),
+        (format!("key = '''{}'''\nalgorithm = \"ES256\"", jwk("a")), "jwt.key", "found an Ed25519 key; ES256 needs"),
+        (format!("key = '''{RSA}'''"), "jwt.algorithm", "only a JWK can say it itself"),
+        (format!("key = '''{set}'''\nkid = \"b\"\nheaders = {{ kid = \"d\" }}"), "jwt.headers.kid", "found another"),
+        (r#"key = { value = "!", encoding = "hex" }"#.to_owned(), "jwt.key", "is not hex"),
+    ] {
+        let found = problems(&format!("[jwt]\n{toml}"));
+        assert_eq!(found.len(), 1, "{toml}: {found:?}");
+        assert_eq!(found[0].path(), path, "{toml}");
+        assert!(found[0].message().contains(message), "{toml}: {found:?}");
+    }
+}
+
+#[cfg(feature = "encrypted-keys")]
+#[tokio::test]
+async fn l23_an_encrypted_key_opens_with_its_passphrase() {
+    const ENCRYPTED: &str = include_str!("../jwt/testdata/rsa2048.encrypted.pem");
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("passphrase"), "test\n").unwrap();
+    let of = |passphrase: &str| {
+        let toml = format!("[jwt]\nalgorithm = \"RS256\"\nkey = '''{ENCRYPTED}'''\n{passphrase}");
+        ProviderConfig::from_toml(&toml).unwrap().relative_to(directory.path()).build()
+    };
+    of("passphrase = { file = \"passphrase\" }").unwrap().token().await.unwrap();
+    for (passphrase, path, message) in [
+        ("passphrase = \"Test\"", "jwt.key", "found a passphrase that does not open the private key"),
+        ("passphrase = { file = \"none\" }", "jwt.passphrase", "none` cannot be read"),
+        ("", "jwt.key", "label ENCRYPTED PRIVATE KEY"),
+    ] {
+        let error = of(passphrase).unwrap_err();
+        assert_eq!(error.problems()[0].path(), path, "{error}");
+        assert!(error.problems()[0].message().contains(message), "{error}");
+    }
+    let client = format!("key = '''{ENCRYPTED}'''\npassphrase = \"test\"\nkid = \"k\"\nalgorithm = \"PS256\"");
+    let toml = format!(
+        "[token_endpoint]\nurl = \"https://as.example.com/token\"\n[token_endpoint.client]\nid = \"me\"\n{client}"
+    );
+    let (_, form) = request_of(ProviderConfig::from_toml(&toml).unwrap()).await;
+    assert_eq!(part(parameter(&form, "client_assertion").unwrap(), 0)["kid"], "k");
+}
+
+#[tokio::test]
+async fn l24_keys_and_tokens_in_files_are_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| std::fs::write(directory.path().join(name), content).unwrap();
+    let build = |toml: &str| ProviderConfig::from_toml(toml).unwrap().relative_to(directory.path()).build().unwrap();
+    let renewed = async |provider: &TokenProvider| provider.refresh_now().await.unwrap().secret().to_owned();
+
+    write("token", "first\n");
+    let provider = build("token = { file = \"token\" }");
+    assert_eq!(renewed(&provider).await, "first");
+    write("token", "second\n");
+    assert_eq!(renewed(&provider).await, "second");
+
+    let jwk = |kid: &str| format!(r#"{{"kty": "oct", "alg": "HS256", "kid": "{kid}", "k": "{}"}}"#, "A".repeat(43));
+    write("key.json", &jwk("first"));
+    let provider = build("[jwt]\nkey = { file = \"key.json\" }");
+    assert_eq!(part(&renewed(&provider).await, 0)["kid"], "first");
+    write("key.json", &jwk("second"));
+    assert_eq!(part(&renewed(&provider).await, 0)["kid"], "second");
+
+    // Not what is written in another way than the source reads it.
+    write("token.b64", "Zmlyc3Q=");
+    let provider = build("token = { file = \"token.b64\", encoding = \"base64\" }");
+    assert_eq!(renewed(&provider).await, "first");
 }

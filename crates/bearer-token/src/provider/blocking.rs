@@ -194,8 +194,19 @@ mod tests {
     #[test]
     fn in_async_code_a_wait_is_an_error_and_not_a_deadlock_and_a_cached_token_is_there_all_the_same() {
         async fn ask() -> [String; 3] {
-            let provider = provider(Platform::system());
+            // Held until it was waited for in vain: a runtime with other threads could be faster.
+            let gate = Arc::new(tokio::sync::Semaphore::new(0));
+            let held = gate.clone();
+            let source = move |_cx: FetchContext| {
+                let gate = held.clone();
+                async move {
+                    drop(gate.acquire().await);
+                    Ok(AccessToken::new("token"))
+                }
+            };
+            let provider = TokenProvider::builder(source).build().unwrap();
             let refused = provider.token_blocking().unwrap_err();
+            gate.add_permits(1);
             assert_eq!(refused.kind(), ErrorKind::Config);
             // Nothing of the task's budget is gone, and the fetch goes on.
             assert!(coop::has_budget_remaining());

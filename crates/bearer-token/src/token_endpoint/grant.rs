@@ -42,6 +42,12 @@ pub trait Grant: Send + Sync + 'static {
         true
     }
 
+    /// Whether what it asks with, such as a key file, has changed since the last request: see
+    /// [`TokenSource::changed`](crate::TokenSource::changed).
+    fn changed(&self) -> bool {
+        false
+    }
+
     /// The members of an answer that [`accept`](Self::accept) wants to see. Default: none.
     fn reads(&self) -> &[&str] {
         &[]
@@ -80,6 +86,7 @@ pub trait Grant: Send + Sync + 'static {
 pub(crate) trait DynGrant: Send + Sync {
     fn parameters<'a>(&'a self, cx: &'a FetchContext) -> GrantFuture<'a, Parameters>;
     fn repeatable(&self) -> bool;
+    fn changed(&self) -> bool;
     fn reads(&self) -> &[&str];
     fn accept<'a>(&'a self, cx: &'a FetchContext, sent: &'a Parameters, answer: &'a Members) -> GrantFuture<'a, ()>;
     fn again(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool;
@@ -94,6 +101,10 @@ impl<G: Grant> DynGrant for G {
 
     fn repeatable(&self) -> bool {
         Grant::repeatable(self)
+    }
+
+    fn changed(&self) -> bool {
+        Grant::changed(self)
     }
 
     fn reads(&self) -> &[&str] {

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, ErrorKind, Retry},
+    jwt_expiry::jwt_expiry,
     source::AccessToken,
     token_endpoint::{
-        jwt_expiry::jwt_expiry, lifetime::expires_in, members::Members, oauth_code::OAuthCode,
-        retry_after::retry_after, token_type::TokenTypes,
+        lifetime::expires_in, members::Members, oauth_code::OAuthCode, retry_after::retry_after, token_type::TokenTypes,
     },
     transport::{ANSWER_LIMIT, too_large},
 };
@@ -74,8 +74,8 @@ impl Reading {
             );
             unusable(status, &what)
         })?;
-        // Some servers send an empty `error` beside a token.
-        if members.get("error").is_some_and(|error| error.as_str() != Some("")) {
+        // Some servers send an empty `error`, or `false`, beside a token.
+        if members.get("error").is_some_and(|error| error.as_str() != Some("") && error.as_bool() != Some(false)) {
             return Err(self.refused(status, answer.headers(), Some(&members), now));
         }
         Ok(members)
