@@ -117,7 +117,8 @@ impl fmt::Debug for Bearer {
     }
 }
 
-fn header_value(token: &str) -> Result<HeaderValue, Error> {
+/// Whether a token can stand in a header.
+pub(crate) fn check(token: &str) -> Result<(), Error> {
     if token.is_empty() {
         return Err(Error::new(ErrorKind::Token, "the source gave an empty token; expected a bearer token"));
     }
@@ -133,6 +134,11 @@ fn header_value(token: &str) -> Result<HeaderValue, Error> {
             ),
         ));
     }
+    Ok(())
+}
+
+fn header_value(token: &str) -> Result<HeaderValue, Error> {
+    check(token)?;
     // Wiped when the last clone is dropped, in whichever request that is.
     let text = Zeroizing::new([SCHEME, token].concat().into_bytes());
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))

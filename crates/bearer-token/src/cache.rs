@@ -132,6 +132,11 @@ impl Cache {
         self.slot.get().map(Bearer::from_sealed).filter(|bearer| is_usable(bearer, now))
     }
 
+    /// Whether a bearer that was waited for may still be sent, however short it lives.
+    pub(crate) fn may_send(&self, bearer: &Bearer, now: Now) -> bool {
+        !bearer.deadlines().reserve.after(LATE).is_past(now)
+    }
+
     /// Decides what a caller gets. At most one of all callers is told to begin a flight.
     pub(crate) fn enter(&self, demand: Demand, now: Now) -> Entry {
         let mut state = lock(&self.state);

@@ -67,38 +67,76 @@
 //! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt` or `private_key_jwt`; left out, it follows from what is given |
 //! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret) |
 //! | `token_endpoint.client.key`, `.kid`, `.passphrase`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
+//! | `token_endpoint.client.allow_short_secret` | as under `jwt`, where the secret signs |
 //! | `token_endpoint.client.audience` | the assertion's `aud`; the token endpoint's URL if left out |
 //! | `policy.*_seconds`, `policy.*_backoff`, `policy.jitter` | as the methods of [`Policy`](crate::Policy); times in seconds, a backoff as `{ first_seconds = 1, limit_seconds = 60 }` |
+//! | `$schema` | where the schema of this file is: for editors |
 //!
 //! A **secret** is a text, or a table with one of `value`, `file` (relative to the configuration file) and `env`, and
 //! with `encoding` set to `text`, `base64` or `hex` if need be. A line end at the end of a file is not part of it.
 //!
 //! Keys and tokens in files are read again, before each JWT that is signed and whenever a token runs out, so that one
 //! that is replaced needs no restart. Other secrets are read once.
+//!
+//! The [JSON schema] knows them all. Editors complete and check by it where TOML begins with a line such as
+//! `#:schema config.schema.json`, or JSON has a field `$schema`.
+//!
+//! [JSON schema]: https://github.com/bearer-token/bearer-token/blob/main/docs/config.schema.json
+//!
+//! # Environment
+//!
+//! All fields can be given by environment variables too, alone ([`ProviderConfig::from_env`]) or over a file
+//! ([`ProviderConfig::override_with_env`]). A variable is called by a prefix of your choice and the field's name in
+//! capitals, with `__` where the field has a dot:
+//!
+//! ```sh
+//! BEARER_TOKEN_ALLOW_ORIGINS=https://api.example.com,https://files.example.com
+//! BEARER_TOKEN_TOKEN_ENDPOINT__URL=https://as.example.com/token
+//! BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__ID=reporting
+//! BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__SECRET__FILE=/run/secrets/reporting
+//! BEARER_TOKEN_POLICY__FETCH_TIMEOUT_SECONDS=5
+//! BEARER_TOKEN_POLICY__TRANSIENT_BACKOFF='{ first_seconds = 2, limit_seconds = 60 }'
+//! ```
+//!
+//! - Where the field takes a text, the value is that text, as it is. Otherwise it is TOML: `true`, `2.5`, `["a", "b"]`,
+//!   `{ first_seconds = 2 }`. A list may also be written with commas, and `jwt.audience` is one if it looks like
+//!   `["a", "b"]`.
+//! - A name with a small letter is taken as it is, for members whose names are yours: `.._JWT__CLAIMS__tenantId`. What
+//!   no variable can be called, and members that are no text, are given with their table:
+//!   `.._JWT__CLAIMS='{ "https://example.com/tenant" = 7 }'`.
+//! - A variable with the prefix that is no field is a problem, and so are two that give the same. The path of a problem
+//!   is the name of its variable.
+//! - Over a file, a variable replaces the field, or the whole table if that is what it gives; a secret is replaced as a
+//!   whole. Relative paths are looked for beside the file, and without one in the working directory.
+//! - No other variable is looked at, except those that a secret names with `env`.
 
 use std::{
+    env,
+    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Problems},
     provider::{TokenProvider, TokenProviderBuilder},
     transport::{DynTransport, Transport},
 };
 
 mod build;
 mod fields;
+mod from_toml;
 mod names;
 mod refresh_token;
 mod secret;
 mod shape;
+mod variables;
 
-use self::shape::Fitted;
+use self::variables::Variables;
 
 /// The configuration of a [`TokenProvider`].
 ///
@@ -108,8 +146,12 @@ use self::shape::Fitted;
 ///
 /// It deserializes with serde too, as a part of a larger configuration. See the [module docs](self) for the fields.
 pub struct ProviderConfig {
-    /// What does not fit is kept for `build`.
-    fitted: Fitted,
+    /// As it was read: what does not fit is the business of `build`.
+    value: Value,
+    /// What could not even be read, and its paths.
+    misfits: Problems,
+    unread: Vec<String>,
+    variables: Variables,
     directory: PathBuf,
     transport: Option<Arc<dyn DynTransport>>,
 }
@@ -137,13 +179,15 @@ impl ProviderConfig {
     ///
     /// Of kind [`Config`](ErrorKind::Config) when the text is not TOML.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
-        let value: Value = toml::from_str(text).map_err(|error| {
+        let table: toml::Table = toml::from_str(text).map_err(|error| {
             // Not the error itself: it quotes the line, which may hold a secret.
             let start = error.span().map_or(0, |span| span.start);
             let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
             Error::new(ErrorKind::Config, format!("line {line} of the configuration is not TOML: {}", error.message()))
         })?;
-        Ok(Self::from_value(value))
+        let mut config = Self::from_value(Value::Null);
+        config.value = from_toml::read(table, &mut config.misfits, &mut config.unread);
+        Ok(config)
     }
 
     /// Reads JSON.
@@ -160,7 +204,87 @@ impl ProviderConfig {
     }
 
     fn from_value(value: Value) -> Self {
-        ProviderConfig { fitted: shape::fit(value), directory: PathBuf::new(), transport: None }
+        ProviderConfig {
+            value,
+            misfits: Problems::default(),
+            unread: Vec::new(),
+            variables: Variables::default(),
+            directory: PathBuf::new(),
+            transport: None,
+        }
+    }
+
+    /// Reads the environment variables whose names begin with `prefix`, and nothing else. See the
+    /// [module docs](self#environment) for how fields are called there.
+    ///
+    /// ```no_run
+    /// use bearer_token::config::ProviderConfig;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let provider = ProviderConfig::from_env("BEARER_TOKEN_").build()?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn from_env(prefix: &str) -> Self {
+        Self::from_variables(prefix, env::vars_os())
+    }
+
+    /// The same from variables that you give, as names and values.
+    ///
+    /// ```
+    /// use bearer_token::config::ProviderConfig;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let provider = ProviderConfig::from_variables("BILLING_", [
+    ///     ("BILLING_ALLOW_ORIGINS", "https://api.example.com"),
+    ///     ("BILLING_JWT__ALGORITHM", "HS256"),
+    ///     ("BILLING_JWT__KEY", "correct horse battery staple, twice"),
+    ///     ("BILLING_JWT__ISSUER", "billing"),
+    ///     ("BILLING_JWT__EXPIRY_SECONDS", "600"),
+    ///     ("PATH", "/usr/bin"),
+    /// ])
+    /// .build()?;
+    ///
+    /// // Problems have the names of the variables.
+    /// let error = ProviderConfig::from_variables("BILLING_", [("BILLING_TOKN", "x")]).build().unwrap_err();
+    /// assert_eq!(error.problems()[0].path(), "BILLING_TOKN");
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn from_variables<N, V>(prefix: &str, variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let mut config = Self::from_value(Value::Object(Map::new()));
+        config.variables = Variables::alone(prefix);
+        config.override_with_variables(prefix, variables)
+    }
+
+    /// Puts the environment variables whose names begin with `prefix` over what was read so far, field by field.
+    ///
+    /// ```no_run
+    /// use bearer_token::config::ProviderConfig;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let provider = ProviderConfig::load("provider.toml")?.override_with_env("BEARER_TOKEN_").build()?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn override_with_env(self, prefix: &str) -> Self {
+        self.override_with_variables(prefix, env::vars_os())
+    }
+
+    /// The same with variables that you give, as names and values.
+    #[must_use]
+    pub fn override_with_variables<N, V>(mut self, prefix: &str, variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let variables = variables.into_iter().map(|(name, text)| (name.into(), text.into()));
+        self.variables.put_into(&mut self.value, prefix, variables);
+        self
     }
 
     /// Looks for the files that it names in this directory, unless their paths are absolute.
@@ -206,5 +330,7 @@ impl fmt::Debug for ProviderConfig {
     }
 }
 
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod tests;

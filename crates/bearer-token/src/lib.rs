@@ -1,7 +1,7 @@
 //! Bearer tokens for outgoing requests: cached, shared, refreshed before anybody has to wait.
 //!
 //! A [`TokenSource`] mints tokens. A [`TokenProvider`] keeps the last one and serves it to any number of requests,
-//! through an adapter: [`tower-bearer`](https://docs.rs/tower-bearer) for tower stacks and hyper,
+//! through an adapter: [`tower-bearer`](https://docs.rs/tower-bearer) for tower stacks, hyper and tonic,
 //! [`reqwest-bearer`](https://docs.rs/reqwest-bearer) for reqwest, or [`TokenProvider::authorize`] for a client of
 //! your own.
 //!
@@ -46,8 +46,8 @@
 //!
 //! A token is *fresh* at first: it is served. Then it is *stale*: it is served, and the first request to notice starts a
 //! refresh in the background. In its last seconds it is *expired*: it is not sent any more, and requests wait for the
-//! one fetch in progress. A failed fetch is followed by a *cool-down* in which no other starts. A 401 *rejects* the
-//! token that the request carried, and no other. [`Policy`] has the numbers.
+//! one fetch in progress. A failed fetch is followed by a *cool-down* in which no other starts. A 401, or gRPC status
+//! 16, *rejects* the token that the request carried, and no other. [`Policy`] has the numbers.
 //!
 //! # Features
 //!
@@ -98,7 +98,7 @@ pub mod token_endpoint;
 pub use self::file_token::FileToken;
 pub use self::{
     bearer::Bearer,
-    challenge::is_rejection,
+    challenge::{is_grpc_rejection, is_rejection},
     error::{Error, ErrorKind, Problem, Retry},
     fallback::Fallback,
     origin::Destination,

@@ -158,6 +158,14 @@ impl TokenProvider {
         TokenFuture::new(self.inner.clone(), Demand::Renewal)
     }
 
+    /// Whether a bearer that somebody waited for may still be sent: it has not expired, or it was born too short-lived
+    /// to be kept and has only just come.
+    ///
+    /// For adapters that have to wait for something else between the token and the request.
+    pub fn may_send(&self, bearer: &Bearer) -> bool {
+        self.inner.cache.may_send(bearer, self.inner.platform.now())
+    }
+
     /// Tells the provider that the API refused a bearer. The same as [`Ticket::reject`], but does nothing to tickets
     /// of other providers.
     pub fn reject(&self, ticket: Ticket) -> Rejection {
@@ -328,5 +336,6 @@ impl Drop for Inner {
     }
 }
 
-#[cfg(all(test, not(bearer_loom)))]
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
 mod changed;

@@ -11,7 +11,8 @@ use std::{
 use zeroize::Zeroizing;
 
 use crate::{
-    error::Error,
+    bearer::check,
+    error::{Error, Retry},
     fallback::Fallback,
     platform::{BoxFuture, Now, Platform},
 };
@@ -299,6 +300,8 @@ impl StaticToken {
 
 impl TokenSource for StaticToken {
     async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
+        // Asking again brings the same.
+        check(&self.0).map_err(|error| error.with_retry(Retry::AfterChange))?;
         Ok(AccessToken::new(self.0.as_str()).never_expires())
     }
 }

@@ -8,12 +8,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bearer_token::{Authorized, Bearer, Destination, Error, Ticket, TokenFuture, TokenProvider, is_rejection};
-use http::{Request, Response, Uri, header::AUTHORIZATION};
+use bearer_token::{
+    Authorized, Bearer, Destination, Error, Ticket, TokenFuture, TokenProvider, is_grpc_rejection, is_rejection,
+};
+use http::{Request, Response, Uri, Version, header::AUTHORIZATION};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{BoxError, FinalUri};
+use crate::{BoxError, FinalUri, Hooks, MapError};
 
 pin_project! {
     /// The response of a [`BearerService`](crate::BearerService).
@@ -42,7 +44,7 @@ pin_project! {
         // The request waits for a token, then for the inner service. In a box: rare, and large.
         Waiting { cold: Box<Cold<S, B>> },
         // The request must not be sent.
-        Refused { error: Option<Error> },
+        Refused { error: Option<BoxError> },
     }
 }
 
@@ -59,29 +61,49 @@ impl Sent {
         Sent { ticket, redirects: final_uri.map(|final_uri| Box::new((request.uri().clone(), final_uri))) }
     }
 
+    /// The ticket, if it is this response's to reject it: one from elsewhere says nothing of the bearer.
     #[inline]
-    fn look_at<RB>(&self, response: &Response<RB>) {
-        if is_rejection(response.status(), response.headers()) {
-            self.reject(response);
+    pub(crate) fn ticket_for<RB>(&self, response: &Response<RB>) -> Option<Ticket> {
+        let (asked, final_uri) = match self.redirects.as_deref() {
+            None => return Some(self.ticket),
+            Some((asked, final_uri)) => (asked, final_uri),
+        };
+        let answered = final_uri(response.extensions());
+        let elsewhere = answered.is_some_and(|uri| !Destination::from(uri).is_same_origin(asked.into()));
+        (!elsewhere).then_some(self.ticket)
+    }
+
+    /// Rejects the bearer, and notes the outcome where `Replay` or a policy of the user's finds it.
+    #[cold]
+    pub(crate) fn reject<RB>(&self, response: &mut Response<RB>) {
+        if let Some(ticket) = self.ticket_for(response) {
+            let rejection = ticket.reject();
+            // Whatever redirected the request may have acted on it.
+            if !self.was_redirected(response) {
+                response.extensions_mut().insert(rejection);
+            }
         }
     }
 
-    #[cold]
-    fn reject<RB>(&self, response: &Response<RB>) {
-        if let Some((asked, final_uri)) = self.redirects.as_deref() {
-            let answered = final_uri(response.extensions());
-            if answered.is_some_and(|uri| !Destination::from(uri).is_same_origin(asked.into())) {
-                return;
-            }
-        }
-        let _ = self.ticket.reject();
+    fn was_redirected<RB>(&self, response: &Response<RB>) -> bool {
+        self.redirects
+            .as_deref()
+            .is_some_and(|(asked, final_uri)| final_uri(response.extensions()).is_some_and(|uri| uri != asked))
     }
+}
+
+/// Whether the head of the response refuses the bearer.
+#[inline]
+fn refuses_bearer<RB>(response: &Response<RB>) -> bool {
+    is_rejection(response.status(), response.headers())
+        // gRPC needs HTTP/2. All others shall not pay for a look.
+        || (response.version() >= Version::HTTP_2 && is_grpc_rejection(response.headers()))
 }
 
 struct Cold<S, B> {
     inner: S,
     provider: TokenProvider,
-    final_uri: Option<FinalUri>,
+    hooks: Hooks,
     // Taken when the request is sent.
     request: Option<Request<B>>,
     awaited: Awaited,
@@ -110,15 +132,24 @@ where
     }
 
     #[cold]
-    pub(crate) fn waiting(inner: S, request: Request<B>, provider: TokenProvider, final_uri: Option<FinalUri>) -> Self {
+    pub(crate) fn waiting(inner: S, request: Request<B>, provider: TokenProvider, hooks: Hooks) -> Self {
         let awaited = Awaited::Token(provider.token());
-        let cold = Cold { inner, provider, final_uri, request: Some(request), awaited };
+        let cold = Cold { inner, provider, hooks, request: Some(request), awaited };
         ResponseFuture { state: State::Waiting { cold: Box::new(cold) } }
     }
 
     #[cold]
-    pub(crate) fn refused(error: Error) -> Self {
-        ResponseFuture { state: State::Refused { error: Some(error) } }
+    pub(crate) fn refused(error: Error, map_error: MapError) -> Self {
+        ResponseFuture { state: State::Refused { error: Some(map_error(error)) } }
+    }
+
+    /// What is still known of the request, once its response has come and did not reject its bearer.
+    #[inline]
+    pub(crate) fn take_sent(self: Pin<&mut Self>) -> Option<Sent> {
+        match self.project().state.project() {
+            StateProjection::Called { sent, .. } => sent.take(),
+            _ => None,
+        }
     }
 }
 
@@ -130,16 +161,17 @@ where
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Call<S::Future>>, BoxError>> {
         loop {
             if let Awaited::Token(token) = &mut self.awaited {
-                let bearer = ready!(Pin::new(token).poll(cx))?;
+                let bearer = ready!(Pin::new(token).poll(cx)).map_err(self.hooks.map_error)?;
                 let kept = self.provider.cached().is_some();
                 self.awaited = Awaited::Bearer { bearer, kept };
             }
             ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
             let Some(mut request) = self.request.take() else { return Poll::Ready(Ok(None)) };
             // The inner service may have taken its time: what is in service now counts.
-            let ticket = match (self.provider.authorize(&mut request)?, &self.awaited) {
+            let authorized = self.provider.authorize(&mut request).map_err(self.hooks.map_error)?;
+            let ticket = match (authorized, &self.awaited) {
                 (Authorized::Sent(ticket), _) => Some(ticket),
-                (Authorized::NotReady, Awaited::Bearer { bearer, kept: false }) => {
+                (Authorized::NotReady, Awaited::Bearer { bearer, kept: false }) if self.provider.may_send(bearer) => {
                     request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
                     Some(bearer.ticket())
                 }
@@ -153,7 +185,7 @@ where
                 }
                 (Authorized::Passed, _) => None,
             };
-            let sent = ticket.map(|ticket| Sent::new(ticket, &request, self.final_uri));
+            let sent = ticket.map(|ticket| Sent::new(ticket, &request, self.hooks.final_uri));
             return Poll::Ready(Ok(Some((self.inner.call(request), sent))));
         }
     }
@@ -172,9 +204,11 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProjection::Called { response, sent } => {
-                    let result = ready!(response.poll(cx)).map_err(Into::into);
-                    if let (Ok(response), Some(sent)) = (&result, sent) {
-                        sent.look_at(response);
+                    let mut result = ready!(response.poll(cx)).map_err(Into::into);
+                    if let Ok(response) = &mut result
+                        && let Some(sent) = sent.take_if(|_| refuses_bearer(response))
+                    {
+                        sent.reject(response);
                     }
                     return Poll::Ready(result);
                 }
@@ -186,7 +220,7 @@ where
                     }
                 }
                 StateProjection::Refused { error } => {
-                    let error = error.take().map_or_else(|| "polled after completion".into(), BoxError::from);
+                    let error = error.take().unwrap_or_else(|| "polled after completion".into());
                     return Poll::Ready(Err(error));
                 }
             }

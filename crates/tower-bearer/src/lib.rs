@@ -30,30 +30,46 @@
 //! - **None can be had:** the request is not sent, and fails with the [`bearer_token::Error`] (in a box).
 //! - **It has an `Authorization` of its own**, carries [`PassThrough`](bearer_token::PassThrough), or goes to an origin
 //!   that gets no token: it goes out as it is.
-//! - **The API answers 401** with a challenge that means the bearer: the bearer is rejected, and the next request gets
-//!   a new one.
+//! - **The API answers 401** with a challenge that means the bearer, or gRPC status 16: the bearer is rejected, and the
+//!   next request gets a new one. The [`Rejection`](bearer_token::Rejection) is left among the extensions of the
+//!   response, unless the request was redirected below. The rejected request is sent again only by who asks for it:
+//!   `Replay` (feature `replay`).
+//!
+//! For tonic there is more to know: see [`grpc`].
 //!
 //! # The service must be `Clone`
 //!
 //! A waiting request needs a service of its own. Clients are cheap to clone; a service that is not can be put behind
-//! [`tower::buffer::Buffer`](https://docs.rs/tower/latest/tower/buffer/struct.Buffer.html).
+//! [`tower::buffer::Buffer`](https://docs.rs/tower/latest/tower/buffer/struct.Buffer.html). See [`CloneService`].
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `replay` | | `Replay`, which sends a rejected request once more; needs tower's `retry` |
 
 use std::{
     fmt, mem,
     task::{Context, Poll},
 };
 
-use bearer_token::{Authorized, TokenProvider};
+use bearer_token::{Authorized, Error, TokenProvider};
 use http::{Extensions, Request, Response, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
 
+mod clone_service;
 mod future;
+pub mod grpc;
+#[cfg(feature = "replay")]
+mod replay;
 
 pub use bearer_token;
 
-pub use self::future::ResponseFuture;
 use self::future::Sent;
+#[cfg(feature = "replay")]
+pub use self::replay::{Cloning, Replay};
+pub use self::{clone_service::CloneService, future::ResponseFuture};
 
 /// The error of a [`BearerService`]: that of the inner service, or a [`bearer_token::Error`] to downcast to.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -61,19 +77,29 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Where an answer came from, if its extensions tell.
 type FinalUri = fn(&Extensions) -> Option<&Uri>;
 
+/// What callers are shown for a token error.
+type MapError = fn(Error) -> BoxError;
+
+/// What the user has a say in.
+#[derive(Clone, Copy)]
+struct Hooks {
+    final_uri: Option<FinalUri>,
+    map_error: MapError,
+}
+
 /// Puts the bearers of a provider into the requests of a service.
 ///
 /// See the [module docs](crate) for an example.
 #[derive(Clone)]
 pub struct BearerLayer {
     provider: TokenProvider,
-    final_uri: Option<FinalUri>,
+    hooks: Hooks,
 }
 
 impl BearerLayer {
     /// A layer that takes its bearers from this provider. Clones of the provider share one cache.
     pub fn new(provider: TokenProvider) -> Self {
-        BearerLayer { provider, final_uri: None }
+        BearerLayer { provider, hooks: Hooks { final_uri: None, map_error: BoxError::from } }
     }
 
     /// Tells where an answer came from, when a layer *below* this one follows redirects.
@@ -91,19 +117,40 @@ impl BearerLayer {
     /// # }
     /// ```
     ///
-    /// Better, put the redirect layer *around* this one: then each hop is judged by itself, and no hook is needed.
+    /// Better, put the redirect layer *around* this one: then each hop is judged by itself, and no hook is needed. A
+    /// request that was redirected below is not replayed either: whatever redirected it may have acted on it.
     #[must_use]
     pub fn final_uri(mut self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
-        self.final_uri = Some(final_uri);
+        self.hooks.final_uri = Some(final_uri);
+        self
+    }
+
+    /// Turns a token error into the error that callers are to see, when no token could be had. Errors of the inner
+    /// service are left alone. Default: the [`bearer_token::Error`] itself, in a box.
+    ///
+    /// Keep the error as the [`source`](std::error::Error::source) of yours, so that it can still be found.
+    ///
+    /// ```
+    /// # use bearer_token::TokenProvider;
+    /// # use tower_bearer::BearerLayer;
+    /// # fn example(provider: TokenProvider) -> BearerLayer {
+    /// BearerLayer::new(provider).map_error(|error| std::io::Error::other(error).into())
+    /// # }
+    /// ```
+    ///
+    /// For tonic, see [`grpc`].
+    #[must_use]
+    pub fn map_error(mut self, map_error: fn(Error) -> BoxError) -> Self {
+        self.hooks.map_error = map_error;
         self
     }
 }
 
-impl<S> Layer<S> for BearerLayer {
+impl<S: CloneService> Layer<S> for BearerLayer {
     type Service = BearerService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BearerService { inner, provider: self.provider.clone(), final_uri: self.final_uri }
+        BearerService { inner, provider: self.provider.clone(), hooks: self.hooks }
     }
 }
 
@@ -120,12 +167,15 @@ impl fmt::Debug for BearerLayer {
 pub struct BearerService<S> {
     inner: S,
     provider: TokenProvider,
-    final_uri: Option<FinalUri>,
+    hooks: Hooks,
 }
 
 impl<S> BearerService<S> {
     /// Wraps a service, as [`BearerLayer`] does.
-    pub fn new(inner: S, provider: TokenProvider) -> Self {
+    pub fn new(inner: S, provider: TokenProvider) -> Self
+    where
+        S: CloneService,
+    {
         BearerLayer::new(provider).layer(inner)
     }
 
@@ -147,7 +197,7 @@ impl<S> BearerService<S> {
 
 impl<S, B, RB> Service<Request<B>> for BearerService<S>
 where
-    S: Service<Request<B>, Response = Response<RB>> + Clone,
+    S: Service<Request<B>, Response = Response<RB>> + CloneService,
     S::Error: Into<BoxError>,
 {
     type Response = Response<RB>;
@@ -164,7 +214,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.provider.authorize(&mut request) {
             Ok(Authorized::Sent(ticket)) => {
-                let sent = Sent::new(ticket, &request, self.final_uri);
+                let sent = Sent::new(ticket, &request, self.hooks.final_uri);
                 ResponseFuture::called(self.inner.call(request), Some(sent))
             }
             Ok(Authorized::Passed) => ResponseFuture::called(self.inner.call(request), None),
@@ -173,9 +223,9 @@ where
                 // would let one hung token endpoint starve everything that shares the stack below.
                 let fresh = self.inner.clone();
                 drop(mem::replace(&mut self.inner, fresh.clone()));
-                ResponseFuture::waiting(fresh, request, self.provider.clone(), self.final_uri)
+                ResponseFuture::waiting(fresh, request, self.provider.clone(), self.hooks)
             }
-            Err(error) => ResponseFuture::refused(error),
+            Err(error) => ResponseFuture::refused(error, self.hooks.map_error),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, PassThrough, TokenProvider};
+use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, PassThrough, Rejection, TokenProvider};
 use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION, header::WWW_AUTHENTICATE};
 use tokio::sync::Semaphore;
 use tower::{ServiceExt, limit::ConcurrencyLimit};
@@ -224,12 +224,82 @@ async fn l42_a_401_from_another_origin_after_a_redirect_below_rejects_nothing() 
 }
 
 #[tokio::test]
+async fn the_response_to_a_rejected_request_tells_what_became_of_the_rejection() {
+    let fixture = fixture();
+    warm(&fixture).await;
+    let inner = tower::service_fn(|request: Request<()>| async move {
+        let mut response = match request.uri().path() {
+            "/fine" => Response::new(()),
+            "/scope" => unauthorized("Bearer error=\"insufficient_scope\""),
+            _ => unauthorized("Bearer error=\"invalid_token\""),
+        };
+        let final_uri = if request.uri().path() == "/old" {
+            "https://api.example.com/new".parse().unwrap()
+        } else {
+            request.uri().clone()
+        };
+        response.extensions_mut().insert(FinalUri(final_uri));
+        Ok::<_, BoxError>(response)
+    });
+    let service = BearerLayer::new(fixture.provider.clone())
+        .final_uri(|extensions| extensions.get::<FinalUri>().map(|uri| &uri.0))
+        .layer(inner);
+    let ask = async |path: &str| {
+        let response = service.clone().oneshot(request(&format!("https://api.example.com{path}"))).await.unwrap();
+        response.extensions().get::<Rejection>().copied()
+    };
+    assert_eq!(ask("/fine").await, None);
+    assert_eq!(ask("/scope").await, None);
+    assert_eq!(ask("/orders").await, Some(Rejection::Renewing));
+    fixture.permits.add_permits(1);
+    fixture.provider.token().await.unwrap();
+    assert_eq!(ask("/orders").await, Some(Rejection::Declined), "renewed a moment ago");
+    assert_eq!(ask("/old").await, None, "what redirected it may have acted on it");
+}
+
+#[tokio::test]
 async fn an_error_of_the_inner_service_passes_through() {
     let fixture = fixture();
     warm(&fixture).await;
     let inner = tower::service_fn(|_: Request<()>| async { Err::<Response<()>, BoxError>("no route".into()) });
     let error = BearerService::new(inner, fixture.provider.clone()).oneshot(request(API)).await.unwrap_err();
     assert_eq!(error.to_string(), "no route");
+}
+
+/// An error as a gRPC library has one.
+#[derive(Debug)]
+struct Status(Error);
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status {}", self.0.grpc_code())
+    }
+}
+
+impl std::error::Error for Status {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[tokio::test]
+async fn token_errors_are_shown_as_the_user_wants_and_those_of_the_inner_service_are_left_alone() {
+    let fixture = fixture();
+    let layer = BearerLayer::new(fixture.provider.clone()).map_error(|error| Status(error).into());
+    let inner = tower::service_fn(|_: Request<()>| async { Err::<Response<()>, BoxError>("no route".into()) });
+    let service = layer.layer(inner);
+
+    // Refused at once, and refused after a wait.
+    for (uri, kind, text) in
+        [("http://api.example.com/", ErrorKind::Origin, "status 16"), (API, ErrorKind::Source, "status 14")]
+    {
+        fixture.permits.close();
+        let error = service.clone().oneshot(request(uri)).await.unwrap_err();
+        assert_eq!(error.to_string(), text);
+        assert_eq!(error.source().unwrap().downcast_ref::<Error>().unwrap().kind(), kind);
+    }
+    let foreign = service.oneshot(request("https://files.example.com/")).await.unwrap_err();
+    assert_eq!(foreign.to_string(), "no route");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Tests of the question whether a source has changed.
+#![allow(clippy::disallowed_methods, reason = "callers of a test are tasks")]
 
 use std::{
     sync::{

@@ -74,8 +74,8 @@ impl Reading {
             );
             unusable(status, &what)
         })?;
-        // Some servers send an empty `error` beside a token.
-        if members.get("error").is_some_and(|error| error.as_str() != Some("")) {
+        // Some servers send an empty `error`, or `false`, beside a token.
+        if members.get("error").is_some_and(|error| error.as_str() != Some("") && error.as_bool() != Some(false)) {
             return Err(self.refused(status, answer.headers(), Some(&members), now));
         }
         Ok(members)
