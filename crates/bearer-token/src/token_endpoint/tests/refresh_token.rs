@@ -466,7 +466,7 @@ async fn the_initial_one_begins_and_a_new_initial_one_takes_over_from_one_that_i
 }
 
 #[tokio::test]
-async fn l41_two_sources_on_one_store_never_send_the_same_refresh_token() {
+async fn two_sources_on_one_store_never_send_the_same_refresh_token() {
     let script = Script::new([rotated!("r2"), rotated!("r3"), rotated!("r4"), rotated!("r5")]);
     let store = Moody::new("r1");
     store.hold();
