@@ -228,7 +228,7 @@ mod tests {
         let Ok((_, file)) = KeyFile::open(&name, &reader) else { panic!("it opens") };
         sender.join().unwrap();
         // Would wait for ever for somebody to write.
-        let (done, ended) = std::sync::mpsc::channel();
+        let (done, ended) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
             file.read_again();
             drop(done);
