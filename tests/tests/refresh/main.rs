@@ -1,5 +1,6 @@
 //! Refresh tokens against a real server that rotates them, over real connections, with real files.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "tasks and threads, as a user's program has them")]
 
 mod blocking;
 mod processes;

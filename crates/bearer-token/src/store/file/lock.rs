@@ -68,7 +68,7 @@ struct Locked(std::fs::File);
 impl Drop for Locked {
     fn drop(&mut self) {
         // A failure leaves it to the closing of the file.
-        drop(rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock));
+        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
     }
 }
 
