@@ -130,6 +130,7 @@ use crate::{
 mod build;
 mod fields;
 mod from_toml;
+mod key;
 mod names;
 mod refresh_token;
 mod secret;
