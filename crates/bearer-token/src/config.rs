@@ -332,6 +332,8 @@ impl fmt::Debug for ProviderConfig {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod tests;
