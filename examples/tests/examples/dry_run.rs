@@ -31,8 +31,9 @@ async fn the_request_and_the_jwt_in_it_are_shown_and_nothing_is_sent() {
         "\nassertion, claims:\n{\n",
         "  \"iss\": \"integration@example.com\"",
         "    \"tenant\": 7",
-        " GMT (10 s ago)\n",
-        " GMT (in 50 s)\n",
+        // How long exactly depends on how busy the machine is.
+        " s ago)\n",
+        " GMT (in ",
     ] {
         assert!(out.contains(expected), "{expected}: {out}");
     }
