@@ -48,7 +48,8 @@ pub struct Profile {
     pub margin: Duration,
 }
 
-const TOWER: &str = "no-op service";
+/// What the tower layers are compared with.
+pub const TOWER: &str = "no-op service";
 const REQWEST: &str = "no-op reqwest client";
 const REQWEST_12: &str = "no-op reqwest 0.12 client";
 

@@ -71,6 +71,7 @@ mod provider;
 #[cfg(any(feature = "jwt", feature = "token-endpoint"))]
 mod secret;
 mod source;
+mod spread;
 mod sync;
 mod ticket;
 pub mod transport;
