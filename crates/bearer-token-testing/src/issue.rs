@@ -252,7 +252,8 @@ fn numeric_date(expiry: Duration, lifetime: Duration) -> Value {
     }
 }
 
-fn random() -> Result<String, Error> {
+/// A text that nobody can guess.
+pub(crate) fn random() -> Result<String, Error> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes)
         .map_err(|_| Error::new(bearer_token::ErrorKind::Source, "the operating system gave no randomness"))?;

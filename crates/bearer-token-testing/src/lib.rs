@@ -34,8 +34,8 @@
 //! # What the server does
 //!
 //! - **Token requests** ([RFC 6749 section 3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)): the grants
-//!   `client_credentials` and `urn:ietf:params:oauth:grant-type:jwt-bearer`, with client authentication by HTTP Basic,
-//!   in the body, by assertion, or none. Assertions are really verified: signature and algorithm, `iss`, `sub`, `aud`,
+//!   `client_credentials`, `urn:ietf:params:oauth:grant-type:jwt-bearer` and `refresh_token` ([`RefreshTokens`]), with
+//!   client authentication by HTTP Basic, in the body, by assertion, or none. Assertions are really verified: signature and algorithm, `iss`, `sub`, `aud`,
 //!   `exp`, `iat`, `nbf`, and that no `jti` comes twice ([`AssertionRules`]). Errors have the codes and the form of
 //!   [section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
 //! - **The API** really verifies bearer tokens: those that the server issued ([`Tokens`]) and the self-signed ones of
@@ -61,6 +61,7 @@ mod issue;
 mod key;
 mod recent;
 mod record;
+mod refresh;
 mod registration;
 mod server;
 mod source;
@@ -77,6 +78,7 @@ pub use self::{
     issue::Tokens,
     key::{Algorithm, VerifyingKey},
     record::{Counts, Endpoint, RecordedRequest},
+    refresh::{Consent, RefreshTokens},
     registration::{Client, Issuer},
     server::{AuthorizationServer, AuthorizationServerBuilder},
     source::{FetchCounts, Outcome, ScriptedSource},

@@ -21,6 +21,10 @@ pub struct Counts {
     pub token_requests_peak: u64,
     /// Tokens that were issued.
     pub tokens_issued: u64,
+    /// Refresh tokens that were issued, for a consent or in exchange for another one.
+    pub refresh_tokens_issued: u64,
+    /// Refresh tokens that were used again although they were used up, which has ended the consent.
+    pub refresh_tokens_reused: u64,
     /// Token requests that the server refused by itself, not by a fault.
     pub token_requests_refused: u64,
     /// Requests to the API, counted when they have arrived as a whole, before any gate or fault.

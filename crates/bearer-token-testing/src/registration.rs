@@ -186,7 +186,7 @@ impl fmt::Debug for Issuer {
 pub(crate) struct Scopes(Option<Vec<String>>);
 
 impl Scopes {
-    fn only<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Self {
+    pub(crate) fn only<S: Into<String>>(scopes: impl IntoIterator<Item = S>) -> Self {
         Scopes(Some(scopes.into_iter().map(Into::into).collect()))
     }
 

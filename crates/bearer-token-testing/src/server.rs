@@ -7,7 +7,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use bearer_token::platform::Clock;
+use bearer_token::{Error, platform::Clock};
 use tokio::{
     net::{TcpListener, TcpSocket},
     runtime::{self, Runtime},
@@ -17,9 +17,10 @@ use tokio::{
 use crate::{
     behaviour::Behaviour,
     http_server::{Command, serve},
-    issue::Tokens,
+    issue::{Tokens, random},
     key::Algorithm,
     record::{Counts, RecordedRequest},
+    refresh::{Consent, RefreshTokens},
     registration::{Client, Issuer},
     state::{PreciseClock, Shared},
     test_key::TestKey,
@@ -202,6 +203,27 @@ impl AuthorizationServer {
     /// Revokes every token that was issued so far, and every self-signed one that the API has accepted so far.
     pub fn revoke_all(&self) {
         self.0.shared.registry().issued.revoke_all();
+    }
+
+    /// How it treats refresh tokens from now on.
+    pub fn refresh_tokens(&self, refresh_tokens: RefreshTokens) {
+        self.0.shared.registry().refresh.settings = refresh_tokens;
+    }
+
+    /// Somebody consents: gives the refresh token that comes of it.
+    ///
+    /// Fails if the system gives no randomness.
+    pub fn consent(&self, consent: Consent) -> Result<String, Error> {
+        let token = random()?;
+        let shared = &self.0.shared;
+        shared.registry().refresh.consent(consent, token.clone(), shared.now());
+        shared.counts.update(|counts| counts.refresh_tokens_issued += 1);
+        Ok(token)
+    }
+
+    /// Ends every consent: no refresh token that was issued so far is good any more. Access tokens stay good.
+    pub fn end_consents(&self) {
+        self.0.shared.registry().refresh.revoke_all();
     }
 
     /// How the token endpoint behaves.

@@ -13,6 +13,7 @@ use crate::{
     behaviour::Behaviour,
     issue::{Issued, Tokens},
     record::{Counts, Endpoint, Log},
+    refresh::Families,
     registration::{Client, Issuer},
     tally::Tally,
     test_key::TestKey,
@@ -38,6 +39,7 @@ pub(crate) struct Registry {
     pub(crate) tokens: Tokens,
     pub(crate) issued: Issued,
     pub(crate) used: Used,
+    pub(crate) refresh: Families,
 }
 
 impl Shared {
@@ -49,6 +51,7 @@ impl Shared {
             tokens: Tokens::default(),
             issued: Issued::new(key, issuer.clone(), format!("{issuer}/api")),
             used: Used::default(),
+            refresh: Families::default(),
         };
         Shared {
             clock,

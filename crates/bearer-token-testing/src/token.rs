@@ -10,8 +10,9 @@ use crate::{
     body::Answer,
     client_auth::authenticate,
     http_server::json_response,
-    issue::Identity,
+    issue::{Identity, random},
     record::RecordedRequest,
+    refresh::Used,
     registration::Scopes,
     state::Shared,
 };
@@ -42,13 +43,21 @@ fn grant(shared: &Shared, request: &RecordedRequest) -> Result<Response<Answer>,
     let grant_type = form.get("grant_type").ok_or(OAuthError::invalid_request("the grant_type is missing"))?;
     let jwt_bearer =
         grant_type == JWT_BEARER || shared.registry().jwt_bearer_names.iter().any(|name| name == grant_type);
-    if !jwt_bearer && grant_type != "client_credentials" {
+    let refreshing = grant_type == "refresh_token";
+    if !jwt_bearer && !refreshing && grant_type != "client_credentials" {
         return Err(OAuthError::bad_request("unsupported_grant_type", "the server does not know this grant_type"));
     }
     let client = authenticate(shared, request, &form)?;
     let client_id = client.as_ref().map(|client| client.id.clone());
     let mut allowed = client.as_ref().map(|client| client.scopes.clone()).unwrap_or_default();
-    let subject = if jwt_bearer {
+    let mut refresh_token = None;
+    let subject = if refreshing {
+        let token = form.get("refresh_token").ok_or(OAuthError::invalid_request("the refresh_token is missing"))?;
+        let (subject, scopes) = refresh_token_subject(shared, token, client_id.as_deref())?;
+        refresh_token = Some(token);
+        allowed = allowed.and(&scopes);
+        subject
+    } else if jwt_bearer {
         let assertion = form.get("assertion").ok_or(OAuthError::invalid_request("the assertion is missing"))?;
         let (subject, scopes) = jwt_bearer_subject(shared, assertion)?;
         allowed = allowed.and(&scopes);
@@ -70,13 +79,39 @@ fn grant(shared: &Shared, request: &RecordedRequest) -> Result<Response<Answer>,
     let mut registry = shared.registry();
     let tokens = registry.tokens.clone();
     let identity = Identity { subject, client: client_id, scope: scope.clone() };
-    let token = registry.issued.issue(&tokens, identity, now).map_err(|_| OAuthError {
+    let failed = |_| OAuthError {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         code: "server_error",
         description: "no token could be made",
         challenge: false,
-    })?;
-    Ok(json_response(StatusCode::OK, &tokens.answer(&token, scope.as_deref())))
+    };
+    let token = registry.issued.issue(&tokens, identity, now).map_err(failed)?;
+    let mut answer = tokens.answer(&token, scope.as_deref());
+    if let Some(used) = refresh_token {
+        let successor = random().map_err(failed)?;
+        if registry.refresh.redeem(used, &successor, now) {
+            shared.counts.update(|counts| counts.refresh_tokens_issued += 1);
+            if let Some(members) = answer.as_object_mut() {
+                members.entry("refresh_token").or_insert(successor.into());
+            }
+        }
+    }
+    Ok(json_response(StatusCode::OK, &answer))
+}
+
+/// RFC 6749 section 6: whom the refresh token speaks for, and which scopes that allows.
+fn refresh_token_subject(shared: &Shared, token: &str, client: Option<&str>) -> Result<(String, Scopes), OAuthError> {
+    let now = shared.now();
+    let used = shared.registry().refresh.examine(token, client, now);
+    let refused = match used {
+        Used::Good { subject, scopes } => return Ok((subject, scopes)),
+        Used::Refused(refusal) => refusal,
+        Used::Reused => {
+            shared.counts.update(|counts| counts.refresh_tokens_reused += 1);
+            Refusal("the refresh token was used before")
+        }
+    };
+    Err(OAuthError::bad_request("invalid_grant", refused.0))
 }
 
 /// RFC 7523 section 3: whom the assertion speaks for, and which scopes that allows.

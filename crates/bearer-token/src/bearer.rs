@@ -117,7 +117,8 @@ impl fmt::Debug for Bearer {
     }
 }
 
-fn spread_value(token: &str) -> Result<SpreadValue, Error> {
+/// Whether a token can stand in a header.
+pub(crate) fn check(token: &str) -> Result<(), Error> {
     if token.is_empty() {
         return Err(Error::new(ErrorKind::Token, "the source gave an empty token; expected a bearer token"));
     }
@@ -133,6 +134,11 @@ fn spread_value(token: &str) -> Result<SpreadValue, Error> {
             ),
         ));
     }
+    Ok(())
+}
+
+fn spread_value(token: &str) -> Result<SpreadValue, Error> {
+    check(token)?;
     SpreadValue::new(Zeroizing::new([SCHEME, token].concat().into_bytes()))
         .map_err(|error| Error::new(ErrorKind::Token, "the token cannot stand in a header").with_source(error))
 }

@@ -16,6 +16,10 @@ use crate::{
     ticket::{Generation, Rejection},
 };
 
+mod renewal;
+
+use self::renewal::Renewal;
+
 /// How long a flight may be overdue before those who wait for it stop trusting its pilot.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -61,15 +65,6 @@ struct State {
     nothing_new: u32,
     quiet_until: u64,
     renewal: Renewal,
-}
-
-/// The brake on renewals that rejections force.
-#[derive(Default)]
-struct Renewal {
-    allowed_from: u64,
-    in_a_row: u32,
-    /// The bearer that the last forced renewal brought, and when.
-    brought: Option<(Generation, Now)>,
 }
 
 /// What a caller wants.
@@ -137,44 +132,55 @@ impl Cache {
         self.slot.get().map(Bearer::from_sealed).filter(|bearer| is_usable(bearer, now))
     }
 
+    /// Whether a bearer that was waited for may still be sent, however short it lives.
+    pub(crate) fn may_send(&self, bearer: &Bearer, now: Now) -> bool {
+        !bearer.deadlines().reserve.after(LATE).is_past(now)
+    }
+
     /// Decides what a caller gets. At most one of all callers is told to begin a flight.
     pub(crate) fn enter(&self, demand: Demand, now: Now) -> Entry {
         let mut state = lock(&self.state);
-        let in_service = self.usable(now);
-        let flight = state.flight.as_ref().map(|(flight, _)| flight).filter(|flight| !flight.is_overdue(now));
-        match (demand, in_service.as_ref(), flight) {
-            (Demand::Token, Some(bearer), _) => return Entry::Serve(bearer.clone()),
-            (Demand::Refresh, _, Some(_)) => return Entry::Nothing,
-            (_, _, Some(flight)) => return Entry::Wait(flight.clone()),
-            (_, _, None) => {}
+        let stale = match self.usable(now) {
+            Some(bearer) if demand == Demand::Token => return Entry::Serve(bearer),
+            // Who read the stale bearer may come late: by now it can be renewed, rejected or expired.
+            other => other.filter(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale),
+        };
+        if let Some((flight, _)) = state.flight.as_ref().filter(|(flight, _)| !flight.is_overdue(now)) {
+            return if demand == Demand::Refresh { Entry::Nothing } else { Entry::Wait(flight.clone()) };
         }
         let cooling = self.cooling(now);
-        let reason = match demand {
+        let (reason, stale_for) = match demand {
             Demand::Token => {
                 if let Some(failure) = cooling {
                     // Its renewal was abandoned, and no other may start yet.
                     let suspect = self.reinstate(&mut state, now);
                     return suspect.map_or_else(|| Entry::Refuse(failure.error.clone()), Entry::Serve);
                 }
-                if state.suspect.is_some() { FetchReason::Rejected } else { FetchReason::Missing }
+                (if state.suspect.is_some() { FetchReason::Rejected } else { FetchReason::Missing }, None)
             }
-            Demand::Renewal => FetchReason::Requested,
-            Demand::Refresh if cooling.is_some() || now.monotonic_nanos() < state.quiet_until => return Entry::Nothing,
-            Demand::Refresh => FetchReason::Stale,
+            Demand::Renewal => (FetchReason::Requested, None),
+            Demand::Refresh => {
+                let quiet = cooling.is_some() || now.monotonic_nanos() < state.quiet_until;
+                let Some(bearer) = stale.filter(|_| !quiet) else { return Entry::Nothing };
+                (FetchReason::Stale, Some(bearer.deadlines().reserve.remaining(now)))
+            }
         };
-        let mut stale_for = None;
-        if reason == FetchReason::Stale {
-            // Who read the stale bearer may come late: by now it can be renewed, rejected or expired.
-            let stale = in_service.filter(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale);
-            let Some(bearer) = stale else { return Entry::Nothing };
-            stale_for = Some(bearer.deadlines().reserve.remaining(now));
-        }
         let (departure, late) = self.depart(&mut state, reason, stale_for, now);
         drop(state);
         if let Some(late) = late {
             late.end(Outcome::Abandoned);
         }
         Entry::Begin(departure)
+    }
+
+    /// Ends the cool-down that this failure began: what it waits for has come.
+    pub(crate) fn forgive(&self, error: &Error, now: Now) {
+        let state = lock(&self.state);
+        if let Some(failure) = self.failure.get().filter(|failure| failure.error.is(error)) {
+            let until = failure.until.min(now.monotonic_nanos());
+            self.failure.set(Some(Arc::new(Failure { until, ..(*failure).clone() })));
+            self.set_gate(&state);
+        }
     }
 
     /// Puts the outcome of a fetch into service and tells everybody who waits. An outcome that comes after its flight
@@ -240,11 +246,12 @@ impl Cache {
             // Expired meanwhile: the next request waits for a new one anyway.
             return (Rejection::Renewing, None);
         }
+        state.renewal.note(&bearer, &self.policy, now);
         let fetching = state.flight.as_ref().is_some_and(|(flight, _)| !flight.is_overdue(now));
-        if !fetching && (self.cooling(now).is_some() || now.monotonic_nanos() < state.renewal.allowed_from) {
+        if !fetching && (self.cooling(now).is_some() || !state.renewal.is_allowed(now)) {
             return (Rejection::Declined, None);
         }
-        state.renewal.count(&bearer, &self.policy, now);
+        state.renewal.count();
         state.suspect = Some(bearer);
         self.slot.set(None);
         if fetching {
@@ -340,25 +347,15 @@ impl Cache {
     }
 }
 
-impl Renewal {
-    /// Counts one more renewal that a rejection forces.
-    fn count(&mut self, rejected: &Bearer, policy: &Policy, now: Now) {
-        // Counted from when it came into service, not from when it was issued: a source may bring an old token.
-        let again = self.brought.is_some_and(|(generation, since)| {
-            let age = now.monotonic().saturating_sub(since.monotonic());
-            generation == rejected.generation() && age < policy.rejection_backoff.limit()
-        });
-        self.in_a_row = if again { self.in_a_row.saturating_add(1) } else { 1 };
-    }
-
-    /// Notes what that renewal put into service, and sets the time of the next. It counts from here: while a renewal
-    /// hangs, requests wait, and they are to be served for longer than they waited if the next one hangs as well.
-    fn brought(&mut self, bearer: &Bearer, policy: &Policy, now: Now) {
-        self.brought = Some((bearer.generation(), now));
-        self.allowed_from = now.after(policy.rejection_backoff.after(self.in_a_row)).monotonic_nanos();
-    }
-}
-
 fn is_usable(bearer: &Bearer, now: Now) -> bool {
     bearer.deadlines().freshness(now) != Freshness::Expired
 }
+
+#[cfg(test)]
+mod doubles;
+#[cfg(test)]
+#[cfg(bearer_loom)]
+mod models;
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests;

@@ -24,6 +24,24 @@ pub fn is_rejection(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::UNAUTHORIZED && refuses_bearer(headers)
 }
 
+/// The same for gRPC, whose answers have their status in the trailers, or among the headers if there is nothing else.
+///
+/// Status 16 (`UNAUTHENTICATED`) refuses the bearer, unless challenges beside it name another reason. Status 7
+/// (`PERMISSION_DENIED`) is what 403 is.
+///
+/// ```
+/// use bearer_token::is_grpc_rejection;
+/// use http::HeaderMap;
+///
+/// let mut trailers = HeaderMap::new();
+/// trailers.insert("grpc-status", "16".parse().unwrap());
+/// assert!(is_grpc_rejection(&trailers));
+/// ```
+#[inline]
+pub fn is_grpc_rejection(headers_or_trailers: &HeaderMap) -> bool {
+    headers_or_trailers.get("grpc-status").is_some_and(|status| status == "16") && refuses_bearer(headers_or_trailers)
+}
+
 #[cold]
 fn refuses_bearer(headers: &HeaderMap) -> bool {
     let mut verdicts = headers
@@ -33,7 +51,8 @@ fn refuses_bearer(headers: &HeaderMap) -> bool {
         .filter(|challenge| challenge.scheme.eq_ignore_ascii_case(b"bearer"))
         .map(|challenge| match challenge.parameter("error") {
             None => true,
-            Some(error) => error == b"invalid_token",
+            // Words that only one API knows (`expired_token`) mean the token too: these two do not.
+            Some(error) => error != b"insufficient_scope" && error != b"invalid_request",
         })
         .peekable();
     verdicts.peek().is_none() || verdicts.any(|refuses| refuses)
@@ -168,6 +187,8 @@ mod tests {
             (&[r#"Bearer error="insufficient_scope", scope="a b""#], false),
             (&[r#"Bearer realm="x", scope="a, b", error="insufficient_scope""#], false),
             (&[r#"Bearer error="invalid_request""#], false),
+            (&[r#"Bearer error="expired_token""#], true),
+            (&[r#"Bearer error="""#], true),
             (&[r#"Basic realm="x""#], true),
             (&["Negotiate YWJj=="], true),
             (&[r#"Negotiate YWJj==, Bearer error="insufficient_scope""#], false),
@@ -183,6 +204,29 @@ mod tests {
             (&["\u{fc} Bearer"], true),
         ] {
             assert_eq!(rejects(lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn l31_grpc_status_16_rejects_unless_its_bearer_challenges_name_another_reason() {
+        for (fields, expected) in [
+            (&[][..], false),
+            (&[("grpc-status", "16")], true),
+            (&[("grpc-status", "0")], false),
+            (&[("grpc-status", "7")], false),
+            (&[("grpc-status", "14")], false),
+            (&[("grpc-status", "1")], false),
+            (&[("grpc-status", "160")], false),
+            (&[("grpc-status", "")], false),
+            (&[("grpc-message", "16")], false),
+            (&[("grpc-status", "16"), ("www-authenticate", "Bearer error=\"invalid_token\"")], true),
+            (&[("grpc-status", "16"), ("www-authenticate", "Bearer error=\"insufficient_scope\"")], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!(is_grpc_rejection(&headers), expected, "{fields:?}");
         }
     }
 

@@ -7,6 +7,7 @@
 //! | `jwt` | a self-signed JWT, used as the bearer token itself |
 //! | `jwt` and `token_endpoint` | the token endpoint, in exchange for the JWT (RFC 7523 section 2.1) |
 //! | `token_endpoint` | the token endpoint, with client credentials (RFC 6749 section 4.4) |
+//! | `refresh_token` and `token_endpoint` | the token endpoint, in exchange for a refresh token (RFC 6749 section 6) |
 //! | `token` | you |
 //!
 //! ```
@@ -38,9 +39,11 @@
 //! | `allow_origins` | the origins that tokens may be sent to, such as `https://api.example.com` |
 //! | `allow_plaintext_origins` | the same for `http` origins in networks that you trust with your tokens |
 //! | `allow_any_https_origin`, `refuse_other_origins`, `connection_origin` | as the methods of [`TokenProviderBuilder`] |
-//! | `token` | a token as it is (a secret) |
-//! | `jwt.algorithm` | `HS256` to `HS512`, `RS256` to `RS512`, `PS256` to `PS512`, `ES256`, `ES384`, `EdDSA` |
-//! | `jwt.key` | the private key in PEM, or the HMAC secret (a secret) |
+//! | `token` | a token as it is (a secret); one in a file is [read again](crate::FileToken) |
+//! | `jwt.algorithm` | `HS256` to `HS512`, `RS256` to `RS512`, `PS256` to `PS512`, `ES256`, `ES384`, `EdDSA`; may be left out if the key is a JWK that says it |
+//! | `jwt.key` | the private key as PEM, JWK or JWK set, or the HMAC secret (a secret); one in a file is [read again](crate::jwt::KeyReader::read_file) |
+//! | `jwt.kid` | the name of the key: which one of a JWK set it is, and the `kid` in the header; a JWK brings its own |
+//! | `jwt.passphrase` | what the PEM is encrypted with (a secret; needs the feature `encrypted-keys`) |
 //! | `jwt.allow_short_secret` | accept an HMAC secret that is shorter than RFC 7518 section 3.2 asks for |
 //! | `jwt.issuer`, `jwt.subject` | the claims `iss` and `sub` |
 //! | `jwt.audience` | the claim `aud`: a string, or a list of strings |
@@ -49,6 +52,10 @@
 //! | `jwt.issued_at`, `jwt.expiration_time`, `jwt.jwt_id`, `jwt.not_before` | whether `iat`, `exp`, `jti` (all true) and `nbf` (false) are there |
 //! | `jwt.headers` | further members of the JOSE header, such as `kid` |
 //! | `jwt.claims` | further claims |
+//! | `refresh_token.file` | where the refresh token is kept, which the server replaces: a file in a directory that this process may write to (relative to the configuration file); see [`FileStore`](crate::store::FileStore) |
+//! | `refresh_token.initial` | the refresh token to begin with, and to go on with when the one in the file is gone (a secret) |
+//! | `refresh_token.reusable` | the server takes the same one again: then `file` may be left out |
+//! | `refresh_token.retry_previous` | as the method of [`RefreshToken`](crate::token_endpoint::RefreshToken::retry_previous) |
 //! | `token_endpoint.url` | where token requests go |
 //! | `token_endpoint.grant_type` | another grant type than the usual one |
 //! | `token_endpoint.scope` | the scope to ask for |
@@ -59,21 +66,53 @@
 //! | `token_endpoint.allow_plaintext` | send token requests over `http`, in networks that you trust with your secrets |
 //! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt` or `private_key_jwt`; left out, it follows from what is given |
 //! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret) |
-//! | `token_endpoint.client.key`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
+//! | `token_endpoint.client.key`, `.kid`, `.passphrase`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
 //! | `token_endpoint.client.audience` | the assertion's `aud`; the token endpoint's URL if left out |
 //! | `policy.*_seconds`, `policy.*_backoff`, `policy.jitter` | as the methods of [`Policy`](crate::Policy); times in seconds, a backoff as `{ first_seconds = 1, limit_seconds = 60 }` |
 //!
 //! A **secret** is a text, or a table with one of `value`, `file` (relative to the configuration file) and `env`, and
 //! with `encoding` set to `text`, `base64` or `hex` if need be. A line end at the end of a file is not part of it.
+//!
+//! Keys and tokens in files are read again, before each JWT that is signed and whenever a token runs out, so that one
+//! that is replaced needs no restart. Other secrets are read once.
+//!
+//! # Environment
+//!
+//! All fields can be given by environment variables too, alone ([`ProviderConfig::from_env`]) or over a file
+//! ([`ProviderConfig::override_with_env`]). A variable is called by a prefix of your choice and the field's name in
+//! capitals, with `__` where the field has a dot:
+//!
+//! ```sh
+//! BEARER_TOKEN_ALLOW_ORIGINS=https://api.example.com,https://files.example.com
+//! BEARER_TOKEN_TOKEN_ENDPOINT__URL=https://as.example.com/token
+//! BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__ID=reporting
+//! BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__SECRET__FILE=/run/secrets/reporting
+//! BEARER_TOKEN_POLICY__FETCH_TIMEOUT_SECONDS=5
+//! BEARER_TOKEN_POLICY__TRANSIENT_BACKOFF='{ first_seconds = 2, limit_seconds = 60 }'
+//! ```
+//!
+//! - Where the field takes a text, the value is that text, as it is. Otherwise it is TOML: `true`, `2.5`, `["a", "b"]`,
+//!   `{ first_seconds = 2 }`. A list may also be written with commas, and `jwt.audience` is one if it looks like
+//!   `["a", "b"]`.
+//! - A name with a small letter is taken as it is, for members whose names are yours: `.._JWT__CLAIMS__tenantId`. What
+//!   no variable can be called, and members that are no text, are given with their table:
+//!   `.._JWT__CLAIMS='{ "https://example.com/tenant" = 7 }'`.
+//! - A variable with the prefix that is no field is a problem, and so are two that give the same. The path of a problem
+//!   is the name of its variable.
+//! - Over a file, a variable replaces the field, or the whole table if that is what it gives; a secret is replaced as a
+//!   whole. Relative paths are looked for beside the file, and without one in the working directory.
+//! - No other variable is looked at, except those that a secret names with `env`.
 
 use std::{
+    env,
+    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     error::{Error, ErrorKind},
@@ -84,10 +123,12 @@ use crate::{
 mod build;
 mod fields;
 mod names;
+mod refresh_token;
 mod secret;
 mod shape;
+mod variables;
 
-use self::shape::Fitted;
+use self::variables::Variables;
 
 /// The configuration of a [`TokenProvider`].
 ///
@@ -97,8 +138,9 @@ use self::shape::Fitted;
 ///
 /// It deserializes with serde too, as a part of a larger configuration. See the [module docs](self) for the fields.
 pub struct ProviderConfig {
-    /// What does not fit is kept for `build`.
-    fitted: Fitted,
+    /// As it was read: what does not fit is the business of `build`.
+    value: Value,
+    variables: Variables,
     directory: PathBuf,
     transport: Option<Arc<dyn DynTransport>>,
 }
@@ -149,7 +191,80 @@ impl ProviderConfig {
     }
 
     fn from_value(value: Value) -> Self {
-        ProviderConfig { fitted: shape::fit(value), directory: PathBuf::new(), transport: None }
+        ProviderConfig { value, variables: Variables::default(), directory: PathBuf::new(), transport: None }
+    }
+
+    /// Reads the environment variables whose names begin with `prefix`, and nothing else. See the
+    /// [module docs](self#environment) for how fields are called there.
+    ///
+    /// ```no_run
+    /// use bearer_token::config::ProviderConfig;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let provider = ProviderConfig::from_env("BEARER_TOKEN_").build()?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn from_env(prefix: &str) -> Self {
+        Self::from_variables(prefix, env::vars_os())
+    }
+
+    /// The same from variables that you give, as names and values.
+    ///
+    /// ```
+    /// use bearer_token::config::ProviderConfig;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let provider = ProviderConfig::from_variables("BILLING_", [
+    ///     ("BILLING_ALLOW_ORIGINS", "https://api.example.com"),
+    ///     ("BILLING_JWT__ALGORITHM", "HS256"),
+    ///     ("BILLING_JWT__KEY", "correct horse battery staple, twice"),
+    ///     ("BILLING_JWT__ISSUER", "billing"),
+    ///     ("BILLING_JWT__EXPIRY_SECONDS", "600"),
+    ///     ("PATH", "/usr/bin"),
+    /// ])
+    /// .build()?;
+    ///
+    /// // Problems have the names of the variables.
+    /// let error = ProviderConfig::from_variables("BILLING_", [("BILLING_TOKN", "x")]).build().unwrap_err();
+    /// assert_eq!(error.problems()[0].path(), "BILLING_TOKN");
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn from_variables<N, V>(prefix: &str, variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let mut config = Self::from_value(Value::Object(Map::new()));
+        config.variables = Variables::alone(prefix);
+        config.override_with_variables(prefix, variables)
+    }
+
+    /// Puts the environment variables whose names begin with `prefix` over what was read so far, field by field.
+    ///
+    /// ```no_run
+    /// use bearer_token::config::ProviderConfig;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let provider = ProviderConfig::load("provider.toml")?.override_with_env("BEARER_TOKEN_").build()?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn override_with_env(self, prefix: &str) -> Self {
+        self.override_with_variables(prefix, env::vars_os())
+    }
+
+    /// The same with variables that you give, as names and values.
+    #[must_use]
+    pub fn override_with_variables<N, V>(mut self, prefix: &str, variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let variables = variables.into_iter().map(|(name, text)| (name.into(), text.into()));
+        self.variables.put_into(&mut self.value, prefix, variables);
+        self
     }
 
     /// Looks for the files that it names in this directory, unless their paths are absolute.

@@ -154,6 +154,26 @@ impl Error {
         matches!(self.0.retry, Retry::Later { .. })
     }
 
+    /// The gRPC status code that a call should end with which got no token: 14 (`UNAVAILABLE`) if the cause may pass by
+    /// itself, and 16 (`UNAUTHENTICATED`) if not.
+    ///
+    /// The codes follow the [retry advice](Error::retry): callers and proxies repeat calls that end with
+    /// `UNAVAILABLE`, and with hardly another one. So a token request that was refused, a JWT that cannot be signed, a
+    /// provider that cannot be built and an origin that gets no token are 16, and everything else is 14, a source that
+    /// ran out of time included: `DEADLINE_EXCEEDED` would say that the call's own time was up.
+    ///
+    /// See the [list of status codes](https://grpc.io/docs/guides/status-codes/).
+    ///
+    /// ```
+    /// use bearer_token::{Error, ErrorKind};
+    ///
+    /// assert_eq!(Error::new(ErrorKind::Transport, "the authorization server cannot be reached").grpc_code(), 14);
+    /// assert_eq!(Error::new(ErrorKind::Refused, "the authorization server refused the client").grpc_code(), 16);
+    /// ```
+    pub fn grpc_code(&self) -> i32 {
+        if self.is_transient() { 14 } else { 16 }
+    }
+
     /// The OAuth error code that the authorization server gave, such as `invalid_grant` (RFC 6749 section 5.2).
     pub fn oauth_code(&self) -> Option<&str> {
         self.0.oauth_code.as_deref()
@@ -162,6 +182,11 @@ impl Error {
     /// Everything that is wrong with a configuration; empty for other kinds.
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
+    }
+
+    /// Whether it is this very failure, not one like it.
+    pub(crate) fn is(&self, other: &Error) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Changes a value that nobody else holds yet. A shared one is rebuilt without its cause, which has one owner.
@@ -225,6 +250,13 @@ pub(crate) struct Problems(Vec<Problem>);
 impl Problems {
     pub(crate) fn push(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.0.push(Problem { path: path.into(), message: message.into() });
+    }
+
+    /// The error about one problem.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn one(what: &'static str, path: impl Into<String>, message: impl Into<String>) -> Error {
+        let problem = Problem { path: path.into(), message: message.into() };
+        Error::new(ErrorKind::Config, what).map(|inner| inner.problems.push(problem))
     }
 
     /// Takes over the problems of a part, under the part's path.
@@ -292,6 +324,29 @@ mod tests {
         assert_eq!(error.problems().len(), 2);
         let text = error.to_string();
         assert!(text.contains("jwt.key: found nothing") && text.contains("token_endpoint.url: found"), "{text}");
+    }
+
+    #[test]
+    fn a_grpc_call_without_a_token_is_unavailable_while_waiting_can_help_and_else_unauthenticated() {
+        for (kind, code) in [
+            (ErrorKind::Config, 16),
+            (ErrorKind::Origin, 16),
+            (ErrorKind::Signing, 16),
+            (ErrorKind::Refused, 16),
+            (ErrorKind::Transport, 14),
+            (ErrorKind::Timeout, 14),
+            (ErrorKind::Unavailable, 14),
+            (ErrorKind::Answer, 14),
+            (ErrorKind::Token, 14),
+            (ErrorKind::Source, 14),
+            (ErrorKind::Panicked, 14),
+            (ErrorKind::Abandoned, 14),
+        ] {
+            let error = Error::new(kind, "what went wrong");
+            assert_eq!(error.grpc_code(), code, "{kind:?}");
+            assert_eq!(error.clone().with_retry(Retry::AfterChange).grpc_code(), 16, "{kind:?}");
+            assert_eq!(error.with_retry(Retry::Later { after: None }).grpc_code(), 14, "{kind:?}");
+        }
     }
 
     #[test]

@@ -23,7 +23,31 @@ pub(crate) fn abandoned() {
     tracing::warn!("a fetch was dropped before it had a result");
 }
 
+/// A file that changed could not be used; what it held before still is.
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+pub(crate) fn kept(file: &std::path::Path, problem: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(file = %file.display(), problem, "a file was not taken over; what it held before stays in use");
+}
+
 pub(crate) fn rejected(rejection: Rejection) {
     #[cfg(feature = "tracing")]
     tracing::debug!(?rejection, "the API rejected a bearer");
+}
+
+pub(crate) fn fell_back(error: &Error) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(kind = ?error.kind(), %error, "the first source failed for good; asking the other one");
+}
+
+#[cfg(feature = "token-endpoint")]
+pub(crate) fn refresh_token_saved() {
+    #[cfg(feature = "tracing")]
+    tracing::debug!("saved a new refresh token");
+}
+
+#[cfg(feature = "token-endpoint")]
+pub(crate) fn refresh_token_not_saved(error: &Error) {
+    #[cfg(feature = "tracing")]
+    tracing::error!(kind = ?error.kind(), %error, "could not save a new refresh token; it is kept in memory only");
 }

@@ -190,10 +190,12 @@ impl<R, F: FnOnce(Result<R, Accident>)> Drop for Pilot<R, F> {
     }
 }
 
-#[cfg(all(test, bearer_loom))]
-mod models;
+#[cfg(test)]
+#[cfg(bearer_loom)]
+pub(crate) mod models;
 
-#[cfg(all(test, not(bearer_loom)))]
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
 mod tests {
     use std::{
         future,
@@ -397,7 +399,7 @@ mod tests {
         let seen = Arc::new(AtomicUsize::new(0));
         let (told, watched) = (seen.clone(), Arc::downgrade(&alive));
         let mut pilot = Pilot::new(fetch, Box::pin(future::ready(())), move |_| {
-            told.store(watched.strong_count(), Ordering::SeqCst)
+            told.store(watched.strong_count(), Ordering::SeqCst);
         });
         assert!(Pin::new(&mut pilot).poll(&mut Context::from_waker(Waker::noop())).is_ready());
         assert_eq!(seen.load(Ordering::SeqCst), 1, "only the test itself holds it");

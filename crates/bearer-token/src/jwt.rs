@@ -1,6 +1,7 @@
 //! JWTs signed here: as bearer tokens themselves, or as the assertions of token requests.
 //!
-//! A [`SigningKey`] is parsed once. A [`JwtTemplate`] says what every JWT carries: claims (RFC 7519 section 4) and
+//! A [`SigningKey`] is parsed once, from one of many formats; one in a file is read again when the file changes, and one
+//! that is elsewhere is used through a [`Signer`]. A [`JwtTemplate`] says what every JWT carries: claims (RFC 7519 section 4) and
 //! members of the JOSE header (RFC 7515 section 4). [`JwtTemplate::sign`] makes a new JWT of it each time, with `iat`,
 //! `exp` and `jti` of its own. [`SelfSigned`] is the source for APIs that take such a JWT as the bearer token.
 //!
@@ -30,21 +31,36 @@ mod algorithm;
 mod builder;
 mod claims;
 mod decode;
+mod der;
+#[cfg(feature = "encrypted-keys")]
+mod encrypted;
 mod header;
+mod jwk;
+mod jwk_key;
 mod key;
+mod key_file;
 mod key_kind;
+mod local_key;
 mod private_key;
+mod reader;
 mod self_signed;
+mod signature;
 mod signer;
 mod template;
 
 pub use self::{
     algorithm::Algorithm,
     builder::JwtTemplateBuilder,
+    decode::Encoding,
     key::SigningKey,
+    reader::KeyReader,
     self_signed::SelfSigned,
+    signer::Signer,
     template::{JwtTemplate, SignedJwt},
 };
+
+#[cfg(test)]
+mod formats;
 
 /// What the tests of this module share.
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Bearer tokens for outgoing requests: cached, shared, refreshed before anybody has to wait.
 //!
 //! A [`TokenSource`] mints tokens. A [`TokenProvider`] keeps the last one and serves it to any number of requests,
-//! through an adapter: [`tower-bearer`](https://docs.rs/tower-bearer) for tower stacks and hyper,
+//! through an adapter: [`tower-bearer`](https://docs.rs/tower-bearer) for tower stacks, hyper and tonic,
 //! [`reqwest-bearer`](https://docs.rs/reqwest-bearer) for reqwest, or [`TokenProvider::authorize`] for a client of
 //! your own.
 //!
@@ -34,8 +34,10 @@
 //! | source | tokens come from |
 //! |---|---|
 //! | `jwt::SelfSigned` | a JWT signed here, used as the token itself (feature `jwt`) |
-//! | `token_endpoint::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, or a grant of your own (feature `token-endpoint`) |
+//! | `token_endpoint::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, `refresh_token` from a `store`, or a grant of your own (feature `token-endpoint`) |
+//! | `FileToken` | a file that somebody else keeps fresh, such as Kubernetes (feature `jwt` or `token-endpoint`) |
 //! | [`StaticToken`] | you |
+//! | [`Fallback`] | one source, and [another](TokenSource::or_else) when that fails for good |
 //! | an `async` closure, a [`TokenProvider`], or any [`TokenSource`] of yours | wherever you like |
 //!
 //! `config::ProviderConfig` builds all of it from TOML or JSON (feature `config`).
@@ -44,14 +46,15 @@
 //!
 //! A token is *fresh* at first: it is served. Then it is *stale*: it is served, and the first request to notice starts a
 //! refresh in the background. In its last seconds it is *expired*: it is not sent any more, and requests wait for the
-//! one fetch in progress. A failed fetch is followed by a *cool-down* in which no other starts. A 401 *rejects* the
-//! token that the request carried, and no other. [`Policy`] has the numbers.
+//! one fetch in progress. A failed fetch is followed by a *cool-down* in which no other starts. A 401, or gRPC status
+//! 16, *rejects* the token that the request carried, and no other. [`Policy`] has the numbers.
 //!
 //! # Features
 //!
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `jwt` | yes | signing: self-signed JWTs and, with `token-endpoint`, assertions |
+//! | `encrypted-keys` | | private keys that are encrypted with a passphrase |
 //! | `token-endpoint` | yes | token requests to an OAuth 2.0 authorization server |
 //! | `reqwest` | yes | reqwest (rustls) as the transport of token requests |
 //! | `tower` | | any tower service as that transport |
@@ -63,30 +66,42 @@ mod cache;
 mod challenge;
 mod error;
 mod events;
+mod fallback;
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+mod file_token;
 mod flight;
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+mod jwt_expiry;
 mod origin;
 pub mod platform;
 mod policy;
 mod provider;
-#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+#[cfg(feature = "token-endpoint")]
 mod secret;
 mod source;
 mod spread;
 mod sync;
 mod ticket;
 pub mod transport;
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+mod watched_file;
 
 #[cfg(feature = "config")]
 pub mod config;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "token-endpoint")]
+pub mod store;
+#[cfg(feature = "token-endpoint")]
 pub mod token_endpoint;
 
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+pub use self::file_token::FileToken;
 pub use self::{
     bearer::Bearer,
-    challenge::is_rejection,
+    challenge::{is_grpc_rejection, is_rejection},
     error::{Error, ErrorKind, Problem, Retry},
+    fallback::Fallback,
     origin::Destination,
     policy::{Backoff, Policy},
     provider::{Authorized, ProviderState, ProviderStatus, TokenFuture, TokenProvider, TokenProviderBuilder},

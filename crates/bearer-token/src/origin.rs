@@ -84,7 +84,7 @@ impl Origins {
             Ok((origin, _)) if !origin.https && !plaintext && !is_loopback(&origin.host) => problems.push(
                 path,
                 format!(
-                    "found `{text}`; a token would travel in the clear: use `https://`, or allow_plaintext_origin(..) \
+                    "found `{origin}`; a token would travel in the clear: use `https://`, or allow_plaintext_origin(..) \
                      for a network that you trust",
                 ),
             ),
@@ -116,6 +116,11 @@ impl Origins {
     #[inline]
     pub(crate) fn judge(&self, to: Destination<'_>) -> Verdict {
         let (Some(scheme), Some(authority)) = (to.scheme, to.authority) else {
+            // An authority alone asks a proxy for a tunnel (CONNECT): whatever comes of it, the token is not for the
+            // proxy.
+            if to.authority.is_some() {
+                return Verdict::Pass;
+            }
             // A client behind a fixed connection (tonic's channel) fills the authority in later.
             return self.connection.as_ref().map_or(Verdict::Authorize, |(_, verdict)| verdict.clone());
         };
@@ -188,16 +193,27 @@ fn default_port(https: bool) -> u16 {
 }
 
 /// Reads an origin from a configuration: nothing but scheme, host and port. Also gives the authority as spelled.
+///
+/// What is wrong is named and not repeated: a path or a query may hold a secret.
 fn parse(text: &str) -> Result<(Origin, String), String> {
     if text.contains('@') {
         return Err("found user information before the host, which an origin has not".to_owned());
     }
-    let uri: Uri = text.parse().map_err(|_| format!("found `{text}`, which is not a URI"))?;
+    if text.contains('*') {
+        return Err("found a `*`, but origins are compared as they are: name each".to_owned());
+    }
+    if text.contains('#') {
+        return Err("found a fragment, which an origin has not".to_owned());
+    }
+    if !text.is_ascii() {
+        return Err("found a host that is not ASCII: write it in Punycode (`xn--..`), as requests do".to_owned());
+    }
+    let uri: Uri = text.parse().map_err(|_| "found something that is not a URI".to_owned())?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(format!("found `{text}` without a scheme or a host"));
+        return Err("found no scheme or no host".to_owned());
     };
     if uri.path_and_query().is_some_and(|path| path != "/") {
-        return Err(format!("found `{text}` with a path or a query, which an origin has not"));
+        return Err("found a path or a query, which an origin has not".to_owned());
     }
     let origin = normalise(scheme, authority.as_str())?;
     Ok((origin, authority.as_str().to_owned()))
@@ -223,7 +239,10 @@ fn normalise(scheme: &str, authority: &str) -> Result<Origin, String> {
     if host.is_empty() {
         return Err("found no host".to_owned());
     }
-    Ok(Origin { https, host: host.to_ascii_lowercase(), port })
+    // An IPv6 address has many spellings.
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).and_then(|host| host.parse().ok());
+    let host = address.map_or_else(|| host.to_ascii_lowercase(), |address: Ipv6Addr| format!("[{address}]"));
+    Ok(Origin { https, host, port })
 }
 
 /// Whether a host can only be this machine (RFC 6761 section 6.3, RFC 4291 section 2.5.3).
@@ -280,6 +299,8 @@ mod tests {
             ("http://other.example.com/", "refuse"),
             ("ftp://api.example.com/", "refuse"),
             ("/no/authority", "authorize"),
+            ("api.example.com:443", "pass"),
+            ("evil.example.com:80", "pass"),
         ] {
             assert_eq!(judged(&rule, uri), expected, "{uri}");
         }
@@ -345,6 +366,10 @@ mod tests {
             "https://u:hunter2@a.example.com",
             "ftp://a.example.com",
             "https://a.example.com:99999",
+            "https://a.example.com/?hunter2",
+            "https://a.example.com#hunter2",
+            "https://*.example.com",
+            "https://b\u{fc}cher.example.com/hunter2",
         ] {
             let mut problems = Problems::default();
             Origins::default().allow(text, false, "allow_origin", &mut problems);
@@ -370,6 +395,7 @@ mod tests {
             Destination::new(one.0, one.1).is_same_origin(Destination::new(other.0, other.1))
         };
         assert!(same(("https", "api.example.com"), ("HTTPS", "API.example.com:443")));
+        assert!(same(("https", "[2001:db8:0::1]:8443"), ("https", "[2001:DB8::1]:8443")));
         assert!(!same(("https", "api.example.com"), ("http", "api.example.com")));
         assert!(!same(("https", "api.example.com"), ("https", "other.example.com")));
         assert!(!same(("ftp", "a"), ("ftp", "a")));

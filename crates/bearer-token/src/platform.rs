@@ -152,7 +152,7 @@ impl Now {
         UNIX_EPOCH + self.since_epoch()
     }
 
-    /// The time of day as a JWT writes it: time since 1970 (`NumericDate`, RFC 7519 section 2).
+    /// The time of day as a JWT writes it: time since 1970 (RFC 7519 section 2, `NumericDate`).
     pub fn since_epoch(self) -> Duration {
         Duration::from_nanos(self.wall)
     }

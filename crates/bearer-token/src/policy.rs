@@ -1,6 +1,6 @@
 //! When a token is fresh, stale or expired, and when the next fetch may start: pure arithmetic, no clock, no lock.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::{
     error::{Error, Problems, Retry},
@@ -139,9 +139,9 @@ impl Policy {
         self
     }
 
-    /// The least time between two renewals that rejections force while the renewed bearers are rejected young; the
-    /// first is immediate. Young means: before they have been in service as long as the limit. Default: 5 s, doubling
-    /// to 5 min.
+    /// The least time from the end of one renewal that a rejection forced to the start of the next, while the renewed
+    /// bearers are rejected young; the first is immediate. Young means: before they have been in service as long as the
+    /// limit. Default: 5 s, doubling to 5 min.
     #[must_use]
     pub fn rejection_backoff(mut self, backoff: Backoff) -> Self {
         self.rejection_backoff = backoff;
@@ -261,11 +261,12 @@ impl Policy {
             Expiry::Unknown => self.default_lifetime,
             Expiry::In(lifetime) => lifetime,
             Expiry::At(time) => match time.duration_since(issued.wall()) {
-                Ok(lifetime) => lifetime,
-                Err(_) => {
-                    // It keeps its own time: were it dated to now, the same token would look later each time.
-                    let past = Now::new(issued.monotonic(), time);
-                    return Deadlines { refresh: past, reserve: past, expires: Some(past) };
+                Ok(lifetime) if !lifetime.is_zero() => lifetime,
+                _ => {
+                    // Earlier than any other: were it dated to now, the same token would look later each time.
+                    let past = Now::new(Duration::ZERO, UNIX_EPOCH);
+                    let expires = Now::new(issued.monotonic(), time);
+                    return Deadlines { refresh: past, reserve: past, expires: Some(expires) };
                 }
             },
         };
@@ -316,10 +317,8 @@ impl Policy {
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
-
     use super::*;
-    use crate::error::ErrorKind;
+    use crate::error::{ErrorKind, Problem};
 
     const MILLI: Duration = Duration::from_millis(1);
     const HOUR: Duration = Duration::from_secs(3_600);
@@ -373,20 +372,22 @@ mod tests {
         let policy = Policy::default();
         let of = |expiry| policy.deadlines(issued(), expiry, HALF);
         assert_eq!(of(Expiry::At(issued().wall() + HOUR)), of(Expiry::In(HOUR)));
-        assert_eq!(of(Expiry::At(issued().wall())), of(Expiry::In(Duration::ZERO)));
         assert_eq!(of(Expiry::Unknown), of(Expiry::In(5 * MINUTE)));
 
         let never = of(Expiry::Never);
         assert_eq!(never.expires, None);
         assert_eq!(never.freshness(issued().after(1_000 * 365 * DAY / 2)), Freshness::Fresh);
 
-        // Each is expired, and the same one is no later when it comes a second time.
-        let past = issued().wall() - HOUR;
-        let [first, again] = [issued(), issued().after(MINUTE)].map(|at| policy.deadlines(at, Expiry::At(past), HALF));
-        assert_eq!(first.freshness(issued()), Freshness::Expired);
-        assert_eq!(first.expires.map(Now::wall), Some(past));
-        assert!(!again.is_later_than(&first));
-        assert!(of(Expiry::In(SECOND)).is_later_than(&first));
+        // One that had expired when it came is no later than it was while it was good, nor when it comes again.
+        for past in [issued().wall(), issued().wall() - HOUR] {
+            let dead = of(Expiry::At(past));
+            assert_eq!(dead.freshness(issued()), Freshness::Expired);
+            assert_eq!(dead.expires.map(Now::wall), Some(past));
+            let alive = policy.deadlines(Now::new(SECOND, past - HOUR), Expiry::At(past), HALF);
+            let again = policy.deadlines(issued().after(MINUTE), Expiry::At(past), HALF);
+            assert!(!dead.is_later_than(&alive) && !again.is_later_than(&dead));
+            assert!(of(Expiry::In(SECOND)).is_later_than(&dead));
+        }
     }
 
     #[test]
@@ -516,7 +517,7 @@ mod tests {
         let mut problems = Problems::default();
         policy.check(&mut problems);
         let error = problems.into_result("").unwrap_err();
-        let mut paths: Vec<_> = error.problems().iter().map(super::super::error::Problem::path).collect();
+        let mut paths: Vec<_> = error.problems().iter().map(Problem::path).collect();
         paths.sort_unstable();
         let expected = ["default_lifetime", "fetch_timeout", "max_lifetime", "refresh_timeout", "rejection_backoff"]
             .into_iter()

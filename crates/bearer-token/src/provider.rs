@@ -1,6 +1,11 @@
 //! The cached, shared, cloneable handle on a source.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
@@ -12,12 +17,14 @@ use crate::{
     events,
     flight::{Accident, Pilot},
     origin::{Destination, Origins, Verdict},
-    platform::{BoxFuture, Now, Platform},
+    platform::{BoxFuture, Now, Platform, nanos},
     policy::{Draw, Freshness},
     source::{AccessToken, DynTokenSource, FetchContext, TokenSource},
+    sync::{AtomicU64, Ordering},
     ticket::{Generation, ProviderId, Reject, Rejection, Ticket},
 };
 
+mod blocking;
 mod builder;
 mod future;
 mod status;
@@ -27,6 +34,9 @@ pub use self::{
     future::TokenFuture,
     status::{ProviderState, ProviderStatus},
 };
+
+/// How often a source is asked at the most whether it has changed.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// A cached, shared, cloneable handle on a [`TokenSource`].
 ///
@@ -57,6 +67,8 @@ pub(crate) struct Inner {
     origins: Origins,
     platform: Platform,
     source: Arc<dyn DynTokenSource>,
+    /// From when on, in monotonic nanoseconds, the source is asked again whether it has changed.
+    ask_from: AtomicU64,
 }
 
 /// What [`TokenProvider::authorize`] did with a request.
@@ -146,6 +158,14 @@ impl TokenProvider {
         TokenFuture::new(self.inner.clone(), Demand::Renewal)
     }
 
+    /// Whether a bearer that somebody waited for may still be sent: it has not expired, or it was born too short-lived
+    /// to be kept and has only just come.
+    ///
+    /// For adapters that have to wait for something else between the token and the request.
+    pub fn may_send(&self, bearer: &Bearer) -> bool {
+        self.inner.cache.may_send(bearer, self.inner.platform.now())
+    }
+
     /// Tells the provider that the API refused a bearer. The same as [`Ticket::reject`], but does nothing to tickets
     /// of other providers.
     pub fn reject(&self, ticket: Ticket) -> Rejection {
@@ -161,7 +181,8 @@ impl TokenProvider {
     }
 }
 
-/// A provider is a source too: another source can take its token as an assertion, a subject token or a bearer.
+/// A provider is a source too: another source can take its token as an assertion, a subject token or a bearer. It gives
+/// the bearer in service; that a token made with it was rejected says nothing of this one.
 impl TokenSource for TokenProvider {
     async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
         let bearer = self.token().await?;
@@ -170,6 +191,10 @@ impl TokenSource for TokenProvider {
             Some(time) => token.expires_at(time),
             None => token.never_expires(),
         })
+    }
+
+    fn changed(&self) -> bool {
+        self.inner.source.changed()
     }
 }
 
@@ -209,6 +234,19 @@ impl Inner {
         Some(bearer)
     }
 
+    /// Whether a failure is worth no more waiting, as what it waits for has changed. A source is asked by one caller a
+    /// second.
+    #[cold]
+    fn is_mended(&self, error: &Error, now: Now) -> bool {
+        let (now, from) = (now.monotonic_nanos(), self.ask_from.load(Ordering::Relaxed));
+        let next = now.saturating_add(nanos(ASK_EVERY));
+        !error.is_transient()
+            && now >= from
+            && self.ask_from.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            // A stranger's code, which must not take the caller down.
+            && catch_unwind(AssertUnwindSafe(|| self.source.changed())).unwrap_or(false)
+    }
+
     #[cold]
     fn refresh(self: &Arc<Self>, now: Now) {
         if let Entry::Begin(departure) = self.cache.enter(Demand::Refresh, now) {
@@ -229,9 +267,8 @@ impl Inner {
         events::fetching(reason);
         let started = cx.started();
         let deadline = self.platform.sleep_until(cx.deadline().monotonic());
-        let source = self.source.clone();
-        // In a block of its own, so that a source which panics before its first await is caught as well.
-        let fetch: BoxFuture<_> = Box::pin(async move { source.fetch(cx).await });
+        // Runs nothing of the source before it is polled, where a panic is caught.
+        let fetch = self.source.clone().fetch(cx);
         let provider = Arc::downgrade(self);
         Box::pin(Pilot::new(fetch, deadline, move |result| match provider.upgrade() {
             Some(provider) => provider.report(&flight, result, started, timeout),
@@ -244,7 +281,7 @@ impl Inner {
         flight: &Arc<TokenFlight>,
         result: Result<Result<AccessToken, Error>, Accident>,
         started: Now,
-        timeout: std::time::Duration,
+        timeout: Duration,
     ) {
         let result = match result {
             Ok(Ok(token)) => self.seal(token, started),
@@ -298,3 +335,7 @@ impl Drop for Inner {
         self.id.leave();
     }
 }
+
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod changed;

@@ -11,19 +11,21 @@ use std::{
 use zeroize::Zeroizing;
 
 use crate::{
-    error::Error,
+    bearer::check,
+    error::{Error, Retry},
+    fallback::Fallback,
     platform::{BoxFuture, Now, Platform},
 };
 
 /// Mints a new token each time it is asked.
 ///
-/// The provider calls it once for each refresh, never once for each request, and never twice at a time. A source
-/// knows nothing of caching, of retries or of the requests that wait: it asks, and answers with a token or an error.
+/// The provider calls it once for each refresh, never once for each request, and not while another fetch is in
+/// progress, unless the runtime that carries that one is no longer driven. A source knows nothing of caching, of retries or of the requests that wait: it asks, and answers with a token or an error.
 ///
 /// The returned future is dropped when the deadline passes, or when nobody is left who could use the token; whatever
 /// must survive that (a rotated refresh token, say) has to be kept before the next await.
 ///
-/// Any `async` closure or function that takes a [`FetchContext`] is a source:
+/// Any `async` function or closure that takes a [`FetchContext`] is a source:
 ///
 /// ```
 /// use bearer_token::{AccessToken, Error, FetchContext, TokenProvider};
@@ -37,9 +39,50 @@ use crate::{
 /// .build()?;
 /// # Ok(()) }
 /// ```
+///
+/// A closure that captures gives each fetch a clone of its own, since the fetch may outlive the call:
+///
+/// ```
+/// # use bearer_token::{AccessToken, Error, FetchContext, TokenProvider};
+/// # #[derive(Clone)] struct Vault;
+/// # impl Vault { async fn read(&self) -> Result<String, Error> { Ok("t".into()) } }
+/// # fn build(vault: Vault) -> Result<TokenProvider, Error> {
+/// TokenProvider::builder(move |_cx: FetchContext| {
+///     let vault = vault.clone();
+///     async move { Ok(AccessToken::new(vault.read().await?)) }
+/// })
+/// # .build() }
+/// ```
 pub trait TokenSource: Send + Sync + 'static {
     /// Gets a token.
     fn fetch(&self, cx: FetchContext) -> impl Future<Output = Result<AccessToken, Error>> + Send;
+
+    /// Whether what it makes tokens of, such as a key file, has changed since the last fetch looked at it.
+    ///
+    /// After a failure that [waits for a change](crate::Retry::AfterChange) the provider asks at most once a second, and
+    /// only while somebody wants a token; a yes ends the cool-down. It is asked in place: let it take microseconds. A
+    /// source around another passes the question on.
+    fn changed(&self) -> bool {
+        false
+    }
+
+    /// This source, and another one for when this one fails for good: a refresh token, say, and a service account for
+    /// when that is gone. [`Fallback`] says what "for good" means.
+    ///
+    /// ```
+    /// use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, StaticToken, TokenSource};
+    ///
+    /// let source = async |_cx: FetchContext| -> Result<AccessToken, Error> {
+    ///     Err(Error::new(ErrorKind::Refused, "the account is closed"))
+    /// };
+    /// let source = source.or_else(StaticToken::new("a token of last resort"));
+    /// ```
+    fn or_else(self, other: impl TokenSource) -> Fallback
+    where
+        Self: Sized,
+    {
+        Fallback::new(self, other)
+    }
 }
 
 impl<F, Fut> TokenSource for F
@@ -55,11 +98,16 @@ where
 /// The erased mirror of [`TokenSource`]: providers have no type parameters, and the box is paid once per refresh.
 pub(crate) trait DynTokenSource: Send + Sync {
     fn fetch(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<AccessToken, Error>>;
+    fn changed(&self) -> bool;
 }
 
 impl<S: TokenSource> DynTokenSource for S {
     fn fetch(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<AccessToken, Error>> {
         Box::pin(async move { TokenSource::fetch(&*self, cx).await })
+    }
+
+    fn changed(&self) -> bool {
+        TokenSource::changed(self)
     }
 }
 
@@ -110,7 +158,8 @@ impl FetchContext {
 
     /// How much time is left before the fetch is aborted.
     pub fn remaining(&self) -> Duration {
-        self.deadline.remaining(self.platform.now())
+        // Only the monotonic clock ends a fetch: a step of the time of day must not look like the end of it.
+        self.deadline.monotonic().saturating_sub(self.platform.now().monotonic())
     }
 
     /// Why the token is fetched.
@@ -251,6 +300,8 @@ impl StaticToken {
 
 impl TokenSource for StaticToken {
     async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
+        // Asking again brings the same.
+        check(&self.0).map_err(|error| error.with_retry(Retry::AfterChange))?;
         Ok(AccessToken::new(self.0.as_str()).never_expires())
     }
 }

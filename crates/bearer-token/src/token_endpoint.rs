@@ -21,11 +21,11 @@ mod endpoint_url;
 mod grant;
 #[cfg(feature = "jwt")]
 mod jwt_bearer;
-mod jwt_expiry;
 mod lifetime;
 mod members;
 mod oauth_code;
 mod parameters;
+mod refresh_token;
 mod request;
 mod response;
 mod retry_after;
@@ -38,7 +38,7 @@ mod tests;
 pub use self::jwt_bearer::JwtBearer;
 pub use self::{
     builder::TokenEndpointBuilder, client_auth::ClientAuth, client_credentials::ClientCredentials, grant::Grant,
-    parameters::Parameters,
+    members::Members, parameters::Parameters, refresh_token::RefreshToken,
 };
 
 use self::{request::RequestParts, response::Reading};
@@ -117,27 +117,44 @@ impl TokenEndpoint {
 impl TokenSource for TokenEndpoint {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let Inner { request: parts, reading, transport } = &*self.0;
-        let mut tries_left = u32::from(parts.grant.repeatable());
+        let mut repeats_left = u32::from(parts.grant.repeatable());
+        let mut tries_left = TRIES;
         loop {
-            let request = parts.make(&cx).await?;
+            let sent = parts.grant.parameters(&cx).await?;
+            let request = parts.make(&sent, &cx).await?;
             // The server's clock for the token starts no earlier than this.
             let issued = cx.platform().now();
-            match Arc::clone(transport).send(request).await {
+            let result = match Arc::clone(transport).send(request).await {
                 Ok(answer) => {
-                    let token = reading.read(&answer, cx.platform().now().wall())?;
-                    return Ok(token.issued(issued));
-                }
-                Err(error) => {
-                    let again = error.kind() == ErrorKind::Transport && tries_left > 0 && !cx.remaining().is_zero();
-                    if !again {
-                        return Err(error);
+                    let read = reading.read(&answer, parts.grant.reads(), cx.platform().now().wall());
+                    if let Some(members) = &read.members {
+                        parts.grant.accept(&cx, &sent, members).await?;
                     }
-                    tries_left -= 1;
+                    read.token
                 }
+                Err(error) => Err(error),
+            };
+            let error = match result {
+                Ok(token) => return Ok(token.issued(issued)),
+                Err(error) => error,
+            };
+            let broken = error.kind() == ErrorKind::Transport;
+            let again = parts.grant.again(&cx, &sent, &error) || (broken && repeats_left > 0);
+            tries_left -= 1;
+            if !again || tries_left == 0 || cx.remaining().is_zero() {
+                return Err(error);
             }
+            repeats_left = repeats_left.saturating_sub(u32::from(broken));
         }
     }
+
+    fn changed(&self) -> bool {
+        self.0.request.grant.changed() || self.0.request.credentials.changed()
+    }
 }
+
+/// How many requests one fetch may make, if the grant has that many credentials to try.
+const TRIES: u32 = 4;
 
 impl fmt::Debug for TokenEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,12 +5,13 @@
 //! use bearer_token::{StaticToken, TokenProvider};
 //! use reqwest_bearer::BearerMiddleware;
 //!
-//! # fn main() -> Result<(), bearer_token::Error> {
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let provider = TokenProvider::builder(StaticToken::new("2YotnFZFEjr1zCsicMWpAA"))
 //!     .allow_origin("https://api.example.com")
 //!     .build()?;
 //!
-//! let client = reqwest_bearer::reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
+//! let client = reqwest::Client::builder().redirect(reqwest_bearer::redirect_policy()).build()?;
+//! let client = reqwest_bearer::reqwest_middleware::ClientBuilder::new(client)
 //!     .with(BearerMiddleware::new(provider))
 //!     .build();
 //! # let _ = client; Ok(()) }
@@ -26,8 +27,11 @@
 //! - **The API answers 401** with a challenge that means the bearer: the bearer is rejected, and the next request gets
 //!   a new one. A 401 from another origin, after a redirect that reqwest followed, rejects nothing.
 //!
-//! reqwest follows redirects below this middleware, and takes the `Authorization` header off when the host or port
-//! changes.
+//! # Redirects
+//!
+//! reqwest follows them below this middleware, and takes the `Authorization` header off where the origin changes, but
+//! only for one hop: give the client [`redirect_policy`], or let it follow none
+//! ([`Policy::none`](reqwest::redirect::Policy::none)).
 //!
 //! # Which way round
 //!
@@ -41,15 +45,19 @@ use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Middleware, Next};
 
 mod error;
+mod redirect;
 #[cfg(feature = "transport")]
 mod transport;
 
 pub use bearer_token;
 pub use reqwest_middleware;
 
-pub use self::error::{BearerError, token_error};
 #[cfg(feature = "transport")]
 pub use self::transport::MiddlewareTransport;
+pub use self::{
+    error::{BearerError, token_error},
+    redirect::redirect_policy,
+};
 
 /// Puts the bearers of a provider into the requests of a reqwest client.
 ///

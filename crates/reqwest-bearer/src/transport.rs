@@ -1,5 +1,7 @@
 //! Token requests through a client with middlewares.
 
+use std::fmt;
+
 use bearer_token::{
     Error, ErrorKind,
     transport::{Transport, read_answer},
@@ -12,7 +14,7 @@ use reqwest_middleware::ClientWithMiddleware;
 /// The client may even carry the [`BearerMiddleware`](crate::BearerMiddleware) of the provider that it serves: token
 /// requests pass through it untouched. It must not follow redirects (`redirect::Policy::none()`) and must not retry:
 /// every attempt needs a fresh assertion, and the token endpoint sees to that.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MiddlewareTransport {
     client: ClientWithMiddleware,
 }
@@ -36,6 +38,13 @@ impl Transport for MiddlewareTransport {
             Ok(answer) => read_answer(&asked, answer).await,
             Err(error) => Err(failed(error)),
         }
+    }
+}
+
+impl fmt::Debug for MiddlewareTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the client: its default headers may hold an API key.
+        f.debug_struct("MiddlewareTransport").finish_non_exhaustive()
     }
 }
 

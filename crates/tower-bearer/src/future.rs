@@ -3,16 +3,19 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bearer_token::{Destination, Error, Ticket, TokenFuture, is_rejection};
-use http::{Request, Response, Uri, header::AUTHORIZATION};
+use bearer_token::{
+    Authorized, Bearer, Destination, Error, Ticket, TokenFuture, TokenProvider, is_grpc_rejection, is_rejection,
+};
+use http::{Request, Response, Uri, Version, header::AUTHORIZATION};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{BoxError, FinalUri};
+use crate::{BoxError, FinalUri, Hooks, MapError};
 
 pin_project! {
     /// The response of a [`BearerService`](crate::BearerService).
@@ -41,7 +44,7 @@ pin_project! {
         // The request waits for a token, then for the inner service. In a box: rare, and large.
         Waiting { cold: Box<Cold<S, B>> },
         // The request must not be sent.
-        Refused { error: Option<Error> },
+        Refused { error: Option<BoxError> },
     }
 }
 
@@ -58,32 +61,54 @@ impl Sent {
         Sent { ticket, redirects: final_uri.map(|final_uri| Box::new((request.uri().clone(), final_uri))) }
     }
 
+    /// The ticket, if it is this response's to reject it: one from elsewhere says nothing of the bearer.
     #[inline]
-    fn look_at<RB>(&self, response: &Response<RB>) {
-        if is_rejection(response.status(), response.headers()) {
-            self.reject(response);
-        }
+    pub(crate) fn ticket_for<RB>(&self, response: &Response<RB>) -> Option<Ticket> {
+        let (asked, final_uri) = match self.redirects.as_deref() {
+            None => return Some(self.ticket),
+            Some((asked, final_uri)) => (asked, final_uri),
+        };
+        let answered = final_uri(response.extensions());
+        let elsewhere = answered.is_some_and(|uri| !Destination::from(uri).is_same_origin(asked.into()));
+        (!elsewhere).then_some(self.ticket)
     }
 
     #[cold]
     fn reject<RB>(&self, response: &Response<RB>) {
-        if let Some((asked, final_uri)) = self.redirects.as_deref() {
-            let answered = final_uri(response.extensions());
-            if answered.is_some_and(|uri| !Destination::from(uri).is_same_origin(asked.into())) {
-                return;
-            }
+        if let Some(ticket) = self.ticket_for(response) {
+            let _ = ticket.reject();
         }
-        let _ = self.ticket.reject();
     }
+}
+
+/// Whether the head of the response refuses the bearer.
+#[inline]
+fn refuses_bearer<RB>(response: &Response<RB>) -> bool {
+    is_rejection(response.status(), response.headers())
+        // gRPC needs HTTP/2. All others shall not pay for a look.
+        || (response.version() >= Version::HTTP_2 && is_grpc_rejection(response.headers()))
 }
 
 struct Cold<S, B> {
     inner: S,
-    // Both are taken when they are used up.
+    provider: TokenProvider,
+    hooks: Hooks,
+    // Taken when the request is sent.
     request: Option<Request<B>>,
-    token: Option<TokenFuture>,
-    sent: Option<Sent>,
-    final_uri: Option<FinalUri>,
+    awaited: Awaited,
+}
+
+/// A call of the inner service, and what is kept of its request.
+type Call<F> = (F, Option<Sent>);
+
+/// What a cold request waits for before it waits for the inner service.
+enum Awaited {
+    Token(TokenFuture),
+    /// It was in service when it came, unless it is too short-lived to be kept.
+    Bearer {
+        bearer: Bearer,
+        kept: bool,
+    },
 }
 
 impl<S, B> ResponseFuture<S, B>
@@ -96,39 +121,68 @@ where
     }
 
     #[cold]
-    pub(crate) fn waiting(inner: S, request: Request<B>, token: TokenFuture, final_uri: Option<FinalUri>) -> Self {
-        let cold = Cold { inner, request: Some(request), token: Some(token), sent: None, final_uri };
+    pub(crate) fn waiting(inner: S, request: Request<B>, provider: TokenProvider, hooks: Hooks) -> Self {
+        let awaited = Awaited::Token(provider.token());
+        let cold = Cold { inner, provider, hooks, request: Some(request), awaited };
         ResponseFuture { state: State::Waiting { cold: Box::new(cold) } }
     }
 
     #[cold]
-    pub(crate) fn refused(error: Error) -> Self {
-        ResponseFuture { state: State::Refused { error: Some(error) } }
+    pub(crate) fn refused(error: Error, map_error: MapError) -> Self {
+        ResponseFuture { state: State::Refused { error: Some(map_error(error)) } }
+    }
+
+    /// What is still known of the request, once its response has come and did not reject its bearer.
+    #[inline]
+    pub(crate) fn take_sent(self: Pin<&mut Self>) -> Option<Sent> {
+        match self.project().state.project() {
+            StateProjection::Called { sent, .. } => sent.take(),
+            _ => None,
+        }
     }
 }
 
 impl<S, B> Cold<S, B>
 where
-    S: Service<Request<B>>,
+    S: Service<Request<B>> + Clone,
     S::Error: Into<BoxError>,
 {
-    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<S::Future>, BoxError>> {
-        if let Some(token) = &mut self.token {
-            let bearer = ready!(Pin::new(token).poll(cx))?;
-            self.token = None;
-            if let Some(request) = &mut self.request {
-                request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
-                self.sent = Some(Sent::new(bearer.ticket(), request, self.final_uri));
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Call<S::Future>>, BoxError>> {
+        loop {
+            if let Awaited::Token(token) = &mut self.awaited {
+                let bearer = ready!(Pin::new(token).poll(cx)).map_err(self.hooks.map_error)?;
+                let kept = self.provider.cached().is_some();
+                self.awaited = Awaited::Bearer { bearer, kept };
             }
+            ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
+            let Some(mut request) = self.request.take() else { return Poll::Ready(Ok(None)) };
+            // The inner service may have taken its time: what is in service now counts.
+            let authorized = self.provider.authorize(&mut request).map_err(self.hooks.map_error)?;
+            let ticket = match (authorized, &self.awaited) {
+                (Authorized::Sent(ticket), _) => Some(ticket),
+                (Authorized::NotReady, Awaited::Bearer { bearer, kept: false }) if self.provider.may_send(bearer) => {
+                    request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
+                    Some(bearer.ticket())
+                }
+                (Authorized::NotReady, _) => {
+                    // It has expired or was rejected meanwhile. Again nothing is held while waiting.
+                    let fresh = self.inner.clone();
+                    drop(mem::replace(&mut self.inner, fresh));
+                    self.request = Some(request);
+                    self.awaited = Awaited::Token(self.provider.token());
+                    continue;
+                }
+                (Authorized::Passed, _) => None,
+            };
+            let sent = ticket.map(|ticket| Sent::new(ticket, &request, self.hooks.final_uri));
+            return Poll::Ready(Ok(Some((self.inner.call(request), sent))));
         }
-        ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
-        Poll::Ready(Ok(self.request.take().map(|request| self.inner.call(request))))
     }
 }
 
 impl<S, B, RB> Future for ResponseFuture<S, B>
 where
-    S: Service<Request<B>, Response = Response<RB>>,
+    S: Service<Request<B>, Response = Response<RB>> + Clone,
     S::Error: Into<BoxError>,
 {
     type Output = Result<Response<RB>, BoxError>;
@@ -140,21 +194,22 @@ where
             match this.state.as_mut().project() {
                 StateProjection::Called { response, sent } => {
                     let result = ready!(response.poll(cx)).map_err(Into::into);
-                    if let (Ok(response), Some(sent)) = (&result, sent) {
-                        sent.look_at(response);
+                    if let Ok(response) = &result
+                        && let Some(sent) = sent.take_if(|_| refuses_bearer(response))
+                    {
+                        sent.reject(response);
                     }
                     return Poll::Ready(result);
                 }
                 StateProjection::Waiting { cold } => {
-                    let response = ready!(cold.poll_call(cx))?;
-                    let sent = cold.sent.take();
-                    match response {
-                        Some(response) => this.state.set(State::Called { response, sent }),
+                    let called = ready!(cold.poll_call(cx))?;
+                    match called {
+                        Some((response, sent)) => this.state.set(State::Called { response, sent }),
                         None => this.state.set(State::Refused { error: None }),
                     }
                 }
                 StateProjection::Refused { error } => {
-                    let error = error.take().map_or_else(|| "polled after completion".into(), BoxError::from);
+                    let error = error.take().unwrap_or_else(|| "polled after completion".into());
                     return Poll::Ready(Err(error));
                 }
             }

@@ -26,12 +26,14 @@
 //! - **A bearer is there:** it is inserted, and the inner service is called.
 //! - **None is there:** the request waits for the fetch that is in progress or starts it. Meanwhile it holds nothing
 //!   of the stack below: the readiness that it came with is given up, and when the token is there, a fresh clone of the
-//!   inner service is made ready and called.
+//!   inner service is made ready and called. Should that take so long that the token expires, it waits for another.
 //! - **None can be had:** the request is not sent, and fails with the [`bearer_token::Error`] (in a box).
 //! - **It has an `Authorization` of its own**, carries [`PassThrough`](bearer_token::PassThrough), or goes to an origin
 //!   that gets no token: it goes out as it is.
-//! - **The API answers 401** with a challenge that means the bearer: the bearer is rejected, and the next request gets
-//!   a new one.
+//! - **The API answers 401** with a challenge that means the bearer, or gRPC status 16: the bearer is rejected, and the
+//!   next request gets a new one.
+//!
+//! For tonic there is more to know: see [`grpc`].
 //!
 //! # The service must be `Clone`
 //!
@@ -43,12 +45,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use bearer_token::{Authorized, TokenProvider};
+use bearer_token::{Authorized, Error, TokenProvider};
 use http::{Extensions, Request, Response, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
 
 mod future;
+pub mod grpc;
 
 pub use bearer_token;
 
@@ -61,19 +64,29 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Where an answer came from, if its extensions tell.
 type FinalUri = fn(&Extensions) -> Option<&Uri>;
 
+/// What callers are shown for a token error.
+type MapError = fn(Error) -> BoxError;
+
+/// What the user has a say in.
+#[derive(Clone, Copy)]
+struct Hooks {
+    final_uri: Option<FinalUri>,
+    map_error: MapError,
+}
+
 /// Puts the bearers of a provider into the requests of a service.
 ///
 /// See the [module docs](crate) for an example.
 #[derive(Clone)]
 pub struct BearerLayer {
     provider: TokenProvider,
-    final_uri: Option<FinalUri>,
+    hooks: Hooks,
 }
 
 impl BearerLayer {
     /// A layer that takes its bearers from this provider. Clones of the provider share one cache.
     pub fn new(provider: TokenProvider) -> Self {
-        BearerLayer { provider, final_uri: None }
+        BearerLayer { provider, hooks: Hooks { final_uri: None, map_error: BoxError::from } }
     }
 
     /// Tells where an answer came from, when a layer *below* this one follows redirects.
@@ -94,7 +107,27 @@ impl BearerLayer {
     /// Better, put the redirect layer *around* this one: then each hop is judged by itself, and no hook is needed.
     #[must_use]
     pub fn final_uri(mut self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
-        self.final_uri = Some(final_uri);
+        self.hooks.final_uri = Some(final_uri);
+        self
+    }
+
+    /// Turns a token error into the error that callers are to see, when no token could be had. Errors of the inner
+    /// service are left alone. Default: the [`bearer_token::Error`] itself, in a box.
+    ///
+    /// Keep the error as the [`source`](std::error::Error::source) of yours, so that it can still be found.
+    ///
+    /// ```
+    /// # use bearer_token::TokenProvider;
+    /// # use tower_bearer::BearerLayer;
+    /// # fn example(provider: TokenProvider) -> BearerLayer {
+    /// BearerLayer::new(provider).map_error(|error| std::io::Error::other(error).into())
+    /// # }
+    /// ```
+    ///
+    /// For tonic, see [`grpc`].
+    #[must_use]
+    pub fn map_error(mut self, map_error: fn(Error) -> BoxError) -> Self {
+        self.hooks.map_error = map_error;
         self
     }
 }
@@ -103,7 +136,7 @@ impl<S> Layer<S> for BearerLayer {
     type Service = BearerService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BearerService { inner, provider: self.provider.clone(), final_uri: self.final_uri }
+        BearerService { inner, provider: self.provider.clone(), hooks: self.hooks }
     }
 }
 
@@ -120,7 +153,7 @@ impl fmt::Debug for BearerLayer {
 pub struct BearerService<S> {
     inner: S,
     provider: TokenProvider,
-    final_uri: Option<FinalUri>,
+    hooks: Hooks,
 }
 
 impl<S> BearerService<S> {
@@ -164,7 +197,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.provider.authorize(&mut request) {
             Ok(Authorized::Sent(ticket)) => {
-                let sent = Sent::new(ticket, &request, self.final_uri);
+                let sent = Sent::new(ticket, &request, self.hooks.final_uri);
                 ResponseFuture::called(self.inner.call(request), Some(sent))
             }
             Ok(Authorized::Passed) => ResponseFuture::called(self.inner.call(request), None),
@@ -173,9 +206,9 @@ where
                 // would let one hung token endpoint starve everything that shares the stack below.
                 let fresh = self.inner.clone();
                 drop(mem::replace(&mut self.inner, fresh.clone()));
-                ResponseFuture::waiting(fresh, request, self.provider.token(), self.final_uri)
+                ResponseFuture::waiting(fresh, request, self.provider.clone(), self.hooks)
             }
-            Err(error) => ResponseFuture::refused(error),
+            Err(error) => ResponseFuture::refused(error, self.hooks.map_error),
         }
     }
 }

@@ -232,6 +232,42 @@ async fn an_error_of_the_inner_service_passes_through() {
     assert_eq!(error.to_string(), "no route");
 }
 
+/// An error as a gRPC library has one.
+#[derive(Debug)]
+struct Status(Error);
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status {}", self.0.grpc_code())
+    }
+}
+
+impl std::error::Error for Status {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[tokio::test]
+async fn token_errors_are_shown_as_the_user_wants_and_those_of_the_inner_service_are_left_alone() {
+    let fixture = fixture();
+    let layer = BearerLayer::new(fixture.provider.clone()).map_error(|error| Status(error).into());
+    let inner = tower::service_fn(|_: Request<()>| async { Err::<Response<()>, BoxError>("no route".into()) });
+    let service = layer.layer(inner);
+
+    // Refused at once, and refused after a wait.
+    for (uri, kind, text) in
+        [("http://api.example.com/", ErrorKind::Origin, "status 16"), (API, ErrorKind::Source, "status 14")]
+    {
+        fixture.permits.close();
+        let error = service.clone().oneshot(request(uri)).await.unwrap_err();
+        assert_eq!(error.to_string(), text);
+        assert_eq!(error.source().unwrap().downcast_ref::<Error>().unwrap().kind(), kind);
+    }
+    let foreign = service.oneshot(request("https://files.example.com/")).await.unwrap_err();
+    assert_eq!(foreign.to_string(), "no route");
+}
+
 #[test]
 fn the_response_future_is_send_where_its_parts_are_and_stays_small() {
     fn assert_send<T: Send>() {}

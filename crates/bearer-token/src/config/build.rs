@@ -10,11 +10,12 @@ use super::{
     fields::{ClientFields, ClientMethod, EndpointFields, Fields, JwtFields, OneOrMany, PolicyFields},
     names,
     secret::SecretField,
-    shape::Fitted,
+    shape::{self, Fitted},
 };
 use crate::{
     error::Problems,
-    jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SelfSigned, SigningKey},
+    file_token::FileToken,
+    jwt::{Algorithm, Encoding, JwtTemplate, JwtTemplateBuilder, KeyReader, SelfSigned, SigningKey},
     origin::Origins,
     policy::Policy,
     provider::{TokenProvider, TokenProviderBuilder},
@@ -25,7 +26,8 @@ use crate::{
 
 /// A builder as far as a file can say. It carries everything that is wrong with the file, and reports it in `build`.
 pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
-    let ProviderConfig { fitted: Fitted { fields, misfits, unread }, directory, transport } = config;
+    let ProviderConfig { value, variables, directory, transport } = config;
+    let Fitted { fields, misfits, unread } = shape::fit(value, &variables);
     let mut reader = Reader { problems: Problems::default(), directory: &directory };
     let mut builder = reader.source(&fields, transport);
     for (origins, name, plaintext) in [
@@ -51,8 +53,16 @@ pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
         builder = builder.policy(policy);
     }
     names::add(&mut reader.problems, "policy", names::POLICY, &found);
+    if let Some(origin) = &fields.connection_origin {
+        let mut found = Problems::default();
+        Origins::default().connection(origin, &mut found);
+        if found.is_empty() {
+            builder = builder.connection_origin(origin);
+        }
+        reader.problems.extend(found);
+    }
     let mut problems = misfits;
-    problems.add_unrelated(reader.problems, &unread);
+    problems.add_unrelated(reader.problems, &[&unread, variables.unread()].concat());
 
     if fields.allow_any_https_origin {
         builder = builder.allow_any_https_origin();
@@ -60,28 +70,33 @@ pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
     if fields.refuse_other_origins {
         builder = builder.refuse_other_origins();
     }
-    if let Some(origin) = &fields.connection_origin {
-        builder = builder.connection_origin(origin);
-    }
-    builder.problems(problems)
+    builder.problems(variables.report(&problems))
 }
 
 /// Reads keys and secrets, and collects what is wrong with them.
-struct Reader<'a> {
-    problems: Problems,
-    directory: &'a Path,
+pub(super) struct Reader<'a> {
+    pub(super) problems: Problems,
+    pub(super) directory: &'a Path,
 }
 
 impl Reader<'_> {
     fn source(&mut self, fields: &Fields, transport: Option<Arc<dyn DynTransport>>) -> TokenProviderBuilder {
+        if let Some(refresh) = &fields.refresh_token {
+            return self.refreshing(refresh, fields, transport).unwrap_or_else(nothing);
+        }
         match (&fields.token, &fields.jwt, &fields.token_endpoint) {
             (None, None, None) => {
                 self.problems
                     .push("jwt", "found none of `token`, `jwt` and `token_endpoint`; expected a way to get tokens");
             }
             (Some(token), None, None) => {
-                if let Some(token) = self.secret("token", token) {
-                    return TokenProvider::builder(StaticToken::new(token.as_str()));
+                // Read here too, so that a wrong path is found out now.
+                match (self.secret("token", token), token.file(self.directory)) {
+                    (Some(_), Some(file)) if token.encoding() == Encoding::Text && file.is_file() => {
+                        return TokenProvider::builder(FileToken::new(file));
+                    }
+                    (Some(token), _) => return TokenProvider::builder(StaticToken::new(token.as_str())),
+                    (None, _) => {}
                 }
             }
             (Some(_), _, _) => {
@@ -116,11 +131,10 @@ impl Reader<'_> {
                 }
             }
         }
-        // Never asked: something is wrong, and `build` will say so.
-        TokenProvider::builder(StaticToken::new(""))
+        nothing()
     }
 
-    fn endpoint(
+    pub(super) fn endpoint(
         &mut self,
         mut builder: TokenEndpointBuilder,
         fields: &EndpointFields,
@@ -194,7 +208,15 @@ impl Reader<'_> {
                 let (name, key) = if with_secret { ("secret", &fields.secret) } else { ("key", &fields.key) };
                 // RFC 7518 section 3.1 requires HS256 of everybody; for keys there is no such word.
                 let algorithm = fields.algorithm.clone().or_else(|| with_secret.then(|| "HS256".to_owned()));
-                let key = self.key(path, name, key.as_ref(), algorithm.as_ref(), fields.allow_short_secret);
+                let found = KeyFields {
+                    name,
+                    key: key.as_ref(),
+                    algorithm: algorithm.as_ref(),
+                    kid: fields.kid.as_ref(),
+                    passphrase: fields.passphrase.as_ref(),
+                    allow_short_secret: fields.allow_short_secret,
+                };
+                let key = self.key(path, &found);
                 if let Some(found) =
                     key.as_ref().map(SigningKey::algorithm).filter(|found| found.is_hmac() != with_secret)
                 {
@@ -217,7 +239,15 @@ impl Reader<'_> {
     }
 
     fn template(&mut self, path: &str, fields: &JwtFields) -> Option<JwtTemplate> {
-        let key = self.key(path, "key", fields.key.as_ref(), fields.algorithm.as_ref(), fields.allow_short_secret);
+        let found = KeyFields {
+            name: "key",
+            key: fields.key.as_ref(),
+            algorithm: fields.algorithm.as_ref(),
+            kid: fields.kid.as_ref(),
+            passphrase: fields.passphrase.as_ref(),
+            allow_short_secret: fields.allow_short_secret,
+        };
+        let key = self.key(path, &found);
         let known = key.is_some();
         let mut builder = JwtTemplate::builder(key.or_else(any_key)?);
         if let Some(issuer) = &fields.issuer {
@@ -260,36 +290,63 @@ impl Reader<'_> {
         }
     }
 
-    fn key(
-        &mut self,
-        path: &str,
-        name: &str,
-        key: Option<&SecretField>,
-        algorithm: Option<&String>,
-        allow_short: bool,
-    ) -> Option<SigningKey> {
+    fn key(&mut self, path: &str, fields: &KeyFields<'_>) -> Option<SigningKey> {
         let algorithm_path = format!("{path}.algorithm");
-        let path = format!("{path}.{name}");
-        let algorithm = self.required(&algorithm_path, algorithm, "the algorithm that the key signs with");
-        let algorithm = algorithm.and_then(|name| match name.parse::<Algorithm>() {
-            Ok(algorithm) => Some(algorithm),
-            Err(error) => {
+        let name = format!("{path}.{}", fields.name);
+        let key = self.required(&name, fields.key, "the private key as PEM or JWK, or the HMAC secret");
+        let algorithm = match fields.algorithm.map(|name| name.parse::<Algorithm>()) {
+            Some(Ok(algorithm)) => Some(algorithm),
+            Some(Err(error)) => {
                 self.problems.push(algorithm_path, error.to_string());
+                // What is wrong with the key as well, as far as that can be told.
+                self.read(&name, key?)?;
+                return None;
+            }
+            None => None,
+        };
+        let Some(key) = key else {
+            self.required(&algorithm_path, algorithm.as_ref(), "the algorithm that the key signs with");
+            return None;
+        };
+        let mut reader = KeyReader::new().allow_short_secret(fields.allow_short_secret);
+        if let Some(algorithm) = algorithm {
+            reader = reader.algorithm(algorithm);
+        }
+        if let Some(kid) = fields.kid {
+            reader = reader.key_id(kid);
+        }
+        if let Some(passphrase) = fields.passphrase {
+            reader = self.passphrase(reader, &format!("{path}.passphrase"), passphrase)?;
+        }
+        let read = match key.file(self.directory) {
+            Some(file) => reader.encoding(key.encoding()).read_file(file),
+            None => reader.read(&*self.read(&name, key)?),
+        };
+        match read {
+            Ok(key) => Some(key),
+            Err(error) if error.problems().is_empty() => {
+                self.problems.push(name, error.to_string());
                 None
             }
-        });
-        let key = self.required(&path, key, "the private key in PEM, or the HMAC secret")?;
-        let bytes = self.read(&path, key)?;
-        let algorithm = algorithm?;
-        let key = match algorithm {
-            _ if !algorithm.is_hmac() => SigningKey::from_pem(algorithm, &*bytes),
-            _ if allow_short => SigningKey::hmac_short_secret(algorithm, &*bytes),
-            _ => SigningKey::hmac(algorithm, &*bytes),
-        };
-        key.map_err(|error| self.problems.push(path, error.to_string())).ok()
+            Err(error) => {
+                names::add(&mut self.problems, path, names::KEY, &Problems::of(&error));
+                None
+            }
+        }
     }
 
-    fn secret(&mut self, path: &str, secret: &SecretField) -> Option<Zeroizing<String>> {
+    #[cfg(feature = "encrypted-keys")]
+    fn passphrase(&mut self, reader: KeyReader, path: &str, passphrase: &SecretField) -> Option<KeyReader> {
+        self.read(path, passphrase).map(|passphrase| reader.passphrase(&*passphrase))
+    }
+
+    #[cfg(not(feature = "encrypted-keys"))]
+    fn passphrase(&mut self, _reader: KeyReader, path: &str, _passphrase: &SecretField) -> Option<KeyReader> {
+        self.problems.push(path, "found one, but encrypted keys need the feature `encrypted-keys`: compile it in");
+        None
+    }
+
+    pub(super) fn secret(&mut self, path: &str, secret: &SecretField) -> Option<Zeroizing<String>> {
         secret.read_text(self.directory).map_err(|problem| self.problems.push(path, problem)).ok()
     }
 
@@ -303,6 +360,22 @@ impl Reader<'_> {
         }
         field
     }
+}
+
+/// The fields that say which key signs.
+struct KeyFields<'a> {
+    /// The name of the first of them.
+    name: &'a str,
+    key: Option<&'a SecretField>,
+    algorithm: Option<&'a String>,
+    kid: Option<&'a String>,
+    passphrase: Option<&'a SecretField>,
+    allow_short_secret: bool,
+}
+
+/// Never asked: something is wrong, and `build` will say so.
+fn nothing() -> TokenProviderBuilder {
+    TokenProvider::builder(StaticToken::new(""))
 }
 
 /// A key to check the rest of a template with, when its own cannot be used.

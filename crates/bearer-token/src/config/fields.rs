@@ -1,6 +1,6 @@
 //! The fields of a configuration, as serde reads them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
@@ -18,6 +18,7 @@ pub(super) struct Fields {
     pub(super) connection_origin: Option<String>,
     pub(super) token: Option<SecretField>,
     pub(super) jwt: Option<JwtFields>,
+    pub(super) refresh_token: Option<RefreshFields>,
     pub(super) token_endpoint: Option<EndpointFields>,
     pub(super) policy: PolicyFields,
 }
@@ -27,6 +28,8 @@ pub(super) struct Fields {
 pub(super) struct JwtFields {
     pub(super) algorithm: Option<String>,
     pub(super) key: Option<SecretField>,
+    pub(super) kid: Option<String>,
+    pub(super) passphrase: Option<SecretField>,
     pub(super) allow_short_secret: bool,
     pub(super) issuer: Option<String>,
     pub(super) subject: Option<String>,
@@ -39,6 +42,15 @@ pub(super) struct JwtFields {
     pub(super) not_before: Option<bool>,
     pub(super) headers: Map<String, Value>,
     pub(super) claims: Map<String, Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RefreshFields {
+    pub(super) file: Option<PathBuf>,
+    pub(super) initial: Option<SecretField>,
+    pub(super) reusable: bool,
+    pub(super) retry_previous: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -62,6 +74,8 @@ pub(super) struct ClientFields {
     pub(super) id: Option<String>,
     pub(super) secret: Option<SecretField>,
     pub(super) key: Option<SecretField>,
+    pub(super) kid: Option<String>,
+    pub(super) passphrase: Option<SecretField>,
     pub(super) algorithm: Option<String>,
     pub(super) allow_short_secret: bool,
     pub(super) audience: Option<String>,

@@ -13,6 +13,8 @@ pub(super) const JWT: Names = &[
     ("lifetime", "expiry_seconds"),
 ];
 
+pub(super) const KEY: Names = &[("key_id", "kid")];
+
 pub(super) const ENDPOINT: Names = &[
     ("accept_token_type", "accept_token_types"),
     ("client_auth", "client"),

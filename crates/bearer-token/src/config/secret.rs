@@ -11,7 +11,7 @@ use serde::{
 };
 use zeroize::Zeroizing;
 
-use crate::{jwt::SigningKey, secret::Secret};
+use crate::{jwt::Encoding, secret::Secret};
 
 /// Where a secret comes from, and how it is written.
 pub(super) struct SecretField {
@@ -19,15 +19,6 @@ pub(super) struct SecretField {
     file: Option<PathBuf>,
     env: Option<String>,
     encoding: Encoding,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Encoding {
-    #[default]
-    Text,
-    Base64,
-    Hex,
 }
 
 impl SecretField {
@@ -42,13 +33,18 @@ impl SecretField {
         if bytes.is_empty() {
             return Err("found an empty secret".to_owned());
         }
-        let decoded = match self.encoding {
-            Encoding::Text => return Ok(bytes),
-            Encoding::Base64 => text(&bytes).and_then(|text| SigningKey::decode_base64(text).ok()),
-            Encoding::Hex => text(&bytes).and_then(|text| SigningKey::decode_hex(text).ok()),
-        };
-        let name = if self.encoding == Encoding::Hex { "hex" } else { "base64" };
-        decoded.ok_or_else(|| format!("the secret is not {name}, which `encoding` says it is"))
+        let decoded = self.encoding.decode(bytes);
+        decoded.ok_or_else(|| format!("the secret is not {}, which `encoding` says it is", self.encoding.name()))
+    }
+
+    /// The file that it is in, if it is in one.
+    pub(super) fn file(&self, directory: &Path) -> Option<PathBuf> {
+        let file = self.file.as_ref().filter(|_| self.value.is_none() && self.env.is_none())?;
+        Some(directory.join(file))
+    }
+
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// Reads a secret that is a text.

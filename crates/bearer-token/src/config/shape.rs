@@ -1,9 +1,9 @@
 //! Fits a value to the fields, and collects everything that does not fit.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
-use super::fields::Fields;
+use super::{fields::Fields, variables::Variables};
 use crate::error::Problems;
 
 /// More misfits than this are not listed.
@@ -22,21 +22,35 @@ pub(super) struct Fitted {
 
 /// Reads what fits and lists what does not.
 ///
-/// serde stops at the first misfit. Each field may be left out, so the misfit is taken away and the rest read again.
-pub(super) fn fit(mut value: Value) -> Fitted {
+/// serde stops at the first misfit. Each field may be left out, so the misfit is taken away and the rest read again. The
+/// text of a variable is first read as what the field takes.
+pub(super) fn fit(mut value: Value, variables: &Variables) -> Fitted {
     let (mut misfits, mut unread) = (Problems::default(), Vec::new());
-    for _ in 0..LIMIT {
+    while misfits.iter().count() < LIMIT {
         let error = match serde_path_to_error::deserialize::<_, Fields>(&value) {
             Ok(fields) => return Fitted { fields, misfits, unread },
             Err(error) => error,
         };
         let path = error.path().clone();
-        let (place, taken) = take(&mut value, &path);
         let message = error.into_inner().to_string();
+        let place = match path.iter().next() {
+            Some(Segment::Map { .. }) => path.to_string(),
+            _ => "configuration".to_owned(),
+        };
+        let mut found = find(&mut value, &path);
+        if let Some((table, name)) = &mut found
+            && let Some(text) = table.get_mut(name)
+            && let Some(read) = variables.reread(&place, text, &message)
+        {
+            // No text any more, so this happens once.
+            *text = read;
+            continue;
+        }
+        let taken = found.and_then(|(table, name)| table.remove(&name));
         if !message.starts_with(UNKNOWN) {
             unread.push(place.clone());
         }
-        misfits.push(place, describe(&message, taken.as_ref()));
+        misfits.push(place, describe(&message, taken.as_ref().unwrap_or(&value)));
         if taken.is_none() {
             break;
         }
@@ -44,8 +58,8 @@ pub(super) fn fit(mut value: Value) -> Fitted {
     Fitted { fields: Fields::default(), misfits, unread }
 }
 
-/// Takes the misfit out of the value. Of a list the whole: the places of the others would move.
-fn take(value: &mut Value, path: &Path) -> (String, Option<Value>) {
+/// Where the misfit is, as a table and a name in it. Of a list the whole: the places of the others would move.
+fn find<'a>(value: &'a mut Value, path: &Path) -> Option<(&'a mut Map<String, Value>, String)> {
     let mut names: Vec<&str> = Vec::new();
     for segment in path {
         match segment {
@@ -54,21 +68,15 @@ fn take(value: &mut Value, path: &Path) -> (String, Option<Value>) {
             Segment::Seq { .. } | Segment::Unknown => break,
         }
     }
-    let Some((last, parents)) = names.split_last() else {
-        return ("configuration".to_owned(), None);
-    };
-    let place = path.to_string();
-    let mut parent = Some(value);
-    for name in parents {
-        parent = parent.and_then(|value| value.get_mut(name));
-    }
-    let taken = parent.and_then(Value::as_object_mut).and_then(|parent| parent.remove(*last));
-    (place, taken)
+    let (last, parents) = names.split_last()?;
+    let parent = parents.iter().try_fold(value, |value, name| value.get_mut(name))?;
+    Some((parent.as_object_mut()?, (*last).to_owned()))
 }
 
 /// What was found and what was expected. serde's own words quote the value that was found, which may be a secret.
-fn describe(message: &str, found: Option<&Value>) -> String {
-    let expected = message.split_once("expected ").map_or("something else", |(_, expected)| expected);
+fn describe(message: &str, found: &Value) -> String {
+    // The last one: the value that stands before it may hold the word as well.
+    let expected = message.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
     if message.starts_with(UNKNOWN) {
         return format!("there is no such field; expected {expected}");
     }
@@ -76,13 +84,12 @@ fn describe(message: &str, found: Option<&Value>) -> String {
         return message.to_owned();
     }
     let found = match found {
-        None => "something",
-        Some(Value::Null) => "null",
-        Some(Value::Bool(_)) => "a boolean",
-        Some(Value::Number(_)) => "a number",
-        Some(Value::String(_)) => "a string",
-        Some(Value::Array(_)) => "a list",
-        Some(Value::Object(_)) => "a table",
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a table",
     };
     if message.starts_with("unknown variant") {
         return format!("found {found} that is none of the known words; expected {expected}");

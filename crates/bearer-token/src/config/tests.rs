@@ -5,6 +5,8 @@ use bytes::Bytes;
 use super::*;
 use crate::{error::Problem, jwt::SigningKey};
 
+mod variables;
+
 const RSA: &str = include_str!("../jwt/testdata/rsa2048.pem");
 
 /// Keeps the token requests, and answers them all the same.
@@ -172,6 +174,61 @@ async fn a_client_can_sign_its_assertions_with_a_key_or_with_its_secret() {
     }
 }
 
+#[tokio::test]
+async fn a_refresh_token_is_kept_in_a_file_beside_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let toml = r#"
+        [refresh_token]
+        file = "refresh.json"
+        initial = { value = "first" }
+        retry_previous = true
+        [token_endpoint]
+        url = "https://as.example.com/token"
+        [token_endpoint.client]
+        id = "app"
+        secret = "s"
+    "#;
+    let config = || ProviderConfig::from_toml(toml).unwrap().relative_to(directory.path());
+    let (request, form) = request_of(config()).await;
+    assert_eq!(parameter(&form, "grant_type"), Some("refresh_token"));
+    assert_eq!(parameter(&form, "refresh_token"), Some("first"));
+    assert_eq!(request.headers()["authorization"], "Basic YXBwOnM=");
+    let file = directory.path().join("refresh.json");
+    assert!(std::fs::read_to_string(&file).unwrap().contains("first"));
+    // The file comes before what is configured.
+    std::fs::write(file, r#"{"refresh_token":"second"}"#).unwrap();
+    let (_, form) = request_of(config()).await;
+    assert_eq!(parameter(&form, "refresh_token"), Some("second"));
+
+    // One that is never replaced needs no file.
+    let toml =
+        "[refresh_token]\ninitial = \"kept\"\nreusable = true\n[token_endpoint]\nurl = \"https://as.example.com\"";
+    let (_, form) = request_of(ProviderConfig::from_toml(toml).unwrap()).await;
+    assert_eq!(parameter(&form, "refresh_token"), Some("kept"));
+}
+
+#[test]
+fn what_is_wrong_with_a_refresh_token_is_said_with_the_rest() {
+    for (refresh, rest, found) in [
+        ("", "", &["refresh_token.file", "token_endpoint"][..]),
+        ("file = \"x\"", "", &["token_endpoint"]),
+        ("reusable = true", "[token_endpoint]", &["refresh_token.file", "token_endpoint.url"]),
+        ("initial = \"x\"", "[token_endpoint]\nurl = \"https://as.example.com\"", &["refresh_token.file"]),
+        (
+            "initial = { env = \"BEARER_TOKEN_TEST_NO_SUCH_VARIABLE\" }\nfile = 5\nrotate = 1",
+            "[token_endpoint]\nurl = \"https://as.example.com\"\nscope = 1",
+            &["refresh_token.file", "refresh_token.initial", "refresh_token.rotate", "token_endpoint.scope"],
+        ),
+        (
+            "file = \"x\"",
+            "[jwt]\nalgorithm = \"HS256\"\nkey = \"k\"\n[token_endpoint]\nurl = \"https://as.example.com\"",
+            &["refresh_token"],
+        ),
+    ] {
+        assert_eq!(paths(&format!("[refresh_token]\n{refresh}\n{rest}")), found, "{refresh} {rest}");
+    }
+}
+
 #[test]
 fn every_problem_is_reported_at_once_with_the_path_of_its_field() {
     let found = paths(
@@ -262,6 +319,7 @@ fn l38_no_secret_of_a_configuration_is_ever_shown() {
             "[token_endpoint.client]\nid = \"a\"\nmethod = \"{MARKER}\"\nsecret = {{ value = \"{MARKER}\", file = \"x\" }}"
         ),
         format!("policy = \"{MARKER}\""),
+        format!("[refresh_token]\ninitial = \"{MARKER}\"\nfile = [\"{MARKER}\"]"),
     ] {
         let config = ProviderConfig::from_toml(&toml).unwrap();
         assert!(!format!("{config:?} {config:#?}").contains(MARKER), "{config:?}");
@@ -325,4 +383,92 @@ fn no_text_makes_it_panic() {
             assert!(config.build().is_err(), "{text}");
         }
     }
+}
+
+#[tokio::test]
+async fn l23_a_key_can_be_a_jwk_or_one_of_a_set_which_bring_algorithm_and_name() {
+    let jwk = |kid: &str| {
+        format!(
+            r#"{{"kty": "OKP", "crv": "Ed25519", "kid": "{kid}", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}"#
+        )
+    };
+    let set = format!(r#"{{"keys": [{}, {}]}}"#, jwk("a"), jwk("b"));
+    for (toml, kid) in [
+        (format!("key = '''{}'''", jwk("own")), "own"),
+        (format!("key = '''{set}'''\nkid = \"b\""), "b"),
+        (format!("key = '''{}'''\nheaders = {{ kid = \"mine\" }}", jwk("own")), "mine"),
+        (format!("key = '''{RSA}'''\nalgorithm = \"RS256\"\nkid = \"named\""), "named"),
+    ] {
+        let provider = ProviderConfig::from_toml(&format!("[jwt]\n{toml}")).unwrap().build().unwrap();
+        let header = part(provider.token().await.unwrap().secret(), 0);
+        assert_eq!(header["kid"], kid, "{toml}");
+    }
+    for (toml, path, message) in [
+        (format!("key = '''{set}'''\nkid = \"c\""), "jwt.key", r#"with `kid` "a", "b"; expected"#),
+        (format!("key = '''{set}'''"), "jwt.key", "expected to be told the `kid`"),
+        (format!("key = '''{}'''\nalgorithm = \"ES256\"", jwk("a")), "jwt.key", "found an Ed25519 key; ES256 needs"),
+        (format!("key = '''{RSA}'''"), "jwt.algorithm", "only a JWK can say it itself"),
+        (format!("key = '''{set}'''\nkid = \"b\"\nheaders = {{ kid = \"d\" }}"), "jwt.headers.kid", "found another"),
+        (r#"key = { value = "!", encoding = "hex" }"#.to_owned(), "jwt.key", "is not hex"),
+    ] {
+        let found = problems(&format!("[jwt]\n{toml}"));
+        assert_eq!(found.len(), 1, "{toml}: {found:?}");
+        assert_eq!(found[0].path(), path, "{toml}");
+        assert!(found[0].message().contains(message), "{toml}: {found:?}");
+    }
+}
+
+#[cfg(feature = "encrypted-keys")]
+#[tokio::test]
+async fn l23_an_encrypted_key_opens_with_its_passphrase() {
+    const ENCRYPTED: &str = include_str!("../jwt/testdata/rsa2048.encrypted.pem");
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("passphrase"), "test\n").unwrap();
+    let of = |passphrase: &str| {
+        let toml = format!("[jwt]\nalgorithm = \"RS256\"\nkey = '''{ENCRYPTED}'''\n{passphrase}");
+        ProviderConfig::from_toml(&toml).unwrap().relative_to(directory.path()).build()
+    };
+    of("passphrase = { file = \"passphrase\" }").unwrap().token().await.unwrap();
+    for (passphrase, path, message) in [
+        ("passphrase = \"Test\"", "jwt.key", "found a passphrase that does not open the private key"),
+        ("passphrase = { file = \"none\" }", "jwt.passphrase", "none` cannot be read"),
+        ("", "jwt.key", "label ENCRYPTED PRIVATE KEY"),
+    ] {
+        let error = of(passphrase).unwrap_err();
+        assert_eq!(error.problems()[0].path(), path, "{error}");
+        assert!(error.problems()[0].message().contains(message), "{error}");
+    }
+    let client = format!("key = '''{ENCRYPTED}'''\npassphrase = \"test\"\nkid = \"k\"\nalgorithm = \"PS256\"");
+    let toml = format!(
+        "[token_endpoint]\nurl = \"https://as.example.com/token\"\n[token_endpoint.client]\nid = \"me\"\n{client}"
+    );
+    let (_, form) = request_of(ProviderConfig::from_toml(&toml).unwrap()).await;
+    assert_eq!(part(parameter(&form, "client_assertion").unwrap(), 0)["kid"], "k");
+}
+
+#[tokio::test]
+async fn l24_keys_and_tokens_in_files_are_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| std::fs::write(directory.path().join(name), content).unwrap();
+    let build = |toml: &str| ProviderConfig::from_toml(toml).unwrap().relative_to(directory.path()).build().unwrap();
+    let renewed = async |provider: &TokenProvider| provider.refresh_now().await.unwrap().secret().to_owned();
+
+    write("token", "first\n");
+    let provider = build("token = { file = \"token\" }");
+    assert_eq!(renewed(&provider).await, "first");
+    write("token", "second\n");
+    assert_eq!(renewed(&provider).await, "second");
+
+    let jwk = |kid: &str| format!(r#"{{"kty": "oct", "alg": "HS256", "kid": "{kid}", "k": "{}"}}"#, "A".repeat(43));
+    write("key.json", &jwk("first"));
+    let provider = build("[jwt]\nkey = { file = \"key.json\" }");
+    assert_eq!(part(&renewed(&provider).await, 0)["kid"], "first");
+    write("key.json", &jwk("second"));
+    assert_eq!(part(&renewed(&provider).await, 0)["kid"], "second");
+
+    // Not what is written in another way than the source reads it.
+    write("token.b64", "Zmlyc3Q=");
+    let provider = build("token = { file = \"token.b64\", encoding = \"base64\" }");
+    assert_eq!(renewed(&provider).await, "first");
 }

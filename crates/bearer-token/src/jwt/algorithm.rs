@@ -93,10 +93,12 @@ impl FromStr for Algorithm {
         if let Some(known) = ALL.into_iter().find(|algorithm| algorithm.name() == text) {
             return Ok(known);
         }
-        // Long text is no misspelt name: it could be a key that was put into the wrong field.
+        // What does not look like a name could be a secret that was put into the wrong field.
+        let family = text.get(..2).unwrap_or_default().to_ascii_uppercase();
+        let is_name = text == "none" || (text.len() <= 7 && ["HS", "RS", "PS", "ES", "ED"].contains(&family.as_str()));
         let found = match text.len() {
             0 => "nothing".to_owned(),
-            1..=10 => format!("{text:?}"),
+            _ if is_name => format!("{text:?}"),
             length => format!("a text of {length} bytes"),
         };
         let known = ALL.map(Algorithm::name).join(", ");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     claims::{Claims, whole_backdate},
-    header,
+    header::JoseHeader,
     key::SigningKey,
     template::{ASSERTION_LIFETIME, JwtTemplate, Template},
 };
@@ -127,7 +127,8 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// The `kid` in the header (RFC 7515 section 4.1.4), if the key does not have one already.
+    /// The `kid` in the header (RFC 7515 section 4.1.4), if the key was not given one already. It overrides the one that
+    /// a JWK or a remote signer brings along.
     #[must_use]
     pub fn key_id(mut self, key_id: impl Into<String>) -> Self {
         self.key_id = Some(key_id.into());
@@ -169,7 +170,7 @@ impl JwtTemplateBuilder {
     pub fn build(mut self) -> Result<JwtTemplate, Error> {
         self.check_times();
         self.check_names();
-        let header = header::text(&self.key, self.key_id.as_deref(), self.header, &mut self.problems);
+        let header = JoseHeader::new(&self.key, self.key_id.as_deref(), self.header, &mut self.problems);
         self.problems.into_result("the JWT template cannot be built")?;
         Ok(JwtTemplate::new(Template { key: self.key, header, claims: self.claims, lifetime: self.lifetime }))
     }

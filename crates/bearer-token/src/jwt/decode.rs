@@ -1,11 +1,45 @@
-//! Secrets written as base64 or hex.
+//! Keys and secrets written as base64 or hex.
 
 use base64::{
     Engine,
     alphabet::{STANDARD, URL_SAFE},
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use serde::Deserialize;
 use zeroize::Zeroizing;
+
+/// How the bytes of a key or a secret are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Encoding {
+    /// As they are.
+    #[default]
+    Text,
+    /// As base64: standard or URL-safe, padded or not.
+    Base64,
+    /// As two hex digits each.
+    Hex,
+}
+
+impl Encoding {
+    /// The bytes, or nothing if the text is not written so.
+    pub(crate) fn decode(self, text: Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> {
+        match self {
+            Encoding::Text => Some(text),
+            Encoding::Base64 => base64(&text),
+            Encoding::Hex => str::from_utf8(&text).ok().and_then(hex),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Encoding::Text => "text",
+            Encoding::Base64 => "base64",
+            Encoding::Hex => "hex",
+        }
+    }
+}
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

@@ -6,12 +6,90 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+use super::der::{INTEGER, OCTET_STRING, SEQUENCE, take, trimmed};
 use crate::platform::{BoxFuture, Clock, Job, Now, Platform, Spawn};
 
 /// A file of `testdata`, all of which `testdata/make.sh` makes with openssl.
 pub(super) fn pem(name: &str) -> String {
     let path = format!("{}/src/jwt/testdata/{name}.pem", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The private JWK of a key of `testdata`, with a member for the algorithm where that is not plain.
+pub(super) fn jwk(name: &str) -> Map<String, Value> {
+    let der = |name: &str| ::pem::parse(pem(name)).unwrap_or_else(|error| panic!("{name}: {error}")).into_contents();
+    let encode = |bytes: &[u8]| Value::from(BASE64_URL_SAFE_NO_PAD.encode(bytes));
+    let numbers = |der: &[u8]| {
+        let (mut rest, _) = take(der, SEQUENCE).expect("a sequence");
+        let mut numbers = Vec::new();
+        while let Some((number, more)) = take(rest, INTEGER) {
+            numbers.push(encode(trimmed(number)));
+            rest = more;
+        }
+        numbers
+    };
+    match name {
+        "rsa2048" | "rsa1024" => {
+            let names = ["n", "e", "d", "p", "q", "dp", "dq", "qi"].map(str::to_owned);
+            let numbers = numbers(&der(&format!("{name}.pkcs1"))).into_iter().skip(1);
+            let plain = [("kty", "RSA"), ("alg", "RS256")].map(|(name, value)| (name.to_owned(), value.into()));
+            plain.into_iter().chain(names.into_iter().zip(numbers)).collect()
+        }
+        "p256" | "p384" => {
+            let text = pem(&format!("{name}.sec1"));
+            let blocks = ::pem::parse_many(text).expect("PEM");
+            let der = blocks.into_iter().next_back().expect("a key").into_contents();
+            let size = if name == "p256" { 32 } else { 48 };
+            let (key, _) = take(&der, SEQUENCE).expect("SEC1");
+            let (d, _) = take(take(key, INTEGER).expect("a version").1, OCTET_STRING).expect("a number");
+            let point = &der[der.len() - 2 * size..];
+            [
+                ("kty", "EC".into()),
+                ("crv", if size == 32 { "P-256" } else { "P-384" }.into()),
+                ("d", encode(d)),
+                ("x", encode(&point[..size])),
+                ("y", encode(&point[size..])),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .collect()
+        }
+        "ed25519" => {
+            let last = |der: Vec<u8>| encode(&der[der.len() - 32..]);
+            let (d, x) = (last(der("ed25519")), last(der("ed25519.pub")));
+            [("kty", "OKP".into()), ("crv", "Ed25519".into()), ("d", d), ("x", x)]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into_iter()
+                .collect()
+        }
+        // RFC 7515 appendix A.1.
+        "oct" => [
+            ("kty", "oct"),
+            ("alg", "HS256"),
+            ("k", "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .into_iter()
+        .collect(),
+        _ => panic!("there is no JWK of {name}"),
+    }
+}
+
+/// The same as text, with these members set, or taken out where they are `null`.
+pub(super) fn jwk_text(name: &str, members: Value) -> String {
+    let mut jwk = jwk(name);
+    let Value::Object(members) = members else { panic!("no object") };
+    jwk.extend(members);
+    jwk.retain(|_, value| !value.is_null());
+    Value::Object(jwk).to_string()
+}
+
+/// A set of such keys.
+pub(super) fn jwk_set(keys: &[String]) -> String {
+    format!("{{\"keys\": [{}]}}", keys.join(","))
 }
 
 /// A clock that stands still until it is moved.

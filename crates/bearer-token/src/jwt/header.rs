@@ -6,44 +6,66 @@ use serde_json::{Map, Value, json};
 use super::key::SigningKey;
 use crate::error::Problems;
 
-/// The header as JSON text. To be used only if no problem was found.
-pub(super) fn text(
-    key: &SigningKey,
-    key_id: Option<&str>,
-    mut members: Map<String, Value>,
-    problems: &mut Problems,
-) -> String {
-    let algorithm = key.algorithm().name();
-    if members.remove("alg").is_some_and(|found| found != algorithm) {
-        let message = format!("found another `alg` than the key's, which is {algorithm}; leave it out");
-        problems.push("header.alg", message);
-    }
-    if let Some(key_id) = agreed_key_id(key, key_id, members.get("kid"), problems) {
-        members.entry("kid").or_insert_with(|| key_id.into());
-    }
-    members.entry("typ").or_insert_with(|| "JWT".into());
-    members.retain(|_, value| !value.is_null());
-    for (name, value) in &members {
-        check(name, value, &members, problems);
-    }
-    members.insert("alg".to_owned(), algorithm.into());
-    // Not the text of jsonwebtoken's header: it leaves out those members of a `jwk` that it does not know.
-    Value::Object(members).to_string()
+/// The header of all JWTs of a template; only the name of the key may change, with the key.
+pub(super) struct JoseHeader {
+    members: Map<String, Value>,
+    /// Nobody set a `kid`, and nobody left it out.
+    names_key: bool,
 }
 
-/// `kid` can be said on the key, on the builder and as a member: once, or alike.
+impl JoseHeader {
+    /// To be used only if no problem was found.
+    pub(super) fn new(
+        key: &SigningKey,
+        key_id: Option<&str>,
+        mut members: Map<String, Value>,
+        problems: &mut Problems,
+    ) -> Self {
+        let algorithm = key.algorithm().name();
+        if members.remove("alg").is_some_and(|found| found != algorithm) {
+            let message = format!("found another `alg` than the key's, which is {algorithm}; leave it out");
+            problems.push("header.alg", message);
+        }
+        if let Some(key_id) = agreed_key_id(key, key_id, members.get("kid"), problems) {
+            members.entry("kid").or_insert_with(|| key_id.into());
+        }
+        let names_key = !members.contains_key("kid");
+        members.entry("typ").or_insert_with(|| "JWT".into());
+        members.retain(|_, value| !value.is_null());
+        for (name, value) in &members {
+            check(name, value, &members, problems);
+        }
+        members.insert("alg".to_owned(), algorithm.into());
+        JoseHeader { members, names_key }
+    }
+
+    /// The header as JSON text, with the name that the key has now.
+    ///
+    /// Not the text of jsonwebtoken's header: it leaves out those members of a `jwk` that it does not know.
+    pub(super) fn text(&self, key: &SigningKey) -> String {
+        let mut members = self.members.clone();
+        if let Some(key_id) = key.key_id().filter(|_| self.names_key) {
+            members.insert("kid".to_owned(), key_id.into());
+        }
+        Value::Object(members).to_string()
+    }
+}
+
+/// `kid` can be said on the key, on the builder and as a member: once, or alike. It overrides the name that a key brings
+/// along.
 fn agreed_key_id<'a>(
     key: &'a SigningKey,
     key_id: Option<&'a str>,
     member: Option<&Value>,
     problems: &mut Problems,
 ) -> Option<&'a str> {
-    if let (Some(own), Some(set)) = (key.key_id(), key_id)
+    let given = key.given_key_id();
+    if let (Some(own), Some(set)) = (given, key_id)
         && own != set
     {
         problems.push("key_id", "found another key id than the key has; set it in one place");
     }
-    let key_id = key_id.or(key.key_id());
+    let key_id = key_id.or(given);
     if let (Some(key_id), Some(Value::String(member))) = (key_id, member)
         && key_id != member
     {
@@ -112,9 +134,9 @@ mod tests {
         }
         let Value::Object(members) = members else { panic!("no object") };
         let mut problems = Problems::default();
-        let text = text(&key, key_id.1, members, &mut problems);
+        let header = JoseHeader::new(&key, key_id.1, members, &mut problems);
         match problems.into_result("") {
-            Ok(()) => Ok(serde_json::from_str(&text).unwrap()),
+            Ok(()) => Ok(serde_json::from_str(&header.text(&key)).unwrap()),
             Err(error) => Err(error.problems().iter().map(ToString::to_string).collect()),
         }
     }

@@ -1,16 +1,35 @@
 //! A key that signs JWTs.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use super::{algorithm::Algorithm, decode, private_key, signer::Signer};
+use super::{
+    algorithm::Algorithm,
+    decode, jwk,
+    key_file::KeyFile,
+    local_key::LocalKey,
+    private_key,
+    reader::KeyReader,
+    signature,
+    signer::{DynSigner, Signer},
+};
 use crate::{
     error::{Error, ErrorKind},
     platform::Platform,
 };
 
 /// A key that signs JWTs with one algorithm, parsed and checked once, here.
+///
+/// | constructor | reads |
+/// |---|---|
+/// | [`from_pem`](Self::from_pem) | a private key as PEM: PKCS#8, PKCS#1, SEC1 |
+/// | `from_encrypted_pem` | PKCS#8 that is encrypted with a passphrase (feature `encrypted-keys`) |
+/// | [`from_jwk`](Self::from_jwk), [`from_jwk_set`](Self::from_jwk_set) | a private JSON Web Key, alone or in a set |
+/// | [`ed25519`](Self::ed25519), [`ed25519_base64`](Self::ed25519_base64) | the bare bytes of an Ed25519 key |
+/// | [`hmac`](Self::hmac), [`hmac_base64`](Self::hmac_base64), [`hmac_hex`](Self::hmac_hex) | a shared secret |
+/// | [`from_file`](Self::from_file), [`KeyReader`] | any of them; a file is read again when it changes |
+/// | [`remote`](Self::remote) | nothing: the key is elsewhere, behind a [`Signer`] |
 ///
 /// A clone shares the key. `Debug` shows algorithm and key id, never the key.
 ///
@@ -21,7 +40,7 @@ use crate::{
 /// use bearer_token::jwt::{Algorithm, SigningKey};
 ///
 /// let key = SigningKey::hmac_hex(Algorithm::HS256, &"5e".repeat(32))?.with_key_id("2026-01");
-/// assert_eq!(key.key_id(), Some("2026-01"));
+/// assert_eq!(key.key_id().as_deref(), Some("2026-01"));
 ///
 /// let error = SigningKey::from_pem(Algorithm::RS256, "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----");
 /// assert!(error.unwrap_err().to_string().starts_with("found a PEM with label CERTIFICATE; expected a private key"));
@@ -30,8 +49,22 @@ use crate::{
 #[derive(Clone)]
 pub struct SigningKey {
     algorithm: Algorithm,
-    signer: Arc<Signer>,
+    held: Held,
     key_id: Option<Arc<str>>,
+}
+
+/// Where the key is.
+#[derive(Clone)]
+enum Held {
+    Local(Arc<Local>),
+    File(Arc<KeyFile>),
+    Remote(Arc<dyn DynSigner>),
+}
+
+/// A key in memory, and the name that it brought along.
+pub(super) struct Local {
+    pub(super) key: LocalKey,
+    pub(super) key_id: Option<Arc<str>>,
 }
 
 impl SigningKey {
@@ -40,17 +73,79 @@ impl SigningKey {
     ///
     /// Other blocks beside the key, such as a certificate or EC parameters, and text around it are passed over; line
     /// ends do not matter, and the whole may be wrapped in base64 once more. RSA keys have 2048 to 8192 bits
-    /// (RFC 7518 section 3.3). Encrypted keys and keys in OpenSSH's own format are not read.
+    /// (RFC 7518 section 3.3). Keys in OpenSSH's own format are not read.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, Error> {
         if algorithm.is_hmac() {
-            let message = format!(
-                "{algorithm} signs with a shared secret, not with a PEM; use `SigningKey::hmac`, or choose the \
-                 algorithm that the key was made for"
-            );
-            return Err(Error::new(ErrorKind::Config, message));
+            return Err(secret_for_hmac(algorithm));
         }
         let der = private_key::from_pem(pem.as_ref())?;
-        Ok(Self::new(algorithm, Signer::private_key(algorithm, &der)?))
+        Ok(Self::plain(algorithm, LocalKey::private_key(algorithm, &der)?))
+    }
+
+    /// Reads a private key that is encrypted with a passphrase: `ENCRYPTED PRIVATE KEY`, PKCS#8 with PBES2
+    /// (RFC 8018 section 6.2), with PBKDF2 or scrypt, and AES or triple DES. Otherwise as [`from_pem`](Self::from_pem).
+    ///
+    /// It takes as long as whoever encrypted it chose: common keys some milliseconds, and some seconds at the most, for
+    /// keys that would take longer are refused.
+    #[cfg(feature = "encrypted-keys")]
+    pub fn from_encrypted_pem(
+        algorithm: Algorithm,
+        pem: impl AsRef<[u8]>,
+        passphrase: impl AsRef<[u8]>,
+    ) -> Result<Self, Error> {
+        if algorithm.is_hmac() {
+            return Err(secret_for_hmac(algorithm));
+        }
+        let der = private_key::from_encrypted_pem(pem.as_ref(), passphrase.as_ref())?;
+        Ok(Self::plain(algorithm, LocalKey::private_key(algorithm, &der)?))
+    }
+
+    /// Reads a private JSON Web Key (RFC 7517): RSA with all of `p`, `q`, `dp`, `dq` and `qi`, EC on P-256 or P-384,
+    /// Ed25519, or a shared secret (`oct`).
+    ///
+    /// Its `kid` names the key, unless [`with_key_id`](Self::with_key_id) does, and its `alg` is what it signs with;
+    /// without one, EC and Ed25519 keys have only one choice, and others need a [`KeyReader`] that is told.
+    ///
+    /// Keys for encryption (`use`), for other operations than `sign` (`key_ops`) and public halves are refused.
+    pub fn from_jwk(jwk: impl AsRef<[u8]>) -> Result<Self, Error> {
+        Self::read_jwk(&KeyReader::new(), jwk.as_ref())
+    }
+
+    /// Reads the private key with this `kid` out of a JWK set (RFC 7517 section 5); otherwise as
+    /// [`from_jwk`](Self::from_jwk).
+    pub fn from_jwk_set(set: impl AsRef<[u8]>, key_id: impl Into<String>) -> Result<Self, Error> {
+        Self::read_jwk(&KeyReader::new().key_id(key_id), set.as_ref())
+    }
+
+    fn read_jwk(reader: &KeyReader, text: &[u8]) -> Result<Self, Error> {
+        // Says what it is, if it is none.
+        jwk::read(text)?;
+        reader.read(text)
+    }
+
+    /// Reads a key in any of these formats from a file, now, and again whenever the file has changed: see
+    /// [`KeyReader::read_file`].
+    pub fn from_file(algorithm: Algorithm, path: impl AsRef<Path>) -> Result<Self, Error> {
+        KeyReader::new().algorithm(algorithm).read_file(path)
+    }
+
+    /// Takes the bare bytes of an Ed25519 key (RFC 8032 section 5.1.5): the 32 of its seed, or 64, the seed and its
+    /// public half.
+    pub fn ed25519(bytes: impl AsRef<[u8]>) -> Result<Self, Error> {
+        Ok(Self::plain(Algorithm::EdDSA, LocalKey::raw_ed25519(bytes.as_ref())?))
+    }
+
+    /// The same, written as base64: standard or URL-safe, padded or not.
+    pub fn ed25519_base64(text: &str) -> Result<Self, Error> {
+        let expected = "found text that is not base64; expected the base64 of the 32 or 64 bytes of an Ed25519 key";
+        let bytes = decode::base64(text.as_bytes());
+        let bytes = bytes.filter(|_| !text.trim().is_empty()).ok_or_else(|| Error::new(ErrorKind::Config, expected))?;
+        Self::ed25519(&*bytes)
+    }
+
+    /// Signs with a key that is elsewhere: in a KMS, an HSM, another process.
+    pub fn remote(signer: impl Signer) -> Self {
+        SigningKey { algorithm: signer.algorithm(), held: Held::Remote(Arc::new(signer)), key_id: None }
     }
 
     /// Takes a shared secret as it is: these very bytes, a trailing line end included.
@@ -58,17 +153,7 @@ impl SigningKey {
     /// The secret must be at least as long as the hash (RFC 7518 section 3.2): 32 bytes for HS256, 48 for HS384, 64
     /// for HS512. See [`hmac_short_secret`](Self::hmac_short_secret) for servers that hand out shorter ones.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, Error> {
-        let (secret, least) = (secret.as_ref(), hash_length(algorithm));
-        let key = Self::hmac_short_secret(algorithm, secret)?;
-        if secret.len() < least {
-            let message = format!(
-                "found a secret of {} bytes; {algorithm} needs at least {least} (RFC 7518 section 3.2): take a longer \
-                 one, or accept the risk with `SigningKey::hmac_short_secret`",
-                secret.len()
-            );
-            return Err(Error::new(ErrorKind::Config, message));
-        }
-        Ok(key)
+        Self::secret(algorithm, secret.as_ref(), false)
     }
 
     /// Takes a shared secret that is written as base64: standard or URL-safe, padded or not.
@@ -86,32 +171,39 @@ impl SigningKey {
     /// A secret shorter than the hash makes the signature easier to forge: whoever sees one JWT can search for the
     /// secret offline. RFC 7518 section 3.2 forbids it. Some servers hand out such secrets all the same.
     pub fn hmac_short_secret(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, Error> {
-        let secret = secret.as_ref();
-        let signer = Signer::hmac(algorithm, secret)?;
-        if secret.is_empty() {
-            let message = format!("found an empty secret; {algorithm} needs {} bytes", hash_length(algorithm));
-            return Err(Error::new(ErrorKind::Config, message));
-        }
-        if private_key::looks_like_pem(secret) {
-            // A public key used as an HMAC secret is the oldest JWT attack; a private one leaks with the first guess.
-            let message = format!(
-                "found a PEM (-----BEGIN ...); {algorithm} needs a shared secret: to sign with a private key, choose \
-                 the algorithm it was made for and use `SigningKey::from_pem`"
-            );
-            return Err(Error::new(ErrorKind::Config, message));
-        }
-        Ok(Self::new(algorithm, signer))
+        Self::secret(algorithm, secret.as_ref(), true)
     }
 
-    /// Names the key: JWTs signed with it carry this `kid` (RFC 7515 section 4.1.4).
+    fn secret(algorithm: Algorithm, secret: &[u8], short: bool) -> Result<Self, Error> {
+        if algorithm.is_hmac() && private_key::looks_like_pem(secret) {
+            return Err(pem_for_hmac(algorithm));
+        }
+        if algorithm.is_hmac() && jwk::looks_like_jwk(secret) {
+            let message = format!("found a JWK; {algorithm} needs a shared secret here: use `SigningKey::from_jwk`");
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        Ok(Self::plain(algorithm, LocalKey::hmac(algorithm, secret, short)?))
+    }
+
+    /// Names the key: JWTs signed with it carry this `kid` (RFC 7515 section 4.1.4), whatever name it brought along.
     #[must_use]
     pub fn with_key_id(mut self, key_id: impl Into<String>) -> Self {
         self.key_id = Some(key_id.into().into());
         self
     }
 
-    /// The name of the key.
-    pub fn key_id(&self) -> Option<&str> {
+    /// The name of the key: the one it was given, or the one it brought along, as a JWK may. That of a key in a file can
+    /// change with the file.
+    pub fn key_id(&self) -> Option<String> {
+        self.given_key_id().map(str::to_owned).or_else(|| match &self.held {
+            Held::Local(local) => local.key_id.as_deref().map(str::to_owned),
+            Held::File(file) => file.key().key_id.as_deref().map(str::to_owned),
+            Held::Remote(signer) => signer.key_id(),
+        })
+    }
+
+    /// The name that it was given.
+    pub(super) fn given_key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
@@ -132,16 +224,44 @@ impl SigningKey {
         decode::hex(text).ok_or_else(|| Error::new(ErrorKind::Config, expected))
     }
 
+    /// The key as it is now: one in a file is read again, away from the tasks of the runtime.
+    pub(super) async fn now(&self, platform: &Platform) -> Result<Self, Error> {
+        let Held::File(file) = &self.held else { return Ok(self.clone()) };
+        let file = file.clone();
+        let local = platform.run_blocking(move || file.read_again()).await?;
+        Ok(SigningKey { algorithm: self.algorithm, held: Held::Local(local), key_id: self.key_id.clone() })
+    }
+
     /// The signature of the message, which is handed back.
     pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
-        let signer = Arc::clone(&self.signer);
-        let slow = signer.is_slow();
-        let sign = move || signer.sign(message.as_bytes()).map(|signature| (message, signature));
+        let local = match &self.held {
+            Held::Local(local) => local.clone(),
+            Held::File(file) => file.key(),
+            Held::Remote(signer) => {
+                let signature = signer.sign(message.as_bytes()).await?;
+                return signature::check(self.algorithm, signature).map(|signature| (message, signature));
+            }
+        };
+        let slow = local.key.is_slow();
+        let sign = move || local.key.sign(message.as_bytes()).map(|signature| (message, signature));
         if slow { platform.run_blocking(sign).await? } else { sign() }
     }
 
-    fn new(algorithm: Algorithm, signer: Signer) -> Self {
-        SigningKey { algorithm, signer: Arc::new(signer), key_id: None }
+    /// Whether another key can be had than the one that signed last.
+    pub(crate) fn changed(&self) -> bool {
+        matches!(&self.held, Held::File(file) if file.changed())
+    }
+
+    fn plain(algorithm: Algorithm, key: LocalKey) -> Self {
+        Self::local(algorithm, Local { key, key_id: None })
+    }
+
+    pub(super) fn local(algorithm: Algorithm, local: Local) -> Self {
+        SigningKey { algorithm, held: Held::Local(Arc::new(local)), key_id: None }
+    }
+
+    pub(super) fn file(algorithm: Algorithm, file: KeyFile) -> Self {
+        SigningKey { algorithm, held: Held::File(Arc::new(file)), key_id: None }
     }
 }
 
@@ -149,19 +269,26 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey")
             .field("algorithm", &self.algorithm)
-            .field("key_id", &self.key_id)
+            .field("key_id", &self.key_id())
             .finish_non_exhaustive()
     }
 }
 
-/// In bytes; zero for algorithms that take no secret.
-fn hash_length(algorithm: Algorithm) -> usize {
-    match algorithm {
-        Algorithm::HS256 => 32,
-        Algorithm::HS384 => 48,
-        Algorithm::HS512 => 64,
-        _ => 0,
-    }
+fn secret_for_hmac(algorithm: Algorithm) -> Error {
+    let message = format!(
+        "{algorithm} signs with a shared secret, not with a PEM; use `SigningKey::hmac`, or choose the algorithm that \
+         the key was made for"
+    );
+    Error::new(ErrorKind::Config, message)
+}
+
+/// A public key used as an HMAC secret is the oldest JWT attack; a private one leaks with the first guess.
+pub(super) fn pem_for_hmac(algorithm: Algorithm) -> Error {
+    let message = format!(
+        "found a PEM (-----BEGIN ...); {algorithm} needs a shared secret: to sign with a private key, choose the \
+         algorithm it was made for and use `SigningKey::from_pem`"
+    );
+    Error::new(ErrorKind::Config, message)
 }
 
 #[cfg(test)]
@@ -182,7 +309,11 @@ mod tests {
     #[test]
     fn l25_hmac_secrets_below_the_hash_size_are_refused_unless_asked_for() {
         for algorithm in HMACS {
-            let least = hash_length(algorithm);
+            let least = match algorithm {
+                Algorithm::HS256 => 32,
+                Algorithm::HS384 => 48,
+                _ => 64,
+            };
             let long = vec![7; least];
             let short = &long[1..];
             SigningKey::hmac(algorithm, &long).unwrap();

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::der::{CONTEXT_0, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, bits, take};
+
 /// How a private key is wrapped. Told from the content, not from the PEM label, which tools get wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -93,34 +95,6 @@ fn curve_kind(object: &[u8]) -> KeyKind {
         [0x2b, 0x81, 4, 0, 10] => KeyKind::Other("an EC secp256k1 key"),
         _ => KeyKind::Other("an EC key on another curve"),
     }
-}
-
-const INTEGER: u8 = 0x02;
-const OCTET_STRING: u8 = 0x04;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const SEQUENCE: u8 = 0x30;
-const CONTEXT_0: u8 = 0xa0;
-
-/// The contents of the first element, if it has this tag, and what follows it.
-fn take(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&first, rest) = der.split_first()?;
-    let (&length, rest) = rest.split_first()?;
-    if first != tag {
-        return None;
-    }
-    if length < 0x80 {
-        return rest.split_at_checked(length.into());
-    }
-    let (length, rest) = rest.split_at_checked((length & 0x7f).into())?;
-    let length = length.iter().try_fold(0_usize, |sum, &byte| sum.checked_mul(256)?.checked_add(byte.into()))?;
-    rest.split_at_checked(length)
-}
-
-/// The size of a positive INTEGER.
-fn bits(integer: &[u8]) -> usize {
-    let zeros = integer.iter().take_while(|byte| **byte == 0).count();
-    let leading = integer.get(zeros).map_or(0, |byte| byte.leading_zeros() as usize);
-    (integer.len() - zeros) * 8 - leading
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::decode;
+use super::{decode, jwk, key_kind::identify};
 use crate::error::{Error, ErrorKind};
 
 const EXPECTED: &str = "expected a private key as PEM: PRIVATE KEY (PKCS#8), RSA PRIVATE KEY (PKCS#1) or EC PRIVATE \
@@ -14,15 +14,46 @@ pub(super) fn looks_like_pem(text: &[u8]) -> bool {
     text.windows(BEGIN.len()).any(|window| window == BEGIN)
 }
 
+/// The one private key in a PEM text.
+enum Found {
+    Plain(Zeroizing<Vec<u8>>),
+    /// PKCS#8's own encryption (RFC 5958 section 3).
+    #[cfg_attr(not(feature = "encrypted-keys"), allow(dead_code, reason = "nobody opens it then"))]
+    Encrypted(Zeroizing<Vec<u8>>),
+}
+
 /// The DER of the one private key in the text (RFC 7468).
 ///
 /// Certificates, parameters and text around it are passed over. The whole text may be wrapped in base64 once more, as
 /// environment variables and secret stores often have it.
 pub(super) fn from_pem(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    match find(text)? {
+        Found::Plain(der) => Ok(der),
+        Found::Encrypted(_) => Err(config(format!(
+            "found a PEM with label {ENCRYPTED}; {EXPECTED}; give its passphrase with `SigningKey::from_encrypted_pem` \
+             (feature `encrypted-keys`), or {DECRYPT}"
+        ))),
+    }
+}
+
+/// The same of a key that is encrypted with a passphrase.
+#[cfg(feature = "encrypted-keys")]
+pub(super) fn from_encrypted_pem(text: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    match find(text)? {
+        Found::Encrypted(der) => super::encrypted::open(&der, passphrase),
+        Found::Plain(_) => Err(config(format!(
+            "found a private key that is not encrypted; expected {ENCRYPTED}: leave the passphrase out, or encrypt the \
+             key with {}",
+            super::encrypted::REWRITE
+        ))),
+    }
+}
+
+fn find(text: &[u8]) -> Result<Found, Error> {
     if !looks_like_pem(text) {
         return match decode::base64(text) {
-            Some(inner) if looks_like_pem(&inner) => from_pem(&inner),
-            _ => Err(not_pem(text)),
+            Some(inner) if looks_like_pem(&inner) => find(&inner),
+            inner => Err(not_pem(text, inner.as_deref().map(Vec::as_slice))),
         };
     }
     // The crate's error is left out: it may quote the text.
@@ -34,7 +65,8 @@ pub(super) fn from_pem(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let label = Label::of(block.tag(), encrypted);
         let der = Zeroizing::new(block.into_contents());
         match label {
-            Label::Key => keys.push(der),
+            Label::Key => keys.push(Found::Plain(der)),
+            Label::Encrypted => keys.push(Found::Encrypted(der)),
             Label::Other(name, advice) => others.push((name, advice)),
         }
     }
@@ -51,8 +83,12 @@ pub(super) fn from_pem(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     }
 }
 
+const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
+const DECRYPT: &str = "decrypt it with `openssl pkey -in KEY.pem -out DECRYPTED.pem`";
+
 enum Label {
     Key,
+    Encrypted,
     /// Its name, and what to do about it.
     Other(&'static str, &'static str),
 }
@@ -60,15 +96,16 @@ enum Label {
 impl Label {
     /// Only labels known here are ever repeated: what stands between the dashes of a damaged file may be key text.
     fn of(label: &str, encrypted: bool) -> Self {
-        const DECRYPT: &str =
-            "encrypted keys are not supported: decrypt it with `openssl pkey -in KEY.pem -out DECRYPTED.pem`";
+        // OpenSSL's own, from before PKCS#8: one round of MD5 makes the key.
+        const OLD: &str = "this old encryption is not read: rewrite it with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in \
+                           KEY.pem -out NEW.pem`, or decrypt it with `openssl pkey -in KEY.pem -out DECRYPTED.pem`";
         const PUBLIC: &str = "this is the public half, which verifies; signing needs the private key it belongs to";
         let (name, advice) = match label {
             "PRIVATE KEY" | "EC PRIVATE KEY" | "RSA PRIVATE KEY" if !encrypted => return Label::Key,
-            "EC PRIVATE KEY" => ("EC PRIVATE KEY, encrypted", DECRYPT),
-            "RSA PRIVATE KEY" => ("RSA PRIVATE KEY, encrypted", DECRYPT),
-            "PRIVATE KEY" => ("PRIVATE KEY, encrypted", DECRYPT),
-            "ENCRYPTED PRIVATE KEY" => ("ENCRYPTED PRIVATE KEY", DECRYPT),
+            ENCRYPTED if !encrypted => return Label::Encrypted,
+            "EC PRIVATE KEY" => ("EC PRIVATE KEY, encrypted", OLD),
+            "RSA PRIVATE KEY" => ("RSA PRIVATE KEY, encrypted", OLD),
+            "PRIVATE KEY" | ENCRYPTED => ("PRIVATE KEY, encrypted", OLD),
             "OPENSSH PRIVATE KEY" => (
                 "OPENSSH PRIVATE KEY",
                 "rewrite a copy of it with `ssh-keygen -p -m PKCS8 -f COPY`, or make a key with `openssl genpkey`",
@@ -100,14 +137,20 @@ fn broken(text: &[u8]) -> Error {
     config(format!("found a PEM that cannot be read; {EXPECTED}; {why}"))
 }
 
-fn not_pem(text: &[u8]) -> Error {
+/// Neither the text nor, if it is base64, what is inside has a `BEGIN`.
+fn not_pem(text: &[u8], inside: Option<&[u8]>) -> Error {
     let trimmed = text.trim_ascii();
     let found = if trimmed.is_empty() {
         "found nothing"
+    } else if jwk::looks_like_jwk(text) || inside.is_some_and(jwk::looks_like_jwk) {
+        "found a JWK; load it with `SigningKey::from_jwk` or `from_jwk_set`"
     } else if trimmed.starts_with(b"{") {
-        "found JSON; take the PEM out of it, or convert the JWK"
+        "found JSON that is no JWK; take the PEM out of it"
     } else if text.first() == Some(&0x30) && str::from_utf8(text).is_err() {
         "found binary DER; convert it with `openssl pkey -inform DER -in KEY.der -out KEY.pem`"
+    } else if inside.and_then(identify).is_some() {
+        "found the inside of a PEM without its first and last line; put `-----BEGIN PRIVATE KEY-----` and `-----END \
+         PRIVATE KEY-----` around it"
     } else {
         "found no PEM block (-----BEGIN ...)"
     };
@@ -158,16 +201,20 @@ mod tests {
             (pem("rsa2048.pub").into(), "label PUBLIC KEY; expected a private key as PEM: PRIVATE KEY (PKCS#8)"),
             (pem("rsa2048.encrypted").into(), "label ENCRYPTED PRIVATE KEY"),
             (pem("rsa2048.encrypted").into(), "openssl pkey -in"),
+            (pem("rsa2048.encrypted").into(), "`SigningKey::from_encrypted_pem` (feature `encrypted-keys`)"),
             (pem("rsa2048.pkcs1.encrypted").into(), "label RSA PRIVATE KEY, encrypted"),
+            (pem("rsa2048.pkcs1.encrypted").into(), "rewrite it with `openssl pkcs8 -topk8 -v2 aes-256-cbc"),
             (pem("rsa2048.pkcs1.encrypted").replace('\n', "\r\n").into(), "RSA PRIVATE KEY, encrypted"),
             (pem("openssh").into(), "ssh-keygen -p -m PKCS8"),
             ((pem("certificate") + &pem("p256.pub")).into(), "label CERTIFICATE, PUBLIC KEY"),
             ((key.clone() + &pem("p256")).into(), "found 2 private keys"),
             (der.to_vec(), "found binary DER; convert it with `openssl pkey -inform DER"),
-            (BASE64_STANDARD.encode(&*der).into(), "found no PEM block"),
+            (BASE64_STANDARD.encode(&*der).into(), "found the inside of a PEM without its first and last line"),
             (b"".into(), "found nothing"),
             (b" \r\n".into(), "found nothing"),
-            (b"{\"kty\":\"RSA\"}".into(), "found JSON"),
+            (b"{\"kty\":\"RSA\"}".into(), "found a JWK; load it with `SigningKey::from_jwk`"),
+            (BASE64_STANDARD.encode("{\"kty\":\"RSA\"}").into(), "found a JWK"),
+            (b"{\"private_key\":\"-----\"}".into(), "found JSON that is no JWK; take the PEM out of it"),
             (b"/run/secrets/key.pem".into(), "found no PEM block"),
             (key[..key.len() - 40].into(), "is the file cut off?"),
             (key.replace('\n', r"\n").into(), r"the two characters `\n`"),

@@ -46,6 +46,10 @@ impl TokenSource for SelfSigned {
         let jwt = self.template.sign_for(cx.platform(), LIFETIME).await?;
         Ok(AccessToken::new(jwt.secret()).expires_at(jwt.usable_until()).issued(jwt.issued()))
     }
+
+    fn changed(&self) -> bool {
+        self.template.changed()
+    }
 }
 
 #[cfg(test)]

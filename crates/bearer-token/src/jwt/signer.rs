@@ -1,329 +1,205 @@
-//! Computes signatures (RFC 7515 section 5.1).
-//!
-//! aws-lc-rs is called directly, not through jsonwebtoken's signers: those are neither `Send` nor `Sync`, so that they
-//! would have to be made anew for each signature, and for RSA they parse and check the key each time, which takes
-//! nearly as long as signing.
+//! Keys that are not here: a KMS, an HSM, Vault, another process.
 
-use aws_lc_rs::{
-    hmac,
-    rand::SystemRandom,
-    signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
-        Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384,
-        RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
-    },
-};
+use std::{future::Future, pin::Pin};
 
-use super::{
-    algorithm::Algorithm,
-    key_kind::{Format, KeyKind, identify},
-};
-use crate::error::{Error, ErrorKind};
+use super::algorithm::Algorithm;
+use crate::error::Error;
 
-/// A parsed key, and how to sign with it.
-pub(super) enum Signer {
-    Hmac(Box<hmac::Key>),
-    /// aws-lc makes the salt of PSS as long as the hash (RFC 7518 section 3.5).
-    Rsa(RsaKeyPair, &'static dyn RsaEncoding),
-    /// Signatures are r||s (RFC 7518 section 3.4).
-    Ecdsa(EcdsaKeyPair),
-    Ed25519(Ed25519KeyPair),
-}
+/// Signs with a key that this process does not hold.
+///
+/// Give it to [`SigningKey::remote`](super::SigningKey::remote); then it serves wherever a key does. It is asked once
+/// for each JWT, so once for each refresh of a token, never once for each request, and the time that it takes belongs
+/// to that fetch: when the fetch's deadline passes, the future is dropped, wherever it is. Whatever it held, such as a
+/// connection with half an answer in it, must not be used again then.
+///
+/// ```
+/// use bearer_token::{Error, ErrorKind, jwt::{Algorithm, JwtTemplate, Signer, SigningKey}};
+///
+/// struct Vault { /* a client, the name of the key, .. */ }
+///
+/// impl Signer for Vault {
+///     fn algorithm(&self) -> Algorithm {
+///         Algorithm::ES256
+///     }
+///
+///     fn key_id(&self) -> Option<String> {
+///         Some("2026-01".to_owned())
+///     }
+///
+///     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+///         // Ask for a signature over the message: 64 bytes, r||s, for ES256.
+///         # let _ = message;
+///         Err(Error::new(ErrorKind::Transport, "the vault did not answer"))
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Error> {
+/// let template = JwtTemplate::builder(SigningKey::remote(Vault {})).issuer("service-a").build()?;
+/// # let _ = template;
+/// # Ok(()) }
+/// ```
+pub trait Signer: Send + Sync + 'static {
+    /// The algorithm that it signs with. It never changes: it stands in the header of every JWT.
+    fn algorithm(&self) -> Algorithm;
 
-/// What an algorithm signs with.
-enum Scheme {
-    Hmac(hmac::Algorithm),
-    Rsa(&'static dyn RsaEncoding),
-    Ecdsa(&'static EcdsaSigningAlgorithm),
-    Ed25519,
-}
-
-impl Scheme {
-    fn of(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::HS256 => Scheme::Hmac(hmac::HMAC_SHA256),
-            Algorithm::HS384 => Scheme::Hmac(hmac::HMAC_SHA384),
-            Algorithm::HS512 => Scheme::Hmac(hmac::HMAC_SHA512),
-            Algorithm::RS256 => Scheme::Rsa(&RSA_PKCS1_SHA256),
-            Algorithm::RS384 => Scheme::Rsa(&RSA_PKCS1_SHA384),
-            Algorithm::RS512 => Scheme::Rsa(&RSA_PKCS1_SHA512),
-            Algorithm::PS256 => Scheme::Rsa(&RSA_PSS_SHA256),
-            Algorithm::PS384 => Scheme::Rsa(&RSA_PSS_SHA384),
-            Algorithm::PS512 => Scheme::Rsa(&RSA_PSS_SHA512),
-            Algorithm::ES256 => Scheme::Ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING),
-            Algorithm::ES384 => Scheme::Ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING),
-            Algorithm::EdDSA => Scheme::Ed25519,
-        }
-    }
-}
-
-impl Signer {
-    /// A shared secret of any length above zero.
-    pub(super) fn hmac(algorithm: Algorithm, secret: &[u8]) -> Result<Self, Error> {
-        match Scheme::of(algorithm) {
-            Scheme::Hmac(scheme) => Ok(Signer::Hmac(Box::new(hmac::Key::new(scheme, secret)))),
-            _ => Err(config(format!(
-                "found a secret; {algorithm} signs with a private key: load it with `SigningKey::from_pem`, or choose \
-                 HS256, HS384 or HS512"
-            ))),
-        }
+    /// The name of the key, the `kid` in the header of the JWT that is about to be signed (RFC 7515 section 4.1.4).
+    /// Asked anew before each signature. [`SigningKey::with_key_id`](super::SigningKey::with_key_id) overrides it.
+    fn key_id(&self) -> Option<String> {
+        None
     }
 
-    /// A private key as DER.
-    pub(super) fn private_key(algorithm: Algorithm, der: &[u8]) -> Result<Self, Error> {
-        let Some((format, kind)) = identify(der) else {
-            return Err(config(format!(
-                "found a PEM whose content is no private key; expected {}: is the file damaged?",
-                needed(algorithm)
-            )));
-        };
-        let mismatch = || config(format!("found {kind}; {algorithm} needs {}", needed(algorithm)));
-        let signer = match (Scheme::of(algorithm), kind) {
-            (Scheme::Rsa(encoding), KeyKind::Rsa { bits }) => {
-                check_size(algorithm, bits)?;
-                let pair = match format {
-                    Format::Pkcs1 => RsaKeyPair::from_der(der),
-                    _ => RsaKeyPair::from_pkcs8(der),
-                };
-                pair.map(|pair| Signer::Rsa(pair, encoding))
-            }
-            (Scheme::Ecdsa(scheme), KeyKind::P256 | KeyKind::P384 | KeyKind::UnnamedCurve) => {
-                if kind != KeyKind::UnnamedCurve && kind != curve(algorithm) {
-                    return Err(mismatch());
-                }
-                let pair = match format {
-                    Format::Sec1 => EcdsaKeyPair::from_private_key_der(scheme, der),
-                    _ => EcdsaKeyPair::from_pkcs8(scheme, der),
-                };
-                pair.map(Signer::Ecdsa)
-            }
-            (Scheme::Ed25519, KeyKind::Ed25519) => Ed25519KeyPair::from_pkcs8(der).map(Signer::Ed25519),
-            _ => return Err(mismatch()),
-        };
-        signer.map_err(|rejected| {
-            config(format!("found {kind} that does not add up; expected a sound one: is the file damaged?"))
-                .with_source(rejected)
-        })
-    }
-
-    /// Whether a signature takes longer than a poll should, which is taken to be 100 us: then it is computed away from
-    /// the runtime's tasks. Otherwise the way there and back would cost more than it saves.
+    /// The signature over the message, in the form that a JWT has it (RFC 7518 section 3): as it is for RSA, Ed25519
+    /// and HMAC, and r||s for ECDSA. Many services give ECDSA signatures in DER:
+    /// [`Algorithm::signature_from_der`] turns them into r||s. The message is not hashed yet.
     ///
-    /// Medians of `signing_times` below, on a virtual machine with two cores of an AMD EPYC: HMAC 0.5 to 1.2 us, Ed25519
-    /// 10, ES256 16, ES384 82. RSA, RS and PS alike: 230 us with 2048 bits, 670 with 3072, 1,400 with 4096.
-    pub(super) fn is_slow(&self) -> bool {
-        matches!(self, Signer::Rsa(..))
+    /// # Errors
+    ///
+    /// The kind says what the provider makes of it: [`Transport`](crate::ErrorKind::Transport),
+    /// [`Timeout`](crate::ErrorKind::Timeout) and [`Unavailable`](crate::ErrorKind::Unavailable) may pass by themselves;
+    /// [`Signing`](crate::ErrorKind::Signing) and [`Refused`](crate::ErrorKind::Refused) want something changed.
+    fn sign(&self, message: &[u8]) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
+}
+
+/// The erased mirror of [`Signer`].
+pub(super) trait DynSigner: Send + Sync {
+    fn key_id(&self) -> Option<String>;
+    fn sign<'a>(&'a self, message: &'a [u8]) -> SignatureFuture<'a>;
+}
+
+pub(super) type SignatureFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send + 'a>>;
+
+impl<S: Signer> DynSigner for S {
+    fn key_id(&self) -> Option<String> {
+        Signer::key_id(self)
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let failed = |_| Error::new(ErrorKind::Signing, "the JWT could not be signed with this key");
-        match self {
-            Signer::Hmac(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
-            Signer::Rsa(pair, encoding) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(*encoding, &SystemRandom::new(), message, &mut signature).map_err(failed)?;
-                Ok(signature)
-            }
-            Signer::Ecdsa(pair) => {
-                pair.sign(&SystemRandom::new(), message).map(|signature| signature.as_ref().to_vec()).map_err(failed)
-            }
-            Signer::Ed25519(pair) => {
-                pair.try_sign(message).map(|signature| signature.as_ref().to_vec()).map_err(failed)
-            }
-        }
+    fn sign<'a>(&'a self, message: &'a [u8]) -> SignatureFuture<'a> {
+        Box::pin(Signer::sign(self, message))
     }
-}
-
-/// RFC 7518 sections 3.3 and 3.5 ask for 2048 bits; above 8192 aws-lc does not go.
-fn check_size(algorithm: Algorithm, bits: usize) -> Result<(), Error> {
-    let expected = match bits {
-        ..2048 => "at least 2048 (RFC 7518 section 3.3)",
-        2048..=8192 => return Ok(()),
-        _ => "at most 8192",
-    };
-    Err(config(format!("found an RSA key of {bits} bits; {algorithm} needs {expected}: make a new key")))
-}
-
-fn needed(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::ES256 => "an EC P-256 key",
-        Algorithm::ES384 => "an EC P-384 key",
-        Algorithm::EdDSA => "an Ed25519 key",
-        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => "a shared secret: use `SigningKey::hmac`",
-        _ => "an RSA key",
-    }
-}
-
-fn curve(algorithm: Algorithm) -> KeyKind {
-    if algorithm == Algorithm::ES384 { KeyKind::P384 } else { KeyKind::P256 }
-}
-
-fn config(message: String) -> Error {
-    Error::new(ErrorKind::Config, message)
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::signature::{
-        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
-        RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
-        RSA_PSS_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
+    use std::sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
     };
+
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    use serde_json::Value;
 
     use super::*;
-    use crate::jwt::{doubles::pem, private_key};
+    use crate::{
+        error::ErrorKind,
+        jwt::{JwtTemplate, SelfSigned, SigningKey, doubles::platform_at},
+        provider::TokenProvider,
+    };
 
-    fn load(algorithm: Algorithm, name: &str) -> Result<Signer, Error> {
-        Signer::private_key(algorithm, &private_key::from_pem(pem(name).as_bytes())?)
+    /// Answers with what it holds, and remembers what it was asked.
+    struct Fixed {
+        algorithm: Algorithm,
+        answer: Result<Vec<u8>, Error>,
+        asked: Arc<Mutex<Vec<u8>>>,
     }
 
-    #[test]
-    fn each_private_key_in_each_wrapping_signs_what_its_public_key_verifies() {
-        let rsa = ["rsa2048", "rsa2048.pkcs1"].as_slice();
-        let cases: [(Algorithm, &dyn VerificationAlgorithm, &[&str], &str); 9] = [
-            (Algorithm::RS256, &RSA_PKCS1_2048_8192_SHA256, rsa, "rsa2048.pub"),
-            (Algorithm::RS384, &RSA_PKCS1_2048_8192_SHA384, rsa, "rsa2048.pub"),
-            (Algorithm::RS512, &RSA_PKCS1_2048_8192_SHA512, rsa, "rsa2048.pub"),
-            (Algorithm::PS256, &RSA_PSS_2048_8192_SHA256, rsa, "rsa2048.pub"),
-            (Algorithm::PS384, &RSA_PSS_2048_8192_SHA384, rsa, "rsa2048.pub"),
-            (Algorithm::PS512, &RSA_PSS_2048_8192_SHA512, rsa, "rsa2048.pub"),
-            (Algorithm::ES256, &ECDSA_P256_SHA256_FIXED, &["p256", "p256.sec1"], "p256.pub"),
-            (Algorithm::ES384, &ECDSA_P384_SHA384_FIXED, &["p384", "p384.sec1"], "p384.pub"),
-            (Algorithm::EdDSA, &ED25519, &["ed25519"], "ed25519.pub"),
-        ];
-        for (algorithm, verification, names, public) in cases {
-            let public = ::pem::parse(pem(public)).unwrap().into_contents();
-            let public = UnparsedPublicKey::new(verification, public);
-            for name in names {
-                let signature = load(algorithm, name).unwrap().sign(b"header.claims").unwrap();
-                public.verify(b"header.claims", &signature).unwrap_or_else(|_| panic!("{algorithm} {name}"));
-                assert!(public.verify(b"header.Claims", &signature).is_err(), "{algorithm} {name}");
-            }
+    impl Signer for Fixed {
+        fn algorithm(&self) -> Algorithm {
+            self.algorithm
+        }
+
+        fn key_id(&self) -> Option<String> {
+            Some("key/versions/7".to_owned())
+        }
+
+        async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+            *self.asked.lock().map_err(|_| Error::new(ErrorKind::Signing, "poisoned"))? = message.to_vec();
+            self.answer.clone()
         }
     }
 
-    /// RFC 7515 appendix A.1.
-    #[test]
-    fn the_hmac_of_the_rfc_is_the_one_computed_here() {
-        let secret = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
-        let input = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dH\
-                     A6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
-        let signer = Signer::hmac(Algorithm::HS256, &BASE64_URL_SAFE_NO_PAD.decode(secret).unwrap()).unwrap();
-        let signature = BASE64_URL_SAFE_NO_PAD.encode(signer.sign(input.as_bytes()).unwrap());
-        assert_eq!(signature, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+    fn remote(algorithm: Algorithm, answer: Result<Vec<u8>, Error>) -> (SigningKey, Arc<Mutex<Vec<u8>>>) {
+        let asked = Arc::default();
+        (SigningKey::remote(Fixed { algorithm, answer, asked: Arc::clone(&asked) }), asked)
     }
 
-    /// RFC 8037 appendix A.4.
-    #[test]
-    fn the_eddsa_signature_of_the_rfc_is_the_one_computed_here() {
-        let seed = BASE64_URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
-        let pkcs8 = [b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20", seed.as_slice()].concat();
-        let signer = Signer::private_key(Algorithm::EdDSA, &pkcs8).unwrap();
-        let signature = signer.sign(b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc").unwrap();
-        assert_eq!(
-            BASE64_URL_SAFE_NO_PAD.encode(signature),
-            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
-        );
+    #[tokio::test]
+    async fn a_remote_signature_stands_in_the_jwt_over_the_header_that_names_its_key() {
+        let (key, asked) = remote(Algorithm::ES256, Ok(vec![7; 64]));
+        let template = JwtTemplate::builder(key.clone()).issuer("me").build().unwrap();
+        assert_eq!(template.algorithm(), Algorithm::ES256);
+        let jwt = template.sign(&platform_at(1_000)).await.unwrap();
+        let (input, signature) = jwt.secret().rsplit_once('.').unwrap();
+        assert_eq!(*asked.lock().unwrap(), input.as_bytes());
+        assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap(), [7; 64]);
+        let header: Value =
+            serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(input.split('.').next().unwrap()).unwrap()).unwrap();
+        assert_eq!((&header["alg"], &header["kid"]), (&"ES256".into(), &"key/versions/7".into()));
+        assert_eq!(key.with_key_id("mine").key_id().as_deref(), Some("mine"));
     }
 
-    #[test]
-    fn l23_a_key_of_another_kind_is_an_error_that_names_both() {
-        for (algorithm, name, expected) in [
-            (Algorithm::RS256, "p256", "found an EC P-256 key; RS256 needs an RSA key"),
-            (Algorithm::RS256, "p256.sec1", "found an EC P-256 key; RS256 needs an RSA key"),
-            (Algorithm::PS512, "ed25519", "found an Ed25519 key; PS512 needs an RSA key"),
-            (Algorithm::ES256, "rsa2048", "found an RSA key of 2048 bits; ES256 needs an EC P-256 key"),
-            (Algorithm::ES256, "rsa2048.pkcs1", "found an RSA key of 2048 bits; ES256 needs an EC P-256 key"),
-            (Algorithm::ES256, "p384", "found an EC P-384 key; ES256 needs an EC P-256 key"),
-            (Algorithm::ES384, "p256.sec1", "found an EC P-256 key; ES384 needs an EC P-384 key"),
-            (Algorithm::ES384, "p521", "found an EC P-521 key; ES384 needs an EC P-384 key"),
-            (Algorithm::EdDSA, "p256", "found an EC P-256 key; EdDSA needs an Ed25519 key"),
-            (Algorithm::EdDSA, "x25519", "found an X25519 key, which cannot sign; EdDSA needs an Ed25519 key"),
-            (Algorithm::RS256, "rsa-pss", "found an RSA key of the kind RSASSA-PSS; RS256 needs an RSA key"),
+    #[tokio::test]
+    async fn errors_of_the_signer_and_signatures_that_cannot_be_reach_the_caller() {
+        let der = vec![0x30, 0x06, 0x02, 0x01, 0x05, 0x02, 0x01, 0x07];
+        for (algorithm, answer, kind, expected) in [
+            (Algorithm::ES256, Ok(der), ErrorKind::Signing, "found a signature in DER, 8 bytes"),
+            (Algorithm::RS256, Ok(vec![0; 64]), ErrorKind::Signing, "RS256 expects at least 256 bytes"),
+            (Algorithm::EdDSA, Err(Error::new(ErrorKind::Transport, "gone")), ErrorKind::Transport, "gone"),
         ] {
-            let error = load(algorithm, name).err().unwrap();
-            assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Config, expected));
+            let (key, _) = remote(algorithm, answer);
+            let template = JwtTemplate::builder(key).build().unwrap();
+            let error = template.sign(&platform_at(1_000)).await.unwrap_err();
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().contains(expected), "{error}");
         }
     }
 
-    #[test]
-    fn l25_rsa_keys_below_2048_bits_are_refused() {
-        for name in ["rsa1024", "rsa1024.pkcs1"] {
-            let error = load(Algorithm::RS256, name).err().unwrap();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            let text = error.to_string();
-            assert!(text.contains("found an RSA key of 1024 bits; RS256 needs at least 2048"), "{text}");
+    struct Hanging(Arc<AtomicBool>);
+
+    impl Drop for Hanging {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
         }
     }
 
-    #[test]
-    fn l23_a_damaged_key_is_an_error_and_never_a_panic() {
-        for (algorithm, name) in [
-            (Algorithm::RS256, "rsa2048"),
-            (Algorithm::RS256, "rsa2048.pkcs1"),
-            (Algorithm::ES256, "p256"),
-            (Algorithm::ES256, "p256.sec1"),
-            (Algorithm::EdDSA, "ed25519"),
-        ] {
-            let der = private_key::from_pem(pem(name).as_bytes()).unwrap();
-            let middle = der.len() / 2;
-            for cut in [0, 1, 10, middle, der.len() - 1] {
-                let error = Signer::private_key(algorithm, &der[..cut]).err().unwrap();
-                assert!(error.to_string().contains("damaged"), "{name} cut to {cut}: {error}");
-            }
-            if name.starts_with("rsa") {
-                let mut bent = der.to_vec();
-                bent[middle] ^= 1;
-                let error = Signer::private_key(algorithm, &bent).err().unwrap();
-                assert!(error.to_string().contains("found an RSA key of 2048 bits that does not add up"), "{error}");
-            }
+    struct Silent(Arc<AtomicBool>);
+
+    impl Signer for Silent {
+        fn algorithm(&self) -> Algorithm {
+            Algorithm::ES256
+        }
+
+        async fn sign(&self, _message: &[u8]) -> Result<Vec<u8>, Error> {
+            let _hanging = Hanging(Arc::clone(&self.0));
+            std::future::pending().await
         }
     }
 
-    /// `cargo test --release -p bearer-token signing_times -- --ignored --nocapture`
-    #[test]
-    #[ignore = "prints how long signatures take"]
-    #[allow(clippy::disallowed_methods, reason = "measures real time")]
-    fn signing_times() {
-        use aws_lc_rs::{encoding::AsDer, rsa::KeySize};
+    #[tokio::test(start_paused = true)]
+    async fn l04_a_signer_that_hangs_is_aborted_at_the_deadline_of_the_fetch() {
+        use std::time::{Duration, UNIX_EPOCH};
 
-        let message = vec![b'x'; 400];
-        let time = |what: String, signer: &Signer| {
-            let mut times: Vec<_> = (0..300)
-                .map(|_| {
-                    let start = std::time::Instant::now();
-                    signer.sign(&message).unwrap();
-                    start.elapsed()
-                })
-                .collect();
-            times.sort();
-            println!("{what:<14} median {:>9.1?}   99th {:>9.1?}", times[150], times[297]);
-        };
-        let rsa = |size| {
-            let pair = RsaKeyPair::generate(size).unwrap();
-            AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair).unwrap().as_ref().to_vec()
-        };
-        let sizes = [("2048", rsa(KeySize::Rsa2048)), ("3072", rsa(KeySize::Rsa3072)), ("4096", rsa(KeySize::Rsa4096))];
-        for algorithm in Algorithm::all() {
-            match Scheme::of(algorithm) {
-                Scheme::Hmac(_) => time(algorithm.to_string(), &Signer::hmac(algorithm, &[7; 64]).unwrap()),
-                Scheme::Rsa(_) => {
-                    for (bits, der) in &sizes {
-                        time(format!("{algorithm} {bits}"), &Signer::private_key(algorithm, der).unwrap());
-                    }
-                }
-                Scheme::Ecdsa(_) => {
-                    let name = if algorithm == Algorithm::ES256 { "p256" } else { "p384" };
-                    time(algorithm.to_string(), &load(algorithm, name).unwrap());
-                }
-                Scheme::Ed25519 => time(algorithm.to_string(), &load(algorithm, "ed25519").unwrap()),
+        use crate::platform::{BoxFuture, Clock, Now, Platform};
+
+        /// The virtual time of the runtime.
+        struct Virtual(tokio::time::Instant);
+        #[allow(clippy::disallowed_methods, reason = "time stands still but for the timers")]
+        impl Clock for Virtual {
+            fn now(&self) -> Now {
+                Now::new(self.0.elapsed(), UNIX_EPOCH + self.0.elapsed())
+            }
+
+            fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+                Box::pin(tokio::time::sleep_until(self.0 + deadline))
             }
         }
-        let start = std::time::Instant::now();
-        for _ in 0..100 {
-            Signer::private_key(Algorithm::RS256, &sizes[0].1).unwrap();
-        }
-        println!("parsing an RSA key of 2048 bits: {:?}", start.elapsed() / 100);
+
+        let dropped = Arc::new(AtomicBool::new(false));
+        let key = SigningKey::remote(Silent(Arc::clone(&dropped)));
+        let source = SelfSigned::new(JwtTemplate::builder(key).build().unwrap());
+        #[allow(clippy::disallowed_methods, reason = "the start of virtual time")]
+        let platform = Platform::system().with_clock(Virtual(tokio::time::Instant::now()));
+        let provider = TokenProvider::builder(source).platform(platform).build().unwrap();
+        assert_eq!(provider.token().await.unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(dropped.load(Ordering::SeqCst));
     }
 }

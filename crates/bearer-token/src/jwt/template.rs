@@ -13,6 +13,7 @@ use super::{
     algorithm::Algorithm,
     builder::JwtTemplateBuilder,
     claims::{Claims, Times},
+    header::JoseHeader,
     key::SigningKey,
 };
 use crate::{
@@ -47,7 +48,7 @@ pub struct JwtTemplate(Arc<Template>);
 
 pub(super) struct Template {
     pub(super) key: SigningKey,
-    pub(super) header: String,
+    pub(super) header: JoseHeader,
     pub(super) claims: Claims,
     pub(super) lifetime: Option<Duration>,
 }
@@ -67,8 +68,9 @@ impl JwtTemplate {
     ///
     /// Without a [`lifetime`](JwtTemplateBuilder::lifetime) it lives for 60 s, as befits an assertion.
     ///
-    /// Fails with [`ErrorKind::Signing`](crate::ErrorKind::Signing) when the key does not sign, and with the
-    /// platform's error when there is no randomness for `jti`, or the runtime shuts down meanwhile.
+    /// Fails with [`ErrorKind::Signing`](crate::ErrorKind::Signing) when the key does not sign, with the error of a
+    /// remote [`Signer`](super::Signer), and with the platform's error when there is no randomness for `jti`, or the
+    /// runtime shuts down meanwhile.
     pub async fn sign(&self, platform: &Platform) -> Result<SignedJwt, Error> {
         self.sign_for(platform, ASSERTION_LIFETIME).await
     }
@@ -78,11 +80,17 @@ impl JwtTemplate {
         let Template { key, header, claims, lifetime } = &*self.0;
         let issued = platform.now();
         let times = Times::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
-        let input = [encode(header), encode(claims.text(times, platform)?)].join(".");
+        let key = key.now(platform).await?;
+        let input = [encode(header.text(&key)), encode(claims.text(times, platform)?)].join(".");
         let (input, signature) = key.sign(platform, input).await?;
         // One allocation of the right size: a text that grows leaves copies behind.
         let token = Zeroizing::new([input, encode(signature)].join("."));
         Ok(SignedJwt { token, issued, usable_until: times.expires(), has_exp: claims.expiration_time })
+    }
+
+    /// Whether another key can be had than the one that signed last.
+    pub(crate) fn changed(&self) -> bool {
+        self.0.key.changed()
     }
 
     /// The algorithm of the key.
@@ -105,7 +113,7 @@ impl fmt::Debug for JwtTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtTemplate")
             .field("key", &self.0.key)
-            .field("header", &self.0.header)
+            .field("header", &self.0.header.text(&self.0.key))
             .field("claims", &self.claim_names().collect::<Vec<_>>())
             .field("lifetime", &self.0.lifetime)
             .field("backdate", &self.0.claims.backdate)

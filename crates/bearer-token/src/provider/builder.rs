@@ -10,6 +10,7 @@ use crate::{
     platform::Platform,
     policy::Policy,
     source::{DynTokenSource, TokenSource},
+    sync::AtomicU64,
     ticket::ProviderId,
 };
 
@@ -128,6 +129,7 @@ impl TokenProviderBuilder {
             origins,
             platform: self.platform,
             source: self.source,
+            ask_from: AtomicU64::new(0),
         });
         let weak: Weak<Inner> = Arc::downgrade(&inner);
         id.enter(weak);

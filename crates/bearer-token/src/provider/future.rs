@@ -17,7 +17,8 @@ use crate::{
     platform::BoxFuture,
 };
 
-/// How many flights in a row may be abandoned under one waiter before it gives up.
+/// How many flights may be abandoned that a waiter began, or waited for until they were overdue, before it gives up. That
+/// others who carried a flight went away does not count: the next one carries on.
 const PATIENCE: u32 = 5;
 
 /// Waits for a token; made by [`TokenProvider::token`](super::TokenProvider::token) and
@@ -30,6 +31,8 @@ pub struct TokenFuture {
     demand: Demand,
     waiting: Option<Waiting>,
     abandoned: u32,
+    /// Whether the spawner has let a flight down.
+    distrust: bool,
 }
 
 struct Waiting {
@@ -38,16 +41,18 @@ struct Waiting {
     overdue: BoxFuture<()>,
     /// The fetch itself, where nobody else could be given it. Dropped, it abandons the flight.
     pilot: Option<BoxFuture<()>>,
+    /// Whether this waiter began the flight, or has lost its patience with it.
+    counts: bool,
 }
 
 impl TokenFuture {
     pub(super) fn new(provider: Arc<Inner>, demand: Demand) -> Self {
-        TokenFuture { provider, demand, waiting: None, abandoned: 0 }
+        TokenFuture { provider, demand, waiting: None, abandoned: 0, distrust: false }
     }
 
-    fn wait(&self, flight: &Arc<TokenFlight>, pilot: Option<BoxFuture<()>>) -> Waiting {
+    fn board(&self, flight: &Arc<TokenFlight>, pilot: Option<BoxFuture<()>>, counts: bool) -> Waiting {
         let overdue = self.provider.platform.sleep_until(flight.overdue());
-        Waiting { seat: flight.board(), overdue, pilot }
+        Waiting { seat: flight.board(), overdue, pilot, counts }
     }
 
     /// Takes a seat in a flight, or learns that none is needed.
@@ -58,16 +63,23 @@ impl TokenFuture {
         {
             return Err(Ok(bearer));
         }
-        match self.provider.cache.enter(self.demand, now) {
+        let mut entry = self.provider.cache.enter(self.demand, now);
+        if let Entry::Refuse(error) = &entry
+            && self.provider.is_mended(error, now)
+        {
+            self.provider.cache.forgive(error, now);
+            entry = self.provider.cache.enter(self.demand, now);
+        }
+        match entry {
             Entry::Serve(bearer) => Err(Ok(bearer)),
             Entry::Refuse(error) => Err(Err(error)),
-            Entry::Wait(flight) => Ok(self.wait(&flight, None)),
+            Entry::Wait(flight) => Ok(self.board(&flight, None, false)),
             Entry::Begin(departure) => {
                 let flight = departure.flight.clone();
                 let pilot = self.provider.pilot(departure);
                 // A runtime that drops what it is given has had its chance.
-                let pilot = if self.abandoned == 0 { self.provider.platform.spawn(pilot).err() } else { Some(pilot) };
-                Ok(self.wait(&flight, pilot))
+                let pilot = if self.distrust { Some(pilot) } else { self.provider.platform.spawn(pilot).err() };
+                Ok(self.board(&flight, pilot, true))
             }
             // Only refreshes in the background get this.
             Entry::Nothing => Err(Err(abandoned())),
@@ -88,8 +100,9 @@ impl Future for TokenFuture {
                     Err(result) => return Poll::Ready(result),
                 },
             };
-            let landed = waiting.pilot.as_mut().is_some_and(|pilot| pilot.as_mut().poll(cx).is_ready());
-            if landed {
+            if let Some(pilot) = &mut waiting.pilot
+                && pilot.as_mut().poll(cx).is_ready()
+            {
                 waiting.pilot = None;
             }
             match waiting.seat.poll(cx) {
@@ -101,8 +114,9 @@ impl Future for TokenFuture {
                     }
                 }
                 Poll::Ready(Outcome::Abandoned) => {
+                    this.distrust = true;
+                    this.abandoned += u32::from(waiting.counts);
                     this.waiting = None;
-                    this.abandoned += 1;
                     if this.abandoned >= PATIENCE {
                         return Poll::Ready(Err(abandoned()));
                     }
@@ -111,6 +125,7 @@ impl Future for TokenFuture {
                     if waiting.overdue.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
                     }
+                    waiting.counts = true;
                     // Wakes this one too, with `Abandoned`.
                     this.provider.cache.abandon(waiting.seat.flight(), this.provider.platform.now());
                 }

@@ -193,6 +193,14 @@ impl Credentials {
         }
         Ok(())
     }
+
+    /// Whether the key of the assertions can be replaced by another.
+    pub(crate) fn changed(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return self.assertion.as_ref().is_some_and(JwtTemplate::changed);
+        #[cfg(not(feature = "jwt"))]
+        false
+    }
 }
 
 fn check_client_id(client_id: &str, problems: &mut Problems) {

@@ -48,6 +48,10 @@ impl Grant for JwtBearer {
         let jwt = self.template.sign(cx.platform()).await?;
         Ok(Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer").with("assertion", jwt.secret()))
     }
+
+    fn changed(&self) -> bool {
+        self.template.changed()
+    }
 }
 
 impl fmt::Debug for JwtBearer {

@@ -4,12 +4,20 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, error::Category};
+use zeroize::Zeroize;
 
-/// The wanted members of a JSON object. All others are skipped without being held: an answer may carry refresh and
-/// identity tokens that nobody asked for, or a megabyte of noise.
-pub(crate) struct Members(BTreeMap<String, Value>);
+/// The members of an answer that somebody asked for.
+///
+/// All others are skipped without being held: an answer may carry refresh and identity tokens that nobody wants, or a
+/// megabyte of noise. Texts are wiped when dropped, and `Debug` shows names only.
+pub struct Members(BTreeMap<String, Value>);
 
 impl Members {
+    /// A member that is a text, empty or not. It may be a secret: handle with care.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(Value::as_str)
+    }
+
     /// Reads UTF-8 JSON, or tells why it is not an object. The reason never repeats any of the text.
     pub(crate) fn read(bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Self, NotAnObject> {
         // A byte order mark may be ignored (RFC 8259 section 8.1), and some servers send one.
@@ -38,6 +46,22 @@ impl Members {
     }
 }
 
+impl Drop for Members {
+    fn drop(&mut self) {
+        for value in self.0.values_mut() {
+            if let Value::String(text) = value {
+                text.zeroize();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Members").field(&self.0.keys().collect::<Vec<_>>()).finish()
+    }
+}
+
 /// Why a text is not the JSON object that was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotAnObject(pub(crate) &'static str);
@@ -63,7 +87,10 @@ impl<'de, F: Fn(&str) -> bool> Visitor<'de> for Wanted<F> {
         let mut members = BTreeMap::new();
         while let Some(name) = object.next_key::<String>()? {
             if (self.0)(&name) {
-                members.insert(name, object.next_value()?);
+                // Of a name that comes twice the last one counts; the first may be a secret all the same.
+                if let Some(Value::String(mut text)) = members.insert(name, object.next_value()?) {
+                    text.zeroize();
+                }
             } else {
                 object.next_value::<IgnoredAny>()?;
             }
@@ -80,11 +107,18 @@ mod tests {
     fn wanted_members_are_read_and_the_rest_is_skipped() {
         let deep = "[".repeat(50_000) + &"]".repeat(50_000);
         let text = format!("\u{feff} {{\"a\": 1, \"noise\": {deep}, \"b\": null, \"a\": 2}} ");
-        let mut members = Members::read(text.as_bytes(), |name| name != "noise").ok().unwrap();
+        let mut members = Members::read(text.as_bytes(), |name| name != "noise").unwrap();
         assert_eq!(members.get("a"), Some(&Value::from(2)));
         assert_eq!(members.get("b"), None);
         assert_eq!(members.take("a"), Some(Value::from(2)));
         assert_eq!(members.get("a"), None);
+    }
+
+    #[test]
+    fn l38_debug_shows_names_only() {
+        let members = Members::read(br#"{"a": "planted", "b": "planted", "c": 1}"#, |name| name != "b").unwrap();
+        assert_eq!(format!("{members:?}"), r#"Members(["a", "c"])"#);
+        assert_eq!((members.text("a"), members.text("b"), members.text("c")), (Some("planted"), None, None));
     }
 
     #[test]

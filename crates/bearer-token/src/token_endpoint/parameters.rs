@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
+use http::Extensions;
 use zeroize::Zeroizing;
 
 /// The form parameters of a token request, in the order in which they are sent.
@@ -16,8 +17,11 @@ use zeroize::Zeroizing;
 /// let parameters = Parameters::new("urn:example:login").with("login_token", "a secret");
 /// assert_eq!(format!("{parameters:?}"), r#"Parameters(["grant_type", "login_token"])"#);
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Parameters(Vec<(Cow<'static, str>, Zeroizing<String>)>);
+#[derive(Clone, Default)]
+pub struct Parameters {
+    list: Vec<(Cow<'static, str>, Zeroizing<String>)>,
+    extensions: Extensions,
+}
 
 impl Parameters {
     /// Starts with `grant_type`. An empty text leaves it out, for servers that want none.
@@ -28,7 +32,7 @@ impl Parameters {
     /// Adds a parameter. A name may occur more than once where its specification says so, as for `resource`
     /// (RFC 8707 section 2).
     pub fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) {
-        self.0.push((name.into(), Zeroizing::new(value.into())));
+        self.list.push((name.into(), Zeroizing::new(value.into())));
     }
 
     /// Adds a parameter, in a chain.
@@ -40,36 +44,56 @@ impl Parameters {
 
     /// The names, with repetitions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_ref())
+        self.list.iter().map(|(name, _)| name.as_ref())
     }
 
     /// The first value of this name, empty or not. It may be a secret: handle with care.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+        self.list.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What the grant remembers of this request, and is never sent. It is dropped with the request: a guard in here, such
+    /// as the right to use a credential, is given back when the request is answered or dropped.
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// The same, to add to it.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
     }
 
     /// Replaces what stands under this name, in its place.
     pub(crate) fn replace(&mut self, name: &'static str, value: &str) {
-        let place = self.0.iter().position(|(other, _)| other == name).unwrap_or(0);
-        self.0.retain(|(other, _)| other != name);
-        self.0.insert(place.min(self.0.len()), (name.into(), Zeroizing::new(value.to_owned())));
+        let place = self.list.iter().position(|(other, _)| other == name).unwrap_or(0);
+        self.list.retain(|(other, _)| other != name);
+        self.list.insert(place.min(self.list.len()), (name.into(), Zeroizing::new(value.to_owned())));
     }
 
     pub(crate) fn extend(&mut self, other: &Parameters) {
-        self.0.extend(other.0.iter().cloned());
+        self.list.extend(other.list.iter().cloned());
     }
 
     /// The body of the request, `application/x-www-form-urlencoded`, wiped when its last clone is dropped.
     pub(crate) fn to_body(&self) -> Bytes {
         // Large enough for the worst case: a buffer that grows leaves copies of secrets behind.
-        let size = self.0.iter().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
+        let size = self.list.iter().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
         let mut form = form_urlencoded::Serializer::new(String::with_capacity(size));
-        for (name, value) in self.0.iter().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in self.list.iter().filter(|(_, value)| !value.is_empty()) {
             form.append_pair(name, value);
         }
         Bytes::from_owner(Zeroizing::new(form.finish().into_bytes()))
     }
 }
+
+/// What is sent is compared, not what is remembered.
+impl PartialEq for Parameters {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list
+    }
+}
+
+impl Eq for Parameters {}
 
 impl fmt::Debug for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

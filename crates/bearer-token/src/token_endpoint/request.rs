@@ -28,9 +28,11 @@ pub(crate) struct RequestParts {
 }
 
 impl RequestParts {
-    /// A new request (RFC 6749 section 3.2). Nothing in it is reused from one that was made before.
-    pub(crate) async fn make(&self, cx: &FetchContext) -> Result<Request<Bytes>, Error> {
-        let mut parameters = self.grant.parameters(cx).await?;
+    /// A new request with what the grant made for it (RFC 6749 section 3.2). Nothing in it is reused from one that was
+    /// made before.
+    pub(crate) async fn make(&self, granted: &Parameters, cx: &FetchContext) -> Result<Request<Bytes>, Error> {
+        let mut parameters = Parameters::default();
+        parameters.extend(granted);
         if let Some(grant_type) = &self.grant_type {
             parameters.replace("grant_type", grant_type);
         }

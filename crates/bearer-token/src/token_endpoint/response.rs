@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, ErrorKind, Retry},
+    jwt_expiry::jwt_expiry,
     source::AccessToken,
     token_endpoint::{
-        jwt_expiry::jwt_expiry, lifetime::expires_in, members::Members, oauth_code::OAuthCode,
-        retry_after::retry_after, token_type::TokenTypes,
+        lifetime::expires_in, members::Members, oauth_code::OAuthCode, retry_after::retry_after, token_type::TokenTypes,
     },
     transport::{ANSWER_LIMIT, too_large},
 };
@@ -26,9 +26,26 @@ pub(crate) struct Reading {
     pub(crate) refusal_hint: Option<&'static str>,
 }
 
+/// What an answer brought.
+pub(crate) struct Read {
+    /// The token, or what the answer says instead.
+    pub(crate) token: Result<AccessToken, Error>,
+    /// Of an answer of success, even if its token is of no use.
+    pub(crate) members: Option<Members>,
+}
+
 impl Reading {
-    /// The token of an answer, or what the answer says instead. `now` is when it arrived.
-    pub(crate) fn read(&self, answer: &Response<Bytes>, now: SystemTime) -> Result<AccessToken, Error> {
+    /// Reads an answer. The grant asks for further members; `now` is when it arrived.
+    pub(crate) fn read(&self, answer: &Response<Bytes>, for_grant: &[&str], now: SystemTime) -> Read {
+        let mut members = match self.members(answer, for_grant, now) {
+            Ok(members) => members,
+            Err(error) => return Read { token: Err(error), members: None },
+        };
+        Read { token: self.token(answer.status(), &mut members), members: Some(members) }
+    }
+
+    /// The members of an answer of success.
+    fn members(&self, answer: &Response<Bytes>, for_grant: &[&str], now: SystemTime) -> Result<Members, Error> {
         let status = answer.status();
         if answer.body().len() > ANSWER_LIMIT {
             return Err(too_large());
@@ -41,12 +58,14 @@ impl Reading {
             )
             .with_retry(Retry::AfterChange));
         }
-        let wanted = |name: &str| ANSWER.contains(&name) || self.keep.iter().any(|keep| keep == name);
+        let wanted = |name: &str| {
+            ANSWER.contains(&name) || for_grant.contains(&name) || self.keep.iter().any(|keep| keep == name)
+        };
         let members = Members::read(answer.body(), wanted);
         if !status.is_success() {
             return Err(self.refused(status, answer.headers(), members.ok().as_ref(), now));
         }
-        let mut members = members.map_err(|why| {
+        let members = members.map_err(|why| {
             let what = format!(
                 "{} of {} bytes that {}; expected a JSON object with a token (RFC 6749 section 5.1): check the URL",
                 body_kind(answer.headers()),
@@ -55,11 +74,11 @@ impl Reading {
             );
             unusable(status, &what)
         })?;
-        // Some servers send an empty `error` beside a token.
-        if members.get("error").is_some_and(|error| error.as_str() != Some("")) {
+        // Some servers send an empty `error`, or `false`, beside a token.
+        if members.get("error").is_some_and(|error| error.as_str() != Some("") && error.as_bool() != Some(false)) {
             return Err(self.refused(status, answer.headers(), Some(&members), now));
         }
-        self.token(status, &mut members)
+        Ok(members)
     }
 
     fn token(&self, status: StatusCode, members: &mut Members) -> Result<AccessToken, Error> {
@@ -208,7 +227,7 @@ mod tests {
     }
 
     fn read(status: u16, body: &str) -> Result<AccessToken, Error> {
-        Reading::default().read(&answer(status, body.to_owned()), now())
+        Reading::default().read(&answer(status, body.to_owned()), &[], now()).token
     }
 
     #[test]
@@ -219,7 +238,7 @@ mod tests {
         };
         let body = r#"{"access_token":"00D!x","token_type":"Bearer","expires_in":60,"scope":"b a","refresh_token":"r",
             "instance_url":"https://na1.example.com","level":3,"beta":true,"nested":{"a":1}}"#;
-        let token = reading.read(&answer(200, body), now()).unwrap();
+        let token = reading.read(&answer(200, body), &[], now()).token.unwrap();
         assert_eq!(token.secret(), "00D!x");
         assert_eq!(token.expiry(), Expiry::In(Duration::from_secs(60)));
         let (scope, extras) = token.into_details();
@@ -311,13 +330,14 @@ mod tests {
         for content_type in ["text/html", "text/plain; charset=iso-8859-1", "application/octet-stream", "\u{e4}"] {
             let mut ok = answer(200, r#"{"access_token":"a"}"#);
             ok.headers_mut().insert(CONTENT_TYPE, content_type.parse().unwrap());
-            assert!(Reading::default().read(&ok, now()).is_ok(), "{content_type}");
+            assert!(Reading::default().read(&ok, &[], now()).token.is_ok(), "{content_type}");
         }
         let mut page = answer(200, "<html>marker");
         page.headers_mut().insert(CONTENT_TYPE, "Text/HTML; charset=utf-8".parse().unwrap());
-        let error = Reading::default().read(&page, now()).unwrap_err();
+        let error = Reading::default().read(&page, &[], now()).token.unwrap_err();
         assert!(error.to_string().contains("an HTML page of 12 bytes"), "{error}");
-        let error = Reading::default().read(&answer(200, &b"{\"access_token\":\"\xff\"}"[..]), now()).unwrap_err();
+        let error =
+            Reading::default().read(&answer(200, &b"{\"access_token\":\"\xff\"}"[..]), &[], now()).token.unwrap_err();
         assert!(error.to_string().contains("not UTF-8"), "{error}");
     }
 
@@ -328,7 +348,7 @@ mod tests {
             assert_eq!((error.kind(), error.retry()), (ErrorKind::Answer, Retry::AfterChange), "{status}");
             assert!(error.to_string().contains("a redirect"), "{error}");
         }
-        let error = Reading::default().read(&answer(200, vec![b' '; ANSWER_LIMIT + 1]), now()).unwrap_err();
+        let error = Reading::default().read(&answer(200, vec![b' '; ANSWER_LIMIT + 1]), &[], now()).token.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Answer);
         assert!(error.to_string().contains("1 MiB"), "{error}");
     }
@@ -374,7 +394,7 @@ mod tests {
         ] {
             let mut answer = answer(status, "");
             answer.headers_mut().insert("retry-after", header.parse().unwrap());
-            let error = Reading::default().read(&answer, now()).unwrap_err();
+            let error = Reading::default().read(&answer, &[], now()).token.unwrap_err();
             assert_eq!(error.retry(), Retry::Later { after: after.map(Duration::from_secs) }, "{status} {header}");
         }
     }
@@ -408,7 +428,7 @@ mod tests {
                  proxy before it, is in trouble",
             ),
         ] {
-            let error = reading.read(&answer(status, body), now()).unwrap_err();
+            let error = reading.read(&answer(status, body), &[], now()).token.unwrap_err();
             assert_eq!(error.to_string(), text);
         }
     }

@@ -21,5 +21,16 @@ openssl pkey -in p384.pem -traditional -out p384.sec1.pem
 # As `openssl ecparam -genkey` writes it: the curve in a block of its own, then the key.
 { openssl ecparam -name prime256v1; openssl pkey -in p256.pem -traditional; } >p256.sec1.pem
 openssl genpkey -algorithm ED25519 -out ed25519.pem && pair ed25519
+# Encrypted in other ways than OpenSSL 3 does by itself: as Box hands keys out, ..
+encrypt() { # name, name of the encrypted one, how
+    name=$1 encrypted=$2 && shift 2
+    openssl pkcs8 -topk8 -in "$name.pem" "$@" -passout pass:test -out "$name.$encrypted.encrypted.pem"
+}
+encrypt rsa2048 des3 -v2 des3 -v2prf hmacWithSHA1
+encrypt p256 aes128 -v2 aes-128-cbc -v2prf hmacWithSHA512 -iter 1
+encrypt ed25519 scrypt -scrypt -scrypt_N 1024 -scrypt_r 8 -scrypt_p 1
+# .. as older versions did, and so that it takes too long to open.
+encrypt p256 pbes1 -v1 PBE-SHA1-3DES
+encrypt p256 slow -v2 aes-256-cbc -iter 10000001
 openssl genpkey -algorithm X25519 -out x25519.pem
 rm -f openssh.pem && ssh-keygen -q -t ed25519 -N '' -C '' -f openssh.pem && rm -f openssh.pem.pub

@@ -7,10 +7,9 @@ use base64::{
     alphabet::URL_SAFE,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::Number;
 use zeroize::Zeroizing;
-
-use crate::token_endpoint::members::Members;
 
 const URL_SAFE_LENIENT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
@@ -31,12 +30,19 @@ pub(crate) fn jwt_expiry(token: &str) -> Option<SystemTime> {
         return None;
     };
     let payload = Zeroizing::new(URL_SAFE_LENIENT.decode(payload).ok()?);
-    let claims = Members::read(&payload, |name| name == "exp").ok()?;
-    let since_epoch = match claims.get("exp")? {
-        Value::Number(exp) => exp.as_f64().filter(|seconds| *seconds >= 0.0)?,
-        _ => return None,
-    };
+    // serde reads lists as structs, too.
+    if !payload.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    let since_epoch = claims.exp?.as_f64().filter(|seconds| *seconds >= 0.0)?;
     UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(since_epoch.trunc()).ok()?)
+}
+
+/// All other claims are skipped without being held.
+#[derive(Deserialize)]
+struct Claims {
+    exp: Option<Number>,
 }
 
 #[cfg(test)]

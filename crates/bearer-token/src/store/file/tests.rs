@@ -1,0 +1,179 @@
+use std::{fs, time::Duration};
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn store() -> (TempDir, FileStore) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::new(directory.path().join("token.json"));
+    (directory, store)
+}
+
+async fn load(store: &FileStore) -> Result<Option<StoredToken>, Error> {
+    store.load(&Platform::system()).await
+}
+
+async fn swap(store: &FileStore, seen: Option<&StoredToken>, next: Option<&StoredToken>) -> Result<bool, Error> {
+    store.swap(&Platform::system(), seen, next).await
+}
+
+fn names(directory: &TempDir) -> Vec<String> {
+    let names = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn only_what_was_seen_is_replaced_and_another_start_finds_it() {
+    let (directory, store) = store();
+    let [a, b, c] = ["a", "b", "c"].map(StoredToken::new);
+    for (seen, next, done, left) in [
+        (Some(&a), Some(&b), false, None),
+        (None, Some(&a), true, Some(&a)),
+        (None, Some(&c), false, Some(&a)),
+        (Some(&a), Some(&b), true, Some(&b)),
+        (Some(&a), Some(&b), true, Some(&b)),
+        (Some(&a), None, false, Some(&b)),
+        (Some(&b), None, true, None),
+        (Some(&b), None, true, None),
+        (None, Some(&c), true, Some(&c)),
+    ] {
+        assert_eq!(swap(&store, seen, next).await.unwrap(), done, "{next:?}");
+        assert_eq!(load(&FileStore::new(store.path())).await.unwrap().as_ref(), left);
+    }
+    assert_eq!(names(&directory), ["token.json"], "no draft is left behind");
+    assert_eq!(fs::read_to_string(store.path()).unwrap(), r#"{"refresh_token":"c"}"#);
+}
+
+#[tokio::test]
+async fn what_is_half_written_or_garbage_is_an_error_and_is_left_alone_until_it_is_mended() {
+    let (_directory, store) = store();
+    let (a, b) = (StoredToken::new("planted-a"), StoredToken::new("planted-b"));
+    for garbage in ["", r#"{"refresh_token":"plan"#, "planted", "{}", "\u{0}\u{0}"] {
+        fs::write(store.path(), garbage).unwrap();
+        for error in [load(&store).await.unwrap_err(), swap(&store, Some(&a), Some(&b)).await.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Source);
+            assert!(error.is_transient());
+            let text = format!("{error} {error:?}");
+            assert!(text.contains("token.json") && text.contains("restore it, or remove it"), "{text}");
+            assert!(!text.contains("plan"), "{text}");
+        }
+        assert_eq!(fs::read_to_string(store.path()).unwrap(), garbage);
+    }
+    fs::write(store.path(), a.to_json().unwrap().as_bytes()).unwrap();
+    assert!(swap(&store, Some(&a), Some(&b)).await.unwrap());
+
+    fs::write(store.path(), vec![b' '; 300 * 1024]).unwrap();
+    assert!(load(&store).await.unwrap_err().to_string().contains("longer than any"));
+}
+
+#[tokio::test]
+async fn without_its_directory_there_is_an_error_that_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::new(directory.path().join("nowhere/token.json"));
+    let token = StoredToken::new("a");
+    let turn = store.turn(&Platform::system()).await.err();
+    let errors = [load(&store).await.err(), swap(&store, None, Some(&token)).await.err(), turn];
+    for error in errors.into_iter().take(if cfg!(unix) { 3 } else { 2 }) {
+        let error = error.unwrap();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("its directory is not there"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_without_a_directory_is_in_the_current_one() {
+    // Which no test may change: nothing is written.
+    let store = FileStore::new("bearer-token-test-no-such-file.json");
+    assert_eq!(load(&store).await.unwrap(), None);
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::{
+        os::unix::fs::{PermissionsExt, symlink},
+        sync::Mutex,
+    };
+
+    use super::*;
+    use crate::platform::{BoxFuture, Clock, Now};
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[tokio::test]
+    async fn the_file_is_for_its_owner_only_from_its_creation_and_one_that_was_not_is_narrowed() {
+        let (_directory, store) = store();
+        let (a, b) = (StoredToken::new("a"), StoredToken::new("b"));
+        assert!(swap(&store, None, Some(&a)).await.unwrap());
+        assert_eq!(mode(store.path()), 0o600);
+        for wide in [0o644, 0o640, 0o666, 0o604] {
+            fs::set_permissions(store.path(), fs::Permissions::from_mode(wide)).unwrap();
+            assert_eq!(load(&store).await.unwrap().as_ref(), Some(&a));
+            assert_eq!(mode(store.path()), 0o600, "{wide:o}");
+        }
+        fs::set_permissions(store.path(), fs::Permissions::from_mode(0o400)).unwrap();
+        load(&store).await.unwrap();
+        assert_eq!(mode(store.path()), 0o400, "what is narrow already stays as it is");
+        assert!(swap(&store, Some(&a), Some(&b)).await.unwrap());
+        assert_eq!(mode(store.path()), 0o600);
+        drop(store.turn(&Platform::system()).await.unwrap());
+        assert_eq!(mode(&beside(store.path(), ".lock")), 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_link_to_the_file_stays_one_and_a_link_in_the_drafts_place_is_not_followed() {
+        let (directory, store) = store();
+        let (a, b) = (StoredToken::new("a"), StoredToken::new("b"));
+        let (elsewhere, victim) = (directory.path().join("elsewhere.json"), directory.path().join("victim"));
+        fs::write(&elsewhere, a.to_json().unwrap().as_bytes()).unwrap();
+        fs::write(&victim, "untouched").unwrap();
+        symlink(&elsewhere, store.path()).unwrap();
+        symlink(&victim, beside(&elsewhere, &format!(".{}.new", std::process::id()))).unwrap();
+        assert!(swap(&store, Some(&a), Some(&b)).await.unwrap());
+        assert!(fs::symlink_metadata(store.path()).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), r#"{"refresh_token":"b"}"#);
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+        assert_eq!(names(&directory), ["elsewhere.json", "token.json", "victim"]);
+    }
+
+    /// A clock that sleepers move, with something that happens at the third sleep.
+    struct Hasty(Arc<Mutex<(u32, Duration, Option<Turn>)>>);
+
+    impl Clock for Hasty {
+        fn now(&self) -> Now {
+            Now::new(self.0.lock().unwrap().1, std::time::UNIX_EPOCH)
+        }
+
+        fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+            let mut state = self.0.lock().unwrap();
+            state.0 += 1;
+            state.1 = state.1.max(deadline);
+            if state.0 == 3 {
+                state.2 = None;
+            }
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn l41_a_turn_is_waited_for_but_not_for_ever() {
+        let (_directory, store) = store();
+        let other = FileStore::new(store.path());
+        let state = Arc::new(Mutex::new((0, Duration::ZERO, None)));
+        let platform = Platform::system().with_clock(Hasty(Arc::clone(&state)));
+
+        state.lock().unwrap().2 = Some(store.turn(&platform).await.unwrap());
+        let turn = other.turn(&platform).await.unwrap();
+        assert_eq!(state.lock().unwrap().0, 3, "it was given back then");
+
+        let error = store.turn(&platform).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Source);
+        assert!(error.is_transient() && error.to_string().contains("another process"), "{error}");
+        drop(turn);
+        store.turn(&platform).await.unwrap();
+    }
+}

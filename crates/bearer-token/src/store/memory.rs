@@ -1,0 +1,82 @@
+//! A refresh token in memory.
+
+use std::sync::Arc;
+
+use super::{RefreshTokenStore, StoredToken};
+use crate::{
+    error::Error,
+    platform::Platform,
+    sync::{Mutex, lock},
+};
+
+/// Keeps a refresh token as long as the process lives. A clone shares it.
+///
+/// For servers that do not rotate refresh tokens, for programs that put the token away by themselves, and for tests.
+/// Where tokens are rotated, the first one is used up when the program is started again.
+///
+/// ```
+/// use bearer_token::store::MemoryStore;
+///
+/// let store = MemoryStore::new("tGzv3JOkF0XG5Qx2TlKWIA");
+/// assert_eq!(store.get().unwrap().secret(), "tGzv3JOkF0XG5Qx2TlKWIA");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore(Arc<Mutex<Option<StoredToken>>>);
+
+impl MemoryStore {
+    /// With this refresh token. `MemoryStore::default()` has none.
+    pub fn new(refresh_token: impl Into<String>) -> Self {
+        let store = MemoryStore::default();
+        store.set(Some(StoredToken::new(refresh_token)));
+        store
+    }
+
+    /// What is kept.
+    pub fn get(&self) -> Option<StoredToken> {
+        lock(&self.0).clone()
+    }
+
+    /// Replaces what is kept, whatever it is.
+    pub fn set(&self, stored: Option<StoredToken>) {
+        *lock(&self.0) = stored;
+    }
+}
+
+impl RefreshTokenStore for MemoryStore {
+    async fn load(&self, _: &Platform) -> Result<Option<StoredToken>, Error> {
+        Ok(self.get())
+    }
+
+    async fn swap(&self, _: &Platform, seen: Option<&StoredToken>, next: Option<&StoredToken>) -> Result<bool, Error> {
+        let mut kept = lock(&self.0);
+        let expected = kept.as_ref() == seen || kept.as_ref() == next;
+        if expected {
+            *kept = next.cloned();
+        }
+        Ok(expected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_was_seen_is_replaced() {
+        let platform = Platform::system();
+        let [a, b, c] = ["a", "b", "c"].map(StoredToken::new);
+        let store = MemoryStore::default();
+        for (seen, next, done, left) in [
+            (Some(&a), Some(&b), false, None),
+            (None, Some(&a), true, Some(&a)),
+            (None, Some(&c), false, Some(&a)),
+            (Some(&a), Some(&b), true, Some(&b)),
+            (Some(&a), Some(&b), true, Some(&b)),
+            (Some(&a), None, false, Some(&b)),
+            (Some(&b), None, true, None),
+        ] {
+            assert_eq!(store.swap(&platform, seen, next).await.unwrap(), done);
+            assert_eq!(store.load(&platform).await.unwrap().as_ref(), left);
+        }
+    }
+}

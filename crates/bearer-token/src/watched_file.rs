@@ -1,0 +1,158 @@
+//! A file with a key or a token, which somebody else replaces while it is in use.
+
+use std::{
+    fs::{self, File, Metadata},
+    io::Read,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use zeroize::Zeroizing;
+
+use crate::sync::{Mutex, lock};
+
+/// Keys and tokens are far smaller. What is larger is the wrong file.
+const LIMIT: usize = 1 << 20;
+
+/// A file, and how it looked when it was read last. Everything here blocks.
+pub(crate) struct WatchedFile {
+    path: PathBuf,
+    seen: Mutex<Option<Stamp>>,
+}
+
+impl WatchedFile {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
+        WatchedFile { path: path.into(), seen: Mutex::new(None) }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The content, or what is wrong with the file.
+    ///
+    /// Always read, never guessed from its times: two writes within one tick of the file system's clock look alike.
+    pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
+        let before = Stamp::of(&self.path);
+        // Also if it cannot be read: it is looked at again when it has changed again.
+        *lock(&self.seen) = before;
+        let bytes = read_limited(&self.path)?;
+        if Stamp::of(&self.path) != before {
+            return Err(format!("the file `{}` was written while it was read; it is tried again", self.path.display()));
+        }
+        Ok(bytes)
+    }
+
+    /// Whether it looks different from when it was read last. One look at the directory, not at the content.
+    pub(crate) fn changed(&self) -> bool {
+        Stamp::of(&self.path) != *lock(&self.seen)
+    }
+}
+
+fn read_limited(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let failed = |error: std::io::Error| format!("the file `{}` cannot be read: {error}", path.display());
+    let file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    // Enough at once: a buffer that grows leaves copies behind.
+    let capacity = usize::try_from(length).unwrap_or(LIMIT).min(LIMIT) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
+    file.take(LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > LIMIT {
+        return Err(format!("the file `{}` has more than 1 MiB; expected a key or a token", path.display()));
+    }
+    Ok(bytes)
+}
+
+/// What changes when a file is written or replaced, also by a symbolic link that is turned to another directory, as
+/// Kubernetes does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+    identity: [i128; 4],
+}
+
+impl Stamp {
+    /// Nothing of what is no regular file: reading a pipe changes it.
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
+        Some(Stamp { length: metadata.len(), modified: metadata.modified().ok(), identity: identity(&metadata) })
+    }
+}
+
+/// Device, inode, and the time of the last change of any kind, which no tool sets back.
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> [i128; 4] {
+    use std::os::unix::fs::MetadataExt;
+
+    [metadata.dev().into(), metadata.ino().into(), metadata.ctime().into(), metadata.ctime_nsec().into()]
+}
+
+#[cfg(not(unix))]
+fn identity(_metadata: &Metadata) -> [i128; 4] {
+    [0; 4]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_changed_until_it_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let file = WatchedFile::new(&path);
+        assert!(!file.changed(), "it is not there, and was not there");
+        assert!(file.read().unwrap_err().contains("cannot be read"));
+
+        fs::write(&path, "one").unwrap();
+        assert!(file.changed());
+        assert_eq!(file.read().unwrap().as_slice(), b"one");
+        assert!(!file.changed());
+
+        // Of the same length, with the old time set again: what a copying tool may do.
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let other = directory.path().join("other");
+        fs::write(&other, "two").unwrap();
+        File::options().write(true).open(&other).unwrap().set_modified(modified).unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert_eq!(file.changed(), cfg!(unix));
+        assert_eq!(file.read().unwrap().as_slice(), b"two");
+
+        fs::remove_file(&path).unwrap();
+        assert!(file.changed());
+        assert!(file.read().is_err());
+        assert!(!file.changed(), "looked at");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_is_turned_to_another_directory_is_a_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for name in ["first", "second"] {
+            fs::create_dir(at(name)).unwrap();
+            fs::write(at(name).join("token"), name).unwrap();
+        }
+        std::os::unix::fs::symlink("first", at("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/token", at("token")).unwrap();
+        let file = WatchedFile::new(at("token"));
+        assert_eq!(file.read().unwrap().as_slice(), b"first");
+        std::os::unix::fs::symlink("second", at("..new")).unwrap();
+        fs::rename(at("..new"), at("..data")).unwrap();
+        assert!(file.changed());
+        assert_eq!(file.read().unwrap().as_slice(), b"second");
+    }
+
+    #[test]
+    fn what_is_too_large_or_no_file_is_an_error_that_names_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("large");
+        File::create(&path).unwrap().set_len(LIMIT as u64 + 1).unwrap();
+        let error = WatchedFile::new(&path).read().unwrap_err();
+        assert!(error.contains("large` has more than 1 MiB"), "{error}");
+        File::create(&path).unwrap().set_len(LIMIT as u64).unwrap();
+        assert_eq!(WatchedFile::new(&path).read().unwrap().len(), LIMIT);
+        assert!(WatchedFile::new(directory.path()).read().unwrap_err().contains("cannot be read"));
+    }
+}

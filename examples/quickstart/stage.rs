@@ -1,0 +1,113 @@
+//! The authorization server, its API, and the clock that all of this goes by.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
+use bearer_token::{ErrorKind, platform::Platform};
+use bearer_token_testing::{AuthorizationServer, Client, Counts, Endpoint, Issuer, ManualClock, TestKey};
+use http::HeaderValue;
+
+use crate::{
+    clients::{ApiClient, Outcome},
+    crowd::{Crowd, patience},
+    seen::Seen,
+};
+
+/// Who signs JWTs for itself, and for tokens of others.
+pub(crate) const ISSUER: &str = "reports@example.com";
+/// Who gets tokens as a client of its own.
+pub(crate) const CLIENT: &str = "billing";
+
+pub(crate) struct Stage {
+    pub(crate) server: AuthorizationServer,
+    /// Stands still unless it is moved: so tokens grow old without anybody waiting.
+    pub(crate) clock: ManualClock,
+    known: Mutex<HashSet<HeaderValue>>,
+}
+
+impl Stage {
+    pub(crate) fn set() -> anyhow::Result<Self> {
+        let clock = ManualClock::new();
+        let server = AuthorizationServer::builder().clock(clock.clone()).start()?;
+        let key = TestKey::es256()?.verifying_key();
+        server.trust(Issuer::new(ISSUER, key.clone()).self_signed_audience(server.api_url()));
+        server.register(Client::private_key_jwt(CLIENT, key));
+        Ok(Stage { server, clock, known: Mutex::default() })
+    }
+
+    pub(crate) fn platform(&self) -> Platform {
+        Platform::system().with_clock(self.clock.clone())
+    }
+
+    /// Starts requests to the API.
+    pub(crate) async fn crowd(&self, clients: &[ApiClient], each: usize) -> Crowd {
+        Crowd::start(clients, each, &format!("{}/orders", self.server.api_url())).await
+    }
+
+    /// Begins to observe.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        self.server.forget_requests();
+        Watch { stage: self, before: self.server.count() }
+    }
+}
+
+/// Observes the server from one moment to another.
+pub(crate) struct Watch<'a> {
+    stage: &'a Stage,
+    before: Counts,
+}
+
+impl Watch<'_> {
+    /// Completes when so many requests have arrived at the API, or after a long time.
+    pub(crate) async fn arrived(&self, requests: u64) {
+        let all = self.before.api_requests + requests;
+        tokio::select! {
+            _ = self.stage.server.wait_for(|now| now.api_requests >= all) => {}
+            () = patience() => {}
+        }
+    }
+
+    /// What was seen, as soon as all token requests have arrived that are expected, and no more of them are unanswered
+    /// than is expected. If that does not come true, what was seen until then.
+    pub(crate) async fn see(self, outcomes: &[Outcome], expected: Seen) -> Seen {
+        let Watch { stage, before } = self;
+        let complete = stage.server.wait_for(|now| {
+            let arrived = now.token_requests >= before.token_requests + expected.token_requests;
+            arrived && now.token_requests_running <= expected.hanging
+        });
+        let counts = tokio::select! {
+            counts = complete => counts,
+            () = patience() => stage.server.count(),
+        };
+        let bearers: HashSet<HeaderValue> = stage
+            .server
+            .requests()
+            .iter()
+            .filter(|request| request.endpoint() == Endpoint::Api)
+            .filter_map(|request| request.headers().get(http::header::AUTHORIZATION).cloned())
+            .collect();
+        let mut known = stage.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let new_bearers = bearers.difference(&known).count();
+        known.extend(bearers.iter().cloned());
+
+        let answered = |status: u16| {
+            let is_it = |outcome: &&Outcome| matches!(outcome, Outcome::Answered(answer) if *answer == status);
+            outcomes.iter().filter(is_it).count()
+        };
+        let unavailable =
+            |outcome: &&Outcome| matches!(outcome, Outcome::NoToken(error) if error.kind() == ErrorKind::Unavailable);
+        Seen {
+            requests: outcomes.len(),
+            ok: answered(200),
+            unauthorized: answered(401),
+            no_token: outcomes.iter().filter(unavailable).count(),
+            sent: counts.api_requests - before.api_requests,
+            token_requests: counts.token_requests - before.token_requests,
+            hanging: counts.token_requests_running,
+            bearers: bearers.len(),
+            new_bearers,
+        }
+    }
+}

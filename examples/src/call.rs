@@ -1,0 +1,53 @@
+//! Calls a URL with the token of a configuration file, and shows what went out and what came back.
+
+use std::{ffi::OsString, io::Write, process::ExitCode};
+
+use bearer_token::{TokenProvider, config::ProviderConfig};
+
+use self::{arguments::Arguments, redaction::Redaction};
+
+mod arguments;
+mod failure;
+mod redaction;
+mod request;
+mod status;
+
+/// Does what the arguments say, and gives the exit status: 0 when all went well; 1 when the configuration cannot be
+/// used, there is no token, the URL cannot be reached or answers with a status of 400 or more; 2 when the arguments
+/// make no sense.
+pub async fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> ExitCode {
+    // Nothing can be said any more where writing fails: whoever read it went away.
+    let arguments = match arguments::parse(arguments) {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            let _ = write!(out, "{}", arguments::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        Err(problem) => {
+            let _ = write!(err, "{problem}\n\n{}", arguments::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match call(&arguments, out).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = failure::explain(&error, &arguments.config, err);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all went well.
+async fn call(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> {
+    let provider: TokenProvider = ProviderConfig::load(&arguments.config)?.build()?;
+    let redaction = Redaction::new(arguments.show_token);
+    match &arguments.url {
+        Some(url) => request::send(provider, url.clone(), redaction, out).await,
+        None => status::show(&provider, redaction, out).await.map(|()| true),
+    }
+}

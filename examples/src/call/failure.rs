@@ -1,0 +1,50 @@
+//! Why it did not work, and what to do about it.
+
+use std::{error::Error as StdError, io, io::Write, path::Path};
+
+use bearer_token::{Error, ErrorKind, Retry};
+use reqwest_bearer::token_error;
+
+/// Explains an error to the user.
+pub(super) fn explain(error: &anyhow::Error, config: &Path, err: &mut impl Write) -> io::Result<()> {
+    match token_error(error.as_ref()) {
+        Some(error) if !error.problems().is_empty() => explain_problems(error, config, err),
+        Some(error) => explain_token_error(error, err),
+        None => {
+            writeln!(err, "error: {error}")?;
+            explain_causes(error.source(), err)
+        }
+    }
+}
+
+fn explain_problems(error: &Error, config: &Path, err: &mut impl Write) -> io::Result<()> {
+    let problems = error.problems();
+    let count = if problems.len() == 1 { "one problem".to_owned() } else { format!("{} problems", problems.len()) };
+    writeln!(err, "{count} in {}", config.display())?;
+    problems.iter().try_for_each(|problem| writeln!(err, "  {problem}"))
+}
+
+fn explain_token_error(error: &Error, err: &mut impl Write) -> io::Result<()> {
+    writeln!(err, "error: {error}")?;
+    writeln!(err, "kind:  {:?}", error.kind())?;
+    if let Some(code) = error.oauth_code() {
+        writeln!(err, "code:  {code}")?;
+    }
+    match error.retry() {
+        Retry::Later { after: Some(time) } => writeln!(err, "retry: the server asks to wait for {time:?}")?,
+        Retry::Later { .. } => writeln!(err, "retry: later; the cause may pass by itself")?,
+        _ => writeln!(err, "retry: only after a change of the key, the permissions or the configuration")?,
+    }
+    if error.kind() == ErrorKind::Origin {
+        writeln!(err, "here:  the field `allow_origins` of the configuration is that line of the builder")?;
+    }
+    explain_causes(error.source(), err)
+}
+
+fn explain_causes(mut cause: Option<&(dyn StdError + 'static)>, err: &mut impl Write) -> io::Result<()> {
+    while let Some(error) = cause {
+        writeln!(err, "cause: {error}")?;
+        cause = error.source();
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! One request, shown from both sides.
+
+use std::{future::Future, io::Write, pin::Pin, time::Duration};
+
+use bearer_token::TokenProvider;
+use http::{Extensions, HeaderValue, header::AUTHORIZATION};
+use reqwest::{Client, Request, Response, Url, redirect};
+use reqwest_bearer::BearerMiddleware;
+use reqwest_middleware::{ClientBuilder, Next};
+
+use super::redaction::Redaction;
+
+/// How much of a body is shown, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// Sends a GET request. Whether the answer's status is below 400.
+pub(super) async fn send(
+    provider: TokenProvider,
+    url: Url,
+    redaction: Redaction,
+    out: &mut impl Write,
+) -> anyhow::Result<bool> {
+    let client = ClientBuilder::new(http_client(&url)?).with(BearerMiddleware::new(provider)).with(remember).build();
+    let request = client.get(url).build()?;
+    let request_line = format!("{} {}", request.method(), request.url());
+    let mut extensions = Extensions::new();
+    let answered = client.execute_with_extensions(request, &mut extensions).await;
+
+    // Nothing is remembered where there was no token to send it with.
+    let sent = extensions.remove::<Sent>();
+    if let Some(Sent(authorization)) = &sent {
+        writeln!(out, "> {request_line}")?;
+        match authorization {
+            Some(value) => writeln!(out, "> authorization: {}", redaction.authorization(value))?,
+            None => writeln!(out, "> (no token: the configuration allows other origins than this one)")?,
+        }
+    }
+    let sent = sent.and_then(|Sent(value)| Some(String::from_utf8_lossy(value?.as_bytes()).into_owned()));
+    let token = sent.as_deref().map_or("", |value| value.split_once(' ').map_or(value, |(_, token)| token));
+
+    let mut response = answered?;
+    writeln!(out, "\n< {:?} {}", response.version(), response.status())?;
+    for (name, value) in response.headers() {
+        writeln!(out, "< {name}: {}", redaction.text(&String::from_utf8_lossy(value.as_bytes()), token))?;
+    }
+    // As much longer as a token is, so that none is cut in two and not recognised.
+    let (body, result) = read(&mut response, BODY_LIMIT + token.len()).await;
+    let text = redaction.text(&String::from_utf8_lossy(&body), token);
+    let shown = match text.char_indices().find(|(index, character)| index + character.len_utf8() > BODY_LIMIT) {
+        Some((end, _)) => text.get(..end).unwrap_or_default(),
+        None => &text,
+    };
+    if !shown.is_empty() {
+        writeln!(out, "\n{}", shown.trim_end_matches('\n'))?;
+    }
+    if shown.len() < text.len() {
+        writeln!(out, "[The body is longer than 64 KiB; this was its beginning.]")?;
+    }
+    result?;
+    Ok(response.status().as_u16() < 400)
+}
+
+fn http_client(url: &Url) -> reqwest::Result<Client> {
+    let builder = Client::builder()
+        .user_agent("bearer-token-example")
+        .redirect(redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(Duration::from_secs(60));
+    // In the clear, a proxy would see the token. And no CA certificates are needed.
+    let builder = if url.scheme() == "http" { builder.no_proxy().tls_certs_only([]) } else { builder };
+    builder.build()
+}
+
+/// The `Authorization` header that went out.
+#[derive(Clone)]
+struct Sent(Option<HeaderValue>);
+
+/// A middleware below the one that sets the header.
+fn remember<'a>(
+    request: Request,
+    extensions: &'a mut Extensions,
+    next: Next<'a>,
+) -> Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'a>> {
+    extensions.insert(Sent(request.headers().get(AUTHORIZATION).cloned()));
+    Box::pin(next.run(request, extensions))
+}
+
+/// The body, or its beginning if it is longer than the limit; and what went wrong, if it broke off.
+async fn read(response: &mut Response, limit: usize) -> (Vec<u8>, reqwest::Result<()>) {
+    let mut body = Vec::new();
+    while body.len() <= limit {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return (body, Ok(())),
+            Err(error) => return (body, Err(error)),
+        }
+    }
+    (body, Ok(()))
+}

@@ -1,0 +1,209 @@
+use bearer_token_testing::{AuthorizationServer, Fault};
+
+use crate::{Config, call};
+
+const TOKEN: &str = "planted-token-0123456789";
+
+fn static_token(origin: &str) -> Config {
+    Config::new("static.toml", format!("allow_origins = [\"{origin}\"]\ntoken = \"{TOKEN}\""))
+}
+
+#[tokio::test]
+async fn bad_usage_is_explained_with_status_2() {
+    for line in
+        [&["http://127.0.0.1/"][..], &["--config"], &["--config", "x", "--verbose"], &["--config", "x", "no url"]]
+    {
+        let ended = call(line).await;
+        ended.assert_status(2);
+        assert!(ended.out.is_empty() && ended.err.contains("usage: "), "{line:?}: {}", ended.all());
+    }
+}
+
+#[tokio::test]
+async fn help_is_no_error() {
+    for flag in ["-h", "--help"] {
+        let ended = call(&[flag]).await;
+        ended.assert_status(0);
+        assert!(ended.err.is_empty() && ended.out.contains("usage: "), "{}", ended.all());
+    }
+}
+
+#[tokio::test]
+async fn every_problem_of_a_configuration_has_a_line_with_the_path_of_its_field() {
+    let config = Config::new(
+        "bad.toml",
+        r#"
+        allow_origins = ["http://api.example.com"]
+        surprise = 1
+        [jwt]
+        algorithm = "RS255"
+        key = { file = "nowhere.pem" }
+        [token_endpoint]
+        url = "http://as.example.com/token"
+        "#,
+    );
+    let ended = call(&["--config", &config.path]).await;
+    ended.assert_status(1);
+    assert!(ended.out.is_empty());
+    let lines: Vec<&str> = ended.err.lines().collect();
+    assert_eq!(lines[0], format!("5 problems in {}", config.path));
+    for (path, found) in [
+        ("allow_origins[0]", "http://api.example.com"),
+        ("surprise", "no such field"),
+        ("jwt.algorithm", "RS255"),
+        ("jwt.key", "nowhere.pem"),
+        ("token_endpoint.url", "http://"),
+    ] {
+        let line = lines.iter().find(|line| line.starts_with(&format!("  {path}: ")));
+        assert!(line.is_some_and(|line| line.contains(found)), "{path}: {lines:#?}");
+    }
+    assert_eq!(lines.len(), 6, "{lines:#?}");
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_read_is_named() {
+    let ended = call(&["--config", "nowhere.toml"]).await;
+    ended.assert_status(1);
+    assert!(ended.err.contains("`nowhere.toml` cannot be read"), "{}", ended.err);
+    let config = Config::new("bad.toml", "allow_origins = [");
+    let ended = call(&["--config", &config.path]).await;
+    ended.assert_status(1);
+    assert!(ended.err.contains("is not TOML"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn without_a_url_it_shows_how_the_provider_stands() {
+    let server = examples::server_in_a_box::start(0).unwrap();
+    let config = Config::sample("box.toml", &server);
+    let ended = call(&["--config", &config.path]).await;
+    ended.assert_status(0);
+    for expected in ["state    Fresh\n", "scope    read\n", "token    [redacted, "] {
+        assert!(ended.out.contains(expected), "{expected}: {}", ended.out);
+    }
+    // The very moment may not have passed yet.
+    assert!(["GMT, in 59 min 5", "GMT, in 60 min 0 s"].iter().any(|left| ended.out.contains(left)), "{}", ended.out);
+    assert_eq!((server.count().token_requests, server.count().api_requests), (1, 0));
+}
+
+#[tokio::test]
+async fn a_token_is_shown_only_on_request() {
+    let config = static_token("https://api.example.com");
+    let ended = call(&["--config", &config.path]).await;
+    ended.assert_status(0);
+    assert!(!ended.all().contains(TOKEN), "{}", ended.all());
+    let ended = call(&["--config", &config.path, "--show-token"]).await;
+    ended.assert_status(0);
+    assert!(ended.out.contains(&format!("token    {TOKEN}\n")), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn a_token_that_the_api_sends_back_is_redacted_too() {
+    let server = AuthorizationServer::start().unwrap();
+    let config = static_token(&server.issuer());
+    let echo = Fault::status(200).header("x-token", TOKEN).body(format!("you sent {TOKEN}"));
+    server.api().always(echo);
+
+    let ended = call(&["--config", &config.path, &server.api_url()]).await;
+    ended.assert_status(0);
+    assert!(!ended.all().contains(TOKEN), "{}", ended.all());
+    assert!(ended.out.contains("> authorization: Bearer [redacted, 24 bytes]\n"), "{}", ended.out);
+    assert!(ended.out.contains("< x-token: [redacted, 24 bytes]\n"), "{}", ended.out);
+    assert!(ended.out.ends_with("\n\nyou sent [redacted, 24 bytes]\n"), "{}", ended.out);
+    assert_eq!(server.requests()[0].header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
+
+    let ended = call(&["--show-token", "--config", &config.path, &server.api_url()]).await;
+    ended.assert_status(0);
+    assert!(ended.out.contains(&format!("> authorization: Bearer {TOKEN}\n")), "{}", ended.out);
+    assert!(ended.out.ends_with(&format!("\n\nyou sent {TOKEN}\n")), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn of_a_long_body_the_beginning_is_shown_and_no_part_of_a_token() {
+    let server = AuthorizationServer::start().unwrap();
+    let config = static_token(&server.issuer());
+    const LIMIT: usize = 64 * 1024;
+    for (before, after, noted) in [(LIMIT - 10, 100, true), (LIMIT, 0, true), (LIMIT - 24, 0, false)] {
+        server.api().always(Fault::status(200).body(format!("{}{TOKEN}{}", "x".repeat(before), "y".repeat(after))));
+        let ended = call(&["--config", &config.path, &server.api_url()]).await;
+        ended.assert_status(0);
+        assert!(!ended.out.contains(&TOKEN[..8]), "{before}");
+        assert_eq!(ended.out.contains("longer than 64 KiB"), noted, "{before}");
+        assert!(ended.out.len() < LIMIT + 1000 && ended.out.contains(&"x".repeat(before)), "{before}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_of_400_or_more_is_a_failure_and_a_redirect_is_shown() {
+    let server = AuthorizationServer::start().unwrap();
+    let config = static_token(&server.issuer());
+    for (fault, status) in [
+        (Fault::status(204), 0),
+        (Fault::redirect("https://elsewhere.example.com/"), 0),
+        (Fault::status(400), 1),
+        (Fault::status(503), 1),
+    ] {
+        server.api().next(fault);
+        call(&["--config", &config.path, &server.api_url()]).await.assert_status(status);
+    }
+    assert_eq!(server.count().api_requests, 4);
+}
+
+#[tokio::test]
+async fn a_token_error_comes_with_its_kind_and_what_to_do() {
+    let server = examples::server_in_a_box::start(0).unwrap();
+    let config = Config::sample("box.toml", &server);
+    for (fault, expected) in [
+        (Fault::status(503).header("retry-after", "7"), &["503", "kind:  Unavailable\n", "wait for 7s\n"][..]),
+        (
+            Fault::oauth_error(400, "invalid_grant"),
+            &["kind:  Refused\n", "code:  invalid_grant\n", "retry: only after a change"],
+        ),
+        (Fault::html(), &["kind:  Answer\n", "retry: later"]),
+    ] {
+        server.token_endpoint().next(fault);
+        let ended = call(&["--config", &config.path, &server.api_url()]).await;
+        ended.assert_status(1);
+        assert!(ended.out.is_empty(), "{}", ended.out);
+        for expected in expected {
+            assert!(ended.err.contains(expected), "{expected}: {}", ended.err);
+        }
+    }
+    assert_eq!(server.count().api_requests, 0);
+
+    server.stop();
+    let ended = call(&["--config", &config.path]).await;
+    ended.assert_status(1);
+    assert!(ended.err.contains("kind:  Transport\n") && ended.err.contains("\ncause: "), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn a_request_to_an_origin_that_gets_no_token_says_so() {
+    let server = AuthorizationServer::start().unwrap();
+    let config = static_token("https://api.example.com");
+    let ended = call(&["--config", &config.path, &server.api_url()]).await;
+    ended.assert_status(1);
+    assert!(ended.out.contains("> (no token: ") && ended.out.contains("< HTTP/1.1 401"), "{}", ended.out);
+    assert_eq!(server.requests()[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_request_that_must_not_be_sent_names_the_field_to_change() {
+    let config = Config::new("static.toml", format!("token = \"{TOKEN}\""));
+    let ended = call(&["--config", &config.path, "https://api.example.com/"]).await;
+    ended.assert_status(1);
+    assert!(ended.out.is_empty(), "{}", ended.out);
+    for expected in ["kind:  Origin\n", "https://api.example.com", "the field `allow_origins`"] {
+        assert!(ended.err.contains(expected), "{expected}: {}", ended.err);
+    }
+}
+
+#[tokio::test]
+async fn an_api_that_cannot_be_reached_is_an_error_with_its_causes() {
+    let server = AuthorizationServer::start().unwrap();
+    let config = static_token(&server.issuer());
+    server.stop();
+    let ended = call(&["--config", &config.path, &server.api_url()]).await;
+    ended.assert_status(1);
+    assert!(ended.out.contains("> authorization: Bearer [redacted"), "{}", ended.out);
+    assert!(ended.err.starts_with("error: ") && ended.err.contains("\ncause: "), "{}", ended.err);
+}

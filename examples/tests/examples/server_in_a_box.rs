@@ -1,0 +1,57 @@
+use std::{future, process::ExitCode};
+
+use examples::server_in_a_box::{serve, start};
+
+use crate::{Config, Ended, arguments, call};
+
+async fn run(line: &[&str], stop: impl Future<Output = ()>) -> Ended {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let status = examples::server_in_a_box::run(arguments(line), stop, &mut out, &mut err).await;
+    Ended { status, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
+}
+
+#[tokio::test]
+async fn it_says_what_to_try_and_ends_after_its_time() {
+    let ended = run(&["--port", "0", "--for", "0"], future::pending()).await;
+    ended.assert_status(0);
+    assert!(ended.out.contains("cargo run --example call -- --config examples/config/box.toml\n"), "{}", ended.out);
+    assert!(ended.out.contains("box.toml http://127.0.0.1:") && ended.out.contains("/api/orders\n"), "{}", ended.out);
+    assert!(ended.out.contains("change 8085 to "), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn it_ends_when_it_is_told_to() {
+    run(&["--port", "0"], future::ready(())).await.assert_status(0);
+}
+
+#[tokio::test]
+async fn it_tells_what_was_asked_of_it() {
+    let server = start(0).unwrap();
+    let config = Config::sample("box.toml", &server);
+    let url = server.api_url();
+    let visit = async { call(&["--config", &config.path, &url]).await.assert_status(0) };
+    let mut out = Vec::new();
+    serve(&server, visit, &mut out).await;
+    let out = String::from_utf8(out).unwrap();
+    let last = "tokens: 1 issued, 0 refused; API requests: 1 accepted, 0 rejected\n";
+    assert!(out.ends_with(last), "{out}");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_an_error_that_names_the_option() {
+    let server = start(0).unwrap();
+    let port = server.address().port().to_string();
+    let ended = run(&["--port", &port], future::pending()).await;
+    assert!(ended.status == ExitCode::FAILURE);
+    assert!(ended.err.contains(&port) && ended.err.contains("--port"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn bad_usage_is_explained_with_status_2() {
+    for line in [&["--port"][..], &["--port", "70000"], &["--for", "soon"], &["--for", "-1"], &["8085"]] {
+        let ended = run(line, future::pending()).await;
+        ended.assert_status(2);
+        assert!(ended.err.contains("usage: "), "{line:?}: {}", ended.err);
+    }
+    run(&["--help"], future::pending()).await.assert_status(0);
+}

@@ -1,0 +1,199 @@
+//! A generated tonic client whose calls carry bearer tokens, on good days and bad ones.
+//!
+//! `cargo run --example tonic` needs nothing: the authorization server and the gRPC server run inside this process.
+//! Whatever is printed was observed, and the exit status is 0 only if all of it was as claimed.
+
+use std::{error::Error as StdError, fmt::Debug, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use anyhow::{Context, ensure};
+use bearer_token::{
+    Error, ErrorKind, Policy, TokenProvider,
+    platform::Platform,
+    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+};
+use bearer_token_testing::{AuthorizationServer, Client, Fault, ManualClock};
+use http::{Request, header::AUTHORIZATION};
+use tokio::task::JoinSet;
+use tonic::{
+    Code, Status,
+    body::Body,
+    transport::{Channel, Server, server::TcpIncoming},
+};
+use tonic_health::{
+    ServingStatus,
+    pb::{HealthCheckRequest, health_client::HealthClient},
+};
+use tower::{ServiceBuilder, filter::AsyncFilterLayer};
+use tower_bearer::{BearerLayer, BoxError, grpc::TrailersService};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What a program names when it keeps such a client.
+type HealthClientWithBearers = HealthClient<TrailersService<Channel>>;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let missed = play().await?;
+    ensure!(missed.is_empty(), "not observed: {}", missed.join("; "));
+    Ok(())
+}
+
+/// The client, as a program would make it.
+fn client(provider: TokenProvider, url: &str) -> anyhow::Result<HealthClientWithBearers> {
+    let layer = BearerLayer::new(provider).map_error(as_status).watch_trailers();
+    let channel = Channel::from_shared(url.to_owned())?.connect_lazy();
+    Ok(HealthClient::new(ServiceBuilder::new().layer(layer).service(channel)))
+}
+
+/// What its callers see when there is no token.
+fn as_status(error: Error) -> BoxError {
+    let mut status = Status::new(Code::from(error.grpc_code()), error.to_string());
+    status.set_source(Arc::new(error));
+    status.into()
+}
+
+/// And how they find out why, if they want to know.
+fn token_error(status: &Status) -> Option<&Error> {
+    status.source()?.downcast_ref()
+}
+
+/// What was claimed and not observed.
+async fn play() -> anyhow::Result<Vec<String>> {
+    // Stands still unless it is moved, for the servers and the provider alike.
+    let clock = ManualClock::new();
+    let server = AuthorizationServer::builder().clock(clock.clone()).start()?;
+    server.register(Client::secret("monitor", "its secret"));
+
+    let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?;
+    let url = format!("http://{}", incoming.local_addr()?);
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let grpc = Server::builder().layer(AsyncFilterLayer::new(door(&server)?)).add_service(health);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { drop(grpc.serve_with_incoming(incoming).await) });
+
+    let source = TokenEndpoint::builder(server.token_url(), ClientCredentials::new())
+        .client_auth(ClientAuth::basic("monitor", "its secret"))
+        .build()?;
+    let provider = TokenProvider::builder(source)
+        .allow_origin(&url)
+        .connection_origin(&url) // behind a channel, no layer sees where calls go
+        .policy(Policy::default().jitter(false))
+        .platform(Platform::system().with_clock(clock.clone()))
+        .build()?;
+    let mut client = client(provider, &url)?;
+    let check = |client: &HealthClientWithBearers| {
+        let mut client = client.clone();
+        async move { client.check(HealthCheckRequest::default()).await }
+    };
+    let mut seen = Transcript::default();
+    println!("An authorization server runs at {}, a gRPC server at {url}.", server.issuer());
+
+    println!("\n100 unary calls at once, no token yet");
+    let mut calls: JoinSet<_> = (0..100).map(|_| check(&client)).collect();
+    let mut answered = 0;
+    while let Some(call) = calls.join_next().await {
+        answered += usize::from(call?.is_ok());
+    }
+    seen.claim("all are answered", answered, 100);
+    seen.claim("token requests", server.count().token_requests, 1);
+
+    println!("\nA stream that outlives its token");
+    let mut stream = client.watch(HealthCheckRequest::default()).await?.into_inner();
+    let first = stream.message().await?.context("the stream has ended")?.status();
+    clock.advance(2 * HOUR);
+    reporter.set_service_status("", ServingStatus::NotServing).await;
+    let second = stream.message().await?.context("the stream has ended")?.status();
+    seen.claim(
+        "messages, one before and one after",
+        (first.as_str_name(), second.as_str_name()),
+        ("SERVING", "NOT_SERVING"),
+    );
+    seen.claim("the next call", code(&check(&client).await), Code::Ok);
+    seen.claim("token requests", server.count().token_requests, 2);
+
+    println!("\nThe token is revoked");
+    server.revoke_all();
+    seen.claim("the call that finds out", code(&check(&client).await), Code::Unauthenticated);
+    seen.claim("the next call", code(&check(&client).await), Code::Ok);
+    seen.claim("token requests", server.count().token_requests, 3);
+
+    println!("\nThe authorization server is down");
+    server.token_endpoint().always(Fault::status(503));
+    clock.advance(HOUR / 2);
+    seen.claim("while the token is good", code(&check(&client).await), Code::Ok);
+    clock.advance(HOUR);
+    let outage = check(&client).await;
+    seen.claim("when it has expired", code(&outage), Code::Unavailable);
+    seen.claim("and why", cause(&outage), Some(ErrorKind::Unavailable));
+    server.token_endpoint().heal();
+    clock.advance(HOUR);
+    seen.claim("when the server is back", code(&check(&client).await), Code::Ok);
+
+    println!("\nThe credential is refused");
+    server.register(Client::secret("monitor", "another secret"));
+    clock.advance(2 * HOUR);
+    let refusal = check(&client).await;
+    seen.claim("when the token has expired", code(&refusal), Code::Unauthenticated);
+    seen.claim("and why", cause(&refusal), Some(ErrorKind::Refused));
+    server.register(Client::secret("monitor", "its secret"));
+    clock.advance(HOUR);
+    seen.claim("when it is accepted again", code(&check(&client).await), Code::Ok);
+
+    println!("\nOn the stream nobody noticed");
+    reporter.set_service_status("", ServingStatus::Serving).await;
+    let last = stream.message().await?.context("the stream has ended")?.status();
+    seen.claim("another message", last.as_str_name(), "SERVING");
+    Ok(seen.missed)
+}
+
+fn code<T>(result: &Result<T, Status>) -> Code {
+    result.as_ref().map_or_else(Status::code, |_| Code::Ok)
+}
+
+fn cause<T>(result: &Result<T, Status>) -> Option<ErrorKind> {
+    result.as_ref().err().and_then(token_error).map(Error::kind)
+}
+
+type Checked = Pin<Box<dyn Future<Output = Result<Request<Body>, Status>> + Send>>;
+
+/// The gRPC server's own part: it asks the authorization server what each token is worth.
+fn door(server: &AuthorizationServer) -> anyhow::Result<impl FnMut(Request<Body>) -> Checked + Clone + use<>> {
+    let (http, url) = (reqwest::Client::builder().no_proxy().build()?, server.api_url());
+    Ok(move |request: Request<Body>| -> Checked {
+        let mut question = http.get(&url);
+        if let Some(value) = request.headers().get(AUTHORIZATION) {
+            question = question.header(AUTHORIZATION, value);
+        }
+        Box::pin(async move {
+            match question.send().await {
+                Ok(answer) if answer.status().is_success() => Ok(request),
+                Ok(_) => Err(Status::unauthenticated("the token is no good")),
+                Err(_) => Err(Status::unavailable("nobody can tell whether the token is good")),
+            }
+        })
+    })
+}
+
+/// What is printed: claims, and what was observed of each.
+#[derive(Default)]
+struct Transcript {
+    missed: Vec<String>,
+}
+
+impl Transcript {
+    #[allow(clippy::needless_pass_by_value, reason = "claims read better without references")]
+    fn claim<T: Debug + PartialEq>(&mut self, what: &str, observed: T, expected: T) {
+        let holds = observed == expected;
+        println!("  {}  {what:<38}{observed:?}", if holds { "ok" } else { "NO" });
+        if !holds {
+            println!("      {:<38}{expected:?}", "expected:");
+            self.missed.push(what.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+#[tokio::test]
+async fn everything_that_it_claims_is_observed() {
+    assert_eq!(play().await.unwrap(), Vec::<String>::new());
+}

@@ -1,0 +1,139 @@
+//! A warm request through the layer costs no allocation beyond what a static header costs.
+//!
+//! In a binary of its own: the counting allocator is that of the whole process. It counts by thread, so that tests do
+//! not disturb each other.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what helpers of tests find wrong must end the test")]
+
+use std::{
+    future::{Ready, ready},
+    hint::black_box,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use allocation_counter::{AllocationInfo, measure};
+use bearer_token::{AccessToken, FetchContext, TokenProvider};
+use http::{HeaderName, HeaderValue, Request, Response};
+use tower::{Layer, Service};
+use tower_bearer::{BearerLayer, BoxError};
+use tower_http::{auth::AddAuthorizationLayer, follow_redirect::RequestUri};
+
+const TOKEN: &str = "2YotnFZFEjr1zCsicMWpAA";
+
+/// Always ready, and done at once.
+#[derive(Clone)]
+struct Trivial;
+
+impl Service<Request<()>> for Trivial {
+    type Response = Response<()>;
+    type Error = BoxError;
+    type Future = Ready<Result<Response<()>, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        assert_eq!(request.headers()["authorization"].as_bytes(), b"Bearer 2YotnFZFEjr1zCsicMWpAA");
+        drop(black_box(request));
+        ready(Ok(Response::new(())))
+    }
+}
+
+/// A provider with a token that lives for an hour, by the system's clock.
+fn warm() -> TokenProvider {
+    let source = async |_: FetchContext| Ok(AccessToken::new(TOKEN).expires_in(Duration::from_secs(3_600)));
+    let provider = TokenProvider::builder(source).allow_origin("https://api.example.com").build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(provider.token()).unwrap();
+    provider
+}
+
+fn request(uri: &'static str, headers: usize) -> Request<()> {
+    let mut request = Request::get(uri).body(()).unwrap();
+    for number in 0..headers {
+        let name = HeaderName::try_from(format!("x-header-{number}")).unwrap();
+        request.headers_mut().insert(name, HeaderValue::from_static("value"));
+    }
+    request
+}
+
+fn call<S>(service: &mut S, request: Request<()>)
+where
+    S: Service<Request<()>, Response = Response<()>, Error = BoxError>,
+{
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut cx).is_ready());
+    let response = pin!(service.call(request));
+    let Poll::Ready(Ok(response)) = response.poll(&mut cx) else { panic!("a warm call is done at once") };
+    assert_eq!(response.status(), 200);
+}
+
+/// What one call costs: without and with the making of its request.
+fn cost<S>(service: &mut S, uri: &'static str, headers: usize) -> [AllocationInfo; 2]
+where
+    S: Service<Request<()>, Response = Response<()>, Error = BoxError>,
+{
+    // The first clone of a value that was made of text allocates, once and for all.
+    call(service, request(uri, headers));
+    let made = request(uri, headers);
+    let [mut without, mut with] = [AllocationInfo::default(); 2];
+    without += measure(|| call(service, made));
+    with += measure(|| call(service, request(uri, headers)));
+    [without, with]
+}
+
+const API: &str = "https://api.example.com/orders?page=1";
+
+#[test]
+fn a_warm_request_allocates_exactly_as_much_as_a_static_header_does() {
+    let mut ours = BearerLayer::new(warm()).layer(Trivial);
+    let mut fixed = AddAuthorizationLayer::bearer(TOKEN).as_sensitive(true).layer(Trivial);
+    let mut grown = 0;
+    // Among these are maps without any room, with some, and such that have to grow for one header more.
+    for uri in [API, "/orders"] {
+        for headers in 0..=100 {
+            let (ours, fixed) = (cost(&mut ours, uri, headers), cost(&mut fixed, uri, headers));
+            assert_eq!(ours, fixed, "{uri} with {headers} headers");
+            grown += u32::from(fixed[0].count_total > 0);
+        }
+    }
+    assert!((4..40).contains(&grown), "some insertions grow the map, and most do not: {grown}");
+}
+
+#[test]
+fn where_the_map_has_room_a_warm_request_allocates_nothing() {
+    let mut ours = BearerLayer::new(warm()).layer(Trivial);
+    let mut roomy = request(API, 3);
+    roomy.headers_mut().reserve(8);
+    call(&mut ours, roomy);
+    for _ in 0..100 {
+        let mut roomy = request(API, 3);
+        roomy.headers_mut().reserve(8);
+        let info = measure(|| call(&mut ours, roomy));
+        assert_eq!((info.count_total, info.bytes_total), (0, 0));
+    }
+}
+
+#[test]
+fn the_counter_counts_and_the_hook_for_redirects_costs_one_box() {
+    let layer = BearerLayer::new(warm());
+    let mut plain = layer.clone().layer(Trivial);
+    let mut hooked = layer.final_uri(|extensions| extensions.get::<RequestUri>().map(|uri| &uri.0)).layer(Trivial);
+    let ([plain, _], [hooked, _]) = (cost(&mut plain, API, 3), cost(&mut hooked, API, 3));
+    assert_eq!((plain.count_total, hooked.count_total), (0, 1));
+}
+
+#[test]
+fn nothing_of_a_warm_request_stays_behind() {
+    let mut ours = BearerLayer::new(warm()).layer(Trivial);
+    call(&mut ours, request(API, 3));
+    let info = measure(|| {
+        for headers in 0..50 {
+            call(&mut ours, request(API, headers));
+        }
+    });
+    assert_eq!((info.count_current, info.bytes_current), (0, 0));
+    assert!(info.count_total > 0);
+}

@@ -1,0 +1,125 @@
+//! Every kind of call, through every kind of channel.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tower::Layer;
+
+use crate::{
+    echo::{Door, EchoClient, SERVICE_NAME, serve, text},
+    support::{Setup, endpoint, layer, within},
+};
+
+/// Generated clients share their code and nothing else.
+macro_rules! call_each_kind {
+    ($client:expr) => {{
+        let mut client = $client;
+        assert_eq!(client.say(text("hello")).await.unwrap().into_inner(), text("hello"));
+
+        let parts = tokio_stream::iter(["a", "b", "c"].map(text));
+        assert_eq!(client.collect(parts).await.unwrap().into_inner(), text("abc"));
+
+        let mut words = client.repeat(text("one two")).await.unwrap().into_inner();
+        assert_eq!(words.message().await.unwrap(), Some(text("one")));
+        assert_eq!(words.message().await.unwrap(), Some(text("two")));
+        assert_eq!(words.message().await.unwrap(), None);
+
+        let (questions, stream) = mpsc::channel(1);
+        let mut answers = client.converse(ReceiverStream::new(stream)).await.unwrap().into_inner();
+        for question in ["who", "where"].map(text) {
+            questions.send(question.clone()).await.unwrap();
+            assert_eq!(answers.message().await.unwrap(), Some(question));
+        }
+        drop(questions);
+        assert_eq!(answers.message().await.unwrap(), None);
+    }};
+}
+
+#[tokio::test]
+async fn unary_client_server_and_bidirectional_streaming_calls_carry_the_token() {
+    let setup = Setup::start().await;
+    within(async { call_each_kind!(setup.client()) }).await;
+    within(async { call_each_kind!(setup.watching_client()) }).await;
+    assert_eq!(setup.door.seen(), ["token-1"; 8]);
+    assert_eq!(setup.source.count().started, 1);
+}
+
+#[tokio::test]
+async fn a_client_that_somebody_else_generated_carries_the_token() {
+    let setup = Setup::start().await;
+    let mut client = HealthClient::new(layer(&setup.provider).watch_trailers().layer(setup.channel()));
+    let request = HealthCheckRequest { service: SERVICE_NAME.to_owned() };
+    let answer = within(client.check(request.clone())).await.unwrap();
+    assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
+    let mut watch = within(client.watch(request)).await.unwrap().into_inner();
+    assert_eq!(within(watch.message()).await.unwrap().unwrap().status(), ServingStatus::Serving);
+    assert_eq!(setup.door.seen(), ["token-1"; 2]);
+}
+
+#[tokio::test]
+async fn the_calls_of_a_balanced_channel_carry_the_token_to_each_endpoint() {
+    let setup = Setup::start().await;
+    let other = Door::default();
+    let endpoints = [setup.endpoint(), endpoint(serve(other.clone(), None).await)];
+    let channel = Channel::balance_list(endpoints.into_iter());
+    let mut client = EchoClient::new(layer(&setup.provider).layer(channel));
+    // Which endpoint a call goes to is drawn by chance: two hundred draws of the same do not happen.
+    for _ in 0..200 {
+        within(client.say(text("hello"))).await.unwrap();
+        if !setup.door.seen().is_empty() && !other.seen().is_empty() {
+            break;
+        }
+    }
+    for door in [&setup.door, &other] {
+        assert!(!door.seen().is_empty() && door.seen().iter().all(|token| token == "token-1"), "{:?}", door.seen());
+    }
+    // Renewed once for both.
+    setup.door.revoke("token-1");
+    other.revoke("token-1");
+    within(client.say(text("hello"))).await.unwrap_err();
+    within(client.say(text("hello"))).await.unwrap();
+    assert_eq!(setup.source.count().started, 2);
+}
+
+#[tokio::test]
+async fn a_stream_outlives_its_token_and_the_next_call_has_another() {
+    let setup = Setup::start().await;
+    let mut client = setup.watching_client();
+    let (questions, stream) = mpsc::channel(1);
+    let mut answers = within(client.converse(ReceiverStream::new(stream))).await.unwrap().into_inner();
+    for question in ["before", "long after"].map(text) {
+        questions.send(question.clone()).await.unwrap();
+        assert_eq!(within(answers.message()).await.unwrap(), Some(question));
+        setup.clock.advance(Duration::from_secs(24 * 3600));
+    }
+    assert!(setup.provider.cached().is_none(), "the token has expired");
+    within(client.say(text("hello"))).await.unwrap();
+    questions.send(text("beside a newer call")).await.unwrap();
+    assert_eq!(within(answers.message()).await.unwrap(), Some(text("beside a newer call")));
+    assert_eq!(setup.door.seen(), ["token-1", "token-2"]);
+}
+
+#[tokio::test]
+async fn l35_the_callers_own_authorization_wins() {
+    let setup = Setup::start().await;
+    let mut request = tonic::Request::new(text("hello"));
+    request.metadata_mut().insert("authorization", "Bearer mine".parse().unwrap());
+    within(setup.client().say(request)).await.unwrap();
+    assert_eq!(setup.door.seen(), ["mine"]);
+    assert_eq!(setup.source.count().started, 0);
+}
+
+#[tokio::test]
+async fn an_interceptor_of_the_users_own_goes_around_the_layer() {
+    let setup = Setup::start().await;
+    let service = layer(&setup.provider).watch_trailers().layer(setup.channel());
+    let interceptor = |mut request: tonic::Request<()>| {
+        request.metadata_mut().insert("x-tenant", "blue".parse().unwrap());
+        Ok(request)
+    };
+    within(EchoClient::with_interceptor(service, interceptor).say(text("hello"))).await.unwrap();
+    assert_eq!(setup.door.seen(), ["token-1"]);
+}

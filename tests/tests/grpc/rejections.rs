@@ -1,0 +1,115 @@
+//! Status 16 from a real server, in headers and in trailers.
+
+use http::uri::PathAndQuery;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, IntoRequest, client::Grpc};
+use tonic_prost::ProstCodec;
+use tower::Layer;
+
+use crate::{
+    echo::{Text, text},
+    support::{Setup, layer, within},
+};
+
+#[tokio::test]
+async fn l31_a_rejection_among_the_headers_gives_the_next_call_a_new_token() {
+    let setup = Setup::start().await;
+    let mut client = setup.client();
+    within(client.say(text("hello"))).await.unwrap();
+    setup.door.revoke("token-1");
+    let refused = within(client.say(text("hello"))).await.unwrap_err();
+    assert_eq!((refused.code(), refused.message()), (Code::Unauthenticated, "the token was revoked"));
+    within(client.say(text("hello"))).await.unwrap();
+    assert_eq!(setup.door.seen(), ["token-1", "token-1", "token-2"]);
+    assert_eq!(setup.source.count().started, 2);
+}
+
+#[tokio::test]
+async fn l31_a_rejection_in_the_trailers_of_a_stream_gives_the_next_call_a_new_token() {
+    let setup = Setup::start().await;
+    setup.door.let_in_first();
+    setup.door.revoke("token-1");
+    let mut client = setup.watching_client();
+    let mut words = within(client.repeat(text("hello"))).await.unwrap().into_inner();
+    assert_eq!(within(words.message()).await.unwrap(), Some(text("hello")));
+    assert!(setup.provider.cached().is_some(), "nothing is wrong so far");
+    assert_eq!(within(words.message()).await.unwrap_err().code(), Code::Unauthenticated);
+    within(client.say(text("hello"))).await.unwrap();
+    assert_eq!(setup.door.seen(), ["token-1", "token-2"]);
+}
+
+#[tokio::test]
+async fn l31_a_rejection_in_the_trailers_of_a_unary_call_gives_the_next_call_a_new_token() {
+    let setup = Setup::start().await;
+    setup.door.let_in_first();
+    setup.door.revoke("token-1");
+    let mut client = setup.watching_client();
+    // tonic's servers put the status of a unary call among the headers. One that streams a single answer does not.
+    let mut raw = Grpc::new(layer(&setup.provider).watch_trailers().layer(setup.channel()));
+    raw.ready().await.unwrap();
+    let path = PathAndQuery::from_static("/echo.Echo/Repeat");
+    let codec = ProstCodec::<Text, Text>::default();
+    let refused = within(raw.unary(text("hello").into_request(), path, codec)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    within(client.say(text("hello"))).await.unwrap();
+    assert_eq!(setup.door.seen(), ["token-1", "token-2"]);
+}
+
+#[tokio::test]
+async fn trailers_that_nobody_watches_reject_nothing() {
+    let setup = Setup::start().await;
+    setup.door.let_in_first();
+    setup.door.revoke("token-1");
+    let mut words = within(setup.client().repeat(text("hello"))).await.unwrap().into_inner();
+    within(words.message()).await.unwrap();
+    assert_eq!(within(words.message()).await.unwrap_err().code(), Code::Unauthenticated);
+    assert!(setup.provider.cached().is_some());
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_before_its_end_rejects_nothing() {
+    let setup = Setup::start().await;
+    setup.door.let_in_first();
+    setup.door.revoke("token-1");
+    let mut words = within(setup.watching_client().repeat(text("hello"))).await.unwrap().into_inner();
+    within(words.message()).await.unwrap();
+    drop(words);
+    assert!(setup.provider.cached().is_some());
+    assert_eq!(setup.source.count().started, 1);
+}
+
+#[tokio::test]
+async fn l28_a_stream_that_is_refused_late_leaves_the_newer_token_alone() {
+    let setup = Setup::start().await;
+    setup.door.let_in_first();
+    setup.door.revoke("token-1");
+    let mut client = setup.watching_client();
+    let (questions, stream) = mpsc::channel::<Text>(1);
+    let mut answers = within(client.converse(ReceiverStream::new(stream))).await.unwrap().into_inner();
+    within(setup.provider.refresh_now()).await.unwrap();
+    drop(questions);
+    assert_eq!(within(answers.message()).await.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(setup.provider.cached().unwrap().secret(), "token-2");
+    assert_eq!(setup.source.count().started, 2);
+}
+
+#[tokio::test]
+async fn l28_a_hundred_calls_that_are_refused_cause_one_renewal() {
+    let setup = Setup::start().await;
+    within(setup.provider.token()).await.unwrap();
+    setup.door.revoke("token-1");
+    let client = setup.client();
+    let calls = (0..100).map(|_| {
+        let mut client = client.clone();
+        tokio::spawn(async move { client.say(text("hello")).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        // Who comes after the renewal is served.
+        if let Err(status) = within(call).await.unwrap() {
+            assert_eq!(status.code(), Code::Unauthenticated);
+        }
+    }
+    within(setup.client().say(text("hello"))).await.unwrap();
+    assert_eq!(setup.source.count().started, 2);
+}

@@ -1,0 +1,194 @@
+//! What is sent, and until when.
+
+use bearer_token::platform::Clock;
+use bearer_token_testing::Outcome;
+
+use super::*;
+
+/// Asks once a second for so long, as a busy service does, and tells how many fetches that took.
+async fn busy(bench: &Bench, time: Duration) -> u64 {
+    let before = bench.started();
+    for _ in 0..time.as_secs() {
+        let token = bench.provider.token().await;
+        assert_eq!(bench.sent(), secret(token).ok(), "what may be waited for is what is sent");
+        settle().await;
+        bench.clock.advance(SECOND);
+    }
+    bench.started() - before
+}
+
+#[tokio::test]
+async fn l08_a_source_that_gives_the_same_token_again_is_not_asked_in_a_loop() {
+    let bench = Bench::new();
+    let expires = bench.clock.now().wall() + HOUR;
+    bench.source.otherwise(Outcome::token("same").expires_at(expires));
+    assert_eq!(busy(&bench, STALE).await, 1);
+    // At 1, 3, 7, 15, 31, 63 s, then once a minute.
+    let refreshes = busy(&bench, HOUR - STALE - 10 * SECOND).await;
+    assert!((6..=20).contains(&refreshes), "{refreshes}");
+    // The last ten seconds, which the source insists on.
+    busy(&bench, 11 * SECOND).await;
+    // Past its expiry it is not sent, however often it comes.
+    let later = bench.started();
+    for _ in 0..600 {
+        assert_eq!(bench.sent(), None);
+        assert_eq!(secret(bench.provider.token().await), Err(ErrorKind::Source));
+        bench.clock.advance(SECOND);
+    }
+    assert!(bench.started() - later <= 20, "{}", bench.started() - later);
+    bench.source.otherwise(Outcome::numbered());
+    bench.clock.advance(MINUTE);
+    assert!(bench.provider.token().await.is_ok());
+}
+
+#[tokio::test]
+async fn l08_a_source_that_gives_new_tokens_of_the_same_expiry_is_not_asked_in_a_loop() {
+    let bench = Bench::new();
+    let expires = bench.clock.now().wall() + HOUR;
+    bench.source.otherwise(Outcome::numbered().expires_at(expires));
+    assert_eq!(busy(&bench, STALE).await, 1);
+    let refreshes = busy(&bench, HOUR - STALE - 10 * SECOND).await;
+    assert!(refreshes <= 40, "{refreshes}");
+}
+
+#[tokio::test]
+async fn l08_tokens_that_are_stale_when_they_come_are_fetched_once_a_second_at_most() {
+    let bench = Bench::new();
+    let clock = bench.clock.clone();
+    bench.source.otherwise(Outcome::call(move |cx| {
+        // Issued most of an hour ago, by the word of the source; another one each time.
+        let issued = bearer_token::platform::Now::new(
+            clock.now().monotonic().saturating_sub(STALE + MINUTE),
+            clock.now().wall() - STALE - MINUTE,
+        );
+        let token = format!("{:?}", cx.started().monotonic());
+        Ok(bearer_token::AccessToken::new(token).expires_in(HOUR).issued(issued))
+    }));
+    bench.provider.token().await.unwrap();
+    for _ in 0..100 {
+        assert!(bench.sent().is_some());
+        settle().await;
+    }
+    assert_eq!(bench.started(), 1);
+    bench.clock.advance(SECOND);
+    for _ in 0..100 {
+        assert!(bench.sent().is_some());
+        settle().await;
+    }
+    assert_eq!(bench.started(), 2);
+}
+
+#[tokio::test]
+async fn l09_past_its_expiry_nothing_is_sent_but_an_error_returned() {
+    let bench = Bench::serving().await;
+    bench.source.otherwise(Outcome::error(Error::new(ErrorKind::Transport, "no route")));
+    bench.clock.advance(EXPIRED - Duration::from_nanos(1));
+    assert_eq!(bench.sent().as_deref(), Some("token-1"));
+    settle().await;
+    bench.clock.advance(Duration::from_nanos(1));
+    assert!(bench.provider.cached().is_none());
+    for _ in 0..10 {
+        assert_eq!(bench.sent(), None);
+        assert_eq!(secret(bench.provider.token().await), Err(ErrorKind::Transport));
+        bench.clock.advance(10 * SECOND);
+    }
+}
+
+#[tokio::test]
+async fn l09_those_who_waited_get_a_bearer_that_is_born_too_short_and_nobody_else_does() {
+    let bench = Bench::new();
+    bench.source.otherwise(Outcome::numbered().expires_in(Duration::ZERO));
+    for round in 1..=3 {
+        let gate = bench.source.hold();
+        let callers = [bench.waiting(), bench.waiting(), waiting(bench.provider.refresh_now())];
+        bench.source.wait_for_fetches(round).await;
+        gate.release();
+        for caller in callers {
+            assert_eq!(secret(caller.await), Ok(format!("token-{round}")));
+        }
+        assert_eq!(bench.sent(), None);
+        assert!(bench.provider.cached().is_none());
+    }
+    assert_eq!(bench.started(), 3);
+}
+
+#[tokio::test]
+async fn l09_a_waiter_that_wakes_after_a_long_sleep_is_not_given_an_expired_bearer() {
+    let bench = Bench::new();
+    let asleep = bench.waiting();
+    assert_eq!(secret(bench.provider.token().await), Ok("token-1".into()));
+    bench.clock.advance_wall(8 * HOUR);
+    assert_eq!(secret(asleep.await), Ok("token-2".into()));
+}
+
+#[tokio::test]
+async fn l09_a_waiter_that_wakes_after_its_bearer_was_rejected_is_given_the_next_one() {
+    let bench = Bench::new();
+    let slow = bench.waiting();
+    let prompt = bench.provider.token().await.unwrap();
+    assert!(prompt.ticket().reject().is_replay_useful());
+    assert_eq!(secret(slow.await), Ok("token-2".into()));
+}
+
+#[tokio::test]
+async fn l13_after_the_machine_slept_past_the_expiry_the_token_is_renewed_before_anything_is_sent() {
+    let bench = Bench::serving().await;
+    bench.clock.advance_wall(HOUR);
+    assert_eq!(bench.sent(), None);
+    assert_eq!(secret(bench.provider.token().await), Ok("token-2".into()));
+    // It slept for less: still good, but due.
+    bench.clock.advance_wall(STALE);
+    assert_eq!(bench.sent().as_deref(), Some("token-2"));
+    settle().await;
+    assert_eq!(bench.sent().as_deref(), Some("token-3"));
+}
+
+#[tokio::test]
+async fn l13_a_wall_clock_that_is_set_back_makes_no_token_immortal() {
+    let bench = Bench::serving().await;
+    bench.clock.rewind_wall(HOUR);
+    bench.clock.advance(STALE);
+    assert_eq!(bench.sent().as_deref(), Some("token-1"));
+    settle().await;
+    assert_eq!(bench.sent().as_deref(), Some("token-2"), "stale after as long as ever");
+    bench.clock.rewind_wall(HOUR);
+    bench.clock.advance(EXPIRED);
+    assert_eq!(bench.sent(), None, "and expired");
+}
+
+#[tokio::test]
+async fn l13_a_wall_clock_that_is_set_forward_mid_flight_starts_no_second_fetch() {
+    let bench = Bench::new();
+    let gate = bench.source.hold();
+    let first = bench.waiting();
+    bench.source.wait_for_fetches(1).await;
+    bench.clock.advance_wall(HOUR / 2);
+    let second = bench.waiting();
+    gate.release();
+    assert_eq!(secret(first.await), Ok("token-1".into()));
+    assert_eq!(secret(second.await), Ok("token-1".into()));
+    assert_eq!(bench.source.count().peak, 1);
+    assert_eq!(bench.started(), 1);
+}
+
+#[tokio::test]
+async fn l13_a_wall_clock_that_steps_during_a_cool_down_neither_ends_nor_prolongs_it() {
+    let bench = Bench::new();
+    bench.source.push(Outcome::error(Error::new(ErrorKind::Refused, "no")));
+    assert!(bench.provider.token().await.is_err());
+    bench.clock.advance_wall(HOUR);
+    assert!(bench.provider.token().await.is_err());
+    bench.clock.rewind_wall(3 * HOUR);
+    bench.clock.advance(5 * SECOND);
+    assert_eq!(secret(bench.provider.token().await), Ok("token-2".into()));
+}
+
+#[tokio::test]
+async fn a_slow_answer_counts_from_before_the_request() {
+    let bench = Bench::new();
+    let start = bench.clock.now();
+    bench.source.push(Outcome::numbered().after(8 * SECOND));
+    let caller = bench.waiting();
+    bench.advance_with(3, 8 * SECOND).await;
+    assert_eq!(caller.await.unwrap().expires_at(), Some(start.wall() + HOUR));
+}

@@ -1,0 +1,178 @@
+//! The word of the API that a bearer is no good.
+
+use bearer_token::{FetchReason, Rejection};
+use bearer_token_testing::Outcome;
+
+use super::*;
+
+#[tokio::test]
+async fn l28_a_hundred_late_rejections_of_one_generation_cause_one_fetch() {
+    let bench = Bench::serving().await;
+    let tickets: Vec<Ticket> = (0..200).map(|_| bench.request().unwrap().1).collect();
+    let gate = bench.source.hold();
+    for ticket in &tickets[..100] {
+        assert_eq!(ticket.reject(), Rejection::Renewing);
+    }
+    assert_eq!(bench.sent(), None, "new requests wait for the new one");
+    let caller = bench.waiting();
+    gate.release();
+    assert_eq!(secret(caller.await), Ok("token-2".into()));
+    // Those that come later still leave the new one alone.
+    for ticket in &tickets[100..] {
+        assert_eq!(ticket.reject(), Rejection::Superseded);
+        assert_eq!(bench.provider.reject(*ticket), Rejection::Superseded);
+    }
+    settle().await;
+    assert_eq!(bench.sent().as_deref(), Some("token-2"));
+    assert_eq!(bench.source.reasons(), [FetchReason::Missing, FetchReason::Rejected]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn l28_rejections_from_many_threads_cause_one_fetch() {
+    let bench = Bench::serving().await;
+    let (_, ticket) = bench.request().unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..1_000 {
+        let provider = bench.provider.clone();
+        tasks.spawn(async move {
+            assert!(ticket.reject().is_replay_useful());
+            // The replay: never with the rejected one.
+            assert_eq!(secret(provider.token().await), Ok("token-2".into()));
+        });
+    }
+    assert_eq!(tasks.join_all().await.len(), 1_000);
+    assert_eq!(bench.started(), 2);
+}
+
+#[tokio::test]
+async fn l29_a_fresh_token_that_is_rejected_again_stays_in_service_and_is_not_replayed() {
+    let bench = Bench::serving().await;
+    assert_eq!(bench.request().unwrap().1.reject(), Rejection::Renewing);
+    assert_eq!(secret(bench.provider.token().await), Ok("token-2".into()));
+    for _ in 0..4 {
+        let (token, ticket) = bench.request().unwrap();
+        assert_eq!(token, "token-2");
+        let rejection = ticket.reject();
+        assert!(rejection == Rejection::Declined && !rejection.is_replay_useful());
+        bench.clock.advance(SECOND);
+    }
+    assert_eq!(bench.started(), 2);
+    bench.clock.advance(SECOND);
+    assert_eq!(bench.request().unwrap().1.reject(), Rejection::Renewing, "five seconds are over");
+}
+
+/// An API that rejects everything, once a second for so long. Gives how many fetches that causes.
+async fn rejected(bench: &Bench, time: Duration) -> u64 {
+    let before = bench.started();
+    for _ in 0..time.as_secs() {
+        // Nobody is refused: a token there is.
+        let bearer = bench.provider.token().await.unwrap();
+        bearer.ticket().reject();
+        settle().await;
+        bench.clock.advance(SECOND);
+    }
+    bench.started() - before
+}
+
+#[tokio::test]
+async fn l29_an_api_that_rejects_everything_causes_no_storm_of_renewals() {
+    let bench = Bench::serving().await;
+    // At 0, 5, 15, 35, 75, 155, 315 s, and every five minutes from 615 s on.
+    assert_eq!(rejected(&bench, 600 * SECOND).await, 7);
+    assert_eq!(rejected(&bench, 900 * SECOND).await, 3);
+}
+
+#[tokio::test]
+async fn l29_a_token_that_the_source_gives_again_after_its_rejection_causes_no_storm_either() {
+    let bench = Bench::new();
+    bench.source.otherwise(Outcome::token("static").never_expires());
+    bench.provider.token().await.unwrap();
+    bench.clock.advance(HOUR);
+    assert_eq!(rejected(&bench, 600 * SECOND).await, 7);
+    assert_eq!(bench.sent().as_deref(), Some("static"));
+}
+
+#[tokio::test]
+async fn l29_rejections_during_an_outage_leave_the_suspect_in_service() {
+    let bench = Bench::serving().await;
+    bench.source.otherwise(Outcome::error(Error::new(ErrorKind::Unavailable, "the server rests")));
+    for _ in 0..600 {
+        // Whether it waits for the renewal or not, each request gets a token.
+        assert_eq!(secret(bench.provider.token().await), Ok("token-1".into()));
+        let (token, ticket) = bench.request().unwrap();
+        assert_eq!(token, "token-1");
+        ticket.reject();
+        assert_eq!(secret(bench.provider.token().await), Ok("token-1".into()));
+        bench.clock.advance(SECOND);
+    }
+    assert!(bench.started() <= 12, "{}", bench.started());
+    // And when it is over, the next rejection heals it.
+    bench.source.otherwise(Outcome::numbered());
+    bench.clock.advance(5 * MINUTE);
+    assert_eq!(bench.request().unwrap().1.reject(), Rejection::Renewing);
+    assert_ne!(secret(bench.provider.token().await), Ok("token-1".into()));
+}
+
+#[tokio::test]
+async fn l29_beside_a_hung_server_requests_are_served_longer_than_they_wait() {
+    let bench = Bench::serving().await;
+    bench.source.otherwise(Outcome::hang());
+    let mut waited = 0;
+    for _ in 0..600 {
+        match bench.request() {
+            Some((_, ticket)) => drop(ticket.reject()),
+            None => waited += 1,
+        }
+        settle().await;
+        bench.clock.advance(SECOND);
+        settle().await;
+    }
+    assert!(waited <= 80, "{waited} of 600 requests had to wait");
+}
+
+#[tokio::test]
+async fn a_rejection_during_a_background_refresh_joins_it() {
+    let bench = Bench::serving().await;
+    bench.clock.advance(STALE);
+    let gate = bench.source.hold();
+    let (_, ticket) = bench.request().unwrap();
+    bench.source.wait_for_fetches(2).await;
+    assert_eq!(ticket.reject(), Rejection::Renewing);
+    let caller = bench.waiting();
+    gate.release();
+    assert_eq!(secret(caller.await), Ok("token-2".into()));
+    assert_eq!(bench.started(), 2);
+}
+
+#[tokio::test]
+async fn tickets_of_another_provider_change_nothing_there() {
+    let (mine, other) = (Bench::serving().await, Bench::serving().await);
+    let (_, ticket) = other.request().unwrap();
+    assert_eq!(mine.provider.reject(ticket), Rejection::Declined);
+    assert!(mine.sent().is_some() && other.sent().is_some());
+    // By itself it finds the way home.
+    assert_eq!(ticket.reject(), Rejection::Renewing);
+    assert!(mine.sent().is_some() && other.sent().is_none());
+}
+
+#[tokio::test]
+async fn a_ticket_outlives_its_provider() {
+    let bench = Bench::serving().await;
+    let (_, ticket) = bench.request().unwrap();
+    let clone = bench.provider.clone();
+    drop(bench.provider);
+    assert_eq!(ticket.reject(), Rejection::Renewing, "a clone is left");
+    drop(clone);
+    settle().await;
+    assert_eq!(ticket.reject(), Rejection::Declined);
+}
+
+#[test]
+fn a_rejection_outside_any_runtime_is_healed_by_the_next_caller() {
+    let bench = Bench::new();
+    let first = block_on(bench.provider.token()).unwrap();
+    assert_eq!(first.ticket().reject(), Rejection::Renewing);
+    assert_eq!(bench.sent(), None);
+    assert_eq!(secret(block_on(bench.provider.token())), Ok("token-2".into()));
+    assert_eq!(bench.source.reasons(), [FetchReason::Missing, FetchReason::Rejected]);
+}

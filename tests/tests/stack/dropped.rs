@@ -1,0 +1,277 @@
+//! Callers that go away, and runtimes that do.
+
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bearer_token::{TokenProvider, transport};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use tokio::{runtime::Runtime, sync::Semaphore};
+use tower::{Service, ServiceExt, limit::ConcurrencyLimit};
+use tower_bearer::{BearerService, BoxError};
+
+use crate::support::{Adapter, SECOND, Setup, hyper, poll_once, reqwest, with_middleware, within};
+
+type Call = Pin<Box<dyn Future<Output = Result<u16, BoxError>> + Send>>;
+
+/// Calls that carry a guard each, so that one that leaks is noticed.
+struct Calls {
+    provider: TokenProvider,
+    url: String,
+    guard: Arc<()>,
+}
+
+impl Calls {
+    fn new(setup: &Setup) -> Self {
+        Calls { provider: setup.provider(), url: setup.api("orders"), guard: Arc::new(()) }
+    }
+
+    /// The maker of calls through this adapter. All of them share a client.
+    fn through(&self, adapter: Adapter) -> Box<dyn Fn() -> Call + '_> {
+        match adapter {
+            Adapter::Tower => {
+                let service = BearerService::new(hyper(), self.provider.clone());
+                Box::new(move || {
+                    let mut request = Request::get(&self.url).body(Full::<Bytes>::default()).unwrap();
+                    request.extensions_mut().insert(self.guard.clone());
+                    let call = service.clone().oneshot(request);
+                    Box::pin(async { Ok(call.await?.status().as_u16()) })
+                })
+            }
+            Adapter::Reqwest => {
+                let client = with_middleware(reqwest(), &self.provider);
+                Box::new(move || {
+                    let request = client.get(&self.url).with_extension(self.guard.clone());
+                    Box::pin(async { Ok(request.send().await?.status().as_u16()) })
+                })
+            }
+        }
+    }
+
+    fn alive(&self) -> usize {
+        Arc::strong_count(&self.guard) - 1
+    }
+}
+
+#[tokio::test]
+async fn l03_callers_that_go_away_while_they_wait_for_the_token_leak_nothing_and_it_still_lands() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        let calls = Calls::new(&setup);
+        let make = calls.through(adapter);
+        let gate = setup.server.token_endpoint().hold();
+        // Never polled, polled once, and the one that started the fetch.
+        let mut waiting: Vec<Call> = (0..30).map(|_| make()).collect();
+        for call in &mut waiting[10..] {
+            assert!(poll_once(call).await.is_pending());
+        }
+        within(setup.server.wait_for_token_requests(1)).await;
+        assert_eq!(calls.alive(), 30, "{adapter:?}");
+        drop(waiting);
+        assert_eq!((calls.alive(), setup.clock.sleepers()), (0, 1), "{adapter:?}: only the fetch waits on");
+        gate.release();
+        within(calls.provider.token()).await.unwrap();
+        assert_eq!(setup.clock.sleepers(), 0);
+        assert_eq!(within(make()).await.unwrap(), 200);
+        let count = setup.server.count();
+        assert_eq!((count.token_requests, count.abandoned, count.api_requests), (1, 0, 1), "{adapter:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_caller_of_many_goes_away_and_the_others_are_served() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        let calls = Calls::new(&setup);
+        let make = calls.through(adapter);
+        let gate = setup.server.token_endpoint().hold();
+        let mut waiting: Vec<Call> = (0..10).map(|_| make()).collect();
+        for call in &mut waiting {
+            assert!(poll_once(call).await.is_pending());
+        }
+        within(setup.server.wait_for_token_requests(1)).await;
+        // The first is the one who started it.
+        drop(waiting.swap_remove(0));
+        drop(waiting.swap_remove(4));
+        gate.release();
+        for call in waiting {
+            assert_eq!(within(call).await.unwrap(), 200, "{adapter:?}");
+        }
+        assert_eq!((setup.token_requests(), setup.server.count().api_accepted, calls.alive()), (1, 8, 0));
+    }
+}
+
+#[tokio::test]
+async fn callers_that_go_away_while_the_api_works_leak_nothing_and_reject_nothing() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        let calls = Calls::new(&setup);
+        let make = calls.through(adapter);
+        within(make()).await.unwrap();
+        let gate = setup.server.api().hold();
+        let running: Vec<_> = (0..10).map(|_| tokio::spawn(make())).collect();
+        within(setup.server.wait_for(|count| count.api_requests == 11)).await;
+        // The 401 of a revoked token would come now, and nobody is there to hear it.
+        setup.server.revoke_all();
+        for task in &running {
+            task.abort();
+        }
+        for task in running {
+            assert!(within(task).await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(calls.alive(), 0, "{adapter:?}");
+        within(setup.server.wait_for(|count| count.abandoned == 10)).await;
+        gate.release();
+        assert!(calls.provider.cached().is_some());
+        // Whoever comes next finds out, and the one after that is served again.
+        assert_eq!(within(make()).await.unwrap(), 401, "{adapter:?}");
+        assert_eq!(within(make()).await.unwrap(), 200, "{adapter:?}");
+        assert_eq!(setup.token_requests(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_while_it_waits_for_room_below_gives_up_its_place() {
+    let setup = Setup::start();
+    let provider = setup.provider();
+    let permits = Arc::new(Semaphore::new(1));
+    let mut service = BearerService::new(ConcurrencyLimit::with_semaphore(hyper(), permits.clone()), provider.clone());
+    let get = || Request::get(setup.api("orders")).body(Full::<Bytes>::default()).unwrap();
+    let mut call = Box::pin(within(service.ready()).await.unwrap().call(get()));
+    assert!(poll_once(&mut call).await.is_pending(), "cold");
+    let taken = permits.acquire().await.unwrap();
+    within(provider.token()).await.unwrap();
+    assert!(poll_once(&mut call).await.is_pending(), "there is a token, and no room");
+    drop(call);
+    drop(taken);
+    assert_eq!(permits.available_permits(), 1);
+    assert_eq!(within(service.oneshot(get())).await.unwrap().status(), 200);
+    assert_eq!((setup.server.count().api_requests, setup.token_requests()), (1, 1));
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// A call through a client of the runtime's own: pooled connections belong to a runtime.
+fn call(runtime: &Runtime, setup: &Setup, provider: &TokenProvider) {
+    for adapter in Adapter::BOTH {
+        runtime.block_on(within(adapter.client(provider).succeed(&setup.api("orders"))));
+    }
+}
+
+fn refresh(runtime: &Runtime, provider: &TokenProvider) {
+    runtime.block_on(within(provider.refresh_now())).unwrap();
+}
+
+#[test]
+fn l11_a_provider_from_outside_any_runtime_is_used_from_several_in_turn() {
+    let setup = Setup::start();
+    // The default transport: reqwest with connections of its own.
+    let provider = setup.provider();
+    let (first, second) = (runtime(), runtime());
+    call(&first, &setup, &provider);
+    refresh(&first, &provider);
+    // The first one is alive, and not driven any more: its connections do not move.
+    refresh(&second, &provider);
+    call(&second, &setup, &provider);
+    refresh(&first, &provider);
+    drop(first);
+    refresh(&second, &provider);
+    drop(second);
+    let third = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    refresh(&third, &provider);
+    call(&third, &setup, &provider);
+    let count = setup.server.count();
+    assert_eq!((count.token_requests, count.tokens_issued, count.api_accepted), (6, 6, 6));
+}
+
+#[test]
+fn l11_a_runtime_that_is_shut_down_in_the_middle_of_a_fetch_costs_another_attempt_and_no_hang() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        let provider = setup.provider();
+        let url = setup.api("orders");
+        let gate = setup.server.token_endpoint().hold();
+        let (first, second) = (runtime(), runtime());
+        let mut waiting = Box::pin(provider.token());
+        first.block_on(within(async {
+            let client = adapter.client(&provider);
+            let mut call = Box::pin(client.get(&url));
+            assert!(poll_once(&mut call).await.is_pending());
+            assert!(poll_once(&mut waiting).await.is_pending());
+            setup.server.wait_for_token_requests(1).await;
+        }));
+        drop(first);
+        gate.release();
+        // The one who waited goes on in another runtime.
+        second.block_on(within(waiting)).unwrap();
+        call(&second, &setup, &provider);
+        // The server finds out in its own time that the first one was given up.
+        second.block_on(within(setup.server.wait_for(|count| count.abandoned == 1)));
+        assert_eq!(setup.token_requests(), 2, "{adapter:?}");
+    }
+}
+
+#[test]
+fn l11_a_fetch_in_a_runtime_that_is_no_longer_driven_is_taken_over_after_its_deadline() {
+    let setup = Setup::start();
+    let provider = setup.provider();
+    let gate = setup.server.token_endpoint().hold();
+    let (first, second) = (runtime(), runtime());
+    first.block_on(within(async {
+        let mut token = provider.token();
+        assert!(poll_once(&mut token).await.is_pending());
+        setup.server.wait_for_token_requests(1).await;
+    }));
+    gate.release();
+    second.block_on(within(async {
+        let client = Adapter::Tower.client(&provider);
+        let url = setup.api("orders");
+        let taken_over = async {
+            // The fetch, the call and nobody else.
+            setup.clock.wait_for_sleepers(2).await;
+            setup.clock.advance(11 * SECOND);
+        };
+        tokio::join!(client.succeed(&url), taken_over);
+    }));
+    assert_eq!(setup.token_requests(), 2);
+    // When the first runtime moves again its late token changes nothing.
+    let token = provider.cached().unwrap();
+    first.block_on(async {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(provider.cached().unwrap().secret(), token.secret());
+}
+
+#[test]
+fn l11_outside_any_runtime_the_reqwest_transport_is_an_error_and_no_panic() {
+    let setup = Setup::start();
+    let provider = setup.provider();
+    let mut token = pin!(provider.token());
+    let Poll::Ready(Err(error)) = token.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("expected an error at once")
+    };
+    assert!(error.to_string().contains("runtime"), "{error}");
+    // Once there is one, it heals.
+    setup.clock.advance(provider.status().cool_down);
+    call(&runtime(), &setup, &provider);
+}
+
+#[test]
+fn l11_a_tower_transport_of_a_dead_runtime_is_an_error_and_no_panic() {
+    let setup = Setup::start();
+    let endpoint = setup.endpoint().transport(transport::service::<_, Full<Bytes>>(hyper()));
+    let provider = setup.builder(endpoint.build().unwrap()).build().unwrap();
+    let first = runtime();
+    refresh(&first, &provider);
+    drop(first);
+    // The pool's connection died with its runtime: once more from scratch, as for any that was closed meanwhile.
+    refresh(&runtime(), &provider);
+}

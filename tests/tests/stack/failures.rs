@@ -1,0 +1,202 @@
+//! What goes wrong at the token endpoint: a clear error, no storm, and recovery as soon as the cause is gone.
+
+use std::{error::Error as StdError, fmt::Write as _, time::Duration};
+
+use bearer_token::{Error, ErrorKind, Retry, TokenProvider, transport};
+use bearer_token_testing::Fault;
+use serde_json::json;
+
+use crate::support::{Adapter, SECOND, SECRET, Setup, hyper, within};
+
+/// A provider whose token requests travel as the adapter's requests do.
+fn provider(setup: &Setup, adapter: Adapter) -> TokenProvider {
+    let endpoint = match adapter {
+        Adapter::Tower => setup.endpoint().transport(transport::service(hyper())),
+        Adapter::Reqwest => setup.endpoint(),
+    };
+    setup.builder(endpoint.build().unwrap()).build().unwrap()
+}
+
+/// Everything that an error shows.
+fn shown(error: &Error) -> String {
+    let mut text = format!("{error} {error:?} {error:#?}");
+    let mut next = error.source();
+    while let Some(cause) = next {
+        write!(text, " {cause} {cause:?}").unwrap();
+        next = cause.source();
+    }
+    text
+}
+
+#[tokio::test]
+async fn l04_a_hung_token_endpoint_is_aborted_at_the_deadline_and_the_next_attempt_is_a_new_request() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        let provider = provider(&setup, adapter);
+        let client = adapter.client(&provider);
+        let url = setup.api("orders");
+        setup.server.token_endpoint().next(Fault::hang());
+        let mut call = Box::pin(client.refused(&url));
+        let hung = async {
+            setup.server.wait_for_token_requests(1).await;
+            // The fetch, and the one that waits for it.
+            setup.clock.wait_for_sleepers(2).await;
+            setup.clock.advance(10 * SECOND - Duration::from_millis(1));
+        };
+        tokio::select! {
+            error = &mut call => panic!("{adapter:?}: before the deadline: {error}"),
+            () = within(hung) => {}
+        }
+        assert_eq!(setup.server.count().abandoned, 0);
+        setup.clock.advance(Duration::from_millis(1));
+        let error = within(call).await;
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{adapter:?}");
+        // The server sees that the client went away.
+        within(setup.server.wait_for(|count| count.abandoned == 1 && count.token_requests_running == 0)).await;
+
+        setup.clock.advance(provider.status().cool_down);
+        within(client.succeed(&url)).await;
+        let count = setup.server.count();
+        assert_eq!((count.token_requests, count.token_requests_peak, count.api_requests), (2, 1, 1), "{adapter:?}");
+    }
+}
+
+#[tokio::test]
+async fn l04_an_answer_that_stalls_in_its_middle_is_aborted_as_well() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        let provider = provider(&setup, adapter);
+        let client = adapter.client(&provider);
+        setup.server.token_endpoint().next(Fault::stall());
+        let url = setup.api("orders");
+        let timed = async {
+            setup.server.wait_for(|count| count.tokens_issued == 1).await;
+            setup.clock.wait_for_sleepers(2).await;
+            setup.clock.advance(10 * SECOND);
+        };
+        let (error, ()) = within(async { tokio::join!(client.refused(&url), timed) }).await;
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{adapter:?}");
+        setup.clock.advance(provider.status().cool_down);
+        within(client.succeed(&url)).await;
+    }
+}
+
+#[tokio::test]
+async fn l05_after_retry_after_no_token_request_leaves_before_its_time() {
+    for (adapter, status) in Adapter::BOTH.into_iter().flat_map(|adapter| [(adapter, 503), (adapter, 429)]) {
+        let setup = Setup::start();
+        let provider = provider(&setup, adapter);
+        let client = adapter.client(&provider);
+        let url = setup.api("orders");
+        setup.server.token_endpoint().next(Fault::status(status).header("retry-after", "30"));
+        let error = within(client.refused(&url)).await;
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Later { after: Some(30 * SECOND) }));
+        for _ in 0..29 {
+            setup.clock.advance(SECOND);
+            assert_eq!(within(client.refused(&url)).await.kind(), ErrorKind::Unavailable);
+        }
+        assert_eq!(setup.token_requests(), 1, "{adapter:?} {status}");
+        setup.clock.advance(SECOND);
+        within(client.succeed(&url)).await;
+        assert_eq!(setup.token_requests(), 2, "{adapter:?} {status}");
+    }
+}
+
+/// What the server does, the kind of the error, and how many token requests it takes to find out.
+fn causes(setup: &Setup) -> Vec<(&'static str, Fault, ErrorKind, u64)> {
+    let planted = "planted-text";
+    let elsewhere = format!("{}/elsewhere-planted-text", setup.server.issuer());
+    let code = json!({ "error": "invalid_client", "error_description": planted, "error_uri": planted });
+    let refusal = json!({ "error": "invalid_grant", "error_description": planted, "access_token": planted });
+    let line_feed = json!({ "access_token": "planted-text\nx-planted-text: 1", "token_type": "Bearer" });
+    let html = Fault::html().body(format!("<html><h1>{planted}</h1></html>")).header("x-served-by", planted);
+    vec![
+        ("503", Fault::status(503).body(planted), ErrorKind::Unavailable, 1),
+        ("401 invalid_client", Fault::json(401, &code), ErrorKind::Refused, 1),
+        ("an unknown error code", Fault::oauth_error(400, planted), ErrorKind::Refused, 1),
+        ("HTML with 200", html, ErrorKind::Answer, 1),
+        ("200 without a token", Fault::json(200, &json!({ "token": planted })), ErrorKind::Answer, 1),
+        ("200 with an error", Fault::json(200, &refusal), ErrorKind::Refused, 1),
+        ("a token with a line feed", Fault::json(200, &line_feed), ErrorKind::Token, 1),
+        ("broken JSON", Fault::broken_json().body(r#"{"access_token":"planted-text","tok"#), ErrorKind::Answer, 1),
+        // Once more from scratch, in case the connection was an old one.
+        ("no answer", Fault::disconnect(), ErrorKind::Transport, 2),
+        ("half an answer", Fault::cut_off(), ErrorKind::Transport, 2),
+        ("a redirect", Fault::redirect(elsewhere), ErrorKind::Answer, 1),
+        ("a huge body", Fault::flood(2 * 1024 * 1024), ErrorKind::Answer, 1),
+    ]
+}
+
+#[tokio::test]
+async fn l07_whatever_the_token_endpoint_answers_is_one_clear_error_and_healed_after_the_cool_down() {
+    for adapter in Adapter::BOTH {
+        for index in 0..causes(&Setup::start()).len() {
+            let setup = Setup::start();
+            let (what, fault, kind, requests) = causes(&setup).swap_remove(index);
+            let provider = provider(&setup, adapter);
+            let client = adapter.client(&provider);
+            let url = setup.api("orders");
+            setup.server.token_endpoint().always(fault);
+            let error = within(client.refused(&url)).await;
+            assert_eq!(error.kind(), kind, "{adapter:?}, {what}: {error:?}");
+            let text = shown(&error);
+            assert!(!text.contains("planted") && !text.contains(SECRET), "{adapter:?}, {what}: {text}");
+            assert!(error.to_string().len() > 30, "{adapter:?}, {what}: says what to do: {error}");
+            assert_eq!(setup.token_requests(), requests, "{adapter:?}, {what}");
+
+            setup.server.token_endpoint().heal();
+            let wait = provider.status().cool_down;
+            setup.clock.advance(wait - Duration::from_millis(1));
+            assert_eq!(within(client.refused(&url)).await.kind(), kind);
+            assert_eq!(setup.token_requests(), requests, "{adapter:?}, {what}: not before the cool-down ends");
+            setup.clock.advance(Duration::from_millis(1));
+            within(client.succeed(&url)).await;
+            assert_eq!((setup.token_requests(), setup.server.count().api_requests), (requests + 1, 1));
+            assert!(provider.status().last_error.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn l07_whatever_the_token_endpoint_answered_is_healed_at_once_by_refresh_now() {
+    for adapter in Adapter::BOTH {
+        for index in 0..causes(&Setup::start()).len() {
+            let setup = Setup::start();
+            let (what, fault, kind, requests) = causes(&setup).swap_remove(index);
+            let provider = provider(&setup, adapter);
+            let client = adapter.client(&provider);
+            let url = setup.api("orders");
+            setup.server.token_endpoint().always(fault);
+            assert_eq!(within(client.refused(&url)).await.kind(), kind, "{what}");
+            // As long as it lasts, asking by hand fails the same way.
+            let error = within(provider.refresh_now()).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{adapter:?}, {what}");
+            setup.server.token_endpoint().heal();
+            within(provider.refresh_now()).await.unwrap();
+            within(client.succeed(&url)).await;
+            assert_eq!(setup.token_requests(), 2 * requests + 1, "{adapter:?}, {what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn l07_a_server_that_is_not_there_is_an_error_that_names_it_and_its_return_heals() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        let provider = provider(&setup, adapter);
+        let (port, issuer) = (setup.server.address().port(), setup.server.issuer());
+        let client = adapter.client(&provider);
+        let url = setup.api("orders");
+        setup.server.stop();
+        let error = within(client.refused(&url)).await;
+        assert_eq!(error.kind(), ErrorKind::Transport, "{adapter:?}");
+        assert!(error.to_string().contains(&issuer), "{error}");
+
+        let server = bearer_token_testing::AuthorizationServer::builder();
+        let server = server.clock(setup.clock.clone()).port(port).start().unwrap();
+        server.register(bearer_token_testing::Client::secret(crate::support::CLIENT, SECRET));
+        setup.clock.advance(provider.status().cool_down);
+        within(client.succeed(&url)).await;
+        assert_eq!(server.count().api_accepted, 1);
+    }
+}

@@ -1,0 +1,22 @@
+//! The whole stack over real sockets: hyper and reqwest clients, token endpoints, and the authorization server in a box.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    reason = "what helpers of tests find wrong must end the test"
+)]
+#![allow(clippy::disallowed_methods, reason = "tests spawn callers, and guard themselves against hanging")]
+
+mod boundaries;
+mod composition;
+mod connections;
+mod crowds;
+mod dropped;
+mod errors;
+mod failures;
+mod redirects;
+mod refresh;
+mod secrets;
+mod support;
+mod ways;

@@ -1,0 +1,101 @@
+//! While a usable token is there nobody waits, and nothing fails.
+
+use bearer_token::ProviderState;
+use bearer_token_testing::{Fault, Tokens};
+
+use crate::support::{Adapter, SECOND, Setup, poll_once, until, within};
+
+#[tokio::test]
+async fn l01_a_refresh_in_the_background_delays_nobody_and_its_token_is_used_from_then_on() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        setup.server.issue(Tokens::jwt().lifetime(3_600 * SECOND));
+        let provider = setup.provider();
+        let client = adapter.client(&provider);
+        let url = setup.api("orders");
+        within(client.succeed(&url)).await;
+        assert_eq!(provider.status().state, ProviderState::Fresh);
+
+        // Due at 4/5 of the lifetime.
+        setup.clock.advance(2_900 * SECOND);
+        assert_eq!(provider.status().state, ProviderState::Stale);
+        let gate = setup.server.token_endpoint().hold();
+        for _ in 0..20 {
+            within(client.succeed(&url)).await;
+        }
+        within(setup.server.wait_for_token_requests(2)).await;
+        for _ in 0..20 {
+            within(client.succeed(&url)).await;
+        }
+        let old = setup.authorizations();
+        assert!(old.iter().all(|value| *value == old[0] && value.is_some()), "{adapter:?}");
+        assert_eq!((old.len(), setup.token_requests()), (41, 2), "{adapter:?}: one refresh, however many notice");
+
+        // Joins the refresh, so that its end is known.
+        let mut landed = provider.refresh_now();
+        assert!(poll_once(&mut landed).await.is_pending());
+        gate.release();
+        within(landed).await.unwrap();
+        within(client.succeed(&url)).await;
+        let new = setup.authorizations().pop().unwrap();
+        assert_ne!(new, old[0], "{adapter:?}");
+        assert_eq!((setup.token_requests(), provider.status().state), (2, ProviderState::Fresh));
+    }
+}
+
+#[tokio::test]
+async fn l06_an_outage_of_the_authorization_server_is_ridden_out_with_a_valid_token() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        setup.server.issue(Tokens::jwt().lifetime(3_600 * SECOND));
+        let provider = setup.provider();
+        let client = adapter.client(&provider);
+        let url = setup.api("orders");
+        within(client.succeed(&url)).await;
+        setup.clock.advance(2_900 * SECOND);
+        setup.server.token_endpoint().always(Fault::status(503));
+        for _ in 0..600 {
+            within(client.succeed(&url)).await;
+            // An attempt that has begun may end before the clock moves on.
+            within(until(|| u64::from(provider.status().failures_in_a_row) + 1 >= setup.token_requests())).await;
+            setup.clock.advance(SECOND);
+        }
+        let tried = setup.token_requests() - 1;
+        assert!((5..=40).contains(&tried), "{adapter:?}: {tried} attempts in ten minutes");
+        let status = provider.status();
+        assert_eq!(
+            (status.state, status.last_error.unwrap().kind()),
+            (ProviderState::Stale, bearer_token::ErrorKind::Unavailable)
+        );
+
+        setup.server.token_endpoint().heal();
+        setup.clock.advance(60 * SECOND);
+        within(client.succeed(&url)).await;
+        within(until(|| provider.status().last_error.is_none())).await;
+        within(client.succeed(&url)).await;
+        let authorizations = setup.authorizations();
+        assert_eq!(authorizations.iter().flatten().count(), 603);
+        assert_ne!(authorizations.last(), authorizations.first(), "{adapter:?}: healed");
+        assert_eq!(setup.server.count().api_rejected, 0);
+    }
+}
+
+#[tokio::test]
+async fn l29_a_revoked_token_beside_an_outage_stays_in_service_rather_than_none() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        let provider = setup.provider();
+        let client = adapter.client(&provider);
+        let url = setup.api("orders");
+        within(client.succeed(&url)).await;
+        setup.server.token_endpoint().always(Fault::status(503));
+        // One endpoint answers 401 without a reason; the others are well.
+        setup.server.api().next(Fault::invalid_token());
+        assert_eq!(within(client.get(&url)).await.unwrap().status, 401);
+        within(until(|| provider.status().last_error.is_some())).await;
+        for _ in 0..20 {
+            within(client.succeed(&url)).await;
+        }
+        assert_eq!(setup.token_requests(), 2, "{adapter:?}");
+    }
+}

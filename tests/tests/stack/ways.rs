@@ -1,0 +1,141 @@
+//! The three ways to a token, with every method of client authentication and every family of algorithms, through both
+//! adapters to an API that verifies what it is sent.
+
+use bearer_token::{
+    TokenProvider, TokenSource,
+    jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SelfSigned, SigningKey},
+    token_endpoint::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint},
+};
+use bearer_token_testing::{
+    Algorithm as Verified, AssertionRules, Client as Registered, Issuer, TestKey, TestSecret, Tokens, VerifyingKey,
+};
+
+use crate::support::{Adapter, CLIENT, SECRET, Setup, within};
+
+/// One of each family, and of each hash.
+const ALGORITHMS: [Verified; 6] =
+    [Verified::RS256, Verified::PS384, Verified::ES256, Verified::ES384, Verified::EdDSA, Verified::HS512];
+
+/// A key to sign with, and what the other side verifies with.
+fn keys(algorithm: Verified) -> (SigningKey, VerifyingKey) {
+    let ours: Algorithm = algorithm.name().parse().unwrap();
+    if ours.is_hmac() {
+        let secret = TestSecret::generate(algorithm).unwrap();
+        (SigningKey::hmac(ours, secret.text()).unwrap(), VerifyingKey::hmac(algorithm, secret.text()))
+    } else {
+        let key = TestKey::shared(algorithm).unwrap();
+        (SigningKey::from_pem(ours, key.private_pem()).unwrap(), key.verifying_key())
+    }
+}
+
+const ISSUER: &str = "reports@example.com";
+const AUDIENCE: &str = "https://api.example.com/";
+
+fn template(key: SigningKey, audience: &str) -> JwtTemplateBuilder {
+    JwtTemplate::builder(key).issuer(ISSUER).subject("alice").audience(audience)
+}
+
+/// Makes two calls through an adapter, which the API has to accept, and gives the one token that they carried.
+async fn calls(setup: &Setup, adapter: Adapter, source: impl TokenSource, subject: &str) -> String {
+    let provider: TokenProvider = setup.builder(source).build().unwrap();
+    let client = adapter.client(&provider);
+    for path in ["orders", "orders/7"] {
+        let answer = within(client.succeed(&setup.api(path))).await;
+        assert_eq!(answer.json()["subject"], subject, "{adapter:?}");
+    }
+    let authorizations = setup.authorizations();
+    let [Some(first), Some(second)] = authorizations.as_slice() else { panic!("{authorizations:?}") };
+    assert_eq!(first, second, "{adapter:?}: the token is cached");
+    assert_eq!(setup.server.count().api_accepted, 2);
+    first.strip_prefix("Bearer ").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_self_signed_jwt_of_any_algorithm_is_a_bearer_that_the_api_verifies_and_no_token_is_requested() {
+    for (algorithm, adapter) in matrix() {
+        let setup = Setup::start();
+        let (key, verifying) = keys(algorithm);
+        setup.server.trust(Issuer::new(ISSUER, verifying).subject("alice").self_signed_audience(AUDIENCE));
+        let source = SelfSigned::new(template(key, AUDIENCE).build().unwrap());
+        let token = calls(&setup, adapter, source, "alice").await;
+        assert_eq!(token.split('.').count(), 3);
+        assert_eq!(setup.token_requests(), 0, "{algorithm:?}");
+        assert_eq!(setup.server.count().connections, 1, "{algorithm:?}: to the API only");
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_of_any_algorithm_is_exchanged_for_a_token_that_the_api_verifies() {
+    for (algorithm, adapter) in matrix() {
+        let setup = Setup::start();
+        let (key, verifying) = keys(algorithm);
+        let strict = AssertionRules::new().require_jti().max_lifetime(std::time::Duration::from_secs(60));
+        setup.server.trust(Issuer::new(ISSUER, verifying).subject("alice").rules(strict));
+        let url = setup.server.token_url();
+        let grant = JwtBearer::new(template(key, &url).build().unwrap());
+        let source = TokenEndpoint::builder(&url, grant).scope("read").build().unwrap();
+        calls(&setup, adapter, source, "alice").await;
+        assert_eq!(setup.token_requests(), 1, "{algorithm:?}");
+        let request = &crate::support::token_requests(&setup.server)[0];
+        assert_eq!(request.parameter("grant_type").unwrap(), "urn:ietf:params:oauth:grant-type:jwt-bearer");
+        assert_eq!(request.parameter("scope").unwrap(), "read");
+        assert_eq!(request.header("authorization"), None);
+        // The assertion went to the token endpoint, and only there.
+        let assertion = request.parameter("assertion").unwrap();
+        assert!(setup.authorizations().iter().flatten().all(|value| !value.contains(&assertion)));
+    }
+}
+
+fn matrix() -> impl Iterator<Item = (Verified, Adapter)> {
+    ALGORITHMS.into_iter().flat_map(|algorithm| Adapter::BOTH.map(|adapter| (algorithm, adapter)))
+}
+
+#[tokio::test]
+async fn client_credentials_work_with_every_method_of_client_authentication() {
+    let (private, public) = keys(Verified::ES256);
+    let text = TestSecret::generate(Verified::HS512).unwrap().text().to_owned();
+    let secret = SigningKey::hmac(Algorithm::HS512, &text).unwrap();
+    let secret_jwt = Registered::client_secret_jwt(CLIENT, Verified::HS512, text);
+    let methods: [(&str, ClientAuth, Registered); 5] = [
+        ("none", ClientAuth::public(CLIENT), Registered::public(CLIENT)),
+        ("basic", ClientAuth::basic(CLIENT, SECRET), Registered::secret(CLIENT, SECRET)),
+        ("post", ClientAuth::post(CLIENT, SECRET), Registered::secret(CLIENT, SECRET)),
+        ("client_secret_jwt", ClientAuth::client_secret_jwt(CLIENT, secret), secret_jwt),
+        ("private_key_jwt", ClientAuth::private_key_jwt(CLIENT, private), Registered::private_key_jwt(CLIENT, public)),
+    ];
+    for (name, auth, registered) in methods {
+        for adapter in Adapter::BOTH {
+            let setup = Setup::start();
+            // Opaque ones: nothing can be read off the token itself.
+            setup.server.issue(Tokens::opaque());
+            setup.server.register(registered.clone().rules(AssertionRules::new().require_jti()));
+            let source = TokenEndpoint::builder(setup.server.token_url(), ClientCredentials::new())
+                .client_auth(auth.clone())
+                .build()
+                .unwrap();
+            calls(&setup, adapter, source, CLIENT).await;
+            assert_eq!(setup.token_requests(), 1, "{name}");
+            let request = &crate::support::token_requests(&setup.server)[0];
+            assert_eq!(request.parameter("grant_type").as_deref(), Some("client_credentials"));
+            assert_eq!(request.header("authorization").is_some(), name == "basic", "{name}");
+            assert_eq!(request.parameter("client_secret").is_some(), name == "post", "{name}");
+            assert_eq!(request.parameter("client_assertion").is_some(), name.ends_with("_jwt"), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_the_server_does_not_know_is_refused_and_nothing_reaches_the_api() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        let stranger = TestKey::generate(Verified::ES256).unwrap();
+        setup.server.trust(Issuer::new(ISSUER, stranger.verifying_key()));
+        let (key, _) = keys(Verified::ES256);
+        let url = setup.server.token_url();
+        let grant = JwtBearer::new(template(key, &url).build().unwrap());
+        let provider = setup.builder(TokenEndpoint::builder(&url, grant).build().unwrap()).build().unwrap();
+        let error = within(adapter.client(&provider).refused(&setup.api("orders"))).await;
+        assert_eq!((error.kind(), error.oauth_code()), (bearer_token::ErrorKind::Refused, Some("invalid_grant")));
+        assert_eq!(setup.server.count().api_requests, 0);
+    }
+}
