@@ -67,14 +67,21 @@
 //! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt` or `private_key_jwt`; left out, it follows from what is given |
 //! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret) |
 //! | `token_endpoint.client.key`, `.kid`, `.passphrase`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
+//! | `token_endpoint.client.allow_short_secret` | as under `jwt`, where the secret signs |
 //! | `token_endpoint.client.audience` | the assertion's `aud`; the token endpoint's URL if left out |
 //! | `policy.*_seconds`, `policy.*_backoff`, `policy.jitter` | as the methods of [`Policy`](crate::Policy); times in seconds, a backoff as `{ first_seconds = 1, limit_seconds = 60 }` |
+//! | `$schema` | where the schema of this file is: for editors |
 //!
 //! A **secret** is a text, or a table with one of `value`, `file` (relative to the configuration file) and `env`, and
 //! with `encoding` set to `text`, `base64` or `hex` if need be. A line end at the end of a file is not part of it.
 //!
 //! Keys and tokens in files are read again, before each JWT that is signed and whenever a token runs out, so that one
 //! that is replaced needs no restart. Other secrets are read once.
+//!
+//! The [JSON schema] knows them all. Editors complete and check by it where TOML begins with a line such as
+//! `#:schema config.schema.json`, or JSON has a field `$schema`.
+//!
+//! [JSON schema]: https://github.com/bearer-token/bearer-token/blob/main/docs/config.schema.json
 //!
 //! # Environment
 //!
@@ -115,13 +122,14 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Problems},
     provider::{TokenProvider, TokenProviderBuilder},
     transport::{DynTransport, Transport},
 };
 
 mod build;
 mod fields;
+mod from_toml;
 mod names;
 mod refresh_token;
 mod secret;
@@ -140,6 +148,9 @@ use self::variables::Variables;
 pub struct ProviderConfig {
     /// As it was read: what does not fit is the business of `build`.
     value: Value,
+    /// What could not even be read, and its paths.
+    misfits: Problems,
+    unread: Vec<String>,
     variables: Variables,
     directory: PathBuf,
     transport: Option<Arc<dyn DynTransport>>,
@@ -168,13 +179,15 @@ impl ProviderConfig {
     ///
     /// Of kind [`Config`](ErrorKind::Config) when the text is not TOML.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
-        let value: Value = toml::from_str(text).map_err(|error| {
+        let table: toml::Table = toml::from_str(text).map_err(|error| {
             // Not the error itself: it quotes the line, which may hold a secret.
             let start = error.span().map_or(0, |span| span.start);
             let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
             Error::new(ErrorKind::Config, format!("line {line} of the configuration is not TOML: {}", error.message()))
         })?;
-        Ok(Self::from_value(value))
+        let mut config = Self::from_value(Value::Null);
+        config.value = from_toml::read(table, &mut config.misfits, &mut config.unread);
+        Ok(config)
     }
 
     /// Reads JSON.
@@ -191,7 +204,14 @@ impl ProviderConfig {
     }
 
     fn from_value(value: Value) -> Self {
-        ProviderConfig { value, variables: Variables::default(), directory: PathBuf::new(), transport: None }
+        ProviderConfig {
+            value,
+            misfits: Problems::default(),
+            unread: Vec::new(),
+            variables: Variables::default(),
+            directory: PathBuf::new(),
+            transport: None,
+        }
     }
 
     /// Reads the environment variables whose names begin with `prefix`, and nothing else. See the
@@ -310,5 +330,7 @@ impl fmt::Debug for ProviderConfig {
     }
 }
 
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod tests;

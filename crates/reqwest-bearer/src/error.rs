@@ -11,17 +11,25 @@ use bearer_token::Error;
 #[derive(Clone, Debug)]
 pub struct BearerError {
     error: Error,
+    message: &'static str,
 }
 
 impl BearerError {
-    pub(crate) fn middleware(error: Error) -> reqwest_middleware::Error {
-        reqwest_middleware::Error::middleware(BearerError { error })
+    pub(crate) fn not_sent(error: Error) -> reqwest_middleware::Error {
+        let message = "the request was not sent, because it could not be authorized";
+        reqwest_middleware::Error::middleware(BearerError { error, message })
+    }
+
+    pub(crate) fn not_replayed(error: Error) -> reqwest_middleware::Error {
+        let message = "the request was sent and its bearer refused; it was not sent again, because it could not be \
+                       authorized anew";
+        reqwest_middleware::Error::middleware(BearerError { error, message })
     }
 }
 
 impl std::fmt::Display for BearerError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the request was not sent, because it could not be authorized")
+        f.write_str(self.message)
     }
 }
 
@@ -31,7 +39,7 @@ impl StdError for BearerError {
     }
 }
 
-/// The token error behind an error of a client, if that is why the request was not sent.
+/// The token error behind an error of a client, if that is why the request was not sent, or not replayed.
 ///
 /// Looks through any number of wrappers, such as those of retrying middlewares.
 ///

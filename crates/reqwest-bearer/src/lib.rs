@@ -25,7 +25,8 @@
 //! - **It has an `Authorization` of its own**, carries [`PassThrough`] among its extensions,
 //!   or goes to an origin that gets no token: it goes out as it is.
 //! - **The API answers 401** with a challenge that means the bearer: the bearer is rejected, and the next request gets
-//!   a new one. A 401 from another origin, after a redirect that reqwest followed, rejects nothing.
+//!   a new one. A 401 from another origin, after a redirect that reqwest followed, rejects nothing. The rejected request
+//!   is sent again only if you ask for it: [`replay_once`](BearerMiddleware::replay_once).
 //!
 //! # Redirects
 //!
@@ -39,7 +40,7 @@
 //! `with` before it): then each try takes the bearer that is in service then.
 
 use async_trait::async_trait;
-use bearer_token::{Authorized, Destination, Error, PassThrough, Ticket, TokenProvider, is_rejection};
+use bearer_token::{Authorized, Destination, Error, PassThrough, Rejection, Ticket, TokenProvider, is_rejection};
 use http::{Extensions, HeaderMap, header::AUTHORIZATION};
 use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Middleware, Next};
@@ -65,12 +66,48 @@ pub use self::{
 #[derive(Clone, Debug)]
 pub struct BearerMiddleware {
     provider: TokenProvider,
+    replays: bool,
 }
 
 impl BearerMiddleware {
     /// A middleware that takes its bearers from this provider. Clones of the provider share one cache.
     pub fn new(provider: TokenProvider) -> Self {
-        BearerMiddleware { provider }
+        BearerMiddleware { provider, replays: false }
+    }
+
+    /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
+    ///
+    /// Only if that can go better: the bearer was withdrawn, or is superseded already. The replay waits for the new
+    /// bearer if need be. Should the renewal fail, the old bearer is back in service, and the replay carries that; the
+    /// response of the first attempt is gone by then. The answer to the replay is final, whatever it is. Middlewares
+    /// under this one see both attempts, and a timeout of the request counts for each.
+    ///
+    /// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], one that reqwest
+    /// redirected before it was rejected (the first hop may have acted on it), and one whose body cannot be sent again
+    /// ([`Request::try_clone`]):
+    ///
+    /// | body | replayed |
+    /// |---|---|
+    /// | none; bytes, strings, `form`, `json` | yes, and bytes are not copied |
+    /// | `wrap_stream`, `wrap`, files | no: what was sent is gone |
+    /// | `multipart` | no: it is a stream, even if all of its parts are in memory |
+    ///
+    /// ```
+    /// # use bearer_token::TokenProvider;
+    /// # use reqwest_bearer::{BearerMiddleware, reqwest_middleware::{ClientBuilder, ClientWithMiddleware}};
+    /// # fn example(provider: TokenProvider) -> ClientWithMiddleware {
+    /// ClientBuilder::new(reqwest::Client::new())
+    ///     .with(BearerMiddleware::new(provider).replay_once())
+    ///     .build()
+    /// # }
+    /// ```
+    ///
+    /// For other rules, write a middleware of your own around this one: whenever the API rejects a bearer, the
+    /// [`Rejection`] is left among the extensions of the response, unless the request was redirected.
+    #[must_use]
+    pub fn replay_once(mut self) -> Self {
+        self.replays = true;
+        self
     }
 
     /// Authorizes a request, waiting for a token if need be. `None`: the request goes out as it is.
@@ -102,18 +139,44 @@ impl Middleware for BearerMiddleware {
         if extensions.get::<PassThrough>().is_some() {
             return next.run(request, extensions).await;
         }
-        let Some(ticket) = self.authorize(&mut request).await.map_err(BearerError::middleware)? else {
+        let Some(ticket) = self.authorize(&mut request).await.map_err(BearerError::not_sent)? else {
             return next.run(request, extensions).await;
         };
-        let asked = request.url().clone();
-        let response = next.run(request, extensions).await?;
-        if is_rejection(response.status(), response.headers())
-            && destination(response.url()).is_same_origin(destination(&asked))
-        {
-            let _ = ticket.reject();
+        let spare = if self.replays { request.try_clone() } else { None };
+        let response = send(request, ticket, extensions, next.clone()).await?;
+        let wanted = response.extensions().get::<Rejection>().is_some_and(|rejection| rejection.is_replay_useful());
+        let Some(mut replay) = spare.filter(|_| wanted) else { return Ok(response) };
+
+        // What waits for a token holds no connection meanwhile.
+        drop(response);
+        replay.headers_mut().remove(AUTHORIZATION);
+        match self.authorize(&mut replay).await.map_err(BearerError::not_replayed)? {
+            Some(ticket) => send(replay, ticket, extensions, next).await,
+            None => next.run(replay, extensions).await,
         }
-        Ok(response)
     }
+}
+
+/// Sends an authorized request. If its bearer is refused, it is rejected, and the outcome noted in the response.
+async fn send(
+    request: Request,
+    ticket: Ticket,
+    extensions: &mut Extensions,
+    next: Next<'_>,
+) -> reqwest_middleware::Result<Response> {
+    let asked = request.url().clone();
+    let mut response = next.run(request, extensions).await?;
+    if is_rejection(response.status(), response.headers())
+        && destination(response.url()).is_same_origin(destination(&asked))
+    {
+        let rejection = ticket.reject();
+        let redirected = response.url().path() != asked.path() || response.url().query() != asked.query();
+        // Whatever redirected the request may have acted on it.
+        if !redirected {
+            response.extensions_mut().insert(rejection);
+        }
+    }
+    Ok(response)
 }
 
 fn destination(url: &Url) -> Destination<'_> {

@@ -73,11 +73,22 @@ impl Sent {
         (!elsewhere).then_some(self.ticket)
     }
 
+    /// Rejects the bearer, and notes the outcome where `Replay` or a policy of the user's finds it.
     #[cold]
-    fn reject<RB>(&self, response: &Response<RB>) {
+    pub(crate) fn reject<RB>(&self, response: &mut Response<RB>) {
         if let Some(ticket) = self.ticket_for(response) {
-            let _ = ticket.reject();
+            let rejection = ticket.reject();
+            // Whatever redirected the request may have acted on it.
+            if !self.was_redirected(response) {
+                response.extensions_mut().insert(rejection);
+            }
         }
+    }
+
+    fn was_redirected<RB>(&self, response: &Response<RB>) -> bool {
+        self.redirects
+            .as_deref()
+            .is_some_and(|(asked, final_uri)| final_uri(response.extensions()).is_some_and(|uri| uri != asked))
     }
 }
 
@@ -193,8 +204,8 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProjection::Called { response, sent } => {
-                    let result = ready!(response.poll(cx)).map_err(Into::into);
-                    if let Ok(response) = &result
+                    let mut result = ready!(response.poll(cx)).map_err(Into::into);
+                    if let Ok(response) = &mut result
                         && let Some(sent) = sent.take_if(|_| refuses_bearer(response))
                     {
                         sent.reject(response);

@@ -31,14 +31,22 @@
 //! - **It has an `Authorization` of its own**, carries [`PassThrough`](bearer_token::PassThrough), or goes to an origin
 //!   that gets no token: it goes out as it is.
 //! - **The API answers 401** with a challenge that means the bearer, or gRPC status 16: the bearer is rejected, and the
-//!   next request gets a new one.
+//!   next request gets a new one. The [`Rejection`](bearer_token::Rejection) is left among the extensions of the
+//!   response, unless the request was redirected below. The rejected request is sent again only by who asks for it:
+//!   `Replay` (feature `replay`).
 //!
 //! For tonic there is more to know: see [`grpc`].
 //!
 //! # The service must be `Clone`
 //!
 //! A waiting request needs a service of its own. Clients are cheap to clone; a service that is not can be put behind
-//! [`tower::buffer::Buffer`](https://docs.rs/tower/latest/tower/buffer/struct.Buffer.html).
+//! [`tower::buffer::Buffer`](https://docs.rs/tower/latest/tower/buffer/struct.Buffer.html). See [`CloneService`].
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `replay` | | `Replay`, which sends a rejected request once more; needs tower's `retry` |
 
 use std::{
     fmt, mem,
@@ -50,13 +58,18 @@ use http::{Extensions, Request, Response, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
 
+mod clone_service;
 mod future;
 pub mod grpc;
+#[cfg(feature = "replay")]
+mod replay;
 
 pub use bearer_token;
 
-pub use self::future::ResponseFuture;
 use self::future::Sent;
+#[cfg(feature = "replay")]
+pub use self::replay::{Cloning, Replay};
+pub use self::{clone_service::CloneService, future::ResponseFuture};
 
 /// The error of a [`BearerService`]: that of the inner service, or a [`bearer_token::Error`] to downcast to.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -104,7 +117,8 @@ impl BearerLayer {
     /// # }
     /// ```
     ///
-    /// Better, put the redirect layer *around* this one: then each hop is judged by itself, and no hook is needed.
+    /// Better, put the redirect layer *around* this one: then each hop is judged by itself, and no hook is needed. A
+    /// request that was redirected below is not replayed either: whatever redirected it may have acted on it.
     #[must_use]
     pub fn final_uri(mut self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
         self.hooks.final_uri = Some(final_uri);
@@ -132,7 +146,7 @@ impl BearerLayer {
     }
 }
 
-impl<S> Layer<S> for BearerLayer {
+impl<S: CloneService> Layer<S> for BearerLayer {
     type Service = BearerService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
@@ -158,7 +172,10 @@ pub struct BearerService<S> {
 
 impl<S> BearerService<S> {
     /// Wraps a service, as [`BearerLayer`] does.
-    pub fn new(inner: S, provider: TokenProvider) -> Self {
+    pub fn new(inner: S, provider: TokenProvider) -> Self
+    where
+        S: CloneService,
+    {
         BearerLayer::new(provider).layer(inner)
     }
 
@@ -180,7 +197,7 @@ impl<S> BearerService<S> {
 
 impl<S, B, RB> Service<Request<B>> for BearerService<S>
 where
-    S: Service<Request<B>, Response = Response<RB>> + Clone,
+    S: Service<Request<B>, Response = Response<RB>> + CloneService,
     S::Error: Into<BoxError>,
 {
     type Response = Response<RB>;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, PassThrough, TokenProvider};
+use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, PassThrough, Rejection, TokenProvider};
 use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION, header::WWW_AUTHENTICATE};
 use tokio::sync::Semaphore;
 use tower::{ServiceExt, limit::ConcurrencyLimit};
@@ -221,6 +221,40 @@ async fn l42_a_401_from_another_origin_after_a_redirect_below_rejects_nothing() 
         layer.layer(inner).oneshot(request(API)).await.unwrap();
         assert_eq!(fixture.provider.cached().is_some(), stays, "{answered}");
     }
+}
+
+#[tokio::test]
+async fn the_response_to_a_rejected_request_tells_what_became_of_the_rejection() {
+    let fixture = fixture();
+    warm(&fixture).await;
+    let inner = tower::service_fn(|request: Request<()>| async move {
+        let mut response = match request.uri().path() {
+            "/fine" => Response::new(()),
+            "/scope" => unauthorized("Bearer error=\"insufficient_scope\""),
+            _ => unauthorized("Bearer error=\"invalid_token\""),
+        };
+        let final_uri = if request.uri().path() == "/old" {
+            "https://api.example.com/new".parse().unwrap()
+        } else {
+            request.uri().clone()
+        };
+        response.extensions_mut().insert(FinalUri(final_uri));
+        Ok::<_, BoxError>(response)
+    });
+    let service = BearerLayer::new(fixture.provider.clone())
+        .final_uri(|extensions| extensions.get::<FinalUri>().map(|uri| &uri.0))
+        .layer(inner);
+    let ask = async |path: &str| {
+        let response = service.clone().oneshot(request(&format!("https://api.example.com{path}"))).await.unwrap();
+        response.extensions().get::<Rejection>().copied()
+    };
+    assert_eq!(ask("/fine").await, None);
+    assert_eq!(ask("/scope").await, None);
+    assert_eq!(ask("/orders").await, Some(Rejection::Renewing));
+    fixture.permits.add_permits(1);
+    fixture.provider.token().await.unwrap();
+    assert_eq!(ask("/orders").await, Some(Rejection::Declined), "renewed a moment ago");
+    assert_eq!(ask("/old").await, None, "what redirected it may have acted on it");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod crowds;
 mod dropped;
 mod errors;
 mod failures;
+mod keys;
 mod redirects;
 mod refresh;
 mod secrets;

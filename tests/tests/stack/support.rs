@@ -205,11 +205,11 @@ impl Client {
 
 /// `Layer::layer`, without the trait in every file.
 pub(crate) trait LayerExt {
-    fn layer<S>(&self, inner: S) -> BearerService<S>;
+    fn layer<S: Clone>(&self, inner: S) -> BearerService<S>;
 }
 
 impl LayerExt for BearerLayer {
-    fn layer<S>(&self, inner: S) -> BearerService<S> {
+    fn layer<S: Clone>(&self, inner: S) -> BearerService<S> {
         tower::Layer::layer(self, inner)
     }
 }

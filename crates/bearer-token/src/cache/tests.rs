@@ -118,6 +118,25 @@ fn l05_refresh_now_ignores_the_cool_down_and_does_not_shorten_it_by_failing() {
 }
 
 #[test]
+fn l24_a_failure_that_is_forgiven_ends_its_own_cool_down_and_no_other() {
+    let cache = cache();
+    let refused = || Error::new(ErrorKind::Refused, "");
+    let (old, new) = (refused(), refused());
+    let flight = cache.begin(Demand::Token, 0).flight;
+    cache.fail(&flight, old.clone(), 0);
+    assert_eq!(cache.ask(1), Err(ErrorKind::Refused));
+    cache.forgive(&old, at(1));
+    let flight = cache.begin(Demand::Token, 1).flight;
+    // Twice five seconds: it is the second failure in a row.
+    cache.fail(&flight, new.clone(), 1);
+    // Who still holds the old one comes late.
+    cache.forgive(&old, at(2));
+    assert_eq!(cache.ask(10), Err(ErrorKind::Refused));
+    cache.forgive(&new, at(10));
+    cache.begin(Demand::Token, 10);
+}
+
+#[test]
 fn l06_a_failed_refresh_leaves_the_bearer_in_service_and_is_tried_again_after_the_cool_down() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);

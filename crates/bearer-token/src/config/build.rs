@@ -10,9 +10,10 @@ use super::{
     fields::{ClientFields, ClientMethod, EndpointFields, Fields, JwtFields, OneOrMany, PolicyFields},
     names,
     secret::SecretField,
-    shape::{self, Fitted},
+    shape,
 };
 use crate::{
+    bearer,
     error::Problems,
     file_token::FileToken,
     jwt::{Algorithm, Encoding, JwtTemplate, JwtTemplateBuilder, KeyReader, SelfSigned, SigningKey},
@@ -26,8 +27,11 @@ use crate::{
 
 /// A builder as far as a file can say. It carries everything that is wrong with the file, and reports it in `build`.
 pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
-    let ProviderConfig { value, variables, directory, transport } = config;
-    let Fitted { fields, misfits, unread } = shape::fit(value, &variables);
+    let ProviderConfig { value, mut misfits, mut unread, variables, directory, transport } = config;
+    let fitted = shape::fit(value, &variables);
+    let fields = fitted.fields;
+    misfits.extend(fitted.misfits);
+    unread.extend(fitted.unread);
     let mut reader = Reader { problems: Problems::default(), directory: &directory };
     let mut builder = reader.source(&fields, transport);
     for (origins, name, plaintext) in [
@@ -43,7 +47,9 @@ pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
                 (true, false) => builder.allow_origin(origin),
                 (false, _) => builder,
             };
-            reader.problems.extend(found);
+            for problem in found.iter() {
+                reader.problems.push(problem.path(), names::in_fields(problem.message()));
+            }
         }
     }
     let policy = policy(&fields.policy);
@@ -95,7 +101,12 @@ impl Reader<'_> {
                     (Some(_), Some(file)) if token.encoding() == Encoding::Text && file.is_file() => {
                         return TokenProvider::builder(FileToken::new(file));
                     }
-                    (Some(token), _) => return TokenProvider::builder(StaticToken::new(token.as_str())),
+                    (Some(token), _) => {
+                        if let Err(error) = bearer::check(&token) {
+                            self.problems.push("token", error.to_string());
+                        }
+                        return TokenProvider::builder(StaticToken::new(token.as_str()));
+                    }
                     (None, _) => {}
                 }
             }
@@ -186,6 +197,7 @@ impl Reader<'_> {
             ClientFields { id: Some(_), .. } => ClientMethod::Public,
             _ => ClientMethod::None,
         });
+        self.unused(path, method, fields);
         if method == ClientMethod::None {
             return Some(ClientAuth::none());
         }
@@ -236,6 +248,30 @@ impl Reader<'_> {
             }
         };
         Some(auth)
+    }
+
+    /// A field that the method has no use for was meant for something else: such as a secret that is never sent.
+    fn unused(&mut self, path: &str, method: ClientMethod, fields: &ClientFields) {
+        use ClientMethod::{Basic, BasicRaw, ClientSecretJwt, None, Post, PrivateKeyJwt};
+
+        let signs = matches!(method, ClientSecretJwt | PrivateKeyJwt);
+        let has_secret = matches!(method, Basic | BasicRaw | Post | ClientSecretJwt);
+        for (name, present, used) in [
+            ("id", fields.id.is_some(), method != None),
+            ("secret", fields.secret.is_some(), has_secret),
+            ("key", fields.key.is_some(), method == PrivateKeyJwt),
+            ("passphrase", fields.passphrase.is_some(), method == PrivateKeyJwt),
+            ("algorithm", fields.algorithm.is_some(), signs),
+            ("kid", fields.kid.is_some(), signs),
+            ("audience", fields.audience.is_some(), signs),
+            ("expiry_seconds", fields.expiry_seconds.is_some(), signs),
+            ("headers", !fields.headers.is_empty(), signs),
+        ] {
+            if present && !used {
+                let message = format!("has no meaning with this method; remove it, or change `{path}.method`");
+                self.problems.push(format!("{path}.{name}"), message);
+            }
+        }
     }
 
     fn template(&mut self, path: &str, fields: &JwtFields) -> Option<JwtTemplate> {
@@ -325,7 +361,7 @@ impl Reader<'_> {
         match read {
             Ok(key) => Some(key),
             Err(error) if error.problems().is_empty() => {
-                self.problems.push(name, error.to_string());
+                self.problems.push(name, names::in_fields(&error.to_string()));
                 None
             }
             Err(error) => {

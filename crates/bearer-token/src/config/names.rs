@@ -29,6 +29,19 @@ pub(super) const POLICY: Names = &[
     ("refresh_timeout", "refresh_timeout_seconds"),
 ];
 
+/// What a builder's user would call, and what a file has instead.
+const WORDS: &[(&str, &str)] = &[
+    ("call `.allow_plaintext()`", "set `allow_plaintext = true`"),
+    ("allow_plaintext_origin(..)", "`allow_plaintext_origins`"),
+    ("`SigningKey::hmac_short_secret`", "`allow_short_secret = true`"),
+    ("set `.client_auth(..)`", "set `token_endpoint.client`"),
+];
+
+/// A message in the words of a configuration.
+pub(super) fn in_fields(message: &str) -> String {
+    WORDS.iter().fold(message.to_owned(), |message, (call, field)| message.replace(call, field))
+}
+
 /// Adds the problems of a part under the part's path, by the names of its fields.
 pub(super) fn add(problems: &mut Problems, prefix: &str, names: Names, found: &Problems) {
     for problem in found.iter() {
@@ -36,6 +49,6 @@ pub(super) fn add(problems: &mut Problems, prefix: &str, names: Names, found: &P
         let path = path.strip_prefix(prefix).and_then(|path| path.strip_prefix('.')).unwrap_or(path);
         let (first, rest) = path.split_at(path.find('.').unwrap_or(path.len()));
         let first = names.iter().find(|(method, _)| *method == first).map_or(first, |(_, field)| field);
-        problems.push(format!("{prefix}.{first}{rest}"), problem.message());
+        problems.push(format!("{prefix}.{first}{rest}"), in_fields(problem.message()));
     }
 }

@@ -319,6 +319,8 @@ fn l38_no_secret_of_a_configuration_is_ever_shown() {
             "[token_endpoint.client]\nid = \"a\"\nmethod = \"{MARKER}\"\nsecret = {{ value = \"{MARKER}\", file = \"x\" }}"
         ),
         format!("policy = \"{MARKER}\""),
+        format!("[policy]\nfetch_timeout_seconds = \"as expected {MARKER}\""),
+        format!("allow_origins = [\"https://api.example.com/{MARKER}\", \"{MARKER}\"]"),
         format!("[refresh_token]\ninitial = \"{MARKER}\"\nfile = [\"{MARKER}\"]"),
     ] {
         let config = ProviderConfig::from_toml(&toml).unwrap();
@@ -348,6 +350,52 @@ fn a_secret_file_may_end_in_a_line_end_and_a_missing_one_is_named() {
     assert!(
         ProviderConfig::load(directory.path().join("absent.toml")).unwrap_err().to_string().contains("absent.toml")
     );
+}
+
+#[test]
+fn what_the_fields_have_no_word_for_is_a_problem_and_not_a_default() {
+    let found = paths(
+        r#"
+        [jwt]
+        algorithm = "HS256"
+        key = "0123456789abcdef0123456789abcdef"
+        claims = { born = 1979-05-27, ratio = nan, list = [1, 2020-01-01] }
+        [policy]
+        fetch_timeout_seconds = inf
+    "#,
+    );
+    assert_eq!(found, ["jwt.claims.born", "jwt.claims.list[1]", "jwt.claims.ratio", "policy.fetch_timeout_seconds"]);
+    assert_eq!(paths("token = \"two words\""), ["token"]);
+}
+
+#[test]
+fn a_field_of_the_client_that_its_method_has_no_use_for_is_a_problem() {
+    let of = |client: &str| {
+        paths(&format!("[token_endpoint]\nurl = \"https://as.example.com\"\n[token_endpoint.client]\n{client}"))
+    };
+    let (id, secret) = ("token_endpoint.client.id", "token_endpoint.client.secret");
+    assert_eq!(of("method = \"none\"\nid = \"a\"\nsecret = \"b\""), [id, secret]);
+    assert_eq!(
+        of("id = \"a\"\nsecret = \"b\"\naudience = \"c\"\nexpiry_seconds = 5"),
+        ["token_endpoint.client.audience", "token_endpoint.client.expiry_seconds"]
+    );
+}
+
+#[test]
+fn problems_speak_of_fields_and_not_of_methods() {
+    let toml = r#"
+        allow_origins = ["http://api.example.com"]
+        [jwt]
+        algorithm = "HS256"
+        key = "short"
+        [token_endpoint]
+        url = "http://as.example.com"
+    "#;
+    let text = ProviderConfig::from_toml(toml).unwrap().build().unwrap_err().to_string();
+    for word in ["allow_plaintext_origins", "allow_short_secret = true", "allow_plaintext = true"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(!text.contains("(..)") && !text.contains("::"), "{text}");
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn field_name(name: &str) -> String {
 }
 
 /// The fields that are a secret: a text, or a table.
-fn is_secret(path: &[String]) -> bool {
+pub(super) fn is_secret(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     matches!(
         path[..],
@@ -144,7 +144,7 @@ fn is_secret(path: &[String]) -> bool {
 }
 
 /// The one field that takes a text and a list both; all others are read as what they want.
-fn read(path: &[String], text: String) -> Value {
+pub(super) fn read(path: &[String], text: String) -> Value {
     let list = if path == ["jwt", "audience"] { parse(&text).filter(Value::is_array) } else { None };
     list.unwrap_or(Value::String(text))
 }

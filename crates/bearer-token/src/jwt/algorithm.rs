@@ -74,7 +74,7 @@ impl Algorithm {
     }
 
     #[cfg(test)]
-    pub(super) fn all() -> [Algorithm; 12] {
+    pub(crate) fn all() -> [Algorithm; 12] {
         ALL
     }
 }
@@ -95,7 +95,7 @@ impl FromStr for Algorithm {
         }
         // What does not look like a name could be a secret that was put into the wrong field.
         let family = text.get(..2).unwrap_or_default().to_ascii_uppercase();
-        let is_name = text == "none" || (text.len() <= 7 && ["HS", "RS", "PS", "ES", "ED"].contains(&family.as_str()));
+        let is_name = text == "none" || (text.len() <= 12 && ["HS", "RS", "PS", "ES", "ED"].contains(&family.as_str()));
         let found = match text.len() {
             0 => "nothing".to_owned(),
             _ if is_name => format!("{text:?}"),

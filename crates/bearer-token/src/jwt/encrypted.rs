@@ -152,11 +152,10 @@ mod tests {
         else {
             panic!("PBES2")
         };
-        let salt = || parameters.kdf.pbkdf2().unwrap().salt.clone();
+        let salt = || parameters.kdf.pbkdf2().unwrap().salt;
         let check = |kdf: Kdf| check(&Parameters { kdf, encryption: parameters.encryption });
-        let iterations = |iteration_count| {
-            check(Kdf::Pbkdf2(Pbkdf2Params { iteration_count, ..parameters.kdf.pbkdf2().unwrap().clone() }))
-        };
+        let iterations =
+            |iteration_count| check(Kdf::Pbkdf2(Pbkdf2Params { iteration_count, ..*parameters.kdf.pbkdf2().unwrap() }));
         assert!(iterations(10_000_000).is_ok() && iterations(10_000_001).is_err() && iterations(u32::MAX).is_err());
         let scrypt = |cost_parameter, block_size, parallelization| {
             check(Kdf::Scrypt(ScryptParams {

@@ -47,8 +47,10 @@ fn formats() -> Vec<(&'static str, Vec<u8>)> {
     .collect()
 }
 
+type Constructor = fn(&[u8]) -> Result<SigningKey, Error>;
+
 /// Every constructor, by name.
-fn constructors() -> Vec<(&'static str, fn(&[u8]) -> Result<SigningKey, Error>)> {
+fn constructors() -> Vec<(&'static str, Constructor)> {
     fn text(bytes: &[u8]) -> &str {
         str::from_utf8(bytes).unwrap_or("!")
     }

@@ -14,7 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::TrailersBody;
-use crate::{BearerLayer, BearerService, BoxError, ResponseFuture};
+use crate::{BearerLayer, BearerService, BoxError, CloneService, ResponseFuture};
 
 impl BearerLayer {
     /// Looks at the trailers of the responses too: gRPC status 16 there rejects the bearer, as it does in the headers.
@@ -47,7 +47,7 @@ impl TrailersLayer {
     }
 }
 
-impl<S> Layer<S> for TrailersLayer {
+impl<S: CloneService> Layer<S> for TrailersLayer {
     type Service = TrailersService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
@@ -82,7 +82,7 @@ impl<S> TrailersService<S> {
 
 impl<S, B, RB> Service<Request<B>> for TrailersService<S>
 where
-    S: Service<Request<B>, Response = Response<RB>> + Clone,
+    S: Service<Request<B>, Response = Response<RB>> + CloneService,
     S::Error: Into<BoxError>,
 {
     type Response = Response<TrailersBody<RB>>;
@@ -122,14 +122,15 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let response = ready!(this.response.as_mut().poll(cx))?;
-        let mut ticket = this.response.take_sent().and_then(|sent| sent.ticket_for(&response));
+        let mut response = ready!(this.response.as_mut().poll(cx))?;
+        let mut sent = this.response.take_sent();
         // gRPC-Web comes over HTTP/1.1 as well, where nobody has looked yet.
         if response.version() < Version::HTTP_2
-            && let Some(ticket) = ticket.take_if(|_| is_grpc_rejection(response.headers()))
+            && let Some(sent) = sent.take_if(|_| is_grpc_rejection(response.headers()))
         {
-            let _ = ticket.reject();
+            sent.reject(&mut response);
         }
+        let ticket = sent.and_then(|sent| sent.ticket_for(&response));
         Poll::Ready(Ok(response.map(|body| TrailersBody::new(body, ticket))))
     }
 }

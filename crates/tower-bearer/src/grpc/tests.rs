@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bearer_token::{AccessToken, FetchContext, TokenProvider};
+use bearer_token::{AccessToken, FetchContext, Rejection, TokenProvider};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
@@ -165,6 +165,25 @@ async fn l31_status_16_in_the_trailers_rejects_where_they_are_watched() {
         let response = call(&layer, Answer::new(version, fields, parts)).await;
         read(&mut response.into_body()).await;
         assert_eq!(provider.cached().is_some(), stays, "{version:?} {fields:?} {parts:?}");
+    }
+}
+
+#[tokio::test]
+async fn status_16_among_the_headers_leaves_the_outcome_in_the_response_as_a_401_does() {
+    for (version, watched, left) in [
+        (Version::HTTP_2, false, true),
+        (Version::HTTP_2, true, true),
+        (Version::HTTP_11, true, true),
+        (Version::HTTP_11, false, false),
+    ] {
+        let layer = BearerLayer::new(warm().await);
+        let answer = Answer::new(version, UNAUTHENTICATED, &[]);
+        let extensions = match watched {
+            true => call(&layer.watch_trailers(), answer).await.into_parts().0.extensions,
+            false => call(&layer, answer).await.into_parts().0.extensions,
+        };
+        let expected = left.then_some(&Rejection::Renewing);
+        assert_eq!(extensions.get(), expected, "{version:?} {watched}");
     }
 }
 

@@ -1,0 +1,295 @@
+//! Sending a rejected request once more.
+
+use std::{
+    fmt,
+    future::{Ready, ready},
+};
+
+use bearer_token::{PassThrough, Rejection};
+use http::{Request, Response, header::AUTHORIZATION};
+use tower::retry::Policy;
+
+/// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
+///
+/// A policy for [`tower::retry`], to be put directly *around* a [`BearerLayer`](crate::BearerLayer):
+///
+/// ```
+/// # use bearer_token::{StaticToken, TokenProvider};
+/// use bytes::Bytes;
+/// use http_body_util::Full;
+/// use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+/// use tower::ServiceBuilder;
+/// use tower_bearer::{BearerLayer, Replay};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let source = StaticToken::new("2YotnFZFEjr1zCsicMWpAA");
+/// let provider = TokenProvider::builder(source).allow_origin("https://api.example.com").build()?;
+/// let hyper = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+/// let client = ServiceBuilder::new()
+///     .retry(Replay::cloning())
+///     .layer(BearerLayer::new(provider))
+///     .service(hyper);
+/// # let _ = client; Ok(()) }
+/// ```
+///
+/// # When
+///
+/// Once, and only if sending it again can go better ([`Rejection::is_replay_useful`]): the bearer was withdrawn, or is
+/// superseded already. The replay passes through the layer as any request does, and waits for the new bearer if need
+/// be. Should the renewal fail, the old bearer is back in service, and the replay carries that. The answer to the replay
+/// is final, whatever it is.
+///
+/// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], one whose body cannot be
+/// sent again, and one that was redirected below the layer before it was rejected.
+///
+/// # Which bodies
+///
+/// [`cloning`](Self::cloning) takes every body that is `Clone`; [`new`](Self::new) asks you.
+///
+/// | body | replayed |
+/// |---|---|
+/// | `http_body_util::Full`, `Empty`, `String`, and other values in memory | with `cloning`; `Bytes` are not copied |
+/// | an enum or a wrapper of yours | with `new`, where the closure finds that it can be had again |
+/// | `hyper::body::Incoming`, streams, channels, `BoxBody` | no: what was sent is gone |
+/// | `tonic::body::Body` | no: it is none of the above, whatever it was made of |
+///
+/// # What else
+///
+/// For other rules, such as "only `GET`" or "after a while", write a [`Policy`] of your own: whenever the API rejects a
+/// bearer, the layer leaves the [`Rejection`] among the extensions of the response.
+#[derive(Clone)]
+pub struct Replay<F = Cloning> {
+    again: F,
+    // Tower clones the policy for each request, so this one is of one request.
+    replayed: bool,
+}
+
+/// Sends a clone of the body again; see [`Replay::cloning`].
+#[derive(Clone, Copy, Debug)]
+pub struct Cloning(());
+
+impl Replay {
+    /// Replays requests whose bodies are [`Clone`], all of them.
+    ///
+    /// Every request is cloned before it is sent, as with any retry of tower's.
+    pub fn cloning() -> Self {
+        Replay { again: Cloning(()), replayed: false }
+    }
+}
+
+impl<F> Replay<F> {
+    /// Replays requests whose bodies the closure can give a second time. `None`: this one is not replayed.
+    ///
+    /// It is called for every request, before that is sent.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http_body_util::{Either, Full};
+    /// use hyper::body::Incoming;
+    /// use tower_bearer::Replay;
+    ///
+    /// let replay = Replay::new(|body: &Either<Full<Bytes>, Incoming>| match body {
+    ///     Either::Left(whole) => Some(Either::Left(whole.clone())),
+    ///     Either::Right(_) => None,
+    /// });
+    /// ```
+    pub fn new<B>(again: F) -> Self
+    where
+        F: Fn(&B) -> Option<B>,
+    {
+        Replay { again, replayed: false }
+    }
+
+    fn copy<B>(&self, request: &Request<B>, again: impl FnOnce(&F, &B) -> Option<B>) -> Option<Request<B>> {
+        let untouched =
+            request.headers().contains_key(AUTHORIZATION) || request.extensions().get::<PassThrough>().is_some();
+        if self.replayed || untouched {
+            return None;
+        }
+        let mut copy = Request::new(again(&self.again, request.body())?);
+        copy.method_mut().clone_from(request.method());
+        copy.uri_mut().clone_from(request.uri());
+        *copy.version_mut() = request.version();
+        copy.headers_mut().clone_from(request.headers());
+        copy.extensions_mut().clone_from(request.extensions());
+        Some(copy)
+    }
+
+    fn judge<RB, E>(&mut self, result: &Result<Response<RB>, E>) -> Option<Ready<()>> {
+        let rejection = result.as_ref().ok()?.extensions().get::<Rejection>()?;
+        if self.replayed || !rejection.is_replay_useful() {
+            return None;
+        }
+        self.replayed = true;
+        // The request itself waits for the new bearer.
+        Some(ready(()))
+    }
+}
+
+impl<B, RB, E> Policy<Request<B>, Response<RB>, E> for Replay<Cloning>
+where
+    B: Clone,
+{
+    type Future = Ready<()>;
+
+    fn retry(&mut self, _request: &mut Request<B>, result: &mut Result<Response<RB>, E>) -> Option<Self::Future> {
+        self.judge(result)
+    }
+
+    fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {
+        self.copy(request, |_, body| Some(body.clone()))
+    }
+}
+
+impl<F, B, RB, E> Policy<Request<B>, Response<RB>, E> for Replay<F>
+where
+    F: Fn(&B) -> Option<B>,
+{
+    type Future = Ready<()>;
+
+    fn retry(&mut self, _request: &mut Request<B>, result: &mut Result<Response<RB>, E>) -> Option<Self::Future> {
+        self.judge(result)
+    }
+
+    fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {
+        self.copy(request, |again, body| again(body))
+    }
+}
+
+impl<F> fmt::Debug for Replay<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").field("replayed", &self.replayed).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+    use http::{HeaderValue, Method, Version};
+    use tower_service::Service;
+
+    use super::*;
+    use crate::BoxError;
+
+    type Answer = Result<Response<()>, BoxError>;
+
+    fn answer(rejection: Option<Rejection>) -> Answer {
+        let mut response = Response::new(());
+        if let Some(rejection) = rejection {
+            response.extensions_mut().insert(rejection);
+        }
+        Ok(response)
+    }
+
+    fn wants_replay<F>(policy: &mut Replay<F>, mut answer: Answer) -> bool
+    where
+        Replay<F>: Policy<Request<&'static str>, Response<()>, BoxError>,
+    {
+        policy.retry(&mut Request::new("body"), &mut answer).is_some()
+    }
+
+    fn clone_request<F>(policy: &mut Replay<F>, request: &Request<&'static str>) -> Option<Request<&'static str>>
+    where
+        Replay<F>: Policy<Request<&'static str>, Response<()>, BoxError>,
+    {
+        policy.clone_request(request)
+    }
+
+    #[test]
+    fn only_a_rejection_that_another_bearer_can_mend_is_replayed() {
+        for (answer, expected) in [
+            (answer(Some(Rejection::Renewing)), true),
+            (answer(Some(Rejection::Superseded)), true),
+            (answer(Some(Rejection::Declined)), false),
+            (answer(None), false),
+            (Err("no route".into()), false),
+        ] {
+            let text = format!("{answer:?}");
+            assert_eq!(wants_replay(&mut Replay::cloning(), answer), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn l32_a_replay_is_not_replayed_and_not_even_cloned() {
+        let mut policy = Replay::cloning();
+        assert!(clone_request(&mut policy, &Request::new("body")).is_some());
+        assert!(wants_replay(&mut policy, answer(Some(Rejection::Renewing))));
+        assert!(clone_request(&mut policy, &Request::new("body")).is_none());
+        assert!(!wants_replay(&mut policy, answer(Some(Rejection::Superseded))));
+    }
+
+    #[test]
+    fn l32_what_a_request_brings_itself_is_not_sent_twice() {
+        let mut own = Request::new("body");
+        own.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
+        let mut marked = Request::new("body");
+        marked.extensions_mut().insert(PassThrough);
+        for request in [own, marked] {
+            assert!(clone_request(&mut Replay::cloning(), &request).is_none(), "{request:?}");
+        }
+    }
+
+    #[test]
+    fn l32_the_closure_says_which_bodies_can_be_sent_again() {
+        let mut policy = Replay::new(|body: &&'static str| (*body != "stream").then_some(*body));
+        assert_eq!(clone_request(&mut policy, &Request::new("text")).unwrap().into_body(), "text");
+        assert!(clone_request(&mut policy, &Request::new("stream")).is_none());
+    }
+
+    #[test]
+    fn the_copy_is_the_whole_request() {
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri("https://api.example.com/orders?full=1")
+            .version(Version::HTTP_2)
+            .header("x-twice", "a")
+            .header("x-twice", "b")
+            .extension(7_u32)
+            .body("body")
+            .unwrap();
+        let copy = clone_request(&mut Replay::cloning(), &request).unwrap();
+        assert_eq!((copy.method(), copy.uri(), copy.version()), (request.method(), request.uri(), request.version()));
+        assert_eq!((copy.headers(), copy.body()), (request.headers(), request.body()));
+        assert_eq!(copy.extensions().get::<u32>(), Some(&7));
+    }
+
+    /// Can be called once for each time it was ready, and rejects a number of calls.
+    #[derive(Clone)]
+    struct Strict {
+        ready: bool,
+        rejections: usize,
+        calls: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+    }
+
+    impl Service<Request<&'static str>> for Strict {
+        type Response = Response<()>;
+        type Error = BoxError;
+        type Future = Ready<Answer>;
+
+        fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), BoxError>> {
+            self.ready = true;
+            std::task::Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<&'static str>) -> Self::Future {
+            assert!(std::mem::take(&mut self.ready), "called without having been made ready");
+            let calls = self.calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            ready(answer((calls < self.rejections).then_some(Rejection::Renewing)))
+        }
+    }
+
+    #[tokio::test]
+    async fn l29_under_towers_retry_each_request_is_replayed_once_and_the_next_one_again() {
+        let mut service = tower::retry::Retry::new(
+            Replay::cloning(),
+            Strict { ready: false, rejections: 9, calls: std::sync::Arc::default() },
+        );
+        for expected in [2, 4] {
+            std::future::poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
+            let answer = service.call(Request::new("body")).await.unwrap();
+            assert_eq!(answer.extensions().get(), Some(&Rejection::Renewing), "the answer to the replay is final");
+            assert_eq!(service.get_ref().calls.load(std::sync::atomic::Ordering::SeqCst), expected);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Replays under reqwest.
+
+use bearer_token::{ErrorKind, PassThrough};
+use bearer_token_testing::Fault;
+use http::Method;
+use http_body_util::BodyExt;
+use reqwest::multipart;
+use reqwest_bearer::{BearerMiddleware, token_error};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
+use serde_json::json;
+
+use crate::support::{Body, LIFETIME, Setup, reqwest, within};
+
+fn replaying(setup: &Setup) -> ClientWithMiddleware {
+    let bearer = BearerMiddleware::new(setup.provider.clone()).replay_once();
+    ClientBuilder::new(reqwest().build().unwrap()).with(bearer).build()
+}
+
+async fn status(request: RequestBuilder) -> u16 {
+    within(request.send()).await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn reqwest_replays_every_body_that_lies_in_memory() {
+    type With = fn(RequestBuilder) -> RequestBuilder;
+    let bodies: [(With, &str); 5] = [
+        (|request| request, ""),
+        (|request| request.body("text"), "text"),
+        (|request| request.body(vec![b'x'; 3]), "xxx"),
+        (|request| request.form(&[("a", "1")]), "a=1"),
+        (|request| request.json(&json!({ "a": 1 })), r#"{"a":1}"#),
+    ];
+    for (with, body) in bodies {
+        let setup = Setup::warm().await;
+        setup.server.revoke_all();
+        let request = with(replaying(&setup).post(setup.url("/orders?dry=1")).header("x-trace", "7"));
+        assert_eq!(status(request).await, 200, "{body}");
+        let sent = setup.api_requests();
+        let [first, second] = &sent[..] else { panic!("{sent:?}") };
+        assert_ne!(first.header("authorization"), second.header("authorization"));
+        assert_eq!((first.method(), first.uri(), first.body()), (second.method(), second.uri(), second.body()));
+        assert_eq!((second.header("x-trace"), &second.body()[..]), (Some("7"), body.as_bytes()));
+        assert_eq!(setup.token_requests(), 2);
+    }
+}
+
+#[tokio::test]
+async fn l32_reqwest_replays_neither_streams_nor_multipart() {
+    let stream = || reqwest::Body::wrap_stream(Body::from("an order").into_data_stream());
+    type With<'a> = &'a dyn Fn(RequestBuilder) -> RequestBuilder;
+    let bodies: [With<'_>; 2] =
+        [&|request| request.body(stream()), &|request| request.multipart(multipart::Form::new().text("a", "1"))];
+    for with in bodies {
+        let setup = Setup::warm().await;
+        setup.server.revoke_all();
+        assert_eq!(status(with(replaying(&setup).post(setup.url("/orders")))).await, 401);
+        assert_eq!(setup.api_requests().len(), 1);
+        assert_eq!(status(with(replaying(&setup).post(setup.url("/orders")))).await, 200, "the next has a new bearer");
+    }
+}
+
+#[tokio::test]
+async fn l32_reqwest_never_replays_unless_asked_nor_what_brings_its_own_authorization() {
+    let setup = Setup::warm().await;
+    let client = replaying(&setup);
+    assert_eq!(status(client.get(setup.url("/orders")).bearer_auth("unknown")).await, 401);
+    assert_eq!(status(client.get(setup.url("/orders")).with_extension(PassThrough)).await, 401);
+    assert_eq!((setup.api_requests().len(), setup.token_requests()), (2, 1));
+
+    setup.server.revoke_all();
+    let unasked = BearerMiddleware::new(setup.provider.clone());
+    let unasked = ClientBuilder::new(reqwest().build().unwrap()).with(unasked).build();
+    assert_eq!(status(unasked.get(setup.url("/orders"))).await, 401);
+    assert_eq!(setup.api_requests().len(), 3);
+}
+
+#[tokio::test]
+async fn l29_reqwest_does_not_replay_a_fresh_token_that_is_rejected_again() {
+    let setup = Setup::warm().await;
+    setup.server.api().always(Fault::invalid_token());
+    let client = replaying(&setup);
+    for (requests, tokens) in [(2, 2), (3, 2), (4, 2)] {
+        assert_eq!(status(client.get(setup.url("/orders"))).await, 401);
+        assert_eq!((setup.api_requests().len(), setup.token_requests()), (requests, tokens));
+    }
+}
+
+#[tokio::test]
+async fn l29_reqwest_replays_with_the_old_bearer_if_the_renewal_fails() {
+    let setup = Setup::warm().await;
+    setup.server.revoke_all();
+    setup.server.token_endpoint().always(Fault::status(503));
+    assert_eq!(status(replaying(&setup).get(setup.url("/orders"))).await, 401);
+    let sent = setup.authorizations();
+    assert_eq!((sent.len(), &sent[0]), (2, &sent[1]));
+}
+
+#[tokio::test]
+async fn l37_reqwest_sends_no_replay_without_a_bearer_and_the_error_says_what_was_sent() {
+    let setup = Setup::warm().await;
+    let gate = setup.server.api().hold();
+    setup.server.api().next(Fault::invalid_token());
+    setup.server.token_endpoint().always(Fault::status(503));
+    let url = setup.url("/orders");
+    let call = tokio::spawn(replaying(&setup).get(url).send());
+    within(setup.server.wait_for(|counts| counts.api_requests == 1)).await;
+    // While the answer is on its way the bearer expires.
+    setup.clock.advance(LIFETIME);
+    gate.release();
+    let error = within(call).await.unwrap().unwrap_err();
+    assert_eq!(token_error(&error).unwrap().kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("was sent and its bearer refused"), "{error}");
+    assert_eq!(setup.api_requests().len(), 1);
+}
+
+#[tokio::test]
+async fn reqwest_does_not_replay_what_was_redirected_before_it_was_rejected() {
+    let setup = Setup::warm().await;
+    setup.server.api().next(Fault::status(303).header("location", setup.url("/orders/7")));
+    setup.server.api().next(Fault::invalid_token());
+    assert_eq!(status(replaying(&setup).post(setup.url("/orders")).body("an order")).await, 401);
+    assert_eq!(setup.methods(), [Method::POST, Method::GET]);
+    assert!(setup.provider.cached().is_none(), "rejected it is");
+}
