@@ -67,7 +67,5 @@ fn main() -> ExitCode {
 }
 
 fn measure(runtime: &Runtime, contestants: &[(Profile, Box<dyn Driver>)], tasks: u64) -> Turns {
-    Turns::take(contestants.len(), ROUNDS, |one| {
-        contestants[one].1.contend(runtime, tasks, REQUESTS / tasks);
-    })
+    Turns::take(contestants.len(), ROUNDS, |one| contestants[one].1.contend(runtime, tasks, REQUESTS / tasks))
 }

@@ -6,7 +6,7 @@ use lab::{
     contenders::{self, Profile, Role},
     drive::Driver,
     report::Report,
-    statistics::Turns,
+    statistics::{Turns, timed},
     tools::{self, Allocated},
 };
 use tokio::runtime::Runtime;
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         })
         .collect();
     let _inside = runtime.enter();
-    let turns = Turns::take(rows.len(), ROUNDS, |one| rows[one].driver.run(REQUESTS));
+    let turns = Turns::take(rows.len(), ROUNDS, |one| timed(|| rows[one].driver.run(REQUESTS)));
     report(&rows, &turns).finish()
 }
 

@@ -84,7 +84,7 @@ pub fn all() -> Vec<Profile> {
 
 const PEERS: [Profile; 9] = [
     peer("aliri_tokens", false, 0),
-    peer("google-cloud-auth", true, 0),
+    peer("google-cloud-auth", true, 10),
     peer("yup-oauth2", true, 60),
     peer("gcp_auth", true, 20),
     peer("huskarl", true, 30),

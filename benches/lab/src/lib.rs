@@ -2,6 +2,7 @@
 //!
 //! Each bench prints Markdown, leaves a report for `docs/PERFORMANCE.md`, and fails when it misses a bar.
 
+pub mod chart;
 pub mod contenders;
 pub mod drive;
 pub mod endpoint;

@@ -1,6 +1,6 @@
 //! Medians, and times measured in turns.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The middle value.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
@@ -14,21 +14,27 @@ pub fn quantile(values: impl IntoIterator<Item = f64>, share: f64) -> f64 {
     values[((values.len() - 1) as f64 * share).round() as usize]
 }
 
+/// How long something takes.
+pub fn timed(work: impl FnOnce()) -> Duration {
+    let started = Instant::now();
+    work();
+    started.elapsed()
+}
+
 /// Seconds by contender and round.
 ///
 /// Contenders take turns, so that what else the machine does meets all of them: compare them round by round.
 pub struct Turns(Vec<Vec<f64>>);
 
 impl Turns {
-    /// Lets `count` contenders take turns for some rounds; each round begins with another one.
-    pub fn take(count: usize, rounds: usize, mut turn: impl FnMut(usize)) -> Self {
+    /// Lets `count` contenders take turns for some rounds, and each tell how long it took. Each round begins with
+    /// another one.
+    pub fn take(count: usize, rounds: usize, mut turn: impl FnMut(usize) -> Duration) -> Self {
         let mut seconds = vec![Vec::with_capacity(rounds); count];
         for round in 0..rounds {
             for position in 0..count {
                 let contender = (position + round) % count;
-                let started = Instant::now();
-                turn(contender);
-                seconds[contender].push(started.elapsed().as_secs_f64());
+                seconds[contender].push(turn(contender).as_secs_f64());
             }
         }
         Turns(seconds)

@@ -32,7 +32,8 @@ pub(crate) async fn new(endpoint: &Endpoint) -> Aliri {
         reqwest_12::Client::new(),
         endpoint.url().parse().expect("a URL"),
         credentials,
-        TokenLifetimeConfig::default(),
+        // Its default of 30 s at the least would outlast the short-lived tokens of the storms.
+        TokenLifetimeConfig::new(0.75, DurationSecs(1)),
     );
     let jitter = RandomEarlyJitter::new(DurationSecs(1));
     let watcher = TokenWatcher::spawn_from_token_source(source, jitter, ErrorBackoffConfig::default()).await;
