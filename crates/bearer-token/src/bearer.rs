@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 
-use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
@@ -11,6 +10,7 @@ use crate::{
     platform::Now,
     policy::Deadlines,
     source::AccessToken,
+    spread::SpreadValue,
     ticket::{Generation, ProviderId, Ticket},
 };
 
@@ -24,7 +24,7 @@ pub struct Bearer(Arc<Sealed>);
 
 /// The one shared value behind every clone of a bearer; what the cache keeps.
 pub(crate) struct Sealed {
-    pub(crate) value: HeaderValue,
+    pub(crate) value: SpreadValue,
     pub(crate) deadlines: Deadlines,
     pub(crate) ticket: Ticket,
     scope: Option<String>,
@@ -34,7 +34,7 @@ pub(crate) struct Sealed {
 impl Bearer {
     /// Makes a token ready to send, or says why it cannot be sent.
     pub(crate) fn seal(token: AccessToken, provider: ProviderId, deadlines: Deadlines) -> Result<Self, Error> {
-        let value = header_value(token.secret())?;
+        let value = spread_value(token.secret())?;
         let ticket = Ticket::new(provider, Generation::next());
         let (scope, extras) = token.into_details();
         Ok(Bearer(Arc::new(Sealed { value, deadlines, ticket, scope, extras })))
@@ -62,12 +62,12 @@ impl Bearer {
 
     /// The value for the `Authorization` header (RFC 6750 section 2.1), marked sensitive.
     pub fn header_value(&self) -> &HeaderValue {
-        &self.0.value
+        self.0.value.get()
     }
 
     /// The token itself, without its scheme. Handle with care.
     pub fn secret(&self) -> &str {
-        let text = self.0.value.as_bytes().get(SCHEME.len()..).unwrap_or_default();
+        let text = self.header_value().as_bytes().get(SCHEME.len()..).unwrap_or_default();
         // Sealing lets only visible ASCII in.
         str::from_utf8(text).unwrap_or_default()
     }
@@ -102,7 +102,7 @@ impl Bearer {
 
     /// Whether both carry the same token.
     pub(crate) fn same_token(&self, other: &Bearer) -> bool {
-        self.0.value.as_bytes() == other.0.value.as_bytes()
+        self.header_value().as_bytes() == other.header_value().as_bytes()
     }
 }
 
@@ -137,14 +137,10 @@ pub(crate) fn check(token: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn header_value(token: &str) -> Result<HeaderValue, Error> {
+fn spread_value(token: &str) -> Result<SpreadValue, Error> {
     check(token)?;
-    // Wiped when the last clone is dropped, in whichever request that is.
-    let text = Zeroizing::new([SCHEME, token].concat().into_bytes());
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
-        .map_err(|error| Error::new(ErrorKind::Token, "the token cannot stand in a header").with_source(error))?;
-    value.set_sensitive(true);
-    Ok(value)
+    SpreadValue::new(Zeroizing::new([SCHEME, token].concat().into_bytes()))
+        .map_err(|error| Error::new(ErrorKind::Token, "the token cannot stand in a header").with_source(error))
 }
 
 #[cfg(test)]
@@ -154,11 +150,12 @@ mod tests {
     #[test]
     fn l18_a_token_that_is_not_a_legal_header_value_is_refused_and_a_bang_is_legal() {
         for token in ["", "a b", "a\n", "a\r\nx: y", "\u{e4}", "a\u{0}", "tab\t"] {
-            let error = header_value(token).unwrap_err();
+            let error = spread_value(token).err().expect(token);
             assert_eq!(error.kind(), ErrorKind::Token, "{token:?}");
         }
         for token in ["00D!AQ.x_~+/==", "eyJ.eyJ.sig"] {
-            let value = header_value(token).unwrap();
+            let spread = spread_value(token).unwrap();
+            let value = spread.get();
             assert!(value.is_sensitive());
             assert_eq!(value.as_bytes(), format!("Bearer {token}").as_bytes());
         }

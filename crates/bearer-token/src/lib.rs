@@ -79,6 +79,7 @@ mod provider;
 #[cfg(feature = "token-endpoint")]
 mod secret;
 mod source;
+mod spread;
 mod sync;
 mod ticket;
 pub mod transport;

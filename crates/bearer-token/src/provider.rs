@@ -215,7 +215,7 @@ impl Inner {
             if freshness == Freshness::Expired {
                 return None;
             }
-            headers.insert(AUTHORIZATION, bearer.value.clone());
+            headers.insert(AUTHORIZATION, bearer.value.share());
             Some((bearer.ticket, freshness))
         });
         let Some((ticket, freshness)) = sent else { return Authorized::NotReady };

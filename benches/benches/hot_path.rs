@@ -1,0 +1,5 @@
+//! See `lab/benches/hot_path.rs`.
+
+fn main() -> std::process::ExitCode {
+    benches::hand_over("hot_path")
+}

@@ -1,0 +1,112 @@
+//! What it costs to attach a cached token to a request: time, instructions, allocations.
+
+use std::process::ExitCode;
+
+use lab::{
+    contenders::{self, Profile, Role},
+    drive::Driver,
+    report::Report,
+    statistics::{Turns, timed},
+    tools::{self, Allocated},
+};
+use tokio::runtime::Runtime;
+
+/// So many requests a contender sends in one turn: long enough for the clock, short enough for a quiet moment.
+const REQUESTS: u64 = 1_000;
+const ROUNDS: usize = 301;
+
+/// What was measured of one contender.
+struct Row {
+    profile: Profile,
+    driver: Box<dyn Driver>,
+    instructions: Result<f64, String>,
+    allocated: Result<Allocated, String>,
+}
+
+fn main() -> ExitCode {
+    let runtime = Runtime::new().expect("a runtime");
+    let mut rows: Vec<Row> = contenders::all()
+        .into_iter()
+        .map(|profile| Row {
+            profile,
+            driver: runtime.block_on(contenders::warm(profile.name)),
+            instructions: tools::instructions(env!("CARGO_BIN_EXE_instructions"), profile.name),
+            allocated: tools::allocations(env!("CARGO_BIN_EXE_allocations"), profile.name),
+        })
+        .collect();
+    let _inside = runtime.enter();
+    let turns = Turns::take(rows.len(), ROUNDS, |one| timed(|| rows[one].driver.run(REQUESTS)));
+    report(&rows, &turns).finish()
+}
+
+fn report(rows: &[Row], turns: &Turns) -> Report {
+    let mut report = Report::new("hot_path");
+    let find = |role: Role| rows.iter().position(|row| row.profile.role == role).expect("everyone is there");
+    let (constant, ours) = (find(Role::Static), find(Role::Ours));
+    let base =
+        |one: usize| rows.iter().position(|row| row.profile.name == rows[one].profile.base).expect("everyone is there");
+
+    let nanos = |one: usize| turns.seconds(one) / REQUESTS as f64 * 1e9;
+    let net_nanos = |one: usize| turns.net(one, base(one)) / REQUESTS as f64 * 1e9;
+    let instructions = |one: usize| rows[one].instructions.clone().unwrap_or(f64::NAN);
+    let net_instructions = |one: usize| instructions(one) - instructions(base(one));
+
+    let table = (0..rows.len()).map(|one| {
+        let allocated = rows[one].allocated.clone().unwrap_or(Allocated { calls: f64::NAN, bytes: f64::NAN });
+        vec![
+            rows[one].profile.name.to_owned(),
+            format!("{:.0}", nanos(one)),
+            format!("{:.2}", turns.ratio(one, constant)),
+            format!("{:.0}", net_nanos(one)),
+            format!("{:.1}", net_nanos(one) / net_nanos(constant)),
+            format!("{:.0}", instructions(one)),
+            format!("{:.2}", instructions(one) / instructions(constant)),
+            format!("{:.1}", net_instructions(one) / net_instructions(constant)),
+            format!("{:.0}", allocated.calls),
+            format!("{:.0}", allocated.bytes),
+        ]
+    });
+    report.table(
+        &[
+            "contender",
+            "ns",
+            "ratio",
+            "net ns",
+            "net ratio",
+            "instructions",
+            "ratio",
+            "net ratio",
+            "allocations",
+            "bytes",
+        ],
+        table.collect(),
+    );
+    for row in rows {
+        for problem in [row.instructions.as_ref().err(), row.allocated.as_ref().err()].into_iter().flatten() {
+            report.text(format!("Not measured of {}: {problem}", row.profile.name));
+        }
+    }
+    report.text(format!(
+        "Medians of {ROUNDS} rounds of {REQUESTS} requests; ratios are made round by round. The quartiles of the \
+         static layer's times lie {:.1} % around their median.",
+        turns.noise(constant) * 100.0
+    ));
+
+    report.at_most(
+        "warm tower layer, instructions per request, by the static layer's",
+        1.30,
+        instructions(ours) / instructions(constant),
+    );
+    report.at_most("warm tower layer, time per request, by the static layer's", 1.25, turns.ratio(ours, constant));
+    let more = match (&rows[ours].allocated, &rows[constant].allocated) {
+        (Ok(ours), Ok(constant)) => ours.calls - constant.calls,
+        _ => f64::NAN,
+    };
+    report.at_most("warm tower layer, allocations more than the static layer", 0.0, more);
+    let fastest = (0..rows.len())
+        .filter(|&one| rows[one].profile.role == Role::Peer && rows[one].profile.checks_expiry)
+        .map(net_nanos)
+        .fold(f64::INFINITY, f64::min);
+    report.at_least("warm, net time of the fastest peer that checks expiry, by ours", 4.0, fastest / net_nanos(ours));
+    report
+}

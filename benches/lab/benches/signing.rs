@@ -1,0 +1,249 @@
+//! What it costs to mint a JWT, by algorithm, and for how long a thread is held.
+
+use std::{
+    future::Future,
+    hint::black_box,
+    pin::pin,
+    process::ExitCode,
+    task::Poll,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der},
+    rand::SystemRandom,
+    rsa::KeySize,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair},
+    signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair},
+};
+use bearer_token::{
+    jwt::{Algorithm, JwtTemplate, SigningKey},
+    platform::Platform,
+};
+use jsonwebtoken::EncodingKey;
+use lab::{
+    report::Report,
+    statistics::{Turns, timed},
+};
+use serde::Serialize;
+
+const ROUNDS: usize = 101;
+/// In one turn. All algorithms but RSA are so quick that the clock would count otherwise.
+const MANY: u32 = 100;
+const FEW: u32 = 4;
+
+/// One algorithm and key, and three ways to sign with it.
+struct Contest {
+    name: String,
+    template: JwtTemplate,
+    algorithm: jsonwebtoken::Algorithm,
+    encoding_key: EncodingKey,
+    /// aws-lc-rs's own signature of a message as long as the JWT's.
+    bare: Box<dyn Fn(&[u8])>,
+}
+
+/// The claims that ours has too.
+#[derive(Serialize)]
+struct Claims {
+    iss: &'static str,
+    sub: &'static str,
+    aud: &'static str,
+    iat: u64,
+    exp: u64,
+    jti: String,
+}
+
+fn main() -> ExitCode {
+    let mut report = Report::new("signing");
+    let platform = Platform::system();
+    let mut rows = Vec::new();
+    for contest in contests() {
+        let message = vec![b'x'; 360];
+        let repeat = if contest.name.contains("RSA") { FEW } else { MANY };
+        let turns = Turns::take(3, ROUNDS, |one| {
+            timed(|| {
+                for _ in 0..repeat {
+                    match one {
+                        // Outside a runtime the signature is made in place.
+                        0 => drop(at_once(contest.template.sign(&platform)).expect("a JWT")),
+                        1 => drop(encode(&contest)),
+                        _ => (contest.bare)(&message),
+                    }
+                }
+            })
+        });
+        let micros = |one| format!("{:.1}", turns.seconds(one) / f64::from(repeat) * 1e6);
+        rows.push(vec![
+            contest.name.clone(),
+            micros(2),
+            micros(0),
+            format!("{:.2}", turns.ratio(0, 2)),
+            micros(1),
+            format!("{:.2}", turns.ratio(1, 2)),
+        ]);
+        if contest.name.starts_with("RS256") && contest.name.contains("2048") {
+            report.at_most("RS256-2048 mint, by aws-lc-rs's own signature", 1.1, turns.ratio(0, 2));
+        }
+    }
+    report.text(
+        "Microseconds to mint one JWT with a key that was parsed before: claims and header serialized, signed, encoded. \
+         `aws-lc-rs` is the bare signature of a message of the same length.",
+    );
+    report.table(&["algorithm", "aws-lc-rs", "ours", "ratio", "jsonwebtoken::encode", "ratio"], rows);
+
+    report.text(
+        "The longest that minting with RS256-4096 holds the thread that polls it, in microseconds (median of 101 mints, \
+         and the longest of them): ours leaves the runtime's worker for the signature.",
+    );
+    let (ours, peer) = held();
+    let row = |name: &str, mut times: Vec<Duration>| {
+        times.sort();
+        let micros = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e6);
+        vec![name.to_owned(), micros(times[times.len() / 2]), micros(times[times.len() - 1])]
+    };
+    report.table(
+        &["RS256-4096", "median", "longest"],
+        vec![row("ours", ours), row("jsonwebtoken::encode in a task", peer)],
+    );
+    report.finish()
+}
+
+/// How long the polls of mints take at the longest, each by ours and by jsonwebtoken.
+fn held() -> (Vec<Duration>, Vec<Duration>) {
+    let contest = rsa("RS256", "4096", Algorithm::RS256, jsonwebtoken::Algorithm::RS256, &RSA_PKCS1_SHA256);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let platform = Platform::system();
+        let (mut ours, mut peer) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            ours.push(longest_poll(async { drop(contest.template.sign(&platform).await.expect("a JWT")) }).await);
+            peer.push(longest_poll(async { drop(encode(&contest)) }).await);
+        }
+        (ours, peer)
+    })
+}
+
+async fn longest_poll(future: impl Future<Output = ()>) -> Duration {
+    let mut future = pin!(future);
+    let mut longest = Duration::ZERO;
+    std::future::poll_fn(|cx| {
+        let started = Instant::now();
+        let poll = future.as_mut().poll(cx);
+        longest = longest.max(started.elapsed());
+        poll
+    })
+    .await;
+    longest
+}
+
+fn encode(contest: &Contest) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let claims = Claims {
+        iss: "service@example.com",
+        sub: "service@example.com",
+        aud: "https://as.example.com/token",
+        iat: now,
+        exp: now + 60,
+        jti: "7f2b1c52-7a34-4e51-9a61-2f6f0a0b8f11".to_owned(),
+    };
+    jsonwebtoken::encode(&jsonwebtoken::Header::new(contest.algorithm), &claims, &contest.encoding_key).expect("a JWT")
+}
+
+fn contests() -> Vec<Contest> {
+    use jsonwebtoken::Algorithm as Other;
+
+    let secret = [7; 64];
+    let bare_hmac = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &secret);
+    let mut contests = vec![Contest {
+        name: "HS256".to_owned(),
+        template: template(SigningKey::hmac(Algorithm::HS256, secret).expect("a key")),
+        algorithm: Other::HS256,
+        encoding_key: EncodingKey::from_secret(&secret),
+        bare: Box::new(move |message| {
+            let _ = black_box(aws_lc_rs::hmac::sign(&bare_hmac, message));
+        }),
+    }];
+    for bits in ["2048", "3072", "4096"] {
+        contests.push(rsa("RS256", bits, Algorithm::RS256, Other::RS256, &RSA_PKCS1_SHA256));
+    }
+    contests.push(rsa("PS256", "2048", Algorithm::PS256, Other::PS256, &RSA_PSS_SHA256));
+    let random = SystemRandom::new();
+    for (name, curve, algorithm, other) in [
+        ("ES256", &ECDSA_P256_SHA256_FIXED_SIGNING, Algorithm::ES256, Other::ES256),
+        ("ES384", &ECDSA_P384_SHA384_FIXED_SIGNING, Algorithm::ES384, Other::ES384),
+    ] {
+        let der = EcdsaKeyPair::generate_pkcs8(curve, &random).expect("a key");
+        let pair = EcdsaKeyPair::from_pkcs8(curve, der.as_ref()).expect("a key");
+        let pem = pem(der.as_ref());
+        contests.push(Contest {
+            name: name.to_owned(),
+            template: template(SigningKey::from_pem(algorithm, &pem).expect("a key")),
+            algorithm: other,
+            encoding_key: EncodingKey::from_ec_pem(pem.as_bytes()).expect("a key"),
+            bare: Box::new(move |message| {
+                let _ = black_box(pair.sign(&SystemRandom::new(), message));
+            }),
+        });
+    }
+    let der = Ed25519KeyPair::generate_pkcs8(&random).expect("a key");
+    let pair = Ed25519KeyPair::from_pkcs8(der.as_ref()).expect("a key");
+    let pem = pem(der.as_ref());
+    contests.push(Contest {
+        name: "EdDSA".to_owned(),
+        template: template(SigningKey::from_pem(Algorithm::EdDSA, &pem).expect("a key")),
+        algorithm: Other::EdDSA,
+        encoding_key: EncodingKey::from_ed_pem(pem.as_bytes()).expect("a key"),
+        bare: Box::new(move |message| {
+            let _ = black_box(pair.sign(message));
+        }),
+    });
+    contests
+}
+
+fn rsa(
+    name: &str,
+    bits: &str,
+    algorithm: Algorithm,
+    other: jsonwebtoken::Algorithm,
+    encoding: &'static dyn RsaEncoding,
+) -> Contest {
+    let size = match bits {
+        "2048" => KeySize::Rsa2048,
+        "3072" => KeySize::Rsa3072,
+        _ => KeySize::Rsa4096,
+    };
+    let pair = RsaKeyPair::generate(size).expect("a key");
+    let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).expect("a key");
+    let pem = pem(der.as_ref());
+    Contest {
+        name: format!("{name}, RSA {bits}"),
+        template: template(SigningKey::from_pem(algorithm, &pem).expect("a key")),
+        algorithm: other,
+        encoding_key: EncodingKey::from_rsa_pem(pem.as_bytes()).expect("a key"),
+        bare: Box::new(move |message| {
+            let mut signature = vec![0; pair.public_modulus_len()];
+            pair.sign(encoding, &SystemRandom::new(), message, &mut signature).expect("a signature");
+        }),
+    }
+}
+
+fn template(key: SigningKey) -> JwtTemplate {
+    JwtTemplate::builder(key)
+        .issuer("service@example.com")
+        .subject("service@example.com")
+        .audience("https://as.example.com/token")
+        .lifetime(Duration::from_secs(60))
+        .build()
+        .expect("a valid template")
+}
+
+fn pem(der: &[u8]) -> String {
+    pem::encode(&pem::Pem::new("PRIVATE KEY", der))
+}
+
+fn at_once<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("signing outside a runtime had to wait"),
+    }
+}

@@ -1,0 +1,378 @@
+//! Many callers when there is no token, when it expires, and when the authorization server fails.
+
+use std::{
+    future::Future,
+    process::ExitCode,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use http::StatusCode;
+use lab::{
+    contenders::{self, Profile, Role},
+    drive::Driver,
+    endpoint::{Endpoint, Manner},
+    report::{Plot, Report},
+    statistics::{median, quantile},
+};
+use tokio::{
+    runtime::Runtime,
+    sync::{Barrier, Notify},
+    time::{self, MissedTickBehavior},
+};
+
+/// How long the token endpoint takes.
+const LATENCY: Duration = Duration::from_millis(250);
+/// Whoever has to wait longer counts as delayed.
+const DELAYED: Duration = Duration::from_millis(50);
+
+fn main() -> ExitCode {
+    let runtime = Runtime::new().expect("a runtime");
+    let storming: Vec<Profile> = contenders::all()
+        .into_iter()
+        .filter(|profile| profile.base == contenders::TOWER && matches!(profile.role, Role::Ours | Role::Peer))
+        .collect();
+    let mut report = Report::new("storm");
+    cold(&mut report, &runtime, &storming);
+    failing(&mut report, &runtime, &storming);
+    expiry(&mut report, &runtime, &storming);
+    outage(&mut report, &runtime, &storming);
+    report.finish()
+}
+
+/// Many callers at once, and no token.
+fn cold(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
+    const ROUNDS: usize = 5;
+
+    let mut rows = Vec::new();
+    let wakes = [1_000, 10_000].map(|callers| median((0..ROUNDS).map(|_| runtime.block_on(wake(callers)))));
+    let cells = wakes.iter().flat_map(|wake| [String::new(), format!("{:.0}", wake * 1e3), String::new()]);
+    rows.push(["waking as many tasks".to_owned()].into_iter().chain(cells).collect());
+    // What this one's constructor does, the others do when they are asked.
+    for profile in storming.iter().filter(|profile| profile.name != "aliri_tokens") {
+        let rounds = if profile.role == Role::Ours { ROUNDS } else { 1 };
+        let mut row = vec![profile.name.to_owned()];
+        for (callers, wake) in [1_000, 10_000].into_iter().zip(wakes) {
+            let storms: Vec<_> = (0..rounds).map(|_| runtime.block_on(storm(profile, callers))).collect();
+            let requests = storms.iter().map(|storm| storm.requests).max().unwrap_or_default();
+            let seconds = median(storms.iter().map(|storm| storm.seconds));
+            let failed: u64 = storms.iter().map(|storm| storm.failed).sum();
+            row.extend([requests.to_string(), format!("{:.0}", seconds * 1e3), failed.to_string()]);
+            if profile.role == Role::Ours && callers == 10_000 {
+                let served = seconds <= 1.2 * LATENCY.as_secs_f64() + wake;
+                report.bar(
+                    "cold storm, 10,000 callers",
+                    format!("1 token request, all served within {:.0} ms", 1.2 * 250.0 + wake * 1e3),
+                    format!("{requests}, {:.0} ms, {failed} failed", seconds * 1e3),
+                    requests == 1 && failed == 0 && served,
+                );
+            }
+        }
+        rows.push(row);
+    }
+    report.text(format!(
+        "**Cold callers.** The endpoint takes {} ms. Token requests, time until all were served, callers who failed; of \
+         ours the median time of {ROUNDS} storms.",
+        LATENCY.as_millis()
+    ));
+    report.table(&["", "requests, 1,000", "ms", "failed", "requests, 10,000", "ms", "failed"], rows);
+}
+
+struct Storm {
+    requests: u64,
+    seconds: f64,
+    failed: u64,
+}
+
+async fn storm(profile: &Profile, callers: usize) -> Storm {
+    let endpoint = Endpoint::start(Manner { delay: LATENCY, ..Manner::prompt() });
+    let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
+    let failed = Arc::new(AtomicU64::new(0));
+    let seconds = at_once(callers, || {
+        let (driver, failed) = (driver.clone(), failed.clone());
+        async move {
+            let sent = time::timeout(Duration::from_secs(60), driver.send_one()).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    })
+    .await;
+    Storm { requests: endpoint.requests(), seconds, failed: failed.load(Ordering::Relaxed) }
+}
+
+/// What it costs to wake so many tasks at once: the share of a storm that no provider can save.
+async fn wake(tasks: usize) -> f64 {
+    let notify = Arc::new(Notify::new());
+    let waking = notify.clone();
+    tokio::spawn(async move {
+        time::sleep(LATENCY).await;
+        waking.notify_waiters();
+    });
+    at_once(tasks, || {
+        let notify = notify.clone();
+        async move { notify.notified().await }
+    })
+    .await
+        - LATENCY.as_secs_f64()
+}
+
+/// Seconds from when all tasks begin until the last one ends.
+async fn at_once<F: Future<Output = ()> + Send + 'static>(tasks: usize, task: impl Fn() -> F) -> f64 {
+    let barrier = Arc::new(Barrier::new(tasks + 1));
+    let handles: Vec<_> = (0..tasks)
+        .map(|_| {
+            let (task, barrier) = (task(), barrier.clone());
+            tokio::spawn(async move {
+                barrier.wait().await;
+                task.await;
+            })
+        })
+        .collect();
+    barrier.wait().await;
+    let started = Instant::now();
+    for handle in handles {
+        handle.await.expect("no panic");
+    }
+    started.elapsed().as_secs_f64()
+}
+
+/// Callers who ask while the endpoint answers 503 and there is no token.
+fn failing(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
+    const CALLERS: usize = 100;
+    const PATIENCE: Duration = Duration::from_secs(15);
+
+    let mut rows = Vec::new();
+    for profile in storming.iter().filter(|profile| profile.name != "aliri_tokens") {
+        let endpoint = Endpoint::start(Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() });
+        let told = Arc::new(AtomicU64::new(0));
+        let seconds = runtime.block_on(async {
+            let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
+            at_once(CALLERS, || {
+                let (driver, told) = (driver.clone(), told.clone());
+                async move {
+                    if time::timeout(PATIENCE, driver.send_one()).await.is_ok() {
+                        told.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            })
+            .await
+        });
+        rows.push(vec![
+            profile.name.to_owned(),
+            endpoint.requests().to_string(),
+            format!("{}", told.load(Ordering::Relaxed)),
+            format!("{seconds:.2}"),
+        ]);
+    }
+    report.text(format!(
+        "**A failing endpoint.** {CALLERS} callers without a token, and the endpoint answers 503 at once. Token requests, \
+         callers who were told within {} s, seconds until then.",
+        PATIENCE.as_secs()
+    ));
+    report.table(&["", "token requests", "told", "seconds"], rows);
+}
+
+/// A steady load while tokens expire.
+fn expiry(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
+    const PER_MILLISECOND: u64 = 2;
+    const SECONDS: u64 = 20;
+
+    let mut rows = Vec::new();
+    let mut series = Vec::new();
+    for profile in storming {
+        let lifetime = profile.margin + Duration::from_secs(8);
+        let endpoint = Endpoint::start(Manner { delay: LATENCY, lifetime, ..Manner::prompt() });
+        let calls = runtime.block_on(async {
+            let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
+            let _ = driver.send_one().await;
+            endpoint.take_times();
+            load(driver, PER_MILLISECOND, Duration::from_secs(SECONDS)).await
+        });
+        let millis = |share| {
+            let time = quantile(calls.iter().map(|call| call.took.as_secs_f64()), share) * 1e3;
+            format!("{time:.2}")
+        };
+        let delayed = calls.iter().filter(|call| call.waited && call.took > DELAYED).count();
+        let failed = calls.iter().filter(|call| call.failed).count();
+        rows.push(vec![
+            profile.name.to_owned(),
+            endpoint.requests().to_string(),
+            millis(0.5),
+            millis(0.99),
+            millis(0.999),
+            millis(1.0),
+            delayed.to_string(),
+            failed.to_string(),
+        ]);
+        series.push((profile.name.to_owned(), delayed as f64));
+        if profile.role == Role::Ours {
+            report.bar(
+                "expiry under load, 2,000 requests/s, endpoint 250 ms",
+                "0 requests delayed by the refresh, 0 failed, at least 2 refreshes",
+                format!("{delayed}, {failed}, {}", endpoint.requests()),
+                delayed == 0 && failed == 0 && endpoint.requests() >= 2,
+            );
+        }
+    }
+    report.text(format!(
+        "**Expiry under load.** {} requests/s for {SECONDS} s, the endpoint takes {} ms, and tokens live for as long as a \
+         contender needs to use each for about 8 s. Milliseconds that attaching the token took, and requests that had to \
+         wait for it longer than {} ms.",
+        PER_MILLISECOND * 1_000,
+        LATENCY.as_millis(),
+        DELAYED.as_millis(),
+    ));
+    report.table(&["", "token requests", "p50", "p99", "p99.9", "max", "delayed", "failed"], rows);
+    report.plot(Plot {
+        name: "expiry".to_owned(),
+        title: format!("Requests that waited longer than {} ms, of {}", DELAYED.as_millis(), SECONDS * 2_000),
+        x: String::new(),
+        y: "requests".to_owned(),
+        labels: series.iter().map(|(name, _)| name.clone()).collect(),
+        series: vec![("delayed".to_owned(), series.iter().enumerate().map(|(at, (_, y))| (at as f64, *y)).collect())],
+    });
+}
+
+/// One request under load.
+#[derive(Clone, Copy)]
+struct Call {
+    began: Instant,
+    took: Duration,
+    /// Whether it had to wait for anything. What the machine does besides delays others too.
+    waited: bool,
+    failed: bool,
+}
+
+/// Starts so many requests each millisecond, whether or not the ones before have ended.
+async fn load(driver: Arc<dyn Driver>, per_millisecond: u64, time: Duration) -> Vec<Call> {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let mut ticks = time::interval(Duration::from_millis(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut running = Vec::new();
+    for _ in 0..time.as_millis() {
+        ticks.tick().await;
+        for _ in 0..per_millisecond {
+            let (driver, calls) = (driver.clone(), calls.clone());
+            running.push(tokio::spawn(async move {
+                let began = Instant::now();
+                let waited = AtomicBool::new(false);
+                let mut sending = driver.send_one();
+                let sent = std::future::poll_fn(|cx| {
+                    let poll = sending.as_mut().poll(cx);
+                    if poll.is_pending() {
+                        waited.store(true, Ordering::Relaxed);
+                    }
+                    poll
+                });
+                let failed = !matches!(time::timeout(Duration::from_secs(20), sent).await, Ok(Ok(())));
+                let call = Call { began, took: began.elapsed(), waited: waited.load(Ordering::Relaxed), failed };
+                calls.lock().expect("no panic").push(call);
+            }));
+        }
+    }
+    for request in running {
+        let _ = request.await;
+    }
+    std::mem::take(&mut *calls.lock().expect("no panic"))
+}
+
+/// The endpoint fails while the token is still good, and goes on failing.
+fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
+    const AFTER: Duration = Duration::from_secs(6);
+
+    // All at the same time: the load is light, and some have to be watched for more than a minute.
+    let outcomes = runtime.block_on(async {
+        let running: Vec<_> = storming
+            .iter()
+            .map(|&profile| {
+                tokio::spawn(async move {
+                    let lifetime = profile.margin + Duration::from_secs(12);
+                    let endpoint = Endpoint::start(Manner { lifetime, ..Manner::prompt() });
+                    let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
+                    let begun = Instant::now();
+                    let _ = driver.send_one().await;
+                    endpoint.behave(Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() });
+                    endpoint.take_times();
+                    // The last tenth belongs to the reserve: what is sent then may expire on the way.
+                    let good = begun + lifetime.mul_f64(0.9);
+                    let calls = load_slowly(driver, lifetime + AFTER).await;
+                    (profile, good, begun + lifetime, calls, endpoint.take_times())
+                })
+            })
+            .collect();
+        let mut outcomes = Vec::new();
+        for outcome in running {
+            outcomes.push(outcome.await.expect("no panic"));
+        }
+        outcomes
+    });
+
+    let mut rows = Vec::new();
+    for (profile, good, expired, calls, times) in outcomes {
+        let failed = |from: Option<Instant>, until: Instant| {
+            let inside = |call: &&Call| from.is_none_or(|from| call.began >= from) && call.began < until;
+            let (all, failed) = calls
+                .iter()
+                .filter(inside)
+                .fold((0, 0), |(all, failed), call| (all + 1, failed + u64::from(call.failed)));
+            format!("{failed} of {all}")
+        };
+        let end = expired + AFTER;
+        let before = times.iter().filter(|&&time| time < expired).count();
+        rows.push(vec![
+            profile.name.to_owned(),
+            before.to_string(),
+            failed(None, good),
+            (times.len() - before).to_string(),
+            failed(Some(expired), end),
+        ]);
+        if profile.role == Role::Ours {
+            let lost = calls.iter().filter(|call| call.began < good && call.failed).count();
+            let waits: Vec<f64> = times.windows(2).map(|two| (two[1] - two[0]).as_secs_f64()).collect();
+            // 1 s, doubling, times a draw between one half and one; a coarse clock and the next request come on top.
+            let as_told = waits.iter().enumerate().all(|(failures, wait)| {
+                let whole = f64::powi(2.0, failures as i32);
+                (whole / 2.0 - 0.02..whole + 0.25).contains(wait)
+            });
+            let waits: Vec<_> = waits.iter().map(|wait| format!("{wait:.1}")).collect();
+            report.bar(
+                "outage with a valid token",
+                "0 failed requests; waits between token requests of half to whole 1 s, 2 s, 4 s, ..",
+                format!("{lost} failed; {} s", waits.join(" s, ")),
+                lost == 0 && as_told && times.len() > 1,
+            );
+        }
+    }
+    report.text(format!(
+        "**Outage.** The endpoint answers 503 from just after the first token on; 200 requests/s, until {} s after that \
+         token expired. Token requests and failed requests while it was good (but for its last tenth), and after.",
+        AFTER.as_secs()
+    ));
+    report.table(&["", "token requests, valid", "failed, valid", "token requests, after", "failed, after"], rows);
+}
+
+/// A request every five milliseconds.
+async fn load_slowly(driver: Arc<dyn Driver>, time: Duration) -> Vec<Call> {
+    let mut ticks = time::interval(Duration::from_millis(5));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let mut running = Vec::new();
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        ticks.tick().await;
+        let (driver, calls) = (driver.clone(), calls.clone());
+        running.push(tokio::spawn(async move {
+            let began = Instant::now();
+            let failed = !matches!(time::timeout(Duration::from_secs(5), driver.send_one()).await, Ok(Ok(())));
+            calls.lock().expect("no panic").push(Call { began, took: began.elapsed(), waited: false, failed });
+        }));
+    }
+    for request in running {
+        let _ = request.await;
+    }
+    std::mem::take(&mut *calls.lock().expect("no panic"))
+}

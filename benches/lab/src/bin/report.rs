@@ -1,0 +1,171 @@
+//! Writes `docs/PERFORMANCE.md` and its plots from the reports that the benches left.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use lab::{
+    chart,
+    report::{self, Part, Report},
+};
+
+/// The benches, in the order of the document, and what to say before each.
+const SECTIONS: [(&str, &str, &str); 6] = [
+    (
+        "hot_path",
+        "The warm request",
+        "One request with a token at hand: an absolute `https` URI, which is read, and four headers; the token is 1,024 \
+         bytes long, and the answer has four headers. Making the request and the answer is part of it, with the same \
+         machine code for everyone. *Net* is without that and without the service that answers at once. Each way to attach \
+         the token keeps its checks: ours looks at the expiry, the origin, and whether the request has an `Authorization` \
+         of its own, and marks the header sensitive.\n\n\
+         Instructions are callgrind's, which repeat to within a few, and do not see the clock (it lies in the kernel's \
+         vDSO). aliri_tokens does not look at the expiry when a request takes the token. google-cloud-auth is driven in its \
+         fastest way, by keeping its headers with their entity tag. reqwest-auth leaves caching to its user, and has a \
+         constant source here: no real one is faster. It needs reqwest 0.12, so its base is a client of that version. \
+         `AddAuthorizationLayer` is made sensitive, as ours always is.",
+    ),
+    (
+        "contention",
+        "Contention",
+        "The same request from many tasks at once. Cloning one shared header value from two threads makes them fight for \
+         its count of references; ours keeps a count for each of some groups of threads.",
+    ),
+    (
+        "storm",
+        "Storms",
+        "Every contender has its own token endpoint on loopback, and is driven through its public API.",
+    ),
+    ("signing", "Signing", "Keys are made for the occasion, and parsed before the clock runs."),
+    (
+        "end_to_end",
+        "End to end",
+        "Keep-alive HTTP/1.1 over loopback, one worker thread, a server on another. Ratio: throughput by that of the first \
+         row, round by round.",
+    ),
+    ("size", "Size", "What a program grows by."),
+];
+
+fn main() -> std::io::Result<()> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let plots = root.join("docs/performance");
+    fs::create_dir_all(&plots)?;
+    let reports = Report::kept(&SECTIONS.map(|(name, _, _)| name));
+    let fleet = fs::read_to_string(root.join("target/reports/fleet.md")).unwrap_or_default();
+    let (fleet, fleet_bars) = fleet.split_once("\n| bar |").unwrap_or((&fleet, ""));
+
+    let mut text = format!(
+        "<!-- Written by benches/report.sh; do not edit. -->\n\n# Performance\n\n\
+         What bearer-token costs, beside the layer that sets a constant header (tower-http's `AddAuthorizationLayer`) and \
+         beside other crates that cache tokens. Measured, with every number from one run of the bench that it stands \
+         under.\n\n\
+         To run it again: `benches/report.sh` (Rust {}, a C compiler, valgrind), or one bench with \
+         `cargo bench --bench hot_path`; the others are {}, and the fleet is `cargo run --release --example fleet`. A bench \
+         fails when it misses one of its bars. How they measure: contenders take turns, round by round, and medians of the \
+         rounds' ratios are shown, so that what else the machine does meets all alike.\n\n## The bars\n\n{}",
+        env!("CARGO_PKG_RUST_VERSION"),
+        SECTIONS[1..].iter().map(|(name, _, _)| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+        report::bars(&reports),
+    );
+    // The rows of the fleet's own table, without its head.
+    let rows = fleet_bars.lines().skip(2).filter(|line| line.starts_with('|'));
+    for row in rows {
+        text.push('\n');
+        text.push_str(row);
+    }
+    text.push_str(&format!("\n\n## The machine\n\n{}\n", machine()));
+
+    for (name, title, words) in SECTIONS {
+        let Some(report) = reports.iter().find(|report| report.name == name) else { continue };
+        text.push_str(&format!(
+            "\n## {title}\n\n`cargo bench --bench {name}`. {words}\n\n{}",
+            report.markdown("performance")
+        ));
+        for part in &report.parts {
+            if let Part::Plot(plot) = part {
+                chart::draw(plot, &plots.join(format!("{}.svg", plot.name))).map_err(std::io::Error::other)?;
+            }
+        }
+    }
+    if !fleet.is_empty() {
+        text.push_str(&format!(
+            "\n## A fleet\n\n`cargo run --release --example fleet`. Real providers in virtual time.\n\n{}\n\n",
+            fleet.trim()
+        ));
+        for (name, title) in [
+            ("fleet-together", "A fleet that started together"),
+            ("fleet-waves", "A fleet that started in waves"),
+            ("fleet-outage", "A fleet through an outage"),
+        ] {
+            text.push_str(&format!("![{title}](performance/{name}.svg)\n\n"));
+        }
+    }
+    text.push_str(&format!("\n## Versions\n\n{}\n", versions()));
+    while text.contains("\n\n\n") {
+        text = text.replace("\n\n\n", "\n\n");
+    }
+    fs::write(root.join("docs/PERFORMANCE.md"), text)
+}
+
+fn machine() -> String {
+    let first = |file: &str, key: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default().to_owned();
+        line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+    };
+    let said = |program: &str, argument: &str| {
+        let output = Command::new(program).arg(argument).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let memory: f64 =
+        first("/proc/meminfo", "MemTotal").split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or(0.0);
+    let rows = [
+        ("processor", format!("{}, {cores} cores", first("/proc/cpuinfo", "model name"))),
+        ("memory", format!("{:.0} GiB", memory / 1024.0 / 1024.0)),
+        ("system", format!("{} {}", said("uname", "-s"), said("uname", "-r"))),
+        ("compiler", said("rustc", "--version")),
+        ("counter", said("valgrind", "--version")),
+        ("profile", "`bench`, as cargo has it: optimized, without link-time optimization".to_owned()),
+    ];
+    let rows: Vec<_> = rows.iter().map(|(what, value)| format!("| {what} | {value} |")).collect();
+    format!("| | |\n|---|---|\n{}", rows.join("\n"))
+}
+
+/// The versions of what was measured, from the lab's lock file.
+fn versions() -> String {
+    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap_or_default();
+    let mut rows = Vec::new();
+    let wanted = [
+        "aliri_tokens",
+        "arc-swap",
+        "aws-lc-rs",
+        "bytes",
+        "cf-gears-toolkit-auth",
+        "gcp_auth",
+        "google-cloud-auth",
+        "http",
+        "huskarl",
+        "hyper",
+        "jsonwebtoken",
+        "reqwest",
+        "reqwest-auth",
+        "reqwest-middleware",
+        "tokio",
+        "tower-http",
+        "yup-oauth2",
+    ];
+    let mut name = "";
+    for line in lock.lines() {
+        let value = |prefix| line.strip_prefix(prefix).map(|value: &str| value.trim_matches('"'));
+        if let Some(found) = value("name = ") {
+            name = found;
+        }
+        if let (Some(version), true) = (value("version = "), wanted.contains(&name)) {
+            rows.push(format!("| {name} | {version} |"));
+        }
+    }
+    format!("| crate | version |\n|---|--:|\n{}", rows.join("\n"))
+}

@@ -1,0 +1,185 @@
+//! Who is measured: ways to attach a cached token to a request.
+
+use std::{convert::Infallible, fmt::Display, time::Duration};
+
+use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
+use tower::{Layer, Service};
+use tower_http::auth::AddAuthorizationLayer;
+
+use crate::{
+    drive::{Attach, Driver, Failed},
+    endpoint::{Endpoint, Manner},
+    warm::{Noop, token},
+};
+
+mod middlewares;
+mod ours;
+#[cfg(feature = "peers")]
+mod peers;
+
+/// What a contender is to the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// No token at all: what is subtracted to get the net cost.
+    Base,
+    /// A constant header, as tower-http's layer sets it: everything is compared to it.
+    Static,
+    /// Some other yardstick.
+    Yardstick,
+    /// Our layer.
+    Ours,
+    /// Our middleware.
+    OurMiddleware,
+    /// A peer.
+    Peer,
+}
+
+/// One way to attach a token.
+#[derive(Clone, Copy, Debug)]
+pub struct Profile {
+    pub name: &'static str,
+    pub role: Role,
+    /// What to subtract for the net cost.
+    pub base: &'static str,
+    /// Whether it looks at the expiry of its token at each request.
+    pub checks_expiry: bool,
+    /// How long before the expiry it gives a token up, or renews it at the latest: a token that is to be in use for
+    /// some seconds has to live for that much longer.
+    pub margin: Duration,
+}
+
+/// What the tower layers are compared with.
+pub const TOWER: &str = "no-op service";
+const REQWEST: &str = "no-op reqwest client";
+const REQWEST_12: &str = "no-op reqwest 0.12 client";
+
+const fn yardstick(name: &'static str, role: Role, base: &'static str) -> Profile {
+    Profile { name, role, base, checks_expiry: false, margin: Duration::ZERO }
+}
+
+const fn ours(name: &'static str, role: Role, base: &'static str) -> Profile {
+    Profile { name, role, base, checks_expiry: true, margin: Duration::from_secs(2) }
+}
+
+const fn peer(name: &'static str, checks_expiry: bool, margin: u64) -> Profile {
+    Profile { name, role: Role::Peer, base: TOWER, checks_expiry, margin: Duration::from_secs(margin) }
+}
+
+/// Everyone.
+pub fn all() -> Vec<Profile> {
+    let mut all = vec![
+        yardstick(TOWER, Role::Base, TOWER),
+        yardstick("HeaderMap::insert(clone)", Role::Yardstick, TOWER),
+        yardstick("tower-http AddAuthorizationLayer", Role::Static, TOWER),
+        ours("tower-bearer", Role::Ours, TOWER),
+        yardstick(REQWEST, Role::Yardstick, REQWEST),
+        yardstick("constant header in a reqwest middleware", Role::Yardstick, REQWEST),
+        ours("reqwest-bearer", Role::OurMiddleware, REQWEST),
+    ];
+    if cfg!(feature = "peers") {
+        all.extend(PEERS);
+    }
+    all
+}
+
+const PEERS: [Profile; 9] = [
+    peer("aliri_tokens", false, 0),
+    peer("google-cloud-auth", true, 10),
+    peer("yup-oauth2", true, 60),
+    peer("gcp_auth", true, 20),
+    peer("huskarl", true, 30),
+    peer("cf-gears-toolkit-auth", true, 0),
+    yardstick(REQWEST_12, Role::Yardstick, REQWEST_12),
+    yardstick("constant header in a reqwest 0.12 middleware", Role::Yardstick, REQWEST_12),
+    Profile { base: REQWEST_12, ..peer("reqwest-auth (constant source)", false, 0) },
+];
+
+/// One of them, cold. Call it inside a runtime with other threads, which drive what peers spawn.
+///
+/// # Panics
+///
+/// When it cannot be made: a bench without its contenders is of no use.
+pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
+    match name {
+        TOWER => Box::new(Through(Noop::<Infallible>::new())),
+        "HeaderMap::insert(clone)" => Box::new(RawInsert(value())),
+        "tower-http AddAuthorizationLayer" => {
+            let layer = AddAuthorizationLayer::bearer(&token()).as_sensitive(true);
+            Box::new(Through(layer.layer(Noop::<Infallible>::new())))
+        }
+        "tower-bearer" => Box::new(ours::layer(endpoint)),
+        #[cfg(feature = "peers")]
+        "aliri_tokens" => Box::new(peers::aliri::new(endpoint).await),
+        #[cfg(feature = "peers")]
+        "google-cloud-auth" => Box::new(peers::google::new(endpoint)),
+        #[cfg(feature = "peers")]
+        "yup-oauth2" => Box::new(peers::yup::new(endpoint).await),
+        #[cfg(feature = "peers")]
+        "gcp_auth" => Box::new(peers::gcp::new(endpoint)),
+        #[cfg(feature = "peers")]
+        "huskarl" => Box::new(peers::huskarl::new(endpoint).await),
+        #[cfg(feature = "peers")]
+        "cf-gears-toolkit-auth" => Box::new(peers::cf_gears::new(endpoint)),
+        REQWEST => Box::new(middlewares::bare()),
+        "constant header in a reqwest middleware" => Box::new(middlewares::constant(value())),
+        "reqwest-bearer" => Box::new(middlewares::ours(endpoint)),
+        #[cfg(feature = "peers")]
+        REQWEST_12 => Box::new(middlewares::reqwest_12::bare()),
+        #[cfg(feature = "peers")]
+        "constant header in a reqwest 0.12 middleware" => Box::new(middlewares::reqwest_12::constant(value())),
+        #[cfg(feature = "peers")]
+        "reqwest-auth (constant source)" => Box::new(middlewares::reqwest_12::reqwest_auth(token())),
+        name => panic!("no contender is called {name}"),
+    }
+}
+
+/// One of them, with a token that it got from an endpoint.
+///
+/// # Panics
+///
+/// As [`cold`].
+pub async fn warm(name: &str) -> Box<dyn Driver> {
+    let endpoint = Endpoint::start(Manner::prompt());
+    let driver = cold(name, &endpoint).await;
+    driver.send_one().await.expect("a token");
+    driver
+}
+
+fn value() -> HeaderValue {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token())).expect("a valid value");
+    value.set_sensitive(true);
+    value
+}
+
+/// A tower service, driven as tower does.
+#[derive(Clone)]
+struct Through<S>(S);
+
+impl<S> Attach for Through<S>
+where
+    S: Service<Request<()>, Response = Response<()>, Error: Display, Future: Send> + Clone + Send + Sync + 'static,
+{
+    #[inline]
+    async fn send(&mut self, request: Request<()>) -> Result<Response<()>, Failed> {
+        std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Failed::new)?;
+        self.0.call(request).await.map_err(Failed::new)
+    }
+}
+
+/// What every layer comes down to.
+#[derive(Clone)]
+struct RawInsert(HeaderValue);
+
+impl Attach for RawInsert {
+    #[inline]
+    async fn send(&mut self, request: Request<()>) -> Result<Response<()>, Failed> {
+        with_header(request, self.0.clone()).await
+    }
+}
+
+/// Sends a request with this `Authorization`, as the users of a peer without a layer do.
+#[inline]
+async fn with_header(mut request: Request<()>, value: HeaderValue) -> Result<Response<()>, Failed> {
+    request.headers_mut().insert(AUTHORIZATION, value);
+    Through(Noop::<Infallible>::new()).send(request).await
+}

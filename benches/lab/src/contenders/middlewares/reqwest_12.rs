@@ -1,0 +1,90 @@
+//! The same for reqwest 0.12 and reqwest-middleware 0.4, which reqwest-auth is made for.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{Extensions, HeaderValue, Request, header::AUTHORIZATION};
+use reqwest_auth::AuthorizationHeaderMiddleware;
+use reqwest_middleware_04::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
+use token_source::TokenSource;
+
+use crate::{
+    drive::{Attach, Failed},
+    warm,
+};
+
+#[derive(Clone)]
+pub(in crate::contenders) struct Client(ClientWithMiddleware);
+
+pub(in crate::contenders) fn bare() -> Client {
+    Client(ClientBuilder::new(reqwest_12::Client::new()).with(Answer).build())
+}
+
+pub(in crate::contenders) fn constant(value: HeaderValue) -> Client {
+    Client(ClientBuilder::new(reqwest_12::Client::new()).with(Constant(value)).with(Answer).build())
+}
+
+/// It asks a source for the token at each request, and leaves caching to it. This one has it ready: no real source is
+/// faster.
+pub(in crate::contenders) fn reqwest_auth(token: String) -> Client {
+    let source: Arc<dyn TokenSource> = Arc::new(Ready(format!("Bearer {token}")));
+    let middleware = AuthorizationHeaderMiddleware::from(source);
+    Client(ClientBuilder::new(reqwest_12::Client::new()).with(middleware).with(Answer).build())
+}
+
+struct Ready(String);
+
+impl std::fmt::Debug for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ready")
+    }
+}
+
+#[async_trait]
+impl TokenSource for Ready {
+    async fn token(&self) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.clone())
+    }
+}
+
+impl Attach for Client {
+    #[inline]
+    async fn send(&mut self, request: Request<()>) -> Result<http::Response<()>, Failed> {
+        let request = request.map(|()| reqwest_12::Body::default()).try_into().map_err(Failed::new)?;
+        let response = self.0.execute(request).await.map_err(Failed::new)?;
+        drop(response);
+        Ok(http::Response::new(()))
+    }
+}
+
+/// Answers every request at once.
+struct Answer;
+
+#[async_trait]
+impl Middleware for Answer {
+    async fn handle(
+        &self,
+        request: reqwest_12::Request,
+        _extensions: &mut Extensions,
+        _next: Next<'_>,
+    ) -> reqwest_middleware_04::Result<reqwest_12::Response> {
+        std::hint::black_box(&request);
+        Ok(warm::response().map(|()| reqwest_12::Body::default()).into())
+    }
+}
+
+/// The least that a middleware can do.
+struct Constant(HeaderValue);
+
+#[async_trait]
+impl Middleware for Constant {
+    async fn handle(
+        &self,
+        mut request: reqwest_12::Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware_04::Result<reqwest_12::Response> {
+        request.headers_mut().insert(AUTHORIZATION, self.0.clone());
+        next.run(request, extensions).await
+    }
+}

@@ -1,0 +1,49 @@
+//! aliri_tokens: a task renews the token by itself, a request reads what is there.
+
+use aliri::jwt::Audience;
+use aliri_clock::DurationSecs;
+use aliri_tokens::{
+    ClientId, ClientSecret, TokenLifetimeConfig, TokenWatcher,
+    backoff::ErrorBackoffConfig,
+    jitter::RandomEarlyJitter,
+    sources::oauth2::{ClientCredentialsTokenSource, dto},
+};
+use http::{Request, Response};
+
+use crate::{
+    contenders::{peers::bearer, with_header},
+    drive::{Attach, Failed},
+    endpoint::Endpoint,
+};
+
+#[derive(Clone)]
+pub(crate) struct Aliri(TokenWatcher);
+
+pub(crate) async fn new(endpoint: &Endpoint) -> Aliri {
+    let credentials = dto::ClientCredentialsWithAudience {
+        credentials: dto::ClientCredentials {
+            client_id: ClientId::from_static("client-id"),
+            client_secret: ClientSecret::from_static("client-secret"),
+        }
+        .into(),
+        audience: Audience::from_static("https://api.example.com"),
+    };
+    let source = ClientCredentialsTokenSource::new(
+        reqwest_12::Client::new(),
+        endpoint.url().parse().expect("a URL"),
+        credentials,
+        // Its default of 30 s at the least would outlast the short-lived tokens of the storms.
+        TokenLifetimeConfig::new(0.75, DurationSecs(1)),
+    );
+    let jitter = RandomEarlyJitter::new(DurationSecs(1));
+    let watcher = TokenWatcher::spawn_from_token_source(source, jitter, ErrorBackoffConfig::default()).await;
+    Aliri(watcher.expect("a first token"))
+}
+
+impl Attach for Aliri {
+    #[inline]
+    async fn send(&mut self, request: Request<()>) -> Result<Response<()>, Failed> {
+        let value = bearer(self.0.token().access_token().as_str())?;
+        with_header(request, value).await
+    }
+}

@@ -1,0 +1,55 @@
+//! huskarl.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use huskarl::{
+    authorizer::HttpAuthorizer,
+    cache::{GrantTokenSource, InMemoryRefreshTokenStore, InMemoryTokenCache},
+    core::{
+        client_auth::ClientSecret,
+        secrets::{ProvidedSecret, SecretString},
+    },
+    grant::client_credentials::{ClientCredentialsGrant, ClientCredentialsGrantParameters},
+};
+use huskarl_reqwest::ReqwestClient;
+
+use crate::{
+    contenders::Through,
+    drive::{Attach, Failed},
+    endpoint::Endpoint,
+    warm::Noop,
+};
+
+#[derive(Clone)]
+pub(crate) struct Huskarl(Arc<HttpAuthorizer>);
+
+pub(crate) async fn new(endpoint: &Endpoint) -> Huskarl {
+    let client = ReqwestClient::builder().build().await.expect("a client");
+    let grant = ClientCredentialsGrant::builder()
+        .client_id("client-id")
+        .client_auth(ClientSecret::new(ProvidedSecret::new(SecretString::new("client-secret"))))
+        .token_endpoint(endpoint.url().parse().expect("a URL"))
+        .http_client(client)
+        .build();
+    let source = GrantTokenSource::builder()
+        .grant(grant)
+        .grant_parameters(ClientCredentialsGrantParameters::builder().build())
+        .refresh_store(InMemoryRefreshTokenStore::default())
+        .build();
+    let cache = InMemoryTokenCache::builder().source(source).build();
+    Huskarl(Arc::new(HttpAuthorizer::builder().cache(cache).build()))
+}
+
+impl Attach for Huskarl {
+    #[inline]
+    async fn send(&mut self, mut request: Request<()>) -> Result<Response<()>, Failed> {
+        let headers = self.0.get_headers(request.method(), request.uri()).await.map_err(Failed::new)?;
+        request.headers_mut().extend(headers);
+        // Its documentation: pair every response with `process_response`, success or failure.
+        let uri = request.uri().clone();
+        let response = Through(Noop::<std::convert::Infallible>::new()).send(request).await?;
+        self.0.process_response(&uri, response.headers());
+        Ok(response)
+    }
+}

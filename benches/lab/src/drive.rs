@@ -1,0 +1,108 @@
+//! Runs contenders: in a loop on one thread, or as tasks on a runtime.
+
+use std::{
+    fmt,
+    future::Future,
+    hint::black_box,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use http::{Request, Response};
+use tokio::{runtime::Runtime, sync::Barrier};
+
+use crate::warm;
+
+/// Attaches a token to a request and sends it to the service that answers at once.
+pub trait Attach: Clone + Send + Sync + 'static {
+    fn send(&mut self, request: Request<()>) -> impl Future<Output = Result<Response<()>, Failed>> + Send;
+}
+
+/// No token could be had, and why.
+#[derive(Debug)]
+pub struct Failed(pub String);
+
+impl Failed {
+    pub fn new(error: impl fmt::Display) -> Self {
+        Failed(error.to_string())
+    }
+}
+
+/// A contender whose type is not named any more; its loops still are made for that type.
+pub trait Driver: Send + Sync {
+    /// Sends one request, which may wait for a token.
+    fn send_one(&self) -> Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>>;
+
+    /// Sends some warm requests, so that nothing is left to be done for the first time.
+    fn warm_up(&mut self);
+
+    /// Sends so many warm requests, one after the other.
+    fn run(&mut self, requests: u64);
+
+    /// Sends so many from each of the tasks, at the same time, and tells how long it took.
+    fn contend(&self, runtime: &Runtime, tasks: u64, requests: u64) -> Duration;
+}
+
+impl<A: Attach> Driver for A {
+    fn send_one(&self) -> Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>> {
+        let mut contender = self.clone();
+        Box::pin(async move { contender.send(warm::request()).await.map(drop) })
+    }
+
+    fn warm_up(&mut self) {
+        for _ in 0..10 {
+            drop(at_once(self.send(warm::request())));
+        }
+    }
+
+    fn run(&mut self, requests: u64) {
+        hot_loop(self, requests);
+    }
+
+    fn contend(&self, runtime: &Runtime, tasks: u64, requests: u64) -> Duration {
+        runtime.block_on(async {
+            let barrier = Arc::new(Barrier::new(tasks as usize + 1));
+            let handles: Vec<_> = (0..tasks)
+                .map(|_| {
+                    let (mut contender, barrier) = (self.clone(), barrier.clone());
+                    tokio::spawn(async move {
+                        barrier.wait().await;
+                        for request in 0..requests {
+                            drop(black_box(contender.send(warm::request()).await));
+                            // As a real request would, but not so often that switching tasks is what is measured.
+                            if request % 32 == 31 {
+                                tokio::task::yield_now().await;
+                            }
+                        }
+                    })
+                })
+                .collect();
+            barrier.wait().await;
+            let started = Instant::now();
+            for handle in handles {
+                handle.await.expect("a contender panicked");
+            }
+            started.elapsed()
+        })
+    }
+}
+
+/// callgrind collects in here; nothing in it may be a closure, whose name would contain this one's.
+#[inline(never)]
+fn hot_loop<A: Attach>(contender: &mut A, requests: u64) {
+    for _ in 0..requests {
+        let response = at_once(contender.send(black_box(warm::request())));
+        drop(black_box(response));
+    }
+}
+
+/// The outcome of a future that has nothing to wait for.
+#[inline]
+fn at_once<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a warm request had to wait"),
+    }
+}

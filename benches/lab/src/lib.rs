@@ -1,0 +1,12 @@
+//! What the benches share: contenders, ways to measure them, and reports with bars.
+//!
+//! Each bench prints Markdown, leaves a report for `docs/PERFORMANCE.md`, and fails when it misses a bar.
+
+pub mod chart;
+pub mod contenders;
+pub mod drive;
+pub mod endpoint;
+pub mod report;
+pub mod statistics;
+pub mod tools;
+pub mod warm;

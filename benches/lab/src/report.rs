@@ -1,0 +1,142 @@
+//! What a bench found: tables, plots and bars, printed as Markdown and kept as JSON.
+
+use std::{fmt::Write as _, fs, path::PathBuf, process::ExitCode};
+
+use serde::{Deserialize, Serialize};
+
+/// What one bench found.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Report {
+    pub name: String,
+    pub parts: Vec<Part>,
+    pub bars: Vec<Bar>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Part {
+    Text(String),
+    Table { head: Vec<String>, rows: Vec<Vec<String>> },
+    Plot(Plot),
+}
+
+/// Lines, or one bar for each label.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Plot {
+    /// The name of its file, without the ending.
+    pub name: String,
+    pub title: String,
+    pub x: String,
+    pub y: String,
+    /// What the points of the horizontal axis are called, where they are no numbers.
+    pub labels: Vec<String>,
+    pub series: Vec<(String, Vec<(f64, f64)>)>,
+}
+
+/// Something that must be reached.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Bar {
+    pub what: String,
+    pub expected: String,
+    pub found: String,
+    pub reached: bool,
+}
+
+impl Report {
+    pub fn new(name: &str) -> Self {
+        Report { name: name.to_owned(), ..Report::default() }
+    }
+
+    pub fn text(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Text(text.into()));
+    }
+
+    pub fn table(&mut self, head: &[&str], rows: Vec<Vec<String>>) {
+        self.parts.push(Part::Table { head: head.iter().map(|&cell| cell.to_owned()).collect(), rows });
+    }
+
+    pub fn plot(&mut self, plot: Plot) {
+        self.parts.push(Part::Plot(plot));
+    }
+
+    /// A bar for a number that should be small.
+    pub fn at_most(&mut self, what: &str, limit: f64, found: f64) {
+        self.bar(what, format!("at most {limit}"), format!("{found:.2}"), found <= limit);
+    }
+
+    /// A bar for a number that should be great.
+    pub fn at_least(&mut self, what: &str, limit: f64, found: f64) {
+        self.bar(what, format!("at least {limit}"), format!("{found:.2}"), found >= limit);
+    }
+
+    pub fn bar(&mut self, what: &str, expected: impl Into<String>, found: impl Into<String>, reached: bool) {
+        self.bars.push(Bar { what: what.to_owned(), expected: expected.into(), found: found.into(), reached });
+    }
+
+    /// The report in Markdown; plots stand as images in `plots`.
+    pub fn markdown(&self, plots: &str) -> String {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(paragraph) => text.push_str(paragraph),
+                Part::Table { head, rows } => text.push_str(&table(head, rows)),
+                Part::Plot(plot) => {
+                    let _ = write!(text, "![{}]({plots}/{}.svg)", plot.title, plot.name);
+                }
+            }
+            text.push_str("\n\n");
+        }
+        text
+    }
+
+    /// Prints the report, keeps it for `docs/PERFORMANCE.md`, and tells whether all bars were reached.
+    pub fn finish(self) -> ExitCode {
+        println!("{}\n{}", self.markdown("plots"), bars([&self]));
+        let path = directory().join(format!("{}.json", self.name));
+        let kept = serde_json::to_string_pretty(&self)
+            .map_err(|error| error.to_string())
+            .and_then(|json| fs::write(&path, json).map_err(|error| error.to_string()));
+        if let Err(error) = kept {
+            eprintln!("the report could not be kept in {}: {error}", path.display());
+            return ExitCode::FAILURE;
+        }
+        if self.bars.iter().all(|bar| bar.reached) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    /// All reports that were kept, in this order.
+    pub fn kept(names: &[&str]) -> Vec<Report> {
+        let read = |name: &&str| {
+            let json = fs::read_to_string(directory().join(format!("{name}.json"))).ok()?;
+            serde_json::from_str(&json).ok()
+        };
+        names.iter().filter_map(read).collect()
+    }
+}
+
+/// The bars of some reports as one table.
+pub fn bars<'a>(reports: impl IntoIterator<Item = &'a Report>) -> String {
+    let rows: Vec<_> = reports
+        .into_iter()
+        .flat_map(|report| &report.bars)
+        .map(|bar| {
+            let reached = if bar.reached { "yes" } else { "**no**" };
+            vec![bar.what.clone(), bar.expected.clone(), bar.found.clone(), reached.to_owned()]
+        })
+        .collect();
+    let head = ["bar", "expected", "found", "reached"].map(str::to_owned);
+    if rows.is_empty() { String::new() } else { table(&head, &rows) }
+}
+
+fn table(head: &[String], rows: &[Vec<String>]) -> String {
+    // The first column has words, the others numbers.
+    let line = head.iter().enumerate().map(|(at, _)| if at == 0 { "---" } else { "--:" }.to_owned());
+    let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
+    let lines = [head.to_vec(), line.collect()].into_iter().chain(rows.iter().cloned()).map(row);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn directory() -> PathBuf {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/reports");
+    // A failure shows when a file is written into it.
+    let _ = fs::create_dir_all(&directory);
+    directory
+}

@@ -1,0 +1,63 @@
+//! Medians, and times measured in turns.
+
+use std::time::{Duration, Instant};
+
+/// The middle value.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    quantile(values, 0.5)
+}
+
+/// The value below which this share of all lies.
+pub fn quantile(values: impl IntoIterator<Item = f64>, share: f64) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * share).round() as usize]
+}
+
+/// How long something takes.
+pub fn timed(work: impl FnOnce()) -> Duration {
+    let started = Instant::now();
+    work();
+    started.elapsed()
+}
+
+/// Seconds by contender and round.
+///
+/// Contenders take turns, so that what else the machine does meets all of them: compare them round by round.
+pub struct Turns(Vec<Vec<f64>>);
+
+impl Turns {
+    /// Lets `count` contenders take turns for some rounds, and each tell how long it took. Each round begins with
+    /// another one.
+    pub fn take(count: usize, rounds: usize, mut turn: impl FnMut(usize) -> Duration) -> Self {
+        let mut seconds = vec![Vec::with_capacity(rounds); count];
+        for round in 0..rounds {
+            for position in 0..count {
+                let contender = (position + round) % count;
+                seconds[contender].push(turn(contender).as_secs_f64());
+            }
+        }
+        Turns(seconds)
+    }
+
+    /// The median time of one.
+    pub fn seconds(&self, one: usize) -> f64 {
+        median(self.0[one].iter().copied())
+    }
+
+    /// The median of `one / other`, round by round.
+    pub fn ratio(&self, one: usize, other: usize) -> f64 {
+        median(self.0[one].iter().zip(&self.0[other]).map(|(one, other)| one / other))
+    }
+
+    /// The median of `one - base`, round by round.
+    pub fn net(&self, one: usize, base: usize) -> f64 {
+        median(self.0[one].iter().zip(&self.0[base]).map(|(one, base)| one - base))
+    }
+
+    /// Half the distance between the quartiles, as a share of the median: how restless the machine was.
+    pub fn noise(&self, one: usize) -> f64 {
+        let of = |share| quantile(self.0[one].iter().copied(), share);
+        (of(0.75) - of(0.25)) / 2.0 / of(0.5)
+    }
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Runs every bench and the fleet, and writes docs/PERFORMANCE.md from what they found. Takes about half an hour on two
+# cores, most of it for building. Name benches to run only these; of the others the last reports are used.
+# Fails when a bar is missed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+benches=("$@")
+if [ ${#benches[@]} -eq 0 ]; then
+    benches=(hot_path contention storm signing end_to_end size fleet)
+fi
+mkdir -p target/reports docs/performance
+missed=0
+for bench in "${benches[@]}"; do
+    printf '\n== %s\n' "$bench"
+    if [ "$bench" = fleet ]; then
+        cargo run --quiet --release --locked --example fleet -- docs/performance | tee target/reports/fleet.md || missed=1
+    else
+        cargo bench --quiet --locked --bench "$bench" || missed=1
+    fi
+done
+cargo run --quiet --release --locked --manifest-path benches/lab/Cargo.toml --target-dir target/lab --bin report || exit 1
+exit $missed

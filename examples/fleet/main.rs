@@ -1,0 +1,98 @@
+//! Ten thousand instances of a service, each with a provider of its own, in virtual time: how evenly do their token
+//! requests reach the authorization server?
+//!
+//! `cargo run --release --example fleet` prints the table and checks its bars; with a directory as argument it also
+//! draws the plots into it. Twelve hours of 10,000 instances pass in seconds, and every run gives the same numbers.
+
+mod chart;
+mod simulation;
+mod world;
+
+use std::{env, path::PathBuf, process::ExitCode, thread, time::Duration};
+
+use anyhow::Context;
+
+use self::simulation::{Course, Plan};
+
+const INSTANCES: usize = 10_000;
+const HOUR: Duration = Duration::from_secs(3_600);
+const MINUTE: Duration = Duration::from_secs(60);
+const OUTAGE: (Duration, Duration) = (Duration::from_secs(6 * 3_600), Duration::from_secs(6 * 3_600 + 600));
+
+fn main() -> anyhow::Result<ExitCode> {
+    let plots = env::args_os().nth(1).map(PathBuf::from);
+    let plan = Plan { instances: INSTANCES, lifetime: HOUR, time: 12 * HOUR, waves: None, outage: None, jitter: true };
+    let waves = Some((10, MINUTE));
+    let fleets = [
+        ("started together", plan),
+        ("started together, without jitter", Plan { jitter: false, ..plan }),
+        ("ten waves in ten minutes", Plan { waves, ..plan }),
+        ("ten waves, without jitter", Plan { waves, jitter: false, ..plan }),
+        ("outage of ten minutes", Plan { outage: Some(OUTAGE), ..plan }),
+        ("outage, without jitter", Plan { outage: Some(OUTAGE), jitter: false, ..plan }),
+    ];
+    let courses = run(&fleets)?;
+
+    println!(
+        "{INSTANCES} instances, tokens that live for an hour, a request every ten seconds each, {} hours. Token requests \
+         in 60 s windows, as multiples of the mean; the start itself, when every instance needs its first token, is left \
+         out.\n",
+        plan.time.as_secs() / 3_600,
+    );
+    println!("| fleet | mean | first cycle | from the tenth | outage | after it | requests without a token |");
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    for ((name, plan), course) in fleets.iter().zip(&courses) {
+        let multiple = |peak: Option<f64>| peak.map_or_else(|| "-".to_owned(), |peak| format!("{peak:.1}"));
+        println!(
+            "| {name} | {:.0} | {} | {} | {} | {} | {} |",
+            course.mean(),
+            multiple(course.first_cycle()),
+            multiple(course.tenth_cycle_on()),
+            multiple(plan.outage.and_then(|(from, until)| course.peak(from, until))),
+            multiple(plan.outage.and_then(|(_, until)| course.peak(until, until + HOUR))),
+            course.unserved,
+        );
+    }
+    if let Some(directory) = plots {
+        draw(&directory, &courses).with_context(|| format!("drawing into {}", directory.display()))?;
+    }
+
+    println!("\n| bar | expected | found | reached |\n|---|--:|--:|--:|");
+    let mut reached = true;
+    for (what, limit, found) in [
+        ("fleet of 10,000, first cycle, by the mean", 4.0, courses.first().and_then(Course::first_cycle)),
+        ("fleet of 10,000, from the tenth cycle, by the mean", 2.0, courses.first().and_then(Course::tenth_cycle_on)),
+    ] {
+        let found = found.unwrap_or(f64::NAN);
+        let yes = found <= limit;
+        reached &= yes;
+        println!("| {what} | at most {limit} | {found:.2} | {} |", if yes { "yes" } else { "**no**" });
+    }
+    Ok(if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Each fleet has a world of its own, so they can live at the same time.
+fn run(fleets: &[(&str, Plan)]) -> anyhow::Result<Vec<Course>> {
+    thread::scope(|scope| {
+        let running: Vec<_> = fleets.iter().map(|(_, plan)| scope.spawn(|| simulation::run(plan))).collect();
+        running
+            .into_iter()
+            .map(|fleet| fleet.join().map_err(|_panic| anyhow::anyhow!("a simulation panicked"))?)
+            .collect()
+    })
+}
+
+fn draw(directory: &std::path::Path, courses: &[Course]) -> anyhow::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    let names = [
+        ("fleet-together", "10,000 instances, started together"),
+        ("fleet-waves", "10,000 instances, started in ten waves"),
+        ("fleet-outage", "10,000 instances, authorization server down from 6:00 to 6:10"),
+    ];
+    for ((name, title), pair) in names.iter().zip(courses.chunks(2)) {
+        if let [with, without] = pair {
+            chart::draw(&directory.join(format!("{name}.svg")), title, with, without)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! A fleet, and what the authorization server sees of it.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use bearer_token::{AccessToken, Authorized, Destination, Error, ErrorKind, FetchContext, Policy, TokenProvider};
+use http::HeaderMap;
+
+use crate::world::World;
+
+/// How a fleet begins, and what happens to it.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) instances: usize,
+    pub(crate) lifetime: Duration,
+    pub(crate) time: Duration,
+    /// So many waves, and the time between two; otherwise all start together.
+    pub(crate) waves: Option<(usize, Duration)>,
+    /// From when until when the authorization server fails.
+    pub(crate) outage: Option<(Duration, Duration)>,
+    pub(crate) jitter: bool,
+}
+
+/// What happened.
+pub(crate) struct Course {
+    /// Token requests in each window.
+    pub(crate) windows: Vec<u32>,
+    /// Requests of the instances that found no token.
+    pub(crate) unserved: u64,
+    instances: usize,
+    /// When the last instance had started.
+    started: Duration,
+    outage: Option<(Duration, Duration)>,
+}
+
+pub(crate) const WINDOW: Duration = Duration::from_secs(60);
+/// Each instance sends a request this often.
+const BETWEEN: Duration = Duration::from_secs(10);
+
+struct Instance {
+    provider: TokenProvider,
+    starts: Duration,
+}
+
+pub(crate) fn run(plan: &Plan) -> anyhow::Result<Course> {
+    let world = World::new();
+    let windows = plan.time.as_secs().div_ceil(WINDOW.as_secs());
+    let seen = Arc::new(Mutex::new(vec![0; usize::try_from(windows)?]));
+    let fleet: Vec<Instance> =
+        (0..plan.instances).map(|number| instance(plan, &world, &seen, number)).collect::<Result<_, _>>()?;
+    let started = fleet.iter().map(|instance| instance.starts).max().unwrap_or_default() + BETWEEN;
+
+    let mut unserved = 0;
+    let mut now = Duration::ZERO;
+    while now < plan.time {
+        for (number, instance) in fleet.iter().enumerate().filter(|(_, instance)| instance.starts <= now) {
+            // Spread over the ten seconds, in every ten alike.
+            world.set_time(now + BETWEEN / u32::try_from(fleet.len())? * u32::try_from(number)?);
+            unserved += u64::from(!request(&world, &instance.provider)?);
+        }
+        now += BETWEEN;
+    }
+    let windows = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(Course { windows, unserved, instances: plan.instances, started, outage: plan.outage })
+}
+
+fn instance(plan: &Plan, world: &World, seen: &Arc<Mutex<Vec<u32>>>, number: usize) -> Result<Instance, Error> {
+    let (lifetime, outage) = (plan.lifetime, plan.outage);
+    let (here, seen) = (world.clone(), seen.clone());
+    let source = move |_cx: FetchContext| {
+        let time = here.time();
+        let window = (time.as_secs() / WINDOW.as_secs()) as usize;
+        if let Some(count) = seen.lock().unwrap_or_else(PoisonError::into_inner).get_mut(window) {
+            *count += 1;
+        }
+        async move {
+            if outage.is_some_and(|(from, until)| (from..until).contains(&time)) {
+                return Err(Error::new(ErrorKind::Unavailable, "the authorization server is down"));
+            }
+            Ok(AccessToken::new(format!("{number}-{}", time.as_secs())).expires_in(lifetime))
+        }
+    };
+    let provider = TokenProvider::builder(source)
+        .allow_origin("https://api.example.com")
+        .policy(Policy::default().jitter(plan.jitter))
+        .platform(world.platform())
+        .build()?;
+    let starts = plan.waves.map_or(Duration::ZERO, |(waves, between)| {
+        between * u32::try_from(number * waves / plan.instances).unwrap_or_default()
+    });
+    Ok(Instance { provider, starts })
+}
+
+/// One request of an instance. Whether it was served.
+fn request(world: &World, provider: &TokenProvider) -> Result<bool, Error> {
+    let mut headers = HeaderMap::new();
+    let authorized = provider.authorize_headers(Destination::new("https", "api.example.com"), &mut headers)?;
+    let served = match authorized {
+        Authorized::NotReady => {
+            let mut token = pin!(provider.token());
+            let mut poll = || token.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            let _ = poll();
+            world.run_tasks();
+            matches!(poll(), std::task::Poll::Ready(Ok(_)))
+        }
+        _ => true,
+    };
+    world.run_tasks();
+    Ok(served)
+}
+
+impl Course {
+    /// Token requests in an average window, without the start and the outage.
+    pub(crate) fn mean(&self) -> f64 {
+        let quiet = |window: &usize| {
+            let at = WINDOW * u32::try_from(*window).unwrap_or(u32::MAX);
+            at >= self.started && self.outage.is_none_or(|(from, until)| at < from || at >= until)
+        };
+        let counted: Vec<u32> = (0..self.windows.len()).filter(quiet).map(|window| self.windows[window]).collect();
+        f64::from(counted.iter().sum::<u32>()) / counted.len() as f64
+    }
+
+    /// The fullest window of the first cycle: until each instance has renewed its token once.
+    pub(crate) fn first_cycle(&self) -> Option<f64> {
+        self.peak(self.started, self.started + self.cycle())
+    }
+
+    pub(crate) fn tenth_cycle_on(&self) -> Option<f64> {
+        self.peak(self.started + 9 * self.cycle(), Duration::MAX)
+    }
+
+    /// The fullest window between these times, by the mean.
+    pub(crate) fn peak(&self, from: Duration, until: Duration) -> Option<f64> {
+        let window = |time: Duration| (time.as_secs().div_ceil(WINDOW.as_secs())) as usize;
+        let range = window(from)..window(until).min(self.windows.len());
+        let peak = self.windows.get(range)?.iter().max()?;
+        Some(f64::from(*peak) / self.mean())
+    }
+
+    /// The average time between two token requests of an instance.
+    fn cycle(&self) -> Duration {
+        WINDOW.mul_f64(self.instances as f64 / self.mean())
+    }
+}

@@ -1,0 +1,79 @@
+//! What surrounds an instance: time that moves when the simulation moves it, chance that repeats, tasks that run when
+//! the simulation runs them.
+
+use std::{
+    future, mem,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Waker},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use bearer_token::{
+    Error,
+    platform::{BoxFuture, Clock, Entropy, Now, Platform, Spawn},
+};
+
+/// Shared by all instances of a fleet.
+#[derive(Clone)]
+pub(crate) struct World {
+    time: Arc<AtomicU64>,
+    tasks: Arc<Mutex<Vec<BoxFuture<()>>>>,
+    chance: Arc<Mutex<fastrand::Rng>>,
+}
+
+/// 2026-01-01T00:00:00Z.
+const START: Duration = Duration::from_secs(1_767_225_600);
+
+impl World {
+    pub(crate) fn new() -> Self {
+        World { time: Arc::default(), tasks: Arc::default(), chance: Arc::new(Mutex::new(fastrand::Rng::with_seed(1))) }
+    }
+
+    pub(crate) fn platform(&self) -> Platform {
+        Platform::system().with_clock(self.clone()).with_entropy(self.clone()).with_spawn(self.clone())
+    }
+
+    /// Time since the fleet began.
+    pub(crate) fn time(&self) -> Duration {
+        Duration::from_nanos(self.time.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_time(&self, time: Duration) {
+        self.time.store(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Runs what was spawned. Here an authorization server answers at once, so nothing ever has to wait.
+    pub(crate) fn run_tasks(&self) {
+        let tasks = mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for mut task in tasks {
+            let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> Now {
+        Now::new(self.time(), UNIX_EPOCH + START + self.time())
+    }
+
+    fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
+        Box::pin(future::pending())
+    }
+}
+
+impl Entropy for World {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
+        self.chance.lock().unwrap_or_else(PoisonError::into_inner).fill(bytes);
+        Ok(())
+    }
+}
+
+impl Spawn for World {
+    fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        Ok(())
+    }
+}
