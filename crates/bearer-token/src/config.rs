@@ -64,8 +64,9 @@
 //! | `token_endpoint.accept_token_types` | words other than `Bearer` by which this server means it |
 //! | `token_endpoint.keep` | members of the answer to keep, such as `instance_url` |
 //! | `token_endpoint.allow_plaintext` | send token requests over `http`, in networks that you trust with your secrets |
-//! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt` or `private_key_jwt`; left out, it follows from what is given |
+//! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt`, `private_key_jwt` or `assertion`; left out, it follows from what is given |
 //! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret) |
+//! | `token_endpoint.client.assertion_file` | a file with an assertion that somebody else signs and keeps fresh, as for workload identities (relative to the configuration file); [read again](crate::FileToken) for each request |
 //! | `token_endpoint.client.key`, `.kid`, `.passphrase`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
 //! | `token_endpoint.client.allow_short_secret` | as under `jwt`, where the secret signs |
 //! | `token_endpoint.client.audience` | the assertion's `aud`; the token endpoint's URL if left out |

@@ -12,6 +12,7 @@ use crate::{
     transport::DynTransport,
 };
 
+mod assertion_source;
 mod builder;
 #[cfg(feature = "jwt")]
 mod client_assertion;

@@ -113,6 +113,43 @@ impl Volume {
     }
 }
 
+/// Workload identity: an assertion that somebody else signs, in a file that is replaced.
+#[cfg(unix)]
+#[tokio::test]
+async fn l24_a_projected_assertion_authenticates_the_client_and_a_new_one_ends_the_cool_down() {
+    let setup = Setup::start();
+    let (first, second) = (es256(), es256());
+    let accept = |key: &TestKey| {
+        setup.server.register(Registered::private_key_jwt(ME, key.verifying_key()));
+    };
+    let assertion = |key: &TestKey, number: u32| {
+        let now = setup.platform().now().wall().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let (aud, jti) = (setup.server.token_url(), number.to_string());
+        key.sign(&json!({ "iss": ME, "sub": ME, "aud": aud, "iat": now, "exp": now + 60, "jti": jti })).unwrap()
+    };
+    let mut volume = Volume { directory: tempfile::tempdir().unwrap(), version: 0 };
+    volume.project(&assertion(&first, 1));
+    accept(&first);
+    let auth = ClientAuth::assertion_from(ME, FileToken::new(volume.directory.path().join("token")));
+    let endpoint = TokenEndpoint::builder(setup.server.token_url(), ClientCredentials::new()).client_auth(auth);
+    let provider = setup.builder(endpoint.build().unwrap()).build().unwrap();
+    provider.token().await.unwrap();
+
+    // Whoever signs them has another key, and the server does not know that the old one is gone.
+    setup.clock.advance(3_600 * SECOND);
+    volume.project(&assertion(&second, 2));
+    assert_eq!(provider.token().await.unwrap_err().oauth_code(), Some("invalid_client"));
+    let sent = setup.token_requests();
+    accept(&second);
+    setup.clock.advance(SECOND);
+    assert!(provider.token().await.is_err());
+    assert_eq!(setup.token_requests(), sent, "nothing has changed that this side could see");
+    volume.project(&assertion(&second, 3));
+    setup.clock.advance(SECOND);
+    provider.token().await.unwrap();
+    assert_eq!(setup.token_requests(), sent + 1);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn l24_a_projected_token_is_followed_as_it_is_replaced() {

@@ -194,6 +194,7 @@ impl Reader<'_> {
         let path = "token_endpoint.client";
         let method = fields.method.unwrap_or(match fields {
             ClientFields { key: Some(_), .. } => ClientMethod::PrivateKeyJwt,
+            ClientFields { assertion_file: Some(_), .. } => ClientMethod::Assertion,
             ClientFields { secret: Some(_), .. } => ClientMethod::Basic,
             ClientFields { id: Some(_), .. } => ClientMethod::Public,
             _ => ClientMethod::None,
@@ -215,6 +216,16 @@ impl Reader<'_> {
                     ClientMethod::BasicRaw => ClientAuth::basic_raw(id, secret.as_str()),
                     _ => ClientAuth::post(id, secret.as_str()),
                 }
+            }
+            ClientMethod::Assertion => {
+                let (path, what) = (format!("{path}.assertion_file"), "the file with the assertion");
+                let file = self.directory.join(self.required(&path, fields.assertion_file.as_ref(), what)?);
+                // Here, so that a wrong path is found out now.
+                if let Err(error) = std::fs::File::open(&file) {
+                    let message = format!("the file `{}` cannot be read: {error}", file.display());
+                    self.problems.push(path, message);
+                }
+                ClientAuth::assertion_from(id?, FileToken::new(file))
             }
             ClientMethod::ClientSecretJwt | ClientMethod::PrivateKeyJwt => {
                 let with_secret = method == ClientMethod::ClientSecretJwt;
@@ -253,13 +264,14 @@ impl Reader<'_> {
 
     /// A field that the method has no use for was meant for something else: such as a secret that is never sent.
     fn unused(&mut self, path: &str, method: ClientMethod, fields: &ClientFields) {
-        use ClientMethod::{Basic, BasicRaw, ClientSecretJwt, None, Post, PrivateKeyJwt};
+        use ClientMethod::{Assertion, Basic, BasicRaw, ClientSecretJwt, None, Post, PrivateKeyJwt};
 
         let signs = matches!(method, ClientSecretJwt | PrivateKeyJwt);
         let has_secret = matches!(method, Basic | BasicRaw | Post | ClientSecretJwt);
         for (name, present, used) in [
             ("id", fields.id.is_some(), method != None),
             ("secret", fields.secret.is_some(), has_secret),
+            ("assertion_file", fields.assertion_file.is_some(), method == Assertion),
             ("key", fields.key.is_some(), method == PrivateKeyJwt),
             ("passphrase", fields.passphrase.is_some(), method == PrivateKeyJwt),
             ("algorithm", fields.algorithm.is_some(), signs),

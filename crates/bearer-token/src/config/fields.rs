@@ -131,6 +131,9 @@ pub(super) struct ClientFields {
     pub(super) id: Option<String>,
     /// The client's secret.
     pub(super) secret: Option<SecretField>,
+    /// The file with an assertion that somebody else keeps fresh, as for workload identities. It is read again for each
+    /// request.
+    pub(super) assertion_file: Option<PathBuf>,
     /// The private key that signs assertions, as PEM, JWK or JWK set. One in a file is read again.
     pub(super) key: Option<SecretField>,
     /// The name of the key: which one of a JWK set it is, and the `kid` in the header. A JWK brings its own.
@@ -169,6 +172,8 @@ pub(super) enum ClientMethod {
     ClientSecretJwt,
     /// An assertion that is signed with a private key (RFC 7523 section 2.2).
     PrivateKeyJwt,
+    /// An assertion that somebody else signs, and keeps in a file.
+    Assertion,
 }
 
 /// Times in seconds.

@@ -175,6 +175,34 @@ async fn a_client_can_sign_its_assertions_with_a_key_or_with_its_secret() {
 }
 
 #[tokio::test]
+async fn the_assertion_of_a_client_can_be_in_a_file_that_somebody_else_keeps() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("token"), "projected\n").unwrap();
+    for method in ["", "method = \"assertion\""] {
+        let toml = format!(
+            "token_endpoint.url = \"https://as.example.com/token\"\n[token_endpoint.client]\nid = \"me\"\n{method}\n\
+             assertion_file = \"token\""
+        );
+        let config = ProviderConfig::from_toml(&toml).unwrap().relative_to(directory.path());
+        let (request, form) = request_of(config).await;
+        assert!(!request.headers().contains_key("authorization"));
+        assert_eq!(parameter(&form, "client_id"), Some("me"));
+        assert_eq!(parameter(&form, "client_assertion"), Some("projected"));
+        assert!(parameter(&form, "client_assertion_type").is_some());
+    }
+    for (client, found) in [
+        ("assertion_file = \"no-such-file\"", &["assertion_file", "id"][..]),
+        ("id = \"me\"\nmethod = \"assertion\"", &["assertion_file"]),
+        ("id = \"me\"\nmethod = \"public\"\nassertion_file = \"x\"", &["assertion_file"]),
+        ("id = \"me\"\nmethod = \"assertion\"\nassertion_file = \"x\"\nsecret = \"s\"", &["assertion_file", "secret"]),
+    ] {
+        let toml = format!("token_endpoint.url = \"https://as.example.com/token\"\n[token_endpoint.client]\n{client}");
+        let found: Vec<_> = found.iter().map(|field| format!("token_endpoint.client.{field}")).collect();
+        assert_eq!(paths(&toml), found, "{client}");
+    }
+}
+
+#[tokio::test]
 async fn a_refresh_token_is_kept_in_a_file_beside_the_configuration() {
     let directory = tempfile::tempdir().unwrap();
     let toml = r#"

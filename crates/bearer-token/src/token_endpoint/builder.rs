@@ -184,7 +184,11 @@ fn default_transport() -> Option<Arc<dyn DynTransport>> {
 const RESERVED: [(&str, &str); 5] = [
     ("grant_type", "`.grant_type(..)`"),
     ("client_secret", "`.client_auth(ClientAuth::post(..))`"),
-    ("client_assertion", "`.client_auth(ClientAuth::private_key_jwt(..))`, which signs a new one each time"),
+    (
+        "client_assertion",
+        "`.client_auth(ClientAuth::private_key_jwt(..))`, which signs a new one each time, or \
+         `ClientAuth::assertion_from`, which asks a source for it",
+    ),
     ("client_assertion_type", "`.client_auth(ClientAuth::private_key_jwt(..))`"),
     ("assertion", "the `JwtBearer` grant, which signs a new one each time, or a `Grant` of your own"),
 ];

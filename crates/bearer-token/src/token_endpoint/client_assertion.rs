@@ -8,9 +8,6 @@ use crate::{
     token_endpoint::{ClientAuth, client_auth::Method, endpoint_url::EndpointUrl},
 };
 
-/// `client_assertion_type` (RFC 7523 section 2.2).
-pub(crate) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
 /// It is used at once.
 const LIFETIME: Duration = Duration::from_secs(60);
 

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use crate::{
     error::{Error, Problems},
     secret::Secret,
-    source::FetchContext,
-    token_endpoint::{Parameters, endpoint_url::EndpointUrl},
+    source::{FetchContext, TokenSource},
+    token_endpoint::{Parameters, assertion_source::AssertionSource, endpoint_url::EndpointUrl},
 };
 
 #[cfg(feature = "jwt")]
@@ -32,6 +32,7 @@ use crate::{jwt::JwtTemplate, token_endpoint::client_assertion::ClientAssertion}
 /// | `private_key_jwt` | `client_id` and an assertion signed with a private key (feature `jwt`) | `private_key_jwt` |
 /// | `client_secret_jwt` | the same, signed with the secret (feature `jwt`) | `client_secret_jwt` |
 /// | `assertion` | the same, from a template of your own (feature `jwt`) | one of these two |
+/// | [`assertion_from`](Self::assertion_from) | `client_id` and an assertion that somebody else made | a federated credential |
 #[derive(Clone)]
 pub struct ClientAuth {
     method: Method,
@@ -54,6 +55,7 @@ pub(crate) enum Method {
     },
     #[cfg(feature = "jwt")]
     Assertion(ClientAssertion),
+    AssertionFrom(AssertionSource),
 }
 
 /// What happens to id and secret before they are joined by a colon.
@@ -93,6 +95,34 @@ impl ClientAuth {
         Method::Post { client_id: client_id.into(), secret: Secret::new(client_secret) }.into()
     }
 
+    /// An assertion that somebody else made (RFC 7521 section 4.2, RFC 7523 section 2.2): a federated credential, as
+    /// Entra's workload identity has them, where the authorization server trusts the issuer of other tokens.
+    ///
+    /// ```
+    /// use bearer_token::FileToken;
+    /// use bearer_token::token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// // Kubernetes keeps the file fresh; its path is in AZURE_FEDERATED_TOKEN_FILE.
+    /// let file = FileToken::new("/var/run/secrets/azure/tokens/azure-identity-token");
+    /// # #[cfg(feature = "reqwest")]
+    /// let source = TokenEndpoint::builder("https://login.example.com/tenant/oauth2/v2.0/token", ClientCredentials::new())
+    ///     .client_auth(ClientAuth::assertion_from("client-id", file))
+    ///     .scope("https://api.example.com/.default")
+    ///     .build()?;
+    /// # #[cfg(feature = "reqwest")] let _ = source;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// The source is asked for every request, a second try included, and nothing is kept here: let it be a
+    /// [`FileToken`](crate::FileToken), a [`TokenProvider`](crate::TokenProvider) where the assertion may be used more
+    /// than once, or a source that gets a new one each time. An assertion that has expired is not sent: a JWT by its
+    /// `exp` (read, not verified), others by what the source says. Errors of the source are those of the fetch, and its
+    /// [`changed`](TokenSource::changed) is that of the endpoint.
+    pub fn assertion_from(client_id: impl Into<String>, source: impl TokenSource) -> Self {
+        Method::AssertionFrom(AssertionSource::new(client_id.into(), source)).into()
+    }
+
     /// Checks everything, and prepares what does not change from request to request.
     pub(crate) fn prepare(&self, url: Option<&EndpointUrl>, problems: &mut Problems) -> Credentials {
         let mut credentials = Credentials::default();
@@ -100,7 +130,10 @@ impl ClientAuth {
         let _ = url;
         #[cfg(feature = "jwt")]
         if self.audience.is_some() && !matches!(&self.method, Method::Assertion(_)) {
-            problems.push("client_auth.audience", "found an audience for a method without an assertion: remove it");
+            problems.push(
+                "client_auth.audience",
+                "found an audience for a method without an assertion that is signed here: remove it",
+            );
         }
         match &self.method {
             Method::None => {}
@@ -130,7 +163,13 @@ impl ClientAuth {
             Method::Assertion(assertion) => {
                 check_client_id(assertion.client_id(), problems);
                 credentials.parameters.push("client_id", assertion.client_id());
-                credentials.assertion = assertion.template(self.audience.as_deref(), url, problems);
+                credentials.fresh =
+                    assertion.template(self.audience.as_deref(), url, problems).map_or(Fresh::Nothing, Fresh::Signed);
+            }
+            Method::AssertionFrom(assertion) => {
+                check_client_id(assertion.client_id(), problems);
+                credentials.parameters.push("client_id", assertion.client_id());
+                credentials.fresh = Fresh::Assertion(assertion.clone());
             }
         }
         credentials
@@ -163,6 +202,7 @@ impl fmt::Debug for ClientAuth {
             Method::Post { client_id, .. } => ("post", client_id.as_str()),
             #[cfg(feature = "jwt")]
             Method::Assertion(assertion) => (assertion.name(), assertion.client_id()),
+            Method::AssertionFrom(assertion) => ("assertion_from", assertion.client_id()),
         };
         f.debug_struct(name).field("client_id", &client_id).finish_non_exhaustive()
     }
@@ -175,31 +215,47 @@ pub(crate) struct Credentials {
     pub(crate) header: Option<HeaderValue>,
     /// What to add to the message when the client is refused.
     pub(crate) hint: Option<&'static str>,
-    #[cfg(feature = "jwt")]
-    pub(crate) assertion: Option<JwtTemplate>,
+    fresh: Fresh,
 }
 
+/// What is made anew for every request.
+#[derive(Default)]
+enum Fresh {
+    #[default]
+    Nothing,
+    #[cfg(feature = "jwt")]
+    Signed(JwtTemplate),
+    Assertion(AssertionSource),
+}
+
+/// `client_assertion_type` (RFC 7523 section 2.2).
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 impl Credentials {
-    /// Adds the parameters of one request. An assertion is signed anew each time.
+    /// Adds the parameters of one request.
     pub(crate) async fn apply(&self, parameters: &mut Parameters, cx: &FetchContext) -> Result<(), Error> {
         parameters.extend(&self.parameters);
-        #[cfg(not(feature = "jwt"))]
-        let _ = cx;
-        #[cfg(feature = "jwt")]
-        if let Some(template) = &self.assertion {
-            let jwt = template.sign(cx.platform()).await?;
-            parameters.push("client_assertion_type", crate::token_endpoint::client_assertion::TYPE);
-            parameters.push("client_assertion", jwt.secret());
+        let mut assert = |jwt: &str| {
+            parameters.push("client_assertion_type", ASSERTION_TYPE);
+            parameters.push("client_assertion", jwt);
+        };
+        match &self.fresh {
+            Fresh::Nothing => {}
+            #[cfg(feature = "jwt")]
+            Fresh::Signed(template) => assert(template.sign(cx.platform()).await?.secret()),
+            Fresh::Assertion(source) => assert(source.get(cx).await?.secret()),
         }
         Ok(())
     }
 
-    /// Whether the key of the assertions can be replaced by another.
+    /// Whether there is another credential to be had than the one that was used last.
     pub(crate) fn changed(&self) -> bool {
-        #[cfg(feature = "jwt")]
-        return self.assertion.as_ref().is_some_and(JwtTemplate::changed);
-        #[cfg(not(feature = "jwt"))]
-        false
+        match &self.fresh {
+            Fresh::Nothing => false,
+            #[cfg(feature = "jwt")]
+            Fresh::Signed(template) => template.changed(),
+            Fresh::Assertion(source) => source.changed(),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::{
 
 #[cfg(feature = "jwt")]
 mod assertions;
+mod federated;
 mod refresh_token;
 
 const URL: &str = "https://as.example.com/token";
