@@ -65,7 +65,7 @@
 //! | `token_endpoint.keep` | members of the answer to keep, such as `instance_url` |
 //! | `token_endpoint.allow_plaintext` | send token requests over `http`, in networks that you trust with your secrets |
 //! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt`, `private_key_jwt` or `assertion`; left out, it follows from what is given |
-//! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret) |
+//! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret); one in a file is [read again](crate::token_endpoint::ClientSecret::from_file) |
 //! | `token_endpoint.client.assertion_file` | a file with an assertion that somebody else signs and keeps fresh, as for workload identities (relative to the configuration file); [read again](crate::FileToken) for each request |
 //! | `token_endpoint.client.key`, `.kid`, `.passphrase`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
 //! | `token_endpoint.client.allow_short_secret` | as under `jwt`, where the secret signs |
@@ -76,8 +76,9 @@
 //! A **secret** is a text, or a table with one of `value`, `file` (relative to the configuration file) and `env`, and
 //! with `encoding` set to `text`, `base64` or `hex` if need be. A line end at the end of a file is not part of it.
 //!
-//! Keys and tokens in files are read again, before each JWT that is signed and whenever a token runs out, so that one
-//! that is replaced needs no restart. Other secrets are read once.
+//! Keys, tokens and client secrets in files are read again, before each JWT that is signed, each token request, and
+//! whenever a token runs out, so that one that is replaced needs no restart. Other secrets are read once: passphrases,
+//! parameters, headers, and what is in the environment.
 //!
 //! The [JSON schema] knows them all. Editors complete and check by it where TOML begins with a line such as
 //! `#:schema config.schema.json`, or JSON has a field `$schema`.

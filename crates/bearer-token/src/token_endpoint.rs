@@ -18,6 +18,7 @@ mod builder;
 mod client_assertion;
 mod client_auth;
 mod client_credentials;
+mod client_secret;
 mod endpoint_url;
 mod grant;
 #[cfg(feature = "jwt")]
@@ -38,8 +39,8 @@ mod tests;
 #[cfg(feature = "jwt")]
 pub use self::jwt_bearer::JwtBearer;
 pub use self::{
-    builder::TokenEndpointBuilder, client_auth::ClientAuth, client_credentials::ClientCredentials, grant::Grant,
-    members::Members, parameters::Parameters, refresh_token::RefreshToken,
+    builder::TokenEndpointBuilder, client_auth::ClientAuth, client_credentials::ClientCredentials,
+    client_secret::ClientSecret, grant::Grant, members::Members, parameters::Parameters, refresh_token::RefreshToken,
 };
 
 use self::{request::RequestParts, response::Reading};

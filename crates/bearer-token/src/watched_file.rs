@@ -49,6 +49,17 @@ impl WatchedFile {
     }
 }
 
+/// Editors and `echo` end a file with a line end; no secret does.
+pub(crate) fn without_line_end(mut text: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    if text.ends_with(b"\n") {
+        text.pop();
+        if text.ends_with(b"\r") {
+            text.pop();
+        }
+    }
+    text
+}
+
 fn read_limited(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let failed = |error: std::io::Error| format!("the file `{}` cannot be read: {error}", path.display());
     let file = File::open(path).map_err(failed)?;

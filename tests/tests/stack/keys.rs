@@ -5,12 +5,12 @@ use std::{fs, path::Path, time::UNIX_EPOCH};
 use bearer_token::{
     ErrorKind, FileToken,
     jwt::{Algorithm, JwtTemplate, KeyReader, SigningKey},
-    token_endpoint::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
+    token_endpoint::{ClientAuth, ClientCredentials, ClientSecret, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
 };
 use bearer_token_testing::{Algorithm as Verified, Client as Registered, Issuer, TestKey};
 use serde_json::json;
 
-use crate::support::{Adapter, SECOND, Setup};
+use crate::support::{Adapter, CLIENT, SECOND, SECRET, Setup};
 
 const ME: &str = "reports@example.com";
 
@@ -111,6 +111,30 @@ impl Volume {
             std::os::unix::fs::symlink("..data/token", root.join("token")).unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn l24_a_client_secret_that_is_replaced_on_both_sides_needs_no_restart() {
+    let setup = Setup::start();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    replace(&path, &format!("{SECRET}\n"));
+    let auth = ClientAuth::basic(CLIENT, ClientSecret::from_file(&path));
+    let endpoint = TokenEndpoint::builder(setup.server.token_url(), ClientCredentials::new()).client_auth(auth);
+    let provider = setup.builder(endpoint.build().unwrap()).build().unwrap();
+    provider.token().await.unwrap();
+
+    setup.server.register(Registered::secret(CLIENT, "another secret"));
+    setup.clock.advance(3_600 * SECOND);
+    assert_eq!(provider.token().await.unwrap_err().kind(), ErrorKind::Refused);
+    let sent = setup.token_requests();
+    setup.clock.advance(SECOND);
+    assert!(provider.token().await.is_err());
+    assert_eq!(setup.token_requests(), sent, "nothing has changed");
+    replace(&path, "another secret");
+    setup.clock.advance(SECOND);
+    provider.token().await.unwrap();
+    assert_eq!(setup.token_requests(), sent + 1);
 }
 
 /// Workload identity: an assertion that somebody else signs, in a file that is replaced.

@@ -22,7 +22,7 @@ use crate::{
     policy::Policy,
     provider::{TokenProvider, TokenProviderBuilder},
     source::StaticToken,
-    token_endpoint::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
+    token_endpoint::{ClientAuth, ClientCredentials, ClientSecret, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
     transport::DynTransport,
 };
 
@@ -209,12 +209,12 @@ impl Reader<'_> {
             ClientMethod::Public => ClientAuth::public(id?),
             ClientMethod::Basic | ClientMethod::BasicRaw | ClientMethod::Post => {
                 let secret = self.required(&format!("{path}.secret"), fields.secret.as_ref(), "the client's secret");
-                let secret = secret.and_then(|secret| self.secret(&format!("{path}.secret"), secret));
+                let secret = secret.and_then(|secret| self.client_secret(&format!("{path}.secret"), secret));
                 let (id, secret) = (id?, secret?);
                 match method {
-                    ClientMethod::Basic => ClientAuth::basic(id, secret.as_str()),
-                    ClientMethod::BasicRaw => ClientAuth::basic_raw(id, secret.as_str()),
-                    _ => ClientAuth::post(id, secret.as_str()),
+                    ClientMethod::Basic => ClientAuth::basic(id, secret),
+                    ClientMethod::BasicRaw => ClientAuth::basic_raw(id, secret),
+                    _ => ClientAuth::post(id, secret),
                 }
             }
             ClientMethod::Assertion => {
@@ -260,6 +260,16 @@ impl Reader<'_> {
             }
         };
         Some(auth)
+    }
+
+    fn client_secret(&mut self, path: &str, secret: &SecretField) -> Option<ClientSecret> {
+        // Read here too, so that what is wrong is reported under its own path.
+        let read = self.secret(path, secret)?;
+        let encoding = secret.encoding();
+        Some(match secret.file(self.directory).filter(|file| file.is_file()) {
+            Some(file) => ClientSecret::decoded(file, move |bytes| encoding.decode(bytes)),
+            None => read.as_str().into(),
+        })
     }
 
     /// A field that the method has no use for was meant for something else: such as a secret that is never sent.

@@ -129,7 +129,7 @@ pub(super) struct ClientFields {
     pub(super) method: Option<ClientMethod>,
     /// The client's id.
     pub(super) id: Option<String>,
-    /// The client's secret.
+    /// The client's secret. One in a file is read again.
     pub(super) secret: Option<SecretField>,
     /// The file with an assertion that somebody else keeps fresh, as for workload identities. It is read again for each
     /// request.

@@ -175,6 +175,34 @@ async fn a_client_can_sign_its_assertions_with_a_key_or_with_its_secret() {
 }
 
 #[tokio::test]
+async fn l24_the_secret_of_a_client_in_a_file_is_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    for (encoding, first, second) in
+        [("text", "one\n", "two"), ("base64", "b25l\n", "dHdv"), ("hex", "6f6e65", "74776f\n")]
+    {
+        std::fs::write(&path, first).unwrap();
+        let toml = format!(
+            "token_endpoint.url = \"https://as.example.com/token\"\ntoken_endpoint.client = {{ method = \"post\", id = \
+             \"me\", secret = {{ file = \"secret\", encoding = \"{encoding}\" }} }}"
+        );
+        let recorder = Recorder::default();
+        let config = ProviderConfig::from_toml(&toml).unwrap().relative_to(directory.path());
+        let provider = config.transport(recorder.clone()).build().unwrap();
+        provider.token().await.unwrap();
+        std::fs::write(&path, second).unwrap();
+        provider.refresh_now().await.unwrap();
+        std::fs::write(&path, if encoding == "text" { "\u{7}" } else { "~" }).unwrap();
+        provider.refresh_now().await.unwrap();
+        let bodies: Vec<_> = recorder.0.lock().unwrap().iter().map(|request| request.body().clone()).collect();
+        for (body, secret) in bodies.iter().zip(["one", "two", "two"]) {
+            assert!(body.ends_with(format!("client_secret={secret}").as_bytes()), "{encoding}: {body:?}");
+        }
+        assert_eq!(bodies.len(), 3);
+    }
+}
+
+#[tokio::test]
 async fn the_assertion_of_a_client_can_be_in_a_file_that_somebody_else_keeps() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("token"), "projected\n").unwrap();

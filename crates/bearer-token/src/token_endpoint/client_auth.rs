@@ -1,6 +1,6 @@
 //! How the client says who it is.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -11,7 +11,12 @@ use crate::{
     error::{Error, Problems},
     secret::Secret,
     source::{FetchContext, TokenSource},
-    token_endpoint::{Parameters, assertion_source::AssertionSource, endpoint_url::EndpointUrl},
+    token_endpoint::{
+        ClientSecret, Parameters,
+        assertion_source::AssertionSource,
+        client_secret::{SecretFile, problem},
+        endpoint_url::EndpointUrl,
+    },
 };
 
 #[cfg(feature = "jwt")]
@@ -46,12 +51,12 @@ pub(crate) enum Method {
     Public(String),
     Basic {
         client_id: String,
-        secret: Secret,
+        secret: ClientSecret,
         encoding: Encoding,
     },
     Post {
         client_id: String,
-        secret: Secret,
+        secret: ClientSecret,
     },
     #[cfg(feature = "jwt")]
     Assertion(ClientAssertion),
@@ -78,21 +83,21 @@ impl ClientAuth {
     }
 
     /// HTTP Basic. Id and secret are form-encoded first, as RFC 6749 section 2.3.1 says.
-    pub fn basic(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
-        let (client_id, secret) = (client_id.into(), Secret::new(client_secret));
+    pub fn basic(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
+        let (client_id, secret) = (client_id.into(), client_secret.into());
         Method::Basic { client_id, secret, encoding: Encoding::Form }.into()
     }
 
     /// HTTP Basic with id and secret as they are, for servers that do not decode them. It makes a difference only if
     /// they contain other characters than letters, digits, `*`, `-`, `.` and `_`.
-    pub fn basic_raw(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
-        let (client_id, secret) = (client_id.into(), Secret::new(client_secret));
+    pub fn basic_raw(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
+        let (client_id, secret) = (client_id.into(), client_secret.into());
         Method::Basic { client_id, secret, encoding: Encoding::Raw }.into()
     }
 
     /// `client_id` and `client_secret` in the body.
-    pub fn post(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
-        Method::Post { client_id: client_id.into(), secret: Secret::new(client_secret) }.into()
+    pub fn post(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
+        Method::Post { client_id: client_id.into(), secret: client_secret.into() }.into()
     }
 
     /// An assertion that somebody else made (RFC 7521 section 4.2, RFC 7523 section 2.2): a federated credential, as
@@ -143,21 +148,29 @@ impl ClientAuth {
             }
             Method::Post { client_id, secret } => {
                 check_client_id(client_id, problems);
-                check_text("client_auth.client_secret", secret.expose(), problems);
                 credentials.parameters.push("client_id", client_id);
-                credentials.parameters.push("client_secret", secret.expose());
+                let read = read_secret(secret, problems);
+                match (secret.file(), read) {
+                    (Some(file), _) => credentials.fresh = Fresh::Secret(Arc::clone(file), Place::Body),
+                    (None, Some(secret)) => credentials.parameters.push("client_secret", secret.expose()),
+                    (None, None) => {}
+                }
             }
             Method::Basic { client_id, secret, encoding } => {
                 check_client_id(client_id, problems);
-                check_text("client_auth.client_secret", secret.expose(), problems);
                 if *encoding == Encoding::Raw && client_id.contains(':') {
                     problems.push(
                         "client_auth.client_id",
                         "found a colon, which ends the id in HTTP Basic (RFC 7617): use `ClientAuth::basic`",
                     );
                 }
-                credentials.header = basic_header(client_id, secret, *encoding);
-                credentials.hint = basic_hint(client_id, secret, *encoding);
+                // With a stand-in, so that another header of this name is a problem in any case.
+                let read = read_secret(secret, problems).unwrap_or_else(|| Secret::new(""));
+                credentials.header = basic_header(client_id, &read, *encoding);
+                credentials.hint = basic_hint(client_id, &read, *encoding);
+                if let Some(file) = secret.file() {
+                    credentials.fresh = Fresh::Secret(Arc::clone(file), Place::Header(client_id.clone(), *encoding));
+                }
             }
             #[cfg(feature = "jwt")]
             Method::Assertion(assertion) => {
@@ -226,14 +239,26 @@ enum Fresh {
     #[cfg(feature = "jwt")]
     Signed(JwtTemplate),
     Assertion(AssertionSource),
+    Secret(Arc<SecretFile>, Place),
+}
+
+/// Where a secret goes.
+enum Place {
+    Body,
+    /// With the client's id.
+    Header(String, Encoding),
 }
 
 /// `client_assertion_type` (RFC 7523 section 2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl Credentials {
-    /// Adds the parameters of one request.
-    pub(crate) async fn apply(&self, parameters: &mut Parameters, cx: &FetchContext) -> Result<(), Error> {
+    /// Adds the parameters of one request, and gives its `Authorization` header if that is not always the same.
+    pub(crate) async fn apply(
+        &self,
+        parameters: &mut Parameters,
+        cx: &FetchContext,
+    ) -> Result<Option<HeaderValue>, Error> {
         parameters.extend(&self.parameters);
         let mut assert = |jwt: &str| {
             parameters.push("client_assertion_type", ASSERTION_TYPE);
@@ -244,8 +269,15 @@ impl Credentials {
             #[cfg(feature = "jwt")]
             Fresh::Signed(template) => assert(template.sign(cx.platform()).await?.secret()),
             Fresh::Assertion(source) => assert(source.get(cx).await?.secret()),
+            Fresh::Secret(file, place) => {
+                let secret = file.now(cx.platform()).await?;
+                match place {
+                    Place::Body => parameters.push("client_secret", secret.expose()),
+                    Place::Header(client_id, encoding) => return Ok(basic_header(client_id, &secret, *encoding)),
+                }
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Whether there is another credential to be had than the one that was used last.
@@ -255,21 +287,19 @@ impl Credentials {
             #[cfg(feature = "jwt")]
             Fresh::Signed(template) => template.changed(),
             Fresh::Assertion(source) => source.changed(),
+            Fresh::Secret(file, _) => file.changed(),
         }
     }
 }
 
 fn check_client_id(client_id: &str, problems: &mut Problems) {
-    check_text("client_auth.client_id", client_id, problems);
+    if let Some(problem) = problem(client_id) {
+        problems.push("client_auth.client_id", problem);
+    }
 }
 
-fn check_text(path: &str, text: &str, problems: &mut Problems) {
-    if text.is_empty() {
-        problems.push(path, "found an empty text; expected what is registered at the authorization server");
-    } else if text.chars().any(char::is_control) {
-        // RFC 6749 appendix A.1 and A.2 allow none, and a file's last line end is a common mistake.
-        problems.push(path, "found a line end or another control character; remove it (a file's last line end?)");
-    }
+fn read_secret(secret: &ClientSecret, problems: &mut Problems) -> Option<Secret> {
+    secret.read().map_err(|problem| problems.push("client_auth.client_secret", problem)).ok()
 }
 
 fn form_encoded(text: &str) -> Zeroizing<String> {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request,
-    header::{ACCEPT, CONTENT_TYPE},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 
 use crate::{
@@ -37,13 +37,16 @@ impl RequestParts {
             parameters.replace("grant_type", grant_type);
         }
         parameters.extend(&self.parameters);
-        self.credentials.apply(&mut parameters, cx).await?;
+        let authorization = self.credentials.apply(&mut parameters, cx).await?;
 
         let mut request = Request::new(parameters.to_body());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.url.uri().clone();
         *request.headers_mut() = self.headers.clone();
         let headers = request.headers_mut();
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization);
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         // Without it some servers answer errors with a page for people.
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));

@@ -26,6 +26,7 @@ use crate::{
 mod assertions;
 mod federated;
 mod refresh_token;
+mod secret_file;
 
 const URL: &str = "https://as.example.com/token";
 
