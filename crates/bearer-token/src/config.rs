@@ -130,6 +130,7 @@ use crate::{
 };
 
 mod build;
+mod client;
 mod fields;
 mod from_toml;
 mod key;

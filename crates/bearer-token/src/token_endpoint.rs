@@ -19,6 +19,7 @@ mod client_assertion;
 mod client_auth;
 mod client_credentials;
 mod client_secret;
+mod credentials;
 mod endpoint_url;
 mod grant;
 #[cfg(feature = "jwt")]

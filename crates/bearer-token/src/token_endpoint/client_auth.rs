@@ -2,25 +2,21 @@
 
 use std::{fmt, sync::Arc};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::Bytes;
-use http::HeaderValue;
-use zeroize::Zeroizing;
-
 use crate::{
-    error::{Error, Problems},
+    error::Problems,
     secret::Secret,
-    source::{FetchContext, TokenSource},
+    source::TokenSource,
     token_endpoint::{
-        ClientSecret, Parameters,
+        ClientSecret,
         assertion_source::AssertionSource,
-        client_secret::{SecretFile, problem},
+        client_secret::problem,
+        credentials::{Credentials, Fresh, Place, basic_header, form_encoded},
         endpoint_url::EndpointUrl,
     },
 };
 
 #[cfg(feature = "jwt")]
-use crate::{jwt::JwtTemplate, token_endpoint::client_assertion::ClientAssertion};
+use crate::token_endpoint::client_assertion::ClientAssertion;
 
 /// How the client says who it is at the token endpoint (RFC 6749 section 2.3).
 ///
@@ -221,77 +217,6 @@ impl fmt::Debug for ClientAuth {
     }
 }
 
-/// Client authentication, checked and ready to be sent.
-#[derive(Default)]
-pub(crate) struct Credentials {
-    pub(crate) parameters: Parameters,
-    pub(crate) header: Option<HeaderValue>,
-    /// What to add to the message when the client is refused.
-    pub(crate) hint: Option<&'static str>,
-    fresh: Fresh,
-}
-
-/// What is made anew for every request.
-#[derive(Default)]
-enum Fresh {
-    #[default]
-    Nothing,
-    #[cfg(feature = "jwt")]
-    Signed(JwtTemplate),
-    Assertion(AssertionSource),
-    Secret(Arc<SecretFile>, Place),
-}
-
-/// Where a secret goes.
-enum Place {
-    Body,
-    /// With the client's id.
-    Header(String, Encoding),
-}
-
-/// `client_assertion_type` (RFC 7523 section 2.2).
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-impl Credentials {
-    /// Adds the parameters of one request, and gives its `Authorization` header if that is not always the same.
-    pub(crate) async fn apply(
-        &self,
-        parameters: &mut Parameters,
-        cx: &FetchContext,
-    ) -> Result<Option<HeaderValue>, Error> {
-        parameters.extend(&self.parameters);
-        let mut assert = |jwt: &str| {
-            parameters.push("client_assertion_type", ASSERTION_TYPE);
-            parameters.push("client_assertion", jwt);
-        };
-        match &self.fresh {
-            Fresh::Nothing => {}
-            #[cfg(feature = "jwt")]
-            Fresh::Signed(template) => assert(template.sign(cx.platform()).await?.secret()),
-            Fresh::Assertion(source) => assert(source.get(cx).await?.secret()),
-            Fresh::Secret(file, place) => {
-                let secret = file.now(cx.platform()).await?;
-                match place {
-                    Place::Body => parameters.push("client_secret", secret.expose()),
-                    Place::Header(client_id, encoding) => return Ok(basic_header(client_id, &secret, *encoding)),
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether there is another credential to be had than the one that was used last.
-    pub(crate) fn changed(&self) -> bool {
-        match &self.fresh {
-            Fresh::Nothing => false,
-            #[cfg(feature = "jwt")]
-            Fresh::Signed(template) => template.changed(),
-            Fresh::Assertion(source) => source.changed(),
-            Fresh::Secret(file, _) => file.changed(),
-        }
-    }
-}
-
 fn check_client_id(client_id: &str, problems: &mut Problems) {
     if let Some(problem) = problem(client_id) {
         problems.push("client_auth.client_id", problem);
@@ -300,25 +225,6 @@ fn check_client_id(client_id: &str, problems: &mut Problems) {
 
 fn read_secret(secret: &ClientSecret, problems: &mut Problems) -> Option<Secret> {
     secret.read().map_err(|problem| problems.push("client_auth.client_secret", problem)).ok()
-}
-
-fn form_encoded(text: &str) -> Zeroizing<String> {
-    let mut encoded = Zeroizing::new(String::with_capacity(3 * text.len()));
-    encoded.extend(form_urlencoded::byte_serialize(text.as_bytes()));
-    encoded
-}
-
-fn basic_header(client_id: &str, secret: &Secret, encoding: Encoding) -> Option<HeaderValue> {
-    let pair = Zeroizing::new(match encoding {
-        Encoding::Form => [&form_encoded(client_id), ":", &form_encoded(secret.expose())].concat(),
-        Encoding::Raw => [client_id, ":", secret.expose()].concat(),
-    });
-    let encoded = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
-    let value = Zeroizing::new(["Basic ", &encoded].concat().into_bytes());
-    // Base64 is always a legal header value.
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// Servers disagree about the encoding (seen on running ones), and only where it changes something.
@@ -341,6 +247,8 @@ fn basic_hint(client_id: &str, secret: &Secret, encoding: Encoding) -> Option<&'
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+
     use super::*;
 
     fn prepare(auth: &ClientAuth) -> (Credentials, Problems) {

@@ -10,7 +10,7 @@ use crate::{
     PassThrough,
     error::Error,
     source::FetchContext,
-    token_endpoint::{ClientAuth, Parameters, client_auth::Credentials, endpoint_url::EndpointUrl, grant::DynGrant},
+    token_endpoint::{ClientAuth, Parameters, credentials::Credentials, endpoint_url::EndpointUrl, grant::DynGrant},
 };
 
 /// Everything that a token request is made of, checked.
