@@ -69,7 +69,7 @@
 //! | `token_endpoint.client.assertion_file` | a file with an assertion that somebody else signs and keeps fresh, as for workload identities (relative to the configuration file); [read again](crate::FileToken) for each request |
 //! | `token_endpoint.client.key`, `.kid`, `.passphrase`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
 //! | `token_endpoint.client.allow_short_secret` | as under `jwt`, where the secret signs |
-//! | `token_endpoint.client.audience` | the assertion's `aud`; the token endpoint's URL if left out |
+//! | `token_endpoint.client.audience` | the assertion's `aud`; the token endpoint's URL without its query if left out |
 //! | `policy.*_seconds`, `policy.*_backoff`, `policy.jitter` | as the methods of [`Policy`](crate::Policy); times in seconds, a backoff as `{ first_seconds = 1, limit_seconds = 60 }` |
 //! | `$schema` | where the schema of this file is: for editors |
 //!

@@ -44,6 +44,9 @@ pub use self::{
     client_secret::ClientSecret, grant::Grant, members::Members, parameters::Parameters, refresh_token::RefreshToken,
 };
 
+#[cfg(feature = "config")]
+pub(crate) use self::endpoint_url::without_query;
+
 use self::{request::RequestParts, response::Reading};
 
 /// Gets tokens from an authorization server. A clone shares everything.

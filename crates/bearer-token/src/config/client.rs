@@ -9,7 +9,7 @@ use super::{
 use crate::{
     file_token::FileToken,
     jwt::{JwtTemplate, JwtTemplateBuilder, SigningKey},
-    token_endpoint::{ClientAuth, ClientSecret},
+    token_endpoint::{ClientAuth, ClientSecret, without_query},
 };
 
 impl Reader<'_> {
@@ -76,7 +76,8 @@ impl Reader<'_> {
                 }
                 let builder = JwtTemplate::builder(key.or_else(any_key)?);
                 let id = id?;
-                let builder = builder.issuer(id).subject(id).audience(fields.audience.as_deref().unwrap_or(url));
+                let builder =
+                    builder.issuer(id).subject(id).audience(fields.audience.as_deref().unwrap_or(without_query(url)));
                 let builder = fields.expiry_seconds.into_iter().fold(builder, |builder, time| builder.lifetime(time.0));
                 let builder = members(builder, &fields.headers, JwtTemplateBuilder::header);
                 ClientAuth::assertion(id, self.built(path, builder)?)

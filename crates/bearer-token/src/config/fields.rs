@@ -145,7 +145,7 @@ pub(super) struct ClientFields {
     pub(super) algorithm: Option<String>,
     /// Accept a secret that is shorter than RFC 7518 section 3.2 asks for, where it signs.
     pub(super) allow_short_secret: bool,
-    /// The `aud` of assertions. Default: the token endpoint's URL.
+    /// The `aud` of assertions. Default: the token endpoint's URL without its query.
     pub(super) audience: Option<String>,
     /// The `exp` of an assertion is its `iat` plus this. Default: 60.
     pub(super) expiry_seconds: Option<Seconds>,

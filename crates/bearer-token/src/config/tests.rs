@@ -163,7 +163,7 @@ async fn a_client_can_sign_its_assertions_with_a_key_or_with_its_secret() {
         [(key.as_str(), "PS256", "https://as.example.com/token"), (secret, "HS256", "https://as.example.com")]
     {
         let toml = format!(
-            "[token_endpoint]\nurl = \"https://as.example.com/token\"\n[token_endpoint.client]\nid = \"me\"\n{client}"
+            "[token_endpoint]\nurl = \"https://as.example.com/token?key=planted\"\n[token_endpoint.client]\nid = \"me\"\n{client}"
         );
         let (_, form) = request_of(ProviderConfig::from_toml(&toml).unwrap()).await;
         let jwt = parameter(&form, "client_assertion").unwrap();

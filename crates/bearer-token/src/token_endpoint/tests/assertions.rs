@@ -61,14 +61,25 @@ async fn l21_the_audience_is_the_url_byte_for_byte_or_another_string() {
     for url in [
         "https://as.example.com",
         "https://as.example.com/",
-        "https://AS.example.com:443/a/../token?x=%7e",
+        "https://AS.example.com:443/a/../token%7e",
         "http://127.0.0.1:8080/token",
     ] {
         let (_, claims) = request(url, ClientAuth::private_key_jwt("id", private_key())).await;
         assert_eq!(claims["aud"], url);
     }
-    let auth = ClientAuth::private_key_jwt("id", private_key()).audience("https://tenant.example.com/");
-    assert_eq!(request(URL, auth).await.1["aud"], "https://tenant.example.com/");
+    for audience in ["https://tenant.example.com/", "https://AS.example.com/token?x=%7e"] {
+        let auth = ClientAuth::private_key_jwt("id", private_key()).audience(audience);
+        assert_eq!(request(URL, auth).await.1["aud"], audience);
+    }
+}
+
+#[tokio::test]
+async fn l38_the_audience_has_no_query_unless_it_was_asked_for() {
+    for url in ["https://AS.example.com:443/token?key=planted", "https://AS.example.com:443/token?"] {
+        for auth in [ClientAuth::private_key_jwt("id", private_key()), ClientAuth::client_secret_jwt("id", secret())] {
+            assert_eq!(request(url, auth).await.1["aud"], "https://AS.example.com:443/token");
+        }
+    }
 }
 
 #[tokio::test]
