@@ -138,6 +138,7 @@ mod names;
 mod refresh_token;
 mod secret;
 mod shape;
+mod table;
 mod variables;
 
 use self::variables::Variables;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 
-use super::secret::SecretField;
+use super::{secret::SecretField, table};
 use crate::policy::Backoff;
 
 /// The configuration of a provider of bearer tokens.
@@ -31,12 +31,16 @@ pub(super) struct Fields {
     /// A token as it is. One in a file is read again.
     pub(super) token: Option<SecretField>,
     /// A JWT to sign: the token itself or, with `token_endpoint`, what is exchanged for one.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) jwt: Option<JwtFields>,
     /// A refresh token to exchange at the `token_endpoint`.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) refresh_token: Option<RefreshFields>,
     /// Where tokens are had from an authorization server.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) token_endpoint: Option<EndpointFields>,
     /// The numbers behind caching, refreshing and backing off.
+    #[serde(deserialize_with = "table::required")]
     pub(super) policy: PolicyFields,
 }
 
@@ -117,6 +121,7 @@ pub(super) struct EndpointFields {
     /// Send token requests over `http`, in networks that you trust with your secrets.
     pub(super) allow_plaintext: bool,
     /// Who asks, and how that is proven.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) client: Option<ClientFields>,
 }
 
@@ -192,10 +197,13 @@ pub(super) struct PolicyFields {
     /// How long a refresh in the background may take. Default: 10.
     pub(super) refresh_timeout_seconds: Option<Seconds>,
     /// The cool-down after failures that may pass by themselves. Default: 1 to 60 s.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) transient_backoff: Option<BackoffFields>,
     /// The cool-down after failures that need a change of key, permission or configuration. Default: 5 s to 5 min.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) terminal_backoff: Option<BackoffFields>,
     /// The least time between renewals that the API forces by rejecting tokens. Default: 5 s to 5 min.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) rejection_backoff: Option<BackoffFields>,
     /// The longest `Retry-After` that is believed. Default: 3600.
     pub(super) retry_after_limit_seconds: Option<Seconds>,

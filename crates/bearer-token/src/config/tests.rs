@@ -108,6 +108,30 @@ async fn without_a_token_endpoint_the_jwt_itself_is_the_bearer() {
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 3600);
 }
 
+#[test]
+fn a_list_in_place_of_a_table_is_refused_and_never_read_by_position() {
+    for (json, path) in [
+        (r#"[["https://api.example.com"]]"#, "configuration"),
+        ("[]", "configuration"),
+        (r#"{ "jwt": ["HS256"] }"#, "jwt"),
+        (r#"{ "jwt": [] }"#, "jwt"),
+        (r#"{ "refresh_token": ["file"], "token_endpoint": { "url": "https://as.example.com" } }"#, "refresh_token"),
+        (r#"{ "token_endpoint": ["https://as.example.com/token"] }"#, "token_endpoint"),
+        (
+            r#"{ "token_endpoint": { "url": "https://as.example.com", "client": ["public", "id"] } }"#,
+            "token_endpoint.client",
+        ),
+        (r#"{ "token": "t", "policy": [1, 2] }"#, "policy"),
+        (r#"{ "token": "t", "policy": { "terminal_backoff": [1, 2] } }"#, "policy.terminal_backoff"),
+    ] {
+        let config = ProviderConfig::from_json(json).unwrap().transport(Recorder::default());
+        let error = config.build().expect_err(json);
+        let problem =
+            error.problems().iter().find(|problem| problem.path() == path).unwrap_or_else(|| panic!("{error}"));
+        assert_eq!(problem.message(), "found a list; expected a table of fields", "{json}");
+    }
+}
+
 #[tokio::test]
 async fn each_way_of_client_authentication_can_be_configured() {
     for (client, header, body) in [
