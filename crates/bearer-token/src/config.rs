@@ -63,6 +63,7 @@
 //! | `token_endpoint.headers` | further headers of the token request |
 //! | `token_endpoint.accept_token_types` | words other than `Bearer` by which this server means it |
 //! | `token_endpoint.keep` | members of the answer to keep, such as `instance_url` |
+//! | `token_endpoint.max_clock_offset_seconds` | how far the clock may be from the server's for refused assertions to be [signed again](crate::token_endpoint::TokenEndpoint#the-clock) by the latter; 3600, and 0 for never |
 //! | `token_endpoint.allow_plaintext` | send token requests over `http`, in networks that you trust with your secrets |
 //! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt`, `private_key_jwt` or `assertion`; left out, it follows from what is given |
 //! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret); one in a file is [read again](crate::token_endpoint::ClientSecret::from_file) |

@@ -175,6 +175,9 @@ impl Reader<'_> {
         }
         builder = fields.accept_token_types.iter().fold(builder, TokenEndpointBuilder::accept_token_type);
         builder = fields.keep.iter().fold(builder, TokenEndpointBuilder::keep);
+        if let Some(limit) = fields.max_clock_offset_seconds {
+            builder = builder.max_clock_offset(limit.0);
+        }
         if fields.allow_plaintext {
             builder = builder.allow_plaintext();
         }

@@ -118,6 +118,9 @@ pub(super) struct EndpointFields {
     pub(super) accept_token_types: Vec<String>,
     /// Members of the answer to keep, such as `instance_url`.
     pub(super) keep: Vec<String>,
+    /// How far the clock may be from the server's for refused assertions to be signed again by the latter; 0 for never.
+    /// Default: 3600.
+    pub(super) max_clock_offset_seconds: Option<Seconds>,
     /// Send token requests over `http`, in networks that you trust with your secrets.
     pub(super) allow_plaintext: bool,
     /// Who asks, and how that is proven.

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::jwt::JwtTemplate;
 use crate::{
     error::Error,
+    platform::Platform,
     secret::Secret,
     source::FetchContext,
     token_endpoint::{Parameters, assertion_source::AssertionSource, client_auth::Encoding, client_secret::SecretFile},
@@ -48,21 +49,25 @@ pub(crate) enum Place {
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl Credentials {
-    /// Adds the parameters of one request, and gives its `Authorization` header if that is not always the same.
+    /// Adds the parameters of one request, and gives its `Authorization` header if that is not always the same. What is
+    /// signed is signed by the time of day of `signing`.
     pub(crate) async fn apply(
         &self,
         parameters: &mut Parameters,
         cx: &FetchContext,
+        signing: &Platform,
     ) -> Result<Option<HeaderValue>, Error> {
         parameters.extend(&self.parameters);
         let mut assert = |jwt: &str| {
             parameters.push("client_assertion_type", ASSERTION_TYPE);
             parameters.push("client_assertion", jwt);
         };
+        #[cfg(not(feature = "jwt"))]
+        let _ = signing;
         match &self.fresh {
             Fresh::Nothing => {}
             #[cfg(feature = "jwt")]
-            Fresh::Signed(template) => assert(template.sign(cx.platform()).await?.secret()),
+            Fresh::Signed(template) => assert(template.sign(signing).await?.secret()),
             Fresh::Assertion(source) => assert(source.get(cx).await?.secret()),
             Fresh::Secret(file, place) => {
                 let secret = file.now(cx.platform()).await?;
@@ -73,6 +78,14 @@ impl Credentials {
             }
         }
         Ok(None)
+    }
+
+    /// Whether something in it says what time it is here.
+    pub(crate) fn dated(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return matches!(self.fresh, Fresh::Signed(_));
+        #[cfg(not(feature = "jwt"))]
+        false
     }
 
     /// Whether there is another credential to be had than the one that was used last.

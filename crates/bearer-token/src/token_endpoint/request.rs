@@ -9,6 +9,7 @@ use http::{
 use crate::{
     PassThrough,
     error::Error,
+    platform::Platform,
     source::FetchContext,
     token_endpoint::{ClientAuth, Parameters, credentials::Credentials, endpoint_url::EndpointUrl, grant::DynGrant},
 };
@@ -28,16 +29,26 @@ pub(crate) struct RequestParts {
 }
 
 impl RequestParts {
+    /// Whether something in a request is signed here, and says what time it is.
+    pub(crate) fn dated(&self) -> bool {
+        self.grant.dated() || self.credentials.dated()
+    }
+
     /// A new request with what the grant made for it (RFC 6749 section 3.2). Nothing in it is reused from one that was
     /// made before.
-    pub(crate) async fn make(&self, granted: &Parameters, cx: &FetchContext) -> Result<Request<Bytes>, Error> {
+    pub(crate) async fn make(
+        &self,
+        granted: &Parameters,
+        cx: &FetchContext,
+        signing: &Platform,
+    ) -> Result<Request<Bytes>, Error> {
         let mut parameters = Parameters::default();
         parameters.extend(granted);
         if let Some(grant_type) = &self.grant_type {
             parameters.replace("grant_type", grant_type);
         }
         parameters.extend(&self.parameters);
-        let authorization = self.credentials.apply(&mut parameters, cx).await?;
+        let authorization = self.credentials.apply(&mut parameters, cx, signing).await?;
 
         let mut request = Request::new(parameters.to_body());
         *request.method_mut() = Method::POST;
