@@ -33,12 +33,11 @@ impl KeyFile {
     /// Reads the key for the first time. Blocks.
     pub(super) fn open(path: &Path, reader: &KeyReader) -> Result<(Algorithm, Self), Error> {
         let file = WatchedFile::new(path);
-        let once = !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
-        let text = file.read().map_err(|problem| Error::new(ErrorKind::Config, problem))?;
+        let (text, again) = file.read_first().map_err(|problem| Error::new(ErrorKind::Config, problem))?;
         let digest = digest(&SHA256, &text);
         let (algorithm, key) = reader.read_local(without_line_end(text))?;
         let loaded = Mutex::new(Loaded { key: Arc::new(key), digest });
-        Ok((algorithm, KeyFile { file, reader: reader.pinned(algorithm), once, loaded }))
+        Ok((algorithm, KeyFile { file, reader: reader.pinned(algorithm), once: !again, loaded }))
     }
 
     /// The last key that was read.
@@ -200,6 +199,36 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &file.read_again()), "the same content");
         fs::write(&path, SECOND).unwrap();
         assert!(!Arc::ptr_eq(&first, &file.read_again()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "what fails would hang")]
+    fn l24_a_pipe_or_a_directory_in_the_place_of_the_file_keeps_the_old_key_and_holds_nobody() {
+        let (directory, path) = file(FIRST);
+        let Ok((_, file)) = KeyFile::open(&path, &KeyReader::new().algorithm(Algorithm::HS256)) else {
+            panic!("it opens")
+        };
+        let file = Arc::new(file);
+        let first = file.key();
+        let make: [(&str, fn(&std::path::Path)); 2] = [
+            ("pipe", |path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success())),
+            ("directory", |path| fs::create_dir(path).unwrap()),
+        ];
+        for (name, make) in make {
+            let other = directory.path().join(name);
+            make(&other);
+            fs::remove_file(&path).unwrap();
+            fs::rename(&other, &path).unwrap();
+            let (done, ended) = std::sync::mpsc::channel();
+            let reading = Arc::clone(&file);
+            std::thread::spawn(move || done.send(reading.read_again()));
+            let key = ended.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+            assert!(Arc::ptr_eq(&first, &key), "{name}");
+        }
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, SECOND).unwrap();
+        assert!(!Arc::ptr_eq(&first, &file.read_again()), "a file again");
     }
 
     #[cfg(unix)]

@@ -108,7 +108,7 @@ impl KeyReader {
     /// The key that was read last stays in use while the file is missing, half written, or holds no key that fits. The
     /// algorithm never changes. Replace the file as a whole (write beside it, then rename), as Kubernetes and Vault's
     /// agent do: a shared secret that is half written looks like a shorter one. What is no regular file, a pipe say, is
-    /// read only now.
+    /// read only now, and changes nothing where it takes the place of a file.
     ///
     /// # Errors
     ///
