@@ -57,9 +57,8 @@ pub struct AuthorizationServerBuilder {
 }
 
 impl AuthorizationServerBuilder {
-    /// The clock by which it issues and verifies, and by which faults are delayed. Default: the system's.
-    ///
-    /// With a clock of yours its answers have no `Date` header, which would tell the system's time.
+    /// The clock by which it issues and verifies, which the `Date` of its answers tells, and by which faults are delayed.
+    /// Default: the system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self

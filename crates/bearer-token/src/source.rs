@@ -141,6 +141,12 @@ impl FetchContext {
         FetchContext { platform, started, deadline: started.after(timeout), reason }
     }
 
+    /// The same fetch on another platform.
+    #[cfg(feature = "token-endpoint")]
+    pub(crate) fn on(&self, platform: Platform) -> Self {
+        FetchContext { platform, ..self.clone() }
+    }
+
     /// The clock, randomness and spawner of the provider.
     pub fn platform(&self) -> &Platform {
         &self.platform
