@@ -25,7 +25,7 @@
 //! let Authorized::Sent(ticket) = provider.authorize(&mut request)? else { panic!("there is a token") };
 //! assert_eq!(request.headers()["authorization"], "Bearer 2YotnFZFEjr1zCsicMWpAA");
 //! // And should the API answer 401:
-//! ticket.reject();
+//! ticket.reject(&http::HeaderMap::new());
 //! # Ok(()) }
 //! ```
 //!
@@ -99,7 +99,7 @@ pub mod token_endpoint;
 pub use self::file_token::FileToken;
 pub use self::{
     bearer::Bearer,
-    challenge::{is_grpc_rejection, is_rejection},
+    challenge::{Challenge, is_grpc_rejection, is_rejection},
     error::{Error, ErrorKind, Problem, Retry},
     fallback::Fallback,
     origin::Destination,

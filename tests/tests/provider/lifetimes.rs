@@ -126,7 +126,7 @@ async fn l09_a_waiter_that_wakes_after_its_bearer_was_rejected_is_given_the_next
     let bench = Bench::new();
     let slow = bench.waiting();
     let prompt = bench.provider.token().await.unwrap();
-    assert!(prompt.ticket().reject().is_replay_useful());
+    assert!(prompt.ticket().reject(&HeaderMap::new()).is_replay_useful());
     assert_eq!(secret(slow.await), Ok("token-2".into()));
 }
 

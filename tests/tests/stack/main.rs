@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests spawn callers, and guard themselves against hanging")]
 
 mod boundaries;
+mod challenges;
 mod composition;
 mod connections;
 mod crowds;
