@@ -145,7 +145,7 @@ impl Cache {
 
     /// Whether a bearer that was waited for may still be sent, however short it lives.
     pub(crate) fn may_send(&self, bearer: &Bearer, now: Now) -> bool {
-        !bearer.deadlines().reserve.after(LATE).is_past(now)
+        is_usable(bearer, now) || !is_late(bearer.came(), now)
     }
 
     /// Decides what a caller gets. At most one of all callers is told to begin a flight.
@@ -227,10 +227,9 @@ impl Cache {
         if let Some(bearer) = self.usable(now) {
             return Some(Ok(bearer));
         }
-        let late = at.after(LATE).is_past(now);
         let withdrawn = result.is_ok() && self.slot.read(|bearer| bearer.is_none());
         // What is left was born too short to be kept: it belongs to those who waited for it.
-        (!late && !withdrawn).then_some(result)
+        (!is_late(at, now) && !withdrawn).then_some(result)
     }
 
     /// Gives a flight up: its pilot is gone or not driven any more. Whoever needs a token may start another at once.
@@ -313,7 +312,7 @@ impl Cache {
 
         let in_service = match last {
             // The generation stays: a rejection of the token is a rejection of this one too.
-            Some(last) if same && later => last.extended(*bearer.deadlines()),
+            Some(last) if same && later => last.extended(bearer),
             Some(last) if same && is_usable(&last, now) => last,
             Some(_) if same => {
                 let error = Error::new(
@@ -372,6 +371,13 @@ impl Cache {
         };
         self.gate.store(from, Ordering::Relaxed);
     }
+}
+
+/// Whether that is so long ago, on either clock, that it may no longer be true. By the time that has passed, which is none
+/// where a clock has come to the end of its readings: there, too, asking again must come to an end.
+fn is_late(then: Now, now: Now) -> bool {
+    now.monotonic().saturating_sub(then.monotonic()) >= LATE
+        || now.since_epoch().saturating_sub(then.since_epoch()) >= LATE
 }
 
 fn is_usable(bearer: &Bearer, now: Now) -> bool {

@@ -313,7 +313,7 @@ impl Inner {
     fn seal(&self, token: AccessToken, started: Now) -> Result<Bearer, Error> {
         let issued = token.issued_moment().unwrap_or(started);
         let deadlines = self.cache.policy().deadlines(issued, token.expiry(), self.draw());
-        Bearer::seal(token, self.id, deadlines)
+        Bearer::seal(token, self.id, deadlines, self.platform.now())
     }
 
     fn draw(&self) -> Draw {

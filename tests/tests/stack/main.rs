@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests spawn callers, and guard themselves against hanging")]
 
+mod born_expired;
 mod boundaries;
 mod challenges;
 mod composition;
