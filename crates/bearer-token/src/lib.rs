@@ -47,7 +47,8 @@
 //! A token is *fresh* at first: it is served. Then it is *stale*: it is served, and the first request to notice starts a
 //! refresh in the background. In its last seconds it is *expired*: it is not sent any more, and requests wait for the
 //! one fetch in progress. A failed fetch is followed by a *cool-down* in which no other starts. A 401, or gRPC status
-//! 16, *rejects* the token that the request carried, and no other. [`Policy`] has the numbers.
+//! 16, *rejects* the token that the request carried, and no other; the source is told
+//! [what the API asked for](FetchContext::challenges). [`Policy`] has the numbers.
 //!
 //! # Features
 //!

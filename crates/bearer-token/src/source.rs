@@ -258,7 +258,7 @@ impl AccessToken {
         self
     }
 
-    /// It lives until this time of day.
+    /// It lives until this time of day. One that is past already is as a lifetime of zero.
     #[must_use]
     pub fn expires_at(mut self, time: SystemTime) -> Self {
         self.expiry = Expiry::At(time);
