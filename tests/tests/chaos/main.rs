@@ -36,6 +36,10 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// Enough to see everything that can be seen, in some seconds.
 const SEEDS: u64 = 6;
 
+/// One test at a time: the registry of providers is the whole process's, and who frees what another has allocated is
+/// not told apart.
+static ALONE: Mutex<()> = Mutex::new(());
+
 fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
@@ -46,6 +50,7 @@ fn plan(seed: u64) -> Plan {
 
 #[test]
 fn whatever_happens_in_days_of_virtual_time_the_invariants_hold() {
+    let _alone = lock(&ALONE);
     let first = number("CHAOS_SEED").unwrap_or(1);
     let count = number("CHAOS_SEEDS").unwrap_or(if env::var_os("CHAOS_SEED").is_some() { 1 } else { SEEDS });
     let next = AtomicU64::new(first);
@@ -71,6 +76,7 @@ fn whatever_happens_in_days_of_virtual_time_the_invariants_hold() {
 
 #[test]
 fn memory_is_flat_however_long_it_lasts() {
+    let _alone = lock(&ALONE);
     // What is made once and for all is made here.
     let short = |seed, days: u32| Plan { callers: 200, time: days * 24 * HOUR, ..plan(seed) };
     drop(live(short(1, 1)));

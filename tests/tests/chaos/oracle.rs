@@ -134,6 +134,7 @@ struct State {
     terminal: bool,
     changed: bool,
     last_landing: Duration,
+    last_abandoned: Duration,
     /// When the last renewal ended that a rejection forced.
     forced: Option<Duration>,
     /// No refresh in the background may begin before.
@@ -265,10 +266,8 @@ impl Model {
             FetchReason::Stale if started < state.quiet_until => {
                 self.accuse("a refresh right after the one that brought nothing better");
             }
-            FetchReason::Rejected => {
-                if state.forced.is_some_and(|ended| started < ended + 5 * SECOND) {
-                    self.accuse("a rejection forced a renewal less than 5 s after the last one");
-                }
+            FetchReason::Rejected if state.forced.is_some_and(|ended| started < ended + 5 * SECOND) => {
+                self.accuse("a rejection forced a renewal less than 5 s after the last one");
             }
             _ => {}
         }
@@ -309,6 +308,7 @@ impl Model {
         let mut state = lock(&self.state);
         state.running.remove(&id);
         state.abandoned += 1;
+        state.last_abandoned = now.monotonic();
         // Another may follow at once, and may be forced by the same rejection.
         state.forced = None;
         if state.failures > 0 && state.withdrawn == Withdrawn::Yes {
@@ -428,6 +428,16 @@ impl Model {
         self.oracle.see(|seen| seen.waited += 1);
         if state.withdrawn == Withdrawn::No && state.surely_usable(now).is_some() {
             self.accuse("a request has to wait though there is a usable token");
+        }
+    }
+
+    /// Somebody has waited until now, and all runtimes were driven: something must have happened now.
+    pub(crate) fn woken(&self) {
+        let now = self.world.moment().now.monotonic();
+        let state = lock(&self.state);
+        if now != state.last_landing && now != state.last_abandoned {
+            let late = now - state.last_landing.max(state.last_abandoned);
+            self.accuse(format!("somebody who waited was woken {late:?} too late"));
         }
     }
 

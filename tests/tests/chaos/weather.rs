@@ -306,7 +306,7 @@ impl Weather {
     fn shut_a_runtime_down(&mut self) {
         let runtime = self.in_the_middle();
         let place = self.runtimes.iter().position(|one| *one == runtime).unwrap();
-        self.crowd.disturbed.fetch_add(1, Ordering::Relaxed);
+        self.crowd.disturbed.fetch_add(2, Ordering::Relaxed);
         self.executor.shut_down(runtime);
         self.runtimes[place] = self.next_runtime;
         self.next_runtime += 1;

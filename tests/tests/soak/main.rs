@@ -2,7 +2,7 @@
 //!
 //! `SOAK_SECONDS=3600` makes it an hour; `SOAK_SEED` repeats the choices, though not their timing. One test in a binary
 //! of its own: file descriptors and memory are those of the whole process.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "real time, real clocks and real tasks are what this is about")]
 
 #[path = "../stack/support.rs"]
