@@ -1,6 +1,7 @@
 //! An authorization server that behaves as the weather is, and an API that believes its tokens, mostly.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     future,
     path::PathBuf,
@@ -243,24 +244,31 @@ fn signed_with(body: &Bytes) -> Option<u64> {
 pub(crate) struct KeyFile {
     pub(crate) path: PathBuf,
     _directory: tempfile::TempDir,
+    /// Each content is longer than the last: files that look alike within a tick of the real clock would be chance.
+    writes: Cell<usize>,
 }
 
 impl KeyFile {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let file = KeyFile { path: directory.path().join("key.json"), _directory: directory };
+        let path = directory.path().join("key.json");
+        let file = KeyFile { path, _directory: directory, writes: Cell::new(0) };
         file.hold(1);
         file
     }
 
     pub(crate) fn hold(&self, key: u64) {
-        let text = Self::text(key);
-        std::fs::write(&self.path, text).unwrap();
+        self.write(&Self::text(key));
     }
 
     pub(crate) fn hold_half(&self, key: u64) {
         let text = Self::text(key);
-        std::fs::write(&self.path, &text[..text.len() / 2]).unwrap();
+        self.write(&text[..text.len() / 2]);
+    }
+
+    fn write(&self, text: &str) {
+        self.writes.set(self.writes.get() + 1);
+        std::fs::write(&self.path, [text, &" ".repeat(self.writes.get())].concat()).unwrap();
     }
 
     fn text(key: u64) -> String {
