@@ -272,11 +272,17 @@ impl Inner {
         let deadline = self.platform.sleep_until(cx.deadline().monotonic());
         // Runs nothing of the source before it is polled, where a panic is caught.
         let fetch = self.source.clone().fetch(cx);
-        let provider = Arc::downgrade(self);
-        Box::pin(Pilot::new(fetch, deadline, move |result| match provider.upgrade() {
+        let (provider, platform, carried) = (Arc::downgrade(self), self.platform.clone(), flight.clone());
+        let pilot = Pilot::new(fetch, deadline, move |result| match provider.upgrade() {
             Some(provider) => provider.report(&flight, result, started, timeout),
             None => flight.end(crate::flight::Outcome::Abandoned),
-        }))
+        });
+        Box::pin(async move {
+            // Its runtime stood still meanwhile. Nobody waits for this flight any more, and the next may be on its way.
+            if !carried.is_overdue(platform.now()) {
+                pilot.await;
+            }
+        })
     }
 
     fn report(
