@@ -255,7 +255,8 @@ mod tests {
         };
         let file = Arc::new(file);
         let first = file.key();
-        let make: [(&str, fn(&Path)); 2] = [
+        type Make = fn(&Path);
+        let make: [(&str, Make); 2] = [
             ("pipe", |path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success())),
             ("directory", |path| fs::create_dir(path).unwrap()),
         ];

@@ -198,7 +198,7 @@ mod tests {
         let (key, jwk) = (pem("p256"), jwk_text("oct", json!({})));
         let der = ::pem::parse(&key).unwrap().into_contents();
         let once = BASE64_STANDARD.encode(&key);
-        let (le, be): (fn(u16) -> [u8; 2], fn(u16) -> [u8; 2]) = (u16::to_le_bytes, u16::to_be_bytes);
+        let (le, be) = (u16::to_le_bytes, u16::to_be_bytes);
         for (content, look) in [
             (key.clone().into_bytes(), Look::Pem),
             (b"----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49".to_vec(), Look::Pem),

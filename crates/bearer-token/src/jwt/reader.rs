@@ -384,7 +384,7 @@ mod tests {
         let der = ::pem::parse(pem("p256")).unwrap().into_contents();
         let twice = BASE64_STANDARD.encode(BASE64_STANDARD.encode(pem("p256")));
         for (content, expected) in [
-            (jwk[..jwk.len() - 1].as_bytes(), "found a JWK that breaks off"),
+            (&jwk.as_bytes()[..jwk.len() - 1], "found a JWK that breaks off"),
             (jwk.replace("\"k\"", "\"kty\"").as_bytes(), "found a JWK with a member that comes twice"),
             (br#"{"keys": 5, "made by": "a careless program"}"#, "found a JWK set whose `keys` is no list"),
             (br#"{"type": "service_account", "private_key": ""}"#, "found JSON with neither `kty` nor `keys`"),
