@@ -262,7 +262,8 @@ mod tests {
     /// A provider whose source never answers, and one whose source needs no runtime.
     fn hung_and_ready(platform: Platform) -> [TokenProvider; 2] {
         let policy = Policy::default().fetch_timeout(Duration::from_millis(50));
-        let build = |source: TokenProviderBuilder| source.policy(policy.clone()).platform(platform.clone()).build().unwrap();
+        let build =
+            |source: TokenProviderBuilder| source.policy(policy.clone()).platform(platform.clone()).build().unwrap();
         let ready = TokenProvider::builder(async |_cx: FetchContext| Ok(AccessToken::new("token")));
         [build(TokenProvider::builder(async |_cx: FetchContext| pending().await)), build(ready)]
     }
