@@ -34,6 +34,13 @@
 //! only for one hop: give the client [`redirect_policy`], or let it follow none
 //! ([`Policy::none`](reqwest::redirect::Policy::none)).
 //!
+//! # Timeouts
+//!
+//! reqwest's own, of the client or of a request
+//! ([`timeout`](reqwest::RequestBuilder::timeout)), begin when the request is sent, after the wait for a token. That wait
+//! ends with the deadline of the fetch ([`Policy::fetch_timeout`](bearer_token::Policy::fetch_timeout), 10 s). To bound
+//! both, put `tokio::time::timeout` around `send()`; the fetch goes on for those who come next.
+//!
 //! # Which way round
 //!
 //! Middlewares that send a request several times, such as reqwest-retry, belong *outside* of this one (added with
