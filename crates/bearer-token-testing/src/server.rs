@@ -204,6 +204,12 @@ impl AuthorizationServer {
         self.0.shared.registry().issued.revoke_all();
     }
 
+    /// From now on the API refuses tokens that were not asked for with just these `claims` (OpenID Connect Core section
+    /// 5.5), a JSON object. Its challenge says them as Entra does: `error="insufficient_claims"`, and `claims` in base64.
+    pub fn demand_claims(&self, claims: impl Into<String>) {
+        self.0.shared.registry().demanded_claims = Some(claims.into());
+    }
+
     /// How it treats refresh tokens from now on.
     pub fn refresh_tokens(&self, refresh_tokens: RefreshTokens) {
         self.0.shared.registry().refresh.settings = refresh_tokens;

@@ -173,7 +173,7 @@ impl BearerMiddleware {
         if is_rejection(response.status(), response.headers())
             && destination(response.url()).is_same_origin(destination(&asked))
         {
-            let rejection = ticket.reject();
+            let rejection = ticket.reject(response.headers());
             let elsewhere = response.url().path() != asked.path() || response.url().query() != asked.query();
             let unnoticed = !self.watches.load(Ordering::Relaxed) && !method.is_idempotent();
             // Whatever redirected the request may have acted on it.
