@@ -286,24 +286,22 @@ fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
 
     // All at the same time: the load is light, and some have to be watched for more than a minute.
     let outcomes = runtime.block_on(async {
-        let running: Vec<_> = storming
-            .iter()
-            .map(|&profile| {
-                tokio::spawn(async move {
-                    let lifetime = profile.margin + Duration::from_secs(12);
-                    let endpoint = Endpoint::start(Manner { lifetime, ..Manner::prompt() });
-                    let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
-                    let begun = Instant::now();
-                    let _ = driver.send_one().await;
-                    endpoint.behave(Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() });
-                    endpoint.take_times();
-                    // The last tenth belongs to the reserve: what is sent then may expire on the way.
-                    let good = begun + lifetime.mul_f64(0.9);
-                    let calls = load_slowly(driver, lifetime + AFTER).await;
-                    (profile, good, begun + lifetime, calls, endpoint.take_times())
-                })
-            })
-            .collect();
+        let mut running = Vec::new();
+        for &profile in storming {
+            let lifetime = profile.margin + Duration::from_secs(12);
+            let endpoint = Endpoint::start(Manner { lifetime, ..Manner::prompt() });
+            let begun = Instant::now();
+            let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
+            running.push(tokio::spawn(async move {
+                let _ = driver.send_one().await;
+                endpoint.behave(Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() });
+                endpoint.take_times();
+                // The last tenth belongs to the reserve: what is sent then may expire on the way.
+                let good = begun + lifetime.mul_f64(0.9);
+                let calls = load_slowly(driver, lifetime + AFTER).await;
+                (profile, good, begun + lifetime, calls, endpoint.take_times())
+            }));
+        }
         let mut outcomes = Vec::new();
         for outcome in running {
             outcomes.push(outcome.await.expect("no panic"));
