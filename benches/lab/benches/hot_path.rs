@@ -1,6 +1,6 @@
 //! What it costs to attach a cached token to a request: time, instructions, allocations.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::atomic::Ordering};
 
 use lab::{
     contenders::{self, Profile, Role},
@@ -8,11 +8,12 @@ use lab::{
     report::Report,
     statistics::{Turns, timed},
     tools::{self, Allocated},
+    warm,
 };
 use tokio::runtime::Runtime;
 
 /// So many requests a contender sends in one turn: long enough for the clock, short enough for a quiet moment.
-const REQUESTS: u64 = 1_000;
+const REQUESTS: u64 = 1_024;
 const ROUNDS: usize = 301;
 
 /// What was measured of one contender.
@@ -36,10 +37,12 @@ fn main() -> ExitCode {
         .collect();
     let _inside = runtime.enter();
     let turns = Turns::take(rows.len(), ROUNDS, |one| timed(|| rows[one].driver.run(REQUESTS)));
-    report(&rows, &turns).finish()
+    warm::BARE.store(true, Ordering::Relaxed);
+    let bare = Turns::take(rows.len(), ROUNDS, |one| rows[one].driver.run_bare(REQUESTS));
+    report(&rows, &turns, &bare).finish()
 }
 
-fn report(rows: &[Row], turns: &Turns) -> Report {
+fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
     let mut report = Report::new("hot_path");
     let find = |role: Role| rows.iter().position(|row| row.profile.role == role).expect("everyone is there");
     let (constant, ours) = (find(Role::Static), find(Role::Ours));
@@ -47,7 +50,7 @@ fn report(rows: &[Row], turns: &Turns) -> Report {
         |one: usize| rows.iter().position(|row| row.profile.name == rows[one].profile.base).expect("everyone is there");
 
     let nanos = |one: usize| turns.seconds(one) / REQUESTS as f64 * 1e9;
-    let net_nanos = |one: usize| turns.net(one, base(one)) / REQUESTS as f64 * 1e9;
+    let net_nanos = |one: usize| bare.net(one, base(one)) / REQUESTS as f64 * 1e9;
     let instructions = |one: usize| rows[one].instructions.clone().unwrap_or(f64::NAN);
     let net_instructions = |one: usize| instructions(one) - instructions(base(one));
 

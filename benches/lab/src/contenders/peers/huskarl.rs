@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::Request;
 use huskarl::{
     authorizer::HttpAuthorizer,
     cache::{GrantTokenSource, InMemoryRefreshTokenStore, InMemoryTokenCache},
@@ -18,7 +18,7 @@ use crate::{
     contenders::Through,
     drive::{Attach, Failed},
     endpoint::Endpoint,
-    warm::Noop,
+    warm::{Answer, Noop},
 };
 
 #[derive(Clone)]
@@ -43,7 +43,7 @@ pub(crate) async fn new(endpoint: &Endpoint) -> Huskarl {
 
 impl Attach for Huskarl {
     #[inline]
-    async fn send(&mut self, mut request: Request<()>) -> Result<Response<()>, Failed> {
+    async fn send(&mut self, mut request: Request<()>) -> Result<Answer, Failed> {
         let headers = self.0.get_headers(request.method(), request.uri()).await.map_err(Failed::new)?;
         request.headers_mut().extend(headers);
         // Its documentation: pair every response with `process_response`, success or failure.
