@@ -1,12 +1,13 @@
-//! Calls a URL with the token of a configuration file, and shows what went out and what came back.
+//! Calls a URL with the token of a configuration, and shows what went out and what came back.
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
 
-use bearer_token::{TokenProvider, config::ProviderConfig};
+use bearer_token::TokenProvider;
 
 use self::{arguments::Arguments, redaction::Redaction};
 
 mod arguments;
+mod dry_run;
 mod failure;
 mod redaction;
 mod request;
@@ -44,8 +45,12 @@ pub async fn run(
 
 /// Whether all went well.
 async fn call(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> {
-    let provider: TokenProvider = ProviderConfig::load(&arguments.config)?.build()?;
+    let config = arguments.config.load()?;
     let redaction = Redaction::new(arguments.show_token);
+    if arguments.dry_run {
+        return dry_run::show(config, redaction, out).await.map(|()| true);
+    }
+    let provider: TokenProvider = config.build()?;
     match &arguments.url {
         Some(url) => request::send(provider, url.clone(), redaction, out).await,
         None => status::show(&provider, redaction, out).await.map(|()| true),

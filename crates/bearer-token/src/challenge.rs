@@ -161,6 +161,8 @@ fn is_token(byte: u8) -> bool {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests {
     use http::HeaderValue;
 

@@ -130,6 +130,7 @@ use crate::{
 mod build;
 mod fields;
 mod from_toml;
+mod key;
 mod names;
 mod refresh_token;
 mod secret;
@@ -330,6 +331,8 @@ impl fmt::Debug for ProviderConfig {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

@@ -139,6 +139,31 @@ impl Error {
         self.map(|inner| inner.oauth_code = Some(code.into()))
     }
 
+    /// Finds the token error behind another error, through any number of wrappers.
+    ///
+    /// Clients and layers wrap the errors of what is below them: tower's `Buffer`, retrying middlewares, your own.
+    ///
+    /// ```
+    /// # use bearer_token::Error;
+    /// # fn example(error: Box<dyn std::error::Error + Send + Sync>) {
+    /// match Error::find(&*error) {
+    ///     Some(error) if error.is_transient() => println!("later: {error}"),
+    ///     Some(error) => println!("mend the credential: {error}"),
+    ///     None => println!("{error}"),
+    /// }
+    /// # }
+    /// ```
+    pub fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
+
     /// The part that failed.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -3,9 +3,10 @@
 use std::{
     fmt,
     net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
 };
 
-use http::Uri;
+use http::{Uri, uri::Authority};
 
 use crate::error::{Error, ErrorKind, Problems};
 
@@ -37,7 +38,7 @@ impl<'a> Destination<'a> {
 impl<'a> From<&'a Uri> for Destination<'a> {
     #[inline]
     fn from(uri: &'a Uri) -> Self {
-        Destination { scheme: uri.scheme_str(), authority: uri.authority().map(http::uri::Authority::as_str) }
+        Destination { scheme: uri.scheme_str(), authority: uri.authority().map(Authority::as_str) }
     }
 }
 
@@ -239,6 +240,11 @@ fn normalise(scheme: &str, authority: &str) -> Result<Origin, String> {
     if host.is_empty() {
         return Err("found no host".to_owned());
     }
+    // `evil.example.net/@api.example.com`: whoever puts such text into a URL goes to what stands first, because the
+    // authority ends at the slash (RFC 3986 section 3.2).
+    if Authority::from_str(authority).is_err() {
+        return Err("found characters around the host that no authority has".to_owned());
+    }
     // An IPv6 address has many spellings.
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).and_then(|host| host.parse().ok());
     let host = address.map_or_else(|| host.to_ascii_lowercase(), |address: Ipv6Addr| format!("[{address}]"));
@@ -256,6 +262,8 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,6 +284,17 @@ mod tests {
             Verdict::Authorize => "authorize",
             Verdict::Pass => "pass",
             Verdict::Refuse(_) => "refuse",
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_the_end_of_an_authority_is_not_its_host() {
+        let mut origins = Origins::default();
+        origins.allow("https://api.example.com", false, "allow_origin", &mut Problems::default());
+        for authority in ["evil.example.net/", "evil.example.net#", "evil.example.net?", "evil.example.net\\", " "] {
+            let authority = format!("{authority}@api.example.com");
+            let verdict = origins.judge(Destination::new("https", &authority));
+            assert!(matches!(verdict, Verdict::Refuse(_)), "{authority}");
         }
     }
 

@@ -316,6 +316,8 @@ impl Policy {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::{ErrorKind, Problem};

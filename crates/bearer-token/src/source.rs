@@ -206,7 +206,8 @@ impl AccessToken {
     }
 
     /// It lives this long, counted from [`issued`](Self::issued). Zero is legal: such a token serves the requests that
-    /// waited for it, and is not kept.
+    /// waited for it, and is not kept. The same token once more, after it has expired, is an error: it would be asked for
+    /// without end.
     #[must_use]
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.expiry = Expiry::In(lifetime);

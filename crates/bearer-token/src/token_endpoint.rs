@@ -65,7 +65,8 @@ use self::{request::RequestParts, response::Reading};
 /// else needs [`allow_plaintext`](TokenEndpointBuilder::allow_plaintext). A query in the URL is kept; secrets never go
 /// there. If the connection breaks before there is an answer, as with a pooled one that the server has closed
 /// meanwhile, one further request is made from scratch, with a new assertion, unless the grant is not
-/// [repeatable](Grant::repeatable). An answer of any HTTP status is final here; when the next fetch may start is the
+/// [repeatable](Grant::repeatable). A grant that has [another credential](Grant::again) to try gets up to three further
+/// ones after a refusal. Otherwise an answer of any HTTP status is final here; when the next fetch may start is the
 /// provider's decision.
 ///
 /// # The answer

@@ -41,7 +41,7 @@ impl StdError for BearerError {
 
 /// The token error behind an error of a client, if that is why the request was not sent, or not replayed.
 ///
-/// Looks through any number of wrappers, such as those of retrying middlewares.
+/// The same as [`Error::find`]: looks through any number of wrappers, such as those of retrying middlewares.
 ///
 /// ```
 /// # async fn example(client: reqwest_bearer::reqwest_middleware::ClientWithMiddleware) {
@@ -56,12 +56,5 @@ impl StdError for BearerError {
 /// # }
 /// ```
 pub fn token_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+    Error::find(error)
 }

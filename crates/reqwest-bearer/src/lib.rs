@@ -95,11 +95,10 @@ impl BearerMiddleware {
     /// ```
     /// # use bearer_token::TokenProvider;
     /// # use reqwest_bearer::{BearerMiddleware, reqwest_middleware::{ClientBuilder, ClientWithMiddleware}};
-    /// # fn example(provider: TokenProvider) -> ClientWithMiddleware {
-    /// ClientBuilder::new(reqwest::Client::new())
-    ///     .with(BearerMiddleware::new(provider).replay_once())
-    ///     .build()
-    /// # }
+    /// # fn example(provider: TokenProvider) -> reqwest::Result<ClientWithMiddleware> {
+    /// let http = reqwest::Client::builder().redirect(reqwest_bearer::redirect_policy()).build()?;
+    /// let client = ClientBuilder::new(http).with(BearerMiddleware::new(provider).replay_once()).build();
+    /// # Ok(client) }
     /// ```
     ///
     /// For other rules, write a middleware of your own around this one: whenever the API rejects a bearer, the

@@ -117,7 +117,9 @@ impl BearerLayer {
     /// # }
     /// ```
     ///
-    /// Better, put the redirect layer *around* this one: then each hop is judged by itself, and no hook is needed. A
+    /// It must be tower-http 0.7 or newer: below this layer, the redirects of 0.6 bring the header back at a second hop
+    /// within another origin. Better, put the redirect layer *around* this one: then each hop is judged by itself, and
+    /// no hook is needed. A
     /// request that was redirected below is not replayed either: whatever redirected it may have acted on it.
     #[must_use]
     pub fn final_uri(mut self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {

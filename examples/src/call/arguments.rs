@@ -1,17 +1,20 @@
 //! What the user asked for.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf};
 
+use bearer_token::{Error, config::ProviderConfig};
 use reqwest::Url;
 
 pub(super) const USAGE: &str = "\
-Calls a URL with the token of a configuration file, and shows what went out and what came back.
+Calls a URL with the token of a configuration, and shows what went out and what came back.
 Without a URL it gets a token, and shows how the provider stands.
 
-usage: cargo run --example call -- --config FILE [--show-token] [URL]
+usage: cargo run --example call -- [--config FILE] [--env PREFIX] [--dry-run] [--show-token] [URL]
 
   --config FILE   the configuration, TOML or JSON; samples are in examples/config
-  --show-token    shows the token, which is redacted otherwise
+  --env PREFIX    environment variables that begin so, such as BEARER_TOKEN_; they go over the file, if there is one
+  --dry-run       shows the token request that would be sent, and the JWT in it; sends nothing
+  --show-token    shows tokens and other secrets, which are redacted otherwise
   -h, --help      shows this
 
 The exit status is 0 when all went well, 1 when there is no token or the URL does not answer with a status below 400,
@@ -20,27 +23,70 @@ and 2 when these arguments make no sense. Redirects are shown, not followed.
 
 #[derive(Debug)]
 pub(super) struct Arguments {
-    pub(super) config: PathBuf,
+    pub(super) config: Source,
+    pub(super) dry_run: bool,
     pub(super) show_token: bool,
     pub(super) url: Option<Url>,
+}
+
+/// Where the configuration is. At least one of the two.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    file: Option<PathBuf>,
+    prefix: Option<String>,
+}
+
+impl Source {
+    pub(super) fn load(&self) -> Result<ProviderConfig, Error> {
+        let prefix = self.prefix.as_deref().unwrap_or_default();
+        match &self.file {
+            Some(file) if prefix.is_empty() => ProviderConfig::load(file),
+            Some(file) => Ok(ProviderConfig::load(file)?.override_with_env(prefix)),
+            None => Ok(ProviderConfig::from_env(prefix)),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.file, &self.prefix) {
+            (Some(file), None) => write!(f, "{}", file.display()),
+            (Some(file), Some(prefix)) => write!(f, "{} and the variables {prefix}*", file.display()),
+            (None, prefix) => write!(f, "the variables {}*", prefix.as_deref().unwrap_or_default()),
+        }
+    }
 }
 
 /// The arguments without the program's name. Nothing where the user asks for help; an error says what is wrong.
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Arguments>, String> {
     let mut arguments = arguments.into_iter();
-    let (mut config, mut show_token, mut url) = (None, false, None);
+    let (mut config, mut dry_run, mut show_token, mut url) = (Source::default(), false, false, None);
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("-h" | "--help") => return Ok(None),
+            Some("--dry-run") => dry_run = true,
             Some("--show-token") => show_token = true,
-            Some("--config") => config = Some(arguments.next().ok_or("found no file after `--config`")?),
+            Some("--config") => {
+                config.file = Some(arguments.next().ok_or("found no file after `--config`")?.into());
+            }
+            Some("--env") => {
+                let prefix = arguments.next().and_then(|prefix| prefix.into_string().ok());
+                let prefix = prefix.filter(|prefix| !prefix.is_empty());
+                config.prefix =
+                    Some(prefix.ok_or("found no prefix after `--env`; expected one such as BEARER_TOKEN_")?);
+            }
             Some(text) if text.starts_with('-') => return Err(format!("there is no option `{text}`")),
             Some(text) if url.is_none() => url = Some(parse_url(text)?),
             _ => return Err(format!("found `{}` after the URL; expected nothing more", argument.display())),
         }
     }
-    let config = config.ok_or("found no `--config FILE`, and without it there is no token")?.into();
-    Ok(Some(Arguments { config, show_token, url }))
+    if config.file.is_none() && config.prefix.is_none() {
+        return Err("found neither `--config FILE` nor `--env PREFIX`, and without them there is no token".to_owned());
+    }
+    if dry_run && url.is_some() {
+        return Err("found a URL beside `--dry-run`, which sends nothing; leave one of them out".to_owned());
+    }
+    Ok(Some(Arguments { config, dry_run, show_token, url }))
 }
 
 fn parse_url(text: &str) -> Result<Url, String> {
@@ -62,12 +108,16 @@ mod tests {
             ["--config a.toml --show-token http://x.example.com", "http://x.example.com --show-token --config a.toml"]
         {
             let arguments = parsed(line).unwrap().unwrap();
-            assert_eq!(arguments.config, PathBuf::from("a.toml"));
+            assert_eq!(arguments.config.to_string(), "a.toml");
             assert!(arguments.show_token);
             assert_eq!(arguments.url.unwrap().as_str(), "http://x.example.com/");
         }
         let arguments = parsed("--config a.toml").unwrap().unwrap();
-        assert!(!arguments.show_token && arguments.url.is_none());
+        assert!(!arguments.show_token && !arguments.dry_run && arguments.url.is_none());
+        let arguments = parsed("--dry-run --env APP_ --config a.toml").unwrap().unwrap();
+        assert!(arguments.dry_run);
+        assert_eq!(arguments.config.to_string(), "a.toml and the variables APP_*");
+        assert_eq!(parsed("--env APP_").unwrap().unwrap().config.to_string(), "the variables APP_*");
     }
 
     #[test]
@@ -76,6 +126,8 @@ mod tests {
             ("", "--config"),
             ("http://x.example.com", "--config"),
             ("--config", "no file"),
+            ("--env", "no prefix"),
+            ("--config a.toml --dry-run http://a.example.com", "--dry-run"),
             ("--config a.toml --verbose", "--verbose"),
             ("--config a.toml x.example.com/path", "x.example.com/path"),
             ("--config a.toml ftp://x.example.com", "ftp://"),

@@ -1,12 +1,14 @@
 //! Why it did not work, and what to do about it.
 
-use std::{error::Error as StdError, io, io::Write, path::Path};
+use std::{error::Error as StdError, io, io::Write};
 
 use bearer_token::{Error, ErrorKind, Retry};
 use reqwest_bearer::token_error;
 
+use super::arguments::Source;
+
 /// Explains an error to the user.
-pub(super) fn explain(error: &anyhow::Error, config: &Path, err: &mut impl Write) -> io::Result<()> {
+pub(super) fn explain(error: &anyhow::Error, config: &Source, err: &mut impl Write) -> io::Result<()> {
     match token_error(error.as_ref()) {
         Some(error) if !error.problems().is_empty() => explain_problems(error, config, err),
         Some(error) => explain_token_error(error, err),
@@ -17,10 +19,10 @@ pub(super) fn explain(error: &anyhow::Error, config: &Path, err: &mut impl Write
     }
 }
 
-fn explain_problems(error: &Error, config: &Path, err: &mut impl Write) -> io::Result<()> {
+fn explain_problems(error: &Error, config: &Source, err: &mut impl Write) -> io::Result<()> {
     let problems = error.problems();
     let count = if problems.len() == 1 { "one problem".to_owned() } else { format!("{} problems", problems.len()) };
-    writeln!(err, "{count} in {}", config.display())?;
+    writeln!(err, "{count} in {config}")?;
     problems.iter().try_for_each(|problem| writeln!(err, "  {problem}"))
 }
 

@@ -11,6 +11,7 @@ use std::{
 use bearer_token_testing::AuthorizationServer;
 
 mod call;
+mod dry_run;
 mod samples;
 mod server_in_a_box;
 

@@ -207,12 +207,12 @@ fn l11_a_runtime_that_is_shut_down_in_the_middle_of_a_fetch_costs_another_attemp
             setup.server.wait_for_token_requests(1).await;
         }));
         drop(first);
+        // The server finds out in its own time that the first one was given up; answered before, it would not.
+        second.block_on(within(setup.server.wait_for(|count| count.abandoned == 1)));
         gate.release();
         // The one who waited goes on in another runtime.
         second.block_on(within(waiting)).unwrap();
         call(&second, &setup, &provider);
-        // The server finds out in its own time that the first one was given up.
-        second.block_on(within(setup.server.wait_for(|count| count.abandoned == 1)));
         assert_eq!(setup.token_requests(), 2, "{adapter:?}");
     }
 }

@@ -34,6 +34,12 @@ const WORDS: &[(&str, &str)] = &[
     ("call `.allow_plaintext()`", "set `allow_plaintext = true`"),
     ("allow_plaintext_origin(..)", "`allow_plaintext_origins`"),
     ("`SigningKey::hmac_short_secret`", "`allow_short_secret = true`"),
+    ("give its passphrase with `SigningKey::from_encrypted_pem`", "set `passphrase`"),
+    ("use `SigningKey::from_jwk_set`", "set `kid`"),
+    ("name the one to sign with: `KeyReader` takes it", "set `algorithm`"),
+    ("choose the algorithm it was made for and use `SigningKey::from_pem`", "set the `algorithm` it was made for"),
+    ("load it with `SigningKey::from_pem`", "give one"),
+    (": use `SigningKey::hmac`", ""),
     ("set `.client_auth(..)`", "set `token_endpoint.client`"),
 ];
 

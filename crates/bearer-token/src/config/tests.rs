@@ -520,3 +520,29 @@ async fn l24_keys_and_tokens_in_files_are_read_again() {
     let provider = build("token = { file = \"token.b64\", encoding = \"base64\" }");
     assert_eq!(renewed(&provider).await, "first");
 }
+
+#[test]
+fn what_is_wrong_with_a_key_is_said_in_the_words_of_a_configuration() {
+    let ec = r#"{"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+        "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM", "d": "870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE"}"#;
+    let oct =
+        r#"{"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1"}"#;
+    let set = &format!("{{\"keys\": [{ec}, {oct}]}}");
+    let encrypted = include_str!("../jwt/testdata/rsa2048.encrypted.pem");
+    for (key, algorithm, expected) in [
+        (encrypted, Some("RS256"), "set `passphrase` (feature `encrypted-keys`), or decrypt it"),
+        (set, None, "the one to sign with: set `kid`"),
+        (oct, None, "fits HS256 to HS512; set `algorithm`"),
+        (RSA, Some("HS256"), "set the `algorithm` it was made for"),
+        (ec, Some("HS256"), "found an EC P-256 key; HS256 needs a shared secret"),
+        (oct, Some("RS256"), "RS256 signs with a private key: give one, or choose"),
+        ("short", Some("HS256"), "accept the risk with `allow_short_secret = true`"),
+    ] {
+        let algorithm = algorithm.map(|algorithm| format!("algorithm = \"{algorithm}\"")).unwrap_or_default();
+        let found = problems(&format!("[jwt]\n{algorithm}\nkey = '''{key}'''"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        let message = found[0].message();
+        assert!(message.contains(expected), "expected {expected:?} in: {message}");
+        assert!(!message.contains("SigningKey") && !message.contains("KeyReader"), "{message}");
+    }
+}

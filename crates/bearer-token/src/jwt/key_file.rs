@@ -131,7 +131,7 @@ mod tests {
         let template = JwtTemplate::builder(key.clone()).build().unwrap();
         assert!(sign(&template, FIRST).await.1);
         assert!(!key.changed());
-        fs::write(&path, SECOND).unwrap();
+        fs::write(&path, format!("{SECOND}\n")).unwrap();
         assert!(key.changed());
         assert!(sign(&template, SECOND).await.1);
         assert!(!key.changed());
@@ -185,7 +185,9 @@ mod tests {
         assert!(format!("{template:?}").contains("2026-02"));
 
         // The header of every JWT names the algorithm.
-        fs::write(&path, jwk("2026-03", FIRST).replace("HS256", "HS384")).unwrap();
+        let long = FIRST.repeat(2);
+        fs::write(&path, jwk("2026-03", &long).replace("HS256", "HS384")).unwrap();
+        assert!(KeyReader::new().read_file(&path).is_ok(), "it is a key all the same");
         assert_eq!(sign(&template, SECOND).await.0["kid"], "2026-02");
     }
 
@@ -215,6 +217,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "what fails would hang")]
     fn what_is_no_regular_file_is_read_once() {
         let (_directory, name, sender) = pipe(FIRST);
         let key = SigningKey::from_file(Algorithm::HS256, &name).unwrap();
@@ -225,7 +228,13 @@ mod tests {
         let Ok((_, file)) = KeyFile::open(&name, &reader) else { panic!("it opens") };
         sender.join().unwrap();
         // Would wait for ever for somebody to write.
-        file.read_again();
+        let (done, ended) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            file.read_again();
+            drop(done);
+        });
+        let waited = ended.recv_timeout(std::time::Duration::from_secs(10));
+        assert_eq!(waited, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
     }
 
     /// A named pipe, and the thread that writes into it.

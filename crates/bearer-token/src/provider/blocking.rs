@@ -101,7 +101,8 @@ impl Wake for Unpark {
 /// Whether a task of tokio is being polled on this thread: to hold it could be to wait for oneself.
 ///
 /// Where a thread may be held tokio sets no budget: outside of runtimes, in `spawn_blocking` and in `block_in_place`.
-/// Where it may not there is one, which can be used up. tokio offers no other way to ask that does not panic.
+/// Where it may not there is one, which can be used up. tokio offers no other way to ask that does not panic. What this
+/// does not notice, `unconstrained` tasks and other executors, is held until the provider's deadlines end it.
 fn is_async() -> bool {
     /// tokio's is 128.
     const ENOUGH: u32 = 1024;
@@ -193,8 +194,19 @@ mod tests {
     #[test]
     fn in_async_code_a_wait_is_an_error_and_not_a_deadlock_and_a_cached_token_is_there_all_the_same() {
         async fn ask() -> [String; 3] {
-            let provider = provider(Platform::system());
+            // Held until it was waited for in vain: a runtime with other threads could be faster.
+            let gate = Arc::new(tokio::sync::Semaphore::new(0));
+            let held = gate.clone();
+            let source = move |_cx: FetchContext| {
+                let gate = held.clone();
+                async move {
+                    drop(gate.acquire().await);
+                    Ok(AccessToken::new("token"))
+                }
+            };
+            let provider = TokenProvider::builder(source).build().unwrap();
             let refused = provider.token_blocking().unwrap_err();
+            gate.add_permits(1);
             assert_eq!(refused.kind(), ErrorKind::Config);
             // Nothing of the task's budget is gone, and the fetch goes on.
             assert!(coop::has_budget_remaining());

@@ -147,3 +147,51 @@ impl fmt::Debug for TokenFuture {
         f.debug_struct("TokenFuture").field("demand", &self.demand).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests {
+    use std::{
+        future::poll_fn,
+        pin::pin,
+        sync::atomic::{AtomicBool, Ordering},
+        task::Waker,
+    };
+
+    use super::*;
+    use crate::{AccessToken, FetchContext, TokenProvider};
+
+    fn poll(future: &mut TokenFuture) -> Poll<Result<Bearer, Error>> {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn l03_without_a_spawner_any_number_of_callers_who_go_away_cost_a_patient_one_nothing() {
+        let open = Arc::new(AtomicBool::new(false));
+        let gate = open.clone();
+        let source = move |_cx: FetchContext| {
+            let gate = gate.clone();
+            poll_fn(move |_| match gate.load(Ordering::Relaxed) {
+                true => Poll::Ready(Ok(AccessToken::new("token"))),
+                false => Poll::Pending,
+            })
+        };
+        let provider = TokenProvider::builder(source).build().unwrap();
+        let mut patient = provider.token();
+        for _ in 0..3 * PATIENCE {
+            // It carries the fetch, the patient one waits for it, and it goes.
+            let mut impatient = provider.token();
+            assert!(poll(&mut impatient).is_pending());
+            assert!(poll(&mut patient).is_pending());
+            drop(impatient);
+            let mut other = provider.token();
+            assert!(poll(&mut other).is_pending());
+            assert!(poll(&mut patient).is_pending());
+        }
+        open.store(true, Ordering::Relaxed);
+        assert_eq!(
+            poll(&mut patient).map(|result| result.unwrap().secret().to_owned()),
+            Poll::Ready("token".to_owned())
+        );
+    }
+}

@@ -208,6 +208,8 @@ fn plain(value: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests {
     use std::{
         error::Error as _,

@@ -45,7 +45,7 @@ pub(super) async fn turn(path: &Path, platform: &Platform) -> Result<Turn, Error
             .await?;
         file = back;
         match tried {
-            Ok(()) => return Ok(Turn::holding(file)),
+            Ok(()) => return Ok(Turn::holding(Locked(file))),
             Err(Errno::WOULDBLOCK | Errno::INTR) => {}
             // A file system without locks.
             Err(_) => return Ok(Turn::free()),
@@ -57,6 +57,18 @@ pub(super) async fn turn(path: &Path, platform: &Platform) -> Result<Turn, Error
             return Err(Error::new(ErrorKind::Source, message));
         }
         platform.sleep_until(now.saturating_add(PAUSE)).await;
+    }
+}
+
+#[cfg(unix)]
+struct Locked(std::fs::File);
+
+/// Explicitly: a process that is being started just now has the file too for a moment, and the lock with it.
+#[cfg(unix)]
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // A failure leaves it to the closing of the file.
+        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
     }
 }
 

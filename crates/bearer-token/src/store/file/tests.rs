@@ -160,7 +160,7 @@ mod unix {
     }
 
     #[tokio::test]
-    async fn l41_a_turn_is_waited_for_but_not_for_ever() {
+    async fn a_turn_is_waited_for_but_not_for_ever() {
         let (_directory, store) = store();
         let other = FileStore::new(store.path());
         let state = Arc::new(Mutex::new((0, Duration::ZERO, None)));

@@ -35,6 +35,7 @@ struct Mood {
     kept: MemoryStore,
     broken: std::sync::atomic::AtomicBool,
     slow: std::sync::atomic::AtomicBool,
+    savings: AtomicU64,
     go: Notify,
 }
 
@@ -74,6 +75,7 @@ impl RefreshTokenStore for Moody {
         seen: Option<&StoredToken>,
         next: Option<&StoredToken>,
     ) -> Result<bool, Error> {
+        self.0.savings.fetch_add(1, Ordering::Relaxed);
         if self.0.slow.load(Ordering::Relaxed) {
             self.0.go.notified().await;
         }
@@ -388,6 +390,39 @@ async fn a_new_consent_counts_more_than_an_answer_to_the_old_one() {
     assert_eq!(sent(&script), ["r1", "s1"], "`r2` was dropped");
 }
 
+#[tokio::test]
+async fn what_could_not_be_saved_does_not_come_back_after_a_sign_out() {
+    let script = Script::new([rotated!("i2"), rotated!("i3")]);
+    let store = Moody::default();
+    store.break_down(true);
+    let grant = RefreshToken::new(store.clone()).initial("i1");
+    fetch(&script, &grant).await.unwrap_err();
+    store.break_down(false);
+    grant.clear(&Platform::system()).await.unwrap();
+    fetch(&script, &grant).await.unwrap();
+    assert_eq!(sent(&script), ["i1", "i1"], "`i2` was forgotten");
+}
+
+#[tokio::test]
+async fn l27_a_saving_that_takes_longer_than_its_fetch_still_keeps_others_out() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let store = Moody::new("r1");
+    store.hold();
+    let grant = RefreshToken::new(store.clone());
+    {
+        let mut first = pin!(fetch(&script, &grant));
+        assert!(poll(first.as_mut()).is_pending());
+    }
+    tokio::task::yield_now().await;
+    script.clock.pass(20);
+    let mut second = pin!(fetch(&script, &grant));
+    assert!(poll(second.as_mut()).is_pending());
+    assert_eq!(store.0.savings.load(Ordering::Relaxed), 1, "nobody else saves it meanwhile");
+    store.release();
+    assert_eq!(second.await.unwrap(), "for-r3");
+    assert_eq!(sent(&script), ["r1", "r2"]);
+}
+
 /// A transport that lets something happen while a request is on its way.
 struct Meanwhile<F>(Script, F);
 
@@ -466,7 +501,7 @@ async fn the_initial_one_begins_and_a_new_initial_one_takes_over_from_one_that_i
 }
 
 #[tokio::test]
-async fn l41_two_sources_on_one_store_never_send_the_same_refresh_token() {
+async fn two_sources_on_one_store_never_send_the_same_refresh_token() {
     let script = Script::new([rotated!("r2"), rotated!("r3"), rotated!("r4"), rotated!("r5")]);
     let store = Moody::new("r1");
     store.hold();

@@ -1,0 +1,76 @@
+//! What the rule holds for whatever destination it is asked about.
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::*;
+
+/// What confuses readers of authorities.
+const PIECES: [&str; 24] = [
+    "api.example.com",
+    "API.EXAMPLE.COM",
+    "api.example.com",
+    "evil.example.net",
+    "example.com",
+    "api",
+    ".",
+    "@",
+    "@",
+    ":",
+    ":",
+    "443",
+    "8443",
+    "0443",
+    "65979",
+    "[",
+    "]",
+    "::1",
+    "#",
+    "/",
+    "\\",
+    "?",
+    "%40",
+    " ",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_destination_on_another_host_is_authorized(
+        scheme in select(vec!["https", "HTTPS", "http", "ftp", ""]),
+        authority in prop_oneof![
+            2 => vec(select(PIECES.to_vec()), 0..6).prop_map(|pieces| pieces.concat()),
+            2 => vec(select(PIECES.to_vec()), 0..3).prop_map(|pieces| pieces.concat() + "@api.example.com"),
+            1 => any::<String>(),
+        ],
+    ) {
+        let mut origins = Origins::default();
+        origins.allow("https://api.example.com", false, "allow_origin", &mut Problems::default());
+        let verdict = origins.judge(Destination::new(scheme, &authority));
+        if matches!(verdict, Verdict::Authorize) {
+            // The same by the parser that clients use.
+            let uri: Uri = format!("{scheme}://{authority}/").parse().unwrap();
+            prop_assert!(uri.host().unwrap().eq_ignore_ascii_case("api.example.com"), "{}", authority);
+            prop_assert_eq!((uri.scheme_str(), uri.port_u16().unwrap_or(443)), (Some("https"), 443));
+        }
+    }
+
+    #[test]
+    fn an_origin_is_allowed_in_all_its_spellings_and_no_other_is(
+        host in "[a-z]{1,8}(\\.[a-z]{1,8}){0,2}", other in "[a-z]{1,8}(\\.[a-z]{1,8}){0,2}", port in 1..=u16::MAX,
+    ) {
+        let mut origins = Origins::default();
+        let mut problems = Problems::default();
+        origins.allow(&format!("https://{host}:{port}"), false, "allow_origin", &mut problems);
+        prop_assert!(problems.is_empty());
+        for spelling in [host.clone(), host.to_uppercase(), format!("user:password@{host}")] {
+            let verdict = origins.judge(Destination::new("https", &format!("{spelling}:{port}")));
+            prop_assert!(matches!(verdict, Verdict::Authorize));
+        }
+        for elsewhere in [format!("{other}x:{port}"), format!("{host}.{other}:{port}"), format!("{other}.{host}:{port}")] {
+            let differs = elsewhere != format!("{host}:{port}");
+            let verdict = origins.judge(Destination::new("https", &elsewhere));
+            prop_assert!(!differs || !matches!(verdict, Verdict::Authorize), "{}", elsewhere);
+        }
+    }
+}

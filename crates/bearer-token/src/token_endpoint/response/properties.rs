@@ -1,0 +1,90 @@
+//! What the reading of answers holds for whatever a server sends.
+
+use std::time::UNIX_EPOCH;
+
+use http::HeaderValue;
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::*;
+
+const MARKER: &str = "planted-marker";
+
+fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        Just(Value::from(MARKER)),
+        select(vec!["", "Bearer", "bearer", "mac", "3600", "-1", "NaN", "invalid_grant", "slow_down"])
+            .prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 12, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            vec((any::<String>(), inner), 0..4).prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// Answers with the members that mean something, each of any kind.
+fn objects() -> impl Strategy<Value = Vec<u8>> {
+    let names =
+        vec!["access_token", "token_type", "expires_in", "scope", "error", "error_description", "kept", "other"];
+    vec((select(names), values()), 0..7).prop_map(|members| {
+        let members = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Value::Object(members).to_string().into_bytes()
+    })
+}
+
+/// Answers that often carry a token.
+fn tokens() -> impl Strategy<Value = Vec<u8>> {
+    values().prop_map(|expires_in| {
+        serde_json::json!({ "access_token": MARKER, "token_type": "Bearer", "expires_in": expires_in })
+            .to_string()
+            .into_bytes()
+    })
+}
+
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => objects(),
+        2 => tokens(),
+        1 => vec(any::<u8>(), 0..200),
+        1 => values().prop_map(|value| value.to_string().into_bytes()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_answer_is_a_token_or_an_error_that_repeats_nothing_of_it(
+        status in prop_oneof![200..300_u16, 100..1_000_u16], body in bodies(), header in vec(any::<u8>(), 0..20),
+    ) {
+        let mut answer = Response::builder().status(status).body(Bytes::from(body.clone())).unwrap();
+        if let Ok(value) = HeaderValue::from_bytes(&header) {
+            answer.headers_mut().insert(CONTENT_TYPE, value.clone());
+            answer.headers_mut().insert(http::header::RETRY_AFTER, value);
+        }
+        let reading = Reading { keep: vec!["kept".to_owned()], ..Reading::default() };
+        let read = reading.read(&answer, &["refresh_token"], UNIX_EPOCH);
+        match read.token {
+            Ok(token) => {
+                prop_assert!((200..300).contains(&status), "a token from {}", status);
+                let sent: Value = serde_json::from_slice(&body).unwrap();
+                prop_assert_eq!(sent.get("access_token").and_then(Value::as_str), Some(token.secret()));
+                prop_assert!(!token.secret().is_empty());
+            }
+            Err(error) => prop_assert!(!format!("{error} {error:?}").contains(MARKER), "{}", error),
+        }
+    }
+
+    #[test]
+    fn l19_no_error_status_yields_a_token(status in prop_oneof![100..200_u16, 300..1_000_u16], body in tokens()) {
+        let answer = Response::builder().status(status).body(Bytes::from(body)).unwrap();
+        let read = Reading::default().read(&answer, &[], UNIX_EPOCH);
+        prop_assert!(read.token.is_err() && read.members.is_none());
+    }
+}

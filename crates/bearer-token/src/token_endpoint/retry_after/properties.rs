@@ -1,0 +1,42 @@
+//! What the reading of `Retry-After` holds for whatever a server sends.
+
+use std::time::UNIX_EPOCH;
+
+use http::HeaderValue;
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+
+/// The end of the year 9999, behind which an HTTP date has no spelling.
+const END: u64 = 253_402_300_799;
+
+fn read(text: &[u8], now: SystemTime) -> Option<Duration> {
+    let mut headers = HeaderMap::new();
+    headers.insert(RETRY_AFTER, HeaderValue::from_bytes(text).ok()?);
+    retry_after(&headers, now)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn anything_is_read_without_a_panic(
+        text in prop_oneof![vec(any::<u8>(), 0..40), "[0-9A-Za-z:, +.-]{0,40}".prop_map(String::into_bytes)],
+        now in any::<u32>(),
+    ) {
+        read(&text, UNIX_EPOCH + Duration::from_secs(now.into()));
+    }
+
+    #[test]
+    fn seconds_are_read_as_they_are(seconds in any::<u64>(), zeros in 0..4_usize) {
+        let text = format!("{}{seconds}", "0".repeat(zeros));
+        prop_assert_eq!(read(text.as_bytes(), UNIX_EPOCH), Some(Duration::from_secs(seconds)));
+    }
+
+    #[test]
+    fn a_date_is_the_time_until_then_and_none_when_it_is_past(date in 0..=END, now in 0..=END) {
+        let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(date));
+        let found = read(text.as_bytes(), UNIX_EPOCH + Duration::from_secs(now));
+        prop_assert_eq!(found, Some(Duration::from_secs(date.saturating_sub(now))));
+    }
+}

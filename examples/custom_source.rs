@@ -1,0 +1,126 @@
+//! Tokens from where this library does not know the way: a source of your own, and a grant of your own.
+//!
+//! `cargo run --example custom_source` needs nothing: everything that is asked runs inside this process. What is printed
+//! was observed, and the exit status is 0 only if it was as expected.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::ensure;
+use axum::{Json, Router, http::StatusCode, routing::post};
+use bearer_token::{
+    AccessToken, Error, ErrorKind, FetchContext, TokenProvider, TokenSource,
+    token_endpoint::{Grant, Parameters, TokenEndpoint},
+};
+use bearer_token_testing::{AuthorizationServer, Issuer, TestKey};
+use reqwest_bearer::BearerMiddleware;
+use reqwest_middleware::ClientBuilder;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinSet};
+
+/// A source: it asks a vault, which speaks a language of its own.
+struct Vault {
+    http: reqwest::Client,
+    login_url: String,
+    password: String,
+}
+
+impl TokenSource for Vault {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        // The cause is found again with `source()`. A message must hold no secret, as it ends up in logs.
+        let failed = |error: reqwest::Error| {
+            Error::new(ErrorKind::Transport, "the vault does not answer").with_source(error.without_url())
+        };
+        let request = self.http.post(&self.login_url).json(&json!({ "password": self.password }));
+        let response = request.timeout(cx.remaining()).send().await.map_err(failed)?;
+        if response.status() == StatusCode::FORBIDDEN {
+            // Of a kind that says: this does not pass by itself.
+            return Err(Error::new(ErrorKind::Refused, "the vault refuses the password"));
+        }
+        // Not the parser's error: it could quote what it has read.
+        let answer: Value =
+            response.json().await.map_err(|_| Error::new(ErrorKind::Answer, "the vault's answer is no JSON"))?;
+        let token = answer["token"].as_str().ok_or(Error::new(ErrorKind::Answer, "the vault gave no token"))?;
+        let lease = answer["lease_seconds"].as_u64().map(Duration::from_secs);
+        let token = AccessToken::new(token);
+        Ok(lease.into_iter().fold(token, AccessToken::expires_in))
+    }
+}
+
+/// A grant: the platform puts a login token into a file, and replaces it from time to time. The token endpoint does the
+/// rest: HTTP, client authentication, errors, the answer.
+struct FileLogin {
+    file: PathBuf,
+}
+
+impl Grant for FileLogin {
+    async fn parameters(&self, _cx: &FetchContext) -> Result<Parameters, Error> {
+        // Read anew for each request: what was good an hour ago is not good now.
+        let login = tokio::fs::read_to_string(&self.file).await.map_err(|error| {
+            Error::new(ErrorKind::Source, format!("{} cannot be read", self.file.display())).with_source(error)
+        })?;
+        Ok(Parameters::new("urn:example:file-login").with("assertion", login.trim()))
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    // In the place of yours: an API that trusts two issuers, and a vault that is one of them.
+    let server = AuthorizationServer::start()?;
+    let (vault_key, platform_key) = (TestKey::es256()?, TestKey::ed25519()?);
+    server.trust(Issuer::new("vault", vault_key.verifying_key()).self_signed_audience(server.api_url()));
+    server.trust(Issuer::new("platform", platform_key.verifying_key()));
+    server.name_jwt_bearer("urn:example:file-login");
+    let mut tasks = JoinSet::new();
+    let login_url = vault(&mut tasks, vault_key, server.api_url()).await?;
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("login-token");
+    let claims =
+        json!({ "iss": "platform", "sub": "pod-7", "aud": server.token_url(), "exp": in_a_minute(), "jti": "1" });
+    std::fs::write(&file, platform_key.sign(&claims)?)?;
+
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let with_password =
+        |password: &str| Vault { http: http.clone(), login_url: login_url.clone(), password: password.to_owned() };
+    let grant = TokenEndpoint::builder(server.token_url(), FileLogin { file }).build()?;
+    let source = TokenProvider::builder(with_password("open sesame"));
+    for (name, provider, subject) in
+        [("a source", source, "clerk"), ("a grant", TokenProvider::builder(grant), "pod-7")]
+    {
+        let provider = provider.allow_origin(server.issuer()).build()?;
+        let client = ClientBuilder::new(http.clone()).with(BearerMiddleware::new(provider)).build();
+        for _ in 0..2 {
+            let response = client.get(server.api_url()).send().await?.error_for_status()?;
+            let answer: Value = response.json().await?;
+            println!("{name} of your own: the API sees {}", answer["subject"]);
+            ensure!(answer["subject"] == subject);
+        }
+    }
+    println!("requests to the token endpoint: {}", server.count().token_requests);
+    ensure!(server.count().token_requests == 1);
+
+    let provider = TokenProvider::builder(with_password("guess")).allow_origin(server.issuer()).build()?;
+    let refused = provider.token().await.err();
+    println!("\nwith a wrong password: {refused:?}");
+    ensure!(refused.is_some_and(|error| error.kind() == ErrorKind::Refused && !error.is_transient()));
+    Ok(())
+}
+
+/// Hands out JWTs for a password. Gives the URL where that is done.
+async fn vault(tasks: &mut JoinSet<()>, key: TestKey, audience: String) -> anyhow::Result<String> {
+    let login = async move |Json(login): Json<Value>| {
+        let claims = json!({ "iss": "vault", "sub": "clerk", "aud": audience, "exp": in_a_minute() });
+        match key.sign(&claims) {
+            Ok(token) if login["password"] == "open sesame" => Ok(Json(json!({ "token": token, "lease_seconds": 60 }))),
+            _ => Err(StatusCode::FORBIDDEN),
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/login", listener.local_addr()?);
+    tasks.spawn(async move { drop(axum::serve(listener, Router::new().route("/login", post(login))).await) });
+    Ok(url)
+}
+
+fn in_a_minute() -> u64 {
+    let now = bearer_token::platform::Platform::system().now().wall();
+    now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs() + 60
+}

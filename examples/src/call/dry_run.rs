@@ -1,0 +1,70 @@
+//! The token request that would be sent, and the JWT in it.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bearer_token::{Error, ErrorKind, Retry, config::ProviderConfig, platform::Platform, transport::Transport};
+use bytes::Bytes;
+
+use self::{jwt::Jwt, token_request::TokenRequest};
+use super::redaction::Redaction;
+
+mod jwt;
+mod token_request;
+mod warnings;
+
+/// Shows what would be sent to get a token, and sends nothing.
+pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut impl Write) -> anyhow::Result<()> {
+    let recorder = Recorder::default();
+    let provider = config.transport(recorder.clone()).build()?;
+    let answered = provider.token().await;
+    let now = Platform::system().now().wall();
+
+    let mut warnings = Vec::new();
+    if let Some(request) = recorder.request() {
+        let request = TokenRequest::read(&request);
+        request.show(redaction, out)?;
+        warnings.extend(warnings::of_request(&request));
+        for (name, jwt) in request.assertions() {
+            // Left out, `aud` is the URL as it is configured, with its query.
+            jwt.show(name, now, |text| redaction.text(text, request.query()), out)?;
+            warnings.extend(warnings::of_assertion(&jwt, &request, now));
+        }
+    } else {
+        // Without a request there is a token, or something else went wrong.
+        let bearer = answered?;
+        writeln!(out, "No token request is made: the token is here already.\n")?;
+        writeln!(out, "authorization: Bearer {}", redaction.token(bearer.secret()))?;
+        if let Some(jwt) = Jwt::read(bearer.secret()) {
+            jwt.show("token", now, str::to_owned, out)?;
+            warnings.extend(warnings::of_token(&jwt, now));
+        }
+    }
+    if !warnings.is_empty() {
+        writeln!(out)?;
+    }
+    for warning in warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    writeln!(out, "\nThis was a dry run: nothing was sent.")?;
+    Ok(())
+}
+
+/// Keeps the request that it is given to send.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Option<http::Request<Bytes>>>>);
+
+impl Recorder {
+    fn request(&self) -> Option<http::Request<Bytes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Transport for Recorder {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(request);
+        Err(Error::new(ErrorKind::Abandoned, "this is a dry run").with_retry(Retry::AfterChange))
+    }
+}

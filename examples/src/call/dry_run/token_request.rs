@@ -1,0 +1,83 @@
+//! A token request, as it may be shown.
+
+use std::{io, io::Write};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri, header};
+
+use super::{super::redaction::Redaction, jwt::Jwt};
+
+/// The parameters that hold no secret, whoever the server is. Others may: what they mean is the server's business.
+const OPEN_PARAMETERS: [&str; 11] = [
+    "actor_token_type",
+    "assertion_type",
+    "audience",
+    "client_assertion_type",
+    "client_id",
+    "grant_type",
+    "requested_token_type",
+    "requested_token_use",
+    "resource",
+    "scope",
+    "subject_token_type",
+];
+
+const ASSERTIONS: [&str; 2] = ["assertion", "client_assertion"];
+
+pub(super) struct TokenRequest {
+    method: Method,
+    pub(super) url: Uri,
+    headers: HeaderMap,
+    form: Vec<(String, String)>,
+}
+
+impl TokenRequest {
+    pub(super) fn read(request: &http::Request<Bytes>) -> Self {
+        TokenRequest {
+            method: request.method().clone(),
+            url: request.uri().clone(),
+            headers: request.headers().clone(),
+            form: form_urlencoded::parse(request.body()).into_owned().collect(),
+        }
+    }
+
+    /// The JWTs that it asks with, each with the name of its parameter.
+    pub(super) fn assertions(&self) -> impl Iterator<Item = (&str, Jwt)> {
+        let assertions = self.form.iter().filter(|(name, _)| ASSERTIONS.contains(&name.as_str()));
+        assertions.filter_map(|(name, value)| Some((name.as_str(), Jwt::read(value)?)))
+    }
+
+    pub(super) fn show(&self, redaction: Redaction, out: &mut impl Write) -> io::Result<()> {
+        write!(out, "{} {}", self.method, self.open_url())?;
+        match self.query() {
+            "" => writeln!(out)?,
+            query => writeln!(out, "?{}", redaction.token(query))?,
+        }
+        for (name, value) in &self.headers {
+            let shown = match *name {
+                header::ACCEPT | header::CONTENT_TYPE | header::USER_AGENT => {
+                    String::from_utf8_lossy(value.as_bytes()).into_owned()
+                }
+                header::AUTHORIZATION => redaction.authorization(value),
+                _ => redaction.token(&String::from_utf8_lossy(value.as_bytes())),
+            };
+            writeln!(out, "{name}: {shown}")?;
+        }
+        writeln!(out)?;
+        for (name, value) in &self.form {
+            let open = OPEN_PARAMETERS.contains(&name.as_str());
+            writeln!(out, "{name}={}", if open { value.clone() } else { redaction.token(value) })?;
+        }
+        Ok(())
+    }
+
+    /// The URL without its query, which may hold a key of the server's gateway.
+    pub(super) fn open_url(&self) -> String {
+        let url = self.url.to_string();
+        url.split_once('?').map_or(url.as_str(), |(url, _)| url).to_owned()
+    }
+
+    pub(super) fn query(&self) -> &str {
+        self.url.query().unwrap_or_default()
+    }
+}

@@ -1,0 +1,68 @@
+//! What servers refuse, and people look for a long time.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use super::{
+    jwt::{Jwt, span},
+    token_request::TokenRequest,
+};
+
+/// What Google, among others, takes at the most.
+const LONG: Duration = Duration::from_secs(3600);
+
+pub(super) fn of_request(request: &TokenRequest) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let local = matches!(request.url.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    if request.url.scheme_str() == Some("http") && !local {
+        warnings
+            .push("the URL begins with `http:`; everybody on the way can read the request, and its answer".to_owned());
+    }
+    warnings
+}
+
+pub(super) fn of_assertion(jwt: &Jwt, request: &TokenRequest, now: SystemTime) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for claim in ["iss", "sub", "aud", "exp"] {
+        if jwt.claim(claim).is_none() {
+            let warning = "which RFC 7523 section 3 asks for in an assertion; only some servers do without";
+            warnings.push(format!("there is no `{claim}`, {warning}"));
+        }
+    }
+    let url = request.open_url();
+    let audiences: Vec<&str> = match jwt.claim("aud") {
+        Some(Value::String(audience)) => vec![audience],
+        Some(Value::Array(audiences)) => audiences.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let nearly = |audience: &&&str| audience.trim_end_matches('/') == url.trim_end_matches('/');
+    // A URL without a path is sent with a slash, and may well be written without one.
+    if request.url.path() != "/"
+        && !audiences.contains(&url.as_str())
+        && let Some(audience) = audiences.iter().find(nearly)
+    {
+        let compared = "servers compare byte for byte";
+        warnings
+            .push(format!("`aud` is {audience} and the URL {url}: they differ in the slash at the end; {compared}"));
+    }
+    warnings.extend(expired(jwt, now));
+    if let Some(left) = jwt.time("exp").and_then(|time| time.duration_since(now).ok()).filter(|left| *left > LONG) {
+        let limits = "many servers take an hour at the most, and some a few minutes";
+        warnings.push(format!("`exp` is {} ahead; {limits}", span(left.as_secs())));
+    }
+    warnings
+}
+
+pub(super) fn of_token(jwt: &Jwt, now: SystemTime) -> Vec<String> {
+    let mut warnings: Vec<String> = expired(jwt, now).into_iter().collect();
+    if jwt.claim("exp").is_none() {
+        warnings.push("there is no `exp`: whoever gets hold of this token can use it for ever".to_owned());
+    }
+    warnings
+}
+
+fn expired(jwt: &Jwt, now: SystemTime) -> Option<String> {
+    let past = now.duration_since(jwt.time("exp")?).ok()?;
+    Some(format!("it expired {} ago", span(past.as_secs())))
+}

@@ -1,0 +1,173 @@
+use crate::{Config, call, config_directory};
+
+async fn dry_run(config: &str) -> String {
+    let ended = call(&["--dry-run", "--config", config]).await;
+    ended.assert_status(0);
+    assert!(ended.err.is_empty(), "{}", ended.err);
+    assert!(ended.out.ends_with("\nThis was a dry run: nothing was sent.\n"), "{}", ended.out);
+    ended.out
+}
+
+/// The lines that warn, without the word that says so.
+fn warnings(out: &str) -> Vec<&str> {
+    out.lines().filter_map(|line| line.strip_prefix("warning: ")).collect()
+}
+
+#[tokio::test]
+async fn the_request_and_the_jwt_in_it_are_shown_and_nothing_is_sent() {
+    let server = examples::server_in_a_box::start(0).unwrap();
+    let config = Config::sample("jwt-bearer.toml", &server);
+    let out = dry_run(&config.path).await;
+    assert!(out.starts_with(&format!("POST {}\n", server.token_url())), "{out}");
+    for expected in [
+        "\ncontent-type: application/x-www-form-urlencoded\n",
+        "\naccept: application/json\n",
+        "\ngrant_type=urn:ietf:params:oauth:grant-type:jwt-bearer\n",
+        "\nassertion=[redacted, ",
+        "\nscope=read\n",
+        "\nassertion, header:\n{\n",
+        "  \"alg\": \"RS256\"",
+        "  \"kid\": \"example-rsa\"",
+        "\nassertion, claims:\n{\n",
+        "  \"iss\": \"integration@example.com\"",
+        "    \"tenant\": 7",
+        // How long exactly depends on how busy the machine is.
+        " s ago)\n",
+        " GMT (in ",
+    ] {
+        assert!(out.contains(expected), "{expected}: {out}");
+    }
+    assert!(warnings(&out).is_empty(), "{out}");
+    assert_eq!(server.count().token_requests, 0);
+
+    // With the token shown, it is the very request that the server takes.
+    let ended = call(&["--dry-run", "--show-token", "--config", &config.path]).await;
+    let assertion = ended.out.lines().find_map(|line| line.strip_prefix("assertion=")).unwrap();
+    assert_eq!(assertion.split('.').count(), 3, "{assertion}");
+    // A JWT needs no percent-encoding.
+    let form = format!("grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion={assertion}");
+    let request = reqwest::Client::new().post(server.token_url()).body(form);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn every_sample_configuration_can_be_looked_at_without_a_secret_being_shown() {
+    let secret = std::fs::read_to_string(config_directory().join("keys/client-secret.txt")).unwrap();
+    for (name, expected) in [
+        ("client-credentials.toml", "\nauthorization: Basic [redacted, "),
+        ("private-key-jwt.toml", "\nclient_assertion=[redacted, "),
+        ("self-signed.toml", "\nauthorization: Bearer [redacted, "),
+        ("box.toml", "\nassertion=[redacted, "),
+        ("static.json", "\nauthorization: Bearer [redacted, 31 bytes]\n"),
+    ] {
+        let out = dry_run(config_directory().join(name).to_str().unwrap()).await;
+        assert!(out.contains(expected), "{name}: {out}");
+        assert!(!out.contains(secret.trim()) && !out.contains("somebody-else"), "{name}: {out}");
+        // The beginning of every JWT, and of every part of one that is JSON.
+        assert!(!out.contains("eyJ"), "{name}: {out}");
+        assert!(warnings(&out).is_empty(), "{name}: {out}");
+    }
+}
+
+#[tokio::test]
+async fn l38_whatever_may_be_a_secret_is_redacted() {
+    const MARKER: &str = "planted-secret-marker";
+    let endpoint =
+        format!("url = \"https://as.example.com/token?code={MARKER}\"\nheaders = {{ x-api-key = \"{MARKER}\" }}");
+    let parameters = format!("parameters = {{ password = \"{MARKER}\", custom = \"{MARKER}\", resource = \"r\" }}");
+    for client in [
+        format!("method = \"basic\"\nid = \"me\"\nsecret = \"{MARKER}\""),
+        format!("method = \"post\"\nid = \"me\"\nsecret = \"{MARKER}\""),
+        format!("method = \"client_secret_jwt\"\nid = \"me\"\nsecret = \"{MARKER}, long enough to sign\""),
+    ] {
+        let text = format!("[token_endpoint]\n{endpoint}\n{parameters}\n[token_endpoint.client]\n{client}");
+        let config = Config::new("secrets.toml", text);
+        let out = dry_run(&config.path).await;
+        assert!(!out.contains(MARKER) && !out.contains("cGxhbnRl"), "{out}");
+        assert!(out.contains("\npassword=[redacted, 21 bytes]\n") && out.contains("\nresource=r\n"), "{out}");
+        assert!(out.contains("\nx-api-key: [redacted, 21 bytes]\n"), "{out}");
+        let ended = call(&["--dry-run", "--show-token", "--config", &config.path]).await;
+        assert!(ended.out.contains(&format!("\npassword={MARKER}\n")), "{}", ended.out);
+    }
+
+    let refresh = format!("[refresh_token]\ninitial = \"{MARKER}\"\nreusable = true");
+    let client = "[token_endpoint.client]\nid = \"me\"";
+    let config = Config::new("refresh.toml", format!("{refresh}\n[token_endpoint]\n{endpoint}\n{client}"));
+    let out = dry_run(&config.path).await;
+    assert!(!out.contains(MARKER) && out.contains("\nrefresh_token=[redacted, 21 bytes]\n"), "{out}");
+}
+
+#[tokio::test]
+async fn what_servers_often_refuse_is_warned_of() {
+    const SECRET: &str = "algorithm = \"HS256\"\nkey = \"correct horse battery staple, twice\"";
+    const CLAIMS: &str = "issuer = \"i\"\nsubject = \"s\"";
+    const URL: &str = "[token_endpoint]\nurl = \"https://as.example.com/token\"";
+    for (jwt, rest, expected) in [
+        (format!("{CLAIMS}\naudience = \"https://as.example.com/token\""), URL, &[][..]),
+        (format!("{CLAIMS}\naudience = \"https://as.example.com/\""), URL, &[]),
+        (format!("{CLAIMS}\naudience = \"https://as.example.com/token/\""), URL, &["the slash at the end"]),
+        (
+            format!("{CLAIMS}\naudience = [\"a\", \"https://as.example.com/token/\"]"),
+            "[token_endpoint]\nurl = \"https://as.example.com/token\"",
+            &["the slash at the end"],
+        ),
+        (
+            format!("{CLAIMS}\naudience = \"https://as.example.com\""),
+            "[token_endpoint]\nurl = \"https://as.example.com\"",
+            &[],
+        ),
+        ("expiry_seconds = 7300".to_owned(), URL, &["`iss`", "`sub`", "`aud`", "`exp` is 2 h ahead"]),
+        (
+            format!("{CLAIMS}\naudience = \"a\""),
+            "[token_endpoint]\nurl = \"http://as.example.com/token\"\nallow_plaintext = true",
+            &["`http:`"],
+        ),
+        (format!("{CLAIMS}\naudience = \"a\""), "[token_endpoint]\nurl = \"http://127.0.0.1:1/token\"", &[]),
+        ("audience = \"a\"\nexpiration_time = false".to_owned(), "", &["there is no `exp`"]),
+        ("audience = \"a\"\nexpiry_seconds = 864000".to_owned(), "", &[]),
+    ] {
+        let config = Config::new("warn.toml", format!("[jwt]\n{SECRET}\n{jwt}\n{rest}"));
+        let out = dry_run(&config.path).await;
+        let found = warnings(&out);
+        assert_eq!(found.len(), expected.len(), "{jwt} {rest}: {found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.contains(expected), "{expected}: {found}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_has_expired_is_found_out() {
+    // {"alg":"none"}.{"exp":1}
+    let config = Config::new("old.toml", "token = \"eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2ln\"");
+    let out = dry_run(&config.path).await;
+    assert!(out.contains("\n  exp  Thu, 01 Jan 1970 00:00:01 GMT ("), "{out}");
+    assert!(warnings(&out)[0].starts_with("it expired "), "{out}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_explained_as_without_it() {
+    let config = Config::new("bad.toml", "[jwt]\nalgorithm = \"RS255\"");
+    let ended = call(&["--dry-run", "--config", &config.path]).await;
+    ended.assert_status(1);
+    assert!(ended.out.is_empty() && ended.err.contains("jwt.algorithm"), "{}", ended.all());
+    let refresh = "[refresh_token]\nfile = \"none\"\n[token_endpoint]\nurl = \"https://as.example.com/\"";
+    let config = Config::new("none.toml", format!("{refresh}\n[token_endpoint.client]\nid = \"me\""));
+    let ended = call(&["--dry-run", "--config", &config.path]).await;
+    ended.assert_status(1);
+    assert!(ended.out.is_empty() && ended.err.contains("no refresh token in the store"), "{}", ended.all());
+}
+
+#[tokio::test]
+async fn the_configuration_can_come_from_the_environment() {
+    // What is there cannot be changed without danger; cargo sets these.
+    let ended = call(&["--env", "CARGO_PKG_"]).await;
+    ended.assert_status(1);
+    assert!(ended.err.contains(" problems in the variables CARGO_PKG_*\n"), "{}", ended.err);
+    assert!(ended.err.contains("\n  CARGO_PKG_VERSION: there is no such field"), "{}", ended.err);
+    let config = Config::new("static.toml", "token = \"t\"");
+    let ended = call(&["--dry-run", "--env", "BEARER_TOKEN_TEST_NO_SUCH_PREFIX_", "--config", &config.path]).await;
+    ended.assert_status(0);
+}

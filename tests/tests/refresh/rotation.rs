@@ -1,0 +1,206 @@
+//! One process, and a server that rotates.
+
+use std::sync::{Arc, OnceLock};
+
+use bearer_token::{
+    ErrorKind, ProviderState, Retry, TokenSource, store::StoredToken, token_endpoint::ClientCredentials,
+};
+use bearer_token_testing::Fault;
+
+use super::*;
+
+/// Looks, whenever something is saved, whether the provider has published anything yet.
+struct Watching {
+    file: FileStore,
+    provider: Arc<OnceLock<TokenProvider>>,
+}
+
+impl RefreshTokenStore for Watching {
+    async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
+        self.file.load(platform).await
+    }
+
+    async fn swap(
+        &self,
+        platform: &Platform,
+        seen: Option<&StoredToken>,
+        next: Option<&StoredToken>,
+    ) -> Result<bool, Error> {
+        let state = || self.provider.get().unwrap().status().state;
+        assert_eq!(state(), ProviderState::Empty);
+        let done = self.file.swap(platform, seen, next).await;
+        assert_eq!(state(), ProviderState::Empty);
+        done
+    }
+}
+
+#[tokio::test]
+async fn l27_the_successor_is_in_the_file_before_anybody_gets_the_access_token() {
+    let bench = Bench::new(RefreshTokens::rotating()).await;
+    let first = bench.kept().await;
+    let provider = Arc::new(OnceLock::new());
+    let store = Watching { file: FileStore::new(bench.file()), provider: Arc::clone(&provider) };
+    let built = bench.build(TokenProvider::builder(bench.source(RefreshToken::new(store))));
+    provider.set(built).unwrap();
+    assert_eq!(call(&bench, provider.get().unwrap()).await.unwrap(), 200);
+    assert_ne!(bench.kept().await, first);
+    assert_eq!(bench.sent(), [first]);
+}
+
+#[tokio::test]
+async fn every_refresh_and_every_restart_goes_on_with_the_latest_refresh_token() {
+    let bench = Bench::new(RefreshTokens::rotating()).await;
+    for _ in 0..3 {
+        let provider = bench.provider();
+        for _ in 0..3 {
+            let kept = bench.kept().await;
+            provider.refresh_now().await.unwrap();
+            assert_eq!(bench.sent().last(), Some(&kept));
+        }
+        assert_eq!(call(&bench, &provider).await.unwrap(), 200);
+    }
+    let counts = bench.server.count();
+    assert_eq!((counts.tokens_issued, counts.refresh_tokens_issued, counts.refresh_tokens_reused), (9, 10, 0));
+    let last = bench.server.requests().into_iter().rev().find(|request| request.parameter("refresh_token").is_some());
+    assert_eq!(last.unwrap().parameter("scope"), None);
+}
+
+#[tokio::test]
+async fn l27_a_lost_answer_does_not_sign_the_client_out_where_the_server_allows_a_retry() {
+    for retry in [true, false] {
+        for fault in [Fault::cut_off(), Fault::stall()] {
+            let settings = RefreshTokens::rotating();
+            let bench = Bench::new(if retry { settings.allow_retry() } else { settings }).await;
+            let provider = bench.provider();
+            bench.server.token_endpoint().next(fault);
+            // The stalled one runs into its deadline.
+            let fetch = provider.token();
+            let watch = async {
+                bench.server.wait_for(|counts| counts.tokens_issued == 1).await;
+                bench.clock.wait_for_sleepers(1).await;
+                bench.clock.advance(Duration::from_secs(10));
+            };
+            let (lost, ()) = tokio::join!(fetch, watch);
+            let lost = lost.unwrap_err();
+            assert!(matches!(lost.kind(), ErrorKind::Transport | ErrorKind::Timeout), "{lost:?}");
+            assert_eq!(bench.sent().len(), 1, "and not at once again");
+
+            bench.clock.advance(LATER);
+            let result = call(&bench, &provider).await;
+            let sent = bench.sent();
+            assert_eq!(sent[0], sent[1], "there is no other");
+            if retry {
+                assert_eq!((result.unwrap(), bench.server.count().refresh_tokens_reused), (200, 0));
+            } else {
+                assert_eq!(result.unwrap_err().oauth_code(), Some("invalid_grant"));
+                assert_eq!(bench.server.count().refresh_tokens_reused, 1, "such a server takes it for theft");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn l19_an_outage_leaves_the_file_alone_and_passes() {
+    let bench = Bench::new(RefreshTokens::rotating()).await;
+    let provider = bench.provider();
+    let kept = bench.kept().await;
+    for status in [500, 503, 429] {
+        bench.server.token_endpoint().next(Fault::oauth_error(status, "invalid_grant"));
+        let error = provider.refresh_now().await.unwrap_err();
+        assert_eq!((error.kind(), error.oauth_code()), (ErrorKind::Unavailable, Some("invalid_grant")));
+        assert_eq!(bench.kept().await, kept);
+    }
+    bench.clock.advance(LATER);
+    assert_eq!(call(&bench, &provider).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn l07_after_a_new_consent_the_provider_heals_without_a_restart() {
+    let bench = Bench::new(RefreshTokens::rotating()).await;
+    let provider = bench.provider();
+    bench.server.end_consents();
+    let error = provider.token().await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Refused, Retry::AfterChange));
+    assert!(error.to_string().contains("A person has to consent again"), "{error}");
+    for _ in 0..3 {
+        bench.clock.advance(Duration::from_secs(60));
+        provider.token().await.unwrap_err();
+    }
+    assert_eq!(bench.sent().len(), 1, "the server is not asked again and again");
+
+    bench.consent().await;
+    bench.clock.advance(LATER);
+    assert_eq!(call(&bench, &provider).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn l07_a_file_that_is_half_written_heals_when_it_is_whole() {
+    let bench = Bench::new(RefreshTokens::rotating()).await;
+    let provider = bench.provider();
+    let whole = std::fs::read(bench.file()).unwrap();
+    std::fs::write(bench.file(), &whole[..whole.len() / 2]).unwrap();
+    let error = provider.token().await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("refresh.json"), "{error}");
+    assert!(bench.sent().is_empty());
+    std::fs::write(bench.file(), &whole).unwrap();
+    bench.clock.advance(LATER);
+    assert_eq!(call(&bench, &provider).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn a_service_account_stands_in_while_the_consent_has_ended() {
+    let bench = Bench::new(RefreshTokens::rotating()).await;
+    let service = TokenEndpoint::builder(bench.server.token_url(), ClientCredentials::new())
+        .client_auth(ClientAuth::basic("app", "a secret"))
+        .build()
+        .unwrap();
+    let provider = bench.build(TokenProvider::builder(bench.source(bench.grant()).or_else(service)));
+    let who = async || {
+        let bearer = provider.refresh_now().await.unwrap();
+        let request = reqwest::Client::new().get(bench.server.api_url());
+        let answer = request.header("authorization", bearer.header_value()).send().await.unwrap();
+        let echo: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        echo["subject"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(who().await, "alice");
+    bench.server.end_consents();
+    assert_eq!(who().await, "app");
+    bench.consent().await;
+    assert_eq!(who().await, "alice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn providers_on_one_grant_never_use_a_refresh_token_twice() {
+    let bench = Bench::new(RefreshTokens::rotating()).await;
+    let grant = bench.grant();
+    let providers: Vec<_> = (0..8).map(|_| bench.build(TokenProvider::builder(bench.source(grant.clone())))).collect();
+    for _ in 0..3 {
+        let waiting: Vec<_> = providers.iter().map(|provider| tokio::spawn(provider.refresh_now())).collect();
+        for fetch in waiting {
+            fetch.await.unwrap().unwrap();
+        }
+    }
+    let counts = bench.server.count();
+    assert_eq!((counts.tokens_issued, counts.refresh_tokens_reused), (24, 0));
+    assert_eq!(counts.token_requests_peak, 1, "one after the other");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn grants_on_one_file_take_turns_as_processes_do() {
+    let bench = Bench::new(RefreshTokens::rotating()).await;
+    let (one, other) = (bench.provider(), bench.provider());
+    let gate = bench.server.token_endpoint().hold();
+    let first = tokio::spawn(one.token());
+    bench.server.wait_for_token_requests(1).await;
+    let second = tokio::spawn(other.token());
+    // Two waiters, two deadlines of fetches, and one that looks at the lock now and then.
+    bench.clock.wait_for_sleepers(5).await;
+    gate.release();
+    first.await.unwrap().unwrap();
+    assert_eq!(bench.sent().len(), 1, "the other waits for the lock");
+    bench.clock.advance(Duration::from_millis(50));
+    second.await.unwrap().unwrap();
+    assert_eq!(bench.sent().len(), 2);
+    assert_eq!(bench.server.count().refresh_tokens_reused, 0);
+}
