@@ -1,6 +1,6 @@
 //! Who is measured: ways to attach a cached token to a request.
 
-use std::{convert::Infallible, fmt::Display, time::Duration};
+use std::{convert::Infallible, fmt::Display, future::Ready, time::Duration};
 
 use http::{HeaderValue, Request, header::AUTHORIZATION};
 use tower::{Layer, Service};
@@ -175,13 +175,14 @@ struct RawInsert(HeaderValue);
 impl Attach for RawInsert {
     #[inline]
     async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
-        with_header(request, self.0.clone()).await
+        with_header(request, self.0.clone()).await.map_err(Failed::new)
     }
 }
 
-/// Sends a request with this `Authorization`, as the users of a peer without a layer do.
+/// Sends a request with this `Authorization`, as the users of a peer without a layer do. Not `async`: what is awaited
+/// is the service, as it is with a layer, and the request is not moved once more.
 #[inline]
-async fn with_header(mut request: Request<()>, value: HeaderValue) -> Result<Answer, Failed> {
+fn with_header(mut request: Request<()>, value: HeaderValue) -> Ready<Result<Answer, Infallible>> {
     request.headers_mut().insert(AUTHORIZATION, value);
-    Through(Noop::<Infallible>::new()).send(request).await
+    Noop::new().call(request)
 }

@@ -68,6 +68,7 @@ impl Platform {
     }
 
     /// Reads both clocks.
+    #[inline]
     pub fn now(&self) -> Now {
         self.clock.now()
     }
@@ -165,6 +166,7 @@ impl Now {
     }
 
     /// Whether this moment has passed at `now`, on either clock.
+    #[inline]
     pub fn is_past(self, now: Now) -> bool {
         now.monotonic >= self.monotonic || now.wall >= self.wall
     }

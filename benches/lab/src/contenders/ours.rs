@@ -1,11 +1,13 @@
 //! Ours.
 
+use std::convert::Infallible;
+
 use bearer_token::{
     Authorized, TokenProvider,
     token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use http::{Request, header::AUTHORIZATION};
-use tower::Layer;
+use tower::{Layer, Service};
 use tower_bearer::{BearerLayer, BearerService};
 
 use super::Through;
@@ -39,6 +41,6 @@ impl Attach for Alone {
             let bearer = self.0.token().await.map_err(Failed::new)?;
             request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
         }
-        Through(Noop::<std::convert::Infallible>::new()).send(request).await
+        Noop::<Infallible>::new().call(request).await.map_err(Failed::new)
     }
 }

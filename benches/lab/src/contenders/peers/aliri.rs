@@ -45,6 +45,6 @@ impl Attach for Aliri {
     #[inline]
     async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
         let value = bearer(self.0.token().access_token().as_str())?;
-        with_header(request, value).await
+        with_header(request, value).await.map_err(Failed::new)
     }
 }

@@ -30,6 +30,6 @@ impl Attach for Gcp {
     async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
         let token = self.0.token(&SCOPES).await.map_err(Failed::new)?;
         let value = bearer(token.as_str())?;
-        with_header(request, value).await
+        with_header(request, value).await.map_err(Failed::new)
     }
 }

@@ -41,6 +41,6 @@ impl Attach for Google {
         }
         let value = self.kept.as_ref().and_then(|(_, headers)| headers.get(AUTHORIZATION));
         let value = value.ok_or_else(|| Failed::new("no header"))?.clone();
-        with_header(request, value).await
+        with_header(request, value).await.map_err(Failed::new)
     }
 }

@@ -1,6 +1,6 @@
 //! huskarl.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use http::Request;
 use huskarl::{
@@ -13,9 +13,9 @@ use huskarl::{
     grant::client_credentials::{ClientCredentialsGrant, ClientCredentialsGrantParameters},
 };
 use huskarl_reqwest::ReqwestClient;
+use tower::Service;
 
 use crate::{
-    contenders::Through,
     drive::{Attach, Failed},
     endpoint::Endpoint,
     warm::{Answer, Noop},
@@ -48,7 +48,7 @@ impl Attach for Huskarl {
         request.headers_mut().extend(headers);
         // Its documentation: pair every response with `process_response`, success or failure.
         let uri = request.uri().clone();
-        let response = Through(Noop::<std::convert::Infallible>::new()).send(request).await?;
+        let response = Noop::<Infallible>::new().call(request).await.map_err(Failed::new)?;
         self.0.process_response(&uri, response.headers());
         Ok(response)
     }

@@ -33,6 +33,6 @@ impl Attach for Yup {
     async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
         let token = self.0.token(&SCOPES).await.map_err(Failed::new)?;
         let value = bearer(token.token().ok_or_else(|| Failed::new("no access token"))?)?;
-        with_header(request, value).await
+        with_header(request, value).await.map_err(Failed::new)
     }
 }
