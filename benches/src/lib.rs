@@ -24,7 +24,7 @@ pub fn hand_over(bench: &str) -> ExitCode {
         .args(["bench", "--locked", "--quiet", "--bench", bench, "--manifest-path"])
         .arg(here.join("lab/Cargo.toml"))
         .arg("--target-dir")
-        .arg(here.join("../target/lab"))
+        .arg(here.parent().unwrap_or(here).join("target/lab"))
         .arg("--")
         .args(arguments)
         .status();
