@@ -6,6 +6,8 @@
 
 mod chart;
 mod simulation;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::{env, path::PathBuf, process::ExitCode, thread, time::Duration};
@@ -22,7 +24,9 @@ const OUTAGE: (Duration, Duration) = (Duration::from_secs(380 * 60), Duration::f
 
 fn main() -> anyhow::Result<ExitCode> {
     let plots = env::args_os().nth(1).map(PathBuf::from);
-    let plan = Plan { instances: INSTANCES, lifetime: HOUR, time: 12 * HOUR, waves: None, outage: None, jitter: true };
+    let between = Duration::from_secs(10);
+    let (instances, lifetime, time) = (INSTANCES, HOUR, 12 * HOUR);
+    let plan = Plan { instances, lifetime, time, waves: None, outage: None, jitter: true, between };
     let waves = Some((10, MINUTE));
     let fleets = [
         ("started together", plan),

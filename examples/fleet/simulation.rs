@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     /// From when until when the authorization server fails.
     pub(crate) outage: Option<(Duration, Duration)>,
     pub(crate) jitter: bool,
+    /// Each instance sends a request this often.
+    pub(crate) between: Duration,
 }
 
 /// What happened.
@@ -39,8 +41,6 @@ pub(crate) struct Course {
 }
 
 pub(crate) const WINDOW: Duration = Duration::from_secs(60);
-/// Each instance sends a request this often.
-const BETWEEN: Duration = Duration::from_secs(10);
 
 struct Instance {
     provider: TokenProvider,
@@ -53,17 +53,17 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Course> {
     let seen = Arc::new(Mutex::new(vec![0; usize::try_from(windows)?]));
     let fleet: Vec<Instance> =
         (0..plan.instances).map(|number| instance(plan, &world, &seen, number)).collect::<Result<_, _>>()?;
-    let started = fleet.iter().map(|instance| instance.starts).max().unwrap_or_default() + BETWEEN;
+    let started = fleet.iter().map(|instance| instance.starts).max().unwrap_or_default() + plan.between;
 
     let mut unserved = 0;
     let mut now = Duration::ZERO;
     while now < plan.time {
         for (number, instance) in fleet.iter().enumerate().filter(|(_, instance)| instance.starts <= now) {
-            // Spread over the ten seconds, in every ten alike.
-            world.set_time(now + BETWEEN / u32::try_from(fleet.len())? * u32::try_from(number)?);
+            // Spread over the time between two requests, each time alike.
+            world.set_time(now + plan.between / u32::try_from(fleet.len())? * u32::try_from(number)?);
             unserved += u64::from(!request(&world, &instance.provider)?);
         }
-        now += BETWEEN;
+        now += plan.between;
     }
     let windows = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(Course { windows, unserved, instances: plan.instances, started, outage: plan.outage })
@@ -140,6 +140,13 @@ impl Course {
         let range = window(from)..window(until).min(self.windows.len());
         let peak = self.windows.get(range)?.iter().max()?;
         Some(f64::from(*peak) / self.mean())
+    }
+
+    /// Token requests between these times.
+    #[cfg(test)]
+    pub(crate) fn requests(&self, from: Duration, until: Duration) -> u32 {
+        let window = |time: Duration| (time.as_secs() / WINDOW.as_secs()) as usize;
+        self.windows.get(window(from)..window(until)).unwrap_or_default().iter().sum()
     }
 
     /// The average time between two token requests of an instance.

@@ -1,5 +1,6 @@
 //! The protected API (RFC 6750).
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -28,6 +29,8 @@ enum Rejection {
     Missing,
     Malformed,
     Invalid(Refusal),
+    /// It is good, but was not asked for with these claims.
+    Insufficient(String),
 }
 
 fn authorize(shared: &Shared, request: &RecordedRequest) -> Result<Identity, Rejection> {
@@ -45,7 +48,12 @@ fn authorize(shared: &Shared, request: &RecordedRequest) -> Result<Identity, Rej
     let mut registry = shared.registry();
     let registry = &mut *registry;
     let (issued, issuers) = (&mut registry.issued, &registry.issuers);
-    issued.recognise(token, |name| issuers.get(name).map(|issuer| &**issuer), now).map_err(Rejection::Invalid)
+    let identity =
+        issued.recognise(token, |name| issuers.get(name).map(|issuer| &**issuer), now).map_err(Rejection::Invalid)?;
+    match &registry.demanded_claims {
+        Some(demanded) if identity.claims.as_ref() != Some(demanded) => Err(Rejection::Insufficient(demanded.clone())),
+        _ => Ok(identity),
+    }
 }
 
 fn echo(request: &RecordedRequest, identity: &Identity) -> Value {
@@ -74,12 +82,18 @@ impl Rejection {
                 (StatusCode::BAD_REQUEST, Some("invalid_request"), "the Authorization header is malformed")
             }
             Rejection::Invalid(Refusal(text)) => (StatusCode::UNAUTHORIZED, Some("invalid_token"), *text),
+            Rejection::Insufficient(_) => {
+                (StatusCode::UNAUTHORIZED, Some("insufficient_claims"), "it lacks claims that the API wants")
+            }
         };
         let mut response = json_response(status, &json!({ "error": code, "error_description": description }));
-        let challenge = match code {
+        let mut challenge = match code {
             None => String::from(r#"Bearer realm="api""#),
             Some(code) => format!(r#"Bearer realm="api", error="{code}", error_description="{description}""#),
         };
+        if let Rejection::Insufficient(claims) = self {
+            challenge.push_str(&format!(r#", claims="{}""#, STANDARD.encode(claims)));
+        }
         if let Ok(value) = HeaderValue::try_from(challenge) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
         }

@@ -4,7 +4,7 @@ use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use bearer_token::platform::{Clock, SystemClock};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -78,10 +78,23 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, date_header: bool) {
     builder.http2().auto_date_header(date_header);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        async move { respond(&shared, request).await }
+        async move {
+            let mut response = respond(&shared, request).await?;
+            if !date_header {
+                tell_time(response.headers_mut(), &*shared.clock);
+            }
+            io::Result::Ok(response)
+        }
     });
     // A broken connection is the client's affair, or was asked for.
     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// Adds the `Date` of the server's own clock, unless there is one.
+fn tell_time(headers: &mut HeaderMap, clock: &dyn Clock) {
+    if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(clock.now().wall())) {
+        headers.entry(header::DATE).or_insert(date);
+    }
 }
 
 /// Answers one request. An error closes the connection, or resets the stream.

@@ -116,6 +116,8 @@ pub(crate) struct Identity {
     pub(crate) subject: String,
     pub(crate) client: Option<String>,
     pub(crate) scope: Option<String>,
+    /// What the token request wanted to be in it, as it stood there.
+    pub(crate) claims: Option<String>,
 }
 
 /// Issues tokens and recognises them.
@@ -167,6 +169,7 @@ impl Issued {
         if let Value::Object(members) = &mut claims {
             members.extend(identity.client.map(|client| ("client_id".to_owned(), client.into())));
             members.extend(identity.scope.map(|scope| ("scope".to_owned(), scope.into())));
+            members.extend(identity.claims.map(|claims| ("requested_claims".to_owned(), claims.into())));
         }
         self.key.sign(&claims)
     }
@@ -239,7 +242,7 @@ fn identity(claims: &Claims, issuer: &str) -> Identity {
     let text = |name| claims.text(name).map(str::to_owned);
     // A self-signed JWT need not have a subject: then it stands for its issuer.
     let subject = text("sub").unwrap_or_else(|| issuer.to_owned());
-    Identity { subject, client: text("client_id"), scope: text("scope") }
+    Identity { subject, client: text("client_id"), scope: text("scope"), claims: text("requested_claims") }
 }
 
 /// Whole seconds, as servers write them, and rounded up: a token must live as long as the answer says. A lifetime with
@@ -273,7 +276,7 @@ mod tests {
     }
 
     fn alice() -> Identity {
-        Identity { subject: "alice".into(), client: Some("reports".into()), scope: None }
+        Identity { subject: "alice".into(), client: Some("reports".into()), scope: None, claims: Some("{}".into()) }
     }
 
     #[test]

@@ -57,9 +57,8 @@ pub struct AuthorizationServerBuilder {
 }
 
 impl AuthorizationServerBuilder {
-    /// The clock by which it issues and verifies, and by which faults are delayed. Default: the system's.
-    ///
-    /// With a clock of yours its answers have no `Date` header, which would tell the system's time.
+    /// The clock by which it issues and verifies, which the `Date` of its answers tells, and by which faults are delayed.
+    /// Default: the system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
@@ -203,6 +202,12 @@ impl AuthorizationServer {
     /// Revokes every token that was issued so far, and every self-signed one that the API has accepted so far.
     pub fn revoke_all(&self) {
         self.0.shared.registry().issued.revoke_all();
+    }
+
+    /// From now on the API refuses tokens that were not asked for with just these `claims` (OpenID Connect Core section
+    /// 5.5), a JSON object. Its challenge says them as Entra does: `error="insufficient_claims"`, and `claims` in base64.
+    pub fn demand_claims(&self, claims: impl Into<String>) {
+        self.0.shared.registry().demanded_claims = Some(claims.into());
     }
 
     /// How it treats refresh tokens from now on.

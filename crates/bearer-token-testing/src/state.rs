@@ -40,6 +40,8 @@ pub(crate) struct Registry {
     pub(crate) issued: Issued,
     pub(crate) used: Used,
     pub(crate) refresh: Families,
+    /// What tokens must have been asked for with.
+    pub(crate) demanded_claims: Option<String>,
 }
 
 impl Shared {
@@ -52,6 +54,7 @@ impl Shared {
             issued: Issued::new(key, issuer.clone(), format!("{issuer}/api")),
             used: Used::default(),
             refresh: Families::default(),
+            demanded_claims: None,
         };
         Shared {
             clock,

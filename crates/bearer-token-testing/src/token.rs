@@ -78,7 +78,8 @@ fn grant(shared: &Shared, request: &RecordedRequest) -> Result<Response<Answer>,
     let now = shared.now();
     let mut registry = shared.registry();
     let tokens = registry.tokens.clone();
-    let identity = Identity { subject, client: client_id, scope: scope.clone() };
+    let claims = form.get("claims").map(str::to_owned);
+    let identity = Identity { subject, client: client_id, scope: scope.clone(), claims };
     let failed = |_| OAuthError {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         code: "server_error",

@@ -27,26 +27,34 @@ pub(crate) struct Sealed {
     pub(crate) value: SpreadValue,
     pub(crate) deadlines: Deadlines,
     pub(crate) ticket: Ticket,
+    /// When its fetch ended.
+    came: Now,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
 
 impl Bearer {
     /// Makes a token ready to send, or says why it cannot be sent.
-    pub(crate) fn seal(token: AccessToken, provider: ProviderId, deadlines: Deadlines) -> Result<Self, Error> {
+    pub(crate) fn seal(
+        token: AccessToken,
+        provider: ProviderId,
+        deadlines: Deadlines,
+        came: Now,
+    ) -> Result<Self, Error> {
         let value = spread_value(token.secret())?;
         let ticket = Ticket::new(provider, Generation::next());
         let (scope, extras) = token.into_details();
-        Ok(Bearer(Arc::new(Sealed { value, deadlines, ticket, scope, extras })))
+        Ok(Bearer(Arc::new(Sealed { value, deadlines, ticket, came, scope, extras })))
     }
 
-    /// The same bearer with other deadlines: its source gave the same token again.
-    pub(crate) fn extended(&self, deadlines: Deadlines) -> Self {
+    /// The same bearer with the deadlines of another: its source gave the same token again.
+    pub(crate) fn extended(&self, again: &Bearer) -> Self {
         let Sealed { value, ticket, scope, extras, .. } = &*self.0;
         Bearer(Arc::new(Sealed {
             value: value.clone(),
-            deadlines,
+            deadlines: *again.deadlines(),
             ticket: *ticket,
+            came: again.came(),
             scope: scope.clone(),
             extras: extras.clone(),
         }))
@@ -98,6 +106,10 @@ impl Bearer {
 
     pub(crate) fn deadlines(&self) -> &Deadlines {
         &self.0.deadlines
+    }
+
+    pub(crate) fn came(&self) -> Now {
+        self.0.came
     }
 
     /// Whether both carry the same token.

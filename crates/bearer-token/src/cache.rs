@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     bearer::{Bearer, Sealed},
+    challenge::Challenge,
     error::{Error, ErrorKind},
     flight::{Flight, Outcome},
     platform::{Now, nanos},
@@ -59,12 +60,21 @@ pub(crate) type TokenFlight = Flight<Landing>;
 
 #[derive(Default)]
 struct State {
-    flight: Option<(Arc<TokenFlight>, FetchReason)>,
+    flight: Option<Current>,
     suspect: Option<Bearer>,
+    /// What the API asked for when it refused the last bearer, as long as no fetch has been told.
+    challenges: Option<Arc<[Challenge]>>,
     /// How often in a row the source brought nothing new, and until when that delays the next refresh.
     nothing_new: u32,
     quiet_until: u64,
     renewal: Renewal,
+}
+
+/// The flight in progress, why it began, and what its fetch was told.
+struct Current {
+    flight: Arc<TokenFlight>,
+    reason: FetchReason,
+    challenges: Option<Arc<[Challenge]>>,
 }
 
 /// What a caller wants.
@@ -93,6 +103,7 @@ pub(crate) struct Departure {
     pub(crate) flight: Arc<TokenFlight>,
     pub(crate) timeout: Duration,
     pub(crate) reason: FetchReason,
+    pub(crate) challenges: Option<Arc<[Challenge]>>,
 }
 
 impl Cache {
@@ -134,7 +145,7 @@ impl Cache {
 
     /// Whether a bearer that was waited for may still be sent, however short it lives.
     pub(crate) fn may_send(&self, bearer: &Bearer, now: Now) -> bool {
-        !bearer.deadlines().reserve.after(LATE).is_past(now)
+        is_usable(bearer, now) || !is_late(bearer.came(), now)
     }
 
     /// Decides what a caller gets. At most one of all callers is told to begin a flight.
@@ -145,8 +156,8 @@ impl Cache {
             // Who read the stale bearer may come late: by now it can be renewed, rejected or expired.
             other => other.filter(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale),
         };
-        if let Some((flight, _)) = state.flight.as_ref().filter(|(flight, _)| !flight.is_overdue(now)) {
-            return if demand == Demand::Refresh { Entry::Nothing } else { Entry::Wait(flight.clone()) };
+        if let Some(current) = state.flight.as_ref().filter(|current| !current.flight.is_overdue(now)) {
+            return if demand == Demand::Refresh { Entry::Nothing } else { Entry::Wait(current.flight.clone()) };
         }
         let cooling = self.cooling(now);
         let (reason, stale_for) = match demand {
@@ -190,9 +201,13 @@ impl Cache {
         let _replaced = self.failure.get();
         let landing = {
             let mut state = lock(&self.state);
-            let Some((_, reason)) = state.flight.take_if(|(current, _)| Arc::ptr_eq(current, flight)) else { return };
+            let Some(current) = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight)) else { return };
+            // They came while the fetch was in progress already.
+            let untold = state.challenges.take().is_some();
+            // A renewal that was not told what the API wants is none: the API is to be asked again, and soon.
+            let renewal = current.reason == FetchReason::Rejected || (state.suspect.is_some() && !untold);
             let landing = match result {
-                Ok(bearer) => self.land_bearer(&mut state, &bearer, reason, now, draw),
+                Ok(bearer) => self.land_bearer(&mut state, &bearer, renewal, now, draw),
                 Err(error) => self.land_error(&mut state, error, now, draw),
             };
             self.set_gate(&state);
@@ -212,17 +227,17 @@ impl Cache {
         if let Some(bearer) = self.usable(now) {
             return Some(Ok(bearer));
         }
-        let late = at.after(LATE).is_past(now);
         let withdrawn = result.is_ok() && self.slot.read(|bearer| bearer.is_none());
         // What is left was born too short to be kept: it belongs to those who waited for it.
-        (!late && !withdrawn).then_some(result)
+        (!is_late(at, now) && !withdrawn).then_some(result)
     }
 
     /// Gives a flight up: its pilot is gone or not driven any more. Whoever needs a token may start another at once.
     pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>, now: Now) {
         {
             let mut state = lock(&self.state);
-            if state.flight.take_if(|(current, _)| Arc::ptr_eq(current, flight)).is_some() {
+            if let Some(current) = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight)) {
+                state.challenges = state.challenges.take().or(current.challenges);
                 self.set_gate(&state);
                 // Where pilots are dropped, a refresh at every request would only drop more.
                 self.gate.fetch_max(now.after(ABANDONED).monotonic_nanos(), Ordering::Relaxed);
@@ -231,8 +246,13 @@ impl Cache {
         flight.end(Outcome::Abandoned);
     }
 
-    /// Takes the word of the API that a bearer is no good, within reason.
-    pub(crate) fn reject(&self, generation: Generation, now: Now) -> (Rejection, Option<Departure>) {
+    /// Takes the word of the API that a bearer is no good, within reason. What else it said is read only if that is so.
+    pub(crate) fn reject(
+        &self,
+        generation: Generation,
+        now: Now,
+        challenges: impl FnOnce() -> Option<Arc<[Challenge]>>,
+    ) -> (Rejection, Option<Departure>) {
         let mut state = lock(&self.state);
         if let Some(suspect) = &state.suspect {
             let known = suspect.generation() == generation;
@@ -244,15 +264,17 @@ impl Cache {
         }
         if !is_usable(&bearer, now) {
             // Expired meanwhile: the next request waits for a new one anyway.
+            state.challenges = challenges();
             return (Rejection::Renewing, None);
         }
         state.renewal.note(&bearer, &self.policy, now);
-        let fetching = state.flight.as_ref().is_some_and(|(flight, _)| !flight.is_overdue(now));
+        let fetching = state.flight.as_ref().is_some_and(|current| !current.flight.is_overdue(now));
         if !fetching && (self.cooling(now).is_some() || !state.renewal.is_allowed(now)) {
             return (Rejection::Declined, None);
         }
         state.renewal.count();
         state.suspect = Some(bearer);
+        state.challenges = challenges();
         self.slot.set(None);
         if fetching {
             return (Rejection::Renewing, None);
@@ -274,12 +296,15 @@ impl Cache {
     ) -> (Departure, Option<Arc<TokenFlight>>) {
         let timeout = self.policy.timeout(stale_for);
         let flight = Flight::new(now.after(timeout).after(GRACE).monotonic());
-        let late = state.flight.replace((flight.clone(), reason)).map(|(late, _)| late);
+        let late = state.flight.take();
+        let unheard = late.as_ref().and_then(|late| late.challenges.clone());
+        let challenges = state.challenges.take().or(unheard);
+        state.flight = Some(Current { flight: flight.clone(), reason, challenges: challenges.clone() });
         self.set_gate(state);
-        (Departure { flight, timeout, reason }, late)
+        (Departure { flight, timeout, reason, challenges }, late.map(|late| late.flight))
     }
 
-    fn land_bearer(&self, state: &mut State, bearer: &Bearer, reason: FetchReason, now: Now, draw: Draw) -> Landing {
+    fn land_bearer(&self, state: &mut State, bearer: &Bearer, renewal: bool, now: Now, draw: Draw) -> Landing {
         let rejected = state.suspect.is_some();
         let last = state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed));
         let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
@@ -287,7 +312,7 @@ impl Cache {
 
         let in_service = match last {
             // The generation stays: a rejection of the token is a rejection of this one too.
-            Some(last) if same && later => last.extended(*bearer.deadlines()),
+            Some(last) if same && later => last.extended(bearer),
             Some(last) if same && is_usable(&last, now) => last,
             Some(_) if same => {
                 let error = Error::new(
@@ -306,7 +331,7 @@ impl Cache {
         let quiet = state.nothing_new > 0 || in_service.deadlines().freshness(now) != Freshness::Fresh;
         state.quiet_until =
             if quiet { now.after(self.policy.nothing_new(state.nothing_new, draw)).monotonic_nanos() } else { 0 };
-        if rejected || reason == FetchReason::Rejected {
+        if renewal {
             state.renewal.brought(&in_service, &self.policy, now);
         }
         state.suspect = None;
@@ -328,6 +353,7 @@ impl Cache {
     /// Rather a bearer that one endpoint refused than none at all.
     fn reinstate(&self, state: &mut State, now: Now) -> Option<Bearer> {
         let suspect = state.suspect.take()?;
+        state.challenges = None;
         self.slot.set(Some(suspect.sealed()));
         state.renewal.brought(&suspect, &self.policy, now);
         Some(suspect).filter(|bearer| is_usable(bearer, now))
@@ -340,11 +366,18 @@ impl Cache {
     /// Tells readers of a stale bearer from when on a look under the lock is worth it.
     fn set_gate(&self, state: &State) {
         let from = match &state.flight {
-            Some((flight, _)) => nanos(flight.overdue()),
+            Some(current) => nanos(current.flight.overdue()),
             None => self.failure.get().map_or(0, |failure| failure.until).max(state.quiet_until),
         };
         self.gate.store(from, Ordering::Relaxed);
     }
+}
+
+/// Whether that is so long ago, on either clock, that it may no longer be true. By the time that has passed, which is none
+/// where a clock has come to the end of its readings: there, too, asking again must come to an end.
+fn is_late(then: Now, now: Now) -> bool {
+    now.monotonic().saturating_sub(then.monotonic()) >= LATE
+        || now.since_epoch().saturating_sub(then.since_epoch()) >= LATE
 }
 
 fn is_usable(bearer: &Bearer, now: Now) -> bool {

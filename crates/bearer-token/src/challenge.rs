@@ -1,244 +1,234 @@
 //! What an answer says of the bearer that the request carried.
 
-use http::{HeaderMap, StatusCode, header::WWW_AUTHENTICATE};
+use std::{fmt, sync::Arc};
 
-/// Whether the API refused the bearer itself, so that another one could do better.
+use http::{HeaderMap, header::WWW_AUTHENTICATE};
+
+mod reader;
+mod verdict;
+
+use self::reader::{Challenges, RawChallenge};
+pub use self::verdict::{is_grpc_rejection, is_rejection};
+
+/// What an API says it wants: one challenge of a `WWW-Authenticate` header (RFC 9110 section 11.3).
 ///
-/// That is HTTP 401, unless every `Bearer` challenge names another reason, such as `insufficient_scope` or
-/// `invalid_request` (RFC 6750 section 3.1). A `Bearer` challenge without `error`, and a 401 without any `Bearer`
-/// challenge, mean the bearer. The answer's other statuses never do: 403 is a matter of permission.
-///
-/// The challenges are read as RFC 9110 section 11.6.1 writes them: several in one line or over several lines, with
-/// quoted strings that may hold commas and words like `Bearer`.
+/// Names are compared without regard to case. `Debug` shows no value, and only such names as are well known: an API may
+/// say anything, what it was sent included.
 ///
 /// ```
-/// use bearer_token::is_rejection;
-/// use http::{HeaderMap, StatusCode, header::WWW_AUTHENTICATE};
+/// use bearer_token::Challenge;
+/// use http::{HeaderMap, header::WWW_AUTHENTICATE};
 ///
-/// let mut headers = HeaderMap::new();
-/// headers.append(WWW_AUTHENTICATE, r#"Basic realm="a, b""#.parse().unwrap());
-/// headers.append(WWW_AUTHENTICATE, r#"Bearer realm="api", error="invalid_token""#.parse().unwrap());
-/// assert!(is_rejection(StatusCode::UNAUTHORIZED, &headers));
+/// let mut answer = HeaderMap::new();
+/// let line = r#"Bearer error="insufficient_user_authentication", acr_values="urn:example:gold", max_age=300"#;
+/// answer.append(WWW_AUTHENTICATE, line.parse().unwrap());
+/// let challenges = Challenge::read(&answer);
+/// assert!(challenges[0].is_scheme("bearer"));
+/// assert_eq!(challenges[0].parameter("max_age"), Some("300"));
 /// ```
-#[inline]
-pub fn is_rejection(status: StatusCode, headers: &HeaderMap) -> bool {
-    status == StatusCode::UNAUTHORIZED && refuses_bearer(headers)
+#[derive(Clone, PartialEq, Eq)]
+pub struct Challenge {
+    scheme: Box<str>,
+    parameters: Vec<(Box<str>, Box<str>)>,
 }
 
-/// The same for gRPC, whose answers have their status in the trailers, or among the headers if there is nothing else.
-///
-/// Status 16 (`UNAUTHENTICATED`) refuses the bearer, unless challenges beside it name another reason. Status 7
-/// (`PERMISSION_DENIED`) is what 403 is.
-///
-/// ```
-/// use bearer_token::is_grpc_rejection;
-/// use http::HeaderMap;
-///
-/// let mut trailers = HeaderMap::new();
-/// trailers.insert("grpc-status", "16".parse().unwrap());
-/// assert!(is_grpc_rejection(&trailers));
-/// ```
-#[inline]
-pub fn is_grpc_rejection(headers_or_trailers: &HeaderMap) -> bool {
-    headers_or_trailers.get("grpc-status").is_some_and(|status| status == "16") && refuses_bearer(headers_or_trailers)
-}
+/// How many challenges of an answer are read, how many parameters of each, and out of how many bytes of header lines.
+const CHALLENGES: usize = 16;
+const PARAMETERS: usize = 32;
+const BYTES: usize = 8 * 1024;
 
-#[cold]
-fn refuses_bearer(headers: &HeaderMap) -> bool {
-    let mut verdicts = headers
-        .get_all(WWW_AUTHENTICATE)
-        .iter()
-        .flat_map(|line| challenges(line.as_bytes()))
-        .filter(|challenge| challenge.scheme.eq_ignore_ascii_case(b"bearer"))
-        .map(|challenge| match challenge.parameter("error") {
-            None => true,
-            // Words that only one API knows (`expired_token`) mean the token too: these two do not.
-            Some(error) => error != b"insufficient_scope" && error != b"invalid_request",
-        })
-        .peekable();
-    verdicts.peek().is_none() || verdicts.any(|refuses| refuses)
-}
-
-/// One challenge of a `WWW-Authenticate` header.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Challenge<'a> {
-    scheme: &'a [u8],
-    parameters: Vec<(&'a [u8], Vec<u8>)>,
-}
-
-impl Challenge<'_> {
-    fn parameter(&self, name: &str) -> Option<&[u8]> {
-        let found = self.parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
-        found.map(|(_, value)| value.as_slice())
-    }
-}
-
-/// Reads one header line. What cannot be read ends the reading; the challenges before it count.
-fn challenges(line: &[u8]) -> Vec<Challenge<'_>> {
-    let mut rest = line;
-    let mut found: Vec<Challenge<'_>> = Vec::new();
-    loop {
-        // `#rule` lists may hold empty elements (RFC 9110 section 5.6.1).
-        rest = skip(rest, |byte| matches!(byte, b' ' | b'\t' | b','));
-        if rest.is_empty() {
-            return found;
-        }
-        // An element is a parameter of the challenge before it, or begins a challenge.
-        if let (Some(challenge), Some((name, value, after))) = (found.last_mut(), parameter(rest)) {
-            challenge.parameters.push((name, value));
-            rest = after;
-        } else {
-            let (scheme, after) = split(rest, is_token);
-            if scheme.is_empty() {
-                return found;
+impl Challenge {
+    /// The challenges among the headers or the trailers of an answer, in their order.
+    ///
+    /// Read are at most the first 16 challenges, 32 parameters of each, and 8 KiB; a challenge that goes beyond that is
+    /// left out, and so are values that are not UTF-8. What cannot be read ends the reading of its header line.
+    pub fn read(answer: &HeaderMap) -> Vec<Challenge> {
+        let mut left = BYTES;
+        let mut found = Vec::new();
+        for line in answer.get_all(WWW_AUTHENTICATE) {
+            let line = line.as_bytes();
+            let text = line.get(..left).unwrap_or(line);
+            left -= text.len();
+            let mut challenges = Challenges::of(text).peekable();
+            while let Some(challenge) = challenges.next() {
+                // Of one that was cut off nobody knows how it goes on.
+                let cut_off = text.len() < line.len() && challenges.peek().is_none();
+                if cut_off || found.len() == CHALLENGES {
+                    return found;
+                }
+                found.push(Challenge::from(&challenge));
             }
-            rest = skip(after, is_blank);
-            let mut challenge = Challenge { scheme, parameters: Vec::new() };
-            if let Some((name, value, after)) = parameter(rest) {
-                challenge.parameters.push((name, value));
-                rest = after;
-            } else {
-                // A token68 says nothing to us.
-                let (_, after) = split(rest, |byte| is_token(byte) || matches!(byte, b'/' | b'='));
-                rest = after;
-            }
-            found.push(challenge);
         }
-        rest = skip(rest, is_blank);
-        if !rest.is_empty() && !rest.starts_with(b",") {
-            return found;
-        }
+        found
+    }
+
+    /// The same, to be kept; nothing, if nothing was said.
+    pub(crate) fn keep(answer: &HeaderMap) -> Option<Arc<[Challenge]>> {
+        let challenges = Challenge::read(answer);
+        (!challenges.is_empty()).then(|| challenges.into())
+    }
+
+    /// The authentication scheme as it was sent, such as `Bearer`.
+    pub fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// Whether it is a challenge of this scheme.
+    pub fn is_scheme(&self, scheme: &str) -> bool {
+        self.scheme.eq_ignore_ascii_case(scheme)
+    }
+
+    /// The value of the first parameter of this name, such as `error`, `scope`, `claims` or `acr_values`. Quotes and
+    /// backslashes of the quoting are gone.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// All parameters, name and value, in the order in which they were sent.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parameters.iter().map(|(name, value)| (&**name, &**value))
     }
 }
 
-/// `token BWS "=" BWS ( token / quoted-string )` (RFC 9110 section 11.2).
-fn parameter(text: &[u8]) -> Option<(&[u8], Vec<u8>, &[u8])> {
-    let (name, rest) = split(text, is_token);
-    let rest = skip(skip(rest, is_blank).strip_prefix(b"=")?, is_blank);
-    if name.is_empty() {
-        return None;
-    }
-    if let Some(quoted) = rest.strip_prefix(b"\"") {
-        let (value, rest) = unquote(quoted)?;
-        return Some((name, value, rest));
-    }
-    let (value, rest) = split(rest, is_token);
-    // `abc=` and `abc==` are token68, not parameters.
-    (!value.is_empty()).then(|| (name, value.to_vec(), rest))
-}
-
-/// The text up to the closing quote, with `\x` standing for `x` (RFC 9110 section 5.6.4).
-fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mut value = Vec::new();
-    let mut rest = text;
-    loop {
-        match rest {
-            [b'"', after @ ..] => return Some((value, after)),
-            [b'\\', byte, after @ ..] | [byte, after @ ..] => {
-                value.push(*byte);
-                rest = after;
-            }
-            [] => return None,
-        }
+impl From<&RawChallenge<'_>> for Challenge {
+    fn from(raw: &RawChallenge<'_>) -> Self {
+        let text = |bytes| Some(Box::from(str::from_utf8(bytes).ok()?));
+        let parameters = raw.parameters.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+        // The grammar's schemes are ASCII.
+        let scheme = text(raw.scheme).unwrap_or_default();
+        Challenge { scheme, parameters: parameters.take(PARAMETERS).collect() }
     }
 }
 
-fn split(text: &[u8], wanted: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|byte| !wanted(*byte)).unwrap_or(text.len());
-    text.split_at(end)
+/// Schemes (of the IANA registry) and parameters of RFC 6750, 9449, 9470 and 9728, and of Entra.
+const KNOWN: [&str; 22] = [
+    "Basic",
+    "Bearer",
+    "Digest",
+    "DPoP",
+    "HOBA",
+    "Mutual",
+    "Negotiate",
+    "acr_values",
+    "algs",
+    "authorization_uri",
+    "claims",
+    "client_id",
+    "error",
+    "error_codes",
+    "error_description",
+    "error_uri",
+    "max_age",
+    "nonce",
+    "realm",
+    "resource_metadata",
+    "scope",
+    "trusted_issuers",
+];
+
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = |name: &str| *KNOWN.iter().find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(&"other");
+        let names: Vec<_> = self.parameters().map(|(name, _)| known(name)).collect();
+        f.debug_struct("Challenge").field("scheme", &known(self.scheme())).field("parameters", &names).finish()
+    }
 }
 
-fn skip(text: &[u8], unwanted: impl Fn(u8) -> bool) -> &[u8] {
-    split(text, unwanted).1
-}
-
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
-}
-
-/// `tchar` (RFC 9110 section 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-#[cfg(test)]
-mod properties;
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
 
     use super::*;
 
-    fn rejects(lines: &[&str]) -> bool {
-        let mut headers = HeaderMap::new();
+    fn read(lines: &[&str]) -> Vec<Challenge> {
+        let mut answer = HeaderMap::new();
         for line in lines {
-            headers.append(WWW_AUTHENTICATE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            answer.append(WWW_AUTHENTICATE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
-        is_rejection(StatusCode::UNAUTHORIZED, &headers)
+        Challenge::read(&answer)
+    }
+
+    fn shown(challenges: &[Challenge]) -> Vec<String> {
+        let one = |challenge: &Challenge| {
+            let parameters = challenge.parameters().map(|(name, value)| format!(" {name}={value}"));
+            format!("{}{}", challenge.scheme(), parameters.collect::<String>())
+        };
+        challenges.iter().map(one).collect()
     }
 
     #[test]
-    fn l30_a_401_rejects_unless_its_bearer_challenges_name_another_reason() {
+    fn what_apis_say_in_the_field_is_read_in_its_order() {
         for (lines, expected) in [
-            (&[][..], true),
-            (&[""], true),
-            (&["Bearer"], true),
-            (&[r#"Bearer realm="x""#], true),
-            (&[r#"Bearer error="invalid_token""#], true),
-            (&[r"Bearer error=invalid_token"], true),
-            (&[r#"bearer ERROR = "invalid_token""#], true),
-            (&[r#"Bearer error="insufficient_scope", scope="a b""#], false),
-            (&[r#"Bearer realm="x", scope="a, b", error="insufficient_scope""#], false),
-            (&[r#"Bearer error="invalid_request""#], false),
-            (&[r#"Bearer error="expired_token""#], true),
-            (&[r#"Bearer error="""#], true),
-            (&[r#"Basic realm="x""#], true),
-            (&["Negotiate YWJj=="], true),
-            (&[r#"Negotiate YWJj==, Bearer error="insufficient_scope""#], false),
-            (&[r#"Basic realm="a, Bearer error=\"invalid_token\"", Bearer error="insufficient_scope""#], false),
-            (&[r#"Basic realm="x", error="insufficient_scope""#], true),
-            (&[r#"Bearer error="insufficient_scope""#, r#"Bearer error="invalid_token""#], true),
-            (&[r#"Basic realm="x""#, r#"Bearer error="insufficient_scope""#], false),
-            (&[r#", ,Bearer error="insufficient_scope",, "#], false),
-            (&[r#"DPoP error="invalid_token""#, r#"Bearer error="insufficient_scope""#], false),
-            (&[r#"Bearer error="insufficient\_scope""#], false),
-            (&[r#"Bearer error="insufficient_scope"#], true),
-            (&["=\"", "Bearer error=\"insufficient_scope\""], false),
-            (&["\u{fc} Bearer"], true),
+            (&[][..], &[][..]),
+            (&["Bearer"], &["Bearer"]),
+            (
+                &[
+                    r#"Bearer realm="", authorization_uri="https://as.example.com/", error="insufficient_claims", claims="e30=""#,
+                ],
+                &["Bearer realm= authorization_uri=https://as.example.com/ error=insufficient_claims claims=e30="],
+            ),
+            (
+                &[
+                    r#"Bearer error="insufficient_user_authentication", acr_values="a b", max_age=5"#,
+                    "Negotiate YWJj==",
+                ],
+                &["Bearer error=insufficient_user_authentication acr_values=a b max_age=5", "Negotiate"],
+            ),
+            (
+                &[r#"DPoP algs="ES256, RS256", Bearer resource_metadata="https://api.example.com/m\"d""#],
+                &["DPoP algs=ES256, RS256", "Bearer resource_metadata=https://api.example.com/m\"d"],
+            ),
+            // What is broken says nothing, and does not look like something else.
+            (&[r#"Bearer realm="x", claims="e30"#, "Basic"], &["Bearer realm=x", "Basic"]),
+            (&[r#"Bearer realm="x", claims=, error="y""#], &["Bearer realm=x"]),
+            (&["Bearer realm=\"\u{e4}\", error=\"y\""], &["Bearer realm=\u{e4} error=y"]),
         ] {
-            assert_eq!(rejects(lines), expected, "{lines:?}");
+            assert_eq!(shown(&read(lines)), expected, "{lines:?}");
         }
     }
 
     #[test]
-    fn l31_grpc_status_16_rejects_unless_its_bearer_challenges_name_another_reason() {
-        for (fields, expected) in [
-            (&[][..], false),
-            (&[("grpc-status", "16")], true),
-            (&[("grpc-status", "0")], false),
-            (&[("grpc-status", "7")], false),
-            (&[("grpc-status", "14")], false),
-            (&[("grpc-status", "1")], false),
-            (&[("grpc-status", "160")], false),
-            (&[("grpc-status", "")], false),
-            (&[("grpc-message", "16")], false),
-            (&[("grpc-status", "16"), ("www-authenticate", "Bearer error=\"invalid_token\"")], true),
-            (&[("grpc-status", "16"), ("www-authenticate", "Bearer error=\"insufficient_scope\"")], false),
-        ] {
-            let mut headers = HeaderMap::new();
-            for (name, value) in fields {
-                headers.append(*name, HeaderValue::from_static(value));
-            }
-            assert_eq!(is_grpc_rejection(&headers), expected, "{fields:?}");
-        }
+    fn a_value_that_is_not_utf_8_is_left_out() {
+        let mut answer = HeaderMap::new();
+        let line = HeaderValue::from_bytes(b"Bearer realm=\"\xff\", error=\"invalid_token\"").unwrap();
+        answer.append(WWW_AUTHENTICATE, line);
+        assert_eq!(shown(&Challenge::read(&answer)), ["Bearer error=invalid_token"]);
     }
 
     #[test]
-    fn no_other_status_rejects() {
-        let mut headers = HeaderMap::new();
-        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="invalid_token""#));
-        for status in [StatusCode::OK, StatusCode::FORBIDDEN, StatusCode::PROXY_AUTHENTICATION_REQUIRED] {
-            assert!(!is_rejection(status, &headers));
-        }
+    fn names_are_found_whatever_their_case_and_the_first_of_two_counts() {
+        let [challenge] = &read(&[r#"bEARER Claims="a", CLAIMS="b""#])[..] else { panic!("one challenge") };
+        assert!(challenge.is_scheme("Bearer") && !challenge.is_scheme("Basic"));
+        assert_eq!(challenge.parameter("claims"), Some("a"));
+        assert_eq!(challenge.parameter("claim"), None);
+        assert_eq!(challenge.parameters().count(), 2);
+    }
+
+    #[test]
+    fn what_is_read_is_bounded_and_nothing_is_read_in_part() {
+        let long = |size: usize| format!(r#"Bearer claims="{}""#, "x".repeat(size));
+        let frame = r#"Bearer claims="""#.len();
+        assert_eq!(read(&[&long(BYTES - frame)]).len(), 1);
+        assert_eq!(read(&[&long(BYTES - frame + 1)]).len(), 0);
+        assert_eq!(read(&[&long(1_000_000)]).len(), 0);
+        // Over several lines, and with more after it.
+        let half = long(BYTES / 2);
+        assert_eq!(read(&[&half, &half, "Basic"]).len(), 1);
+        assert_eq!(read(&[&half, &format!(r#"Basic realm="x", {half}"#), "Basic"]).len(), 2);
+        // An unquoted value that is cut in two would look whole.
+        let words = format!("Basic, Bearer scope={}", "x".repeat(BYTES));
+        assert_eq!(shown(&read(&[&words])), ["Basic"]);
+
+        assert_eq!(read(&[&"Basic,".repeat(1_000)]).len(), CHALLENGES);
+        assert_eq!(read(&["Basic"; 1_000]).len(), CHALLENGES);
+        let [many] = &read(&[&format!("Bearer {}", "a=b,".repeat(1_000))])[..] else { panic!("one challenge") };
+        assert_eq!(many.parameters().count(), PARAMETERS);
+    }
+
+    #[test]
+    fn l38_debug_shows_well_known_names_and_nothing_else() {
+        let line = r#"Bearer realm="marker", Claims="marker", marker="x", Marker error=marker"#;
+        let expected = r#"[Challenge { scheme: "Bearer", parameters: ["realm", "claims", "other"] }, Challenge { scheme: "other", parameters: ["error"] }]"#;
+        assert_eq!(format!("{:?}", read(&[line])), expected);
     }
 }

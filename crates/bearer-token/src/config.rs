@@ -63,20 +63,23 @@
 //! | `token_endpoint.headers` | further headers of the token request |
 //! | `token_endpoint.accept_token_types` | words other than `Bearer` by which this server means it |
 //! | `token_endpoint.keep` | members of the answer to keep, such as `instance_url` |
+//! | `token_endpoint.max_clock_offset_seconds` | how far the clock may be from the server's for refused assertions to be [signed again](crate::token_endpoint::TokenEndpoint#the-clock) by the latter; 3600, and 0 for never |
 //! | `token_endpoint.allow_plaintext` | send token requests over `http`, in networks that you trust with your secrets |
-//! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt` or `private_key_jwt`; left out, it follows from what is given |
-//! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret) |
+//! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt`, `private_key_jwt` or `assertion`; left out, it follows from what is given |
+//! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret); one in a file is [read again](crate::token_endpoint::ClientSecret::from_file) |
+//! | `token_endpoint.client.assertion_file` | a file with an assertion that somebody else signs and keeps fresh, as for workload identities (relative to the configuration file); [read again](crate::FileToken) for each request |
 //! | `token_endpoint.client.key`, `.kid`, `.passphrase`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
 //! | `token_endpoint.client.allow_short_secret` | as under `jwt`, where the secret signs |
-//! | `token_endpoint.client.audience` | the assertion's `aud`; the token endpoint's URL if left out |
+//! | `token_endpoint.client.audience` | the assertion's `aud`; the token endpoint's URL without its query if left out |
 //! | `policy.*_seconds`, `policy.*_backoff`, `policy.jitter` | as the methods of [`Policy`](crate::Policy); times in seconds, a backoff as `{ first_seconds = 1, limit_seconds = 60 }` |
 //! | `$schema` | where the schema of this file is: for editors |
 //!
 //! A **secret** is a text, or a table with one of `value`, `file` (relative to the configuration file) and `env`, and
 //! with `encoding` set to `text`, `base64` or `hex` if need be. A line end at the end of a file is not part of it.
 //!
-//! Keys and tokens in files are read again, before each JWT that is signed and whenever a token runs out, so that one
-//! that is replaced needs no restart. Other secrets are read once.
+//! Keys, tokens and client secrets in files are read again, before each JWT that is signed, each token request, and
+//! whenever a token runs out, so that one that is replaced needs no restart. Other secrets are read once: passphrases,
+//! parameters, headers, and what is in the environment.
 //!
 //! The [JSON schema] knows them all. Editors complete and check by it where TOML begins with a line such as
 //! `#:schema config.schema.json`, or JSON has a field `$schema`.
@@ -128,6 +131,7 @@ use crate::{
 };
 
 mod build;
+mod client;
 mod fields;
 mod from_toml;
 mod key;
@@ -135,6 +139,7 @@ mod names;
 mod refresh_token;
 mod secret;
 mod shape;
+mod table;
 mod variables;
 
 use self::variables::Variables;

@@ -41,6 +41,12 @@ pub(crate) fn fell_back(error: &Error) {
 }
 
 #[cfg(feature = "token-endpoint")]
+pub(crate) fn clock_offset(offset: crate::token_endpoint::ClockOffset) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(%offset, "the clock of this machine is off; signing again by the authorization server's");
+}
+
+#[cfg(feature = "token-endpoint")]
 pub(crate) fn refresh_token_saved() {
     #[cfg(feature = "tracing")]
     tracing::debug!("saved a new refresh token");

@@ -25,7 +25,7 @@
 //! let Authorized::Sent(ticket) = provider.authorize(&mut request)? else { panic!("there is a token") };
 //! assert_eq!(request.headers()["authorization"], "Bearer 2YotnFZFEjr1zCsicMWpAA");
 //! // And should the API answer 401:
-//! ticket.reject();
+//! ticket.reject(&http::HeaderMap::new());
 //! # Ok(()) }
 //! ```
 //!
@@ -47,7 +47,8 @@
 //! A token is *fresh* at first: it is served. Then it is *stale*: it is served, and the first request to notice starts a
 //! refresh in the background. In its last seconds it is *expired*: it is not sent any more, and requests wait for the
 //! one fetch in progress. A failed fetch is followed by a *cool-down* in which no other starts. A 401, or gRPC status
-//! 16, *rejects* the token that the request carried, and no other. [`Policy`] has the numbers.
+//! 16, *rejects* the token that the request carried, and no other; the source is told
+//! [what the API asked for](FetchContext::challenges). [`Policy`] has the numbers.
 //!
 //! # Features
 //!
@@ -99,7 +100,7 @@ pub mod token_endpoint;
 pub use self::file_token::FileToken;
 pub use self::{
     bearer::Bearer,
-    challenge::{is_grpc_rejection, is_rejection},
+    challenge::{Challenge, is_grpc_rejection, is_rejection},
     error::{Error, ErrorKind, Problem, Retry},
     fallback::Fallback,
     origin::Destination,

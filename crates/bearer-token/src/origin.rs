@@ -158,10 +158,7 @@ impl Origins {
             }
             return Verdict::Refuse(Error::new(
                 ErrorKind::Origin,
-                format!(
-                    "the request goes to `{origin}`, and no origin is allowed yet; if the token is meant for it, add \
-                     .allow_origin(\"{origin}\") to the provider's builder",
-                ),
+                format!("the request goes to `{origin}`, and no origin is allowed yet; {}", origin.way_out()),
             ));
         }
         let downgrade = !origin.https && !is_loopback(&origin.host);
@@ -170,9 +167,8 @@ impl Origins {
             return Verdict::Refuse(Error::new(
                 ErrorKind::Origin,
                 format!(
-                    "the request goes {why}to `{origin}`, which is not among the allowed origins; if the token is \
-                     meant for it, add it to the provider's builder with .{}(\"{origin}\")",
-                    if downgrade { "allow_plaintext_origin" } else { "allow_origin" },
+                    "the request goes {why}to `{origin}`, which is not among the allowed origins; {}",
+                    origin.way_out()
                 ),
             ));
         }
@@ -181,6 +177,15 @@ impl Origins {
 }
 
 impl Origin {
+    /// In the words of those who build a provider, and of those who configure one.
+    fn way_out(&self) -> String {
+        let plaintext = if self.https || is_loopback(&self.host) { "" } else { "plaintext_" };
+        format!(
+            "if the token is meant for it, call .allow_{plaintext}origin(\"{self}\") on the provider's builder, or add it \
+             to `allow_{plaintext}origins` in its configuration"
+        )
+    }
+
     fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
     }

@@ -13,6 +13,7 @@ use crate::{
     PassThrough,
     bearer::Bearer,
     cache::{Cache, Demand, Departure, Entry, TokenFlight},
+    challenge::Challenge,
     error::{Error, ErrorKind},
     events,
     flight::{Accident, Pilot},
@@ -158,11 +159,11 @@ impl TokenProvider {
 
     /// Tells the provider that the API refused a bearer. The same as [`Ticket::reject`], but does nothing to tickets
     /// of other providers.
-    pub fn reject(&self, ticket: Ticket) -> Rejection {
+    pub fn reject(&self, ticket: Ticket, answer: &HeaderMap) -> Rejection {
         if ticket.provider() != self.inner.id {
             return Rejection::Declined;
         }
-        self.inner.clone().reject(ticket.generation())
+        self.inner.clone().reject(ticket.generation(), answer)
     }
 
     /// How it stands, for health checks and dashboards. Starts nothing.
@@ -172,7 +173,8 @@ impl TokenProvider {
 }
 
 /// A provider is a source too: another source can take its token as an assertion, a subject token or a bearer. It gives
-/// the bearer in service; that a token made with it was rejected says nothing of this one.
+/// the bearer in service; that a token made with it was rejected says nothing of this one, and what the API asked for
+/// then is for the other source to act on.
 impl TokenSource for TokenProvider {
     async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
         let bearer = self.token().await?;
@@ -276,18 +278,25 @@ impl Inner {
 
     /// The task that carries out one fetch. It does not keep the provider alive.
     fn pilot(self: &Arc<Self>, departure: Departure) -> BoxFuture<()> {
-        let Departure { flight, timeout, reason } = departure;
+        let Departure { flight, timeout, reason, challenges } = departure;
         let cx = FetchContext::new(self.platform.clone(), timeout, reason);
+        let cx = challenges.into_iter().fold(cx, FetchContext::with_challenges);
         events::fetching(reason);
         let started = cx.started();
         let deadline = self.platform.sleep_until(cx.deadline().monotonic());
         // Runs nothing of the source before it is polled, where a panic is caught.
         let fetch = self.source.clone().fetch(cx);
-        let provider = Arc::downgrade(self);
-        Box::pin(Pilot::new(fetch, deadline, move |result| match provider.upgrade() {
+        let (provider, platform, carried) = (Arc::downgrade(self), self.platform.clone(), flight.clone());
+        let pilot = Pilot::new(fetch, deadline, move |result| match provider.upgrade() {
             Some(provider) => provider.report(&flight, result, started, timeout),
             None => flight.end(crate::flight::Outcome::Abandoned),
-        }))
+        });
+        Box::pin(async move {
+            // Its runtime stood still meanwhile. Nobody waits for this flight any more, and the next may be on its way.
+            if !carried.is_overdue(platform.now()) {
+                pilot.await;
+            }
+        })
     }
 
     fn report(
@@ -324,7 +333,7 @@ impl Inner {
     fn seal(&self, token: AccessToken, started: Now) -> Result<Bearer, Error> {
         let issued = token.issued_moment().unwrap_or(started);
         let deadlines = self.cache.policy().deadlines(issued, token.expiry(), self.draw());
-        Bearer::seal(token, self.id, deadlines)
+        Bearer::seal(token, self.id, deadlines, self.platform.now())
     }
 
     fn draw(&self) -> Draw {
@@ -333,9 +342,9 @@ impl Inner {
 }
 
 impl Reject for Inner {
-    fn reject(self: Arc<Self>, generation: Generation) -> Rejection {
+    fn reject(self: Arc<Self>, generation: Generation, answer: &HeaderMap) -> Rejection {
         let now = self.platform.now();
-        let (rejection, departure) = self.cache.reject(generation, now);
+        let (rejection, departure) = self.cache.reject(generation, now, || Challenge::keep(answer));
         events::rejected(rejection);
         if let Some(departure) = departure {
             self.start(departure);

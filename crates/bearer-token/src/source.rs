@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     bearer::check,
+    challenge::Challenge,
     error::{Error, Retry},
     fallback::Fallback,
     platform::{BoxFuture, Now, Platform},
@@ -118,6 +119,7 @@ pub struct FetchContext {
     started: Now,
     deadline: Now,
     reason: FetchReason,
+    challenges: Arc<[Challenge]>,
 }
 
 /// Why a token is fetched.
@@ -138,7 +140,19 @@ impl FetchContext {
     /// A context as a provider makes it, for calling a source by hand.
     pub fn new(platform: Platform, timeout: Duration, reason: FetchReason) -> Self {
         let started = platform.now();
-        FetchContext { platform, started, deadline: started.after(timeout), reason }
+        FetchContext { platform, started, deadline: started.after(timeout), reason, challenges: Arc::default() }
+    }
+
+    /// The same, for a fetch that follows a rejection: with what the API asked for ([`Challenge::read`]).
+    #[must_use]
+    pub fn with_challenges(self, challenges: impl Into<Arc<[Challenge]>>) -> Self {
+        FetchContext { challenges: challenges.into(), ..self }
+    }
+
+    /// The same fetch on another platform.
+    #[cfg(feature = "token-endpoint")]
+    pub(crate) fn on(&self, platform: Platform) -> Self {
+        FetchContext { platform, ..self.clone() }
     }
 
     /// The clock, randomness and spawner of the provider.
@@ -165,6 +179,42 @@ impl FetchContext {
     /// Why the token is fetched.
     pub fn reason(&self) -> FetchReason {
         self.reason
+    }
+
+    /// What the API asked for when it refused the last token: the challenges of that answer, if it had any, such as
+    /// `insufficient_claims` with `claims` (Entra's continuous access evaluation) or
+    /// `insufficient_user_authentication` with `acr_values` and `max_age` (RFC 9470).
+    ///
+    /// A source that can, gets a token which meets them. They are an API's words, which anybody may have put there: take
+    /// those that you know, and send them nowhere but to your authorization server.
+    ///
+    /// ```
+    /// use bearer_token::{AccessToken, Challenge, Error, FetchContext, TokenProvider};
+    ///
+    /// # async fn ask(claims: Option<&str>) -> Result<String, Error> { Ok("t".into()) }
+    /// # fn main() -> Result<(), Error> {
+    /// let provider = TokenProvider::builder(async |cx: FetchContext| {
+    ///     let wanted = cx.challenges().iter().find(|challenge| challenge.is_scheme("Bearer"));
+    ///     // With it, the token request says what the API wants to know.
+    ///     let claims = wanted.and_then(|challenge| challenge.parameter("claims"));
+    ///     Ok(AccessToken::new(ask(claims).await?))
+    /// })
+    /// .allow_origin("https://api.example.com")
+    /// .build()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// They are those of the rejection that caused the fetch, and of no earlier one: a source that needs them for later
+    /// tokens too remembers them. They are given to the one fetch that follows, and to another only if that one was
+    /// abandoned without a result. If it fails they are forgotten, and so the next fetch can do without: an API that asks
+    /// for what cannot be had does not end the renewal for all others. It says them again when it refuses the next
+    /// token.
+    ///
+    /// A fetch that was in progress when the API refused is not told. The token which it brings may be refused again. It
+    /// does not count as a renewal, so that this rejection need not wait for the
+    /// [pause between renewals](crate::Policy::rejection_backoff), and the fetch after it is told.
+    pub fn challenges(&self) -> &[Challenge] {
+        &self.challenges
     }
 }
 
@@ -214,7 +264,7 @@ impl AccessToken {
         self
     }
 
-    /// It lives until this time of day.
+    /// It lives until this time of day. One that is past already is as a lifetime of zero.
     #[must_use]
     pub fn expires_at(mut self, time: SystemTime) -> Self {
         self.expiry = Expiry::At(time);

@@ -75,6 +75,12 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
         let _ = platform;
         async { Ok(Turn::free()) }
     }
+
+    /// Whether somebody else may have replaced what is kept since it was loaded last: see
+    /// [`TokenSource::changed`](crate::TokenSource::changed), which is asked in place and has to be quick.
+    fn changed(&self) -> bool {
+        false
+    }
 }
 
 /// The right to use what a store keeps. Dropping it gives it back.
@@ -118,6 +124,10 @@ impl<S: RefreshTokenStore> RefreshTokenStore for Arc<S> {
     async fn turn(&self, platform: &Platform) -> Result<Turn, Error> {
         (**self).turn(platform).await
     }
+
+    fn changed(&self) -> bool {
+        (**self).changed()
+    }
 }
 
 /// The erased mirror of [`RefreshTokenStore`].
@@ -130,6 +140,7 @@ pub(crate) trait DynRefreshTokenStore: Send + Sync {
         next: Option<&'a StoredToken>,
     ) -> StoreFuture<'a, bool>;
     fn turn<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, Turn>;
+    fn changed(&self) -> bool;
 }
 
 pub(crate) type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -150,5 +161,9 @@ impl<S: RefreshTokenStore> DynRefreshTokenStore for S {
 
     fn turn<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, Turn> {
         Box::pin(RefreshTokenStore::turn(self, platform))
+    }
+
+    fn changed(&self) -> bool {
+        RefreshTokenStore::changed(self)
     }
 }

@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use http::HeaderMap;
+
 /// What a sent request remembers of its bearer: small and `Copy`, and enough to reject it later.
 ///
 /// A request that keeps a reference to its provider pays for counting it, under contention as much as for everything
@@ -26,9 +28,12 @@ impl Ticket {
     /// Tells the provider that the API refused the bearer: HTTP 401 (RFC 6750 section 3.1), gRPC status 16.
     ///
     /// Acts only on the bearer that was refused: a late answer leaves a newer one alone.
-    pub fn reject(self) -> Rejection {
+    ///
+    /// `answer` is the headers of the refusal, or its trailers, if those refuse: the source is told
+    /// [what they ask for](crate::FetchContext::challenges). Without them, `&HeaderMap::new()` will do.
+    pub fn reject(self, answer: &HeaderMap) -> Rejection {
         // A provider that is gone has no bearer that could be renewed.
-        self.provider.find().map_or(Rejection::Declined, |provider| provider.reject(self.generation))
+        self.provider.find().map_or(Rejection::Declined, |provider| provider.reject(self.generation, answer))
     }
 
     pub(crate) fn provider(self) -> ProviderId {
@@ -76,7 +81,7 @@ pub(crate) struct ProviderId(u64);
 
 /// Whoever can withdraw a bearer.
 pub(crate) trait Reject: Send + Sync {
-    fn reject(self: Arc<Self>, generation: Generation) -> Rejection;
+    fn reject(self: Arc<Self>, generation: Generation, answer: &HeaderMap) -> Rejection;
 }
 
 /// Every provider that is alive. Locked when one is built or dropped, and for a rejection.

@@ -12,11 +12,15 @@ use crate::{
     transport::DynTransport,
 };
 
+mod assertion_source;
 mod builder;
 #[cfg(feature = "jwt")]
 mod client_assertion;
 mod client_auth;
 mod client_credentials;
+mod client_secret;
+mod clock_offset;
+mod credentials;
 mod endpoint_url;
 mod grant;
 #[cfg(feature = "jwt")]
@@ -37,11 +41,15 @@ mod tests;
 #[cfg(feature = "jwt")]
 pub use self::jwt_bearer::JwtBearer;
 pub use self::{
-    builder::TokenEndpointBuilder, client_auth::ClientAuth, client_credentials::ClientCredentials, grant::Grant,
-    members::Members, parameters::Parameters, refresh_token::RefreshToken,
+    builder::TokenEndpointBuilder, client_auth::ClientAuth, client_credentials::ClientCredentials,
+    client_secret::ClientSecret, clock_offset::ClockOffset, grant::Grant, members::Members, parameters::Parameters,
+    refresh_token::RefreshToken,
 };
 
-use self::{request::RequestParts, response::Reading};
+#[cfg(feature = "config")]
+pub(crate) use self::endpoint_url::without_query;
+
+use self::{clock_offset::ServerClock, request::RequestParts, response::Reading};
 
 /// Gets tokens from an authorization server. A clone shares everything.
 ///
@@ -66,8 +74,19 @@ use self::{request::RequestParts, response::Reading};
 /// there. If the connection breaks before there is an answer, as with a pooled one that the server has closed
 /// meanwhile, one further request is made from scratch, with a new assertion, unless the grant is not
 /// [repeatable](Grant::repeatable). A grant that has [another credential](Grant::again) to try gets up to three further
-/// ones after a refusal. Otherwise an answer of any HTTP status is final here; when the next fetch may start is the
+/// ones after a refusal. So does, once, an assertion that is refused while [the clock](#the-clock) is off. Otherwise an
+/// answer of any HTTP status is final here; when the next fetch may start is the
 /// provider's decision.
+///
+/// # The clock
+///
+/// A server refuses an assertion whose times do not fit its own clock. When one that was signed here is refused, and the
+/// `Date` of the answer is more than 5 s from this machine's clock, one more request is made at once, whose assertions are
+/// signed by the server's clock. If that is taken, the offset is used from then on, until an assertion is refused again:
+/// then it is measured anew. An offset of more than [an hour](TokenEndpointBuilder::max_clock_offset) is not corrected.
+/// The errors tell how far the clock is off, an event of `tracing` does, and [`clock_offset`](Self::clock_offset). With a
+/// clock that is right, and after any other answer than a refusal, nothing of this happens; how long tokens live is counted
+/// by this machine's clocks in any case.
 ///
 /// # The answer
 ///
@@ -101,6 +120,7 @@ pub struct TokenEndpoint(Arc<Inner>);
 struct Inner {
     request: RequestParts,
     reading: Reading,
+    clock: ServerClock,
     transport: Arc<dyn DynTransport>,
 }
 
@@ -110,39 +130,58 @@ impl TokenEndpoint {
         TokenEndpointBuilder::new(url.into(), grant)
     }
 
-    fn new(request: RequestParts, reading: Reading, transport: Arc<dyn DynTransport>) -> Self {
-        TokenEndpoint(Arc::new(Inner { request, reading, transport }))
+    fn new(request: RequestParts, reading: Reading, clock: ServerClock, transport: Arc<dyn DynTransport>) -> Self {
+        TokenEndpoint(Arc::new(Inner { request, reading, clock, transport }))
+    }
+
+    /// How far this machine's clock is from the server's, if the server took an assertion only by [its own](#the-clock):
+    /// something to put on a dashboard, for the clock of this machine wants to be set. A clone tells the same.
+    pub fn clock_offset(&self) -> Option<ClockOffset> {
+        self.0.clock.offset()
     }
 }
 
 impl TokenSource for TokenEndpoint {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        let Inner { request: parts, reading, transport } = &*self.0;
+        let Inner { request: parts, reading, clock, transport } = &*self.0;
         let mut repeats_left = u32::from(parts.grant.repeatable());
         let mut tries_left = TRIES;
+        let mut correction = clock.correction(parts.dated());
         loop {
-            let sent = parts.grant.parameters(&cx).await?;
-            let request = parts.make(&sent, &cx).await?;
+            let signing = correction.platform(cx.platform());
+            let sent = match parts.grant.dated() {
+                true => parts.grant.parameters(&cx.on(signing.clone())).await?,
+                false => parts.grant.parameters(&cx).await?,
+            };
+            let request = parts.make(&sent, &cx, &signing).await?;
             // The server's clock for the token starts no earlier than this.
             let issued = cx.platform().now();
-            let result = match Arc::clone(transport).send(request).await {
+            let (result, answer) = match Arc::clone(transport).send(request).await {
                 Ok(answer) => {
-                    let read = reading.read(&answer, parts.grant.reads(), cx.platform().now().wall());
+                    let received = cx.platform().now();
+                    let read = reading.read(&answer, parts.grant.reads(), received.wall());
                     if let Some(members) = &read.members {
                         parts.grant.accept(&cx, &sent, members).await?;
                     }
-                    read.token
+                    (read.token, Some((answer, received)))
                 }
-                Err(error) => Err(error),
+                Err(error) => (Err(error), None),
             };
             let error = match result {
-                Ok(token) => return Ok(token.issued(issued)),
+                Ok(token) => {
+                    correction.accepted();
+                    return Ok(token.issued(issued));
+                }
                 Err(error) => error,
             };
             let broken = error.kind() == ErrorKind::Transport;
             let again = parts.grant.again(&cx, &sent, &error) || (broken && repeats_left > 0);
+            let (error, by_its_clock) = match &answer {
+                Some((answer, received)) => correction.refused(error, answer, issued, *received),
+                None => (error, false),
+            };
             tries_left -= 1;
-            if !again || tries_left == 0 || cx.remaining().is_zero() {
+            if !(again || by_its_clock) || tries_left == 0 || cx.remaining().is_zero() {
                 return Err(error);
             }
             repeats_left = repeats_left.saturating_sub(u32::from(broken));

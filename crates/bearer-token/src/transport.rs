@@ -33,6 +33,41 @@ pub const ANSWER_LIMIT: usize = 1024 * 1024;
 ///
 /// The request carries [`PassThrough`](crate::PassThrough) among its extensions, so that a transport which is built on
 /// the same stack as the API client does not wait for itself.
+///
+/// Such a transport exists only after the provider, and the stack holds the provider, which holds the transport: let it
+/// see the stack by a [`Weak`](std::sync::Weak), or nothing of it is ever freed.
+///
+/// ```
+/// use bearer_token::{Error, ErrorKind, transport::Transport};
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use std::sync::{Arc, OnceLock, Weak};
+///
+/// /// Sends token requests through what is in the cell by then.
+/// struct Late<T>(Weak<OnceLock<T>>);
+///
+/// impl<T: Transport> Transport for Late<T> {
+///     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+///         let cell = self.0.upgrade();
+///         let Some(transport) = cell.as_ref().and_then(|cell| cell.get()) else {
+///             return Err(Error::new(ErrorKind::Transport, "the client that carries token requests is gone"));
+///         };
+///         transport.send(request).await
+///     }
+/// }
+/// # struct Client;
+/// # impl Transport for Client {
+/// #     async fn send(&self, _: Request<Bytes>) -> Result<Response<Bytes>, Error> { Ok(Response::default()) }
+/// # }
+///
+/// // First the cell, then a token endpoint with this transport, the provider, and the client with the provider in it.
+/// // Then the client goes into the cell, which lives beside the client, as long as tokens are wanted.
+/// let cell = Arc::new(OnceLock::new());
+/// let late = Late(Arc::downgrade(&cell));
+/// # let client = Client;
+/// assert!(cell.set(client).is_ok());
+/// # let _ = late;
+/// ```
 pub trait Transport: Send + Sync + 'static {
     /// Sends the request.
     fn send(&self, request: http::Request<Bytes>) -> impl Future<Output = Result<http::Response<Bytes>, Error>> + Send;

@@ -43,10 +43,27 @@ impl WatchedFile {
         Ok(bytes)
     }
 
+    /// Notes how it looks, for whoever reads or writes it by other means. `None` where it is not there.
+    #[cfg(feature = "token-endpoint")]
+    pub(crate) fn saw(&self, metadata: Option<&Metadata>) {
+        *lock(&self.seen) = metadata.and_then(Stamp::from);
+    }
+
     /// Whether it looks different from when it was read last. One look at the directory, not at the content.
     pub(crate) fn changed(&self) -> bool {
         Stamp::of(&self.path) != *lock(&self.seen)
     }
+}
+
+/// Editors and `echo` end a file with a line end; no secret does.
+pub(crate) fn without_line_end(mut text: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    if text.ends_with(b"\n") {
+        text.pop();
+        if text.ends_with(b"\r") {
+            text.pop();
+        }
+    }
+    text
 }
 
 fn read_limited(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
@@ -75,8 +92,12 @@ struct Stamp {
 impl Stamp {
     /// Nothing of what is no regular file: reading a pipe changes it.
     fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
-        Some(Stamp { length: metadata.len(), modified: metadata.modified().ok(), identity: identity(&metadata) })
+        Stamp::from(&fs::metadata(path).ok()?)
+    }
+
+    fn from(metadata: &Metadata) -> Option<Self> {
+        let (length, modified) = (metadata.len(), metadata.modified().ok());
+        metadata.is_file().then(|| Stamp { length, modified, identity: identity(metadata) })
     }
 }
 

@@ -168,7 +168,7 @@ async fn send(
     if is_rejection(response.status(), response.headers())
         && destination(response.url()).is_same_origin(destination(&asked))
     {
-        let rejection = ticket.reject();
+        let rejection = ticket.reject(response.headers());
         let redirected = response.url().path() != asked.path() || response.url().query() != asked.query();
         // Whatever redirected the request may have acted on it.
         if !redirected {

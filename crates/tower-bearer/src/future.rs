@@ -77,7 +77,7 @@ impl Sent {
     #[cold]
     pub(crate) fn reject<RB>(&self, response: &mut Response<RB>) {
         if let Some(ticket) = self.ticket_for(response) {
-            let rejection = ticket.reject();
+            let rejection = ticket.reject(response.headers());
             // Whatever redirected the request may have acted on it.
             if !self.was_redirected(response) {
                 response.extensions_mut().insert(rejection);

@@ -116,7 +116,8 @@
 //! - **From then on** each call refreshes a stale token in the background. Only a call that comes after a pause longer
 //!   than the token's life ends with `Unavailable`, and the next one finds a new token.
 //! - **Rejections** are yours to tell. Note `provider.cached().map(|bearer| bearer.ticket())` before the call, and
-//!   [`reject`](bearer_token::TokenProvider::reject) that ticket when the call ends with `Unauthenticated`.
+//!   [`reject`](bearer_token::TokenProvider::reject) that ticket when the call ends with `Unauthenticated`, by
+//!   `status.metadata().as_ref()`.
 //!
 //! [`Error::grpc_code`]: bearer_token::Error::grpc_code
 

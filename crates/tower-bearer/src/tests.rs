@@ -94,6 +94,7 @@ async fn a_cold_request_waits_for_the_token_and_is_then_sent() {
 }
 
 #[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "the guard against a test that hangs waits in real time")]
 async fn l43_a_request_that_waits_for_a_token_holds_no_permit_of_the_stack_below() {
     let cold = fixture();
     let ready = fixture();
@@ -106,15 +107,19 @@ async fn l43_a_request_that_waits_for_a_token_holds_no_permit_of_the_stack_below
     let mut hung_tenant = BearerService::new(shared.clone(), cold.provider.clone());
     let mut other_tenant = BearerService::new(shared, ready.provider.clone());
 
-    let mut waiting = Box::pin(hung_tenant.ready().await.unwrap().call(request(API)));
-    assert!(std::future::poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx))).await.is_pending());
-    other_tenant.ready().await.unwrap().call(request(API)).await.unwrap();
-    // The waiting service itself can be made ready again, too.
-    let _ = hung_tenant.ready().await.unwrap();
-    drop(hung_tenant);
+    // A permit that is held would be waited for without end.
+    let steps = async {
+        let mut waiting = Box::pin(hung_tenant.ready().await.unwrap().call(request(API)));
+        assert!(std::future::poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx))).await.is_pending());
+        other_tenant.ready().await.unwrap().call(request(API)).await.unwrap();
+        // The waiting service itself can be made ready again, too.
+        let _ = hung_tenant.ready().await.unwrap();
+        drop(hung_tenant);
 
-    cold.permits.add_permits(1);
-    waiting.await.unwrap();
+        cold.permits.add_permits(1);
+        waiting.await.unwrap();
+    };
+    tokio::time::timeout(Duration::from_secs(60), steps).await.expect("the test hangs");
 }
 
 #[tokio::test]

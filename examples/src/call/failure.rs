@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, io, io::Write};
 
-use bearer_token::{Error, ErrorKind, Retry};
+use bearer_token::{Error, Retry};
 use reqwest_bearer::token_error;
 
 use super::arguments::Source;
@@ -36,9 +36,6 @@ fn explain_token_error(error: &Error, err: &mut impl Write) -> io::Result<()> {
         Retry::Later { after: Some(time) } => writeln!(err, "retry: the server asks to wait for {time:?}")?,
         Retry::Later { .. } => writeln!(err, "retry: later; the cause may pass by itself")?,
         _ => writeln!(err, "retry: only after a change of the key, the permissions or the configuration")?,
-    }
-    if error.kind() == ErrorKind::Origin {
-        writeln!(err, "here:  the field `allow_origins` of the configuration is that line of the builder")?;
     }
     explain_causes(error.source(), err)
 }

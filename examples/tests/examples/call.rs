@@ -192,7 +192,7 @@ async fn a_request_that_must_not_be_sent_names_the_field_to_change() {
     let ended = call(&["--config", &config.path, "https://api.example.com/"]).await;
     ended.assert_status(1);
     assert!(ended.out.is_empty(), "{}", ended.out);
-    for expected in ["kind:  Origin\n", "https://api.example.com", "the field `allow_origins`"] {
+    for expected in ["kind:  Origin\n", "https://api.example.com", "`allow_origins` in its configuration"] {
         assert!(ended.err.contains(expected), "{expected}: {}", ended.err);
     }
 }

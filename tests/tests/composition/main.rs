@@ -21,5 +21,6 @@ mod reqwest_replay;
 mod reqwest_retry;
 mod reqwest_settings;
 mod retry;
+mod same_stack;
 mod stack;
 mod table;

@@ -34,10 +34,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use http::{HeaderValue, header::WWW_AUTHENTICATE};
 use tokio::net::TcpListener;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{
-    Request, Response, Status, Streaming,
+    Code, Request, Response, Status, Streaming,
+    metadata::MetadataMap,
     service::Interceptor,
     transport::{Server, ServerTlsConfig, server::TcpIncoming},
 };
@@ -110,7 +112,7 @@ impl Interceptor for Door {
         }
         if book.revoked.contains(&token) {
             if !book.lets_in_first {
-                return Err(Status::unauthenticated("the token was revoked"));
+                return Err(revoked());
             }
             request.extensions_mut().insert(RefuseLater);
         }
@@ -141,10 +143,17 @@ struct Echoes;
 
 type Answers = Pin<Box<dyn Stream<Item = Result<Text, Status>> + Send>>;
 
+/// Wherever it ends up, in headers or trailers, a challenge is beside it.
+fn revoked() -> Status {
+    let challenge = r#"Bearer error="insufficient_claims", claims="e30=""#;
+    let metadata = [(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))].into_iter().collect();
+    Status::with_metadata(Code::Unauthenticated, "the token was revoked", MetadataMap::from_headers(metadata))
+}
+
 /// What the call says of its own end.
 fn end<T>(request: &Request<T>) -> impl Stream<Item = Result<Text, Status>> + Send + use<T> {
     let refused = request.extensions().get::<RefuseLater>().is_some();
-    tokio_stream::iter(refused.then(|| Err(Status::unauthenticated("the token was revoked"))))
+    tokio_stream::iter(refused.then(|| Err(revoked())))
 }
 
 #[tonic::async_trait]

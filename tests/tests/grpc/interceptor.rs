@@ -107,7 +107,7 @@ async fn who_uses_an_interceptor_tells_of_rejections_with_the_ticket_noted_befor
     let ticket = setup.provider.cached().map(|bearer| bearer.ticket());
     let status = within(client.say(text("hello"))).await.unwrap_err();
     if let (Code::Unauthenticated, Some(ticket)) = (status.code(), ticket) {
-        assert!(setup.provider.reject(ticket).is_replay_useful());
+        assert!(setup.provider.reject(ticket, status.metadata().as_ref()).is_replay_useful());
     }
     within(setup.provider.token()).await.unwrap();
     within(client.say(text("hello"))).await.unwrap();

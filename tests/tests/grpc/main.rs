@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests spawn servers and callers, and guard themselves against hanging")]
 
 mod calls;
+mod challenges;
 mod crowds;
 mod echo;
 mod errors;

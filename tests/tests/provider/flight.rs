@@ -263,7 +263,7 @@ async fn a_provider_that_is_dropped_mid_flight_leaves_nothing_behind() {
     gate.release();
     let bearer = caller.await.unwrap();
     assert_eq!(bearer.secret(), "token-1");
-    assert_eq!(bearer.ticket().reject(), bearer_token::Rejection::Declined, "it is gone by now");
+    assert_eq!(bearer.ticket().reject(&HeaderMap::new()), bearer_token::Rejection::Declined, "it is gone by now");
 
     let second = Bench::new();
     let gate = second.source.hold();
@@ -291,9 +291,9 @@ async fn a_static_token_is_fetched_once_and_never_expires() {
     let (token, ticket) = request(&provider).unwrap();
     assert_eq!(token, "from-the-console");
     // There is no other: rejected, it is soon back.
-    assert!(ticket.reject().is_replay_useful());
+    assert!(ticket.reject(&HeaderMap::new()).is_replay_useful());
     assert_eq!(provider.token().await.unwrap().ticket(), ticket);
-    assert_eq!(ticket.reject(), bearer_token::Rejection::Declined);
+    assert_eq!(ticket.reject(&HeaderMap::new()), bearer_token::Rejection::Declined);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What is sent, and until when.
 
-use bearer_token::platform::Clock;
+use bearer_token::platform::{BoxFuture, Clock, Now};
 use bearer_token_testing::Outcome;
 
 use super::*;
@@ -57,10 +57,8 @@ async fn l08_tokens_that_are_stale_when_they_come_are_fetched_once_a_second_at_m
     let clock = bench.clock.clone();
     bench.source.otherwise(Outcome::call(move |cx| {
         // Issued most of an hour ago, by the word of the source; another one each time.
-        let issued = bearer_token::platform::Now::new(
-            clock.now().monotonic().saturating_sub(STALE + MINUTE),
-            clock.now().wall() - STALE - MINUTE,
-        );
+        let issued =
+            Now::new(clock.now().monotonic().saturating_sub(STALE + MINUTE), clock.now().wall() - STALE - MINUTE);
         let token = format!("{:?}", cx.started().monotonic());
         Ok(bearer_token::AccessToken::new(token).expires_in(HOUR).issued(issued))
     }));
@@ -126,7 +124,7 @@ async fn l09_a_waiter_that_wakes_after_its_bearer_was_rejected_is_given_the_next
     let bench = Bench::new();
     let slow = bench.waiting();
     let prompt = bench.provider.token().await.unwrap();
-    assert!(prompt.ticket().reject().is_replay_useful());
+    assert!(prompt.ticket().reject(&HeaderMap::new()).is_replay_useful());
     assert_eq!(secret(slow.await), Ok("token-2".into()));
 }
 
@@ -191,4 +189,28 @@ async fn a_slow_answer_counts_from_before_the_request() {
     let caller = bench.waiting();
     bench.advance_with(3, 8 * SECOND).await;
     assert_eq!(caller.await.unwrap().expires_at(), Some(start.wall() + HOUR));
+}
+
+#[test]
+fn at_the_end_of_a_clock_a_waiter_still_comes_to_an_end() {
+    /// As a clock may say that is broken, or not set.
+    struct Last;
+    impl Clock for Last {
+        fn now(&self) -> Now {
+            Now::new(Duration::MAX, std::time::UNIX_EPOCH + Duration::from_secs(u32::MAX.into()))
+        }
+
+        fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let source = ScriptedSource::new();
+    source.push(Outcome::numbered());
+    source.otherwise(Outcome::error(Error::new(ErrorKind::Transport, "no route")));
+    let platform = Platform::system().with_clock(Last);
+    let provider = TokenProvider::builder(source.clone()).platform(platform).build().unwrap();
+    for expected in [Ok("token-1".into()), Err(ErrorKind::Transport)] {
+        assert_eq!(secret(block_on(provider.token())), expected);
+    }
+    assert_eq!(source.count().started, 2);
 }

@@ -11,7 +11,7 @@ async fn l28_a_hundred_late_rejections_of_one_generation_cause_one_fetch() {
     let tickets: Vec<Ticket> = (0..200).map(|_| bench.request().unwrap().1).collect();
     let gate = bench.source.hold();
     for ticket in &tickets[..100] {
-        assert_eq!(ticket.reject(), Rejection::Renewing);
+        assert_eq!(ticket.reject(&HeaderMap::new()), Rejection::Renewing);
     }
     assert_eq!(bench.sent(), None, "new requests wait for the new one");
     let caller = bench.waiting();
@@ -19,8 +19,8 @@ async fn l28_a_hundred_late_rejections_of_one_generation_cause_one_fetch() {
     assert_eq!(secret(caller.await), Ok("token-2".into()));
     // Those that come later still leave the new one alone.
     for ticket in &tickets[100..] {
-        assert_eq!(ticket.reject(), Rejection::Superseded);
-        assert_eq!(bench.provider.reject(*ticket), Rejection::Superseded);
+        assert_eq!(ticket.reject(&HeaderMap::new()), Rejection::Superseded);
+        assert_eq!(bench.provider.reject(*ticket, &HeaderMap::new()), Rejection::Superseded);
     }
     settle().await;
     assert_eq!(bench.sent().as_deref(), Some("token-2"));
@@ -35,7 +35,7 @@ async fn l28_rejections_from_many_threads_cause_one_fetch() {
     for _ in 0..1_000 {
         let provider = bench.provider.clone();
         tasks.spawn(async move {
-            assert!(ticket.reject().is_replay_useful());
+            assert!(ticket.reject(&HeaderMap::new()).is_replay_useful());
             // The replay: never with the rejected one.
             assert_eq!(secret(provider.token().await), Ok("token-2".into()));
         });
@@ -47,18 +47,18 @@ async fn l28_rejections_from_many_threads_cause_one_fetch() {
 #[tokio::test]
 async fn l29_a_fresh_token_that_is_rejected_again_stays_in_service_and_is_not_replayed() {
     let bench = Bench::serving().await;
-    assert_eq!(bench.request().unwrap().1.reject(), Rejection::Renewing);
+    assert_eq!(bench.request().unwrap().1.reject(&HeaderMap::new()), Rejection::Renewing);
     assert_eq!(secret(bench.provider.token().await), Ok("token-2".into()));
     for _ in 0..4 {
         let (token, ticket) = bench.request().unwrap();
         assert_eq!(token, "token-2");
-        let rejection = ticket.reject();
+        let rejection = ticket.reject(&HeaderMap::new());
         assert!(rejection == Rejection::Declined && !rejection.is_replay_useful());
         bench.clock.advance(SECOND);
     }
     assert_eq!(bench.started(), 2);
     bench.clock.advance(SECOND);
-    assert_eq!(bench.request().unwrap().1.reject(), Rejection::Renewing, "five seconds are over");
+    assert_eq!(bench.request().unwrap().1.reject(&HeaderMap::new()), Rejection::Renewing, "five seconds are over");
 }
 
 /// An API that rejects everything, once a second for so long. Gives how many fetches that causes.
@@ -67,7 +67,7 @@ async fn rejected(bench: &Bench, time: Duration) -> u64 {
     for _ in 0..time.as_secs() {
         // Nobody is refused: a token there is.
         let bearer = bench.provider.token().await.unwrap();
-        bearer.ticket().reject();
+        bearer.ticket().reject(&HeaderMap::new());
         settle().await;
         bench.clock.advance(SECOND);
     }
@@ -101,7 +101,7 @@ async fn l29_rejections_during_an_outage_leave_the_suspect_in_service() {
         assert_eq!(secret(bench.provider.token().await), Ok("token-1".into()));
         let (token, ticket) = bench.request().unwrap();
         assert_eq!(token, "token-1");
-        ticket.reject();
+        ticket.reject(&HeaderMap::new());
         assert_eq!(secret(bench.provider.token().await), Ok("token-1".into()));
         bench.clock.advance(SECOND);
     }
@@ -109,7 +109,7 @@ async fn l29_rejections_during_an_outage_leave_the_suspect_in_service() {
     // And when it is over, the next rejection heals it.
     bench.source.otherwise(Outcome::numbered());
     bench.clock.advance(5 * MINUTE);
-    assert_eq!(bench.request().unwrap().1.reject(), Rejection::Renewing);
+    assert_eq!(bench.request().unwrap().1.reject(&HeaderMap::new()), Rejection::Renewing);
     assert_ne!(secret(bench.provider.token().await), Ok("token-1".into()));
 }
 
@@ -120,7 +120,7 @@ async fn l29_beside_a_hung_server_requests_are_served_longer_than_they_wait() {
     let mut waited = 0;
     for _ in 0..600 {
         match bench.request() {
-            Some((_, ticket)) => drop(ticket.reject()),
+            Some((_, ticket)) => drop(ticket.reject(&HeaderMap::new())),
             None => waited += 1,
         }
         settle().await;
@@ -137,7 +137,7 @@ async fn a_rejection_during_a_background_refresh_joins_it() {
     let gate = bench.source.hold();
     let (_, ticket) = bench.request().unwrap();
     bench.source.wait_for_fetches(2).await;
-    assert_eq!(ticket.reject(), Rejection::Renewing);
+    assert_eq!(ticket.reject(&HeaderMap::new()), Rejection::Renewing);
     let caller = bench.waiting();
     gate.release();
     assert_eq!(secret(caller.await), Ok("token-2".into()));
@@ -148,10 +148,10 @@ async fn a_rejection_during_a_background_refresh_joins_it() {
 async fn tickets_of_another_provider_change_nothing_there() {
     let (mine, other) = (Bench::serving().await, Bench::serving().await);
     let (_, ticket) = other.request().unwrap();
-    assert_eq!(mine.provider.reject(ticket), Rejection::Declined);
+    assert_eq!(mine.provider.reject(ticket, &HeaderMap::new()), Rejection::Declined);
     assert!(mine.sent().is_some() && other.sent().is_some());
     // By itself it finds the way home.
-    assert_eq!(ticket.reject(), Rejection::Renewing);
+    assert_eq!(ticket.reject(&HeaderMap::new()), Rejection::Renewing);
     assert!(mine.sent().is_some() && other.sent().is_none());
 }
 
@@ -161,17 +161,17 @@ async fn a_ticket_outlives_its_provider() {
     let (_, ticket) = bench.request().unwrap();
     let clone = bench.provider.clone();
     drop(bench.provider);
-    assert_eq!(ticket.reject(), Rejection::Renewing, "a clone is left");
+    assert_eq!(ticket.reject(&HeaderMap::new()), Rejection::Renewing, "a clone is left");
     drop(clone);
     settle().await;
-    assert_eq!(ticket.reject(), Rejection::Declined);
+    assert_eq!(ticket.reject(&HeaderMap::new()), Rejection::Declined);
 }
 
 #[test]
 fn a_rejection_outside_any_runtime_is_healed_by_the_next_caller() {
     let bench = Bench::new();
     let first = block_on(bench.provider.token()).unwrap();
-    assert_eq!(first.ticket().reject(), Rejection::Renewing);
+    assert_eq!(first.ticket().reject(&HeaderMap::new()), Rejection::Renewing);
     assert_eq!(bench.sent(), None);
     assert_eq!(secret(block_on(bench.provider.token())), Ok("token-2".into()));
     assert_eq!(bench.source.reasons(), [FetchReason::Missing, FetchReason::Rejected]);

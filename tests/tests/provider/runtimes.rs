@@ -69,10 +69,11 @@ fn l11_a_runtime_that_is_no_longer_driven_holds_a_flight_up_only_until_it_is_ove
                 assert_eq!(secret(caller.await), Ok(format!("token-{}", 1 + others)));
             }
         });
-        let fetched = bench.sent();
+        let (fetched, started) = (bench.sent(), bench.started());
         // Driven again, the old pilot comes too late, and changes nothing.
         idle.block_on(settle());
         assert_eq!(bench.sent(), fetched);
+        assert_eq!(bench.started(), started, "what had not begun in time does not begin");
         assert_eq!(bench.provider.status().failures_in_a_row, 0);
         drop(idle);
         assert_eq!(bench.sent(), fetched);

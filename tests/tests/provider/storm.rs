@@ -48,7 +48,7 @@ async fn whatever_callers_do_there_is_one_fetch_at_a_time_and_no_expired_token_i
                     served.fetch_add(1, Ordering::Relaxed);
                     assert!(token.parse::<u128>().unwrap() > before, "it had expired when it was asked for");
                     if dice.roll(50) == 0 {
-                        let _ = ticket.reject();
+                        let _ = ticket.reject(&HeaderMap::new());
                     }
                 }
                 match dice.roll(20) {

@@ -28,7 +28,7 @@ fn send(
     if let Some(ticket) = ticket
         && is_rejection(response.status(), response.headers())
     {
-        ticket.reject();
+        ticket.reject(response.headers());
     }
     Ok(response)
 }

@@ -26,7 +26,7 @@ async fn l34_plaintext_and_unknown_origins_are_refused_before_anything_is_fetche
         let decided = TokenProvider::builder(source()).allow_origin("https://api.example.com").build().unwrap();
         for (provider, url, says) in [
             (&undecided, "https://api.example.com/orders", r#".allow_origin("https://api.example.com")"#),
-            (&undecided, "http://api.example.com/orders", r#".allow_origin("http://api.example.com")"#),
+            (&undecided, "http://api.example.com/orders", r#".allow_plaintext_origin("http://api.example.com")"#),
             (&decided, "http://api.example.com/orders", r#".allow_plaintext_origin("http://api.example.com")"#),
             (&decided, "http://198.51.100.7:8080/", "in the clear"),
         ] {

@@ -5,12 +5,12 @@ use std::{fs, path::Path, time::UNIX_EPOCH};
 use bearer_token::{
     ErrorKind, FileToken,
     jwt::{Algorithm, JwtTemplate, KeyReader, SigningKey},
-    token_endpoint::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
+    token_endpoint::{ClientAuth, ClientCredentials, ClientSecret, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
 };
 use bearer_token_testing::{Algorithm as Verified, Client as Registered, Issuer, TestKey};
 use serde_json::json;
 
-use crate::support::{Adapter, SECOND, Setup};
+use crate::support::{Adapter, CLIENT, SECOND, SECRET, Setup};
 
 const ME: &str = "reports@example.com";
 
@@ -111,6 +111,67 @@ impl Volume {
             std::os::unix::fs::symlink("..data/token", root.join("token")).unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn l24_a_client_secret_that_is_replaced_on_both_sides_needs_no_restart() {
+    let setup = Setup::start();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    replace(&path, &format!("{SECRET}\n"));
+    let auth = ClientAuth::basic(CLIENT, ClientSecret::from_file(&path));
+    let endpoint = TokenEndpoint::builder(setup.server.token_url(), ClientCredentials::new()).client_auth(auth);
+    let provider = setup.builder(endpoint.build().unwrap()).build().unwrap();
+    provider.token().await.unwrap();
+
+    setup.server.register(Registered::secret(CLIENT, "another secret"));
+    setup.clock.advance(3_600 * SECOND);
+    assert_eq!(provider.token().await.unwrap_err().kind(), ErrorKind::Refused);
+    let sent = setup.token_requests();
+    setup.clock.advance(SECOND);
+    assert!(provider.token().await.is_err());
+    assert_eq!(setup.token_requests(), sent, "nothing has changed");
+    replace(&path, "another secret");
+    setup.clock.advance(SECOND);
+    provider.token().await.unwrap();
+    assert_eq!(setup.token_requests(), sent + 1);
+}
+
+/// Workload identity: an assertion that somebody else signs, in a file that is replaced.
+#[cfg(unix)]
+#[tokio::test]
+async fn l24_a_projected_assertion_authenticates_the_client_and_a_new_one_ends_the_cool_down() {
+    let setup = Setup::start();
+    let (first, second) = (es256(), es256());
+    let accept = |key: &TestKey| {
+        setup.server.register(Registered::private_key_jwt(ME, key.verifying_key()));
+    };
+    let assertion = |key: &TestKey, number: u32| {
+        let now = setup.platform().now().wall().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let (aud, jti) = (setup.server.token_url(), number.to_string());
+        key.sign(&json!({ "iss": ME, "sub": ME, "aud": aud, "iat": now, "exp": now + 60, "jti": jti })).unwrap()
+    };
+    let mut volume = Volume { directory: tempfile::tempdir().unwrap(), version: 0 };
+    volume.project(&assertion(&first, 1));
+    accept(&first);
+    let auth = ClientAuth::assertion_from(ME, FileToken::new(volume.directory.path().join("token")));
+    let endpoint = TokenEndpoint::builder(setup.server.token_url(), ClientCredentials::new()).client_auth(auth);
+    let provider = setup.builder(endpoint.build().unwrap()).build().unwrap();
+    provider.token().await.unwrap();
+
+    // Whoever signs them has another key, and the server does not know that the old one is gone.
+    setup.clock.advance(3_600 * SECOND);
+    volume.project(&assertion(&second, 2));
+    assert_eq!(provider.token().await.unwrap_err().oauth_code(), Some("invalid_client"));
+    let sent = setup.token_requests();
+    accept(&second);
+    setup.clock.advance(SECOND);
+    assert!(provider.token().await.is_err());
+    assert_eq!(setup.token_requests(), sent, "nothing has changed that this side could see");
+    volume.project(&assertion(&second, 3));
+    setup.clock.advance(SECOND);
+    provider.token().await.unwrap();
+    assert_eq!(setup.token_requests(), sent + 1);
 }
 
 #[cfg(unix)]

@@ -8,7 +8,10 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests spawn callers, and guard themselves against hanging")]
 
+mod born_expired;
 mod boundaries;
+mod challenges;
+mod clocks;
 mod composition;
 mod connections;
 mod crowds;

@@ -111,7 +111,7 @@ impl Bench {
             }
             Call::Reject(token) => {
                 let ticket = self.tickets.get(token).ok_or("the rejected token was never given")?;
-                Ok(Seen::Rejection(match ticket.reject() {
+                Ok(Seen::Rejection(match ticket.reject(&HeaderMap::new()) {
                     Rejection::Renewing => RejectionName::Renewing,
                     Rejection::Superseded => RejectionName::Superseded,
                     Rejection::Declined => RejectionName::Declined,

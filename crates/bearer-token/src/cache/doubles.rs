@@ -20,7 +20,7 @@ pub(super) fn cache() -> Cache {
 pub(super) fn bearer(token: &str, issued: u64, lifetime: u64) -> Bearer {
     let token = AccessToken::new(token).expires_in(Duration::from_secs(lifetime));
     let deadlines = Policy::default().jitter(false).deadlines(at(issued), token.expiry(), Draw::MAX);
-    Bearer::seal(token, ProviderId::next(), deadlines).unwrap()
+    Bearer::seal(token, ProviderId::next(), deadlines, at(issued)).unwrap()
 }
 
 impl Cache {
@@ -48,6 +48,11 @@ impl Cache {
     pub(super) fn in_service(&self, seconds: u64) -> Option<Generation> {
         self.usable(at(seconds)).map(|bearer| bearer.generation())
     }
+}
+
+/// An API that refuses a bearer without a word.
+pub(super) fn silence() -> Option<Arc<[Challenge]>> {
+    None
 }
 
 impl std::fmt::Debug for Entry {

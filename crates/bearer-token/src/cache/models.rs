@@ -60,7 +60,7 @@ fn a_landing_beside_a_rejection_of_the_old_bearer_leaves_the_new_one_in_service(
         let (old, new) = (bearer("old", 0, HOUR), bearer("new", 1, HOUR));
         let cache = Arc::new(Cache::serving(&old));
         let flight = cache.begin(Demand::Renewal, 1).flight;
-        let rejecter = spawn(&cache, move |cache| cache.reject(old.generation(), at(1)));
+        let rejecter = spawn(&cache, move |cache| cache.reject(old.generation(), at(1), silence));
         cache.land(&flight, Ok(new.clone()), at(1), Draw::MAX);
         let (rejection, departure) = rejecter.join().unwrap();
         assert!(rejection.is_replay_useful() && departure.is_none(), "{rejection:?}");
@@ -74,8 +74,8 @@ fn two_rejections_of_one_generation_start_exactly_one_renewal() {
         let old = bearer("old", 0, HOUR);
         let generation = old.generation();
         let cache = Arc::new(Cache::serving(&old));
-        let rival = spawn(&cache, move |cache| cache.reject(generation, at(1)));
-        let both = [cache.reject(generation, at(1)), rival.join().unwrap()];
+        let rival = spawn(&cache, move |cache| cache.reject(generation, at(1), silence));
+        let both = [cache.reject(generation, at(1), silence), rival.join().unwrap()];
         assert!(both.iter().all(|(rejection, _)| *rejection == Rejection::Renewing));
         assert_eq!(both.iter().filter(|(_, departure)| departure.is_some()).count(), 1);
     });
@@ -120,7 +120,7 @@ fn whoever_reads_after_a_rejection_never_gets_the_rejected_bearer_unless_its_ren
             let failed = Arc::new(AtomicBool::new(false));
             let told = failed.clone();
             let rejecter = spawn(&cache, move |cache| {
-                let (_, departure) = cache.reject(rejected, at(1));
+                let (_, departure) = cache.reject(rejected, at(1), silence);
                 let first = cache.in_service(1);
                 if let Some(Departure { flight, .. }) = departure {
                     let error = Error::new(ErrorKind::Unavailable, "");
@@ -130,7 +130,7 @@ fn whoever_reads_after_a_rejection_never_gets_the_rejected_bearer_unless_its_ren
                 first
             });
             // A late answer to another request with the old bearer.
-            let (rejection, departure) = cache.reject(rejected, at(1));
+            let (rejection, departure) = cache.reject(rejected, at(1), silence);
             assert!(departure.is_none() || rejection == Rejection::Renewing);
             let read = cache.in_service(1);
             let failed = failed.load(Ordering::Acquire);
@@ -157,7 +157,7 @@ fn a_waiter_that_settles_after_a_rejection_of_what_landed_is_not_given_it() {
             assert!(!known || settled.is_none(), "a bearer that is known to be rejected");
         });
         cache.land(&flight, Ok(short_lived), at(0), Draw::MAX);
-        let (rejection, departure) = cache.reject(generation, at(0));
+        let (rejection, departure) = cache.reject(generation, at(0), silence);
         assert!(rejection == Rejection::Renewing && departure.is_some());
         rejected.store(true, Ordering::Release);
         waiter.join().unwrap();

@@ -3,6 +3,8 @@
 use super::{doubles::*, *};
 use crate::{error::Retry, policy::Backoff};
 
+mod challenges;
+
 const MINUTE: u64 = 60;
 /// An hour's bearer is stale from here on.
 const STALE: u64 = 48 * MINUTE;
@@ -34,12 +36,12 @@ impl Cache {
     }
 
     fn refused(&self, bearer: &Bearer, seconds: u64) -> Rejection {
-        self.reject(bearer.generation(), at(seconds)).0
+        self.reject(bearer.generation(), at(seconds), silence).0
     }
 
     /// Rejects a bearer that has to be renewed for it.
     fn renew(&self, bearer: &Bearer, seconds: u64) -> Departure {
-        let (rejection, departure) = self.reject(bearer.generation(), at(seconds));
+        let (rejection, departure) = self.reject(bearer.generation(), at(seconds), silence);
         assert_eq!(rejection, Rejection::Renewing);
         departure.expect("a flight")
     }
@@ -335,11 +337,11 @@ fn l28_late_rejections_of_one_generation_cause_one_renewal_and_leave_the_new_one
     assert_eq!(cache.in_service(5), None);
     assert!(waits(&cache.enter(Demand::Token, at(5)), &flight));
     for _ in 0..100 {
-        assert!(matches!(cache.reject(first.generation(), at(5)), (Rejection::Renewing, None)));
+        assert!(matches!(cache.reject(first.generation(), at(5), silence), (Rejection::Renewing, None)));
     }
     cache.bring(&flight, &second, 6);
     for _ in 0..100 {
-        assert!(matches!(cache.reject(first.generation(), at(6)), (Rejection::Superseded, None)));
+        assert!(matches!(cache.reject(first.generation(), at(6), silence), (Rejection::Superseded, None)));
     }
     assert_eq!(cache.ask(6), Ok(second.generation()));
 }
@@ -349,10 +351,10 @@ fn a_rejection_during_a_refresh_joins_it() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
     let flight = cache.begin(Demand::Refresh, STALE).flight;
-    assert!(matches!(cache.reject(first.generation(), at(STALE)), (Rejection::Renewing, None)));
+    assert!(matches!(cache.reject(first.generation(), at(STALE), silence), (Rejection::Renewing, None)));
     assert!(waits(&cache.enter(Demand::Token, at(STALE)), &flight));
     // Another generation is not meant.
-    let (rejection, departure) = cache.reject(bearer("other", 0, HOUR).generation(), at(STALE));
+    let (rejection, departure) = cache.reject(bearer("other", 0, HOUR).generation(), at(STALE), silence);
     assert!(rejection == Rejection::Superseded && departure.is_none());
     cache.fail(&flight, outage(), STALE + 1);
     assert_eq!(cache.heard(Demand::Token, &flight, STALE + 1), Some(Ok(first.generation())), "rather it than none");
@@ -467,8 +469,8 @@ fn a_suspect_whose_renewal_was_abandoned_during_a_cool_down_comes_back_into_serv
 fn a_rejection_of_what_expired_or_never_was_in_service_starts_nothing() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
-    assert!(matches!(cache.reject(first.generation(), at(HOUR)), (Rejection::Renewing, None)));
-    assert!(matches!(doubles::cache().reject(first.generation(), at(0)), (Rejection::Superseded, None)));
+    assert!(matches!(cache.reject(first.generation(), at(HOUR), silence), (Rejection::Renewing, None)));
+    assert!(matches!(doubles::cache().reject(first.generation(), at(0), silence), (Rejection::Superseded, None)));
 }
 
 #[test]

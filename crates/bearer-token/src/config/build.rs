@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     ProviderConfig,
-    fields::{ClientFields, ClientMethod, EndpointFields, Fields, JwtFields, OneOrMany, PolicyFields},
+    fields::{EndpointFields, Fields, JwtFields, OneOrMany, PolicyFields},
     key::KeyFields,
     names,
     secret::SecretField,
@@ -22,7 +22,7 @@ use crate::{
     policy::Policy,
     provider::{TokenProvider, TokenProviderBuilder},
     source::StaticToken,
-    token_endpoint::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
+    token_endpoint::{ClientCredentials, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
     transport::DynTransport,
 };
 
@@ -175,6 +175,9 @@ impl Reader<'_> {
         }
         builder = fields.accept_token_types.iter().fold(builder, TokenEndpointBuilder::accept_token_type);
         builder = fields.keep.iter().fold(builder, TokenEndpointBuilder::keep);
+        if let Some(limit) = fields.max_clock_offset_seconds {
+            builder = builder.max_clock_offset(limit.0);
+        }
         if fields.allow_plaintext {
             builder = builder.allow_plaintext();
         }
@@ -186,91 +189,6 @@ impl Reader<'_> {
             Err(error) => {
                 names::add(&mut self.problems, "token_endpoint", names::ENDPOINT, &Problems::of(&error));
                 None
-            }
-        }
-    }
-
-    fn client(&mut self, fields: &ClientFields, url: &str) -> Option<ClientAuth> {
-        let path = "token_endpoint.client";
-        let method = fields.method.unwrap_or(match fields {
-            ClientFields { key: Some(_), .. } => ClientMethod::PrivateKeyJwt,
-            ClientFields { secret: Some(_), .. } => ClientMethod::Basic,
-            ClientFields { id: Some(_), .. } => ClientMethod::Public,
-            _ => ClientMethod::None,
-        });
-        self.unused(path, method, fields);
-        if method == ClientMethod::None {
-            return Some(ClientAuth::none());
-        }
-        let id = self.required(&format!("{path}.id"), fields.id.as_ref(), "the client's id").map(String::as_str);
-        let auth = match method {
-            ClientMethod::None => ClientAuth::none(),
-            ClientMethod::Public => ClientAuth::public(id?),
-            ClientMethod::Basic | ClientMethod::BasicRaw | ClientMethod::Post => {
-                let secret = self.required(&format!("{path}.secret"), fields.secret.as_ref(), "the client's secret");
-                let secret = secret.and_then(|secret| self.secret(&format!("{path}.secret"), secret));
-                let (id, secret) = (id?, secret?);
-                match method {
-                    ClientMethod::Basic => ClientAuth::basic(id, secret.as_str()),
-                    ClientMethod::BasicRaw => ClientAuth::basic_raw(id, secret.as_str()),
-                    _ => ClientAuth::post(id, secret.as_str()),
-                }
-            }
-            ClientMethod::ClientSecretJwt | ClientMethod::PrivateKeyJwt => {
-                let with_secret = method == ClientMethod::ClientSecretJwt;
-                let (name, key) = if with_secret { ("secret", &fields.secret) } else { ("key", &fields.key) };
-                // RFC 7518 section 3.1 requires HS256 of everybody; for keys there is no such word.
-                let algorithm = fields.algorithm.clone().or_else(|| with_secret.then(|| "HS256".to_owned()));
-                let found = KeyFields {
-                    name,
-                    key: key.as_ref(),
-                    algorithm: algorithm.as_ref(),
-                    kid: fields.kid.as_ref(),
-                    passphrase: fields.passphrase.as_ref(),
-                    allow_short_secret: fields.allow_short_secret,
-                };
-                let key = self.key(path, &found);
-                if let Some(found) =
-                    key.as_ref().map(SigningKey::algorithm).filter(|found| found.is_hmac() != with_secret)
-                {
-                    let expected =
-                        if with_secret { "HS256, HS384 or HS512" } else { "an algorithm with a private key" };
-                    self.problems.push(
-                        format!("{path}.algorithm"),
-                        format!("found {found}; this method signs with {expected}: change one of them"),
-                    );
-                }
-                let builder = JwtTemplate::builder(key.or_else(any_key)?);
-                let id = id?;
-                let builder = builder.issuer(id).subject(id).audience(fields.audience.as_deref().unwrap_or(url));
-                let builder = fields.expiry_seconds.into_iter().fold(builder, |builder, time| builder.lifetime(time.0));
-                let builder = members(builder, &fields.headers, JwtTemplateBuilder::header);
-                ClientAuth::assertion(id, self.built(path, builder)?)
-            }
-        };
-        Some(auth)
-    }
-
-    /// A field that the method has no use for was meant for something else: such as a secret that is never sent.
-    fn unused(&mut self, path: &str, method: ClientMethod, fields: &ClientFields) {
-        use ClientMethod::{Basic, BasicRaw, ClientSecretJwt, None, Post, PrivateKeyJwt};
-
-        let signs = matches!(method, ClientSecretJwt | PrivateKeyJwt);
-        let has_secret = matches!(method, Basic | BasicRaw | Post | ClientSecretJwt);
-        for (name, present, used) in [
-            ("id", fields.id.is_some(), method != None),
-            ("secret", fields.secret.is_some(), has_secret),
-            ("key", fields.key.is_some(), method == PrivateKeyJwt),
-            ("passphrase", fields.passphrase.is_some(), method == PrivateKeyJwt),
-            ("algorithm", fields.algorithm.is_some(), signs),
-            ("kid", fields.kid.is_some(), signs),
-            ("audience", fields.audience.is_some(), signs),
-            ("expiry_seconds", fields.expiry_seconds.is_some(), signs),
-            ("headers", !fields.headers.is_empty(), signs),
-        ] {
-            if present && !used {
-                let message = format!("has no meaning with this method; remove it, or change `{path}.method`");
-                self.problems.push(format!("{path}.{name}"), message);
             }
         }
     }
@@ -317,7 +235,7 @@ impl Reader<'_> {
         self.built(path, builder).filter(|_| known)
     }
 
-    fn built(&mut self, path: &str, builder: JwtTemplateBuilder) -> Option<JwtTemplate> {
+    pub(super) fn built(&mut self, path: &str, builder: JwtTemplateBuilder) -> Option<JwtTemplate> {
         match builder.build() {
             Ok(template) => Some(template),
             Err(error) => {
@@ -349,7 +267,7 @@ fn nothing() -> TokenProviderBuilder {
 }
 
 /// A key to check the rest of a template with, when its own cannot be used.
-fn any_key() -> Option<SigningKey> {
+pub(super) fn any_key() -> Option<SigningKey> {
     SigningKey::hmac(Algorithm::HS256, [0; 32]).ok()
 }
 
@@ -357,7 +275,7 @@ fn stand_in() -> Option<JwtTemplate> {
     JwtTemplate::builder(any_key()?).build().ok()
 }
 
-fn members(
+pub(super) fn members(
     builder: JwtTemplateBuilder,
     members: &Map<String, Value>,
     set: impl Fn(JwtTemplateBuilder, String, Value) -> JwtTemplateBuilder,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 
-use super::secret::SecretField;
+use super::{secret::SecretField, table};
 use crate::policy::Backoff;
 
 /// The configuration of a provider of bearer tokens.
@@ -31,12 +31,16 @@ pub(super) struct Fields {
     /// A token as it is. One in a file is read again.
     pub(super) token: Option<SecretField>,
     /// A JWT to sign: the token itself or, with `token_endpoint`, what is exchanged for one.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) jwt: Option<JwtFields>,
     /// A refresh token to exchange at the `token_endpoint`.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) refresh_token: Option<RefreshFields>,
     /// Where tokens are had from an authorization server.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) token_endpoint: Option<EndpointFields>,
     /// The numbers behind caching, refreshing and backing off.
+    #[serde(deserialize_with = "table::required")]
     pub(super) policy: PolicyFields,
 }
 
@@ -114,9 +118,13 @@ pub(super) struct EndpointFields {
     pub(super) accept_token_types: Vec<String>,
     /// Members of the answer to keep, such as `instance_url`.
     pub(super) keep: Vec<String>,
+    /// How far the clock may be from the server's for refused assertions to be signed again by the latter; 0 for never.
+    /// Default: 3600.
+    pub(super) max_clock_offset_seconds: Option<Seconds>,
     /// Send token requests over `http`, in networks that you trust with your secrets.
     pub(super) allow_plaintext: bool,
     /// Who asks, and how that is proven.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) client: Option<ClientFields>,
 }
 
@@ -129,8 +137,11 @@ pub(super) struct ClientFields {
     pub(super) method: Option<ClientMethod>,
     /// The client's id.
     pub(super) id: Option<String>,
-    /// The client's secret.
+    /// The client's secret. One in a file is read again.
     pub(super) secret: Option<SecretField>,
+    /// The file with an assertion that somebody else keeps fresh, as for workload identities. It is read again for each
+    /// request.
+    pub(super) assertion_file: Option<PathBuf>,
     /// The private key that signs assertions, as PEM, JWK or JWK set. One in a file is read again.
     pub(super) key: Option<SecretField>,
     /// The name of the key: which one of a JWK set it is, and the `kid` in the header. A JWK brings its own.
@@ -142,7 +153,7 @@ pub(super) struct ClientFields {
     pub(super) algorithm: Option<String>,
     /// Accept a secret that is shorter than RFC 7518 section 3.2 asks for, where it signs.
     pub(super) allow_short_secret: bool,
-    /// The `aud` of assertions. Default: the token endpoint's URL.
+    /// The `aud` of assertions. Default: the token endpoint's URL without its query.
     pub(super) audience: Option<String>,
     /// The `exp` of an assertion is its `iat` plus this. Default: 60.
     pub(super) expiry_seconds: Option<Seconds>,
@@ -169,6 +180,8 @@ pub(super) enum ClientMethod {
     ClientSecretJwt,
     /// An assertion that is signed with a private key (RFC 7523 section 2.2).
     PrivateKeyJwt,
+    /// An assertion that somebody else signs, and keeps in a file.
+    Assertion,
 }
 
 /// Times in seconds.
@@ -187,10 +200,13 @@ pub(super) struct PolicyFields {
     /// How long a refresh in the background may take. Default: 10.
     pub(super) refresh_timeout_seconds: Option<Seconds>,
     /// The cool-down after failures that may pass by themselves. Default: 1 to 60 s.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) transient_backoff: Option<BackoffFields>,
     /// The cool-down after failures that need a change of key, permission or configuration. Default: 5 s to 5 min.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) terminal_backoff: Option<BackoffFields>,
     /// The least time between renewals that the API forces by rejecting tokens. Default: 5 s to 5 min.
+    #[serde(deserialize_with = "table::optional")]
     pub(super) rejection_backoff: Option<BackoffFields>,
     /// The longest `Retry-After` that is believed. Default: 3600.
     pub(super) retry_after_limit_seconds: Option<Seconds>,

@@ -11,7 +11,7 @@ use serde::{
 };
 use zeroize::Zeroizing;
 
-use crate::{jwt::Encoding, secret::Secret};
+use crate::{jwt::Encoding, secret::Secret, watched_file::without_line_end};
 
 /// Where a secret comes from, and how it is written.
 pub(super) struct SecretField {
@@ -60,15 +60,8 @@ fn text(bytes: &[u8]) -> Option<&str> {
 
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let bytes = std::fs::read(path).map(Zeroizing::new);
-    let mut bytes = bytes.map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()))?;
-    // Editors and `echo` end a file with a line end; no secret does.
-    if bytes.ends_with(b"\n") {
-        bytes.pop();
-        if bytes.ends_with(b"\r") {
-            bytes.pop();
-        }
-    }
-    Ok(bytes)
+    let bytes = bytes.map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()))?;
+    Ok(without_line_end(bytes))
 }
 
 fn read_variable(name: &str) -> Result<Zeroizing<Vec<u8>>, String> {

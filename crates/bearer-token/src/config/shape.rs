@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
-use super::{fields::Fields, variables::Variables};
+use super::{fields::Fields, table::Table, variables::Variables};
 use crate::error::Problems;
 
 /// More misfits than this are not listed.
@@ -27,8 +27,8 @@ pub(super) struct Fitted {
 pub(super) fn fit(mut value: Value, variables: &Variables) -> Fitted {
     let (mut misfits, mut unread) = (Problems::default(), Vec::new());
     while misfits.iter().count() < LIMIT {
-        let error = match serde_path_to_error::deserialize::<_, Fields>(&value) {
-            Ok(fields) => return Fitted { fields, misfits, unread },
+        let error = match serde_path_to_error::deserialize::<_, Table<Fields>>(&value) {
+            Ok(Table(fields)) => return Fitted { fields, misfits, unread },
             Err(error) => error,
         };
         let path = error.path().clone();
@@ -94,7 +94,5 @@ fn describe(message: &str, found: &Value) -> String {
     if message.starts_with("unknown variant") {
         return format!("found {found} that is none of the known words; expected {expected}");
     }
-    // serde calls a table by the name of our type.
-    let expected = if expected.starts_with("struct ") { "a table of fields" } else { expected };
     format!("found {found}; expected {expected}")
 }

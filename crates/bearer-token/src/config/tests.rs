@@ -108,6 +108,30 @@ async fn without_a_token_endpoint_the_jwt_itself_is_the_bearer() {
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 3600);
 }
 
+#[test]
+fn a_list_in_place_of_a_table_is_refused_and_never_read_by_position() {
+    for (json, path) in [
+        (r#"[["https://api.example.com"]]"#, "configuration"),
+        ("[]", "configuration"),
+        (r#"{ "jwt": ["HS256"] }"#, "jwt"),
+        (r#"{ "jwt": [] }"#, "jwt"),
+        (r#"{ "refresh_token": ["file"], "token_endpoint": { "url": "https://as.example.com" } }"#, "refresh_token"),
+        (r#"{ "token_endpoint": ["https://as.example.com/token"] }"#, "token_endpoint"),
+        (
+            r#"{ "token_endpoint": { "url": "https://as.example.com", "client": ["public", "id"] } }"#,
+            "token_endpoint.client",
+        ),
+        (r#"{ "token": "t", "policy": [1, 2] }"#, "policy"),
+        (r#"{ "token": "t", "policy": { "terminal_backoff": [1, 2] } }"#, "policy.terminal_backoff"),
+    ] {
+        let config = ProviderConfig::from_json(json).unwrap().transport(Recorder::default());
+        let error = config.build().expect_err(json);
+        let problem =
+            error.problems().iter().find(|problem| problem.path() == path).unwrap_or_else(|| panic!("{error}"));
+        assert_eq!(problem.message(), "found a list; expected a table of fields", "{json}");
+    }
+}
+
 #[tokio::test]
 async fn each_way_of_client_authentication_can_be_configured() {
     for (client, header, body) in [
@@ -163,7 +187,7 @@ async fn a_client_can_sign_its_assertions_with_a_key_or_with_its_secret() {
         [(key.as_str(), "PS256", "https://as.example.com/token"), (secret, "HS256", "https://as.example.com")]
     {
         let toml = format!(
-            "[token_endpoint]\nurl = \"https://as.example.com/token\"\n[token_endpoint.client]\nid = \"me\"\n{client}"
+            "[token_endpoint]\nurl = \"https://as.example.com/token?key=planted\"\n[token_endpoint.client]\nid = \"me\"\n{client}"
         );
         let (_, form) = request_of(ProviderConfig::from_toml(&toml).unwrap()).await;
         let jwt = parameter(&form, "client_assertion").unwrap();
@@ -171,6 +195,62 @@ async fn a_client_can_sign_its_assertions_with_a_key_or_with_its_secret() {
         let claims = part(jwt, 1);
         assert_eq!((&claims["iss"], &claims["sub"], &claims["aud"]), (&"me".into(), &"me".into(), &audience.into()));
         assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 60);
+    }
+}
+
+#[tokio::test]
+async fn l24_the_secret_of_a_client_in_a_file_is_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    for (encoding, first, second) in
+        [("text", "one\n", "two"), ("base64", "b25l\n", "dHdv"), ("hex", "6f6e65", "74776f\n")]
+    {
+        std::fs::write(&path, first).unwrap();
+        let toml = format!(
+            "token_endpoint.url = \"https://as.example.com/token\"\ntoken_endpoint.client = {{ method = \"post\", id = \
+             \"me\", secret = {{ file = \"secret\", encoding = \"{encoding}\" }} }}"
+        );
+        let recorder = Recorder::default();
+        let config = ProviderConfig::from_toml(&toml).unwrap().relative_to(directory.path());
+        let provider = config.transport(recorder.clone()).build().unwrap();
+        provider.token().await.unwrap();
+        std::fs::write(&path, second).unwrap();
+        provider.refresh_now().await.unwrap();
+        std::fs::write(&path, if encoding == "text" { "\u{7}" } else { "~" }).unwrap();
+        provider.refresh_now().await.unwrap();
+        let bodies: Vec<_> = recorder.0.lock().unwrap().iter().map(|request| request.body().clone()).collect();
+        for (body, secret) in bodies.iter().zip(["one", "two", "two"]) {
+            assert!(body.ends_with(format!("client_secret={secret}").as_bytes()), "{encoding}: {body:?}");
+        }
+        assert_eq!(bodies.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn the_assertion_of_a_client_can_be_in_a_file_that_somebody_else_keeps() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("token"), "projected\n").unwrap();
+    for method in ["", "method = \"assertion\""] {
+        let toml = format!(
+            "token_endpoint.url = \"https://as.example.com/token\"\n[token_endpoint.client]\nid = \"me\"\n{method}\n\
+             assertion_file = \"token\""
+        );
+        let config = ProviderConfig::from_toml(&toml).unwrap().relative_to(directory.path());
+        let (request, form) = request_of(config).await;
+        assert!(!request.headers().contains_key("authorization"));
+        assert_eq!(parameter(&form, "client_id"), Some("me"));
+        assert_eq!(parameter(&form, "client_assertion"), Some("projected"));
+        assert!(parameter(&form, "client_assertion_type").is_some());
+    }
+    for (client, found) in [
+        ("assertion_file = \"no-such-file\"", &["assertion_file", "id"][..]),
+        ("id = \"me\"\nmethod = \"assertion\"", &["assertion_file"]),
+        ("id = \"me\"\nmethod = \"public\"\nassertion_file = \"x\"", &["assertion_file"]),
+        ("id = \"me\"\nmethod = \"assertion\"\nassertion_file = \"x\"\nsecret = \"s\"", &["assertion_file", "secret"]),
+    ] {
+        let toml = format!("token_endpoint.url = \"https://as.example.com/token\"\n[token_endpoint.client]\n{client}");
+        let found: Vec<_> = found.iter().map(|field| format!("token_endpoint.client.{field}")).collect();
+        assert_eq!(paths(&toml), found, "{client}");
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn load(jwk: &Jwk, wanted: Option<Algorithm>, short_secret: bool) -> 
             if jwk.has("oth") {
                 return Err(config("found an RSA JWK with more than two primes (`oth`); expected two".to_owned()));
             }
+            check_crt(jwk)?;
             let (n, e) = (member(jwk, "n")?, member(jwk, "e")?);
             let (p, q) = (member(jwk, "p")?, member(jwk, "q")?);
             let (dp, dq, qi) = (member(jwk, "dp")?, member(jwk, "dq")?, member(jwk, "qi")?);
@@ -135,15 +136,27 @@ fn private(jwk: &Jwk, kind: Kind) -> Result<Zeroizing<Vec<u8>>, Error> {
     member(jwk, "d")
 }
 
+/// The members that RFC 7518 section 6.3.2 lets a key go without. aws-lc would sign without them only as a key of unknown
+/// `e`: not blinded against timing, and never checked whether its numbers belong together.
+fn check_crt(jwk: &Jwk) -> Result<(), Error> {
+    let missing: Vec<_> = ["p", "q", "dp", "dq", "qi"].into_iter().filter(|name| !jwk.has(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let found =
+        if missing.len() == 5 { "only `n`, `e` and `d`".to_owned() } else { format!("no `{}`", missing.join("`, `")) };
+    Err(config(format!(
+        "found an RSA JWK with {found}; expected `p`, `q`, `dp`, `dq` and `qi` as well: export the key anew with all of \
+         them, or as PEM; who has nothing else can compute them, with `rsa_recover_prime_factors` of Python's \
+         `cryptography` for example"
+    )))
+}
+
 /// The bytes of a member, base64url (RFC 7518 section 2).
 fn member(jwk: &Jwk, name: &'static str) -> Result<Zeroizing<Vec<u8>>, Error> {
     let Some(text) = jwk.text(name) else {
         let found = if jwk.has(name) { "with a member that is no text" } else { "without a member" };
-        let why = match name {
-            "p" | "q" | "dp" | "dq" | "qi" => ": all of `p`, `q`, `dp`, `dq` and `qi` are needed",
-            _ => "",
-        };
-        return Err(config(format!("found a JWK {found}, `{name}`; expected base64url{why}")));
+        return Err(config(format!("found a JWK {found}, `{name}`; expected base64url")));
     };
     let bytes = decode::base64(text.as_bytes()).filter(|bytes| !bytes.is_empty());
     bytes.ok_or_else(|| {
@@ -275,7 +288,14 @@ mod tests {
                 "`alg` of the JWK: found \"RSA-OAEP\"; expected a signature",
             ),
             ("rsa2048", json!({ "alg": "none" }), None, "`alg` of the JWK: found \"none\""),
-            ("rsa2048", json!({ "p": null }), None, "without a member, `p`; expected base64url: all of `p`, `q`"),
+            ("rsa2048", json!({ "p": null }), None, "found an RSA JWK with no `p`; expected `p`, `q`"),
+            ("rsa2048", json!({ "dp": null, "qi": null }), None, "with no `dp`, `qi`; expected `p`, `q`"),
+            (
+                "rsa2048",
+                json!({ "p": null, "q": null, "dp": null, "dq": null, "qi": null }),
+                None,
+                "found an RSA JWK with only `n`, `e` and `d`; expected `p`, `q`, `dp`, `dq` and `qi` as well: export",
+            ),
             ("rsa2048", json!({ "qi": 5 }), None, "with a member that is no text, `qi`"),
             ("rsa2048", json!({ "n": "!" }), None, "whose `n` is not base64url"),
             ("rsa2048", json!({ "e": "" }), None, "whose `e` is not base64url"),

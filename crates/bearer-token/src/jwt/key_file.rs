@@ -2,18 +2,16 @@
 
 use std::{path::Path, sync::Arc};
 
-use aws_lc_rs::{
-    constant_time::verify_slices_are_equal,
-    digest::{Digest, SHA256, digest},
-};
-use zeroize::Zeroizing;
-
 use super::{algorithm::Algorithm, key::Local, reader::KeyReader};
 use crate::{
     error::{Error, ErrorKind},
     events,
     sync::{Mutex, lock},
-    watched_file::WatchedFile,
+    watched_file::{WatchedFile, without_line_end},
+};
+use aws_lc_rs::{
+    constant_time::verify_slices_are_equal,
+    digest::{Digest, SHA256, digest},
 };
 
 /// A key file, and the last key that was in it.
@@ -73,17 +71,6 @@ impl KeyFile {
         *lock(&self.loaded) = Loaded { key: Arc::new(key), digest };
         Ok(())
     }
-}
-
-/// Editors and `echo` end a file with a line end; no secret does.
-fn without_line_end(mut text: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
-    if text.ends_with(b"\n") {
-        text.pop();
-        if text.ends_with(b"\r") {
-            text.pop();
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    io,
+    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,6 +11,7 @@ use super::{RefreshTokenStore, StoredToken, Turn};
 use crate::{
     error::{Error, ErrorKind},
     platform::Platform,
+    watched_file::WatchedFile,
 };
 
 mod disk;
@@ -34,27 +35,29 @@ mod lock;
 /// | is not there | there is no refresh token yet; it is made when there is one |
 /// | its directory is not there, or it may not be read or written | an error of kind [`Config`](ErrorKind::Config) |
 /// | is half written, or something else | an error of kind [`Source`](ErrorKind::Source), for which waiting may help: it is read again at the next fetch, and left alone until then. What memory holds is kept |
-#[derive(Clone, Debug)]
+///
+/// A file that another has written ends the cool-down that waits for it, within a second.
+#[derive(Clone)]
 pub struct FileStore {
-    path: Arc<Path>,
+    file: Arc<WatchedFile>,
 }
 
 impl FileStore {
     /// Keeps the refresh token in this file. Nothing is read or written yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        FileStore { path: path.into().into() }
+        FileStore { file: Arc::new(WatchedFile::new(path)) }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 }
 
 impl RefreshTokenStore for FileStore {
     async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
-        let path = Arc::clone(&self.path);
-        platform.run_blocking(move || disk::load(&path)).await?
+        let file = Arc::clone(&self.file);
+        platform.run_blocking(move || disk::load(&file)).await?
     }
 
     async fn swap(
@@ -63,13 +66,23 @@ impl RefreshTokenStore for FileStore {
         seen: Option<&StoredToken>,
         next: Option<&StoredToken>,
     ) -> Result<bool, Error> {
-        let path = Arc::clone(&self.path);
+        let file = Arc::clone(&self.file);
         let (seen, next) = (seen.cloned(), next.cloned());
-        platform.run_blocking(move || disk::swap(&path, seen.as_ref(), next.as_ref())).await?
+        platform.run_blocking(move || disk::swap(&file, seen.as_ref(), next.as_ref())).await?
     }
 
     async fn turn(&self, platform: &Platform) -> Result<Turn, Error> {
-        lock::turn(&self.path, platform).await
+        lock::turn(self.file.path(), platform).await
+    }
+
+    fn changed(&self) -> bool {
+        self.file.changed()
+    }
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore").field("path", &self.path()).finish()
     }
 }
 

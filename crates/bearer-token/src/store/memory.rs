@@ -21,7 +21,14 @@ use crate::{
 /// assert_eq!(store.get().unwrap().secret(), "tGzv3JOkF0XG5Qx2TlKWIA");
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct MemoryStore(Arc<Mutex<Option<StoredToken>>>);
+pub struct MemoryStore(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    token: Option<StoredToken>,
+    /// By hand, and not loaded since.
+    replaced: bool,
+}
 
 impl MemoryStore {
     /// With this refresh token. `MemoryStore::default()` has none.
@@ -33,27 +40,33 @@ impl MemoryStore {
 
     /// What is kept.
     pub fn get(&self) -> Option<StoredToken> {
-        lock(&self.0).clone()
+        lock(&self.0).token.clone()
     }
 
     /// Replaces what is kept, whatever it is.
     pub fn set(&self, stored: Option<StoredToken>) {
-        *lock(&self.0) = stored;
+        *lock(&self.0) = Kept { token: stored, replaced: true };
     }
 }
 
 impl RefreshTokenStore for MemoryStore {
     async fn load(&self, _: &Platform) -> Result<Option<StoredToken>, Error> {
-        Ok(self.get())
+        let mut kept = lock(&self.0);
+        kept.replaced = false;
+        Ok(kept.token.clone())
     }
 
     async fn swap(&self, _: &Platform, seen: Option<&StoredToken>, next: Option<&StoredToken>) -> Result<bool, Error> {
         let mut kept = lock(&self.0);
-        let expected = kept.as_ref() == seen || kept.as_ref() == next;
+        let expected = kept.token.as_ref() == seen || kept.token.as_ref() == next;
         if expected {
-            *kept = next.cloned();
+            kept.token = next.cloned();
         }
         Ok(expected)
+    }
+
+    fn changed(&self) -> bool {
+        lock(&self.0).replaced
     }
 }
 
@@ -78,5 +91,19 @@ mod tests {
             assert_eq!(store.swap(&platform, seen, next).await.unwrap(), done);
             assert_eq!(store.load(&platform).await.unwrap().as_ref(), left);
         }
+    }
+
+    #[tokio::test]
+    async fn it_has_changed_when_it_was_set_until_it_is_loaded() {
+        let platform = Platform::system();
+        let store = MemoryStore::new("a");
+        store.load(&platform).await.unwrap();
+        assert!(!store.changed());
+        store.swap(&platform, Some(&StoredToken::new("a")), Some(&StoredToken::new("b"))).await.unwrap();
+        assert!(!store.changed(), "that was the grant itself");
+        store.clone().set(Some(StoredToken::new("c")));
+        assert!(store.changed());
+        store.load(&platform).await.unwrap();
+        assert!(!store.changed());
     }
 }

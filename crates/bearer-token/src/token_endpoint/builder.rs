@@ -1,6 +1,6 @@
 //! Putting a token endpoint together.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Problems},
     token_endpoint::{
         ClientAuth, Parameters, TokenEndpoint,
+        clock_offset::{self, ServerClock},
         endpoint_url::EndpointUrl,
         grant::{DynGrant, Grant},
         request::RequestParts,
@@ -34,6 +35,7 @@ pub struct TokenEndpointBuilder {
     parameters: Parameters,
     headers: Vec<(String, Zeroizing<String>)>,
     reading: Reading,
+    max_clock_offset: Duration,
     allow_plaintext: bool,
     transport: Option<Arc<dyn DynTransport>>,
 }
@@ -49,6 +51,7 @@ impl TokenEndpointBuilder {
             parameters: Parameters::default(),
             headers: Vec::new(),
             reading: Reading::default(),
+            max_clock_offset: clock_offset::LIMIT,
             allow_plaintext: false,
             transport: None,
         }
@@ -98,6 +101,13 @@ impl TokenEndpointBuilder {
     /// ([`Bearer::extra`](crate::Bearer::extra)): a text, a number or a truth value; others are left out.
     pub fn keep(mut self, member: impl Into<String>) -> Self {
         self.reading.keep.push(member.into());
+        self
+    }
+
+    /// How far this machine's clock may be from the server's, as its `Date` tells it, for a refused assertion to be signed
+    /// [once more](TokenEndpoint#the-clock) by the server's clock. Zero switches that off. Default: one hour.
+    pub fn max_clock_offset(mut self, limit: Duration) -> Self {
+        self.max_clock_offset = limit;
         self
     }
 
@@ -155,7 +165,7 @@ impl TokenEndpointBuilder {
         let grant_type = self.grant_type;
         let request =
             RequestParts { url, grant: self.grant, grant_type, parameters, credentials, headers, client_auth };
-        Ok(TokenEndpoint::new(request, reading, transport))
+        Ok(TokenEndpoint::new(request, reading, ServerClock::new(self.max_clock_offset), transport))
     }
 }
 
@@ -184,7 +194,11 @@ fn default_transport() -> Option<Arc<dyn DynTransport>> {
 const RESERVED: [(&str, &str); 5] = [
     ("grant_type", "`.grant_type(..)`"),
     ("client_secret", "`.client_auth(ClientAuth::post(..))`"),
-    ("client_assertion", "`.client_auth(ClientAuth::private_key_jwt(..))`, which signs a new one each time"),
+    (
+        "client_assertion",
+        "`.client_auth(ClientAuth::private_key_jwt(..))`, which signs a new one each time, or \
+         `ClientAuth::assertion_from`, which asks a source for it",
+    ),
     ("client_assertion_type", "`.client_auth(ClientAuth::private_key_jwt(..))`"),
     ("assertion", "the `JwtBearer` grant, which signs a new one each time, or a `Grant` of your own"),
 ];

@@ -8,9 +8,6 @@ use crate::{
     token_endpoint::{ClientAuth, client_auth::Method, endpoint_url::EndpointUrl},
 };
 
-/// `client_assertion_type` (RFC 7523 section 2.2).
-pub(crate) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
 /// It is used at once.
 const LIFETIME: Duration = Duration::from_secs(60);
 
@@ -46,8 +43,9 @@ impl ClientAuth {
     /// # Ok(()) }
     /// ```
     ///
-    /// `iss` and `sub` are the client id; `aud` is the token endpoint's URL, byte for byte as it was configured, or
-    /// what [`audience`](Self::audience) says. It lives for 60 seconds, and every request, a second try included,
+    /// `iss` and `sub` are the client id; `aud` is the token endpoint's URL (RFC 7523 section 3), byte for byte as it was
+    /// configured but without a query, which may hold what is nobody's business, or what [`audience`](Self::audience)
+    /// says. It lives for 60 seconds, and every request, a second try included,
     /// carries a new one with its own `jti`, `iat` and `exp`. For anything else make a template of your own and use
     /// [`assertion`](Self::assertion).
     pub fn private_key_jwt(client_id: impl Into<String>, key: SigningKey) -> Self {
@@ -125,7 +123,7 @@ impl ClientAssertion {
             return None;
         }
         // Without a URL there is a problem about it already.
-        let audience = audience.or_else(|| url.map(EndpointUrl::as_str))?;
+        let audience = audience.or_else(|| url.map(EndpointUrl::audience))?;
         let template = JwtTemplate::builder(key.clone())
             .issuer(&self.client_id)
             .subject(&self.client_id)

@@ -1,21 +1,22 @@
 //! How the client says who it is.
 
-use std::fmt;
-
-use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::Bytes;
-use http::HeaderValue;
-use zeroize::Zeroizing;
+use std::{fmt, sync::Arc};
 
 use crate::{
-    error::{Error, Problems},
+    error::Problems,
     secret::Secret,
-    source::FetchContext,
-    token_endpoint::{Parameters, endpoint_url::EndpointUrl},
+    source::TokenSource,
+    token_endpoint::{
+        ClientSecret,
+        assertion_source::AssertionSource,
+        client_secret::problem,
+        credentials::{Credentials, Fresh, Place, basic_header, form_encoded},
+        endpoint_url::EndpointUrl,
+    },
 };
 
 #[cfg(feature = "jwt")]
-use crate::{jwt::JwtTemplate, token_endpoint::client_assertion::ClientAssertion};
+use crate::token_endpoint::client_assertion::ClientAssertion;
 
 /// How the client says who it is at the token endpoint (RFC 6749 section 2.3).
 ///
@@ -32,6 +33,7 @@ use crate::{jwt::JwtTemplate, token_endpoint::client_assertion::ClientAssertion}
 /// | `private_key_jwt` | `client_id` and an assertion signed with a private key (feature `jwt`) | `private_key_jwt` |
 /// | `client_secret_jwt` | the same, signed with the secret (feature `jwt`) | `client_secret_jwt` |
 /// | `assertion` | the same, from a template of your own (feature `jwt`) | one of these two |
+/// | [`assertion_from`](Self::assertion_from) | `client_id` and an assertion that somebody else made | a federated credential |
 #[derive(Clone)]
 pub struct ClientAuth {
     method: Method,
@@ -45,15 +47,16 @@ pub(crate) enum Method {
     Public(String),
     Basic {
         client_id: String,
-        secret: Secret,
+        secret: ClientSecret,
         encoding: Encoding,
     },
     Post {
         client_id: String,
-        secret: Secret,
+        secret: ClientSecret,
     },
     #[cfg(feature = "jwt")]
     Assertion(ClientAssertion),
+    AssertionFrom(AssertionSource),
 }
 
 /// What happens to id and secret before they are joined by a colon.
@@ -76,21 +79,49 @@ impl ClientAuth {
     }
 
     /// HTTP Basic. Id and secret are form-encoded first, as RFC 6749 section 2.3.1 says.
-    pub fn basic(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
-        let (client_id, secret) = (client_id.into(), Secret::new(client_secret));
+    pub fn basic(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
+        let (client_id, secret) = (client_id.into(), client_secret.into());
         Method::Basic { client_id, secret, encoding: Encoding::Form }.into()
     }
 
     /// HTTP Basic with id and secret as they are, for servers that do not decode them. It makes a difference only if
     /// they contain other characters than letters, digits, `*`, `-`, `.` and `_`.
-    pub fn basic_raw(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
-        let (client_id, secret) = (client_id.into(), Secret::new(client_secret));
+    pub fn basic_raw(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
+        let (client_id, secret) = (client_id.into(), client_secret.into());
         Method::Basic { client_id, secret, encoding: Encoding::Raw }.into()
     }
 
     /// `client_id` and `client_secret` in the body.
-    pub fn post(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
-        Method::Post { client_id: client_id.into(), secret: Secret::new(client_secret) }.into()
+    pub fn post(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
+        Method::Post { client_id: client_id.into(), secret: client_secret.into() }.into()
+    }
+
+    /// An assertion that somebody else made (RFC 7521 section 4.2, RFC 7523 section 2.2): a federated credential, as
+    /// Entra's workload identity has them, where the authorization server trusts the issuer of other tokens.
+    ///
+    /// ```
+    /// use bearer_token::FileToken;
+    /// use bearer_token::token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// // Kubernetes keeps the file fresh; its path is in AZURE_FEDERATED_TOKEN_FILE.
+    /// let file = FileToken::new("/var/run/secrets/azure/tokens/azure-identity-token");
+    /// # #[cfg(feature = "reqwest")]
+    /// let source = TokenEndpoint::builder("https://login.example.com/tenant/oauth2/v2.0/token", ClientCredentials::new())
+    ///     .client_auth(ClientAuth::assertion_from("client-id", file))
+    ///     .scope("https://api.example.com/.default")
+    ///     .build()?;
+    /// # #[cfg(feature = "reqwest")] let _ = source;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// The source is asked for every request, a second try included, and nothing is kept here: let it be a
+    /// [`FileToken`](crate::FileToken), a [`TokenProvider`](crate::TokenProvider) where the assertion may be used more
+    /// than once, or a source that gets a new one each time. An assertion that has expired is not sent: a JWT by its
+    /// `exp` (read, not verified), others by what the source says. Errors of the source are those of the fetch, and its
+    /// [`changed`](TokenSource::changed) is that of the endpoint.
+    pub fn assertion_from(client_id: impl Into<String>, source: impl TokenSource) -> Self {
+        Method::AssertionFrom(AssertionSource::new(client_id.into(), source)).into()
     }
 
     /// Checks everything, and prepares what does not change from request to request.
@@ -100,7 +131,10 @@ impl ClientAuth {
         let _ = url;
         #[cfg(feature = "jwt")]
         if self.audience.is_some() && !matches!(&self.method, Method::Assertion(_)) {
-            problems.push("client_auth.audience", "found an audience for a method without an assertion: remove it");
+            problems.push(
+                "client_auth.audience",
+                "found an audience for a method without an assertion that is signed here: remove it",
+            );
         }
         match &self.method {
             Method::None => {}
@@ -110,27 +144,41 @@ impl ClientAuth {
             }
             Method::Post { client_id, secret } => {
                 check_client_id(client_id, problems);
-                check_text("client_auth.client_secret", secret.expose(), problems);
                 credentials.parameters.push("client_id", client_id);
-                credentials.parameters.push("client_secret", secret.expose());
+                let read = read_secret(secret, problems);
+                match (secret.file(), read) {
+                    (Some(file), _) => credentials.fresh = Fresh::Secret(Arc::clone(file), Place::Body),
+                    (None, Some(secret)) => credentials.parameters.push("client_secret", secret.expose()),
+                    (None, None) => {}
+                }
             }
             Method::Basic { client_id, secret, encoding } => {
                 check_client_id(client_id, problems);
-                check_text("client_auth.client_secret", secret.expose(), problems);
                 if *encoding == Encoding::Raw && client_id.contains(':') {
                     problems.push(
                         "client_auth.client_id",
                         "found a colon, which ends the id in HTTP Basic (RFC 7617): use `ClientAuth::basic`",
                     );
                 }
-                credentials.header = basic_header(client_id, secret, *encoding);
-                credentials.hint = basic_hint(client_id, secret, *encoding);
+                // With a stand-in, so that another header of this name is a problem in any case.
+                let read = read_secret(secret, problems).unwrap_or_else(|| Secret::new(""));
+                credentials.header = basic_header(client_id, &read, *encoding);
+                credentials.hint = basic_hint(client_id, &read, *encoding);
+                if let Some(file) = secret.file() {
+                    credentials.fresh = Fresh::Secret(Arc::clone(file), Place::Header(client_id.clone(), *encoding));
+                }
             }
             #[cfg(feature = "jwt")]
             Method::Assertion(assertion) => {
                 check_client_id(assertion.client_id(), problems);
                 credentials.parameters.push("client_id", assertion.client_id());
-                credentials.assertion = assertion.template(self.audience.as_deref(), url, problems);
+                credentials.fresh =
+                    assertion.template(self.audience.as_deref(), url, problems).map_or(Fresh::Nothing, Fresh::Signed);
+            }
+            Method::AssertionFrom(assertion) => {
+                check_client_id(assertion.client_id(), problems);
+                credentials.parameters.push("client_id", assertion.client_id());
+                credentials.fresh = Fresh::Assertion(assertion.clone());
             }
         }
         credentials
@@ -163,76 +211,20 @@ impl fmt::Debug for ClientAuth {
             Method::Post { client_id, .. } => ("post", client_id.as_str()),
             #[cfg(feature = "jwt")]
             Method::Assertion(assertion) => (assertion.name(), assertion.client_id()),
+            Method::AssertionFrom(assertion) => ("assertion_from", assertion.client_id()),
         };
         f.debug_struct(name).field("client_id", &client_id).finish_non_exhaustive()
     }
 }
 
-/// Client authentication, checked and ready to be sent.
-#[derive(Default)]
-pub(crate) struct Credentials {
-    pub(crate) parameters: Parameters,
-    pub(crate) header: Option<HeaderValue>,
-    /// What to add to the message when the client is refused.
-    pub(crate) hint: Option<&'static str>,
-    #[cfg(feature = "jwt")]
-    pub(crate) assertion: Option<JwtTemplate>,
-}
-
-impl Credentials {
-    /// Adds the parameters of one request. An assertion is signed anew each time.
-    pub(crate) async fn apply(&self, parameters: &mut Parameters, cx: &FetchContext) -> Result<(), Error> {
-        parameters.extend(&self.parameters);
-        #[cfg(not(feature = "jwt"))]
-        let _ = cx;
-        #[cfg(feature = "jwt")]
-        if let Some(template) = &self.assertion {
-            let jwt = template.sign(cx.platform()).await?;
-            parameters.push("client_assertion_type", crate::token_endpoint::client_assertion::TYPE);
-            parameters.push("client_assertion", jwt.secret());
-        }
-        Ok(())
-    }
-
-    /// Whether the key of the assertions can be replaced by another.
-    pub(crate) fn changed(&self) -> bool {
-        #[cfg(feature = "jwt")]
-        return self.assertion.as_ref().is_some_and(JwtTemplate::changed);
-        #[cfg(not(feature = "jwt"))]
-        false
-    }
-}
-
 fn check_client_id(client_id: &str, problems: &mut Problems) {
-    check_text("client_auth.client_id", client_id, problems);
-}
-
-fn check_text(path: &str, text: &str, problems: &mut Problems) {
-    if text.is_empty() {
-        problems.push(path, "found an empty text; expected what is registered at the authorization server");
-    } else if text.chars().any(char::is_control) {
-        // RFC 6749 appendix A.1 and A.2 allow none, and a file's last line end is a common mistake.
-        problems.push(path, "found a line end or another control character; remove it (a file's last line end?)");
+    if let Some(problem) = problem(client_id) {
+        problems.push("client_auth.client_id", problem);
     }
 }
 
-fn form_encoded(text: &str) -> Zeroizing<String> {
-    let mut encoded = Zeroizing::new(String::with_capacity(3 * text.len()));
-    encoded.extend(form_urlencoded::byte_serialize(text.as_bytes()));
-    encoded
-}
-
-fn basic_header(client_id: &str, secret: &Secret, encoding: Encoding) -> Option<HeaderValue> {
-    let pair = Zeroizing::new(match encoding {
-        Encoding::Form => [&form_encoded(client_id), ":", &form_encoded(secret.expose())].concat(),
-        Encoding::Raw => [client_id, ":", secret.expose()].concat(),
-    });
-    let encoded = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
-    let value = Zeroizing::new(["Basic ", &encoded].concat().into_bytes());
-    // Base64 is always a legal header value.
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+fn read_secret(secret: &ClientSecret, problems: &mut Problems) -> Option<Secret> {
+    secret.read().map_err(|problem| problems.push("client_auth.client_secret", problem)).ok()
 }
 
 /// Servers disagree about the encoding (seen on running ones), and only where it changes something.
@@ -255,6 +247,8 @@ fn basic_hint(client_id: &str, secret: &Secret, encoding: Encoding) -> Option<&'
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+
     use super::*;
 
     fn prepare(auth: &ClientAuth) -> (Credentials, Problems) {

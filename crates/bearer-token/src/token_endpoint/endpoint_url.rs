@@ -25,10 +25,11 @@ impl EndpointUrl {
         }
     }
 
-    /// Byte for byte as configured: parsers add slashes, and servers compare the `aud` of an assertion exactly.
+    /// The `aud` of assertions, unless another was set: byte for byte as configured, since parsers add slashes and
+    /// servers compare it exactly; but without the query, where the key of a gateway may be.
     #[cfg(feature = "jwt")]
-    pub(crate) fn as_str(&self) -> &str {
-        &self.text
+    pub(crate) fn audience(&self) -> &str {
+        without_query(&self.text)
     }
 
     pub(crate) fn uri(&self) -> &Uri {
@@ -39,10 +40,14 @@ impl EndpointUrl {
 impl fmt::Debug for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Some servers want account numbers in the query: nothing for a log.
-        let shown = self.text.split('?').next().unwrap_or_default();
+        let shown = without_query(&self.text);
         let query = if self.uri.query().is_some() { "?[redacted]" } else { "" };
         f.write_fmt(format_args!("\"{shown}{query}\""))
     }
+}
+
+pub(crate) fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
 }
 
 fn check(text: &str, allow_plaintext: bool) -> Result<Uri, String> {

@@ -48,6 +48,14 @@ pub trait Grant: Send + Sync + 'static {
         false
     }
 
+    /// Whether the parameters say what time it is, as an assertion does that is signed for them. Then, after the server
+    /// has refused one, [`parameters`](Self::parameters) may be called with the
+    /// [time of day of the server](crate::token_endpoint::TokenEndpointBuilder::max_clock_offset) on the context's
+    /// platform. Default: no.
+    fn dated(&self) -> bool {
+        false
+    }
+
     /// The members of an answer that [`accept`](Self::accept) wants to see. Default: none.
     fn reads(&self) -> &[&str] {
         &[]
@@ -87,6 +95,7 @@ pub(crate) trait DynGrant: Send + Sync {
     fn parameters<'a>(&'a self, cx: &'a FetchContext) -> GrantFuture<'a, Parameters>;
     fn repeatable(&self) -> bool;
     fn changed(&self) -> bool;
+    fn dated(&self) -> bool;
     fn reads(&self) -> &[&str];
     fn accept<'a>(&'a self, cx: &'a FetchContext, sent: &'a Parameters, answer: &'a Members) -> GrantFuture<'a, ()>;
     fn again(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool;
@@ -105,6 +114,10 @@ impl<G: Grant> DynGrant for G {
 
     fn changed(&self) -> bool {
         Grant::changed(self)
+    }
+
+    fn dated(&self) -> bool {
+        Grant::dated(self)
     }
 
     fn reads(&self) -> &[&str] {

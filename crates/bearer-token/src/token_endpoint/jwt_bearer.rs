@@ -52,6 +52,10 @@ impl Grant for JwtBearer {
     fn changed(&self) -> bool {
         self.template.changed()
     }
+
+    fn dated(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for JwtBearer {

@@ -39,7 +39,8 @@ use self::{
 ///   faster. Then the refresh token counts as gone, and is not sent again for five minutes, unless
 ///   [`refresh_now`](crate::TokenProvider::refresh_now) asks for it. It stays in the store: servers err, too. A person
 ///   has to consent again; until then there can be [another source](crate::TokenSource::or_else). A new refresh token in
-///   the store is found at the next fetch, without a restart.
+///   the store is found without a restart: within a second where the store [tells](RefreshTokenStore::changed), as those
+///   of this crate do, and at the next fetch elsewhere.
 ///
 /// The scope can only become less (RFC 6749 section 6): leave the [scope](super::TokenEndpointBuilder::scope) away to get
 /// what was consented to, or ask for a part of it.
@@ -106,8 +107,8 @@ impl RefreshToken {
 
     /// Puts a refresh token into the store in place of what is there: after a person has consented.
     ///
-    /// Waits for a fetch in progress. A provider that is cooling down finds it at the next fetch, or at once with
-    /// [`refresh_now`](crate::TokenProvider::refresh_now). The platform is [`Platform::system`], usually.
+    /// Waits for a fetch in progress. A provider that is cooling down because the one before was gone finds it within a
+    /// second. The platform is [`Platform::system`], usually.
     ///
     /// # Errors
     ///
@@ -145,6 +146,10 @@ impl Grant for RefreshToken {
 
     fn repeatable(&self) -> bool {
         self.reusable
+    }
+
+    fn changed(&self) -> bool {
+        self.keeper.changed()
     }
 
     fn reads(&self) -> &[&str] {

@@ -24,7 +24,9 @@ use crate::{
 
 #[cfg(feature = "jwt")]
 mod assertions;
+mod federated;
 mod refresh_token;
+mod secret_file;
 
 const URL: &str = "https://as.example.com/token";
 

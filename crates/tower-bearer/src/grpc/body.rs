@@ -50,7 +50,7 @@ impl<B: Body> Body for TrailersBody<B> {
             && let Some(trailers) = frame.trailers_ref()
             && let Some(ticket) = this.ticket.take_if(|_| is_grpc_rejection(trailers))
         {
-            let _ = ticket.reject();
+            let _ = ticket.reject(trailers);
         }
         Poll::Ready(frame)
     }

@@ -1,13 +1,16 @@
 //! Public values, and where a request leaves our hands.
 
 use bearer_token::{
-    AccessToken, FetchContext, FetchReason, StaticToken, TokenProvider, TokenSource,
+    AccessToken, Challenge, FetchContext, FetchReason, StaticToken, TokenProvider, TokenSource,
     jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey},
     token_endpoint::{ClientAuth, ClientCredentials, JwtBearer, Parameters, TokenEndpoint},
     transport,
 };
 use bearer_token_testing::TestKey;
-use http::{Request, Response, header::AUTHORIZATION};
+use http::{
+    HeaderValue, Request, Response,
+    header::{AUTHORIZATION, WWW_AUTHENTICATE},
+};
 use reqwest_bearer::{BearerMiddleware, MiddlewareTransport};
 use tower::Service;
 use tower_bearer::{BearerLayer, BearerService, BoxError};
@@ -50,7 +53,10 @@ pub(super) async fn values(shown: &mut Shown, rsa: &TestKey, ec: &TestKey) {
     shown.value("Parameters", &Parameters::new("custom").with("password", PARAMETER));
     shown.value("StaticToken", &StaticToken::new(STATIC));
     shown.value("AccessToken", &AccessToken::new(STATIC).scope(ANSWERED).extra("instance", ANSWERED));
-    let context = FetchContext::new(platform, SECOND, FetchReason::Missing);
+    let line = format!(r#"Bearer realm="{ANSWERED}", {ANSWERED}="x", {ANSWERED} x"#);
+    let answer = [(WWW_AUTHENTICATE, HeaderValue::try_from(line).unwrap())].into_iter().collect();
+    let challenges = Challenge::read(&answer);
+    let context = FetchContext::new(platform, SECOND, FetchReason::Rejected).with_challenges(challenges);
     shown.value("FetchContext", &context);
 
     let builder = TokenProvider::builder(StaticToken::new(STATIC)).allow_origin("https://api.example.com");

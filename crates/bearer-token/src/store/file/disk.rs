@@ -9,18 +9,26 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::{StoredToken, beside, failed};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    watched_file::WatchedFile,
+};
 
 /// No refresh token is longer, and no garbage is worth more.
 const LIMIT: usize = 256 * 1024;
 
-pub(super) fn load(path: &Path) -> Result<Option<StoredToken>, Error> {
+pub(super) fn load(watched: &WatchedFile) -> Result<Option<StoredToken>, Error> {
+    let path = watched.path();
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && directory(path).is_dir() => return Ok(None),
-        Err(error) => return Err(failed(path, "read", error)),
+        Err(error) => {
+            watched.saw(None);
+            let absent = error.kind() == io::ErrorKind::NotFound && directory(path).is_dir();
+            return if absent { Ok(None) } else { Err(failed(path, "read", error)) };
+        }
     };
     narrow(&file);
+    watched.saw(file.metadata().ok().as_ref());
     // Of its full size from the start: a buffer that grows leaves copies of secrets behind.
     let size = file.metadata().map_or(0, |metadata| usize::try_from(metadata.len()).unwrap_or(LIMIT));
     let mut json = Zeroizing::new(Vec::with_capacity(size.min(LIMIT) + 64));
@@ -36,8 +44,12 @@ pub(super) fn load(path: &Path) -> Result<Option<StoredToken>, Error> {
     })
 }
 
-pub(super) fn swap(path: &Path, seen: Option<&StoredToken>, next: Option<&StoredToken>) -> Result<bool, Error> {
-    let kept = load(path)?;
+pub(super) fn swap(
+    watched: &WatchedFile,
+    seen: Option<&StoredToken>,
+    next: Option<&StoredToken>,
+) -> Result<bool, Error> {
+    let (kept, path) = (load(watched)?, watched.path());
     let write_failed = |error| failed(path, "written", error);
     // Not beside a link to it, but beside the file itself.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -52,6 +64,7 @@ pub(super) fn swap(path: &Path, seen: Option<&StoredToken>, next: Option<&Stored
         Some(next) => replace(&path, next.to_json()?.as_bytes()),
         None => fs::remove_file(&path),
     };
+    watched.saw(fs::metadata(&path).ok().as_ref());
     replaced.and_then(|()| sync(&directory(&path))).map(|()| true).map_err(write_failed)
 }
 

@@ -41,6 +41,8 @@ struct Memory {
     /// What the server gave, and the store may not have yet.
     pending: Option<Pending>,
     gone: Vec<Gone>,
+    /// By hand, and not loaded since.
+    replaced: bool,
 }
 
 #[derive(Clone, PartialEq)]
@@ -80,7 +82,13 @@ impl Keeper {
     }
 
     pub(super) async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
+        lock(&self.memory).replaced = false;
         self.store.load(platform).await
+    }
+
+    /// Whether there may be another refresh token than the one that was loaded last.
+    pub(super) fn changed(&self) -> bool {
+        lock(&self.memory).replaced || self.store.changed()
     }
 
     /// Saves what could not be saved before. If somebody else has replaced what was there, theirs is newer: it counts.
@@ -138,8 +146,10 @@ impl Keeper {
         for _ in 0..10 {
             let seen = self.store.load(platform).await?;
             if self.store.swap(platform, seen.as_ref(), next.as_ref()).await? {
+                let mut memory = lock(&self.memory);
                 // It belongs to the consent before.
-                lock(&self.memory).pending = None;
+                memory.pending = None;
+                memory.replaced = true;
                 return Ok(());
             }
         }

@@ -61,14 +61,25 @@ async fn l21_the_audience_is_the_url_byte_for_byte_or_another_string() {
     for url in [
         "https://as.example.com",
         "https://as.example.com/",
-        "https://AS.example.com:443/a/../token?x=%7e",
+        "https://AS.example.com:443/a/../token%7e",
         "http://127.0.0.1:8080/token",
     ] {
         let (_, claims) = request(url, ClientAuth::private_key_jwt("id", private_key())).await;
         assert_eq!(claims["aud"], url);
     }
-    let auth = ClientAuth::private_key_jwt("id", private_key()).audience("https://tenant.example.com/");
-    assert_eq!(request(URL, auth).await.1["aud"], "https://tenant.example.com/");
+    for audience in ["https://tenant.example.com/", "https://AS.example.com/token?x=%7e"] {
+        let auth = ClientAuth::private_key_jwt("id", private_key()).audience(audience);
+        assert_eq!(request(URL, auth).await.1["aud"], audience);
+    }
+}
+
+#[tokio::test]
+async fn l38_the_audience_has_no_query_unless_it_was_asked_for() {
+    for url in ["https://AS.example.com:443/token?key=planted", "https://AS.example.com:443/token?"] {
+        for auth in [ClientAuth::private_key_jwt("id", private_key()), ClientAuth::client_secret_jwt("id", secret())] {
+            assert_eq!(request(url, auth).await.1["aud"], "https://AS.example.com:443/token");
+        }
+    }
 }
 
 #[tokio::test]
@@ -105,6 +116,83 @@ async fn l20_every_wire_attempt_carries_assertions_of_its_own() {
             assert_eq!(claims["iat"], json!(784_111_767 + 3 * index), "{name}");
         }
     }
+}
+
+/// A refusal by a server whose clock is five minutes ahead of that of the script, which starts at 08:49:37.
+fn refused_by_its_clock(code: &str) -> Answer {
+    let answer = Response::builder().status(400).header("date", "Sun, 06 Nov 1994 08:54:40 GMT");
+    Ok(answer.body(format!(r#"{{"error":"{code}","error_description":"marker"}}"#).into()).unwrap())
+}
+
+#[tokio::test]
+async fn l22_the_client_assertion_beside_a_refresh_token_is_signed_again_by_the_servers_clock() {
+    let script = Script::new([refused_by_its_clock("invalid_client"), answer(200, TOKEN), answer(200, TOKEN)]);
+    let grant = RefreshToken::new(crate::store::MemoryStore::new("r"));
+    let source = TokenEndpoint::builder(URL, grant)
+        .client_auth(ClientAuth::private_key_jwt("id", private_key()))
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    source.fetch(script.context()).await.unwrap();
+    assert!(matches!(source.clock_offset(), Some(ClockOffset::Behind(_))));
+    source.clone().fetch(script.context()).await.unwrap();
+    let forms: Vec<_> = script.bodies().iter().map(|body| form(body)).collect();
+    assert!(forms.iter().all(|form| form["refresh_token"] == "r"));
+    let issued: Vec<_> = forms.iter().map(|form| claims(&form["client_assertion"])["iat"].as_u64().unwrap()).collect();
+    // It is back-dated by 10 s. The answer took 3 s, of which half count; each request takes 3 s.
+    assert_eq!(issued, [784_111_767, 784_111_770 + 301, 784_111_773 + 301]);
+}
+
+#[tokio::test]
+async fn l22_what_somebody_else_signed_cannot_be_signed_again_and_a_grant_of_your_own_can() {
+    let script = Script::new([refused_by_its_clock("invalid_client")]);
+    let source = TokenEndpoint::builder(URL, ClientCredentials::new())
+        .client_auth(ClientAuth::assertion_from("id", crate::StaticToken::new("projected")))
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    assert!(source.fetch(script.context()).await.is_err());
+    assert_eq!(script.bodies().len(), 1);
+
+    struct Dated(bool);
+    impl Grant for Dated {
+        async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
+            let now = cx.platform().now().since_epoch().as_secs();
+            Ok(Parameters::new("own").with("t", now.to_string()))
+        }
+
+        fn dated(&self) -> bool {
+            self.0
+        }
+    }
+    for (dated, expected) in [(false, &["t=784111777"][..]), (true, &["t=784111777", "t=784112081"])] {
+        let script = Script::new([refused_by_its_clock("invalid_grant"), refused_by_its_clock("invalid_grant")]);
+        let source = TokenEndpoint::builder(URL, Dated(dated)).transport(script.clone()).build().unwrap();
+        let error = source.fetch(script.context()).await.unwrap_err();
+        let bodies = script.bodies();
+        let times: Vec<_> = bodies.iter().map(|body| body.rsplit('&').next().unwrap()).collect();
+        assert_eq!(times, expected);
+        assert_eq!(
+            (error.oauth_code(), error.to_string().contains("the clock of this machine is")),
+            (Some("invalid_grant"), dated)
+        );
+        assert!(!format!("{error} {error:?}").contains("marker"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn l22_the_second_try_stays_inside_the_deadline() {
+    let script = Script::new([refused_by_its_clock("invalid_client")]);
+    let source = TokenEndpoint::builder(URL, ClientCredentials::new())
+        .client_auth(ClientAuth::private_key_jwt("id", private_key()))
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    let context = script.context();
+    script.clock.pass(8);
+    let error = source.fetch(context).await.unwrap_err();
+    assert!(error.to_string().contains("behind the server's, and no time was left"), "{error}");
+    assert_eq!((script.bodies().len(), source.clock_offset()), (1, None));
 }
 
 #[tokio::test]

@@ -589,3 +589,50 @@ async fn l38_no_refresh_token_is_ever_shown() {
     }
     assert!(!shown.contains("planted"), "{shown}");
 }
+
+#[tokio::test]
+async fn l07_a_refresh_token_that_was_put_there_is_a_change_and_the_grants_own_is_none() {
+    let platform = Platform::system();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("refresh.json");
+    for own in [false, true] {
+        let grant = RefreshToken::new(crate::store::FileStore::new(&path));
+        let elsewhere = if own { grant.clone() } else { RefreshToken::new(crate::store::FileStore::new(&path)) };
+        elsewhere.replace(&platform, "first").await.unwrap();
+        let gone = || answer(400, r#"{"error":"invalid_grant"}"#);
+        let script = Script::new([rotated!("second"), gone(), rotated!("fourth")]);
+        let source = TokenEndpoint::builder(URL, grant).transport(script.clone()).build().unwrap();
+        source.fetch(script.context()).await.unwrap();
+        assert!(!source.changed(), "it was this grant that wrote");
+        source.fetch(script.context()).await.unwrap_err();
+        assert!(!source.changed());
+        elsewhere.replace(&platform, "third").await.unwrap();
+        assert!(source.changed(), "own: {own}");
+        source.fetch(script.context()).await.unwrap();
+        assert!(!source.changed());
+        assert!(script.bodies()[2].ends_with("=third"));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn l07_a_file_whose_rights_were_narrowed_has_not_changed_and_a_change_of_client_has() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let (path, secret) = (directory.path().join("refresh.json"), directory.path().join("secret"));
+    std::fs::write(&path, r#"{"refresh_token":"first"}"#).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::write(&secret, "one").unwrap();
+    let script = Script::new([answer(401, r#"{"error":"invalid_client"}"#)]);
+    let source = TokenEndpoint::builder(URL, RefreshToken::new(crate::store::FileStore::new(&path)))
+        .client_auth(ClientAuth::basic("id", ClientSecret::from_file(&secret)))
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    source.fetch(script.context()).await.unwrap_err();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!source.changed());
+    std::fs::write(&secret, "two").unwrap();
+    assert!(source.changed());
+}

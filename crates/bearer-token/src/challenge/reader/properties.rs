@@ -1,9 +1,10 @@
 //! What the reading of challenges holds for whatever an API sends.
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
+use crate::challenge::{Challenge, is_rejection};
 
 const WORD: &str = "[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,8}";
 
@@ -59,20 +60,21 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_without_a_panic(line in vec(any::<u8>(), 0..200)) {
-        for challenge in challenges(&line) {
+        for challenge in Challenges::of(&line) {
             prop_assert!(!challenge.scheme.is_empty());
         }
     }
 
     #[test]
     fn any_text_of_the_grammars_own_characters_is_read_without_a_panic(line in "([bB]earer|error|[ \t,=\"\\\\a/]){0,40}") {
-        challenges(line.as_bytes());
+        prop_assert!(Challenges::of(line.as_bytes()).count() <= line.len());
         let mut headers = HeaderMap::new();
         if let Ok(value) = HeaderValue::from_str(&line) {
             headers.append(WWW_AUTHENTICATE, value);
         }
         prop_assert!(!is_rejection(StatusCode::FORBIDDEN, &headers));
         is_rejection(StatusCode::UNAUTHORIZED, &headers);
+        Challenge::read(&headers);
     }
 
     #[test]
@@ -88,16 +90,16 @@ proptest! {
         }
         let expected: Vec<_> = written
             .iter()
-            .map(|(scheme, rest)| Challenge {
+            .map(|(scheme, rest)| RawChallenge {
                 scheme: scheme.as_bytes(),
                 parameters: match rest {
                     Rest::Token68(_) => Vec::new(),
                     Rest::Parameters(parameters) => {
-                        parameters.iter().map(|(name, value, ..)| (name.as_bytes(), value.clone())).collect()
+                        parameters.iter().map(|(name, value, ..)| (name.as_bytes(), value.into())).collect()
                     }
                 },
             })
             .collect();
-        prop_assert_eq!(challenges(&line), expected, "{}", String::from_utf8_lossy(&line));
+        prop_assert_eq!(Challenges::of(&line).collect::<Vec<_>>(), expected, "{}", String::from_utf8_lossy(&line));
     }
 }

@@ -1,0 +1,97 @@
+//! Client assertions that somebody else makes.
+
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::{FileToken, StaticToken, TokenProvider, source::TokenSource};
+
+const CLIENT_ASSERTION_TYPE: &str = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+
+fn endpoint(script: &Script, assertions: impl TokenSource) -> TokenEndpoint {
+    let builder = TokenEndpoint::builder(URL, ClientCredentials::new());
+    let builder = builder.client_auth(ClientAuth::assertion_from("client id", assertions));
+    builder.transport(script.clone()).build().unwrap()
+}
+
+fn body(assertion: &str) -> String {
+    format!(
+        "grant_type=client_credentials&client_id=client+id&client_assertion_type={CLIENT_ASSERTION_TYPE}\
+         &client_assertion={assertion}"
+    )
+}
+
+#[tokio::test]
+async fn l20_the_source_of_assertions_is_asked_anew_for_every_wire_attempt() {
+    let count = Arc::new(AtomicU64::new(1));
+    let source = move |cx: FetchContext| {
+        let number = count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            assert_eq!(cx.reason(), FetchReason::Missing);
+            Ok(AccessToken::new(format!("assertion-{number}")))
+        }
+    };
+    let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN), answer(200, TOKEN)]);
+    let source = endpoint(&script, source);
+    source.fetch(script.context()).await.unwrap();
+    source.fetch(script.context()).await.unwrap();
+    assert_eq!(script.bodies(), [1, 2, 3].map(|number| body(&format!("assertion-{number}"))));
+}
+
+#[tokio::test]
+async fn l24_an_assertion_in_a_file_is_sent_as_it_is_now_and_a_change_is_passed_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token");
+    std::fs::write(&path, "first\n").unwrap();
+    let refused = || answer(401, r#"{"error":"invalid_client"}"#);
+    let script = Script::new([answer(200, TOKEN), refused(), answer(200, TOKEN)]);
+    let source = endpoint(&script, FileToken::new(&path));
+    source.fetch(script.context()).await.unwrap();
+    let error = source.fetch(script.context()).await.unwrap_err();
+    assert_eq!((error.oauth_code(), error.retry()), (Some("invalid_client"), Retry::AfterChange));
+    assert!(!source.changed());
+    std::fs::write(&path, "second\n").unwrap();
+    assert!(source.changed());
+    source.fetch(script.context()).await.unwrap();
+    assert!(!source.changed());
+    assert_eq!(script.bodies(), ["first", "first", "second"].map(body));
+}
+
+#[tokio::test]
+async fn another_providers_token_is_an_assertion() {
+    let script = Script::new([answer(200, TOKEN)]);
+    let other = TokenProvider::builder(StaticToken::new("of-another")).build().unwrap();
+    endpoint(&script, other).fetch(script.context()).await.unwrap();
+    assert_eq!(script.bodies(), [body("of-another")]);
+}
+
+#[tokio::test]
+async fn without_an_assertion_nothing_is_sent_and_the_error_is_the_sources() {
+    struct Failing(AtomicBool);
+    impl TokenSource for Failing {
+        async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
+            // Once: a source that cannot be reached is no broken connection to the token endpoint.
+            assert!(!self.0.swap(true, Ordering::Relaxed));
+            Err(Error::new(ErrorKind::Transport, "the metadata service is away"))
+        }
+    }
+    let script = Script::default();
+    let error = endpoint(&script, Failing(AtomicBool::new(false))).fetch(script.context()).await.unwrap_err();
+    assert_eq!(error.to_string(), "the metadata service is away");
+    // {"exp":1}
+    let error = endpoint(&script, StaticToken::new("e30.eyJleHAiOjF9.c2ln")).fetch(script.context()).await.unwrap_err();
+    assert!(error.to_string().contains("client assertion has expired"), "{error}");
+    assert!(script.bodies().is_empty());
+}
+
+#[test]
+fn an_id_is_needed_an_audience_is_none_of_ours_and_debug_shows_no_assertion() {
+    let build = |auth: ClientAuth| {
+        TokenEndpoint::builder(URL, ClientCredentials::new()).client_auth(auth).transport(Script::default()).build()
+    };
+    let auth = |id: &str| ClientAuth::assertion_from(id, StaticToken::new("planted"));
+    assert_eq!(build(auth("")).unwrap_err().problems()[0].path(), "client_auth.client_id");
+    #[cfg(feature = "jwt")]
+    assert_eq!(build(auth("id").audience("a")).unwrap_err().problems()[0].path(), "client_auth.audience");
+    let shown = format!("{:?} {:?}", auth("client-id"), build(auth("client-id")).unwrap());
+    assert!(shown.contains("assertion_from") && shown.contains("client-id") && !shown.contains("planted"), "{shown}");
+}

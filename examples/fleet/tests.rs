@@ -1,0 +1,52 @@
+//! The bars of the table, as tests: the same fleets, whose instances send a request every two minutes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::*;
+
+/// 10,000 instances of the same second, through eleven cycles of their tokens.
+const TOGETHER: Plan = Plan {
+    instances: INSTANCES,
+    lifetime: HOUR,
+    time: Duration::from_secs(8 * 3_600),
+    waves: None,
+    outage: None,
+    jitter: true,
+    between: Duration::from_secs(120),
+};
+
+fn course(plan: &Plan) -> Course {
+    let course = simulation::run(plan).unwrap();
+    assert_eq!(course.unserved, 0, "a refresh is nothing that a request notices");
+    course
+}
+
+#[test]
+fn l40_ten_thousand_instances_that_start_together_spread_their_refreshes() {
+    let course = course(&TOGETHER);
+    let (first, tenth) = (course.first_cycle().unwrap(), course.tenth_cycle_on().unwrap());
+    assert!(first <= 4.0, "first cycle: {first:.2} times the mean");
+    assert!(tenth <= 2.0, "from the tenth cycle on: {tenth:.2} times the mean");
+    // Each asks 1.5 times per lifetime at the most, however it draws.
+    assert!(course.mean() <= 1.5 * INSTANCES as f64 / 60.0, "{}", course.mean());
+}
+
+#[test]
+fn l40_a_fleet_spreads_again_after_an_outage_of_ten_minutes() {
+    // Fewer, for the sake of time: the peaks are a little higher for it, and the bars are the same.
+    let instances = 4_000;
+    let until = 2 * HOUR + 10 * MINUTE;
+    let course = course(&Plan { instances, outage: Some((2 * HOUR, until)), ..TOGETHER });
+    // Whose refresh fell into the outage renews as soon as that succeeds: once each, and never all of the fleet.
+    let healed = course.requests(until, until + 2 * MINUTE);
+    assert!(healed < instances as u32 * 2 / 3, "{healed} requests in two minutes");
+    let first = course.peak(until + HOUR / 2, until + 2 * HOUR).unwrap();
+    let last = course.peak(until + 5 * HOUR, 8 * HOUR).unwrap();
+    assert!(first <= 4.0, "in the cycles after it: {first:.2} times the mean");
+    assert!(last <= 2.0, "five hours later: {last:.2} times the mean");
+}
+
+#[test]
+fn without_the_draw_they_would_come_together_and_the_bars_would_say_so() {
+    let plan = Plan { instances: 100, time: 3 * HOUR, jitter: false, ..TOGETHER };
+    assert!(course(&plan).first_cycle().unwrap() > 20.0);
+}

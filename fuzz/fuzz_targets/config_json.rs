@@ -1,0 +1,17 @@
+//! A configuration in JSON.
+#![no_main]
+
+use bearer_token::config::ProviderConfig;
+use bearer_token_fuzz::{assert_hidden, config, shown};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    // What cannot be read may hold a secret anywhere.
+    if let Err(error) = ProviderConfig::from_json(text) {
+        assert_hidden(&"syntax", &shown(&error));
+        return;
+    }
+    let Ok(mut value) = serde_json::from_str::<serde_json::Value>(text) else { return };
+    config::plant(&mut value, false);
+    config::build(ProviderConfig::from_json(&value.to_string()).expect("it was written by a serializer"));
+});

@@ -1,0 +1,22 @@
+//! A configuration in TOML.
+#![no_main]
+
+use bearer_token::config::ProviderConfig;
+use bearer_token_fuzz::{assert_hidden, config, shown};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    // What cannot be read may hold a secret anywhere.
+    if let Err(error) = ProviderConfig::from_toml(text) {
+        assert_hidden(&"syntax", &shown(&error));
+        return;
+    }
+    let Ok(mut value) = toml::from_str::<serde_json::Value>(text) else { return };
+    config::plant(&mut value, false);
+    let Ok(text) = toml::to_string(&value) else { return };
+    match ProviderConfig::from_toml(&text) {
+        Ok(config) => config::build(config),
+        // The marker stands where a date stood.
+        Err(error) => assert_hidden(&"syntax", &shown(&error)),
+    }
+});

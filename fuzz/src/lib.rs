@@ -1,0 +1,81 @@
+//! What the fuzz targets share. They see the public API only.
+
+use std::{
+    error::Error as StdError,
+    fmt::Debug,
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bearer_token::{
+    AccessToken, Error, FetchContext, FetchReason, TokenSource,
+    platform::{BoxFuture, Clock, Now, Platform},
+    token_endpoint::{ClientCredentials, TokenEndpoint},
+    transport::Transport,
+};
+use bytes::Bytes;
+use http::{Request, Response};
+
+pub mod config;
+
+/// Stands where a secret stands. No error and no `Debug` may show it.
+pub const MARKER: &str = "planted-marker";
+
+/// Everything that an error shows, down to its last cause.
+pub fn shown(error: &Error) -> String {
+    let mut causes = Vec::new();
+    let mut next = StdError::source(error);
+    while let Some(cause) = next {
+        causes.push(format!("{cause} {cause:?}"));
+        next = cause.source();
+    }
+    format!("{error} {error:?} {:?} {causes:?}", error.problems())
+}
+
+/// Fails if a marker is shown.
+pub fn assert_hidden(what: &impl Debug, text: &str) {
+    assert!(!text.contains(MARKER), "the marker is shown: {what:?} {text}");
+}
+
+/// The result of a future that has nothing to wait for.
+pub fn now_or_never<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+/// Gives the same answer to each request.
+struct Fixed(Response<Bytes>);
+
+impl Transport for Fixed {
+    async fn send(&self, _request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Stands still.
+struct Still(Now);
+
+impl Clock for Still {
+    fn now(&self) -> Now {
+        self.0
+    }
+
+    fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// What a token endpoint makes of this answer at that time.
+pub fn read_answer(answer: Response<Bytes>, now: Now) -> Result<AccessToken, Error> {
+    let endpoint = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
+        .keep("kept")
+        .transport(Fixed(answer))
+        .build()
+        .expect("all of it is fixed");
+    let platform = Platform::system().with_clock(Still(now));
+    now_or_never(endpoint.fetch(FetchContext::new(platform, Duration::from_secs(10), FetchReason::Missing)))
+}

@@ -1,0 +1,53 @@
+//! Tokens that are past their end when they come: the clocks of the two sides do not agree.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bearer_token::{AccessToken, FetchContext, platform::Now};
+
+use crate::support::{Adapter, Setup, within};
+
+/// What each of these sources says of the life of its tokens, which are new each time.
+type Says = fn(AccessToken, &FetchContext) -> AccessToken;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+#[tokio::test]
+async fn l09_a_token_that_is_past_its_end_when_it_comes_is_sent_once_and_causes_no_storm_of_fetches() {
+    let table: [(&str, Says); 4] = [
+        ("its `exp`, by clocks that do not agree", |token, cx| token.expires_at(cx.started().wall() - HOUR)),
+        ("no time at all", |token, _| token.expires_in(Duration::ZERO)),
+        ("a time that is over, by its own moment", |token, cx| {
+            let started = cx.started();
+            let issued = Now::new(started.monotonic().saturating_sub(HOUR), started.wall() - HOUR);
+            token.expires_in(HOUR / 2).issued(issued)
+        }),
+        ("the beginning of all time", |token, _| token.expires_at(std::time::UNIX_EPOCH)),
+    ];
+    for adapter in Adapter::BOTH {
+        for (what, says) in table {
+            let setup = Setup::start();
+            let fetches = Arc::new(AtomicU64::new(0));
+            let counted = fetches.clone();
+            let source = move |cx: FetchContext| {
+                let fetch = counted.fetch_add(1, Ordering::SeqCst);
+                // Ends the test, should there be no other end.
+                assert!(fetch < 10, "a storm");
+                async move { Ok(says(AccessToken::new(format!("token-{fetch}")), &cx)) }
+            };
+            let client = adapter.client(&setup.builder(source).build().unwrap());
+            // Whether it is any good is for the API to say, whose clock may be another.
+            for request in 0..3 {
+                assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 401, "{what}");
+                assert_eq!(fetches.load(Ordering::SeqCst), request + 1, "{adapter:?}: {what}");
+            }
+            let sent: Vec<_> = setup.authorizations().into_iter().flatten().collect();
+            assert_eq!(sent, ["Bearer token-0", "Bearer token-1", "Bearer token-2"]);
+        }
+    }
+}

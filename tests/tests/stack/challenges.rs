@@ -1,0 +1,210 @@
+//! What an API asks for when it refuses a token, and a source that acts on it.
+
+use std::sync::{Arc, Mutex};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bearer_token::{
+    AccessToken, Challenge, Error, FetchContext, Rejection, TokenSource,
+    token_endpoint::{ClientAuth, Grant, Parameters, TokenEndpoint},
+};
+use bearer_token_testing::Fault;
+use http::{HeaderMap, Request};
+use http_body_util::Full;
+use reqwest_bearer::BearerMiddleware;
+use tower::ServiceExt;
+use tower_bearer::{BearerLayer, Replay};
+
+use crate::support::{
+    Adapter, CLIENT, LayerExt, SECOND, SECRET, Setup, hyper, poll_once, reqwest, token_requests, within,
+};
+
+const CLAIMS: &str = r#"{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}"#;
+const OTHERS: &str = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
+
+/// Client credentials, with the claims that the API wants (OpenID Connect Core section 5.5).
+#[derive(Clone, Default)]
+struct WithClaims {
+    // What the API wanted once it will want of later tokens as well.
+    wanted: Arc<Mutex<Option<String>>>,
+}
+
+impl Grant for WithClaims {
+    async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
+        let mut wanted = self.wanted.lock().unwrap();
+        if let Some(claims) = cx.challenges().iter().find_map(claims) {
+            *wanted = Some(claims);
+        }
+        Ok(Parameters::new("client_credentials").with("claims", wanted.clone().unwrap_or_default()))
+    }
+}
+
+fn claims(challenge: &Challenge) -> Option<String> {
+    let wanted = challenge.is_scheme("Bearer") && challenge.parameter("error") == Some("insufficient_claims");
+    let json = STANDARD.decode(challenge.parameter("claims").filter(|_| wanted)?).ok()?;
+    String::from_utf8(json).ok()
+}
+
+fn endpoint(setup: &Setup) -> TokenEndpoint {
+    TokenEndpoint::builder(setup.server.token_url(), WithClaims::default())
+        .client_auth(ClientAuth::basic(CLIENT, SECRET))
+        .build()
+        .unwrap()
+}
+
+/// The claims of the token requests, one by one.
+fn asked(setup: &Setup) -> Vec<Option<String>> {
+    token_requests(&setup.server).iter().map(|request| request.parameter("claims")).collect()
+}
+
+#[tokio::test]
+async fn a_source_that_asks_for_what_the_api_wants_gets_a_token_that_the_api_accepts() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        let provider = setup.builder(endpoint(&setup)).build().unwrap();
+        let client = adapter.client(&provider);
+        within(client.succeed(&setup.api("orders"))).await;
+        setup.server.demand_claims(CLAIMS);
+        assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 401);
+        within(client.succeed(&setup.api("orders"))).await;
+        assert_eq!(asked(&setup), [None, Some(CLAIMS.to_owned())]);
+        // The next one is fetched without a rejection, and so without a challenge: the source remembers.
+        within(provider.refresh_now()).await.unwrap();
+        within(client.succeed(&setup.api("orders"))).await;
+        // The API wants something else.
+        setup.clock.advance(10 * SECOND);
+        setup.server.demand_claims(OTHERS);
+        assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 401);
+        within(client.succeed(&setup.api("orders"))).await;
+        assert_eq!(asked(&setup)[2..], [Some(CLAIMS.to_owned()), Some(OTHERS.to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn a_replay_carries_the_token_that_the_api_wants() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        setup.server.demand_claims(CLAIMS);
+        let provider = setup.builder(endpoint(&setup)).build().unwrap();
+        let url = setup.api("orders");
+        let status = match adapter {
+            Adapter::Tower => {
+                let service = tower::ServiceBuilder::new()
+                    .retry(Replay::cloning())
+                    .service(LayerExt::layer(&BearerLayer::new(provider), hyper()));
+                let request = Request::get(url).body(Full::default()).unwrap();
+                within(service.oneshot(request)).await.unwrap().status()
+            }
+            Adapter::Reqwest => {
+                let bearer = BearerMiddleware::new(provider).replay_once();
+                let client = reqwest_middleware::ClientBuilder::new(reqwest()).with(bearer).build();
+                within(client.get(url).send()).await.unwrap().status()
+            }
+        };
+        assert_eq!(status, 200, "{adapter:?}");
+        assert_eq!(asked(&setup), [None, Some(CLAIMS.to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn l29_a_refusal_that_meets_a_fetch_in_progress_costs_one_more_refusal_and_no_wait() {
+    for adapter in Adapter::BOTH {
+        let setup = Setup::start();
+        let provider = setup.builder(endpoint(&setup)).build().unwrap();
+        let client = adapter.client(&provider);
+        within(client.succeed(&setup.api("orders"))).await;
+        let gate = setup.server.token_endpoint().hold();
+        let mut refresh = provider.refresh_now();
+        assert!(poll_once(&mut refresh).await.is_pending());
+        // The fetch is on its way, and knows nothing of this.
+        within(setup.server.wait_for_token_requests(2)).await;
+        setup.server.demand_claims(CLAIMS);
+        assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 401);
+        gate.release();
+        within(refresh).await.unwrap();
+        // The clock stands still: nothing here waits for the brake on renewals.
+        assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 401);
+        within(client.succeed(&setup.api("orders"))).await;
+        assert_eq!(asked(&setup), [None, None, Some(CLAIMS.to_owned())]);
+    }
+}
+
+/// A source that notes what it was told.
+#[derive(Clone, Default)]
+struct Noting(Arc<Mutex<Vec<Vec<Challenge>>>>);
+
+impl TokenSource for Noting {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let mut told = self.0.lock().unwrap();
+        told.push(cx.challenges().to_vec());
+        Ok(AccessToken::new(format!("token-{}", told.len())))
+    }
+}
+
+#[tokio::test]
+async fn hostile_challenges_are_bounded_and_harm_nobody() {
+    let many = |fault: Fault| (0..60).fold(fault, |fault, _| fault.header("www-authenticate", "Bearer a=b, Basic c"));
+    let line = |text: &str| Fault::status(401).header("www-authenticate", text);
+    let huge = format!(r#"Bearer claims="{}""#, "x".repeat(100_000));
+    let crowded = format!("Bearer {}", "a=b, ".repeat(10_000));
+    let table = [
+        ("nothing", Fault::status(401), 0),
+        ("huge", line(&huge), 0),
+        ("something, then huge", line(&format!("Bearer realm=\"x\", Basic realm=\"y\", {huge}")), 2),
+        ("many lines", many(Fault::status(401)), 16),
+        ("many in a line", line(&"Bearer a=b, ".repeat(600)), 16),
+        ("many parameters, which are cut off", line(&crowded), 0),
+        ("no challenge", line(r#"=,=,"","#), 0),
+        ("quotes", line(r#"Bearer realm="\"\"\", claims="e30="#), 1),
+        ("only commas", line(&",".repeat(5_000)), 0),
+        ("long ago", line(&format!("{}Bearer", " ,".repeat(5_000))), 0),
+    ];
+    for adapter in Adapter::BOTH {
+        for (what, fault, expected) in table.clone() {
+            let setup = Setup::start();
+            setup.server.api().next(fault);
+            let source = Noting::default();
+            let provider = setup.builder(source.clone()).build().unwrap();
+            let client = adapter.client(&provider);
+            assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 401, "{what}");
+            // The next request is sent with a new token, which this API happens not to know.
+            setup.server.api().next(Fault::status(204));
+            assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 204, "{what}");
+            let told = source.0.lock().unwrap();
+            let told: Vec<usize> = told.iter().map(Vec::len).collect();
+            assert_eq!(told, [0, expected], "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn both_sources_of_a_fallback_are_told_and_a_provider_below_another_is_not() {
+    let setup = Setup::start();
+    let answer: HeaderMap =
+        [(http::header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer claims=e30"))].into_iter().collect();
+    let (first, other) = (Noting::default(), Noting::default());
+    let refuses = {
+        let first = first.clone();
+        move |cx: FetchContext| {
+            let first = first.clone();
+            async move {
+                first.fetch(cx).await?;
+                Err(Error::new(bearer_token::ErrorKind::Refused, "it is closed"))
+            }
+        }
+    };
+    let provider = setup.builder(refuses.or_else(other.clone())).build().unwrap();
+    let outer = setup.builder(provider.clone()).build().unwrap();
+    let rejected = within(provider.token()).await.unwrap().ticket().reject(&answer);
+    assert_eq!(rejected, Rejection::Renewing);
+    within(outer.token()).await.unwrap();
+    for source in [&first, &other] {
+        let told = source.0.lock().unwrap();
+        let told: Vec<usize> = told.iter().map(Vec::len).collect();
+        assert_eq!(told, [0, 1]);
+    }
+    // A token of the outer provider is refused: that is no word about the inner one's.
+    let rejected = within(outer.token()).await.unwrap().ticket().reject(&answer);
+    assert_eq!(rejected, Rejection::Renewing);
+    within(outer.token()).await.unwrap();
+    assert_eq!(first.0.lock().unwrap().len(), 2);
+}
