@@ -328,7 +328,7 @@ impl Cache {
         let is_new = in_service.generation() == bearer.generation();
         state.nothing_new = if later && is_new { 0 } else { state.nothing_new.saturating_add(1) };
         // One that is born stale would be refreshed again at once, and so would the next.
-        let quiet = state.nothing_new > 0 || in_service.deadlines().freshness(now) != Freshness::Fresh;
+        let quiet = in_service.deadlines().freshness(now) != Freshness::Fresh;
         state.quiet_until =
             if quiet { now.after(self.policy.nothing_new(state.nothing_new, draw)).monotonic_nanos() } else { 0 };
         if renewal {

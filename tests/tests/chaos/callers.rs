@@ -15,7 +15,7 @@ use bearer_token::{
     Authorized, Bearer, Error, ErrorKind, Rejection, Ticket, TokenProvider,
     platform::{BoxFuture, Clock},
 };
-use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, Request, Response, header::AUTHORIZATION};
 use tower::{Service, ServiceExt};
 use tower_bearer::{BearerService, BoxError};
 
@@ -154,7 +154,7 @@ impl Crowd {
         let latency = if self.world.one_in(50) { 1_000 * SECOND } else { SECOND / 5 };
         self.world.sleep(self.world.about(latency)).await;
         if !taken {
-            handle.model.rejected(&handle.provider, token, ticket.reject());
+            handle.model.rejected(&handle.provider, token, ticket.reject(&HeaderMap::new()));
         }
     }
 

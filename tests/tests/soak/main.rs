@@ -180,13 +180,13 @@ async fn stretch(seed: u64, time: Duration, revokes: bool) -> (u64, u64) {
     for (adapter, provider) in &providers {
         let client = adapter.client(provider);
         let healed = async {
-            while !client.get(&ours).await.is_ok_and(|answer| answer.status == 200) {
+            // A token that is too short-lived to be kept may still be on its way: it serves, and leaves nothing behind.
+            while !client.get(&ours).await.is_ok_and(|answer| answer.status == 200) || !provider.status().is_ready() {
                 sleep(10 * MILLI).await;
             }
         };
         // `Retry-After: 1` is the longest cool-down, and a last token may be rejected.
         timeout(Duration::from_secs(10), healed).await.expect("it does not heal");
-        assert!(provider.status().is_ready());
     }
     server.stop();
     stranger.stop();

@@ -238,6 +238,7 @@ fn l08_the_same_token_again_is_extended_kept_or_refused() {
         cache.fetch(Demand::Refresh, &first, seconds);
         assert!(!cache.wants_refresh(at(seconds + pause - 1)));
         assert!(matches!(cache.enter(Demand::Refresh, at(seconds + pause - 1)), Entry::Nothing));
+        assert!(cache.failure().is_none());
         seconds += pause;
     }
     cache.fetch(Demand::Refresh, &bearer("second", seconds, HOUR), seconds);
@@ -290,6 +291,15 @@ fn l09_a_bearer_born_too_short_is_for_those_who_waited_and_for_nobody_else() {
     assert_eq!(cache.refused(&short, 1), Rejection::Renewing);
     // Hours later it is of no use to anybody.
     assert_eq!(cache.heard(Demand::Token, &flight, HOUR), None);
+}
+
+#[test]
+fn l09_a_bearer_that_was_waited_for_may_be_sent_while_it_lives_or_has_only_just_come() {
+    let cache = cache();
+    let (hour, short) = (bearer("hour", 0, HOUR), bearer("short", 0, 0));
+    for (bearer, seconds, may) in [(&hour, 60, true), (&hour, HOUR, false), (&short, 1, true), (&short, 60, false)] {
+        assert_eq!(cache.may_send(bearer, at(seconds)), may, "{seconds} s");
+    }
 }
 
 #[test]
@@ -359,6 +369,17 @@ fn a_rejection_during_a_refresh_joins_it() {
     cache.fail(&flight, outage(), STALE + 1);
     assert_eq!(cache.heard(Demand::Token, &flight, STALE + 1), Some(Ok(first.generation())), "rather it than none");
     assert_eq!(cache.heard(Demand::Renewal, &flight, STALE + 1), Some(Err(ErrorKind::Unavailable)));
+}
+
+#[test]
+fn l29_a_refresh_that_a_rejection_joined_counts_as_the_renewal() {
+    let (first, second) = (bearer("first", 0, HOUR), bearer("second", STALE, HOUR));
+    let cache = Cache::serving(&first);
+    let flight = cache.begin(Demand::Refresh, STALE).flight;
+    assert_eq!(cache.refused(&first, STALE), Rejection::Renewing);
+    cache.bring(&flight, &second, STALE + 1);
+    assert_eq!(cache.refused(&second, STALE + 2), Rejection::Declined);
+    assert_eq!(cache.ask(STALE + 2), Ok(second.generation()));
 }
 
 #[test]

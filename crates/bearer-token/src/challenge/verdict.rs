@@ -101,6 +101,8 @@ mod tests {
             (&[r#"DPoP error="invalid_token""#, r#"Bearer error="insufficient_scope""#], false),
             (&[r#"Bearer error="insufficient\_scope""#], false),
             (&[r#"Bearer error="insufficient_scope"#], true),
+            // A comma is missing: what comes after cannot be read.
+            (&[r#"Bearer realm="x" error="insufficient_scope""#], true),
             (&["=\"", "Bearer error=\"insufficient_scope\""], false),
             (&["\u{fc} Bearer"], true),
         ] {
