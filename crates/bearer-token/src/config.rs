@@ -108,7 +108,9 @@
 //!   no variable can be called, and members that are no text, are given with their table:
 //!   `.._JWT__CLAIMS='{ "https://example.com/tenant" = 7 }'`.
 //! - A variable with the prefix that is no field is a problem, and so are two that give the same. The path of a problem
-//!   is the name of its variable.
+//!   is the name of its variable. Kubernetes makes variables for each service that a pod can see, and one called
+//!   `bearer-token` gives `BEARER_TOKEN_SERVICE_HOST`: set `enableServiceLinks: false`, or take a prefix that is no
+//!   service's name.
 //! - Over a file, a variable replaces the field, or the whole table if that is what it gives; a secret is replaced as a
 //!   whole. Relative paths are looked for beside the file, and without one in the working directory.
 //! - No other variable is looked at, except those that a secret names with `env`.

@@ -114,6 +114,14 @@ impl Origins {
         }
     }
 
+    /// Whoever declares a connection wants tokens to go there.
+    pub(crate) fn check_connection(&self, problems: &mut Problems) {
+        if let Some((origin, Verdict::Pass | Verdict::Refuse(_))) = &self.connection {
+            let message = format!("found `{origin}`, which is not among the allowed origins; {}", origin.way_out());
+            problems.push("connection_origin", message);
+        }
+    }
+
     #[inline]
     pub(crate) fn judge(&self, to: Destination<'_>) -> Verdict {
         let (Some(scheme), Some(authority)) = (to.scheme, to.authority) else {
@@ -382,6 +390,25 @@ mod tests {
             rule.connection(declared, &mut problems);
             assert!(problems.is_empty());
             assert_eq!(judged(&rule, "/path"), expected, "{declared}");
+        }
+    }
+
+    #[test]
+    fn l34_a_declared_connection_origin_that_gets_no_token_is_a_problem() {
+        for (allowed, declared, found) in [
+            (&["https://api.example.com"][..], "https://API.example.com:443", 0),
+            (&["https://api.example.com"], "https://api.example.com:8443", 1),
+            (&["https://api.example.com"], "http://api.example.com", 1),
+            (&[], "https://api.example.com", 1),
+            (&[], "http://127.0.0.1:50051", 0),
+        ] {
+            let mut rule = origins(allowed);
+            let mut problems = Problems::default();
+            rule.connection(declared, &mut problems);
+            rule.check_connection(&mut problems);
+            let problems = problems.into_result("x").map_or_else(|error| error.problems().to_vec(), |()| Vec::new());
+            assert_eq!(problems.len(), found, "{declared}");
+            assert!(problems.iter().all(|problem| problem.message().contains("origin(\"http")), "{problems:?}");
         }
     }
 

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind};
 
 mod system;
 
+pub(crate) use system::hold;
 pub use system::{SystemClock, SystemEntropy, SystemSpawn};
 
 /// A future without a name, as the platform's traits pass it.
@@ -38,12 +39,19 @@ pub struct Platform {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     spawn: Arc<dyn Spawn>,
+    /// Whether tasks go to the runtime that is current: on a thread that is held nobody may drive that.
+    ambient: bool,
 }
 
 impl Platform {
     /// The operating system's clocks and randomness, and the tokio runtime that is current at the time of use.
     pub fn system() -> Self {
-        Platform { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), spawn: Arc::new(SystemSpawn) }
+        Platform {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            spawn: Arc::new(SystemSpawn),
+            ambient: true,
+        }
     }
 
     /// Replaces the clock.
@@ -64,6 +72,7 @@ impl Platform {
     #[must_use]
     pub fn with_spawn(mut self, spawn: impl Spawn) -> Self {
         self.spawn = Arc::new(spawn);
+        self.ambient = false;
         self
     }
 
@@ -88,6 +97,11 @@ impl Platform {
     /// Starts a task, or gives the future back if there is nowhere to start it.
     pub(crate) fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
         self.spawn.spawn(task)
+    }
+
+    /// The same for a task that the caller is going to wait for, and can carry out as well.
+    pub(crate) fn spawn_awaited(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
+        if self.ambient && system::is_held() { Err(task) } else { self.spawn(task) }
     }
 
     /// Runs work that computes for longer than a poll should away from the tasks of the runtime,

@@ -34,15 +34,27 @@
 //! only for one hop: give the client [`redirect_policy`], or let it follow none
 //! ([`Policy::none`](reqwest::redirect::Policy::none)).
 //!
+//! # Timeouts
+//!
+//! reqwest's own, of the client or of a request
+//! ([`timeout`](reqwest::RequestBuilder::timeout)), begin when the request is sent, after the wait for a token. That wait
+//! ends with the deadline of the fetch ([`Policy::fetch_timeout`](bearer_token::Policy::fetch_timeout), 10 s). To bound
+//! both, put `tokio::time::timeout` around `send()`; the fetch goes on for those who come next.
+//!
 //! # Which way round
 //!
 //! Middlewares that send a request several times, such as reqwest-retry, belong *outside* of this one (added with
 //! `with` before it): then each try takes the bearer that is in service then.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use async_trait::async_trait;
 use bearer_token::{Authorized, Destination, Error, PassThrough, Rejection, Ticket, TokenProvider, is_rejection};
 use http::{Extensions, HeaderMap, header::AUTHORIZATION};
-use reqwest::{Request, Response, Url};
+use reqwest::{Request, Response, Url, redirect::Policy};
 use reqwest_middleware::{Middleware, Next};
 
 mod error;
@@ -67,12 +79,14 @@ pub use self::{
 pub struct BearerMiddleware {
     provider: TokenProvider,
     replays: bool,
+    /// Whether the client's redirects are noted, so that none is overlooked.
+    watches: Arc<AtomicBool>,
 }
 
 impl BearerMiddleware {
     /// A middleware that takes its bearers from this provider. Clones of the provider share one cache.
     pub fn new(provider: TokenProvider) -> Self {
-        BearerMiddleware { provider, replays: false }
+        BearerMiddleware { provider, replays: false, watches: Arc::default() }
     }
 
     /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
@@ -82,9 +96,14 @@ impl BearerMiddleware {
     /// response of the first attempt is gone by then. The answer to the replay is final, whatever it is. Middlewares
     /// under this one see both attempts, and a timeout of the request counts for each.
     ///
-    /// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], one that reqwest
-    /// redirected before it was rejected (the first hop may have acted on it), and one whose body cannot be sent again
-    /// ([`Request::try_clone`]):
+    /// What reqwest redirected before it was rejected is not replayed: the first hop may have acted on it. A response
+    /// tells where it came from, but not whether redirects led there: one that came back to the URL of the request looks
+    /// like none. So `POST`, `PATCH` and all other methods that are not idempotent (RFC 9110 section 9.2.2) are replayed
+    /// only if the client's redirects are watched by [`watch_redirects`](Self::watch_redirects), also where it follows
+    /// none. Idempotent ones do no harm then: the whole journey is made once more.
+    ///
+    /// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], and one whose body
+    /// cannot be sent again ([`Request::try_clone`]):
     ///
     /// | body | replayed |
     /// |---|---|
@@ -96,17 +115,31 @@ impl BearerMiddleware {
     /// # use bearer_token::TokenProvider;
     /// # use reqwest_bearer::{BearerMiddleware, reqwest_middleware::{ClientBuilder, ClientWithMiddleware}};
     /// # fn example(provider: TokenProvider) -> reqwest::Result<ClientWithMiddleware> {
-    /// let http = reqwest::Client::builder().redirect(reqwest_bearer::redirect_policy()).build()?;
-    /// let client = ClientBuilder::new(http).with(BearerMiddleware::new(provider).replay_once()).build();
+    /// let bearer = BearerMiddleware::new(provider).replay_once();
+    /// let redirects = bearer.watch_redirects(reqwest_bearer::redirect_policy());
+    /// let http = reqwest::Client::builder().redirect(redirects).build()?;
+    /// let client = ClientBuilder::new(http).with(bearer).build();
     /// # Ok(client) }
     /// ```
     ///
     /// For other rules, write a middleware of your own around this one: whenever the API rejects a bearer, the
-    /// [`Rejection`] is left among the extensions of the response, unless the request was redirected.
+    /// [`Rejection`] is left among the extensions of the response, unless the request was redirected or, as above, may
+    /// have been.
     #[must_use]
     pub fn replay_once(mut self) -> Self {
         self.replays = true;
         self
+    }
+
+    /// The same redirect policy, and this middleware learns of each redirect, wherever it leads. For the client under
+    /// it; see [`replay_once`](Self::replay_once).
+    ///
+    /// Wrap the policy that the client has anyway: [`redirect_policy`], or [`Policy::none`] if it follows no redirects.
+    /// From now on this middleware and its clones take for granted that their client has it.
+    #[must_use]
+    pub fn watch_redirects(&self, policy: Policy) -> Policy {
+        self.watches.store(true, Ordering::Relaxed);
+        redirect::noted(policy)
     }
 
     /// Authorizes a request, waiting for a token if need be. `None`: the request goes out as it is.
@@ -125,6 +158,31 @@ impl BearerMiddleware {
             }
         }
     }
+
+    /// Sends an authorized request. If its bearer is refused, it is rejected, and the outcome noted in the response.
+    async fn send(
+        &self,
+        request: Request,
+        ticket: Ticket,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        let (asked, method) = (request.url().clone(), request.method().clone());
+        let (response, noted) = redirect::noting(next.run(request, extensions)).await;
+        let mut response = response?;
+        if is_rejection(response.status(), response.headers())
+            && destination(response.url()).is_same_origin(destination(&asked))
+        {
+            let rejection = ticket.reject(response.headers());
+            let elsewhere = response.url().path() != asked.path() || response.url().query() != asked.query();
+            let unnoticed = !self.watches.load(Ordering::Relaxed) && !method.is_idempotent();
+            // Whatever redirected the request may have acted on it.
+            if !(noted || elsewhere || unnoticed) {
+                response.extensions_mut().insert(rejection);
+            }
+        }
+        Ok(response)
+    }
 }
 
 #[async_trait]
@@ -142,7 +200,7 @@ impl Middleware for BearerMiddleware {
             return next.run(request, extensions).await;
         };
         let spare = if self.replays { request.try_clone() } else { None };
-        let response = send(request, ticket, extensions, next.clone()).await?;
+        let response = self.send(request, ticket, extensions, next.clone()).await?;
         let wanted = response.extensions().get::<Rejection>().is_some_and(|rejection| rejection.is_replay_useful());
         let Some(mut replay) = spare.filter(|_| wanted) else { return Ok(response) };
 
@@ -150,32 +208,10 @@ impl Middleware for BearerMiddleware {
         drop(response);
         replay.headers_mut().remove(AUTHORIZATION);
         match self.authorize(&mut replay).await.map_err(BearerError::not_replayed)? {
-            Some(ticket) => send(replay, ticket, extensions, next).await,
+            Some(ticket) => self.send(replay, ticket, extensions, next).await,
             None => next.run(replay, extensions).await,
         }
     }
-}
-
-/// Sends an authorized request. If its bearer is refused, it is rejected, and the outcome noted in the response.
-async fn send(
-    request: Request,
-    ticket: Ticket,
-    extensions: &mut Extensions,
-    next: Next<'_>,
-) -> reqwest_middleware::Result<Response> {
-    let asked = request.url().clone();
-    let mut response = next.run(request, extensions).await?;
-    if is_rejection(response.status(), response.headers())
-        && destination(response.url()).is_same_origin(destination(&asked))
-    {
-        let rejection = ticket.reject(response.headers());
-        let redirected = response.url().path() != asked.path() || response.url().query() != asked.query();
-        // Whatever redirected the request may have acted on it.
-        if !redirected {
-            response.extensions_mut().insert(rejection);
-        }
-    }
-    Ok(response)
 }
 
 fn destination(url: &Url) -> Destination<'_> {

@@ -1,6 +1,12 @@
 //! Redirects that reqwest follows below the middleware.
 
-use std::{error::Error as StdError, fmt};
+use std::{
+    cell::Cell,
+    error::Error as StdError,
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+};
 
 use bearer_token::Destination;
 use reqwest::{Url, redirect::Policy};
@@ -24,6 +30,43 @@ pub fn redirect_policy() -> Policy {
         let puts_back = at(journey.last()) && !at(journey.first());
         if puts_back { attempt.error(SecondRedirect) } else { default.redirect(attempt) }
     })
+}
+
+thread_local! {
+    /// Whether a policy that notes redirects was asked, in the poll that is going on.
+    static ASKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The same policy; whoever polls the request under [`noting`] learns that it was asked.
+pub(crate) fn noted(policy: Policy) -> Policy {
+    Policy::custom(move |attempt| {
+        ASKED.set(true);
+        policy.redirect(attempt)
+    })
+}
+
+/// What the future gives, and whether it met a redirect under a [`noted`] policy.
+///
+/// reqwest asks its policy where it polls the request, and nothing between it and the middleware can be polled
+/// elsewhere: `Next` is borrowed.
+pub(crate) async fn noting<F: Future>(future: F) -> (F::Output, bool) {
+    /// Gives what was noted on to a middleware of ours around this one.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ASKED.set(self.0 || ASKED.get());
+        }
+    }
+    let mut future = pin!(future);
+    let mut redirected = false;
+    let output = poll_fn(|cx| {
+        let _restore = Restore(ASKED.replace(false));
+        let poll = future.as_mut().poll(cx);
+        redirected |= ASKED.get();
+        poll
+    })
+    .await;
+    (output, redirected)
 }
 
 fn same_origin(one: &Url, other: &Url) -> bool {

@@ -52,22 +52,30 @@ pin_project! {
 pub(crate) struct Sent {
     ticket: Ticket,
     // Only where redirects are followed below: rare, so it costs the usual case one word.
-    redirects: Option<Box<(Uri, FinalUri)>>,
+    redirects: Option<Box<Redirects>>,
+}
+
+struct Redirects {
+    asked: Uri,
+    /// Whether to send the request twice is the same as to send it once (RFC 9110 section 9.2.2).
+    idempotent: bool,
+    final_uri: FinalUri,
 }
 
 impl Sent {
     #[inline]
     pub(crate) fn new<B>(ticket: Ticket, request: &Request<B>, final_uri: Option<FinalUri>) -> Self {
-        Sent { ticket, redirects: final_uri.map(|final_uri| Box::new((request.uri().clone(), final_uri))) }
+        let redirects = final_uri.map(|final_uri| {
+            let idempotent = request.method().is_idempotent();
+            Box::new(Redirects { asked: request.uri().clone(), idempotent, final_uri })
+        });
+        Sent { ticket, redirects }
     }
 
     /// The ticket, if it is this response's to reject it: one from elsewhere says nothing of the bearer.
     #[inline]
     pub(crate) fn ticket_for<RB>(&self, response: &Response<RB>) -> Option<Ticket> {
-        let (asked, final_uri) = match self.redirects.as_deref() {
-            None => return Some(self.ticket),
-            Some((asked, final_uri)) => (asked, final_uri),
-        };
+        let Some(Redirects { asked, final_uri, .. }) = self.redirects.as_deref() else { return Some(self.ticket) };
         let answered = final_uri(response.extensions());
         let elsewhere = answered.is_some_and(|uri| !Destination::from(uri).is_same_origin(asked.into()));
         (!elsewhere).then_some(self.ticket)
@@ -79,16 +87,18 @@ impl Sent {
         if let Some(ticket) = self.ticket_for(response) {
             let rejection = ticket.reject(response.headers());
             // Whatever redirected the request may have acted on it.
-            if !self.was_redirected(response) {
+            if !self.may_be_redirected(response) {
                 response.extensions_mut().insert(rejection);
             }
         }
     }
 
-    fn was_redirected<RB>(&self, response: &Response<RB>) -> bool {
-        self.redirects
-            .as_deref()
-            .is_some_and(|(asked, final_uri)| final_uri(response.extensions()).is_some_and(|uri| uri != asked))
+    /// A redirect that came back to the URI of the request cannot be told from none, so what must not be sent twice is
+    /// taken for redirected.
+    fn may_be_redirected<RB>(&self, response: &Response<RB>) -> bool {
+        self.redirects.as_deref().is_some_and(|Redirects { asked, idempotent, final_uri }| {
+            !idempotent || final_uri(response.extensions()).is_some_and(|uri| uri != asked)
+        })
     }
 }
 

@@ -119,8 +119,11 @@ impl BearerLayer {
     ///
     /// It must be tower-http 0.7 or newer: below this layer, the redirects of 0.6 bring the header back at a second hop
     /// within another origin. Better, put the redirect layer *around* this one: then each hop is judged by itself, and
-    /// no hook is needed. A
-    /// request that was redirected below is not replayed either: whatever redirected it may have acted on it.
+    /// no hook is needed.
+    ///
+    /// A request that was redirected below is not replayed either: whatever redirected it may have acted on it. As a
+    /// redirect that came back to the URI of the request looks like none, `POST`, `PATCH` and all other methods that are
+    /// not idempotent (RFC 9110 section 9.2.2) are not replayed at all with this hook.
     #[must_use]
     pub fn final_uri(mut self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
         self.hooks.final_uri = Some(final_uri);

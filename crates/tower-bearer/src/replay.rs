@@ -40,7 +40,8 @@ use tower::retry::Policy;
 /// is final, whatever it is.
 ///
 /// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], one whose body cannot be
-/// sent again, and one that was redirected below the layer before it was rejected.
+/// sent again, and one that was redirected below the layer before it was rejected; with
+/// [`final_uri`](crate::BearerLayer::final_uri), nor any that may have been and is not idempotent.
 ///
 /// # Which bodies
 ///

@@ -28,8 +28,9 @@ pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut
         request.show(redaction, out)?;
         warnings.extend(warnings::of_request(&request));
         for (name, jwt) in request.assertions() {
-            // Left out, `aud` is the URL as it is configured, with its query.
-            jwt.show(name, now, |text| redaction.text(text, request.query()), out)?;
+            // `aud` may be the URL with its query, in another spelling.
+            let secrets = redaction.secrets(request.query());
+            jwt.show(name, now, |value| secrets.value(value), out)?;
             warnings.extend(warnings::of_assertion(&jwt, &request, now));
         }
     } else {
@@ -38,7 +39,7 @@ pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut
         writeln!(out, "No token request is made: the token is here already.\n")?;
         writeln!(out, "authorization: Bearer {}", redaction.token(bearer.secret()))?;
         if let Some(jwt) = Jwt::read(bearer.secret()) {
-            jwt.show("token", now, str::to_owned, out)?;
+            jwt.show("token", now, serde_json::Value::clone, out)?;
             warnings.extend(warnings::of_token(&jwt, now));
         }
     }

@@ -22,7 +22,10 @@ async fn the_request_and_the_jwt_in_it_are_shown_and_nothing_is_sent() {
     for expected in [
         "\ncontent-type: application/x-www-form-urlencoded\n",
         "\naccept: application/json\n",
-        "\ngrant_type=urn:ietf:params:oauth:grant-type:jwt-bearer\n",
+        "\nhost: 127.0.0.1:",
+        "\ncontent-length: ",
+        // As it is sent.
+        "\ngrant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer\n",
         "\nassertion=[redacted, ",
         "\nscope=read\n",
         "\nassertion, header:\n{\n",
@@ -97,6 +100,27 @@ async fn l38_whatever_may_be_a_secret_is_redacted() {
     let config = Config::new("refresh.toml", format!("{refresh}\n[token_endpoint]\n{endpoint}\n{client}"));
     let out = dry_run(&config.path).await;
     assert!(!out.contains(MARKER) && out.contains("\nrefresh_token=[redacted, 21 bytes]\n"), "{out}");
+}
+
+#[tokio::test]
+async fn l38_the_urls_query_is_redacted_in_whatever_spelling_it_is_quoted() {
+    for (query, audience) in [
+        ("key=MARK%20QUERY", "https://as.example.com/token?key=MARK QUERY"),
+        ("key=MARK%20QUERY", "https://as.example.com/token?key=MARK%20QUERY"),
+        (r"k=MARK\\x", r"https://as.example.com/token?k=MARK\\x"),
+    ] {
+        let url = format!("[token_endpoint]\nurl = \"https://as.example.com/token?{query}\"");
+        let resource = format!("scope = \"a b\"\nparameters = {{ resource = \"{audience}\" }}");
+        let jwt = "algorithm = \"HS256\"\nkey = \"correct horse battery staple, twice\"";
+        let text = format!("[jwt]\n{jwt}\naudience = \"{audience}\"\n{url}\n{resource}");
+        let config = Config::new("query.toml", text);
+        let out = dry_run(&config.path).await;
+        assert!(!out.contains("MARK"), "{query}: {out}");
+        assert!(out.contains("\"aud\": \"https://as.example.com/token?[redacted, "), "{out}");
+        assert!(out.contains("\nscope=a+b\n") && out.contains("\nhost: as.example.com\n"), "{out}");
+        let ended = call(&["--dry-run", "--show-token", "--config", &config.path]).await;
+        assert!(ended.out.contains("MARK"), "{}", ended.out);
+    }
 }
 
 #[tokio::test]

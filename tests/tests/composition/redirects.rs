@@ -94,3 +94,31 @@ async fn a_rejection_after_a_redirect_inside_is_not_replayed() {
     assert_eq!(setup.methods(), [Method::POST, Method::GET]);
     assert!(setup.provider.cached().is_none(), "rejected it is");
 }
+
+#[tokio::test]
+async fn with_a_redirect_layer_inside_only_idempotent_requests_are_replayed() {
+    for (method, redirect, expected) in [
+        // To the same URI: nobody above can tell that the order was placed.
+        (Method::POST, Some(303), vec![Method::POST, Method::GET]),
+        (Method::POST, Some(307), vec![Method::POST, Method::POST]),
+        (Method::POST, None, vec![Method::POST]),
+        (Method::PATCH, None, vec![Method::PATCH]),
+        (Method::PUT, None, vec![Method::PUT, Method::PUT]),
+        (Method::GET, Some(307), vec![Method::GET, Method::GET, Method::GET]),
+    ] {
+        let setup = Setup::warm().await;
+        if let Some(status) = redirect {
+            setup.server.api().next(Fault::status(status).header("location", setup.url("/orders")));
+        }
+        setup.server.api().next(Fault::invalid_token());
+        let layer = setup.layer().final_uri(|extensions| extensions.get::<RequestUri>().map(|uri| &uri.0));
+        let client = ServiceBuilder::new()
+            .retry(Replay::cloning())
+            .layer(layer)
+            .layer(FollowRedirectLayer::new())
+            .service(hyper());
+        let replayed = method.is_idempotent();
+        let answer = status(client, setup.request(method, "/orders", "")).await;
+        assert_eq!((answer.as_u16(), setup.methods()), (if replayed { 200 } else { 401 }, expected));
+    }
+}

@@ -5,7 +5,7 @@ use bearer_token_testing::Fault;
 use http::Method;
 use http_body_util::BodyExt;
 use reqwest::multipart;
-use reqwest_bearer::{BearerMiddleware, token_error};
+use reqwest_bearer::{BearerMiddleware, redirect_policy, token_error};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use serde_json::json;
 
@@ -13,7 +13,16 @@ use crate::support::{Body, LIFETIME, Setup, reqwest, within};
 
 fn replaying(setup: &Setup) -> ClientWithMiddleware {
     let bearer = BearerMiddleware::new(setup.provider.clone()).replay_once();
-    ClientBuilder::new(reqwest().build().unwrap()).with(bearer).build()
+    let redirects = bearer.watch_redirects(redirect_policy());
+    ClientBuilder::new(reqwest().redirect(redirects).build().unwrap()).with(bearer).build()
+}
+
+/// The statuses of redirects to the very URL that was asked, by way of another one or not; then it is rejected there.
+fn redirect_back(setup: &Setup, status: u16, by: Option<&str>) {
+    for path in by.into_iter().chain(["/orders"]) {
+        setup.server.api().next(Fault::status(status).header("location", setup.url(path)));
+    }
+    setup.server.api().next(Fault::invalid_token());
 }
 
 async fn status(request: RequestBuilder) -> u16 {
@@ -121,4 +130,52 @@ async fn reqwest_does_not_replay_what_was_redirected_before_it_was_rejected() {
     assert_eq!(status(replaying(&setup).post(setup.url("/orders")).body("an order")).await, 401);
     assert_eq!(setup.methods(), [Method::POST, Method::GET]);
     assert!(setup.provider.cached().is_none(), "rejected it is");
+}
+
+#[tokio::test]
+async fn reqwest_does_not_replay_what_was_redirected_to_its_own_url_before_it_was_rejected() {
+    for (code, by, expected) in [
+        (303, None, vec![Method::POST, Method::GET]),
+        (307, None, vec![Method::POST, Method::POST]),
+        (307, Some("/bounce"), vec![Method::POST, Method::POST, Method::POST]),
+    ] {
+        let setup = Setup::warm().await;
+        redirect_back(&setup, code, by);
+        assert_eq!(status(replaying(&setup).post(setup.url("/orders")).body("an order")).await, 401);
+        assert_eq!(setup.methods(), expected);
+        assert!(setup.provider.cached().is_none(), "rejected it is");
+        // What one request met says nothing of the next.
+        setup.server.revoke_all();
+        assert_eq!(status(replaying(&setup).post(setup.url("/orders")).body("an order")).await, 200);
+    }
+}
+
+#[tokio::test]
+async fn without_a_watch_on_redirects_reqwest_replays_idempotent_requests_alone() {
+    for (method, redirected, expected) in [
+        (Method::POST, true, vec![Method::POST, Method::POST]),
+        (Method::POST, false, vec![Method::POST]),
+        (Method::PATCH, false, vec![Method::PATCH]),
+        (Method::GET, true, vec![Method::GET, Method::GET, Method::GET]),
+        (Method::DELETE, false, vec![Method::DELETE, Method::DELETE]),
+    ] {
+        let setup = Setup::warm().await;
+        if redirected {
+            redirect_back(&setup, 307, None);
+        } else {
+            setup.server.api().next(Fault::invalid_token());
+        }
+        let bearer = BearerMiddleware::new(setup.provider.clone()).replay_once();
+        let client = ClientBuilder::new(reqwest().build().unwrap()).with(bearer).build();
+        let answer = if method.is_idempotent() { 200 } else { 401 };
+        assert_eq!(status(client.request(method, setup.url("/orders"))).await, answer);
+        assert_eq!(setup.methods(), expected);
+    }
+    // A client that follows none says so by the same way, and its orders are replayed.
+    let setup = Setup::warm().await;
+    setup.server.revoke_all();
+    let bearer = BearerMiddleware::new(setup.provider.clone()).replay_once();
+    let redirects = bearer.watch_redirects(reqwest::redirect::Policy::none());
+    let client = ClientBuilder::new(reqwest().redirect(redirects).build().unwrap()).with(bearer).build();
+    assert_eq!(status(client.post(setup.url("/orders")).body("an order")).await, 200);
 }

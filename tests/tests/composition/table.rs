@@ -18,12 +18,50 @@ const SOURCES: [&str; 11] = [
     include_str!("stack.rs"),
 ];
 
+/// What stands for the test of the line before.
+const DITTO: &str = "the same";
+
+/// The names in backticks of a text. With this many underscores one is a test's, not a type's or a method's.
+fn named(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() >= 3)
+}
+
+/// The functions with an attribute of a test, whichever and however many others they have.
+fn tests(source: &str) -> Vec<&str> {
+    let (mut tests, mut marked) = (Vec::new(), false);
+    for line in source.lines() {
+        let function = line.trim_start_matches("async ").strip_prefix("fn ");
+        match function.and_then(|rest| rest.split(['(', '<']).next()) {
+            Some(name) if marked => tests.push(name),
+            _ => marked |= line == "#[test]" || line.starts_with("#[tokio::test"),
+        }
+        marked &= function.is_none();
+    }
+    tests
+}
+
+/// The lines of the tables that say nothing of a test.
+fn untested(table: &str) -> Vec<&str> {
+    let lines = table.lines().filter(|line| line.starts_with('|') && !line.starts_with("|---"));
+    let shows = |line: &&str| {
+        let last = line.trim_end_matches('|').rsplit('|').next().unwrap_or_default().trim();
+        named(last).next().is_some() || [DITTO, "shown by"].contains(&last)
+    };
+    lines.filter(|line| !shows(line)).collect()
+}
+
 #[test]
 fn every_line_of_the_table_has_its_test_and_every_test_its_line() {
-    // A name in backticks with this many underscores is a test's, not a type's or a method's.
-    let named = TABLE.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() >= 3);
-    let named: BTreeSet<&str> = named.collect();
-    let tests = SOURCES.iter().flat_map(|source| source.split("#[tokio::test]\nasync fn ").skip(1));
-    let tests: BTreeSet<&str> = tests.filter_map(|text| text.split('(').next()).collect();
-    assert_eq!(named, tests);
+    assert_eq!(named(TABLE).collect::<BTreeSet<_>>(), SOURCES.into_iter().flat_map(tests).collect());
+    assert!(untested(TABLE).is_empty(), "{:?}", untested(TABLE));
+}
+
+#[test]
+fn no_kind_of_test_and_no_line_is_overlooked() {
+    let source = "#[test]\nfn one_two_three_four() {\n    fn inner() {}\n}\n\nfn helper() {}\n\
+        #[tokio::test(flavor = \"multi_thread\")]\n#[allow(unused)]\nasync fn five_six_seven_eight() {}\nfn other() {}\n";
+    assert_eq!(tests(source), ["one_two_three_four", "five_six_seven_eight"]);
+    let table =
+        "| layer | shown by |\n|---|---|\n| a | `one_two_three_four` |\n| b | the same |\n| c | |\n| `d` | `e_f` |\n";
+    assert_eq!(untested(table), ["| c | |", "| `d` | `e_f` |"]);
 }

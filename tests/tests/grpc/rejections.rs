@@ -8,8 +8,8 @@ use tonic_prost::ProstCodec;
 use tower::Layer;
 
 use crate::{
-    echo::{Text, text},
-    support::{Setup, layer, within},
+    echo::{EchoClient, Text, serve, text},
+    support::{Setup, endpoint, layer, within},
 };
 
 #[tokio::test]
@@ -112,4 +112,33 @@ async fn l28_a_hundred_calls_that_are_refused_cause_one_renewal() {
     }
     within(setup.client().say(text("hello"))).await.unwrap();
     assert_eq!(setup.source.count().started, 2);
+}
+
+#[test]
+fn l31_a_server_that_dies_in_the_middle_of_a_stream_rejects_nothing() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (life, server) = (runtime(), runtime());
+    let (setup, address) = life.block_on(async {
+        let setup = Setup::start().await;
+        let address = server.spawn(serve(setup.door.clone(), None)).await.unwrap();
+        (setup, address)
+    });
+    let channel = life.block_on(async { endpoint(address).connect_lazy() });
+    let mut client = EchoClient::new(layer(&setup.provider).watch_trailers().layer(channel));
+    let (questions, stream) = mpsc::channel(1);
+    let mut answers = life.block_on(async {
+        let mut answers = within(client.converse(ReceiverStream::new(stream))).await.unwrap().into_inner();
+        questions.send(text("hello")).await.unwrap();
+        assert_eq!(within(answers.message()).await.unwrap(), Some(text("hello")));
+        answers
+    });
+    server.shutdown_background();
+    life.block_on(async {
+        // The stream's own error, and not the end of a stream that was sent whole.
+        let status = within(answers.message()).await.unwrap_err();
+        assert_ne!(status.code(), Code::Unauthenticated, "{status:?}");
+        assert!(within(client.say(text("hello"))).await.is_err());
+    });
+    assert_eq!(setup.provider.cached().unwrap().secret(), "token-1");
+    assert_eq!(setup.source.count().started, 1);
 }

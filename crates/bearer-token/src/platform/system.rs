@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the one place that may touch what is ambient")]
 
 use std::{
+    cell::Cell,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -13,6 +14,31 @@ use tokio::runtime::Handle;
 
 use super::{BoxFuture, Clock, Entropy, Job, Now, Spawn};
 use crate::error::{Error, ErrorKind};
+
+thread_local! {
+    static HELD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Polls on a thread that is held until the poll's future is ready.
+///
+/// The runtime that is current there, if any, cannot be relied on: nobody drives a current-thread runtime that was only
+/// entered, or whose `block_on` has returned, and this very thread may be the one that should. So while this runs,
+/// timers are a helper thread's, and what can be done on this thread is done on it.
+pub(crate) fn hold<R>(poll: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            HELD.set(self.0);
+        }
+    }
+    let _restore = Restore(HELD.replace(true));
+    poll()
+}
+
+/// Whether what is polled here holds its thread.
+pub(crate) fn is_held() -> bool {
+    HELD.get()
+}
 
 /// The system's monotonic clock and time of day.
 ///
@@ -68,7 +94,8 @@ impl Clock for SystemClock {
 /// Waits on the timer of the runtime that polls it.
 ///
 /// A waiter may be polled by another runtime than the one that started it, which may be gone or no longer driven:
-/// then the timer is set again where the waiter is polled now. Outside any runtime a helper thread keeps the time.
+/// then the timer is set again where the waiter is polled now. Outside any runtime, and on threads that are held, a
+/// helper thread keeps the time.
 struct Sleep {
     deadline: Duration,
     timer: Option<(Option<tokio::runtime::Id>, Timer)>,
@@ -95,7 +122,8 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let here = Handle::try_current().ok().map(|handle| handle.id());
+        let runtime = if is_held() { None } else { Handle::try_current().ok() };
+        let here = runtime.map(|runtime| runtime.id());
         loop {
             let left = self.deadline.saturating_sub(SystemClock.now().monotonic());
             if left.is_zero() {
@@ -130,7 +158,8 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// Spawns on the tokio runtime that is current when a fetch starts; outside a runtime the first waiter does the work.
+/// Spawns on the tokio runtime that is current when a fetch starts; outside a runtime, and on a thread that is held for
+/// a token ([`token_blocking`](crate::TokenProvider::token_blocking)), the first waiter does the work.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemSpawn;
 
@@ -144,8 +173,9 @@ impl Spawn for SystemSpawn {
 
     fn run_blocking(&self, job: Job) -> Result<(), Job> {
         match Handle::try_current() {
-            Ok(runtime) => runtime.run_blocking(job),
-            Err(_) => Err(job),
+            // What is held anyway may compute.
+            Ok(runtime) if !is_held() => runtime.run_blocking(job),
+            _ => Err(job),
         }
     }
 }

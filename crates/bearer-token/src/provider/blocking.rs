@@ -14,21 +14,26 @@ use super::{TokenFuture, TokenProvider};
 use crate::{
     bearer::Bearer,
     error::{Error, ErrorKind},
+    platform::hold,
 };
 
 impl TokenProvider {
     /// The same as [`token`](Self::token) for threads without `await`: holds the thread until there is a usable bearer.
     /// While there is one it returns at once, from anywhere.
     ///
-    /// The deadlines are the provider's own ([`Policy::fetch_timeout`](crate::Policy::fetch_timeout)). Where the fetch
-    /// runs is the [platform](crate::TokenProviderBuilder::platform)'s choice:
+    /// The deadlines are the provider's own ([`Policy::fetch_timeout`](crate::Policy::fetch_timeout)), and kept without a
+    /// runtime: nothing hangs where one is not driven, as a current-thread runtime that was only entered is not, or one
+    /// whose `block_on` has returned. A fetch that this thread finds in progress there is given up one second after its
+    /// own deadline, and then made on this thread. Where the fetch runs is the
+    /// [platform](crate::TokenProviderBuilder::platform)'s choice:
     ///
     /// | called | the fetch runs |
     /// |---|---|
     /// | with `Platform::with_spawn(Handle)` | in that runtime |
-    /// | in `spawn_blocking` or `block_in_place` | in the runtime around it |
+    /// | in `spawn_blocking` or `block_in_place` | on this thread, with the connections of the runtime around it |
+    /// | inside a runtime that is not driven | on this thread. What needs the runtime, as connections do, ends with the deadline |
     /// | elsewhere | on this thread. Sources that need a runtime fail with an error that says so: reqwest as the transport does |
-    /// | in async code of tokio | nowhere: an error, instead of a runtime that stands still |
+    /// | in async code of tokio | nowhere new: an error, instead of a runtime that stands still |
     ///
     /// For `reqwest::blocking` and other clients that block, keep a small runtime for the token requests:
     ///
@@ -73,13 +78,23 @@ impl TokenFuture {
     ///
     /// As the future; and of kind [`Config`](ErrorKind::Config) in async code.
     pub fn wait(self) -> Result<Bearer, Error> {
+        // To ask where this is called costs more than a token that is there.
+        if let Some(bearer) = self.served() {
+            return Ok(bearer);
+        }
         let mut future = pin!(self);
+        if is_async() {
+            // A failure is known at once; otherwise the fetch goes on without this caller.
+            return match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(result) => result,
+                Poll::Pending => Err(refused()),
+            };
+        }
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut cx = Context::from_waker(&waker);
         loop {
-            match future.as_mut().poll(&mut cx) {
+            match hold(|| future.as_mut().poll(&mut cx)) {
                 Poll::Ready(result) => return result,
-                Poll::Pending if is_async() => return Err(refused()),
                 Poll::Pending => thread::park(),
             }
         }
@@ -131,8 +146,25 @@ fn refused() -> Error {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "what helpers of tests find wrong must end the test")]
+
+    use std::{future::pending, sync::mpsc, time::Duration};
+
+    use tokio::{runtime::Runtime, task::unconstrained};
+
     use super::*;
-    use crate::{AccessToken, FetchContext, platform::Platform};
+    use crate::{AccessToken, FetchContext, Policy, TokenProviderBuilder, platform::Platform};
+
+    /// Ends a test that hangs, which no timeout of an executor would. A test that is well never gets near it.
+    fn guarded<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
+        let (done, watched) = mpsc::channel();
+        let thread = thread::spawn(move || done.send(test()));
+        match watched.recv_timeout(Duration::from_secs(30)) {
+            Ok(value) => value,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the thread hangs"),
+            Err(mpsc::RecvTimeoutError::Disconnected) => std::panic::resume_unwind(thread.join().unwrap_err()),
+        }
+    }
 
     /// A source that needs a runtime which is driven.
     fn provider(platform: Platform) -> TokenProvider {
@@ -145,7 +177,7 @@ mod tests {
         TokenProvider::builder(source).platform(platform).build().unwrap()
     }
 
-    fn runtimes() -> [tokio::runtime::Runtime; 2] {
+    fn runtimes() -> [Runtime; 2] {
         [
             tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap(),
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap(),
@@ -174,21 +206,22 @@ mod tests {
         for runtime in runtimes() {
             let provider = provider(Platform::system());
             #[allow(clippy::disallowed_methods, reason = "what a user does")]
-            let result = runtime.block_on(async move {
+            let blocked = async move {
                 tokio::task::spawn_blocking(move || {
                     let result = provider.token_blocking();
                     (result, is_async())
                 })
                 .await
                 .unwrap()
-            });
-            assert_eq!((secret(result.0), result.1), ("token".to_owned(), false));
+            };
+            let (result, refused) = guarded(move || runtime.block_on(blocked));
+            assert_eq!((secret(result), refused), ("token".to_owned(), false));
         }
         let [_, runtime] = runtimes();
         let provider = provider(Platform::system());
-        let waited = provider.clone();
-        let blocked = async move { tokio::task::block_in_place(|| waited.token_blocking()) };
-        assert_eq!(secret(runtime.block_on(runtime.spawn(blocked)).unwrap()), "token");
+        let blocked = async move { tokio::task::block_in_place(|| provider.token_blocking()) };
+        let result = guarded(move || runtime.block_on(runtime.spawn(blocked)).unwrap());
+        assert_eq!(secret(result), "token");
     }
 
     #[test]
@@ -214,8 +247,8 @@ mod tests {
             [refused.to_string(), awaited, secret(provider.token_blocking())]
         }
         for runtime in runtimes() {
-            for [refused, awaited, cached] in [runtime.block_on(ask()), runtime.block_on(runtime.spawn(ask())).unwrap()]
-            {
+            let asked = guarded(move || [runtime.block_on(ask()), runtime.block_on(runtime.spawn(ask())).unwrap()]);
+            for [refused, awaited, cached] in asked {
                 assert!(refused.contains("`.token().await`"), "{refused}");
                 assert_eq!((awaited.as_str(), cached.as_str()), ("token", "token"));
             }
@@ -224,5 +257,112 @@ mod tests {
         let [runtime, _] = runtimes();
         let _inside = runtime.enter();
         assert!(!is_async());
+    }
+
+    /// A provider whose source never answers, and one whose source needs no runtime.
+    fn hung_and_ready(platform: Platform) -> [TokenProvider; 2] {
+        let policy = Policy::default().fetch_timeout(Duration::from_millis(50));
+        let build =
+            |source: TokenProviderBuilder| source.policy(policy.clone()).platform(platform.clone()).build().unwrap();
+        let ready = TokenProvider::builder(async |_cx: FetchContext| Ok(AccessToken::new("token")));
+        [build(TokenProvider::builder(async |_cx: FetchContext| pending().await)), build(ready)]
+    }
+
+    /// Where a thread waits although nobody drives the runtime around it, or it is the one that should.
+    fn held_in_vain() -> [(&'static str, fn(TokenProvider) -> Result<Bearer, Error>); 5] {
+        struct OnDrop(TokenProvider, mpsc::Sender<Result<Bearer, Error>>);
+        impl Drop for OnDrop {
+            fn drop(&mut self) {
+                let _ = self.1.send(self.0.token_blocking());
+            }
+        }
+        fn current_thread() -> Runtime {
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+        }
+        #[allow(clippy::disallowed_methods, reason = "what a user does")]
+        fn spawn_blocking(provider: TokenProvider) -> impl Future<Output = Result<Bearer, Error>> {
+            let task = tokio::task::spawn_blocking(move || provider.token_blocking());
+            async { task.await.unwrap() }
+        }
+        [
+            ("entered", |provider| {
+                let runtime = current_thread();
+                let _inside = runtime.enter();
+                provider.token_blocking()
+            }),
+            ("unconstrained", |provider| current_thread().block_on(unconstrained(async { provider.token_blocking() }))),
+            ("block_on has returned", |provider| {
+                let runtime = current_thread();
+                let (done, result) = mpsc::channel();
+                let waiting = runtime.block_on(async { spawn_blocking(provider) });
+                let waiter = thread::spawn(move || futures_wait(waiting, &done));
+                let result = result.recv().unwrap();
+                waiter.join().unwrap();
+                result
+            }),
+            ("another's fetch lies in a runtime that stands still", |provider| {
+                let runtime = current_thread();
+                let mut other = provider.token();
+                runtime.block_on(std::future::poll_fn(|cx| {
+                    assert!(pin!(&mut other).poll(cx).is_pending());
+                    Poll::Ready(())
+                }));
+                let _inside = runtime.enter();
+                provider.token_blocking()
+            }),
+            ("dropped with its runtime", |provider| {
+                let (done, result) = mpsc::channel();
+                let dropped = OnDrop(provider, done);
+                let runtime = current_thread();
+                #[allow(clippy::disallowed_methods, reason = "what a user does")]
+                runtime.block_on(async {
+                    drop(tokio::spawn(async {
+                        let _dropped = dropped;
+                        pending::<()>().await
+                    }));
+                    tokio::task::yield_now().await;
+                });
+                drop(runtime);
+                result.recv().unwrap()
+            }),
+        ]
+    }
+
+    /// Waits without a runtime.
+    fn futures_wait<T>(future: impl Future<Output = T>, done: &mpsc::Sender<T>) {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut future = pin!(future);
+        loop {
+            match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(value) => return done.send(value).unwrap(),
+                Poll::Pending => thread::park(),
+            }
+        }
+    }
+
+    #[test]
+    fn l11_in_a_runtime_that_is_not_driven_a_wait_ends_with_the_deadline_or_with_a_token() {
+        // Side by side, as each takes its time.
+        let running = held_in_vain().map(|(case, wait)| {
+            let [hung, ready] = hung_and_ready(Platform::system());
+            (
+                case,
+                thread::spawn(move || guarded(move || wait(hung))),
+                thread::spawn(move || guarded(move || wait(ready))),
+            )
+        });
+        for (case, hung, ready) in running {
+            assert_eq!(hung.join().unwrap().unwrap_err().kind(), ErrorKind::Timeout, "{case}");
+            assert_eq!(secret(ready.join().unwrap()), "token", "{case}");
+        }
+    }
+
+    #[test]
+    fn l11_a_runtime_that_was_given_and_is_not_driven_is_not_waited_for_longer_than_its_fetch_may_take() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let [hung, ready] = hung_and_ready(Platform::system().with_spawn(runtime.handle().clone()));
+        let hung = thread::spawn(move || guarded(move || hung.token_blocking()));
+        assert_eq!(secret(guarded(move || ready.token_blocking())), "token");
+        assert_eq!(hung.join().unwrap().unwrap_err().kind(), ErrorKind::Timeout);
     }
 }

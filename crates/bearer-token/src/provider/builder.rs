@@ -72,7 +72,8 @@ impl TokenProviderBuilder {
     }
 
     /// Declares which origin is behind URIs without authority, as tonic's channel has them where a layer sees them.
-    /// It is then judged like any other; undeclared, such requests are authorized.
+    /// It must be an allowed one, and [`build`](Self::build) says so if it is not; undeclared, such requests are
+    /// authorized.
     pub fn connection_origin(mut self, origin: impl Into<String>) -> Self {
         self.connection = Some(origin.into());
         self
@@ -118,6 +119,10 @@ impl TokenProviderBuilder {
         }
         if let Some(connection) = &self.connection {
             origins.connection(connection, &mut problems);
+        }
+        // Not where an allowed origin could not be read: then it may be the very one.
+        if problems.is_empty() {
+            origins.check_connection(&mut problems);
         }
         self.policy.check(&mut problems);
         problems.into_result("the token provider cannot be built")?;

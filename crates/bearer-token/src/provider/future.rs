@@ -55,6 +55,11 @@ impl TokenFuture {
         Waiting { seat: flight.board(), overdue, pilot, counts }
     }
 
+    /// The bearer in service, where that is all that is wanted.
+    pub(super) fn served(&self) -> Option<Bearer> {
+        if self.demand == Demand::Token { self.provider.serve(self.provider.platform.now()) } else { None }
+    }
+
     /// Takes a seat in a flight, or learns that none is needed.
     fn enter(&mut self) -> Result<Waiting, Result<Bearer, Error>> {
         let now = self.provider.platform.now();
@@ -78,7 +83,7 @@ impl TokenFuture {
                 let flight = departure.flight.clone();
                 let pilot = self.provider.pilot(departure);
                 // A runtime that drops what it is given has had its chance.
-                let pilot = if self.distrust { Some(pilot) } else { self.provider.platform.spawn(pilot).err() };
+                let pilot = if self.distrust { Some(pilot) } else { self.provider.platform.spawn_awaited(pilot).err() };
                 Ok(self.board(&flight, pilot, true))
             }
             // Only refreshes in the background get this.

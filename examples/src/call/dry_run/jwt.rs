@@ -41,15 +41,15 @@ impl Jwt {
         Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(LAST)))
     }
 
-    /// Header and claims, and the times among them as people read them. `edit` has the last word on the texts.
+    /// Header and claims, and the times among them as people read them. `edit` has the last word on what is in them.
     pub(super) fn show(
         &self,
         name: &str,
         now: SystemTime,
-        edit: impl Fn(&str) -> String,
+        edit: impl Fn(&Value) -> Value,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let text = |members: &Map<String, Value>| edit(&format!("{:#}", Value::Object(members.clone())));
+        let text = |members: &Map<String, Value>| format!("{:#}", edit(&Value::Object(members.clone())));
         writeln!(out, "\n{name}, header:\n{}", text(&self.header))?;
         writeln!(out, "\n{name}, claims:\n{}", text(&self.claims))?;
         for claim in ["nbf", "iat", "exp"] {
@@ -93,7 +93,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let text = jwt(r#"{"iat":1699999990,"exp":1700000060.5,"nbf":1700009000,"other":1}"#);
         let mut out = Vec::new();
-        Jwt::read(&text).unwrap().show("token", now, str::to_owned, &mut out).unwrap();
+        Jwt::read(&text).unwrap().show("token", now, Value::clone, &mut out).unwrap();
         let out = String::from_utf8(out).unwrap();
         for line in [
             "  iat  Tue, 14 Nov 2023 22:13:10 GMT (10 s ago)\n",
@@ -110,7 +110,7 @@ mod tests {
         for claims in [r#"{"exp":18446744073709551615}"#, r#"{"exp":1e300}"#, r#"{"exp":-1}"#, r#"{"exp":"soon"}"#] {
             Jwt::read(&jwt(claims))
                 .unwrap()
-                .show("token", SystemTime::UNIX_EPOCH, str::to_owned, &mut Vec::new())
+                .show("token", SystemTime::UNIX_EPOCH, Value::clone, &mut Vec::new())
                 .unwrap();
         }
     }

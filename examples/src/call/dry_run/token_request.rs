@@ -28,7 +28,15 @@ pub(super) struct TokenRequest {
     method: Method,
     pub(super) url: Uri,
     headers: HeaderMap,
-    form: Vec<(String, String)>,
+    form: Vec<Pair>,
+    length: usize,
+}
+
+/// A parameter: as it is sent, and what that means.
+struct Pair {
+    sent: String,
+    name: String,
+    value: String,
 }
 
 impl TokenRequest {
@@ -37,14 +45,15 @@ impl TokenRequest {
             method: request.method().clone(),
             url: request.uri().clone(),
             headers: request.headers().clone(),
-            form: form_urlencoded::parse(request.body()).into_owned().collect(),
+            form: String::from_utf8_lossy(request.body()).split('&').filter_map(Pair::read).collect(),
+            length: request.body().len(),
         }
     }
 
     /// The JWTs that it asks with, each with the name of its parameter.
     pub(super) fn assertions(&self) -> impl Iterator<Item = (&str, Jwt)> {
-        let assertions = self.form.iter().filter(|(name, _)| ASSERTIONS.contains(&name.as_str()));
-        assertions.filter_map(|(name, value)| Some((name.as_str(), Jwt::read(value)?)))
+        let assertions = self.form.iter().filter(|pair| ASSERTIONS.contains(&pair.name.as_str()));
+        assertions.filter_map(|pair| Some((pair.name.as_str(), Jwt::read(&pair.value)?)))
     }
 
     pub(super) fn show(&self, redaction: Redaction, out: &mut impl Write) -> io::Result<()> {
@@ -63,10 +72,14 @@ impl TokenRequest {
             };
             writeln!(out, "{name}: {shown}")?;
         }
-        writeln!(out)?;
-        for (name, value) in &self.form {
-            let open = OPEN_PARAMETERS.contains(&name.as_str());
-            writeln!(out, "{name}={}", if open { value.clone() } else { redaction.token(value) })?;
+        // As every transport adds them: HTTP asks for both.
+        writeln!(out, "host: {}", self.url.authority().map_or("", |authority| authority.as_str()))?;
+        writeln!(out, "content-length: {}", self.length)?;
+        writeln!(out, "\n[The body, a line for each parameter; it is sent as one line, with `&` between them.]")?;
+        for Pair { sent, name, value } in &self.form {
+            let open = OPEN_PARAMETERS.contains(&name.as_str()) && !redaction.secrets(self.query()).are_in(value);
+            let (sent_name, sent_value) = sent.split_once('=').unwrap_or((sent, ""));
+            writeln!(out, "{sent_name}={}", if open { sent_value.to_owned() } else { redaction.token(value) })?;
         }
         Ok(())
     }
@@ -79,5 +92,12 @@ impl TokenRequest {
 
     pub(super) fn query(&self) -> &str {
         self.url.query().unwrap_or_default()
+    }
+}
+
+impl Pair {
+    fn read(sent: &str) -> Option<Self> {
+        let (name, value) = form_urlencoded::parse(sent.as_bytes()).into_owned().next()?;
+        Some(Pair { sent: sent.to_owned(), name, value })
     }
 }
