@@ -5,6 +5,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     path::Path,
     process::{Command, ExitCode},
 };
@@ -14,11 +15,16 @@ pub fn hand_over(bench: &str) -> ExitCode {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     // `--bench` is what cargo itself adds for harnesses.
     let arguments = env::args_os().skip(1).filter(|argument| argument != "--bench");
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What cargo says of this package; build scripts that look at it would run again, and so build everything anew.
+    for (name, _) in env::vars_os().filter(|(name, _)| is_of_this_package(name)) {
+        cargo.env_remove(name);
+    }
+    let status = cargo
         .args(["bench", "--locked", "--quiet", "--bench", bench, "--manifest-path"])
         .arg(here.join("lab/Cargo.toml"))
         .arg("--target-dir")
-        .arg(here.join("../target/lab"))
+        .arg(here.parent().unwrap_or(here).join("target/lab"))
         .arg("--")
         .args(arguments)
         .status();
@@ -30,4 +36,9 @@ pub fn hand_over(bench: &str) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_of_this_package(variable: &OsStr) -> bool {
+    let name = variable.to_string_lossy();
+    ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|prefix| name.starts_with(prefix))
 }

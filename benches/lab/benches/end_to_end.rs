@@ -78,7 +78,7 @@ fn main() -> ExitCode {
     let net = middleware_micros(&runtime);
     report.text(format!(
         "The middleware's own cost, measured without a network (see the warm request): {net:.2} us of the {micros:.0} us \
-         that a request takes, which is {:.2} %. The tables' ratios show the same within the noise of a network stack.",
+         that a request takes, which is {:.2} %.",
         net / micros * 100.0
     ));
     report.at_most("reqwest middleware added to a loopback request, %", 1.0, net / micros * 100.0);

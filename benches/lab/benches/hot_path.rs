@@ -1,25 +1,32 @@
 //! What it costs to attach a cached token to a request: time, instructions, allocations.
 
-use std::process::ExitCode;
+use std::{
+    hint::black_box,
+    process::ExitCode,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
+use bearer_token::platform::Platform;
+use http::header::AUTHORIZATION;
 use lab::{
     contenders::{self, Profile, Role},
     drive::Driver,
     report::Report,
     statistics::{Turns, timed},
-    tools::{self, Allocated},
+    tools::{self, Allocated, Executed},
+    warm,
 };
 use tokio::runtime::Runtime;
 
 /// So many requests a contender sends in one turn: long enough for the clock, short enough for a quiet moment.
-const REQUESTS: u64 = 1_000;
+const REQUESTS: u64 = 1_024;
 const ROUNDS: usize = 301;
 
 /// What was measured of one contender.
 struct Row {
     profile: Profile,
     driver: Box<dyn Driver>,
-    instructions: Result<f64, String>,
+    instructions: Result<Executed, String>,
     allocated: Result<Allocated, String>,
 }
 
@@ -36,10 +43,12 @@ fn main() -> ExitCode {
         .collect();
     let _inside = runtime.enter();
     let turns = Turns::take(rows.len(), ROUNDS, |one| timed(|| rows[one].driver.run(REQUESTS)));
-    report(&rows, &turns).finish()
+    warm::BARE.store(true, Ordering::Relaxed);
+    let bare = Turns::take(rows.len(), ROUNDS, |one| rows[one].driver.run_bare(REQUESTS));
+    report(&rows, &turns, &bare).finish()
 }
 
-fn report(rows: &[Row], turns: &Turns) -> Report {
+fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
     let mut report = Report::new("hot_path");
     let find = |role: Role| rows.iter().position(|row| row.profile.role == role).expect("everyone is there");
     let (constant, ours) = (find(Role::Static), find(Role::Ours));
@@ -47,8 +56,8 @@ fn report(rows: &[Row], turns: &Turns) -> Report {
         |one: usize| rows.iter().position(|row| row.profile.name == rows[one].profile.base).expect("everyone is there");
 
     let nanos = |one: usize| turns.seconds(one) / REQUESTS as f64 * 1e9;
-    let net_nanos = |one: usize| turns.net(one, base(one)) / REQUESTS as f64 * 1e9;
-    let instructions = |one: usize| rows[one].instructions.clone().unwrap_or(f64::NAN);
+    let net_nanos = |one: usize| bare.net(one, base(one)) / REQUESTS as f64 * 1e9;
+    let instructions = |one: usize| rows[one].instructions.as_ref().map_or(f64::NAN, Executed::total);
     let net_instructions = |one: usize| instructions(one) - instructions(base(one));
 
     let table = (0..rows.len()).map(|one| {
@@ -92,6 +101,8 @@ fn report(rows: &[Row], turns: &Turns) -> Report {
         turns.noise(constant) * 100.0
     ));
 
+    profile(&mut report, &rows[ours], &rows[constant], &rows[base(ours)]);
+
     report.at_most(
         "warm tower layer, instructions per request, by the static layer's",
         1.30,
@@ -109,4 +120,36 @@ fn report(rows: &[Row], turns: &Turns) -> Report {
         .fold(f64::INFINITY, f64::min);
     report.at_least("warm, net time of the fastest peer that checks expiry, by ours", 4.0, fastest / net_nanos(ours));
     report
+}
+
+/// What the net cost consists of.
+fn profile(report: &mut Report, ours: &Row, constant: &Row, base: &Row) {
+    if let (Ok(ours), Ok(constant), Ok(base)) = (&ours.instructions, &constant.instructions, &base.instructions) {
+        let net = |executed: &Executed, function: &str| executed.of(function) - base.of(function);
+        let mut functions: Vec<_> = ours.0.keys().map(|name| (name, net(ours, name), net(constant, name))).collect();
+        functions.sort_by(|one, other| other.1.total_cmp(&one.1));
+        let shown = functions.iter().filter(|(_, ours, _)| *ours >= 5.0);
+        let rows = shown.map(|(name, ours, constant)| {
+            vec![format!("`{}`", name.replace('|', "\\|")), format!("{ours:.0}"), format!("{constant:.0}")]
+        });
+        report.text("Where the net instructions of our layer go, and those of the static one: callgrind's profile.");
+        report.table(&["function, with what is inlined into it", "ours", "static layer"], rows.collect());
+    }
+    let platform = Platform::system();
+    let count = AtomicU64::new(0);
+    let headers = warm::request().headers().clone();
+    let mut parts: [(&str, Box<dyn FnMut()>); 3] = [
+        ("a reading of the clocks", Box::new(|| _ = black_box(platform.now()))),
+        ("one change of an atomic number", Box::new(|| _ = black_box(count.fetch_add(1, Ordering::SeqCst)))),
+        ("a look for `Authorization`", Box::new(|| _ = black_box(black_box(&headers).contains_key(AUTHORIZATION)))),
+    ];
+    let turns = Turns::take(parts.len(), ROUNDS, |one| timed(|| (0..REQUESTS).for_each(|_| parts[one].1())));
+    let nanos = |one: usize| format!("{:.1}", turns.seconds(one) / REQUESTS as f64 * 1e9);
+    let names = parts.iter().map(|(name, _)| *name);
+    let rows = names.enumerate().map(|(one, name)| vec![name.to_owned(), nanos(one)]).collect();
+    report.text(
+        "What some of it takes alone, each in a loop. Reading the slot changes an atomic number twice, and so does cloning \
+         and dropping the value, which the static layer does too.",
+    );
+    report.table(&["part", "ns"], rows);
 }

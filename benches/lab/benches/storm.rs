@@ -20,7 +20,7 @@ use lab::{
 };
 use tokio::{
     runtime::Runtime,
-    sync::{Barrier, Notify},
+    sync::{Barrier, watch},
     time::{self, MissedTickBehavior},
 };
 
@@ -104,40 +104,48 @@ async fn storm(profile: &Profile, callers: usize) -> Storm {
     Storm { requests: endpoint.requests(), seconds, failed: failed.load(Ordering::Relaxed) }
 }
 
-/// What it costs to wake so many tasks at once: the share of a storm that no provider can save.
+/// What it costs to wake so many tasks at once: the share of a storm that no provider can save. One of them waits as
+/// long as the endpoint takes, and then tells all others.
 async fn wake(tasks: usize) -> f64 {
-    let notify = Arc::new(Notify::new());
-    let waking = notify.clone();
-    tokio::spawn(async move {
-        time::sleep(LATENCY).await;
-        waking.notify_waiters();
-    });
+    let (sender, receiver) = watch::channel(false);
+    let sender = Arc::new(Mutex::new(Some(sender)));
     at_once(tasks, || {
-        let notify = notify.clone();
-        async move { notify.notified().await }
+        let (sender, mut receiver) = (sender.clone(), receiver.clone());
+        async move {
+            let first = sender.lock().expect("no panic").take();
+            match first {
+                Some(sender) => {
+                    time::sleep(LATENCY).await;
+                    sender.send_replace(true);
+                }
+                None => drop(receiver.wait_for(|told| *told).await),
+            }
+        }
     })
     .await
         - LATENCY.as_secs_f64()
 }
 
-/// Seconds from when all tasks begin until the last one ends.
+/// Seconds from when the first task begins until the last one ends; they begin when all of them are there.
 async fn at_once<F: Future<Output = ()> + Send + 'static>(tasks: usize, task: impl Fn() -> F) -> f64 {
-    let barrier = Arc::new(Barrier::new(tasks + 1));
+    let barrier = Arc::new(Barrier::new(tasks));
     let handles: Vec<_> = (0..tasks)
         .map(|_| {
             let (task, barrier) = (task(), barrier.clone());
             tokio::spawn(async move {
                 barrier.wait().await;
+                let began = Instant::now();
                 task.await;
+                (began, Instant::now())
             })
         })
         .collect();
-    barrier.wait().await;
-    let started = Instant::now();
+    let mut times = Vec::with_capacity(tasks);
     for handle in handles {
-        handle.await.expect("no panic");
+        times.push(handle.await.expect("no panic"));
     }
-    started.elapsed().as_secs_f64()
+    let (began, ended) = (times.iter().map(|time| time.0).min(), times.iter().map(|time| time.1).max());
+    began.zip(ended).map_or(f64::NAN, |(began, ended)| (ended - began).as_secs_f64())
 }
 
 /// Callers who ask while the endpoint answers 503 and there is no token.
@@ -286,24 +294,22 @@ fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
 
     // All at the same time: the load is light, and some have to be watched for more than a minute.
     let outcomes = runtime.block_on(async {
-        let running: Vec<_> = storming
-            .iter()
-            .map(|&profile| {
-                tokio::spawn(async move {
-                    let lifetime = profile.margin + Duration::from_secs(12);
-                    let endpoint = Endpoint::start(Manner { lifetime, ..Manner::prompt() });
-                    let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
-                    let begun = Instant::now();
-                    let _ = driver.send_one().await;
-                    endpoint.behave(Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() });
-                    endpoint.take_times();
-                    // The last tenth belongs to the reserve: what is sent then may expire on the way.
-                    let good = begun + lifetime.mul_f64(0.9);
-                    let calls = load_slowly(driver, lifetime + AFTER).await;
-                    (profile, good, begun + lifetime, calls, endpoint.take_times())
-                })
-            })
-            .collect();
+        let mut running = Vec::new();
+        for &profile in storming {
+            let lifetime = profile.margin + Duration::from_secs(12);
+            let endpoint = Endpoint::start(Manner { lifetime, ..Manner::prompt() });
+            let begun = Instant::now();
+            let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
+            running.push(tokio::spawn(async move {
+                let _ = driver.send_one().await;
+                endpoint.behave(Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() });
+                endpoint.take_times();
+                // The last tenth belongs to the reserve: what is sent then may expire on the way.
+                let good = begun + lifetime.mul_f64(0.9);
+                let calls = load_slowly(driver, lifetime + AFTER).await;
+                (profile, good, begun + lifetime, calls, endpoint.take_times())
+            }));
+        }
         let mut outcomes = Vec::new();
         for outcome in running {
             outcomes.push(outcome.await.expect("no panic"));

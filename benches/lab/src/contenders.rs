@@ -1,15 +1,15 @@
 //! Who is measured: ways to attach a cached token to a request.
 
-use std::{convert::Infallible, fmt::Display, time::Duration};
+use std::{convert::Infallible, fmt::Display, future::Ready, time::Duration};
 
-use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
+use http::{HeaderValue, Request, header::AUTHORIZATION};
 use tower::{Layer, Service};
 use tower_http::auth::AddAuthorizationLayer;
 
 use crate::{
     drive::{Attach, Driver, Failed},
     endpoint::{Endpoint, Manner},
-    warm::{Noop, token},
+    warm::{Answer, Noop, token},
 };
 
 mod middlewares;
@@ -72,6 +72,7 @@ pub fn all() -> Vec<Profile> {
         yardstick("HeaderMap::insert(clone)", Role::Yardstick, TOWER),
         yardstick("tower-http AddAuthorizationLayer", Role::Static, TOWER),
         ours("tower-bearer", Role::Ours, TOWER),
+        ours("TokenProvider::authorize alone", Role::Yardstick, TOWER),
         yardstick(REQWEST, Role::Yardstick, REQWEST),
         yardstick("constant header in a reqwest middleware", Role::Yardstick, REQWEST),
         ours("reqwest-bearer", Role::OurMiddleware, REQWEST),
@@ -108,6 +109,7 @@ pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
             Box::new(Through(layer.layer(Noop::<Infallible>::new())))
         }
         "tower-bearer" => Box::new(ours::layer(endpoint)),
+        "TokenProvider::authorize alone" => Box::new(ours::Alone(ours::provider(endpoint))),
         #[cfg(feature = "peers")]
         "aliri_tokens" => Box::new(peers::aliri::new(endpoint).await),
         #[cfg(feature = "peers")]
@@ -157,10 +159,10 @@ struct Through<S>(S);
 
 impl<S> Attach for Through<S>
 where
-    S: Service<Request<()>, Response = Response<()>, Error: Display, Future: Send> + Clone + Send + Sync + 'static,
+    S: Service<Request<()>, Response = Answer, Error: Display, Future: Send> + Clone + Send + Sync + 'static,
 {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Response<()>, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
         std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Failed::new)?;
         self.0.call(request).await.map_err(Failed::new)
     }
@@ -172,14 +174,15 @@ struct RawInsert(HeaderValue);
 
 impl Attach for RawInsert {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Response<()>, Failed> {
-        with_header(request, self.0.clone()).await
+    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
+        with_header(request, self.0.clone()).await.map_err(Failed::new)
     }
 }
 
-/// Sends a request with this `Authorization`, as the users of a peer without a layer do.
+/// Sends a request with this `Authorization`, as the users of a peer without a layer do. Not `async`: what is awaited
+/// is the service, as it is with a layer, and the request is not moved once more.
 #[inline]
-async fn with_header(mut request: Request<()>, value: HeaderValue) -> Result<Response<()>, Failed> {
+fn with_header(mut request: Request<()>, value: HeaderValue) -> Ready<Result<Answer, Infallible>> {
     request.headers_mut().insert(AUTHORIZATION, value);
-    Through(Noop::<Infallible>::new()).send(request).await
+    Noop::new().call(request)
 }

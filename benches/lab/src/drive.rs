@@ -10,14 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Request, Response};
+use http::Request;
 use tokio::{runtime::Runtime, sync::Barrier};
 
-use crate::warm;
+use crate::warm::{self, Answer};
 
 /// Attaches a token to a request and sends it to the service that answers at once.
 pub trait Attach: Clone + Send + Sync + 'static {
-    fn send(&mut self, request: Request<()>) -> impl Future<Output = Result<Response<()>, Failed>> + Send;
+    fn send(&mut self, request: Request<()>) -> impl Future<Output = Result<Answer, Failed>> + Send;
 }
 
 /// No token could be had, and why.
@@ -41,6 +41,9 @@ pub trait Driver: Send + Sync {
     /// Sends so many warm requests, one after the other.
     fn run(&mut self, requests: u64);
 
+    /// The time that so many warm requests spend in the contender: they are made before, a few at a time. Answers should be [bare](warm::BARE).
+    fn run_bare(&mut self, requests: u64) -> Duration;
+
     /// Sends so many from each of the tasks, at the same time, and tells how long it took.
     fn contend(&self, runtime: &Runtime, tasks: u64, requests: u64) -> Duration;
 }
@@ -59,6 +62,10 @@ impl<A: Attach> Driver for A {
 
     fn run(&mut self, requests: u64) {
         hot_loop(self, requests);
+    }
+
+    fn run_bare(&mut self, requests: u64) -> Duration {
+        bare_loop(self, requests)
     }
 
     fn contend(&self, runtime: &Runtime, tasks: u64, requests: u64) -> Duration {
@@ -96,6 +103,27 @@ fn hot_loop<A: Attach>(contender: &mut A, requests: u64) {
         let response = at_once(contender.send(black_box(warm::request())));
         drop(black_box(response));
     }
+}
+
+#[inline(never)]
+fn bare_loop<A: Attach>(contender: &mut A, requests: u64) -> Duration {
+    // So few that they stay in the first cache, so many that reading the clock does not count.
+    const FEW: usize = 16;
+
+    let mut spent = Duration::ZERO;
+    let mut answers = Vec::with_capacity(FEW);
+    for _ in 0..requests / FEW as u64 {
+        let mut requests: [_; FEW] = std::array::from_fn(|_| Some(warm::request()));
+        let started = Instant::now();
+        for request in &mut requests {
+            if let Some(request) = request.take() {
+                answers.push(at_once(contender.send(request)));
+            }
+        }
+        spent += started.elapsed();
+        black_box(&mut answers).clear();
+    }
+    spent
 }
 
 /// The outcome of a future that has nothing to wait for.

@@ -89,7 +89,10 @@ impl Report {
     }
 
     /// Prints the report, keeps it for `docs/PERFORMANCE.md`, and tells whether all bars were reached.
-    pub fn finish(self) -> ExitCode {
+    pub fn finish(mut self) -> ExitCode {
+        if let Some(load) = load() {
+            self.text(format!("Load of the machine when this ended, the bench's own included: {load}."));
+        }
         println!("{}\n{}", self.markdown("plots"), bars([&self]));
         let path = directory().join(format!("{}.json", self.name));
         let kept = serde_json::to_string_pretty(&self)
@@ -132,6 +135,11 @@ fn table(head: &[String], rows: &[Vec<String>]) -> String {
     let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     let lines = [head.to_vec(), line.collect()].into_iter().chain(rows.iter().cloned()).map(row);
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// How many tasks wanted to run at a time, in the last minute. A bench has one or two; more are a reason to run again.
+fn load() -> Option<String> {
+    Some(fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.to_owned())
 }
 
 fn directory() -> PathBuf {

@@ -1,6 +1,25 @@
 //! What is counted in a process of its own: instructions, by callgrind, and allocations.
 
-use std::{env, fs, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, HashMap},
+    env, fs,
+    process::Command,
+};
+
+/// What one warm request executes: instructions by function. An inlined function counts as the one around it.
+#[derive(Clone, Debug)]
+pub struct Executed(pub BTreeMap<String, f64>);
+
+impl Executed {
+    pub fn total(&self) -> f64 {
+        self.0.values().sum()
+    }
+
+    /// Of one function, or of all that are called so.
+    pub fn of(&self, function: &str) -> f64 {
+        self.0.get(function).copied().unwrap_or(0.0)
+    }
+}
 
 /// What one warm request allocates.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +31,7 @@ pub struct Allocated {
 const REQUESTS: u64 = 1_000;
 
 /// Instructions of one warm request. Repeats to within a few, whatever else the machine does.
-pub fn instructions(program: &str, contender: &str) -> Result<f64, String> {
+pub fn instructions(program: &str, contender: &str) -> Result<Executed, String> {
     let file = env::temp_dir().join(format!("callgrind.{}.{}", std::process::id(), contender.replace(' ', "-")));
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*hot_loop*", "--quiet"])
@@ -23,9 +42,10 @@ pub fn instructions(program: &str, contender: &str) -> Result<f64, String> {
     if !output.status.success() {
         return Err(format!("valgrind failed: {}", String::from_utf8_lossy(&output.stderr)));
     }
-    let total = total(&file)?;
+    let text = fs::read_to_string(&file).map_err(|error| format!("callgrind left no report: {error}"))?;
     let _ = fs::remove_file(&file);
-    Ok(total as f64 / REQUESTS as f64)
+    let executed = Executed(by_function(&text));
+    if executed.total() > 0.0 { Ok(executed) } else { Err("callgrind counted nothing".to_owned()) }
 }
 
 /// Allocations of one warm request.
@@ -42,8 +62,30 @@ pub fn allocations(program: &str, contender: &str) -> Result<Allocated, String> 
     }
 }
 
-fn total(file: &Path) -> Result<u64, String> {
-    let text = fs::read_to_string(file).map_err(|error| format!("callgrind left no report: {error}"))?;
-    let total = text.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok());
-    total.filter(|&total| total > 0).ok_or_else(|| "callgrind's report has no totals".to_owned())
+/// Reads callgrind's format: a line that names a function, then lines of which the last number is a cost of its own.
+fn by_function(text: &str) -> BTreeMap<String, f64> {
+    let mut names: HashMap<&str, &str> = HashMap::new();
+    let mut counted: BTreeMap<String, f64> = BTreeMap::new();
+    let mut current = "";
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(rest) = line.strip_prefix("fn=").or_else(|| line.strip_prefix("cfn=")) {
+            // The name stands beside its number the first time only.
+            let (id, name) = rest.split_once(' ').unwrap_or((rest, ""));
+            if !name.is_empty() {
+                names.insert(id, name);
+            }
+            if line.starts_with("fn=") {
+                current = id;
+            }
+        } else if line.starts_with("calls=") {
+            // The next line is what the called function costs, which has lines of its own.
+            lines.next();
+        } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
+            let cost: f64 = line.rsplit(' ').next().and_then(|cost| cost.parse().ok()).unwrap_or(0.0);
+            let name = names.get(current).copied().unwrap_or(current);
+            *counted.entry(name.to_owned()).or_default() += cost / REQUESTS as f64;
+        }
+    }
+    counted
 }

@@ -77,6 +77,7 @@ impl Platform {
     }
 
     /// Reads both clocks.
+    #[inline]
     pub fn now(&self) -> Now {
         self.clock.now()
     }
@@ -179,6 +180,7 @@ impl Now {
     }
 
     /// Whether this moment has passed at `now`, on either clock.
+    #[inline]
     pub fn is_past(self, now: Now) -> bool {
         now.monotonic >= self.monotonic || now.wall >= self.wall
     }

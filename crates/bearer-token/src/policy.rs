@@ -234,6 +234,7 @@ impl Draw {
 const FOREVER: Duration = Duration::MAX;
 
 impl Deadlines {
+    #[inline]
     pub(crate) fn freshness(&self, now: Now) -> Freshness {
         if !self.refresh.is_past(now) {
             Freshness::Fresh

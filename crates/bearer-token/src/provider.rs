@@ -103,14 +103,11 @@ impl TokenProvider {
     /// origin is allowed yet. The message names the line to add to the builder.
     #[inline]
     pub fn authorize<B>(&self, request: &mut http::Request<B>) -> Result<Authorized, Error> {
-        if request.headers().contains_key(AUTHORIZATION) || request.extensions().get::<PassThrough>().is_some() {
+        if request.extensions().get::<PassThrough>().is_some() {
             return Ok(Authorized::Passed);
         }
-        match self.inner.origins.judge(request.uri().into()) {
-            Verdict::Authorize => Ok(self.inner.insert(request.headers_mut())),
-            Verdict::Pass => Ok(Authorized::Passed),
-            Verdict::Refuse(error) => Err(error),
-        }
+        let verdict = self.inner.origins.judge(request.uri().into());
+        self.inner.carry_out(verdict, request.headers_mut())
     }
 
     /// The same as [`authorize`](Self::authorize) for clients whose requests are of another type.
@@ -119,14 +116,7 @@ impl TokenProvider {
     ///
     /// As [`authorize`](Self::authorize).
     pub fn authorize_headers(&self, to: Destination<'_>, headers: &mut HeaderMap) -> Result<Authorized, Error> {
-        if headers.contains_key(AUTHORIZATION) {
-            return Ok(Authorized::Passed);
-        }
-        match self.inner.origins.judge(to) {
-            Verdict::Authorize => Ok(self.inner.insert(headers)),
-            Verdict::Pass => Ok(Authorized::Passed),
-            Verdict::Refuse(error) => Err(error),
-        }
+        self.inner.carry_out(self.inner.origins.judge(to), headers)
     }
 
     /// The bearer in service, if there is a usable one. Starts nothing.
@@ -207,9 +197,25 @@ impl fmt::Debug for TokenProvider {
 }
 
 impl Inner {
-    /// Inserts the bearer in service. The map has no `Authorization` yet.
+    /// Does what the verdict says. An `Authorization` that the caller set goes out untouched, wherever it goes.
+    #[inline]
+    fn carry_out(self: &Arc<Self>, verdict: Verdict, headers: &mut HeaderMap) -> Result<Authorized, Error> {
+        match verdict {
+            Verdict::Authorize => Ok(self.insert(headers)),
+            Verdict::Refuse(error) if !headers.contains_key(AUTHORIZATION) => Err(error),
+            Verdict::Pass | Verdict::Refuse(_) => Ok(Authorized::Passed),
+        }
+    }
+
+    /// Inserts the bearer in service, and puts back what the caller had set: to look first would be a second search of
+    /// the map for every request.
     #[inline]
     fn insert(self: &Arc<Self>, headers: &mut HeaderMap) -> Authorized {
+        // Of several values an insertion gives only one back.
+        let has_repeated_names = headers.len() > headers.keys_len();
+        if has_repeated_names && headers.contains_key(AUTHORIZATION) {
+            return Authorized::Passed;
+        }
         let now = self.platform.now();
         let sent = self.cache.read(|bearer| {
             let bearer = bearer?;
@@ -217,10 +223,18 @@ impl Inner {
             if freshness == Freshness::Expired {
                 return None;
             }
-            headers.insert(AUTHORIZATION, bearer.value.share());
-            Some((bearer.ticket, freshness))
+            let own = headers.insert(AUTHORIZATION, bearer.value.share());
+            Some((bearer.ticket, freshness, own))
         });
-        let Some((ticket, freshness)) = sent else { return Authorized::NotReady };
+        let (ticket, freshness) = match sent {
+            Some((ticket, freshness, None)) => (ticket, freshness),
+            Some((_, _, Some(own))) => {
+                headers.insert(AUTHORIZATION, own);
+                return Authorized::Passed;
+            }
+            None if headers.contains_key(AUTHORIZATION) => return Authorized::Passed,
+            None => return Authorized::NotReady,
+        };
         if freshness == Freshness::Stale && self.cache.wants_refresh(now) {
             self.refresh(now);
         }
@@ -351,3 +365,6 @@ impl Drop for Inner {
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
 mod changed;
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod own_header;

@@ -214,13 +214,14 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProjection::Called { response, sent } => {
-                    let mut result = ready!(response.poll(cx)).map_err(Into::into);
-                    if let Ok(response) = &mut result
-                        && let Some(sent) = sent.take_if(|_| refuses_bearer(response))
-                    {
-                        sent.reject(response);
-                    }
-                    return Poll::Ready(result);
+                    return Poll::Ready(match (ready!(response.poll(cx)), sent) {
+                        (Ok(mut response), Some(sent)) if refuses_bearer(&response) => {
+                            sent.reject(&mut response);
+                            Ok(response)
+                        }
+                        (Ok(response), _) => Ok(response),
+                        (Err(error), _) => Err(error.into()),
+                    });
                 }
                 StateProjection::Waiting { cold } => {
                     let called = ready!(cold.poll_call(cx))?;

@@ -216,6 +216,7 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
+    #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.provider.authorize(&mut request) {
             Ok(Authorized::Sent(ticket)) => {

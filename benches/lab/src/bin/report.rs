@@ -64,7 +64,7 @@ fn main() -> std::io::Result<()> {
          To run it again: `benches/report.sh` (Rust {}, a C compiler, valgrind), or one bench with \
          `cargo bench --bench hot_path`; the others are {}, and the fleet is `cargo run --release --example fleet`. A bench \
          fails when it misses one of its bars. How they measure: contenders take turns, round by round, and medians of the \
-         rounds' ratios are shown, so that what else the machine does meets all alike.\n\n## The bars\n\n{}",
+         rounds' ratios are shown, so that what else the machine does meets all alike; how much that was stands under each.\n\n## The bars\n\n{}",
         env!("CARGO_PKG_RUST_VERSION"),
         SECTIONS[1..].iter().map(|(name, _, _)| format!("`{name}`")).collect::<Vec<_>>().join(", "),
         report::bars(&reports),

@@ -1,5 +1,7 @@
 //! Middlewares of reqwest clients that send nothing: the last middleware answers.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use http::{Extensions, HeaderValue, Request, header::AUTHORIZATION};
 use reqwest_bearer::BearerMiddleware;
@@ -33,7 +35,7 @@ pub(super) fn ours(endpoint: &Endpoint) -> Client {
 
 impl Attach for Client {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<http::Response<()>, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<warm::Answer, Failed> {
         let request = request.map(|()| reqwest::Body::default()).try_into().map_err(Failed::new)?;
         let response = self.0.execute(request).await.map_err(Failed::new)?;
         drop(response);
@@ -53,7 +55,8 @@ impl Middleware for Answer {
         _next: Next<'_>,
     ) -> reqwest_middleware::Result<reqwest::Response> {
         std::hint::black_box(&request);
-        Ok(warm::response().map(|()| reqwest::Body::default()).into())
+        let response = if warm::BARE.load(Ordering::Relaxed) { http::Response::new(()) } else { warm::response() };
+        Ok(response.map(|()| reqwest::Body::default()).into())
     }
 }
 

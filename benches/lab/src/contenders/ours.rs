@@ -1,16 +1,20 @@
 //! Ours.
 
+use std::convert::Infallible;
+
 use bearer_token::{
-    TokenProvider,
+    Authorized, TokenProvider,
     token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
-use tower::Layer;
+use http::{Request, header::AUTHORIZATION};
+use tower::{Layer, Service};
 use tower_bearer::{BearerLayer, BearerService};
 
 use super::Through;
 use crate::{
+    drive::{Attach, Failed},
     endpoint::Endpoint,
-    warm::{Noop, ORIGIN},
+    warm::{Answer, Noop, ORIGIN},
 };
 
 pub(super) fn layer(endpoint: &Endpoint) -> Through<BearerService<Noop>> {
@@ -24,4 +28,19 @@ pub(super) fn provider(endpoint: &Endpoint) -> TokenProvider {
         .build()
         .expect("a valid token endpoint");
     TokenProvider::builder(source).allow_origin(ORIGIN).build().expect("a valid provider")
+}
+
+/// What the layer calls, by hand: the share of the cost that is the provider's.
+#[derive(Clone)]
+pub(super) struct Alone(pub(super) TokenProvider);
+
+impl Attach for Alone {
+    #[inline]
+    async fn send(&mut self, mut request: Request<()>) -> Result<Answer, Failed> {
+        if self.0.authorize(&mut request).map_err(Failed::new)? == Authorized::NotReady {
+            let bearer = self.0.token().await.map_err(Failed::new)?;
+            request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
+        }
+        Noop::<Infallible>::new().call(request).await.map_err(Failed::new)
+    }
 }

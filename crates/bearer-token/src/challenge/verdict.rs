@@ -22,6 +22,7 @@ use super::reader::Challenges;
 /// headers.append(WWW_AUTHENTICATE, r#"Bearer realm="api", error="invalid_token""#.parse().unwrap());
 /// assert!(is_rejection(StatusCode::UNAUTHORIZED, &headers));
 /// ```
+#[inline]
 pub fn is_rejection(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::UNAUTHORIZED && refuses_bearer(headers)
 }

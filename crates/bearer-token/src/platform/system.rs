@@ -50,17 +50,29 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[cfg(target_os = "linux")]
     fn now(&self) -> Now {
-        use rustix::time::{ClockId, Timespec, clock_gettime};
+        use std::cell::Cell;
 
-        fn since_zero(time: Timespec) -> Duration {
-            let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-            let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
-            Duration::new(seconds, nanos)
+        use rustix::time::{ClockId, clock_gettime};
+
+        /// Nanoseconds; neither clock shows a time before its zero.
+        fn read(clock: ClockId) -> u64 {
+            let time = clock_gettime(clock);
+            let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+            seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
         }
 
-        let monotonic = since_zero(clock_gettime(ClockId::MonotonicCoarse));
-        let wall = since_zero(clock_gettime(ClockId::RealtimeCoarse));
-        Now { monotonic: super::nanos(monotonic), wall: super::nanos(wall) }
+        // The clocks advance at the same ticks: while one stands, the other does, and many requests share a tick.
+        thread_local! {
+            static LAST: Cell<Now> = const { Cell::new(Now { monotonic: u64::MAX, wall: u64::MAX }) };
+        }
+        let monotonic = read(ClockId::MonotonicCoarse);
+        let last = LAST.get();
+        if last.monotonic == monotonic {
+            return last;
+        }
+        let now = Now { monotonic, wall: read(ClockId::RealtimeCoarse) };
+        LAST.set(now);
+        now
     }
 
     #[cfg(not(target_os = "linux"))]

@@ -1,6 +1,6 @@
 //! The same for reqwest 0.12 and reqwest-middleware 0.4, which reqwest-auth is made for.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use async_trait::async_trait;
 use http::{Extensions, HeaderValue, Request, header::AUTHORIZATION};
@@ -49,7 +49,7 @@ impl TokenSource for Ready {
 
 impl Attach for Client {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<http::Response<()>, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<warm::Answer, Failed> {
         let request = request.map(|()| reqwest_12::Body::default()).try_into().map_err(Failed::new)?;
         let response = self.0.execute(request).await.map_err(Failed::new)?;
         drop(response);
@@ -69,7 +69,8 @@ impl Middleware for Answer {
         _next: Next<'_>,
     ) -> reqwest_middleware_04::Result<reqwest_12::Response> {
         std::hint::black_box(&request);
-        Ok(warm::response().map(|()| reqwest_12::Body::default()).into())
+        let response = if warm::BARE.load(Ordering::Relaxed) { http::Response::new(()) } else { warm::response() };
+        Ok(response.map(|()| reqwest_12::Body::default()).into())
     }
 }
 

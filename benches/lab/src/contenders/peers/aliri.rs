@@ -8,12 +8,13 @@ use aliri_tokens::{
     jitter::RandomEarlyJitter,
     sources::oauth2::{ClientCredentialsTokenSource, dto},
 };
-use http::{Request, Response};
+use http::Request;
 
 use crate::{
     contenders::{peers::bearer, with_header},
     drive::{Attach, Failed},
     endpoint::Endpoint,
+    warm::Answer,
 };
 
 #[derive(Clone)]
@@ -42,8 +43,8 @@ pub(crate) async fn new(endpoint: &Endpoint) -> Aliri {
 
 impl Attach for Aliri {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Response<()>, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
         let value = bearer(self.0.token().access_token().as_str())?;
-        with_header(request, value).await
+        with_header(request, value).await.map_err(Failed::new)
     }
 }

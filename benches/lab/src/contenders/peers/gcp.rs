@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gcp_auth::{CustomServiceAccount, TokenProvider};
-use http::{Request, Response};
+use http::Request;
 
 use crate::{
     contenders::{
@@ -12,6 +12,7 @@ use crate::{
     },
     drive::{Attach, Failed},
     endpoint::Endpoint,
+    warm::Answer,
 };
 
 const SCOPES: [&str; 1] = ["https://www.example.com/auth/things"];
@@ -26,9 +27,9 @@ pub(crate) fn new(endpoint: &Endpoint) -> Gcp {
 
 impl Attach for Gcp {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Response<()>, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
         let token = self.0.token(&SCOPES).await.map_err(Failed::new)?;
         let value = bearer(token.as_str())?;
-        with_header(request, value).await
+        with_header(request, value).await.map_err(Failed::new)
     }
 }

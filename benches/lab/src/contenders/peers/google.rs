@@ -1,12 +1,13 @@
 //! google-cloud-auth: gives whole headers, and says by an entity tag whether the ones from before are still good.
 
 use google_cloud_auth::credentials::{CacheableResource, Credentials, EntityTag, user_account};
-use http::{Extensions, HeaderMap, Request, Response, header::AUTHORIZATION};
+use http::{Extensions, HeaderMap, Request, header::AUTHORIZATION};
 
 use crate::{
     contenders::with_header,
     drive::{Attach, Failed},
     endpoint::Endpoint,
+    warm::Answer,
 };
 
 /// Keeps the headers for as long as their tag is good: the fastest way there is.
@@ -29,7 +30,7 @@ pub(crate) fn new(endpoint: &Endpoint) -> Google {
 
 impl Attach for Google {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Response<()>, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
         let extensions = self.kept.as_ref().map(|(extensions, _)| extensions.clone()).unwrap_or_default();
         if let CacheableResource::New { entity_tag, data } =
             self.credentials.headers(extensions).await.map_err(Failed::new)?
@@ -40,6 +41,6 @@ impl Attach for Google {
         }
         let value = self.kept.as_ref().and_then(|(_, headers)| headers.get(AUTHORIZATION));
         let value = value.ok_or_else(|| Failed::new("no header"))?.clone();
-        with_header(request, value).await
+        with_header(request, value).await.map_err(Failed::new)
     }
 }

@@ -1,8 +1,8 @@
 //! huskarl.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
-use http::{Request, Response};
+use http::Request;
 use huskarl::{
     authorizer::HttpAuthorizer,
     cache::{GrantTokenSource, InMemoryRefreshTokenStore, InMemoryTokenCache},
@@ -13,12 +13,12 @@ use huskarl::{
     grant::client_credentials::{ClientCredentialsGrant, ClientCredentialsGrantParameters},
 };
 use huskarl_reqwest::ReqwestClient;
+use tower::Service;
 
 use crate::{
-    contenders::Through,
     drive::{Attach, Failed},
     endpoint::Endpoint,
-    warm::Noop,
+    warm::{Answer, Noop},
 };
 
 #[derive(Clone)]
@@ -43,12 +43,12 @@ pub(crate) async fn new(endpoint: &Endpoint) -> Huskarl {
 
 impl Attach for Huskarl {
     #[inline]
-    async fn send(&mut self, mut request: Request<()>) -> Result<Response<()>, Failed> {
+    async fn send(&mut self, mut request: Request<()>) -> Result<Answer, Failed> {
         let headers = self.0.get_headers(request.method(), request.uri()).await.map_err(Failed::new)?;
         request.headers_mut().extend(headers);
         // Its documentation: pair every response with `process_response`, success or failure.
         let uri = request.uri().clone();
-        let response = Through(Noop::<std::convert::Infallible>::new()).send(request).await?;
+        let response = Noop::<Infallible>::new().call(request).await.map_err(Failed::new)?;
         self.0.process_response(&uri, response.headers());
         Ok(response)
     }

@@ -1,6 +1,6 @@
 //! yup-oauth2.
 
-use http::{Request, Response};
+use http::Request;
 use yup_oauth2::{
     ServiceAccountAuthenticator,
     authenticator::{Authenticator, DefaultAuthenticator},
@@ -13,6 +13,7 @@ use crate::{
     },
     drive::{Attach, Failed},
     endpoint::Endpoint,
+    warm::Answer,
 };
 
 const SCOPES: [&str; 1] = ["https://www.example.com/auth/things"];
@@ -29,9 +30,9 @@ pub(crate) async fn new(endpoint: &Endpoint) -> Yup {
 
 impl Attach for Yup {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Response<()>, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
         let token = self.0.token(&SCOPES).await.map_err(Failed::new)?;
         let value = bearer(token.token().ok_or_else(|| Failed::new("no access token"))?)?;
-        with_header(request, value).await
+        with_header(request, value).await.map_err(Failed::new)
     }
 }
