@@ -41,6 +41,7 @@ mod key;
 mod key_file;
 mod key_kind;
 mod local_key;
+mod look;
 mod private_key;
 mod reader;
 mod self_signed;

@@ -77,6 +77,8 @@ mod origin;
 pub mod platform;
 mod policy;
 mod provider;
+#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+mod regular_file;
 #[cfg(feature = "token-endpoint")]
 mod secret;
 mod source;

@@ -7,7 +7,10 @@
 
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
-use crate::{error::Error, platform::Platform};
+use crate::{
+    error::{Error, ErrorKind},
+    platform::Platform,
+};
 
 mod file;
 mod memory;
@@ -66,6 +69,27 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
         next: Option<&StoredToken>,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
 
+    /// Replaces what is kept, whatever it is: for a new consent, and for its end. A store that can do so also replaces what
+    /// was damaged, which [`load`](Self::load) fails at. By default it loads and swaps until nobody comes between.
+    fn put(&self, platform: &Platform, next: Option<&StoredToken>) -> impl Future<Output = Result<(), Error>> + Send {
+        async move {
+            for _ in 0..10 {
+                let seen = self.load(platform).await?;
+                if self.swap(platform, seen.as_ref(), next).await? {
+                    return Ok(());
+                }
+            }
+            Err(Error::new(ErrorKind::Source, "the refresh token was not replaced: others replaced it all the time"))
+        }
+    }
+
+    /// Fails if nothing could be saved now. Asked before a refresh token is sent whose successor will have to be: what
+    /// can be known before must not cost a consent. By default all is well.
+    fn prepare(&self, platform: &Platform) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = platform;
+        async { Ok(()) }
+    }
+
     /// Waits until nobody else uses what is kept, and keeps others out until the turn is dropped: from before a refresh
     /// token is loaded until its successor is saved, so that no token is sent twice.
     ///
@@ -121,6 +145,14 @@ impl<S: RefreshTokenStore> RefreshTokenStore for Arc<S> {
         (**self).swap(platform, seen, next).await
     }
 
+    async fn put(&self, platform: &Platform, next: Option<&StoredToken>) -> Result<(), Error> {
+        (**self).put(platform, next).await
+    }
+
+    async fn prepare(&self, platform: &Platform) -> Result<(), Error> {
+        (**self).prepare(platform).await
+    }
+
     async fn turn(&self, platform: &Platform) -> Result<Turn, Error> {
         (**self).turn(platform).await
     }
@@ -139,6 +171,8 @@ pub(crate) trait DynRefreshTokenStore: Send + Sync {
         seen: Option<&'a StoredToken>,
         next: Option<&'a StoredToken>,
     ) -> StoreFuture<'a, bool>;
+    fn put<'a>(&'a self, platform: &'a Platform, next: Option<&'a StoredToken>) -> StoreFuture<'a, ()>;
+    fn prepare<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, ()>;
     fn turn<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, Turn>;
     fn changed(&self) -> bool;
 }
@@ -157,6 +191,14 @@ impl<S: RefreshTokenStore> DynRefreshTokenStore for S {
         next: Option<&'a StoredToken>,
     ) -> StoreFuture<'a, bool> {
         Box::pin(RefreshTokenStore::swap(self, platform, seen, next))
+    }
+
+    fn put<'a>(&'a self, platform: &'a Platform, next: Option<&'a StoredToken>) -> StoreFuture<'a, ()> {
+        Box::pin(RefreshTokenStore::put(self, platform, next))
+    }
+
+    fn prepare<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, ()> {
+        Box::pin(RefreshTokenStore::prepare(self, platform))
     }
 
     fn turn<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, Turn> {

@@ -2,14 +2,17 @@
 
 use std::{
     fs::{self, File, Metadata},
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use zeroize::Zeroizing;
 
-use crate::sync::{Mutex, lock};
+use crate::{
+    regular_file,
+    sync::{Mutex, lock},
+};
 
 /// Keys and tokens are far smaller. What is larger is the wrong file.
 const LIMIT: usize = 1 << 20;
@@ -31,14 +34,40 @@ impl WatchedFile {
 
     /// The content, or what is wrong with the file.
     ///
-    /// Always read, never guessed from its times: two writes within one tick of the file system's clock look alike.
+    /// Always read, never guessed from its times: two writes within one tick of the file system's clock look alike. What
+    /// is no regular file is an error, and no wait.
     pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
+        self.read_by(|path| {
+            let (file, _) = regular_file::open(path)?;
+            read_limited(file)
+        })
+    }
+
+    /// The content at the start of the program, which may come through a pipe; and whether it can be read again.
+    pub(crate) fn read_first(&self) -> Result<(Zeroizing<Vec<u8>>, bool), String> {
+        let mut again = true;
+        let bytes = self.read_by(|path| {
+            let file = File::open(path)?;
+            again = file.metadata()?.is_file();
+            read_limited(file)
+        })?;
+        Ok((bytes, again))
+    }
+
+    fn read_by(
+        &self,
+        read: impl FnOnce(&Path) -> io::Result<Zeroizing<Vec<u8>>>,
+    ) -> Result<Zeroizing<Vec<u8>>, String> {
         let before = Stamp::of(&self.path);
         // Also if it cannot be read: it is looked at again when it has changed again.
         *lock(&self.seen) = before;
-        let bytes = read_limited(&self.path)?;
+        let path = self.path.display();
+        let bytes = read(&self.path).map_err(|error| format!("the file `{path}` cannot be read: {error}"))?;
+        if bytes.len() > LIMIT {
+            return Err(format!("the file `{path}` has more than 1 MiB; expected a key or a token"));
+        }
         if Stamp::of(&self.path) != before {
-            return Err(format!("the file `{}` was written while it was read; it is tried again", self.path.display()));
+            return Err(format!("the file `{path}` was written while it was read; it is tried again"));
         }
         Ok(bytes)
     }
@@ -66,17 +95,13 @@ pub(crate) fn without_line_end(mut text: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8
     text
 }
 
-fn read_limited(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let failed = |error: std::io::Error| format!("the file `{}` cannot be read: {error}", path.display());
-    let file = File::open(path).map_err(failed)?;
+/// As much as is needed to see that it is too much.
+fn read_limited(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     let length = file.metadata().map_or(0, |metadata| metadata.len());
     // Enough at once: a buffer that grows leaves copies behind.
     let capacity = usize::try_from(length).unwrap_or(LIMIT).min(LIMIT) + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
-    file.take(LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > LIMIT {
-        return Err(format!("the file `{}` has more than 1 MiB; expected a key or a token", path.display()));
-    }
+    file.take(LIMIT as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -146,6 +171,22 @@ mod tests {
         assert!(!file.changed(), "looked at");
     }
 
+    #[test]
+    fn a_file_that_is_written_while_it_is_read_is_an_error_and_the_next_look_has_the_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        fs::write(&path, "the old one").unwrap();
+        let file = WatchedFile::new(&path);
+        let torn = file.read_by(|path| {
+            let bytes = read_limited(File::open(path)?);
+            fs::write(path, "the new one, which is longer")?;
+            bytes
+        });
+        assert!(torn.unwrap_err().contains("was written while it was read"));
+        assert!(file.changed());
+        assert_eq!(file.read().unwrap().as_slice(), b"the new one, which is longer");
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_link_that_is_turned_to_another_directory_is_a_change() {
@@ -174,6 +215,8 @@ mod tests {
         assert!(error.contains("large` has more than 1 MiB"), "{error}");
         File::create(&path).unwrap().set_len(LIMIT as u64).unwrap();
         assert_eq!(WatchedFile::new(&path).read().unwrap().len(), LIMIT);
-        assert!(WatchedFile::new(directory.path()).read().unwrap_err().contains("cannot be read"));
+        assert!(
+            WatchedFile::new(directory.path()).read().unwrap_err().contains("found a directory; expected a regular")
+        );
     }
 }

@@ -48,7 +48,7 @@ impl Reader<'_> {
         }
         let read = match key.file(self.directory) {
             Some(file) => reader.encoding(key.encoding()).read_file(file),
-            None => reader.read(&*self.read(&name, key)?),
+            None => reader.decoded_from(key.encoding()).read(&*self.read(&name, key)?),
         };
         match read {
             Ok(key) => Some(key),

@@ -39,6 +39,10 @@ const WORDS: &[(&str, &str)] = &[
     ("name the one to sign with: `KeyReader` takes it", "set `algorithm`"),
     ("choose the algorithm it was made for and use `SigningKey::from_pem`", "set the `algorithm` it was made for"),
     ("load it with `SigningKey::from_pem`", "give one"),
+    (
+        "give it as base64 with `KeyReader::encoding`, or use `SigningKey::hmac`",
+        "give it as base64 with `encoding = \"base64\"`",
+    ),
     (": use `SigningKey::hmac`", ""),
     ("set `.client_auth(..)`", "set `token_endpoint.client`"),
 ];

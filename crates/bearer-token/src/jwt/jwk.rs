@@ -6,6 +6,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::error::Category;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
@@ -31,12 +32,17 @@ enum Member {
 
 /// Whether the text is a JWK or a set of them, so neither a PEM nor a secret.
 pub(super) fn looks_like_jwk(text: &[u8]) -> bool {
-    is_object(text) && read(text).is_ok()
+    object(text).is_some() && read(text).is_ok()
+}
+
+/// The text from its first brace on.
+pub(super) fn object(text: &[u8]) -> Option<&[u8]> {
+    Some(text.strip_prefix(BOM).unwrap_or(text).trim_ascii_start()).filter(|text| text.starts_with(b"{"))
 }
 
 /// Reads one key or a set.
 pub(super) fn read(text: &[u8]) -> Result<JwkText, Error> {
-    if !is_object(text) {
+    if object(text).is_none() {
         let found = if super::private_key::looks_like_pem(text) {
             "found a PEM; load it with `SigningKey::from_pem`"
         } else if text.trim_ascii().is_empty() {
@@ -48,22 +54,47 @@ pub(super) fn read(text: &[u8]) -> Result<JwkText, Error> {
     }
     let text = text.strip_prefix(BOM).unwrap_or(text);
     // Its own words are left out: they may quote the text.
-    let document: Document = serde_json::from_slice(text).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        config(format!(
-            "found a text that cannot be read as a JWK from line {line}, column {column} on; expected JSON objects, \
-             each member once: is it cut off?"
-        ))
-    })?;
+    let document: Document = serde_json::from_slice(text).map_err(|error| unreadable(text, &error))?;
     match (document.keys, document.members.contains_key("kty")) {
         (Some(keys), _) => Ok(JwkText::Set(keys)),
         (None, true) => Ok(JwkText::One(Jwk(document.members))),
         (None, false) => Err(config(
-            "found JSON with neither `kty` nor `keys`; expected a JWK (RFC 7517 section 4) or a JWK set (section 5)"
+            "found JSON with neither `kty` nor `keys`; expected a JWK (RFC 7517 section 4) or a JWK set (section 5): if \
+             there is a PEM in it, take that out"
                 .to_owned(),
         )),
     }
 }
+
+/// What is wrong with the JSON. The parser's own words may quote it.
+fn unreadable(text: &[u8], error: &serde_json::Error) -> Error {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    let what = match (has(text, "\"keys\""), has_word(text)) {
+        (true, _) => "a JWK set",
+        (false, true) => "a JWK",
+        (false, false) => "JSON",
+    };
+    let expected = "expected a JWK, {\"kty\": ...}, or a JWK set, {\"keys\": [...]}";
+    config(match error.classify() {
+        Category::Eof => format!("found {what} that breaks off at {place}; {expected}, whole: is it half written?"),
+        Category::Data if error.to_string().starts_with(TWICE) => {
+            format!("found {what} with a member that comes twice, at {place}; expected each once (RFC 7517 section 4)")
+        }
+        Category::Data => format!("found {what} whose `keys` is no list of JSON objects, at {place}; {expected}"),
+        Category::Syntax | Category::Io => format!("found {what} that is no sound JSON from {place} on; {expected}"),
+    })
+}
+
+/// Whether there is a word that JWKs have, also if the rest is missing.
+pub(super) fn has_word(text: &[u8]) -> bool {
+    ["\"keys\"", "\"kty\"", "\"kid\"", "\"crv\"", "\"alg\""].iter().any(|word| has(text, word))
+}
+
+fn has(text: &[u8], word: &str) -> bool {
+    text.windows(word.len()).any(|window| window == word.as_bytes())
+}
+
+const TWICE: &str = "a member comes twice";
 
 impl JwkText {
     /// The key with this id; without one, the only key that there is.
@@ -134,10 +165,6 @@ pub(super) fn shown(name: &str) -> String {
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-fn is_object(text: &[u8]) -> bool {
-    text.strip_prefix(BOM).unwrap_or(text).trim_ascii_start().starts_with(b"{")
-}
-
 fn listed(keys: &[Jwk]) -> String {
     let mut ids: Vec<_> = keys.iter().filter_map(|key| key.text("kid")).map(shown).collect();
     let more = ids.len().saturating_sub(LISTED);
@@ -173,13 +200,14 @@ impl<'de> Deserialize<'de> for Document {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
                 let mut document = Document { members: BTreeMap::new(), keys: None };
                 while let Some(name) = map.next_key::<String>()? {
-                    if name == "keys" {
-                        document.keys = Some(map.next_value()?);
+                    // RFC 7517 section 4 has names be unique; which of two would count is anybody's guess.
+                    let twice = if name == "keys" {
+                        document.keys.replace(map.next_value()?).is_some()
                     } else {
-                        // RFC 7517 section 4 has names be unique; which of two would count is anybody's guess.
-                        if document.members.insert(name, map.next_value()?).is_some() {
-                            return Err(A::Error::custom("a member comes twice"));
-                        }
+                        document.members.insert(name, map.next_value()?).is_some()
+                    };
+                    if twice {
+                        return Err(A::Error::custom(TWICE));
                     }
                 }
                 Ok(document)
@@ -315,11 +343,18 @@ mod tests {
             ("-----BEGIN PRIVATE KEY-----", "found a PEM; load it with `SigningKey::from_pem`"),
             ("{}", "found JSON with neither `kty` nor `keys`"),
             (r#"{"private_key": "x"}"#, "found JSON with neither `kty` nor `keys`"),
-            (r#"{"keys": "x"}"#, "cannot be read as a JWK from line 1, column"),
-            (r#"{"keys": [5]}"#, "cannot be read as a JWK"),
-            (r#"{"kty": "oct", "k": "MARKER", "k": "MARKER"}"#, "each member once"),
-            (r#"{"kty": "oct"} {"#, "cannot be read as a JWK"),
-            (cut, "is it cut off?"),
+            (r#"{"keys": "MARKER"}"#, "found a JWK set whose `keys` is no list of JSON objects, at line 1, column"),
+            (r#"{"keys": 5}"#, "found a JWK set whose `keys` is no list of JSON objects"),
+            (r#"{"keys": [5]}"#, "found a JWK set whose `keys` is no list of JSON objects"),
+            (
+                r#"{"kty": "oct", "k": "MARKER", "k": "MARKER"}"#,
+                "found a JWK with a member that comes twice, at line 1",
+            ),
+            (r#"{"keys": [], "keys": []}"#, "found a JWK set with a member that comes twice"),
+            (r#"{"keys": [{"kty": "oct", "k": "MARKER", "k": "MARKER"}]}"#, "found a JWK set with a member that comes"),
+            (r#"{"kty": "oct"} {"#, "found a JWK that is no sound JSON from line 1, column 16 on"),
+            (cut, "found a JWK that breaks off at line 1, column 60; expected"),
+            ("{\"", "found JSON that breaks off"),
         ] {
             let error = choose(text, None).unwrap_err();
             assert!(error.contains(expected), "expected {expected:?} in: {error}");

@@ -65,6 +65,8 @@ enum Held {
 pub(super) struct Local {
     pub(super) key: LocalKey,
     pub(super) key_id: Option<Arc<str>>,
+    /// A secret or a seed as such: any bytes could be one.
+    pub(super) bare: bool,
 }
 
 impl SigningKey {
@@ -148,7 +150,8 @@ impl SigningKey {
         SigningKey { algorithm: signer.algorithm(), held: Held::Remote(Arc::new(signer)), key_id: None }
     }
 
-    /// Takes a shared secret as it is: these very bytes, a trailing line end included.
+    /// Takes a shared secret as it is: these very bytes, a trailing line end included. Only a whole PEM or JWK is
+    /// refused.
     ///
     /// The secret must be at least as long as the hash (RFC 7518 section 3.2): 32 bytes for HS256, 48 for HS384, 64
     /// for HS512. See [`hmac_short_secret`](Self::hmac_short_secret) for servers that hand out shorter ones.
@@ -253,7 +256,7 @@ impl SigningKey {
     }
 
     fn plain(algorithm: Algorithm, key: LocalKey) -> Self {
-        Self::local(algorithm, Local { key, key_id: None })
+        Self::local(algorithm, Local { key, key_id: None, bare: false })
     }
 
     pub(super) fn local(algorithm: Algorithm, local: Local) -> Self {

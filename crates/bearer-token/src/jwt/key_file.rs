@@ -33,12 +33,11 @@ impl KeyFile {
     /// Reads the key for the first time. Blocks.
     pub(super) fn open(path: &Path, reader: &KeyReader) -> Result<(Algorithm, Self), Error> {
         let file = WatchedFile::new(path);
-        let once = !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
-        let text = file.read().map_err(|problem| Error::new(ErrorKind::Config, problem))?;
+        let (text, again) = file.read_first().map_err(|problem| Error::new(ErrorKind::Config, problem))?;
         let digest = digest(&SHA256, &text);
         let (algorithm, key) = reader.read_local(without_line_end(text))?;
         let loaded = Mutex::new(Loaded { key: Arc::new(key), digest });
-        Ok((algorithm, KeyFile { file, reader: reader.pinned(algorithm), once, loaded }))
+        Ok((algorithm, KeyFile { file, reader: reader.pinned(algorithm), once: !again, loaded }))
     }
 
     /// The last key that was read.
@@ -68,6 +67,11 @@ impl KeyFile {
             return Ok(());
         }
         let (_, key) = self.reader.read_local(without_line_end(text)).map_err(|error| error.to_string())?;
+        if key.bare && !self.key().bare {
+            return Err(
+                "found neither a PEM nor a JWK; expected one, as the file held before: is it half written?".to_owned()
+            );
+        }
         *lock(&self.loaded) = Loaded { key: Arc::new(key), digest };
         Ok(())
     }
@@ -179,6 +183,45 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn l24_a_torn_jwk_or_pem_never_becomes_a_shared_secret_or_a_seed() {
+        let encode = |text: &str| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, text);
+        let jwk = jwk_text("oct", json!({ "kid": "2026-01", "pad": "x".repeat(100) }));
+        let reader = KeyReader::new();
+        for (whole, reader) in [
+            (jwk.clone(), reader.clone()),
+            (encode(&jwk), reader.clone()),
+            // Decoded, any bytes could be the secret.
+            (encode(&jwk), reader.clone().algorithm(Algorithm::HS256).encoding(crate::jwt::Encoding::Base64)),
+            (pem("ed25519"), reader.clone().algorithm(Algorithm::EdDSA)),
+        ] {
+            let (_directory, path) = file(&whole);
+            let Ok((_, file)) = KeyFile::open(&path, &reader) else { panic!("it opens") };
+            let first = file.key();
+            for length in 0..whole.len() - 1 {
+                fs::write(&path, &whole[..length]).unwrap();
+                assert!(Arc::ptr_eq(&first, &file.read_again()), "after {length} bytes of {whole}");
+            }
+            // A secret, or the 32 bytes of a seed.
+            fs::write(&path, encode(&"s".repeat(32))).unwrap();
+            assert!(Arc::ptr_eq(&first, &file.read_again()), "of another form");
+        }
+        // From one whole form to the other, and from a secret to a JWK.
+        for (first, second, algorithm) in [
+            (pem("p256"), jwk_text("p256", json!({ "kid": "b" })), Algorithm::ES256),
+            (jwk_text("p256", json!({})), pem("p256"), Algorithm::ES256),
+            (FIRST.to_owned(), jwk, Algorithm::HS256),
+        ] {
+            let (_directory, path) = file(&first);
+            let Ok((_, file)) = KeyFile::open(&path, &KeyReader::new().algorithm(algorithm)) else {
+                panic!("it opens")
+            };
+            let first = file.key();
+            fs::write(&path, second).unwrap();
+            assert!(!Arc::ptr_eq(&first, &file.read_again()));
+        }
+    }
+
+    #[tokio::test]
     async fn a_file_is_read_away_from_the_tasks_of_the_runtime_and_parsed_only_when_it_has_changed() {
         use crate::jwt::doubles::CountingSpawn;
 
@@ -200,6 +243,37 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &file.read_again()), "the same content");
         fs::write(&path, SECOND).unwrap();
         assert!(!Arc::ptr_eq(&first, &file.read_again()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "what fails would hang")]
+    fn l24_a_pipe_or_a_directory_in_the_place_of_the_file_keeps_the_old_key_and_holds_nobody() {
+        let (directory, path) = file(FIRST);
+        let Ok((_, file)) = KeyFile::open(&path, &KeyReader::new().algorithm(Algorithm::HS256)) else {
+            panic!("it opens")
+        };
+        let file = Arc::new(file);
+        let first = file.key();
+        type Make = fn(&Path);
+        let make: [(&str, Make); 2] = [
+            ("pipe", |path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success())),
+            ("directory", |path| fs::create_dir(path).unwrap()),
+        ];
+        for (name, make) in make {
+            let other = directory.path().join(name);
+            make(&other);
+            fs::remove_file(&path).unwrap();
+            fs::rename(&other, &path).unwrap();
+            let (done, ended) = std::sync::mpsc::channel();
+            let reading = Arc::clone(&file);
+            std::thread::spawn(move || done.send(reading.read_again()));
+            let key = ended.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+            assert!(Arc::ptr_eq(&first, &key), "{name}");
+        }
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, SECOND).unwrap();
+        assert!(!Arc::ptr_eq(&first, &file.read_again()), "a file again");
     }
 
     #[cfg(unix)]

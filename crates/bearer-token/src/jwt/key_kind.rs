@@ -54,7 +54,7 @@ pub(super) fn identify(der: &[u8]) -> Option<(Format, KeyKind)> {
         return Some((Format::Pkcs8, pkcs8_kind(object, parameters, inner)?));
     }
     if let Some((modulus, _)) = take(rest, INTEGER) {
-        return Some((Format::Pkcs1, KeyKind::Rsa { bits: bits(modulus) }));
+        return Some((Format::Pkcs1, rsa_kind(version, modulus)));
     }
     let (_, rest) = take(rest, OCTET_STRING)?;
     if version != [1] {
@@ -69,8 +69,8 @@ fn pkcs8_kind(object: &[u8], parameters: &[u8], inner: &[u8]) -> Option<KeyKind>
         // rsaEncryption
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1] => {
             let (key, _) = take(inner, SEQUENCE)?;
-            let (_version, rest) = take(key, INTEGER)?;
-            KeyKind::Rsa { bits: bits(take(rest, INTEGER)?.0) }
+            let (version, rest) = take(key, INTEGER)?;
+            rsa_kind(version, take(rest, INTEGER)?.0)
         }
         // id-RSASSA-PSS: restricted to PSS, which aws-lc-rs does not load.
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10] => KeyKind::Other("an RSA key of the kind RSASSA-PSS"),
@@ -85,6 +85,14 @@ fn pkcs8_kind(object: &[u8], parameters: &[u8], inner: &[u8]) -> Option<KeyKind>
         [0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1] => KeyKind::Other("a DSA key"),
         _ => KeyKind::Other("a key of a kind not known here"),
     })
+}
+
+/// RFC 8017 appendix A.1.2: version 1 has more than two primes.
+fn rsa_kind(version: &[u8], modulus: &[u8]) -> KeyKind {
+    match version {
+        [1] => KeyKind::Other("an RSA key of more than two primes, which is not read"),
+        _ => KeyKind::Rsa { bits: bits(modulus) },
+    }
 }
 
 fn curve_kind(object: &[u8]) -> KeyKind {
@@ -115,6 +123,12 @@ mod tests {
             ("ed25519", Format::Pkcs8, KeyKind::Ed25519),
             ("x25519", Format::Pkcs8, KeyKind::Other("an X25519 key, which cannot sign")),
             ("rsa-pss", Format::Pkcs8, KeyKind::Other("an RSA key of the kind RSASSA-PSS")),
+            ("rsa3primes", Format::Pkcs8, KeyKind::Other("an RSA key of more than two primes, which is not read")),
+            (
+                "rsa3primes.pkcs1",
+                Format::Pkcs1,
+                KeyKind::Other("an RSA key of more than two primes, which is not read"),
+            ),
         ] {
             let der = private_key::from_pem(pem(name).as_bytes()).unwrap();
             assert_eq!(identify(&der), Some((format, kind)), "{name}");

@@ -320,6 +320,11 @@ mod tests {
             (Algorithm::ES384, "p521", "found an EC P-521 key; ES384 needs an EC P-384 key"),
             (Algorithm::EdDSA, "p256", "found an EC P-256 key; EdDSA needs an Ed25519 key"),
             (Algorithm::EdDSA, "x25519", "found an X25519 key, which cannot sign; EdDSA needs an Ed25519 key"),
+            (
+                Algorithm::RS256,
+                "rsa3primes",
+                "found an RSA key of more than two primes, which is not read; RS256 needs an RSA key",
+            ),
             (Algorithm::RS256, "rsa-pss", "found an RSA key of the kind RSASSA-PSS; RS256 needs an RSA key"),
         ] {
             let error = load(algorithm, name).err().unwrap();

@@ -2,16 +2,22 @@
 
 use zeroize::Zeroizing;
 
-use super::{decode, jwk, key_kind::identify};
+use super::{decode, jwk, look::Look};
 use crate::error::{Error, ErrorKind};
 
 const EXPECTED: &str = "expected a private key as PEM: PRIVATE KEY (PKCS#8), RSA PRIVATE KEY (PKCS#1) or EC PRIVATE \
                         KEY (SEC1)";
 const BEGIN: &[u8] = b"-----BEGIN ";
 
-/// Whether the text is PEM, so not a secret for an HMAC.
+const END: &[u8] = b"-----END ";
+/// Copied with a dash too few.
+const SHORT_BEGIN: &[u8] = b"----BEGIN ";
+
+/// Whether the text is PEM, or a part of one, so not a secret for an HMAC.
 pub(super) fn looks_like_pem(text: &[u8]) -> bool {
-    text.windows(BEGIN.len()).any(|window| window == BEGIN)
+    let has = |mark: &[u8]| text.windows(mark.len()).any(|window| window == mark);
+    let trimmed = text.trim_ascii();
+    has(SHORT_BEGIN) || has(END) || (trimmed.len() > 4 && BEGIN.starts_with(trimmed))
 }
 
 /// The one private key in a PEM text.
@@ -75,12 +81,28 @@ fn find(text: &[u8]) -> Result<Found, Error> {
         (Some(_), more) => Err(config(format!("found {} private keys in one PEM; expected one", more + 1))),
         (None, _) if others.is_empty() => Err(broken(text)),
         (None, _) => {
-            let names: Vec<_> = others.iter().map(|(name, _)| *name).collect();
+            let names = counted(others.iter().map(|(name, _)| *name));
             let advice = others.iter().map(|(_, advice)| *advice).find(|advice| !advice.is_empty());
             let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
-            Err(config(format!("found a PEM with label {}; {EXPECTED}{advice}", names.join(", "))))
+            Err(config(format!("found a PEM with label {names}; {EXPECTED}{advice}")))
         }
     }
+}
+
+/// Each name once, and how often: a bundle has hundreds of certificates.
+fn counted<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for name in names {
+        match counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    let named = counts.into_iter().map(|(name, count)| match count {
+        1 => name.to_owned(),
+        count => format!("{name} ({count} times)"),
+    });
+    named.collect::<Vec<_>>().join(", ")
 }
 
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
@@ -139,18 +161,14 @@ fn broken(text: &[u8]) -> Error {
 
 /// Neither the text nor, if it is base64, what is inside has a `BEGIN`.
 fn not_pem(text: &[u8], inside: Option<&[u8]>) -> Error {
-    let trimmed = text.trim_ascii();
-    let found = if trimmed.is_empty() {
+    let found = if text.trim_ascii().is_empty() {
         "found nothing"
     } else if jwk::looks_like_jwk(text) || inside.is_some_and(jwk::looks_like_jwk) {
         "found a JWK; load it with `SigningKey::from_jwk` or `from_jwk_set`"
-    } else if trimmed.starts_with(b"{") {
-        "found JSON that is no JWK; take the PEM out of it"
+    } else if let Some(found) = Look::of(text).found() {
+        found
     } else if text.first() == Some(&0x30) && str::from_utf8(text).is_err() {
-        "found binary DER; convert it with `openssl pkey -inform DER -in KEY.der -out KEY.pem`"
-    } else if inside.and_then(identify).is_some() {
-        "found the inside of a PEM without its first and last line; put `-----BEGIN PRIVATE KEY-----` and `-----END \
-         PRIVATE KEY-----` around it"
+        Look::Der.found().unwrap_or_default()
     } else {
         "found no PEM block (-----BEGIN ...)"
     };
@@ -206,7 +224,12 @@ mod tests {
             (pem("rsa2048.pkcs1.encrypted").into(), "rewrite it with `openssl pkcs8 -topk8 -v2 aes-256-cbc"),
             (pem("rsa2048.pkcs1.encrypted").replace('\n', "\r\n").into(), "RSA PRIVATE KEY, encrypted"),
             (pem("openssh").into(), "ssh-keygen -p -m PKCS8"),
-            ((pem("certificate") + &pem("p256.pub")).into(), "label CERTIFICATE, PUBLIC KEY"),
+            ((pem("certificate") + &pem("p256.pub")).into(), "label CERTIFICATE, PUBLIC KEY; expected"),
+            (
+                (pem("certificate").repeat(500) + &pem("p256.pub")).into(),
+                "CERTIFICATE (500 times), PUBLIC KEY; expected",
+            ),
+            (key.replacen('-', "", 1).into(), "found a PEM that cannot be read"),
             ((key.clone() + &pem("p256")).into(), "found 2 private keys"),
             (der.to_vec(), "found binary DER; convert it with `openssl pkey -inform DER"),
             (BASE64_STANDARD.encode(&*der).into(), "found the inside of a PEM without its first and last line"),
@@ -214,7 +237,7 @@ mod tests {
             (b" \r\n".into(), "found nothing"),
             (b"{\"kty\":\"RSA\"}".into(), "found a JWK; load it with `SigningKey::from_jwk`"),
             (BASE64_STANDARD.encode("{\"kty\":\"RSA\"}").into(), "found a JWK"),
-            (b"{\"private_key\":\"-----\"}".into(), "found JSON that is no JWK; take the PEM out of it"),
+            (b"{\"private_key\":\"-----\"}".into(), "found JSON that is no JWK; take the key out of it"),
             (b"/run/secrets/key.pem".into(), "found no PEM block"),
             (key[..key.len() - 40].into(), "is the file cut off?"),
             (key.replace('\n', r"\n").into(), r"the two characters `\n`"),

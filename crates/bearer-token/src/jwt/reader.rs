@@ -11,9 +11,10 @@ use super::{
     key::{Local, SigningKey, pem_for_hmac},
     key_file::KeyFile,
     local_key::LocalKey,
+    look::Look,
     private_key,
 };
-use crate::error::{Error, Problems};
+use crate::error::{Error, ErrorKind, Problems};
 
 /// Reads a signing key in whichever format it is, from memory or from a file that may change.
 ///
@@ -24,6 +25,10 @@ use crate::error::{Error, Problems};
 /// | base64 of one of these | the same |
 /// | for `EdDSA`: base64 or hex of 32 or 64 bytes | an Ed25519 seed, alone or with its public half |
 /// | for HS256, HS384, HS512: anything else | the shared secret itself |
+///
+/// What looks like a part of another format, or like one that is not read (a JWK without its end, text in UTF-16,
+/// PKCS#12), is an error, and never a shared secret. A secret that really looks so is given as base64 or hex, with its
+/// [`encoding`](Self::encoding), or to [`SigningKey::hmac`].
 ///
 /// ```
 /// use bearer_token::jwt::{Algorithm, KeyReader};
@@ -46,6 +51,8 @@ pub struct KeyReader {
     passphrase: Option<Zeroizing<Vec<u8>>>,
     short_secret: bool,
     encoding: Encoding,
+    /// Whether an encoding was named, here or where it was decoded: only bare bytes need one.
+    encoded: bool,
 }
 
 impl KeyReader {
@@ -89,6 +96,14 @@ impl KeyReader {
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
+        self.encoded = encoding != Encoding::Text;
+        self
+    }
+
+    /// For bytes that were decoded already.
+    #[cfg(feature = "config")]
+    pub(crate) fn decoded_from(mut self, encoding: Encoding) -> Self {
+        self.encoded = encoding != Encoding::Text;
         self
     }
 
@@ -108,7 +123,7 @@ impl KeyReader {
     /// The key that was read last stays in use while the file is missing, half written, or holds no key that fits. The
     /// algorithm never changes. Replace the file as a whole (write beside it, then rename), as Kubernetes and Vault's
     /// agent do: a shared secret that is half written looks like a shorter one. What is no regular file, a pipe say, is
-    /// read only now.
+    /// read only now, and changes nothing where it takes the place of a file.
     ///
     /// # Errors
     ///
@@ -139,8 +154,20 @@ impl KeyReader {
             Some(inside) if jwk::looks_like_jwk(&inside) => return self.read_jwk(&inside),
             _ => {}
         }
-        let algorithm = self.need_algorithm()?;
+        let look = if self.encoded { Look::Plain } else { Look::of(&bytes) };
+        if matches!(look, Look::Jwk | Look::Json) {
+            return self.read_jwk(&bytes).map_err(|error| self.or_secret(&error));
+        }
+        let algorithm = self.need_algorithm().map_err(|error| match look.found() {
+            Some(found) => one("algorithm", format!("{found}; expected a private key as PEM or JWK")),
+            None => error,
+        })?;
         let key = match algorithm {
+            _ if algorithm.is_hmac() && look != Look::Plain => {
+                let found = look.found().unwrap_or_default();
+                let error = Error::new(ErrorKind::Config, format!("{found}; {algorithm} needs a shared secret"));
+                return Err(self.or_secret(&error));
+            }
             _ if algorithm.is_hmac() => LocalKey::hmac(algorithm, &bytes, self.short_secret)?,
             Algorithm::EdDSA => match self.ed25519(&bytes) {
                 Some(raw) => LocalKey::raw_ed25519(&raw)?,
@@ -150,7 +177,19 @@ impl KeyReader {
             _ => return self.read_pem(&bytes),
         };
         self.check_passphrase("a key that is no PEM")?;
-        Ok((algorithm, Local { key, key_id: None }))
+        Ok((algorithm, Local { key, key_id: None, bare: true }))
+    }
+
+    /// The way for a shared secret that looks like something else.
+    fn or_secret(&self, error: &Error) -> Error {
+        if !self.algorithm.is_some_and(Algorithm::is_hmac) || !error.problems().is_empty() {
+            return error.clone();
+        }
+        let message = format!(
+            "{error}. If it is a shared secret all the same, give it as base64 with `KeyReader::encoding`, or use \
+             `SigningKey::hmac`"
+        );
+        Error::new(ErrorKind::Config, message)
     }
 
     fn read_pem(&self, text: &[u8]) -> Result<(Algorithm, Local), Error> {
@@ -161,23 +200,23 @@ impl KeyReader {
         #[cfg(feature = "encrypted-keys")]
         if let Some(passphrase) = &self.passphrase {
             let der = private_key::from_encrypted_pem(text, passphrase)?;
-            return Ok((algorithm, Local { key: LocalKey::private_key(algorithm, &der)?, key_id: None }));
+            return Ok((algorithm, Local { key: LocalKey::private_key(algorithm, &der)?, key_id: None, bare: false }));
         }
         let der = private_key::from_pem(text)?;
-        Ok((algorithm, Local { key: LocalKey::private_key(algorithm, &der)?, key_id: None }))
+        Ok((algorithm, Local { key: LocalKey::private_key(algorithm, &der)?, key_id: None, bare: false }))
     }
 
     fn read_jwk(&self, text: &[u8]) -> Result<(Algorithm, Local), Error> {
         self.check_passphrase("a JWK")?;
         let jwk = jwk::read(text)?.choose(self.key_id.as_deref())?;
         let (algorithm, key) = jwk_key::load(&jwk, self.algorithm, self.short_secret)?;
-        Ok((algorithm, Local { key, key_id: jwk.text("kid").map(Arc::from) }))
+        Ok((algorithm, Local { key, key_id: jwk.text("kid").map(Arc::from), bare: false }))
     }
 
     /// The raw bytes of an Ed25519 key.
     fn ed25519(&self, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let raw = |bytes: Zeroizing<Vec<u8>>| matches!(bytes.len(), 32 | 64).then_some(bytes);
-        if self.encoding != Encoding::Text {
+        if self.encoded {
             return raw(Zeroizing::new(bytes.to_vec()));
         }
         let as_hex = || str::from_utf8(bytes).ok().and_then(decode::hex);
@@ -335,6 +374,38 @@ mod tests {
             let error = read.unwrap_err();
             assert_eq!(error.problems().len(), 1, "{error}");
             assert_eq!(error.problems()[0].path(), path, "{error}");
+        }
+    }
+
+    #[test]
+    fn l24_what_only_looks_like_a_key_is_never_a_shared_secret_unless_that_is_said() {
+        let jwk = jwk_text("oct", json!({ "kid": "2026-01" }));
+        let utf16: Vec<u8> = pem("p256").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let der = ::pem::parse(pem("p256")).unwrap().into_contents();
+        let twice = BASE64_STANDARD.encode(BASE64_STANDARD.encode(pem("p256")));
+        for (content, expected) in [
+            (&jwk.as_bytes()[..jwk.len() - 1], "found a JWK that breaks off"),
+            (jwk.replace("\"k\"", "\"kty\"").as_bytes(), "found a JWK with a member that comes twice"),
+            (br#"{"keys": 5, "made by": "a careless program"}"#, "found a JWK set whose `keys` is no list"),
+            (br#"{"type": "service_account", "private_key": ""}"#, "found JSON with neither `kty` nor `keys`"),
+            (b"{a secret that begins with a brace, and is long}", "found JSON that is no sound JSON"),
+            (&BASE64_STANDARD.encode(&jwk).as_bytes()[..100], "found a PEM or JWK in base64 that is not whole"),
+            (twice.as_bytes(), "encoded twice"),
+            (&utf16, "found a PEM in UTF-16"),
+            (&der, "found binary DER"),
+            (b"\x30\x82\x09\xd1\x02\x01\x03\x30\x82\x09\x97 of two kilobytes or so", "found PKCS#12"),
+            (BASE64_STANDARD.encode(&der).as_bytes(), "found the inside of a PEM"),
+        ] {
+            let reader = || KeyReader::new().algorithm(Algorithm::HS256);
+            let error = reader().read(content).unwrap_err();
+            assert!(error.to_string().contains(expected), "expected {expected:?} in: {error}");
+            assert!(error.to_string().contains("`SigningKey::hmac`"), "the way out: {error}");
+            // Also where nothing is known of the key.
+            let error = KeyReader::new().read(content).unwrap_err();
+            assert!(error.to_string().contains(expected), "expected {expected:?} in: {error}");
+            SigningKey::hmac(Algorithm::HS256, content).unwrap();
+            reader().encoding(Encoding::Base64).read(BASE64_STANDARD.encode(content)).unwrap();
+            reader().encoding(Encoding::Hex).read(hex(content)).unwrap();
         }
     }
 

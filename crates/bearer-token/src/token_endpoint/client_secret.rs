@@ -49,7 +49,7 @@ impl ClientSecret {
         decode: impl Fn(Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> + Send + Sync + 'static,
     ) -> Self {
         let file = WatchedFile::new(path.as_ref());
-        ClientSecret(Held::File(Arc::new(SecretFile { file, decode: Box::new(decode), last: Mutex::new(None) })))
+        ClientSecret(Held::File(Arc::new(SecretFile { file, decode: Box::new(decode), last: Mutex::default() })))
     }
 
     /// The secret as it is at first, or what is wrong with it. Blocks.
@@ -94,7 +94,14 @@ type Decode = Box<dyn Fn(Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> + Sen
 pub(crate) struct SecretFile {
     file: WatchedFile,
     decode: Decode,
-    last: Mutex<Option<Secret>>,
+    last: Mutex<Last>,
+}
+
+#[derive(Clone, Default)]
+struct Last {
+    secret: Option<Secret>,
+    /// It came through what cannot be read a second time, such as a pipe.
+    once: bool,
 }
 
 impl SecretFile {
@@ -111,14 +118,15 @@ impl SecretFile {
     }
 
     fn read(&self) -> Result<Secret, String> {
-        let last = lock(&self.last).clone();
-        // What is no regular file cannot be read a second time.
-        if let Some(last) = last.as_ref().filter(|_| self.file.path().metadata().is_ok_and(|found| !found.is_file())) {
-            return Ok(last.clone());
-        }
-        match (self.look(), last) {
-            (Ok(secret), _) => {
-                *lock(&self.last) = Some(secret.clone());
+        let Last { secret: last, once } = lock(&self.last).clone();
+        let found = match &last {
+            Some(last) if once => return Ok(last.clone()),
+            Some(_) => self.file.read().map(|bytes| (bytes, true)),
+            None => self.file.read_first(),
+        };
+        match (found.and_then(|(bytes, again)| Ok((self.secret(bytes)?, again))), last) {
+            (Ok((secret, again)), _) => {
+                *lock(&self.last) = Last { secret: Some(secret.clone()), once: !again };
                 Ok(secret)
             }
             (Err(problem), Some(last)) => {
@@ -129,9 +137,9 @@ impl SecretFile {
         }
     }
 
-    fn look(&self) -> Result<Secret, String> {
+    fn secret(&self, content: Zeroizing<Vec<u8>>) -> Result<Secret, String> {
         let path = self.file.path().display();
-        let bytes = without_line_end(self.file.read()?);
+        let bytes = without_line_end(content);
         let bytes = (self.decode)(bytes).ok_or_else(|| format!("the file `{path}` is not encoded as was said"))?;
         let text = str::from_utf8(&bytes).map_err(|_| format!("the file `{path}` is not UTF-8"))?;
         match problem(text) {
@@ -204,6 +212,26 @@ mod tests {
         std::thread::spawn(move || done.send(secret.read().unwrap().expose().to_owned()));
         // A second reading would wait for ever for somebody to write.
         assert_eq!(ended.recv_timeout(std::time::Duration::from_secs(10)).unwrap(), "piped");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "what fails would hang")]
+    fn l24_a_pipe_in_the_place_of_the_file_keeps_the_secret_and_holds_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        fs::write(&path, "first").unwrap();
+        let secret = ClientSecret::from_file(&path);
+        assert_eq!(secret.read().unwrap().expose(), "first");
+        fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let (done, ended) = std::sync::mpsc::channel();
+        let reading = secret.clone();
+        std::thread::spawn(move || done.send(reading.read().unwrap().expose().to_owned()));
+        assert_eq!(ended.recv_timeout(std::time::Duration::from_secs(10)).unwrap(), "first");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "second").unwrap();
+        assert_eq!(secret.read().unwrap().expose(), "second", "a file again");
     }
 
     #[test]

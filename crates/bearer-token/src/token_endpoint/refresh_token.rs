@@ -138,6 +138,9 @@ impl Grant for RefreshToken {
         let Some(token) = choose(&wanted, |token| self.keeper.is_gone(token, cx)) else {
             return Err(self.keeper.gone(seen.is_some() || self.initial.is_some()));
         };
+        if !self.reusable {
+            self.keeper.prepare(platform).await?;
+        }
         let token = token.clone();
         let mut parameters = Parameters::new("refresh_token").with("refresh_token", token.expose());
         parameters.extensions_mut().insert(Arc::new(Session { place, seen, token }));

@@ -12,6 +12,8 @@ openssl rsa -in rsa2048.pem -traditional -aes128 -passout pass:test -out rsa2048
 openssl req -new -x509 -key rsa2048.pem -subj /CN=test.example.com -days 36500 -out certificate.pem
 openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024 -out rsa1024.pem
 openssl pkey -in rsa1024.pem -traditional -out rsa1024.pkcs1.pem
+openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_keygen_primes:3 -out rsa3primes.pem
+openssl pkey -in rsa3primes.pem -traditional -out rsa3primes.pkcs1.pem
 openssl genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out rsa-pss.pem
 for curve in 256 384 521; do
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-$curve -out p$curve.pem

@@ -1,22 +1,29 @@
 //! Processes take turns.
 
 use std::path::Path;
+#[cfg(unix)]
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::PathBuf,
+};
+
+#[cfg(unix)]
+use rustix::{
+    fs::{FlockOperation, OFlags, flock},
+    io::Errno,
+};
 
 use super::Turn;
-use crate::{
-    error::{Error, ErrorKind},
-    platform::Platform,
-};
+use crate::{error::Error, platform::Platform};
+#[cfg(unix)]
+use crate::{error::ErrorKind, regular_file};
 
 /// Waits for the lock, but not for ever. Whoever dies with it gives it back.
 #[cfg(unix)]
 pub(super) async fn turn(path: &Path, platform: &Platform) -> Result<Turn, Error> {
-    use std::{fs::File, io, os::unix::fs::OpenOptionsExt, time::Duration};
-
-    use rustix::{
-        fs::{FlockOperation, flock},
-        io::Errno,
-    };
+    use std::time::Duration;
 
     /// Between two looks. Not one long look: a process that hangs would hold a thread of each other one.
     const PAUSE: Duration = Duration::from_millis(50);
@@ -24,31 +31,13 @@ pub(super) async fn turn(path: &Path, platform: &Platform) -> Result<Turn, Error
     const PATIENCE: Duration = Duration::from_secs(5);
 
     let limit = platform.now().after(PATIENCE).monotonic();
-    let lock = super::beside(path, ".lock");
-    let opened = platform
-        .run_blocking(move || File::options().write(true).create(true).truncate(false).mode(0o600).open(lock))
-        .await?;
-    let mut file = match opened {
-        Ok(file) => file,
-        // Nothing can be saved here either: there is nothing to take turns about.
-        Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
-            return Ok(Turn::free());
-        }
-        Err(error) => return Err(super::failed(path, "locked", error)),
-    };
     loop {
-        let (back, tried) = platform
-            .run_blocking(move || {
-                let tried = flock(&file, FlockOperation::NonBlockingLockExclusive);
-                (file, tried)
-            })
-            .await?;
-        file = back;
-        match tried {
-            Ok(()) => return Ok(Turn::holding(Locked(file))),
-            Err(Errno::WOULDBLOCK | Errno::INTR) => {}
-            // A file system without locks.
-            Err(_) => return Ok(Turn::free()),
+        let named = path.to_owned();
+        match platform.run_blocking(move || take(&named)).await? {
+            Ok(Taken::Mine(locked)) => return Ok(Turn::holding(locked)),
+            Ok(Taken::Nobodys) => return Ok(Turn::free()),
+            Ok(Taken::Others) => {}
+            Err(error) => return Err(super::failed(path, "locked", error)),
         }
         let now = platform.now().monotonic();
         if now >= limit {
@@ -61,14 +50,67 @@ pub(super) async fn turn(path: &Path, platform: &Platform) -> Result<Turn, Error
 }
 
 #[cfg(unix)]
-struct Locked(std::fs::File);
+enum Taken {
+    Mine(Locked),
+    Others,
+    /// Nothing can be locked here.
+    Nobodys,
+}
 
-/// Explicitly: a process that is being started just now has the file too for a moment, and the lock with it.
+/// Tries once.
+#[cfg(unix)]
+fn take(path: &Path) -> io::Result<Taken> {
+    // Beside the file itself: whatever name leads to it, there is one lock.
+    let lock = super::beside(&super::disk::place(path)?, ".lock");
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags(regular_file::flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
+    let file = match options.open(&lock) {
+        Ok(file) => file,
+        // Nothing can be saved here either: there is nothing to take turns about.
+        Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+            return Ok(Taken::Nobodys);
+        }
+        Err(error) => return Err(error),
+    };
+    regular_file::check(&file.metadata()?)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {
+            let locked = Locked { file, path: lock };
+            // Whoever had it before may have taken the name away meanwhile: then this lock keeps nobody out.
+            Ok(if locked.has_its_name() { Taken::Mine(locked) } else { Taken::Others })
+        }
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(Taken::Others),
+        // A file system without locks.
+        Err(_) => Ok(Taken::Nobodys),
+    }
+}
+
+#[cfg(unix)]
+struct Locked {
+    file: File,
+    path: PathBuf,
+}
+
+#[cfg(unix)]
+impl Locked {
+    fn has_its_name(&self) -> bool {
+        let (Ok(own), Ok(named)) = (self.file.metadata(), fs::symlink_metadata(&self.path)) else { return false };
+        (own.dev(), own.ino()) == (named.dev(), named.ino())
+    }
+}
+
+/// Explicitly: a process that is being started just now has the file too for a moment, and the lock with it. The name goes
+/// first, as long as nobody else can have the lock.
 #[cfg(unix)]
 impl Drop for Locked {
     fn drop(&mut self) {
+        if self.has_its_name() {
+            // What stays is locked again by the next one.
+            drop(fs::remove_file(&self.path));
+        }
         // A failure leaves it to the closing of the file.
-        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 

@@ -51,7 +51,7 @@ async fn only_what_was_seen_is_replaced_and_another_start_finds_it() {
 async fn what_is_half_written_or_garbage_is_an_error_and_is_left_alone_until_it_is_mended() {
     let (_directory, store) = store();
     let (a, b) = (StoredToken::new("planted-a"), StoredToken::new("planted-b"));
-    for garbage in ["", r#"{"refresh_token":"plan"#, "planted", "{}", "\u{0}\u{0}"] {
+    for garbage in [r#"{"refresh_token":"plan"#, "planted", "{}", "\u{0}\u{0}"] {
         fs::write(store.path(), garbage).unwrap();
         for error in [load(&store).await.unwrap_err(), swap(&store, Some(&a), Some(&b)).await.unwrap_err()] {
             assert_eq!(error.kind(), ErrorKind::Source);
@@ -67,6 +67,47 @@ async fn what_is_half_written_or_garbage_is_an_error_and_is_left_alone_until_it_
 
     fs::write(store.path(), vec![b' '; 300 * 1024]).unwrap();
     assert!(load(&store).await.unwrap_err().to_string().contains("longer than any"));
+}
+
+#[tokio::test]
+async fn a_new_consent_mends_what_is_damaged_and_overwrites_nothing_else() {
+    let (_directory, store) = store();
+    let (platform, token) = (Platform::system(), StoredToken::new("a"));
+    let whole = r#"{"refresh_token":"planted","previous":"p"}"#;
+    let torn = (0..=whole.len()).map(|length| whole[..length].to_owned());
+    let damaged =
+        [" \n", "\0\0\0", "{}", "{\"refresh_token\": null}", "{\"refresh_token\":\"b\"}-a\"}"].map(str::to_owned);
+    for content in torn.chain(damaged) {
+        for next in [Some(&token), None] {
+            fs::write(store.path(), &content).unwrap();
+            store.put(&platform, next).await.unwrap();
+            assert_eq!(load(&store).await.unwrap().as_ref(), next, "{content}");
+        }
+    }
+    store.put(&platform, None).await.unwrap();
+    for foreign in ["planted", "[]", "{\"kty\":\"oct\"}", "{\"name\": \"x", "-----BEGIN ", "\u{7f}ELF"] {
+        fs::write(store.path(), foreign).unwrap();
+        for next in [Some(&token), None] {
+            let error = store.put(&platform, next).await.unwrap_err();
+            assert!(error.to_string().contains("holds something else, and is not overwritten"), "{error}");
+            assert!(!error.is_transient());
+        }
+        assert_eq!(fs::read_to_string(store.path()).unwrap(), foreign);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_file_holds_nothing_yet_unless_it_held_something_before() {
+    let (_directory, store) = store();
+    let (a, b) = (StoredToken::new("a"), StoredToken::new("b"));
+    fs::write(store.path(), "\n").unwrap();
+    assert_eq!(load(&store).await.unwrap(), None);
+    assert!(swap(&store, None, Some(&a)).await.unwrap());
+    fs::write(store.path(), "").unwrap();
+    // Somebody is writing it just now: what it held may be used up.
+    for error in [load(&store).await.unwrap_err(), swap(&store, None, Some(&b)).await.unwrap_err()] {
+        assert!(error.is_transient() && error.to_string().contains("restore it, or remove it"), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -105,23 +146,90 @@ mod unix {
     }
 
     #[tokio::test]
-    async fn the_file_is_for_its_owner_only_from_its_creation_and_one_that_was_not_is_narrowed() {
-        let (_directory, store) = store();
+    async fn a_file_that_is_written_is_for_its_owner_only_and_reading_changes_nothing() {
+        let (directory, store) = store();
         let (a, b) = (StoredToken::new("a"), StoredToken::new("b"));
         assert!(swap(&store, None, Some(&a)).await.unwrap());
         assert_eq!(mode(store.path()), 0o600);
-        for wide in [0o644, 0o640, 0o666, 0o604] {
-            fs::set_permissions(store.path(), fs::Permissions::from_mode(wide)).unwrap();
-            assert_eq!(load(&store).await.unwrap().as_ref(), Some(&a));
-            assert_eq!(mode(store.path()), 0o600, "{wide:o}");
-        }
-        fs::set_permissions(store.path(), fs::Permissions::from_mode(0o400)).unwrap();
-        load(&store).await.unwrap();
-        assert_eq!(mode(store.path()), 0o400, "what is narrow already stays as it is");
+        fs::set_permissions(store.path(), fs::Permissions::from_mode(0o644)).unwrap();
+        let turn = store.turn(&Platform::system()).await.unwrap();
+        assert_eq!(mode(&beside(store.path(), ".lock")), 0o600);
+        assert_eq!(load(&store).await.unwrap().as_ref(), Some(&a));
+        store.prepare(&Platform::system()).await.unwrap();
+        drop(turn);
+        assert_eq!((mode(store.path()), names(&directory)), (0o644, vec!["token.json".to_owned()]));
         assert!(swap(&store, Some(&a), Some(&b)).await.unwrap());
         assert_eq!(mode(store.path()), 0o600);
-        drop(store.turn(&Platform::system()).await.unwrap());
-        assert_eq!(mode(&beside(store.path(), ".lock")), 0o600);
+    }
+
+    #[tokio::test]
+    #[allow(clippy::disallowed_methods, reason = "what fails would hang")]
+    async fn what_is_no_regular_file_is_an_error_at_once_and_stays_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let (token, pipe) = (StoredToken::new("a"), directory.path().join("pipe"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        fs::create_dir(directory.path().join("directory")).unwrap();
+        for name in ["pipe", "directory"] {
+            let path = directory.path().join(name);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            let store = FileStore::new(&path);
+            let platform = Platform::system();
+            for error in [
+                store.turn(&platform).await.map(drop).unwrap_err(),
+                load(&store).await.map(drop).unwrap_err(),
+                swap(&store, None, Some(&token)).await.map(drop).unwrap_err(),
+                store.put(&platform, Some(&token)).await.unwrap_err(),
+                store.prepare(&platform).await.unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::Config);
+            }
+            let error = load(&store).await.unwrap_err().to_string();
+            assert!(error.contains("expected a regular file"), "{error}");
+            assert_eq!(mode(&path), 0o755);
+        }
+        assert_eq!(names(&directory), ["directory", "pipe"], "no lock and no draft");
+    }
+
+    #[tokio::test]
+    async fn l11_one_file_has_one_lock_whatever_its_names() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("real")).unwrap();
+        symlink("real", at("alias")).unwrap();
+        symlink("alias/token.json", at("link.json")).unwrap();
+        symlink("link.json", at("link-of-link.json")).unwrap();
+        let platform = Platform::system().with_clock(Hasty(Arc::default()));
+        // Before it is there, and after.
+        for _ in 0..2 {
+            let turn = FileStore::new(at("real/token.json")).turn(&platform).await.unwrap();
+            for name in ["alias/token.json", "link.json", "link-of-link.json", "real/../alias/token.json"] {
+                let error = FileStore::new(at(name)).turn(&platform).await.unwrap_err();
+                assert!(error.to_string().contains("another process"), "{name}: {error}");
+            }
+            drop(turn);
+            fs::write(at("real/token.json"), r#"{"refresh_token":"a"}"#).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_to_a_file_that_is_not_there_yet_is_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("data")).unwrap();
+        symlink("data/token.json", at("token.json")).unwrap();
+        let store = FileStore::new(at("token.json"));
+        let token = StoredToken::new("a");
+        assert_eq!(load(&store).await.unwrap(), None);
+        assert!(swap(&store, None, Some(&token)).await.unwrap());
+        assert!(fs::symlink_metadata(at("token.json")).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(at("data/token.json")).unwrap(), r#"{"refresh_token":"a"}"#);
+
+        symlink("loop.json", at("loop.json")).unwrap();
+        symlink("nowhere/token.json", at("dangling.json")).unwrap();
+        for name in ["loop.json", "dangling.json"] {
+            swap(&FileStore::new(at(name)), None, Some(&token)).await.unwrap_err();
+            assert!(fs::symlink_metadata(at(name)).unwrap().is_symlink(), "{name}");
+        }
     }
 
     #[tokio::test]

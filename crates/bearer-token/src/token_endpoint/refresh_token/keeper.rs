@@ -142,18 +142,17 @@ impl Keeper {
     /// Replaces what is in the store, whatever it is.
     pub(super) async fn put(&self, platform: &Platform, next: Option<StoredToken>) -> Result<(), Error> {
         let _place = self.turn(platform, platform.now().after(SAVING)).await?;
-        // Where the store cannot keep others out, they may come between.
-        for _ in 0..10 {
-            let seen = self.store.load(platform).await?;
-            if self.store.swap(platform, seen.as_ref(), next.as_ref()).await? {
-                let mut memory = lock(&self.memory);
-                // It belongs to the consent before.
-                memory.pending = None;
-                memory.replaced = true;
-                return Ok(());
-            }
-        }
-        Err(Error::new(ErrorKind::Source, "the refresh token was not replaced: others replaced it all the time"))
+        self.store.put(platform, next.as_ref()).await?;
+        let mut memory = lock(&self.memory);
+        // It belongs to the consent before.
+        memory.pending = None;
+        memory.replaced = true;
+        Ok(())
+    }
+
+    /// Whether what follows could be saved.
+    pub(super) async fn prepare(&self, platform: &Platform) -> Result<(), Error> {
+        self.store.prepare(platform).await
     }
 
     /// Whether the server has refused it lately. Who asks for a token by hand wants to know anew.

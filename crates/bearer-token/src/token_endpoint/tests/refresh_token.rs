@@ -616,7 +616,7 @@ async fn l07_a_refresh_token_that_was_put_there_is_a_change_and_the_grants_own_i
 
 #[cfg(unix)]
 #[tokio::test]
-async fn l07_a_file_whose_rights_were_narrowed_has_not_changed_and_a_change_of_client_has() {
+async fn l07_a_file_that_was_only_read_has_not_changed_and_a_change_of_client_has() {
     use std::os::unix::fs::PermissionsExt;
 
     let directory = tempfile::tempdir().unwrap();
@@ -631,8 +631,25 @@ async fn l07_a_file_whose_rights_were_narrowed_has_not_changed_and_a_change_of_c
         .build()
         .unwrap();
     source.fetch(script.context()).await.unwrap_err();
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
     assert!(!source.changed());
     std::fs::write(&secret, "two").unwrap();
     assert!(source.changed());
+}
+
+#[tokio::test]
+async fn l11_nothing_is_sent_whose_successor_could_not_be_saved_unless_it_is_reusable() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("refresh.json");
+    std::fs::write(&path, r#"{"refresh_token":"first"}"#).unwrap();
+    // In the way of the draft: also the superuser cannot make it.
+    let draft = format!("refresh.json.{}.new", std::process::id());
+    std::fs::create_dir_all(directory.path().join(&draft).join("inside")).unwrap();
+    let script = Script::new([answer(200, r#"{"access_token":"a","expires_in":60}"#)]);
+    let grant = RefreshToken::new(crate::store::FileStore::new(&path));
+    let error = fetch(&script, &grant).await.unwrap_err();
+    assert!(error.to_string().contains("no refresh token is sent, since its successor could not be saved"), "{error}");
+    assert!(sent(&script).is_empty(), "{error}");
+    fetch(&script, &grant.reusable()).await.unwrap();
+    assert_eq!(sent(&script), ["first"]);
 }
