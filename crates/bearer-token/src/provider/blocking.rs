@@ -147,6 +147,7 @@ fn refused() -> Error {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "what helpers of tests find wrong must end the test")]
+    #![allow(clippy::disallowed_methods, reason = "what users do, and a guard against hanging")]
 
     use std::{future::pending, sync::mpsc, time::Duration};
 
@@ -205,7 +206,6 @@ mod tests {
     fn a_thread_that_a_runtime_lends_for_blocking_waits_for_a_fetch_in_it() {
         for runtime in runtimes() {
             let provider = provider(Platform::system());
-            #[allow(clippy::disallowed_methods, reason = "what a user does")]
             let blocked = async move {
                 tokio::task::spawn_blocking(move || {
                     let result = provider.token_blocking();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     /// A provider whose source never answers, and one whose source needs no runtime.
-    fn hung_and_ready(platform: Platform) -> [TokenProvider; 2] {
+    fn hung_and_ready(platform: &Platform) -> [TokenProvider; 2] {
         let policy = Policy::default().fetch_timeout(Duration::from_millis(50));
         let build =
             |source: TokenProviderBuilder| source.policy(policy.clone()).platform(platform.clone()).build().unwrap();
@@ -268,8 +268,10 @@ mod tests {
         [build(TokenProvider::builder(async |_cx: FetchContext| pending().await)), build(ready)]
     }
 
+    type Wait = fn(TokenProvider) -> Result<Bearer, Error>;
+
     /// Where a thread waits although nobody drives the runtime around it, or it is the one that should.
-    fn held_in_vain() -> [(&'static str, fn(TokenProvider) -> Result<Bearer, Error>); 5] {
+    fn held_in_vain() -> [(&'static str, Wait); 5] {
         struct OnDrop(TokenProvider, mpsc::Sender<Result<Bearer, Error>>);
         impl Drop for OnDrop {
             fn drop(&mut self) {
@@ -279,7 +281,6 @@ mod tests {
         fn current_thread() -> Runtime {
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
         }
-        #[allow(clippy::disallowed_methods, reason = "what a user does")]
         fn spawn_blocking(provider: TokenProvider) -> impl Future<Output = Result<Bearer, Error>> {
             let task = tokio::task::spawn_blocking(move || provider.token_blocking());
             async { task.await.unwrap() }
@@ -294,7 +295,12 @@ mod tests {
             ("block_on has returned", |provider| {
                 let runtime = current_thread();
                 let (done, result) = mpsc::channel();
-                let waiting = runtime.block_on(async { spawn_blocking(provider) });
+                let waiting = {
+                    let _inside = runtime.enter();
+                    spawn_blocking(provider)
+                };
+                // Driven for a moment, and never again.
+                runtime.block_on(tokio::task::yield_now());
                 let waiter = thread::spawn(move || futures_wait(waiting, &done));
                 let result = result.recv().unwrap();
                 waiter.join().unwrap();
@@ -314,11 +320,10 @@ mod tests {
                 let (done, result) = mpsc::channel();
                 let dropped = OnDrop(provider, done);
                 let runtime = current_thread();
-                #[allow(clippy::disallowed_methods, reason = "what a user does")]
                 runtime.block_on(async {
                     drop(tokio::spawn(async {
                         let _dropped = dropped;
-                        pending::<()>().await
+                        pending::<()>().await;
                     }));
                     tokio::task::yield_now().await;
                 });
@@ -344,7 +349,7 @@ mod tests {
     fn l11_in_a_runtime_that_is_not_driven_a_wait_ends_with_the_deadline_or_with_a_token() {
         // Side by side, as each takes its time.
         let running = held_in_vain().map(|(case, wait)| {
-            let [hung, ready] = hung_and_ready(Platform::system());
+            let [hung, ready] = hung_and_ready(&Platform::system());
             (
                 case,
                 thread::spawn(move || guarded(move || wait(hung))),
@@ -360,7 +365,7 @@ mod tests {
     #[test]
     fn l11_a_runtime_that_was_given_and_is_not_driven_is_not_waited_for_longer_than_its_fetch_may_take() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let [hung, ready] = hung_and_ready(Platform::system().with_spawn(runtime.handle().clone()));
+        let [hung, ready] = hung_and_ready(&Platform::system().with_spawn(runtime.handle().clone()));
         let hung = thread::spawn(move || guarded(move || hung.token_blocking()));
         assert_eq!(secret(guarded(move || ready.token_blocking())), "token");
         assert_eq!(hung.join().unwrap().unwrap_err().kind(), ErrorKind::Timeout);
