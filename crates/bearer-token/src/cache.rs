@@ -264,7 +264,7 @@ impl Cache {
         }
         if !is_usable(&bearer, now) {
             // Expired meanwhile: the next request waits for a new one anyway.
-            state.challenges = challenges();
+            state.challenges = challenges().or_else(|| state.challenges.take());
             return (Rejection::Renewing, None);
         }
         state.renewal.note(&bearer, &self.policy, now);

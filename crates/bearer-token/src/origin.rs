@@ -452,6 +452,7 @@ mod tests {
         };
         assert!(same(("https", "api.example.com"), ("HTTPS", "API.example.com:443")));
         assert!(same(("https", "[2001:db8:0::1]:8443"), ("https", "[2001:DB8::1]:8443")));
+        assert!(same(("https", "[2001:db8::1]"), ("https", "[2001:db8::1]:443")));
         assert!(!same(("https", "api.example.com"), ("http", "api.example.com")));
         assert!(!same(("https", "api.example.com"), ("https", "other.example.com")));
         assert!(!same(("ftp", "a"), ("ftp", "a")));

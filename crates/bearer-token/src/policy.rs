@@ -454,6 +454,12 @@ mod tests {
     }
 
     #[test]
+    fn l05_what_the_server_may_ask_for_is_limited_by_the_user() {
+        let asked = Error::new(ErrorKind::Unavailable, "").with_retry(Retry::Later { after: Some(HOUR) });
+        assert_eq!(Policy::default().retry_after_limit(MINUTE).cool_down(&asked, 1, MIN), MINUTE);
+    }
+
+    #[test]
     fn l05_the_cool_down_doubles_and_the_server_may_ask_for_more() {
         let transient = |after| Error::new(ErrorKind::Unavailable, "").with_retry(Retry::Later { after });
         let terminal = Error::new(ErrorKind::Refused, "");

@@ -7,7 +7,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Retry},
     source::{AccessToken, FetchContext, TokenSource},
     transport::DynTransport,
 };
@@ -175,13 +175,17 @@ impl TokenSource for TokenEndpoint {
                 Err(error) => error,
             };
             let broken = error.kind() == ErrorKind::Transport;
-            let again = parts.grant.again(&cx, &sent, &error) || (broken && repeats_left > 0);
+            let asked_to_wait = matches!(error.retry(), Retry::Later { after: Some(_) });
             let (error, by_its_clock) = match &answer {
-                Some((answer, received)) => correction.refused(error, answer, issued, *received),
-                None => (error, false),
+                Some((answer, received)) if !asked_to_wait => correction.refused(error, answer, issued, *received),
+                _ => (error, false),
             };
+            // A verdict that may be about the times says nothing yet of what else was sent.
+            let again = by_its_clock
+                || (!asked_to_wait && parts.grant.again(&cx, &sent, &error))
+                || (broken && repeats_left > 0);
             tries_left -= 1;
-            if !(again || by_its_clock) || tries_left == 0 || cx.remaining().is_zero() {
+            if !again || tries_left == 0 || cx.remaining().is_zero() {
                 return Err(error);
             }
             repeats_left = repeats_left.saturating_sub(u32::from(broken));

@@ -273,3 +273,19 @@ async fn l22_a_configuration_sets_the_limit() {
         assert_eq!(clocks.token_requests(), requests, "{limit}");
     }
 }
+
+#[tokio::test]
+async fn l05_a_refusal_that_says_when_to_come_again_is_not_followed_by_a_second_request_whatever_the_clock() {
+    let clocks = Clocks::new(-300);
+    for endpoint in [clocks.with_grant(), clocks.with_client()] {
+        let asked_already = clocks.token_requests();
+        let provider = clocks.provider(&endpoint.build().unwrap());
+        let refusal = Fault::oauth_error(400, "invalid_client").header("retry-after", "60");
+        clocks.server.token_endpoint().next(refusal);
+        let error = provider.token().await.unwrap_err();
+        assert_eq!(error.retry(), Retry::Later { after: Some(MINUTE) });
+        assert_eq!(clocks.token_requests(), asked_already + 1);
+        clocks.advance(MINUTE);
+        provider.token().await.unwrap();
+    }
+}

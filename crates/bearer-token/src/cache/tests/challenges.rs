@@ -131,3 +131,12 @@ fn l09_a_bearer_too_short_lived_to_be_kept_is_followed_by_a_fetch_that_is_told()
     cache.fail(&departure.flight, outage(), 3);
     assert_eq!(told(&cache.begin(Demand::Token, 5)), None);
 }
+
+#[test]
+fn of_several_rejections_of_an_expired_bearer_one_without_words_takes_back_nothing() {
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    assert_eq!(cache.reject(first.generation(), at(HOUR), asks("a")).0, Rejection::Renewing);
+    assert_eq!(cache.reject(first.generation(), at(HOUR), silence).0, Rejection::Renewing);
+    assert_eq!(told(&cache.begin(Demand::Token, HOUR)), Some("a"));
+}

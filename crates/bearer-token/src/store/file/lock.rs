@@ -67,8 +67,7 @@ fn take(path: &Path) -> io::Result<Taken> {
     options.custom_flags(regular_file::flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
     let file = match options.open(&lock) {
         Ok(file) => file,
-        // Nothing can be saved here either: there is nothing to take turns about.
-        Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+        Err(error) if can_nothing_be_saved(error.kind(), fs::symlink_metadata(&lock).is_ok()) => {
             return Ok(Taken::Nobodys);
         }
         Err(error) => return Err(error),
@@ -83,6 +82,17 @@ fn take(path: &Path) -> io::Result<Taken> {
         Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(Taken::Others),
         // A file system without locks.
         Err(_) => Ok(Taken::Nobodys),
+    }
+}
+
+/// Whether the error of opening the lock means that there is nothing to take turns about. A lock that is there, and is
+/// another user's, is one to keep.
+#[cfg(unix)]
+fn can_nothing_be_saved(error: io::ErrorKind, is_there: bool) -> bool {
+    match error {
+        io::ErrorKind::ReadOnlyFilesystem => true,
+        io::ErrorKind::PermissionDenied => !is_there,
+        _ => false,
     }
 }
 
@@ -117,4 +127,24 @@ impl Drop for Locked {
 #[cfg(not(unix))]
 pub(super) async fn turn(_: &Path, _: &Platform) -> Result<Turn, Error> {
     Ok(Turn::free())
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l11_a_lock_of_another_users_is_never_passed_by() {
+        use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
+        for (error, is_there, expected) in [
+            (ReadOnlyFilesystem, false, true),
+            (ReadOnlyFilesystem, true, true),
+            (PermissionDenied, false, true),
+            (PermissionDenied, true, false),
+            (NotFound, false, false),
+        ] {
+            assert_eq!(can_nothing_be_saved(error, is_there), expected, "{error:?} {is_there}");
+        }
+    }
 }

@@ -126,21 +126,25 @@ fn refused_by_its_clock(code: &str) -> Answer {
 
 #[tokio::test]
 async fn l22_the_client_assertion_beside_a_refresh_token_is_signed_again_by_the_servers_clock() {
-    let script = Script::new([refused_by_its_clock("invalid_client"), answer(200, TOKEN), answer(200, TOKEN)]);
-    let grant = RefreshToken::new(crate::store::MemoryStore::new("r"));
-    let source = TokenEndpoint::builder(URL, grant)
-        .client_auth(ClientAuth::private_key_jwt("id", private_key()))
-        .transport(script.clone())
-        .build()
-        .unwrap();
-    source.fetch(script.context()).await.unwrap();
-    assert!(matches!(source.clock_offset(), Some(ClockOffset::Behind(_))));
-    source.clone().fetch(script.context()).await.unwrap();
-    let forms: Vec<_> = script.bodies().iter().map(|body| form(body)).collect();
-    assert!(forms.iter().all(|form| form["refresh_token"] == "r"));
-    let issued: Vec<_> = forms.iter().map(|form| claims(&form["client_assertion"])["iat"].as_u64().unwrap()).collect();
-    // It is back-dated by 10 s. The answer took 3 s, of which half count; each request takes 3 s.
-    assert_eq!(issued, [784_111_767, 784_111_770 + 301, 784_111_773 + 301]);
+    // Also by the words that would mean the refresh token, were the clock right.
+    for code in ["invalid_client", "invalid_grant", "invalid_token", "expired_token"] {
+        let script = Script::new([refused_by_its_clock(code), answer(200, TOKEN), answer(200, TOKEN)]);
+        let grant = RefreshToken::new(crate::store::MemoryStore::new("r"));
+        let source = TokenEndpoint::builder(URL, grant)
+            .client_auth(ClientAuth::private_key_jwt("id", private_key()))
+            .transport(script.clone())
+            .build()
+            .unwrap();
+        source.fetch(script.context()).await.unwrap();
+        assert!(matches!(source.clock_offset(), Some(ClockOffset::Behind(_))));
+        source.clone().fetch(script.context()).await.unwrap();
+        let forms: Vec<_> = script.bodies().iter().map(|body| form(body)).collect();
+        assert!(forms.iter().all(|form| form["refresh_token"] == "r"));
+        let issued: Vec<_> =
+            forms.iter().map(|form| claims(&form["client_assertion"])["iat"].as_u64().unwrap()).collect();
+        // It is back-dated by 10 s. The answer took 3 s, of which half count; each request takes 3 s.
+        assert_eq!(issued, [784_111_767, 784_111_770 + 301, 784_111_773 + 301]);
+    }
 }
 
 #[tokio::test]
