@@ -219,7 +219,7 @@ fn at_the_end_of_a_clock_a_waiter_still_comes_to_an_end() {
 async fn l09_a_bearer_that_was_waited_for_may_be_sent_while_it_lives_or_has_only_just_come() {
     for (lifetime, seconds, may) in [(HOUR, MINUTE, true), (HOUR, HOUR, false), (Duration::ZERO, MINUTE, false)] {
         let bench = Bench::new();
-        bench.source.otherwise(Outcome::token("waited for").expires_in(lifetime));
+        bench.source.otherwise(Outcome::token("waited-for").expires_in(lifetime));
         let bearer = bench.provider.token().await.unwrap();
         assert!(bench.provider.may_send(&bearer));
         bench.clock.advance(seconds);
