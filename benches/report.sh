@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every bench and the fleet, and writes docs/PERFORMANCE.md from what they found. Takes about half an hour on two
+# Runs every bench and the fleet, and writes docs/PERFORMANCE.md from what they found. Takes eight minutes on two quiet
 # cores, most of it for building. Name benches to run only these; of the others the last reports are used.
 # Fails when a bar is missed.
 set -uo pipefail
