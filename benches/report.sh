@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every bench and the fleet, and writes docs/PERFORMANCE.md from what they found. Takes eight minutes on two quiet
-# cores, most of it for building. Name benches to run only these; of the others the last reports are used.
+# cores, besides building and the bench of sizes. Name benches to run only these; of the others the last reports are used.
 # Fails when a bar is missed.
 set -uo pipefail
 cd "$(dirname "$0")/.."

@@ -105,3 +105,29 @@ impl ProviderId {
         PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner).get(&self)?.upgrade()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests {
+    use super::*;
+    use crate::{StaticToken, TokenProvider};
+
+    #[tokio::test]
+    async fn a_provider_is_found_while_it_lives_and_leaves_nothing_behind() {
+        let provider = TokenProvider::builder(StaticToken::new("token")).build().unwrap();
+        let ticket = provider.token().await.unwrap().ticket();
+        assert!(ticket.provider.find().is_some());
+        drop(provider);
+        let providers = PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(!providers.contains_key(&ticket.provider));
+    }
+
+    #[test]
+    fn a_replay_is_useful_where_another_bearer_is_there_or_on_its_way() {
+        for (rejection, expected) in
+            [(Rejection::Renewing, true), (Rejection::Superseded, true), (Rejection::Declined, false)]
+        {
+            assert_eq!(rejection.is_replay_useful(), expected, "{rejection:?}");
+        }
+    }
+}
