@@ -23,7 +23,8 @@ fn paint(plot: &Plot, file: &Path) -> Result<(), Box<dyn Error>> {
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(60)
-        .build_cartesian_2d(-0.5..right + 0.5, 0.0..top)?;
+        // The legend of many lines stands to the right of them.
+        .build_cartesian_2d(-0.5..right + if plot.series.len() > 1 { 1.5 } else { 0.5 }, 0.0..top)?;
     chart
         .configure_mesh()
         .x_desc(&plot.x)
