@@ -11,24 +11,9 @@ use bearer_token::{
 use bearer_token_fuzz::{assert_hidden, now_or_never, shown};
 use libfuzzer_sys::fuzz_target;
 
-const ALGORITHMS: [Algorithm; 12] = [
-    Algorithm::HS256,
-    Algorithm::HS384,
-    Algorithm::HS512,
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-];
-
 fuzz_target!(|data: &[u8]| {
     let [algorithm, format, key @ ..] = data else { return };
-    let algorithm = ALGORITHMS[usize::from(*algorithm) % ALGORITHMS.len()];
+    let algorithm = Algorithm::ALL[usize::from(*algorithm) % Algorithm::ALL.len()];
     let text = str::from_utf8(key).unwrap_or_default();
     let read = KeyReader::new().algorithm(algorithm);
     let loaded = match format % 12 {

@@ -2,9 +2,11 @@
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
-    io,
+    io::{self, Read},
     path::Path,
 };
+
+use zeroize::Zeroizing;
 
 /// Opens a regular file for reading, with what it is.
 ///
@@ -24,6 +26,16 @@ fn open_waiting_for_nobody(path: &Path) -> io::Result<(File, Metadata)> {
     let metadata = file.metadata()?;
     check(&metadata)?;
     Ok((file, metadata))
+}
+
+/// The content, or of one that is longer than the limit as much as is needed to see that.
+pub(crate) fn read_limited(file: File, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    // Enough at once: a buffer that grows leaves copies of secrets behind.
+    let capacity = usize::try_from(length).unwrap_or(limit).min(limit) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// An error for whatever is no regular file.

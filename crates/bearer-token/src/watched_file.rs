@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, Metadata},
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -39,7 +39,7 @@ impl WatchedFile {
     pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
         self.read_by(|path| {
             let (file, _) = regular_file::open(path)?;
-            read_limited(file)
+            regular_file::read_limited(file, LIMIT)
         })
     }
 
@@ -49,7 +49,7 @@ impl WatchedFile {
         let bytes = self.read_by(|path| {
             let file = File::open(path)?;
             again = file.metadata()?.is_file();
-            read_limited(file)
+            regular_file::read_limited(file, LIMIT)
         })?;
         Ok((bytes, again))
     }
@@ -93,16 +93,6 @@ pub(crate) fn without_line_end(mut text: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8
         }
     }
     text
-}
-
-/// As much as is needed to see that it is too much.
-fn read_limited(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
-    let length = file.metadata().map_or(0, |metadata| metadata.len());
-    // Enough at once: a buffer that grows leaves copies behind.
-    let capacity = usize::try_from(length).unwrap_or(LIMIT).min(LIMIT) + 1;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
-    file.take(LIMIT as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// What changes when a file is written or replaced, also by a symbolic link that is turned to another directory, as
@@ -178,7 +168,7 @@ mod tests {
         fs::write(&path, "the old one").unwrap();
         let file = WatchedFile::new(&path);
         let torn = file.read_by(|path| {
-            let bytes = read_limited(File::open(path)?);
+            let bytes = regular_file::read_limited(File::open(path)?, LIMIT);
             fs::write(path, "the new one, which is longer")?;
             bytes
         });

@@ -214,13 +214,15 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProjection::Called { response, sent } => {
-                    return Poll::Ready(match (ready!(response.poll(cx)), sent) {
-                        (Ok(mut response), Some(sent)) if refuses_bearer(&response) => {
-                            sent.reject(&mut response);
+                    return Poll::Ready(match ready!(response.poll(cx)) {
+                        Ok(mut response) => {
+                            // Taken, so that the trailers do not reject once more.
+                            if let Some(sent) = sent.take_if(|_| refuses_bearer(&response)) {
+                                sent.reject(&mut response);
+                            }
                             Ok(response)
                         }
-                        (Ok(response), _) => Ok(response),
-                        (Err(error), _) => Err(error.into()),
+                        Err(error) => Err(error.into()),
                     });
                 }
                 StateProjection::Waiting { cold } => {

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     file_token::FileToken,
     jwt::{JwtTemplate, JwtTemplateBuilder, SigningKey},
+    regular_file,
     token_endpoint::{ClientAuth, ClientSecret, without_query},
 };
 
@@ -44,7 +45,7 @@ impl Reader<'_> {
                 let (path, what) = (format!("{path}.assertion_file"), "the file with the assertion");
                 let file = self.directory.join(self.required(&path, fields.assertion_file.as_ref(), what)?);
                 // Here, so that a wrong path is found out now.
-                if let Err(error) = std::fs::File::open(&file) {
+                if let Err(error) = regular_file::open(&file) {
                     let message = format!("the file `{}` cannot be read: {error}", file.display());
                     self.problems.push(path, message);
                 }

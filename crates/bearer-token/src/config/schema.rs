@@ -71,7 +71,8 @@ impl JsonSchema for AlgorithmName {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "enum": Algorithm::all().map(Algorithm::name), "description": "How a JWT is signed." })
+        let names: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
+        json_schema!({ "enum": names, "description": "How a JWT is signed." })
     }
 }
 

@@ -11,7 +11,11 @@ use serde::{
 };
 use zeroize::Zeroizing;
 
-use crate::{jwt::Encoding, secret::Secret, watched_file::without_line_end};
+use crate::{
+    jwt::Encoding,
+    secret::Secret,
+    watched_file::{WatchedFile, without_line_end},
+};
 
 /// Where a secret comes from, and how it is written.
 pub(super) struct SecretField {
@@ -59,8 +63,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let bytes = std::fs::read(path).map(Zeroizing::new);
-    let bytes = bytes.map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()))?;
+    let (bytes, _) = WatchedFile::new(path).read_first()?;
     Ok(without_line_end(bytes))
 }
 

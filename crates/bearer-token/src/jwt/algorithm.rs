@@ -34,22 +34,23 @@ pub enum Algorithm {
     EdDSA,
 }
 
-const ALL: [Algorithm; 12] = [
-    Algorithm::HS256,
-    Algorithm::HS384,
-    Algorithm::HS512,
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-];
-
 impl Algorithm {
+    /// Every one of them.
+    pub const ALL: &[Algorithm] = &[
+        Algorithm::HS256,
+        Algorithm::HS384,
+        Algorithm::HS512,
+        Algorithm::RS256,
+        Algorithm::RS384,
+        Algorithm::RS512,
+        Algorithm::PS256,
+        Algorithm::PS384,
+        Algorithm::PS512,
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::EdDSA,
+    ];
+
     /// The name as it stands in the JOSE header, such as `RS256`.
     pub fn name(self) -> &'static str {
         match self {
@@ -72,11 +73,6 @@ impl Algorithm {
     pub fn is_hmac(self) -> bool {
         matches!(self, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
     }
-
-    #[cfg(test)]
-    pub(crate) fn all() -> [Algorithm; 12] {
-        ALL
-    }
 }
 
 impl fmt::Display for Algorithm {
@@ -90,7 +86,7 @@ impl FromStr for Algorithm {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        if let Some(known) = ALL.into_iter().find(|algorithm| algorithm.name() == text) {
+        if let Some(known) = Algorithm::ALL.iter().copied().find(|algorithm| algorithm.name() == text) {
             return Ok(known);
         }
         // What does not look like a name could be a secret that was put into the wrong field.
@@ -101,7 +97,7 @@ impl FromStr for Algorithm {
             _ if is_name => format!("{text:?}"),
             length => format!("a text of {length} bytes"),
         };
-        let known = ALL.map(Algorithm::name).join(", ");
+        let known = Algorithm::ALL.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
         Err(Error::new(ErrorKind::Config, format!("found {found}; expected a signature algorithm: {known}")))
     }
 }
@@ -112,8 +108,8 @@ mod tests {
 
     #[test]
     fn every_name_is_read_back() {
-        for algorithm in ALL {
-            assert_eq!(algorithm.to_string().parse::<Algorithm>().unwrap(), algorithm);
+        for algorithm in Algorithm::ALL {
+            assert_eq!(algorithm.to_string().parse::<Algorithm>().unwrap(), *algorithm);
         }
     }
 

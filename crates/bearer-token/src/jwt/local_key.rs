@@ -390,7 +390,7 @@ mod tests {
             AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair).unwrap().as_ref().to_vec()
         };
         let sizes = [("2048", rsa(KeySize::Rsa2048)), ("3072", rsa(KeySize::Rsa3072)), ("4096", rsa(KeySize::Rsa4096))];
-        for algorithm in Algorithm::all() {
+        for algorithm in Algorithm::ALL.iter().copied() {
             match Scheme::of(algorithm) {
                 Scheme::Hmac(_) => time(algorithm.to_string(), &LocalKey::hmac(algorithm, &[7; 64], false).unwrap()),
                 Scheme::Rsa(_) => {

@@ -43,15 +43,13 @@ pub(crate) fn is_held() -> bool {
 /// The system's monotonic clock and time of day.
 ///
 /// On Linux both are read coarsely (a tick of 1 to 10 ms), which costs a fraction of the precise clocks: they are
-/// read once for every request.
+/// read once for every request. Each thread reads the time of day once a tick.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[cfg(target_os = "linux")]
     fn now(&self) -> Now {
-        use std::cell::Cell;
-
         use rustix::time::{ClockId, clock_gettime};
 
         /// Nanoseconds; neither clock shows a time before its zero.

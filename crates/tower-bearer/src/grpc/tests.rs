@@ -207,6 +207,9 @@ async fn a_response_rejects_once_at_the_most() {
         let provider = warm().await;
         let layer = BearerLayer::new(provider.clone()).watch_trailers();
         let mut body = call(&layer, Answer::new(version, fields, &twice)).await.into_body();
+        let by_the_headers = provider.cached().is_none();
+        assert_eq!(by_the_headers, fields == UNAUTHENTICATED, "{version:?} {fields:?}");
+        assert_eq!(format!("{body:?}").contains("ticket: None"), by_the_headers, "{version:?} {body:?}");
         body.frame().await.unwrap().unwrap();
         assert!(provider.cached().is_none(), "{version:?} {fields:?}");
         // With the ticket gone there is nothing left to reject with.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -73,10 +73,7 @@ fn read(watched: &TokenFile) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         }
     };
     watched.saw(Some(&metadata));
-    // Of its full size from the start: a buffer that grows leaves copies of secrets behind.
-    let size = usize::try_from(metadata.len()).unwrap_or(LIMIT);
-    let mut json = Zeroizing::new(Vec::with_capacity(size.min(LIMIT) + 64));
-    file.take(LIMIT as u64 + 1).read_to_end(&mut json).map_err(read_failed)?;
+    let json = regular_file::read_limited(file, LIMIT).map_err(read_failed)?;
     if json.len() > LIMIT {
         let message =
             format!("the refresh token file `{}` is longer than any: remove it, or restore it", path.display());
