@@ -10,41 +10,49 @@ use bearer_token::platform::Platform;
 use http::header::AUTHORIZATION;
 use lab::{
     contenders::{self, Profile, Role},
-    drive::Driver,
     report::Report,
     statistics::{Turns, timed},
     tools::{self, Allocated, Executed},
     warm,
 };
-use tokio::runtime::Runtime;
 
 /// So many requests a contender sends in one turn: long enough for the clock, short enough for a quiet moment.
 const REQUESTS: u64 = 1_024;
-const ROUNDS: usize = 301;
+
+/// So many processes take the time, and so many rounds each. Where a process has its stack and its heap makes a
+/// contender faster or slower by up to 30 ns, for as long as the process lives.
+const PROCESSES: usize = 31;
+const ROUNDS: usize = 15;
 
 /// What was measured of one contender.
 struct Row {
     profile: Profile,
-    driver: Box<dyn Driver>,
     instructions: Result<Executed, String>,
     allocated: Result<Allocated, String>,
 }
 
 fn main() -> ExitCode {
-    let runtime = Runtime::new().expect("a runtime");
-    let mut rows: Vec<Row> = contenders::all()
+    let rows: Vec<Row> = contenders::all()
         .into_iter()
         .map(|profile| Row {
             profile,
-            driver: runtime.block_on(contenders::warm(profile.name)),
             instructions: tools::instructions(env!("CARGO_BIN_EXE_instructions"), profile.name),
             allocated: tools::allocations(env!("CARGO_BIN_EXE_allocations"), profile.name),
         })
         .collect();
-    let _inside = runtime.enter();
-    let turns = Turns::take(rows.len(), ROUNDS, |one| timed(|| rows[one].driver.run(REQUESTS)));
-    warm::BARE.store(true, Ordering::Relaxed);
-    let bare = Turns::take(rows.len(), ROUNDS, |one| rows[one].driver.run_bare(REQUESTS));
+    let (mut turns, mut bare) = (Turns::default(), Turns::default());
+    for _ in 0..PROCESSES {
+        match tools::times(env!("CARGO_BIN_EXE_times"), ROUNDS, REQUESTS) {
+            Ok((more, more_bare)) => {
+                turns.extend(more);
+                bare.extend(more_bare);
+            }
+            Err(problem) => {
+                eprintln!("{problem}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
     report(&rows, &turns, &bare).finish()
 }
 
@@ -96,8 +104,9 @@ fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
         }
     }
     report.text(format!(
-        "Medians of {ROUNDS} rounds of {REQUESTS} requests; ratios are made round by round. The quartiles of the \
-         static layer's times lie {:.1} % around their median.",
+        "Medians of {ROUNDS} rounds of {REQUESTS} requests in each of {PROCESSES} processes, as where the memory of a \
+         process lies has its say; ratios are made round by round. The quartiles of the static layer's times lie {:.1} % \
+         around their median.",
         turns.noise(constant) * 100.0
     ));
 
@@ -143,7 +152,7 @@ fn profile(report: &mut Report, ours: &Row, constant: &Row, base: &Row) {
         ("one change of an atomic number", Box::new(|| _ = black_box(count.fetch_add(1, Ordering::SeqCst)))),
         ("a look for `Authorization`", Box::new(|| _ = black_box(black_box(&headers).contains_key(AUTHORIZATION)))),
     ];
-    let turns = Turns::take(parts.len(), ROUNDS, |one| timed(|| (0..REQUESTS).for_each(|_| parts[one].1())));
+    let turns = Turns::take(parts.len(), 301, |one| timed(|| (0..REQUESTS).for_each(|_| parts[one].1())));
     let nanos = |one: usize| format!("{:.1}", turns.seconds(one) / REQUESTS as f64 * 1e9);
     let names = parts.iter().map(|(name, _)| *name);
     let rows = names.enumerate().map(|(one, name)| vec![name.to_owned(), nanos(one)]).collect();

@@ -1,10 +1,10 @@
 //! Who is measured: ways to attach a cached token to a request.
 
-use std::{convert::Infallible, fmt::Display, future::Ready, time::Duration};
+use std::{convert::Infallible, fmt::Display, future::Ready, hint::black_box, time::Duration};
 
-use http::{HeaderValue, Request, header::AUTHORIZATION};
-use tower::{Layer, Service};
-use tower_http::auth::AddAuthorizationLayer;
+use http::{HeaderValue, Request, StatusCode, header::AUTHORIZATION};
+use tower::{Layer, Service, util::MapResponse};
+use tower_http::auth::{AddAuthorization, AddAuthorizationLayer};
 
 use crate::{
     drive::{Attach, Driver, Failed},
@@ -71,6 +71,7 @@ pub fn all() -> Vec<Profile> {
         yardstick(TOWER, Role::Base, TOWER),
         yardstick("HeaderMap::insert(clone)", Role::Yardstick, TOWER),
         yardstick("tower-http AddAuthorizationLayer", Role::Static, TOWER),
+        yardstick("AddAuthorizationLayer, and a look at the answer", Role::Yardstick, TOWER),
         ours("tower-bearer", Role::Ours, TOWER),
         ours("TokenProvider::authorize alone", Role::Yardstick, TOWER),
         yardstick(REQWEST, Role::Yardstick, REQWEST),
@@ -104,10 +105,8 @@ pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
     match name {
         TOWER => Box::new(Through(Noop::<Infallible>::new())),
         "HeaderMap::insert(clone)" => Box::new(RawInsert(value())),
-        "tower-http AddAuthorizationLayer" => {
-            let layer = AddAuthorizationLayer::bearer(&token()).as_sensitive(true);
-            Box::new(Through(layer.layer(Noop::<Infallible>::new())))
-        }
+        "tower-http AddAuthorizationLayer" => Box::new(Through(constant())),
+        "AddAuthorizationLayer, and a look at the answer" => Box::new(Through(MapResponse::new(constant(), look))),
         "tower-bearer" => Box::new(ours::layer(endpoint)),
         "TokenProvider::authorize alone" => Box::new(ours::Alone(ours::provider(endpoint))),
         #[cfg(feature = "peers")]
@@ -151,6 +150,25 @@ fn value() -> HeaderValue {
     let mut value = HeaderValue::try_from(format!("Bearer {}", token())).expect("a valid value");
     value.set_sensitive(true);
     value
+}
+
+/// The static layer.
+fn constant() -> AddAuthorization<Noop> {
+    AddAuthorizationLayer::bearer(&token()).as_sensitive(true).layer(Noop::new())
+}
+
+/// The least that a layer does which wants to know whether its token was refused.
+#[inline]
+fn look(answer: Answer) -> Answer {
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        refused();
+    }
+    answer
+}
+
+#[cold]
+fn refused() {
+    black_box(());
 }
 
 /// A tower service, driven as tower does.

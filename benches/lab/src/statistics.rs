@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// The middle value.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     quantile(values, 0.5)
@@ -24,6 +26,7 @@ pub fn timed(work: impl FnOnce()) -> Duration {
 /// Seconds by contender and round.
 ///
 /// Contenders take turns, so that what else the machine does meets all of them: compare them round by round.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Turns(Vec<Vec<f64>>);
 
 impl Turns {
@@ -38,6 +41,14 @@ impl Turns {
             }
         }
         Turns(seconds)
+    }
+
+    /// Further rounds of the same contenders.
+    pub fn extend(&mut self, more: Turns) {
+        self.0.resize(self.0.len().max(more.0.len()), Vec::new());
+        for (seconds, more) in self.0.iter_mut().zip(more.0) {
+            seconds.extend(more);
+        }
     }
 
     /// The median time of one.

@@ -1,10 +1,12 @@
-//! What is counted in a process of its own: instructions, by callgrind, and allocations.
+//! What is measured in processes of their own: instructions, by callgrind, allocations, and times.
 
 use std::{
     collections::{BTreeMap, HashMap},
     env, fs,
     process::Command,
 };
+
+use crate::statistics::Turns;
 
 /// What one warm request executes: instructions by function. An inlined function counts as the one around it.
 #[derive(Clone, Debug)]
@@ -60,6 +62,16 @@ pub fn allocations(program: &str, contender: &str) -> Result<Allocated, String> 
         [calls, bytes] => Ok(Allocated { calls: calls / REQUESTS as f64, bytes: bytes / REQUESTS as f64 }),
         _ => Err(format!("{program} failed: {}", String::from_utf8_lossy(&output.stderr))),
     }
+}
+
+/// The times of everyone in one process: of whole requests, and of bare ones.
+pub fn times(program: &str, rounds: usize, requests: u64) -> Result<(Turns, Turns), String> {
+    let output = Command::new(program)
+        .args([rounds.to_string(), requests.to_string()])
+        .output()
+        .map_err(|error| format!("{program} could not be started: {error}"))?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("{program} failed: {error}, {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Reads callgrind's format: a line that names a function, then lines of which the last number is a cost of its own.

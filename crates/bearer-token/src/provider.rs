@@ -160,7 +160,7 @@ impl TokenProvider {
     /// Tells the provider that the API refused a bearer. The same as [`Ticket::reject`], but does nothing to tickets
     /// of other providers.
     pub fn reject(&self, ticket: Ticket, answer: &HeaderMap) -> Rejection {
-        if ticket.provider() != self.inner.id {
+        if ticket.provider() != Some(self.inner.id) {
             return Rejection::Declined;
         }
         self.inner.clone().reject(ticket.generation(), answer)

@@ -1,10 +1,12 @@
 //! What a sent request remembers of its bearer, and how that finds its way back to the provider.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map},
+    fmt,
+    num::{NonZeroU32, NonZeroU64},
     sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
     },
 };
 
@@ -13,16 +15,16 @@ use http::HeaderMap;
 /// What a sent request remembers of its bearer: small and `Copy`, and enough to reject it later.
 ///
 /// A request that keeps a reference to its provider pays for counting it, under contention as much as for everything
-/// else together. So it keeps a number, and the rare rejection looks the provider up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket {
-    provider: ProviderId,
-    generation: Generation,
-}
+/// else together. So it keeps numbers, and the rare rejection looks the provider up.
+///
+/// Both numbers are in one word, as the future of every request has it on board: the provider's is the upper half.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(NonZeroU64);
 
 impl Ticket {
     pub(crate) fn new(provider: ProviderId, generation: Generation) -> Self {
-        Ticket { provider, generation }
+        const UPPER_HALF: NonZeroU64 = NonZeroU64::MIN.saturating_add(u32::MAX as u64);
+        Ticket(NonZeroU64::from(provider.0).saturating_mul(UPPER_HALF) | u64::from(generation.0))
     }
 
     /// Tells the provider that the API refused the bearer: HTTP 401 (RFC 6750 section 3.1), gRPC status 16.
@@ -33,15 +35,24 @@ impl Ticket {
     /// [what they ask for](crate::FetchContext::challenges). Without them, `&HeaderMap::new()` will do.
     pub fn reject(self, answer: &HeaderMap) -> Rejection {
         // A provider that is gone has no bearer that could be renewed.
-        self.provider.find().map_or(Rejection::Declined, |provider| provider.reject(self.generation, answer))
+        let provider = self.provider().and_then(ProviderId::find);
+        provider.map_or(Rejection::Declined, |provider| provider.reject(self.generation(), answer))
     }
 
-    pub(crate) fn provider(self) -> ProviderId {
-        self.provider
+    /// Always one.
+    pub(crate) fn provider(self) -> Option<ProviderId> {
+        NonZeroU32::new((self.0.get() >> 32) as u32).map(ProviderId)
     }
 
     pub(crate) fn generation(self) -> Generation {
-        self.generation
+        Generation(self.0.get() as u32)
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let provider = self.provider().map(|provider| provider.0.get()).unwrap_or_default();
+        f.debug_struct("Ticket").field("provider", &provider).field("generation", &self.generation().0).finish()
     }
 }
 
@@ -63,21 +74,21 @@ impl Rejection {
     }
 }
 
-/// Which minted token a bearer is. Unique within the process, so that a ticket of one provider never fits another's
-/// bearer; later ones are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Generation(u64);
+/// Which minted token a bearer is, among the last four billion of the process: so that a ticket of one provider never
+/// fits another's bearer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Generation(u32);
 
 impl Generation {
     pub(crate) fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+        static NEXT: AtomicU32 = AtomicU32::new(1);
         Generation(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
-/// Which provider, within the process.
+/// Which provider, among those of the process that are alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ProviderId(u64);
+pub(crate) struct ProviderId(NonZeroU32);
 
 /// Whoever can withdraw a bearer.
 pub(crate) trait Reject: Send + Sync {
@@ -85,25 +96,56 @@ pub(crate) trait Reject: Send + Sync {
 }
 
 /// Every provider that is alive. Locked when one is built or dropped, and for a rejection.
-static PROVIDERS: Mutex<BTreeMap<ProviderId, Weak<dyn Reject>>> = Mutex::new(BTreeMap::new());
+static PROVIDERS: Mutex<Providers> = Mutex::new(Providers { last: ProviderId::FIRST, alive: BTreeMap::new() });
+
+struct Providers {
+    last: ProviderId,
+    alive: BTreeMap<ProviderId, Weak<dyn Reject>>,
+}
 
 impl ProviderId {
-    pub(crate) fn next() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        ProviderId(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
+    const FIRST: ProviderId = ProviderId(NonZeroU32::MIN);
 
-    pub(crate) fn enter(self, provider: Weak<dyn Reject>) {
-        PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner).insert(self, provider);
+    /// A number for a provider that is being built.
+    pub(crate) fn enter(provider: Weak<dyn Reject>) -> Self {
+        providers().enter(provider)
     }
 
     pub(crate) fn leave(self) {
-        PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self);
+        providers().alive.remove(&self);
     }
 
     fn find(self) -> Option<Arc<dyn Reject>> {
-        PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner).get(&self)?.upgrade()
+        providers().alive.get(&self)?.upgrade()
     }
+
+    /// After the last there is the first again.
+    fn next(self) -> Self {
+        self.0.checked_add(1).map_or(ProviderId::FIRST, ProviderId)
+    }
+}
+
+impl Providers {
+    fn enter(&mut self, provider: Weak<dyn Reject>) -> ProviderId {
+        loop {
+            self.last = self.last.next();
+            // Whoever has lived since the numbers began anew keeps his.
+            if let btree_map::Entry::Vacant(free) = self.alive.entry(self.last) {
+                free.insert(provider);
+                return self.last;
+            }
+        }
+    }
+}
+
+fn providers() -> MutexGuard<'static, Providers> {
+    PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+impl ProviderId {
+    /// Of no provider at all.
+    pub(crate) const NOBODY: ProviderId = ProviderId(NonZeroU32::MAX);
 }
 
 #[cfg(test)]
@@ -116,10 +158,40 @@ mod tests {
     async fn a_provider_is_found_while_it_lives_and_leaves_nothing_behind() {
         let provider = TokenProvider::builder(StaticToken::new("token")).build().unwrap();
         let ticket = provider.token().await.unwrap().ticket();
-        assert!(ticket.provider.find().is_some());
+        assert!(ticket.provider().unwrap().find().is_some());
         drop(provider);
-        let providers = PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner);
-        assert!(!providers.contains_key(&ticket.provider));
+        assert!(!providers().alive.contains_key(&ticket.provider().unwrap()));
+    }
+
+    #[test]
+    fn a_ticket_takes_one_word_and_so_does_none() {
+        assert_eq!(size_of::<Option<Ticket>>(), size_of::<u64>());
+        for (provider, generation) in [(1, 0), (1, u32::MAX), (u32::MAX, 0), (u32::MAX, u32::MAX), (7, 9)] {
+            let (provider, generation) = (ProviderId(NonZeroU32::new(provider).unwrap()), Generation(generation));
+            let ticket = Ticket::new(provider, generation);
+            assert_eq!((ticket.provider(), ticket.generation()), (Some(provider), generation), "{ticket:?}");
+        }
+    }
+
+    #[test]
+    fn the_numbers_of_providers_begin_anew_and_leave_out_those_in_use() {
+        struct Nobody;
+
+        impl Reject for Nobody {
+            fn reject(self: Arc<Self>, _: Generation, _: &HeaderMap) -> Rejection {
+                Rejection::Declined
+            }
+        }
+
+        let number = |number| ProviderId(NonZeroU32::new(number).unwrap());
+        let mut providers = Providers { last: number(u32::MAX - 2), alive: BTreeMap::new() };
+        let mut enter = || providers.enter(Weak::<Nobody>::new());
+        let entered = [enter(), enter(), enter(), enter()];
+        assert_eq!(entered, [number(u32::MAX - 1), number(u32::MAX), number(1), number(2)]);
+        providers.last = number(u32::MAX - 3);
+        providers.alive.remove(&number(2));
+        let mut enter = || providers.enter(Weak::<Nobody>::new());
+        assert_eq!([enter(), enter(), enter()], [number(u32::MAX - 2), number(2), number(3)]);
     }
 
     #[test]

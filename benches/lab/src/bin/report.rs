@@ -25,7 +25,8 @@ const SECTIONS: [(&str, &str, &str); 6] = [
          vDSO). aliri_tokens does not look at the expiry when a request takes the token. google-cloud-auth is driven in its \
          fastest way, by keeping its headers with their entity tag. reqwest-auth leaves caching to its user, and has a \
          constant source here: no real one is faster. It needs reqwest 0.12, so its base is a client of that version. \
-         `AddAuthorizationLayer` is made sensitive, as ours always is.",
+         `AddAuthorizationLayer` is made sensitive, as ours always is; *and a look at the answer* is the same with tower's \
+         `MapResponse` around it, which reads the status: no layer that wants to know of a refusal does less.",
     ),
     (
         "contention",

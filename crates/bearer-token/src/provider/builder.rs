@@ -127,17 +127,14 @@ impl TokenProviderBuilder {
         self.policy.check(&mut problems);
         problems.into_result("the token provider cannot be built")?;
 
-        let id = ProviderId::next();
-        let inner = Arc::new(Inner {
-            id,
+        let inner = Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
+            id: ProviderId::enter(weak.clone()),
             cache: Cache::new(self.policy),
             origins,
             platform: self.platform,
             source: self.source,
             ask_from: AtomicU64::new(0),
         });
-        let weak: Weak<Inner> = Arc::downgrade(&inner);
-        id.enter(weak);
         Ok(TokenProvider { inner })
     }
 }

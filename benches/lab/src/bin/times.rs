@@ -1,0 +1,26 @@
+//! Lets all contenders take turns: `times ROUNDS REQUESTS` prints the seconds of whole requests and of bare ones.
+
+use std::sync::atomic::Ordering;
+
+use lab::{
+    contenders,
+    drive::Driver,
+    statistics::{Turns, timed},
+    warm,
+};
+use tokio::runtime::Runtime;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().expect("a number"));
+    let mut next = || arguments.next().expect("rounds and requests");
+    let (rounds, requests) = (next() as usize, next());
+    // Inside the runtime but in no task, where tokio makes a loop pause now and then.
+    let runtime = Runtime::new().expect("a runtime");
+    let mut drivers: Vec<Box<dyn Driver>> =
+        contenders::all().iter().map(|profile| runtime.block_on(contenders::warm(profile.name))).collect();
+    let _inside = runtime.enter();
+    let turns = Turns::take(drivers.len(), rounds, |one| timed(|| drivers[one].run(requests)));
+    warm::BARE.store(true, Ordering::Relaxed);
+    let bare = Turns::take(drivers.len(), rounds, |one| drivers[one].run_bare(requests));
+    println!("{}", serde_json::to_string(&(turns, bare)).expect("numbers"));
+}
