@@ -9,7 +9,7 @@ use std::{
 use bearer_token::platform::Platform;
 use http::header::AUTHORIZATION;
 use lab::{
-    contenders::{self, Profile, Role},
+    contenders::{self, BY_HAND, Profile, Role},
     report::Report,
     statistics::{Turns, timed},
     tools::{self, Allocated, Executed},
@@ -123,11 +123,24 @@ fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
         _ => f64::NAN,
     };
     report.at_most("warm tower layer, allocations more than the static layer", 0.0, more);
-    let fastest = (0..rows.len())
-        .filter(|&one| rows[one].profile.role == Role::Peer && rows[one].profile.checks_expiry)
-        .map(net_nanos)
-        .fold(f64::INFINITY, f64::min);
-    report.at_least("warm, net time of the fastest peer that checks expiry, by ours", 4.0, fastest / net_nanos(ours));
+    let peers = (0..rows.len()).filter(|&one| rows[one].profile.role == Role::Peer && rows[one].profile.checks_expiry);
+    let fastest = peers.min_by(|&one, &other| net_nanos(one).total_cmp(&net_nanos(other)));
+    let net_of_fastest = fastest.map_or(f64::NAN, net_nanos);
+    report.at_least(
+        "warm, net time of the fastest peer that checks expiry, by ours",
+        4.0,
+        net_of_fastest / net_nanos(ours),
+    );
+    if let Some(fastest) = fastest {
+        let by_hand = rows.iter().position(|row| row.profile.name == BY_HAND).expect("everyone is there");
+        report.text(format!(
+            "The fastest peer that checks expiry is {}. It takes {:.1} times what our layer takes, and {:.1} times what {BY_HAND} \
+             takes, which is how it is driven itself: it has no layer, and sees no answer.",
+            rows[fastest].profile.name,
+            net_of_fastest / net_nanos(ours),
+            net_of_fastest / net_nanos(by_hand),
+        ));
+    }
     report
 }
 

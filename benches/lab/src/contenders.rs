@@ -50,6 +50,8 @@ pub struct Profile {
 
 /// What the tower layers are compared with.
 pub const TOWER: &str = "no-op service";
+/// Ours without the layer.
+pub const BY_HAND: &str = "TokenProvider::authorize alone";
 const REQWEST: &str = "no-op reqwest client";
 const REQWEST_12: &str = "no-op reqwest 0.12 client";
 
@@ -73,7 +75,7 @@ pub fn all() -> Vec<Profile> {
         yardstick("tower-http AddAuthorizationLayer", Role::Static, TOWER),
         yardstick("AddAuthorizationLayer, and a look at the answer", Role::Yardstick, TOWER),
         ours("tower-bearer", Role::Ours, TOWER),
-        ours("TokenProvider::authorize alone", Role::Yardstick, TOWER),
+        ours(BY_HAND, Role::Yardstick, TOWER),
         yardstick(REQWEST, Role::Yardstick, REQWEST),
         yardstick("constant header in a reqwest middleware", Role::Yardstick, REQWEST),
         ours("reqwest-bearer", Role::OurMiddleware, REQWEST),
@@ -108,7 +110,7 @@ pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
         "tower-http AddAuthorizationLayer" => Box::new(Through(constant())),
         "AddAuthorizationLayer, and a look at the answer" => Box::new(Through(MapResponse::new(constant(), look))),
         "tower-bearer" => Box::new(ours::layer(endpoint)),
-        "TokenProvider::authorize alone" => Box::new(ours::Alone(ours::provider(endpoint))),
+        BY_HAND => Box::new(ours::Alone(ours::provider(endpoint))),
         #[cfg(feature = "peers")]
         "aliri_tokens" => Box::new(peers::aliri::new(endpoint).await),
         #[cfg(feature = "peers")]
