@@ -2,7 +2,8 @@
 //! requests reach the authorization server?
 //!
 //! `cargo run --release --example fleet` prints the table and checks its bars; with a directory as argument it also
-//! draws the plots into it. Twelve hours of 10,000 instances pass in seconds, and every run gives the same numbers.
+//! draws the plots into it. Each of the six fleets has a core for some seconds up to half a minute, and every run gives the
+//! same numbers.
 
 mod chart;
 mod simulation;
@@ -52,7 +53,8 @@ fn main() -> anyhow::Result<ExitCode> {
             "| {name} | {:.0} | {} | {} | {} | {} | {} |",
             course.mean(),
             multiple(course.first_cycle()),
-            multiple(course.tenth_cycle_on()),
+            // The outage lies there.
+            multiple(course.tenth_cycle_on().filter(|_| plan.outage.is_none())),
             multiple(plan.outage.and_then(|(from, until)| course.peak(from, until))),
             multiple(plan.outage.and_then(|(_, until)| course.peak(until, until + HOUR))),
             course.unserved,
@@ -64,14 +66,17 @@ fn main() -> anyhow::Result<ExitCode> {
 
     println!("\n| bar | expected | found | reached |\n|---|--:|--:|--:|");
     let mut reached = true;
-    for (what, limit, found) in [
-        ("fleet of 10,000, first cycle, by the mean", 4.0, courses.first().and_then(Course::first_cycle)),
-        ("fleet of 10,000, from the tenth cycle, by the mean", 2.0, courses.first().and_then(Course::tenth_cycle_on)),
-    ] {
-        let found = found.unwrap_or(f64::NAN);
-        let yes = found <= limit;
-        reached &= yes;
-        println!("| {what} | at most {limit} | {found:.2} | {} |", if yes { "yes" } else { "**no**" });
+    let judged = |(_, plan): &&(&str, Plan)| plan.jitter && plan.outage.is_none();
+    for ((name, _), course) in fleets.iter().zip(&courses).filter(|(fleet, _)| judged(fleet)) {
+        for (when, limit, found) in
+            [("first cycle", 4.0, course.first_cycle()), ("from the tenth cycle", 2.0, course.tenth_cycle_on())]
+        {
+            let found = found.unwrap_or(f64::NAN);
+            let yes = found <= limit;
+            reached &= yes;
+            let reached = if yes { "yes" } else { "**no**" };
+            println!("| fleet of 10,000, {name}, {when}, by the mean | at most {limit} | {found:.2} | {reached} |");
+        }
     }
     Ok(if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -35,6 +35,7 @@ pub(crate) struct Course {
     /// Requests of the instances that found no token.
     pub(crate) unserved: u64,
     instances: usize,
+    lifetime: Duration,
     /// When the last instance had started.
     started: Duration,
     outage: Option<(Duration, Duration)>,
@@ -66,7 +67,8 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Course> {
         now += plan.between;
     }
     let windows = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Ok(Course { windows, unserved, instances: plan.instances, started, outage: plan.outage })
+    let Plan { instances, lifetime, outage, .. } = *plan;
+    Ok(Course { windows, unserved, instances, lifetime, started, outage })
 }
 
 fn instance(plan: &Plan, world: &World, seen: &Arc<Mutex<Vec<u32>>>, number: usize) -> Result<Instance, Error> {
@@ -125,9 +127,10 @@ impl Course {
         f64::from(counted.iter().sum::<u32>()) / counted.len() as f64
     }
 
-    /// The fullest window of the first cycle: until each instance has renewed its token once.
+    /// The fullest window of the first cycle: until every instance's first token has expired. None has renewed its
+    /// second one by then.
     pub(crate) fn first_cycle(&self) -> Option<f64> {
-        self.peak(self.started, self.started + self.cycle())
+        self.peak(self.started, self.started + self.lifetime)
     }
 
     pub(crate) fn tenth_cycle_on(&self) -> Option<f64> {

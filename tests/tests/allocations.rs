@@ -13,7 +13,7 @@ use std::{
 };
 
 use allocation_counter::{AllocationInfo, measure};
-use bearer_token::{AccessToken, FetchContext, TokenProvider};
+use bearer_token::{AccessToken, Authorized, FetchContext, TokenProvider, TokenProviderBuilder};
 use http::{HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, Service};
 use tower_bearer::{BearerLayer, BoxError};
@@ -43,8 +43,12 @@ impl Service<Request<()>> for Trivial {
 
 /// A provider with a token that lives for an hour, by the system's clock.
 fn warm() -> TokenProvider {
+    warmed(|builder| builder.allow_origin("https://api.example.com"))
+}
+
+fn warmed(rule: impl FnOnce(TokenProviderBuilder) -> TokenProviderBuilder) -> TokenProvider {
     let source = async |_: FetchContext| Ok(AccessToken::new(TOKEN).expires_in(Duration::from_secs(3_600)));
-    let provider = TokenProvider::builder(source).allow_origin("https://api.example.com").build().unwrap();
+    let provider = rule(TokenProvider::builder(source)).build().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(provider.token()).unwrap();
     provider
@@ -113,6 +117,37 @@ fn where_the_map_has_room_a_warm_request_allocates_nothing() {
         roomy.headers_mut().reserve(8);
         let info = measure(|| call(&mut ours, roomy));
         assert_eq!((info.count_total, info.bytes_total), (0, 0));
+    }
+}
+
+#[test]
+fn whatever_the_rule_and_the_spelling_of_the_origin_a_warm_request_allocates_nothing() {
+    type Rule = fn(TokenProviderBuilder) -> TokenProviderBuilder;
+    let named: Rule = |builder| builder.allow_origin("https://api.example.com");
+    let with_port: Rule = |builder| builder.allow_origin("https://api.example.com:443");
+    let cases: [(Rule, &str, bool); 8] = [
+        (named, API, true),
+        (named, "https://api.example.com:443/orders", true),
+        (named, "HTTPS://API.example.com/orders", true),
+        (with_port, API, true),
+        (|builder| builder.allow_any_https_origin(), API, true),
+        (|builder| builder, "http://127.0.0.1:8080/orders", true),
+        (|builder| builder, "http://localhost/orders", true),
+        (named, "https://other.example.com/orders", false),
+    ];
+    for (rule, uri, carries) in cases {
+        let provider = warmed(rule);
+        let attempt = || {
+            let mut request = request(uri, 3);
+            request.headers_mut().reserve(8);
+            let mut authorized = None;
+            let info = measure(|| authorized = Some(provider.authorize(&mut request)));
+            (authorized, info)
+        };
+        attempt();
+        let (authorized, info) = attempt();
+        assert_eq!(matches!(authorized, Some(Ok(Authorized::Sent(_)))), carries, "{uri}");
+        assert_eq!((info.count_total, info.bytes_total), (0, 0), "{uri}");
     }
 }
 

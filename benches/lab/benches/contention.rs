@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(cores).enable_all().build().expect("a runtime");
     let contestants: Vec<(Profile, Box<dyn Driver>)> = contenders::all()
         .into_iter()
-        .filter(|profile| profile.base == contenders::TOWER)
+        .filter(|profile| profile.base == contenders::TOWER && profile.role != Role::PeerByHand)
         .map(|profile| (profile, runtime.block_on(contenders::warm(profile.name))))
         .collect();
     let measured: Vec<Turns> = TASKS.iter().map(|&tasks| measure(&runtime, &contestants, tasks)).collect();

@@ -7,13 +7,11 @@ use std::{
 };
 
 use bearer_token::platform::Platform;
-use http::header::AUTHORIZATION;
 use lab::{
-    contenders::{self, BY_HAND, Profile, Role},
+    contenders::{self, BY_HAND, LOOK, Profile, Role},
     report::Report,
     statistics::{Turns, timed},
     tools::{self, Allocated, Executed},
-    warm,
 };
 
 /// So many requests a contender sends in one turn: long enough for the clock, short enough for a quiet moment.
@@ -123,8 +121,12 @@ fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
         _ => f64::NAN,
     };
     report.at_most("warm tower layer, allocations more than the static layer", 0.0, more);
-    let peers = (0..rows.len()).filter(|&one| rows[one].profile.role == Role::Peer && rows[one].profile.checks_expiry);
+    let peers = (0..rows.len()).filter(|&one| {
+        let Profile { role, checks_expiry, .. } = rows[one].profile;
+        matches!(role, Role::Peer | Role::PeerByHand) && checks_expiry
+    });
     let fastest = peers.min_by(|&one, &other| net_nanos(one).total_cmp(&net_nanos(other)));
+    // Without the peers the bar is missed.
     let net_of_fastest = fastest.map_or(f64::NAN, net_nanos);
     report.at_least(
         "warm, net time of the fastest peer that checks expiry, by ours",
@@ -139,6 +141,17 @@ fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
             rows[fastest].profile.name,
             net_of_fastest / net_nanos(ours),
             net_of_fastest / net_nanos(by_hand),
+        ));
+        let look = rows.iter().position(|row| row.profile.name == LOOK).expect("everyone is there");
+        report.text(format!(
+            "A layer that is 4 times as fast as that peer has {:.0} ns. The static layer takes {:.0} of them, and {:.0} with \
+             a look at the answer; looking at the expiry, the origin and the caller's own header makes ours by hand {:.0}, \
+             and its layer {:.0}.",
+            net_of_fastest / 4.0,
+            net_nanos(constant),
+            net_nanos(look),
+            net_nanos(by_hand),
+            net_nanos(ours),
         ));
     }
     report
@@ -159,11 +172,9 @@ fn profile(report: &mut Report, ours: &Row, constant: &Row, base: &Row) {
     }
     let platform = Platform::system();
     let count = AtomicU64::new(0);
-    let headers = warm::request().headers().clone();
-    let mut parts: [(&str, Box<dyn FnMut()>); 3] = [
+    let mut parts: [(&str, Box<dyn FnMut()>); 2] = [
         ("a reading of the clocks", Box::new(|| _ = black_box(platform.now()))),
         ("one change of an atomic number", Box::new(|| _ = black_box(count.fetch_add(1, Ordering::SeqCst)))),
-        ("a look for `Authorization`", Box::new(|| _ = black_box(black_box(&headers).contains_key(AUTHORIZATION)))),
     ];
     let turns = Turns::take(parts.len(), 301, |one| timed(|| (0..REQUESTS).for_each(|_| parts[one].1())));
     let nanos = |one: usize| format!("{:.1}", turns.seconds(one) / REQUESTS as f64 * 1e9);

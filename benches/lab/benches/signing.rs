@@ -59,7 +59,8 @@ fn main() -> ExitCode {
     let platform = Platform::system();
     let mut rows = Vec::new();
     for contest in contests() {
-        let message = vec![b'x'; 360];
+        let jwt = at_once(contest.template.sign(&platform)).expect("a JWT");
+        let message = vec![b'x'; jwt.secret().rfind('.').expect("a signature")];
         let repeat = if contest.name.contains("RSA") { FEW } else { MANY };
         let turns = Turns::take(3, ROUNDS, |one| {
             timed(|| {
@@ -88,7 +89,7 @@ fn main() -> ExitCode {
     }
     report.text(
         "Microseconds to mint one JWT with a key that was parsed before: claims and header serialized, signed, encoded. \
-         `aws-lc-rs` is the bare signature of a message of the same length.",
+         `aws-lc-rs` is the bare signature of a message as long as what ours signs.",
     );
     report.table(&["algorithm", "aws-lc-rs", "ours", "ratio", "jsonwebtoken::encode", "ratio"], rows);
 

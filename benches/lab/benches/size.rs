@@ -135,7 +135,13 @@ const PROVIDER: &str = "use bearer_token::token_endpoint::*;
 fn main() -> ExitCode {
     let asked: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let work = env::temp_dir().join(format!("bearer-token-size-{}", std::process::id()));
-    let mut report = Report::new("size");
+    if let Some(unknown) = asked.iter().find(|asked| PROGRAMS.iter().all(|program| program.name != **asked)) {
+        let known: Vec<_> = PROGRAMS.iter().map(|program| program.name).collect();
+        eprintln!("found the program {unknown:?}; expected some of: {}", known.join("; "));
+        return ExitCode::FAILURE;
+    }
+    // Only a whole one is for the document.
+    let mut report = Report::new(if asked.is_empty() { "size" } else { "size-in-part" });
     let mut rows = Vec::new();
     let mut alone = None;
     for program in PROGRAMS.iter().filter(|program| asked.is_empty() || asked.iter().any(|name| name == program.name)) {

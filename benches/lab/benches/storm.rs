@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -191,7 +191,10 @@ fn expiry(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
 
     let mut rows = Vec::new();
     let mut series = Vec::new();
-    for profile in storming {
+    let all = contenders::all();
+    let machine = all.iter().find(|profile| profile.role == Role::Base).expect("everyone is there");
+    let mut by_the_machine = 0;
+    for profile in [machine].into_iter().chain(storming) {
         let lifetime = profile.margin + Duration::from_secs(8);
         let endpoint = Endpoint::start(Manner { delay: LATENCY, lifetime, ..Manner::prompt() });
         let calls = runtime.block_on(async {
@@ -204,7 +207,10 @@ fn expiry(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
             let time = quantile(calls.iter().map(|call| call.took.as_secs_f64()), share) * 1e3;
             format!("{time:.2}")
         };
-        let delayed = calls.iter().filter(|call| call.waited && call.took > DELAYED).count();
+        let delayed = calls.iter().filter(|call| call.late > DELAYED).count();
+        if profile.role == Role::Base {
+            by_the_machine = delayed;
+        }
         let failed = calls.iter().filter(|call| call.failed).count();
         rows.push(vec![
             profile.name.to_owned(),
@@ -220,16 +226,18 @@ fn expiry(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
         if profile.role == Role::Ours {
             report.bar(
                 "expiry under load, 2,000 requests/s, endpoint 250 ms",
-                "0 requests delayed by the refresh, 0 failed, at least 2 refreshes",
+                format!(
+                    "no more requests delayed than without a token ({by_the_machine}), 0 failed, at least 2 refreshes"
+                ),
                 format!("{delayed}, {failed}, {}", endpoint.requests()),
-                delayed == 0 && failed == 0 && endpoint.requests() >= 2,
+                delayed <= by_the_machine && failed == 0 && endpoint.requests() >= 2,
             );
         }
     }
     report.text(format!(
         "**Expiry under load.** {} requests/s for {SECONDS} s, the endpoint takes {} ms, and tokens live for as long as a \
-         contender needs to use each for about 8 s. Milliseconds that attaching the token took, and requests that had to \
-         wait for it longer than {} ms.",
+         contender needs to use each for about 8 s. Milliseconds that attaching the token took, and requests that ended more \
+         than {} ms after they were due, for whatever reason; the first row is the machine's own share.",
         PER_MILLISECOND * 1_000,
         LATENCY.as_millis(),
         DELAYED.as_millis(),
@@ -237,7 +245,7 @@ fn expiry(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
     report.table(&["", "token requests", "p50", "p99", "p99.9", "max", "delayed", "failed"], rows);
     report.plot(Plot {
         name: "expiry".to_owned(),
-        title: format!("Requests that waited longer than {} ms, of {}", DELAYED.as_millis(), SECONDS * 2_000),
+        title: format!("Requests that ended more than {} ms late, of {}", DELAYED.as_millis(), SECONDS * 2_000),
         x: String::new(),
         y: "requests".to_owned(),
         labels: series.iter().map(|(name, _)| name.clone()).collect(),
@@ -250,8 +258,8 @@ fn expiry(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
 struct Call {
     began: Instant,
     took: Duration,
-    /// Whether it had to wait for anything. What the machine does besides delays others too.
-    waited: bool,
+    /// How long after it was due it ended: also what was held up by others counts.
+    late: Duration,
     failed: bool,
 }
 
@@ -262,22 +270,13 @@ async fn load(driver: Arc<dyn Driver>, per_millisecond: u64, time: Duration) -> 
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut running = Vec::new();
     for _ in 0..time.as_millis() {
-        ticks.tick().await;
+        let due = ticks.tick().await.into_std();
         for _ in 0..per_millisecond {
             let (driver, calls) = (driver.clone(), calls.clone());
             running.push(tokio::spawn(async move {
                 let began = Instant::now();
-                let waited = AtomicBool::new(false);
-                let mut sending = driver.send_one();
-                let sent = std::future::poll_fn(|cx| {
-                    let poll = sending.as_mut().poll(cx);
-                    if poll.is_pending() {
-                        waited.store(true, Ordering::Relaxed);
-                    }
-                    poll
-                });
-                let failed = !matches!(time::timeout(Duration::from_secs(20), sent).await, Ok(Ok(())));
-                let call = Call { began, took: began.elapsed(), waited: waited.load(Ordering::Relaxed), failed };
+                let failed = !matches!(time::timeout(Duration::from_secs(20), driver.send_one()).await, Ok(Ok(())));
+                let call = Call { began, took: began.elapsed(), late: due.elapsed(), failed };
                 calls.lock().expect("no panic").push(call);
             }));
         }
@@ -340,10 +339,12 @@ fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
             let lost = calls.iter().filter(|call| call.began < good && call.failed).count();
             let waits: Vec<f64> = times.windows(2).map(|two| (two[1] - two[0]).as_secs_f64()).collect();
             // 1 s, doubling, times a draw between one half and one; a coarse clock and the next request come on top.
-            let as_told = waits.iter().enumerate().all(|(failures, wait)| {
-                let whole = f64::powi(2.0, failures as i32);
-                (whole / 2.0 - 0.02..whole + 0.25).contains(wait)
-            });
+            let whole = |failures: usize| f64::powi(2.0, failures as i32);
+            let in_time =
+                |(failures, wait): (usize, &f64)| (whole(failures) / 2.0 - 0.02..whole(failures) + 0.25).contains(wait);
+            // Nor does it give up: had another wait ended before the load did, there would be a request.
+            let silence = times.last().map_or(f64::INFINITY, |&last| (end - last).as_secs_f64());
+            let as_told = waits.iter().enumerate().all(in_time) && silence < whole(waits.len()) + 0.25;
             let waits: Vec<_> = waits.iter().map(|wait| format!("{wait:.1}")).collect();
             report.bar(
                 "outage with a valid token",
@@ -369,12 +370,13 @@ async fn load_slowly(driver: Arc<dyn Driver>, time: Duration) -> Vec<Call> {
     let mut running = Vec::new();
     let begun = Instant::now();
     while begun.elapsed() < time {
-        ticks.tick().await;
+        let due = ticks.tick().await.into_std();
         let (driver, calls) = (driver.clone(), calls.clone());
         running.push(tokio::spawn(async move {
             let began = Instant::now();
             let failed = !matches!(time::timeout(Duration::from_secs(5), driver.send_one()).await, Ok(Ok(())));
-            calls.lock().expect("no panic").push(Call { began, took: began.elapsed(), waited: false, failed });
+            let call = Call { began, took: began.elapsed(), late: due.elapsed(), failed };
+            calls.lock().expect("no panic").push(call);
         }));
     }
     for request in running {

@@ -9,7 +9,7 @@ use tower_http::auth::{AddAuthorization, AddAuthorizationLayer};
 use crate::{
     drive::{Attach, Driver, Failed},
     endpoint::{Endpoint, Manner},
-    warm::{Answer, Noop, token},
+    warm::{self, Answer, Answers, Noop, TOKEN_LENGTH, token},
 };
 
 mod middlewares;
@@ -32,6 +32,8 @@ pub enum Role {
     OurMiddleware,
     /// A peer.
     Peer,
+    /// A peer in a way that is faster than the one which its documentation shows first: for the warm request only.
+    PeerByHand,
 }
 
 /// One way to attach a token.
@@ -50,6 +52,8 @@ pub struct Profile {
 
 /// What the tower layers are compared with.
 pub const TOWER: &str = "no-op service";
+/// The static layer, which wants to know of a refusal.
+pub const LOOK: &str = "AddAuthorizationLayer, and a look at the answer";
 /// Ours without the layer.
 pub const BY_HAND: &str = "TokenProvider::authorize alone";
 const REQWEST: &str = "no-op reqwest client";
@@ -73,7 +77,7 @@ pub fn all() -> Vec<Profile> {
         yardstick(TOWER, Role::Base, TOWER),
         yardstick("HeaderMap::insert(clone)", Role::Yardstick, TOWER),
         yardstick("tower-http AddAuthorizationLayer", Role::Static, TOWER),
-        yardstick("AddAuthorizationLayer, and a look at the answer", Role::Yardstick, TOWER),
+        yardstick(LOOK, Role::Yardstick, TOWER),
         ours("tower-bearer", Role::Ours, TOWER),
         ours(BY_HAND, Role::Yardstick, TOWER),
         yardstick(REQWEST, Role::Yardstick, REQWEST),
@@ -86,13 +90,16 @@ pub fn all() -> Vec<Profile> {
     all
 }
 
-const PEERS: [Profile; 9] = [
+const PEERS: [Profile; 12] = [
     peer("aliri_tokens", false, 0),
+    Profile { role: Role::PeerByHand, ..peer("aliri_tokens, and its token_status", true, 0) },
     peer("google-cloud-auth", true, 10),
     peer("yup-oauth2", true, 60),
     peer("gcp_auth", true, 20),
     peer("huskarl", true, 30),
+    Profile { role: Role::PeerByHand, ..peer("huskarl, its cache alone", true, 30) },
     peer("cf-gears-toolkit-auth", true, 0),
+    Profile { role: Role::PeerByHand, ..peer("cf-gears-toolkit-auth, its provider alone", true, 0) },
     yardstick(REQWEST_12, Role::Yardstick, REQWEST_12),
     yardstick("constant header in a reqwest 0.12 middleware", Role::Yardstick, REQWEST_12),
     Profile { base: REQWEST_12, ..peer("reqwest-auth (constant source)", false, 0) },
@@ -108,11 +115,13 @@ pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
         TOWER => Box::new(Through(Noop::<Infallible>::new())),
         "HeaderMap::insert(clone)" => Box::new(RawInsert(value())),
         "tower-http AddAuthorizationLayer" => Box::new(Through(constant())),
-        "AddAuthorizationLayer, and a look at the answer" => Box::new(Through(MapResponse::new(constant(), look))),
+        LOOK => Box::new(Through(MapResponse::new(constant(), look))),
         "tower-bearer" => Box::new(ours::layer(endpoint)),
         BY_HAND => Box::new(ours::Alone(ours::provider(endpoint))),
         #[cfg(feature = "peers")]
         "aliri_tokens" => Box::new(peers::aliri::new(endpoint).await),
+        #[cfg(feature = "peers")]
+        "aliri_tokens, and its token_status" => Box::new(peers::aliri::Checked(peers::aliri::new(endpoint).await)),
         #[cfg(feature = "peers")]
         "google-cloud-auth" => Box::new(peers::google::new(endpoint)),
         #[cfg(feature = "peers")]
@@ -121,6 +130,12 @@ pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
         "gcp_auth" => Box::new(peers::gcp::new(endpoint)),
         #[cfg(feature = "peers")]
         "huskarl" => Box::new(peers::huskarl::new(endpoint).await),
+        #[cfg(feature = "peers")]
+        "huskarl, its cache alone" => Box::new(peers::huskarl::Cached(peers::huskarl::new(endpoint).await)),
+        #[cfg(feature = "peers")]
+        "cf-gears-toolkit-auth, its provider alone" => {
+            Box::new(peers::cf_gears::Alone(peers::cf_gears::provider(endpoint)))
+        }
         #[cfg(feature = "peers")]
         "cf-gears-toolkit-auth" => Box::new(peers::cf_gears::new(endpoint)),
         REQWEST => Box::new(middlewares::bare()),
@@ -145,7 +160,27 @@ pub async fn warm(name: &str) -> Box<dyn Driver> {
     let endpoint = Endpoint::start(Manner::prompt());
     let driver = cold(name, &endpoint).await;
     driver.send_one().await.expect("a token");
+    check(name, &*driver).await;
     driver
+}
+
+/// A contender that does not do what it is measured for would be quick.
+async fn check(name: &str, driver: &dyn Driver) {
+    Answers::Inspecting.begin();
+    driver.send_one().await.expect("an answer");
+    Answers::Whole.begin();
+    let (found, profile) = (warm::carried(), all().into_iter().find(|profile| profile.name == name));
+    let profile = profile.expect("everyone is there");
+    if profile.base == name {
+        assert_eq!(found, None, "{name} is to send no token");
+        return;
+    }
+    let found = found.unwrap_or_else(|| panic!("{name} sent no token"));
+    // Endpoints number their tokens at the end.
+    let (begins, length) = (token().starts_with(&found.token[..TOKEN_LENGTH / 2]), found.token.len());
+    assert!(begins && length == TOKEN_LENGTH, "{name} sent another token, of {length} bytes");
+    let ours = matches!(profile.role, Role::Static | Role::Ours | Role::OurMiddleware);
+    assert!(found.sensitive || !ours, "{name} is to mark the header as sensitive");
 }
 
 fn value() -> HeaderValue {

@@ -41,7 +41,8 @@ pub trait Driver: Send + Sync {
     /// Sends so many warm requests, one after the other.
     fn run(&mut self, requests: u64);
 
-    /// The time that so many warm requests spend in the contender: they are made before, a few at a time. Answers should be [bare](warm::BARE).
+    /// The time that so many warm requests spend in the contender: they are made before, a few at a time. Answers should be
+    /// [bare](warm::Answers::Bare).
     fn run_bare(&mut self, requests: u64) -> Duration;
 
     /// Sends so many from each of the tasks, at the same time, and tells how long it took.
@@ -77,7 +78,9 @@ impl<A: Attach> Driver for A {
                     tokio::spawn(async move {
                         barrier.wait().await;
                         for request in 0..requests {
-                            drop(black_box(contender.send(warm::request()).await));
+                            let answer = contender.send(warm::request()).await;
+                            assert!(answer.is_ok(), "a warm request failed");
+                            drop(black_box(answer));
                             // As a real request would, but not so often that switching tasks is what is measured.
                             if request % 32 == 31 {
                                 tokio::task::yield_now().await;
@@ -100,8 +103,9 @@ impl<A: Attach> Driver for A {
 #[inline(never)]
 fn hot_loop<A: Attach>(contender: &mut A, requests: u64) {
     for _ in 0..requests {
-        let response = at_once(contender.send(black_box(warm::request())));
-        drop(black_box(response));
+        let answer = at_once(contender.send(black_box(warm::request())));
+        assert!(answer.is_ok(), "a warm request failed");
+        drop(black_box(answer));
     }
 }
 
@@ -121,6 +125,7 @@ fn bare_loop<A: Attach>(contender: &mut A, requests: u64) -> Duration {
             }
         }
         spent += started.elapsed();
+        assert!(answers.iter().all(Result::is_ok), "a warm request failed");
         black_box(&mut answers).clear();
     }
     spent

@@ -1,6 +1,11 @@
 //! What a bench found: tables, plots and bars, printed as Markdown and kept as JSON.
 
-use std::{fmt::Write as _, fs, path::PathBuf, process::ExitCode};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -91,10 +96,13 @@ impl Report {
     /// Prints the report, keeps it for `docs/PERFORMANCE.md`, and tells whether all bars were reached.
     pub fn finish(mut self) -> ExitCode {
         if let Some(load) = load() {
-            self.text(format!("Load of the machine when this ended, the bench's own included: {load}."));
+            let commit = commit().map(|commit| format!("Measured at commit {commit}. ")).unwrap_or_default();
+            self.text(format!("{commit}Load of the machine when this ended, the bench's own included: {load}."));
         }
         println!("{}\n{}", self.markdown("plots"), bars([&self]));
-        let path = directory().join(format!("{}.json", self.name));
+        // What is not compared with the peers is not for the document.
+        let part = if cfg!(feature = "peers") { "" } else { "-without-peers" };
+        let path = directory().join(format!("{}{part}.json", self.name));
         let kept = serde_json::to_string_pretty(&self)
             .map_err(|error| error.to_string())
             .and_then(|json| fs::write(&path, json).map_err(|error| error.to_string()));
@@ -106,12 +114,20 @@ impl Report {
     }
 
     /// All reports that were kept, in this order.
-    pub fn kept(names: &[&str]) -> Vec<Report> {
+    ///
+    /// # Errors
+    ///
+    /// When one is missing or cannot be read: its bench is to run again.
+    pub fn kept(names: &[&str]) -> Result<Vec<Report>, String> {
         let read = |name: &&str| {
-            let json = fs::read_to_string(directory().join(format!("{name}.json"))).ok()?;
-            serde_json::from_str(&json).ok()
+            let path = directory().join(format!("{name}.json"));
+            let json = fs::read_to_string(&path).map_err(|error| error.to_string());
+            let report = json.and_then(|json| serde_json::from_str(&json).map_err(|error| error.to_string()));
+            report.map_err(|error| {
+                format!("no report of {name} in {}: {error}; run: benches/report.sh {name}", path.display())
+            })
         };
-        names.iter().filter_map(read).collect()
+        names.iter().map(read).collect()
     }
 }
 
@@ -140,6 +156,17 @@ fn table(head: &[String], rows: &[Vec<String>]) -> String {
 /// How many tasks wanted to run at a time, in the last minute. A bench has one or two; more are a reason to run again.
 fn load() -> Option<String> {
     Some(fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.to_owned())
+}
+
+/// What was measured.
+fn commit() -> Option<String> {
+    let said = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let changed = said(&["status", "--porcelain", "--", "../../crates", "../../benches", "../../examples"])?;
+    let commit = said(&["rev-parse", "--short", "HEAD"])?;
+    Some(if changed.is_empty() { commit } else { format!("{commit}, with changes") })
 }
 
 fn directory() -> PathBuf {

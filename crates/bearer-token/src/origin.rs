@@ -1,6 +1,7 @@
 //! Which origins a token may be sent to.
 
 use std::{
+    borrow::Cow,
     fmt,
     net::{Ipv4Addr, Ipv6Addr},
     str::FromStr,
@@ -17,12 +18,14 @@ use crate::error::{Error, ErrorKind, Problems};
 pub struct Destination<'a> {
     scheme: Option<&'a str>,
     authority: Option<&'a str>,
+    /// Whether the authority was read as one before.
+    is_read: bool,
 }
 
 impl<'a> Destination<'a> {
     /// A destination from the parts of a URL: its scheme (`https`) and authority (`api.example.com:8443`).
     pub fn new(scheme: &'a str, authority: &'a str) -> Self {
-        Destination { scheme: Some(scheme), authority: Some(authority) }
+        Destination { scheme: Some(scheme), authority: Some(authority), is_read: false }
     }
 
     /// Whether both lie in the same origin: scheme, host and port. What cannot be read is nowhere the same.
@@ -30,30 +33,32 @@ impl<'a> Destination<'a> {
     /// A response that comes from elsewhere than the request was authorized for, after a redirect, says nothing of
     /// the bearer.
     pub fn is_same_origin(self, other: Destination<'_>) -> bool {
-        let read = |to: Destination<'_>| normalise(to.scheme?, to.authority?).ok();
-        read(self).is_some_and(|origin| read(other) == Some(origin))
+        let [one, other] = [self, other].map(|to| normalise(to.scheme?, to.authority?, to.is_read).ok());
+        one.is_some() && one == other
     }
 }
 
 impl<'a> From<&'a Uri> for Destination<'a> {
     #[inline]
     fn from(uri: &'a Uri) -> Self {
-        Destination { scheme: uri.scheme_str(), authority: uri.authority().map(Authority::as_str) }
+        Destination { scheme: uri.scheme_str(), authority: uri.authority().map(Authority::as_str), is_read: true }
     }
 }
 
-/// A scheme, host and port in one spelling: lower case, default port filled in, no user information.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Origin {
+/// A scheme, host and port: default port filled in, no user information. Two are the same in whatever case.
+///
+/// It borrows the host, as requests are judged by it.
+#[derive(Clone, Debug)]
+struct Origin<'a> {
     https: bool,
-    host: String,
+    host: Cow<'a, str>,
     port: u16,
 }
 
 /// One allowed origin.
 #[derive(Clone, Debug)]
 struct Allowed {
-    origin: Origin,
+    origin: Origin<'static>,
     /// The authority as most requests spell it, so that one comparison of bytes settles the usual case.
     spelled: String,
 }
@@ -65,7 +70,7 @@ pub(crate) struct Origins {
     any_https: bool,
     refuse_others: bool,
     /// The origin behind URIs without authority, if the user declared it, and what the rule says of it.
-    connection: Option<(Origin, Verdict)>,
+    connection: Option<(Origin<'static>, Verdict)>,
 }
 
 /// What the rule says of one request.
@@ -137,17 +142,16 @@ impl Origins {
         let https = match scheme {
             "https" => true,
             "http" => false,
-            _ => return self.judge_slowly(scheme, authority),
+            _ => return self.judge_slowly(scheme, authority, to.is_read),
         };
         if self.allowed.iter().any(|allowed| allowed.origin.https == https && allowed.spelled == authority) {
             return Verdict::Authorize;
         }
-        self.judge_slowly(scheme, authority)
+        self.judge_slowly(scheme, authority, to.is_read)
     }
 
-    #[cold]
-    fn judge_slowly(&self, scheme: &str, authority: &str) -> Verdict {
-        match normalise(scheme, authority) {
+    fn judge_slowly(&self, scheme: &str, authority: &str, is_read: bool) -> Verdict {
+        match normalise(scheme, authority, is_read) {
             Ok(origin) => self.judge_origin(&origin),
             Err(found) => Verdict::Refuse(Error::new(
                 ErrorKind::Origin,
@@ -156,7 +160,7 @@ impl Origins {
         }
     }
 
-    fn judge_origin(&self, origin: &Origin) -> Verdict {
+    fn judge_origin(&self, origin: &Origin<'_>) -> Verdict {
         if self.allowed.iter().any(|allowed| allowed.origin == *origin) || (self.any_https && origin.https) {
             return Verdict::Authorize;
         }
@@ -184,7 +188,7 @@ impl Origins {
     }
 }
 
-impl Origin {
+impl Origin<'_> {
     /// In the words of those who build a provider, and of those who configure one.
     fn way_out(&self) -> String {
         let plaintext = if self.https || is_loopback(&self.host) { "" } else { "plaintext_" };
@@ -199,10 +203,16 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Origin {
+impl PartialEq for Origin<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.https, self.port) == (other.https, other.port) && self.host.eq_ignore_ascii_case(&other.host)
+    }
+}
+
+impl fmt::Display for Origin<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Origin { https, host, port } = self;
-        write!(f, "{}://{host}", self.scheme())?;
+        write!(f, "{}://{}", self.scheme(), host.to_ascii_lowercase())?;
         if *port == default_port(*https) { Ok(()) } else { write!(f, ":{port}") }
     }
 }
@@ -214,7 +224,7 @@ fn default_port(https: bool) -> u16 {
 /// Reads an origin from a configuration: nothing but scheme, host and port. Also gives the authority as spelled.
 ///
 /// What is wrong is named and not repeated: a path or a query may hold a secret.
-fn parse(text: &str) -> Result<(Origin, String), String> {
+fn parse(text: &str) -> Result<(Origin<'static>, String), String> {
     if text.contains('@') {
         return Err("found user information before the host, which an origin has not".to_owned());
     }
@@ -234,11 +244,12 @@ fn parse(text: &str) -> Result<(Origin, String), String> {
     if uri.path_and_query().is_some_and(|path| path != "/") {
         return Err("found a path or a query, which an origin has not".to_owned());
     }
-    let origin = normalise(scheme, authority.as_str())?;
-    Ok((origin, authority.as_str().to_owned()))
+    let Origin { https, host, port } = normalise(scheme, authority.as_str(), true)?;
+    Ok((Origin { https, host: Cow::Owned(host.into_owned()), port }, authority.as_str().to_owned()))
 }
 
-fn normalise(scheme: &str, authority: &str) -> Result<Origin, String> {
+/// Takes an authority apart that is one, or looks whether it is.
+fn normalise<'a>(scheme: &str, authority: &'a str, is_read: bool) -> Result<Origin<'a>, String> {
     let https = match scheme {
         _ if scheme.eq_ignore_ascii_case("https") => true,
         _ if scheme.eq_ignore_ascii_case("http") => false,
@@ -260,12 +271,12 @@ fn normalise(scheme: &str, authority: &str) -> Result<Origin, String> {
     }
     // `evil.example.net/@api.example.com`: whoever puts such text into a URL goes to what stands first, because the
     // authority ends at the slash (RFC 3986 section 3.2).
-    if Authority::from_str(authority).is_err() {
+    if !is_read && Authority::from_str(authority).is_err() {
         return Err("found characters around the host that no authority has".to_owned());
     }
     // An IPv6 address has many spellings.
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).and_then(|host| host.parse().ok());
-    let host = address.map_or_else(|| host.to_ascii_lowercase(), |address: Ipv6Addr| format!("[{address}]"));
+    let host = address.map_or(Cow::Borrowed(host), |address: Ipv6Addr| Cow::Owned(format!("[{address}]")));
     Ok(Origin { https, host, port })
 }
 

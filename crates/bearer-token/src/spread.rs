@@ -46,8 +46,8 @@ impl SpreadValue {
     /// A clone for a request.
     #[inline]
     pub(crate) fn share(&self) -> HeaderValue {
-        // The copies are a power of two, so the number of the others has every bit set. Nought or what is beyond them
-        // is the first.
+        // The copies are a power of two, so the number of the others has every bit set. The one place beyond them is the
+        // first's.
         let place = this_thread() & self.others.len();
         self.others.get(place).unwrap_or(&self.first).clone()
     }

@@ -119,6 +119,8 @@ struct Cold<S, B> {
     awaited: Awaited,
 }
 
+const POLLED_AGAIN: &str = "polled after completion";
+
 /// A call of the inner service, and what is kept of its request.
 type Call<F> = (F, Option<Sent>);
 
@@ -168,7 +170,7 @@ where
     S: Service<Request<B>> + Clone,
     S::Error: Into<BoxError>,
 {
-    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Call<S::Future>>, BoxError>> {
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Call<S::Future>, BoxError>> {
         loop {
             if let Awaited::Token(token) = &mut self.awaited {
                 let bearer = ready!(Pin::new(token).poll(cx)).map_err(self.hooks.map_error)?;
@@ -176,7 +178,7 @@ where
                 self.awaited = Awaited::Bearer { bearer, kept };
             }
             ready!(self.inner.poll_ready(cx)).map_err(Into::into)?;
-            let Some(mut request) = self.request.take() else { return Poll::Ready(Ok(None)) };
+            let Some(mut request) = self.request.take() else { return Poll::Ready(Err(POLLED_AGAIN.into())) };
             // The inner service may have taken its time: what is in service now counts.
             let authorized = self.provider.authorize(&mut request).map_err(self.hooks.map_error)?;
             let ticket = match (authorized, &self.awaited) {
@@ -196,7 +198,7 @@ where
                 (Authorized::Passed, _) => None,
             };
             let sent = ticket.map(|ticket| Sent::new(ticket, &request, self.hooks.final_uri));
-            return Poll::Ready(Ok(Some((self.inner.call(request), sent))));
+            return Poll::Ready(Ok((self.inner.call(request), sent)));
         }
     }
 }
@@ -226,14 +228,14 @@ where
                     });
                 }
                 StateProjection::Waiting { cold } => {
-                    let called = ready!(cold.poll_call(cx))?;
-                    match called {
-                        Some((response, sent)) => this.state.set(State::Called { response, sent }),
-                        None => this.state.set(State::Refused { error: None }),
-                    }
+                    let next = match ready!(cold.poll_call(cx)) {
+                        Ok((response, sent)) => State::Called { response, sent },
+                        Err(error) => State::Refused { error: Some(error) },
+                    };
+                    this.state.set(next);
                 }
                 StateProjection::Refused { error } => {
-                    let error = error.take().unwrap_or_else(|| "polled after completion".into());
+                    let error = error.take().unwrap_or_else(|| POLLED_AGAIN.into());
                     return Poll::Ready(Err(error));
                 }
             }

@@ -1,6 +1,7 @@
 //! Steps a service by hand over a mock; real clients and servers are in the workspace's `tests`.
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -135,6 +136,21 @@ async fn l37_if_no_token_can_be_had_the_request_is_not_sent_and_the_error_can_be
     let error = BearerService::new(inner, fixture.provider.clone()).oneshot(request(API)).await.unwrap_err();
     assert_eq!(error.downcast_ref::<Error>().unwrap().kind(), ErrorKind::Source);
     assert_eq!(calls.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_failed_is_not_sent_when_its_future_is_polled_again() {
+    for uri in [API, "http://api.example.com/"] {
+        let fixture = fixture();
+        fixture.permits.close();
+        let (mut service, mut handle) = mocked(&fixture);
+        handle.allow(1);
+        service.ready().await.unwrap();
+        let mut response = pin!(service.call(request(uri)));
+        assert!(response.as_mut().await.unwrap_err().is::<Error>(), "{uri}");
+        assert_eq!(response.await.unwrap_err().to_string(), "polled after completion", "{uri}");
+        assert!(handle.poll_request().is_pending(), "{uri}");
+    }
 }
 
 #[tokio::test]

@@ -22,8 +22,9 @@ const SECTIONS: [(&str, &str, &str); 6] = [
          the token keeps its checks: ours looks at the expiry, the origin, and whether the request has an `Authorization` \
          of its own, and marks the header sensitive.\n\n\
          Instructions are callgrind's, which repeat to within a few, and do not see the clock (it lies in the kernel's \
-         vDSO). aliri_tokens does not look at the expiry when a request takes the token. google-cloud-auth is driven in its \
-         fastest way, by keeping its headers with their entity tag. reqwest-auth leaves caching to its user, and has a \
+         vDSO). aliri_tokens does not look at the expiry when a request takes the token, unless its `token_status` is asked. \
+         google-cloud-auth is driven in its fastest way, by keeping its headers with their entity tag; of huskarl and \
+         cf-gears-toolkit-auth both what their documentation shows and the faster way by hand is there. reqwest-auth leaves caching to its user, and has a \
          constant source here: no real one is faster. It needs reqwest 0.12, so its base is a client of that version. \
          `AddAuthorizationLayer` is made sensitive, as ours always is; *and a look at the answer* is the same with tower's \
          `MapResponse` around it, which reads the status: no layer that wants to know of a refusal does less.",
@@ -53,15 +54,14 @@ fn main() -> std::io::Result<()> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let plots = root.join("docs/performance");
     fs::create_dir_all(&plots)?;
-    let reports = Report::kept(&SECTIONS.map(|(name, _, _)| name));
-    let fleet = fs::read_to_string(root.join("target/reports/fleet.md")).unwrap_or_default();
+    let reports = Report::kept(&SECTIONS.map(|(name, _, _)| name)).map_err(std::io::Error::other)?;
+    let fleet = fs::read_to_string(root.join("target/reports/fleet.md"))?;
     let (fleet, fleet_bars) = fleet.split_once("\n| bar |").unwrap_or((&fleet, ""));
 
     let mut text = format!(
         "<!-- Written by benches/report.sh; do not edit. -->\n\n# Performance\n\n\
          What bearer-token costs, beside the layer that sets a constant header (tower-http's `AddAuthorizationLayer`) and \
-         beside other crates that cache tokens. Measured, with every number from one run of the bench that it stands \
-         under.\n\n\
+         beside other crates that cache tokens. The numbers of a section are from one run of its bench.\n\n\
          To run it again: `benches/report.sh` (Rust {}, a C compiler, valgrind), or one bench with \
          `cargo bench --bench hot_path`; the others are {}, and the fleet is `cargo run --release --example fleet`. A bench \
          fails when it misses one of its bars. How they measure: contenders take turns, round by round, and medians of the \

@@ -1,7 +1,5 @@
 //! Lets all contenders take turns: `times ROUNDS REQUESTS` prints the seconds of whole requests and of bare ones.
 
-use std::sync::atomic::Ordering;
-
 use lab::{
     contenders,
     drive::Driver,
@@ -20,7 +18,7 @@ fn main() {
         contenders::all().iter().map(|profile| runtime.block_on(contenders::warm(profile.name))).collect();
     let _inside = runtime.enter();
     let turns = Turns::take(drivers.len(), rounds, |one| timed(|| drivers[one].run(requests)));
-    warm::BARE.store(true, Ordering::Relaxed);
+    warm::Answers::Bare.begin();
     let bare = Turns::take(drivers.len(), rounds, |one| drivers[one].run_bare(requests));
     println!("{}", serde_json::to_string(&(turns, bare)).expect("numbers"));
 }

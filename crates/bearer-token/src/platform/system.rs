@@ -59,7 +59,8 @@ impl Clock for SystemClock {
             seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
         }
 
-        // The clocks advance at the same ticks: while one stands, the other does, and many requests share a tick.
+        // The clocks advance at the same ticks, and many requests share a tick. Whoever sets the time of day within one is
+        // seen at the next.
         thread_local! {
             static LAST: Cell<Now> = const { Cell::new(Now { monotonic: u64::MAX, wall: u64::MAX }) };
         }

@@ -3,7 +3,7 @@
 use aliri::jwt::Audience;
 use aliri_clock::DurationSecs;
 use aliri_tokens::{
-    ClientId, ClientSecret, TokenLifetimeConfig, TokenWatcher,
+    ClientId, ClientSecret, TokenLifetimeConfig, TokenStatus, TokenWatcher,
     backoff::ErrorBackoffConfig,
     jitter::RandomEarlyJitter,
     sources::oauth2::{ClientCredentialsTokenSource, dto},
@@ -39,6 +39,24 @@ pub(crate) async fn new(endpoint: &Endpoint) -> Aliri {
     let jitter = RandomEarlyJitter::new(DurationSecs(1));
     let watcher = TokenWatcher::spawn_from_token_source(source, jitter, ErrorBackoffConfig::default()).await;
     Aliri(watcher.expect("a first token"))
+}
+
+/// The same with its own look at the expiry.
+#[derive(Clone)]
+pub(crate) struct Checked(pub(crate) Aliri);
+
+impl Attach for Checked {
+    #[inline]
+    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
+        let value = {
+            let token = self.0.0.token();
+            if matches!(token.token_status(), TokenStatus::Expired) {
+                return Err(Failed::new("the token has expired"));
+            }
+            bearer(token.access_token().as_str())?
+        };
+        with_header(request, value).await.map_err(Failed::new)
+    }
 }
 
 impl Attach for Aliri {

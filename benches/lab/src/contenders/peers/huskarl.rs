@@ -16,6 +16,7 @@ use huskarl_reqwest::ReqwestClient;
 use tower::Service;
 
 use crate::{
+    contenders::{peers::bearer, with_header},
     drive::{Attach, Failed},
     endpoint::Endpoint,
     warm::{Answer, Noop},
@@ -39,6 +40,19 @@ pub(crate) async fn new(endpoint: &Endpoint) -> Huskarl {
         .build();
     let cache = InMemoryTokenCache::builder().source(source).build();
     Huskarl(Arc::new(HttpAuthorizer::builder().cache(cache).build()))
+}
+
+/// Without its authorizer, which looks at answers and knows other schemes.
+#[derive(Clone)]
+pub(crate) struct Cached(pub(crate) Huskarl);
+
+impl Attach for Cached {
+    #[inline]
+    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
+        let token = self.0.0.cache().token().await.map_err(Failed::new)?;
+        let value = bearer(token.access_token().token().expose_secret())?;
+        with_header(request, value).await.map_err(Failed::new)
+    }
 }
 
 impl Attach for Huskarl {
