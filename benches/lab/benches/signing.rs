@@ -11,10 +11,12 @@ use std::{
 
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},
+    hmac::{HMAC_SHA256, HMAC_SHA384, HMAC_SHA512},
     rand::SystemRandom,
     rsa::KeySize,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair},
-    signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair},
+    signature::{RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RsaEncoding, RsaKeyPair},
+    signature::{RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512},
 };
 use bearer_token::{
     jwt::{Algorithm, JwtTemplate, SigningKey},
@@ -112,7 +114,7 @@ fn main() -> ExitCode {
 
 /// How long the polls of mints take at the longest, each by ours and by jsonwebtoken.
 fn held() -> (Vec<Duration>, Vec<Duration>) {
-    let contest = rsa("RS256", "4096", Algorithm::RS256, jsonwebtoken::Algorithm::RS256, &RSA_PKCS1_SHA256);
+    let contest = rsa("4096", Algorithm::RS256, jsonwebtoken::Algorithm::RS256, &RSA_PKCS1_SHA256);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let platform = Platform::system();
@@ -157,20 +159,34 @@ fn contests() -> Vec<Contest> {
     use jsonwebtoken::Algorithm as Other;
 
     let secret = [7; 64];
-    let bare_hmac = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &secret);
-    let mut contests = vec![Contest {
-        name: "HS256".to_owned(),
-        template: template(SigningKey::hmac(Algorithm::HS256, secret).expect("a key")),
-        algorithm: Other::HS256,
-        encoding_key: EncodingKey::from_secret(&secret),
-        bare: Box::new(move |message| {
-            let _ = black_box(aws_lc_rs::hmac::sign(&bare_hmac, message));
-        }),
-    }];
-    for bits in ["2048", "3072", "4096"] {
-        contests.push(rsa("RS256", bits, Algorithm::RS256, Other::RS256, &RSA_PKCS1_SHA256));
+    let mut contests = Vec::new();
+    for (algorithm, other, bare) in [
+        (Algorithm::HS256, Other::HS256, HMAC_SHA256),
+        (Algorithm::HS384, Other::HS384, HMAC_SHA384),
+        (Algorithm::HS512, Other::HS512, HMAC_SHA512),
+    ] {
+        let bare = aws_lc_rs::hmac::Key::new(bare, &secret);
+        contests.push(Contest {
+            name: algorithm.to_string(),
+            template: template(SigningKey::hmac(algorithm, secret).expect("a key")),
+            algorithm: other,
+            encoding_key: EncodingKey::from_secret(&secret),
+            bare: Box::new(move |message| {
+                let _ = black_box(aws_lc_rs::hmac::sign(&bare, message));
+            }),
+        });
     }
-    contests.push(rsa("PS256", "2048", Algorithm::PS256, Other::PS256, &RSA_PSS_SHA256));
+    let rsas: [(Algorithm, Other, &'static dyn RsaEncoding, &[&str]); 6] = [
+        (Algorithm::RS256, Other::RS256, &RSA_PKCS1_SHA256, &["2048", "3072", "4096"]),
+        (Algorithm::RS384, Other::RS384, &RSA_PKCS1_SHA384, &["2048"]),
+        (Algorithm::RS512, Other::RS512, &RSA_PKCS1_SHA512, &["2048"]),
+        (Algorithm::PS256, Other::PS256, &RSA_PSS_SHA256, &["2048"]),
+        (Algorithm::PS384, Other::PS384, &RSA_PSS_SHA384, &["2048"]),
+        (Algorithm::PS512, Other::PS512, &RSA_PSS_SHA512, &["2048"]),
+    ];
+    for (algorithm, other, encoding, sizes) in rsas {
+        contests.extend(sizes.iter().map(|bits| rsa(bits, algorithm, other, encoding)));
+    }
     let random = SystemRandom::new();
     for (name, curve, algorithm, other) in [
         ("ES256", &ECDSA_P256_SHA256_FIXED_SIGNING, Algorithm::ES256, Other::ES256),
@@ -205,7 +221,6 @@ fn contests() -> Vec<Contest> {
 }
 
 fn rsa(
-    name: &str,
     bits: &str,
     algorithm: Algorithm,
     other: jsonwebtoken::Algorithm,
@@ -220,7 +235,7 @@ fn rsa(
     let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).expect("a key");
     let pem = pem(der.as_ref());
     Contest {
-        name: format!("{name}, RSA {bits}"),
+        name: format!("{algorithm}, RSA {bits}"),
         template: template(SigningKey::from_pem(algorithm, &pem).expect("a key")),
         algorithm: other,
         encoding_key: EncodingKey::from_rsa_pem(pem.as_bytes()).expect("a key"),
