@@ -2,8 +2,7 @@
 //! requests reach the authorization server?
 //!
 //! `cargo run --release --example fleet` prints the table and checks its bars; with a directory as argument it also
-//! draws the plots into it. Each of the six fleets has a core for some seconds up to half a minute, and every run gives the
-//! same numbers.
+//! draws the plots into it. It says nothing before its end; every run gives the same numbers.
 
 mod chart;
 mod simulation;
