@@ -55,7 +55,7 @@
 //! | `refresh_token.file` | where the refresh token is kept, which the server replaces: a file in a directory that this process may write to (relative to the configuration file); see [`FileStore`](crate::store::FileStore) |
 //! | `refresh_token.initial` | the refresh token to begin with, and to go on with when the one in the file is gone (a secret) |
 //! | `refresh_token.reusable` | the server takes the same one again: then `file` may be left out |
-//! | `refresh_token.retry_previous` | as the method of [`RefreshToken`](crate::token_endpoint::RefreshToken::retry_previous) |
+//! | `refresh_token.retry_previous` | as the method of [`RefreshToken`](crate::oauth::RefreshToken::retry_previous) |
 //! | `token_endpoint.url` | where token requests go |
 //! | `token_endpoint.grant_type` | another grant type than the usual one |
 //! | `token_endpoint.scope` | the scope to ask for |
@@ -63,10 +63,10 @@
 //! | `token_endpoint.headers` | further headers of the token request |
 //! | `token_endpoint.accept_token_types` | words other than `Bearer` by which this server means it |
 //! | `token_endpoint.keep` | members of the answer to keep, such as `instance_url` |
-//! | `token_endpoint.max_clock_offset_seconds` | how far the clock may be from the server's for refused assertions to be [signed again](crate::token_endpoint::TokenEndpoint#the-clock) by the latter; 3600, and 0 for never |
+//! | `token_endpoint.max_clock_offset_seconds` | how far the clock may be from the server's for refused assertions to be [signed again](crate::oauth::TokenEndpoint#the-clock) by the latter; 3600, and 0 for never |
 //! | `token_endpoint.allow_plaintext` | send token requests over `http`, in networks that you trust with your secrets |
 //! | `token_endpoint.client.method` | `none`, `public`, `basic`, `basic_raw`, `post`, `client_secret_jwt`, `private_key_jwt` or `assertion`; left out, it follows from what is given |
-//! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret); one in a file is [read again](crate::token_endpoint::ClientSecret::from_file) |
+//! | `token_endpoint.client.id`, `.secret` | the client's id, and its secret (a secret); one in a file is [read again](crate::oauth::ClientSecret::from_file) |
 //! | `token_endpoint.client.assertion_file` | a file with an assertion that somebody else signs and keeps fresh, as for workload identities (relative to the configuration file); [read again](crate::FileToken) for each request |
 //! | `token_endpoint.client.key`, `.kid`, `.passphrase`, `.algorithm`, `.headers`, `.expiry_seconds` | for signed assertions, as under `jwt` |
 //! | `token_endpoint.client.allow_short_secret` | as under `jwt`, where the secret signs |
@@ -339,8 +339,8 @@ impl fmt::Debug for ProviderConfig {
 }
 
 #[cfg(test)]
-mod properties;
+mod property_tests;
 #[cfg(test)]
-mod schema;
+mod schema_tests;
 #[cfg(test)]
 mod tests;

@@ -61,8 +61,8 @@ pub use self::{
 };
 
 #[cfg(test)]
-mod formats;
+mod format_tests;
 
 /// What the tests of this module share.
 #[cfg(test)]
-mod doubles;
+mod test_support;

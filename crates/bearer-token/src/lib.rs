@@ -10,7 +10,7 @@
 //! use std::time::Duration;
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Any async closure is a source; `jwt` and `token_endpoint` have the usual ones.
+//! // Any async closure is a source; `jwt` and `oauth` have the usual ones.
 //! let provider = TokenProvider::builder(async |_cx: FetchContext| {
 //!     Ok(AccessToken::new("2YotnFZFEjr1zCsicMWpAA").expires_in(Duration::from_secs(3600)))
 //! })
@@ -34,7 +34,7 @@
 //! | source | tokens come from |
 //! |---|---|
 //! | `jwt::SelfSigned` | a JWT signed here, used as the token itself (feature `jwt`) |
-//! | `token_endpoint::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, `refresh_token` from a `store`, or a grant of your own (feature `token-endpoint`) |
+//! | `oauth::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, `refresh_token` from a `store`, or a grant of your own (feature `token-endpoint`) |
 //! | `FileToken` | a file that somebody else keeps fresh, such as Kubernetes (feature `jwt` or `token-endpoint`) |
 //! | [`StaticToken`] | you |
 //! | [`Fallback`] | one source, and [another](TokenSource::or_else) when that fails for good |
@@ -62,54 +62,42 @@
 //! | `config` | | a provider from TOML or JSON |
 //! | `tracing` | | events of the token life cycle |
 
-mod bearer;
-mod cache;
-mod challenge;
 mod error;
-mod events;
-mod fallback;
 #[cfg(any(feature = "jwt", feature = "token-endpoint"))]
-mod file_token;
-mod flight;
-#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
-mod jwt_expiry;
-mod origin;
+mod files;
+mod observe;
 pub mod platform;
-mod policy;
 mod provider;
-#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
-mod regular_file;
+mod resource;
 #[cfg(feature = "token-endpoint")]
 mod secret;
 mod source;
-mod spread;
+mod sources;
 mod sync;
-mod ticket;
+mod token;
 pub mod transport;
-#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
-mod watched_file;
 
 #[cfg(feature = "config")]
 pub mod config;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "token-endpoint")]
-pub mod store;
+pub mod oauth;
 #[cfg(feature = "token-endpoint")]
-pub mod token_endpoint;
+pub mod store;
 
 #[cfg(any(feature = "jwt", feature = "token-endpoint"))]
-pub use self::file_token::FileToken;
+pub use self::sources::FileToken;
 pub use self::{
-    bearer::Bearer,
-    challenge::{Challenge, is_grpc_rejection, is_rejection},
     error::{Error, ErrorKind, Problem, Retry},
-    fallback::Fallback,
-    origin::Destination,
-    policy::{Backoff, Policy},
-    provider::{Authorized, ProviderState, ProviderStatus, TokenFuture, TokenProvider, TokenProviderBuilder},
-    source::{AccessToken, FetchContext, FetchReason, StaticToken, TokenSource},
-    ticket::{Rejection, Ticket},
+    provider::{
+        Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
+        TokenProvider, TokenProviderBuilder,
+    },
+    resource::{Challenge, Destination, is_grpc_rejection, is_rejection},
+    source::{FetchContext, TokenSource},
+    sources::{Fallback, StaticToken},
+    token::{AccessToken, FetchReason},
 };
 
 /// A request extension: this request is sent as it is, without a token.

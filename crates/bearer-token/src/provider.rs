@@ -11,29 +11,42 @@ use http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::{
     PassThrough,
-    bearer::Bearer,
-    cache::{Cache, Demand, Departure, Entry, TokenFlight},
-    challenge::Challenge,
     error::{Error, ErrorKind},
-    events,
-    flight::{Accident, Pilot},
-    origin::{Destination, Origins, Verdict},
+    observe,
     platform::{BoxFuture, Now, Platform, nanos},
-    policy::{Draw, Freshness},
-    source::{AccessToken, DynTokenSource, FetchContext, TokenSource},
+    provider::{
+        cache::{Cache, Demand, Departure, Entry, TokenFlight},
+        flight::{Accident, Outcome, Pilot},
+        policy::{Draw, Freshness},
+        ticket::{Generation, ProviderId, Reject},
+    },
+    resource::{
+        challenge::Challenge,
+        origin::{Destination, Origins, Verdict},
+    },
+    source::{DynTokenSource, FetchContext, TokenSource},
     sync::{AtomicU64, Ordering},
-    ticket::{Generation, ProviderId, Reject, Rejection, Ticket},
+    token::AccessToken,
 };
 
+pub(crate) mod bearer;
 mod blocking;
 mod builder;
+pub(crate) mod cache;
+pub(crate) mod flight;
 mod future;
+pub(crate) mod policy;
+mod sharded_header;
 mod status;
+pub(crate) mod ticket;
 
 pub use self::{
+    bearer::Bearer,
     builder::TokenProviderBuilder,
     future::TokenFuture,
+    policy::{Backoff, Policy},
     status::{ProviderState, ProviderStatus},
+    ticket::{Rejection, Ticket},
 };
 
 /// How often a source is asked at the most whether it has changed.
@@ -281,7 +294,7 @@ impl Inner {
         let Departure { flight, timeout, reason, challenges } = departure;
         let cx = FetchContext::new(self.platform.clone(), timeout, reason);
         let cx = challenges.into_iter().fold(cx, FetchContext::with_challenges);
-        events::fetching(reason);
+        observe::fetching(reason);
         let started = cx.started();
         let deadline = self.platform.sleep_until(cx.deadline().monotonic());
         // Runs nothing of the source before it is polled, where a panic is caught.
@@ -289,7 +302,7 @@ impl Inner {
         let (provider, platform, carried) = (Arc::downgrade(self), self.platform.clone(), flight.clone());
         let pilot = Pilot::new(fetch, deadline, move |result| match provider.upgrade() {
             Some(provider) => provider.report(&flight, result, started, timeout),
-            None => flight.end(crate::flight::Outcome::Abandoned),
+            None => flight.end(Outcome::Abandoned),
         });
         Box::pin(async move {
             let now = platform.now();
@@ -321,14 +334,14 @@ impl Inner {
                 format!("the token source gave no answer within {timeout:?}; the fetch was aborted"),
             )),
             Err(Accident::Dropped) => {
-                events::abandoned();
+                observe::abandoned();
                 return self.cache.abandon(flight, self.platform.now());
             }
         };
         let now = self.platform.now();
         match &result {
-            Ok(bearer) => events::fetched(bearer),
-            Err(error) => events::failed(error),
+            Ok(bearer) => observe::fetched(bearer),
+            Err(error) => observe::failed(error),
         }
         self.cache.land(flight, result, now, self.draw());
     }
@@ -348,7 +361,7 @@ impl Reject for Inner {
     fn reject(self: Arc<Self>, generation: Generation, answer: &HeaderMap) -> Rejection {
         let now = self.platform.now();
         let (rejection, departure) = self.cache.reject(generation, now, || Challenge::keep(answer));
-        events::rejected(rejection);
+        observe::rejected(rejection);
         if let Some(departure) = departure {
             self.start(departure);
         }
@@ -364,7 +377,7 @@ impl Drop for Inner {
 
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
-mod changed;
+mod has_changed_tests;
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
-mod own_header;
+mod own_header_tests;

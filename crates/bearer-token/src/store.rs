@@ -1,7 +1,7 @@
 //! Where refresh tokens are kept, between fetches and between runs of a program.
 //!
 //! A [`RefreshTokenStore`] keeps one refresh token for the grant
-//! [`RefreshToken`](crate::token_endpoint::RefreshToken), which does all the thinking: what is in the store, when it is
+//! [`RefreshToken`](crate::oauth::RefreshToken), which does all the thinking: what is in the store, when it is
 //! replaced, and what happens when that fails. [`FileStore`] is for programs that are started again, [`MemoryStore`] for
 //! servers that do not rotate refresh tokens, and for tests; a database or a key vault is a trait of two methods away.
 
@@ -93,7 +93,7 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
     /// Waits until nobody else uses what is kept, and keeps others out until the turn is dropped: from before a refresh
     /// token is loaded until its successor is saved, so that no token is sent twice.
     ///
-    /// Inside a process this is not needed: the clones of a [`RefreshToken`](crate::token_endpoint::RefreshToken) take
+    /// Inside a process this is not needed: the clones of a [`RefreshToken`](crate::oauth::RefreshToken) take
     /// turns by themselves. It is for a store that several processes share. By default everybody has a turn at once.
     fn turn(&self, platform: &Platform) -> impl Future<Output = Result<Turn, Error>> + Send {
         let _ = platform;

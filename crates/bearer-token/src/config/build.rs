@@ -14,15 +14,13 @@ use super::{
     shape,
 };
 use crate::{
-    bearer,
     error::Problems,
-    file_token::FileToken,
     jwt::{Algorithm, Encoding, JwtTemplate, JwtTemplateBuilder, SelfSigned, SigningKey},
-    origin::Origins,
-    policy::Policy,
-    provider::{TokenProvider, TokenProviderBuilder},
-    source::StaticToken,
-    token_endpoint::{ClientCredentials, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
+    oauth::{ClientCredentials, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
+    provider::{TokenProvider, TokenProviderBuilder, policy::Policy},
+    resource::origin::Origins,
+    sources::{file_token::FileToken, static_token::StaticToken},
+    token::check_token,
     transport::DynTransport,
 };
 
@@ -103,7 +101,7 @@ impl Reader<'_> {
                         return TokenProvider::builder(FileToken::new(file));
                     }
                     (Some(token), _) => {
-                        if let Err(error) = bearer::check(&token) {
+                        if let Err(error) = check_token(&token) {
                             self.problems.push("token", error.to_string());
                         }
                         return TokenProvider::builder(StaticToken::new(token.as_str()));
@@ -297,7 +295,7 @@ fn policy(fields: &PolicyFields) -> Policy {
         policy = time.into_iter().fold(policy, |policy, time| set(policy, time.0));
     }
     for (backoff, set) in [
-        (fields.transient_backoff, Policy::transient_backoff as fn(Policy, crate::policy::Backoff) -> Policy),
+        (fields.transient_backoff, Policy::transient_backoff as fn(Policy, crate::provider::policy::Backoff) -> Policy),
         (fields.terminal_backoff, Policy::terminal_backoff),
         (fields.rejection_backoff, Policy::rejection_backoff),
     ] {

@@ -7,10 +7,10 @@ use super::{
     secret::SecretField,
 };
 use crate::{
-    file_token::FileToken,
+    files::regular,
     jwt::{JwtTemplate, JwtTemplateBuilder, SigningKey},
-    regular_file,
-    token_endpoint::{ClientAuth, ClientSecret, without_query},
+    oauth::{ClientAuth, ClientSecret, without_query},
+    sources::file_token::FileToken,
 };
 
 impl Reader<'_> {
@@ -45,7 +45,7 @@ impl Reader<'_> {
                 let (path, what) = (format!("{path}.assertion_file"), "the file with the assertion");
                 let file = self.directory.join(self.required(&path, fields.assertion_file.as_ref(), what)?);
                 // Here, so that a wrong path is found out now.
-                if let Err(error) = regular_file::open(&file) {
+                if let Err(error) = regular::open(&file) {
                     let message = format!("the file `{}` cannot be read: {error}", file.display());
                     self.problems.push(path, message);
                 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 
 use super::{secret::SecretField, table};
-use crate::policy::Backoff;
+use crate::provider::policy::Backoff;
 
 /// The configuration of a provider of bearer tokens.
 #[derive(Default, Deserialize)]
@@ -50,7 +50,7 @@ pub(super) struct Fields {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct JwtFields {
     /// How it is signed. May be left out if the key is a JWK that says it.
-    #[cfg_attr(test, schemars(with = "Option<super::schema::AlgorithmName>"))]
+    #[cfg_attr(test, schemars(with = "Option<super::schema_tests::AlgorithmName>"))]
     pub(super) algorithm: Option<String>,
     /// The private key as PEM, JWK or JWK set, or the HMAC secret. One in a file is read again.
     pub(super) key: Option<SecretField>,
@@ -149,7 +149,7 @@ pub(super) struct ClientFields {
     /// What the PEM is encrypted with.
     pub(super) passphrase: Option<SecretField>,
     /// How assertions are signed. May be left out if the key is a JWK that says it; HS256 with a secret.
-    #[cfg_attr(test, schemars(with = "Option<super::schema::AlgorithmName>"))]
+    #[cfg_attr(test, schemars(with = "Option<super::schema_tests::AlgorithmName>"))]
     pub(super) algorithm: Option<String>,
     /// Accept a secret that is shorter than RFC 7518 section 3.2 asks for, where it signs.
     pub(super) allow_short_secret: bool,

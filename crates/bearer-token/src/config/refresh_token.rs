@@ -7,9 +7,9 @@ use super::{
     fields::{Fields, RefreshFields},
 };
 use crate::{
+    oauth::{RefreshToken, TokenEndpoint},
     provider::{TokenProvider, TokenProviderBuilder},
     store::{FileStore, MemoryStore},
-    token_endpoint::{RefreshToken, TokenEndpoint},
     transport::DynTransport,
 };
 

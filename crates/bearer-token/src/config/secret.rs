@@ -12,9 +12,9 @@ use serde::{
 use zeroize::Zeroizing;
 
 use crate::{
+    files::watched::{WatchedFile, without_line_end},
     jwt::Encoding,
     secret::Secret,
-    watched_file::{WatchedFile, without_line_end},
 };
 
 /// Where a secret comes from, and how it is written.

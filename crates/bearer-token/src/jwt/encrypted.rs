@@ -98,7 +98,7 @@ mod tests {
     use pkcs5::pbes2::{Pbkdf2Params, ScryptParams};
 
     use super::*;
-    use crate::jwt::doubles::pem;
+    use crate::jwt::test_support::pem;
 
     fn der(name: &str) -> Vec<u8> {
         let blocks = ::pem::parse_many(pem(name)).unwrap();

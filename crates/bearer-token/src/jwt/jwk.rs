@@ -286,7 +286,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::jwt::doubles::{jwk_set, jwk_text};
+    use crate::jwt::test_support::{jwk_set, jwk_text};
 
     fn named(name: &str) -> String {
         jwk_text("ed25519", json!({ "kid": name }))

@@ -183,8 +183,8 @@ mod tests {
 
     use super::*;
     use crate::jwt::{
-        doubles::{jwk, jwk_text, pem},
         jwk::read,
+        test_support::{jwk, jwk_text, pem},
     };
 
     fn load_text(text: &str, algorithm: Option<Algorithm>) -> Result<(Algorithm, LocalKey), Error> {

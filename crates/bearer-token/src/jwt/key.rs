@@ -299,7 +299,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
-    use crate::jwt::doubles::{CountingSpawn, pem, platform_at};
+    use crate::jwt::test_support::{CountingSpawn, pem, platform_at};
 
     const HMACS: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 

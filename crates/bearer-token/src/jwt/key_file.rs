@@ -5,9 +5,9 @@ use std::{path::Path, sync::Arc};
 use super::{algorithm::Algorithm, key::Local, reader::KeyReader};
 use crate::{
     error::{Error, ErrorKind},
-    events,
+    files::watched::{WatchedFile, without_line_end},
+    observe,
     sync::{Mutex, lock},
-    watched_file::{WatchedFile, without_line_end},
 };
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
@@ -50,7 +50,7 @@ impl KeyFile {
         if !self.once
             && let Err(problem) = self.take_over()
         {
-            events::kept(self.file.path(), &problem);
+            observe::kept(self.file.path(), &problem);
         }
         self.key()
     }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::jwt::{
         JwtTemplate, SigningKey, decode,
-        doubles::{jwk_set, jwk_text, pem, platform_at},
+        test_support::{jwk_set, jwk_text, pem, platform_at},
     };
 
     fn file(content: &str) -> (TempDir, PathBuf) {
@@ -223,7 +223,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_is_read_away_from_the_tasks_of_the_runtime_and_parsed_only_when_it_has_changed() {
-        use crate::jwt::doubles::CountingSpawn;
+        use crate::jwt::test_support::CountingSpawn;
 
         let (_directory, path) = file(FIRST);
         let key = SigningKey::from_file(Algorithm::HS256, &path).unwrap();

@@ -108,7 +108,7 @@ fn curve_kind(object: &[u8]) -> KeyKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jwt::{doubles::pem, private_key};
+    use crate::jwt::{private_key, test_support::pem};
 
     #[test]
     fn each_private_key_is_told_apart() {

@@ -252,7 +252,7 @@ mod tests {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
     use super::*;
-    use crate::jwt::{doubles::pem, private_key};
+    use crate::jwt::{private_key, test_support::pem};
 
     fn load(algorithm: Algorithm, name: &str) -> Result<LocalKey, Error> {
         LocalKey::private_key(algorithm, &private_key::from_pem(pem(name).as_bytes())?)

@@ -166,7 +166,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::jwt::doubles::{jwk_set, jwk_text, pem};
+    use crate::jwt::test_support::{jwk_set, jwk_text, pem};
 
     fn utf16_of(text: &str, mark: bool, encode: fn(u16) -> [u8; 2]) -> Vec<u8> {
         mark.then_some(0xfeff).into_iter().chain(text.encode_utf16()).flat_map(encode).collect()

@@ -184,7 +184,7 @@ mod tests {
     use base64::{Engine, prelude::BASE64_STANDARD};
 
     use super::*;
-    use crate::jwt::doubles::pem;
+    use crate::jwt::test_support::pem;
 
     #[test]
     fn l23_line_ends_surroundings_and_a_base64_wrapping_do_not_matter() {

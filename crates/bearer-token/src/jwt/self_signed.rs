@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::template::JwtTemplate;
 use crate::{
     error::Error,
-    source::{AccessToken, FetchContext, TokenSource},
+    source::{FetchContext, TokenSource},
+    token::AccessToken,
 };
 
 /// Bearers are used many times, unlike assertions. The longest that most APIs take.
@@ -61,9 +62,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        jwt::{Algorithm, JwtTemplateBuilder, SigningKey, doubles::ManualClock},
+        jwt::{Algorithm, JwtTemplateBuilder, SigningKey, test_support::ManualClock},
         platform::Platform,
-        source::{Expiry, FetchReason},
+        token::{Expiry, FetchReason},
     };
 
     async fn fetch(change: impl FnOnce(JwtTemplateBuilder) -> JwtTemplateBuilder) -> (Value, AccessToken) {

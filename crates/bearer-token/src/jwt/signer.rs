@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorKind,
-        jwt::{JwtTemplate, SelfSigned, SigningKey, doubles::platform_at},
+        jwt::{JwtTemplate, SelfSigned, SigningKey, test_support::platform_at},
         provider::TokenProvider,
     };
 

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorKind,
-        jwt::doubles::{ManualClock, pem, platform_at},
+        jwt::test_support::{ManualClock, pem, platform_at},
         platform::Entropy,
     };
 

@@ -12,9 +12,9 @@ use tokio::task::coop;
 
 use super::{TokenFuture, TokenProvider};
 use crate::{
-    bearer::Bearer,
     error::{Error, ErrorKind},
     platform::hold,
+    provider::bearer::Bearer,
 };
 
 impl TokenProvider {

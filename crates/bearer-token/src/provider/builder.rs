@@ -4,14 +4,12 @@ use std::sync::{Arc, Weak};
 
 use super::{Inner, TokenProvider};
 use crate::{
-    cache::Cache,
     error::{Error, Problems},
-    origin::Origins,
     platform::Platform,
-    policy::Policy,
+    provider::{cache::Cache, policy::Policy, ticket::ProviderId},
+    resource::origin::Origins,
     source::{DynTokenSource, TokenSource},
     sync::AtomicU64,
-    ticket::ProviderId,
 };
 
 /// Builds a [`TokenProvider`]. Whatever is wrong is reported at once, by [`build`](Self::build).

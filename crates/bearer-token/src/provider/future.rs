@@ -10,11 +10,13 @@ use std::{
 
 use super::Inner;
 use crate::{
-    bearer::Bearer,
-    cache::{Demand, Entry, Landing, TokenFlight},
     error::{Error, ErrorKind},
-    flight::{Outcome, Seat},
     platform::BoxFuture,
+    provider::{
+        bearer::Bearer,
+        cache::{Demand, Entry, Landing, TokenFlight},
+        flight::{Outcome, Seat},
+    },
 };
 
 /// How many flights may be abandoned that a waiter began, or waited for until they were overdue, before it gives up. That

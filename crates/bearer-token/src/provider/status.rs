@@ -2,7 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::{cache::Cache, error::Error, platform::Now, policy::Freshness};
+use crate::{
+    error::Error,
+    platform::Now,
+    provider::{cache::Cache, policy::Freshness},
+};
 
 /// How a provider stood at one moment: for health checks, dashboards and support.
 #[derive(Clone, Debug)]

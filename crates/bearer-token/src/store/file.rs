@@ -14,8 +14,8 @@ use std::{
 use super::{RefreshTokenStore, StoredToken, Turn};
 use crate::{
     error::{Error, ErrorKind},
+    files::watched::WatchedFile,
     platform::Platform,
-    watched_file::WatchedFile,
 };
 
 mod disk;
@@ -24,7 +24,7 @@ mod lock;
 /// Keeps a refresh token in a file, across restarts and crashes.
 ///
 /// - The file is JSON with the token in the member `refresh_token`. Whoever signs a person in may write it; programs in
-///   Rust do so with [`RefreshToken::replace`](crate::token_endpoint::RefreshToken::replace).
+///   Rust do so with [`RefreshToken::replace`](crate::oauth::RefreshToken::replace).
 /// - It is replaced as a whole: written beside it, forced to the disk, renamed over it, and the rename forced to the disk.
 ///   So it is always the old file or the new one. Symbolic links are followed, also where the file is not there yet.
 /// - On Unix each file that is written here has mode 0600. One that somebody else has made keeps its rights until then:
@@ -34,7 +34,7 @@ mod lock;
 ///   on which `flock` works: on others, and elsewhere than on Unix, a process may find its token used up, and then tries
 ///   again with the one that it finds in the file. A hard link is another file.
 /// - Where nothing can be saved, no refresh token is sent that its successor would replace; one that is
-///   [reusable](crate::token_endpoint::RefreshToken::reusable) is.
+///   [reusable](crate::oauth::RefreshToken::reusable) is.
 /// - All of it happens on threads that may wait ([`Platform::run_blocking`]).
 ///
 /// | the file | |
@@ -42,7 +42,7 @@ mod lock;
 /// | is not there | there is no refresh token yet; it is made when there is one |
 /// | is empty | the same, unless there was a refresh token in it: then it is being written |
 /// | its directory is not there, or it may not be read or written; it is a directory, a pipe or a device | an error of kind [`Config`](ErrorKind::Config) |
-/// | is half written, or something else | an error of kind [`Source`](ErrorKind::Source), for which waiting may help: it is read again at the next fetch, and left alone until then. What memory holds is kept. [`replace`](crate::token_endpoint::RefreshToken::replace) and `clear` mend it, unless it is something else: whatever is not empty, not all zeros, and no JSON object, whole or cut off, with the member `refresh_token` |
+/// | is half written, or something else | an error of kind [`Source`](ErrorKind::Source), for which waiting may help: it is read again at the next fetch, and left alone until then. What memory holds is kept. [`replace`](crate::oauth::RefreshToken::replace) and `clear` mend it, unless it is something else: whatever is not empty, not all zeros, and no JSON object, whole or cut off, with the member `refresh_token` |
 ///
 /// A file that another has written ends the cool-down that waits for it, within a second.
 #[derive(Clone)]

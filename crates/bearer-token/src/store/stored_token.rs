@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind},
+    oauth::Members,
     secret::Secret,
-    token_endpoint::Members,
 };
 
 /// A refresh token as a store keeps it, with what has to be known of its past.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{StoredToken, TokenFile, beside, failed};
 use crate::{
     error::{Error, ErrorKind, Retry},
-    regular_file,
+    files::regular,
 };
 
 /// No refresh token is longer, and no garbage is worth more.
@@ -28,7 +28,7 @@ pub(super) fn place(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
         match fs::canonicalize(&path) {
-            Ok(real) => return fs::metadata(&real).and_then(|found| regular_file::check(&found)).map(|()| real),
+            Ok(real) => return fs::metadata(&real).and_then(|found| regular::check(&found)).map(|()| real),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Err(_) => {}
         }
@@ -64,7 +64,7 @@ fn parse(path: &Path, json: &[u8]) -> Result<StoredToken, Error> {
 fn read(watched: &TokenFile) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
     let path = watched.path();
     let read_failed = |error| failed(path, "read", error);
-    let (file, metadata) = match regular_file::open(path) {
+    let (file, metadata) = match regular::open(path) {
         Ok(opened) => opened,
         Err(error) => {
             watched.saw(None);
@@ -73,7 +73,7 @@ fn read(watched: &TokenFile) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         }
     };
     watched.saw(Some(&metadata));
-    let json = regular_file::read_limited(file, LIMIT).map_err(read_failed)?;
+    let json = regular::read_limited(file, LIMIT).map_err(read_failed)?;
     if json.len() > LIMIT {
         let message =
             format!("the refresh token file `{}` is longer than any: remove it, or restore it", path.display());

@@ -18,7 +18,7 @@ use rustix::{
 use super::Turn;
 use crate::{error::Error, platform::Platform};
 #[cfg(unix)]
-use crate::{error::ErrorKind, regular_file};
+use crate::{error::ErrorKind, files::regular};
 
 /// Waits for the lock, but not for ever. Whoever dies with it gives it back.
 #[cfg(unix)]
@@ -64,7 +64,7 @@ fn take(path: &Path) -> io::Result<Taken> {
     let lock = super::beside(&super::disk::place(path)?, ".lock");
     let mut options = File::options();
     options.write(true).create(true).truncate(false).mode(0o600);
-    options.custom_flags(regular_file::flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
+    options.custom_flags(regular::flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
     let file = match options.open(&lock) {
         Ok(file) => file,
         Err(error) if can_nothing_be_saved(error.kind(), fs::symlink_metadata(&lock).is_ok()) => {
@@ -72,7 +72,7 @@ fn take(path: &Path) -> io::Result<Taken> {
         }
         Err(error) => return Err(error),
     };
-    regular_file::check(&file.metadata()?)?;
+    regular::check(&file.metadata()?)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {
             let locked = Locked { file, path: lock };

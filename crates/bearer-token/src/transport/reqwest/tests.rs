@@ -229,8 +229,8 @@ async fn l04_dropping_the_future_closes_the_connection() {
 async fn l44_a_pooled_connection_that_the_server_closed_does_not_fail_the_fetch() {
     use crate::{
         FetchContext, FetchReason, TokenSource,
+        oauth::{ClientCredentials, TokenEndpoint},
         platform::Platform,
-        token_endpoint::{ClientCredentials, TokenEndpoint},
     };
 
     // The second request comes on the first connection, and is read but never answered.

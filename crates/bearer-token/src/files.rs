@@ -1,0 +1,4 @@
+//! Files with keys, tokens and secrets, which other programs replace while they are in use.
+
+pub(crate) mod regular;
+pub(crate) mod watched;

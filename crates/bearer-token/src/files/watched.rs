@@ -1,0 +1,212 @@
+//! A file with a key or a token, which somebody else replaces while it is in use.
+
+use std::{
+    fs::{self, File, Metadata},
+    io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    files::regular,
+    sync::{Mutex, lock},
+};
+
+/// Keys and tokens are far smaller. What is larger is the wrong file.
+const LIMIT: usize = 1 << 20;
+
+/// A file, and how it looked when it was read last. Everything here blocks.
+pub(crate) struct WatchedFile {
+    path: PathBuf,
+    seen: Mutex<Option<Stamp>>,
+}
+
+impl WatchedFile {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
+        WatchedFile { path: path.into(), seen: Mutex::new(None) }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The content, or what is wrong with the file.
+    ///
+    /// Always read, never guessed from its times: two writes within one tick of the file system's clock look alike. What
+    /// is no regular file is an error, and no wait.
+    pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
+        self.read_by(|path| {
+            let (file, _) = regular::open(path)?;
+            regular::read_limited(file, LIMIT)
+        })
+    }
+
+    /// The content at the start of the program, which may come through a pipe; and whether it can be read again.
+    pub(crate) fn read_first(&self) -> Result<(Zeroizing<Vec<u8>>, bool), String> {
+        let mut again = true;
+        let bytes = self.read_by(|path| {
+            let file = File::open(path)?;
+            again = file.metadata()?.is_file();
+            regular::read_limited(file, LIMIT)
+        })?;
+        Ok((bytes, again))
+    }
+
+    fn read_by(
+        &self,
+        read: impl FnOnce(&Path) -> io::Result<Zeroizing<Vec<u8>>>,
+    ) -> Result<Zeroizing<Vec<u8>>, String> {
+        let before = Stamp::of(&self.path);
+        // Also if it cannot be read: it is looked at again when it has changed again.
+        *lock(&self.seen) = before;
+        let path = self.path.display();
+        let bytes = read(&self.path).map_err(|error| format!("the file `{path}` cannot be read: {error}"))?;
+        if bytes.len() > LIMIT {
+            return Err(format!("the file `{path}` has more than 1 MiB; expected a key or a token"));
+        }
+        if Stamp::of(&self.path) != before {
+            return Err(format!("the file `{path}` was written while it was read; it is tried again"));
+        }
+        Ok(bytes)
+    }
+
+    /// Notes how it looks, for whoever reads or writes it by other means. `None` where it is not there.
+    #[cfg(feature = "token-endpoint")]
+    pub(crate) fn saw(&self, metadata: Option<&Metadata>) {
+        *lock(&self.seen) = metadata.and_then(Stamp::from);
+    }
+
+    /// Whether it looks different from when it was read last. One look at the directory, not at the content.
+    pub(crate) fn changed(&self) -> bool {
+        Stamp::of(&self.path) != *lock(&self.seen)
+    }
+}
+
+/// Editors and `echo` end a file with a line end; no secret does.
+pub(crate) fn without_line_end(mut text: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    if text.ends_with(b"\n") {
+        text.pop();
+        if text.ends_with(b"\r") {
+            text.pop();
+        }
+    }
+    text
+}
+
+/// What changes when a file is written or replaced, also by a symbolic link that is turned to another directory, as
+/// Kubernetes does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+    identity: [i128; 4],
+}
+
+impl Stamp {
+    /// Nothing of what is no regular file: reading a pipe changes it.
+    fn of(path: &Path) -> Option<Self> {
+        Stamp::from(&fs::metadata(path).ok()?)
+    }
+
+    fn from(metadata: &Metadata) -> Option<Self> {
+        let (length, modified) = (metadata.len(), metadata.modified().ok());
+        metadata.is_file().then(|| Stamp { length, modified, identity: identity(metadata) })
+    }
+}
+
+/// Device, inode, and the time of the last change of any kind, which no tool sets back.
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> [i128; 4] {
+    use std::os::unix::fs::MetadataExt;
+
+    [metadata.dev().into(), metadata.ino().into(), metadata.ctime().into(), metadata.ctime_nsec().into()]
+}
+
+#[cfg(not(unix))]
+fn identity(_metadata: &Metadata) -> [i128; 4] {
+    [0; 4]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_changed_until_it_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        let file = WatchedFile::new(&path);
+        assert!(!file.changed(), "it is not there, and was not there");
+        assert!(file.read().unwrap_err().contains("cannot be read"));
+
+        fs::write(&path, "one").unwrap();
+        assert!(file.changed());
+        assert_eq!(file.read().unwrap().as_slice(), b"one");
+        assert!(!file.changed());
+
+        // Of the same length, with the old time set again: what a copying tool may do.
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let other = directory.path().join("other");
+        fs::write(&other, "two").unwrap();
+        File::options().write(true).open(&other).unwrap().set_modified(modified).unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert_eq!(file.changed(), cfg!(unix));
+        assert_eq!(file.read().unwrap().as_slice(), b"two");
+
+        fs::remove_file(&path).unwrap();
+        assert!(file.changed());
+        assert!(file.read().is_err());
+        assert!(!file.changed(), "looked at");
+    }
+
+    #[test]
+    fn a_file_that_is_written_while_it_is_read_is_an_error_and_the_next_look_has_the_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        fs::write(&path, "the old one").unwrap();
+        let file = WatchedFile::new(&path);
+        let torn = file.read_by(|path| {
+            let bytes = regular::read_limited(File::open(path)?, LIMIT);
+            fs::write(path, "the new one, which is longer")?;
+            bytes
+        });
+        assert!(torn.unwrap_err().contains("was written while it was read"));
+        assert!(file.changed());
+        assert_eq!(file.read().unwrap().as_slice(), b"the new one, which is longer");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_is_turned_to_another_directory_is_a_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for name in ["first", "second"] {
+            fs::create_dir(at(name)).unwrap();
+            fs::write(at(name).join("token"), name).unwrap();
+        }
+        std::os::unix::fs::symlink("first", at("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/token", at("token")).unwrap();
+        let file = WatchedFile::new(at("token"));
+        assert_eq!(file.read().unwrap().as_slice(), b"first");
+        std::os::unix::fs::symlink("second", at("..new")).unwrap();
+        fs::rename(at("..new"), at("..data")).unwrap();
+        assert!(file.changed());
+        assert_eq!(file.read().unwrap().as_slice(), b"second");
+    }
+
+    #[test]
+    fn what_is_too_large_or_no_file_is_an_error_that_names_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("large");
+        File::create(&path).unwrap().set_len(LIMIT as u64 + 1).unwrap();
+        let error = WatchedFile::new(&path).read().unwrap_err();
+        assert!(error.contains("large` has more than 1 MiB"), "{error}");
+        File::create(&path).unwrap().set_len(LIMIT as u64).unwrap();
+        assert_eq!(WatchedFile::new(&path).read().unwrap().len(), LIMIT);
+        assert!(
+            WatchedFile::new(directory.path()).read().unwrap_err().contains("found a directory; expected a regular")
+        );
+    }
+}

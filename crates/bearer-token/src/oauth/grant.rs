@@ -1,0 +1,134 @@
+//! What a token request asks with.
+
+use std::{future::Future, pin::Pin};
+
+use crate::{
+    error::Error,
+    oauth::{Members, Parameters},
+    source::FetchContext,
+};
+
+/// What a token request asks with: an OAuth 2.0 grant (RFC 6749 section 1.3), as the form parameters that make it.
+///
+/// A grant does no HTTP. The [`TokenEndpoint`](crate::oauth::TokenEndpoint) adds scope, further parameters
+/// and client authentication, sends the request and reads the answer. So a grant of your own is a few lines:
+///
+/// ```
+/// use bearer_token::{Error, FetchContext};
+/// use bearer_token::token_endpoint::{Grant, Parameters};
+///
+/// /// A server that wants the content of a file as it is at that moment.
+/// struct FileLogin { path: std::path::PathBuf }
+///
+/// impl Grant for FileLogin {
+///     async fn parameters(&self, _cx: &FetchContext) -> Result<Parameters, Error> {
+///         let token = std::fs::read_to_string(&self.path).map_err(|error| {
+///             Error::new(bearer_token::ErrorKind::Source, "the login token cannot be read").with_source(error)
+///         })?;
+///         Ok(Parameters::new("urn:example:file-login").with("login_token", token.trim()))
+///     }
+/// }
+/// ```
+pub trait Grant: Send + Sync + 'static {
+    /// The parameters of one request, `grant_type` among them.
+    ///
+    /// Called anew for every request that leaves, a second try included: what may be used only once, such as an
+    /// assertion with its `jti`, is made here and nowhere kept.
+    fn parameters(&self, cx: &FetchContext) -> impl Future<Output = Result<Parameters, Error>> + Send;
+
+    /// Whether the request may be made again after one that was perhaps received, although no answer came. No for
+    /// what a server takes only once, such as a rotating refresh token.
+    fn repeatable(&self) -> bool {
+        true
+    }
+
+    /// Whether what it asks with, such as a key file, has changed since the last request: see
+    /// [`TokenSource::changed`](crate::TokenSource::changed).
+    fn changed(&self) -> bool {
+        false
+    }
+
+    /// Whether the parameters say what time it is, as an assertion does that is signed for them. Then, after the server
+    /// has refused one, [`parameters`](Self::parameters) may be called with the
+    /// [time of day of the server](crate::oauth::TokenEndpointBuilder::max_clock_offset) on the context's
+    /// platform. Default: no.
+    fn dated(&self) -> bool {
+        false
+    }
+
+    /// The members of an answer that [`accept`](Self::accept) wants to see. Default: none.
+    fn reads(&self) -> &[&str] {
+        &[]
+    }
+
+    /// Sees an answer of success before anybody gets its token, which waits for this. For what has to be kept of an
+    /// answer, such as a new refresh token. Also called when the token turns out to be of no use.
+    ///
+    /// `sent` is what [`parameters`](Self::parameters) made for this request, together with what it
+    /// [remembers](Parameters::extensions). The first poll happens as soon as the answer is there, but the fetch may be
+    /// dropped at any await: what must not get lost is kept before the first one.
+    ///
+    /// # Errors
+    ///
+    /// An error is that of the fetch, and the token is thrown away.
+    fn accept(
+        &self,
+        cx: &FetchContext,
+        sent: &Parameters,
+        answer: &Members,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = (cx, sent, answer);
+        async { Ok(()) }
+    }
+
+    /// Sees why a request brought no token, and says whether another one, made from scratch, may do better at once: yes
+    /// for a grant that has another credential to try. Default: no. [`repeatable`](Self::repeatable) is for
+    /// connections that broke. A few requests in a row are made at the most.
+    fn again(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
+        let _ = (cx, sent, error);
+        false
+    }
+}
+
+/// The erased mirror of [`Grant`].
+pub(crate) trait DynGrant: Send + Sync {
+    fn parameters<'a>(&'a self, cx: &'a FetchContext) -> GrantFuture<'a, Parameters>;
+    fn repeatable(&self) -> bool;
+    fn changed(&self) -> bool;
+    fn dated(&self) -> bool;
+    fn reads(&self) -> &[&str];
+    fn accept<'a>(&'a self, cx: &'a FetchContext, sent: &'a Parameters, answer: &'a Members) -> GrantFuture<'a, ()>;
+    fn again(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool;
+}
+
+pub(crate) type GrantFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+impl<G: Grant> DynGrant for G {
+    fn parameters<'a>(&'a self, cx: &'a FetchContext) -> GrantFuture<'a, Parameters> {
+        Box::pin(Grant::parameters(self, cx))
+    }
+
+    fn repeatable(&self) -> bool {
+        Grant::repeatable(self)
+    }
+
+    fn changed(&self) -> bool {
+        Grant::changed(self)
+    }
+
+    fn dated(&self) -> bool {
+        Grant::dated(self)
+    }
+
+    fn reads(&self) -> &[&str] {
+        Grant::reads(self)
+    }
+
+    fn accept<'a>(&'a self, cx: &'a FetchContext, sent: &'a Parameters, answer: &'a Members) -> GrantFuture<'a, ()> {
+        Box::pin(Grant::accept(self, cx, sent, answer))
+    }
+
+    fn again(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
+        Grant::again(self, cx, sent, error)
+    }
+}

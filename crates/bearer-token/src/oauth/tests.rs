@@ -1,0 +1,370 @@
+//! Whole fetches, against a transport that follows a script.
+
+use std::{
+    collections::VecDeque,
+    error::Error as _,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use super::*;
+use crate::{
+    PassThrough,
+    error::Retry,
+    platform::{BoxFuture, Clock, Now, Platform},
+    token::{Expiry, FetchReason},
+    transport::Transport,
+};
+
+#[cfg(feature = "jwt")]
+mod assertions;
+mod federated;
+mod refresh_token;
+mod secret_file;
+
+const URL: &str = "https://as.example.com/token";
+
+/// A clock that is moved by hand, both sides together.
+#[derive(Clone, Default)]
+struct ManualClock(Arc<AtomicU64>);
+
+impl ManualClock {
+    fn pass(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Now {
+        let time = Duration::from_secs(self.0.load(Ordering::Relaxed));
+        Now::new(time, UNIX_EPOCH + Duration::from_secs(784_111_777) + time)
+    }
+
+    fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+type Answer = Result<Response<Bytes>, Error>;
+
+/// Answers as the script says, and keeps the requests. Every answer takes three seconds.
+#[derive(Clone, Default)]
+struct Script {
+    clock: ManualClock,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+    requests: Arc<Mutex<Vec<Request<Bytes>>>>,
+}
+
+impl Script {
+    fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let script = Script::default();
+        script.answers.lock().unwrap().extend(answers);
+        script
+    }
+
+    fn context(&self) -> FetchContext {
+        let platform = Platform::system().with_clock(self.clock.clone());
+        FetchContext::new(platform, Duration::from_secs(10), FetchReason::Missing)
+    }
+
+    fn bodies(&self) -> Vec<String> {
+        let requests = self.requests.lock().unwrap();
+        requests.iter().map(|request| String::from_utf8(request.body().to_vec()).unwrap()).collect()
+    }
+}
+
+impl Transport for Script {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        self.requests.lock().unwrap().push(request);
+        self.clock.pass(3);
+        self.answers.lock().unwrap().pop_front().expect("the script has ended")
+    }
+}
+
+/// A grant whose parameters differ each time, and take two seconds to make.
+struct Counting {
+    clock: ManualClock,
+    repeatable: bool,
+    count: AtomicU64,
+}
+
+impl Counting {
+    fn new(script: &Script, repeatable: bool) -> Self {
+        Counting { clock: script.clock.clone(), repeatable, count: AtomicU64::new(1) }
+    }
+}
+
+impl Grant for Counting {
+    async fn parameters(&self, _cx: &FetchContext) -> Result<Parameters, Error> {
+        self.clock.pass(2);
+        Ok(Parameters::new("count").with("n", self.count.fetch_add(1, Ordering::Relaxed).to_string()))
+    }
+
+    fn repeatable(&self) -> bool {
+        self.repeatable
+    }
+}
+
+fn answer(status: u16, body: &'static str) -> Answer {
+    Ok(Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap())
+}
+
+fn broken(kind: ErrorKind) -> Answer {
+    Err(Error::new(kind, "scripted"))
+}
+
+const TOKEN: &str = r#"{"access_token":"a token","token_type":"Bearer","expires_in":60}"#;
+
+#[tokio::test]
+async fn the_request_is_a_form_with_everything_that_was_asked_for() {
+    let script = Script::new([answer(200, TOKEN)]);
+    let source = TokenEndpoint::builder("https://as.example.com/token?grant=x&account=7", ClientCredentials::new())
+        .client_auth(ClientAuth::basic("client-id", "client-secret"))
+        .scope("read write")
+        .parameter("audience", "https://api.example.com/")
+        .parameter("resource", "a")
+        .parameter("resource", "b")
+        .parameter("left_out", "")
+        .header("X-Tenant", "seven")
+        .header("x-tenant", "eight")
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    let token = source.fetch(script.context()).await.unwrap();
+    assert_eq!((token.secret(), token.expiry()), ("a token", Expiry::In(Duration::from_secs(60))));
+
+    let requests = script.requests.lock().unwrap();
+    let request = &requests[0];
+    assert_eq!(request.method(), "POST");
+    assert_eq!(*request.uri(), "https://as.example.com/token?grant=x&account=7");
+    assert_eq!(
+        request.body(),
+        "grant_type=client_credentials&scope=read+write&audience=https%3A%2F%2Fapi.example.com%2F&resource=a&resource=b"
+    );
+    let headers = request.headers();
+    assert_eq!(headers["accept"], "application/json");
+    assert_eq!(headers["content-type"], "application/x-www-form-urlencoded");
+    assert_eq!(headers["authorization"], "Basic Y2xpZW50LWlkOmNsaWVudC1zZWNyZXQ=");
+    assert_eq!(headers.get_all("x-tenant").iter().collect::<Vec<_>>(), ["seven", "eight"]);
+    assert!(headers["authorization"].is_sensitive() && headers["x-tenant"].is_sensitive());
+    assert_eq!(headers.len(), 5);
+    assert!(request.extensions().get::<PassThrough>().is_some());
+}
+
+#[tokio::test]
+async fn the_grant_type_can_have_another_name() {
+    let script = Script::new([answer(200, TOKEN)]);
+    let source = TokenEndpoint::builder(URL, ClientCredentials::new())
+        .client_auth(ClientAuth::post("id", "secret"))
+        .grant_type("account_credentials")
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    source.fetch(script.context()).await.unwrap();
+    assert_eq!(script.bodies(), ["grant_type=account_credentials&client_id=id&client_secret=secret"]);
+}
+
+#[tokio::test]
+async fn a_token_is_issued_when_its_request_leaves_neither_before_nor_after() {
+    let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN)]);
+    let source = TokenEndpoint::builder(URL, Counting::new(&script, true)).transport(script.clone()).build().unwrap();
+    let token = source.fetch(script.context()).await.unwrap();
+    // Two seconds for the first grant, three for the broken connection, two for the second grant.
+    assert_eq!(token.issued_moment().unwrap().monotonic(), Duration::from_secs(7));
+}
+
+#[tokio::test]
+async fn l44_l20_a_connection_that_breaks_is_tried_once_more_with_a_request_made_from_scratch() {
+    let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN)]);
+    let source = TokenEndpoint::builder(URL, Counting::new(&script, true)).transport(script.clone()).build().unwrap();
+    assert!(source.fetch(script.context()).await.is_ok());
+    assert_eq!(script.bodies(), ["grant_type=count&n=1", "grant_type=count&n=2"]);
+}
+
+#[tokio::test]
+async fn l44_only_a_broken_connection_is_tried_again_and_only_once_and_inside_the_deadline() {
+    for (name, repeatable, answers, late, sent, kind) in [
+        ("twice broken", true, vec![broken(ErrorKind::Transport); 2], 0, 2, ErrorKind::Transport),
+        ("not repeatable", false, vec![broken(ErrorKind::Transport)], 0, 1, ErrorKind::Transport),
+        ("too late", true, vec![broken(ErrorKind::Transport)], 6, 1, ErrorKind::Transport),
+        ("timed out", true, vec![broken(ErrorKind::Timeout)], 0, 1, ErrorKind::Timeout),
+        ("too large", true, vec![broken(ErrorKind::Answer)], 0, 1, ErrorKind::Answer),
+        ("misconfigured", true, vec![broken(ErrorKind::Config)], 0, 1, ErrorKind::Config),
+        ("outage", true, vec![answer(503, "")], 0, 1, ErrorKind::Unavailable),
+        ("refused", true, vec![answer(400, r#"{"error":"invalid_grant"}"#)], 0, 1, ErrorKind::Refused),
+        ("garbage", true, vec![answer(200, "garbage")], 0, 1, ErrorKind::Answer),
+    ] {
+        let script = Script::new(answers);
+        let grant = Counting::new(&script, repeatable);
+        let source = TokenEndpoint::builder(URL, grant).transport(script.clone()).build().unwrap();
+        let context = script.context();
+        script.clock.pass(late);
+        let error = source.fetch(context).await.unwrap_err();
+        assert_eq!((error.kind(), script.bodies().len()), (kind, sent), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_fails_sends_nothing_and_is_not_asked_again() {
+    struct Failing(AtomicU64);
+    impl Grant for Failing {
+        async fn parameters(&self, _cx: &FetchContext) -> Result<Parameters, Error> {
+            assert_eq!(self.0.fetch_add(1, Ordering::Relaxed), 0);
+            Err(Error::new(ErrorKind::Transport, "the vault is away"))
+        }
+    }
+    let script = Script::default();
+    let source = TokenEndpoint::builder(URL, Failing(AtomicU64::new(0))).transport(script.clone()).build().unwrap();
+    assert_eq!(source.fetch(script.context()).await.unwrap_err().to_string(), "the vault is away");
+    assert!(script.bodies().is_empty());
+}
+
+#[tokio::test]
+async fn retry_after_as_a_date_counts_from_the_platforms_time_of_day() {
+    let mut unavailable = answer(503, "").unwrap();
+    // The clock starts at 08:49:37, and the answer takes three seconds.
+    unavailable.headers_mut().insert("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT".parse().unwrap());
+    let script = Script::new([Ok(unavailable)]);
+    let source = TokenEndpoint::builder(URL, ClientCredentials::new()).transport(script.clone()).build().unwrap();
+    let error = source.fetch(script.context()).await.unwrap_err();
+    assert_eq!(error.retry(), Retry::Later { after: Some(Duration::from_secs(27)) });
+}
+
+#[tokio::test]
+async fn a_refused_basic_login_with_special_characters_hints_at_the_encoding() {
+    for (auth, hint) in [
+        (ClientAuth::basic("id", "mar/ker"), Some("try `ClientAuth::basic_raw`")),
+        (ClientAuth::basic("id", "marker"), None),
+        (ClientAuth::post("id", "mar/ker"), None),
+    ] {
+        let script = Script::new([answer(401, r#"{"error":"invalid_client"}"#)]);
+        let source = TokenEndpoint::builder(URL, ClientCredentials::new())
+            .client_auth(auth.clone())
+            .transport(script.clone())
+            .build()
+            .unwrap();
+        let text = source.fetch(script.context()).await.unwrap_err().to_string();
+        assert_eq!(text.contains("basic_raw"), hint.is_some(), "{auth:?}: {text}");
+        assert!(text.contains(hint.unwrap_or_default()) && !text.contains("mar/ker") && !text.contains("marker"));
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_reported_at_once_and_without_the_secrets() {
+    let error = TokenEndpoint::builder("http://as.example.com/marker#marker", ClientCredentials::new())
+        .client_auth(ClientAuth::basic("", "marker\n"))
+        .grant_type("")
+        .scope("a")
+        .parameter("scope", "b")
+        .parameter("", "marker")
+        .parameter("client_secret", "marker")
+        .parameter("client_assertion", "marker")
+        .parameter("assertion", "marker")
+        .parameter("grant_type", "marker")
+        .header("no header", "marker")
+        .header("x-ok", "mar\nker")
+        .header("Content-Type", "application/json")
+        .header("Authorization", "marker")
+        .keep("access_token")
+        .accept_token_type("DPoP")
+        .transport(Script::default())
+        .build()
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let paths: Vec<_> = error.problems().iter().map(crate::Problem::path).collect();
+    assert_eq!(
+        paths,
+        [
+            "url",
+            "client_auth.client_id",
+            "client_auth.client_secret",
+            "parameter.scope",
+            "parameter",
+            "parameter.client_secret",
+            "parameter.client_assertion",
+            "parameter.assertion",
+            "parameter.grant_type",
+            "grant_type",
+            "header",
+            "header.x-ok",
+            "header.content-type",
+            "header.authorization",
+            "accept_token_type",
+            "keep.access_token",
+        ]
+    );
+    assert!(!format!("{error} {error:?}").contains("marker"), "{error}");
+}
+
+#[test]
+fn a_client_id_in_the_body_is_sent_by_one_side_only() {
+    let build = |auth| {
+        let builder = TokenEndpoint::builder(URL, ClientCredentials::new()).parameter("client_id", "id");
+        builder.client_auth(auth).transport(Script::default()).build()
+    };
+    // Some servers want it beside Basic.
+    assert!(build(ClientAuth::basic("id", "secret")).is_ok());
+    let error = build(ClientAuth::public("id")).unwrap_err();
+    assert_eq!(error.problems()[0].path(), "parameter.client_id");
+}
+
+#[cfg(not(feature = "reqwest"))]
+#[test]
+fn without_a_transport_the_error_names_the_way_out() {
+    let error = TokenEndpoint::builder(URL, ClientCredentials::new()).build().unwrap_err();
+    assert!(error.to_string().contains(".transport(..)") && error.to_string().contains("`reqwest`"), "{error}");
+}
+
+#[tokio::test]
+async fn l38_no_secret_and_no_text_of_the_server_is_ever_shown() {
+    const SECRETS: [&str; 6] =
+        ["planted-secret", "planted-param", "planted-header", "planted-query", "planted-body", "planted-grant"];
+    let show = |what: &dyn fmt::Debug| {
+        let text = format!("{what:?} {what:#?}");
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    };
+    let answers = [
+        answer(200, r#"{"access_token":"planted-body","token_type":"planted-body"}"#),
+        answer(200, r#"{"error":"planted-body","error_description":"planted-body"}"#),
+        answer(200, "planted-body"),
+        answer(302, "planted-body"),
+        answer(401, r#"{"error":"invalid_client","error_description":"planted-body","error_uri":"planted-body"}"#),
+        answer(500, "planted-body"),
+    ];
+    let script = Script::new(answers);
+    for auth in [
+        ClientAuth::basic("id", "planted-secret"),
+        ClientAuth::basic_raw("id", "planted-secret"),
+        ClientAuth::post("id", "planted-secret"),
+    ] {
+        show(&auth);
+        let builder =
+            TokenEndpoint::builder("https://as.example.com/token?key=planted-query", ClientCredentials::new())
+                .client_auth(auth)
+                .parameter("password", "planted-param")
+                .header("x-key", "planted-header")
+                .transport(script.clone());
+        show(&builder);
+        let source = builder.build().unwrap();
+        show(&source);
+        for _ in 0..2 {
+            let error = source.fetch(script.context()).await.unwrap_err();
+            show(&error);
+            show(&error.to_string());
+            assert!(error.source().is_none());
+        }
+    }
+    show(&Parameters::new("password").with("password", "planted-grant"));
+    let requests = script.requests.lock().unwrap();
+    assert_eq!(requests.len(), 6);
+    // A transport that logs its requests shows no credentials of a header either.
+    assert!(requests.iter().all(|request| !format!("{:?}", request.headers()).contains("planted")));
+}

@@ -1,0 +1,656 @@
+//! The refresh token grant, with a transport that follows a script and a store that fails when it is told to.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
+
+use tokio::sync::Notify;
+
+use super::*;
+use crate::{
+    oauth::RefreshToken,
+    platform::Spawn,
+    source::TokenSource,
+    sources::static_token::StaticToken,
+    store::{MemoryStore, RefreshTokenStore, StoredToken},
+};
+
+/// An answer with a new refresh token.
+macro_rules! rotated {
+    ($token:literal) => {
+        answer(
+            200,
+            concat!(r#"{"access_token":"for-"#, $token, r#"","expires_in":60,"refresh_token":""#, $token, r#""}"#),
+        )
+    };
+}
+
+/// A store whose saving can be made to fail or to wait.
+#[derive(Clone, Default)]
+struct Moody(Arc<Mood>);
+
+#[derive(Default)]
+struct Mood {
+    kept: MemoryStore,
+    broken: std::sync::atomic::AtomicBool,
+    slow: std::sync::atomic::AtomicBool,
+    savings: AtomicU64,
+    go: Notify,
+}
+
+impl Moody {
+    fn new(token: &str) -> Self {
+        let moody = Moody::default();
+        moody.0.kept.set(Some(StoredToken::new(token)));
+        moody
+    }
+
+    fn break_down(&self, broken: bool) {
+        self.0.broken.store(broken, Ordering::Relaxed);
+    }
+
+    fn hold(&self) {
+        self.0.slow.store(true, Ordering::Relaxed);
+    }
+
+    fn release(&self) {
+        self.0.slow.store(false, Ordering::Relaxed);
+        self.0.go.notify_waiters();
+    }
+
+    fn token(&self) -> String {
+        self.0.kept.get().map(|kept| kept.secret().to_owned()).unwrap_or_default()
+    }
+}
+
+impl RefreshTokenStore for Moody {
+    async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
+        self.0.kept.load(platform).await
+    }
+
+    async fn swap(
+        &self,
+        platform: &Platform,
+        seen: Option<&StoredToken>,
+        next: Option<&StoredToken>,
+    ) -> Result<bool, Error> {
+        self.0.savings.fetch_add(1, Ordering::Relaxed);
+        if self.0.slow.load(Ordering::Relaxed) {
+            self.0.go.notified().await;
+        }
+        if self.0.broken.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Source, "the disk is full"));
+        }
+        self.0.kept.swap(platform, seen, next).await
+    }
+}
+
+/// Where nothing can be spawned.
+struct Nowhere;
+
+impl Spawn for Nowhere {
+    fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
+        Err(task)
+    }
+}
+
+fn endpoint(script: &Script, grant: &RefreshToken) -> TokenEndpoint {
+    let builder = TokenEndpoint::builder(URL, grant.clone()).client_auth(ClientAuth::public("app"));
+    builder.transport(script.clone()).build().unwrap()
+}
+
+/// The access token of one fetch.
+async fn fetch(script: &Script, grant: &RefreshToken) -> Result<String, Error> {
+    endpoint(script, grant).fetch(script.context()).await.map(|token| token.secret().to_owned())
+}
+
+/// The refresh tokens that were sent.
+fn sent(script: &Script) -> Vec<String> {
+    let token = |body: &String| {
+        let form: Vec<_> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        form.iter().find(|(name, _)| name == "refresh_token").map(|(_, token)| token.clone()).unwrap_or_default()
+    };
+    script.bodies().iter().map(token).collect()
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+const GONE: &str = r#"{"error":"invalid_grant"}"#;
+
+#[tokio::test]
+async fn the_refresh_token_is_exchanged_and_its_successor_is_used_next() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let store = MemoryStore::new("r 1");
+    let grant = RefreshToken::new(store.clone());
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r2");
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r3");
+    assert_eq!(script.bodies()[0], "grant_type=refresh_token&refresh_token=r+1&client_id=app");
+    assert_eq!(sent(&script), ["r 1", "r2"]);
+    assert_eq!(store.get(), Some(StoredToken::new("r3")));
+}
+
+#[tokio::test]
+async fn an_answer_without_a_new_refresh_token_keeps_the_old_one() {
+    for body in [
+        r#"{"access_token":"a"}"#,
+        r#"{"access_token":"a","refresh_token":null}"#,
+        r#"{"access_token":"a","refresh_token":""}"#,
+        r#"{"access_token":"a","refresh_token":"r1"}"#,
+    ] {
+        let script = Script::new([answer(200, body)]);
+        let store = Moody::new("r1");
+        // There is nothing to save.
+        store.break_down(true);
+        assert_eq!(fetch(&script, &RefreshToken::new(store.clone())).await.unwrap(), "a");
+        assert_eq!(store.token(), "r1", "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_scope_is_sent_only_if_one_was_set() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let grant = RefreshToken::new(MemoryStore::new("r1"));
+    fetch(&script, &grant).await.unwrap();
+    let endpoint = TokenEndpoint::builder(URL, grant).scope("read").transport(script.clone()).build().unwrap();
+    endpoint.fetch(script.context()).await.unwrap();
+    let scopes: Vec<_> = script.bodies().iter().map(|body| body.contains("scope=read")).collect();
+    assert_eq!(scopes, [false, true]);
+}
+
+#[tokio::test]
+async fn a_refresh_token_beside_another_grants_answer_is_ignored() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let source = TokenEndpoint::builder(URL, ClientCredentials::new())
+        .client_auth(ClientAuth::post("id", "secret"))
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        source.fetch(script.context()).await.unwrap();
+    }
+    assert_eq!(sent(&script), ["", ""], "RFC 6749 section 4.4.3");
+}
+
+#[tokio::test]
+async fn l27_nobody_gets_the_access_token_before_the_new_refresh_token_is_saved() {
+    let script = Script::new([rotated!("r2")]);
+    let store = Moody::new("r1");
+    store.hold();
+    let grant = RefreshToken::new(store.clone());
+    let mut fetch = pin!(fetch(&script, &grant));
+    for _ in 0..10 {
+        assert!(poll(fetch.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((sent(&script).len(), store.token().as_str()), (1, "r1"));
+    store.release();
+    assert_eq!(fetch.await.unwrap(), "for-r2");
+    assert_eq!(store.token(), "r2");
+}
+
+#[tokio::test]
+async fn l27_when_saving_fails_the_new_one_is_kept_and_saved_before_anything_else_happens() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let store = Moody::new("r1");
+    store.break_down(true);
+    let grant = RefreshToken::new(store.clone());
+    for _ in 0..3 {
+        let error = fetch(&script, &grant).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Source);
+        assert!(error.is_transient());
+        assert_eq!(error.source().unwrap().to_string(), "the disk is full");
+    }
+    assert_eq!(sent(&script), ["r1"], "nothing is sent that could cost another one");
+    store.break_down(false);
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r3");
+    assert_eq!(sent(&script), ["r1", "r2"]);
+    assert_eq!(store.token(), "r3");
+}
+
+#[tokio::test]
+async fn l27_saving_goes_on_when_the_fetch_is_dropped() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let store = Moody::new("r1");
+    store.hold();
+    let grant = RefreshToken::new(store.clone());
+    {
+        let mut fetch = pin!(fetch(&script, &grant));
+        assert!(poll(fetch.as_mut()).is_pending());
+    }
+    tokio::task::yield_now().await;
+    assert_eq!(store.token(), "r1");
+    store.release();
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.token(), "r2", "although nobody waited");
+    fetch(&script, &grant).await.unwrap();
+    assert_eq!(sent(&script), ["r1", "r2"]);
+}
+
+#[tokio::test]
+async fn l27_where_nothing_can_be_spawned_a_dropped_fetch_leaves_the_new_one_to_the_next() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let store = Moody::new("r1");
+    store.hold();
+    let grant = RefreshToken::new(store.clone());
+    let context = || {
+        let platform = Platform::system().with_clock(script.clock.clone()).with_spawn(Nowhere);
+        FetchContext::new(platform, Duration::from_secs(10), FetchReason::Missing)
+    };
+    let endpoint = endpoint(&script, &grant);
+    {
+        let mut fetch = pin!(endpoint.fetch(context()));
+        assert!(poll(fetch.as_mut()).is_pending());
+    }
+    store.release();
+    tokio::task::yield_now().await;
+    assert_eq!(store.token(), "r1", "nobody was there to save it");
+    assert_eq!(endpoint.fetch(context()).await.unwrap().secret(), "for-r3");
+    assert_eq!(sent(&script), ["r1", "r2"]);
+}
+
+#[tokio::test]
+async fn l27_after_a_lost_answer_or_a_crash_the_old_one_is_sent_again_by_the_next_fetch_and_not_before() {
+    let script = Script::new([broken(ErrorKind::Transport), rotated!("r2"), rotated!("r3"), rotated!("r4")]);
+    let store = Moody::new("r1");
+    let grant = RefreshToken::new(store.clone());
+    assert_eq!(fetch(&script, &grant).await.unwrap_err().kind(), ErrorKind::Transport);
+    assert_eq!(sent(&script), ["r1"]);
+
+    // The process dies before the answer's refresh token is saved, and is started again.
+    store.break_down(true);
+    fetch(&script, &grant).await.unwrap_err();
+    drop(grant);
+    store.break_down(false);
+    let grant = RefreshToken::new(store.clone());
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r3");
+    // And once more, after it was saved.
+    drop(grant);
+    assert_eq!(fetch(&script, &RefreshToken::new(store.clone())).await.unwrap(), "for-r4");
+    assert_eq!(sent(&script), ["r1", "r1", "r1", "r3"]);
+}
+
+#[tokio::test]
+async fn l44_a_reusable_refresh_token_is_sent_again_at_once_when_a_connection_breaks() {
+    let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN)]);
+    assert!(fetch(&script, &RefreshToken::new(MemoryStore::new("r1")).reusable()).await.is_ok());
+    assert_eq!(sent(&script), ["r1", "r1"]);
+}
+
+#[tokio::test]
+async fn l27_a_new_refresh_token_is_saved_even_if_the_access_token_beside_it_is_of_no_use() {
+    for body in [
+        r#"{"access_token":"a","token_type":"DPoP","refresh_token":"r2"}"#,
+        r#"{"access_token":"","refresh_token":"r2"}"#,
+        r#"{"refresh_token":"r2"}"#,
+        r#"{"access_token":"a","expires_in":-5,"refresh_token":"r2"}"#,
+    ] {
+        let script = Script::new([answer(200, body)]);
+        let store = MemoryStore::new("r1");
+        let error = fetch(&script, &RefreshToken::new(store.clone())).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Answer, "{body}");
+        assert_eq!(store.get(), Some(StoredToken::new("r2")), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn l19_an_outage_with_an_error_code_inside_never_costs_the_refresh_token() {
+    for (status, body) in [
+        (500, GONE),
+        (503, GONE),
+        (503, r#"{"error":"invalid_grant","refresh_token":"r9"}"#),
+        (429, GONE),
+        (408, GONE),
+        (502, "<html>"),
+        (400, r#"{"error":"temporarily_unavailable","refresh_token":"r9"}"#),
+        (401, r#"{"error":"invalid_client"}"#),
+        (400, r#"{"error":"invalid_scope"}"#),
+        (403, ""),
+        (200, r#"{"error":"unknown words","refresh_token":"r9"}"#),
+        (200, "garbage"),
+        (302, ""),
+    ] {
+        let script = Script::new([answer(status, body), rotated!("r2")]);
+        let store = MemoryStore::new("r1");
+        let grant = RefreshToken::new(store.clone());
+        fetch(&script, &grant).await.unwrap_err();
+        assert_eq!(store.get(), Some(StoredToken::new("r1")), "{status} {body}");
+        assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r2", "{status} {body}");
+        assert_eq!(sent(&script), ["r1", "r1"]);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_refresh_token_is_gone_and_stays_in_the_store_and_is_not_sent_again_soon() {
+    for (status, body, code) in [
+        (400, GONE, "invalid_grant"),
+        (401, GONE, "invalid_grant"),
+        (200, r#"{"error":"bad_refresh_token"}"#, "bad_refresh_token"),
+    ] {
+        let script = Script::new([answer(status, body), answer(status, body), rotated!("r2")]);
+        let store = MemoryStore::new("r1");
+        let grant = RefreshToken::new(store.clone());
+        for _ in 0..3 {
+            let error = fetch(&script, &grant).await.unwrap_err();
+            assert_eq!((error.kind(), error.oauth_code()), (ErrorKind::Refused, Some(code)));
+            assert_eq!(error.retry(), Retry::AfterChange);
+            assert!(error.to_string().contains("has to consent again"), "{error}");
+            assert!(error.source().unwrap().to_string().contains(&status.to_string()), "what the server said");
+            script.clock.pass(60);
+        }
+        assert_eq!(sent(&script), ["r1"]);
+        assert_eq!(store.get(), Some(StoredToken::new("r1")));
+
+        // Who asks by hand gets to know what the server says now.
+        let by_hand =
+            FetchContext::new(script.context().platform().clone(), Duration::from_secs(10), FetchReason::Requested);
+        endpoint(&script, &grant).fetch(by_hand).await.unwrap_err();
+        assert_eq!(sent(&script).len(), 2);
+        // L07: no error is for ever.
+        script.clock.pass(300);
+        assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r2");
+    }
+}
+
+#[tokio::test]
+async fn l07_a_new_refresh_token_in_the_store_is_found_without_a_restart() {
+    let script = Script::new([answer(400, GONE), rotated!("s2"), rotated!("t2")]);
+    let store = MemoryStore::default();
+    let grant = RefreshToken::new(store.clone());
+    let error = fetch(&script, &grant).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Source, Retry::AfterChange));
+    assert!(error.to_string().contains("has to consent first"), "{error}");
+    store.set(Some(StoredToken::new("r1")));
+    fetch(&script, &grant).await.unwrap_err();
+    // Somebody else writes into the store, or this program does.
+    store.set(Some(StoredToken::new("s1")));
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-s2");
+    grant.replace(&Platform::system(), "t1").await.unwrap();
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-t2");
+    assert_eq!(sent(&script), ["r1", "s1", "t1"]);
+    grant.clear(&Platform::system()).await.unwrap();
+    assert_eq!(store.get(), None);
+    assert!(fetch(&script, &grant).await.unwrap_err().to_string().contains("has to consent first"));
+}
+
+#[tokio::test]
+async fn a_new_consent_counts_more_than_an_answer_to_the_old_one() {
+    let script = Script::new([rotated!("r2"), rotated!("s2")]);
+    let store = Moody::new("r1");
+    store.break_down(true);
+    let grant = RefreshToken::new(store.clone());
+    fetch(&script, &grant).await.unwrap_err();
+    store.break_down(false);
+    store.0.kept.set(Some(StoredToken::new("s1")));
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-s2");
+    assert_eq!(sent(&script), ["r1", "s1"], "`r2` was dropped");
+}
+
+#[tokio::test]
+async fn what_could_not_be_saved_does_not_come_back_after_a_sign_out() {
+    let script = Script::new([rotated!("i2"), rotated!("i3")]);
+    let store = Moody::default();
+    store.break_down(true);
+    let grant = RefreshToken::new(store.clone()).initial("i1");
+    fetch(&script, &grant).await.unwrap_err();
+    store.break_down(false);
+    grant.clear(&Platform::system()).await.unwrap();
+    fetch(&script, &grant).await.unwrap();
+    assert_eq!(sent(&script), ["i1", "i1"], "`i2` was forgotten");
+}
+
+#[tokio::test]
+async fn l27_a_saving_that_takes_longer_than_its_fetch_still_keeps_others_out() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let store = Moody::new("r1");
+    store.hold();
+    let grant = RefreshToken::new(store.clone());
+    {
+        let mut first = pin!(fetch(&script, &grant));
+        assert!(poll(first.as_mut()).is_pending());
+    }
+    tokio::task::yield_now().await;
+    script.clock.pass(20);
+    let mut second = pin!(fetch(&script, &grant));
+    assert!(poll(second.as_mut()).is_pending());
+    assert_eq!(store.0.savings.load(Ordering::Relaxed), 1, "nobody else saves it meanwhile");
+    store.release();
+    assert_eq!(second.await.unwrap(), "for-r3");
+    assert_eq!(sent(&script), ["r1", "r2"]);
+}
+
+/// A transport that lets something happen while a request is on its way.
+struct Meanwhile<F>(Script, F);
+
+impl<F: Fn(&Script) + Send + Sync + 'static> Transport for Meanwhile<F> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        (self.1)(&self.0);
+        self.0.send(request).await
+    }
+}
+
+#[tokio::test]
+async fn when_another_process_was_faster_its_refresh_token_is_used_in_the_same_fetch() {
+    let script = Script::new([answer(400, GONE), rotated!("r3")]);
+    let store = MemoryStore::new("r1");
+    let others = store.clone();
+    let meanwhile = Meanwhile(script.clone(), move |script: &Script| {
+        if script.bodies().is_empty() {
+            others.set(Some(StoredToken::new("r2")));
+        }
+    });
+    let grant = RefreshToken::new(store.clone());
+    let source = TokenEndpoint::builder(URL, grant).transport(meanwhile).build().unwrap();
+    assert_eq!(source.fetch(script.context()).await.unwrap().secret(), "for-r3");
+    assert_eq!(sent(&script), ["r1", "r2"]);
+}
+
+#[tokio::test]
+async fn a_store_that_always_changes_does_not_keep_a_fetch_going() {
+    let script = Script::new(vec![answer(400, GONE); 10]);
+    let store = MemoryStore::new("r0");
+    let others = store.clone();
+    let meanwhile = Meanwhile(script.clone(), move |script: &Script| {
+        others.set(Some(StoredToken::new(format!("r{}", script.bodies().len() + 1))));
+    });
+    let source = TokenEndpoint::builder(URL, RefreshToken::new(store)).transport(meanwhile).build().unwrap();
+    let cx = FetchContext::new(script.context().platform().clone(), Duration::from_secs(600), FetchReason::Missing);
+    assert_eq!(source.fetch(cx).await.unwrap_err().oauth_code(), Some("invalid_grant"));
+    assert_eq!(sent(&script), ["r0", "r1", "r2", "r3"]);
+}
+
+#[tokio::test]
+async fn the_one_before_is_tried_only_if_it_was_asked_for_and_the_last_was_never_taken() {
+    for keep in [false, true] {
+        let script =
+            Script::new([rotated!("r2"), answer(400, GONE), rotated!("r3"), answer(200, TOKEN), answer(400, GONE)]);
+        let grant = RefreshToken::new(MemoryStore::new("r1"));
+        let grant = if keep { grant.retry_previous() } else { grant };
+        fetch(&script, &grant).await.unwrap();
+        assert_eq!(fetch(&script, &grant).await.is_ok(), keep);
+        if keep {
+            // `r3` is taken: the one before it has no use any more.
+            fetch(&script, &grant).await.unwrap();
+            fetch(&script, &grant).await.unwrap_err();
+            assert_eq!(sent(&script), ["r1", "r2", "r1", "r3", "r3"]);
+        } else {
+            assert_eq!(sent(&script), ["r1", "r2"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_initial_one_begins_and_a_new_initial_one_takes_over_from_one_that_is_gone() {
+    let script = Script::new([rotated!("i2"), answer(400, GONE), answer(400, GONE), rotated!("j2")]);
+    let store = MemoryStore::default();
+    let grant = RefreshToken::new(store.clone()).initial("i1");
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-i2");
+    assert_eq!(store.get().unwrap().secret(), "i2");
+    // Where `i2` comes from is used up, and not tried.
+    fetch(&script, &grant).await.unwrap_err();
+    assert_eq!(sent(&script), ["i1", "i2"]);
+    // Started again, with what a new consent gave.
+    let grant = RefreshToken::new(store.clone()).initial("j1");
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-j2");
+    assert_eq!(sent(&script), ["i1", "i2", "i2", "j1"]);
+    assert_eq!(store.get().unwrap().secret(), "j2");
+}
+
+#[tokio::test]
+async fn two_sources_on_one_store_never_send_the_same_refresh_token() {
+    let script = Script::new([rotated!("r2"), rotated!("r3"), rotated!("r4"), rotated!("r5")]);
+    let store = Moody::new("r1");
+    store.hold();
+    let grant = RefreshToken::new(store.clone());
+    let fetches: Vec<_> = (0..4)
+        .map(|_| {
+            let (source, cx) = (endpoint(&script, &grant), script.context());
+            #[allow(clippy::disallowed_methods, reason = "as two providers would")]
+            tokio::spawn(async move { source.fetch(cx).await })
+        })
+        .collect();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(sent(&script), ["r1"], "the others wait until its successor is saved");
+    store.release();
+    for fetch in fetches {
+        fetch.await.unwrap().unwrap();
+    }
+    assert_eq!(sent(&script), ["r1", "r2", "r3", "r4"]);
+    assert_eq!(store.token(), "r5");
+}
+
+#[tokio::test]
+async fn l11_a_fetch_that_nobody_drives_any_more_does_not_keep_others_out() {
+    /// Never answers.
+    struct Silence;
+    impl Transport for Silence {
+        async fn send(&self, _: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+            std::future::pending().await
+        }
+    }
+    let script = Script::new([rotated!("r2")]);
+    let grant = RefreshToken::new(MemoryStore::new("r1"));
+    let silent = TokenEndpoint::builder(URL, grant.clone()).transport(Silence).build().unwrap();
+    let mut frozen = pin!(silent.fetch(script.context()));
+    assert!(poll(frozen.as_mut()).is_pending());
+    let source = endpoint(&script, &grant);
+    {
+        let mut waiting = pin!(source.fetch(script.context()));
+        assert!(poll(waiting.as_mut()).is_pending(), "it is the other's turn");
+    }
+    // The deadline of the first, and a second of grace.
+    script.clock.pass(11);
+    assert_eq!(source.fetch(script.context()).await.unwrap().secret(), "for-r2");
+}
+
+#[tokio::test]
+async fn a_fallback_is_asked_while_the_refresh_token_is_gone_and_not_in_an_outage() {
+    let script = Script::new([answer(503, GONE), answer(400, GONE), rotated!("s2")]);
+    let store = MemoryStore::new("r1");
+    let grant = RefreshToken::new(store.clone());
+    let source = endpoint(&script, &grant).or_else(StaticToken::new("of-the-service"));
+    let fetch = async || {
+        let cx = script.context();
+        source.fetch(cx).await.map(|token| token.secret().to_owned())
+    };
+    assert_eq!(fetch().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(fetch().await.unwrap(), "of-the-service");
+    assert_eq!(fetch().await.unwrap(), "of-the-service");
+    store.set(Some(StoredToken::new("s1")));
+    assert_eq!(fetch().await.unwrap(), "for-s2");
+    assert_eq!(sent(&script), ["r1", "r1", "s1"]);
+}
+
+#[tokio::test]
+async fn l38_no_refresh_token_is_ever_shown() {
+    let script = Script::new([
+        answer(200, r#"{"access_token":"planted","refresh_token":"planted-2"}"#),
+        answer(400, r#"{"error":"invalid_grant","error_description":"planted"}"#),
+        answer(400, GONE),
+    ]);
+    let store = Moody::new("planted-1");
+    let grant = RefreshToken::new(store.clone()).initial("planted-0");
+    let mut shown = format!("{grant:?} {:?} {:?}", store.0.kept, endpoint(&script, &grant));
+    store.break_down(true);
+    for broken in [true, false, false] {
+        store.break_down(broken);
+        let error = fetch(&script, &grant).await.unwrap_err();
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = cause {
+            shown += &format!("{error} {error:?}");
+            cause = error.source();
+        }
+    }
+    assert!(!shown.contains("planted"), "{shown}");
+}
+
+#[tokio::test]
+async fn l07_a_refresh_token_that_was_put_there_is_a_change_and_the_grants_own_is_none() {
+    let platform = Platform::system();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("refresh.json");
+    for own in [false, true] {
+        let grant = RefreshToken::new(crate::store::FileStore::new(&path));
+        let elsewhere = if own { grant.clone() } else { RefreshToken::new(crate::store::FileStore::new(&path)) };
+        elsewhere.replace(&platform, "first").await.unwrap();
+        let gone = || answer(400, r#"{"error":"invalid_grant"}"#);
+        let script = Script::new([rotated!("second"), gone(), rotated!("fourth")]);
+        let source = TokenEndpoint::builder(URL, grant).transport(script.clone()).build().unwrap();
+        source.fetch(script.context()).await.unwrap();
+        assert!(!source.changed(), "it was this grant that wrote");
+        source.fetch(script.context()).await.unwrap_err();
+        assert!(!source.changed());
+        elsewhere.replace(&platform, "third").await.unwrap();
+        assert!(source.changed(), "own: {own}");
+        source.fetch(script.context()).await.unwrap();
+        assert!(!source.changed());
+        assert!(script.bodies()[2].ends_with("=third"));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn l07_a_file_that_was_only_read_has_not_changed_and_a_change_of_client_has() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let (path, secret) = (directory.path().join("refresh.json"), directory.path().join("secret"));
+    std::fs::write(&path, r#"{"refresh_token":"first"}"#).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::write(&secret, "one").unwrap();
+    let script = Script::new([answer(401, r#"{"error":"invalid_client"}"#)]);
+    let source = TokenEndpoint::builder(URL, RefreshToken::new(crate::store::FileStore::new(&path)))
+        .client_auth(ClientAuth::basic("id", ClientSecret::from_file(&secret)))
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    source.fetch(script.context()).await.unwrap_err();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+    assert!(!source.changed());
+    std::fs::write(&secret, "two").unwrap();
+    assert!(source.changed());
+}
+
+#[tokio::test]
+async fn l11_nothing_is_sent_whose_successor_could_not_be_saved_unless_it_is_reusable() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("refresh.json");
+    std::fs::write(&path, r#"{"refresh_token":"first"}"#).unwrap();
+    // In the way of the draft: also the superuser cannot make it.
+    let draft = format!("refresh.json.{}.new", std::process::id());
+    std::fs::create_dir_all(directory.path().join(&draft).join("inside")).unwrap();
+    let script = Script::new([answer(200, r#"{"access_token":"a","expires_in":60}"#)]);
+    let grant = RefreshToken::new(crate::store::FileStore::new(&path));
+    let error = fetch(&script, &grant).await.unwrap_err();
+    assert!(error.to_string().contains("no refresh token is sent, since its successor could not be saved"), "{error}");
+    assert!(sent(&script).is_empty(), "{error}");
+    fetch(&script, &grant.reusable()).await.unwrap();
+    assert_eq!(sent(&script), ["first"]);
+}

@@ -1,0 +1,157 @@
+//! A minted token made ready to send.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
+
+use http::HeaderValue;
+use zeroize::Zeroizing;
+
+use crate::{
+    error::{Error, ErrorKind},
+    platform::Now,
+    provider::{
+        policy::Deadlines,
+        sharded_header::SpreadValue,
+        ticket::{Generation, ProviderId, Ticket},
+    },
+    token::{AccessToken, check_token},
+};
+
+const SCHEME: &str = "Bearer ";
+
+/// A minted token made ready to send: the header value, when it expires, and what the answer said beside it.
+///
+/// A clone shares everything. `Debug` shows neither the token nor what a server said beside it.
+#[derive(Clone)]
+pub struct Bearer(Arc<Sealed>);
+
+/// The one shared value behind every clone of a bearer; what the cache keeps.
+pub(crate) struct Sealed {
+    pub(crate) value: SpreadValue,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) ticket: Ticket,
+    /// When its fetch ended.
+    came: Now,
+    scope: Option<String>,
+    extras: BTreeMap<String, String>,
+}
+
+impl Bearer {
+    /// Makes a token ready to send, or says why it cannot be sent.
+    pub(crate) fn seal(
+        token: AccessToken,
+        provider: ProviderId,
+        deadlines: Deadlines,
+        came: Now,
+    ) -> Result<Self, Error> {
+        let value = spread_value(token.secret())?;
+        let ticket = Ticket::new(provider, Generation::next());
+        let (scope, extras) = token.into_details();
+        Ok(Bearer(Arc::new(Sealed { value, deadlines, ticket, came, scope, extras })))
+    }
+
+    /// The same bearer with the deadlines of another: its source gave the same token again.
+    pub(crate) fn extended(&self, again: &Bearer) -> Self {
+        let Sealed { value, ticket, scope, extras, .. } = &*self.0;
+        Bearer(Arc::new(Sealed {
+            value: value.clone(),
+            deadlines: *again.deadlines(),
+            ticket: *ticket,
+            came: again.came(),
+            scope: scope.clone(),
+            extras: extras.clone(),
+        }))
+    }
+
+    pub(crate) fn from_sealed(sealed: Arc<Sealed>) -> Self {
+        Bearer(sealed)
+    }
+
+    pub(crate) fn sealed(&self) -> Arc<Sealed> {
+        self.0.clone()
+    }
+
+    /// The value for the `Authorization` header (RFC 6750 section 2.1), marked sensitive.
+    pub fn header_value(&self) -> &HeaderValue {
+        self.0.value.get()
+    }
+
+    /// The token itself, without its scheme. Handle with care.
+    pub fn secret(&self) -> &str {
+        let text = self.header_value().as_bytes().get(SCHEME.len()..).unwrap_or_default();
+        // Sealing lets only visible ASCII in.
+        str::from_utf8(text).unwrap_or_default()
+    }
+
+    /// When the token expires by the time of day, as far as it is known. It is not sent in its very last seconds.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.0.deadlines.expires.map(Now::wall)
+    }
+
+    /// The scope that was granted, if the answer named it (RFC 6749 section 5.1).
+    pub fn scope(&self) -> Option<&str> {
+        self.0.scope.as_deref()
+    }
+
+    /// A further member of the answer that the source was told to keep.
+    pub fn extra(&self, name: &str) -> Option<&str> {
+        self.0.extras.get(name).map(String::as_str)
+    }
+
+    /// What a sent request keeps of this bearer, to reject it later.
+    pub fn ticket(&self) -> Ticket {
+        self.0.ticket
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.0.ticket.generation()
+    }
+
+    pub(crate) fn deadlines(&self) -> &Deadlines {
+        &self.0.deadlines
+    }
+
+    pub(crate) fn came(&self) -> Now {
+        self.0.came
+    }
+
+    /// Whether both carry the same token.
+    pub(crate) fn same_token(&self, other: &Bearer) -> bool {
+        self.header_value().as_bytes() == other.header_value().as_bytes()
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bearer")
+            .field("token", &"[redacted]")
+            .field("ticket", &self.0.ticket)
+            .field("expires_at", &self.expires_at())
+            // What the server said beside it, scope and extras, may hold anything.
+            .finish_non_exhaustive()
+    }
+}
+
+fn spread_value(token: &str) -> Result<SpreadValue, Error> {
+    check_token(token)?;
+    SpreadValue::new(Zeroizing::new([SCHEME, token].concat().into_bytes()))
+        .map_err(|error| Error::new(ErrorKind::Token, "the token cannot stand in a header").with_source(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l18_a_token_that_is_not_a_legal_header_value_is_refused_and_a_bang_is_legal() {
+        for token in ["", "a b", "a\n", "a\r\nx: y", "\u{e4}", "a\u{0}", "tab\t"] {
+            let error = spread_value(token).err().expect(token);
+            assert_eq!(error.kind(), ErrorKind::Token, "{token:?}");
+        }
+        for token in ["00D!AQ.x_~+/==", "eyJ.eyJ.sig"] {
+            let spread = spread_value(token).unwrap();
+            let value = spread.get();
+            assert!(value.is_sensitive());
+            assert_eq!(value.as_bytes(), format!("Bearer {token}").as_bytes());
+        }
+    }
+}

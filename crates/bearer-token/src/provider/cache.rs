@@ -1,0 +1,396 @@
+//! What is served now, and what may happen next: every transition of a provider's state, each under one lock.
+//!
+//! The decisions' numbers come from [`policy`](crate::provider::policy), the waiting from [`flight`](crate::provider::flight). Nothing here
+//! runs a stranger's code or waits.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    error::{Error, ErrorKind},
+    platform::{Now, nanos},
+    provider::{
+        bearer::{Bearer, Sealed},
+        flight::{Flight, Outcome},
+        policy::{Draw, Freshness, Policy},
+        ticket::{Generation, Rejection},
+    },
+    resource::challenge::Challenge,
+    sync::{AtomicU64, Mutex, Ordering, Slot, lock},
+    token::FetchReason,
+};
+
+mod renewal;
+
+use self::renewal::Renewal;
+
+/// How long a flight may be overdue before those who wait for it stop trusting its pilot.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long after a landing its outcome is still taken at its word. Later it may have expired, or be mended.
+const LATE: Duration = Duration::from_secs(10);
+
+/// The wait before another try at a background refresh whose pilot was dropped, or could not be started at all.
+const ABANDONED: Duration = Duration::from_secs(1);
+
+pub(crate) struct Cache {
+    policy: Policy,
+    /// The bearer in service. An expired one stays, so that a source which gives it again is found out.
+    slot: Slot<Sealed>,
+    /// From when on, in monotonic nanoseconds, a reader of a stale bearer should look whether to start a refresh.
+    gate: AtomicU64,
+    /// What is known of the last failure, for readers without the lock.
+    failure: Slot<Failure>,
+    state: Mutex<State>,
+}
+
+/// Why the last fetch failed, and from when on the next may start.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) until: u64,
+    pub(crate) in_a_row: u32,
+}
+
+/// What a flight brings to those who wait for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Landing {
+    result: Result<Bearer, Error>,
+    at: Now,
+}
+
+pub(crate) type TokenFlight = Flight<Landing>;
+
+#[derive(Default)]
+struct State {
+    flight: Option<Current>,
+    suspect: Option<Bearer>,
+    /// What the API asked for when it refused the last bearer, as long as no fetch has been told.
+    challenges: Option<Arc<[Challenge]>>,
+    /// How often in a row the source brought nothing new, and until when that delays the next refresh.
+    nothing_new: u32,
+    quiet_until: u64,
+    renewal: Renewal,
+}
+
+/// The flight in progress, why it began, and what its fetch was told.
+struct Current {
+    flight: Arc<TokenFlight>,
+    reason: FetchReason,
+    challenges: Option<Arc<[Challenge]>>,
+}
+
+/// What a caller wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// A token, whichever is usable.
+    Token,
+    /// A new token, cool-down or not.
+    Renewal,
+    /// Nothing now; but the bearer in service is stale.
+    Refresh,
+}
+
+/// What a caller gets.
+pub(crate) enum Entry {
+    Serve(Bearer),
+    Refuse(Error),
+    Wait(Arc<TokenFlight>),
+    /// The caller has to start the fetch of this flight.
+    Begin(Departure),
+    Nothing,
+}
+
+/// A flight that has begun, and whose fetch is to be started.
+pub(crate) struct Departure {
+    pub(crate) flight: Arc<TokenFlight>,
+    pub(crate) timeout: Duration,
+    pub(crate) reason: FetchReason,
+    pub(crate) challenges: Option<Arc<[Challenge]>>,
+}
+
+impl Cache {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Cache {
+            policy,
+            slot: Slot::new(None),
+            gate: AtomicU64::new(0),
+            failure: Slot::new(None),
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Looks at the bearer in service without a lock.
+    #[inline]
+    pub(crate) fn read<R>(&self, look: impl FnOnce(Option<&Sealed>) -> R) -> R {
+        self.slot.read(look)
+    }
+
+    /// The last failure, if nothing has succeeded since.
+    pub(crate) fn failure(&self) -> Option<Arc<Failure>> {
+        self.failure.get()
+    }
+
+    /// Whether the reader of a stale bearer should ask for a refresh.
+    #[inline]
+    pub(crate) fn wants_refresh(&self, now: Now) -> bool {
+        now.monotonic_nanos() >= self.gate.load(Ordering::Relaxed)
+    }
+
+    /// The bearer in service, unless it has expired.
+    pub(crate) fn usable(&self, now: Now) -> Option<Bearer> {
+        self.slot.get().map(Bearer::from_sealed).filter(|bearer| is_usable(bearer, now))
+    }
+
+    /// Whether a bearer that was waited for may still be sent, however short it lives.
+    pub(crate) fn may_send(&self, bearer: &Bearer, now: Now) -> bool {
+        is_usable(bearer, now) || !is_late(bearer.came(), now)
+    }
+
+    /// Decides what a caller gets. At most one of all callers is told to begin a flight.
+    pub(crate) fn enter(&self, demand: Demand, now: Now) -> Entry {
+        let mut state = lock(&self.state);
+        let stale = match self.usable(now) {
+            Some(bearer) if demand == Demand::Token => return Entry::Serve(bearer),
+            // Who read the stale bearer may come late: by now it can be renewed, rejected or expired.
+            other => other.filter(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale),
+        };
+        if let Some(current) = state.flight.as_ref().filter(|current| !current.flight.is_overdue(now)) {
+            return if demand == Demand::Refresh { Entry::Nothing } else { Entry::Wait(current.flight.clone()) };
+        }
+        let cooling = self.cooling(now);
+        let (reason, stale_for) = match demand {
+            Demand::Token => {
+                if let Some(failure) = cooling {
+                    // Its renewal was abandoned, and no other may start yet.
+                    let suspect = self.reinstate(&mut state, now);
+                    return suspect.map_or_else(|| Entry::Refuse(failure.error.clone()), Entry::Serve);
+                }
+                (if state.suspect.is_some() { FetchReason::Rejected } else { FetchReason::Missing }, None)
+            }
+            Demand::Renewal => (FetchReason::Requested, None),
+            Demand::Refresh => {
+                let quiet = cooling.is_some() || now.monotonic_nanos() < state.quiet_until;
+                let Some(bearer) = stale.filter(|_| !quiet) else { return Entry::Nothing };
+                (FetchReason::Stale, Some(bearer.deadlines().reserve.remaining(now)))
+            }
+        };
+        let (departure, late) = self.depart(&mut state, reason, stale_for, now);
+        drop(state);
+        if let Some(late) = late {
+            late.end(Outcome::Abandoned);
+        }
+        Entry::Begin(departure)
+    }
+
+    /// Ends the cool-down that this failure began: what it waits for has come.
+    pub(crate) fn forgive(&self, error: &Error, now: Now) {
+        let state = lock(&self.state);
+        if let Some(failure) = self.failure.get().filter(|failure| failure.error.is(error)) {
+            let until = failure.until.min(now.monotonic_nanos());
+            self.failure.set(Some(Arc::new(Failure { until, ..(*failure).clone() })));
+            self.set_gate(&state);
+        }
+    }
+
+    /// Puts the outcome of a fetch into service and tells everybody who waits. An outcome that comes after its flight
+    /// was given up changes nothing.
+    pub(crate) fn land(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Now, draw: Draw) {
+        // Dropped after the lock is given back: an error's cause is a stranger's code.
+        let _replaced = self.failure.get();
+        let landing = {
+            let mut state = lock(&self.state);
+            let Some(current) = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight)) else { return };
+            // They came while the fetch was in progress already.
+            let untold = state.challenges.take().is_some();
+            // A renewal that was not told what the API wants is none: the API is to be asked again, and soon.
+            let renewal = current.reason == FetchReason::Rejected || (state.suspect.is_some() && !untold);
+            let landing = match result {
+                Ok(bearer) => self.land_bearer(&mut state, &bearer, renewal, now, draw),
+                Err(error) => self.land_error(&mut state, error, now, draw),
+            };
+            self.set_gate(&state);
+            landing
+        };
+        // After the slot: whoever wakes sees the new token.
+        flight.end(Outcome::Landed(landing));
+    }
+
+    /// What a landing means to one who waited for it; nothing, if it has to ask again.
+    pub(crate) fn settle(&self, demand: Demand, landing: Landing, now: Now) -> Option<Result<Bearer, Error>> {
+        let Landing { result, at } = landing;
+        if demand == Demand::Renewal {
+            return Some(result);
+        }
+        // A newer one than this flight's, or, if that failed, the rejected one that is all there is.
+        if let Some(bearer) = self.usable(now) {
+            return Some(Ok(bearer));
+        }
+        let withdrawn = result.is_ok() && self.slot.read(|bearer| bearer.is_none());
+        // What is left was born too short to be kept: it belongs to those who waited for it.
+        (!is_late(at, now) && !withdrawn).then_some(result)
+    }
+
+    /// Gives a flight up: its pilot is gone or not driven any more. Whoever needs a token may start another at once.
+    pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>, now: Now) {
+        {
+            let mut state = lock(&self.state);
+            if let Some(current) = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight)) {
+                state.challenges = state.challenges.take().or(current.challenges);
+                self.set_gate(&state);
+                // Where pilots are dropped, a refresh at every request would only drop more.
+                self.gate.fetch_max(now.after(ABANDONED).monotonic_nanos(), Ordering::Relaxed);
+            }
+        }
+        flight.end(Outcome::Abandoned);
+    }
+
+    /// Takes the word of the API that a bearer is no good, within reason. What else it said is read only if that is so.
+    pub(crate) fn reject(
+        &self,
+        generation: Generation,
+        now: Now,
+        challenges: impl FnOnce() -> Option<Arc<[Challenge]>>,
+    ) -> (Rejection, Option<Departure>) {
+        let mut state = lock(&self.state);
+        if let Some(suspect) = &state.suspect {
+            let known = suspect.generation() == generation;
+            return (if known { Rejection::Renewing } else { Rejection::Superseded }, None);
+        }
+        let Some(bearer) = self.slot.get().map(Bearer::from_sealed) else { return (Rejection::Superseded, None) };
+        if bearer.generation() != generation {
+            return (Rejection::Superseded, None);
+        }
+        if !is_usable(&bearer, now) {
+            // Expired meanwhile: the next request waits for a new one anyway.
+            state.challenges = challenges().or_else(|| state.challenges.take());
+            return (Rejection::Renewing, None);
+        }
+        state.renewal.note(&bearer, &self.policy, now);
+        let fetching = state.flight.as_ref().is_some_and(|current| !current.flight.is_overdue(now));
+        if !fetching && (self.cooling(now).is_some() || !state.renewal.is_allowed(now)) {
+            return (Rejection::Declined, None);
+        }
+        state.renewal.count();
+        state.suspect = Some(bearer);
+        state.challenges = challenges();
+        self.slot.set(None);
+        if fetching {
+            return (Rejection::Renewing, None);
+        }
+        let (departure, late) = self.depart(&mut state, FetchReason::Rejected, None, now);
+        drop(state);
+        if let Some(late) = late {
+            late.end(Outcome::Abandoned);
+        }
+        (Rejection::Renewing, Some(departure))
+    }
+
+    fn depart(
+        &self,
+        state: &mut State,
+        reason: FetchReason,
+        stale_for: Option<Duration>,
+        now: Now,
+    ) -> (Departure, Option<Arc<TokenFlight>>) {
+        let timeout = self.policy.timeout(stale_for);
+        let flight = Flight::new(now.after(timeout).after(GRACE).monotonic());
+        let late = state.flight.take();
+        let unheard = late.as_ref().and_then(|late| late.challenges.clone());
+        let challenges = state.challenges.take().or(unheard);
+        state.flight = Some(Current { flight: flight.clone(), reason, challenges: challenges.clone() });
+        self.set_gate(state);
+        (Departure { flight, timeout, reason, challenges }, late.map(|late| late.flight))
+    }
+
+    fn land_bearer(&self, state: &mut State, bearer: &Bearer, renewal: bool, now: Now, draw: Draw) -> Landing {
+        let rejected = state.suspect.is_some();
+        let last = state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed));
+        let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
+        let same = last.as_ref().is_some_and(|last| last.same_token(bearer));
+
+        let in_service = match last {
+            // The generation stays: a rejection of the token is a rejection of this one too.
+            Some(last) if same && later => last.extended(bearer),
+            Some(last) if same && is_usable(&last, now) => last,
+            Some(_) if same => {
+                let error = Error::new(
+                    ErrorKind::Source,
+                    "the source gave the same token again after it had expired; expected a new one",
+                );
+                return self.land_error(state, error, now, draw);
+            }
+            // One that cannot be kept is no reason to give up one that is good.
+            Some(last) if !rejected && is_usable(&last, now) && !is_usable(bearer, now) => last,
+            _ => bearer.clone(),
+        };
+        let is_new = in_service.generation() == bearer.generation();
+        state.nothing_new = if later && is_new { 0 } else { state.nothing_new.saturating_add(1) };
+        // One that is born stale would be refreshed again at once, and so would the next.
+        let quiet = in_service.deadlines().freshness(now) != Freshness::Fresh;
+        state.quiet_until =
+            if quiet { now.after(self.policy.nothing_new(state.nothing_new, draw)).monotonic_nanos() } else { 0 };
+        if renewal {
+            state.renewal.brought(&in_service, &self.policy, now);
+        }
+        state.suspect = None;
+        self.failure.set(None);
+        self.slot.set(Some(in_service.sealed()));
+        Landing { result: Ok(in_service), at: now }
+    }
+
+    fn land_error(&self, state: &mut State, error: Error, now: Now, draw: Draw) -> Landing {
+        let (in_a_row, last) = self.failure.get().map_or((1, 0), |last| (last.in_a_row.saturating_add(1), last.until));
+        let wait = self.policy.cool_down(&error, in_a_row, draw);
+        // A fetch that did not wait for the cool-down does not end it by failing.
+        let until = now.after(wait).monotonic_nanos().max(last);
+        self.failure.set(Some(Arc::new(Failure { error: error.clone(), until, in_a_row })));
+        self.reinstate(state, now);
+        Landing { result: Err(error), at: now }
+    }
+
+    /// Rather a bearer that one endpoint refused than none at all.
+    fn reinstate(&self, state: &mut State, now: Now) -> Option<Bearer> {
+        let suspect = state.suspect.take()?;
+        state.challenges = None;
+        self.slot.set(Some(suspect.sealed()));
+        state.renewal.brought(&suspect, &self.policy, now);
+        Some(suspect).filter(|bearer| is_usable(bearer, now))
+    }
+
+    fn cooling(&self, now: Now) -> Option<Arc<Failure>> {
+        self.failure.get().filter(|failure| now.monotonic_nanos() < failure.until)
+    }
+
+    /// Tells readers of a stale bearer from when on a look under the lock is worth it.
+    fn set_gate(&self, state: &State) {
+        let from = match &state.flight {
+            Some(current) => nanos(current.flight.overdue()),
+            None => self.failure.get().map_or(0, |failure| failure.until).max(state.quiet_until),
+        };
+        self.gate.store(from, Ordering::Relaxed);
+    }
+}
+
+/// Whether that is so long ago, on either clock, that it may no longer be true. By the time that has passed, which is none
+/// where a clock has come to the end of its readings: there, too, asking again must come to an end.
+fn is_late(then: Now, now: Now) -> bool {
+    now.monotonic().saturating_sub(then.monotonic()) >= LATE
+        || now.since_epoch().saturating_sub(then.since_epoch()) >= LATE
+}
+
+fn is_usable(bearer: &Bearer, now: Now) -> bool {
+    bearer.deadlines().freshness(now) != Freshness::Expired
+}
+
+#[cfg(test)]
+#[cfg(bearer_loom)]
+mod model_tests;
+#[cfg(test)]
+mod test_support;
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests;

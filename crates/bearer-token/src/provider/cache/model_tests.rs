@@ -1,0 +1,165 @@
+//! Every interleaving of the cache's transitions. See `flight/model_tests.rs` for how to run them.
+
+use loom::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+};
+
+use super::{test_support::*, *};
+use crate::provider::flight::models::{check, sit};
+
+fn spawn<T: Send + 'static>(
+    cache: &Arc<Cache>,
+    act: impl FnOnce(&Cache) -> T + Send + 'static,
+) -> thread::JoinHandle<T> {
+    let cache = cache.clone();
+    thread::spawn(move || act(&cache))
+}
+
+#[test]
+fn of_two_cold_callers_exactly_one_begins_and_the_other_waits_for_the_same_flight() {
+    check(|| {
+        let cache = Arc::new(cache());
+        let rival = spawn(&cache, |cache| cache.enter(Demand::Token, at(0)));
+        match (cache.enter(Demand::Token, at(0)), rival.join().unwrap()) {
+            (Entry::Begin(departure), Entry::Wait(flight)) | (Entry::Wait(flight), Entry::Begin(departure)) => {
+                assert!(Arc::ptr_eq(&departure.flight, &flight));
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn two_readers_of_a_stale_bearer_cause_one_fetch_even_if_one_comes_after_the_landing() {
+    check(|| {
+        let cache = Arc::new(Cache::serving(&bearer("old", 0, HOUR)));
+        let begun = Arc::new(AtomicU64::new(0));
+        let read = |cache: &Cache, begun: &AtomicU64| {
+            let now = at(50 * 60);
+            let stale = cache.usable(now).is_some_and(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale);
+            if stale
+                && cache.wants_refresh(now)
+                && let Entry::Begin(departure) = cache.enter(Demand::Refresh, now)
+            {
+                begun.fetch_add(1, Ordering::Relaxed);
+                cache.land(&departure.flight, Ok(bearer("new", 50 * 60, HOUR)), now, Draw::MAX);
+            }
+        };
+        let told = begun.clone();
+        let rival = spawn(&cache, move |cache| read(cache, &told));
+        read(&cache, &begun);
+        rival.join().unwrap();
+        assert_eq!(begun.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn a_landing_beside_a_rejection_of_the_old_bearer_leaves_the_new_one_in_service() {
+    check(|| {
+        let (old, new) = (bearer("old", 0, HOUR), bearer("new", 1, HOUR));
+        let cache = Arc::new(Cache::serving(&old));
+        let flight = cache.begin(Demand::Renewal, 1).flight;
+        let rejecter = spawn(&cache, move |cache| cache.reject(old.generation(), at(1), silence));
+        cache.land(&flight, Ok(new.clone()), at(1), Draw::MAX);
+        let (rejection, departure) = rejecter.join().unwrap();
+        assert!(rejection.is_replay_useful() && departure.is_none(), "{rejection:?}");
+        assert_eq!(cache.in_service(1), Some(new.generation()));
+    });
+}
+
+#[test]
+fn two_rejections_of_one_generation_start_exactly_one_renewal() {
+    check(|| {
+        let old = bearer("old", 0, HOUR);
+        let generation = old.generation();
+        let cache = Arc::new(Cache::serving(&old));
+        let rival = spawn(&cache, move |cache| cache.reject(generation, at(1), silence));
+        let both = [cache.reject(generation, at(1), silence), rival.join().unwrap()];
+        assert!(both.iter().all(|(rejection, _)| *rejection == Rejection::Renewing));
+        assert_eq!(both.iter().filter(|(_, departure)| departure.is_some()).count(), 1);
+    });
+}
+
+#[test]
+fn of_a_landing_and_an_abandoning_one_takes_effect_and_nobody_waits_for_ever() {
+    check(|| {
+        let new = bearer("new", 0, HOUR);
+        let cache = Arc::new(cache());
+        let flight = cache.begin(Demand::Token, 0).flight;
+        let mut seat = flight.board();
+        let waiter = spawn(&cache, move |cache| {
+            // What a waiter does next: settle, or enter again.
+            match sit(&mut seat) {
+                Outcome::Landed(landing) => cache.settle(Demand::Token, landing, at(0)).map(|result| result.is_ok()),
+                Outcome::Abandoned => Some(!matches!(cache.enter(Demand::Token, at(0)), Entry::Wait(_))),
+            }
+        });
+        let late = flight.clone();
+        let abandoner = spawn(&cache, move |cache| cache.abandon(&late, at(0)));
+        cache.land(&flight, Ok(new.clone()), at(0), Draw::MAX);
+        abandoner.join().unwrap();
+        assert_eq!(waiter.join().unwrap(), Some(true));
+        match cache.enter(Demand::Token, at(0)) {
+            Entry::Serve(bearer) => assert_eq!(bearer.generation(), new.generation()),
+            // The waiter began another one, or nobody has yet.
+            Entry::Wait(next) => assert!(!Arc::ptr_eq(&next, &flight)),
+            Entry::Begin(_) => {}
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn whoever_reads_after_a_rejection_never_gets_the_rejected_bearer_unless_its_renewal_failed() {
+    for renewed in [true, false] {
+        check(move || {
+            let (old, new) = (bearer("old", 0, HOUR), bearer("new", 1, HOUR));
+            let cache = Arc::new(Cache::serving(&old));
+            let rejected = old.generation();
+            let failed = Arc::new(AtomicBool::new(false));
+            let told = failed.clone();
+            let rejecter = spawn(&cache, move |cache| {
+                let (_, departure) = cache.reject(rejected, at(1), silence);
+                let first = cache.in_service(1);
+                if let Some(Departure { flight, .. }) = departure {
+                    let error = Error::new(ErrorKind::Unavailable, "");
+                    told.store(!renewed, Ordering::Release);
+                    cache.land(&flight, if renewed { Ok(new) } else { Err(error) }, at(1), Draw::MAX);
+                }
+                first
+            });
+            // A late answer to another request with the old bearer.
+            let (rejection, departure) = cache.reject(rejected, at(1), silence);
+            assert!(departure.is_none() || rejection == Rejection::Renewing);
+            let read = cache.in_service(1);
+            let failed = failed.load(Ordering::Acquire);
+            assert!(read != Some(rejected) || failed, "{rejection:?}");
+            assert!(rejecter.join().unwrap() != Some(rejected) || failed);
+        });
+    }
+}
+
+#[test]
+fn a_waiter_that_settles_after_a_rejection_of_what_landed_is_not_given_it() {
+    check(|| {
+        let short_lived = bearer("first", 0, HOUR);
+        let generation = short_lived.generation();
+        let cache = Arc::new(cache());
+        let flight = cache.begin(Demand::Token, 0).flight;
+        let rejected = Arc::new(AtomicBool::new(false));
+        let known = rejected.clone();
+        let mut seat = flight.board();
+        let waiter = spawn(&cache, move |cache| {
+            let Outcome::Landed(landing) = sit(&mut seat) else { panic!("nobody abandons it") };
+            let known = known.load(Ordering::Acquire);
+            let settled = cache.settle(Demand::Token, landing, at(0));
+            assert!(!known || settled.is_none(), "a bearer that is known to be rejected");
+        });
+        cache.land(&flight, Ok(short_lived), at(0), Draw::MAX);
+        let (rejection, departure) = cache.reject(generation, at(0), silence);
+        assert!(rejection == Rejection::Renewing && departure.is_some());
+        rejected.store(true, Ordering::Release);
+        waiter.join().unwrap();
+    });
+}

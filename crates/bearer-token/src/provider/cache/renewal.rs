@@ -1,0 +1,46 @@
+//! The brake on renewals that rejections force.
+
+use crate::{
+    platform::Now,
+    provider::{bearer::Bearer, policy::Policy, ticket::Generation},
+};
+
+/// When the next renewal may be forced, and how often that happened in a row.
+#[derive(Default)]
+pub(super) struct Renewal {
+    allowed_from: u64,
+    in_a_row: u32,
+    /// The bearer that the last forced renewal brought, and when; and whether it was rejected while it was young.
+    brought: Option<(Generation, Now)>,
+    young: bool,
+}
+
+impl Renewal {
+    pub(super) fn is_allowed(&self, now: Now) -> bool {
+        now.monotonic_nanos() >= self.allowed_from
+    }
+
+    /// Notes a rejection, also one that is declined: what is rejected all the time is still so when it is old.
+    pub(super) fn note(&mut self, rejected: &Bearer, policy: &Policy, now: Now) {
+        let Some((_, since)) = self.brought.filter(|(brought, _)| *brought == rejected.generation()) else {
+            self.young = false;
+            return;
+        };
+        // Counted from when it came into service, not from when it was issued: a source may bring an old token.
+        let age = now.monotonic().saturating_sub(since.monotonic());
+        self.young |= age < policy.rejection_backoff.limit();
+    }
+
+    /// Counts one more renewal that a rejection forces.
+    pub(super) fn count(&mut self) {
+        self.in_a_row = if self.young { self.in_a_row.saturating_add(1) } else { 1 };
+    }
+
+    /// Remembers what that renewal put into service, and sets the time of the next. It counts from here: while a renewal
+    /// hangs, requests wait, and they are to be served for longer than they waited if the next one hangs as well.
+    pub(super) fn brought(&mut self, bearer: &Bearer, policy: &Policy, now: Now) {
+        self.brought = Some((bearer.generation(), now));
+        self.young = false;
+        self.allowed_from = now.after(policy.rejection_backoff.after(self.in_a_row)).monotonic_nanos();
+    }
+}

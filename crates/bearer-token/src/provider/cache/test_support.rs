@@ -1,0 +1,68 @@
+//! Bearers and moments made by hand.
+
+use std::time::UNIX_EPOCH;
+
+use super::*;
+use crate::{provider::ticket::ProviderId, token::AccessToken};
+
+pub(super) const HOUR: u64 = 3_600;
+
+/// So many seconds after the start, on both clocks.
+pub(super) fn at(seconds: u64) -> Now {
+    Now::new(Duration::from_secs(1_000 + seconds), UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds))
+}
+
+/// No jitter, so that an hour's bearer is stale from 48 min on, and expired 10 s before its hour is over.
+pub(super) fn cache() -> Cache {
+    Cache::new(Policy::default().jitter(false))
+}
+
+pub(super) fn bearer(token: &str, issued: u64, lifetime: u64) -> Bearer {
+    let token = AccessToken::new(token).expires_in(Duration::from_secs(lifetime));
+    let deadlines = Policy::default().jitter(false).deadlines(at(issued), token.expiry(), Draw::MAX);
+    Bearer::seal(token, ProviderId::NOBODY, deadlines, at(issued)).unwrap()
+}
+
+impl Cache {
+    /// Begins a flight, or fails the test.
+    pub(super) fn begin(&self, demand: Demand, seconds: u64) -> Departure {
+        match self.enter(demand, at(seconds)) {
+            Entry::Begin(departure) => departure,
+            other => panic!("expected a flight, found {other:?}"),
+        }
+    }
+
+    /// Fetches a bearer in no time.
+    pub(super) fn fetch(&self, demand: Demand, bearer: &Bearer, seconds: u64) {
+        let flight = self.begin(demand, seconds).flight;
+        self.land(&flight, Ok(bearer.clone()), at(seconds), Draw::MAX);
+    }
+
+    /// A cache with this bearer in service from the start.
+    pub(super) fn serving(bearer: &Bearer) -> Cache {
+        let cache = cache();
+        cache.fetch(Demand::Token, bearer, 0);
+        cache
+    }
+
+    pub(super) fn in_service(&self, seconds: u64) -> Option<Generation> {
+        self.usable(at(seconds)).map(|bearer| bearer.generation())
+    }
+}
+
+/// An API that refuses a bearer without a word.
+pub(super) fn silence() -> Option<Arc<[Challenge]>> {
+    None
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Entry::Serve(_) => "Serve",
+            Entry::Refuse(_) => "Refuse",
+            Entry::Wait(_) => "Wait",
+            Entry::Begin(_) => "Begin",
+            Entry::Nothing => "Nothing",
+        })
+    }
+}

@@ -1,0 +1,540 @@
+//! The transitions, one at a time, with moments made by hand.
+
+use super::{test_support::*, *};
+use crate::{error::Retry, provider::policy::Backoff};
+
+mod challenges;
+
+const MINUTE: u64 = 60;
+/// An hour's bearer is stale from here on.
+const STALE: u64 = 48 * MINUTE;
+
+fn outage() -> Error {
+    Error::new(ErrorKind::Unavailable, "the authorization server rests")
+}
+
+fn waits(entry: &Entry, for_flight: &Arc<TokenFlight>) -> bool {
+    matches!(entry, Entry::Wait(flight) if Arc::ptr_eq(flight, for_flight))
+}
+
+impl Cache {
+    fn fail(&self, flight: &Arc<TokenFlight>, error: Error, seconds: u64) {
+        self.land(flight, Err(error), at(seconds), Draw::MAX);
+    }
+
+    fn bring(&self, flight: &Arc<TokenFlight>, bearer: &Bearer, seconds: u64) {
+        self.land(flight, Ok(bearer.clone()), at(seconds), Draw::MAX);
+    }
+
+    /// What a caller gets who asks for a token and may not have to wait.
+    fn ask(&self, seconds: u64) -> Result<Generation, ErrorKind> {
+        match self.enter(Demand::Token, at(seconds)) {
+            Entry::Serve(bearer) => Ok(bearer.generation()),
+            Entry::Refuse(error) => Err(error.kind()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(&self, bearer: &Bearer, seconds: u64) -> Rejection {
+        self.reject(bearer.generation(), at(seconds), silence).0
+    }
+
+    /// Rejects a bearer that has to be renewed for it.
+    fn renew(&self, bearer: &Bearer, seconds: u64) -> Departure {
+        let (rejection, departure) = self.reject(bearer.generation(), at(seconds), silence);
+        assert_eq!(rejection, Rejection::Renewing);
+        departure.expect("a flight")
+    }
+
+    /// What one who waited for this flight makes of it.
+    fn heard(&self, demand: Demand, flight: &Arc<TokenFlight>, seconds: u64) -> Option<Result<Generation, ErrorKind>> {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let std::task::Poll::Ready(Outcome::Landed(landing)) = flight.board().poll(&mut cx) else {
+            panic!("not landed");
+        };
+        let settled = self.settle(demand, landing, at(seconds))?;
+        Some(settled.map(|bearer| bearer.generation()).map_err(|error| error.kind()))
+    }
+}
+
+#[test]
+fn l01_one_of_many_begins_and_all_others_wait_for_its_flight() {
+    let cache = cache();
+    let flight = cache.begin(Demand::Token, 0).flight;
+    for demand in [Demand::Token, Demand::Renewal].repeat(50) {
+        assert!(waits(&cache.enter(demand, at(3)), &flight));
+    }
+    assert!(matches!(cache.enter(Demand::Refresh, at(3)), Entry::Nothing));
+    let first = bearer("first", 0, HOUR);
+    cache.bring(&flight, &first, 4);
+    assert_eq!(cache.ask(4), Ok(first.generation()));
+    assert_eq!(cache.heard(Demand::Token, &flight, 4), Some(Ok(first.generation())));
+}
+
+#[test]
+fn the_reason_and_the_timeout_of_a_fetch_come_from_the_demand() {
+    let cache = cache();
+    let found = |departure: Departure| (departure.reason, departure.timeout.as_secs());
+    assert_eq!(found(cache.begin(Demand::Token, 0)), (FetchReason::Missing, 10));
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    assert_eq!(found(cache.begin(Demand::Refresh, STALE)), (FetchReason::Stale, 10));
+    let cache = Cache::serving(&first);
+    assert_eq!(found(cache.begin(Demand::Refresh, HOUR - 10 - 12)), (FetchReason::Stale, 6));
+    let cache = Cache::serving(&first);
+    assert_eq!(found(cache.begin(Demand::Renewal, 1)), (FetchReason::Requested, 10));
+    let cache = Cache::serving(&first);
+    assert_eq!(found(cache.renew(&first, 1)), (FetchReason::Rejected, 10));
+}
+
+#[test]
+fn l02_a_failure_is_given_to_all_until_the_cool_down_ends() {
+    let cache = cache();
+    let flight = cache.begin(Demand::Token, 0).flight;
+    cache.fail(&flight, outage(), 5);
+    for _ in 0..200 {
+        assert_eq!(cache.heard(Demand::Token, &flight, 5), Some(Err(ErrorKind::Unavailable)));
+        assert_eq!(cache.ask(5), Err(ErrorKind::Unavailable));
+    }
+    // One second, then two: each begins with one flight.
+    let flight = cache.begin(Demand::Token, 6).flight;
+    cache.fail(&flight, outage(), 6);
+    assert_eq!(cache.ask(7), Err(ErrorKind::Unavailable));
+    let flight = cache.begin(Demand::Token, 8).flight;
+    cache.bring(&flight, &bearer("first", 8, HOUR), 8);
+    assert!(cache.failure().is_none(), "a success is the end of it");
+}
+
+#[test]
+fn l05_refresh_now_ignores_the_cool_down_and_does_not_shorten_it_by_failing() {
+    let cache = cache();
+    let flight = cache.begin(Demand::Token, 0).flight;
+    let patience = outage().with_retry(Retry::Later { after: Some(Duration::from_secs(100)) });
+    cache.fail(&flight, patience, 0);
+    let flight = cache.begin(Demand::Renewal, 10).flight;
+    assert!(waits(&cache.enter(Demand::Token, at(10)), &flight), "others profit from it");
+    cache.fail(&flight, Error::new(ErrorKind::Transport, ""), 10);
+    assert_eq!(cache.heard(Demand::Renewal, &flight, 10), Some(Err(ErrorKind::Transport)));
+    assert_eq!(cache.ask(99), Err(ErrorKind::Transport));
+    cache.begin(Demand::Token, 100);
+}
+
+#[test]
+fn l24_a_failure_that_is_forgiven_ends_its_own_cool_down_and_no_other() {
+    let cache = cache();
+    let refused = || Error::new(ErrorKind::Refused, "");
+    let (old, new) = (refused(), refused());
+    let flight = cache.begin(Demand::Token, 0).flight;
+    cache.fail(&flight, old.clone(), 0);
+    assert_eq!(cache.ask(1), Err(ErrorKind::Refused));
+    cache.forgive(&old, at(1));
+    let flight = cache.begin(Demand::Token, 1).flight;
+    // Twice five seconds: it is the second failure in a row.
+    cache.fail(&flight, new.clone(), 1);
+    // Who still holds the old one comes late.
+    cache.forgive(&old, at(2));
+    assert_eq!(cache.ask(10), Err(ErrorKind::Refused));
+    cache.forgive(&new, at(10));
+    cache.begin(Demand::Token, 10);
+}
+
+#[test]
+fn l06_a_failed_refresh_leaves_the_bearer_in_service_and_is_tried_again_after_the_cool_down() {
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    let flight = cache.begin(Demand::Refresh, STALE).flight;
+    cache.fail(&flight, Error::new(ErrorKind::Refused, ""), STALE);
+    assert_eq!(cache.ask(STALE), Ok(first.generation()));
+    assert!(!cache.wants_refresh(at(STALE + 4)));
+    assert!(matches!(cache.enter(Demand::Refresh, at(STALE + 4)), Entry::Nothing));
+    assert!(cache.wants_refresh(at(STALE + 5)));
+    cache.begin(Demand::Refresh, STALE + 5);
+}
+
+#[test]
+fn the_gate_opens_when_a_refresh_is_worth_a_look_and_not_before() {
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    assert!(cache.wants_refresh(at(STALE)));
+    let flight = cache.begin(Demand::Refresh, STALE).flight;
+    assert!(!cache.wants_refresh(at(STALE + 10)), "one is in progress");
+    assert!(cache.wants_refresh(at(STALE + 11)), "it is overdue");
+    cache.abandon(&flight, at(STALE + 11));
+    assert!(!cache.wants_refresh(at(STALE + 11)), "where pilots are dropped there is no hurry");
+    assert!(cache.wants_refresh(at(STALE + 12)));
+    let flight = cache.begin(Demand::Refresh, STALE + 12).flight;
+    cache.bring(&flight, &bearer("second", STALE + 12, HOUR), STALE + 12);
+    assert!(cache.wants_refresh(at(STALE + 12)), "nothing speaks against it");
+}
+
+#[test]
+fn l01_a_reader_that_comes_late_with_a_stale_bearer_begins_nothing() {
+    let first = bearer("first", 0, HOUR);
+    // Renewed, rejected, expired meanwhile.
+    let cache = Cache::serving(&first);
+    cache.fetch(Demand::Refresh, &bearer("second", STALE, HOUR), STALE);
+    assert!(matches!(cache.enter(Demand::Refresh, at(STALE)), Entry::Nothing));
+    let cache = Cache::serving(&first);
+    let flight = cache.renew(&first, STALE).flight;
+    cache.abandon(&flight, at(STALE));
+    assert!(matches!(cache.enter(Demand::Refresh, at(STALE + 2)), Entry::Nothing));
+    let cache = Cache::serving(&first);
+    assert!(matches!(cache.enter(Demand::Refresh, at(HOUR)), Entry::Nothing));
+}
+
+#[test]
+fn an_overdue_flight_is_replaced_and_its_late_landing_changes_nothing() {
+    let cache = cache();
+    let stuck = cache.begin(Demand::Token, 0).flight;
+    assert!(waits(&cache.enter(Demand::Token, at(10)), &stuck));
+    let next = cache.begin(Demand::Token, 11).flight;
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let abandoned = stuck.board().poll(&mut cx);
+    assert!(matches!(abandoned, std::task::Poll::Ready(Outcome::Abandoned)), "who waited for it is told");
+
+    cache.bring(&stuck, &bearer("late", 0, HOUR), 12);
+    assert_eq!(cache.in_service(12), None);
+    cache.abandon(&stuck, at(12));
+    assert!(waits(&cache.enter(Demand::Token, at(12)), &next));
+    let first = bearer("first", 11, HOUR);
+    cache.bring(&next, &first, 13);
+    cache.fail(&stuck, outage(), 14);
+    assert_eq!(cache.ask(14), Ok(first.generation()));
+    assert!(cache.failure().is_none());
+}
+
+#[test]
+fn an_abandoned_flight_makes_room_at_once_and_counts_as_no_failure() {
+    let cache = cache();
+    let flight = cache.begin(Demand::Token, 0).flight;
+    cache.abandon(&flight, at(1));
+    cache.begin(Demand::Token, 1);
+    assert!(cache.failure().is_none());
+}
+
+#[test]
+fn l13_a_step_of_the_wall_clock_starts_no_second_fetch_and_ends_no_cool_down() {
+    let ahead = |seconds| Now::new(at(seconds).monotonic(), at(seconds + 2 * HOUR).wall());
+    let cache = cache();
+    let flight = cache.begin(Demand::Token, 0).flight;
+    assert!(waits(&cache.enter(Demand::Token, ahead(5)), &flight));
+    cache.fail(&flight, outage(), 5);
+    assert!(matches!(cache.enter(Demand::Token, ahead(5)), Entry::Refuse(_)));
+}
+
+#[test]
+fn l08_the_same_token_again_is_extended_kept_or_refused() {
+    let first = bearer("first", 0, HOUR);
+    // Later: the deadlines move, the generation stays, so that a rejection of it still finds it.
+    let cache = Cache::serving(&first);
+    cache.fetch(Demand::Refresh, &bearer("first", STALE, HOUR), STALE);
+    assert_eq!(cache.ask(STALE + HOUR - 11), Ok(first.generation()));
+    assert_eq!(cache.refused(&first, STALE + 1), Rejection::Renewing);
+
+    // Not later, and good: nothing moves, and there is a pause before the next look, longer each time.
+    let cache = Cache::serving(&first);
+    let mut seconds = STALE;
+    for pause in [1, 2, 4, 8] {
+        cache.fetch(Demand::Refresh, &first, seconds);
+        assert!(!cache.wants_refresh(at(seconds + pause - 1)));
+        assert!(matches!(cache.enter(Demand::Refresh, at(seconds + pause - 1)), Entry::Nothing));
+        assert!(cache.failure().is_none());
+        seconds += pause;
+    }
+    cache.fetch(Demand::Refresh, &bearer("second", seconds, HOUR), seconds);
+    assert!(cache.wants_refresh(at(seconds)), "something new ends it");
+
+    // Expired: an error with a cool-down, not a loop.
+    let cache = Cache::serving(&first);
+    let flight = cache.begin(Demand::Token, HOUR).flight;
+    cache.bring(&flight, &first, HOUR);
+    assert_eq!(cache.heard(Demand::Token, &flight, HOUR), Some(Err(ErrorKind::Source)));
+    assert_eq!(cache.ask(HOUR), Err(ErrorKind::Source));
+}
+
+#[test]
+fn l08_a_rejected_token_that_comes_again_after_it_expired_is_found_out_each_time() {
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    let flight = cache.renew(&first, HOUR - 11).flight;
+    cache.bring(&flight, &first, HOUR);
+    assert_eq!(cache.ask(HOUR), Err(ErrorKind::Source));
+    let flight = cache.begin(Demand::Token, HOUR + 1).flight;
+    cache.bring(&flight, &first, HOUR + 1);
+    assert_eq!(cache.ask(HOUR + 1), Err(ErrorKind::Source));
+}
+
+#[test]
+fn l08_new_tokens_that_are_stale_already_are_not_fetched_one_after_the_other() {
+    let cache = cache();
+    for seconds in [0, 1, 2, 3] {
+        let demand = if seconds == 0 { Demand::Token } else { Demand::Refresh };
+        let flight = cache.begin(demand, HOUR + seconds).flight;
+        // Issued long ago, and a little later each time.
+        cache.bring(&flight, &bearer(&format!("{seconds}"), STALE + 60 + seconds, HOUR - STALE), HOUR + seconds);
+        assert!(!cache.wants_refresh(at(HOUR + seconds)));
+        assert!(matches!(cache.enter(Demand::Refresh, at(HOUR + seconds)), Entry::Nothing));
+    }
+}
+
+#[test]
+fn l09_a_bearer_born_too_short_is_for_those_who_waited_and_for_nobody_else() {
+    let cache = cache();
+    let flight = cache.begin(Demand::Token, 0).flight;
+    let short = bearer("short", 0, 0);
+    cache.bring(&flight, &short, 1);
+    assert_eq!(cache.heard(Demand::Token, &flight, 1), Some(Ok(short.generation())));
+    assert_eq!(cache.in_service(1), None);
+    assert!(cache.failure().is_none());
+    cache.begin(Demand::Token, 1);
+    // Its rejection changes nothing: the next one is fetched anyway.
+    assert_eq!(cache.refused(&short, 1), Rejection::Renewing);
+    // Hours later it is of no use to anybody.
+    assert_eq!(cache.heard(Demand::Token, &flight, HOUR), None);
+}
+
+#[test]
+fn l09_a_bearer_that_was_waited_for_may_be_sent_while_it_lives_or_has_only_just_come() {
+    let cache = cache();
+    let (hour, short) = (bearer("hour", 0, HOUR), bearer("short", 0, 0));
+    for (bearer, seconds, may) in [(&hour, 60, true), (&hour, HOUR, false), (&short, 1, true), (&short, 60, false)] {
+        assert_eq!(cache.may_send(bearer, at(seconds)), may, "{seconds} s");
+    }
+}
+
+#[test]
+fn l06_a_refresh_that_brings_an_expired_token_leaves_the_good_one_in_service() {
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    cache.fetch(Demand::Refresh, &bearer("dead", STALE - 60, 60), STALE);
+    assert_eq!(cache.ask(STALE), Ok(first.generation()));
+    assert!(matches!(cache.enter(Demand::Refresh, at(STALE)), Entry::Nothing), "and there is a pause");
+    // A rejected one is not kept for that.
+    let cache = Cache::serving(&first);
+    let flight = cache.renew(&first, 5).flight;
+    cache.bring(&flight, &bearer("dead", 5, 0), 5);
+    assert_eq!(cache.in_service(5), None);
+}
+
+#[test]
+fn a_waiter_that_comes_late_gets_what_is_in_service_then() {
+    let (first, second) = (bearer("first", 0, HOUR), bearer("second", 20, HOUR));
+    // It was rejected since, and a newer one is there, or on its way.
+    let cache = cache();
+    let flight = cache.begin(Demand::Token, 0).flight;
+    cache.bring(&flight, &first, 0);
+    let renewal = cache.renew(&first, 1).flight;
+    assert_eq!(cache.heard(Demand::Token, &flight, 1), None);
+    cache.bring(&renewal, &second, 2);
+    assert_eq!(cache.heard(Demand::Token, &flight, 2), Some(Ok(second.generation())));
+    // It expired since.
+    assert_eq!(cache.heard(Demand::Token, &renewal, 2 * HOUR), None);
+
+    // The failure is mended since, or old.
+    let cache = test_support::cache();
+    let flight = cache.begin(Demand::Token, 0).flight;
+    cache.fail(&flight, outage(), 0);
+    assert_eq!(cache.heard(Demand::Token, &flight, 60), None);
+    cache.fetch(Demand::Token, &second, 60);
+    assert_eq!(cache.heard(Demand::Token, &flight, 60), Some(Ok(second.generation())));
+}
+
+#[test]
+fn l28_late_rejections_of_one_generation_cause_one_renewal_and_leave_the_new_one_alone() {
+    let (first, second) = (bearer("first", 0, HOUR), bearer("second", 5, HOUR));
+    let cache = Cache::serving(&first);
+    let flight = cache.renew(&first, 5).flight;
+    assert_eq!(cache.in_service(5), None);
+    assert!(waits(&cache.enter(Demand::Token, at(5)), &flight));
+    for _ in 0..100 {
+        assert!(matches!(cache.reject(first.generation(), at(5), silence), (Rejection::Renewing, None)));
+    }
+    cache.bring(&flight, &second, 6);
+    for _ in 0..100 {
+        assert!(matches!(cache.reject(first.generation(), at(6), silence), (Rejection::Superseded, None)));
+    }
+    assert_eq!(cache.ask(6), Ok(second.generation()));
+}
+
+#[test]
+fn a_rejection_during_a_refresh_joins_it() {
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    let flight = cache.begin(Demand::Refresh, STALE).flight;
+    assert!(matches!(cache.reject(first.generation(), at(STALE), silence), (Rejection::Renewing, None)));
+    assert!(waits(&cache.enter(Demand::Token, at(STALE)), &flight));
+    // Another generation is not meant.
+    let (rejection, departure) = cache.reject(bearer("other", 0, HOUR).generation(), at(STALE), silence);
+    assert!(rejection == Rejection::Superseded && departure.is_none());
+    cache.fail(&flight, outage(), STALE + 1);
+    assert_eq!(cache.heard(Demand::Token, &flight, STALE + 1), Some(Ok(first.generation())), "rather it than none");
+    assert_eq!(cache.heard(Demand::Renewal, &flight, STALE + 1), Some(Err(ErrorKind::Unavailable)));
+}
+
+#[test]
+fn l29_a_refresh_that_a_rejection_joined_counts_as_the_renewal() {
+    let (first, second) = (bearer("first", 0, HOUR), bearer("second", STALE, HOUR));
+    let cache = Cache::serving(&first);
+    let flight = cache.begin(Demand::Refresh, STALE).flight;
+    assert_eq!(cache.refused(&first, STALE), Rejection::Renewing);
+    cache.bring(&flight, &second, STALE + 1);
+    assert_eq!(cache.refused(&second, STALE + 2), Rejection::Declined);
+    assert_eq!(cache.ask(STALE + 2), Ok(second.generation()));
+}
+
+#[test]
+fn l29_a_rejection_during_an_outage_leaves_the_suspect_in_service() {
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    let flight = cache.renew(&first, 5).flight;
+    cache.fail(&flight, Error::new(ErrorKind::Refused, ""), 15);
+    assert_eq!(cache.ask(15), Ok(first.generation()));
+    for seconds in 15..20 {
+        assert_eq!(cache.refused(&first, seconds), Rejection::Declined, "cool-down, at {seconds} s");
+    }
+    // The next renewal, which takes long again: from then on it is served for longer, each time.
+    let mut seconds = 20;
+    for (serves, kind) in [(10, ErrorKind::Timeout), (20, ErrorKind::Timeout), (40, ErrorKind::Timeout)] {
+        let flight = cache.renew(&first, seconds).flight;
+        cache.fail(&flight, Error::new(kind, ""), seconds + 10);
+        assert_eq!(cache.refused(&first, seconds + 10 + serves - 1), Rejection::Declined, "{serves}");
+        assert_eq!(cache.ask(seconds + 10 + serves - 1), Ok(first.generation()));
+        seconds += 10 + serves;
+    }
+}
+
+#[test]
+fn l29_renewals_back_off_while_renewed_bearers_are_rejected_young() {
+    let mut current = bearer("0", 0, 24 * HOUR);
+    let cache = Cache::serving(&current);
+    let mut seconds = 100;
+    for (round, pause) in [5, 10, 20, 40, 80, 160, 300, 300, 300].into_iter().enumerate() {
+        let flight = cache.renew(&current, seconds).flight;
+        current = bearer(&format!("{}", round + 1), seconds, 24 * HOUR);
+        cache.bring(&flight, &current, seconds);
+        for early in [0, pause - 1] {
+            assert_eq!(cache.refused(&current, seconds + early), Rejection::Declined, "round {round}");
+            assert_eq!(cache.ask(seconds + early), Ok(current.generation()));
+        }
+        seconds += pause;
+    }
+    let flight = cache.renew(&current, seconds).flight;
+    let held = bearer("held", seconds, 24 * HOUR);
+    cache.bring(&flight, &held, seconds);
+    // Nobody rejects it for five minutes: the next rejection is the first of its kind again.
+    let flight = cache.renew(&held, seconds + 300).flight;
+    let next = bearer("next", seconds + 300, 24 * HOUR);
+    cache.bring(&flight, &next, seconds + 300);
+    assert_eq!(cache.refused(&next, seconds + 304), Rejection::Declined);
+    assert_eq!(cache.refused(&next, seconds + 305), Rejection::Renewing);
+}
+
+#[test]
+fn l29_a_rejected_token_that_its_source_gives_again_is_not_renewed_more_and_more_often() {
+    let old = bearer("static", 0, 24 * HOUR);
+    let cache = Cache::serving(&old);
+    // Issued long ago, which makes it no better.
+    let mut seconds = HOUR;
+    for pause in [5, 10, 20, 40] {
+        let flight = cache.renew(&old, seconds).flight;
+        cache.bring(&flight, &old, seconds);
+        assert_eq!(cache.refused(&old, seconds + pause - 1), Rejection::Declined, "pause of {pause} s");
+        seconds += pause;
+    }
+}
+
+#[test]
+fn a_bearer_that_was_refreshed_in_between_starts_the_back_off_anew() {
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    let flight = cache.renew(&first, 0).flight;
+    let second = bearer("second", 0, HOUR);
+    cache.bring(&flight, &second, 0);
+    let third = bearer("third", 100, HOUR);
+    cache.fetch(Demand::Renewal, &third, 100);
+    let flight = cache.renew(&third, 101).flight;
+    let fourth = bearer("fourth", 101, HOUR);
+    cache.bring(&flight, &fourth, 101);
+    assert_eq!(cache.refused(&fourth, 105), Rejection::Declined);
+    assert_eq!(cache.refused(&fourth, 106), Rejection::Renewing);
+}
+
+#[test]
+fn a_suspect_whose_renewal_was_abandoned_is_renewed_by_the_next_caller() {
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    let flight = cache.renew(&first, 5).flight;
+    cache.abandon(&flight, at(5));
+    assert_eq!(cache.refused(&first, 5), Rejection::Renewing);
+    let departure = cache.begin(Demand::Token, 5);
+    assert_eq!(departure.reason, FetchReason::Rejected);
+    cache.fail(&departure.flight, outage(), 6);
+    assert_eq!(cache.ask(6), Ok(first.generation()));
+}
+
+#[test]
+fn a_suspect_whose_renewal_was_abandoned_during_a_cool_down_comes_back_into_service() {
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    let flight = cache.begin(Demand::Renewal, 5).flight;
+    cache.fail(&flight, Error::new(ErrorKind::Refused, ""), 5);
+    let flight = cache.begin(Demand::Renewal, 6).flight;
+    assert_eq!(cache.refused(&first, 6), Rejection::Renewing);
+    cache.abandon(&flight, at(6));
+    assert_eq!(cache.ask(7), Ok(first.generation()));
+    assert_eq!(cache.in_service(7), Some(first.generation()), "readers without the lock see it too");
+    assert_eq!(cache.refused(&first, 7), Rejection::Declined);
+}
+
+#[test]
+fn a_rejection_of_what_expired_or_never_was_in_service_starts_nothing() {
+    let first = bearer("first", 0, HOUR);
+    let cache = Cache::serving(&first);
+    assert!(matches!(cache.reject(first.generation(), at(HOUR), silence), (Rejection::Renewing, None)));
+    assert!(matches!(test_support::cache().reject(first.generation(), at(0), silence), (Rejection::Superseded, None)));
+}
+
+#[test]
+fn a_cause_that_is_dropped_with_an_old_error_may_use_the_cache() {
+    #[derive(Debug)]
+    struct Meddler(std::sync::Weak<Cache>);
+    impl std::fmt::Display for Meddler {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("meddler")
+        }
+    }
+    impl std::error::Error for Meddler {}
+    impl Drop for Meddler {
+        fn drop(&mut self) {
+            // Would wait for itself under the lock.
+            if let Some(cache) = self.0.upgrade() {
+                drop(cache.enter(Demand::Token, at(10)));
+            }
+        }
+    }
+    let cache = Arc::new(cache());
+    let flight = cache.begin(Demand::Token, 0).flight;
+    cache.fail(&flight, outage().with_source(Meddler(Arc::downgrade(&cache))), 0);
+    drop(flight);
+    let next = cache.begin(Demand::Token, 5).flight;
+    cache.bring(&next, &bearer("first", 5, HOUR), 5);
+    assert!(cache.in_service(5).is_some());
+}
+
+#[test]
+fn numbers_of_the_policy_are_used() {
+    let backoff = Backoff::new(Duration::from_secs(3), Duration::from_secs(6));
+    let policy = Policy::default().jitter(false).rejection_backoff(backoff).transient_backoff(backoff);
+    let cache = Cache::new(policy.fetch_timeout(Duration::from_secs(2)));
+    let first = bearer("first", 0, HOUR);
+    let departure = cache.begin(Demand::Token, 0);
+    assert_eq!(departure.timeout, Duration::from_secs(2));
+    cache.fail(&departure.flight, outage(), 0);
+    assert_eq!(cache.ask(2), Err(ErrorKind::Unavailable));
+    cache.fetch(Demand::Token, &first, 3);
+    let flight = cache.renew(&first, 3).flight;
+    let second = bearer("second", 3, HOUR);
+    cache.bring(&flight, &second, 3);
+    assert_eq!(cache.refused(&second, 5), Rejection::Declined);
+    assert_eq!(cache.refused(&second, 6), Rejection::Renewing);
+}

@@ -1,0 +1,407 @@
+//! Single flight: one fetch, shared by all who wait for it.
+//!
+//! Three parts. A [`Flight`] is the shared outcome and the list of those who wait. A [`Pilot`] is the one task that
+//! polls the fetch; it lands the flight, and abandons it if it is dropped before. A [`Seat`] is one waiter's place.
+//!
+//! Nothing here depends on a runtime being alive: whoever waits has a deadline of its own, set by its owner, and
+//! abandons a flight whose pilot is no longer driven.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use crate::{
+    platform::{BoxFuture, Now},
+    sync::{Mutex, lock},
+};
+
+/// The one fetch in progress.
+pub(crate) struct Flight<T> {
+    overdue: Duration,
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    outcome: Option<Outcome<T>>,
+    // A vacant place is `None`, and is listed in `vacant`.
+    waiters: Vec<Option<Waker>>,
+    vacant: Vec<usize>,
+}
+
+/// How a flight ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome<T> {
+    Landed(T),
+    /// Its pilot is gone, or is not driven any more. Another flight may start.
+    Abandoned,
+}
+
+impl<T: Clone> Flight<T> {
+    /// A flight that should have landed by `overdue`, of the monotonic clock.
+    pub(crate) fn new(overdue: Duration) -> Arc<Self> {
+        let state = State { outcome: None, waiters: Vec::new(), vacant: Vec::new() };
+        Arc::new(Flight { overdue, state: Mutex::new(state) })
+    }
+
+    /// When nobody needs to wait for the pilot any longer, by the monotonic clock.
+    pub(crate) fn overdue(&self) -> Duration {
+        self.overdue
+    }
+
+    /// Whether that time has come. A step of the wall clock does not count: the pilot aborts its fetch by the monotonic
+    /// clock, and a source is never to be asked twice at a time.
+    pub(crate) fn is_overdue(&self, now: Now) -> bool {
+        now.monotonic() >= self.overdue
+    }
+
+    /// Ends the flight and wakes everybody. Only the first end counts.
+    pub(crate) fn end(&self, outcome: Outcome<T>) {
+        let waiters = {
+            let mut state = lock(&self.state);
+            if state.outcome.is_some() {
+                return;
+            }
+            state.outcome = Some(outcome);
+            std::mem::take(&mut state.waiters)
+        };
+        // Outside the lock: a waker is a stranger's code.
+        for waker in waiters.into_iter().flatten() {
+            waker.wake();
+        }
+    }
+
+    /// A place among those who wait.
+    pub(crate) fn board(self: &Arc<Self>) -> Seat<T> {
+        Seat { flight: self.clone(), place: None }
+    }
+}
+
+/// One waiter's place in a flight. Dropping it leaves the flight, and changes nothing for the others.
+pub(crate) struct Seat<T> {
+    flight: Arc<Flight<T>>,
+    place: Option<usize>,
+}
+
+impl<T: Clone> Seat<T> {
+    pub(crate) fn flight(&self) -> &Arc<Flight<T>> {
+        &self.flight
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
+        // Clone and drop wakers outside the lock: they are a stranger's code.
+        let mut waker = Some(cx.waker().clone());
+        let mut state = lock(&self.flight.state);
+        if let Some(outcome) = &state.outcome {
+            let outcome = outcome.clone();
+            drop(state);
+            return Poll::Ready(outcome);
+        }
+        let place = match self.place {
+            Some(place) => place,
+            None => state.vacant.pop().unwrap_or_else(|| {
+                state.waiters.push(None);
+                state.waiters.len() - 1
+            }),
+        };
+        self.place = Some(place);
+        if let Some(seat) = state.waiters.get_mut(place) {
+            std::mem::swap(seat, &mut waker);
+        }
+        drop(state);
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Seat<T> {
+    fn drop(&mut self) {
+        let Some(place) = self.place else { return };
+        let waker = {
+            let mut state = lock(&self.flight.state);
+            // After the end the list is gone.
+            let waker = state.waiters.get_mut(place).and_then(Option::take);
+            if state.outcome.is_none() {
+                state.vacant.push(place);
+            }
+            waker
+        };
+        drop(waker);
+    }
+}
+
+/// Why a fetch gave no result of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accident {
+    Panicked,
+    TimedOut,
+    /// The pilot was dropped: its task was cancelled, or its runtime shut down.
+    Dropped,
+}
+
+/// The one task that polls the fetch of a flight, and reports exactly once how it went.
+pub(crate) struct Pilot<R, F: FnOnce(Result<R, Accident>)> {
+    fetch: Option<BoxFuture<R>>,
+    deadline: BoxFuture<()>,
+    report: Option<F>,
+}
+
+impl<R, F: FnOnce(Result<R, Accident>)> Pilot<R, F> {
+    pub(crate) fn new(fetch: BoxFuture<R>, deadline: BoxFuture<()>, report: F) -> Self {
+        Pilot { fetch: Some(fetch), deadline, report: Some(report) }
+    }
+
+    fn finish(&mut self, result: Result<R, Accident>) {
+        // The fetch goes first: its connection is closed before anybody starts another. Its drop is a stranger's code.
+        let fetch = self.fetch.take();
+        drop(catch_unwind(AssertUnwindSafe(|| drop(fetch))));
+        if let Some(report) = self.report.take() {
+            report(result);
+        }
+    }
+}
+
+impl<R, F: FnOnce(Result<R, Accident>) + Unpin> Future for Pilot<R, F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let pilot = &mut *self;
+        let Some(fetch) = &mut pilot.fetch else { return Poll::Ready(()) };
+        match catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(cx))) {
+            Ok(Poll::Ready(result)) => pilot.finish(Ok(result)),
+            Err(_panic) => pilot.finish(Err(Accident::Panicked)),
+            Ok(Poll::Pending) => {
+                if pilot.deadline.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                pilot.finish(Err(Accident::TimedOut));
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<R, F: FnOnce(Result<R, Accident>)> Drop for Pilot<R, F> {
+    fn drop(&mut self) {
+        self.finish(Err(Accident::Dropped));
+    }
+}
+
+#[cfg(test)]
+#[cfg(bearer_loom)]
+pub(crate) mod model_tests;
+
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests {
+    use std::{
+        future,
+        panic::resume_unwind,
+        sync::{
+            Mutex as StdMutex,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Wake,
+        time::UNIX_EPOCH,
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Count {
+        fn get(&self) -> usize {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
+    fn flight() -> Arc<Flight<u8>> {
+        Flight::new(Duration::from_secs(11))
+    }
+
+    fn poll(seat: &mut Seat<u8>, count: &Arc<Count>) -> Poll<Outcome<u8>> {
+        seat.poll(&mut Context::from_waker(&Waker::from(count.clone())))
+    }
+
+    /// Seats that have been polled once, each with its own counter of wakes.
+    fn boarded(flight: &Arc<Flight<u8>>, number: usize) -> Vec<Option<(Seat<u8>, Arc<Count>)>> {
+        let seat = |_| {
+            let (mut seat, count) = (flight.board(), Arc::default());
+            assert!(poll(&mut seat, &count).is_pending());
+            Some((seat, count))
+        };
+        (0..number).map(seat).collect()
+    }
+
+    #[test]
+    fn seats_are_left_in_any_order_and_exactly_those_who_stayed_are_woken() {
+        for gone in 0..1_u32 << 4 {
+            for backwards in [false, true] {
+                let flight = flight();
+                let mut seats = boarded(&flight, 4);
+                let mut counts: Vec<_> = seats.iter().flatten().map(|(_, count)| count.clone()).collect();
+                let order: Vec<usize> = if backwards { (0..4).rev().collect() } else { (0..4).collect() };
+                for place in order.into_iter().filter(|place| gone & (1 << place) != 0) {
+                    seats[place] = None;
+                }
+                // Those who come later take the places that were left.
+                let later = boarded(&flight, 2);
+                counts.extend(later.iter().flatten().map(|(_, count)| count.clone()));
+                assert!(lock(&flight.state).waiters.len() <= 6 - (gone.count_ones() as usize).min(2));
+
+                flight.end(Outcome::Landed(7));
+                let expected: Vec<usize> =
+                    (0..4).map(|place| usize::from(gone & (1 << place) == 0)).chain([1, 1]).collect();
+                let woken: Vec<usize> = counts.iter().map(|count| count.get()).collect();
+                assert_eq!(woken, expected, "gone {gone:04b}, backwards {backwards}");
+                for (mut seat, count) in seats.into_iter().chain(later).flatten() {
+                    assert_eq!(poll(&mut seat, &count), Poll::Ready(Outcome::Landed(7)));
+                    // Asking again gives the same.
+                    assert_eq!(poll(&mut seat, &count), Poll::Ready(Outcome::Landed(7)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_waiter_that_moved_is_woken_where_it_was_polled_last_and_holds_one_place() {
+        let flight = flight();
+        let (first, second) = (Arc::default(), Arc::default());
+        let mut seat = flight.board();
+        assert!(poll(&mut seat, &first).is_pending());
+        assert!(poll(&mut seat, &second).is_pending());
+        assert_eq!(lock(&flight.state).waiters.len(), 1);
+        flight.end(Outcome::Abandoned);
+        assert_eq!((first.get(), second.get()), (0, 1));
+        assert_eq!(Arc::strong_count(&first), 1, "no waker is kept");
+    }
+
+    #[test]
+    fn only_the_first_end_counts_and_late_comers_hear_of_it() {
+        let flight = flight();
+        flight.end(Outcome::Landed(1));
+        flight.end(Outcome::Abandoned);
+        flight.end(Outcome::Landed(2));
+        assert_eq!(poll(&mut flight.board(), &Arc::default()), Poll::Ready(Outcome::Landed(1)));
+        // A seat that was never polled holds no place.
+        drop(flight.board());
+    }
+
+    #[test]
+    fn a_waker_may_use_the_flight_that_wakes_it() {
+        struct Curious(StdMutex<Option<Seat<u8>>>, Arc<Flight<u8>>, AtomicUsize);
+        impl Wake for Curious {
+            fn wake(self: Arc<Self>) {
+                self.1.end(Outcome::Abandoned);
+                drop(self.0.lock().unwrap().take());
+                let mut seat = self.1.board();
+                assert_eq!(poll(&mut seat, &Arc::default()), Poll::Ready(Outcome::Landed(3)));
+                self.2.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let flight = flight();
+        let waker = Arc::new(Curious(StdMutex::new(None), flight.clone(), AtomicUsize::new(0)));
+        let mut seat = flight.board();
+        assert!(seat.poll(&mut Context::from_waker(&waker.clone().into())).is_pending());
+        *waker.0.lock().unwrap() = Some(seat);
+        flight.end(Outcome::Landed(3));
+        assert_eq!(waker.2.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn l13_a_flight_is_overdue_by_the_monotonic_clock_alone() {
+        let flight = flight();
+        let at = |monotonic, wall| Now::new(Duration::from_secs(monotonic), UNIX_EPOCH + Duration::from_secs(wall));
+        assert!(!flight.is_overdue(at(10, 1_000_000)));
+        assert!(flight.is_overdue(at(11, 0)));
+    }
+
+    type Reports = Arc<StdMutex<Vec<Result<u8, Accident>>>>;
+
+    /// What a pilot with this fetch and deadline reports, after so many polls and then its drop.
+    fn fly(fetch: BoxFuture<u8>, deadline: BoxFuture<()>, polls: usize) -> Vec<Result<u8, Accident>> {
+        let reports = Reports::default();
+        let told = reports.clone();
+        let mut pilot = Pilot::new(fetch, deadline, move |result| told.lock().unwrap().push(result));
+        for _ in 0..polls {
+            let ready = Pin::new(&mut pilot).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+            assert_eq!(ready, !reports.lock().unwrap().is_empty(), "it is done when it has reported");
+        }
+        drop(pilot);
+        reports.lock().unwrap().clone()
+    }
+
+    /// Panics when it is dropped, as a fetch may whose destructor fails.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                resume_unwind(Box::new("dropped"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_pilot_reports_exactly_once_whatever_happens() {
+        let pending = || Box::pin(future::pending()) as BoxFuture<u8>;
+        let never = || Box::pin(future::pending()) as BoxFuture<()>;
+        let over = || Box::pin(future::ready(())) as BoxFuture<()>;
+        let second_poll = || {
+            let mut polled = false;
+            Box::pin(future::poll_fn(move |_| match std::mem::replace(&mut polled, true) {
+                true => Poll::Ready(5_u8),
+                false => Poll::Pending,
+            })) as BoxFuture<u8>
+        };
+        let panicking = || Box::pin(future::poll_fn(|_| resume_unwind(Box::new("fetch")))) as BoxFuture<u8>;
+        let bomb = || {
+            let bomb = Bomb;
+            Box::pin(future::poll_fn(move |_| {
+                let _bomb = &bomb;
+                Poll::Pending
+            })) as BoxFuture<u8>
+        };
+        let table = [
+            ("ready at once", fly(Box::pin(future::ready(4)), never(), 1), Ok(4)),
+            ("ready at once, past the deadline", fly(Box::pin(future::ready(4)), over(), 3), Ok(4)),
+            ("ready later", fly(second_poll(), never(), 2), Ok(5)),
+            ("panic", fly(panicking(), never(), 2), Err(Accident::Panicked)),
+            ("timeout", fly(pending(), over(), 2), Err(Accident::TimedOut)),
+            ("dropped in flight", fly(pending(), never(), 1), Err(Accident::Dropped)),
+            ("never polled", fly(pending(), never(), 0), Err(Accident::Dropped)),
+            ("timeout, then a panic when dropped", fly(bomb(), over(), 1), Err(Accident::TimedOut)),
+            ("dropped, and a panic with it", fly(bomb(), never(), 1), Err(Accident::Dropped)),
+        ];
+        for (case, reports, expected) in table {
+            assert_eq!(reports, [expected], "{case}");
+        }
+    }
+
+    #[test]
+    fn l04_the_fetch_is_gone_before_anybody_hears_of_its_end() {
+        let alive = Arc::new(());
+        let held = alive.clone();
+        let fetch: BoxFuture<u8> = Box::pin(async move {
+            let _held = held;
+            future::pending().await
+        });
+        let seen = Arc::new(AtomicUsize::new(0));
+        let (told, watched) = (seen.clone(), Arc::downgrade(&alive));
+        let mut pilot = Pilot::new(fetch, Box::pin(future::ready(())), move |_| {
+            told.store(watched.strong_count(), Ordering::SeqCst);
+        });
+        assert!(Pin::new(&mut pilot).poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        assert_eq!(seen.load(Ordering::SeqCst), 1, "only the test itself holds it");
+    }
+}

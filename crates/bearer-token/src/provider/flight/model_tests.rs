@@ -1,0 +1,111 @@
+//! Every interleaving of the flight's threads, as far as the model checker goes:
+//!
+//! ```text
+//! RUSTFLAGS="--cfg bearer_loom" cargo test -p bearer-token --no-default-features --lib model_tests --release --target-dir target/loom
+//! ```
+
+use std::{sync::Arc, task::Wake};
+
+use loom::{sync::Notify, thread};
+
+use super::*;
+
+/// Wakes a thread of the model.
+pub(crate) struct Bell(Notify);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.notify();
+    }
+}
+
+/// Waits in a seat until the flight ends. A wake that is lost is a deadlock, which the model checker reports.
+pub(crate) fn sit<T: Clone>(seat: &mut Seat<T>) -> Outcome<T> {
+    let bell = Arc::new(Bell(Notify::new()));
+    let waker = Waker::from(bell.clone());
+    loop {
+        if let Poll::Ready(outcome) = seat.poll(&mut Context::from_waker(&waker)) {
+            return outcome;
+        }
+        bell.0.wait();
+    }
+}
+
+/// Looks at up to three preemptions for each thread, which takes seconds and finds nearly every mistake. More are set with
+/// `LOOM_MAX_PREEMPTIONS`; without any bound the largest model takes more than five minutes.
+pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(model);
+}
+
+fn flight() -> Arc<Flight<u8>> {
+    Flight::new(Duration::from_secs(11))
+}
+
+#[test]
+fn no_wake_is_lost_and_all_see_the_outcome() {
+    check(|| {
+        let flight = flight();
+        let waiters = [0, 1].map(|_| {
+            let mut seat = flight.board();
+            thread::spawn(move || sit(&mut seat))
+        });
+        flight.end(Outcome::Landed(7));
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap(), Outcome::Landed(7));
+        }
+    });
+}
+
+#[test]
+fn a_waiter_may_leave_at_any_point_and_the_other_one_still_hears_of_the_end() {
+    check(|| {
+        let flight = flight();
+        let mut leaving = flight.board();
+        let leaver = thread::spawn(move || {
+            let _ = leaving.poll(&mut Context::from_waker(Waker::noop()));
+            drop(leaving);
+        });
+        let mut staying = flight.board();
+        let stayer = thread::spawn(move || sit(&mut staying));
+        flight.end(Outcome::Landed(7));
+        leaver.join().unwrap();
+        assert_eq!(stayer.join().unwrap(), Outcome::Landed(7));
+    });
+}
+
+#[test]
+fn all_waiters_may_leave_at_any_point_and_the_flight_still_lands() {
+    check(|| {
+        let flight = flight();
+        let leavers = [0, 1].map(|_| {
+            let mut seat = flight.board();
+            thread::spawn(move || {
+                let _ = seat.poll(&mut Context::from_waker(Waker::noop()));
+            })
+        });
+        flight.end(Outcome::Landed(7));
+        for leaver in leavers {
+            leaver.join().unwrap();
+        }
+        assert_eq!(sit(&mut flight.board()), Outcome::Landed(7));
+    });
+}
+
+#[test]
+fn of_two_ends_one_counts_and_everybody_hears_of_the_same() {
+    check(|| {
+        let flight = flight();
+        let waiters = [0, 1].map(|_| {
+            let mut seat = flight.board();
+            thread::spawn(move || sit(&mut seat))
+        });
+        let rival = flight.clone();
+        let rival = thread::spawn(move || rival.end(Outcome::Abandoned));
+        flight.end(Outcome::Landed(7));
+        rival.join().unwrap();
+        let [first, second] = waiters.map(|waiter| waiter.join().unwrap());
+        assert_eq!(first, second);
+    });
+}

@@ -1,0 +1,144 @@
+//! Tests of the question whether a source has changed.
+#![allow(clippy::disallowed_methods, reason = "callers of a test are tasks")]
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, UNIX_EPOCH},
+};
+
+use super::TokenProvider;
+use crate::{
+    error::{Error, ErrorKind},
+    platform::{BoxFuture, Clock, Now, Platform},
+    source::{FetchContext, TokenSource},
+    token::AccessToken,
+};
+
+/// Fails as it is told, and says whether it has changed as it is told.
+#[derive(Clone, Default)]
+struct Source(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    fails: Mutex<Option<ErrorKind>>,
+    changed: AtomicBool,
+    panics: AtomicBool,
+    fetches: AtomicUsize,
+    asked: AtomicUsize,
+}
+
+impl Source {
+    fn counts(&self) -> (usize, usize) {
+        (self.0.fetches.load(Relaxed), self.0.asked.load(Relaxed))
+    }
+}
+
+impl TokenSource for Source {
+    async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
+        self.0.fetches.fetch_add(1, Relaxed);
+        match *self.0.fails.lock().unwrap() {
+            Some(kind) => Err(Error::new(kind, "told to fail")),
+            None => Ok(AccessToken::new("token").expires_in(Duration::from_secs(3_600))),
+        }
+    }
+
+    fn changed(&self) -> bool {
+        self.0.asked.fetch_add(1, Relaxed);
+        assert!(!self.0.panics.load(Relaxed), "told to panic");
+        self.0.changed.load(Relaxed)
+    }
+}
+
+#[derive(Clone)]
+struct Millis(Arc<AtomicU64>);
+
+impl Clock for Millis {
+    fn now(&self) -> Now {
+        let now = Duration::from_millis(self.0.load(Relaxed));
+        Now::new(now, UNIX_EPOCH + now)
+    }
+
+    fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+fn provider(fails: ErrorKind) -> (Source, Millis, TokenProvider) {
+    let (source, clock) = (Source::default(), Millis(Arc::new(AtomicU64::new(1_000_000))));
+    *source.0.fails.lock().unwrap() = Some(fails);
+    let platform = Platform::system().with_clock(clock.clone());
+    let provider = TokenProvider::builder(source.clone()).platform(platform).build().unwrap();
+    (source, clock, provider)
+}
+
+#[tokio::test]
+async fn l24_a_change_ends_the_cool_down_after_a_terminal_failure() {
+    let (source, clock, provider) = provider(ErrorKind::Refused);
+    let first = provider.token().await.unwrap_err();
+    assert_eq!(source.counts(), (1, 0));
+    assert!(provider.token().await.unwrap_err().is(&first));
+    assert_eq!(source.counts(), (1, 1), "asked, and nothing has changed");
+    source.0.changed.store(true, Relaxed);
+    assert!(provider.token().await.unwrap_err().is(&first));
+    assert_eq!(source.counts(), (1, 1), "asked once a second at the most");
+
+    clock.0.fetch_add(1_000, Relaxed);
+    *source.0.fails.lock().unwrap() = None;
+    assert_eq!(provider.token().await.unwrap().secret(), "token");
+    assert_eq!(source.counts(), (2, 2));
+    provider.token().await.unwrap();
+    assert_eq!(source.counts(), (2, 2), "never on the warm path");
+}
+
+#[tokio::test]
+async fn a_change_that_mends_nothing_costs_one_fetch_a_second_at_the_most_and_one_for_all_callers() {
+    let (source, clock, provider) = provider(ErrorKind::Refused);
+    provider.token().await.unwrap_err();
+    source.0.changed.store(true, Relaxed);
+    for round in 1..=10 {
+        clock.0.fetch_add(1_000, Relaxed);
+        let callers: Vec<_> = (0..20).map(|_| tokio::spawn(provider.token())).collect();
+        for caller in callers {
+            caller.await.unwrap().unwrap_err();
+        }
+        assert_eq!(source.counts(), (1 + round, round));
+    }
+    // The failures still count as failures in a row: without a change the wait is long by now.
+    source.0.changed.store(false, Relaxed);
+    clock.0.fetch_add(30_000, Relaxed);
+    provider.token().await.unwrap_err();
+    assert_eq!(source.counts().0, 11);
+}
+
+#[tokio::test]
+async fn after_a_failure_that_may_pass_by_itself_nobody_is_asked() {
+    let (source, clock, provider) = provider(ErrorKind::Unavailable);
+    source.0.changed.store(true, Relaxed);
+    provider.token().await.unwrap_err();
+    clock.0.fetch_add(200, Relaxed);
+    provider.token().await.unwrap_err();
+    assert_eq!(source.counts(), (1, 0));
+}
+
+#[tokio::test]
+async fn l12_a_panic_in_the_answer_is_a_no() {
+    let (source, _clock, provider) = provider(ErrorKind::Refused);
+    provider.token().await.unwrap_err();
+    source.0.panics.store(true, Relaxed);
+    assert_eq!(provider.token().await.unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(source.counts(), (1, 1));
+}
+
+#[tokio::test]
+async fn a_provider_passes_the_question_on_to_its_source() {
+    let (source, clock, inner) = provider(ErrorKind::Refused);
+    let platform = Platform::system().with_clock(clock.clone());
+    let outer = TokenProvider::builder(inner).platform(platform).build().unwrap();
+    outer.token().await.unwrap_err();
+    *source.0.fails.lock().unwrap() = None;
+    source.0.changed.store(true, Relaxed);
+    assert_eq!(outer.token().await.unwrap().secret(), "token");
+}

@@ -1,0 +1,60 @@
+//! Tests of requests that have an `Authorization` already.
+
+use http::{
+    HeaderMap, HeaderValue, Request,
+    header::{ACCEPT, AUTHORIZATION},
+};
+
+use super::{Authorized, TokenProvider};
+use crate::sources::static_token::StaticToken;
+
+async fn provider(warm: bool) -> TokenProvider {
+    let builder = TokenProvider::builder(StaticToken::new("token")).allow_origin("https://api.example.com");
+    let provider = builder.build().unwrap();
+    if warm {
+        provider.token().await.unwrap();
+    }
+    provider
+}
+
+fn request(uri: &str, values: &[(http::HeaderName, &'static str)]) -> Request<()> {
+    let mut request = Request::get(uri).body(()).unwrap();
+    for (name, value) in values {
+        request.headers_mut().append(name, HeaderValue::from_static(value));
+    }
+    request
+}
+
+#[tokio::test]
+async fn an_authorization_of_the_callers_goes_out_untouched_whatever_there_is_and_wherever_it_goes() {
+    let own: [&[_]; 3] = [
+        &[(AUTHORIZATION, "Basic eDp5")],
+        &[(AUTHORIZATION, "Basic eDp5"), (ACCEPT, "a"), (AUTHORIZATION, "Basic eDp6")],
+        &[(ACCEPT, "a"), (ACCEPT, "b"), (AUTHORIZATION, "Basic eDp5")],
+    ];
+    for warm in [true, false] {
+        let provider = provider(warm).await;
+        for uri in ["https://api.example.com/", "https://other.example.com/", "http://api.example.com/", "/path"] {
+            for values in own {
+                let mut request = request(uri, values);
+                let before: Vec<_> = pairs(request.headers());
+                assert_eq!(provider.authorize(&mut request).unwrap(), Authorized::Passed, "{uri} {values:?}");
+                assert_eq!(pairs(request.headers()), before, "{uri}");
+                assert!(request.headers().get_all(AUTHORIZATION).iter().all(|value| !value.is_sensitive()));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_names_with_several_values_are_no_hindrance() {
+    let provider = provider(true).await;
+    let mut request = request("https://api.example.com/", &[(ACCEPT, "a"), (ACCEPT, "b")]);
+    assert!(matches!(provider.authorize(&mut request).unwrap(), Authorized::Sent(_)));
+    let expected = [("accept", "a"), ("accept", "b"), ("authorization", "Bearer token")];
+    assert_eq!(pairs(request.headers()), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+}

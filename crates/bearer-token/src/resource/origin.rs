@@ -1,0 +1,471 @@
+//! Which origins a token may be sent to.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
+
+use http::{Uri, uri::Authority};
+
+use crate::error::{Error, ErrorKind, Problems};
+
+/// Where a request goes, as far as its sender knows: the scheme and the authority of its URI.
+///
+/// Anything with a URI turns into one; adapters whose clients have URLs of another type use [`new`](Self::new).
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    scheme: Option<&'a str>,
+    authority: Option<&'a str>,
+    /// Whether the authority was read as one before.
+    is_read: bool,
+}
+
+impl<'a> Destination<'a> {
+    /// A destination from the parts of a URL: its scheme (`https`) and authority (`api.example.com:8443`).
+    pub fn new(scheme: &'a str, authority: &'a str) -> Self {
+        Destination { scheme: Some(scheme), authority: Some(authority), is_read: false }
+    }
+
+    /// Whether both lie in the same origin: scheme, host and port. What cannot be read is nowhere the same.
+    ///
+    /// A response that comes from elsewhere than the request was authorized for, after a redirect, says nothing of
+    /// the bearer.
+    pub fn is_same_origin(self, other: Destination<'_>) -> bool {
+        let [one, other] = [self, other].map(|to| normalise(to.scheme?, to.authority?, to.is_read).ok());
+        one.is_some() && one == other
+    }
+}
+
+impl<'a> From<&'a Uri> for Destination<'a> {
+    #[inline]
+    fn from(uri: &'a Uri) -> Self {
+        Destination { scheme: uri.scheme_str(), authority: uri.authority().map(Authority::as_str), is_read: true }
+    }
+}
+
+/// A scheme, host and port: default port filled in, no user information. Two are the same in whatever case.
+///
+/// It borrows the host, as requests are judged by it.
+#[derive(Clone, Debug)]
+struct Origin<'a> {
+    https: bool,
+    host: Cow<'a, str>,
+    port: u16,
+}
+
+/// One allowed origin.
+#[derive(Clone, Debug)]
+struct Allowed {
+    origin: Origin<'static>,
+    /// The authority as most requests spell it, so that one comparison of bytes settles the usual case.
+    spelled: String,
+}
+
+/// The rule of one provider.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origins {
+    allowed: Vec<Allowed>,
+    any_https: bool,
+    refuse_others: bool,
+    /// The origin behind URIs without authority, if the user declared it, and what the rule says of it.
+    connection: Option<(Origin<'static>, Verdict)>,
+}
+
+/// What the rule says of one request.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    Authorize,
+    /// Another origin: the request goes on without a token.
+    Pass,
+    Refuse(Error),
+}
+
+impl Origins {
+    /// Allows an origin. Without `plaintext` only `https`, or `http` to loopback.
+    pub(crate) fn allow(&mut self, text: &str, plaintext: bool, path: &str, problems: &mut Problems) {
+        match parse(text) {
+            Err(found) => problems.push(path, format!("{found}; expected an origin such as `https://api.example.com`")),
+            Ok((origin, _)) if !origin.https && !plaintext && !is_loopback(&origin.host) => problems.push(
+                path,
+                format!(
+                    "found `{origin}`; a token would travel in the clear: use `https://`, or allow_plaintext_origin(..) \
+                     for a network that you trust",
+                ),
+            ),
+            Ok((origin, spelled)) => self.allowed.push(Allowed { origin, spelled }),
+        }
+    }
+
+    pub(crate) fn allow_any_https(&mut self) {
+        self.any_https = true;
+    }
+
+    pub(crate) fn refuse_others(&mut self) {
+        self.refuse_others = true;
+    }
+
+    /// Declares what is behind URIs without authority. Comes after everything that is allowed: it is judged here,
+    /// once and for all.
+    pub(crate) fn connection(&mut self, text: &str, problems: &mut Problems) {
+        match parse(text) {
+            Ok((origin, _)) => {
+                let verdict = self.judge_origin(&origin);
+                self.connection = Some((origin, verdict));
+            }
+            Err(found) => problems
+                .push("connection_origin", format!("{found}; expected an origin such as `https://api.example.com`")),
+        }
+    }
+
+    /// Whoever declares a connection wants tokens to go there.
+    pub(crate) fn check_connection(&self, problems: &mut Problems) {
+        if let Some((origin, Verdict::Pass | Verdict::Refuse(_))) = &self.connection {
+            let message = format!("found `{origin}`, which is not among the allowed origins; {}", origin.way_out());
+            problems.push("connection_origin", message);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn judge(&self, to: Destination<'_>) -> Verdict {
+        let (Some(scheme), Some(authority)) = (to.scheme, to.authority) else {
+            // An authority alone asks a proxy for a tunnel (CONNECT): whatever comes of it, the token is not for the
+            // proxy.
+            if to.authority.is_some() {
+                return Verdict::Pass;
+            }
+            // A client behind a fixed connection (tonic's channel) fills the authority in later.
+            return self.connection.as_ref().map_or(Verdict::Authorize, |(_, verdict)| verdict.clone());
+        };
+        // Literals, which are compared in place and not by a call.
+        let https = match scheme {
+            "https" => true,
+            "http" => false,
+            _ => return self.judge_slowly(scheme, authority, to.is_read),
+        };
+        if self.allowed.iter().any(|allowed| allowed.origin.https == https && allowed.spelled == authority) {
+            return Verdict::Authorize;
+        }
+        self.judge_slowly(scheme, authority, to.is_read)
+    }
+
+    fn judge_slowly(&self, scheme: &str, authority: &str, is_read: bool) -> Verdict {
+        match normalise(scheme, authority, is_read) {
+            Ok(origin) => self.judge_origin(&origin),
+            Err(found) => Verdict::Refuse(Error::new(
+                ErrorKind::Origin,
+                format!("{found}; expected an http or https URI: the request was not sent"),
+            )),
+        }
+    }
+
+    fn judge_origin(&self, origin: &Origin<'_>) -> Verdict {
+        if self.allowed.iter().any(|allowed| allowed.origin == *origin) || (self.any_https && origin.https) {
+            return Verdict::Authorize;
+        }
+        if self.allowed.is_empty() && !self.any_https {
+            if is_loopback(&origin.host) {
+                return Verdict::Authorize;
+            }
+            return Verdict::Refuse(Error::new(
+                ErrorKind::Origin,
+                format!("the request goes to `{origin}`, and no origin is allowed yet; {}", origin.way_out()),
+            ));
+        }
+        let downgrade = !origin.https && !is_loopback(&origin.host);
+        if self.refuse_others || downgrade {
+            let why = if downgrade { "in the clear, " } else { "" };
+            return Verdict::Refuse(Error::new(
+                ErrorKind::Origin,
+                format!(
+                    "the request goes {why}to `{origin}`, which is not among the allowed origins; {}",
+                    origin.way_out()
+                ),
+            ));
+        }
+        Verdict::Pass
+    }
+}
+
+impl Origin<'_> {
+    /// In the words of those who build a provider, and of those who configure one.
+    fn way_out(&self) -> String {
+        let plaintext = if self.https || is_loopback(&self.host) { "" } else { "plaintext_" };
+        format!(
+            "if the token is meant for it, call .allow_{plaintext}origin(\"{self}\") on the provider's builder, or add it \
+             to `allow_{plaintext}origins` in its configuration"
+        )
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
+    }
+}
+
+impl PartialEq for Origin<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.https, self.port) == (other.https, other.port) && self.host.eq_ignore_ascii_case(&other.host)
+    }
+}
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin { https, host, port } = self;
+        write!(f, "{}://{}", self.scheme(), host.to_ascii_lowercase())?;
+        if *port == default_port(*https) { Ok(()) } else { write!(f, ":{port}") }
+    }
+}
+
+fn default_port(https: bool) -> u16 {
+    if https { 443 } else { 80 }
+}
+
+/// Reads an origin from a configuration: nothing but scheme, host and port. Also gives the authority as spelled.
+///
+/// What is wrong is named and not repeated: a path or a query may hold a secret.
+fn parse(text: &str) -> Result<(Origin<'static>, String), String> {
+    if text.contains('@') {
+        return Err("found user information before the host, which an origin has not".to_owned());
+    }
+    if text.contains('*') {
+        return Err("found a `*`, but origins are compared as they are: name each".to_owned());
+    }
+    if text.contains('#') {
+        return Err("found a fragment, which an origin has not".to_owned());
+    }
+    if !text.is_ascii() {
+        return Err("found a host that is not ASCII: write it in Punycode (`xn--..`), as requests do".to_owned());
+    }
+    let uri: Uri = text.parse().map_err(|_| "found something that is not a URI".to_owned())?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err("found no scheme or no host".to_owned());
+    };
+    if uri.path_and_query().is_some_and(|path| path != "/") {
+        return Err("found a path or a query, which an origin has not".to_owned());
+    }
+    let Origin { https, host, port } = normalise(scheme, authority.as_str(), true)?;
+    Ok((Origin { https, host: Cow::Owned(host.into_owned()), port }, authority.as_str().to_owned()))
+}
+
+/// Takes an authority apart that is one, or looks whether it is.
+fn normalise<'a>(scheme: &str, authority: &'a str, is_read: bool) -> Result<Origin<'a>, String> {
+    let https = match scheme {
+        _ if scheme.eq_ignore_ascii_case("https") => true,
+        _ if scheme.eq_ignore_ascii_case("http") => false,
+        other => return Err(format!("found the scheme `{other}`")),
+    };
+    // What stands before the last `@` is user information, and may hold a password: it is never shown.
+    let host_and_port = authority.rsplit('@').next().unwrap_or(authority);
+    let (host, port) = match host_and_port.rsplit_once(':') {
+        // The colons of an IPv6 address stand inside brackets.
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => (host_and_port, ""),
+    };
+    let port = match port {
+        "" => default_port(https),
+        digits => digits.parse().map_err(|_| "found a port that is not a number up to 65535".to_owned())?,
+    };
+    if host.is_empty() {
+        return Err("found no host".to_owned());
+    }
+    // `evil.example.net/@api.example.com`: whoever puts such text into a URL goes to what stands first, because the
+    // authority ends at the slash (RFC 3986 section 3.2).
+    if !is_read && Authority::from_str(authority).is_err() {
+        return Err("found characters around the host that no authority has".to_owned());
+    }
+    // An IPv6 address has many spellings.
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).and_then(|host| host.parse().ok());
+    let host = address.map_or(Cow::Borrowed(host), |address: Ipv6Addr| Cow::Owned(format!("[{address}]")));
+    Ok(Origin { https, host, port })
+}
+
+/// Whether a host can only be this machine (RFC 6761 section 6.3, RFC 4291 section 2.5.3).
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match bare {
+        Some(address) => address.parse().is_ok_and(|address: Ipv6Addr| address.is_loopback()),
+        None => {
+            host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
+        }
+    }
+}
+
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origins(allowed: &[&str]) -> Origins {
+        let mut origins = Origins::default();
+        let mut problems = Problems::default();
+        for text in allowed {
+            origins.allow(text, false, "allow_origin", &mut problems);
+        }
+        problems.into_result("origins").unwrap();
+        origins
+    }
+
+    fn judged(origins: &Origins, uri: &str) -> &'static str {
+        let uri: Uri = uri.parse().unwrap();
+        match origins.judge(Destination::from(&uri)) {
+            Verdict::Authorize => "authorize",
+            Verdict::Pass => "pass",
+            Verdict::Refuse(_) => "refuse",
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_the_end_of_an_authority_is_not_its_host() {
+        let mut origins = Origins::default();
+        origins.allow("https://api.example.com", false, "allow_origin", &mut Problems::default());
+        for authority in ["evil.example.net/", "evil.example.net#", "evil.example.net?", "evil.example.net\\", " "] {
+            let authority = format!("{authority}@api.example.com");
+            let verdict = origins.judge(Destination::new("https", &authority));
+            assert!(matches!(verdict, Verdict::Refuse(_)), "{authority}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_origin_is_exactly_a_scheme_a_host_and_a_port() {
+        let rule = origins(&["https://api.example.com", "http://127.0.0.1:8080"]);
+        for (uri, expected) in [
+            ("https://api.example.com/x?y", "authorize"),
+            ("https://api.example.com:443/x", "authorize"),
+            ("https://API.Example.COM/x", "authorize"),
+            ("https://user@api.example.com/", "authorize"),
+            ("http://127.0.0.1:8080/", "authorize"),
+            ("https://api.example.com:8443/", "pass"),
+            ("https://api.example.com.evil.example/", "pass"),
+            ("https://api.example.com@evil.example/", "pass"),
+            ("https://evil.example/api.example.com", "pass"),
+            ("https://xapi.example.com/", "pass"),
+            ("http://127.0.0.1:8081/", "pass"),
+            ("http://api.example.com/", "refuse"),
+            ("http://api.example.com:443/", "refuse"),
+            ("http://other.example.com/", "refuse"),
+            ("ftp://api.example.com/", "refuse"),
+            ("/no/authority", "authorize"),
+            ("api.example.com:443", "pass"),
+            ("evil.example.com:80", "pass"),
+        ] {
+            assert_eq!(judged(&rule, uri), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn l34_without_a_configured_origin_only_loopback_and_uris_without_authority_are_authorized() {
+        let rule = origins(&[]);
+        for (uri, expected) in [
+            ("/grpc.health.v1.Health/Check", "authorize"),
+            ("http://localhost:3000/", "authorize"),
+            ("http://127.8.9.1/", "authorize"),
+            ("http://[::1]:80/", "authorize"),
+            ("https://LOCALHOST/", "authorize"),
+            ("https://api.example.com/", "refuse"),
+            ("http://api.example.com/", "refuse"),
+            ("http://localhost.example.com/", "refuse"),
+            ("http://127.0.0.1.example.com/", "refuse"),
+            ("http://[::2]/", "refuse"),
+        ] {
+            assert_eq!(judged(&rule, uri), expected, "{uri}");
+        }
+        let uri: Uri = "https://api.example.com:8443/x".parse().unwrap();
+        let Verdict::Refuse(error) = rule.judge(Destination::from(&uri)) else { panic!("must refuse") };
+        assert!(error.to_string().contains(".allow_origin(\"https://api.example.com:8443\")"), "{error}");
+    }
+
+    #[test]
+    fn l34_a_plaintext_origin_needs_an_explicit_opt_in() {
+        let mut problems = Problems::default();
+        let mut rule = Origins::default();
+        rule.allow("http://api.example.com", false, "allow_origin", &mut problems);
+        assert!(problems.into_result("x").unwrap_err().to_string().contains("allow_plaintext_origin"));
+        let mut problems = Problems::default();
+        rule.allow("http://api.example.com", true, "allow_plaintext_origin", &mut problems);
+        assert!(problems.is_empty());
+        assert_eq!(judged(&rule, "http://api.example.com/"), "authorize");
+        assert_eq!(judged(&rule, "https://api.example.com/"), "pass");
+    }
+
+    #[test]
+    fn a_declared_connection_origin_decides_over_uris_without_authority() {
+        for (declared, expected) in [
+            ("https://api.example.com", "authorize"),
+            ("https://x.example.com", "pass"),
+            ("http://api.example.com", "refuse"),
+        ] {
+            let mut rule = origins(&["https://api.example.com"]);
+            let mut problems = Problems::default();
+            rule.connection(declared, &mut problems);
+            assert!(problems.is_empty());
+            assert_eq!(judged(&rule, "/path"), expected, "{declared}");
+        }
+    }
+
+    #[test]
+    fn l34_a_declared_connection_origin_that_gets_no_token_is_a_problem() {
+        for (allowed, declared, found) in [
+            (&["https://api.example.com"][..], "https://API.example.com:443", 0),
+            (&["https://api.example.com"], "https://api.example.com:8443", 1),
+            (&["https://api.example.com"], "http://api.example.com", 1),
+            (&[], "https://api.example.com", 1),
+            (&[], "http://127.0.0.1:50051", 0),
+        ] {
+            let mut rule = origins(allowed);
+            let mut problems = Problems::default();
+            rule.connection(declared, &mut problems);
+            rule.check_connection(&mut problems);
+            let problems = problems.into_result("x").map_or_else(|error| error.problems().to_vec(), |()| Vec::new());
+            assert_eq!(problems.len(), found, "{declared}");
+            assert!(problems.iter().all(|problem| problem.message().contains("origin(\"http")), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_with_anything_else_in_it_is_a_problem_that_shows_no_password() {
+        for text in [
+            "",
+            "api.example.com",
+            "https://",
+            "https://a.example.com/path",
+            "https://u:hunter2@a.example.com",
+            "ftp://a.example.com",
+            "https://a.example.com:99999",
+            "https://a.example.com/?hunter2",
+            "https://a.example.com#hunter2",
+            "https://*.example.com",
+            "https://b\u{fc}cher.example.com/hunter2",
+        ] {
+            let mut problems = Problems::default();
+            Origins::default().allow(text, false, "allow_origin", &mut problems);
+            let error = problems.into_result("x").expect_err(text);
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_origins_can_be_refused_instead_of_passed() {
+        let mut rule = origins(&["https://api.example.com"]);
+        rule.refuse_others();
+        assert_eq!(judged(&rule, "https://other.example.com/"), "refuse");
+        let mut rule = Origins::default();
+        rule.allow_any_https();
+        assert_eq!(judged(&rule, "https://other.example.com/"), "authorize");
+        assert_eq!(judged(&rule, "http://other.example.com/"), "refuse");
+    }
+
+    #[test]
+    fn l42_the_same_origin_is_recognised_in_any_spelling() {
+        let same = |one: (&'static str, &'static str), other: (&'static str, &'static str)| {
+            Destination::new(one.0, one.1).is_same_origin(Destination::new(other.0, other.1))
+        };
+        assert!(same(("https", "api.example.com"), ("HTTPS", "API.example.com:443")));
+        assert!(same(("https", "[2001:db8:0::1]:8443"), ("https", "[2001:DB8::1]:8443")));
+        assert!(same(("https", "[2001:db8::1]"), ("https", "[2001:db8::1]:443")));
+        assert!(!same(("https", "api.example.com"), ("http", "api.example.com")));
+        assert!(!same(("https", "api.example.com"), ("https", "other.example.com")));
+        assert!(!same(("ftp", "a"), ("ftp", "a")));
+    }
+}

@@ -1,0 +1,149 @@
+//! One source, and another one for when the first has nothing to give any more.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    error::{Error, ErrorKind, Retry},
+    observe,
+    source::{DynTokenSource, FetchContext, TokenSource},
+    token::AccessToken,
+};
+
+/// Asks one source, and another one if that one fails for good; made by [`TokenSource::or_else`].
+///
+/// The first source is asked at every fetch, so it is used again as soon as it works again. It fails *for good* with an
+/// error that waiting cannot mend ([`Retry::AfterChange`]): a refresh token that is gone, a credential that is refused, a
+/// JWT that cannot be signed. The other source is **not** asked
+///
+/// - for what may pass by itself, such as an outage, a broken connection or a panic: it is no reason to turn to other
+///   credentials, and the provider tries again anyway;
+/// - for a mistake in the configuration ([`Config`](ErrorKind::Config), [`Origin`](ErrorKind::Origin)): it would never
+///   be seen.
+///
+/// If the other source fails too, its error is returned, with the first one's message in it. Both share the fetch's
+/// deadline. For another rule, write a source of your own: an `async` closure that asks two.
+#[derive(Clone)]
+pub struct Fallback {
+    first: Arc<dyn DynTokenSource>,
+    other: Arc<dyn DynTokenSource>,
+}
+
+impl Fallback {
+    pub(crate) fn new(first: impl TokenSource, other: impl TokenSource) -> Self {
+        Fallback { first: Arc::new(first), other: Arc::new(other) }
+    }
+}
+
+impl TokenSource for Fallback {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let first = match Arc::clone(&self.first).fetch(cx.clone()).await {
+            Err(error) if is_for_good(&error) => error,
+            result => return result,
+        };
+        observe::fell_back(&first);
+        Arc::clone(&self.other).fetch(cx).await.map_err(|other| {
+            let error = Error::new(other.kind(), format!("{other}; before that, the first source failed: {first}"));
+            let error = match other.oauth_code() {
+                Some(code) => error.with_oauth_code(code.to_owned()),
+                None => error,
+            };
+            error.with_retry(other.retry()).with_source(other)
+        })
+    }
+
+    fn changed(&self) -> bool {
+        self.first.changed() || self.other.changed()
+    }
+}
+
+fn is_for_good(error: &Error) -> bool {
+    error.retry() == Retry::AfterChange && !matches!(error.kind(), ErrorKind::Config | ErrorKind::Origin)
+}
+
+impl fmt::Debug for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fallback").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{error::Error as _, time::Duration};
+
+    use super::*;
+    use crate::{platform::Platform, token::FetchReason};
+
+    fn failing(kind: ErrorKind, retry: Retry) -> impl TokenSource {
+        move |_cx: FetchContext| async move { Err(Error::new(kind, "the first words").with_retry(retry)) }
+    }
+
+    async fn fetch(source: impl TokenSource) -> Result<String, Error> {
+        let cx = FetchContext::new(Platform::system(), Duration::from_secs(10), FetchReason::Missing);
+        source.fetch(cx).await.map(|token| token.secret().to_owned())
+    }
+
+    #[tokio::test]
+    async fn the_other_source_is_asked_only_after_an_error_that_waiting_cannot_mend() {
+        let later = Retry::Later { after: None };
+        for (kind, retry, falls) in [
+            (ErrorKind::Refused, Retry::AfterChange, true),
+            (ErrorKind::Source, Retry::AfterChange, true),
+            (ErrorKind::Signing, Retry::AfterChange, true),
+            (ErrorKind::Refused, Retry::Later { after: Some(Duration::from_secs(5)) }, false),
+            (ErrorKind::Unavailable, later, false),
+            (ErrorKind::Transport, later, false),
+            (ErrorKind::Timeout, later, false),
+            (ErrorKind::Answer, later, false),
+            (ErrorKind::Config, Retry::AfterChange, false),
+            (ErrorKind::Origin, Retry::AfterChange, false),
+        ] {
+            let source = failing(kind, retry).or_else(async |_cx: FetchContext| Ok(AccessToken::new("other")));
+            match fetch(source).await {
+                Ok(token) => assert!(falls && token == "other", "{kind:?}"),
+                Err(error) => assert!(!falls && error.kind() == kind, "{kind:?}"),
+            }
+        }
+        let source = (async |_cx: FetchContext| Ok(AccessToken::new("first")))
+            .or_else(failing(ErrorKind::Refused, Retry::AfterChange));
+        assert_eq!(fetch(source).await.unwrap(), "first");
+    }
+
+    #[tokio::test]
+    async fn when_both_fail_the_error_is_the_others_and_tells_of_the_first() {
+        let source = failing(ErrorKind::Refused, Retry::AfterChange).or_else(async |_cx: FetchContext| {
+            let later = Retry::Later { after: Some(Duration::from_secs(7)) };
+            Err(Error::new(ErrorKind::Unavailable, "the other words").with_retry(later).with_oauth_code("slow_down"))
+        });
+        let error = fetch(source).await.unwrap_err();
+        assert_eq!((error.kind(), error.oauth_code()), (ErrorKind::Unavailable, Some("slow_down")));
+        assert_eq!(error.retry(), Retry::Later { after: Some(Duration::from_secs(7)) });
+        let text = error.to_string();
+        assert!(text.contains("the other words") && text.contains("the first words"), "{text}");
+        assert!(error.source().is_some());
+    }
+
+    #[tokio::test]
+    async fn three_sources_are_asked_in_their_order() {
+        let source = failing(ErrorKind::Refused, Retry::AfterChange)
+            .or_else(failing(ErrorKind::Source, Retry::AfterChange))
+            .or_else(async |_cx: FetchContext| Ok(AccessToken::new("third")));
+        assert_eq!(fetch(source).await.unwrap(), "third");
+    }
+    #[test]
+    fn it_has_changed_when_either_source_has() {
+        struct Says(bool);
+        impl TokenSource for Says {
+            async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
+                Ok(AccessToken::new("token"))
+            }
+
+            fn changed(&self) -> bool {
+                self.0
+            }
+        }
+        for (first, other) in [(false, false), (false, true), (true, false)] {
+            let either = Says(first).or_else(Says(other));
+            assert_eq!(TokenSource::changed(&either), first || other);
+        }
+    }
+}
