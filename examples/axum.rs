@@ -16,7 +16,7 @@ use axum::{
 use bearer_token::{
     TokenProvider,
     platform::Platform,
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use bearer_token_testing::{AuthorizationServer, Client as RegisteredClient, Fault, ManualClock};
 use bytes::Bytes;

@@ -9,7 +9,7 @@ use anyhow::ensure;
 use axum::{Json, Router, http::StatusCode, routing::post};
 use bearer_token::{
     AccessToken, Error, ErrorKind, FetchContext, TokenProvider, TokenSource,
-    token_endpoint::{Grant, Parameters, TokenEndpoint},
+    oauth::{Grant, Parameters, TokenEndpoint},
 };
 use bearer_token_testing::{AuthorizationServer, Issuer, TestKey};
 use reqwest_bearer::BearerMiddleware;

@@ -6,7 +6,7 @@
 use anyhow::ensure;
 use bearer_token::{
     TokenProvider,
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use bearer_token_testing::{AuthorizationServer, Client as RegisteredClient};
 use bytes::Bytes;

@@ -18,7 +18,7 @@ use aws_lc_rs::{
 use bearer_token::{
     Error, ErrorKind, TokenProvider,
     jwt::{Algorithm, JwtTemplate, Signer, SigningKey},
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use bearer_token_testing::{Algorithm as Verified, AuthorizationServer, Client, VerifyingKey};
 use tokio::{

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use bearer_token::{
     ErrorKind, Retry, TokenProvider,
     jwt::{Algorithm, JwtTemplate, SigningKey},
-    token_endpoint::{JwtBearer, TokenEndpoint},
+    oauth::{JwtBearer, TokenEndpoint},
 };
 use bearer_token_testing::{AuthorizationServer, Fault, Issuer, TestKey};
 use reqwest_bearer::{BearerMiddleware, redirect_policy, token_error};

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use bearer_token::{
     TokenProvider,
     platform::Platform,
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use bearer_token_testing::{AuthorizationServer, Client};
 use reqwest_bearer::BearerMiddleware;

@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use bearer_token::{
     Error, ErrorKind, Policy, TokenProvider,
     platform::Platform,
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use bearer_token_testing::{AuthorizationServer, Client, Fault, ManualClock};
 use http::{Request, header::AUTHORIZATION};

@@ -3,7 +3,7 @@
 use bearer_token::{
     Error, TokenProvider,
     jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey},
-    token_endpoint::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint},
 };
 use bearer_token_testing::TestKey;
 

@@ -12,7 +12,7 @@ use std::{
 use bearer_token::{
     AccessToken, Error, FetchContext, FetchReason, TokenSource,
     platform::{BoxFuture, Clock, Now, Platform},
-    token_endpoint::{ClientCredentials, TokenEndpoint},
+    oauth::{ClientCredentials, TokenEndpoint},
     transport::Transport,
 };
 use bytes::Bytes;

@@ -127,7 +127,7 @@ const PROGRAMS: [Program; 12] = [
     },
 ];
 
-const PROVIDER: &str = "use bearer_token::token_endpoint::*;
+const PROVIDER: &str = "use bearer_token::oauth::*;
                let source = TokenEndpoint::builder(url.clone(), ClientCredentials::new())
                    .client_auth(ClientAuth::basic(\"a\", \"b\")).build().unwrap();
                let provider = bearer_token::TokenProvider::builder(source).build().unwrap();";

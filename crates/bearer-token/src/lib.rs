@@ -34,8 +34,8 @@
 //! | source | tokens come from |
 //! |---|---|
 //! | `jwt::SelfSigned` | a JWT signed here, used as the token itself (feature `jwt`) |
-//! | `oauth::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, `refresh_token` from a `store`, or a grant of your own (feature `token-endpoint`) |
-//! | `FileToken` | a file that somebody else keeps fresh, such as Kubernetes (feature `jwt` or `token-endpoint`) |
+//! | `oauth::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, `refresh_token` from a `store`, or a grant of your own (feature `oauth`) |
+//! | `FileToken` | a file that somebody else keeps fresh, such as Kubernetes (feature `jwt` or `oauth`) |
 //! | [`StaticToken`] | you |
 //! | [`Fallback`] | one source, and [another](TokenSource::or_else) when that fails for good |
 //! | an `async` closure, a [`TokenProvider`], or any [`TokenSource`] of yours | wherever you like |
@@ -54,22 +54,22 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `jwt` | yes | signing: self-signed JWTs and, with `token-endpoint`, assertions |
+//! | `jwt` | yes | signing: self-signed JWTs and, with `oauth`, assertions |
 //! | `encrypted-keys` | | private keys that are encrypted with a passphrase |
-//! | `token-endpoint` | yes | token requests to an OAuth 2.0 authorization server |
+//! | `oauth` | yes | token requests to an OAuth 2.0 authorization server |
 //! | `reqwest` | yes | reqwest (rustls) as the transport of token requests |
 //! | `tower` | | any tower service as that transport |
 //! | `config` | | a provider from TOML or JSON |
 //! | `tracing` | | events of the token life cycle |
 
 mod error;
-#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+#[cfg(any(feature = "jwt", feature = "oauth"))]
 mod files;
 mod observe;
 pub mod platform;
 mod provider;
 mod resource;
-#[cfg(feature = "token-endpoint")]
+#[cfg(feature = "oauth")]
 mod secret;
 mod source;
 mod sources;
@@ -81,12 +81,12 @@ pub mod transport;
 pub mod config;
 #[cfg(feature = "jwt")]
 pub mod jwt;
-#[cfg(feature = "token-endpoint")]
+#[cfg(feature = "oauth")]
 pub mod oauth;
-#[cfg(feature = "token-endpoint")]
+#[cfg(feature = "oauth")]
 pub mod store;
 
-#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+#[cfg(any(feature = "jwt", feature = "oauth"))]
 pub use self::sources::FileToken;
 pub use self::{
     error::{Error, ErrorKind, Problem, Retry},

@@ -55,7 +55,7 @@ use self::{clock_offset::ServerClock, request::RequestParts, response::Reading};
 /// Gets tokens from an authorization server. A clone shares everything.
 ///
 /// ```
-/// use bearer_token::token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint};
+/// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
 /// # #[cfg(feature = "reqwest")]

@@ -28,7 +28,7 @@ pub(crate) fn abandoned() {
 }
 
 /// A file that changed could not be used; what it held before still is.
-#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+#[cfg(any(feature = "jwt", feature = "oauth"))]
 pub(crate) fn kept(file: &std::path::Path, problem: &str) {
     #[cfg(feature = "tracing")]
     tracing::warn!(file = %file.display(), problem, "a file was not taken over; what it held before stays in use");
@@ -44,19 +44,19 @@ pub(crate) fn fell_back(error: &Error) {
     tracing::warn!(kind = ?error.kind(), %error, "the first source failed for good; asking the other one");
 }
 
-#[cfg(feature = "token-endpoint")]
+#[cfg(feature = "oauth")]
 pub(crate) fn clock_offset(offset: crate::oauth::ClockOffset) {
     #[cfg(feature = "tracing")]
     tracing::warn!(%offset, "the clock of this machine is off; signing again by the authorization server's");
 }
 
-#[cfg(feature = "token-endpoint")]
+#[cfg(feature = "oauth")]
 pub(crate) fn refresh_token_saved() {
     #[cfg(feature = "tracing")]
     tracing::debug!("saved a new refresh token");
 }
 
-#[cfg(feature = "token-endpoint")]
+#[cfg(feature = "oauth")]
 pub(crate) fn refresh_token_not_saved(error: &Error) {
     #[cfg(feature = "tracing")]
     tracing::error!(kind = ?error.kind(), %error, "could not save a new refresh token; it is kept in memory only");

@@ -128,7 +128,7 @@ impl FetchContext {
     }
 
     /// The same fetch on another platform.
-    #[cfg(feature = "token-endpoint")]
+    #[cfg(feature = "oauth")]
     pub(crate) fn on(&self, platform: Platform) -> Self {
         FetchContext { platform, ..self.clone() }
     }

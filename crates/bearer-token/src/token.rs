@@ -13,7 +13,7 @@ use crate::{
     platform::Now,
 };
 
-#[cfg(any(feature = "jwt", feature = "token-endpoint"))]
+#[cfg(any(feature = "jwt", feature = "oauth"))]
 pub(crate) mod jwt_expiry;
 
 /// Why a token is fetched.

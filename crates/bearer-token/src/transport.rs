@@ -86,7 +86,7 @@ impl<T: Transport> DynTransport for T {
 }
 
 /// The answer is larger than [`ANSWER_LIMIT`].
-#[cfg(any(feature = "reqwest", feature = "tower", feature = "token-endpoint"))]
+#[cfg(any(feature = "reqwest", feature = "tower", feature = "oauth"))]
 pub(crate) fn too_large() -> Error {
     Error::new(
         crate::ErrorKind::Answer,

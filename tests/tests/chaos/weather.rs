@@ -12,7 +12,7 @@ use std::{
 use bearer_token::{
     TokenProvider,
     jwt::KeyReader,
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 
 use super::{

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bearer_token::{
     AccessToken, Error, ErrorKind, FetchContext, TokenProvider, TokenSource,
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
     transport::{self, ServiceTransport, Transport},
 };
 use bytes::Bytes;

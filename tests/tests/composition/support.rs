@@ -11,7 +11,7 @@ use std::{
 use bearer_token::{
     Policy, TokenProvider,
     platform::Platform,
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use bearer_token_testing::{
     AuthorizationServer, Client as Registered, Counts, Endpoint, Fault, ManualClock, RecordedRequest,

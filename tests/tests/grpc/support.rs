@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 use bearer_token::{
     Error, Policy, TokenProvider, TokenProviderBuilder, TokenSource,
     platform::Platform,
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use bearer_token_testing::{AuthorizationServer, Client, ManualClock, ScriptedSource};
 use tonic::{

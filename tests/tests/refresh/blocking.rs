@@ -40,7 +40,7 @@ fn server() -> AuthorizationServer {
 }
 
 fn builder(server: &AuthorizationServer) -> TokenProviderBuilder {
-    let source = TokenEndpoint::builder(server.token_url(), bearer_token::token_endpoint::ClientCredentials::new())
+    let source = TokenEndpoint::builder(server.token_url(), bearer_token::oauth::ClientCredentials::new())
         .client_auth(ClientAuth::basic("app", "a secret"))
         .build()
         .unwrap();

@@ -12,7 +12,7 @@ use bearer_token::{
     Error, Policy, TokenProvider, TokenProviderBuilder,
     platform::Platform,
     store::{FileStore, RefreshTokenStore},
-    token_endpoint::{ClientAuth, RefreshToken, TokenEndpoint},
+    oauth::{ClientAuth, RefreshToken, TokenEndpoint},
 };
 use bearer_token_testing::{AuthorizationServer, Client, Consent, ManualClock, RefreshTokens};
 use tempfile::TempDir;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bearer_token::{
-    ErrorKind, ProviderState, Retry, TokenSource, store::StoredToken, token_endpoint::ClientCredentials,
+    ErrorKind, ProviderState, Retry, TokenSource, store::StoredToken, oauth::ClientCredentials,
 };
 use bearer_token_testing::Fault;
 

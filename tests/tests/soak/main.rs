@@ -20,7 +20,7 @@ use std::{
 
 use bearer_token::{
     AccessToken, Backoff, Error, FetchContext, Policy, TokenProvider, TokenSource,
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use bearer_token_testing::{AuthorizationServer, Client as Registered, Endpoint, Fault, Tokens};
 use fastrand::Rng;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bearer_token::{
     AccessToken, Challenge, Error, FetchContext, Rejection, TokenSource,
-    token_endpoint::{ClientAuth, Grant, Parameters, TokenEndpoint},
+    oauth::{ClientAuth, Grant, Parameters, TokenEndpoint},
 };
 use bearer_token_testing::Fault;
 use http::{HeaderMap, Request};

@@ -7,7 +7,7 @@ use bearer_token::{
     config::ProviderConfig,
     jwt::{Algorithm, JwtTemplate, SigningKey},
     platform::Platform,
-    token_endpoint::{ClientAuth, ClientCredentials, ClockOffset, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
+    oauth::{ClientAuth, ClientCredentials, ClockOffset, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
 };
 use bearer_token_testing::{
     AuthorizationServer, Client as Registered, Fault, Issuer, ManualClock, RecordedRequest, TestKey,

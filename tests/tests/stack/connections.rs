@@ -148,7 +148,7 @@ async fn l09_a_token_too_short_lived_to_be_kept_serves_those_who_waited_for_it_e
 
 /// Providers whose token requests travel over pooled connections of one kind and of the other.
 fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 3] {
-    let with = |endpoint: bearer_token::token_endpoint::TokenEndpoint| setup.builder(endpoint).build().unwrap();
+    let with = |endpoint: bearer_token::oauth::TokenEndpoint| setup.builder(endpoint).build().unwrap();
     let tower = setup.endpoint().transport(transport::service::<HyperClient, _>(hyper()));
     let middleware = reqwest_bearer::MiddlewareTransport::new(crate::support::reqwest().into());
     [

@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::UNIX_EPOCH};
 use bearer_token::{
     ErrorKind, FileToken,
     jwt::{Algorithm, JwtTemplate, KeyReader, SigningKey},
-    token_endpoint::{ClientAuth, ClientCredentials, ClientSecret, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
+    oauth::{ClientAuth, ClientCredentials, ClientSecret, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
 };
 use bearer_token_testing::{Algorithm as Verified, Client as Registered, Issuer, TestKey};
 use serde_json::json;

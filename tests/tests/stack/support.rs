@@ -9,7 +9,7 @@ use std::{
 use bearer_token::{
     Error, Policy, TokenProvider, TokenProviderBuilder, TokenSource,
     platform::Platform,
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint, TokenEndpointBuilder},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint, TokenEndpointBuilder},
 };
 use bearer_token_testing::{AuthorizationServer, Client as Registered, Endpoint, ManualClock, RecordedRequest};
 use bytes::Bytes;

@@ -4,7 +4,7 @@
 use bearer_token::{
     TokenProvider, TokenSource,
     jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SelfSigned, SigningKey},
-    token_endpoint::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint},
 };
 use bearer_token_testing::{
     Algorithm as Verified, AssertionRules, Client as Registered, Issuer, TestKey, TestSecret, Tokens, VerifyingKey,

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use bearer_token::{
     Authorized, TokenProvider,
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use http::{Request, header::AUTHORIZATION};
 use tower::{Layer, Service};

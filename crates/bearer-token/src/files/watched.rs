@@ -73,7 +73,7 @@ impl WatchedFile {
     }
 
     /// Notes how it looks, for whoever reads or writes it by other means. `None` where it is not there.
-    #[cfg(feature = "token-endpoint")]
+    #[cfg(feature = "oauth")]
     pub(crate) fn saw(&self, metadata: Option<&Metadata>) {
         *lock(&self.seen) = metadata.and_then(Stamp::from);
     }

@@ -30,7 +30,7 @@ impl ClientAuth {
     ///
     /// ```
     /// use bearer_token::jwt::{Algorithm, SigningKey};
-    /// use bearer_token::token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint};
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
     /// # let pem = include_str!("../jwt/testdata/p256.pem");

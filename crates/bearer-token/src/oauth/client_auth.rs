@@ -101,7 +101,7 @@ impl ClientAuth {
     ///
     /// ```
     /// use bearer_token::FileToken;
-    /// use bearer_token::token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint};
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
     /// // Kubernetes keeps the file fresh; its path is in AZURE_FEDERATED_TOKEN_FILE.

@@ -17,7 +17,7 @@ use crate::{
 /// [a file](Self::from_file). `Debug` never shows it.
 ///
 /// ```
-/// use bearer_token::token_endpoint::{ClientAuth, ClientSecret};
+/// use bearer_token::oauth::{ClientAuth, ClientSecret};
 ///
 /// let auth = ClientAuth::basic("reports", "a secret as it is");
 /// let auth = ClientAuth::basic("reports", ClientSecret::from_file("/run/secrets/reports"));

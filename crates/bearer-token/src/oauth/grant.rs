@@ -15,7 +15,7 @@ use crate::{
 ///
 /// ```
 /// use bearer_token::{Error, FetchContext};
-/// use bearer_token::token_endpoint::{Grant, Parameters};
+/// use bearer_token::oauth::{Grant, Parameters};
 ///
 /// /// A server that wants the content of a file as it is at that moment.
 /// struct FileLogin { path: std::path::PathBuf }

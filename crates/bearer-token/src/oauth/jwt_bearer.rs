@@ -18,7 +18,7 @@ use crate::{
 ///
 /// ```
 /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
-/// use bearer_token::token_endpoint::JwtBearer;
+/// use bearer_token::oauth::JwtBearer;
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
 /// # let pem = include_str!("../jwt/testdata/p256.pem");

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 /// is left out of the request (RFC 6749 section 3.2).
 ///
 /// ```
-/// use bearer_token::token_endpoint::Parameters;
+/// use bearer_token::oauth::Parameters;
 ///
 /// let parameters = Parameters::new("urn:example:login").with("login_token", "a secret");
 /// assert_eq!(format!("{parameters:?}"), r#"Parameters(["grant_type", "login_token"])"#);

@@ -47,7 +47,7 @@ use self::{
 ///
 /// ```
 /// use bearer_token::{TokenProvider, store::FileStore};
-/// use bearer_token::token_endpoint::{ClientAuth, RefreshToken, TokenEndpoint};
+/// use bearer_token::oauth::{ClientAuth, RefreshToken, TokenEndpoint};
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
 /// # #[cfg(feature = "reqwest")] {

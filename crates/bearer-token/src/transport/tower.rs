@@ -47,9 +47,9 @@ pub struct ServiceTransport<S, B> {
 /// #     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> { Poll::Ready(Ok(())) }
 /// #     fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future { ready(Ok(Response::default())) }
 /// # }
-/// # #[cfg(not(feature = "token-endpoint"))] fn main() {}
-/// # #[cfg(feature = "token-endpoint")] fn main() -> Result<(), bearer_token::Error> {
-/// use bearer_token::token_endpoint::{ClientCredentials, TokenEndpoint};
+/// # #[cfg(not(feature = "oauth"))] fn main() {}
+/// # #[cfg(feature = "oauth")] fn main() -> Result<(), bearer_token::Error> {
+/// use bearer_token::oauth::{ClientCredentials, TokenEndpoint};
 /// use bearer_token::transport;
 ///
 /// # let hyper_client = HyperClient;

@@ -4,7 +4,7 @@ use bearer_token::{
     StaticToken, TokenProvider,
     config::ProviderConfig,
     jwt::{Algorithm, JwtTemplate, SigningKey},
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use bearer_token_testing::TestKey;
 use serde_json::json;

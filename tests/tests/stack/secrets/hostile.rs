@@ -8,7 +8,7 @@ use std::{
 
 use bearer_token::{
     AccessToken, Error, FetchContext,
-    token_endpoint::{ClientAuth, ClientCredentials, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
     transport,
 };
 use bearer_token_testing::{Client as Registered, Fault, Tokens};

@@ -3,7 +3,7 @@
 use bearer_token::{
     TokenProvider,
     jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey},
-    token_endpoint::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint},
     transport,
 };
 use bearer_token_testing::{Algorithm as Verified, Client as Registered, Fault, Issuer, TestKey, Tokens};

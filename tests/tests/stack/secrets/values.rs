@@ -3,7 +3,7 @@
 use bearer_token::{
     AccessToken, Challenge, FetchContext, FetchReason, StaticToken, TokenProvider, TokenSource,
     jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey},
-    token_endpoint::{ClientAuth, ClientCredentials, JwtBearer, Parameters, TokenEndpoint},
+    oauth::{ClientAuth, ClientCredentials, JwtBearer, Parameters, TokenEndpoint},
     transport,
 };
 use bearer_token_testing::TestKey;

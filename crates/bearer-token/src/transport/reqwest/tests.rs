@@ -224,7 +224,7 @@ async fn l04_dropping_the_future_closes_the_connection() {
     was_closed.await.unwrap();
 }
 
-#[cfg(feature = "token-endpoint")]
+#[cfg(feature = "oauth")]
 #[tokio::test]
 async fn l44_a_pooled_connection_that_the_server_closed_does_not_fail_the_fetch() {
     use crate::{
