@@ -326,7 +326,7 @@ impl Bench {
         let mut request = Request::get("https://api.example.com/orders").body(()).expect("it is fixed");
         let authorized = self.provider.authorize(&mut request).expect("the origin is allowed");
         let value = request.headers().get(AUTHORIZATION);
-        let Authorized::Sent(ticket) = authorized else {
+        let Authorized::Inserted(ticket) = authorized else {
             assert!(value.is_none());
             return None;
         };

@@ -146,7 +146,7 @@ fn whatever_the_rule_and_the_spelling_of_the_origin_a_warm_request_allocates_not
         };
         attempt();
         let (authorized, info) = attempt();
-        assert_eq!(matches!(authorized, Some(Ok(Authorized::Sent(_)))), carries, "{uri}");
+        assert_eq!(matches!(authorized, Some(Ok(Authorized::Inserted(_)))), carries, "{uri}");
         assert_eq!((info.count_total, info.bytes_total), (0, 0), "{uri}");
     }
 }

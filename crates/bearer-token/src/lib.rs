@@ -22,7 +22,7 @@
 //! assert_eq!(provider.authorize(&mut request)?, Authorized::NotReady);
 //! provider.token().await?;
 //! // Warm, from now on: one lock-free read, one header insert.
-//! let Authorized::Sent(ticket) = provider.authorize(&mut request)? else { panic!("there is a token") };
+//! let Authorized::Inserted(ticket) = provider.authorize(&mut request)? else { panic!("there is a token") };
 //! assert_eq!(request.headers()["authorization"], "Bearer 2YotnFZFEjr1zCsicMWpAA");
 //! // And should the API answer 401:
 //! ticket.reject(&http::HeaderMap::new());

@@ -90,7 +90,7 @@ pub(crate) struct Inner {
 #[must_use]
 pub enum Authorized {
     /// The request carries the bearer that this ticket stands for.
-    Sent(Ticket),
+    Inserted(Ticket),
     /// There is no usable bearer: wait for [`TokenProvider::token`] and insert what it gives. A bearer that is too
     /// short-lived to be kept is given to those who waited for it only; `authorize` would never find it.
     NotReady,
@@ -251,7 +251,7 @@ impl Inner {
         if freshness == Freshness::Stale && self.cache.wants_refresh(now) {
             self.refresh(now);
         }
-        Authorized::Sent(ticket)
+        Authorized::Inserted(ticket)
     }
 
     /// The bearer in service, if it is usable. A stale one is served, and refreshed in the background.

@@ -149,7 +149,7 @@ impl BearerMiddleware {
         let authorized = self.provider.authorize_headers(destination(request.url()), &mut headers);
         *request.headers_mut() = headers;
         match authorized? {
-            Authorized::Sent(ticket) => Ok(Some(ticket)),
+            Authorized::Inserted(ticket) => Ok(Some(ticket)),
             Authorized::Passed => Ok(None),
             Authorized::NotReady => {
                 let bearer = self.provider.token().await?;

@@ -182,7 +182,7 @@ where
             // The inner service may have taken its time: what is in service now counts.
             let authorized = self.provider.authorize(&mut request).map_err(self.hooks.map_error)?;
             let ticket = match (authorized, &self.awaited) {
-                (Authorized::Sent(ticket), _) => Some(ticket),
+                (Authorized::Inserted(ticket), _) => Some(ticket),
                 (Authorized::NotReady, Awaited::Bearer { bearer, kept: false }) if self.provider.may_send(bearer) => {
                     request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
                     Some(bearer.ticket())

@@ -219,7 +219,7 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.provider.authorize(&mut request) {
-            Ok(Authorized::Sent(ticket)) => {
+            Ok(Authorized::Inserted(ticket)) => {
                 let sent = Sent::new(ticket, &request, self.hooks.final_uri);
                 ResponseFuture::called(self.inner.call(request), Some(sent))
             }

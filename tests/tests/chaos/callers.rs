@@ -131,7 +131,7 @@ impl Crowd {
         let mut request = Request::get(self.world.pick(&OURS)).body(()).unwrap();
         let ready = handle.provider.status().is_ready();
         let (token, ticket) = match handle.provider.authorize(&mut request) {
-            Ok(Authorized::Sent(ticket)) => (token_of(&request).unwrap_or_default(), ticket),
+            Ok(Authorized::Inserted(ticket)) => (token_of(&request).unwrap_or_default(), ticket),
             Ok(Authorized::NotReady) => {
                 handle.model.not_ready(&handle.provider);
                 match self.wait(handle, handle.provider.token()).await {

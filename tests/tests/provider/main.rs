@@ -108,7 +108,7 @@ fn request(provider: &TokenProvider) -> Option<(String, Ticket)> {
     let uri = Uri::from_static("https://api.example.com/orders");
     let mut headers = HeaderMap::new();
     match provider.authorize_headers((&uri).into(), &mut headers).unwrap() {
-        Authorized::Sent(ticket) => {
+        Authorized::Inserted(ticket) => {
             let value = headers[AUTHORIZATION].to_str().unwrap();
             Some((value.strip_prefix("Bearer ").unwrap().to_owned(), ticket))
         }

@@ -16,7 +16,7 @@ fn send(
     let url = request.url().clone();
     let to = Destination::new(url.scheme(), url.authority());
     let ticket = match provider.authorize_headers(to, request.headers_mut())? {
-        Authorized::Sent(ticket) => Some(ticket),
+        Authorized::Inserted(ticket) => Some(ticket),
         Authorized::Passed => None,
         Authorized::NotReady => {
             let bearer = provider.token_blocking()?;

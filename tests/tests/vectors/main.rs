@@ -152,7 +152,7 @@ impl Bench {
         let mut headers = HeaderMap::new();
         let uri = Uri::from_static("https://api.example.com/orders");
         match self.provider.authorize_headers((&uri).into(), &mut headers).unwrap() {
-            Authorized::Sent(ticket) => {
+            Authorized::Inserted(ticket) => {
                 let token = headers[AUTHORIZATION].to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned();
                 self.tickets.insert(token.clone(), ticket);
                 Seen::Token(token)

@@ -50,7 +50,7 @@ async fn an_authorization_of_the_callers_goes_out_untouched_whatever_there_is_an
 async fn other_names_with_several_values_are_no_hindrance() {
     let provider = provider(true).await;
     let mut request = request("https://api.example.com/", &[(ACCEPT, "a"), (ACCEPT, "b")]);
-    assert!(matches!(provider.authorize(&mut request).unwrap(), Authorized::Sent(_)));
+    assert!(matches!(provider.authorize(&mut request).unwrap(), Authorized::Inserted(_)));
     let expected = [("accept", "a"), ("accept", "b"), ("authorization", "Bearer token")];
     assert_eq!(pairs(request.headers()), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
 }
