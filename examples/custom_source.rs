@@ -38,8 +38,8 @@ impl TokenSource for Vault {
         }
         // Not the parser's error: it could quote what it has read.
         let answer: Value =
-            response.json().await.map_err(|_| Error::new(ErrorKind::Answer, "the vault's answer is no JSON"))?;
-        let token = answer["token"].as_str().ok_or(Error::new(ErrorKind::Answer, "the vault gave no token"))?;
+            response.json().await.map_err(|_| Error::new(ErrorKind::Response, "the vault's answer is no JSON"))?;
+        let token = answer["token"].as_str().ok_or(Error::new(ErrorKind::Response, "the vault gave no token"))?;
         let lease = answer["lease_seconds"].as_u64().map(Duration::from_secs);
         let token = AccessToken::new(token);
         Ok(lease.into_iter().fold(token, AccessToken::expires_in))

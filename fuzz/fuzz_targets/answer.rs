@@ -4,7 +4,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use bearer_token::platform::Now;
-use bearer_token_fuzz::{MARKER, assert_hidden, read_answer, shown};
+use bearer_token_fuzz::{MARKER, assert_hidden, read_response, shown};
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
         answer.headers_mut().insert(CONTENT_TYPE, value);
     }
     let now = Now::new(Duration::from_secs(1_000), UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-    match read_answer(answer, now) {
+    match read_response(answer, now) {
         Ok(token) => {
             assert!(status.is_success());
             let sent: serde_json::Value = serde_json::from_slice(body).expect("a token comes out of JSON");

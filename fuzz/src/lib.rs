@@ -70,7 +70,7 @@ impl Clock for Still {
 }
 
 /// What a token endpoint makes of this answer at that time.
-pub fn read_answer(answer: Response<Bytes>, now: Now) -> Result<AccessToken, Error> {
+pub fn read_response(answer: Response<Bytes>, now: Now) -> Result<AccessToken, Error> {
     let endpoint = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
         .keep("kept")
         .transport(Fixed(answer))

@@ -50,7 +50,7 @@ pub enum ErrorKind {
     /// The authorization server refused the token request: its verdict, with or without an OAuth error code.
     Refused,
     /// The authorization server answered with success, but not with a token that can be read.
-    Answer,
+    Response,
     /// The token itself cannot be used as a bearer token.
     Token,
     /// The source failed in a way of its own.
@@ -361,7 +361,7 @@ mod tests {
             (ErrorKind::Transport, 14),
             (ErrorKind::Timeout, 14),
             (ErrorKind::Unavailable, 14),
-            (ErrorKind::Answer, 14),
+            (ErrorKind::Response, 14),
             (ErrorKind::Token, 14),
             (ErrorKind::Source, 14),
             (ErrorKind::Panicked, 14),

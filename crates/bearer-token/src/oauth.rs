@@ -92,7 +92,7 @@ use self::{clock_offset::ServerClock, request::RequestParts, response::Reading};
 /// # The answer
 ///
 /// It is read as JSON, whatever its content type says. Redirects are not followed, and more than
-/// [1 MiB](crate::transport::ANSWER_LIMIT) is not read. A `token_type` that is missing counts as `Bearer`: RFC 6749
+/// [1 MiB](crate::transport::RESPONSE_LIMIT) is not read. A `token_type` that is missing counts as `Bearer`: RFC 6749
 /// requires it, several servers leave it out, and any other type needs a proof from the client that was never sent.
 ///
 /// | `expires_in` | the token lives |
@@ -110,8 +110,8 @@ use self::{clock_offset::ServerClock, request::RequestParts, response::Reading};
 /// | none, or a broken one | [`Transport`](ErrorKind::Transport) | later |
 /// | 5xx, 429, 408, 425, even with an OAuth error code; `temporarily_unavailable`, `server_error`, `slow_down` and their like with any status | [`Unavailable`](ErrorKind::Unavailable) | later, after `Retry-After` |
 /// | other 4xx; an `error` with status 200 | [`Refused`](ErrorKind::Refused) | after a change, or after `Retry-After` if there is one |
-/// | 3xx | [`Answer`](ErrorKind::Answer) | after a change |
-/// | 2xx without a usable token | [`Answer`](ErrorKind::Answer) | later |
+/// | 3xx | [`Answer`](ErrorKind::Response) | after a change |
+/// | 2xx without a usable token | [`Answer`](ErrorKind::Response) | later |
 ///
 /// [`Error::oauth_code`] is set for the codes that specifications and well-known servers define. Other texts of an
 /// answer, `error_description` included, appear nowhere: a server may echo what it was sent.

@@ -12,21 +12,21 @@ mod reqwest;
 mod tower;
 
 #[cfg(feature = "reqwest")]
-pub use self::reqwest::{ReqwestTransport, read_answer};
+pub use self::reqwest::{ReqwestTransport, read_response};
 #[cfg(feature = "tower")]
 pub use self::tower::{ServiceTransport, service};
 
 /// The largest answer that is read from an authorization server, in bytes: 1 MiB.
-pub const ANSWER_LIMIT: usize = 1024 * 1024;
+pub const RESPONSE_LIMIT: usize = 1024 * 1024;
 
 /// Sends a token request and brings back the whole answer.
 ///
 /// Implementations do not follow redirects, do not retry (every attempt needs a fresh assertion), and read at most
-/// [`ANSWER_LIMIT`] bytes. They need no deadline of their own: the future is dropped when the fetch's deadline passes,
+/// [`RESPONSE_LIMIT`] bytes. They need no deadline of their own: the future is dropped when the fetch's deadline passes,
 /// and dropping it must end the request.
 ///
 /// Errors are of kind [`Transport`](crate::ErrorKind::Transport) when there was no answer or only a part of one; the
-/// token endpoint then makes one more request. They are of kind [`Answer`](crate::ErrorKind::Answer) for an answer that
+/// token endpoint then makes one more request. They are of kind [`Answer`](crate::ErrorKind::Response) for an answer that
 /// is too large, [`Timeout`](crate::ErrorKind::Timeout) for a limit of the transport's own, and
 /// [`Config`](crate::ErrorKind::Config) when it cannot work as it is set up. An answer with any HTTP status is a success
 /// here.
@@ -85,11 +85,11 @@ impl<T: Transport> DynTransport for T {
     }
 }
 
-/// The answer is larger than [`ANSWER_LIMIT`].
+/// The answer is larger than [`RESPONSE_LIMIT`].
 #[cfg(any(feature = "reqwest", feature = "tower", feature = "oauth"))]
 pub(crate) fn too_large() -> Error {
     Error::new(
-        crate::ErrorKind::Answer,
+        crate::ErrorKind::Response,
         "the authorization server's answer is larger than 1 MiB; expected a token answer: check the token endpoint URL",
     )
 }

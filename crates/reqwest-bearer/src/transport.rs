@@ -4,7 +4,7 @@ use std::fmt;
 
 use bearer_token::{
     Error, ErrorKind,
-    transport::{Transport, read_answer},
+    transport::{Transport, read_response},
 };
 use bytes::Bytes;
 use reqwest_middleware::ClientWithMiddleware;
@@ -35,7 +35,7 @@ impl Transport for MiddlewareTransport {
         })?;
         let asked = request.url().clone();
         match self.client.execute_with_extensions(request, &mut extensions).await {
-            Ok(answer) => read_answer(&asked, answer).await,
+            Ok(answer) => read_response(&asked, answer).await,
             Err(error) => Err(failed(error)),
         }
     }

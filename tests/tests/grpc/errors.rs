@@ -29,7 +29,7 @@ async fn calls_are_unavailable_while_the_authorization_server_is_down_and_heal_b
     for (fault, kind) in [
         (Fault::status(503), ErrorKind::Unavailable),
         (Fault::oauth_error(500, "server_error"), ErrorKind::Unavailable),
-        (Fault::html(), ErrorKind::Answer),
+        (Fault::html(), ErrorKind::Response),
     ] {
         server.token_endpoint().always(fault);
         let before = server.count().token_requests;

@@ -126,7 +126,7 @@ async fn l07_no_failure_is_for_ever_and_none_needs_a_restart() {
         ErrorKind::Timeout,
         ErrorKind::Unavailable,
         ErrorKind::Refused,
-        ErrorKind::Answer,
+        ErrorKind::Response,
         ErrorKind::Token,
         ErrorKind::Source,
         ErrorKind::Abandoned,

@@ -114,16 +114,16 @@ fn causes(setup: &Setup) -> Vec<(&'static str, Fault, ErrorKind, u64)> {
         ("503", Fault::status(503).body(planted), ErrorKind::Unavailable, 1),
         ("401 invalid_client", Fault::json(401, &code), ErrorKind::Refused, 1),
         ("an unknown error code", Fault::oauth_error(400, planted), ErrorKind::Refused, 1),
-        ("HTML with 200", html, ErrorKind::Answer, 1),
-        ("200 without a token", Fault::json(200, &json!({ "token": planted })), ErrorKind::Answer, 1),
+        ("HTML with 200", html, ErrorKind::Response, 1),
+        ("200 without a token", Fault::json(200, &json!({ "token": planted })), ErrorKind::Response, 1),
         ("200 with an error", Fault::json(200, &refusal), ErrorKind::Refused, 1),
         ("a token with a line feed", Fault::json(200, &line_feed), ErrorKind::Token, 1),
-        ("broken JSON", Fault::broken_json().body(r#"{"access_token":"planted-text","tok"#), ErrorKind::Answer, 1),
+        ("broken JSON", Fault::broken_json().body(r#"{"access_token":"planted-text","tok"#), ErrorKind::Response, 1),
         // Once more from scratch, in case the connection was an old one.
         ("no answer", Fault::disconnect(), ErrorKind::Transport, 2),
         ("half an answer", Fault::cut_off(), ErrorKind::Transport, 2),
-        ("a redirect", Fault::redirect(elsewhere), ErrorKind::Answer, 1),
-        ("a huge body", Fault::flood(2 * 1024 * 1024), ErrorKind::Answer, 1),
+        ("a redirect", Fault::redirect(elsewhere), ErrorKind::Response, 1),
+        ("a huge body", Fault::flood(2 * 1024 * 1024), ErrorKind::Response, 1),
     ]
 }
 

@@ -12,7 +12,7 @@ use crate::{
         lifetime::expires_in, members::Members, oauth_code::OAuthCode, retry_after::retry_after, token_type::TokenTypes,
     },
     token::{AccessToken, jwt_expiry::jwt_expiry},
-    transport::{ANSWER_LIMIT, too_large},
+    transport::{RESPONSE_LIMIT, too_large},
 };
 
 /// How answers are read.
@@ -46,7 +46,7 @@ impl Reading {
     /// The members of an answer of success.
     fn members(&self, answer: &Response<Bytes>, for_grant: &[&str], now: SystemTime) -> Result<Members, Error> {
         let status = answer.status();
-        if answer.body().len() > ANSWER_LIMIT {
+        if answer.body().len() > RESPONSE_LIMIT {
             return Err(too_large());
         }
         if status.is_redirection() {
@@ -163,7 +163,7 @@ const TRANSIENT: [StatusCode; 3] = [StatusCode::TOO_MANY_REQUESTS, StatusCode::R
 
 /// An answer of success that is of no use.
 fn unusable(status: StatusCode, what: &str) -> Error {
-    Error::new(ErrorKind::Answer, format!("the token endpoint answered {} with {what}", status.as_u16()))
+    Error::new(ErrorKind::Response, format!("the token endpoint answered {} with {what}", status.as_u16()))
 }
 
 fn status_advice(status: StatusCode, outage: bool) -> &'static str {
@@ -267,7 +267,7 @@ mod tests {
             assert_eq!(token.expiry(), expected, "{lifetime}");
         }
         let error = read(200, r#"{"access_token":"marker","expires_in":-1}"#).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Answer);
+        assert_eq!(error.kind(), ErrorKind::Response);
         assert!(error.to_string().contains("`expires_in` is negative"), "{error}");
     }
 
@@ -287,7 +287,7 @@ mod tests {
             (200, r#"{"access_token":"marker"#, "breaks off"),
         ] {
             let error = read(status, body).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Answer, "{body}");
+            assert_eq!(error.kind(), ErrorKind::Response, "{body}");
             assert!(error.is_transient(), "{body}");
             let text = format!("{error} {error:?}");
             assert!(text.contains(part) && !text.contains("marker"), "{body}: {text}");
@@ -320,7 +320,7 @@ mod tests {
             let read = read(200, &format!(r#"{{"access_token":"marker","token_type":"{kind}"}}"#));
             assert_eq!(read.is_ok(), accepted, "{kind}");
             if let Err(error) = read {
-                assert_eq!(error.kind(), ErrorKind::Answer);
+                assert_eq!(error.kind(), ErrorKind::Response);
                 assert!(error.to_string().contains(kind) && !error.to_string().contains("marker"), "{error}");
             }
         }
@@ -346,11 +346,11 @@ mod tests {
     fn l17_redirects_and_oversized_answers_are_errors() {
         for status in [300, 301, 302, 303, 304, 307, 308] {
             let error = read(status, r#"{"access_token":"marker"}"#).unwrap_err();
-            assert_eq!((error.kind(), error.retry()), (ErrorKind::Answer, Retry::AfterChange), "{status}");
+            assert_eq!((error.kind(), error.retry()), (ErrorKind::Response, Retry::AfterChange), "{status}");
             assert!(error.to_string().contains("a redirect"), "{error}");
         }
-        let error = Reading::default().read(&answer(200, vec![b' '; ANSWER_LIMIT + 1]), &[], now()).token.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Answer);
+        let error = Reading::default().read(&answer(200, vec![b' '; RESPONSE_LIMIT + 1]), &[], now()).token.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Response);
         assert!(error.to_string().contains("1 MiB"), "{error}");
     }
 

@@ -194,11 +194,11 @@ async fn l44_only_a_broken_connection_is_tried_again_and_only_once_and_inside_th
         ("not repeatable", false, vec![broken(ErrorKind::Transport)], 0, 1, ErrorKind::Transport),
         ("too late", true, vec![broken(ErrorKind::Transport)], 6, 1, ErrorKind::Transport),
         ("timed out", true, vec![broken(ErrorKind::Timeout)], 0, 1, ErrorKind::Timeout),
-        ("too large", true, vec![broken(ErrorKind::Answer)], 0, 1, ErrorKind::Answer),
+        ("too large", true, vec![broken(ErrorKind::Response)], 0, 1, ErrorKind::Response),
         ("misconfigured", true, vec![broken(ErrorKind::Config)], 0, 1, ErrorKind::Config),
         ("outage", true, vec![answer(503, "")], 0, 1, ErrorKind::Unavailable),
         ("refused", true, vec![answer(400, r#"{"error":"invalid_grant"}"#)], 0, 1, ErrorKind::Refused),
-        ("garbage", true, vec![answer(200, "garbage")], 0, 1, ErrorKind::Answer),
+        ("garbage", true, vec![answer(200, "garbage")], 0, 1, ErrorKind::Response),
     ] {
         let script = Script::new(answers);
         let grant = Counting::new(&script, repeatable);

@@ -93,7 +93,7 @@ mod tests {
             (ErrorKind::Unavailable, later, false),
             (ErrorKind::Transport, later, false),
             (ErrorKind::Timeout, later, false),
-            (ErrorKind::Answer, later, false),
+            (ErrorKind::Response, later, false),
             (ErrorKind::Config, Retry::AfterChange, false),
             (ErrorKind::Origin, Retry::AfterChange, false),
         ] {

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response, uri::Scheme};
 use tokio::runtime::{Handle, Id};
 
-use super::{ANSWER_LIMIT, Transport, too_large};
+use super::{RESPONSE_LIMIT, Transport, too_large};
 use crate::error::{Error, ErrorKind, Retry};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,22 +80,22 @@ impl Transport for ReqwestTransport {
         })?;
         let asked = request.url().clone();
         let answer = client.execute(request).await.map_err(|error| failed(error, &asked))?;
-        read_answer(&asked, answer).await
+        read_response(&asked, answer).await
     }
 }
 
-/// Reads an answer as a transport must: from the URL that was asked, and at most [`ANSWER_LIMIT`] bytes of it.
+/// Reads an answer as a transport must: from the URL that was asked, and at most [`RESPONSE_LIMIT`] bytes of it.
 ///
 /// For transports of your own that are built on reqwest.
 ///
 /// # Errors
 ///
-/// Of kind [`Answer`](ErrorKind::Answer) when the client followed a redirect or the answer is too large, of kind
+/// Of kind [`Answer`](ErrorKind::Response) when the client followed a redirect or the answer is too large, of kind
 /// [`Transport`](ErrorKind::Transport) or [`Timeout`](ErrorKind::Timeout) when it broke off.
-pub async fn read_answer(asked: &Url, mut answer: ::reqwest::Response) -> Result<Response<Bytes>, Error> {
+pub async fn read_response(asked: &Url, mut answer: ::reqwest::Response) -> Result<Response<Bytes>, Error> {
     if answer.url() != asked {
         return Err(Error::new(
-            ErrorKind::Answer,
+            ErrorKind::Response,
             "the HTTP client followed a redirect of the token endpoint, and the credentials went along; expected none: \
              set `redirect(Policy::none())` on the client that carries token requests",
         )
@@ -106,7 +106,7 @@ pub async fn read_answer(asked: &Url, mut answer: ::reqwest::Response) -> Result
     *head.headers_mut() = std::mem::take(answer.headers_mut());
     let mut body = BytesMut::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| failed(error, asked))? {
-        if body.len() + chunk.len() > ANSWER_LIMIT {
+        if body.len() + chunk.len() > RESPONSE_LIMIT {
             return Err(too_large());
         }
         body.extend_from_slice(&chunk);
@@ -186,7 +186,7 @@ fn failed(error: ::reqwest::Error, asked: &Url) -> Error {
         let check = "check the URL, the name service, proxies, firewalls and certificates";
         (ErrorKind::Transport, format!("no connection to {origin} for the token request: {check}"))
     } else if error.is_redirect() {
-        (ErrorKind::Answer, "the HTTP client refused a redirect of the token endpoint: set the URL that answers".into())
+        (ErrorKind::Response, "the HTTP client refused a redirect of the token endpoint: set the URL that answers".into())
     } else if error.is_timeout() {
         (ErrorKind::Timeout, format!("{origin} did not answer the token request within the HTTP client's own timeout"))
     } else {

@@ -14,7 +14,7 @@ use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower_service::Service;
 
-use super::{ANSWER_LIMIT, Transport, too_large};
+use super::{RESPONSE_LIMIT, Transport, too_large};
 use crate::error::{Error, ErrorKind};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -103,7 +103,7 @@ where
             let answer = service.call(request.map(B::from));
             let answer = answer.await.map_err(|error| self.failed("there is no answer", &uri, error.into()))?;
             let (head, body) = answer.into_parts();
-            let body = Limited::new(body, ANSWER_LIMIT).collect().await.map_err(|error| {
+            let body = Limited::new(body, RESPONSE_LIMIT).collect().await.map_err(|error| {
                 if error.is::<LengthLimitError>() {
                     too_large()
                 } else {
@@ -270,10 +270,10 @@ mod tests {
     #[tokio::test]
     async fn l17_an_answer_is_read_up_to_one_mebibyte() {
         let answer = service(Answering(Some(16), End::Ok)).send(request()).await.unwrap();
-        assert_eq!(answer.body().len(), ANSWER_LIMIT);
+        assert_eq!(answer.body().len(), RESPONSE_LIMIT);
         for pieces in [17, usize::MAX] {
             let error = service(Answering(Some(pieces), End::Ok)).send(request()).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Answer);
+            assert_eq!(error.kind(), ErrorKind::Response);
         }
     }
 

@@ -293,7 +293,7 @@ async fn l27_a_new_refresh_token_is_saved_even_if_the_access_token_beside_it_is_
         let script = Script::new([answer(200, body)]);
         let store = MemoryStore::new("r1");
         let error = fetch(&script, &RefreshToken::new(store.clone())).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Answer, "{body}");
+        assert_eq!(error.kind(), ErrorKind::Response, "{body}");
         assert_eq!(store.get(), Some(StoredToken::new("r2")), "{body}");
     }
 }

@@ -156,20 +156,20 @@ async fn a_request_arrives_as_it_was_made_and_any_status_is_an_answer() {
 
 #[tokio::test]
 async fn l17_an_answer_is_read_up_to_one_mebibyte_whatever_its_length_says() {
-    let server = Server::start([Act::Answer(answer("200 OK", &" ".repeat(ANSWER_LIMIT)))]).await;
+    let server = Server::start([Act::Answer(answer("200 OK", &" ".repeat(RESPONSE_LIMIT)))]).await;
     let full = ReqwestTransport::new().send(server.request()).await.unwrap();
-    assert_eq!(full.body().len(), ANSWER_LIMIT);
+    assert_eq!(full.body().len(), RESPONSE_LIMIT);
 
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     let endless = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     for act in [
-        Act::Answer(answer("200 OK", &" ".repeat(ANSWER_LIMIT + 1))),
+        Act::Answer(answer("200 OK", &" ".repeat(RESPONSE_LIMIT + 1))),
         Act::Answer([endless, &chunk.repeat(17), "0\r\n\r\n"].concat().into_bytes()),
-        Act::Last([&b"HTTP/1.1 200 OK\r\n\r\n"[..], &vec![b' '; 2 * ANSWER_LIMIT]].concat()),
+        Act::Last([&b"HTTP/1.1 200 OK\r\n\r\n"[..], &vec![b' '; 2 * RESPONSE_LIMIT]].concat()),
     ] {
         let server = Server::start([act]).await;
         let error = ReqwestTransport::new().send(server.request()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Answer);
+        assert_eq!(error.kind(), ErrorKind::Response);
     }
     // A length that promises more than comes is a broken connection; one that promises less ends the answer there.
     let server = Server::start([Act::Last(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n{}".to_vec())]).await;
@@ -184,7 +184,7 @@ async fn l17_an_endless_answer_ends_at_the_limit_and_closes_the_connection() {
     let piece = vec![b' '; 0x10000];
     let server = Server::start([Act::Endless([&b"HTTP/1.1 200 OK\r\n\r\n"[..], &piece].concat())]).await;
     let error = ReqwestTransport::new().send(server.request()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Answer);
+    assert_eq!(error.kind(), ErrorKind::Response);
 }
 
 #[tokio::test]
@@ -198,7 +198,7 @@ async fn l17_redirects_are_not_followed() {
     let server = Server::start([Act::Answer(redirect.to_vec()), Act::Answer(answer_ok())]).await;
     let client = Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
     let error = ReqwestTransport::from_client(client).send(server.request()).await.unwrap_err();
-    assert_eq!((error.kind(), error.retry()), (ErrorKind::Answer, Retry::AfterChange));
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Response, Retry::AfterChange));
     assert!(error.to_string().contains("Policy::none()"), "{error}");
     assert!(!chain(&error).contains("planted"));
 }
