@@ -15,8 +15,8 @@ use axum::{
 };
 use bearer_token::{
     TokenProvider,
-    platform::Platform,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
+    platform::Platform,
 };
 use bearer_token_testing::{AuthorizationServer, Client as RegisteredClient, Fault, ManualClock};
 use bytes::Bytes;

@@ -6,8 +6,8 @@
 use anyhow::{Context, ensure};
 use bearer_token::{
     TokenProvider,
-    platform::Platform,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
+    platform::Platform,
 };
 use bearer_token_testing::{AuthorizationServer, Client};
 use reqwest_bearer::BearerMiddleware;

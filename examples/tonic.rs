@@ -8,8 +8,8 @@ use std::{error::Error as StdError, fmt::Debug, future::Future, pin::Pin, sync::
 use anyhow::{Context, ensure};
 use bearer_token::{
     Error, ErrorKind, Policy, TokenProvider,
-    platform::Platform,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
+    platform::Platform,
 };
 use bearer_token_testing::{AuthorizationServer, Client, Fault, ManualClock};
 use http::{Request, header::AUTHORIZATION};

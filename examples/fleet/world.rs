@@ -13,7 +13,7 @@ use std::{
 
 use bearer_token::{
     Error,
-    platform::{BoxFuture, Clock, Entropy, Now, Platform, Spawn},
+    platform::{BoxFuture, Clock, Entropy, Moment, Platform, Spawn},
 };
 
 /// Shared by all instances of a fleet.
@@ -55,8 +55,8 @@ impl World {
 }
 
 impl Clock for World {
-    fn now(&self) -> Now {
-        Now::new(self.time(), UNIX_EPOCH + START + self.time())
+    fn now(&self) -> Moment {
+        Moment::new(self.time(), UNIX_EPOCH + START + self.time())
     }
 
     fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {

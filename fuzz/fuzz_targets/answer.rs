@@ -3,7 +3,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use bearer_token::platform::Now;
+use bearer_token::platform::Moment;
 use bearer_token_fuzz::{MARKER, assert_hidden, read_response, shown};
 use bytes::Bytes;
 use http::{
@@ -24,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
         answer.headers_mut().insert(RETRY_AFTER, value.clone());
         answer.headers_mut().insert(CONTENT_TYPE, value);
     }
-    let now = Now::new(Duration::from_secs(1_000), UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    let now = Moment::new(Duration::from_secs(1_000), UNIX_EPOCH + Duration::from_secs(1_700_000_000));
     match read_response(answer, now) {
         Ok(token) => {
             assert!(status.is_success());

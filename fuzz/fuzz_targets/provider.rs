@@ -16,7 +16,7 @@ use std::{
 use bearer_token::{
     AccessToken, Authorized, Backoff, Error, ErrorKind, FetchContext, Policy, Rejection, Retry, Ticket, TokenFuture,
     TokenProvider, TokenSource,
-    platform::{BoxFuture, Clock, Entropy, Now, Platform, Spawn},
+    platform::{BoxFuture, Clock, Entropy, Moment, Platform, Spawn},
 };
 use http::{
     HeaderMap, HeaderValue, Request,
@@ -51,7 +51,7 @@ struct World {
 
 struct Given {
     token: String,
-    started: Now,
+    started: Moment,
     expiry: Expiry,
 }
 
@@ -86,9 +86,9 @@ impl Shared {
 }
 
 impl Clock for Shared {
-    fn now(&self) -> Now {
+    fn now(&self) -> Moment {
         let world = self.world();
-        Now::new(world.monotonic, UNIX_EPOCH + world.wall)
+        Moment::new(world.monotonic, UNIX_EPOCH + world.wall)
     }
 
     fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {

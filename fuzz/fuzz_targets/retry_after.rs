@@ -3,7 +3,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use bearer_token::{Retry, platform::Now};
+use bearer_token::{Retry, platform::Moment};
 use bearer_token_fuzz::read_response;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
         let mut answer = Response::new(Bytes::new());
         *answer.status_mut() = status;
         answer.headers_mut().insert(RETRY_AFTER, value.clone());
-        let error = read_response(answer, Now::new(Duration::ZERO, wall)).expect_err("it is no success");
+        let error = read_response(answer, Moment::new(Duration::ZERO, wall)).expect_err("it is no success");
         let expected = match (seconds, status) {
             (None, StatusCode::BAD_REQUEST) => Retry::AfterChange,
             (seconds, _) => Retry::Later { after: seconds.map(Duration::from_secs) },

@@ -11,7 +11,7 @@ use std::{
 
 use bearer_token::{
     AccessToken, Error, FetchContext, FetchReason, TokenSource,
-    platform::{BoxFuture, Clock, Now, Platform},
+    platform::{BoxFuture, Clock, Moment, Platform},
     oauth::{ClientCredentials, TokenEndpoint},
     transport::Transport,
 };
@@ -57,10 +57,10 @@ impl Transport for Fixed {
 }
 
 /// Stands still.
-struct Still(Now);
+struct Still(Moment);
 
 impl Clock for Still {
-    fn now(&self) -> Now {
+    fn now(&self) -> Moment {
         self.0
     }
 
@@ -70,7 +70,7 @@ impl Clock for Still {
 }
 
 /// What a token endpoint makes of this answer at that time.
-pub fn read_response(answer: Response<Bytes>, now: Now) -> Result<AccessToken, Error> {
+pub fn read_response(answer: Response<Bytes>, now: Moment) -> Result<AccessToken, Error> {
     let endpoint = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
         .keep("kept")
         .transport(Fixed(answer))

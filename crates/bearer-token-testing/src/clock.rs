@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bearer_token::platform::{BoxFuture, Clock, Now};
+use bearer_token::platform::{BoxFuture, Clock, Moment};
 
 use crate::tally::Tally;
 
@@ -124,9 +124,9 @@ impl Default for ManualClock {
 }
 
 impl Clock for ManualClock {
-    fn now(&self) -> Now {
+    fn now(&self) -> Moment {
         let state = self.0.lock();
-        Now::new(state.monotonic, UNIX_EPOCH.checked_add(state.wall).unwrap_or(UNIX_EPOCH))
+        Moment::new(state.monotonic, UNIX_EPOCH.checked_add(state.wall).unwrap_or(UNIX_EPOCH))
     }
 
     fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {

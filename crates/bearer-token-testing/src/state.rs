@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bearer_token::platform::{BoxFuture, Clock, Now, SystemClock};
+use bearer_token::platform::{BoxFuture, Clock, Moment, SystemClock};
 
 use crate::{
     assertion::Used,
@@ -98,8 +98,8 @@ pub(crate) struct PreciseClock;
 
 impl Clock for PreciseClock {
     #[allow(clippy::disallowed_methods, reason = "this is a clock")]
-    fn now(&self) -> Now {
-        Now::new(SystemClock.now().monotonic(), SystemTime::now())
+    fn now(&self) -> Moment {
+        Moment::new(SystemClock.now().monotonic(), SystemTime::now())
     }
 
     fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {

@@ -43,8 +43,8 @@ mod tests;
 pub use self::jwt_bearer::JwtBearer;
 pub use self::{
     builder::TokenEndpointBuilder, client_auth::ClientAuth, client_credentials::ClientCredentials,
-    client_secret::ClientSecret, clock_offset::ClockOffset, grant::Grant, members::Members, parameters::Parameters,
-    refresh_token::RefreshToken,
+    client_secret::ClientSecret, clock_offset::ClockOffset, grant::Grant, members::ResponseFields,
+    parameters::Parameters, refresh_token::RefreshToken,
 };
 
 #[cfg(feature = "config")]
@@ -74,7 +74,7 @@ use self::{clock_offset::ServerClock, request::RequestParts, response::Reading};
 /// else needs [`allow_plaintext`](TokenEndpointBuilder::allow_plaintext). A query in the URL is kept; secrets never go
 /// there. If the connection breaks before there is an answer, as with a pooled one that the server has closed
 /// meanwhile, one further request is made from scratch, with a new assertion, unless the grant is not
-/// [repeatable](Grant::repeatable). A grant that has [another credential](Grant::again) to try gets up to three further
+/// [repeatable](Grant::is_repeatable). A grant that has [another credential](Grant::should_retry) to try gets up to three further
 /// ones after a refusal. So does, once, an assertion that is refused while [the clock](#the-clock) is off. Otherwise an
 /// answer of any HTTP status is final here; when the next fetch may start is the
 /// provider's decision.
@@ -145,12 +145,12 @@ impl TokenEndpoint {
 impl TokenSource for TokenEndpoint {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let Inner { request: parts, reading, clock, transport } = &*self.0;
-        let mut repeats_left = u32::from(parts.grant.repeatable());
+        let mut repeats_left = u32::from(parts.grant.is_repeatable());
         let mut tries_left = TRIES;
-        let mut correction = clock.correction(parts.dated());
+        let mut correction = clock.correction(parts.is_time_bound());
         loop {
             let signing = correction.platform(cx.platform());
-            let sent = match parts.grant.dated() {
+            let sent = match parts.grant.is_time_bound() {
                 true => parts.grant.parameters(&cx.on(signing.clone())).await?,
                 false => parts.grant.parameters(&cx).await?,
             };
@@ -160,9 +160,9 @@ impl TokenSource for TokenEndpoint {
             let (result, answer) = match Arc::clone(transport).send(request).await {
                 Ok(answer) => {
                     let received = cx.platform().now();
-                    let read = reading.read(&answer, parts.grant.reads(), received.wall());
+                    let read = reading.read(&answer, parts.grant.response_fields(), received.wall());
                     if let Some(members) = &read.members {
-                        parts.grant.accept(&cx, &sent, members).await?;
+                        parts.grant.on_response(&cx, &sent, members).await?;
                     }
                     (read.token, Some((answer, received)))
                 }
@@ -183,7 +183,7 @@ impl TokenSource for TokenEndpoint {
             };
             // A verdict that may be about the times says nothing yet of what else was sent.
             let again = by_its_clock
-                || (!asked_to_wait && parts.grant.again(&cx, &sent, &error))
+                || (!asked_to_wait && parts.grant.should_retry(&cx, &sent, &error))
                 || (broken && repeats_left > 0);
             tries_left -= 1;
             if !again || tries_left == 0 || cx.remaining().is_zero() {
@@ -193,8 +193,8 @@ impl TokenSource for TokenEndpoint {
         }
     }
 
-    fn changed(&self) -> bool {
-        self.0.request.grant.changed() || self.0.request.credentials.changed()
+    fn has_changed(&self) -> bool {
+        self.0.request.grant.has_changed() || self.0.request.credentials.has_changed()
     }
 }
 

@@ -78,7 +78,7 @@ impl Platform {
 
     /// Reads both clocks.
     #[inline]
-    pub fn now(&self) -> Now {
+    pub fn now(&self) -> Moment {
         self.clock.now()
     }
 
@@ -144,17 +144,17 @@ impl fmt::Debug for Platform {
 /// The monotonic clock never goes back but may stand still while the machine sleeps; the wall clock goes on but can
 /// be set. A deadline passes as soon as *either* has reached it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
+pub struct Moment {
     // Nanoseconds: 584 years, and one comparison each on the warm path.
     monotonic: u64,
     wall: u64,
 }
 
-impl Now {
+impl Moment {
     /// A reading: `monotonic` from an origin of the clock's choice, `wall` as the time of day.
     pub fn new(monotonic: Duration, wall: SystemTime) -> Self {
         let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { monotonic: nanos(monotonic), wall: nanos(wall) }
+        Moment { monotonic: nanos(monotonic), wall: nanos(wall) }
     }
 
     /// Time since the origin of the monotonic clock.
@@ -176,17 +176,17 @@ impl Now {
     #[must_use]
     pub fn after(self, time: Duration) -> Self {
         let time = nanos(time);
-        Now { monotonic: self.monotonic.saturating_add(time), wall: self.wall.saturating_add(time) }
+        Moment { monotonic: self.monotonic.saturating_add(time), wall: self.wall.saturating_add(time) }
     }
 
     /// Whether this moment has passed at `now`, on either clock.
     #[inline]
-    pub fn is_past(self, now: Now) -> bool {
+    pub fn is_past(self, now: Moment) -> bool {
         now.monotonic >= self.monotonic || now.wall >= self.wall
     }
 
     /// How long until this moment, on the clock that gets there first; zero once it has passed.
-    pub fn remaining(self, now: Now) -> Duration {
+    pub fn remaining(self, now: Moment) -> Duration {
         let monotonic = self.monotonic.saturating_sub(now.monotonic);
         Duration::from_nanos(monotonic.min(self.wall.saturating_sub(now.wall)))
     }
@@ -204,7 +204,7 @@ pub(crate) fn nanos(time: Duration) -> u64 {
 /// Tells the time and wakes at a time.
 pub trait Clock: Send + Sync + 'static {
     /// Reads both clocks. Called once for each request: keep it cheap.
-    fn now(&self) -> Now;
+    fn now(&self) -> Moment;
 
     /// Completes when the monotonic clock has reached `deadline`. May be called and polled anywhere,
     /// inside a runtime or not, and polled elsewhere than where it was called.
@@ -212,7 +212,7 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 impl<C: Clock + ?Sized> Clock for Arc<C> {
-    fn now(&self) -> Now {
+    fn now(&self) -> Moment {
         (**self).now()
     }
 
@@ -242,8 +242,8 @@ pub trait Spawn: Send + Sync + 'static {
 mod tests {
     use super::*;
 
-    fn at(monotonic: u64, wall: u64) -> Now {
-        Now::new(Duration::from_secs(monotonic), UNIX_EPOCH + Duration::from_secs(wall))
+    fn at(monotonic: u64, wall: u64) -> Moment {
+        Moment::new(Duration::from_secs(monotonic), UNIX_EPOCH + Duration::from_secs(wall))
     }
 
     #[test]

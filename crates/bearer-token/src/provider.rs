@@ -13,7 +13,7 @@ use crate::{
     PassThrough,
     error::{Error, ErrorKind},
     observe,
-    platform::{BoxFuture, Now, Platform, nanos},
+    platform::{BoxFuture, Moment, Platform, nanos},
     provider::{
         cache::{Cache, Demand, Departure, Entry, TokenFlight},
         flight::{Accident, Outcome, Pilot},
@@ -198,8 +198,8 @@ impl TokenSource for TokenProvider {
         })
     }
 
-    fn changed(&self) -> bool {
-        self.inner.source.changed()
+    fn has_changed(&self) -> bool {
+        self.inner.source.has_changed()
     }
 }
 
@@ -255,7 +255,7 @@ impl Inner {
     }
 
     /// The bearer in service, if it is usable. A stale one is served, and refreshed in the background.
-    fn serve(self: &Arc<Self>, now: Now) -> Option<Bearer> {
+    fn serve(self: &Arc<Self>, now: Moment) -> Option<Bearer> {
         let bearer = self.cache.usable(now)?;
         if bearer.deadlines().freshness(now) == Freshness::Stale && self.cache.wants_refresh(now) {
             self.refresh(now);
@@ -266,18 +266,18 @@ impl Inner {
     /// Whether a failure is worth no more waiting, as what it waits for has changed. A source is asked by one caller a
     /// second.
     #[cold]
-    fn is_mended(&self, error: &Error, now: Now) -> bool {
+    fn is_mended(&self, error: &Error, now: Moment) -> bool {
         let (now, from) = (now.monotonic_nanos(), self.ask_from.load(Ordering::Relaxed));
         let next = now.saturating_add(nanos(ASK_EVERY));
         !error.is_transient()
             && now >= from
             && self.ask_from.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
             // A stranger's code, which must not take the caller down.
-            && catch_unwind(AssertUnwindSafe(|| self.source.changed())).unwrap_or(false)
+            && catch_unwind(AssertUnwindSafe(|| self.source.has_changed())).unwrap_or(false)
     }
 
     #[cold]
-    fn refresh(self: &Arc<Self>, now: Now) {
+    fn refresh(self: &Arc<Self>, now: Moment) {
         if let Entry::Begin(departure) = self.cache.enter(Demand::Refresh, now) {
             self.start(departure);
         }
@@ -319,7 +319,7 @@ impl Inner {
         &self,
         flight: &Arc<TokenFlight>,
         result: Result<Result<AccessToken, Error>, Accident>,
-        started: Now,
+        started: Moment,
         timeout: Duration,
     ) {
         let result = match result {
@@ -346,7 +346,7 @@ impl Inner {
         self.cache.land(flight, result, now, self.draw());
     }
 
-    fn seal(&self, token: AccessToken, started: Now) -> Result<Bearer, Error> {
+    fn seal(&self, token: AccessToken, started: Moment) -> Result<Bearer, Error> {
         let issued = token.issued_moment().unwrap_or(started);
         let deadlines = self.cache.policy().deadlines(issued, token.expiry(), self.draw());
         Bearer::seal(token, self.id, deadlines, self.platform.now())

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use crate::{
     error::Error,
-    platform::{BoxFuture, Now, Platform},
+    platform::{BoxFuture, Moment, Platform},
     resource::challenge::Challenge,
     sources::fallback::Fallback,
     token::{AccessToken, FetchReason},
@@ -55,7 +55,7 @@ pub trait TokenSource: Send + Sync + 'static {
     /// After a failure that [waits for a change](crate::Retry::AfterChange) the provider asks at most once a second, and
     /// only while somebody wants a token; a yes ends the cool-down. It is asked in place: let it take microseconds. A
     /// source around another passes the question on.
-    fn changed(&self) -> bool {
+    fn has_changed(&self) -> bool {
         false
     }
 
@@ -91,7 +91,7 @@ where
 /// The erased mirror of [`TokenSource`]: providers have no type parameters, and the box is paid once per refresh.
 pub(crate) trait DynTokenSource: Send + Sync {
     fn fetch(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<AccessToken, Error>>;
-    fn changed(&self) -> bool;
+    fn has_changed(&self) -> bool;
 }
 
 impl<S: TokenSource> DynTokenSource for S {
@@ -99,8 +99,8 @@ impl<S: TokenSource> DynTokenSource for S {
         Box::pin(async move { TokenSource::fetch(&*self, cx).await })
     }
 
-    fn changed(&self) -> bool {
-        TokenSource::changed(self)
+    fn has_changed(&self) -> bool {
+        TokenSource::has_changed(self)
     }
 }
 
@@ -108,8 +108,8 @@ impl<S: TokenSource> DynTokenSource for S {
 #[derive(Clone, Debug)]
 pub struct FetchContext {
     platform: Platform,
-    started: Now,
-    deadline: Now,
+    started: Moment,
+    deadline: Moment,
     reason: FetchReason,
     challenges: Arc<[Challenge]>,
 }
@@ -139,12 +139,12 @@ impl FetchContext {
     }
 
     /// When the fetch began. Lifetimes count from here unless the token says otherwise.
-    pub fn started(&self) -> Now {
+    pub fn started(&self) -> Moment {
         self.started
     }
 
     /// When the fetch is aborted.
-    pub fn deadline(&self) -> Now {
+    pub fn deadline(&self) -> Moment {
         self.deadline
     }
 

@@ -101,8 +101,8 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
     }
 
     /// Whether somebody else may have replaced what is kept since it was loaded last: see
-    /// [`TokenSource::changed`](crate::TokenSource::changed), which is asked in place and has to be quick.
-    fn changed(&self) -> bool {
+    /// [`TokenSource::has_changed`](crate::TokenSource::has_changed), which is asked in place and has to be quick.
+    fn has_changed(&self) -> bool {
         false
     }
 }
@@ -157,8 +157,8 @@ impl<S: RefreshTokenStore> RefreshTokenStore for Arc<S> {
         (**self).turn(platform).await
     }
 
-    fn changed(&self) -> bool {
-        (**self).changed()
+    fn has_changed(&self) -> bool {
+        (**self).has_changed()
     }
 }
 
@@ -174,7 +174,7 @@ pub(crate) trait DynRefreshTokenStore: Send + Sync {
     fn put<'a>(&'a self, platform: &'a Platform, next: Option<&'a StoredToken>) -> StoreFuture<'a, ()>;
     fn prepare<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, ()>;
     fn turn<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, Turn>;
-    fn changed(&self) -> bool;
+    fn has_changed(&self) -> bool;
 }
 
 pub(crate) type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -205,7 +205,7 @@ impl<S: RefreshTokenStore> DynRefreshTokenStore for S {
         Box::pin(RefreshTokenStore::turn(self, platform))
     }
 
-    fn changed(&self) -> bool {
-        RefreshTokenStore::changed(self)
+    fn has_changed(&self) -> bool {
+        RefreshTokenStore::has_changed(self)
     }
 }

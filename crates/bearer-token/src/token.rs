@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind},
-    platform::Now,
+    platform::Moment,
 };
 
 #[cfg(any(feature = "jwt", feature = "oauth"))]
@@ -36,7 +36,7 @@ pub enum FetchReason {
 pub struct AccessToken {
     token: Zeroizing<String>,
     expiry: Expiry,
-    issued: Option<Now>,
+    issued: Option<Moment>,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -93,7 +93,7 @@ impl AccessToken {
     /// The moment before the request for it was sent: the server's clock for it started no earlier and no later than
     /// its answer. Without this, lifetimes count from the start of the fetch.
     #[must_use]
-    pub fn issued(mut self, moment: Now) -> Self {
+    pub fn issued(mut self, moment: Moment) -> Self {
         self.issued = Some(moment);
         self
     }
@@ -121,7 +121,7 @@ impl AccessToken {
         self.expiry
     }
 
-    pub(crate) fn issued_moment(&self) -> Option<Now> {
+    pub(crate) fn issued_moment(&self) -> Option<Moment> {
         self.issued
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bearer_token::{Error, ErrorKind, FetchContext, FetchReason, Rejection, Retry, TokenProvider, platform::Now};
+use bearer_token::{Error, ErrorKind, FetchContext, FetchReason, Rejection, Retry, TokenProvider, platform::Moment};
 
 use super::world::{Moment, World, lock};
 
@@ -176,12 +176,12 @@ fn kept_back(lifetime: Duration) -> Duration {
 
 impl Token {
     /// Whether it may be sent, by both clocks of the machine, if one answer is believed.
-    fn is_usable(&self, now: Now) -> bool {
+    fn is_usable(&self, now: Moment) -> bool {
         self.issued.iter().any(|(asked, lifetime)| is_usable(asked, *lifetime, now))
     }
 
     /// Whether that is so whichever answer is believed.
-    fn is_surely_usable(&self, now: Now) -> bool {
+    fn is_surely_usable(&self, now: Moment) -> bool {
         self.issued.iter().all(|(asked, lifetime)| is_usable(asked, *lifetime, now))
     }
 
@@ -198,7 +198,7 @@ impl Token {
     }
 }
 
-fn is_usable(asked: &Moment, lifetime: Duration, now: Now) -> bool {
+fn is_usable(asked: &Moment, lifetime: Duration, now: Moment) -> bool {
     let deadline = asked.now.after(lifetime - kept_back(lifetime));
     now.monotonic() < deadline.monotonic() && now.since_epoch() < deadline.since_epoch()
 }
@@ -246,7 +246,7 @@ impl Model {
         id
     }
 
-    fn judge_start(&self, state: &mut State, reason: FetchReason, started: Duration, now: Now) {
+    fn judge_start(&self, state: &mut State, reason: FetchReason, started: Duration, now: Moment) {
         if reason != FetchReason::Requested && started < state.closed_until {
             if state.terminal && state.changed {
                 state.closed_until = started;
@@ -530,7 +530,7 @@ impl Model {
 
 impl State {
     /// The token that must be in service, if it may certainly be sent.
-    fn surely_usable(&self, now: Now) -> Option<&str> {
+    fn surely_usable(&self, now: Moment) -> Option<&str> {
         let current = self.current.as_deref().filter(|_| !self.unsure)?;
         self.tokens.get(current)?.is_surely_usable(now).then_some(current)
     }
@@ -542,7 +542,7 @@ impl State {
     }
 
     /// With nothing on its way and a failure behind it, a renewal may have been given up.
-    fn settle_doubt(&mut self, now: Now) {
+    fn settle_doubt(&mut self, now: Moment) {
         let flying = self.running.values().any(|flying| now.monotonic() < flying.overdue);
         if self.withdrawn == Withdrawn::Yes && self.failures > 0 && !flying {
             self.withdrawn = Withdrawn::Maybe;

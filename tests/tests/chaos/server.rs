@@ -306,8 +306,8 @@ impl<S: TokenSource> TokenSource for Watched<S> {
         result
     }
 
-    fn changed(&self) -> bool {
-        self.source.changed()
+    fn has_changed(&self) -> bool {
+        self.source.has_changed()
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 
 use bearer_token::{
     Error,
-    platform::{BoxFuture, Clock, Entropy, Now, Platform, Spawn},
+    platform::{BoxFuture, Clock, Entropy, Moment, Platform, Spawn},
 };
 use fastrand::Rng;
 
@@ -50,7 +50,7 @@ enum Here {
 /// A reading of all clocks, those of the machine and the true one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
-    pub(crate) now: Now,
+    pub(crate) now: Moment,
     /// Time that really passed: what a server measures.
     pub(crate) truth: Duration,
     /// How long the machine has slept so far, which its monotonic clock knows nothing of.
@@ -92,7 +92,7 @@ impl World {
 
     pub(crate) fn moment(&self) -> Moment {
         let time = lock(&self.0.time);
-        Moment { now: Now::new(time.monotonic, UNIX_EPOCH + time.wall), truth: time.truth, slept: time.slept }
+        Moment { now: Moment::new(time.monotonic, UNIX_EPOCH + time.wall), truth: time.truth, slept: time.slept }
     }
 
     /// Somebody sets the time of day.
@@ -143,7 +143,7 @@ impl World {
 }
 
 impl Clock for World {
-    fn now(&self) -> Now {
+    fn now(&self) -> Moment {
         self.moment().now
     }
 

@@ -10,8 +10,8 @@ use std::{
 
 use bearer_token::{
     Policy, TokenProvider,
-    platform::Platform,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
+    platform::Platform,
 };
 use bearer_token_testing::{
     AuthorizationServer, Client as Registered, Counts, Endpoint, Fault, ManualClock, RecordedRequest,

@@ -4,8 +4,8 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use bearer_token::{
     Error, Policy, TokenProvider, TokenProviderBuilder, TokenSource,
-    platform::Platform,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
+    platform::Platform,
 };
 use bearer_token_testing::{AuthorizationServer, Client, ManualClock, ScriptedSource};
 use tonic::{

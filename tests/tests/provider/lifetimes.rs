@@ -1,6 +1,6 @@
 //! What is sent, and until when.
 
-use bearer_token::platform::{BoxFuture, Clock, Now};
+use bearer_token::platform::{BoxFuture, Clock, Moment};
 use bearer_token_testing::Outcome;
 
 use super::*;
@@ -58,7 +58,7 @@ async fn l08_tokens_that_are_stale_when_they_come_are_fetched_once_a_second_at_m
     bench.source.otherwise(Outcome::call(move |cx| {
         // Issued most of an hour ago, by the word of the source; another one each time.
         let issued =
-            Now::new(clock.now().monotonic().saturating_sub(STALE + MINUTE), clock.now().wall() - STALE - MINUTE);
+            Moment::new(clock.now().monotonic().saturating_sub(STALE + MINUTE), clock.now().wall() - STALE - MINUTE);
         let token = format!("{:?}", cx.started().monotonic());
         Ok(bearer_token::AccessToken::new(token).expires_in(HOUR).issued(issued))
     }));
@@ -196,8 +196,8 @@ fn at_the_end_of_a_clock_a_waiter_still_comes_to_an_end() {
     /// As a clock may say that is broken, or not set.
     struct Last;
     impl Clock for Last {
-        fn now(&self) -> Now {
-            Now::new(Duration::MAX, std::time::UNIX_EPOCH + Duration::from_secs(u32::MAX.into()))
+        fn now(&self) -> Moment {
+            Moment::new(Duration::MAX, std::time::UNIX_EPOCH + Duration::from_secs(u32::MAX.into()))
         }
 
         fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {

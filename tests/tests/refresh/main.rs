@@ -10,9 +10,9 @@ use std::{path::PathBuf, time::Duration};
 
 use bearer_token::{
     Error, Policy, TokenProvider, TokenProviderBuilder,
+    oauth::{ClientAuth, RefreshToken, TokenEndpoint},
     platform::Platform,
     store::{FileStore, RefreshTokenStore},
-    oauth::{ClientAuth, RefreshToken, TokenEndpoint},
 };
 use bearer_token_testing::{AuthorizationServer, Client, Consent, ManualClock, RefreshTokens};
 use tempfile::TempDir;

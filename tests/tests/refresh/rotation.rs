@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bearer_token::{
-    ErrorKind, ProviderState, Retry, TokenSource, store::StoredToken, oauth::ClientCredentials,
-};
+use bearer_token::{ErrorKind, ProviderState, Retry, TokenSource, oauth::ClientCredentials, store::StoredToken};
 use bearer_token_testing::Fault;
 
 use super::*;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bearer_token::{AccessToken, FetchContext, platform::Now};
+use bearer_token::{AccessToken, FetchContext, platform::Moment};
 
 use crate::support::{Adapter, Setup, within};
 
@@ -24,7 +24,7 @@ async fn l09_a_token_that_is_past_its_end_when_it_comes_is_sent_once_and_causes_
         ("no time at all", |token, _| token.expires_in(Duration::ZERO)),
         ("a time that is over, by its own moment", |token, cx| {
             let started = cx.started();
-            let issued = Now::new(started.monotonic().saturating_sub(HOUR), started.wall() - HOUR);
+            let issued = Moment::new(started.monotonic().saturating_sub(HOUR), started.wall() - HOUR);
             token.expires_in(HOUR / 2).issued(issued)
         }),
         ("the beginning of all time", |token, _| token.expires_at(std::time::UNIX_EPOCH)),

@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bearer_token::{
-    Error, ErrorKind, PassThrough, TokenProvider, oauth::ClientAuth, transport, transport::Transport,
-};
+use bearer_token::{Error, ErrorKind, PassThrough, TokenProvider, oauth::ClientAuth, transport, transport::Transport};
 use bearer_token_testing::{Client as Registered, Fault};
 use bytes::Bytes;
 use http::Request;

@@ -6,8 +6,8 @@ use bearer_token::{
     Error, ErrorKind, Policy, Retry, TokenProvider,
     config::ProviderConfig,
     jwt::{Algorithm, JwtTemplate, SigningKey},
-    platform::Platform,
     oauth::{ClientAuth, ClientCredentials, ClockOffset, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
+    platform::Platform,
 };
 use bearer_token_testing::{
     AuthorizationServer, Client as Registered, Fault, Issuer, ManualClock, RecordedRequest, TestKey,

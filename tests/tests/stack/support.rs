@@ -8,8 +8,8 @@ use std::{
 
 use bearer_token::{
     Error, Policy, TokenProvider, TokenProviderBuilder, TokenSource,
-    platform::Platform,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint, TokenEndpointBuilder},
+    platform::Platform,
 };
 use bearer_token_testing::{AuthorizationServer, Client as Registered, Endpoint, ManualClock, RecordedRequest};
 use bytes::Bytes;

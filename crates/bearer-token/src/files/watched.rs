@@ -79,7 +79,7 @@ impl WatchedFile {
     }
 
     /// Whether it looks different from when it was read last. One look at the directory, not at the content.
-    pub(crate) fn changed(&self) -> bool {
+    pub(crate) fn has_changed(&self) -> bool {
         Stamp::of(&self.path) != *lock(&self.seen)
     }
 }
@@ -138,13 +138,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         let file = WatchedFile::new(&path);
-        assert!(!file.changed(), "it is not there, and was not there");
+        assert!(!file.has_changed(), "it is not there, and was not there");
         assert!(file.read().unwrap_err().contains("cannot be read"));
 
         fs::write(&path, "one").unwrap();
-        assert!(file.changed());
+        assert!(file.has_changed());
         assert_eq!(file.read().unwrap().as_slice(), b"one");
-        assert!(!file.changed());
+        assert!(!file.has_changed());
 
         // Of the same length, with the old time set again: what a copying tool may do.
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
@@ -152,13 +152,13 @@ mod tests {
         fs::write(&other, "two").unwrap();
         File::options().write(true).open(&other).unwrap().set_modified(modified).unwrap();
         fs::rename(&other, &path).unwrap();
-        assert_eq!(file.changed(), cfg!(unix));
+        assert_eq!(file.has_changed(), cfg!(unix));
         assert_eq!(file.read().unwrap().as_slice(), b"two");
 
         fs::remove_file(&path).unwrap();
-        assert!(file.changed());
+        assert!(file.has_changed());
         assert!(file.read().is_err());
-        assert!(!file.changed(), "looked at");
+        assert!(!file.has_changed(), "looked at");
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
             bytes
         });
         assert!(torn.unwrap_err().contains("was written while it was read"));
-        assert!(file.changed());
+        assert!(file.has_changed());
         assert_eq!(file.read().unwrap().as_slice(), b"the new one, which is longer");
     }
 
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(file.read().unwrap().as_slice(), b"first");
         std::os::unix::fs::symlink("second", at("..new")).unwrap();
         fs::rename(at("..new"), at("..data")).unwrap();
-        assert!(file.changed());
+        assert!(file.has_changed());
         assert_eq!(file.read().unwrap().as_slice(), b"second");
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::{Error, ErrorKind},
-    platform::{Now, Platform},
+    platform::{Moment, Platform},
 };
 
 /// What the claims of each JWT are made from.
@@ -30,7 +30,7 @@ pub(super) struct Times {
 impl Times {
     /// Whole seconds, rounded so that the JWT never lives longer than `lifetime`: `iat` and `lifetime` down, the
     /// back-date up. As `exp` is at least one second after the second that `now` is in, it is never past.
-    pub(super) fn new(now: Now, backdate: Duration, lifetime: Duration) -> Self {
+    pub(super) fn new(now: Moment, backdate: Duration, lifetime: Duration) -> Self {
         let issued = now.since_epoch().as_secs().saturating_sub(whole_backdate(backdate));
         Times { issued, expires: issued.saturating_add(lifetime.as_secs()) }
     }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     fn times(now: (u64, u32), backdate: Duration, lifetime: Duration) -> Times {
-        Times::new(Now::new(Duration::ZERO, UNIX_EPOCH + Duration::new(now.0, now.1)), backdate, lifetime)
+        Times::new(Moment::new(Duration::ZERO, UNIX_EPOCH + Duration::new(now.0, now.1)), backdate, lifetime)
     }
 
     #[test]

@@ -251,8 +251,8 @@ impl SigningKey {
     }
 
     /// Whether another key can be had than the one that signed last.
-    pub(crate) fn changed(&self) -> bool {
-        matches!(&self.held, Held::File(file) if file.changed())
+    pub(crate) fn has_changed(&self) -> bool {
+        matches!(&self.held, Held::File(file) if file.has_changed())
     }
 
     fn plain(algorithm: Algorithm, key: LocalKey) -> Self {

@@ -56,8 +56,8 @@ impl KeyFile {
     }
 
     /// Whether the file was written since it was read last.
-    pub(super) fn changed(&self) -> bool {
-        !self.once && self.file.changed()
+    pub(super) fn has_changed(&self) -> bool {
+        !self.once && self.file.has_changed()
     }
 
     fn take_over(&self) -> Result<(), String> {
@@ -121,11 +121,11 @@ mod tests {
         let key = SigningKey::from_file(Algorithm::HS256, &path).unwrap();
         let template = JwtTemplate::builder(key.clone()).build().unwrap();
         assert!(sign(&template, FIRST).await.1);
-        assert!(!key.changed());
+        assert!(!key.has_changed());
         fs::write(&path, format!("{SECOND}\n")).unwrap();
-        assert!(key.changed());
+        assert!(key.has_changed());
         assert!(sign(&template, SECOND).await.1);
-        assert!(!key.changed());
+        assert!(!key.has_changed());
     }
 
     #[tokio::test]
@@ -145,12 +145,12 @@ mod tests {
         for content in [half, "", "\n", &pem("p384"), &pem("certificate"), &pem("rsa2048"), &too_large, "{"] {
             fs::write(&path, content).unwrap();
             assert!(sign_and_compare(&template, &old).await.1, "after {} bytes", content.len());
-            assert!(!key.changed(), "it was looked at");
+            assert!(!key.has_changed(), "it was looked at");
         }
         fs::remove_file(&path).unwrap();
         assert!(sign_and_compare(&template, &old).await.1, "without a file");
         fs::write(&path, &text).unwrap();
-        assert!(key.changed());
+        assert!(key.has_changed());
         assert!(sign_and_compare(&template, &new).await.1);
     }
 
@@ -283,7 +283,7 @@ mod tests {
         let (_directory, name, sender) = pipe(FIRST);
         let key = SigningKey::from_file(Algorithm::HS256, &name).unwrap();
         sender.join().unwrap();
-        assert!(!key.changed());
+        assert!(!key.has_changed());
         let reader = KeyReader::new().algorithm(Algorithm::HS256);
         let (_directory, name, sender) = pipe(FIRST);
         let Ok((_, file)) = KeyFile::open(&name, &reader) else { panic!("it opens") };

@@ -48,8 +48,8 @@ impl TokenSource for SelfSigned {
         Ok(AccessToken::new(jwt.secret()).expires_at(jwt.usable_until()).issued(jwt.issued()))
     }
 
-    fn changed(&self) -> bool {
-        self.template.changed()
+    fn has_changed(&self) -> bool {
+        self.template.has_changed()
     }
 }
 

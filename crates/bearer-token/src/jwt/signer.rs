@@ -178,14 +178,14 @@ mod tests {
     async fn l04_a_signer_that_hangs_is_aborted_at_the_deadline_of_the_fetch() {
         use std::time::{Duration, UNIX_EPOCH};
 
-        use crate::platform::{BoxFuture, Clock, Now, Platform};
+        use crate::platform::{BoxFuture, Clock, Moment, Platform};
 
         /// The virtual time of the runtime.
         struct Virtual(tokio::time::Instant);
         #[allow(clippy::disallowed_methods, reason = "time stands still but for the timers")]
         impl Clock for Virtual {
-            fn now(&self) -> Now {
-                Now::new(self.0.elapsed(), UNIX_EPOCH + self.0.elapsed())
+            fn now(&self) -> Moment {
+                Moment::new(self.0.elapsed(), UNIX_EPOCH + self.0.elapsed())
             }
 
             fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    platform::{Now, Platform},
+    platform::{Moment, Platform},
 };
 
 /// How long an assertion lives when nothing was said: as briefly as the strictest servers ask (Box: 60 s).
@@ -89,8 +89,8 @@ impl JwtTemplate {
     }
 
     /// Whether another key can be had than the one that signed last.
-    pub(crate) fn changed(&self) -> bool {
-        self.0.key.changed()
+    pub(crate) fn has_changed(&self) -> bool {
+        self.0.key.has_changed()
     }
 
     /// The algorithm of the key.
@@ -124,7 +124,7 @@ impl fmt::Debug for JwtTemplate {
 /// A JWT that was just signed: the text, and when it expires. `Debug` never shows the text.
 pub struct SignedJwt {
     token: Zeroizing<String>,
-    issued: Now,
+    issued: Moment,
     usable_until: SystemTime,
     has_exp: bool,
 }
@@ -141,7 +141,7 @@ impl SignedJwt {
     }
 
     /// When it was signed; its `iat` is earlier by the back-date.
-    pub fn issued(&self) -> Now {
+    pub fn issued(&self) -> Moment {
         self.issued
     }
 

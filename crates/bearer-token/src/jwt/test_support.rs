@@ -10,7 +10,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::der::{INTEGER, OCTET_STRING, SEQUENCE, take, trimmed};
-use crate::platform::{BoxFuture, Clock, Job, Now, Platform, Spawn};
+use crate::platform::{BoxFuture, Clock, Job, Moment, Platform, Spawn};
 
 /// A file of `testdata`, all of which `testdata/make.sh` makes with openssl.
 pub(super) fn pem(name: &str) -> String {
@@ -107,9 +107,9 @@ impl ManualClock {
 }
 
 impl Clock for ManualClock {
-    fn now(&self) -> Now {
+    fn now(&self) -> Moment {
         let wall = *self.0.lock().unwrap();
-        Now::new(wall, UNIX_EPOCH + wall)
+        Moment::new(wall, UNIX_EPOCH + wall)
     }
 
     fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {

@@ -31,8 +31,8 @@ impl AssertionSource {
         Ok(assertion)
     }
 
-    pub(crate) fn changed(&self) -> bool {
-        self.source.changed()
+    pub(crate) fn has_changed(&self) -> bool {
+        self.source.has_changed()
     }
 }
 

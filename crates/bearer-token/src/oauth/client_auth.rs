@@ -119,7 +119,7 @@ impl ClientAuth {
     /// [`FileToken`](crate::FileToken), a [`TokenProvider`](crate::TokenProvider) where the assertion may be used more
     /// than once, or a source that gets a new one each time. An assertion that has expired is not sent: a JWT by its
     /// `exp` (read, not verified), others by what the source says. Errors of the source are those of the fetch, and its
-    /// [`changed`](TokenSource::changed) is that of the endpoint.
+    /// [`changed`](TokenSource::has_changed) is that of the endpoint.
     pub fn assertion_from(client_id: impl Into<String>, source: impl TokenSource) -> Self {
         Method::AssertionFrom(AssertionSource::new(client_id.into(), source)).into()
     }

@@ -113,8 +113,8 @@ impl SecretFile {
     }
 
     /// Whether the file was written since it was read last.
-    pub(crate) fn changed(&self) -> bool {
-        self.file.changed()
+    pub(crate) fn has_changed(&self) -> bool {
+        self.file.has_changed()
     }
 
     fn read(&self) -> Result<Secret, String> {
@@ -181,18 +181,18 @@ mod tests {
         }
 
         fs::write(&path, "first\r\n").unwrap();
-        assert!(file.changed());
+        assert!(file.has_changed());
         assert_eq!(read().unwrap(), "first");
-        assert!(!file.changed());
+        assert!(!file.has_changed());
         for content in [b"".as_slice(), b"\n", b"two\nlines", b"\xff", &[b'x'; (1 << 20) + 1]] {
             fs::write(&path, content).unwrap();
             assert_eq!(read().unwrap(), "first", "after {} bytes", content.len());
-            assert!(!file.changed(), "it was looked at");
+            assert!(!file.has_changed(), "it was looked at");
         }
         fs::remove_file(&path).unwrap();
         assert_eq!(read().unwrap(), "first");
         fs::write(&path, "second\n").unwrap();
-        assert!(file.changed());
+        assert!(file.has_changed());
         assert_eq!(read().unwrap(), "second");
         assert_eq!(secret.clone().read().unwrap().expose(), "second");
     }

@@ -15,7 +15,7 @@ use http::{
 use crate::{
     error::{Error, ErrorKind},
     observe,
-    platform::{BoxFuture, Clock, Now, Platform},
+    platform::{BoxFuture, Clock, Moment, Platform},
 };
 
 /// How far the clock of this machine is from that of the authorization server.
@@ -101,8 +101,8 @@ impl Correction<'_> {
         &mut self,
         error: Error,
         answer: &Response<Bytes>,
-        sent: Now,
-        received: Now,
+        sent: Moment,
+        received: Moment,
     ) -> (Error, bool) {
         if !self.dated || !is_suspicious(&error, answer.status()) {
             return (error, false);
@@ -154,7 +154,7 @@ struct Measured {
 }
 
 impl Measured {
-    fn of(headers: &HeaderMap, sent: Now, received: Now) -> Option<Self> {
+    fn of(headers: &HeaderMap, sent: Moment, received: Moment) -> Option<Self> {
         let mut dates = headers.get_all(DATE).iter();
         let (Some(date), None, false) = (dates.next(), dates.next(), headers.contains_key(AGE)) else { return None };
         let date = httpdate::parse_http_date(date.to_str().ok()?).ok()?;
@@ -202,11 +202,11 @@ struct Shifted {
 }
 
 impl Clock for Shifted {
-    fn now(&self) -> Now {
+    fn now(&self) -> Moment {
         let now = self.platform.now();
         let by = Duration::from_nanos(self.by.unsigned_abs());
         let shifted = if self.by < 0 { now.wall().checked_sub(by) } else { now.wall().checked_add(by) };
-        Now::new(now.monotonic(), shifted.unwrap_or(SystemTime::UNIX_EPOCH))
+        Moment::new(now.monotonic(), shifted.unwrap_or(SystemTime::UNIX_EPOCH))
     }
 
     fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
@@ -225,7 +225,7 @@ mod tests {
             headers.append(DATE, date.parse().unwrap());
         }
         let wall = UNIX_EPOCH + Duration::from_millis(784_111_777_000_u64.saturating_add_signed(ours));
-        let sent = Now::new(Duration::from_secs(7), wall);
+        let sent = Moment::new(Duration::from_secs(7), wall);
         let measured = Measured::of(&headers, sent, sent.after(Duration::from_millis(took)))?;
         Some((measured.offset / 1_000_000, measured.uncertainty / 1_000_000))
     }
@@ -279,8 +279,8 @@ mod tests {
     struct Still;
 
     impl Clock for Still {
-        fn now(&self) -> Now {
-            Now::new(Duration::from_secs(3), UNIX_EPOCH + Duration::from_secs(1_000))
+        fn now(&self) -> Moment {
+            Moment::new(Duration::from_secs(3), UNIX_EPOCH + Duration::from_secs(1_000))
         }
 
         fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {

@@ -81,7 +81,7 @@ impl Credentials {
     }
 
     /// Whether something in it says what time it is here.
-    pub(crate) fn dated(&self) -> bool {
+    pub(crate) fn is_time_bound(&self) -> bool {
         #[cfg(feature = "jwt")]
         return matches!(self.fresh, Fresh::Signed(_));
         #[cfg(not(feature = "jwt"))]
@@ -89,13 +89,13 @@ impl Credentials {
     }
 
     /// Whether there is another credential to be had than the one that was used last.
-    pub(crate) fn changed(&self) -> bool {
+    pub(crate) fn has_changed(&self) -> bool {
         match &self.fresh {
             Fresh::Nothing => false,
             #[cfg(feature = "jwt")]
-            Fresh::Signed(template) => template.changed(),
-            Fresh::Assertion(source) => source.changed(),
-            Fresh::Secret(file, _) => file.changed(),
+            Fresh::Signed(template) => template.has_changed(),
+            Fresh::Assertion(source) => source.has_changed(),
+            Fresh::Secret(file, _) => file.has_changed(),
         }
     }
 }

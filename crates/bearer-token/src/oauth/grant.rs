@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use crate::{
     error::Error,
-    oauth::{Members, Parameters},
+    oauth::{Parameters, ResponseFields},
     source::FetchContext,
 };
 
@@ -38,13 +38,13 @@ pub trait Grant: Send + Sync + 'static {
 
     /// Whether the request may be made again after one that was perhaps received, although no answer came. No for
     /// what a server takes only once, such as a rotating refresh token.
-    fn repeatable(&self) -> bool {
+    fn is_repeatable(&self) -> bool {
         true
     }
 
     /// Whether what it asks with, such as a key file, has changed since the last request: see
-    /// [`TokenSource::changed`](crate::TokenSource::changed).
-    fn changed(&self) -> bool {
+    /// [`TokenSource::has_changed`](crate::TokenSource::has_changed).
+    fn has_changed(&self) -> bool {
         false
     }
 
@@ -52,12 +52,12 @@ pub trait Grant: Send + Sync + 'static {
     /// has refused one, [`parameters`](Self::parameters) may be called with the
     /// [time of day of the server](crate::oauth::TokenEndpointBuilder::max_clock_offset) on the context's
     /// platform. Default: no.
-    fn dated(&self) -> bool {
+    fn is_time_bound(&self) -> bool {
         false
     }
 
-    /// The members of an answer that [`accept`](Self::accept) wants to see. Default: none.
-    fn reads(&self) -> &[&str] {
+    /// The members of an answer that [`on_response`](Self::on_response) wants to see. Default: none.
+    fn response_fields(&self) -> &[&str] {
         &[]
     }
 
@@ -71,20 +71,20 @@ pub trait Grant: Send + Sync + 'static {
     /// # Errors
     ///
     /// An error is that of the fetch, and the token is thrown away.
-    fn accept(
+    fn on_response(
         &self,
         cx: &FetchContext,
         sent: &Parameters,
-        answer: &Members,
+        answer: &ResponseFields,
     ) -> impl Future<Output = Result<(), Error>> + Send {
         let _ = (cx, sent, answer);
         async { Ok(()) }
     }
 
     /// Sees why a request brought no token, and says whether another one, made from scratch, may do better at once: yes
-    /// for a grant that has another credential to try. Default: no. [`repeatable`](Self::repeatable) is for
+    /// for a grant that has another credential to try. Default: no. [`is_repeatable`](Self::is_repeatable) is for
     /// connections that broke. A few requests in a row are made at the most.
-    fn again(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
+    fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
         let _ = (cx, sent, error);
         false
     }
@@ -93,12 +93,17 @@ pub trait Grant: Send + Sync + 'static {
 /// The erased mirror of [`Grant`].
 pub(crate) trait DynGrant: Send + Sync {
     fn parameters<'a>(&'a self, cx: &'a FetchContext) -> GrantFuture<'a, Parameters>;
-    fn repeatable(&self) -> bool;
-    fn changed(&self) -> bool;
-    fn dated(&self) -> bool;
-    fn reads(&self) -> &[&str];
-    fn accept<'a>(&'a self, cx: &'a FetchContext, sent: &'a Parameters, answer: &'a Members) -> GrantFuture<'a, ()>;
-    fn again(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool;
+    fn is_repeatable(&self) -> bool;
+    fn has_changed(&self) -> bool;
+    fn is_time_bound(&self) -> bool;
+    fn response_fields(&self) -> &[&str];
+    fn on_response<'a>(
+        &'a self,
+        cx: &'a FetchContext,
+        sent: &'a Parameters,
+        answer: &'a ResponseFields,
+    ) -> GrantFuture<'a, ()>;
+    fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool;
 }
 
 pub(crate) type GrantFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -108,27 +113,32 @@ impl<G: Grant> DynGrant for G {
         Box::pin(Grant::parameters(self, cx))
     }
 
-    fn repeatable(&self) -> bool {
-        Grant::repeatable(self)
+    fn is_repeatable(&self) -> bool {
+        Grant::is_repeatable(self)
     }
 
-    fn changed(&self) -> bool {
-        Grant::changed(self)
+    fn has_changed(&self) -> bool {
+        Grant::has_changed(self)
     }
 
-    fn dated(&self) -> bool {
-        Grant::dated(self)
+    fn is_time_bound(&self) -> bool {
+        Grant::is_time_bound(self)
     }
 
-    fn reads(&self) -> &[&str] {
-        Grant::reads(self)
+    fn response_fields(&self) -> &[&str] {
+        Grant::response_fields(self)
     }
 
-    fn accept<'a>(&'a self, cx: &'a FetchContext, sent: &'a Parameters, answer: &'a Members) -> GrantFuture<'a, ()> {
-        Box::pin(Grant::accept(self, cx, sent, answer))
+    fn on_response<'a>(
+        &'a self,
+        cx: &'a FetchContext,
+        sent: &'a Parameters,
+        answer: &'a ResponseFields,
+    ) -> GrantFuture<'a, ()> {
+        Box::pin(Grant::on_response(self, cx, sent, answer))
     }
 
-    fn again(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
-        Grant::again(self, cx, sent, error)
+    fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
+        Grant::should_retry(self, cx, sent, error)
     }
 }

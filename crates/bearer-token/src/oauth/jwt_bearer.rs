@@ -49,11 +49,11 @@ impl Grant for JwtBearer {
         Ok(Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer").with("assertion", jwt.secret()))
     }
 
-    fn changed(&self) -> bool {
-        self.template.changed()
+    fn has_changed(&self) -> bool {
+        self.template.has_changed()
     }
 
-    fn dated(&self) -> bool {
+    fn is_time_bound(&self) -> bool {
         true
     }
 }

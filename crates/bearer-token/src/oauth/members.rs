@@ -10,9 +10,9 @@ use zeroize::Zeroize;
 ///
 /// All others are skipped without being held: an answer may carry refresh and identity tokens that nobody wants, or a
 /// megabyte of noise. Texts are wiped when dropped, and `Debug` shows names only.
-pub struct Members(BTreeMap<String, Value>);
+pub struct ResponseFields(BTreeMap<String, Value>);
 
-impl Members {
+impl ResponseFields {
     /// A member that is a text, empty or not. It may be a secret: handle with care.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Value::as_str)
@@ -28,7 +28,7 @@ impl Members {
         }
         let mut json = serde_json::Deserializer::from_str(text);
         let members = Wanted(wanted).deserialize(&mut json).and_then(|members| json.end().map(|()| members));
-        members.map(Members).map_err(|error| match error.classify() {
+        members.map(ResponseFields).map_err(|error| match error.classify() {
             Category::Eof => NotAnObject("is JSON that breaks off"),
             Category::Data => NotAnObject("is JSON, but not an object"),
             Category::Syntax | Category::Io => NotAnObject("is not JSON"),
@@ -46,7 +46,7 @@ impl Members {
     }
 }
 
-impl Drop for Members {
+impl Drop for ResponseFields {
     fn drop(&mut self) {
         for value in self.0.values_mut() {
             if let Value::String(text) = value {
@@ -56,9 +56,9 @@ impl Drop for Members {
     }
 }
 
-impl fmt::Debug for Members {
+impl fmt::Debug for ResponseFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Members").field(&self.0.keys().collect::<Vec<_>>()).finish()
+        f.debug_tuple("ResponseFields").field(&self.0.keys().collect::<Vec<_>>()).finish()
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
     fn wanted_members_are_read_and_the_rest_is_skipped() {
         let deep = "[".repeat(50_000) + &"]".repeat(50_000);
         let text = format!("\u{feff} {{\"a\": 1, \"noise\": {deep}, \"b\": null, \"a\": 2}} ");
-        let mut members = Members::read(text.as_bytes(), |name| name != "noise").unwrap();
+        let mut members = ResponseFields::read(text.as_bytes(), |name| name != "noise").unwrap();
         assert_eq!(members.get("a"), Some(&Value::from(2)));
         assert_eq!(members.get("b"), None);
         assert_eq!(members.take("a"), Some(Value::from(2)));
@@ -116,8 +116,8 @@ mod tests {
 
     #[test]
     fn l38_debug_shows_names_only() {
-        let members = Members::read(br#"{"a": "planted", "b": "planted", "c": 1}"#, |name| name != "b").unwrap();
-        assert_eq!(format!("{members:?}"), r#"Members(["a", "c"])"#);
+        let members = ResponseFields::read(br#"{"a": "planted", "b": "planted", "c": 1}"#, |name| name != "b").unwrap();
+        assert_eq!(format!("{members:?}"), r#"ResponseFields(["a", "c"])"#);
         assert_eq!((members.text("a"), members.text("b"), members.text("c")), (Some("planted"), None, None));
     }
 
@@ -135,10 +135,10 @@ mod tests {
             (b"null", "is JSON, but not an object"),
             (b"{\"a\":\"\xff\"}", "is not UTF-8"),
         ] {
-            assert_eq!(Members::read(bytes, |_| true).err(), Some(NotAnObject(reason)), "{bytes:?}");
+            assert_eq!(ResponseFields::read(bytes, |_| true).err(), Some(NotAnObject(reason)), "{bytes:?}");
         }
         // A wanted member nests without limit only in appearance: no stack overflow.
         let deep = "{\"a\":".repeat(50_000);
-        assert!(Members::read(deep.as_bytes(), |_| true).is_err());
+        assert!(ResponseFields::read(deep.as_bytes(), |_| true).is_err());
     }
 }

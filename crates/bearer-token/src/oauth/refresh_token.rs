@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     error::{Error, ErrorKind},
-    oauth::{Grant, Members, Parameters},
+    oauth::{Grant, Parameters, ResponseFields},
     platform::Platform,
     secret::Secret,
     source::FetchContext,
@@ -39,7 +39,7 @@ use self::{
 ///   faster. Then the refresh token counts as gone, and is not sent again for five minutes, unless
 ///   [`refresh_now`](crate::TokenProvider::refresh_now) asks for it. It stays in the store: servers err, too. A person
 ///   has to consent again; until then there can be [another source](crate::TokenSource::or_else). A new refresh token in
-///   the store is found without a restart: within a second where the store [tells](RefreshTokenStore::changed), as those
+///   the store is found without a restart: within a second where the store [tells](RefreshTokenStore::has_changed), as those
 ///   of this crate do, and at the next fetch elsewhere.
 ///
 /// The scope can only become less (RFC 6749 section 6): leave the [scope](super::TokenEndpointBuilder::scope) away to get
@@ -147,19 +147,19 @@ impl Grant for RefreshToken {
         Ok(parameters)
     }
 
-    fn repeatable(&self) -> bool {
+    fn is_repeatable(&self) -> bool {
         self.reusable
     }
 
-    fn changed(&self) -> bool {
-        self.keeper.changed()
+    fn has_changed(&self) -> bool {
+        self.keeper.has_changed()
     }
 
-    fn reads(&self) -> &[&str] {
+    fn response_fields(&self) -> &[&str] {
         &["refresh_token"]
     }
 
-    async fn accept(&self, cx: &FetchContext, sent: &Parameters, answer: &Members) -> Result<(), Error> {
+    async fn on_response(&self, cx: &FetchContext, sent: &Parameters, answer: &ResponseFields) -> Result<(), Error> {
         let Some(session) = sent.extensions().get::<Arc<Session>>() else { return Ok(()) };
         // Some servers send an empty text for "none".
         let answered = answer.text("refresh_token").filter(|token| !token.is_empty());
@@ -168,7 +168,7 @@ impl Grant for RefreshToken {
         Keeper::save(&self.keeper, cx.platform(), session, next).await
     }
 
-    fn again(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
+    fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
         let refused = error.kind() == ErrorKind::Refused && error.oauth_code().is_some_and(|code| GONE.contains(&code));
         if let Some(session) = sent.extensions().get::<Arc<Session>>().filter(|_| refused) {
             self.keeper.note_gone(&session.token, error, cx);

@@ -30,8 +30,8 @@ pub(crate) struct RequestParts {
 
 impl RequestParts {
     /// Whether something in a request is signed here, and says what time it is.
-    pub(crate) fn dated(&self) -> bool {
-        self.grant.dated() || self.credentials.dated()
+    pub(crate) fn is_time_bound(&self) -> bool {
+        self.grant.is_time_bound() || self.credentials.is_time_bound()
     }
 
     /// A new request with what the grant made for it (RFC 6749 section 3.2). Nothing in it is reused from one that was

@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{
-        lifetime::expires_in, members::Members, oauth_code::OAuthCode, retry_after::retry_after, token_type::TokenTypes,
+        lifetime::expires_in, members::ResponseFields, oauth_code::OAuthCode, retry_after::retry_after,
+        token_type::TokenTypes,
     },
     token::{AccessToken, jwt_expiry::jwt_expiry},
     transport::{RESPONSE_LIMIT, too_large},
@@ -30,7 +31,7 @@ pub(crate) struct Read {
     /// The token, or what the answer says instead.
     pub(crate) token: Result<AccessToken, Error>,
     /// Of an answer of success, even if its token is of no use.
-    pub(crate) members: Option<Members>,
+    pub(crate) members: Option<ResponseFields>,
 }
 
 impl Reading {
@@ -44,7 +45,7 @@ impl Reading {
     }
 
     /// The members of an answer of success.
-    fn members(&self, answer: &Response<Bytes>, for_grant: &[&str], now: SystemTime) -> Result<Members, Error> {
+    fn members(&self, answer: &Response<Bytes>, for_grant: &[&str], now: SystemTime) -> Result<ResponseFields, Error> {
         let status = answer.status();
         if answer.body().len() > RESPONSE_LIMIT {
             return Err(too_large());
@@ -60,7 +61,7 @@ impl Reading {
         let wanted = |name: &str| {
             ANSWER.contains(&name) || for_grant.contains(&name) || self.keep.iter().any(|keep| keep == name)
         };
-        let members = Members::read(answer.body(), wanted);
+        let members = ResponseFields::read(answer.body(), wanted);
         if !status.is_success() {
             return Err(self.refused(status, answer.headers(), members.ok().as_ref(), now));
         }
@@ -80,7 +81,7 @@ impl Reading {
         Ok(members)
     }
 
-    fn token(&self, status: StatusCode, members: &mut Members) -> Result<AccessToken, Error> {
+    fn token(&self, status: StatusCode, members: &mut ResponseFields) -> Result<AccessToken, Error> {
         let expected = "expected a token in the member `access_token` (RFC 6749 section 5.1)";
         let text = match members.take("access_token") {
             Some(Value::String(text)) if !text.is_empty() => text,
@@ -120,7 +121,13 @@ impl Reading {
     }
 
     /// An answer that says no, whatever its status is.
-    fn refused(&self, status: StatusCode, headers: &HeaderMap, members: Option<&Members>, now: SystemTime) -> Error {
+    fn refused(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        members: Option<&ResponseFields>,
+        now: SystemTime,
+    ) -> Error {
         let sent = members.and_then(|members| members.get("error")).and_then(Value::as_str);
         let known = sent.and_then(OAuthCode::find);
         let with = match (&known, sent) {
@@ -349,7 +356,8 @@ mod tests {
             assert_eq!((error.kind(), error.retry()), (ErrorKind::Response, Retry::AfterChange), "{status}");
             assert!(error.to_string().contains("a redirect"), "{error}");
         }
-        let error = Reading::default().read(&answer(200, vec![b' '; RESPONSE_LIMIT + 1]), &[], now()).token.unwrap_err();
+        let error =
+            Reading::default().read(&answer(200, vec![b' '; RESPONSE_LIMIT + 1]), &[], now()).token.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Response);
         assert!(error.to_string().contains("1 MiB"), "{error}");
     }

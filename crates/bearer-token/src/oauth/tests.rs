@@ -17,7 +17,7 @@ use super::*;
 use crate::{
     PassThrough,
     error::Retry,
-    platform::{BoxFuture, Clock, Now, Platform},
+    platform::{BoxFuture, Clock, Moment, Platform},
     token::{Expiry, FetchReason},
     transport::Transport,
 };
@@ -41,9 +41,9 @@ impl ManualClock {
 }
 
 impl Clock for ManualClock {
-    fn now(&self) -> Now {
+    fn now(&self) -> Moment {
         let time = Duration::from_secs(self.0.load(Ordering::Relaxed));
-        Now::new(time, UNIX_EPOCH + Duration::from_secs(784_111_777) + time)
+        Moment::new(time, UNIX_EPOCH + Duration::from_secs(784_111_777) + time)
     }
 
     fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
@@ -106,7 +106,7 @@ impl Grant for Counting {
         Ok(Parameters::new("count").with("n", self.count.fetch_add(1, Ordering::Relaxed).to_string()))
     }
 
-    fn repeatable(&self) -> bool {
+    fn is_repeatable(&self) -> bool {
         self.repeatable
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{BoxFuture, Clock, Entropy, Job, Now, Spawn};
+use super::{BoxFuture, Clock, Entropy, Job, Moment, Spawn};
 use crate::error::{Error, ErrorKind};
 
 thread_local! {
@@ -49,7 +49,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[cfg(target_os = "linux")]
-    fn now(&self) -> Now {
+    fn now(&self) -> Moment {
         use rustix::time::{ClockId, clock_gettime};
 
         /// Nanoseconds; neither clock shows a time before its zero.
@@ -62,27 +62,27 @@ impl Clock for SystemClock {
         // The clocks advance at the same ticks, and many requests share a tick. Whoever sets the time of day within one is
         // seen at the next.
         thread_local! {
-            static LAST: Cell<Now> = const { Cell::new(Now { monotonic: u64::MAX, wall: u64::MAX }) };
+            static LAST: Cell<Moment> = const { Cell::new(Moment { monotonic: u64::MAX, wall: u64::MAX }) };
         }
         let monotonic = read(ClockId::MonotonicCoarse);
         let last = LAST.get();
         if last.monotonic == monotonic {
             return last;
         }
-        let now = Now { monotonic, wall: read(ClockId::RealtimeCoarse) };
+        let now = Moment { monotonic, wall: read(ClockId::RealtimeCoarse) };
         LAST.set(now);
         now
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn now(&self) -> Now {
+    fn now(&self) -> Moment {
         use std::{
             sync::OnceLock,
             time::{Instant, SystemTime},
         };
 
         static ORIGIN: OnceLock<Instant> = OnceLock::new();
-        Now::new(ORIGIN.get_or_init(Instant::now).elapsed(), SystemTime::now())
+        Moment::new(ORIGIN.get_or_init(Instant::now).elapsed(), SystemTime::now())
     }
 
     fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind},
-    platform::Now,
+    platform::Moment,
     provider::{
         policy::Deadlines,
         sharded_header::SpreadValue,
@@ -30,7 +30,7 @@ pub(crate) struct Sealed {
     pub(crate) deadlines: Deadlines,
     pub(crate) ticket: Ticket,
     /// When its fetch ended.
-    came: Now,
+    came: Moment,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -41,7 +41,7 @@ impl Bearer {
         token: AccessToken,
         provider: ProviderId,
         deadlines: Deadlines,
-        came: Now,
+        came: Moment,
     ) -> Result<Self, Error> {
         let value = spread_value(token.secret())?;
         let ticket = Ticket::new(provider, Generation::next());
@@ -84,7 +84,7 @@ impl Bearer {
 
     /// When the token expires by the time of day, as far as it is known. It is not sent in its very last seconds.
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.0.deadlines.expires.map(Now::wall)
+        self.0.deadlines.expires.map(Moment::wall)
     }
 
     /// The scope that was granted, if the answer named it (RFC 6749 section 5.1).
@@ -110,7 +110,7 @@ impl Bearer {
         &self.0.deadlines
     }
 
-    pub(crate) fn came(&self) -> Now {
+    pub(crate) fn came(&self) -> Moment {
         self.0.came
     }
 

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     error::{Error, ErrorKind},
-    platform::{Now, nanos},
+    platform::{Moment, nanos},
     provider::{
         bearer::{Bearer, Sealed},
         flight::{Flight, Outcome},
@@ -55,7 +55,7 @@ pub(crate) struct Failure {
 #[derive(Clone, Debug)]
 pub(crate) struct Landing {
     result: Result<Bearer, Error>,
-    at: Now,
+    at: Moment,
 }
 
 pub(crate) type TokenFlight = Flight<Landing>;
@@ -136,22 +136,22 @@ impl Cache {
 
     /// Whether the reader of a stale bearer should ask for a refresh.
     #[inline]
-    pub(crate) fn wants_refresh(&self, now: Now) -> bool {
+    pub(crate) fn wants_refresh(&self, now: Moment) -> bool {
         now.monotonic_nanos() >= self.gate.load(Ordering::Relaxed)
     }
 
     /// The bearer in service, unless it has expired.
-    pub(crate) fn usable(&self, now: Now) -> Option<Bearer> {
+    pub(crate) fn usable(&self, now: Moment) -> Option<Bearer> {
         self.slot.get().map(Bearer::from_sealed).filter(|bearer| is_usable(bearer, now))
     }
 
     /// Whether a bearer that was waited for may still be sent, however short it lives.
-    pub(crate) fn may_send(&self, bearer: &Bearer, now: Now) -> bool {
+    pub(crate) fn may_send(&self, bearer: &Bearer, now: Moment) -> bool {
         is_usable(bearer, now) || !is_late(bearer.came(), now)
     }
 
     /// Decides what a caller gets. At most one of all callers is told to begin a flight.
-    pub(crate) fn enter(&self, demand: Demand, now: Now) -> Entry {
+    pub(crate) fn enter(&self, demand: Demand, now: Moment) -> Entry {
         let mut state = lock(&self.state);
         let stale = match self.usable(now) {
             Some(bearer) if demand == Demand::Token => return Entry::Serve(bearer),
@@ -187,7 +187,7 @@ impl Cache {
     }
 
     /// Ends the cool-down that this failure began: what it waits for has come.
-    pub(crate) fn forgive(&self, error: &Error, now: Now) {
+    pub(crate) fn forgive(&self, error: &Error, now: Moment) {
         let state = lock(&self.state);
         if let Some(failure) = self.failure.get().filter(|failure| failure.error.is(error)) {
             let until = failure.until.min(now.monotonic_nanos());
@@ -198,7 +198,7 @@ impl Cache {
 
     /// Puts the outcome of a fetch into service and tells everybody who waits. An outcome that comes after its flight
     /// was given up changes nothing.
-    pub(crate) fn land(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Now, draw: Draw) {
+    pub(crate) fn land(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Moment, draw: Draw) {
         // Dropped after the lock is given back: an error's cause is a stranger's code.
         let _replaced = self.failure.get();
         let landing = {
@@ -220,7 +220,7 @@ impl Cache {
     }
 
     /// What a landing means to one who waited for it; nothing, if it has to ask again.
-    pub(crate) fn settle(&self, demand: Demand, landing: Landing, now: Now) -> Option<Result<Bearer, Error>> {
+    pub(crate) fn settle(&self, demand: Demand, landing: Landing, now: Moment) -> Option<Result<Bearer, Error>> {
         let Landing { result, at } = landing;
         if demand == Demand::Renewal {
             return Some(result);
@@ -235,7 +235,7 @@ impl Cache {
     }
 
     /// Gives a flight up: its pilot is gone or not driven any more. Whoever needs a token may start another at once.
-    pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>, now: Now) {
+    pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>, now: Moment) {
         {
             let mut state = lock(&self.state);
             if let Some(current) = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight)) {
@@ -252,7 +252,7 @@ impl Cache {
     pub(crate) fn reject(
         &self,
         generation: Generation,
-        now: Now,
+        now: Moment,
         challenges: impl FnOnce() -> Option<Arc<[Challenge]>>,
     ) -> (Rejection, Option<Departure>) {
         let mut state = lock(&self.state);
@@ -294,7 +294,7 @@ impl Cache {
         state: &mut State,
         reason: FetchReason,
         stale_for: Option<Duration>,
-        now: Now,
+        now: Moment,
     ) -> (Departure, Option<Arc<TokenFlight>>) {
         let timeout = self.policy.timeout(stale_for);
         let flight = Flight::new(now.after(timeout).after(GRACE).monotonic());
@@ -306,7 +306,7 @@ impl Cache {
         (Departure { flight, timeout, reason, challenges }, late.map(|late| late.flight))
     }
 
-    fn land_bearer(&self, state: &mut State, bearer: &Bearer, renewal: bool, now: Now, draw: Draw) -> Landing {
+    fn land_bearer(&self, state: &mut State, bearer: &Bearer, renewal: bool, now: Moment, draw: Draw) -> Landing {
         let rejected = state.suspect.is_some();
         let last = state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed));
         let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
@@ -342,7 +342,7 @@ impl Cache {
         Landing { result: Ok(in_service), at: now }
     }
 
-    fn land_error(&self, state: &mut State, error: Error, now: Now, draw: Draw) -> Landing {
+    fn land_error(&self, state: &mut State, error: Error, now: Moment, draw: Draw) -> Landing {
         let (in_a_row, last) = self.failure.get().map_or((1, 0), |last| (last.in_a_row.saturating_add(1), last.until));
         let wait = self.policy.cool_down(&error, in_a_row, draw);
         // A fetch that did not wait for the cool-down does not end it by failing.
@@ -353,7 +353,7 @@ impl Cache {
     }
 
     /// Rather a bearer that one endpoint refused than none at all.
-    fn reinstate(&self, state: &mut State, now: Now) -> Option<Bearer> {
+    fn reinstate(&self, state: &mut State, now: Moment) -> Option<Bearer> {
         let suspect = state.suspect.take()?;
         state.challenges = None;
         self.slot.set(Some(suspect.sealed()));
@@ -361,7 +361,7 @@ impl Cache {
         Some(suspect).filter(|bearer| is_usable(bearer, now))
     }
 
-    fn cooling(&self, now: Now) -> Option<Arc<Failure>> {
+    fn cooling(&self, now: Moment) -> Option<Arc<Failure>> {
         self.failure.get().filter(|failure| now.monotonic_nanos() < failure.until)
     }
 
@@ -377,12 +377,12 @@ impl Cache {
 
 /// Whether that is so long ago, on either clock, that it may no longer be true. By the time that has passed, which is none
 /// where a clock has come to the end of its readings: there, too, asking again must come to an end.
-fn is_late(then: Now, now: Now) -> bool {
+fn is_late(then: Moment, now: Moment) -> bool {
     now.monotonic().saturating_sub(then.monotonic()) >= LATE
         || now.since_epoch().saturating_sub(then.since_epoch()) >= LATE
 }
 
-fn is_usable(bearer: &Bearer, now: Now) -> bool {
+fn is_usable(bearer: &Bearer, now: Moment) -> bool {
     bearer.deadlines().freshness(now) != Freshness::Expired
 }
 

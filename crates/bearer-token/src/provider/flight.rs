@@ -16,7 +16,7 @@ use std::{
 };
 
 use crate::{
-    platform::{BoxFuture, Now},
+    platform::{BoxFuture, Moment},
     sync::{Mutex, lock},
 };
 
@@ -55,7 +55,7 @@ impl<T: Clone> Flight<T> {
 
     /// Whether that time has come. A step of the wall clock does not count: the pilot aborts its fetch by the monotonic
     /// clock, and a source is never to be asked twice at a time.
-    pub(crate) fn is_overdue(&self, now: Now) -> bool {
+    pub(crate) fn is_overdue(&self, now: Moment) -> bool {
         now.monotonic() >= self.overdue
     }
 
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn l13_a_flight_is_overdue_by_the_monotonic_clock_alone() {
         let flight = flight();
-        let at = |monotonic, wall| Now::new(Duration::from_secs(monotonic), UNIX_EPOCH + Duration::from_secs(wall));
+        let at = |monotonic, wall| Moment::new(Duration::from_secs(monotonic), UNIX_EPOCH + Duration::from_secs(wall));
         assert!(!flight.is_overdue(at(10, 1_000_000)));
         assert!(flight.is_overdue(at(11, 0)));
     }

@@ -12,7 +12,7 @@ use std::{
 use super::TokenProvider;
 use crate::{
     error::{Error, ErrorKind},
-    platform::{BoxFuture, Clock, Now, Platform},
+    platform::{BoxFuture, Clock, Moment, Platform},
     source::{FetchContext, TokenSource},
     token::AccessToken,
 };
@@ -45,7 +45,7 @@ impl TokenSource for Source {
         }
     }
 
-    fn changed(&self) -> bool {
+    fn has_changed(&self) -> bool {
         self.0.asked.fetch_add(1, Relaxed);
         assert!(!self.0.panics.load(Relaxed), "told to panic");
         self.0.changed.load(Relaxed)
@@ -56,9 +56,9 @@ impl TokenSource for Source {
 struct Millis(Arc<AtomicU64>);
 
 impl Clock for Millis {
-    fn now(&self) -> Now {
+    fn now(&self) -> Moment {
         let now = Duration::from_millis(self.0.load(Relaxed));
-        Now::new(now, UNIX_EPOCH + now)
+        Moment::new(now, UNIX_EPOCH + now)
     }
 
     fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {

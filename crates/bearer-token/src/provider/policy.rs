@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::{
     error::{Error, Problems, Retry},
-    platform::Now,
+    platform::Moment,
     token::Expiry,
 };
 
@@ -202,11 +202,11 @@ impl Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadlines {
     /// From here on it is stale: served, and refreshed in the background.
-    pub(crate) refresh: Now,
+    pub(crate) refresh: Moment,
     /// From here on it is not sent any more.
-    pub(crate) reserve: Now,
+    pub(crate) reserve: Moment,
     /// When it expires, as far as anybody knows.
-    pub(crate) expires: Option<Now>,
+    pub(crate) expires: Option<Moment>,
 }
 
 /// What may be done with a bearer at a moment.
@@ -235,7 +235,7 @@ const FOREVER: Duration = Duration::MAX;
 
 impl Deadlines {
     #[inline]
-    pub(crate) fn freshness(&self, now: Now) -> Freshness {
+    pub(crate) fn freshness(&self, now: Moment) -> Freshness {
         if !self.refresh.is_past(now) {
             Freshness::Fresh
         } else if !self.reserve.is_past(now) {
@@ -253,7 +253,7 @@ impl Deadlines {
 
 impl Policy {
     /// The deadlines of a token that was issued at `issued`.
-    pub(crate) fn deadlines(&self, issued: Now, expiry: Expiry, draw: Draw) -> Deadlines {
+    pub(crate) fn deadlines(&self, issued: Moment, expiry: Expiry, draw: Draw) -> Deadlines {
         let lifetime = match expiry {
             Expiry::Never => {
                 let never = issued.after(FOREVER);
@@ -265,8 +265,8 @@ impl Policy {
                 Ok(lifetime) if !lifetime.is_zero() => lifetime,
                 _ => {
                     // Earlier than any other: were it dated to now, the same token would look later each time.
-                    let past = Now::new(Duration::ZERO, UNIX_EPOCH);
-                    let expires = Now::new(issued.monotonic(), time);
+                    let past = Moment::new(Duration::ZERO, UNIX_EPOCH);
+                    let expires = Moment::new(issued.monotonic(), time);
                     return Deadlines { refresh: past, reserve: past, expires: Some(expires) };
                 }
             },
@@ -329,11 +329,11 @@ mod tests {
     const MIN: Draw = Draw(0);
     const HALF: Draw = Draw(u32::MAX / 2);
 
-    fn issued() -> Now {
-        Now::new(5_000 * SECOND, UNIX_EPOCH + Duration::from_secs(1_767_225_600))
+    fn issued() -> Moment {
+        Moment::new(5_000 * SECOND, UNIX_EPOCH + Duration::from_secs(1_767_225_600))
     }
 
-    fn since_issued(moment: Now) -> Duration {
+    fn since_issued(moment: Moment) -> Duration {
         let monotonic = moment.monotonic() - issued().monotonic();
         assert_eq!(monotonic, moment.since_epoch() - issued().since_epoch(), "both clocks count alike");
         monotonic
@@ -385,8 +385,8 @@ mod tests {
         for past in [issued().wall(), issued().wall() - HOUR] {
             let dead = of(Expiry::At(past));
             assert_eq!(dead.freshness(issued()), Freshness::Expired);
-            assert_eq!(dead.expires.map(Now::wall), Some(past));
-            let alive = policy.deadlines(Now::new(SECOND, past - HOUR), Expiry::At(past), HALF);
+            assert_eq!(dead.expires.map(Moment::wall), Some(past));
+            let alive = policy.deadlines(Moment::new(SECOND, past - HOUR), Expiry::At(past), HALF);
             let again = policy.deadlines(issued().after(MINUTE), Expiry::At(past), HALF);
             assert!(!dead.is_later_than(&alive) && !again.is_later_than(&dead));
             assert!(of(Expiry::In(SECOND)).is_later_than(&dead));
@@ -433,7 +433,7 @@ mod tests {
         let deadlines = Policy::default().deadlines(issued(), Expiry::In(HOUR), MIN);
         let at = |monotonic: Duration, wall: i64| {
             let wall = issued().since_epoch().as_secs().saturating_add_signed(wall);
-            deadlines.freshness(Now::new(issued().monotonic() + monotonic, UNIX_EPOCH + Duration::from_secs(wall)))
+            deadlines.freshness(Moment::new(issued().monotonic() + monotonic, UNIX_EPOCH + Duration::from_secs(wall)))
         };
         let table = [
             (Duration::ZERO, 0, Freshness::Fresh),

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::{
     error::Error,
-    platform::Now,
+    platform::Moment,
     provider::{cache::Cache, policy::Freshness},
 };
 
@@ -39,13 +39,13 @@ pub enum ProviderState {
 }
 
 impl ProviderStatus {
-    pub(super) fn of(cache: &Cache, now: Now) -> Self {
+    pub(super) fn of(cache: &Cache, now: Moment) -> Self {
         let (freshness, expires_at) = cache
             .read(|bearer| {
                 let deadlines = &bearer?.deadlines;
                 let freshness = deadlines.freshness(now);
                 // An expired one is kept, but not in service.
-                (freshness != Freshness::Expired).then(|| (freshness, deadlines.expires.map(Now::wall)))
+                (freshness != Freshness::Expired).then(|| (freshness, deadlines.expires.map(Moment::wall)))
             })
             .unzip();
         let failure = cache.failure();

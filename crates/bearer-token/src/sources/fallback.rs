@@ -51,8 +51,8 @@ impl TokenSource for Fallback {
         })
     }
 
-    fn changed(&self) -> bool {
-        self.first.changed() || self.other.changed()
+    fn has_changed(&self) -> bool {
+        self.first.has_changed() || self.other.has_changed()
     }
 }
 
@@ -137,13 +137,13 @@ mod tests {
                 Ok(AccessToken::new("token"))
             }
 
-            fn changed(&self) -> bool {
+            fn has_changed(&self) -> bool {
                 self.0
             }
         }
         for (first, other) in [(false, false), (false, true), (true, false)] {
             let either = Says(first).or_else(Says(other));
-            assert_eq!(TokenSource::changed(&either), first || other);
+            assert_eq!(TokenSource::has_changed(&either), first || other);
         }
     }
 }

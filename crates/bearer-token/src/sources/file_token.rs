@@ -82,8 +82,8 @@ impl TokenSource for FileToken {
         })
     }
 
-    fn changed(&self) -> bool {
-        self.held.file.changed()
+    fn has_changed(&self) -> bool {
+        self.held.file.has_changed()
     }
 }
 
@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        platform::{BoxFuture, Clock, Now, Platform},
+        platform::{BoxFuture, Clock, Moment, Platform},
         provider::TokenProvider,
         token::{Expiry, FetchReason},
     };
@@ -182,9 +182,9 @@ mod tests {
     }
 
     impl Clock for At {
-        fn now(&self) -> Now {
+        fn now(&self) -> Moment {
             let now = Duration::from_secs(self.0.load(Ordering::Relaxed));
-            Now::new(now, UNIX_EPOCH + now)
+            Moment::new(now, UNIX_EPOCH + now)
         }
 
         fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
@@ -261,7 +261,7 @@ mod tests {
         for content in ["", &second[..30], &second[..second.len() - 15], &jwt("old", 900), "{"] {
             fs::write(&path, content).unwrap();
             assert_eq!(fetch(&source, 1_500).await.unwrap().0, first, "{content:?}");
-            assert!(!source.changed());
+            assert!(!source.has_changed());
         }
         fs::remove_file(&path).unwrap();
         assert_eq!(fetch(&source, 1_500).await.unwrap().0, first);
@@ -269,7 +269,7 @@ mod tests {
         assert!(error.to_string().contains("cannot be read"), "{error}");
 
         fs::write(&path, &second).unwrap();
-        assert!(source.changed());
+        assert!(source.has_changed());
         assert_eq!(fetch(&source, 2_000).await.unwrap().0, second);
         // Nothing is left of a JWT that would stand in the way of a token that is none.
         fs::write(&path, "opaque").unwrap();

@@ -93,8 +93,8 @@ impl RefreshTokenStore for FileStore {
         lock::turn(self.file.path(), platform).await
     }
 
-    fn changed(&self) -> bool {
-        self.file.changed()
+    fn has_changed(&self) -> bool {
+        self.file.has_changed()
     }
 }
 

@@ -65,7 +65,7 @@ impl RefreshTokenStore for MemoryStore {
         Ok(expected)
     }
 
-    fn changed(&self) -> bool {
+    fn has_changed(&self) -> bool {
         lock(&self.0).replaced
     }
 }
@@ -98,12 +98,12 @@ mod tests {
         let platform = Platform::system();
         let store = MemoryStore::new("a");
         store.load(&platform).await.unwrap();
-        assert!(!store.changed());
+        assert!(!store.has_changed());
         store.swap(&platform, Some(&StoredToken::new("a")), Some(&StoredToken::new("b"))).await.unwrap();
-        assert!(!store.changed(), "that was the grant itself");
+        assert!(!store.has_changed(), "that was the grant itself");
         store.clone().set(Some(StoredToken::new("c")));
-        assert!(store.changed());
+        assert!(store.has_changed());
         store.load(&platform).await.unwrap();
-        assert!(!store.changed());
+        assert!(!store.has_changed());
     }
 }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind},
-    oauth::Members,
+    oauth::ResponseFields,
     secret::Secret,
 };
 
@@ -54,7 +54,8 @@ impl StoredToken {
         let expected = "expected a JSON object with the refresh token as text in the member `refresh_token`";
         let wrong =
             |found: &str| Error::new(ErrorKind::Source, format!("the stored refresh token {found}; {expected}"));
-        let members = Members::read(json.as_ref(), |name| MEMBERS.contains(&name)).map_err(|why| wrong(why.0))?;
+        let members =
+            ResponseFields::read(json.as_ref(), |name| MEMBERS.contains(&name)).map_err(|why| wrong(why.0))?;
         let secret = |name| members.text(name).filter(|text| !text.is_empty()).map(Secret::new);
         let [token, previous, initial] = MEMBERS.map(secret);
         let token = token.ok_or_else(|| wrong("is JSON without that member"))?;

@@ -186,7 +186,10 @@ fn failed(error: ::reqwest::Error, asked: &Url) -> Error {
         let check = "check the URL, the name service, proxies, firewalls and certificates";
         (ErrorKind::Transport, format!("no connection to {origin} for the token request: {check}"))
     } else if error.is_redirect() {
-        (ErrorKind::Response, "the HTTP client refused a redirect of the token endpoint: set the URL that answers".into())
+        (
+            ErrorKind::Response,
+            "the HTTP client refused a redirect of the token endpoint: set the URL that answers".into(),
+        )
     } else if error.is_timeout() {
         (ErrorKind::Timeout, format!("{origin} did not answer the token request within the HTTP client's own timeout"))
     } else {

@@ -14,7 +14,7 @@ use super::turns::{Place, Turns};
 use crate::{
     error::{Error, ErrorKind, Retry},
     observe,
-    platform::{Now, Platform},
+    platform::{Moment, Platform},
     secret::Secret,
     source::FetchContext,
     store::{DynRefreshTokenStore, RefreshTokenStore, StoredToken},
@@ -54,7 +54,7 @@ struct Pending {
 
 struct Gone {
     token: Secret,
-    at: Now,
+    at: Moment,
     error: Error,
 }
 
@@ -74,7 +74,7 @@ impl Keeper {
     }
 
     /// Waits for a turn among the clones of the grant, and then among the users of the store.
-    pub(super) async fn turn(&self, platform: &Platform, until: Now) -> Result<Place, Error> {
+    pub(super) async fn turn(&self, platform: &Platform, until: Moment) -> Result<Place, Error> {
         let place = self.turns.take(platform, until.after(GRACE)).await;
         if !place.has_stores_turn() {
             place.hold(self.store.turn(platform).await?);
@@ -88,8 +88,8 @@ impl Keeper {
     }
 
     /// Whether there may be another refresh token than the one that was loaded last.
-    pub(super) fn changed(&self) -> bool {
-        lock(&self.memory).replaced || self.store.changed()
+    pub(super) fn has_changed(&self) -> bool {
+        lock(&self.memory).replaced || self.store.has_changed()
     }
 
     /// Saves what could not be saved before. If somebody else has replaced what was there, theirs is newer: it counts.

@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    platform::{Now, Platform},
+    platform::{Moment, Platform},
     store::Turn,
     sync::{Mutex, lock},
 };
@@ -32,7 +32,7 @@ struct Line {
 
 struct Holder {
     id: u64,
-    until: Now,
+    until: Moment,
     stores: Option<Turn>,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Place {
 
 impl Turns {
     /// Waits for a turn that lasts until then, by the monotonic clock.
-    pub(super) async fn take(self: &Arc<Self>, platform: &Platform, until: Now) -> Place {
+    pub(super) async fn take(self: &Arc<Self>, platform: &Platform, until: Moment) -> Place {
         loop {
             // Registered before the look, so that nothing is missed between the two.
             let mut given_back = pin!(self.given_back.notified());
@@ -62,7 +62,7 @@ impl Turns {
         }
     }
 
-    fn try_take(self: &Arc<Self>, now: Now, until: Now) -> Result<Place, Now> {
+    fn try_take(self: &Arc<Self>, now: Moment, until: Moment) -> Result<Place, Moment> {
         let mut line = lock(&self.line);
         if let Some(holder) = &line.holder
             && now.monotonic() < holder.until.monotonic()
@@ -90,7 +90,7 @@ impl Place {
     }
 
     /// It takes longer.
-    pub(super) fn extend(&self, until: Now) {
+    pub(super) fn extend(&self, until: Moment) {
         self.with_holder(|holder| holder.until = until);
     }
 
@@ -125,7 +125,7 @@ mod tests {
     struct Standing;
 
     impl Clock for Standing {
-        fn now(&self) -> Now {
+        fn now(&self) -> Moment {
             at(10)
         }
 
@@ -134,8 +134,8 @@ mod tests {
         }
     }
 
-    fn at(seconds: u64) -> Now {
-        Now::new(Duration::from_secs(seconds), UNIX_EPOCH)
+    fn at(seconds: u64) -> Moment {
+        Moment::new(Duration::from_secs(seconds), UNIX_EPOCH)
     }
 
     fn poll<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> Poll<T> {

@@ -165,7 +165,7 @@ async fn l22_what_somebody_else_signed_cannot_be_signed_again_and_a_grant_of_you
             Ok(Parameters::new("own").with("t", now.to_string()))
         }
 
-        fn dated(&self) -> bool {
+        fn is_time_bound(&self) -> bool {
             self.0
         }
     }

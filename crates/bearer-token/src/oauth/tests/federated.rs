@@ -48,11 +48,11 @@ async fn l24_an_assertion_in_a_file_is_sent_as_it_is_now_and_a_change_is_passed_
     source.fetch(script.context()).await.unwrap();
     let error = source.fetch(script.context()).await.unwrap_err();
     assert_eq!((error.oauth_code(), error.retry()), (Some("invalid_client"), Retry::AfterChange));
-    assert!(!source.changed());
+    assert!(!source.has_changed());
     std::fs::write(&path, "second\n").unwrap();
-    assert!(source.changed());
+    assert!(source.has_changed());
     source.fetch(script.context()).await.unwrap();
-    assert!(!source.changed());
+    assert!(!source.has_changed());
     assert_eq!(script.bodies(), ["first", "first", "second"].map(body));
 }
 

@@ -604,13 +604,13 @@ async fn l07_a_refresh_token_that_was_put_there_is_a_change_and_the_grants_own_i
         let script = Script::new([rotated!("second"), gone(), rotated!("fourth")]);
         let source = TokenEndpoint::builder(URL, grant).transport(script.clone()).build().unwrap();
         source.fetch(script.context()).await.unwrap();
-        assert!(!source.changed(), "it was this grant that wrote");
+        assert!(!source.has_changed(), "it was this grant that wrote");
         source.fetch(script.context()).await.unwrap_err();
-        assert!(!source.changed());
+        assert!(!source.has_changed());
         elsewhere.replace(&platform, "third").await.unwrap();
-        assert!(source.changed(), "own: {own}");
+        assert!(source.has_changed(), "own: {own}");
         source.fetch(script.context()).await.unwrap();
-        assert!(!source.changed());
+        assert!(!source.has_changed());
         assert!(script.bodies()[2].ends_with("=third"));
     }
 }
@@ -633,9 +633,9 @@ async fn l07_a_file_that_was_only_read_has_not_changed_and_a_change_of_client_ha
         .unwrap();
     source.fetch(script.context()).await.unwrap_err();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
-    assert!(!source.changed());
+    assert!(!source.has_changed());
     std::fs::write(&secret, "two").unwrap();
-    assert!(source.changed());
+    assert!(source.has_changed());
 }
 
 #[tokio::test]

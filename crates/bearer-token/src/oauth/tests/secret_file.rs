@@ -38,9 +38,9 @@ async fn l24_every_request_carries_the_secret_that_is_in_the_file_by_then() {
         let fetch = || async { source.fetch(script.context()).await.unwrap() };
         fetch().await;
         fs::write(&path, "two\n").unwrap();
-        assert!(source.changed());
+        assert!(source.has_changed());
         fetch().await;
-        assert!(!source.changed());
+        assert!(!source.has_changed());
         // Half of a line end, say: nothing that could be a secret.
         fs::write(&path, "\n").unwrap();
         fetch().await;

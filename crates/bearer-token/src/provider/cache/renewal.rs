@@ -1,7 +1,7 @@
 //! The brake on renewals that rejections force.
 
 use crate::{
-    platform::Now,
+    platform::Moment,
     provider::{bearer::Bearer, policy::Policy, ticket::Generation},
 };
 
@@ -11,17 +11,17 @@ pub(super) struct Renewal {
     allowed_from: u64,
     in_a_row: u32,
     /// The bearer that the last forced renewal brought, and when; and whether it was rejected while it was young.
-    brought: Option<(Generation, Now)>,
+    brought: Option<(Generation, Moment)>,
     young: bool,
 }
 
 impl Renewal {
-    pub(super) fn is_allowed(&self, now: Now) -> bool {
+    pub(super) fn is_allowed(&self, now: Moment) -> bool {
         now.monotonic_nanos() >= self.allowed_from
     }
 
     /// Notes a rejection, also one that is declined: what is rejected all the time is still so when it is old.
-    pub(super) fn note(&mut self, rejected: &Bearer, policy: &Policy, now: Now) {
+    pub(super) fn note(&mut self, rejected: &Bearer, policy: &Policy, now: Moment) {
         let Some((_, since)) = self.brought.filter(|(brought, _)| *brought == rejected.generation()) else {
             self.young = false;
             return;
@@ -38,7 +38,7 @@ impl Renewal {
 
     /// Remembers what that renewal put into service, and sets the time of the next. It counts from here: while a renewal
     /// hangs, requests wait, and they are to be served for longer than they waited if the next one hangs as well.
-    pub(super) fn brought(&mut self, bearer: &Bearer, policy: &Policy, now: Now) {
+    pub(super) fn brought(&mut self, bearer: &Bearer, policy: &Policy, now: Moment) {
         self.brought = Some((bearer.generation(), now));
         self.young = false;
         self.allowed_from = now.after(policy.rejection_backoff.after(self.in_a_row)).monotonic_nanos();

@@ -8,8 +8,8 @@ use crate::{provider::ticket::ProviderId, token::AccessToken};
 pub(super) const HOUR: u64 = 3_600;
 
 /// So many seconds after the start, on both clocks.
-pub(super) fn at(seconds: u64) -> Now {
-    Now::new(Duration::from_secs(1_000 + seconds), UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds))
+pub(super) fn at(seconds: u64) -> Moment {
+    Moment::new(Duration::from_secs(1_000 + seconds), UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds))
 }
 
 /// No jitter, so that an hour's bearer is stale from 48 min on, and expired 10 s before its hour is over.

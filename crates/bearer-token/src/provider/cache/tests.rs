@@ -214,7 +214,7 @@ fn an_abandoned_flight_makes_room_at_once_and_counts_as_no_failure() {
 
 #[test]
 fn l13_a_step_of_the_wall_clock_starts_no_second_fetch_and_ends_no_cool_down() {
-    let ahead = |seconds| Now::new(at(seconds).monotonic(), at(seconds + 2 * HOUR).wall());
+    let ahead = |seconds| Moment::new(at(seconds).monotonic(), at(seconds + 2 * HOUR).wall());
     let cache = cache();
     let flight = cache.begin(Demand::Token, 0).flight;
     assert!(waits(&cache.enter(Demand::Token, ahead(5)), &flight));

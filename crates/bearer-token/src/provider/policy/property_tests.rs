@@ -26,8 +26,8 @@ fn wall_times() -> impl Strategy<Value = SystemTime> {
     })
 }
 
-fn moments() -> impl Strategy<Value = Now> {
-    (times(), wall_times()).prop_map(|(monotonic, wall)| Now::new(monotonic, wall))
+fn moments() -> impl Strategy<Value = Moment> {
+    (times(), wall_times()).prop_map(|(monotonic, wall)| Moment::new(monotonic, wall))
 }
 
 fn expiries() -> impl Strategy<Value = Expiry> {
@@ -80,7 +80,7 @@ proptest! {
         policy in policies(), issued in moments(), expiry in expiries(), draw in any::<u32>(),
     ) {
         let found = policy.deadlines(issued, expiry, Draw(draw));
-        for read in [Now::monotonic, Now::since_epoch] {
+        for read in [Moment::monotonic, Moment::since_epoch] {
             prop_assert!(read(found.refresh) <= read(found.reserve));
             if let Some(expires) = found.expires {
                 prop_assert!(read(found.reserve) <= read(expires));

@@ -139,7 +139,7 @@ mod unix {
     };
 
     use super::*;
-    use crate::platform::{BoxFuture, Clock, Now};
+    use crate::platform::{BoxFuture, Clock, Moment};
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -252,8 +252,8 @@ mod unix {
     struct Hasty(Arc<Mutex<(u32, Duration, Option<Turn>)>>);
 
     impl Clock for Hasty {
-        fn now(&self) -> Now {
-            Now::new(self.0.lock().unwrap().1, std::time::UNIX_EPOCH)
+        fn now(&self) -> Moment {
+            Moment::new(self.0.lock().unwrap().1, std::time::UNIX_EPOCH)
         }
 
         fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
