@@ -16,7 +16,7 @@ use crate::{
     platform::{BoxFuture, Moment, Platform, nanos},
     provider::{
         cache::{Cache, Demand, Departure, Entry, TokenFlight},
-        flight::{Accident, Outcome, Pilot},
+        flight::{Accident, Driver, Outcome},
         policy::{Draw, Freshness},
         ticket::{Generation, ProviderId, Reject},
     },
@@ -285,12 +285,12 @@ impl Inner {
 
     /// Starts a fetch that nobody here waits for. Where no task can be spawned it is left to the next one who waits.
     fn start(self: &Arc<Self>, departure: Departure) {
-        // A pilot that is dropped abandons the flight.
-        drop(self.platform.spawn(self.pilot(departure)));
+        // A driver that is dropped abandons the flight.
+        drop(self.platform.spawn(self.driver(departure)));
     }
 
     /// The task that carries out one fetch. It does not keep the provider alive.
-    fn pilot(self: &Arc<Self>, departure: Departure) -> BoxFuture<()> {
+    fn driver(self: &Arc<Self>, departure: Departure) -> BoxFuture<()> {
         let Departure { flight, timeout, reason, challenges } = departure;
         let cx = FetchContext::new(self.platform.clone(), timeout, reason);
         let cx = challenges.into_iter().fold(cx, FetchContext::with_challenges);
@@ -300,7 +300,7 @@ impl Inner {
         // Runs nothing of the source before it is polled, where a panic is caught.
         let fetch = self.source.clone().fetch(cx);
         let (provider, platform, carried) = (Arc::downgrade(self), self.platform.clone(), flight.clone());
-        let pilot = Pilot::new(fetch, deadline, move |result| match provider.upgrade() {
+        let driver = Driver::new(fetch, deadline, move |result| match provider.upgrade() {
             Some(provider) => provider.report(&flight, result, started, timeout),
             None => flight.end(Outcome::Abandoned),
         });
@@ -310,7 +310,7 @@ impl Inner {
             // At the end of a clock every flight is overdue from its start.
             let given_up = carried.is_overdue(now) && now.monotonic() > started.monotonic();
             if !given_up {
-                pilot.await;
+                driver.await;
             }
         })
     }

@@ -23,13 +23,13 @@ mod renewal;
 
 use self::renewal::Renewal;
 
-/// How long a flight may be overdue before those who wait for it stop trusting its pilot.
+/// How long a flight may be overdue before those who wait for it stop trusting its driver.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// How long after a landing its outcome is still taken at its word. Later it may have expired, or be mended.
 const LATE: Duration = Duration::from_secs(10);
 
-/// The wait before another try at a background refresh whose pilot was dropped, or could not be started at all.
+/// The wait before another try at a background refresh whose driver was dropped, or could not be started at all.
 const ABANDONED: Duration = Duration::from_secs(1);
 
 pub(crate) struct Cache {
@@ -234,14 +234,14 @@ impl Cache {
         (!is_late(at, now) && !withdrawn).then_some(result)
     }
 
-    /// Gives a flight up: its pilot is gone or not driven any more. Whoever needs a token may start another at once.
+    /// Gives a flight up: its driver is gone or not driven any more. Whoever needs a token may start another at once.
     pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>, now: Moment) {
         {
             let mut state = lock(&self.state);
             if let Some(current) = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight)) {
                 state.challenges = state.challenges.take().or(current.challenges);
                 self.set_gate(&state);
-                // Where pilots are dropped, a refresh at every request would only drop more.
+                // Where drivers are dropped, a refresh at every request would only drop more.
                 self.gate.fetch_max(now.after(ABANDONED).monotonic_nanos(), Ordering::Relaxed);
             }
         }

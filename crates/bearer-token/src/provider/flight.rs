@@ -1,10 +1,10 @@
 //! Single flight: one fetch, shared by all who wait for it.
 //!
-//! Three parts. A [`Flight`] is the shared outcome and the list of those who wait. A [`Pilot`] is the one task that
+//! Three parts. A [`Flight`] is the shared outcome and the list of those who wait. A [`Driver`] is the one task that
 //! polls the fetch; it lands the flight, and abandons it if it is dropped before. A [`Seat`] is one waiter's place.
 //!
 //! Nothing here depends on a runtime being alive: whoever waits has a deadline of its own, set by its owner, and
-//! abandons a flight whose pilot is no longer driven.
+//! abandons a flight whose driver is no longer driven.
 
 use std::{
     future::Future,
@@ -37,7 +37,7 @@ struct State<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome<T> {
     Landed(T),
-    /// Its pilot is gone, or is not driven any more. Another flight may start.
+    /// Its driver is gone, or is not driven any more. Another flight may start.
     Abandoned,
 }
 
@@ -48,12 +48,12 @@ impl<T: Clone> Flight<T> {
         Arc::new(Flight { overdue, state: Mutex::new(state) })
     }
 
-    /// When nobody needs to wait for the pilot any longer, by the monotonic clock.
+    /// When nobody needs to wait for the driver any longer, by the monotonic clock.
     pub(crate) fn overdue(&self) -> Duration {
         self.overdue
     }
 
-    /// Whether that time has come. A step of the wall clock does not count: the pilot aborts its fetch by the monotonic
+    /// Whether that time has come. A step of the wall clock does not count: the driver aborts its fetch by the monotonic
     /// clock, and a source is never to be asked twice at a time.
     pub(crate) fn is_overdue(&self, now: Moment) -> bool {
         now.monotonic() >= self.overdue
@@ -138,20 +138,20 @@ impl<T> Drop for Seat<T> {
 pub(crate) enum Accident {
     Panicked,
     TimedOut,
-    /// The pilot was dropped: its task was cancelled, or its runtime shut down.
+    /// The driver was dropped: its task was cancelled, or its runtime shut down.
     Dropped,
 }
 
 /// The one task that polls the fetch of a flight, and reports exactly once how it went.
-pub(crate) struct Pilot<R, F: FnOnce(Result<R, Accident>)> {
+pub(crate) struct Driver<R, F: FnOnce(Result<R, Accident>)> {
     fetch: Option<BoxFuture<R>>,
     deadline: BoxFuture<()>,
     report: Option<F>,
 }
 
-impl<R, F: FnOnce(Result<R, Accident>)> Pilot<R, F> {
+impl<R, F: FnOnce(Result<R, Accident>)> Driver<R, F> {
     pub(crate) fn new(fetch: BoxFuture<R>, deadline: BoxFuture<()>, report: F) -> Self {
-        Pilot { fetch: Some(fetch), deadline, report: Some(report) }
+        Driver { fetch: Some(fetch), deadline, report: Some(report) }
     }
 
     fn finish(&mut self, result: Result<R, Accident>) {
@@ -164,27 +164,27 @@ impl<R, F: FnOnce(Result<R, Accident>)> Pilot<R, F> {
     }
 }
 
-impl<R, F: FnOnce(Result<R, Accident>) + Unpin> Future for Pilot<R, F> {
+impl<R, F: FnOnce(Result<R, Accident>) + Unpin> Future for Driver<R, F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let pilot = &mut *self;
-        let Some(fetch) = &mut pilot.fetch else { return Poll::Ready(()) };
+        let driver = &mut *self;
+        let Some(fetch) = &mut driver.fetch else { return Poll::Ready(()) };
         match catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(cx))) {
-            Ok(Poll::Ready(result)) => pilot.finish(Ok(result)),
-            Err(_panic) => pilot.finish(Err(Accident::Panicked)),
+            Ok(Poll::Ready(result)) => driver.finish(Ok(result)),
+            Err(_panic) => driver.finish(Err(Accident::Panicked)),
             Ok(Poll::Pending) => {
-                if pilot.deadline.as_mut().poll(cx).is_pending() {
+                if driver.deadline.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }
-                pilot.finish(Err(Accident::TimedOut));
+                driver.finish(Err(Accident::TimedOut));
             }
         }
         Poll::Ready(())
     }
 }
 
-impl<R, F: FnOnce(Result<R, Accident>)> Drop for Pilot<R, F> {
+impl<R, F: FnOnce(Result<R, Accident>)> Drop for Driver<R, F> {
     fn drop(&mut self) {
         self.finish(Err(Accident::Dropped));
     }
@@ -328,16 +328,16 @@ mod tests {
 
     type Reports = Arc<StdMutex<Vec<Result<u8, Accident>>>>;
 
-    /// What a pilot with this fetch and deadline reports, after so many polls and then its drop.
-    fn fly(fetch: BoxFuture<u8>, deadline: BoxFuture<()>, polls: usize) -> Vec<Result<u8, Accident>> {
+    /// What a driver with this fetch and deadline reports, after so many polls and then its drop.
+    fn drive(fetch: BoxFuture<u8>, deadline: BoxFuture<()>, polls: usize) -> Vec<Result<u8, Accident>> {
         let reports = Reports::default();
         let told = reports.clone();
-        let mut pilot = Pilot::new(fetch, deadline, move |result| told.lock().unwrap().push(result));
+        let mut driver = Driver::new(fetch, deadline, move |result| told.lock().unwrap().push(result));
         for _ in 0..polls {
-            let ready = Pin::new(&mut pilot).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+            let ready = Pin::new(&mut driver).poll(&mut Context::from_waker(Waker::noop())).is_ready();
             assert_eq!(ready, !reports.lock().unwrap().is_empty(), "it is done when it has reported");
         }
-        drop(pilot);
+        drop(driver);
         reports.lock().unwrap().clone()
     }
 
@@ -373,15 +373,15 @@ mod tests {
             })) as BoxFuture<u8>
         };
         let table = [
-            ("ready at once", fly(Box::pin(future::ready(4)), never(), 1), Ok(4)),
-            ("ready at once, past the deadline", fly(Box::pin(future::ready(4)), over(), 3), Ok(4)),
-            ("ready later", fly(second_poll(), never(), 2), Ok(5)),
-            ("panic", fly(panicking(), never(), 2), Err(Accident::Panicked)),
-            ("timeout", fly(pending(), over(), 2), Err(Accident::TimedOut)),
-            ("dropped in flight", fly(pending(), never(), 1), Err(Accident::Dropped)),
-            ("never polled", fly(pending(), never(), 0), Err(Accident::Dropped)),
-            ("timeout, then a panic when dropped", fly(bomb(), over(), 1), Err(Accident::TimedOut)),
-            ("dropped, and a panic with it", fly(bomb(), never(), 1), Err(Accident::Dropped)),
+            ("ready at once", drive(Box::pin(future::ready(4)), never(), 1), Ok(4)),
+            ("ready at once, past the deadline", drive(Box::pin(future::ready(4)), over(), 3), Ok(4)),
+            ("ready later", drive(second_poll(), never(), 2), Ok(5)),
+            ("panic", drive(panicking(), never(), 2), Err(Accident::Panicked)),
+            ("timeout", drive(pending(), over(), 2), Err(Accident::TimedOut)),
+            ("dropped in flight", drive(pending(), never(), 1), Err(Accident::Dropped)),
+            ("never polled", drive(pending(), never(), 0), Err(Accident::Dropped)),
+            ("timeout, then a panic when dropped", drive(bomb(), over(), 1), Err(Accident::TimedOut)),
+            ("dropped, and a panic with it", drive(bomb(), never(), 1), Err(Accident::Dropped)),
         ];
         for (case, reports, expected) in table {
             assert_eq!(reports, [expected], "{case}");
@@ -398,10 +398,10 @@ mod tests {
         });
         let seen = Arc::new(AtomicUsize::new(0));
         let (told, watched) = (seen.clone(), Arc::downgrade(&alive));
-        let mut pilot = Pilot::new(fetch, Box::pin(future::ready(())), move |_| {
+        let mut driver = Driver::new(fetch, Box::pin(future::ready(())), move |_| {
             told.store(watched.strong_count(), Ordering::SeqCst);
         });
-        assert!(Pin::new(&mut pilot).poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        assert!(Pin::new(&mut driver).poll(&mut Context::from_waker(Waker::noop())).is_ready());
         assert_eq!(seen.load(Ordering::SeqCst), 1, "only the test itself holds it");
     }
 }

@@ -39,10 +39,10 @@ pub struct TokenFuture {
 
 struct Waiting {
     seat: Seat<Landing>,
-    /// When this waiter stops to trust the pilot. Its own timer: the pilot's runtime may not be driven any more.
+    /// When this waiter stops to trust the driver. Its own timer: the driver's runtime may not be driven any more.
     overdue: BoxFuture<()>,
     /// The fetch itself, where nobody else could be given it. Dropped, it abandons the flight.
-    pilot: Option<BoxFuture<()>>,
+    driver: Option<BoxFuture<()>>,
     /// Whether this waiter began the flight, or has lost its patience with it.
     counts: bool,
 }
@@ -52,9 +52,9 @@ impl TokenFuture {
         TokenFuture { provider, demand, waiting: None, abandoned: 0, distrust: false }
     }
 
-    fn board(&self, flight: &Arc<TokenFlight>, pilot: Option<BoxFuture<()>>, counts: bool) -> Waiting {
+    fn board(&self, flight: &Arc<TokenFlight>, driver: Option<BoxFuture<()>>, counts: bool) -> Waiting {
         let overdue = self.provider.platform.sleep_until(flight.overdue());
-        Waiting { seat: flight.board(), overdue, pilot, counts }
+        Waiting { seat: flight.board(), overdue, driver, counts }
     }
 
     /// The bearer in service, where that is all that is wanted.
@@ -83,10 +83,11 @@ impl TokenFuture {
             Entry::Wait(flight) => Ok(self.board(&flight, None, false)),
             Entry::Begin(departure) => {
                 let flight = departure.flight.clone();
-                let pilot = self.provider.pilot(departure);
+                let driver = self.provider.driver(departure);
                 // A runtime that drops what it is given has had its chance.
-                let pilot = if self.distrust { Some(pilot) } else { self.provider.platform.spawn_awaited(pilot).err() };
-                Ok(self.board(&flight, pilot, true))
+                let driver =
+                    if self.distrust { Some(driver) } else { self.provider.platform.spawn_awaited(driver).err() };
+                Ok(self.board(&flight, driver, true))
             }
             // Only refreshes in the background get this.
             Entry::Nothing => Err(Err(abandoned())),
@@ -107,10 +108,10 @@ impl Future for TokenFuture {
                     Err(result) => return Poll::Ready(result),
                 },
             };
-            if let Some(pilot) = &mut waiting.pilot
-                && pilot.as_mut().poll(cx).is_ready()
+            if let Some(driver) = &mut waiting.driver
+                && driver.as_mut().poll(cx).is_ready()
             {
-                waiting.pilot = None;
+                waiting.driver = None;
             }
             match waiting.seat.poll(cx) {
                 Poll::Ready(Outcome::Landed(landing)) => {

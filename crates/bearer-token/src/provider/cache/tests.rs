@@ -160,7 +160,7 @@ fn the_gate_opens_when_a_refresh_is_worth_a_look_and_not_before() {
     assert!(!cache.wants_refresh(at(STALE + 10)), "one is in progress");
     assert!(cache.wants_refresh(at(STALE + 11)), "it is overdue");
     cache.abandon(&flight, at(STALE + 11));
-    assert!(!cache.wants_refresh(at(STALE + 11)), "where pilots are dropped there is no hurry");
+    assert!(!cache.wants_refresh(at(STALE + 11)), "where drivers are dropped there is no hurry");
     assert!(cache.wants_refresh(at(STALE + 12)));
     let flight = cache.begin(Demand::Refresh, STALE + 12).flight;
     cache.bring(&flight, &bearer("second", STALE + 12, HOUR), STALE + 12);
