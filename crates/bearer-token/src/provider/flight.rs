@@ -1,7 +1,7 @@
 //! Single flight: one fetch, shared by all who wait for it.
 //!
 //! Three parts. A [`Flight`] is the shared outcome and the list of those who wait. A [`Driver`] is the one task that
-//! polls the fetch; it lands the flight, and abandons it if it is dropped before. A [`Seat`] is one waiter's place.
+//! polls the fetch; it lands the flight, and abandons it if it is dropped before. A [`Waiter`] is one waiter's place.
 //!
 //! Nothing here depends on a runtime being alive: whoever waits has a deadline of its own, set by its owner, and
 //! abandons a flight whose driver is no longer driven.
@@ -76,18 +76,18 @@ impl<T: Clone> Flight<T> {
     }
 
     /// A place among those who wait.
-    pub(crate) fn board(self: &Arc<Self>) -> Seat<T> {
-        Seat { flight: self.clone(), place: None }
+    pub(crate) fn subscribe(self: &Arc<Self>) -> Waiter<T> {
+        Waiter { flight: self.clone(), place: None }
     }
 }
 
 /// One waiter's place in a flight. Dropping it leaves the flight, and changes nothing for the others.
-pub(crate) struct Seat<T> {
+pub(crate) struct Waiter<T> {
     flight: Arc<Flight<T>>,
     place: Option<usize>,
 }
 
-impl<T: Clone> Seat<T> {
+impl<T: Clone> Waiter<T> {
     pub(crate) fn flight(&self) -> &Arc<Flight<T>> {
         &self.flight
     }
@@ -109,15 +109,15 @@ impl<T: Clone> Seat<T> {
             }),
         };
         self.place = Some(place);
-        if let Some(seat) = state.waiters.get_mut(place) {
-            std::mem::swap(seat, &mut waker);
+        if let Some(waiter) = state.waiters.get_mut(place) {
+            std::mem::swap(waiter, &mut waker);
         }
         drop(state);
         Poll::Pending
     }
 }
 
-impl<T> Drop for Seat<T> {
+impl<T> Drop for Waiter<T> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         let waker = {
@@ -229,18 +229,18 @@ mod tests {
         Flight::new(Duration::from_secs(11))
     }
 
-    fn poll(seat: &mut Seat<u8>, count: &Arc<Count>) -> Poll<Outcome<u8>> {
-        seat.poll(&mut Context::from_waker(&Waker::from(count.clone())))
+    fn poll(waiter: &mut Waiter<u8>, count: &Arc<Count>) -> Poll<Outcome<u8>> {
+        waiter.poll(&mut Context::from_waker(&Waker::from(count.clone())))
     }
 
-    /// Seats that have been polled once, each with its own counter of wakes.
-    fn boarded(flight: &Arc<Flight<u8>>, number: usize) -> Vec<Option<(Seat<u8>, Arc<Count>)>> {
-        let seat = |_| {
-            let (mut seat, count) = (flight.board(), Arc::default());
-            assert!(poll(&mut seat, &count).is_pending());
-            Some((seat, count))
+    /// Waiter that have been polled once, each with its own counter of wakes.
+    fn subscribed(flight: &Arc<Flight<u8>>, number: usize) -> Vec<Option<(Waiter<u8>, Arc<Count>)>> {
+        let waiter = |_| {
+            let (mut waiter, count) = (flight.subscribe(), Arc::default());
+            assert!(poll(&mut waiter, &count).is_pending());
+            Some((waiter, count))
         };
-        (0..number).map(seat).collect()
+        (0..number).map(waiter).collect()
     }
 
     #[test]
@@ -248,14 +248,14 @@ mod tests {
         for gone in 0..1_u32 << 4 {
             for backwards in [false, true] {
                 let flight = flight();
-                let mut seats = boarded(&flight, 4);
-                let mut counts: Vec<_> = seats.iter().flatten().map(|(_, count)| count.clone()).collect();
+                let mut waiters = subscribed(&flight, 4);
+                let mut counts: Vec<_> = waiters.iter().flatten().map(|(_, count)| count.clone()).collect();
                 let order: Vec<usize> = if backwards { (0..4).rev().collect() } else { (0..4).collect() };
                 for place in order.into_iter().filter(|place| gone & (1 << place) != 0) {
-                    seats[place] = None;
+                    waiters[place] = None;
                 }
                 // Those who come later take the places that were left.
-                let later = boarded(&flight, 2);
+                let later = subscribed(&flight, 2);
                 counts.extend(later.iter().flatten().map(|(_, count)| count.clone()));
                 assert!(lock(&flight.state).waiters.len() <= 6 - (gone.count_ones() as usize).min(2));
 
@@ -264,10 +264,10 @@ mod tests {
                     (0..4).map(|place| usize::from(gone & (1 << place) == 0)).chain([1, 1]).collect();
                 let woken: Vec<usize> = counts.iter().map(|count| count.get()).collect();
                 assert_eq!(woken, expected, "gone {gone:04b}, backwards {backwards}");
-                for (mut seat, count) in seats.into_iter().chain(later).flatten() {
-                    assert_eq!(poll(&mut seat, &count), Poll::Ready(Outcome::Landed(7)));
+                for (mut waiter, count) in waiters.into_iter().chain(later).flatten() {
+                    assert_eq!(poll(&mut waiter, &count), Poll::Ready(Outcome::Landed(7)));
                     // Asking again gives the same.
-                    assert_eq!(poll(&mut seat, &count), Poll::Ready(Outcome::Landed(7)));
+                    assert_eq!(poll(&mut waiter, &count), Poll::Ready(Outcome::Landed(7)));
                 }
             }
         }
@@ -277,9 +277,9 @@ mod tests {
     fn a_waiter_that_moved_is_woken_where_it_was_polled_last_and_holds_one_place() {
         let flight = flight();
         let (first, second) = (Arc::default(), Arc::default());
-        let mut seat = flight.board();
-        assert!(poll(&mut seat, &first).is_pending());
-        assert!(poll(&mut seat, &second).is_pending());
+        let mut waiter = flight.subscribe();
+        assert!(poll(&mut waiter, &first).is_pending());
+        assert!(poll(&mut waiter, &second).is_pending());
         assert_eq!(lock(&flight.state).waiters.len(), 1);
         flight.end(Outcome::Abandoned);
         assert_eq!((first.get(), second.get()), (0, 1));
@@ -292,28 +292,28 @@ mod tests {
         flight.end(Outcome::Landed(1));
         flight.end(Outcome::Abandoned);
         flight.end(Outcome::Landed(2));
-        assert_eq!(poll(&mut flight.board(), &Arc::default()), Poll::Ready(Outcome::Landed(1)));
-        // A seat that was never polled holds no place.
-        drop(flight.board());
+        assert_eq!(poll(&mut flight.subscribe(), &Arc::default()), Poll::Ready(Outcome::Landed(1)));
+        // A waiter that was never polled holds no place.
+        drop(flight.subscribe());
     }
 
     #[test]
     fn a_waker_may_use_the_flight_that_wakes_it() {
-        struct Curious(StdMutex<Option<Seat<u8>>>, Arc<Flight<u8>>, AtomicUsize);
+        struct Curious(StdMutex<Option<Waiter<u8>>>, Arc<Flight<u8>>, AtomicUsize);
         impl Wake for Curious {
             fn wake(self: Arc<Self>) {
                 self.1.end(Outcome::Abandoned);
                 drop(self.0.lock().unwrap().take());
-                let mut seat = self.1.board();
-                assert_eq!(poll(&mut seat, &Arc::default()), Poll::Ready(Outcome::Landed(3)));
+                let mut waiter = self.1.subscribe();
+                assert_eq!(poll(&mut waiter, &Arc::default()), Poll::Ready(Outcome::Landed(3)));
                 self.2.fetch_add(1, Ordering::SeqCst);
             }
         }
         let flight = flight();
         let waker = Arc::new(Curious(StdMutex::new(None), flight.clone(), AtomicUsize::new(0)));
-        let mut seat = flight.board();
-        assert!(seat.poll(&mut Context::from_waker(&waker.clone().into())).is_pending());
-        *waker.0.lock().unwrap() = Some(seat);
+        let mut waiter = flight.subscribe();
+        assert!(waiter.poll(&mut Context::from_waker(&waker.clone().into())).is_pending());
+        *waker.0.lock().unwrap() = Some(waiter);
         flight.end(Outcome::Landed(3));
         assert_eq!(waker.2.load(Ordering::SeqCst), 1);
     }

@@ -15,7 +15,7 @@ use crate::{
     provider::{
         bearer::Bearer,
         cache::{Demand, Entry, Landing, TokenFlight},
-        flight::{Outcome, Seat},
+        flight::{Outcome, Waiter},
     },
 };
 
@@ -38,7 +38,7 @@ pub struct TokenFuture {
 }
 
 struct Waiting {
-    seat: Seat<Landing>,
+    waiter: Waiter<Landing>,
     /// When this waiter stops to trust the driver. Its own timer: the driver's runtime may not be driven any more.
     overdue: BoxFuture<()>,
     /// The fetch itself, where nobody else could be given it. Dropped, it abandons the flight.
@@ -52,9 +52,9 @@ impl TokenFuture {
         TokenFuture { provider, demand, waiting: None, abandoned: 0, distrust: false }
     }
 
-    fn board(&self, flight: &Arc<TokenFlight>, driver: Option<BoxFuture<()>>, counts: bool) -> Waiting {
+    fn subscribe(&self, flight: &Arc<TokenFlight>, driver: Option<BoxFuture<()>>, counts: bool) -> Waiting {
         let overdue = self.provider.platform.sleep_until(flight.overdue());
-        Waiting { seat: flight.board(), overdue, driver, counts }
+        Waiting { waiter: flight.subscribe(), overdue, driver, counts }
     }
 
     /// The bearer in service, where that is all that is wanted.
@@ -62,7 +62,7 @@ impl TokenFuture {
         if self.demand == Demand::Token { self.provider.serve(self.provider.platform.now()) } else { None }
     }
 
-    /// Takes a seat in a flight, or learns that none is needed.
+    /// Takes a waiter in a flight, or learns that none is needed.
     fn enter(&mut self) -> Result<Waiting, Result<Bearer, Error>> {
         let now = self.provider.platform.now();
         if self.demand == Demand::Token
@@ -80,14 +80,14 @@ impl TokenFuture {
         match entry {
             Entry::Serve(bearer) => Err(Ok(bearer)),
             Entry::Refuse(error) => Err(Err(error)),
-            Entry::Wait(flight) => Ok(self.board(&flight, None, false)),
+            Entry::Wait(flight) => Ok(self.subscribe(&flight, None, false)),
             Entry::Begin(departure) => {
                 let flight = departure.flight.clone();
                 let driver = self.provider.driver(departure);
                 // A runtime that drops what it is given has had its chance.
                 let driver =
                     if self.distrust { Some(driver) } else { self.provider.platform.spawn_awaited(driver).err() };
-                Ok(self.board(&flight, driver, true))
+                Ok(self.subscribe(&flight, driver, true))
             }
             // Only refreshes in the background get this.
             Entry::Nothing => Err(Err(abandoned())),
@@ -113,7 +113,7 @@ impl Future for TokenFuture {
             {
                 waiting.driver = None;
             }
-            match waiting.seat.poll(cx) {
+            match waiting.waiter.poll(cx) {
                 Poll::Ready(Outcome::Landed(landing)) => {
                     this.waiting = None;
                     let now = this.provider.platform.now();
@@ -135,7 +135,7 @@ impl Future for TokenFuture {
                     }
                     waiting.counts = true;
                     // Wakes this one too, with `Abandoned`.
-                    this.provider.cache.abandon(waiting.seat.flight(), this.provider.platform.now());
+                    this.provider.cache.abandon(waiting.waiter.flight(), this.provider.platform.now());
                 }
             }
         }

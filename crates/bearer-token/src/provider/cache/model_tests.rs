@@ -87,10 +87,10 @@ fn of_a_landing_and_an_abandoning_one_takes_effect_and_nobody_waits_for_ever() {
         let new = bearer("new", 0, HOUR);
         let cache = Arc::new(cache());
         let flight = cache.begin(Demand::Token, 0).flight;
-        let mut seat = flight.board();
+        let mut waiter = flight.subscribe();
         let waiter = spawn(&cache, move |cache| {
             // What a waiter does next: settle, or enter again.
-            match sit(&mut seat) {
+            match sit(&mut waiter) {
                 Outcome::Landed(landing) => cache.settle(Demand::Token, landing, at(0)).map(|result| result.is_ok()),
                 Outcome::Abandoned => Some(!matches!(cache.enter(Demand::Token, at(0)), Entry::Wait(_))),
             }
@@ -149,9 +149,9 @@ fn a_waiter_that_settles_after_a_rejection_of_what_landed_is_not_given_it() {
         let flight = cache.begin(Demand::Token, 0).flight;
         let rejected = Arc::new(AtomicBool::new(false));
         let known = rejected.clone();
-        let mut seat = flight.board();
+        let mut waiter = flight.subscribe();
         let waiter = spawn(&cache, move |cache| {
-            let Outcome::Landed(landing) = sit(&mut seat) else { panic!("nobody abandons it") };
+            let Outcome::Landed(landing) = sit(&mut waiter) else { panic!("nobody abandons it") };
             let known = known.load(Ordering::Acquire);
             let settled = cache.settle(Demand::Token, landing, at(0));
             assert!(!known || settled.is_none(), "a bearer that is known to be rejected");

@@ -49,7 +49,7 @@ impl Cache {
     /// What one who waited for this flight makes of it.
     fn heard(&self, demand: Demand, flight: &Arc<TokenFlight>, seconds: u64) -> Option<Result<Generation, ErrorKind>> {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        let std::task::Poll::Ready(Outcome::Landed(landing)) = flight.board().poll(&mut cx) else {
+        let std::task::Poll::Ready(Outcome::Landed(landing)) = flight.subscribe().poll(&mut cx) else {
             panic!("not landed");
         };
         let settled = self.settle(demand, landing, at(seconds))?;
@@ -189,7 +189,7 @@ fn an_overdue_flight_is_replaced_and_its_late_landing_changes_nothing() {
     assert!(waits(&cache.enter(Demand::Token, at(10)), &stuck));
     let next = cache.begin(Demand::Token, 11).flight;
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    let abandoned = stuck.board().poll(&mut cx);
+    let abandoned = stuck.subscribe().poll(&mut cx);
     assert!(matches!(abandoned, std::task::Poll::Ready(Outcome::Abandoned)), "who waited for it is told");
 
     cache.bring(&stuck, &bearer("late", 0, HOUR), 12);

@@ -19,12 +19,12 @@ impl Wake for Bell {
     }
 }
 
-/// Waits in a seat until the flight ends. A wake that is lost is a deadlock, which the model checker reports.
-pub(crate) fn sit<T: Clone>(seat: &mut Seat<T>) -> Outcome<T> {
+/// Waits in a waiter until the flight ends. A wake that is lost is a deadlock, which the model checker reports.
+pub(crate) fn sit<T: Clone>(waiter: &mut Waiter<T>) -> Outcome<T> {
     let bell = Arc::new(Bell(Notify::new()));
     let waker = Waker::from(bell.clone());
     loop {
-        if let Poll::Ready(outcome) = seat.poll(&mut Context::from_waker(&waker)) {
+        if let Poll::Ready(outcome) = waiter.poll(&mut Context::from_waker(&waker)) {
             return outcome;
         }
         bell.0.wait();
@@ -48,8 +48,8 @@ fn no_wake_is_lost_and_all_see_the_outcome() {
     check(|| {
         let flight = flight();
         let waiters = [0, 1].map(|_| {
-            let mut seat = flight.board();
-            thread::spawn(move || sit(&mut seat))
+            let mut waiter = flight.subscribe();
+            thread::spawn(move || sit(&mut waiter))
         });
         flight.end(Outcome::Landed(7));
         for waiter in waiters {
@@ -62,12 +62,12 @@ fn no_wake_is_lost_and_all_see_the_outcome() {
 fn a_waiter_may_leave_at_any_point_and_the_other_one_still_hears_of_the_end() {
     check(|| {
         let flight = flight();
-        let mut leaving = flight.board();
+        let mut leaving = flight.subscribe();
         let leaver = thread::spawn(move || {
             let _ = leaving.poll(&mut Context::from_waker(Waker::noop()));
             drop(leaving);
         });
-        let mut staying = flight.board();
+        let mut staying = flight.subscribe();
         let stayer = thread::spawn(move || sit(&mut staying));
         flight.end(Outcome::Landed(7));
         leaver.join().unwrap();
@@ -80,16 +80,16 @@ fn all_waiters_may_leave_at_any_point_and_the_flight_still_lands() {
     check(|| {
         let flight = flight();
         let leavers = [0, 1].map(|_| {
-            let mut seat = flight.board();
+            let mut waiter = flight.subscribe();
             thread::spawn(move || {
-                let _ = seat.poll(&mut Context::from_waker(Waker::noop()));
+                let _ = waiter.poll(&mut Context::from_waker(Waker::noop()));
             })
         });
         flight.end(Outcome::Landed(7));
         for leaver in leavers {
             leaver.join().unwrap();
         }
-        assert_eq!(sit(&mut flight.board()), Outcome::Landed(7));
+        assert_eq!(sit(&mut flight.subscribe()), Outcome::Landed(7));
     });
 }
 
@@ -98,8 +98,8 @@ fn of_two_ends_one_counts_and_everybody_hears_of_the_same() {
     check(|| {
         let flight = flight();
         let waiters = [0, 1].map(|_| {
-            let mut seat = flight.board();
-            thread::spawn(move || sit(&mut seat))
+            let mut waiter = flight.subscribe();
+            thread::spawn(move || sit(&mut waiter))
         });
         let rival = flight.clone();
         let rival = thread::spawn(move || rival.end(Outcome::Abandoned));
