@@ -15,7 +15,7 @@ use crate::{
     observe,
     platform::{BoxFuture, Moment, Platform, nanos},
     provider::{
-        cache::{Cache, Demand, Departure, Entry, TokenFlight},
+        cache::{Cache, Demand, Entry, StartFetch, TokenFlight},
         flight::{Accident, Driver, Outcome},
         policy::{Draw, Freshness},
         ticket::{Generation, ProviderId, Reject},
@@ -278,20 +278,20 @@ impl Inner {
 
     #[cold]
     fn refresh(self: &Arc<Self>, now: Moment) {
-        if let Entry::Begin(departure) = self.cache.enter(Demand::Refresh, now) {
-            self.start(departure);
+        if let Entry::Begin(start) = self.cache.enter(Demand::Refresh, now) {
+            self.start(start);
         }
     }
 
     /// Starts a fetch that nobody here waits for. Where no task can be spawned it is left to the next one who waits.
-    fn start(self: &Arc<Self>, departure: Departure) {
+    fn start(self: &Arc<Self>, start: StartFetch) {
         // A driver that is dropped abandons the flight.
-        drop(self.platform.spawn(self.driver(departure)));
+        drop(self.platform.spawn(self.driver(start)));
     }
 
     /// The task that carries out one fetch. It does not keep the provider alive.
-    fn driver(self: &Arc<Self>, departure: Departure) -> BoxFuture<()> {
-        let Departure { flight, timeout, reason, challenges } = departure;
+    fn driver(self: &Arc<Self>, start: StartFetch) -> BoxFuture<()> {
+        let StartFetch { flight, timeout, reason, challenges } = start;
         let cx = FetchContext::new(self.platform.clone(), timeout, reason);
         let cx = challenges.into_iter().fold(cx, FetchContext::with_challenges);
         observe::fetching(reason);
@@ -360,10 +360,10 @@ impl Inner {
 impl Reject for Inner {
     fn reject(self: Arc<Self>, generation: Generation, answer: &HeaderMap) -> Rejection {
         let now = self.platform.now();
-        let (rejection, departure) = self.cache.reject(generation, now, || Challenge::keep(answer));
+        let (rejection, start) = self.cache.reject(generation, now, || Challenge::keep(answer));
         observe::rejected(rejection);
-        if let Some(departure) = departure {
-            self.start(departure);
+        if let Some(start) = start {
+            self.start(start);
         }
         rejection
     }

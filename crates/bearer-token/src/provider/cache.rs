@@ -96,12 +96,12 @@ pub(crate) enum Entry {
     Refuse(Error),
     Wait(Arc<TokenFlight>),
     /// The caller has to start the fetch of this flight.
-    Begin(Departure),
+    Begin(StartFetch),
     Nothing,
 }
 
 /// A flight that has begun, and whose fetch is to be started.
-pub(crate) struct Departure {
+pub(crate) struct StartFetch {
     pub(crate) flight: Arc<TokenFlight>,
     pub(crate) timeout: Duration,
     pub(crate) reason: FetchReason,
@@ -178,12 +178,12 @@ impl Cache {
                 (FetchReason::Stale, Some(bearer.deadlines().reserve.remaining(now)))
             }
         };
-        let (departure, late) = self.depart(&mut state, reason, stale_for, now);
+        let (start, late) = self.start_flight(&mut state, reason, stale_for, now);
         drop(state);
         if let Some(late) = late {
             late.end(Outcome::Abandoned);
         }
-        Entry::Begin(departure)
+        Entry::Begin(start)
     }
 
     /// Ends the cool-down that this failure began: what it waits for has come.
@@ -254,7 +254,7 @@ impl Cache {
         generation: Generation,
         now: Moment,
         challenges: impl FnOnce() -> Option<Arc<[Challenge]>>,
-    ) -> (Rejection, Option<Departure>) {
+    ) -> (Rejection, Option<StartFetch>) {
         let mut state = lock(&self.state);
         if let Some(suspect) = &state.suspect {
             let known = suspect.generation() == generation;
@@ -281,21 +281,21 @@ impl Cache {
         if fetching {
             return (Rejection::Renewing, None);
         }
-        let (departure, late) = self.depart(&mut state, FetchReason::Rejected, None, now);
+        let (start, late) = self.start_flight(&mut state, FetchReason::Rejected, None, now);
         drop(state);
         if let Some(late) = late {
             late.end(Outcome::Abandoned);
         }
-        (Rejection::Renewing, Some(departure))
+        (Rejection::Renewing, Some(start))
     }
 
-    fn depart(
+    fn start_flight(
         &self,
         state: &mut State,
         reason: FetchReason,
         stale_for: Option<Duration>,
         now: Moment,
-    ) -> (Departure, Option<Arc<TokenFlight>>) {
+    ) -> (StartFetch, Option<Arc<TokenFlight>>) {
         let timeout = self.policy.timeout(stale_for);
         let flight = Flight::new(now.after(timeout).after(GRACE).monotonic());
         let late = state.flight.take();
@@ -303,7 +303,7 @@ impl Cache {
         let challenges = state.challenges.take().or(unheard);
         state.flight = Some(Current { flight: flight.clone(), reason, challenges: challenges.clone() });
         self.set_gate(state);
-        (Departure { flight, timeout, reason, challenges }, late.map(|late| late.flight))
+        (StartFetch { flight, timeout, reason, challenges }, late.map(|late| late.flight))
     }
 
     fn land_bearer(&self, state: &mut State, bearer: &Bearer, renewal: bool, now: Moment, draw: Draw) -> Landing {

@@ -81,9 +81,9 @@ impl TokenFuture {
             Entry::Serve(bearer) => Err(Ok(bearer)),
             Entry::Refuse(error) => Err(Err(error)),
             Entry::Wait(flight) => Ok(self.subscribe(&flight, None, false)),
-            Entry::Begin(departure) => {
-                let flight = departure.flight.clone();
-                let driver = self.provider.driver(departure);
+            Entry::Begin(start) => {
+                let flight = start.flight.clone();
+                let driver = self.provider.driver(start);
                 // A runtime that drops what it is given has had its chance.
                 let driver =
                     if self.distrust { Some(driver) } else { self.provider.platform.spawn_awaited(driver).err() };

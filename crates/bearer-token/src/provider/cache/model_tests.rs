@@ -22,8 +22,8 @@ fn of_two_cold_callers_exactly_one_begins_and_the_other_waits_for_the_same_fligh
         let cache = Arc::new(cache());
         let rival = spawn(&cache, |cache| cache.enter(Demand::Token, at(0)));
         match (cache.enter(Demand::Token, at(0)), rival.join().unwrap()) {
-            (Entry::Begin(departure), Entry::Wait(flight)) | (Entry::Wait(flight), Entry::Begin(departure)) => {
-                assert!(Arc::ptr_eq(&departure.flight, &flight));
+            (Entry::Begin(start), Entry::Wait(flight)) | (Entry::Wait(flight), Entry::Begin(start)) => {
+                assert!(Arc::ptr_eq(&start.flight, &flight));
             }
             other => panic!("{other:?}"),
         }
@@ -40,10 +40,10 @@ fn two_readers_of_a_stale_bearer_cause_one_fetch_even_if_one_comes_after_the_lan
             let stale = cache.usable(now).is_some_and(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale);
             if stale
                 && cache.wants_refresh(now)
-                && let Entry::Begin(departure) = cache.enter(Demand::Refresh, now)
+                && let Entry::Begin(start) = cache.enter(Demand::Refresh, now)
             {
                 begun.fetch_add(1, Ordering::Relaxed);
-                cache.land(&departure.flight, Ok(bearer("new", 50 * 60, HOUR)), now, Draw::MAX);
+                cache.land(&start.flight, Ok(bearer("new", 50 * 60, HOUR)), now, Draw::MAX);
             }
         };
         let told = begun.clone();
@@ -62,8 +62,8 @@ fn a_landing_beside_a_rejection_of_the_old_bearer_leaves_the_new_one_in_service(
         let flight = cache.begin(Demand::Renewal, 1).flight;
         let rejecter = spawn(&cache, move |cache| cache.reject(old.generation(), at(1), silence));
         cache.land(&flight, Ok(new.clone()), at(1), Draw::MAX);
-        let (rejection, departure) = rejecter.join().unwrap();
-        assert!(rejection.is_replay_useful() && departure.is_none(), "{rejection:?}");
+        let (rejection, start) = rejecter.join().unwrap();
+        assert!(rejection.is_replay_useful() && start.is_none(), "{rejection:?}");
         assert_eq!(cache.in_service(1), Some(new.generation()));
     });
 }
@@ -77,7 +77,7 @@ fn two_rejections_of_one_generation_start_exactly_one_renewal() {
         let rival = spawn(&cache, move |cache| cache.reject(generation, at(1), silence));
         let both = [cache.reject(generation, at(1), silence), rival.join().unwrap()];
         assert!(both.iter().all(|(rejection, _)| *rejection == Rejection::Renewing));
-        assert_eq!(both.iter().filter(|(_, departure)| departure.is_some()).count(), 1);
+        assert_eq!(both.iter().filter(|(_, start)| start.is_some()).count(), 1);
     });
 }
 
@@ -120,9 +120,9 @@ fn whoever_reads_after_a_rejection_never_gets_the_rejected_bearer_unless_its_ren
             let failed = Arc::new(AtomicBool::new(false));
             let told = failed.clone();
             let rejecter = spawn(&cache, move |cache| {
-                let (_, departure) = cache.reject(rejected, at(1), silence);
+                let (_, start) = cache.reject(rejected, at(1), silence);
                 let first = cache.in_service(1);
-                if let Some(Departure { flight, .. }) = departure {
+                if let Some(StartFetch { flight, .. }) = start {
                     let error = Error::new(ErrorKind::Unavailable, "");
                     told.store(!renewed, Ordering::Release);
                     cache.land(&flight, if renewed { Ok(new) } else { Err(error) }, at(1), Draw::MAX);
@@ -130,8 +130,8 @@ fn whoever_reads_after_a_rejection_never_gets_the_rejected_bearer_unless_its_ren
                 first
             });
             // A late answer to another request with the old bearer.
-            let (rejection, departure) = cache.reject(rejected, at(1), silence);
-            assert!(departure.is_none() || rejection == Rejection::Renewing);
+            let (rejection, start) = cache.reject(rejected, at(1), silence);
+            assert!(start.is_none() || rejection == Rejection::Renewing);
             let read = cache.in_service(1);
             let failed = failed.load(Ordering::Acquire);
             assert!(read != Some(rejected) || failed, "{rejection:?}");
@@ -157,8 +157,8 @@ fn a_waiter_that_settles_after_a_rejection_of_what_landed_is_not_given_it() {
             assert!(!known || settled.is_none(), "a bearer that is known to be rejected");
         });
         cache.land(&flight, Ok(short_lived), at(0), Draw::MAX);
-        let (rejection, departure) = cache.reject(generation, at(0), silence);
-        assert!(rejection == Rejection::Renewing && departure.is_some());
+        let (rejection, start) = cache.reject(generation, at(0), silence);
+        assert!(rejection == Rejection::Renewing && start.is_some());
         rejected.store(true, Ordering::Release);
         waiter.join().unwrap();
     });

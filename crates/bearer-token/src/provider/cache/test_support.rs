@@ -25,9 +25,9 @@ pub(super) fn bearer(token: &str, issued: u64, lifetime: u64) -> Bearer {
 
 impl Cache {
     /// Begins a flight, or fails the test.
-    pub(super) fn begin(&self, demand: Demand, seconds: u64) -> Departure {
+    pub(super) fn begin(&self, demand: Demand, seconds: u64) -> StartFetch {
         match self.enter(demand, at(seconds)) {
-            Entry::Begin(departure) => departure,
+            Entry::Begin(start) => start,
             other => panic!("expected a flight, found {other:?}"),
         }
     }

@@ -40,10 +40,10 @@ impl Cache {
     }
 
     /// Rejects a bearer that has to be renewed for it.
-    fn renew(&self, bearer: &Bearer, seconds: u64) -> Departure {
-        let (rejection, departure) = self.reject(bearer.generation(), at(seconds), silence);
+    fn renew(&self, bearer: &Bearer, seconds: u64) -> StartFetch {
+        let (rejection, start) = self.reject(bearer.generation(), at(seconds), silence);
         assert_eq!(rejection, Rejection::Renewing);
-        departure.expect("a flight")
+        start.expect("a flight")
     }
 
     /// What one who waited for this flight makes of it.
@@ -74,7 +74,7 @@ fn l01_one_of_many_begins_and_all_others_wait_for_its_flight() {
 #[test]
 fn the_reason_and_the_timeout_of_a_fetch_come_from_the_demand() {
     let cache = cache();
-    let found = |departure: Departure| (departure.reason, departure.timeout.as_secs());
+    let found = |start: StartFetch| (start.reason, start.timeout.as_secs());
     assert_eq!(found(cache.begin(Demand::Token, 0)), (FetchReason::Missing, 10));
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
@@ -364,8 +364,8 @@ fn a_rejection_during_a_refresh_joins_it() {
     assert!(matches!(cache.reject(first.generation(), at(STALE), silence), (Rejection::Renewing, None)));
     assert!(waits(&cache.enter(Demand::Token, at(STALE)), &flight));
     // Another generation is not meant.
-    let (rejection, departure) = cache.reject(bearer("other", 0, HOUR).generation(), at(STALE), silence);
-    assert!(rejection == Rejection::Superseded && departure.is_none());
+    let (rejection, start) = cache.reject(bearer("other", 0, HOUR).generation(), at(STALE), silence);
+    assert!(rejection == Rejection::Superseded && start.is_none());
     cache.fail(&flight, outage(), STALE + 1);
     assert_eq!(cache.heard(Demand::Token, &flight, STALE + 1), Some(Ok(first.generation())), "rather it than none");
     assert_eq!(cache.heard(Demand::Renewal, &flight, STALE + 1), Some(Err(ErrorKind::Unavailable)));
@@ -466,9 +466,9 @@ fn a_suspect_whose_renewal_was_abandoned_is_renewed_by_the_next_caller() {
     let flight = cache.renew(&first, 5).flight;
     cache.abandon(&flight, at(5));
     assert_eq!(cache.refused(&first, 5), Rejection::Renewing);
-    let departure = cache.begin(Demand::Token, 5);
-    assert_eq!(departure.reason, FetchReason::Rejected);
-    cache.fail(&departure.flight, outage(), 6);
+    let start = cache.begin(Demand::Token, 5);
+    assert_eq!(start.reason, FetchReason::Rejected);
+    cache.fail(&start.flight, outage(), 6);
     assert_eq!(cache.ask(6), Ok(first.generation()));
 }
 
@@ -527,9 +527,9 @@ fn numbers_of_the_policy_are_used() {
     let policy = Policy::default().jitter(false).rejection_backoff(backoff).transient_backoff(backoff);
     let cache = Cache::new(policy.fetch_timeout(Duration::from_secs(2)));
     let first = bearer("first", 0, HOUR);
-    let departure = cache.begin(Demand::Token, 0);
-    assert_eq!(departure.timeout, Duration::from_secs(2));
-    cache.fail(&departure.flight, outage(), 0);
+    let start = cache.begin(Demand::Token, 0);
+    assert_eq!(start.timeout, Duration::from_secs(2));
+    cache.fail(&start.flight, outage(), 0);
     assert_eq!(cache.ask(2), Err(ErrorKind::Unavailable));
     cache.fetch(Demand::Token, &first, 3);
     let flight = cache.renew(&first, 3).flight;

@@ -15,29 +15,29 @@ fn unread() -> Option<Arc<[Challenge]>> {
     panic!("the rejection is not accepted, and its challenges need not be read")
 }
 
-fn told(departure: &Departure) -> Option<&str> {
-    departure.challenges.as_ref()?.first()?.parameter("claims")
+fn told(start: &StartFetch) -> Option<&str> {
+    start.challenges.as_ref()?.first()?.parameter("claims")
 }
 
-/// The departure that a rejection with these claims causes.
-fn renew(cache: &Cache, bearer: &Bearer, claims: &str, seconds: u64) -> Departure {
-    let (rejection, departure) = cache.reject(bearer.generation(), at(seconds), asks(claims));
+/// The start that a rejection with these claims causes.
+fn renew(cache: &Cache, bearer: &Bearer, claims: &str, seconds: u64) -> StartFetch {
+    let (rejection, start) = cache.reject(bearer.generation(), at(seconds), asks(claims));
     assert_eq!(rejection, Rejection::Renewing);
-    departure.expect("a flight")
+    start.expect("a flight")
 }
 
 #[test]
 fn the_fetch_after_a_rejection_is_told_what_the_api_asked_for_and_later_ones_are_not() {
     let (first, second) = (bearer("first", 0, HOUR), bearer("second", 5, HOUR));
     let cache = Cache::serving(&first);
-    let departure = renew(&cache, &first, "a", 5);
-    assert_eq!((departure.reason, told(&departure)), (FetchReason::Rejected, Some("a")));
-    cache.bring(&departure.flight, &second, 5);
+    let start = renew(&cache, &first, "a", 5);
+    assert_eq!((start.reason, told(&start)), (FetchReason::Rejected, Some("a")));
+    cache.bring(&start.flight, &second, 5);
     assert_eq!(told(&cache.begin(Demand::Renewal, 6)), None);
     // The next rejection brings its own, or none.
     let cache = Cache::serving(&first);
-    let departure = renew(&cache, &first, "a", 5);
-    cache.bring(&departure.flight, &second, 5);
+    let start = renew(&cache, &first, "a", 5);
+    cache.bring(&start.flight, &second, 5);
     assert_eq!(told(&renew(&cache, &second, "b", 10)), Some("b"));
     let cache = Cache::serving(&first);
     assert_eq!(told(&cache.renew(&first, 5)), None);
@@ -47,11 +47,11 @@ fn the_fetch_after_a_rejection_is_told_what_the_api_asked_for_and_later_ones_are
 fn challenges_are_read_only_of_rejections_that_are_accepted() {
     let (first, second) = (bearer("first", 0, HOUR), bearer("second", 5, HOUR));
     let cache = Cache::serving(&first);
-    let departure = renew(&cache, &first, "a", 5);
+    let start = renew(&cache, &first, "a", 5);
     // It is withdrawn already; another generation; superseded; declined.
     assert_eq!(cache.reject(first.generation(), at(5), unread).0, Rejection::Renewing);
     assert_eq!(cache.reject(second.generation(), at(5), unread).0, Rejection::Superseded);
-    cache.bring(&departure.flight, &second, 5);
+    cache.bring(&start.flight, &second, 5);
     assert_eq!(cache.reject(first.generation(), at(5), unread).0, Rejection::Superseded);
     assert_eq!(cache.reject(second.generation(), at(6), unread).0, Rejection::Declined);
 }
@@ -61,14 +61,14 @@ fn when_the_renewal_was_abandoned_the_next_fetch_is_told_whoever_starts_it() {
     let first = bearer("first", 0, HOUR);
     for demand in [Demand::Token, Demand::Renewal] {
         let cache = Cache::serving(&first);
-        let departure = renew(&cache, &first, "a", 5);
-        cache.abandon(&departure.flight, at(5));
+        let start = renew(&cache, &first, "a", 5);
+        cache.abandon(&start.flight, at(5));
         assert_eq!(told(&cache.begin(demand, 6)), Some("a"), "{demand:?}");
         // One that is overdue is replaced, again and again.
         assert_eq!(told(&cache.begin(demand, 17)), Some("a"), "{demand:?}");
-        let departure = cache.begin(demand, 28);
-        assert_eq!(told(&departure), Some("a"), "{demand:?}");
-        cache.bring(&departure.flight, &bearer("second", 28, HOUR), 28);
+        let start = cache.begin(demand, 28);
+        assert_eq!(told(&start), Some("a"), "{demand:?}");
+        cache.bring(&start.flight, &bearer("second", 28, HOUR), 28);
         assert_eq!(told(&cache.begin(Demand::Renewal, 29)), None);
     }
 }
@@ -77,10 +77,10 @@ fn when_the_renewal_was_abandoned_the_next_fetch_is_told_whoever_starts_it() {
 fn a_fetch_that_fails_with_what_the_api_asked_for_does_not_make_the_next_one_fail() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
-    let departure = renew(&cache, &first, "unheard of", STALE);
-    cache.fail(&departure.flight, Error::new(ErrorKind::Refused, ""), STALE);
-    let departure = cache.begin(Demand::Refresh, STALE + 5);
-    assert_eq!((departure.reason, told(&departure)), (FetchReason::Stale, None));
+    let start = renew(&cache, &first, "unheard of", STALE);
+    cache.fail(&start.flight, Error::new(ErrorKind::Refused, ""), STALE);
+    let start = cache.begin(Demand::Refresh, STALE + 5);
+    assert_eq!((start.reason, told(&start)), (FetchReason::Stale, None));
     // Nor if it was abandoned, and the suspect came back.
     let cache = Cache::serving(&first);
     let flight = cache.begin(Demand::Renewal, STALE).flight;
@@ -96,13 +96,13 @@ fn a_fetch_that_fails_with_what_the_api_asked_for_does_not_make_the_next_one_fai
 fn l29_a_flight_that_was_not_told_counts_as_no_renewal_and_the_next_rejection_is_accepted_at_once() {
     let (first, second, third) = (bearer("1", 0, HOUR), bearer("2", STALE, HOUR), bearer("3", STALE, HOUR));
     let cache = Cache::serving(&first);
-    let departure = cache.begin(Demand::Refresh, STALE);
+    let start = cache.begin(Demand::Refresh, STALE);
     let (rejection, joined) = cache.reject(first.generation(), at(STALE), asks("a"));
-    assert!(rejection == Rejection::Renewing && joined.is_none() && told(&departure).is_none());
-    cache.bring(&departure.flight, &second, STALE);
-    let departure = renew(&cache, &second, "a", STALE);
-    assert_eq!(told(&departure), Some("a"));
-    cache.bring(&departure.flight, &third, STALE);
+    assert!(rejection == Rejection::Renewing && joined.is_none() && told(&start).is_none());
+    cache.bring(&start.flight, &second, STALE);
+    let start = renew(&cache, &second, "a", STALE);
+    assert_eq!(told(&start), Some("a"));
+    cache.bring(&start.flight, &third, STALE);
     // From here on the brake holds as ever.
     assert_eq!(cache.reject(third.generation(), at(STALE + 4), unread).0, Rejection::Declined);
     assert_eq!(told(&renew(&cache, &third, "b", STALE + 5)), Some("b"));
@@ -119,16 +119,16 @@ fn l29_a_flight_that_was_not_told_counts_as_no_renewal_and_the_next_rejection_is
 fn l09_a_bearer_too_short_lived_to_be_kept_is_followed_by_a_fetch_that_is_told() {
     let cache = cache();
     for (seconds, before) in [(0, None), (1, Some("0")), (2, Some("1"))] {
-        let departure = cache.begin(Demand::Token, seconds);
-        assert_eq!((departure.reason, told(&departure)), (FetchReason::Missing, before));
+        let start = cache.begin(Demand::Token, seconds);
+        assert_eq!((start.reason, told(&start)), (FetchReason::Missing, before));
         let short = bearer(&format!("{seconds}"), seconds, 0);
-        cache.bring(&departure.flight, &short, seconds);
+        cache.bring(&start.flight, &short, seconds);
         let claims = seconds.to_string();
         assert_eq!(cache.reject(short.generation(), at(seconds), asks(&claims)).0, Rejection::Renewing);
     }
-    let departure = cache.begin(Demand::Token, 3);
-    assert_eq!(told(&departure), Some("2"));
-    cache.fail(&departure.flight, outage(), 3);
+    let start = cache.begin(Demand::Token, 3);
+    assert_eq!(told(&start), Some("2"));
+    cache.fail(&start.flight, outage(), 3);
     assert_eq!(told(&cache.begin(Demand::Token, 5)), None);
 }
 
