@@ -343,7 +343,7 @@ impl Inner {
             Ok(bearer) => observe::fetched(bearer),
             Err(error) => observe::failed(error),
         }
-        self.cache.land(flight, result, now, self.draw());
+        self.cache.complete(flight, result, now, self.draw());
     }
 
     fn seal(&self, token: AccessToken, started: Moment) -> Result<Bearer, Error> {

@@ -26,7 +26,7 @@ use self::renewal::Renewal;
 /// How long a flight may be overdue before those who wait for it stop trusting its driver.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long after a landing its outcome is still taken at its word. Later it may have expired, or be mended.
+/// How long after a fetched its outcome is still taken at its word. Later it may have expired, or be mended.
 const LATE: Duration = Duration::from_secs(10);
 
 /// The wait before another try at a background refresh whose driver was dropped, or could not be started at all.
@@ -53,12 +53,12 @@ pub(crate) struct Failure {
 
 /// What a flight brings to those who wait for it.
 #[derive(Clone, Debug)]
-pub(crate) struct Landing {
+pub(crate) struct Fetched {
     result: Result<Bearer, Error>,
     at: Moment,
 }
 
-pub(crate) type TokenFlight = Flight<Landing>;
+pub(crate) type TokenFlight = Flight<Fetched>;
 
 #[derive(Default)]
 struct State {
@@ -198,30 +198,30 @@ impl Cache {
 
     /// Puts the outcome of a fetch into service and tells everybody who waits. An outcome that comes after its flight
     /// was given up changes nothing.
-    pub(crate) fn land(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Moment, draw: Draw) {
+    pub(crate) fn complete(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Moment, draw: Draw) {
         // Dropped after the lock is given back: an error's cause is a stranger's code.
         let _replaced = self.failure.get();
-        let landing = {
+        let fetched = {
             let mut state = lock(&self.state);
             let Some(current) = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight)) else { return };
             // They came while the fetch was in progress already.
             let untold = state.challenges.take().is_some();
             // A renewal that was not told what the API wants is none: the API is to be asked again, and soon.
             let renewal = current.reason == FetchReason::Rejected || (state.suspect.is_some() && !untold);
-            let landing = match result {
-                Ok(bearer) => self.land_bearer(&mut state, &bearer, renewal, now, draw),
-                Err(error) => self.land_error(&mut state, error, now, draw),
+            let fetched = match result {
+                Ok(bearer) => self.complete_with_bearer(&mut state, &bearer, renewal, now, draw),
+                Err(error) => self.complete_with_error(&mut state, error, now, draw),
             };
             self.set_gate(&state);
-            landing
+            fetched
         };
         // After the slot: whoever wakes sees the new token.
-        flight.end(Outcome::Landed(landing));
+        flight.end(Outcome::Done(fetched));
     }
 
-    /// What a landing means to one who waited for it; nothing, if it has to ask again.
-    pub(crate) fn settle(&self, demand: Demand, landing: Landing, now: Moment) -> Option<Result<Bearer, Error>> {
-        let Landing { result, at } = landing;
+    /// What a fetched means to one who waited for it; nothing, if it has to ask again.
+    pub(crate) fn settle(&self, demand: Demand, fetched: Fetched, now: Moment) -> Option<Result<Bearer, Error>> {
+        let Fetched { result, at } = fetched;
         if demand == Demand::Renewal {
             return Some(result);
         }
@@ -306,7 +306,14 @@ impl Cache {
         (StartFetch { flight, timeout, reason, challenges }, late.map(|late| late.flight))
     }
 
-    fn land_bearer(&self, state: &mut State, bearer: &Bearer, renewal: bool, now: Moment, draw: Draw) -> Landing {
+    fn complete_with_bearer(
+        &self,
+        state: &mut State,
+        bearer: &Bearer,
+        renewal: bool,
+        now: Moment,
+        draw: Draw,
+    ) -> Fetched {
         let rejected = state.suspect.is_some();
         let last = state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed));
         let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
@@ -321,7 +328,7 @@ impl Cache {
                     ErrorKind::Source,
                     "the source gave the same token again after it had expired; expected a new one",
                 );
-                return self.land_error(state, error, now, draw);
+                return self.complete_with_error(state, error, now, draw);
             }
             // One that cannot be kept is no reason to give up one that is good.
             Some(last) if !rejected && is_usable(&last, now) && !is_usable(bearer, now) => last,
@@ -339,17 +346,17 @@ impl Cache {
         state.suspect = None;
         self.failure.set(None);
         self.slot.set(Some(in_service.sealed()));
-        Landing { result: Ok(in_service), at: now }
+        Fetched { result: Ok(in_service), at: now }
     }
 
-    fn land_error(&self, state: &mut State, error: Error, now: Moment, draw: Draw) -> Landing {
+    fn complete_with_error(&self, state: &mut State, error: Error, now: Moment, draw: Draw) -> Fetched {
         let (in_a_row, last) = self.failure.get().map_or((1, 0), |last| (last.in_a_row.saturating_add(1), last.until));
         let wait = self.policy.cool_down(&error, in_a_row, draw);
         // A fetch that did not wait for the cool-down does not end it by failing.
         let until = now.after(wait).monotonic_nanos().max(last);
         self.failure.set(Some(Arc::new(Failure { error: error.clone(), until, in_a_row })));
         self.reinstate(state, now);
-        Landing { result: Err(error), at: now }
+        Fetched { result: Err(error), at: now }
     }
 
     /// Rather a bearer that one endpoint refused than none at all.

@@ -36,7 +36,7 @@ struct State<T> {
 /// How a flight ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome<T> {
-    Landed(T),
+    Done(T),
     /// Its driver is gone, or is not driven any more. Another flight may start.
     Abandoned,
 }
@@ -259,15 +259,15 @@ mod tests {
                 counts.extend(later.iter().flatten().map(|(_, count)| count.clone()));
                 assert!(lock(&flight.state).waiters.len() <= 6 - (gone.count_ones() as usize).min(2));
 
-                flight.end(Outcome::Landed(7));
+                flight.end(Outcome::Done(7));
                 let expected: Vec<usize> =
                     (0..4).map(|place| usize::from(gone & (1 << place) == 0)).chain([1, 1]).collect();
                 let woken: Vec<usize> = counts.iter().map(|count| count.get()).collect();
                 assert_eq!(woken, expected, "gone {gone:04b}, backwards {backwards}");
                 for (mut waiter, count) in waiters.into_iter().chain(later).flatten() {
-                    assert_eq!(poll(&mut waiter, &count), Poll::Ready(Outcome::Landed(7)));
+                    assert_eq!(poll(&mut waiter, &count), Poll::Ready(Outcome::Done(7)));
                     // Asking again gives the same.
-                    assert_eq!(poll(&mut waiter, &count), Poll::Ready(Outcome::Landed(7)));
+                    assert_eq!(poll(&mut waiter, &count), Poll::Ready(Outcome::Done(7)));
                 }
             }
         }
@@ -289,10 +289,10 @@ mod tests {
     #[test]
     fn only_the_first_end_counts_and_late_comers_hear_of_it() {
         let flight = flight();
-        flight.end(Outcome::Landed(1));
+        flight.end(Outcome::Done(1));
         flight.end(Outcome::Abandoned);
-        flight.end(Outcome::Landed(2));
-        assert_eq!(poll(&mut flight.subscribe(), &Arc::default()), Poll::Ready(Outcome::Landed(1)));
+        flight.end(Outcome::Done(2));
+        assert_eq!(poll(&mut flight.subscribe(), &Arc::default()), Poll::Ready(Outcome::Done(1)));
         // A waiter that was never polled holds no place.
         drop(flight.subscribe());
     }
@@ -305,7 +305,7 @@ mod tests {
                 self.1.end(Outcome::Abandoned);
                 drop(self.0.lock().unwrap().take());
                 let mut waiter = self.1.subscribe();
-                assert_eq!(poll(&mut waiter, &Arc::default()), Poll::Ready(Outcome::Landed(3)));
+                assert_eq!(poll(&mut waiter, &Arc::default()), Poll::Ready(Outcome::Done(3)));
                 self.2.fetch_add(1, Ordering::SeqCst);
             }
         }
@@ -314,7 +314,7 @@ mod tests {
         let mut waiter = flight.subscribe();
         assert!(waiter.poll(&mut Context::from_waker(&waker.clone().into())).is_pending());
         *waker.0.lock().unwrap() = Some(waiter);
-        flight.end(Outcome::Landed(3));
+        flight.end(Outcome::Done(3));
         assert_eq!(waker.2.load(Ordering::SeqCst), 1);
     }
 

@@ -14,7 +14,7 @@ use crate::{
     platform::BoxFuture,
     provider::{
         bearer::Bearer,
-        cache::{Demand, Entry, Landing, TokenFlight},
+        cache::{Demand, Entry, Fetched, TokenFlight},
         flight::{Outcome, Waiter},
     },
 };
@@ -38,7 +38,7 @@ pub struct TokenFuture {
 }
 
 struct Waiting {
-    waiter: Waiter<Landing>,
+    waiter: Waiter<Fetched>,
     /// When this waiter stops to trust the driver. Its own timer: the driver's runtime may not be driven any more.
     overdue: BoxFuture<()>,
     /// The fetch itself, where nobody else could be given it. Dropped, it abandons the flight.
@@ -114,10 +114,10 @@ impl Future for TokenFuture {
                 waiting.driver = None;
             }
             match waiting.waiter.poll(cx) {
-                Poll::Ready(Outcome::Landed(landing)) => {
+                Poll::Ready(Outcome::Done(fetched)) => {
                     this.waiting = None;
                     let now = this.provider.platform.now();
-                    if let Some(result) = this.provider.cache.settle(this.demand, landing, now) {
+                    if let Some(result) = this.provider.cache.settle(this.demand, fetched, now) {
                         return Poll::Ready(result);
                     }
                 }

@@ -43,7 +43,7 @@ fn two_readers_of_a_stale_bearer_cause_one_fetch_even_if_one_comes_after_the_lan
                 && let Entry::Begin(start) = cache.enter(Demand::Refresh, now)
             {
                 begun.fetch_add(1, Ordering::Relaxed);
-                cache.land(&start.flight, Ok(bearer("new", 50 * 60, HOUR)), now, Draw::MAX);
+                cache.complete(&start.flight, Ok(bearer("new", 50 * 60, HOUR)), now, Draw::MAX);
             }
         };
         let told = begun.clone();
@@ -61,7 +61,7 @@ fn a_landing_beside_a_rejection_of_the_old_bearer_leaves_the_new_one_in_service(
         let cache = Arc::new(Cache::serving(&old));
         let flight = cache.begin(Demand::Renewal, 1).flight;
         let rejecter = spawn(&cache, move |cache| cache.reject(old.generation(), at(1), silence));
-        cache.land(&flight, Ok(new.clone()), at(1), Draw::MAX);
+        cache.complete(&flight, Ok(new.clone()), at(1), Draw::MAX);
         let (rejection, start) = rejecter.join().unwrap();
         assert!(rejection.is_replay_useful() && start.is_none(), "{rejection:?}");
         assert_eq!(cache.in_service(1), Some(new.generation()));
@@ -91,13 +91,13 @@ fn of_a_landing_and_an_abandoning_one_takes_effect_and_nobody_waits_for_ever() {
         let waiter = spawn(&cache, move |cache| {
             // What a waiter does next: settle, or enter again.
             match sit(&mut waiter) {
-                Outcome::Landed(landing) => cache.settle(Demand::Token, landing, at(0)).map(|result| result.is_ok()),
+                Outcome::Done(fetched) => cache.settle(Demand::Token, fetched, at(0)).map(|result| result.is_ok()),
                 Outcome::Abandoned => Some(!matches!(cache.enter(Demand::Token, at(0)), Entry::Wait(_))),
             }
         });
         let late = flight.clone();
         let abandoner = spawn(&cache, move |cache| cache.abandon(&late, at(0)));
-        cache.land(&flight, Ok(new.clone()), at(0), Draw::MAX);
+        cache.complete(&flight, Ok(new.clone()), at(0), Draw::MAX);
         abandoner.join().unwrap();
         assert_eq!(waiter.join().unwrap(), Some(true));
         match cache.enter(Demand::Token, at(0)) {
@@ -125,7 +125,7 @@ fn whoever_reads_after_a_rejection_never_gets_the_rejected_bearer_unless_its_ren
                 if let Some(StartFetch { flight, .. }) = start {
                     let error = Error::new(ErrorKind::Unavailable, "");
                     told.store(!renewed, Ordering::Release);
-                    cache.land(&flight, if renewed { Ok(new) } else { Err(error) }, at(1), Draw::MAX);
+                    cache.complete(&flight, if renewed { Ok(new) } else { Err(error) }, at(1), Draw::MAX);
                 }
                 first
             });
@@ -151,12 +151,12 @@ fn a_waiter_that_settles_after_a_rejection_of_what_landed_is_not_given_it() {
         let known = rejected.clone();
         let mut waiter = flight.subscribe();
         let waiter = spawn(&cache, move |cache| {
-            let Outcome::Landed(landing) = sit(&mut waiter) else { panic!("nobody abandons it") };
+            let Outcome::Done(fetched) = sit(&mut waiter) else { panic!("nobody abandons it") };
             let known = known.load(Ordering::Acquire);
-            let settled = cache.settle(Demand::Token, landing, at(0));
+            let settled = cache.settle(Demand::Token, fetched, at(0));
             assert!(!known || settled.is_none(), "a bearer that is known to be rejected");
         });
-        cache.land(&flight, Ok(short_lived), at(0), Draw::MAX);
+        cache.complete(&flight, Ok(short_lived), at(0), Draw::MAX);
         let (rejection, start) = cache.reject(generation, at(0), silence);
         assert!(rejection == Rejection::Renewing && start.is_some());
         rejected.store(true, Ordering::Release);

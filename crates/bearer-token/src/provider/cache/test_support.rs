@@ -35,7 +35,7 @@ impl Cache {
     /// Fetches a bearer in no time.
     pub(super) fn fetch(&self, demand: Demand, bearer: &Bearer, seconds: u64) {
         let flight = self.begin(demand, seconds).flight;
-        self.land(&flight, Ok(bearer.clone()), at(seconds), Draw::MAX);
+        self.complete(&flight, Ok(bearer.clone()), at(seconds), Draw::MAX);
     }
 
     /// A cache with this bearer in service from the start.

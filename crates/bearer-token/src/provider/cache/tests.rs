@@ -19,11 +19,11 @@ fn waits(entry: &Entry, for_flight: &Arc<TokenFlight>) -> bool {
 
 impl Cache {
     fn fail(&self, flight: &Arc<TokenFlight>, error: Error, seconds: u64) {
-        self.land(flight, Err(error), at(seconds), Draw::MAX);
+        self.complete(flight, Err(error), at(seconds), Draw::MAX);
     }
 
     fn bring(&self, flight: &Arc<TokenFlight>, bearer: &Bearer, seconds: u64) {
-        self.land(flight, Ok(bearer.clone()), at(seconds), Draw::MAX);
+        self.complete(flight, Ok(bearer.clone()), at(seconds), Draw::MAX);
     }
 
     /// What a caller gets who asks for a token and may not have to wait.
@@ -49,10 +49,10 @@ impl Cache {
     /// What one who waited for this flight makes of it.
     fn heard(&self, demand: Demand, flight: &Arc<TokenFlight>, seconds: u64) -> Option<Result<Generation, ErrorKind>> {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        let std::task::Poll::Ready(Outcome::Landed(landing)) = flight.subscribe().poll(&mut cx) else {
+        let std::task::Poll::Ready(Outcome::Done(fetched)) = flight.subscribe().poll(&mut cx) else {
             panic!("not landed");
         };
-        let settled = self.settle(demand, landing, at(seconds))?;
+        let settled = self.settle(demand, fetched, at(seconds))?;
         Some(settled.map(|bearer| bearer.generation()).map_err(|error| error.kind()))
     }
 }

@@ -51,9 +51,9 @@ fn no_wake_is_lost_and_all_see_the_outcome() {
             let mut waiter = flight.subscribe();
             thread::spawn(move || sit(&mut waiter))
         });
-        flight.end(Outcome::Landed(7));
+        flight.end(Outcome::Done(7));
         for waiter in waiters {
-            assert_eq!(waiter.join().unwrap(), Outcome::Landed(7));
+            assert_eq!(waiter.join().unwrap(), Outcome::Done(7));
         }
     });
 }
@@ -69,9 +69,9 @@ fn a_waiter_may_leave_at_any_point_and_the_other_one_still_hears_of_the_end() {
         });
         let mut staying = flight.subscribe();
         let stayer = thread::spawn(move || sit(&mut staying));
-        flight.end(Outcome::Landed(7));
+        flight.end(Outcome::Done(7));
         leaver.join().unwrap();
-        assert_eq!(stayer.join().unwrap(), Outcome::Landed(7));
+        assert_eq!(stayer.join().unwrap(), Outcome::Done(7));
     });
 }
 
@@ -85,11 +85,11 @@ fn all_waiters_may_leave_at_any_point_and_the_flight_still_lands() {
                 let _ = waiter.poll(&mut Context::from_waker(Waker::noop()));
             })
         });
-        flight.end(Outcome::Landed(7));
+        flight.end(Outcome::Done(7));
         for leaver in leavers {
             leaver.join().unwrap();
         }
-        assert_eq!(sit(&mut flight.subscribe()), Outcome::Landed(7));
+        assert_eq!(sit(&mut flight.subscribe()), Outcome::Done(7));
     });
 }
 
@@ -103,7 +103,7 @@ fn of_two_ends_one_counts_and_everybody_hears_of_the_same() {
         });
         let rival = flight.clone();
         let rival = thread::spawn(move || rival.end(Outcome::Abandoned));
-        flight.end(Outcome::Landed(7));
+        flight.end(Outcome::Done(7));
         rival.join().unwrap();
         let [first, second] = waiters.map(|waiter| waiter.join().unwrap());
         assert_eq!(first, second);
