@@ -16,7 +16,7 @@ use crate::{
     platform::{BoxFuture, Moment, Platform, nanos},
     provider::{
         cache::{Cache, Demand, Entry, StartFetch, TokenFlight},
-        flight::{Accident, Driver, Outcome},
+        flight::{Driver, Interruption, Outcome},
         policy::{Draw, Freshness},
         ticket::{Generation, ProviderId, Reject},
     },
@@ -318,22 +318,22 @@ impl Inner {
     fn report(
         &self,
         flight: &Arc<TokenFlight>,
-        result: Result<Result<AccessToken, Error>, Accident>,
+        result: Result<Result<AccessToken, Error>, Interruption>,
         started: Moment,
         timeout: Duration,
     ) {
         let result = match result {
             Ok(Ok(token)) => self.seal(token, started),
             Ok(Err(error)) => Err(error),
-            Err(Accident::Panicked) => Err(Error::new(
+            Err(Interruption::Panicked) => Err(Error::new(
                 ErrorKind::Panicked,
                 "the token source panicked; the panic's own message went where panics of this process go",
             )),
-            Err(Accident::TimedOut) => Err(Error::new(
+            Err(Interruption::TimedOut) => Err(Error::new(
                 ErrorKind::Timeout,
                 format!("the token source gave no answer within {timeout:?}; the fetch was aborted"),
             )),
-            Err(Accident::Dropped) => {
+            Err(Interruption::Dropped) => {
                 observe::abandoned();
                 return self.cache.abandon(flight, self.platform.now());
             }

@@ -135,7 +135,7 @@ impl<T> Drop for Waiter<T> {
 
 /// Why a fetch gave no result of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Accident {
+pub(crate) enum Interruption {
     Panicked,
     TimedOut,
     /// The driver was dropped: its task was cancelled, or its runtime shut down.
@@ -143,18 +143,18 @@ pub(crate) enum Accident {
 }
 
 /// The one task that polls the fetch of a flight, and reports exactly once how it went.
-pub(crate) struct Driver<R, F: FnOnce(Result<R, Accident>)> {
+pub(crate) struct Driver<R, F: FnOnce(Result<R, Interruption>)> {
     fetch: Option<BoxFuture<R>>,
     deadline: BoxFuture<()>,
     report: Option<F>,
 }
 
-impl<R, F: FnOnce(Result<R, Accident>)> Driver<R, F> {
+impl<R, F: FnOnce(Result<R, Interruption>)> Driver<R, F> {
     pub(crate) fn new(fetch: BoxFuture<R>, deadline: BoxFuture<()>, report: F) -> Self {
         Driver { fetch: Some(fetch), deadline, report: Some(report) }
     }
 
-    fn finish(&mut self, result: Result<R, Accident>) {
+    fn finish(&mut self, result: Result<R, Interruption>) {
         // The fetch goes first: its connection is closed before anybody starts another. Its drop is a stranger's code.
         let fetch = self.fetch.take();
         drop(catch_unwind(AssertUnwindSafe(|| drop(fetch))));
@@ -164,7 +164,7 @@ impl<R, F: FnOnce(Result<R, Accident>)> Driver<R, F> {
     }
 }
 
-impl<R, F: FnOnce(Result<R, Accident>) + Unpin> Future for Driver<R, F> {
+impl<R, F: FnOnce(Result<R, Interruption>) + Unpin> Future for Driver<R, F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -172,21 +172,21 @@ impl<R, F: FnOnce(Result<R, Accident>) + Unpin> Future for Driver<R, F> {
         let Some(fetch) = &mut driver.fetch else { return Poll::Ready(()) };
         match catch_unwind(AssertUnwindSafe(|| fetch.as_mut().poll(cx))) {
             Ok(Poll::Ready(result)) => driver.finish(Ok(result)),
-            Err(_panic) => driver.finish(Err(Accident::Panicked)),
+            Err(_panic) => driver.finish(Err(Interruption::Panicked)),
             Ok(Poll::Pending) => {
                 if driver.deadline.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }
-                driver.finish(Err(Accident::TimedOut));
+                driver.finish(Err(Interruption::TimedOut));
             }
         }
         Poll::Ready(())
     }
 }
 
-impl<R, F: FnOnce(Result<R, Accident>)> Drop for Driver<R, F> {
+impl<R, F: FnOnce(Result<R, Interruption>)> Drop for Driver<R, F> {
     fn drop(&mut self) {
-        self.finish(Err(Accident::Dropped));
+        self.finish(Err(Interruption::Dropped));
     }
 }
 
@@ -326,10 +326,10 @@ mod tests {
         assert!(flight.is_overdue(at(11, 0)));
     }
 
-    type Reports = Arc<StdMutex<Vec<Result<u8, Accident>>>>;
+    type Reports = Arc<StdMutex<Vec<Result<u8, Interruption>>>>;
 
     /// What a driver with this fetch and deadline reports, after so many polls and then its drop.
-    fn drive(fetch: BoxFuture<u8>, deadline: BoxFuture<()>, polls: usize) -> Vec<Result<u8, Accident>> {
+    fn drive(fetch: BoxFuture<u8>, deadline: BoxFuture<()>, polls: usize) -> Vec<Result<u8, Interruption>> {
         let reports = Reports::default();
         let told = reports.clone();
         let mut driver = Driver::new(fetch, deadline, move |result| told.lock().unwrap().push(result));
@@ -376,12 +376,12 @@ mod tests {
             ("ready at once", drive(Box::pin(future::ready(4)), never(), 1), Ok(4)),
             ("ready at once, past the deadline", drive(Box::pin(future::ready(4)), over(), 3), Ok(4)),
             ("ready later", drive(second_poll(), never(), 2), Ok(5)),
-            ("panic", drive(panicking(), never(), 2), Err(Accident::Panicked)),
-            ("timeout", drive(pending(), over(), 2), Err(Accident::TimedOut)),
-            ("dropped in flight", drive(pending(), never(), 1), Err(Accident::Dropped)),
-            ("never polled", drive(pending(), never(), 0), Err(Accident::Dropped)),
-            ("timeout, then a panic when dropped", drive(bomb(), over(), 1), Err(Accident::TimedOut)),
-            ("dropped, and a panic with it", drive(bomb(), never(), 1), Err(Accident::Dropped)),
+            ("panic", drive(panicking(), never(), 2), Err(Interruption::Panicked)),
+            ("timeout", drive(pending(), over(), 2), Err(Interruption::TimedOut)),
+            ("dropped in flight", drive(pending(), never(), 1), Err(Interruption::Dropped)),
+            ("never polled", drive(pending(), never(), 0), Err(Interruption::Dropped)),
+            ("timeout, then a panic when dropped", drive(bomb(), over(), 1), Err(Interruption::TimedOut)),
+            ("dropped, and a panic with it", drive(bomb(), never(), 1), Err(Interruption::Dropped)),
         ];
         for (case, reports, expected) in table {
             assert_eq!(reports, [expected], "{case}");
