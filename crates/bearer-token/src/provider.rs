@@ -15,7 +15,7 @@ use crate::{
     observe,
     platform::{BoxFuture, Moment, Platform, nanos},
     provider::{
-        cache::{Cache, Demand, Entry, StartFetch, TokenFlight},
+        cache::{Cache, Decision, StartFetch, TokenFlight, Want},
         flight::{Driver, Interruption, Outcome},
         policy::{Draw, Freshness},
         ticket::{Generation, ProviderId, Reject},
@@ -148,7 +148,7 @@ impl TokenProvider {
     /// What the source reported, or [`Timeout`](ErrorKind::Timeout), [`Panicked`](ErrorKind::Panicked),
     /// [`Abandoned`](ErrorKind::Abandoned), [`Token`](ErrorKind::Token).
     pub fn token(&self) -> TokenFuture {
-        TokenFuture::new(self.inner.clone(), Demand::Token)
+        TokenFuture::new(self.inner.clone(), Want::Token)
     }
 
     /// A new bearer, whatever is in service, and without regard to the cool-down: for "I have just mended it".
@@ -159,7 +159,7 @@ impl TokenProvider {
     ///
     /// As [`token`](Self::token).
     pub fn refresh_now(&self) -> TokenFuture {
-        TokenFuture::new(self.inner.clone(), Demand::Renewal)
+        TokenFuture::new(self.inner.clone(), Want::Renewal)
     }
 
     /// Whether a bearer that somebody waited for may still be sent: it has not expired, or it was born too short-lived
@@ -278,7 +278,7 @@ impl Inner {
 
     #[cold]
     fn refresh(self: &Arc<Self>, now: Moment) {
-        if let Entry::Begin(start) = self.cache.enter(Demand::Refresh, now) {
+        if let Decision::Begin(start) = self.cache.decide(Want::Refresh, now) {
             self.start(start);
         }
     }

@@ -81,7 +81,7 @@ struct Current {
 
 /// What a caller wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Demand {
+pub(crate) enum Want {
     /// A token, whichever is usable.
     Token,
     /// A new token, cool-down or not.
@@ -91,7 +91,7 @@ pub(crate) enum Demand {
 }
 
 /// What a caller gets.
-pub(crate) enum Entry {
+pub(crate) enum Decision {
     Serve(Bearer),
     Refuse(Error),
     Wait(Arc<TokenFlight>),
@@ -151,30 +151,30 @@ impl Cache {
     }
 
     /// Decides what a caller gets. At most one of all callers is told to begin a flight.
-    pub(crate) fn enter(&self, demand: Demand, now: Moment) -> Entry {
+    pub(crate) fn decide(&self, want: Want, now: Moment) -> Decision {
         let mut state = lock(&self.state);
         let stale = match self.usable(now) {
-            Some(bearer) if demand == Demand::Token => return Entry::Serve(bearer),
+            Some(bearer) if want == Want::Token => return Decision::Serve(bearer),
             // Who read the stale bearer may come late: by now it can be renewed, rejected or expired.
             other => other.filter(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale),
         };
         if let Some(current) = state.flight.as_ref().filter(|current| !current.flight.is_overdue(now)) {
-            return if demand == Demand::Refresh { Entry::Nothing } else { Entry::Wait(current.flight.clone()) };
+            return if want == Want::Refresh { Decision::Nothing } else { Decision::Wait(current.flight.clone()) };
         }
         let cooling = self.cooling(now);
-        let (reason, stale_for) = match demand {
-            Demand::Token => {
+        let (reason, stale_for) = match want {
+            Want::Token => {
                 if let Some(failure) = cooling {
                     // Its renewal was abandoned, and no other may start yet.
                     let suspect = self.reinstate(&mut state, now);
-                    return suspect.map_or_else(|| Entry::Refuse(failure.error.clone()), Entry::Serve);
+                    return suspect.map_or_else(|| Decision::Refuse(failure.error.clone()), Decision::Serve);
                 }
                 (if state.suspect.is_some() { FetchReason::Rejected } else { FetchReason::Missing }, None)
             }
-            Demand::Renewal => (FetchReason::Requested, None),
-            Demand::Refresh => {
+            Want::Renewal => (FetchReason::Requested, None),
+            Want::Refresh => {
                 let quiet = cooling.is_some() || now.monotonic_nanos() < state.quiet_until;
-                let Some(bearer) = stale.filter(|_| !quiet) else { return Entry::Nothing };
+                let Some(bearer) = stale.filter(|_| !quiet) else { return Decision::Nothing };
                 (FetchReason::Stale, Some(bearer.deadlines().reserve.remaining(now)))
             }
         };
@@ -183,7 +183,7 @@ impl Cache {
         if let Some(late) = late {
             late.end(Outcome::Abandoned);
         }
-        Entry::Begin(start)
+        Decision::Begin(start)
     }
 
     /// Ends the cool-down that this failure began: what it waits for has come.
@@ -220,9 +220,9 @@ impl Cache {
     }
 
     /// What a fetched means to one who waited for it; nothing, if it has to ask again.
-    pub(crate) fn settle(&self, demand: Demand, fetched: Fetched, now: Moment) -> Option<Result<Bearer, Error>> {
+    pub(crate) fn settle(&self, want: Want, fetched: Fetched, now: Moment) -> Option<Result<Bearer, Error>> {
         let Fetched { result, at } = fetched;
-        if demand == Demand::Renewal {
+        if want == Want::Renewal {
             return Some(result);
         }
         // A newer one than this flight's, or, if that failed, the rejected one that is all there is.

@@ -14,7 +14,7 @@ use crate::{
     platform::BoxFuture,
     provider::{
         bearer::Bearer,
-        cache::{Demand, Entry, Fetched, TokenFlight},
+        cache::{Decision, Fetched, TokenFlight, Want},
         flight::{Outcome, Waiter},
     },
 };
@@ -30,7 +30,7 @@ const PATIENCE: u32 = 5;
 #[must_use = "futures do nothing unless polled"]
 pub struct TokenFuture {
     provider: Arc<Inner>,
-    demand: Demand,
+    want: Want,
     waiting: Option<Waiting>,
     abandoned: u32,
     /// Whether the spawner has let a flight down.
@@ -48,8 +48,8 @@ struct Waiting {
 }
 
 impl TokenFuture {
-    pub(super) fn new(provider: Arc<Inner>, demand: Demand) -> Self {
-        TokenFuture { provider, demand, waiting: None, abandoned: 0, distrust: false }
+    pub(super) fn new(provider: Arc<Inner>, want: Want) -> Self {
+        TokenFuture { provider, want, waiting: None, abandoned: 0, distrust: false }
     }
 
     fn subscribe(&self, flight: &Arc<TokenFlight>, driver: Option<BoxFuture<()>>, counts: bool) -> Waiting {
@@ -59,29 +59,29 @@ impl TokenFuture {
 
     /// The bearer in service, where that is all that is wanted.
     pub(super) fn served(&self) -> Option<Bearer> {
-        if self.demand == Demand::Token { self.provider.serve(self.provider.platform.now()) } else { None }
+        if self.want == Want::Token { self.provider.serve(self.provider.platform.now()) } else { None }
     }
 
     /// Takes a waiter in a flight, or learns that none is needed.
     fn enter(&mut self) -> Result<Waiting, Result<Bearer, Error>> {
         let now = self.provider.platform.now();
-        if self.demand == Demand::Token
+        if self.want == Want::Token
             && let Some(bearer) = self.provider.serve(now)
         {
             return Err(Ok(bearer));
         }
-        let mut entry = self.provider.cache.enter(self.demand, now);
-        if let Entry::Refuse(error) = &entry
+        let mut entry = self.provider.cache.decide(self.want, now);
+        if let Decision::Refuse(error) = &entry
             && self.provider.is_mended(error, now)
         {
             self.provider.cache.forgive(error, now);
-            entry = self.provider.cache.enter(self.demand, now);
+            entry = self.provider.cache.decide(self.want, now);
         }
         match entry {
-            Entry::Serve(bearer) => Err(Ok(bearer)),
-            Entry::Refuse(error) => Err(Err(error)),
-            Entry::Wait(flight) => Ok(self.subscribe(&flight, None, false)),
-            Entry::Begin(start) => {
+            Decision::Serve(bearer) => Err(Ok(bearer)),
+            Decision::Refuse(error) => Err(Err(error)),
+            Decision::Wait(flight) => Ok(self.subscribe(&flight, None, false)),
+            Decision::Begin(start) => {
                 let flight = start.flight.clone();
                 let driver = self.provider.driver(start);
                 // A runtime that drops what it is given has had its chance.
@@ -90,7 +90,7 @@ impl TokenFuture {
                 Ok(self.subscribe(&flight, driver, true))
             }
             // Only refreshes in the background get this.
-            Entry::Nothing => Err(Err(abandoned())),
+            Decision::Nothing => Err(Err(abandoned())),
         }
     }
 }
@@ -117,7 +117,7 @@ impl Future for TokenFuture {
                 Poll::Ready(Outcome::Done(fetched)) => {
                     this.waiting = None;
                     let now = this.provider.platform.now();
-                    if let Some(result) = this.provider.cache.settle(this.demand, fetched, now) {
+                    if let Some(result) = this.provider.cache.settle(this.want, fetched, now) {
                         return Poll::Ready(result);
                     }
                 }
@@ -152,7 +152,7 @@ fn abandoned() -> Error {
 
 impl fmt::Debug for TokenFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenFuture").field("demand", &self.demand).finish_non_exhaustive()
+        f.debug_struct("TokenFuture").field("want", &self.want).finish_non_exhaustive()
     }
 }
 

@@ -20,9 +20,9 @@ fn spawn<T: Send + 'static>(
 fn of_two_cold_callers_exactly_one_begins_and_the_other_waits_for_the_same_flight() {
     check(|| {
         let cache = Arc::new(cache());
-        let rival = spawn(&cache, |cache| cache.enter(Demand::Token, at(0)));
-        match (cache.enter(Demand::Token, at(0)), rival.join().unwrap()) {
-            (Entry::Begin(start), Entry::Wait(flight)) | (Entry::Wait(flight), Entry::Begin(start)) => {
+        let rival = spawn(&cache, |cache| cache.decide(Want::Token, at(0)));
+        match (cache.decide(Want::Token, at(0)), rival.join().unwrap()) {
+            (Decision::Begin(start), Decision::Wait(flight)) | (Decision::Wait(flight), Decision::Begin(start)) => {
                 assert!(Arc::ptr_eq(&start.flight, &flight));
             }
             other => panic!("{other:?}"),
@@ -40,7 +40,7 @@ fn two_readers_of_a_stale_bearer_cause_one_fetch_even_if_one_comes_after_the_lan
             let stale = cache.usable(now).is_some_and(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale);
             if stale
                 && cache.wants_refresh(now)
-                && let Entry::Begin(start) = cache.enter(Demand::Refresh, now)
+                && let Decision::Begin(start) = cache.decide(Want::Refresh, now)
             {
                 begun.fetch_add(1, Ordering::Relaxed);
                 cache.complete(&start.flight, Ok(bearer("new", 50 * 60, HOUR)), now, Draw::MAX);
@@ -59,7 +59,7 @@ fn a_landing_beside_a_rejection_of_the_old_bearer_leaves_the_new_one_in_service(
     check(|| {
         let (old, new) = (bearer("old", 0, HOUR), bearer("new", 1, HOUR));
         let cache = Arc::new(Cache::serving(&old));
-        let flight = cache.begin(Demand::Renewal, 1).flight;
+        let flight = cache.begin(Want::Renewal, 1).flight;
         let rejecter = spawn(&cache, move |cache| cache.reject(old.generation(), at(1), silence));
         cache.complete(&flight, Ok(new.clone()), at(1), Draw::MAX);
         let (rejection, start) = rejecter.join().unwrap();
@@ -86,13 +86,13 @@ fn of_a_landing_and_an_abandoning_one_takes_effect_and_nobody_waits_for_ever() {
     check(|| {
         let new = bearer("new", 0, HOUR);
         let cache = Arc::new(cache());
-        let flight = cache.begin(Demand::Token, 0).flight;
+        let flight = cache.begin(Want::Token, 0).flight;
         let mut waiter = flight.subscribe();
         let waiter = spawn(&cache, move |cache| {
             // What a waiter does next: settle, or enter again.
             match sit(&mut waiter) {
-                Outcome::Done(fetched) => cache.settle(Demand::Token, fetched, at(0)).map(|result| result.is_ok()),
-                Outcome::Abandoned => Some(!matches!(cache.enter(Demand::Token, at(0)), Entry::Wait(_))),
+                Outcome::Done(fetched) => cache.settle(Want::Token, fetched, at(0)).map(|result| result.is_ok()),
+                Outcome::Abandoned => Some(!matches!(cache.decide(Want::Token, at(0)), Decision::Wait(_))),
             }
         });
         let late = flight.clone();
@@ -100,11 +100,11 @@ fn of_a_landing_and_an_abandoning_one_takes_effect_and_nobody_waits_for_ever() {
         cache.complete(&flight, Ok(new.clone()), at(0), Draw::MAX);
         abandoner.join().unwrap();
         assert_eq!(waiter.join().unwrap(), Some(true));
-        match cache.enter(Demand::Token, at(0)) {
-            Entry::Serve(bearer) => assert_eq!(bearer.generation(), new.generation()),
+        match cache.decide(Want::Token, at(0)) {
+            Decision::Serve(bearer) => assert_eq!(bearer.generation(), new.generation()),
             // The waiter began another one, or nobody has yet.
-            Entry::Wait(next) => assert!(!Arc::ptr_eq(&next, &flight)),
-            Entry::Begin(_) => {}
+            Decision::Wait(next) => assert!(!Arc::ptr_eq(&next, &flight)),
+            Decision::Begin(_) => {}
             other => panic!("{other:?}"),
         }
     });
@@ -146,14 +146,14 @@ fn a_waiter_that_settles_after_a_rejection_of_what_landed_is_not_given_it() {
         let short_lived = bearer("first", 0, HOUR);
         let generation = short_lived.generation();
         let cache = Arc::new(cache());
-        let flight = cache.begin(Demand::Token, 0).flight;
+        let flight = cache.begin(Want::Token, 0).flight;
         let rejected = Arc::new(AtomicBool::new(false));
         let known = rejected.clone();
         let mut waiter = flight.subscribe();
         let waiter = spawn(&cache, move |cache| {
             let Outcome::Done(fetched) = sit(&mut waiter) else { panic!("nobody abandons it") };
             let known = known.load(Ordering::Acquire);
-            let settled = cache.settle(Demand::Token, fetched, at(0));
+            let settled = cache.settle(Want::Token, fetched, at(0));
             assert!(!known || settled.is_none(), "a bearer that is known to be rejected");
         });
         cache.complete(&flight, Ok(short_lived), at(0), Draw::MAX);

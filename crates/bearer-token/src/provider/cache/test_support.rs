@@ -25,23 +25,23 @@ pub(super) fn bearer(token: &str, issued: u64, lifetime: u64) -> Bearer {
 
 impl Cache {
     /// Begins a flight, or fails the test.
-    pub(super) fn begin(&self, demand: Demand, seconds: u64) -> StartFetch {
-        match self.enter(demand, at(seconds)) {
-            Entry::Begin(start) => start,
+    pub(super) fn begin(&self, want: Want, seconds: u64) -> StartFetch {
+        match self.decide(want, at(seconds)) {
+            Decision::Begin(start) => start,
             other => panic!("expected a flight, found {other:?}"),
         }
     }
 
     /// Fetches a bearer in no time.
-    pub(super) fn fetch(&self, demand: Demand, bearer: &Bearer, seconds: u64) {
-        let flight = self.begin(demand, seconds).flight;
+    pub(super) fn fetch(&self, want: Want, bearer: &Bearer, seconds: u64) {
+        let flight = self.begin(want, seconds).flight;
         self.complete(&flight, Ok(bearer.clone()), at(seconds), Draw::MAX);
     }
 
     /// A cache with this bearer in service from the start.
     pub(super) fn serving(bearer: &Bearer) -> Cache {
         let cache = cache();
-        cache.fetch(Demand::Token, bearer, 0);
+        cache.fetch(Want::Token, bearer, 0);
         cache
     }
 
@@ -55,14 +55,14 @@ pub(super) fn silence() -> Option<Arc<[Challenge]>> {
     None
 }
 
-impl std::fmt::Debug for Entry {
+impl std::fmt::Debug for Decision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Entry::Serve(_) => "Serve",
-            Entry::Refuse(_) => "Refuse",
-            Entry::Wait(_) => "Wait",
-            Entry::Begin(_) => "Begin",
-            Entry::Nothing => "Nothing",
+            Decision::Serve(_) => "Serve",
+            Decision::Refuse(_) => "Refuse",
+            Decision::Wait(_) => "Wait",
+            Decision::Begin(_) => "Begin",
+            Decision::Nothing => "Nothing",
         })
     }
 }

@@ -13,8 +13,8 @@ fn outage() -> Error {
     Error::new(ErrorKind::Unavailable, "the authorization server rests")
 }
 
-fn waits(entry: &Entry, for_flight: &Arc<TokenFlight>) -> bool {
-    matches!(entry, Entry::Wait(flight) if Arc::ptr_eq(flight, for_flight))
+fn waits(entry: &Decision, for_flight: &Arc<TokenFlight>) -> bool {
+    matches!(entry, Decision::Wait(flight) if Arc::ptr_eq(flight, for_flight))
 }
 
 impl Cache {
@@ -28,9 +28,9 @@ impl Cache {
 
     /// What a caller gets who asks for a token and may not have to wait.
     fn ask(&self, seconds: u64) -> Result<Generation, ErrorKind> {
-        match self.enter(Demand::Token, at(seconds)) {
-            Entry::Serve(bearer) => Ok(bearer.generation()),
-            Entry::Refuse(error) => Err(error.kind()),
+        match self.enter(Want::Token, at(seconds)) {
+            Decision::Serve(bearer) => Ok(bearer.generation()),
+            Decision::Refuse(error) => Err(error.kind()),
             other => panic!("{other:?}"),
         }
     }
@@ -47,12 +47,12 @@ impl Cache {
     }
 
     /// What one who waited for this flight makes of it.
-    fn heard(&self, demand: Demand, flight: &Arc<TokenFlight>, seconds: u64) -> Option<Result<Generation, ErrorKind>> {
+    fn heard(&self, want: Want, flight: &Arc<TokenFlight>, seconds: u64) -> Option<Result<Generation, ErrorKind>> {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         let std::task::Poll::Ready(Outcome::Done(fetched)) = flight.subscribe().poll(&mut cx) else {
             panic!("not landed");
         };
-        let settled = self.settle(demand, fetched, at(seconds))?;
+        let settled = self.settle(want, fetched, at(seconds))?;
         Some(settled.map(|bearer| bearer.generation()).map_err(|error| error.kind()))
     }
 }
@@ -60,29 +60,29 @@ impl Cache {
 #[test]
 fn l01_one_of_many_begins_and_all_others_wait_for_its_flight() {
     let cache = cache();
-    let flight = cache.begin(Demand::Token, 0).flight;
-    for demand in [Demand::Token, Demand::Renewal].repeat(50) {
-        assert!(waits(&cache.enter(demand, at(3)), &flight));
+    let flight = cache.begin(Want::Token, 0).flight;
+    for want in [Want::Token, Want::Renewal].repeat(50) {
+        assert!(waits(&cache.decide(want, at(3)), &flight));
     }
-    assert!(matches!(cache.enter(Demand::Refresh, at(3)), Entry::Nothing));
+    assert!(matches!(cache.decide(Want::Refresh, at(3)), Decision::Nothing));
     let first = bearer("first", 0, HOUR);
     cache.bring(&flight, &first, 4);
     assert_eq!(cache.ask(4), Ok(first.generation()));
-    assert_eq!(cache.heard(Demand::Token, &flight, 4), Some(Ok(first.generation())));
+    assert_eq!(cache.heard(Want::Token, &flight, 4), Some(Ok(first.generation())));
 }
 
 #[test]
 fn the_reason_and_the_timeout_of_a_fetch_come_from_the_demand() {
     let cache = cache();
     let found = |start: StartFetch| (start.reason, start.timeout.as_secs());
-    assert_eq!(found(cache.begin(Demand::Token, 0)), (FetchReason::Missing, 10));
+    assert_eq!(found(cache.begin(Want::Token, 0)), (FetchReason::Missing, 10));
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
-    assert_eq!(found(cache.begin(Demand::Refresh, STALE)), (FetchReason::Stale, 10));
+    assert_eq!(found(cache.begin(Want::Refresh, STALE)), (FetchReason::Stale, 10));
     let cache = Cache::serving(&first);
-    assert_eq!(found(cache.begin(Demand::Refresh, HOUR - 10 - 12)), (FetchReason::Stale, 6));
+    assert_eq!(found(cache.begin(Want::Refresh, HOUR - 10 - 12)), (FetchReason::Stale, 6));
     let cache = Cache::serving(&first);
-    assert_eq!(found(cache.begin(Demand::Renewal, 1)), (FetchReason::Requested, 10));
+    assert_eq!(found(cache.begin(Want::Renewal, 1)), (FetchReason::Requested, 10));
     let cache = Cache::serving(&first);
     assert_eq!(found(cache.renew(&first, 1)), (FetchReason::Rejected, 10));
 }
@@ -90,17 +90,17 @@ fn the_reason_and_the_timeout_of_a_fetch_come_from_the_demand() {
 #[test]
 fn l02_a_failure_is_given_to_all_until_the_cool_down_ends() {
     let cache = cache();
-    let flight = cache.begin(Demand::Token, 0).flight;
+    let flight = cache.begin(Want::Token, 0).flight;
     cache.fail(&flight, outage(), 5);
     for _ in 0..200 {
-        assert_eq!(cache.heard(Demand::Token, &flight, 5), Some(Err(ErrorKind::Unavailable)));
+        assert_eq!(cache.heard(Want::Token, &flight, 5), Some(Err(ErrorKind::Unavailable)));
         assert_eq!(cache.ask(5), Err(ErrorKind::Unavailable));
     }
     // One second, then two: each begins with one flight.
-    let flight = cache.begin(Demand::Token, 6).flight;
+    let flight = cache.begin(Want::Token, 6).flight;
     cache.fail(&flight, outage(), 6);
     assert_eq!(cache.ask(7), Err(ErrorKind::Unavailable));
-    let flight = cache.begin(Demand::Token, 8).flight;
+    let flight = cache.begin(Want::Token, 8).flight;
     cache.bring(&flight, &bearer("first", 8, HOUR), 8);
     assert!(cache.failure().is_none(), "a success is the end of it");
 }
@@ -108,15 +108,15 @@ fn l02_a_failure_is_given_to_all_until_the_cool_down_ends() {
 #[test]
 fn l05_refresh_now_ignores_the_cool_down_and_does_not_shorten_it_by_failing() {
     let cache = cache();
-    let flight = cache.begin(Demand::Token, 0).flight;
+    let flight = cache.begin(Want::Token, 0).flight;
     let patience = outage().with_retry(Retry::Later { after: Some(Duration::from_secs(100)) });
     cache.fail(&flight, patience, 0);
-    let flight = cache.begin(Demand::Renewal, 10).flight;
-    assert!(waits(&cache.enter(Demand::Token, at(10)), &flight), "others profit from it");
+    let flight = cache.begin(Want::Renewal, 10).flight;
+    assert!(waits(&cache.decide(Want::Token, at(10)), &flight), "others profit from it");
     cache.fail(&flight, Error::new(ErrorKind::Transport, ""), 10);
-    assert_eq!(cache.heard(Demand::Renewal, &flight, 10), Some(Err(ErrorKind::Transport)));
+    assert_eq!(cache.heard(Want::Renewal, &flight, 10), Some(Err(ErrorKind::Transport)));
     assert_eq!(cache.ask(99), Err(ErrorKind::Transport));
-    cache.begin(Demand::Token, 100);
+    cache.begin(Want::Token, 100);
 }
 
 #[test]
@@ -124,31 +124,31 @@ fn l24_a_failure_that_is_forgiven_ends_its_own_cool_down_and_no_other() {
     let cache = cache();
     let refused = || Error::new(ErrorKind::Refused, "");
     let (old, new) = (refused(), refused());
-    let flight = cache.begin(Demand::Token, 0).flight;
+    let flight = cache.begin(Want::Token, 0).flight;
     cache.fail(&flight, old.clone(), 0);
     assert_eq!(cache.ask(1), Err(ErrorKind::Refused));
     cache.forgive(&old, at(1));
-    let flight = cache.begin(Demand::Token, 1).flight;
+    let flight = cache.begin(Want::Token, 1).flight;
     // Twice five seconds: it is the second failure in a row.
     cache.fail(&flight, new.clone(), 1);
     // Who still holds the old one comes late.
     cache.forgive(&old, at(2));
     assert_eq!(cache.ask(10), Err(ErrorKind::Refused));
     cache.forgive(&new, at(10));
-    cache.begin(Demand::Token, 10);
+    cache.begin(Want::Token, 10);
 }
 
 #[test]
 fn l06_a_failed_refresh_leaves_the_bearer_in_service_and_is_tried_again_after_the_cool_down() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
-    let flight = cache.begin(Demand::Refresh, STALE).flight;
+    let flight = cache.begin(Want::Refresh, STALE).flight;
     cache.fail(&flight, Error::new(ErrorKind::Refused, ""), STALE);
     assert_eq!(cache.ask(STALE), Ok(first.generation()));
     assert!(!cache.wants_refresh(at(STALE + 4)));
-    assert!(matches!(cache.enter(Demand::Refresh, at(STALE + 4)), Entry::Nothing));
+    assert!(matches!(cache.decide(Want::Refresh, at(STALE + 4)), Decision::Nothing));
     assert!(cache.wants_refresh(at(STALE + 5)));
-    cache.begin(Demand::Refresh, STALE + 5);
+    cache.begin(Want::Refresh, STALE + 5);
 }
 
 #[test]
@@ -156,13 +156,13 @@ fn the_gate_opens_when_a_refresh_is_worth_a_look_and_not_before() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
     assert!(cache.wants_refresh(at(STALE)));
-    let flight = cache.begin(Demand::Refresh, STALE).flight;
+    let flight = cache.begin(Want::Refresh, STALE).flight;
     assert!(!cache.wants_refresh(at(STALE + 10)), "one is in progress");
     assert!(cache.wants_refresh(at(STALE + 11)), "it is overdue");
     cache.abandon(&flight, at(STALE + 11));
     assert!(!cache.wants_refresh(at(STALE + 11)), "where drivers are dropped there is no hurry");
     assert!(cache.wants_refresh(at(STALE + 12)));
-    let flight = cache.begin(Demand::Refresh, STALE + 12).flight;
+    let flight = cache.begin(Want::Refresh, STALE + 12).flight;
     cache.bring(&flight, &bearer("second", STALE + 12, HOUR), STALE + 12);
     assert!(cache.wants_refresh(at(STALE + 12)), "nothing speaks against it");
 }
@@ -172,22 +172,22 @@ fn l01_a_reader_that_comes_late_with_a_stale_bearer_begins_nothing() {
     let first = bearer("first", 0, HOUR);
     // Renewed, rejected, expired meanwhile.
     let cache = Cache::serving(&first);
-    cache.fetch(Demand::Refresh, &bearer("second", STALE, HOUR), STALE);
-    assert!(matches!(cache.enter(Demand::Refresh, at(STALE)), Entry::Nothing));
+    cache.fetch(Want::Refresh, &bearer("second", STALE, HOUR), STALE);
+    assert!(matches!(cache.decide(Want::Refresh, at(STALE)), Decision::Nothing));
     let cache = Cache::serving(&first);
     let flight = cache.renew(&first, STALE).flight;
     cache.abandon(&flight, at(STALE));
-    assert!(matches!(cache.enter(Demand::Refresh, at(STALE + 2)), Entry::Nothing));
+    assert!(matches!(cache.decide(Want::Refresh, at(STALE + 2)), Decision::Nothing));
     let cache = Cache::serving(&first);
-    assert!(matches!(cache.enter(Demand::Refresh, at(HOUR)), Entry::Nothing));
+    assert!(matches!(cache.decide(Want::Refresh, at(HOUR)), Decision::Nothing));
 }
 
 #[test]
 fn an_overdue_flight_is_replaced_and_its_late_landing_changes_nothing() {
     let cache = cache();
-    let stuck = cache.begin(Demand::Token, 0).flight;
-    assert!(waits(&cache.enter(Demand::Token, at(10)), &stuck));
-    let next = cache.begin(Demand::Token, 11).flight;
+    let stuck = cache.begin(Want::Token, 0).flight;
+    assert!(waits(&cache.decide(Want::Token, at(10)), &stuck));
+    let next = cache.begin(Want::Token, 11).flight;
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     let abandoned = stuck.subscribe().poll(&mut cx);
     assert!(matches!(abandoned, std::task::Poll::Ready(Outcome::Abandoned)), "who waited for it is told");
@@ -195,7 +195,7 @@ fn an_overdue_flight_is_replaced_and_its_late_landing_changes_nothing() {
     cache.bring(&stuck, &bearer("late", 0, HOUR), 12);
     assert_eq!(cache.in_service(12), None);
     cache.abandon(&stuck, at(12));
-    assert!(waits(&cache.enter(Demand::Token, at(12)), &next));
+    assert!(waits(&cache.decide(Want::Token, at(12)), &next));
     let first = bearer("first", 11, HOUR);
     cache.bring(&next, &first, 13);
     cache.fail(&stuck, outage(), 14);
@@ -206,9 +206,9 @@ fn an_overdue_flight_is_replaced_and_its_late_landing_changes_nothing() {
 #[test]
 fn an_abandoned_flight_makes_room_at_once_and_counts_as_no_failure() {
     let cache = cache();
-    let flight = cache.begin(Demand::Token, 0).flight;
+    let flight = cache.begin(Want::Token, 0).flight;
     cache.abandon(&flight, at(1));
-    cache.begin(Demand::Token, 1);
+    cache.begin(Want::Token, 1);
     assert!(cache.failure().is_none());
 }
 
@@ -216,10 +216,10 @@ fn an_abandoned_flight_makes_room_at_once_and_counts_as_no_failure() {
 fn l13_a_step_of_the_wall_clock_starts_no_second_fetch_and_ends_no_cool_down() {
     let ahead = |seconds| Moment::new(at(seconds).monotonic(), at(seconds + 2 * HOUR).wall());
     let cache = cache();
-    let flight = cache.begin(Demand::Token, 0).flight;
-    assert!(waits(&cache.enter(Demand::Token, ahead(5)), &flight));
+    let flight = cache.begin(Want::Token, 0).flight;
+    assert!(waits(&cache.decide(Want::Token, ahead(5)), &flight));
     cache.fail(&flight, outage(), 5);
-    assert!(matches!(cache.enter(Demand::Token, ahead(5)), Entry::Refuse(_)));
+    assert!(matches!(cache.decide(Want::Token, ahead(5)), Decision::Refuse(_)));
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn l08_the_same_token_again_is_extended_kept_or_refused() {
     let first = bearer("first", 0, HOUR);
     // Later: the deadlines move, the generation stays, so that a rejection of it still finds it.
     let cache = Cache::serving(&first);
-    cache.fetch(Demand::Refresh, &bearer("first", STALE, HOUR), STALE);
+    cache.fetch(Want::Refresh, &bearer("first", STALE, HOUR), STALE);
     assert_eq!(cache.ask(STALE + HOUR - 11), Ok(first.generation()));
     assert_eq!(cache.refused(&first, STALE + 1), Rejection::Renewing);
 
@@ -235,20 +235,20 @@ fn l08_the_same_token_again_is_extended_kept_or_refused() {
     let cache = Cache::serving(&first);
     let mut seconds = STALE;
     for pause in [1, 2, 4, 8] {
-        cache.fetch(Demand::Refresh, &first, seconds);
+        cache.fetch(Want::Refresh, &first, seconds);
         assert!(!cache.wants_refresh(at(seconds + pause - 1)));
-        assert!(matches!(cache.enter(Demand::Refresh, at(seconds + pause - 1)), Entry::Nothing));
+        assert!(matches!(cache.decide(Want::Refresh, at(seconds + pause - 1)), Decision::Nothing));
         assert!(cache.failure().is_none());
         seconds += pause;
     }
-    cache.fetch(Demand::Refresh, &bearer("second", seconds, HOUR), seconds);
+    cache.fetch(Want::Refresh, &bearer("second", seconds, HOUR), seconds);
     assert!(cache.wants_refresh(at(seconds)), "something new ends it");
 
     // Expired: an error with a cool-down, not a loop.
     let cache = Cache::serving(&first);
-    let flight = cache.begin(Demand::Token, HOUR).flight;
+    let flight = cache.begin(Want::Token, HOUR).flight;
     cache.bring(&flight, &first, HOUR);
-    assert_eq!(cache.heard(Demand::Token, &flight, HOUR), Some(Err(ErrorKind::Source)));
+    assert_eq!(cache.heard(Want::Token, &flight, HOUR), Some(Err(ErrorKind::Source)));
     assert_eq!(cache.ask(HOUR), Err(ErrorKind::Source));
 }
 
@@ -259,7 +259,7 @@ fn l08_a_rejected_token_that_comes_again_after_it_expired_is_found_out_each_time
     let flight = cache.renew(&first, HOUR - 11).flight;
     cache.bring(&flight, &first, HOUR);
     assert_eq!(cache.ask(HOUR), Err(ErrorKind::Source));
-    let flight = cache.begin(Demand::Token, HOUR + 1).flight;
+    let flight = cache.begin(Want::Token, HOUR + 1).flight;
     cache.bring(&flight, &first, HOUR + 1);
     assert_eq!(cache.ask(HOUR + 1), Err(ErrorKind::Source));
 }
@@ -268,29 +268,29 @@ fn l08_a_rejected_token_that_comes_again_after_it_expired_is_found_out_each_time
 fn l08_new_tokens_that_are_stale_already_are_not_fetched_one_after_the_other() {
     let cache = cache();
     for seconds in [0, 1, 2, 3] {
-        let demand = if seconds == 0 { Demand::Token } else { Demand::Refresh };
-        let flight = cache.begin(demand, HOUR + seconds).flight;
+        let want = if seconds == 0 { Want::Token } else { Want::Refresh };
+        let flight = cache.begin(want, HOUR + seconds).flight;
         // Issued long ago, and a little later each time.
         cache.bring(&flight, &bearer(&format!("{seconds}"), STALE + 60 + seconds, HOUR - STALE), HOUR + seconds);
         assert!(!cache.wants_refresh(at(HOUR + seconds)));
-        assert!(matches!(cache.enter(Demand::Refresh, at(HOUR + seconds)), Entry::Nothing));
+        assert!(matches!(cache.decide(Want::Refresh, at(HOUR + seconds)), Decision::Nothing));
     }
 }
 
 #[test]
 fn l09_a_bearer_born_too_short_is_for_those_who_waited_and_for_nobody_else() {
     let cache = cache();
-    let flight = cache.begin(Demand::Token, 0).flight;
+    let flight = cache.begin(Want::Token, 0).flight;
     let short = bearer("short", 0, 0);
     cache.bring(&flight, &short, 1);
-    assert_eq!(cache.heard(Demand::Token, &flight, 1), Some(Ok(short.generation())));
+    assert_eq!(cache.heard(Want::Token, &flight, 1), Some(Ok(short.generation())));
     assert_eq!(cache.in_service(1), None);
     assert!(cache.failure().is_none());
-    cache.begin(Demand::Token, 1);
+    cache.begin(Want::Token, 1);
     // Its rejection changes nothing: the next one is fetched anyway.
     assert_eq!(cache.refused(&short, 1), Rejection::Renewing);
     // Hours later it is of no use to anybody.
-    assert_eq!(cache.heard(Demand::Token, &flight, HOUR), None);
+    assert_eq!(cache.heard(Want::Token, &flight, HOUR), None);
 }
 
 #[test]
@@ -306,9 +306,9 @@ fn l09_a_bearer_that_was_waited_for_may_be_sent_while_it_lives_or_has_only_just_
 fn l06_a_refresh_that_brings_an_expired_token_leaves_the_good_one_in_service() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
-    cache.fetch(Demand::Refresh, &bearer("dead", STALE - 60, 60), STALE);
+    cache.fetch(Want::Refresh, &bearer("dead", STALE - 60, 60), STALE);
     assert_eq!(cache.ask(STALE), Ok(first.generation()));
-    assert!(matches!(cache.enter(Demand::Refresh, at(STALE)), Entry::Nothing), "and there is a pause");
+    assert!(matches!(cache.decide(Want::Refresh, at(STALE)), Decision::Nothing), "and there is a pause");
     // A rejected one is not kept for that.
     let cache = Cache::serving(&first);
     let flight = cache.renew(&first, 5).flight;
@@ -321,22 +321,22 @@ fn a_waiter_that_comes_late_gets_what_is_in_service_then() {
     let (first, second) = (bearer("first", 0, HOUR), bearer("second", 20, HOUR));
     // It was rejected since, and a newer one is there, or on its way.
     let cache = cache();
-    let flight = cache.begin(Demand::Token, 0).flight;
+    let flight = cache.begin(Want::Token, 0).flight;
     cache.bring(&flight, &first, 0);
     let renewal = cache.renew(&first, 1).flight;
-    assert_eq!(cache.heard(Demand::Token, &flight, 1), None);
+    assert_eq!(cache.heard(Want::Token, &flight, 1), None);
     cache.bring(&renewal, &second, 2);
-    assert_eq!(cache.heard(Demand::Token, &flight, 2), Some(Ok(second.generation())));
+    assert_eq!(cache.heard(Want::Token, &flight, 2), Some(Ok(second.generation())));
     // It expired since.
-    assert_eq!(cache.heard(Demand::Token, &renewal, 2 * HOUR), None);
+    assert_eq!(cache.heard(Want::Token, &renewal, 2 * HOUR), None);
 
     // The failure is mended since, or old.
     let cache = test_support::cache();
-    let flight = cache.begin(Demand::Token, 0).flight;
+    let flight = cache.begin(Want::Token, 0).flight;
     cache.fail(&flight, outage(), 0);
-    assert_eq!(cache.heard(Demand::Token, &flight, 60), None);
-    cache.fetch(Demand::Token, &second, 60);
-    assert_eq!(cache.heard(Demand::Token, &flight, 60), Some(Ok(second.generation())));
+    assert_eq!(cache.heard(Want::Token, &flight, 60), None);
+    cache.fetch(Want::Token, &second, 60);
+    assert_eq!(cache.heard(Want::Token, &flight, 60), Some(Ok(second.generation())));
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn l28_late_rejections_of_one_generation_cause_one_renewal_and_leave_the_new_one
     let cache = Cache::serving(&first);
     let flight = cache.renew(&first, 5).flight;
     assert_eq!(cache.in_service(5), None);
-    assert!(waits(&cache.enter(Demand::Token, at(5)), &flight));
+    assert!(waits(&cache.decide(Want::Token, at(5)), &flight));
     for _ in 0..100 {
         assert!(matches!(cache.reject(first.generation(), at(5), silence), (Rejection::Renewing, None)));
     }
@@ -360,22 +360,22 @@ fn l28_late_rejections_of_one_generation_cause_one_renewal_and_leave_the_new_one
 fn a_rejection_during_a_refresh_joins_it() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
-    let flight = cache.begin(Demand::Refresh, STALE).flight;
+    let flight = cache.begin(Want::Refresh, STALE).flight;
     assert!(matches!(cache.reject(first.generation(), at(STALE), silence), (Rejection::Renewing, None)));
-    assert!(waits(&cache.enter(Demand::Token, at(STALE)), &flight));
+    assert!(waits(&cache.decide(Want::Token, at(STALE)), &flight));
     // Another generation is not meant.
     let (rejection, start) = cache.reject(bearer("other", 0, HOUR).generation(), at(STALE), silence);
     assert!(rejection == Rejection::Superseded && start.is_none());
     cache.fail(&flight, outage(), STALE + 1);
-    assert_eq!(cache.heard(Demand::Token, &flight, STALE + 1), Some(Ok(first.generation())), "rather it than none");
-    assert_eq!(cache.heard(Demand::Renewal, &flight, STALE + 1), Some(Err(ErrorKind::Unavailable)));
+    assert_eq!(cache.heard(Want::Token, &flight, STALE + 1), Some(Ok(first.generation())), "rather it than none");
+    assert_eq!(cache.heard(Want::Renewal, &flight, STALE + 1), Some(Err(ErrorKind::Unavailable)));
 }
 
 #[test]
 fn l29_a_refresh_that_a_rejection_joined_counts_as_the_renewal() {
     let (first, second) = (bearer("first", 0, HOUR), bearer("second", STALE, HOUR));
     let cache = Cache::serving(&first);
-    let flight = cache.begin(Demand::Refresh, STALE).flight;
+    let flight = cache.begin(Want::Refresh, STALE).flight;
     assert_eq!(cache.refused(&first, STALE), Rejection::Renewing);
     cache.bring(&flight, &second, STALE + 1);
     assert_eq!(cache.refused(&second, STALE + 2), Rejection::Declined);
@@ -451,7 +451,7 @@ fn a_bearer_that_was_refreshed_in_between_starts_the_back_off_anew() {
     let second = bearer("second", 0, HOUR);
     cache.bring(&flight, &second, 0);
     let third = bearer("third", 100, HOUR);
-    cache.fetch(Demand::Renewal, &third, 100);
+    cache.fetch(Want::Renewal, &third, 100);
     let flight = cache.renew(&third, 101).flight;
     let fourth = bearer("fourth", 101, HOUR);
     cache.bring(&flight, &fourth, 101);
@@ -466,7 +466,7 @@ fn a_suspect_whose_renewal_was_abandoned_is_renewed_by_the_next_caller() {
     let flight = cache.renew(&first, 5).flight;
     cache.abandon(&flight, at(5));
     assert_eq!(cache.refused(&first, 5), Rejection::Renewing);
-    let start = cache.begin(Demand::Token, 5);
+    let start = cache.begin(Want::Token, 5);
     assert_eq!(start.reason, FetchReason::Rejected);
     cache.fail(&start.flight, outage(), 6);
     assert_eq!(cache.ask(6), Ok(first.generation()));
@@ -476,9 +476,9 @@ fn a_suspect_whose_renewal_was_abandoned_is_renewed_by_the_next_caller() {
 fn a_suspect_whose_renewal_was_abandoned_during_a_cool_down_comes_back_into_service() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
-    let flight = cache.begin(Demand::Renewal, 5).flight;
+    let flight = cache.begin(Want::Renewal, 5).flight;
     cache.fail(&flight, Error::new(ErrorKind::Refused, ""), 5);
-    let flight = cache.begin(Demand::Renewal, 6).flight;
+    let flight = cache.begin(Want::Renewal, 6).flight;
     assert_eq!(cache.refused(&first, 6), Rejection::Renewing);
     cache.abandon(&flight, at(6));
     assert_eq!(cache.ask(7), Ok(first.generation()));
@@ -508,15 +508,15 @@ fn a_cause_that_is_dropped_with_an_old_error_may_use_the_cache() {
         fn drop(&mut self) {
             // Would wait for itself under the lock.
             if let Some(cache) = self.0.upgrade() {
-                drop(cache.enter(Demand::Token, at(10)));
+                drop(cache.decide(Want::Token, at(10)));
             }
         }
     }
     let cache = Arc::new(cache());
-    let flight = cache.begin(Demand::Token, 0).flight;
+    let flight = cache.begin(Want::Token, 0).flight;
     cache.fail(&flight, outage().with_source(Meddler(Arc::downgrade(&cache))), 0);
     drop(flight);
-    let next = cache.begin(Demand::Token, 5).flight;
+    let next = cache.begin(Want::Token, 5).flight;
     cache.bring(&next, &bearer("first", 5, HOUR), 5);
     assert!(cache.in_service(5).is_some());
 }
@@ -527,11 +527,11 @@ fn numbers_of_the_policy_are_used() {
     let policy = Policy::default().jitter(false).rejection_backoff(backoff).transient_backoff(backoff);
     let cache = Cache::new(policy.fetch_timeout(Duration::from_secs(2)));
     let first = bearer("first", 0, HOUR);
-    let start = cache.begin(Demand::Token, 0);
+    let start = cache.begin(Want::Token, 0);
     assert_eq!(start.timeout, Duration::from_secs(2));
     cache.fail(&start.flight, outage(), 0);
     assert_eq!(cache.ask(2), Err(ErrorKind::Unavailable));
-    cache.fetch(Demand::Token, &first, 3);
+    cache.fetch(Want::Token, &first, 3);
     let flight = cache.renew(&first, 3).flight;
     let second = bearer("second", 3, HOUR);
     cache.bring(&flight, &second, 3);

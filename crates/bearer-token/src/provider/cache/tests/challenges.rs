@@ -33,7 +33,7 @@ fn the_fetch_after_a_rejection_is_told_what_the_api_asked_for_and_later_ones_are
     let start = renew(&cache, &first, "a", 5);
     assert_eq!((start.reason, told(&start)), (FetchReason::Rejected, Some("a")));
     cache.bring(&start.flight, &second, 5);
-    assert_eq!(told(&cache.begin(Demand::Renewal, 6)), None);
+    assert_eq!(told(&cache.begin(Want::Renewal, 6)), None);
     // The next rejection brings its own, or none.
     let cache = Cache::serving(&first);
     let start = renew(&cache, &first, "a", 5);
@@ -59,17 +59,17 @@ fn challenges_are_read_only_of_rejections_that_are_accepted() {
 #[test]
 fn when_the_renewal_was_abandoned_the_next_fetch_is_told_whoever_starts_it() {
     let first = bearer("first", 0, HOUR);
-    for demand in [Demand::Token, Demand::Renewal] {
+    for want in [Want::Token, Want::Renewal] {
         let cache = Cache::serving(&first);
         let start = renew(&cache, &first, "a", 5);
         cache.abandon(&start.flight, at(5));
-        assert_eq!(told(&cache.begin(demand, 6)), Some("a"), "{demand:?}");
+        assert_eq!(told(&cache.begin(want, 6)), Some("a"), "{want:?}");
         // One that is overdue is replaced, again and again.
-        assert_eq!(told(&cache.begin(demand, 17)), Some("a"), "{demand:?}");
-        let start = cache.begin(demand, 28);
-        assert_eq!(told(&start), Some("a"), "{demand:?}");
+        assert_eq!(told(&cache.begin(want, 17)), Some("a"), "{want:?}");
+        let start = cache.begin(want, 28);
+        assert_eq!(told(&start), Some("a"), "{want:?}");
         cache.bring(&start.flight, &bearer("second", 28, HOUR), 28);
-        assert_eq!(told(&cache.begin(Demand::Renewal, 29)), None);
+        assert_eq!(told(&cache.begin(Want::Renewal, 29)), None);
     }
 }
 
@@ -79,24 +79,24 @@ fn a_fetch_that_fails_with_what_the_api_asked_for_does_not_make_the_next_one_fai
     let cache = Cache::serving(&first);
     let start = renew(&cache, &first, "unheard of", STALE);
     cache.fail(&start.flight, Error::new(ErrorKind::Refused, ""), STALE);
-    let start = cache.begin(Demand::Refresh, STALE + 5);
+    let start = cache.begin(Want::Refresh, STALE + 5);
     assert_eq!((start.reason, told(&start)), (FetchReason::Stale, None));
     // Nor if it was abandoned, and the suspect came back.
     let cache = Cache::serving(&first);
-    let flight = cache.begin(Demand::Renewal, STALE).flight;
+    let flight = cache.begin(Want::Renewal, STALE).flight;
     cache.fail(&flight, Error::new(ErrorKind::Refused, ""), STALE);
-    let flight = cache.begin(Demand::Renewal, STALE).flight;
+    let flight = cache.begin(Want::Renewal, STALE).flight;
     assert_eq!(cache.reject(first.generation(), at(STALE), asks("a")).0, Rejection::Renewing);
     cache.abandon(&flight, at(STALE + 1));
     assert_eq!(cache.ask(STALE + 1), Ok(first.generation()));
-    assert_eq!(told(&cache.begin(Demand::Refresh, STALE + 5)), None);
+    assert_eq!(told(&cache.begin(Want::Refresh, STALE + 5)), None);
 }
 
 #[test]
 fn l29_a_flight_that_was_not_told_counts_as_no_renewal_and_the_next_rejection_is_accepted_at_once() {
     let (first, second, third) = (bearer("1", 0, HOUR), bearer("2", STALE, HOUR), bearer("3", STALE, HOUR));
     let cache = Cache::serving(&first);
-    let start = cache.begin(Demand::Refresh, STALE);
+    let start = cache.begin(Want::Refresh, STALE);
     let (rejection, joined) = cache.reject(first.generation(), at(STALE), asks("a"));
     assert!(rejection == Rejection::Renewing && joined.is_none() && told(&start).is_none());
     cache.bring(&start.flight, &second, STALE);
@@ -108,7 +108,7 @@ fn l29_a_flight_that_was_not_told_counts_as_no_renewal_and_the_next_rejection_is
     assert_eq!(told(&renew(&cache, &third, "b", STALE + 5)), Some("b"));
     // Without a word of the API, the flight that was joined is a renewal.
     let cache = Cache::serving(&first);
-    let flight = cache.begin(Demand::Refresh, STALE).flight;
+    let flight = cache.begin(Want::Refresh, STALE).flight;
     assert_eq!(cache.refused(&first, STALE), Rejection::Renewing);
     cache.bring(&flight, &second, STALE);
     assert_eq!(cache.refused(&second, STALE + 4), Rejection::Declined);
@@ -119,17 +119,17 @@ fn l29_a_flight_that_was_not_told_counts_as_no_renewal_and_the_next_rejection_is
 fn l09_a_bearer_too_short_lived_to_be_kept_is_followed_by_a_fetch_that_is_told() {
     let cache = cache();
     for (seconds, before) in [(0, None), (1, Some("0")), (2, Some("1"))] {
-        let start = cache.begin(Demand::Token, seconds);
+        let start = cache.begin(Want::Token, seconds);
         assert_eq!((start.reason, told(&start)), (FetchReason::Missing, before));
         let short = bearer(&format!("{seconds}"), seconds, 0);
         cache.bring(&start.flight, &short, seconds);
         let claims = seconds.to_string();
         assert_eq!(cache.reject(short.generation(), at(seconds), asks(&claims)).0, Rejection::Renewing);
     }
-    let start = cache.begin(Demand::Token, 3);
+    let start = cache.begin(Want::Token, 3);
     assert_eq!(told(&start), Some("2"));
     cache.fail(&start.flight, outage(), 3);
-    assert_eq!(told(&cache.begin(Demand::Token, 5)), None);
+    assert_eq!(told(&cache.begin(Want::Token, 5)), None);
 }
 
 #[test]
@@ -138,5 +138,5 @@ fn of_several_rejections_of_an_expired_bearer_one_without_words_takes_back_nothi
     let cache = Cache::serving(&first);
     assert_eq!(cache.reject(first.generation(), at(HOUR), asks("a")).0, Rejection::Renewing);
     assert_eq!(cache.reject(first.generation(), at(HOUR), silence).0, Rejection::Renewing);
-    assert_eq!(told(&cache.begin(Demand::Token, HOUR)), Some("a"));
+    assert_eq!(told(&cache.begin(Want::Token, HOUR)), Some("a"));
 }
