@@ -10,7 +10,7 @@ use crate::{
     platform::Moment,
     provider::{
         policy::Deadlines,
-        sharded_header::SpreadValue,
+        sharded_header::ShardedHeader,
         ticket::{Generation, ProviderId, Ticket},
     },
     token::{AccessToken, check_token},
@@ -26,7 +26,7 @@ pub struct Bearer(Arc<Sealed>);
 
 /// The one shared value behind every clone of a bearer; what the cache keeps.
 pub(crate) struct Sealed {
-    pub(crate) value: SpreadValue,
+    pub(crate) value: ShardedHeader,
     pub(crate) deadlines: Deadlines,
     pub(crate) ticket: Ticket,
     /// When its fetch ended.
@@ -43,7 +43,7 @@ impl Bearer {
         deadlines: Deadlines,
         came: Moment,
     ) -> Result<Self, Error> {
-        let value = spread_value(token.secret())?;
+        let value = sharded_header(token.secret())?;
         let ticket = Ticket::new(provider, Generation::next());
         let (scope, extras) = token.into_details();
         Ok(Bearer(Arc::new(Sealed { value, deadlines, ticket, came, scope, extras })))
@@ -131,9 +131,9 @@ impl fmt::Debug for Bearer {
     }
 }
 
-fn spread_value(token: &str) -> Result<SpreadValue, Error> {
+fn sharded_header(token: &str) -> Result<ShardedHeader, Error> {
     check_token(token)?;
-    SpreadValue::new(Zeroizing::new([SCHEME, token].concat().into_bytes()))
+    ShardedHeader::new(Zeroizing::new([SCHEME, token].concat().into_bytes()))
         .map_err(|error| Error::new(ErrorKind::Token, "the token cannot stand in a header").with_source(error))
 }
 
@@ -144,12 +144,12 @@ mod tests {
     #[test]
     fn l18_a_token_that_is_not_a_legal_header_value_is_refused_and_a_bang_is_legal() {
         for token in ["", "a b", "a\n", "a\r\nx: y", "\u{e4}", "a\u{0}", "tab\t"] {
-            let error = spread_value(token).err().expect(token);
+            let error = sharded_header(token).err().expect(token);
             assert_eq!(error.kind(), ErrorKind::Token, "{token:?}");
         }
         for token in ["00D!AQ.x_~+/==", "eyJ.eyJ.sig"] {
-            let spread = spread_value(token).unwrap();
-            let value = spread.get();
+            let sharded = sharded_header(token).unwrap();
+            let value = sharded.get();
             assert!(value.is_sensitive());
             assert_eq!(value.as_bytes(), format!("Bearer {token}").as_bytes());
         }

@@ -15,7 +15,7 @@ use crate::{
 /// - it is **never sent** in its last `min(`[`reserve`](Self::reserve)`, L/10)`;
 /// - it is **refreshed** in the background `min(`[`refresh_ahead`](Self::refresh_ahead)`, L/5)` before it expires, but
 ///   not later than `min(30 s, 3L/10)` before, and each bearer up to `L/5` earlier than that by a draw of its own, so
-///   that fleets spread out. All this together never takes more than half of `L`;
+///   that fleets sharded out. All this together never takes more than half of `L`;
 /// - a failed fetch is followed by a **cool-down** in which no other starts.
 ///
 /// ```

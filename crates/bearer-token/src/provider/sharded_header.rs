@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 /// Two threads that clone one value fight for its count, which costs more than everything else a warm request does.
 /// The text is there once, and wiped when the last clone of the last copy is dropped.
 #[derive(Clone)]
-pub(crate) struct SpreadValue {
+pub(crate) struct ShardedHeader {
     first: HeaderValue,
     others: Box<[HeaderValue]>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct SpreadValue {
 /// More copies than this are not worth their memory, of which each takes two cache lines and its entry.
 const MOST: usize = 16;
 
-impl SpreadValue {
+impl ShardedHeader {
     pub(crate) fn new(text: Zeroizing<Vec<u8>>) -> Result<Self, InvalidHeaderValue> {
         let text = Arc::new(text);
         let copy = || {
@@ -35,7 +35,7 @@ impl SpreadValue {
         };
         let first = copy()?;
         let others = (1..copies()).map(|_| copy()).collect::<Result<_, _>>()?;
-        Ok(SpreadValue { first, others })
+        Ok(ShardedHeader { first, others })
     }
 
     /// The value, to look at.
@@ -91,8 +91,8 @@ mod tests {
 
     use super::*;
 
-    fn value() -> SpreadValue {
-        SpreadValue::new(Zeroizing::new(b"Bearer abc".to_vec())).unwrap()
+    fn value() -> ShardedHeader {
+        ShardedHeader::new(Zeroizing::new(b"Bearer abc".to_vec())).unwrap()
     }
 
     #[test]
@@ -120,6 +120,6 @@ mod tests {
 
     #[test]
     fn a_line_end_is_refused() {
-        assert!(SpreadValue::new(Zeroizing::new(b"Bearer a\r\n".to_vec())).is_err());
+        assert!(ShardedHeader::new(Zeroizing::new(b"Bearer a\r\n".to_vec())).is_err());
     }
 }
