@@ -27,12 +27,12 @@ mod grant;
 #[cfg(feature = "jwt")]
 mod jwt_bearer;
 mod lifetime;
-mod members;
 mod oauth_code;
 mod parameters;
 mod refresh_token;
 mod request;
 mod response;
+mod response_fields;
 mod retry_after;
 mod token_type;
 
@@ -43,8 +43,8 @@ mod tests;
 pub use self::jwt_bearer::JwtBearer;
 pub use self::{
     builder::TokenEndpointBuilder, client_auth::ClientAuth, client_credentials::ClientCredentials,
-    client_secret::ClientSecret, clock_offset::ClockOffset, grant::Grant, members::ResponseFields,
-    parameters::Parameters, refresh_token::RefreshToken,
+    client_secret::ClientSecret, clock_offset::ClockOffset, grant::Grant, parameters::Parameters,
+    refresh_token::RefreshToken, response_fields::ResponseFields,
 };
 
 #[cfg(feature = "config")]

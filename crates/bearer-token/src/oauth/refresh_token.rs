@@ -11,13 +11,13 @@ use crate::{
     store::{RefreshTokenStore, StoredToken},
 };
 
-mod choice;
-mod keeper;
-mod turns;
+mod lease_queue;
+mod rotation;
+mod select;
 
 use self::{
-    choice::{Wanted, choose, successor},
-    keeper::{Keeper, Session},
+    rotation::{RotationState, Session},
+    select::{Wanted, select, successor},
 };
 
 /// A refresh token from a store is exchanged for a token: `grant_type=refresh_token` (RFC 6749 section 6).
@@ -71,7 +71,7 @@ use self::{
 /// | the store fails | the store's | as the store says |
 #[derive(Clone)]
 pub struct RefreshToken {
-    keeper: Arc<Keeper>,
+    keeper: Arc<RotationState>,
     initial: Option<Secret>,
     reusable: bool,
     retry_previous: bool,
@@ -80,7 +80,12 @@ pub struct RefreshToken {
 impl RefreshToken {
     /// Exchanges what is in the store. A clone shares it, and takes turns.
     pub fn new(store: impl RefreshTokenStore) -> Self {
-        RefreshToken { keeper: Arc::new(Keeper::new(store)), initial: None, reusable: false, retry_previous: false }
+        RefreshToken {
+            keeper: Arc::new(RotationState::new(store)),
+            initial: None,
+            reusable: false,
+            retry_previous: false,
+        }
     }
 
     /// A refresh token to begin with, from a configuration for example: for when the store is empty, and for when what
@@ -135,7 +140,7 @@ impl Grant for RefreshToken {
         let seen = self.keeper.load(platform).await?;
         let wanted =
             Wanted { stored: seen.as_ref(), initial: self.initial.as_ref(), retry_previous: self.retry_previous };
-        let Some(token) = choose(&wanted, |token| self.keeper.is_gone(token, cx)) else {
+        let Some(token) = select(&wanted, |token| self.keeper.is_gone(token, cx)) else {
             return Err(self.keeper.gone(seen.is_some() || self.initial.is_some()));
         };
         if !self.reusable {
@@ -165,7 +170,7 @@ impl Grant for RefreshToken {
         let answered = answer.text("refresh_token").filter(|token| !token.is_empty());
         let next =
             successor(session.seen.as_ref(), &session.token, self.initial.as_ref(), answered, self.retry_previous);
-        Keeper::save(&self.keeper, cx.platform(), session, next).await
+        RotationState::save(&self.keeper, cx.platform(), session, next).await
     }
 
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {

@@ -28,7 +28,7 @@ impl Cache {
 
     /// What a caller gets who asks for a token and may not have to wait.
     fn ask(&self, seconds: u64) -> Result<Generation, ErrorKind> {
-        match self.enter(Want::Token, at(seconds)) {
+        match self.decide(Want::Token, at(seconds)) {
             Decision::Serve(bearer) => Ok(bearer.generation()),
             Decision::Refuse(error) => Err(error.kind()),
             other => panic!("{other:?}"),

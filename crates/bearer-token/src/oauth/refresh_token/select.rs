@@ -2,7 +2,7 @@
 
 use crate::{secret::Secret, store::StoredToken};
 
-/// What there is to choose from.
+/// What there is to select from.
 pub(super) struct Wanted<'a> {
     pub(super) stored: Option<&'a StoredToken>,
     pub(super) initial: Option<&'a Secret>,
@@ -10,7 +10,7 @@ pub(super) struct Wanted<'a> {
 }
 
 /// The best refresh token that is not gone.
-pub(super) fn choose<'a>(wanted: &Wanted<'a>, is_gone: impl Fn(&Secret) -> bool) -> Option<&'a Secret> {
+pub(super) fn select<'a>(wanted: &Wanted<'a>, is_gone: impl Fn(&Secret) -> bool) -> Option<&'a Secret> {
     let Wanted { stored, initial, retry_previous } = *wanted;
     let previous = stored.and_then(|stored| stored.previous.as_ref()).filter(|_| retry_previous);
     // What the stored one came from is used up: sent again, it would look stolen.
@@ -75,7 +75,7 @@ mod tests {
         ] {
             let (kept, initial) = (stored(kept), secret(initial));
             let wanted = Wanted { stored: kept.as_ref(), initial: initial.as_ref(), retry_previous };
-            let chosen = choose(&wanted, |token| gone.split(' ').any(|gone| gone == token.expose()));
+            let chosen = select(&wanted, |token| gone.split(' ').any(|gone| gone == token.expose()));
             assert_eq!(chosen.map(Secret::expose), expected, "{kept:?} {gone}");
         }
     }

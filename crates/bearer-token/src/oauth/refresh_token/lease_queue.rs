@@ -14,12 +14,12 @@ use tokio::sync::Notify;
 
 use crate::{
     platform::{Moment, Platform},
-    store::Turn,
+    store::Lease,
     sync::{Mutex, lock},
 };
 
 #[derive(Default)]
-pub(super) struct Turns {
+pub(super) struct LeaseQueue {
     line: Mutex<Line>,
     given_back: Notify,
 }
@@ -33,16 +33,16 @@ struct Line {
 struct Holder {
     id: u64,
     until: Moment,
-    stores: Option<Turn>,
+    stores: Option<Lease>,
 }
 
 /// Somebody's turn. Dropping it gives it back.
 pub(super) struct Place {
-    turns: Arc<Turns>,
+    turns: Arc<LeaseQueue>,
     id: u64,
 }
 
-impl Turns {
+impl LeaseQueue {
     /// Waits for a turn that lasts until then, by the monotonic clock.
     pub(super) async fn take(self: &Arc<Self>, platform: &Platform, until: Moment) -> Place {
         loop {
@@ -84,7 +84,7 @@ impl Place {
     }
 
     /// Holds a turn of the store as well.
-    pub(super) fn hold(&self, turn: Turn) {
+    pub(super) fn hold(&self, turn: Lease) {
         // If it was taken over meanwhile, it is dropped.
         self.with_holder(|holder| holder.stores = Some(turn));
     }
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn turns_are_taken_one_after_the_other_whoever_goes_away() {
-        let turns = Arc::new(Turns::default());
+        let turns = Arc::new(LeaseQueue::default());
         let platform = Platform::system().with_clock(Standing);
         let take = || Box::pin(turns.take(&platform, at(20)));
         let Poll::Ready(first) = poll(&mut take()) else { panic!("nobody was there") };
@@ -163,11 +163,11 @@ mod tests {
 
     #[test]
     fn l11_a_turn_whose_time_is_over_is_taken_over_with_the_stores_turn() {
-        let turns = Arc::new(Turns::default());
+        let turns = Arc::new(LeaseQueue::default());
         let platform = Platform::system().with_clock(Standing);
         let stores = Arc::new(());
         let Poll::Ready(frozen) = poll(&mut Box::pin(turns.take(&platform, at(10)))) else { panic!() };
-        frozen.hold(Turn::holding(Arc::clone(&stores)));
+        frozen.hold(Lease::holding(Arc::clone(&stores)));
         let Poll::Ready(next) = poll(&mut Box::pin(turns.take(&platform, at(20)))) else { panic!("its time is over") };
         assert!(next.has_stores_turn() && !frozen.has_stores_turn());
         // Who has lost its turn changes nothing any more.

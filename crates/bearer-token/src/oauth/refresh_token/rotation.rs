@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::turns::{Place, Turns};
+use super::lease_queue::{LeaseQueue, Place};
 use crate::{
     error::{Error, ErrorKind, Retry},
     observe,
@@ -31,9 +31,9 @@ const SAVING: Duration = Duration::from_secs(60);
 /// How long a turn may be overdue before it is taken over.
 const GRACE: Duration = Duration::from_secs(1);
 
-pub(super) struct Keeper {
+pub(super) struct RotationState {
     store: Box<dyn DynRefreshTokenStore>,
-    turns: Arc<Turns>,
+    turns: Arc<LeaseQueue>,
     memory: Mutex<Memory>,
 }
 
@@ -68,9 +68,9 @@ pub(super) struct Session {
     pub(super) token: Secret,
 }
 
-impl Keeper {
+impl RotationState {
     pub(super) fn new(store: impl RefreshTokenStore) -> Self {
-        Keeper { store: Box::new(store), turns: Arc::default(), memory: Mutex::new(Memory::default()) }
+        RotationState { store: Box::new(store), turns: Arc::default(), memory: Mutex::new(Memory::default()) }
     }
 
     /// Waits for a turn among the clones of the grant, and then among the users of the store.
