@@ -95,9 +95,9 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
     ///
     /// Inside a process this is not needed: the clones of a [`RefreshToken`](crate::oauth::RefreshToken) take
     /// turns by themselves. It is for a store that several processes share. By default everybody has a turn at once.
-    fn turn(&self, platform: &Platform) -> impl Future<Output = Result<Turn, Error>> + Send {
+    fn lease(&self, platform: &Platform) -> impl Future<Output = Result<Lease, Error>> + Send {
         let _ = platform;
-        async { Ok(Turn::free()) }
+        async { Ok(Lease::free()) }
     }
 
     /// Whether somebody else may have replaced what is kept since it was loaded last: see
@@ -108,25 +108,25 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
 }
 
 /// The right to use what a store keeps. Dropping it gives it back.
-pub struct Turn {
+pub struct Lease {
     _held: Option<Box<dyn Any + Send + Sync>>,
 }
 
-impl Turn {
+impl Lease {
     /// A turn that keeps nobody out.
     pub fn free() -> Self {
-        Turn { _held: None }
+        Lease { _held: None }
     }
 
     /// A turn that lasts as long as this guard, which is dropped with it.
     pub fn holding(guard: impl Send + Sync + 'static) -> Self {
-        Turn { _held: Some(Box::new(guard)) }
+        Lease { _held: Some(Box::new(guard)) }
     }
 }
 
-impl fmt::Debug for Turn {
+impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").finish_non_exhaustive()
+        f.debug_struct("Lease").finish_non_exhaustive()
     }
 }
 
@@ -153,8 +153,8 @@ impl<S: RefreshTokenStore> RefreshTokenStore for Arc<S> {
         (**self).prepare(platform).await
     }
 
-    async fn turn(&self, platform: &Platform) -> Result<Turn, Error> {
-        (**self).turn(platform).await
+    async fn lease(&self, platform: &Platform) -> Result<Lease, Error> {
+        (**self).lease(platform).await
     }
 
     fn has_changed(&self) -> bool {
@@ -173,7 +173,7 @@ pub(crate) trait DynRefreshTokenStore: Send + Sync {
     ) -> StoreFuture<'a, bool>;
     fn put<'a>(&'a self, platform: &'a Platform, next: Option<&'a StoredToken>) -> StoreFuture<'a, ()>;
     fn prepare<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, ()>;
-    fn turn<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, Turn>;
+    fn lease<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, Lease>;
     fn has_changed(&self) -> bool;
 }
 
@@ -201,8 +201,8 @@ impl<S: RefreshTokenStore> DynRefreshTokenStore for S {
         Box::pin(RefreshTokenStore::prepare(self, platform))
     }
 
-    fn turn<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, Turn> {
-        Box::pin(RefreshTokenStore::turn(self, platform))
+    fn lease<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, Lease> {
+        Box::pin(RefreshTokenStore::lease(self, platform))
     }
 
     fn has_changed(&self) -> bool {

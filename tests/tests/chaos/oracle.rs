@@ -10,7 +10,7 @@ use std::{
 
 use bearer_token::{Error, ErrorKind, FetchContext, FetchReason, Rejection, Retry, TokenProvider, platform::Moment};
 
-use super::world::{Moment, World, lock};
+use super::world::{TrueMoment, World, lock};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -145,8 +145,8 @@ struct State {
 
 struct Token {
     /// By each answer that brought it: when it was asked for, and how long it lives.
-    issued: Vec<(Moment, Duration)>,
-    landed: Option<(Moment, bool)>,
+    issued: Vec<(TrueMoment, Duration)>,
+    landed: Option<(TrueMoment, bool)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -187,7 +187,7 @@ impl Token {
 
     /// What the server thinks. The machine can know better only as far as its clocks tell: it may have slept, which the
     /// monotonic clock does not show, and by as much as its time of day was set back, that does not show it either.
-    fn is_expired_for_the_server(&self, moment: &Moment) -> bool {
+    fn is_expired_for_the_server(&self, moment: &TrueMoment) -> bool {
         self.issued.iter().all(|(asked, lifetime)| {
             let age = moment.truth - asked.truth;
             let slept = moment.slept - asked.slept;
@@ -198,7 +198,7 @@ impl Token {
     }
 }
 
-fn is_usable(asked: &Moment, lifetime: Duration, now: Moment) -> bool {
+fn is_usable(asked: &TrueMoment, lifetime: Duration, now: Moment) -> bool {
     let deadline = asked.now.after(lifetime - kept_back(lifetime));
     now.monotonic() < deadline.monotonic() && now.since_epoch() < deadline.since_epoch()
 }
@@ -274,7 +274,7 @@ impl Model {
     }
 
     /// The server answers: what the token's lifetime is for the provider, counted from when it asked.
-    pub(crate) fn issued(&self, token: &str, asked: Moment, lifetime: Duration) {
+    pub(crate) fn issued(&self, token: &str, asked: TrueMoment, lifetime: Duration) {
         let mut state = lock(&self.state);
         if let Some(known) = state.tokens.get_mut(token) {
             known.issued.push((asked, lifetime));

@@ -49,7 +49,7 @@ enum Here {
 
 /// A reading of all clocks, those of the machine and the true one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct TrueMoment {
     pub(crate) now: Moment,
     /// Time that really passed: what a server measures.
     pub(crate) truth: Duration,
@@ -90,9 +90,9 @@ impl World {
         Platform::system().with_clock(self.clone()).with_entropy(self.clone()).with_spawn(self.clone())
     }
 
-    pub(crate) fn moment(&self) -> Moment {
+    pub(crate) fn moment(&self) -> TrueMoment {
         let time = lock(&self.0.time);
-        Moment { now: Moment::new(time.monotonic, UNIX_EPOCH + time.wall), truth: time.truth, slept: time.slept }
+        TrueMoment { now: Moment::new(time.monotonic, UNIX_EPOCH + time.wall), truth: time.truth, slept: time.slept }
     }
 
     /// Somebody sets the time of day.

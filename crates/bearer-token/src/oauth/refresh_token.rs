@@ -135,7 +135,7 @@ impl RefreshToken {
 impl Grant for RefreshToken {
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let platform = cx.platform();
-        let place = self.keeper.turn(platform, cx.deadline()).await?;
+        let place = self.keeper.lease(platform, cx.deadline()).await?;
         self.keeper.save_pending(platform).await?;
         let seen = self.keeper.load(platform).await?;
         let wanted =

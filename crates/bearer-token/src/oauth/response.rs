@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{
-        lifetime::expires_in, members::ResponseFields, oauth_code::OAuthCode, retry_after::retry_after,
+        lifetime::expires_in, oauth_code::OAuthCode, response_fields::ResponseFields, retry_after::retry_after,
         token_type::TokenTypes,
     },
     token::{AccessToken, jwt_expiry::jwt_expiry},

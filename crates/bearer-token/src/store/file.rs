@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use super::{RefreshTokenStore, StoredToken, Turn};
+use super::{Lease, RefreshTokenStore, StoredToken};
 use crate::{
     error::{Error, ErrorKind},
     files::watched::WatchedFile,
@@ -89,8 +89,8 @@ impl RefreshTokenStore for FileStore {
         platform.run_blocking(move || disk::prepare(&file)).await?
     }
 
-    async fn turn(&self, platform: &Platform) -> Result<Turn, Error> {
-        lock::turn(self.file.path(), platform).await
+    async fn lease(&self, platform: &Platform) -> Result<Lease, Error> {
+        lock::lease(self.file.path(), platform).await
     }
 
     fn has_changed(&self) -> bool {

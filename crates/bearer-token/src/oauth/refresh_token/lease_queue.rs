@@ -84,9 +84,9 @@ impl Place {
     }
 
     /// Holds a turn of the store as well.
-    pub(super) fn hold(&self, turn: Lease) {
+    pub(super) fn hold(&self, lease: Lease) {
         // If it was taken over meanwhile, it is dropped.
-        self.with_holder(|holder| holder.stores = Some(turn));
+        self.with_holder(|holder| holder.stores = Some(lease));
     }
 
     /// It takes longer.

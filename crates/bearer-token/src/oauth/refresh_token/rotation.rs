@@ -74,10 +74,10 @@ impl RotationState {
     }
 
     /// Waits for a turn among the clones of the grant, and then among the users of the store.
-    pub(super) async fn turn(&self, platform: &Platform, until: Moment) -> Result<Place, Error> {
+    pub(super) async fn lease(&self, platform: &Platform, until: Moment) -> Result<Place, Error> {
         let place = self.turns.take(platform, until.after(GRACE)).await;
         if !place.has_stores_turn() {
-            place.hold(self.store.turn(platform).await?);
+            place.hold(self.store.lease(platform).await?);
         }
         Ok(place)
     }
@@ -142,7 +142,7 @@ impl RotationState {
 
     /// Replaces what is in the store, whatever it is.
     pub(super) async fn put(&self, platform: &Platform, next: Option<StoredToken>) -> Result<(), Error> {
-        let _place = self.turn(platform, platform.now().after(SAVING)).await?;
+        let _place = self.lease(platform, platform.now().after(SAVING)).await?;
         self.store.put(platform, next.as_ref()).await?;
         let mut memory = lock(&self.memory);
         // It belongs to the consent before.

@@ -15,14 +15,14 @@ use rustix::{
     io::Errno,
 };
 
-use super::Turn;
+use super::Lease;
 use crate::{error::Error, platform::Platform};
 #[cfg(unix)]
 use crate::{error::ErrorKind, files::regular};
 
 /// Waits for the lock, but not for ever. Whoever dies with it gives it back.
 #[cfg(unix)]
-pub(super) async fn turn(path: &Path, platform: &Platform) -> Result<Turn, Error> {
+pub(super) async fn lease(path: &Path, platform: &Platform) -> Result<Lease, Error> {
     use std::time::Duration;
 
     /// Between two looks. Not one long look: a process that hangs would hold a thread of each other one.
@@ -34,8 +34,8 @@ pub(super) async fn turn(path: &Path, platform: &Platform) -> Result<Turn, Error
     loop {
         let named = path.to_owned();
         match platform.run_blocking(move || take(&named)).await? {
-            Ok(Taken::Mine(locked)) => return Ok(Turn::holding(locked)),
-            Ok(Taken::Nobodys) => return Ok(Turn::free()),
+            Ok(Taken::Mine(locked)) => return Ok(Lease::holding(locked)),
+            Ok(Taken::Nobodys) => return Ok(Lease::free()),
             Ok(Taken::Others) => {}
             Err(error) => return Err(super::failed(path, "locked", error)),
         }
@@ -125,8 +125,8 @@ impl Drop for Locked {
 }
 
 #[cfg(not(unix))]
-pub(super) async fn turn(_: &Path, _: &Platform) -> Result<Turn, Error> {
-    Ok(Turn::free())
+pub(super) async fn lease(_: &Path, _: &Platform) -> Result<Lease, Error> {
+    Ok(Lease::free())
 }
 
 #[cfg(test)]

@@ -115,8 +115,8 @@ async fn without_its_directory_there_is_an_error_that_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path().join("nowhere/token.json"));
     let token = StoredToken::new("a");
-    let turn = store.turn(&Platform::system()).await.err();
-    let errors = [load(&store).await.err(), swap(&store, None, Some(&token)).await.err(), turn];
+    let lease = store.lease(&Platform::system()).await.err();
+    let errors = [load(&store).await.err(), swap(&store, None, Some(&token)).await.err(), lease];
     for error in errors.into_iter().take(if cfg!(unix) { 3 } else { 2 }) {
         let error = error.unwrap();
         assert_eq!(error.kind(), ErrorKind::Config);
@@ -152,11 +152,11 @@ mod unix {
         assert!(swap(&store, None, Some(&a)).await.unwrap());
         assert_eq!(mode(store.path()), 0o600);
         fs::set_permissions(store.path(), fs::Permissions::from_mode(0o644)).unwrap();
-        let turn = store.turn(&Platform::system()).await.unwrap();
+        let lease = store.lease(&Platform::system()).await.unwrap();
         assert_eq!(mode(&beside(store.path(), ".lock")), 0o600);
         assert_eq!(load(&store).await.unwrap().as_ref(), Some(&a));
         store.prepare(&Platform::system()).await.unwrap();
-        drop(turn);
+        drop(lease);
         assert_eq!((mode(store.path()), names(&directory)), (0o644, vec!["token.json".to_owned()]));
         assert!(swap(&store, Some(&a), Some(&b)).await.unwrap());
         assert_eq!(mode(store.path()), 0o600);
@@ -175,7 +175,7 @@ mod unix {
             let store = FileStore::new(&path);
             let platform = Platform::system();
             for error in [
-                store.turn(&platform).await.map(drop).unwrap_err(),
+                store.lease(&platform).await.map(drop).unwrap_err(),
                 load(&store).await.map(drop).unwrap_err(),
                 swap(&store, None, Some(&token)).await.map(drop).unwrap_err(),
                 store.put(&platform, Some(&token)).await.unwrap_err(),
@@ -201,12 +201,12 @@ mod unix {
         let platform = Platform::system().with_clock(Hasty(Arc::default()));
         // Before it is there, and after.
         for _ in 0..2 {
-            let turn = FileStore::new(at("real/token.json")).turn(&platform).await.unwrap();
+            let lease = FileStore::new(at("real/token.json")).lease(&platform).await.unwrap();
             for name in ["alias/token.json", "link.json", "link-of-link.json", "real/../alias/token.json"] {
-                let error = FileStore::new(at(name)).turn(&platform).await.unwrap_err();
+                let error = FileStore::new(at(name)).lease(&platform).await.unwrap_err();
                 assert!(error.to_string().contains("another process"), "{name}: {error}");
             }
-            drop(turn);
+            drop(lease);
             fs::write(at("real/token.json"), r#"{"refresh_token":"a"}"#).unwrap();
         }
     }
@@ -249,7 +249,7 @@ mod unix {
     }
 
     /// A clock that sleepers move, with something that happens at the third sleep.
-    struct Hasty(Arc<Mutex<(u32, Duration, Option<Turn>)>>);
+    struct Hasty(Arc<Mutex<(u32, Duration, Option<Lease>)>>);
 
     impl Clock for Hasty {
         fn now(&self) -> Moment {
@@ -274,14 +274,14 @@ mod unix {
         let state = Arc::new(Mutex::new((0, Duration::ZERO, None)));
         let platform = Platform::system().with_clock(Hasty(Arc::clone(&state)));
 
-        state.lock().unwrap().2 = Some(store.turn(&platform).await.unwrap());
-        let turn = other.turn(&platform).await.unwrap();
+        state.lock().unwrap().2 = Some(store.lease(&platform).await.unwrap());
+        let lease = other.lease(&platform).await.unwrap();
         assert_eq!(state.lock().unwrap().0, 3, "it was given back then");
 
-        let error = store.turn(&platform).await.unwrap_err();
+        let error = store.lease(&platform).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Source);
         assert!(error.is_transient() && error.to_string().contains("another process"), "{error}");
-        drop(turn);
-        store.turn(&platform).await.unwrap();
+        drop(lease);
+        store.lease(&platform).await.unwrap();
     }
 }
