@@ -116,7 +116,7 @@ pub(super) struct EndpointFields {
     pub(super) headers: BTreeMap<String, SecretField>,
     /// Words other than `Bearer` by which this server means it.
     pub(super) accept_token_types: Vec<String>,
-    /// ResponseFields of the answer to keep, such as `instance_url`.
+    /// Fields of the response to keep, such as `instance_url`.
     pub(super) keep: Vec<String>,
     /// How far the clock may be from the server's for refused assertions to be signed again by the latter; 0 for never.
     /// Default: 3600.
