@@ -158,7 +158,7 @@ async fn a_token_error_comes_with_its_kind_and_what_to_do() {
             Fault::oauth_error(400, "invalid_grant"),
             &["kind:  Refused\n", "code:  invalid_grant\n", "retry: only after a change"],
         ),
-        (Fault::html(), &["kind:  Answer\n", "retry: later"]),
+        (Fault::html(), &["kind:  Response\n", "retry: later"]),
     ] {
         server.token_endpoint().next(fault);
         let ended = call(&["--config", &config.path, &server.api_url()]).await;
