@@ -6,17 +6,24 @@ use crate::{
     error::Problems,
     oauth::{
         ClientSecret,
-        assertion_source::AssertionSource,
         client_secret::problem,
-        credentials::{Credentials, Fresh, Place, basic_header, form_encoded},
-        endpoint_url::EndpointUrl,
     },
     secret::Secret,
     source::TokenSource,
 };
 
 #[cfg(feature = "jwt")]
-use crate::oauth::client_assertion::ClientAssertion;
+mod assertion;
+mod assertion_source;
+mod credentials;
+
+#[cfg(feature = "jwt")]
+use self::assertion::ClientAssertion;
+pub(crate) use self::credentials::Credentials;
+use self::{
+    assertion_source::AssertionSource,
+    credentials::{Encoding, Fresh, Place, basic_header, form_encoded},
+};
 
 /// How the client says who it is at the token endpoint (RFC 6749 section 2.3).
 ///
@@ -57,13 +64,6 @@ pub(crate) enum Method {
     #[cfg(feature = "jwt")]
     Assertion(ClientAssertion),
     AssertionFrom(AssertionSource),
-}
-
-/// What happens to id and secret before they are joined by a colon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    Form,
-    Raw,
 }
 
 impl ClientAuth {
@@ -125,10 +125,10 @@ impl ClientAuth {
     }
 
     /// Checks everything, and prepares what does not change from request to request.
-    pub(crate) fn prepare(&self, url: Option<&EndpointUrl>, problems: &mut Problems) -> Credentials {
+    pub(crate) fn prepare(&self, audience: Option<&str>, problems: &mut Problems) -> Credentials {
         let mut credentials = Credentials::default();
         #[cfg(not(feature = "jwt"))]
-        let _ = url;
+        let _ = audience;
         #[cfg(feature = "jwt")]
         if self.audience.is_some() && !matches!(&self.method, Method::Assertion(_)) {
             problems.push(
@@ -173,7 +173,7 @@ impl ClientAuth {
                 check_client_id(assertion.client_id(), problems);
                 credentials.parameters.push("client_id", assertion.client_id());
                 credentials.fresh =
-                    assertion.template(self.audience.as_deref(), url, problems).map_or(Fresh::Nothing, Fresh::Signed);
+                    assertion.template(self.audience.as_deref(), audience, problems).map_or(Fresh::Nothing, Fresh::Signed);
             }
             Method::AssertionFrom(assertion) => {
                 check_client_id(assertion.client_id(), problems);

@@ -15,7 +15,7 @@ use http::{Request, Response};
 
 use super::*;
 use crate::{
-    PassThrough,
+    FetchContext, PassThrough, TokenSource,
     error::Retry,
     platform::{BoxFuture, Clock, Moment, Platform},
     token::{Expiry, FetchReason},
