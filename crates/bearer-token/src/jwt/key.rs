@@ -296,10 +296,11 @@ pub(super) fn pem_for_hmac(algorithm: Algorithm) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use super::*;
-    use crate::jwt::test_support::{CountingSpawn, pem, platform_at};
+    use crate::{
+        jwt::test_support::pem,
+        test_support::{NoSpawn, platform_at},
+    };
 
     const HMACS: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
@@ -392,9 +393,8 @@ mod tests {
 
     #[tokio::test]
     async fn rsa_is_signed_away_from_the_tasks_of_the_runtime_and_the_rest_in_place() {
-        let spawn = CountingSpawn::default();
-        let jobs = spawn.jobs();
-        let platform = platform_at(0).with_spawn(spawn);
+        let spawn = NoSpawn::default();
+        let platform = platform_at(0).with_spawn(spawn.clone());
         for (key, expected) in [
             (SigningKey::hmac(Algorithm::HS512, [7; 64]), 0),
             (SigningKey::from_pem(Algorithm::ES256, pem("p256")), 0),
@@ -406,7 +406,7 @@ mod tests {
             let key = key.unwrap();
             let (message, _) = key.sign(&platform, "message".to_owned()).await.unwrap();
             assert_eq!(message, "message");
-            assert_eq!(jobs.swap(0, Ordering::Relaxed), expected, "{}", key.algorithm());
+            assert_eq!(spawn.take_jobs(), expected, "{}", key.algorithm());
         }
     }
 }

@@ -85,9 +85,12 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::jwt::{
-        JwtTemplate, SigningKey, decode,
-        test_support::{jwk_set, jwk_text, pem, platform_at},
+    use crate::{
+        jwt::{
+            JwtTemplate, SigningKey, decode,
+            test_support::{jwk_set, jwk_text, pem},
+        },
+        test_support::{NoSpawn, platform_at},
     };
 
     fn file(content: &str) -> (TempDir, PathBuf) {
@@ -223,19 +226,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_is_read_away_from_the_tasks_of_the_runtime_and_parsed_only_when_it_has_changed() {
-        use crate::jwt::test_support::CountingSpawn;
-
         let (_directory, path) = file(FIRST);
         let key = SigningKey::from_file(Algorithm::HS256, &path).unwrap();
         let Ok((_, file)) = KeyFile::open(&path, &KeyReader::new().algorithm(Algorithm::HS256)) else {
             panic!("it opens")
         };
-        let spawn = CountingSpawn::default();
-        let jobs = spawn.jobs();
-        let platform = platform_at(0).with_spawn(spawn);
+        let spawn = NoSpawn::default();
+        let platform = platform_at(0).with_spawn(spawn.clone());
         let now = key.now(&platform).await.unwrap();
         now.sign(&platform, "message".to_owned()).await.unwrap();
-        assert_eq!(jobs.load(std::sync::atomic::Ordering::Relaxed), 1);
+        assert_eq!(spawn.take_jobs(), 1);
 
         let first = file.key();
         fs::write(&path, format!("{FIRST}\n")).unwrap();

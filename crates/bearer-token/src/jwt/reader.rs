@@ -267,7 +267,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::jwt::test_support::{jwk_set, jwk_text, pem, platform_at};
+    use crate::{
+        jwt::test_support::{jwk_set, jwk_text, pem},
+        test_support::platform_at,
+    };
 
     const SECRET: &str = "a secret of more than thirty-two bytes";
 

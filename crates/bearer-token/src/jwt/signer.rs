@@ -91,8 +91,10 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorKind,
-        jwt::{JwtTemplate, SelfSigned, SigningKey, test_support::platform_at},
+        jwt::{JwtTemplate, SelfSigned, SigningKey},
+        platform::Platform,
         provider::TokenProvider,
+        test_support::{PausedClock, platform_at},
     };
 
     /// Answers with what it holds, and remembers what it was asked.
@@ -176,28 +178,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn l04_a_signer_that_hangs_is_aborted_at_the_deadline_of_the_fetch() {
-        use std::time::{Duration, UNIX_EPOCH};
-
-        use crate::platform::{BoxFuture, Clock, Moment, Platform};
-
-        /// The virtual time of the runtime.
-        struct Virtual(tokio::time::Instant);
-        #[allow(clippy::disallowed_methods, reason = "time stands still but for the timers")]
-        impl Clock for Virtual {
-            fn now(&self) -> Moment {
-                Moment::new(self.0.elapsed(), UNIX_EPOCH + self.0.elapsed())
-            }
-
-            fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
-                Box::pin(tokio::time::sleep_until(self.0 + deadline))
-            }
-        }
-
         let dropped = Arc::new(AtomicBool::new(false));
         let key = SigningKey::remote(Silent(Arc::clone(&dropped)));
         let source = SelfSigned::new(JwtTemplate::builder(key).build().unwrap());
-        #[allow(clippy::disallowed_methods, reason = "the start of virtual time")]
-        let platform = Platform::system().with_clock(Virtual(tokio::time::Instant::now()));
+        let platform = Platform::system().with_clock(PausedClock::new());
         let provider = TokenProvider::builder(source).platform(platform).build().unwrap();
         assert_eq!(provider.token().await.unwrap_err().kind(), ErrorKind::Timeout);
         assert!(dropped.load(Ordering::SeqCst));

@@ -175,8 +175,8 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorKind,
-        jwt::test_support::{ManualClock, pem, platform_at},
-        platform::Entropy,
+        jwt::test_support::pem,
+        test_support::{ManualClock, NoEntropy, platform_at},
     };
 
     fn key() -> SigningKey {
@@ -226,7 +226,7 @@ mod tests {
     #[tokio::test]
     async fn l20_every_jwt_has_a_jti_iat_and_exp_of_its_own() {
         let clock = ManualClock::at(Duration::from_secs(1_000));
-        let platform = Platform::system().with_clock(clock.clone());
+        let platform = clock.platform();
         let template = JwtTemplate::builder(key()).build().unwrap();
         let mut ids = HashSet::new();
         for round in 0..20 {
@@ -310,13 +310,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_randomness_nothing_is_signed() {
-        struct Dry;
-        impl Entropy for Dry {
-            fn fill(&self, _bytes: &mut [u8]) -> Result<(), Error> {
-                Err(Error::new(ErrorKind::Source, "dry"))
-            }
-        }
-        let platform = platform_at(0).with_entropy(Dry);
+        let platform = platform_at(0).with_entropy(NoEntropy);
         let template = JwtTemplate::builder(key()).build().unwrap();
         assert_eq!(template.sign(&platform).await.unwrap_err().kind(), ErrorKind::Source);
         let without = JwtTemplate::builder(key()).jwt_id(false).build().unwrap();

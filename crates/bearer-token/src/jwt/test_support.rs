@@ -1,16 +1,7 @@
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, UNIX_EPOCH},
-};
-
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::der::{INTEGER, OCTET_STRING, SEQUENCE, take, trimmed};
-use crate::platform::{BoxFuture, Clock, Job, Moment, Platform, Spawn};
 
 /// A file of `testdata`, all of which `testdata/make.sh` makes with openssl.
 pub(super) fn pem(name: &str) -> String {
@@ -90,55 +81,4 @@ pub(super) fn jwk_text(name: &str, members: Value) -> String {
 /// A set of such keys.
 pub(super) fn jwk_set(keys: &[String]) -> String {
     format!("{{\"keys\": [{}]}}", keys.join(","))
-}
-
-/// A clock that stands still until it is moved.
-#[derive(Clone)]
-pub(super) struct ManualClock(Arc<Mutex<Duration>>);
-
-impl ManualClock {
-    pub(super) fn at(since_epoch: Duration) -> Self {
-        ManualClock(Arc::new(Mutex::new(since_epoch)))
-    }
-
-    pub(super) fn advance(&self, time: Duration) {
-        *self.0.lock().unwrap() += time;
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Moment {
-        let wall = *self.0.lock().unwrap();
-        Moment::new(wall, UNIX_EPOCH + wall)
-    }
-
-    fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
-        Box::pin(std::future::pending())
-    }
-}
-
-pub(super) fn platform_at(seconds: u64) -> Platform {
-    Platform::system().with_clock(ManualClock::at(Duration::from_secs(seconds)))
-}
-
-/// Counts the jobs that it runs, in place.
-#[derive(Default)]
-pub(super) struct CountingSpawn(Arc<AtomicUsize>);
-
-impl CountingSpawn {
-    pub(super) fn jobs(&self) -> Arc<AtomicUsize> {
-        Arc::clone(&self.0)
-    }
-}
-
-impl Spawn for CountingSpawn {
-    fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
-        Err(task)
-    }
-
-    fn run_blocking(&self, job: Job) -> Result<(), Job> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        job();
-        Ok(())
-    }
 }
