@@ -4,10 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     error::Problems,
-    oauth::{
-        ClientSecret,
-        client_secret::problem,
-    },
+    oauth::{ClientSecret, client_secret::problem},
     secret::Secret,
     source::TokenSource,
 };
@@ -172,8 +169,9 @@ impl ClientAuth {
             Method::Assertion(assertion) => {
                 check_client_id(assertion.client_id(), problems);
                 credentials.parameters.push("client_id", assertion.client_id());
-                credentials.fresh =
-                    assertion.template(self.audience.as_deref(), audience, problems).map_or(Fresh::Nothing, Fresh::Signed);
+                credentials.fresh = assertion
+                    .template(self.audience.as_deref(), audience, problems)
+                    .map_or(Fresh::Nothing, Fresh::Signed);
             }
             Method::AssertionFrom(assertion) => {
                 check_client_id(assertion.client_id(), problems);

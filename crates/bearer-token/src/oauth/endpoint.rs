@@ -18,9 +18,9 @@ mod builder;
 mod url;
 
 pub use self::builder::TokenEndpointBuilder;
+use self::url::EndpointUrl;
 #[cfg(feature = "config")]
 pub(crate) use self::url::without_query;
-use self::url::EndpointUrl;
 
 /// Gets tokens from an authorization server. A clone shares everything.
 ///
@@ -103,7 +103,6 @@ impl TokenEndpoint {
     pub fn builder(url: impl Into<String>, grant: impl Grant) -> TokenEndpointBuilder {
         TokenEndpointBuilder::new(url.into(), grant)
     }
-
 
     /// How far this machine's clock is from the server's, if the server took an assertion only by [its own](#the-clock):
     /// something to put on a dashboard, for the clock of this machine wants to be set. A clone tells the same.
