@@ -75,6 +75,8 @@ mod secret;
 mod source;
 mod sources;
 mod sync;
+#[cfg(test)]
+mod test_support;
 mod token;
 pub mod transport;
 

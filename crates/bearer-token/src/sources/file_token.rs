@@ -150,47 +150,17 @@ impl Content {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs,
-        path::PathBuf,
-        sync::atomic::{AtomicU64, Ordering},
-        time::UNIX_EPOCH,
-    };
+    use std::{fs, path::PathBuf, time::UNIX_EPOCH};
 
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     use tempfile::TempDir;
 
     use super::*;
     use crate::{
-        platform::{BoxFuture, Clock, Moment, Platform},
         provider::TokenProvider,
-        token::{Expiry, FetchReason},
+        test_support::{ManualClock, first_fetch, platform_at},
+        token::Expiry,
     };
-
-    /// Seconds since 1970, on both clocks.
-    #[derive(Clone)]
-    struct At(Arc<AtomicU64>);
-
-    impl At {
-        fn new(seconds: u64) -> Self {
-            At(Arc::new(AtomicU64::new(seconds)))
-        }
-
-        fn advance(&self, seconds: u64) {
-            self.0.fetch_add(seconds, Ordering::Relaxed);
-        }
-    }
-
-    impl Clock for At {
-        fn now(&self) -> Moment {
-            let now = Duration::from_secs(self.0.load(Ordering::Relaxed));
-            Moment::new(now, UNIX_EPOCH + now)
-        }
-
-        fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
-            Box::pin(std::future::pending())
-        }
-    }
 
     fn file() -> (TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
@@ -204,9 +174,7 @@ mod tests {
     }
 
     async fn fetch(source: &FileToken, now: u64) -> Result<(String, Expiry), Error> {
-        let platform = Platform::system().with_clock(At::new(now));
-        let cx = FetchContext::new(platform, Duration::from_secs(10), FetchReason::Missing);
-        source.fetch(cx).await.map(|token| (token.secret().to_owned(), token.expiry()))
+        source.fetch(first_fetch(platform_at(now))).await.map(|token| (token.secret().to_owned(), token.expiry()))
     }
 
     #[tokio::test]
@@ -282,15 +250,12 @@ mod tests {
     #[tokio::test]
     async fn l08_an_expired_token_that_was_not_replaced_is_an_error_and_its_successor_ends_the_cool_down() {
         let (_directory, path) = file();
-        let clock = At::new(1_000);
-        let provider = TokenProvider::builder(FileToken::new(&path))
-            .platform(Platform::system().with_clock(clock.clone()))
-            .build()
-            .unwrap();
+        let clock = ManualClock::at(Duration::from_secs(1_000));
+        let provider = TokenProvider::builder(FileToken::new(&path)).platform(clock.platform()).build().unwrap();
         fs::write(&path, jwt("first", 2_000)).unwrap();
         assert_eq!(provider.token().await.unwrap().secret(), jwt("first", 2_000));
 
-        clock.advance(1_000);
+        clock.advance(Duration::from_secs(1_000));
         let error = provider.token().await.unwrap_err();
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Token, false));
         assert!(error.to_string().contains("has expired, and the file has not been replaced"), "{error}");
@@ -298,20 +263,20 @@ mod tests {
         assert!(provider.token().await.unwrap_err().is(&error));
 
         fs::write(&path, jwt("second", 3_000)).unwrap();
-        clock.advance(1);
+        clock.advance(Duration::from_secs(1));
         assert_eq!(provider.token().await.unwrap().secret(), jwt("second", 3_000));
     }
 
     #[tokio::test]
     async fn l24_an_opaque_token_that_is_replaced_is_served_within_a_period() {
         let (_directory, path) = file();
-        let clock = At::new(1_000);
-        let platform = Platform::system().with_clock(clock.clone());
+        let clock = ManualClock::at(Duration::from_secs(1_000));
+        let platform = clock.platform();
         let provider = TokenProvider::builder(FileToken::new(&path)).platform(platform).build().unwrap();
         fs::write(&path, "first").unwrap();
         for _ in 0..5 {
             assert_eq!(provider.token().await.unwrap().secret(), "first");
-            clock.advance(60);
+            clock.advance(Duration::from_secs(60));
         }
         fs::write(&path, "second").unwrap();
         assert_eq!(provider.token().await.unwrap().secret(), "second");
