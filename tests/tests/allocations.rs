@@ -43,7 +43,8 @@ impl Service<Request<()>> for Trivial {
 
 /// A provider with a token that lives for an hour, by the system's clock.
 fn warm() -> TokenProvider {
-    warmed(|builder| builder.allow_origin("https://api.example.com"))
+    let origin = "https://api.example.com";
+    warmed(|builder| builder.allow_origin(origin).connection_origin(origin))
 }
 
 fn warmed(rule: impl FnOnce(TokenProviderBuilder) -> TokenProviderBuilder) -> TokenProvider {

@@ -2,6 +2,10 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
+mod provider_name;
+
+pub(crate) use self::provider_name::ProviderName;
+
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why no token could be had, or why it may not be sent.
@@ -27,6 +31,7 @@ struct Inner {
     message: Cow<'static, str>,
     retry: Retry,
     oauth_code: Option<Cow<'static, str>>,
+    provider: Option<ProviderName>,
     problems: Vec<Problem>,
     source: Option<BoxError>,
 }
@@ -114,6 +119,7 @@ impl Error {
             message: message.into(),
             retry,
             oauth_code: None,
+            provider: None,
             problems: Vec::new(),
             source: None,
         }))
@@ -137,6 +143,11 @@ impl Error {
     #[must_use]
     pub fn with_oauth_code(self, code: impl Into<Cow<'static, str>>) -> Self {
         self.map(|inner| inner.oauth_code = Some(code.into()))
+    }
+
+    /// Adds the name of the provider that failed. One that is there already is nearer to the cause, and stays.
+    pub(crate) fn with_provider(self, name: &ProviderName) -> Self {
+        if self.0.provider.is_some() { self } else { self.map(|inner| inner.provider = Some(name.clone())) }
     }
 
     /// Finds the token error behind another error, through any number of wrappers.
@@ -204,6 +215,14 @@ impl Error {
         self.0.oauth_code.as_deref()
     }
 
+    /// The name of the provider that failed, if the error came from one.
+    ///
+    /// It is the name that [`TokenProviderBuilder::name`](crate::TokenProviderBuilder::name) gave, or the one that the
+    /// source suggested. `Display` begins with a name that was given.
+    pub fn provider(&self) -> Option<&str> {
+        self.0.provider.as_ref().map(ProviderName::as_str)
+    }
+
     /// Everything that is wrong with a configuration; empty for other kinds.
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
@@ -223,6 +242,7 @@ impl Error {
                 message: shared.0.message.clone(),
                 retry: shared.retry(),
                 oauth_code: shared.0.oauth_code.clone(),
+                provider: shared.0.provider.clone(),
                 problems: shared.0.problems.clone(),
                 source: Some(Box::new(shared)),
             }));
@@ -236,6 +256,9 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = self.0.provider.as_ref().filter(|name| name.is_given()) {
+            write!(f, "{name}: ")?;
+        }
         f.write_str(&self.0.message)?;
         for (index, problem) in self.0.problems.iter().enumerate() {
             write!(f, "{} {problem}", if index == 0 { ":" } else { ";" })?;
@@ -249,6 +272,9 @@ impl fmt::Debug for Error {
         let inner = &*self.0;
         let mut out = f.debug_struct("Error");
         out.field("kind", &inner.kind).field("message", &inner.message).field("retry", &inner.retry);
+        if let Some(name) = &inner.provider {
+            out.field("provider", &name.as_str());
+        }
         if let Some(code) = &inner.oauth_code {
             out.field("oauth_code", code);
         }

@@ -97,7 +97,7 @@ pub use self::{
         Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
         TokenProvider, TokenProviderBuilder,
     },
-    resource::{Challenge, Destination},
+    resource::{Challenge, Destination, ResponseHead},
     source::{FetchContext, TokenSource},
     sources::{Fallback, StaticToken},
     token::{AccessToken, FetchReason},

@@ -3,6 +3,10 @@
 pub(crate) mod challenge;
 pub(crate) mod injection;
 pub(crate) mod origin;
+pub(crate) mod repetition;
 mod sharded_header;
 
-pub use self::{challenge::Challenge, origin::Destination};
+pub use self::{
+    challenge::{Challenge, ResponseHead},
+    origin::Destination,
+};
