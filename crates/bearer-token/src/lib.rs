@@ -69,7 +69,6 @@ mod observe;
 pub mod platform;
 mod provider;
 mod resource;
-#[cfg(feature = "oauth")]
 mod secret;
 mod source;
 mod sources;

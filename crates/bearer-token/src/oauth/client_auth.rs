@@ -7,11 +7,10 @@ use crate::{
     oauth::{
         ClientSecret,
         assertion_source::AssertionSource,
-        client_secret::problem,
         credentials::{Credentials, Fresh, Place, basic_header, form_encoded},
         endpoint_url::EndpointUrl,
     },
-    secret::Secret,
+    secret::{Secret, string},
     source::TokenSource,
 };
 
@@ -218,8 +217,8 @@ impl fmt::Debug for ClientAuth {
 }
 
 fn check_client_id(client_id: &str, problems: &mut Problems) {
-    if let Some(problem) = problem(client_id) {
-        problems.push("client_auth.client_id", problem);
+    if let Err(problem) = string::check(client_id) {
+        problems.push("client_auth.client_id", problem.message());
     }
 }
 
@@ -307,7 +306,7 @@ mod tests {
         for (auth, count) in [
             (ClientAuth::public(""), 1),
             (ClientAuth::basic("", ""), 2),
-            (ClientAuth::basic_raw("a:b", "marker\n"), 2),
+            (ClientAuth::basic_raw("a:b", "marker\n\n"), 2),
             (ClientAuth::post("id\r", ""), 2),
         ] {
             let error = prepare(&auth).1.into_result("no").unwrap_err();
