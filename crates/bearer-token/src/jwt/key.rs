@@ -4,15 +4,19 @@ use std::{fmt, path::Path, sync::Arc};
 
 use zeroize::Zeroizing;
 
+pub(crate) mod file;
+pub(crate) mod reader;
+pub(crate) mod remote;
+
+use self::{
+    file::KeyFile,
+    reader::KeyReader,
+    remote::{DynSigner, Signer},
+};
 use super::{
     algorithm::Algorithm,
-    decode, jwk,
-    key_file::KeyFile,
-    local_key::LocalKey,
-    private_key,
-    reader::KeyReader,
-    signature,
-    signer::{DynSigner, Signer},
+    formats::{encoding as decode, jwk, pem as private_key},
+    native::{LocalKey, signature},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -62,11 +66,11 @@ enum Held {
 }
 
 /// A key in memory, and the name that it brought along.
-pub(super) struct Local {
-    pub(super) key: LocalKey,
-    pub(super) key_id: Option<Arc<str>>,
+pub(crate) struct Local {
+    pub(crate) key: LocalKey,
+    pub(crate) key_id: Option<Arc<str>>,
     /// A secret or a seed as such: any bytes could be one.
-    pub(super) bare: bool,
+    pub(crate) bare: bool,
 }
 
 impl SigningKey {
@@ -206,7 +210,7 @@ impl SigningKey {
     }
 
     /// The name that it was given.
-    pub(super) fn given_key_id(&self) -> Option<&str> {
+    pub(crate) fn given_key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
@@ -228,7 +232,7 @@ impl SigningKey {
     }
 
     /// The key as it is now: one in a file is read again, away from the tasks of the runtime.
-    pub(super) async fn now(&self, platform: &Platform) -> Result<Self, Error> {
+    pub(crate) async fn now(&self, platform: &Platform) -> Result<Self, Error> {
         let Held::File(file) = &self.held else { return Ok(self.clone()) };
         let file = file.clone();
         let local = platform.run_blocking(move || file.read_again()).await?;
@@ -236,7 +240,7 @@ impl SigningKey {
     }
 
     /// The signature of the message, which is handed back.
-    pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
+    pub(crate) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
         let local = match &self.held {
             Held::Local(local) => local.clone(),
             Held::File(file) => file.key(),
@@ -259,11 +263,11 @@ impl SigningKey {
         Self::local(algorithm, Local { key, key_id: None, bare: false })
     }
 
-    pub(super) fn local(algorithm: Algorithm, local: Local) -> Self {
+    pub(crate) fn local(algorithm: Algorithm, local: Local) -> Self {
         SigningKey { algorithm, held: Held::Local(Arc::new(local)), key_id: None }
     }
 
-    pub(super) fn file(algorithm: Algorithm, file: KeyFile) -> Self {
+    pub(crate) fn file(algorithm: Algorithm, file: KeyFile) -> Self {
         SigningKey { algorithm, held: Held::File(Arc::new(file)), key_id: None }
     }
 }
@@ -286,7 +290,7 @@ fn secret_for_hmac(algorithm: Algorithm) -> Error {
 }
 
 /// A public key used as an HMAC secret is the oldest JWT attack; a private one leaks with the first guess.
-pub(super) fn pem_for_hmac(algorithm: Algorithm) -> Error {
+pub(crate) fn pem_for_hmac(algorithm: Algorithm) -> Error {
     let message = format!(
         "found a PEM (-----BEGIN ...); {algorithm} needs a shared secret: to sign with a private key, choose the \
          algorithm it was made for and use `SigningKey::from_pem`"

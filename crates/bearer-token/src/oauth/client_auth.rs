@@ -4,18 +4,23 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     error::Problems,
-    oauth::{
-        ClientSecret,
-        assertion_source::AssertionSource,
-        credentials::{Credentials, Fresh, Place, basic_header, form_encoded},
-        endpoint_url::EndpointUrl,
-    },
+    oauth::ClientSecret,
     secret::{Secret, string},
     source::TokenSource,
 };
 
 #[cfg(feature = "jwt")]
-use crate::oauth::client_assertion::ClientAssertion;
+mod assertion;
+mod assertion_source;
+mod credentials;
+
+#[cfg(feature = "jwt")]
+use self::assertion::ClientAssertion;
+pub(crate) use self::credentials::Credentials;
+use self::{
+    assertion_source::AssertionSource,
+    credentials::{Encoding, Fresh, Place, basic_header, form_encoded},
+};
 
 /// How the client says who it is at the token endpoint (RFC 6749 section 2.3).
 ///
@@ -56,13 +61,6 @@ pub(crate) enum Method {
     #[cfg(feature = "jwt")]
     Assertion(ClientAssertion),
     AssertionFrom(AssertionSource),
-}
-
-/// What happens to id and secret before they are joined by a colon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    Form,
-    Raw,
 }
 
 impl ClientAuth {
@@ -124,10 +122,10 @@ impl ClientAuth {
     }
 
     /// Checks everything, and prepares what does not change from request to request.
-    pub(crate) fn prepare(&self, url: Option<&EndpointUrl>, problems: &mut Problems) -> Credentials {
+    pub(crate) fn prepare(&self, audience: Option<&str>, problems: &mut Problems) -> Credentials {
         let mut credentials = Credentials::default();
         #[cfg(not(feature = "jwt"))]
-        let _ = url;
+        let _ = audience;
         #[cfg(feature = "jwt")]
         if self.audience.is_some() && !matches!(&self.method, Method::Assertion(_)) {
             problems.push(
@@ -171,8 +169,9 @@ impl ClientAuth {
             Method::Assertion(assertion) => {
                 check_client_id(assertion.client_id(), problems);
                 credentials.parameters.push("client_id", assertion.client_id());
-                credentials.fresh =
-                    assertion.template(self.audience.as_deref(), url, problems).map_or(Fresh::Nothing, Fresh::Signed);
+                credentials.fresh = assertion
+                    .template(self.audience.as_deref(), audience, problems)
+                    .map_or(Fresh::Nothing, Fresh::Signed);
             }
             Method::AssertionFrom(assertion) => {
                 check_client_id(assertion.client_id(), problems);

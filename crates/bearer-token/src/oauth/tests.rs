@@ -3,8 +3,9 @@
 use std::{
     collections::VecDeque,
     error::Error as _,
+    fmt,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,7 +16,7 @@ use http::{Request, Response};
 
 use super::*;
 use crate::{
-    PassThrough,
+    AccessToken, Error, ErrorKind, FetchContext, PassThrough, TokenSource,
     error::Retry,
     platform::{Clock, Platform},
     test_support::{ManualClock, first_fetch},

@@ -4,17 +4,17 @@ use std::{fmt, path::Path, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use super::{
-    algorithm::Algorithm,
-    decode::{self, Encoding},
-    jwk, jwk_key,
-    key::{Local, SigningKey, pem_for_hmac},
-    key_file::KeyFile,
-    local_key::LocalKey,
-    look::Look,
-    private_key,
-};
+use super::{Local, SigningKey, file::KeyFile, pem_for_hmac};
 use crate::error::{Error, ErrorKind, Problems};
+use crate::jwt::{
+    algorithm::Algorithm,
+    formats::{
+        encoding::{self as decode, Encoding},
+        jwk, jwk_key, pem as private_key,
+        sniff::Look,
+    },
+    native::LocalKey,
+};
 
 /// Reads a signing key in whichever format it is, from memory or from a file that may change.
 ///
@@ -134,11 +134,11 @@ impl KeyReader {
     }
 
     /// For a key whose algorithm was learnt from its first reading.
-    pub(super) fn pinned(&self, algorithm: Algorithm) -> Self {
+    pub(crate) fn pinned(&self, algorithm: Algorithm) -> Self {
         self.clone().algorithm(algorithm)
     }
 
-    pub(super) fn read_local(&self, text: Zeroizing<Vec<u8>>) -> Result<(Algorithm, Local), Error> {
+    pub(crate) fn read_local(&self, text: Zeroizing<Vec<u8>>) -> Result<(Algorithm, Local), Error> {
         let Some(bytes) = self.encoding.decode(text) else {
             let name = self.encoding.name();
             return Err(one("encoding", format!("found a key that is not {name}; expected {name}, as this says")));

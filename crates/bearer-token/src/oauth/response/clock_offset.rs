@@ -20,6 +20,7 @@ use crate::{
 
 /// How far the clock of this machine is from that of the authorization server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClockOffset {
     /// This machine's clock is behind by so much.
     Behind(Duration),

@@ -3,16 +3,18 @@
 use zeroize::Zeroizing;
 
 use super::{
-    algorithm::Algorithm,
-    decode,
+    encoding as decode,
     jwk::{Jwk, shown},
     key_kind::KeyKind,
-    local_key::{LocalKey, RsaNumbers},
 };
 use crate::error::{Error, ErrorKind, Problems};
+use crate::jwt::{
+    algorithm::Algorithm,
+    native::{LocalKey, RsaNumbers},
+};
 
 /// A private or secret key, and the algorithm that it signs with: its own `alg`, or the one that was asked for.
-pub(super) fn load(jwk: &Jwk, wanted: Option<Algorithm>, short_secret: bool) -> Result<(Algorithm, LocalKey), Error> {
+pub(crate) fn load(jwk: &Jwk, wanted: Option<Algorithm>, short_secret: bool) -> Result<(Algorithm, LocalKey), Error> {
     let kind = kind(jwk)?;
     check_use(jwk)?;
     let algorithm = algorithm(jwk, kind, wanted)?;
@@ -183,7 +185,7 @@ mod tests {
 
     use super::*;
     use crate::jwt::{
-        jwk::read,
+        formats::jwk::read,
         test_support::{jwk, jwk_text, pem},
     };
 
