@@ -27,6 +27,7 @@ struct Inner {
     message: Cow<'static, str>,
     retry: Retry,
     oauth_code: Option<Cow<'static, str>>,
+    server_description: Option<Box<str>>,
     problems: Vec<Problem>,
     source: Option<BoxError>,
 }
@@ -114,6 +115,7 @@ impl Error {
             message: message.into(),
             retry,
             oauth_code: None,
+            server_description: None,
             problems: Vec::new(),
             source: None,
         }))
@@ -137,6 +139,15 @@ impl Error {
     #[must_use]
     pub fn with_oauth_code(self, code: impl Into<Cow<'static, str>>) -> Self {
         self.map(|inner| inner.oauth_code = Some(code.into()))
+    }
+
+    /// Adds the server's description of a refusal, which must be safe to show.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_server_description(self, description: Option<impl Into<Box<str>>>) -> Self {
+        match description {
+            Some(description) => self.map(|inner| inner.server_description = Some(description.into())),
+            None => self,
+        }
     }
 
     /// Finds the token error behind another error, through any number of wrappers.
@@ -204,6 +215,25 @@ impl Error {
         self.0.oauth_code.as_deref()
     }
 
+    /// The authorization server's own description of a refusal, for the developer who looks for its cause.
+    ///
+    /// It is the response's `error_description` (RFC 6749 section 5.2), or the similar field that the server uses
+    /// instead. Neither `Display`, `Debug` nor [`source`](StdError::source) shows it, because it is untrusted input: show
+    /// it on request only, and do not act on it. It is printable ASCII of at most 256 bytes. It is `None` if the server
+    /// sent none, or if the text repeats any part of what was sent: a secret, a token, an assertion or a parameter.
+    ///
+    /// ```
+    /// # fn example(error: &bearer_token::Error) {
+    /// eprintln!("{error}");
+    /// if let Some(description) = error.server_description() {
+    ///     eprintln!("the server says: {description:?}");
+    /// }
+    /// # }
+    /// ```
+    pub fn server_description(&self) -> Option<&str> {
+        self.0.server_description.as_deref()
+    }
+
     /// Everything that is wrong with a configuration; empty for other kinds.
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
@@ -223,6 +253,7 @@ impl Error {
                 message: shared.0.message.clone(),
                 retry: shared.retry(),
                 oauth_code: shared.0.oauth_code.clone(),
+                server_description: shared.0.server_description.clone(),
                 problems: shared.0.problems.clone(),
                 source: Some(Box::new(shared)),
             }));

@@ -15,7 +15,7 @@ use crate::{
     observe,
     source::{FetchContext, TokenSource},
     sync::{Mutex, lock},
-    token::{AccessToken, jwt_expiry::jwt_expiry},
+    token::{AccessToken, jwt_times::jwt_expiry},
 };
 
 /// A token in a file that somebody else keeps fresh: a projected token of Kubernetes, a token of Vault's agent, the
