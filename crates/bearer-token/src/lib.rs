@@ -67,6 +67,7 @@ mod error;
 mod files;
 mod observe;
 pub mod platform;
+mod problem;
 mod provider;
 mod resource;
 #[cfg(feature = "oauth")]
@@ -89,7 +90,8 @@ pub mod store;
 #[cfg(any(feature = "jwt", feature = "oauth"))]
 pub use self::sources::FileToken;
 pub use self::{
-    error::{Error, ErrorKind, Problem, Retry},
+    error::{Error, ErrorKind, Retry},
+    problem::{Advice, Problem, Setting},
     provider::{
         Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
         TokenProvider, TokenProviderBuilder,

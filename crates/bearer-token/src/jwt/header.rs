@@ -4,7 +4,7 @@ use jsonwebtoken::Header;
 use serde_json::{Map, Value, json};
 
 use super::key::SigningKey;
-use crate::error::Problems;
+use crate::problem::Problems;
 
 /// The header of all JWTs of a template; only the name of the key may change, with the key.
 pub(super) struct JoseHeader {

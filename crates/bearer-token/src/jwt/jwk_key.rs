@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use super::key::key_problem;
 use super::{
     algorithm::Algorithm,
     decode,
@@ -9,7 +10,10 @@ use super::{
     key_kind::KeyKind,
     local_key::{LocalKey, RsaNumbers},
 };
-use crate::error::{Error, ErrorKind, Problems};
+use crate::{
+    error::{Error, ErrorKind},
+    problem::{Advice, Problem},
+};
 
 /// A private or secret key, and the algorithm that it signs with: its own `alg`, or the one that was asked for.
 pub(super) fn load(jwk: &Jwk, wanted: Option<Algorithm>, short_secret: bool) -> Result<(Algorithm, LocalKey), Error> {
@@ -116,11 +120,10 @@ fn algorithm(jwk: &Jwk, kind: Kind, wanted: Option<Algorithm>) -> Result<Algorit
         (None, None, Kind::Ed25519) => Ok(Algorithm::EdDSA),
         (None, None, Kind::Rsa | Kind::Secret) => {
             let several = if matches!(kind, Kind::Rsa) { "RS256 to PS512" } else { "HS256 to HS512" };
-            let found = format!(
-                "found {} without `alg`, which fits {several}; name the one to sign with: `KeyReader` takes it",
-                kind.name()
-            );
-            Err(Problems::one("the key cannot be loaded", "algorithm", found))
+            let problem =
+                Problem::new("algorithm", format!("found {} without `alg`, which fits {several}", kind.name()))
+                    .expecting("the name of the one to sign with");
+            Err(key_problem(problem.advise(Advice::set("KeyReader::algorithm"))))
         }
     }
 }
