@@ -62,6 +62,7 @@
 //! | `config` | | a provider from TOML or JSON |
 //! | `tracing` | | events of the token life cycle |
 
+pub mod adapter;
 mod error;
 #[cfg(any(feature = "jwt", feature = "oauth"))]
 mod files;
@@ -70,11 +71,12 @@ pub mod platform;
 mod problem;
 mod provider;
 mod resource;
-#[cfg(feature = "oauth")]
 mod secret;
 mod source;
 mod sources;
 mod sync;
+#[cfg(test)]
+mod test_support;
 mod token;
 pub mod transport;
 
@@ -96,7 +98,7 @@ pub use self::{
         Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
         TokenProvider, TokenProviderBuilder,
     },
-    resource::{Challenge, Destination, is_grpc_rejection, is_rejection},
+    resource::{Challenge, Destination},
     source::{FetchContext, TokenSource},
     sources::{Fallback, StaticToken},
     token::{AccessToken, FetchReason},

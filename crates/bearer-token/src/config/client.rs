@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     files::regular,
-    jwt::{JwtTemplate, JwtTemplateBuilder, SigningKey},
+    jwt::{Encoding, JwtTemplate, JwtTemplateBuilder, SigningKey},
     oauth::{ClientAuth, ClientSecret, without_query},
     sources::file_token::FileToken,
 };
@@ -94,8 +94,10 @@ impl Reader<'_> {
         let read = self.secret(path, secret)?;
         let encoding = secret.encoding();
         Some(match secret.file(self.directory).filter(|file| file.is_file()) {
+            Some(file) if encoding == Encoding::Text => ClientSecret::from_file(file),
             Some(file) => ClientSecret::decoded(file, move |bytes| encoding.decode(bytes)),
-            None => read.as_str().into(),
+            None if encoding == Encoding::Text => read.as_str().into(),
+            None => ClientSecret::verbatim(read.as_str()),
         })
     }
 

@@ -4,15 +4,19 @@ use std::{fmt, path::Path, sync::Arc};
 
 use zeroize::Zeroizing;
 
+pub(crate) mod file;
+pub(crate) mod reader;
+pub(crate) mod remote;
+
+use self::{
+    file::KeyFile,
+    reader::KeyReader,
+    remote::{DynSigner, Signer},
+};
 use super::{
     algorithm::Algorithm,
-    decode, jwk,
-    key_file::KeyFile,
-    local_key::LocalKey,
-    private_key,
-    reader::KeyReader,
-    signature,
-    signer::{DynSigner, Signer},
+    formats::{encoding as decode, jwk, pem as private_key},
+    native::{LocalKey, signature},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -63,11 +67,11 @@ enum Held {
 }
 
 /// A key in memory, and the name that it brought along.
-pub(super) struct Local {
-    pub(super) key: LocalKey,
-    pub(super) key_id: Option<Arc<str>>,
+pub(crate) struct Local {
+    pub(crate) key: LocalKey,
+    pub(crate) key_id: Option<Arc<str>>,
     /// A secret or a seed as such: any bytes could be one.
-    pub(super) bare: bool,
+    pub(crate) bare: bool,
 }
 
 impl SigningKey {
@@ -207,7 +211,7 @@ impl SigningKey {
     }
 
     /// The name that it was given.
-    pub(super) fn given_key_id(&self) -> Option<&str> {
+    pub(crate) fn given_key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
@@ -231,7 +235,7 @@ impl SigningKey {
     }
 
     /// The key as it is now: one in a file is read again, away from the tasks of the runtime.
-    pub(super) async fn now(&self, platform: &Platform) -> Result<Self, Error> {
+    pub(crate) async fn now(&self, platform: &Platform) -> Result<Self, Error> {
         let Held::File(file) = &self.held else { return Ok(self.clone()) };
         let file = file.clone();
         let local = platform.run_blocking(move || file.read_again()).await?;
@@ -239,7 +243,7 @@ impl SigningKey {
     }
 
     /// The signature of the message, which is handed back.
-    pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
+    pub(crate) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
         let local = match &self.held {
             Held::Local(local) => local.clone(),
             Held::File(file) => file.key(),
@@ -262,11 +266,11 @@ impl SigningKey {
         Self::local(algorithm, Local { key, key_id: None, bare: false })
     }
 
-    pub(super) fn local(algorithm: Algorithm, local: Local) -> Self {
+    pub(crate) fn local(algorithm: Algorithm, local: Local) -> Self {
         SigningKey { algorithm, held: Held::Local(Arc::new(local)), key_id: None }
     }
 
-    pub(super) fn file(algorithm: Algorithm, file: KeyFile) -> Self {
+    pub(crate) fn file(algorithm: Algorithm, file: KeyFile) -> Self {
         SigningKey { algorithm, held: Held::File(Arc::new(file)), key_id: None }
     }
 }
@@ -281,7 +285,7 @@ impl fmt::Debug for SigningKey {
 }
 
 /// The error about a key that cannot be loaded.
-pub(super) fn key_problem(problem: Problem) -> Error {
+pub(crate) fn key_problem(problem: Problem) -> Error {
     Error::config("the key cannot be loaded", [problem])
 }
 
@@ -291,17 +295,18 @@ fn secret_for_hmac(algorithm: Algorithm) -> Error {
 }
 
 /// A public key used as an HMAC secret is the oldest JWT attack; a private one leaks with the first guess.
-pub(super) fn pem_for_hmac(algorithm: Algorithm) -> Error {
+pub(crate) fn pem_for_hmac(algorithm: Algorithm) -> Error {
     let problem = Problem::new("key", format!("found a PEM (-----BEGIN ...); {algorithm} needs a shared secret"));
     key_problem(problem.advise(Advice::text("to sign with a private key, choose the algorithm that it was made for")))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use super::*;
-    use crate::jwt::test_support::{CountingSpawn, pem, platform_at};
+    use crate::{
+        jwt::test_support::pem,
+        test_support::{NoSpawn, platform_at},
+    };
 
     const HMACS: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
@@ -394,9 +399,8 @@ mod tests {
 
     #[tokio::test]
     async fn rsa_is_signed_away_from_the_tasks_of_the_runtime_and_the_rest_in_place() {
-        let spawn = CountingSpawn::default();
-        let jobs = spawn.jobs();
-        let platform = platform_at(0).with_spawn(spawn);
+        let spawn = NoSpawn::default();
+        let platform = platform_at(0).with_spawn(spawn.clone());
         for (key, expected) in [
             (SigningKey::hmac(Algorithm::HS512, [7; 64]), 0),
             (SigningKey::from_pem(Algorithm::ES256, pem("p256")), 0),
@@ -408,7 +412,7 @@ mod tests {
             let key = key.unwrap();
             let (message, _) = key.sign(&platform, "message".to_owned()).await.unwrap();
             assert_eq!(message, "message");
-            assert_eq!(jobs.swap(0, Ordering::Relaxed), expected, "{}", key.algorithm());
+            assert_eq!(spawn.take_jobs(), expected, "{}", key.algorithm());
         }
     }
 }

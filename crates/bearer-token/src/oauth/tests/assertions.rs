@@ -193,7 +193,7 @@ async fn l22_the_second_try_stays_inside_the_deadline() {
         .build()
         .unwrap();
     let context = script.context();
-    script.clock.pass(8);
+    script.clock.advance(Duration::from_secs(8));
     let error = source.fetch(context).await.unwrap_err();
     assert!(error.to_string().contains("behind the server's, and no time was left"), "{error}");
     assert_eq!((script.bodies().len(), source.clock_offset()), (1, None));

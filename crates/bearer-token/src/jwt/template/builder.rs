@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
+    ASSERTION_LIFETIME, JwtTemplate, Template,
     claims::{Claims, whole_backdate},
     header::JoseHeader,
-    key::SigningKey,
-    template::{ASSERTION_LIFETIME, JwtTemplate, Template},
 };
 use crate::{
     error::Error,
+    jwt::key::SigningKey,
     problem::{Advice, Problem, Problems},
 };
 
@@ -34,7 +34,7 @@ pub struct JwtTemplateBuilder {
 }
 
 impl JwtTemplateBuilder {
-    pub(super) fn new(key: SigningKey) -> Self {
+    pub(crate) fn new(key: SigningKey) -> Self {
         JwtTemplateBuilder {
             key,
             key_id: None,
@@ -89,7 +89,7 @@ impl JwtTemplateBuilder {
     /// [`backdate`](Self::backdate), and stays within the server's limit if this does. Fractions of a second are
     /// dropped.
     ///
-    /// Default: 60 s for assertions; 1 h for [`SelfSigned`](super::SelfSigned).
+    /// Default: 60 s for assertions; 1 h for [`SelfSigned`](crate::jwt::SelfSigned).
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
@@ -161,7 +161,7 @@ impl JwtTemplateBuilder {
     }
 
     /// Whether each JWT has an `exp` claim. Default: yes. Without it, [`lifetime`](Self::lifetime) is how long
-    /// [`SelfSigned`](super::SelfSigned) uses a JWT, counted from `iat` all the same.
+    /// [`SelfSigned`](crate::jwt::SelfSigned) uses a JWT, counted from `iat` all the same.
     #[must_use]
     pub fn expiration_time(mut self, on: bool) -> Self {
         self.claims.expiration_time = on;

@@ -30,7 +30,6 @@ impl EndpointUrl {
 
     /// The `aud` of assertions, unless another was set: byte for byte as configured, since parsers add slashes and
     /// servers compare it exactly; but without the query, where the key of a gateway may be.
-    #[cfg(feature = "jwt")]
     pub(crate) fn audience(&self) -> &str {
         without_query(&self.text)
     }

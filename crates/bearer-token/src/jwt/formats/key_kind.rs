@@ -8,7 +8,7 @@ use super::der::{CONTEXT_0, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, 
 
 /// How a private key is wrapped. Told from the content, not from the PEM label, which tools get wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// RFC 5958, `PRIVATE KEY`.
     Pkcs8,
     /// RFC 8017 appendix A.1.2, `RSA PRIVATE KEY`.
@@ -18,7 +18,7 @@ pub(super) enum Format {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyKind {
+pub(crate) enum KeyKind {
     Rsa {
         bits: usize,
     },
@@ -45,7 +45,7 @@ impl fmt::Display for KeyKind {
 }
 
 /// Format and kind of a private key, or nothing if the bytes are no private key.
-pub(super) fn identify(der: &[u8]) -> Option<(Format, KeyKind)> {
+pub(crate) fn identify(der: &[u8]) -> Option<(Format, KeyKind)> {
     let (key, _) = take(der, SEQUENCE)?;
     let (version, rest) = take(key, INTEGER)?;
     if let Some((algorithm, rest)) = take(rest, SEQUENCE) {
@@ -108,7 +108,7 @@ fn curve_kind(object: &[u8]) -> KeyKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jwt::{private_key, test_support::pem};
+    use crate::jwt::{formats::pem as private_key, test_support::pem};
 
     #[test]
     fn each_private_key_is_told_apart() {

@@ -2,13 +2,15 @@
 
 use zeroize::Zeroizing;
 
-use super::key::key_problem;
 use super::{
-    algorithm::Algorithm,
-    decode,
+    encoding as decode,
     jwk::{Jwk, shown},
     key_kind::KeyKind,
-    local_key::{LocalKey, RsaNumbers},
+};
+use crate::jwt::{
+    algorithm::Algorithm,
+    key::key_problem,
+    native::{LocalKey, RsaNumbers},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -16,7 +18,7 @@ use crate::{
 };
 
 /// A private or secret key, and the algorithm that it signs with: its own `alg`, or the one that was asked for.
-pub(super) fn load(jwk: &Jwk, wanted: Option<Algorithm>, short_secret: bool) -> Result<(Algorithm, LocalKey), Error> {
+pub(crate) fn load(jwk: &Jwk, wanted: Option<Algorithm>, short_secret: bool) -> Result<(Algorithm, LocalKey), Error> {
     let kind = kind(jwk)?;
     check_use(jwk)?;
     let algorithm = algorithm(jwk, kind, wanted)?;
@@ -186,7 +188,7 @@ mod tests {
 
     use super::*;
     use crate::jwt::{
-        jwk::read,
+        formats::jwk::read,
         test_support::{jwk, jwk_text, pem},
     };
 

@@ -2,9 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use super::key::key_problem;
-use super::{decode, jwk, look::Look};
+use super::{encoding as decode, jwk, sniff::Look};
 use crate::error::{Error, ErrorKind};
+use crate::jwt::key::key_problem;
 use crate::problem::{Advice, Problem};
 
 const EXPECTED: &str = "expected a private key as PEM: PRIVATE KEY (PKCS#8), RSA PRIVATE KEY (PKCS#1) or EC PRIVATE \
@@ -16,7 +16,7 @@ const END: &[u8] = b"-----END ";
 const SHORT_BEGIN: &[u8] = b"----BEGIN ";
 
 /// Whether the text is PEM, or a part of one, so not a secret for an HMAC.
-pub(super) fn looks_like_pem(text: &[u8]) -> bool {
+pub(crate) fn looks_like_pem(text: &[u8]) -> bool {
     let has = |mark: &[u8]| text.windows(mark.len()).any(|window| window == mark);
     let trimmed = text.trim_ascii();
     has(SHORT_BEGIN) || has(END) || (trimmed.len() > 4 && BEGIN.starts_with(trimmed))
@@ -34,7 +34,7 @@ enum Found {
 ///
 /// Certificates, parameters and text around it are passed over. The whole text may be wrapped in base64 once more, as
 /// environment variables and secret stores often have it.
-pub(super) fn from_pem(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(crate) fn from_pem(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     match find(text)? {
         Found::Plain(der) => Ok(der),
         Found::Encrypted(_) => Err(key_problem(
@@ -51,7 +51,7 @@ pub(super) fn from_pem(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
 
 /// The same of a key that is encrypted with a passphrase.
 #[cfg(feature = "encrypted-keys")]
-pub(super) fn from_encrypted_pem(text: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(crate) fn from_encrypted_pem(text: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     match find(text)? {
         Found::Encrypted(der) => super::encrypted::open(&der, passphrase),
         Found::Plain(_) => Err(config(format!(

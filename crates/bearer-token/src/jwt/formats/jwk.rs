@@ -9,21 +9,21 @@ use serde::{
 use serde_json::error::Category;
 use zeroize::Zeroizing;
 
-use super::key::key_problem;
 use crate::error::{Error, ErrorKind};
+use crate::jwt::key::key_problem;
 use crate::problem::{Advice, Problem};
 
 /// More key ids than this are not listed in an error.
 const LISTED: usize = 20;
 
 /// What a JSON text holds.
-pub(super) enum JwkText {
+pub(crate) enum JwkText {
     One(Jwk),
     Set(Vec<Jwk>),
 }
 
 /// The members of one key. Their texts are wiped when dropped.
-pub(super) struct Jwk(BTreeMap<String, Member>);
+pub(crate) struct Jwk(BTreeMap<String, Member>);
 
 /// The value of a member, as far as it can matter here.
 enum Member {
@@ -33,19 +33,19 @@ enum Member {
 }
 
 /// Whether the text is a JWK or a set of them, so neither a PEM nor a secret.
-pub(super) fn looks_like_jwk(text: &[u8]) -> bool {
+pub(crate) fn looks_like_jwk(text: &[u8]) -> bool {
     object(text).is_some() && read(text).is_ok()
 }
 
 /// The text from its first brace on.
-pub(super) fn object(text: &[u8]) -> Option<&[u8]> {
+pub(crate) fn object(text: &[u8]) -> Option<&[u8]> {
     Some(text.strip_prefix(BOM).unwrap_or(text).trim_ascii_start()).filter(|text| text.starts_with(b"{"))
 }
 
 /// Reads one key or a set.
-pub(super) fn read(text: &[u8]) -> Result<JwkText, Error> {
+pub(crate) fn read(text: &[u8]) -> Result<JwkText, Error> {
     if object(text).is_none() {
-        let found = if super::private_key::looks_like_pem(text) {
+        let found = if super::pem::looks_like_pem(text) {
             "found a PEM"
         } else if text.trim_ascii().is_empty() {
             "found nothing"
@@ -53,7 +53,7 @@ pub(super) fn read(text: &[u8]) -> Result<JwkText, Error> {
             "found text that is not JSON"
         };
         let problem = Problem::new("key", found).expecting(r#"a JWK, {"kty": ...}, or a JWK set, {"keys": [...]}"#);
-        let is_pem = super::private_key::looks_like_pem(text);
+        let is_pem = super::pem::looks_like_pem(text);
         return Err(key_problem(if is_pem { problem.advise(Advice::set("SigningKey::from_pem")) } else { problem }));
     }
     let text = text.strip_prefix(BOM).unwrap_or(text);
@@ -90,7 +90,7 @@ fn unreadable(text: &[u8], error: &serde_json::Error) -> Error {
 }
 
 /// Whether there is a word that JWKs have, also if the rest is missing.
-pub(super) fn has_word(text: &[u8]) -> bool {
+pub(crate) fn has_word(text: &[u8]) -> bool {
     ["\"keys\"", "\"kty\"", "\"kid\"", "\"crv\"", "\"alg\""].iter().any(|word| has(text, word))
 }
 
@@ -102,7 +102,7 @@ const TWICE: &str = "a member comes twice";
 
 impl JwkText {
     /// The key with this id; without one, the only key that there is.
-    pub(super) fn choose(self, key_id: Option<&str>) -> Result<Jwk, Error> {
+    pub(crate) fn choose(self, key_id: Option<&str>) -> Result<Jwk, Error> {
         let (mut keys, key_id) = match (self, key_id) {
             (JwkText::One(key), None) => return Ok(key),
             (JwkText::One(key), Some(wanted)) => match key.text("kid") {
@@ -142,7 +142,7 @@ impl JwkText {
 
 impl Jwk {
     /// A member that is a text.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         match self.0.get(name) {
             Some(Member::Text(text)) => Some(text),
             _ => None,
@@ -150,20 +150,20 @@ impl Jwk {
     }
 
     /// A member that is a list of texts.
-    pub(super) fn texts(&self, name: &str) -> Option<&[String]> {
+    pub(crate) fn texts(&self, name: &str) -> Option<&[String]> {
         match self.0.get(name) {
             Some(Member::Texts(texts)) => Some(texts),
             _ => None,
         }
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 }
 
 /// A name as it is, but nothing longer: in a damaged JWK it could be the key.
-pub(super) fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     if name.len() <= 80 { format!("{name:?}") } else { format!("a text of {} bytes", name.len()) }
 }
 

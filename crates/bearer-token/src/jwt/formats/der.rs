@@ -2,14 +2,14 @@
 
 use zeroize::Zeroizing;
 
-pub(super) const INTEGER: u8 = 0x02;
-pub(super) const OCTET_STRING: u8 = 0x04;
-pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
-pub(super) const SEQUENCE: u8 = 0x30;
-pub(super) const CONTEXT_0: u8 = 0xa0;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const CONTEXT_0: u8 = 0xa0;
 
 /// The contents of the first element, if it has this tag, and what follows it.
-pub(super) fn take(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+pub(crate) fn take(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = der.split_first()?;
     let (&length, rest) = rest.split_first()?;
     if first != tag {
@@ -24,19 +24,19 @@ pub(super) fn take(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 }
 
 /// A number without the zeros in front of it.
-pub(super) fn trimmed(number: &[u8]) -> &[u8] {
+pub(crate) fn trimmed(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
 }
 
 /// The size of a positive number.
-pub(super) fn bits(number: &[u8]) -> usize {
+pub(crate) fn bits(number: &[u8]) -> usize {
     let number = trimmed(number);
     number.len() * 8 - number.first().map_or(0, |byte| byte.leading_zeros() as usize)
 }
 
 /// A number in exactly so many bytes, if it fits.
-pub(super) fn padded(number: &[u8], size: usize) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn padded(number: &[u8], size: usize) -> Option<Zeroizing<Vec<u8>>> {
     let number = trimmed(number);
     let zeros = size.checked_sub(number.len())?;
     let mut padded = Zeroizing::new(vec![0; size]);

@@ -12,12 +12,14 @@ use zeroize::Zeroizing;
 use crate::{
     error::Error,
     oauth::{
-        ClientAuth, Parameters, TokenEndpoint,
-        clock_offset::{self, ServerClock},
-        endpoint_url::EndpointUrl,
+        ClientAuth, Parameters,
+        endpoint::{Inner, TokenEndpoint, url::EndpointUrl},
         grant::{DynGrant, Grant},
         request::RequestParts,
-        response::Reading,
+        response::{
+            Reading,
+            clock_offset::{self, ServerClock},
+        },
     },
     problem::{Advice, Problem, Problems},
     transport::{DynTransport, Transport},
@@ -139,7 +141,7 @@ impl TokenEndpointBuilder {
     pub fn build(self) -> Result<TokenEndpoint, Error> {
         let mut problems = Problems::default();
         let url = EndpointUrl::parse(&self.url, self.allow_plaintext, &mut problems);
-        let credentials = self.client_auth.prepare(url.as_ref(), &mut problems);
+        let credentials = self.client_auth.prepare(url.as_ref().map(EndpointUrl::audience), &mut problems);
         check_parameters(&self.parameters, &self.scope, &credentials.parameters, &mut problems);
         if self.grant_type.as_deref() == Some("") {
             problems.push("grant_type", "found an empty text; expected a grant type, or remove the call");
@@ -162,11 +164,11 @@ impl TokenEndpointBuilder {
         let (Some(url), Some(transport)) = (url, transport) else {
             return Err(Error::new(crate::ErrorKind::Config, "the token endpoint has no URL or no transport"));
         };
-        let client_auth = self.client_auth;
-        let grant_type = self.grant_type;
-        let request =
-            RequestParts { url, grant: self.grant, grant_type, parameters, credentials, headers, client_auth };
-        Ok(TokenEndpoint::new(request, reading, ServerClock::new(self.max_clock_offset), transport))
+        let (grant, grant_type, client_auth) = (self.grant, self.grant_type, self.client_auth);
+        let uri = url.uri().clone();
+        let request = RequestParts { uri, grant, grant_type, parameters, credentials, headers };
+        let clock = ServerClock::new(self.max_clock_offset);
+        Ok(TokenEndpoint(Arc::new(Inner { url, request, client_auth, reading, clock, transport })))
     }
 }
 

@@ -16,17 +16,21 @@ use aws_lc_rs::{
     },
 };
 
-use super::key::key_problem;
+pub(crate) mod signature;
+
 use super::{
     algorithm::Algorithm,
-    der::{bits, padded, trimmed},
-    key_kind::{Format, KeyKind, identify},
+    formats::{
+        der::{bits, padded, trimmed},
+        key_kind::{Format, KeyKind, identify},
+    },
 };
 use crate::error::{Error, ErrorKind};
+use crate::jwt::key::key_problem;
 use crate::problem::{Advice, Problem};
 
 /// A parsed key, and how to sign with it.
-pub(super) enum LocalKey {
+pub(crate) enum LocalKey {
     Hmac(Box<hmac::Key>),
     /// aws-lc makes the salt of PSS as long as the hash (RFC 7518 section 3.5).
     Rsa(RsaKeyPair, &'static dyn RsaEncoding),
@@ -64,7 +68,7 @@ impl Scheme {
 
 impl LocalKey {
     /// A shared secret, at least as long as the hash (RFC 7518 section 3.2) unless it may be short.
-    pub(super) fn hmac(algorithm: Algorithm, secret: &[u8], short: bool) -> Result<Self, Error> {
+    pub(crate) fn hmac(algorithm: Algorithm, secret: &[u8], short: bool) -> Result<Self, Error> {
         let Scheme::Hmac(scheme) = Scheme::of(algorithm) else {
             let problem = Problem::new("key", format!("found a secret; {algorithm} signs with a private key"));
             return Err(key_problem(
@@ -89,7 +93,7 @@ impl LocalKey {
     }
 
     /// A private key as DER.
-    pub(super) fn private_key(algorithm: Algorithm, der: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn private_key(algorithm: Algorithm, der: &[u8]) -> Result<Self, Error> {
         let Some((format, kind)) = identify(der) else {
             return Err(config(format!(
                 "found a PEM whose content is no private key; expected {}: is the file damaged?",
@@ -112,7 +116,7 @@ impl LocalKey {
     }
 
     /// An RSA key from its numbers.
-    pub(super) fn rsa(algorithm: Algorithm, numbers: &RsaNumbers<'_>) -> Result<Self, Error> {
+    pub(crate) fn rsa(algorithm: Algorithm, numbers: &RsaNumbers<'_>) -> Result<Self, Error> {
         let kind = KeyKind::Rsa { bits: bits(numbers.n) };
         let Scheme::Rsa(encoding) = check(algorithm, kind)? else { return Err(mismatch(algorithm, kind)) };
         let RsaNumbers { n, e, d, p, q, dp, dq, qi } = *numbers;
@@ -123,7 +127,7 @@ impl LocalKey {
     }
 
     /// An EC key from its private number and the coordinates of its public point.
-    pub(super) fn ec(algorithm: Algorithm, kind: KeyKind, [d, x, y]: [&[u8]; 3]) -> Result<Self, Error> {
+    pub(crate) fn ec(algorithm: Algorithm, kind: KeyKind, [d, x, y]: [&[u8]; 3]) -> Result<Self, Error> {
         let Scheme::Ecdsa(scheme) = check(algorithm, kind)? else { return Err(mismatch(algorithm, kind)) };
         let size = if kind == KeyKind::P384 { 48 } else { 32 };
         let (Some(d), Some(x), Some(y)) = (padded(d, size), padded(x, size), padded(y, size)) else {
@@ -136,7 +140,7 @@ impl LocalKey {
     }
 
     /// An Ed25519 key from its seed, and its public half, if that is to be compared.
-    pub(super) fn ed25519(algorithm: Algorithm, seed: &[u8], public: Option<&[u8]>) -> Result<Self, Error> {
+    pub(crate) fn ed25519(algorithm: Algorithm, seed: &[u8], public: Option<&[u8]>) -> Result<Self, Error> {
         check(algorithm, KeyKind::Ed25519)?;
         let pair = match public {
             Some(public) => Ed25519KeyPair::from_seed_and_public_key(seed, public),
@@ -146,7 +150,7 @@ impl LocalKey {
     }
 
     /// The bare bytes of an Ed25519 key: its seed, or its seed and its public half.
-    pub(super) fn raw_ed25519(bytes: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn raw_ed25519(bytes: &[u8]) -> Result<Self, Error> {
         match (bytes.len(), bytes.split_at_checked(32)) {
             (32, _) => LocalKey::ed25519(Algorithm::EdDSA, bytes, None),
             (64, Some((seed, public))) => LocalKey::ed25519(Algorithm::EdDSA, seed, Some(public)),
@@ -162,11 +166,11 @@ impl LocalKey {
     ///
     /// Medians of `signing_times` below, on a virtual machine with two cores of an AMD EPYC: HMAC 0.5 to 1.2 us, Ed25519
     /// 10, ES256 16, ES384 82. RSA, RS and PS alike: 230 us with 2048 bits, 670 with 3072, 1,400 with 4096.
-    pub(super) fn is_slow(&self) -> bool {
+    pub(crate) fn is_slow(&self) -> bool {
         matches!(self, LocalKey::Rsa(..))
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let failed = |_| Error::new(ErrorKind::Signing, "the JWT could not be signed with this key");
         match self {
             LocalKey::Hmac(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
@@ -186,15 +190,15 @@ impl LocalKey {
 }
 
 /// The numbers of an RSA private key, big-endian, by their names in a JWK (RFC 7518 section 6.3).
-pub(super) struct RsaNumbers<'a> {
-    pub(super) n: &'a [u8],
-    pub(super) e: &'a [u8],
-    pub(super) d: &'a [u8],
-    pub(super) p: &'a [u8],
-    pub(super) q: &'a [u8],
-    pub(super) dp: &'a [u8],
-    pub(super) dq: &'a [u8],
-    pub(super) qi: &'a [u8],
+pub(crate) struct RsaNumbers<'a> {
+    pub(crate) n: &'a [u8],
+    pub(crate) e: &'a [u8],
+    pub(crate) d: &'a [u8],
+    pub(crate) p: &'a [u8],
+    pub(crate) q: &'a [u8],
+    pub(crate) dp: &'a [u8],
+    pub(crate) dq: &'a [u8],
+    pub(crate) qi: &'a [u8],
 }
 
 /// Whether the algorithm signs with keys of this kind, and how.
@@ -260,7 +264,7 @@ mod tests {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
     use super::*;
-    use crate::jwt::{private_key, test_support::pem};
+    use crate::jwt::{formats::pem as private_key, test_support::pem};
 
     fn load(algorithm: Algorithm, name: &str) -> Result<LocalKey, Error> {
         LocalKey::private_key(algorithm, &private_key::from_pem(pem(name).as_bytes())?)

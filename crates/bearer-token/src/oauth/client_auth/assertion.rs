@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     jwt::{JwtTemplate, SigningKey},
-    oauth::{ClientAuth, client_auth::Method, endpoint_url::EndpointUrl},
+    oauth::client_auth::{ClientAuth, Method},
     problem::{Advice, Problem, Problems},
 };
 
@@ -33,7 +33,7 @@ impl ClientAuth {
     /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../jwt/testdata/p256.pem");
+    /// # let pem = include_str!("../../jwt/testdata/p256.pem");
     /// let key = SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("2026-01");
     /// # #[cfg(feature = "reqwest")]
     /// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
@@ -93,7 +93,7 @@ impl ClientAssertion {
     pub(crate) fn template(
         &self,
         audience: Option<&str>,
-        url: Option<&EndpointUrl>,
+        default_audience: Option<&str>,
         problems: &mut Problems,
     ) -> Option<JwtTemplate> {
         let key = match (&self.form, audience) {
@@ -127,7 +127,7 @@ impl ClientAssertion {
             return None;
         }
         // Without a URL there is a problem about it already.
-        let audience = audience.or_else(|| url.map(EndpointUrl::audience))?;
+        let audience = audience.or(default_audience)?;
         let template = JwtTemplate::builder(key.clone())
             .issuer(&self.client_id)
             .subject(&self.client_id)

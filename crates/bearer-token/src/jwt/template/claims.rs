@@ -11,18 +11,18 @@ use crate::{
 
 /// What the claims of each JWT are made from.
 #[derive(Clone)]
-pub(super) struct Claims {
-    pub(super) fixed: Map<String, Value>,
-    pub(super) backdate: Duration,
-    pub(super) issued_at: bool,
-    pub(super) not_before: bool,
-    pub(super) expiration_time: bool,
-    pub(super) jwt_id: bool,
+pub(crate) struct Claims {
+    pub(crate) fixed: Map<String, Value>,
+    pub(crate) backdate: Duration,
+    pub(crate) issued_at: bool,
+    pub(crate) not_before: bool,
+    pub(crate) expiration_time: bool,
+    pub(crate) jwt_id: bool,
 }
 
 /// The moments of one JWT, as `NumericDate`s (RFC 7519 section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Times {
+pub(crate) struct Times {
     issued: u64,
     expires: u64,
 }
@@ -30,31 +30,31 @@ pub(super) struct Times {
 impl Times {
     /// Whole seconds, rounded so that the JWT never lives longer than `lifetime`: `iat` and `lifetime` down, the
     /// back-date up. As `exp` is at least one second after the second that `now` is in, it is never past.
-    pub(super) fn new(now: Moment, backdate: Duration, lifetime: Duration) -> Self {
+    pub(crate) fn new(now: Moment, backdate: Duration, lifetime: Duration) -> Self {
         let issued = now.since_epoch().as_secs().saturating_sub(whole_backdate(backdate));
         Times { issued, expires: issued.saturating_add(lifetime.as_secs()) }
     }
 
-    pub(super) fn expires(self) -> SystemTime {
+    pub(crate) fn expires(self) -> SystemTime {
         UNIX_EPOCH.checked_add(Duration::from_secs(self.expires)).unwrap_or(UNIX_EPOCH)
     }
 }
 
 /// Up to the next whole second.
-pub(super) fn whole_backdate(backdate: Duration) -> u64 {
+pub(crate) fn whole_backdate(backdate: Duration) -> u64 {
     backdate.as_secs().saturating_add((backdate.subsec_nanos() > 0).into())
 }
 
 impl Claims {
     /// The names that every JWT has, except for those in `fixed`.
-    pub(super) fn own_names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn own_names(&self) -> impl Iterator<Item = &str> {
         [("iat", self.issued_at), ("nbf", self.not_before), ("exp", self.expiration_time), ("jti", self.jwt_id)]
             .into_iter()
             .filter_map(|(name, on)| on.then_some(name))
     }
 
     /// The claims of one more JWT, as JSON text.
-    pub(super) fn text(&self, times: Times, platform: &Platform) -> Result<String, Error> {
+    pub(crate) fn text(&self, times: Times, platform: &Platform) -> Result<String, Error> {
         let mut claims = self.fixed.clone();
         for name in self.own_names() {
             let value = match name {

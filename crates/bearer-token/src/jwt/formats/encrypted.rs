@@ -14,7 +14,7 @@ use super::{
 use crate::error::{Error, ErrorKind};
 
 /// What turns any encrypted or plain key into one that is read here.
-pub(super) const REWRITE: &str = "`openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY.pem -out NEW.pem`";
+pub(crate) const REWRITE: &str = "`openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY.pem -out NEW.pem`";
 
 /// Some seconds of work. Whoever writes the file says how much it takes to open it, and must not hold a thread for
 /// hours; the most that is recommended today is 1.4 million.
@@ -26,7 +26,7 @@ const MOST_MEMORY: u128 = 256 << 20;
 const MOST_WORK: u128 = 1 << 30;
 
 /// The plain private key, as DER.
-pub(super) fn open(der: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(crate) fn open(der: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     let (scheme, encrypted) = parts(der).ok_or_else(|| {
         config("found an ENCRYPTED PRIVATE KEY whose content is none; expected PKCS#8: is the file damaged?".to_owned())
     })?;

@@ -4,16 +4,15 @@ use std::{fmt, path::Path, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use super::key::key_problem;
-use super::{
+use super::{Local, SigningKey, file::KeyFile, key_problem, pem_for_hmac};
+use crate::jwt::{
     algorithm::Algorithm,
-    decode::{self, Encoding},
-    jwk, jwk_key,
-    key::{Local, SigningKey, pem_for_hmac},
-    key_file::KeyFile,
-    local_key::LocalKey,
-    look::Look,
-    private_key,
+    formats::{
+        encoding::{self as decode, Encoding},
+        jwk, jwk_key, pem as private_key,
+        sniff::Look,
+    },
+    native::LocalKey,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -138,11 +137,11 @@ impl KeyReader {
     }
 
     /// For a key whose algorithm was learnt from its first reading.
-    pub(super) fn pinned(&self, algorithm: Algorithm) -> Self {
+    pub(crate) fn pinned(&self, algorithm: Algorithm) -> Self {
         self.clone().algorithm(algorithm)
     }
 
-    pub(super) fn read_local(&self, text: Zeroizing<Vec<u8>>) -> Result<(Algorithm, Local), Error> {
+    pub(crate) fn read_local(&self, text: Zeroizing<Vec<u8>>) -> Result<(Algorithm, Local), Error> {
         let Some(bytes) = self.encoding.decode(text) else {
             let name = self.encoding.name();
             return Err(one("encoding", format!("found a key that is not {name}; expected {name}, as this says")));
@@ -272,7 +271,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::jwt::test_support::{jwk_set, jwk_text, pem, platform_at};
+    use crate::{
+        jwt::test_support::{jwk_set, jwk_text, pem},
+        test_support::platform_at,
+    };
 
     const SECRET: &str = "a secret of more than thirty-two bytes";
 

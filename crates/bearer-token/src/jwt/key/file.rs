@@ -2,10 +2,11 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{algorithm::Algorithm, key::Local, reader::KeyReader};
+use super::{Local, reader::KeyReader};
 use crate::{
     error::{Error, ErrorKind},
     files::watched::{WatchedFile, without_line_end},
+    jwt::algorithm::Algorithm,
     observe,
     sync::{Mutex, lock},
 };
@@ -15,7 +16,7 @@ use aws_lc_rs::{
 };
 
 /// A key file, and the last key that was in it.
-pub(super) struct KeyFile {
+pub(crate) struct KeyFile {
     file: WatchedFile,
     reader: KeyReader,
     /// What cannot be read a second time, such as a pipe.
@@ -31,7 +32,7 @@ struct Loaded {
 
 impl KeyFile {
     /// Reads the key for the first time. Blocks.
-    pub(super) fn open(path: &Path, reader: &KeyReader) -> Result<(Algorithm, Self), Error> {
+    pub(crate) fn open(path: &Path, reader: &KeyReader) -> Result<(Algorithm, Self), Error> {
         let file = WatchedFile::new(path);
         let (text, again) = file.read_first().map_err(|problem| Error::new(ErrorKind::Config, problem))?;
         let digest = digest(&SHA256, &text);
@@ -41,12 +42,12 @@ impl KeyFile {
     }
 
     /// The last key that was read.
-    pub(super) fn key(&self) -> Arc<Local> {
+    pub(crate) fn key(&self) -> Arc<Local> {
         lock(&self.loaded).key.clone()
     }
 
     /// Reads the file, and takes its key over if it is another one that can be used. Blocks.
-    pub(super) fn read_again(&self) -> Arc<Local> {
+    pub(crate) fn read_again(&self) -> Arc<Local> {
         if !self.once
             && let Err(problem) = self.take_over()
         {
@@ -56,7 +57,7 @@ impl KeyFile {
     }
 
     /// Whether the file was written since it was read last.
-    pub(super) fn has_changed(&self) -> bool {
+    pub(crate) fn has_changed(&self) -> bool {
         !self.once && self.file.has_changed()
     }
 
@@ -85,9 +86,13 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::jwt::{
-        JwtTemplate, SigningKey, decode,
-        test_support::{jwk_set, jwk_text, pem, platform_at},
+    use crate::{
+        jwt::{
+            JwtTemplate, SigningKey,
+            formats::encoding as decode,
+            test_support::{jwk_set, jwk_text, pem},
+        },
+        test_support::{NoSpawn, platform_at},
     };
 
     fn file(content: &str) -> (TempDir, PathBuf) {
@@ -223,19 +228,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_is_read_away_from_the_tasks_of_the_runtime_and_parsed_only_when_it_has_changed() {
-        use crate::jwt::test_support::CountingSpawn;
-
         let (_directory, path) = file(FIRST);
         let key = SigningKey::from_file(Algorithm::HS256, &path).unwrap();
         let Ok((_, file)) = KeyFile::open(&path, &KeyReader::new().algorithm(Algorithm::HS256)) else {
             panic!("it opens")
         };
-        let spawn = CountingSpawn::default();
-        let jobs = spawn.jobs();
-        let platform = platform_at(0).with_spawn(spawn);
+        let spawn = NoSpawn::default();
+        let platform = platform_at(0).with_spawn(spawn.clone());
         let now = key.now(&platform).await.unwrap();
         now.sign(&platform, "message".to_owned()).await.unwrap();
-        assert_eq!(jobs.load(std::sync::atomic::Ordering::Relaxed), 1);
+        assert_eq!(spawn.take_jobs(), 1);
 
         let first = file.key();
         fs::write(&path, format!("{FIRST}\n")).unwrap();

@@ -2,12 +2,11 @@
 
 use std::{future::Future, pin::Pin};
 
-use super::algorithm::Algorithm;
-use crate::error::Error;
+use crate::{error::Error, jwt::algorithm::Algorithm};
 
 /// Signs with a key that this process does not hold.
 ///
-/// Give it to [`SigningKey::remote`](super::SigningKey::remote); then it serves wherever a key does. It is asked once
+/// Give it to [`SigningKey::remote`](crate::jwt::SigningKey::remote); then it serves wherever a key does. It is asked once
 /// for each JWT, so once for each refresh of a token, never once for each request, and the time that it takes belongs
 /// to that fetch: when the fetch's deadline passes, the future is dropped, wherever it is. Whatever it held, such as a
 /// connection with half an answer in it, must not be used again then.
@@ -43,7 +42,7 @@ pub trait Signer: Send + Sync + 'static {
     fn algorithm(&self) -> Algorithm;
 
     /// The name of the key, the `kid` in the header of the JWT that is about to be signed (RFC 7515 section 4.1.4).
-    /// Asked anew before each signature. [`SigningKey::with_key_id`](super::SigningKey::with_key_id) overrides it.
+    /// Asked anew before each signature. [`SigningKey::with_key_id`](crate::jwt::SigningKey::with_key_id) overrides it.
     fn key_id(&self) -> Option<String> {
         None
     }
@@ -61,12 +60,12 @@ pub trait Signer: Send + Sync + 'static {
 }
 
 /// The erased mirror of [`Signer`].
-pub(super) trait DynSigner: Send + Sync {
+pub(crate) trait DynSigner: Send + Sync {
     fn key_id(&self) -> Option<String>;
     fn sign<'a>(&'a self, message: &'a [u8]) -> SignatureFuture<'a>;
 }
 
-pub(super) type SignatureFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send + 'a>>;
+pub(crate) type SignatureFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send + 'a>>;
 
 impl<S: Signer> DynSigner for S {
     fn key_id(&self) -> Option<String> {
@@ -91,8 +90,10 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorKind,
-        jwt::{JwtTemplate, SelfSigned, SigningKey, test_support::platform_at},
+        jwt::{JwtTemplate, SelfSigned, SigningKey},
+        platform::Platform,
         provider::TokenProvider,
+        test_support::{PausedClock, platform_at},
     };
 
     /// Answers with what it holds, and remembers what it was asked.
@@ -176,28 +177,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn l04_a_signer_that_hangs_is_aborted_at_the_deadline_of_the_fetch() {
-        use std::time::{Duration, UNIX_EPOCH};
-
-        use crate::platform::{BoxFuture, Clock, Moment, Platform};
-
-        /// The virtual time of the runtime.
-        struct Virtual(tokio::time::Instant);
-        #[allow(clippy::disallowed_methods, reason = "time stands still but for the timers")]
-        impl Clock for Virtual {
-            fn now(&self) -> Moment {
-                Moment::new(self.0.elapsed(), UNIX_EPOCH + self.0.elapsed())
-            }
-
-            fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
-                Box::pin(tokio::time::sleep_until(self.0 + deadline))
-            }
-        }
-
         let dropped = Arc::new(AtomicBool::new(false));
         let key = SigningKey::remote(Silent(Arc::clone(&dropped)));
         let source = SelfSigned::new(JwtTemplate::builder(key).build().unwrap());
-        #[allow(clippy::disallowed_methods, reason = "the start of virtual time")]
-        let platform = Platform::system().with_clock(Virtual(tokio::time::Instant::now()));
+        let platform = Platform::system().with_clock(PausedClock::new());
         let provider = TokenProvider::builder(source).platform(platform).build().unwrap();
         assert_eq!(provider.token().await.unwrap_err().kind(), ErrorKind::Timeout);
         assert!(dropped.load(Ordering::SeqCst));

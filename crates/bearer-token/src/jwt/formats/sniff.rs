@@ -5,10 +5,10 @@
 
 use zeroize::Zeroizing;
 
-use super::{decode, jwk, private_key};
+use super::{encoding as decode, jwk, pem as private_key};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(crate) enum Look {
     Pem,
     Jwk,
     /// JSON, as far as it goes, without a word of a JWK.
@@ -29,7 +29,7 @@ pub(super) enum Look {
 }
 
 impl Look {
-    pub(super) fn of(content: &[u8]) -> Self {
+    pub(crate) fn of(content: &[u8]) -> Self {
         match Look::outside(content) {
             Look::Plain => match decoded(content).map(|inside| (Look::outside(&inside), inside)) {
                 Some((Look::Pem | Look::Jwk | Look::Json, _)) => Look::Base64,
@@ -68,7 +68,7 @@ impl Look {
     }
 
     /// What was found, and what to do about it.
-    pub(super) fn found(self) -> Option<&'static str> {
+    pub(crate) fn found(self) -> Option<&'static str> {
         Some(match self {
             Look::Pem => "found a PEM",
             Look::Jwk => "found a JWK that is not whole",

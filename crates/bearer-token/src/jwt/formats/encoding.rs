@@ -49,7 +49,7 @@ const URL_ALPHABET: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 /// Standard or URL-safe, padded or not, with or without line ends.
 ///
 /// The decoder's own error is left out on purpose: it quotes a character of the secret.
-pub(super) fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let text = without_blanks(text);
     let url_safe = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
     let engine = if url_safe { URL_ALPHABET } else { STANDARD_ALPHABET };
@@ -57,7 +57,7 @@ pub(super) fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Upper or lower case, two digits a byte.
-pub(super) fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let text = without_blanks(text.as_bytes());
     let (pairs, []) = text.as_chunks::<2>() else { return None };
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

@@ -1,10 +1,10 @@
 //! The form of a signature in a JWT (RFC 7518 section 3).
 
-use super::{
-    algorithm::Algorithm,
-    der::{INTEGER, SEQUENCE, padded, take},
-};
 use crate::error::{Error, ErrorKind};
+use crate::jwt::{
+    algorithm::Algorithm,
+    formats::der::{INTEGER, SEQUENCE, padded, take},
+};
 
 impl Algorithm {
     /// Turns an ECDSA signature in DER (RFC 3279 section 2.2.3), as AWS KMS, Google Cloud KMS, PKCS#11 tools and OpenSSL
@@ -43,7 +43,7 @@ impl Algorithm {
 
 /// Whether a signature that came from elsewhere can be one of this algorithm. It is not verified: that is what the
 /// server does.
-pub(super) fn check(algorithm: Algorithm, signature: Vec<u8>) -> Result<Vec<u8>, Error> {
+pub(crate) fn check(algorithm: Algorithm, signature: Vec<u8>) -> Result<Vec<u8>, Error> {
     let length = signature.len();
     let expected = match algorithm {
         Algorithm::HS256 => 32..=32,

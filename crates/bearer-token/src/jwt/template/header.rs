@@ -3,11 +3,10 @@
 use jsonwebtoken::Header;
 use serde_json::{Map, Value, json};
 
-use super::key::SigningKey;
-use crate::problem::Problems;
+use crate::{jwt::key::SigningKey, problem::Problems};
 
 /// The header of all JWTs of a template; only the name of the key may change, with the key.
-pub(super) struct JoseHeader {
+pub(crate) struct JoseHeader {
     members: Map<String, Value>,
     /// Nobody set a `kid`, and nobody left it out.
     names_key: bool,
@@ -15,7 +14,7 @@ pub(super) struct JoseHeader {
 
 impl JoseHeader {
     /// To be used only if no problem was found.
-    pub(super) fn new(
+    pub(crate) fn new(
         key: &SigningKey,
         key_id: Option<&str>,
         mut members: Map<String, Value>,
@@ -42,7 +41,7 @@ impl JoseHeader {
     /// The header as JSON text, with the name that the key has now.
     ///
     /// Not the text of jsonwebtoken's header: it leaves out those members of a `jwk` that it does not know.
-    pub(super) fn text(&self, key: &SigningKey) -> String {
+    pub(crate) fn text(&self, key: &SigningKey) -> String {
         let mut members = self.members.clone();
         if let Some(key_id) = key.key_id().filter(|_| self.names_key) {
             members.insert("kid".to_owned(), key_id.into());
