@@ -39,6 +39,7 @@ pub(crate) fn text(raw: &[u8]) -> Option<String> {
 }
 
 /// The text of a raw string value, with U+FFFD and spaces for the bytes that JSON does not allow in a string.
+#[cfg(feature = "oauth")]
 pub(crate) fn lossy_text(raw: &[u8]) -> Option<String> {
     raw.strip_prefix(b"\"")?;
     let cleaned = String::from_utf8_lossy(raw).replace(|char: char| char.is_ascii_control(), " ");
