@@ -68,9 +68,9 @@ mod error;
 mod files;
 mod observe;
 pub mod platform;
+mod problem;
 mod provider;
 mod resource;
-#[cfg(feature = "oauth")]
 mod secret;
 mod source;
 mod sources;
@@ -92,7 +92,8 @@ pub mod store;
 #[cfg(any(feature = "jwt", feature = "oauth"))]
 pub use self::sources::FileToken;
 pub use self::{
-    error::{Error, ErrorKind, Problem, Retry},
+    error::{Error, ErrorKind, Retry},
+    problem::{Advice, Problem, Setting},
     provider::{
         Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
         TokenProvider, TokenProviderBuilder,
