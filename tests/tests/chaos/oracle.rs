@@ -463,6 +463,7 @@ impl Model {
                 Rejection::Renewing => seen.renewing += 1,
                 Rejection::Superseded => seen.superseded += 1,
                 Rejection::Declined => seen.declined += 1,
+                _ => {}
             }
         });
         if state.current.as_deref() != Some(token) || state.surely_usable(now).is_none() {
@@ -485,6 +486,7 @@ impl Model {
                     self.accuse("a rejection was declined without a reason");
                 }
             }
+            other => self.accuse(format!("an outcome that is unknown here: {other:?}")),
         }
     }
 

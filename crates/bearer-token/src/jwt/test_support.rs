@@ -1,16 +1,16 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::der::{INTEGER, OCTET_STRING, SEQUENCE, take, trimmed};
+use super::formats::der::{INTEGER, OCTET_STRING, SEQUENCE, take, trimmed};
 
 /// A file of `testdata`, all of which `testdata/make.sh` makes with openssl.
-pub(super) fn pem(name: &str) -> String {
+pub(crate) fn pem(name: &str) -> String {
     let path = format!("{}/src/jwt/testdata/{name}.pem", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The private JWK of a key of `testdata`, with a member for the algorithm where that is not plain.
-pub(super) fn jwk(name: &str) -> Map<String, Value> {
+pub(crate) fn jwk(name: &str) -> Map<String, Value> {
     let der = |name: &str| ::pem::parse(pem(name)).unwrap_or_else(|error| panic!("{name}: {error}")).into_contents();
     let encode = |bytes: &[u8]| Value::from(BASE64_URL_SAFE_NO_PAD.encode(bytes));
     let numbers = |der: &[u8]| {
@@ -70,7 +70,7 @@ pub(super) fn jwk(name: &str) -> Map<String, Value> {
 }
 
 /// The same as text, with these members set, or taken out where they are `null`.
-pub(super) fn jwk_text(name: &str, members: Value) -> String {
+pub(crate) fn jwk_text(name: &str, members: Value) -> String {
     let mut jwk = jwk(name);
     let Value::Object(members) = members else { panic!("no object") };
     jwk.extend(members);
@@ -79,6 +79,6 @@ pub(super) fn jwk_text(name: &str, members: Value) -> String {
 }
 
 /// A set of such keys.
-pub(super) fn jwk_set(keys: &[String]) -> String {
+pub(crate) fn jwk_set(keys: &[String]) -> String {
     format!("{{\"keys\": [{}]}}", keys.join(","))
 }
