@@ -54,10 +54,13 @@ impl Names {
         path == "configuration" || self.leads(&self.schema, &path.split('.').map(place).collect::<Vec<_>>())
     }
 
-    /// Whether a path begins with a builder's method: `claims.iss` is set with `claim("iss", ..)`.
+    /// Whether a path begins with a builder's method: `claims.iss` is set with `claim("iss", ..)`. `key` is what a
+    /// constructor of `SigningKey` was given.
     pub(crate) fn is_method(&self, path: &str) -> bool {
         let method = path.split(['.', '(', '[']).next().unwrap_or_default();
-        self.methods.contains(method) || method.strip_suffix('s').is_some_and(|one| self.methods.contains(one))
+        path == "key"
+            || self.methods.contains(method)
+            || method.strip_suffix('s').is_some_and(|one| self.methods.contains(one))
     }
 
     /// Whether a word, or a path, is the name of a field, one of its words, or a word of the specifications.

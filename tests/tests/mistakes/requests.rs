@@ -63,7 +63,7 @@ pub(crate) fn rows() -> Vec<Row> {
             Told::result(run(async {
                 TokenProvider::builder(StaticToken::new("planted token")).build()?.token().await
             })),
-            ["byte 7"],
+            ["a space", "byte 8 of 13"],
             ["RFC 6750"],
             [],
         ),

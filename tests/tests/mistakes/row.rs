@@ -39,7 +39,12 @@ impl Told {
             next = cause.source();
         }
         let paths = error.problems().iter().map(|problem| problem.path().to_owned()).collect();
-        Told { message: error.to_string(), printed, paths, input: None }
+        let mut message = error.to_string();
+        if let Some(description) = error.server_description() {
+            message.push_str("\nthe server says: ");
+            message.push_str(description);
+        }
+        Told { message, printed, paths, input: None }
     }
 
     pub(crate) fn result<T>(result: Result<T, Error>) -> Self {
