@@ -218,18 +218,18 @@ pub(crate) fn own_authorization(value: &'static str) -> HeaderMap {
     [(AUTHORIZATION, http::HeaderValue::from_static(value))].into_iter().collect()
 }
 
-/// Ends a test that hangs. Nothing is ever waited for by this: a test that is well never gets near it.
+/// Ends a test that hangs. A passing test never reaches this limit.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     let limit = Duration::from_secs(60);
     tokio::time::timeout(limit, future).await.expect("the test hangs")
 }
 
-/// Polls once, as a caller does who then has something else to do.
+/// Polls once, like a caller that then does something else.
 pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx))).await
 }
 
-/// Completes when what happens elsewhere in this runtime has made it true.
+/// Completes once other tasks of this runtime have made the condition true.
 pub(crate) async fn until(mut reached: impl FnMut() -> bool) {
     while !reached() {
         tokio::task::yield_now().await;
