@@ -91,8 +91,8 @@ pub use self::sources::FileToken;
 pub use self::{
     error::{Error, ErrorKind, Problem, Retry},
     provider::{
-        Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
-        TokenProvider, TokenProviderBuilder,
+        Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
+        ProviderStatus, Rejection, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Challenge, Destination, is_grpc_rejection, is_rejection},
     source::{FetchContext, TokenSource},
