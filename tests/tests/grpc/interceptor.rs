@@ -9,7 +9,6 @@ use std::{
 
 use bearer_token::{Authorized, Destination, Error, ErrorKind, TokenProvider};
 use bearer_token_testing::Outcome;
-use http::header::AUTHORIZATION;
 use tonic::{
     Code, Request, Status,
     service::{Interceptor, interceptor::InterceptedService},
@@ -35,7 +34,7 @@ impl Interceptor for Bearers {
         if self.0.authorize_headers(to, headers).map_err(|error| as_status(&error))? == Authorized::NotReady {
             match pin!(self.0.token()).poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(bearer) => {
-                    headers.insert(AUTHORIZATION, bearer.map_err(|error| as_status(&error))?.header_value().clone());
+                    bearer.map_err(|error| as_status(&error))?.attach(headers);
                 }
                 Poll::Pending => return Err(Status::unavailable("the token is being fetched; try again")),
             }

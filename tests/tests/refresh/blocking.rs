@@ -1,6 +1,6 @@
 //! Callers without `await`, and reqwest's blocking client.
 
-use bearer_token::{AccessToken, Authorized, Destination, ErrorKind, FetchContext, is_rejection};
+use bearer_token::{AccessToken, Authorized, Destination, ErrorKind, FetchContext};
 use bearer_token_testing::Fault;
 use http::header::AUTHORIZATION;
 use reqwest::blocking;
@@ -17,16 +17,12 @@ fn send(
     let to = Destination::new(url.scheme(), url.authority());
     let ticket = match provider.authorize_headers(to, request.headers_mut())? {
         Authorized::Inserted(ticket) => Some(ticket),
-        Authorized::Passed => None,
-        Authorized::NotReady => {
-            let bearer = provider.token_blocking()?;
-            request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
-            Some(bearer.ticket())
-        }
+        Authorized::NotReady => provider.token_blocking()?.attach(request.headers_mut()),
+        _ => None,
     };
     let response = client.execute(request)?;
     if let Some(ticket) = ticket
-        && is_rejection(response.status(), response.headers())
+        && provider.is_rejection(response.status(), response.headers())
     {
         ticket.reject(response.headers());
     }

@@ -115,6 +115,7 @@ impl Bench {
                     Rejection::Renewing => RejectionName::Renewing,
                     Rejection::Superseded => RejectionName::Superseded,
                     Rejection::Declined => RejectionName::Declined,
+                    other => return Err(format!("unknown to the vectors: {other:?}")),
                 }))
             }
         }
@@ -158,7 +159,7 @@ impl Bench {
                 Seen::Token(token)
             }
             Authorized::NotReady => Seen::Waits,
-            Authorized::Passed => panic!("the origin is allowed"),
+            other => panic!("the origin is allowed, found {other:?}"),
         }
     }
 

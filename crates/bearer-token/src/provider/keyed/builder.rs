@@ -3,11 +3,7 @@
 use std::{hash::Hash, sync::Arc, time::Duration};
 
 use super::{Build, Inner, KeyedProviders, bounded_map::BoundedMap, fetch_limit::FetchLimit};
-use crate::{
-    error::{Error, Problems},
-    platform::Platform,
-    sync::AtomicU64,
-};
+use crate::{error::Error, platform::Platform, problem::Problems, sync::AtomicU64};
 
 /// The default of [`KeyedProvidersBuilder::max_providers`].
 const MAX_PROVIDERS: usize = 10_000;
