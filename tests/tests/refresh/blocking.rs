@@ -44,7 +44,7 @@ fn builder(server: &AuthorizationServer) -> TokenProviderBuilder {
 }
 
 #[test]
-fn reqwests_blocking_client_sends_tokens_that_a_small_runtime_fetches() {
+fn reqwests_blocking_client_works_with_a_small_runtime() {
     let server = server();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let platform = Platform::system().with_spawn(runtime.handle().clone());
@@ -103,7 +103,7 @@ fn the_deadline_ends_a_wait_that_holds_a_thread() {
 }
 
 #[test]
-fn without_a_runtime_reqwest_as_the_transport_says_what_it_needs_and_other_sources_work() {
+fn without_a_runtime_the_reqwest_transport_names_its_need() {
     let server = server();
     let error = builder(&server).build().unwrap().token_blocking().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
@@ -114,7 +114,7 @@ fn without_a_runtime_reqwest_as_the_transport_says_what_it_needs_and_other_sourc
 }
 
 #[tokio::test]
-async fn a_blocking_thread_of_a_runtime_may_wait_for_a_fetch_that_the_runtime_drives() {
+async fn a_runtimes_blocking_thread_may_wait_for_a_fetch() {
     let server = server();
     let provider = builder(&server).build().unwrap();
     let waited = provider.clone();
