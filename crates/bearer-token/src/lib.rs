@@ -95,8 +95,8 @@ pub use self::{
     error::{Error, ErrorKind, Retry},
     problem::{Advice, Problem, Setting},
     provider::{
-        Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
-        TokenProvider, TokenProviderBuilder,
+        Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
+        ProviderStatus, Rejection, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Challenge, Destination},
     source::{FetchContext, TokenSource},
