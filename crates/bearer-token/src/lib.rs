@@ -68,6 +68,7 @@ mod error;
 mod files;
 mod observe;
 pub mod platform;
+mod problem;
 mod provider;
 mod resource;
 mod secret;
@@ -91,10 +92,11 @@ pub mod store;
 #[cfg(any(feature = "jwt", feature = "oauth"))]
 pub use self::sources::FileToken;
 pub use self::{
-    error::{Error, ErrorKind, Problem, Retry},
+    error::{Error, ErrorKind, Retry},
+    problem::{Advice, Problem, Setting},
     provider::{
-        Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
-        TokenProvider, TokenProviderBuilder,
+        Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
+        ProviderStatus, Rejection, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Challenge, Destination},
     source::{FetchContext, TokenSource},

@@ -4,6 +4,7 @@ use super::{
     build::{Reader, any_key, members},
     fields::{ClientFields, ClientMethod},
     key::KeyFields,
+    names,
     secret::SecretField,
 };
 use crate::{
@@ -57,6 +58,7 @@ impl Reader<'_> {
                 // RFC 7518 section 3.1 requires HS256 of everybody; for keys there is no such word.
                 let algorithm = fields.algorithm.clone().or_else(|| with_secret.then(|| "HS256".to_owned()));
                 let found = KeyFields {
+                    names: if with_secret { &names::SECRET_KEY } else { &names::CLIENT_KEY },
                     name,
                     key: key.as_ref(),
                     algorithm: algorithm.as_ref(),
@@ -81,7 +83,7 @@ impl Reader<'_> {
                     builder.issuer(id).subject(id).audience(fields.audience.as_deref().unwrap_or(without_query(url)));
                 let builder = fields.expiry_seconds.into_iter().fold(builder, |builder, time| builder.lifetime(time.0));
                 let builder = members(builder, &fields.headers, JwtTemplateBuilder::header);
-                ClientAuth::assertion(id, self.built(path, builder)?)
+                ClientAuth::assertion(id, self.built(&names::CLIENT_JWT, builder)?)
             }
         };
         Some(auth)

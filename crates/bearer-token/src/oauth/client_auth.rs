@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    error::Problems,
     oauth::ClientSecret,
+    problem::{Advice, Problem, Problems},
     secret::{Secret, string},
     source::TokenSource,
 };
@@ -152,10 +152,9 @@ impl ClientAuth {
             Method::Basic { client_id, secret, encoding } => {
                 check_client_id(client_id, problems);
                 if *encoding == Encoding::Raw && client_id.contains(':') {
-                    problems.push(
-                        "client_auth.client_id",
-                        "found a colon, which ends the id in HTTP Basic (RFC 7617): use `ClientAuth::basic`",
-                    );
+                    let found = "found a colon, which ends the id in HTTP Basic (RFC 7617)";
+                    let problem = Problem::new("client_auth.client_id", found);
+                    problems.add(problem.advise(Advice::set("ClientAuth::basic")));
                 }
                 // With a stand-in, so that another header of this name is a problem in any case.
                 let read = read_secret(secret, problems).unwrap_or_else(|| Secret::new(""));

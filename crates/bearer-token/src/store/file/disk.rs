@@ -119,8 +119,7 @@ pub(super) fn prepare(file: &TokenFile, suffix: &str) -> Result<(), Error> {
     location::resolve(file.path()).and_then(|path| draft::probe(&path, suffix)).map_err(|error| {
         let message = "no refresh token is sent, since its successor could not be saved; if the server accepts the same \
                        one again and again, declare it reusable";
-        let error = file.failed("written", error);
-        Error::new(error.kind(), message).with_retry(error.retry()).with_source(error)
+        file.failed("written", error).with_context(message)
     })
 }
 
