@@ -1,5 +1,10 @@
 //! Events of a provider's life, as a subscriber sees them: level, target, message and fields.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "what helpers of tests find wrong must end the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what helpers of tests find wrong must end the test"
+)]
 #![allow(clippy::disallowed_methods, reason = "a runtime of its own needs a thread of its own")]
 
 use std::{

@@ -68,9 +68,9 @@ mod error;
 mod files;
 mod observe;
 pub mod platform;
+mod problem;
 mod provider;
 mod resource;
-#[cfg(feature = "oauth")]
 mod secret;
 mod source;
 mod sources;
@@ -92,12 +92,13 @@ pub mod store;
 #[cfg(any(feature = "jwt", feature = "oauth"))]
 pub use self::sources::FileToken;
 pub use self::{
-    error::{Error, ErrorKind, Problem, Retry},
+    error::{Error, ErrorKind, Retry},
+    problem::{Advice, Problem, Setting},
     provider::{
-        Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
-        TokenProvider, TokenProviderBuilder,
+        Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
+        ProviderStatus, Rejection, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
-    resource::{Challenge, Destination, ResponseHead},
+    resource::{Challenge, Destination, RequestHead, ResponseHead},
     source::{FetchContext, TokenSource},
     sources::{Fallback, StaticToken},
     token::{AccessToken, FetchReason},

@@ -141,3 +141,8 @@ pub(crate) fn refresh_token_saved() {
 pub(crate) fn refresh_token_not_saved(error: &Error) {
     event!(error, kind = ?error.kind(), %error, "could not save a new refresh token; it is kept in memory only");
 }
+
+#[cfg(feature = "oauth")]
+pub(crate) fn refresh_token_recovered() {
+    event!(info, "recovered a refresh token that a crashed process had written");
+}

@@ -8,7 +8,7 @@ use crate::{
     PassThrough,
     error::{Error, ProviderName},
     observe::FirstTimes,
-    platform::Platform,
+    platform::{Moment, Platform},
     provider::{
         cache::{Cache, Want},
         ticket::{ProviderId, Reject},
@@ -30,15 +30,18 @@ pub(crate) mod cache;
 mod fetching;
 pub(crate) mod flight;
 mod future;
+mod keyed;
 pub(crate) mod policy;
 mod status;
 pub(crate) mod ticket;
 pub(crate) mod timing;
 
+use self::fetching::draw;
 pub use self::{
     bearer::Bearer,
     builder::TokenProviderBuilder,
     future::TokenFuture,
+    keyed::{Authorize, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Select, Selected},
     policy::{Backoff, Policy},
     status::{ProviderState, ProviderStatus},
     ticket::{Rejection, Ticket},
@@ -131,6 +134,31 @@ impl TokenProvider {
         match self.inner.origins.judge(to) {
             Verdict::Authorize => Ok(self.inner.insert(headers)),
             verdict => self.inner.leave(verdict, to, headers),
+        }
+    }
+
+    /// The same as [`authorize`](Self::authorize), but leaves the refresh of a stale bearer to the caller. The moment says
+    /// that one is due.
+    #[inline]
+    fn authorize_only<B>(&self, request: &mut http::Request<B>) -> Result<(Authorized, Option<Moment>), Error> {
+        if request.extensions().get::<PassThrough>().is_some() {
+            return Ok((Authorized::Passed, None));
+        }
+        match self.inner.origins.judge(request.uri().into()) {
+            Verdict::Authorize => Ok(self.inner.insert_only(request.headers_mut())),
+            verdict => Ok((self.inner.leave(verdict, request.uri().into(), request.headers())?, None)),
+        }
+    }
+
+    /// The same as [`authorize_headers`](Self::authorize_headers), but leaves the refresh to the caller.
+    fn authorize_headers_only(
+        &self,
+        to: Destination<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<(Authorized, Option<Moment>), Error> {
+        match self.inner.origins.judge(to) {
+            Verdict::Authorize => Ok(self.inner.insert_only(headers)),
+            verdict => Ok((self.inner.leave(verdict, to, headers)?, None)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The API's side: where a token may go, and what the API says of it.
 
 pub(crate) mod challenge;
+pub(crate) mod head;
 pub(crate) mod injection;
 pub(crate) mod origin;
 pub(crate) mod repetition;
@@ -8,5 +9,6 @@ mod sharded_header;
 
 pub use self::{
     challenge::{Challenge, ResponseHead},
+    head::RequestHead,
     origin::Destination,
 };

@@ -26,6 +26,8 @@ use super::{
     },
 };
 use crate::error::{Error, ErrorKind};
+use crate::jwt::key::key_problem;
+use crate::problem::{Advice, Problem};
 
 /// A parsed key, and how to sign with it.
 pub(crate) enum LocalKey {
@@ -68,18 +70,24 @@ impl LocalKey {
     /// A shared secret, at least as long as the hash (RFC 7518 section 3.2) unless it may be short.
     pub(crate) fn hmac(algorithm: Algorithm, secret: &[u8], short: bool) -> Result<Self, Error> {
         let Scheme::Hmac(scheme) = Scheme::of(algorithm) else {
-            return Err(config(format!(
-                "found a secret; {algorithm} signs with a private key: load it with `SigningKey::from_pem`, or choose \
-                 HS256, HS384 or HS512"
-            )));
+            let problem = Problem::new("key", format!("found a secret; {algorithm} signs with a private key"));
+            return Err(key_problem(
+                problem.advise(Advice::text("give a private key")).advise(Advice::text("choose HS256, HS384 or HS512")),
+            ));
         };
         let least = scheme.digest_algorithm().output_len();
         match secret.len() {
             0 => Err(config(format!("found an empty secret; {algorithm} needs {least} bytes"))),
-            length if length < least && !short => Err(config(format!(
-                "found a secret of {length} bytes; {algorithm} needs at least {least} (RFC 7518 section 3.2): take a \
-                 longer one, or accept the risk with `SigningKey::hmac_short_secret`"
-            ))),
+            length if length < least && !short => Err(key_problem(
+                Problem::new(
+                    "key",
+                    format!(
+                        "found a secret of {length} bytes; {algorithm} needs at least {least} (RFC 7518 section 3.2)"
+                    ),
+                )
+                .advise(Advice::text("use a longer one"))
+                .advise(Advice::turn_on("KeyReader::allow_short_secret")),
+            )),
             _ => Ok(LocalKey::Hmac(Box::new(hmac::Key::new(scheme, secret)))),
         }
     }
@@ -148,7 +156,7 @@ impl LocalKey {
             (64, Some((seed, public))) => LocalKey::ed25519(Algorithm::EdDSA, seed, Some(public)),
             (length, _) => Err(config(format!(
                 "found {length} bytes; expected the bare bytes of an Ed25519 key, which are 32 (the seed) or 64 (the \
-                 seed and its public half): load other formats with `KeyReader`"
+                 seed and its public half)"
             ))),
         }
     }
@@ -233,7 +241,7 @@ fn needed(algorithm: Algorithm) -> &'static str {
         Algorithm::ES256 => "an EC P-256 key",
         Algorithm::ES384 => "an EC P-384 key",
         Algorithm::EdDSA => "an Ed25519 key",
-        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => "a shared secret: use `SigningKey::hmac`",
+        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => "a shared secret",
         _ => "an RSA key",
     }
 }

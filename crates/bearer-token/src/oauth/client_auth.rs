@@ -3,9 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    error::Problems,
-    oauth::{ClientSecret, client_secret::problem},
-    secret::Secret,
+    oauth::ClientSecret,
+    problem::{Advice, Problem, Problems},
+    secret::{Secret, string},
     source::TokenSource,
 };
 
@@ -152,10 +152,9 @@ impl ClientAuth {
             Method::Basic { client_id, secret, encoding } => {
                 check_client_id(client_id, problems);
                 if *encoding == Encoding::Raw && client_id.contains(':') {
-                    problems.push(
-                        "client_auth.client_id",
-                        "found a colon, which ends the id in HTTP Basic (RFC 7617): use `ClientAuth::basic`",
-                    );
+                    let found = "found a colon, which ends the id in HTTP Basic (RFC 7617)";
+                    let problem = Problem::new("client_auth.client_id", found);
+                    problems.add(problem.advise(Advice::set("ClientAuth::basic")));
                 }
                 // With a stand-in, so that another header of this name is a problem in any case.
                 let read = read_secret(secret, problems).unwrap_or_else(|| Secret::new(""));
@@ -216,8 +215,8 @@ impl fmt::Debug for ClientAuth {
 }
 
 fn check_client_id(client_id: &str, problems: &mut Problems) {
-    if let Some(problem) = problem(client_id) {
-        problems.push("client_auth.client_id", problem);
+    if let Err(problem) = string::check(client_id) {
+        problems.push("client_auth.client_id", problem.message());
     }
 }
 
@@ -305,7 +304,7 @@ mod tests {
         for (auth, count) in [
             (ClientAuth::public(""), 1),
             (ClientAuth::basic("", ""), 2),
-            (ClientAuth::basic_raw("a:b", "marker\n"), 2),
+            (ClientAuth::basic_raw("a:b", "marker\n\n"), 2),
             (ClientAuth::post("id\r", ""), 2),
         ] {
             let error = prepare(&auth).1.into_result("no").unwrap_err();

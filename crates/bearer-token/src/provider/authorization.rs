@@ -8,6 +8,7 @@ use super::{Authorized, Inner};
 use crate::{
     error::{Error, ErrorKind},
     observe,
+    platform::Moment,
     provider::policy::Freshness,
     resource::{
         injection::{has_its_own, has_several_of_its_own},
@@ -20,8 +21,18 @@ impl Inner {
     /// Inserts the bearer in service.
     #[inline]
     pub(super) fn insert(self: &Arc<Self>, headers: &mut HeaderMap) -> Authorized {
+        let (authorized, stale_at) = self.insert_only(headers);
+        if let Some(now) = stale_at {
+            self.refresh(now);
+        }
+        authorized
+    }
+
+    /// Inserts the bearer in service, and says if a refresh is due.
+    #[inline]
+    pub(super) fn insert_only(&self, headers: &mut HeaderMap) -> (Authorized, Option<Moment>) {
         if has_several_of_its_own(headers) {
-            return Authorized::Passed;
+            return (Authorized::Passed, None);
         }
         let now = self.platform.now();
         let sent = self.cache.read(|bearer| {
@@ -34,14 +45,12 @@ impl Inner {
         });
         let (ticket, freshness) = match sent {
             Some((ticket, freshness, true)) => (ticket, freshness),
-            Some((_, _, false)) => return Authorized::Passed,
-            None if has_its_own(headers) => return Authorized::Passed,
-            None => return Authorized::NotReady,
+            Some((_, _, false)) => return (Authorized::Passed, None),
+            None if has_its_own(headers) => return (Authorized::Passed, None),
+            None => return (Authorized::NotReady, None),
         };
-        if freshness == Freshness::Stale && self.cache.wants_refresh(now) {
-            self.refresh(now);
-        }
-        Authorized::Inserted(ticket)
+        let is_due = freshness == Freshness::Stale && self.cache.wants_refresh(now);
+        (Authorized::Inserted(ticket), is_due.then_some(now))
     }
 
     /// Leaves the head of a request as it is: the request goes out without a token of ours, or not at all. An

@@ -4,10 +4,16 @@ use std::sync::{Arc, Weak};
 
 use super::{Inner, TokenProvider};
 use crate::{
-    error::{Error, Problems, ProviderName},
+    error::{Error, ProviderName},
     observe::{self, FirstTimes},
     platform::Platform,
-    provider::{cache::Cache, policy::Policy, ticket::ProviderId},
+    problem::{Problem, Problems},
+    provider::{
+        cache::Cache,
+        keyed::fetch_limit::{FetchLimit, Limited},
+        policy::Policy,
+        ticket::ProviderId,
+    },
     resource::{
         challenge::{Refusals, ResponseHead},
         origin::Origins,
@@ -136,6 +142,12 @@ impl TokenProviderBuilder {
         self
     }
 
+    /// Lets fetches wait for their turn.
+    pub(super) fn fetch_limit(mut self, limit: Arc<FetchLimit>) -> Self {
+        self.source = Arc::new(Limited { source: self.source, limit });
+        self
+    }
+
     /// What is wrong already; reported together with the rest.
     #[cfg(feature = "config")]
     pub(crate) fn problems(mut self, problems: Problems) -> Self {
@@ -171,8 +183,8 @@ impl TokenProviderBuilder {
         }
         self.policy.check(&mut problems);
         if self.name.as_ref().is_some_and(|name| name.trim().is_empty() || name.contains(char::is_control)) {
-            problems
-                .push("name", "found an empty name or one with control characters; expected a word for people to read");
+            let problem = Problem::new("name", "found an empty name, or one with control characters");
+            problems.add(problem.expecting("a word for people to read"));
         }
         problems.into_result("the token provider cannot be built")?;
 

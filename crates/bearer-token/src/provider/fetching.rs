@@ -13,7 +13,7 @@ use super::Inner;
 use crate::{
     error::{Error, ErrorKind},
     observe::{self, FetchSpan},
-    platform::{BoxFuture, Moment, nanos},
+    platform::{BoxFuture, Moment, Platform, nanos},
     provider::{
         bearer::Bearer,
         cache::{Decision, StartFetch, TokenFlight, Want},
@@ -173,14 +173,21 @@ impl Inner {
     }
 
     fn draw(&self) -> Draw {
-        match contained(|| self.platform.random()) {
-            Some(Ok(bytes)) => Draw(u32::from_ne_bytes(bytes)),
-            _ => {
-                observe::no_randomness(&self.name);
-                Draw::MAX
-            }
-        }
+        try_draw(&self.platform).unwrap_or_else(|| {
+            observe::no_randomness(&self.name);
+            Draw::MAX
+        })
     }
+}
+
+/// A random draw, or the greatest one if there is no randomness.
+pub(super) fn draw(platform: &Platform) -> Draw {
+    try_draw(platform).unwrap_or(Draw::MAX)
+}
+
+fn try_draw(platform: &Platform) -> Option<Draw> {
+    let bytes = contained(|| platform.random())?.ok()?;
+    Some(Draw(u32::from_ne_bytes(bytes)))
 }
 
 impl Reject for Inner {

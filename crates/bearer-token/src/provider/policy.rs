@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::timing;
-use crate::error::Problems;
+use crate::problem::Problems;
 
 mod arithmetic;
 

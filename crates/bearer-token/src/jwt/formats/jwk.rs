@@ -10,6 +10,8 @@ use serde_json::error::Category;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
+use crate::jwt::key::key_problem;
+use crate::problem::{Advice, Problem};
 
 /// More key ids than this are not listed in an error.
 const LISTED: usize = 20;
@@ -44,13 +46,15 @@ pub(crate) fn object(text: &[u8]) -> Option<&[u8]> {
 pub(crate) fn read(text: &[u8]) -> Result<JwkText, Error> {
     if object(text).is_none() {
         let found = if super::pem::looks_like_pem(text) {
-            "found a PEM; load it with `SigningKey::from_pem`"
+            "found a PEM"
         } else if text.trim_ascii().is_empty() {
             "found nothing"
         } else {
             "found text that is not JSON"
         };
-        return Err(config(format!("{found}; expected a JWK, {{\"kty\": ...}}, or a JWK set, {{\"keys\": [...]}}")));
+        let problem = Problem::new("key", found).expecting(r#"a JWK, {"kty": ...}, or a JWK set, {"keys": [...]}"#);
+        let is_pem = super::pem::looks_like_pem(text);
+        return Err(key_problem(if is_pem { problem.advise(Advice::set("SigningKey::from_pem")) } else { problem }));
     }
     let text = text.strip_prefix(BOM).unwrap_or(text);
     // Its own words are left out: they may quote the text.
@@ -114,11 +118,11 @@ impl JwkText {
             return match (keys.pop(), keys.len()) {
                 (Some(key), 0) => Ok(key),
                 (None, _) => Err(config("found an empty JWK set; expected a private key in it".to_owned())),
-                (Some(_), more) => Err(config(format!(
-                    "found a JWK set of {} keys, {ids}; expected to be told the `kid` of the one to sign with: use \
-                     `SigningKey::from_jwk_set`",
-                    more + 1
-                ))),
+                (Some(_), more) => Err(key_problem(
+                    Problem::new("key", format!("found a JWK set of {} keys, {ids}", more + 1))
+                        .expecting("to be told the `kid` of the one to sign with")
+                        .advise(Advice::set("KeyReader::key_id")),
+                )),
             };
         };
         keys.retain(|key| key.text("kid") == Some(wanted));
@@ -340,7 +344,7 @@ mod tests {
             ("", "found nothing; expected a JWK"),
             ("a secret", "found text that is not JSON; expected a JWK"),
             ("[{}]", "found text that is not JSON"),
-            ("-----BEGIN PRIVATE KEY-----", "found a PEM; load it with `SigningKey::from_pem`"),
+            ("-----BEGIN PRIVATE KEY-----", "found a PEM"),
             ("{}", "found JSON with neither `kty` nor `keys`"),
             (r#"{"private_key": "x"}"#, "found JSON with neither `kty` nor `keys`"),
             (r#"{"keys": "MARKER"}"#, "found a JWK set whose `keys` is no list of JSON objects, at line 1, column"),

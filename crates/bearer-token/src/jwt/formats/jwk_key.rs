@@ -7,10 +7,14 @@ use super::{
     jwk::{Jwk, shown},
     key_kind::KeyKind,
 };
-use crate::error::{Error, ErrorKind, Problems};
 use crate::jwt::{
     algorithm::Algorithm,
+    key::key_problem,
     native::{LocalKey, RsaNumbers},
+};
+use crate::{
+    error::{Error, ErrorKind},
+    problem::{Advice, Problem},
 };
 
 /// A private or secret key, and the algorithm that it signs with: its own `alg`, or the one that was asked for.
@@ -118,11 +122,10 @@ fn algorithm(jwk: &Jwk, kind: Kind, wanted: Option<Algorithm>) -> Result<Algorit
         (None, None, Kind::Ed25519) => Ok(Algorithm::EdDSA),
         (None, None, Kind::Rsa | Kind::Secret) => {
             let several = if matches!(kind, Kind::Rsa) { "RS256 to PS512" } else { "HS256 to HS512" };
-            let found = format!(
-                "found {} without `alg`, which fits {several}; name the one to sign with: `KeyReader` takes it",
-                kind.name()
-            );
-            Err(Problems::one("the key cannot be loaded", "algorithm", found))
+            let problem =
+                Problem::new("algorithm", format!("found {} without `alg`, which fits {several}", kind.name()))
+                    .expecting("the name of the one to sign with");
+            Err(key_problem(problem.advise(Advice::set("KeyReader::algorithm"))))
         }
     }
 }

@@ -4,6 +4,8 @@ use zeroize::Zeroizing;
 
 use super::{encoding as decode, jwk, sniff::Look};
 use crate::error::{Error, ErrorKind};
+use crate::jwt::key::key_problem;
+use crate::problem::{Advice, Problem};
 
 const EXPECTED: &str = "expected a private key as PEM: PRIVATE KEY (PKCS#8), RSA PRIVATE KEY (PKCS#1) or EC PRIVATE \
                         KEY (SEC1)";
@@ -35,10 +37,15 @@ enum Found {
 pub(crate) fn from_pem(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
     match find(text)? {
         Found::Plain(der) => Ok(der),
-        Found::Encrypted(_) => Err(config(format!(
-            "found a PEM with label {ENCRYPTED}; {EXPECTED}; give its passphrase with `SigningKey::from_encrypted_pem` \
-             (feature `encrypted-keys`), or {DECRYPT}"
-        ))),
+        Found::Encrypted(_) => Err(key_problem(
+            Problem::new("key", format!("found a PEM with label {ENCRYPTED}; {EXPECTED}"))
+                .advise(if cfg!(feature = "encrypted-keys") {
+                    Advice::set("KeyReader::passphrase")
+                } else {
+                    Advice::Feature("encrypted-keys")
+                })
+                .advise(Advice::text(DECRYPT)),
+        )),
     }
 }
 
@@ -164,7 +171,7 @@ fn not_pem(text: &[u8], inside: Option<&[u8]>) -> Error {
     let found = if text.trim_ascii().is_empty() {
         "found nothing"
     } else if jwk::looks_like_jwk(text) || inside.is_some_and(jwk::looks_like_jwk) {
-        "found a JWK; load it with `SigningKey::from_jwk` or `from_jwk_set`"
+        JWK
     } else if let Some(found) = Look::of(text).found() {
         found
     } else if text.first() == Some(&0x30) && str::from_utf8(text).is_err() {
@@ -172,8 +179,15 @@ fn not_pem(text: &[u8], inside: Option<&[u8]>) -> Error {
     } else {
         "found no PEM block (-----BEGIN ...)"
     };
+    if found == JWK {
+        return key_problem(
+            Problem::new("key", format!("{found}; {EXPECTED}")).advise(Advice::set("SigningKey::from_jwk")),
+        );
+    }
     config(format!("{found}; {EXPECTED}"))
 }
+
+const JWK: &str = "found a JWK";
 
 fn config(message: String) -> Error {
     Error::new(ErrorKind::Config, message)
@@ -219,7 +233,7 @@ mod tests {
             (pem("rsa2048.pub").into(), "label PUBLIC KEY; expected a private key as PEM: PRIVATE KEY (PKCS#8)"),
             (pem("rsa2048.encrypted").into(), "label ENCRYPTED PRIVATE KEY"),
             (pem("rsa2048.encrypted").into(), "openssl pkey -in"),
-            (pem("rsa2048.encrypted").into(), "`SigningKey::from_encrypted_pem` (feature `encrypted-keys`)"),
+            (pem("rsa2048.encrypted").into(), "or decrypt it with `openssl pkey"),
             (pem("rsa2048.pkcs1.encrypted").into(), "label RSA PRIVATE KEY, encrypted"),
             (pem("rsa2048.pkcs1.encrypted").into(), "rewrite it with `openssl pkcs8 -topk8 -v2 aes-256-cbc"),
             (pem("rsa2048.pkcs1.encrypted").replace('\n', "\r\n").into(), "RSA PRIVATE KEY, encrypted"),
@@ -235,7 +249,7 @@ mod tests {
             (BASE64_STANDARD.encode(&*der).into(), "found the inside of a PEM without its first and last line"),
             (b"".into(), "found nothing"),
             (b" \r\n".into(), "found nothing"),
-            (b"{\"kty\":\"RSA\"}".into(), "found a JWK; load it with `SigningKey::from_jwk`"),
+            (b"{\"kty\":\"RSA\"}".into(), "use `SigningKey::from_jwk`"),
             (BASE64_STANDARD.encode("{\"kty\":\"RSA\"}").into(), "found a JWK"),
             (b"{\"private_key\":\"-----\"}".into(), "found JSON that is no JWK; take the key out of it"),
             (b"/run/secrets/key.pem".into(), "found no PEM block"),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    error::Problems,
     jwt::{JwtTemplate, SigningKey},
     oauth::client_auth::{ClientAuth, Method},
+    problem::{Advice, Problem, Problems},
 };
 
 /// It is used at once.
@@ -99,7 +99,9 @@ impl ClientAssertion {
         let key = match (&self.form, audience) {
             (Form::Template(template), None) => return Some(template.clone()),
             (Form::Template(_), Some(_)) => {
-                problems.push("client_auth.audience", "found one beside a template: set it on the template");
+                let found = "found an audience beside a template, which has its own";
+                problems
+                    .add(Problem::new("client_auth.audience", found).advise(Advice::text("set it on the template")));
                 return None;
             }
             (Form::PrivateKey(key) | Form::Secret(key), _) => key,
@@ -107,10 +109,12 @@ impl ClientAssertion {
         let hmac = key.algorithm().is_hmac();
         match &self.form {
             Form::PrivateKey(_) if hmac => {
-                problems.push("client_auth.key", "found a secret, expected a private key: use `client_secret_jwt`");
+                let problem = Problem::new("client_auth.key", "found a secret").expecting("a private key");
+                problems.add(problem.advise(Advice::set("ClientAuth::client_secret_jwt")));
             }
             Form::Secret(_) if !hmac => {
-                problems.push("client_auth.key", "found a private key, expected a secret: use `private_key_jwt`");
+                let problem = Problem::new("client_auth.key", "found a private key").expecting("a secret");
+                problems.add(problem.advise(Advice::set("ClientAuth::private_key_jwt")));
             }
             _ => {}
         }

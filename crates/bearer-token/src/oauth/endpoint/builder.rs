@@ -10,7 +10,7 @@ use http::{
 use zeroize::Zeroizing;
 
 use crate::{
-    error::{Error, Problems},
+    error::Error,
     oauth::{
         ClientAuth, Parameters,
         endpoint::{Inner, TokenEndpoint, url::EndpointUrl},
@@ -21,6 +21,7 @@ use crate::{
             clock_offset::{self, ServerClock},
         },
     },
+    problem::{Advice, Problem, Problems},
     transport::{DynTransport, Transport},
 };
 
@@ -152,8 +153,8 @@ impl TokenEndpointBuilder {
         reading.refusal_hint = credentials.hint;
         let transport = self.transport.or_else(default_transport);
         if transport.is_none() {
-            let message = "found none; call `.transport(..)`, or enable the feature `reqwest` of bearer-token";
-            problems.push("transport", message);
+            let problem = Problem::new("transport", "found none").advise(Advice::set("transport"));
+            problems.add(problem.advise(Advice::Feature("reqwest")));
         }
         problems.into_result("the token endpoint cannot be built")?;
 
@@ -192,29 +193,29 @@ fn default_transport() -> Option<Arc<dyn DynTransport>> {
     None
 }
 
-/// Parameters with a setting of their own. An assertion as a fixed text would outlive its `exp`.
-const RESERVED: [(&str, &str); 5] = [
-    ("grant_type", "`.grant_type(..)`"),
-    ("client_secret", "`.client_auth(ClientAuth::post(..))`"),
-    (
-        "client_assertion",
-        "`.client_auth(ClientAuth::private_key_jwt(..))`, which signs a new one each time, or \
-         `ClientAuth::assertion_from`, which asks a source for it",
-    ),
-    ("client_assertion_type", "`.client_auth(ClientAuth::private_key_jwt(..))`"),
-    ("assertion", "the `JwtBearer` grant, which signs a new one each time, or a `Grant` of your own"),
+/// Parameters with a setting of their own. A fixed assertion would outlive its `exp`.
+const RESERVED: [(&str, &[&str]); 5] = [
+    ("grant_type", &["grant_type"]),
+    ("client_secret", &["ClientAuth::post"]),
+    ("client_assertion", &["ClientAuth::private_key_jwt", "ClientAuth::assertion_from"]),
+    ("client_assertion_type", &["ClientAuth::private_key_jwt"]),
+    ("assertion", &["JwtBearer::new"]),
 ];
 
 fn check_parameters(parameters: &Parameters, scope: &str, credentials: &Parameters, problems: &mut Problems) {
     for name in parameters.names() {
+        let problem = |found: &'static str| Problem::new(format!("parameter.{name}"), found);
         if name.is_empty() {
             problems.push("parameter", "found one with an empty name");
-        } else if let Some((_, instead)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) {
-            problems.push(format!("parameter.{name}"), format!("cannot be set as a fixed text; use {instead}"));
+        } else if let Some((_, settings)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) {
+            let problem = problem("found a fixed value for a parameter that has a setting of its own");
+            problems.add(settings.iter().copied().map(Advice::set).fold(problem, Problem::advise));
         } else if credentials.names().any(|sent| sent == name) {
-            problems.push(format!("parameter.{name}"), "is sent by the client authentication already: remove one");
+            let problem = problem("found a parameter that the client authentication sends already");
+            problems.add(problem.advise(Advice::text("remove one of the two")));
         } else if name == "scope" && !scope.is_empty() {
-            problems.push("parameter.scope", "is set by `.scope(..)` too, and may be sent only once: remove one");
+            let problem = problem("found a second scope, but it may be sent only once");
+            problems.add(problem.advise(Advice::remove("scope")).advise(Advice::remove("parameter")));
         }
     }
 }

@@ -4,8 +4,9 @@ use std::time::UNIX_EPOCH;
 
 use super::*;
 use crate::{
-    error::{Error, ErrorKind, Problem, Retry},
+    error::{Error, ErrorKind, Retry},
     platform::Moment,
+    problem::Problem,
     token::Expiry,
 };
 
