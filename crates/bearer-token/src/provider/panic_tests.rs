@@ -90,7 +90,7 @@ fn two_callers(provider: &TokenProvider) -> [Option<Poll<Result<Bearer, Error>>>
 #[test]
 fn a_clock_that_panics_ends_its_flight_at_once() {
     // The calls of the first caller: its entry, the context of the fetch, the start of the task, its report, its end.
-    for nth in 1..=6 {
+    for nth in 1..=5 {
         let clock = faulty();
         let source = async |_cx: FetchContext| Ok(AccessToken::new("token"));
         let provider =
