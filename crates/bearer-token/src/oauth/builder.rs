@@ -118,7 +118,7 @@ impl TokenEndpointBuilder {
         self
     }
 
-    /// The HTTP client that carries the requests. Default: `ReqwestTransport::new()`, with the feature `reqwest`.
+    /// The HTTP client that carries the requests. Default: `HttpTransport::new()`, with the feature `http-transport`.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -180,12 +180,12 @@ impl fmt::Debug for TokenEndpointBuilder {
     }
 }
 
-#[cfg(feature = "reqwest")]
+#[cfg(feature = "http-transport")]
 fn default_transport() -> Option<Arc<dyn DynTransport>> {
-    Some(Arc::new(crate::transport::ReqwestTransport::new()))
+    Some(Arc::new(crate::transport::HttpTransport::new()))
 }
 
-#[cfg(not(feature = "reqwest"))]
+#[cfg(not(feature = "http-transport"))]
 fn default_transport() -> Option<Arc<dyn DynTransport>> {
     None
 }
