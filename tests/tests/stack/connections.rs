@@ -147,12 +147,14 @@ async fn l09_a_token_too_short_lived_to_be_kept_serves_those_who_waited_for_it_e
 }
 
 /// Providers whose token requests travel over pooled connections of one kind and of the other.
-fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 3] {
+fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 4] {
     let with = |endpoint: bearer_token::oauth::TokenEndpoint| setup.builder(endpoint).build().unwrap();
     let tower = setup.endpoint().transport(transport::service::<HyperClient, _>(hyper()));
+    let client = reqwest_bearer::ClientTransport::new(crate::support::reqwest());
     let middleware = reqwest_bearer::MiddlewareTransport::new(crate::support::reqwest().into());
     [
-        ("reqwest", with(setup.endpoint().build().unwrap())),
+        ("http", with(setup.endpoint().build().unwrap())),
+        ("reqwest", with(setup.endpoint().transport(client).build().unwrap())),
         ("tower", with(tower.build().unwrap())),
         ("middleware", with(setup.endpoint().transport(middleware).build().unwrap())),
     ]
@@ -161,7 +163,7 @@ fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 3] {
 // One thread: the client cannot see that the connection is closed before it uses it.
 #[tokio::test]
 async fn l44_a_pooled_connection_that_the_authorization_server_closed_meanwhile_fails_nobody() {
-    for index in 0..3 {
+    for index in 0..4 {
         let setup = Setup::start();
         let (name, provider) = pooled(&setup)[index].clone();
         within(provider.token()).await.unwrap();

@@ -297,7 +297,7 @@ mod proxies {
         let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         seen.send(head).unwrap();
-        tokio::io::copy_bidirectional(&mut stream, &mut server).await.map_or((), drop);
+        drop(tokio::io::copy_bidirectional(&mut stream, &mut server).await);
     }
 
     #[tokio::test]
