@@ -28,36 +28,18 @@
 //! ```
 
 mod algorithm;
-mod builder;
-mod claims;
-mod decode;
-mod der;
-#[cfg(feature = "encrypted-keys")]
-mod encrypted;
-mod header;
-mod jwk;
-mod jwk_key;
+mod formats;
 mod key;
-mod key_file;
-mod key_kind;
-mod local_key;
-mod look;
-mod private_key;
-mod reader;
+mod native;
 mod self_signed;
-mod signature;
-mod signer;
 mod template;
 
 pub use self::{
     algorithm::Algorithm,
-    builder::JwtTemplateBuilder,
-    decode::Encoding,
-    key::SigningKey,
-    reader::KeyReader,
+    formats::encoding::Encoding,
+    key::{SigningKey, reader::KeyReader, remote::Signer},
     self_signed::SelfSigned,
-    signer::Signer,
-    template::{JwtTemplate, SignedJwt},
+    template::{JwtTemplate, SignedJwt, builder::JwtTemplateBuilder},
 };
 
 #[cfg(test)]

@@ -57,23 +57,27 @@
 //! | `jwt` | yes | signing: self-signed JWTs and, with `oauth`, assertions |
 //! | `encrypted-keys` | | private keys that are encrypted with a passphrase |
 //! | `oauth` | yes | token requests to an OAuth 2.0 authorization server |
-//! | `reqwest` | yes | reqwest (rustls) as the transport of token requests |
+//! | `http-transport` | yes | the default transport of token requests: hyper and rustls |
+//! | `rustls-aws-lc-rs` | yes | aws-lc-rs as the cryptography of that transport; without it, what the process has installed in rustls |
 //! | `tower` | | any tower service as that transport |
 //! | `config` | | a provider from TOML or JSON |
 //! | `tracing` | | events of the token life cycle |
 
+pub mod adapter;
 mod error;
 #[cfg(any(feature = "jwt", feature = "oauth"))]
 mod files;
 mod observe;
 pub mod platform;
+mod problem;
 mod provider;
 mod resource;
-#[cfg(feature = "oauth")]
 mod secret;
 mod source;
 mod sources;
 mod sync;
+#[cfg(test)]
+mod test_support;
 mod token;
 pub mod transport;
 
@@ -89,12 +93,13 @@ pub mod store;
 #[cfg(any(feature = "jwt", feature = "oauth"))]
 pub use self::sources::FileToken;
 pub use self::{
-    error::{Error, ErrorKind, Problem, Retry},
+    error::{Error, ErrorKind, Retry},
+    problem::{Advice, Problem, Setting},
     provider::{
         Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
         TokenProvider, TokenProviderBuilder,
     },
-    resource::{Challenge, Destination, is_grpc_rejection, is_rejection},
+    resource::{Challenge, Destination},
     source::{FetchContext, TokenSource},
     sources::{Fallback, StaticToken},
     token::{AccessToken, FetchReason},

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, StatusCode};
 
 use crate::{
     PassThrough,
@@ -21,7 +21,8 @@ use crate::{
         ticket::{Generation, ProviderId, Reject},
     },
     resource::{
-        challenge::Challenge,
+        challenge::{Challenge, is_rejection},
+        injection::{has_its_own, has_several_of_its_own},
         origin::{Destination, Origins, Verdict},
     },
     source::{DynTokenSource, FetchContext, TokenSource},
@@ -36,7 +37,6 @@ pub(crate) mod cache;
 pub(crate) mod flight;
 mod future;
 pub(crate) mod policy;
-mod sharded_header;
 mod status;
 pub(crate) mod ticket;
 
@@ -88,11 +88,12 @@ pub(crate) struct Inner {
 /// What [`TokenProvider::authorize`] did with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Authorized {
     /// The request carries the bearer that this ticket stands for.
     Inserted(Ticket),
-    /// There is no usable bearer: wait for [`TokenProvider::token`] and insert what it gives. A bearer that is too
-    /// short-lived to be kept is given to those who waited for it only; `authorize` would never find it.
+    /// There is no usable bearer: wait for [`TokenProvider::token`] and [attach](Bearer::attach) it. A bearer too
+    /// short-lived to be kept is given only to the callers that waited for it; `authorize` would never find it.
     NotReady,
     /// The request goes out as it is: it has an `Authorization` of its own, or goes to an origin that gets no token.
     Passed,
@@ -179,6 +180,14 @@ impl TokenProvider {
         self.inner.clone().reject(ticket.generation(), answer)
     }
 
+    /// Whether a response means that the API refused the bearer, so that a new one could do better.
+    ///
+    /// For clients without an adapter: if it does, [reject](Ticket::reject) the ticket of the request.
+    #[inline]
+    pub fn is_rejection(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        is_rejection(status, headers)
+    }
+
     /// How it stands, for health checks and dashboards. Starts nothing.
     pub fn status(&self) -> ProviderStatus {
         ProviderStatus::of(&self.inner.cache, self.inner.platform.now())
@@ -215,18 +224,15 @@ impl Inner {
     fn carry_out(self: &Arc<Self>, verdict: Verdict, headers: &mut HeaderMap) -> Result<Authorized, Error> {
         match verdict {
             Verdict::Authorize => Ok(self.insert(headers)),
-            Verdict::Refuse(error) if !headers.contains_key(AUTHORIZATION) => Err(error),
+            Verdict::Refuse(error) if !has_its_own(headers) => Err(error),
             Verdict::Pass | Verdict::Refuse(_) => Ok(Authorized::Passed),
         }
     }
 
-    /// Inserts the bearer in service, and puts back what the caller had set: to look first would be a second search of
-    /// the map for every request.
+    /// Inserts the bearer in service.
     #[inline]
     fn insert(self: &Arc<Self>, headers: &mut HeaderMap) -> Authorized {
-        // Of several values an insertion gives only one back.
-        let has_repeated_names = headers.len() > headers.keys_len();
-        if has_repeated_names && headers.contains_key(AUTHORIZATION) {
+        if has_several_of_its_own(headers) {
             return Authorized::Passed;
         }
         let now = self.platform.now();
@@ -236,16 +242,12 @@ impl Inner {
             if freshness == Freshness::Expired {
                 return None;
             }
-            let own = headers.insert(AUTHORIZATION, bearer.value.share());
-            Some((bearer.ticket, freshness, own))
+            Some((bearer.ticket, freshness, bearer.credential.insert(headers)))
         });
         let (ticket, freshness) = match sent {
-            Some((ticket, freshness, None)) => (ticket, freshness),
-            Some((_, _, Some(own))) => {
-                headers.insert(AUTHORIZATION, own);
-                return Authorized::Passed;
-            }
-            None if headers.contains_key(AUTHORIZATION) => return Authorized::Passed,
+            Some((ticket, freshness, true)) => (ticket, freshness),
+            Some((_, _, false)) => return Authorized::Passed,
+            None if has_its_own(headers) => return Authorized::Passed,
             None => return Authorized::NotReady,
         };
         if freshness == Freshness::Stale && self.cache.wants_refresh(now) {

@@ -7,16 +7,13 @@ use bytes::Bytes;
 use crate::{error::Error, platform::BoxFuture};
 
 #[cfg(any(feature = "http-transport", feature = "tower"))]
-mod body;
-mod cause;
+pub(crate) mod body;
+pub(crate) mod cause;
 #[cfg(feature = "http-transport")]
 mod http;
 #[cfg(feature = "tower")]
 mod tower;
 
-#[cfg(any(feature = "http-transport", feature = "tower"))]
-pub use self::body::read_response;
-pub use self::cause::client_error;
 #[cfg(feature = "http-transport")]
 pub use self::http::{HttpTransport, HttpTransportBuilder};
 #[cfg(feature = "tower")]

@@ -4,7 +4,8 @@ use std::fmt;
 
 use bearer_token::{
     Error, ErrorKind, Retry,
-    transport::{Transport, client_error, read_response},
+    adapter::{client_error, read_response},
+    transport::Transport,
 };
 use bytes::Bytes;
 use http::Uri;

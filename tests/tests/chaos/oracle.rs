@@ -135,8 +135,9 @@ struct State {
     changed: bool,
     last_landing: Duration,
     last_abandoned: Duration,
-    /// When the last renewal ended that a rejection forced.
+    /// When the last renewal ended that a rejection certainly forced, and the last one that may have been forced.
     forced: Option<Duration>,
+    perhaps_forced: Option<Duration>,
     /// No refresh in the background may begin before.
     quiet_until: Duration,
     outage: Option<Outage>,
@@ -154,7 +155,8 @@ enum Withdrawn {
     #[default]
     No,
     Yes,
-    /// Its renewal was given up while a failure kept others from starting: either is right.
+    /// Both are legal: its renewal was abandoned during a cool-down, or it was rejected when only one of the responses
+    /// that brought it said that it was still usable.
     Maybe,
 }
 
@@ -342,9 +344,7 @@ impl Model {
             state.doubt(&self.oracle);
             return;
         }
-        if state.withdrawn != Withdrawn::No || flying.reason == FetchReason::Rejected {
-            state.forced = Some(now.monotonic());
-        }
+        state.note_renewal(flying.reason, now.monotonic());
         // One that cannot be kept is no reason to give up one that is good, unless that was rejected.
         let kept = state.surely_usable(now).is_some() && state.withdrawn == Withdrawn::No;
         if again && !sure {
@@ -367,9 +367,7 @@ impl Model {
             }
             return;
         }
-        if state.withdrawn != Withdrawn::No || flying.reason == FetchReason::Rejected {
-            state.forced = Some(now);
-        }
+        state.note_renewal(flying.reason, now);
         state.failures += 1;
         state.withdrawn = Withdrawn::No;
         let doubled =
@@ -398,15 +396,16 @@ impl Model {
         };
         let usable = sent.is_usable(now);
         if !usable {
-            // Too short-lived to be kept: for those who waited for it, and for nobody else.
+            // One fetch serves its waiters, however short the lifetime (L14), even if the token expires before they
+            // are polled: a runtime may stand still, and a service may have no room. Later callers never get it.
             let waited = since <= landed.truth;
             let late = landed.now.after(10 * SECOND).is_past(now);
-            if !short || !waited || late {
+            if !waited || late {
                 return self.accuse(format!(
                     "a token was sent past its expiry (born short: {short}, waited for: {waited}, late: {late})"
                 ));
             }
-            self.oracle.see(|seen| seen.born_short += 1);
+            self.oracle.see(|seen| seen.born_short += u64::from(short));
         } else if sent.is_expired_for_the_server(&moment) {
             return self.accuse("a token was sent that had expired for the server, and the clocks told");
         }
@@ -464,9 +463,14 @@ impl Model {
                 Rejection::Renewing => seen.renewing += 1,
                 Rejection::Superseded => seen.superseded += 1,
                 Rejection::Declined => seen.declined += 1,
+                _ => {}
             }
         });
         if state.current.as_deref() != Some(token) || state.surely_usable(now).is_none() {
+            let is_other = state.current.as_deref().is_some_and(|current| current != token);
+            if outcome == Rejection::Renewing && !is_other && state.withdrawn == Withdrawn::No {
+                state.withdrawn = Withdrawn::Maybe;
+            }
             return;
         }
         match outcome {
@@ -476,11 +480,13 @@ impl Model {
             Rejection::Declined => {
                 let failing =
                     now.monotonic() < state.closed_until.max(state.last_landing + 60 * MINUTE) && state.failures > 0;
-                let braked = state.forced.is_some_and(|ended| now.monotonic() < ended + 5 * MINUTE);
+                let ended = state.forced.max(state.perhaps_forced);
+                let braked = ended.is_some_and(|ended| now.monotonic() < ended + 5 * MINUTE);
                 if !failing && !braked && state.abandoned == 0 {
                     self.accuse("a rejection was declined without a reason");
                 }
             }
+            other => self.accuse(format!("an outcome that is unknown here: {other:?}")),
         }
     }
 
@@ -533,6 +539,15 @@ impl State {
     fn surely_usable(&self, now: Moment) -> Option<&str> {
         let current = self.current.as_deref().filter(|_| !self.unsure)?;
         self.tokens.get(current)?.is_surely_usable(now).then_some(current)
+    }
+
+    /// Notes the end of a fetch that a rejection forced, or may have forced.
+    fn note_renewal(&mut self, reason: FetchReason, now: Duration) {
+        if reason == FetchReason::Rejected || self.withdrawn == Withdrawn::Yes {
+            self.forced = Some(now);
+        } else if self.withdrawn == Withdrawn::Maybe {
+            self.perhaps_forced = Some(now);
+        }
     }
 
     fn doubt(&mut self, oracle: &Oracle) {

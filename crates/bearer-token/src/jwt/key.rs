@@ -4,19 +4,24 @@ use std::{fmt, path::Path, sync::Arc};
 
 use zeroize::Zeroizing;
 
+pub(crate) mod file;
+pub(crate) mod reader;
+pub(crate) mod remote;
+
+use self::{
+    file::KeyFile,
+    reader::KeyReader,
+    remote::{DynSigner, Signer},
+};
 use super::{
     algorithm::Algorithm,
-    decode, jwk,
-    key_file::KeyFile,
-    local_key::LocalKey,
-    private_key,
-    reader::KeyReader,
-    signature,
-    signer::{DynSigner, Signer},
+    formats::{encoding as decode, jwk, pem as private_key},
+    native::{LocalKey, signature},
 };
 use crate::{
     error::{Error, ErrorKind},
     platform::Platform,
+    problem::{Advice, Problem},
 };
 
 /// A key that signs JWTs with one algorithm, parsed and checked once, here.
@@ -62,11 +67,11 @@ enum Held {
 }
 
 /// A key in memory, and the name that it brought along.
-pub(super) struct Local {
-    pub(super) key: LocalKey,
-    pub(super) key_id: Option<Arc<str>>,
+pub(crate) struct Local {
+    pub(crate) key: LocalKey,
+    pub(crate) key_id: Option<Arc<str>>,
     /// A secret or a seed as such: any bytes could be one.
-    pub(super) bare: bool,
+    pub(crate) bare: bool,
 }
 
 impl SigningKey {
@@ -182,8 +187,8 @@ impl SigningKey {
             return Err(pem_for_hmac(algorithm));
         }
         if algorithm.is_hmac() && jwk::looks_like_jwk(secret) {
-            let message = format!("found a JWK; {algorithm} needs a shared secret here: use `SigningKey::from_jwk`");
-            return Err(Error::new(ErrorKind::Config, message));
+            let found = Problem::new("key", format!("found a JWK; {algorithm} needs a shared secret here"));
+            return Err(key_problem(found.advise(Advice::set("SigningKey::from_jwk"))));
         }
         Ok(Self::plain(algorithm, LocalKey::hmac(algorithm, secret, short)?))
     }
@@ -206,7 +211,7 @@ impl SigningKey {
     }
 
     /// The name that it was given.
-    pub(super) fn given_key_id(&self) -> Option<&str> {
+    pub(crate) fn given_key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
@@ -216,19 +221,21 @@ impl SigningKey {
     }
 
     pub(crate) fn decode_base64(text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let expected = "found text that is not base64; expected base64, standard or URL-safe: if this is the secret \
-                        itself, use `SigningKey::hmac`";
-        decode::base64(text.as_bytes()).ok_or_else(|| Error::new(ErrorKind::Config, expected))
+        decode::base64(text.as_bytes()).ok_or_else(|| {
+            let found = Problem::new("key", "found text that is not base64").expecting("base64, standard or URL-safe");
+            key_problem(found.advise(Advice::set("SigningKey::hmac")))
+        })
     }
 
     pub(crate) fn decode_hex(text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let expected = "found text that is not hex; expected two hex digits for each byte: if this is the secret \
-                        itself, use `SigningKey::hmac`";
-        decode::hex(text).ok_or_else(|| Error::new(ErrorKind::Config, expected))
+        decode::hex(text).ok_or_else(|| {
+            let found = Problem::new("key", "found text that is not hex").expecting("two hex digits for each byte");
+            key_problem(found.advise(Advice::set("SigningKey::hmac")))
+        })
     }
 
     /// The key as it is now: one in a file is read again, away from the tasks of the runtime.
-    pub(super) async fn now(&self, platform: &Platform) -> Result<Self, Error> {
+    pub(crate) async fn now(&self, platform: &Platform) -> Result<Self, Error> {
         let Held::File(file) = &self.held else { return Ok(self.clone()) };
         let file = file.clone();
         let local = platform.run_blocking(move || file.read_again()).await?;
@@ -236,7 +243,7 @@ impl SigningKey {
     }
 
     /// The signature of the message, which is handed back.
-    pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
+    pub(crate) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
         let local = match &self.held {
             Held::Local(local) => local.clone(),
             Held::File(file) => file.key(),
@@ -259,11 +266,11 @@ impl SigningKey {
         Self::local(algorithm, Local { key, key_id: None, bare: false })
     }
 
-    pub(super) fn local(algorithm: Algorithm, local: Local) -> Self {
+    pub(crate) fn local(algorithm: Algorithm, local: Local) -> Self {
         SigningKey { algorithm, held: Held::Local(Arc::new(local)), key_id: None }
     }
 
-    pub(super) fn file(algorithm: Algorithm, file: KeyFile) -> Self {
+    pub(crate) fn file(algorithm: Algorithm, file: KeyFile) -> Self {
         SigningKey { algorithm, held: Held::File(Arc::new(file)), key_id: None }
     }
 }
@@ -277,29 +284,29 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+/// The error about a key that cannot be loaded.
+pub(crate) fn key_problem(problem: Problem) -> Error {
+    Error::config("the key cannot be loaded", [problem])
+}
+
 fn secret_for_hmac(algorithm: Algorithm) -> Error {
-    let message = format!(
-        "{algorithm} signs with a shared secret, not with a PEM; use `SigningKey::hmac`, or choose the algorithm that \
-         the key was made for"
-    );
-    Error::new(ErrorKind::Config, message)
+    let problem = Problem::new("algorithm", format!("{algorithm} signs with a shared secret, not with a PEM"));
+    key_problem(problem.advise(Advice::set("SigningKey::hmac")).advise(Advice::text("choose the key's own algorithm")))
 }
 
 /// A public key used as an HMAC secret is the oldest JWT attack; a private one leaks with the first guess.
-pub(super) fn pem_for_hmac(algorithm: Algorithm) -> Error {
-    let message = format!(
-        "found a PEM (-----BEGIN ...); {algorithm} needs a shared secret: to sign with a private key, choose the \
-         algorithm it was made for and use `SigningKey::from_pem`"
-    );
-    Error::new(ErrorKind::Config, message)
+pub(crate) fn pem_for_hmac(algorithm: Algorithm) -> Error {
+    let problem = Problem::new("key", format!("found a PEM (-----BEGIN ...); {algorithm} needs a shared secret"));
+    key_problem(problem.advise(Advice::text("to sign with a private key, choose the algorithm that it was made for")))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use super::*;
-    use crate::jwt::test_support::{CountingSpawn, pem, platform_at};
+    use crate::{
+        jwt::test_support::pem,
+        test_support::{NoSpawn, platform_at},
+    };
 
     const HMACS: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
@@ -392,9 +399,8 @@ mod tests {
 
     #[tokio::test]
     async fn rsa_is_signed_away_from_the_tasks_of_the_runtime_and_the_rest_in_place() {
-        let spawn = CountingSpawn::default();
-        let jobs = spawn.jobs();
-        let platform = platform_at(0).with_spawn(spawn);
+        let spawn = NoSpawn::default();
+        let platform = platform_at(0).with_spawn(spawn.clone());
         for (key, expected) in [
             (SigningKey::hmac(Algorithm::HS512, [7; 64]), 0),
             (SigningKey::from_pem(Algorithm::ES256, pem("p256")), 0),
@@ -406,7 +412,7 @@ mod tests {
             let key = key.unwrap();
             let (message, _) = key.sign(&platform, "message".to_owned()).await.unwrap();
             assert_eq!(message, "message");
-            assert_eq!(jobs.swap(0, Ordering::Relaxed), expected, "{}", key.algorithm());
+            assert_eq!(spawn.take_jobs(), expected, "{}", key.algorithm());
         }
     }
 }

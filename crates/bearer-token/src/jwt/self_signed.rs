@@ -62,19 +62,18 @@ mod tests {
 
     use super::*;
     use crate::{
-        jwt::{Algorithm, JwtTemplateBuilder, SigningKey, test_support::ManualClock},
-        platform::Platform,
-        token::{Expiry, FetchReason},
+        jwt::{Algorithm, JwtTemplateBuilder, SigningKey},
+        test_support::{ManualClock, first_fetch},
+        token::Expiry,
     };
 
     async fn fetch(change: impl FnOnce(JwtTemplateBuilder) -> JwtTemplateBuilder) -> (Value, AccessToken) {
         let key = SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap();
         let source = SelfSigned::new(change(JwtTemplate::builder(key)).build().unwrap());
         let clock = ManualClock::at(Duration::from_millis(100_000_900));
-        let platform = Platform::system().with_clock(clock);
+        let platform = clock.platform();
         let now = platform.now();
-        let cx = FetchContext::new(platform, Duration::from_secs(10), FetchReason::Missing);
-        let token = source.fetch(cx).await.unwrap();
+        let token = source.fetch(first_fetch(platform)).await.unwrap();
         assert_eq!(token.issued_moment(), Some(now));
         let claims = token.secret().split('.').nth(1).unwrap();
         (serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap(), token)

@@ -9,20 +9,23 @@ use std::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::{
-    algorithm::Algorithm,
+pub(crate) mod builder;
+mod claims;
+mod header;
+
+use self::{
     builder::JwtTemplateBuilder,
     claims::{Claims, Times},
     header::JoseHeader,
-    key::SigningKey,
 };
+use super::{algorithm::Algorithm, key::SigningKey};
 use crate::{
     error::Error,
     platform::{Moment, Platform},
 };
 
 /// How long an assertion lives when nothing was said: as briefly as the strictest servers ask (Box: 60 s).
-pub(super) const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
+pub(crate) const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Signs JWTs that are alike but for `iat`, `exp` and `jti`, which are made anew for each.
 ///
@@ -46,11 +49,11 @@ pub(super) const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct JwtTemplate(Arc<Template>);
 
-pub(super) struct Template {
-    pub(super) key: SigningKey,
-    pub(super) header: JoseHeader,
-    pub(super) claims: Claims,
-    pub(super) lifetime: Option<Duration>,
+pub(crate) struct Template {
+    pub(crate) key: SigningKey,
+    pub(crate) header: JoseHeader,
+    pub(crate) claims: Claims,
+    pub(crate) lifetime: Option<Duration>,
 }
 
 impl JwtTemplate {
@@ -59,7 +62,7 @@ impl JwtTemplate {
         JwtTemplateBuilder::new(key)
     }
 
-    pub(super) fn new(template: Template) -> Self {
+    pub(crate) fn new(template: Template) -> Self {
         JwtTemplate(Arc::new(template))
     }
 
@@ -76,7 +79,7 @@ impl JwtTemplate {
     }
 
     /// As [`sign`](Self::sign), with another lifetime where none was set.
-    pub(super) async fn sign_for(&self, platform: &Platform, or_else: Duration) -> Result<SignedJwt, Error> {
+    pub(crate) async fn sign_for(&self, platform: &Platform, or_else: Duration) -> Result<SignedJwt, Error> {
         let Template { key, header, claims, lifetime } = &*self.0;
         let issued = platform.now();
         let times = Times::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
@@ -146,7 +149,7 @@ impl SignedJwt {
     }
 
     /// The end of its lifetime, whether `exp` says so or not.
-    pub(super) fn usable_until(&self) -> SystemTime {
+    pub(crate) fn usable_until(&self) -> SystemTime {
         self.usable_until
     }
 }
@@ -175,8 +178,8 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorKind,
-        jwt::test_support::{ManualClock, pem, platform_at},
-        platform::Entropy,
+        jwt::test_support::pem,
+        test_support::{ManualClock, NoEntropy, platform_at},
     };
 
     fn key() -> SigningKey {
@@ -226,7 +229,7 @@ mod tests {
     #[tokio::test]
     async fn l20_every_jwt_has_a_jti_iat_and_exp_of_its_own() {
         let clock = ManualClock::at(Duration::from_secs(1_000));
-        let platform = Platform::system().with_clock(clock.clone());
+        let platform = clock.platform();
         let template = JwtTemplate::builder(key()).build().unwrap();
         let mut ids = HashSet::new();
         for round in 0..20 {
@@ -310,13 +313,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_randomness_nothing_is_signed() {
-        struct Dry;
-        impl Entropy for Dry {
-            fn fill(&self, _bytes: &mut [u8]) -> Result<(), Error> {
-                Err(Error::new(ErrorKind::Source, "dry"))
-            }
-        }
-        let platform = platform_at(0).with_entropy(Dry);
+        let platform = platform_at(0).with_entropy(NoEntropy);
         let template = JwtTemplate::builder(key()).build().unwrap();
         assert_eq!(template.sign(&platform).await.unwrap_err().kind(), ErrorKind::Source);
         let without = JwtTemplate::builder(key()).jwt_id(false).build().unwrap();

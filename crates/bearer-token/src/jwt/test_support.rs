@@ -1,25 +1,16 @@
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, UNIX_EPOCH},
-};
-
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::der::{INTEGER, OCTET_STRING, SEQUENCE, take, trimmed};
-use crate::platform::{BoxFuture, Clock, Job, Moment, Platform, Spawn};
+use super::formats::der::{INTEGER, OCTET_STRING, SEQUENCE, take, trimmed};
 
 /// A file of `testdata`, all of which `testdata/make.sh` makes with openssl.
-pub(super) fn pem(name: &str) -> String {
+pub(crate) fn pem(name: &str) -> String {
     let path = format!("{}/src/jwt/testdata/{name}.pem", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The private JWK of a key of `testdata`, with a member for the algorithm where that is not plain.
-pub(super) fn jwk(name: &str) -> Map<String, Value> {
+pub(crate) fn jwk(name: &str) -> Map<String, Value> {
     let der = |name: &str| ::pem::parse(pem(name)).unwrap_or_else(|error| panic!("{name}: {error}")).into_contents();
     let encode = |bytes: &[u8]| Value::from(BASE64_URL_SAFE_NO_PAD.encode(bytes));
     let numbers = |der: &[u8]| {
@@ -79,7 +70,7 @@ pub(super) fn jwk(name: &str) -> Map<String, Value> {
 }
 
 /// The same as text, with these members set, or taken out where they are `null`.
-pub(super) fn jwk_text(name: &str, members: Value) -> String {
+pub(crate) fn jwk_text(name: &str, members: Value) -> String {
     let mut jwk = jwk(name);
     let Value::Object(members) = members else { panic!("no object") };
     jwk.extend(members);
@@ -88,57 +79,6 @@ pub(super) fn jwk_text(name: &str, members: Value) -> String {
 }
 
 /// A set of such keys.
-pub(super) fn jwk_set(keys: &[String]) -> String {
+pub(crate) fn jwk_set(keys: &[String]) -> String {
     format!("{{\"keys\": [{}]}}", keys.join(","))
-}
-
-/// A clock that stands still until it is moved.
-#[derive(Clone)]
-pub(super) struct ManualClock(Arc<Mutex<Duration>>);
-
-impl ManualClock {
-    pub(super) fn at(since_epoch: Duration) -> Self {
-        ManualClock(Arc::new(Mutex::new(since_epoch)))
-    }
-
-    pub(super) fn advance(&self, time: Duration) {
-        *self.0.lock().unwrap() += time;
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Moment {
-        let wall = *self.0.lock().unwrap();
-        Moment::new(wall, UNIX_EPOCH + wall)
-    }
-
-    fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
-        Box::pin(std::future::pending())
-    }
-}
-
-pub(super) fn platform_at(seconds: u64) -> Platform {
-    Platform::system().with_clock(ManualClock::at(Duration::from_secs(seconds)))
-}
-
-/// Counts the jobs that it runs, in place.
-#[derive(Default)]
-pub(super) struct CountingSpawn(Arc<AtomicUsize>);
-
-impl CountingSpawn {
-    pub(super) fn jobs(&self) -> Arc<AtomicUsize> {
-        Arc::clone(&self.0)
-    }
-}
-
-impl Spawn for CountingSpawn {
-    fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
-        Err(task)
-    }
-
-    fn run_blocking(&self, job: Job) -> Result<(), Job> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        job();
-        Ok(())
-    }
 }

@@ -4,8 +4,9 @@ use std::sync::{Arc, Weak};
 
 use super::{Inner, TokenProvider};
 use crate::{
-    error::{Error, Problems},
+    error::Error,
     platform::Platform,
+    problem::Problems,
     provider::{cache::Cache, policy::Policy, ticket::ProviderId},
     resource::origin::Origins,
     source::{DynTokenSource, TokenSource},

@@ -4,16 +4,16 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
 use super::TokenProvider;
 use crate::{
     error::{Error, ErrorKind},
-    platform::{BoxFuture, Clock, Moment, Platform},
     source::{FetchContext, TokenSource},
+    test_support::ManualClock,
     token::AccessToken,
 };
 
@@ -52,25 +52,10 @@ impl TokenSource for Source {
     }
 }
 
-#[derive(Clone)]
-struct Millis(Arc<AtomicU64>);
-
-impl Clock for Millis {
-    fn now(&self) -> Moment {
-        let now = Duration::from_millis(self.0.load(Relaxed));
-        Moment::new(now, UNIX_EPOCH + now)
-    }
-
-    fn sleep_until(&self, _deadline: Duration) -> BoxFuture<()> {
-        Box::pin(std::future::pending())
-    }
-}
-
-fn provider(fails: ErrorKind) -> (Source, Millis, TokenProvider) {
-    let (source, clock) = (Source::default(), Millis(Arc::new(AtomicU64::new(1_000_000))));
+fn provider(fails: ErrorKind) -> (Source, ManualClock, TokenProvider) {
+    let (source, clock) = (Source::default(), ManualClock::default());
     *source.0.fails.lock().unwrap() = Some(fails);
-    let platform = Platform::system().with_clock(clock.clone());
-    let provider = TokenProvider::builder(source.clone()).platform(platform).build().unwrap();
+    let provider = TokenProvider::builder(source.clone()).platform(clock.platform()).build().unwrap();
     (source, clock, provider)
 }
 
@@ -85,7 +70,7 @@ async fn l24_a_change_ends_the_cool_down_after_a_terminal_failure() {
     assert!(provider.token().await.unwrap_err().is(&first));
     assert_eq!(source.counts(), (1, 1), "asked once a second at the most");
 
-    clock.0.fetch_add(1_000, Relaxed);
+    clock.advance(Duration::from_millis(1_000));
     *source.0.fails.lock().unwrap() = None;
     assert_eq!(provider.token().await.unwrap().secret(), "token");
     assert_eq!(source.counts(), (2, 2));
@@ -99,7 +84,7 @@ async fn a_change_that_mends_nothing_costs_one_fetch_a_second_at_the_most_and_on
     provider.token().await.unwrap_err();
     source.0.changed.store(true, Relaxed);
     for round in 1..=10 {
-        clock.0.fetch_add(1_000, Relaxed);
+        clock.advance(Duration::from_millis(1_000));
         let callers: Vec<_> = (0..20).map(|_| tokio::spawn(provider.token())).collect();
         for caller in callers {
             caller.await.unwrap().unwrap_err();
@@ -108,7 +93,7 @@ async fn a_change_that_mends_nothing_costs_one_fetch_a_second_at_the_most_and_on
     }
     // The failures still count as failures in a row: without a change the wait is long by now.
     source.0.changed.store(false, Relaxed);
-    clock.0.fetch_add(30_000, Relaxed);
+    clock.advance(Duration::from_millis(30_000));
     provider.token().await.unwrap_err();
     assert_eq!(source.counts().0, 11);
 }
@@ -118,7 +103,7 @@ async fn after_a_failure_that_may_pass_by_itself_nobody_is_asked() {
     let (source, clock, provider) = provider(ErrorKind::Unavailable);
     source.0.changed.store(true, Relaxed);
     provider.token().await.unwrap_err();
-    clock.0.fetch_add(200, Relaxed);
+    clock.advance(Duration::from_millis(200));
     provider.token().await.unwrap_err();
     assert_eq!(source.counts(), (1, 0));
 }
@@ -135,7 +120,7 @@ async fn l12_a_panic_in_the_answer_is_a_no() {
 #[tokio::test]
 async fn a_provider_passes_the_question_on_to_its_source() {
     let (source, clock, inner) = provider(ErrorKind::Refused);
-    let platform = Platform::system().with_clock(clock.clone());
+    let platform = clock.platform();
     let outer = TokenProvider::builder(inner).platform(platform).build().unwrap();
     outer.token().await.unwrap_err();
     *source.0.fails.lock().unwrap() = None;

@@ -5,7 +5,7 @@ use http::{Response, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::{BoxError, RESPONSE_LIMIT, client_error, too_large};
+use super::{BoxError, RESPONSE_LIMIT, cause::client_error, too_large};
 use crate::error::Error;
 
 /// Reads a response as every [`Transport`](super::Transport) must: whole, and up to [`RESPONSE_LIMIT`] bytes.

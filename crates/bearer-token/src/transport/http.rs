@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header::USER_AGENT, uri::Scheme};
 use tokio::runtime::Handle;
 
-use super::{Transport, client_error, read_response};
+use super::{Transport, body::read_response, cause::client_error};
 use crate::error::{Error, ErrorKind};
 
 mod builder;

@@ -115,28 +115,11 @@ mod tests {
     use std::{
         pin::Pin,
         task::{Context, Waker},
-        time::{Duration, UNIX_EPOCH},
+        time::Duration,
     };
 
     use super::*;
-    use crate::platform::{BoxFuture, Clock};
-
-    /// Ten o'clock, whatever happens.
-    struct Standing;
-
-    impl Clock for Standing {
-        fn now(&self) -> Moment {
-            at(10)
-        }
-
-        fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
-            if deadline <= at(10).monotonic() { Box::pin(future::ready(())) } else { Box::pin(future::pending()) }
-        }
-    }
-
-    fn at(seconds: u64) -> Moment {
-        Moment::new(Duration::from_secs(seconds), UNIX_EPOCH)
-    }
+    use crate::test_support::platform_at;
 
     fn poll<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> Poll<T> {
         future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
@@ -145,8 +128,9 @@ mod tests {
     #[test]
     fn turns_are_taken_one_after_the_other_whoever_goes_away() {
         let turns = Arc::new(LeaseQueue::default());
-        let platform = Platform::system().with_clock(Standing);
-        let take = || Box::pin(turns.take(&platform, at(20)));
+        let platform = platform_at(0);
+        let after = |seconds| platform.now().after(Duration::from_secs(seconds));
+        let take = || Box::pin(turns.take(&platform, after(10)));
         let Poll::Ready(first) = poll(&mut take()) else { panic!("nobody was there") };
         let [mut second, mut third, mut fourth] = [take(), take(), take()];
         for waiting in [&mut second, &mut third, &mut fourth] {
@@ -164,17 +148,20 @@ mod tests {
     #[test]
     fn l11_a_turn_whose_time_is_over_is_taken_over_with_the_stores_turn() {
         let turns = Arc::new(LeaseQueue::default());
-        let platform = Platform::system().with_clock(Standing);
+        let platform = platform_at(0);
+        let after = |seconds| platform.now().after(Duration::from_secs(seconds));
         let stores = Arc::new(());
-        let Poll::Ready(frozen) = poll(&mut Box::pin(turns.take(&platform, at(10)))) else { panic!() };
+        let Poll::Ready(frozen) = poll(&mut Box::pin(turns.take(&platform, after(0)))) else { panic!() };
         frozen.hold(Lease::holding(Arc::clone(&stores)));
-        let Poll::Ready(next) = poll(&mut Box::pin(turns.take(&platform, at(20)))) else { panic!("its time is over") };
+        let Poll::Ready(next) = poll(&mut Box::pin(turns.take(&platform, after(10)))) else {
+            panic!("its time is over")
+        };
         assert!(next.has_stores_turn() && !frozen.has_stores_turn());
         // Who has lost its turn changes nothing any more.
-        frozen.extend(at(100));
+        frozen.extend(after(90));
         drop(frozen);
         assert_eq!(Arc::strong_count(&stores), 2);
-        let mut waiting = Box::pin(turns.take(&platform, at(20)));
+        let mut waiting = Box::pin(turns.take(&platform, after(10)));
         assert!(poll(&mut waiting).is_pending());
         drop(next);
         assert_eq!(Arc::strong_count(&stores), 1);

@@ -11,10 +11,10 @@ use tokio::sync::Notify;
 use super::*;
 use crate::{
     oauth::RefreshToken,
-    platform::Spawn,
     source::TokenSource,
     sources::static_token::StaticToken,
     store::{MemoryStore, RefreshTokenStore, StoredToken},
+    test_support::NoSpawn,
 };
 
 /// An answer with a new refresh token.
@@ -84,15 +84,6 @@ impl RefreshTokenStore for Moody {
             return Err(Error::new(ErrorKind::Source, "the disk is full"));
         }
         self.0.kept.swap(platform, seen, next).await
-    }
-}
-
-/// Where nothing can be spawned.
-struct Nowhere;
-
-impl Spawn for Nowhere {
-    fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
-        Err(task)
     }
 }
 
@@ -238,10 +229,7 @@ async fn l27_where_nothing_can_be_spawned_a_dropped_fetch_leaves_the_new_one_to_
     let store = Moody::new("r1");
     store.hold();
     let grant = RefreshToken::new(store.clone());
-    let context = || {
-        let platform = Platform::system().with_clock(script.clock.clone()).with_spawn(Nowhere);
-        FetchContext::new(platform, Duration::from_secs(10), FetchReason::Missing)
-    };
+    let context = || first_fetch(script.clock.platform().with_spawn(NoSpawn::default()));
     let endpoint = endpoint(&script, &grant);
     {
         let mut fetch = pin!(endpoint.fetch(context()));
@@ -341,7 +329,7 @@ async fn a_refused_refresh_token_is_gone_and_stays_in_the_store_and_is_not_sent_
             assert_eq!(error.retry(), Retry::AfterChange);
             assert!(error.to_string().contains("has to consent again"), "{error}");
             assert!(error.source().unwrap().to_string().contains(&status.to_string()), "what the server said");
-            script.clock.pass(60);
+            script.clock.advance(Duration::from_secs(60));
         }
         assert_eq!(sent(&script), ["r1"]);
         assert_eq!(store.get(), Some(StoredToken::new("r1")));
@@ -352,7 +340,7 @@ async fn a_refused_refresh_token_is_gone_and_stays_in_the_store_and_is_not_sent_
         endpoint(&script, &grant).fetch(by_hand).await.unwrap_err();
         assert_eq!(sent(&script).len(), 2);
         // L07: no error is for ever.
-        script.clock.pass(300);
+        script.clock.advance(Duration::from_secs(300));
         assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r2");
     }
 }
@@ -415,7 +403,7 @@ async fn l27_a_saving_that_takes_longer_than_its_fetch_still_keeps_others_out() 
         assert!(poll(first.as_mut()).is_pending());
     }
     tokio::task::yield_now().await;
-    script.clock.pass(20);
+    script.clock.advance(Duration::from_secs(20));
     let mut second = pin!(fetch(&script, &grant));
     assert!(poll(second.as_mut()).is_pending());
     assert_eq!(store.0.savings.load(Ordering::Relaxed), 1, "nobody else saves it meanwhile");
@@ -546,7 +534,7 @@ async fn l11_a_fetch_that_nobody_drives_any_more_does_not_keep_others_out() {
         assert!(poll(waiting.as_mut()).is_pending(), "it is the other's turn");
     }
     // The deadline of the first, and a second of grace.
-    script.clock.pass(11);
+    script.clock.advance(Duration::from_secs(11));
     assert_eq!(source.fetch(script.context()).await.unwrap().secret(), "for-r2");
 }
 

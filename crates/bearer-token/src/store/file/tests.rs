@@ -1,4 +1,4 @@
-use std::{fs, time::Duration};
+use std::fs;
 
 use tempfile::TempDir;
 
@@ -133,13 +133,10 @@ async fn a_path_without_a_directory_is_in_the_current_one() {
 
 #[cfg(unix)]
 mod unix {
-    use std::{
-        os::unix::fs::{PermissionsExt, symlink},
-        sync::Mutex,
-    };
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
-    use crate::platform::{BoxFuture, Clock, Moment};
+    use crate::test_support::LeapingClock;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -198,7 +195,7 @@ mod unix {
         symlink("real", at("alias")).unwrap();
         symlink("alias/token.json", at("link.json")).unwrap();
         symlink("link.json", at("link-of-link.json")).unwrap();
-        let platform = Platform::system().with_clock(Hasty(Arc::default()));
+        let platform = LeapingClock::new().platform();
         // Before it is there, and after.
         for _ in 0..2 {
             let lease = FileStore::new(at("real/token.json")).lease(&platform).await.unwrap();
@@ -248,35 +245,17 @@ mod unix {
         assert_eq!(names(&directory), ["elsewhere.json", "token.json", "victim"]);
     }
 
-    /// A clock that sleepers move, with something that happens at the third sleep.
-    struct Hasty(Arc<Mutex<(u32, Duration, Option<Lease>)>>);
-
-    impl Clock for Hasty {
-        fn now(&self) -> Moment {
-            Moment::new(self.0.lock().unwrap().1, std::time::UNIX_EPOCH)
-        }
-
-        fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
-            let mut state = self.0.lock().unwrap();
-            state.0 += 1;
-            state.1 = state.1.max(deadline);
-            if state.0 == 3 {
-                state.2 = None;
-            }
-            Box::pin(std::future::ready(()))
-        }
-    }
-
     #[tokio::test]
     async fn a_turn_is_waited_for_but_not_for_ever() {
         let (_directory, store) = store();
         let other = FileStore::new(store.path());
-        let state = Arc::new(Mutex::new((0, Duration::ZERO, None)));
-        let platform = Platform::system().with_clock(Hasty(Arc::clone(&state)));
+        let clock = LeapingClock::new();
+        let platform = clock.platform();
 
-        state.lock().unwrap().2 = Some(store.lease(&platform).await.unwrap());
+        let first = store.lease(&platform).await.unwrap();
+        clock.at_sleep(3, || drop(first));
         let lease = other.lease(&platform).await.unwrap();
-        assert_eq!(state.lock().unwrap().0, 3, "it was given back then");
+        assert_eq!(clock.sleeps(), 3, "the first lease was released then");
 
         let error = store.lease(&platform).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Source);

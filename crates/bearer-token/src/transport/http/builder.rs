@@ -10,7 +10,10 @@ use super::{
     proxy::{Proxy, ProxyRule},
     tls::TlsSettings,
 };
-use crate::error::{Error, Problems};
+use crate::{
+    error::Error,
+    problem::{Advice, Problem, Problems},
+};
 
 /// Builds an [`HttpTransport`].
 ///
@@ -113,13 +116,13 @@ impl HttpTransportBuilder {
         for pem in &self.cas {
             match pem::cas(pem) {
                 Ok(cas) => tls.cas.extend(cas),
-                Err(message) => problems.push("ca_pem", message),
+                Err(problem) => problems.add(problem),
             }
         }
         if let Some(pem) = &self.identity {
             match pem::identity(pem) {
                 Ok(identity) => tls.identity = Some(identity),
-                Err(message) => problems.push("identity_pem", message),
+                Err(problem) => problems.add(problem),
             }
         }
         settings.tls = Arc::new(tls);
@@ -127,18 +130,17 @@ impl HttpTransportBuilder {
         if let Some(limit) = self.connect_timeout {
             settings.connect_timeout = limit;
         }
-        if self.connect_timeout.is_some_and(|limit| limit.is_zero()) {
-            problems.push("connect_timeout", "found zero; expected the time that a connection may take, such as 5 s");
-        }
-        if self.timeout.is_some_and(|limit| limit.is_zero()) {
-            problems.push("timeout", "found zero; expected the time that a token request may take, such as 10 s");
+        for (path, limit) in [("connect_timeout", self.connect_timeout), ("timeout", self.timeout)] {
+            if limit.is_some_and(|limit| limit.is_zero()) {
+                problems.add(Problem::new(path, "found zero").expecting("a time such as 5 s"));
+            }
         }
         if let Some(value) = &self.user_agent {
             match HeaderValue::try_from(value) {
                 Ok(value) => settings.user_agent = value,
-                Err(_) => {
-                    problems.push("user_agent", "found a character that no header can have; expected visible ASCII")
-                }
+                Err(_) => problems.add(
+                    Problem::new("user_agent", "found a character that no header can have").expecting("visible ASCII"),
+                ),
             }
         }
         problems.into_result("the HTTP transport cannot be built")?;
@@ -150,12 +152,13 @@ impl HttpTransportBuilder {
             None if self.no_proxy => ProxyRule::Never,
             None => ProxyRule::Environment,
             Some(_) if self.no_proxy => {
-                problems.push("proxy", "is set together with `no_proxy`; expected one of the two: remove the other");
+                let problem = Problem::new("proxy", "is set together with `no_proxy`");
+                problems.add(problem.advise(Advice::remove("proxy")).advise(Advice::remove("no_proxy")));
                 ProxyRule::Never
             }
             Some(url) => Proxy::parse(url, "`HttpTransport::builder().proxy(..)`").map_or_else(
-                |message| {
-                    problems.push("proxy", message);
+                |problem| {
+                    problems.add(problem);
                     ProxyRule::Never
                 },
                 ProxyRule::Always,

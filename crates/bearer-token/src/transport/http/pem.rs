@@ -10,45 +10,56 @@ use rustls::{
 use zeroize::Zeroizing;
 
 use super::tls::Identity;
+use crate::problem::{Advice, Problem};
 
-/// The certificates of CAs. The error says what was found instead, and repeats none of it.
-pub(super) fn cas(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    const EXPECTED: &str = "expected CA certificates in PEM, which begin with `-----BEGIN CERTIFICATE-----`";
-    let found = Sections::read(pem).map_err(|found| format!("{found}; {EXPECTED}"))?;
-    if found.has_key {
-        return Err(format!("found a private key; {EXPECTED}: a CA's key does not belong here"));
+/// The certificates of CAs. The problem says what was found instead, and repeats none of it.
+pub(super) fn cas(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let problem = |found: String| {
+        Problem::new("ca_pem", found)
+            .expecting("CA certificates in PEM, which begin with `-----BEGIN CERTIFICATE-----`")
+    };
+    let sections = Sections::read(pem).map_err(|found| problem(found.into()))?;
+    if sections.has_key {
+        return Err(problem("found a private key".into()).advise(Advice::text("remove the key")));
     }
-    if found.certificates.is_empty() {
-        return Err(format!("found {}; {EXPECTED}", found.instead));
+    if sections.certificates.is_empty() {
+        return Err(problem(format!("found {}", sections.instead)));
     }
     let mut roots = RootCertStore::empty();
-    for (index, certificate) in found.certificates.iter().enumerate() {
-        if roots.add(certificate.clone()).is_err() {
-            return Err(format!("found a damaged certificate (number {}); {EXPECTED}", index + 1));
-        }
+    for (index, certificate) in sections.certificates.iter().enumerate() {
+        roots
+            .add(certificate.clone())
+            .map_err(|_| problem(format!("found a damaged certificate (number {})", index + 1)))?;
     }
-    Ok(found.certificates)
+    Ok(sections.certificates)
 }
 
-/// A client certificate, its chain and its key. The error says what was found instead, and repeats none of it.
-pub(super) fn identity(pem: &[u8]) -> Result<Identity, String> {
-    const EXPECTED: &str = "expected a client certificate, its chain and its private key, all in PEM";
-    let found = Sections::read(pem).map_err(|found| format!("{found}; {EXPECTED}"))?;
-    let Some(key) = found.key else {
-        return Err(match (found.has_key, found.certificates.is_empty()) {
-            (true, _) => format!(
-                "found an encrypted private key; {EXPECTED}: decrypt the key with `openssl pkey -in KEY -out PLAIN`"
-            ),
-            (false, true) => format!("found {}; {EXPECTED}", found.instead),
-            (false, false) => format!("found no private key; {EXPECTED}: append the key to the certificates"),
+/// A client certificate, its chain and its key. The problem says what was found instead, and repeats none of it.
+pub(super) fn identity(pem: &[u8]) -> Result<Identity, Problem> {
+    let problem = |found: String| {
+        Problem::new("identity_pem", found).expecting("a client certificate, its chain and its private key, all in PEM")
+    };
+    let sections = Sections::read(pem).map_err(|found| problem(found.into()))?;
+    let Some(key) = sections.key else {
+        return Err(match (sections.has_key, sections.certificates.is_empty()) {
+            (true, _) => problem("found an encrypted private key".into())
+                .advise(Advice::text("decrypt it with `openssl pkey -in KEY -out PLAIN`")),
+            (false, true) => problem(format!("found {}", sections.instead)),
+            (false, false) => {
+                problem("found no private key".into()).advise(Advice::text("append the key to the certificates"))
+            }
         });
     };
-    if found.certificates.is_empty() {
-        return Err(format!("found a private key and no certificate; {EXPECTED}: put the certificates before the key"));
+    if sections.certificates.is_empty() {
+        return Err(problem("found a private key and no certificate".into())
+            .advise(Advice::text("put the certificates before the key")));
     }
-    let identity = Identity { chain: found.certificates, key };
-    identity.check()?;
-    Ok(identity)
+    let identity = Identity { chain: sections.certificates, key };
+    match identity.check() {
+        Ok(()) => Ok(identity),
+        Err(found) => Err(problem(found.into())
+            .advise(Advice::text("put the client's own certificate first, then its chain, then its key"))),
+    }
 }
 
 /// What a PEM contains.
@@ -62,7 +73,7 @@ struct Sections {
 }
 
 impl Sections {
-    fn read(pem: &[u8]) -> Result<Self, String> {
+    fn read(pem: &[u8]) -> Result<Self, &'static str> {
         let pem = normalized(pem);
         let encrypted = contains(&pem, b"ENCRYPTED");
         let mut sections = Sections {
@@ -108,14 +119,13 @@ fn normalized(pem: &[u8]) -> Zeroizing<Vec<u8>> {
     lines
 }
 
-fn damaged(error: &Error) -> String {
+fn damaged(error: &Error) -> &'static str {
     match error {
         Error::MissingSectionEnd { .. } => "found a PEM without its `-----END ..-----` line",
         Error::IllegalSectionStart { .. } => "found a PEM with a damaged `-----BEGIN ..-----` line",
         Error::Base64Decode(_) => "found a PEM whose base64 is damaged",
         _ => "found a PEM that cannot be read",
     }
-    .into()
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

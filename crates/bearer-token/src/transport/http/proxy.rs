@@ -8,7 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::connect::Stream;
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
+    problem::{Advice, Problem},
     resource::origin::is_loopback,
     transport::{BoxError, cause::Cause},
 };
@@ -47,9 +48,8 @@ impl Proxies {
         let get = |name: &&'static str| Some((*name, variable(name).filter(|value| !value.trim().is_empty())?));
         let named = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].iter().find_map(get);
         let Some((name, url)) = named else { return Ok(Proxies { proxy: None, rest: None }) };
-        let proxy = Proxy::parse(url.trim(), name).map_err(|problem| {
-            Error::new(ErrorKind::Config, format!("the proxy of the environment is unusable: {name}: {problem}"))
-        })?;
+        let proxy = Proxy::parse(url.trim(), name)
+            .map_err(|problem| Error::config("the proxy of the environment is unusable", [problem.at(name)]))?;
         let except = ["NO_PROXY", "no_proxy"].iter().find_map(get).map(|(_, value)| value).unwrap_or_default();
         let rest = Matcher::builder().all("http://proxy.invalid").no(except).build();
         Ok(Proxies { proxy: Some(proxy), rest: Some(rest) })
@@ -75,24 +75,27 @@ struct Parts {
 }
 
 impl Proxy {
-    /// Parses a proxy's URL; without a scheme it is `http`. The error says what is wrong and repeats nothing.
-    pub(super) fn parse(url: &str, setting: &'static str) -> Result<Self, &'static str> {
-        const EXPECTED: &str = "found something that is not the URL of a proxy; expected `http://host:port`, with \
-                                credentials as `http://user:password@host:port`";
-        let uri: Uri = url.parse().map_err(|_| EXPECTED)?;
+    /// Parses a proxy's URL; without a scheme it is `http`. The problem says what is wrong and repeats nothing.
+    pub(super) fn parse(url: &str, setting: &'static str) -> Result<Self, Problem> {
+        let problem = |found: &'static str| {
+            Problem::new("proxy", found)
+                .expecting("`http://host:port`, with credentials as `http://user:password@host:port`")
+        };
+        let unusable = || problem("found something that is not the URL of a proxy");
+        let uri: Uri = url.parse().map_err(|_| unusable())?;
         match uri.scheme_str() {
             Some("http" | "https") | None => (),
             Some(scheme) if scheme.starts_with("socks") => {
-                return Err("found a SOCKS proxy; expected `http://host:port`: SOCKS works with a reqwest client of \
-                            yours, through `reqwest_bearer::ClientTransport`");
+                let advice = "use a reqwest client with SOCKS, through `reqwest_bearer::ClientTransport`";
+                return Err(problem("found a SOCKS proxy").advise(Advice::text(advice)));
             }
-            Some(_) => return Err(EXPECTED),
+            Some(_) => return Err(unusable()),
         }
         // The matcher splits the credentials off and encodes them.
         let any = Uri::from_static("https://as.example.com/");
-        let found = Matcher::builder().all(url.to_owned()).build().intercept(&any).ok_or(EXPECTED)?;
+        let found = Matcher::builder().all(url.to_owned()).build().intercept(&any).ok_or_else(unusable)?;
         if found.uri().host().is_none_or(str::is_empty) {
-            return Err(EXPECTED);
+            return Err(unusable());
         }
         let (uri, credentials) = (found.uri().clone(), found.basic_auth().cloned());
         Ok(Proxy(Arc::new(Parts { uri, credentials, setting })))
@@ -202,6 +205,7 @@ impl fmt::Debug for Proxy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn proxies(variables: &[(&str, &str)]) -> Result<Proxies, Error> {
         let variables: Vec<_> = variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();

@@ -120,13 +120,9 @@ impl Identity {
         match CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &provider) {
             Ok(_) => Ok(()),
             Err(rustls::Error::InconsistentKeys(_)) => {
-                Err("found a private key that does not belong to the first certificate; expected the client's own \
-                 certificate first, then its chain, then its key")
+                Err("found a private key that does not belong to the first certificate")
             }
-            Err(_) => {
-                Err("found a certificate or a private key that TLS cannot use; expected an RSA, ECDSA or Ed25519 \
-                           key with its certificate")
-            }
+            Err(_) => Err("found a certificate or a private key that TLS cannot use"),
         }
     }
 }

@@ -1,0 +1,76 @@
+//! The little DER (ITU-T X.690) that has to be read to tell what a key or a signature is.
+
+use zeroize::Zeroizing;
+
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const CONTEXT_0: u8 = 0xa0;
+
+/// The contents of the first element, if it has this tag, and what follows it.
+pub(crate) fn take(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (&first, rest) = der.split_first()?;
+    let (&length, rest) = rest.split_first()?;
+    if first != tag {
+        return None;
+    }
+    if length < 0x80 {
+        return rest.split_at_checked(length.into());
+    }
+    let (length, rest) = rest.split_at_checked((length & 0x7f).into())?;
+    let length = length.iter().try_fold(0_usize, |sum, &byte| sum.checked_mul(256)?.checked_add(byte.into()))?;
+    rest.split_at_checked(length)
+}
+
+/// A number without the zeros in front of it.
+pub(crate) fn trimmed(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
+
+/// The size of a positive number.
+pub(crate) fn bits(number: &[u8]) -> usize {
+    let number = trimmed(number);
+    number.len() * 8 - number.first().map_or(0, |byte| byte.leading_zeros() as usize)
+}
+
+/// A number in exactly so many bytes, if it fits.
+pub(crate) fn padded(number: &[u8], size: usize) -> Option<Zeroizing<Vec<u8>>> {
+    let number = trimmed(number);
+    let zeros = size.checked_sub(number.len())?;
+    let mut padded = Zeroizing::new(vec![0; size]);
+    padded.get_mut(zeros..)?.copy_from_slice(number);
+    Some(padded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_length_reaches_beyond_what_is_there() {
+        for text in [
+            b"".as_slice(),
+            b"\x30",
+            b"\x30\x05",
+            b"\x30\x81",
+            b"\x30\x84\xff\xff\xff\xff",
+            b"\x30\x89\x01\x01\x01\x01\x01\x01\x01\x01\x01",
+            b"\x30\xff",
+        ] {
+            assert_eq!(take(text, SEQUENCE), None, "{text:?}");
+        }
+        assert_eq!(take(b"\x30\x81\x01xy", SEQUENCE), Some((b"x".as_slice(), b"y".as_slice())));
+        assert_eq!(take(b"\x30\x01xy", INTEGER), None);
+    }
+
+    #[test]
+    fn the_size_of_a_number_is_counted_without_its_zeros() {
+        for (number, expected) in
+            [(b"".as_slice(), 0), (b"\0\0", 0), (b"\x01", 1), (b"\0\x80\0", 16), (b"\x0f\xff", 12)]
+        {
+            assert_eq!(bits(number), expected, "{number:?}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Keys and secrets written as base64 or hex.
+
+use base64::{
+    Engine,
+    alphabet::{STANDARD, URL_SAFE},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+/// How the bytes of a key or a secret are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Encoding {
+    /// As they are.
+    #[default]
+    Text,
+    /// As base64: standard or URL-safe, padded or not.
+    Base64,
+    /// As two hex digits each.
+    Hex,
+}
+
+impl Encoding {
+    /// The bytes, or nothing if the text is not written so.
+    pub(crate) fn decode(self, text: Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> {
+        match self {
+            Encoding::Text => Some(text),
+            Encoding::Base64 => base64(&text),
+            Encoding::Hex => str::from_utf8(&text).ok().and_then(hex),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Encoding::Text => "text",
+            Encoding::Base64 => "base64",
+            Encoding::Hex => "hex",
+        }
+    }
+}
+
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD_ALPHABET: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
+const URL_ALPHABET: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
+
+/// Standard or URL-safe, padded or not, with or without line ends.
+///
+/// The decoder's own error is left out on purpose: it quotes a character of the secret.
+pub(crate) fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let text = without_blanks(text);
+    let url_safe = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
+    let engine = if url_safe { URL_ALPHABET } else { STANDARD_ALPHABET };
+    engine.decode(text.as_slice()).ok().map(Zeroizing::new)
+}
+
+/// Upper or lower case, two digits a byte.
+pub(crate) fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let text = without_blanks(text.as_bytes());
+    let (pairs, []) = text.as_chunks::<2>() else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut bytes = Zeroizing::new(Vec::with_capacity(pairs.len()));
+    for &[high, low] in pairs {
+        bytes.push(digit(high)? << 4 | digit(low)?);
+    }
+    Some(bytes)
+}
+
+fn without_blanks(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut kept = Zeroizing::new(Vec::with_capacity(text.len()));
+    kept.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_read_in_either_alphabet_padded_or_not() {
+        let bytes = [0xfb, 0xff, 0xfe, 0x01];
+        for text in ["+//+AQ==", "+//+AQ", "-__-AQ==", "-__-AQ", " +//+\r\nAQ==\n"] {
+            assert_eq!(base64(text.as_bytes()).as_deref().map(Vec::as_slice), Some(&bytes[..]), "{text:?}");
+        }
+        for text in ["+//-AQ", "A", "AQ=A", "a secret!"] {
+            assert!(base64(text.as_bytes()).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn hex_is_read_in_either_case() {
+        for text in ["00fFa9", "00ffA9\n"] {
+            assert_eq!(hex(text).as_deref().map(Vec::as_slice), Some(&[0x00, 0xff, 0xa9][..]), "{text:?}");
+        }
+        for text in ["0", "0g", "0x00", "00+1", "\u{e4}"] {
+            assert!(hex(text).is_none(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Keys that are not here: a KMS, an HSM, Vault, another process.
+
+use std::{future::Future, pin::Pin};
+
+use crate::{error::Error, jwt::algorithm::Algorithm};
+
+/// Signs with a key that this process does not hold.
+///
+/// Give it to [`SigningKey::remote`](crate::jwt::SigningKey::remote); then it serves wherever a key does. It is asked once
+/// for each JWT, so once for each refresh of a token, never once for each request, and the time that it takes belongs
+/// to that fetch: when the fetch's deadline passes, the future is dropped, wherever it is. Whatever it held, such as a
+/// connection with half an answer in it, must not be used again then.
+///
+/// ```
+/// use bearer_token::{Error, ErrorKind, jwt::{Algorithm, JwtTemplate, Signer, SigningKey}};
+///
+/// struct Vault { /* a client, the name of the key, .. */ }
+///
+/// impl Signer for Vault {
+///     fn algorithm(&self) -> Algorithm {
+///         Algorithm::ES256
+///     }
+///
+///     fn key_id(&self) -> Option<String> {
+///         Some("2026-01".to_owned())
+///     }
+///
+///     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+///         // Ask for a signature over the message: 64 bytes, r||s, for ES256.
+///         # let _ = message;
+///         Err(Error::new(ErrorKind::Transport, "the vault did not answer"))
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Error> {
+/// let template = JwtTemplate::builder(SigningKey::remote(Vault {})).issuer("service-a").build()?;
+/// # let _ = template;
+/// # Ok(()) }
+/// ```
+pub trait Signer: Send + Sync + 'static {
+    /// The algorithm that it signs with. It never changes: it stands in the header of every JWT.
+    fn algorithm(&self) -> Algorithm;
+
+    /// The name of the key, the `kid` in the header of the JWT that is about to be signed (RFC 7515 section 4.1.4).
+    /// Asked anew before each signature. [`SigningKey::with_key_id`](crate::jwt::SigningKey::with_key_id) overrides it.
+    fn key_id(&self) -> Option<String> {
+        None
+    }
+
+    /// The signature over the message, in the form that a JWT has it (RFC 7518 section 3): as it is for RSA, Ed25519
+    /// and HMAC, and r||s for ECDSA. Many services give ECDSA signatures in DER:
+    /// [`Algorithm::signature_from_der`] turns them into r||s. The message is not hashed yet.
+    ///
+    /// # Errors
+    ///
+    /// The kind says what the provider makes of it: [`Transport`](crate::ErrorKind::Transport),
+    /// [`Timeout`](crate::ErrorKind::Timeout) and [`Unavailable`](crate::ErrorKind::Unavailable) may pass by themselves;
+    /// [`Signing`](crate::ErrorKind::Signing) and [`Refused`](crate::ErrorKind::Refused) want something changed.
+    fn sign(&self, message: &[u8]) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
+}
+
+/// The erased mirror of [`Signer`].
+pub(crate) trait DynSigner: Send + Sync {
+    fn key_id(&self) -> Option<String>;
+    fn sign<'a>(&'a self, message: &'a [u8]) -> SignatureFuture<'a>;
+}
+
+pub(crate) type SignatureFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send + 'a>>;
+
+impl<S: Signer> DynSigner for S {
+    fn key_id(&self) -> Option<String> {
+        Signer::key_id(self)
+    }
+
+    fn sign<'a>(&'a self, message: &'a [u8]) -> SignatureFuture<'a> {
+        Box::pin(Signer::sign(self, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{
+        error::ErrorKind,
+        jwt::{JwtTemplate, SelfSigned, SigningKey},
+        platform::Platform,
+        provider::TokenProvider,
+        test_support::{PausedClock, platform_at},
+    };
+
+    /// Answers with what it holds, and remembers what it was asked.
+    struct Fixed {
+        algorithm: Algorithm,
+        answer: Result<Vec<u8>, Error>,
+        asked: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Signer for Fixed {
+        fn algorithm(&self) -> Algorithm {
+            self.algorithm
+        }
+
+        fn key_id(&self) -> Option<String> {
+            Some("key/versions/7".to_owned())
+        }
+
+        async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+            *self.asked.lock().map_err(|_| Error::new(ErrorKind::Signing, "poisoned"))? = message.to_vec();
+            self.answer.clone()
+        }
+    }
+
+    fn remote(algorithm: Algorithm, answer: Result<Vec<u8>, Error>) -> (SigningKey, Arc<Mutex<Vec<u8>>>) {
+        let asked = Arc::default();
+        (SigningKey::remote(Fixed { algorithm, answer, asked: Arc::clone(&asked) }), asked)
+    }
+
+    #[tokio::test]
+    async fn a_remote_signature_stands_in_the_jwt_over_the_header_that_names_its_key() {
+        let (key, asked) = remote(Algorithm::ES256, Ok(vec![7; 64]));
+        let template = JwtTemplate::builder(key.clone()).issuer("me").build().unwrap();
+        assert_eq!(template.algorithm(), Algorithm::ES256);
+        let jwt = template.sign(&platform_at(1_000)).await.unwrap();
+        let (input, signature) = jwt.secret().rsplit_once('.').unwrap();
+        assert_eq!(*asked.lock().unwrap(), input.as_bytes());
+        assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap(), [7; 64]);
+        let header: Value =
+            serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(input.split('.').next().unwrap()).unwrap()).unwrap();
+        assert_eq!((&header["alg"], &header["kid"]), (&"ES256".into(), &"key/versions/7".into()));
+        assert_eq!(key.with_key_id("mine").key_id().as_deref(), Some("mine"));
+    }
+
+    #[tokio::test]
+    async fn errors_of_the_signer_and_signatures_that_cannot_be_reach_the_caller() {
+        let der = vec![0x30, 0x06, 0x02, 0x01, 0x05, 0x02, 0x01, 0x07];
+        for (algorithm, answer, kind, expected) in [
+            (Algorithm::ES256, Ok(der), ErrorKind::Signing, "found a signature in DER, 8 bytes"),
+            (Algorithm::RS256, Ok(vec![0; 64]), ErrorKind::Signing, "RS256 expects at least 256 bytes"),
+            (Algorithm::EdDSA, Err(Error::new(ErrorKind::Transport, "gone")), ErrorKind::Transport, "gone"),
+        ] {
+            let (key, _) = remote(algorithm, answer);
+            let template = JwtTemplate::builder(key).build().unwrap();
+            let error = template.sign(&platform_at(1_000)).await.unwrap_err();
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+
+    struct Hanging(Arc<AtomicBool>);
+
+    impl Drop for Hanging {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    struct Silent(Arc<AtomicBool>);
+
+    impl Signer for Silent {
+        fn algorithm(&self) -> Algorithm {
+            Algorithm::ES256
+        }
+
+        async fn sign(&self, _message: &[u8]) -> Result<Vec<u8>, Error> {
+            let _hanging = Hanging(Arc::clone(&self.0));
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn l04_a_signer_that_hangs_is_aborted_at_the_deadline_of_the_fetch() {
+        let dropped = Arc::new(AtomicBool::new(false));
+        let key = SigningKey::remote(Silent(Arc::clone(&dropped)));
+        let source = SelfSigned::new(JwtTemplate::builder(key).build().unwrap());
+        let platform = Platform::system().with_clock(PausedClock::new());
+        let provider = TokenProvider::builder(source).platform(platform).build().unwrap();
+        assert_eq!(provider.token().await.unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(dropped.load(Ordering::SeqCst));
+    }
+}

@@ -1,0 +1,336 @@
+//! Builds templates, and reports everything that is wrong with one at once.
+
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{
+    ASSERTION_LIFETIME, JwtTemplate, Template,
+    claims::{Claims, whole_backdate},
+    header::JoseHeader,
+};
+use crate::{
+    error::Error,
+    jwt::key::SigningKey,
+    problem::{Advice, Problem, Problems},
+};
+
+/// A century: what is longer is a mistake, and would overflow dates elsewhere.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Builds a [`JwtTemplate`]. A later call of the same method replaces what an earlier one said.
+pub struct JwtTemplateBuilder {
+    key: SigningKey,
+    key_id: Option<String>,
+    issuer: Option<String>,
+    subject: Option<String>,
+    audience: Option<String>,
+    audiences: Option<Vec<String>>,
+    lifetime: Option<Duration>,
+    claims: Claims,
+    header: Map<String, Value>,
+    problems: Problems,
+}
+
+impl JwtTemplateBuilder {
+    pub(crate) fn new(key: SigningKey) -> Self {
+        JwtTemplateBuilder {
+            key,
+            key_id: None,
+            issuer: None,
+            subject: None,
+            audience: None,
+            audiences: None,
+            lifetime: None,
+            claims: Claims {
+                fixed: Map::new(),
+                backdate: Duration::from_secs(10),
+                issued_at: true,
+                not_before: false,
+                expiration_time: true,
+                jwt_id: true,
+            },
+            header: Map::new(),
+            problems: Problems::default(),
+        }
+    }
+
+    /// The `iss` claim: who signs.
+    #[must_use]
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// The `sub` claim: whom the JWT speaks for.
+    #[must_use]
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// The `aud` claim, one string, sent byte for byte as it is: servers differ in what they want here (the token
+    /// endpoint, the issuer, a bare host), and a trailing slash matters.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
+    /// The `aud` claim as a list, even of one. Many servers refuse lists: prefer [`audience`](Self::audience).
+    #[must_use]
+    pub fn audiences(mut self, audiences: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.audiences = Some(audiences.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How long each JWT lives: `exp` is `iat` plus this. As `iat` is back-dated, the lifetime includes the
+    /// [`backdate`](Self::backdate), and stays within the server's limit if this does. Fractions of a second are
+    /// dropped.
+    ///
+    /// Default: 60 s for assertions; 1 h for [`SelfSigned`](crate::jwt::SelfSigned).
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// How far `iat` lies back, for servers whose clocks are slow. Default: 10 s.
+    #[must_use]
+    pub fn backdate(mut self, backdate: Duration) -> Self {
+        self.claims.backdate = backdate;
+        self
+    }
+
+    /// A further claim: any name, any JSON.
+    ///
+    /// `iss`, `sub` and `aud` can be set here too, but then not to anything else than the methods say. `iat`, `nbf`,
+    /// `exp` and `jti` cannot: they are made anew for each JWT.
+    #[must_use]
+    pub fn claim(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        let name = name.into();
+        match serde_json::to_value(value) {
+            Ok(value) => drop(self.claims.fixed.insert(name, value)),
+            Err(_) => self.problems.push(format!("claims.{name}"), NO_JSON),
+        }
+        self
+    }
+
+    /// A member of the JOSE header: `typ`, `cty`, `x5t`, `x5t#S256`, `x5c` (RFC 7515 section 4.1), or any other.
+    ///
+    /// `typ` is `JWT` unless it is set here. `null` leaves a member out, `typ` and `kid` too.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        let name = name.into();
+        match serde_json::to_value(value) {
+            Ok(value) => drop(self.header.insert(name, value)),
+            Err(_) => self.problems.push(format!("header.{name}"), NO_JSON),
+        }
+        self
+    }
+
+    /// The `kid` in the header (RFC 7515 section 4.1.4), if the key was not given one already. It overrides the one that
+    /// a JWK or a remote signer brings along.
+    #[must_use]
+    pub fn key_id(mut self, key_id: impl Into<String>) -> Self {
+        self.key_id = Some(key_id.into());
+        self
+    }
+
+    /// Whether each JWT has a `jti` claim: a fresh random UUID. Default: yes.
+    #[must_use]
+    pub fn jwt_id(mut self, on: bool) -> Self {
+        self.claims.jwt_id = on;
+        self
+    }
+
+    /// Whether each JWT has an `nbf` claim, the same as `iat`. Default: no, for some servers refuse it when their
+    /// clock is a little slow.
+    #[must_use]
+    pub fn not_before(mut self, on: bool) -> Self {
+        self.claims.not_before = on;
+        self
+    }
+
+    /// Whether each JWT has an `iat` claim. Default: yes. `exp` stays where it is without it.
+    #[must_use]
+    pub fn issued_at(mut self, on: bool) -> Self {
+        self.claims.issued_at = on;
+        self
+    }
+
+    /// Whether each JWT has an `exp` claim. Default: yes. Without it, [`lifetime`](Self::lifetime) is how long
+    /// [`SelfSigned`](crate::jwt::SelfSigned) uses a JWT, counted from `iat` all the same.
+    #[must_use]
+    pub fn expiration_time(mut self, on: bool) -> Self {
+        self.claims.expiration_time = on;
+        self
+    }
+
+    /// Checks everything. The error names every problem, each under the method that it comes from, or under
+    /// `claims.NAME` or `header.NAME`.
+    pub fn build(mut self) -> Result<JwtTemplate, Error> {
+        self.check_times();
+        self.check_names();
+        let header = JoseHeader::new(&self.key, self.key_id.as_deref(), self.header, &mut self.problems);
+        self.problems.into_result("the JWT template cannot be built")?;
+        Ok(JwtTemplate::new(Template { key: self.key, header, claims: self.claims, lifetime: self.lifetime }))
+    }
+
+    fn check_times(&mut self) {
+        let lifetime = self.lifetime.unwrap_or(ASSERTION_LIFETIME);
+        let backdate = self.claims.backdate;
+        if lifetime > LONGEST {
+            self.problems.push("lifetime", format!("found {lifetime:?}; expected at most 100 years"));
+        } else if lifetime.as_secs() <= whole_backdate(backdate) {
+            let default = if self.lifetime.is_none() { " (the default)" } else { "" };
+            let problem = Problem::new("lifetime", format!("found {lifetime:?}{default}, not more than the back-date"))
+                .expecting(format!("more than {backdate:?}, because a JWT would be expired when it is signed"));
+            self.problems.add(problem.advise(Advice::set("lifetime")).advise(Advice::set("backdate")));
+        }
+    }
+
+    fn check_names(&mut self) {
+        let Self { claims, problems, .. } = self;
+        if self.audience.is_some() && self.audiences.is_some() {
+            let problem = Problem::new("audiences", "found beside a single audience").expecting("one of the two");
+            problems.add(problem.advise(Advice::remove("audience")));
+        }
+        if self.audiences.as_ref().is_some_and(Vec::is_empty) {
+            problems.push("audiences", "found an empty list; expected at least one, or leave it out");
+        }
+        let texts = [("issuer", &self.issuer), ("subject", &self.subject), ("audience", &self.audience)];
+        let lists = self.audiences.iter().flatten().map(|one| ("audiences", one));
+        for (method, text) in texts.into_iter().filter_map(|(method, text)| Some((method, text.as_ref()?))).chain(lists)
+        {
+            if text.is_empty() {
+                problems.push(method, "found an empty text; expected a value, or leave it out");
+            }
+        }
+        for (name, method, value) in [
+            ("iss", "issuer", self.issuer.as_deref().map(Value::from)),
+            ("sub", "subject", self.subject.as_deref().map(Value::from)),
+            ("aud", "audience", self.audience.as_deref().map(Value::from)),
+            ("aud", "audiences", self.audiences.clone().map(Value::from)),
+        ] {
+            let Some(value) = value else { continue };
+            if claims.fixed.get(name).is_some_and(|claim| *claim != value) {
+                let problem =
+                    Problem::new(format!("claims.{name}"), "found a value that differs from the one set elsewhere");
+                problems.add(problem.advise(Advice::text("remove this claim")).advise(Advice::remove(method)));
+            }
+            claims.fixed.insert(name.to_owned(), value);
+        }
+        for (name, instead) in [
+            ("iat", &[Advice::set("backdate"), Advice::set_to("issued_at", "false")][..]),
+            ("nbf", &[Advice::set_to("not_before", "true")]),
+            ("exp", &[Advice::set("lifetime"), Advice::set_to("expiration_time", "false")]),
+            ("jti", &[Advice::set_to("jwt_id", "false")]),
+        ] {
+            if claims.fixed.contains_key(name) {
+                let problem = Problem::new(format!("claims.{name}"), "found a fixed value")
+                    .expecting("none, because each JWT gets its own");
+                problems.add(instead.iter().cloned().fold(problem, Problem::advise));
+            }
+        }
+    }
+}
+
+const NO_JSON: &str = "found a value that cannot be written as JSON, such as a map whose keys are not strings";
+
+impl fmt::Debug for JwtTemplateBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtTemplateBuilder")
+            .field("key", &self.key)
+            .field("claims", &self.claims.fixed.keys().collect::<Vec<_>>())
+            .field("header", &self.header.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{error::ErrorKind, jwt::Algorithm};
+
+    fn builder() -> JwtTemplateBuilder {
+        JwtTemplateBuilder::new(SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap())
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn each_mistake_is_a_problem_under_its_path() {
+        let not_json = HashMap::from([((1, 2), 3)]);
+        for (builder, expected) in [
+            (builder().issuer(""), "issuer: found an empty text"),
+            (builder().subject(""), "subject: found an empty text"),
+            (builder().audience(""), "audience: found an empty text"),
+            (builder().audiences(["a", ""]), "audiences: found an empty text"),
+            (builder().audiences(<[String; 0]>::default()), "audiences: found an empty list"),
+            (builder().audience("a").audiences(["a"]), "audiences: found beside a single audience"),
+            (builder().issuer("a").claim("iss", "b"), "claims.iss: found a value that differs"),
+            (builder().claim("sub", "b").subject("a"), "claims.sub: found a value that differs"),
+            (builder().audience("a").claim("aud", ["a"]), "claims.aud: found a value that differs"),
+            (
+                builder().claim("exp", 5),
+                "claims.exp: found a fixed value; expected none, because each JWT gets its own: call `.lifetime(..)`, or call `.expiration_time(false)`",
+            ),
+            (builder().claim("exp", 5).expiration_time(false), "claims.exp: found a fixed value"),
+            (builder().claim("iat", 5), "claims.iat: found a fixed value"),
+            (builder().claim("nbf", 5), "claims.nbf: found a fixed value"),
+            (builder().claim("jti", "a").jwt_id(false), "claims.jti: found a fixed value"),
+            (builder().claim("map", &not_json), "claims.map: found a value that cannot be written as JSON"),
+            (builder().header("map", &not_json), "header.map: found a value that cannot be written as JSON"),
+            (builder().header("alg", "none"), "header.alg: found another `alg`"),
+            (builder().key_id("a").header("kid", "b"), "header.kid: found another `kid`"),
+            (
+                builder().lifetime(seconds(10)),
+                "lifetime: found 10s, not more than the back-date; expected more than 10s",
+            ),
+            (builder().lifetime(Duration::from_millis(10_999)), "lifetime: found 10.999s"),
+            (builder().lifetime(Duration::ZERO).backdate(Duration::ZERO), "lifetime: found 0ns"),
+            (builder().backdate(seconds(60)), "lifetime: found 60s (the default)"),
+            (builder().backdate(Duration::MAX), "lifetime: found 60s (the default)"),
+            (builder().lifetime(Duration::MAX), "lifetime: found"),
+        ] {
+            let error = builder.build().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            let problems: Vec<_> = error.problems().iter().map(ToString::to_string).collect();
+            assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{expected:?} not in {problems:?}");
+        }
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_at_once() {
+        let error = builder()
+            .issuer("")
+            .claim("exp", 1)
+            .claim("x", HashMap::from([((1, 2), 3)]))
+            .header("typ", 5)
+            .lifetime(seconds(1))
+            .build()
+            .unwrap_err();
+        let mut paths: Vec<_> = error.problems().iter().map(Problem::path).collect();
+        paths.sort_unstable();
+        assert_eq!(paths, ["claims.exp", "claims.x", "header.typ", "issuer", "lifetime"]);
+    }
+
+    #[test]
+    fn saying_the_same_twice_is_no_contradiction_and_the_later_call_holds() {
+        let template = builder().issuer("a").claim("iss", "a").claim("aud", ["x"]).claim("n", 1).claim("n", 2);
+        let template = template.issuer("b").issuer("a").lifetime(seconds(11)).build().unwrap();
+        let names: Vec<_> = template.claim_names().collect();
+        assert_eq!(names, ["aud", "iss", "n", "iat", "exp", "jti"]);
+        assert_eq!(template.lifetime(), Some(seconds(11)));
+        let doubled = builder().audiences(["a", "b"]).claim("aud", json!(["a", "b"])).build();
+        doubled.unwrap();
+    }
+}

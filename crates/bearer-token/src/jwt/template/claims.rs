@@ -1,0 +1,96 @@
+//! The claims set (RFC 7519 section 4): what stays the same, and what each JWT has of its own.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value};
+
+use crate::{
+    error::{Error, ErrorKind},
+    platform::{Moment, Platform},
+};
+
+/// What the claims of each JWT are made from.
+#[derive(Clone)]
+pub(crate) struct Claims {
+    pub(crate) fixed: Map<String, Value>,
+    pub(crate) backdate: Duration,
+    pub(crate) issued_at: bool,
+    pub(crate) not_before: bool,
+    pub(crate) expiration_time: bool,
+    pub(crate) jwt_id: bool,
+}
+
+/// The moments of one JWT, as `NumericDate`s (RFC 7519 section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    issued: u64,
+    expires: u64,
+}
+
+impl Times {
+    /// Whole seconds, rounded so that the JWT never lives longer than `lifetime`: `iat` and `lifetime` down, the
+    /// back-date up. As `exp` is at least one second after the second that `now` is in, it is never past.
+    pub(crate) fn new(now: Moment, backdate: Duration, lifetime: Duration) -> Self {
+        let issued = now.since_epoch().as_secs().saturating_sub(whole_backdate(backdate));
+        Times { issued, expires: issued.saturating_add(lifetime.as_secs()) }
+    }
+
+    pub(crate) fn expires(self) -> SystemTime {
+        UNIX_EPOCH.checked_add(Duration::from_secs(self.expires)).unwrap_or(UNIX_EPOCH)
+    }
+}
+
+/// Up to the next whole second.
+pub(crate) fn whole_backdate(backdate: Duration) -> u64 {
+    backdate.as_secs().saturating_add((backdate.subsec_nanos() > 0).into())
+}
+
+impl Claims {
+    /// The names that every JWT has, except for those in `fixed`.
+    pub(crate) fn own_names(&self) -> impl Iterator<Item = &str> {
+        [("iat", self.issued_at), ("nbf", self.not_before), ("exp", self.expiration_time), ("jti", self.jwt_id)]
+            .into_iter()
+            .filter_map(|(name, on)| on.then_some(name))
+    }
+
+    /// The claims of one more JWT, as JSON text.
+    pub(crate) fn text(&self, times: Times, platform: &Platform) -> Result<String, Error> {
+        let mut claims = self.fixed.clone();
+        for name in self.own_names() {
+            let value = match name {
+                "exp" => times.expires.into(),
+                "jti" => uuid::Builder::from_random_bytes(platform.random()?).into_uuid().to_string().into(),
+                _ => Value::from(times.issued),
+            };
+            claims.insert(name.to_owned(), value);
+        }
+        serde_json::to_string(&claims)
+            .map_err(|_| Error::new(ErrorKind::Signing, "the claims cannot be written as JSON"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(now: (u64, u32), backdate: Duration, lifetime: Duration) -> Times {
+        Times::new(Moment::new(Duration::ZERO, UNIX_EPOCH + Duration::new(now.0, now.1)), backdate, lifetime)
+    }
+
+    #[test]
+    fn l22_the_lifetime_includes_the_back_date_and_is_never_exceeded() {
+        let (ten, sixty) = (Duration::from_secs(10), Duration::from_secs(60));
+        assert_eq!(times((1_000, 0), ten, sixty), Times { issued: 990, expires: 1_050 });
+        assert_eq!(times((1_000, 999_999_999), ten, sixty), Times { issued: 990, expires: 1_050 });
+        let odd = Duration::from_millis(9_500);
+        assert_eq!(times((1_000, 0), odd, Duration::from_millis(60_999)), Times { issued: 990, expires: 1_050 });
+        assert_eq!(times((5, 0), ten, sixty), Times { issued: 0, expires: 60 });
+    }
+
+    #[test]
+    fn no_time_overflows() {
+        let late = times((u64::MAX / 1_000_000_001, 0), Duration::ZERO, Duration::MAX);
+        assert_eq!(late.expires, u64::MAX);
+        let _no_panic = late.expires();
+    }
+}

@@ -1,0 +1,199 @@
+//! The JOSE header (RFC 7515 section 4).
+
+use jsonwebtoken::Header;
+use serde_json::{Map, Value, json};
+
+use crate::{jwt::key::SigningKey, problem::Problems};
+
+/// The header of all JWTs of a template; only the name of the key may change, with the key.
+pub(crate) struct JoseHeader {
+    members: Map<String, Value>,
+    /// Nobody set a `kid`, and nobody left it out.
+    names_key: bool,
+}
+
+impl JoseHeader {
+    /// To be used only if no problem was found.
+    pub(crate) fn new(
+        key: &SigningKey,
+        key_id: Option<&str>,
+        mut members: Map<String, Value>,
+        problems: &mut Problems,
+    ) -> Self {
+        let algorithm = key.algorithm().name();
+        if members.remove("alg").is_some_and(|found| found != algorithm) {
+            let message = format!("found another `alg` than the key's, which is {algorithm}; leave it out");
+            problems.push("header.alg", message);
+        }
+        if let Some(key_id) = agreed_key_id(key, key_id, members.get("kid"), problems) {
+            members.entry("kid").or_insert_with(|| key_id.into());
+        }
+        let names_key = !members.contains_key("kid");
+        members.entry("typ").or_insert_with(|| "JWT".into());
+        members.retain(|_, value| !value.is_null());
+        for (name, value) in &members {
+            check(name, value, &members, problems);
+        }
+        members.insert("alg".to_owned(), algorithm.into());
+        JoseHeader { members, names_key }
+    }
+
+    /// The header as JSON text, with the name that the key has now.
+    ///
+    /// Not the text of jsonwebtoken's header: it leaves out those members of a `jwk` that it does not know.
+    pub(crate) fn text(&self, key: &SigningKey) -> String {
+        let mut members = self.members.clone();
+        if let Some(key_id) = key.key_id().filter(|_| self.names_key) {
+            members.insert("kid".to_owned(), key_id.into());
+        }
+        Value::Object(members).to_string()
+    }
+}
+
+/// `kid` can be said on the key, on the builder and as a member: once, or alike. It overrides the name that a key brings
+/// along.
+fn agreed_key_id<'a>(
+    key: &'a SigningKey,
+    key_id: Option<&'a str>,
+    member: Option<&Value>,
+    problems: &mut Problems,
+) -> Option<&'a str> {
+    let given = key.given_key_id();
+    if let (Some(own), Some(set)) = (given, key_id)
+        && own != set
+    {
+        problems.push("key_id", "found another key id than the key has; set it in one place");
+    }
+    let key_id = key_id.or(given);
+    if let (Some(key_id), Some(Value::String(member))) = (key_id, member)
+        && key_id != member
+    {
+        problems.push("header.kid", "found another `kid` than the key id that is set; set it in one place");
+    }
+    key_id
+}
+
+fn check(name: &str, value: &Value, members: &Map<String, Value>, problems: &mut Problems) {
+    let path = format!("header.{name}");
+    // jsonwebtoken's header knows the types of the registered members, and takes all others as they are; a `jwk` it
+    // takes without `kty`.
+    let alone = json!({ "alg": "HS256", name: value });
+    let shapeless = name == "jwk" && value.get("kty").is_none();
+    if shapeless || serde_json::from_value::<Header>(alone).is_err() {
+        let expected = match name {
+            "x5c" | "crit" => "a list of strings",
+            "jwk" => "a public JSON Web Key (RFC 7517)",
+            _ => "a string",
+        };
+        problems.push(path, format!("found {}; expected {expected}", kind(value)));
+        return;
+    }
+    match name {
+        "jwk" if value.get("d").is_some() || value.get("k").is_some() => {
+            problems.push(path, "found a private or secret key; expected a public one: everybody can read the header");
+        }
+        // RFC 7515 section 4.1.11.
+        "crit" if value.as_array().is_none_or(Vec::is_empty) => {
+            problems.push(path, "found an empty list; expected names of header members, or no `crit`");
+        }
+        "crit" => {
+            let missing = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+            for missing in missing.filter(|name| members.get(*name).is_none()) {
+                problems.push(path.clone(), format!("found {missing:?}, which the header does not have; add it"));
+            }
+        }
+        // RFC 7797 section 7.
+        "b64" if value != &Value::Bool(true) => {
+            problems.push(path, "found an unencoded payload; JWTs are always encoded: leave `b64` out");
+        }
+        _ => {}
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string of another form",
+        Value::Array(_) => "a list of another form",
+        Value::Object(_) => "an object of another form",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jwt::Algorithm;
+
+    fn header(key_id: (Option<&str>, Option<&str>), members: Value) -> Result<Value, Vec<String>> {
+        let mut key = SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap();
+        if let Some(own) = key_id.0 {
+            key = key.with_key_id(own);
+        }
+        let Value::Object(members) = members else { panic!("no object") };
+        let mut problems = Problems::default();
+        let header = JoseHeader::new(&key, key_id.1, members, &mut problems);
+        match problems.into_result("") {
+            Ok(()) => Ok(serde_json::from_str(&header.text(&key)).unwrap()),
+            Err(error) => Err(error.problems().iter().map(ToString::to_string).collect()),
+        }
+    }
+
+    #[test]
+    fn every_member_stands_in_the_header_as_it_was_given() {
+        let plain = json!({ "alg": "HS256", "typ": "JWT" });
+        assert_eq!(header((None, None), json!({})).unwrap(), plain);
+        assert_eq!(header((None, None), json!({ "typ": null })).unwrap(), json!({ "alg": "HS256" }));
+        let all = json!({
+            "alg": "HS256", "typ": "at+jwt", "kid": "one", "cty": "JWT", "x5t": "AQ", "x5t#S256": "Ag",
+            "x5c": ["MIIB"], "crit": ["iat2"], "iat2": 5, "id": "TEAM.service", "sign_type": "SIGN",
+            "nonce": "1f", "nested": { "deep": [1, 2.5, "x", null, true] },
+            "jwk": { "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "ext": true },
+        });
+        assert_eq!(header((None, None), all.clone()).unwrap(), all);
+        assert_eq!(header((Some("one"), Some("one")), all.clone()).unwrap(), all);
+    }
+
+    #[test]
+    fn the_key_id_comes_from_any_place_and_null_leaves_it_out() {
+        for key_id in [(Some("one"), None), (None, Some("one"))] {
+            assert_eq!(header(key_id, json!({})).unwrap()["kid"], "one");
+        }
+        assert!(header((Some("one"), None), json!({ "kid": null })).unwrap().get("kid").is_none());
+    }
+
+    #[test]
+    fn what_contradicts_or_has_the_wrong_form_is_a_problem_with_its_path() {
+        let one = (Some("one"), None);
+        for (key_id, members, expected) in [
+            (one, json!({ "alg": "RS256" }), "header.alg: found another `alg` than the key's, which is HS256"),
+            (one, json!({ "alg": "none" }), "header.alg: found"),
+            (one, json!({ "alg": null }), "header.alg: found"),
+            (one, json!({ "kid": "two" }), "header.kid: found another `kid`"),
+            ((Some("one"), Some("two")), json!({}), "key_id: found another key id"),
+            (one, json!({ "kid": 5 }), "header.kid: found a number; expected a string"),
+            (one, json!({ "typ": ["JWT"] }), "header.typ: found a list of another form; expected a string"),
+            (one, json!({ "x5c": "MIIB" }), "header.x5c: found a string of another form; expected a list of strings"),
+            (one, json!({ "crit": ["exp"] }), "header.crit: found \"exp\", which the header does not have"),
+            (one, json!({ "crit": [] }), "header.crit: found an empty list"),
+            (one, json!({ "b64": false }), "header.b64: found an unencoded payload"),
+            (
+                one,
+                json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": "AQ", "d": "AQ" } }),
+                "header.jwk: found a pri",
+            ),
+            (one, json!({ "jwk": { "kty": "oct", "k": "AQ" } }), "header.jwk: found a private or secret key"),
+            (one, json!({ "jwk": {} }), "header.jwk: found an object of another form; expected a public JSON Web Key"),
+        ] {
+            let problems = header(key_id, members.clone()).unwrap_err();
+            assert!(problems.len() == 1 && problems[0].starts_with(expected), "{members}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn all_wrong_members_are_reported_at_once() {
+        let problems = header((None, None), json!({ "alg": "none", "typ": 1, "cty": 2 })).unwrap_err();
+        assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+}

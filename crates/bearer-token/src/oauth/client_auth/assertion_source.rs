@@ -1,0 +1,83 @@
+//! Client authentication with an assertion that somebody else made.
+
+use std::{sync::Arc, time::SystemTime};
+
+use crate::{
+    error::{Error, ErrorKind, Retry},
+    source::{DynTokenSource, FetchContext, TokenSource},
+    token::{AccessToken, Expiry, jwt_times::jwt_expiry},
+};
+
+/// Where the assertions of a client come from.
+#[derive(Clone)]
+pub(crate) struct AssertionSource {
+    client_id: String,
+    source: Arc<dyn DynTokenSource>,
+}
+
+impl AssertionSource {
+    pub(crate) fn new(client_id: String, source: impl TokenSource) -> Self {
+        AssertionSource { client_id, source: Arc::new(source) }
+    }
+
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The assertion for one request.
+    pub(crate) async fn get(&self, cx: &FetchContext) -> Result<AccessToken, Error> {
+        let assertion = Arc::clone(&self.source).fetch(cx.clone()).await?;
+        check(&assertion, cx.platform().now().wall())?;
+        Ok(assertion)
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        self.source.has_changed()
+    }
+}
+
+/// The server would refuse it, and say less about it.
+fn check(assertion: &AccessToken, now: SystemTime) -> Result<(), Error> {
+    let expires = match assertion.expiry() {
+        Expiry::At(time) => Some(time),
+        Expiry::Unknown | Expiry::Never | Expiry::In(_) => jwt_expiry(assertion.secret()),
+    };
+    let problem = if assertion.secret().is_empty() {
+        "found an empty client assertion; expected the source to give a JWT"
+    } else if expires.is_some_and(|expires| expires <= now) {
+        "the client assertion has expired; expected the source to give a new one in time: is the clock of this machine \
+         right?"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Token, problem).with_retry(Retry::AfterChange))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn l20_an_assertion_that_has_expired_is_not_sent() {
+        // {"exp":1700000000}
+        const JWT: &str = "e30.eyJleHAiOjE3MDAwMDAwMDB9.c2ln";
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        for (assertion, now, good) in [
+            (AccessToken::new(JWT), 1_699_999_999, true),
+            (AccessToken::new(JWT), 1_700_000_000, false),
+            (AccessToken::new(JWT).never_expires(), 1_700_000_000, false),
+            (AccessToken::new("opaque"), 1_700_000_000, true),
+            (AccessToken::new("opaque").expires_at(at(5)), 4, true),
+            (AccessToken::new("opaque").expires_at(at(5)), 5, false),
+            (AccessToken::new(""), 0, false),
+        ] {
+            let checked = check(&assertion, at(now));
+            assert_eq!(checked.is_ok(), good, "{assertion:?} at {now}");
+            if let Err(error) = checked {
+                assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Token, false));
+            }
+        }
+    }
+}

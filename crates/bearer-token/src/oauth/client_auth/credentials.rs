@@ -1,0 +1,127 @@
+//! What a client sends to say who it is: checked, and made ready for each request.
+
+use std::sync::Arc;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::HeaderValue;
+use zeroize::Zeroizing;
+
+#[cfg(feature = "jwt")]
+use crate::jwt::JwtTemplate;
+use crate::{
+    error::Error,
+    oauth::{Parameters, client_auth::assertion_source::AssertionSource, client_secret::SecretFile},
+    platform::Platform,
+    secret::Secret,
+    source::FetchContext,
+};
+
+/// Client authentication, checked and ready to be sent.
+#[derive(Default)]
+pub(crate) struct Credentials {
+    pub(crate) parameters: Parameters,
+    pub(crate) header: Option<HeaderValue>,
+    /// What to add to the message when the client is refused.
+    pub(crate) hint: Option<&'static str>,
+    pub(crate) fresh: Fresh,
+}
+
+/// What is made anew for every request.
+#[derive(Default)]
+pub(crate) enum Fresh {
+    #[default]
+    Nothing,
+    #[cfg(feature = "jwt")]
+    Signed(JwtTemplate),
+    Assertion(AssertionSource),
+    Secret(Arc<SecretFile>, Place),
+}
+
+/// What happens to id and secret before they are joined by a colon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Form,
+    Raw,
+}
+
+/// Where a secret goes.
+pub(crate) enum Place {
+    Body,
+    /// With the client's id.
+    Header(String, Encoding),
+}
+
+/// `client_assertion_type` (RFC 7523 section 2.2).
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+impl Credentials {
+    /// Adds the parameters of one request, and gives its `Authorization` header if that is not always the same. What is
+    /// signed is signed by the time of day of `signing`.
+    pub(crate) async fn apply(
+        &self,
+        parameters: &mut Parameters,
+        cx: &FetchContext,
+        signing: &Platform,
+    ) -> Result<Option<HeaderValue>, Error> {
+        parameters.extend(&self.parameters);
+        let mut assert = |jwt: &str| {
+            parameters.push("client_assertion_type", ASSERTION_TYPE);
+            parameters.push("client_assertion", jwt);
+        };
+        #[cfg(not(feature = "jwt"))]
+        let _ = signing;
+        match &self.fresh {
+            Fresh::Nothing => {}
+            #[cfg(feature = "jwt")]
+            Fresh::Signed(template) => assert(template.sign(signing).await?.secret()),
+            Fresh::Assertion(source) => assert(source.get(cx).await?.secret()),
+            Fresh::Secret(file, place) => {
+                let secret = file.now(cx.platform()).await?;
+                match place {
+                    Place::Body => parameters.push("client_secret", secret.expose()),
+                    Place::Header(client_id, encoding) => return Ok(basic_header(client_id, &secret, *encoding)),
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether something in it says what time it is here.
+    pub(crate) fn is_time_bound(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        return matches!(self.fresh, Fresh::Signed(_));
+        #[cfg(not(feature = "jwt"))]
+        false
+    }
+
+    /// Whether there is another credential to be had than the one that was used last.
+    pub(crate) fn has_changed(&self) -> bool {
+        match &self.fresh {
+            Fresh::Nothing => false,
+            #[cfg(feature = "jwt")]
+            Fresh::Signed(template) => template.has_changed(),
+            Fresh::Assertion(source) => source.has_changed(),
+            Fresh::Secret(file, _) => file.has_changed(),
+        }
+    }
+}
+
+pub(crate) fn form_encoded(text: &str) -> Zeroizing<String> {
+    let mut encoded = Zeroizing::new(String::with_capacity(3 * text.len()));
+    encoded.extend(form_urlencoded::byte_serialize(text.as_bytes()));
+    encoded
+}
+
+pub(crate) fn basic_header(client_id: &str, secret: &Secret, encoding: Encoding) -> Option<HeaderValue> {
+    let pair = Zeroizing::new(match encoding {
+        Encoding::Form => [&form_encoded(client_id), ":", &form_encoded(secret.expose())].concat(),
+        Encoding::Raw => [client_id, ":", secret.expose()].concat(),
+    });
+    let encoded = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
+    let value = Zeroizing::new(["Basic ", &encoded].concat().into_bytes());
+    // Base64 is always a legal header value.
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}

@@ -1,0 +1,146 @@
+//! The URL of a token endpoint.
+
+use std::fmt;
+
+use http::Uri;
+
+use crate::{
+    problem::{Advice, Problem, Problems},
+    resource::origin::is_loopback,
+};
+
+/// The URL of a token endpoint: as it was configured, and parsed.
+#[derive(Clone)]
+pub(crate) struct EndpointUrl {
+    text: String,
+    uri: Uri,
+}
+
+impl EndpointUrl {
+    /// Parses and judges it, without ever repeating what could be a credential.
+    pub(crate) fn parse(text: &str, allow_plaintext: bool, problems: &mut Problems) -> Option<Self> {
+        match check(text, allow_plaintext) {
+            Ok(uri) => Some(EndpointUrl { text: text.to_owned(), uri }),
+            Err(problem) => {
+                problems.add(problem);
+                None
+            }
+        }
+    }
+
+    /// The `aud` of assertions, unless another was set: byte for byte as configured, since parsers add slashes and
+    /// servers compare it exactly; but without the query, where the key of a gateway may be.
+    pub(crate) fn audience(&self) -> &str {
+        without_query(&self.text)
+    }
+
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+}
+
+impl fmt::Debug for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Some servers want account numbers in the query: nothing for a log.
+        let shown = without_query(&self.text);
+        let query = if self.uri.query().is_some() { "?[redacted]" } else { "" };
+        f.write_fmt(format_args!("\"{shown}{query}\""))
+    }
+}
+
+pub(crate) fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
+}
+
+fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
+    let problem = |found: &'static str| Problem::new("url", found);
+    let not_a_url = |found| problem(found).expecting("an absolute URL such as `https://as.example.com/token`");
+    if text.contains('#') {
+        let found = "found a fragment (`#`), which a token endpoint has not (RFC 6749 section 3.2)";
+        return Err(problem(found).advise(Advice::text("remove it")));
+    }
+    let uri: Uri = text.parse().map_err(|_| not_a_url("found text that is not a URL"))?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(not_a_url("found a URL without scheme or host"));
+    };
+    if authority.as_str().contains('@') {
+        let found = problem("found credentials in the URL").expecting("none, because URLs end up in logs");
+        return Err(found.advise(Advice::set("client_auth")));
+    }
+    let host = authority.host();
+    if host.is_empty() || (authority.as_str().len() > host.len() && authority.port_u16().is_none()) {
+        return Err(not_a_url("found a URL without a usable host and port"));
+    }
+    match scheme {
+        "https" => Ok(uri),
+        "http" if allow_plaintext || is_loopback(host) => Ok(uri),
+        "http" => Err(Problem::new("url", format!("found plaintext `http://` to `{host}`"))
+            .expecting("`https://`, because the request carries credentials")
+            .advise(Advice::text("change the URL"))
+            // Something else may encrypt the connection.
+            .advise(Advice::turn_on("allow_plaintext"))),
+        _ => Err(not_a_url("found a URL whose scheme is neither `https` nor `http`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l34_plaintext_is_for_loopback_or_by_choice_only() {
+        for (url, plain, choice) in [
+            ("https://as.example.com/token", true, true),
+            ("https://as.example.com", true, true),
+            ("http://as.example.com/token", false, true),
+            ("http://localhost:8080/token", true, true),
+            ("http://LOCALHOST/token", true, true),
+            ("http://127.0.0.1/token", true, true),
+            ("http://127.255.3.9:1/token", true, true),
+            ("http://[::1]:8080/token", true, true),
+            // Names and numbers that only look like loopback.
+            ("http://localhost.example.com/token", false, true),
+            ("http://127.0.0.1.example.com/token", false, true),
+            ("http://0.0.0.0/token", false, true),
+            ("http://127.1/token", false, true),
+            ("http://[::2]/token", false, true),
+            ("ftp://localhost/token", false, false),
+        ] {
+            assert_eq!(check(url, false).is_ok(), plain, "{url}");
+            assert_eq!(check(url, true).is_ok(), choice, "{url} with plaintext allowed");
+        }
+        assert!(check("http://as.example.com/token", false).unwrap_err().message().contains(".allow_plaintext()"));
+    }
+
+    #[test]
+    fn what_is_no_token_endpoint_url_is_named_without_repeating_it() {
+        for (url, part) in [
+            ("", "not a URL"),
+            ("/token", "without scheme"),
+            ("as.example.com", "without scheme"),
+            ("https://", "not a URL"),
+            ("https://as.example.com:marker/token", "found"),
+            ("https://as.example.com:99999/token", "usable host and port"),
+            ("https:///marker", "found"),
+            ("https://id:marker@as.example.com/token", "credentials in the URL"),
+            ("https://as.example.com/token#marker", "fragment"),
+            ("https://as.example.com/to ken?marker", "not a URL"),
+            (" https://as.example.com/marker", "not a URL"),
+            ("https://as.example.com\\@marker/", "not a URL"),
+            ("gopher://as.example.com/marker", "scheme"),
+        ] {
+            let message = check(url, true).unwrap_err().message();
+            assert!(message.contains(part), "{url}: {message}");
+            assert!(!message.contains("marker"), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_text_stays_as_configured_and_debug_hides_the_query() {
+        let mut problems = Problems::default();
+        let url = EndpointUrl::parse("https://as.example.com?account=marker", false, &mut problems).unwrap();
+        assert_eq!(url.text, "https://as.example.com?account=marker");
+        assert_eq!(url.uri().query(), Some("account=marker"));
+        assert_eq!(format!("{url:?}"), r#""https://as.example.com?[redacted]""#);
+    }
+}

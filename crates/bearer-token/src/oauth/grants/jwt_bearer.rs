@@ -1,0 +1,65 @@
+//! The JWT bearer grant.
+
+use std::fmt;
+
+use crate::{
+    error::Error,
+    jwt::JwtTemplate,
+    oauth::{Grant, Parameters},
+    source::FetchContext,
+};
+
+/// A signed assertion is exchanged for a token:
+/// `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer` (RFC 7523 section 2.1).
+///
+/// Every request, a second try included, carries a new assertion from the template, with its own `jti`, `iat` and
+/// `exp`. What `aud` has to be says the server: often the token endpoint's URL, sometimes its issuer, a bare host name
+/// or a constant. Client authentication is independent of the grant, and many servers want none beside it.
+///
+/// ```
+/// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+/// use bearer_token::oauth::JwtBearer;
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let pem = include_str!("../../jwt/testdata/p256.pem");
+/// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?)
+///     .issuer("service@project.example.com")
+///     .audience("https://as.example.com/token")
+///     .claim("scope", "read write")
+///     .build()?;
+/// let grant = JwtBearer::new(template);
+/// # let _ = grant;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct JwtBearer {
+    template: JwtTemplate,
+}
+
+impl JwtBearer {
+    /// Exchanges the JWTs of this template.
+    pub fn new(template: JwtTemplate) -> Self {
+        JwtBearer { template }
+    }
+}
+
+impl Grant for JwtBearer {
+    async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
+        let jwt = self.template.sign(cx.platform()).await?;
+        Ok(Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer").with("assertion", jwt.secret()))
+    }
+
+    fn has_changed(&self) -> bool {
+        self.template.has_changed()
+    }
+
+    fn is_time_bound(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for JwtBearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtBearer").field("template", &self.template).finish()
+    }
+}
