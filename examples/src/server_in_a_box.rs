@@ -26,7 +26,7 @@ pub async fn run(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> ExitCode {
-    // Nothing can be said any more where writing fails: whoever read it went away.
+    // If writing fails, the reader has closed the pipe, and nothing can be reported.
     let (port, time) = match parse(arguments) {
         Ok(Some(arguments)) => arguments,
         Ok(None) => {

@@ -95,10 +95,10 @@ pub use self::{
     error::{Error, ErrorKind, Retry},
     problem::{Advice, Problem, Setting},
     provider::{
-        Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
-        TokenProvider, TokenProviderBuilder,
+        Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
+        ProviderStatus, Rejection, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
-    resource::{Challenge, Destination},
+    resource::{Challenge, Destination, RequestHead},
     source::{FetchContext, TokenSource},
     sources::{Fallback, StaticToken},
     token::{AccessToken, FetchReason},

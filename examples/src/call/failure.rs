@@ -1,4 +1,4 @@
-//! Why it did not work, and what to do about it.
+//! Explanations of errors.
 
 use std::{error::Error as StdError, io, io::Write};
 
@@ -7,7 +7,7 @@ use reqwest_bearer::token_error;
 
 use super::arguments::Source;
 
-/// Explains an error to the user.
+/// Explains an error and what to do about it.
 pub(super) fn explain(error: &anyhow::Error, config: &Source, err: &mut impl Write) -> io::Result<()> {
     match token_error(error.as_ref()) {
         Some(error) if !error.problems().is_empty() => explain_problems(error, config, err),

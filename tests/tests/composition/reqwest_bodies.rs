@@ -1,4 +1,4 @@
-//! What reqwest sends and receives under our middleware: multipart, streams, compressed answers.
+//! Bodies under our middleware: multipart, streams, compressed responses.
 
 use http_body_util::BodyExt;
 use reqwest::multipart;
@@ -34,7 +34,7 @@ async fn a_streamed_body_is_untouched_until_the_token_arrives() {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_read_as_a_stream() {
+async fn a_response_can_be_read_as_a_stream() {
     let setup = Setup::warm().await;
     let mut answer = within(client(&setup).get(setup.url("/files")).send()).await.unwrap();
     let mut length = 0;
@@ -45,7 +45,7 @@ async fn an_answer_can_be_read_as_a_stream() {
 }
 
 #[tokio::test]
-async fn reqwest_unpacks_compressed_answers_of_the_api() {
+async fn reqwest_decompresses_responses_of_the_api() {
     let setup = Setup::warm().await;
     setup.server.api().next(zipped(bearer_token_testing::Fault::status(200)));
     let answer = within(client(&setup).get(setup.url("/orders")).send()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What callers see when there is no token.
+//! The status that callers get when there is no token.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn calls_are_unavailable_during_an_outage_and_recover() {
     ] {
         server.token_endpoint().always(fault);
         let before = server.count().token_requests;
-        // The second is refused in the cool-down.
+        // The second call fails in the cool-down.
         for _ in 0..2 {
             let status = refused(&mut client).await;
             assert_eq!(status.code(), Code::Unavailable, "{status:?}");

@@ -1,4 +1,4 @@
-//! The recipe of the documentation for those who are tied to an interceptor.
+//! The documented recipe for clients that must use an interceptor.
 
 use std::{
     future::Future,
@@ -88,7 +88,7 @@ async fn an_interceptor_reports_the_error_during_the_cool_down() {
     setup.source.push(Outcome::error(Error::new(ErrorKind::Refused, "the authorization server refused the client")));
     within(setup.provider.token()).await.unwrap_err();
     let status = within(client(&setup).say(text("hello"))).await.unwrap_err();
-    // tonic makes an answer of the status, and so its source would be lost.
+    // tonic turns the status into a response, which would lose its source.
     assert_eq!(
         (status.code(), status.message()),
         (Code::Unauthenticated, "the authorization server refused the client")

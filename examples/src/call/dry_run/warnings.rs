@@ -1,4 +1,4 @@
-//! What servers refuse, and people look for a long time.
+//! Warnings about values that servers often refuse.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use super::{
     token_request::TokenRequest,
 };
 
-/// What Google, among others, takes at the most.
+/// The longest lifetime that Google, among others, accepts.
 const LONG: Duration = Duration::from_secs(3600);
 
 pub(super) fn of_request(request: &TokenRequest) -> Vec<String> {
@@ -37,7 +37,7 @@ pub(super) fn of_assertion(jwt: &Jwt, request: &TokenRequest, now: SystemTime) -
         _ => Vec::new(),
     };
     let nearly = |audience: &&&str| audience.trim_end_matches('/') == url.trim_end_matches('/');
-    // A URL without a path is sent with a slash, and may well be written without one.
+    // A URL without a path is sent with a slash, but is often written without one.
     if request.url.path() != "/"
         && !audiences.contains(&url.as_str())
         && let Some(audience) = audiences.iter().find(nearly)
