@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_outage_is_ridden_out_with_the_token_that_is_there_and_not_longer() {
+    async fn a_valid_token_survives_an_outage_until_it_expires() {
         let (orders, server, clock) = setup();
         orders.get(1).await.unwrap();
         server.token_endpoint().always(Fault::status(503));

@@ -31,7 +31,7 @@ fn l40_ten_thousand_instances_that_start_together_spread_their_refreshes() {
 }
 
 #[test]
-fn l40_a_fleet_spreads_again_after_an_outage_of_ten_minutes() {
+fn l40_fleet_spreads_again_after_a_ten_minute_outage() {
     // Fewer, for the sake of time: the peaks are a little higher for it, and the bars are the same.
     let instances = 4_000;
     let until = 2 * HOUR + 10 * MINUTE;
@@ -46,7 +46,7 @@ fn l40_a_fleet_spreads_again_after_an_outage_of_ten_minutes() {
 }
 
 #[test]
-fn without_the_draw_they_would_come_together_and_the_bars_would_say_so() {
+fn without_the_draw_the_fleet_misses_its_bars() {
     let plan = Plan { instances: 100, time: 3 * HOUR, jitter: false, ..TOGETHER };
     assert!(course(&plan).first_cycle().unwrap() > 20.0);
 }

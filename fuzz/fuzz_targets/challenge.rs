@@ -1,7 +1,10 @@
 //! `WWW-Authenticate`: each line of the input is a header line.
 #![no_main]
 
-use bearer_token::{Challenge, is_grpc_rejection, is_rejection};
+use bearer_token::{
+    Challenge,
+    adapter::{is_grpc_rejection, is_rejection},
+};
 use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{HeaderName, WWW_AUTHENTICATE},

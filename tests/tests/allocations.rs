@@ -91,7 +91,7 @@ where
 const API: &str = "https://api.example.com/orders?page=1";
 
 #[test]
-fn a_warm_request_allocates_exactly_as_much_as_a_static_header_does() {
+fn a_warm_request_allocates_like_a_static_header() {
     let mut ours = BearerLayer::new(warm()).layer(Trivial);
     let mut fixed = AddAuthorizationLayer::bearer(TOKEN).as_sensitive(true).layer(Trivial);
     let mut grown = 0;
@@ -107,7 +107,7 @@ fn a_warm_request_allocates_exactly_as_much_as_a_static_header_does() {
 }
 
 #[test]
-fn where_the_map_has_room_a_warm_request_allocates_nothing() {
+fn a_warm_request_with_spare_capacity_allocates_nothing() {
     let mut ours = BearerLayer::new(warm()).layer(Trivial);
     let mut roomy = request(API, 3);
     roomy.headers_mut().reserve(8);
@@ -121,7 +121,7 @@ fn where_the_map_has_room_a_warm_request_allocates_nothing() {
 }
 
 #[test]
-fn whatever_the_rule_and_the_spelling_of_the_origin_a_warm_request_allocates_nothing() {
+fn no_origin_rule_or_spelling_makes_a_warm_request_allocate() {
     type Rule = fn(TokenProviderBuilder) -> TokenProviderBuilder;
     let named: Rule = |builder| builder.allow_origin("https://api.example.com");
     let with_port: Rule = |builder| builder.allow_origin("https://api.example.com:443");
@@ -152,7 +152,7 @@ fn whatever_the_rule_and_the_spelling_of_the_origin_a_warm_request_allocates_not
 }
 
 #[test]
-fn the_counter_counts_and_the_hook_for_redirects_costs_one_box() {
+fn the_redirect_hook_costs_one_box() {
     let layer = BearerLayer::new(warm());
     let mut plain = layer.clone().layer(Trivial);
     let mut hooked = layer.final_uri(|extensions| extensions.get::<RequestUri>().map(|uri| &uri.0)).layer(Trivial);

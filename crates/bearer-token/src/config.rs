@@ -127,7 +127,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::{
-    error::{Error, ErrorKind, Problems},
+    error::{Error, ErrorKind},
+    problem::Problems,
     provider::{TokenProvider, TokenProviderBuilder},
     transport::{DynTransport, Transport},
 };

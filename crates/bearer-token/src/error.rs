@@ -1,55 +1,72 @@
-//! What can go wrong, said once for everybody who waited for it.
+//! The crate's error type: cheap to clone, so that one failed fetch can be returned to every waiter.
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
+use crate::problem::Problem;
+
 type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// Why no token could be had, or why it may not be sent.
+/// Why a request got no token, or must not carry one.
 ///
-/// One failed fetch reaches many waiting callers, so an error is a cheap clone of one shared value.
-/// It tells what was found, what was expected and what to change. Its `Debug`, `Display` and
-/// [`source`](StdError::source) chain never carry a token, an assertion, a key, or text that a server sent.
+/// An error is a cheap clone of one shared value. It tells what was found, what was expected, and what to change. Its
+/// `Debug`, `Display` and [`source`](StdError::source) chain never contain a token, an assertion or a key, nor text that
+/// a server sent.
 ///
-/// Two questions decide what a program does with it: [`kind`](Error::kind) says which part failed, and
-/// [`retry`](Error::retry) whether waiting can help.
+/// # What to do with it
+///
+/// 1. [`retry`](Self::retry) says [`Later`](Retry::Later): wait and call again. The provider waits for you: until the
+///    cool-down is over, it returns the same error without a new fetch.
+/// 2. It says [`AfterChange`](Retry::AfterChange): raise an alarm. A key, a permission or the configuration has to change
+///    first. The provider still retries, rarely, so that no restart is needed after the fix.
+/// 3. The [`kind`](Self::kind) is [`Config`](ErrorKind::Config): print [`problems`](Self::problems), one per line, and
+///    stop.
+/// 4. Log it with `{error:#}`, which adds its causes. `{error}` is the sentence alone.
+/// 5. Behind a client that wraps errors, get it back with [`find`](Self::find). In a gRPC service, end the call with
+///    [`grpc_code`](Self::grpc_code).
 ///
 /// ```
 /// use bearer_token::{Error, ErrorKind, Retry};
 ///
-/// let error = Error::new(ErrorKind::Source, "the key vault did not answer");
+/// let error = Error::new(ErrorKind::Source, "no response from the key vault");
 /// assert_eq!(error.retry(), Retry::Later { after: None });
+///
+/// let error = error.with_context("the JWT cannot be signed");
+/// assert_eq!(format!("{error}"), "the JWT cannot be signed");
+/// assert_eq!(format!("{error:#}"), "the JWT cannot be signed: no response from the key vault");
 /// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
     retry: Retry,
     oauth_code: Option<Cow<'static, str>>,
+    server_description: Option<Box<str>>,
     problems: Vec<Problem>,
-    source: Option<BoxError>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// The part that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The configuration cannot work; [`Error::problems`] lists everything that is wrong with it.
+    /// The configuration cannot work. [`Error::problems`] lists everything that is wrong with it.
     Config,
-    /// The request goes to an origin that tokens of this provider may not be sent to.
+    /// The request goes to an origin that this provider's tokens must not be sent to.
     Origin,
     /// A JWT could not be signed.
     Signing,
     /// The authorization server could not be reached, or the connection broke.
     Transport,
-    /// No answer came before the deadline.
+    /// No response arrived before the deadline.
     Timeout,
     /// The authorization server is in trouble or asks for patience: HTTP 5xx or 429.
     Unavailable,
-    /// The authorization server refused the token request: its verdict, with or without an OAuth error code.
+    /// The authorization server refused the token request, with or without an OAuth error code.
     Refused,
-    /// The authorization server answered with success, but not with a token that can be read.
+    /// The authorization server's response was a success, but without a readable token.
     Response,
     /// The token itself cannot be used as a bearer token.
     Token,
@@ -57,53 +74,29 @@ pub enum ErrorKind {
     Source,
     /// The source panicked. The panic ended that fetch only.
     Panicked,
-    /// The fetch ended before it had a result, for example because its runtime was shut down.
+    /// The fetch ended without a result, for example because its runtime was shut down.
     Abandoned,
 }
 
-/// Whether trying again can help.
+/// Whether a retry can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Retry {
-    /// The cause may pass by itself. Not before `after`, if the server named a time (RFC 9110 section 10.2.3).
+    /// The cause may pass by itself. If the server named a time (RFC 9110 section 10.2.3), not before `after`.
     Later {
-        /// How long to wait at the least, counted from the answer.
+        /// The shortest wait, counted from the response.
         after: Option<Duration>,
     },
     /// The same request fails again until a key, a permission or the configuration changes.
-    /// Providers still try again, rarely, so that a mended cause needs no restart.
+    ///
+    /// Providers still retry, rarely, so that no restart is needed after the fix.
     AfterChange,
 }
 
-/// One thing that is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    path: String,
-    message: String,
-}
-
-impl Problem {
-    /// The field, as a path with dots: `jwt.key.file`, or the builder's method.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// What was found, what was expected, and what to change.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)
-    }
-}
-
 impl Error {
-    /// An error with the retry advice that is usual for its kind.
+    /// Creates an error with the retry advice that is usual for its kind.
     ///
-    /// Sources of your own use it. The message ends up in logs: keep secrets out of it.
+    /// For sources of your own. The message ends up in logs: keep secrets out of it.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         let retry = match kind {
             ErrorKind::Config | ErrorKind::Origin | ErrorKind::Signing | ErrorKind::Refused => Retry::AfterChange,
@@ -114,9 +107,26 @@ impl Error {
             message: message.into(),
             retry,
             oauth_code: None,
+            server_description: None,
             problems: Vec::new(),
             source: None,
         }))
+    }
+
+    /// Creates an error of kind [`Config`](ErrorKind::Config) that lists these problems.
+    ///
+    /// ```
+    /// use bearer_token::{Error, Problem};
+    ///
+    /// let problem = Problem::new("vault.url", "found nothing").expecting("the URL of the key vault");
+    /// let error = Error::config("the provider cannot be built", [problem]);
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "the provider cannot be built: vault.url: found nothing; expected the URL of the key vault"
+    /// );
+    /// ```
+    pub fn config(message: impl Into<Cow<'static, str>>, problems: impl IntoIterator<Item = Problem>) -> Self {
+        Error::new(ErrorKind::Config, message).map(|inner| inner.problems = problems.into_iter().collect())
     }
 
     /// Replaces the retry advice.
@@ -125,30 +135,50 @@ impl Error {
         self.map(|inner| inner.retry = retry)
     }
 
-    /// Adds the cause, found again through [`source`](StdError::source).
+    /// Adds the cause, which [`source`](StdError::source) returns.
     ///
-    /// The cause's own `Debug` and `Display` are printed wherever errors are: pass none that carries a secret.
+    /// The cause's own `Debug` and `Display` are printed wherever errors are: pass none that contains a secret.
     #[must_use]
     pub fn with_source(self, source: impl Into<BoxError>) -> Self {
-        self.map(|inner| inner.source = Some(source.into()))
+        self.map(|inner| inner.source = Some(Arc::from(source.into())))
     }
 
-    /// Adds the OAuth error code of the answer (RFC 6749 section 5.2).
+    /// Says the same in another sentence.
+    ///
+    /// The new error keeps the kind, the retry advice, the OAuth error code and the problems. This error becomes its
+    /// cause.
+    #[must_use]
+    pub fn with_context(self, message: impl Into<Cow<'static, str>>) -> Self {
+        let inner = Inner { message: message.into(), source: None, ..(*self.0).clone() };
+        Error(Arc::new(Inner { source: Some(Arc::new(self)), ..inner }))
+    }
+
+    /// Adds the OAuth error code of the response (RFC 6749 section 5.2).
     #[must_use]
     pub fn with_oauth_code(self, code: impl Into<Cow<'static, str>>) -> Self {
         self.map(|inner| inner.oauth_code = Some(code.into()))
     }
 
-    /// Finds the token error behind another error, through any number of wrappers.
+    /// Adds the server's description of a refusal, which must be safe to show.
+    #[cfg(feature = "oauth")]
+    #[allow(dead_code, reason = "the reading of refusals follows")]
+    pub(crate) fn with_server_description(self, description: Option<impl Into<Box<str>>>) -> Self {
+        match description {
+            Some(description) => self.map(|inner| inner.server_description = Some(description.into())),
+            None => self,
+        }
+    }
+
+    /// Finds the token error among the causes of another error.
     ///
-    /// Clients and layers wrap the errors of what is below them: tower's `Buffer`, retrying middlewares, your own.
+    /// Clients and layers wrap the errors of the layers below them: tower's `Buffer`, retrying middlewares, your own.
     ///
     /// ```
     /// # use bearer_token::Error;
     /// # fn example(error: Box<dyn std::error::Error + Send + Sync>) {
     /// match Error::find(&*error) {
-    ///     Some(error) if error.is_transient() => println!("later: {error}"),
-    ///     Some(error) => println!("mend the credential: {error}"),
+    ///     Some(error) if error.is_transient() => println!("try later: {error:#}"),
+    ///     Some(error) => println!("fix the credential: {error:#}"),
     ///     None => println!("{error}"),
     /// }
     /// # }
@@ -169,7 +199,7 @@ impl Error {
         self.0.kind
     }
 
-    /// Whether trying again can help, and when.
+    /// Whether a retry can help, and when.
     pub fn retry(&self) -> Retry {
         self.0.retry
     }
@@ -179,13 +209,12 @@ impl Error {
         matches!(self.0.retry, Retry::Later { .. })
     }
 
-    /// The gRPC status code that a call should end with which got no token: 14 (`UNAVAILABLE`) if the cause may pass by
-    /// itself, and 16 (`UNAUTHENTICATED`) if not.
+    /// The gRPC status code for a call that got no token: 14 (`UNAVAILABLE`) if the cause may pass by itself, else 16
+    /// (`UNAUTHENTICATED`).
     ///
-    /// The codes follow the [retry advice](Error::retry): callers and proxies repeat calls that end with
-    /// `UNAVAILABLE`, and with hardly another one. So a token request that was refused, a JWT that cannot be signed, a
-    /// provider that cannot be built and an origin that gets no token are 16, and everything else is 14, a source that
-    /// ran out of time included: `DEADLINE_EXCEEDED` would say that the call's own time was up.
+    /// The codes follow the [retry advice](Error::retry), because callers and proxies retry a call that ended with
+    /// `UNAVAILABLE`, and hardly any other. A source that ran out of time is 14 too: `DEADLINE_EXCEEDED` would mean that
+    /// the call's own deadline had passed.
     ///
     /// See the [list of status codes](https://grpc.io/docs/guides/status-codes/).
     ///
@@ -199,9 +228,28 @@ impl Error {
         if self.is_transient() { 14 } else { 16 }
     }
 
-    /// The OAuth error code that the authorization server gave, such as `invalid_grant` (RFC 6749 section 5.2).
+    /// The OAuth error code that the authorization server sent, such as `invalid_grant` (RFC 6749 section 5.2).
     pub fn oauth_code(&self) -> Option<&str> {
         self.0.oauth_code.as_deref()
+    }
+
+    /// The authorization server's own description of a refusal, for the developer who looks for its cause.
+    ///
+    /// It is the response's `error_description` (RFC 6749 section 5.2), or the similar field that the server uses
+    /// instead. Neither `Display`, `Debug` nor [`source`](StdError::source) shows it, because it is untrusted input: show
+    /// it on request only, and do not act on it. It is printable ASCII of at most 256 bytes. It is `None` if the server
+    /// sent none, or if the text repeats any part of what was sent: a secret, a token, an assertion or a parameter.
+    ///
+    /// ```
+    /// # fn example(error: &bearer_token::Error) {
+    /// eprintln!("{error}");
+    /// if let Some(description) = error.server_description() {
+    ///     eprintln!("the server says: {description:?}");
+    /// }
+    /// # }
+    /// ```
+    pub fn server_description(&self) -> Option<&str> {
+        self.0.server_description.as_deref()
     }
 
     /// Everything that is wrong with a configuration; empty for other kinds.
@@ -209,38 +257,37 @@ impl Error {
         &self.0.problems
     }
 
-    /// Whether it is this very failure, not one like it.
+    /// Whether both are clones of the same value.
     pub(crate) fn is(&self, other: &Error) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Changes a value that nobody else holds yet. A shared one is rebuilt without its cause, which has one owner.
+    /// Changes this clone only.
     fn map(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        if Arc::get_mut(&mut self.0).is_none() {
-            let shared = self.clone();
-            self = Error(Arc::new(Inner {
-                kind: shared.kind(),
-                message: shared.0.message.clone(),
-                retry: shared.retry(),
-                oauth_code: shared.0.oauth_code.clone(),
-                problems: shared.0.problems.clone(),
-                source: Some(Box::new(shared)),
-            }));
-        }
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            change(inner);
-        }
+        change(Arc::make_mut(&mut self.0));
         self
     }
 }
 
+/// The sentence; with `{:#}`, its causes too.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
+        let mut text = String::from(&*self.0.message);
         for (index, problem) in self.0.problems.iter().enumerate() {
-            write!(f, "{} {problem}", if index == 0 { ":" } else { ";" })?;
+            text.push_str(if index == 0 { ": " } else { "; " });
+            text.push_str(&problem.to_string());
         }
-        Ok(())
+        let mut cause = self.source().filter(|_| f.alternate());
+        while let Some(error) = cause {
+            let said = error.to_string();
+            // Some errors repeat the sentence of their cause.
+            if !text.contains(&said) {
+                text.push_str(": ");
+                text.push_str(&said);
+            }
+            cause = error.source();
+        }
+        f.write_str(&text)
     }
 }
 
@@ -268,91 +315,12 @@ impl StdError for Error {
     }
 }
 
-/// Collects what is wrong with a configuration, so that all of it is reported at once.
-#[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<Problem>);
-
-impl Problems {
-    pub(crate) fn push(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem { path: path.into(), message: message.into() });
-    }
-
-    /// The error about one problem.
-    #[cfg(feature = "jwt")]
-    pub(crate) fn one(what: &'static str, path: impl Into<String>, message: impl Into<String>) -> Error {
-        let problem = Problem { path: path.into(), message: message.into() };
-        Error::new(ErrorKind::Config, what).map(|inner| inner.problems.push(problem))
-    }
-
-    /// Takes over the problems of a part, under the part's path.
-    #[allow(dead_code, reason = "used by parts that are behind features")]
-    pub(crate) fn absorb(&mut self, prefix: &str, error: &Error) {
-        if error.problems().is_empty() {
-            self.push(prefix, error.to_string());
-        }
-        for Problem { path, message } in error.problems() {
-            let path = if prefix.is_empty() { path.clone() } else { format!("{prefix}.{path}") };
-            self.push(path, message.clone());
-        }
-    }
-
-    #[cfg(feature = "config")]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
-    }
-
-    #[cfg(feature = "config")]
-    pub(crate) fn extend(&mut self, others: Problems) {
-        self.0.extend(others.0);
-    }
-
-    /// The problems that an error lists.
-    #[cfg(feature = "config")]
-    pub(crate) fn of(error: &Error) -> Self {
-        Problems(error.problems().to_vec())
-    }
-
-    /// Takes over those problems that do not merely follow from a field that could not be read: it is not missing.
-    #[cfg(feature = "config")]
-    pub(crate) fn add_unrelated(&mut self, others: Problems, unread: &[String]) {
-        let is_within = |path: &str, other: &str| {
-            path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        };
-        let follows = |path: &str| unread.iter().any(|unread| is_within(path, unread) || is_within(unread, path));
-        self.0.extend(others.0.into_iter().filter(|problem| !follows(&problem.path)));
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// `Ok` when nothing was found, else one error that names everything.
-    pub(crate) fn into_result(self, what: &'static str) -> Result<(), Error> {
-        if self.is_empty() {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::Config, what).map(|inner| inner.problems = self.0))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_problem_of_a_configuration_is_in_one_error() {
-        let mut problems = Problems::default();
-        problems.push("jwt.key", "found nothing, expected a PEM; set `jwt.key.file`");
-        problems.push("token_endpoint.url", "found `http://`, expected `https://`");
-        let error = problems.into_result("the provider cannot be built").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert_eq!(error.problems().len(), 2);
-        let text = error.to_string();
-        assert!(text.contains("jwt.key: found nothing") && text.contains("token_endpoint.url: found"), "{text}");
-    }
-
-    #[test]
-    fn a_grpc_call_without_a_token_is_unavailable_while_waiting_can_help_and_else_unauthenticated() {
+    fn grpc_code_follows_the_retry_advice() {
         for (kind, code) in [
             (ErrorKind::Config, 16),
             (ErrorKind::Origin, 16),
@@ -375,11 +343,36 @@ mod tests {
     }
 
     #[test]
-    fn changing_a_shared_error_leaves_the_others_alone_and_keeps_the_cause() {
-        let first = Error::new(ErrorKind::Timeout, "no answer in 10 s");
+    fn changing_a_clone_leaves_the_others_alone() {
+        let first = Error::new(ErrorKind::Timeout, "no response in 10 s").with_source("reset by peer");
         let second = first.clone().with_retry(Retry::AfterChange);
         assert_eq!(first.retry(), Retry::Later { after: None });
         assert_eq!(second.retry(), Retry::AfterChange);
-        assert!(second.source().is_some());
+        assert_eq!(second.source().unwrap().to_string(), "reset by peer");
+        assert!(!second.is(&first) && first.is(&first.clone()));
+    }
+
+    #[test]
+    fn context_keeps_everything_but_the_sentence() {
+        let after = Some(Duration::from_secs(7));
+        let cause = Error::new(ErrorKind::Unavailable, "the server is busy")
+            .with_retry(Retry::Later { after })
+            .with_oauth_code("slow_down");
+        let error = cause.clone().with_context("the exchange failed");
+        assert_eq!((error.kind(), error.retry()), (cause.kind(), cause.retry()));
+        assert_eq!(error.oauth_code(), Some("slow_down"));
+        assert!(Error::find(error.source().unwrap()).unwrap().is(&cause));
+
+        let cause = Error::config("no", [Problem::new("url", "found nothing")]);
+        assert_eq!(cause.clone().with_context("not at all").problems(), cause.problems());
+    }
+
+    #[test]
+    fn alternate_display_adds_each_cause_once() {
+        let error = Error::new(ErrorKind::Transport, "no connection")
+            .with_source("refused")
+            .with_context("the token request failed: no connection");
+        assert_eq!(format!("{error}"), "the token request failed: no connection");
+        assert_eq!(format!("{error:#}"), "the token request failed: no connection: refused");
     }
 }

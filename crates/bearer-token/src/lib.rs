@@ -62,14 +62,15 @@
 //! | `config` | | a provider from TOML or JSON |
 //! | `tracing` | | events of the token life cycle |
 
+pub mod adapter;
 mod error;
 #[cfg(any(feature = "jwt", feature = "oauth"))]
 mod files;
 mod observe;
 pub mod platform;
+mod problem;
 mod provider;
 mod resource;
-#[cfg(feature = "oauth")]
 mod secret;
 mod source;
 mod sources;
@@ -91,12 +92,13 @@ pub mod store;
 #[cfg(any(feature = "jwt", feature = "oauth"))]
 pub use self::sources::FileToken;
 pub use self::{
-    error::{Error, ErrorKind, Problem, Retry},
+    error::{Error, ErrorKind, Retry},
+    problem::{Advice, Problem, Setting},
     provider::{
-        Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
-        TokenProvider, TokenProviderBuilder,
+        Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
+        ProviderStatus, Rejection, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
-    resource::{Challenge, Destination, is_grpc_rejection, is_rejection},
+    resource::{Challenge, Destination},
     source::{FetchContext, TokenSource},
     sources::{Fallback, StaticToken},
     token::{AccessToken, FetchReason},

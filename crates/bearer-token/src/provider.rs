@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, StatusCode};
 
 use crate::{
     PassThrough,
@@ -21,7 +21,8 @@ use crate::{
         ticket::{Generation, ProviderId, Reject},
     },
     resource::{
-        challenge::Challenge,
+        challenge::{Challenge, is_rejection},
+        injection::{has_its_own, has_several_of_its_own},
         origin::{Destination, Origins, Verdict},
     },
     source::{DynTokenSource, FetchContext, TokenSource},
@@ -35,8 +36,8 @@ mod builder;
 pub(crate) mod cache;
 pub(crate) mod flight;
 mod future;
+mod keyed;
 pub(crate) mod policy;
-mod sharded_header;
 mod status;
 pub(crate) mod ticket;
 
@@ -44,6 +45,7 @@ pub use self::{
     bearer::Bearer,
     builder::TokenProviderBuilder,
     future::TokenFuture,
+    keyed::{KeyedProviders, KeyedProvidersBuilder, KeyedStatus},
     policy::{Backoff, Policy},
     status::{ProviderState, ProviderStatus},
     ticket::{Rejection, Ticket},
@@ -88,11 +90,12 @@ pub(crate) struct Inner {
 /// What [`TokenProvider::authorize`] did with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Authorized {
     /// The request carries the bearer that this ticket stands for.
     Inserted(Ticket),
-    /// There is no usable bearer: wait for [`TokenProvider::token`] and insert what it gives. A bearer that is too
-    /// short-lived to be kept is given to those who waited for it only; `authorize` would never find it.
+    /// There is no usable bearer: wait for [`TokenProvider::token`] and [attach](Bearer::attach) it. A bearer too
+    /// short-lived to be kept is given only to the callers that waited for it; `authorize` would never find it.
     NotReady,
     /// The request goes out as it is: it has an `Authorization` of its own, or goes to an origin that gets no token.
     Passed,
@@ -130,6 +133,18 @@ impl TokenProvider {
     /// As [`authorize`](Self::authorize).
     pub fn authorize_headers(&self, to: Destination<'_>, headers: &mut HeaderMap) -> Result<Authorized, Error> {
         self.inner.carry_out(self.inner.origins.judge(to), headers)
+    }
+
+    /// The same as [`authorize`](Self::authorize), but leaves the refresh of a stale bearer to the caller: tells when it is due.
+    #[inline]
+    fn authorize_only<B>(&self, request: &mut http::Request<B>) -> Result<(Authorized, Option<Moment>), Error> {
+        if request.extensions().get::<PassThrough>().is_some() {
+            return Ok((Authorized::Passed, None));
+        }
+        match self.inner.origins.judge(request.uri().into()) {
+            Verdict::Authorize => Ok(self.inner.insert_only(request.headers_mut())),
+            verdict => Ok((self.inner.carry_out(verdict, request.headers_mut())?, None)),
+        }
     }
 
     /// The bearer in service, if there is a usable one. Starts nothing.
@@ -179,6 +194,14 @@ impl TokenProvider {
         self.inner.clone().reject(ticket.generation(), answer)
     }
 
+    /// Whether a response means that the API refused the bearer, so that a new one could do better.
+    ///
+    /// For clients without an adapter: if it does, [reject](Ticket::reject) the ticket of the request.
+    #[inline]
+    pub fn is_rejection(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        is_rejection(status, headers)
+    }
+
     /// How it stands, for health checks and dashboards. Starts nothing.
     pub fn status(&self) -> ProviderStatus {
         ProviderStatus::of(&self.inner.cache, self.inner.platform.now())
@@ -215,19 +238,26 @@ impl Inner {
     fn carry_out(self: &Arc<Self>, verdict: Verdict, headers: &mut HeaderMap) -> Result<Authorized, Error> {
         match verdict {
             Verdict::Authorize => Ok(self.insert(headers)),
-            Verdict::Refuse(error) if !headers.contains_key(AUTHORIZATION) => Err(error),
+            Verdict::Refuse(error) if !has_its_own(headers) => Err(error),
             Verdict::Pass | Verdict::Refuse(_) => Ok(Authorized::Passed),
         }
     }
 
-    /// Inserts the bearer in service, and puts back what the caller had set: to look first would be a second search of
-    /// the map for every request.
+    /// Inserts the bearer in service.
     #[inline]
     fn insert(self: &Arc<Self>, headers: &mut HeaderMap) -> Authorized {
-        // Of several values an insertion gives only one back.
-        let has_repeated_names = headers.len() > headers.keys_len();
-        if has_repeated_names && headers.contains_key(AUTHORIZATION) {
-            return Authorized::Passed;
+        let (authorized, stale_at) = self.insert_only(headers);
+        if let Some(now) = stale_at {
+            self.refresh(now);
+        }
+        authorized
+    }
+
+    /// Inserts the bearer, and tells when a refresh should start.
+    #[inline]
+    fn insert_only(&self, headers: &mut HeaderMap) -> (Authorized, Option<Moment>) {
+        if has_several_of_its_own(headers) {
+            return (Authorized::Passed, None);
         }
         let now = self.platform.now();
         let sent = self.cache.read(|bearer| {
@@ -236,22 +266,16 @@ impl Inner {
             if freshness == Freshness::Expired {
                 return None;
             }
-            let own = headers.insert(AUTHORIZATION, bearer.value.share());
-            Some((bearer.ticket, freshness, own))
+            Some((bearer.ticket, freshness, bearer.credential.insert(headers)))
         });
         let (ticket, freshness) = match sent {
-            Some((ticket, freshness, None)) => (ticket, freshness),
-            Some((_, _, Some(own))) => {
-                headers.insert(AUTHORIZATION, own);
-                return Authorized::Passed;
-            }
-            None if headers.contains_key(AUTHORIZATION) => return Authorized::Passed,
-            None => return Authorized::NotReady,
+            Some((ticket, freshness, true)) => (ticket, freshness),
+            Some((_, _, false)) => return (Authorized::Passed, None),
+            None if has_its_own(headers) => return (Authorized::Passed, None),
+            None => return (Authorized::NotReady, None),
         };
-        if freshness == Freshness::Stale && self.cache.wants_refresh(now) {
-            self.refresh(now);
-        }
-        Authorized::Inserted(ticket)
+        let is_due = freshness == Freshness::Stale && self.cache.wants_refresh(now);
+        (Authorized::Inserted(ticket), is_due.then_some(now))
     }
 
     /// The bearer in service, if it is usable. A stale one is served, and refreshed in the background.
@@ -353,8 +377,12 @@ impl Inner {
     }
 
     fn draw(&self) -> Draw {
-        self.platform.random().map_or(Draw::MAX, |bytes| Draw(u32::from_ne_bytes(bytes)))
+        draw(&self.platform)
     }
+}
+
+fn draw(platform: &Platform) -> Draw {
+    platform.random().map_or(Draw::MAX, |bytes| Draw(u32::from_ne_bytes(bytes)))
 }
 
 impl Reject for Inner {

@@ -1,9 +1,8 @@
 //! The API's side: where a token may go, and what the API says of it.
 
 pub(crate) mod challenge;
+pub(crate) mod injection;
 pub(crate) mod origin;
+mod sharded_header;
 
-pub use self::{
-    challenge::{Challenge, is_grpc_rejection, is_rejection},
-    origin::Destination,
-};
+pub use self::{challenge::Challenge, origin::Destination};

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use crate::{error::Error, platform::BoxFuture};
 
 #[cfg(feature = "reqwest")]
-mod reqwest;
+pub(crate) mod reqwest;
 #[cfg(feature = "tower")]
 mod tower;
 
 #[cfg(feature = "reqwest")]
-pub use self::reqwest::{ReqwestTransport, read_response};
+pub use self::reqwest::ReqwestTransport;
 #[cfg(feature = "tower")]
 pub use self::tower::{ServiceTransport, service};
 

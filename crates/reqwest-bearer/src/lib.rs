@@ -52,7 +52,9 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use bearer_token::{Authorized, Destination, Error, PassThrough, Rejection, Ticket, TokenProvider, is_rejection};
+use bearer_token::{
+    Authorized, Destination, Error, PassThrough, Rejection, Ticket, TokenProvider, adapter::is_rejection,
+};
 use http::{Extensions, HeaderMap, header::AUTHORIZATION};
 use reqwest::{Request, Response, Url, redirect::Policy};
 use reqwest_middleware::{Middleware, Next};
@@ -150,12 +152,9 @@ impl BearerMiddleware {
         *request.headers_mut() = headers;
         match authorized? {
             Authorized::Inserted(ticket) => Ok(Some(ticket)),
-            Authorized::Passed => Ok(None),
-            Authorized::NotReady => {
-                let bearer = self.provider.token().await?;
-                request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
-                Ok(Some(bearer.ticket()))
-            }
+            Authorized::NotReady => Ok(self.provider.token().await?.attach(request.headers_mut())),
+            // `Passed`, and what may be added to it.
+            _ => Ok(None),
         }
     }
 

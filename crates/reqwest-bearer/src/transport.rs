@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use bearer_token::{
-    Error, ErrorKind,
-    transport::{Transport, read_response},
-};
+use bearer_token::{Error, ErrorKind, adapter::read_response, transport::Transport};
 use bytes::Bytes;
 use reqwest_middleware::ClientWithMiddleware;
 

@@ -9,9 +9,10 @@ use std::{
 };
 
 use bearer_token::{
-    Authorized, Bearer, Destination, Error, Ticket, TokenFuture, TokenProvider, is_grpc_rejection, is_rejection,
+    Authorized, Bearer, Destination, Error, Ticket, TokenFuture, TokenProvider,
+    adapter::{is_grpc_rejection, is_rejection},
 };
-use http::{Request, Response, Uri, Version, header::AUTHORIZATION};
+use http::{Request, Response, Uri, Version};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -184,8 +185,7 @@ where
             let ticket = match (authorized, &self.awaited) {
                 (Authorized::Inserted(ticket), _) => Some(ticket),
                 (Authorized::NotReady, Awaited::Bearer { bearer, kept: false }) if self.provider.may_send(bearer) => {
-                    request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
-                    Some(bearer.ticket())
+                    bearer.attach(request.headers_mut())
                 }
                 (Authorized::NotReady, _) => {
                     // It has expired or was rejected meanwhile. Again nothing is held while waiting.
@@ -195,7 +195,8 @@ where
                     self.awaited = Awaited::Token(self.provider.token());
                     continue;
                 }
-                (Authorized::Passed, _) => None,
+                // `Passed`, and what may be added to it.
+                _ => None,
             };
             let sent = ticket.map(|ticket| Sent::new(ticket, &request, self.hooks.final_uri));
             return Poll::Ready(Ok((self.inner.call(request), sent)));

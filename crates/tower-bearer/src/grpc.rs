@@ -82,7 +82,6 @@
 //! use std::{future::Future, pin::pin, task::{Context, Poll, Waker}};
 //!
 //! use bearer_token::{Authorized, Destination, TokenProvider};
-//! use http::header::AUTHORIZATION;
 //! use tonic::{Code, Request, Status, service::Interceptor};
 //!
 //! #[derive(Clone)]
@@ -97,7 +96,7 @@
 //!             // One poll starts the fetch, or joins the one in progress. That goes on when the future is dropped.
 //!             match pin!(self.0.token()).poll(&mut Context::from_waker(Waker::noop())) {
 //!                 Poll::Ready(bearer) => {
-//!                     headers.insert(AUTHORIZATION, bearer.map_err(|error| as_status(&error))?.header_value().clone());
+//!                     bearer.map_err(|error| as_status(&error))?.attach(headers);
 //!                 }
 //!                 Poll::Pending => return Err(Status::unavailable("the token is being fetched; try again")),
 //!             }

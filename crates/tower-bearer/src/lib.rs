@@ -223,7 +223,6 @@ where
                 let sent = Sent::new(ticket, &request, self.hooks.final_uri);
                 ResponseFuture::called(self.inner.call(request), Some(sent))
             }
-            Ok(Authorized::Passed) => ResponseFuture::called(self.inner.call(request), None),
             Ok(Authorized::NotReady) => {
                 // The service that was made ready may hold a permit or a connection for this request. Waiting with it
                 // would let one hung token endpoint starve everything that shares the stack below.
@@ -231,6 +230,8 @@ where
                 drop(mem::replace(&mut self.inner, fresh.clone()));
                 ResponseFuture::waiting(fresh, request, self.provider.clone(), self.hooks)
             }
+            // `Passed`, and what may be added to it.
+            Ok(_) => ResponseFuture::called(self.inner.call(request), None),
             Err(error) => ResponseFuture::refused(error, self.hooks.map_error),
         }
     }

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn l38_a_querys_value_is_hidden_in_whatever_form_it_is_quoted() {
+    fn l38_query_values_are_hidden_in_every_encoding() {
         let secrets = Redaction::new(false).secrets("key=MARK%20QUERY&back=MARK\\x&plus=MARK+2&v=1");
         for (claim, hidden) in [
             (json!("https://as.example.com/token?key=MARK%20QUERY&v=1"), "https://as.example.com/token?["),

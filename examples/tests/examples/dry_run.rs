@@ -14,7 +14,7 @@ fn warnings(out: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_request_and_the_jwt_in_it_are_shown_and_nothing_is_sent() {
+async fn request_and_jwt_are_shown_and_not_sent() {
     let server = examples::server_in_a_box::start(0).unwrap();
     let config = Config::sample("jwt-bearer.toml", &server);
     let out = dry_run(&config.path).await;
@@ -56,7 +56,7 @@ async fn the_request_and_the_jwt_in_it_are_shown_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn every_sample_configuration_can_be_looked_at_without_a_secret_being_shown() {
+async fn no_sample_configuration_shows_a_secret() {
     let secret = std::fs::read_to_string(config_directory().join("keys/client-secret.txt")).unwrap();
     for (name, expected) in [
         ("client-credentials.toml", "\nauthorization: Basic [redacted, "),
@@ -103,7 +103,7 @@ async fn l38_whatever_may_be_a_secret_is_redacted() {
 }
 
 #[tokio::test]
-async fn l38_the_urls_query_is_redacted_in_whatever_spelling_it_is_quoted() {
+async fn l38_url_queries_are_redacted_in_every_spelling() {
     for (query, audience) in [
         ("key=MARK%20QUERY", "https://as.example.com/token?key=MARK QUERY"),
         ("key=MARK%20QUERY", "https://as.example.com/token?key=MARK%20QUERY"),

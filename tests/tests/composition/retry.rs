@@ -53,7 +53,7 @@ async fn a_retry_outside_authorizes_each_try_anew() {
 }
 
 #[tokio::test]
-async fn a_retry_inside_sends_a_token_that_has_expired_meanwhile() {
+async fn a_retry_inside_resends_an_expired_token() {
     let setup = Setup::warm().await;
     setup.server.api().next(Fault::status(503));
     let client = ServiceBuilder::new().layer(setup.layer()).retry(AfterALongWhile::new(&setup)).service(hyper());
@@ -63,7 +63,7 @@ async fn a_retry_inside_sends_a_token_that_has_expired_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_retry_outside_of_a_replay_gets_the_answer_to_the_replay() {
+async fn a_retry_outside_sees_the_replays_response() {
     let setup = Setup::warm().await;
     setup.server.revoke_all();
     // The try: rejected, and its replay fails. The retry: served.

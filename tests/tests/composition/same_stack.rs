@@ -40,7 +40,7 @@ impl TokenSource for Observed {
 }
 
 #[tokio::test]
-async fn l36_a_transport_on_the_same_stack_that_holds_it_weakly_lets_everything_be_freed() {
+async fn l36_a_weak_transport_on_the_same_stack_is_freed() {
     let setup = Setup::cold();
     let bound = Arc::new(Bound::new());
     let alive = Arc::new(());

@@ -51,7 +51,7 @@ fn untested(table: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_line_of_the_table_has_its_test_and_every_test_its_line() {
+fn table_lines_and_tests_correspond() {
     assert_eq!(named(TABLE).collect::<BTreeSet<_>>(), SOURCES.into_iter().flat_map(tests).collect());
     assert!(untested(TABLE).is_empty(), "{:?}", untested(TABLE));
 }

@@ -17,7 +17,7 @@ async fn tailored(cx: FetchContext) -> Result<AccessToken, bearer_token::Error> 
 }
 
 #[tokio::test]
-async fn a_source_is_told_what_the_server_asked_for_in_headers_and_in_trailers() {
+async fn a_source_sees_challenges_from_headers_and_trailers() {
     for in_trailers in [false, true] {
         let door = Door::default();
         door.revoke("token-for-nothing");

@@ -21,7 +21,7 @@ async fn refused(client: &mut EchoClient<BearerService<Channel>>) -> Status {
 }
 
 #[tokio::test]
-async fn calls_are_unavailable_while_the_authorization_server_is_down_and_heal_by_themselves() {
+async fn calls_are_unavailable_during_an_outage_and_recover() {
     let setup = Setup::start().await;
     let clock = ManualClock::new();
     let (server, provider) = boxed(&clock, SECRET);
@@ -70,7 +70,7 @@ async fn calls_are_unauthenticated_when_the_credential_is_refused() {
 }
 
 #[tokio::test]
-async fn the_status_comes_through_layers_between_the_client_and_ours() {
+async fn the_status_passes_through_layers_in_between() {
     let setup = Setup::start().await;
     let (_server, provider) = boxed(&ManualClock::new(), "another secret");
     let stack = ServiceBuilder::new()
@@ -85,7 +85,7 @@ async fn the_status_comes_through_layers_between_the_client_and_ours() {
 }
 
 #[tokio::test]
-async fn without_a_mapping_the_status_is_unknown_and_the_token_error_is_still_found() {
+async fn without_a_mapping_the_token_error_is_still_found() {
     let setup = Setup::start().await;
     let (_server, provider) = boxed(&ManualClock::new(), "another secret");
     let mut client = EchoClient::new(BearerLayer::new(provider).layer(setup.channel()));

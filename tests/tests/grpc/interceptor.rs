@@ -9,7 +9,6 @@ use std::{
 
 use bearer_token::{Authorized, Destination, Error, ErrorKind, TokenProvider};
 use bearer_token_testing::Outcome;
-use http::header::AUTHORIZATION;
 use tonic::{
     Code, Request, Status,
     service::{Interceptor, interceptor::InterceptedService},
@@ -35,7 +34,7 @@ impl Interceptor for Bearers {
         if self.0.authorize_headers(to, headers).map_err(|error| as_status(&error))? == Authorized::NotReady {
             match pin!(self.0.token()).poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(bearer) => {
-                    headers.insert(AUTHORIZATION, bearer.map_err(|error| as_status(&error))?.header_value().clone());
+                    bearer.map_err(|error| as_status(&error))?.attach(headers);
                 }
                 Poll::Pending => return Err(Status::unavailable("the token is being fetched; try again")),
             }
@@ -49,7 +48,7 @@ fn client(setup: &Setup) -> EchoClient<InterceptedService<Channel, Bearers>> {
 }
 
 #[tokio::test]
-async fn once_warm_an_interceptor_has_a_token_for_each_call_and_refreshes_it_in_the_background() {
+async fn a_warm_interceptor_serves_and_refreshes_in_the_background() {
     let setup = Setup::start().await;
     let mut client = client(&setup);
     within(setup.provider.token()).await.unwrap();
@@ -67,7 +66,7 @@ async fn once_warm_an_interceptor_has_a_token_for_each_call_and_refreshes_it_in_
 }
 
 #[tokio::test]
-async fn a_cold_interceptor_refuses_the_call_and_fetches_the_token_for_the_next() {
+async fn a_cold_interceptor_refuses_and_fetches_for_the_next() {
     let setup = Setup::start().await;
     let mut client = client(&setup);
     let gate = setup.source.hold();
@@ -84,7 +83,7 @@ async fn a_cold_interceptor_refuses_the_call_and_fetches_the_token_for_the_next(
 }
 
 #[tokio::test]
-async fn in_the_cool_down_an_interceptor_says_what_is_wrong() {
+async fn an_interceptor_reports_the_error_during_the_cool_down() {
     let setup = Setup::start().await;
     setup.source.push(Outcome::error(Error::new(ErrorKind::Refused, "the authorization server refused the client")));
     within(setup.provider.token()).await.unwrap_err();
@@ -98,7 +97,7 @@ async fn in_the_cool_down_an_interceptor_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn who_uses_an_interceptor_tells_of_rejections_with_the_ticket_noted_before_the_call() {
+async fn rejections_are_reported_with_the_ticket_noted_before() {
     let setup = Setup::start().await;
     let mut client = client(&setup);
     within(setup.provider.token()).await.unwrap();

@@ -62,7 +62,7 @@ async fn fate(channel: Channel, door: &Door, allowed: &[&str], connection: Optio
 }
 
 #[tokio::test]
-async fn around_a_channel_the_layer_sees_a_path_and_nothing_else() {
+async fn around_a_channel_the_layer_sees_only_a_path() {
     let setup = Setup::start().await;
     let seen = Arc::new(Mutex::new(Vec::<Uri>::new()));
     let notes = seen.clone();
@@ -78,7 +78,7 @@ async fn around_a_channel_the_layer_sees_a_path_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn l34_a_declared_connection_origin_decides_over_the_calls_of_a_channel() {
+async fn l34_a_declared_connection_origin_decides_for_a_channel() {
     let setup = Setup::start().await;
     // Has its calls say that they are for a public host, though they go to this machine.
     let public = setup.endpoint().origin("https://api.example.com".parse().unwrap()).connect_lazy();
@@ -100,7 +100,7 @@ async fn l34_a_declared_connection_origin_decides_over_the_calls_of_a_channel() 
 }
 
 #[tokio::test]
-async fn l34_calls_over_tls_carry_the_token_to_the_declared_origin() {
+async fn l34_tls_calls_carry_the_token_to_the_declared_origin() {
     let door = Door::default();
     let tls = ServerTlsConfig::new().identity(Identity::from_pem(SERVER, KEY));
     let address = serve(door.clone(), Some(tls)).await;
@@ -120,7 +120,7 @@ async fn l34_calls_over_tls_carry_the_token_to_the_declared_origin() {
 }
 
 #[tokio::test]
-async fn the_origin_of_a_client_is_judged_though_the_channel_replaces_it() {
+async fn the_clients_origin_is_judged_though_the_channel_replaces_it() {
     let setup = Setup::start().await;
     let provider = builder(&setup.clock, setup.source.clone()).allow_origin("https://api.example.com").build().unwrap();
     let service = layer(&provider).layer(endpoint(setup.address).connect_lazy());

@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn l31_a_rejection_among_the_headers_gives_the_next_call_a_new_token() {
+async fn l31_a_rejection_in_headers_renews_the_token() {
     let setup = Setup::start().await;
     let mut client = setup.client();
     within(client.say(text("hello"))).await.unwrap();
@@ -26,7 +26,7 @@ async fn l31_a_rejection_among_the_headers_gives_the_next_call_a_new_token() {
 }
 
 #[tokio::test]
-async fn l31_a_rejection_in_the_trailers_of_a_stream_gives_the_next_call_a_new_token() {
+async fn l31_a_rejection_in_stream_trailers_renews_the_token() {
     let setup = Setup::start().await;
     setup.door.let_in_first();
     setup.door.revoke("token-1");
@@ -40,7 +40,7 @@ async fn l31_a_rejection_in_the_trailers_of_a_stream_gives_the_next_call_a_new_t
 }
 
 #[tokio::test]
-async fn l31_a_rejection_in_the_trailers_of_a_unary_call_gives_the_next_call_a_new_token() {
+async fn l31_a_rejection_in_unary_trailers_renews_the_token() {
     let setup = Setup::start().await;
     setup.door.let_in_first();
     setup.door.revoke("token-1");
@@ -68,7 +68,7 @@ async fn trailers_that_nobody_watches_reject_nothing() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_dropped_before_its_end_rejects_nothing() {
+async fn a_stream_dropped_early_rejects_nothing() {
     let setup = Setup::start().await;
     setup.door.let_in_first();
     setup.door.revoke("token-1");
@@ -80,7 +80,7 @@ async fn a_stream_that_is_dropped_before_its_end_rejects_nothing() {
 }
 
 #[tokio::test]
-async fn l28_a_stream_that_is_refused_late_leaves_the_newer_token_alone() {
+async fn l28_a_stream_refused_late_leaves_the_newer_token() {
     let setup = Setup::start().await;
     setup.door.let_in_first();
     setup.door.revoke("token-1");
@@ -115,7 +115,7 @@ async fn l28_a_hundred_calls_that_are_refused_cause_one_renewal() {
 }
 
 #[test]
-fn l31_a_server_that_dies_in_the_middle_of_a_stream_rejects_nothing() {
+fn l31_a_server_that_dies_mid_stream_rejects_nothing() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (life, server) = (runtime(), runtime());
     let (setup, address) = life.block_on(async {

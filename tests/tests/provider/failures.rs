@@ -14,7 +14,7 @@ fn asks_for(seconds: u64) -> Outcome {
 }
 
 #[tokio::test]
-async fn l05_after_retry_after_no_fetch_starts_until_the_second_it_names() {
+async fn l05_no_fetch_starts_before_the_retry_after_time() {
     let bench = Bench::new();
     bench.source.push(asks_for(100));
     let sharers = [bench.waiting(), bench.waiting(), bench.waiting()];
@@ -30,7 +30,7 @@ async fn l05_after_retry_after_no_fetch_starts_until_the_second_it_names() {
 }
 
 #[tokio::test]
-async fn l05_a_refresh_in_the_background_waits_for_retry_after_as_well() {
+async fn l05_a_background_refresh_waits_for_retry_after_too() {
     let bench = Bench::serving().await;
     bench.clock.advance(STALE);
     bench.source.push(asks_for(60));
@@ -46,7 +46,7 @@ async fn l05_a_refresh_in_the_background_waits_for_retry_after_as_well() {
 }
 
 #[tokio::test]
-async fn l05_refresh_now_may_try_earlier_but_its_failure_frees_nobody_else() {
+async fn l05_refresh_now_may_try_earlier_for_itself_only() {
     let bench = Bench::new();
     bench.source.push(asks_for(100));
     bench.source.push(Outcome::error(Error::new(ErrorKind::Transport, "no route")));
@@ -75,7 +75,7 @@ async fn l05_a_wait_reads_the_cache_again_when_it_ends() {
 }
 
 #[tokio::test]
-async fn l06_a_refresh_that_fails_never_disturbs_a_valid_token_nor_surfaces() {
+async fn l06_a_failed_refresh_neither_surfaces_nor_disturbs_a_valid_token() {
     let bench = Bench::serving().await;
     bench.source.otherwise(Outcome::error(outage()));
     bench.clock.advance(STALE);
@@ -118,7 +118,7 @@ async fn l06_a_hung_refresh_is_aborted_and_delays_nobody() {
 }
 
 #[tokio::test]
-async fn l07_no_failure_is_for_ever_and_none_needs_a_restart() {
+async fn l07_no_failure_is_permanent_or_needs_a_restart() {
     let kinds = [
         ErrorKind::Config,
         ErrorKind::Signing,
@@ -167,7 +167,7 @@ async fn l07_whoever_has_mended_it_need_not_wait() {
 }
 
 #[tokio::test]
-async fn l12_a_panic_in_the_source_is_an_error_of_that_flight_and_the_next_one_works() {
+async fn l12_a_panicking_source_fails_only_that_flight() {
     for held in [false, true] {
         let bench = Bench::new();
         bench.source.push(Outcome::panic());
@@ -185,7 +185,7 @@ async fn l12_a_panic_in_the_source_is_an_error_of_that_flight_and_the_next_one_w
 }
 
 #[tokio::test]
-async fn l12_a_panic_before_the_source_has_even_made_its_future_is_caught_as_well() {
+async fn l12_a_panic_before_the_sources_future_is_caught() {
     struct Torn(std::sync::atomic::AtomicBool);
     impl TokenSource for Torn {
         #[allow(clippy::manual_async_fn, reason = "the panic is to come before the future")]
@@ -207,7 +207,7 @@ async fn l12_a_panic_before_the_source_has_even_made_its_future_is_caught_as_wel
 }
 
 #[tokio::test]
-async fn l12_a_panic_in_a_background_refresh_is_noticed_by_nobody() {
+async fn l12_a_panic_in_a_background_refresh_stays_unseen() {
     let bench = Bench::serving().await;
     bench.source.push(Outcome::panic());
     bench.clock.advance(STALE);

@@ -9,7 +9,7 @@ use tokio::{runtime, task::JoinSet};
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l01_a_thousand_tasks_at_the_stale_boundary_cause_one_fetch_and_are_not_delayed() {
+async fn l01_a_thousand_stale_tasks_cause_one_fetch_without_delay() {
     let bench = Arc::new(Bench::serving().await);
     bench.clock.advance(STALE);
     let gate = bench.source.hold();
@@ -34,7 +34,7 @@ async fn l01_a_thousand_tasks_at_the_stale_boundary_cause_one_fetch_and_are_not_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l01_a_thousand_cold_tasks_cause_one_fetch_and_whoever_wakes_sees_the_new_token() {
+async fn l01_a_thousand_cold_tasks_cause_one_fetch() {
     for expired in [false, true] {
         let bench = Arc::new(Bench::new());
         let mut before = 0;
@@ -82,7 +82,7 @@ async fn ten_thousand_waiters_share_one_fetch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l02_two_hundred_callers_of_a_failing_source_cause_one_fetch_and_all_get_its_error() {
+async fn l02_two_hundred_callers_share_one_failing_fetch() {
     for dropped in [0, 1, 100] {
         let bench = Bench::new();
         bench.source.otherwise(Outcome::error(Error::new(ErrorKind::Unavailable, "the server rests")));
@@ -113,7 +113,7 @@ fn on_both_runtimes<F: Future>(test: impl Fn() -> F) {
 }
 
 #[test]
-fn l03_dropping_the_caller_that_started_the_fetch_changes_nothing_for_the_others() {
+fn l03_dropping_the_first_caller_changes_nothing_for_others() {
     on_both_runtimes(async || {
         let bench = Bench::new();
         let gate = bench.source.hold();
@@ -145,7 +145,7 @@ fn l03_dropping_all_callers_still_lands_the_token() {
 }
 
 #[test]
-fn l03_callers_with_less_patience_than_the_fetch_takes_still_end_up_with_a_cached_token() {
+fn l03_impatient_callers_still_leave_a_cached_token() {
     on_both_runtimes(async || {
         let bench = Bench::new();
         bench.source.push(Outcome::numbered().after(5 * SECOND));
@@ -163,7 +163,7 @@ fn l03_callers_with_less_patience_than_the_fetch_takes_still_end_up_with_a_cache
 }
 
 #[tokio::test]
-async fn l04_a_hung_fetch_is_aborted_at_the_deadline_and_the_next_attempt_is_a_new_one() {
+async fn l04_a_hung_fetch_is_aborted_and_tried_anew() {
     let bench = Bench::new();
     bench.source.push(Outcome::hang());
     let callers = [bench.waiting(), bench.waiting()];
@@ -191,7 +191,7 @@ async fn l04_a_hung_source_delays_no_other_provider() {
 }
 
 #[tokio::test]
-async fn l10_the_fetch_has_its_own_deadline_and_not_that_of_a_request() {
+async fn l10_the_fetch_has_its_own_deadline() {
     let bench = Bench::with(steady().fetch_timeout(3 * SECOND), |platform| platform);
     bench.source.push(Outcome::numbered().after(4 * SECOND));
     bench.source.push(Outcome::numbered().after(2 * SECOND));
@@ -212,7 +212,7 @@ async fn l10_the_fetch_has_its_own_deadline_and_not_that_of_a_request() {
 }
 
 #[tokio::test]
-async fn a_refresh_in_the_background_delays_nobody_and_joins_those_who_ask_for_it() {
+async fn a_background_refresh_delays_no_caller_and_is_joined() {
     let bench = Bench::serving().await;
     bench.clock.advance(STALE);
     let gate = bench.source.hold();
@@ -229,7 +229,7 @@ async fn a_refresh_in_the_background_delays_nobody_and_joins_those_who_ask_for_i
 }
 
 #[tokio::test]
-async fn those_who_only_ever_wait_for_tokens_have_them_refreshed_in_the_background_too() {
+async fn waiting_callers_get_background_refreshes_too() {
     let bench = Bench::serving().await;
     bench.clock.advance(STALE);
     assert_eq!(secret(bench.provider.token().await), Ok("token-1".into()));
@@ -252,7 +252,7 @@ async fn an_idle_provider_fetches_nothing() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_dropped_mid_flight_leaves_nothing_behind() {
+async fn a_provider_dropped_mid_flight_leaks_nothing() {
     let bench = Bench::new();
     let gate = bench.source.hold();
     let caller = bench.waiting();
@@ -297,7 +297,7 @@ async fn a_static_token_is_fetched_once_and_never_expires() {
 }
 
 #[tokio::test]
-async fn a_provider_is_a_source_and_passes_the_time_of_expiry_on() {
+async fn a_provider_as_a_source_passes_on_the_expiry() {
     let inner = Bench::new();
     let outer = TokenProvider::builder(inner.provider.clone())
         .allow_origin("https://api.example.com")
@@ -328,7 +328,7 @@ fn the_futures_go_anywhere_and_print_nothing() {
 }
 
 #[tokio::test]
-async fn a_source_that_waits_for_its_own_provider_is_aborted_like_any_that_hangs() {
+async fn a_source_waiting_for_its_own_provider_is_aborted() {
     let clock = ManualClock::new();
     let itself: Arc<std::sync::OnceLock<TokenProvider>> = Arc::default();
     let known = itself.clone();

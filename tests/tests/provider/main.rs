@@ -116,7 +116,7 @@ fn request(provider: &TokenProvider) -> Option<(String, Ticket)> {
             assert!(headers.is_empty());
             None
         }
-        Authorized::Passed => panic!("the origin is allowed"),
+        other => panic!("the origin is allowed, found {other:?}"),
     }
 }
 

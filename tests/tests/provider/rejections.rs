@@ -6,7 +6,7 @@ use bearer_token_testing::Outcome;
 use super::*;
 
 #[tokio::test]
-async fn l28_a_hundred_late_rejections_of_one_generation_cause_one_fetch() {
+async fn l28_a_hundred_late_rejections_cause_one_fetch() {
     let bench = Bench::serving().await;
     let tickets: Vec<Ticket> = (0..200).map(|_| bench.request().unwrap().1).collect();
     let gate = bench.source.hold();
@@ -45,7 +45,7 @@ async fn l28_rejections_from_many_threads_cause_one_fetch() {
 }
 
 #[tokio::test]
-async fn l29_a_fresh_token_that_is_rejected_again_stays_in_service_and_is_not_replayed() {
+async fn l29_a_token_rejected_twice_stays_in_service() {
     let bench = Bench::serving().await;
     assert_eq!(bench.request().unwrap().1.reject(&HeaderMap::new()), Rejection::Renewing);
     assert_eq!(secret(bench.provider.token().await), Ok("token-2".into()));
@@ -75,7 +75,7 @@ async fn rejected(bench: &Bench, time: Duration) -> u64 {
 }
 
 #[tokio::test]
-async fn l29_an_api_that_rejects_everything_causes_no_storm_of_renewals() {
+async fn l29_an_api_rejecting_everything_causes_no_storm() {
     let bench = Bench::serving().await;
     // At 0, 5, 15, 35, 75, 155, 315 s, and every five minutes from 615 s on.
     assert_eq!(rejected(&bench, 600 * SECOND).await, 7);
@@ -83,7 +83,7 @@ async fn l29_an_api_that_rejects_everything_causes_no_storm_of_renewals() {
 }
 
 #[tokio::test]
-async fn l29_a_token_that_the_source_gives_again_after_its_rejection_causes_no_storm_either() {
+async fn l29_a_rejected_token_minted_again_causes_no_storm() {
     let bench = Bench::new();
     bench.source.otherwise(Outcome::token("static").never_expires());
     bench.provider.token().await.unwrap();
@@ -114,7 +114,7 @@ async fn l29_rejections_during_an_outage_leave_the_suspect_in_service() {
 }
 
 #[tokio::test]
-async fn l29_beside_a_hung_server_requests_are_served_longer_than_they_wait() {
+async fn l29_beside_a_hung_server_requests_are_mostly_served() {
     let bench = Bench::serving().await;
     bench.source.otherwise(Outcome::hang());
     let mut waited = 0;
@@ -168,7 +168,7 @@ async fn a_ticket_outlives_its_provider() {
 }
 
 #[test]
-fn a_rejection_outside_any_runtime_is_healed_by_the_next_caller() {
+fn the_next_caller_handles_a_rejection_outside_a_runtime() {
     let bench = Bench::new();
     let first = block_on(bench.provider.token()).unwrap();
     assert_eq!(first.ticket().reject(&HeaderMap::new()), Rejection::Renewing);

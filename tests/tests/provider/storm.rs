@@ -20,7 +20,7 @@ impl Dice {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whatever_callers_do_there_is_one_fetch_at_a_time_and_no_expired_token_is_sent() {
+async fn callers_never_cause_two_fetches_or_send_expired_tokens() {
     // So long that no flight is overdue, however far the clock runs ahead of its pilot.
     let bench = Arc::new(Bench::with(steady().fetch_timeout(1_000 * HOUR).refresh_timeout(1_000 * HOUR), |p| p));
     let failing = Arc::new(AtomicU64::new(0));

@@ -1,6 +1,6 @@
 //! Callers without `await`, and reqwest's blocking client.
 
-use bearer_token::{AccessToken, Authorized, Destination, ErrorKind, FetchContext, is_rejection};
+use bearer_token::{AccessToken, Authorized, Destination, ErrorKind, FetchContext};
 use bearer_token_testing::Fault;
 use http::header::AUTHORIZATION;
 use reqwest::blocking;
@@ -17,16 +17,12 @@ fn send(
     let to = Destination::new(url.scheme(), url.authority());
     let ticket = match provider.authorize_headers(to, request.headers_mut())? {
         Authorized::Inserted(ticket) => Some(ticket),
-        Authorized::Passed => None,
-        Authorized::NotReady => {
-            let bearer = provider.token_blocking()?;
-            request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
-            Some(bearer.ticket())
-        }
+        Authorized::NotReady => provider.token_blocking()?.attach(request.headers_mut()),
+        _ => None,
     };
     let response = client.execute(request)?;
     if let Some(ticket) = ticket
-        && is_rejection(response.status(), response.headers())
+        && provider.is_rejection(response.status(), response.headers())
     {
         ticket.reject(response.headers());
     }
@@ -48,7 +44,7 @@ fn builder(server: &AuthorizationServer) -> TokenProviderBuilder {
 }
 
 #[test]
-fn reqwests_blocking_client_sends_tokens_that_a_small_runtime_fetches() {
+fn reqwests_blocking_client_works_with_a_small_runtime() {
     let server = server();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let platform = Platform::system().with_spawn(runtime.handle().clone());
@@ -107,7 +103,7 @@ fn the_deadline_ends_a_wait_that_holds_a_thread() {
 }
 
 #[test]
-fn without_a_runtime_reqwest_as_the_transport_says_what_it_needs_and_other_sources_work() {
+fn without_a_runtime_the_reqwest_transport_names_its_need() {
     let server = server();
     let error = builder(&server).build().unwrap().token_blocking().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
@@ -118,7 +114,7 @@ fn without_a_runtime_reqwest_as_the_transport_says_what_it_needs_and_other_sourc
 }
 
 #[tokio::test]
-async fn a_blocking_thread_of_a_runtime_may_wait_for_a_fetch_that_the_runtime_drives() {
+async fn a_runtimes_blocking_thread_may_wait_for_a_fetch() {
     let server = server();
     let provider = builder(&server).build().unwrap();
     let waited = provider.clone();

@@ -209,7 +209,7 @@ fn run(seed: u64, time: Duration, revokes: bool) -> Option<(usize, u64)> {
 }
 
 #[test]
-fn through_real_clients_the_invariants_hold_whatever_the_servers_do() {
+fn the_invariants_hold_through_real_clients() {
     let seed = number("SOAK_SEED", 1);
     let time = Duration::from_millis(number("SOAK_SECONDS", 3) * 1_000 / 4);
     let first = run(seed, time, false);

@@ -18,7 +18,7 @@ type Says = fn(AccessToken, &FetchContext) -> AccessToken;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[tokio::test]
-async fn l09_a_token_that_is_past_its_end_when_it_comes_is_sent_once_and_causes_no_storm_of_fetches() {
+async fn l09_a_token_expired_on_arrival_is_sent_once() {
     let table: [(&str, Says); 4] = [
         ("its `exp`, by clocks that do not agree", |token, cx| token.expires_at(cx.started().wall() - HOUR)),
         ("no time at all", |token, _| token.expires_in(Duration::ZERO)),

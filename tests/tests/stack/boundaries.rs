@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn l34_plaintext_and_unknown_origins_are_refused_before_anything_is_fetched() {
+async fn l34_plaintext_and_unknown_origins_cause_no_fetch() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let source = || setup.endpoint().build().unwrap();
@@ -37,7 +37,7 @@ async fn l34_plaintext_and_unknown_origins_are_refused_before_anything_is_fetche
 }
 
 #[tokio::test]
-async fn l34_without_a_configured_origin_loopback_is_authorized_and_other_origins_get_none_once_there_is_one() {
+async fn l34_loopback_is_authorized_until_an_origin_is_named() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let undecided = TokenProvider::builder(setup.endpoint().build().unwrap()).platform(setup.platform()).build();
@@ -55,7 +55,7 @@ async fn l34_without_a_configured_origin_loopback_is_authorized_and_other_origin
 }
 
 #[tokio::test]
-async fn l34_a_uri_without_authority_is_judged_by_the_declared_connection() {
+async fn l34_the_declared_connection_judges_uris_without_authority() {
     for declared in [false, true] {
         let setup = Setup::start();
         let mut builder = setup.builder(setup.endpoint().build().unwrap());
@@ -84,7 +84,7 @@ async fn l34_a_uri_without_authority_is_judged_by_the_declared_connection() {
 }
 
 #[tokio::test]
-async fn l35_the_callers_own_authorization_wins_and_its_401_is_not_ours() {
+async fn l35_the_callers_authorization_wins_and_owns_its_401() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.provider();
@@ -125,7 +125,7 @@ impl<T: Transport> Transport for Late<T> {
 }
 
 #[tokio::test]
-async fn l36_token_requests_over_the_very_same_stack_are_not_authorized_and_wait_for_nobody() {
+async fn l36_token_requests_over_the_same_stack_do_not_wait() {
     // The tower stack has room for one request at a time, too.
     let setup = Setup::start();
     let late = Late::new();
@@ -171,7 +171,7 @@ fn check(setup: &Setup) {
 }
 
 #[tokio::test]
-async fn l36_a_token_request_without_credentials_in_its_header_gets_no_bearer_either() {
+async fn l36_a_token_request_without_credentials_gets_no_bearer() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         setup.server.register(Registered::public(CLIENT));
@@ -195,7 +195,7 @@ async fn l36_a_token_request_without_credentials_in_its_header_gets_no_bearer_ei
 }
 
 #[tokio::test]
-async fn a_request_that_is_marked_to_pass_through_goes_out_as_it_is() {
+async fn a_request_marked_pass_through_is_unchanged() {
     let setup = Setup::start();
     let provider = setup.provider();
     let mut request = Request::get(setup.api("orders")).body(Full::default()).unwrap();
@@ -209,7 +209,7 @@ async fn a_request_that_is_marked_to_pass_through_goes_out_as_it_is() {
 }
 
 #[tokio::test]
-async fn l37_if_no_token_can_be_had_the_request_is_not_sent_at_all() {
+async fn l37_without_a_token_the_request_is_not_sent() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         setup.server.token_endpoint().always(Fault::oauth_error(400, "invalid_grant"));

@@ -57,7 +57,7 @@ fn asked(setup: &Setup) -> Vec<Option<String>> {
 }
 
 #[tokio::test]
-async fn a_source_that_asks_for_what_the_api_wants_gets_a_token_that_the_api_accepts() {
+async fn a_source_that_meets_the_challenge_is_accepted() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.builder(endpoint(&setup)).build().unwrap();
@@ -106,7 +106,7 @@ async fn a_replay_carries_the_token_that_the_api_wants() {
 }
 
 #[tokio::test]
-async fn l29_a_refusal_that_meets_a_fetch_in_progress_costs_one_more_refusal_and_no_wait() {
+async fn l29_a_refusal_during_a_fetch_costs_one_more_refusal() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.builder(endpoint(&setup)).build().unwrap();
@@ -177,7 +177,7 @@ async fn hostile_challenges_are_bounded_and_harm_nobody() {
 }
 
 #[tokio::test]
-async fn both_sources_of_a_fallback_are_told_and_a_provider_below_another_is_not() {
+async fn challenges_reach_both_fallback_sources_but_no_inner_provider() {
     let setup = Setup::start();
     let answer: HeaderMap =
         [(http::header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer claims=e30"))].into_iter().collect();

@@ -82,7 +82,7 @@ type Endpoint = fn(&Clocks) -> TokenEndpointBuilder;
 const BOTH: [Endpoint; 2] = [Clocks::with_grant, Clocks::with_client];
 
 #[tokio::test]
-async fn l22_a_clock_that_is_minutes_off_heals_in_one_fetch_with_two_requests_and_stays_healed() {
+async fn l22_a_clock_minutes_off_costs_one_extra_request_once() {
     for endpoint in BOTH {
         for (ahead, expected) in [
             (-300, ClockOffset::Behind(Duration::from_secs(300))),
@@ -115,7 +115,7 @@ async fn l22_a_clock_that_is_minutes_off_heals_in_one_fetch_with_two_requests_an
 }
 
 #[tokio::test]
-async fn l22_after_the_clock_was_set_right_the_offset_is_forgotten_in_one_fetch() {
+async fn l22_a_corrected_clock_forgets_the_offset_in_one_fetch() {
     for endpoint in BOTH {
         for ahead in [-300, 300] {
             let clocks = Clocks::new(ahead);
@@ -137,7 +137,7 @@ async fn l22_after_the_clock_was_set_right_the_offset_is_forgotten_in_one_fetch(
 }
 
 #[tokio::test]
-async fn l22_an_offset_beyond_the_limit_is_an_error_that_tells_it() {
+async fn l22_an_offset_beyond_the_limit_is_reported() {
     let hour = Duration::from_secs(3_600);
     for endpoint in BOTH {
         for (ahead, limit, says) in [
@@ -158,7 +158,7 @@ async fn l22_an_offset_beyond_the_limit_is_an_error_that_tells_it() {
 }
 
 #[tokio::test]
-async fn l22_a_right_clock_never_causes_a_second_request_whatever_is_refused() {
+async fn l22_a_correct_clock_never_causes_a_second_request() {
     for endpoint in BOTH {
         for ahead in [-4, 0, 4] {
             let clocks = Clocks::new(ahead);
@@ -176,7 +176,7 @@ async fn l22_a_right_clock_never_causes_a_second_request_whatever_is_refused() {
 }
 
 #[tokio::test]
-async fn l22_a_wrong_clock_does_not_matter_while_nothing_is_refused_or_nothing_is_signed() {
+async fn l22_a_wrong_clock_matters_only_for_refused_assertions() {
     // An outage is no verdict on an assertion, nor is a scope.
     for (status, code) in
         [(503, "invalid_grant"), (429, "invalid_grant"), (400, "invalid_scope"), (404, "invalid_grant")]
@@ -198,7 +198,7 @@ async fn l22_a_wrong_clock_does_not_matter_while_nothing_is_refused_or_nothing_i
 }
 
 #[tokio::test]
-async fn l22_a_second_refusal_tells_of_the_clock_and_is_never_followed_by_a_third_request() {
+async fn l22_a_second_refusal_names_the_clock_and_is_final() {
     let clocks = Clocks::new(-300);
     let endpoint = clocks.with_grant().build().unwrap();
     let provider = clocks.provider(&endpoint);
@@ -218,7 +218,7 @@ async fn l22_a_second_refusal_tells_of_the_clock_and_is_never_followed_by_a_thir
 
 /// A gateway with a wrong clock, before a server with the right one.
 #[tokio::test]
-async fn l22_an_offset_that_was_learnt_from_a_lie_does_not_outlive_the_next_refusal() {
+async fn l22_a_false_offset_ends_with_the_next_refusal() {
     let clocks = Clocks::new(0);
     let endpoint = clocks.with_grant().build().unwrap();
     let provider = clocks.provider(&endpoint);
@@ -275,7 +275,7 @@ async fn l22_a_configuration_sets_the_limit() {
 }
 
 #[tokio::test]
-async fn l05_a_refusal_that_says_when_to_come_again_is_not_followed_by_a_second_request_whatever_the_clock() {
+async fn l05_a_refusal_with_retry_after_is_not_resent() {
     let clocks = Clocks::new(-300);
     for endpoint in [clocks.with_grant(), clocks.with_client()] {
         let asked_already = clocks.token_requests();

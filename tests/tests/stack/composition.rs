@@ -101,7 +101,7 @@ async fn the_service_fits_into_boxes_and_moves_between_tasks() {
 }
 
 #[tokio::test]
-async fn l03_callers_with_a_deadline_shorter_than_the_latency_still_end_up_with_a_cached_token() {
+async fn l03_callers_with_short_deadlines_still_leave_a_token() {
     let setup = Setup::start();
     let provider = setup.provider();
     let service = ServiceBuilder::new()
@@ -122,7 +122,7 @@ async fn l03_callers_with_a_deadline_shorter_than_the_latency_still_end_up_with_
 }
 
 #[tokio::test]
-async fn errors_and_bodies_of_the_api_pass_through_as_they_are() {
+async fn api_errors_and_bodies_pass_through_unchanged() {
     let setup = Setup::start();
     let service = BearerService::new(hyper(), setup.provider());
     setup.server.api().next(Fault::status(503).body("as it is").header("x-own", "1"));
@@ -158,7 +158,7 @@ async fn read_until(stream: &mut TcpStream, received: &mut String, text: &str) {
 }
 
 #[tokio::test]
-async fn a_streaming_body_passes_unbuffered_through_both_adapters_and_waits_for_the_token() {
+async fn a_streaming_body_passes_unbuffered_through_both_adapters() {
     let setup = Setup::start();
     for tower in [true, false] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -19,7 +19,7 @@ fn crowd(client: &Client, url: &str, count: usize) -> JoinSet<Result<Answer, Box
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l01_a_thousand_cold_callers_cause_one_token_request_and_all_are_served() {
+async fn l01_a_thousand_cold_callers_share_one_token_request() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.provider();
@@ -40,7 +40,7 @@ async fn l01_a_thousand_cold_callers_cause_one_token_request_and_all_are_served(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l02_two_hundred_callers_on_a_failing_endpoint_cause_one_token_request_and_all_get_the_error() {
+async fn l02_two_hundred_callers_share_one_failed_request() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         setup.server.token_endpoint().always(Fault::status(503));
@@ -64,7 +64,7 @@ async fn l02_two_hundred_callers_on_a_failing_endpoint_cause_one_token_request_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l28_a_hundred_late_rejections_of_one_bearer_cause_one_more_token_request() {
+async fn l28_a_hundred_late_rejections_cause_one_token_request() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.provider();
@@ -90,7 +90,7 @@ async fn l28_a_hundred_late_rejections_of_one_bearer_cause_one_more_token_reques
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l28_a_late_rejection_of_an_old_bearer_leaves_the_new_one_alone() {
+async fn l28_a_late_rejection_leaves_the_new_bearer_alone() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.provider();

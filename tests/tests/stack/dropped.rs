@@ -58,7 +58,7 @@ impl Calls {
 }
 
 #[tokio::test]
-async fn l03_callers_that_go_away_while_they_wait_for_the_token_leak_nothing_and_it_still_lands() {
+async fn l03_callers_dropped_while_waiting_leak_nothing() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let calls = Calls::new(&setup);
@@ -83,7 +83,7 @@ async fn l03_callers_that_go_away_while_they_wait_for_the_token_leak_nothing_and
 }
 
 #[tokio::test]
-async fn one_caller_of_many_goes_away_and_the_others_are_served() {
+async fn one_dropped_caller_of_many_affects_no_other() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let calls = Calls::new(&setup);
@@ -106,7 +106,7 @@ async fn one_caller_of_many_goes_away_and_the_others_are_served() {
 }
 
 #[tokio::test]
-async fn callers_that_go_away_while_the_api_works_leak_nothing_and_reject_nothing() {
+async fn callers_dropped_during_the_api_call_reject_nothing() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let calls = Calls::new(&setup);
@@ -135,7 +135,7 @@ async fn callers_that_go_away_while_the_api_works_leak_nothing_and_reject_nothin
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_while_it_waits_for_room_below_gives_up_its_place() {
+async fn a_caller_dropped_while_waiting_for_capacity_frees_it() {
     let setup = Setup::start();
     let provider = setup.provider();
     let permits = Arc::new(Semaphore::new(1));
@@ -169,7 +169,7 @@ fn refresh(runtime: &Runtime, provider: &TokenProvider) {
 }
 
 #[test]
-fn l11_a_provider_from_outside_any_runtime_is_used_from_several_in_turn() {
+fn l11_one_provider_serves_several_runtimes_in_turn() {
     let setup = Setup::start();
     // The default transport: reqwest with connections of its own.
     let provider = setup.provider();
@@ -191,7 +191,7 @@ fn l11_a_provider_from_outside_any_runtime_is_used_from_several_in_turn() {
 }
 
 #[test]
-fn l11_a_runtime_that_is_shut_down_in_the_middle_of_a_fetch_costs_another_attempt_and_no_hang() {
+fn l11_a_runtime_shut_down_mid_fetch_costs_one_attempt() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.provider();
@@ -218,7 +218,7 @@ fn l11_a_runtime_that_is_shut_down_in_the_middle_of_a_fetch_costs_another_attemp
 }
 
 #[test]
-fn l11_a_fetch_in_a_runtime_that_is_no_longer_driven_is_taken_over_after_its_deadline() {
+fn l11_a_fetch_in_an_idle_runtime_is_replaced_when_overdue() {
     let setup = Setup::start();
     let provider = setup.provider();
     let gate = setup.server.token_endpoint().hold();
@@ -251,7 +251,7 @@ fn l11_a_fetch_in_a_runtime_that_is_no_longer_driven_is_taken_over_after_its_dea
 }
 
 #[test]
-fn l11_outside_any_runtime_the_reqwest_transport_is_an_error_and_no_panic() {
+fn l11_the_reqwest_transport_outside_a_runtime_never_panics() {
     let setup = Setup::start();
     let provider = setup.provider();
     let mut token = pin!(provider.token());
@@ -265,7 +265,7 @@ fn l11_outside_any_runtime_the_reqwest_transport_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn l11_a_tower_transport_of_a_dead_runtime_is_an_error_and_no_panic() {
+fn l11_a_tower_transport_of_a_dead_runtime_never_panics() {
     let setup = Setup::start();
     let endpoint = setup.endpoint().transport(transport::service::<_, Full<Bytes>>(hyper()));
     let provider = setup.builder(endpoint.build().unwrap()).build().unwrap();

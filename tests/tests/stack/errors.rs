@@ -87,7 +87,7 @@ async fn a_token_error_is_found_through_the_middlewares_around() {
 }
 
 #[tokio::test]
-async fn a_token_error_is_the_innermost_thing_that_went_wrong_and_other_errors_are_none() {
+async fn a_token_error_is_the_innermost_cause() {
     let setup = refusing();
     let client = with_middleware(reqwest(), &setup.provider());
     let error = within(client.get(setup.api("orders")).send()).await.unwrap_err();
@@ -102,7 +102,7 @@ async fn a_token_error_is_the_innermost_thing_that_went_wrong_and_other_errors_a
 }
 
 #[tokio::test]
-async fn a_token_error_is_downcast_from_towers_box_and_found_behind_a_buffer() {
+async fn a_token_error_is_found_behind_towers_box_and_buffer() {
     let setup = refusing();
     let provider = setup.provider();
     let get = || Request::get(setup.api("orders")).body(Full::<Bytes>::default()).unwrap();

@@ -29,7 +29,7 @@ fn shown(error: &Error) -> String {
 }
 
 #[tokio::test]
-async fn l04_a_hung_token_endpoint_is_aborted_at_the_deadline_and_the_next_attempt_is_a_new_request() {
+async fn l04_a_hung_token_endpoint_is_aborted_and_asked_anew() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = provider(&setup, adapter);
@@ -62,7 +62,7 @@ async fn l04_a_hung_token_endpoint_is_aborted_at_the_deadline_and_the_next_attem
 }
 
 #[tokio::test]
-async fn l04_an_answer_that_stalls_in_its_middle_is_aborted_as_well() {
+async fn l04_a_response_that_stalls_midway_is_aborted() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = provider(&setup, adapter);
@@ -82,7 +82,7 @@ async fn l04_an_answer_that_stalls_in_its_middle_is_aborted_as_well() {
 }
 
 #[tokio::test]
-async fn l05_after_retry_after_no_token_request_leaves_before_its_time() {
+async fn l05_no_token_request_is_sent_before_the_retry_after_time() {
     for (adapter, status) in Adapter::BOTH.into_iter().flat_map(|adapter| [(adapter, 503), (adapter, 429)]) {
         let setup = Setup::start();
         let provider = provider(&setup, adapter);
@@ -128,7 +128,7 @@ fn causes(setup: &Setup) -> Vec<(&'static str, Fault, ErrorKind, u64)> {
 }
 
 #[tokio::test]
-async fn l07_whatever_the_token_endpoint_answers_is_one_clear_error_and_healed_after_the_cool_down() {
+async fn l07_every_bad_response_is_one_error_and_recovers() {
     for adapter in Adapter::BOTH {
         for index in 0..causes(&Setup::start()).len() {
             let setup = Setup::start();
@@ -158,7 +158,7 @@ async fn l07_whatever_the_token_endpoint_answers_is_one_clear_error_and_healed_a
 }
 
 #[tokio::test]
-async fn l07_whatever_the_token_endpoint_answered_is_healed_at_once_by_refresh_now() {
+async fn l07_refresh_now_recovers_at_once_from_any_response() {
     for adapter in Adapter::BOTH {
         for index in 0..causes(&Setup::start()).len() {
             let setup = Setup::start();
@@ -180,7 +180,7 @@ async fn l07_whatever_the_token_endpoint_answered_is_healed_at_once_by_refresh_n
 }
 
 #[tokio::test]
-async fn l07_a_server_that_is_not_there_is_an_error_that_names_it_and_its_return_heals() {
+async fn l07_an_unreachable_server_is_named_and_its_return_recovers() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = provider(&setup, adapter);

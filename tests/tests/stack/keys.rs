@@ -36,7 +36,7 @@ fn with_private_key_jwt(setup: &Setup, key: &SigningKey) -> TokenEndpointBuilder
 }
 
 #[tokio::test]
-async fn l24_a_key_that_is_replaced_on_both_sides_needs_no_restart() {
+async fn l24_a_replaced_key_needs_no_restart() {
     for endpoint in [with_assertion, with_private_key_jwt] {
         let setup = Setup::start();
         let directory = tempfile::tempdir().unwrap();
@@ -77,7 +77,7 @@ async fn l24_a_key_that_is_replaced_on_both_sides_needs_no_restart() {
 }
 
 #[tokio::test]
-async fn l23_an_encrypted_key_in_a_file_signs_for_the_server() {
+async fn l23_an_encrypted_key_file_signs_for_the_server() {
     const PUBLIC: &str = include_str!("../../../crates/bearer-token/src/jwt/testdata/rsa2048.pub.pem");
     const ENCRYPTED: &str = include_str!("../../../crates/bearer-token/src/jwt/testdata/rsa2048.des3.encrypted.pem");
     let setup = Setup::start();
@@ -114,7 +114,7 @@ impl Volume {
 }
 
 #[tokio::test]
-async fn l24_a_client_secret_that_is_replaced_on_both_sides_needs_no_restart() {
+async fn l24_a_replaced_client_secret_needs_no_restart() {
     let setup = Setup::start();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("secret");
@@ -140,7 +140,7 @@ async fn l24_a_client_secret_that_is_replaced_on_both_sides_needs_no_restart() {
 /// Workload identity: an assertion that somebody else signs, in a file that is replaced.
 #[cfg(unix)]
 #[tokio::test]
-async fn l24_a_projected_assertion_authenticates_the_client_and_a_new_one_ends_the_cool_down() {
+async fn l24_a_new_projected_assertion_ends_the_cool_down() {
     let setup = Setup::start();
     let (first, second) = (es256(), es256());
     let accept = |key: &TestKey| {

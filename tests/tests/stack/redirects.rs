@@ -80,7 +80,7 @@ fn carried(setup: &Setup) -> Vec<bool> {
 }
 
 #[tokio::test]
-async fn l33_l42_a_redirect_to_another_port_carries_no_token_and_the_foreign_401_rejects_nothing() {
+async fn l33_l42_another_port_gets_no_token_and_rejects_nothing() {
     for follower in Follower::ALL {
         let (setup, foreign) = (Setup::start(), foreign());
         let provider = setup.provider();
@@ -97,7 +97,7 @@ async fn l33_l42_a_redirect_to_another_port_carries_no_token_and_the_foreign_401
 }
 
 #[tokio::test]
-async fn l42_a_foreign_401_that_says_invalid_token_rejects_nothing_either() {
+async fn l42_a_foreign_invalid_token_rejects_nothing() {
     for follower in Follower::ALL {
         let (setup, foreign) = (Setup::start(), foreign());
         let provider = setup.provider();
@@ -116,7 +116,7 @@ async fn l42_a_foreign_401_that_says_invalid_token_rejects_nothing_either() {
 }
 
 #[tokio::test]
-async fn l33_a_redirect_to_another_name_of_the_same_host_carries_no_token() {
+async fn l33_another_name_of_the_host_gets_no_token() {
     for follower in Follower::ALL {
         let setup = Setup::start();
         let provider = setup.provider();
@@ -130,7 +130,7 @@ async fn l33_a_redirect_to_another_name_of_the_same_host_carries_no_token() {
 }
 
 #[tokio::test]
-async fn l33_a_second_redirect_within_the_other_origin_carries_no_token_either() {
+async fn l33_a_second_redirect_within_another_origin_carries_no_token() {
     for follower in Follower::ALL {
         let (setup, foreign) = (Setup::start(), foreign());
         let provider = setup.provider();
@@ -159,7 +159,7 @@ async fn a_redirect_within_the_origin_keeps_the_token() {
 }
 
 #[tokio::test]
-async fn a_redirect_back_to_the_origin_carries_the_token_where_the_layer_sees_each_hop() {
+async fn a_redirect_back_to_the_origin_carries_the_token() {
     for follower in Follower::ALL {
         let (setup, foreign) = (Setup::start(), foreign());
         let provider = setup.provider();

@@ -6,7 +6,7 @@ use bearer_token_testing::{Fault, Tokens};
 use crate::support::{Adapter, SECOND, Setup, poll_once, until, within};
 
 #[tokio::test]
-async fn l01_a_refresh_in_the_background_delays_nobody_and_its_token_is_used_from_then_on() {
+async fn l01_a_background_refresh_delays_no_request() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         setup.server.issue(Tokens::jwt().lifetime(3_600 * SECOND));
@@ -44,7 +44,7 @@ async fn l01_a_refresh_in_the_background_delays_nobody_and_its_token_is_used_fro
 }
 
 #[tokio::test]
-async fn l06_an_outage_of_the_authorization_server_is_ridden_out_with_a_valid_token() {
+async fn l06_a_valid_token_survives_an_outage() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         setup.server.issue(Tokens::jwt().lifetime(3_600 * SECOND));
@@ -81,7 +81,7 @@ async fn l06_an_outage_of_the_authorization_server_is_ridden_out_with_a_valid_to
 }
 
 #[tokio::test]
-async fn l29_a_revoked_token_beside_an_outage_stays_in_service_rather_than_none() {
+async fn l29_during_an_outage_a_revoked_token_stays_in_service() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.provider();

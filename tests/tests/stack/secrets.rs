@@ -31,7 +31,7 @@ const PANIC: &str = "MARK-payload-of-a-panic";
 const CLAIM: &str = "MARK-claim-value";
 
 #[tokio::test]
-async fn l38_nothing_that_is_secret_is_shown_or_traced_in_a_whole_life_cycle() {
+async fn l38_a_whole_life_cycle_shows_no_secret() {
     let listener = Listener::listen();
     let mut shown = Shown::default();
     // What neither we nor anybody below may show, and what only we may not.

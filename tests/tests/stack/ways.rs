@@ -51,7 +51,7 @@ async fn calls(setup: &Setup, adapter: Adapter, source: impl TokenSource, subjec
 }
 
 #[tokio::test]
-async fn a_self_signed_jwt_of_any_algorithm_is_a_bearer_that_the_api_verifies_and_no_token_is_requested() {
+async fn self_signed_jwts_of_every_algorithm_are_accepted() {
     for (algorithm, adapter) in matrix() {
         let setup = Setup::start();
         let (key, verifying) = keys(algorithm);
@@ -65,7 +65,7 @@ async fn a_self_signed_jwt_of_any_algorithm_is_a_bearer_that_the_api_verifies_an
 }
 
 #[tokio::test]
-async fn an_assertion_of_any_algorithm_is_exchanged_for_a_token_that_the_api_verifies() {
+async fn assertions_of_every_algorithm_are_exchanged() {
     for (algorithm, adapter) in matrix() {
         let setup = Setup::start();
         let (key, verifying) = keys(algorithm);
@@ -125,7 +125,7 @@ async fn client_credentials_work_with_every_method_of_client_authentication() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_server_does_not_know_is_refused_and_nothing_reaches_the_api() {
+async fn an_unknown_key_is_refused_before_the_api() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let stranger = TestKey::generate(Verified::ES256).unwrap();

@@ -115,6 +115,7 @@ impl Bench {
                     Rejection::Renewing => RejectionName::Renewing,
                     Rejection::Superseded => RejectionName::Superseded,
                     Rejection::Declined => RejectionName::Declined,
+                    other => return Err(format!("unknown to the vectors: {other:?}")),
                 }))
             }
         }
@@ -158,7 +159,7 @@ impl Bench {
                 Seen::Token(token)
             }
             Authorized::NotReady => Seen::Waits,
-            Authorized::Passed => panic!("the origin is allowed"),
+            other => panic!("the origin is allowed, found {other:?}"),
         }
     }
 
@@ -230,7 +231,7 @@ async fn the_provider_does_what_every_vector_says() {
 }
 
 #[test]
-fn a_vector_that_says_something_unknown_or_nothing_is_an_error() {
+fn an_unknown_or_empty_vector_is_an_error() {
     let expect = r#""expect": { "token": "a", "fetches": 1 }"#;
     let good = format!(r#"{{ "about": "x", "draw": "lowest", "steps": [{{ "call": "token", {expect} }}] }}"#);
     assert!(Vector::read(&good).is_ok());

@@ -6,7 +6,7 @@ use bearer_token::{
     Authorized, TokenProvider,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
-use http::{Request, header::AUTHORIZATION};
+use http::Request;
 use tower::{Layer, Service};
 use tower_bearer::{BearerLayer, BearerService};
 
@@ -38,8 +38,7 @@ impl Attach for Alone {
     #[inline]
     async fn send(&mut self, mut request: Request<()>) -> Result<Answer, Failed> {
         if self.0.authorize(&mut request).map_err(Failed::new)? == Authorized::NotReady {
-            let bearer = self.0.token().await.map_err(Failed::new)?;
-            request.headers_mut().insert(AUTHORIZATION, bearer.header_value().clone());
+            self.0.token().await.map_err(Failed::new)?.attach(request.headers_mut());
         }
         Noop::<Infallible>::new().call(request).await.map_err(Failed::new)
     }

@@ -9,14 +9,15 @@ use super::{
     ProviderConfig,
     fields::{EndpointFields, Fields, JwtFields, OneOrMany, PolicyFields},
     key::KeyFields,
-    names,
+    names::{self, Names},
     secret::SecretField,
     shape,
 };
 use crate::{
-    error::Problems,
+    error::Error,
     jwt::{Algorithm, Encoding, JwtTemplate, JwtTemplateBuilder, SelfSigned, SigningKey},
     oauth::{ClientCredentials, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
+    problem::Problems,
     provider::{TokenProvider, TokenProviderBuilder, policy::Policy},
     resource::origin::Origins,
     sources::{file_token::FileToken, static_token::StaticToken},
@@ -47,7 +48,7 @@ pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
                 (false, _) => builder,
             };
             for problem in found.iter() {
-                reader.problems.push(problem.path(), names::in_fields(problem.message()));
+                reader.problems.add(names::PROVIDER.translate(problem));
             }
         }
     }
@@ -57,7 +58,9 @@ pub(super) fn builder(config: ProviderConfig) -> TokenProviderBuilder {
     if found.is_empty() {
         builder = builder.policy(policy);
     }
-    names::add(&mut reader.problems, "policy", names::POLICY, &found);
+    for problem in found.iter() {
+        reader.problems.add(names::POLICY.translate(problem));
+    }
     if let Some(origin) = &fields.connection_origin {
         let mut found = Problems::default();
         Origins::default().connection(origin, &mut found);
@@ -185,7 +188,7 @@ impl Reader<'_> {
         match builder.build() {
             Ok(endpoint) => Some(endpoint),
             Err(error) => {
-                names::add(&mut self.problems, "token_endpoint", names::ENDPOINT, &Problems::of(&error));
+                self.translate(&names::ENDPOINT, &error);
                 None
             }
         }
@@ -193,6 +196,7 @@ impl Reader<'_> {
 
     fn template(&mut self, path: &str, fields: &JwtFields) -> Option<JwtTemplate> {
         let found = KeyFields {
+            names: &names::JWT_KEY,
             name: "key",
             key: fields.key.as_ref(),
             algorithm: fields.algorithm.as_ref(),
@@ -230,16 +234,23 @@ impl Reader<'_> {
         }
         builder = members(builder, &fields.claims, JwtTemplateBuilder::claim);
         builder = members(builder, &fields.headers, JwtTemplateBuilder::header);
-        self.built(path, builder).filter(|_| known)
+        self.built(&names::JWT, builder).filter(|_| known)
     }
 
-    pub(super) fn built(&mut self, path: &str, builder: JwtTemplateBuilder) -> Option<JwtTemplate> {
+    pub(super) fn built(&mut self, names: &Names, builder: JwtTemplateBuilder) -> Option<JwtTemplate> {
         match builder.build() {
             Ok(template) => Some(template),
             Err(error) => {
-                names::add(&mut self.problems, path, names::JWT, &Problems::of(&error));
+                self.translate(names, &error);
                 None
             }
+        }
+    }
+
+    /// Adds what a builder found, in the names of fields.
+    pub(super) fn translate(&mut self, names: &Names, error: &Error) {
+        for problem in error.problems() {
+            self.problems.add(names.translate(problem));
         }
     }
 

@@ -4,11 +4,12 @@ use super::{
     build::{Reader, any_key, members},
     fields::{ClientFields, ClientMethod},
     key::KeyFields,
+    names,
     secret::SecretField,
 };
 use crate::{
     files::regular,
-    jwt::{JwtTemplate, JwtTemplateBuilder, SigningKey},
+    jwt::{Encoding, JwtTemplate, JwtTemplateBuilder, SigningKey},
     oauth::{ClientAuth, ClientSecret, without_query},
     sources::file_token::FileToken,
 };
@@ -57,6 +58,7 @@ impl Reader<'_> {
                 // RFC 7518 section 3.1 requires HS256 of everybody; for keys there is no such word.
                 let algorithm = fields.algorithm.clone().or_else(|| with_secret.then(|| "HS256".to_owned()));
                 let found = KeyFields {
+                    names: if with_secret { &names::SECRET_KEY } else { &names::CLIENT_KEY },
                     name,
                     key: key.as_ref(),
                     algorithm: algorithm.as_ref(),
@@ -81,7 +83,7 @@ impl Reader<'_> {
                     builder.issuer(id).subject(id).audience(fields.audience.as_deref().unwrap_or(without_query(url)));
                 let builder = fields.expiry_seconds.into_iter().fold(builder, |builder, time| builder.lifetime(time.0));
                 let builder = members(builder, &fields.headers, JwtTemplateBuilder::header);
-                ClientAuth::assertion(id, self.built(path, builder)?)
+                ClientAuth::assertion(id, self.built(&names::CLIENT_JWT, builder)?)
             }
         };
         Some(auth)
@@ -92,8 +94,10 @@ impl Reader<'_> {
         let read = self.secret(path, secret)?;
         let encoding = secret.encoding();
         Some(match secret.file(self.directory).filter(|file| file.is_file()) {
+            Some(file) if encoding == Encoding::Text => ClientSecret::from_file(file),
             Some(file) => ClientSecret::decoded(file, move |bytes| encoding.decode(bytes)),
-            None => read.as_str().into(),
+            None if encoding == Encoding::Text => read.as_str().into(),
+            None => ClientSecret::verbatim(read.as_str()),
         })
     }
 

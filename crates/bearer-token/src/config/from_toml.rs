@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::error::Problems;
+use crate::problem::Problems;
 
 /// Turns TOML into JSON values. What JSON has no word for is a problem, and left out.
 pub(super) fn read(table: toml::Table, misfits: &mut Problems, unread: &mut Vec<String>) -> Value {

@@ -1,13 +1,12 @@
 //! The key that signs, from the fields that say which one it is.
 
-use super::{build::Reader, names, secret::SecretField};
-use crate::{
-    error::Problems,
-    jwt::{Algorithm, KeyReader, SigningKey},
-};
+use super::{build::Reader, names::Names, secret::SecretField};
+use crate::jwt::{Algorithm, KeyReader, SigningKey};
 
 /// The fields that say which key signs.
 pub(super) struct KeyFields<'a> {
+    /// How they are named.
+    pub(super) names: &'a Names,
     /// The name of the first of them.
     pub(super) name: &'a str,
     pub(super) key: Option<&'a SecretField>,
@@ -53,11 +52,11 @@ impl Reader<'_> {
         match read {
             Ok(key) => Some(key),
             Err(error) if error.problems().is_empty() => {
-                self.problems.push(name, names::in_fields(&error.to_string()));
+                self.problems.push(name, error.to_string());
                 None
             }
             Err(error) => {
-                names::add(&mut self.problems, path, names::KEY, &Problems::of(&error));
+                self.translate(fields.names, &error);
                 None
             }
         }

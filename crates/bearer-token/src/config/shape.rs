@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
 use super::{fields::Fields, table::Table, variables::Variables};
-use crate::error::Problems;
+use crate::problem::Problems;
 
 /// More misfits than this are not listed.
 const LIMIT: usize = 100;

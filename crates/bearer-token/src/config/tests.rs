@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use bytes::Bytes;
 
 use super::*;
-use crate::{error::Problem, jwt::SigningKey};
+use crate::{jwt::SigningKey, problem::Problem};
 
 mod variables;
 
@@ -610,13 +610,13 @@ fn what_is_wrong_with_a_key_is_said_in_the_words_of_a_configuration() {
     let set = &format!("{{\"keys\": [{ec}, {oct}]}}");
     let encrypted = include_str!("../jwt/testdata/rsa2048.encrypted.pem");
     for (key, algorithm, expected) in [
-        (encrypted, Some("RS256"), "set `passphrase` (feature `encrypted-keys`), or decrypt it"),
-        (set, None, "the one to sign with: set `kid`"),
-        (oct, None, "fits HS256 to HS512; set `algorithm`"),
-        (RSA, Some("HS256"), "set the `algorithm` it was made for"),
+        (encrypted, Some("RS256"), "set `jwt.passphrase`, or decrypt it"),
+        (set, None, "the one to sign with: set `jwt.kid`"),
+        (oct, None, "fits HS256 to HS512; expected the name of the one to sign with: set `jwt.algorithm`"),
+        (RSA, Some("HS256"), "choose the algorithm that it was made for"),
         (ec, Some("HS256"), "found an EC P-256 key; HS256 needs a shared secret"),
-        (oct, Some("RS256"), "RS256 signs with a private key: give one, or choose"),
-        ("short", Some("HS256"), "accept the risk with `allow_short_secret = true`"),
+        (oct, Some("RS256"), "RS256 signs with a private key: give a private key, or choose"),
+        ("short", Some("HS256"), "use a longer one, or set `jwt.allow_short_secret = true`"),
     ] {
         let algorithm = algorithm.map(|algorithm| format!("algorithm = \"{algorithm}\"")).unwrap_or_default();
         let found = problems(&format!("[jwt]\n{algorithm}\nkey = '''{key}'''"));

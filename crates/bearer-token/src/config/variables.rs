@@ -4,7 +4,7 @@ use std::{borrow::Cow, ffi::OsString};
 
 use serde_json::{Map, Number, Value};
 
-use crate::error::Problems;
+use crate::problem::{Advice, Problem, Problems, Setting};
 
 /// Between the names of a table and its field, as a single `_` is a part of names.
 const BETWEEN: &str = "__";
@@ -96,7 +96,7 @@ impl Variables {
     pub(super) fn report(self, problems: &Problems) -> Problems {
         let mut reported = Problems::default();
         for problem in problems.iter() {
-            reported.push(self.name(problem.path()), problem.message());
+            reported.add(self.rename(problem));
         }
         reported.extend(self.problems);
         reported
@@ -112,17 +112,41 @@ impl Variables {
         same.map(|other| other.name.as_str())
     }
 
-    fn name<'a>(&self, path: &'a str) -> Cow<'a, str> {
+    /// The problem with fields called by the variables that give them.
+    fn rename(&self, problem: &Problem) -> Problem {
+        let variable = |field: &Cow<'static, str>| match self.name(field) {
+            Some(name) => Setting::Variable(name.into()),
+            None => Setting::Field(field.clone()),
+        };
+        let advice = problem.advice().iter().map(|advice| match advice.clone() {
+            Advice::TurnOn(Setting::Field(field)) => Advice::TurnOn(variable(&field)),
+            Advice::Set(Setting::Field(field)) => Advice::Set(variable(&field)),
+            Advice::SetTo(Setting::Field(field), value) => Advice::SetTo(variable(&field), value),
+            Advice::Remove(Setting::Field(field)) => Advice::Remove(variable(&field)),
+            other => other,
+        });
+        let path = self.name(problem.path()).unwrap_or_else(|| problem.path().to_owned());
+        problem.clone().at(path).with_advice(advice)
+    }
+
+    /// The variable that gives this field, if one does or nothing else could.
+    fn name(&self, path: &str) -> Option<String> {
         let within = |variable: &Variable| {
             let rest = path.strip_prefix(&variable.field)?;
             (rest.is_empty() || rest.starts_with(['.', '['])).then(|| format!("{}{rest}", variable.name))
         };
-        match (self.found.iter().rev().find_map(within), &self.prefix) {
-            (Some(name), _) => name.into(),
-            (None, Some(prefix)) => format!("{prefix}{}", path.replace('.', BETWEEN).to_uppercase()).into(),
-            (None, None) => path.into(),
-        }
+        // A part of a secret stands for the secret: `.._KEY__FILE`.
+        let part = |variable: &Variable| {
+            let rest = variable.field.strip_prefix(path)?.strip_prefix('.')?;
+            is_secret_part(rest).then(|| variable.name.clone())
+        };
+        let given = self.found.iter().rev().find_map(within).or_else(|| self.found.iter().rev().find_map(part));
+        given.or_else(|| Some(format!("{}{}", self.prefix.as_ref()?, path.replace('.', BETWEEN).to_uppercase())))
     }
+}
+
+fn is_secret_part(name: &str) -> bool {
+    matches!(name, "value" | "file" | "env")
 }
 
 /// A name in capitals is the same in small letters; others, which fields of your own may have, are as they are.

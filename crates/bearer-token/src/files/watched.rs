@@ -1,4 +1,4 @@
-//! A file with a key or a token, which somebody else replaces while it is in use.
+//! A file with a key, a token or a secret, which another program replaces while it is in use.
 
 use std::{
     fs::{self, File, Metadata},
@@ -14,10 +14,10 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// Keys and tokens are far smaller. What is larger is the wrong file.
+/// The size beyond which a file is certainly the wrong one: keys and tokens are far smaller.
 const LIMIT: usize = 1 << 20;
 
-/// A file, and how it looked when it was read last. Everything here blocks.
+/// A file, and its metadata when it was read last. Everything here blocks.
 pub(crate) struct WatchedFile {
     path: PathBuf,
     seen: Mutex<Option<Stamp>>,
@@ -32,10 +32,10 @@ impl WatchedFile {
         &self.path
     }
 
-    /// The content, or what is wrong with the file.
+    /// Reads the content, or says what is wrong with the file.
     ///
-    /// Always read, never guessed from its times: two writes within one tick of the file system's clock look alike. What
-    /// is no regular file is an error, and no wait.
+    /// The file is always read, whatever its times say: two writes within one tick of the file system's clock look alike.
+    /// A pipe or a device is an error and never a wait.
     pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
         self.read_by(|path| {
             let (file, _) = regular::open(path)?;
@@ -43,7 +43,7 @@ impl WatchedFile {
         })
     }
 
-    /// The content at the start of the program, which may come through a pipe; and whether it can be read again.
+    /// Reads the content for the first time, also from a pipe. Returns it and whether it can be read again.
     pub(crate) fn read_first(&self) -> Result<(Zeroizing<Vec<u8>>, bool), String> {
         let mut again = true;
         let bytes = self.read_by(|path| {
@@ -59,32 +59,40 @@ impl WatchedFile {
         read: impl FnOnce(&Path) -> io::Result<Zeroizing<Vec<u8>>>,
     ) -> Result<Zeroizing<Vec<u8>>, String> {
         let before = Stamp::of(&self.path);
-        // Also if it cannot be read: it is looked at again when it has changed again.
+        // Also noted if the reading fails: the file is read again when it changes again.
         *lock(&self.seen) = before;
         let path = self.path.display();
         let bytes = read(&self.path).map_err(|error| format!("the file `{path}` cannot be read: {error}"))?;
         if bytes.len() > LIMIT {
-            return Err(format!("the file `{path}` has more than 1 MiB; expected a key or a token"));
+            return Err(format!("the file `{path}` has more than 1 MiB; expected a key, a token or a secret"));
         }
         if Stamp::of(&self.path) != before {
-            return Err(format!("the file `{path}` was written while it was read; it is tried again"));
+            return Err(format!(
+                "the file `{path}` was written while it was being read; it is read again at the next fetch"
+            ));
         }
         Ok(bytes)
     }
 
-    /// Notes how it looks, for whoever reads or writes it by other means. `None` where it is not there.
+    /// Notes the metadata, for code that reads or writes the file itself. `None` stands for a missing file.
     #[cfg(feature = "oauth")]
     pub(crate) fn saw(&self, metadata: Option<&Metadata>) {
         *lock(&self.seen) = metadata.and_then(Stamp::from);
     }
 
-    /// Whether it looks different from when it was read last. One look at the directory, not at the content.
+    /// The metadata when it was read last.
+    pub(super) fn seen(&self) -> Option<Stamp> {
+        *lock(&self.seen)
+    }
+
+    /// Whether the metadata differs from when it was read last. It costs one system call.
     pub(crate) fn has_changed(&self) -> bool {
         Stamp::of(&self.path) != *lock(&self.seen)
     }
 }
 
-/// Editors and `echo` end a file with a line end; no secret does.
+/// The content without one trailing newline, which editors and `echo` add.
+#[cfg(feature = "jwt")]
 pub(crate) fn without_line_end(mut text: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
     if text.ends_with(b"\n") {
         text.pop();
@@ -95,17 +103,18 @@ pub(crate) fn without_line_end(mut text: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8
     text
 }
 
-/// What changes when a file is written or replaced, also by a symbolic link that is turned to another directory, as
-/// Kubernetes does.
+/// The metadata that changes when a file is written or replaced.
+///
+/// It also changes when a symbolic link on its path points to another directory, as Kubernetes does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
     identity: [i128; 4],
 }
 
 impl Stamp {
-    /// Nothing of what is no regular file: reading a pipe changes it.
+    /// The stamp of a regular file. Others have none: opening a pipe to compare it would change it.
     fn of(path: &Path) -> Option<Self> {
         Stamp::from(&fs::metadata(path).ok()?)
     }
@@ -116,7 +125,7 @@ impl Stamp {
     }
 }
 
-/// Device, inode, and the time of the last change of any kind, which no tool sets back.
+/// Device, inode, and the time of the last change of any kind, which no tool can set back.
 #[cfg(unix)]
 fn identity(metadata: &Metadata) -> [i128; 4] {
     use std::os::unix::fs::MetadataExt;
@@ -172,7 +181,7 @@ mod tests {
             fs::write(path, "the new one, which is longer")?;
             bytes
         });
-        assert!(torn.unwrap_err().contains("was written while it was read"));
+        assert!(torn.unwrap_err().contains("was written while it was being read"));
         assert!(file.has_changed());
         assert_eq!(file.read().unwrap().as_slice(), b"the new one, which is longer");
     }

@@ -108,8 +108,8 @@ fn expected(format: &str, constructor: &str) -> Result<(), &'static str> {
         ("from_pem" | "from_encrypted_pem" | "reader" | "reader for EdDSA", "certificate") => {
             Err("label CERTIFICATE; expected")
         }
-        ("from_pem" | "from_encrypted_pem", "wrapped jwk") => Err("found a JWK; load it with `SigningKey::from_jwk`"),
-        ("from_pem" | "from_encrypted_pem", _) if is_jwk => Err("found a JWK; load it with `SigningKey::from_jwk`"),
+        ("from_pem" | "from_encrypted_pem", "wrapped jwk") => Err("use `SigningKey::from_jwk`"),
+        ("from_pem" | "from_encrypted_pem", _) if is_jwk => Err("use `SigningKey::from_jwk`"),
         ("from_pem" | "from_encrypted_pem", "json") => Err("found JSON that is no JWK"),
         ("reader" | "reader for EdDSA" | "reader for HS256", "json") => Err("found JSON with neither `kty` nor `keys`"),
         ("reader for HS256", "base64 of der") => Err("found the inside of a PEM without its first and last line"),
@@ -136,7 +136,7 @@ fn expected(format: &str, constructor: &str) -> Result<(), &'static str> {
         }
         ("from_jwk" | "from_jwk_set", "json") => Err("found JSON with neither `kty` nor `keys`"),
         ("from_jwk" | "from_jwk_set", "nothing") => Err("found nothing; expected a JWK"),
-        ("from_jwk" | "from_jwk_set", _) if is_pem => Err("found a PEM; load it with `SigningKey::from_pem`"),
+        ("from_jwk" | "from_jwk_set", _) if is_pem => Err("use `SigningKey::from_pem`"),
         ("from_jwk" | "from_jwk_set", _) => Err("found text that is not JSON; expected a JWK"),
 
         ("ed25519", "binary") | ("ed25519_base64", "ed25519 bytes") => Ok(()),

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     platform::Platform,
+    problem::{Advice, Problem},
 };
 
 /// A key that signs JWTs with one algorithm, parsed and checked once, here.
@@ -186,8 +187,8 @@ impl SigningKey {
             return Err(pem_for_hmac(algorithm));
         }
         if algorithm.is_hmac() && jwk::looks_like_jwk(secret) {
-            let message = format!("found a JWK; {algorithm} needs a shared secret here: use `SigningKey::from_jwk`");
-            return Err(Error::new(ErrorKind::Config, message));
+            let found = Problem::new("key", format!("found a JWK; {algorithm} needs a shared secret here"));
+            return Err(key_problem(found.advise(Advice::set("SigningKey::from_jwk"))));
         }
         Ok(Self::plain(algorithm, LocalKey::hmac(algorithm, secret, short)?))
     }
@@ -220,15 +221,17 @@ impl SigningKey {
     }
 
     pub(crate) fn decode_base64(text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let expected = "found text that is not base64; expected base64, standard or URL-safe: if this is the secret \
-                        itself, use `SigningKey::hmac`";
-        decode::base64(text.as_bytes()).ok_or_else(|| Error::new(ErrorKind::Config, expected))
+        decode::base64(text.as_bytes()).ok_or_else(|| {
+            let found = Problem::new("key", "found text that is not base64").expecting("base64, standard or URL-safe");
+            key_problem(found.advise(Advice::set("SigningKey::hmac")))
+        })
     }
 
     pub(crate) fn decode_hex(text: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let expected = "found text that is not hex; expected two hex digits for each byte: if this is the secret \
-                        itself, use `SigningKey::hmac`";
-        decode::hex(text).ok_or_else(|| Error::new(ErrorKind::Config, expected))
+        decode::hex(text).ok_or_else(|| {
+            let found = Problem::new("key", "found text that is not hex").expecting("two hex digits for each byte");
+            key_problem(found.advise(Advice::set("SigningKey::hmac")))
+        })
     }
 
     /// The key as it is now: one in a file is read again, away from the tasks of the runtime.
@@ -281,21 +284,20 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+/// The error about a key that cannot be loaded.
+pub(crate) fn key_problem(problem: Problem) -> Error {
+    Error::config("the key cannot be loaded", [problem])
+}
+
 fn secret_for_hmac(algorithm: Algorithm) -> Error {
-    let message = format!(
-        "{algorithm} signs with a shared secret, not with a PEM; use `SigningKey::hmac`, or choose the algorithm that \
-         the key was made for"
-    );
-    Error::new(ErrorKind::Config, message)
+    let problem = Problem::new("algorithm", format!("{algorithm} signs with a shared secret, not with a PEM"));
+    key_problem(problem.advise(Advice::set("SigningKey::hmac")).advise(Advice::text("choose the key's own algorithm")))
 }
 
 /// A public key used as an HMAC secret is the oldest JWT attack; a private one leaks with the first guess.
 pub(crate) fn pem_for_hmac(algorithm: Algorithm) -> Error {
-    let message = format!(
-        "found a PEM (-----BEGIN ...); {algorithm} needs a shared secret: to sign with a private key, choose the \
-         algorithm it was made for and use `SigningKey::from_pem`"
-    );
-    Error::new(ErrorKind::Config, message)
+    let problem = Problem::new("key", format!("found a PEM (-----BEGIN ...); {algorithm} needs a shared secret"));
+    key_problem(problem.advise(Advice::text("to sign with a private key, choose the algorithm that it was made for")))
 }
 
 #[cfg(test)]

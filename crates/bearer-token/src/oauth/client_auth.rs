@@ -3,20 +3,24 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    error::Problems,
-    oauth::{
-        ClientSecret,
-        assertion_source::AssertionSource,
-        client_secret::problem,
-        credentials::{Credentials, Fresh, Place, basic_header, form_encoded},
-        endpoint_url::EndpointUrl,
-    },
-    secret::Secret,
+    oauth::ClientSecret,
+    problem::{Advice, Problem, Problems},
+    secret::{Secret, string},
     source::TokenSource,
 };
 
 #[cfg(feature = "jwt")]
-use crate::oauth::client_assertion::ClientAssertion;
+mod assertion;
+mod assertion_source;
+mod credentials;
+
+#[cfg(feature = "jwt")]
+use self::assertion::ClientAssertion;
+pub(crate) use self::credentials::Credentials;
+use self::{
+    assertion_source::AssertionSource,
+    credentials::{Encoding, Fresh, Place, basic_header, form_encoded},
+};
 
 /// How the client says who it is at the token endpoint (RFC 6749 section 2.3).
 ///
@@ -57,13 +61,6 @@ pub(crate) enum Method {
     #[cfg(feature = "jwt")]
     Assertion(ClientAssertion),
     AssertionFrom(AssertionSource),
-}
-
-/// What happens to id and secret before they are joined by a colon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    Form,
-    Raw,
 }
 
 impl ClientAuth {
@@ -125,10 +122,10 @@ impl ClientAuth {
     }
 
     /// Checks everything, and prepares what does not change from request to request.
-    pub(crate) fn prepare(&self, url: Option<&EndpointUrl>, problems: &mut Problems) -> Credentials {
+    pub(crate) fn prepare(&self, audience: Option<&str>, problems: &mut Problems) -> Credentials {
         let mut credentials = Credentials::default();
         #[cfg(not(feature = "jwt"))]
-        let _ = url;
+        let _ = audience;
         #[cfg(feature = "jwt")]
         if self.audience.is_some() && !matches!(&self.method, Method::Assertion(_)) {
             problems.push(
@@ -155,10 +152,9 @@ impl ClientAuth {
             Method::Basic { client_id, secret, encoding } => {
                 check_client_id(client_id, problems);
                 if *encoding == Encoding::Raw && client_id.contains(':') {
-                    problems.push(
-                        "client_auth.client_id",
-                        "found a colon, which ends the id in HTTP Basic (RFC 7617): use `ClientAuth::basic`",
-                    );
+                    let found = "found a colon, which ends the id in HTTP Basic (RFC 7617)";
+                    let problem = Problem::new("client_auth.client_id", found);
+                    problems.add(problem.advise(Advice::set("ClientAuth::basic")));
                 }
                 // With a stand-in, so that another header of this name is a problem in any case.
                 let read = read_secret(secret, problems).unwrap_or_else(|| Secret::new(""));
@@ -172,8 +168,9 @@ impl ClientAuth {
             Method::Assertion(assertion) => {
                 check_client_id(assertion.client_id(), problems);
                 credentials.parameters.push("client_id", assertion.client_id());
-                credentials.fresh =
-                    assertion.template(self.audience.as_deref(), url, problems).map_or(Fresh::Nothing, Fresh::Signed);
+                credentials.fresh = assertion
+                    .template(self.audience.as_deref(), audience, problems)
+                    .map_or(Fresh::Nothing, Fresh::Signed);
             }
             Method::AssertionFrom(assertion) => {
                 check_client_id(assertion.client_id(), problems);
@@ -218,8 +215,8 @@ impl fmt::Debug for ClientAuth {
 }
 
 fn check_client_id(client_id: &str, problems: &mut Problems) {
-    if let Some(problem) = problem(client_id) {
-        problems.push("client_auth.client_id", problem);
+    if let Err(problem) = string::check(client_id) {
+        problems.push("client_auth.client_id", problem.message());
     }
 }
 
@@ -307,7 +304,7 @@ mod tests {
         for (auth, count) in [
             (ClientAuth::public(""), 1),
             (ClientAuth::basic("", ""), 2),
-            (ClientAuth::basic_raw("a:b", "marker\n"), 2),
+            (ClientAuth::basic_raw("a:b", "marker\n\n"), 2),
             (ClientAuth::post("id\r", ""), 2),
         ] {
             let error = prepare(&auth).1.into_result("no").unwrap_err();

@@ -1,4 +1,4 @@
-//! The secret of a client: a text, or a file that is read again.
+//! The secret of a client: a literal, or a file that is read again.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -6,158 +6,141 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind, Retry},
-    files::watched::{WatchedFile, without_line_end},
-    observe,
+    files::last_good::LastGood,
     platform::Platform,
-    secret::Secret,
-    sync::{Mutex, lock},
+    secret::{Secret, string},
 };
 
-/// The secret of a client, for [`ClientAuth::basic`](super::ClientAuth::basic) and its like: a text, or
+/// The secret of a client, for [`ClientAuth::basic`](super::ClientAuth::basic) and its like: a string, or
 /// [a file](Self::from_file). `Debug` never shows it.
 ///
 /// ```
 /// use bearer_token::oauth::{ClientAuth, ClientSecret};
 ///
-/// let auth = ClientAuth::basic("reports", "a secret as it is");
+/// let auth = ClientAuth::basic("reports", "s3cret");
 /// let auth = ClientAuth::basic("reports", ClientSecret::from_file("/run/secrets/reports"));
 /// # let _ = auth;
 /// ```
+///
+/// One trailing newline and a leading byte order mark are not part of a secret, in a string as in a file. Building the
+/// token endpoint fails if the secret is empty or looks like the path of a file. It also fails if there are quotes or
+/// spaces around the secret, or a control character in it. A secret that is really like that is given
+/// [verbatim](Self::verbatim).
 #[derive(Clone)]
-pub struct ClientSecret(Held);
+pub struct ClientSecret(Form);
 
 #[derive(Clone)]
-enum Held {
-    Text(Secret),
+enum Form {
+    Literal(Secret),
+    Verbatim(Secret),
     File(Arc<SecretFile>),
 }
 
 impl ClientSecret {
-    /// The secret in this file, which is read when the token endpoint is built, and again before each token request: one
-    /// that was replaced is sent from the next request on. A line end at the end of the file is not part of it.
+    /// A secret that is sent exactly as given, such as one whose quotes or spaces belong to it.
     ///
-    /// The secret that was read last stays in use while the file is missing, empty, or no text of one line. Replace the
-    /// file as a whole (write beside it, then rename), as Kubernetes and Vault's agent do: half a secret looks like a
-    /// shorter one. What is no regular file, a pipe say, is read only once.
-    pub fn from_file(path: impl AsRef<Path>) -> Self {
-        Self::decoded(path, Some)
+    /// It must not be empty or contain a control character (RFC 6749 appendix A.2).
+    pub fn verbatim(secret: impl Into<String>) -> Self {
+        ClientSecret(Form::Verbatim(Secret::new(secret)))
     }
 
-    /// The same for a file whose content is written in another way.
+    /// The secret in this file. It is read when the token endpoint is built, and again before each token request: one that
+    /// was replaced is sent from the next request on.
+    ///
+    /// The secret that was read last stays in use while the file is missing or unusable. Replace the file as a whole
+    /// (write beside it, then rename), as Kubernetes and Vault's agent do: half a secret looks like a shorter one. A pipe
+    /// is read only once.
+    pub fn from_file(path: impl AsRef<Path>) -> Self {
+        Self::file_with(path.as_ref(), None)
+    }
+
+    /// The same for a file whose content is encoded. The decoded bytes are the secret, verbatim.
+    #[allow(dead_code, reason = "used with the feature `config` only")]
     pub(crate) fn decoded(
         path: impl AsRef<Path>,
         decode: impl Fn(Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> + Send + Sync + 'static,
     ) -> Self {
-        let file = WatchedFile::new(path.as_ref());
-        ClientSecret(Held::File(Arc::new(SecretFile { file, decode: Box::new(decode), last: Mutex::default() })))
+        Self::file_with(path.as_ref(), Some(Box::new(decode)))
     }
 
-    /// The secret as it is at first, or what is wrong with it. Blocks.
+    fn file_with(path: &Path, decode: Option<Decode>) -> Self {
+        ClientSecret(Form::File(Arc::new(SecretFile { content: LastGood::new_or_pipe(path), decode })))
+    }
+
+    /// The secret as it is now, or what is wrong with it. Blocks.
     pub(crate) fn read(&self) -> Result<Secret, String> {
-        match &self.0 {
-            Held::Text(secret) => match problem(secret.expose()) {
-                Some(problem) => Err(problem.to_owned()),
-                None => Ok(secret.clone()),
-            },
-            Held::File(file) => file.read(),
-        }
+        let read = match &self.0 {
+            Form::Literal(secret) => string::read(secret.expose().as_bytes()),
+            Form::Verbatim(secret) => string::read_verbatim(secret.expose().as_bytes()),
+            Form::File(file) => return file.read().map_err(|error| error.to_string()),
+        };
+        read.map(Secret::new).map_err(|problem| problem.to_string())
     }
 
-    /// What has to be asked for each request, if it is not always the same.
+    /// The file to read before each request, if there is one.
     pub(crate) fn file(&self) -> Option<&Arc<SecretFile>> {
         match &self.0 {
-            Held::Text(_) => None,
-            Held::File(file) => Some(file),
+            Form::Literal(_) | Form::Verbatim(_) => None,
+            Form::File(file) => Some(file),
         }
     }
 }
 
 impl<T: Into<String>> From<T> for ClientSecret {
-    fn from(text: T) -> Self {
-        ClientSecret(Held::Text(Secret::new(text)))
+    fn from(secret: T) -> Self {
+        ClientSecret(Form::Literal(Secret::new(secret)))
     }
 }
 
 impl fmt::Debug for ClientSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Held::Text(_) => f.write_str("ClientSecret([redacted])"),
-            Held::File(file) => f.debug_struct("ClientSecret").field("file", &file.file.path()).finish(),
+            Form::Literal(_) | Form::Verbatim(_) => f.write_str("ClientSecret([redacted])"),
+            Form::File(file) => f.debug_struct("ClientSecret").field("file", &file.content.path()).finish(),
         }
     }
 }
 
-/// From the content of the file to the bytes of the secret, if it is written so.
+/// From the encoded form in the file to the bytes of the secret. `None` if it is not encoded so.
 type Decode = Box<dyn Fn(Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> + Send + Sync>;
 
-/// A file, and the last secret in it that could be used.
+/// A file with a client secret.
 pub(crate) struct SecretFile {
-    file: WatchedFile,
-    decode: Decode,
-    last: Mutex<Last>,
-}
-
-#[derive(Clone, Default)]
-struct Last {
-    secret: Option<Secret>,
-    /// It came through what cannot be read a second time, such as a pipe.
-    once: bool,
+    content: LastGood<Secret>,
+    decode: Option<Decode>,
 }
 
 impl SecretFile {
-    /// The secret as it is now.
+    /// The secret as it is now, read away from the tasks of the runtime.
     pub(crate) async fn now(self: &Arc<Self>, platform: &Platform) -> Result<Secret, Error> {
         let file = Arc::clone(self);
-        let read = platform.run_blocking(move || file.read()).await?;
-        read.map_err(|problem| Error::new(ErrorKind::Source, problem).with_retry(Retry::AfterChange))
+        platform.run_blocking(move || file.read()).await?
     }
 
     /// Whether the file was written since it was read last.
     pub(crate) fn has_changed(&self) -> bool {
-        self.file.has_changed()
+        self.content.has_changed()
     }
 
-    fn read(&self) -> Result<Secret, String> {
-        let Last { secret: last, once } = lock(&self.last).clone();
-        let found = match &last {
-            Some(last) if once => return Ok(last.clone()),
-            Some(_) => self.file.read().map(|bytes| (bytes, true)),
-            None => self.file.read_first(),
+    fn read(&self) -> Result<Secret, Error> {
+        self.content.read(|bytes, _| {
+            self.parse(bytes).map_err(|problem| {
+                let path = self.content.path().display();
+                let message = format!("the file `{path}` does not contain a client secret: {problem}");
+                Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
+            })
+        })
+    }
+
+    fn parse(&self, bytes: Zeroizing<Vec<u8>>) -> Result<Secret, &'static str> {
+        let read = match &self.decode {
+            None => string::read(&bytes).map(Secret::new),
+            Some(decode) => {
+                let decoded = decode(string::trimmed(bytes)).ok_or("it is not encoded as declared")?;
+                string::read_verbatim(&decoded).map(Secret::new)
+            }
         };
-        match (found.and_then(|(bytes, again)| Ok((self.secret(bytes)?, again))), last) {
-            (Ok((secret, again)), _) => {
-                *lock(&self.last) = Last { secret: Some(secret.clone()), once: !again };
-                Ok(secret)
-            }
-            (Err(problem), Some(last)) => {
-                observe::kept(self.file.path(), &problem);
-                Ok(last)
-            }
-            (Err(problem), None) => Err(problem),
-        }
-    }
-
-    fn secret(&self, content: Zeroizing<Vec<u8>>) -> Result<Secret, String> {
-        let path = self.file.path().display();
-        let bytes = without_line_end(content);
-        let bytes = (self.decode)(bytes).ok_or_else(|| format!("the file `{path}` is not encoded as was said"))?;
-        let text = str::from_utf8(&bytes).map_err(|_| format!("the file `{path}` is not UTF-8"))?;
-        match problem(text) {
-            Some(problem) => Err(format!("the file `{path}` holds no client secret: {problem}")),
-            None => Ok(Secret::new(text)),
-        }
-    }
-}
-
-/// What is wrong with an id or a secret.
-pub(crate) fn problem(text: &str) -> Option<&'static str> {
-    if text.is_empty() {
-        Some("found an empty text; expected what is registered at the authorization server")
-    } else if text.chars().any(char::is_control) {
-        // RFC 6749 appendix A.1 and A.2 allow none, and a file's last line end is a common mistake.
-        Some("found a line end or another control character; remove it (a file's last line end?)")
-    } else {
-        None
+        read.map_err(string::StringProblem::message)
     }
 }
 
@@ -168,14 +151,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn l24_a_secret_in_a_file_is_read_again_and_what_is_none_changes_nothing() {
+    fn l24_only_another_secret_replaces_the_last_one() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
         let secret = ClientSecret::from_file(&path);
         let read = || secret.read().map(|secret| secret.expose().to_owned());
         let file = secret.file().unwrap();
         assert!(read().unwrap_err().contains("secret` cannot be read"));
-        for (content, problem) in [("", "an empty text"), ("\n", "an empty text"), ("two\nlines\n", "a line end")] {
+        for (content, problem) in
+            [("", "an empty string"), ("\n", "an empty string"), ("two\nlines\n", "a newline inside")]
+        {
             fs::write(&path, content).unwrap();
             assert!(read().unwrap_err().contains(problem), "{content:?}");
         }
@@ -200,7 +185,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     #[allow(clippy::disallowed_methods, reason = "a pipe needs two ends")]
-    fn what_is_no_regular_file_is_read_once() {
+    fn a_pipe_is_read_once() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -210,14 +195,14 @@ mod tests {
         sender.join().unwrap();
         let (done, ended) = std::sync::mpsc::channel();
         std::thread::spawn(move || done.send(secret.read().unwrap().expose().to_owned()));
-        // A second reading would wait for ever for somebody to write.
+        // A second reading would wait for a writer.
         assert_eq!(ended.recv_timeout(std::time::Duration::from_secs(10)).unwrap(), "piped");
     }
 
     #[cfg(unix)]
     #[test]
-    #[allow(clippy::disallowed_methods, reason = "what fails would hang")]
-    fn l24_a_pipe_in_the_place_of_the_file_keeps_the_secret_and_holds_nobody() {
+    #[allow(clippy::disallowed_methods, reason = "a failure would hang")]
+    fn l24_a_pipe_in_place_of_the_file_blocks_no_reader() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
         fs::write(&path, "first").unwrap();
@@ -232,6 +217,53 @@ mod tests {
         fs::remove_file(&path).unwrap();
         fs::write(&path, "second").unwrap();
         assert_eq!(secret.read().unwrap().expose(), "second", "a file again");
+    }
+
+    #[test]
+    fn l49_literals_and_files_are_read_alike() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        for (content, expected) in [
+            ("s3cret", Ok("s3cret")),
+            ("s3cret\n", Ok("s3cret")),
+            ("\u{feff}s3cret\r\n", Ok("s3cret")),
+            ("s3cret\n\n", Err("a newline")),
+            ("s3cret ", Err("a space")),
+            ("\"s3cret\"", Err("quotes")),
+            ("s3cret\\n", Err("as two characters")),
+            ("s3\tcret", Err("a control character")),
+            ("/run/secrets/reports", Err("the path of a file")),
+            ("", Err("an empty string")),
+        ] {
+            fs::write(&path, content).unwrap();
+            for secret in [ClientSecret::from(content), ClientSecret::from_file(&path)] {
+                match (secret.read(), expected) {
+                    (Ok(read), Ok(expected)) => assert_eq!(read.expose(), expected),
+                    (Err(problem), Err(expected)) => {
+                        assert!(problem.contains(expected) && !problem.contains("s3"), "{problem}");
+                    }
+                    (read, _) => panic!("{content:?}: {read:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn l49_a_verbatim_or_decoded_secret_loses_no_byte() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        for secret in ["\"s3cret\"", " s3cret ", "\u{feff}s3cret", "/run/secrets/reports"] {
+            assert_eq!(ClientSecret::verbatim(secret).read().unwrap().expose(), secret);
+            fs::write(&path, format!("\u{feff}{}\r\n", secret.replace('s', "5"))).unwrap();
+            let decode = |bytes: Zeroizing<Vec<u8>>| {
+                let decoded = bytes.iter().map(|byte| if *byte == b'5' { b's' } else { *byte }).collect::<Vec<_>>();
+                Some(decoded.into())
+            };
+            assert_eq!(ClientSecret::decoded(&path, decode).read().unwrap().expose(), secret);
+        }
+        assert!(ClientSecret::verbatim("s3cret\n").read().unwrap_err().contains("a newline"));
+        assert!(ClientSecret::verbatim("").read().unwrap_err().contains("empty"));
+        assert!(ClientSecret::decoded(&path, |_| None).read().unwrap_err().contains("not encoded as declared"));
     }
 
     #[test]

@@ -2,21 +2,25 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request,
+    HeaderMap, HeaderValue, Method, Request, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 
 use crate::{
     PassThrough,
     error::Error,
-    oauth::{ClientAuth, Parameters, credentials::Credentials, endpoint_url::EndpointUrl, grant::DynGrant},
+    oauth::{client_auth::Credentials, grant::DynGrant},
     platform::Platform,
     source::FetchContext,
 };
 
+mod parameters;
+
+pub use self::parameters::Parameters;
+
 /// Everything that a token request is made of, checked.
 pub(crate) struct RequestParts {
-    pub(crate) url: EndpointUrl,
+    pub(crate) uri: Uri,
     pub(crate) grant: Box<dyn DynGrant>,
     pub(crate) grant_type: Option<String>,
     /// Scope and further parameters.
@@ -24,8 +28,6 @@ pub(crate) struct RequestParts {
     pub(crate) credentials: Credentials,
     /// Headers that were asked for, and those of the client authentication.
     pub(crate) headers: HeaderMap,
-    /// For `Debug`.
-    pub(crate) client_auth: ClientAuth,
 }
 
 impl RequestParts {
@@ -52,7 +54,7 @@ impl RequestParts {
 
         let mut request = Request::new(parameters.to_body());
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.url.uri().clone();
+        *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         let headers = request.headers_mut();
         if let Some(authorization) = authorization {

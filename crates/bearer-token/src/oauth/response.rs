@@ -8,13 +8,19 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, ErrorKind, Retry},
-    oauth::{
-        lifetime::expires_in, oauth_code::OAuthCode, response_fields::ResponseFields, retry_after::retry_after,
-        token_type::TokenTypes,
-    },
-    token::{AccessToken, jwt_expiry::jwt_expiry},
+    token::{AccessToken, jwt_times::jwt_expiry},
     transport::{RESPONSE_LIMIT, too_large},
 };
+
+pub(crate) mod clock_offset;
+mod fields;
+mod lifetime;
+mod oauth_code;
+mod retry_after;
+mod token_type;
+
+pub use self::{clock_offset::ClockOffset, fields::ResponseFields};
+use self::{lifetime::expires_in, oauth_code::OAuthCode, retry_after::retry_after, token_type::TokenTypes};
 
 /// How answers are read.
 #[derive(Debug, Default)]

@@ -3,8 +3,9 @@
 use std::{
     collections::VecDeque,
     error::Error as _,
+    fmt,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,7 +16,7 @@ use http::{Request, Response};
 
 use super::*;
 use crate::{
-    PassThrough,
+    AccessToken, Error, ErrorKind, FetchContext, PassThrough, TokenSource,
     error::Retry,
     platform::{Clock, Platform},
     test_support::{ManualClock, first_fetch},
@@ -238,7 +239,7 @@ async fn a_refused_basic_login_with_special_characters_hints_at_the_encoding() {
 #[test]
 fn everything_that_is_wrong_is_reported_at_once_and_without_the_secrets() {
     let error = TokenEndpoint::builder("http://as.example.com/marker#marker", ClientCredentials::new())
-        .client_auth(ClientAuth::basic("", "marker\n"))
+        .client_auth(ClientAuth::basic("", "mar\nker"))
         .grant_type("")
         .scope("a")
         .parameter("scope", "b")

@@ -2,21 +2,18 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 
-use http::HeaderValue;
-use zeroize::Zeroizing;
+use http::{HeaderMap, HeaderValue};
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     platform::Moment,
     provider::{
         policy::Deadlines,
-        sharded_header::ShardedHeader,
         ticket::{Generation, ProviderId, Ticket},
     },
-    token::{AccessToken, check_token},
+    resource::injection::Credential,
+    token::AccessToken,
 };
-
-const SCHEME: &str = "Bearer ";
 
 /// A minted token made ready to send: the header value, when it expires, and what the answer said beside it.
 ///
@@ -26,7 +23,7 @@ pub struct Bearer(Arc<Sealed>);
 
 /// The one shared value behind every clone of a bearer; what the cache keeps.
 pub(crate) struct Sealed {
-    pub(crate) value: ShardedHeader,
+    pub(crate) credential: Credential,
     pub(crate) deadlines: Deadlines,
     pub(crate) ticket: Ticket,
     /// When its fetch ended.
@@ -43,17 +40,17 @@ impl Bearer {
         deadlines: Deadlines,
         came: Moment,
     ) -> Result<Self, Error> {
-        let value = sharded_header(token.secret())?;
+        let credential = Credential::bearer(token.secret())?;
         let ticket = Ticket::new(provider, Generation::next());
         let (scope, extras) = token.into_details();
-        Ok(Bearer(Arc::new(Sealed { value, deadlines, ticket, came, scope, extras })))
+        Ok(Bearer(Arc::new(Sealed { credential, deadlines, ticket, came, scope, extras })))
     }
 
     /// The same bearer with the deadlines of another: its source gave the same token again.
     pub(crate) fn extended(&self, again: &Bearer) -> Self {
-        let Sealed { value, ticket, scope, extras, .. } = &*self.0;
+        let Sealed { credential, ticket, scope, extras, .. } = &*self.0;
         Bearer(Arc::new(Sealed {
-            value: value.clone(),
+            credential: credential.clone(),
             deadlines: *again.deadlines(),
             ticket: *ticket,
             came: again.came(),
@@ -70,16 +67,34 @@ impl Bearer {
         self.0.clone()
     }
 
+    /// Inserts the bearer into the head of a request: for a request that [waited](crate::TokenProvider::token) for it.
+    ///
+    /// Returns the ticket to [reject](Ticket::reject) it with, or `None` if the caller set the header, which is left as
+    /// it was. Whether the token may go to the request's origin is not asked here:
+    /// [`authorize`](crate::TokenProvider::authorize) comes first.
+    ///
+    /// ```
+    /// # use bearer_token::{Authorized, Error, TokenProvider};
+    /// # async fn example(provider: TokenProvider, mut request: http::Request<()>) -> Result<(), Error> {
+    /// let ticket = match provider.authorize(&mut request)? {
+    ///     Authorized::Inserted(ticket) => Some(ticket),
+    ///     Authorized::NotReady => provider.token().await?.attach(request.headers_mut()),
+    ///     _ => None,
+    /// };
+    /// # let _ = ticket; Ok(()) }
+    /// ```
+    pub fn attach(&self, headers: &mut HeaderMap) -> Option<Ticket> {
+        self.0.credential.attach(headers).then_some(self.0.ticket)
+    }
+
     /// The value for the `Authorization` header (RFC 6750 section 2.1), marked sensitive.
     pub fn header_value(&self) -> &HeaderValue {
-        self.0.value.get()
+        self.0.credential.value()
     }
 
     /// The token itself, without its scheme. Handle with care.
     pub fn secret(&self) -> &str {
-        let text = self.header_value().as_bytes().get(SCHEME.len()..).unwrap_or_default();
-        // Sealing lets only visible ASCII in.
-        str::from_utf8(text).unwrap_or_default()
+        self.0.credential.secret()
     }
 
     /// When the token expires by the time of day, as far as it is known. It is not sent in its very last seconds.
@@ -128,30 +143,5 @@ impl fmt::Debug for Bearer {
             .field("expires_at", &self.expires_at())
             // What the server said beside it, scope and extras, may hold anything.
             .finish_non_exhaustive()
-    }
-}
-
-fn sharded_header(token: &str) -> Result<ShardedHeader, Error> {
-    check_token(token)?;
-    ShardedHeader::new(Zeroizing::new([SCHEME, token].concat().into_bytes()))
-        .map_err(|error| Error::new(ErrorKind::Token, "the token cannot stand in a header").with_source(error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn l18_a_token_that_is_not_a_legal_header_value_is_refused_and_a_bang_is_legal() {
-        for token in ["", "a b", "a\n", "a\r\nx: y", "\u{e4}", "a\u{0}", "tab\t"] {
-            let error = sharded_header(token).err().expect(token);
-            assert_eq!(error.kind(), ErrorKind::Token, "{token:?}");
-        }
-        for token in ["00D!AQ.x_~+/==", "eyJ.eyJ.sig"] {
-            let sharded = sharded_header(token).unwrap();
-            let value = sharded.get();
-            assert!(value.is_sensitive());
-            assert_eq!(value.as_bytes(), format!("Bearer {token}").as_bytes());
-        }
     }
 }

@@ -53,7 +53,7 @@ impl TokenProvider {
     /// fn authorize(provider: &TokenProvider, scheme: &str, authority: &str, headers: &mut HeaderMap) -> Result<(), Error> {
     ///     // It is asked first, as it knows whether the origin may have a token at all.
     ///     if provider.authorize_headers(Destination::new(scheme, authority), headers)? == Authorized::NotReady {
-    ///         headers.insert(AUTHORIZATION, provider.token_blocking()?.header_value().clone());
+    ///         provider.token_blocking()?.attach(headers);
     ///     }
     ///     Ok(())
     /// }

@@ -4,9 +4,15 @@ use std::sync::{Arc, Weak};
 
 use super::{Inner, TokenProvider};
 use crate::{
-    error::{Error, Problems},
+    error::Error,
     platform::Platform,
-    provider::{cache::Cache, policy::Policy, ticket::ProviderId},
+    problem::Problems,
+    provider::{
+        cache::Cache,
+        keyed::fetch_limit::{FetchLimit, Limited},
+        policy::Policy,
+        ticket::ProviderId,
+    },
     resource::origin::Origins,
     source::{DynTokenSource, TokenSource},
     sync::AtomicU64,
@@ -86,6 +92,12 @@ impl TokenProviderBuilder {
     /// Replaces the clock, the randomness or the spawner.
     pub fn platform(mut self, platform: Platform) -> Self {
         self.platform = platform;
+        self
+    }
+
+    /// Lets fetches wait for their turn.
+    pub(super) fn fetch_limit(mut self, limit: Arc<FetchLimit>) -> Self {
+        self.source = Arc::new(Limited { source: self.source, limit });
         self
     }
 

@@ -3,8 +3,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::{
-    error::{Error, Problems, Retry},
+    error::{Error, Retry},
     platform::Moment,
+    problem::Problems,
     token::Expiry,
 };
 
@@ -321,7 +322,7 @@ mod property_tests;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{ErrorKind, Problem};
+    use crate::{error::ErrorKind, problem::Problem};
 
     const MILLI: Duration = Duration::from_millis(1);
     const HOUR: Duration = Duration::from_secs(3_600);

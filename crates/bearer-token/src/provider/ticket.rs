@@ -58,6 +58,7 @@ impl fmt::Debug for Ticket {
 
 /// What became of the rejection of a bearer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Rejection {
     /// The bearer is withdrawn, and a new one is being fetched. If that fails, the old one is put back into service.
     Renewing,

@@ -9,7 +9,10 @@ use std::{
 
 use http::{Uri, uri::Authority};
 
-use crate::error::{Error, ErrorKind, Problems};
+use crate::{
+    error::{Error, ErrorKind},
+    problem::{Advice, Problem, Problems},
+};
 
 /// Where a request goes, as far as its sender knows: the scheme and the authority of its URI.
 ///
@@ -82,17 +85,18 @@ pub(crate) enum Verdict {
     Refuse(Error),
 }
 
+const AN_ORIGIN: &str = "an origin such as `https://api.example.com`";
+
 impl Origins {
     /// Allows an origin. Without `plaintext` only `https`, or `http` to loopback.
     pub(crate) fn allow(&mut self, text: &str, plaintext: bool, path: &str, problems: &mut Problems) {
         match parse(text) {
-            Err(found) => problems.push(path, format!("{found}; expected an origin such as `https://api.example.com`")),
-            Ok((origin, _)) if !origin.https && !plaintext && !is_loopback(&origin.host) => problems.push(
-                path,
-                format!(
-                    "found `{origin}`; a token would travel in the clear: use `https://`, or allow_plaintext_origin(..) \
-                     for a network that you trust",
-                ),
+            Err(found) => problems.add(Problem::new(path, found).expecting(AN_ORIGIN)),
+            Ok((origin, _)) if !origin.https && !plaintext && !is_loopback(&origin.host) => problems.add(
+                Problem::new(path, format!("found `{origin}`"))
+                    .expecting("`https://`, because a token would travel in the clear")
+                    .advise(Advice::text("change the scheme"))
+                    .advise(Advice::set("allow_plaintext_origin")),
             ),
             Ok((origin, spelled)) => self.allowed.push(Allowed { origin, spelled }),
         }
@@ -114,16 +118,20 @@ impl Origins {
                 let verdict = self.judge_origin(&origin);
                 self.connection = Some((origin, verdict));
             }
-            Err(found) => problems
-                .push("connection_origin", format!("{found}; expected an origin such as `https://api.example.com`")),
+            Err(found) => problems.add(Problem::new("connection_origin", found).expecting(AN_ORIGIN)),
         }
     }
 
     /// Whoever declares a connection wants tokens to go there.
     pub(crate) fn check_connection(&self, problems: &mut Problems) {
         if let Some((origin, Verdict::Pass | Verdict::Refuse(_))) = &self.connection {
-            let message = format!("found `{origin}`, which is not among the allowed origins; {}", origin.way_out());
-            problems.push("connection_origin", message);
+            let problem = Problem::new("connection_origin", format!("found `{origin}`"));
+            let secure = origin.https || is_loopback(&origin.host);
+            problems.add(problem.expecting("one of the allowed origins").advise(Advice::set(if secure {
+                "allow_origin"
+            } else {
+                "allow_plaintext_origin"
+            })));
         }
     }
 
@@ -419,7 +427,7 @@ mod tests {
             rule.check_connection(&mut problems);
             let problems = problems.into_result("x").map_or_else(|error| error.problems().to_vec(), |()| Vec::new());
             assert_eq!(problems.len(), found, "{declared}");
-            assert!(problems.iter().all(|problem| problem.message().contains("origin(\"http")), "{problems:?}");
+            assert!(problems.iter().all(|problem| problem.message().contains("origin(..)")), "{problems:?}");
         }
     }
 

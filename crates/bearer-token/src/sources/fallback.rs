@@ -42,12 +42,8 @@ impl TokenSource for Fallback {
         };
         observe::fell_back(&first);
         Arc::clone(&self.other).fetch(cx).await.map_err(|other| {
-            let error = Error::new(other.kind(), format!("{other}; before that, the first source failed: {first}"));
-            let error = match other.oauth_code() {
-                Some(code) => error.with_oauth_code(code.to_owned()),
-                None => error,
-            };
-            error.with_retry(other.retry()).with_source(other)
+            let message = format!("{other}; before that, the first source failed: {first}");
+            other.with_context(message)
         })
     }
 

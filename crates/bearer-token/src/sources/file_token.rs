@@ -1,9 +1,8 @@
-//! A token that somebody else keeps in a file.
+//! A token that another program keeps in a file.
 
 use std::{
     fmt,
     path::Path,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -11,23 +10,21 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind, Retry},
-    files::watched::WatchedFile,
-    observe,
+    files::last_good::LastGood,
+    secret::string,
     source::{FetchContext, TokenSource},
-    sync::{Mutex, lock},
-    token::{AccessToken, jwt_expiry::jwt_expiry},
+    token::{AccessToken, jwt_times::jwt_expiry},
 };
 
-/// A token in a file that somebody else keeps fresh: a projected token of Kubernetes, a token of Vault's agent, the
+/// A token in a file that another program keeps fresh: a projected token of Kubernetes, a token of Vault's agent, the
 /// assertion of a workload identity.
 ///
-/// The content of the file is the token; blanks and line ends around it do not matter. If it is a JWT, its `exp` says
-/// how long it is used (read, not verified), and the file is read again before that; otherwise the file is read again
-/// [every minute](Self::reread_every).
+/// The content of the file is the token. Spaces, newlines and a byte order mark around it are not part of it. The file is
+/// read again [every minute](Self::reread_every) while the token is in use. If the token is a JWT, it is never used
+/// beyond its `exp` (which is read, not verified).
 ///
-/// A file that is missing, empty or half written changes nothing while the token that was read last is good. A token
-/// that has expired is never given out, and an error says so; the file that brings a new one is noticed within a second,
-/// cool-down or not.
+/// While the file is missing, empty or half written, the token that was read last stays in use until it expires. After
+/// that there is an error. A new token in the file is noticed within a second then, even during the cool-down.
 ///
 /// ```
 /// use bearer_token::{FileToken, TokenProvider};
@@ -39,31 +36,26 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct FileToken {
-    held: Arc<Held>,
+    content: LastGood<Content>,
     reread: Duration,
-}
-
-struct Held {
-    file: WatchedFile,
-    /// The last token that could be used.
-    last: Mutex<Option<Content>>,
 }
 
 #[derive(Clone)]
 struct Content {
     token: Zeroizing<String>,
-    /// Of a JWT that has one.
+    /// The `exp` of a JWT that has one.
     expires: Option<SystemTime>,
 }
 
 impl FileToken {
-    /// Uses the token in this file, which need not be there yet.
+    /// Uses the token in this file. The file may be missing at first.
     pub fn new(path: impl AsRef<Path>) -> Self {
-        let held = Held { file: WatchedFile::new(path.as_ref()), last: Mutex::new(None) };
-        FileToken { held: Arc::new(held), reread: Duration::from_secs(60) }
+        FileToken { content: LastGood::new(path), reread: Duration::from_secs(60) }
     }
 
-    /// How long a token that does not say when it expires is used before the file is read again. Default: 1 min.
+    /// The time after which the file is read again, whatever `exp` a JWT in it has. Default: 1 min.
+    ///
+    /// Kubernetes asks clients to read once a minute: a token may be replaced, and become invalid, long before its `exp`.
     #[must_use]
     pub fn reread_every(mut self, period: Duration) -> Self {
         self.reread = period;
@@ -73,74 +65,66 @@ impl FileToken {
 
 impl TokenSource for FileToken {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        let (held, now) = (self.held.clone(), cx.platform().now().wall());
-        let Content { token, expires } = cx.platform().run_blocking(move || held.read(now)).await??;
+        let (content, now) = (self.content.clone(), cx.platform().now().wall());
+        let Content { token, expires } = cx.platform().run_blocking(move || read(&content, now)).await??;
         let token = AccessToken::new(token.as_str()).issued(cx.started());
+        // L48: the file is read again even if its JWT claims to live for a year.
+        let next_reading = now.checked_add(self.reread);
         Ok(match expires {
-            Some(time) => token.expires_at(time),
-            None => token.expires_in(self.reread),
+            Some(time) if next_reading.is_none_or(|next| time <= next) => token.expires_at(time),
+            _ => token.expires_in(self.reread),
         })
     }
 
     fn has_changed(&self) -> bool {
-        self.held.file.has_changed()
+        self.content.has_changed()
     }
 }
 
 impl fmt::Debug for FileToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileToken").field("path", &self.held.file.path()).field("reread", &self.reread).finish()
+        f.debug_struct("FileToken").field("path", &self.content.path()).field("reread", &self.reread).finish()
     }
 }
 
-impl Held {
-    /// The token to use now. Blocks.
-    fn read(&self, now: SystemTime) -> Result<Content, Error> {
-        let path = self.file.path().display();
-        let found = self.file.read().and_then(|text| {
-            Content::of(&text).map_err(|problem| format!("the file `{path}` holds no token: {problem}"))
-        });
-        let mut last = lock(&self.last);
-        last.take_if(|last| last.has_expired(now));
-        let problem = match found {
-            Err(problem) => Error::new(ErrorKind::Source, problem),
-            Ok(content) if content.has_expired(now) => {
-                let message = format!(
-                    "the token in the file `{path}` has expired, and the file has not been replaced; expected whoever \
-                     keeps it to write a new one in time"
-                );
-                Error::new(ErrorKind::Token, message)
+/// The token to use now. Blocks.
+fn read(content: &LastGood<Content>, now: SystemTime) -> Result<Content, Error> {
+    content.forget_if(|last| last.has_expired(now));
+    content.read(|bytes, last| {
+        let path = content.path().display();
+        let failed = |kind, message| Err(Error::new(kind, message).with_retry(Retry::AfterChange));
+        match Content::parse(&bytes) {
+            Err(problem) => {
+                failed(ErrorKind::Source, format!("the file `{path}` does not contain a token: {problem}"))
             }
-            // The beginning of a JWT is no JWT. Nobody changes over to other tokens while the last one is good.
-            Ok(content) if content.expires.is_none() && last.as_ref().is_some_and(|last| last.expires.is_some()) => {
-                let message = format!("the file `{path}` held a JWT, and holds something else: is it half written?");
-                Error::new(ErrorKind::Source, message)
-            }
-            Ok(content) => return Ok(last.insert(content).clone()),
-        };
-        match &*last {
-            Some(last) => {
-                observe::kept(self.file.path(), &problem.to_string());
-                Ok(last.clone())
-            }
-            None => Err(problem.with_retry(Retry::AfterChange)),
+            Ok(found) if found.has_expired(now) => failed(
+                ErrorKind::Token,
+                format!(
+                    "the token in the file `{path}` has expired and was not replaced; expected a new token there: check \
+                     the program that writes the file"
+                ),
+            ),
+            // The beginning of a JWT looks like an opaque token.
+            Ok(found) if found.expires.is_none() && last.is_some_and(|last| last.expires.is_some()) => failed(
+                ErrorKind::Source,
+                format!("the file `{path}` contained a JWT before, and now contains something else: is it half written?"),
+            ),
+            Ok(found) => Ok(found),
         }
-    }
+    })
 }
 
 impl Content {
-    fn of(text: &[u8]) -> Result<Self, &'static str> {
-        let text = str::from_utf8(text).map_err(|_| "it is not UTF-8")?.trim();
-        if text.is_empty() {
-            return Err("it is empty");
-        }
-        if text.starts_with(['{', '[']) || text.starts_with("-----BEGIN ") {
+    fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+        let visible = string::trim(bytes).trim_ascii();
+        if visible.starts_with(b"{") || visible.starts_with(b"[") || visible.starts_with(b"-----BEGIN ") {
             return Err("found JSON or PEM; expected the token itself");
         }
-        if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err("found several words or lines; expected one token");
+        let token = string::read_token(bytes).map_err(string::StringProblem::message)?;
+        if token.contains(char::is_whitespace) {
+            return Err("found several words; expected one token");
         }
-        Ok(Content { token: Zeroizing::new(text.to_owned()), expires: jwt_expiry(text) })
+        Ok(Content { token: Zeroizing::new(token.to_owned()), expires: jwt_expiry(token) })
     }
 
     fn has_expired(&self, now: SystemTime) -> bool {
@@ -178,14 +162,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_content_is_the_token_and_a_jwt_says_how_long_it_lives() {
+    async fn l48_no_token_is_used_for_longer_than_a_minute_unread() {
         let (_directory, path) = file();
         let source = FileToken::new(&path);
-        let long = jwt("a", 2_000);
+        let a_minute = Expiry::In(Duration::from_secs(60));
+        let [year, minute, seconds] = [1_000 + 365 * 86_400, 1_061, 1_060].map(|exp| jwt("a", exp));
         for (content, token, expiry) in [
-            ("opaque.~+/=", "opaque.~+/=", Expiry::In(Duration::from_secs(60))),
-            (" \topaque\r\n\n", "opaque", Expiry::In(Duration::from_secs(60))),
-            (&format!("{long}\n"), long.as_str(), Expiry::At(UNIX_EPOCH + Duration::from_secs(2_000))),
+            ("opaque.~+/=", "opaque.~+/=", a_minute),
+            (" \topaque\r\n\n", "opaque", a_minute),
+            ("\u{feff}opaque\n", "opaque", a_minute),
+            (&format!("{year}\n"), year.as_str(), a_minute),
+            (&minute, minute.as_str(), a_minute),
+            (&seconds, seconds.as_str(), Expiry::At(UNIX_EPOCH + Duration::from_secs(1_060))),
         ] {
             fs::write(&path, content).unwrap();
             assert_eq!(fetch(&source, 1_000).await.unwrap(), (token.to_owned(), expiry), "{content:?}");
@@ -193,34 +181,42 @@ mod tests {
         fs::write(&path, "opaque").unwrap();
         let often = FileToken::new(&path).reread_every(Duration::from_secs(5));
         assert_eq!(fetch(&often, 1_000).await.unwrap().1, Expiry::In(Duration::from_secs(5)));
+        let never = FileToken::new(&path).reread_every(Duration::MAX);
+        fs::write(&path, &year).unwrap();
+        let until = Expiry::At(UNIX_EPOCH + Duration::from_secs(1_000 + 365 * 86_400));
+        assert_eq!(fetch(&never, 1_000).await.unwrap().1, until);
     }
 
     #[tokio::test]
-    async fn what_is_no_token_is_an_error_that_names_the_file_and_waits_for_a_change() {
+    async fn an_unusable_file_is_an_error_that_names_it() {
         let (_directory, path) = file();
         let source = FileToken::new(&path);
         let error = fetch(&source, 1_000).await.unwrap_err();
         assert!(error.to_string().contains("token` cannot be read"), "{error}");
         for (content, expected) in [
-            (&b""[..], "it is empty"),
-            (b" \n", "it is empty"),
-            (b"MARKER one\nMARKER two", "several words or lines"),
+            (&b""[..], "an empty string"),
+            (b" \n", "an empty string"),
+            (b"MARKER one\nMARKER two", "a newline inside"),
+            (b"MARKER one MARKER two", "several words"),
+            (b"\"MARKER\"", "quotes around"),
+            (b"M\0A\0R\0K\0E\0R\0", "UTF-16"),
+            (b"/run/secrets/MARKER", "the path of a file"),
             (b"{\"access_token\": \"MARKER\"}", "found JSON or PEM"),
             (b"-----BEGIN MARKER-----", "found JSON or PEM"),
             (b"MARKER\xff", "not UTF-8"),
-            (b"MARKER\0", "several words"),
+            (b"MARKER\0", "a control character"),
         ] {
             fs::write(&path, content).unwrap();
             let error = fetch(&source, 1_000).await.unwrap_err();
             assert!(!error.is_transient());
-            assert!(error.to_string().contains("token` holds no token: "), "{error}");
+            assert!(error.to_string().contains("token` does not contain a token: "), "{error}");
             assert!(error.to_string().contains(expected), "expected {expected:?} in: {error}");
             assert!(!format!("{error} {error:?} {source:?}").contains("MARKER"), "{error:?}");
         }
     }
 
     #[tokio::test]
-    async fn l24_a_half_written_file_keeps_the_token_that_is_good_and_no_longer() {
+    async fn l24_a_half_written_file_keeps_the_token_until_it_expires() {
         let (_directory, path) = file();
         let source = FileToken::new(&path);
         let (first, second) = (jwt("first", 2_000), jwt("second", 3_000));
@@ -239,7 +235,7 @@ mod tests {
         fs::write(&path, &second).unwrap();
         assert!(source.has_changed());
         assert_eq!(fetch(&source, 2_000).await.unwrap().0, second);
-        // Nothing is left of a JWT that would stand in the way of a token that is none.
+        // After the JWT has expired, an opaque token is accepted.
         fs::write(&path, "opaque").unwrap();
         assert_eq!(fetch(&source, 2_999).await.unwrap().0, second);
         assert_eq!(fetch(&source, 3_000).await.unwrap().0, "opaque");
@@ -248,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn l08_an_expired_token_that_was_not_replaced_is_an_error_and_its_successor_ends_the_cool_down() {
+    async fn l08_the_successor_of_an_expired_token_ends_the_cool_down() {
         let (_directory, path) = file();
         let clock = ManualClock::at(Duration::from_secs(1_000));
         let provider = TokenProvider::builder(FileToken::new(&path)).platform(clock.platform()).build().unwrap();
@@ -258,7 +254,7 @@ mod tests {
         clock.advance(Duration::from_secs(1_000));
         let error = provider.token().await.unwrap_err();
         assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Token, false));
-        assert!(error.to_string().contains("has expired, and the file has not been replaced"), "{error}");
+        assert!(error.to_string().contains("has expired and was not replaced"), "{error}");
         // In the cool-down nothing is fetched: this is the very same failure.
         assert!(provider.token().await.unwrap_err().is(&error));
 
@@ -268,17 +264,39 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn l24_an_opaque_token_that_is_replaced_is_served_within_a_period() {
+    async fn l48_a_replaced_token_is_served_within_a_minute() {
+        const YEAR: u64 = 365 * 86_400;
+        for (first, second) in [
+            ("first".to_owned(), "second".to_owned()),
+            (jwt("first", YEAR), jwt("second", YEAR)),
+            (jwt("first", 1_000 + YEAR), jwt("second", 4_600 + YEAR)),
+        ] {
+            let (_directory, path) = file();
+            let clock = ManualClock::at(Duration::from_secs(1_000));
+            let platform = clock.platform();
+            let provider = TokenProvider::builder(FileToken::new(&path)).platform(platform).build().unwrap();
+            fs::write(&path, &first).unwrap();
+            for _ in 0..5 {
+                assert_eq!(provider.token().await.unwrap().secret(), first);
+                clock.advance(Duration::from_secs(60));
+            }
+            fs::write(&path, &second).unwrap();
+            assert_eq!(provider.token().await.unwrap().secret(), second);
+        }
+    }
+
+    #[tokio::test]
+    async fn l48_without_a_new_token_the_old_one_stays() {
         let (_directory, path) = file();
         let clock = ManualClock::at(Duration::from_secs(1_000));
-        let platform = clock.platform();
-        let provider = TokenProvider::builder(FileToken::new(&path)).platform(platform).build().unwrap();
-        fs::write(&path, "first").unwrap();
-        for _ in 0..5 {
-            assert_eq!(provider.token().await.unwrap().secret(), "first");
-            clock.advance(Duration::from_secs(60));
+        let provider = TokenProvider::builder(FileToken::new(&path)).platform(clock.platform()).build().unwrap();
+        let token = jwt("only", 1_000 + 86_400);
+        fs::write(&path, &token).unwrap();
+        assert_eq!(provider.token().await.unwrap().secret(), token);
+        fs::remove_file(&path).unwrap();
+        for _ in 0..100 {
+            clock.advance(Duration::from_secs(61));
+            assert_eq!(provider.token().await.unwrap().secret(), token);
         }
-        fs::write(&path, "second").unwrap();
-        assert_eq!(provider.token().await.unwrap().secret(), "second");
     }
 }

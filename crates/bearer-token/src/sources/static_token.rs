@@ -5,18 +5,22 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::{
-    error::{Error, Retry},
+    error::{Error, ErrorKind, Retry},
+    secret::string,
     source::{FetchContext, TokenSource},
     token::{AccessToken, check_token},
 };
 
-/// A token that somebody else made, used as it is until the API rejects it.
+/// A token that was made elsewhere, used as it is until the API rejects it.
+///
+/// Spaces, newlines and a byte order mark around it are not part of it. Quotes around it are an error, and so is the path
+/// of a file in its place: that is a `FileToken`.
 ///
 /// ```
 /// use bearer_token::{StaticToken, TokenProvider};
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
-/// let provider = TokenProvider::builder(StaticToken::new("a token from the console"))
+/// let provider = TokenProvider::builder(StaticToken::new("a-token-from-the-console"))
 ///     .allow_origin("https://api.example.com")
 ///     .build()?;
 /// # Ok(()) }
@@ -29,18 +33,62 @@ impl StaticToken {
     pub fn new(token: impl Into<String>) -> Self {
         StaticToken(Zeroizing::new(token.into()))
     }
+
+    fn read(&self) -> Result<&str, Error> {
+        let token = string::read_token(self.0.as_bytes())
+            .map_err(|problem| Error::new(ErrorKind::Token, format!("the static token cannot be used: {problem}")))?;
+        check_token(token)?;
+        Ok(token)
+    }
 }
 
 impl TokenSource for StaticToken {
     async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
-        // Asking again brings the same.
-        check_token(&self.0).map_err(|error| error.with_retry(Retry::AfterChange))?;
-        Ok(AccessToken::new(self.0.as_str()).never_expires())
+        // A further fetch returns the same token.
+        let token = self.read().map_err(|error| error.with_retry(Retry::AfterChange))?;
+        Ok(AccessToken::new(token).never_expires())
     }
 }
 
 impl fmt::Debug for StaticToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StaticToken([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{platform::Platform, token::FetchReason};
+
+    #[tokio::test]
+    async fn l49_what_surrounds_the_token_is_removed_or_named() {
+        for (given, expected) in [
+            ("MARKER", Ok("MARKER")),
+            ("MARKER\n", Ok("MARKER")),
+            ("\u{feff}MARKER\r\n", Ok("MARKER")),
+            (" MARKER ", Ok("MARKER")),
+            ("/9j4AAQSkZJRgABAQ==", Ok("/9j4AAQSkZJRgABAQ==")),
+            ("\"MARKER\"", Err("quotes around")),
+            ("MARKER\nMARKER", Err("a newline inside")),
+            ("/run/secrets/MARKER", Err("the path of a file")),
+            ("MARKER.txt", Err("the path of a file")),
+            ("MARKER MARKER", Err("byte 6 of 13")),
+            ("", Err("an empty string")),
+        ] {
+            let source = StaticToken::new(given);
+            let cx = FetchContext::new(Platform::system(), Duration::from_secs(10), FetchReason::Missing);
+            match (source.fetch(cx).await, expected) {
+                (Ok(token), Ok(expected)) => assert_eq!(token.secret(), expected),
+                (Err(error), Err(expected)) => {
+                    assert_eq!((error.kind(), error.retry()), (ErrorKind::Token, Retry::AfterChange));
+                    assert!(error.to_string().contains(expected), "{error}");
+                    assert!(!format!("{error} {error:?} {source:?}").contains("MARKER"), "{error:?}");
+                }
+                (fetched, _) => panic!("{given:?}: {fetched:?}"),
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bearer_token::{Ticket, is_grpc_rejection};
+use bearer_token::{Ticket, adapter::is_grpc_rejection};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 

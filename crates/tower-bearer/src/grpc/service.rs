@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bearer_token::{Error, is_grpc_rejection};
+use bearer_token::{Error, adapter::is_grpc_rejection};
 use http::{Extensions, Request, Response, Uri, Version};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;

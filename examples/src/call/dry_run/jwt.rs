@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_jwt_is_not_taken_for_one() {
+    fn anything_but_a_jwt_is_left_alone() {
         let good = jwt("{}");
         assert!(Jwt::read(&good).is_some());
         let (two, five) = (good.rsplit_once('.').unwrap().0, format!("{good}.a.b"));

@@ -46,8 +46,14 @@ pub(super) fn configurations(shown: &mut Shown, rsa: &TestKey) {
         ("plaintext", endpoint(&format!("http://as.example.com/token?{QUERY}"))),
         ("no URL", endpoint(QUERY)),
         ("another scheme", endpoint(&format!("ftp://{USER}@as.example.com/{QUERY}"))),
-        ("a line end in a secret", endpoint(url).client_auth(ClientAuth::basic(CLIENT, format!("{CLIENT_SECRET}\n")))),
-        ("a line end in the body", endpoint(url).client_auth(ClientAuth::post(CLIENT, format!("{CLIENT_SECRET}\n")))),
+        (
+            "two newlines after a secret",
+            endpoint(url).client_auth(ClientAuth::basic(CLIENT, format!("{CLIENT_SECRET}\n\n"))),
+        ),
+        (
+            "two newlines in the body",
+            endpoint(url).client_auth(ClientAuth::post(CLIENT, format!("{CLIENT_SECRET}\n\n"))),
+        ),
         ("a secret as a parameter", endpoint(url).parameter("client_secret", CLIENT_SECRET)),
         ("an assertion as a parameter", endpoint(url).parameter("assertion", PARAMETER)),
         ("a header that cannot be", endpoint(url).header("x-api-key", format!("{HEADER}\n"))),

@@ -111,12 +111,12 @@ fn every_problem_is_reported_at_once_by_the_name_of_its_variable() {
             "APP_JWT__HEADERS.alg",
             "APP_JWT__ISUER",
             "APP_JWT__JWT_ID",
-            "APP_JWT__KEY",
+            "APP_JWT__KEY__FILE",
             "APP_POLICY.jitter",
             "APP_POLICY.surprise",
             "APP_SURPRISE",
             "APP_TOKEN_ENDPOINT__CLIENT__ID",
-            "APP_TOKEN_ENDPOINT__CLIENT__SECRET",
+            "APP_TOKEN_ENDPOINT__CLIENT__SECRET__VALUE",
             "APP_TOKEN_ENDPOINT__URL",
         ]
     );

@@ -4,8 +4,7 @@ use std::{fmt, path::Path, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use super::{Local, SigningKey, file::KeyFile, pem_for_hmac};
-use crate::error::{Error, ErrorKind, Problems};
+use super::{Local, SigningKey, file::KeyFile, key_problem, pem_for_hmac};
 use crate::jwt::{
     algorithm::Algorithm,
     formats::{
@@ -14,6 +13,10 @@ use crate::jwt::{
         sniff::Look,
     },
     native::LocalKey,
+};
+use crate::{
+    error::{Error, ErrorKind},
+    problem::{Advice, Problem},
 };
 
 /// Reads a signing key in whichever format it is, from memory or from a file that may change.
@@ -185,11 +188,12 @@ impl KeyReader {
         if !self.algorithm.is_some_and(Algorithm::is_hmac) || !error.problems().is_empty() {
             return error.clone();
         }
-        let message = format!(
-            "{error}. If it is a shared secret all the same, give it as base64 with `KeyReader::encoding`, or use \
-             `SigningKey::hmac`"
-        );
-        Error::new(ErrorKind::Config, message)
+        let problem = Problem::new("key", error.to_string());
+        key_problem(
+            problem
+                .advise(Advice::text("if it is a shared secret, write it as base64"))
+                .advise(Advice::set_to("KeyReader::encoding", "base64")),
+        )
     }
 
     fn read_pem(&self, text: &[u8]) -> Result<(Algorithm, Local), Error> {
@@ -258,7 +262,7 @@ impl fmt::Debug for KeyReader {
 }
 
 fn one(method: &str, message: impl Into<String>) -> Error {
-    Problems::one("the key cannot be loaded", method, message)
+    key_problem(Problem::new(method, message.into()))
 }
 
 #[cfg(test)]
@@ -402,7 +406,10 @@ mod tests {
             let reader = || KeyReader::new().algorithm(Algorithm::HS256);
             let error = reader().read(content).unwrap_err();
             assert!(error.to_string().contains(expected), "expected {expected:?} in: {error}");
-            assert!(error.to_string().contains("`SigningKey::hmac`"), "the way out: {error}");
+            assert!(
+                error.to_string().contains("write it as base64, or use `KeyReader::encoding` with `base64`"),
+                "the way out: {error}"
+            );
             // Also where nothing is known of the key.
             let error = KeyReader::new().read(content).unwrap_err();
             assert!(error.to_string().contains(expected), "expected {expected:?} in: {error}");

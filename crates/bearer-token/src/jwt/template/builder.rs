@@ -11,8 +11,9 @@ use super::{
     header::JoseHeader,
 };
 use crate::{
-    error::{Error, Problems},
+    error::Error,
     jwt::key::SigningKey,
+    problem::{Advice, Problem, Problems},
 };
 
 /// A century: what is longer is a mistake, and would overflow dates elsewhere.
@@ -184,18 +185,17 @@ impl JwtTemplateBuilder {
             self.problems.push("lifetime", format!("found {lifetime:?}; expected at most 100 years"));
         } else if lifetime.as_secs() <= whole_backdate(backdate) {
             let default = if self.lifetime.is_none() { " (the default)" } else { "" };
-            let message = format!(
-                "found {lifetime:?}{default}, of which the back-date takes {backdate:?}, so that a JWT would be \
-                 expired when it is signed; set more, or a shorter `backdate`"
-            );
-            self.problems.push("lifetime", message);
+            let problem = Problem::new("lifetime", format!("found {lifetime:?}{default}, not more than the back-date"))
+                .expecting(format!("more than {backdate:?}, because a JWT would be expired when it is signed"));
+            self.problems.add(problem.advise(Advice::set("lifetime")).advise(Advice::set("backdate")));
         }
     }
 
     fn check_names(&mut self) {
         let Self { claims, problems, .. } = self;
         if self.audience.is_some() && self.audiences.is_some() {
-            problems.push("audiences", "found beside `audience`; expected one of them");
+            let problem = Problem::new("audiences", "found beside a single audience").expecting("one of the two");
+            problems.add(problem.advise(Advice::remove("audience")));
         }
         if self.audiences.as_ref().is_some_and(Vec::is_empty) {
             problems.push("audiences", "found an empty list; expected at least one, or leave it out");
@@ -216,20 +216,22 @@ impl JwtTemplateBuilder {
         ] {
             let Some(value) = value else { continue };
             if claims.fixed.get(name).is_some_and(|claim| *claim != value) {
-                let message = format!("found another value than `{method}` sets; set it in one place");
-                problems.push(format!("claims.{name}"), message);
+                let problem =
+                    Problem::new(format!("claims.{name}"), "found a value that differs from the one set elsewhere");
+                problems.add(problem.advise(Advice::text("remove this claim")).advise(Advice::remove(method)));
             }
             claims.fixed.insert(name.to_owned(), value);
         }
         for (name, instead) in [
-            ("iat", "`backdate` moves it, `issued_at` leaves it out"),
-            ("nbf", "`not_before` adds it"),
-            ("exp", "`lifetime` sets it, `expiration_time` leaves it out"),
-            ("jti", "`jwt_id` leaves it out"),
+            ("iat", &[Advice::set("backdate"), Advice::set_to("issued_at", "false")][..]),
+            ("nbf", &[Advice::set_to("not_before", "true")]),
+            ("exp", &[Advice::set("lifetime"), Advice::set_to("expiration_time", "false")]),
+            ("jti", &[Advice::set_to("jwt_id", "false")]),
         ] {
             if claims.fixed.contains_key(name) {
-                let message = format!("found a fixed value, but it is made anew for each JWT; {instead}");
-                problems.push(format!("claims.{name}"), message);
+                let problem = Problem::new(format!("claims.{name}"), "found a fixed value")
+                    .expecting("none, because each JWT gets its own");
+                problems.add(instead.iter().cloned().fold(problem, Problem::advise));
             }
         }
     }
@@ -273,11 +275,14 @@ mod tests {
             (builder().audience(""), "audience: found an empty text"),
             (builder().audiences(["a", ""]), "audiences: found an empty text"),
             (builder().audiences(<[String; 0]>::default()), "audiences: found an empty list"),
-            (builder().audience("a").audiences(["a"]), "audiences: found beside `audience`"),
-            (builder().issuer("a").claim("iss", "b"), "claims.iss: found another value than `issuer` sets"),
-            (builder().claim("sub", "b").subject("a"), "claims.sub: found another value than `subject` sets"),
-            (builder().audience("a").claim("aud", ["a"]), "claims.aud: found another value than `audience` sets"),
-            (builder().claim("exp", 5), "claims.exp: found a fixed value, but it is made anew"),
+            (builder().audience("a").audiences(["a"]), "audiences: found beside a single audience"),
+            (builder().issuer("a").claim("iss", "b"), "claims.iss: found a value that differs"),
+            (builder().claim("sub", "b").subject("a"), "claims.sub: found a value that differs"),
+            (builder().audience("a").claim("aud", ["a"]), "claims.aud: found a value that differs"),
+            (
+                builder().claim("exp", 5),
+                "claims.exp: found a fixed value; expected none, because each JWT gets its own: call `.lifetime(..)`, or call `.expiration_time(false)`",
+            ),
             (builder().claim("exp", 5).expiration_time(false), "claims.exp: found a fixed value"),
             (builder().claim("iat", 5), "claims.iat: found a fixed value"),
             (builder().claim("nbf", 5), "claims.nbf: found a fixed value"),
@@ -286,7 +291,10 @@ mod tests {
             (builder().header("map", &not_json), "header.map: found a value that cannot be written as JSON"),
             (builder().header("alg", "none"), "header.alg: found another `alg`"),
             (builder().key_id("a").header("kid", "b"), "header.kid: found another `kid`"),
-            (builder().lifetime(seconds(10)), "lifetime: found 10s, of which the back-date takes 10s"),
+            (
+                builder().lifetime(seconds(10)),
+                "lifetime: found 10s, not more than the back-date; expected more than 10s",
+            ),
             (builder().lifetime(Duration::from_millis(10_999)), "lifetime: found 10.999s"),
             (builder().lifetime(Duration::ZERO).backdate(Duration::ZERO), "lifetime: found 0ns"),
             (builder().backdate(seconds(60)), "lifetime: found 60s (the default)"),
@@ -310,7 +318,7 @@ mod tests {
             .lifetime(seconds(1))
             .build()
             .unwrap_err();
-        let mut paths: Vec<_> = error.problems().iter().map(crate::error::Problem::path).collect();
+        let mut paths: Vec<_> = error.problems().iter().map(Problem::path).collect();
         paths.sort_unstable();
         assert_eq!(paths, ["claims.exp", "claims.x", "header.typ", "issuer", "lifetime"]);
     }

@@ -3,7 +3,7 @@
 use jsonwebtoken::Header;
 use serde_json::{Map, Value, json};
 
-use crate::{error::Problems, jwt::key::SigningKey};
+use crate::{jwt::key::SigningKey, problem::Problems};
 
 /// The header of all JWTs of a template; only the name of the key may change, with the key.
 pub(crate) struct JoseHeader {

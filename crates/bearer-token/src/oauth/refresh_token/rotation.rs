@@ -98,7 +98,7 @@ impl RotationState {
         self.store.swap(platform, pending.seen.as_ref(), Some(&pending.next)).await.map_err(|error| {
             let message = "the new refresh token could not be saved; it is kept in memory, and no access token is used \
                            until it is: mend the store";
-            Error::new(error.kind(), message).with_retry(error.retry()).with_source(error)
+            error.with_context(message)
         })?;
         lock(&self.memory).pending.take_if(|now| *now == pending);
         Ok(())
@@ -184,12 +184,7 @@ impl RotationState {
         let message = "the refresh token is gone: the server has refused it, as it does after it has expired, was revoked \
                        or used before. A person has to consent again, and the new refresh token belongs into the store \
                        (RFC 6749 section 6)";
-        let error = Error::new(ErrorKind::Refused, message);
-        let error = match last.oauth_code() {
-            Some(code) => error.with_oauth_code(code.to_owned()),
-            None => error,
-        };
-        error.with_source(last)
+        last.with_context(message).with_retry(Retry::AfterChange)
     }
 }
 

@@ -217,8 +217,8 @@ async fn the_jwt_bearer_grant_type_can_have_another_name() {
 fn a_key_of_the_wrong_kind_and_a_misplaced_audience_are_problems() {
     let template = JwtTemplate::builder(secret()).build().unwrap();
     for (auth, path, part) in [
-        (ClientAuth::private_key_jwt("id", secret()), "client_auth.key", "use `client_secret_jwt`"),
-        (ClientAuth::client_secret_jwt("id", private_key()), "client_auth.key", "use `private_key_jwt`"),
+        (ClientAuth::private_key_jwt("id", secret()), "client_auth.key", "use `ClientAuth::client_secret_jwt`"),
+        (ClientAuth::client_secret_jwt("id", private_key()), "client_auth.key", "use `ClientAuth::private_key_jwt`"),
         (ClientAuth::private_key_jwt("", private_key()), "client_auth.client_id", "empty"),
         (ClientAuth::private_key_jwt("id", private_key()).audience(""), "client_auth.audience", "empty"),
         (ClientAuth::assertion("id", template).audience("a"), "client_auth.audience", "on the template"),

@@ -6,7 +6,7 @@ use loom::{
 };
 
 use super::{test_support::*, *};
-use crate::provider::flight::models::{check, sit};
+use crate::provider::flight::model_tests::{check, sit};
 
 fn spawn<T: Send + 'static>(
     cache: &Arc<Cache>,

@@ -14,7 +14,7 @@ use super::reader::Challenges;
 /// quoted strings that may hold commas and words like `Bearer`.
 ///
 /// ```
-/// use bearer_token::is_rejection;
+/// use bearer_token::adapter::is_rejection;
 /// use http::{HeaderMap, StatusCode, header::WWW_AUTHENTICATE};
 ///
 /// let mut headers = HeaderMap::new();
@@ -33,7 +33,7 @@ pub fn is_rejection(status: StatusCode, headers: &HeaderMap) -> bool {
 /// (`PERMISSION_DENIED`) is what 403 is.
 ///
 /// ```
-/// use bearer_token::is_grpc_rejection;
+/// use bearer_token::adapter::is_grpc_rejection;
 /// use http::HeaderMap;
 ///
 /// let mut trailers = HeaderMap::new();

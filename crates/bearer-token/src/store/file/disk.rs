@@ -133,8 +133,7 @@ pub(super) fn prepare(watched: &TokenFile) -> Result<(), Error> {
     tried.map_err(|error| {
         let message = "no refresh token is sent, since its successor could not be saved; if the server takes the same one \
                        again and again, declare it reusable";
-        let error = failed(watched.path(), "written", error);
-        Error::new(error.kind(), message).with_retry(error.retry()).with_source(error)
+        failed(watched.path(), "written", error).with_context(message)
     })
 }
 

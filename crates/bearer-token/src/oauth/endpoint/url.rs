@@ -4,7 +4,10 @@ use std::fmt;
 
 use http::Uri;
 
-use crate::{error::Problems, resource::origin::is_loopback};
+use crate::{
+    problem::{Advice, Problem, Problems},
+    resource::origin::is_loopback,
+};
 
 /// The URL of a token endpoint: as it was configured, and parsed.
 #[derive(Clone)]
@@ -18,8 +21,8 @@ impl EndpointUrl {
     pub(crate) fn parse(text: &str, allow_plaintext: bool, problems: &mut Problems) -> Option<Self> {
         match check(text, allow_plaintext) {
             Ok(uri) => Some(EndpointUrl { text: text.to_owned(), uri }),
-            Err(message) => {
-                problems.push("url", message);
+            Err(problem) => {
+                problems.add(problem);
                 None
             }
         }
@@ -27,7 +30,6 @@ impl EndpointUrl {
 
     /// The `aud` of assertions, unless another was set: byte for byte as configured, since parsers add slashes and
     /// servers compare it exactly; but without the query, where the key of a gateway may be.
-    #[cfg(feature = "jwt")]
     pub(crate) fn audience(&self) -> &str {
         without_query(&self.text)
     }
@@ -50,30 +52,34 @@ pub(crate) fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or_default()
 }
 
-fn check(text: &str, allow_plaintext: bool) -> Result<Uri, String> {
+fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
+    let problem = |found: &'static str| Problem::new("url", found);
+    let not_a_url = |found| problem(found).expecting("an absolute URL such as `https://as.example.com/token`");
     if text.contains('#') {
-        return Err("found a fragment (`#`); a token endpoint has none (RFC 6749 section 3.2): remove it".into());
+        let found = "found a fragment (`#`), which a token endpoint has not (RFC 6749 section 3.2)";
+        return Err(problem(found).advise(Advice::text("remove it")));
     }
-    let expected = "expected an absolute URL such as `https://as.example.com/token`";
-    let uri: Uri = text.parse().map_err(|_| format!("found no URL; {expected}"))?;
+    let uri: Uri = text.parse().map_err(|_| not_a_url("found text that is not a URL"))?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(format!("found a URL without scheme or host; {expected}"));
+        return Err(not_a_url("found a URL without scheme or host"));
     };
     if authority.as_str().contains('@') {
-        return Err("found credentials in the URL; remove them and set `.client_auth(..)`: URLs end up in logs".into());
+        let found = problem("found credentials in the URL").expecting("none, because URLs end up in logs");
+        return Err(found.advise(Advice::set("client_auth")));
     }
     let host = authority.host();
     if host.is_empty() || (authority.as_str().len() > host.len() && authority.port_u16().is_none()) {
-        return Err(format!("found a URL without a usable host and port; {expected}"));
+        return Err(not_a_url("found a URL without a usable host and port"));
     }
     match scheme {
         "https" => Ok(uri),
         "http" if allow_plaintext || is_loopback(host) => Ok(uri),
-        "http" => Err(format!(
-            "found plaintext `http://` to `{host}`; expected `https://`, because the request carries credentials: \
-             change the URL, or call `.allow_plaintext()` where something else encrypts the way"
-        )),
-        _ => Err(format!("found a URL whose scheme is neither `https` nor `http`; {expected}")),
+        "http" => Err(Problem::new("url", format!("found plaintext `http://` to `{host}`"))
+            .expecting("`https://`, because the request carries credentials")
+            .advise(Advice::text("change the URL"))
+            // Something else may encrypt the connection.
+            .advise(Advice::turn_on("allow_plaintext"))),
+        _ => Err(not_a_url("found a URL whose scheme is neither `https` nor `http`")),
     }
 }
 
@@ -103,27 +109,27 @@ mod tests {
             assert_eq!(check(url, false).is_ok(), plain, "{url}");
             assert_eq!(check(url, true).is_ok(), choice, "{url} with plaintext allowed");
         }
-        assert!(check("http://as.example.com/token", false).unwrap_err().contains(".allow_plaintext()"));
+        assert!(check("http://as.example.com/token", false).unwrap_err().message().contains(".allow_plaintext()"));
     }
 
     #[test]
     fn what_is_no_token_endpoint_url_is_named_without_repeating_it() {
         for (url, part) in [
-            ("", "no URL"),
+            ("", "not a URL"),
             ("/token", "without scheme"),
             ("as.example.com", "without scheme"),
-            ("https://", "no URL"),
+            ("https://", "not a URL"),
             ("https://as.example.com:marker/token", "found"),
             ("https://as.example.com:99999/token", "usable host and port"),
             ("https:///marker", "found"),
             ("https://id:marker@as.example.com/token", "credentials in the URL"),
             ("https://as.example.com/token#marker", "fragment"),
-            ("https://as.example.com/to ken?marker", "no URL"),
-            (" https://as.example.com/marker", "no URL"),
-            ("https://as.example.com\\@marker/", "no URL"),
+            ("https://as.example.com/to ken?marker", "not a URL"),
+            (" https://as.example.com/marker", "not a URL"),
+            ("https://as.example.com\\@marker/", "not a URL"),
             ("gopher://as.example.com/marker", "scheme"),
         ] {
-            let message = check(url, true).unwrap_err();
+            let message = check(url, true).unwrap_err().message();
             assert!(message.contains(part), "{url}: {message}");
             assert!(!message.contains("marker"), "{message}");
         }

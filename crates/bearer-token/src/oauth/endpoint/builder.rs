@@ -10,15 +10,18 @@ use http::{
 use zeroize::Zeroizing;
 
 use crate::{
-    error::{Error, Problems},
+    error::Error,
     oauth::{
-        ClientAuth, Parameters, TokenEndpoint,
-        clock_offset::{self, ServerClock},
-        endpoint_url::EndpointUrl,
+        ClientAuth, Parameters,
+        endpoint::{Inner, TokenEndpoint, url::EndpointUrl},
         grant::{DynGrant, Grant},
         request::RequestParts,
-        response::Reading,
+        response::{
+            Reading,
+            clock_offset::{self, ServerClock},
+        },
     },
+    problem::{Advice, Problem, Problems},
     transport::{DynTransport, Transport},
 };
 
@@ -138,7 +141,7 @@ impl TokenEndpointBuilder {
     pub fn build(self) -> Result<TokenEndpoint, Error> {
         let mut problems = Problems::default();
         let url = EndpointUrl::parse(&self.url, self.allow_plaintext, &mut problems);
-        let credentials = self.client_auth.prepare(url.as_ref(), &mut problems);
+        let credentials = self.client_auth.prepare(url.as_ref().map(EndpointUrl::audience), &mut problems);
         check_parameters(&self.parameters, &self.scope, &credentials.parameters, &mut problems);
         if self.grant_type.as_deref() == Some("") {
             problems.push("grant_type", "found an empty text; expected a grant type, or remove the call");
@@ -150,8 +153,8 @@ impl TokenEndpointBuilder {
         reading.refusal_hint = credentials.hint;
         let transport = self.transport.or_else(default_transport);
         if transport.is_none() {
-            let message = "found none; call `.transport(..)`, or enable the feature `reqwest` of bearer-token";
-            problems.push("transport", message);
+            let problem = Problem::new("transport", "found none").advise(Advice::set("transport"));
+            problems.add(problem.advise(Advice::Feature("reqwest")));
         }
         problems.into_result("the token endpoint cannot be built")?;
 
@@ -161,11 +164,11 @@ impl TokenEndpointBuilder {
         let (Some(url), Some(transport)) = (url, transport) else {
             return Err(Error::new(crate::ErrorKind::Config, "the token endpoint has no URL or no transport"));
         };
-        let client_auth = self.client_auth;
-        let grant_type = self.grant_type;
-        let request =
-            RequestParts { url, grant: self.grant, grant_type, parameters, credentials, headers, client_auth };
-        Ok(TokenEndpoint::new(request, reading, ServerClock::new(self.max_clock_offset), transport))
+        let (grant, grant_type, client_auth) = (self.grant, self.grant_type, self.client_auth);
+        let uri = url.uri().clone();
+        let request = RequestParts { uri, grant, grant_type, parameters, credentials, headers };
+        let clock = ServerClock::new(self.max_clock_offset);
+        Ok(TokenEndpoint(Arc::new(Inner { url, request, client_auth, reading, clock, transport })))
     }
 }
 
@@ -190,29 +193,29 @@ fn default_transport() -> Option<Arc<dyn DynTransport>> {
     None
 }
 
-/// Parameters with a setting of their own. An assertion as a fixed text would outlive its `exp`.
-const RESERVED: [(&str, &str); 5] = [
-    ("grant_type", "`.grant_type(..)`"),
-    ("client_secret", "`.client_auth(ClientAuth::post(..))`"),
-    (
-        "client_assertion",
-        "`.client_auth(ClientAuth::private_key_jwt(..))`, which signs a new one each time, or \
-         `ClientAuth::assertion_from`, which asks a source for it",
-    ),
-    ("client_assertion_type", "`.client_auth(ClientAuth::private_key_jwt(..))`"),
-    ("assertion", "the `JwtBearer` grant, which signs a new one each time, or a `Grant` of your own"),
+/// Parameters with a setting of their own. A fixed assertion would outlive its `exp`.
+const RESERVED: [(&str, &[&str]); 5] = [
+    ("grant_type", &["grant_type"]),
+    ("client_secret", &["ClientAuth::post"]),
+    ("client_assertion", &["ClientAuth::private_key_jwt", "ClientAuth::assertion_from"]),
+    ("client_assertion_type", &["ClientAuth::private_key_jwt"]),
+    ("assertion", &["JwtBearer::new"]),
 ];
 
 fn check_parameters(parameters: &Parameters, scope: &str, credentials: &Parameters, problems: &mut Problems) {
     for name in parameters.names() {
+        let problem = |found: &'static str| Problem::new(format!("parameter.{name}"), found);
         if name.is_empty() {
             problems.push("parameter", "found one with an empty name");
-        } else if let Some((_, instead)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) {
-            problems.push(format!("parameter.{name}"), format!("cannot be set as a fixed text; use {instead}"));
+        } else if let Some((_, settings)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) {
+            let problem = problem("found a fixed value for a parameter that has a setting of its own");
+            problems.add(settings.iter().copied().map(Advice::set).fold(problem, Problem::advise));
         } else if credentials.names().any(|sent| sent == name) {
-            problems.push(format!("parameter.{name}"), "is sent by the client authentication already: remove one");
+            let problem = problem("found a parameter that the client authentication sends already");
+            problems.add(problem.advise(Advice::text("remove one of the two")));
         } else if name == "scope" && !scope.is_empty() {
-            problems.push("parameter.scope", "is set by `.scope(..)` too, and may be sent only once: remove one");
+            let problem = problem("found a second scope, but it may be sent only once");
+            problems.add(problem.advise(Advice::remove("scope")).advise(Advice::remove("parameter")));
         }
     }
 }

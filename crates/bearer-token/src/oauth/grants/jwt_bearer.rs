@@ -21,7 +21,7 @@ use crate::{
 /// use bearer_token::oauth::JwtBearer;
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
-/// # let pem = include_str!("../jwt/testdata/p256.pem");
+/// # let pem = include_str!("../../jwt/testdata/p256.pem");
 /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?)
 ///     .issuer("service@project.example.com")
 ///     .audience("https://as.example.com/token")

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::error::Problems;
+use crate::problem::Problems;
 
 /// The words of `token_type` that mean a bearer token: `bearer`, and those that were named.
 #[derive(Clone, Debug, Default)]

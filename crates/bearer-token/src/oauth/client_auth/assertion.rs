@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    error::Problems,
     jwt::{JwtTemplate, SigningKey},
-    oauth::{ClientAuth, client_auth::Method, endpoint_url::EndpointUrl},
+    oauth::client_auth::{ClientAuth, Method},
+    problem::{Advice, Problem, Problems},
 };
 
 /// It is used at once.
@@ -33,7 +33,7 @@ impl ClientAuth {
     /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../jwt/testdata/p256.pem");
+    /// # let pem = include_str!("../../jwt/testdata/p256.pem");
     /// let key = SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("2026-01");
     /// # #[cfg(feature = "reqwest")]
     /// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
@@ -93,13 +93,15 @@ impl ClientAssertion {
     pub(crate) fn template(
         &self,
         audience: Option<&str>,
-        url: Option<&EndpointUrl>,
+        default_audience: Option<&str>,
         problems: &mut Problems,
     ) -> Option<JwtTemplate> {
         let key = match (&self.form, audience) {
             (Form::Template(template), None) => return Some(template.clone()),
             (Form::Template(_), Some(_)) => {
-                problems.push("client_auth.audience", "found one beside a template: set it on the template");
+                let found = "found an audience beside a template, which has its own";
+                problems
+                    .add(Problem::new("client_auth.audience", found).advise(Advice::text("set it on the template")));
                 return None;
             }
             (Form::PrivateKey(key) | Form::Secret(key), _) => key,
@@ -107,10 +109,12 @@ impl ClientAssertion {
         let hmac = key.algorithm().is_hmac();
         match &self.form {
             Form::PrivateKey(_) if hmac => {
-                problems.push("client_auth.key", "found a secret, expected a private key: use `client_secret_jwt`");
+                let problem = Problem::new("client_auth.key", "found a secret").expecting("a private key");
+                problems.add(problem.advise(Advice::set("ClientAuth::client_secret_jwt")));
             }
             Form::Secret(_) if !hmac => {
-                problems.push("client_auth.key", "found a private key, expected a secret: use `private_key_jwt`");
+                let problem = Problem::new("client_auth.key", "found a private key").expecting("a secret");
+                problems.add(problem.advise(Advice::set("ClientAuth::private_key_jwt")));
             }
             _ => {}
         }
@@ -123,7 +127,7 @@ impl ClientAssertion {
             return None;
         }
         // Without a URL there is a problem about it already.
-        let audience = audience.or_else(|| url.map(EndpointUrl::audience))?;
+        let audience = audience.or(default_audience)?;
         let template = JwtTemplate::builder(key.clone())
             .issuer(&self.client_id)
             .subject(&self.client_id)

@@ -20,6 +20,7 @@ use crate::{
 
 /// How far the clock of this machine is from that of the authorization server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClockOffset {
     /// This machine's clock is behind by so much.
     Behind(Duration),
@@ -188,11 +189,7 @@ fn named(offset: Nanos) -> Option<ClockOffset> {
 fn noted(error: &Error, offset: ClockOffset, outcome: &str) -> Error {
     let of = if matches!(offset, ClockOffset::Ahead(_)) { " of" } else { "" };
     let message = format!("{error}; the clock of this machine is {offset}{of} the server's, {outcome}");
-    let noted = Error::new(error.kind(), message).with_retry(error.retry());
-    match error.oauth_code() {
-        Some(code) => noted.with_oauth_code(code.to_owned()),
-        None => noted,
-    }
+    error.clone().with_context(message)
 }
 
 /// The platform's clock with another time of day.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::jwt::JwtTemplate;
 use crate::{
     error::Error,
-    oauth::{Parameters, assertion_source::AssertionSource, client_auth::Encoding, client_secret::SecretFile},
+    oauth::{Parameters, client_auth::assertion_source::AssertionSource, client_secret::SecretFile},
     platform::Platform,
     secret::Secret,
     source::FetchContext,
@@ -36,6 +36,13 @@ pub(crate) enum Fresh {
     Signed(JwtTemplate),
     Assertion(AssertionSource),
     Secret(Arc<SecretFile>, Place),
+}
+
+/// What happens to id and secret before they are joined by a colon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Form,
+    Raw,
 }
 
 /// Where a secret goes.

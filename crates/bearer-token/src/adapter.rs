@@ -1,0 +1,9 @@
+//! For adapters to clients: what they call and applications do not.
+//!
+//! An adapter puts the bearer into a request with [`TokenProvider::authorize`](crate::TokenProvider::authorize), waits
+//! with [`token`](crate::TokenProvider::token) where there is none, and [attaches](crate::Bearer::attach) what it gets.
+//! It passes a refusal by the API to [`Ticket::reject`](crate::Ticket::reject).
+
+pub use crate::resource::challenge::{is_grpc_rejection, is_rejection};
+#[cfg(feature = "reqwest")]
+pub use crate::transport::reqwest::read_response;

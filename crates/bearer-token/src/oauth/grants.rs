@@ -1,0 +1,9 @@
+//! Grants that need nothing but a client or a key. The refresh token, which needs a store, has a room of its own.
+
+mod client_credentials;
+#[cfg(feature = "jwt")]
+mod jwt_bearer;
+
+pub use self::client_credentials::ClientCredentials;
+#[cfg(feature = "jwt")]
+pub use self::jwt_bearer::JwtBearer;

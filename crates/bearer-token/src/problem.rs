@@ -1,0 +1,357 @@
+//! Everything that is wrong with a configuration: what was found, what was expected, and what to change.
+
+use std::{borrow::Cow, fmt};
+
+use crate::error::Error;
+
+/// One thing that is wrong with a configuration.
+///
+/// Builders report all their problems at once, in [`Error::problems`]. The [path](Self::path) is the method to call
+/// differently. A configuration file reports the same problems, in the names of its fields or variables.
+///
+/// ```
+/// use bearer_token::{Advice, Problem};
+///
+/// let problem = Problem::new("url", "found plaintext `http://`")
+///     .expecting("`https://`, because credentials would travel in the clear")
+///     .advise(Advice::text("change the URL"))
+///     .advise(Advice::turn_on("allow_plaintext"));
+/// assert_eq!(
+///     problem.to_string(),
+///     "url: found plaintext `http://`; expected `https://`, because credentials would travel in the clear: change the \
+///      URL, or call `.allow_plaintext()`"
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    path: String,
+    found: Cow<'static, str>,
+    expected: Option<Cow<'static, str>>,
+    advice: Vec<Advice>,
+}
+
+impl Problem {
+    /// Reports what was found at a path, as a clause such as ``found plaintext `http://` ``.
+    ///
+    /// The clause ends up in logs: keep secrets out of it.
+    pub fn new(path: impl Into<String>, found: impl Into<Cow<'static, str>>) -> Self {
+        Problem { path: path.into(), found: found.into(), expected: None, advice: Vec::new() }
+    }
+
+    /// Adds what was expected, such as `` `https://` ``.
+    #[must_use]
+    pub fn expecting(mut self, expected: impl Into<Cow<'static, str>>) -> Self {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    /// Adds one way to fix it. Several are alternatives.
+    #[must_use]
+    pub fn advise(mut self, advice: Advice) -> Self {
+        self.advice.push(advice);
+        self
+    }
+
+    /// Reports the same at another path.
+    #[must_use]
+    pub fn at(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Replaces all advice, for example to name fields in place of calls.
+    #[must_use]
+    pub fn with_advice(mut self, advice: impl IntoIterator<Item = Advice>) -> Self {
+        self.advice = advice.into_iter().collect();
+        self
+    }
+
+    /// The builder's method, the field (`jwt.key.file`), or the environment variable.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What was found, as a clause.
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+
+    /// What was expected, where the clause about what was found does not imply it.
+    pub fn expected(&self) -> Option<&str> {
+        self.expected.as_deref()
+    }
+
+    /// The ways to fix it.
+    pub fn advice(&self) -> &[Advice] {
+        &self.advice
+    }
+
+    /// What was found, what was expected, and what to change, in one sentence.
+    pub fn message(&self) -> String {
+        Message(self).to_string()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, Message(self))
+    }
+}
+
+/// A problem without its path.
+struct Message<'a>(&'a Problem);
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Problem { found, expected, advice, .. } = self.0;
+        f.write_str(found)?;
+        if let Some(expected) = expected {
+            write!(f, "; expected {expected}")?;
+        }
+        for (index, advice) in advice.iter().enumerate() {
+            write!(f, "{} {advice}", if index == 0 { ":" } else { ", or" })?;
+        }
+        Ok(())
+    }
+}
+
+/// One way to fix a [`Problem`].
+///
+/// Advice that names a setting is data. A builder names the method to call, a configuration the field or the variable
+/// to set.
+///
+/// ```
+/// use bearer_token::{Advice, Setting};
+///
+/// let advice = Advice::turn_on("allow_plaintext");
+/// assert_eq!(advice.to_string(), "call `.allow_plaintext()`");
+/// let advice = Advice::TurnOn(Setting::Field("token_endpoint.allow_plaintext".into()));
+/// assert_eq!(advice.to_string(), "set `token_endpoint.allow_plaintext = true`");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Turn on a switch that is off by default.
+    TurnOn(Setting),
+    /// Set something that is not set, or set it differently.
+    Set(Setting),
+    /// Set something to this value.
+    SetTo(Setting, Cow<'static, str>),
+    /// Remove something that is set.
+    Remove(Setting),
+    /// Compile with this feature of the crate.
+    Feature(&'static str),
+    /// Do something that is not a setting: "change the URL".
+    Text(Cow<'static, str>),
+}
+
+impl Advice {
+    /// Advises to turn on a switch, by the name of its method.
+    pub fn turn_on(method: &'static str) -> Self {
+        Advice::TurnOn(Setting::Call(method.into()))
+    }
+
+    /// Advises to call a method.
+    pub fn set(method: &'static str) -> Self {
+        Advice::Set(Setting::Call(method.into()))
+    }
+
+    /// Advises to call a method with this value, which is written as a configuration has it: `base64`.
+    pub fn set_to(method: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        Advice::SetTo(Setting::Call(method.into()), value.into())
+    }
+
+    /// Advises to remove the call of a method.
+    pub fn remove(method: &'static str) -> Self {
+        Advice::Remove(Setting::Call(method.into()))
+    }
+
+    /// Advises something that involves no setting. Names of methods do not belong here: they are wrong in a file.
+    pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
+        Advice::Text(text.into())
+    }
+
+    /// The setting that the advice is about.
+    pub fn setting(&self) -> Option<&Setting> {
+        match self {
+            Advice::TurnOn(setting) | Advice::Set(setting) | Advice::SetTo(setting, _) | Advice::Remove(setting) => {
+                Some(setting)
+            }
+            Advice::Feature(_) | Advice::Text(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Advice::TurnOn(Setting::Call(call)) if !is_qualified(call) => write!(f, "call `.{call}()`"),
+            Advice::TurnOn(Setting::Field(field)) => write!(f, "set `{field} = true`"),
+            Advice::TurnOn(Setting::Variable(variable)) => write!(f, "set `{variable}=true`"),
+            Advice::TurnOn(setting) => write!(f, "use {setting}"),
+            Advice::Set(Setting::Call(call)) if is_qualified(call) => write!(f, "use `{call}`"),
+            Advice::Set(setting @ Setting::Call(_)) => write!(f, "call {setting}"),
+            Advice::Set(setting) => write!(f, "set {setting}"),
+            Advice::SetTo(Setting::Call(call), value) if is_bool(value) => write!(f, "call `.{call}({value})`"),
+            Advice::SetTo(Setting::Field(field), value) if is_bool(value) => write!(f, "set `{field} = {value}`"),
+            Advice::SetTo(Setting::Field(field), value) => write!(f, "set `{field} = \"{value}\"`"),
+            Advice::SetTo(Setting::Variable(variable), value) => write!(f, "set `{variable}={value}`"),
+            Advice::SetTo(setting, value) => write!(f, "use {setting} with `{value}`"),
+            Advice::Remove(setting) => write!(f, "remove {setting}"),
+            Advice::Feature(feature) => write!(f, "enable the feature `{feature}`"),
+            Advice::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A setting, by the name under which its user sets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Setting {
+    /// A method of the builder at hand (`allow_plaintext`), or of another type (`KeyReader::key_id`).
+    Call(Cow<'static, str>),
+    /// A field of a configuration file, as a path with dots.
+    Field(Cow<'static, str>),
+    /// An environment variable.
+    Variable(Cow<'static, str>),
+}
+
+impl Setting {
+    /// The name, without the dots and parentheses of a call.
+    pub fn name(&self) -> &str {
+        match self {
+            Setting::Call(name) | Setting::Field(name) | Setting::Variable(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Setting::Call(call) if is_qualified(call) => write!(f, "`{call}`"),
+            Setting::Call(call) => write!(f, "`.{call}(..)`"),
+            Setting::Field(name) | Setting::Variable(name) => write!(f, "`{name}`"),
+        }
+    }
+}
+
+fn is_bool(value: &str) -> bool {
+    matches!(value, "true" | "false")
+}
+
+fn is_qualified(call: &str) -> bool {
+    call.contains("::")
+}
+
+/// Collects problems, so that all of them are reported at once.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Reports a problem: `problems.add(Problem::new("url", "found ..").expecting("..").advise(..))`.
+    pub(crate) fn add(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    /// Reports a problem that needs one clause only.
+    pub(crate) fn push(&mut self, path: impl Into<String>, found: impl Into<Cow<'static, str>>) {
+        self.add(Problem::new(path, found));
+    }
+
+    /// Adds the problems of a part, under the part's path.
+    #[allow(dead_code, reason = "used by parts that are behind features")]
+    pub(crate) fn absorb(&mut self, prefix: &str, error: &Error) {
+        if error.problems().is_empty() {
+            self.push(prefix, error.to_string());
+        }
+        for problem in error.problems() {
+            let path = if prefix.is_empty() { problem.path.clone() } else { format!("{prefix}.{}", problem.path) };
+            self.add(problem.clone().at(path));
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[allow(dead_code, reason = "used by parts that are behind features, and by tests")]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) fn extend(&mut self, others: Problems) {
+        self.0.extend(others.0);
+    }
+
+    /// Adds the problems that do not merely follow from a field that could not be read: it is not missing.
+    #[cfg(feature = "config")]
+    pub(crate) fn add_unrelated(&mut self, others: Problems, unread: &[String]) {
+        let is_within = |path: &str, other: &str| {
+            path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        let follows = |path: &str| unread.iter().any(|unread| is_within(path, unread) || is_within(unread, path));
+        self.0.extend(others.0.into_iter().filter(|problem| !follows(&problem.path)));
+    }
+
+    /// `Ok` without any problem, else one error that lists all of them.
+    pub(crate) fn into_result(self, message: &'static str) -> Result<(), Error> {
+        if self.is_empty() { Ok(()) } else { Err(Error::config(message, self.0)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn one_error_lists_every_problem() {
+        let mut problems = Problems::default();
+        problems.add(Problem::new("key", "found nothing").expecting("a PEM"));
+        problems.push("url", "found `http://`");
+        let error = problems.into_result("the provider cannot be built").unwrap_err();
+        assert_eq!((error.kind(), error.problems().len()), (ErrorKind::Config, 2));
+        assert_eq!(
+            error.to_string(),
+            "the provider cannot be built: key: found nothing; expected a PEM; url: found `http://`"
+        );
+    }
+
+    #[test]
+    fn problems_of_a_part_go_under_its_path() {
+        let mut problems = Problems::default();
+        problems.absorb("client_auth", &Error::config("no", [Problem::new("key", "found x"), Problem::new("id", "y")]));
+        problems.absorb("jwt", &Error::new(ErrorKind::Signing, "the key is gone"));
+        let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["client_auth.key: found x", "client_auth.id: y", "jwt: the key is gone"]);
+    }
+
+    #[test]
+    fn advice_names_a_setting_as_its_user_sets_it() {
+        let call = |name: &'static str| Setting::Call(name.into());
+        let field = || Setting::Field("jwt.key".into());
+        let variable = || Setting::Variable("APP_JWT__KEY".into());
+        for (advice, text) in [
+            (Advice::TurnOn(call("allow_plaintext")), "call `.allow_plaintext()`"),
+            (Advice::TurnOn(call("KeyReader::allow_short_secret")), "use `KeyReader::allow_short_secret`"),
+            (Advice::TurnOn(field()), "set `jwt.key = true`"),
+            (Advice::TurnOn(variable()), "set `APP_JWT__KEY=true`"),
+            (Advice::Set(call("scope")), "call `.scope(..)`"),
+            (Advice::Set(call("KeyReader::key_id")), "use `KeyReader::key_id`"),
+            (Advice::Set(field()), "set `jwt.key`"),
+            (Advice::Set(variable()), "set `APP_JWT__KEY`"),
+            (Advice::SetTo(call("KeyReader::encoding"), "base64".into()), "use `KeyReader::encoding` with `base64`"),
+            (Advice::SetTo(field(), "base64".into()), "set `jwt.key = \"base64\"`"),
+            (Advice::SetTo(variable(), "base64".into()), "set `APP_JWT__KEY=base64`"),
+            (Advice::SetTo(call("jwt_id"), "false".into()), "call `.jwt_id(false)`"),
+            (Advice::SetTo(field(), "false".into()), "set `jwt.key = false`"),
+            (Advice::Remove(call("scope")), "remove `.scope(..)`"),
+            (Advice::Remove(field()), "remove `jwt.key`"),
+            (Advice::Feature("reqwest"), "enable the feature `reqwest`"),
+            (Advice::text("change the URL"), "change the URL"),
+        ] {
+            assert_eq!(advice.to_string(), text);
+        }
+    }
+}
