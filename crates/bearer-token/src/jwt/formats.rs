@@ -4,9 +4,9 @@
 
 pub(crate) mod der;
 pub(crate) mod der_document;
+pub(crate) mod encoding;
 #[cfg(feature = "encrypted-keys")]
 pub(crate) mod encrypted;
-pub(crate) mod encoding;
 pub(crate) mod json;
 pub(crate) mod jwk;
 pub(crate) mod jwk_key;

@@ -10,7 +10,7 @@ use serde::{
 use super::{encoding, pem::looks_like_pem};
 
 /// What a JSON document is, apart from a JWK.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct JsonDocument {
     /// Google's `"type": "service_account"`.
     pub(crate) is_service_account: bool,
@@ -87,9 +87,44 @@ impl Walk {
 
 /// The words of which names like `private_key`, `tls.key` and `boxAppSettings` are made.
 const WORDS: [&str; 38] = [
-    "account", "api", "app", "auth", "base64", "box", "cert", "certificate", "client", "config", "content", "credential",
-    "credentials", "data", "ec", "file", "items", "json", "jwk", "jwt", "key", "keys", "pair", "pem", "pkcs8", "private",
-    "rsa", "secret", "secrets", "server", "service", "settings", "sign", "signing", "string", "tls", "user", "value",
+    "account",
+    "api",
+    "app",
+    "auth",
+    "base64",
+    "box",
+    "cert",
+    "certificate",
+    "client",
+    "config",
+    "content",
+    "credential",
+    "credentials",
+    "data",
+    "ec",
+    "file",
+    "items",
+    "json",
+    "jwk",
+    "jwt",
+    "key",
+    "keys",
+    "pair",
+    "pem",
+    "pkcs8",
+    "private",
+    "rsa",
+    "secret",
+    "secrets",
+    "server",
+    "service",
+    "settings",
+    "sign",
+    "signing",
+    "string",
+    "tls",
+    "user",
+    "value",
 ];
 
 /// Whether a name consists of common words only, so that an error may repeat it.
@@ -199,7 +234,10 @@ mod tests {
         for (document, filter) in [
             (json!({ "type": "service_account", "private_key": key }), Some(".private_key")),
             (json!({ "data": { "certificate": certificate, "private_key": key } }), Some(".data.private_key")),
-            (json!({ "boxAppSettings": { "appAuth": { "privateKey": key } } }), Some(".boxAppSettings.appAuth.privateKey")),
+            (
+                json!({ "boxAppSettings": { "appAuth": { "privateKey": key } } }),
+                Some(".boxAppSettings.appAuth.privateKey"),
+            ),
             (json!({ "data": { "tls.crt": certificate, "tls.key": wrapped } }), Some(".data[\"tls.key\"]")),
             (json!({ "tls.key": key }), Some(".[\"tls.key\"]")),
             (json!([{ "key": key }]), Some(".[0].key")),

@@ -31,15 +31,32 @@ enum Member {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum JwkFault {
     /// The JSON cannot be read.
-    Json { subject: JsonSubject, fault: JsonFault, line: usize, column: usize },
+    Json {
+        subject: JsonSubject,
+        fault: JsonFault,
+        line: usize,
+        column: usize,
+    },
     /// A JSON object with neither `kty` nor `keys`.
     NotAJwk,
-    OtherKeyId { own: KeyId, wanted: KeyId },
+    OtherKeyId {
+        own: KeyId,
+        wanted: KeyId,
+    },
     EmptySet,
-    Several { keys: usize, ids: Vec<KeyId> },
-    NotInSet { ids: Vec<KeyId>, wanted: KeyId },
+    Several {
+        keys: usize,
+        ids: Vec<KeyId>,
+    },
+    NotInSet {
+        ids: Vec<KeyId>,
+        wanted: KeyId,
+    },
     /// Several keys of a set have the id.
-    SameKeyId { keys: usize, wanted: KeyId },
+    SameKeyId {
+        keys: usize,
+        wanted: KeyId,
+    },
 }
 
 /// What damaged JSON seems to be.

@@ -51,7 +51,10 @@ pub(crate) enum JwkKeyFault {
     Operations(Vec<Word>),
     /// The error of reading `alg`.
     UnknownAlgorithm(crate::error::Error),
-    OtherAlgorithm { own: Algorithm, wanted: Algorithm },
+    OtherAlgorithm {
+        own: Algorithm,
+        wanted: Algorithm,
+    },
     NoAlgorithm(JwkKind),
     PublicHalf(JwkKind),
     MorePrimes,
@@ -72,8 +75,31 @@ pub(crate) enum Word {
 
 /// The registered values of `kty`, `crv`, `use` and `key_ops` (IANA, JSON Object Signing and Encryption).
 const WORDS: [&str; 25] = [
-    "AKP", "EC", "OKP", "RSA", "oct", "P-256", "P-384", "P-521", "secp256k1", "Ed25519", "Ed448", "X25519", "X448", "BP-256",
-    "sig", "enc", "sign", "verify", "encrypt", "decrypt", "wrapKey", "unwrapKey", "deriveKey", "deriveBits", "P-256K",
+    "AKP",
+    "EC",
+    "OKP",
+    "RSA",
+    "oct",
+    "P-256",
+    "P-384",
+    "P-521",
+    "secp256k1",
+    "Ed25519",
+    "Ed448",
+    "X25519",
+    "X448",
+    "BP-256",
+    "sig",
+    "enc",
+    "sign",
+    "verify",
+    "encrypt",
+    "decrypt",
+    "wrapKey",
+    "unwrapKey",
+    "deriveKey",
+    "deriveBits",
+    "P-256K",
 ];
 
 impl Word {

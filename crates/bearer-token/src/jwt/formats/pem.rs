@@ -49,9 +49,7 @@ pub(crate) enum PemLabel {
 /// Whether the text is PEM, or a part of one, and so not an HMAC secret.
 pub(crate) fn looks_like_pem(text: &[u8]) -> bool {
     let trimmed = text.trim_ascii();
-    find(text, SHORT_BEGIN).is_some()
-        || find(text, END).is_some()
-        || (trimmed.len() > 4 && BEGIN.starts_with(trimmed))
+    find(text, SHORT_BEGIN).is_some() || find(text, END).is_some() || (trimmed.len() > 4 && BEGIN.starts_with(trimmed))
 }
 
 /// Finds the one private key in the text.

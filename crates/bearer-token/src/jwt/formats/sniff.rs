@@ -112,8 +112,8 @@ fn ssh(content: &[u8]) -> Option<Sniffed> {
 /// Some text after the brace is enough, as the rest may be damaged; but binary secrets begin with a brace, too, once in a
 /// while.
 fn looks_like_json(content: &[u8]) -> bool {
-    let is_object =
-        jwk::object(content).is_some_and(|text| is_text(text) || text.first_chunk::<16>().is_some_and(|text| is_text(text)));
+    let is_object = jwk::object(content)
+        .is_some_and(|text| is_text(text) || text.first_chunk::<16>().is_some_and(|text| is_text(text)));
     // A PEM between braces is still a PEM.
     is_object && (begins_like_json(content) || !pem::looks_like_pem(content))
         || begins_like_json(content) && is_text(content)
