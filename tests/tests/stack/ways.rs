@@ -128,8 +128,8 @@ async fn client_credentials_work_with_every_method_of_client_authentication() {
 async fn an_unknown_key_is_refused_before_the_api() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
-        let stranger = TestKey::generate(Verified::ES256).unwrap();
-        setup.server.trust(Issuer::new(ISSUER, stranger.verifying_key()));
+        let unknown = TestKey::generate(Verified::ES256).unwrap();
+        setup.server.trust(Issuer::new(ISSUER, unknown.verifying_key()));
         let (key, _) = keys(Verified::ES256);
         let url = setup.server.token_url();
         let grant = JwtBearer::new(template(key, &url).build().unwrap());
