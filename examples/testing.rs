@@ -126,7 +126,7 @@ mod tests {
         let error = token_error(error.as_ref()).unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
 
-        server.token_endpoint().heal();
+        server.token_endpoint().recover();
         clock.advance(Duration::from_secs(60));
         orders.get(4).await.unwrap();
     }

@@ -125,7 +125,7 @@ async fn play() -> anyhow::Result<Vec<String>> {
     let outage = check(&client).await;
     seen.claim("when it has expired", code(&outage), Code::Unavailable);
     seen.claim("and why", cause(&outage), Some(ErrorKind::Unavailable));
-    server.token_endpoint().heal();
+    server.token_endpoint().recover();
     clock.advance(HOUR);
     seen.claim("when the server is back", code(&check(&client).await), Code::Ok);
 

@@ -131,7 +131,7 @@ pub(crate) async fn outage(
     }
     send(stage, transcript, "the cool-down: errors at once", clients, EACH, none).await?;
 
-    stage.server.token_endpoint().heal();
+    stage.server.token_endpoint().recover();
     stage.clock.advance(MINUTE);
     let fixed = Seen::served(BOTH).token_requests(1).new_bearer();
     send(stage, transcript, "fixed, a minute later", clients, EACH, fixed).await?;

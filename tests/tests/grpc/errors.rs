@@ -46,7 +46,7 @@ async fn calls_are_unavailable_during_an_outage_and_recover() {
     }
     assert!(setup.door.seen().is_empty(), "l37: nothing was sent");
 
-    server.token_endpoint().heal();
+    server.token_endpoint().recover();
     within(client.say(text("hello"))).await.unwrap();
     server.stop();
     within(client.say(text("the token is still good"))).await.unwrap();

@@ -174,8 +174,8 @@ async fn stretch(seed: u64, time: Duration, revokes: bool) -> (u64, u64) {
     assert!(counts.tokens_issued + 2 * (took.as_millis() / FIRST_WAIT.as_millis()) as u64 + 4 >= fetches, "{counts:?}");
 
     // The servers work again, and so does every client.
-    server.token_endpoint().heal();
-    server.api().heal();
+    server.token_endpoint().recover();
+    server.api().recover();
     server.issue(Tokens::opaque());
     for (adapter, provider) in &providers {
         let client = adapter.client(provider);

@@ -68,7 +68,7 @@ async fn l06_a_valid_token_survives_an_outage() {
             (ProviderState::Stale, bearer_token::ErrorKind::Unavailable)
         );
 
-        setup.server.token_endpoint().heal();
+        setup.server.token_endpoint().recover();
         setup.clock.advance(60 * SECOND);
         within(client.succeed(&url)).await;
         within(until(|| provider.status().last_error.is_none())).await;
