@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bearer_token::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm as Backend, DecodingKey, crypto::aws_lc::DEFAULT_PROVIDER};
 
-/// How a JWT is signed (RFC 7518 section 3.1, RFC 8037 section 3.1).
+/// A signature algorithm of JWTs (RFC 7518 section 3.1, RFC 8037 section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names are those of the specification")]
@@ -26,7 +26,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Every one of them.
+    /// All algorithms.
     pub const ALL: [Algorithm; 12] = [
         Algorithm::HS256,
         Algorithm::HS384,
@@ -78,7 +78,7 @@ impl Algorithm {
     }
 }
 
-/// What a client or an issuer is known by: a public key or a shared secret, and the one algorithm to use it with.
+/// The key that verifies the JWTs of a client or an issuer: a public key or a shared secret, and its one algorithm.
 ///
 /// A JWT whose `alg` names another algorithm is refused (RFC 8725 section 3.1).
 #[derive(Clone)]
@@ -88,18 +88,17 @@ pub struct VerifyingKey {
 }
 
 impl VerifyingKey {
-    /// A shared secret, for `HS256`, `HS384` or `HS512`. With another algorithm nothing verifies.
+    /// A shared secret, for `HS256`, `HS384` or `HS512`. With another algorithm, every signature is refused.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Self {
         VerifyingKey { algorithm, key: DecodingKey::from_secret(secret.as_ref()) }
     }
 
-    /// A public key from PEM text with the label `PUBLIC KEY` (RFC 7468 section 13), as OpenSSL's `pkey -pubout`
-    /// writes it.
+    /// A public key in PEM with the label `PUBLIC KEY` (RFC 7468 section 13), as written by `openssl pkey -pubout`.
     ///
-    /// Fails with [`ErrorKind::Config`] when the text is not such a PEM or the algorithm uses no public key. Whether
-    /// the key fits the algorithm shows when it is used.
+    /// Fails with [`ErrorKind::Config`] if the string is not such a PEM, or if the algorithm uses no public key. A key of
+    /// the wrong type is noticed when it is used.
     pub fn from_public_pem(algorithm: Algorithm, pem: &str) -> Result<Self, Error> {
-        const EXPECTED: &str = "the public key cannot be read; expected PEM text with the label `PUBLIC KEY`";
+        const EXPECTED: &str = "the public key cannot be read; expected a PEM with the label `PUBLIC KEY`";
         let text = pem
             .trim()
             .strip_prefix("-----BEGIN PUBLIC KEY-----")
@@ -108,13 +107,14 @@ impl VerifyingKey {
         let text: String = text.split_ascii_whitespace().collect();
         let der = STANDARD.decode(text).map_err(|_| Error::new(ErrorKind::Config, EXPECTED))?;
         if matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512) {
-            let found = format!("{} takes a shared secret, found a public key; use `hmac`", algorithm.name());
+            let found =
+                format!("found a public key; {} needs a shared secret: use `VerifyingKey::hmac`", algorithm.name());
             return Err(Error::new(ErrorKind::Config, found));
         }
         Ok(VerifyingKey::public(algorithm, &der))
     }
 
-    /// With an `HS` algorithm nothing verifies: the backend refuses a key of another family.
+    /// With an `HS` algorithm every signature is refused: the backend refuses a key of another family.
     pub(crate) fn public(algorithm: Algorithm, der: &[u8]) -> Self {
         let key = match algorithm {
             Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_der(der),
@@ -130,7 +130,7 @@ impl VerifyingKey {
     }
 
     pub(crate) fn verifies(&self, message: &[u8], signature: &Vec<u8>) -> bool {
-        // The backend is named: the process-wide default panics when another crate brings in a second one.
+        // The backend is named: the process-wide default panics if another crate adds a second one.
         let verifier = (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm.backend(), &self.key);
         verifier.is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
     }

@@ -45,7 +45,7 @@ pub use self::{
     bearer::Bearer,
     builder::TokenProviderBuilder,
     future::TokenFuture,
-    keyed::{KeyedProviders, KeyedProvidersBuilder, KeyedStatus},
+    keyed::{Authorize, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Select, Selected},
     policy::{Backoff, Policy},
     status::{ProviderState, ProviderStatus},
     ticket::{Rejection, Ticket},
@@ -144,6 +144,18 @@ impl TokenProvider {
         match self.inner.origins.judge(request.uri().into()) {
             Verdict::Authorize => Ok(self.inner.insert_only(request.headers_mut())),
             verdict => Ok((self.inner.carry_out(verdict, request.headers_mut())?, None)),
+        }
+    }
+
+    /// The same as [`authorize_headers`](Self::authorize_headers), but leaves the refresh to the caller.
+    fn authorize_headers_only(
+        &self,
+        to: Destination<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<(Authorized, Option<Moment>), Error> {
+        match self.inner.origins.judge(to) {
+            Verdict::Authorize => Ok(self.inner.insert_only(headers)),
+            verdict => Ok((self.inner.carry_out(verdict, headers)?, None)),
         }
     }
 

@@ -80,7 +80,7 @@ async fn without_a_url_it_shows_how_the_provider_stands() {
     for expected in ["state    Fresh\n", "scope    read\n", "token    [redacted, "] {
         assert!(ended.out.contains(expected), "{expected}: {}", ended.out);
     }
-    // How much of the hour is left depends on how busy the machine is.
+    // The remaining time depends on the load of the machine.
     assert!(ended.out.contains("GMT, in ") && ended.out.contains(" min "), "{}", ended.out);
     assert_eq!((server.count().token_requests, server.count().api_requests), (1, 0));
 }

@@ -1,4 +1,4 @@
-//! Layers that set, mark, show or translate: set-header, sensitive headers, trace, decompression.
+//! Layers for headers, traces and decompression.
 
 use bearer_token_testing::Fault;
 use http::{HeaderValue, header::AUTHORIZATION};
@@ -45,7 +45,7 @@ async fn a_conditional_authorization_inside_is_never_set() {
     assert_eq!(setup.authorizations(), [setup.in_service()]);
 }
 
-/// Traces with all headers.
+/// A trace layer that logs all headers.
 macro_rules! trace {
     () => {
         TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().include_headers(true))

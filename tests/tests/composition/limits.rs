@@ -1,4 +1,4 @@
-//! Layers that bound: timeout, concurrency limit, load shed, buffer. What matters is who pays for the wait for a token.
+//! Layers that limit: timeout, concurrency limit, load shed, buffer. Each test shows which requests pay for a token wait.
 
 use std::{sync::Arc, time::Duration};
 
@@ -119,7 +119,7 @@ async fn l43_a_buffer_inside_keeps_no_slot_for_waiters() {
     let ready = setup.other_provider();
     within(ready.token()).await.unwrap();
     let gate = setup.server.token_endpoint().hold();
-    // A rate limit is not `Clone`, and could not stand under our layer by itself.
+    // A rate limit is not `Clone`, so our layer cannot wrap it directly.
     let buffered = ServiceBuilder::new().buffer(1).rate_limit(1_000, Duration::from_secs(1)).service(hyper());
     let mut hung_tenant = BearerService::new(buffered.clone(), setup.provider.clone());
     let other_tenant = BearerService::new(buffered, ready);

@@ -98,7 +98,7 @@ async fn a_rejection_after_a_redirect_inside_is_not_replayed() {
 #[tokio::test]
 async fn redirects_inside_limit_replays_to_idempotent_requests() {
     for (method, redirect, expected) in [
-        // To the same URI: nobody above can tell that the order was placed.
+        // To the same URI, so no layer above can tell that the order was placed.
         (Method::POST, Some(303), vec![Method::POST, Method::GET]),
         (Method::POST, Some(307), vec![Method::POST, Method::POST]),
         (Method::POST, None, vec![Method::POST]),

@@ -57,7 +57,7 @@ async fn l29_a_second_rejection_is_not_replayed() {
     let client = replaying(&setup);
     assert_eq!(status(client.clone(), setup.get("/orders")).await, 401);
     assert_eq!((setup.api_requests().len(), setup.token_requests()), (2, 2));
-    // From here on the bearer stays in service: it was renewed a moment ago.
+    // The bearer stays in service from here on, because it was just renewed.
     for calls in 3..6 {
         assert_eq!(status(client.clone(), setup.get("/orders")).await, 401);
         assert_eq!((setup.api_requests().len(), setup.token_requests()), (calls, 2));
@@ -85,7 +85,7 @@ async fn l32_a_request_with_its_own_authorization_is_not_replayed() {
     let mut marked = setup.get("/orders");
     marked.extensions_mut().insert(PassThrough);
     for (calls, request) in [own, marked].into_iter().enumerate() {
-        // Nor is its body asked for a second time.
+        // Its body is not requested a second time either.
         let replay = Replay::new(|_: &Body| -> Option<Body> { panic!("it is cloned") });
         let client = ServiceBuilder::new().retry(replay).layer(setup.layer()).service(hyper());
         assert_eq!(status(client, request).await, 401);
@@ -98,7 +98,7 @@ type Mixed = Either<Body, UnsyncBoxBody<Bytes, Infallible>>;
 #[tokio::test]
 async fn l32_only_repeatable_bodies_are_replayed() {
     let whole = || Either::Left(Full::from("an order"));
-    // What a body was made of does not matter any more once it is in a box.
+    // Once boxed, the origin of a body does not matter.
     let boxed = || Either::Right(Full::from("an order").boxed_unsync());
     for (body, expected, requests) in [(whole as fn() -> Mixed, 200, 2), (boxed, 401, 1)] {
         let setup = Setup::warm().await;

@@ -1,4 +1,4 @@
-//! What reqwest sends and receives under our middleware: multipart, streams, compressed answers.
+//! Bodies under our middleware: multipart, streams, compressed responses.
 
 use http_body_util::BodyExt;
 use reqwest::multipart;

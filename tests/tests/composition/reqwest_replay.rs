@@ -17,7 +17,7 @@ fn replaying(setup: &Setup) -> ClientWithMiddleware {
     ClientBuilder::new(reqwest().redirect(redirects).build().unwrap()).with(bearer).build()
 }
 
-/// The statuses of redirects to the very URL that was asked, by way of another one or not; then it is rejected there.
+/// The statuses of redirects back to the requested URL, directly or by way of another, before the rejection.
 fn redirect_back(setup: &Setup, status: u16, by: Option<&str>) {
     for path in by.into_iter().chain(["/orders"]) {
         setup.server.api().next(Fault::status(status).header("location", setup.url(path)));
@@ -113,7 +113,7 @@ async fn l37_reqwest_without_a_bearer_reports_what_was_sent() {
     let url = setup.url("/orders");
     let call = tokio::spawn(replaying(&setup).get(url).send());
     within(setup.server.wait_for(|counts| counts.api_requests == 1)).await;
-    // While the answer is on its way the bearer expires.
+    // The bearer expires while the response is on its way.
     setup.clock.advance(LIFETIME);
     gate.release();
     let error = within(call).await.unwrap().unwrap_err();
@@ -144,7 +144,7 @@ async fn reqwest_does_not_replay_a_redirect_to_the_same_url() {
         assert_eq!(status(replaying(&setup).post(setup.url("/orders")).body("an order")).await, 401);
         assert_eq!(setup.methods(), expected);
         assert!(setup.provider.cached().is_none(), "rejected it is");
-        // What one request met says nothing of the next.
+        // One request's redirects do not affect the next.
         setup.server.revoke_all();
         assert_eq!(status(replaying(&setup).post(setup.url("/orders")).body("an order")).await, 200);
     }
@@ -171,7 +171,7 @@ async fn unwatched_redirects_limit_replays_to_idempotent_requests() {
         assert_eq!(status(client.request(method, setup.url("/orders"))).await, answer);
         assert_eq!(setup.methods(), expected);
     }
-    // A client that follows none says so by the same way, and its orders are replayed.
+    // A client that follows no redirects reports that too, and its orders are replayed.
     let setup = Setup::warm().await;
     setup.server.revoke_all();
     let bearer = BearerMiddleware::new(setup.provider.clone()).replay_once();

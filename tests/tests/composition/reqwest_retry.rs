@@ -11,7 +11,7 @@ use reqwest_tracing::TracingMiddleware;
 
 use crate::support::{LIFETIME, Logs, Setup, reqwest, within};
 
-/// Tries again at once, up to twice; between the tries so much time goes by that no token lives on.
+/// Retries at once, up to twice. Between attempts, time passes beyond the lifetime of every token.
 struct AfterALongWhile(ManualClock);
 
 impl RetryPolicy for AfterALongWhile {

@@ -1,4 +1,4 @@
-//! Settings of the reqwest client itself, which lies under all middlewares.
+//! Settings of the reqwest client itself, which is inside all middlewares.
 
 use std::time::Duration;
 

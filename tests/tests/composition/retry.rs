@@ -10,7 +10,7 @@ use tower_bearer::Replay;
 
 use crate::support::{Body, LIFETIME, Setup, hyper, status};
 
-/// Tries again after 503, once; between the tries so much time goes by that no token lives on.
+/// Retries once after a 503. Between attempts, time passes beyond the lifetime of every token.
 #[derive(Clone)]
 struct AfterALongWhile {
     clock: ManualClock,
@@ -66,7 +66,7 @@ async fn a_retry_inside_resends_an_expired_token() {
 async fn a_retry_outside_sees_the_replays_response() {
     let setup = Setup::warm().await;
     setup.server.revoke_all();
-    // The try: rejected, and its replay fails. The retry: served.
+    // The first attempt is rejected and its replay fails. The retry succeeds.
     setup.server.api().next(Fault::invalid_token());
     setup.server.api().next(Fault::status(503));
     let client = ServiceBuilder::new()

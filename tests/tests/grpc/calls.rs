@@ -66,7 +66,7 @@ async fn a_balanced_channel_carries_the_token_to_each_endpoint() {
     let endpoints = [setup.endpoint(), endpoint(serve(other.clone(), None).await)];
     let channel = Channel::balance_list(endpoints.into_iter());
     let mut client = EchoClient::new(layer(&setup.provider).layer(channel));
-    // Which endpoint a call goes to is drawn by chance: two hundred draws of the same do not happen.
+    // The endpoint of a call is random; two hundred calls to the same endpoint do not happen.
     for _ in 0..200 {
         within(client.say(text("hello"))).await.unwrap();
         if !setup.door.seen().is_empty() && !other.seen().is_empty() {

@@ -1,4 +1,4 @@
-//! The recipe of the documentation for those who are tied to an interceptor.
+//! The documented recipe for clients that must use an interceptor.
 
 use std::{
     future::Future,
@@ -58,7 +58,7 @@ async fn a_warm_interceptor_serves_and_refreshes_in_the_background() {
     let gate = setup.source.hold();
     within(client.say(text("stale"))).await.unwrap();
     within(setup.source.wait_for_fetches(2)).await;
-    within(client.say(text("stale, and nobody waits"))).await.unwrap();
+    within(client.say(text("stale, and no call waits"))).await.unwrap();
     gate.release();
     within(until(|| setup.provider.cached().is_some_and(|bearer| bearer.secret() == "token-2"))).await;
     within(client.say(text("hello"))).await.unwrap();
@@ -88,7 +88,7 @@ async fn an_interceptor_reports_the_error_during_the_cool_down() {
     setup.source.push(Outcome::error(Error::new(ErrorKind::Refused, "the authorization server refused the client")));
     within(setup.provider.token()).await.unwrap_err();
     let status = within(client(&setup).say(text("hello"))).await.unwrap_err();
-    // tonic makes an answer of the status, and so its source would be lost.
+    // tonic turns the status into a response, which would lose its source.
     assert_eq!(
         (status.code(), status.message()),
         (Code::Unauthenticated, "the authorization server refused the client")

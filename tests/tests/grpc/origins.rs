@@ -1,4 +1,4 @@
-//! Where the calls of a channel go, as far as the layer can know.
+//! The origin of a channel's calls, as far as the layer can know it.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ const AUTHORITY: &str = include_str!("tls/authority.pem");
 const SERVER: &str = include_str!("tls/server.pem");
 const KEY: &str = include_str!("tls/server.key.pem");
 
-/// What becomes of a call.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Authorized,
@@ -27,7 +27,7 @@ enum Fate {
     Bare,
     /// Not sent.
     Refused,
-    /// There is no such provider.
+    /// The provider cannot be built.
     Unbuilt,
 }
 
@@ -80,7 +80,7 @@ async fn around_a_channel_the_layer_sees_only_a_path() {
 #[tokio::test]
 async fn l34_a_declared_connection_origin_decides_for_a_channel() {
     let setup = Setup::start().await;
-    // Has its calls say that they are for a public host, though they go to this machine.
+    // Its calls name a public host, but go to this machine.
     let public = setup.endpoint().origin("https://api.example.com".parse().unwrap()).connect_lazy();
     for (allowed, connection, expected) in [
         (&[][..], None, Fate::Authorized),

@@ -2,6 +2,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bound;
+mod chaos;
 mod cool_downs;
 mod limits;
 mod misuse;

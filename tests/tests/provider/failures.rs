@@ -1,4 +1,4 @@
-//! What fails is shared, waited out, and never for ever.
+//! Failures are shared, followed by a cool-down, and never permanent.
 
 use bearer_token::{AccessToken, FetchContext, ProviderState, Retry, TokenSource};
 use bearer_token_testing::Outcome;
@@ -69,7 +69,7 @@ async fn l05_a_wait_reads_the_cache_again_when_it_ends() {
     assert_eq!(secret(prompt.await), Err(ErrorKind::Unavailable));
     bench.clock.advance(SECOND);
     assert_eq!(secret(bench.provider.token().await), Ok("token-2".into()));
-    // Its task comes to look only now.
+    // Its task is polled only now.
     assert_eq!(secret(slow.await), Ok("token-2".into()));
     assert_eq!(bench.started(), 2);
 }
@@ -87,11 +87,11 @@ async fn l06_a_failed_refresh_neither_surfaces_nor_disturbs_a_valid_token() {
         bench.clock.advance(SECOND);
         seconds += SECOND;
     }
-    // Tried again and again, with longer and longer pauses: at 1, 3, 7, 15, 31, 63 s, then once a minute.
+    // It retries with growing pauses: at 1, 3, 7, 15, 31, 63 s, then once a minute.
     let status = bench.provider.status();
     assert!((12..=20).contains(&bench.started()), "{}", bench.started());
     assert_eq!(u64::from(status.failures_in_a_row), bench.started() - 1);
-    // Now there is nothing left that could be sent.
+    // There is no usable token any more.
     assert_eq!(bench.sent(), None);
     assert_eq!(secret(bench.provider.token().await), Err(ErrorKind::Unavailable));
     bench.source.otherwise(Outcome::numbered());
@@ -100,7 +100,7 @@ async fn l06_a_failed_refresh_neither_surfaces_nor_disturbs_a_valid_token() {
 }
 
 #[tokio::test]
-async fn l06_a_hung_refresh_is_aborted_and_delays_nobody() {
+async fn l06_a_hung_refresh_is_aborted_and_delays_no_caller() {
     let bench = Bench::serving().await;
     bench.source.push(Outcome::hang());
     bench.clock.advance(STALE);
@@ -140,7 +140,7 @@ async fn l07_no_failure_is_permanent_or_needs_a_restart() {
     ]);
     for (outcome, kind) in table {
         let bench = Bench::new();
-        // Even after a hundred times, the next try is minutes away at most.
+        // Even after a hundred failures, the next attempt is at most minutes away.
         let mut longest = Duration::ZERO;
         for _ in 0..100 {
             bench.source.push(outcome.clone());
@@ -171,7 +171,7 @@ async fn l12_a_panicking_source_fails_only_that_flight() {
     for held in [false, true] {
         let bench = Bench::new();
         bench.source.push(Outcome::panic());
-        // Held, it panics after it has waited once.
+        // A held source panics after its first wait.
         let gate = held.then(|| bench.source.hold());
         let callers = [bench.waiting(), bench.waiting()];
         bench.source.wait_for_fetches(1).await;
@@ -227,7 +227,7 @@ async fn l37_without_a_token_there_is_nothing_to_send() {
     let uri = Uri::from_static("https://api.example.com/orders");
     for _ in 0..3 {
         let mut headers = HeaderMap::new();
-        // Not `Passed`: that would be a request without a token.
+        // `Passed` would be a request without a token.
         assert_eq!(bench.provider.authorize_headers((&uri).into(), &mut headers).unwrap(), Authorized::NotReady);
         assert!(headers.is_empty());
         assert_eq!(secret(bench.provider.token().await), Err(ErrorKind::Unavailable));

@@ -1,4 +1,4 @@
-//! One fetch for any number of callers, whatever becomes of them.
+//! One fetch for any number of callers, even if they are dropped.
 
 use std::future::pending;
 
@@ -17,7 +17,7 @@ async fn l01_a_thousand_stale_tasks_cause_one_fetch_without_delay() {
     for task in 0..1_000 {
         let bench = bench.clone();
         tasks.spawn(async move {
-            // Both ways in, and neither waits.
+            // Neither way to ask for a token waits.
             if task % 2 == 0 { bench.sent() } else { secret(bench.provider.token().await).ok() }
         });
     }
@@ -25,9 +25,9 @@ async fn l01_a_thousand_stale_tasks_cause_one_fetch_without_delay() {
         assert_eq!(token.as_deref(), Some("token-1"));
     }
     bench.source.wait_for_fetches(2).await;
-    let mut landed = waiting(bench.provider.refresh_now());
+    let mut done = waiting(bench.provider.refresh_now());
     gate.release();
-    assert_eq!(secret((&mut landed).await), Ok("token-2".into()));
+    assert_eq!(secret((&mut done).await), Ok("token-2".into()));
     assert_eq!(bench.sent().as_deref(), Some("token-2"));
     assert_eq!(bench.started(), 2);
     assert_eq!(bench.source.reasons(), [FetchReason::Missing, FetchReason::Stale]);
@@ -53,7 +53,7 @@ async fn l01_a_thousand_cold_tasks_cause_one_fetch() {
                 (token, bench.sent().unwrap())
             });
         }
-        // Each of them, and the pilot.
+        // Each caller, and the driver.
         bench.clock.wait_for_sleepers(1_001).await;
         gate.release();
         let expected = format!("token-{}", before + 1);
@@ -78,7 +78,7 @@ async fn ten_thousand_waiters_share_one_fetch() {
         assert_eq!(secret(token), Ok("token-1".into()));
     }
     assert_eq!(bench.started(), 1);
-    assert_eq!(bench.clock.sleepers(), 0, "nobody waits for anything any more");
+    assert_eq!(bench.clock.sleepers(), 0, "no future waits any more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -98,7 +98,7 @@ async fn l02_two_hundred_callers_share_one_failing_fetch() {
         for waiter in others.into_iter().flatten().chain(starter) {
             assert_eq!(secret(waiter.await), Err(ErrorKind::Unavailable));
         }
-        // In the time of one: the clock has not moved. Nor does anybody who comes now wait, or cause another.
+        // The clock has not moved, so one fetch took all the time. A new caller neither waits nor causes another fetch.
         for _ in 0..200 {
             assert_eq!(secret(bench.provider.token().await), Err(ErrorKind::Unavailable));
         }
@@ -138,7 +138,7 @@ fn l03_dropping_all_callers_still_lands_the_token() {
         drop(callers);
         gate.release();
         bench.source.wait_for(|counts| counts.finished == 1).await;
-        // Cached by now, or landing this moment.
+        // The token is cached by now, or is about to be.
         assert_eq!(secret(bench.provider.token().await), Ok("token-1".into()));
         assert_eq!(bench.started(), 1);
     });
@@ -152,7 +152,7 @@ fn l03_impatient_callers_still_leave_a_cached_token() {
         for _ in 0..5 {
             let impatient = bench.waiting();
             bench.source.wait_for_fetches(1).await;
-            // The pilot's deadline, the delay of the script, this caller.
+            // The driver's deadline, the delay of the script, this caller.
             bench.advance_with(3, SECOND).await;
             drop(impatient);
         }
@@ -186,7 +186,7 @@ async fn l04_a_hung_source_delays_no_other_provider() {
     hung.source.otherwise(Outcome::hang());
     let _callers = [hung.waiting(), hung.waiting()];
     hung.source.wait_for_fetches(1).await;
-    // Without any clock being moved.
+    // No clock has moved.
     assert_eq!(secret(other.provider.token().await), Ok("token-1".into()));
 }
 
@@ -195,13 +195,13 @@ async fn l10_the_fetch_has_its_own_deadline() {
     let bench = Bench::with(steady().fetch_timeout(3 * SECOND), |platform| platform);
     bench.source.push(Outcome::numbered().after(4 * SECOND));
     bench.source.push(Outcome::numbered().after(2 * SECOND));
-    // A caller that would wait for ever does not have to.
+    // A caller without a deadline does not wait for ever.
     let patient = bench.waiting();
     bench.advance_with(3, 3 * SECOND).await;
     assert_eq!(secret(patient.await), Err(ErrorKind::Timeout));
     assert_eq!(bench.source.count().aborted, 1);
 
-    // And one whose request has a deadline of a second does not take the fetch with it.
+    // A caller with a deadline of one second does not end the fetch.
     bench.clock.advance(SECOND);
     let hasty = bench.waiting();
     bench.advance_with(3, SECOND).await;
@@ -258,7 +258,7 @@ async fn a_provider_dropped_mid_flight_leaks_nothing() {
     let caller = bench.waiting();
     bench.source.wait_for_fetches(1).await;
     let Bench { provider, source, clock } = bench;
-    // Who waits keeps it alive.
+    // A waiter keeps the provider alive.
     drop(provider);
     gate.release();
     let bearer = caller.await.unwrap();
@@ -290,7 +290,7 @@ async fn a_static_token_is_fetched_once_and_never_expires() {
     clock.advance(100 * 365 * 24 * HOUR);
     let (token, ticket) = request(&provider).unwrap();
     assert_eq!(token, "from-the-console");
-    // There is no other: rejected, it is soon back.
+    // Without a successor, the rejected bearer soon returns.
     assert!(ticket.reject(&HeaderMap::new()).is_replay_useful());
     assert_eq!(provider.token().await.unwrap().ticket(), ticket);
     assert_eq!(ticket.reject(&HeaderMap::new()), bearer_token::Rejection::Declined);
@@ -345,7 +345,7 @@ async fn a_source_waiting_for_its_own_provider_is_aborted() {
         TokenProvider::builder(source).platform(Platform::system().with_clock(clock.clone())).build().unwrap();
     itself.set(provider.clone()).unwrap();
     let caller = waiting(provider.token());
-    // Caller, pilot, and the source as a caller.
+    // The caller, the driver, and the source as a caller.
     clock.wait_for_sleepers(3).await;
     clock.advance(10 * SECOND);
     assert_eq!(secret(caller.await), Err(ErrorKind::Timeout));

@@ -1,11 +1,11 @@
-//! What is sent, and until when.
+//! How long a token is sent.
 
 use bearer_token::platform::{BoxFuture, Clock, Moment};
 use bearer_token_testing::Outcome;
 
 use super::*;
 
-/// Asks once a second for so long, as a busy service does, and tells how many fetches that took.
+/// Asks once a second for this long, as a busy service does. Returns the number of fetches.
 async fn busy(bench: &Bench, time: Duration) -> u64 {
     let before = bench.started();
     for _ in 0..time.as_secs() {
@@ -26,9 +26,9 @@ async fn l08_a_repeated_token_causes_no_loop() {
     // At 1, 3, 7, 15, 31, 63 s, then once a minute.
     let refreshes = busy(&bench, HOUR - STALE - 10 * SECOND).await;
     assert!((6..=20).contains(&refreshes), "{refreshes}");
-    // The last ten seconds, which the source insists on.
+    // The last ten seconds, in which the source repeats itself.
     busy(&bench, 11 * SECOND).await;
-    // Past its expiry it is not sent, however often it comes.
+    // After its expiry it is not sent, however often the source returns it.
     let later = bench.started();
     for _ in 0..600 {
         assert_eq!(bench.sent(), None);
@@ -56,7 +56,7 @@ async fn l08_tokens_stale_on_arrival_are_fetched_once_a_second() {
     let bench = Bench::new();
     let clock = bench.clock.clone();
     bench.source.otherwise(Outcome::call(move |cx| {
-        // Issued most of an hour ago, by the word of the source; another one each time.
+        // A new token each time, which the source says was issued most of an hour ago.
         let issued =
             Moment::new(clock.now().monotonic().saturating_sub(STALE + MINUTE), clock.now().wall() - STALE - MINUTE);
         let token = format!("{:?}", cx.started().monotonic());
@@ -134,7 +134,7 @@ async fn l13_after_a_long_sleep_the_token_is_renewed_first() {
     bench.clock.advance_wall(HOUR);
     assert_eq!(bench.sent(), None);
     assert_eq!(secret(bench.provider.token().await), Ok("token-2".into()));
-    // It slept for less: still good, but due.
+    // A shorter sleep: the token is valid, but due for a refresh.
     bench.clock.advance_wall(STALE);
     assert_eq!(bench.sent().as_deref(), Some("token-2"));
     settle().await;
@@ -193,7 +193,7 @@ async fn a_slow_answer_counts_from_before_the_request() {
 
 #[test]
 fn a_waiter_ends_even_at_the_clocks_last_moment() {
-    /// As a clock may say that is broken, or not set.
+    /// Readings of a clock that is broken or not set.
     struct Last;
     impl Clock for Last {
         fn now(&self) -> Moment {

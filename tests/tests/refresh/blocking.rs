@@ -7,7 +7,7 @@ use reqwest::blocking;
 
 use super::*;
 
-/// The recipe: authorizes, sends, and says so when the API refused the token. For clients that follow no redirects.
+/// The recipe for clients that follow no redirects: authorizes, sends, and reports a rejection.
 fn send(
     provider: &TokenProvider,
     client: &blocking::Client,
@@ -57,12 +57,12 @@ fn reqwests_blocking_client_works_with_a_small_runtime() {
     assert_eq!([status(), status()], [200, 200]);
     assert_eq!(server.count().token_requests, 1);
 
-    // A token that the API refuses is renewed.
+    // A refused token is renewed.
     server.revoke_all();
     assert_eq!([status(), status()], [401, 200]);
     assert_eq!(server.count().token_requests, 2);
 
-    // A request to another origin goes out as it is.
+    // A request to another origin is sent without a token.
     let other = AuthorizationServer::start().unwrap();
     let request = client.get(other.api_url()).build().unwrap();
     assert_eq!(send(&provider, &client, request).unwrap().status(), 401);
@@ -121,7 +121,7 @@ async fn a_runtimes_blocking_thread_may_wait_for_a_fetch() {
     let bearer = tokio::task::spawn_blocking(move || waited.token_blocking()).await.unwrap().unwrap();
     assert_eq!(provider.cached().unwrap().secret(), bearer.secret());
 
-    // In async code it is an error, at once, and not a runtime that waits for itself.
+    // In async code it is an error at once, because the runtime would wait for itself.
     let cold = builder(&server).build().unwrap();
     let error = cold.token_blocking().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);

@@ -7,7 +7,7 @@ use super::*;
 
 const CHILD: &str = "BEARER_TOKEN_TEST_REFRESH_CHILD";
 
-/// What each of the processes does; in this one, nothing.
+/// The work of each child process. In this process it does nothing.
 #[tokio::test]
 async fn child() {
     let Ok(settings) = std::env::var(CHILD) else { return };

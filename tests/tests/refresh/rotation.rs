@@ -1,4 +1,4 @@
-//! One process, and a server that rotates.
+//! One process, and a server that rotates refresh tokens.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +7,7 @@ use bearer_token_testing::Fault;
 
 use super::*;
 
-/// Looks, whenever something is saved, whether the provider has published anything yet.
+/// A store that checks at each save whether the provider has published anything yet.
 struct Watching {
     file: FileStore,
     provider: Arc<OnceLock<TokenProvider>>,
@@ -71,7 +71,7 @@ async fn l27_a_lost_response_is_retried_where_allowed() {
             let bench = Bench::new(if retry { settings.allow_retry() } else { settings }).await;
             let provider = bench.provider();
             bench.server.token_endpoint().next(fault);
-            // The stalled one runs into its deadline.
+            // The stalled fetch reaches its deadline.
             let fetch = provider.token();
             let watch = async {
                 bench.server.wait_for(|counts| counts.tokens_issued == 1).await;
@@ -126,7 +126,7 @@ async fn l07_a_new_consent_needs_no_restart() {
     }
     assert_eq!(bench.sent().len(), 1, "the server is not asked again and again");
 
-    // By another program; the cool-down is far from over.
+    // Another program writes it, long before the cool-down ends.
     bench.consent().await;
     bench.clock.advance(Duration::from_secs(1));
     assert_eq!(call(&bench, &provider).await.unwrap(), 200);
@@ -193,7 +193,7 @@ async fn grants_on_one_file_take_turns_as_processes_do() {
     let first = tokio::spawn(one.token());
     bench.server.wait_for_token_requests(1).await;
     let second = tokio::spawn(other.token());
-    // Two waiters, two deadlines of fetches, and one that looks at the lock now and then.
+    // Two waiters, two fetch deadlines, and one poll of the lock.
     bench.clock.wait_for_sleepers(5).await;
     gate.release();
     first.await.unwrap().unwrap();

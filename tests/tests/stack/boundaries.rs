@@ -1,4 +1,4 @@
-//! Where a token goes, and where it does not.
+//! The origins to which a token is sent, and those to which it is not.
 
 use std::sync::{Arc, OnceLock};
 
@@ -42,7 +42,7 @@ async fn l34_loopback_is_authorized_until_an_origin_is_named() {
         let setup = Setup::start();
         let undecided = TokenProvider::builder(setup.endpoint().build().unwrap()).platform(setup.platform()).build();
         within(adapter.client(&undecided.unwrap()).succeed(&setup.api("orders"))).await;
-        // Loopback is not special once an origin is allowed.
+        // Loopback has no exception once an origin is allowed.
         let elsewhere = TokenProvider::builder(setup.endpoint().build().unwrap())
             .allow_origin("https://api.example.com")
             .platform(setup.platform())
@@ -62,7 +62,7 @@ async fn l34_the_declared_connection_judges_uris_without_authority() {
         if declared {
             builder = builder.connection_origin(setup.server.issuer());
         }
-        // As behind tonic's channel: the authority comes in below the layer.
+        // As with tonic's channel, the authority is added inside the layer.
         let issuer = setup.server.issuer();
         let service = ServiceBuilder::new()
             .layer(BearerLayer::new(builder.build().unwrap()))
@@ -75,7 +75,7 @@ async fn l34_the_declared_connection_judges_uris_without_authority() {
         let response = within(service.oneshot(Request::get("/api/orders").body(Full::default()).unwrap())).await;
         assert_eq!(response.unwrap().status(), 200, "{declared}");
     }
-    // Another one would have all calls go out without a token, and nobody would know why.
+    // With another connection origin, every call would go out without a token, for no visible reason.
     let setup = Setup::start();
     let builder = setup.builder(setup.endpoint().build().unwrap()).connection_origin("https://other.example.com");
     let error = builder.build().unwrap_err();
@@ -91,7 +91,7 @@ async fn l35_the_callers_authorization_wins_and_owns_its_401() {
         let client = adapter.client(&provider);
         let url = setup.api("orders");
         let own = "Bearer a-token-of-the-caller";
-        // Cold: nothing is fetched for it. Warm: nothing is rejected by it.
+        // A cold provider fetches nothing for it, and a warm one is not rejected by it.
         for fetched in [0, 1] {
             let answer = within(client.send(&url, own_authorization(own))).await.unwrap();
             assert_eq!((answer.status.as_u16(), setup.token_requests()), (401, fetched), "{adapter:?}");
@@ -126,7 +126,7 @@ impl<T: Transport> Transport for Late<T> {
 
 #[tokio::test]
 async fn l36_token_requests_over_the_same_stack_do_not_wait() {
-    // The tower stack has room for one request at a time, too.
+    // The tower stack also handles one request at a time.
     let setup = Setup::start();
     let late = Late::new();
     let provider = setup.builder(setup.endpoint().transport(late.clone()).build().unwrap()).build().unwrap();
@@ -139,7 +139,7 @@ async fn l36_token_requests_over_the_same_stack_do_not_wait() {
     let response = within(stack.clone().oneshot(request(&setup.api("orders")))).await.unwrap();
     assert_eq!(response.status(), 200);
     check(&setup);
-    // It goes on like that when the token is renewed while the old one is there.
+    // The same holds for a renewal while the old token is valid.
     setup.clock.advance(3_000 * SECOND);
     within(provider.refresh_now()).await.unwrap();
     assert_eq!(within(stack.oneshot(request(&setup.api("orders")))).await.unwrap().status(), 200);
@@ -184,7 +184,7 @@ async fn l36_a_token_request_without_credentials_gets_no_bearer() {
         let provider = setup.builder(endpoint.build().unwrap()).build().unwrap();
         tower.set(transport::service::<_, Full<Bytes>>(BearerService::new(hyper(), provider.clone())));
         middleware.set(MiddlewareTransport::new(with_middleware(reqwest(), &provider)));
-        // Without a token, which would be waited for, and with one, which would be put in.
+        // Without a token, where a request would wait, and with one, which would be inserted.
         for _ in 0..2 {
             within(provider.refresh_now()).await.unwrap();
         }

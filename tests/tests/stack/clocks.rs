@@ -1,4 +1,4 @@
-//! Clocks that are wrong: the client's, against a server that judges assertions by its own.
+//! A wrong client clock, and a server that judges assertions by its own.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::support::{SECOND, token_requests};
 const ME: &str = "reports@example.com";
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A server, and a client, each with a clock of its own.
+/// A server and a client with separate clocks.
 struct Clocks {
     server: AuthorizationServer,
     servers: ManualClock,
@@ -26,7 +26,7 @@ struct Clocks {
 }
 
 impl Clocks {
-    /// The client's is ahead by so many seconds.
+    /// The client's clock is ahead by this many seconds.
     fn new(ahead: i64) -> Self {
         let (servers, clients) = (ManualClock::new(), ManualClock::new());
         let server = AuthorizationServer::builder().clock(servers.clone()).start().unwrap();
@@ -42,7 +42,7 @@ impl Clocks {
         SigningKey::from_pem(Algorithm::ES256, TestKey::es256().unwrap().private_pem()).unwrap()
     }
 
-    /// By NTP, or by hand.
+    /// Sets the client's clock right, as NTP does.
     fn step(&self, seconds: i64) {
         let time = Duration::from_secs(seconds.unsigned_abs());
         if seconds < 0 { self.clients.rewind_wall(time) } else { self.clients.advance_wall(time) }
@@ -101,7 +101,7 @@ async fn l22_a_clock_minutes_off_costs_one_extra_request_once() {
                 (ClockOffset::Ahead(found), ClockOffset::Ahead(expected)) => assert!(near(found, expected)),
                 found => panic!("{found:?}"),
             }
-            // The token's own lifetime is counted by the client's clock.
+            // The client's clock counts the token's lifetime.
             let now = Platform::system().with_clock(clocks.clients.clone()).now().wall();
             assert_eq!(bearer.expires_at().unwrap().duration_since(now).unwrap(), 60 * MINUTE);
             let requests = token_requests(&clocks.server);
@@ -125,7 +125,7 @@ async fn l22_a_corrected_clock_forgets_the_offset_in_one_fetch() {
             clocks.step(-ahead);
             provider.refresh_now().await.unwrap();
             assert_eq!((clocks.token_requests(), endpoint.clock_offset()), (4, None), "{ahead}");
-            // And wrong again, the other way.
+            // Now wrong in the other direction.
             clocks.step(-ahead);
             provider.refresh_now().await.unwrap();
             assert_eq!(clocks.token_requests(), 6);
@@ -177,7 +177,7 @@ async fn l22_a_correct_clock_never_causes_a_second_request() {
 
 #[tokio::test]
 async fn l22_a_wrong_clock_matters_only_for_refused_assertions() {
-    // An outage is no verdict on an assertion, nor is a scope.
+    // Neither an outage nor a scope error is a verdict on an assertion.
     for (status, code) in
         [(503, "invalid_grant"), (429, "invalid_grant"), (400, "invalid_scope"), (404, "invalid_grant")]
     {
@@ -187,7 +187,7 @@ async fn l22_a_wrong_clock_matters_only_for_refused_assertions() {
         provider.token().await.unwrap_err();
         assert_eq!(clocks.token_requests(), 1, "{status} {code}");
     }
-    // A secret says nothing of the time.
+    // A secret does not depend on the time.
     let clocks = Clocks::new(-300);
     clocks.server.register(Registered::secret("app", "right"));
     let auth = ClientAuth::basic("app", "wrong");
@@ -209,21 +209,21 @@ async fn l22_a_second_refusal_names_the_clock_and_is_final() {
         let error = provider.refresh_now().await.unwrap_err();
         let says = "300 s behind the server's, and an assertion that was signed by the server's clock was refused";
         assert!(error.to_string().contains(says), "{error}");
-        // What did not help is not kept: whether the `Date` or the key is wrong cannot be known.
+        // An offset that did not help is not kept, because either the `Date` or the key may be wrong.
         assert_eq!((clocks.token_requests(), endpoint.clock_offset()), (sent, None));
     }
     provider.refresh_now().await.unwrap();
     assert_eq!(clocks.token_requests(), 6);
 }
 
-/// A gateway with a wrong clock, before a server with the right one.
+/// A gateway with a wrong clock in front of a server with the right one.
 #[tokio::test]
 async fn l22_a_false_offset_ends_with_the_next_refusal() {
     let clocks = Clocks::new(0);
     let endpoint = clocks.with_grant().build().unwrap();
     let provider = clocks.provider(&endpoint);
     let lie = || Fault::oauth_error(400, "invalid_grant").header("date", "Thu, 01 Jan 2026 00:10:00 GMT");
-    // Taken by a server that does not look at the times, so that the lie is believed.
+    // A server that ignores the times accepts it, so the false offset is kept.
     clocks.server.token_endpoint().next(lie());
     clocks.server.token_endpoint().next(Fault::status(200).body(r#"{"access_token":"t","expires_in":60}"#));
     provider.token().await.unwrap();

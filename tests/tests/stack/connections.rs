@@ -1,4 +1,4 @@
-//! What lies below: permits, buffers, and connections.
+//! The stack below: permits, buffers and connections.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::support::{HyperClient, SECOND, Setup, hyper, poll_once, within};
 
 type Shared = BoxCloneSyncService<Request<Full<Bytes>>, Response<Incoming>, BoxError>;
 
-/// Stacks that have room for one request at a time, and are shared by everybody.
+/// Shared stacks that handle one request at a time.
 fn narrow_stacks() -> [(&'static str, Shared); 3] {
     let limit = GlobalConcurrencyLimitLayer::new(1);
     let limited = ServiceBuilder::new().layer(limit).map_err(BoxError::from).service(hyper());
@@ -47,7 +47,7 @@ async fn l43_l04_a_hung_tenant_costs_another_nothing() {
         let url = hung.api("orders");
         let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(hung_tenant.clone().oneshot(get(&url)))).collect();
         for call in &mut waiting {
-            // As many polls as it takes to get through the layers above the token.
+            // Polls until the call has passed the layers above the token.
             for _ in 0..3 {
                 assert!(poll_once(call).await.is_pending(), "{name}");
             }
@@ -97,7 +97,7 @@ async fn a_service_is_ready_again_after_a_waiting_request() {
         assert_eq!(permits.available_permits(), 1, "given back");
         waiting.push(call);
     }
-    // The one who drops the ready service gives it back, too.
+    // Dropping the ready service releases the permit too.
     let _ = within(service.ready()).await.unwrap();
     assert_eq!(permits.available_permits(), 0);
     drop(service);
@@ -146,13 +146,15 @@ async fn l09_a_very_short_token_serves_its_waiters_despite_scarce_capacity() {
     }
 }
 
-/// Providers whose token requests travel over pooled connections of one kind and of the other.
-fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 3] {
+/// Providers whose token requests use the pooled connections of each kind of client.
+fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 4] {
     let with = |endpoint: bearer_token::oauth::TokenEndpoint| setup.builder(endpoint).build().unwrap();
     let tower = setup.endpoint().transport(transport::service::<HyperClient, _>(hyper()));
+    let client = reqwest_bearer::ClientTransport::new(crate::support::reqwest());
     let middleware = reqwest_bearer::MiddlewareTransport::new(crate::support::reqwest().into());
     [
-        ("reqwest", with(setup.endpoint().build().unwrap())),
+        ("http", with(setup.endpoint().build().unwrap())),
+        ("reqwest", with(setup.endpoint().transport(client).build().unwrap())),
         ("tower", with(tower.build().unwrap())),
         ("middleware", with(setup.endpoint().transport(middleware).build().unwrap())),
     ]
@@ -161,7 +163,7 @@ fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 3] {
 // One thread: the client cannot see that the connection is closed before it uses it.
 #[tokio::test]
 async fn l44_a_closed_pooled_connection_fails_no_caller() {
-    for index in 0..3 {
+    for index in 0..4 {
         let setup = Setup::start();
         let (name, provider) = pooled(&setup)[index].clone();
         within(provider.token()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Callers that go away, and runtimes that do.
+//! Dropped callers and ended runtimes.
 
 use std::{
     pin::{Pin, pin},
@@ -18,7 +18,7 @@ use crate::support::{Adapter, SECOND, Setup, hyper, poll_once, reqwest, with_mid
 
 type Call = Pin<Box<dyn Future<Output = Result<u16, BoxError>> + Send>>;
 
-/// Calls that carry a guard each, so that one that leaks is noticed.
+/// Calls that each carry a guard, which reveals leaks.
 struct Calls {
     provider: TokenProvider,
     url: String,
@@ -30,7 +30,7 @@ impl Calls {
         Calls { provider: setup.provider(), url: setup.api("orders"), guard: Arc::new(()) }
     }
 
-    /// The maker of calls through this adapter. All of them share a client.
+    /// Makes calls through this adapter. All calls share a client.
     fn through(&self, adapter: Adapter) -> Box<dyn Fn() -> Call + '_> {
         match adapter {
             Adapter::Tower => {
@@ -64,7 +64,7 @@ async fn l03_callers_dropped_while_waiting_leak_nothing() {
         let calls = Calls::new(&setup);
         let make = calls.through(adapter);
         let gate = setup.server.token_endpoint().hold();
-        // Never polled, polled once, and the one that started the fetch.
+        // A call that was never polled, one polled once, and the one that started the fetch.
         let mut waiting: Vec<Call> = (0..30).map(|_| make()).collect();
         for call in &mut waiting[10..] {
             assert!(poll_once(call).await.is_pending());
@@ -94,7 +94,7 @@ async fn one_dropped_caller_of_many_affects_no_other() {
             assert!(poll_once(call).await.is_pending());
         }
         within(setup.server.wait_for_token_requests(1)).await;
-        // The first is the one who started it.
+        // The first call started the fetch.
         drop(waiting.swap_remove(0));
         drop(waiting.swap_remove(4));
         gate.release();
@@ -115,7 +115,7 @@ async fn callers_dropped_during_the_api_call_reject_nothing() {
         let gate = setup.server.api().hold();
         let running: Vec<_> = (0..10).map(|_| tokio::spawn(make())).collect();
         within(setup.server.wait_for(|count| count.api_requests == 11)).await;
-        // The 401 of a revoked token would come now, and nobody is there to hear it.
+        // The 401 for a revoked token arrives now, after its caller was dropped.
         setup.server.revoke_all();
         for task in &running {
             task.abort();
@@ -127,7 +127,7 @@ async fn callers_dropped_during_the_api_call_reject_nothing() {
         within(setup.server.wait_for(|count| count.abandoned == 10)).await;
         gate.release();
         assert!(calls.provider.cached().is_some());
-        // Whoever comes next finds out, and the one after that is served again.
+        // The next call is rejected, and the one after it succeeds.
         assert_eq!(within(make()).await.unwrap(), 401, "{adapter:?}");
         assert_eq!(within(make()).await.unwrap(), 200, "{adapter:?}");
         assert_eq!(setup.token_requests(), 2);
@@ -157,7 +157,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// A call through a client of the runtime's own: pooled connections belong to a runtime.
+/// A call through a client of this runtime, because pooled connections belong to a runtime.
 fn call(runtime: &Runtime, setup: &Setup, provider: &TokenProvider) {
     for adapter in Adapter::BOTH {
         runtime.block_on(within(adapter.client(provider).succeed(&setup.api("orders"))));
@@ -171,12 +171,12 @@ fn refresh(runtime: &Runtime, provider: &TokenProvider) {
 #[test]
 fn l11_one_provider_serves_several_runtimes_in_turn() {
     let setup = Setup::start();
-    // The default transport: reqwest with connections of its own.
+    // The default transport: reqwest with its own connections.
     let provider = setup.provider();
     let (first, second) = (runtime(), runtime());
     call(&first, &setup, &provider);
     refresh(&first, &provider);
-    // The first one is alive, and not driven any more: its connections do not move.
+    // The first runtime exists but is no longer driven, so its connections make no progress.
     refresh(&second, &provider);
     call(&second, &setup, &provider);
     refresh(&first, &provider);
@@ -207,10 +207,10 @@ fn l11_a_runtime_shut_down_mid_fetch_costs_one_attempt() {
             setup.server.wait_for_token_requests(1).await;
         }));
         drop(first);
-        // The server finds out in its own time that the first one was given up; answered before, it would not.
+        // The server notices after a while that the first request was aborted. A response before that would hide it.
         second.block_on(within(setup.server.wait_for(|count| count.abandoned == 1)));
         gate.release();
-        // The one who waited goes on in another runtime.
+        // The waiter continues in another runtime.
         second.block_on(within(waiting)).unwrap();
         call(&second, &setup, &provider);
         assert_eq!(setup.token_requests(), 2, "{adapter:?}");
@@ -233,14 +233,14 @@ fn l11_a_fetch_in_an_idle_runtime_is_replaced_when_overdue() {
         let client = Adapter::Tower.client(&provider);
         let url = setup.api("orders");
         let taken_over = async {
-            // The fetch, the call and nobody else.
+            // The fetch and the call, nothing else.
             setup.clock.wait_for_sleepers(2).await;
             setup.clock.advance(11 * SECOND);
         };
         tokio::join!(client.succeed(&url), taken_over);
     }));
     assert_eq!(setup.token_requests(), 2);
-    // When the first runtime moves again its late token changes nothing.
+    // When the first runtime is driven again, its late token changes nothing.
     let token = provider.cached().unwrap();
     first.block_on(async {
         for _ in 0..100 {
@@ -259,7 +259,7 @@ fn l11_the_reqwest_transport_outside_a_runtime_never_panics() {
         panic!("expected an error at once")
     };
     assert!(error.to_string().contains("runtime"), "{error}");
-    // Once there is one, it heals.
+    // With a runtime it recovers.
     setup.clock.advance(provider.status().cool_down);
     call(&runtime(), &setup, &provider);
 }
@@ -272,6 +272,6 @@ fn l11_a_tower_transport_of_a_dead_runtime_never_panics() {
     let first = runtime();
     refresh(&first, &provider);
     drop(first);
-    // The pool's connection died with its runtime: once more from scratch, as for any that was closed meanwhile.
+    // The pooled connection ended with its runtime, so the request is made once more, as for any closed connection.
     refresh(&runtime(), &provider);
 }

@@ -29,10 +29,15 @@ mod forgotten;
 #[cfg(test)]
 #[cfg(bearer_loom)]
 mod model_tests;
+mod select;
 mod status;
 mod warm_up;
 
-pub use self::{builder::KeyedProvidersBuilder, status::KeyedStatus};
+pub use self::{
+    builder::KeyedProvidersBuilder,
+    select::{Authorize, Select, Selected},
+    status::KeyedStatus,
+};
 
 /// How many build functions may be in progress inside each other, on one thread.
 const MAX_DEPTH: u32 = 8;
@@ -144,16 +149,14 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let warm = self.inner.map.peek(key, |provider| provider.authorize_only(request));
-        match warm {
-            Some(Ok((authorized, None))) => Ok(authorized),
-            Some(Err(error)) => Err(error),
-            Some(Ok((authorized, Some(stale_at)))) => {
-                self.refresh(key, stale_at);
-                Ok(authorized)
-            }
-            None => self.get(key)?.authorize(request),
+        let table = self.inner.map.load(key);
+        let Some(entry) = table.find(key) else { return self.get(key)?.authorize(request) };
+        let (authorized, stale_at) = entry.value().authorize_only(request)?;
+        // Pinned, so that it is not evicted before its flight began.
+        if let Some((now, provider)) = stale_at.zip(entry.pin()) {
+            provider.inner.refresh(now);
         }
+        Ok(authorized)
     }
 
     /// Waits for a usable bearer of a key, like [`TokenProvider::token`].
@@ -167,18 +170,6 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
         Ok(self.get(key)?.token())
-    }
-
-    /// Starts the refresh of a stale bearer. The clone keeps the provider from being evicted before its flight began.
-    #[cold]
-    fn refresh<Q>(&self, key: &Q, now: Moment)
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        if let Some(provider) = self.inner.map.get(key) {
-            provider.inner.refresh(now);
-        }
     }
 
     /// How many providers there are.

@@ -1,4 +1,4 @@
-//! Configurations that cannot work, and what their errors tell.
+//! Errors of unusable configurations.
 
 use bearer_token::{
     StaticToken, TokenProvider,
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{CLAIM, CLIENT_SECRET, HEADER, HMAC_SECRET, PARAMETER, QUERY, STATIC, USER, shown::Shown};
 use crate::support::CLIENT;
 
-/// Configurations that are wrong in every way that comes to mind.
+/// Configurations with one mistake of each kind.
 pub(super) fn configurations(shown: &mut Shown, rsa: &TestKey) {
     let pem = rsa.private_pem();
     let broken_pem = pem.replacen("MII", "!!!", 1);

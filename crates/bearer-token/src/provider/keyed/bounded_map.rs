@@ -16,7 +16,7 @@ use hashbrown::HashTable;
 use crate::{
     platform::Moment,
     provider::keyed::forgotten::Forgotten,
-    sync::{AtomicU64, Mutex, Ordering, Slot, lock},
+    sync::{AtomicU64, Mutex, Ordering, Slot, SlotGuard, lock},
 };
 
 /// How many entries a table has on average when the map is full: what a writer copies.
@@ -50,7 +50,13 @@ struct Shard<K, V, F> {
 
 type Table<K, V> = HashTable<Arc<Entry<K, V>>>;
 
-struct Entry<K, V> {
+/// The table of one key at one moment.
+pub(crate) struct Loaded<K, V> {
+    hash: u64,
+    table: SlotGuard<Table<K, V>>,
+}
+
+pub(crate) struct Entry<K, V> {
     hash: u64,
     key: K,
     value: V,
@@ -98,19 +104,11 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)]
     }
 
-    /// Looks at a value in place: no lock, no count. The entry may be evicted at the same time.
+    /// The table of a key, as it is now. No lock, no count. Entries may be evicted at the same time.
     #[inline]
-    pub(crate) fn peek<Q, R>(&self, key: &Q, look: impl FnOnce(&V) -> R) -> Option<R>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub(crate) fn load<Q: Hash + ?Sized>(&self, key: &Q) -> Loaded<K, V> {
         let hash = self.hash(key);
-        self.shard(hash).table.read(|table| {
-            let entry = table?.find(hash, |entry| entry.key.borrow() == key)?;
-            entry.touch();
-            Some(look(&entry.value))
-        })
+        Loaded { hash, table: self.shard(hash).table.load() }
     }
 
     /// A clone of a value, unless there is none or it is just being evicted. While the clone exists it is not evicted.
@@ -119,12 +117,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let hash = self.hash(key);
-        self.shard(hash).table.read(|table| {
-            let entry = table?.find(hash, |entry| entry.key.borrow() == key)?;
-            entry.touch();
-            entry.pin()
-        })
+        self.load(key).find(key)?.pin()
     }
 
     /// What is remembered of a key that has no value.
@@ -310,7 +303,26 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
     }
 }
 
+impl<K, V: Pinned> Loaded<K, V> {
+    /// The entry of the key that the table was loaded for.
+    #[inline]
+    pub(crate) fn find<Q>(&self, key: &Q) -> Option<&Entry<K, V>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let entry = self.table.as_deref()?.find(self.hash, |entry| entry.key.borrow() == key)?;
+        entry.touch();
+        Some(entry)
+    }
+}
+
 impl<K, V: Pinned> Entry<K, V> {
+    /// The value, in place.
+    pub(crate) fn value(&self) -> &V {
+        &self.value
+    }
+
     /// Notes that the entry was read. A line that many threads read is written once per sweep.
     #[inline]
     fn touch(&self) {
@@ -320,7 +332,7 @@ impl<K, V: Pinned> Entry<K, V> {
     }
 
     /// Clones the value, unless it was evicted.
-    fn pin(&self) -> Option<V> {
+    pub(crate) fn pin(&self) -> Option<V> {
         // Acquire and release: an eviction comes either before this one, and is seen here, or after the clone was made,
         // and sees that.
         let before = self.pins.fetch_add(PIN, Ordering::AcqRel);
