@@ -34,7 +34,7 @@ pub(crate) enum NativeKey {
     /// aws-lc makes the salt of PSS as long as the hash (RFC 7518 section 3.5).
     Rsa(RsaKeyPair, &'static dyn RsaEncoding),
     /// Signatures are r||s (RFC 7518 section 3.4).
-    Ecdsa(EcdsaKeyPair),
+    Ecdsa(EcdsaKeyPair, Curve),
     Ed25519(Ed25519KeyPair),
 }
 
@@ -87,10 +87,11 @@ impl NativeKey {
                 RsaKeyPair::from_pkcs8(der).map(|pair| NativeKey::Rsa(pair, rsa_encoding(padding, hash)))
             }
             (Family::Ecdsa(curve), KeyStructure::Sec1) => {
-                EcdsaKeyPair::from_private_key_der(ecdsa_algorithm(curve), der).map(NativeKey::Ecdsa)
+                EcdsaKeyPair::from_private_key_der(ecdsa_algorithm(curve), der)
+                    .map(|pair| NativeKey::Ecdsa(pair, curve))
             }
             (Family::Ecdsa(curve), KeyStructure::Pkcs8 | KeyStructure::Pkcs1) => {
-                EcdsaKeyPair::from_pkcs8(ecdsa_algorithm(curve), der).map(NativeKey::Ecdsa)
+                EcdsaKeyPair::from_pkcs8(ecdsa_algorithm(curve), der).map(|pair| NativeKey::Ecdsa(pair, curve))
             }
             (Family::Ed25519, KeyStructure::Pkcs8 | KeyStructure::Pkcs1 | KeyStructure::Sec1) => {
                 Ed25519KeyPair::from_pkcs8(der).map(NativeKey::Ed25519)
@@ -134,7 +135,7 @@ impl NativeKey {
         // Uncompressed (SEC 1 section 2.3.3).
         let point = [&[4], x.as_slice(), y.as_slice()].concat();
         EcdsaKeyPair::from_private_key_and_public_key(ecdsa_algorithm(curve), &d, &point)
-            .map(NativeKey::Ecdsa)
+            .map(|pair| NativeKey::Ecdsa(pair, curve))
             .map_err(|rejected| NativeFault::Inconsistent(kind, Some(rejected)))
     }
 
@@ -160,12 +161,16 @@ impl NativeKey {
     /// Whether a signature takes longer than a poll should, which is taken to be 100 us. Then it is computed away from the
     /// runtime's tasks. Otherwise the way there and back would cost more than it saves.
     ///
-    /// Medians of `signing_times` below, on a virtual machine with two cores of an AMD EPYC: HMAC 0.5 to 1.2 us, Ed25519
-    /// 10, ES256 16, ES384 82. RSA, RS and PS alike: 230 us with 2048 bits, 670 with 3072, 1,400 with 4096.
+    /// Medians of `signing_times` below, on a virtual machine with two cores: HMAC 0.5 to 1.1 us, Ed25519 7, ES256 12, ES384
+    /// 60, ES512 114. RSA, RS and PS alike: 200 us with 2048 bits, 580 with 3072, 1,250 with 4096.
     pub(crate) fn is_slow(&self) -> bool {
         match self {
             NativeKey::Rsa(..) => true,
-            NativeKey::Hmac(_) | NativeKey::Ecdsa(_) | NativeKey::Ed25519(_) => false,
+            NativeKey::Ecdsa(_, curve) => match curve {
+                Curve::P256 | Curve::P384 => false,
+                Curve::P521 => true,
+            },
+            NativeKey::Hmac(_) | NativeKey::Ed25519(_) => false,
         }
     }
 
@@ -178,7 +183,7 @@ impl NativeKey {
                 pair.sign(*encoding, &SystemRandom::new(), message, &mut signature).map_err(failed)?;
                 Ok(signature)
             }
-            NativeKey::Ecdsa(pair) => {
+            NativeKey::Ecdsa(pair, _) => {
                 pair.sign(&SystemRandom::new(), message).map(|signature| signature.as_ref().to_vec()).map_err(failed)
             }
             NativeKey::Ed25519(pair) => {
