@@ -39,7 +39,7 @@ pub(crate) enum NativeKey {
 }
 
 /// The reason why a key does not sign with an algorithm.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum NativeFault {
     /// The DER is not a private key.
     NotAKey,

@@ -33,7 +33,7 @@ pub(crate) enum Sniffed {
     TwiceBase64,
     /// Java's key store: JKS, JCEKS.
     Jks,
-    /// PuTTY's private key (`.ppk`), in any version.
+    /// A private key of `PuTTY` (`.ppk`), in any version.
     Putty(OpenSshKey),
     /// A private key in the format of SSH2 (ssh.com).
     Ssh2Private,

@@ -204,10 +204,10 @@ impl KeyReader {
         if let Some(material) = self.read_document(&content, expected) {
             return material;
         }
-        if let Some(inside) = wrapped_document(&content) {
-            if let Some(material) = self.read_document(&inside, expected) {
-                return material;
-            }
+        if let Some(inside) = wrapped_document(&content)
+            && let Some(material) = self.read_document(&inside, expected)
+        {
+            return material;
         }
         if self.is_text() && Sniffed::of(&content) != Sniffed::Plain {
             return Err(diagnose::content(&content, expected));
@@ -216,7 +216,7 @@ impl KeyReader {
         let material = match algorithm.family() {
             Family::Hmac(_) => self.secret(algorithm, &content)?,
             Family::Ed25519 => match self.bare_ed25519(&content) {
-                Some(bare) => self.bare(algorithm, NativeKey::bare_ed25519(&bare))?,
+                Some(bare) => material(algorithm, NativeKey::bare_ed25519(&bare), None, true)?,
                 None => return Err(not_a_key(&content, expected)),
             },
             Family::Rsa(..) | Family::Ecdsa(_) => return Err(not_a_key(&content, expected)),
@@ -283,17 +283,14 @@ impl KeyReader {
     /// A shared secret. Text is tidied up; bytes and encoded secrets are used to the last byte.
     fn secret(&self, algorithm: Algorithm, content: &[u8]) -> Result<KeyMaterial, Error> {
         if !self.is_text() || !is_written(content) {
-            return self.bare(algorithm, NativeKey::hmac(algorithm, content, self.allow_short_secret));
+            let key = NativeKey::hmac(algorithm, content, self.allow_short_secret);
+            return material(algorithm, key, None, true);
         }
         if !algorithm.is_hmac() {
             return Err(diagnose::native(algorithm, NativeFault::SecretForKey));
         }
         let secret = string::read(content).map_err(|fault| diagnose::secret(algorithm, fault))?;
-        self.bare(algorithm, NativeKey::hmac(algorithm, secret.as_bytes(), self.allow_short_secret))
-    }
-
-    #[allow(clippy::unused_self, reason = "symmetry with the other formats")]
-    fn bare(&self, algorithm: Algorithm, key: Result<NativeKey, NativeFault>) -> Result<KeyMaterial, Error> {
+        let key = NativeKey::hmac(algorithm, secret.as_bytes(), self.allow_short_secret);
         material(algorithm, key, None, true)
     }
 
