@@ -53,7 +53,7 @@ fn without_key_ids(shown: &str) -> String {
     kept
 }
 
-/// What was loaded signs. RSA takes a millisecond, which is left to the tests.
+/// Signs with a loaded key. RSA takes a millisecond, and is left to the tests.
 fn sign(key: SigningKey) {
     let algorithm = key.algorithm();
     let key = key.with_key_id("public");
@@ -64,7 +64,7 @@ fn sign(key: SigningKey) {
             let cx = FetchContext::new(Platform::system(), Duration::from_secs(10), FetchReason::Missing);
             now_or_never(SelfSigned::new(template).fetch(cx))
         };
-        let jwt = jwt().expect("a key that was read can sign");
+        let jwt = jwt().expect("a loaded key can sign");
         assert_eq!(jwt.secret().split('.').count(), 3);
     }
 }
