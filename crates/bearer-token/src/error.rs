@@ -49,8 +49,19 @@ struct Inner {
     oauth_code: Option<Cow<'static, str>>,
     provider: Option<ProviderName>,
     server_description: Option<Box<str>>,
+    #[cfg(feature = "oauth")]
+    refusal: Option<RefusalHead>,
     problems: Vec<Problem>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// The head of a response that refused a token request, as far as a verdict needs it.
+#[cfg(feature = "oauth")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusalHead {
+    pub(crate) status: http::StatusCode,
+    /// Whether the response asks the client to authenticate by HTTP Basic.
+    pub(crate) asks_for_client: bool,
 }
 
 /// The part that failed.
@@ -114,6 +125,8 @@ impl Error {
             oauth_code: None,
             provider: None,
             server_description: None,
+            #[cfg(feature = "oauth")]
+            refusal: None,
             problems: Vec::new(),
             source: None,
         }))
@@ -178,6 +191,18 @@ impl Error {
     /// Adds the name of the provider that failed. One that is there already is nearer to the cause, and stays.
     pub(crate) fn with_provider(self, name: &ProviderName) -> Self {
         if self.0.provider.is_some() { self } else { self.map(|inner| inner.provider = Some(name.clone())) }
+    }
+
+    /// Adds the head of the response that refused the request.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_refusal(self, head: RefusalHead) -> Self {
+        self.map(|inner| inner.refusal = Some(head))
+    }
+
+    /// The head of the response that refused the request.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn refusal(&self) -> Option<RefusalHead> {
+        self.0.refusal
     }
 
     /// Finds the token error among the causes of another error.

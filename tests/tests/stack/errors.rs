@@ -94,7 +94,7 @@ async fn a_token_error_is_the_innermost_cause() {
     assert!(matches!(&error, reqwest_middleware::Error::Middleware(inner) if inner.is::<BearerError>()));
     let sentence = token_error(&error).unwrap().to_string();
     assert_eq!(error.to_string(), format!("the request was not sent, because there is no token for it: {sentence}"));
-    setup.server.token_endpoint().heal();
+    setup.server.token_endpoint().recover();
     setup.clock.advance(std::time::Duration::from_secs(300));
     // An unreachable API is not a token error.
     setup.server.api().always(Fault::disconnect());
