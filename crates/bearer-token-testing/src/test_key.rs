@@ -10,9 +10,9 @@ use aws_lc_rs::{
     rand::{self, SystemRandom},
     rsa::KeySize,
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
-        RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
-        RsaEncoding, RsaKeyPair,
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
+        EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256,
+        RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
     },
 };
 use base64::{
@@ -81,10 +81,12 @@ impl TestKey {
         static RSA: OnceLock<Result<Arc<Material>, Error>> = OnceLock::new();
         static P256: OnceLock<Result<Arc<Material>, Error>> = OnceLock::new();
         static P384: OnceLock<Result<Arc<Material>, Error>> = OnceLock::new();
+        static P521: OnceLock<Result<Arc<Material>, Error>> = OnceLock::new();
         static ED25519: OnceLock<Result<Arc<Material>, Error>> = OnceLock::new();
         let shared = match algorithm {
             Algorithm::ES256 => &P256,
             Algorithm::ES384 => &P384,
+            Algorithm::ES512 => &P521,
             Algorithm::EdDSA => &ED25519,
             Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => return Err(not_a_pair(algorithm)),
             _ => &RSA,
@@ -185,10 +187,11 @@ impl Material {
     fn generate(algorithm: Algorithm) -> Result<Self, Error> {
         let (pair, private, public) = match algorithm {
             Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => return Err(not_a_pair(algorithm)),
-            Algorithm::ES256 | Algorithm::ES384 => {
+            Algorithm::ES256 | Algorithm::ES384 | Algorithm::ES512 => {
                 let curve = match algorithm {
                     Algorithm::ES256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
-                    _ => &ECDSA_P384_SHA384_FIXED_SIGNING,
+                    Algorithm::ES384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+                    _ => &ECDSA_P521_SHA512_FIXED_SIGNING,
                 };
                 let pair = EcdsaKeyPair::generate(curve).map_err(broken)?;
                 let private = pair.to_pkcs8v1().map_err(broken)?.as_ref().to_vec();

@@ -13,8 +13,15 @@ use bearer_token_testing::{
 use crate::support::{Adapter, CLIENT, SECRET, Setup, within};
 
 /// One algorithm of each family and of each hash.
-const ALGORITHMS: [Verified; 6] =
-    [Verified::RS256, Verified::PS384, Verified::ES256, Verified::ES384, Verified::EdDSA, Verified::HS512];
+const ALGORITHMS: [Verified; 7] = [
+    Verified::RS256,
+    Verified::PS384,
+    Verified::ES256,
+    Verified::ES384,
+    Verified::ES512,
+    Verified::EdDSA,
+    Verified::HS512,
+];
 
 /// A signing key, and its verifying key for the server.
 fn keys(algorithm: Verified) -> (SigningKey, VerifyingKey) {
