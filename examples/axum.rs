@@ -52,7 +52,7 @@ async fn report(State(app): State<App>) -> Result<Json<Value>, Failed> {
     let status = response.status();
     let orders = response.into_body().collect().await?.to_bytes();
     if !status.is_success() {
-        return Err(Failed(format!("the other service answered {status}").into()));
+        return Err(Failed(format!("the other service responded with {status}").into()));
     }
     Ok(Json(json!({ "orders": serde_json::from_slice::<Value>(&orders)? })))
 }

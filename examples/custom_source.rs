@@ -28,7 +28,7 @@ impl TokenSource for Vault {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         // `source()` returns the cause. A message must hold no secret, because it is logged.
         let failed = |error: reqwest::Error| {
-            Error::new(ErrorKind::Transport, "the vault does not answer").with_source(error.without_url())
+            Error::new(ErrorKind::Transport, "the vault does not respond").with_source(error.without_url())
         };
         let request = self.http.post(&self.login_url).json(&json!({ "password": self.password }));
         let response = request.timeout(cx.remaining()).send().await.map_err(failed)?;
@@ -38,8 +38,8 @@ impl TokenSource for Vault {
         }
         // Not the parser's error, which could quote its input.
         let answer: Value =
-            response.json().await.map_err(|_| Error::new(ErrorKind::Response, "the vault's answer is no JSON"))?;
-        let token = answer["token"].as_str().ok_or(Error::new(ErrorKind::Response, "the vault gave no token"))?;
+            response.json().await.map_err(|_| Error::new(ErrorKind::Response, "the vault's response is not JSON"))?;
+        let token = answer["token"].as_str().ok_or(Error::new(ErrorKind::Response, "the vault returned no token"))?;
         let lease = answer["lease_seconds"].as_u64().map(Duration::from_secs);
         let token = AccessToken::new(token);
         Ok(lease.into_iter().fold(token, AccessToken::expires_in))

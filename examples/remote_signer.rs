@@ -54,7 +54,7 @@ async fn client() -> anyhow::Result<()> {
     let provider = TokenProvider::builder(source).build()?;
     for round in 1..=3 {
         provider.refresh_now().await?;
-        println!("token {round} came for an assertion that {} signed", key.key_id().unwrap_or_default());
+        println!("token {round} was issued for an assertion signed by {}", key.key_id().unwrap_or_default());
     }
     ensure!(server.count().tokens_issued == 3, "the server issued {} tokens", server.count().tokens_issued);
 
@@ -110,7 +110,7 @@ impl Signer for KeyHolder {
 
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let mut place = self.pipes.lock().await;
-        let gone = || Error::new(ErrorKind::Transport, "the process that holds the key does not answer");
+        let gone = || Error::new(ErrorKind::Transport, "the process that holds the key does not respond");
         let mut pipes = place.take().ok_or_else(gone)?;
         let der = pipes.ask(message).await.map_err(|error| gone().with_source(error))?;
         *place = Some(pipes);

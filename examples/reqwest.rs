@@ -47,7 +47,7 @@ async fn main() -> anyhow::Result<()> {
     println!("token requests so far: {}\n", server.count().token_requests);
     ensure!(server.count().token_requests == 1);
 
-    println!("The token is revoked, and the authorization server is in trouble.");
+    println!("The token is revoked, and the authorization server fails.");
     server.revoke_all();
     server.token_endpoint().always(Fault::status(503).header("retry-after", "30"));
     let response = client.get(&url).send().await?;
@@ -58,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
     println!("{error}\nkind: {:?}, retry: {:?}", error.kind(), error.retry());
     ensure!(error.kind() == ErrorKind::Unavailable && matches!(error.retry(), Retry::Later { after: Some(_) }));
 
-    println!("\nA request that must not carry a token is refused, and says why.");
+    println!("\nA request over plain http is refused with the reason.");
     let error = client.get("http://api.example.com/").send().await.err().context("it was sent")?;
     let error = token_error(&error).context("it failed for another reason")?;
     println!("{error}");

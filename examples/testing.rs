@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_that_was_revoked_is_noticed_by_nobody() {
+    async fn a_revoked_token_stays_unnoticed() {
         let (orders, server, _) = setup();
         orders.get(1).await.unwrap();
         server.revoke_all();
@@ -126,7 +126,7 @@ mod tests {
         let error = token_error(error.as_ref()).unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
 
-        server.token_endpoint().heal();
+        server.token_endpoint().recover();
         clock.advance(Duration::from_secs(60));
         orders.get(4).await.unwrap();
     }

@@ -94,7 +94,7 @@ async fn play() -> anyhow::Result<Vec<String>> {
     while let Some(call) = calls.join_next().await {
         answered += usize::from(call?.is_ok());
     }
-    seen.claim("all are answered", answered, 100);
+    seen.claim("calls with a response", answered, 100);
     seen.claim("token requests", server.count().token_requests, 1);
 
     println!("\nA stream that outlives its token");
@@ -113,19 +113,19 @@ async fn play() -> anyhow::Result<Vec<String>> {
 
     println!("\nThe token is revoked");
     server.revoke_all();
-    seen.claim("the call that finds out", code(&check(&client).await), Code::Unauthenticated);
+    seen.claim("the first call afterwards", code(&check(&client).await), Code::Unauthenticated);
     seen.claim("the next call", code(&check(&client).await), Code::Ok);
     seen.claim("token requests", server.count().token_requests, 3);
 
     println!("\nThe authorization server is down");
     server.token_endpoint().always(Fault::status(503));
     clock.advance(HOUR / 2);
-    seen.claim("while the token is good", code(&check(&client).await), Code::Ok);
+    seen.claim("while the token is valid", code(&check(&client).await), Code::Ok);
     clock.advance(HOUR);
     let outage = check(&client).await;
     seen.claim("when it has expired", code(&outage), Code::Unavailable);
     seen.claim("and why", cause(&outage), Some(ErrorKind::Unavailable));
-    server.token_endpoint().heal();
+    server.token_endpoint().recover();
     clock.advance(HOUR);
     seen.claim("when the server is back", code(&check(&client).await), Code::Ok);
 
@@ -139,7 +139,7 @@ async fn play() -> anyhow::Result<Vec<String>> {
     clock.advance(HOUR);
     seen.claim("when it is accepted again", code(&check(&client).await), Code::Ok);
 
-    println!("\nOn the stream nobody noticed");
+    println!("\nThe stream was not affected");
     reporter.set_service_status("", ServingStatus::Serving).await;
     let last = stream.message().await?.context("the stream has ended")?.status();
     seen.claim("another message", last.as_str_name(), "SERVING");
@@ -167,8 +167,8 @@ fn door(server: &AuthorizationServer) -> anyhow::Result<impl FnMut(Request<Body>
         Box::pin(async move {
             match question.send().await {
                 Ok(answer) if answer.status().is_success() => Ok(request),
-                Ok(_) => Err(Status::unauthenticated("the token is no good")),
-                Err(_) => Err(Status::unavailable("nobody can tell whether the token is good")),
+                Ok(_) => Err(Status::unauthenticated("the token was rejected")),
+                Err(_) => Err(Status::unavailable("the token could not be checked")),
             }
         })
     })

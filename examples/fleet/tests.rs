@@ -37,8 +37,8 @@ fn l40_fleet_spreads_again_after_a_ten_minute_outage() {
     let until = 2 * HOUR + 10 * MINUTE;
     let course = course(&Plan { instances, outage: Some((2 * HOUR, until)), ..TOGETHER });
     // Instances whose refresh fell into the outage renew once each afterwards, and never all of the fleet.
-    let healed = course.requests(until, until + 2 * MINUTE);
-    assert!(healed < instances as u32 * 2 / 3, "{healed} requests in two minutes");
+    let refreshed = course.requests(until, until + 2 * MINUTE);
+    assert!(refreshed < instances as u32 * 2 / 3, "{refreshed} requests in two minutes");
     let first = course.peak(until + HOUR / 2, until + 2 * HOUR).unwrap();
     let last = course.peak(until + 5 * HOUR, 8 * HOUR).unwrap();
     assert!(first <= 4.0, "in the cycles after it: {first:.2} times the mean");

@@ -48,7 +48,7 @@ pub(crate) async fn refresh(
     provider: &TokenProvider,
     clients: &[ApiClient],
 ) -> anyhow::Result<()> {
-    transcript.scene("A refresh delays nobody");
+    transcript.scene("A refresh delays no request");
     let first = Seen::served(BOTH).token_requests(1).new_bearer();
     send(stage, transcript, "a token for one hour is fetched", clients, EACH, first).await?;
 
@@ -74,7 +74,7 @@ pub(crate) async fn revoked(
     transcript: &mut Transcript<impl Write>,
     clients: &[ApiClient],
 ) -> anyhow::Result<()> {
-    transcript.scene("A revoked token heals");
+    transcript.scene("A revoked token is replaced");
     for ((name, _), client) in clients::BOTH.iter().zip(clients) {
         stage.clock.advance(10 * MINUTE);
         stage.server.revoke_all();
@@ -88,8 +88,8 @@ pub(crate) async fn revoked(
         let expected = Seen::rejected(BOTH).token_requests(1);
         transcript.claim(&format!("{name}: all are rejected"), watch.see(&outcomes, expected).await, expected);
 
-        let healed = Seen::served(BOTH).new_bearer();
-        send(stage, transcript, &format!("{name}: the next, through both"), clients, EACH, healed).await?;
+        let recovered = Seen::served(BOTH).new_bearer();
+        send(stage, transcript, &format!("{name}: the next, through both"), clients, EACH, recovered).await?;
     }
     Ok(())
 }
@@ -131,9 +131,9 @@ pub(crate) async fn outage(
     }
     send(stage, transcript, "the cool-down: errors at once", clients, EACH, none).await?;
 
-    stage.server.token_endpoint().heal();
+    stage.server.token_endpoint().recover();
     stage.clock.advance(MINUTE);
-    let mended = Seen::served(BOTH).token_requests(1).new_bearer();
-    send(stage, transcript, "mended, a minute later", clients, EACH, mended).await?;
+    let fixed = Seen::served(BOTH).token_requests(1).new_bearer();
+    send(stage, transcript, "fixed, a minute later", clients, EACH, fixed).await?;
     Ok(())
 }

@@ -54,7 +54,7 @@ impl Seen {
     pub(crate) fn cells(self) -> [String; 4] {
         let Seen { requests, ok, unauthorized, no_token, sent, token_requests, hanging, bearers, new_bearers } = self;
         let others = requests - ok - unauthorized - no_token;
-        let answers = [(ok, "200"), (unauthorized, "401"), (no_token, "no token"), (others, "another")]
+        let responses = [(ok, "200"), (unauthorized, "401"), (no_token, "no token"), (others, "another")]
             .iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{} x {what}", grouped(*count as u64)))
@@ -67,12 +67,12 @@ impl Seen {
             (1, 1) => "1, a new one".to_owned(),
             (all, new) => format!("{all}, {new} of them new"),
         };
-        [answers, grouped(sent), format!("{token_requests}{hanging}"), bearers]
+        [responses, grouped(sent), format!("{token_requests}{hanging}"), bearers]
     }
 }
 
 /// The content of the cells.
-pub(crate) const COLUMNS: [&str; 4] = ["answers", "API requests", "token requests", "tokens seen"];
+pub(crate) const COLUMNS: [&str; 4] = ["responses", "API requests", "token requests", "tokens seen"];
 
 /// Formats a number with a comma between groups of three digits.
 fn grouped(number: u64) -> String {

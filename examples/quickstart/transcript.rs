@@ -55,6 +55,6 @@ impl<W: Write> Transcript<W> {
 }
 
 fn row(cells: &[impl Display; 4]) -> String {
-    let [answers, sent, token_requests, bearers] = cells;
-    format!("{answers:<16}{sent:<14}{token_requests:<16}{bearers}")
+    let [responses, sent, token_requests, bearers] = cells;
+    format!("{responses:<16}{sent:<14}{token_requests:<16}{bearers}")
 }

@@ -6,5 +6,6 @@
 
 pub use crate::provider::Authorize;
 pub use crate::resource::challenge::{is_grpc_rejection, is_rejection};
-#[cfg(feature = "reqwest")]
-pub use crate::transport::reqwest::read_response;
+#[cfg(any(feature = "http-transport", feature = "tower"))]
+pub use crate::transport::body::read_response;
+pub use crate::transport::cause::client_error;

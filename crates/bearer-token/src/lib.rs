@@ -57,7 +57,8 @@
 //! | `jwt` | yes | signing: self-signed JWTs and, with `oauth`, assertions |
 //! | `encrypted-keys` | | private keys that are encrypted with a passphrase |
 //! | `oauth` | yes | token requests to an OAuth 2.0 authorization server |
-//! | `reqwest` | yes | reqwest (rustls) as the transport of token requests |
+//! | `http-transport` | yes | the default transport of token requests: hyper and rustls |
+//! | `rustls-aws-lc-rs` | yes | aws-lc-rs as the cryptography of that transport; without it, what the process has installed in rustls |
 //! | `tower` | | any tower service as that transport |
 //! | `config` | | a provider from TOML or JSON |
 //! | `tracing` | | events of the token life cycle |

@@ -36,7 +36,7 @@ pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut
     } else {
         // Without a token request there is already a token, or an error.
         let bearer = answered?;
-        writeln!(out, "No token request is made: the token is here already.\n")?;
+        writeln!(out, "There is no token request: the token is already known.\n")?;
         writeln!(out, "authorization: Bearer {}", redaction.token(bearer.secret()))?;
         if let Some(jwt) = Jwt::read(bearer.secret()) {
             jwt.show("token", now, serde_json::Value::clone, out)?;

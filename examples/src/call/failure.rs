@@ -34,7 +34,7 @@ fn explain_token_error(error: &Error, err: &mut impl Write) -> io::Result<()> {
     }
     match error.retry() {
         Retry::Later { after: Some(time) } => writeln!(err, "retry: the server asks to wait for {time:?}")?,
-        Retry::Later { .. } => writeln!(err, "retry: later; the cause may pass by itself")?,
+        Retry::Later { .. } => writeln!(err, "retry: later; waiting may be enough")?,
         _ => writeln!(err, "retry: only after a change of the key, the permissions or the configuration")?,
     }
     explain_causes(error.source(), err)

@@ -32,7 +32,7 @@ pub(super) async fn send(
         writeln!(out, "> {request_line}")?;
         match authorization {
             Some(value) => writeln!(out, "> authorization: {}", redaction.authorization(value))?,
-            None => writeln!(out, "> (no token: the configuration allows other origins than this one)")?,
+            None => writeln!(out, "> (no token: the configuration does not allow this origin)")?,
         }
     }
     let sent = sent.and_then(|Sent(value)| Some(String::from_utf8_lossy(value?.as_bytes()).into_owned()));
@@ -54,7 +54,7 @@ pub(super) async fn send(
         writeln!(out, "\n{}", shown.trim_end_matches('\n'))?;
     }
     if shown.len() < text.len() {
-        writeln!(out, "[The body is longer than 64 KiB; this was its beginning.]")?;
+        writeln!(out, "[The body is longer than 64 KiB; this is its beginning.]")?;
     }
     result?;
     Ok(response.status().as_u16() < 400)

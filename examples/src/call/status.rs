@@ -12,7 +12,7 @@ pub(super) async fn show(provider: &TokenProvider, redaction: Redaction, out: &m
     let expires = bearer.expires_at().map_or_else(|| "not known to expire".to_owned(), expiry);
     writeln!(out, "state    {:?}", provider.status().state)?;
     writeln!(out, "expires  {expires}")?;
-    writeln!(out, "scope    {}", bearer.scope().unwrap_or("not named in the answer"))?;
+    writeln!(out, "scope    {}", bearer.scope().unwrap_or("not named in the response"))?;
     writeln!(out, "token    {}", redaction.token(bearer.secret()))?;
     Ok(())
 }

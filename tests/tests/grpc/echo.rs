@@ -1,7 +1,7 @@
-//! The service that the tests call, with a method of each kind, and the door in front of it.
+//! The service that the tests call, with a method of each kind, and the check of tokens in front of it.
 //!
-//! `generated.rs` is what tonic-build 0.14 makes of the following, to be run where `out_dir` points to. It needs no
-//! protobuf compiler; what one would make of the message is written out below.
+//! tonic-build 0.14 generated `generated.rs` with the following program, run where `out_dir` points to. It needs no
+//! protobuf compiler; the type of the message is written by hand below.
 //!
 //! ```ignore
 //! use tonic_build::manual::{Builder, Method, Service};

@@ -46,7 +46,7 @@ async fn calls_are_unavailable_during_an_outage_and_recover() {
     }
     assert!(setup.door.seen().is_empty(), "l37: nothing was sent");
 
-    server.token_endpoint().heal();
+    server.token_endpoint().recover();
     within(client.say(text("hello"))).await.unwrap();
     server.stop();
     within(client.say(text("the token is still good"))).await.unwrap();
@@ -97,8 +97,8 @@ async fn without_a_mapping_the_token_error_is_still_found() {
 #[tokio::test]
 async fn errors_of_the_channel_are_left_alone() {
     let setup = Setup::start().await;
-    let nobody = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
-    let mut client = EchoClient::new(layer(&setup.provider).layer(endpoint(nobody).connect_lazy()));
+    let unused = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
+    let mut client = EchoClient::new(layer(&setup.provider).layer(endpoint(unused).connect_lazy()));
     let status = refused(&mut client).await;
     assert_eq!(status.code(), Code::Unavailable);
     assert!(token_error(&status).is_none(), "{status:?}");

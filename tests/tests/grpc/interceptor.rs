@@ -58,7 +58,7 @@ async fn a_warm_interceptor_serves_and_refreshes_in_the_background() {
     let gate = setup.source.hold();
     within(client.say(text("stale"))).await.unwrap();
     within(setup.source.wait_for_fetches(2)).await;
-    within(client.say(text("stale, and nobody waits"))).await.unwrap();
+    within(client.say(text("stale, and no call waits"))).await.unwrap();
     gate.release();
     within(until(|| setup.provider.cached().is_some_and(|bearer| bearer.secret() == "token-2"))).await;
     within(client.say(text("hello"))).await.unwrap();

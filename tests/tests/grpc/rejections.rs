@@ -57,7 +57,7 @@ async fn l31_a_rejection_in_unary_trailers_renews_the_token() {
 }
 
 #[tokio::test]
-async fn trailers_that_nobody_watches_reject_nothing() {
+async fn unwatched_trailers_reject_nothing() {
     let setup = Setup::start().await;
     setup.door.let_in_first();
     setup.door.revoke("token-1");

@@ -89,11 +89,11 @@ pub(crate) fn rows() -> Vec<Row> {
         ),
         Row::new(
             "50 DER",
-            "a key in DER",
-            file("key.der", &der(rsa.private_pem())),
-            ["DER"],
+            "a public key in DER",
+            file("key.der", &der(rsa.public_pem())),
+            ["public key", "DER"],
             ["PEM"],
-            ["openssl pkey"],
+            ["private key"],
         ),
         Row::new("50 JWK", "a JWK without `kty`", file("key.json", br#"{"k":"planted"}"#), ["`kty`"], ["JWK"], []),
         Row::new(
@@ -107,7 +107,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "own: SSH",
             "a key of OpenSSH",
-            pem(Algorithm::RS256, &testdata("openssh.pem")),
+            pem(Algorithm::RS256, &testdata("openssh.rsa.pem")),
             ["OPENSSH"],
             ["PKCS#8"],
             ["ssh-keygen"],

@@ -100,7 +100,7 @@ async fn l06_a_failed_refresh_neither_surfaces_nor_disturbs_a_valid_token() {
 }
 
 #[tokio::test]
-async fn l06_a_hung_refresh_is_aborted_and_delays_nobody() {
+async fn l06_a_hung_refresh_is_aborted_and_delays_no_caller() {
     let bench = Bench::serving().await;
     bench.source.push(Outcome::hang());
     bench.clock.advance(STALE);

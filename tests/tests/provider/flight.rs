@@ -25,9 +25,9 @@ async fn l01_a_thousand_stale_tasks_cause_one_fetch_without_delay() {
         assert_eq!(token.as_deref(), Some("token-1"));
     }
     bench.source.wait_for_fetches(2).await;
-    let mut landed = waiting(bench.provider.refresh_now());
+    let mut done = waiting(bench.provider.refresh_now());
     gate.release();
-    assert_eq!(secret((&mut landed).await), Ok("token-2".into()));
+    assert_eq!(secret((&mut done).await), Ok("token-2".into()));
     assert_eq!(bench.sent().as_deref(), Some("token-2"));
     assert_eq!(bench.started(), 2);
     assert_eq!(bench.source.reasons(), [FetchReason::Missing, FetchReason::Stale]);
@@ -78,7 +78,7 @@ async fn ten_thousand_waiters_share_one_fetch() {
         assert_eq!(secret(token), Ok("token-1".into()));
     }
     assert_eq!(bench.started(), 1);
-    assert_eq!(bench.clock.sleepers(), 0, "nobody waits for anything any more");
+    assert_eq!(bench.clock.sleepers(), 0, "no future waits any more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -168,10 +168,10 @@ fn l11_without_any_runtime_many_threads_still_share_one_fetch() {
 fn l11_without_a_runtime_another_waiter_continues_the_fetch() {
     let bench = Bench::new();
     bench.source.push(Outcome::hang());
-    let pilot = bench.waiting();
+    let driver = bench.waiting();
     assert_eq!(bench.started(), 1);
     let other = bench.waiting();
-    drop(pilot);
+    drop(driver);
     assert_eq!(secret(block_on(other)), Ok("token-2".into()));
     assert_eq!(bench.source.count().aborted, 1);
 }
@@ -236,7 +236,7 @@ fn l11_a_spawner_that_drops_tasks_blocks_no_caller() {
         bench.clock.advance(SECOND);
     }
     assert_eq!(spawner.0.load(Ordering::SeqCst) - before, 3);
-    assert_eq!(bench.started(), 1, "a pilot that is never polled asks nothing");
+    assert_eq!(bench.started(), 1, "a driver that is never polled fetches nothing");
 }
 
 #[test]

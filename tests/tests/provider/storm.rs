@@ -68,7 +68,7 @@ async fn callers_never_cause_two_fetches_or_send_expired_tokens() {
     let mut steps = 0;
     while steps < 1_000 || served.load(Ordering::Relaxed) < 5_000 {
         steps += 1;
-        assert!(steps < 1_000_000, "nobody gets anywhere");
+        assert!(steps < 1_000_000, "no caller makes progress");
         bench.clock.advance(Duration::from_millis(dice.roll(1_000)));
         settle().await;
     }

@@ -1,7 +1,7 @@
 //! Some seconds of real time through the real adapters, against servers on loopback that misbehave at random.
 //!
-//! `SOAK_SECONDS=3600` makes it an hour; `SOAK_SEED` repeats the choices, though not their timing. One test in a binary
-//! of its own: file descriptors and memory are those of the whole process.
+//! `SOAK_SECONDS=3600` runs for an hour; `SOAK_SEED` repeats the random choices, but not their timing. The test has its own
+//! binary, because it measures the file descriptors and memory of the whole process.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "real time, real clocks and real tasks are what this is about")]
 
@@ -135,11 +135,11 @@ async fn call(client: Client, ours: String, theirs: String, mut rng: Rng, over: 
 
 /// Runs for a while, and checks what the servers saw.
 async fn stretch(seed: u64, time: Duration, revokes: bool) -> (u64, u64) {
-    let (server, stranger) = (AuthorizationServer::start().unwrap(), AuthorizationServer::start().unwrap());
+    let (server, other) = (AuthorizationServer::start().unwrap(), AuthorizationServer::start().unwrap());
     server.register(Registered::secret(CLIENT, SECRET));
     server.issue(Tokens::opaque().lifetime(6_000 * MILLI).expires_in(1));
     let (over, fetches) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let (ours, theirs) = (format!("{}/x", server.api_url()), format!("{}/x", stranger.api_url()));
+    let (ours, theirs) = (format!("{}/x", server.api_url()), format!("{}/x", other.api_url()));
     let providers = Adapter::BOTH.map(|adapter| (adapter, provider(&server, &fetches)));
     let mut tasks = JoinSet::new();
     for number in 0..CALLERS {
@@ -163,33 +163,33 @@ async fn stretch(seed: u64, time: Duration, revokes: bool) -> (u64, u64) {
         let api = requests.iter().filter(|request| request.endpoint() == Endpoint::Api);
         api.map(|request| request.header("authorization").is_some()).collect::<Vec<_>>()
     };
-    let (here, elsewhere) = (carried(&server), carried(&stranger));
+    let (here, elsewhere) = (carried(&server), carried(&other));
     assert!(here.iter().all(|token| *token), "a request was sent without a token");
     assert!(elsewhere.iter().all(|token| !token), "a token was sent elsewhere");
     assert!(!here.is_empty() && !elsewhere.is_empty());
-    // A provider fetches once in a tenth of a second at the most, if each fails; and two requests are one fetch that
-    // met a broken connection. Tokens of no lifetime are fetched for whoever waits, as fast as they come.
+    // A failing provider fetches at most once in a tenth of a second, and a broken connection makes one fetch two requests.
+    // Tokens without a lifetime are fetched for each waiter, as fast as they arrive.
     let fetches = fetches.load(Ordering::Relaxed);
     assert!(counts.token_requests <= 2 * fetches, "{fetches} fetches, {counts:?}");
     assert!(counts.tokens_issued + 2 * (took.as_millis() / FIRST_WAIT.as_millis()) as u64 + 4 >= fetches, "{counts:?}");
 
     // The servers work again, and so does every client.
-    server.token_endpoint().heal();
-    server.api().heal();
+    server.token_endpoint().recover();
+    server.api().recover();
     server.issue(Tokens::opaque());
     for (adapter, provider) in &providers {
         let client = adapter.client(provider);
-        let healed = async {
+        let recovered = async {
             // A token that is too short-lived to be kept may still arrive: it is used and leaves nothing behind.
             while !client.get(&ours).await.is_ok_and(|answer| answer.status == 200) || !provider.status().is_ready() {
                 sleep(10 * MILLI).await;
             }
         };
         // `Retry-After: 1` is the longest cool-down, and a last token may be rejected.
-        timeout(Duration::from_secs(10), healed).await.expect("it does not heal");
+        timeout(Duration::from_secs(10), recovered).await.expect("it does not recover");
     }
     server.stop();
-    stranger.stop();
+    other.stop();
     (requests, counts.token_requests)
 }
 
@@ -218,7 +218,7 @@ fn the_invariants_hold_through_real_clients() {
     let last = run(seed + 3_000, time, true);
     if let (Some((open, _)), Some((_, pages)), Some((now, _)), Some((end, later))) = (first, second, third, last) {
         assert!(now.max(end) <= open + 2, "file descriptors: {open}, then {now} and {end}");
-        // 4 KiB each: 32 MiB, of which the record of the requests, which allocators do not give back at once.
+        // 32 MiB in pages of 4 KiB: the recorded requests, whose memory allocators do not return at once.
         assert!(later <= pages + 8_192, "pages in memory: {pages}, then {later}");
     }
 }

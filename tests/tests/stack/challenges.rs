@@ -141,7 +141,7 @@ impl TokenSource for Noting {
 }
 
 #[tokio::test]
-async fn hostile_challenges_are_bounded_and_harm_nobody() {
+async fn hostile_challenges_are_bounded_and_harmless() {
     let many = |fault: Fault| (0..60).fold(fault, |fault, _| fault.header("www-authenticate", "Bearer a=b, Basic c"));
     let line = |text: &str| Fault::status(401).header("www-authenticate", text);
     let huge = format!(r#"Bearer claims="{}""#, "x".repeat(100_000));

@@ -146,13 +146,15 @@ async fn l09_a_very_short_token_serves_its_waiters_despite_scarce_capacity() {
     }
 }
 
-/// Providers whose token requests use the pooled connections of either client.
-fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 3] {
+/// Providers whose token requests use the pooled connections of each kind of client.
+fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 4] {
     let with = |endpoint: bearer_token::oauth::TokenEndpoint| setup.builder(endpoint).build().unwrap();
     let tower = setup.endpoint().transport(transport::service::<HyperClient, _>(hyper()));
+    let client = reqwest_bearer::ClientTransport::new(crate::support::reqwest());
     let middleware = reqwest_bearer::MiddlewareTransport::new(crate::support::reqwest().into());
     [
-        ("reqwest", with(setup.endpoint().build().unwrap())),
+        ("http", with(setup.endpoint().build().unwrap())),
+        ("reqwest", with(setup.endpoint().transport(client).build().unwrap())),
         ("tower", with(tower.build().unwrap())),
         ("middleware", with(setup.endpoint().transport(middleware).build().unwrap())),
     ]
@@ -161,7 +163,7 @@ fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 3] {
 // One thread: the client cannot see that the connection is closed before it uses it.
 #[tokio::test]
 async fn l44_a_closed_pooled_connection_fails_no_caller() {
-    for index in 0..3 {
+    for index in 0..4 {
         let setup = Setup::start();
         let (name, provider) = pooled(&setup)[index].clone();
         within(provider.token()).await.unwrap();

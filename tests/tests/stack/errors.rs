@@ -93,7 +93,7 @@ async fn a_token_error_is_the_innermost_cause() {
     let error = within(client.get(setup.api("orders")).send()).await.unwrap_err();
     assert!(matches!(&error, reqwest_middleware::Error::Middleware(inner) if inner.is::<BearerError>()));
     assert_eq!(error.to_string(), "the request was not sent, because it could not be authorized");
-    setup.server.token_endpoint().heal();
+    setup.server.token_endpoint().recover();
     setup.clock.advance(std::time::Duration::from_secs(300));
     // An unreachable API is not a token error.
     setup.server.api().always(Fault::disconnect());

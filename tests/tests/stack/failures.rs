@@ -144,7 +144,7 @@ async fn l07_every_bad_response_is_one_error_and_recovers() {
             assert!(error.to_string().len() > 30, "{adapter:?}, {what}: says what to do: {error}");
             assert_eq!(setup.token_requests(), requests, "{adapter:?}, {what}");
 
-            setup.server.token_endpoint().heal();
+            setup.server.token_endpoint().recover();
             let wait = provider.status().cool_down;
             setup.clock.advance(wait - Duration::from_millis(1));
             assert_eq!(within(client.refused(&url)).await.kind(), kind);
@@ -171,7 +171,7 @@ async fn l07_refresh_now_recovers_at_once_from_any_response() {
             // While it lasts, `refresh_now` fails the same way.
             let error = within(provider.refresh_now()).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{adapter:?}, {what}");
-            setup.server.token_endpoint().heal();
+            setup.server.token_endpoint().recover();
             within(provider.refresh_now()).await.unwrap();
             within(client.succeed(&url)).await;
             assert_eq!(setup.token_requests(), 2 * requests + 1, "{adapter:?}, {what}");

@@ -32,10 +32,10 @@ async fn l01_a_background_refresh_delays_no_request() {
         assert_eq!((old.len(), setup.token_requests()), (41, 2), "{adapter:?}: one refresh, however many notice");
 
         // Joins the refresh to see its end.
-        let mut landed = provider.refresh_now();
-        assert!(poll_once(&mut landed).await.is_pending());
+        let mut refreshed = provider.refresh_now();
+        assert!(poll_once(&mut refreshed).await.is_pending());
         gate.release();
-        within(landed).await.unwrap();
+        within(refreshed).await.unwrap();
         within(client.succeed(&url)).await;
         let new = setup.authorizations().pop().unwrap();
         assert_ne!(new, old[0], "{adapter:?}");
@@ -68,14 +68,14 @@ async fn l06_a_valid_token_survives_an_outage() {
             (ProviderState::Stale, bearer_token::ErrorKind::Unavailable)
         );
 
-        setup.server.token_endpoint().heal();
+        setup.server.token_endpoint().recover();
         setup.clock.advance(60 * SECOND);
         within(client.succeed(&url)).await;
         within(until(|| provider.status().last_error.is_none())).await;
         within(client.succeed(&url)).await;
         let authorizations = setup.authorizations();
         assert_eq!(authorizations.iter().flatten().count(), 603);
-        assert_ne!(authorizations.last(), authorizations.first(), "{adapter:?}: healed");
+        assert_ne!(authorizations.last(), authorizations.first(), "{adapter:?}: recovered");
         assert_eq!(setup.server.count().api_rejected, 0);
     }
 }

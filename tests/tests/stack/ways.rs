@@ -13,8 +13,15 @@ use bearer_token_testing::{
 use crate::support::{Adapter, CLIENT, SECRET, Setup, within};
 
 /// One algorithm of each family and of each hash.
-const ALGORITHMS: [Verified; 6] =
-    [Verified::RS256, Verified::PS384, Verified::ES256, Verified::ES384, Verified::EdDSA, Verified::HS512];
+const ALGORITHMS: [Verified; 7] = [
+    Verified::RS256,
+    Verified::PS384,
+    Verified::ES256,
+    Verified::ES384,
+    Verified::ES512,
+    Verified::EdDSA,
+    Verified::HS512,
+];
 
 /// A signing key, and its verifying key for the server.
 fn keys(algorithm: Verified) -> (SigningKey, VerifyingKey) {
@@ -128,8 +135,8 @@ async fn client_credentials_work_with_every_method_of_client_authentication() {
 async fn an_unknown_key_is_refused_before_the_api() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
-        let stranger = TestKey::generate(Verified::ES256).unwrap();
-        setup.server.trust(Issuer::new(ISSUER, stranger.verifying_key()));
+        let unknown = TestKey::generate(Verified::ES256).unwrap();
+        setup.server.trust(Issuer::new(ISSUER, unknown.verifying_key()));
         let (key, _) = keys(Verified::ES256);
         let url = setup.server.token_url();
         let grant = JwtBearer::new(template(key, &url).build().unwrap());

@@ -106,7 +106,7 @@ impl Bench {
                 for waiter in std::mem::take(&mut self.waiters) {
                     seen.push(self.wait(waiter).await);
                 }
-                let first = seen.pop().ok_or("nobody waits")?;
+                let first = seen.pop().ok_or("there is no waiter")?;
                 if seen.iter().all(|other| *other == first) { Ok(first) } else { Err(format!("found {seen:?}")) }
             }
             Call::Reject(token) => {

@@ -50,7 +50,7 @@ use self::{
 /// use bearer_token::oauth::{ClientAuth, RefreshToken, TokenEndpoint};
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
-/// # #[cfg(feature = "reqwest")] {
+/// # #[cfg(feature = "http-transport")] {
 /// let grant = RefreshToken::new(FileStore::new("/var/lib/reporting/refresh-token.json"));
 /// let source = TokenEndpoint::builder("https://as.example.com/token", grant)
 ///     .client_auth(ClientAuth::basic("reporting", "client-secret"))

@@ -92,14 +92,14 @@ pub(super) async fn failures(shown: &mut Shown, secrets: &mut Markers, adapter: 
             shown.error(what, &*error);
             shown.value("a provider that fails", &provider);
             shown.value("its status", &provider.status());
-            setup.server.token_endpoint().heal();
+            setup.server.token_endpoint().recover();
             setup.clock.advance(3_600 * SECOND);
             within(client.succeed(&setup.api("orders"))).await;
             // A background refresh that fails, and a rejection without a renewal.
             setup.server.token_endpoint().always(fault.clone());
             shown.result(what, within(provider.refresh_now()).await);
             shown.value("a provider with an old token", &provider);
-            setup.server.token_endpoint().heal();
+            setup.server.token_endpoint().recover();
         }
         plant_what_was_sent(secrets, &setup);
     }

@@ -11,7 +11,7 @@ use http::{
     HeaderValue, Request, Response,
     header::{AUTHORIZATION, WWW_AUTHENTICATE},
 };
-use reqwest_bearer::{BearerMiddleware, MiddlewareTransport};
+use reqwest_bearer::{BearerMiddleware, ClientTransport, MiddlewareTransport};
 use tower::Service;
 use tower_bearer::{BearerLayer, BearerService, BoxError};
 
@@ -75,7 +75,10 @@ pub(super) async fn values(shown: &mut Shown, rsa: &TestKey, ec: &TestKey) {
     let mut headers = http::HeaderMap::new();
     headers.insert("x-api-key", HEADER.parse().unwrap());
     let client = crate::support::reqwest_builder().default_headers(headers).build().unwrap();
-    shown.value("ReqwestTransport", &transport::ReqwestTransport::from_client(client.clone()));
+    let proxied = transport::HttpTransport::builder().proxy(format!("http://{USER}:{USER}@proxy.example.com:3128"));
+    shown.value("HttpTransportBuilder", &proxied);
+    shown.value("HttpTransport", &proxied.build().unwrap());
+    shown.value("ClientTransport", &ClientTransport::new(client.clone()));
     shown.value("MiddlewareTransport", &MiddlewareTransport::new(client.into()));
 
     // The request that is passed to the client.
