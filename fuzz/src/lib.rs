@@ -11,8 +11,8 @@ use std::{
 
 use bearer_token::{
     AccessToken, Error, FetchContext, FetchReason, TokenSource,
-    platform::{BoxFuture, Clock, Moment, Platform},
     oauth::{ClientCredentials, TokenEndpoint},
+    platform::{BoxFuture, Clock, Moment, Platform},
     transport::Transport,
 };
 use bytes::Bytes;

@@ -103,13 +103,6 @@ impl KeyReader {
         self
     }
 
-    /// For bytes that were decoded already.
-    #[cfg(feature = "config")]
-    pub(crate) fn decoded_from(mut self, encoding: Encoding) -> Self {
-        self.encoded = encoding != Encoding::Text;
-        self
-    }
-
     /// Reads a key from memory.
     ///
     /// # Errors
@@ -142,7 +135,7 @@ impl KeyReader {
     }
 
     pub(crate) fn read_local(&self, text: Zeroizing<Vec<u8>>) -> Result<(Algorithm, Local), Error> {
-        let Some(bytes) = self.encoding.decode(text) else {
+        let Some(bytes) = self.encoding.decode(&text).map(Zeroizing::new) else {
             let name = self.encoding.name();
             return Err(one("encoding", format!("found a key that is not {name}; expected {name}, as this says")));
         };
