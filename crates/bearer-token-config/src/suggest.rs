@@ -40,6 +40,9 @@ pub(crate) fn field(parent: &str, name: &str) -> Option<Advice> {
     let synonym = SYNONYMS.iter().find(|(word, _)| *word == name).map(|(_, field)| *field);
     let near = synonym.filter(|field| siblings.iter().any(|name| name == field));
     let near = near.or_else(|| nearest(name, siblings.iter().map(String::as_str)));
+    // `expiry` is `expiry_seconds`.
+    let start = format!("{}_", plain(name));
+    let near = near.or_else(|| siblings.iter().map(String::as_str).find(|sibling| sibling.starts_with(&start)));
     let path =
         below(parent, name).or_else(|| near.map(|near| join(parent, near))).or_else(|| elsewhere(name, synonym))?;
     Some(Advice::DidYouMean(Setting::Field(path.into())))

@@ -43,8 +43,20 @@ struct Inner {
     message: Cow<'static, str>,
     retry: Retry,
     oauth_code: Option<Cow<'static, str>>,
+    server_description: Option<Box<str>>,
+    #[cfg(feature = "oauth")]
+    refusal: Option<RefusalHead>,
     problems: Vec<Problem>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// The head of a response that refused a token request, as far as a verdict needs it.
+#[cfg(feature = "oauth")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusalHead {
+    pub(crate) status: http::StatusCode,
+    /// Whether the response asks the client to authenticate by HTTP Basic.
+    pub(crate) asks_for_client: bool,
 }
 
 /// The part that failed.
@@ -106,6 +118,9 @@ impl Error {
             message: message.into(),
             retry,
             oauth_code: None,
+            server_description: None,
+            #[cfg(feature = "oauth")]
+            refusal: None,
             problems: Vec::new(),
             source: None,
         }))
@@ -155,6 +170,28 @@ impl Error {
     #[must_use]
     pub fn with_oauth_code(self, code: impl Into<Cow<'static, str>>) -> Self {
         self.map(|inner| inner.oauth_code = Some(code.into()))
+    }
+
+    /// Adds the server's description of a refusal, which must be safe to show.
+    #[cfg(feature = "oauth")]
+    #[allow(dead_code, reason = "the reading of refusals follows")]
+    pub(crate) fn with_server_description(self, description: Option<impl Into<Box<str>>>) -> Self {
+        match description {
+            Some(description) => self.map(|inner| inner.server_description = Some(description.into())),
+            None => self,
+        }
+    }
+
+    /// Adds the head of the response that refused the request.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_refusal(self, head: RefusalHead) -> Self {
+        self.map(|inner| inner.refusal = Some(head))
+    }
+
+    /// The head of the response that refused the request.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn refusal(&self) -> Option<RefusalHead> {
+        self.0.refusal
     }
 
     /// Finds the token error among the causes of another error.
@@ -219,6 +256,25 @@ impl Error {
     /// The OAuth error code that the authorization server sent, such as `invalid_grant` (RFC 6749 section 5.2).
     pub fn oauth_code(&self) -> Option<&str> {
         self.0.oauth_code.as_deref()
+    }
+
+    /// The authorization server's own description of a refusal, for the developer who looks for its cause.
+    ///
+    /// It is the response's `error_description` (RFC 6749 section 5.2), or the similar field that the server uses
+    /// instead. Neither `Display`, `Debug` nor [`source`](StdError::source) shows it, because it is untrusted input: show
+    /// it on request only, and do not act on it. It is printable ASCII of at most 256 bytes. It is `None` if the server
+    /// sent none, or if the text repeats any part of what was sent: a secret, a token, an assertion or a parameter.
+    ///
+    /// ```
+    /// # fn example(error: &bearer_token::Error) {
+    /// eprintln!("{error}");
+    /// if let Some(description) = error.server_description() {
+    ///     eprintln!("the server says: {description:?}");
+    /// }
+    /// # }
+    /// ```
+    pub fn server_description(&self) -> Option<&str> {
+        self.0.server_description.as_deref()
     }
 
     /// Everything that is wrong with a configuration; empty for other kinds.

@@ -61,3 +61,9 @@ pub(crate) fn refresh_token_not_saved(error: &Error) {
     #[cfg(feature = "tracing")]
     tracing::error!(kind = ?error.kind(), %error, "could not save a new refresh token; it is kept in memory only");
 }
+
+#[cfg(feature = "oauth")]
+pub(crate) fn refresh_token_recovered() {
+    #[cfg(feature = "tracing")]
+    tracing::info!("found a refresh token that a crashed process had written, and put it in its place");
+}

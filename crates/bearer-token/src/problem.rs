@@ -345,7 +345,7 @@ mod tests {
             (Advice::Remove(call("scope")), "remove `.scope(..)`"),
             (Advice::DidYouMean(field()), "did you mean `jwt.key`?"),
             (Advice::Remove(field()), "remove `jwt.key`"),
-            (Advice::Feature("reqwest"), "enable the feature `reqwest`"),
+            (Advice::Feature("http-transport"), "enable the feature `http-transport`"),
             (Advice::text("change the URL"), "change the URL"),
         ] {
             assert_eq!(advice.to_string(), text);

@@ -1,4 +1,4 @@
-//! What passes from a source to a provider: a token, how long it lives, and why it was fetched.
+//! What a source gives to a provider: a token, its lifetime, and the reason of the fetch.
 
 use std::{
     collections::BTreeMap,
@@ -14,25 +14,27 @@ use crate::{
 };
 
 #[cfg(any(feature = "jwt", feature = "oauth"))]
-pub(crate) mod jwt_expiry;
+pub(crate) mod json;
+#[cfg(any(feature = "jwt", feature = "oauth"))]
+pub(crate) mod jwt_times;
 
-/// Why a token is fetched.
+/// The reason why a token is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchReason {
-    /// There is no usable token; callers wait.
+    /// There is no usable token, and callers wait.
     Missing,
-    /// The token is still good, and is renewed early in the background.
+    /// The token is still usable, and is renewed early in the background.
     Stale,
-    /// The API refused the token that the source gave last.
+    /// The API rejected the last token of this source.
     Rejected,
-    /// The application asked for it, with `refresh_now`.
+    /// The application called `refresh_now`.
     Requested,
 }
 
-/// A token as a source hands it over.
+/// A token as a source returns it.
 ///
-/// `Debug` shows neither the token nor what a server said beside it.
+/// `Debug` shows neither the token nor any other text from the server.
 pub struct AccessToken {
     token: Zeroizing<String>,
     expiry: Expiry,
@@ -41,10 +43,10 @@ pub struct AccessToken {
     extras: BTreeMap<String, String>,
 }
 
-/// How long a token lives, as far as its source knows.
+/// The lifetime of a token, as far as its source knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expiry {
-    /// Nobody said: the provider's default lifetime holds.
+    /// Unknown: the provider's default lifetime applies.
     Unknown,
     /// Until it is rejected.
     Never,
@@ -55,8 +57,8 @@ pub(crate) enum Expiry {
 }
 
 impl AccessToken {
-    /// A token of unknown lifetime: the provider's default lifetime holds for it
-    /// ([`Policy::default_lifetime`](crate::Policy::default_lifetime)).
+    /// A token of unknown lifetime. It gets the provider's
+    /// [`default_lifetime`](crate::Policy::default_lifetime).
     pub fn new(token: impl Into<String>) -> Self {
         AccessToken {
             token: Zeroizing::new(token.into()),
@@ -67,52 +69,54 @@ impl AccessToken {
         }
     }
 
-    /// It lives this long, counted from [`issued`](Self::issued). Zero is legal: such a token serves the requests that
-    /// waited for it, and is not kept. The same token once more, after it has expired, is an error: it would be asked for
-    /// without end.
+    /// Sets the lifetime, counted from [`issued`](Self::issued).
+    ///
+    /// Zero is legal: such a token serves the requests that waited for it, and is not kept. If the source returns the same
+    /// token again after its end, the fetch fails. Otherwise every request would cause a fetch.
     #[must_use]
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.expiry = Expiry::In(lifetime);
         self
     }
 
-    /// It lives until this time of day. One that is past already is as a lifetime of zero.
+    /// Sets the end of the lifetime as a time of day. A time in the past means a lifetime of zero.
     #[must_use]
     pub fn expires_at(mut self, time: SystemTime) -> Self {
         self.expiry = Expiry::At(time);
         self
     }
 
-    /// It lives until it is rejected.
+    /// Keeps the token in use until the API rejects it.
     #[must_use]
     pub fn never_expires(mut self) -> Self {
         self.expiry = Expiry::Never;
         self
     }
 
-    /// The moment before the request for it was sent: the server's clock for it started no earlier and no later than
-    /// its answer. Without this, lifetimes count from the start of the fetch.
+    /// Sets the moment from which the lifetime counts: just before the request for the token was sent.
+    ///
+    /// The server cannot have issued the token earlier. Default: the start of the fetch.
     #[must_use]
     pub fn issued(mut self, moment: Moment) -> Self {
         self.issued = Some(moment);
         self
     }
 
-    /// The scope that was granted, if the answer names it (RFC 6749 section 5.1).
+    /// Sets the granted scope, if the response names it (RFC 6749 section 5.1).
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = Some(scope.into());
         self
     }
 
-    /// A further member of the answer that callers want to read, such as Salesforce's `instance_url`.
+    /// Adds another field of the response that callers need, such as Salesforce's `instance_url`.
     #[must_use]
     pub fn extra(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extras.insert(name.into(), value.into());
         self
     }
 
-    /// The token. Handle with care.
+    /// The token itself. It is a secret.
     pub fn secret(&self) -> &str {
         &self.token
     }
@@ -135,27 +139,70 @@ impl fmt::Debug for AccessToken {
         f.debug_struct("AccessToken")
             .field("token", &"[redacted]")
             .field("expiry", &self.expiry)
-            // What the server said beside it, scope and extras, may hold anything.
+            // Scope and extras are text from the server, which may echo a secret.
             .finish_non_exhaustive()
     }
 }
 
-/// Whether a token can stand in a header.
+/// The largest token that is used, in bytes: 64 KiB. HTTP servers accept far smaller headers.
+const TOKEN_LIMIT: usize = 64 * 1024;
+
+/// Checks that a token is a legal part of a header value.
 pub(crate) fn check_token(token: &str) -> Result<(), Error> {
-    if token.is_empty() {
-        return Err(Error::new(ErrorKind::Token, "the source gave an empty token; expected a bearer token"));
+    let expected = "expected a bearer token (RFC 6750 section 2.1)";
+    let found = if token.is_empty() {
+        "an empty token".to_owned()
+    } else if token.len() > TOKEN_LIMIT {
+        let length = token.len();
+        format!("a token of {length} bytes, which is more than the {TOKEN_LIMIT} that are allowed (64 KiB)")
+    } else if let Some(position) = token.bytes().position(|byte| !byte.is_ascii_graphic()) {
+        // RFC 6750 allows fewer characters, but real tokens use more, such as the `!` of Salesforce. The characters
+        // that are refused here could change the meaning of the header.
+        let (place, length) = (position + 1, token.len());
+        format!("a token with {} as byte {place} of {length}", name_of(token.as_bytes().get(position)))
+    } else {
+        return Ok(());
+    };
+    let change = "check what the source reads as the token";
+    Err(Error::new(ErrorKind::Token, format!("the source returned {found}; {expected}: {change}")))
+}
+
+/// The kind of a byte that no token may have.
+fn name_of(byte: Option<&u8>) -> &'static str {
+    match byte {
+        Some(b'\r' | b'\n') => "a newline",
+        Some(b' ') => "a space",
+        Some(b'\t') => "a tab",
+        Some(0x80..) => "a character beyond ASCII",
+        _ => "a control character",
     }
-    // RFC 6750 allows fewer characters, but real tokens use more (a `!` at Salesforce). What is left out here could
-    // change the meaning of the header: blanks, control characters, and bytes beyond ASCII.
-    if let Some(position) = token.bytes().position(|byte| !byte.is_ascii_graphic()) {
-        return Err(Error::new(
-            ErrorKind::Token,
-            format!(
-                "the source gave a token that cannot stand in a header: byte {position} of {} is not a visible ASCII \
-                 character; expected a bearer token (RFC 6750 section 2.1), without blanks or line ends",
-                token.len(),
-            ),
-        ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l18_an_unusable_token_is_named_without_showing_it() {
+        let large = "x".repeat(TOKEN_LIMIT + 1);
+        for (token, part) in [
+            ("", "an empty token"),
+            ("planted \n", "a space as byte 8 of 9"),
+            ("planted\n", "a newline as byte 8 of 8"),
+            ("planted\r\nx: y", "a newline"),
+            ("\tplanted", "a tab as byte 1"),
+            ("planted\u{0}", "a control character"),
+            ("planted\u{7f}", "a control character"),
+            ("planted\u{e4}", "beyond ASCII"),
+            (&large, "65537 bytes, which is more than the 65536"),
+        ] {
+            let error = check_token(token).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Token);
+            let text = error.to_string();
+            assert!(text.contains(part) && !text.contains("planted") && text.len() < 250, "{text}");
+        }
+        for token in ["00D!AQ.x_~+/==", "eyJ.eyJ.sig", &large[1..]] {
+            assert!(check_token(token).is_ok());
+        }
     }
-    Ok(())
 }

@@ -24,6 +24,7 @@ pub(super) const NAMES: &[Name] = &[
     name("KeyReader::key_id", "kid"),
     name("KeyReader::passphrase", "passphrase"),
     name("KeyReader::read_file", "key.file"),
+    name("SigningKey::from_file", "key.file"),
     value("KeyReader::encoding", "key.encoding", "base64"),
     value("SigningKey::hmac", "key.encoding", "text"),
 ];
@@ -35,6 +36,7 @@ pub(super) const SECRET_NAMES: &[Name] = &[
     name("KeyReader::algorithm", "algorithm"),
     name("KeyReader::allow_short_secret", "allow_short_secret"),
     name("KeyReader::read_file", "secret.file"),
+    name("SigningKey::from_file", "secret.file"),
     value("KeyReader::encoding", "secret.encoding", "base64"),
     value("SigningKey::hmac", "secret.encoding", "text"),
 ];

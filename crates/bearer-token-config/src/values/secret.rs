@@ -200,7 +200,7 @@ mod schema {
                             "file": { "type": "string", "description": "A file, relative to this one." },
                             "env": { "type": "string", "description": "The name of an environment variable." },
                             "encoding": {
-                                "enum": ["text", "base64", "hex"],
+                                "enum": ["text", "binary", "base64", "hex"],
                                 "description": "How it is encoded. Default: `text`.",
                             },
                         },

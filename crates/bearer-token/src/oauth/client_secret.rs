@@ -257,15 +257,17 @@ mod tests {
         for secret in ["\"s3cret\"", " s3cret ", "\u{feff}s3cret", "/run/secrets/reports"] {
             assert_eq!(ClientSecret::verbatim(secret).read().unwrap().expose(), secret);
             fs::write(&path, format!("\u{feff}{}\r\n", secret.replace('s', "5"))).unwrap();
-            let decode = |bytes: Zeroizing<Vec<u8>>| {
+            let decode = |bytes: &[u8]| {
                 let decoded = bytes.iter().map(|byte| if *byte == b'5' { b's' } else { *byte }).collect::<Vec<_>>();
-                Some(decoded.into())
+                Some(decoded)
             };
             assert_eq!(ClientSecret::from_encoded_file(&path, decode).read().unwrap().expose(), secret);
         }
         assert!(ClientSecret::verbatim("s3cret\n").read().unwrap_err().contains("a newline"));
         assert!(ClientSecret::verbatim("").read().unwrap_err().contains("empty"));
-        assert!(ClientSecret::from_encoded_file(&path, |_| None).read().unwrap_err().contains("not encoded as declared"));
+        assert!(
+            ClientSecret::from_encoded_file(&path, |_| None).read().unwrap_err().contains("not encoded as declared")
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, ErrorKind, Retry},
-    token::{AccessToken, jwt_expiry::jwt_expiry},
+    token::{AccessToken, jwt_times::jwt_expiry},
     transport::{RESPONSE_LIMIT, too_large},
 };
 

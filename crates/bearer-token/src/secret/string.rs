@@ -90,6 +90,7 @@ pub(crate) fn read_verbatim(bytes: &[u8]) -> Result<&str, StringProblem> {
 }
 
 /// Checks an identifier or another public value, in which nothing is removed.
+#[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
 pub(crate) fn check(value: &str) -> Result<(), StringProblem> {
     read_verbatim(value.as_bytes()).and_then(check_ends)
 }

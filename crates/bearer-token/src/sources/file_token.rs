@@ -13,7 +13,7 @@ use crate::{
     files::last_good::LastGood,
     secret::string,
     source::{FetchContext, TokenSource},
-    token::{AccessToken, jwt_expiry::jwt_expiry},
+    token::{AccessToken, jwt_times::jwt_expiry},
 };
 
 /// A token in a file that another program keeps fresh: a projected token of Kubernetes, a token of Vault's agent, the

@@ -1,4 +1,4 @@
-//! Keys and secrets written as base64 or hex.
+//! Keys and secrets that are written in base64 or hex.
 
 use base64::{
     Engine,
@@ -9,16 +9,21 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 /// How the bytes of a key or a secret are written.
+///
+/// Only [`Text`](Self::Text) is tidied up: a byte order mark and one trailing newline are not part of it. The bytes of
+/// every other encoding are used to the last one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Encoding {
-    /// As they are.
+    /// As text, in UTF-8. Content that is not UTF-8 is used as `Binary`.
     #[default]
     Text,
+    /// As the bytes themselves.
+    Binary,
     /// As base64: standard or URL-safe, padded or not.
     Base64,
-    /// As two hex digits each.
+    /// As two hex digits for each byte.
     Hex,
 }
 
@@ -26,7 +31,7 @@ impl Encoding {
     /// Decodes bytes that are written like this, or returns `None` if they are not. They may be a secret: wipe them.
     pub fn decode(self, text: &[u8]) -> Option<Vec<u8>> {
         let decoded = match self {
-            Encoding::Text => return Some(text.to_vec()),
+            Encoding::Text | Encoding::Binary => return Some(text.to_vec()),
             Encoding::Base64 => base64(text),
             Encoding::Hex => str::from_utf8(text).ok().and_then(hex),
         };
@@ -36,6 +41,7 @@ impl Encoding {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Encoding::Text => "text",
+            Encoding::Binary => "binary",
             Encoding::Base64 => "base64",
             Encoding::Hex => "hex",
         }
@@ -47,19 +53,19 @@ const LENIENT: GeneralPurposeConfig =
 const STANDARD_ALPHABET: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
 const URL_ALPHABET: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 
-/// Standard or URL-safe, padded or not, with or without line ends.
+/// Decodes base64: standard or URL-safe, padded or not, with or without whitespace.
 ///
 /// The decoder's own error is left out on purpose: it quotes a character of the secret.
 pub(crate) fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let text = without_blanks(text);
+    let text = without_whitespace(without_mark(text));
     let url_safe = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
     let engine = if url_safe { URL_ALPHABET } else { STANDARD_ALPHABET };
     engine.decode(text.as_slice()).ok().map(Zeroizing::new)
 }
 
-/// Upper or lower case, two digits a byte.
+/// Decodes hex in either case.
 pub(crate) fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let text = without_blanks(text.as_bytes());
+    let text = without_whitespace(without_mark(text.as_bytes()));
     let (pairs, []) = text.as_chunks::<2>() else { return None };
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = Zeroizing::new(Vec::with_capacity(pairs.len()));
@@ -69,7 +75,12 @@ pub(crate) fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(bytes)
 }
 
-fn without_blanks(text: &[u8]) -> Zeroizing<Vec<u8>> {
+/// The bytes after a byte order mark in UTF-8, if there is one.
+pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+fn without_whitespace(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut kept = Zeroizing::new(Vec::with_capacity(text.len()));
     kept.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
     kept
@@ -80,9 +91,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_read_in_either_alphabet_padded_or_not() {
+    fn base64_may_have_either_alphabet_and_padding() {
         let bytes = [0xfb, 0xff, 0xfe, 0x01];
-        for text in ["+//+AQ==", "+//+AQ", "-__-AQ==", "-__-AQ", " +//+\r\nAQ==\n"] {
+        for text in ["+//+AQ==", "+//+AQ", "-__-AQ==", "-__-AQ", " +//+\r\nAQ==\n", "\u{feff}+//+AQ=="] {
             assert_eq!(base64(text.as_bytes()).as_deref().map(Vec::as_slice), Some(&bytes[..]), "{text:?}");
         }
         for text in ["+//-AQ", "A", "AQ=A", "a secret!"] {
@@ -92,7 +103,7 @@ mod tests {
 
     #[test]
     fn hex_is_read_in_either_case() {
-        for text in ["00fFa9", "00ffA9\n"] {
+        for text in ["00fFa9", "00ffA9\n", "\u{feff}00ffa9"] {
             assert_eq!(hex(text).as_deref().map(Vec::as_slice), Some(&[0x00, 0xff, 0xa9][..]), "{text:?}");
         }
         for text in ["0", "0g", "0x00", "00+1", "\u{e4}"] {

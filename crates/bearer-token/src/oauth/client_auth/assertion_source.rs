@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use crate::{
     error::{Error, ErrorKind, Retry},
     source::{DynTokenSource, FetchContext, TokenSource},
-    token::{AccessToken, Expiry, jwt_expiry::jwt_expiry},
+    token::{AccessToken, Expiry, jwt_times::jwt_expiry},
 };
 
 /// Where the assertions of a client come from.

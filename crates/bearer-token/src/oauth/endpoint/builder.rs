@@ -121,7 +121,7 @@ impl TokenEndpointBuilder {
         self
     }
 
-    /// The HTTP client that carries the requests. Default: `ReqwestTransport::new()`, with the feature `reqwest`.
+    /// The HTTP client that carries the requests. Default: `HttpTransport::new()`, with the feature `http-transport`.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -149,7 +149,7 @@ impl TokenEndpointBuilder {
         if transport.is_none() {
             let problem =
                 Problem::new("transport", "found no HTTP client for token requests").advise(Advice::set("transport"));
-            problems.add(problem.advise(Advice::Feature("reqwest")));
+            problems.add(problem.advise(Advice::Feature("http-transport")));
         }
         problems.into_result("the token endpoint cannot be built")?;
 
@@ -178,12 +178,12 @@ impl fmt::Debug for TokenEndpointBuilder {
     }
 }
 
-#[cfg(feature = "reqwest")]
+#[cfg(feature = "http-transport")]
 fn default_transport() -> Option<Arc<dyn DynTransport>> {
-    Some(Arc::new(crate::transport::ReqwestTransport::new()))
+    Some(Arc::new(crate::transport::HttpTransport::new()))
 }
 
-#[cfg(not(feature = "reqwest"))]
+#[cfg(not(feature = "http-transport"))]
 fn default_transport() -> Option<Arc<dyn DynTransport>> {
     None
 }
