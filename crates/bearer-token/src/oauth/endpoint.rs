@@ -22,8 +22,6 @@ mod url;
 
 pub use self::builder::TokenEndpointBuilder;
 use self::url::EndpointUrl;
-#[cfg(feature = "config")]
-pub(crate) use self::url::without_query;
 
 /// Gets tokens from an authorization server. A clone shares everything.
 ///

@@ -127,12 +127,6 @@ impl TokenEndpointBuilder {
         self
     }
 
-    #[cfg(feature = "config")]
-    pub(crate) fn shared_transport(mut self, transport: Arc<dyn DynTransport>) -> Self {
-        self.transport = Some(transport);
-        self
-    }
-
     /// The source.
     ///
     /// # Errors
@@ -153,7 +147,8 @@ impl TokenEndpointBuilder {
         reading.refusal_hint = credentials.hint;
         let transport = self.transport.or_else(default_transport);
         if transport.is_none() {
-            let problem = Problem::new("transport", "found none").advise(Advice::set("transport"));
+            let problem =
+                Problem::new("transport", "found no HTTP client for token requests").advise(Advice::set("transport"));
             problems.add(problem.advise(Advice::Feature("http-transport")));
         }
         problems.into_result("the token endpoint cannot be built")?;
@@ -262,7 +257,8 @@ fn check_keep(keep: &[String], problems: &mut Problems) {
         if name.is_empty() {
             problems.push("keep", "found an empty name; expected a member of the answer such as `instance_url`");
         } else if name == "access_token" {
-            problems.push("keep.access_token", "is the token itself, which the bearer carries: remove it");
+            let problem = Problem::new("keep", "found `access_token`, the token itself, which the bearer contains");
+            problems.add(problem.advise(Advice::text("remove it")));
         }
     }
 }
