@@ -16,6 +16,8 @@ mod response;
 #[cfg(test)]
 mod tests;
 
+pub use crate::value::Value;
+
 #[cfg(feature = "config")]
 pub(crate) use self::endpoint::without_query;
 #[cfg(feature = "jwt")]
@@ -25,7 +27,7 @@ pub use self::{
     client_secret::ClientSecret,
     endpoint::{TokenEndpoint, TokenEndpointBuilder},
     grant::Grant,
-    grants::ClientCredentials,
+    grants::{ClientCredentials, TokenExchange, TokenType},
     refresh_token::RefreshToken,
     request::Parameters,
     response::{ClockOffset, ResponseFields},
