@@ -88,6 +88,15 @@ pub trait Grant: Send + Sync + 'static {
         let _ = (cx, sent, error);
         false
     }
+
+    /// Whether a response with this `token_type` is as good as one with `Bearer`. Default: no.
+    ///
+    /// For grants whose token goes into another token request, such as a
+    /// [token exchange](crate::oauth::TokenExchange) for an assertion (RFC 8693 section 2.2.1).
+    fn accepts_token_type(&self, token_type: &str) -> bool {
+        let _ = token_type;
+        false
+    }
 }
 
 /// The erased mirror of [`Grant`].
@@ -104,6 +113,7 @@ pub(crate) trait DynGrant: Send + Sync {
         answer: &'a ResponseFields,
     ) -> GrantFuture<'a, ()>;
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool;
+    fn accepts_token_type(&self, token_type: &str) -> bool;
 }
 
 pub(crate) type GrantFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -140,5 +150,9 @@ impl<G: Grant> DynGrant for G {
 
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
         Grant::should_retry(self, cx, sent, error)
+    }
+
+    fn accepts_token_type(&self, token_type: &str) -> bool {
+        Grant::accepts_token_type(self, token_type)
     }
 }

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use crate::{
-    error::Error,
+    error::{Error, ErrorKind},
     jwt::JwtTemplate,
     oauth::{Grant, Parameters},
     source::FetchContext,
+    value::Value,
 };
 
 /// A signed assertion is exchanged for a token:
@@ -33,33 +36,68 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct JwtBearer {
-    template: JwtTemplate,
+    assertion: Assertion,
+}
+
+#[derive(Clone)]
+enum Assertion {
+    Signed(JwtTemplate),
+    Found(Value),
 }
 
 impl JwtBearer {
     /// Exchanges the JWTs of this template.
     pub fn new(template: JwtTemplate) -> Self {
-        JwtBearer { template }
+        JwtBearer { assertion: Assertion::Signed(template) }
+    }
+
+    /// Exchanges assertions that another party made: from a file, or from another provider such as a
+    /// [token exchange](crate::oauth::TokenExchange) for an ID-JAG.
+    ///
+    /// The value is read again for each request. It must not be a literal: an assertion expires.
+    pub fn from_value(assertion: impl Into<Value>) -> Self {
+        JwtBearer { assertion: Assertion::Found(assertion.into()) }
     }
 }
 
 impl Grant for JwtBearer {
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
-        let jwt = self.template.sign(cx.platform()).await?;
-        Ok(Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer").with("assertion", jwt.secret()))
+        let assertion = match &self.assertion {
+            Assertion::Signed(template) => Zeroizing::new(template.sign(cx.platform()).await?.secret().to_owned()),
+            Assertion::Found(value) if !value.is_looked_up() => return Err(literal()),
+            Assertion::Found(value) => {
+                value.read(cx).await.map_err(|error| error.with_context("the assertion is missing"))?
+            }
+        };
+        Ok(Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer").with("assertion", assertion.as_str()))
     }
 
     fn has_changed(&self) -> bool {
-        self.template.has_changed()
+        match &self.assertion {
+            Assertion::Signed(template) => template.has_changed(),
+            Assertion::Found(value) => value.has_changed(),
+        }
     }
 
     fn is_time_bound(&self) -> bool {
-        true
+        matches!(self.assertion, Assertion::Signed(_))
     }
 }
 
 impl fmt::Debug for JwtBearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtBearer").field("template", &self.template).finish()
+        let mut shown = f.debug_struct("JwtBearer");
+        match &self.assertion {
+            Assertion::Signed(template) => shown.field("template", template),
+            Assertion::Found(value) => shown.field("assertion", value),
+        };
+        shown.finish()
     }
+}
+
+/// Every request carries an assertion that is valid then (`L20`).
+fn literal() -> Error {
+    let message = "found an assertion as a literal, which expires; expected a file, a variable or a provider that gives a \
+                   new one in time";
+    Error::new(ErrorKind::Config, message)
 }
