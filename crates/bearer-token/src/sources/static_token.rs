@@ -75,7 +75,7 @@ mod tests {
             ("MARKER\nMARKER", Err("a newline inside")),
             ("/run/secrets/MARKER", Err("the path of a file")),
             ("MARKER.txt", Err("the path of a file")),
-            ("MARKER MARKER", Err("byte 6 of 13")),
+            ("MARKER MARKER", Err("a space as byte 7 of 13")),
             ("", Err("an empty string")),
         ] {
             let source = StaticToken::new(given);
