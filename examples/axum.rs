@@ -1,4 +1,4 @@
-//! A service that calls another one with bearer tokens of its own.
+//! A service that calls another service with its own bearer tokens.
 //!
 //! `cargo run --example axum` needs nothing: the authorization server and the other service's API run inside this
 //! process, and so does the caller. What is printed was observed, and the exit status is 0 only if it was as expected.
@@ -30,7 +30,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_bearer::{BearerLayer, BearerService, BoxError};
 
-/// What the handlers share. All of it is cheap to clone.
+/// The state that handlers share. Cheap to clone.
 #[derive(Clone)]
 struct App {
     orders: BearerService<Client<HttpConnector, Empty<Bytes>>>,
@@ -45,19 +45,19 @@ fn service(provider: TokenProvider, orders_url: String) -> Router {
     Router::new().route("/report", get(report)).route("/health", get(health)).with_state(app)
 }
 
-/// What the callers want, for which the other service has to be asked.
+/// A handler that needs a response of the other service.
 async fn report(State(app): State<App>) -> Result<Json<Value>, Failed> {
     let request = Request::get(&app.orders_url).body(Empty::new())?;
     let response = app.orders.oneshot(request).await?;
     let status = response.status();
     let orders = response.into_body().collect().await?.to_bytes();
     if !status.is_success() {
-        return Err(Failed(format!("the other service answered {status}").into()));
+        return Err(Failed(format!("the other service responded with {status}").into()));
     }
     Ok(Json(json!({ "orders": serde_json::from_slice::<Value>(&orders)? })))
 }
 
-/// How the provider stands. It asks nobody.
+/// A handler for the state of the provider. It sends no request.
 async fn health(State(app): State<App>) -> String {
     let status = app.provider.status();
     format!("{:?}, {} failures in a row", status.state, status.failures_in_a_row)
@@ -73,8 +73,8 @@ impl<E: Into<BoxError>> From<E> for Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        // Whoever calls this service may try again when waiting can help, and cannot mend it when not. The reason is
-        // for the log: it holds no secret, but is none of the callers' business.
+        // Callers may retry if waiting can help, and cannot fix the problem otherwise. The reason is
+        // only for the log: it holds no secret, but callers need not know it.
         eprintln!("log: {}", self.0);
         match self.0.downcast_ref::<bearer_token::Error>() {
             Some(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE.into_response(),
@@ -86,7 +86,7 @@ impl IntoResponse for Failed {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // In the place of yours.
+    // In place of your own.
     let clock = ManualClock::new();
     let server = AuthorizationServer::builder().clock(clock.clone()).start()?;
     server.register(RegisteredClient::secret("reports", "its secret"));

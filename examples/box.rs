@@ -1,12 +1,12 @@
 //! Runs the authorization server in a box, for the configurations in `examples/config`.
 //!
-//! `cargo run --example box -- --help` says how; `examples/src/server_in_a_box.rs` does it.
+//! `cargo run --example box -- --help` describes the options. The code is in `examples/src/server_in_a_box.rs`.
 
 use std::{env, io, process::ExitCode};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Where the signal cannot be listened for, it ends the process all the same.
+    // If the handler cannot be installed, the signal still ends the process.
     let ctrl_c = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

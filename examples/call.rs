@@ -1,6 +1,6 @@
 //! Calls a URL with the token of a configuration file.
 //!
-//! `cargo run --example call -- --help` says how; `examples/src/call.rs` does it.
+//! `cargo run --example call -- --help` describes the options. The code is in `examples/src/call.rs`.
 
 use std::{env, io, process::ExitCode};
 

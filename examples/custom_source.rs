@@ -1,4 +1,4 @@
-//! Tokens from where this library does not know the way: a source of your own, and a grant of your own.
+//! A source of your own, and a grant of your own.
 //!
 //! `cargo run --example custom_source` needs nothing: everything that is asked runs inside this process. What is printed
 //! was observed, and the exit status is 0 only if it was as expected.
@@ -17,7 +17,7 @@ use reqwest_middleware::ClientBuilder;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 
-/// A source: it asks a vault, which speaks a language of its own.
+/// A source that asks a vault with its own protocol.
 struct Vault {
     http: reqwest::Client,
     login_url: String,
@@ -26,35 +26,35 @@ struct Vault {
 
 impl TokenSource for Vault {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        // The cause is found again with `source()`. A message must hold no secret, as it ends up in logs.
+        // `source()` returns the cause. A message must hold no secret, because it is logged.
         let failed = |error: reqwest::Error| {
-            Error::new(ErrorKind::Transport, "the vault does not answer").with_source(error.without_url())
+            Error::new(ErrorKind::Transport, "the vault does not respond").with_source(error.without_url())
         };
         let request = self.http.post(&self.login_url).json(&json!({ "password": self.password }));
         let response = request.timeout(cx.remaining()).send().await.map_err(failed)?;
         if response.status() == StatusCode::FORBIDDEN {
-            // Of a kind that says: this does not pass by itself.
+            // Waiting does not fix this kind of error.
             return Err(Error::new(ErrorKind::Refused, "the vault refuses the password"));
         }
-        // Not the parser's error: it could quote what it has read.
+        // Not the parser's error, which could quote its input.
         let answer: Value =
-            response.json().await.map_err(|_| Error::new(ErrorKind::Response, "the vault's answer is no JSON"))?;
-        let token = answer["token"].as_str().ok_or(Error::new(ErrorKind::Response, "the vault gave no token"))?;
+            response.json().await.map_err(|_| Error::new(ErrorKind::Response, "the vault's response is not JSON"))?;
+        let token = answer["token"].as_str().ok_or(Error::new(ErrorKind::Response, "the vault returned no token"))?;
         let lease = answer["lease_seconds"].as_u64().map(Duration::from_secs);
         let token = AccessToken::new(token);
         Ok(lease.into_iter().fold(token, AccessToken::expires_in))
     }
 }
 
-/// A grant: the platform puts a login token into a file, and replaces it from time to time. The token endpoint does the
-/// rest: HTTP, client authentication, errors, the answer.
+/// A grant whose login token is in a file that the platform replaces. The token endpoint does the
+/// rest: HTTP, client authentication, errors, the response.
 struct FileLogin {
     file: PathBuf,
 }
 
 impl Grant for FileLogin {
     async fn parameters(&self, _cx: &FetchContext) -> Result<Parameters, Error> {
-        // Read anew for each request: what was good an hour ago is not good now.
+        // Read for each request, because the token of an hour ago has expired.
         let login = tokio::fs::read_to_string(&self.file).await.map_err(|error| {
             Error::new(ErrorKind::Source, format!("{} cannot be read", self.file.display())).with_source(error)
         })?;
@@ -64,7 +64,7 @@ impl Grant for FileLogin {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // In the place of yours: an API that trusts two issuers, and a vault that is one of them.
+    // In place of your own: an API that trusts two issuers, one of them the vault.
     let server = AuthorizationServer::start()?;
     let (vault_key, platform_key) = (TestKey::es256()?, TestKey::ed25519()?);
     server.trust(Issuer::new("vault", vault_key.verifying_key()).self_signed_audience(server.api_url()));
@@ -105,7 +105,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Hands out JWTs for a password. Gives the URL where that is done.
+/// Starts a vault that issues JWTs for a password, and returns its URL.
 async fn vault(tasks: &mut JoinSet<()>, key: TestKey, audience: String) -> anyhow::Result<String> {
     let login = async move |Json(login): Json<Value>| {
         let claims = json!({ "iss": "vault", "sub": "clerk", "aud": audience, "exp": in_a_minute() });

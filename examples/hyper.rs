@@ -20,11 +20,11 @@ use serde_json::Value;
 use tower::{ServiceBuilder, ServiceExt, retry::Retry};
 use tower_bearer::{BearerLayer, BearerService, BoxError, Replay};
 
-/// What a program names when it keeps such a client. Clones share connections and the token.
+/// The type of such a client. Clones share connections and the token.
 type ApiClient = Retry<Replay, BearerService<Client<HttpConnector, Full<Bytes>>>>;
 
 fn client(provider: TokenProvider) -> ApiClient {
-    // In your code: an HTTPS connector, such as that of hyper-rustls.
+    // In your code, use an HTTPS connector such as hyper-rustls's.
     let hyper = Client::builder(TokioExecutor::new()).build_http();
     ServiceBuilder::new()
         .retry(Replay::cloning()) // only if a request whose token was rejected shall be sent again
@@ -42,7 +42,7 @@ async fn post(client: &ApiClient, url: &str, body: &'static str) -> Result<(Stat
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // In the place of yours.
+    // In place of your own.
     let server = AuthorizationServer::start()?;
     server.register(RegisteredClient::secret("reports", "its secret").scopes(["write"]));
     let url = format!("{}/orders", server.api_url());

@@ -1,4 +1,4 @@
-//! A key that this process never sees: another one holds it, and signs on request, as a KMS, an HSM or Vault would.
+//! A key in another process, which signs on request as a KMS, an HSM or Vault would.
 //!
 //! `cargo run --example remote_signer` starts an authorization server in a box and, as the holder of the key, itself a
 //! second time. It ends by itself.
@@ -46,7 +46,7 @@ async fn client() -> anyhow::Result<()> {
     let verifying = VerifyingKey::from_public_pem(Verified::ES256, &public_key)?;
     server.register(Client::private_key_jwt("reports", verifying));
 
-    // From here on it is a key like any other.
+    // From here on it is used like any other key.
     let key = SigningKey::remote(holder);
     let source = TokenEndpoint::builder(server.token_url(), ClientCredentials::new())
         .client_auth(ClientAuth::private_key_jwt("reports", key.clone()))
@@ -54,22 +54,22 @@ async fn client() -> anyhow::Result<()> {
     let provider = TokenProvider::builder(source).build()?;
     for round in 1..=3 {
         provider.refresh_now().await?;
-        println!("token {round} came for an assertion that {} signed", key.key_id().unwrap_or_default());
+        println!("token {round} was issued for an assertion signed by {}", key.key_id().unwrap_or_default());
     }
     ensure!(server.count().tokens_issued == 3, "the server issued {} tokens", server.count().tokens_issued);
 
-    // A JWT of one's own works the same way.
+    // A self-signed JWT works the same way.
     let template = JwtTemplate::builder(key).issuer("reports").build()?;
     let jwt = template.sign(&bearer_token::platform::Platform::system()).await?;
     println!("and a self-signed JWT has {} bytes", jwt.secret().len());
     Ok(())
 }
 
-/// The way to the process that holds the key.
+/// The connection to the process that holds the key.
 struct KeyHolder {
     process: Child,
-    /// Taken out while it is used: a signature that is abandoned half-way, at the deadline of its fetch, must not leave
-    /// its answer to the next one.
+    /// Taken out while it is used, because a signature that is dropped at its fetch's deadline must not leave
+    /// its response to the next one.
     pipes: Mutex<Option<Pipes>>,
 }
 
@@ -79,7 +79,7 @@ struct Pipes {
 }
 
 impl KeyHolder {
-    /// Starts it, and learns the public key, as PEM.
+    /// Starts the process and reads the public key as PEM.
     async fn start() -> anyhow::Result<(Self, String)> {
         let mut process = Command::new(env::current_exe()?)
             .arg(HOLD_THE_KEY)
@@ -110,11 +110,11 @@ impl Signer for KeyHolder {
 
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let mut place = self.pipes.lock().await;
-        let gone = || Error::new(ErrorKind::Transport, "the process that holds the key does not answer");
+        let gone = || Error::new(ErrorKind::Transport, "the process that holds the key does not respond");
         let mut pipes = place.take().ok_or_else(gone)?;
         let der = pipes.ask(message).await.map_err(|error| gone().with_source(error))?;
         *place = Some(pipes);
-        // It answers as most services do.
+        // The format that most services return.
         Algorithm::ES256.signature_from_der(&der)
     }
 }
@@ -136,10 +136,10 @@ impl Pipes {
     }
 }
 
-/// No message and no answer is longer.
+/// The longest message.
 const LONGEST: u32 = 64 * 1024;
 
-/// The other process: makes a key, says its public half, and signs what it is given until nobody gives it anything.
+/// Runs the other process: makes a key, prints its public half, and signs each message until its input ends.
 fn hold_the_key() -> anyhow::Result<()> {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
     let public: PublicKeyX509Der<'_> = pair.public_key().as_der()?;

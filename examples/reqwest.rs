@@ -15,14 +15,14 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use serde_json::Value;
 
 fn client(provider: TokenProvider) -> reqwest::Result<ClientWithMiddleware> {
-    // Reqwest takes the token along to other ports and schemes of the same host; this policy does not.
+    // reqwest's own policy sends the token to other ports and schemes of the same host; this one does not.
     let reqwest = reqwest::Client::builder().redirect(redirect_policy()).no_proxy().build()?;
     Ok(ClientBuilder::new(reqwest).with(BearerMiddleware::new(provider)).build())
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // In the place of yours.
+    // In place of your own.
     let server = AuthorizationServer::start()?;
     let key = TestKey::es256()?;
     server.trust(Issuer::new("reports@example.com", key.verifying_key()));
@@ -47,18 +47,18 @@ async fn main() -> anyhow::Result<()> {
     println!("token requests so far: {}\n", server.count().token_requests);
     ensure!(server.count().token_requests == 1);
 
-    println!("The token is revoked, and the authorization server is in trouble.");
+    println!("The token is revoked, and the authorization server fails.");
     server.revoke_all();
     server.token_endpoint().always(Fault::status(503).header("retry-after", "30"));
     let response = client.get(&url).send().await?;
     println!("GET {url}: {}", response.status());
     ensure!(response.status() == 401);
-    // What a request fails with that finds no token at all.
+    // The error of a request that finds no token.
     let error = provider.refresh_now().await.err().context("there was a token")?;
     println!("{error}\nkind: {:?}, retry: {:?}", error.kind(), error.retry());
     ensure!(error.kind() == ErrorKind::Unavailable && matches!(error.retry(), Retry::Later { after: Some(_) }));
 
-    println!("\nA request that must not carry a token is refused, and says why.");
+    println!("\nA request over plain http is refused with the reason.");
     let error = client.get("http://api.example.com/").send().await.err().context("it was sent")?;
     let error = token_error(&error).context("it failed for another reason")?;
     println!("{error}");

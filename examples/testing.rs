@@ -1,4 +1,4 @@
-//! How to test code that uses bearer tokens, with an authorization server in a box and a clock that you move.
+//! Testing code that uses bearer tokens, with an authorization server in a box and a manual clock.
 //!
 //! `cargo test --example testing` runs the tests below, which are what this example is about; `cargo run --example
 //! testing` runs the program that they test, once.
@@ -14,7 +14,7 @@ use reqwest_bearer::BearerMiddleware;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use serde_json::Value;
 
-/// Your code. It takes what differs between production and a test: URLs, and the platform, which is the clock.
+/// Your code. It takes the values that differ between production and a test: URLs and the platform (its clock).
 struct Orders {
     http: ClientWithMiddleware,
     api_url: String,
@@ -32,7 +32,7 @@ impl Orders {
         Ok(Orders { http, api_url: api_url.to_owned() })
     }
 
-    /// Asks at most twice: the second time with a new token, if the first was rejected.
+    /// Sends at most two requests: the second with a new token, if the first token was rejected.
     async fn get(&self, id: u32) -> anyhow::Result<Value> {
         let url = format!("{}/orders/{id}", self.api_url);
         let mut response = self.http.get(&url).send().await?;
@@ -47,7 +47,7 @@ fn origin(url: &str) -> anyhow::Result<String> {
     Ok(reqwest::Url::parse(url)?.origin().ascii_serialization())
 }
 
-/// The server in a box, knowing this client.
+/// A server in a box that knows this client.
 fn server(server: AuthorizationServer) -> AuthorizationServer {
     server.register(Client::secret("orders", "its secret").scopes(["read"]));
     server
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    /// The code under test, the server that it talks to, and the clock that both go by.
+    /// The code under test, its server, and the clock of both.
     fn setup() -> (Orders, AuthorizationServer, ManualClock) {
         let clock = ManualClock::new();
         let server = server(AuthorizationServer::builder().clock(clock.clone()).start().unwrap());
@@ -90,13 +90,13 @@ mod tests {
             orders.get(id).await.unwrap();
         }
         assert_eq!(server.count().token_requests, 1);
-        // What arrived, to the last header.
+        // The request that arrived, with every header.
         let request = server.requests().remove(0);
         assert_eq!(request.parameter("scope").as_deref(), Some("read"));
     }
 
     #[tokio::test]
-    async fn a_token_that_was_revoked_is_noticed_by_nobody() {
+    async fn a_revoked_token_stays_unnoticed() {
         let (orders, server, _) = setup();
         orders.get(1).await.unwrap();
         server.revoke_all();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_outage_is_ridden_out_with_the_token_that_is_there_and_not_longer() {
+    async fn a_valid_token_survives_an_outage_until_it_expires() {
         let (orders, server, clock) = setup();
         orders.get(1).await.unwrap();
         server.token_endpoint().always(Fault::status(503));
@@ -126,7 +126,7 @@ mod tests {
         let error = token_error(error.as_ref()).unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
 
-        server.token_endpoint().heal();
+        server.token_endpoint().recover();
         clock.advance(Duration::from_secs(60));
         orders.get(4).await.unwrap();
     }
@@ -134,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn requests_that_come_at_once_share_the_token_request() {
         let (orders, server, _) = setup();
-        // Holds token requests, so that all ask before the first answer.
+        // Holds token requests until every caller has asked.
         let gate = server.token_endpoint().hold();
         let both = async { tokio::join!(orders.get(1), orders.get(2)) };
         let ((one, other), ()) = tokio::join!(both, async {

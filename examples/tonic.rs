@@ -1,7 +1,7 @@
-//! A generated tonic client whose calls carry bearer tokens, on good days and bad ones.
+//! A generated tonic client whose calls carry bearer tokens, also through failures.
 //!
 //! `cargo run --example tonic` needs nothing: the authorization server and the gRPC server run inside this process.
-//! Whatever is printed was observed, and the exit status is 0 only if all of it was as claimed.
+//! Every printed line was observed, and the exit status is 0 only if every claim holds.
 
 use std::{error::Error as StdError, fmt::Debug, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ use tower_bearer::{BearerLayer, BoxError, grpc::TrailersService};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What a program names when it keeps such a client.
+/// The type of such a client.
 type HealthClientWithBearers = HealthClient<TrailersService<Channel>>;
 
 #[tokio::main]
@@ -38,28 +38,28 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The client, as a program would make it.
+/// Builds the client as a program would.
 fn client(provider: TokenProvider, url: &str) -> anyhow::Result<HealthClientWithBearers> {
     let layer = BearerLayer::new(provider).map_error(as_status).watch_trailers();
     let channel = Channel::from_shared(url.to_owned())?.connect_lazy();
     Ok(HealthClient::new(ServiceBuilder::new().layer(layer).service(channel)))
 }
 
-/// What its callers see when there is no token.
+/// The status that callers see when there is no token.
 fn as_status(error: Error) -> BoxError {
     let mut status = Status::new(Code::from(error.grpc_code()), error.to_string());
     status.set_source(Arc::new(error));
     status.into()
 }
 
-/// And how they find out why, if they want to know.
+/// The token error behind a status.
 fn token_error(status: &Status) -> Option<&Error> {
     status.source()?.downcast_ref()
 }
 
-/// What was claimed and not observed.
+/// The claims that did not hold.
 async fn play() -> anyhow::Result<Vec<String>> {
-    // Stands still unless it is moved, for the servers and the provider alike.
+    // A manual clock for the servers and the provider.
     let clock = ManualClock::new();
     let server = AuthorizationServer::builder().clock(clock.clone()).start()?;
     server.register(Client::secret("monitor", "its secret"));
@@ -94,7 +94,7 @@ async fn play() -> anyhow::Result<Vec<String>> {
     while let Some(call) = calls.join_next().await {
         answered += usize::from(call?.is_ok());
     }
-    seen.claim("all are answered", answered, 100);
+    seen.claim("calls with a response", answered, 100);
     seen.claim("token requests", server.count().token_requests, 1);
 
     println!("\nA stream that outlives its token");
@@ -113,19 +113,19 @@ async fn play() -> anyhow::Result<Vec<String>> {
 
     println!("\nThe token is revoked");
     server.revoke_all();
-    seen.claim("the call that finds out", code(&check(&client).await), Code::Unauthenticated);
+    seen.claim("the first call afterwards", code(&check(&client).await), Code::Unauthenticated);
     seen.claim("the next call", code(&check(&client).await), Code::Ok);
     seen.claim("token requests", server.count().token_requests, 3);
 
     println!("\nThe authorization server is down");
     server.token_endpoint().always(Fault::status(503));
     clock.advance(HOUR / 2);
-    seen.claim("while the token is good", code(&check(&client).await), Code::Ok);
+    seen.claim("while the token is valid", code(&check(&client).await), Code::Ok);
     clock.advance(HOUR);
     let outage = check(&client).await;
     seen.claim("when it has expired", code(&outage), Code::Unavailable);
     seen.claim("and why", cause(&outage), Some(ErrorKind::Unavailable));
-    server.token_endpoint().heal();
+    server.token_endpoint().recover();
     clock.advance(HOUR);
     seen.claim("when the server is back", code(&check(&client).await), Code::Ok);
 
@@ -139,7 +139,7 @@ async fn play() -> anyhow::Result<Vec<String>> {
     clock.advance(HOUR);
     seen.claim("when it is accepted again", code(&check(&client).await), Code::Ok);
 
-    println!("\nOn the stream nobody noticed");
+    println!("\nThe stream was not affected");
     reporter.set_service_status("", ServingStatus::Serving).await;
     let last = stream.message().await?.context("the stream has ended")?.status();
     seen.claim("another message", last.as_str_name(), "SERVING");
@@ -156,7 +156,7 @@ fn cause<T>(result: &Result<T, Status>) -> Option<ErrorKind> {
 
 type Checked = Pin<Box<dyn Future<Output = Result<Request<Body>, Status>> + Send>>;
 
-/// The gRPC server's own part: it asks the authorization server what each token is worth.
+/// The gRPC server's part: it asks the authorization server to check each token.
 fn door(server: &AuthorizationServer) -> anyhow::Result<impl FnMut(Request<Body>) -> Checked + Clone + use<>> {
     let (http, url) = (reqwest::Client::builder().no_proxy().build()?, server.api_url());
     Ok(move |request: Request<Body>| -> Checked {
@@ -167,14 +167,14 @@ fn door(server: &AuthorizationServer) -> anyhow::Result<impl FnMut(Request<Body>
         Box::pin(async move {
             match question.send().await {
                 Ok(answer) if answer.status().is_success() => Ok(request),
-                Ok(_) => Err(Status::unauthenticated("the token is no good")),
-                Err(_) => Err(Status::unavailable("nobody can tell whether the token is good")),
+                Ok(_) => Err(Status::unauthenticated("the token was rejected")),
+                Err(_) => Err(Status::unavailable("the token could not be checked")),
             }
         })
     })
 }
 
-/// What is printed: claims, and what was observed of each.
+/// The printed claims, and the observation for each.
 #[derive(Default)]
 struct Transcript {
     missed: Vec<String>,

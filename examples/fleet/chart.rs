@@ -1,4 +1,4 @@
-//! Draws what the authorization server sees.
+//! Plots of the load on the authorization server.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use plotters::prelude::*;
 
 use crate::simulation::{Course, WINDOW};
 
-/// Token requests by window, with jitter over without.
+/// Token requests per window, with jitter above, without below.
 pub(crate) fn draw(file: &Path, title: &str, with: &Course, without: &Course) -> anyhow::Result<()> {
     plot(file, title, with, without).map_err(|error| anyhow!("{error}"))
 }
@@ -15,7 +15,7 @@ pub(crate) fn draw(file: &Path, title: &str, with: &Course, without: &Course) ->
 fn plot(file: &Path, title: &str, with: &Course, without: &Course) -> Result<(), Box<dyn std::error::Error>> {
     let hours = |window: usize| window as f64 * WINDOW.as_secs_f64() / 3_600.0;
     let end = hours(with.windows.len());
-    // Without jitter everything comes in one window: the curves that are worth a look would be flat beside it.
+    // Without jitter all requests fall into one window, beside which the other curves would look flat.
     let top = 8.0 * with.mean();
 
     let area = SVGBackend::new(file, (900, 320)).into_drawing_area();

@@ -2,7 +2,7 @@
 //! requests reach the authorization server?
 //!
 //! `cargo run --release --example fleet` prints the table and checks its bars; with a directory as argument it also
-//! draws the plots into it. It says nothing before its end; every run gives the same numbers.
+//! draws the plots into it. It prints at its end; every run gives the same numbers.
 
 mod chart;
 mod simulation;
@@ -19,7 +19,7 @@ use self::simulation::{Course, Plan};
 const INSTANCES: usize = 10_000;
 const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
-/// Where instances without jitter renew their tokens for the eighth time: they are to meet it too.
+/// The moment at which instances without jitter refresh for the eighth time, so the outage affects them too.
 const OUTAGE: (Duration, Duration) = (Duration::from_secs(380 * 60), Duration::from_secs(390 * 60));
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -52,7 +52,7 @@ fn main() -> anyhow::Result<ExitCode> {
             "| {name} | {:.0} | {} | {} | {} | {} | {} |",
             course.mean(),
             multiple(course.first_cycle()),
-            // The outage lies there.
+            // The outage is in this window.
             multiple(course.tenth_cycle_on().filter(|_| plan.outage.is_none())),
             multiple(plan.outage.and_then(|(from, until)| course.peak(from, until))),
             multiple(plan.outage.and_then(|(_, until)| course.peak(until, until + HOUR))),
@@ -80,7 +80,7 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Each fleet has a world of its own, so they can live at the same time.
+/// Each fleet has its own world, so fleets can run at the same time.
 fn run(fleets: &[(&str, Plan)]) -> anyhow::Result<Vec<Course>> {
     thread::scope(|scope| {
         let running: Vec<_> = fleets.iter().map(|(_, plan)| scope.spawn(|| simulation::run(plan))).collect();

@@ -1,4 +1,4 @@
-//! A fleet, and what the authorization server sees of it.
+//! A simulated fleet, as seen by the authorization server.
 
 use std::{
     future::Future,
@@ -13,30 +13,30 @@ use http::HeaderMap;
 
 use crate::world::World;
 
-/// How a fleet begins, and what happens to it.
+/// The start of a fleet, and the events in its life.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) instances: usize,
     pub(crate) lifetime: Duration,
     pub(crate) time: Duration,
-    /// So many waves, and the time between two; otherwise all start together.
+    /// The number of waves and the time between two; otherwise all start together.
     pub(crate) waves: Option<(usize, Duration)>,
-    /// From when until when the authorization server fails.
+    /// The period in which the authorization server fails.
     pub(crate) outage: Option<(Duration, Duration)>,
     pub(crate) jitter: bool,
     /// Each instance sends a request this often.
     pub(crate) between: Duration,
 }
 
-/// What happened.
+/// The result of a simulation.
 pub(crate) struct Course {
     /// Token requests in each window.
     pub(crate) windows: Vec<u32>,
-    /// Requests of the instances that found no token.
+    /// Requests of instances without a token.
     pub(crate) unserved: u64,
     instances: usize,
     lifetime: Duration,
-    /// When the last instance had started.
+    /// The start of the last instance.
     started: Duration,
     outage: Option<(Duration, Duration)>,
 }
@@ -60,7 +60,7 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Course> {
     let mut now = Duration::ZERO;
     while now < plan.time {
         for (number, instance) in fleet.iter().enumerate().filter(|(_, instance)| instance.starts <= now) {
-            // Spread over the time between two requests, each time alike.
+            // Spread evenly over the time between two requests, and always the same.
             world.set_time(now + plan.between / u32::try_from(fleet.len())? * u32::try_from(number)?);
             unserved += u64::from(!request(&world, &instance.provider)?);
         }
@@ -98,7 +98,7 @@ fn instance(plan: &Plan, world: &World, seen: &Arc<Mutex<Vec<u32>>>, number: usi
     Ok(Instance { provider, starts })
 }
 
-/// One request of an instance. Whether it was served.
+/// Sends one request of an instance. Returns whether it succeeded.
 fn request(world: &World, provider: &TokenProvider) -> Result<bool, Error> {
     let mut headers = HeaderMap::new();
     let authorized = provider.authorize_headers(Destination::new("https", "api.example.com"), &mut headers)?;
@@ -127,7 +127,7 @@ impl Course {
         f64::from(counted.iter().sum::<u32>()) / counted.len() as f64
     }
 
-    /// The fullest window of the first cycle: until every instance's first token has expired. None has renewed its
+    /// The fullest window of the first cycle, which ends when the first token of every instance has expired. None has renewed its
     /// second one by then.
     pub(crate) fn first_cycle(&self) -> Option<f64> {
         self.peak(self.started, self.started + self.lifetime)

@@ -26,19 +26,19 @@ fn l40_ten_thousand_instances_that_start_together_spread_their_refreshes() {
     let (first, tenth) = (course.first_cycle().unwrap(), course.tenth_cycle_on().unwrap());
     assert!(first <= 4.0, "first cycle: {first:.2} times the mean");
     assert!(tenth <= 2.0, "from the tenth cycle on: {tenth:.2} times the mean");
-    // Each asks 1.5 times per lifetime at the most, however it draws.
+    // Each instance asks at most 1.5 times per lifetime, whatever it draws.
     assert!(course.mean() <= 1.5 * INSTANCES as f64 / 60.0, "{}", course.mean());
 }
 
 #[test]
-fn l40_a_fleet_spreads_again_after_an_outage_of_ten_minutes() {
-    // Fewer, for the sake of time: the peaks are a little higher for it, and the bars are the same.
+fn l40_fleet_spreads_again_after_a_ten_minute_outage() {
+    // Fewer instances, to save time: the peaks are slightly higher, and the bars are the same.
     let instances = 4_000;
     let until = 2 * HOUR + 10 * MINUTE;
     let course = course(&Plan { instances, outage: Some((2 * HOUR, until)), ..TOGETHER });
-    // Whose refresh fell into the outage renews as soon as that succeeds: once each, and never all of the fleet.
-    let healed = course.requests(until, until + 2 * MINUTE);
-    assert!(healed < instances as u32 * 2 / 3, "{healed} requests in two minutes");
+    // Instances whose refresh fell into the outage renew once each afterwards, and never all of the fleet.
+    let refreshed = course.requests(until, until + 2 * MINUTE);
+    assert!(refreshed < instances as u32 * 2 / 3, "{refreshed} requests in two minutes");
     let first = course.peak(until + HOUR / 2, until + 2 * HOUR).unwrap();
     let last = course.peak(until + 5 * HOUR, 8 * HOUR).unwrap();
     assert!(first <= 4.0, "in the cycles after it: {first:.2} times the mean");
@@ -46,7 +46,7 @@ fn l40_a_fleet_spreads_again_after_an_outage_of_ten_minutes() {
 }
 
 #[test]
-fn without_the_draw_they_would_come_together_and_the_bars_would_say_so() {
+fn without_the_draw_the_fleet_misses_its_bars() {
     let plan = Plan { instances: 100, time: 3 * HOUR, jitter: false, ..TOGETHER };
     assert!(course(&plan).first_cycle().unwrap() > 20.0);
 }

@@ -1,4 +1,4 @@
-//! What surrounds an instance: time that moves when the simulation moves it, chance that repeats, tasks that run when
+//! The platform of an instance: manual time, repeatable randomness, and tasks that run when
 //! the simulation runs them.
 
 use std::{
@@ -16,7 +16,7 @@ use bearer_token::{
     platform::{BoxFuture, Clock, Entropy, Moment, Platform, Spawn},
 };
 
-/// Shared by all instances of a fleet.
+/// The world that all instances of a fleet share.
 #[derive(Clone)]
 pub(crate) struct World {
     time: Arc<AtomicU64>,
@@ -45,7 +45,7 @@ impl World {
         self.time.store(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Runs what was spawned. Here an authorization server answers at once, so nothing ever has to wait.
+    /// Runs the spawned tasks. The simulated authorization server responds at once, so no task ever waits.
     pub(crate) fn run_tasks(&self) {
         let tasks = mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for mut task in tasks {

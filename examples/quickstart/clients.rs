@@ -1,4 +1,4 @@
-//! Two HTTP clients, and how each gets its bearer tokens from a provider.
+//! Two HTTP clients that use a provider.
 
 use anyhow::Context;
 use bearer_token::{Error, TokenProvider};
@@ -24,34 +24,34 @@ pub(crate) enum ApiClient {
     Reqwest(ClientWithMiddleware),
 }
 
-/// How a client is made around a provider.
+/// Builds a client around a provider.
 type Make = fn(TokenProvider) -> anyhow::Result<ApiClient>;
 
 pub(crate) const BOTH: [(&str, Make); 2] = [("hyper", ApiClient::hyper), ("reqwest", ApiClient::reqwest)];
 
-/// What became of a request.
+/// The outcome of a request.
 pub(crate) enum Outcome {
     Answered(StatusCode),
-    /// There was no token to send it with, so it was not sent.
+    /// Not sent, because there was no token.
     NoToken(Error),
 }
 
 impl ApiClient {
     /// A hyper client, wrapped in the tower layer.
     pub(crate) fn hyper(provider: TokenProvider) -> anyhow::Result<Self> {
-        // HTTP/2: a thousand requests at once need no thousand sockets.
+        // With HTTP/2, a thousand requests do not need a thousand sockets.
         let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
         Ok(ApiClient::Hyper(ServiceBuilder::new().layer(BearerLayer::new(provider)).service(client)))
     }
 
     /// A reqwest client with the middleware.
     pub(crate) fn reqwest(provider: TokenProvider) -> anyhow::Result<Self> {
-        // The API is on this machine, behind no proxy and no TLS.
+        // The API is on this machine, without a proxy or TLS.
         let client = reqwest::Client::builder().http2_prior_knowledge().no_proxy().tls_certs_only([]).build()?;
         Ok(ApiClient::Reqwest(ClientBuilder::new(client).with(BearerMiddleware::new(provider)).build()))
     }
 
-    /// Sends one request, and reads the answer to its end.
+    /// Sends one request and reads the whole response.
     pub(crate) async fn get(self, url: String) -> anyhow::Result<Outcome> {
         let answered = match self {
             ApiClient::Hyper(client) => get_with_hyper(client, &url).await,
@@ -59,7 +59,7 @@ impl ApiClient {
         };
         match answered {
             Ok(status) => Ok(Outcome::Answered(status)),
-            // Found behind any number of wrappers.
+            // Finds the token error behind any number of wrappers.
             Err(error) => match token_error(&*error) {
                 Some(error) => Ok(Outcome::NoToken(error.clone())),
                 None => Err(anyhow::Error::from_boxed(error)).context("the API could not be called"),

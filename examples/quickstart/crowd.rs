@@ -7,11 +7,11 @@ use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::clients::{ApiClient, Outcome};
 
-/// Requests that are on their way.
+/// Requests in progress.
 pub(crate) struct Crowd(JoinSet<anyhow::Result<Outcome>>);
 
 impl Crowd {
-    /// Starts so many requests through each of the clients. Completes when every one is on its way: sent, or waiting
+    /// Starts this many requests through each client. Completes once each request was sent, or waits
     /// for a token.
     pub(crate) async fn start(clients: &[ApiClient], each: usize, url: &str) -> Self {
         let all_started = Arc::new(Barrier::new(clients.len() * each + 1));
@@ -32,7 +32,7 @@ impl Crowd {
         Crowd(crowd)
     }
 
-    /// What became of them. Those that have no answer for a long time are left out.
+    /// The outcomes. Requests without a response for a long time are left out.
     pub(crate) async fn outcomes(mut self) -> anyhow::Result<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(self.0.len());
         let mut patience = patience();
@@ -48,7 +48,7 @@ impl Crowd {
     }
 }
 
-/// Longer than anything here takes, even on a busy machine: only a bug could make it wait for ever.
+/// Longer than anything here takes, even on a busy machine. Only a bug reaches it.
 pub(crate) fn patience() -> BoxFuture<()> {
     let platform = Platform::system();
     platform.sleep_until(platform.now().after(Duration::from_secs(60)).monotonic())

@@ -1,9 +1,9 @@
-//! Three ways to a bearer token, through two HTTP clients, on good days and bad ones.
+//! Three ways to a bearer token, two HTTP clients, and the failures of production.
 //!
 //! `cargo run --example quickstart` needs nothing: the authorization server, and the API that it protects, run inside
-//! this process. Every number that is printed was observed, and the exit status is 0 only if all were as claimed.
+//! this process. Every printed number was observed, and the exit status is 0 only if every claim holds.
 //!
-//! Read `ways.rs` for how a provider is made, `clients.rs` for how a client gets one, `scenes.rs` for what happens then.
+//! Read `ways.rs` to build a provider, `clients.rs` to use it in a client, `scenes.rs` for its behaviour.
 
 use std::io::{self, Write};
 
@@ -26,7 +26,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What was claimed and not observed.
+/// The claims that did not hold.
 async fn play(out: impl Write) -> anyhow::Result<Vec<String>> {
     let stage = Stage::set()?;
     let mut transcript = Transcript::new(out);
@@ -48,7 +48,7 @@ async fn story(stage: &Stage, transcript: &mut Transcript<impl Write>) -> anyhow
         }
     }
 
-    // From here on both clients share one provider, and with it one token.
+    // From here on both clients share one provider and its token.
     let provider = ways::client_credentials(stage)?;
     let clients = [ApiClient::hyper(provider.clone())?, ApiClient::reqwest(provider.clone())?];
     scenes::refresh(stage, transcript, &provider, &clients).await?;

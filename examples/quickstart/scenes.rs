@@ -1,4 +1,4 @@
-//! What happens to a provider in production, one scene after the other.
+//! The scenes: events in the life of a provider in production.
 
 use std::{io::Write, time::Duration};
 
@@ -15,14 +15,14 @@ use crate::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Tokens live for an hour: after this they are stale, and not yet expired.
+/// After this time a token with a lifetime of an hour is stale, but not expired.
 const UNTIL_STALE: Duration = Duration::from_secs(50 * 60);
 
-/// Half of the requests go through either client.
+/// The number of requests; each client sends half of them.
 const EACH: usize = 50;
 const BOTH: usize = 2 * EACH;
 
-/// Sends requests at once, and compares what is seen with what is claimed.
+/// Sends requests at once, and compares the observation with the claim.
 pub(crate) async fn send(
     stage: &Stage,
     transcript: &mut Transcript<impl Write>,
@@ -32,7 +32,7 @@ pub(crate) async fn send(
     expected: Seen,
 ) -> anyhow::Result<Vec<Outcome>> {
     let watch = stage.watch();
-    // Held, so that the first does not get a token before the last has asked for one.
+    // Holds token requests until the last caller has asked for a token.
     let gate = stage.server.token_endpoint().hold();
     let crowd = stage.crowd(clients, each).await;
     gate.release();
@@ -41,26 +41,26 @@ pub(crate) async fn send(
     Ok(outcomes)
 }
 
-/// A token is renewed before it expires, and meanwhile everybody is served with the one that is there.
+/// A token is refreshed before it expires, and requests use the current one meanwhile.
 pub(crate) async fn refresh(
     stage: &Stage,
     transcript: &mut Transcript<impl Write>,
     provider: &TokenProvider,
     clients: &[ApiClient],
 ) -> anyhow::Result<()> {
-    transcript.scene("A refresh delays nobody");
+    transcript.scene("A refresh delays no request");
     let first = Seen::served(BOTH).token_requests(1).new_bearer();
     send(stage, transcript, "a token for one hour is fetched", clients, EACH, first).await?;
 
     stage.clock.advance(UNTIL_STALE);
     let watch = stage.watch();
     let gate = stage.server.token_endpoint().hold();
-    // Were one of them to wait for the refresh, this would never end: it is held at the gate.
+    // A request that waited for the refresh would never end, because the gate holds the refresh.
     let outcomes = stage.crowd(clients, EACH).await.outcomes().await?;
     let expected = Seen::served(BOTH).token_requests(1).hanging(1);
     transcript.claim("50 minutes later a refresh hangs", watch.see(&outcomes, expected).await, expected);
 
-    // Joins the fetch that is on its way, then opens the gate.
+    // Joins the fetch in progress, then opens the gate.
     let (renewed, ()) = tokio::join!(biased; provider.refresh_now(), async { gate.release() });
     renewed.context("the refresh failed")?;
     let renewed = Seen::served(BOTH).new_bearer();
@@ -68,18 +68,18 @@ pub(crate) async fn refresh(
     Ok(())
 }
 
-/// A token that the API refuses is replaced, once for all who were refused.
+/// A token that the API refuses is replaced once for all refused requests.
 pub(crate) async fn revoked(
     stage: &Stage,
     transcript: &mut Transcript<impl Write>,
     clients: &[ApiClient],
 ) -> anyhow::Result<()> {
-    transcript.scene("A revoked token heals");
+    transcript.scene("A revoked token is replaced");
     for ((name, _), client) in clients::BOTH.iter().zip(clients) {
         stage.clock.advance(10 * MINUTE);
         stage.server.revoke_all();
         let watch = stage.watch();
-        // Held, so that all of them are sent with the revoked token before the first answer can tell.
+        // Holds the API until all requests were sent with the revoked token.
         let gate = stage.server.api().hold();
         let crowd = stage.crowd(std::slice::from_ref(client), BOTH).await;
         watch.arrived(BOTH as u64).await;
@@ -88,14 +88,14 @@ pub(crate) async fn revoked(
         let expected = Seen::rejected(BOTH).token_requests(1);
         transcript.claim(&format!("{name}: all are rejected"), watch.see(&outcomes, expected).await, expected);
 
-        let healed = Seen::served(BOTH).new_bearer();
-        send(stage, transcript, &format!("{name}: the next, through both"), clients, EACH, healed).await?;
+        let recovered = Seen::served(BOTH).new_bearer();
+        send(stage, transcript, &format!("{name}: the next, through both"), clients, EACH, recovered).await?;
     }
     Ok(())
 }
 
-/// While the authorization server is down, a token that is there is used to its end; then there are clear errors, and
-/// all the time few token requests. Nothing has to be restarted when it is back.
+/// During an outage of the authorization server, a valid token is used until it expires. Then there are clear errors,
+/// and always few token requests. No restart is needed afterwards.
 pub(crate) async fn outage(
     stage: &Stage,
     transcript: &mut Transcript<impl Write>,
@@ -113,7 +113,7 @@ pub(crate) async fn outage(
     }
     let expected = Seen::served(1_080);
     let seen = watch.see(&outcomes, expected.token_requests(1)).await;
-    // The waits between them double, from about one second to about one minute: 23 at the most.
+    // The pauses double, from about one second to about one minute: at most 23 requests.
     let expected = expected.token_requests(seen.token_requests.clamp(1, 23));
     transcript.claim("9 minutes of 503, with a token", seen, expected);
 
@@ -131,9 +131,9 @@ pub(crate) async fn outage(
     }
     send(stage, transcript, "the cool-down: errors at once", clients, EACH, none).await?;
 
-    stage.server.token_endpoint().heal();
+    stage.server.token_endpoint().recover();
     stage.clock.advance(MINUTE);
-    let mended = Seen::served(BOTH).token_requests(1).new_bearer();
-    send(stage, transcript, "mended, a minute later", clients, EACH, mended).await?;
+    let fixed = Seen::served(BOTH).token_requests(1).new_bearer();
+    send(stage, transcript, "fixed, a minute later", clients, EACH, fixed).await?;
     Ok(())
 }

@@ -1,37 +1,37 @@
-//! What was observed of a crowd of requests.
+//! The observation of a crowd of requests.
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) requests: usize,
-    /// Answered with status 200.
+    /// Requests that received status 200.
     pub(crate) ok: usize,
-    /// Answered with status 401.
+    /// Requests that received status 401.
     pub(crate) unauthorized: usize,
-    /// Not sent for want of a token, as the authorization server was unavailable.
+    /// Requests that were not sent, because the authorization server was unavailable.
     pub(crate) no_token: usize,
-    /// Arrived at the API.
+    /// Requests that arrived at the API.
     pub(crate) sent: u64,
-    /// Arrived at the token endpoint.
+    /// Requests that arrived at the token endpoint.
     pub(crate) token_requests: u64,
-    /// Token requests without an answer so far.
+    /// Token requests without a response so far.
     pub(crate) hanging: u64,
-    /// Different bearer tokens that arrived at the API, and how many of them it had not seen before.
+    /// The distinct bearer tokens that arrived at the API, and how many of them were new.
     pub(crate) bearers: usize,
     pub(crate) new_bearers: usize,
 }
 
 impl Seen {
-    /// All served, with one bearer and without a token request.
+    /// All requests succeed, with one bearer and without a token request.
     pub(crate) fn served(requests: usize) -> Self {
         Seen { requests, ok: requests, sent: requests as u64, bearers: 1, ..Seen::default() }
     }
 
-    /// All refused by the API, with one bearer.
+    /// The API refuses all requests, which carry one bearer.
     pub(crate) fn rejected(requests: usize) -> Self {
         Seen { ok: 0, unauthorized: requests, ..Seen::served(requests) }
     }
 
-    /// None sent, for want of a token.
+    /// No request is sent, because there is no token.
     pub(crate) fn not_sent(requests: usize) -> Self {
         Seen { requests, no_token: requests, ..Seen::default() }
     }
@@ -50,11 +50,11 @@ impl Seen {
 }
 
 impl Seen {
-    /// As text, column by column: [`COLUMNS`].
+    /// The cells for [`COLUMNS`].
     pub(crate) fn cells(self) -> [String; 4] {
         let Seen { requests, ok, unauthorized, no_token, sent, token_requests, hanging, bearers, new_bearers } = self;
         let others = requests - ok - unauthorized - no_token;
-        let answers = [(ok, "200"), (unauthorized, "401"), (no_token, "no token"), (others, "another")]
+        let responses = [(ok, "200"), (unauthorized, "401"), (no_token, "no token"), (others, "another")]
             .iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{} x {what}", grouped(*count as u64)))
@@ -67,14 +67,14 @@ impl Seen {
             (1, 1) => "1, a new one".to_owned(),
             (all, new) => format!("{all}, {new} of them new"),
         };
-        [answers, grouped(sent), format!("{token_requests}{hanging}"), bearers]
+        [responses, grouped(sent), format!("{token_requests}{hanging}"), bearers]
     }
 }
 
-/// What stands in the cells.
-pub(crate) const COLUMNS: [&str; 4] = ["answers", "API requests", "token requests", "tokens seen"];
+/// The content of the cells.
+pub(crate) const COLUMNS: [&str; 4] = ["responses", "API requests", "token requests", "tokens seen"];
 
-/// With a comma after each group of three digits.
+/// Formats a number with a comma between groups of three digits.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

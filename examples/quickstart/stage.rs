@@ -1,4 +1,4 @@
-//! The authorization server, its API, and the clock that all of this goes by.
+//! The authorization server, its API, and their clock.
 
 use std::{
     collections::HashSet,
@@ -15,14 +15,14 @@ use crate::{
     seen::Seen,
 };
 
-/// Who signs JWTs for itself, and for tokens of others.
+/// The issuer of self-signed JWTs and assertions.
 pub(crate) const ISSUER: &str = "reports@example.com";
-/// Who gets tokens as a client of its own.
+/// The client that gets tokens for itself.
 pub(crate) const CLIENT: &str = "billing";
 
 pub(crate) struct Stage {
     pub(crate) server: AuthorizationServer,
-    /// Stands still unless it is moved: so tokens grow old without anybody waiting.
+    /// A manual clock, so tokens expire without real waiting.
     pub(crate) clock: ManualClock,
     known: Mutex<HashSet<HeaderValue>>,
 }
@@ -46,21 +46,21 @@ impl Stage {
         Crowd::start(clients, each, &format!("{}/orders", self.server.api_url())).await
     }
 
-    /// Begins to observe.
+    /// Starts an observation.
     pub(crate) fn watch(&self) -> Watch<'_> {
         self.server.forget_requests();
         Watch { stage: self, before: self.server.count() }
     }
 }
 
-/// Observes the server from one moment to another.
+/// An observation of the server over a period.
 pub(crate) struct Watch<'a> {
     stage: &'a Stage,
     before: Counts,
 }
 
 impl Watch<'_> {
-    /// Completes when so many requests have arrived at the API, or after a long time.
+    /// Completes when this many requests have arrived at the API, or after a long time.
     pub(crate) async fn arrived(&self, requests: u64) {
         let all = self.before.api_requests + requests;
         tokio::select! {
@@ -69,8 +69,8 @@ impl Watch<'_> {
         }
     }
 
-    /// What was seen, as soon as all token requests have arrived that are expected, and no more of them are unanswered
-    /// than is expected. If that does not come true, what was seen until then.
+    /// The observation, once all expected token requests have arrived and no more than expected are without a response.
+    /// After a long time, whatever was seen so far.
     pub(crate) async fn see(self, outcomes: &[Outcome], expected: Seen) -> Seen {
         let Watch { stage, before } = self;
         let complete = stage.server.wait_for(|now| {

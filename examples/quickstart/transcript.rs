@@ -1,4 +1,4 @@
-//! What is printed: claims, and what was observed of each.
+//! The printed claims, and the observation for each.
 
 use std::{fmt::Display, io::Write};
 
@@ -17,7 +17,7 @@ impl<W: Write> Transcript<W> {
     }
 
     pub(crate) fn line(&mut self, text: impl Display) {
-        // Whoever read it may have gone away; what is observed still decides over the exit status.
+        // The reader may have closed the pipe; the observations still decide the exit status.
         let _ = writeln!(self.out, "{text}");
     }
 
@@ -26,7 +26,7 @@ impl<W: Write> Transcript<W> {
         title.clone_into(&mut self.scene);
     }
 
-    /// What is claimed, and what was seen. The claim holds if that is what was expected.
+    /// Prints a claim and its observation. The claim holds if they match.
     pub(crate) fn claim(&mut self, claim: &str, seen: Seen, expected: Seen) {
         self.fact(claim, row(&seen.cells()), seen == expected);
         if seen != expected {
@@ -34,7 +34,7 @@ impl<W: Write> Transcript<W> {
         }
     }
 
-    /// The same for what is no crowd.
+    /// The same for a single observation.
     pub(crate) fn fact(&mut self, claim: &str, observed: impl Display, holds: bool) {
         self.line(format_args!("  {}  {claim:<34}{observed}", if holds { "ok" } else { "NO" }));
         self.claims += 1;
@@ -43,7 +43,7 @@ impl<W: Write> Transcript<W> {
         }
     }
 
-    /// Ends with the claims that were not observed.
+    /// Ends with the claims that did not hold.
     pub(crate) fn end(mut self) -> Vec<String> {
         let (claims, missed) = (self.claims, self.missed.len());
         match missed {
@@ -55,6 +55,6 @@ impl<W: Write> Transcript<W> {
 }
 
 fn row(cells: &[impl Display; 4]) -> String {
-    let [answers, sent, token_requests, bearers] = cells;
-    format!("{answers:<16}{sent:<14}{token_requests:<16}{bearers}")
+    let [responses, sent, token_requests, bearers] = cells;
+    format!("{responses:<16}{sent:<14}{token_requests:<16}{bearers}")
 }

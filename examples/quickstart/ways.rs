@@ -1,4 +1,4 @@
-//! Three ways to a bearer token: each makes a source, and puts a provider in front of it.
+//! Three ways to a bearer token, each a source with a provider in front.
 
 use bearer_token::{
     Error, TokenProvider,
@@ -9,7 +9,7 @@ use bearer_token_testing::TestKey;
 
 use crate::stage::{CLIENT, ISSUER, Stage};
 
-/// A name, how its provider is made, and the token requests that it takes to serve any number of callers.
+/// A name, a builder of its provider, and the number of token requests for any number of callers.
 pub(crate) type Way = (&'static str, fn(&Stage) -> Result<TokenProvider, Error>, u64);
 
 pub(crate) const ALL: [Way; 3] =
@@ -33,7 +33,7 @@ pub(crate) fn jwt_bearer(stage: &Stage) -> Result<TokenProvider, Error> {
     provider(stage, TokenEndpoint::builder(stage.server.token_url(), JwtBearer::new(assertion)).build()?)
 }
 
-/// A client proves who it is with a signed assertion, and gets an access token for itself (`private_key_jwt`,
+/// A client authenticates with a signed assertion and gets an access token for itself (`private_key_jwt`,
 /// RFC 7523 section 2.2).
 pub(crate) fn client_credentials(stage: &Stage) -> Result<TokenProvider, Error> {
     let key = SigningKey::from_pem(Algorithm::ES256, TestKey::es256()?.private_pem())?;

@@ -13,15 +13,15 @@ mod redaction;
 mod request;
 mod status;
 
-/// Does what the arguments say, and gives the exit status: 0 when all went well; 1 when the configuration cannot be
-/// used, there is no token, the URL cannot be reached or answers with a status of 400 or more; 2 when the arguments
-/// make no sense.
+/// Runs the command and returns the exit status: 0 for success; 1 if the configuration cannot be
+/// used, there is no token, the URL cannot be reached, or its status is 400 or more; 2 if the arguments
+/// are wrong.
 pub async fn run(
     arguments: impl IntoIterator<Item = OsString>,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> ExitCode {
-    // Nothing can be said any more where writing fails: whoever read it went away.
+    // If writing fails, the reader has closed the pipe, and nothing can be reported.
     let arguments = match arguments::parse(arguments) {
         Ok(Some(arguments)) => arguments,
         Ok(None) => {
@@ -43,7 +43,7 @@ pub async fn run(
     }
 }
 
-/// Whether all went well.
+/// Whether the call succeeded.
 async fn call(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> {
     let config = arguments.config.load()?;
     let redaction = Redaction::new(arguments.show_token);

@@ -1,6 +1,6 @@
-//! What the examples `call` and `box` do; `examples/call.rs` and `examples/box.rs` only start it.
+//! The examples `call` and `box`, which `examples/call.rs` and `examples/box.rs` start.
 //!
-//! The example `quickstart` stands by itself, in `examples/quickstart`.
+//! The example `quickstart` is separate, in `examples/quickstart`.
 
 pub mod call;
 pub mod server_in_a_box;

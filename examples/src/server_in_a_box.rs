@@ -26,7 +26,7 @@ pub async fn run(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> ExitCode {
-    // Nothing can be said any more where writing fails: whoever read it went away.
+    // If writing fails, the reader has closed the pipe, and nothing can be reported.
     let (port, time) = match parse(arguments) {
         Ok(Some(arguments)) => arguments,
         Ok(None) => {
@@ -62,7 +62,7 @@ pub async fn run(
     ExitCode::SUCCESS
 }
 
-/// Says what can be done with the server, and what is done with it, until `over` completes.
+/// Prints what to try with the server, and its counts, until `over` completes.
 pub async fn serve(server: &AuthorizationServer, over: impl Future<Output = ()>, out: &mut impl Write) {
     if introduce(server, out).is_ok() {
         tokio::select! {
@@ -74,7 +74,7 @@ pub async fn serve(server: &AuthorizationServer, over: impl Future<Output = ()>,
     }
 }
 
-/// Starts the server, which knows everybody in `examples/config`. Port 0 is any free one.
+/// Starts the server, which knows the clients and issuers of `examples/config`. Port 0 is any free port.
 ///
 /// Fails if the port cannot be had.
 pub fn start(port: u16) -> anyhow::Result<AuthorizationServer> {
@@ -104,7 +104,7 @@ fn introduce(server: &AuthorizationServer, out: &mut impl Write) -> std::io::Res
     out.flush()
 }
 
-/// A line whenever something was asked. Ends when nobody reads it any more.
+/// Prints a line for each change of the counts. Ends when the reader closes the pipe.
 async fn report(server: &AuthorizationServer, out: &mut impl Write) {
     let answers = |counts: &Counts| {
         counts.tokens_issued + counts.token_requests_refused + counts.api_accepted + counts.api_rejected

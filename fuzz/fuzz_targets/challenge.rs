@@ -12,16 +12,16 @@ use http::{
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let mut answer = HeaderMap::new();
+    let mut headers = HeaderMap::new();
     for line in data.split(|byte| *byte == b'\n').take(1_000) {
         if let Ok(value) = HeaderValue::from_bytes(line) {
-            answer.append(WWW_AUTHENTICATE, value);
+            headers.append(WWW_AUTHENTICATE, value);
         }
     }
-    let rejects = is_rejection(StatusCode::UNAUTHORIZED, &answer);
-    assert!(!is_rejection(StatusCode::FORBIDDEN, &answer));
-    let challenges = Challenge::read(&answer);
-    // The short and the long of it: verdict and challenges are read by the same grammar.
+    let rejects = is_rejection(StatusCode::UNAUTHORIZED, &headers);
+    assert!(!is_rejection(StatusCode::FORBIDDEN, &headers));
+    let challenges = Challenge::read(&headers);
+    // The verdict and the challenges are read with the same grammar.
     let bearer = || challenges.iter().filter(|challenge| challenge.is_scheme("bearer"));
     if data.len() <= 8 * 1024 && challenges.len() < 16 {
         let passes = |challenge: &Challenge| {
@@ -31,8 +31,8 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(rejects, bearer().next().is_none() || !bearer().all(passes));
         }
     }
-    answer.insert(HeaderName::from_static("grpc-status"), HeaderValue::from_static("16"));
-    assert_eq!(is_grpc_rejection(&answer), rejects);
+    headers.insert(HeaderName::from_static("grpc-status"), HeaderValue::from_static("16"));
+    assert_eq!(is_grpc_rejection(&headers), rejects);
 
     assert!(challenges.len() <= 16);
     let mut size = 0;
@@ -48,10 +48,10 @@ fuzz_target!(|data: &[u8]| {
             let value = value.replace('\\', r"\\").replace('"', r#"\""#);
             line += &format!("{}{name}=\"{value}\"", if index == 0 { " " } else { ", " });
         }
-        written.append(WWW_AUTHENTICATE, HeaderValue::try_from(line).expect("its parts stood in a header"));
+        written.append(WWW_AUTHENTICATE, HeaderValue::try_from(line).expect("its parts were in a header"));
     }
     assert!(size <= 8 * 1024);
-    // Written down and read again it is the same. Quoting makes it longer, perhaps too long.
+    // What is written and read again is the same, unless quoting makes it too long.
     let again = Challenge::read(&written);
     assert!(again == challenges || written.values().map(HeaderValue::len).sum::<usize>() > 8 * 1024);
     let known = format!("{challenges:?}");

@@ -6,7 +6,7 @@ use bearer_token_fuzz::{assert_hidden, config, shown};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    // What cannot be read may hold a secret anywhere.
+    // Input that cannot be parsed may contain a secret anywhere.
     if let Err(error) = ProviderConfig::from_json(text) {
         assert_hidden(&"syntax", &shown(&error));
         return;

@@ -6,7 +6,7 @@ use bearer_token_fuzz::{assert_hidden, config, shown};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    // What cannot be read may hold a secret anywhere.
+    // Input that cannot be parsed may contain a secret anywhere.
     if let Err(error) = ProviderConfig::from_toml(text) {
         assert_hidden(&"syntax", &shown(&error));
         return;
@@ -16,7 +16,7 @@ fuzz_target!(|text: &str| {
     let Ok(text) = toml::to_string(&value) else { return };
     match ProviderConfig::from_toml(&text) {
         Ok(config) => config::build(config),
-        // The marker stands where a date stood.
+        // The marker replaced a date.
         Err(error) => assert_hidden(&"syntax", &shown(&error)),
     }
 });

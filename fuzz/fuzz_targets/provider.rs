@@ -1,7 +1,7 @@
-//! A provider under any policy, with clocks and a source that do anything.
+//! A provider with any policy, and with clocks and a source that do anything.
 //!
-//! Nothing expired is ever sent, nothing that was just withdrawn either, no fetch begins while another one is in time,
-//! and nothing overflows or panics.
+//! No expired or withdrawn token is sent, no fetch begins before the deadline of another one, and nothing overflows or
+//! panics.
 #![no_main]
 
 use std::{
@@ -28,11 +28,11 @@ use libfuzzer_sys::{
 };
 
 fuzz_target!(|data: &[u8]| {
-    // Input that ends too early ends the story.
-    let _ = story(&mut Unstructured::new(data));
+    // The end of the input ends the life.
+    let _ = live(&mut Unstructured::new(data));
 });
 
-/// How long a flight may be late before another one may begin.
+/// The time after a flight's deadline in which no other may begin.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Everything around the provider.
@@ -40,10 +40,10 @@ const GRACE: Duration = Duration::from_secs(1);
 struct World {
     monotonic: Duration,
     wall: Duration,
-    outcomes: VecDeque<Outcome>,
-    /// Every token that was ever given, and what may be believed of it.
+    outcomes: VecDeque<FetchOutcome>,
+    /// Every token that the source returned, and its expiry.
     given: Vec<Given>,
-    /// The fetches that are neither done nor dropped: when each should have ended.
+    /// The deadlines of the fetches that are neither done nor dropped.
     live: Vec<Option<Duration>>,
     tasks: Vec<BoxFuture<()>>,
     refuses_tasks: bool,
@@ -64,7 +64,7 @@ enum Expiry {
 }
 
 #[derive(Clone, Copy)]
-enum Outcome {
+enum FetchOutcome {
     Token(Expiry),
     /// The same token as before, perhaps with another expiry.
     Again(Expiry),
@@ -73,9 +73,9 @@ enum Outcome {
 }
 
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<World>>);
+struct SharedWorld(Arc<Mutex<World>>);
 
-impl Shared {
+impl SharedWorld {
     fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().expect("nothing panics under it")
     }
@@ -85,7 +85,7 @@ impl Shared {
     }
 }
 
-impl Clock for Shared {
+impl Clock for SharedWorld {
     fn now(&self) -> Moment {
         let world = self.world();
         Moment::new(world.monotonic, UNIX_EPOCH + world.wall)
@@ -97,7 +97,7 @@ impl Clock for Shared {
     }
 }
 
-impl Spawn for Shared {
+impl Spawn for SharedWorld {
     fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
         let mut world = self.world();
         if world.refuses_tasks {
@@ -118,37 +118,39 @@ impl Entropy for Fixed {
 }
 
 /// Counts a fetch as live until it is dropped.
-struct Live(Shared, usize);
+struct RunningFetch(SharedWorld, usize);
 
-impl Drop for Live {
+impl Drop for RunningFetch {
     fn drop(&mut self) {
         self.0.world().live[self.1] = None;
     }
 }
 
-impl TokenSource for Shared {
+impl TokenSource for SharedWorld {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        let _live = {
+        let _running = {
             let mut world = self.world();
             let (now, ends) = (world.monotonic, cx.deadline().monotonic());
-            // A task that nobody ran in time may begin late, beside the one that was begun in its place.
+            // A task that was not polled in time may begin late, beside its successor.
             if now < ends {
                 for ends in world.live.iter().flatten() {
                     assert!(now >= ends.saturating_add(GRACE), "two fetches at a time");
                 }
             }
             world.live.push(Some(ends));
-            Live(self.clone(), world.live.len() - 1)
+            RunningFetch(self.clone(), world.live.len() - 1)
         };
-        let outcome = self.world().outcomes.pop_front().unwrap_or(Outcome::Nothing);
+        let outcome = self.world().outcomes.pop_front().unwrap_or(FetchOutcome::Nothing);
         let mut world = self.world();
         let (token, expiry) = match outcome {
-            Outcome::Token(expiry) => (format!("token-{}", world.given.len()), expiry),
-            Outcome::Again(expiry) => {
+            FetchOutcome::Token(expiry) => (format!("token-{}", world.given.len()), expiry),
+            FetchOutcome::Again(expiry) => {
                 (world.given.last().map_or_else(|| "token".to_owned(), |last| last.token.clone()), expiry)
             }
-            Outcome::Error(kind, retry) => return Err(Error::new(kind, "it was told to").with_retry(retry)),
-            Outcome::Nothing => {
+            FetchOutcome::Error(kind, retry) => {
+                return Err(Error::new(kind, "the input asked for it").with_retry(retry));
+            }
+            FetchOutcome::Nothing => {
                 drop(world);
                 return std::future::pending().await;
             }
@@ -164,7 +166,7 @@ impl TokenSource for Shared {
     }
 }
 
-/// Times of every size, the ordinary ones more often.
+/// A time of any size; usual ones are more frequent.
 fn time(u: &mut Unstructured<'_>) -> Drawn<Duration> {
     Ok(match u.int_in_range(0..=9_u8)? {
         0 => Duration::ZERO,
@@ -178,7 +180,7 @@ fn time(u: &mut Unstructured<'_>) -> Drawn<Duration> {
     })
 }
 
-/// What no clock reads cannot be read: the end of `SystemTime` is far behind the end of ours.
+/// The time of day, within what the clock can read: `SystemTime` ends much later.
 fn wall(time: Duration) -> SystemTime {
     UNIX_EPOCH.checked_add(time).unwrap_or(UNIX_EPOCH + Duration::from_secs(u32::MAX.into()))
 }
@@ -193,9 +195,9 @@ fn expiry(u: &mut Unstructured<'_>, now: Duration) -> Drawn<Expiry> {
     })
 }
 
-fn outcome(u: &mut Unstructured<'_>, now: Duration) -> Drawn<Outcome> {
+fn outcome(u: &mut Unstructured<'_>, now: Duration) -> Drawn<FetchOutcome> {
     Ok(match u.int_in_range(0..=6_u8)? {
-        0 => Outcome::Nothing,
+        0 => FetchOutcome::Nothing,
         1 => {
             let kinds = [ErrorKind::Unavailable, ErrorKind::Refused, ErrorKind::Transport, ErrorKind::Config];
             let retry = match u.int_in_range(0..=2_u8)? {
@@ -203,14 +205,14 @@ fn outcome(u: &mut Unstructured<'_>, now: Duration) -> Drawn<Outcome> {
                 1 => Retry::Later { after: None },
                 _ => Retry::Later { after: Some(time(u)?) },
             };
-            Outcome::Error(*u.choose(&kinds)?, retry)
+            FetchOutcome::Error(*u.choose(&kinds)?, retry)
         }
-        2 => Outcome::Again(expiry(u, now)?),
-        _ => Outcome::Token(expiry(u, now)?),
+        2 => FetchOutcome::Again(expiry(u, now)?),
+        _ => FetchOutcome::Token(expiry(u, now)?),
     })
 }
 
-/// The policy, and the two of its numbers that say what is believed.
+/// The policy, its default lifetime and its maximum lifetime.
 fn policy(u: &mut Unstructured<'_>) -> Drawn<(Policy, Duration, Duration)> {
     if u.arbitrary()? {
         return Ok((Policy::default(), Duration::from_secs(300), Duration::from_secs(30 * 24 * 3_600)));
@@ -231,9 +233,9 @@ fn policy(u: &mut Unstructured<'_>) -> Drawn<(Policy, Duration, Duration)> {
     Ok((policy, default, max))
 }
 
-/// One provider's life.
-fn story(u: &mut Unstructured<'_>) -> Drawn<()> {
-    let shared = Shared::default();
+/// Lives one provider's life.
+fn live(u: &mut Unstructured<'_>) -> Drawn<()> {
+    let shared = SharedWorld::default();
     shared.world().wall = Duration::from_secs(1_700_000_000);
     let (policy, default, max) = policy(u)?;
     shared.world().monotonic = time(u)?;
@@ -244,7 +246,7 @@ fn story(u: &mut Unstructured<'_>) -> Drawn<()> {
         .policy(policy)
         .platform(platform)
         .build();
-    // A policy that cannot be is refused.
+    // An invalid policy is refused.
     let Ok(provider) = built else { return Ok(()) };
     let mut bench = Bench { shared, provider, default, max, waiting: Vec::new(), last: None };
     while !u.is_empty() {
@@ -255,14 +257,14 @@ fn story(u: &mut Unstructured<'_>) -> Drawn<()> {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // Tasks hold the source, which is the world that holds them.
+        // Tasks own the source, and the source owns the tasks.
         let tasks = std::mem::take(&mut self.shared.world().tasks);
         drop(tasks);
     }
 }
 
 struct Bench {
-    shared: Shared,
+    shared: SharedWorld,
     provider: TokenProvider,
     default: Duration,
     max: Duration,
@@ -279,7 +281,7 @@ impl Bench {
                 world.monotonic = world.monotonic.saturating_add(time);
                 world.wall = world.wall.saturating_add(time).min(Duration::from_secs(u32::MAX.into()));
             }
-            // The time of day may be set, forwards and back. The other clock goes on.
+            // The time of day may be set in either direction, independent of the monotonic clock.
             2 => self.shared.world().wall = time(u)?.min(Duration::from_secs(u64::from(u32::MAX) * 2)),
             3 | 4 => {
                 let now = self.shared.world().wall;
@@ -308,7 +310,7 @@ impl Bench {
                 let refuses = u.arbitrary()?;
                 let mut world = self.shared.world();
                 world.refuses_tasks = refuses;
-                // A runtime that goes away takes its tasks with it.
+                // A runtime that shuts down drops its tasks.
                 let tasks = std::mem::take(&mut world.tasks);
                 drop(world);
                 drop(tasks);
@@ -321,7 +323,7 @@ impl Bench {
         Ok(())
     }
 
-    /// What a request carries, which must not be past its end.
+    /// The token that a request carries, which must not have expired.
     fn authorize(&mut self) -> Option<String> {
         let mut request = Request::get("https://api.example.com/orders").body(()).expect("it is fixed");
         let authorized = self.provider.authorize(&mut request).expect("the origin is allowed");
@@ -330,17 +332,18 @@ impl Bench {
             assert!(value.is_none());
             return None;
         };
-        let value = value.and_then(|value| value.to_str().ok()).expect("it carries one");
+        let value = value.and_then(|value| value.to_str().ok()).expect("it carries a token");
         let token = value.strip_prefix("Bearer ").expect("the scheme").to_owned();
         let world = self.shared.world();
-        let good = world.given.iter().filter(|given| given.token == token).any(|given| self.is_good(&world, given));
-        assert!(good, "{token} is past its end");
+        let is_valid =
+            world.given.iter().filter(|given| given.token == token).any(|given| self.is_valid(&world, given));
+        assert!(is_valid, "{token} has expired");
         drop(world);
         self.last = Some((token.clone(), ticket));
         Some(token)
     }
 
-    fn is_good(&self, world: &World, given: &Given) -> bool {
+    fn is_valid(&self, world: &World, given: &Given) -> bool {
         let said = match given.expiry {
             Expiry::Never => return true,
             Expiry::Unknown => self.default,
@@ -350,7 +353,7 @@ impl Bench {
         let lifetime = said.min(self.max);
         let ends = given.started.monotonic().saturating_add(lifetime);
         let wall_ends = given.started.since_epoch().saturating_add(lifetime);
-        // Our clocks have no later reading than this.
+        // The latest reading of the clocks.
         let last = Duration::from_nanos(u64::MAX);
         world.monotonic.min(last) < ends && world.wall.min(last) < wall_ends
     }
@@ -369,12 +372,12 @@ impl Bench {
 
     fn reject(&mut self, challenged: bool) {
         let Some((token, ticket)) = self.last.clone() else { return };
-        let mut answer = HeaderMap::new();
+        let mut headers = HeaderMap::new();
         if challenged {
-            answer.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer claims=e30"));
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer claims=e30"));
         }
-        if ticket.reject(&answer) == Rejection::Renewing {
-            assert_ne!(self.authorize(), Some(token), "it was withdrawn just now");
+        if ticket.reject(&headers) == Rejection::Renewing {
+            assert_ne!(self.authorize(), Some(token), "it was just withdrawn");
         }
     }
 }

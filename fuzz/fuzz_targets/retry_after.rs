@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let Ok(value) = HeaderValue::from_bytes(data) else { return };
     let wall = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    // The numbers as somebody else would read them.
+    // The value by an independent parser.
     let text = value.to_str().unwrap_or_default().trim();
     let seconds = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let digits = text.trim_start_matches('0');
@@ -22,10 +22,10 @@ fuzz_target!(|data: &[u8]| {
         date.map(|date| date.duration_since(wall).map_or(0, |time| time.as_secs()))
     };
     for status in [StatusCode::SERVICE_UNAVAILABLE, StatusCode::BAD_REQUEST] {
-        let mut answer = Response::new(Bytes::new());
-        *answer.status_mut() = status;
-        answer.headers_mut().insert(RETRY_AFTER, value.clone());
-        let error = read_response(answer, Moment::new(Duration::ZERO, wall)).expect_err("it is no success");
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = status;
+        response.headers_mut().insert(RETRY_AFTER, value.clone());
+        let error = read_response(response, Moment::new(Duration::ZERO, wall)).expect_err("it is not a success");
         let expected = match (seconds, status) {
             (None, StatusCode::BAD_REQUEST) => Retry::AfterChange,
             (seconds, _) => Retry::Later { after: seconds.map(Duration::from_secs) },

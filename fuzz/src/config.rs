@@ -1,4 +1,4 @@
-//! Configurations, whatever is in them.
+//! Configurations with any content.
 
 use bearer_token::{Error, config::ProviderConfig, transport::Transport};
 use bytes::Bytes;
@@ -6,18 +6,18 @@ use serde_json::Value;
 
 use crate::{MARKER, assert_hidden, shown};
 
-/// Whatever stands under these is a secret, except what says where it is.
+/// Fields whose content is a secret, and the fields in them that say where it is.
 const SECRETS: [&str; 6] = ["token", "key", "passphrase", "initial", "secret", "value"];
 const PLACES: [&str; 3] = ["file", "env", "encoding"];
 
-/// Makes every text that is a secret by its place the marker, and no other, and keeps clear of files and variables.
+/// Replaces every secret with the marker, removes it elsewhere, and avoids existing files and variables.
 pub fn plant(value: &mut Value, secret: bool) {
     match value {
         Value::String(text) if secret => MARKER.clone_into(text),
         Value::String(text) => *text = text.replace(MARKER, "x"),
         Value::Array(list) => list.iter_mut().for_each(|value| plant(value, secret)),
         Value::Object(members) => {
-            // The names of fields are shown.
+            // Errors show the names of fields.
             members.retain(|name, _| !name.contains(MARKER));
             for (name, value) in members {
                 if let (Value::String(place), "file" | "env") = (&mut *value, name.as_str()) {
@@ -31,7 +31,7 @@ pub fn plant(value: &mut Value, secret: bool) {
     }
 }
 
-/// Builds it: there is a provider, or an error that says what is wrong.
+/// Builds it: the result is a provider, or an error with problems.
 pub fn build(config: ProviderConfig) {
     let text = match config.transport(Nowhere).build() {
         Ok(provider) => format!("{provider:?}"),
@@ -47,6 +47,6 @@ struct Nowhere;
 
 impl Transport for Nowhere {
     async fn send(&self, _request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
-        unreachable!("nobody asks for a token")
+        unreachable!("no token is requested")
     }
 }

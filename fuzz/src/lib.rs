@@ -1,4 +1,4 @@
-//! What the fuzz targets share. They see the public API only.
+//! Shared code of the fuzz targets, which use the public API only.
 
 use std::{
     error::Error as StdError,
@@ -11,8 +11,8 @@ use std::{
 
 use bearer_token::{
     AccessToken, Error, FetchContext, FetchReason, TokenSource,
-    platform::{BoxFuture, Clock, Moment, Platform},
     oauth::{ClientCredentials, TokenEndpoint},
+    platform::{BoxFuture, Clock, Moment, Platform},
     transport::Transport,
 };
 use bytes::Bytes;
@@ -20,10 +20,10 @@ use http::{Request, Response};
 
 pub mod config;
 
-/// Stands where a secret stands. No error and no `Debug` may show it.
+/// The planted secret. No error and no `Debug` output may show it.
 pub const MARKER: &str = "planted-marker";
 
-/// Everything that an error shows, down to its last cause.
+/// All output of an error, down to its last cause.
 pub fn shown(error: &Error) -> String {
     let mut causes = Vec::new();
     let mut next = StdError::source(error);
@@ -34,20 +34,20 @@ pub fn shown(error: &Error) -> String {
     format!("{error} {error:?} {:?} {causes:?}", error.problems())
 }
 
-/// Fails if a marker is shown.
+/// Fails if the output shows the marker.
 pub fn assert_hidden(what: &impl Debug, text: &str) {
     assert!(!text.contains(MARKER), "the marker is shown: {what:?} {text}");
 }
 
-/// The result of a future that has nothing to wait for.
+/// The result of a future that does not wait.
 pub fn now_or_never<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("it waits"),
+        Poll::Pending => panic!("the future waits"),
     }
 }
 
-/// Gives the same answer to each request.
+/// Sends the same response to each request.
 struct Fixed(Response<Bytes>);
 
 impl Transport for Fixed {
@@ -56,7 +56,7 @@ impl Transport for Fixed {
     }
 }
 
-/// Stands still.
+/// A clock that stands still.
 struct Still(Moment);
 
 impl Clock for Still {
@@ -69,13 +69,13 @@ impl Clock for Still {
     }
 }
 
-/// What a token endpoint makes of this answer at that time.
-pub fn read_response(answer: Response<Bytes>, now: Moment) -> Result<AccessToken, Error> {
+/// The result of a token request with this response at that time.
+pub fn read_response(response: Response<Bytes>, now: Moment) -> Result<AccessToken, Error> {
     let endpoint = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
         .keep("kept")
-        .transport(Fixed(answer))
+        .transport(Fixed(response))
         .build()
-        .expect("all of it is fixed");
+        .expect("its settings are valid");
     let platform = Platform::system().with_clock(Still(now));
     now_or_never(endpoint.fetch(FetchContext::new(platform, Duration::from_secs(10), FetchReason::Missing)))
 }

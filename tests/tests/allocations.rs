@@ -1,8 +1,8 @@
 //! A warm request through the layer costs no allocation beyond what a static header costs.
 //!
-//! In a binary of its own: the counting allocator is that of the whole process. It counts by thread, so that tests do
-//! not disturb each other.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "what helpers of tests find wrong must end the test")]
+//! The tests have their own binary, because the counting allocator belongs to the whole process. It counts per thread, so
+//! tests do not affect each other.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed helper must end the test")]
 
 use std::{
     future::{Ready, ready},
@@ -21,7 +21,7 @@ use tower_http::{auth::AddAuthorizationLayer, follow_redirect::RequestUri};
 
 const TOKEN: &str = "2YotnFZFEjr1zCsicMWpAA";
 
-/// Always ready, and done at once.
+/// A service that is always ready and completes at once.
 #[derive(Clone)]
 struct Trivial;
 
@@ -41,7 +41,7 @@ impl Service<Request<()>> for Trivial {
     }
 }
 
-/// A provider with a token that lives for an hour, by the system's clock.
+/// A provider on the system's clock, with a token that is valid for an hour.
 fn warm() -> TokenProvider {
     warmed(|builder| builder.allow_origin("https://api.example.com"))
 }
@@ -74,12 +74,12 @@ where
     assert_eq!(response.status(), 200);
 }
 
-/// What one call costs: without and with the making of its request.
+/// The cost of one call, without and with building its request.
 fn cost<S>(service: &mut S, uri: &'static str, headers: usize) -> [AllocationInfo; 2]
 where
     S: Service<Request<()>, Response = Response<()>, Error = BoxError>,
 {
-    // The first clone of a value that was made of text allocates, once and for all.
+    // The first clone of a value from a string allocates once.
     call(service, request(uri, headers));
     let made = request(uri, headers);
     let [mut without, mut with] = [AllocationInfo::default(); 2];
@@ -91,11 +91,11 @@ where
 const API: &str = "https://api.example.com/orders?page=1";
 
 #[test]
-fn a_warm_request_allocates_exactly_as_much_as_a_static_header_does() {
+fn a_warm_request_allocates_like_a_static_header() {
     let mut ours = BearerLayer::new(warm()).layer(Trivial);
     let mut fixed = AddAuthorizationLayer::bearer(TOKEN).as_sensitive(true).layer(Trivial);
     let mut grown = 0;
-    // Among these are maps without any room, with some, and such that have to grow for one header more.
+    // Some of these maps are full, some have spare capacity, and some must grow for one more header.
     for uri in [API, "/orders"] {
         for headers in 0..=100 {
             let (ours, fixed) = (cost(&mut ours, uri, headers), cost(&mut fixed, uri, headers));
@@ -107,7 +107,7 @@ fn a_warm_request_allocates_exactly_as_much_as_a_static_header_does() {
 }
 
 #[test]
-fn where_the_map_has_room_a_warm_request_allocates_nothing() {
+fn a_warm_request_with_spare_capacity_allocates_nothing() {
     let mut ours = BearerLayer::new(warm()).layer(Trivial);
     let mut roomy = request(API, 3);
     roomy.headers_mut().reserve(8);
@@ -121,7 +121,7 @@ fn where_the_map_has_room_a_warm_request_allocates_nothing() {
 }
 
 #[test]
-fn whatever_the_rule_and_the_spelling_of_the_origin_a_warm_request_allocates_nothing() {
+fn no_origin_rule_or_spelling_makes_a_warm_request_allocate() {
     type Rule = fn(TokenProviderBuilder) -> TokenProviderBuilder;
     let named: Rule = |builder| builder.allow_origin("https://api.example.com");
     let with_port: Rule = |builder| builder.allow_origin("https://api.example.com:443");
@@ -152,7 +152,7 @@ fn whatever_the_rule_and_the_spelling_of_the_origin_a_warm_request_allocates_not
 }
 
 #[test]
-fn the_counter_counts_and_the_hook_for_redirects_costs_one_box() {
+fn the_redirect_hook_costs_one_box() {
     let layer = BearerLayer::new(warm());
     let mut plain = layer.clone().layer(Trivial);
     let mut hooked = layer.final_uri(|extensions| extensions.get::<RequestUri>().map(|uri| &uri.0)).layer(Trivial);

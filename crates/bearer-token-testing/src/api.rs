@@ -5,12 +5,15 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::{
-    assertion::Refusal, body::Answer, http_server::json_response, issue::Identity, record::RecordedRequest,
-    state::Shared,
+    assertion::Refusal,
+    body::{ResponseBody, json_response},
+    issue::Identity,
+    record::RecordedRequest,
+    state::ServerState,
 };
 
-/// Answers an API request: says what was asked, if the token is good.
-pub(crate) fn answer(shared: &Shared, request: &RecordedRequest) -> Response<Answer> {
+/// Responds to an API request: echoes it if the token is valid.
+pub(crate) fn respond(shared: &ServerState, request: &RecordedRequest) -> Response<ResponseBody> {
     match authorize(shared, request) {
         Ok(identity) => {
             shared.counts.update(|counts| counts.api_accepted += 1);
@@ -24,34 +27,34 @@ pub(crate) fn answer(shared: &Shared, request: &RecordedRequest) -> Response<Ans
 }
 
 /// Why an API request is refused (RFC 6750 section 3.1).
-enum Rejection {
-    /// There is no bearer token: no error code either.
+enum ApiError {
+    /// There is no bearer token, so there is no error code.
     Missing,
     Malformed,
     Invalid(Refusal),
-    /// It is good, but was not asked for with these claims.
+    /// The token is valid, but was not requested with these claims.
     Insufficient(String),
 }
 
-fn authorize(shared: &Shared, request: &RecordedRequest) -> Result<Identity, Rejection> {
+fn authorize(shared: &ServerState, request: &RecordedRequest) -> Result<Identity, ApiError> {
     let mut headers = request.headers.get_all(header::AUTHORIZATION).iter();
-    let value = headers.next().ok_or(Rejection::Missing)?;
+    let value = headers.next().ok_or(ApiError::Missing)?;
     if headers.next().is_some() {
-        return Err(Rejection::Malformed);
+        return Err(ApiError::Malformed);
     }
-    let value = value.to_str().map_err(|_| Rejection::Malformed)?;
+    let value = value.to_str().map_err(|_| ApiError::Malformed)?;
     let token = match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => token,
-        _ => return Err(Rejection::Missing),
+        _ => return Err(ApiError::Missing),
     };
     let now = shared.now();
     let mut registry = shared.registry();
     let registry = &mut *registry;
     let (issued, issuers) = (&mut registry.issued, &registry.issuers);
     let identity =
-        issued.recognise(token, |name| issuers.get(name).map(|issuer| &**issuer), now).map_err(Rejection::Invalid)?;
+        issued.recognise(token, |name| issuers.get(name).map(|issuer| &**issuer), now).map_err(ApiError::Invalid)?;
     match &registry.demanded_claims {
-        Some(demanded) if identity.claims.as_ref() != Some(demanded) => Err(Rejection::Insufficient(demanded.clone())),
+        Some(demanded) if identity.claims.as_ref() != Some(demanded) => Err(ApiError::Insufficient(demanded.clone())),
         _ => Ok(identity),
     }
 }
@@ -74,16 +77,16 @@ fn echo(request: &RecordedRequest, identity: &Identity) -> Value {
     })
 }
 
-impl Rejection {
-    fn response(&self) -> Response<Answer> {
+impl ApiError {
+    fn response(&self) -> Response<ResponseBody> {
         let (status, code, description) = match self {
-            Rejection::Missing => (StatusCode::UNAUTHORIZED, None, "there is no bearer token"),
-            Rejection::Malformed => {
+            ApiError::Missing => (StatusCode::UNAUTHORIZED, None, "there is no bearer token"),
+            ApiError::Malformed => {
                 (StatusCode::BAD_REQUEST, Some("invalid_request"), "the Authorization header is malformed")
             }
-            Rejection::Invalid(Refusal(text)) => (StatusCode::UNAUTHORIZED, Some("invalid_token"), *text),
-            Rejection::Insufficient(_) => {
-                (StatusCode::UNAUTHORIZED, Some("insufficient_claims"), "it lacks claims that the API wants")
+            ApiError::Invalid(Refusal(text)) => (StatusCode::UNAUTHORIZED, Some("invalid_token"), *text),
+            ApiError::Insufficient(_) => {
+                (StatusCode::UNAUTHORIZED, Some("insufficient_claims"), "the token lacks claims that the API requires")
             }
         };
         let mut response = json_response(status, &json!({ "error": code, "error_description": description }));
@@ -91,7 +94,7 @@ impl Rejection {
             None => String::from(r#"Bearer realm="api""#),
             Some(code) => format!(r#"Bearer realm="api", error="{code}", error_description="{description}""#),
         };
-        if let Rejection::Insufficient(claims) = self {
+        if let ApiError::Insufficient(claims) = self {
             challenge.push_str(&format!(r#", claims="{}""#, STANDARD.encode(claims)));
         }
         if let Ok(value) = HeaderValue::try_from(challenge) {

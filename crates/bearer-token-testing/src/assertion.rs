@@ -1,4 +1,4 @@
-//! What a JWT must be to be accepted (RFC 7519 section 7.2, RFC 7523 section 3).
+//! The rules for accepting a JWT (RFC 7519 section 7.2, RFC 7523 section 3).
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::{
     recent::{LIMIT, Recent},
 };
 
-/// How strict the server is about the claims of an assertion. The default is as strict as the strict ones among real
-/// servers; each setting is a difference that was seen between them.
+/// How strict the server is about the claims of an assertion.
 ///
-/// Whatever is set here, `iss`, `sub`, `aud` and `exp` must be there, `exp` must not be past, `nbf` must not be to
-/// come, and a `jti` is accepted once only.
+/// The default is as strict as the strictest real servers. Each setting is a difference that was seen between servers.
+/// In every case `iss`, `sub`, `aud` and `exp` are required, `exp` must be in the future, `nbf` must not be, and a `jti`
+/// is accepted once.
 #[derive(Clone, Debug)]
 pub struct AssertionRules {
     audiences: Vec<String>,
@@ -31,8 +31,8 @@ impl AssertionRules {
         AssertionRules::default()
     }
 
-    /// An `aud` that is accepted, compared byte for byte. Once one is set, it replaces the default, which is the URL of
-    /// the token endpoint or the issuer. May be called several times.
+    /// Accepts this `aud`, compared byte for byte. It replaces the default, which is the URL of the token endpoint or the
+    /// issuer. May be called several times.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
@@ -46,14 +46,14 @@ impl AssertionRules {
         self
     }
 
-    /// By how much the clocks may differ, for `exp`, `iat` and `nbf`. Default: not at all.
+    /// Sets how much the clocks may differ, for `exp`, `iat` and `nbf`. Default: zero.
     #[must_use]
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// The furthest that `exp` may lie ahead, of now and, if it is there, of `iat`. Default: one hour.
+    /// Limits how far `exp` may be after now and, if there is one, after `iat`. Default: one hour.
     #[must_use]
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.max_lifetime = lifetime;
@@ -85,11 +85,11 @@ impl Default for AssertionRules {
     }
 }
 
-/// Why a JWT is not accepted: a text for `error_description`, which tells what is wrong and repeats nothing.
+/// Why a JWT is not accepted: an `error_description` that says what is wrong and quotes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal(pub(crate) &'static str);
 
-/// A JWT that was taken apart, and not yet verified.
+/// A JWT that was parsed, and not yet verified.
 pub(crate) struct Jwt<'a> {
     signed: &'a str,
     signature: Vec<u8>,
@@ -113,7 +113,7 @@ impl<'a> Jwt<'a> {
         Ok(Jwt { signed, signature: part(signature)?, header: object(header)?, claims: object(claims)? })
     }
 
-    /// The claim that tells whose key to verify with. Not to be believed before that.
+    /// The claim that names the key's owner. It is not trusted before the signature is verified.
     pub(crate) fn issuer(&self) -> Option<&str> {
         self.claims.get("iss")?.as_str()
     }
@@ -144,7 +144,7 @@ impl Claims {
         self.check_times(rules, now)
     }
 
-    /// RFC 7523 section 3: `sub` is there and is one of those that are expected, if any are named.
+    /// The `sub`, which must be one of those expected, if any are named (RFC 7523 section 3).
     pub(crate) fn subject(&self, expected: &[String]) -> Result<&str, Refusal> {
         match self.text("sub") {
             None | Some("") => Err(Refusal("its sub is missing or not a string")),
@@ -184,7 +184,7 @@ impl Claims {
         let (expiry, issued, not_before) = (time("exp")?, time("iat")?, time("nbf")?);
         let expiry = expiry.ok_or(Refusal("its exp is missing"))?;
         if expiry + leeway <= now {
-            return Err(Refusal("its exp is past"));
+            return Err(Refusal("its exp is in the past"));
         }
         if issued.is_some_and(|issued| issued - leeway > now) {
             return Err(Refusal("its iat is in the future"));
@@ -199,12 +199,12 @@ impl Claims {
     }
 }
 
-/// The assertions that were used already.
-pub(crate) struct Used(Recent<[u8; 32], ()>);
+/// The `jti` of assertions that were used already.
+pub(crate) struct UsedAssertions(Recent<[u8; 32], ()>);
 
-impl Used {
-    /// Accepts each `jti` of an issuer once (RFC 7523 section 3, point 7). Called last: what is refused for another
-    /// reason is not used up.
+impl UsedAssertions {
+    /// Accepts each `jti` of an issuer once (RFC 7523 section 3, point 7). Called last: an assertion that is refused for
+    /// another reason is not used up.
     pub(crate) fn accept(&mut self, claims: &Claims, rules: &AssertionRules) -> Result<(), Refusal> {
         let id = match claims.0.get("jti") {
             None if rules.require_jti => return Err(Refusal("its jti is missing")),
@@ -212,7 +212,7 @@ impl Used {
             Some(Value::String(id)) => id,
             Some(_) => return Err(Refusal("its jti is not a string")),
         };
-        // A digest, because a claim is as long as the sender likes.
+        // A digest, because the sender chooses the length of a claim.
         let mut context = digest::Context::new(&digest::SHA256);
         for text in [claims.text("iss").unwrap_or_default(), id] {
             context.update(&(text.len() as u64).to_be_bytes());
@@ -228,9 +228,9 @@ impl Used {
     }
 }
 
-impl Default for Used {
+impl Default for UsedAssertions {
     fn default() -> Self {
-        Used(Recent::new(LIMIT))
+        UsedAssertions(Recent::new(LIMIT))
     }
 }
 
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_checked_one_by_one() {
+    fn each_claim_is_checked() {
         let ok = Ok(());
         let hour = 3600;
         let cases = [
@@ -268,8 +268,8 @@ mod tests {
             ("aud", json!(7), Err("its aud does not name this server")),
             ("aud", Value::Null, Err("its aud does not name this server")),
             ("exp", json!(NOW + 1), ok),
-            ("exp", json!(NOW), Err("its exp is past")),
-            ("exp", json!(NOW - 1), Err("its exp is past")),
+            ("exp", json!(NOW), Err("its exp is in the past")),
+            ("exp", json!(NOW - 1), Err("its exp is in the past")),
             ("exp", json!(NOW as f64 + 0.5), ok),
             ("exp", json!(NOW - 10 + hour), ok),
             ("exp", json!(NOW - 9 + hour), Err("its exp is too far in the future")),
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_can_be_set() {
+    fn each_rule_has_a_setting() {
         let early = claims(|members| drop(members.insert("iat".to_owned(), json!(NOW + 5))));
         assert!(check(&early, &AssertionRules::new().leeway(Duration::from_secs(4))).is_err());
         assert!(check(&early, &AssertionRules::new().leeway(Duration::from_secs(5))).is_ok());
@@ -312,13 +312,13 @@ mod tests {
         assert!(check(&claims(|_| ()), &AssertionRules::new().audience("constant")).is_err());
 
         let nameless = claims(|members| drop(members.remove("jti")));
-        assert!(Used::default().accept(&nameless, &AssertionRules::new()).is_ok());
-        assert!(Used::default().accept(&nameless, &AssertionRules::new().require_jti()).is_err());
+        assert!(UsedAssertions::default().accept(&nameless, &AssertionRules::new()).is_ok());
+        assert!(UsedAssertions::default().accept(&nameless, &AssertionRules::new().require_jti()).is_err());
     }
 
     #[test]
-    fn a_jti_is_accepted_once_for_each_issuer() {
-        let mut used = Used::default();
+    fn each_issuer_may_use_a_jti_once() {
+        let mut used = UsedAssertions::default();
         let of = |issuer: &str, id: &str| {
             claims(|members| members.extend([("iss".to_owned(), json!(issuer)), ("jti".to_owned(), json!(id))]))
         };
@@ -327,12 +327,12 @@ mod tests {
         assert!(!accept("a", "1"));
         assert!(accept("a", "2"));
         assert!(accept("b", "1"));
-        // The two texts are kept apart.
+        // Issuer and `jti` are not simply concatenated.
         assert!(accept("a1", "2") && accept("a", "12"));
     }
 
     #[test]
-    fn a_subject_is_there_and_is_one_of_those_expected() {
+    fn the_subject_must_be_one_of_those_expected() {
         let named = [String::from("user")];
         assert_eq!(claims(|_| ()).subject(&[]), Ok("user"));
         assert_eq!(claims(|_| ()).subject(&named), Ok("user"));
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_jwt_is_refused_without_a_panic() {
+    fn malformed_jwts_are_refused_without_a_panic() {
         let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let (object, array, deep) = (part("{}"), part("[]"), part(&"[".repeat(100_000)));
         for text in [
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_registered_key_with_the_registered_algorithm_verifies() {
+    fn only_the_registered_key_and_algorithm_verify() {
         let claims = json!({ "iss": "app" });
         for algorithm in Algorithm::ALL {
             let Ok(key) = TestKey::shared(algorithm) else { continue };
@@ -387,12 +387,12 @@ mod tests {
             assert!(Jwt::parse(&forged).and_then(|jwt| jwt.verify(&key.verifying_key())).is_err());
             assert!(Jwt::parse(&format!("{rest}.")).unwrap().verify(&key.verifying_key()).is_err());
         }
-        let stranger = TestKey::generate(Algorithm::ES256).unwrap().sign(&claims).unwrap();
-        assert!(Jwt::parse(&stranger).unwrap().verify(&TestKey::es256().unwrap().verifying_key()).is_err());
+        let other_key = TestKey::generate(Algorithm::ES256).unwrap().sign(&claims).unwrap();
+        assert!(Jwt::parse(&other_key).unwrap().verify(&TestKey::es256().unwrap().verifying_key()).is_err());
     }
 
     #[test]
-    fn an_unsigned_jwt_and_one_with_critical_extensions_are_refused() {
+    fn unsigned_jwts_and_critical_extensions_are_refused() {
         let secret = TestSecret::hs256().unwrap();
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         for header in [json!({ "alg": "none" }), json!({}), json!({ "alg": 7 }), json!({ "alg": "HS512" })] {

@@ -1,4 +1,4 @@
-//! Faults: how an endpoint behaves other than it should.
+//! Faults: the wrong behaviour of an endpoint, on request.
 
 use std::{
     collections::VecDeque,
@@ -13,23 +13,23 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::{
-    body::{Answer, Rest},
-    gate::{Gate, Gates, Held},
+    body::{ResponseBody, Rest},
+    gate::{Arrival, Gate, Gates},
 };
 
-/// How one endpoint of the server behaves: as it should, unless it is told otherwise.
+/// The behaviour of one endpoint of the server: correct, unless a test asks for faults.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
 /// use bearer_token_testing::{AuthorizationServer, Fault};
 ///
 /// let server = AuthorizationServer::start()?;
-/// // The next token request is refused for now, the one after it is served.
+/// // The next token request fails, the one after it is served.
 /// server.token_endpoint().next(Fault::status(503).header("retry-after", "5"));
-/// // The API is down until it is healed.
+/// // The API is down until it recovers.
 /// server.api().always(Fault::disconnect());
-/// server.api().heal();
-/// // Token requests wait, without a sleep anywhere, until the test lets them go.
+/// server.api().recover();
+/// // Token requests wait, without a sleep, until the test releases them.
 /// let gate = server.token_endpoint().hold();
 /// gate.release();
 /// # Ok(()) }
@@ -47,29 +47,29 @@ struct Faults {
 }
 
 impl Behaviour {
-    /// The next request that is not spoken for meets this fault. May be called several times: a fault for each of the
-    /// next requests, in the order in which they arrive. They come before [`always`](Self::always).
+    /// Adds a fault for one of the next requests. May be called several times: the faults are used in order, one for each
+    /// request that arrives. They take precedence over [`always`](Self::always).
     pub fn next(&self, fault: Fault) {
         self.faults().next.push_back(fault);
     }
 
-    /// Every request meets this fault, until [`heal`](Self::heal).
+    /// Gives every request this fault, until [`recover`](Self::recover).
     pub fn always(&self, fault: Fault) {
         self.faults().always = Some(fault);
     }
 
-    /// Takes back all faults. Requests that met one already keep it.
-    pub fn heal(&self) {
+    /// Removes all faults. Requests that already have one keep it.
+    pub fn recover(&self) {
         *self.faults() = Faults::default();
     }
 
-    /// Requests that arrive from now on wait at the gate before they are served or meet their fault.
+    /// Holds requests that arrive from now on at the gate, before they are served or get their fault.
     pub fn hold(&self) -> Gate {
         self.gates.hold()
     }
 
-    /// What a request that arrives now meets.
-    pub(crate) fn meet(&self) -> (Held, Fault) {
+    /// The gates and the fault for a request that arrives now.
+    pub(crate) fn meet(&self) -> (Arrival, Fault) {
         let mut faults = self.faults();
         let fault = faults.next.pop_front().or_else(|| faults.always.clone());
         (self.gates.arrive(), fault.unwrap_or_else(|| Fault::of(Effect::None)))
@@ -87,9 +87,9 @@ impl fmt::Debug for Behaviour {
     }
 }
 
-/// Something that goes wrong with one request.
+/// A failure of one request.
 ///
-/// Unless it says otherwise, the request is not served: no token is issued, no `jti` is used up.
+/// Unless its documentation says otherwise, the request is not served: no token is issued, and no `jti` is used up.
 #[derive(Clone)]
 pub struct Fault {
     delay: Option<Duration>,
@@ -101,7 +101,7 @@ enum Effect {
     None,
     Hang,
     Disconnect,
-    Answer(Box<Made>),
+    Respond(Box<Made>),
     Flood(u64),
     CutOff(Rest),
 }
@@ -114,115 +114,115 @@ struct Made {
 }
 
 impl Fault {
-    /// The request is served as it should be, but only after this time, by the server's clock.
+    /// Serves the request correctly, but only after this time by the server's clock.
     pub fn delay(time: Duration) -> Self {
         Fault::of(Effect::None).after(time)
     }
 
-    /// No answer ever comes. The request ends when the client goes away or the server stops.
+    /// Never responds. The request ends when the client disconnects or the server stops.
     pub fn hang() -> Self {
         Fault::of(Effect::Hang)
     }
 
-    /// The connection is closed without an answer (HTTP/2: the stream is reset).
+    /// Closes the connection without a response (HTTP/2: resets the stream).
     pub fn disconnect() -> Self {
         Fault::of(Effect::Disconnect)
     }
 
-    /// The request is served, but the connection breaks in the middle of the answer. A token was issued, and is lost.
+    /// Serves the request, but breaks the connection in the middle of the response. A token was issued, and is lost.
     pub fn cut_off() -> Self {
         Fault::of(Effect::CutOff(Rest::Flush))
     }
 
-    /// The request is served, but only the head and half of the answer are ever sent.
+    /// Serves the request, but sends only the head and half of the body.
     pub fn stall() -> Self {
         Fault::of(Effect::CutOff(Rest::Silence))
     }
 
-    /// An answer with this status and no body. What is no HTTP status becomes 500.
+    /// A response with this status and no body. An invalid status becomes 500.
     pub fn status(status: u16) -> Self {
-        Fault::answer(status, HeaderMap::new(), Bytes::new())
+        Fault::respond(status, HeaderMap::new(), Bytes::new())
     }
 
-    /// A redirect that keeps the method, status 307. An address that cannot stand in a header is left out.
+    /// A redirect that keeps the method, with status 307. A location that is not a valid header value is omitted.
     pub fn redirect(to: impl AsRef<str>) -> Self {
         Fault::status(307).header("location", to)
     }
 
-    /// An answer with this status and this JSON body: for example a success without a token, or with a strange one.
+    /// A response with this status and this JSON body, such as a success without a token.
     pub fn json(status: u16, body: &Value) -> Self {
         Fault::status(status).header("content-type", "application/json").body(body.to_string())
     }
 
-    /// An OAuth error answer with this status and error code (RFC 6749 section 5.2).
+    /// An OAuth error response with this status and error code (RFC 6749 section 5.2).
     pub fn oauth_error(status: u16, code: impl AsRef<str>) -> Self {
         Fault::json(status, &json!({ "error": code.as_ref() }))
     }
 
-    /// The answer of an API that refuses the token: 401 with `error="invalid_token"` (RFC 6750 section 3.1).
+    /// The response of an API that refuses the token: 401 with `error="invalid_token"` (RFC 6750 section 3.1).
     pub fn invalid_token() -> Self {
         Fault::status(401).header("www-authenticate", r#"Bearer realm="api", error="invalid_token""#)
     }
 
-    /// 200 with a web page, as a captive portal or a wrong URL gives it.
+    /// 200 with a web page, as captive portals and wrong URLs return.
     pub fn html() -> Self {
         Fault::status(200)
             .header("content-type", "text/html; charset=utf-8")
             .body("<!doctype html><title>Sign in</title><p>Please sign in to the network.")
     }
 
-    /// 200 with JSON that ends too early, though the HTTP message is complete.
+    /// 200 with truncated JSON in a complete HTTP message.
     pub fn broken_json() -> Self {
         Fault::status(200).header("content-type", "application/json").body(r#"{"access_token":"aaaa","token_ty"#)
     }
 
-    /// 200 with a body of so many bytes, sent without an announced length.
+    /// 200 with a body of this many bytes and no `Content-Length`.
     pub fn flood(bytes: u64) -> Self {
         Fault::of(Effect::Flood(bytes))
     }
 
-    /// Adds a header to the answer, if it is one that the fault makes up. What cannot be a header is left out.
+    /// Adds a header to a response that the fault makes. An invalid header is omitted.
     #[must_use]
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let name = HeaderName::try_from(name.as_ref());
         let value = HeaderValue::from_str(value.as_ref());
-        if let (Effect::Answer(made), Ok(name), Ok(value)) = (&mut self.effect, name, value) {
+        if let (Effect::Respond(made), Ok(name), Ok(value)) = (&mut self.effect, name, value) {
             made.headers.append(name, value);
         }
         self
     }
 
-    /// Replaces the body of the answer, if it is one that the fault makes up.
+    /// Replaces the body of a response that the fault makes.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        if let Effect::Answer(made) = &mut self.effect {
+        if let Effect::Respond(made) = &mut self.effect {
             made.body = body.into();
         }
         self
     }
 
-    /// It happens only after this time, by the server's clock.
+    /// Delays the fault by this time, by the server's clock.
     #[must_use]
     pub fn after(mut self, time: Duration) -> Self {
         self.delay = Some(time);
         self
     }
 
-    fn answer(status: u16, headers: HeaderMap, body: Bytes) -> Self {
+    fn respond(status: u16, headers: HeaderMap, body: Bytes) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Fault::of(Effect::Answer(Box::new(Made { status, headers, body })))
+        Fault::of(Effect::Respond(Box::new(Made { status, headers, body })))
     }
 
     fn of(effect: Effect) -> Self {
         Fault { delay: None, effect }
     }
 
-    /// Does what the fault says; `serve` is what should be done. An error closes the connection.
+    /// Applies the fault; `serve` handles the request correctly. An error closes the connection.
     pub(crate) async fn happen(
         self,
         clock: &dyn Clock,
-        serve: impl FnOnce() -> Response<Answer>,
-    ) -> io::Result<Response<Answer>> {
+        serve: impl FnOnce() -> Response<ResponseBody>,
+    ) -> io::Result<Response<ResponseBody>> {
         if let Some(delay) = self.delay {
             clock.sleep_until(clock.now().monotonic().saturating_add(delay)).await;
         }
@@ -230,19 +230,19 @@ impl Fault {
             Effect::None => Ok(serve()),
             Effect::Hang => future::pending().await,
             Effect::Disconnect => Err(io::ErrorKind::ConnectionAborted.into()),
-            Effect::Flood(bytes) => Ok(Response::new(Answer::Flood(bytes))),
-            Effect::Answer(made) => {
-                let mut response = Response::new(Answer::Whole(made.body));
+            Effect::Flood(bytes) => Ok(Response::new(ResponseBody::Flood(bytes))),
+            Effect::Respond(made) => {
+                let mut response = Response::new(ResponseBody::Whole(made.body));
                 *response.status_mut() = made.status;
                 *response.headers_mut() = made.headers;
                 Ok(response)
             }
             Effect::CutOff(rest) => {
                 let (mut head, body) = serve().into_parts();
-                let Answer::Whole(mut bytes) = body else { return Ok(Response::from_parts(head, body)) };
+                let ResponseBody::Whole(mut bytes) = body else { return Ok(Response::from_parts(head, body)) };
                 head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
                 bytes.truncate(bytes.len() / 2);
-                Ok(Response::from_parts(head, Answer::Part(bytes, rest)))
+                Ok(Response::from_parts(head, ResponseBody::Part(bytes, rest)))
             }
         }
     }
@@ -255,7 +255,7 @@ impl fmt::Debug for Fault {
             Effect::None => out.field("effect", &"none"),
             Effect::Hang => out.field("effect", &"hang"),
             Effect::Disconnect => out.field("effect", &"disconnect"),
-            Effect::Answer(made) => out.field("effect", &"answer").field("status", &made.status.as_u16()),
+            Effect::Respond(made) => out.field("effect", &"response").field("status", &made.status.as_u16()),
             Effect::Flood(bytes) => out.field("effect", &"flood").field("bytes", bytes),
             Effect::CutOff(Rest::Silence) => out.field("effect", &"stall"),
             Effect::CutOff(_) => out.field("effect", &"cut off"),

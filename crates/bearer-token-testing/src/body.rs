@@ -1,4 +1,4 @@
-//! Bodies of answers, also of those that no server should give.
+//! Response bodies, including those that no server should send.
 
 use std::{
     fmt, io,
@@ -7,24 +7,26 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
 use hyper::body::{Body, Frame, SizeHint};
+use serde_json::Value;
 
-/// The body of an answer.
-pub(crate) enum Answer {
-    /// All of it.
+/// The body of a response.
+pub(crate) enum ResponseBody {
+    /// The complete body.
     Whole(Bytes),
-    /// The first part of it, and then something else.
+    /// The first part of a body, and then something else.
     Part(Bytes, Rest),
-    /// So many bytes without a meaning.
+    /// This many meaningless bytes.
     Flood(u64),
-    /// The end.
+    /// Nothing more.
     Done,
 }
 
-/// What comes instead of the rest.
+/// What follows instead of the rest.
 #[derive(Clone, Copy)]
 pub(crate) enum Rest {
-    /// Once more nothing, so that what was written is sent; then the connection breaks.
+    /// A pause in which the written bytes are sent; then the connection breaks.
     Flush,
     Break,
     Silence,
@@ -32,31 +34,31 @@ pub(crate) enum Rest {
 
 const CHUNK: &[u8] = &[b'a'; 16 * 1024];
 
-impl Body for Answer {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
-        match std::mem::replace(this, Answer::Done) {
-            Answer::Whole(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            Answer::Part(bytes, rest) if !bytes.is_empty() => {
-                *this = Answer::Part(Bytes::new(), rest);
+        match std::mem::replace(this, ResponseBody::Done) {
+            ResponseBody::Whole(bytes) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            ResponseBody::Part(bytes, rest) if !bytes.is_empty() => {
+                *this = ResponseBody::Part(Bytes::new(), rest);
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Answer::Part(empty, Rest::Flush) => {
-                *this = Answer::Part(empty, Rest::Break);
+            ResponseBody::Part(empty, Rest::Flush) => {
+                *this = ResponseBody::Part(empty, Rest::Break);
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Answer::Part(_, Rest::Break) => Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into()))),
-            Answer::Part(empty, Rest::Silence) => {
-                *this = Answer::Part(empty, Rest::Silence);
+            ResponseBody::Part(_, Rest::Break) => Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into()))),
+            ResponseBody::Part(empty, Rest::Silence) => {
+                *this = ResponseBody::Part(empty, Rest::Silence);
                 Poll::Pending
             }
-            Answer::Flood(left) if left > 0 => {
+            ResponseBody::Flood(left) if left > 0 => {
                 let size = left.min(CHUNK.len() as u64);
-                *this = Answer::Flood(left - size);
+                *this = ResponseBody::Flood(left - size);
                 let chunk = usize::try_from(size).ok().and_then(|size| CHUNK.get(..size)).unwrap_or(CHUNK);
                 Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(chunk)))))
             }
@@ -66,27 +68,35 @@ impl Body for Answer {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Answer::Whole(bytes) => bytes.is_empty(),
-            Answer::Flood(left) => *left == 0,
-            Answer::Part(..) => false,
-            Answer::Done => true,
+            ResponseBody::Whole(bytes) => bytes.is_empty(),
+            ResponseBody::Flood(left) => *left == 0,
+            ResponseBody::Part(..) => false,
+            ResponseBody::Done => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Answer::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Answer::Done => SizeHint::with_exact(0),
-            // A flood has no announced length: a reader must not be able to refuse it from its head alone.
-            Answer::Part(..) | Answer::Flood(_) => SizeHint::default(),
+            ResponseBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            ResponseBody::Done => SizeHint::with_exact(0),
+            // A flood has no `Content-Length`: clients must not be able to refuse it by its head alone.
+            ResponseBody::Part(..) | ResponseBody::Flood(_) => SizeHint::default(),
         }
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Answer")
+        f.write_str("ResponseBody")
     }
+}
+
+/// A response with a JSON body.
+pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Whole(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 #[cfg(test)]
@@ -111,12 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_off_body_asks_to_be_polled_again_before_it_breaks_and_a_stalled_one_never_does() {
+    fn cut_off_bodies_are_flushed_before_they_break() {
         for (rest, wakes) in [(Rest::Flush, 1), (Rest::Silence, 0)] {
             let count = Arc::new(Count::default());
             let waker = Waker::from(Arc::clone(&count));
             let mut cx = Context::from_waker(&waker);
-            let mut body = Answer::Part(Bytes::from_static(b"half"), rest);
+            let mut body = ResponseBody::Part(Bytes::from_static(b"half"), rest);
             let mut poll = || Pin::new(&mut body).poll_frame(&mut cx);
             assert!(matches!(poll(), Poll::Ready(Some(Ok(frame))) if frame.is_data()));
             assert!(poll().is_pending());

@@ -8,17 +8,17 @@ use http::{StatusCode, header};
 
 use crate::{
     assertion::Jwt,
+    form::{Form, OAuthError},
     record::RecordedRequest,
     registration::{Client, Credential},
-    state::Shared,
-    token::{Form, OAuthError},
+    state::ServerState,
 };
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Who asks, if anybody says so.
+/// The client that sent the request; `None` if the request names no client.
 pub(crate) fn authenticate(
-    shared: &Shared,
+    shared: &ServerState,
     request: &RecordedRequest,
     form: &Form,
 ) -> Result<Option<Arc<Client>>, OAuthError> {
@@ -47,7 +47,7 @@ pub(crate) fn authenticate(
     }
 }
 
-fn by_basic(shared: &Shared, request: &RecordedRequest, form: &Form) -> Result<Arc<Client>, OAuthError> {
+fn by_basic(shared: &ServerState, request: &RecordedRequest, form: &Form) -> Result<Arc<Client>, OAuthError> {
     const WRONG: &str = "the Authorization header is not HTTP Basic with a registered client's credentials";
     let mut headers = request.headers.get_all(header::AUTHORIZATION).iter();
     let credentials = match (headers.next(), headers.next()) {
@@ -61,7 +61,7 @@ fn by_basic(shared: &Shared, request: &RecordedRequest, form: &Form) -> Result<A
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .and_then(|text| text.split_once(':').map(|(id, secret)| (id.to_owned(), secret.to_owned())))
         .ok_or(challenged(WRONG))?;
-    // Which of the two is right depends on the client, and which client it is depends on the two.
+    // The client decides whether its id is form-encoded, and the id decides which client it is: try both.
     let (decoded_id, decoded_secret) = (form_decode(&id), form_decode(&secret));
     let raw = find(shared, &id).ok().filter(|client| client.raw_basic);
     let (client, secret) = match raw {
@@ -80,7 +80,7 @@ fn by_basic(shared: &Shared, request: &RecordedRequest, form: &Form) -> Result<A
     }
 }
 
-fn by_assertion(shared: &Shared, assertion: &str, form: &Form) -> Result<Arc<Client>, OAuthError> {
+fn by_assertion(shared: &ServerState, assertion: &str, form: &Form) -> Result<Arc<Client>, OAuthError> {
     if form.get("client_assertion_type") != Some(ASSERTION_TYPE) {
         return Err(OAuthError::invalid_request("the client_assertion_type is missing or not the one of RFC 7523"));
     }
@@ -104,7 +104,7 @@ fn by_assertion(shared: &Shared, assertion: &str, form: &Form) -> Result<Arc<Cli
     Ok(client)
 }
 
-fn find(shared: &Shared, id: &str) -> Result<Arc<Client>, OAuthError> {
+fn find(shared: &ServerState, id: &str) -> Result<Arc<Client>, OAuthError> {
     shared.registry().clients.get(id).cloned().ok_or(invalid_client("the client is not registered"))
 }
 
@@ -112,9 +112,9 @@ fn same(expected: &str, found: &str) -> bool {
     constant_time::verify_slices_are_equal(expected.as_bytes(), found.as_bytes()).is_ok()
 }
 
-/// What RFC 6749 section 2.3.1 does to id and secret, undone.
+/// Decodes an id or secret that was form-encoded (RFC 6749 section 2.3.1).
 fn form_decode(text: &str) -> String {
-    // A lone value without a name would be split at `=` and `&`, which encoded text has not.
+    // Encoded strings contain neither `=` nor `&`; without a name, a string with `=` would be split.
     let form = format!("x={}", text.replace('&', "%26"));
     form_urlencoded::parse(form.as_bytes()).next().map_or_else(String::new, |(_, value)| value.into_owned())
 }
@@ -123,7 +123,7 @@ fn invalid_client(description: &'static str) -> OAuthError {
     OAuthError { status: StatusCode::UNAUTHORIZED, code: "invalid_client", description, challenge: false }
 }
 
-/// RFC 6749 section 5.2: who tried the Authorization header is told which scheme to use.
+/// A client that used the Authorization header is told which scheme to use (RFC 6749 section 5.2).
 fn challenged(description: &'static str) -> OAuthError {
     OAuthError { challenge: true, ..invalid_client(description) }
 }
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_form_decoded_whatever_is_in_it() {
+    fn credentials_are_form_decoded() {
         for (encoded, decoded) in
             [("a+b%3A%26", "a b:&"), ("plain", "plain"), ("", ""), ("a=b&c", "a=b&c"), ("%zz%", "%zz%")]
         {

@@ -1,4 +1,4 @@
-//! A clock that moves when a test moves it.
+//! A clock that only a test moves.
 
 use std::{
     collections::HashMap,
@@ -15,11 +15,13 @@ use bearer_token::platform::{BoxFuture, Clock, Moment};
 
 use crate::tally::Tally;
 
-/// A clock that stands still until it is moved, monotonic time and time of day together or each alone.
+/// A clock that stands still until a test moves it.
 ///
-/// Clones are the same clock. Give one to the [`Platform`](bearer_token::platform::Platform) of the code under test,
-/// and to the server ([`AuthorizationServerBuilder::clock`](crate::AuthorizationServerBuilder::clock)) if both shall
-/// agree on the time.
+/// Its monotonic time and its time of day move together, or each alone. Clones are the same clock. Give one to the
+/// [`Platform`](bearer_token::platform::Platform) of the code under test, and another to the server
+/// ([`AuthorizationServerBuilder::clock`](crate::AuthorizationServerBuilder::clock)) if both must agree on the time.
+///
+/// Neither tokio's paused time nor `faketime` can replace it: see [Time in tests](crate#time-in-tests).
 ///
 /// ```
 /// use bearer_token::platform::Platform;
@@ -33,19 +35,19 @@ use crate::tally::Tally;
 /// clock.advance(Duration::from_secs(60));
 /// assert_eq!(platform.now(), before.after(Duration::from_secs(60)));
 ///
-/// // The machine slept: the time of day went on, the monotonic clock did not.
+/// // The machine slept: the time of day advanced, the monotonic clock did not.
 /// clock.advance_wall(Duration::from_secs(3600));
 /// assert_eq!(platform.now().monotonic(), before.after(Duration::from_secs(60)).monotonic());
 /// ```
 #[derive(Clone)]
-pub struct ManualClock(Arc<Shared>);
+pub struct ManualClock(Arc<ClockInner>);
 
-struct Shared {
-    state: Mutex<State>,
+struct ClockInner {
+    state: Mutex<ClockState>,
     sleepers: Tally<usize>,
 }
 
-struct State {
+struct ClockState {
     monotonic: Duration,
     /// Since 1970.
     wall: Duration,
@@ -53,28 +55,28 @@ struct State {
     next_sleeper: u64,
 }
 
-/// 2026-01-01T00:00:00Z. Fixed, so that a test sees the same times whenever it runs.
+/// 2026-01-01T00:00:00Z. Fixed, so a test sees the same times in every run.
 const START: Duration = Duration::from_secs(1_767_225_600);
 
 impl ManualClock {
-    /// A clock that starts at midnight of 2026-01-01 UTC.
+    /// Creates a clock that starts at midnight of 2026-01-01 UTC.
     pub fn new() -> Self {
         ManualClock::at(UNIX_EPOCH + START)
     }
 
-    /// A clock that starts at this time of day. Times before 1970 count as 1970.
+    /// Creates a clock that starts at this time of day. Times before 1970 count as 1970.
     pub fn at(wall: SystemTime) -> Self {
-        let state = State {
-            // Not zero, so that code which subtracts from it by mistake is not saved by saturation.
+        let state = ClockState {
+            // Not zero: saturation would hide code that subtracts from it by mistake.
             monotonic: Duration::from_secs(1_000),
             wall: since_epoch(wall),
             sleepers: HashMap::new(),
             next_sleeper: 0,
         };
-        ManualClock(Arc::new(Shared { state: Mutex::new(state), sleepers: Tally::default() }))
+        ManualClock(Arc::new(ClockInner { state: Mutex::new(state), sleepers: Tally::default() }))
     }
 
-    /// Moves both clocks forward, and wakes the sleepers whose time has come.
+    /// Moves both clocks forward, and wakes the sleepers that are due.
     pub fn advance(&self, time: Duration) {
         self.0.change(|state| {
             state.monotonic = state.monotonic.saturating_add(time);
@@ -82,17 +84,17 @@ impl ManualClock {
         });
     }
 
-    /// Moves the monotonic clock alone: the time of day was set back meanwhile. Wakes the sleepers whose time has come.
+    /// Moves the monotonic clock alone, as if the time of day had been set back meanwhile. Wakes the sleepers that are due.
     pub fn advance_monotonic(&self, time: Duration) {
         self.0.change(|state| state.monotonic = state.monotonic.saturating_add(time));
     }
 
-    /// Moves the time of day alone: the machine slept, or somebody set it forward. Wakes nobody.
+    /// Moves the time of day alone, as if the machine had slept or the clock had been set. Wakes no sleepers.
     pub fn advance_wall(&self, time: Duration) {
         self.0.change(|state| state.wall = state.wall.saturating_add(time));
     }
 
-    /// Sets the time of day back, to 1970 at the least.
+    /// Sets the time of day back, but not before 1970.
     pub fn rewind_wall(&self, time: Duration) {
         self.0.change(|state| state.wall = state.wall.saturating_sub(time));
     }
@@ -102,17 +104,17 @@ impl ManualClock {
         self.0.change(|state| state.wall = since_epoch(time));
     }
 
-    /// How many futures wait for this clock: polled at least once, neither woken nor dropped.
+    /// The number of futures that wait for this clock: polled at least once, and neither woken nor dropped.
     pub fn sleepers(&self) -> usize {
         self.0.lock().sleepers.len()
     }
 
     /// Completes when at least `count` futures wait for this clock.
     ///
-    /// A test uses it to know that its code has come to the point where only time can help, before it moves the clock.
-    /// It has no deadline: give it one where the test could hang. Works inside any runtime, and outside.
+    /// Before a test moves the clock, it waits here until its code waits for nothing but time. There is no deadline: add
+    /// one where the test could hang. Works inside and outside a runtime.
     pub async fn wait_for_sleepers(&self, count: usize) {
-        // The tally is written after the lock was given back, so its figure may be old; the map is the truth.
+        // The tally is written after the lock is released, so it may be outdated; the map is not.
         self.0.sleepers.wait_for(|_| self.sleepers() >= count).await;
     }
 }
@@ -145,12 +147,12 @@ impl fmt::Debug for ManualClock {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl ClockInner {
+    fn lock(&self) -> MutexGuard<'_, ClockState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut ClockState)) {
         let mut state = self.lock();
         change(&mut state);
         let now = state.monotonic;
@@ -159,7 +161,7 @@ impl Shared {
         let left = state.sleepers.len();
         drop(state);
         self.sleepers.update(|count| *count = left);
-        // Without the lock: a waker may poll in place, and the future may read the clock.
+        // Without the lock: a waker may poll at once, and the future may read the clock.
         let due: HashMap<u64, (Duration, Waker)> = due;
         for (_, (_, waker)) in due {
             waker.wake();
@@ -167,9 +169,9 @@ impl Shared {
     }
 }
 
-/// Waits for a manual clock. Forgotten by it when dropped.
+/// A future that waits for a manual clock, which forgets it when it is dropped.
 struct Sleep {
-    clock: Arc<Shared>,
+    clock: Arc<ClockInner>,
     deadline: Duration,
     id: Option<u64>,
 }
@@ -179,7 +181,7 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        // Cloned before the lock is taken, and the old one dropped after it: both may run foreign code.
+        // Cloned before the lock is taken, and the old one dropped after it: both may run user code.
         let waker = cx.waker().clone();
         let mut state = this.clock.lock();
         if state.monotonic >= this.deadline {
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_clocks_move_together_or_apart() {
+    fn both_clocks_move_together_or_alone() {
         let clock = ManualClock::new();
         let start = clock.now();
         clock.advance(SECOND);
@@ -263,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_monotonic_clock_wakes_and_only_those_whose_time_has_come() {
+    fn monotonic_time_wakes_sleepers_that_are_due() {
         let clock = ManualClock::new();
         let start = clock.now().monotonic();
         let wakes: [Arc<Count>; 3] = Default::default();
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_sleeper_is_forgotten_and_a_moved_one_wakes_where_it_was_polled_last() {
+    fn dropped_sleepers_are_forgotten_and_moved_ones_wake() {
         let clock = ManualClock::new();
         let deadline = clock.now().monotonic() + SECOND;
         let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
@@ -298,12 +300,12 @@ mod tests {
         assert_eq!(clock.sleepers(), 1);
         clock.advance(SECOND);
         assert_eq!((first.0.load(Ordering::SeqCst), second.0.load(Ordering::SeqCst)), (0, 1));
-        // Once the time has come, whoever asks later is not kept waiting.
+        // A sleep that is due from the start is ready at once.
         assert!(poll(&mut clock.sleep_until(deadline), &first).is_ready());
     }
 
     #[tokio::test]
-    async fn sleepers_on_other_threads_and_runtimes_are_waited_for_and_all_wake() {
+    async fn sleepers_on_other_runtimes_are_counted_and_woken() {
         let clock = ManualClock::new();
         let deadline = clock.now().monotonic() + SECOND;
         let threads: Vec<_> = (0..4)

@@ -1,4 +1,4 @@
-//! Gates: let others wait without a sleep.
+//! Gates: hold requests and fetches without a sleep.
 
 use std::{
     fmt,
@@ -7,18 +7,18 @@ use std::{
 
 use tokio::sync::watch;
 
-/// What arrives while this gate stands waits until it is released or dropped.
+/// Holds everything that arrives while it is closed, until it is released or dropped.
 ///
-/// Made by [`Behaviour::hold`](crate::Behaviour::hold) and [`ScriptedSource::hold`](crate::ScriptedSource::hold). What
-/// arrives later is not held, and of several gates each holds what arrived while it stood.
+/// Made by [`Behaviour::hold`](crate::Behaviour::hold) and [`ScriptedSource::hold`](crate::ScriptedSource::hold). With
+/// several gates, each holds what arrived while it was closed.
 #[must_use = "a gate that is dropped holds nothing"]
 pub struct Gate {
-    // Those who wait hear of it when this end is gone.
+    // Waiters are told when this end is dropped.
     _open: watch::Sender<()>,
 }
 
 impl Gate {
-    /// Lets everything pass.
+    /// Releases everything that it holds.
     pub fn release(self) {
         drop(self);
     }
@@ -30,29 +30,29 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// The gates that stand at one place.
+/// The closed gates at one place.
 #[derive(Default)]
 pub(crate) struct Gates(Mutex<Vec<watch::Receiver<()>>>);
 
-/// The gates that stood when somebody arrived.
-pub(crate) struct Held(Vec<watch::Receiver<()>>);
+/// The gates that were closed at an arrival.
+pub(crate) struct Arrival(Vec<watch::Receiver<()>>);
 
 impl Gates {
     pub(crate) fn hold(&self) -> Gate {
-        let (open, standing) = watch::channel(());
+        let (open, closed) = watch::channel(());
         let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gates.retain(stands);
-        gates.push(standing);
+        gates.retain(is_closed);
+        gates.push(closed);
         Gate { _open: open }
     }
 
-    pub(crate) fn arrive(&self) -> Held {
+    pub(crate) fn arrive(&self) -> Arrival {
         let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Held(gates.iter().filter(|gate| stands(gate)).cloned().collect())
+        Arrival(gates.iter().filter(|gate| is_closed(gate)).cloned().collect())
     }
 }
 
-impl Held {
+impl Arrival {
     pub(crate) async fn pass(self) {
         for mut gate in self.0 {
             while gate.changed().await.is_ok() {}
@@ -60,7 +60,7 @@ impl Held {
     }
 }
 
-fn stands(gate: &watch::Receiver<()>) -> bool {
+fn is_closed(gate: &watch::Receiver<()>) -> bool {
     gate.has_changed().is_ok()
 }
 
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gate_holds_what_arrived_while_it_stood_and_nothing_else() {
+    fn gates_hold_what_arrived_while_they_were_closed() {
         let mut cx = task::Context::from_waker(task::Waker::noop());
         let gates = Gates::default();
         let before = gates.arrive();
@@ -80,7 +80,7 @@ mod tests {
         assert!(pin!(before.pass()).poll(&mut cx).is_ready());
         assert!(during.as_mut().poll(&mut cx).is_pending());
         first.release();
-        // A gate that is put up again at once does not catch those whom the first one let go.
+        // A second gate does not hold what the first one released.
         let second = gates.hold();
         assert!(during.as_mut().poll(&mut cx).is_ready());
         let mut after = pin!(gates.arrive().pass());

@@ -1,4 +1,4 @@
-//! The tokens that the server issues, and whether one is good.
+//! The tokens that the server issues, and their validation.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     test_key::TestKey,
 };
 
-/// What tokens the server issues, and what its answers say of them.
+/// The kind of tokens that the server issues, and how its responses describe them.
 ///
 /// ```
 /// use bearer_token_testing::{AuthorizationServer, Tokens};
@@ -22,7 +22,7 @@ use crate::{
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let server = AuthorizationServer::start()?;
-/// // As some servers do: an opaque token for an hour, and the lifetime as text.
+/// // As some servers do: an opaque token for an hour, and the lifetime as a string.
 /// server.issue(Tokens::opaque().lifetime(Duration::from_secs(3600)).expires_in("3600"));
 /// # Ok(()) }
 /// ```
@@ -36,7 +36,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// JWTs, signed with a key of the server's own (RFC 9068). The default.
+    /// JWTs that the server signs with its own key (RFC 9068). The default.
     pub fn jwt() -> Self {
         Tokens {
             jwt: true,
@@ -47,26 +47,25 @@ impl Tokens {
         }
     }
 
-    /// Random text that only the server can make sense of.
+    /// Random strings that mean something to the server only.
     pub fn opaque() -> Self {
         Tokens { jwt: false, ..Tokens::jwt() }
     }
 
-    /// How long the API accepts them, by the server's clock. Default: one hour.
+    /// Sets how long the API accepts them, by the server's clock. Default: one hour.
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// What the answer says of the lifetime, whether true or not, in any form of JSON. By default it is the lifetime in
-    /// whole seconds.
+    /// Sets `expires_in` in the response to any JSON value, true or not. Default: the lifetime in whole seconds.
     #[must_use]
     pub fn expires_in(self, value: impl Into<Value>) -> Self {
         self.member("expires_in", value)
     }
 
-    /// The answer does not say how long the token lives.
+    /// Omits `expires_in` from the response.
     #[must_use]
     pub fn without_expires_in(mut self) -> Self {
         self.says_lifetime = false;
@@ -74,33 +73,33 @@ impl Tokens {
         self
     }
 
-    /// What the answer says of the token's type. Default: `Bearer`.
+    /// Sets `token_type` in the response. Default: `Bearer`.
     #[must_use]
     pub fn token_type(mut self, value: impl Into<Value>) -> Self {
         self.token_type = value.into();
         self
     }
 
-    /// A further member of the answer, such as `instance_url`; or another value for one of the usual members.
+    /// Adds a member to the response, such as `instance_url`, or replaces one of the usual members.
     #[must_use]
     pub fn member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.members.insert(name.into(), value.into());
         self
     }
 
-    /// The body of a successful answer (RFC 6749 section 5.1).
-    pub(crate) fn answer(&self, token: &str, scope: Option<&str>) -> Value {
-        let mut answer = Map::new();
-        answer.insert("access_token".to_owned(), Value::from(token));
-        answer.insert("token_type".to_owned(), self.token_type.clone());
+    /// The body of a successful response (RFC 6749 section 5.1).
+    pub(crate) fn response(&self, token: &str, scope: Option<&str>) -> Value {
+        let mut response = Map::new();
+        response.insert("access_token".to_owned(), Value::from(token));
+        response.insert("token_type".to_owned(), self.token_type.clone());
         if self.says_lifetime {
-            answer.insert("expires_in".to_owned(), Value::from(self.lifetime.as_secs()));
+            response.insert("expires_in".to_owned(), Value::from(self.lifetime.as_secs()));
         }
         if let Some(scope) = scope {
-            answer.insert("scope".to_owned(), Value::from(scope));
+            response.insert("scope".to_owned(), Value::from(scope));
         }
-        answer.extend(self.members.clone());
-        Value::Object(answer)
+        response.extend(self.members.clone());
+        Value::Object(response)
     }
 }
 
@@ -110,34 +109,34 @@ impl Default for Tokens {
     }
 }
 
-/// Whom a token stands for.
+/// The subject and client of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) subject: String,
     pub(crate) client: Option<String>,
     pub(crate) scope: Option<String>,
-    /// What the token request wanted to be in it, as it stood there.
+    /// The `claims` parameter of the token request, unchanged.
     pub(crate) claims: Option<String>,
 }
 
-/// Issues tokens and recognises them.
-pub(crate) struct Issued {
+/// Issues and validates tokens.
+pub(crate) struct IssuedTokens {
     key: TestKey,
     issuer: String,
     audience: String,
-    /// How many were issued. The number of a JWT is the first part of its `jti`.
+    /// The number of tokens issued. Each JWT has its number at the start of its `jti`.
     count: u64,
-    /// All up to this one are revoked.
+    /// All tokens up to this number are revoked.
     revoked_through: u64,
     opaque: Recent<String, (Identity, Duration)>,
-    /// Self-signed bearers that the API has accepted: to revoke them all they must be known.
+    /// Self-signed tokens that the API has accepted, so `revoke_all` can revoke them.
     self_signed: Recent<String, ()>,
     revoked: Recent<String, ()>,
 }
 
-impl Issued {
+impl IssuedTokens {
     pub(crate) fn new(key: TestKey, issuer: String, audience: String) -> Self {
-        Issued {
+        IssuedTokens {
             key,
             issuer,
             audience,
@@ -149,7 +148,7 @@ impl Issued {
         }
     }
 
-    /// Makes a token. `now` is the time since 1970.
+    /// Issues a token. `now` is the time since 1970.
     pub(crate) fn issue(&mut self, tokens: &Tokens, identity: Identity, now: Duration) -> Result<String, Error> {
         let id = random()?;
         let expiry = now.saturating_add(tokens.lifetime);
@@ -174,7 +173,7 @@ impl Issued {
         self.key.sign(&claims)
     }
 
-    /// Whom the token stands for, if it is good now. `issuer` finds those whose self-signed JWTs may be accepted.
+    /// The identity of a token that is valid now. `issuer` finds the issuers of self-signed JWTs.
     pub(crate) fn recognise<'a>(
         &mut self,
         token: &str,
@@ -210,7 +209,7 @@ impl Issued {
 
     pub(crate) fn revoke_all(&mut self) {
         self.revoked_through = self.count;
-        // What is forgotten is not accepted either.
+        // Tokens that are forgotten are not accepted.
         drop(self.opaque.drain());
         for token in self.self_signed.drain() {
             self.revoked.insert(token, ());
@@ -240,13 +239,13 @@ const REVOKED: Refusal = Refusal("it was revoked");
 
 fn identity(claims: &Claims, issuer: &str) -> Identity {
     let text = |name| claims.text(name).map(str::to_owned);
-    // A self-signed JWT need not have a subject: then it stands for its issuer.
+    // A self-signed JWT without a subject stands for its issuer.
     let subject = text("sub").unwrap_or_else(|| issuer.to_owned());
     Identity { subject, client: text("client_id"), scope: text("scope"), claims: text("requested_claims") }
 }
 
-/// Whole seconds, as servers write them, and rounded up: a token must live as long as the answer says. A lifetime with
-/// a fraction is there to be met exactly.
+/// Whole seconds, as servers write them, rounded up: a token must live as long as the response says. A
+/// lifetime with a fraction is kept exactly.
 fn numeric_date(expiry: Duration, lifetime: Duration) -> Value {
     match (lifetime.subsec_nanos(), expiry.subsec_nanos()) {
         (0, 0) => Value::from(expiry.as_secs()),
@@ -255,11 +254,12 @@ fn numeric_date(expiry: Duration, lifetime: Duration) -> Value {
     }
 }
 
-/// A text that nobody can guess.
+/// A string that cannot be guessed.
 pub(crate) fn random() -> Result<String, Error> {
     let mut bytes = [0; 32];
-    rand::fill(&mut bytes)
-        .map_err(|_| Error::new(bearer_token::ErrorKind::Source, "the operating system gave no randomness"))?;
+    rand::fill(&mut bytes).map_err(|_| {
+        Error::new(bearer_token::ErrorKind::Source, "the operating system could not provide random bytes")
+    })?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
@@ -271,8 +271,8 @@ mod tests {
     const NOW: Duration = Duration::from_secs(1_000_000);
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn issued() -> Issued {
-        Issued::new(TestKey::es256().unwrap(), "https://as.example.com".into(), "https://api.example.com".into())
+    fn issued() -> IssuedTokens {
+        IssuedTokens::new(TestKey::es256().unwrap(), "https://as.example.com".into(), "https://api.example.com".into())
     }
 
     fn alice() -> Identity {
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_until_it_expires_or_is_revoked() {
+    fn tokens_are_valid_until_they_expire_or_are_revoked() {
         for tokens in [Tokens::jwt(), Tokens::opaque()] {
             let tokens = tokens.lifetime(SECOND * 3 / 2);
             let mut issued = issued();
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_self_signed_jwt_is_good_for_its_audience_if_its_issuer_may() {
+    fn self_signed_jwts_need_an_issuer_that_may_sign() {
         let key = TestKey::generate(Algorithm::ES256).unwrap();
         let trusted = Issuer::new("app", key.verifying_key());
         let may = trusted.clone().self_signed_audience("https://api.example.com/");
@@ -311,7 +311,7 @@ mod tests {
             let exp = (NOW + 60 * SECOND).as_secs();
             key.sign(&json!({ "iss": "app", "aud": audience, "iat": NOW.as_secs(), "exp": exp })).unwrap()
         };
-        let good = |issued: &mut Issued, token: &str, issuer: &Issuer| {
+        let good = |issued: &mut IssuedTokens, token: &str, issuer: &Issuer| {
             issued.recognise(token, |name| (name == "app").then_some(issuer), NOW).map(|identity| identity.subject)
         };
         let mut issued = issued();
@@ -325,7 +325,7 @@ mod tests {
         assert!(good(&mut issued, &token, &other.self_signed_audience("https://api.example.com/")).is_err());
         issued.revoke_all();
         assert_eq!(good(&mut issued, &token, &may), Err(REVOKED));
-        // A new one of the same second is another token.
+        // A new JWT of the same second is another token.
         let later = key.sign(&json!({
             "iss": "app", "aud": "https://api.example.com/", "iat": NOW.as_secs(),
             "exp": (NOW + 60 * SECOND).as_secs(), "jti": "2",
@@ -334,34 +334,37 @@ mod tests {
     }
 
     #[test]
-    fn a_token_for_another_audience_or_of_another_server_is_not_good() {
-        let mut elsewhere =
-            Issued::new(TestKey::es256().unwrap(), "https://as.example.com".into(), "https://other.example.com".into());
-        let mut stranger = Issued::new(
+    fn tokens_for_other_audiences_or_servers_are_refused() {
+        let mut elsewhere = IssuedTokens::new(
+            TestKey::es256().unwrap(),
+            "https://as.example.com".into(),
+            "https://other.example.com".into(),
+        );
+        let mut other_server = IssuedTokens::new(
             TestKey::generate(Algorithm::ES256).unwrap(),
             "https://as.example.com".into(),
             "https://api.example.com".into(),
         );
         let mut here = issued();
-        for other in [&mut elsewhere, &mut stranger] {
+        for other in [&mut elsewhere, &mut other_server] {
             let token = other.issue(&Tokens::jwt(), alice(), NOW).unwrap();
             assert!(here.recognise(&token, |_| None, NOW).is_err());
         }
     }
 
     #[test]
-    fn the_answer_says_of_the_lifetime_what_it_was_told_to() {
-        let said = |tokens: Tokens| tokens.answer("t", None).get("expires_in").cloned();
+    fn expires_in_is_what_the_test_set() {
+        let said = |tokens: Tokens| tokens.response("t", None).get("expires_in").cloned();
         assert_eq!(said(Tokens::jwt()), Some(json!(3600)));
         assert_eq!(said(Tokens::opaque().lifetime(SECOND * 5)), Some(json!(5)));
         assert_eq!(said(Tokens::jwt().without_expires_in()), None);
         for value in [json!("3599"), json!(3599.9), Value::Null, json!(-1), json!(1_u64 << 40)] {
             assert_eq!(said(Tokens::jwt().expires_in(value.clone())), Some(value));
         }
-        let answer = Tokens::jwt().token_type("bearer").member("instance_url", "https://eu.example.com");
-        let answer = answer.answer("t", Some("read"));
-        assert_eq!(answer["token_type"], "bearer");
-        assert_eq!(answer["instance_url"], "https://eu.example.com");
-        assert_eq!(answer["scope"], "read");
+        let response = Tokens::jwt().token_type("bearer").member("instance_url", "https://eu.example.com");
+        let response = response.response("t", Some("read"));
+        assert_eq!(response["token_type"], "bearer");
+        assert_eq!(response["instance_url"], "https://eu.example.com");
+        assert_eq!(response["scope"], "read");
     }
 }

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bearer_token::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm as Backend, DecodingKey, crypto::aws_lc::DEFAULT_PROVIDER};
 
-/// How a JWT is signed (RFC 7518 section 3.1, RFC 8037 section 3.1).
+/// A signature algorithm of JWTs (RFC 7518 section 3.1, RFC 8037 section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names are those of the specification")]
@@ -22,12 +23,13 @@ pub enum Algorithm {
     PS512,
     ES256,
     ES384,
+    ES512,
     EdDSA,
 }
 
 impl Algorithm {
-    /// Every one of them.
-    pub const ALL: [Algorithm; 12] = [
+    /// All algorithms.
+    pub const ALL: [Algorithm; 13] = [
         Algorithm::HS256,
         Algorithm::HS384,
         Algorithm::HS512,
@@ -39,6 +41,7 @@ impl Algorithm {
         Algorithm::PS512,
         Algorithm::ES256,
         Algorithm::ES384,
+        Algorithm::ES512,
         Algorithm::EdDSA,
     ];
 
@@ -56,12 +59,14 @@ impl Algorithm {
             Algorithm::PS512 => "PS512",
             Algorithm::ES256 => "ES256",
             Algorithm::ES384 => "ES384",
+            Algorithm::ES512 => "ES512",
             Algorithm::EdDSA => "EdDSA",
         }
     }
 
-    fn backend(self) -> Backend {
-        match self {
+    /// The algorithm of jsonwebtoken, which has no ES512.
+    fn backend(self) -> Option<Backend> {
+        Some(match self {
             Algorithm::HS256 => Backend::HS256,
             Algorithm::HS384 => Backend::HS384,
             Algorithm::HS512 => Backend::HS512,
@@ -73,33 +78,40 @@ impl Algorithm {
             Algorithm::PS512 => Backend::PS512,
             Algorithm::ES256 => Backend::ES256,
             Algorithm::ES384 => Backend::ES384,
+            Algorithm::ES512 => return None,
             Algorithm::EdDSA => Backend::EdDSA,
-        }
+        })
     }
 }
 
-/// What a client or an issuer is known by: a public key or a shared secret, and the one algorithm to use it with.
+/// The key that verifies the JWTs of a client or an issuer: a public key or a shared secret, and its one algorithm.
 ///
 /// A JWT whose `alg` names another algorithm is refused (RFC 8725 section 3.1).
 #[derive(Clone)]
 pub struct VerifyingKey {
     algorithm: Algorithm,
-    key: DecodingKey,
+    key: Verifier,
+}
+
+#[derive(Clone)]
+enum Verifier {
+    Backend(DecodingKey),
+    /// The DER of a public key on P-521.
+    P521(Vec<u8>),
 }
 
 impl VerifyingKey {
-    /// A shared secret, for `HS256`, `HS384` or `HS512`. With another algorithm nothing verifies.
+    /// A shared secret, for `HS256`, `HS384` or `HS512`. With another algorithm, every signature is refused.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Self {
-        VerifyingKey { algorithm, key: DecodingKey::from_secret(secret.as_ref()) }
+        VerifyingKey { algorithm, key: Verifier::Backend(DecodingKey::from_secret(secret.as_ref())) }
     }
 
-    /// A public key from PEM text with the label `PUBLIC KEY` (RFC 7468 section 13), as OpenSSL's `pkey -pubout`
-    /// writes it.
+    /// A public key in PEM with the label `PUBLIC KEY` (RFC 7468 section 13), as written by `openssl pkey -pubout`.
     ///
-    /// Fails with [`ErrorKind::Config`] when the text is not such a PEM or the algorithm uses no public key. Whether
-    /// the key fits the algorithm shows when it is used.
+    /// Fails with [`ErrorKind::Config`] if the string is not such a PEM, or if the algorithm uses no public key. A key of
+    /// the wrong type is noticed when it is used.
     pub fn from_public_pem(algorithm: Algorithm, pem: &str) -> Result<Self, Error> {
-        const EXPECTED: &str = "the public key cannot be read; expected PEM text with the label `PUBLIC KEY`";
+        const EXPECTED: &str = "the public key cannot be read; expected a PEM with the label `PUBLIC KEY`";
         let text = pem
             .trim()
             .strip_prefix("-----BEGIN PUBLIC KEY-----")
@@ -108,18 +120,28 @@ impl VerifyingKey {
         let text: String = text.split_ascii_whitespace().collect();
         let der = STANDARD.decode(text).map_err(|_| Error::new(ErrorKind::Config, EXPECTED))?;
         if matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512) {
-            let found = format!("{} takes a shared secret, found a public key; use `hmac`", algorithm.name());
+            let found =
+                format!("found a public key; {} needs a shared secret: use `VerifyingKey::hmac`", algorithm.name());
             return Err(Error::new(ErrorKind::Config, found));
         }
         Ok(VerifyingKey::public(algorithm, &der))
     }
 
-    /// With an `HS` algorithm nothing verifies: the backend refuses a key of another family.
+    /// With an `HS` algorithm every signature is refused: the backend refuses a key of another family.
     pub(crate) fn public(algorithm: Algorithm, der: &[u8]) -> Self {
         let key = match algorithm {
-            Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_der(der),
-            Algorithm::EdDSA => DecodingKey::from_ed_der(der),
-            _ => DecodingKey::from_rsa_der(der),
+            Algorithm::ES512 => Verifier::P521(der.to_vec()),
+            Algorithm::ES256 | Algorithm::ES384 => Verifier::Backend(DecodingKey::from_ec_der(der)),
+            Algorithm::EdDSA => Verifier::Backend(DecodingKey::from_ed_der(der)),
+            Algorithm::HS256
+            | Algorithm::HS384
+            | Algorithm::HS512
+            | Algorithm::RS256
+            | Algorithm::RS384
+            | Algorithm::RS512
+            | Algorithm::PS256
+            | Algorithm::PS384
+            | Algorithm::PS512 => Verifier::Backend(DecodingKey::from_rsa_der(der)),
         };
         VerifyingKey { algorithm, key }
     }
@@ -130,9 +152,17 @@ impl VerifyingKey {
     }
 
     pub(crate) fn verifies(&self, message: &[u8], signature: &Vec<u8>) -> bool {
-        // The backend is named: the process-wide default panics when another crate brings in a second one.
-        let verifier = (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm.backend(), &self.key);
-        verifier.is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+        match (&self.key, self.algorithm.backend()) {
+            (Verifier::Backend(key), Some(algorithm)) => {
+                // The backend is named: the process-wide default panics when another crate adds a second one.
+                let verifier = (DEFAULT_PROVIDER.verifier_factory)(&algorithm, key);
+                verifier.is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+            }
+            (Verifier::P521(der), None) => {
+                UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, der).verify(message, signature).is_ok()
+            }
+            (Verifier::Backend(_), None) | (Verifier::P521(_), Some(_)) => false,
+        }
     }
 }
 

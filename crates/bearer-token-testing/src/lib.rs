@@ -1,5 +1,5 @@
-//! For tests of code that uses bearer tokens: an authorization server in a box, a clock that moves when the test moves
-//! it, and a source of tokens that follows a script.
+//! Test support for code that uses bearer tokens: an authorization server in a box, a clock that only the test moves,
+//! and a source of tokens that follows a script.
 //!
 //! ```
 //! use bearer_token_testing::{AuthorizationServer, Client, Fault};
@@ -10,14 +10,14 @@
 //!
 //! // A client gets a token ...
 //! let http = reqwest::Client::new();
-//! let ask = async || {
+//! let request = async || {
 //!     let form = [("grant_type", "client_credentials")];
 //!     http.post(server.token_url()).basic_auth("reports", Some("a secret")).form(&form).send().await
 //! };
-//! let answer: serde_json::Value = ask().await?.json().await?;
-//! let token = answer["access_token"].as_str().ok_or("there is no token")?;
+//! let response: serde_json::Value = request().await?.json().await?;
+//! let token = response["access_token"].as_str().ok_or("there is no token")?;
 //!
-//! // ... and calls the API with it, which really looks at it.
+//! // ... and calls the API, which verifies it.
 //! let call = async || http.get(format!("{}/orders", server.api_url())).bearer_auth(token).send().await;
 //! assert_eq!(call().await?.status(), 200);
 //! server.revoke_all();
@@ -25,7 +25,7 @@
 //!
 //! // The server can be told to fail, and counts everything.
 //! server.token_endpoint().next(Fault::status(503).header("retry-after", "5"));
-//! assert_eq!(ask().await?.status(), 503);
+//! assert_eq!(request().await?.status(), 503);
 //! assert_eq!(server.count().token_requests, 2);
 //! assert_eq!(server.count().tokens_issued, 1);
 //! # Ok(()) }
@@ -35,19 +35,49 @@
 //!
 //! - **Token requests** ([RFC 6749 section 3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)): the grants
 //!   `client_credentials`, `urn:ietf:params:oauth:grant-type:jwt-bearer` and `refresh_token` ([`RefreshTokens`]), with
-//!   client authentication by HTTP Basic, in the body, by assertion, or none. Assertions are really verified: signature and algorithm, `iss`, `sub`, `aud`,
-//!   `exp`, `iat`, `nbf`, and that no `jti` comes twice ([`AssertionRules`]). Errors have the codes and the form of
-//!   [section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
-//! - **The API** really verifies bearer tokens: those that the server issued ([`Tokens`]) and the self-signed ones of
-//!   [issuers](Issuer) that may.
-//! - **Faults** ([`Fault`]) happen to the next requests or to all, at either [endpoint](Behaviour); [gates](Gate) hold
-//!   requests without a sleep; [`Counts`] and [`RecordedRequest`]s tell what was seen.
+//!   client authentication by HTTP Basic, in the body, by assertion, or none. Assertions are verified: signature and
+//!   algorithm, `iss`, `sub`, `aud`, `exp`, `iat`, `nbf`, and that no `jti` is used twice ([`AssertionRules`]). Errors
+//!   have the codes and the form of [section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
+//! - **The API** verifies bearer tokens: those that the server issued ([`Tokens`]), and self-signed ones from
+//!   [issuers](Issuer) that are allowed to sign them.
+//! - **Faults** ([`Fault`]) happen to the next requests or to all of them, at either [endpoint](Behaviour).
+//!   [Gates](Gate) hold requests without a sleep. [`Counts`] and [`RecordedRequest`]s show what the server saw.
+//!
+//! # Time in tests
+//!
+//! Use [`ManualClock`]. The other ways to change time do not work here:
+//!
+//! - **`#[tokio::test(start_paused = true)]`** with a server on loopback: tokio advances its paused clock whenever a task
+//!   waits for nothing but I/O. The fetch's deadline passes at once, and the error says that no response arrived within
+//!   10 s after a few milliseconds. A provider on a `ManualClock` has no tokio timer that could fire:
+//!
+//!   ```
+//!   use bearer_token::{TokenProvider, platform::Platform};
+//!   use bearer_token_testing::{ManualClock, ScriptedSource};
+//!   use std::time::Duration;
+//!
+//!   # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!   let clock = ManualClock::new();
+//!   let source = ScriptedSource::new();
+//!   let provider = TokenProvider::builder(source.clone())
+//!       .platform(Platform::system().with_clock(clock.clone()))
+//!       .build()?;
+//!   provider.token().await?;
+//!   // An hour later:
+//!   clock.advance(Duration::from_secs(3600));
+//!   provider.token().await?;
+//!   assert_eq!(source.count().started, 2);
+//!   # Ok(()) }
+//!   ```
+//!
+//! - **`faketime`** and similar libraries replace libc's functions. On Linux the provider reads the clocks from the
+//!   kernel's vDSO through rustix, past libc, so they have no effect.
 //!
 //! # What it is not
 //!
-//! A server for anything but tests. It listens on loopback only and without TLS, keeps what it is sent, secrets
-//! included (its `Debug` output shows none), and forgets everything when it stops. What it remembers is bounded: 100,000
-//! each of requests, opaque tokens, used assertions and revoked tokens, then the oldest are forgotten.
+//! A server for anything but tests. It listens on loopback only, without TLS. It keeps all requests, with their secrets
+//! (its `Debug` output shows none), and forgets everything when it stops. Its memory is bounded: it keeps the latest
+//! 100,000 requests, opaque tokens, used assertions and revoked tokens.
 
 mod api;
 mod assertion;
@@ -55,6 +85,7 @@ mod behaviour;
 mod body;
 mod client_auth;
 mod clock;
+mod form;
 mod gate;
 mod http_server;
 mod issue;

@@ -5,7 +5,7 @@ use std::{
     hash::Hash,
 };
 
-/// How much the server remembers of each thing. Nobody who sends requests can make it grow without end.
+/// The number of entries of each kind that the server remembers, whatever clients send.
 pub(crate) const LIMIT: usize = 100_000;
 
 /// Remembers the latest entries and forgets the oldest.
@@ -38,7 +38,7 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         self.entries.get(key)
     }
 
-    /// Forgets everything, and gives back the keys.
+    /// Forgets everything, and returns the keys.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = K> + use<K, V> {
         self.entries.clear();
         std::mem::take(&mut self.order).into_iter()

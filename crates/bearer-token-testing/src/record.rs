@@ -1,4 +1,4 @@
-//! What the server saw: counts, and the requests themselves.
+//! Counts of what the server saw, and the requests themselves.
 
 use std::{borrow::Cow, collections::VecDeque, fmt};
 
@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Uri};
 
 use crate::recent::LIMIT;
 
-/// What the server has seen and done so far.
+/// Counts of what the server has seen and done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -15,29 +15,29 @@ pub struct Counts {
     pub connections: u64,
     /// Requests to the token endpoint, counted when they have arrived as a whole, before any gate or fault.
     pub token_requests: u64,
-    /// Token requests that are being answered now: at a gate, delayed, or hanging.
+    /// Token requests in progress: at a gate, delayed, or hanging.
     pub token_requests_running: u64,
-    /// The most token requests that were ever being answered at a time.
+    /// The highest number of token requests that were in progress at once.
     pub token_requests_peak: u64,
     /// Tokens that were issued.
     pub tokens_issued: u64,
-    /// Refresh tokens that were issued, for a consent or in exchange for another one.
+    /// Refresh tokens that were issued, for a consent or in exchange for another refresh token.
     pub refresh_tokens_issued: u64,
-    /// Refresh tokens that were used again although they were used up, which has ended the consent.
+    /// Refresh tokens that were used again after they were used up, which ended the consent.
     pub refresh_tokens_reused: u64,
-    /// Token requests that the server refused by itself, not by a fault.
+    /// Token requests that the server refused, without a fault.
     pub token_requests_refused: u64,
     /// Requests to the API, counted when they have arrived as a whole, before any gate or fault.
     pub api_requests: u64,
-    /// API requests whose token was good.
+    /// API requests with a valid token.
     pub api_accepted: u64,
-    /// API requests that the API refused by itself, not by a fault: no token, or not a good one.
+    /// API requests that the API refused, without a fault: no token, or an invalid one.
     pub api_rejected: u64,
-    /// Requests to either endpoint whose answer was not ready when the client went away or the connection was closed.
+    /// Requests to either endpoint that had no response yet when the connection was closed.
     pub abandoned: u64,
 }
 
-/// Which part of the server a request went to.
+/// The part of the server that a request went to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// The token endpoint.
@@ -46,7 +46,7 @@ pub enum Endpoint {
     Api,
 }
 
-/// A request as the server got it, with all its secrets. `Debug` shows the names of headers and parameters only.
+/// A request as the server received it, with all its secrets. `Debug` shows only the names of headers and parameters.
 #[derive(Clone)]
 pub struct RecordedRequest {
     pub(crate) endpoint: Endpoint,
@@ -57,7 +57,7 @@ pub struct RecordedRequest {
 }
 
 impl RecordedRequest {
-    /// Which part of the server it went to.
+    /// The part of the server that it went to.
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint
     }
@@ -77,7 +77,7 @@ impl RecordedRequest {
         &self.headers
     }
 
-    /// A header field as text; nothing if it is missing or not visible ASCII. The first one if there are several.
+    /// The first header field with this name, if there is one and it is visible ASCII.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -87,12 +87,12 @@ impl RecordedRequest {
         &self.body
     }
 
-    /// The parameters of the form in the body, in their order; of a body that is no form, something without a meaning.
+    /// The parameters of the form in the body, in their order. Meaningless if the body is not a form.
     pub fn form(&self) -> Vec<(String, String)> {
         self.pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
     }
 
-    /// A parameter of the form; the first one if there are several.
+    /// The first parameter of the form with this name.
     pub fn parameter(&self, name: &str) -> Option<String> {
         self.pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
     }
@@ -101,7 +101,7 @@ impl RecordedRequest {
         form_urlencoded::parse(&self.body)
     }
 
-    /// About how much memory it takes.
+    /// The approximate size in memory.
     fn size(&self) -> usize {
         let headers: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         self.body.len() + headers
@@ -120,7 +120,7 @@ impl fmt::Debug for RecordedRequest {
     }
 }
 
-/// The latest requests: 100,000, and 64 MiB of headers and bodies, at the most.
+/// The latest requests: at most 100,000, with at most 64 MiB of headers and bodies.
 #[derive(Default)]
 pub(crate) struct Log {
     requests: VecDeque<RecordedRequest>,

@@ -1,4 +1,4 @@
-//! Whom the server knows: clients, and issuers of assertions.
+//! Clients, and issuers of assertions, as the server knows them.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::{
     key::{Algorithm, VerifyingKey},
 };
 
-/// A client of the authorization server, and how it proves who it is (RFC 6749 section 2.3).
+/// A client of the authorization server, and how it authenticates (RFC 6749 section 2.3).
 ///
 /// ```
 /// use bearer_token_testing::{AuthorizationServer, Client, TestKey};
@@ -38,43 +38,43 @@ pub(crate) enum Credential {
 }
 
 impl Client {
-    /// A client with a secret, sent with HTTP Basic or in the body, as the client likes (RFC 6749 section 2.3.1).
+    /// A client with a secret, sent with HTTP Basic or in the body (RFC 6749 section 2.3.1).
     pub fn secret(id: impl Into<String>, secret: impl Into<String>) -> Self {
         Client::of(id, Credential::Secret(secret.into()))
     }
 
-    /// A client that signs an assertion with its private key (RFC 7523 section 2.2). `iss` and `sub` must be its id.
+    /// A client that signs assertions with its private key (RFC 7523 section 2.2). `iss` and `sub` must be its id.
     pub fn private_key_jwt(id: impl Into<String>, key: VerifyingKey) -> Self {
         Client::of(id, Credential::Assertion(key))
     }
 
-    /// A client that signs an assertion with its secret, with this `HS` algorithm.
+    /// A client that signs assertions with its secret, with this `HS` algorithm.
     pub fn client_secret_jwt(id: impl Into<String>, algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Self {
         Client::of(id, Credential::Assertion(VerifyingKey::hmac(algorithm, secret)))
     }
 
-    /// A client that sends its `client_id` and no proof. It may use every grant, as it could where its TLS certificate
-    /// were the proof (RFC 8705 section 2).
+    /// A client that sends its `client_id` and no credential. It may use every grant, as a client could that
+    /// authenticates with a TLS certificate (RFC 8705 section 2).
     pub fn public(id: impl Into<String>) -> Self {
         Client::of(id, Credential::Public)
     }
 
-    /// The scopes that it may ask for, which it gets when it asks for none. By default it may ask for any.
+    /// Limits the scopes that the client may request. It gets all of them if it requests none. Default: any scope.
     #[must_use]
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes = Scopes::only(scopes);
         self
     }
 
-    /// How strict the server is about the client's assertions.
+    /// Sets how strict the server is about the client's assertions.
     #[must_use]
     pub fn rules(mut self, rules: AssertionRules) -> Self {
         self.rules = rules;
         self
     }
 
-    /// Compares HTTP Basic credentials as they are, as some servers do. By default id and secret are form-decoded
-    /// first, as RFC 6749 section 2.3.1 says.
+    /// Compares HTTP Basic credentials without form-decoding them first, as some servers do against RFC 6749 section
+    /// 2.3.1.
     #[must_use]
     pub fn raw_basic(mut self) -> Self {
         self.raw_basic = true;
@@ -101,8 +101,9 @@ impl fmt::Debug for Client {
     }
 }
 
-/// An issuer whose assertions are exchanged for tokens (RFC 7523 section 2.1), and whose self-signed JWTs the API
-/// accepts as bearer tokens if it is told so.
+/// An issuer whose assertions are exchanged for tokens (RFC 7523 section 2.1).
+///
+/// The API can accept its self-signed JWTs as bearer tokens, too.
 ///
 /// ```
 /// use bearer_token_testing::{AssertionRules, Issuer, TestKey};
@@ -126,7 +127,7 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The issuer with this `iss`, and the key that its JWTs are verified with.
+    /// The issuer with this `iss`, and the key that verifies its JWTs.
     pub fn new(issuer: impl Into<String>, key: VerifyingKey) -> Self {
         Issuer {
             name: issuer.into(),
@@ -138,31 +139,30 @@ impl Issuer {
         }
     }
 
-    /// A `sub` that it may speak for. By default it may speak for any. May be called several times.
+    /// Accepts this `sub`. By default every `sub` is accepted. May be called several times.
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subjects.push(subject.into());
         self
     }
 
-    /// The scopes that may be asked for, which are given when none is asked for. By default any may be asked for.
+    /// Limits the scopes that may be requested. All of them are granted if none is requested. Default: any scope.
     #[must_use]
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes = Scopes::only(scopes);
         self
     }
 
-    /// How strict the server is about its assertions, and the API about the times in its self-signed JWTs. About the
-    /// rest of those see [`self_signed_audience`](Self::self_signed_audience).
+    /// Sets how strict the server is about the issuer's assertions, and the API about the times in its self-signed JWTs.
+    /// [`self_signed_audience`](Self::self_signed_audience) describes the other rules for those.
     #[must_use]
     pub fn rules(mut self, rules: AssertionRules) -> Self {
         self.rules = rules;
         self
     }
 
-    /// The API accepts a JWT of this issuer as a bearer token, if its `aud` is this one, or an array with it. It needs
-    /// no `sub`, and its `jti` is of no importance: such a token is meant to be sent again and again. May be called
-    /// several times.
+    /// Lets the API accept a JWT of this issuer as a bearer token if its `aud` is this string, or an array that contains
+    /// it. It needs no `sub`, and its `jti` is ignored: such a token is sent many times. May be called several times.
     #[must_use]
     pub fn self_signed_audience(mut self, audience: impl Into<String>) -> Self {
         self.self_signed_audiences.push(audience.into());
@@ -181,7 +181,7 @@ impl fmt::Debug for Issuer {
     }
 }
 
-/// The scopes that may be asked for: those named, or any.
+/// The scopes that may be requested: those named, or any.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scopes(Option<Vec<String>>);
 
@@ -190,7 +190,7 @@ impl Scopes {
         Scopes(Some(scopes.into_iter().map(Into::into).collect()))
     }
 
-    /// Those that both allow.
+    /// The scopes that both allow.
     pub(crate) fn and(&self, other: &Scopes) -> Scopes {
         match (&self.0, &other.0) {
             (Some(these), Some(those)) => Scopes::only(these.iter().filter(|scope| those.contains(scope)).cloned()),
@@ -198,7 +198,7 @@ impl Scopes {
         }
     }
 
-    /// The scope to grant (RFC 6749 section 3.3), or nothing if more is asked for than is allowed.
+    /// The scope to grant (RFC 6749 section 3.3), or an error if the request exceeds what is allowed.
     pub(crate) fn grant(&self, asked: Option<&str>) -> Result<Option<String>, ()> {
         match (&self.0, asked) {
             (None, asked) => Ok(asked.map(str::to_owned)),
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_scope_is_granted_than_is_allowed() {
+    fn grants_stay_within_the_allowed_scopes() {
         let any = Scopes::default();
         assert_eq!(any.grant(None), Ok(None));
         assert_eq!(any.grant(Some("a b")), Ok(Some("a b".to_owned())));

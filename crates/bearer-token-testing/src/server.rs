@@ -1,4 +1,4 @@
-//! The authorization server, as tests hold it.
+//! The authorization server's public handle.
 
 use std::{
     fmt, io,
@@ -22,34 +22,33 @@ use crate::{
     record::{Counts, RecordedRequest},
     refresh::{Consent, RefreshTokens},
     registration::{Client, Issuer},
-    state::{PreciseClock, Shared},
+    state::{PreciseClock, ServerState},
     test_key::TestKey,
 };
 
 /// An authorization server, and an API that it protects, on a loopback port of this process.
 ///
-/// It runs on a thread and a runtime of its own. So it can be started and used from anywhere, inside a runtime or not,
-/// it goes on whatever happens to the test's own runtimes, and tests that pause tokio's time do not stop it. It speaks
-/// HTTP/1.1, and HTTP/2 to those who begin with it ("prior knowledge").
+/// It runs on its own thread and runtime. It can be started and used inside or outside a runtime, and it keeps running
+/// when the test's runtimes stop or pause their time. It speaks HTTP/1.1, and HTTP/2 with prior knowledge.
 ///
-/// Clones are handles on the same server. When the last one is dropped it stops and closes its connections.
+/// Clones are handles to the same server. It stops and closes its connections when the last handle is dropped.
 ///
-/// The crate's documentation has an example.
+/// The [crate's documentation](crate) has an example.
 #[derive(Clone)]
 pub struct AuthorizationServer(Arc<Handle>);
 
 struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     address: SocketAddr,
-    running: Mutex<Option<Running>>,
+    running: Mutex<Option<ServerThread>>,
 }
 
-struct Running {
+struct ServerThread {
     commands: UnboundedSender<Command>,
     thread: JoinHandle<()>,
 }
 
-/// What can only be said before the server starts; made by [`AuthorizationServer::builder`].
+/// The settings of a server before it starts; made by [`AuthorizationServer::builder`].
 #[must_use = "the server starts with `start`"]
 pub struct AuthorizationServerBuilder {
     clock: Option<Arc<dyn Clock>>,
@@ -57,14 +56,13 @@ pub struct AuthorizationServerBuilder {
 }
 
 impl AuthorizationServerBuilder {
-    /// The clock by which it issues and verifies, which the `Date` of its answers tells, and by which faults are delayed.
-    /// Default: the system's.
+    /// Sets the clock for issuing, verifying, the `Date` of responses, and delays of faults. Default: the system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// The port, for a server that comes back where another one was. Default: a free one.
+    /// Sets the port, for a server that replaces another one. Default: a free port.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
@@ -72,7 +70,7 @@ impl AuthorizationServerBuilder {
 
     /// Starts the server. It accepts connections when this returns.
     ///
-    /// Fails if the port cannot be had, or the system gives no thread or no randomness.
+    /// Fails if the port is in use, or if the system cannot provide a thread or random bytes.
     pub fn start(self) -> io::Result<AuthorizationServer> {
         let date_header = self.clock.is_none();
         let clock = self.clock.unwrap_or_else(|| Arc::new(PreciseClock));
@@ -80,13 +78,13 @@ impl AuthorizationServerBuilder {
         let port = self.port;
         let (commands, received) = unbounded_channel();
         let (started, result) = mpsc::channel();
-        // The runtime is made, and dropped, on the thread: the caller may be in one, where neither is allowed.
+        // The runtime is created and dropped on the thread: neither is allowed inside the caller's runtime.
         let work = move || {
             let (runtime, listener, address) = match listen(port) {
                 Ok(listening) => listening,
                 Err(error) => return drop(started.send(Err(error))),
             };
-            let shared = Arc::new(Shared::new(clock, format!("http://{address}"), key));
+            let shared = Arc::new(ServerState::new(clock, format!("http://{address}"), key));
             let served = serve(listener, Arc::clone(&shared), date_header, received);
             if started.send(Ok((shared, address))).is_ok() {
                 runtime.block_on(served);
@@ -94,8 +92,8 @@ impl AuthorizationServerBuilder {
         };
         let thread = thread::Builder::new().name("authorization-server".to_owned()).spawn(work)?;
         let (shared, address) =
-            result.recv().map_err(|_| io::Error::other("the server's thread ended before it had started"))??;
-        let running = Mutex::new(Some(Running { commands, thread }));
+            result.recv().map_err(|_| io::Error::other("the server's thread ended before the server started"))??;
+        let running = Mutex::new(Some(ServerThread { commands, thread }));
         Ok(AuthorizationServer(Arc::new(Handle { shared, address, running })))
     }
 }
@@ -107,7 +105,7 @@ fn listen(port: u16) -> io::Result<(Runtime, TcpListener, SocketAddr)> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(cfg!(unix))?;
         socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-        // A test may well open a thousand connections at once, and one that finds no room is retried a second later.
+        // A test may open a thousand connections at once, and a connection that finds no room is retried after a second.
         socket.listen(4096)?
     };
     let address = listener.local_addr()?;
@@ -123,39 +121,40 @@ impl fmt::Debug for AuthorizationServerBuilder {
 impl AuthorizationServer {
     /// Starts a server on a free port, with the system's clock.
     ///
-    /// Fails if there is no free port, or the system gives no thread or no randomness.
+    /// Fails if there is no free port, or if the system cannot provide a thread or random bytes.
     pub fn start() -> io::Result<Self> {
         AuthorizationServer::builder().start()
     }
 
-    /// A server that is to be started with settings of its own.
+    /// Creates a builder, for a server with other settings.
     pub fn builder() -> AuthorizationServerBuilder {
         AuthorizationServerBuilder { clock: None, port: 0 }
     }
 
-    /// Stops the server and closes its connections; when this returns, its port is free. Further calls do nothing.
+    /// Stops the server and closes its connections. Its port is free when this returns. Further calls do nothing.
     pub fn stop(&self) {
         self.0.stop();
     }
 
-    /// Closes every connection, also those that are in use; when this returns, they are closed on the server's side.
-    /// New ones are accepted. So a client's pool is left with connections that do not work any more.
+    /// Closes every connection, including those in use, and still accepts new ones.
+    ///
+    /// When this returns they are closed on the server's side: the client's pool contains broken connections.
     pub fn close_connections(&self) {
         let (done, closed) = mpsc::channel();
         let running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(running) = &*running else { return };
         if running.commands.send(Command::CloseConnections(done)).is_ok() {
-            // Nothing is ever sent: it ends when the other side has let go.
+            // Nothing is ever sent: this ends when the sender is dropped.
             let _ = closed.recv();
         }
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.0.address
     }
 
-    /// The issuer: `http://127.0.0.1:PORT`, without a slash at the end.
+    /// The issuer: `http://127.0.0.1:PORT`, without a trailing slash.
     pub fn issuer(&self) -> String {
         self.0.shared.issuer.clone()
     }
@@ -167,29 +166,29 @@ impl AuthorizationServer {
 
     /// The URL of the protected API: `http://127.0.0.1:PORT/api`. It is the `aud` of the JWTs that the server issues.
     ///
-    /// Any path below it answers as well, to any method: with 200 and a JSON object of `method`, `path`, `query`,
-    /// `body` (as JSON if it is, else as text), `subject`, `client_id` and `scope`, if the request has a good bearer
-    /// token in its `Authorization` header; else with 401 and a challenge (RFC 6750 section 3).
+    /// It accepts any method and any path below it. A request with a valid bearer token in its `Authorization` header gets
+    /// 200 and a JSON object of `method`, `path`, `query`, `body` (as JSON if possible, else as a string), `subject`,
+    /// `client_id` and `scope`. Others get 401 and a challenge (RFC 6750 section 3).
     pub fn api_url(&self) -> String {
         format!("{}/api", self.0.shared.issuer)
     }
 
-    /// Adds a client, or replaces the one of the same id. Tokens that were issued already stay good.
+    /// Adds a client, or replaces the one with the same id. Tokens that were already issued stay valid.
     pub fn register(&self, client: Client) {
         self.0.shared.registry().clients.insert(client.id.clone(), Arc::new(client));
     }
 
-    /// Trusts an issuer of assertions, or replaces the one of the same name: so its key is rotated.
+    /// Trusts an issuer of assertions, or replaces the one with the same name, which rotates its key.
     pub fn trust(&self, issuer: Issuer) {
         self.0.shared.registry().issuers.insert(issuer.name.clone(), Arc::new(issuer));
     }
 
-    /// Takes this grant type as another name of the `jwt-bearer` grant, as some servers have one.
+    /// Accepts this grant type as another name of the `jwt-bearer` grant, as some servers do.
     pub fn name_jwt_bearer(&self, grant_type: impl Into<String>) {
         self.0.shared.registry().jwt_bearer_names.push(grant_type.into());
     }
 
-    /// What tokens it issues from now on. Those that were issued already stay good.
+    /// Sets the tokens to issue from now on. Tokens that were already issued stay valid.
     pub fn issue(&self, tokens: Tokens) {
         self.0.shared.registry().tokens = tokens;
     }
@@ -204,20 +203,22 @@ impl AuthorizationServer {
         self.0.shared.registry().issued.revoke_all();
     }
 
-    /// From now on the API refuses tokens that were not asked for with just these `claims` (OpenID Connect Core section
-    /// 5.5), a JSON object. Its challenge says them as Entra does: `error="insufficient_claims"`, and `claims` in base64.
+    /// Makes the API refuse tokens that were not requested with exactly these `claims`, a JSON object (OpenID Connect Core
+    /// section 5.5).
+    ///
+    /// Its challenge contains them as Entra's does: `error="insufficient_claims"`, and `claims` in base64.
     pub fn demand_claims(&self, claims: impl Into<String>) {
         self.0.shared.registry().demanded_claims = Some(claims.into());
     }
 
-    /// How it treats refresh tokens from now on.
+    /// Sets the handling of refresh tokens from now on.
     pub fn refresh_tokens(&self, refresh_tokens: RefreshTokens) {
         self.0.shared.registry().refresh.settings = refresh_tokens;
     }
 
-    /// Somebody consents: gives the refresh token that comes of it.
+    /// Records a person's consent, and returns its refresh token.
     ///
-    /// Fails if the system gives no randomness.
+    /// Fails if the system cannot provide random bytes.
     pub fn consent(&self, consent: Consent) -> Result<String, Error> {
         let token = random()?;
         let shared = &self.0.shared;
@@ -226,45 +227,44 @@ impl AuthorizationServer {
         Ok(token)
     }
 
-    /// Ends every consent: no refresh token that was issued so far is good any more. Access tokens stay good.
+    /// Ends every consent, which revokes all refresh tokens. Access tokens stay valid.
     pub fn end_consents(&self) {
         self.0.shared.registry().refresh.revoke_all();
     }
 
-    /// How the token endpoint behaves.
+    /// The behaviour of the token endpoint.
     pub fn token_endpoint(&self) -> &Behaviour {
         &self.0.shared.token_endpoint
     }
 
-    /// How the API behaves.
+    /// The behaviour of the API.
     pub fn api(&self) -> &Behaviour {
         &self.0.shared.api
     }
 
-    /// The counts, all of the same moment.
+    /// The current counts, consistent with each other.
     pub fn count(&self) -> Counts {
         self.0.shared.counts.get()
     }
 
-    /// Completes when the counts are as wanted, and gives them.
+    /// Waits until the counts satisfy the condition, and returns them.
     ///
-    /// It has no deadline: give it one where the test could hang. Works inside any runtime, and outside.
+    /// There is no deadline: add one where the test could hang. Works inside and outside a runtime.
     pub async fn wait_for(&self, reached: impl FnMut(&Counts) -> bool + Send) -> Counts {
         self.0.shared.counts.wait_for(reached).await
     }
 
-    /// Completes when so many token requests have arrived; see [`wait_for`](Self::wait_for).
+    /// Waits until this many token requests have arrived; see [`wait_for`](Self::wait_for).
     pub async fn wait_for_token_requests(&self, count: u64) {
         self.wait_for(|counts| counts.token_requests >= count).await;
     }
 
-    /// The requests to the token endpoint and the API, the oldest first: the latest 100,000, as far as they fit into
-    /// 64 MiB.
+    /// The requests to the token endpoint and the API, oldest first: the latest 100,000 within 64 MiB.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.0.shared.log().to_vec()
     }
 
-    /// Forgets the requests that were recorded so far. The counts stay.
+    /// Forgets the recorded requests, but not the counts.
     pub fn forget_requests(&self) {
         self.0.shared.log().clear();
     }
@@ -282,11 +282,11 @@ impl fmt::Debug for AuthorizationServer {
 impl Handle {
     fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Running { commands, thread }) = running else { return };
+        let Some(ServerThread { commands, thread }) = running else { return };
         drop(commands);
-        // A clock of the test's own could hold the last handle, and be dropped by the server's thread.
+        // The test's clock could hold the last handle, and be dropped by the server's thread.
         if thread.thread().id() != thread::current().id() {
-            // It holds nothing that a panic could have broken.
+            // The thread holds nothing that a panic could have left inconsistent.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! A source that does what a test wrote down.
+//! A source that follows a test's script.
 
 use std::{
     collections::VecDeque,
@@ -14,10 +14,10 @@ use crate::{
     tally::Tally,
 };
 
-/// A source that gives the outcomes of a script, one for each fetch, and keeps count.
+/// A source that takes one outcome from its script for each fetch, and counts fetches.
 ///
-/// Clones are the same source: give one to the provider, and keep one. When the script is at its end every fetch has
-/// the outcome set with [`otherwise`](Self::otherwise); at first that is [`Outcome::numbered`].
+/// Clones are the same source: give one to the provider, and keep one. After the end of the script every fetch has the
+/// outcome set with [`otherwise`](Self::otherwise), by default [`Outcome::numbered`].
 ///
 /// ```
 /// use bearer_token::{ErrorKind, Error, FetchContext, FetchReason, TokenSource, platform::Platform};
@@ -27,7 +27,7 @@ use crate::{
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// let script = ScriptedSource::new();
 /// script.push(Outcome::token("first").expires_in(Duration::from_secs(60)));
-/// script.push(Outcome::error(Error::new(ErrorKind::Unavailable, "the authorization server rests")));
+/// script.push(Outcome::error(Error::new(ErrorKind::Unavailable, "the authorization server is down")));
 ///
 /// let fetch = || {
 ///     let cx = FetchContext::new(Platform::system(), Duration::from_secs(10), FetchReason::Missing);
@@ -40,10 +40,10 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone, Default)]
-pub struct ScriptedSource(Arc<Shared>);
+pub struct ScriptedSource(Arc<ScriptInner>);
 
 #[derive(Default)]
-struct Shared {
+struct ScriptInner {
     script: Mutex<Script>,
     gates: Gates,
     counts: Tally<FetchCounts>,
@@ -56,15 +56,15 @@ struct Script {
     reasons: Vec<FetchReason>,
 }
 
-/// How often a [`ScriptedSource`] was asked, and what became of it.
+/// Counts of the fetches of a [`ScriptedSource`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FetchCounts {
     /// Fetches that were started.
     pub started: u64,
-    /// Fetches that run now.
+    /// Fetches in progress.
     pub running: u64,
-    /// The most that ever ran at a time.
+    /// The highest number of fetches that were in progress at once.
     pub peak: u64,
     /// Fetches that ended with a token, an error or a panic.
     pub finished: u64,
@@ -72,16 +72,16 @@ pub struct FetchCounts {
     pub aborted: u64,
 }
 
-/// What one fetch of a [`ScriptedSource`] leads to.
+/// The outcome of one fetch of a [`ScriptedSource`].
 #[derive(Clone)]
 pub struct Outcome {
-    effect: Effect,
+    effect: FetchEffect,
     lifetime: Lifetime,
     delay: Option<Duration>,
 }
 
 #[derive(Clone)]
-enum Effect {
+enum FetchEffect {
     Token(String),
     Numbered,
     Error(Error),
@@ -101,84 +101,84 @@ enum Lifetime {
 }
 
 impl Outcome {
-    /// This token, of a lifetime that the source does not know.
+    /// A token whose lifetime the source does not know.
     pub fn token(token: impl Into<String>) -> Self {
-        Outcome::of(Effect::Token(token.into()))
+        Outcome::of(FetchEffect::Token(token.into()))
     }
 
-    /// A token that tells which fetch it comes from: `token-1`, `token-2`, and so on. It lives for an hour.
+    /// A token named after its fetch: `token-1`, `token-2`, and so on. It lives for an hour.
     pub fn numbered() -> Self {
-        Outcome::of(Effect::Numbered).expires_in(Duration::from_secs(3600))
+        Outcome::of(FetchEffect::Numbered).expires_in(Duration::from_secs(3600))
     }
 
-    /// This error.
+    /// A failure with this error.
     pub fn error(error: Error) -> Self {
-        Outcome::of(Effect::Error(error))
+        Outcome::of(FetchEffect::Error(error))
     }
 
-    /// Never anything: the fetch runs until it is dropped.
+    /// A fetch that runs until it is dropped.
     pub fn hang() -> Self {
-        Outcome::of(Effect::Hang)
+        Outcome::of(FetchEffect::Hang)
     }
 
     /// A panic, without the usual message on standard error.
     pub fn panic() -> Self {
-        Outcome::of(Effect::Panic)
+        Outcome::of(FetchEffect::Panic)
     }
 
-    /// Whatever the function says, which is called when the fetch comes to its end.
+    /// The result of a function, which is called at the end of the fetch.
     pub fn call(function: impl Fn(&FetchContext) -> Result<AccessToken, Error> + Send + Sync + 'static) -> Self {
-        Outcome::of(Effect::Call(Arc::new(function)))
+        Outcome::of(FetchEffect::Call(Arc::new(function)))
     }
 
-    /// The token lives this long.
+    /// Sets the token's lifetime.
     #[must_use]
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.lifetime = Lifetime::In(lifetime);
         self
     }
 
-    /// The token lives until this time of day.
+    /// Sets the time at which the token expires.
     #[must_use]
     pub fn expires_at(mut self, time: SystemTime) -> Self {
         self.lifetime = Lifetime::At(time);
         self
     }
 
-    /// The token lives until it is rejected.
+    /// Makes the token valid until it is rejected.
     #[must_use]
     pub fn never_expires(mut self) -> Self {
         self.lifetime = Lifetime::Never;
         self
     }
 
-    /// The fetch takes this long, by the clock of the platform that it is given.
+    /// Delays the outcome by this time, by the clock of the fetch's platform.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
     }
 
-    fn of(effect: Effect) -> Self {
+    fn of(effect: FetchEffect) -> Self {
         Outcome { effect, lifetime: Lifetime::Unknown, delay: None }
     }
 
-    async fn happen(self, cx: &FetchContext, number: u64, running: &mut Running) -> Result<AccessToken, Error> {
+    async fn happen(self, cx: &FetchContext, number: u64, running: &mut RunningFetch) -> Result<AccessToken, Error> {
         if let Some(delay) = self.delay {
             let deadline = cx.platform().now().monotonic().saturating_add(delay);
             cx.platform().sleep_until(deadline).await;
         }
         let token = match self.effect {
-            Effect::Token(token) => AccessToken::new(token),
-            Effect::Numbered => AccessToken::new(format!("token-{number}")),
-            Effect::Error(error) => return Err(error),
-            Effect::Hang => future::pending().await,
-            Effect::Panic => {
+            FetchEffect::Token(token) => AccessToken::new(token),
+            FetchEffect::Numbered => AccessToken::new(format!("token-{number}")),
+            FetchEffect::Error(error) => return Err(error),
+            FetchEffect::Hang => future::pending().await,
+            FetchEffect::Panic => {
                 running.finished = true;
-                // Not `panic!`: a panic that a test asked for needs no report.
+                // Not `panic!`: a panic that a test wants needs no report.
                 panic::resume_unwind(Box::new("the script of the source asked for a panic"))
             }
-            Effect::Call(function) => return function(cx),
+            FetchEffect::Call(function) => return function(cx),
         };
         Ok(match self.lifetime {
             Lifetime::Unknown => token,
@@ -198,12 +198,12 @@ impl Default for Outcome {
 impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let effect = match &self.effect {
-            Effect::Token(_) => "token",
-            Effect::Numbered => "numbered",
-            Effect::Error(_) => "error",
-            Effect::Hang => "hang",
-            Effect::Panic => "panic",
-            Effect::Call(_) => "call",
+            FetchEffect::Token(_) => "token",
+            FetchEffect::Numbered => "numbered",
+            FetchEffect::Error(_) => "error",
+            FetchEffect::Hang => "hang",
+            FetchEffect::Panic => "panic",
+            FetchEffect::Call(_) => "call",
         };
         f.debug_struct("Outcome")
             .field("effect", &effect)
@@ -214,44 +214,44 @@ impl fmt::Debug for Outcome {
 }
 
 impl ScriptedSource {
-    /// A source with an empty script.
+    /// Creates a source with an empty script.
     pub fn new() -> Self {
         ScriptedSource::default()
     }
 
-    /// Adds an outcome to the end of the script. Each fetch takes the first one when it starts.
+    /// Adds an outcome to the end of the script. Each fetch takes the first outcome when it starts.
     pub fn push(&self, outcome: Outcome) {
         self.script().outcomes.push_back(outcome);
     }
 
-    /// Sets what happens when the script is at its end.
+    /// Sets the outcome of fetches after the end of the script.
     pub fn otherwise(&self, outcome: Outcome) {
         self.script().otherwise = outcome;
     }
 
-    /// Fetches that start from now on wait at the gate before they have their outcome.
+    /// Holds fetches that start from now on at the gate, before their outcome.
     pub fn hold(&self) -> Gate {
         self.0.gates.hold()
     }
 
-    /// The counts, all of the same moment.
+    /// The current counts, consistent with each other.
     pub fn count(&self) -> FetchCounts {
         self.0.counts.get()
     }
 
-    /// Why each fetch was started, the first one first.
+    /// The reason of each fetch, in order.
     pub fn reasons(&self) -> Vec<FetchReason> {
         self.script().reasons.clone()
     }
 
-    /// Completes when the counts are as wanted, and gives them.
+    /// Waits until the counts satisfy the condition, and returns them.
     ///
-    /// It has no deadline: give it one where the test could hang. Works inside any runtime, and outside.
+    /// There is no deadline: add one where the test could hang. Works inside and outside a runtime.
     pub async fn wait_for(&self, reached: impl FnMut(&FetchCounts) -> bool + Send) -> FetchCounts {
         self.0.counts.wait_for(reached).await
     }
 
-    /// Completes when so many fetches were started; see [`wait_for`](Self::wait_for).
+    /// Waits until this many fetches were started; see [`wait_for`](Self::wait_for).
     pub async fn wait_for_fetches(&self, started: u64) {
         self.wait_for(|counts| counts.started >= started).await;
     }
@@ -263,15 +263,15 @@ impl ScriptedSource {
 
 impl TokenSource for ScriptedSource {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        let held = self.0.gates.arrive();
+        let arrival = self.0.gates.arrive();
         let (outcome, number) = {
             let mut script = self.script();
             script.reasons.push(cx.reason());
             let outcome = script.outcomes.pop_front().unwrap_or_else(|| script.otherwise.clone());
             (outcome, script.reasons.len() as u64)
         };
-        let mut running = Running::start(&self.0);
-        held.pass().await;
+        let mut running = RunningFetch::start(&self.0);
+        arrival.pass().await;
         let result = outcome.happen(&cx, number, &mut running).await;
         running.finished = true;
         result
@@ -284,24 +284,24 @@ impl fmt::Debug for ScriptedSource {
     }
 }
 
-/// Counts a fetch, also when it is dropped.
-struct Running {
-    shared: Arc<Shared>,
+/// Counts a fetch, even when it is dropped.
+struct RunningFetch {
+    shared: Arc<ScriptInner>,
     finished: bool,
 }
 
-impl Running {
-    fn start(shared: &Arc<Shared>) -> Self {
+impl RunningFetch {
+    fn start(shared: &Arc<ScriptInner>) -> Self {
         shared.counts.update(|counts| {
             counts.started += 1;
             counts.running += 1;
             counts.peak = counts.peak.max(counts.running);
         });
-        Running { shared: Arc::clone(shared), finished: false }
+        RunningFetch { shared: Arc::clone(shared), finished: false }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningFetch {
     fn drop(&mut self) {
         self.shared.counts.update(|counts| {
             counts.running -= 1;
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_script_is_played_in_order_and_then_the_default_answers() {
+    async fn the_default_outcome_follows_the_script() {
         let (script, clock) = (ScriptedSource::new(), ManualClock::new());
         script.push(Outcome::token("first"));
         script.push(Outcome::error(Error::new(ErrorKind::Refused, "no")));
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_fetch_waits_for_its_gate_and_a_dropped_one_counts_as_aborted() {
+    fn held_fetches_wait_and_dropped_ones_are_counted() {
         let (script, clock) = (ScriptedSource::new(), ManualClock::new());
         let gate = script.hold();
         let mut held = pin!(script.fetch(context(&clock, FetchReason::Missing)));
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_fetch_waits_by_the_platforms_clock_and_a_hanging_one_for_ever() {
+    fn delays_use_the_clock_of_the_platform() {
         let (script, clock) = (ScriptedSource::new(), ManualClock::new());
         script.push(Outcome::token("late").after(Duration::from_secs(3)));
         script.push(Outcome::hang());
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_ends_that_fetch_only() {
+    fn a_panic_ends_only_its_fetch() {
         let (script, clock) = (ScriptedSource::new(), ManualClock::new());
         script.push(Outcome::panic());
         let fetch = || poll(pin!(script.fetch(context(&clock, FetchReason::Missing)))).is_ready();

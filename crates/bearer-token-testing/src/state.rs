@@ -1,4 +1,4 @@
-//! What the handles, the connections and the endpoints of one server share.
+//! The state that the handles, connections and endpoints of one server share.
 
 use std::{
     collections::HashMap,
@@ -9,9 +9,9 @@ use std::{
 use bearer_token::platform::{BoxFuture, Clock, Moment, SystemClock};
 
 use crate::{
-    assertion::Used,
+    assertion::UsedAssertions,
     behaviour::Behaviour,
-    issue::{Issued, Tokens},
+    issue::{IssuedTokens, Tokens},
     record::{Counts, Endpoint, Log},
     refresh::Families,
     registration::{Client, Issuer},
@@ -19,9 +19,9 @@ use crate::{
     test_key::TestKey,
 };
 
-pub(crate) struct Shared {
+pub(crate) struct ServerState {
     pub(crate) clock: Arc<dyn Clock>,
-    /// `http://127.0.0.1:PORT`, without a slash at the end.
+    /// `http://127.0.0.1:PORT`, without a trailing slash.
     pub(crate) issuer: String,
     pub(crate) token_endpoint: Behaviour,
     pub(crate) api: Behaviour,
@@ -30,33 +30,33 @@ pub(crate) struct Shared {
     registry: Mutex<Registry>,
 }
 
-/// Whom the server knows, and what it has issued.
+/// The registered clients and issuers, and the issued tokens.
 pub(crate) struct Registry {
     pub(crate) clients: HashMap<String, Arc<Client>>,
     pub(crate) issuers: HashMap<String, Arc<Issuer>>,
-    /// Grant types that mean the `jwt-bearer` grant, beside its own.
+    /// Other names of the `jwt-bearer` grant.
     pub(crate) jwt_bearer_names: Vec<String>,
     pub(crate) tokens: Tokens,
-    pub(crate) issued: Issued,
-    pub(crate) used: Used,
+    pub(crate) issued: IssuedTokens,
+    pub(crate) used: UsedAssertions,
     pub(crate) refresh: Families,
-    /// What tokens must have been asked for with.
+    /// The `claims` with which tokens must have been requested.
     pub(crate) demanded_claims: Option<String>,
 }
 
-impl Shared {
+impl ServerState {
     pub(crate) fn new(clock: Arc<dyn Clock>, issuer: String, key: TestKey) -> Self {
         let registry = Registry {
             clients: HashMap::new(),
             issuers: HashMap::new(),
             jwt_bearer_names: Vec::new(),
             tokens: Tokens::default(),
-            issued: Issued::new(key, issuer.clone(), format!("{issuer}/api")),
-            used: Used::default(),
+            issued: IssuedTokens::new(key, issuer.clone(), format!("{issuer}/api")),
+            used: UsedAssertions::default(),
             refresh: Families::default(),
             demanded_claims: None,
         };
-        Shared {
+        ServerState {
             clock,
             issuer,
             token_endpoint: Behaviour::default(),
@@ -71,7 +71,7 @@ impl Shared {
         format!("{}/token", self.issuer)
     }
 
-    /// Since 1970.
+    /// The time since 1970.
     pub(crate) fn now(&self) -> Duration {
         self.clock.now().since_epoch()
     }
@@ -92,8 +92,9 @@ impl Shared {
     }
 }
 
-/// The system's clocks, the time of day read precisely: a client that reads it so, and asks at once, would otherwise
-/// be told that its `iat` is in the future.
+/// The system's clocks, with a precise time of day.
+///
+/// With the coarse time, the server would find the `iat` of a client with a precise clock in the future.
 pub(crate) struct PreciseClock;
 
 impl Clock for PreciseClock {

@@ -1,8 +1,8 @@
-//! Counters that can be waited on.
+//! Counters that tests can wait for.
 
 use tokio::sync::watch;
 
-/// Counters behind one lock, so that a reading is consistent, and somebody can wait for it. Needs no runtime.
+/// Counters behind one lock: reads are consistent, and a future can wait for a value. Needs no runtime.
 pub(crate) struct Tally<T>(watch::Sender<T>);
 
 impl<T: Copy + Default + Send + Sync> Tally<T> {
@@ -18,7 +18,7 @@ impl<T: Copy + Default + Send + Sync> Tally<T> {
         let mut counts = self.0.subscribe();
         loop {
             let now = *counts.borrow_and_update();
-            // The sender lives in `self`: an error cannot come before the condition does.
+            // The sender is in `self`, so this cannot fail before the condition is met.
             if reached(&now) || counts.changed().await.is_err() {
                 return now;
             }

@@ -1,4 +1,4 @@
-//! Key pairs and secrets for tests, made at run time: none is written down anywhere.
+//! Key pairs and secrets for tests, made at run time: none is stored.
 
 use std::{
     fmt,
@@ -10,9 +10,9 @@ use aws_lc_rs::{
     rand::{self, SystemRandom},
     rsa::KeySize,
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
-        RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
-        RsaEncoding, RsaKeyPair,
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
+        EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256,
+        RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
     },
 };
 use base64::{
@@ -26,9 +26,9 @@ use crate::key::{Algorithm, VerifyingKey};
 
 /// A key pair for tests.
 ///
-/// [`rs256`](Self::rs256), [`es256`](Self::es256), [`ed25519`](Self::ed25519) and [`shared`](Self::shared) give the
-/// same pair throughout the process, because an RSA key takes a while to make; [`generate`](Self::generate) gives a
-/// new one each time. All fail with [`ErrorKind::Signing`] only where the system has no randomness or no memory.
+/// [`rs256`](Self::rs256), [`es256`](Self::es256), [`ed25519`](Self::ed25519) and [`shared`](Self::shared) return the
+/// same pair throughout the process, because making an RSA key is slow. [`generate`](Self::generate) makes a new pair.
+/// All fail with [`ErrorKind::Signing`] only if the system has no random bytes or no memory.
 ///
 /// ```
 /// use bearer_token_testing::{Issuer, TestKey};
@@ -74,16 +74,19 @@ impl TestKey {
         TestKey::shared(Algorithm::EdDSA)
     }
 
-    /// The pair that this process uses for the algorithm; all RSA algorithms share one. An `HS` algorithm is refused
-    /// with [`ErrorKind::Config`]: it takes a [`TestSecret`].
+    /// The pair that this process uses for the algorithm. All RSA algorithms share one.
+    ///
+    /// Fails with [`ErrorKind::Config`] for an `HS` algorithm, which uses a [`TestSecret`].
     pub fn shared(algorithm: Algorithm) -> Result<Self, Error> {
         static RSA: OnceLock<Result<Arc<Material>, Error>> = OnceLock::new();
         static P256: OnceLock<Result<Arc<Material>, Error>> = OnceLock::new();
         static P384: OnceLock<Result<Arc<Material>, Error>> = OnceLock::new();
+        static P521: OnceLock<Result<Arc<Material>, Error>> = OnceLock::new();
         static ED25519: OnceLock<Result<Arc<Material>, Error>> = OnceLock::new();
         let shared = match algorithm {
             Algorithm::ES256 => &P256,
             Algorithm::ES384 => &P384,
+            Algorithm::ES512 => &P521,
             Algorithm::EdDSA => &ED25519,
             Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => return Err(not_a_pair(algorithm)),
             _ => &RSA,
@@ -92,34 +95,34 @@ impl TestKey {
         Ok(TestKey { algorithm, material })
     }
 
-    /// A new pair, that no other call gives: for the key that should *not* be accepted, and for key rotation.
+    /// Makes a new pair, for a key that must *not* be accepted, or for key rotation.
     pub fn generate(algorithm: Algorithm) -> Result<Self, Error> {
         Ok(TestKey { algorithm, material: Arc::new(Material::generate(algorithm)?) })
     }
 
-    /// The algorithm that it signs with.
+    /// The algorithm of its signatures.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The private key, unencrypted, as PEM text with the label `PRIVATE KEY` (PKCS#8).
+    /// The unencrypted private key, in PEM with the label `PRIVATE KEY` (PKCS#8).
     pub fn private_pem(&self) -> &str {
         &self.material.private_pem
     }
 
-    /// The public key, as PEM text with the label `PUBLIC KEY`.
+    /// The public key, in PEM with the label `PUBLIC KEY`.
     pub fn public_pem(&self) -> &str {
         &self.material.public_pem
     }
 
-    /// The public key, as clients and issuers are registered with.
+    /// The public key, for the registration of a client or an issuer.
     pub fn verifying_key(&self) -> VerifyingKey {
         VerifyingKey::public(self.algorithm, &self.material.public_der)
     }
 
-    /// Signs a JWT of these claims, exactly as they are: also those that no server should accept.
+    /// Signs a JWT with exactly these claims, even if no server should accept them.
     ///
-    /// Fails with [`ErrorKind::Signing`] where the cryptography library does.
+    /// Fails with [`ErrorKind::Signing`] if the cryptography library does.
     pub fn sign(&self, claims: &Value) -> Result<String, Error> {
         let header = json!({ "alg": self.algorithm.name(), "typ": "JWT" });
         let signed = [header, claims.clone()].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
@@ -142,12 +145,12 @@ pub struct TestSecret {
 }
 
 impl TestSecret {
-    /// A new secret for `HS256`. Fails with [`ErrorKind::Signing`] only where the system has no randomness.
+    /// Makes a new secret for `HS256`. Fails with [`ErrorKind::Signing`] only if the system has no random bytes.
     pub fn hs256() -> Result<Self, Error> {
         TestSecret::generate(Algorithm::HS256)
     }
 
-    /// A new secret for this `HS` algorithm. Another algorithm is refused with [`ErrorKind::Config`].
+    /// Makes a new secret for this `HS` algorithm. Fails with [`ErrorKind::Config`] for another algorithm.
     pub fn generate(algorithm: Algorithm) -> Result<Self, Error> {
         let mut random = [0; 64];
         let random = match algorithm {
@@ -157,18 +160,18 @@ impl TestSecret {
             _ => None,
         }
         .ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("{} takes a key pair, expected an HS algorithm", algorithm.name()))
+            Error::new(ErrorKind::Config, format!("{} needs a key pair: use a `TestKey`", algorithm.name()))
         })?;
         rand::fill(random).map_err(broken)?;
         Ok(TestSecret { algorithm, text: URL_SAFE_NO_PAD.encode(random) })
     }
 
-    /// The secret itself, to be used as these bytes.
+    /// The secret: the bytes of this string.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The secret, as clients and issuers are registered with.
+    /// The secret, for the registration of a client or an issuer.
     pub fn verifying_key(&self) -> VerifyingKey {
         VerifyingKey::hmac(self.algorithm, &self.text)
     }
@@ -184,10 +187,11 @@ impl Material {
     fn generate(algorithm: Algorithm) -> Result<Self, Error> {
         let (pair, private, public) = match algorithm {
             Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => return Err(not_a_pair(algorithm)),
-            Algorithm::ES256 | Algorithm::ES384 => {
+            Algorithm::ES256 | Algorithm::ES384 | Algorithm::ES512 => {
                 let curve = match algorithm {
                     Algorithm::ES256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
-                    _ => &ECDSA_P384_SHA384_FIXED_SIGNING,
+                    Algorithm::ES384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+                    _ => &ECDSA_P521_SHA512_FIXED_SIGNING,
                 };
                 let pair = EcdsaKeyPair::generate(curve).map_err(broken)?;
                 let private = pair.to_pkcs8v1().map_err(broken)?.as_ref().to_vec();
@@ -196,7 +200,7 @@ impl Material {
             }
             Algorithm::EdDSA => {
                 let pair = Ed25519KeyPair::generate().map_err(broken)?;
-                // The first version of PKCS#8 is the one that every reader knows.
+                // Every reader knows the first version of PKCS#8.
                 let private = pair.to_pkcs8v1().map_err(broken)?.as_ref().to_vec();
                 let public = spki(pair.public_key())?;
                 (Pair::Ed(pair), private, public)
@@ -259,9 +263,9 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 fn not_a_pair(algorithm: Algorithm) -> Error {
-    Error::new(ErrorKind::Config, format!("{} takes a shared secret; use a `TestSecret`", algorithm.name()))
+    Error::new(ErrorKind::Config, format!("{} needs a shared secret: use a `TestSecret`", algorithm.name()))
 }
 
 fn broken(_: aws_lc_rs::error::Unspecified) -> Error {
-    Error::new(ErrorKind::Signing, "the cryptography library could not make or use a test key")
+    Error::new(ErrorKind::Signing, "the cryptography library failed to make or use a test key")
 }

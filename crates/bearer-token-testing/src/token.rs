@@ -1,26 +1,23 @@
 //! The token endpoint (RFC 6749 section 3.2).
 
-use std::collections::HashMap;
-
-use http::{HeaderValue, Method, Response, StatusCode, header};
-use serde_json::json;
+use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::{
     assertion::{Jwt, Refusal},
-    body::Answer,
+    body::{ResponseBody, json_response},
     client_auth::authenticate,
-    http_server::json_response,
+    form::{Form, OAuthError},
     issue::{Identity, random},
     record::RecordedRequest,
-    refresh::Used,
+    refresh::Redemption,
     registration::Scopes,
-    state::Shared,
+    state::ServerState,
 };
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// Answers a token request.
-pub(crate) fn answer(shared: &Shared, request: &RecordedRequest) -> Response<Answer> {
+/// Responds to a token request.
+pub(crate) fn respond(shared: &ServerState, request: &RecordedRequest) -> Response<ResponseBody> {
     let response = match grant(shared, request) {
         Ok(response) => {
             shared.counts.update(|counts| counts.tokens_issued += 1);
@@ -38,14 +35,14 @@ pub(crate) fn answer(shared: &Shared, request: &RecordedRequest) -> Response<Ans
     Response::from_parts(head, body)
 }
 
-fn grant(shared: &Shared, request: &RecordedRequest) -> Result<Response<Answer>, OAuthError> {
+fn grant(shared: &ServerState, request: &RecordedRequest) -> Result<Response<ResponseBody>, OAuthError> {
     let form = Form::read(request)?;
     let grant_type = form.get("grant_type").ok_or(OAuthError::invalid_request("the grant_type is missing"))?;
     let jwt_bearer =
         grant_type == JWT_BEARER || shared.registry().jwt_bearer_names.iter().any(|name| name == grant_type);
     let refreshing = grant_type == "refresh_token";
     if !jwt_bearer && !refreshing && grant_type != "client_credentials" {
-        return Err(OAuthError::bad_request("unsupported_grant_type", "the server does not know this grant_type"));
+        return Err(OAuthError::bad_request("unsupported_grant_type", "the grant_type is not supported"));
     }
     let client = authenticate(shared, request, &form)?;
     let client_id = client.as_ref().map(|client| client.id.clone());
@@ -63,17 +60,17 @@ fn grant(shared: &Shared, request: &RecordedRequest) -> Result<Response<Answer>,
         allowed = allowed.and(&scopes);
         subject
     } else {
-        // RFC 6749 section 4.4: the client is itself the one that is authorized.
+        // The client acts for itself (RFC 6749 section 4.4).
         client_id.clone().ok_or(OAuthError {
             status: StatusCode::UNAUTHORIZED,
             code: "invalid_client",
-            description: "the client did not say who it is",
+            description: "the request has no client authentication",
             challenge: true,
         })?
     };
     let scope = allowed
         .grant(form.get("scope"))
-        .map_err(|()| OAuthError::bad_request("invalid_scope", "the scope is more than may be asked for"))?;
+        .map_err(|()| OAuthError::bad_request("invalid_scope", "the scope exceeds what is allowed"))?;
 
     let now = shared.now();
     let mut registry = shared.registry();
@@ -83,31 +80,35 @@ fn grant(shared: &Shared, request: &RecordedRequest) -> Result<Response<Answer>,
     let failed = |_| OAuthError {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         code: "server_error",
-        description: "no token could be made",
+        description: "no token could be issued",
         challenge: false,
     };
     let token = registry.issued.issue(&tokens, identity, now).map_err(failed)?;
-    let mut answer = tokens.answer(&token, scope.as_deref());
+    let mut body = tokens.response(&token, scope.as_deref());
     if let Some(used) = refresh_token {
         let successor = random().map_err(failed)?;
         if registry.refresh.redeem(used, &successor, now) {
             shared.counts.update(|counts| counts.refresh_tokens_issued += 1);
-            if let Some(members) = answer.as_object_mut() {
+            if let Some(members) = body.as_object_mut() {
                 members.entry("refresh_token").or_insert(successor.into());
             }
         }
     }
-    Ok(json_response(StatusCode::OK, &answer))
+    Ok(json_response(StatusCode::OK, &body))
 }
 
-/// RFC 6749 section 6: whom the refresh token speaks for, and which scopes that allows.
-fn refresh_token_subject(shared: &Shared, token: &str, client: Option<&str>) -> Result<(String, Scopes), OAuthError> {
+/// The subject of a refresh token, and its scopes (RFC 6749 section 6).
+fn refresh_token_subject(
+    shared: &ServerState,
+    token: &str,
+    client: Option<&str>,
+) -> Result<(String, Scopes), OAuthError> {
     let now = shared.now();
     let used = shared.registry().refresh.examine(token, client, now);
     let refused = match used {
-        Used::Good { subject, scopes } => return Ok((subject, scopes)),
-        Used::Refused(refusal) => refusal,
-        Used::Reused => {
+        Redemption::Good { subject, scopes } => return Ok((subject, scopes)),
+        Redemption::Refused(refusal) => refusal,
+        Redemption::Reused => {
             shared.counts.update(|counts| counts.refresh_tokens_reused += 1);
             Refusal("the refresh token was used before")
         }
@@ -115,8 +116,8 @@ fn refresh_token_subject(shared: &Shared, token: &str, client: Option<&str>) -> 
     Err(OAuthError::bad_request("invalid_grant", refused.0))
 }
 
-/// RFC 7523 section 3: whom the assertion speaks for, and which scopes that allows.
-fn jwt_bearer_subject(shared: &Shared, assertion: &str) -> Result<(String, Scopes), OAuthError> {
+/// The subject of an assertion, and its issuer's scopes (RFC 7523 section 3).
+fn jwt_bearer_subject(shared: &ServerState, assertion: &str) -> Result<(String, Scopes), OAuthError> {
     let invalid = |refusal: Refusal| OAuthError::bad_request("invalid_grant", refusal.0);
     let jwt = Jwt::parse(assertion).map_err(invalid)?;
     let issuer = jwt.issuer().and_then(|name| shared.registry().issuers.get(name).cloned());
@@ -128,74 +129,4 @@ fn jwt_bearer_subject(shared: &Shared, assertion: &str) -> Result<(String, Scope
     claims.check(&issuer.rules, &[&shared.token_url(), &shared.issuer], now).map_err(invalid)?;
     shared.registry().used.accept(&claims, &issuer.rules).map_err(invalid)?;
     Ok((subject.to_owned(), issuer.scopes.clone()))
-}
-
-/// The parameters of a token request.
-pub(crate) struct Form(HashMap<String, String>);
-
-impl Form {
-    fn read(request: &RecordedRequest) -> Result<Self, OAuthError> {
-        if request.method != Method::POST {
-            return Err(OAuthError {
-                status: StatusCode::METHOD_NOT_ALLOWED,
-                ..OAuthError::invalid_request("token requests use POST")
-            });
-        }
-        let media_type = request.header("content-type").and_then(|value| value.split(';').next()).unwrap_or_default();
-        if !media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(OAuthError {
-                status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                ..OAuthError::invalid_request("token requests have a body of application/x-www-form-urlencoded")
-            });
-        }
-        let mut form = HashMap::new();
-        for (name, value) in request.pairs() {
-            // RFC 6749 section 3.2: no value counts as no parameter, and none comes twice; but RFC 8707 section 2 and
-            // RFC 8693 section 2.1 let these two.
-            if value.is_empty() || ["audience", "resource"].contains(&&*name) {
-                continue;
-            }
-            if form.insert(name.into_owned(), value.into_owned()).is_some() {
-                return Err(OAuthError::invalid_request("a parameter comes more than once"));
-            }
-        }
-        Ok(Form(form))
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-}
-
-/// An error answer (RFC 6749 section 5.2).
-#[derive(Clone, Copy)]
-pub(crate) struct OAuthError {
-    pub(crate) status: StatusCode,
-    pub(crate) code: &'static str,
-    pub(crate) description: &'static str,
-    /// Whether the client is told to use HTTP Basic.
-    pub(crate) challenge: bool,
-}
-
-impl OAuthError {
-    pub(crate) fn invalid_request(description: &'static str) -> Self {
-        OAuthError::bad_request("invalid_request", description)
-    }
-
-    fn bad_request(code: &'static str, description: &'static str) -> Self {
-        OAuthError { status: StatusCode::BAD_REQUEST, code, description, challenge: false }
-    }
-
-    fn response(self) -> Response<Answer> {
-        let body = json!({ "error": self.code, "error_description": self.description });
-        let mut response = json_response(self.status, &body);
-        if self.challenge {
-            let value = HeaderValue::from_static(r#"Basic realm="token endpoint""#);
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
-        }
-        if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-        }
-        response
-    }
 }

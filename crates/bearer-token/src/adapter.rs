@@ -4,6 +4,8 @@
 //! with [`token`](crate::TokenProvider::token) where there is none, and [attaches](crate::Bearer::attach) what it gets.
 //! It passes a refusal by the API to [`Ticket::reject`](crate::Ticket::reject).
 
+pub use crate::provider::Authorize;
 pub use crate::resource::challenge::{is_grpc_rejection, is_rejection};
-#[cfg(feature = "reqwest")]
-pub use crate::transport::reqwest::read_response;
+#[cfg(any(feature = "http-transport", feature = "tower"))]
+pub use crate::transport::body::read_response;
+pub use crate::transport::cause::client_error;

@@ -13,7 +13,7 @@
 //! ```
 //! use bearer_token::config::ProviderConfig;
 //!
-//! # #[cfg(feature = "reqwest")]
+//! # #[cfg(feature = "http-transport")]
 //! # fn main() -> Result<(), bearer_token::Error> {
 //! let provider = ProviderConfig::from_toml(r#"
 //!     allow_origins = ["https://api.example.com"]
@@ -29,7 +29,7 @@
 //! "#)?
 //! .build()?;
 //! # Ok(()) }
-//! # #[cfg(not(feature = "reqwest"))] fn main() {}
+//! # #[cfg(not(feature = "http-transport"))] fn main() {}
 //! ```
 //!
 //! # Fields

@@ -42,9 +42,6 @@ pub use self::{
     template::{JwtTemplate, SignedJwt, builder::JwtTemplateBuilder},
 };
 
-#[cfg(test)]
-mod format_tests;
-
 /// What the tests of this module share.
 #[cfg(test)]
 mod test_support;

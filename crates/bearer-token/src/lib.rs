@@ -57,7 +57,8 @@
 //! | `jwt` | yes | signing: self-signed JWTs and, with `oauth`, assertions |
 //! | `encrypted-keys` | | private keys that are encrypted with a passphrase |
 //! | `oauth` | yes | token requests to an OAuth 2.0 authorization server |
-//! | `reqwest` | yes | reqwest (rustls) as the transport of token requests |
+//! | `http-transport` | yes | the default transport of token requests: hyper and rustls |
+//! | `rustls-aws-lc-rs` | yes | aws-lc-rs as the cryptography of that transport; without it, what the process has installed in rustls |
 //! | `tower` | | any tower service as that transport |
 //! | `config` | | a provider from TOML or JSON |
 //! | `tracing` | | events of the token life cycle |
@@ -95,10 +96,10 @@ pub use self::{
     error::{Error, ErrorKind, Retry},
     problem::{Advice, Problem, Setting},
     provider::{
-        Authorized, Backoff, Bearer, Policy, ProviderState, ProviderStatus, Rejection, Ticket, TokenFuture,
-        TokenProvider, TokenProviderBuilder,
+        Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
+        ProviderStatus, Rejection, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
-    resource::{Challenge, Destination},
+    resource::{Challenge, Destination, RequestHead},
     source::{FetchContext, TokenSource},
     sources::{Fallback, StaticToken},
     token::{AccessToken, FetchReason},

@@ -87,3 +87,9 @@ pub(crate) fn narrower_scope(origin: &str, missing: &str) {
     #[cfg(feature = "tracing")]
     tracing::warn!(authorization_server = origin, missing, "the granted scope is narrower than the requested one");
 }
+
+#[cfg(feature = "oauth")]
+pub(crate) fn refresh_token_recovered() {
+    #[cfg(feature = "tracing")]
+    tracing::info!("found a refresh token that a crashed process had written, and put it in its place");
+}

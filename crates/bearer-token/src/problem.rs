@@ -348,7 +348,7 @@ mod tests {
             (Advice::SetTo(field(), "false".into()), "set `jwt.key = false`"),
             (Advice::Remove(call("scope")), "remove `.scope(..)`"),
             (Advice::Remove(field()), "remove `jwt.key`"),
-            (Advice::Feature("reqwest"), "enable the feature `reqwest`"),
+            (Advice::Feature("http-transport"), "enable the feature `http-transport`"),
             (Advice::text("change the URL"), "change the URL"),
         ] {
             assert_eq!(advice.to_string(), text);

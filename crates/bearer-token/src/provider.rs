@@ -36,6 +36,7 @@ mod builder;
 pub(crate) mod cache;
 pub(crate) mod flight;
 mod future;
+mod keyed;
 pub(crate) mod policy;
 mod status;
 pub(crate) mod ticket;
@@ -44,6 +45,7 @@ pub use self::{
     bearer::Bearer,
     builder::TokenProviderBuilder,
     future::TokenFuture,
+    keyed::{Authorize, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Select, Selected},
     policy::{Backoff, Policy},
     status::{ProviderState, ProviderStatus},
     ticket::{Rejection, Ticket},
@@ -131,6 +133,30 @@ impl TokenProvider {
     /// As [`authorize`](Self::authorize).
     pub fn authorize_headers(&self, to: Destination<'_>, headers: &mut HeaderMap) -> Result<Authorized, Error> {
         self.inner.carry_out(self.inner.origins.judge(to), headers)
+    }
+
+    /// The same as [`authorize`](Self::authorize), but leaves the refresh of a stale bearer to the caller: tells when it is due.
+    #[inline]
+    fn authorize_only<B>(&self, request: &mut http::Request<B>) -> Result<(Authorized, Option<Moment>), Error> {
+        if request.extensions().get::<PassThrough>().is_some() {
+            return Ok((Authorized::Passed, None));
+        }
+        match self.inner.origins.judge(request.uri().into()) {
+            Verdict::Authorize => Ok(self.inner.insert_only(request.headers_mut())),
+            verdict => Ok((self.inner.carry_out(verdict, request.headers_mut())?, None)),
+        }
+    }
+
+    /// The same as [`authorize_headers`](Self::authorize_headers), but leaves the refresh to the caller.
+    fn authorize_headers_only(
+        &self,
+        to: Destination<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<(Authorized, Option<Moment>), Error> {
+        match self.inner.origins.judge(to) {
+            Verdict::Authorize => Ok(self.inner.insert_only(headers)),
+            verdict => Ok((self.inner.carry_out(verdict, headers)?, None)),
+        }
     }
 
     /// The bearer in service, if there is a usable one. Starts nothing.
@@ -232,8 +258,18 @@ impl Inner {
     /// Inserts the bearer in service.
     #[inline]
     fn insert(self: &Arc<Self>, headers: &mut HeaderMap) -> Authorized {
+        let (authorized, stale_at) = self.insert_only(headers);
+        if let Some(now) = stale_at {
+            self.refresh(now);
+        }
+        authorized
+    }
+
+    /// Inserts the bearer, and tells when a refresh should start.
+    #[inline]
+    fn insert_only(&self, headers: &mut HeaderMap) -> (Authorized, Option<Moment>) {
         if has_several_of_its_own(headers) {
-            return Authorized::Passed;
+            return (Authorized::Passed, None);
         }
         let now = self.platform.now();
         let sent = self.cache.read(|bearer| {
@@ -246,14 +282,12 @@ impl Inner {
         });
         let (ticket, freshness) = match sent {
             Some((ticket, freshness, true)) => (ticket, freshness),
-            Some((_, _, false)) => return Authorized::Passed,
-            None if has_its_own(headers) => return Authorized::Passed,
-            None => return Authorized::NotReady,
+            Some((_, _, false)) => return (Authorized::Passed, None),
+            None if has_its_own(headers) => return (Authorized::Passed, None),
+            None => return (Authorized::NotReady, None),
         };
-        if freshness == Freshness::Stale && self.cache.wants_refresh(now) {
-            self.refresh(now);
-        }
-        Authorized::Inserted(ticket)
+        let is_due = freshness == Freshness::Stale && self.cache.wants_refresh(now);
+        (Authorized::Inserted(ticket), is_due.then_some(now))
     }
 
     /// The bearer in service, if it is usable. A stale one is served, and refreshed in the background.
@@ -355,8 +389,12 @@ impl Inner {
     }
 
     fn draw(&self) -> Draw {
-        self.platform.random().map_or(Draw::MAX, |bytes| Draw(u32::from_ne_bytes(bytes)))
+        draw(&self.platform)
     }
+}
+
+fn draw(platform: &Platform) -> Draw {
+    platform.random().map_or(Draw::MAX, |bytes| Draw(u32::from_ne_bytes(bytes)))
 }
 
 impl Reject for Inner {

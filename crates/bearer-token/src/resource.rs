@@ -1,8 +1,9 @@
 //! The API's side: where a token may go, and what the API says of it.
 
 pub(crate) mod challenge;
+pub(crate) mod head;
 pub(crate) mod injection;
 pub(crate) mod origin;
 mod sharded_header;
 
-pub use self::{challenge::Challenge, origin::Destination};
+pub use self::{challenge::Challenge, head::RequestHead, origin::Destination};

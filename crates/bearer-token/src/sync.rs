@@ -17,6 +17,12 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Access to the value of a [`Slot`] as it was at one moment.
+#[cfg(not(bearer_loom))]
+pub(crate) type SlotGuard<T> = arc_swap::Guard<Option<Arc<T>>>;
+#[cfg(bearer_loom)]
+pub(crate) type SlotGuard<T> = Box<Option<Arc<T>>>;
+
 /// A shared value that is read without a lock and replaced as a whole.
 #[cfg(not(bearer_loom))]
 #[derive(Debug)]
@@ -32,6 +38,12 @@ impl<T> Slot<T> {
     #[inline]
     pub(crate) fn read<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R {
         look(self.0.load().as_deref())
+    }
+
+    /// The value through a guard, for looks that are no closure.
+    #[inline]
+    pub(crate) fn load(&self) -> SlotGuard<T> {
+        self.0.load()
     }
 
     pub(crate) fn get(&self) -> Option<Arc<T>> {
@@ -56,6 +68,10 @@ impl<T> Slot<T> {
 
     pub(crate) fn read<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R {
         look(self.get().as_deref())
+    }
+
+    pub(crate) fn load(&self) -> SlotGuard<T> {
+        Box::new(self.get())
     }
 
     pub(crate) fn get(&self) -> Option<Arc<T>> {

@@ -6,15 +6,20 @@ use bytes::Bytes;
 
 use crate::{error::Error, platform::BoxFuture};
 
-#[cfg(feature = "reqwest")]
-pub(crate) mod reqwest;
+#[cfg(any(feature = "http-transport", feature = "tower"))]
+pub(crate) mod body;
+pub(crate) mod cause;
+#[cfg(feature = "http-transport")]
+mod http;
 #[cfg(feature = "tower")]
 mod tower;
 
-#[cfg(feature = "reqwest")]
-pub use self::reqwest::ReqwestTransport;
+#[cfg(feature = "http-transport")]
+pub use self::http::{HttpTransport, HttpTransportBuilder};
 #[cfg(feature = "tower")]
 pub use self::tower::{ServiceTransport, service};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The largest answer that is read from an authorization server, in bytes: 1 MiB.
 pub const RESPONSE_LIMIT: usize = 1024 * 1024;
@@ -68,28 +73,42 @@ pub const RESPONSE_LIMIT: usize = 1024 * 1024;
 /// assert!(cell.set(client).is_ok());
 /// # let _ = late;
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not carry token requests",
+    label = "not a `Transport`",
+    note = "a `reqwest::Client` becomes a transport with `reqwest_bearer::ClientTransport::new(client)`, a client with \
+            middlewares with `reqwest_bearer::MiddlewareTransport::new(client)`, and a tower service with \
+            `bearer_token::transport::service(service)`",
+    note = "the client must not follow redirects, or the credentials go wherever the server points: build it with \
+            `.redirect(reqwest::redirect::Policy::none()).retry(reqwest::retry::never())`, or use \
+            `bearer_token::transport::HttpTransport::builder()`, which does neither"
+)]
 pub trait Transport: Send + Sync + 'static {
     /// Sends the request.
-    fn send(&self, request: http::Request<Bytes>) -> impl Future<Output = Result<http::Response<Bytes>, Error>> + Send;
+    fn send(
+        &self,
+        request: ::http::Request<Bytes>,
+    ) -> impl Future<Output = Result<::http::Response<Bytes>, Error>> + Send;
 }
 
 /// The erased mirror of [`Transport`].
 #[allow(dead_code, reason = "used by the token endpoint, which is behind a feature")]
 pub(crate) trait DynTransport: Send + Sync {
-    fn send(self: Arc<Self>, request: http::Request<Bytes>) -> BoxFuture<Result<http::Response<Bytes>, Error>>;
+    fn send(self: Arc<Self>, request: ::http::Request<Bytes>) -> BoxFuture<Result<::http::Response<Bytes>, Error>>;
 }
 
 impl<T: Transport> DynTransport for T {
-    fn send(self: Arc<Self>, request: http::Request<Bytes>) -> BoxFuture<Result<http::Response<Bytes>, Error>> {
+    fn send(self: Arc<Self>, request: ::http::Request<Bytes>) -> BoxFuture<Result<::http::Response<Bytes>, Error>> {
         Box::pin(async move { Transport::send(&*self, request).await })
     }
 }
 
-/// The answer is larger than [`RESPONSE_LIMIT`].
-#[cfg(any(feature = "reqwest", feature = "tower", feature = "oauth"))]
+/// The error for a response that is larger than [`RESPONSE_LIMIT`].
+#[cfg(any(feature = "http-transport", feature = "tower", feature = "oauth"))]
 pub(crate) fn too_large() -> Error {
     Error::new(
         crate::ErrorKind::Response,
-        "the authorization server's answer is larger than 1 MiB; expected a token answer: check the token endpoint URL",
+        "the authorization server's response is larger than 1 MiB; expected a token response: check the token endpoint \
+         URL",
     )
 }

@@ -1,16 +1,68 @@
-//! Token requests through a client with middlewares.
+//! Token requests through reqwest.
 
 use std::fmt;
 
-use bearer_token::{Error, ErrorKind, adapter::read_response, transport::Transport};
+use bearer_token::{
+    Error, ErrorKind, Retry,
+    adapter::{client_error, read_response},
+    transport::Transport,
+};
 use bytes::Bytes;
+use http::Uri;
+use reqwest::{Client, Url};
 use reqwest_middleware::ClientWithMiddleware;
+
+/// Sends token requests through a reqwest client of yours.
+///
+/// bearer-token's own `HttpTransport` does without reqwest and sets everything up by itself. This one is for what only
+/// your client has: another TLS library, SOCKS, a resolver, shared connections.
+///
+/// The client must not follow redirects: `ClientBuilder::redirect(Policy::none())`. It would send the credentials
+/// wherever the server points. A response from another URL is refused, but then it is too late. It must not retry
+/// either (`ClientBuilder::retry(reqwest::retry::never())`), since each attempt needs an assertion of its own.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use reqwest::{redirect::Policy, retry};
+/// use reqwest_bearer::ClientTransport;
+///
+/// let client = reqwest::Client::builder().redirect(Policy::none()).retry(retry::never()).build()?;
+/// let transport = ClientTransport::new(client);
+/// # let _ = transport; Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct ClientTransport {
+    client: Client,
+}
+
+impl ClientTransport {
+    /// Sends through this client.
+    pub fn new(client: Client) -> Self {
+        ClientTransport { client }
+    }
+}
+
+impl Transport for ClientTransport {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
+        let uri = request.uri().clone();
+        let request = convert(request)?;
+        let asked = request.url().clone();
+        let response = self.client.execute(request).await.map_err(|error| failed(&uri, &error))?;
+        read(&uri, &asked, response).await
+    }
+}
+
+impl fmt::Debug for ClientTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the client: its default headers may hold an API key.
+        f.debug_struct("ClientTransport").finish_non_exhaustive()
+    }
+}
 
 /// Sends token requests through a client with middlewares: for tracing, metrics or a proxy that all requests share.
 ///
 /// The client may even carry the [`BearerMiddleware`](crate::BearerMiddleware) of the provider that it serves: token
-/// requests pass through it untouched. It must not follow redirects (`redirect::Policy::none()`) and must not retry:
-/// every attempt needs a fresh assertion, and the token endpoint sees to that.
+/// requests pass through it untouched. It must neither follow redirects nor retry; see [`ClientTransport`].
 #[derive(Clone)]
 pub struct MiddlewareTransport {
     client: ClientWithMiddleware,
@@ -27,13 +79,17 @@ impl Transport for MiddlewareTransport {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
         // `PassThrough` is among them: the conversion to reqwest's request would lose it.
         let mut extensions = request.extensions().clone();
-        let request = reqwest::Request::try_from(request).map_err(|error| {
-            Error::new(ErrorKind::Config, "reqwest cannot use the URL").with_source(error.without_url())
-        })?;
+        let uri = request.uri().clone();
+        let request = convert(request)?;
         let asked = request.url().clone();
         match self.client.execute_with_extensions(request, &mut extensions).await {
-            Ok(answer) => read_response(&asked, answer).await,
-            Err(error) => Err(failed(error)),
+            Ok(response) => read(&uri, &asked, response).await,
+            Err(reqwest_middleware::Error::Reqwest(error)) => Err(failed(&uri, &error)),
+            // Not as the source: a middleware's error can contain anything.
+            Err(reqwest_middleware::Error::Middleware(_)) => Err(Error::new(
+                ErrorKind::Source,
+                "a middleware of the client that carries token requests refused this one: check that middleware",
+            )),
         }
     }
 }
@@ -45,15 +101,33 @@ impl fmt::Debug for MiddlewareTransport {
     }
 }
 
-fn failed(error: reqwest_middleware::Error) -> Error {
-    match error {
-        reqwest_middleware::Error::Reqwest(error) => {
-            let message = "the token request could not be sent, or was not answered";
-            Error::new(ErrorKind::Transport, message).with_source(error.without_url())
-        }
-        // Not as the cause: nobody knows what it shows.
-        reqwest_middleware::Error::Middleware(_) => {
-            Error::new(ErrorKind::Source, "a middleware of the client that carries token requests refused this one")
-        }
+fn convert(request: http::Request<Bytes>) -> Result<reqwest::Request, Error> {
+    reqwest::Request::try_from(request).map_err(|error| {
+        Error::new(ErrorKind::Config, "reqwest cannot use the URL of the token endpoint: check it")
+            .with_source(error.without_url())
+    })
+}
+
+/// The cause in words of ours. reqwest's own error can contain URLs, and names from the server's certificate.
+fn failed(uri: &Uri, error: &reqwest::Error) -> Error {
+    if error.is_redirect() {
+        return Error::new(
+            ErrorKind::Response,
+            "the HTTP client refused a redirect of the token endpoint: set the URL that the server redirects to",
+        );
     }
+    client_error(uri, error)
+}
+
+/// Reads a response, if it is from the URL that was asked.
+async fn read(uri: &Uri, asked: &Url, response: reqwest::Response) -> Result<http::Response<Bytes>, Error> {
+    if response.url() != asked {
+        return Err(Error::new(
+            ErrorKind::Response,
+            "the HTTP client followed a redirect of the token endpoint, and the credentials went along; expected none: \
+             set `redirect(Policy::none())` on the client that carries token requests",
+        )
+        .with_retry(Retry::AfterChange));
+    }
+    read_response(uri, response.into()).await
 }

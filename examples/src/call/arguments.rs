@@ -1,4 +1,4 @@
-//! What the user asked for.
+//! The command line.
 
 use std::{ffi::OsString, fmt, path::PathBuf};
 
@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     pub(super) url: Option<Url>,
 }
 
-/// Where the configuration is. At least one of the two.
+/// The configuration: a file, variables, or both.
 #[derive(Debug, Default)]
 pub(super) struct Source {
     file: Option<PathBuf>,
@@ -58,7 +58,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// The arguments without the program's name. Nothing where the user asks for help; an error says what is wrong.
+/// Parses the arguments after the program's name. Returns `None` if the user asks for help.
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Arguments>, String> {
     let mut arguments = arguments.into_iter();
     let (mut config, mut dry_run, mut show_token, mut url) = (Source::default(), false, false, None);

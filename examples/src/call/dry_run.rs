@@ -1,4 +1,4 @@
-//! The token request that would be sent, and the JWT in it.
+//! The dry run: shows the token request and its JWT.
 
 use std::{
     io::Write,
@@ -15,7 +15,7 @@ mod jwt;
 mod token_request;
 mod warnings;
 
-/// Shows what would be sent to get a token, and sends nothing.
+/// Shows the token request without sending it.
 pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut impl Write) -> anyhow::Result<()> {
     let recorder = Recorder::default();
     let provider = config.transport(recorder.clone()).build()?;
@@ -34,9 +34,9 @@ pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut
             warnings.extend(warnings::of_assertion(&jwt, &request, now));
         }
     } else {
-        // Without a request there is a token, or something else went wrong.
+        // Without a token request there is already a token, or an error.
         let bearer = answered?;
-        writeln!(out, "No token request is made: the token is here already.\n")?;
+        writeln!(out, "There is no token request: the token is already known.\n")?;
         writeln!(out, "authorization: Bearer {}", redaction.token(bearer.secret()))?;
         if let Some(jwt) = Jwt::read(bearer.secret()) {
             jwt.show("token", now, serde_json::Value::clone, out)?;
@@ -53,7 +53,7 @@ pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut
     Ok(())
 }
 
-/// Keeps the request that it is given to send.
+/// A transport that keeps the request instead of sending it.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Option<http::Request<Bytes>>>>);
 

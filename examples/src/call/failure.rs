@@ -1,4 +1,4 @@
-//! Why it did not work, and what to do about it.
+//! Explanations of errors.
 
 use std::{error::Error as StdError, io, io::Write};
 
@@ -7,7 +7,7 @@ use reqwest_bearer::token_error;
 
 use super::arguments::Source;
 
-/// Explains an error to the user.
+/// Explains an error and what to do about it.
 pub(super) fn explain(error: &anyhow::Error, config: &Source, err: &mut impl Write) -> io::Result<()> {
     match token_error(error.as_ref()) {
         Some(error) if !error.problems().is_empty() => explain_problems(error, config, err),
@@ -34,7 +34,7 @@ fn explain_token_error(error: &Error, err: &mut impl Write) -> io::Result<()> {
     }
     match error.retry() {
         Retry::Later { after: Some(time) } => writeln!(err, "retry: the server asks to wait for {time:?}")?,
-        Retry::Later { .. } => writeln!(err, "retry: later; the cause may pass by itself")?,
+        Retry::Later { .. } => writeln!(err, "retry: later; waiting may be enough")?,
         _ => writeln!(err, "retry: only after a change of the key, the permissions or the configuration")?,
     }
     explain_causes(error.source(), err)

@@ -1,4 +1,4 @@
-//! Keeps tokens off the screen.
+//! Hides tokens in the output.
 
 use http::HeaderValue;
 use serde_json::Value;
@@ -14,12 +14,12 @@ impl Redaction {
         Redaction { show }
     }
 
-    /// A token as it may be shown.
+    /// A token, redacted unless the user wants to see it.
     pub(super) fn token(self, token: &str) -> String {
         if self.show { token.to_owned() } else { format!("[redacted, {} bytes]", token.len()) }
     }
 
-    /// An `Authorization` header as it may be shown: the scheme, and what follows it only if the user wants that.
+    /// An `Authorization` header: the scheme, and the credential only if the user wants to see it.
     pub(super) fn authorization(self, value: &HeaderValue) -> String {
         let value = String::from_utf8_lossy(value.as_bytes());
         match value.split_once(' ') {
@@ -28,35 +28,35 @@ impl Redaction {
         }
     }
 
-    /// A text without the token, which some servers send back.
+    /// A string with the token redacted, because some servers echo it.
     pub(super) fn text(self, text: &str, token: &str) -> String {
         if self.show || token.is_empty() { text.to_owned() } else { text.replace(token, &self.token(token)) }
     }
 
-    /// What must not be seen of a URL's query.
+    /// The values of a URL's query that are hidden.
     pub(super) fn secrets(self, query: &str) -> Secrets {
         let values = if self.show { Vec::new() } else { query.split('&').flat_map(forms).collect() };
         Secrets { redaction: self, values }
     }
 }
 
-/// Below this a value is found in texts that have nothing to do with it, and is no secret.
+/// The shortest value to hide. A shorter one is not a secret and occurs by chance.
 const SHORT: usize = 4;
 
-/// The values of a query, in every form in which a server's URL may be quoted.
+/// The values of a query, in every encoding in which a URL may be quoted.
 pub(super) struct Secrets {
     redaction: Redaction,
     values: Vec<String>,
 }
 
 impl Secrets {
-    /// Whether one of them is in the text, in whatever form.
+    /// Whether the string contains one of them in any encoding.
     pub(super) fn are_in(&self, text: &str) -> bool {
         let texts = [text.to_owned(), decoded(text), decoded(&text.replace('+', " "))];
         self.values.iter().any(|value| texts.iter().any(|text| text.contains(value)))
     }
 
-    /// A text without them. Of a URL what comes before its query stays.
+    /// A string with them hidden. The part of a URL before the query stays.
     fn text(&self, text: &str) -> String {
         match text.split_once('?') {
             _ if !self.are_in(text) => text.to_owned(),
@@ -65,7 +65,7 @@ impl Secrets {
         }
     }
 
-    /// A value of a JWT without them, at any depth, names included.
+    /// A JSON value with them hidden, at any depth, names included.
     pub(super) fn value(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(text)),
@@ -81,7 +81,7 @@ impl Secrets {
     }
 }
 
-/// The value of a pair as it is written and as it is meant; one that is too short with its name.
+/// The value of a pair, encoded and decoded. A value that is too short is kept with its name.
 fn forms(pair: &str) -> Vec<String> {
     let value = pair.split_once('=').map_or(pair, |(_, value)| value);
     let secret = if decoded(value).len() < SHORT { pair } else { value };
@@ -91,9 +91,9 @@ fn forms(pair: &str) -> Vec<String> {
     vec![secret.to_owned(), decoded(secret), decoded(&secret.replace('+', " "))]
 }
 
-/// Without percent-encoding (RFC 3986 section 2.1).
+/// Decodes percent-encoding (RFC 3986 section 2.1).
 fn decoded(text: &str) -> String {
-    // A plus stays one: what it means differs between a form and a URL.
+    // A plus sign stays, because its meaning differs between forms and URLs.
     let text = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     form_urlencoded::parse(text.as_bytes()).next().map(|(name, _)| name.into_owned()).unwrap_or_default()
 }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn l38_a_querys_value_is_hidden_in_whatever_form_it_is_quoted() {
+    fn l38_query_values_are_hidden_in_every_encoding() {
         let secrets = Redaction::new(false).secrets("key=MARK%20QUERY&back=MARK\\x&plus=MARK+2&v=1");
         for (claim, hidden) in [
             (json!("https://as.example.com/token?key=MARK%20QUERY&v=1"), "https://as.example.com/token?["),
@@ -133,7 +133,7 @@ mod tests {
             let shown = secrets.value(&claim).to_string();
             assert!(!shown.contains("MARK") && !shown.contains("%4D") && shown.contains(hidden), "{claim}: {shown}");
         }
-        // A short one is found only with its name.
+        // A short value is found only together with its name.
         for claim in [json!("tenant-1"), json!(1), json!(true), json!("https://as.example.com/token")] {
             assert_eq!(secrets.value(&claim), claim);
         }

@@ -1,4 +1,4 @@
-//! One request, shown from both sides.
+//! One request to the API, and its response.
 
 use std::{future::Future, io::Write, pin::Pin, time::Duration};
 
@@ -10,10 +10,10 @@ use reqwest_middleware::{ClientBuilder, Next};
 
 use super::redaction::Redaction;
 
-/// How much of a body is shown, in bytes.
+/// The number of bytes of a body that are shown.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// Sends a GET request. Whether the answer's status is below 400.
+/// Sends a GET request. Returns whether the status is below 400.
 pub(super) async fn send(
     provider: TokenProvider,
     url: Url,
@@ -26,13 +26,13 @@ pub(super) async fn send(
     let mut extensions = Extensions::new();
     let answered = client.execute_with_extensions(request, &mut extensions).await;
 
-    // Nothing is remembered where there was no token to send it with.
+    // Without a token nothing was recorded.
     let sent = extensions.remove::<Sent>();
     if let Some(Sent(authorization)) = &sent {
         writeln!(out, "> {request_line}")?;
         match authorization {
             Some(value) => writeln!(out, "> authorization: {}", redaction.authorization(value))?,
-            None => writeln!(out, "> (no token: the configuration allows other origins than this one)")?,
+            None => writeln!(out, "> (no token: the configuration does not allow this origin)")?,
         }
     }
     let sent = sent.and_then(|Sent(value)| Some(String::from_utf8_lossy(value?.as_bytes()).into_owned()));
@@ -43,7 +43,7 @@ pub(super) async fn send(
     for (name, value) in response.headers() {
         writeln!(out, "< {name}: {}", redaction.text(&String::from_utf8_lossy(value.as_bytes()), token))?;
     }
-    // As much longer as a token is, so that none is cut in two and not recognised.
+    // Longer by the length of a token, because a token that is cut would not be recognised.
     let (body, result) = read(&mut response, BODY_LIMIT + token.len()).await;
     let text = redaction.text(&String::from_utf8_lossy(&body), token);
     let shown = match text.char_indices().find(|(index, character)| index + character.len_utf8() > BODY_LIMIT) {
@@ -54,7 +54,7 @@ pub(super) async fn send(
         writeln!(out, "\n{}", shown.trim_end_matches('\n'))?;
     }
     if shown.len() < text.len() {
-        writeln!(out, "[The body is longer than 64 KiB; this was its beginning.]")?;
+        writeln!(out, "[The body is longer than 64 KiB; this is its beginning.]")?;
     }
     result?;
     Ok(response.status().as_u16() < 400)
@@ -66,16 +66,16 @@ fn http_client(url: &Url) -> reqwest::Result<Client> {
         .redirect(redirect::Policy::none())
         .connect_timeout(Duration::from_secs(10))
         .timeout(Duration::from_secs(60));
-    // In the clear, a proxy would see the token. And no CA certificates are needed.
+    // A proxy would see a token in the clear. Plain http needs no CA certificates.
     let builder = if url.scheme() == "http" { builder.no_proxy().tls_certs_only([]) } else { builder };
     builder.build()
 }
 
-/// The `Authorization` header that went out.
+/// The `Authorization` header that was sent.
 #[derive(Clone)]
 struct Sent(Option<HeaderValue>);
 
-/// A middleware below the one that sets the header.
+/// A middleware inside the one that sets the header.
 fn remember<'a>(
     request: Request,
     extensions: &'a mut Extensions,
@@ -85,7 +85,7 @@ fn remember<'a>(
     Box::pin(next.run(request, extensions))
 }
 
-/// The body, or its beginning if it is longer than the limit; and what went wrong, if it broke off.
+/// The body up to the limit, and the error if it ended early.
 async fn read(response: &mut Response, limit: usize) -> (Vec<u8>, reqwest::Result<()>) {
     let mut body = Vec::new();
     while body.len() <= limit {

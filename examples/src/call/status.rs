@@ -1,4 +1,4 @@
-//! How the provider stands.
+//! The state of the provider.
 
 use std::{io::Write, time::SystemTime};
 
@@ -6,13 +6,13 @@ use bearer_token::{TokenProvider, platform::Platform};
 
 use super::redaction::Redaction;
 
-/// Gets a token, and shows what is known of it.
+/// Gets a token and shows its properties.
 pub(super) async fn show(provider: &TokenProvider, redaction: Redaction, out: &mut impl Write) -> anyhow::Result<()> {
     let bearer = provider.token().await?;
     let expires = bearer.expires_at().map_or_else(|| "not known to expire".to_owned(), expiry);
     writeln!(out, "state    {:?}", provider.status().state)?;
     writeln!(out, "expires  {expires}")?;
-    writeln!(out, "scope    {}", bearer.scope().unwrap_or("not named in the answer"))?;
+    writeln!(out, "scope    {}", bearer.scope().unwrap_or("not named in the response"))?;
     writeln!(out, "token    {}", redaction.token(bearer.secret()))?;
     Ok(())
 }

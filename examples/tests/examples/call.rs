@@ -29,7 +29,7 @@ async fn help_is_no_error() {
 }
 
 #[tokio::test]
-async fn every_problem_of_a_configuration_has_a_line_with_the_path_of_its_field() {
+async fn every_problem_has_a_line_with_its_field() {
     let config = Config::new(
         "bad.toml",
         r#"
@@ -80,7 +80,7 @@ async fn without_a_url_it_shows_how_the_provider_stands() {
     for expected in ["state    Fresh\n", "scope    read\n", "token    [redacted, "] {
         assert!(ended.out.contains(expected), "{expected}: {}", ended.out);
     }
-    // How much of the hour is left depends on how busy the machine is.
+    // The remaining time depends on the load of the machine.
     assert!(ended.out.contains("GMT, in ") && ended.out.contains(" min "), "{}", ended.out);
     assert_eq!((server.count().token_requests, server.count().api_requests), (1, 0));
 }
@@ -97,7 +97,7 @@ async fn a_token_is_shown_only_on_request() {
 }
 
 #[tokio::test]
-async fn a_token_that_the_api_sends_back_is_redacted_too() {
+async fn a_token_echoed_by_the_api_is_redacted() {
     let server = AuthorizationServer::start().unwrap();
     let config = static_token(&server.issuer());
     let echo = Fault::status(200).header("x-token", TOKEN).body(format!("you sent {TOKEN}"));
@@ -118,7 +118,7 @@ async fn a_token_that_the_api_sends_back_is_redacted_too() {
 }
 
 #[tokio::test]
-async fn of_a_long_body_the_beginning_is_shown_and_no_part_of_a_token() {
+async fn a_long_body_is_cut_without_showing_a_token() {
     let server = AuthorizationServer::start().unwrap();
     let config = static_token(&server.issuer());
     const LIMIT: usize = 64 * 1024;
@@ -133,7 +133,7 @@ async fn of_a_long_body_the_beginning_is_shown_and_no_part_of_a_token() {
 }
 
 #[tokio::test]
-async fn a_status_of_400_or_more_is_a_failure_and_a_redirect_is_shown() {
+async fn statuses_from_400_fail_and_redirects_are_shown() {
     let server = AuthorizationServer::start().unwrap();
     let config = static_token(&server.issuer());
     for (fault, status) in [
@@ -149,7 +149,7 @@ async fn a_status_of_400_or_more_is_a_failure_and_a_redirect_is_shown() {
 }
 
 #[tokio::test]
-async fn a_token_error_comes_with_its_kind_and_what_to_do() {
+async fn a_token_error_shows_its_kind_and_advice() {
     let server = examples::server_in_a_box::start(0).unwrap();
     let config = Config::sample("box.toml", &server);
     for (fault, expected) in [
@@ -177,7 +177,7 @@ async fn a_token_error_comes_with_its_kind_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_request_to_an_origin_that_gets_no_token_says_so() {
+async fn a_request_without_a_token_says_so() {
     let server = AuthorizationServer::start().unwrap();
     let config = static_token("https://api.example.com");
     let ended = call(&["--config", &config.path, &server.api_url()]).await;
@@ -187,7 +187,7 @@ async fn a_request_to_an_origin_that_gets_no_token_says_so() {
 }
 
 #[tokio::test]
-async fn a_request_that_must_not_be_sent_names_the_field_to_change() {
+async fn a_refused_request_names_the_field_to_change() {
     let config = Config::new("static.toml", format!("token = \"{TOKEN}\""));
     let ended = call(&["--config", &config.path, "https://api.example.com/"]).await;
     ended.assert_status(1);
@@ -198,7 +198,7 @@ async fn a_request_that_must_not_be_sent_names_the_field_to_change() {
 }
 
 #[tokio::test]
-async fn an_api_that_cannot_be_reached_is_an_error_with_its_causes() {
+async fn an_unreachable_api_is_an_error_with_causes() {
     let server = AuthorizationServer::start().unwrap();
     let config = static_token(&server.issuer());
     server.stop();

@@ -8,13 +8,13 @@ async fn dry_run(config: &str) -> String {
     ended.out
 }
 
-/// The lines that warn, without the word that says so.
+/// The warnings, without their prefix.
 fn warnings(out: &str) -> Vec<&str> {
     out.lines().filter_map(|line| line.strip_prefix("warning: ")).collect()
 }
 
 #[tokio::test]
-async fn the_request_and_the_jwt_in_it_are_shown_and_nothing_is_sent() {
+async fn request_and_jwt_are_shown_and_not_sent() {
     let server = examples::server_in_a_box::start(0).unwrap();
     let config = Config::sample("jwt-bearer.toml", &server);
     let out = dry_run(&config.path).await;
@@ -34,7 +34,7 @@ async fn the_request_and_the_jwt_in_it_are_shown_and_nothing_is_sent() {
         "\nassertion, claims:\n{\n",
         "  \"iss\": \"integration@example.com\"",
         "    \"tenant\": 7",
-        // How long exactly depends on how busy the machine is.
+        // The exact time depends on the load of the machine.
         " s ago)\n",
         " GMT (in ",
     ] {
@@ -43,7 +43,7 @@ async fn the_request_and_the_jwt_in_it_are_shown_and_nothing_is_sent() {
     assert!(warnings(&out).is_empty(), "{out}");
     assert_eq!(server.count().token_requests, 0);
 
-    // With the token shown, it is the very request that the server takes.
+    // With the token shown, the server accepts exactly this request.
     let ended = call(&["--dry-run", "--show-token", "--config", &config.path]).await;
     let assertion = ended.out.lines().find_map(|line| line.strip_prefix("assertion=")).unwrap();
     assert_eq!(assertion.split('.').count(), 3, "{assertion}");
@@ -56,7 +56,7 @@ async fn the_request_and_the_jwt_in_it_are_shown_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn every_sample_configuration_can_be_looked_at_without_a_secret_being_shown() {
+async fn no_sample_configuration_shows_a_secret() {
     let secret = std::fs::read_to_string(config_directory().join("keys/client-secret.txt")).unwrap();
     for (name, expected) in [
         ("client-credentials.toml", "\nauthorization: Basic [redacted, "),
@@ -68,7 +68,7 @@ async fn every_sample_configuration_can_be_looked_at_without_a_secret_being_show
         let out = dry_run(config_directory().join(name).to_str().unwrap()).await;
         assert!(out.contains(expected), "{name}: {out}");
         assert!(!out.contains(secret.trim()) && !out.contains("somebody-else"), "{name}: {out}");
-        // The beginning of every JWT, and of every part of one that is JSON.
+        // Every JWT starts like this, and so does each of its JSON parts.
         assert!(!out.contains("eyJ"), "{name}: {out}");
         assert!(warnings(&out).is_empty(), "{name}: {out}");
     }
@@ -103,7 +103,7 @@ async fn l38_whatever_may_be_a_secret_is_redacted() {
 }
 
 #[tokio::test]
-async fn l38_the_urls_query_is_redacted_in_whatever_spelling_it_is_quoted() {
+async fn l38_url_queries_are_redacted_in_every_spelling() {
     for (query, audience) in [
         ("key=MARK%20QUERY", "https://as.example.com/token?key=MARK QUERY"),
         ("key=MARK%20QUERY", "https://as.example.com/token?key=MARK%20QUERY"),
@@ -186,7 +186,7 @@ async fn what_is_wrong_is_explained_as_without_it() {
 
 #[tokio::test]
 async fn the_configuration_can_come_from_the_environment() {
-    // What is there cannot be changed without danger; cargo sets these.
+    // The environment cannot be changed safely. cargo sets these variables.
     let ended = call(&["--env", "CARGO_PKG_"]).await;
     ended.assert_status(1);
     assert!(ended.err.contains(" problems in the variables CARGO_PKG_*\n"), "{}", ended.err);

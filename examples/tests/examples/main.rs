@@ -1,4 +1,4 @@
-//! The examples do what they say.
+//! Tests of the examples.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
@@ -15,7 +15,7 @@ mod dry_run;
 mod samples;
 mod server_in_a_box;
 
-/// What a program printed, and how it ended.
+/// The output and exit status of a program.
 struct Ended {
     status: ExitCode,
     out: String,
@@ -47,7 +47,7 @@ fn config_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config")
 }
 
-/// A configuration for a server of a test.
+/// A configuration for a test's server.
 struct Config {
     directory: tempfile::TempDir,
     path: String,
@@ -62,11 +62,11 @@ impl Config {
         Config { directory, path }
     }
 
-    /// A sample, with its files, that points to this server.
+    /// A sample configuration with its files, changed to use this server.
     fn sample(name: &str, server: &AuthorizationServer) -> Self {
         let text = std::fs::read_to_string(config_directory().join(name)).unwrap();
         let lines = text.lines().map(|line| {
-            // Only what a reader would change, too: not the `aud` of a JWT.
+            // Changes only what a reader would change, not the `aud` of a JWT.
             if line.trim_start_matches([' ', '"']).starts_with("allow_origins") {
                 line.replace("https://api.example.com", &server.issuer())
             } else if line.starts_with("url =") {
@@ -75,7 +75,7 @@ impl Config {
                 line.to_owned()
             }
         });
-        // As the program that starts the server says, where the port is not the usual one.
+        // The change that the server's own output suggests for another port.
         let text = lines.collect::<Vec<_>>().join("\n").replace("8085", &server.address().port().to_string());
         let config = Config::new(name, text);
         let keys = config.directory.path().join("keys");

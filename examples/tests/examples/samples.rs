@@ -25,7 +25,7 @@ fn every_sample_configuration_builds() {
 }
 
 #[tokio::test]
-async fn every_sample_configuration_gets_a_token_that_the_api_accepts() {
+async fn every_sample_gets_a_token_that_the_api_accepts() {
     let server = examples::server_in_a_box::start(0).unwrap();
     let url = format!("{}/orders", server.api_url());
     for (name, subject, token_requests) in [
@@ -46,7 +46,7 @@ async fn every_sample_configuration_gets_a_token_that_the_api_accepts() {
 }
 
 #[tokio::test]
-async fn the_static_token_of_a_sample_is_sent_and_is_no_good() {
+async fn the_static_sample_token_is_sent_and_refused() {
     let server = examples::server_in_a_box::start(0).unwrap();
     let config = Config::sample("static.json", &server);
     let ended = call(&["--config", &config.path, &server.api_url()]).await;

@@ -11,7 +11,7 @@ async fn run(line: &[&str], stop: impl Future<Output = ()>) -> Ended {
 }
 
 #[tokio::test]
-async fn it_says_what_to_try_and_ends_after_its_time() {
+async fn it_suggests_commands_and_ends_after_its_time() {
     let ended = run(&["--port", "0", "--for", "0"], future::pending()).await;
     ended.assert_status(0);
     assert!(ended.out.contains("cargo run --example call -- --config examples/config/box.toml\n"), "{}", ended.out);
@@ -38,7 +38,7 @@ async fn it_tells_what_was_asked_of_it() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_an_error_that_names_the_option() {
+async fn a_port_in_use_is_an_error_naming_the_option() {
     let server = start(0).unwrap();
     let port = server.address().port().to_string();
     let ended = run(&["--port", &port], future::pending()).await;

@@ -1,4 +1,4 @@
-//! Layers that set, mark, show or translate: set-header, sensitive headers, trace, decompression.
+//! Layers for headers, traces and decompression.
 
 use bearer_token_testing::Fault;
 use http::{HeaderValue, header::AUTHORIZATION};
@@ -28,7 +28,7 @@ async fn l35_an_authorization_that_is_set_outside_wins() {
 }
 
 #[tokio::test]
-async fn an_authorization_that_is_set_inside_replaces_ours_and_its_rejection_hits_our_bearer() {
+async fn an_authorization_set_inside_replaces_ours_and_misdirects_rejections() {
     let setup = Setup::warm().await;
     let client = ServiceBuilder::new().layer(setup.layer()).layer(set()).service(hyper());
     assert_eq!(status(client, setup.get("/orders")).await, 401);
@@ -37,7 +37,7 @@ async fn an_authorization_that_is_set_inside_replaces_ours_and_its_rejection_hit
 }
 
 #[tokio::test]
-async fn an_authorization_that_is_set_inside_only_if_there_is_none_never_is() {
+async fn a_conditional_authorization_inside_is_never_set() {
     let setup = Setup::warm().await;
     let set = SetRequestHeaderLayer::if_not_present(AUTHORIZATION, HeaderValue::from_static(OWN));
     let client = ServiceBuilder::new().layer(setup.layer()).layer(set).service(hyper());
@@ -45,7 +45,7 @@ async fn an_authorization_that_is_set_inside_only_if_there_is_none_never_is() {
     assert_eq!(setup.authorizations(), [setup.in_service()]);
 }
 
-/// Traces with all headers.
+/// A trace layer that logs all headers.
 macro_rules! trace {
     () => {
         TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().include_headers(true))
@@ -53,7 +53,7 @@ macro_rules! trace {
 }
 
 #[tokio::test]
-async fn l38_a_trace_layer_inside_shows_that_there_is_a_token_and_not_which() {
+async fn l38_a_trace_layer_inside_shows_sensitive_for_the_token() {
     let setup = Setup::warm().await;
     let (logs, _guard) = Logs::collect();
     let client = ServiceBuilder::new().layer(setup.layer()).layer(trace!()).service(hyper());
@@ -64,7 +64,7 @@ async fn l38_a_trace_layer_inside_shows_that_there_is_a_token_and_not_which() {
 }
 
 #[tokio::test]
-async fn a_trace_layer_outside_sees_no_token_and_covers_the_wait_for_it() {
+async fn a_trace_layer_outside_covers_the_token_wait() {
     let setup = Setup::cold();
     setup.server.token_endpoint().next(Fault::status(503));
     let (logs, _guard) = Logs::collect();
@@ -77,7 +77,7 @@ async fn a_trace_layer_outside_sees_no_token_and_covers_the_wait_for_it() {
 }
 
 #[tokio::test]
-async fn l38_the_callers_own_authorization_is_shown_unless_a_layer_outside_marks_it_as_sensitive() {
+async fn l38_the_callers_authorization_is_shown_unless_marked_sensitive() {
     for (marks, shown) in [(false, true), (true, false)] {
         let setup = Setup::cold();
         let (logs, _guard) = Logs::collect();

@@ -1,4 +1,4 @@
-//! Layers that bound: timeout, concurrency limit, load shed, buffer. What matters is who pays for the wait for a token.
+//! Layers that limit: timeout, concurrency limit, load shed, buffer. Each test shows which requests pay for a token wait.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use tower_bearer::BearerService;
 use crate::support::{LIMIT, Setup, drive_until, hyper, pass_the_limit, poll_once, send, status, within};
 
 #[tokio::test]
-async fn l10_a_timeout_outside_bounds_the_wait_for_a_token_and_the_fetch_goes_on() {
+async fn l10_a_timeout_outside_bounds_the_wait_not_the_fetch() {
     let setup = Setup::cold();
     let gate = setup.server.token_endpoint().hold();
     let client = ServiceBuilder::new().timeout(Duration::from_millis(1)).layer(setup.layer()).service(hyper());
@@ -45,7 +45,7 @@ async fn a_timeout_inside_bounds_the_api_alone() {
 }
 
 #[tokio::test]
-async fn a_concurrency_limit_outside_is_held_by_those_who_wait_for_a_token() {
+async fn a_concurrency_limit_outside_is_held_during_token_waits() {
     let setup = Setup::cold();
     let ready = setup.other_provider();
     within(ready.token()).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_concurrency_limit_outside_is_held_by_those_who_wait_for_a_token() {
 }
 
 #[tokio::test]
-async fn l43_a_concurrency_limit_inside_is_held_by_requests_to_the_api_alone() {
+async fn l43_a_concurrency_limit_inside_counts_api_requests_only() {
     let setup = Setup::cold();
     let ready = setup.other_provider();
     within(ready.token()).await.unwrap();
@@ -82,7 +82,7 @@ async fn l43_a_concurrency_limit_inside_is_held_by_requests_to_the_api_alone() {
 }
 
 #[tokio::test]
-async fn load_shed_over_a_limit_outside_sheds_while_a_token_is_waited_for() {
+async fn load_shed_outside_sheds_during_token_waits() {
     let setup = Setup::cold();
     let gate = setup.server.token_endpoint().hold();
     let client = ServiceBuilder::new().load_shed().concurrency_limit(1).layer(setup.layer()).service(hyper());
@@ -97,7 +97,7 @@ async fn load_shed_over_a_limit_outside_sheds_while_a_token_is_waited_for() {
 }
 
 #[tokio::test]
-async fn load_shed_over_a_limit_inside_sheds_only_what_the_api_is_too_slow_for() {
+async fn load_shed_inside_sheds_only_for_a_slow_api() {
     let setup = Setup::cold();
     let token_gate = setup.server.token_endpoint().hold();
     let client = ServiceBuilder::new().layer(setup.layer()).load_shed().concurrency_limit(1).service(hyper());
@@ -114,12 +114,12 @@ async fn load_shed_over_a_limit_inside_sheds_only_what_the_api_is_too_slow_for()
 }
 
 #[tokio::test]
-async fn l43_a_buffer_inside_makes_any_service_fit_and_keeps_no_slot_for_those_who_wait_for_a_token() {
+async fn l43_a_buffer_inside_keeps_no_slot_for_waiters() {
     let setup = Setup::cold();
     let ready = setup.other_provider();
     within(ready.token()).await.unwrap();
     let gate = setup.server.token_endpoint().hold();
-    // A rate limit is not `Clone`, and could not stand under our layer by itself.
+    // A rate limit is not `Clone`, so our layer cannot wrap it directly.
     let buffered = ServiceBuilder::new().buffer(1).rate_limit(1_000, Duration::from_secs(1)).service(hyper());
     let mut hung_tenant = BearerService::new(buffered.clone(), setup.provider.clone());
     let other_tenant = BearerService::new(buffered, ready);
@@ -133,7 +133,7 @@ async fn l43_a_buffer_inside_makes_any_service_fit_and_keeps_no_slot_for_those_w
 }
 
 #[tokio::test]
-async fn a_buffer_outside_goes_on_while_one_of_its_requests_waits_for_a_token() {
+async fn a_buffer_outside_continues_while_a_request_waits() {
     let setup = Setup::cold();
     let gate = setup.server.token_endpoint().hold();
     let client = ServiceBuilder::new().buffer(1).layer(setup.layer()).service(hyper());

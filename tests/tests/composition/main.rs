@@ -1,4 +1,4 @@
-//! Our layer and our middleware among those of others: real clients, real sockets, and the server in a box.
+//! Our layer and middleware together with others: real clients, real sockets, and the server in a box.
 //!
 //! `docs/COMPOSITION.md` has a line for each of these tests.
 #![allow(
@@ -6,7 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::unreachable,
-    reason = "what helpers of tests find wrong must end the test"
+    reason = "a failed helper must end the test"
 )]
 #![allow(clippy::disallowed_methods, reason = "tests guard themselves against hanging")]
 

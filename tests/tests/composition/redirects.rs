@@ -13,7 +13,7 @@ fn see_other(to: impl AsRef<str>) -> Fault {
 }
 
 #[tokio::test]
-async fn l33_a_redirect_layer_outside_has_each_hop_judged_by_itself() {
+async fn l33_a_redirect_layer_outside_has_each_hop_judged() {
     let setup = Setup::warm().await;
     let elsewhere = AuthorizationServer::start().unwrap();
     let client = ServiceBuilder::new().layer(FollowRedirectLayer::new()).layer(setup.layer()).service(hyper());
@@ -39,7 +39,7 @@ async fn l33_a_redirect_layer_inside_takes_the_token_off_itself() {
 }
 
 #[tokio::test]
-async fn l42_a_redirect_layer_inside_needs_the_hook_or_a_strangers_401_rejects_our_bearer() {
+async fn l42_a_redirect_layer_inside_needs_the_final_uri_hook() {
     for (hook, kept) in [(false, false), (true, true)] {
         let setup = Setup::warm().await;
         let elsewhere = AuthorizationServer::start().unwrap();
@@ -55,7 +55,7 @@ async fn l42_a_redirect_layer_inside_needs_the_hook_or_a_strangers_401_rejects_o
 }
 
 #[tokio::test]
-async fn a_replay_inside_of_the_redirect_layer_repeats_the_rejected_hop_alone() {
+async fn a_replay_inside_redirects_repeats_the_rejected_hop() {
     let setup = Setup::warm().await;
     setup.server.api().next(see_other(setup.url("/orders/7")));
     setup.server.api().next(Fault::invalid_token());
@@ -69,7 +69,7 @@ async fn a_replay_inside_of_the_redirect_layer_repeats_the_rejected_hop_alone() 
 }
 
 #[tokio::test]
-async fn a_replay_outside_of_the_redirect_layer_repeats_what_was_done_already() {
+async fn a_replay_outside_redirects_repeats_completed_hops() {
     let setup = Setup::warm().await;
     setup.server.api().next(see_other(setup.url("/orders/7")));
     setup.server.api().next(Fault::invalid_token());
@@ -96,9 +96,9 @@ async fn a_rejection_after_a_redirect_inside_is_not_replayed() {
 }
 
 #[tokio::test]
-async fn with_a_redirect_layer_inside_only_idempotent_requests_are_replayed() {
+async fn redirects_inside_limit_replays_to_idempotent_requests() {
     for (method, redirect, expected) in [
-        // To the same URI: nobody above can tell that the order was placed.
+        // To the same URI, so no layer above can tell that the order was placed.
         (Method::POST, Some(303), vec![Method::POST, Method::GET]),
         (Method::POST, Some(307), vec![Method::POST, Method::POST]),
         (Method::POST, None, vec![Method::POST]),

@@ -20,7 +20,7 @@ fn replaying(setup: &Setup) -> Replaying {
 }
 
 #[tokio::test]
-async fn a_rejected_request_is_sent_once_more_with_the_next_bearer() {
+async fn a_rejected_request_is_resent_with_the_next_bearer() {
     let setup = Setup::warm().await;
     setup.server.revoke_all();
     let mut request = setup.request(Method::POST, "/orders?dry=1", "an order");
@@ -36,7 +36,7 @@ async fn a_rejected_request_is_sent_once_more_with_the_next_bearer() {
 }
 
 #[tokio::test]
-async fn l28_a_crowd_that_was_rejected_is_replayed_after_one_renewal() {
+async fn l28_a_rejected_crowd_is_replayed_after_one_renewal() {
     const CROWD: usize = 32;
     let setup = Setup::warm().await;
     setup.server.revoke_all();
@@ -51,13 +51,13 @@ async fn l28_a_crowd_that_was_rejected_is_replayed_after_one_renewal() {
 }
 
 #[tokio::test]
-async fn l29_a_fresh_token_that_is_rejected_again_is_not_replayed_again() {
+async fn l29_a_second_rejection_is_not_replayed() {
     let setup = Setup::warm().await;
     setup.server.api().always(Fault::invalid_token());
     let client = replaying(&setup);
     assert_eq!(status(client.clone(), setup.get("/orders")).await, 401);
     assert_eq!((setup.api_requests().len(), setup.token_requests()), (2, 2));
-    // From here on the bearer stays in service: it was renewed a moment ago.
+    // The bearer stays in service from here on, because it was just renewed.
     for calls in 3..6 {
         assert_eq!(status(client.clone(), setup.get("/orders")).await, 401);
         assert_eq!((setup.api_requests().len(), setup.token_requests()), (calls, 2));
@@ -65,7 +65,7 @@ async fn l29_a_fresh_token_that_is_rejected_again_is_not_replayed_again() {
 }
 
 #[tokio::test]
-async fn l29_if_the_renewal_fails_the_replay_carries_the_old_bearer_and_its_answer_is_final() {
+async fn l29_after_a_failed_renewal_the_old_bearer_is_replayed_once() {
     let setup = Setup::warm().await;
     setup.server.revoke_all();
     setup.server.token_endpoint().always(Fault::status(503));
@@ -78,14 +78,14 @@ async fn l29_if_the_renewal_fails_the_replay_carries_the_old_bearer_and_its_answ
 }
 
 #[tokio::test]
-async fn l32_a_request_with_an_authorization_of_its_own_is_never_replayed() {
+async fn l32_a_request_with_its_own_authorization_is_not_replayed() {
     let setup = Setup::warm().await;
     let mut own = setup.get("/orders");
     own.headers_mut().insert(AUTHORIZATION, "Bearer unknown".parse().unwrap());
     let mut marked = setup.get("/orders");
     marked.extensions_mut().insert(PassThrough);
     for (calls, request) in [own, marked].into_iter().enumerate() {
-        // Nor is its body asked for a second time.
+        // Its body is not requested a second time either.
         let replay = Replay::new(|_: &Body| -> Option<Body> { panic!("it is cloned") });
         let client = ServiceBuilder::new().retry(replay).layer(setup.layer()).service(hyper());
         assert_eq!(status(client, request).await, 401);
@@ -96,9 +96,9 @@ async fn l32_a_request_with_an_authorization_of_its_own_is_never_replayed() {
 type Mixed = Either<Body, UnsyncBoxBody<Bytes, Infallible>>;
 
 #[tokio::test]
-async fn l32_only_a_body_that_can_be_had_again_is_replayed() {
+async fn l32_only_repeatable_bodies_are_replayed() {
     let whole = || Either::Left(Full::from("an order"));
-    // What a body was made of does not matter any more once it is in a box.
+    // Once boxed, the origin of a body does not matter.
     let boxed = || Either::Right(Full::from("an order").boxed_unsync());
     for (body, expected, requests) in [(whole as fn() -> Mixed, 200, 2), (boxed, 401, 1)] {
         let setup = Setup::warm().await;
@@ -118,7 +118,7 @@ async fn l32_only_a_body_that_can_be_had_again_is_replayed() {
 }
 
 #[tokio::test]
-async fn l43_a_replay_that_waits_for_its_bearer_holds_no_permit_of_the_stack_below() {
+async fn l43_a_waiting_replay_holds_no_permit_below() {
     let setup = Setup::warm().await;
     setup.server.revoke_all();
     let ready = setup.other_provider();

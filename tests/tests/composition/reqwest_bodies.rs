@@ -1,4 +1,4 @@
-//! What reqwest sends and receives under our middleware: multipart, streams, compressed answers.
+//! Bodies under our middleware: multipart, streams, compressed responses.
 
 use http_body_util::BodyExt;
 use reqwest::multipart;
@@ -13,7 +13,7 @@ fn client(setup: &Setup) -> ClientWithMiddleware {
 }
 
 #[tokio::test]
-async fn multipart_is_sent_whole_even_by_a_request_that_waited_for_its_token() {
+async fn multipart_is_sent_whole_after_a_token_wait() {
     let setup = Setup::cold();
     let form = multipart::Form::new().text("name", "report").part("file", multipart::Part::bytes(b"1;2;3".as_slice()));
     let answer = within(client(&setup).post(setup.url("/files")).multipart(form).send()).await.unwrap();
@@ -25,7 +25,7 @@ async fn multipart_is_sent_whole_even_by_a_request_that_waited_for_its_token() {
 }
 
 #[tokio::test]
-async fn a_streamed_body_is_not_touched_before_the_token_is_there() {
+async fn a_streamed_body_is_untouched_until_the_token_arrives() {
     let setup = Setup::cold();
     let body = reqwest::Body::wrap_stream(Body::from("a long report").into_data_stream());
     let answer = within(client(&setup).post(setup.url("/files")).body(body).send()).await.unwrap();
@@ -34,7 +34,7 @@ async fn a_streamed_body_is_not_touched_before_the_token_is_there() {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_read_as_a_stream() {
+async fn a_response_can_be_read_as_a_stream() {
     let setup = Setup::warm().await;
     let mut answer = within(client(&setup).get(setup.url("/files")).send()).await.unwrap();
     let mut length = 0;
@@ -45,7 +45,7 @@ async fn an_answer_can_be_read_as_a_stream() {
 }
 
 #[tokio::test]
-async fn reqwest_unpacks_compressed_answers_of_the_api() {
+async fn reqwest_decompresses_responses_of_the_api() {
     let setup = Setup::warm().await;
     setup.server.api().next(zipped(bearer_token_testing::Fault::status(200)));
     let answer = within(client(&setup).get(setup.url("/orders")).send()).await.unwrap();

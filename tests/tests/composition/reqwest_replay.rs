@@ -17,7 +17,7 @@ fn replaying(setup: &Setup) -> ClientWithMiddleware {
     ClientBuilder::new(reqwest().redirect(redirects).build().unwrap()).with(bearer).build()
 }
 
-/// The statuses of redirects to the very URL that was asked, by way of another one or not; then it is rejected there.
+/// The statuses of redirects back to the requested URL, directly or by way of another, before the rejection.
 fn redirect_back(setup: &Setup, status: u16, by: Option<&str>) {
     for path in by.into_iter().chain(["/orders"]) {
         setup.server.api().next(Fault::status(status).header("location", setup.url(path)));
@@ -69,7 +69,7 @@ async fn l32_reqwest_replays_neither_streams_nor_multipart() {
 }
 
 #[tokio::test]
-async fn l32_reqwest_never_replays_unless_asked_nor_what_brings_its_own_authorization() {
+async fn l32_reqwest_replays_only_on_request_and_never_foreign_credentials() {
     let setup = Setup::warm().await;
     let client = replaying(&setup);
     assert_eq!(status(client.get(setup.url("/orders")).bearer_auth("unknown")).await, 401);
@@ -84,7 +84,7 @@ async fn l32_reqwest_never_replays_unless_asked_nor_what_brings_its_own_authoriz
 }
 
 #[tokio::test]
-async fn l29_reqwest_does_not_replay_a_fresh_token_that_is_rejected_again() {
+async fn l29_reqwest_does_not_replay_a_second_rejection() {
     let setup = Setup::warm().await;
     setup.server.api().always(Fault::invalid_token());
     let client = replaying(&setup);
@@ -95,7 +95,7 @@ async fn l29_reqwest_does_not_replay_a_fresh_token_that_is_rejected_again() {
 }
 
 #[tokio::test]
-async fn l29_reqwest_replays_with_the_old_bearer_if_the_renewal_fails() {
+async fn l29_reqwest_replays_the_old_bearer_after_a_failed_renewal() {
     let setup = Setup::warm().await;
     setup.server.revoke_all();
     setup.server.token_endpoint().always(Fault::status(503));
@@ -105,7 +105,7 @@ async fn l29_reqwest_replays_with_the_old_bearer_if_the_renewal_fails() {
 }
 
 #[tokio::test]
-async fn l37_reqwest_sends_no_replay_without_a_bearer_and_the_error_says_what_was_sent() {
+async fn l37_reqwest_without_a_bearer_reports_what_was_sent() {
     let setup = Setup::warm().await;
     let gate = setup.server.api().hold();
     setup.server.api().next(Fault::invalid_token());
@@ -113,7 +113,7 @@ async fn l37_reqwest_sends_no_replay_without_a_bearer_and_the_error_says_what_wa
     let url = setup.url("/orders");
     let call = tokio::spawn(replaying(&setup).get(url).send());
     within(setup.server.wait_for(|counts| counts.api_requests == 1)).await;
-    // While the answer is on its way the bearer expires.
+    // The bearer expires while the response is on its way.
     setup.clock.advance(LIFETIME);
     gate.release();
     let error = within(call).await.unwrap().unwrap_err();
@@ -123,7 +123,7 @@ async fn l37_reqwest_sends_no_replay_without_a_bearer_and_the_error_says_what_wa
 }
 
 #[tokio::test]
-async fn reqwest_does_not_replay_what_was_redirected_before_it_was_rejected() {
+async fn reqwest_does_not_replay_a_redirected_request() {
     let setup = Setup::warm().await;
     setup.server.api().next(Fault::status(303).header("location", setup.url("/orders/7")));
     setup.server.api().next(Fault::invalid_token());
@@ -133,7 +133,7 @@ async fn reqwest_does_not_replay_what_was_redirected_before_it_was_rejected() {
 }
 
 #[tokio::test]
-async fn reqwest_does_not_replay_what_was_redirected_to_its_own_url_before_it_was_rejected() {
+async fn reqwest_does_not_replay_a_redirect_to_the_same_url() {
     for (code, by, expected) in [
         (303, None, vec![Method::POST, Method::GET]),
         (307, None, vec![Method::POST, Method::POST]),
@@ -144,14 +144,14 @@ async fn reqwest_does_not_replay_what_was_redirected_to_its_own_url_before_it_wa
         assert_eq!(status(replaying(&setup).post(setup.url("/orders")).body("an order")).await, 401);
         assert_eq!(setup.methods(), expected);
         assert!(setup.provider.cached().is_none(), "rejected it is");
-        // What one request met says nothing of the next.
+        // One request's redirects do not affect the next.
         setup.server.revoke_all();
         assert_eq!(status(replaying(&setup).post(setup.url("/orders")).body("an order")).await, 200);
     }
 }
 
 #[tokio::test]
-async fn without_a_watch_on_redirects_reqwest_replays_idempotent_requests_alone() {
+async fn unwatched_redirects_limit_replays_to_idempotent_requests() {
     for (method, redirected, expected) in [
         (Method::POST, true, vec![Method::POST, Method::POST]),
         (Method::POST, false, vec![Method::POST]),
@@ -171,7 +171,7 @@ async fn without_a_watch_on_redirects_reqwest_replays_idempotent_requests_alone(
         assert_eq!(status(client.request(method, setup.url("/orders"))).await, answer);
         assert_eq!(setup.methods(), expected);
     }
-    // A client that follows none says so by the same way, and its orders are replayed.
+    // A client that follows no redirects reports that too, and its orders are replayed.
     let setup = Setup::warm().await;
     setup.server.revoke_all();
     let bearer = BearerMiddleware::new(setup.provider.clone()).replay_once();

@@ -11,7 +11,7 @@ use reqwest_tracing::TracingMiddleware;
 
 use crate::support::{LIFETIME, Logs, Setup, reqwest, within};
 
-/// Tries again at once, up to twice; between the tries so much time goes by that no token lives on.
+/// Retries at once, up to twice. Between attempts, time passes beyond the lifetime of every token.
 struct AfterALongWhile(ManualClock);
 
 impl RetryPolicy for AfterALongWhile {
@@ -45,7 +45,7 @@ async fn reqwest_retry_outside_authorizes_each_try_anew() {
 }
 
 #[tokio::test]
-async fn reqwest_retry_inside_sends_a_token_that_has_expired_meanwhile() {
+async fn reqwest_retry_inside_resends_an_expired_token() {
     let setup = Setup::warm().await;
     setup.server.api().next(Fault::status(503));
     let client = ClientBuilder::new(reqwest().build().unwrap()).with(bearer(&setup)).with(retrying(&setup)).build();
@@ -56,7 +56,7 @@ async fn reqwest_retry_inside_sends_a_token_that_has_expired_meanwhile() {
 }
 
 #[tokio::test]
-async fn l37_reqwest_retry_outside_does_not_retry_a_token_error_and_does_not_hide_it() {
+async fn l37_reqwest_retry_outside_neither_retries_nor_hides_token_errors() {
     let setup = Setup::cold();
     setup.server.token_endpoint().always(Fault::status(503));
     let error = within(retry_outside(&setup).get(setup.url("/orders")).send()).await.unwrap_err();
@@ -65,7 +65,7 @@ async fn l37_reqwest_retry_outside_does_not_retry_a_token_error_and_does_not_hid
 }
 
 #[tokio::test]
-async fn reqwest_retry_outside_of_a_replay_gets_the_answer_to_the_replay() {
+async fn reqwest_retry_outside_sees_the_replays_response() {
     let setup = Setup::warm().await;
     setup.server.api().next(Fault::invalid_token());
     setup.server.api().next(Fault::status(503));
@@ -78,7 +78,7 @@ async fn reqwest_retry_outside_of_a_replay_gets_the_answer_to_the_replay() {
 }
 
 #[tokio::test]
-async fn l38_reqwest_tracing_fits_on_either_side_and_only_outside_does_it_see_token_errors() {
+async fn l38_reqwest_tracing_sees_token_errors_only_from_outside() {
     for (outside, spans_of_failures) in [(true, true), (false, false)] {
         let setup = Setup::cold();
         let builder = ClientBuilder::new(reqwest().build().unwrap());

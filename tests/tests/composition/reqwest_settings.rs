@@ -1,4 +1,4 @@
-//! Settings of the reqwest client itself, which lies under all middlewares.
+//! Settings of the reqwest client itself, which is inside all middlewares.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ async fn reqwests_timeout_bounds_the_api_alone() {
 }
 
 #[tokio::test]
-async fn l10_a_timeout_around_send_bounds_all_of_it_and_the_fetch_goes_on() {
+async fn l10_a_timeout_around_send_bounds_all_but_the_fetch() {
     let setup = Setup::cold();
     let gate = setup.server.token_endpoint().hold();
     let client = over(&setup, reqwest());

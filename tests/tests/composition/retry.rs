@@ -10,7 +10,7 @@ use tower_bearer::Replay;
 
 use crate::support::{Body, LIFETIME, Setup, hyper, status};
 
-/// Tries again after 503, once; between the tries so much time goes by that no token lives on.
+/// Retries once after a 503. Between attempts, time passes beyond the lifetime of every token.
 #[derive(Clone)]
 struct AfterALongWhile {
     clock: ManualClock,
@@ -53,7 +53,7 @@ async fn a_retry_outside_authorizes_each_try_anew() {
 }
 
 #[tokio::test]
-async fn a_retry_inside_sends_a_token_that_has_expired_meanwhile() {
+async fn a_retry_inside_resends_an_expired_token() {
     let setup = Setup::warm().await;
     setup.server.api().next(Fault::status(503));
     let client = ServiceBuilder::new().layer(setup.layer()).retry(AfterALongWhile::new(&setup)).service(hyper());
@@ -63,10 +63,10 @@ async fn a_retry_inside_sends_a_token_that_has_expired_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_retry_outside_of_a_replay_gets_the_answer_to_the_replay() {
+async fn a_retry_outside_sees_the_replays_response() {
     let setup = Setup::warm().await;
     setup.server.revoke_all();
-    // The try: rejected, and its replay fails. The retry: served.
+    // The first attempt is rejected and its replay fails. The retry succeeds.
     setup.server.api().next(Fault::invalid_token());
     setup.server.api().next(Fault::status(503));
     let client = ServiceBuilder::new()

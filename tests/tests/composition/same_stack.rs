@@ -1,4 +1,4 @@
-//! Token requests over the very stack that the provider is a part of.
+//! Token requests over the stack that contains the provider.
 
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -17,7 +17,7 @@ use crate::support::{Body, HyperClient, LIFETIME, Setup, hyper, within};
 type Stack = BearerService<HyperClient>;
 type Bound = OnceLock<ServiceTransport<Stack, Body>>;
 
-/// The transport of the docs: it sees the stack, and does not keep it alive.
+/// The documented transport: it reaches the stack without keeping it alive.
 struct Late(Weak<Bound>);
 
 impl Transport for Late {
@@ -30,7 +30,7 @@ impl Transport for Late {
     }
 }
 
-/// A source that is seen to be freed.
+/// A source that reports when it is freed.
 struct Observed(TokenEndpoint, #[expect(dead_code, reason = "it is dropped with the source")] Arc<()>);
 
 impl TokenSource for Observed {
@@ -40,7 +40,7 @@ impl TokenSource for Observed {
 }
 
 #[tokio::test]
-async fn l36_a_transport_on_the_same_stack_that_holds_it_weakly_lets_everything_be_freed() {
+async fn l36_a_weak_transport_on_the_same_stack_is_freed() {
     let setup = Setup::cold();
     let bound = Arc::new(Bound::new());
     let alive = Arc::new(());
@@ -62,12 +62,12 @@ async fn l36_a_transport_on_the_same_stack_that_holds_it_weakly_lets_everything_
     assert_eq!(within(stack.clone().oneshot(setup.get("/orders"))).await.unwrap().status(), 200);
     assert_eq!(setup.token_requests(), 2);
 
-    // Whoever goes on without the cell has no token requests any more, and is told so.
+    // Without the cell, token requests fail and say why.
     drop(bound);
     let error = within(provider.refresh_now()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transport);
     drop((stack, provider));
-    // The pilot of the last fetch may still be on its way out.
+    // The driver of the last fetch may still be ending.
     within(async {
         while Arc::strong_count(&alive) > 1 {
             tokio::task::yield_now().await;

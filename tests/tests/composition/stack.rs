@@ -30,7 +30,7 @@ impl<RB, E> Policy<Request<Body>, Response<RB>, E> for Once {
 }
 
 #[tokio::test]
-async fn the_stack_that_is_right_for_most_fits_together() {
+async fn the_recommended_stack_fits_together() {
     let setup = Setup::cold();
     let client = ServiceBuilder::new()
         .layer(TraceLayer::new_for_http())

@@ -29,10 +29,10 @@ use tower_bearer::{BearerLayer, BoxError};
 pub(crate) type Body = Full<Bytes>;
 pub(crate) type HyperClient = Hyper<HttpConnector, Body>;
 
-/// Nothing ever waits this long: it is moved past in virtual time.
+/// A timeout that only virtual time reaches.
 pub(crate) const LIMIT: Duration = Duration::from_secs(3);
 pub(crate) const PAST_LIMIT: Duration = Duration::from_secs(4);
-/// Longer than any token of the server lives.
+/// Longer than the lifetime of any token.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(2 * 3600);
 
 pub(crate) struct Setup {
@@ -42,7 +42,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Without a token yet.
+    /// Starts without a token.
     pub(crate) fn cold() -> Self {
         let clock = ManualClock::new();
         let server = AuthorizationServer::builder().clock(clock.clone()).start().unwrap();
@@ -51,14 +51,14 @@ impl Setup {
         Setup { clock, server, provider }
     }
 
-    /// With a token in service.
+    /// Starts with a token in service.
     pub(crate) async fn warm() -> Self {
         let setup = Setup::cold();
         within(setup.provider.token()).await.unwrap();
         setup
     }
 
-    /// One more provider for the same API.
+    /// Another provider for the same API.
     pub(crate) fn other_provider(&self) -> TokenProvider {
         provider(&self.server, &self.clock)
     }
@@ -97,7 +97,7 @@ impl Setup {
         self.api_requests().iter().map(|request| request.method().clone()).collect()
     }
 
-    /// The `Authorization` that the bearer in service makes.
+    /// The `Authorization` of the bearer in service.
     pub(crate) fn in_service(&self) -> Option<String> {
         Some(format!("Bearer {}", self.provider.cached().unwrap().secret()))
     }
@@ -122,7 +122,7 @@ const ZIPPED: &[u8] = &[
     0x02, 0x00, 0xda, 0xe1, 0xd2, 0xcc, 0x09, 0x00, 0x00, 0x00,
 ];
 
-/// A fault whose answer is `an answer`, compressed.
+/// A response with the compressed body `an answer`.
 pub(crate) fn zipped(fault: Fault) -> Fault {
     fault.header("content-encoding", "gzip").body(ZIPPED)
 }
@@ -140,7 +140,7 @@ pub(crate) fn reqwest() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy()
 }
 
-/// Sends a request to the end, and gives the status and the body.
+/// Sends a request and returns the status and the whole body.
 pub(crate) async fn send<S, RB>(service: S, request: Request<Body>) -> Result<(StatusCode, Bytes), BoxError>
 where
     S: Service<Request<Body>, Response = Response<RB>>,
@@ -155,7 +155,7 @@ where
     .await
 }
 
-/// Sends a request that must be answered, and gives the status.
+/// Sends a request that must succeed, and returns the status.
 pub(crate) async fn status<S, RB>(service: S, request: Request<Body>) -> StatusCode
 where
     S: Service<Request<Body>, Response = Response<RB>>,
@@ -166,17 +166,17 @@ where
     send(service, request).await.unwrap().0
 }
 
-/// Ends a test that hangs. A test that is well never gets near it.
+/// Ends a test that hangs. A passing test never reaches this limit.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("the test hangs")
 }
 
-/// Polls once, as a caller does who then has something else to do.
+/// Polls once, like a caller that then does something else.
 pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
 }
 
-/// Polls until the server has seen what is waited for. The future must not complete before.
+/// Polls until the server has seen the event. The future must not complete earlier.
 pub(crate) async fn drive_until<F>(
     future: &mut F,
     server: &AuthorizationServer,
@@ -194,19 +194,19 @@ pub(crate) async fn drive_until<F>(
     .await;
 }
 
-/// Moves tokio's time, and nothing else, past the limit of the timeouts in these tests.
+/// Advances tokio's time alone past the timeouts of these tests.
 pub(crate) async fn pass_the_limit() {
     tokio::time::pause();
     tokio::time::advance(PAST_LIMIT).await;
     tokio::time::resume();
 }
 
-/// What `tracing` is told, as text.
+/// The events of `tracing`, as a string.
 #[derive(Clone, Default)]
 pub(crate) struct Logs(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
-    /// Collects on this thread until the guard is dropped.
+    /// Collects events of this thread until the guard is dropped.
     pub(crate) fn collect() -> (Self, tracing::subscriber::DefaultGuard) {
         let logs = Logs::default();
         let writer = logs.clone();

@@ -18,15 +18,15 @@ const SOURCES: [&str; 11] = [
     include_str!("stack.rs"),
 ];
 
-/// What stands for the test of the line before.
+/// The entry that repeats the test of the previous line.
 const DITTO: &str = "the same";
 
-/// The names in backticks of a text. With this many underscores one is a test's, not a type's or a method's.
+/// The names in backticks. One with this many underscores is a test, not a type or a method.
 fn named(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() >= 3)
 }
 
-/// The functions with an attribute of a test, whichever and however many others they have.
+/// The functions with a test attribute, in any combination with others.
 fn tests(source: &str) -> Vec<&str> {
     let (mut tests, mut marked) = (Vec::new(), false);
     for line in source.lines() {
@@ -40,7 +40,7 @@ fn tests(source: &str) -> Vec<&str> {
     tests
 }
 
-/// The lines of the tables that say nothing of a test.
+/// The lines of the tables that name no test.
 fn untested(table: &str) -> Vec<&str> {
     let lines = table.lines().filter(|line| line.starts_with('|') && !line.starts_with("|---"));
     let shows = |line: &&str| {
@@ -51,7 +51,7 @@ fn untested(table: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_line_of_the_table_has_its_test_and_every_test_its_line() {
+fn table_lines_and_tests_correspond() {
     assert_eq!(named(TABLE).collect::<BTreeSet<_>>(), SOURCES.into_iter().flat_map(tests).collect());
     assert!(untested(TABLE).is_empty(), "{:?}", untested(TABLE));
 }

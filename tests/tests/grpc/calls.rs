@@ -39,7 +39,7 @@ macro_rules! call_each_kind {
 }
 
 #[tokio::test]
-async fn unary_client_server_and_bidirectional_streaming_calls_carry_the_token() {
+async fn every_kind_of_call_carries_the_token() {
     let setup = Setup::start().await;
     within(async { call_each_kind!(setup.client()) }).await;
     within(async { call_each_kind!(setup.watching_client()) }).await;
@@ -60,13 +60,13 @@ async fn a_client_that_somebody_else_generated_carries_the_token() {
 }
 
 #[tokio::test]
-async fn the_calls_of_a_balanced_channel_carry_the_token_to_each_endpoint() {
+async fn a_balanced_channel_carries_the_token_to_each_endpoint() {
     let setup = Setup::start().await;
     let other = Door::default();
     let endpoints = [setup.endpoint(), endpoint(serve(other.clone(), None).await)];
     let channel = Channel::balance_list(endpoints.into_iter());
     let mut client = EchoClient::new(layer(&setup.provider).layer(channel));
-    // Which endpoint a call goes to is drawn by chance: two hundred draws of the same do not happen.
+    // The endpoint of a call is random; two hundred calls to the same endpoint do not happen.
     for _ in 0..200 {
         within(client.say(text("hello"))).await.unwrap();
         if !setup.door.seen().is_empty() && !other.seen().is_empty() {
@@ -85,7 +85,7 @@ async fn the_calls_of_a_balanced_channel_carry_the_token_to_each_endpoint() {
 }
 
 #[tokio::test]
-async fn a_stream_outlives_its_token_and_the_next_call_has_another() {
+async fn a_stream_outlives_its_token() {
     let setup = Setup::start().await;
     let mut client = setup.watching_client();
     let (questions, stream) = mpsc::channel(1);
@@ -113,7 +113,7 @@ async fn l35_the_callers_own_authorization_wins() {
 }
 
 #[tokio::test]
-async fn an_interceptor_of_the_users_own_goes_around_the_layer() {
+async fn a_users_interceptor_fits_around_the_layer() {
     let setup = Setup::start().await;
     let service = layer(&setup.provider).watch_trailers().layer(setup.channel());
     let interceptor = |mut request: tonic::Request<()>| {

@@ -1,4 +1,4 @@
-//! What a gRPC server asks for when it refuses a token.
+//! Challenges of a gRPC server that refuses a token.
 
 use bearer_token::{AccessToken, FetchContext};
 use bearer_token_testing::ManualClock;
@@ -10,14 +10,14 @@ use crate::{
     support::{builder, endpoint, layer, within},
 };
 
-/// Puts what the server asked for into the token.
+/// A source whose tokens name what the server asked for.
 async fn tailored(cx: FetchContext) -> Result<AccessToken, bearer_token::Error> {
     let claims = cx.challenges().iter().find_map(|challenge| challenge.parameter("claims"));
     Ok(AccessToken::new(format!("token-for-{}", claims.unwrap_or("nothing"))))
 }
 
 #[tokio::test]
-async fn a_source_is_told_what_the_server_asked_for_in_headers_and_in_trailers() {
+async fn a_source_sees_challenges_from_headers_and_trailers() {
     for in_trailers in [false, true] {
         let door = Door::default();
         door.revoke("token-for-nothing");

@@ -32,7 +32,7 @@ async fn l01_a_thousand_cold_calls_cause_one_token_request() {
 }
 
 #[tokio::test]
-async fn l43_a_call_that_waits_for_a_token_holds_no_place_in_the_channel() {
+async fn l43_a_waiting_call_holds_no_slot_in_the_channel() {
     let (setup, other) = (Setup::start().await, Setup::start().await);
     let gate = setup.source.hold();
     // A channel with room for one call at a time, shared by two tenants.
@@ -52,7 +52,7 @@ async fn l43_a_call_that_waits_for_a_token_holds_no_place_in_the_channel() {
 }
 
 #[tokio::test]
-async fn l03_a_call_that_is_dropped_while_it_waits_still_leaves_a_token_behind() {
+async fn l03_a_dropped_call_still_leaves_a_token() {
     let setup = Setup::start().await;
     let gate = setup.source.hold();
     let mut client = setup.client();

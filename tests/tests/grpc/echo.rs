@@ -1,7 +1,7 @@
-//! The service that the tests call, with a method of each kind, and the door in front of it.
+//! The service that the tests call, with a method of each kind, and the check of tokens in front of it.
 //!
-//! `generated.rs` is what tonic-build 0.14 makes of the following, to be run where `out_dir` points to. It needs no
-//! protobuf compiler; what one would make of the message is written out below.
+//! tonic-build 0.14 generated `generated.rs` with the following program, run where `out_dir` points to. It needs no
+//! protobuf compiler; the type of the message is written by hand below.
 //!
 //! ```ignore
 //! use tonic_build::manual::{Builder, Method, Service};
@@ -70,7 +70,7 @@ pub(crate) fn text(text: &str) -> Text {
     Text { text: text.to_owned() }
 }
 
-/// Notes the token of each call, and refuses those without a token or with one that was revoked.
+/// Records the token of each call, and refuses calls without a token or with a revoked one.
 #[derive(Clone, Default)]
 pub(crate) struct Door(Arc<Mutex<Book>>);
 
@@ -81,7 +81,7 @@ struct Book {
     lets_in_first: bool,
 }
 
-/// The call is to be refused at its end.
+/// The mark of a call that is refused at its end.
 #[derive(Clone)]
 struct RefuseLater;
 
@@ -90,12 +90,12 @@ impl Door {
         self.0.lock().unwrap().revoked.insert(token.to_owned());
     }
 
-    /// From now on, calls are refused in the trailers, after a message. Those of `Repeat` and `Converse` can be.
+    /// Makes `Repeat` and `Converse` refuse calls in the trailers, after one message.
     pub(crate) fn let_in_first(&self) {
         self.0.lock().unwrap().lets_in_first = true;
     }
 
-    /// The tokens that came, call by call; an empty one where there was none.
+    /// The token of each call so far; empty for a call without one.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.0.lock().unwrap().seen.clone()
     }
@@ -120,7 +120,7 @@ impl Interceptor for Door {
     }
 }
 
-/// Starts a server; it ends with the runtime.
+/// Starts a server, which ends with the runtime.
 pub(crate) async fn serve(door: Door, tls: Option<ServerTlsConfig>) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -143,14 +143,14 @@ struct Echoes;
 
 type Answers = Pin<Box<dyn Stream<Item = Result<Text, Status>> + Send>>;
 
-/// Wherever it ends up, in headers or trailers, a challenge is beside it.
+/// The refusal, in headers or trailers, always together with a challenge.
 fn revoked() -> Status {
     let challenge = r#"Bearer error="insufficient_claims", claims="e30=""#;
     let metadata = [(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))].into_iter().collect();
     Status::with_metadata(Code::Unauthenticated, "the token was revoked", MetadataMap::from_headers(metadata))
 }
 
-/// What the call says of its own end.
+/// The status with which the call asks to end.
 fn end<T>(request: &Request<T>) -> impl Stream<Item = Result<Text, Status>> + Send + use<T> {
     let refused = request.extensions().get::<RefuseLater>().is_some();
     tokio_stream::iter(refused.then(|| Err(revoked())))

@@ -1,4 +1,4 @@
-//! What callers see when there is no token.
+//! The status that callers get when there is no token.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn refused(client: &mut EchoClient<BearerService<Channel>>) -> Status {
 }
 
 #[tokio::test]
-async fn calls_are_unavailable_while_the_authorization_server_is_down_and_heal_by_themselves() {
+async fn calls_are_unavailable_during_an_outage_and_recover() {
     let setup = Setup::start().await;
     let clock = ManualClock::new();
     let (server, provider) = boxed(&clock, SECRET);
@@ -33,7 +33,7 @@ async fn calls_are_unavailable_while_the_authorization_server_is_down_and_heal_b
     ] {
         server.token_endpoint().always(fault);
         let before = server.count().token_requests;
-        // The second is refused in the cool-down.
+        // The second call fails in the cool-down.
         for _ in 0..2 {
             let status = refused(&mut client).await;
             assert_eq!(status.code(), Code::Unavailable, "{status:?}");
@@ -46,7 +46,7 @@ async fn calls_are_unavailable_while_the_authorization_server_is_down_and_heal_b
     }
     assert!(setup.door.seen().is_empty(), "l37: nothing was sent");
 
-    server.token_endpoint().heal();
+    server.token_endpoint().recover();
     within(client.say(text("hello"))).await.unwrap();
     server.stop();
     within(client.say(text("the token is still good"))).await.unwrap();
@@ -70,7 +70,7 @@ async fn calls_are_unauthenticated_when_the_credential_is_refused() {
 }
 
 #[tokio::test]
-async fn the_status_comes_through_layers_between_the_client_and_ours() {
+async fn the_status_passes_through_layers_in_between() {
     let setup = Setup::start().await;
     let (_server, provider) = boxed(&ManualClock::new(), "another secret");
     let stack = ServiceBuilder::new()
@@ -85,7 +85,7 @@ async fn the_status_comes_through_layers_between_the_client_and_ours() {
 }
 
 #[tokio::test]
-async fn without_a_mapping_the_status_is_unknown_and_the_token_error_is_still_found() {
+async fn without_a_mapping_the_token_error_is_still_found() {
     let setup = Setup::start().await;
     let (_server, provider) = boxed(&ManualClock::new(), "another secret");
     let mut client = EchoClient::new(BearerLayer::new(provider).layer(setup.channel()));
@@ -97,8 +97,8 @@ async fn without_a_mapping_the_status_is_unknown_and_the_token_error_is_still_fo
 #[tokio::test]
 async fn errors_of_the_channel_are_left_alone() {
     let setup = Setup::start().await;
-    let nobody = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
-    let mut client = EchoClient::new(layer(&setup.provider).layer(endpoint(nobody).connect_lazy()));
+    let unused = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
+    let mut client = EchoClient::new(layer(&setup.provider).layer(endpoint(unused).connect_lazy()));
     let status = refused(&mut client).await;
     assert_eq!(status.code(), Code::Unavailable);
     assert!(token_error(&status).is_none(), "{status:?}");

@@ -1,4 +1,4 @@
-//! The recipe of the documentation for those who are tied to an interceptor.
+//! The documented recipe for clients that must use an interceptor.
 
 use std::{
     future::Future,
@@ -48,7 +48,7 @@ fn client(setup: &Setup) -> EchoClient<InterceptedService<Channel, Bearers>> {
 }
 
 #[tokio::test]
-async fn once_warm_an_interceptor_has_a_token_for_each_call_and_refreshes_it_in_the_background() {
+async fn a_warm_interceptor_serves_and_refreshes_in_the_background() {
     let setup = Setup::start().await;
     let mut client = client(&setup);
     within(setup.provider.token()).await.unwrap();
@@ -58,7 +58,7 @@ async fn once_warm_an_interceptor_has_a_token_for_each_call_and_refreshes_it_in_
     let gate = setup.source.hold();
     within(client.say(text("stale"))).await.unwrap();
     within(setup.source.wait_for_fetches(2)).await;
-    within(client.say(text("stale, and nobody waits"))).await.unwrap();
+    within(client.say(text("stale, and no call waits"))).await.unwrap();
     gate.release();
     within(until(|| setup.provider.cached().is_some_and(|bearer| bearer.secret() == "token-2"))).await;
     within(client.say(text("hello"))).await.unwrap();
@@ -66,7 +66,7 @@ async fn once_warm_an_interceptor_has_a_token_for_each_call_and_refreshes_it_in_
 }
 
 #[tokio::test]
-async fn a_cold_interceptor_refuses_the_call_and_fetches_the_token_for_the_next() {
+async fn a_cold_interceptor_refuses_and_fetches_for_the_next() {
     let setup = Setup::start().await;
     let mut client = client(&setup);
     let gate = setup.source.hold();
@@ -83,12 +83,12 @@ async fn a_cold_interceptor_refuses_the_call_and_fetches_the_token_for_the_next(
 }
 
 #[tokio::test]
-async fn in_the_cool_down_an_interceptor_says_what_is_wrong() {
+async fn an_interceptor_reports_the_error_during_the_cool_down() {
     let setup = Setup::start().await;
     setup.source.push(Outcome::error(Error::new(ErrorKind::Refused, "the authorization server refused the client")));
     within(setup.provider.token()).await.unwrap_err();
     let status = within(client(&setup).say(text("hello"))).await.unwrap_err();
-    // tonic makes an answer of the status, and so its source would be lost.
+    // tonic turns the status into a response, which would lose its source.
     assert_eq!(
         (status.code(), status.message()),
         (Code::Unauthenticated, "the authorization server refused the client")
@@ -97,7 +97,7 @@ async fn in_the_cool_down_an_interceptor_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn who_uses_an_interceptor_tells_of_rejections_with_the_ticket_noted_before_the_call() {
+async fn rejections_are_reported_with_the_ticket_noted_before() {
     let setup = Setup::start().await;
     let mut client = client(&setup);
     within(setup.provider.token()).await.unwrap();

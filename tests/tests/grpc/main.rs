@@ -1,11 +1,6 @@
-//! gRPC with the real thing: tonic's clients, channels and servers on loopback, and the authorization server in a box.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "what helpers of tests find wrong must end the test"
-)]
-#![allow(clippy::disallowed_methods, reason = "tests spawn servers and callers, and guard themselves against hanging")]
+//! gRPC with tonic's own clients, channels and servers on loopback, and the authorization server in a box.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed helper must end the test")]
+#![allow(clippy::disallowed_methods, reason = "tests spawn servers and callers, and end when they hang")]
 
 mod calls;
 mod challenges;

@@ -1,4 +1,4 @@
-//! Where the calls of a channel go, as far as the layer can know.
+//! The origin of a channel's calls, as far as the layer can know it.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ const AUTHORITY: &str = include_str!("tls/authority.pem");
 const SERVER: &str = include_str!("tls/server.pem");
 const KEY: &str = include_str!("tls/server.key.pem");
 
-/// What becomes of a call.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Authorized,
@@ -27,7 +27,7 @@ enum Fate {
     Bare,
     /// Not sent.
     Refused,
-    /// There is no such provider.
+    /// The provider cannot be built.
     Unbuilt,
 }
 
@@ -62,7 +62,7 @@ async fn fate(channel: Channel, door: &Door, allowed: &[&str], connection: Optio
 }
 
 #[tokio::test]
-async fn around_a_channel_the_layer_sees_a_path_and_nothing_else() {
+async fn around_a_channel_the_layer_sees_only_a_path() {
     let setup = Setup::start().await;
     let seen = Arc::new(Mutex::new(Vec::<Uri>::new()));
     let notes = seen.clone();
@@ -78,9 +78,9 @@ async fn around_a_channel_the_layer_sees_a_path_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn l34_a_declared_connection_origin_decides_over_the_calls_of_a_channel() {
+async fn l34_a_declared_connection_origin_decides_for_a_channel() {
     let setup = Setup::start().await;
-    // Has its calls say that they are for a public host, though they go to this machine.
+    // Its calls name a public host, but go to this machine.
     let public = setup.endpoint().origin("https://api.example.com".parse().unwrap()).connect_lazy();
     for (allowed, connection, expected) in [
         (&[][..], None, Fate::Authorized),
@@ -100,7 +100,7 @@ async fn l34_a_declared_connection_origin_decides_over_the_calls_of_a_channel() 
 }
 
 #[tokio::test]
-async fn l34_calls_over_tls_carry_the_token_to_the_declared_origin() {
+async fn l34_tls_calls_carry_the_token_to_the_declared_origin() {
     let door = Door::default();
     let tls = ServerTlsConfig::new().identity(Identity::from_pem(SERVER, KEY));
     let address = serve(door.clone(), Some(tls)).await;
@@ -120,7 +120,7 @@ async fn l34_calls_over_tls_carry_the_token_to_the_declared_origin() {
 }
 
 #[tokio::test]
-async fn the_origin_of_a_client_is_judged_though_the_channel_replaces_it() {
+async fn the_clients_origin_is_judged_though_the_channel_replaces_it() {
     let setup = Setup::start().await;
     let provider = builder(&setup.clock, setup.source.clone()).allow_origin("https://api.example.com").build().unwrap();
     let service = layer(&provider).layer(endpoint(setup.address).connect_lazy());

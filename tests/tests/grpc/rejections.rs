@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn l31_a_rejection_among_the_headers_gives_the_next_call_a_new_token() {
+async fn l31_a_rejection_in_headers_renews_the_token() {
     let setup = Setup::start().await;
     let mut client = setup.client();
     within(client.say(text("hello"))).await.unwrap();
@@ -26,7 +26,7 @@ async fn l31_a_rejection_among_the_headers_gives_the_next_call_a_new_token() {
 }
 
 #[tokio::test]
-async fn l31_a_rejection_in_the_trailers_of_a_stream_gives_the_next_call_a_new_token() {
+async fn l31_a_rejection_in_stream_trailers_renews_the_token() {
     let setup = Setup::start().await;
     setup.door.let_in_first();
     setup.door.revoke("token-1");
@@ -40,12 +40,12 @@ async fn l31_a_rejection_in_the_trailers_of_a_stream_gives_the_next_call_a_new_t
 }
 
 #[tokio::test]
-async fn l31_a_rejection_in_the_trailers_of_a_unary_call_gives_the_next_call_a_new_token() {
+async fn l31_a_rejection_in_unary_trailers_renews_the_token() {
     let setup = Setup::start().await;
     setup.door.let_in_first();
     setup.door.revoke("token-1");
     let mut client = setup.watching_client();
-    // tonic's servers put the status of a unary call among the headers. One that streams a single answer does not.
+    // tonic's servers put the status of a unary call into the headers. A stream of one message does not.
     let mut raw = Grpc::new(layer(&setup.provider).watch_trailers().layer(setup.channel()));
     raw.ready().await.unwrap();
     let path = PathAndQuery::from_static("/echo.Echo/Repeat");
@@ -57,7 +57,7 @@ async fn l31_a_rejection_in_the_trailers_of_a_unary_call_gives_the_next_call_a_n
 }
 
 #[tokio::test]
-async fn trailers_that_nobody_watches_reject_nothing() {
+async fn unwatched_trailers_reject_nothing() {
     let setup = Setup::start().await;
     setup.door.let_in_first();
     setup.door.revoke("token-1");
@@ -68,7 +68,7 @@ async fn trailers_that_nobody_watches_reject_nothing() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_dropped_before_its_end_rejects_nothing() {
+async fn a_stream_dropped_early_rejects_nothing() {
     let setup = Setup::start().await;
     setup.door.let_in_first();
     setup.door.revoke("token-1");
@@ -80,7 +80,7 @@ async fn a_stream_that_is_dropped_before_its_end_rejects_nothing() {
 }
 
 #[tokio::test]
-async fn l28_a_stream_that_is_refused_late_leaves_the_newer_token_alone() {
+async fn l28_a_stream_refused_late_leaves_the_newer_token() {
     let setup = Setup::start().await;
     setup.door.let_in_first();
     setup.door.revoke("token-1");
@@ -105,7 +105,7 @@ async fn l28_a_hundred_calls_that_are_refused_cause_one_renewal() {
         tokio::spawn(async move { client.say(text("hello")).await })
     });
     for call in calls.collect::<Vec<_>>() {
-        // Who comes after the renewal is served.
+        // A call after the renewal succeeds.
         if let Err(status) = within(call).await.unwrap() {
             assert_eq!(status.code(), Code::Unauthenticated);
         }
@@ -115,7 +115,7 @@ async fn l28_a_hundred_calls_that_are_refused_cause_one_renewal() {
 }
 
 #[test]
-fn l31_a_server_that_dies_in_the_middle_of_a_stream_rejects_nothing() {
+fn l31_a_server_that_dies_mid_stream_rejects_nothing() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (life, server) = (runtime(), runtime());
     let (setup, address) = life.block_on(async {
@@ -134,7 +134,7 @@ fn l31_a_server_that_dies_in_the_middle_of_a_stream_rejects_nothing() {
     });
     server.shutdown_background();
     life.block_on(async {
-        // The stream's own error, and not the end of a stream that was sent whole.
+        // The stream's own error, not the end of a complete stream.
         let status = within(answers.message()).await.unwrap_err();
         assert_ne!(status.code(), Code::Unauthenticated, "{status:?}");
         assert!(within(client.say(text("hello"))).await.is_err());

@@ -1,4 +1,4 @@
-//! What the tests share: a server behind a door, a source that follows a script, and a clock that stands still.
+//! Shared setup: a server that checks tokens, a scripted source, and a manual clock.
 
 use std::{future::Future, net::SocketAddr, sync::Arc};
 
@@ -17,7 +17,7 @@ use tower_bearer::{BearerLayer, BearerService, grpc::TrailersService};
 
 use crate::echo::{Door, EchoClient, serve};
 
-/// An API on loopback, and a provider whose source gives `token-1`, `token-2` and so on, each for an hour.
+/// An API on loopback, and a provider whose source mints `token-1`, `token-2` and so on, each valid for an hour.
 pub(crate) struct Setup {
     pub(crate) clock: ManualClock,
     pub(crate) source: ScriptedSource,
@@ -42,7 +42,7 @@ impl Setup {
         self.endpoint().connect_lazy()
     }
 
-    /// A client as most will have it.
+    /// A client with the plain layer.
     pub(crate) fn client(&self) -> EchoClient<BearerService<Channel>> {
         EchoClient::new(layer(&self.provider).layer(self.channel()))
     }
@@ -74,7 +74,7 @@ pub(crate) fn as_status(error: Error) -> Status {
     status
 }
 
-/// An authorization server in a box, on this clock, and a provider that has its tokens from there.
+/// An authorization server in a box on this clock, and a provider that fetches from it.
 pub(crate) fn boxed(clock: &ManualClock, secret: &str) -> (AuthorizationServer, TokenProvider) {
     let server = AuthorizationServer::builder().clock(clock.clone()).start().unwrap();
     server.register(Client::secret("reports", "a secret of the test's own"));
@@ -86,7 +86,7 @@ pub(crate) fn boxed(clock: &ManualClock, secret: &str) -> (AuthorizationServer, 
     (server, provider)
 }
 
-/// The token error behind a status, found as a user finds it.
+/// The token error behind a status, found as users find it.
 pub(crate) fn token_error(status: &Status) -> Option<&Error> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(status);
     while let Some(error) = next {
@@ -98,12 +98,12 @@ pub(crate) fn token_error(status: &Status) -> Option<&Error> {
     None
 }
 
-/// Ends a test that hangs. Nothing is ever waited for by this: a test that is well never gets near it.
+/// Ends a test that hangs. A passing test never reaches this limit.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(std::time::Duration::from_secs(60), future).await.expect("the test hangs")
 }
 
-/// Completes when what happens elsewhere in this runtime has made it true.
+/// Completes once other tasks of this runtime have made the condition true.
 pub(crate) async fn until(mut reached: impl FnMut() -> bool) {
     while !reached() {
         tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! What fails is shared, waited out, and never for ever.
+//! Failures are shared, followed by a cool-down, and never permanent.
 
 use bearer_token::{AccessToken, FetchContext, ProviderState, Retry, TokenSource};
 use bearer_token_testing::Outcome;
@@ -14,7 +14,7 @@ fn asks_for(seconds: u64) -> Outcome {
 }
 
 #[tokio::test]
-async fn l05_after_retry_after_no_fetch_starts_until_the_second_it_names() {
+async fn l05_no_fetch_starts_before_the_retry_after_time() {
     let bench = Bench::new();
     bench.source.push(asks_for(100));
     let sharers = [bench.waiting(), bench.waiting(), bench.waiting()];
@@ -30,7 +30,7 @@ async fn l05_after_retry_after_no_fetch_starts_until_the_second_it_names() {
 }
 
 #[tokio::test]
-async fn l05_a_refresh_in_the_background_waits_for_retry_after_as_well() {
+async fn l05_a_background_refresh_waits_for_retry_after_too() {
     let bench = Bench::serving().await;
     bench.clock.advance(STALE);
     bench.source.push(asks_for(60));
@@ -46,7 +46,7 @@ async fn l05_a_refresh_in_the_background_waits_for_retry_after_as_well() {
 }
 
 #[tokio::test]
-async fn l05_refresh_now_may_try_earlier_but_its_failure_frees_nobody_else() {
+async fn l05_refresh_now_may_try_earlier_for_itself_only() {
     let bench = Bench::new();
     bench.source.push(asks_for(100));
     bench.source.push(Outcome::error(Error::new(ErrorKind::Transport, "no route")));
@@ -69,13 +69,13 @@ async fn l05_a_wait_reads_the_cache_again_when_it_ends() {
     assert_eq!(secret(prompt.await), Err(ErrorKind::Unavailable));
     bench.clock.advance(SECOND);
     assert_eq!(secret(bench.provider.token().await), Ok("token-2".into()));
-    // Its task comes to look only now.
+    // Its task is polled only now.
     assert_eq!(secret(slow.await), Ok("token-2".into()));
     assert_eq!(bench.started(), 2);
 }
 
 #[tokio::test]
-async fn l06_a_refresh_that_fails_never_disturbs_a_valid_token_nor_surfaces() {
+async fn l06_a_failed_refresh_neither_surfaces_nor_disturbs_a_valid_token() {
     let bench = Bench::serving().await;
     bench.source.otherwise(Outcome::error(outage()));
     bench.clock.advance(STALE);
@@ -87,11 +87,11 @@ async fn l06_a_refresh_that_fails_never_disturbs_a_valid_token_nor_surfaces() {
         bench.clock.advance(SECOND);
         seconds += SECOND;
     }
-    // Tried again and again, with longer and longer pauses: at 1, 3, 7, 15, 31, 63 s, then once a minute.
+    // It retries with growing pauses: at 1, 3, 7, 15, 31, 63 s, then once a minute.
     let status = bench.provider.status();
     assert!((12..=20).contains(&bench.started()), "{}", bench.started());
     assert_eq!(u64::from(status.failures_in_a_row), bench.started() - 1);
-    // Now there is nothing left that could be sent.
+    // There is no usable token any more.
     assert_eq!(bench.sent(), None);
     assert_eq!(secret(bench.provider.token().await), Err(ErrorKind::Unavailable));
     bench.source.otherwise(Outcome::numbered());
@@ -100,7 +100,7 @@ async fn l06_a_refresh_that_fails_never_disturbs_a_valid_token_nor_surfaces() {
 }
 
 #[tokio::test]
-async fn l06_a_hung_refresh_is_aborted_and_delays_nobody() {
+async fn l06_a_hung_refresh_is_aborted_and_delays_no_caller() {
     let bench = Bench::serving().await;
     bench.source.push(Outcome::hang());
     bench.clock.advance(STALE);
@@ -118,7 +118,7 @@ async fn l06_a_hung_refresh_is_aborted_and_delays_nobody() {
 }
 
 #[tokio::test]
-async fn l07_no_failure_is_for_ever_and_none_needs_a_restart() {
+async fn l07_no_failure_is_permanent_or_needs_a_restart() {
     let kinds = [
         ErrorKind::Config,
         ErrorKind::Signing,
@@ -140,7 +140,7 @@ async fn l07_no_failure_is_for_ever_and_none_needs_a_restart() {
     ]);
     for (outcome, kind) in table {
         let bench = Bench::new();
-        // Even after a hundred times, the next try is minutes away at most.
+        // Even after a hundred failures, the next attempt is at most minutes away.
         let mut longest = Duration::ZERO;
         for _ in 0..100 {
             bench.source.push(outcome.clone());
@@ -167,11 +167,11 @@ async fn l07_whoever_has_mended_it_need_not_wait() {
 }
 
 #[tokio::test]
-async fn l12_a_panic_in_the_source_is_an_error_of_that_flight_and_the_next_one_works() {
+async fn l12_a_panicking_source_fails_only_that_flight() {
     for held in [false, true] {
         let bench = Bench::new();
         bench.source.push(Outcome::panic());
-        // Held, it panics after it has waited once.
+        // A held source panics after its first wait.
         let gate = held.then(|| bench.source.hold());
         let callers = [bench.waiting(), bench.waiting()];
         bench.source.wait_for_fetches(1).await;
@@ -185,7 +185,7 @@ async fn l12_a_panic_in_the_source_is_an_error_of_that_flight_and_the_next_one_w
 }
 
 #[tokio::test]
-async fn l12_a_panic_before_the_source_has_even_made_its_future_is_caught_as_well() {
+async fn l12_a_panic_before_the_sources_future_is_caught() {
     struct Torn(std::sync::atomic::AtomicBool);
     impl TokenSource for Torn {
         #[allow(clippy::manual_async_fn, reason = "the panic is to come before the future")]
@@ -207,7 +207,7 @@ async fn l12_a_panic_before_the_source_has_even_made_its_future_is_caught_as_wel
 }
 
 #[tokio::test]
-async fn l12_a_panic_in_a_background_refresh_is_noticed_by_nobody() {
+async fn l12_a_panic_in_a_background_refresh_stays_unseen() {
     let bench = Bench::serving().await;
     bench.source.push(Outcome::panic());
     bench.clock.advance(STALE);
@@ -227,7 +227,7 @@ async fn l37_without_a_token_there_is_nothing_to_send() {
     let uri = Uri::from_static("https://api.example.com/orders");
     for _ in 0..3 {
         let mut headers = HeaderMap::new();
-        // Not `Passed`: that would be a request without a token.
+        // `Passed` would be a request without a token.
         assert_eq!(bench.provider.authorize_headers((&uri).into(), &mut headers).unwrap(), Authorized::NotReady);
         assert!(headers.is_empty());
         assert_eq!(secret(bench.provider.token().await), Err(ErrorKind::Unavailable));

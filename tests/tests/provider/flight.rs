@@ -1,4 +1,4 @@
-//! One fetch for any number of callers, whatever becomes of them.
+//! One fetch for any number of callers, even if they are dropped.
 
 use std::future::pending;
 
@@ -9,7 +9,7 @@ use tokio::{runtime, task::JoinSet};
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l01_a_thousand_tasks_at_the_stale_boundary_cause_one_fetch_and_are_not_delayed() {
+async fn l01_a_thousand_stale_tasks_cause_one_fetch_without_delay() {
     let bench = Arc::new(Bench::serving().await);
     bench.clock.advance(STALE);
     let gate = bench.source.hold();
@@ -17,7 +17,7 @@ async fn l01_a_thousand_tasks_at_the_stale_boundary_cause_one_fetch_and_are_not_
     for task in 0..1_000 {
         let bench = bench.clone();
         tasks.spawn(async move {
-            // Both ways in, and neither waits.
+            // Neither way to ask for a token waits.
             if task % 2 == 0 { bench.sent() } else { secret(bench.provider.token().await).ok() }
         });
     }
@@ -25,16 +25,16 @@ async fn l01_a_thousand_tasks_at_the_stale_boundary_cause_one_fetch_and_are_not_
         assert_eq!(token.as_deref(), Some("token-1"));
     }
     bench.source.wait_for_fetches(2).await;
-    let mut landed = waiting(bench.provider.refresh_now());
+    let mut done = waiting(bench.provider.refresh_now());
     gate.release();
-    assert_eq!(secret((&mut landed).await), Ok("token-2".into()));
+    assert_eq!(secret((&mut done).await), Ok("token-2".into()));
     assert_eq!(bench.sent().as_deref(), Some("token-2"));
     assert_eq!(bench.started(), 2);
     assert_eq!(bench.source.reasons(), [FetchReason::Missing, FetchReason::Stale]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l01_a_thousand_cold_tasks_cause_one_fetch_and_whoever_wakes_sees_the_new_token() {
+async fn l01_a_thousand_cold_tasks_cause_one_fetch() {
     for expired in [false, true] {
         let bench = Arc::new(Bench::new());
         let mut before = 0;
@@ -53,7 +53,7 @@ async fn l01_a_thousand_cold_tasks_cause_one_fetch_and_whoever_wakes_sees_the_ne
                 (token, bench.sent().unwrap())
             });
         }
-        // Each of them, and the pilot.
+        // Each caller, and the driver.
         bench.clock.wait_for_sleepers(1_001).await;
         gate.release();
         let expected = format!("token-{}", before + 1);
@@ -78,11 +78,11 @@ async fn ten_thousand_waiters_share_one_fetch() {
         assert_eq!(secret(token), Ok("token-1".into()));
     }
     assert_eq!(bench.started(), 1);
-    assert_eq!(bench.clock.sleepers(), 0, "nobody waits for anything any more");
+    assert_eq!(bench.clock.sleepers(), 0, "no future waits any more");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l02_two_hundred_callers_of_a_failing_source_cause_one_fetch_and_all_get_its_error() {
+async fn l02_two_hundred_callers_share_one_failing_fetch() {
     for dropped in [0, 1, 100] {
         let bench = Bench::new();
         bench.source.otherwise(Outcome::error(Error::new(ErrorKind::Unavailable, "the server rests")));
@@ -98,7 +98,7 @@ async fn l02_two_hundred_callers_of_a_failing_source_cause_one_fetch_and_all_get
         for waiter in others.into_iter().flatten().chain(starter) {
             assert_eq!(secret(waiter.await), Err(ErrorKind::Unavailable));
         }
-        // In the time of one: the clock has not moved. Nor does anybody who comes now wait, or cause another.
+        // The clock has not moved, so one fetch took all the time. A new caller neither waits nor causes another fetch.
         for _ in 0..200 {
             assert_eq!(secret(bench.provider.token().await), Err(ErrorKind::Unavailable));
         }
@@ -113,7 +113,7 @@ fn on_both_runtimes<F: Future>(test: impl Fn() -> F) {
 }
 
 #[test]
-fn l03_dropping_the_caller_that_started_the_fetch_changes_nothing_for_the_others() {
+fn l03_dropping_the_first_caller_changes_nothing_for_others() {
     on_both_runtimes(async || {
         let bench = Bench::new();
         let gate = bench.source.hold();
@@ -138,21 +138,21 @@ fn l03_dropping_all_callers_still_lands_the_token() {
         drop(callers);
         gate.release();
         bench.source.wait_for(|counts| counts.finished == 1).await;
-        // Cached by now, or landing this moment.
+        // The token is cached by now, or is about to be.
         assert_eq!(secret(bench.provider.token().await), Ok("token-1".into()));
         assert_eq!(bench.started(), 1);
     });
 }
 
 #[test]
-fn l03_callers_with_less_patience_than_the_fetch_takes_still_end_up_with_a_cached_token() {
+fn l03_impatient_callers_still_leave_a_cached_token() {
     on_both_runtimes(async || {
         let bench = Bench::new();
         bench.source.push(Outcome::numbered().after(5 * SECOND));
         for _ in 0..5 {
             let impatient = bench.waiting();
             bench.source.wait_for_fetches(1).await;
-            // The pilot's deadline, the delay of the script, this caller.
+            // The driver's deadline, the delay of the script, this caller.
             bench.advance_with(3, SECOND).await;
             drop(impatient);
         }
@@ -163,7 +163,7 @@ fn l03_callers_with_less_patience_than_the_fetch_takes_still_end_up_with_a_cache
 }
 
 #[tokio::test]
-async fn l04_a_hung_fetch_is_aborted_at_the_deadline_and_the_next_attempt_is_a_new_one() {
+async fn l04_a_hung_fetch_is_aborted_and_tried_anew() {
     let bench = Bench::new();
     bench.source.push(Outcome::hang());
     let callers = [bench.waiting(), bench.waiting()];
@@ -186,22 +186,22 @@ async fn l04_a_hung_source_delays_no_other_provider() {
     hung.source.otherwise(Outcome::hang());
     let _callers = [hung.waiting(), hung.waiting()];
     hung.source.wait_for_fetches(1).await;
-    // Without any clock being moved.
+    // No clock has moved.
     assert_eq!(secret(other.provider.token().await), Ok("token-1".into()));
 }
 
 #[tokio::test]
-async fn l10_the_fetch_has_its_own_deadline_and_not_that_of_a_request() {
+async fn l10_the_fetch_has_its_own_deadline() {
     let bench = Bench::with(steady().fetch_timeout(3 * SECOND), |platform| platform);
     bench.source.push(Outcome::numbered().after(4 * SECOND));
     bench.source.push(Outcome::numbered().after(2 * SECOND));
-    // A caller that would wait for ever does not have to.
+    // A caller without a deadline does not wait for ever.
     let patient = bench.waiting();
     bench.advance_with(3, 3 * SECOND).await;
     assert_eq!(secret(patient.await), Err(ErrorKind::Timeout));
     assert_eq!(bench.source.count().aborted, 1);
 
-    // And one whose request has a deadline of a second does not take the fetch with it.
+    // A caller with a deadline of one second does not end the fetch.
     bench.clock.advance(SECOND);
     let hasty = bench.waiting();
     bench.advance_with(3, SECOND).await;
@@ -212,7 +212,7 @@ async fn l10_the_fetch_has_its_own_deadline_and_not_that_of_a_request() {
 }
 
 #[tokio::test]
-async fn a_refresh_in_the_background_delays_nobody_and_joins_those_who_ask_for_it() {
+async fn a_background_refresh_delays_no_caller_and_is_joined() {
     let bench = Bench::serving().await;
     bench.clock.advance(STALE);
     let gate = bench.source.hold();
@@ -229,7 +229,7 @@ async fn a_refresh_in_the_background_delays_nobody_and_joins_those_who_ask_for_i
 }
 
 #[tokio::test]
-async fn those_who_only_ever_wait_for_tokens_have_them_refreshed_in_the_background_too() {
+async fn waiting_callers_get_background_refreshes_too() {
     let bench = Bench::serving().await;
     bench.clock.advance(STALE);
     assert_eq!(secret(bench.provider.token().await), Ok("token-1".into()));
@@ -252,13 +252,13 @@ async fn an_idle_provider_fetches_nothing() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_dropped_mid_flight_leaves_nothing_behind() {
+async fn a_provider_dropped_mid_flight_leaks_nothing() {
     let bench = Bench::new();
     let gate = bench.source.hold();
     let caller = bench.waiting();
     bench.source.wait_for_fetches(1).await;
     let Bench { provider, source, clock } = bench;
-    // Who waits keeps it alive.
+    // A waiter keeps the provider alive.
     drop(provider);
     gate.release();
     let bearer = caller.await.unwrap();
@@ -290,14 +290,14 @@ async fn a_static_token_is_fetched_once_and_never_expires() {
     clock.advance(100 * 365 * 24 * HOUR);
     let (token, ticket) = request(&provider).unwrap();
     assert_eq!(token, "from-the-console");
-    // There is no other: rejected, it is soon back.
+    // Without a successor, the rejected bearer soon returns.
     assert!(ticket.reject(&HeaderMap::new()).is_replay_useful());
     assert_eq!(provider.token().await.unwrap().ticket(), ticket);
     assert_eq!(ticket.reject(&HeaderMap::new()), bearer_token::Rejection::Declined);
 }
 
 #[tokio::test]
-async fn a_provider_is_a_source_and_passes_the_time_of_expiry_on() {
+async fn a_provider_as_a_source_passes_on_the_expiry() {
     let inner = Bench::new();
     let outer = TokenProvider::builder(inner.provider.clone())
         .allow_origin("https://api.example.com")
@@ -328,7 +328,7 @@ fn the_futures_go_anywhere_and_print_nothing() {
 }
 
 #[tokio::test]
-async fn a_source_that_waits_for_its_own_provider_is_aborted_like_any_that_hangs() {
+async fn a_source_waiting_for_its_own_provider_is_aborted() {
     let clock = ManualClock::new();
     let itself: Arc<std::sync::OnceLock<TokenProvider>> = Arc::default();
     let known = itself.clone();
@@ -345,7 +345,7 @@ async fn a_source_that_waits_for_its_own_provider_is_aborted_like_any_that_hangs
         TokenProvider::builder(source).platform(Platform::system().with_clock(clock.clone())).build().unwrap();
     itself.set(provider.clone()).unwrap();
     let caller = waiting(provider.token());
-    // Caller, pilot, and the source as a caller.
+    // The caller, the driver, and the source as a caller.
     clock.wait_for_sleepers(3).await;
     clock.advance(10 * SECOND);
     assert_eq!(secret(caller.await), Err(ErrorKind::Timeout));

@@ -1,11 +1,11 @@
-//! What is sent, and until when.
+//! How long a token is sent.
 
 use bearer_token::platform::{BoxFuture, Clock, Moment};
 use bearer_token_testing::Outcome;
 
 use super::*;
 
-/// Asks once a second for so long, as a busy service does, and tells how many fetches that took.
+/// Asks once a second for this long, as a busy service does. Returns the number of fetches.
 async fn busy(bench: &Bench, time: Duration) -> u64 {
     let before = bench.started();
     for _ in 0..time.as_secs() {
@@ -18,7 +18,7 @@ async fn busy(bench: &Bench, time: Duration) -> u64 {
 }
 
 #[tokio::test]
-async fn l08_a_source_that_gives_the_same_token_again_is_not_asked_in_a_loop() {
+async fn l08_a_repeated_token_causes_no_loop() {
     let bench = Bench::new();
     let expires = bench.clock.now().wall() + HOUR;
     bench.source.otherwise(Outcome::token("same").expires_at(expires));
@@ -26,9 +26,9 @@ async fn l08_a_source_that_gives_the_same_token_again_is_not_asked_in_a_loop() {
     // At 1, 3, 7, 15, 31, 63 s, then once a minute.
     let refreshes = busy(&bench, HOUR - STALE - 10 * SECOND).await;
     assert!((6..=20).contains(&refreshes), "{refreshes}");
-    // The last ten seconds, which the source insists on.
+    // The last ten seconds, in which the source repeats itself.
     busy(&bench, 11 * SECOND).await;
-    // Past its expiry it is not sent, however often it comes.
+    // After its expiry it is not sent, however often the source returns it.
     let later = bench.started();
     for _ in 0..600 {
         assert_eq!(bench.sent(), None);
@@ -42,7 +42,7 @@ async fn l08_a_source_that_gives_the_same_token_again_is_not_asked_in_a_loop() {
 }
 
 #[tokio::test]
-async fn l08_a_source_that_gives_new_tokens_of_the_same_expiry_is_not_asked_in_a_loop() {
+async fn l08_new_tokens_of_the_same_expiry_cause_no_loop() {
     let bench = Bench::new();
     let expires = bench.clock.now().wall() + HOUR;
     bench.source.otherwise(Outcome::numbered().expires_at(expires));
@@ -52,11 +52,11 @@ async fn l08_a_source_that_gives_new_tokens_of_the_same_expiry_is_not_asked_in_a
 }
 
 #[tokio::test]
-async fn l08_tokens_that_are_stale_when_they_come_are_fetched_once_a_second_at_most() {
+async fn l08_tokens_stale_on_arrival_are_fetched_once_a_second() {
     let bench = Bench::new();
     let clock = bench.clock.clone();
     bench.source.otherwise(Outcome::call(move |cx| {
-        // Issued most of an hour ago, by the word of the source; another one each time.
+        // A new token each time, which the source says was issued most of an hour ago.
         let issued =
             Moment::new(clock.now().monotonic().saturating_sub(STALE + MINUTE), clock.now().wall() - STALE - MINUTE);
         let token = format!("{:?}", cx.started().monotonic());
@@ -77,7 +77,7 @@ async fn l08_tokens_that_are_stale_when_they_come_are_fetched_once_a_second_at_m
 }
 
 #[tokio::test]
-async fn l09_past_its_expiry_nothing_is_sent_but_an_error_returned() {
+async fn l09_an_expired_token_is_an_error_and_never_sent() {
     let bench = Bench::serving().await;
     bench.source.otherwise(Outcome::error(Error::new(ErrorKind::Transport, "no route")));
     bench.clock.advance(EXPIRED - Duration::from_nanos(1));
@@ -93,7 +93,7 @@ async fn l09_past_its_expiry_nothing_is_sent_but_an_error_returned() {
 }
 
 #[tokio::test]
-async fn l09_those_who_waited_get_a_bearer_that_is_born_too_short_and_nobody_else_does() {
+async fn l09_only_waiters_get_a_bearer_born_too_short() {
     let bench = Bench::new();
     bench.source.otherwise(Outcome::numbered().expires_in(Duration::ZERO));
     for round in 1..=3 {
@@ -111,7 +111,7 @@ async fn l09_those_who_waited_get_a_bearer_that_is_born_too_short_and_nobody_els
 }
 
 #[tokio::test]
-async fn l09_a_waiter_that_wakes_after_a_long_sleep_is_not_given_an_expired_bearer() {
+async fn l09_a_waiter_waking_late_gets_no_expired_bearer() {
     let bench = Bench::new();
     let asleep = bench.waiting();
     assert_eq!(secret(bench.provider.token().await), Ok("token-1".into()));
@@ -120,7 +120,7 @@ async fn l09_a_waiter_that_wakes_after_a_long_sleep_is_not_given_an_expired_bear
 }
 
 #[tokio::test]
-async fn l09_a_waiter_that_wakes_after_its_bearer_was_rejected_is_given_the_next_one() {
+async fn l09_a_waiter_waking_after_a_rejection_gets_the_next_bearer() {
     let bench = Bench::new();
     let slow = bench.waiting();
     let prompt = bench.provider.token().await.unwrap();
@@ -129,12 +129,12 @@ async fn l09_a_waiter_that_wakes_after_its_bearer_was_rejected_is_given_the_next
 }
 
 #[tokio::test]
-async fn l13_after_the_machine_slept_past_the_expiry_the_token_is_renewed_before_anything_is_sent() {
+async fn l13_after_a_long_sleep_the_token_is_renewed_first() {
     let bench = Bench::serving().await;
     bench.clock.advance_wall(HOUR);
     assert_eq!(bench.sent(), None);
     assert_eq!(secret(bench.provider.token().await), Ok("token-2".into()));
-    // It slept for less: still good, but due.
+    // A shorter sleep: the token is valid, but due for a refresh.
     bench.clock.advance_wall(STALE);
     assert_eq!(bench.sent().as_deref(), Some("token-2"));
     settle().await;
@@ -142,7 +142,7 @@ async fn l13_after_the_machine_slept_past_the_expiry_the_token_is_renewed_before
 }
 
 #[tokio::test]
-async fn l13_a_wall_clock_that_is_set_back_makes_no_token_immortal() {
+async fn l13_a_wall_clock_set_back_makes_no_token_immortal() {
     let bench = Bench::serving().await;
     bench.clock.rewind_wall(HOUR);
     bench.clock.advance(STALE);
@@ -155,7 +155,7 @@ async fn l13_a_wall_clock_that_is_set_back_makes_no_token_immortal() {
 }
 
 #[tokio::test]
-async fn l13_a_wall_clock_that_is_set_forward_mid_flight_starts_no_second_fetch() {
+async fn l13_a_wall_clock_set_forward_starts_no_second_fetch() {
     let bench = Bench::new();
     let gate = bench.source.hold();
     let first = bench.waiting();
@@ -170,7 +170,7 @@ async fn l13_a_wall_clock_that_is_set_forward_mid_flight_starts_no_second_fetch(
 }
 
 #[tokio::test]
-async fn l13_a_wall_clock_that_steps_during_a_cool_down_neither_ends_nor_prolongs_it() {
+async fn l13_a_wall_clock_step_does_not_change_the_cool_down() {
     let bench = Bench::new();
     bench.source.push(Outcome::error(Error::new(ErrorKind::Refused, "no")));
     assert!(bench.provider.token().await.is_err());
@@ -192,8 +192,8 @@ async fn a_slow_answer_counts_from_before_the_request() {
 }
 
 #[test]
-fn at_the_end_of_a_clock_a_waiter_still_comes_to_an_end() {
-    /// As a clock may say that is broken, or not set.
+fn a_waiter_ends_even_at_the_clocks_last_moment() {
+    /// Readings of a clock that is broken or not set.
     struct Last;
     impl Clock for Last {
         fn now(&self) -> Moment {
@@ -216,7 +216,7 @@ fn at_the_end_of_a_clock_a_waiter_still_comes_to_an_end() {
 }
 
 #[tokio::test]
-async fn l09_a_bearer_that_was_waited_for_may_be_sent_while_it_lives_or_has_only_just_come() {
+async fn l09_a_waited_for_bearer_is_sent_while_valid_or_new() {
     for (lifetime, seconds, may) in [(HOUR, MINUTE, true), (HOUR, HOUR, false), (Duration::ZERO, MINUTE, false)] {
         let bench = Bench::new();
         bench.source.otherwise(Outcome::token("waited-for").expires_in(lifetime));

@@ -1,4 +1,4 @@
-//! The provider under a manual clock, with a source that follows a script. No test waits for real time.
+//! The provider under a manual clock, with a scripted source. No test waits for real time.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::async_yields_async, reason = "that futures move between tasks and runtimes is what is tested")]
 
@@ -28,11 +28,11 @@ use http::{HeaderMap, Uri, header::AUTHORIZATION};
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
-/// A token that lives for an hour is stale from here on, and expired from there on, under [`Bench::new`]'s policy.
+/// When a token with a lifetime of an hour becomes stale and expired under the policy of [`Bench::new`].
 const STALE: Duration = Duration::from_secs(48 * 60);
 const EXPIRED: Duration = Duration::from_secs(3_590);
 
-/// A provider, and everything around it in the hands of the test.
+/// A provider whose surroundings the test controls.
 struct Bench {
     clock: ManualClock,
     source: ScriptedSource,
@@ -56,7 +56,7 @@ impl Bench {
         Bench { clock, source, provider }
     }
 
-    /// A bench whose provider serves `token-1`, fetched just now.
+    /// A bench whose provider has just fetched `token-1`.
     async fn serving() -> Self {
         let bench = Bench::new();
         assert_eq!(secret(bench.provider.token().await), Ok("token-1".into()));
@@ -67,17 +67,17 @@ impl Bench {
         self.source.count().started
     }
 
-    /// What a request to the API carries, if it may go out.
+    /// The headers of a request to the API, if it may be sent.
     fn request(&self) -> Option<(String, Ticket)> {
         request(&self.provider)
     }
 
-    /// The token that a request to the API carries, if it may go out.
+    /// The token of a request to the API, if it may be sent.
     fn sent(&self) -> Option<String> {
         self.request().map(|(token, _)| token)
     }
 
-    /// Moves the clock when so many futures wait for it: the waiters, and the pilot of each flight.
+    /// Advances the clock once this many futures wait for it: the waiters, and the driver of each flight.
     async fn advance_with(&self, sleepers: usize, time: Duration) {
         self.clock.wait_for_sleepers(sleepers).await;
         self.clock.advance(time);
@@ -89,12 +89,12 @@ impl Bench {
     }
 }
 
-/// Refreshes at the same moment each time, so that a test can say when.
+/// A policy that refreshes at a predictable moment.
 fn steady() -> Policy {
     Policy::default().jitter(false)
 }
 
-/// Draws the highest number each time: cool-downs are as long as they get.
+/// Randomness that always draws the highest number, so cool-downs have their full length.
 struct Highest;
 
 impl Entropy for Highest {
@@ -133,7 +133,7 @@ fn waiting(mut future: TokenFuture) -> TokenFuture {
     future
 }
 
-/// Lets every other task of this thread's runtime run until it waits.
+/// Runs every other task of this thread's runtime until it waits.
 async fn settle() {
     for _ in 0..20 {
         let mut yielded = false;
@@ -146,7 +146,7 @@ async fn settle() {
     }
 }
 
-/// An executor that is no runtime: it polls one future on this thread, and parks.
+/// An executor without a runtime: polls one future on this thread, and parks.
 fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {

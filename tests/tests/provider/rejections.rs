@@ -1,4 +1,4 @@
-//! The word of the API that a bearer is no good.
+//! Rejections reported by the API.
 
 use bearer_token::{FetchReason, Rejection};
 use bearer_token_testing::Outcome;
@@ -6,7 +6,7 @@ use bearer_token_testing::Outcome;
 use super::*;
 
 #[tokio::test]
-async fn l28_a_hundred_late_rejections_of_one_generation_cause_one_fetch() {
+async fn l28_a_hundred_late_rejections_cause_one_fetch() {
     let bench = Bench::serving().await;
     let tickets: Vec<Ticket> = (0..200).map(|_| bench.request().unwrap().1).collect();
     let gate = bench.source.hold();
@@ -17,7 +17,7 @@ async fn l28_a_hundred_late_rejections_of_one_generation_cause_one_fetch() {
     let caller = bench.waiting();
     gate.release();
     assert_eq!(secret(caller.await), Ok("token-2".into()));
-    // Those that come later still leave the new one alone.
+    // Even later rejections leave the new bearer alone.
     for ticket in &tickets[100..] {
         assert_eq!(ticket.reject(&HeaderMap::new()), Rejection::Superseded);
         assert_eq!(bench.provider.reject(*ticket, &HeaderMap::new()), Rejection::Superseded);
@@ -36,7 +36,7 @@ async fn l28_rejections_from_many_threads_cause_one_fetch() {
         let provider = bench.provider.clone();
         tasks.spawn(async move {
             assert!(ticket.reject(&HeaderMap::new()).is_replay_useful());
-            // The replay: never with the rejected one.
+            // The replay never carries the rejected bearer.
             assert_eq!(secret(provider.token().await), Ok("token-2".into()));
         });
     }
@@ -45,7 +45,7 @@ async fn l28_rejections_from_many_threads_cause_one_fetch() {
 }
 
 #[tokio::test]
-async fn l29_a_fresh_token_that_is_rejected_again_stays_in_service_and_is_not_replayed() {
+async fn l29_a_token_rejected_twice_stays_in_service() {
     let bench = Bench::serving().await;
     assert_eq!(bench.request().unwrap().1.reject(&HeaderMap::new()), Rejection::Renewing);
     assert_eq!(secret(bench.provider.token().await), Ok("token-2".into()));
@@ -61,11 +61,11 @@ async fn l29_a_fresh_token_that_is_rejected_again_stays_in_service_and_is_not_re
     assert_eq!(bench.request().unwrap().1.reject(&HeaderMap::new()), Rejection::Renewing, "five seconds are over");
 }
 
-/// An API that rejects everything, once a second for so long. Gives how many fetches that causes.
+/// Rejects every token once a second for this long. Returns the number of fetches.
 async fn rejected(bench: &Bench, time: Duration) -> u64 {
     let before = bench.started();
     for _ in 0..time.as_secs() {
-        // Nobody is refused: a token there is.
+        // No caller gets an error, because there is a token.
         let bearer = bench.provider.token().await.unwrap();
         bearer.ticket().reject(&HeaderMap::new());
         settle().await;
@@ -75,7 +75,7 @@ async fn rejected(bench: &Bench, time: Duration) -> u64 {
 }
 
 #[tokio::test]
-async fn l29_an_api_that_rejects_everything_causes_no_storm_of_renewals() {
+async fn l29_an_api_rejecting_everything_causes_no_storm() {
     let bench = Bench::serving().await;
     // At 0, 5, 15, 35, 75, 155, 315 s, and every five minutes from 615 s on.
     assert_eq!(rejected(&bench, 600 * SECOND).await, 7);
@@ -83,7 +83,7 @@ async fn l29_an_api_that_rejects_everything_causes_no_storm_of_renewals() {
 }
 
 #[tokio::test]
-async fn l29_a_token_that_the_source_gives_again_after_its_rejection_causes_no_storm_either() {
+async fn l29_a_rejected_token_minted_again_causes_no_storm() {
     let bench = Bench::new();
     bench.source.otherwise(Outcome::token("static").never_expires());
     bench.provider.token().await.unwrap();
@@ -97,7 +97,7 @@ async fn l29_rejections_during_an_outage_leave_the_suspect_in_service() {
     let bench = Bench::serving().await;
     bench.source.otherwise(Outcome::error(Error::new(ErrorKind::Unavailable, "the server rests")));
     for _ in 0..600 {
-        // Whether it waits for the renewal or not, each request gets a token.
+        // Each request gets a token, whether it waits for the renewal or not.
         assert_eq!(secret(bench.provider.token().await), Ok("token-1".into()));
         let (token, ticket) = bench.request().unwrap();
         assert_eq!(token, "token-1");
@@ -106,7 +106,7 @@ async fn l29_rejections_during_an_outage_leave_the_suspect_in_service() {
         bench.clock.advance(SECOND);
     }
     assert!(bench.started() <= 12, "{}", bench.started());
-    // And when it is over, the next rejection heals it.
+    // Afterwards the next rejection renews the token.
     bench.source.otherwise(Outcome::numbered());
     bench.clock.advance(5 * MINUTE);
     assert_eq!(bench.request().unwrap().1.reject(&HeaderMap::new()), Rejection::Renewing);
@@ -114,7 +114,7 @@ async fn l29_rejections_during_an_outage_leave_the_suspect_in_service() {
 }
 
 #[tokio::test]
-async fn l29_beside_a_hung_server_requests_are_served_longer_than_they_wait() {
+async fn l29_beside_a_hung_server_requests_are_mostly_served() {
     let bench = Bench::serving().await;
     bench.source.otherwise(Outcome::hang());
     let mut waited = 0;
@@ -150,7 +150,7 @@ async fn tickets_of_another_provider_change_nothing_there() {
     let (_, ticket) = other.request().unwrap();
     assert_eq!(mine.provider.reject(ticket, &HeaderMap::new()), Rejection::Declined);
     assert!(mine.sent().is_some() && other.sent().is_some());
-    // By itself it finds the way home.
+    // It recovers without help.
     assert_eq!(ticket.reject(&HeaderMap::new()), Rejection::Renewing);
     assert!(mine.sent().is_some() && other.sent().is_none());
 }
@@ -168,7 +168,7 @@ async fn a_ticket_outlives_its_provider() {
 }
 
 #[test]
-fn a_rejection_outside_any_runtime_is_healed_by_the_next_caller() {
+fn the_next_caller_handles_a_rejection_outside_a_runtime() {
     let bench = Bench::new();
     let first = block_on(bench.provider.token()).unwrap();
     assert_eq!(first.ticket().reject(&HeaderMap::new()), Rejection::Renewing);

@@ -1,4 +1,4 @@
-//! Any runtime, several, a dead one, one that nobody drives, none.
+//! One runtime, several, an ended one, an idle one, none.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,7 +17,7 @@ fn multi_thread() -> Runtime {
 }
 
 #[test]
-fn l11_a_provider_that_is_built_outside_a_runtime_works_inside() {
+fn l11_a_provider_built_outside_a_runtime_works_inside() {
     for runtime in [current_thread(), multi_thread()] {
         let bench = Bench::new();
         assert_eq!(bench.sent(), None);
@@ -27,7 +27,7 @@ fn l11_a_provider_that_is_built_outside_a_runtime_works_inside() {
 }
 
 #[test]
-fn l11_a_provider_is_used_in_one_runtime_after_another_has_gone() {
+fn l11_a_provider_works_after_its_first_runtime_ended() {
     let bench = Bench::new();
     let first = multi_thread();
     assert_eq!(secret(first.block_on(bench.provider.token())), Ok("token-1".into()));
@@ -44,12 +44,12 @@ fn l11_a_provider_is_used_in_one_runtime_after_another_has_gone() {
 }
 
 #[test]
-fn l11_a_runtime_that_is_no_longer_driven_holds_a_flight_up_only_until_it_is_overdue() {
+fn l11_an_idle_runtime_delays_a_flight_until_overdue() {
     for polled in [false, true] {
         let bench = Bench::new();
         let (idle, live) = (current_thread(), current_thread());
         let gate = bench.source.hold();
-        // Its pilot is spawned there, and stuck when `block_on` returns: polled by then or not.
+        // The driver is spawned there, and stops when `block_on` returns, polled or not.
         let first = idle.block_on(async {
             let caller = bench.waiting();
             if polled {
@@ -70,7 +70,7 @@ fn l11_a_runtime_that_is_no_longer_driven_holds_a_flight_up_only_until_it_is_ove
             }
         });
         let (fetched, started) = (bench.sent(), bench.started());
-        // Driven again, the old pilot comes too late, and changes nothing.
+        // When the runtime is driven again, the old driver is too late and changes nothing.
         idle.block_on(settle());
         assert_eq!(bench.sent(), fetched);
         assert_eq!(bench.started(), started, "what had not begun in time does not begin");
@@ -81,7 +81,7 @@ fn l11_a_runtime_that_is_no_longer_driven_holds_a_flight_up_only_until_it_is_ove
 }
 
 #[test]
-fn l11_a_refresh_that_is_stuck_in_an_idle_runtime_is_replaced() {
+fn l11_a_refresh_stuck_in_an_idle_runtime_is_replaced() {
     let bench = Bench::new();
     let (idle, live) = (current_thread(), current_thread());
     live.block_on(bench.provider.token()).unwrap();
@@ -101,7 +101,7 @@ fn l11_a_refresh_that_is_stuck_in_an_idle_runtime_is_replaced() {
 }
 
 #[test]
-fn l11_a_runtime_that_stops_mid_flight_hands_the_fetch_to_those_who_wait_elsewhere() {
+fn l11_a_stopped_runtime_hands_the_fetch_to_waiters() {
     for runtime in [current_thread(), multi_thread()] {
         for outcome in [Outcome::numbered(), Outcome::error(Error::new(ErrorKind::Refused, "no"))] {
             let bench = Bench::new();
@@ -132,10 +132,10 @@ fn l11_a_runtime_that_stops_mid_flight_hands_the_fetch_to_those_who_wait_elsewhe
 }
 
 #[test]
-fn l11_without_any_runtime_those_who_wait_do_the_work_themselves() {
+fn l11_without_a_runtime_waiters_fetch_themselves() {
     let bench = Bench::new();
     assert_eq!(secret(block_on(bench.provider.token())), Ok("token-1".into()));
-    // Nowhere to refresh in the background: the token is used up, and nothing is fetched in vain.
+    // Without a place for a background refresh, the token is used until it expires, and no fetch is wasted.
     bench.clock.advance(STALE);
     for _ in 0..100 {
         assert_eq!(bench.sent().as_deref(), Some("token-1"));
@@ -165,19 +165,19 @@ fn l11_without_any_runtime_many_threads_still_share_one_fetch() {
 }
 
 #[test]
-fn l11_without_any_runtime_another_waiter_takes_over_from_one_that_leaves() {
+fn l11_without_a_runtime_another_waiter_continues_the_fetch() {
     let bench = Bench::new();
     bench.source.push(Outcome::hang());
-    let pilot = bench.waiting();
+    let driver = bench.waiting();
     assert_eq!(bench.started(), 1);
     let other = bench.waiting();
-    drop(pilot);
+    drop(driver);
     assert_eq!(secret(block_on(other)), Ok("token-2".into()));
     assert_eq!(bench.source.count().aborted, 1);
 }
 
 #[test]
-fn l11_without_any_runtime_a_hung_fetch_still_ends_at_its_deadline() {
+fn l11_without_a_runtime_a_hung_fetch_ends_in_time() {
     let bench = Bench::new();
     bench.source.push(Outcome::hang());
     let caller = bench.waiting();
@@ -197,24 +197,24 @@ fn l11_a_waiter_moves_from_one_runtime_to_another() {
 }
 
 #[test]
-fn l11_a_provider_with_a_runtime_of_its_own_refreshes_wherever_it_is_used() {
+fn l11_a_provider_with_its_own_runtime_refreshes_anywhere() {
     let runtime = multi_thread();
     let bench = Bench::with(steady(), |platform| platform.with_spawn(runtime.handle().clone()));
     assert_eq!(secret(block_on(bench.provider.token())), Ok("token-1".into()));
     bench.clock.advance(STALE);
     assert_eq!(bench.sent().as_deref(), Some("token-1"));
     block_on(bench.source.wait_for(|counts| counts.finished == 2));
-    // Landed, or landing: this joins it, or brings the next one.
+    // The fetch is done or about to be: this call joins it, or starts the next.
     assert!(secret(block_on(bench.provider.refresh_now())).is_ok());
     assert_ne!(bench.sent().as_deref(), Some("token-1"));
-    // Shut down, it is as good as none.
+    // A runtime that was shut down counts as none.
     drop(runtime);
     bench.clock.advance(HOUR);
     assert!(block_on(bench.provider.token()).is_ok());
 }
 
 #[test]
-fn l11_a_spawner_that_drops_what_it_is_given_wedges_nothing_and_is_not_asked_at_every_request() {
+fn l11_a_spawner_that_drops_tasks_blocks_no_caller() {
     #[derive(Clone, Default)]
     struct Dropping(Arc<AtomicUsize>);
     impl Spawn for Dropping {
@@ -236,14 +236,14 @@ fn l11_a_spawner_that_drops_what_it_is_given_wedges_nothing_and_is_not_asked_at_
         bench.clock.advance(SECOND);
     }
     assert_eq!(spawner.0.load(Ordering::SeqCst) - before, 3);
-    assert_eq!(bench.started(), 1, "a pilot that is never polled asks nothing");
+    assert_eq!(bench.started(), 1, "a driver that is never polled fetches nothing");
 }
 
 #[test]
 fn l11_a_runtime_without_timers_is_no_obstacle() {
     let untimed = Builder::new_current_thread().build().unwrap();
     let source = ScriptedSource::new();
-    // On the system's clock, whose timers such a runtime does not have.
+    // The system's clock needs timers, which this runtime lacks.
     let provider = TokenProvider::builder(source).build().unwrap();
     let caller = untimed.block_on(async { provider.token().await });
     assert_eq!(secret(caller), Ok("token-1".into()));

@@ -1,4 +1,4 @@
-//! Everything at once.
+//! Random callers, failures and clock steps, all at once.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -7,7 +7,7 @@ use bearer_token_testing::Outcome;
 
 use super::*;
 
-/// A small generator, so that a failure can be seen again: no test depends on what it draws.
+/// A small generator whose failures can be repeated. No test depends on what it draws.
 struct Dice(u64);
 
 impl Dice {
@@ -20,8 +20,8 @@ impl Dice {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whatever_callers_do_there_is_one_fetch_at_a_time_and_no_expired_token_is_sent() {
-    // So long that no flight is overdue, however far the clock runs ahead of its pilot.
+async fn callers_never_cause_two_fetches_or_send_expired_tokens() {
+    // Long enough that no flight is overdue, however far the clock runs ahead of its driver.
     let bench = Arc::new(Bench::with(steady().fetch_timeout(1_000 * HOUR).refresh_timeout(1_000 * HOUR), |p| p));
     let failing = Arc::new(AtomicU64::new(0));
     let told = failing.clone();
@@ -30,7 +30,7 @@ async fn whatever_callers_do_there_is_one_fetch_at_a_time_and_no_expired_token_i
         if told.fetch_add(1, Ordering::Relaxed) % 5 == 4 {
             return Err(Error::new(ErrorKind::Unavailable, "every fifth time"));
         }
-        // The token is the moment of its expiry.
+        // Each token states the moment of its expiry.
         let expires = cx.started().after(20 * SECOND).monotonic().as_nanos();
         Ok(AccessToken::new(expires.to_string()).expires_in(20 * SECOND))
     }));
@@ -68,7 +68,7 @@ async fn whatever_callers_do_there_is_one_fetch_at_a_time_and_no_expired_token_i
     let mut steps = 0;
     while steps < 1_000 || served.load(Ordering::Relaxed) < 5_000 {
         steps += 1;
-        assert!(steps < 1_000_000, "nobody gets anywhere");
+        assert!(steps < 1_000_000, "no caller makes progress");
         bench.clock.advance(Duration::from_millis(dice.roll(1_000)));
         settle().await;
     }
@@ -76,7 +76,7 @@ async fn whatever_callers_do_there_is_one_fetch_at_a_time_and_no_expired_token_i
     tasks.join_all().await;
     assert_eq!(bench.source.count().peak, 1);
     assert!(bench.started() > 2);
-    // And it is as healthy as on the first day.
+    // Afterwards the provider works as at the start.
     bench.clock.advance(HOUR);
     let last = bench.provider.token().await;
     let again = async || {

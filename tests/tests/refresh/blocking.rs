@@ -7,7 +7,7 @@ use reqwest::blocking;
 
 use super::*;
 
-/// The recipe: authorizes, sends, and says so when the API refused the token. For clients that follow no redirects.
+/// The recipe for clients that follow no redirects: authorizes, sends, and reports a rejection.
 fn send(
     provider: &TokenProvider,
     client: &blocking::Client,
@@ -44,7 +44,7 @@ fn builder(server: &AuthorizationServer) -> TokenProviderBuilder {
 }
 
 #[test]
-fn reqwests_blocking_client_sends_tokens_that_a_small_runtime_fetches() {
+fn reqwests_blocking_client_works_with_a_small_runtime() {
     let server = server();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let platform = Platform::system().with_spawn(runtime.handle().clone());
@@ -57,12 +57,12 @@ fn reqwests_blocking_client_sends_tokens_that_a_small_runtime_fetches() {
     assert_eq!([status(), status()], [200, 200]);
     assert_eq!(server.count().token_requests, 1);
 
-    // A token that the API refuses is renewed.
+    // A refused token is renewed.
     server.revoke_all();
     assert_eq!([status(), status()], [401, 200]);
     assert_eq!(server.count().token_requests, 2);
 
-    // A request to another origin goes out as it is.
+    // A request to another origin is sent without a token.
     let other = AuthorizationServer::start().unwrap();
     let request = client.get(other.api_url()).build().unwrap();
     assert_eq!(send(&provider, &client, request).unwrap().status(), 401);
@@ -103,7 +103,7 @@ fn the_deadline_ends_a_wait_that_holds_a_thread() {
 }
 
 #[test]
-fn without_a_runtime_reqwest_as_the_transport_says_what_it_needs_and_other_sources_work() {
+fn without_a_runtime_the_reqwest_transport_names_its_need() {
     let server = server();
     let error = builder(&server).build().unwrap().token_blocking().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
@@ -114,14 +114,14 @@ fn without_a_runtime_reqwest_as_the_transport_says_what_it_needs_and_other_sourc
 }
 
 #[tokio::test]
-async fn a_blocking_thread_of_a_runtime_may_wait_for_a_fetch_that_the_runtime_drives() {
+async fn a_runtimes_blocking_thread_may_wait_for_a_fetch() {
     let server = server();
     let provider = builder(&server).build().unwrap();
     let waited = provider.clone();
     let bearer = tokio::task::spawn_blocking(move || waited.token_blocking()).await.unwrap().unwrap();
     assert_eq!(provider.cached().unwrap().secret(), bearer.secret());
 
-    // In async code it is an error, at once, and not a runtime that waits for itself.
+    // In async code it is an error at once, because the runtime would wait for itself.
     let cold = builder(&server).build().unwrap();
     let error = cold.token_blocking().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);

@@ -1,4 +1,4 @@
-//! Refresh tokens against a real server that rotates them, over real connections, with real files.
+//! Refresh tokens with a rotating server, real connections and real files.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "tasks and threads, as a user's program has them")]
 
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 /// Longer than any cool-down.
 const LATER: Duration = Duration::from_secs(301);
 
-/// A server, a consent, and a file with the refresh token that came of it.
+/// A server, a consent, and a file with its refresh token.
 struct Bench {
     server: AuthorizationServer,
     clock: ManualClock,
@@ -37,7 +37,7 @@ impl Bench {
         bench
     }
 
-    /// What a login program does.
+    /// Stores a new consent, as a login program does.
     async fn consent(&self) {
         let token = self.server.consent(Consent::new("app", "alice").scope("read write")).unwrap();
         self.grant().replace(&Platform::system(), token).await.unwrap();
@@ -60,7 +60,7 @@ impl Bench {
         Platform::system().with_clock(self.clock.clone())
     }
 
-    /// A provider with a grant of its own, as after a start.
+    /// A provider with a new grant, as after a restart.
     fn provider(&self) -> TokenProvider {
         self.build(TokenProvider::builder(self.source(self.grant())))
     }
@@ -75,13 +75,13 @@ impl Bench {
         kept.unwrap().secret().to_owned()
     }
 
-    /// The refresh tokens that the server was sent.
+    /// The refresh tokens that the server received.
     fn sent(&self) -> Vec<String> {
         self.server.requests().iter().filter_map(|request| request.parameter("refresh_token")).collect()
     }
 }
 
-/// The status with which the API answers.
+/// The status of the API's response.
 async fn call(bench: &Bench, provider: &TokenProvider) -> Result<u16, Error> {
     let bearer = provider.token().await?;
     let request = reqwest::Client::new().get(bench.server.api_url()).header("authorization", bearer.header_value());

@@ -7,7 +7,7 @@ use super::*;
 
 const CHILD: &str = "BEARER_TOKEN_TEST_REFRESH_CHILD";
 
-/// What each of the processes does; in this one, nothing.
+/// The work of each child process. In this process it does nothing.
 #[tokio::test]
 async fn child() {
     let Ok(settings) = std::env::var(CHILD) else { return };
@@ -23,7 +23,7 @@ async fn child() {
 }
 
 #[tokio::test]
-async fn processes_that_share_a_file_never_use_a_refresh_token_twice() {
+async fn processes_sharing_a_file_never_reuse_a_refresh_token() {
     let bench = Bench::new(RefreshTokens::rotating()).await;
     let start = || {
         Command::new(std::env::current_exe().unwrap())

@@ -1,4 +1,4 @@
-//! One process, and a server that rotates.
+//! One process, and a server that rotates refresh tokens.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +7,7 @@ use bearer_token_testing::Fault;
 
 use super::*;
 
-/// Looks, whenever something is saved, whether the provider has published anything yet.
+/// A store that checks at each save whether the provider has published anything yet.
 struct Watching {
     file: FileStore,
     provider: Arc<OnceLock<TokenProvider>>,
@@ -33,7 +33,7 @@ impl RefreshTokenStore for Watching {
 }
 
 #[tokio::test]
-async fn l27_the_successor_is_in_the_file_before_anybody_gets_the_access_token() {
+async fn l27_the_successor_is_saved_before_the_access_token_is_used() {
     let bench = Bench::new(RefreshTokens::rotating()).await;
     let first = bench.kept().await;
     let provider = Arc::new(OnceLock::new());
@@ -46,7 +46,7 @@ async fn l27_the_successor_is_in_the_file_before_anybody_gets_the_access_token()
 }
 
 #[tokio::test]
-async fn every_refresh_and_every_restart_goes_on_with_the_latest_refresh_token() {
+async fn refreshes_and_restarts_use_the_latest_refresh_token() {
     let bench = Bench::new(RefreshTokens::rotating()).await;
     for _ in 0..3 {
         let provider = bench.provider();
@@ -64,14 +64,14 @@ async fn every_refresh_and_every_restart_goes_on_with_the_latest_refresh_token()
 }
 
 #[tokio::test]
-async fn l27_a_lost_answer_does_not_sign_the_client_out_where_the_server_allows_a_retry() {
+async fn l27_a_lost_response_is_retried_where_allowed() {
     for retry in [true, false] {
         for fault in [Fault::cut_off(), Fault::stall()] {
             let settings = RefreshTokens::rotating();
             let bench = Bench::new(if retry { settings.allow_retry() } else { settings }).await;
             let provider = bench.provider();
             bench.server.token_endpoint().next(fault);
-            // The stalled one runs into its deadline.
+            // The stalled fetch reaches its deadline.
             let fetch = provider.token();
             let watch = async {
                 bench.server.wait_for(|counts| counts.tokens_issued == 1).await;
@@ -113,7 +113,7 @@ async fn l19_an_outage_leaves_the_file_alone_and_passes() {
 }
 
 #[tokio::test]
-async fn l07_after_a_new_consent_the_provider_heals_without_a_restart() {
+async fn l07_a_new_consent_needs_no_restart() {
     let bench = Bench::new(RefreshTokens::rotating()).await;
     let provider = bench.provider();
     bench.server.end_consents();
@@ -126,14 +126,14 @@ async fn l07_after_a_new_consent_the_provider_heals_without_a_restart() {
     }
     assert_eq!(bench.sent().len(), 1, "the server is not asked again and again");
 
-    // By another program; the cool-down is far from over.
+    // Another program writes it, long before the cool-down ends.
     bench.consent().await;
     bench.clock.advance(Duration::from_secs(1));
     assert_eq!(call(&bench, &provider).await.unwrap(), 200);
 }
 
 #[tokio::test]
-async fn l07_a_file_that_is_half_written_heals_when_it_is_whole() {
+async fn l07_a_half_written_file_recovers_when_complete() {
     let bench = Bench::new(RefreshTokens::rotating()).await;
     let provider = bench.provider();
     let whole = std::fs::read(bench.file()).unwrap();
@@ -147,7 +147,7 @@ async fn l07_a_file_that_is_half_written_heals_when_it_is_whole() {
 }
 
 #[tokio::test]
-async fn a_service_account_stands_in_while_the_consent_has_ended() {
+async fn a_service_account_replaces_an_ended_consent() {
     let bench = Bench::new(RefreshTokens::rotating()).await;
     let service = TokenEndpoint::builder(bench.server.token_url(), ClientCredentials::new())
         .client_auth(ClientAuth::basic("app", "a secret"))
@@ -169,7 +169,7 @@ async fn a_service_account_stands_in_while_the_consent_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn providers_on_one_grant_never_use_a_refresh_token_twice() {
+async fn providers_sharing_a_grant_never_reuse_a_refresh_token() {
     let bench = Bench::new(RefreshTokens::rotating()).await;
     let grant = bench.grant();
     let providers: Vec<_> = (0..8).map(|_| bench.build(TokenProvider::builder(bench.source(grant.clone())))).collect();
@@ -193,7 +193,7 @@ async fn grants_on_one_file_take_turns_as_processes_do() {
     let first = tokio::spawn(one.token());
     bench.server.wait_for_token_requests(1).await;
     let second = tokio::spawn(other.token());
-    // Two waiters, two deadlines of fetches, and one that looks at the lock now and then.
+    // Two waiters, two fetch deadlines, and one poll of the lock.
     bench.clock.wait_for_sleepers(5).await;
     gate.release();
     first.await.unwrap().unwrap();

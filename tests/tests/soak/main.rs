@@ -1,7 +1,7 @@
 //! Some seconds of real time through the real adapters, against servers on loopback that misbehave at random.
 //!
-//! `SOAK_SECONDS=3600` makes it an hour; `SOAK_SEED` repeats the choices, though not their timing. One test in a binary
-//! of its own: file descriptors and memory are those of the whole process.
+//! `SOAK_SECONDS=3600` runs for an hour; `SOAK_SEED` repeats the random choices, but not their timing. The test has its own
+//! binary, because it measures the file descriptors and memory of the whole process.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "real time, real clocks and real tasks are what this is about")]
 
@@ -33,14 +33,14 @@ use tokio::{
 
 const MILLI: Duration = Duration::from_millis(1);
 const CALLERS: usize = 32;
-/// The shortest pause after a failure: half of what the policy says.
+/// The shortest pause after a failure: half of the policy's.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 fn number(variable: &str, otherwise: u64) -> u64 {
     env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
 }
 
-/// A source that tells how many of its kind are left, and how often they were asked.
+/// A source that counts its living instances and its fetches.
 struct Counted {
     endpoint: TokenEndpoint,
     fetches: Arc<AtomicU64>,
@@ -72,7 +72,7 @@ fn provider(server: &AuthorizationServer, fetches: &Arc<AtomicU64>) -> TokenProv
         .unwrap()
 }
 
-/// What goes wrong with one token request.
+/// The fault of one token request.
 fn token_fault(rng: &mut Rng) -> Fault {
     match rng.u8(0..14) {
         0 => Fault::disconnect(),
@@ -102,7 +102,7 @@ fn api_fault(rng: &mut Rng) -> Fault {
     }
 }
 
-/// Everything that can go wrong does, until it is over. Tokens are revoked only if that is wanted.
+/// Causes every fault until the end. Revokes tokens only if asked to.
 async fn misbehave(server: AuthorizationServer, mut rng: Rng, revokes: bool, over: Arc<AtomicBool>) {
     while !over.load(Ordering::Relaxed) {
         sleep(rng.u32(1..30) * MILLI).await;
@@ -111,19 +111,19 @@ async fn misbehave(server: AuthorizationServer, mut rng: Rng, revokes: bool, ove
             1..5 => server.api().next(api_fault(&mut rng)),
             5 if revokes => server.revoke_all(),
             6 => server.close_connections(),
-            // Says less than it means, so that only a token long past its expiry is refused for that.
+            // The stated lifetime is shorter than the real one, so the API refuses only a token long past its expiry.
             _ => server.issue(Tokens::opaque().lifetime(6_000 * MILLI).expires_in(rng.u64(0..3))),
         }
     }
 }
 
-/// Requests one after the other, by somebody with or without patience. Gives how many there were.
+/// Sends requests one after another, with or without a timeout. Returns their number.
 async fn call(client: Client, ours: String, theirs: String, mut rng: Rng, over: Arc<AtomicBool>) -> u64 {
     let mut requests = 0;
     while !over.load(Ordering::Relaxed) {
         let url = if rng.u8(0..10) == 0 { &theirs } else { &ours };
         let patience = rng.u64(0..4) * 5 * MILLI.as_millis() as u64 + if rng.bool() { 1_000 } else { 1 };
-        // Errors of the connection, of the token, or of the patience: what matters is seen at the servers.
+        // Errors of connection, token or timeout are expected; the servers see what matters.
         let answer = timeout(Duration::from_millis(patience), client.get(url)).await;
         requests += 1;
         if !matches!(answer, Ok(Ok(_))) {
@@ -133,13 +133,13 @@ async fn call(client: Client, ours: String, theirs: String, mut rng: Rng, over: 
     requests
 }
 
-/// A while of it. Checks what the servers saw.
+/// Runs for a while, and checks what the servers saw.
 async fn stretch(seed: u64, time: Duration, revokes: bool) -> (u64, u64) {
-    let (server, stranger) = (AuthorizationServer::start().unwrap(), AuthorizationServer::start().unwrap());
+    let (server, other) = (AuthorizationServer::start().unwrap(), AuthorizationServer::start().unwrap());
     server.register(Registered::secret(CLIENT, SECRET));
     server.issue(Tokens::opaque().lifetime(6_000 * MILLI).expires_in(1));
     let (over, fetches) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let (ours, theirs) = (format!("{}/x", server.api_url()), format!("{}/x", stranger.api_url()));
+    let (ours, theirs) = (format!("{}/x", server.api_url()), format!("{}/x", other.api_url()));
     let providers = Adapter::BOTH.map(|adapter| (adapter, provider(&server, &fetches)));
     let mut tasks = JoinSet::new();
     for number in 0..CALLERS {
@@ -156,44 +156,44 @@ async fn stretch(seed: u64, time: Duration, revokes: bool) -> (u64, u64) {
     let took = started.elapsed();
 
     let counts = server.count();
-    // Where no token is revoked, none is refused: so none was sent long past its expiry.
+    // Without revocations no token is refused, so none was sent long past its expiry.
     assert!(revokes || counts.api_rejected == 0, "{counts:?}");
     let carried = |server: &AuthorizationServer| {
         let requests = server.requests();
         let api = requests.iter().filter(|request| request.endpoint() == Endpoint::Api);
         api.map(|request| request.header("authorization").is_some()).collect::<Vec<_>>()
     };
-    let (here, elsewhere) = (carried(&server), carried(&stranger));
+    let (here, elsewhere) = (carried(&server), carried(&other));
     assert!(here.iter().all(|token| *token), "a request was sent without a token");
     assert!(elsewhere.iter().all(|token| !token), "a token was sent elsewhere");
     assert!(!here.is_empty() && !elsewhere.is_empty());
-    // A provider fetches once in a tenth of a second at the most, if each fails; and two requests are one fetch that
-    // met a broken connection. Tokens of no lifetime are fetched for whoever waits, as fast as they come.
+    // A failing provider fetches at most once in a tenth of a second, and a broken connection makes one fetch two requests.
+    // Tokens without a lifetime are fetched for each waiter, as fast as they arrive.
     let fetches = fetches.load(Ordering::Relaxed);
     assert!(counts.token_requests <= 2 * fetches, "{fetches} fetches, {counts:?}");
     assert!(counts.tokens_issued + 2 * (took.as_millis() / FIRST_WAIT.as_millis()) as u64 + 4 >= fetches, "{counts:?}");
 
-    // All is well again, and so is everybody.
-    server.token_endpoint().heal();
-    server.api().heal();
+    // The servers work again, and so does every client.
+    server.token_endpoint().recover();
+    server.api().recover();
     server.issue(Tokens::opaque());
     for (adapter, provider) in &providers {
         let client = adapter.client(provider);
-        let healed = async {
-            // A token that is too short-lived to be kept may still be on its way: it serves, and leaves nothing behind.
+        let recovered = async {
+            // A token that is too short-lived to be kept may still arrive: it is used and leaves nothing behind.
             while !client.get(&ours).await.is_ok_and(|answer| answer.status == 200) || !provider.status().is_ready() {
                 sleep(10 * MILLI).await;
             }
         };
         // `Retry-After: 1` is the longest cool-down, and a last token may be rejected.
-        timeout(Duration::from_secs(10), healed).await.expect("it does not heal");
+        timeout(Duration::from_secs(10), recovered).await.expect("it does not recover");
     }
     server.stop();
-    stranger.stop();
+    other.stop();
     (requests, counts.token_requests)
 }
 
-/// How many file descriptors are open, and how many pages are in memory; nothing where that cannot be told.
+/// The number of open file descriptors and of pages in memory, where the system tells.
 fn resources() -> Option<(usize, u64)> {
     let open = fs::read_dir("/proc/self/fd").ok()?.count();
     let pages = fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
@@ -209,7 +209,7 @@ fn run(seed: u64, time: Duration, revokes: bool) -> Option<(usize, u64)> {
 }
 
 #[test]
-fn through_real_clients_the_invariants_hold_whatever_the_servers_do() {
+fn the_invariants_hold_through_real_clients() {
     let seed = number("SOAK_SEED", 1);
     let time = Duration::from_millis(number("SOAK_SECONDS", 3) * 1_000 / 4);
     let first = run(seed, time, false);
@@ -218,7 +218,7 @@ fn through_real_clients_the_invariants_hold_whatever_the_servers_do() {
     let last = run(seed + 3_000, time, true);
     if let (Some((open, _)), Some((_, pages)), Some((now, _)), Some((end, later))) = (first, second, third, last) {
         assert!(now.max(end) <= open + 2, "file descriptors: {open}, then {now} and {end}");
-        // 4 KiB each: 32 MiB, of which the record of the requests, which allocators do not give back at once.
+        // 32 MiB in pages of 4 KiB: the recorded requests, whose memory allocators do not return at once.
         assert!(later <= pages + 8_192, "pages in memory: {pages}, then {later}");
     }
 }

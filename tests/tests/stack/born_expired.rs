@@ -1,4 +1,4 @@
-//! Tokens that are past their end when they come: the clocks of the two sides do not agree.
+//! Tokens that are expired on arrival, because the two clocks differ.
 
 use std::{
     sync::{
@@ -12,13 +12,13 @@ use bearer_token::{AccessToken, FetchContext, platform::Moment};
 
 use crate::support::{Adapter, Setup, within};
 
-/// What each of these sources says of the life of its tokens, which are new each time.
+/// The lifetimes that these sources state for their tokens.
 type Says = fn(AccessToken, &FetchContext) -> AccessToken;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[tokio::test]
-async fn l09_a_token_that_is_past_its_end_when_it_comes_is_sent_once_and_causes_no_storm_of_fetches() {
+async fn l09_a_token_expired_on_arrival_is_sent_once() {
     let table: [(&str, Says); 4] = [
         ("its `exp`, by clocks that do not agree", |token, cx| token.expires_at(cx.started().wall() - HOUR)),
         ("no time at all", |token, _| token.expires_in(Duration::ZERO)),
@@ -36,12 +36,12 @@ async fn l09_a_token_that_is_past_its_end_when_it_comes_is_sent_once_and_causes_
             let counted = fetches.clone();
             let source = move |cx: FetchContext| {
                 let fetch = counted.fetch_add(1, Ordering::SeqCst);
-                // Ends the test, should there be no other end.
+                // Ends the test if nothing else does.
                 assert!(fetch < 10, "a storm");
                 async move { Ok(says(AccessToken::new(format!("token-{fetch}")), &cx)) }
             };
             let client = adapter.client(&setup.builder(source).build().unwrap());
-            // Whether it is any good is for the API to say, whose clock may be another.
+            // Only the API can judge the token, because its clock may differ.
             for request in 0..3 {
                 assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 401, "{what}");
                 assert_eq!(fetches.load(Ordering::SeqCst), request + 1, "{adapter:?}: {what}");

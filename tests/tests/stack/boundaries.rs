@@ -1,4 +1,4 @@
-//! Where a token goes, and where it does not.
+//! The origins to which a token is sent, and those to which it is not.
 
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn l34_plaintext_and_unknown_origins_are_refused_before_anything_is_fetched() {
+async fn l34_plaintext_and_unknown_origins_cause_no_fetch() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let source = || setup.endpoint().build().unwrap();
@@ -37,12 +37,12 @@ async fn l34_plaintext_and_unknown_origins_are_refused_before_anything_is_fetche
 }
 
 #[tokio::test]
-async fn l34_without_a_configured_origin_loopback_is_authorized_and_other_origins_get_none_once_there_is_one() {
+async fn l34_loopback_is_authorized_until_an_origin_is_named() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let undecided = TokenProvider::builder(setup.endpoint().build().unwrap()).platform(setup.platform()).build();
         within(adapter.client(&undecided.unwrap()).succeed(&setup.api("orders"))).await;
-        // Loopback is not special once an origin is allowed.
+        // Loopback has no exception once an origin is allowed.
         let elsewhere = TokenProvider::builder(setup.endpoint().build().unwrap())
             .allow_origin("https://api.example.com")
             .platform(setup.platform())
@@ -55,14 +55,14 @@ async fn l34_without_a_configured_origin_loopback_is_authorized_and_other_origin
 }
 
 #[tokio::test]
-async fn l34_a_uri_without_authority_is_judged_by_the_declared_connection() {
+async fn l34_the_declared_connection_judges_uris_without_authority() {
     for declared in [false, true] {
         let setup = Setup::start();
         let mut builder = setup.builder(setup.endpoint().build().unwrap());
         if declared {
             builder = builder.connection_origin(setup.server.issuer());
         }
-        // As behind tonic's channel: the authority comes in below the layer.
+        // As with tonic's channel, the authority is added inside the layer.
         let issuer = setup.server.issuer();
         let service = ServiceBuilder::new()
             .layer(BearerLayer::new(builder.build().unwrap()))
@@ -75,7 +75,7 @@ async fn l34_a_uri_without_authority_is_judged_by_the_declared_connection() {
         let response = within(service.oneshot(Request::get("/api/orders").body(Full::default()).unwrap())).await;
         assert_eq!(response.unwrap().status(), 200, "{declared}");
     }
-    // Another one would have all calls go out without a token, and nobody would know why.
+    // With another connection origin, every call would go out without a token, for no visible reason.
     let setup = Setup::start();
     let builder = setup.builder(setup.endpoint().build().unwrap()).connection_origin("https://other.example.com");
     let error = builder.build().unwrap_err();
@@ -84,14 +84,14 @@ async fn l34_a_uri_without_authority_is_judged_by_the_declared_connection() {
 }
 
 #[tokio::test]
-async fn l35_the_callers_own_authorization_wins_and_its_401_is_not_ours() {
+async fn l35_the_callers_authorization_wins_and_owns_its_401() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.provider();
         let client = adapter.client(&provider);
         let url = setup.api("orders");
         let own = "Bearer a-token-of-the-caller";
-        // Cold: nothing is fetched for it. Warm: nothing is rejected by it.
+        // A cold provider fetches nothing for it, and a warm one is not rejected by it.
         for fetched in [0, 1] {
             let answer = within(client.send(&url, own_authorization(own))).await.unwrap();
             assert_eq!((answer.status.as_u16(), setup.token_requests()), (401, fetched), "{adapter:?}");
@@ -125,8 +125,8 @@ impl<T: Transport> Transport for Late<T> {
 }
 
 #[tokio::test]
-async fn l36_token_requests_over_the_very_same_stack_are_not_authorized_and_wait_for_nobody() {
-    // The tower stack has room for one request at a time, too.
+async fn l36_token_requests_over_the_same_stack_do_not_wait() {
+    // The tower stack also handles one request at a time.
     let setup = Setup::start();
     let late = Late::new();
     let provider = setup.builder(setup.endpoint().transport(late.clone()).build().unwrap()).build().unwrap();
@@ -139,7 +139,7 @@ async fn l36_token_requests_over_the_very_same_stack_are_not_authorized_and_wait
     let response = within(stack.clone().oneshot(request(&setup.api("orders")))).await.unwrap();
     assert_eq!(response.status(), 200);
     check(&setup);
-    // It goes on like that when the token is renewed while the old one is there.
+    // The same holds for a renewal while the old token is valid.
     setup.clock.advance(3_000 * SECOND);
     within(provider.refresh_now()).await.unwrap();
     assert_eq!(within(stack.oneshot(request(&setup.api("orders")))).await.unwrap().status(), 200);
@@ -171,7 +171,7 @@ fn check(setup: &Setup) {
 }
 
 #[tokio::test]
-async fn l36_a_token_request_without_credentials_in_its_header_gets_no_bearer_either() {
+async fn l36_a_token_request_without_credentials_gets_no_bearer() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         setup.server.register(Registered::public(CLIENT));
@@ -184,7 +184,7 @@ async fn l36_a_token_request_without_credentials_in_its_header_gets_no_bearer_ei
         let provider = setup.builder(endpoint.build().unwrap()).build().unwrap();
         tower.set(transport::service::<_, Full<Bytes>>(BearerService::new(hyper(), provider.clone())));
         middleware.set(MiddlewareTransport::new(with_middleware(reqwest(), &provider)));
-        // Without a token, which would be waited for, and with one, which would be put in.
+        // Without a token, where a request would wait, and with one, which would be inserted.
         for _ in 0..2 {
             within(provider.refresh_now()).await.unwrap();
         }
@@ -195,7 +195,7 @@ async fn l36_a_token_request_without_credentials_in_its_header_gets_no_bearer_ei
 }
 
 #[tokio::test]
-async fn a_request_that_is_marked_to_pass_through_goes_out_as_it_is() {
+async fn a_request_marked_pass_through_is_unchanged() {
     let setup = Setup::start();
     let provider = setup.provider();
     let mut request = Request::get(setup.api("orders")).body(Full::default()).unwrap();
@@ -209,7 +209,7 @@ async fn a_request_that_is_marked_to_pass_through_goes_out_as_it_is() {
 }
 
 #[tokio::test]
-async fn l37_if_no_token_can_be_had_the_request_is_not_sent_at_all() {
+async fn l37_without_a_token_the_request_is_not_sent() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         setup.server.token_endpoint().always(Fault::oauth_error(400, "invalid_grant"));

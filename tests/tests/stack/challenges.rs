@@ -1,4 +1,4 @@
-//! What an API asks for when it refuses a token, and a source that acts on it.
+//! Challenges of an API, and a source that meets them.
 
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +24,7 @@ const OTHERS: &str = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}
 /// Client credentials, with the claims that the API wants (OpenID Connect Core section 5.5).
 #[derive(Clone, Default)]
 struct WithClaims {
-    // What the API wanted once it will want of later tokens as well.
+    // The API will want the same claims of later tokens too.
     wanted: Arc<Mutex<Option<String>>>,
 }
 
@@ -51,13 +51,13 @@ fn endpoint(setup: &Setup) -> TokenEndpoint {
         .unwrap()
 }
 
-/// The claims of the token requests, one by one.
+/// The claims of each token request.
 fn asked(setup: &Setup) -> Vec<Option<String>> {
     token_requests(&setup.server).iter().map(|request| request.parameter("claims")).collect()
 }
 
 #[tokio::test]
-async fn a_source_that_asks_for_what_the_api_wants_gets_a_token_that_the_api_accepts() {
+async fn a_source_that_meets_the_challenge_is_accepted() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.builder(endpoint(&setup)).build().unwrap();
@@ -67,10 +67,10 @@ async fn a_source_that_asks_for_what_the_api_wants_gets_a_token_that_the_api_acc
         assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 401);
         within(client.succeed(&setup.api("orders"))).await;
         assert_eq!(asked(&setup), [None, Some(CLAIMS.to_owned())]);
-        // The next one is fetched without a rejection, and so without a challenge: the source remembers.
+        // The next fetch has no rejection and no challenge: the source remembers the claims.
         within(provider.refresh_now()).await.unwrap();
         within(client.succeed(&setup.api("orders"))).await;
-        // The API wants something else.
+        // The API now wants other claims.
         setup.clock.advance(10 * SECOND);
         setup.server.demand_claims(OTHERS);
         assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 401);
@@ -106,7 +106,7 @@ async fn a_replay_carries_the_token_that_the_api_wants() {
 }
 
 #[tokio::test]
-async fn l29_a_refusal_that_meets_a_fetch_in_progress_costs_one_more_refusal_and_no_wait() {
+async fn l29_a_refusal_during_a_fetch_costs_one_more_refusal() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.builder(endpoint(&setup)).build().unwrap();
@@ -115,20 +115,20 @@ async fn l29_a_refusal_that_meets_a_fetch_in_progress_costs_one_more_refusal_and
         let gate = setup.server.token_endpoint().hold();
         let mut refresh = provider.refresh_now();
         assert!(poll_once(&mut refresh).await.is_pending());
-        // The fetch is on its way, and knows nothing of this.
+        // The fetch in progress was not told of this challenge.
         within(setup.server.wait_for_token_requests(2)).await;
         setup.server.demand_claims(CLAIMS);
         assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 401);
         gate.release();
         within(refresh).await.unwrap();
-        // The clock stands still: nothing here waits for the brake on renewals.
+        // The clock does not move, so the renewal backoff cannot end.
         assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 401);
         within(client.succeed(&setup.api("orders"))).await;
         assert_eq!(asked(&setup), [None, None, Some(CLAIMS.to_owned())]);
     }
 }
 
-/// A source that notes what it was told.
+/// A source that records its challenges.
 #[derive(Clone, Default)]
 struct Noting(Arc<Mutex<Vec<Vec<Challenge>>>>);
 
@@ -141,7 +141,7 @@ impl TokenSource for Noting {
 }
 
 #[tokio::test]
-async fn hostile_challenges_are_bounded_and_harm_nobody() {
+async fn hostile_challenges_are_bounded_and_harmless() {
     let many = |fault: Fault| (0..60).fold(fault, |fault, _| fault.header("www-authenticate", "Bearer a=b, Basic c"));
     let line = |text: &str| Fault::status(401).header("www-authenticate", text);
     let huge = format!(r#"Bearer claims="{}""#, "x".repeat(100_000));
@@ -166,7 +166,7 @@ async fn hostile_challenges_are_bounded_and_harm_nobody() {
             let provider = setup.builder(source.clone()).build().unwrap();
             let client = adapter.client(&provider);
             assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 401, "{what}");
-            // The next request is sent with a new token, which this API happens not to know.
+            // The next request carries a new token, which this API does not know.
             setup.server.api().next(Fault::status(204));
             assert_eq!(within(client.get(&setup.api("orders"))).await.unwrap().status, 204, "{what}");
             let told = source.0.lock().unwrap();
@@ -177,7 +177,7 @@ async fn hostile_challenges_are_bounded_and_harm_nobody() {
 }
 
 #[tokio::test]
-async fn both_sources_of_a_fallback_are_told_and_a_provider_below_another_is_not() {
+async fn challenges_reach_both_fallback_sources_but_no_inner_provider() {
     let setup = Setup::start();
     let answer: HeaderMap =
         [(http::header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer claims=e30"))].into_iter().collect();
@@ -202,7 +202,7 @@ async fn both_sources_of_a_fallback_are_told_and_a_provider_below_another_is_not
         let told: Vec<usize> = told.iter().map(Vec::len).collect();
         assert_eq!(told, [0, 1]);
     }
-    // A token of the outer provider is refused: that is no word about the inner one's.
+    // A rejection of the outer provider's token does not reject the inner provider's.
     let rejected = within(outer.token()).await.unwrap().ticket().reject(&answer);
     assert_eq!(rejected, Rejection::Renewing);
     within(outer.token()).await.unwrap();

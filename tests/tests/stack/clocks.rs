@@ -1,4 +1,4 @@
-//! Clocks that are wrong: the client's, against a server that judges assertions by its own.
+//! A wrong client clock, and a server that judges assertions by its own.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::support::{SECOND, token_requests};
 const ME: &str = "reports@example.com";
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A server, and a client, each with a clock of its own.
+/// A server and a client with separate clocks.
 struct Clocks {
     server: AuthorizationServer,
     servers: ManualClock,
@@ -26,7 +26,7 @@ struct Clocks {
 }
 
 impl Clocks {
-    /// The client's is ahead by so many seconds.
+    /// The client's clock is ahead by this many seconds.
     fn new(ahead: i64) -> Self {
         let (servers, clients) = (ManualClock::new(), ManualClock::new());
         let server = AuthorizationServer::builder().clock(servers.clone()).start().unwrap();
@@ -42,7 +42,7 @@ impl Clocks {
         SigningKey::from_pem(Algorithm::ES256, TestKey::es256().unwrap().private_pem()).unwrap()
     }
 
-    /// By NTP, or by hand.
+    /// Sets the client's clock right, as NTP does.
     fn step(&self, seconds: i64) {
         let time = Duration::from_secs(seconds.unsigned_abs());
         if seconds < 0 { self.clients.rewind_wall(time) } else { self.clients.advance_wall(time) }
@@ -82,7 +82,7 @@ type Endpoint = fn(&Clocks) -> TokenEndpointBuilder;
 const BOTH: [Endpoint; 2] = [Clocks::with_grant, Clocks::with_client];
 
 #[tokio::test]
-async fn l22_a_clock_that_is_minutes_off_heals_in_one_fetch_with_two_requests_and_stays_healed() {
+async fn l22_a_clock_minutes_off_costs_one_extra_request_once() {
     for endpoint in BOTH {
         for (ahead, expected) in [
             (-300, ClockOffset::Behind(Duration::from_secs(300))),
@@ -101,7 +101,7 @@ async fn l22_a_clock_that_is_minutes_off_heals_in_one_fetch_with_two_requests_an
                 (ClockOffset::Ahead(found), ClockOffset::Ahead(expected)) => assert!(near(found, expected)),
                 found => panic!("{found:?}"),
             }
-            // The token's own lifetime is counted by the client's clock.
+            // The client's clock counts the token's lifetime.
             let now = Platform::system().with_clock(clocks.clients.clone()).now().wall();
             assert_eq!(bearer.expires_at().unwrap().duration_since(now).unwrap(), 60 * MINUTE);
             let requests = token_requests(&clocks.server);
@@ -115,7 +115,7 @@ async fn l22_a_clock_that_is_minutes_off_heals_in_one_fetch_with_two_requests_an
 }
 
 #[tokio::test]
-async fn l22_after_the_clock_was_set_right_the_offset_is_forgotten_in_one_fetch() {
+async fn l22_a_corrected_clock_forgets_the_offset_in_one_fetch() {
     for endpoint in BOTH {
         for ahead in [-300, 300] {
             let clocks = Clocks::new(ahead);
@@ -125,7 +125,7 @@ async fn l22_after_the_clock_was_set_right_the_offset_is_forgotten_in_one_fetch(
             clocks.step(-ahead);
             provider.refresh_now().await.unwrap();
             assert_eq!((clocks.token_requests(), endpoint.clock_offset()), (4, None), "{ahead}");
-            // And wrong again, the other way.
+            // Now wrong in the other direction.
             clocks.step(-ahead);
             provider.refresh_now().await.unwrap();
             assert_eq!(clocks.token_requests(), 6);
@@ -137,7 +137,7 @@ async fn l22_after_the_clock_was_set_right_the_offset_is_forgotten_in_one_fetch(
 }
 
 #[tokio::test]
-async fn l22_an_offset_beyond_the_limit_is_an_error_that_tells_it() {
+async fn l22_an_offset_beyond_the_limit_is_reported() {
     let hour = Duration::from_secs(3_600);
     for endpoint in BOTH {
         for (ahead, limit, says) in [
@@ -158,7 +158,7 @@ async fn l22_an_offset_beyond_the_limit_is_an_error_that_tells_it() {
 }
 
 #[tokio::test]
-async fn l22_a_right_clock_never_causes_a_second_request_whatever_is_refused() {
+async fn l22_a_correct_clock_never_causes_a_second_request() {
     for endpoint in BOTH {
         for ahead in [-4, 0, 4] {
             let clocks = Clocks::new(ahead);
@@ -176,8 +176,8 @@ async fn l22_a_right_clock_never_causes_a_second_request_whatever_is_refused() {
 }
 
 #[tokio::test]
-async fn l22_a_wrong_clock_does_not_matter_while_nothing_is_refused_or_nothing_is_signed() {
-    // An outage is no verdict on an assertion, nor is a scope.
+async fn l22_a_wrong_clock_matters_only_for_refused_assertions() {
+    // Neither an outage nor a scope error is a verdict on an assertion.
     for (status, code) in
         [(503, "invalid_grant"), (429, "invalid_grant"), (400, "invalid_scope"), (404, "invalid_grant")]
     {
@@ -187,7 +187,7 @@ async fn l22_a_wrong_clock_does_not_matter_while_nothing_is_refused_or_nothing_i
         provider.token().await.unwrap_err();
         assert_eq!(clocks.token_requests(), 1, "{status} {code}");
     }
-    // A secret says nothing of the time.
+    // A secret does not depend on the time.
     let clocks = Clocks::new(-300);
     clocks.server.register(Registered::secret("app", "right"));
     let auth = ClientAuth::basic("app", "wrong");
@@ -198,7 +198,7 @@ async fn l22_a_wrong_clock_does_not_matter_while_nothing_is_refused_or_nothing_i
 }
 
 #[tokio::test]
-async fn l22_a_second_refusal_tells_of_the_clock_and_is_never_followed_by_a_third_request() {
+async fn l22_a_second_refusal_names_the_clock_and_is_final() {
     let clocks = Clocks::new(-300);
     let endpoint = clocks.with_grant().build().unwrap();
     let provider = clocks.provider(&endpoint);
@@ -209,21 +209,21 @@ async fn l22_a_second_refusal_tells_of_the_clock_and_is_never_followed_by_a_thir
         let error = provider.refresh_now().await.unwrap_err();
         let says = "300 s behind the server's, and an assertion that was signed by the server's clock was refused";
         assert!(error.to_string().contains(says), "{error}");
-        // What did not help is not kept: whether the `Date` or the key is wrong cannot be known.
+        // An offset that did not help is not kept, because either the `Date` or the key may be wrong.
         assert_eq!((clocks.token_requests(), endpoint.clock_offset()), (sent, None));
     }
     provider.refresh_now().await.unwrap();
     assert_eq!(clocks.token_requests(), 6);
 }
 
-/// A gateway with a wrong clock, before a server with the right one.
+/// A gateway with a wrong clock in front of a server with the right one.
 #[tokio::test]
-async fn l22_an_offset_that_was_learnt_from_a_lie_does_not_outlive_the_next_refusal() {
+async fn l22_a_false_offset_ends_with_the_next_refusal() {
     let clocks = Clocks::new(0);
     let endpoint = clocks.with_grant().build().unwrap();
     let provider = clocks.provider(&endpoint);
     let lie = || Fault::oauth_error(400, "invalid_grant").header("date", "Thu, 01 Jan 2026 00:10:00 GMT");
-    // Taken by a server that does not look at the times, so that the lie is believed.
+    // A server that ignores the times accepts it, so the false offset is kept.
     clocks.server.token_endpoint().next(lie());
     clocks.server.token_endpoint().next(Fault::status(200).body(r#"{"access_token":"t","expires_in":60}"#));
     provider.token().await.unwrap();
@@ -275,7 +275,7 @@ async fn l22_a_configuration_sets_the_limit() {
 }
 
 #[tokio::test]
-async fn l05_a_refusal_that_says_when_to_come_again_is_not_followed_by_a_second_request_whatever_the_clock() {
+async fn l05_a_refusal_with_retry_after_is_not_resent() {
     let clocks = Clocks::new(-300);
     for endpoint in [clocks.with_grant(), clocks.with_client()] {
         let asked_already = clocks.token_requests();

@@ -1,4 +1,4 @@
-//! The layer among other layers, and bodies that are not there yet.
+//! The layer together with other layers, and bodies that are still being produced.
 
 use std::{
     pin::Pin,
@@ -69,7 +69,7 @@ async fn the_layer_stands_anywhere_among_other_layers() {
         .service(hyper());
     assert_eq!(within(between.oneshot(get(&url))).await.unwrap().status(), 200);
 
-    // Twice, by mistake: the inner one finds a header that it did not set.
+    // The layer twice, by mistake: the inner one finds a header that it did not set.
     let twice = ServiceBuilder::new().layer(bearer.clone()).layer(bearer).service(hyper());
     assert_eq!(within(twice.oneshot(get(&url))).await.unwrap().status(), 200);
 
@@ -95,17 +95,17 @@ async fn the_service_fits_into_boxes_and_moves_between_tasks() {
     let boxed: BoxCloneService<Request_, Response<Incoming>, BoxError> = BoxCloneService::new(service);
     assert_eq!(within(synced.clone().oneshot(get(&setup.api("b")))).await.unwrap().status(), 200);
     assert_eq!(within(boxed.oneshot(get(&setup.api("c")))).await.unwrap().status(), 200);
-    // A box is a service like any other: it can be wrapped again.
+    // A boxed service can be wrapped again.
     let again = BearerService::new(synced, setup.provider());
     assert_eq!(within(again.oneshot(get(&setup.api("d")))).await.unwrap().status(), 200);
 }
 
 #[tokio::test]
-async fn l03_callers_with_a_deadline_shorter_than_the_latency_still_end_up_with_a_cached_token() {
+async fn l03_callers_with_short_deadlines_still_leave_a_token() {
     let setup = Setup::start();
     let provider = setup.provider();
     let service = ServiceBuilder::new()
-        // However short it is: the answer comes only when the gate opens.
+        // The response arrives only when the gate opens, however short the body is.
         .timeout(Duration::from_millis(1))
         .layer(BearerLayer::new(provider.clone()))
         .service(hyper());
@@ -122,7 +122,7 @@ async fn l03_callers_with_a_deadline_shorter_than_the_latency_still_end_up_with_
 }
 
 #[tokio::test]
-async fn errors_and_bodies_of_the_api_pass_through_as_they_are() {
+async fn api_errors_and_bodies_pass_through_unchanged() {
     let setup = Setup::start();
     let service = BearerService::new(hyper(), setup.provider());
     setup.server.api().next(Fault::status(503).body("as it is").header("x-own", "1"));
@@ -135,7 +135,7 @@ async fn errors_and_bodies_of_the_api_pass_through_as_they_are() {
     assert!(error.is::<hyper_util::client::legacy::Error>(), "{error:?}");
 }
 
-/// A body whose parts come one by one.
+/// A body whose parts arrive one at a time.
 struct Parts(mpsc::UnboundedReceiver<&'static str>);
 
 impl Body for Parts {
@@ -147,7 +147,7 @@ impl Body for Parts {
     }
 }
 
-/// Reads until the text has come.
+/// Reads until this string has arrived.
 async fn read_until(stream: &mut TcpStream, received: &mut String, text: &str) {
     let mut buffer = [0; 1024];
     while !received.contains(text) {
@@ -158,7 +158,7 @@ async fn read_until(stream: &mut TcpStream, received: &mut String, text: &str) {
 }
 
 #[tokio::test]
-async fn a_streaming_body_passes_unbuffered_through_both_adapters_and_waits_for_the_token() {
+async fn a_streaming_body_passes_unbuffered_through_both_adapters() {
     let setup = Setup::start();
     for tower in [true, false] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -187,7 +187,7 @@ async fn a_streaming_body_passes_unbuffered_through_both_adapters_and_waits_for_
         within(read_until(&mut stream, &mut received, "the first part")).await;
         assert!(received.contains("authorization: Bearer ey"), "{received}");
         assert!(received.contains("transfer-encoding: chunked"), "{received}");
-        // The second part exists only now that the first has arrived.
+        // The second part is produced only after the first has arrived.
         parts.send("the second part").unwrap();
         within(read_until(&mut stream, &mut received, "the second part")).await;
         drop(parts);

@@ -1,4 +1,4 @@
-//! What lies below: permits, buffers, and connections.
+//! The stack below: permits, buffers and connections.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::support::{HyperClient, SECOND, Setup, hyper, poll_once, within};
 
 type Shared = BoxCloneSyncService<Request<Full<Bytes>>, Response<Incoming>, BoxError>;
 
-/// Stacks that have room for one request at a time, and are shared by everybody.
+/// Shared stacks that handle one request at a time.
 fn narrow_stacks() -> [(&'static str, Shared); 3] {
     let limit = GlobalConcurrencyLimitLayer::new(1);
     let limited = ServiceBuilder::new().layer(limit).map_err(BoxError::from).service(hyper());
@@ -38,7 +38,7 @@ fn get(url: &str) -> Request<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn l43_l04_a_hung_token_endpoint_of_one_tenant_costs_another_nothing() {
+async fn l43_l04_a_hung_tenant_costs_another_nothing() {
     for (name, shared) in narrow_stacks() {
         let (hung, well) = (Setup::start(), Setup::start());
         let tenant = |setup: &Setup| BearerService::new(shared.clone(), setup.provider());
@@ -47,7 +47,7 @@ async fn l43_l04_a_hung_token_endpoint_of_one_tenant_costs_another_nothing() {
         let url = hung.api("orders");
         let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(hung_tenant.clone().oneshot(get(&url)))).collect();
         for call in &mut waiting {
-            // As many polls as it takes to get through the layers above the token.
+            // Polls until the call has passed the layers above the token.
             for _ in 0..3 {
                 assert!(poll_once(call).await.is_pending(), "{name}");
             }
@@ -67,7 +67,7 @@ async fn l43_l04_a_hung_token_endpoint_of_one_tenant_costs_another_nothing() {
 }
 
 #[tokio::test]
-async fn l43_token_requests_below_the_same_limit_do_not_deadlock_with_those_who_wait_for_them() {
+async fn l43_token_requests_below_the_same_limit_do_not_deadlock() {
     for (name, shared) in narrow_stacks() {
         let setup = Setup::start();
         let endpoint = setup.endpoint().transport(transport::service(shared.clone())).build().unwrap();
@@ -82,7 +82,7 @@ async fn l43_token_requests_below_the_same_limit_do_not_deadlock_with_those_who_
 }
 
 #[tokio::test]
-async fn a_service_that_was_made_ready_for_a_request_which_then_waits_is_ready_again_for_the_next() {
+async fn a_service_is_ready_again_after_a_waiting_request() {
     let setup = Setup::start();
     let permits = Arc::new(Semaphore::new(1));
     let limited = ConcurrencyLimit::with_semaphore(hyper(), permits.clone());
@@ -97,7 +97,7 @@ async fn a_service_that_was_made_ready_for_a_request_which_then_waits_is_ready_a
         assert_eq!(permits.available_permits(), 1, "given back");
         waiting.push(call);
     }
-    // The one who drops the ready service gives it back, too.
+    // Dropping the ready service releases the permit too.
     let _ = within(service.ready()).await.unwrap();
     assert_eq!(permits.available_permits(), 0);
     drop(service);
@@ -109,7 +109,7 @@ async fn a_service_that_was_made_ready_for_a_request_which_then_waits_is_ready_a
 }
 
 #[tokio::test]
-async fn l09_a_token_that_expires_while_its_request_waits_for_room_below_is_not_sent() {
+async fn l09_a_token_expiring_while_waiting_for_capacity_is_not_sent() {
     let setup = Setup::start();
     setup.server.issue(Tokens::jwt().lifetime(60 * SECOND));
     let provider = setup.provider();
@@ -129,7 +129,7 @@ async fn l09_a_token_that_expires_while_its_request_waits_for_room_below_is_not_
 }
 
 #[tokio::test]
-async fn l09_a_token_too_short_lived_to_be_kept_serves_those_who_waited_for_it_even_where_room_is_scarce() {
+async fn l09_a_very_short_token_serves_its_waiters_despite_scarce_capacity() {
     for (name, shared) in narrow_stacks() {
         let setup = Setup::start();
         setup.server.issue(Tokens::jwt().expires_in(0));
@@ -146,13 +146,15 @@ async fn l09_a_token_too_short_lived_to_be_kept_serves_those_who_waited_for_it_e
     }
 }
 
-/// Providers whose token requests travel over pooled connections of one kind and of the other.
-fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 3] {
+/// Providers whose token requests use the pooled connections of each kind of client.
+fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 4] {
     let with = |endpoint: bearer_token::oauth::TokenEndpoint| setup.builder(endpoint).build().unwrap();
     let tower = setup.endpoint().transport(transport::service::<HyperClient, _>(hyper()));
+    let client = reqwest_bearer::ClientTransport::new(crate::support::reqwest());
     let middleware = reqwest_bearer::MiddlewareTransport::new(crate::support::reqwest().into());
     [
-        ("reqwest", with(setup.endpoint().build().unwrap())),
+        ("http", with(setup.endpoint().build().unwrap())),
+        ("reqwest", with(setup.endpoint().transport(client).build().unwrap())),
         ("tower", with(tower.build().unwrap())),
         ("middleware", with(setup.endpoint().transport(middleware).build().unwrap())),
     ]
@@ -160,8 +162,8 @@ fn pooled(setup: &Setup) -> [(&'static str, TokenProvider); 3] {
 
 // One thread: the client cannot see that the connection is closed before it uses it.
 #[tokio::test]
-async fn l44_a_pooled_connection_that_the_authorization_server_closed_meanwhile_fails_nobody() {
-    for index in 0..3 {
+async fn l44_a_closed_pooled_connection_fails_no_caller() {
+    for index in 0..4 {
         let setup = Setup::start();
         let (name, provider) = pooled(&setup)[index].clone();
         within(provider.token()).await.unwrap();

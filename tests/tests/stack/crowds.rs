@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::support::{Adapter, Answer, Client, Setup, within};
 use tower_bearer::BoxError;
 
-/// Starts so many calls at once.
+/// Starts this many calls at once.
 fn crowd(client: &Client, url: &str, count: usize) -> JoinSet<Result<Answer, BoxError>> {
     let call = |_| {
         let (client, url) = (client.clone(), url.to_owned());
@@ -19,13 +19,13 @@ fn crowd(client: &Client, url: &str, count: usize) -> JoinSet<Result<Answer, Box
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l01_a_thousand_cold_callers_cause_one_token_request_and_all_are_served() {
+async fn l01_a_thousand_cold_callers_share_one_token_request() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.provider();
         let gate = setup.server.token_endpoint().hold();
         let calls = crowd(&adapter.http2_client(&provider), &setup.api("orders"), 1_000);
-        // All of them wait, each with a deadline of its own beside that of the fetch.
+        // All calls wait, each with its own deadline beside the fetch's.
         within(setup.clock.wait_for_sleepers(1_001)).await;
         assert_eq!(setup.server.count().api_requests, 0);
         gate.release();
@@ -40,7 +40,7 @@ async fn l01_a_thousand_cold_callers_cause_one_token_request_and_all_are_served(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l02_two_hundred_callers_on_a_failing_endpoint_cause_one_token_request_and_all_get_the_error() {
+async fn l02_two_hundred_callers_share_one_failed_request() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         setup.server.token_endpoint().always(Fault::status(503));
@@ -55,7 +55,7 @@ async fn l02_two_hundred_callers_on_a_failing_endpoint_cause_one_token_request_a
             let error = reqwest_bearer::token_error(&*error).unwrap();
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{adapter:?}");
         }
-        // Those who come later share it as well, until the cool-down ends.
+        // Later callers share the error until the cool-down ends.
         for result in within(crowd(&client, &setup.api("orders"), 50).join_all()).await {
             assert!(reqwest_bearer::token_error(&*result.unwrap_err()).is_some());
         }
@@ -64,7 +64,7 @@ async fn l02_two_hundred_callers_on_a_failing_endpoint_cause_one_token_request_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l28_a_hundred_late_rejections_of_one_bearer_cause_one_more_token_request() {
+async fn l28_a_hundred_late_rejections_cause_one_token_request() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.provider();
@@ -80,7 +80,7 @@ async fn l28_a_hundred_late_rejections_of_one_bearer_cause_one_more_token_reques
         for answer in within(calls.join_all()).await {
             assert_eq!(answer.unwrap().status, 401, "{adapter:?}");
         }
-        // The next ones wait for the new token, if it is not there yet.
+        // The next calls wait for the new token if necessary.
         for answer in within(crowd(&client, &url, 100).join_all()).await {
             assert_eq!(answer.unwrap().status, 200, "{adapter:?}");
         }
@@ -90,7 +90,7 @@ async fn l28_a_hundred_late_rejections_of_one_bearer_cause_one_more_token_reques
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn l28_a_late_rejection_of_an_old_bearer_leaves_the_new_one_alone() {
+async fn l28_a_late_rejection_leaves_the_new_bearer_alone() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.provider();

@@ -1,4 +1,4 @@
-//! Callers that go away, and runtimes that do.
+//! Dropped callers and ended runtimes.
 
 use std::{
     pin::{Pin, pin},
@@ -18,7 +18,7 @@ use crate::support::{Adapter, SECOND, Setup, hyper, poll_once, reqwest, with_mid
 
 type Call = Pin<Box<dyn Future<Output = Result<u16, BoxError>> + Send>>;
 
-/// Calls that carry a guard each, so that one that leaks is noticed.
+/// Calls that each carry a guard, which reveals leaks.
 struct Calls {
     provider: TokenProvider,
     url: String,
@@ -30,7 +30,7 @@ impl Calls {
         Calls { provider: setup.provider(), url: setup.api("orders"), guard: Arc::new(()) }
     }
 
-    /// The maker of calls through this adapter. All of them share a client.
+    /// Makes calls through this adapter. All calls share a client.
     fn through(&self, adapter: Adapter) -> Box<dyn Fn() -> Call + '_> {
         match adapter {
             Adapter::Tower => {
@@ -58,13 +58,13 @@ impl Calls {
 }
 
 #[tokio::test]
-async fn l03_callers_that_go_away_while_they_wait_for_the_token_leak_nothing_and_it_still_lands() {
+async fn l03_callers_dropped_while_waiting_leak_nothing() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let calls = Calls::new(&setup);
         let make = calls.through(adapter);
         let gate = setup.server.token_endpoint().hold();
-        // Never polled, polled once, and the one that started the fetch.
+        // A call that was never polled, one polled once, and the one that started the fetch.
         let mut waiting: Vec<Call> = (0..30).map(|_| make()).collect();
         for call in &mut waiting[10..] {
             assert!(poll_once(call).await.is_pending());
@@ -83,7 +83,7 @@ async fn l03_callers_that_go_away_while_they_wait_for_the_token_leak_nothing_and
 }
 
 #[tokio::test]
-async fn one_caller_of_many_goes_away_and_the_others_are_served() {
+async fn one_dropped_caller_of_many_affects_no_other() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let calls = Calls::new(&setup);
@@ -94,7 +94,7 @@ async fn one_caller_of_many_goes_away_and_the_others_are_served() {
             assert!(poll_once(call).await.is_pending());
         }
         within(setup.server.wait_for_token_requests(1)).await;
-        // The first is the one who started it.
+        // The first call started the fetch.
         drop(waiting.swap_remove(0));
         drop(waiting.swap_remove(4));
         gate.release();
@@ -106,7 +106,7 @@ async fn one_caller_of_many_goes_away_and_the_others_are_served() {
 }
 
 #[tokio::test]
-async fn callers_that_go_away_while_the_api_works_leak_nothing_and_reject_nothing() {
+async fn callers_dropped_during_the_api_call_reject_nothing() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let calls = Calls::new(&setup);
@@ -115,7 +115,7 @@ async fn callers_that_go_away_while_the_api_works_leak_nothing_and_reject_nothin
         let gate = setup.server.api().hold();
         let running: Vec<_> = (0..10).map(|_| tokio::spawn(make())).collect();
         within(setup.server.wait_for(|count| count.api_requests == 11)).await;
-        // The 401 of a revoked token would come now, and nobody is there to hear it.
+        // The 401 for a revoked token arrives now, after its caller was dropped.
         setup.server.revoke_all();
         for task in &running {
             task.abort();
@@ -127,7 +127,7 @@ async fn callers_that_go_away_while_the_api_works_leak_nothing_and_reject_nothin
         within(setup.server.wait_for(|count| count.abandoned == 10)).await;
         gate.release();
         assert!(calls.provider.cached().is_some());
-        // Whoever comes next finds out, and the one after that is served again.
+        // The next call is rejected, and the one after it succeeds.
         assert_eq!(within(make()).await.unwrap(), 401, "{adapter:?}");
         assert_eq!(within(make()).await.unwrap(), 200, "{adapter:?}");
         assert_eq!(setup.token_requests(), 2);
@@ -135,7 +135,7 @@ async fn callers_that_go_away_while_the_api_works_leak_nothing_and_reject_nothin
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_while_it_waits_for_room_below_gives_up_its_place() {
+async fn a_caller_dropped_while_waiting_for_capacity_frees_it() {
     let setup = Setup::start();
     let provider = setup.provider();
     let permits = Arc::new(Semaphore::new(1));
@@ -157,7 +157,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// A call through a client of the runtime's own: pooled connections belong to a runtime.
+/// A call through a client of this runtime, because pooled connections belong to a runtime.
 fn call(runtime: &Runtime, setup: &Setup, provider: &TokenProvider) {
     for adapter in Adapter::BOTH {
         runtime.block_on(within(adapter.client(provider).succeed(&setup.api("orders"))));
@@ -169,14 +169,14 @@ fn refresh(runtime: &Runtime, provider: &TokenProvider) {
 }
 
 #[test]
-fn l11_a_provider_from_outside_any_runtime_is_used_from_several_in_turn() {
+fn l11_one_provider_serves_several_runtimes_in_turn() {
     let setup = Setup::start();
-    // The default transport: reqwest with connections of its own.
+    // The default transport: reqwest with its own connections.
     let provider = setup.provider();
     let (first, second) = (runtime(), runtime());
     call(&first, &setup, &provider);
     refresh(&first, &provider);
-    // The first one is alive, and not driven any more: its connections do not move.
+    // The first runtime exists but is no longer driven, so its connections make no progress.
     refresh(&second, &provider);
     call(&second, &setup, &provider);
     refresh(&first, &provider);
@@ -191,7 +191,7 @@ fn l11_a_provider_from_outside_any_runtime_is_used_from_several_in_turn() {
 }
 
 #[test]
-fn l11_a_runtime_that_is_shut_down_in_the_middle_of_a_fetch_costs_another_attempt_and_no_hang() {
+fn l11_a_runtime_shut_down_mid_fetch_costs_one_attempt() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.provider();
@@ -207,10 +207,10 @@ fn l11_a_runtime_that_is_shut_down_in_the_middle_of_a_fetch_costs_another_attemp
             setup.server.wait_for_token_requests(1).await;
         }));
         drop(first);
-        // The server finds out in its own time that the first one was given up; answered before, it would not.
+        // The server notices after a while that the first request was aborted. A response before that would hide it.
         second.block_on(within(setup.server.wait_for(|count| count.abandoned == 1)));
         gate.release();
-        // The one who waited goes on in another runtime.
+        // The waiter continues in another runtime.
         second.block_on(within(waiting)).unwrap();
         call(&second, &setup, &provider);
         assert_eq!(setup.token_requests(), 2, "{adapter:?}");
@@ -218,7 +218,7 @@ fn l11_a_runtime_that_is_shut_down_in_the_middle_of_a_fetch_costs_another_attemp
 }
 
 #[test]
-fn l11_a_fetch_in_a_runtime_that_is_no_longer_driven_is_taken_over_after_its_deadline() {
+fn l11_a_fetch_in_an_idle_runtime_is_replaced_when_overdue() {
     let setup = Setup::start();
     let provider = setup.provider();
     let gate = setup.server.token_endpoint().hold();
@@ -233,14 +233,14 @@ fn l11_a_fetch_in_a_runtime_that_is_no_longer_driven_is_taken_over_after_its_dea
         let client = Adapter::Tower.client(&provider);
         let url = setup.api("orders");
         let taken_over = async {
-            // The fetch, the call and nobody else.
+            // The fetch and the call, nothing else.
             setup.clock.wait_for_sleepers(2).await;
             setup.clock.advance(11 * SECOND);
         };
         tokio::join!(client.succeed(&url), taken_over);
     }));
     assert_eq!(setup.token_requests(), 2);
-    // When the first runtime moves again its late token changes nothing.
+    // When the first runtime is driven again, its late token changes nothing.
     let token = provider.cached().unwrap();
     first.block_on(async {
         for _ in 0..100 {
@@ -251,7 +251,7 @@ fn l11_a_fetch_in_a_runtime_that_is_no_longer_driven_is_taken_over_after_its_dea
 }
 
 #[test]
-fn l11_outside_any_runtime_the_reqwest_transport_is_an_error_and_no_panic() {
+fn l11_the_reqwest_transport_outside_a_runtime_never_panics() {
     let setup = Setup::start();
     let provider = setup.provider();
     let mut token = pin!(provider.token());
@@ -259,19 +259,19 @@ fn l11_outside_any_runtime_the_reqwest_transport_is_an_error_and_no_panic() {
         panic!("expected an error at once")
     };
     assert!(error.to_string().contains("runtime"), "{error}");
-    // Once there is one, it heals.
+    // With a runtime it recovers.
     setup.clock.advance(provider.status().cool_down);
     call(&runtime(), &setup, &provider);
 }
 
 #[test]
-fn l11_a_tower_transport_of_a_dead_runtime_is_an_error_and_no_panic() {
+fn l11_a_tower_transport_of_a_dead_runtime_never_panics() {
     let setup = Setup::start();
     let endpoint = setup.endpoint().transport(transport::service::<_, Full<Bytes>>(hyper()));
     let provider = setup.builder(endpoint.build().unwrap()).build().unwrap();
     let first = runtime();
     refresh(&first, &provider);
     drop(first);
-    // The pool's connection died with its runtime: once more from scratch, as for any that was closed meanwhile.
+    // The pooled connection ended with its runtime, so the request is made once more, as for any closed connection.
     refresh(&runtime(), &provider);
 }

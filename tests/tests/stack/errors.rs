@@ -1,4 +1,4 @@
-//! A token error is found again, however it is wrapped on its way.
+//! Finding a token error inside the errors of layers and clients.
 
 use std::{error::Error as StdError, fmt};
 
@@ -14,7 +14,7 @@ use tower_bearer::{BearerLayer, BearerService, BoxError};
 
 use crate::support::{Setup, hyper, reqwest, with_middleware, within};
 
-/// How other people's middlewares pass on the errors of what is below them.
+/// The ways in which other middlewares wrap errors from below.
 #[derive(Clone, Copy)]
 enum Wrapping {
     AsItIs,
@@ -75,10 +75,10 @@ async fn a_token_error_is_found_through_the_middlewares_around() {
             .build();
         let error = within(client.get(setup.api("orders")).send()).await.unwrap_err();
         assert_is_ours(token_error(&error));
-        // A reader who walks the sources by hand finds it as well.
+        // A walk along `source()` finds it too.
         let sources = std::iter::successors(error.source(), |error| (*error).source());
         assert_eq!(sources.filter(|error| error.is::<Error>()).count(), 1);
-        // And so it is found in an error of the program's own.
+        // It is also found inside the program's own error.
         let boxed: Box<dyn StdError> = Box::new(error);
         assert_is_ours(token_error(&*boxed));
         let boxed: Box<dyn StdError + Send + Sync> = anyhow::anyhow!("no").context("x").into();
@@ -87,22 +87,22 @@ async fn a_token_error_is_found_through_the_middlewares_around() {
 }
 
 #[tokio::test]
-async fn a_token_error_is_the_innermost_thing_that_went_wrong_and_other_errors_are_none() {
+async fn a_token_error_is_the_innermost_cause() {
     let setup = refusing();
     let client = with_middleware(reqwest(), &setup.provider());
     let error = within(client.get(setup.api("orders")).send()).await.unwrap_err();
     assert!(matches!(&error, reqwest_middleware::Error::Middleware(inner) if inner.is::<BearerError>()));
     assert_eq!(error.to_string(), "the request was not sent, because it could not be authorized");
-    setup.server.token_endpoint().heal();
+    setup.server.token_endpoint().recover();
     setup.clock.advance(std::time::Duration::from_secs(300));
-    // The API is not there: that is no token error.
+    // An unreachable API is not a token error.
     setup.server.api().always(Fault::disconnect());
     let error = within(client.get(setup.api("orders")).send()).await.unwrap_err();
     assert!(token_error(&error).is_none(), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_token_error_is_downcast_from_towers_box_and_found_behind_a_buffer() {
+async fn a_token_error_is_found_behind_towers_box_and_buffer() {
     let setup = refusing();
     let provider = setup.provider();
     let get = || Request::get(setup.api("orders")).body(Full::<Bytes>::default()).unwrap();
@@ -118,12 +118,12 @@ async fn a_token_error_is_downcast_from_towers_box_and_found_behind_a_buffer() {
     let error: BoxError = within(timed.oneshot(get())).await.unwrap_err();
     assert_is_ours(error.downcast_ref());
 
-    // A buffer gives errors of its worker's `call` as they are.
+    // A buffer passes errors of its worker's `call` on unchanged.
     let buffered = ServiceBuilder::new().buffer(4).layer(BearerLayer::new(provider.clone())).service(hyper());
     let error: BoxError = within(buffered.oneshot(get())).await.unwrap_err();
     assert_is_ours(token_error(&*error));
 
-    // And wraps those of `poll_ready`, which a service below can pass up.
+    // It wraps errors of `poll_ready`, which a service below can cause.
     let ended = tower::service_fn(move |_: Request<Full<Bytes>>| async { Ok::<_, BoxError>(http::Response::new(())) });
     let never_ready = Ended(Error::new(ErrorKind::Refused, "over").with_oauth_code("invalid_client"), ended);
     let buffered = ServiceBuilder::new().buffer(4).layer(BearerLayer::new(provider)).service(never_ready);
@@ -132,7 +132,7 @@ async fn a_token_error_is_downcast_from_towers_box_and_found_behind_a_buffer() {
     assert_is_ours(token_error(&*error));
 }
 
-/// A service that came to its end with an error.
+/// A service that has ended with an error.
 #[derive(Clone)]
 struct Ended<S>(Error, S);
 

@@ -1,4 +1,4 @@
-//! What goes wrong at the token endpoint: a clear error, no storm, and recovery as soon as the cause is gone.
+//! Failures of the token endpoint: a clear error, no storm, and recovery once the cause is gone.
 
 use std::{error::Error as StdError, fmt::Write as _, time::Duration};
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Adapter, SECOND, SECRET, Setup, hyper, within};
 
-/// A provider whose token requests travel as the adapter's requests do.
+/// A provider whose token requests use the adapter's own client.
 fn provider(setup: &Setup, adapter: Adapter) -> TokenProvider {
     let endpoint = match adapter {
         Adapter::Tower => setup.endpoint().transport(transport::service(hyper())),
@@ -17,7 +17,7 @@ fn provider(setup: &Setup, adapter: Adapter) -> TokenProvider {
     setup.builder(endpoint.build().unwrap()).build().unwrap()
 }
 
-/// Everything that an error shows.
+/// The whole text of an error and its causes.
 fn shown(error: &Error) -> String {
     let mut text = format!("{error} {error:?} {error:#?}");
     let mut next = error.source();
@@ -29,7 +29,7 @@ fn shown(error: &Error) -> String {
 }
 
 #[tokio::test]
-async fn l04_a_hung_token_endpoint_is_aborted_at_the_deadline_and_the_next_attempt_is_a_new_request() {
+async fn l04_a_hung_token_endpoint_is_aborted_and_asked_anew() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = provider(&setup, adapter);
@@ -39,7 +39,7 @@ async fn l04_a_hung_token_endpoint_is_aborted_at_the_deadline_and_the_next_attem
         let mut call = Box::pin(client.refused(&url));
         let hung = async {
             setup.server.wait_for_token_requests(1).await;
-            // The fetch, and the one that waits for it.
+            // The fetch and its waiter.
             setup.clock.wait_for_sleepers(2).await;
             setup.clock.advance(10 * SECOND - Duration::from_millis(1));
         };
@@ -51,7 +51,7 @@ async fn l04_a_hung_token_endpoint_is_aborted_at_the_deadline_and_the_next_attem
         setup.clock.advance(Duration::from_millis(1));
         let error = within(call).await;
         assert_eq!(error.kind(), ErrorKind::Timeout, "{adapter:?}");
-        // The server sees that the client went away.
+        // The server sees the closed connection.
         within(setup.server.wait_for(|count| count.abandoned == 1 && count.token_requests_running == 0)).await;
 
         setup.clock.advance(provider.status().cool_down);
@@ -62,7 +62,7 @@ async fn l04_a_hung_token_endpoint_is_aborted_at_the_deadline_and_the_next_attem
 }
 
 #[tokio::test]
-async fn l04_an_answer_that_stalls_in_its_middle_is_aborted_as_well() {
+async fn l04_a_response_that_stalls_midway_is_aborted() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = provider(&setup, adapter);
@@ -82,7 +82,7 @@ async fn l04_an_answer_that_stalls_in_its_middle_is_aborted_as_well() {
 }
 
 #[tokio::test]
-async fn l05_after_retry_after_no_token_request_leaves_before_its_time() {
+async fn l05_no_token_request_is_sent_before_the_retry_after_time() {
     for (adapter, status) in Adapter::BOTH.into_iter().flat_map(|adapter| [(adapter, 503), (adapter, 429)]) {
         let setup = Setup::start();
         let provider = provider(&setup, adapter);
@@ -102,7 +102,7 @@ async fn l05_after_retry_after_no_token_request_leaves_before_its_time() {
     }
 }
 
-/// What the server does, the kind of the error, and how many token requests it takes to find out.
+/// The server's behaviour, the kind of the error, and the number of token requests until it is known.
 fn causes(setup: &Setup) -> Vec<(&'static str, Fault, ErrorKind, u64)> {
     let planted = "planted-text";
     let elsewhere = format!("{}/elsewhere-planted-text", setup.server.issuer());
@@ -119,7 +119,7 @@ fn causes(setup: &Setup) -> Vec<(&'static str, Fault, ErrorKind, u64)> {
         ("200 with an error", Fault::json(200, &refusal), ErrorKind::Refused, 1),
         ("a token with a line feed", Fault::json(200, &line_feed), ErrorKind::Token, 1),
         ("broken JSON", Fault::broken_json().body(r#"{"access_token":"planted-text","tok"#), ErrorKind::Response, 1),
-        // Once more from scratch, in case the connection was an old one.
+        // A second request, in case the connection was stale.
         ("no answer", Fault::disconnect(), ErrorKind::Transport, 2),
         ("half an answer", Fault::cut_off(), ErrorKind::Transport, 2),
         ("a redirect", Fault::redirect(elsewhere), ErrorKind::Response, 1),
@@ -128,7 +128,7 @@ fn causes(setup: &Setup) -> Vec<(&'static str, Fault, ErrorKind, u64)> {
 }
 
 #[tokio::test]
-async fn l07_whatever_the_token_endpoint_answers_is_one_clear_error_and_healed_after_the_cool_down() {
+async fn l07_every_bad_response_is_one_error_and_recovers() {
     for adapter in Adapter::BOTH {
         for index in 0..causes(&Setup::start()).len() {
             let setup = Setup::start();
@@ -144,7 +144,7 @@ async fn l07_whatever_the_token_endpoint_answers_is_one_clear_error_and_healed_a
             assert!(error.to_string().len() > 30, "{adapter:?}, {what}: says what to do: {error}");
             assert_eq!(setup.token_requests(), requests, "{adapter:?}, {what}");
 
-            setup.server.token_endpoint().heal();
+            setup.server.token_endpoint().recover();
             let wait = provider.status().cool_down;
             setup.clock.advance(wait - Duration::from_millis(1));
             assert_eq!(within(client.refused(&url)).await.kind(), kind);
@@ -158,7 +158,7 @@ async fn l07_whatever_the_token_endpoint_answers_is_one_clear_error_and_healed_a
 }
 
 #[tokio::test]
-async fn l07_whatever_the_token_endpoint_answered_is_healed_at_once_by_refresh_now() {
+async fn l07_refresh_now_recovers_at_once_from_any_response() {
     for adapter in Adapter::BOTH {
         for index in 0..causes(&Setup::start()).len() {
             let setup = Setup::start();
@@ -168,10 +168,10 @@ async fn l07_whatever_the_token_endpoint_answered_is_healed_at_once_by_refresh_n
             let url = setup.api("orders");
             setup.server.token_endpoint().always(fault);
             assert_eq!(within(client.refused(&url)).await.kind(), kind, "{what}");
-            // As long as it lasts, asking by hand fails the same way.
+            // While it lasts, `refresh_now` fails the same way.
             let error = within(provider.refresh_now()).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{adapter:?}, {what}");
-            setup.server.token_endpoint().heal();
+            setup.server.token_endpoint().recover();
             within(provider.refresh_now()).await.unwrap();
             within(client.succeed(&url)).await;
             assert_eq!(setup.token_requests(), 2 * requests + 1, "{adapter:?}, {what}");
@@ -180,7 +180,7 @@ async fn l07_whatever_the_token_endpoint_answered_is_healed_at_once_by_refresh_n
 }
 
 #[tokio::test]
-async fn l07_a_server_that_is_not_there_is_an_error_that_names_it_and_its_return_heals() {
+async fn l07_an_unreachable_server_is_named_and_its_return_recovers() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = provider(&setup, adapter);

@@ -1,4 +1,4 @@
-//! Keys and tokens in files that somebody else replaces, while the server looks at what is signed and sent.
+//! Keys and tokens in files that another program replaces, verified by the server.
 
 use std::{fs, path::Path, time::UNIX_EPOCH};
 
@@ -18,7 +18,7 @@ fn es256() -> TestKey {
     TestKey::generate(Verified::ES256).unwrap()
 }
 
-/// As careful tools do it: written beside, then renamed.
+/// Replaces a file as careful tools do: writes another file, then renames it.
 fn replace(path: &Path, content: &str) {
     let beside = path.with_extension("new");
     fs::write(&beside, content).unwrap();
@@ -36,7 +36,7 @@ fn with_private_key_jwt(setup: &Setup, key: &SigningKey) -> TokenEndpointBuilder
 }
 
 #[tokio::test]
-async fn l24_a_key_that_is_replaced_on_both_sides_needs_no_restart() {
+async fn l24_a_replaced_key_needs_no_restart() {
     for endpoint in [with_assertion, with_private_key_jwt] {
         let setup = Setup::start();
         let directory = tempfile::tempdir().unwrap();
@@ -52,12 +52,12 @@ async fn l24_a_key_that_is_replaced_on_both_sides_needs_no_restart() {
         let provider = setup.builder(endpoint(&setup, &key).build().unwrap()).build().unwrap();
         provider.token().await.unwrap();
 
-        // The server has the new key already, the file not yet: a refusal, and a cool-down without token requests.
+        // The server already has the new key, the file does not: a refusal, then a cool-down.
         accept(&second);
         setup.clock.advance(3_600 * SECOND);
         assert_eq!(provider.token().await.unwrap_err().kind(), ErrorKind::Refused);
         let sent = setup.token_requests();
-        // Half of it is no key.
+        // Half of a key file is not a key.
         fs::write(&path, &second.private_pem()[..100]).unwrap();
         setup.clock.advance(2 * SECOND);
         assert_eq!(provider.token().await.unwrap_err().kind(), ErrorKind::Refused);
@@ -68,7 +68,7 @@ async fn l24_a_key_that_is_replaced_on_both_sides_needs_no_restart() {
         }
         assert_eq!(setup.token_requests(), sent + 1, "nothing has changed since");
 
-        // The cool-down is far from over.
+        // This is long before the cool-down ends.
         replace(&path, second.private_pem());
         setup.clock.advance(SECOND);
         provider.token().await.unwrap();
@@ -77,7 +77,7 @@ async fn l24_a_key_that_is_replaced_on_both_sides_needs_no_restart() {
 }
 
 #[tokio::test]
-async fn l23_an_encrypted_key_in_a_file_signs_for_the_server() {
+async fn l23_an_encrypted_key_file_signs_for_the_server() {
     const PUBLIC: &str = include_str!("../../../crates/bearer-token/src/jwt/testdata/rsa2048.pub.pem");
     const ENCRYPTED: &str = include_str!("../../../crates/bearer-token/src/jwt/testdata/rsa2048.des3.encrypted.pem");
     let setup = Setup::start();
@@ -91,7 +91,7 @@ async fn l23_an_encrypted_key_in_a_file_signs_for_the_server() {
     provider.token().await.unwrap();
 }
 
-/// As the kubelet replaces projected tokens: a new directory, and a symbolic link that is turned to it.
+/// Replaces a token as the kubelet does: a new directory, and a symbolic link that is switched to it.
 #[cfg(unix)]
 struct Volume {
     directory: tempfile::TempDir,
@@ -114,7 +114,7 @@ impl Volume {
 }
 
 #[tokio::test]
-async fn l24_a_client_secret_that_is_replaced_on_both_sides_needs_no_restart() {
+async fn l24_a_replaced_client_secret_needs_no_restart() {
     let setup = Setup::start();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("secret");
@@ -137,10 +137,10 @@ async fn l24_a_client_secret_that_is_replaced_on_both_sides_needs_no_restart() {
     assert_eq!(setup.token_requests(), sent + 1);
 }
 
-/// Workload identity: an assertion that somebody else signs, in a file that is replaced.
+/// Workload identity: an assertion in a file, which another party signs and replaces.
 #[cfg(unix)]
 #[tokio::test]
-async fn l24_a_projected_assertion_authenticates_the_client_and_a_new_one_ends_the_cool_down() {
+async fn l24_a_new_projected_assertion_ends_the_cool_down() {
     let setup = Setup::start();
     let (first, second) = (es256(), es256());
     let accept = |key: &TestKey| {
@@ -159,7 +159,7 @@ async fn l24_a_projected_assertion_authenticates_the_client_and_a_new_one_ends_t
     let provider = setup.builder(endpoint.build().unwrap()).build().unwrap();
     provider.token().await.unwrap();
 
-    // Whoever signs them has another key, and the server does not know that the old one is gone.
+    // The signer has a new key, and the server still expects the old one.
     setup.clock.advance(3_600 * SECOND);
     volume.project(&assertion(&second, 2));
     assert_eq!(provider.token().await.unwrap_err().oauth_code(), Some("invalid_client"));
@@ -191,14 +191,14 @@ async fn l24_a_projected_token_is_followed_as_it_is_replaced() {
         let client = adapter.client(&provider);
         for _ in 0..5 {
             volume.project(&token());
-            // Four fifths of its life, by when the kubelet has a new one.
+            // Four fifths of its lifetime, when the kubelet writes a new one.
             for _ in 0..48 {
                 setup.clock.advance(60 * SECOND);
                 assert_eq!(client.get(&setup.api("orders")).await.unwrap().status, 200, "{adapter:?}");
                 tokio::task::yield_now().await;
             }
         }
-        // Nobody replaces it any more: it is used to its end, and then not sent.
+        // Without a replacement it is used until its expiry, and then not sent.
         setup.clock.advance(3_600 * SECOND);
         let sent = setup.authorizations().len();
         assert!(client.get(&setup.api("orders")).await.is_err());

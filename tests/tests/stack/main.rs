@@ -4,7 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::unreachable,
-    reason = "what helpers of tests find wrong must end the test"
+    reason = "a failed helper must end the test"
 )]
 #![allow(clippy::disallowed_methods, reason = "tests spawn callers, and guard themselves against hanging")]
 

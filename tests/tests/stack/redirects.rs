@@ -1,4 +1,4 @@
-//! Redirects: real ones, between two origins on the loopback.
+//! Redirects between two origins on loopback.
 
 use bearer_token::{ErrorKind, TokenProvider};
 use bearer_token_testing::{AuthorizationServer, Fault};
@@ -12,14 +12,14 @@ use tower_http::follow_redirect::{FollowRedirectLayer, RequestUri};
 
 use crate::support::{Setup, authorizations, hyper, within};
 
-/// Who follows redirects.
+/// The part of the client that follows redirects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Follower {
     /// reqwest, below the middleware.
     Reqwest,
     /// tower-http's layer around ours, which sees each hop.
     Around,
-    /// tower-http's layer under ours, with the hook that tells where an answer came from.
+    /// tower-http's layer inside ours, with the hook for the final URI.
     Under,
 }
 
@@ -70,7 +70,7 @@ impl Client {
     }
 }
 
-/// Another origin, which knows nothing of the tokens of the first.
+/// Another origin, which does not know the first origin's tokens.
 fn foreign() -> AuthorizationServer {
     AuthorizationServer::start().unwrap()
 }
@@ -80,7 +80,7 @@ fn carried(setup: &Setup) -> Vec<bool> {
 }
 
 #[tokio::test]
-async fn l33_l42_a_redirect_to_another_port_carries_no_token_and_the_foreign_401_rejects_nothing() {
+async fn l33_l42_another_port_gets_no_token_and_rejects_nothing() {
     for follower in Follower::ALL {
         let (setup, foreign) = (Setup::start(), foreign());
         let provider = setup.provider();
@@ -89,7 +89,7 @@ async fn l33_l42_a_redirect_to_another_port_carries_no_token_and_the_foreign_401
         assert_eq!(client.get(&setup.api("orders")).await.unwrap(), 401, "{follower:?}: followed");
         assert_eq!(carried(&setup), [true]);
         assert_eq!(authorizations(&foreign), [None], "{follower:?}");
-        // L42: it is the other origin that refused, and what it refused was no token of ours.
+        // L42: the other origin refused the request, which did not carry our token.
         assert!(provider.cached().is_some(), "{follower:?}");
         assert_eq!(client.get(&setup.api("orders")).await.unwrap(), 200);
         assert_eq!(setup.token_requests(), 1, "{follower:?}");
@@ -97,7 +97,7 @@ async fn l33_l42_a_redirect_to_another_port_carries_no_token_and_the_foreign_401
 }
 
 #[tokio::test]
-async fn l42_a_foreign_401_that_says_invalid_token_rejects_nothing_either() {
+async fn l42_a_foreign_invalid_token_rejects_nothing() {
     for follower in Follower::ALL {
         let (setup, foreign) = (Setup::start(), foreign());
         let provider = setup.provider();
@@ -106,7 +106,7 @@ async fn l42_a_foreign_401_that_says_invalid_token_rejects_nothing_either() {
         foreign.api().always(Fault::invalid_token());
         assert_eq!(client.get(&setup.api("orders")).await.unwrap(), 401);
         assert!(provider.cached().is_some(), "{follower:?}");
-        // While that of the origin itself does, after a redirect within it too.
+        // A 401 from the origin itself does reject it, also after a redirect within the origin.
         setup.server.api().next(Fault::redirect(setup.api("moved")));
         setup.server.api().next(Fault::invalid_token());
         assert_eq!(client.get(&setup.api("orders")).await.unwrap(), 401);
@@ -116,7 +116,7 @@ async fn l42_a_foreign_401_that_says_invalid_token_rejects_nothing_either() {
 }
 
 #[tokio::test]
-async fn l33_a_redirect_to_another_name_of_the_same_host_carries_no_token() {
+async fn l33_another_name_of_the_host_gets_no_token() {
     for follower in Follower::ALL {
         let setup = Setup::start();
         let provider = setup.provider();
@@ -130,7 +130,7 @@ async fn l33_a_redirect_to_another_name_of_the_same_host_carries_no_token() {
 }
 
 #[tokio::test]
-async fn l33_a_second_redirect_within_the_other_origin_carries_no_token_either() {
+async fn l33_a_second_redirect_within_another_origin_carries_no_token() {
     for follower in Follower::ALL {
         let (setup, foreign) = (Setup::start(), foreign());
         let provider = setup.provider();
@@ -138,7 +138,7 @@ async fn l33_a_second_redirect_within_the_other_origin_carries_no_token_either()
         setup.server.api().next(Fault::redirect(foreign.api_url()));
         foreign.api().next(Fault::redirect(format!("{}/again", foreign.api_url())));
         let result = client.get(&setup.api("orders")).await;
-        // reqwest would put the token back in at that hop: its policy has to end the journey before.
+        // reqwest would restore the token at that hop, so the policy must stop before it.
         let expected: &[_] = if follower == Follower::Reqwest { &[None] } else { &[None, None] };
         assert_eq!(authorizations(&foreign), expected, "{follower:?}");
         assert_eq!(result.is_err(), follower == Follower::Reqwest);
@@ -159,7 +159,7 @@ async fn a_redirect_within_the_origin_keeps_the_token() {
 }
 
 #[tokio::test]
-async fn a_redirect_back_to_the_origin_carries_the_token_where_the_layer_sees_each_hop() {
+async fn a_redirect_back_to_the_origin_carries_the_token() {
     for follower in Follower::ALL {
         let (setup, foreign) = (Setup::start(), foreign());
         let provider = setup.provider();
@@ -183,7 +183,7 @@ async fn l33_a_redirect_to_another_scheme_carries_no_token() {
         let uri: Uri = from.parse().unwrap();
         let origin = format!("{}://{}", uri.scheme().unwrap(), uri.authority().unwrap());
         let provider = setup.builder(setup.endpoint().build().unwrap()).allow_origin(origin).build().unwrap();
-        // Answers the first request with the redirect, and tells of each whether it carried a token.
+        // Redirects the first request, and records for each request whether it carried a token.
         let (seen, carried) = std::sync::mpsc::channel();
         let inner = tower::service_fn(move |request: Request<Full<Bytes>>| {
             seen.send((request.uri().to_string(), request.headers().contains_key(AUTHORIZATION))).unwrap();
@@ -206,7 +206,7 @@ async fn l33_a_redirect_to_another_scheme_carries_no_token() {
             result.unwrap();
             assert_eq!(carried.recv().unwrap(), (to.to_owned(), false));
         } else {
-            // Where the layer sees the downgrade, it does not even send the request.
+            // If the layer sees the downgrade, it does not send the request at all.
             let error = result.unwrap_err();
             assert_eq!(error.downcast_ref::<bearer_token::Error>().unwrap().kind(), ErrorKind::Origin);
             assert!(carried.try_recv().is_err());

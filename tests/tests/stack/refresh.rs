@@ -1,4 +1,4 @@
-//! While a usable token is there nobody waits, and nothing fails.
+//! While there is a usable token, no caller waits and no call fails.
 
 use bearer_token::ProviderState;
 use bearer_token_testing::{Fault, Tokens};
@@ -6,7 +6,7 @@ use bearer_token_testing::{Fault, Tokens};
 use crate::support::{Adapter, SECOND, Setup, poll_once, until, within};
 
 #[tokio::test]
-async fn l01_a_refresh_in_the_background_delays_nobody_and_its_token_is_used_from_then_on() {
+async fn l01_a_background_refresh_delays_no_request() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         setup.server.issue(Tokens::jwt().lifetime(3_600 * SECOND));
@@ -31,11 +31,11 @@ async fn l01_a_refresh_in_the_background_delays_nobody_and_its_token_is_used_fro
         assert!(old.iter().all(|value| *value == old[0] && value.is_some()), "{adapter:?}");
         assert_eq!((old.len(), setup.token_requests()), (41, 2), "{adapter:?}: one refresh, however many notice");
 
-        // Joins the refresh, so that its end is known.
-        let mut landed = provider.refresh_now();
-        assert!(poll_once(&mut landed).await.is_pending());
+        // Joins the refresh to see its end.
+        let mut refreshed = provider.refresh_now();
+        assert!(poll_once(&mut refreshed).await.is_pending());
         gate.release();
-        within(landed).await.unwrap();
+        within(refreshed).await.unwrap();
         within(client.succeed(&url)).await;
         let new = setup.authorizations().pop().unwrap();
         assert_ne!(new, old[0], "{adapter:?}");
@@ -44,7 +44,7 @@ async fn l01_a_refresh_in_the_background_delays_nobody_and_its_token_is_used_fro
 }
 
 #[tokio::test]
-async fn l06_an_outage_of_the_authorization_server_is_ridden_out_with_a_valid_token() {
+async fn l06_a_valid_token_survives_an_outage() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         setup.server.issue(Tokens::jwt().lifetime(3_600 * SECOND));
@@ -56,7 +56,7 @@ async fn l06_an_outage_of_the_authorization_server_is_ridden_out_with_a_valid_to
         setup.server.token_endpoint().always(Fault::status(503));
         for _ in 0..600 {
             within(client.succeed(&url)).await;
-            // An attempt that has begun may end before the clock moves on.
+            // An attempt in progress may end before the clock moves.
             within(until(|| u64::from(provider.status().failures_in_a_row) + 1 >= setup.token_requests())).await;
             setup.clock.advance(SECOND);
         }
@@ -68,20 +68,20 @@ async fn l06_an_outage_of_the_authorization_server_is_ridden_out_with_a_valid_to
             (ProviderState::Stale, bearer_token::ErrorKind::Unavailable)
         );
 
-        setup.server.token_endpoint().heal();
+        setup.server.token_endpoint().recover();
         setup.clock.advance(60 * SECOND);
         within(client.succeed(&url)).await;
         within(until(|| provider.status().last_error.is_none())).await;
         within(client.succeed(&url)).await;
         let authorizations = setup.authorizations();
         assert_eq!(authorizations.iter().flatten().count(), 603);
-        assert_ne!(authorizations.last(), authorizations.first(), "{adapter:?}: healed");
+        assert_ne!(authorizations.last(), authorizations.first(), "{adapter:?}: recovered");
         assert_eq!(setup.server.count().api_rejected, 0);
     }
 }
 
 #[tokio::test]
-async fn l29_a_revoked_token_beside_an_outage_stays_in_service_rather_than_none() {
+async fn l29_during_an_outage_a_revoked_token_stays_in_service() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
         let provider = setup.provider();
@@ -89,7 +89,7 @@ async fn l29_a_revoked_token_beside_an_outage_stays_in_service_rather_than_none(
         let url = setup.api("orders");
         within(client.succeed(&url)).await;
         setup.server.token_endpoint().always(Fault::status(503));
-        // One endpoint answers 401 without a reason; the others are well.
+        // One endpoint responds with 401 for no reason; the others work.
         setup.server.api().next(Fault::invalid_token());
         assert_eq!(within(client.get(&url)).await.unwrap().status, 401);
         within(until(|| provider.status().last_error.is_some())).await;

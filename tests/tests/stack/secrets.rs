@@ -1,5 +1,5 @@
-//! L38: markers are planted wherever a secret or a stranger's text can be, the whole life cycle is run, and everything
-//! that was printed or traced is searched for them.
+//! L38: plants markers wherever a secret or untrusted input can be, runs the whole life cycle, and searches everything
+//! that was printed or traced.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ mod shown;
 mod trace;
 mod values;
 
-/// The crates that are held to all of it. The others are only held to the secrets themselves.
+/// The crates that may show no marker. Other crates only must not show secrets.
 const OURS: [&str; 3] = ["bearer_token", "tower_bearer", "reqwest_bearer"];
 
 const CLIENT_SECRET: &str = "MARK/client+secret=%&~ of its own";
@@ -31,10 +31,10 @@ const PANIC: &str = "MARK-payload-of-a-panic";
 const CLAIM: &str = "MARK-claim-value";
 
 #[tokio::test]
-async fn l38_nothing_that_is_secret_is_shown_or_traced_in_a_whole_life_cycle() {
+async fn l38_a_whole_life_cycle_shows_no_secret() {
     let listener = Listener::listen();
     let mut shown = Shown::default();
-    // What neither we nor anybody below may show, and what only we may not.
+    // The markers that no crate may show, and those that only ours may not.
     let (mut secrets, mut markers) = (Markers::default(), Markers::default());
     for secret in [CLIENT_SECRET, HMAC_SECRET, STATIC] {
         secrets.plant(secret);
@@ -45,7 +45,7 @@ async fn l38_nothing_that_is_secret_is_shown_or_traced_in_a_whole_life_cycle() {
     let rsa = TestKey::rs256().unwrap();
     let ec = TestKey::es256().unwrap();
     for pem in [rsa.private_pem(), ec.private_pem()] {
-        // The first line of the base64 is the same for every key of a kind.
+        // Keys of one kind share their first line of base64.
         pem.lines()
             .skip(2)
             .filter(|line| !line.starts_with("---") && line.len() > 8)

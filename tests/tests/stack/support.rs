@@ -1,4 +1,4 @@
-//! What the tests of the stack share: a server and a clock for each test, and one client for both adapters.
+//! Shared setup: a server and a clock for each test, and one client type for both adapters.
 
 use std::{
     future::{Future, poll_fn},
@@ -29,7 +29,7 @@ pub(crate) const SECRET: &str = "a secret of the test's own";
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// A server in a box, and the clock that it shares with the providers of the test.
+/// A server in a box, and the clock that it shares with the test's providers.
 pub(crate) struct Setup {
     pub(crate) clock: ManualClock,
     pub(crate) server: AuthorizationServer,
@@ -47,7 +47,7 @@ impl Setup {
         Platform::system().with_clock(self.clock.clone())
     }
 
-    /// The URL of something behind the API.
+    /// The URL of a resource of the API.
     pub(crate) fn api(&self, path: &str) -> String {
         format!("{}/{path}", self.server.api_url())
     }
@@ -57,7 +57,7 @@ impl Setup {
             .client_auth(ClientAuth::basic(CLIENT, SECRET))
     }
 
-    /// A provider on this source: on the test's clock, without jitter, and for the server's own API only.
+    /// A provider of this source, on the test's clock, without jitter, for the server's API only.
     pub(crate) fn builder(&self, source: impl TokenSource) -> TokenProviderBuilder {
         TokenProvider::builder(source)
             .allow_origin(self.server.issuer())
@@ -74,7 +74,7 @@ impl Setup {
         self.server.count().token_requests
     }
 
-    /// What the API was sent as `Authorization`, request by request.
+    /// The `Authorization` of each request to the API.
     pub(crate) fn authorizations(&self) -> Vec<Option<String>> {
         authorizations(&self.server)
     }
@@ -122,7 +122,7 @@ pub(crate) fn with_middleware(client: reqwest::Client, provider: &TokenProvider)
     reqwest_middleware::ClientBuilder::new(client).with(BearerMiddleware::new(provider.clone())).build()
 }
 
-/// Which of the two adapters a test is about.
+/// The adapter under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Adapter {
     Tower,
@@ -189,21 +189,21 @@ impl Client {
         }
     }
 
-    /// A call that has to be answered with 200.
+    /// Makes a call that must receive 200.
     pub(crate) async fn succeed(&self, url: &str) -> Answer {
         let answer = self.get(url).await.unwrap();
         assert_eq!(answer.status, 200, "{answer:?}");
         answer
     }
 
-    /// A call that must not be sent, and the token error that says why.
+    /// Makes a call that must not be sent, and returns its token error.
     pub(crate) async fn refused(&self, url: &str) -> Error {
         let error = self.get(url).await.unwrap_err();
         reqwest_bearer::token_error(&*error).unwrap_or_else(|| panic!("no token error: {error:?}")).clone()
     }
 }
 
-/// `Layer::layer`, without the trait in every file.
+/// Calls `Layer::layer`, so test files need not import the trait.
 pub(crate) trait LayerExt {
     fn layer<S: Clone>(&self, inner: S) -> BearerService<S>;
 }
@@ -218,18 +218,18 @@ pub(crate) fn own_authorization(value: &'static str) -> HeaderMap {
     [(AUTHORIZATION, http::HeaderValue::from_static(value))].into_iter().collect()
 }
 
-/// Ends a test that hangs. Nothing is ever waited for by this: a test that is well never gets near it.
+/// Ends a test that hangs. A passing test never reaches this limit.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     let limit = Duration::from_secs(60);
     tokio::time::timeout(limit, future).await.expect("the test hangs")
 }
 
-/// Polls once, as a caller does who then has something else to do.
+/// Polls once, like a caller that then does something else.
 pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx))).await
 }
 
-/// Completes when what happens elsewhere in this runtime has made it true.
+/// Completes once other tasks of this runtime have made the condition true.
 pub(crate) async fn until(mut reached: impl FnMut() -> bool) {
     while !reached() {
         tokio::task::yield_now().await;

@@ -12,11 +12,18 @@ use bearer_token_testing::{
 
 use crate::support::{Adapter, CLIENT, SECRET, Setup, within};
 
-/// One of each family, and of each hash.
-const ALGORITHMS: [Verified; 6] =
-    [Verified::RS256, Verified::PS384, Verified::ES256, Verified::ES384, Verified::EdDSA, Verified::HS512];
+/// One algorithm of each family and of each hash.
+const ALGORITHMS: [Verified; 7] = [
+    Verified::RS256,
+    Verified::PS384,
+    Verified::ES256,
+    Verified::ES384,
+    Verified::ES512,
+    Verified::EdDSA,
+    Verified::HS512,
+];
 
-/// A key to sign with, and what the other side verifies with.
+/// A signing key, and its verifying key for the server.
 fn keys(algorithm: Verified) -> (SigningKey, VerifyingKey) {
     let ours: Algorithm = algorithm.name().parse().unwrap();
     if ours.is_hmac() {
@@ -35,7 +42,7 @@ fn template(key: SigningKey, audience: &str) -> JwtTemplateBuilder {
     JwtTemplate::builder(key).issuer(ISSUER).subject("alice").audience(audience)
 }
 
-/// Makes two calls through an adapter, which the API has to accept, and gives the one token that they carried.
+/// Makes two calls that the API must accept, and returns the one token that both carried.
 async fn calls(setup: &Setup, adapter: Adapter, source: impl TokenSource, subject: &str) -> String {
     let provider: TokenProvider = setup.builder(source).build().unwrap();
     let client = adapter.client(&provider);
@@ -51,7 +58,7 @@ async fn calls(setup: &Setup, adapter: Adapter, source: impl TokenSource, subjec
 }
 
 #[tokio::test]
-async fn a_self_signed_jwt_of_any_algorithm_is_a_bearer_that_the_api_verifies_and_no_token_is_requested() {
+async fn self_signed_jwts_of_every_algorithm_are_accepted() {
     for (algorithm, adapter) in matrix() {
         let setup = Setup::start();
         let (key, verifying) = keys(algorithm);
@@ -65,7 +72,7 @@ async fn a_self_signed_jwt_of_any_algorithm_is_a_bearer_that_the_api_verifies_an
 }
 
 #[tokio::test]
-async fn an_assertion_of_any_algorithm_is_exchanged_for_a_token_that_the_api_verifies() {
+async fn assertions_of_every_algorithm_are_exchanged() {
     for (algorithm, adapter) in matrix() {
         let setup = Setup::start();
         let (key, verifying) = keys(algorithm);
@@ -80,7 +87,7 @@ async fn an_assertion_of_any_algorithm_is_exchanged_for_a_token_that_the_api_ver
         assert_eq!(request.parameter("grant_type").unwrap(), "urn:ietf:params:oauth:grant-type:jwt-bearer");
         assert_eq!(request.parameter("scope").unwrap(), "read");
         assert_eq!(request.header("authorization"), None);
-        // The assertion went to the token endpoint, and only there.
+        // Only the token endpoint received the assertion.
         let assertion = request.parameter("assertion").unwrap();
         assert!(setup.authorizations().iter().flatten().all(|value| !value.contains(&assertion)));
     }
@@ -106,7 +113,7 @@ async fn client_credentials_work_with_every_method_of_client_authentication() {
     for (name, auth, registered) in methods {
         for adapter in Adapter::BOTH {
             let setup = Setup::start();
-            // Opaque ones: nothing can be read off the token itself.
+            // Opaque tokens state nothing about themselves.
             setup.server.issue(Tokens::opaque());
             setup.server.register(registered.clone().rules(AssertionRules::new().require_jti()));
             let source = TokenEndpoint::builder(setup.server.token_url(), ClientCredentials::new())
@@ -125,11 +132,11 @@ async fn client_credentials_work_with_every_method_of_client_authentication() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_server_does_not_know_is_refused_and_nothing_reaches_the_api() {
+async fn an_unknown_key_is_refused_before_the_api() {
     for adapter in Adapter::BOTH {
         let setup = Setup::start();
-        let stranger = TestKey::generate(Verified::ES256).unwrap();
-        setup.server.trust(Issuer::new(ISSUER, stranger.verifying_key()));
+        let unknown = TestKey::generate(Verified::ES256).unwrap();
+        setup.server.trust(Issuer::new(ISSUER, unknown.verifying_key()));
         let (key, _) = keys(Verified::ES256);
         let url = setup.server.token_url();
         let grant = JwtBearer::new(template(key, &url).build().unwrap());

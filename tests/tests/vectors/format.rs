@@ -1,4 +1,4 @@
-//! A vector as its file holds it.
+//! The format of a vector file.
 
 use std::time::{Duration, SystemTime};
 

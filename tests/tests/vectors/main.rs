@@ -22,7 +22,7 @@ use http::{HeaderMap, Uri, header::AUTHORIZATION};
 
 use self::format::{Call, Draw, Expect, Kind, RejectionName, Step, Vector, seconds};
 
-/// What a call gave at once.
+/// The immediate result of a call.
 #[derive(Debug, PartialEq)]
 enum Seen {
     Nothing,
@@ -42,7 +42,7 @@ impl Entropy for Draw {
     }
 }
 
-/// A provider, and everything around it in the hands of the vector.
+/// A provider whose surroundings the vector controls.
 struct Bench {
     clock: ManualClock,
     start: SystemTime,
@@ -106,7 +106,7 @@ impl Bench {
                 for waiter in std::mem::take(&mut self.waiters) {
                     seen.push(self.wait(waiter).await);
                 }
-                let first = seen.pop().ok_or("nobody waits")?;
+                let first = seen.pop().ok_or("there is no waiter")?;
                 if seen.iter().all(|other| *other == first) { Ok(first) } else { Err(format!("found {seen:?}")) }
             }
             Call::Reject(token) => {
@@ -121,7 +121,7 @@ impl Bench {
         }
     }
 
-    /// Lets everything run that can, without moving the clock.
+    /// Runs every task until it waits, without moving the clock.
     async fn wait(&mut self, mut future: TokenFuture) -> Seen {
         for _ in 0..20 {
             match Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -168,14 +168,14 @@ impl Bench {
     }
 }
 
-/// Lets every other task of this thread's runtime run until it waits.
+/// Runs every other task of this thread's runtime until it waits.
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Whether a caller who comes so long after these steps makes a fetch start.
+/// Whether a caller this long after the steps starts a fetch.
 async fn attempts(vector: &Vector, steps: &[Step], time: Duration) -> Result<bool, String> {
     let mut bench = Bench::new(vector);
     for step in steps {
@@ -196,7 +196,7 @@ async fn run(vector: &Vector) -> Result<(), String> {
         bench.play(step).await.map_err(at)?;
         if let Some(next) = step.expect.next_attempt.map(seconds) {
             let played = &vector.steps[..=number];
-            // A provider is asked once only: the question may change it.
+            // Each provider is asked only once, because the question may change it.
             if let Some(before) = next.checked_sub(Duration::from_millis(1))
                 && attempts(vector, played, before).await?
             {
@@ -231,7 +231,7 @@ async fn the_provider_does_what_every_vector_says() {
 }
 
 #[test]
-fn a_vector_that_says_something_unknown_or_nothing_is_an_error() {
+fn an_unknown_or_empty_vector_is_an_error() {
     let expect = r#""expect": { "token": "a", "fetches": 1 }"#;
     let good = format!(r#"{{ "about": "x", "draw": "lowest", "steps": [{{ "call": "token", {expect} }}] }}"#);
     assert!(Vector::read(&good).is_ok());

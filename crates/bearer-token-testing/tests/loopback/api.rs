@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use crate::{call, now, token};
 
-fn challenge(answer: &reqwest::Response) -> &str {
-    answer.headers()["www-authenticate"].to_str().unwrap()
+fn challenge(response: &reqwest::Response) -> &str {
+    response.headers()["www-authenticate"].to_str().unwrap()
 }
 
 #[tokio::test]
-async fn the_api_says_what_was_asked_of_it() {
+async fn the_api_echoes_the_request() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::public("public"));
     let token = token(&server).await;
@@ -36,7 +36,7 @@ async fn the_api_says_what_was_asked_of_it() {
 }
 
 #[tokio::test]
-async fn l30_a_missing_token_and_a_bad_one_are_challenged_differently() {
+async fn l30_missing_and_invalid_tokens_are_challenged_differently() {
     let server = AuthorizationServer::start().unwrap();
     let http = reqwest::Client::new();
     let missing = http.get(server.api_url()).send().await.unwrap();
@@ -55,7 +55,7 @@ async fn l30_a_missing_token_and_a_bad_one_are_challenged_differently() {
 }
 
 #[tokio::test]
-async fn revoking_one_token_leaves_the_others_alone_and_revoking_all_spares_later_ones() {
+async fn revocation_spares_other_and_later_tokens() {
     for tokens in [Tokens::jwt(), Tokens::opaque()] {
         let server = AuthorizationServer::start().unwrap();
         server.register(Client::public("public"));
@@ -71,7 +71,7 @@ async fn revoking_one_token_leaves_the_others_alone_and_revoking_all_spares_late
 }
 
 #[tokio::test]
-async fn a_self_signed_token_is_accepted_for_the_audience_that_its_issuer_may_use() {
+async fn self_signed_tokens_are_accepted_for_their_audience() {
     let server = AuthorizationServer::start().unwrap();
     let key = TestKey::generate(Algorithm::ES384).unwrap();
     let sign = |audience: &str, id: u32| {

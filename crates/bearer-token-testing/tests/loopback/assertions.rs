@@ -1,4 +1,4 @@
-//! Assertions, signed by another library than the server's own.
+//! Assertions that another library signs.
 
 use base64::{
     Engine,
@@ -13,7 +13,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::{CLIENT_ASSERTION, JWT_BEARER, call, claims, now, post};
 
-/// Signs with jsonwebtoken, its backend named.
+/// Signs with jsonwebtoken and an explicit backend.
 fn sign(algorithm: Backend, key: &EncodingKey, claims: &Value) -> String {
     let name = json!(algorithm);
     let header = json!({ "alg": name, "typ": "JWT", "kid": "of no importance" });
@@ -31,7 +31,7 @@ fn backend(algorithm: Algorithm) -> Backend {
     algorithm.name().parse().unwrap()
 }
 
-/// The private key as jsonwebtoken wants it, taken from the PEM text that users get.
+/// The private key in jsonwebtoken's format, taken from the PEM.
 fn encoding_key(key: &TestKey) -> EncodingKey {
     let text: String = key.private_pem().lines().filter(|line| !line.starts_with('-')).collect();
     let der = STANDARD.decode(text).unwrap();
@@ -44,33 +44,36 @@ fn encoding_key(key: &TestKey) -> EncodingKey {
 }
 
 async fn exchange(server: &AuthorizationServer, assertion: &str) -> (u16, Value) {
-    let (status, answer) = post(server, &[("grant_type", JWT_BEARER), ("assertion", assertion)]).await;
-    (status.as_u16(), answer)
+    let (status, response) = post(server, &[("grant_type", JWT_BEARER), ("assertion", assertion)]).await;
+    (status.as_u16(), response)
 }
 
 #[tokio::test]
-async fn an_assertion_of_every_algorithm_is_exchanged_for_a_token_that_the_api_accepts() {
+async fn assertions_of_every_algorithm_are_exchanged() {
     let server = AuthorizationServer::start().unwrap();
     for algorithm in Algorithm::ALL {
         let name = algorithm.name();
-        let (verifying, signing) = match TestKey::shared(algorithm) {
-            Ok(key) => (key.verifying_key(), encoding_key(&key)),
+        let claims = claims(&server, name, "1");
+        let (verifying, assertion) = match TestKey::shared(algorithm) {
+            // jsonwebtoken has no ES512.
+            Ok(key) if algorithm == Algorithm::ES512 => (key.verifying_key(), key.sign(&claims).unwrap()),
+            Ok(key) => (key.verifying_key(), sign(backend(algorithm), &encoding_key(&key), &claims)),
             Err(_) => {
                 let secret = TestSecret::generate(algorithm).unwrap();
-                (secret.verifying_key(), EncodingKey::from_secret(secret.text().as_bytes()))
+                let signing = EncodingKey::from_secret(secret.text().as_bytes());
+                (secret.verifying_key(), sign(backend(algorithm), &signing, &claims))
             }
         };
         server.trust(Issuer::new(name, verifying));
-        let (status, answer) =
-            exchange(&server, &sign(backend(algorithm), &signing, &claims(&server, name, "1"))).await;
-        assert_eq!(status, 200, "{name}: {answer}");
-        let echo: Value = call(&server, answer["access_token"].as_str().unwrap()).await.json().await.unwrap();
+        let (status, response) = exchange(&server, &assertion).await;
+        assert_eq!(status, 200, "{name}: {response}");
+        let echo: Value = call(&server, response["access_token"].as_str().unwrap()).await.json().await.unwrap();
         assert_eq!((&echo["subject"], &echo["client_id"]), (&json!(name), &Value::Null));
     }
 }
 
 #[tokio::test]
-async fn an_assertion_is_refused_for_each_thing_that_is_wrong_with_it() {
+async fn each_error_in_an_assertion_is_refused() {
     let server = AuthorizationServer::start().unwrap();
     let key = TestKey::es256().unwrap();
     let signing = encoding_key(&key);
@@ -100,29 +103,29 @@ async fn an_assertion_is_refused_for_each_thing_that_is_wrong_with_it() {
     for (name, value) in wrong {
         let mut claims = good("unused");
         claims[name] = value.clone();
-        let (status, answer) = exchange(&server, &sign(Backend::ES256, &signing, &claims)).await;
-        assert_eq!((status, &answer["error"]), (400, &json!("invalid_grant")), "{name} = {value}: {answer}");
-        let text = answer["error_description"].as_str().unwrap();
+        let (status, response) = exchange(&server, &sign(Backend::ES256, &signing, &claims)).await;
+        assert_eq!((status, &response["error"]), (400, &json!("invalid_grant")), "{name} = {value}: {response}");
+        let text = response["error_description"].as_str().unwrap();
         assert!(text.contains(name) || name == "iss" || text.contains("exp"), "{name}: {text}");
     }
-    let stranger = TestKey::generate(Algorithm::ES256).unwrap();
-    let (status, _) = exchange(&server, &sign(Backend::ES256, &encoding_key(&stranger), &good("unused"))).await;
+    let other_key = TestKey::generate(Algorithm::ES256).unwrap();
+    let (status, _) = exchange(&server, &sign(Backend::ES256, &encoding_key(&other_key), &good("unused"))).await;
     assert_eq!(status, 400, "another key");
     let rsa = encoding_key(&TestKey::rs256().unwrap());
     let (status, _) = exchange(&server, &sign(Backend::RS256, &rsa, &good("unused"))).await;
     assert_eq!(status, 400, "another algorithm");
-    let (status, answer) = post(&server, &[("grant_type", JWT_BEARER)]).await;
-    assert_eq!((status.as_u16(), &answer["error"]), (400, &json!("invalid_request")), "no assertion");
+    let (status, response) = post(&server, &[("grant_type", JWT_BEARER)]).await;
+    assert_eq!((status.as_u16(), &response["error"]), (400, &json!("invalid_request")), "no assertion");
 
-    // None of those used up the `jti`, or the test above would have passed for the wrong reason.
+    // None of these used up the `jti`.
     let assertion = sign(Backend::ES256, &signing, &good("unused"));
     assert_eq!(exchange(&server, &assertion).await.0, 200);
-    let (status, answer) = exchange(&server, &assertion).await;
-    assert_eq!((status, &answer["error_description"]), (400, &json!("its jti was used before")));
+    let (status, response) = exchange(&server, &assertion).await;
+    assert_eq!((status, &response["error_description"]), (400, &json!("its jti was used before")));
 }
 
 #[tokio::test]
-async fn an_issuer_has_rules_and_a_rotated_key_replaces_the_old_one() {
+async fn issuers_have_rules_and_rotate_their_keys() {
     let server = AuthorizationServer::start().unwrap();
     let (old, new) = (TestKey::ed25519().unwrap(), TestKey::generate(Algorithm::EdDSA).unwrap());
     let rules = AssertionRules::new().audience("login.example.com").require_jti().allow_audience_array();
@@ -136,8 +139,8 @@ async fn an_issuer_has_rules_and_a_rotated_key_replaces_the_old_one() {
     let status = async |key: &TestKey, claims: &Value| exchange(&server, &key.sign(claims).unwrap()).await;
     assert_eq!(status(&old, &with(json!(server.token_url()), json!("1"))).await.0, 400);
     assert_eq!(status(&old, &with(json!("login.example.com"), Value::Null)).await.0, 400);
-    let (found, answer) = status(&old, &with(json!(["login.example.com", "x"]), json!("2"))).await;
-    assert_eq!((found, &answer["scope"]), (200, &json!("a b")));
+    let (found, response) = status(&old, &with(json!(["login.example.com", "x"]), json!("2"))).await;
+    assert_eq!((found, &response["scope"]), (200, &json!("a b")));
 
     let pem = VerifyingKey::from_public_pem(Algorithm::EdDSA, new.public_pem()).unwrap();
     server.trust(Issuer::new("app", pem).rules(rules));
@@ -146,34 +149,34 @@ async fn an_issuer_has_rules_and_a_rotated_key_replaces_the_old_one() {
 }
 
 #[tokio::test]
-async fn the_grant_goes_by_another_name_where_it_is_told_to_and_client_authentication_is_optional() {
+async fn the_grant_can_have_another_name() {
     let server = AuthorizationServer::start().unwrap();
     let key = TestKey::es256().unwrap();
     server.trust(Issuer::new("app", key.verifying_key()));
     server.register(Client::secret("client", "right"));
-    let ask = async |grant: &str, id: &str, secret: &str| {
+    let request = async |grant: &str, id: &str, secret: &str| {
         let assertion = key.sign(&claims(&server, "app", id)).unwrap();
         let mut form = vec![("grant_type", grant), ("assertion", &assertion)];
         if !secret.is_empty() {
             form.extend([("client_id", "client"), ("client_secret", secret)]);
         }
-        let (status, answer) = post(&server, &form).await;
-        (status.as_u16(), answer["error"].as_str().unwrap_or_default().to_owned())
+        let (status, response) = post(&server, &form).await;
+        (status.as_u16(), response["error"].as_str().unwrap_or_default().to_owned())
     };
-    assert_eq!(ask("urn:example:custom", "1", "").await, (400, "unsupported_grant_type".to_owned()));
+    assert_eq!(request("urn:example:custom", "1", "").await, (400, "unsupported_grant_type".to_owned()));
     server.name_jwt_bearer("urn:example:custom");
-    assert_eq!(ask("urn:example:custom", "1", "").await.0, 200);
-    assert_eq!(ask(JWT_BEARER, "2", "right").await.0, 200);
-    assert_eq!(ask(JWT_BEARER, "3", "wrong").await, (401, "invalid_client".to_owned()));
+    assert_eq!(request("urn:example:custom", "1", "").await.0, 200);
+    assert_eq!(request(JWT_BEARER, "2", "right").await.0, 200);
+    assert_eq!(request(JWT_BEARER, "3", "wrong").await, (401, "invalid_client".to_owned()));
 }
 
 #[tokio::test]
-async fn a_client_assertion_is_checked_like_any_other_and_must_be_the_clients_own() {
+async fn client_assertions_are_checked_and_bound_to_the_client() {
     let server = AuthorizationServer::start().unwrap();
     let (key, other) = (TestKey::es256().unwrap(), TestKey::generate(Algorithm::ES256).unwrap());
     server.register(Client::private_key_jwt("one", key.verifying_key()));
     server.register(Client::private_key_jwt("two", other.verifying_key()));
-    let ask = async |claims: &Value, id: Option<&str>| {
+    let request = async |claims: &Value, id: Option<&str>| {
         let assertion = key.sign(claims).unwrap();
         let mut form = vec![
             ("grant_type", "client_credentials"),
@@ -181,8 +184,8 @@ async fn a_client_assertion_is_checked_like_any_other_and_must_be_the_clients_ow
             ("client_assertion", &assertion),
         ];
         form.extend(id.map(|id| ("client_id", id)));
-        let (status, answer) = post(&server, &form).await;
-        assert!(status == 200 || answer["error"] == "invalid_client", "{answer}");
+        let (status, response) = post(&server, &form).await;
+        assert!(status == 200 || response["error"] == "invalid_client", "{response}");
         status.as_u16()
     };
     let with = |changes: &[(&str, Value)]| {
@@ -192,17 +195,17 @@ async fn a_client_assertion_is_checked_like_any_other_and_must_be_the_clients_ow
         }
         claims
     };
-    assert_eq!(ask(&with(&[("sub", json!("two"))]), None).await, 401);
-    assert_eq!(ask(&with(&[("iss", json!("two"))]), None).await, 401);
-    assert_eq!(ask(&with(&[("iss", json!("two")), ("sub", json!("two"))]), None).await, 401, "another's key");
-    assert_eq!(ask(&with(&[("aud", json!("https://elsewhere.example.com"))]), None).await, 401);
-    assert_eq!(ask(&with(&[]), Some("two")).await, 401);
-    assert_eq!(ask(&with(&[("aud", json!(server.issuer()))]), Some("one")).await, 200);
-    assert_eq!(ask(&with(&[]), None).await, 401, "its jti was used before");
+    assert_eq!(request(&with(&[("sub", json!("two"))]), None).await, 401);
+    assert_eq!(request(&with(&[("iss", json!("two"))]), None).await, 401);
+    assert_eq!(request(&with(&[("iss", json!("two")), ("sub", json!("two"))]), None).await, 401, "another's key");
+    assert_eq!(request(&with(&[("aud", json!("https://elsewhere.example.com"))]), None).await, 401);
+    assert_eq!(request(&with(&[]), Some("two")).await, 401);
+    assert_eq!(request(&with(&[("aud", json!(server.issuer()))]), Some("one")).await, 200);
+    assert_eq!(request(&with(&[]), None).await, 401, "its jti was used before");
 }
 
 #[tokio::test]
-async fn the_server_goes_by_the_clock_that_it_was_given() {
+async fn the_server_uses_the_given_clock() {
     let clock = ManualClock::at(UNIX_EPOCH + Duration::from_secs(5_000_000));
     let server = AuthorizationServer::builder().clock(clock.clone()).start().unwrap();
     let key = TestKey::es256().unwrap();
@@ -214,15 +217,15 @@ async fn the_server_goes_by_the_clock_that_it_was_given() {
         key.sign(&claims).unwrap()
     };
     assert_eq!(exchange(&server, &assertion(now(), "1")).await.0, 400, "the system's time is of no importance");
-    let (status, answer) = exchange(&server, &assertion(5_000_000, "2")).await;
+    let (status, response) = exchange(&server, &assertion(5_000_000, "2")).await;
     assert_eq!(status, 200);
-    let token = answer["access_token"].as_str().unwrap();
+    let token = response["access_token"].as_str().unwrap();
     clock.advance(Duration::from_secs(3599));
     assert_eq!(call(&server, token).await.status(), 200);
     clock.advance(Duration::from_secs(1));
-    let answer = call(&server, token).await;
-    assert_eq!(answer.status(), 401);
-    assert_eq!(answer.headers()["date"], "Fri, 27 Feb 1970 21:53:20 GMT");
+    let response = call(&server, token).await;
+    assert_eq!(response.status(), 401);
+    assert_eq!(response.headers()["date"], "Fri, 27 Feb 1970 21:53:20 GMT");
     clock.rewind_wall(Duration::from_secs(1));
     assert_eq!(call(&server, token).await.status(), 200);
 }

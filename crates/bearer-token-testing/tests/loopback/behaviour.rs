@@ -17,12 +17,12 @@ fn start() -> AuthorizationServer {
     server
 }
 
-async fn ask(http: &Http, server: &AuthorizationServer) -> reqwest::Result<Response> {
+async fn request(http: &Http, server: &AuthorizationServer) -> reqwest::Result<Response> {
     http.post(server.token_url()).form(&FORM).send().await
 }
 
 #[tokio::test]
-async fn faults_that_are_answers_come_as_they_were_made_and_the_queue_comes_first() {
+async fn made_responses_are_sent_and_the_queue_is_first() {
     let server = start();
     let http = Http::builder().redirect(Policy::none()).build().unwrap();
     server.token_endpoint().always(Fault::status(500));
@@ -34,10 +34,10 @@ async fn faults_that_are_answers_come_as_they_were_made_and_the_queue_comes_firs
     server.token_endpoint().next(Fault::status(9999).body("text"));
     let mut seen = Vec::new();
     for _ in 0..8 {
-        let answer = ask(&http, &server).await.unwrap();
-        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-        let (status, interesting) = (answer.status().as_u16(), header("retry-after").or_else(|| header("location")));
-        seen.push((status, interesting, answer.text().await.unwrap()));
+        let response = request(&http, &server).await.unwrap();
+        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (status, interesting) = (response.status().as_u16(), header("retry-after").or_else(|| header("location")));
+        seen.push((status, interesting, response.text().await.unwrap()));
     }
     let statuses: Vec<_> = seen.iter().map(|(status, ..)| *status).collect();
     assert_eq!(statuses, [503, 200, 200, 200, 307, 500, 500, 500]);
@@ -51,41 +51,41 @@ async fn faults_that_are_answers_come_as_they_were_made_and_the_queue_comes_firs
 
     let counts = server.count();
     assert_eq!((counts.token_requests, counts.tokens_issued, counts.token_requests_refused), (8, 0, 0));
-    server.token_endpoint().heal();
-    assert_eq!(ask(&http, &server).await.unwrap().status(), 200);
+    server.token_endpoint().recover();
+    assert_eq!(request(&http, &server).await.unwrap().status(), 200);
 }
 
 #[tokio::test]
-async fn connections_break_before_and_in_the_middle_of_an_answer_over_http_1_and_2() {
+async fn connections_break_before_and_within_a_response() {
     for http in [Http::new(), Http::builder().http2_prior_knowledge().build().unwrap()] {
         let server = start();
         server.token_endpoint().next(Fault::disconnect());
-        assert!(ask(&http, &server).await.is_err());
+        assert!(request(&http, &server).await.is_err());
         assert_eq!(server.count().tokens_issued, 0);
         server.token_endpoint().next(Fault::cut_off());
-        let answer = ask(&http, &server).await.unwrap();
-        assert_eq!(answer.status(), 200);
-        assert!(answer.text().await.is_err());
+        let response = request(&http, &server).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert!(response.text().await.is_err());
         assert_eq!(server.count().tokens_issued, 1, "issued, and lost");
         server.token_endpoint().next(Fault::flood(3_000_000));
-        assert_eq!(ask(&http, &server).await.unwrap().bytes().await.unwrap().len(), 3_000_000);
-        assert_eq!(ask(&http, &server).await.unwrap().status(), 200);
+        assert_eq!(request(&http, &server).await.unwrap().bytes().await.unwrap().len(), 3_000_000);
+        assert_eq!(request(&http, &server).await.unwrap().status(), 200);
         assert_eq!(server.count().abandoned, 0);
     }
 }
 
 #[tokio::test]
-async fn a_request_that_hangs_is_counted_when_its_client_goes_away_and_delays_nobody() {
+async fn a_hanging_request_delays_no_other_and_is_counted() {
     for http in [Http::new(), Http::builder().http2_prior_knowledge().build().unwrap()] {
         let server = start();
         server.token_endpoint().next(Fault::hang());
         let hanging = JoinSet::from_iter([{
             let (http, server) = (http.clone(), server.clone());
-            async move { ask(&http, &server).await.map(|answer| answer.status()) }
+            async move { request(&http, &server).await.map(|response| response.status()) }
         }]);
         server.wait_for_token_requests(1).await;
         // Over HTTP/2 it is the same connection.
-        assert_eq!(ask(&http, &server).await.unwrap().status(), 200);
+        assert_eq!(request(&http, &server).await.unwrap().status(), 200);
         let counts = server.count();
         assert_eq!((counts.token_requests_running, counts.token_requests_peak), (1, 2));
         drop(hanging);
@@ -95,20 +95,20 @@ async fn a_request_that_hangs_is_counted_when_its_client_goes_away_and_delays_no
 }
 
 #[tokio::test]
-async fn a_stalled_answer_begins_and_never_ends() {
+async fn a_stalled_response_begins_and_never_ends() {
     let server = start();
     server.token_endpoint().next(Fault::stall());
-    let mut answer = ask(&Http::new(), &server).await.unwrap();
-    let length: usize = answer.headers()["content-length"].to_str().unwrap().parse().unwrap();
-    let half = answer.chunk().await.unwrap().unwrap();
+    let mut response = request(&Http::new(), &server).await.unwrap();
+    let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
+    let half = response.chunk().await.unwrap().unwrap();
     assert!(half.len() < length && half.starts_with(b"{\"access_token"));
-    let mut rest = Box::pin(answer.chunk());
+    let mut rest = Box::pin(response.chunk());
     let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(rest.as_mut().poll(cx))).await;
     assert!(polled.is_pending());
 }
 
 #[tokio::test]
-async fn a_delay_is_by_the_servers_clock() {
+async fn delays_use_the_servers_clock() {
     let clock = ManualClock::new();
     let server = AuthorizationServer::builder().clock(clock.clone()).start().unwrap();
     server.register(Client::public("public"));
@@ -133,7 +133,7 @@ async fn a_delay_is_by_the_servers_clock() {
 }
 
 #[tokio::test]
-async fn a_gate_holds_a_thousand_token_requests_and_the_api_goes_on() {
+async fn a_gate_holds_token_requests_but_not_the_api() {
     let server = start();
     let token = token(&server).await;
     let gate = server.token_endpoint().hold();
@@ -141,7 +141,7 @@ async fn a_gate_holds_a_thousand_token_requests_and_the_api_goes_on() {
     let mut asking = JoinSet::new();
     for _ in 0..1_000 {
         let (server, http) = (server.clone(), Arc::clone(&http));
-        asking.spawn(async move { ask(&http, &server).await.unwrap().status() });
+        asking.spawn(async move { request(&http, &server).await.unwrap().status() });
     }
     server.wait_for_token_requests(1_001).await;
     let counts = server.count();

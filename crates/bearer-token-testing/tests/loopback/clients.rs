@@ -9,19 +9,19 @@ const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 
 async fn basic(server: &AuthorizationServer, credentials: &str, form: &[(&str, &str)]) -> (u16, Value, bool) {
     use base64::{Engine, engine::general_purpose::STANDARD};
-    let answer = reqwest::Client::new()
+    let response = reqwest::Client::new()
         .post(server.token_url())
         .header("authorization", format!("Basic {}", STANDARD.encode(credentials)))
         .form(form)
         .send()
         .await
         .unwrap();
-    let challenged = answer.headers().contains_key("www-authenticate");
-    (answer.status().as_u16(), answer.json().await.unwrap(), challenged)
+    let challenged = response.headers().contains_key("www-authenticate");
+    (response.status().as_u16(), response.json().await.unwrap(), challenged)
 }
 
 #[tokio::test]
-async fn every_way_of_client_authentication_leads_to_a_token_that_the_api_accepts() {
+async fn every_client_authentication_leads_to_an_accepted_token() {
     let server = AuthorizationServer::start().unwrap();
     let (key, secret) = (TestKey::rs256().unwrap(), TestSecret::hs256().unwrap());
     server.register(Client::secret("shared", "a secret"));
@@ -31,21 +31,21 @@ async fn every_way_of_client_authentication_leads_to_a_token_that_the_api_accept
 
     let signed = key.sign(&claims(&server, "signing", "1")).unwrap();
     let hashed = crate::assertions::sign_hs256(&secret, &claims(&server, "hashing", "1"));
-    let mut answers = vec![
+    let mut responses = vec![
         post(&server, &[GRANT, ("client_id", "shared"), ("client_secret", "a secret")]).await,
         post(&server, &[GRANT, ("client_id", "public")]).await,
     ];
     for assertion in [signed, hashed] {
         let form = [GRANT, ("client_assertion_type", CLIENT_ASSERTION), ("client_assertion", &assertion)];
-        answers.push(post(&server, &form).await);
+        responses.push(post(&server, &form).await);
     }
-    let (status, answer, _) = basic(&server, "shared:a+secret", &[GRANT]).await;
-    answers.push((status.try_into().unwrap(), answer));
+    let (status, response, _) = basic(&server, "shared:a+secret", &[GRANT]).await;
+    responses.push((status.try_into().unwrap(), response));
 
-    for ((status, answer), client) in answers.iter().zip(["shared", "public", "signing", "hashing", "shared"]) {
-        assert_eq!(*status, 200, "{client}: {answer}");
-        assert_eq!((&answer["token_type"], &answer["expires_in"]), (&json!("Bearer"), &json!(3600)));
-        let echo: Value = call(&server, answer["access_token"].as_str().unwrap())
+    for ((status, response), client) in responses.iter().zip(["shared", "public", "signing", "hashing", "shared"]) {
+        assert_eq!(*status, 200, "{client}: {response}");
+        assert_eq!((&response["token_type"], &response["expires_in"]), (&json!("Bearer"), &json!(3600)));
+        let echo: Value = call(&server, response["access_token"].as_str().unwrap())
             .await
             .error_for_status()
             .unwrap()
@@ -59,7 +59,7 @@ async fn every_way_of_client_authentication_leads_to_a_token_that_the_api_accept
 }
 
 #[tokio::test]
-async fn l26_basic_credentials_are_form_decoded_unless_the_client_is_registered_as_raw() {
+async fn l26_basic_credentials_are_form_decoded_by_default() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::secret("urn:app", "p&%+: ä"));
     server.register(Client::secret("raw:not", "unused"));
@@ -75,14 +75,14 @@ async fn l26_basic_credentials_are_form_decoded_unless_the_client_is_registered_
         ("pl%61in:same", 401),
         ("no colon", 401),
     ] {
-        let (status, answer, challenged) = basic(&server, credentials, &[GRANT]).await;
-        assert_eq!(status, expected, "{credentials}: {answer}");
+        let (status, response, challenged) = basic(&server, credentials, &[GRANT]).await;
+        assert_eq!(status, expected, "{credentials}: {response}");
         assert_eq!(challenged, expected == 401, "RFC 6749 section 5.2");
     }
 }
 
 #[tokio::test]
-async fn a_token_request_that_is_not_right_is_refused_with_the_right_code() {
+async fn wrong_token_requests_get_the_specified_error_code() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::secret("shared", "right").scopes(["read", "write"]));
     server.register(Client::private_key_jwt("signing", TestKey::es256().unwrap().verifying_key()));
@@ -108,16 +108,16 @@ async fn a_token_request_that_is_not_right_is_refused_with_the_right_code() {
         (&[GRANT, shared[0], shared[1], ("scope", "read admin")], 400, "invalid_scope"),
     ];
     for (form, status, code) in cases {
-        let (found, answer) = post(&server, form).await;
-        assert_eq!((found.as_u16(), answer["error"].as_str()), (*status, Some(*code)), "{form:?}: {answer}");
+        let (found, response) = post(&server, form).await;
+        assert_eq!((found.as_u16(), response["error"].as_str()), (*status, Some(*code)), "{form:?}: {response}");
     }
     let counts = server.count();
     assert_eq!((counts.token_requests_refused, counts.tokens_issued), (cases.len() as u64, 0));
 
-    let (_, answer) = post(&server, &[GRANT, shared[0], shared[1]]).await;
-    assert_eq!(answer["scope"], "read write", "what it may have, when it asks for nothing");
-    let (_, answer) = post(&server, &[GRANT, shared[0], shared[1], ("scope", "write"), ("resource", "")]).await;
-    assert_eq!(answer["scope"], "write");
+    let (_, response) = post(&server, &[GRANT, shared[0], shared[1]]).await;
+    assert_eq!(response["scope"], "read write", "what it may have, when it asks for nothing");
+    let (_, response) = post(&server, &[GRANT, shared[0], shared[1], ("scope", "write"), ("resource", "")]).await;
+    assert_eq!(response["scope"], "write");
     let (status, _, _) = basic(&server, "shared:right", &[GRANT, ("client_id", "other")]).await;
     assert_eq!(status, 400);
     let (status, _, _) = basic(&server, "shared:right", &[GRANT, ("client_secret", "right")]).await;
@@ -125,27 +125,27 @@ async fn a_token_request_that_is_not_right_is_refused_with_the_right_code() {
 }
 
 #[tokio::test]
-async fn the_method_and_the_content_type_must_be_those_of_a_token_request() {
+async fn other_methods_and_content_types_are_refused() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::public("public"));
     let http = reqwest::Client::new();
-    let answer = http.get(server.token_url()).send().await.unwrap();
-    assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "POST"));
-    let answer = http.post(server.token_url()).json(&json!({ "grant_type": "client_credentials" })).send().await;
-    assert_eq!(answer.unwrap().status(), 415);
-    let answer = http
+    let response = http.get(server.token_url()).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.headers()["allow"].to_str().unwrap()), (405, "POST"));
+    let response = http.post(server.token_url()).json(&json!({ "grant_type": "client_credentials" })).send().await;
+    assert_eq!(response.unwrap().status(), 415);
+    let response = http
         .post(server.token_url())
         .header("content-type", "Application/X-WWW-Form-Urlencoded; charset=utf-8")
         .body("grant_type=client_credentials&client_id=public")
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers()["cache-control"], "no-store");
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["cache-control"], "no-store");
 }
 
 #[tokio::test]
-async fn l36_a_token_request_that_carries_a_bearer_token_is_refused() {
+async fn l36_token_requests_with_a_bearer_token_are_refused() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::public("public"));
     let form = [GRANT, ("client_id", "public")];
@@ -154,16 +154,16 @@ async fn l36_a_token_request_that_carries_a_bearer_token_is_refused() {
 }
 
 #[tokio::test]
-async fn the_answer_is_as_it_was_told_to_be() {
+async fn the_token_response_is_configurable() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::public("public"));
     let ask = async || post(&server, &[GRANT, ("client_id", "public")]).await.1;
     server.issue(Tokens::opaque().expires_in("3599").token_type("bearer"));
-    let answer = ask().await;
-    assert_eq!((&answer["expires_in"], &answer["token_type"]), (&json!("3599"), &json!("bearer")));
-    assert_eq!(answer["access_token"].as_str().unwrap().split('.').count(), 1);
+    let response = ask().await;
+    assert_eq!((&response["expires_in"], &response["token_type"]), (&json!("3599"), &json!("bearer")));
+    assert_eq!(response["access_token"].as_str().unwrap().split('.').count(), 1);
     server.issue(Tokens::jwt().without_expires_in());
-    let answer = ask().await;
-    assert!(answer.get("expires_in").is_none());
-    assert_eq!(answer["access_token"].as_str().unwrap().split('.').count(), 3);
+    let response = ask().await;
+    assert!(response.get("expires_in").is_none());
+    assert_eq!(response["access_token"].as_str().unwrap().split('.').count(), 3);
 }

@@ -1,4 +1,4 @@
-//! Input that no honest client sends: the server answers or closes, and serves the next one.
+//! Hostile input: the server responds or closes the connection, and serves the next client.
 
 use std::{
     io::{Read, Write},
@@ -18,7 +18,7 @@ fn start() -> AuthorizationServer {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_http_request_harm_nobody() {
+async fn the_server_survives_bytes_that_are_not_http() {
     let server = start();
     let mut noise = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = |length: usize| -> Vec<u8> {
@@ -50,15 +50,15 @@ async fn bytes_that_are_no_http_request_harm_nobody() {
         // Either side may be the first to close.
         let _ = stream.write_all(&input);
         let _ = stream.shutdown(Shutdown::Write);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        assert!(!answer.windows(12).any(|window| window == b"HTTP/1.1 200"), "{input:?}");
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response);
+        assert!(!response.windows(12).any(|window| window == b"HTTP/1.1 200"), "{input:?}");
     }
     assert_eq!(call(&server, &token(&server).await).await.status(), 200);
 }
 
 #[tokio::test]
-async fn parameters_and_tokens_of_all_kinds_are_refused_without_a_panic() {
+async fn hostile_parameters_and_tokens_are_refused_without_a_panic() {
     let server = start();
     let long = "a".repeat(500_000);
     let dots = ".".repeat(10_000);
@@ -69,8 +69,8 @@ async fn parameters_and_tokens_of_all_kinds_are_refused_without_a_panic() {
             vec![("grant_type", "client_credentials"), ("client_id", text), ("client_secret", text)],
             vec![(text, text), ("grant_type", "client_credentials"), ("client_assertion", text)],
         ] {
-            let (status, answer) = post(&server, &form).await;
-            assert!(status.is_client_error() && answer["error"].is_string(), "{status} {answer}");
+            let (status, response) = post(&server, &form).await;
+            assert!(status.is_client_error() && response["error"].is_string(), "{status} {response}");
         }
         if text.len() < 100_000 && !text.contains('\u{0}') {
             assert_eq!(call(&server, text).await.status(), 401);
@@ -78,24 +78,24 @@ async fn parameters_and_tokens_of_all_kinds_are_refused_without_a_panic() {
     }
     for credentials in ["Basic", "Basic ", "Basic ====", "Basic /w==", "basic Og==", "Digest x", "Bearer "] {
         let request = Http::new().post(server.token_url()).header("authorization", credentials);
-        let answer = request.form(&[("grant_type", "client_credentials")]).send().await.unwrap();
-        assert_eq!(answer.status(), 401, "{credentials}");
+        let response = request.form(&[("grant_type", "client_credentials")]).send().await.unwrap();
+        assert_eq!(response.status(), 401, "{credentials}");
     }
     assert_eq!(call(&server, &token(&server).await).await.status(), 200);
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused_and_other_paths_are_not_found() {
+async fn large_bodies_and_other_paths_are_refused() {
     let server = start();
     let large = vec![b'a'; 1024 * 1024 + 1];
     for url in [server.token_url(), server.api_url()] {
-        let answer = Http::new().post(url).body(large.clone()).send().await;
-        // It may be told before it has sent everything, and then see the connection close.
-        assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 413));
+        let response = Http::new().post(url).body(large.clone()).send().await;
+        // The server may respond before the client has sent everything, and then close the connection.
+        assert!(response.is_err() || response.is_ok_and(|response| response.status() == 413));
     }
     for path in ["/", "/token/", "/tokens", "/apis", "/api2/x"] {
-        let answer = Http::new().get(format!("{}{path}", server.issuer())).send().await.unwrap();
-        assert_eq!(answer.status(), 404, "{path}");
+        let response = Http::new().get(format!("{}{path}", server.issuer())).send().await.unwrap();
+        assert_eq!(response.status(), 404, "{path}");
     }
     let counts = server.count();
     assert_eq!((counts.token_requests, counts.api_requests), (0, 0));

@@ -1,4 +1,4 @@
-//! Starting, stopping, and what is seen from outside.
+//! Starting, stopping and recording.
 
 use std::net::TcpStream;
 
@@ -12,7 +12,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 #[test]
-fn it_starts_outside_a_runtime_and_serves_several_of_them() {
+fn it_starts_outside_a_runtime_and_serves_several() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::public("public"));
     let token = runtime().block_on(token(&server));
@@ -24,14 +24,14 @@ fn it_starts_outside_a_runtime_and_serves_several_of_them() {
 }
 
 #[tokio::test]
-async fn it_stops_with_its_last_handle_and_another_can_take_its_place() {
+async fn it_stops_with_its_last_handle_and_frees_the_port() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::public("public"));
     let address = server.address();
     let clone = server.clone();
     drop(server);
     token(&clone).await;
-    // One that hangs does not keep it.
+    // A hanging request does not keep the server alive.
     clone.token_endpoint().next(Fault::hang());
     let hanging = tokio::task::JoinSet::from_iter([{
         let (http, url) = (Http::new(), clone.token_url());
@@ -54,25 +54,25 @@ async fn it_stops_with_its_last_handle_and_another_can_take_its_place() {
 }
 
 #[tokio::test]
-async fn l44_connections_are_closed_under_the_client_and_new_ones_are_accepted() {
+async fn l44_closed_connections_are_replaced_by_new_ones() {
     let server = AuthorizationServer::start().unwrap();
     server.register(Client::public("public"));
     let http = Http::new();
     let ask = async || {
         let form = [("grant_type", "client_credentials"), ("client_id", "public")];
-        http.post(server.token_url()).form(&form).send().await.map(|answer| answer.status().as_u16())
+        http.post(server.token_url()).form(&form).send().await.map(|response| response.status().as_u16())
     };
     assert_eq!(ask().await.unwrap(), 200);
     assert_eq!(ask().await.unwrap(), 200);
     assert_eq!(server.count().connections, 1, "kept alive");
     server.close_connections();
-    // A pooled connection that turns out to be closed is an error here, if the client has not seen it yet.
+    // The client's first request may use a pooled connection that is closed, and fail.
     while ask().await.is_err() {}
     assert_eq!(server.count().connections, 2);
 }
 
 #[tokio::test]
-async fn requests_are_recorded_with_their_form_and_can_be_forgotten() {
+async fn requests_are_recorded_and_can_be_forgotten() {
     let server = AuthorizationServer::start().unwrap();
     let form = [("grant_type", "client_credentials"), ("scope", "a b"), ("resource", "1"), ("resource", "2")];
     post(&server, &form).await;
@@ -88,15 +88,15 @@ async fn requests_are_recorded_with_their_form_and_can_be_forgotten() {
 }
 
 #[tokio::test]
-async fn l38_nothing_that_is_secret_is_printed() {
+async fn l38_no_secret_is_printed() {
     let server = AuthorizationServer::start().unwrap();
     let client = Client::secret("client", "planted-secret");
     let key = TestKey::es256().unwrap();
     let secret = TestSecret::hs256().unwrap();
     server.register(client.clone());
     let form = [("grant_type", "client_credentials"), ("client_id", "client"), ("client_secret", "planted-secret")];
-    let (_, answer) = post(&server, &form).await;
-    let token = answer["access_token"].as_str().unwrap().to_owned();
+    let (_, response) = post(&server, &form).await;
+    let token = response["access_token"].as_str().unwrap().to_owned();
     call(&server, &token).await;
     let hmac = VerifyingKey::hmac(Algorithm::HS256, "planted-secret");
     let fault = Fault::json(200, &serde_json::json!({ "access_token": "planted-secret" }));

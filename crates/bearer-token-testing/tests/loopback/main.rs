@@ -18,15 +18,15 @@ pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer
 pub(crate) const CLIENT_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 pub(crate) async fn post(server: &AuthorizationServer, form: &[(&str, &str)]) -> (StatusCode, Value) {
-    let answer = reqwest::Client::new().post(server.token_url()).form(form).send().await.unwrap();
-    (answer.status(), answer.json().await.unwrap())
+    let response = reqwest::Client::new().post(server.token_url()).form(form).send().await.unwrap();
+    (response.status(), response.json().await.unwrap())
 }
 
 /// The token of a client `public`.
 pub(crate) async fn token(server: &AuthorizationServer) -> String {
-    let (status, answer) = post(server, &[("grant_type", "client_credentials"), ("client_id", "public")]).await;
-    assert_eq!(status, 200, "{answer}");
-    answer["access_token"].as_str().unwrap().to_owned()
+    let (status, response) = post(server, &[("grant_type", "client_credentials"), ("client_id", "public")]).await;
+    assert_eq!(status, 200, "{response}");
+    response["access_token"].as_str().unwrap().to_owned()
 }
 
 pub(crate) async fn call(server: &AuthorizationServer, token: &str) -> Response {

@@ -73,6 +73,7 @@ const KEY: &[Name] = &[
     name("KeyReader::key_id", "kid"),
     name("KeyReader::passphrase", "passphrase"),
     value("KeyReader::encoding", "key.encoding", "base64"),
+    name("SigningKey::from_file", "key.file"),
     value("SigningKey::hmac", "key.encoding", "text"),
 ];
 
@@ -85,6 +86,7 @@ pub(super) const SECRET_KEY: Names = Names {
         name("KeyReader::algorithm", "algorithm"),
         name("KeyReader::allow_short_secret", "allow_short_secret"),
         value("KeyReader::encoding", "secret.encoding", "base64"),
+        name("SigningKey::from_file", "secret.file"),
         value("SigningKey::hmac", "secret.encoding", "text"),
     ],
 };

@@ -40,7 +40,7 @@ impl JsonSchema for SecretField {
                         "file": { "type": "string", "description": "A file, relative to this one." },
                         "env": { "type": "string", "description": "The name of an environment variable." },
                         "encoding": {
-                            "enum": ["text", "base64", "hex"],
+                            "enum": ["text", "binary", "base64", "hex"],
                             "description": "How it is written. Default: `text`.",
                         },
                     },

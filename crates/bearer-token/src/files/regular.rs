@@ -1,4 +1,4 @@
-//! Opens files, and nothing that only has a name like one.
+//! Opens regular files, and nothing else that has a name in a directory.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
@@ -8,49 +8,74 @@ use std::{
 
 use zeroize::Zeroizing;
 
-/// Opens a regular file for reading, with what it is.
+/// The flags of an opening that follows no link and never waits for the other end of a pipe.
+#[cfg(all(unix, feature = "oauth"))]
+pub(crate) const NO_LINKS_AND_NO_WAIT: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+
+/// Opens a regular file for reading, and returns its metadata too.
 ///
-/// A pipe would hold the thread until somebody writes into it, and merely opening a device may change it. So the name is
-/// looked at first; and what was opened is looked at again, since somebody may have come between.
+/// A pipe would hold the thread until another process writes into it, and merely opening a device may change it. So the
+/// name is checked first. The opened file is checked again, because the name may have been replaced in between.
 pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     check(&fs::metadata(path)?)?;
-    open_waiting_for_nobody(path)
+    open_at_once(path)
 }
 
-fn open_waiting_for_nobody(path: &Path) -> io::Result<(File, Metadata)> {
+fn open_at_once(path: &Path) -> io::Result<(File, Metadata)> {
+    open_with(path, {
+        #[cfg(unix)]
+        {
+            libc::O_NONBLOCK
+        }
+        #[cfg(not(unix))]
+        0
+    })
+}
+
+/// Opens a regular file for reading, unless its name is a symbolic link.
+#[cfg(feature = "oauth")]
+pub(crate) fn open_without_links(path: &Path) -> io::Result<(File, Metadata)> {
+    check(&fs::symlink_metadata(path)?)?;
+    open_with(path, {
+        #[cfg(unix)]
+        {
+            NO_LINKS_AND_NO_WAIT
+        }
+        #[cfg(not(unix))]
+        0
+    })
+}
+
+fn open_with(path: &Path, flags: i32) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags(rustix::fs::OFlags::NONBLOCK));
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
+    #[cfg(not(unix))]
+    let _ = flags;
     let file = options.open(path)?;
     let metadata = file.metadata()?;
     check(&metadata)?;
     Ok((file, metadata))
 }
 
-/// The content, or of one that is longer than the limit as much as is needed to see that.
+/// Reads the content. Of a file beyond the limit it reads one byte more than the limit.
 pub(crate) fn read_limited(file: File, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let length = file.metadata().map_or(0, |metadata| metadata.len());
-    // Enough at once: a buffer that grows leaves copies of secrets behind.
+    // Large enough at once: a buffer that grows leaves copies of secrets behind.
     let capacity = usize::try_from(length).unwrap_or(limit).min(limit) + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// An error for whatever is no regular file.
+/// An error for everything that is not a regular file.
 pub(crate) fn check(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
-    let found = if metadata.is_dir() { "a directory" } else { "a pipe, a socket or a device" };
+    let found = if metadata.is_dir() { "a directory" } else { "a pipe, a socket, a device or a link" };
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("found {found}; expected a regular file")))
-}
-
-/// As the standard library takes them.
-#[cfg(unix)]
-pub(crate) fn flags(flags: rustix::fs::OFlags) -> i32 {
-    flags.bits().cast_signed()
 }
 
 #[cfg(all(test, unix))]
@@ -60,13 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    #[allow(clippy::disallowed_methods, reason = "what fails would hang")]
-    fn a_pipe_without_a_writer_and_a_directory_are_errors_at_once() {
+    #[allow(clippy::disallowed_methods, reason = "a failure would hang")]
+    fn a_pipe_or_a_directory_is_an_error_at_once() {
         let directory = tempfile::tempdir().unwrap();
         let pipe = directory.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        // Also if it took the place of a file between the two looks.
-        for open in [open, open_waiting_for_nobody] {
+        // Also if it took the place of a file between the two checks.
+        for open in [open, open_at_once] {
             for (path, expected) in [(pipe.as_path(), "found a pipe"), (directory.path(), "found a directory")] {
                 let (done, ended) = mpsc::channel();
                 let path = path.to_owned();
@@ -75,5 +100,18 @@ mod tests {
                 assert!(error.contains(expected), "{error}");
             }
         }
+    }
+
+    #[cfg(feature = "oauth")]
+    #[test]
+    fn a_link_is_followed_only_where_that_is_wanted() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+        fs::write(&file, "content").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(open(&link).is_ok());
+        assert!(open_without_links(&file).is_ok());
+        assert!(open_without_links(&link).is_err());
+        assert!(open_with(&link, NO_LINKS_AND_NO_WAIT).is_err(), "also if the link came between");
     }
 }

@@ -1,77 +1,179 @@
-//! The signature algorithms.
+//! The signature algorithms: one table of everything that depends on which one it is.
+//!
+//! No code elsewhere decides by an algorithm's name. It matches on [`Family`], [`Hash`] or [`Curve`], without a `_` arm, so
+//! that a new row does not compile until every such place knows it.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use crate::error::{Error, ErrorKind};
 
-/// How a JWT is signed (RFC 7518 section 3.1, RFC 8037 section 3.1). There is no `none`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// HMAC with SHA-256 and a shared secret.
-    HS256,
-    /// HMAC with SHA-384 and a shared secret.
-    HS384,
-    /// HMAC with SHA-512 and a shared secret.
-    HS512,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    RS256,
-    /// RSASSA-PKCS1-v1_5 with SHA-384.
-    RS384,
-    /// RSASSA-PKCS1-v1_5 with SHA-512.
-    RS512,
-    /// RSASSA-PSS with SHA-256, and a salt as long as the hash.
-    PS256,
-    /// RSASSA-PSS with SHA-384, and a salt as long as the hash.
-    PS384,
-    /// RSASSA-PSS with SHA-512, and a salt as long as the hash.
-    PS512,
-    /// ECDSA on P-256 with SHA-256.
-    ES256,
-    /// ECDSA on P-384 with SHA-384.
-    ES384,
-    /// Ed25519.
-    EdDSA,
+/// Declares [`Algorithm`] from its rows: documentation, name, family.
+macro_rules! algorithms {
+    ($($(#[doc = $doc:literal])* $name:ident: $family:expr,)*) => {
+        /// How a JWT is signed (RFC 7518 section 3.1, RFC 8037 section 3.1). There is no `none`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Algorithm {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        impl Algorithm {
+            /// All algorithms.
+            pub const ALL: &[Algorithm] = &[$(Algorithm::$name),*];
+
+            /// The name in the JOSE header, such as `RS256`.
+            pub fn name(self) -> &'static str {
+                match self { $(Algorithm::$name => stringify!($name),)* }
+            }
+
+            pub(crate) fn family(self) -> Family {
+                match self { $(Algorithm::$name => $family,)* }
+            }
+        }
+    };
 }
 
-impl Algorithm {
-    /// Every one of them.
-    pub const ALL: &[Algorithm] = &[
-        Algorithm::HS256,
-        Algorithm::HS384,
-        Algorithm::HS512,
-        Algorithm::RS256,
-        Algorithm::RS384,
-        Algorithm::RS512,
-        Algorithm::PS256,
-        Algorithm::PS384,
-        Algorithm::PS512,
-        Algorithm::ES256,
-        Algorithm::ES384,
-        Algorithm::EdDSA,
-    ];
+algorithms! {
+    /// HMAC with SHA-256 and a shared secret.
+    HS256: Family::Hmac(Hash::Sha256),
+    /// HMAC with SHA-384 and a shared secret.
+    HS384: Family::Hmac(Hash::Sha384),
+    /// HMAC with SHA-512 and a shared secret.
+    HS512: Family::Hmac(Hash::Sha512),
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    RS256: Family::Rsa(Padding::Pkcs1, Hash::Sha256),
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    RS384: Family::Rsa(Padding::Pkcs1, Hash::Sha384),
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RS512: Family::Rsa(Padding::Pkcs1, Hash::Sha512),
+    /// RSASSA-PSS with SHA-256, and a salt as long as the hash.
+    PS256: Family::Rsa(Padding::Pss, Hash::Sha256),
+    /// RSASSA-PSS with SHA-384, and a salt as long as the hash.
+    PS384: Family::Rsa(Padding::Pss, Hash::Sha384),
+    /// RSASSA-PSS with SHA-512, and a salt as long as the hash.
+    PS512: Family::Rsa(Padding::Pss, Hash::Sha512),
+    /// ECDSA on P-256 with SHA-256.
+    ES256: Family::Ecdsa(Curve::P256),
+    /// ECDSA on P-384 with SHA-384.
+    ES384: Family::Ecdsa(Curve::P384),
+    /// ECDSA on P-521 with SHA-512.
+    ES512: Family::Ecdsa(Curve::P521),
+    /// Ed25519.
+    EdDSA: Family::Ed25519,
+}
 
-    /// The name as it stands in the JOSE header, such as `RS256`.
-    pub fn name(self) -> &'static str {
+/// The sizes of RSA keys in bits. RFC 7518 sections 3.3 and 3.5 ask for 2048; aws-lc stops at 8192.
+pub(crate) const RSA_BITS: RangeInclusive<usize> = 2048..=8192;
+
+/// What an algorithm signs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// A shared secret, at least as long as the hash (RFC 7518 section 3.2).
+    Hmac(Hash),
+    /// An RSA key of [`RSA_BITS`].
+    Rsa(Padding, Hash),
+    /// An EC key on this curve, which also decides the hash (RFC 7518 section 3.4).
+    Ecdsa(Curve),
+    /// An Ed25519 key (RFC 8037).
+    Ed25519,
+}
+
+/// A hash function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// The padding of an RSA signature (RFC 8017 section 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Padding {
+    Pkcs1,
+    Pss,
+}
+
+/// An elliptic curve for ECDSA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Curve {
+    P256,
+    P384,
+    P521,
+}
+
+/// What depends on a curve.
+pub(crate) struct CurveFacts {
+    /// The name in a JWK's `crv` (RFC 7518 section 6.2.1.1).
+    pub(crate) name: &'static str,
+    /// The DER content of its object identifier (RFC 5480 section 2.1.1.1).
+    pub(crate) object_identifier: &'static [u8],
+    /// The length of a coordinate, of the private number, and of each half of a signature.
+    pub(crate) coordinate_bytes: usize,
+    /// The only algorithm for keys on this curve.
+    pub(crate) algorithm: Algorithm,
+}
+
+impl Hash {
+    /// The length of its output.
+    pub(crate) fn bytes(self) -> usize {
         match self {
-            Algorithm::HS256 => "HS256",
-            Algorithm::HS384 => "HS384",
-            Algorithm::HS512 => "HS512",
-            Algorithm::RS256 => "RS256",
-            Algorithm::RS384 => "RS384",
-            Algorithm::RS512 => "RS512",
-            Algorithm::PS256 => "PS256",
-            Algorithm::PS384 => "PS384",
-            Algorithm::PS512 => "PS512",
-            Algorithm::ES256 => "ES256",
-            Algorithm::ES384 => "ES384",
-            Algorithm::EdDSA => "EdDSA",
+            Hash::Sha256 => 32,
+            Hash::Sha384 => 48,
+            Hash::Sha512 => 64,
+        }
+    }
+}
+
+impl Curve {
+    pub(crate) const ALL: [Curve; 3] = [Curve::P256, Curve::P384, Curve::P521];
+
+    pub(crate) fn facts(self) -> CurveFacts {
+        match self {
+            Curve::P256 => CurveFacts {
+                name: "P-256",
+                object_identifier: &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
+                coordinate_bytes: 32,
+                algorithm: Algorithm::ES256,
+            },
+            Curve::P384 => CurveFacts {
+                name: "P-384",
+                object_identifier: &[0x2b, 0x81, 4, 0, 34],
+                coordinate_bytes: 48,
+                algorithm: Algorithm::ES384,
+            },
+            Curve::P521 => CurveFacts {
+                name: "P-521",
+                object_identifier: &[0x2b, 0x81, 4, 0, 35],
+                coordinate_bytes: 66,
+                algorithm: Algorithm::ES512,
+            },
         }
     }
 
+    /// The curve with this name in a JWK.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Curve::ALL.into_iter().find(|curve| curve.facts().name == name)
+    }
+}
+
+impl Algorithm {
     /// Whether it signs with a secret that the verifier shares, rather than with a private key.
     pub fn is_hmac(self) -> bool {
-        matches!(self, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
+        match self.family() {
+            Family::Hmac(_) => true,
+            Family::Rsa(..) | Family::Ecdsa(_) | Family::Ed25519 => false,
+        }
+    }
+
+    /// The length of a signature. That of an RSA signature depends on the key, and remote keys reach 16384 bits.
+    pub(crate) fn signature_bytes(self) -> RangeInclusive<usize> {
+        let (shortest, longest) = match self.family() {
+            Family::Hmac(hash) => (hash.bytes(), hash.bytes()),
+            Family::Rsa(..) => (RSA_BITS.start() / 8, 2048),
+            Family::Ecdsa(curve) => (2 * curve.facts().coordinate_bytes, 2 * curve.facts().coordinate_bytes),
+            Family::Ed25519 => (64, 64),
+        };
+        shortest..=longest
     }
 }
 
@@ -85,21 +187,26 @@ impl fmt::Display for Algorithm {
 impl FromStr for Algorithm {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
-        if let Some(known) = Algorithm::ALL.iter().copied().find(|algorithm| algorithm.name() == text) {
+    fn from_str(name: &str) -> Result<Self, Error> {
+        if let Some(known) = Algorithm::ALL.iter().copied().find(|algorithm| algorithm.name() == name) {
             return Ok(known);
         }
-        // What does not look like a name could be a secret that was put into the wrong field.
-        let family = text.get(..2).unwrap_or_default().to_ascii_uppercase();
-        let is_name = text == "none" || (text.len() <= 12 && ["HS", "RS", "PS", "ES", "ED"].contains(&family.as_str()));
-        let found = match text.len() {
+        let found = match name.len() {
             0 => "nothing".to_owned(),
-            _ if is_name => format!("{text:?}"),
-            length => format!("a text of {length} bytes"),
+            _ if is_quotable(name) => format!("{name:?}"),
+            length => format!("a string of {length} bytes"),
         };
+        let near = Algorithm::ALL.iter().find(|known| known.name().eq_ignore_ascii_case(name.trim()));
+        let advice = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         let known = Algorithm::ALL.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
-        Err(Error::new(ErrorKind::Config, format!("found {found}; expected a signature algorithm: {known}")))
+        Err(Error::new(ErrorKind::Config, format!("found {found}; expected a signature algorithm: {known}{advice}")))
     }
+}
+
+/// Whether it looks like the name of an algorithm. Anything else could be a secret in the wrong field.
+fn is_quotable(name: &str) -> bool {
+    let family = name.get(..2).unwrap_or_default().to_ascii_uppercase();
+    name == "none" || (name.len() <= 12 && ["HS", "RS", "PS", "ES", "ED"].contains(&family.as_str()))
 }
 
 #[cfg(test)]
@@ -114,14 +221,25 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_told_what_is_known_and_none_does_not_exist() {
-        for text in ["none", "", "hs256", "RS256 ", "ES512", "HS1"] {
-            let error = text.parse::<Algorithm>().unwrap_err();
+    fn an_unknown_name_lists_the_known_ones() {
+        for name in ["none", "", "hs256", "RS256 ", "ES521", "HS1"] {
+            let error = name.parse::<Algorithm>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(error.to_string().contains("HS256, HS384") && error.to_string().contains("EdDSA"), "{error}");
         }
         assert!("none".parse::<Algorithm>().unwrap_err().to_string().contains("found \"none\""));
+        assert!("rs256".parse::<Algorithm>().unwrap_err().to_string().contains("did you mean RS256?"));
         let pasted = "MARKER-a-secret-in-the-wrong-field".parse::<Algorithm>().unwrap_err();
         assert!(!pasted.to_string().contains("MARKER"), "{pasted}");
+    }
+
+    #[test]
+    fn curves_and_algorithms_name_each_other() {
+        for curve in Curve::ALL {
+            assert_eq!(curve.facts().algorithm.family(), Family::Ecdsa(curve));
+            assert_eq!(Curve::named(curve.facts().name), Some(curve));
+        }
+        let listed = Algorithm::ALL.iter().filter(|algorithm| matches!(algorithm.family(), Family::Ecdsa(_)));
+        assert_eq!(listed.count(), Curve::ALL.len());
     }
 }

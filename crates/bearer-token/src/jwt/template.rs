@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorKind,
-        jwt::test_support::pem,
+        jwt::test_support::{key_name, pem},
         test_support::{ManualClock, NoEntropy, platform_at},
     };
 
@@ -296,12 +296,9 @@ mod tests {
     #[tokio::test]
     async fn every_algorithm_signs_a_jwt_that_names_it() {
         for algorithm in Algorithm::ALL.iter().copied() {
-            let key = match algorithm {
-                _ if algorithm.is_hmac() => SigningKey::hmac(algorithm, [7; 64]),
-                Algorithm::ES256 => SigningKey::from_pem(algorithm, pem("p256")),
-                Algorithm::ES384 => SigningKey::from_pem(algorithm, pem("p384")),
-                Algorithm::EdDSA => SigningKey::from_pem(algorithm, pem("ed25519")),
-                _ => SigningKey::from_pem(algorithm, pem("rsa2048")),
+            let key = match key_name(algorithm) {
+                None => SigningKey::hmac(algorithm, [7; 64]),
+                Some(name) => SigningKey::from_pem(algorithm, pem(name)),
             };
             let template = JwtTemplate::builder(key.unwrap()).build().unwrap();
             assert_eq!(template.algorithm(), algorithm);

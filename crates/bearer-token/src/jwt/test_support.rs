@@ -1,12 +1,43 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::formats::der::{INTEGER, OCTET_STRING, SEQUENCE, take, trimmed};
+use super::{
+    algorithm::{Algorithm, Curve, Family},
+    formats::der::{INTEGER, OCTET_STRING, SEQUENCE, take, trimmed},
+};
 
-/// A file of `testdata`, all of which `testdata/make.sh` makes with openssl.
+/// The path of a file of `testdata`, all of which `testdata/make.sh` makes.
+pub(crate) fn testdata_path(name: &str) -> String {
+    format!("{}/src/jwt/testdata/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The content of a file of `testdata`.
+pub(crate) fn testdata(name: &str) -> Vec<u8> {
+    let path = testdata_path(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A PEM file of `testdata`.
 pub(crate) fn pem(name: &str) -> String {
-    let path = format!("{}/src/jwt/testdata/{name}.pem", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    String::from_utf8(testdata(&format!("{name}.pem"))).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The content of the last block of a PEM file of `testdata`.
+pub(crate) fn key_der(name: &str) -> Vec<u8> {
+    let blocks = ::pem::parse_many(pem(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    blocks.into_iter().next_back().unwrap_or_else(|| panic!("{name}: no block")).into_contents()
+}
+
+/// The key of `testdata` for an algorithm, unless that takes a shared secret.
+pub(crate) fn key_name(algorithm: Algorithm) -> Option<&'static str> {
+    match algorithm.family() {
+        Family::Hmac(_) => None,
+        Family::Rsa(..) => Some("rsa2048"),
+        Family::Ecdsa(Curve::P256) => Some("p256"),
+        Family::Ecdsa(Curve::P384) => Some("p384"),
+        Family::Ecdsa(Curve::P521) => Some("p521"),
+        Family::Ed25519 => Some("ed25519"),
+    }
 }
 
 /// The private JWK of a key of `testdata`, with a member for the algorithm where that is not plain.
@@ -29,17 +60,19 @@ pub(crate) fn jwk(name: &str) -> Map<String, Value> {
             let plain = [("kty", "RSA"), ("alg", "RS256")].map(|(name, value)| (name.to_owned(), value.into()));
             plain.into_iter().chain(names.into_iter().zip(numbers)).collect()
         }
-        "p256" | "p384" => {
-            let text = pem(&format!("{name}.sec1"));
-            let blocks = ::pem::parse_many(text).expect("PEM");
-            let der = blocks.into_iter().next_back().expect("a key").into_contents();
-            let size = if name == "p256" { 32 } else { 48 };
+        "p256" | "p384" | "p521" => {
+            let der = key_der(&format!("{name}.sec1"));
+            let (size, curve) = match name {
+                "p256" => (32, "P-256"),
+                "p384" => (48, "P-384"),
+                _ => (66, "P-521"),
+            };
             let (key, _) = take(&der, SEQUENCE).expect("SEC1");
             let (d, _) = take(take(key, INTEGER).expect("a version").1, OCTET_STRING).expect("a number");
             let point = &der[der.len() - 2 * size..];
             [
                 ("kty", "EC".into()),
-                ("crv", if size == 32 { "P-256" } else { "P-384" }.into()),
+                ("crv", curve.into()),
                 ("d", encode(d)),
                 ("x", encode(&point[..size])),
                 ("y", encode(&point[size..])),

@@ -111,12 +111,12 @@ impl ClientAuth {
     /// # fn main() -> Result<(), bearer_token::Error> {
     /// // Kubernetes keeps the file fresh; its path is in AZURE_FEDERATED_TOKEN_FILE.
     /// let file = FileToken::new("/var/run/secrets/azure/tokens/azure-identity-token");
-    /// # #[cfg(feature = "reqwest")]
+    /// # #[cfg(feature = "http-transport")]
     /// let source = TokenEndpoint::builder("https://login.example.com/tenant/oauth2/v2.0/token", ClientCredentials::new())
     ///     .client_auth(ClientAuth::assertion_from("client-id", file))
     ///     .scope("https://api.example.com/.default")
     ///     .build()?;
-    /// # #[cfg(feature = "reqwest")] let _ = source;
+    /// # #[cfg(feature = "http-transport")] let _ = source;
     /// # Ok(()) }
     /// ```
     ///

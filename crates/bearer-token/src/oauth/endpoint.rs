@@ -31,13 +31,13 @@ use self::{scope::not_granted, url::EndpointUrl};
 /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
-/// # #[cfg(feature = "reqwest")]
+/// # #[cfg(feature = "http-transport")]
 /// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
 ///     .client_auth(ClientAuth::basic("client-id", "client-secret"))
 ///     .scope("read write")
 ///     .parameter("audience", "https://api.example.com/")
 ///     .build()?;
-/// # #[cfg(feature = "reqwest")] let _ = source;
+/// # #[cfg(feature = "http-transport")] let _ = source;
 /// # Ok(()) }
 /// ```
 ///

@@ -296,7 +296,7 @@ fn a_client_id_in_the_body_is_sent_by_one_side_only() {
     assert_eq!(error.problems()[0].path(), "parameter.client_id");
 }
 
-#[cfg(not(feature = "reqwest"))]
+#[cfg(not(feature = "http-transport"))]
 #[test]
 fn without_a_transport_the_error_names_the_way_out() {
     let error = TokenEndpoint::builder(URL, ClientCredentials::new()).build().unwrap_err();

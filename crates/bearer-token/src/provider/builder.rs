@@ -7,7 +7,12 @@ use crate::{
     error::Error,
     platform::Platform,
     problem::Problems,
-    provider::{cache::Cache, policy::Policy, ticket::ProviderId},
+    provider::{
+        cache::Cache,
+        keyed::fetch_limit::{FetchLimit, Limited},
+        policy::Policy,
+        ticket::ProviderId,
+    },
     resource::origin::Origins,
     source::{DynTokenSource, TokenSource},
     sync::AtomicU64,
@@ -87,6 +92,12 @@ impl TokenProviderBuilder {
     /// Replaces the clock, the randomness or the spawner.
     pub fn platform(mut self, platform: Platform) -> Self {
         self.platform = platform;
+        self
+    }
+
+    /// Lets fetches wait for their turn.
+    pub(super) fn fetch_limit(mut self, limit: Arc<FetchLimit>) -> Self {
+        self.source = Arc::new(Limited { source: self.source, limit });
         self
     }
 

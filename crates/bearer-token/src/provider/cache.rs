@@ -134,6 +134,20 @@ impl Cache {
         self.failure.get()
     }
 
+    /// Whether a fetch is in progress that is still driven.
+    pub(crate) fn is_fetching(&self, now: Moment) -> bool {
+        lock(&self.state).flight.as_ref().is_some_and(|current| !current.flight.is_overdue(now))
+    }
+
+    /// Goes on with the cool-down that an earlier provider of the same source had when it was dropped.
+    pub(crate) fn resume_cool_down(&self, failure: Arc<Failure>) {
+        let state = lock(&self.state);
+        if self.failure.get().is_none() {
+            self.failure.set(Some(failure));
+            self.set_gate(&state);
+        }
+    }
+
     /// Whether the reader of a stale bearer should ask for a refresh.
     #[inline]
     pub(crate) fn wants_refresh(&self, now: Moment) -> bool {

@@ -1,9 +1,7 @@
 //! A refresh token in a file.
 
 use std::{
-    ffi::OsString,
     fmt, io,
-    ops::Deref,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -19,32 +17,41 @@ use crate::{
 };
 
 mod disk;
+mod draft;
+mod guard;
+mod location;
 mod lock;
+
+use self::guard::{Exclusion, Guard, Seen};
 
 /// Keeps a refresh token in a file, across restarts and crashes.
 ///
-/// - The file is JSON with the token in the member `refresh_token`. Whoever signs a person in may write it; programs in
-///   Rust do so with [`RefreshToken::replace`](crate::oauth::RefreshToken::replace).
-/// - It is replaced as a whole: written beside it, forced to the disk, renamed over it, and the rename forced to the disk.
-///   So it is always the old file or the new one. Symbolic links are followed, also where the file is not there yet.
-/// - On Unix each file that is written here has mode 0600. One that somebody else has made keeps its rights until then:
-///   reading changes nothing. Elsewhere the directory's rights decide.
-/// - On Unix processes take turns, by a lock on a file beside it, `NAME.lock`, that is there as long as it is held. So no
-///   two of them use one refresh token at a time, whichever links they follow to it, as long as they share a file system
-///   on which `flock` works: on others, and elsewhere than on Unix, a process may find its token used up, and then tries
-///   again with the one that it finds in the file. A hard link is another file.
-/// - Where nothing can be saved, no refresh token is sent that its successor would replace; one that is
+/// - The file is JSON with the token in the member `refresh_token`. The program in which a person signs in may write it;
+///   programs in Rust do so with [`RefreshToken::replace`](crate::oauth::RefreshToken::replace).
+/// - The file is replaced as a whole: a draft is written beside it, forced to the disk, and renamed over it. Then the
+///   rename is forced to the disk. So the file always has the old content or the new one. Symbolic links are followed,
+///   also to a file that does not exist yet.
+/// - A process that crashed may leave a draft, `NAME.*.new`. The next process that locks the file uses it if it is whole
+///   and the direct successor of the file, and removes it otherwise.
+/// - On Unix each file that is written here has mode 0600. A file that another program has made keeps its mode until it
+///   is replaced; reading changes nothing. On other systems the directory's rights decide.
+/// - Processes take turns, by a lock on a file beside it, `NAME.lock`. No two of them use one refresh token at a time,
+///   whichever links they follow to it. The lock lasts until the last write under it has ended, even if the fetch was
+///   dropped. It needs a file system with locks; on others a process may find its token used up, and then tries again
+///   with the one in the file. A hard link is another file.
+/// - If nothing can be saved, a refresh token that the server would replace is not sent. One that is
 ///   [reusable](crate::oauth::RefreshToken::reusable) is.
-/// - All of it happens on threads that may wait ([`Platform::run_blocking`]).
+/// - Everything runs on threads that may block ([`Platform::run_blocking`]).
 ///
-/// | the file | |
+/// | the file | effect |
 /// |---|---|
-/// | is not there | there is no refresh token yet; it is made when there is one |
-/// | is empty | the same, unless there was a refresh token in it: then it is being written |
-/// | its directory is not there, or it may not be read or written; it is a directory, a pipe or a device | an error of kind [`Config`](ErrorKind::Config) |
-/// | is half written, or something else | an error of kind [`Source`](ErrorKind::Source), for which waiting may help: it is read again at the next fetch, and left alone until then. What memory holds is kept. [`replace`](crate::oauth::RefreshToken::replace) and `clear` mend it, unless it is something else: whatever is not empty, not all zeros, and no JSON object, whole or cut off, with the member `refresh_token` |
+/// | does not exist | there is no refresh token yet; the file is created with the first one |
+/// | is empty | the same, unless it contained a refresh token before: then another program is writing it |
+/// | is removed during a fetch | it is created again, with the refresh token that follows |
+/// | is in a directory that does not exist, or may not be read or written; is a directory, a pipe or a device | an error of kind [`Config`](ErrorKind::Config) |
+/// | is half written, or contains something else | an error of kind [`Source`](ErrorKind::Source) for which waiting may help. The file is read again at the next fetch and not changed until then; the refresh token in memory is kept. [`replace`](crate::oauth::RefreshToken::replace) and `clear` overwrite a file that is empty, all zeros, or JSON with the member `refresh_token`, whole or cut off. They never overwrite anything else. |
 ///
-/// A file that another has written ends the cool-down that waits for it, within a second.
+/// A file that another program has written ends the cool-down that waits for it, within a second.
 #[derive(Clone)]
 pub struct FileStore {
     file: Arc<TokenFile>,
@@ -53,19 +60,44 @@ pub struct FileStore {
 impl FileStore {
     /// Keeps the refresh token in this file. Nothing is read or written yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        FileStore { file: Arc::new(TokenFile { watched: WatchedFile::new(path), held: AtomicBool::new(false) }) }
+        let watched = WatchedFile::new(path);
+        FileStore {
+            file: Arc::new(TokenFile { watched, had_token: AtomicBool::new(false), exclusion: Exclusion::default() }),
+        }
     }
 
-    /// Where it is.
+    /// The path as it was given.
     pub fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// Runs a job on a thread that may block. The guard is dropped when the job has ended, not when its caller has.
+    async fn run<T: Send + 'static>(
+        &self,
+        platform: &Platform,
+        guard: Option<Arc<Guard>>,
+        job: impl FnOnce(&TokenFile, &mut Seen) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let file = Arc::clone(&self.file);
+        let job = move || match guard {
+            Some(guard) => guard.work(|seen| job(&file, seen)),
+            None => job(&file, &mut Seen::default()),
+        };
+        platform.run_blocking(job).await?
+    }
+
+    /// The guard of the lease in progress, or else one for a single call.
+    async fn guard(&self, platform: &Platform) -> Result<Arc<Guard>, Error> {
+        match self.file.exclusion.current() {
+            Some(guard) => Ok(guard),
+            None => guard::acquire(&self.file, platform).await,
+        }
     }
 }
 
 impl RefreshTokenStore for FileStore {
     async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
-        let file = Arc::clone(&self.file);
-        platform.run_blocking(move || disk::load(&file)).await?
+        self.run(platform, self.file.exclusion.current(), disk::load).await
     }
 
     async fn swap(
@@ -74,27 +106,31 @@ impl RefreshTokenStore for FileStore {
         seen: Option<&StoredToken>,
         next: Option<&StoredToken>,
     ) -> Result<bool, Error> {
-        let file = Arc::clone(&self.file);
-        let (seen, next) = (seen.cloned(), next.cloned());
-        platform.run_blocking(move || disk::swap(&file, seen.as_ref(), next.as_ref())).await?
+        let guard = self.guard(platform).await?;
+        let (expected, next, suffix) = (seen.cloned(), next.cloned(), draft::suffix(platform));
+        self.run(platform, Some(guard), move |file, loaded| {
+            disk::swap(file, loaded, expected.as_ref(), next.as_ref(), &suffix)
+        })
+        .await
     }
 
     async fn put(&self, platform: &Platform, next: Option<&StoredToken>) -> Result<(), Error> {
-        let (file, next) = (Arc::clone(&self.file), next.cloned());
-        platform.run_blocking(move || disk::put(&file, next.as_ref())).await?
+        let guard = self.guard(platform).await?;
+        let (next, suffix) = (next.cloned(), draft::suffix(platform));
+        self.run(platform, Some(guard), move |file, seen| disk::put(file, seen, next.as_ref(), &suffix)).await
     }
 
     async fn prepare(&self, platform: &Platform) -> Result<(), Error> {
-        let file = Arc::clone(&self.file);
-        platform.run_blocking(move || disk::prepare(&file)).await?
+        let suffix = draft::suffix(platform);
+        self.run(platform, self.file.exclusion.current(), move |file, _| disk::prepare(file, &suffix)).await
     }
 
     async fn lease(&self, platform: &Platform) -> Result<Lease, Error> {
-        lock::lease(self.file.path(), platform).await
+        guard::acquire(&self.file, platform).await.map(Lease::holding)
     }
 
     fn has_changed(&self) -> bool {
-        self.file.has_changed()
+        self.file.watched.has_changed()
     }
 }
 
@@ -104,56 +140,53 @@ impl fmt::Debug for FileStore {
     }
 }
 
-/// The file, and whether there was a refresh token in it when this process looked last.
+/// The file, shared by the clones of a store.
 struct TokenFile {
     watched: WatchedFile,
-    held: AtomicBool,
+    /// Whether it contained a refresh token when this process read or wrote it last.
+    had_token: AtomicBool,
+    exclusion: Exclusion,
 }
 
 impl TokenFile {
-    fn held(&self) -> bool {
-        self.held.load(Ordering::Relaxed)
+    fn path(&self) -> &Path {
+        self.watched.path()
     }
 
-    fn holds(&self, token: bool) {
-        self.held.store(token, Ordering::Relaxed);
+    fn had_token(&self) -> bool {
+        self.had_token.load(Ordering::Relaxed)
     }
-}
 
-impl Deref for TokenFile {
-    type Target = WatchedFile;
-
-    fn deref(&self) -> &WatchedFile {
-        &self.watched
+    fn note_token(&self, is_there: bool) {
+        self.had_token.store(is_there, Ordering::Relaxed);
     }
-}
 
-/// `NAME.suffix`, in the same directory.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
-}
-
-/// Says of which file it is, and whether waiting can help.
-fn failed(path: &Path, doing: &str, error: io::Error) -> Error {
-    let path = path.display();
-    match error.kind() {
-        io::ErrorKind::NotFound => Error::new(
-            ErrorKind::Config,
-            format!("the refresh token file `{path}` cannot be {doing}: its directory is not there; make it first"),
-        ),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::new(
-            ErrorKind::Config,
-            format!("the refresh token file `{path}` cannot be {doing}: give this process the right to, there and in its directory"),
-        ),
-        io::ErrorKind::InvalidInput => Error::new(
-            ErrorKind::Config,
-            format!("the refresh token file `{path}` cannot be {doing}: {error}"),
-        ),
-        _ => Error::new(ErrorKind::Source, format!("the refresh token file `{path}` cannot be {doing}")),
+    /// An error that names the file, says what to change, and whether waiting can help.
+    fn failed(&self, doing: &str, error: io::Error) -> Error {
+        let path = self.path().display();
+        // A missing file is not an error, and a draft that another program removed is not there the next time either.
+        let misses_directory = error.kind() == io::ErrorKind::NotFound && location::resolve(self.path()).is_err();
+        match error.kind() {
+            io::ErrorKind::NotFound if misses_directory => Error::new(
+                ErrorKind::Config,
+                format!(
+                    "the refresh token file `{path}` cannot be {doing}: its directory does not exist; create it first"
+                ),
+            ),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::new(
+                ErrorKind::Config,
+                format!(
+                    "the refresh token file `{path}` cannot be {doing}: give this process the permission, for the file \
+                     and for its directory"
+                ),
+            ),
+            io::ErrorKind::InvalidInput => {
+                Error::new(ErrorKind::Config, format!("the refresh token file `{path}` cannot be {doing}: {error}"))
+            }
+            _ => Error::new(ErrorKind::Source, format!("the refresh token file `{path}` cannot be {doing}")),
+        }
+        .with_source(error)
     }
-    .with_source(error)
 }
 
 #[cfg(test)]

@@ -1,23 +1,23 @@
 //! Token requests through a tower service.
 
 use std::{
-    error::Error as StdError,
     fmt,
     future::{Future, poll_fn},
-    io,
     marker::PhantomData,
 };
 
 use bytes::{Buf, Bytes};
 use http::{Request, Response, Uri};
 use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower_service::Service;
 
-use super::{RESPONSE_LIMIT, Transport, too_large};
+use super::{
+    BoxError, Transport,
+    body::{ReadError, read},
+    cause::{Cause, origin},
+    too_large,
+};
 use crate::error::{Error, ErrorKind};
-
-type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Sends token requests through a tower service: any HTTP client, with any layers around it.
 ///
@@ -78,9 +78,11 @@ impl<S, B> ServiceTransport<S, B> {
     }
 
     fn failed(&self, what: &str, uri: &Uri, error: BoxError) -> Error {
-        let kind = io_kind(&*error).map(|kind| format!(" ({kind})")).unwrap_or_default();
-        let message = format!("the token request to {} failed{kind}: {what}", origin(uri));
-        let failed = Error::new(ErrorKind::Transport, message);
+        let cause = match Cause::find(&*error).map(Cause::words) {
+            Some((found, change)) => format!("{what}: {found}; {change}"),
+            None => what.to_owned(),
+        };
+        let failed = Error::new(ErrorKind::Transport, format!("the token request to {} failed, {cause}", origin(uri)));
         if self.causes { failed.with_source(error) } else { failed }
     }
 }
@@ -100,17 +102,12 @@ where
             poll_fn(|cx| service.poll_ready(cx))
                 .await
                 .map_err(|error| self.failed("the service is not ready", &uri, error.into()))?;
-            let answer = service.call(request.map(B::from));
-            let answer = answer.await.map_err(|error| self.failed("there is no answer", &uri, error.into()))?;
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, RESPONSE_LIMIT).collect().await.map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    too_large()
-                } else {
-                    self.failed("the answer broke off", &uri, error)
-                }
-            })?;
-            Ok(Response::from_parts(head, body.to_bytes()))
+            let response = service.call(request.map(B::from));
+            let response = response.await.map_err(|error| self.failed("there is no response", &uri, error.into()))?;
+            read(response).await.map_err(|error| match error {
+                ReadError::TooLarge => too_large(),
+                ReadError::Broken(error) => self.failed("the response broke off", &uri, error),
+            })
         }
     }
 }
@@ -127,27 +124,12 @@ impl<S, B> fmt::Debug for ServiceTransport<S, B> {
     }
 }
 
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// What a message may tell of a URL: a query can contain account numbers, and worse.
-fn origin(uri: &Uri) -> String {
-    let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}", uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
+        error::Error as StdError,
         future::{Ready, ready},
+        io,
         pin::Pin,
         task::{Context, Poll},
     };
@@ -156,6 +138,7 @@ mod tests {
     use http_body_util::Full;
 
     use super::*;
+    use crate::transport::RESPONSE_LIMIT;
 
     /// Ready at the second asking; a call before that panics. Echoes the request.
     #[derive(Default)]
@@ -279,13 +262,15 @@ mod tests {
 
     #[tokio::test]
     async fn l38_errors_of_an_unknown_service_are_told_by_their_kind_only() {
-        for (svc, what) in
-            [(Answering(None, End::Ok), "there is no answer"), (Answering(Some(1), End::Break), "the answer broke off")]
-        {
+        for (svc, what) in [
+            (Answering(None, End::Ok), "there is no response"),
+            (Answering(Some(1), End::Break), "the response broke off"),
+        ] {
             let error = service(svc.clone()).send(request()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Transport);
             let text = format!("{error} {error:?}");
-            assert!(text.contains(what) && text.contains("https://as.example.com:8443 failed (connection reset)"));
+            let said = format!("to https://as.example.com:8443 failed, {what}: the connection was reset; check");
+            assert!(text.contains(&said), "{text}");
             assert!(!text.contains("marker"), "{text}");
             let error = service(svc).with_causes().send(request()).await.unwrap_err();
             assert_eq!(error.source().unwrap().to_string(), "marker");

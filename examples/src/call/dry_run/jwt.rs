@@ -1,4 +1,4 @@
-//! A JWT, taken apart.
+//! A decoded JWT.
 
 use std::{
     io,
@@ -9,17 +9,17 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-/// The last second that a date of HTTP can tell, in the year 9999.
+/// The last second that an HTTP date can express, in the year 9999.
 const LAST: u64 = 253_402_300_799;
 
-/// The two parts of a JWT that can be read (RFC 7519 section 3). Its signature is not looked at.
+/// The header and claims of a JWT (RFC 7519 section 3). The signature is ignored.
 pub(super) struct Jwt {
     header: Map<String, Value>,
     claims: Map<String, Value>,
 }
 
 impl Jwt {
-    /// Nothing if the text is not a JWT.
+    /// Decodes a JWT, or returns `None` for anything else.
     pub(super) fn read(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
         let mut part = || {
@@ -41,7 +41,7 @@ impl Jwt {
         Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(LAST)))
     }
 
-    /// Header and claims, and the times among them as people read them. `edit` has the last word on what is in them.
+    /// Header and claims, with readable times. `edit` may change any value.
     pub(super) fn show(
         &self,
         name: &str,
@@ -63,13 +63,13 @@ impl Jwt {
 
 fn relative(time: SystemTime, now: SystemTime) -> String {
     match time.duration_since(now) {
-        // As a person would count who looks at whole seconds.
+        // Rounded to whole seconds, as a person would count.
         Ok(left) => format!("in {}", span((left + Duration::from_millis(999)).as_secs())),
         Err(past) => format!("{} ago", span(past.duration().as_secs())),
     }
 }
 
-/// So many seconds, to two digits or so.
+/// A number of seconds, to about two digits.
 pub(super) fn span(seconds: u64) -> String {
     match seconds {
         0..=120 => format!("{seconds} s"),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_jwt_is_not_taken_for_one() {
+    fn anything_but_a_jwt_is_left_alone() {
         let good = jwt("{}");
         assert!(Jwt::read(&good).is_some());
         let (two, five) = (good.rsplit_once('.').unwrap().0, format!("{good}.a.b"));

@@ -1,4 +1,4 @@
-//! A token request, as it may be shown.
+//! A token request that is safe to show.
 
 use std::{io, io::Write};
 
@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Uri, header};
 
 use super::{super::redaction::Redaction, jwt::Jwt};
 
-/// The parameters that hold no secret, whoever the server is. Others may: what they mean is the server's business.
+/// The parameters that are never secret. The server decides the meaning of all others, so they may be.
 const OPEN_PARAMETERS: [&str; 11] = [
     "actor_token_type",
     "assertion_type",
@@ -32,7 +32,7 @@ pub(super) struct TokenRequest {
     length: usize,
 }
 
-/// A parameter: as it is sent, and what that means.
+/// A parameter, as sent and decoded.
 struct Pair {
     sent: String,
     name: String,
@@ -50,7 +50,7 @@ impl TokenRequest {
         }
     }
 
-    /// The JWTs that it asks with, each with the name of its parameter.
+    /// The JWTs of the request, each with the name of its parameter.
     pub(super) fn assertions(&self) -> impl Iterator<Item = (&str, Jwt)> {
         let assertions = self.form.iter().filter(|pair| ASSERTIONS.contains(&pair.name.as_str()));
         assertions.filter_map(|pair| Some((pair.name.as_str(), Jwt::read(&pair.value)?)))
@@ -72,7 +72,7 @@ impl TokenRequest {
             };
             writeln!(out, "{name}: {shown}")?;
         }
-        // As every transport adds them: HTTP asks for both.
+        // Every transport adds both, because HTTP requires them.
         writeln!(out, "host: {}", self.url.authority().map_or("", |authority| authority.as_str()))?;
         writeln!(out, "content-length: {}", self.length)?;
         writeln!(out, "\n[The body, a line for each parameter; it is sent as one line, with `&` between them.]")?;

@@ -1,4 +1,4 @@
-//! What servers refuse, and people look for a long time.
+//! Warnings about values that servers often refuse.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,15 +9,16 @@ use super::{
     token_request::TokenRequest,
 };
 
-/// What Google, among others, takes at the most.
+/// The longest lifetime that Google, among others, accepts.
 const LONG: Duration = Duration::from_secs(3600);
 
 pub(super) fn of_request(request: &TokenRequest) -> Vec<String> {
     let mut warnings = Vec::new();
     let local = matches!(request.url.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
     if request.url.scheme_str() == Some("http") && !local {
-        warnings
-            .push("the URL begins with `http:`; everybody on the way can read the request, and its answer".to_owned());
+        warnings.push(
+            "the URL begins with `http:`; every machine on the way can read the request and its response".to_owned(),
+        );
     }
     warnings
 }
@@ -37,7 +38,7 @@ pub(super) fn of_assertion(jwt: &Jwt, request: &TokenRequest, now: SystemTime) -
         _ => Vec::new(),
     };
     let nearly = |audience: &&&str| audience.trim_end_matches('/') == url.trim_end_matches('/');
-    // A URL without a path is sent with a slash, and may well be written without one.
+    // A URL without a path is sent with a slash, but is often written without one.
     if request.url.path() != "/"
         && !audiences.contains(&url.as_str())
         && let Some(audience) = audiences.iter().find(nearly)
@@ -48,7 +49,7 @@ pub(super) fn of_assertion(jwt: &Jwt, request: &TokenRequest, now: SystemTime) -
     }
     warnings.extend(expired(jwt, now));
     if let Some(left) = jwt.time("exp").and_then(|time| time.duration_since(now).ok()).filter(|left| *left > LONG) {
-        let limits = "many servers take an hour at the most, and some a few minutes";
+        let limits = "many servers accept at most an hour, and some a few minutes";
         warnings.push(format!("`exp` is {} ahead; {limits}", span(left.as_secs())));
     }
     warnings
@@ -57,7 +58,7 @@ pub(super) fn of_assertion(jwt: &Jwt, request: &TokenRequest, now: SystemTime) -
 pub(super) fn of_token(jwt: &Jwt, now: SystemTime) -> Vec<String> {
     let mut warnings: Vec<String> = expired(jwt, now).into_iter().collect();
     if jwt.claim("exp").is_none() {
-        warnings.push("there is no `exp`: whoever gets hold of this token can use it for ever".to_owned());
+        warnings.push("there is no `exp`: a leaked token can be used for ever".to_owned());
     }
     warnings
 }

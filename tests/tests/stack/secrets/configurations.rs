@@ -1,9 +1,9 @@
-//! Configurations that cannot work, and what their errors tell.
+//! Errors of unusable configurations.
 
 use bearer_token::{
     StaticToken, TokenProvider,
     config::ProviderConfig,
-    jwt::{Algorithm, JwtTemplate, SigningKey},
+    jwt::{Algorithm, Encoding, JwtTemplate, KeyReader, SigningKey},
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use bearer_token_testing::TestKey;
@@ -12,10 +12,11 @@ use serde_json::json;
 use super::{CLAIM, CLIENT_SECRET, HEADER, HMAC_SECRET, PARAMETER, QUERY, STATIC, USER, shown::Shown};
 use crate::support::CLIENT;
 
-/// Configurations that are wrong in every way that comes to mind.
+/// Configurations with one mistake of each kind.
 pub(super) fn configurations(shown: &mut Shown, rsa: &TestKey) {
     let pem = rsa.private_pem();
     let broken_pem = pem.replacen("MII", "!!!", 1);
+    let encoded = |encoding| KeyReader::new().algorithm(Algorithm::HS256).encoding(encoding);
     for (what, key) in [
         ("a broken PEM", SigningKey::from_pem(Algorithm::RS256, &broken_pem)),
         ("a PEM that is cut off", SigningKey::from_pem(Algorithm::RS256, &pem[..pem.len() / 2])),
@@ -24,8 +25,8 @@ pub(super) fn configurations(shown: &mut Shown, rsa: &TestKey) {
         ("a PEM as a secret", SigningKey::hmac(Algorithm::HS256, pem)),
         ("a PEM for HMAC", SigningKey::from_pem(Algorithm::HS256, pem)),
         ("a secret that is too short", SigningKey::hmac(Algorithm::HS512, &HMAC_SECRET[..30])),
-        ("no base64", SigningKey::hmac_base64(Algorithm::HS256, CLIENT_SECRET)),
-        ("no hex", SigningKey::hmac_hex(Algorithm::HS256, CLIENT_SECRET)),
+        ("no base64", encoded(Encoding::Base64).read(CLIENT_SECRET)),
+        ("no hex", encoded(Encoding::Hex).read(CLIENT_SECRET)),
     ] {
         shown.refusal(what, key);
     }

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::support::{Adapter, CLIENT, SECOND, Setup, hyper, reqwest, within};
 
-/// What a hostile, broken or unlucky server answers.
+/// The responses of a hostile or broken server.
 fn hostile() -> Vec<(&'static str, Fault)> {
     let text = |status| Fault::status(status).body(ANSWERED).header("x-trace", ANSWERED).header("server", ANSWERED);
     let says = |status: u16, members: Value| Fault::json(status, &members).header("www-authenticate", ANSWERED);
@@ -92,18 +92,18 @@ pub(super) async fn failures(shown: &mut Shown, secrets: &mut Markers, adapter: 
             shown.error(what, &*error);
             shown.value("a provider that fails", &provider);
             shown.value("its status", &provider.status());
-            setup.server.token_endpoint().heal();
+            setup.server.token_endpoint().recover();
             setup.clock.advance(3_600 * SECOND);
             within(client.succeed(&setup.api("orders"))).await;
-            // A refresh in the background that fails, and a rejection that cannot be mended.
+            // A background refresh that fails, and a rejection without a renewal.
             setup.server.token_endpoint().always(fault.clone());
             shown.result(what, within(provider.refresh_now()).await);
             shown.value("a provider with an old token", &provider);
-            setup.server.token_endpoint().heal();
+            setup.server.token_endpoint().recover();
         }
         plant_what_was_sent(secrets, &setup);
     }
-    // Nobody is there at all.
+    // No server at all.
     let setup = Setup::start();
     let endpoint = TokenEndpoint::builder(format!("{}?{QUERY}", setup.server.token_url()), ClientCredentials::new())
         .client_auth(ClientAuth::post(CLIENT, CLIENT_SECRET));
@@ -119,14 +119,14 @@ pub(super) async fn failures(shown: &mut Shown, secrets: &mut Markers, adapter: 
 
 pub(super) async fn panics(shown: &mut Shown, adapter: Adapter) {
     let setup = Setup::start();
-    // Without the usual report on standard error, which is not ours.
+    // Without the standard library's report on standard error.
     let source = async |_: FetchContext| -> Result<AccessToken, Error> { resume_unwind(Box::new(PANIC.to_owned())) };
     let provider = setup.builder(source).build().unwrap();
     let error = within(client(adapter, &provider, false).get(&setup.api("orders"))).await.unwrap_err();
     shown.error("a source that panics", &*error);
     shown.value("a provider whose source panics", &provider);
 
-    // A middleware of the stack that carries token requests, with an error that shows too much.
+    // A middleware of the token transport whose error shows too much.
     let careless = reqwest_middleware::ClientBuilder::new(reqwest()).with(Careless).build();
     let endpoint = setup.endpoint().transport(MiddlewareTransport::new(careless)).build().unwrap();
     let provider = setup.builder(endpoint).build().unwrap();

@@ -1,4 +1,4 @@
-//! The life of a provider whose token endpoint and API are well.
+//! The life of a provider whose token endpoint and API work.
 
 use bearer_token::{
     TokenProvider,
@@ -39,7 +39,7 @@ pub(super) async fn successes(
         let setup = Setup::start();
         setup.server.register(registered);
         let tokens = if index % 2 == 0 { Tokens::opaque() } else { Tokens::jwt() };
-        // What the server says beside the token is its own text as well.
+        // Other members of the response are server text too.
         setup.server.issue(tokens.member("scope", ANSWERED).member("instance_url", ANSWERED).expires_in(ANSWERED));
         let token_url = setup.server.token_url();
         let auth = if index < 3 { auth } else { auth.audience(&token_url) };
@@ -73,7 +73,7 @@ pub(super) async fn successes(
     plant_what_was_sent(secrets, &setup);
 }
 
-/// Cold, warm, rejected, healed, renewed in the background and by hand.
+/// A provider that is cold, warm, rejected, renewed, refreshed in the background and by hand.
 async fn life(shown: &mut Shown, setup: &Setup, provider: &TokenProvider, client: &Client) {
     let url = setup.api(&format!("orders?q={QUERY}"));
     within(async {
@@ -100,7 +100,7 @@ async fn life(shown: &mut Shown, setup: &Setup, provider: &TokenProvider, client
     }
 }
 
-/// A client that prints nothing but what is printed here, over the adapter's transport.
+/// A client over the adapter's transport, which prints nothing itself.
 pub(super) fn client(adapter: Adapter, provider: &TokenProvider, http2: bool) -> Client {
     match (adapter, http2) {
         (Adapter::Tower, false) => Client::Tower(BearerService::new(hyper(), provider.clone())),
@@ -114,7 +114,7 @@ pub(super) fn client(adapter: Adapter, provider: &TokenProvider, http2: bool) ->
     }
 }
 
-/// What the server has seen: tokens, assertions and credentials, all of which nobody else may see.
+/// The tokens, assertions and credentials that the server received, which no output may contain.
 pub(super) fn plant_what_was_sent(secrets: &mut Markers, setup: &Setup) {
     for request in setup.server.requests() {
         if let Some(value) = request.header("authorization") {
@@ -122,14 +122,14 @@ pub(super) fn plant_what_was_sent(secrets: &mut Markers, setup: &Setup) {
         }
         for name in ["assertion", "client_assertion", "client_secret"] {
             if let Some(value) = request.parameter(name) {
-                // The header of a JWT is no secret; whoever prints one prints the signature as well.
+                // The header of a JWT is not secret; a leaked JWT shows its signature too.
                 secrets.plant(value.rsplit('.').next().unwrap());
             }
         }
     }
 }
 
-/// Whether the bearer is marked as sensitive where the request leaves our hands.
+/// Whether the bearer is marked as sensitive in the request that is passed on.
 #[derive(Clone, Copy)]
 struct Sensitive;
 

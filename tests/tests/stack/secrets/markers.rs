@@ -1,4 +1,4 @@
-//! What is planted, and how it is found again.
+//! The planted markers, and the search for them.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,13 +7,13 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE},
 };
 
-/// What must not be seen: each in all the forms that it may take on its way, found by its first eight bytes.
+/// The markers in every encoding that they may take. A marker is found by its first eight bytes.
 #[derive(Default)]
 pub(super) struct Markers(HashMap<[u8; 8], BTreeSet<String>>);
 
 impl Markers {
     fn add(&mut self, form: &str) {
-        // Shorter ones would be found everywhere.
+        // Shorter strings would be found everywhere.
         if let Some(start) = form.as_bytes().first_chunk() {
             self.0.entry(*start).or_default().insert(form.to_owned());
         }
@@ -38,7 +38,7 @@ impl Markers {
         // A list of bytes, as a `Vec<u8>` prints itself.
         self.add(format!("{:?}", text.as_bytes()).trim_matches(['[', ']']));
         for engine in [BASE64_STANDARD, BASE64_URL_SAFE] {
-            // In the middle of a longer text the bits lie in one of three ways; what is cut off depends on the rest.
+            // Inside a longer string the bits have one of three alignments, which decides what is cut off.
             for shift in 0..3 {
                 let encoded = engine.encode([&" ".repeat(shift), text].concat());
                 let whole = encoded.trim_end_matches('=');

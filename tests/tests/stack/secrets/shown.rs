@@ -1,4 +1,4 @@
-//! Everything that is printed.
+//! The collected output.
 
 use std::{
     error::Error as StdError,
@@ -7,7 +7,7 @@ use std::{
 
 use bearer_token::Error;
 
-/// Everything that was shown, with a word on where it comes from.
+/// The output, with a label for the origin of each part.
 #[derive(Default)]
 pub(super) struct Shown(pub(super) Vec<(String, String)>);
 

@@ -1,4 +1,4 @@
-//! Everything that is traced, at every level and from every crate and thread.
+//! Every event, at every level, from every crate and thread.
 
 use std::{
     fmt::{Debug, Write as _},
@@ -21,7 +21,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-/// Everything that is traced while somebody listens, with its target.
+/// Every event since the start, with its target.
 static TRACED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 static LISTENERS: AtomicUsize = AtomicUsize::new(0);
 
@@ -32,7 +32,7 @@ pub(super) fn traced() -> MutexGuard<'static, Vec<(String, String)>> {
 pub(super) struct Listener;
 
 impl Listener {
-    /// From here on everything is traced, at every level and from every crate and thread.
+    /// Starts to collect the events of every level, crate and thread.
     pub(super) fn listen() -> Self {
         // Another test may have set it already.
         let _ = tracing_subscriber::registry().with(Everything).try_init();

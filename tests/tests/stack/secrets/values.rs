@@ -1,4 +1,4 @@
-//! Public values, and where a request leaves our hands.
+//! Public values, and the request that is passed to the client.
 
 use bearer_token::{
     AccessToken, Challenge, FetchContext, FetchReason, StaticToken, TokenProvider, TokenSource,
@@ -11,14 +11,14 @@ use http::{
     HeaderValue, Request, Response,
     header::{AUTHORIZATION, WWW_AUTHENTICATE},
 };
-use reqwest_bearer::{BearerMiddleware, MiddlewareTransport};
+use reqwest_bearer::{BearerMiddleware, ClientTransport, MiddlewareTransport};
 use tower::Service;
 use tower_bearer::{BearerLayer, BearerService, BoxError};
 
 use super::{ANSWERED, CLAIM, CLIENT_SECRET, HEADER, HMAC_SECRET, PARAMETER, QUERY, STATIC, USER, shown::Shown};
 use crate::support::{CLIENT, SECOND};
 
-/// Everything that has a `Debug` or a `Display` of its own.
+/// Everything with a hand-written `Debug` or `Display`.
 pub(super) async fn values(shown: &mut Shown, rsa: &TestKey, ec: &TestKey) {
     let key = SigningKey::from_pem(Algorithm::RS256, rsa.private_pem()).unwrap().with_key_id("2026");
     let hmac = SigningKey::hmac(Algorithm::HS512, HMAC_SECRET).unwrap();
@@ -75,10 +75,13 @@ pub(super) async fn values(shown: &mut Shown, rsa: &TestKey, ec: &TestKey) {
     let mut headers = http::HeaderMap::new();
     headers.insert("x-api-key", HEADER.parse().unwrap());
     let client = crate::support::reqwest_builder().default_headers(headers).build().unwrap();
-    shown.value("ReqwestTransport", &transport::ReqwestTransport::from_client(client.clone()));
+    let proxied = transport::HttpTransport::builder().proxy(format!("http://{USER}:{USER}@proxy.example.com:3128"));
+    shown.value("HttpTransportBuilder", &proxied);
+    shown.value("HttpTransport", &proxied.build().unwrap());
+    shown.value("ClientTransport", &ClientTransport::new(client.clone()));
     shown.value("MiddlewareTransport", &MiddlewareTransport::new(client.into()));
 
-    // Where a request leaves our hands.
+    // The request that is passed to the client.
     let inner = tower::service_fn(|request: Request<()>| async move {
         assert!(request.headers()[AUTHORIZATION].is_sensitive());
         Ok::<_, BoxError>(Response::new(format!("{request:?}")))

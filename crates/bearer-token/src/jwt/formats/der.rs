@@ -1,14 +1,15 @@
-//! The little DER (ITU-T X.690) that has to be read to tell what a key or a signature is.
+//! The small part of DER (ITU-T X.690) that identifies a key or a signature.
 
 use zeroize::Zeroizing;
 
 pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
 pub(crate) const SEQUENCE: u8 = 0x30;
 pub(crate) const CONTEXT_0: u8 = 0xa0;
 
-/// The contents of the first element, if it has this tag, and what follows it.
+/// Splits off the first element, if it has this tag: its content, and the bytes after it.
 pub(crate) fn take(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = der.split_first()?;
     let (&length, rest) = rest.split_first()?;
@@ -23,19 +24,19 @@ pub(crate) fn take(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// A number without the zeros in front of it.
+/// A number without its leading zeros.
 pub(crate) fn trimmed(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
 }
 
-/// The size of a positive number.
+/// The size of a positive number in bits.
 pub(crate) fn bits(number: &[u8]) -> usize {
     let number = trimmed(number);
     number.len() * 8 - number.first().map_or(0, |byte| byte.leading_zeros() as usize)
 }
 
-/// A number in exactly so many bytes, if it fits.
+/// A number in exactly this many bytes, if it fits.
 pub(crate) fn padded(number: &[u8], size: usize) -> Option<Zeroizing<Vec<u8>>> {
     let number = trimmed(number);
     let zeros = size.checked_sub(number.len())?;
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_length_reaches_beyond_what_is_there() {
+    fn no_length_reaches_beyond_the_end() {
         for text in [
             b"".as_slice(),
             b"\x30",
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_of_a_number_is_counted_without_its_zeros() {
+    fn bits_are_counted_without_leading_zeros() {
         for (number, expected) in
             [(b"".as_slice(), 0), (b"\0\0", 0), (b"\x01", 1), (b"\0\x80\0", 16), (b"\x0f\xff", 12)]
         {

@@ -1,4 +1,4 @@
-//! Keys and secrets written as base64 or hex.
+//! Keys and secrets that are written in base64 or hex.
 
 use base64::{
     Engine,
@@ -9,24 +9,29 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 /// How the bytes of a key or a secret are written.
+///
+/// Only [`Text`](Self::Text) is tidied up: a byte order mark and one trailing newline are not part of it. The bytes of
+/// every other encoding are used to the last one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Encoding {
-    /// As they are.
+    /// As text, in UTF-8. Content that is not UTF-8 is used as `Binary`.
     #[default]
     Text,
+    /// As the bytes themselves.
+    Binary,
     /// As base64: standard or URL-safe, padded or not.
     Base64,
-    /// As two hex digits each.
+    /// As two hex digits for each byte.
     Hex,
 }
 
 impl Encoding {
-    /// The bytes, or nothing if the text is not written so.
+    /// The bytes, or `None` if the content is not in this encoding.
     pub(crate) fn decode(self, text: Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> {
         match self {
-            Encoding::Text => Some(text),
+            Encoding::Text | Encoding::Binary => Some(text),
             Encoding::Base64 => base64(&text),
             Encoding::Hex => str::from_utf8(&text).ok().and_then(hex),
         }
@@ -35,6 +40,7 @@ impl Encoding {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Encoding::Text => "text",
+            Encoding::Binary => "binary",
             Encoding::Base64 => "base64",
             Encoding::Hex => "hex",
         }
@@ -46,19 +52,19 @@ const LENIENT: GeneralPurposeConfig =
 const STANDARD_ALPHABET: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
 const URL_ALPHABET: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 
-/// Standard or URL-safe, padded or not, with or without line ends.
+/// Decodes base64: standard or URL-safe, padded or not, with or without whitespace.
 ///
 /// The decoder's own error is left out on purpose: it quotes a character of the secret.
 pub(crate) fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let text = without_blanks(text);
+    let text = without_whitespace(without_mark(text));
     let url_safe = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
     let engine = if url_safe { URL_ALPHABET } else { STANDARD_ALPHABET };
     engine.decode(text.as_slice()).ok().map(Zeroizing::new)
 }
 
-/// Upper or lower case, two digits a byte.
+/// Decodes hex in either case.
 pub(crate) fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let text = without_blanks(text.as_bytes());
+    let text = without_whitespace(without_mark(text.as_bytes()));
     let (pairs, []) = text.as_chunks::<2>() else { return None };
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = Zeroizing::new(Vec::with_capacity(pairs.len()));
@@ -68,7 +74,12 @@ pub(crate) fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(bytes)
 }
 
-fn without_blanks(text: &[u8]) -> Zeroizing<Vec<u8>> {
+/// The bytes after a byte order mark in UTF-8, if there is one.
+pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+fn without_whitespace(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut kept = Zeroizing::new(Vec::with_capacity(text.len()));
     kept.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
     kept
@@ -79,9 +90,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_read_in_either_alphabet_padded_or_not() {
+    fn base64_may_have_either_alphabet_and_padding() {
         let bytes = [0xfb, 0xff, 0xfe, 0x01];
-        for text in ["+//+AQ==", "+//+AQ", "-__-AQ==", "-__-AQ", " +//+\r\nAQ==\n"] {
+        for text in ["+//+AQ==", "+//+AQ", "-__-AQ==", "-__-AQ", " +//+\r\nAQ==\n", "\u{feff}+//+AQ=="] {
             assert_eq!(base64(text.as_bytes()).as_deref().map(Vec::as_slice), Some(&bytes[..]), "{text:?}");
         }
         for text in ["+//-AQ", "A", "AQ=A", "a secret!"] {
@@ -91,7 +102,7 @@ mod tests {
 
     #[test]
     fn hex_is_read_in_either_case() {
-        for text in ["00fFa9", "00ffA9\n"] {
+        for text in ["00fFa9", "00ffA9\n", "\u{feff}00ffa9"] {
             assert_eq!(hex(text).as_deref().map(Vec::as_slice), Some(&[0x00, 0xff, 0xa9][..]), "{text:?}");
         }
         for text in ["0", "0g", "0x00", "00+1", "\u{e4}"] {

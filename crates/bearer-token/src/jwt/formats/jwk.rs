@@ -1,4 +1,4 @@
-//! JSON Web Keys (RFC 7517) as text: one, or the right one of a set.
+//! JSON Web Keys (RFC 7517): one, or the right one of a set.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -9,20 +9,15 @@ use serde::{
 use serde_json::error::Category;
 use zeroize::Zeroizing;
 
-use crate::error::{Error, ErrorKind};
-use crate::jwt::key::key_problem;
-use crate::problem::{Advice, Problem};
+use super::encoding::without_mark;
 
-/// More key ids than this are not listed in an error.
-const LISTED: usize = 20;
-
-/// What a JSON text holds.
-pub(crate) enum JwkText {
+/// The JWKs in a JSON document.
+pub(crate) enum JwkDocument {
     One(Jwk),
     Set(Vec<Jwk>),
 }
 
-/// The members of one key. Their texts are wiped when dropped.
+/// The members of one key. Their strings are wiped when dropped.
 pub(crate) struct Jwk(BTreeMap<String, Member>);
 
 /// The value of a member, as far as it can matter here.
@@ -32,64 +27,113 @@ enum Member {
     Other,
 }
 
-/// Whether the text is a JWK or a set of them, so neither a PEM nor a secret.
-pub(crate) fn looks_like_jwk(text: &[u8]) -> bool {
+/// The reason why a document has no JWK, or not the one that was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum JwkFault {
+    /// The JSON cannot be read.
+    Json {
+        subject: JsonSubject,
+        fault: JsonFault,
+        line: usize,
+        column: usize,
+    },
+    /// A JSON object with neither `kty` nor `keys`.
+    NotAJwk,
+    OtherKeyId {
+        own: KeyId,
+        wanted: KeyId,
+    },
+    EmptySet,
+    Several {
+        keys: usize,
+        ids: Vec<KeyId>,
+    },
+    NotInSet {
+        ids: Vec<KeyId>,
+        wanted: KeyId,
+    },
+    /// Several keys of a set have the id.
+    SameKeyId {
+        keys: usize,
+        wanted: KeyId,
+    },
+}
+
+/// What damaged JSON seems to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JsonSubject {
+    Jwk,
+    JwkSet,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JsonFault {
+    BreaksOff,
+    SameMemberTwice,
+    KeysAreNotAList,
+    Syntax,
+}
+
+/// A key id as an error may repeat it. Key ids are public: they are in the header of every JWT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyId(Result<String, usize>);
+
+impl KeyId {
+    /// Keeps up to 80 plain characters. In a damaged JWK anything longer could be the key.
+    pub(crate) fn new(id: &str) -> Self {
+        let is_plain = |c: char| (c.is_ascii_graphic() || c == ' ') && !matches!(c, '"' | '\\');
+        KeyId(if id.len() <= 80 && id.chars().all(is_plain) { Ok(id.to_owned()) } else { Err(id.len()) })
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Ok(id) => write!(f, "\"{id}\""),
+            Err(length) => write!(f, "of {length} bytes"),
+        }
+    }
+}
+
+/// Whether the text is a JWK or a set of JWKs, and so neither a PEM nor a secret.
+pub(crate) fn is_jwk(text: &[u8]) -> bool {
     object(text).is_some() && read(text).is_ok()
 }
 
 /// The text from its first brace on.
 pub(crate) fn object(text: &[u8]) -> Option<&[u8]> {
-    Some(text.strip_prefix(BOM).unwrap_or(text).trim_ascii_start()).filter(|text| text.starts_with(b"{"))
+    Some(without_mark(text).trim_ascii_start()).filter(|text| text.starts_with(b"{"))
 }
 
 /// Reads one key or a set.
-pub(crate) fn read(text: &[u8]) -> Result<JwkText, Error> {
-    if object(text).is_none() {
-        let found = if super::pem::looks_like_pem(text) {
-            "found a PEM"
-        } else if text.trim_ascii().is_empty() {
-            "found nothing"
-        } else {
-            "found text that is not JSON"
-        };
-        let problem = Problem::new("key", found).expecting(r#"a JWK, {"kty": ...}, or a JWK set, {"keys": [...]}"#);
-        let is_pem = super::pem::looks_like_pem(text);
-        return Err(key_problem(if is_pem { problem.advise(Advice::set("SigningKey::from_pem")) } else { problem }));
-    }
-    let text = text.strip_prefix(BOM).unwrap_or(text);
-    // Its own words are left out: they may quote the text.
-    let document: Document = serde_json::from_slice(text).map_err(|error| unreadable(text, &error))?;
+pub(crate) fn read(text: &[u8]) -> Result<JwkDocument, JwkFault> {
+    let text = without_mark(text);
+    let document: Document = serde_json::from_slice(text).map_err(|error| json_fault(text, &error))?;
     match (document.keys, document.members.contains_key("kty")) {
-        (Some(keys), _) => Ok(JwkText::Set(keys)),
-        (None, true) => Ok(JwkText::One(Jwk(document.members))),
-        (None, false) => Err(config(
-            "found JSON with neither `kty` nor `keys`; expected a JWK (RFC 7517 section 4) or a JWK set (section 5): if \
-             there is a PEM in it, take that out"
-                .to_owned(),
-        )),
+        (Some(keys), _) => Ok(JwkDocument::Set(keys)),
+        (None, true) => Ok(JwkDocument::One(Jwk(document.members))),
+        (None, false) => Err(JwkFault::NotAJwk),
     }
 }
 
-/// What is wrong with the JSON. The parser's own words may quote it.
-fn unreadable(text: &[u8], error: &serde_json::Error) -> Error {
-    let place = format!("line {}, column {}", error.line(), error.column());
-    let what = match (has(text, "\"keys\""), has_word(text)) {
-        (true, _) => "a JWK set",
-        (false, true) => "a JWK",
-        (false, false) => "JSON",
+/// The parser's own sentence is not used: it may quote the text.
+fn json_fault(text: &[u8], error: &serde_json::Error) -> JwkFault {
+    let subject = match (has(text, "\"keys\""), has_word(text)) {
+        (true, _) => JsonSubject::JwkSet,
+        (false, true) => JsonSubject::Jwk,
+        (false, false) => JsonSubject::Json,
     };
-    let expected = "expected a JWK, {\"kty\": ...}, or a JWK set, {\"keys\": [...]}";
-    config(match error.classify() {
-        Category::Eof => format!("found {what} that breaks off at {place}; {expected}, whole: is it half written?"),
-        Category::Data if error.to_string().starts_with(TWICE) => {
-            format!("found {what} with a member that comes twice, at {place}; expected each once (RFC 7517 section 4)")
-        }
-        Category::Data => format!("found {what} whose `keys` is no list of JSON objects, at {place}; {expected}"),
-        Category::Syntax | Category::Io => format!("found {what} that is no sound JSON from {place} on; {expected}"),
-    })
+    let fault = match error.classify() {
+        Category::Eof => JsonFault::BreaksOff,
+        Category::Data if error.to_string().starts_with(TWICE) => JsonFault::SameMemberTwice,
+        Category::Data => JsonFault::KeysAreNotAList,
+        Category::Syntax | Category::Io => JsonFault::Syntax,
+    };
+    JwkFault::Json { subject, fault, line: error.line(), column: error.column() }
 }
 
-/// Whether there is a word that JWKs have, also if the rest is missing.
+/// Whether a member's name of JWKs occurs, also if the rest is missing.
 pub(crate) fn has_word(text: &[u8]) -> bool {
     ["\"keys\"", "\"kty\"", "\"kid\"", "\"crv\"", "\"alg\""].iter().any(|word| has(text, word))
 }
@@ -98,50 +142,40 @@ fn has(text: &[u8], word: &str) -> bool {
     text.windows(word.len()).any(|window| window == word.as_bytes())
 }
 
-const TWICE: &str = "a member comes twice";
+const TWICE: &str = "a member occurs twice";
 
-impl JwkText {
-    /// The key with this id; without one, the only key that there is.
-    pub(crate) fn choose(self, key_id: Option<&str>) -> Result<Jwk, Error> {
+impl JwkDocument {
+    /// The key with this id; without an id, the only key.
+    pub(crate) fn choose(self, key_id: Option<&str>) -> Result<Jwk, JwkFault> {
         let (mut keys, key_id) = match (self, key_id) {
-            (JwkText::One(key), None) => return Ok(key),
-            (JwkText::One(key), Some(wanted)) => match key.text("kid") {
+            (JwkDocument::One(key), None) => return Ok(key),
+            (JwkDocument::One(key), Some(wanted)) => match key.text("kid") {
                 Some(own) if own != wanted => {
-                    return Err(config(format!("found a JWK with `kid` {}; expected {}", shown(own), shown(wanted))));
+                    return Err(JwkFault::OtherKeyId { own: KeyId::new(own), wanted: KeyId::new(wanted) });
                 }
                 _ => return Ok(key),
             },
-            (JwkText::Set(keys), key_id) => (keys, key_id),
+            (JwkDocument::Set(keys), key_id) => (keys, key_id),
         };
-        let ids = listed(&keys);
+        let ids = keys.iter().filter_map(|key| key.text("kid")).map(KeyId::new).collect();
         let Some(wanted) = key_id else {
             return match (keys.pop(), keys.len()) {
                 (Some(key), 0) => Ok(key),
-                (None, _) => Err(config("found an empty JWK set; expected a private key in it".to_owned())),
-                (Some(_), more) => Err(key_problem(
-                    Problem::new("key", format!("found a JWK set of {} keys, {ids}", more + 1))
-                        .expecting("to be told the `kid` of the one to sign with")
-                        .advise(Advice::set("KeyReader::key_id")),
-                )),
+                (None, _) => Err(JwkFault::EmptySet),
+                (Some(_), more) => Err(JwkFault::Several { keys: more + 1, ids }),
             };
         };
         keys.retain(|key| key.text("kid") == Some(wanted));
         match (keys.pop(), keys.len()) {
             (Some(key), 0) => Ok(key),
-            (None, _) => {
-                Err(config(format!("found a JWK set with {ids}; expected a key with `kid` {}", shown(wanted))))
-            }
-            (Some(_), more) => Err(config(format!(
-                "found {} keys with `kid` {} in the JWK set; expected one: take the others out",
-                more + 1,
-                shown(wanted)
-            ))),
+            (None, _) => Err(JwkFault::NotInSet { ids, wanted: KeyId::new(wanted) }),
+            (Some(_), more) => Err(JwkFault::SameKeyId { keys: more + 1, wanted: KeyId::new(wanted) }),
         }
     }
 }
 
 impl Jwk {
-    /// A member that is a text.
+    /// A member that is a string.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         match self.0.get(name) {
             Some(Member::Text(text)) => Some(text),
@@ -149,7 +183,7 @@ impl Jwk {
         }
     }
 
-    /// A member that is a list of texts.
+    /// A member that is a list of strings.
     pub(crate) fn texts(&self, name: &str) -> Option<&[String]> {
         match self.0.get(name) {
             Some(Member::Texts(texts)) => Some(texts),
@@ -162,29 +196,7 @@ impl Jwk {
     }
 }
 
-/// A name as it is, but nothing longer: in a damaged JWK it could be the key.
-pub(crate) fn shown(name: &str) -> String {
-    if name.len() <= 80 { format!("{name:?}") } else { format!("a text of {} bytes", name.len()) }
-}
-
-const BOM: &[u8] = b"\xef\xbb\xbf";
-
-fn listed(keys: &[Jwk]) -> String {
-    let mut ids: Vec<_> = keys.iter().filter_map(|key| key.text("kid")).map(shown).collect();
-    let more = ids.len().saturating_sub(LISTED);
-    ids.truncate(LISTED);
-    match (ids.is_empty(), more) {
-        (true, _) => "no `kid` among them".to_owned(),
-        (false, 0) => format!("`kid` {}", ids.join(", ")),
-        (false, more) => format!("`kid` {} and {more} more", ids.join(", ")),
-    }
-}
-
-fn config(message: String) -> Error {
-    Error::new(ErrorKind::Config, message)
-}
-
-/// A JSON object, with the list under `keys` read as keys.
+/// A JSON object, whose member `keys` is read as a list of keys.
 struct Document {
     members: BTreeMap<String, Member>,
     keys: Option<Vec<Jwk>>,
@@ -204,7 +216,7 @@ impl<'de> Deserialize<'de> for Document {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
                 let mut document = Document { members: BTreeMap::new(), keys: None };
                 while let Some(name) = map.next_key::<String>()? {
-                    // RFC 7517 section 4 has names be unique; which of two would count is anybody's guess.
+                    // RFC 7517 section 4 asks for unique names; parsers differ in which of two counts.
                     let twice = if name == "keys" {
                         document.keys.replace(map.next_value()?).is_some()
                     } else {
@@ -296,8 +308,8 @@ mod tests {
         jwk_text("ed25519", json!({ "kid": name }))
     }
 
-    fn choose(text: &str, key_id: Option<&str>) -> Result<Option<String>, String> {
-        let jwk = read(text.as_bytes()).and_then(|text| text.choose(key_id)).map_err(|error| error.to_string())?;
+    fn choose(text: &str, key_id: Option<&str>) -> Result<Option<String>, JwkFault> {
+        let jwk = read(text.as_bytes()).and_then(|text| text.choose(key_id))?;
         Ok(jwk.text("kid").map(str::to_owned))
     }
 
@@ -309,63 +321,72 @@ mod tests {
         assert_eq!(choose(&named("a"), None), Ok(Some("a".into())));
         assert_eq!(choose(&named("a"), Some("a")), Ok(Some("a".into())));
         assert_eq!(choose(&jwk_text("ed25519", json!({})), Some("a")), Ok(None));
-        // Keys of kinds that are not known here are nobody's business (RFC 7517 section 5).
+        // Keys of unknown kinds are ignored (RFC 7517 section 5).
         let strange = r#"{"kty": "future", "kid": 7, "nested": {"a": [1, {}]}, "list": ["a", null, 1.5, -1]}"#;
         let set = jwk_set(&[strange.to_owned(), named("b")]);
         assert_eq!(choose(&format!("\u{feff} \n{set}"), Some("b")), Ok(Some("b".into())));
     }
 
     #[test]
-    fn l23_a_key_that_is_not_in_the_set_is_an_error_that_lists_those_that_are() {
+    fn l23_a_key_that_is_not_in_the_set_is_told_with_the_others() {
         let two = jwk_set(&[named("a"), named("b")]);
-        let many = jwk_set(&(0..25).map(|number| named(&format!("k{number}"))).collect::<Vec<_>>());
         let unnamed = jwk_set(&[jwk_text("ed25519", json!({}))]);
-        let long = named(&"x".repeat(81));
+        let ids = |ids: &[&str]| ids.iter().map(|id| KeyId::new(id)).collect::<Vec<_>>();
+        let wanted = || KeyId::new("c");
         for (text, key_id, expected) in [
-            (&two, Some("c"), r#"found a JWK set with `kid` "a", "b"; expected a key with `kid` "c""#),
-            (&two, None, r#"found a JWK set of 2 keys, `kid` "a", "b"; expected to be told the `kid`"#),
-            (&many, Some("c"), r#""k19" and 5 more; expected"#),
-            (&unnamed, Some("c"), "found a JWK set with no `kid` among them; expected"),
-            (&jwk_set(&[]), None, "found an empty JWK set"),
-            (&jwk_set(&[]), Some("c"), "found a JWK set with no `kid` among them; expected"),
-            (&jwk_set(&[named("a"), named("a")]), Some("a"), r#"found 2 keys with `kid` "a" in the JWK set"#),
-            (&named("a"), Some("b"), r#"found a JWK with `kid` "a"; expected "b""#),
-            (&long, Some("b"), "found a JWK with `kid` a text of 81 bytes"),
+            (&two, Some("c"), JwkFault::NotInSet { ids: ids(&["a", "b"]), wanted: wanted() }),
+            (&two, None, JwkFault::Several { keys: 2, ids: ids(&["a", "b"]) }),
+            (&unnamed, Some("c"), JwkFault::NotInSet { ids: ids(&[]), wanted: wanted() }),
+            (&jwk_set(&[]), None, JwkFault::EmptySet),
+            (&jwk_set(&[]), Some("c"), JwkFault::NotInSet { ids: ids(&[]), wanted: wanted() }),
+            (&jwk_set(&[named("c"), named("c")]), Some("c"), JwkFault::SameKeyId { keys: 2, wanted: wanted() }),
+            (&named("a"), Some("c"), JwkFault::OtherKeyId { own: KeyId::new("a"), wanted: wanted() }),
         ] {
-            let error = choose(text, key_id).unwrap_err();
-            assert!(error.contains(expected), "expected {expected:?} in: {error}");
+            assert_eq!(choose(text, key_id), Err(expected), "{text}");
         }
     }
 
     #[test]
-    fn l23_what_is_no_jwk_is_named() {
-        let cut = &named("a")[..60];
-        for (text, expected) in [
-            ("", "found nothing; expected a JWK"),
-            ("a secret", "found text that is not JSON; expected a JWK"),
-            ("[{}]", "found text that is not JSON"),
-            ("-----BEGIN PRIVATE KEY-----", "found a PEM"),
-            ("{}", "found JSON with neither `kty` nor `keys`"),
-            (r#"{"private_key": "x"}"#, "found JSON with neither `kty` nor `keys`"),
-            (r#"{"keys": "MARKER"}"#, "found a JWK set whose `keys` is no list of JSON objects, at line 1, column"),
-            (r#"{"keys": 5}"#, "found a JWK set whose `keys` is no list of JSON objects"),
-            (r#"{"keys": [5]}"#, "found a JWK set whose `keys` is no list of JSON objects"),
-            (
-                r#"{"kty": "oct", "k": "MARKER", "k": "MARKER"}"#,
-                "found a JWK with a member that comes twice, at line 1",
-            ),
-            (r#"{"keys": [], "keys": []}"#, "found a JWK set with a member that comes twice"),
-            (r#"{"keys": [{"kty": "oct", "k": "MARKER", "k": "MARKER"}]}"#, "found a JWK set with a member that comes"),
-            (r#"{"kty": "oct"} {"#, "found a JWK that is no sound JSON from line 1, column 16 on"),
-            (cut, "found a JWK that breaks off at line 1, column 60; expected"),
-            ("{\"", "found JSON that breaks off"),
+    fn l38_only_plain_key_ids_are_repeated() {
+        for (id, shown) in [
+            ("2026-01", "\"2026-01\""),
+            ("projects/a b/keys/7", "\"projects/a b/keys/7\""),
+            (&"x".repeat(81), "of 81 bytes"),
+            ("a\nb", "of 3 bytes"),
+            ("a\"b", "of 3 bytes"),
+            ("\u{e4}", "of 2 bytes"),
         ] {
-            let error = choose(text, None).unwrap_err();
-            assert!(error.contains(expected), "expected {expected:?} in: {error}");
-            assert!(!error.contains("MARKER"), "{error}");
-            assert!(!looks_like_jwk(text.as_bytes()));
+            assert_eq!(KeyId::new(id).to_string(), shown);
         }
-        let deep = "{\"kty\":".repeat(10_000);
-        assert!(choose(&deep, None).is_err(), "no stack overflow");
+    }
+
+    #[test]
+    fn l23_damaged_json_is_told_with_its_place() {
+        use JsonFault::{BreaksOff, KeysAreNotAList, SameMemberTwice, Syntax};
+        use JsonSubject::{Json, Jwk, JwkSet};
+
+        let cut = &named("a")[..60];
+        let twice = r#"{"keys": [{"kty": "oct", "k": "MARKER", "k": "MARKER"}]}"#;
+        for (text, subject, fault, place) in [
+            (cut, Jwk, BreaksOff, (1, 60)),
+            ("{\"", Json, BreaksOff, (1, 2)),
+            (r#"{"kty": "oct"} {"#, Jwk, Syntax, (1, 16)),
+            (r#"{"kty": "oct", "k": "MARKER", "k": "MARKER"}"#, Jwk, SameMemberTwice, (1, 44)),
+            (r#"{"keys": [], "keys": []}"#, JwkSet, SameMemberTwice, (1, 24)),
+            (twice, JwkSet, SameMemberTwice, (1, 54)),
+            (r#"{"keys": "MARKER"}"#, JwkSet, KeysAreNotAList, (1, 17)),
+            (r#"{"keys": 5}"#, JwkSet, KeysAreNotAList, (1, 10)),
+            (r#"{"keys": [5]}"#, JwkSet, KeysAreNotAList, (1, 11)),
+        ] {
+            let JwkFault::Json { subject: found, fault: why, line, column } = choose(text, None).unwrap_err() else {
+                panic!("{text}")
+            };
+            assert_eq!((found, why, (line, column)), (subject, fault, place), "{text}");
+            assert!(!is_jwk(text.as_bytes()));
+        }
+        for text in ["{}", r#"{"private_key": "x"}"#] {
+            assert_eq!(choose(text, None), Err(JwkFault::NotAJwk));
+        }
+        assert!(choose(&"{\"kty\":".repeat(10_000), None).is_err(), "no stack overflow");
     }
 }

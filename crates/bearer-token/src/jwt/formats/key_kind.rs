@@ -1,14 +1,15 @@
-//! What a private key is, read from its outermost DER.
+//! The kind of a private key, read from its outermost DER.
 //!
-//! aws-lc-rs loads keys, but does not tell what the one is that it refuses. A user with the wrong key needs to know.
+//! aws-lc-rs loads keys, but does not say what a rejected key is. A user with the wrong key needs to know.
 
 use std::fmt;
 
 use super::der::{CONTEXT_0, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, bits, take};
+use crate::jwt::algorithm::Curve;
 
-/// How a private key is wrapped. Told from the content, not from the PEM label, which tools get wrong.
+/// The DER structure around a private key. It is told from the content, not from the PEM label, which tools get wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum KeyStructure {
     /// RFC 5958, `PRIVATE KEY`.
     Pkcs8,
     /// RFC 8017 appendix A.1.2, `RSA PRIVATE KEY`.
@@ -17,13 +18,13 @@ pub(crate) enum Format {
     Sec1,
 }
 
+/// The kind of a private key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyKind {
     Rsa {
         bits: usize,
     },
-    P256,
-    P384,
+    Ec(Curve),
     Ed25519,
     /// SEC1 that leaves its curve out.
     UnnamedCurve,
@@ -35,8 +36,7 @@ impl fmt::Display for KeyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             KeyKind::Rsa { bits } => write!(f, "an RSA key of {bits} bits"),
-            KeyKind::P256 => f.write_str("an EC P-256 key"),
-            KeyKind::P384 => f.write_str("an EC P-384 key"),
+            KeyKind::Ec(curve) => write!(f, "an EC {} key", curve.facts().name),
             KeyKind::Ed25519 => f.write_str("an Ed25519 key"),
             KeyKind::UnnamedCurve => f.write_str("an EC key that does not name its curve"),
             KeyKind::Other(name) => f.write_str(name),
@@ -44,24 +44,25 @@ impl fmt::Display for KeyKind {
     }
 }
 
-/// Format and kind of a private key, or nothing if the bytes are no private key.
-pub(crate) fn identify(der: &[u8]) -> Option<(Format, KeyKind)> {
+/// The structure and the kind of a private key; `None` if the bytes are not a private key.
+pub(crate) fn identify(der: &[u8]) -> Option<(KeyStructure, KeyKind)> {
     let (key, _) = take(der, SEQUENCE)?;
     let (version, rest) = take(key, INTEGER)?;
     if let Some((algorithm, rest)) = take(rest, SEQUENCE) {
         let (object, parameters) = take(algorithm, OBJECT_IDENTIFIER)?;
         let (inner, _) = take(rest, OCTET_STRING)?;
-        return Some((Format::Pkcs8, pkcs8_kind(object, parameters, inner)?));
+        return Some((KeyStructure::Pkcs8, pkcs8_kind(object, parameters, inner)?));
     }
-    if let Some((modulus, _)) = take(rest, INTEGER) {
-        return Some((Format::Pkcs1, rsa_kind(version, modulus)));
+    if let Some((modulus, more)) = take(rest, INTEGER) {
+        // A public key has the modulus and the exponent alone (RFC 8017 appendix A.1.1).
+        return (!more.is_empty()).then(|| (KeyStructure::Pkcs1, rsa_kind(version, modulus)));
     }
     let (_, rest) = take(rest, OCTET_STRING)?;
     if version != [1] {
         return None;
     }
     let curve = take(rest, CONTEXT_0).and_then(|(named, _)| take(named, OBJECT_IDENTIFIER));
-    Some((Format::Sec1, curve.map_or(KeyKind::UnnamedCurve, |(object, _)| curve_kind(object))))
+    Some((KeyStructure::Sec1, curve.map_or(KeyKind::UnnamedCurve, |(object, _)| curve_kind(object))))
 }
 
 fn pkcs8_kind(object: &[u8], parameters: &[u8], inner: &[u8]) -> Option<KeyKind> {
@@ -83,23 +84,23 @@ fn pkcs8_kind(object: &[u8], parameters: &[u8], inner: &[u8]) -> Option<KeyKind>
         [0x2b, 0x65, 0x6e] => KeyKind::Other("an X25519 key, which cannot sign"),
         [0x2b, 0x65, 0x6f] => KeyKind::Other("an X448 key, which cannot sign"),
         [0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1] => KeyKind::Other("a DSA key"),
-        _ => KeyKind::Other("a key of a kind not known here"),
+        _ => KeyKind::Other("a key of an unknown kind"),
     })
 }
 
 /// RFC 8017 appendix A.1.2: version 1 has more than two primes.
 fn rsa_kind(version: &[u8], modulus: &[u8]) -> KeyKind {
     match version {
-        [1] => KeyKind::Other("an RSA key of more than two primes, which is not read"),
+        [1] => KeyKind::Other("an RSA key with more than two primes, which is not supported"),
         _ => KeyKind::Rsa { bits: bits(modulus) },
     }
 }
 
 fn curve_kind(object: &[u8]) -> KeyKind {
+    if let Some(curve) = Curve::ALL.into_iter().find(|curve| curve.facts().object_identifier == object) {
+        return KeyKind::Ec(curve);
+    }
     match object {
-        [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7] => KeyKind::P256,
-        [0x2b, 0x81, 4, 0, 34] => KeyKind::P384,
-        [0x2b, 0x81, 4, 0, 35] => KeyKind::Other("an EC P-521 key"),
         [0x2b, 0x81, 4, 0, 10] => KeyKind::Other("an EC secp256k1 key"),
         _ => KeyKind::Other("an EC key on another curve"),
     }
@@ -108,40 +109,38 @@ fn curve_kind(object: &[u8]) -> KeyKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jwt::{formats::pem as private_key, test_support::pem};
+    use crate::jwt::test_support::{key_der, pem};
 
     #[test]
     fn each_private_key_is_told_apart() {
-        for (name, format, kind) in [
-            ("rsa2048", Format::Pkcs8, KeyKind::Rsa { bits: 2048 }),
-            ("rsa2048.pkcs1", Format::Pkcs1, KeyKind::Rsa { bits: 2048 }),
-            ("rsa1024", Format::Pkcs8, KeyKind::Rsa { bits: 1024 }),
-            ("p256", Format::Pkcs8, KeyKind::P256),
-            ("p256.sec1", Format::Sec1, KeyKind::P256),
-            ("p384.sec1", Format::Sec1, KeyKind::P384),
-            ("p521", Format::Pkcs8, KeyKind::Other("an EC P-521 key")),
-            ("ed25519", Format::Pkcs8, KeyKind::Ed25519),
-            ("x25519", Format::Pkcs8, KeyKind::Other("an X25519 key, which cannot sign")),
-            ("rsa-pss", Format::Pkcs8, KeyKind::Other("an RSA key of the kind RSASSA-PSS")),
-            ("rsa3primes", Format::Pkcs8, KeyKind::Other("an RSA key of more than two primes, which is not read")),
-            (
-                "rsa3primes.pkcs1",
-                Format::Pkcs1,
-                KeyKind::Other("an RSA key of more than two primes, which is not read"),
-            ),
+        const THREE_PRIMES: KeyKind = KeyKind::Other("an RSA key with more than two primes, which is not supported");
+        for (name, structure, kind) in [
+            ("rsa2048", KeyStructure::Pkcs8, KeyKind::Rsa { bits: 2048 }),
+            ("rsa2048.pkcs1", KeyStructure::Pkcs1, KeyKind::Rsa { bits: 2048 }),
+            ("rsa1024", KeyStructure::Pkcs8, KeyKind::Rsa { bits: 1024 }),
+            ("p256", KeyStructure::Pkcs8, KeyKind::Ec(Curve::P256)),
+            ("p256.sec1", KeyStructure::Sec1, KeyKind::Ec(Curve::P256)),
+            ("p384.sec1", KeyStructure::Sec1, KeyKind::Ec(Curve::P384)),
+            ("p521", KeyStructure::Pkcs8, KeyKind::Ec(Curve::P521)),
+            ("p521.sec1", KeyStructure::Sec1, KeyKind::Ec(Curve::P521)),
+            ("secp256k1", KeyStructure::Pkcs8, KeyKind::Other("an EC secp256k1 key")),
+            ("ed25519", KeyStructure::Pkcs8, KeyKind::Ed25519),
+            ("x25519", KeyStructure::Pkcs8, KeyKind::Other("an X25519 key, which cannot sign")),
+            ("rsa-pss", KeyStructure::Pkcs8, KeyKind::Other("an RSA key of the kind RSASSA-PSS")),
+            ("rsa3primes", KeyStructure::Pkcs8, THREE_PRIMES),
+            ("rsa3primes.pkcs1", KeyStructure::Pkcs1, THREE_PRIMES),
         ] {
-            let der = private_key::from_pem(pem(name).as_bytes()).unwrap();
-            assert_eq!(identify(&der), Some((format, kind)), "{name}");
+            assert_eq!(identify(&key_der(name)), Some((structure, kind)), "{name}");
         }
     }
 
     #[test]
-    fn a_torn_or_foreign_der_is_nothing_and_never_a_panic() {
-        for name in ["rsa2048", "rsa2048.pkcs1", "p256", "p256.sec1", "ed25519"] {
-            let der = private_key::from_pem(pem(name).as_bytes()).unwrap();
+    fn torn_or_foreign_der_is_nothing_and_never_a_panic() {
+        for name in ["rsa2048", "rsa2048.pkcs1", "p256", "p256.sec1", "p521", "ed25519"] {
+            let der = key_der(name);
             for length in 0..der.len() {
                 assert_eq!(identify(&der[..length]), None, "{name} cut to {length}");
-                let mut bent = der.to_vec();
+                let mut bent = der.clone();
                 bent[length] ^= 0xff;
                 let _may_be_anything = identify(&bent);
             }

@@ -1,81 +1,85 @@
-//! A key in a file that is read again.
+//! A key in a file that is read again before each signature.
 
 use std::{path::Path, sync::Arc};
 
-use super::{Local, reader::KeyReader};
-use crate::{
-    error::{Error, ErrorKind},
-    files::watched::{WatchedFile, without_line_end},
-    jwt::algorithm::Algorithm,
-    observe,
-    sync::{Mutex, lock},
-};
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
     digest::{Digest, SHA256, digest},
 };
+use zeroize::Zeroizing;
 
-/// A key file, and the last key that was in it.
+use super::{diagnose, material::KeyMaterial};
+use crate::{
+    error::{Error, ErrorKind},
+    files::last_good::LastGood,
+    jwt::algorithm::Algorithm,
+};
+
+/// A key file, and the last usable key in it. A clone shares both.
+#[derive(Clone)]
 pub(crate) struct KeyFile {
-    file: WatchedFile,
-    reader: KeyReader,
-    /// What cannot be read a second time, such as a pipe.
-    once: bool,
-    loaded: Mutex<Loaded>,
+    content: LastGood<LoadedKey>,
+    algorithm: Algorithm,
+    parse: Arc<Parse>,
 }
 
-struct Loaded {
-    key: Arc<Local>,
-    /// Of the content that it was made from: parsing an RSA key takes as long as a signature.
+/// Parses the content, for the algorithm of the first key if there was one.
+type Parse = dyn Fn(Zeroizing<Vec<u8>>, Option<Algorithm>) -> Result<KeyMaterial, Error> + Send + Sync;
+
+#[derive(Clone)]
+struct LoadedKey {
+    material: Arc<KeyMaterial>,
+    /// Of the content, because parsing an RSA key takes as long as a signature.
     digest: Digest,
 }
 
 impl KeyFile {
     /// Reads the key for the first time. Blocks.
-    pub(crate) fn open(path: &Path, reader: &KeyReader) -> Result<(Algorithm, Self), Error> {
-        let file = WatchedFile::new(path);
-        let (text, again) = file.read_first().map_err(|problem| Error::new(ErrorKind::Config, problem))?;
-        let digest = digest(&SHA256, &text);
-        let (algorithm, key) = reader.read_local(without_line_end(text))?;
-        let loaded = Mutex::new(Loaded { key: Arc::new(key), digest });
-        Ok((algorithm, KeyFile { file, reader: reader.pinned(algorithm), once: !again, loaded }))
+    pub(crate) fn open(
+        path: &Path,
+        parse: impl Fn(Zeroizing<Vec<u8>>, Option<Algorithm>) -> Result<KeyMaterial, Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let content = LastGood::new_or_pipe(path);
+        let first = content.read(|content, last| load(&parse, content, last)).map_err(|error| match error.kind() {
+            ErrorKind::Config => error,
+            _ => diagnose::unreadable_file(error.to_string()),
+        })?;
+        Ok(KeyFile { content, algorithm: first.material.algorithm, parse: Arc::new(parse) })
     }
 
-    /// The last key that was read.
-    pub(crate) fn key(&self) -> Arc<Local> {
-        lock(&self.loaded).key.clone()
+    /// The algorithm, which never changes.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
-    /// Reads the file, and takes its key over if it is another one that can be used. Blocks.
-    pub(crate) fn read_again(&self) -> Arc<Local> {
-        if !self.once
-            && let Err(problem) = self.take_over()
-        {
-            observe::kept(self.file.path(), &problem);
-        }
-        self.key()
+    /// The last usable key, without a look at the file.
+    pub(crate) fn last(&self) -> Option<Arc<KeyMaterial>> {
+        self.content.last().map(|loaded| loaded.material)
+    }
+
+    /// Reads the file, and returns the key in it, or the previous one if that is not usable. Blocks.
+    pub(crate) fn read(&self) -> Result<Arc<KeyMaterial>, Error> {
+        self.content.read(|content, last| load(&*self.parse, content, last)).map(|loaded| loaded.material)
     }
 
     /// Whether the file was written since it was read last.
     pub(crate) fn has_changed(&self) -> bool {
-        !self.once && self.file.has_changed()
+        self.content.has_changed()
     }
+}
 
-    fn take_over(&self) -> Result<(), String> {
-        let text = self.file.read()?;
-        let digest = digest(&SHA256, &text);
-        if verify_slices_are_equal(digest.as_ref(), lock(&self.loaded).digest.as_ref()).is_ok() {
-            return Ok(());
-        }
-        let (_, key) = self.reader.read_local(without_line_end(text)).map_err(|error| error.to_string())?;
-        if key.bare && !self.key().bare {
-            return Err(
-                "found neither a PEM nor a JWK; expected one, as the file held before: is it half written?".to_owned()
-            );
-        }
-        *lock(&self.loaded) = Loaded { key: Arc::new(key), digest };
-        Ok(())
+fn load(parse: &Parse, content: Zeroizing<Vec<u8>>, last: Option<&LoadedKey>) -> Result<LoadedKey, Error> {
+    let digest = digest(&SHA256, &content);
+    if let Some(last) = last
+        && verify_slices_are_equal(digest.as_ref(), last.digest.as_ref()).is_ok()
+    {
+        return Ok(last.clone());
     }
+    let material = parse(content, last.map(|last| last.material.algorithm))?;
+    if material.is_bare && last.is_some_and(|last| !last.material.is_bare) {
+        return Err(diagnose::changed_form());
+    }
+    Ok(LoadedKey { material: Arc::new(material), digest })
 }
 
 #[cfg(test)]
@@ -89,11 +93,19 @@ mod tests {
     use crate::{
         jwt::{
             JwtTemplate, SigningKey,
-            formats::encoding as decode,
+            formats::encoding::{self, Encoding},
+            key::{KeyPlace, reader::KeyReader},
             test_support::{jwk_set, jwk_text, pem},
         },
         test_support::{NoSpawn, platform_at},
     };
+
+    fn key_file(path: &Path, reader: &KeyReader) -> KeyFile {
+        match &reader.clone().read_file(path).unwrap().place {
+            KeyPlace::File(file) => file.clone(),
+            KeyPlace::Memory(_) | KeyPlace::Remote(_) => panic!("it is in a file"),
+        }
+    }
 
     fn file(content: &str) -> (TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
@@ -108,7 +120,7 @@ mod tests {
         let jwt = template.sign(&platform_at(1_000)).await.unwrap();
         let (input, signature) = jwt.secret().rsplit_once('.').unwrap();
         let (_, expected) = expected.sign(&platform_at(0), input.to_owned()).await.unwrap();
-        let decoded = |text: &str| decode::base64(text.as_bytes()).unwrap();
+        let decoded = |text: &str| encoding::base64(text.as_bytes()).unwrap();
         let header = serde_json::from_slice(&decoded(input.split('.').next().unwrap())).unwrap();
         (header, *decoded(signature) == expected)
     }
@@ -121,7 +133,7 @@ mod tests {
     const SECOND: &str = "the second secret of 32 bytes, at least";
 
     #[tokio::test]
-    async fn l24_a_key_that_is_replaced_signs_from_the_next_jwt_on() {
+    async fn l24_a_replaced_key_signs_the_next_jwt() {
         let (_directory, path) = file(&format!("{FIRST}\r\n"));
         let key = SigningKey::from_file(Algorithm::HS256, &path).unwrap();
         let template = JwtTemplate::builder(key.clone()).build().unwrap();
@@ -134,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn l24_a_half_written_file_keeps_the_old_key_and_the_whole_one_is_taken_over() {
+    async fn l24_a_half_written_file_keeps_the_old_key() {
         let (_directory, path) = file(&pem("ed25519"));
         let key = SigningKey::from_file(Algorithm::EdDSA, &path).unwrap();
         let template = JwtTemplate::builder(key.clone()).build().unwrap();
@@ -142,7 +154,7 @@ mod tests {
         // PKCS#8 of another seed.
         let der = [b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".as_slice(), &[7; 32]].concat();
         let text = ::pem::encode(&::pem::Pem::new("PRIVATE KEY", der));
-        let new = SigningKey::ed25519([7; 32]).unwrap();
+        let new = KeyReader::new().algorithm(Algorithm::EdDSA).encoding(Encoding::Binary).read([7; 32]).unwrap();
 
         let half = &text[..text.len() / 2];
         let too_large = "x".repeat(2 << 20);
@@ -160,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn l24_a_jwk_brings_its_new_name_along_and_keeps_its_algorithm() {
+    async fn l24_a_new_jwk_brings_its_name_and_keeps_the_algorithm() {
         let jwk = |name: &str, secret: &str| {
             let k = base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, secret);
             jwk_text("oct", json!({ "kid": name, "k": k }))
@@ -188,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn l24_a_torn_jwk_or_pem_never_becomes_a_shared_secret_or_a_seed() {
+    async fn l24_a_torn_key_never_becomes_a_secret() {
         let encode = |text: &str| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, text);
         let jwk = jwk_text("oct", json!({ "kid": "2026-01", "pad": "x".repeat(100) }));
         let reader = KeyReader::new();
@@ -196,19 +208,19 @@ mod tests {
             (jwk.clone(), reader.clone()),
             (encode(&jwk), reader.clone()),
             // Decoded, any bytes could be the secret.
-            (encode(&jwk), reader.clone().algorithm(Algorithm::HS256).encoding(crate::jwt::Encoding::Base64)),
+            (encode(&jwk), reader.clone().algorithm(Algorithm::HS256).encoding(Encoding::Base64)),
             (pem("ed25519"), reader.clone().algorithm(Algorithm::EdDSA)),
         ] {
             let (_directory, path) = file(&whole);
-            let Ok((_, file)) = KeyFile::open(&path, &reader) else { panic!("it opens") };
-            let first = file.key();
+            let file = key_file(&path, &reader);
+            let first = file.last().unwrap();
             for length in 0..whole.len() - 1 {
                 fs::write(&path, &whole[..length]).unwrap();
-                assert!(Arc::ptr_eq(&first, &file.read_again()), "after {length} bytes of {whole}");
+                assert!(Arc::ptr_eq(&first, &file.read().unwrap()), "after {length} bytes of {whole}");
             }
             // A secret, or the 32 bytes of a seed.
             fs::write(&path, encode(&"s".repeat(32))).unwrap();
-            assert!(Arc::ptr_eq(&first, &file.read_again()), "of another form");
+            assert!(Arc::ptr_eq(&first, &file.read().unwrap()), "of another form");
         }
         // From one whole form to the other, and from a secret to a JWK.
         for (first, second, algorithm) in [
@@ -217,46 +229,40 @@ mod tests {
             (FIRST.to_owned(), jwk, Algorithm::HS256),
         ] {
             let (_directory, path) = file(&first);
-            let Ok((_, file)) = KeyFile::open(&path, &KeyReader::new().algorithm(algorithm)) else {
-                panic!("it opens")
-            };
-            let first = file.key();
+            let file = key_file(&path, &KeyReader::new().algorithm(algorithm));
+            let first = file.last().unwrap();
             fs::write(&path, second).unwrap();
-            assert!(!Arc::ptr_eq(&first, &file.read_again()));
+            assert!(!Arc::ptr_eq(&first, &file.read().unwrap()));
         }
     }
 
     #[tokio::test]
-    async fn a_file_is_read_away_from_the_tasks_of_the_runtime_and_parsed_only_when_it_has_changed() {
+    async fn only_changed_content_is_parsed_and_away_from_the_runtime() {
         let (_directory, path) = file(FIRST);
         let key = SigningKey::from_file(Algorithm::HS256, &path).unwrap();
-        let Ok((_, file)) = KeyFile::open(&path, &KeyReader::new().algorithm(Algorithm::HS256)) else {
-            panic!("it opens")
-        };
+        let file = key_file(&path, &KeyReader::new().algorithm(Algorithm::HS256));
         let spawn = NoSpawn::default();
         let platform = platform_at(0).with_spawn(spawn.clone());
         let now = key.now(&platform).await.unwrap();
         now.sign(&platform, "message".to_owned()).await.unwrap();
         assert_eq!(spawn.take_jobs(), 1);
 
-        let first = file.key();
+        let first = file.last().unwrap();
         fs::write(&path, format!("{FIRST}\n")).unwrap();
         fs::write(&path, FIRST).unwrap();
-        assert!(Arc::ptr_eq(&first, &file.read_again()), "the same content");
+        assert!(Arc::ptr_eq(&first, &file.read().unwrap()), "the same content");
         fs::write(&path, SECOND).unwrap();
-        assert!(!Arc::ptr_eq(&first, &file.read_again()));
+        assert!(!Arc::ptr_eq(&first, &file.read().unwrap()));
     }
 
     #[cfg(unix)]
     #[test]
     #[allow(clippy::disallowed_methods, reason = "what fails would hang")]
-    fn l24_a_pipe_or_a_directory_in_the_place_of_the_file_keeps_the_old_key_and_holds_nobody() {
+    fn l24_a_pipe_in_place_of_the_file_blocks_nothing() {
         let (directory, path) = file(FIRST);
-        let Ok((_, file)) = KeyFile::open(&path, &KeyReader::new().algorithm(Algorithm::HS256)) else {
-            panic!("it opens")
-        };
+        let file = key_file(&path, &KeyReader::new().algorithm(Algorithm::HS256));
         let file = Arc::new(file);
-        let first = file.key();
+        let first = file.last().unwrap();
         type Make = fn(&Path);
         let make: [(&str, Make); 2] = [
             ("pipe", |path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success())),
@@ -269,31 +275,31 @@ mod tests {
             fs::rename(&other, &path).unwrap();
             let (done, ended) = std::sync::mpsc::channel();
             let reading = Arc::clone(&file);
-            std::thread::spawn(move || done.send(reading.read_again()));
+            std::thread::spawn(move || done.send(reading.read().unwrap()));
             let key = ended.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
             assert!(Arc::ptr_eq(&first, &key), "{name}");
         }
         fs::remove_dir(&path).unwrap();
         fs::write(&path, SECOND).unwrap();
-        assert!(!Arc::ptr_eq(&first, &file.read_again()), "a file again");
+        assert!(!Arc::ptr_eq(&first, &file.read().unwrap()), "a file again");
     }
 
     #[cfg(unix)]
     #[test]
     #[allow(clippy::disallowed_methods, reason = "what fails would hang")]
-    fn what_is_no_regular_file_is_read_once() {
+    fn a_pipe_is_read_once() {
         let (_directory, name, sender) = pipe(FIRST);
         let key = SigningKey::from_file(Algorithm::HS256, &name).unwrap();
         sender.join().unwrap();
         assert!(!key.has_changed());
         let reader = KeyReader::new().algorithm(Algorithm::HS256);
         let (_directory, name, sender) = pipe(FIRST);
-        let Ok((_, file)) = KeyFile::open(&name, &reader) else { panic!("it opens") };
+        let file = key_file(&name, &reader);
         sender.join().unwrap();
         // Would wait for ever for somebody to write.
         let (done, ended) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
-            file.read_again();
+            file.read().unwrap();
             drop(done);
         });
         let waited = ended.recv_timeout(std::time::Duration::from_secs(10));
@@ -315,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_or_does_not_fit_at_first_is_an_error() {
+    fn the_first_reading_must_succeed() {
         let (directory, path) = file("");
         let error = SigningKey::from_file(Algorithm::HS256, directory.path().join("none")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);

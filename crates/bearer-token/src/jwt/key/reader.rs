@@ -1,85 +1,104 @@
-//! Reads signing keys in whichever format they come.
+//! Reads signing keys in any format.
 
 use std::{fmt, path::Path, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use super::{Local, SigningKey, file::KeyFile, key_problem, pem_for_hmac};
-use crate::jwt::{
-    algorithm::Algorithm,
-    formats::{
-        encoding::{self as decode, Encoding},
-        jwk, jwk_key, pem as private_key,
-        sniff::Look,
-    },
-    native::LocalKey,
+use super::{
+    SigningKey,
+    diagnose::{self, Expected},
+    file::KeyFile,
+    material::KeyMaterial,
 };
 use crate::{
-    error::{Error, ErrorKind},
-    problem::{Advice, Problem},
+    error::Error,
+    jwt::{
+        algorithm::{Algorithm, Family},
+        formats::{
+            encoding::{self, Encoding},
+            json, jwk, jwk_key,
+            key_kind::identify,
+            pem::{self, PemKey},
+            sniff::{self, Sniffed},
+        },
+        native::{NativeFault, NativeKey},
+    },
+    secret::string::{self, looks_like_path},
 };
 
-/// Reads a signing key in whichever format it is, from memory or from a file that may change.
+/// Reads a signing key in any format, from memory or from a file that may change.
 ///
-/// | what is found | is read as |
+/// | found | read as |
 /// |---|---|
 /// | `-----BEGIN ..` | a private key as PEM: PKCS#8, PKCS#1, SEC1; encrypted, with a passphrase |
 /// | `{ "kty": .. }`, `{ "keys": .. }` | a private JWK (RFC 7517), or the one of a set that has the key id |
 /// | base64 of one of these | the same |
+/// | DER, or its base64 | a private key: PKCS#8, PKCS#1, SEC1 |
 /// | for `EdDSA`: base64 or hex of 32 or 64 bytes | an Ed25519 seed, alone or with its public half |
 /// | for HS256, HS384, HS512: anything else | the shared secret itself |
 ///
-/// What looks like a part of another format, or like one that is not read (a JWK without its end, text in UTF-16,
-/// PKCS#12), is an error, and never a shared secret. A secret that really looks so is given as base64 or hex, with its
-/// [`encoding`](Self::encoding), or to [`SigningKey::hmac`].
+/// The newlines of a PEM may be escaped (`\n`), and there may be quotes around it, as in environment variables. A byte
+/// order mark and one trailing newline are not part of a shared secret. Quotes or spaces around one are an error, and so
+/// is a path in place of a key.
+///
+/// A part of another format, or an unsupported one (a JWK without its end, UTF-16, PKCS#12), is an error and never a
+/// shared secret. A secret that really looks like that is given in an [`encoding`](Self::encoding):
+/// [`Binary`](Encoding::Binary), base64 or hex.
 ///
 /// ```
-/// use bearer_token::jwt::{Algorithm, KeyReader};
+/// use bearer_token::jwt::{Algorithm, Encoding, KeyReader};
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
 /// let set = r#"{"keys": [{"kty": "oct", "kid": "2026-01", "alg": "HS256",
 ///     "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"}]}"#;
 /// let key = KeyReader::new().key_id("2026-01").read(set)?;
 /// assert_eq!(key.algorithm(), Algorithm::HS256);
+///
+/// let secret = KeyReader::new().algorithm(Algorithm::HS256).encoding(Encoding::Hex);
+/// let key = secret.read("5e".repeat(32))?;
 /// # Ok(()) }
 /// ```
 ///
-/// Every error is of kind [`Config`](crate::ErrorKind::Config), and says what was found, what was expected, and often how to
-/// convert it.
+/// Every error is of kind [`Config`](crate::ErrorKind::Config). It says what was found, what was expected, and often how
+/// to convert it.
 #[derive(Clone, Default)]
 pub struct KeyReader {
     algorithm: Option<Algorithm>,
     key_id: Option<String>,
     #[cfg(feature = "encrypted-keys")]
     passphrase: Option<Zeroizing<Vec<u8>>>,
-    short_secret: bool,
+    allow_short_secret: bool,
     encoding: Encoding,
-    /// Whether an encoding was named, here or where it was decoded: only bare bytes need one.
-    encoded: bool,
+    /// Whether the bytes were decoded already.
+    is_decoded: bool,
 }
 
 impl KeyReader {
-    /// Knows nothing but what the key itself says.
+    /// Creates a reader that knows only what the key itself says.
     pub fn new() -> Self {
         KeyReader::default()
     }
 
-    /// The algorithm to sign with. Needed unless the key says it: a JWK may, with `alg`, and then this must agree.
+    /// Sets the algorithm to sign with. It is needed unless a JWK names its own with `alg`, with which it must agree.
     #[must_use]
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = Some(algorithm);
         self
     }
 
-    /// The name of the key: which one of a JWK set it is, and the `kid` of the JWTs that it signs. A single JWK with
-    /// another name is refused.
+    /// Sets the name of the key: it selects one of a JWK set, and is the `kid` of the JWTs that the key signs. A single
+    /// JWK with another name is refused.
     #[must_use]
     pub fn key_id(mut self, key_id: impl Into<String>) -> Self {
         self.key_id = Some(key_id.into());
         self
     }
 
-    /// What the PEM is encrypted with. A key that is not encrypted is refused then.
+    /// Sets the passphrase with which the key is encrypted: `ENCRYPTED PRIVATE KEY`, PKCS#8 with PBES2 (RFC 8018
+    /// section 6.2), with PBKDF2 or scrypt, and AES or triple DES. A key that is not encrypted is refused then.
+    ///
+    /// The key decides how much work it takes to open it: common ones some milliseconds. Keys that would take more than
+    /// some seconds are refused.
     #[cfg(feature = "encrypted-keys")]
     #[must_use]
     pub fn passphrase(mut self, passphrase: impl AsRef<[u8]>) -> Self {
@@ -87,26 +106,27 @@ impl KeyReader {
         self
     }
 
-    /// Accepts a shared secret below the size of the hash: see
-    /// [`SigningKey::hmac_short_secret`] for what that means.
+    /// Sets whether a shared secret may be shorter than the hash. Default: no.
+    ///
+    /// With a short secret a signature is easier to forge: anyone who sees one JWT can search for the secret offline. RFC
+    /// 7518 section 3.2 forbids it. Some servers hand out such secrets nevertheless.
     #[must_use]
     pub fn allow_short_secret(mut self, on: bool) -> Self {
-        self.short_secret = on;
+        self.allow_short_secret = on;
         self
     }
 
-    /// How the bytes are written. Only secrets need it; all other formats are told apart by themselves.
+    /// Sets how the bytes are written. Only secrets and bare Ed25519 keys need it: all other formats are recognised.
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
-        self.encoded = encoding != Encoding::Text;
         self
     }
 
     /// For bytes that were decoded already.
     #[cfg(feature = "config")]
     pub(crate) fn decoded_from(mut self, encoding: Encoding) -> Self {
-        self.encoded = encoding != Encoding::Text;
+        self.is_decoded = encoding != Encoding::Text;
         self
     }
 
@@ -114,129 +134,190 @@ impl KeyReader {
     ///
     /// # Errors
     ///
-    /// Of kind [`Config`](crate::ErrorKind::Config); problems with what was set here stand under the method's name.
+    /// Of kind [`Config`](crate::ErrorKind::Config). A problem with a setting has the name of its method as its path, and
+    /// one with the key itself has `key`.
     pub fn read(&self, key: impl AsRef<[u8]>) -> Result<SigningKey, Error> {
-        let (algorithm, local) = self.read_local(Zeroizing::new(key.as_ref().to_vec()))?;
-        Ok(self.named(SigningKey::local(algorithm, local)))
+        let material = self.read_material(Zeroizing::new(key.as_ref().to_vec()))?;
+        Ok(self.named(SigningKey::in_memory(material)))
     }
 
-    /// Reads a key from a file, now, and again before each signature: a key that was replaced is used from the next
-    /// JWT on, together with its own `kid`, if it brings one. A line end at the end of the file is not part of a secret.
+    /// Reads a key from a file, now, and again before each signature. A new key is used from the next JWT on, together
+    /// with its own `kid`, if it has one.
     ///
-    /// The key that was read last stays in use while the file is missing, half written, or holds no key that fits. The
-    /// algorithm never changes. Replace the file as a whole (write beside it, then rename), as Kubernetes and Vault's
-    /// agent do: a shared secret that is half written looks like a shorter one. What is no regular file, a pipe say, is
-    /// read only now, and changes nothing where it takes the place of a file.
+    /// The key that was read last stays in use while the file is missing, half written, or without a usable key. The
+    /// algorithm never changes. Replace the file as a whole (write a new one beside it, then rename), as Kubernetes and
+    /// Vault's agent do: half a shared secret looks like a shorter one. A pipe is read only once, now.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read); also when the file cannot be read now, or is larger than 1 MiB.
+    /// As [`read`](Self::read); also if the file cannot be read now, or is larger than 1 MiB.
     pub fn read_file(&self, path: impl AsRef<Path>) -> Result<SigningKey, Error> {
-        let (algorithm, file) = KeyFile::open(path.as_ref(), self)?;
-        Ok(self.named(SigningKey::file(algorithm, file)))
-    }
-
-    /// For a key whose algorithm was learnt from its first reading.
-    pub(crate) fn pinned(&self, algorithm: Algorithm) -> Self {
-        self.clone().algorithm(algorithm)
-    }
-
-    pub(crate) fn read_local(&self, text: Zeroizing<Vec<u8>>) -> Result<(Algorithm, Local), Error> {
-        let Some(bytes) = self.encoding.decode(text) else {
-            let name = self.encoding.name();
-            return Err(one("encoding", format!("found a key that is not {name}; expected {name}, as this says")));
-        };
-        if private_key::looks_like_pem(&bytes) {
-            return self.read_pem(&bytes);
-        }
-        if jwk::looks_like_jwk(&bytes) {
-            return self.read_jwk(&bytes);
-        }
-        match decode::base64(&bytes) {
-            Some(inside) if private_key::looks_like_pem(&inside) => return self.read_pem(&inside),
-            Some(inside) if jwk::looks_like_jwk(&inside) => return self.read_jwk(&inside),
-            _ => {}
-        }
-        let look = if self.encoded { Look::Plain } else { Look::of(&bytes) };
-        if matches!(look, Look::Jwk | Look::Json) {
-            return self.read_jwk(&bytes).map_err(|error| self.or_secret(&error));
-        }
-        let algorithm = self.need_algorithm().map_err(|error| match look.found() {
-            Some(found) => one("algorithm", format!("{found}; expected a private key as PEM or JWK")),
-            None => error,
+        let reader = self.clone();
+        let file = KeyFile::open(path.as_ref(), move |content, algorithm| match algorithm {
+            Some(algorithm) => reader.clone().algorithm(algorithm).read_material(content),
+            None => reader.read_material(content),
         })?;
-        let key = match algorithm {
-            _ if algorithm.is_hmac() && look != Look::Plain => {
-                let found = look.found().unwrap_or_default();
-                let error = Error::new(ErrorKind::Config, format!("{found}; {algorithm} needs a shared secret"));
-                return Err(self.or_secret(&error));
-            }
-            _ if algorithm.is_hmac() => LocalKey::hmac(algorithm, &bytes, self.short_secret)?,
-            Algorithm::EdDSA => match self.ed25519(&bytes) {
-                Some(raw) => LocalKey::raw_ed25519(&raw)?,
-                None => return self.read_pem(&bytes),
-            },
-            // It says what is wrong with it.
-            _ => return self.read_pem(&bytes),
-        };
-        self.check_passphrase("a key that is no PEM")?;
-        Ok((algorithm, Local { key, key_id: None, bare: true }))
+        Ok(self.named(SigningKey::in_file(file)))
     }
 
-    /// The way for a shared secret that looks like something else.
-    fn or_secret(&self, error: &Error) -> Error {
-        if !self.algorithm.is_some_and(Algorithm::is_hmac) || !error.problems().is_empty() {
-            return error.clone();
+    /// Reads PEM, as it is or in base64, and nothing else.
+    pub(super) fn read_pem_only(&self, algorithm: Algorithm, text: &[u8]) -> Result<SigningKey, Error> {
+        if algorithm.is_hmac() {
+            return Err(diagnose::pem_constructor_for_hmac(algorithm));
         }
-        let problem = Problem::new("key", error.to_string());
-        key_problem(
-            problem
-                .advise(Advice::text("if it is a shared secret, write it as base64"))
-                .advise(Advice::set_to("KeyReader::encoding", "base64")),
-        )
+        let wrapped = || encoding::base64(text).filter(|inside| pem::looks_like_pem(inside));
+        let material = match Sniffed::of(text) {
+            Sniffed::Pem => self.read_pem(text, Expected::Pem)?,
+            _ => match wrapped() {
+                Some(inside) => self.read_pem(&inside, Expected::Pem)?,
+                None if is_path(text) => return Err(diagnose::path(Expected::Pem)),
+                None => return Err(diagnose::content(text, Expected::Pem)),
+            },
+        };
+        Ok(SigningKey::in_memory(material))
     }
 
-    fn read_pem(&self, text: &[u8]) -> Result<(Algorithm, Local), Error> {
+    /// Reads a JWK or a JWK set, and nothing else.
+    pub(super) fn read_jwk_only(&self, text: &[u8]) -> Result<SigningKey, Error> {
+        if jwk::object(text).is_none() {
+            let is_path = is_path(text);
+            return Err(if is_path { diagnose::path(Expected::Jwk) } else { diagnose::content(text, Expected::Jwk) });
+        }
+        Ok(SigningKey::in_memory(self.read_jwk(text, Expected::Jwk)?))
+    }
+
+    /// Reads a shared secret that is meant as one: anything but a whole PEM or JWK.
+    pub(super) fn read_secret_only(&self, algorithm: Algorithm, content: &[u8]) -> Result<SigningKey, Error> {
+        let secret = string::trim(content);
+        if algorithm.is_hmac() && pem::looks_like_pem(secret) && !json::begins_like_json(secret) {
+            return Err(diagnose::pem_for_hmac(algorithm));
+        }
+        if algorithm.is_hmac() && jwk::is_jwk(secret) {
+            return Err(diagnose::jwk_for_hmac(algorithm));
+        }
+        Ok(SigningKey::in_memory(self.secret(algorithm, content)?))
+    }
+
+    fn read_material(&self, content: Zeroizing<Vec<u8>>) -> Result<KeyMaterial, Error> {
+        let content = self.encoding.decode(content).ok_or_else(|| diagnose::encoding(self.encoding))?;
+        let expected = Expected::Key(self.algorithm);
+        if let Some(material) = self.read_document(&content, expected) {
+            return material;
+        }
+        if let Some(inside) = wrapped_document(&content)
+            && let Some(material) = self.read_document(&inside, expected)
+        {
+            return material;
+        }
+        if self.is_text() && Sniffed::of(&content) != Sniffed::Plain {
+            return Err(diagnose::content(&content, expected));
+        }
+        let algorithm = self.need_algorithm()?;
+        let material = match algorithm.family() {
+            Family::Hmac(_) => self.secret(algorithm, &content)?,
+            Family::Ed25519 => match self.bare_ed25519(&content) {
+                Some(bare) => material(algorithm, NativeKey::bare_ed25519(&bare), None, true)?,
+                None => return Err(not_a_key(&content, expected)),
+            },
+            Family::Rsa(..) | Family::Ecdsa(_) => return Err(not_a_key(&content, expected)),
+        };
+        self.check_passphrase("a key without PEM")?;
+        Ok(material)
+    }
+
+    /// Reads a PEM, a JWK or a DER; `None` if it is none of them as a whole.
+    fn read_document(&self, content: &[u8], expected: Expected) -> Option<Result<KeyMaterial, Error>> {
+        if json::begins_like_json(content) {
+            return (jwk::is_jwk(content)).then(|| self.read_jwk(content, expected));
+        }
+        if pem::looks_like_pem(content) {
+            return Some(self.read_pem(content, expected));
+        }
+        // Only where a private key is expected: a secret of an HMAC may be any bytes.
+        let algorithm = self.algorithm.filter(|algorithm| !algorithm.is_hmac())?;
+        identify(content).map(|_| self.private_key(algorithm, content))
+    }
+
+    fn read_pem(&self, text: &[u8], expected: Expected) -> Result<KeyMaterial, Error> {
         let algorithm = self.need_algorithm()?;
         if algorithm.is_hmac() {
-            return Err(pem_for_hmac(algorithm));
+            return Err(diagnose::pem_for_hmac(algorithm));
         }
+        match pem::private_key(text).map_err(|fault| diagnose::pem(&fault, expected))? {
+            PemKey::Plain(der) => self.private_key(algorithm, &der),
+            PemKey::Encrypted(der) => self.encrypted_key(algorithm, &der, expected),
+        }
+    }
+
+    fn private_key(&self, algorithm: Algorithm, der: &[u8]) -> Result<KeyMaterial, Error> {
         #[cfg(feature = "encrypted-keys")]
-        if let Some(passphrase) = &self.passphrase {
-            let der = private_key::from_encrypted_pem(text, passphrase)?;
-            return Ok((algorithm, Local { key: LocalKey::private_key(algorithm, &der)?, key_id: None, bare: false }));
+        if self.passphrase.is_some() {
+            return Err(diagnose::plain_with_passphrase());
         }
-        let der = private_key::from_pem(text)?;
-        Ok((algorithm, Local { key: LocalKey::private_key(algorithm, &der)?, key_id: None, bare: false }))
+        material(algorithm, NativeKey::from_der(algorithm, der), None, false)
     }
 
-    fn read_jwk(&self, text: &[u8]) -> Result<(Algorithm, Local), Error> {
+    #[cfg(feature = "encrypted-keys")]
+    fn encrypted_key(&self, algorithm: Algorithm, der: &[u8], expected: Expected) -> Result<KeyMaterial, Error> {
+        let passphrase = self.passphrase.as_ref().ok_or_else(|| diagnose::encrypted_without_passphrase(expected))?;
+        let plain =
+            crate::jwt::formats::encrypted::open(der, passphrase).map_err(|fault| diagnose::encryption(&fault))?;
+        material(algorithm, NativeKey::from_der(algorithm, &plain), None, false)
+    }
+
+    #[cfg(not(feature = "encrypted-keys"))]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    fn encrypted_key(&self, _algorithm: Algorithm, _der: &[u8], expected: Expected) -> Result<KeyMaterial, Error> {
+        Err(diagnose::encrypted_without_passphrase(expected))
+    }
+
+    fn read_jwk(&self, text: &[u8], expected: Expected) -> Result<KeyMaterial, Error> {
         self.check_passphrase("a JWK")?;
-        let jwk = jwk::read(text)?.choose(self.key_id.as_deref())?;
-        let (algorithm, key) = jwk_key::load(&jwk, self.algorithm, self.short_secret)?;
-        Ok((algorithm, Local { key, key_id: jwk.text("kid").map(Arc::from), bare: false }))
+        let chosen = jwk::read(text).and_then(|document| document.choose(self.key_id.as_deref()));
+        let jwk = chosen.map_err(|fault| diagnose::jwk(&fault, text, expected))?;
+        let (algorithm, parts) = jwk_key::parts(&jwk, self.algorithm).map_err(|fault| diagnose::jwk_key(&fault))?;
+        let key = NativeKey::from_parts(algorithm, &parts, self.allow_short_secret);
+        material(algorithm, key, jwk.text("kid").map(Arc::from), false)
     }
 
-    /// The raw bytes of an Ed25519 key.
-    fn ed25519(&self, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let raw = |bytes: Zeroizing<Vec<u8>>| matches!(bytes.len(), 32 | 64).then_some(bytes);
-        if self.encoded {
-            return raw(Zeroizing::new(bytes.to_vec()));
+    /// A shared secret. Text is tidied up; bytes and encoded secrets are used to the last byte.
+    fn secret(&self, algorithm: Algorithm, content: &[u8]) -> Result<KeyMaterial, Error> {
+        if !self.is_text() || !is_written(content) {
+            let key = NativeKey::hmac(algorithm, content, self.allow_short_secret);
+            return material(algorithm, key, None, true);
         }
-        let as_hex = || str::from_utf8(bytes).ok().and_then(decode::hex);
-        decode::base64(bytes).and_then(raw).or_else(|| as_hex().and_then(raw))
+        if !algorithm.is_hmac() {
+            return Err(diagnose::native(algorithm, NativeFault::SecretForKey));
+        }
+        let secret = string::read(content).map_err(|fault| diagnose::secret(algorithm, fault))?;
+        let key = NativeKey::hmac(algorithm, secret.as_bytes(), self.allow_short_secret);
+        material(algorithm, key, None, true)
+    }
+
+    /// The bare bytes of an Ed25519 key.
+    fn bare_ed25519(&self, content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let bare = |bytes: Zeroizing<Vec<u8>>| matches!(bytes.len(), 32 | 64).then_some(bytes);
+        if !self.is_text() {
+            return Some(Zeroizing::new(content.to_vec()));
+        }
+        let hex = || str::from_utf8(content).ok().and_then(encoding::hex);
+        encoding::base64(content).and_then(bare).or_else(|| hex().and_then(bare))
+    }
+
+    /// Whether the content is text, so that what surrounds it is not part of it.
+    fn is_text(&self) -> bool {
+        self.encoding == Encoding::Text && !self.is_decoded
     }
 
     fn need_algorithm(&self) -> Result<Algorithm, Error> {
-        let message = "found nothing; expected the algorithm that the key signs with: only a JWK can say it itself";
-        self.algorithm.ok_or_else(|| one("algorithm", message))
+        self.algorithm.ok_or_else(diagnose::no_algorithm)
     }
 
-    #[cfg_attr(not(feature = "encrypted-keys"), allow(clippy::unused_self, reason = "nothing is encrypted then"))]
+    #[cfg_attr(not(feature = "encrypted-keys"), allow(clippy::unused_self, reason = "no key is encrypted then"))]
     fn check_passphrase(&self, found: &str) -> Result<(), Error> {
         #[cfg(feature = "encrypted-keys")]
         if self.passphrase.is_some() {
-            return Err(one("passphrase", format!("found one for {found}, which has none; leave it out")));
+            return Err(diagnose::superfluous_passphrase(found));
         }
         let _ = found;
         Ok(())
@@ -255,24 +336,49 @@ impl fmt::Debug for KeyReader {
         f.debug_struct("KeyReader")
             .field("algorithm", &self.algorithm)
             .field("key_id", &self.key_id)
-            .field("short_secret", &self.short_secret)
+            .field("allow_short_secret", &self.allow_short_secret)
             .field("encoding", &self.encoding)
             .finish_non_exhaustive()
     }
 }
 
-fn one(method: &str, message: impl Into<String>) -> Error {
-    key_problem(Problem::new(method, message.into()))
+fn material(
+    algorithm: Algorithm,
+    key: Result<NativeKey, NativeFault>,
+    key_id: Option<Arc<str>>,
+    is_bare: bool,
+) -> Result<KeyMaterial, Error> {
+    let key = key.map_err(|fault| diagnose::native(algorithm, fault))?;
+    Ok(KeyMaterial { algorithm, key, key_id, is_bare })
+}
+
+/// The document inside base64 or quotes.
+fn wrapped_document(content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    encoding::base64(content).or_else(|| json::unquoted(content))
+}
+
+/// Whether the content is mostly text: a random secret of 32 bytes is neither UTF-8 nor free of control characters.
+fn is_written(content: &[u8]) -> bool {
+    let controls = content.iter().filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()).count();
+    sniff::is_text(content) || (str::from_utf8(content).is_ok() && 2 * controls < content.len())
+}
+
+fn is_path(content: &[u8]) -> bool {
+    str::from_utf8(string::trim(content)).is_ok_and(looks_like_path)
+}
+
+fn not_a_key(content: &[u8], expected: Expected) -> Error {
+    if is_path(content) { diagnose::path(expected) } else { diagnose::content(content, expected) }
 }
 
 #[cfg(test)]
 mod tests {
     use base64::{Engine, prelude::BASE64_STANDARD};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::{
-        jwt::test_support::{jwk_set, jwk_text, pem},
+        jwt::test_support::{jwk_set, jwk_text, key_der, pem},
         test_support::platform_at,
     };
 
@@ -304,7 +410,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn l23_each_format_is_told_by_itself_and_is_the_same_key() {
+    async fn l23_each_format_is_recognised_and_is_the_same_key() {
         let reader = |algorithm| KeyReader::new().algorithm(algorithm);
         let base64 = |text: String| BASE64_STANDARD.encode(text);
         let ed25519 = [
@@ -330,8 +436,20 @@ mod tests {
             let key = reader(Algorithm::EdDSA).encoding(encoding).read(text).unwrap();
             assert_eq!(signature(&key).await, expected);
         }
-        for key in [SigningKey::ed25519(raw(false)), SigningKey::ed25519_base64(&BASE64_STANDARD.encode(raw(true)))] {
-            assert_eq!(signature(&key.unwrap()).await, expected);
+        let der = key_der("ed25519");
+        for bytes in [raw(false), raw(true), der.clone()] {
+            let key = reader(Algorithm::EdDSA).encoding(Encoding::Binary).read(&bytes).unwrap();
+            assert_eq!(signature(&key).await, expected);
+        }
+        for text in
+            [der.clone(), BASE64_STANDARD.encode(&der).into_bytes(), format!("'{}'", pem("ed25519")).into_bytes()]
+        {
+            assert_eq!(signature(&reader(Algorithm::EdDSA).read(text).unwrap()).await, expected);
+        }
+        for jwk in
+            [Value::from(jwk_text("ed25519", json!({}))).to_string(), format!("'{}'", jwk_text("ed25519", json!({})))]
+        {
+            assert_eq!(signature(&reader(Algorithm::EdDSA).read(jwk).unwrap()).await, expected);
         }
 
         let expected = signature(&SigningKey::hmac(Algorithm::HS256, SECRET).unwrap()).await;
@@ -351,21 +469,21 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_key_is_its_own_unless_another_is_given() {
+    fn a_given_name_overrides_the_one_of_the_key() {
         let named = jwk_text("p256", json!({ "kid": "own" }));
         let id = |key: Result<SigningKey, Error>| key.unwrap().key_id();
         assert_eq!(id(SigningKey::from_jwk(&named)).as_deref(), Some("own"));
         assert_eq!(id(SigningKey::from_jwk(jwk_text("p256", json!({})))), None);
         assert_eq!(id(SigningKey::from_jwk(&named).map(|key| key.with_key_id("given"))).as_deref(), Some("given"));
         let set = jwk_set(&[named, jwk_text("p384", json!({ "kid": "other" }))]);
-        let other = SigningKey::from_jwk_set(&set, "other").unwrap();
+        let other = KeyReader::new().key_id("other").read(&set).unwrap();
         assert_eq!((other.key_id().as_deref(), other.algorithm()), (Some("other"), Algorithm::ES384));
         let named = KeyReader::new().algorithm(Algorithm::ES256).key_id("given").read(pem("p256"));
         assert_eq!(id(named).as_deref(), Some("given"));
     }
 
     #[test]
-    fn what_was_set_and_does_not_fit_is_a_problem_under_its_method() {
+    fn a_setting_that_does_not_fit_is_a_problem() {
         let reader = KeyReader::new;
         for (read, path) in [
             (reader().read(pem("p256")), "algorithm"),
@@ -385,17 +503,17 @@ mod tests {
     }
 
     #[test]
-    fn l24_what_only_looks_like_a_key_is_never_a_shared_secret_unless_that_is_said() {
+    fn l24_part_of_a_key_is_a_secret_only_when_encoded() {
         let jwk = jwk_text("oct", json!({ "kid": "2026-01" }));
         let utf16: Vec<u8> = pem("p256").encode_utf16().flat_map(u16::to_le_bytes).collect();
         let der = ::pem::parse(pem("p256")).unwrap().into_contents();
         let twice = BASE64_STANDARD.encode(BASE64_STANDARD.encode(pem("p256")));
         for (content, expected) in [
             (&jwk.as_bytes()[..jwk.len() - 1], "found a JWK that breaks off"),
-            (jwk.replace("\"k\"", "\"kty\"").as_bytes(), "found a JWK with a member that comes twice"),
-            (br#"{"keys": 5, "made by": "a careless program"}"#, "found a JWK set whose `keys` is no list"),
+            (jwk.replace("\"k\"", "\"kty\"").as_bytes(), "found a JWK with a member that occurs twice"),
+            (br#"{"keys": 5, "made by": "a careless program"}"#, "found a JWK set whose `keys` is not a list"),
             (br#"{"type": "service_account", "private_key": ""}"#, "found JSON with neither `kty` nor `keys`"),
-            (b"{a secret that begins with a brace, and is long}", "found JSON that is no sound JSON"),
+            (b"{a secret that begins with a brace, and is long}", "found JSON that is not valid JSON"),
             (&BASE64_STANDARD.encode(&jwk).as_bytes()[..100], "found a PEM or JWK in base64 that is not whole"),
             (twice.as_bytes(), "encoded twice"),
             (&utf16, "found a PEM in UTF-16"),

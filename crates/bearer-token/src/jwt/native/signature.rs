@@ -1,14 +1,16 @@
 //! The form of a signature in a JWT (RFC 7518 section 3).
 
-use crate::error::{Error, ErrorKind};
-use crate::jwt::{
-    algorithm::Algorithm,
-    formats::der::{INTEGER, SEQUENCE, padded, take},
+use crate::{
+    error::{Error, ErrorKind},
+    jwt::{
+        algorithm::{Algorithm, Family},
+        formats::der::{INTEGER, SEQUENCE, padded, take},
+    },
 };
 
 impl Algorithm {
     /// Turns an ECDSA signature in DER (RFC 3279 section 2.2.3), as AWS KMS, Google Cloud KMS, PKCS#11 tools and OpenSSL
-    /// give it, into the r||s of a JWT (RFC 7518 section 3.4).
+    /// return it, into the r||s of a JWT (RFC 7518 section 3.4).
     ///
     /// ```
     /// use bearer_token::jwt::Algorithm;
@@ -21,19 +23,23 @@ impl Algorithm {
     ///
     /// # Errors
     ///
-    /// Of kind [`Signing`](ErrorKind::Signing) when it is not such a signature, or the algorithm is not ES256 or ES384.
+    /// Of kind [`Signing`](ErrorKind::Signing) if it is not such a signature, or if the algorithm is not ES256, ES384 or
+    /// ES512.
     pub fn signature_from_der(self, der: &[u8]) -> Result<Vec<u8>, Error> {
-        let size = match self {
-            Algorithm::ES256 => 32,
-            Algorithm::ES384 => 48,
-            other => {
-                let message = format!("found {other}; expected ES256 or ES384: only ECDSA signatures come in DER");
+        let size = match self.family() {
+            Family::Ecdsa(curve) => curve.facts().coordinate_bytes,
+            Family::Hmac(_) | Family::Rsa(..) | Family::Ed25519 => {
+                let message = format!(
+                    "found {self}; expected ES256, ES384 or ES512, because only ECDSA signatures are written in DER"
+                );
                 return Err(Error::new(ErrorKind::Signing, message));
             }
         };
-        numbers(der).and_then(|(r, s)| Some([padded(r, size)?.as_slice(), padded(s, size)?.as_slice()].concat())).ok_or_else(|| {
+        let join = |(r, s)| Some([padded(r, size)?.as_slice(), padded(s, size)?.as_slice()].concat());
+        numbers(der).and_then(join).ok_or_else(|| {
             let message = format!(
-                "found {} bytes that are no ECDSA signature in DER for {self}; expected two numbers of up to {size} bytes",
+                "found {} bytes that are not an ECDSA signature in DER for {self}; expected two numbers of up to {size} \
+                 bytes",
                 der.len()
             );
             Error::new(ErrorKind::Signing, message)
@@ -41,28 +47,21 @@ impl Algorithm {
     }
 }
 
-/// Whether a signature that came from elsewhere can be one of this algorithm. It is not verified: that is what the
-/// server does.
-pub(crate) fn check(algorithm: Algorithm, signature: Vec<u8>) -> Result<Vec<u8>, Error> {
+/// Checks that a signature from a remote signer can be one of this algorithm. The server verifies it.
+pub(crate) fn check_form(algorithm: Algorithm, signature: Vec<u8>) -> Result<Vec<u8>, Error> {
     let length = signature.len();
-    let expected = match algorithm {
-        Algorithm::HS256 => 32..=32,
-        Algorithm::HS384 => 48..=48,
-        Algorithm::HS512 | Algorithm::ES256 | Algorithm::EdDSA => 64..=64,
-        Algorithm::ES384 => 96..=96,
-        // As long as the key: 2048 bits to 16384.
-        _ => 256..=2048,
-    };
+    let expected = algorithm.signature_bytes();
     if expected.contains(&length) {
         return Ok(signature);
     }
-    let is_der = matches!(algorithm, Algorithm::ES256 | Algorithm::ES384) && numbers(&signature).is_some();
-    let found = if is_der { "in DER" } else { "of another form" };
-    let expected = match (algorithm, is_der) {
-        (_, true) => format!("{} bytes, r||s: convert it with `Algorithm::signature_from_der`", expected.end()),
-        (Algorithm::ES256 | Algorithm::ES384, false) => format!("{} bytes, r||s", expected.end()),
-        _ if expected.start() == expected.end() => format!("{} bytes", expected.end()),
-        _ => format!("at least {} bytes, as long as the key", expected.start()),
+    let bytes = expected.end();
+    let (found, expected) = match algorithm.family() {
+        Family::Ecdsa(_) if numbers(&signature).is_some() => {
+            ("in DER", format!("{bytes} bytes, r||s: convert it with `Algorithm::signature_from_der`"))
+        }
+        Family::Ecdsa(_) => ("of another form", format!("{bytes} bytes, r||s")),
+        Family::Hmac(_) | Family::Ed25519 => ("of another form", format!("{bytes} bytes")),
+        Family::Rsa(..) => ("of another form", format!("at least {} bytes, as long as the key", expected.start())),
     };
     let message =
         format!("found a signature {found}, {length} bytes, from the remote signer; {algorithm} expects {expected}");
@@ -93,6 +92,7 @@ mod tests {
         let raw = Algorithm::ES256.signature_from_der(&der(&long, &short)).unwrap();
         assert_eq!(raw, [[0xff; 32].as_slice(), &[0; 31], &[5]].concat());
         assert_eq!(Algorithm::ES384.signature_from_der(&der(&long, &short)).unwrap().len(), 96);
+        assert_eq!(Algorithm::ES512.signature_from_der(&der(&long, &short)).unwrap().len(), 132);
         let trailing = [der(&short, &short), vec![0]].concat();
         for wrong in [&[][..], &[0; 64], &der(&[1; 33], &short), &trailing, &der(&long, &short)[..30]] {
             let error = Algorithm::ES256.signature_from_der(wrong).unwrap_err();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_of_a_length_that_cannot_be_is_named_with_the_one_that_can() {
+    fn an_impossible_length_is_named_with_the_possible_one() {
         for (algorithm, right) in [
             (Algorithm::HS256, 32),
             (Algorithm::HS384, 48),
@@ -112,16 +112,17 @@ mod tests {
             (Algorithm::PS512, 512),
             (Algorithm::ES256, 64),
             (Algorithm::ES384, 96),
+            (Algorithm::ES512, 132),
             (Algorithm::EdDSA, 64),
         ] {
-            assert_eq!(check(algorithm, vec![1; right]).unwrap(), vec![1; right], "{algorithm}");
+            assert_eq!(check_form(algorithm, vec![1; right]).unwrap(), vec![1; right], "{algorithm}");
             for wrong in [0, 31, 65, 5_000] {
-                let error = check(algorithm, vec![1; wrong]).unwrap_err();
+                let error = check_form(algorithm, vec![1; wrong]).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Signing);
                 assert!(error.to_string().contains(&format!("of another form, {wrong} bytes")), "{error}");
             }
         }
-        let error = check(Algorithm::ES256, der(&[1; 32], &[1; 32])).unwrap_err();
+        let error = check_form(Algorithm::ES256, der(&[1; 32], &[1; 32])).unwrap_err();
         let expected = "found a signature in DER, 70 bytes, from the remote signer; ES256 expects 64 bytes, r||s";
         assert!(error.to_string().starts_with(expected), "{error}");
     }

@@ -36,3 +36,33 @@ encrypt p256 pbes1 -v1 PBE-SHA1-3DES
 encrypt p256 slow -v2 aes-256-cbc -iter 10000001
 openssl genpkey -algorithm X25519 -out x25519.pem
 rm -f openssh.pem && ssh-keygen -q -t ed25519 -N '' -C '' -f openssh.pem && rm -f openssh.pem.pub
+# For ES512, and a curve that no JWT algorithm of ours signs with.
+pair p521 && openssl pkey -in p521.pem -traditional -out p521.sec1.pem
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:secp256k1 -out secp256k1.pem
+# The wrong files: each is named as what it is.
+openssl req -new -x509 -key p256.pem -subj /CN=test.example.com -days 36500 -out p256.certificate.pem
+openssl req -new -key p256.pem -subj /CN=test.example.com -out request.pem
+openssl rsa -in rsa2048.pem -RSAPublicKey_out -out rsa2048.pkcs1.pub.pem
+openssl crl2pkcs7 -nocrl -certfile certificate.pem -out pkcs7.pem
+openssl pkcs12 -export -legacy -inkey rsa2048.pem -in certificate.pem -passout pass:test -out rsa2048.p12
+openssl rsa -in rsa2048.pem -traditional -des -provider legacy -provider default -passout pass:test \
+    -out rsa2048.des.encrypted.pem
+openssl ec -in p256.pem -aes128 -passout pass:test -out p256.sec1.encrypted.pem
+rm -f rsa2048.jks && keytool -genkeypair -alias test -keyalg RSA -storetype JKS -keystore rsa2048.jks \
+    -storepass testtest -keypass testtest -dname CN=test.example.com -validity 36500
+for kind in rsa ecdsa ed25519; do
+    name=$kind && [ $kind = ecdsa ] && name=ec
+    rm -f openssh.$name.pem && ssh-keygen -q -t $kind -N '' -C '' -f openssh.$name.pem
+    mv openssh.$name.pem.pub $name.ssh.pub
+    # puttygen is PuTTY's, from the package putty-tools.
+    puttygen openssh.$name.pem -o $name.v3.ppk -O private
+    puttygen openssh.$name.pem -o $name.v2.ppk -O private --ppk-param version=2
+    puttygen openssh.$name.pem -o $name.ssh2.pub -O public
+done
+puttygen openssh.rsa.pem -o rsa.ssh2 -O private-sshcom
+rm -f openssh.ec.encrypted.pem && ssh-keygen -q -t ecdsa -N testtest -C '' -f openssh.ec.encrypted.pem
+rm -f openssh.ec.encrypted.pem.pub
+GNUPGHOME=$(mktemp -d) && export GNUPGHOME
+gpg --batch --quiet --passphrase '' --quick-generate-key test@example.com rsa2048 sign never
+gpg --batch --quiet --armor --export-secret-keys >pgp.pem && gpg --batch --quiet --armor --export >pgp.pub.pem
+rm -rf "$GNUPGHOME"

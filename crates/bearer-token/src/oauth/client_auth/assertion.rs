@@ -39,11 +39,11 @@ impl ClientAuth {
     /// # fn main() -> Result<(), bearer_token::Error> {
     /// # let pem = include_str!("../../jwt/testdata/p256.pem");
     /// let key = SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("2026-01");
-    /// # #[cfg(feature = "reqwest")]
+    /// # #[cfg(feature = "http-transport")]
     /// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
     ///     .client_auth(ClientAuth::private_key_jwt("client-id", key).audience("https://as.example.com"))
     ///     .build()?;
-    /// # #[cfg(feature = "reqwest")] let _ = source;
+    /// # #[cfg(feature = "http-transport")] let _ = source;
     /// # Ok(()) }
     /// ```
     ///

@@ -124,7 +124,8 @@ impl TokenEndpointBuilder {
         self
     }
 
-    /// Sets the HTTP client that carries the requests. Default: `ReqwestTransport::new()`, with the feature `reqwest`.
+    /// Sets the HTTP client that carries the requests. Default: `HttpTransport::new()`, with the feature
+    /// `http-transport`.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -154,7 +155,7 @@ impl TokenEndpointBuilder {
         let transport = self.transport.or_else(default_transport);
         if transport.is_none() {
             let problem = Problem::new("transport", "found none").advise(Advice::set("transport"));
-            problems.add(problem.advise(Advice::Feature("reqwest")));
+            problems.add(problem.advise(Advice::Feature("http-transport")));
         }
         problems.into_result("the token endpoint cannot be built")?;
 
@@ -185,12 +186,12 @@ impl fmt::Debug for TokenEndpointBuilder {
     }
 }
 
-#[cfg(feature = "reqwest")]
+#[cfg(feature = "http-transport")]
 fn default_transport() -> Option<Arc<dyn DynTransport>> {
-    Some(Arc::new(crate::transport::ReqwestTransport::new()))
+    Some(Arc::new(crate::transport::HttpTransport::new()))
 }
 
-#[cfg(not(feature = "reqwest"))]
+#[cfg(not(feature = "http-transport"))]
 fn default_transport() -> Option<Arc<dyn DynTransport>> {
     None
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    error::{Error, ErrorKind, Retry},
+    error::{Error, ErrorKind, RefusalHead, Retry},
     oauth::{
         client_auth::Presented,
         request::sent::Sent,
@@ -17,6 +17,7 @@ use crate::{
             oauth_code::{Meaning, OAuthCode},
         },
     },
+    resource::Challenge,
 };
 
 /// A refusal as it arrived.
@@ -54,6 +55,7 @@ impl Refusal<'_> {
         let number = status.as_u16();
         let message = format!("{endpoint} responded with {number} and {found}; expected a token: {advice}");
         let error = Error::new(if passes { ErrorKind::Unavailable } else { ErrorKind::Refused }, message);
+        let error = if passes { error } else { error.with_refusal(self.head()) };
         let error = match requested_delay(status, self.headers, self.now) {
             after @ Some(_) => error.with_retry(Retry::Later { after }),
             None => error,
@@ -63,6 +65,13 @@ impl Refusal<'_> {
             None => error,
         };
         error.with_server_description(description(self.body, sent))
+    }
+
+    /// The parts of a refusal that a grant's verdict on its credential needs.
+    fn head(&self) -> RefusalHead {
+        let challenges = Challenge::read(self.headers);
+        let asks_for_client = challenges.iter().any(|challenge| challenge.is_scheme("Basic"));
+        RefusalHead { status: self.status, asks_for_client }
     }
 }
 

@@ -294,7 +294,7 @@ fn l09_a_bearer_born_too_short_is_for_those_who_waited_and_for_nobody_else() {
 }
 
 #[test]
-fn l09_a_bearer_that_was_waited_for_may_be_sent_while_it_lives_or_has_only_just_come() {
+fn l09_a_waited_for_bearer_is_sent_while_valid_or_new() {
     let cache = cache();
     let (hour, short) = (bearer("hour", 0, HOUR), bearer("short", 0, 0));
     for (bearer, seconds, may) in [(&hour, 60, true), (&hour, HOUR, false), (&short, 1, true), (&short, 60, false)] {

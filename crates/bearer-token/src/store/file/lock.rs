@@ -1,93 +1,97 @@
-//! Processes take turns.
+//! The lock between processes, on a file beside the token file.
 
-use std::path::Path;
-#[cfg(unix)]
 use std::{
-    fs::{self, File},
+    fs::{self, File, Metadata, TryLockError},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-#[cfg(unix)]
-use rustix::{
-    fs::{FlockOperation, OFlags, flock},
-    io::Errno,
-};
+use super::location;
+use crate::files::regular;
 
-use super::Lease;
-use crate::{error::Error, platform::Platform};
-#[cfg(unix)]
-use crate::{error::ErrorKind, files::regular};
-
-/// Waits for the lock, but not for ever. Whoever dies with it gives it back.
-#[cfg(unix)]
-pub(super) async fn lease(path: &Path, platform: &Platform) -> Result<Lease, Error> {
-    use std::time::Duration;
-
-    /// Between two looks. Not one long look: a process that hangs would hold a thread of each other one.
-    const PAUSE: Duration = Duration::from_millis(50);
-    /// Who has it longer has a slow server, or does not run.
-    const PATIENCE: Duration = Duration::from_secs(5);
-
-    let limit = platform.now().after(PATIENCE).monotonic();
-    loop {
-        let named = path.to_owned();
-        match platform.run_blocking(move || take(&named)).await? {
-            Ok(Taken::Mine(locked)) => return Ok(Lease::holding(locked)),
-            Ok(Taken::Nobodys) => return Ok(Lease::free()),
-            Ok(Taken::Others) => {}
-            Err(error) => return Err(super::failed(path, "locked", error)),
-        }
-        let now = platform.now().monotonic();
-        if now >= limit {
-            let path = path.display();
-            let message = format!("another process uses the refresh token in `{path}` for more than {PATIENCE:?}");
-            return Err(Error::new(ErrorKind::Source, message));
-        }
-        platform.sleep_until(now.saturating_add(PAUSE)).await;
-    }
-}
-
-#[cfg(unix)]
-enum Taken {
-    Mine(Locked),
-    Others,
+/// The result of one attempt to lock.
+pub(super) enum Taken {
+    Ours(FileLock),
+    Theirs,
     /// Nothing can be locked here.
-    Nobodys,
+    Unavailable,
 }
 
-/// Tries once.
-#[cfg(unix)]
-fn take(path: &Path) -> io::Result<Taken> {
-    // Beside the file itself: whatever name leads to it, there is one lock.
-    let lock = super::beside(&super::disk::place(path)?, ".lock");
-    let mut options = File::options();
-    options.write(true).create(true).truncate(false).mode(0o600);
-    options.custom_flags(regular::flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
-    let file = match options.open(&lock) {
-        Ok(file) => file,
-        Err(error) if can_nothing_be_saved(error.kind(), fs::symlink_metadata(&lock).is_ok()) => {
-            return Ok(Taken::Nobodys);
+/// A lock that is held until it is dropped.
+pub(super) struct FileLock {
+    file: File,
+    #[cfg_attr(not(unix), allow(dead_code, reason = "the name stays"))]
+    path: PathBuf,
+}
+
+impl FileLock {
+    /// Tries to lock the file of this canonical path. Every name of the file has the same lock.
+    pub(super) fn try_take(path: &Path) -> io::Result<Taken> {
+        let path = location::beside(path, ".lock");
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600).custom_flags(regular::NO_LINKS_AND_NO_WAIT);
         }
-        Err(error) => return Err(error),
-    };
-    regular::check(&file.metadata()?)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {
-            let locked = Locked { file, path: lock };
-            // Whoever had it before may have taken the name away meanwhile: then this lock keeps nobody out.
-            Ok(if locked.has_its_name() { Taken::Mine(locked) } else { Taken::Others })
+        let file = match options.open(&path) {
+            Ok(file) => file,
+            Err(error) if can_nothing_be_saved(error.kind(), fs::symlink_metadata(&path).is_ok()) => {
+                return Ok(Taken::Unavailable);
+            }
+            Err(error) => return Err(error),
+        };
+        regular::check(&file.metadata()?)?;
+        match file.try_lock() {
+            Ok(()) => {
+                let lock = FileLock { file, path };
+                // The holder before may have removed the name meanwhile. Then this lock keeps no other process out.
+                Ok(if lock.has_its_name() { Taken::Ours(lock) } else { Taken::Theirs })
+            }
+            Err(TryLockError::WouldBlock) => Ok(Taken::Theirs),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(Taken::Theirs),
+            // A file system without locks.
+            Err(TryLockError::Error(_)) => Ok(Taken::Unavailable),
         }
-        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(Taken::Others),
-        // A file system without locks.
-        Err(_) => Ok(Taken::Nobodys),
+    }
+
+    /// The metadata of the lock's own file.
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
+    /// Whether the locked file is still the one of that name. Elsewhere than on Unix the name is never removed.
+    fn has_its_name(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let (Ok(own), Ok(named)) = (self.file.metadata(), fs::symlink_metadata(&self.path)) else { return false };
+            (own.dev(), own.ino()) == (named.dev(), named.ino())
+        }
+        #[cfg(not(unix))]
+        true
     }
 }
 
-/// Whether the error of opening the lock means that there is nothing to take turns about. A lock that is there, and is
-/// another user's, is one to keep.
-#[cfg(unix)]
+impl Drop for FileLock {
+    /// Unlocks explicitly: a process that is just being started has the file too for a moment, and the lock with it.
+    ///
+    /// On Unix the name is removed first, while no other process can have the lock.
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if self.has_its_name() {
+            // A name that cannot be removed is locked again by the next process.
+            drop(fs::remove_file(&self.path));
+        }
+        // If this fails, closing the file unlocks it.
+        drop(self.file.unlock());
+    }
+}
+
+/// Whether an error of opening the lock means that nothing can be saved, so that no turns are needed.
+///
+/// A lock that exists and belongs to another user is respected.
 fn can_nothing_be_saved(error: io::ErrorKind, is_there: bool) -> bool {
     match error {
         io::ErrorKind::ReadOnlyFilesystem => true,
@@ -96,46 +100,23 @@ fn can_nothing_be_saved(error: io::ErrorKind, is_there: bool) -> bool {
     }
 }
 
-#[cfg(unix)]
-struct Locked {
-    file: File,
-    path: PathBuf,
-}
-
-#[cfg(unix)]
-impl Locked {
-    fn has_its_name(&self) -> bool {
-        let (Ok(own), Ok(named)) = (self.file.metadata(), fs::symlink_metadata(&self.path)) else { return false };
-        (own.dev(), own.ino()) == (named.dev(), named.ino())
-    }
-}
-
-/// Explicitly: a process that is being started just now has the file too for a moment, and the lock with it. The name goes
-/// first, as long as nobody else can have the lock.
-#[cfg(unix)]
-impl Drop for Locked {
-    fn drop(&mut self) {
-        if self.has_its_name() {
-            // What stays is locked again by the next one.
-            drop(fs::remove_file(&self.path));
-        }
-        // A failure leaves it to the closing of the file.
-        let _ = flock(&self.file, FlockOperation::Unlock);
-    }
-}
-
-#[cfg(not(unix))]
-pub(super) async fn lease(_: &Path, _: &Platform) -> Result<Lease, Error> {
-    Ok(Lease::free())
-}
-
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
+    fn take(path: &Path) -> FileLock {
+        match FileLock::try_take(path).unwrap() {
+            Taken::Ours(lock) => lock,
+            Taken::Theirs => panic!("it is locked"),
+            Taken::Unavailable => panic!("there are no locks"),
+        }
+    }
+
     #[test]
-    fn l11_a_lock_of_another_users_is_never_passed_by() {
+    fn l11_a_lock_of_another_user_is_respected() {
         use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
         for (error, is_there, expected) in [
             (ReadOnlyFilesystem, false, true),
@@ -146,5 +127,51 @@ mod tests {
         ] {
             assert_eq!(can_nothing_be_saved(error, is_there), expected, "{error:?} {is_there}");
         }
+    }
+
+    #[test]
+    fn a_lock_keeps_others_out_and_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        let lock = take(&path);
+        assert!(location::beside(&path, ".lock").exists());
+        assert!(matches!(FileLock::try_take(&path).unwrap(), Taken::Theirs));
+        drop(lock);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        take(&path);
+    }
+
+    #[test]
+    fn a_lock_that_has_lost_its_name_keeps_nobody_out_and_removes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, name) = (directory.path().join("token"), directory.path().join("token.lock"));
+        let first = take(&path);
+        assert!(first.has_its_name());
+        fs::remove_file(&name).unwrap();
+        assert!(!first.has_its_name(), "the name is gone");
+        let second = take(&path);
+        assert!(!first.has_its_name() && second.has_its_name(), "the name is another file's");
+        drop(first);
+        assert!(name.exists(), "the second lock keeps its name");
+        assert!(matches!(FileLock::try_take(&path).unwrap(), Taken::Theirs));
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_lock_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, victim) = (directory.path().join("token"), directory.path().join("victim"));
+        symlink(&victim, directory.path().join("token.lock")).unwrap();
+        assert!(FileLock::try_take(&path).is_err());
+        assert!(!victim.exists(), "no file is created behind the link");
+        fs::write(&victim, "untouched").unwrap();
+        assert!(FileLock::try_take(&path).is_err());
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+    }
+
+    #[test]
+    fn a_directory_in_the_place_of_the_lock_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("token.lock")).unwrap();
+        assert!(FileLock::try_take(&directory.path().join("token")).is_err());
     }
 }

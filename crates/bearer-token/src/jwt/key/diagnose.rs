@@ -1,0 +1,230 @@
+//! Sentences about keys that cannot be used: what was found, what was expected, and what to change.
+//!
+//! The formats and the native keys below report faults as data. Here they become [`Problem`]s. None repeats content of a
+//! key, apart from registered words, key ids, and the names of common JSON members.
+//!
+//! The commands in the advice work with OpenSSL 3. The tests of `wrong_file_tests.rs` run over files of those kinds.
+
+#[cfg(feature = "encrypted-keys")]
+mod encryption;
+mod files;
+mod jwk;
+
+#[cfg(feature = "encrypted-keys")]
+pub(crate) use self::{encryption::encryption, files::plain_with_passphrase};
+pub(crate) use self::{
+    files::{content, encrypted_without_passphrase, pem},
+    jwk::{jwk, jwk_key},
+};
+use crate::{
+    error::Error,
+    jwt::{
+        algorithm::{Algorithm, Family, RSA_BITS},
+        formats::{encoding::Encoding, jwk_key::JwkKind, key_kind::KeyKind},
+        native::NativeFault,
+    },
+    problem::{Advice, Problem},
+    secret::string::StringProblem,
+};
+
+/// The command that turns any encrypted or plain private key into one that can be read.
+pub(crate) const REWRITE: &str =
+    "`openssl pkcs8 -topk8 -v2 aes-256-cbc -provider legacy -provider default -in KEY.pem -out NEW.pem`";
+
+/// What the reader of a key expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Pem,
+    Jwk,
+    /// Any format that the algorithm can sign with; a shared secret too, if it is an HMAC.
+    Key(Option<Algorithm>),
+}
+
+impl Expected {
+    fn clause(self) -> String {
+        match self {
+            Expected::Pem => "a private key as PEM: PRIVATE KEY (PKCS#8), RSA PRIVATE KEY (PKCS#1) or EC PRIVATE KEY \
+                              (SEC1)"
+                .to_owned(),
+            Expected::Jwk => "a JWK, {\"kty\": ...}, or a JWK set, {\"keys\": [...]}".to_owned(),
+            Expected::Key(Some(algorithm)) if algorithm.is_hmac() => format!("the shared secret of {algorithm}"),
+            Expected::Key(_) => "a private key as PEM or JWK".to_owned(),
+        }
+    }
+
+    fn problem(self, found: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+        Problem::new("key", found).expecting(self.clause())
+    }
+
+    /// Whether content of any form could be meant as the key.
+    fn is_secret(self) -> bool {
+        matches!(self, Expected::Key(Some(algorithm)) if algorithm.is_hmac())
+    }
+}
+
+/// The error about one problem.
+pub(crate) fn error(problem: Problem) -> Error {
+    Error::config("the key cannot be loaded", [problem])
+}
+
+/// A key file that cannot be read at all.
+pub(crate) fn unreadable_file(reason: String) -> Error {
+    error(Problem::new("key", reason))
+}
+
+/// A file that held a PEM or JWK, and now something for which any bytes would do.
+pub(crate) fn changed_form() -> Error {
+    let problem = Problem::new("key", "found neither a PEM nor a JWK").expecting("one, as the file held before");
+    error(problem.advise(Advice::text("is it half written?")))
+}
+
+/// A key in another encoding than the named one.
+pub(crate) fn encoding(encoding: Encoding) -> Error {
+    let name = encoding.name();
+    let problem = Problem::new("encoding", format!("found a key that is not {name}")).expecting(name);
+    error(problem.advise(Advice::set_to("KeyReader::encoding", "text")))
+}
+
+pub(crate) fn no_algorithm() -> Error {
+    let expected = "the algorithm that the key signs with, because only a JWK can name its own";
+    error(Problem::new("algorithm", "found nothing").expecting(expected).advise(Advice::set("KeyReader::algorithm")))
+}
+
+pub(crate) fn superfluous_passphrase(found: &str) -> Error {
+    let problem =
+        Problem::new("passphrase", format!("found one for {found}, which is not encrypted")).expecting("none");
+    error(problem.advise(Advice::remove("KeyReader::passphrase")))
+}
+
+/// A PEM for an algorithm with a shared secret, where a PEM is the only thing that can be given.
+pub(crate) fn pem_constructor_for_hmac(algorithm: Algorithm) -> Error {
+    let problem = Problem::new("algorithm", format!("{algorithm} signs with a shared secret, not with a PEM"));
+    error(problem.advise(Advice::set("SigningKey::hmac")).advise(Advice::text("choose the algorithm of the key")))
+}
+
+/// A PEM as an HMAC secret. A public key in that place is the oldest attack on JWTs; a private one leaks with the first
+/// guess.
+pub(crate) fn pem_for_hmac(algorithm: Algorithm) -> Error {
+    let problem = Problem::new("key", format!("found a PEM (-----BEGIN ...); {algorithm} needs a shared secret"));
+    let advice = "to sign with a private key, choose the algorithm that it was made for";
+    error(problem.advise(Advice::text(advice)))
+}
+
+pub(crate) fn jwk_for_hmac(algorithm: Algorithm) -> Error {
+    let problem = Problem::new("key", format!("found a JWK; {algorithm} needs a shared secret here"));
+    error(problem.advise(Advice::set("SigningKey::from_jwk")))
+}
+
+/// A shared secret with something around it, or a path in its place.
+pub(crate) fn secret(algorithm: Algorithm, fault: StringProblem) -> Error {
+    let verbatim = || Advice::set_to("KeyReader::encoding", "binary");
+    let problem = match fault {
+        StringProblem::Empty => return native(algorithm, NativeFault::EmptySecret),
+        StringProblem::Path => Problem::new("key", "found what looks like the path of a file")
+            .expecting(format!("the shared secret of {algorithm}"))
+            .advise(Advice::set("SigningKey::from_file")),
+        StringProblem::Quotes => {
+            Problem::new("key", "found quotes around the secret").advise(Advice::text("remove them"))
+        }
+        StringProblem::Space => {
+            Problem::new("key", "found a space or an invisible character at the start or end of the secret")
+                .advise(Advice::text("remove it"))
+        }
+        StringProblem::Newline => Problem::new("key", "found a newline inside the secret, or more than one at its end")
+            .advise(Advice::text("remove it")),
+        StringProblem::EscapedNewline => {
+            Problem::new("key", "found `\\n` at the start or end of the secret, as two characters")
+                .advise(Advice::text("remove it"))
+        }
+        StringProblem::Control => Problem::new("key", "found a control character in the secret, such as a zero byte")
+            .advise(Advice::text("remove it")),
+        StringProblem::Utf16 => Problem::new("key", "found UTF-16").advise(Advice::text("save it as UTF-8")),
+        StringProblem::NotUtf8 => Problem::new("key", "found bytes that are not UTF-8"),
+    };
+    error(problem.advise(Advice::text("if all of it is the secret, say so")).advise(verbatim()))
+}
+
+/// A path where a private key belongs.
+pub(crate) fn path(expected: Expected) -> Error {
+    let problem = expected.problem("found what looks like the path of a file");
+    error(problem.advise(Advice::set("SigningKey::from_file")))
+}
+
+/// Why a key does not sign with the algorithm.
+pub(crate) fn native(algorithm: Algorithm, fault: NativeFault) -> Error {
+    let needed = needed(algorithm);
+    let problem = |found: String| Problem::new("key", found);
+    match fault {
+        NativeFault::NotAKey => error(
+            problem("found a PEM block that does not contain a private key".to_owned())
+                .expecting(needed)
+                .advise(Advice::text("is the file damaged?")),
+        ),
+        NativeFault::Mismatch(kind) => {
+            let problem = problem(format!("found {kind}; {algorithm} needs {needed}"));
+            error(match algorithm_for(kind) {
+                Some(other) => problem
+                    .advise(Advice::set_to("KeyReader::algorithm", other.name()))
+                    .advise(Advice::text("use another key")),
+                None => problem.advise(Advice::text("use another key")),
+            })
+        }
+        NativeFault::SecretForKey => error(
+            problem(format!("found a secret; {algorithm} signs with a private key"))
+                .advise(Advice::text("give a private key"))
+                .advise(Advice::text("choose HS256, HS384 or HS512")),
+        ),
+        NativeFault::RsaSize(bits) => {
+            let limit = if bits < *RSA_BITS.start() {
+                format!("at least {} (RFC 7518 section 3.3)", RSA_BITS.start())
+            } else {
+                format!("at most {}", RSA_BITS.end())
+            };
+            let problem = problem(format!("found an RSA key of {bits} bits; {algorithm} needs {limit}"));
+            error(problem.advise(Advice::text("make a new key")))
+        }
+        NativeFault::Inconsistent(kind, rejected) => {
+            let found = format!("found {kind} whose components do not match");
+            let error = error(problem(found).advise(Advice::text("is it damaged?")));
+            rejected.into_iter().fold(error, Error::with_source)
+        }
+        NativeFault::EmptySecret => error(problem("found an empty secret".to_owned()).expecting(needed)),
+        NativeFault::ShortSecret { found, needed } => error(
+            problem(format!(
+                "found a secret of {found} bytes; {algorithm} needs at least {needed} (RFC 7518 section 3.2)"
+            ))
+            .advise(Advice::text("use a longer one"))
+            .advise(Advice::turn_on("KeyReader::allow_short_secret")),
+        ),
+        NativeFault::SeedLength(length) => error(
+            problem(format!("found {length} bytes"))
+                .expecting("the bare bytes of an Ed25519 key, which are 32 (the seed) or 64 (seed and public half)"),
+        ),
+    }
+}
+
+/// The key that an algorithm signs with.
+fn needed(algorithm: Algorithm) -> String {
+    match algorithm.family() {
+        Family::Hmac(_) => "a shared secret".to_owned(),
+        Family::Rsa(..) => "an RSA key".to_owned(),
+        Family::Ecdsa(curve) => KeyKind::Ec(curve).to_string(),
+        Family::Ed25519 => KeyKind::Ed25519.to_string(),
+    }
+}
+
+/// The algorithm that signs with keys of this kind; for RSA the most common one.
+fn algorithm_for(kind: KeyKind) -> Option<Algorithm> {
+    match kind {
+        KeyKind::Rsa { .. } => Some(Algorithm::RS256),
+        KeyKind::Ec(curve) => Some(curve.facts().algorithm),
+        KeyKind::Ed25519 => Some(Algorithm::EdDSA),
+        KeyKind::UnnamedCurve | KeyKind::Other(_) => None,
+    }
+}
+
+/// The algorithms that a JWK without `alg` may be meant for.
+fn algorithms_of(kind: JwkKind) -> String {
+    let fitting = Algorithm::ALL.iter().filter(|algorithm| kind.fits(**algorithm)).map(|algorithm| algorithm.name());
+    fitting.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,166 @@
+//! Sentences about JWKs.
+
+use super::{Expected, algorithms_of, error};
+use crate::{
+    error::Error,
+    jwt::{
+        algorithm::Curve,
+        formats::{
+            jwk::{JsonFault, JsonSubject, JwkFault, KeyId},
+            jwk_key::{JwkKeyFault, JwkKind, Word},
+        },
+    },
+    problem::{Advice, Problem},
+};
+
+/// More key ids than this are not listed.
+const LISTED: usize = 20;
+
+/// A document without a JWK, or without the one that was asked for.
+pub(crate) fn jwk(fault: &JwkFault, content: &[u8], expected: Expected) -> Error {
+    let problem = |found: String| Problem::new("key", found);
+    error(match fault {
+        JwkFault::Json { .. } | JwkFault::NotAJwk => return super::content(content, expected),
+        JwkFault::OtherKeyId { own, wanted } => {
+            let problem = Problem::new("key", format!("found a JWK with `kid` {own}")).expecting(wanted.to_string());
+            problem.advise(Advice::set("KeyReader::key_id")).advise(Advice::text("use another key"))
+        }
+        JwkFault::EmptySet => problem("found an empty JWK set".to_owned()).expecting("a private key in it"),
+        JwkFault::Several { keys, ids } => problem(format!("found a JWK set of {keys} keys, {}", listed(ids)))
+            .expecting("to be told the `kid` of the one to sign with")
+            .advise(Advice::set("KeyReader::key_id")),
+        JwkFault::NotInSet { ids, wanted } => {
+            let problem = Problem::new("key", format!("found a JWK set with {}", listed(ids)));
+            let problem = problem.expecting(format!("a key with `kid` {wanted}"));
+            problem.advise(Advice::set("KeyReader::key_id"))
+        }
+        JwkFault::SameKeyId { keys, wanted } => {
+            problem(format!("found {keys} keys with `kid` {wanted} in the JWK set"))
+                .expecting("one")
+                .advise(Advice::text("remove the others"))
+        }
+    })
+}
+
+/// What is wrong with damaged JSON, and what to do about it.
+pub(super) fn fault_clause(fault: &JwkFault) -> (String, Vec<Advice>) {
+    let JwkFault::Json { subject, fault, line, column } = fault else { return ("found JSON".to_owned(), Vec::new()) };
+    let subject = match subject {
+        JsonSubject::Jwk => "a JWK",
+        JsonSubject::JwkSet => "a JWK set",
+        JsonSubject::Json => "JSON",
+    };
+    let place = format!("line {line}, column {column}");
+    match fault {
+        JsonFault::BreaksOff => {
+            (format!("found {subject} that breaks off at {place}"), vec![Advice::text("is it half written?")])
+        }
+        JsonFault::SameMemberTwice => (
+            format!("found {subject} with a member that occurs twice, at {place}"),
+            vec![Advice::text("keep one of them (RFC 7517 section 4)")],
+        ),
+        JsonFault::KeysAreNotAList => {
+            (format!("found {subject} whose `keys` is not a list of JSON objects, at {place}"), Vec::new())
+        }
+        JsonFault::Syntax => (format!("found {subject} that is not valid JSON from {place} on"), Vec::new()),
+    }
+}
+
+fn listed(ids: &[KeyId]) -> String {
+    let names: Vec<_> = ids.iter().take(LISTED).map(ToString::to_string).collect();
+    match (names.is_empty(), ids.len().saturating_sub(LISTED)) {
+        (true, _) => "no `kid` among them".to_owned(),
+        (false, 0) => format!("`kid` {}", names.join(", ")),
+        (false, more) => format!("`kid` {} and {more} more", names.join(", ")),
+    }
+}
+
+/// A JWK that does not sign.
+pub(crate) fn jwk_key(fault: &JwkKeyFault) -> Error {
+    const KEY_TYPES: &str = "\"RSA\", \"EC\", \"OKP\" or \"oct\"";
+    let problem = |found: String| Problem::new("key", found);
+    error(match fault {
+        JwkKeyFault::NoKeyType => problem("found a JWK without `kty`".to_owned()).expecting(KEY_TYPES),
+        JwkKeyFault::KeyType(word) => problem(format!("found a JWK with `kty` {}", quoted(*word))).expecting(KEY_TYPES),
+        JwkKeyFault::EcCurve(curve) => {
+            problem(format!("found an EC JWK with {}", curve_clause(*curve))).expecting(curves())
+        }
+        JwkKeyFault::OkpCurve(curve) => {
+            problem(format!("found an OKP JWK with {}", curve_clause(*curve))).expecting("Ed25519")
+        }
+        JwkKeyFault::Use(word) => problem(format!("found a JWK with `use` {}", quoted(*word)))
+            .expecting("\"sig\"")
+            .advise(Advice::text("use the key that is for signing")),
+        JwkKeyFault::Operations(words) => {
+            let words: Vec<_> = words.iter().map(|word| quoted(*word)).collect();
+            problem(format!("found a JWK with `key_ops` [{}]", words.join(", ")))
+                .expecting("\"sign\" among them")
+                .advise(Advice::text("is it the public half?"))
+        }
+        JwkKeyFault::UnknownAlgorithm(error) => problem(format!("`alg` of the JWK: {error}")),
+        JwkKeyFault::OtherAlgorithm { own, wanted } => problem(format!("found a JWK with `alg` {own}"))
+            .expecting(wanted.name())
+            .advise(Advice::set_to("KeyReader::algorithm", own.name()))
+            .advise(Advice::text("use another key")),
+        JwkKeyFault::NoAlgorithm(kind) => {
+            let found = format!("found {} without `alg`, which fits {}", name(*kind), algorithms_of(*kind));
+            let problem = Problem::new("algorithm", found).expecting("the name of the one to sign with");
+            problem.advise(Advice::set("KeyReader::algorithm"))
+        }
+        JwkKeyFault::PublicHalf(kind) => problem(format!("found {} but no private member `d`", name(*kind)))
+            .expecting("a private JWK")
+            .advise(Advice::text("this is the public half, which verifies; give the private key that it belongs to")),
+        JwkKeyFault::MorePrimes => {
+            problem("found an RSA JWK with more than two primes (`oth`)".to_owned()).expecting("two")
+        }
+        JwkKeyFault::MissingNumbers(missing) => {
+            let found = match missing.len() {
+                5 => "only `n`, `e` and `d`".to_owned(),
+                _ => format!("no `{}`", missing.join("`, `")),
+            };
+            problem(format!("found an RSA JWK with {found}"))
+                .expecting("`p`, `q`, `dp`, `dq` and `qi` as well")
+                .advise(Advice::text("export the key again, with all of them"))
+                .advise(Advice::text("export it as PEM"))
+                .advise(Advice::text(
+                    "compute them, with `rsa_recover_prime_factors` of Python's `cryptography` for example",
+                ))
+        }
+        JwkKeyFault::MissingMember(name) => {
+            problem(format!("found a JWK without a member `{name}`")).expecting("base64url")
+        }
+        JwkKeyFault::NotAString(name) => {
+            problem(format!("found a JWK whose `{name}` is not a string")).expecting("base64url")
+        }
+        JwkKeyFault::NotBase64(name) => problem(format!("found a JWK whose `{name}` is not base64url"))
+            .expecting("base64url")
+            .advise(Advice::text("is it damaged?")),
+    })
+}
+
+fn name(kind: JwkKind) -> &'static str {
+    match kind {
+        JwkKind::Secret => "a JWK with a shared secret",
+        JwkKind::Rsa => "a JWK with an RSA key",
+        JwkKind::Ec(_) => "a JWK with an EC key",
+        JwkKind::Ed25519 => "a JWK with an Ed25519 key",
+    }
+}
+
+/// The names of the curves: "P-256, P-384 or P-521".
+fn curves() -> String {
+    let names = Curve::ALL.map(|curve| curve.facts().name);
+    let (last, others) = names.split_last().unwrap_or((&"", &[]));
+    format!("{} or {last}", others.join(", "))
+}
+
+fn curve_clause(curve: Option<Word>) -> String {
+    curve.map_or("no `crv`".to_owned(), |curve| format!("`crv` {}", quoted(curve)))
+}
+
+fn quoted(word: Word) -> String {
+    match word {
+        Word::Known(word) => format!("{word:?}"),
+        Word::Other(length) => format!("of {length} bytes"),
+    }
+}

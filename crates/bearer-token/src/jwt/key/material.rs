@@ -1,0 +1,15 @@
+//! A key in memory, as it was read.
+
+use std::sync::Arc;
+
+use crate::jwt::{algorithm::Algorithm, native::NativeKey};
+
+/// A key in memory, and what it was read with.
+pub(crate) struct KeyMaterial {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key: NativeKey,
+    /// The `kid` of a JWK.
+    pub(crate) key_id: Option<Arc<str>>,
+    /// Whether it was read from a secret or a seed alone, for which any bytes would do.
+    pub(crate) is_bare: bool,
+}

@@ -1,0 +1,359 @@
+//! A provider for each key: tenants, audiences, users or hosts that each need a token of their own.
+
+use std::{
+    borrow::Borrow,
+    cell::Cell,
+    fmt,
+    hash::Hash,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use http::{HeaderMap, Request};
+
+use self::{bounded_map::BoundedMap, fetch_limit::FetchLimit};
+use crate::{
+    error::{Error, ErrorKind, Retry},
+    platform::{Moment, Platform},
+    provider::{
+        Authorized, ProviderStatus, Rejection, TokenFuture, TokenProvider, TokenProviderBuilder, cache::Failure,
+        policy::Policy,
+    },
+    sync::{AtomicU64, Ordering},
+};
+
+mod bounded_map;
+mod builder;
+pub(super) mod fetch_limit;
+mod forgotten;
+#[cfg(test)]
+#[cfg(bearer_loom)]
+mod model_tests;
+mod select;
+mod status;
+mod warm_up;
+
+pub use self::{
+    builder::KeyedProvidersBuilder,
+    select::{Authorize, Select, Selected},
+    status::KeyedStatus,
+};
+
+/// How many build functions may be in progress inside each other, on one thread.
+const MAX_DEPTH: u32 = 8;
+
+/// A bounded map of providers: one for each key, built on first use. A clone shares everything.
+///
+/// Each key has a provider of its own, with its own cache, its own flight and its own cool-down. A hung or failing
+/// authorization server of one key delays no other key. The map never holds more providers than its bound. When it is
+/// full, a new key takes the place of one that was not used lately.
+///
+/// ```
+/// use bearer_token::{AccessToken, FetchContext, KeyedProviders, TokenProvider};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+/// let tenants = KeyedProviders::builder(|tenant: &String| {
+///     let tenant = tenant.clone();
+///     let source = move |_cx: FetchContext| {
+///         let token = format!("token-of-{tenant}");
+///         async move { Ok(AccessToken::new(token)) }
+///     };
+///     Ok(TokenProvider::builder(source).allow_origin("https://api.example.com"))
+/// })
+/// .max_providers(10_000)
+/// .build()?;
+///
+/// let bearer = tenants.get("acme")?.token().await?;
+/// assert_eq!(bearer.secret(), "token-of-acme");
+/// # Ok(()) }
+/// ```
+///
+/// # The key
+///
+/// The key must hold everything that changes the token: tenant, user, audience, resource, scope. What is missing from it
+/// is shared by mistake: the first caller's token then serves all others. Use a struct or a tuple, not a formatted string.
+///
+/// # What is evicted, and what is not
+///
+/// - A provider with a fetch in progress, or of which a clone exists outside of the map, is never evicted.
+/// - The cool-down of a failing key survives its eviction. So tenants that fail, however many there are, cause no more
+///   token requests than their cool-downs allow, as long as no more of them failed than twice the bound.
+/// - If every provider of a full map is in use, a new key gets an error that says so.
+///
+/// # A hostile client that invents keys
+///
+/// Each unknown key costs one call of the build function and, until it is evicted, one provider. Check a key before
+/// it gets here: look the tenant up, or return an error from the build function. An error is remembered for as long as a failed
+/// fetch would be, and takes no place in the map.
+pub struct KeyedProviders<K> {
+    inner: Arc<Inner<K>>,
+}
+
+type Build<K> = dyn Fn(&K) -> Result<TokenProviderBuilder, Error> + Send + Sync;
+
+struct Inner<K> {
+    build: Box<Build<K>>,
+    map: BoundedMap<K, TokenProvider, Remembered>,
+    limit: Option<Arc<FetchLimit>>,
+    platform: Platform,
+    bound: usize,
+    /// 1 once the map was shut down.
+    shut_down: AtomicU64,
+}
+
+/// Why a key without a provider gets none yet.
+enum Remembered {
+    /// Its provider was evicted during a cool-down.
+    CoolDown(Arc<Failure>),
+    /// The build function failed.
+    BuildFailure(Failure),
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
+    /// Starts to build a map. The function builds the provider of a key when the key is first used.
+    ///
+    /// It is called outside of any lock and may use this map for other keys. It may be called by several callers for
+    /// the same key at the same time: the first provider is kept, and the others are dropped before they fetch anything.
+    pub fn builder(
+        build: impl Fn(&K) -> Result<TokenProviderBuilder, Error> + Send + Sync + 'static,
+    ) -> KeyedProvidersBuilder<K> {
+        KeyedProvidersBuilder::new(Box::new(build))
+    }
+
+    /// The provider of a key, built now if there is none. While you hold it, it is not evicted.
+    ///
+    /// # Errors
+    ///
+    /// The error of the build function, or the one remembered from its last call for this key, or that the map is
+    /// [full](KeyedProvidersBuilder::max_providers), or that it was [shut down](Self::shut_down).
+    pub fn get<Q>(&self, key: &Q) -> Result<TokenProvider, Error>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        match self.inner.map.get(key) {
+            Some(provider) => Ok(provider),
+            None => self.inner.build(key),
+        }
+    }
+
+    /// Puts the bearer of a key into a request, like [`TokenProvider::authorize`], without counting a reference to its
+    /// provider: the way for requests that are sent at a high rate.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get) and of [`TokenProvider::authorize`].
+    #[inline]
+    pub fn authorize<Q, B>(&self, key: &Q, request: &mut Request<B>) -> Result<Authorized, Error>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let table = self.inner.map.load(key);
+        let Some(entry) = table.find(key) else { return self.get(key)?.authorize(request) };
+        let (authorized, stale_at) = entry.value().authorize_only(request)?;
+        // Pinned, so that it is not evicted before its flight began.
+        if let Some((now, provider)) = stale_at.zip(entry.pin()) {
+            provider.inner.refresh(now);
+        }
+        Ok(authorized)
+    }
+
+    /// Waits for a usable bearer of a key, like [`TokenProvider::token`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get); the future's are those of [`TokenProvider::token`].
+    pub fn token<Q>(&self, key: &Q) -> Result<TokenFuture, Error>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        Ok(self.get(key)?.token())
+    }
+
+    /// How many providers there are.
+    pub fn len(&self) -> usize {
+        self.inner.map.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Rejects the bearer in service of every key, for example after a leak. Returns how many are being renewed.
+    ///
+    /// Each rejection starts a fetch: see [`max_concurrent_fetches`](KeyedProvidersBuilder::max_concurrent_fetches).
+    pub fn reject_all(&self) -> usize {
+        let mut renewing = 0;
+        self.inner.map.for_each(|_, provider| {
+            let rejection = provider.cached().map(|bearer| bearer.ticket().reject(&HeaderMap::new()));
+            renewing += usize::from(rejection == Some(Rejection::Renewing));
+        });
+        renewing
+    }
+
+    /// Keeps only the providers for which `keep` returns true.
+    ///
+    /// Clones outside of the map go on working. A key that is used again gets a new provider.
+    pub fn retain(&self, mut keep: impl FnMut(&K, &ProviderStatus) -> bool) {
+        self.inner.map.retain(|key, provider| keep(key, &provider.status()));
+    }
+
+    /// Removes the provider of a key, and what is remembered of its failures: for a tenant that left, or one whose
+    /// credential was replaced. Returns whether there was a provider.
+    pub fn remove<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.inner.map.remove(key).is_some()
+    }
+
+    /// Evicts the providers that were not used for the [idle time](KeyedProvidersBuilder::max_idle).
+    ///
+    /// Each new key does this for a part of the map. Call it from a timer of yours if new keys are rare.
+    pub fn evict_idle(&self) {
+        let now = self.inner.platform.now();
+        self.inner.map.sweep_all(now, |provider| last_words(provider, now));
+    }
+
+    /// Removes all providers, and refuses every key from now on. Clones outside of the map go on working.
+    pub fn shut_down(&self) {
+        self.inner.shut_down.store(1, Ordering::Relaxed);
+        self.inner.map.retain(|_, _| false);
+    }
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
+    #[cold]
+    fn build<Q>(&self, key: &Q) -> Result<TokenProvider, Error>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        if self.shut_down.load(Ordering::Relaxed) == 1 {
+            let error = Error::new(ErrorKind::Abandoned, "the map of providers was shut down: it gives none any more");
+            return Err(error.with_retry(Retry::AfterChange));
+        }
+        let now = self.platform.now();
+        let failed = self.map.remembered(key, |what| what.refusal(now)).flatten();
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let key = key.to_owned();
+        match self.call(&key) {
+            Ok(provider) => self.keep(key, provider, now),
+            Err(error) => {
+                let in_a_row = self.map.remembered(key.borrow(), Remembered::build_failures).unwrap_or(0) + 1;
+                let wait = Policy::default().cool_down(&error, in_a_row, crate::provider::draw(&self.platform));
+                let until = now.after(wait).monotonic_nanos();
+                self.map.remember(key, Remembered::BuildFailure(Failure { error: error.clone(), until, in_a_row }));
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts a new provider into the map, or finds that another caller was faster.
+    fn keep(&self, key: K, provider: TokenProvider, now: Moment) -> Result<TokenProvider, Error> {
+        self.map.sweep_next(now, |provider| last_words(provider, now));
+        if self.map.make_room(now, |provider| last_words(provider, now)).is_err() {
+            let message = format!(
+                "the map holds {} providers, which is its bound, and all of them are in use; expected one that is not: \
+                 raise max_providers, or drop providers that are no longer needed",
+                self.bound
+            );
+            return Err(Error::new(ErrorKind::Source, message));
+        }
+        let provider = self.map.insert(key, provider, now, |provider, what| {
+            if let Remembered::CoolDown(failure) = what {
+                provider.inner.cache.resume_cool_down(failure);
+            }
+        });
+        // The map may have been shut down since the look at it.
+        if self.shut_down.load(Ordering::Relaxed) == 1 {
+            self.map.retain(|_, _| false);
+        }
+        Ok(provider)
+    }
+
+    /// Calls the build function, which is user code: it may panic, or call itself.
+    fn call(&self, key: &K) -> Result<TokenProvider, Error> {
+        thread_local! {
+            static DEPTH: Cell<u32> = const { Cell::new(0) };
+        }
+        struct Leave(u32);
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                DEPTH.set(self.0);
+            }
+        }
+        let depth = DEPTH.get();
+        if depth >= MAX_DEPTH {
+            let message = format!(
+                "{MAX_DEPTH} build functions call each other to build one provider; expected an end: does a key need \
+                 itself?"
+            );
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let _leave = Leave(depth);
+        DEPTH.set(depth + 1);
+        let built = catch_unwind(AssertUnwindSafe(|| {
+            let builder = (self.build)(key)?;
+            let builder = match &self.limit {
+                Some(limit) => builder.fetch_limit(limit.clone()),
+                None => builder,
+            };
+            builder.build()
+        }));
+        built.unwrap_or_else(|_panic| {
+            let message = "the function that builds the provider of a key panicked; the panic's own message went where \
+                           panics of this process go";
+            Err(Error::new(ErrorKind::Panicked, message))
+        })
+    }
+}
+
+impl Remembered {
+    /// The error for a caller, while it is too early to build a provider again. A cool-down refuses nothing here: the new provider
+    /// goes on with it.
+    fn refusal(&self, now: Moment) -> Option<Error> {
+        match self {
+            Remembered::BuildFailure(failure) if now.monotonic_nanos() < failure.until => Some(failure.error.clone()),
+            _ => None,
+        }
+    }
+
+    fn build_failures(&self) -> u32 {
+        match self {
+            Remembered::BuildFailure(failure) => failure.in_a_row,
+            Remembered::CoolDown(_) => 0,
+        }
+    }
+}
+
+/// The cool-down of a provider that is evicted, if it has one.
+fn last_words(provider: &TokenProvider, now: Moment) -> Option<Remembered> {
+    let failure = provider.inner.cache.failure()?;
+    (now.monotonic_nanos() < failure.until).then_some(Remembered::CoolDown(failure))
+}
+
+impl bounded_map::Pinned for TokenProvider {
+    fn is_in_use(&self, now: Moment) -> bool {
+        Arc::strong_count(&self.inner) > 1 || self.inner.cache.is_fetching(now)
+    }
+}
+
+impl<K> Clone for KeyedProviders<K> {
+    fn clone(&self) -> Self {
+        KeyedProviders { inner: self.inner.clone() }
+    }
+}
+
+impl<K> fmt::Debug for KeyedProviders<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No key: it may be a user's name.
+        f.debug_struct("KeyedProviders").field("bound", &self.inner.bound).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,98 @@
+//! Building a map of providers.
+
+use std::{hash::Hash, sync::Arc, time::Duration};
+
+use super::{Build, Inner, KeyedProviders, bounded_map::BoundedMap, fetch_limit::FetchLimit};
+use crate::{error::Error, platform::Platform, problem::Problems, sync::AtomicU64};
+
+/// The default of [`KeyedProvidersBuilder::max_providers`].
+const MAX_PROVIDERS: usize = 10_000;
+
+/// The largest bound: each entry costs kilobytes.
+const LARGEST_BOUND: usize = 100_000_000;
+
+/// Builds [`KeyedProviders`]. Everything that is wrong is reported at once, by [`build`](Self::build).
+#[must_use]
+pub struct KeyedProvidersBuilder<K> {
+    build: Box<Build<K>>,
+    max_providers: usize,
+    max_idle: Option<Duration>,
+    max_concurrent_fetches: Option<usize>,
+    platform: Platform,
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
+    pub(super) fn new(build: Box<Build<K>>) -> Self {
+        KeyedProvidersBuilder {
+            build,
+            max_providers: MAX_PROVIDERS,
+            max_idle: None,
+            max_concurrent_fetches: None,
+            platform: Platform::system(),
+        }
+    }
+
+    /// The bound: the map never holds more providers than this. Default: 10,000.
+    pub fn max_providers(mut self, number: usize) -> Self {
+        self.max_providers = number;
+        self
+    }
+
+    /// Evicts providers that were not used for this long. Default: only the bound evicts.
+    ///
+    /// The time is measured in rounds over the map, one step for each new key, so an idle provider may stay up to
+    /// twice as long. See [`evict_idle`](KeyedProviders::evict_idle).
+    pub fn max_idle(mut self, time: Duration) -> Self {
+        self.max_idle = Some(time);
+        self
+    }
+
+    /// How many fetches may be in progress at the same time, over all keys. Default: any number.
+    ///
+    /// A fetch that waits for its turn uses up its [deadline](crate::Policy::fetch_timeout). A fetch that is not driven
+    /// any more, because its runtime stopped, loses its turn at its deadline.
+    pub fn max_concurrent_fetches(mut self, number: usize) -> Self {
+        self.max_concurrent_fetches = Some(number);
+        self
+    }
+
+    /// Replaces the clock that measures idle times and cool-downs of the build function. The providers have the
+    /// platforms that the build function gives them; use the same one.
+    pub fn platform(mut self, platform: Platform) -> Self {
+        self.platform = platform;
+        self
+    }
+
+    /// Builds the map. Builds no provider.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](crate::ErrorKind::Config), with everything that is wrong in [`problems`](Error::problems).
+    pub fn build(self) -> Result<KeyedProviders<K>, Error> {
+        let mut problems = Problems::default();
+        if self.max_providers == 0 {
+            problems
+                .push("max_providers", "found 0; expected at least 1: a map without room has no provider for any key");
+        } else if self.max_providers > LARGEST_BOUND {
+            let message = format!("found {}; expected at most {LARGEST_BOUND}", self.max_providers);
+            problems.push("max_providers", message);
+        }
+        if self.max_idle == Some(Duration::ZERO) {
+            problems.push("max_idle", "found zero; expected a time, or no call of it to let the bound alone evict");
+        }
+        if self.max_concurrent_fetches == Some(0) {
+            problems.push("max_concurrent_fetches", "found 0; expected at least 1, or no call of it for any number");
+        }
+        problems.into_result("the map of providers cannot be built")?;
+        Ok(KeyedProviders {
+            inner: Arc::new(Inner {
+                build: self.build,
+                map: BoundedMap::new(self.max_providers, self.max_idle),
+                limit: self.max_concurrent_fetches.map(FetchLimit::new),
+                platform: self.platform,
+                bound: self.max_providers,
+                shut_down: AtomicU64::new(0),
+            }),
+        })
+    }
+}

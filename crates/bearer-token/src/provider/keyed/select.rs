@@ -1,0 +1,232 @@
+//! Which provider a request takes its token from.
+
+use std::{borrow::Borrow, fmt, hash::Hash, sync::Arc};
+
+use http::{HeaderMap, Request};
+
+use super::KeyedProviders;
+use crate::{
+    PassThrough,
+    error::Error,
+    platform::Moment,
+    provider::{Authorized, TokenProvider},
+    resource::{head::RequestHead, origin::Destination},
+};
+
+/// What authorizes the requests of a client: a [`TokenProvider`], or [several with a selector](Select).
+///
+/// Adapters are written for it, and so serve both.
+pub trait Authorize: Clone + Send + Sync + 'static {
+    /// Puts a bearer into a request, like [`TokenProvider::authorize`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenProvider::authorize`], and the selector's.
+    fn authorize<B>(&self, request: &mut Request<B>) -> Result<Authorized, Error>;
+
+    /// The same for clients whose requests are of another type, like [`TokenProvider::authorize_headers`]. `headers` are
+    /// those of the head.
+    ///
+    /// # Errors
+    ///
+    /// As [`authorize`](Self::authorize).
+    fn authorize_headers(
+        &self,
+        head: impl for<'h> Fn(&'h HeaderMap) -> RequestHead<'h>,
+        to: Destination<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<Authorized, Error>;
+
+    /// The provider that a request has to wait for, or `None` if the request takes no token.
+    ///
+    /// # Errors
+    ///
+    /// The selector's, and those of [`KeyedProviders::get`].
+    fn provider(&self, head: RequestHead<'_>) -> Result<Option<TokenProvider>, Error>;
+}
+
+impl Authorize for TokenProvider {
+    #[inline]
+    fn authorize<B>(&self, request: &mut Request<B>) -> Result<Authorized, Error> {
+        TokenProvider::authorize(self, request)
+    }
+
+    fn authorize_headers(
+        &self,
+        _head: impl for<'h> Fn(&'h HeaderMap) -> RequestHead<'h>,
+        to: Destination<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<Authorized, Error> {
+        TokenProvider::authorize_headers(self, to, headers)
+    }
+
+    fn provider(&self, _head: RequestHead<'_>) -> Result<Option<TokenProvider>, Error> {
+        Ok(Some(self.clone()))
+    }
+}
+
+/// What a selector decides about a request.
+pub enum Selected<'a, Q: ToOwned + ?Sized> {
+    /// The request takes the token of this key. Nothing is copied.
+    Key(&'a Q),
+    /// The same, for a key that is put together from parts.
+    Owned(Q::Owned),
+    /// The request goes out without a token.
+    NoToken,
+}
+
+impl<'a, Q: ToOwned + ?Sized> Selected<'a, Q> {
+    /// The key, if there is one, and no token otherwise.
+    pub fn key_or_none(key: Option<&'a Q>) -> Self {
+        key.map_or(Selected::NoToken, Selected::Key)
+    }
+}
+
+impl<Q: ToOwned + ?Sized> fmt::Debug for Selected<'_, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the key, which may be a person's name.
+        f.write_str(match self {
+            Selected::Key(_) => "Key(..)",
+            Selected::Owned(_) => "Owned(..)",
+            Selected::NoToken => "NoToken",
+        })
+    }
+}
+
+type Selector<Q> = dyn for<'a> Fn(RequestHead<'a>) -> Result<Selected<'a, Q>, Error> + Send + Sync;
+
+/// A map of providers and the function that chooses among them by the head of a request; made by
+/// [`KeyedProviders::select`].
+pub struct Select<K, Q: ToOwned + ?Sized = K> {
+    providers: KeyedProviders<K>,
+    selector: Arc<Selector<Q>>,
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
+    /// Chooses the provider of each request by its head: its URI, headers and extensions. For an adapter, in place of a provider.
+    ///
+    /// An error of the selector is the request's, which is then not sent. The selector runs for each request: let it take
+    /// nanoseconds. It runs once more for a request that has to wait.
+    ///
+    /// ```
+    /// use bearer_token::{KeyedProviders, Selected, StaticToken, TokenProvider};
+    ///
+    /// #[derive(Clone, PartialEq, Eq, Hash)]
+    /// struct Tenant(String);
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let tenants = KeyedProviders::builder(|tenant: &Tenant| {
+    ///     let source = StaticToken::new(format!("token-of-{}", tenant.0));
+    ///     Ok(TokenProvider::builder(source).allow_origin("https://api.example.com"))
+    /// })
+    /// .build()?;
+    /// // The application leaves the tenant among the extensions of its requests.
+    /// let by_tenant = tenants.select(|head| Ok(Selected::key_or_none(head.extension::<Tenant>())));
+    /// # let _ = by_tenant; Ok(()) }
+    /// ```
+    pub fn select<Q>(
+        &self,
+        selector: impl for<'a> Fn(RequestHead<'a>) -> Result<Selected<'a, Q>, Error> + Send + Sync + 'static,
+    ) -> Select<K, Q>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        Select { providers: self.clone(), selector: Arc::new(selector) }
+    }
+}
+
+impl<K, Q> Select<K, Q>
+where
+    K: Borrow<Q> + Hash + Eq + Clone + Send + Sync + 'static,
+    Q: Hash + Eq + ToOwned<Owned = K> + ?Sized + 'static,
+{
+    /// The map.
+    pub fn providers(&self) -> &KeyedProviders<K> {
+        &self.providers
+    }
+
+    /// Authorizes a request of any type: `head` looks at it, `authorize` inserts and tells when a refresh is due.
+    #[inline]
+    fn authorize_any<C>(
+        &self,
+        request: &mut C,
+        head: impl for<'c> Fn(&'c C) -> RequestHead<'c>,
+        authorize: impl Fn(&mut C, &TokenProvider) -> Result<(Authorized, Option<Moment>), Error>,
+    ) -> Result<Authorized, Error> {
+        let table;
+        let found = {
+            let selected = (self.selector)(head(request))?;
+            let key = match &selected {
+                Selected::Key(key) => *key,
+                Selected::Owned(key) => key.borrow(),
+                Selected::NoToken => return Ok(Authorized::Passed),
+            };
+            table = self.providers.inner.map.load(key);
+            table.find(key)
+        };
+        // The key, which may be a part of the request, is not needed any more.
+        if let Some(entry) = found {
+            let (authorized, stale_at) = authorize(request, entry.value())?;
+            // Pinned, so that it is not evicted before its flight began.
+            if let Some((now, provider)) = stale_at.zip(entry.pin()) {
+                provider.inner.refresh(now);
+            }
+            return Ok(authorized);
+        }
+        drop(table);
+        let Some(provider) = self.provider(head(request))? else { return Ok(Authorized::Passed) };
+        let (authorized, stale_at) = authorize(request, &provider)?;
+        if let Some(now) = stale_at {
+            provider.inner.refresh(now);
+        }
+        Ok(authorized)
+    }
+}
+
+impl<K, Q> Authorize for Select<K, Q>
+where
+    K: Borrow<Q> + Hash + Eq + Clone + Send + Sync + 'static,
+    Q: Hash + Eq + ToOwned<Owned = K> + ?Sized + 'static,
+{
+    #[inline]
+    fn authorize<B>(&self, request: &mut Request<B>) -> Result<Authorized, Error> {
+        if request.extensions().get::<PassThrough>().is_some() {
+            return Ok(Authorized::Passed);
+        }
+        self.authorize_any(
+            request,
+            |request| RequestHead::from(request),
+            |request, provider| provider.authorize_only(request),
+        )
+    }
+
+    fn authorize_headers(
+        &self,
+        head: impl for<'h> Fn(&'h HeaderMap) -> RequestHead<'h>,
+        to: Destination<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<Authorized, Error> {
+        self.authorize_any(headers, head, |headers, provider| provider.authorize_headers_only(to, headers))
+    }
+
+    fn provider(&self, head: RequestHead<'_>) -> Result<Option<TokenProvider>, Error> {
+        match (self.selector)(head)? {
+            Selected::Key(key) => self.providers.get(key).map(Some),
+            Selected::Owned(key) => self.providers.get(key.borrow()).map(Some),
+            Selected::NoToken => Ok(None),
+        }
+    }
+}
+
+impl<K, Q: ToOwned + ?Sized> Clone for Select<K, Q> {
+    fn clone(&self) -> Self {
+        Select { providers: self.providers.clone(), selector: self.selector.clone() }
+    }
+}
+
+impl<K, Q: ToOwned + ?Sized> fmt::Debug for Select<K, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Select").field("providers", &self.providers).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! The head of a request, as a selector sees it.
+
+use http::{Extensions, HeaderMap, Method, Request, Uri};
+
+/// The head of a request that is about to be sent: what a [selector](crate::KeyedProviders::select) may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    method: &'a Method,
+    scheme: Option<&'a str>,
+    authority: Option<&'a str>,
+    path: &'a str,
+    query: Option<&'a str>,
+    headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+}
+
+impl<'a> RequestHead<'a> {
+    /// A head without a URL, for adapters to clients whose URLs are not [`Uri`]s. Add the parts with [`url`](Self::url).
+    pub fn new(method: &'a Method, headers: &'a HeaderMap, extensions: &'a Extensions) -> Self {
+        RequestHead { method, scheme: None, authority: None, path: "/", query: None, headers, extensions }
+    }
+
+    /// Adds the parts of a URL.
+    #[must_use]
+    pub fn url(self, scheme: &'a str, authority: &'a str, path: &'a str, query: Option<&'a str>) -> Self {
+        RequestHead { scheme: Some(scheme), authority: Some(authority), path, query, ..self }
+    }
+
+    /// The method.
+    pub fn method(self) -> &'a Method {
+        self.method
+    }
+
+    /// The scheme, such as `https`. `None` for a client behind a fixed connection, such as tonic's channel.
+    pub fn scheme(self) -> Option<&'a str> {
+        self.scheme
+    }
+
+    /// The host with its port, if there is one, and without user information. `None` where there is no scheme either.
+    pub fn authority(self) -> Option<&'a str> {
+        self.authority.map(|authority| authority.rsplit('@').next().unwrap_or(authority))
+    }
+
+    /// The host without its port. An IPv6 address keeps its brackets.
+    pub fn host(self) -> Option<&'a str> {
+        let authority = self.authority()?;
+        match authority.rsplit_once(':') {
+            // The colons of an IPv6 address are inside of its brackets.
+            Some((host, port)) if !port.contains(']') => Some(host),
+            _ => Some(authority),
+        }
+    }
+
+    /// The path, without the query.
+    pub fn path(self) -> &'a str {
+        self.path
+    }
+
+    /// The query, without its question mark.
+    pub fn query(self) -> Option<&'a str> {
+        self.query
+    }
+
+    /// The headers.
+    pub fn headers(self) -> &'a HeaderMap {
+        self.headers
+    }
+
+    /// The value of a header, if there is one that is visible ASCII.
+    pub fn header(self, name: &str) -> Option<&'a str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The extensions.
+    pub fn extensions(self) -> &'a Extensions {
+        self.extensions
+    }
+
+    /// An extension of this type, such as a tenant that another layer left there.
+    pub fn extension<T: Send + Sync + 'static>(self) -> Option<&'a T> {
+        self.extensions.get()
+    }
+}
+
+impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
+    #[inline]
+    fn from(request: &'a Request<B>) -> Self {
+        let uri = request.uri();
+        RequestHead {
+            method: request.method(),
+            scheme: uri.scheme_str(),
+            authority: uri.authority().map(http::uri::Authority::as_str),
+            path: uri.path(),
+            query: Uri::query(uri),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_has_no_port_and_no_user_information() {
+        for (uri, host, authority) in [
+            ("https://api.example.com/a", Some("api.example.com"), Some("api.example.com")),
+            ("https://api.example.com:8443/a", Some("api.example.com"), Some("api.example.com:8443")),
+            ("https://user:word@api.example.com:8443/", Some("api.example.com"), Some("api.example.com:8443")),
+            ("http://[::1]:80/", Some("[::1]"), Some("[::1]:80")),
+            ("http://[::1]/", Some("[::1]"), Some("[::1]")),
+            ("/orders?x=1", None, None),
+        ] {
+            let request = Request::get(uri).body(()).unwrap();
+            let head = RequestHead::from(&request);
+            assert_eq!((head.host(), head.authority()), (host, authority), "{uri}");
+        }
+    }
+}

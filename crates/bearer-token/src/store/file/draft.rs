@@ -1,0 +1,145 @@
+//! Drafts: files beside the token file that are renamed over it when they are whole.
+//!
+//! A crash may leave one. Its name says which file it was to replace, so that it is used only as the direct successor.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::{StoredToken, disk::LIMIT, location};
+use crate::{files::regular, observe, platform::Platform};
+
+/// The space that a refresh token needs, with the one before.
+const ROOM: usize = 16 * 1024;
+
+/// A part of a file name that no other call uses, in this process or in another one.
+///
+/// Containers that share a directory may have the same process id, so there is randomness in it. Without randomness the
+/// names may collide, which is an error when the draft is created and never a shared draft.
+pub(super) fn suffix(platform: &Platform) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let random = u64::from_le_bytes(platform.random().unwrap_or_default());
+    format!("{:x}-{count:x}-{random:016x}", std::process::id())
+}
+
+/// Replaces the file as a whole.
+pub(super) fn replace(path: &Path, json: &[u8], suffix: &str) -> io::Result<()> {
+    let draft = location::beside(path, &format!(".{}.{suffix}.new", version(path)));
+    let written = create(&draft).and_then(|mut file| {
+        file.write_all(json)?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&draft, path)).inspect_err(|_| drop(fs::remove_file(&draft)))
+}
+
+/// Creates and removes a file of the size of a draft.
+pub(super) fn probe(path: &Path, suffix: &str) -> io::Result<()> {
+    let probe = location::beside(path, &format!(".{suffix}.probe"));
+    let written = create(&probe).and_then(|mut file| file.write_all(&[b' '; ROOM]));
+    match fs::remove_file(&probe) {
+        // Another process took it for one of a crash.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => written,
+        removed => written.and(removed),
+    }
+}
+
+/// Deals with the drafts of crashed processes: the successor of the file is put in its place, all others are removed.
+///
+/// The caller has the lock, so no draft is in use. `lock` is the metadata of its file.
+pub(super) fn settle(path: &Path, lock: &Metadata, suffix: &str) -> io::Result<()> {
+    let found = find_all(path);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let version = version(path);
+    let owned_like = fs::metadata(path).unwrap_or_else(|_| lock.clone());
+    let successors = found.iter().filter(|draft| draft.replaces.as_deref() == Some(&*version));
+    let whole = successors.filter_map(|draft| read_whole(&draft.path, &owned_like));
+    if let Some((_, json)) = whole.max_by_key(|(written, _)| *written) {
+        // By a draft of our own, because another user may own the name of this one.
+        replace(path, &json, suffix)?;
+        location::sync(&location::directory(path))?;
+        observe::refresh_token_recovered();
+    }
+    found.iter().for_each(|draft| drop(fs::remove_file(&draft.path)));
+    Ok(())
+}
+
+/// Removes all drafts. What cannot be removed is another user's.
+pub(super) fn remove_all(path: &Path) {
+    find_all(path).iter().for_each(|draft| drop(fs::remove_file(&draft.path)));
+}
+
+struct Found {
+    path: PathBuf,
+    /// The version of the file that the draft was to replace. A probe replaces none.
+    replaces: Option<String>,
+}
+
+fn find_all(path: &Path) -> Vec<Found> {
+    let Some(name) = path.file_name() else { return Vec::new() };
+    let entries = fs::read_dir(location::directory(path)).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let replaces = parse_name(name, &entry.file_name())?;
+            Some(Found { path: entry.path(), replaces })
+        })
+        .collect()
+}
+
+/// `NAME.VERSION.SUFFIX.new` or `NAME.SUFFIX.probe`, and no other file.
+fn parse_name(name: &OsStr, found: &OsStr) -> Option<Option<String>> {
+    let rest = found.as_encoded_bytes().strip_prefix(name.as_encoded_bytes())?;
+    let parts: Vec<_> = str::from_utf8(rest).ok()?.split('.').collect();
+    let is_hex = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_suffix = |part: &str| part.split('-').count() == 3 && part.split('-').all(is_hex);
+    match parts[..] {
+        ["", version, suffix, "new"] if is_suffix(suffix) => Some(Some(version.to_owned())),
+        ["", suffix, "probe"] if is_suffix(suffix) => Some(None),
+        _ => None,
+    }
+}
+
+/// The version of the file as it is now: when it was written, and its length. Nothing of its content.
+fn version(path: &Path) -> String {
+    let Ok(metadata) = fs::metadata(path) else { return "none".to_owned() };
+    let written = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    format!("{:x}-{:x}", written.as_nanos(), metadata.len())
+}
+
+/// The content of a draft that is whole, and when it was written.
+fn read_whole(draft: &Path, owned_like: &Metadata) -> Option<(SystemTime, zeroize::Zeroizing<Vec<u8>>)> {
+    let (file, metadata) = regular::open_without_links(draft).ok()?;
+    if !has_same_owner(&metadata, owned_like) {
+        return None;
+    }
+    let json = regular::read_limited(file, LIMIT).ok().filter(|json| json.len() <= LIMIT)?;
+    StoredToken::from_json(&*json).ok()?;
+    Some((metadata.modified().ok()?, json))
+}
+
+/// In a directory like `/tmp` other users can create files with any name.
+fn has_same_owner(one: &Metadata, other: &Metadata) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::uid(one) == std::os::unix::fs::MetadataExt::uid(other);
+    #[cfg(not(unix))]
+    return one.is_file() == other.is_file();
+}
+
+/// Creates a file that did not exist: a link of that name is not followed.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! The right to change the file, which belongs to the work and not to the fetch that began it.
+
+use std::{
+    io,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    StoredToken, TokenFile, draft, location,
+    lock::{FileLock, Taken},
+};
+use crate::{
+    error::{Error, ErrorKind},
+    platform::Platform,
+    sync::{Mutex, lock},
+};
+
+/// The time between two attempts to lock. One long wait would hold a thread while another process hangs.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The time after which a lock is given up: its holder has a slow server, or does not run.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Keeps the clones of a store from working at the same time, and knows the guard in force.
+#[derive(Default)]
+pub(super) struct Exclusion {
+    is_taken: AtomicBool,
+    current: Mutex<Weak<Guard>>,
+}
+
+impl Exclusion {
+    /// The guard of the lease in progress.
+    pub(super) fn current(&self) -> Option<Arc<Guard>> {
+        lock(&self.current).upgrade()
+    }
+}
+
+/// The right to change the file. A lease holds it, and so does every job under the lease until the job has ended.
+///
+/// A fetch may be dropped while a job of it runs, because its deadline has passed or its runtime was shut down. The lock
+/// must outlive that job: otherwise the job would write into the turn of the next holder.
+pub(super) struct Guard {
+    file: Arc<TokenFile>,
+    /// `None` where nothing can be locked.
+    lock: Option<FileLock>,
+    /// Locked by the job that is running: those of a lease that was taken over may still be.
+    seen: Mutex<Seen>,
+}
+
+/// The token that was loaded under the guard, if there was one.
+#[derive(Default)]
+pub(super) struct Seen(pub(super) Option<StoredToken>);
+
+impl Guard {
+    /// Does one job at a time.
+    pub(super) fn work<T>(&self, job: impl FnOnce(&mut Seen) -> T) -> T {
+        job(&mut lock(&self.seen))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.lock.take());
+        self.file.exclusion.is_taken.store(false, Ordering::Release);
+    }
+}
+
+/// Waits for the guard, up to a limit. The operating system releases the lock of a process that crashes.
+pub(super) async fn acquire(file: &Arc<TokenFile>, platform: &Platform) -> Result<Arc<Guard>, Error> {
+    let limit = platform.now().after(PATIENCE).monotonic();
+    loop {
+        let (wanted, suffix) = (Arc::clone(file), draft::suffix(platform));
+        match platform.run_blocking(move || try_acquire(&wanted, &suffix)).await? {
+            Ok(Some(guard)) => return Ok(guard),
+            Ok(None) => {}
+            Err(error) => return Err(file.failed("locked", error)),
+        }
+        let now = platform.now().monotonic();
+        if now >= limit {
+            let path = file.path().display();
+            let message = format!(
+                "another process, or an earlier call of this one, has used the refresh token in `{path}` for more than \
+                 {PATIENCE:?}"
+            );
+            return Err(Error::new(ErrorKind::Source, message));
+        }
+        platform.sleep_until(now.saturating_add(PAUSE)).await;
+    }
+}
+
+/// Tries once. `None` if the guard is taken.
+fn try_acquire(file: &Arc<TokenFile>, suffix: &str) -> io::Result<Option<Arc<Guard>>> {
+    let path = location::resolve(file.path())?;
+    if file.exclusion.is_taken.swap(true, Ordering::Acquire) {
+        return Ok(None);
+    }
+    // From here on dropping it makes room for the next one.
+    let mut guard = Guard { file: Arc::clone(file), lock: None, seen: Mutex::default() };
+    match FileLock::try_take(&path)? {
+        Taken::Ours(file_lock) => {
+            draft::settle(&path, &file_lock.metadata()?, suffix)?;
+            guard.lock = Some(file_lock);
+        }
+        Taken::Theirs => return Ok(None),
+        Taken::Unavailable => {}
+    }
+    let guard = Arc::new(guard);
+    *lock(&file.exclusion.current) = Arc::downgrade(&guard);
+    Ok(Some(guard))
+}

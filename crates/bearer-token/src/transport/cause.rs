@@ -1,0 +1,253 @@
+//! Why a connection failed, told apart without quoting anything that came from outside.
+
+use std::{error::Error as StdError, io, time::Duration};
+
+use http::Uri;
+
+use crate::error::{Error, ErrorKind};
+
+mod text;
+#[cfg(feature = "http-transport")]
+mod tls;
+
+/// What went wrong between this machine and the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The name service does not know the host.
+    NameNotFound,
+    /// Nothing listens on the port.
+    Refused,
+    Reset,
+    /// The server closed the connection early.
+    Closed,
+    Unreachable,
+    /// The operating system forbids the connection.
+    NotPermitted,
+    TimedOut,
+    /// No CA that the client trusts issued the server's certificate.
+    UnknownIssuer,
+    /// The server's certificate is one of a CA, as most self-signed ones are.
+    CaAsServer,
+    /// The server's certificate expired, as long ago as this if that is known.
+    Expired(Option<Duration>),
+    /// The server's certificate is not valid for as long as this, if that is known.
+    NotYetValid(Option<Duration>),
+    /// The server's certificate is for other host names.
+    WrongName,
+    Revoked,
+    /// The server's certificate failed in another way.
+    Certificate,
+    /// What the server sent is not TLS.
+    NotTls,
+    TlsVersion,
+    /// Client and server share no algorithm.
+    TlsAlgorithms,
+    /// The server knows no site of this name.
+    UnrecognizedName,
+    ClientCertificateRequired,
+    ClientCertificateRejected,
+    /// The server ended the handshake without a reason; a missing client certificate is the usual one.
+    HandshakeFailure,
+    /// Another failure of TLS.
+    Tls,
+    /// Something between here and the server, of which no more is known.
+    Proxy,
+    ProxyCredentials,
+    /// The server sent far more than one response.
+    TooMuch,
+}
+
+/// The server sent more than any token response may take. A marker among the sources of an error.
+#[derive(Debug)]
+pub(crate) struct TooMuch;
+
+impl std::fmt::Display for TooMuch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the server sent too much for one response")
+    }
+}
+
+impl StdError for TooMuch {}
+
+impl Cause {
+    /// The most specific cause in a chain of errors.
+    ///
+    /// Types are looked at first. The words of errors are the last resort, and only compared, never repeated: the
+    /// libraries below have no types for some causes, and a server can choose the words of others.
+    pub(crate) fn find(error: &(dyn StdError + 'static)) -> Option<Cause> {
+        let mut found = None;
+        for error in chain(error) {
+            if let Some(cause) = Self::of_type(error) {
+                // A reset below a TLS error is the TLS error's to explain.
+                found = found.or(Some(cause));
+                if !matches!(cause, Cause::Closed | Cause::Reset) {
+                    return Some(cause);
+                }
+            }
+        }
+        found.or_else(|| chain(error).find_map(text::find))
+    }
+
+    fn of_type(error: &(dyn StdError + 'static)) -> Option<Cause> {
+        if error.is::<TooMuch>() {
+            return Some(Cause::TooMuch);
+        }
+        #[cfg(feature = "http-transport")]
+        if let Some(error) = error.downcast_ref() {
+            return Some(tls::cause(error));
+        }
+        Self::of_io(error.downcast_ref::<io::Error>()?)
+    }
+
+    fn of_io(error: &io::Error) -> Option<Cause> {
+        Some(match error.kind() {
+            io::ErrorKind::ConnectionRefused => Cause::Refused,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
+                Cause::Reset
+            }
+            io::ErrorKind::UnexpectedEof => Cause::Closed,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+                Cause::Unreachable
+            }
+            io::ErrorKind::PermissionDenied => Cause::NotPermitted,
+            io::ErrorKind::TimedOut => Cause::TimedOut,
+            _ => return None,
+        })
+    }
+
+    /// What was found, and what to change.
+    pub(crate) fn words(self) -> (String, &'static str) {
+        const CLOCK: &str = "renew it on the server, or correct this machine's clock";
+        let (found, change) = match self {
+            Cause::NameNotFound => {
+                ("its host name could not be resolved", "check the host in the URL, and the DNS of this machine")
+            }
+            Cause::Refused => ("connection refused", "check the port, and that the server is running"),
+            Cause::Reset => ("the connection was reset", "check the port, and the firewalls and proxies on the way"),
+            Cause::Closed => {
+                ("the server closed the connection early", "check the port, and the firewalls and proxies on the way")
+            }
+            Cause::Unreachable => {
+                ("the network cannot reach it", "check the routes and firewalls of this machine's network")
+            }
+            Cause::NotPermitted => {
+                ("the operating system did not permit it", "check the sandbox and firewall rules of this process")
+            }
+            Cause::TimedOut => ("it timed out", "check the host and port, and firewalls that drop packets on the way"),
+            Cause::UnknownIssuer => (
+                "its certificate was issued by a CA that is not trusted here",
+                "add the CA with `HttpTransport::builder().ca_pem(..)`, or point `SSL_CERT_FILE` to a file that contains it",
+            ),
+            Cause::CaAsServer => (
+                "its certificate is the certificate of a CA, as a self-signed one often is",
+                "give the server a certificate with `CA:FALSE`, and trust its issuer with \
+                 `HttpTransport::builder().ca_pem(..)` or `SSL_CERT_FILE`",
+            ),
+            Cause::Expired(ago) => return (lasting("its certificate expired", ago, " ago"), CLOCK),
+            Cause::NotYetValid(left) => {
+                return (lasting("its certificate is not valid yet", left, " left"), CLOCK);
+            }
+            Cause::WrongName => (
+                "its certificate is for another host name",
+                "use a host name in the URL that the certificate covers, or replace the certificate",
+            ),
+            Cause::Revoked => ("its certificate was revoked", "replace the certificate on the server"),
+            Cause::Certificate => ("its certificate is not usable", "replace the certificate on the server"),
+            Cause::NotTls => {
+                ("the server does not speak TLS on this port", "check the port, and whether the URL is `https`")
+            }
+            Cause::TlsVersion => ("the server accepts neither TLS 1.2 nor TLS 1.3", "enable one of them on the server"),
+            Cause::TlsAlgorithms => {
+                ("the server shares no TLS algorithm with this client", "enable current algorithms on the server")
+            }
+            Cause::UnrecognizedName => ("the server does not know this host name", "check the host in the URL"),
+            Cause::ClientCertificateRequired => {
+                ("the server requires a client certificate", "set one with `HttpTransport::builder().identity_pem(..)`")
+            }
+            Cause::ClientCertificateRejected => {
+                ("the server rejected the client certificate", "set one that the server accepts, with its whole chain")
+            }
+            Cause::HandshakeFailure => (
+                "the server ended the TLS handshake",
+                "check its TLS settings; if it requires a client certificate, set one with \
+                 `HttpTransport::builder().identity_pem(..)`",
+            ),
+            Cause::Tls => ("TLS failed", "check the TLS settings of the server and of the proxies on the way"),
+            Cause::Proxy => ("the proxy did not connect", "check the proxy's address, and that it allows this host"),
+            Cause::ProxyCredentials => {
+                ("the proxy requires credentials", "set them in the proxy's URL: `http://user:password@host:port`")
+            }
+            Cause::TooMuch => {
+                ("it sent more than 2 MiB for one response", "check the token endpoint URL, and the server")
+            }
+        };
+        (found.into(), change)
+    }
+}
+
+/// The error for a token request that an HTTP client could not send, or whose response could not be read.
+///
+/// For transports of your own. The sentence names the cause, as far as it can be told from the error and its sources:
+/// the host name, the port, the proxy, the certificate. Nothing of the error is quoted, and it does not become the
+/// source: other libraries show URLs in their errors, and what servers sent. `uri` is the URL of the token request;
+/// only its origin is shown.
+pub fn client_error(uri: &Uri, error: &(dyn StdError + 'static)) -> Error {
+    let origin = origin(uri);
+    let Some(cause) = Cause::find(error) else {
+        let message = format!(
+            "the connection to {origin} broke before the token request was answered: check the server, and the proxies \
+             on the way"
+        );
+        return with_io_source(Error::new(ErrorKind::Transport, message), error);
+    };
+    let (found, change) = cause.words();
+    let (kind, what) = match cause {
+        Cause::TooMuch => (ErrorKind::Response, "no token response from"),
+        Cause::Reset | Cause::Closed => (ErrorKind::Transport, "no response to the token request from"),
+        Cause::TimedOut => (ErrorKind::Timeout, "no response to the token request from"),
+        _ => (ErrorKind::Transport, "no connection for the token request to"),
+    };
+    with_io_source(Error::new(kind, format!("{what} {origin}: {found}; {change}")), error)
+}
+
+/// Adds the operating system's own error as the source, and nothing else of the chain.
+pub(super) fn with_io_source(failed: Error, error: &(dyn StdError + 'static)) -> Error {
+    let code = chain(error).find_map(|error| error.downcast_ref::<io::Error>()?.raw_os_error());
+    match code {
+        Some(code) => failed.with_source(io::Error::from_raw_os_error(code)),
+        None => failed,
+    }
+}
+
+/// An error and its sources. What an [`io::Error`] wraps is among them: its own `source` skips that.
+pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    /// Chains are short; one that never ends is no reason to hang.
+    const LONGEST: usize = 64;
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
+        let error: &'a (dyn StdError + 'static) = *error;
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner as &(dyn StdError + 'static)),
+            None => error.source(),
+        }
+    })
+    .take(LONGEST)
+}
+
+/// The origin of a URL, which is all that a message may show: a query can contain account numbers, and worse.
+pub(super) fn origin(uri: &Uri) -> String {
+    let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}", uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default())
+}
+
+/// A sentence with a rough duration, if there is one.
+fn lasting(what: &str, time: Option<Duration>, suffix: &str) -> String {
+    let Some(seconds) = time.map(|time| time.as_secs()) else { return what.into() };
+    let (number, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7200 => (seconds / 60, "minute"),
+        7200..172_800 => (seconds / 3600, "hour"),
+        _ => (seconds / 86400, "day"),
+    };
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{what} ({number} {unit}{plural}{suffix})")
+}

@@ -1,0 +1,157 @@
+//! The default transport: hyper and rustls, set up for token requests and for nothing else.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header::USER_AGENT, uri::Scheme};
+use tokio::runtime::Handle;
+
+use super::{Transport, body::read_response, cause::client_error};
+use crate::error::{Error, ErrorKind};
+
+mod builder;
+mod client;
+mod connect;
+
+mod meter;
+mod pem;
+mod proxy;
+mod tls;
+
+pub use self::builder::HttpTransportBuilder;
+use self::{
+    client::Clients,
+    connect::{ConnectError, within},
+    proxy::ProxyRule,
+    tls::TlsSettings,
+};
+
+/// The transport that token requests use by default. A clone shares the connections.
+///
+/// It speaks HTTP/1.1, and TLS 1.2 or 1.3 by rustls with the system's CA certificates. It never follows redirects,
+/// never retries, keeps no cookies, and reads at most [`RESPONSE_LIMIT`](super::RESPONSE_LIMIT) bytes. Connections
+/// take 5 s at most. [`builder`](Self::builder) sets other CAs, a client certificate, a proxy and timeouts.
+///
+/// Requests to `https` URLs use the proxy of the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), which sees host
+/// names only. Requests to loopback, and requests in plain `http`, never use it: it would see the credentials.
+///
+/// Errors tell the cause of a failed connection: the host name, the port, the proxy, the certificate.
+///
+/// It needs a tokio runtime with IO and time; without one it fails with an error.
+///
+/// # Cryptography
+///
+/// TLS uses the rustls `CryptoProvider` that the process has installed. If there is none, it uses aws-lc-rs with the
+/// feature `rustls-aws-lc-rs`, and fails with an error without it.
+#[derive(Clone)]
+pub struct HttpTransport(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    clients: Clients,
+}
+
+/// Everything that the builder sets.
+#[derive(Clone)]
+struct Settings {
+    tls: Arc<TlsSettings>,
+    proxy: ProxyRule,
+    connect_timeout: Duration,
+    timeout: Option<Duration>,
+    title_case_headers: bool,
+    user_agent: HeaderValue,
+}
+
+impl HttpTransport {
+    /// A transport with the default settings.
+    ///
+    /// The CA certificates are read when the first request is sent. A machine without any is an error of that request.
+    pub fn new() -> Self {
+        HttpTransport::with(Settings::default())
+    }
+
+    /// A builder for other settings.
+    pub fn builder() -> HttpTransportBuilder {
+        HttpTransportBuilder::default()
+    }
+
+    fn with(settings: Settings) -> Self {
+        HttpTransport(Arc::new(Inner { settings, clients: Clients::default() }))
+    }
+}
+
+impl Default for HttpTransport {
+    fn default() -> Self {
+        HttpTransport::new()
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            tls: Arc::default(),
+            proxy: ProxyRule::Environment,
+            connect_timeout: Duration::from_secs(5),
+            timeout: None,
+            title_case_headers: false,
+            user_agent: HeaderValue::from_static(concat!("bearer-token/", env!("CARGO_PKG_VERSION"))),
+        }
+    }
+}
+
+impl Transport for HttpTransport {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "token requests need a tokio runtime, and there is none here: use the provider inside one, or give it \
+                 one with `Platform::with_spawn(Handle)`",
+            ));
+        };
+        let settings = &self.0.settings;
+        let Some(limit) = settings.timeout else { return self.exchange(&runtime, request).await };
+        let uri = request.uri().clone();
+        match within(limit, self.exchange(&runtime, request)).await {
+            Some(result) => result,
+            None => Err(Error::new(
+                ErrorKind::Timeout,
+                format!(
+                    "{} did not answer the token request within {limit:?}: check the server, or raise the `timeout` of \
+                     the transport",
+                    super::cause::origin(&uri)
+                ),
+            )),
+        }
+    }
+}
+
+impl HttpTransport {
+    async fn exchange(&self, runtime: &Handle, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        let uri = request.uri().clone();
+        let plain = uri.scheme() == Some(&Scheme::HTTP);
+        let client = self.0.clients.get(runtime, &self.0.settings, plain).await?;
+        request.headers_mut().entry(USER_AGENT).or_insert_with(|| self.0.settings.user_agent.clone());
+        let response = client.request(request.map(Into::into)).await;
+        let response = response.map_err(|error| match ConnectError::find(&error) {
+            Some(error) => error.explain(&uri),
+            None => client_error(&uri, &error),
+        })?;
+        read_response(&uri, response).await
+    }
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings { tls, proxy, connect_timeout, timeout, title_case_headers, .. } = &self.0.settings;
+        f.debug_struct("HttpTransport")
+            .field("tls", tls)
+            .field("proxy", proxy)
+            .field("connect_timeout", connect_timeout)
+            .field("timeout", timeout)
+            .field("title_case_headers", title_case_headers)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

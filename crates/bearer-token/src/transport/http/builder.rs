@@ -1,0 +1,178 @@
+//! The settings of the default transport.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::HeaderValue;
+use zeroize::Zeroizing;
+
+use super::{
+    HttpTransport, Settings, pem,
+    proxy::{Proxy, ProxyRule},
+    tls::TlsSettings,
+};
+use crate::{
+    error::Error,
+    problem::{Advice, Problem, Problems},
+};
+
+/// Builds an [`HttpTransport`].
+///
+/// Nothing fails before [`build`](Self::build), which reports every problem at once.
+///
+/// ```
+/// use bearer_token::transport::HttpTransport;
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// let transport = HttpTransport::builder().connect_timeout(Duration::from_secs(2)).no_proxy().build()?;
+/// # let _ = transport; Ok(()) }
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
+#[derive(Default)]
+pub struct HttpTransportBuilder {
+    cas: Vec<Vec<u8>>,
+    only_these_cas: bool,
+    identity: Option<Zeroizing<Vec<u8>>>,
+    proxy: Option<Zeroizing<String>>,
+    no_proxy: bool,
+    connect_timeout: Option<Duration>,
+    timeout: Option<Duration>,
+    title_case_headers: bool,
+    user_agent: Option<String>,
+}
+
+impl HttpTransportBuilder {
+    /// Trusts these CA certificates, in PEM, as well as the system's. Every call adds some.
+    pub fn ca_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.cas.push(pem.as_ref().to_vec());
+        self
+    }
+
+    /// Trusts these CA certificates, in PEM, and not the system's. Every call adds some.
+    pub fn only_ca_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.only_these_cas = true;
+        self.ca_pem(pem)
+    }
+
+    /// The client's certificate, its chain and its private key, in this order and in PEM.
+    ///
+    /// For servers that identify the client by its certificate
+    /// ([RFC 8705](https://www.rfc-editor.org/rfc/rfc8705)), and for those that require one of every connection.
+    pub fn identity_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.identity = Some(Zeroizing::new(pem.as_ref().to_vec()));
+        self
+    }
+
+    /// The proxy for every request to an `https` URL: `http://host:port`, or `https://..` for TLS up to the proxy.
+    /// Credentials are part of the URL (`http://user:password@host:port`). Replaces the proxy of the environment, and
+    /// its `NO_PROXY`.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(Zeroizing::new(url.into()));
+        self
+    }
+
+    /// Uses no proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.no_proxy = true;
+        self
+    }
+
+    /// How long a connection may take to open, with name lookup, proxy and TLS. Default: 5 s.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = Some(limit);
+        self
+    }
+
+    /// How long a token request may take in all. Default: no limit of its own, since the fetch has a deadline
+    /// ([`Policy::fetch_timeout`](crate::Policy::fetch_timeout)).
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Writes header names in title case (`Authorization`), for servers that take them for case-sensitive.
+    pub fn title_case_headers(mut self) -> Self {
+        self.title_case_headers = true;
+        self
+    }
+
+    /// The `User-Agent` of token requests. Default: `bearer-token/VERSION`.
+    pub fn user_agent(mut self, value: impl Into<String>) -> Self {
+        self.user_agent = Some(value.into());
+        self
+    }
+
+    /// Builds the transport.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](crate::ErrorKind::Config), with everything that is wrong with the certificates, the key, the
+    /// proxy and the timeouts.
+    pub fn build(self) -> Result<HttpTransport, Error> {
+        let mut problems = Problems::default();
+        let mut settings =
+            Settings { timeout: self.timeout, title_case_headers: self.title_case_headers, ..Settings::default() };
+        let mut tls = TlsSettings { only_these_cas: self.only_these_cas, ..TlsSettings::default() };
+        for pem in &self.cas {
+            match pem::cas(pem) {
+                Ok(cas) => tls.cas.extend(cas),
+                Err(problem) => problems.add(problem),
+            }
+        }
+        if let Some(pem) = &self.identity {
+            match pem::identity(pem) {
+                Ok(identity) => tls.identity = Some(identity),
+                Err(problem) => problems.add(problem),
+            }
+        }
+        settings.tls = Arc::new(tls);
+        settings.proxy = self.proxy_rule(&mut problems);
+        if let Some(limit) = self.connect_timeout {
+            settings.connect_timeout = limit;
+        }
+        for (path, limit) in [("connect_timeout", self.connect_timeout), ("timeout", self.timeout)] {
+            if limit.is_some_and(|limit| limit.is_zero()) {
+                problems.add(Problem::new(path, "found zero").expecting("a time such as 5 s"));
+            }
+        }
+        if let Some(value) = &self.user_agent {
+            match HeaderValue::try_from(value) {
+                Ok(value) => settings.user_agent = value,
+                Err(_) => problems.add(
+                    Problem::new("user_agent", "found a character that no header can have").expecting("visible ASCII"),
+                ),
+            }
+        }
+        problems.into_result("the HTTP transport cannot be built")?;
+        Ok(HttpTransport::with(settings))
+    }
+
+    fn proxy_rule(&self, problems: &mut Problems) -> ProxyRule {
+        match &self.proxy {
+            None if self.no_proxy => ProxyRule::Never,
+            None => ProxyRule::Environment,
+            Some(_) if self.no_proxy => {
+                let problem = Problem::new("proxy", "is set together with `no_proxy`");
+                problems.add(problem.advise(Advice::remove("proxy")).advise(Advice::remove("no_proxy")));
+                ProxyRule::Never
+            }
+            Some(url) => Proxy::parse(url, "`HttpTransport::builder().proxy(..)`").map_or_else(
+                |problem| {
+                    problems.add(problem);
+                    ProxyRule::Never
+                },
+                ProxyRule::Always,
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for HttpTransportBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the proxy, which may contain a password, nor the PEM, which contains a key.
+        f.debug_struct("HttpTransportBuilder")
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

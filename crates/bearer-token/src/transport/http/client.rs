@@ -1,0 +1,67 @@
+//! hyper's clients, one for each runtime.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::{
+    client::legacy,
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::runtime::{Handle, Id};
+
+use super::{Settings, connect::Connector};
+use crate::error::{Error, ErrorKind};
+
+pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
+
+/// How long a connection without a request stays open.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// The head of a response, and what is parsed without a pause, in bytes.
+const HEAD_LIMIT: usize = 64 * 1024;
+
+/// One client for `https` and one for plain `http`, each together with the runtime that it belongs to.
+///
+/// A pooled connection is driven by the runtime that opened it. If that runtime is gone, or is no longer driven,
+/// requests from another one would wait on a connection that never moves. So a new runtime gets a new client.
+#[derive(Default)]
+pub(super) struct Clients {
+    secure: Slot,
+    plain: Slot,
+}
+
+type Slot = Mutex<Option<(Id, Client)>>;
+
+impl Clients {
+    pub(super) async fn get(&self, runtime: &Handle, settings: &Settings, plain: bool) -> Result<Client, Error> {
+        let slot = if plain { &self.plain } else { &self.secure };
+        if let Some((owner, client)) = &*slot.lock().unwrap_or_else(PoisonError::into_inner)
+            && *owner == runtime.id()
+        {
+            return Ok(client.clone());
+        }
+        let connector = if plain {
+            // Plain `http` has no use for CA certificates, and works where there are none.
+            Connector::plain(settings)
+        } else {
+            // Reading the system's CA certificates takes tens of milliseconds, which is too long for a poll. Only the
+            // one fetch waits for it. If two of them meet here, both clients are good.
+            let settings = settings.clone();
+            runtime.spawn_blocking(move || Connector::secure(&settings)).await.map_err(|_| {
+                Error::new(ErrorKind::Abandoned, "the runtime was shut down before the token request was sent")
+            })??
+        };
+        let client = legacy::Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .http1_title_case_headers(settings.title_case_headers)
+            .http1_max_buf_size(HEAD_LIMIT)
+            .build(connector);
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((runtime.id(), client.clone()));
+        Ok(client)
+    }
+}

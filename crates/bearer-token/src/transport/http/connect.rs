@@ -1,0 +1,243 @@
+//! Connections: to the server or to a proxy, then through it, then TLS.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Uri, uri::Scheme};
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tower_service::Service;
+
+use super::{
+    Settings,
+    meter::Metered,
+    proxy::{Proxies, Proxy, Refusal},
+};
+use crate::{
+    error::{Error, ErrorKind},
+    platform::{Clock, SystemClock},
+    transport::{
+        BoxError,
+        cause::{self, Cause},
+    },
+};
+
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// A stream of bytes, with or without TLS.
+pub(super) type Stream = Box<dyn Duplex>;
+
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// Opens connections for hyper's client.
+#[derive(Clone)]
+pub(super) struct Connector {
+    tcp: HttpConnector,
+    secure: Option<Secure>,
+    timeout: Duration,
+}
+
+/// What `https` needs.
+#[derive(Clone)]
+struct Secure {
+    tls: Arc<ClientConfig>,
+    proxies: Arc<Proxies>,
+}
+
+impl Connector {
+    pub(super) fn plain(settings: &Settings) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(KEEPALIVE));
+        Connector { tcp, secure: None, timeout: settings.connect_timeout }
+    }
+
+    /// Reads the system's CA certificates and the environment's proxies, which takes a while.
+    pub(super) fn secure(settings: &Settings) -> Result<Self, Error> {
+        let proxies = Arc::new(settings.proxy.resolve()?);
+        let secure = Some(Secure { tls: settings.tls.config()?, proxies });
+        Ok(Connector { secure, ..Connector::plain(settings) })
+    }
+
+    async fn open(mut self, uri: Uri) -> Result<Stream, ConnectError> {
+        let Some(secure) = self.secure.take().filter(|_| uri.scheme() == Some(&Scheme::HTTPS)) else {
+            return self.tcp(uri).await.map_err(|error| ConnectError::new(Stage::Server, error));
+        };
+        let Some(proxy) = secure.proxies.for_uri(&uri) else {
+            let stream = self.tcp(uri.clone()).await.map_err(|error| ConnectError::new(Stage::Server, error))?;
+            return handshake(&secure.tls, &uri, stream).await.map_err(|error| ConnectError::new(Stage::Server, error));
+        };
+        let stream = self
+            .to_proxy(&secure.tls, &proxy)
+            .await
+            .map_err(|error| ConnectError::new(Stage::Proxy(proxy.clone()), error))?;
+        let stream =
+            proxy.tunnel(stream, &uri).await.map_err(|error| ConnectError::new(Stage::Tunnel(proxy.clone()), error))?;
+        handshake(&secure.tls, &uri, stream).await.map_err(|error| ConnectError::new(Stage::Through(proxy), error))
+    }
+
+    async fn tcp(&mut self, uri: Uri) -> Result<Stream, BoxError> {
+        poll_fn(|cx| self.tcp.poll_ready(cx)).await?;
+        Ok(Box::new(self.tcp.call(uri).await?.into_inner()))
+    }
+
+    async fn to_proxy(&mut self, tls: &Arc<ClientConfig>, proxy: &Proxy) -> Result<Stream, BoxError> {
+        let stream = self.tcp(proxy.uri().clone()).await?;
+        if proxy.uri().scheme() == Some(&Scheme::HTTPS) {
+            handshake(tls, proxy.uri(), stream).await
+        } else {
+            Ok(stream)
+        }
+    }
+}
+
+async fn handshake(tls: &Arc<ClientConfig>, uri: &Uri, stream: Stream) -> Result<Stream, BoxError> {
+    let host = uri.host().unwrap_or_default();
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let name = ServerName::try_from(host.to_owned())?;
+    Ok(Box::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?))
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Metered>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connector = self.clone();
+        Box::pin(async move {
+            let limit = connector.timeout;
+            let proxy = connector.secure.as_ref().and_then(|secure| secure.proxies.for_uri(&uri));
+            match within(limit, connector.open(uri)).await {
+                Some(opened) => Ok(TokioIo::new(Metered::new(opened?))),
+                None => Err(ConnectError::new(proxy.map_or(Stage::Server, Stage::Through), TimedOut(limit))),
+            }
+        })
+    }
+}
+
+/// What the future gives, or nothing if it takes longer than this.
+pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut sleep = SystemClock.sleep_until(SystemClock.now().monotonic().saturating_add(limit));
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        sleep.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
+
+/// How far a connection came.
+#[derive(Debug)]
+enum Stage {
+    /// To the server, without a proxy.
+    Server,
+    /// To the proxy.
+    Proxy(Proxy),
+    /// The proxy was asked to connect to the server.
+    Tunnel(Proxy),
+    /// To the server, through the proxy.
+    Through(Proxy),
+}
+
+/// A connection took longer than this.
+#[derive(Debug)]
+struct TimedOut(Duration);
+
+impl TimedOut {
+    const CHANGE: &str = "check the host and port, and firewalls that drop packets on the way, or raise the \
+                          `connect_timeout` of the transport";
+}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("timed out")
+    }
+}
+
+impl StdError for TimedOut {}
+
+/// A connection that could not be opened.
+pub(super) struct ConnectError {
+    stage: Stage,
+    error: BoxError,
+}
+
+impl ConnectError {
+    fn new(stage: Stage, error: impl Into<BoxError>) -> Self {
+        ConnectError { stage, error: error.into() }
+    }
+
+    /// Finds it among the sources of an error of hyper's client.
+    pub(super) fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        cause::chain(error).find_map(|error| error.downcast_ref())
+    }
+
+    /// The error for the user, with the cause in its sentence.
+    pub(super) fn explain(&self, uri: &Uri) -> Error {
+        let origin = cause::origin(uri);
+        let error = &*self.error as &(dyn StdError + 'static);
+        let (found, change) = if let Some(refusal) = error.downcast_ref::<Refusal>() {
+            refusal.words()
+        } else if let Some(TimedOut(limit)) = error.downcast_ref() {
+            (format!("it timed out after {limit:?}"), TimedOut::CHANGE)
+        } else if let Some(cause) = Cause::find(error) {
+            cause.words()
+        } else {
+            ("it could not be opened".to_owned(), "check the host and the port")
+        };
+        let message = match &self.stage {
+            Stage::Server => format!("no connection for the token request to {origin}: {found}; {change}"),
+            Stage::Through(proxy) => {
+                format!("no connection for the token request to {origin} through the proxy {proxy}: {found}; {change}")
+            }
+            Stage::Proxy(proxy) => format!(
+                "no connection to the proxy {proxy} for the token request to {origin}: {found}; {change}, or set \
+                 another proxy (this one is from {})",
+                proxy.setting()
+            ),
+            Stage::Tunnel(proxy) => format!(
+                "no connection for the token request to {origin} through the proxy {proxy}: {found}; {change}, or set \
+                 another proxy (this one is from {})",
+                proxy.setting()
+            ),
+        };
+        cause::with_io_source(Error::new(ErrorKind::Transport, message), error)
+    }
+}
+
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectError").field("stage", &self.stage).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection could not be opened")
+    }
+}
+
+impl StdError for ConnectError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.error)
+    }
+}

@@ -1,0 +1,89 @@
+//! A connection that is read in measured portions.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::connect::Stream;
+use crate::transport::{RESPONSE_LIMIT, cause::TooMuch};
+
+/// The most that is read for one request, in bytes, the overhead of HTTP included.
+const LIMIT: usize = 2 * RESPONSE_LIMIT;
+
+/// Other tasks of the runtime take their turn after so many bytes.
+const PORTION: usize = 64 * 1024;
+
+/// A connection to a server that may send without end.
+///
+/// hyper skips interim responses (1xx) in a loop, for as long as more of them are there to be read, and no deadline is
+/// looked at meanwhile. So reads pause after each portion, and fail beyond a limit.
+pub(super) struct Metered {
+    stream: Stream,
+    /// Bytes that were read since the last write: those of the current response.
+    read: usize,
+    portion: usize,
+}
+
+impl Metered {
+    pub(super) fn new(stream: Stream) -> Self {
+        Metered { stream, read: 0, portion: 0 }
+    }
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.read > LIMIT {
+            return Poll::Ready(Err(io::Error::other(TooMuch)));
+        }
+        if self.portion >= PORTION {
+            self.portion = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let read = buffer.filled().len() - before;
+        self.read += read;
+        self.portion += read;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.read = 0;
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.read = 0;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+impl Connection for Metered {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}

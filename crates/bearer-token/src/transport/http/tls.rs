@@ -1,0 +1,138 @@
+//! TLS: the CAs that are trusted, the client's certificate, the cryptography.
+
+use std::{fmt, sync::Arc};
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    client::{WebPkiServerVerifier, danger::ServerCertVerifier},
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer},
+    sign::CertifiedKey,
+};
+use rustls_platform_verifier::Verifier;
+
+use crate::error::{Error, ErrorKind};
+
+/// What the builder sets about TLS.
+#[derive(Default)]
+pub(super) struct TlsSettings {
+    pub(super) cas: Vec<CertificateDer<'static>>,
+    /// Whether the system's CAs are left out.
+    pub(super) only_these_cas: bool,
+    pub(super) identity: Option<Identity>,
+}
+
+/// A client certificate with its chain and its private key.
+pub(super) struct Identity {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) key: PrivateKeyDer<'static>,
+}
+
+impl TlsSettings {
+    /// The configuration for rustls. Reads the system's CA certificates if they are trusted.
+    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, Error> {
+        let provider = provider().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Config,
+                "no rustls `CryptoProvider` is installed, so token requests cannot use TLS: enable the feature \
+                 `rustls-aws-lc-rs` of bearer-token, or install one at the start of the program, for example with \
+                 `rustls::crypto::ring::default_provider().install_default()`",
+            )
+        })?;
+        let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable("the installed rustls `CryptoProvider` supports neither TLS 1.2 nor 1.3", error))?
+            .dangerous()
+            .with_custom_certificate_verifier(self.verifier(&provider)?);
+        let mut config = match &self.identity {
+            None => config.with_no_client_auth(),
+            Some(Identity { chain, key }) => config
+                .with_client_auth_cert(chain.clone(), key.clone_key())
+                .map_err(|error| unusable("the client certificate or its key is unusable", error))?,
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+        if self.only_these_cas {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(self.cas.iter().cloned());
+            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+            return Ok(verifier.map_err(|error| unusable("the CA certificates are unusable", error))?);
+        }
+        let verifier = with_system_cas(self.cas.clone(), Arc::clone(provider)).map_err(|error| {
+            unusable(
+                "the system's CA certificates could not be read: install them (the package is often called \
+                 `ca-certificates`), or point `SSL_CERT_FILE` to a file, or set them with \
+                 `HttpTransport::builder().ca_pem(..)`",
+                error,
+            )
+        })?;
+        Ok(Arc::new(verifier))
+    }
+}
+
+fn unusable(message: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Config, message).with_source(error)
+}
+
+#[cfg(not(target_os = "android"))]
+fn with_system_cas(
+    more: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Verifier, rustls::Error> {
+    if more.is_empty() { Verifier::new(provider) } else { Verifier::new_with_extra_roots(more, provider) }
+}
+
+/// Android's verifier takes no further CAs.
+#[cfg(target_os = "android")]
+fn with_system_cas(
+    more: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Verifier, rustls::Error> {
+    if more.is_empty() {
+        Verifier::new(provider)
+    } else {
+        Err(rustls::Error::General("Android's own CAs cannot be extended: use `only_ca_pem`".into()))
+    }
+}
+
+/// The cryptography of the process, or else the one of the feature `rustls-aws-lc-rs`.
+fn provider() -> Option<Arc<CryptoProvider>> {
+    CryptoProvider::get_default().cloned().or_else(own_provider)
+}
+
+#[cfg(feature = "rustls-aws-lc-rs")]
+fn own_provider() -> Option<Arc<CryptoProvider>> {
+    Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+#[cfg(not(feature = "rustls-aws-lc-rs"))]
+fn own_provider() -> Option<Arc<CryptoProvider>> {
+    None
+}
+
+impl Identity {
+    /// Whether the key can be used, and belongs to the certificate. Not known before a provider is installed.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let Some(provider) = provider() else { return Ok(()) };
+        match CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &provider) {
+            Ok(_) => Ok(()),
+            Err(rustls::Error::InconsistentKeys(_)) => {
+                Err("found a private key that does not belong to the first certificate")
+            }
+            Err(_) => Err("found a certificate or a private key that TLS cannot use"),
+        }
+    }
+}
+
+impl fmt::Debug for TlsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSettings")
+            .field("cas", &self.cas.len())
+            .field("only_these_cas", &self.only_these_cas)
+            .field("identity", &self.identity.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,60 @@
+//! Failing tenants.
+
+use bearer_token::ErrorKind;
+
+use super::*;
+
+fn down(_: u64) -> Result<AccessToken, Error> {
+    Err(Error::new(ErrorKind::Unavailable, "the authorization server is down"))
+}
+
+#[tokio::test]
+async fn l66_a_cool_down_survives_its_eviction() {
+    let bench = Bench::answering(down);
+    let tenants = bench.tenants().max_providers(32).build().unwrap();
+    for _ in 0..5 {
+        for tenant in 0..48 {
+            assert_eq!(secret(&tenants, tenant).await.unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+    }
+    for tenant in 0..48 {
+        assert_eq!(bench.fetches_of(tenant), 1, "tenant {tenant}");
+    }
+    // And it grows from failure to failure as that of one provider does.
+    bench.clock.advance(2 * SECOND);
+    for tenant in 0..48 {
+        let _ = secret(&tenants, tenant).await;
+    }
+    assert_eq!(bench.fetches(), 96);
+    let status = tenants.status(3);
+    assert_eq!(status.cooling_down, 32);
+    assert!(status.failing.iter().all(|(_, status)| status.failures_in_a_row == 2), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_failed_build_is_remembered_like_a_failed_fetch() {
+    let bench = Bench::new();
+    let builds = bench.builds.clone();
+    let tenants = KeyedProviders::<String>::builder(move |tenant| {
+        builds.fetch_add(1, Ordering::SeqCst);
+        Err(Error::new(ErrorKind::Source, format!("no tenant is called {tenant}")))
+    })
+    .platform(bench.platform.clone())
+    .build()
+    .unwrap();
+    for _ in 0..10 {
+        assert!(tenants.get("acme").unwrap_err().to_string().contains("no tenant is called acme"));
+    }
+    assert_eq!(bench.builds(), 1);
+    assert_eq!(tenants.len(), 0, "it takes no place");
+    bench.clock.advance(2 * SECOND);
+    assert!(tenants.get("acme").is_err());
+    assert_eq!(bench.builds(), 2);
+    bench.clock.advance(SECOND / 2);
+    assert!(tenants.get("acme").is_err());
+    assert_eq!(bench.builds(), 2, "the second wait is longer");
+    // A tenant that was added meanwhile need not wait.
+    assert!(!tenants.remove("acme"));
+    assert!(tenants.get("acme").is_err());
+    assert_eq!(bench.builds(), 3);
+}

@@ -1,0 +1,79 @@
+//! Build functions and settings that are wrong.
+
+use std::sync::OnceLock;
+
+use bearer_token::ErrorKind;
+
+use super::*;
+
+#[test]
+fn settings_that_cannot_work_are_named_all_at_once() {
+    let bench = Bench::new();
+    let tenants = bench.tenants().max_providers(0).max_idle(Duration::ZERO).max_concurrent_fetches(0);
+    let error = tenants.build().map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let paths: Vec<_> = error.problems().iter().map(|problem| problem.path().to_owned()).collect();
+    assert_eq!(paths, ["max_providers", "max_idle", "max_concurrent_fetches"]);
+    assert!(bench.tenants().max_providers(usize::MAX).build().is_err());
+}
+
+#[test]
+fn a_build_function_that_panics_is_an_error_of_its_key() {
+    let tenants = KeyedProviders::<u64>::builder(|&tenant| {
+        assert_ne!(tenant, 1, "this one panics");
+        Ok(TokenProvider::builder(bearer_token::StaticToken::new("token")))
+    })
+    .build()
+    .unwrap();
+    let error = tenants.get(&1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+    assert!(error.to_string().contains("builds the provider of a key panicked"), "{error}");
+    assert!(tenants.get(&2).is_ok());
+}
+
+#[test]
+fn a_build_function_may_use_the_map_for_other_keys() {
+    static TENANTS: OnceLock<KeyedProviders<u64>> = OnceLock::new();
+    let tenants = KeyedProviders::<u64>::builder(|&tenant| match tenant {
+        0 => Ok(TokenProvider::builder(bearer_token::StaticToken::new("root"))),
+        _ => Ok(TokenProvider::builder(TENANTS.get().unwrap().get(&(tenant - 1))?)),
+    })
+    .build()
+    .unwrap();
+    let tenants = TENANTS.get_or_init(|| tenants);
+    assert!(tenants.get(&3).is_ok());
+    assert_eq!(tenants.len(), 4);
+}
+
+#[test]
+fn a_key_that_needs_itself_is_an_error() {
+    static TENANTS: OnceLock<KeyedProviders<u64>> = OnceLock::new();
+    let tenants =
+        KeyedProviders::<u64>::builder(|tenant| Ok(TokenProvider::builder(TENANTS.get().unwrap().get(tenant)?)))
+            .build()
+            .unwrap();
+    let error = TENANTS.get_or_init(|| tenants).get(&1).unwrap_err();
+    assert!(error.to_string().contains("does a key need itself?"), "{error}");
+}
+
+#[tokio::test]
+async fn a_million_invented_keys_stay_within_the_bound() {
+    let known = |tenant: u64| tenant < 10;
+    let bench = Bench::new();
+    let inner = bench.clone();
+    let tenants = KeyedProviders::<u64>::builder(move |&tenant| {
+        if !known(tenant) {
+            return Err(Error::new(ErrorKind::Source, "there is no such tenant"));
+        }
+        Ok(TokenProvider::builder(inner.source(tenant)).platform(inner.platform.clone()))
+    })
+    .max_providers(1_000)
+    .platform(bench.platform.clone())
+    .build()
+    .unwrap();
+    for tenant in 0..1_000_000 {
+        assert_eq!(tenants.get(&tenant).is_ok(), known(tenant));
+    }
+    assert_eq!(tenants.len(), 10);
+    assert_eq!(secret(&tenants, 3).await.unwrap(), "token-of-3");
+}

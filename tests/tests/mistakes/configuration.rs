@@ -1,0 +1,353 @@
+//! Configurations that cannot work.
+
+use std::{fs, path::PathBuf};
+
+use bearer_token::{Error, TokenProvider, config::ProviderConfig};
+
+use crate::{
+    names::PREFIX,
+    row::{Row, Told},
+};
+
+fn toml(text: &str) -> Told {
+    let result = ProviderConfig::from_toml(text).and_then(ProviderConfig::build);
+    Told::result(result).of_configuration(text)
+}
+
+/// A configuration in a file with this name.
+fn file(name: &str, text: &str) -> Told {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(name);
+    fs::write(&path, text).unwrap();
+    Told::result(ProviderConfig::load(&path).and_then(ProviderConfig::build)).of_configuration(text)
+}
+
+/// A configuration with a secret in a file, named with its path.
+fn with_file(name: &str, content: &[u8], text: impl Fn(&str) -> String) -> Told {
+    let directory = tempfile::tempdir().unwrap();
+    let path: PathBuf = directory.path().join(name);
+    fs::write(&path, content).unwrap();
+    toml(&text(path.to_str().unwrap()))
+}
+
+/// An authorization server, a client, and what is wrong with either.
+fn endpoint(wrong: &str) -> Told {
+    let base =
+        "allow_origins = [\"https://api.example.com\"]\n[token_endpoint]\nurl = \"https://as.example.com/token\"";
+    toml(&format!("{base}\n{wrong}"))
+}
+
+fn client(wrong: &str) -> Told {
+    endpoint(&format!("[token_endpoint.client]\n{wrong}"))
+}
+
+fn jwt(wrong: &str) -> Told {
+    let base = "allow_origins = [\"https://api.example.com\"]\n[jwt]\nissuer = \"app\"\naudience = \"api\"";
+    toml(&format!("{base}\n{wrong}"))
+}
+
+fn hmac(wrong: &str) -> Told {
+    jwt(&format!("algorithm = \"HS256\"\nkey = {{ value = \"planted-hmac-secret-of-32-bytes--\" }}\n{wrong}"))
+}
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![
+        Row::new(
+            "2",
+            "a key file that is not there",
+            jwt("algorithm = \"RS256\"\nkey = { file = \"/nowhere/key.pem\" }"),
+            ["jwt.key", "/nowhere/key.pem", "No such file"],
+            [],
+            ["cannot be read"],
+        ),
+        Row::new(
+            "5",
+            "an algorithm in small letters",
+            jwt("algorithm = \"rs256\"\nkey = \"x\""),
+            ["rs256"],
+            ["RS256"],
+            ["did you mean"],
+        ),
+        Row::new(
+            "7",
+            "a misspelt field",
+            hmac("isuer = \"app\""),
+            ["jwt.isuer", "no such field"],
+            ["`issuer`"],
+            ["did you mean"],
+        ),
+        Row::new(
+            "9",
+            "a token URL in the clear",
+            toml(
+                "[token_endpoint]\nurl = \"http://as.example.com/token\"\nclient = { id = \"a\", secret = { value = \"planted-secret\" } }",
+            ),
+            ["token_endpoint.url", "http://"],
+            ["https://"],
+            ["allow_plaintext = true"],
+        ),
+        Row::new(
+            "12",
+            "the name of a file in place of a key",
+            jwt("algorithm = \"RS256\"\nkey = \"key.pem\""),
+            ["jwt.key", "path"],
+            ["private key"],
+            ["{ file ="],
+        ),
+        Row::new(
+            "15",
+            "a number in quotes",
+            hmac("expiry_seconds = \"300\""),
+            ["jwt.expiry_seconds", "a string"],
+            ["number of seconds"],
+            ["without quotes"],
+        ),
+        Row::new(
+            "19",
+            "a path in place of a client secret",
+            client("id = \"a\"\nsecret = \"/run/secrets/client\""),
+            ["token_endpoint.client.secret", "path"],
+            ["secret"],
+            ["{ file ="],
+        ),
+        Row::new(
+            "20",
+            "a path in place of an HMAC secret",
+            jwt("algorithm = \"HS256\"\nkey = \"/run/secrets/jwt-hmac-secret-key\""),
+            ["jwt.key", "path"],
+            ["secret"],
+            ["{ file ="],
+        ),
+        Row::new(
+            "21",
+            "a variable that is not set",
+            client("id = \"a\"\nsecret = { env = \"MISTAKES_UNSET\" }"),
+            ["MISTAKES_UNSET", "not set"],
+            ["token_endpoint.client.secret"],
+            [],
+        ),
+        Row::new(
+            "41",
+            "an origin with a path",
+            toml("token = { value = \"abc\" }\nallow_origins = [\"https://api.example.com/v1\"]"),
+            ["allow_origins", "path"],
+            ["https://api.example.com"],
+            [],
+        ),
+        Row::new(
+            "43",
+            "one origin in place of a list",
+            toml("token = { value = \"abc\" }\nallow_origins = \"https://api.example.com\""),
+            ["allow_origins", "a string"],
+            ["a list"],
+            ["["],
+        ),
+        Row::new(
+            "45",
+            "a token URL without a scheme",
+            toml("[token_endpoint]\nurl = \"as.example.com/token\""),
+            ["token_endpoint.url"],
+            ["absolute URL"],
+            ["https://"],
+        ),
+        Row::new(
+            "47",
+            "YAML",
+            file("provider.yaml", "token_endpoint:\n  url: https://as.example.com/token\n"),
+            ["yaml"],
+            ["TOML", "JSON"],
+            [".toml"],
+        ),
+        Row::new(
+            "48",
+            "an empty file",
+            file("provider.toml", ""),
+            ["none of"],
+            ["`token`", "`jwt`", "`token_endpoint`"],
+            [],
+        ),
+        Row::new(
+            "49",
+            "a short HMAC secret",
+            jwt("algorithm = \"HS256\"\nkey = { value = \"short\" }"),
+            ["jwt.key", "5 bytes"],
+            ["32"],
+            ["allow_short_secret"],
+        ),
+        Row::new(
+            "50 empty",
+            "an empty file as key",
+            with_file("key.pem", b"", |path| format!("[jwt]\nalgorithm = \"RS256\"\nkey = {{ file = \"{path}\" }}")),
+            ["jwt.key", "found"],
+            ["private key"],
+            [],
+        ),
+        Row::new(
+            "53",
+            "`exp` among the claims",
+            hmac("claims = { exp = 7 }"),
+            ["jwt.claims.exp", "fixed value"],
+            ["made anew"],
+            ["expiry_seconds"],
+        ),
+        Row::new(
+            "52",
+            "a method that is almost right",
+            client("method = \"client_secret\"\nid = \"a\"\nsecret = { value = \"planted\" }"),
+            ["token_endpoint.client.method"],
+            ["`basic`", "`post`"],
+            ["did you mean"],
+        ),
+        Row::new(
+            "own: negative",
+            "a negative time",
+            hmac("expiry_seconds = -1"),
+            ["jwt.expiry_seconds", "negative"],
+            ["zero or more"],
+            [],
+        ),
+        Row::new(
+            "own: word for a switch",
+            "a switch in quotes",
+            toml("token = { value = \"abc\" }\nrefuse_other_origins = \"true\""),
+            ["refuse_other_origins", "a string"],
+            ["true"],
+            ["without quotes"],
+        ),
+        Row::new(
+            "own: table",
+            "a misspelt table",
+            toml("[token-endpoint]\nurl = \"https://as.example.com/token\""),
+            ["token-endpoint", "no such field"],
+            ["`token_endpoint`"],
+            ["did you mean"],
+        ),
+        Row::new(
+            "own: no URL",
+            "a token endpoint without a URL",
+            toml("[token_endpoint]\nscope = \"read\""),
+            ["token_endpoint.url", "found no"],
+            ["URL"],
+            [],
+        ),
+        Row::new(
+            "own: user information",
+            "a password in the URL",
+            toml("[token_endpoint]\nurl = \"https://a:planted-password@as.example.com/token\""),
+            ["token_endpoint.url"],
+            [],
+            ["client"],
+        ),
+        Row::new(
+            "own: secret for a key",
+            "a secret where a key is needed",
+            client(
+                "method = \"private_key_jwt\"\nid = \"a\"\nsecret = { value = \"planted-secret-of-32-bytes-length\" }",
+            ),
+            ["token_endpoint.client.key"],
+            ["private key"],
+            [],
+        ),
+        Row::new(
+            "own: reserved parameter",
+            "a secret as a parameter",
+            endpoint("parameters = { client_secret = { value = \"planted\" } }\n"),
+            ["token_endpoint.parameters.client_secret"],
+            ["token_endpoint.client"],
+            [],
+        ),
+        Row::new(
+            "own: reserved subject token",
+            "a credential as a parameter",
+            endpoint("parameters = { subject_token = { value = \"planted\" } }\n"),
+            ["token_endpoint.parameters.subject_token"],
+            [],
+            [],
+        ),
+        Row::new(
+            "own: newline in a scope",
+            "a newline in a scope",
+            endpoint("scope = \"read\\nwrite\"\n"),
+            ["token_endpoint.scope", "newline"],
+            ["space"],
+            [],
+        ),
+        Row::new(
+            "own: no file for refresh tokens",
+            "a refresh token that is not kept",
+            endpoint("[refresh_token]\ninitial = { value = \"planted-refresh\" }"),
+            ["refresh_token"],
+            ["refresh_token.file"],
+            ["reusable"],
+        ),
+        Row::new(
+            "own: two sources",
+            "a token beside a JWT",
+            hmac("[token]\nvalue = \"planted-token\""),
+            ["token", "jwt"],
+            ["one"],
+            [],
+        ),
+        Row::new(
+            "own: quotes around a secret",
+            "a secret in quotes in its file",
+            with_file("secret", b"\"planted-secret\"\n", |path| {
+                format!(
+                    "[token_endpoint]\nurl = \"https://as.example.com/token\"\nclient = {{ id = \"a\", secret = {{ file = \"{path}\" }} }}"
+                )
+            }),
+            ["token_endpoint.client.secret", "quotes"],
+            [],
+            ["remove"],
+        ),
+    ]
+}
+
+/// Environment variables in place of a file.
+pub(crate) fn variables() -> Vec<Row> {
+    let told = |variables: &[(&'static str, &'static str)]| {
+        let all = variables.iter().map(|(name, value)| (format!("{PREFIX}{name}"), (*value).to_owned()));
+        let input: String = variables.iter().map(|(name, _)| format!("{PREFIX}{name}\n")).collect();
+        let result: Result<TokenProvider, Error> = ProviderConfig::from_variables(PREFIX, all).build();
+        Told::result(result).of_configuration(&input)
+    };
+    let url = ("TOKEN_ENDPOINT__URL", "https://as.example.com/token");
+    vec![
+        Row::new(
+            "own: one underscore",
+            "one underscore between table and field",
+            told(&[("TOKEN_ENDPOINT_URL", "https://as.example.com/token")]),
+            ["BEARER_TOKEN_TOKEN_ENDPOINT_URL"],
+            ["BEARER_TOKEN_TOKEN_ENDPOINT__URL"],
+            ["__"],
+        ),
+        Row::new(
+            "own: service variables",
+            "variables of a Kubernetes service",
+            told(&[("TOKEN", "abc"), ("SERVICE_HOST", "10.0.0.7"), ("PORT_80_TCP", "tcp://10.0.0.7:80")]),
+            ["BEARER_TOKEN_SERVICE_HOST"],
+            ["Kubernetes"],
+            ["prefix"],
+        ),
+        Row::new(
+            "own: a client without its id",
+            "a client secret without an id",
+            told(&[url, ("TOKEN_ENDPOINT__CLIENT__SECRET", "planted-secret")]),
+            ["BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__ID"],
+            [],
+            [],
+        ),
+        Row::new(
+            "own: the parameter's name",
+            "a variable called after the parameter",
+            told(&[
+                url,
+                ("TOKEN_ENDPOINT__CLIENT__ID", "a"),
+                ("TOKEN_ENDPOINT__CLIENT__CLIENT_SECRET", "planted-secret"),
+            ]),
+            ["BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__CLIENT_SECRET"],
+            ["secret"],
+            ["did you mean"],
+        ),
+    ]
+}

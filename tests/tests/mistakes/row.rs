@@ -1,0 +1,144 @@
+//! One mistake, and the checks on its message.
+
+use std::{collections::BTreeSet, error::Error as StdError, fmt};
+
+use bearer_token::Error;
+
+use crate::names::Names;
+
+/// What planted secrets contain. No message may.
+pub(crate) const PLANTED: &str = "planted";
+
+/// A mistake, what was told about it, and the words that must be in there.
+pub(crate) struct Row {
+    id: &'static str,
+    mistake: &'static str,
+    told: Told,
+    words: [(&'static str, Vec<&'static str>); 3],
+}
+
+/// What a user sees of a mistake.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// The message, and the events around it.
+    pub(crate) message: String,
+    /// Everything else that may be printed: `Debug`, the chain of causes.
+    printed: String,
+    paths: Vec<String>,
+    /// What the user wrote, if it was a configuration.
+    input: Option<String>,
+}
+
+impl Told {
+    /// The message of an error, and its printed forms.
+    pub(crate) fn error(error: &Error) -> Self {
+        let mut printed = format!("{error:?} {error:#?} {error:#}");
+        let mut next = error.source();
+        while let Some(cause) = next {
+            printed.push_str(&format!(" {cause} {cause:?}"));
+            next = cause.source();
+        }
+        let paths = error.problems().iter().map(|problem| problem.path().to_owned()).collect();
+        let mut message = error.to_string();
+        if let Some(description) = error.server_description() {
+            message.push_str("\nthe server says: ");
+            message.push_str(description);
+        }
+        Told { message, printed, paths, input: None }
+    }
+
+    pub(crate) fn result<T>(result: Result<T, Error>) -> Self {
+        match result {
+            Ok(_) => Told { message: "no error".to_owned(), ..Told::default() },
+            Err(error) => Told::error(&error),
+        }
+    }
+
+    /// Adds what the user wrote: each path and each field in backticks must exist in configurations.
+    pub(crate) fn of_configuration(mut self, input: &str) -> Self {
+        self.input = Some(input.to_owned());
+        self
+    }
+
+    pub(crate) fn with_event(mut self, event: &str) -> Self {
+        self.message.push('\n');
+        self.message.push_str(event);
+        self
+    }
+}
+
+impl Row {
+    /// A row of the table. Of `found`, `expected` and `change` each word must occur in the message.
+    pub(crate) fn new<const F: usize, const E: usize, const C: usize>(
+        id: &'static str,
+        mistake: &'static str,
+        told: Told,
+        found: [&'static str; F],
+        expected: [&'static str; E],
+        change: [&'static str; C],
+    ) -> Self {
+        let words = [
+            ("what was found", found.to_vec()),
+            ("what was expected", expected.to_vec()),
+            ("what to change", change.to_vec()),
+        ];
+        Row { id, mistake, told, words }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        self.id
+    }
+
+    /// What is wrong with the message, if anything is.
+    pub(crate) fn failure(&self) -> Option<String> {
+        let mut wrong = Vec::new();
+        let message = self.told.message.to_lowercase();
+        for (what, words) in &self.words {
+            let missing = words.iter().filter(|word| !message.contains(&word.to_lowercase()));
+            wrong.extend(missing.map(|word| format!("does not say {what}: {word:?}")));
+        }
+        for text in [&self.told.message, &self.told.printed] {
+            if text.contains(PLANTED) {
+                wrong.push(format!("shows a planted secret: {text}"));
+            }
+        }
+        wrong.extend(self.wrong_names());
+        if wrong.is_empty() {
+            return None;
+        }
+        Some(format!("{self}    {}\n", wrong.join("\n    ")))
+    }
+
+    /// Paths and fields that do not exist.
+    fn wrong_names(&self) -> Vec<String> {
+        let names = Names::get();
+        let mut wrong = BTreeSet::new();
+        for path in &self.told.paths {
+            let exists = match &self.told.input {
+                Some(input) => names.is_field(path) || input.contains(path.rsplit('.').next().unwrap_or_default()),
+                None => names.is_method(path),
+            };
+            if !exists {
+                wrong.insert(format!("names a path that does not exist: {path:?}"));
+            }
+        }
+        let Some(input) = &self.told.input else { return wrong.into_iter().collect() };
+        for word in self.told.message.split('`').skip(1).step_by(2) {
+            if word.starts_with('.') {
+                wrong.insert(format!("advises a method where a field is needed: {word:?}"));
+            }
+            let is_name =
+                word.contains('_') && word.bytes().all(|byte| byte.is_ascii_lowercase() || b"_.".contains(&byte));
+            if is_name && !names.is_known(word) && !input.contains(word) {
+                wrong.insert(format!("names a field that does not exist: {word:?}"));
+            }
+        }
+        wrong.into_iter().collect()
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} ({})\n    {}", self.id, self.mistake, self.told.message.replace('\n', "\n    "))
+    }
+}
