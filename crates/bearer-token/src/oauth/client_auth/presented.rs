@@ -33,11 +33,11 @@ impl Presented {
                 "check the client id, and whether the server requires a client secret, as this request had none"
             }
             Presented::Basic { .. } => {
-                "check the client id and the client secret, and whether the server expects them in the body instead of \
+                "check the client secret and the client id, and whether the server expects them in the body instead of \
                  HTTP Basic: try `ClientAuth::post` (in a configuration, `method = \"post\"`)"
             }
             Presented::Body => {
-                "check the client id and the client secret, and whether the server expects them by HTTP Basic instead \
+                "check the client secret and the client id, and whether the server expects them by HTTP Basic instead \
                  of the body: try `ClientAuth::basic` (in a configuration, `method = \"basic\"`)"
             }
             #[cfg(feature = "jwt")]

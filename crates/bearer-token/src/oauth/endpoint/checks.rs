@@ -121,7 +121,7 @@ pub(crate) fn keep(keep: &[String], problems: &mut Problems) {
 
 /// Checks the scope and the grant type, which may be absent.
 pub(crate) fn scope_and_grant_type(scope: &str, grant_type: Option<&str>, problems: &mut Problems) {
-    wire::check("scope", scope, problems);
+    wire::check_expecting("words separated by single spaces", "scope", scope, problems);
     match grant_type {
         Some("") => {
             let problem = Problem::new("grant_type", "found an empty string").expecting("a grant type");

@@ -72,8 +72,8 @@ impl Sent {
         self.secrets().iter().any(|secret| {
             let secret = Zeroizing::new(secret.to_ascii_lowercase());
             match secret.len() {
-                ..SHORTEST => false,
-                ..FRAGMENT => forms.iter().any(|form| form.contains(secret.as_str())),
+                0..SHORTEST => false,
+                SHORTEST..FRAGMENT => forms.iter().any(|form| form.contains(secret.as_str())),
                 _ => secret.as_bytes().windows(FRAGMENT).any(|fragment| fragments.contains(fragment)),
             }
         })
@@ -124,7 +124,8 @@ impl Secrets {
         if value.starts_with("eyJ") {
             for segment in value.split('.') {
                 self.0.push(Zeroizing::new(segment.to_owned()));
-                self.0.extend(base64(segment).map(Zeroizing::new));
+                // The claims, but not the bytes of the signature.
+                self.0.extend(base64(segment).and_then(|bytes| String::from_utf8(bytes).ok()).map(Zeroizing::new));
             }
         }
     }
@@ -137,19 +138,20 @@ fn form_decoded(text: &str) -> Zeroizing<String> {
     Zeroizing::new(value.unwrap_or_default())
 }
 
-fn base64(text: &str) -> Option<String> {
+fn base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=').replace('-', "+").replace('_', "/");
     // A single last digit holds no byte.
     let whole = if text.len() % 4 == 1 { text.len() - 1 } else { text.len() };
-    let bytes = BASE64_LENIENT.decode(text.get(..whole)?).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    BASE64_LENIENT.decode(text.get(..whole)?).ok()
 }
 
 /// What the runs of Base64 digits in a text mean, wherever in a run the digits begin.
 fn base64_runs(text: &str) -> Vec<String> {
     let is_digit = |char: char| char.is_ascii_alphanumeric() || "+/-_".contains(char);
     let runs = text.split(|char| !is_digit(char)).filter(|run| run.len() >= 4);
-    runs.flat_map(|run| (0..4).filter_map(|skip| base64(run.get(skip..)?))).collect()
+    let decoded = runs.flat_map(|run| (0..4).filter_map(|skip| base64(run.get(skip..)?)));
+    // Bytes that are not UTF-8 are like nothing in a secret.
+    decoded.map(|bytes| String::from_utf8_lossy(&bytes).replace(char::REPLACEMENT_CHARACTER, "\0")).collect()
 }
 
 #[cfg(test)]
@@ -209,6 +211,10 @@ mod tests {
             assert!(jwt.is_repeated_in(text), "{text}");
         }
         assert!(!jwt.is_repeated_in("the assertion has expired"));
+        // Random bytes of a signature are like no words.
+        let random: Vec<u8> = (0..=255).collect();
+        let signed = format!("eyJhbGciOiJub25lIn0.eyJhIjoxfQ.{}", BASE64_URL_SAFE_NO_PAD.encode(random));
+        assert!(!sent("assertion", &signed).is_repeated_in("the issuer of the assertion is not trusted"));
         let long = sent("refresh_token", "0123456789abcdefghijklmnopqrstuvwxyz");
         assert!(long.is_repeated_in("got 89abcdefghij..."));
         assert!(!long.is_repeated_in("got 89abcdefghi..."));

@@ -6,9 +6,13 @@ use crate::problem::{Advice, Problem, Problems};
 ///
 /// No parameter of RFC 6749 may contain one (appendix A). A newline is often left over from a file or a variable.
 pub(crate) fn check(path: &str, text: &str, problems: &mut Problems) -> bool {
+    check_expecting("a string without control characters", path, text, problems)
+}
+
+/// The same, with words of its own for what was expected.
+pub(crate) fn check_expecting(expected: &'static str, path: &str, text: &str, problems: &mut Problems) -> bool {
     match control_character(text) {
         Some(found) => {
-            let expected = "a string without control characters";
             problems.add(Problem::new(path, found).expecting(expected).advise(Advice::text("remove it")));
             false
         }

@@ -296,7 +296,7 @@ fn a_refusal_names_the_endpoint_and_what_to_change() {
             401,
             r#"{"error":"invalid_client"}"#,
             "the token endpoint at https://as.example.com responded with 401 and OAuth error `invalid_client`; expected \
-             a token: check the client id and the client secret, and whether the server expects them by HTTP Basic \
+             a token: check the client secret and the client id, and whether the server expects them by HTTP Basic \
              instead of the body: try `ClientAuth::basic` (in a configuration, `method = \"basic\"`)",
         ),
         (
