@@ -16,8 +16,6 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "config")]
-pub(crate) use self::endpoint::without_query;
 #[cfg(feature = "jwt")]
 pub use self::grants::JwtBearer;
 pub use self::{

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bearer_token::{
     Error, ErrorKind, Policy, Retry, TokenProvider,
-    config::ProviderConfig,
     jwt::{Algorithm, JwtTemplate, SigningKey},
     oauth::{ClientAuth, ClientCredentials, ClockOffset, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
     platform::Platform,
 };
+use bearer_token_config::ProviderConfig;
 use bearer_token_testing::{
     AuthorizationServer, Client as Registered, Fault, Issuer, ManualClock, RecordedRequest, TestKey,
 };

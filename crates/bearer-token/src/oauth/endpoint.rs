@@ -21,8 +21,6 @@ mod scope;
 mod url;
 
 pub use self::builder::TokenEndpointBuilder;
-#[cfg(feature = "config")]
-pub(crate) use self::url::without_query;
 use self::{scope::not_granted, url::EndpointUrl};
 
 /// The token endpoint of an authorization server, as a source of tokens. Clones share everything.

@@ -278,7 +278,7 @@ fn everything_that_is_wrong_is_reported_at_once_and_without_the_secrets() {
             "header.content-type",
             "header.authorization",
             "accept_token_type",
-            "keep.access_token",
+            "keep",
         ]
     );
     assert!(!format!("{error} {error:?}").contains("marker"), "{error}");

@@ -26,6 +26,12 @@ impl<'a> RequestHead<'a> {
         RequestHead { scheme: Some(scheme), authority: Some(authority), path, query, ..self }
     }
 
+    /// Replaces the headers.
+    #[must_use]
+    pub fn with_headers(self, headers: &'a HeaderMap) -> Self {
+        RequestHead { headers, ..self }
+    }
+
     /// The method.
     pub fn method(self) -> &'a Method {
         self.method

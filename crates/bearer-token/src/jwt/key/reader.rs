@@ -123,13 +123,6 @@ impl KeyReader {
         self
     }
 
-    /// For bytes that were decoded already.
-    #[cfg(feature = "config")]
-    pub(crate) fn decoded_from(mut self, encoding: Encoding) -> Self {
-        self.is_decoded = encoding != Encoding::Text;
-        self
-    }
-
     /// Reads a key from memory.
     ///
     /// # Errors
@@ -199,7 +192,8 @@ impl KeyReader {
     }
 
     fn read_material(&self, content: Zeroizing<Vec<u8>>) -> Result<KeyMaterial, Error> {
-        let content = self.encoding.decode(content).ok_or_else(|| diagnose::encoding(self.encoding))?;
+        let content =
+            self.encoding.decode(&content).map(Zeroizing::new).ok_or_else(|| diagnose::encoding(self.encoding))?;
         let expected = Expected::Key(self.algorithm);
         if let Some(material) = self.read_document(&content, expected) {
             return material;

@@ -131,12 +131,6 @@ impl TokenEndpointBuilder {
         self
     }
 
-    #[cfg(feature = "config")]
-    pub(crate) fn shared_transport(mut self, transport: Arc<dyn DynTransport>) -> Self {
-        self.transport = Some(transport);
-        self
-    }
-
     /// Builds the source.
     ///
     /// # Errors
@@ -154,7 +148,8 @@ impl TokenEndpointBuilder {
         checks::keep(&reader.keep, &mut problems);
         let transport = self.transport.or_else(default_transport);
         if transport.is_none() {
-            let problem = Problem::new("transport", "found none").advise(Advice::set("transport"));
+            let problem =
+                Problem::new("transport", "found no HTTP client for token requests").advise(Advice::set("transport"));
             problems.add(problem.advise(Advice::Feature("http-transport")));
         }
         problems.into_result("the token endpoint cannot be built")?;

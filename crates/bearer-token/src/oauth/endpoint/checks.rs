@@ -111,7 +111,7 @@ pub(crate) fn keep(keep: &[String], problems: &mut Problems) {
             let problem = Problem::new("keep", "found an empty name");
             problems.add(problem.expecting("a field of the response such as `instance_url`"));
         } else if name == "access_token" {
-            let problem = Problem::new("keep.access_token", "found the token itself, which every bearer has");
+            let problem = Problem::new("keep", "found `access_token`, the token itself, which the bearer contains");
             problems.add(problem.advise(Advice::text("remove it")));
         } else {
             wire::check("keep", name, problems);

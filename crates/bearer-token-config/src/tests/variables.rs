@@ -9,7 +9,7 @@ fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> ProviderCo
 fn found(config: ProviderConfig) -> Vec<(String, String)> {
     let error = config.build().unwrap_err();
     let mut problems: Vec<_> =
-        error.problems().iter().map(|problem| (problem.path().to_owned(), problem.message().to_owned())).collect();
+        error.problems().iter().map(|problem| (problem.path().to_owned(), problem.message())).collect();
     problems.sort();
     problems
 }
@@ -213,7 +213,7 @@ fn a_value_that_is_no_text_is_a_problem_and_not_a_missing_field() {
     let text = OsString::from_vec(vec![0xff]);
     let config = ProviderConfig::from_variables(PREFIX, [(OsString::from("APP_TOKEN"), text)]);
     let problems = found(config);
-    assert!(problems.contains(&("APP_TOKEN".to_owned(), "the value is not UTF-8".to_owned())), "{problems:?}");
+    assert!(problems.contains(&("APP_TOKEN".to_owned(), "found a value that is not UTF-8".to_owned())), "{problems:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Tables that are given as tables: serde would read a list as well, by the order in which the fields are declared.
+//! Tables that are written as tables. serde alone would read a list too, in the order in which the fields are declared.
 
 use std::{fmt, marker::PhantomData};
 
@@ -8,15 +8,15 @@ use serde::{
 };
 
 /// A table of fields, and nothing else.
-pub(super) struct Table<T>(pub(super) T);
+pub(crate) struct Table<T>(pub(crate) T);
 
-/// For fields that may be left out.
-pub(super) fn optional<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+/// Reads a section that may be left out.
+pub(crate) fn optional<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Ok(Option::<Table<T>>::deserialize(deserializer)?.map(|table| table.0))
 }
 
-/// For fields that have a default.
-pub(super) fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+/// Reads a section that has a default.
+pub(crate) fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Table::deserialize(deserializer).map(|table| table.0)
 }
 

@@ -1,5 +1,6 @@
 //! What building holds for whatever is in a configuration.
 
+use bearer_token::ErrorKind;
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::select};
 

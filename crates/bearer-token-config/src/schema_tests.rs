@@ -1,80 +1,17 @@
-//! The JSON schema of a configuration, `docs/config.schema.json`: made from the fields, and compared with what the file
-//! has.
+//! The documentation of the fields: the JSON schema in `docs/config.schema.json`, and the table in `FIELDS.md`. Both are
+//! generated from the fields, and compared with the files.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::{
-    borrow::Cow,
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{
-    ProviderConfig,
-    fields::{Fields, Seconds},
-    secret::SecretField,
-    shape,
-    variables::{self, Variables},
-};
-use crate::jwt::Algorithm;
-
-impl JsonSchema for SecretField {
-    fn schema_name() -> Cow<'static, str> {
-        "Secret".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "A secret: a text, or a table that says where it is.",
-            "anyOf": [
-                { "type": "string", "description": "The secret itself." },
-                {
-                    "type": "object",
-                    "description": "Where the secret is, with one of `value`, `file` and `env`.",
-                    "properties": {
-                        "value": { "type": "string", "description": "The secret itself." },
-                        "file": { "type": "string", "description": "A file, relative to this one." },
-                        "env": { "type": "string", "description": "The name of an environment variable." },
-                        "encoding": {
-                            "enum": ["text", "binary", "base64", "hex"],
-                            "description": "How it is written. Default: `text`.",
-                        },
-                    },
-                    "additionalProperties": false,
-                    "oneOf": [{ "required": ["value"] }, { "required": ["file"] }, { "required": ["env"] }],
-                },
-            ],
-        })
-    }
-}
-
-impl JsonSchema for Seconds {
-    fn schema_name() -> Cow<'static, str> {
-        "Seconds".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "number", "minimum": 0, "description": "A time in seconds, with a fraction if need be." })
-    }
-}
-
-/// The name of an [`Algorithm`].
-pub(super) struct AlgorithmName;
-
-impl JsonSchema for AlgorithmName {
-    fn schema_name() -> Cow<'static, str> {
-        "Algorithm".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let names: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
-        json_schema!({ "enum": names, "description": "How a JWT is signed." })
-    }
-}
+use super::{ProviderConfig, fit, report::Report, sections::Fields, suggest, variables::Variables};
 
 fn generate() -> Value {
     let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<Fields>().to_value();
@@ -111,13 +48,45 @@ fn without_null(schema: &mut Value) {
     }
 }
 
-fn file() -> PathBuf {
+/// The rows of the table: each field with its documentation.
+fn table() -> String {
+    fn visit(root: &Value, schema: &Value, path: &str, rows: &mut String) {
+        let reference = |schema: &Value| {
+            let name = schema.get("$ref").or_else(|| schema.pointer("/allOf/0/$ref"))?.as_str()?;
+            name.strip_prefix("#/definitions/").map(str::to_owned)
+        };
+        for (name, field) in schema["properties"].as_object().unwrap() {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let named = reference(field);
+            let members = field.get("additionalProperties").and_then(reference);
+            let note = match (named.as_deref(), members.as_deref()) {
+                (Some("Secret"), _) => " A secret.",
+                (_, Some("Secret")) => " Its values are secrets.",
+                _ => "",
+            };
+            let meaning = field["description"].as_str().unwrap().replace('\n', " ");
+            rows.push_str(&format!("| `{path}` | {meaning}{note} |\n"));
+            if let Some(name) = named.filter(|name| name.ends_with("Fields")) {
+                visit(root, &root["definitions"][name], &path, rows);
+            }
+        }
+    }
+    let (root, mut rows) = (generate(), "| field | meaning |\n|---|---|\n".to_owned());
+    visit(&root, &root, "", &mut rows);
+    rows
+}
+
+fn schema_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.schema.json")
 }
 
+fn table_file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("FIELDS.md")
+}
+
 #[test]
-fn the_schema_that_is_checked_in_is_that_of_the_fields() {
-    let found: Value = serde_json::from_str(&fs::read_to_string(file()).unwrap()).unwrap();
+fn the_schema_file_is_that_of_the_fields() {
+    let found: Value = serde_json::from_str(&fs::read_to_string(schema_file()).unwrap()).unwrap();
     assert!(
         found == generate(),
         "docs/config.schema.json is out of date: CONTRIBUTING.md has the command that writes it"
@@ -125,9 +94,16 @@ fn the_schema_that_is_checked_in_is_that_of_the_fields() {
 }
 
 #[test]
-#[ignore = "writes docs/config.schema.json"]
+fn the_table_file_is_that_of_the_fields() {
+    let found = fs::read_to_string(table_file()).unwrap();
+    assert!(found == table(), "FIELDS.md is out of date: CONTRIBUTING.md has the command that writes it");
+}
+
+#[test]
+#[ignore = "writes docs/config.schema.json and FIELDS.md"]
 fn write_the_schema() {
-    fs::write(file(), format!("{}\n", serde_json::to_string_pretty(&generate()).unwrap())).unwrap();
+    fs::write(schema_file(), format!("{}\n", serde_json::to_string_pretty(&generate()).unwrap())).unwrap();
+    fs::write(table_file(), table()).unwrap();
 }
 
 /// Whether a value is as the schema says. Knows the words that this schema is made of, and stumbles over others.
@@ -181,7 +157,7 @@ fn every_sample_configuration_fits_the_schema() {
             Some("toml") => {
                 let schema = text.lines().next().and_then(|line| line.strip_prefix("#:schema "));
                 let schema = path.parent().unwrap().join(schema.unwrap_or_else(|| panic!("{}", path.display())));
-                assert_eq!(schema.canonicalize().unwrap(), file().canonicalize().unwrap());
+                assert_eq!(schema.canonicalize().unwrap(), schema_file().canonicalize().unwrap());
             }
             Some("json") => {}
             _ => continue,
@@ -229,6 +205,8 @@ fn the_schema_takes_what_the_fields_take() {
         ("refresh_token = { file = 1 }", false),
         ("token_endpoint = { url = \"u\", parameters = { a = \"b\", c = { env = \"D\" } }, keep = [\"x\"] }", true),
         ("token_endpoint = { headers = { a = 1 } }", false),
+        ("token_endpoint = { scope = [\"read\", \"write\"] }", true),
+        ("token_endpoint = { client = { method = \"client_secret_post\" } }", true),
         ("token_endpoint = { client = { method = \"private_key_jwt\", id = \"i\", key = { file = \"k\" } } }", true),
         ("token_endpoint = { client = { method = \"magic\" } }", false),
         ("policy = { jitter = false, transient_backoff = { first_seconds = 1, limit_seconds = 2 } }", true),
@@ -237,7 +215,9 @@ fn the_schema_takes_what_the_fields_take() {
     ] {
         let value = ProviderConfig::from_toml(toml).unwrap().value;
         assert_eq!(fits_schema(&value), good, "the schema: {toml}");
-        assert_eq!(shape::fit(value, &Variables::default()).misfits.is_empty(), good, "the fields: {toml}");
+        let mut report = Report::default();
+        fit::fit(value, &Variables::default(), &mut report);
+        assert_eq!(report.len() == 0, good, "the fields: {toml}");
     }
     // What the fields take at first, and `build` refuses.
     for toml in ["token = { value = \"t\", env = \"T\" }", "token = {}", "jwt = { algorithm = \"RS255\" }"] {
@@ -245,34 +225,8 @@ fn the_schema_takes_what_the_fields_take() {
     }
 }
 
-/// The paths of all fields, each with the type that the schema names, if it names one.
-fn all_fields() -> Vec<(String, Option<String>)> {
-    fn visit(root: &Value, schema: &Value, path: &str, found: &mut Vec<(String, Option<String>)>) {
-        let reference = |schema: &Value| {
-            let name = schema.get("$ref").or_else(|| schema.pointer("/allOf/0/$ref"))?.as_str()?;
-            Some(name.strip_prefix("#/definitions/").unwrap().to_owned())
-        };
-        for (name, field) in schema["properties"].as_object().unwrap() {
-            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            let named = reference(field);
-            match named.as_ref().filter(|name| name.ends_with("Fields") && *name != "BackoffFields") {
-                Some(name) => visit(root, &root["definitions"][name], &path, found),
-                None => {
-                    if let Some(members) = field.get("additionalProperties").and_then(reference) {
-                        found.push((format!("{path}.*"), Some(members)));
-                    }
-                    found.push((path, named));
-                }
-            }
-        }
-    }
-    let (root, mut found) = (generate(), Vec::new());
-    visit(&root, &root, "", &mut found);
-    found
-}
-
 #[test]
-fn every_field_says_what_it_is() {
+fn every_field_is_documented_in_whole_sentences() {
     fn check(schema: &Value) {
         for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             assert!(field["description"].as_str().is_some_and(|text| text.ends_with('.')), "{name}");
@@ -285,36 +239,12 @@ fn every_field_says_what_it_is() {
 }
 
 #[test]
-fn the_table_in_the_docs_names_exactly_the_fields() {
-    let fields: BTreeSet<String> =
-        all_fields().into_iter().map(|(path, _)| path).filter(|path| !path.ends_with(".*")).collect();
-    let docs = include_str!("../config.rs").split_once("# Fields").unwrap().1;
-    let rows = docs.lines().filter_map(|line| line.strip_prefix("//! | `")?.split_once(" | "));
-    let mut named = BTreeSet::new();
-    for (names, _) in rows {
-        let names: Vec<&str> = names.split(", ").map(|name| name.trim_matches('`')).collect();
-        let table = names[0].rsplit_once('.').map_or("", |(table, _)| table);
-        for name in &names {
-            let name = if name.starts_with('.') { format!("{table}{name}") } else { (*name).to_owned() };
-            let (start, end) = name.split_once('*').unwrap_or((&name, ""));
-            let exact = !name.contains('*');
-            let meant = |field: &&String| {
-                if exact { **field == name } else { field.starts_with(start) && field.ends_with(end) }
-            };
-            let meant: Vec<&String> = fields.iter().filter(meant).collect();
-            assert!(!meant.is_empty(), "there is no field {name}");
-            named.extend(meant.into_iter().cloned());
-        }
-    }
-    assert_eq!(named, fields);
-}
-
-#[test]
-fn variables_know_which_fields_are_secrets_and_which_are_lists_or_texts() {
-    for (path, named) in all_fields() {
-        let segments: Vec<String> = path.split('.').map(str::to_owned).collect();
-        assert_eq!(variables::is_secret(&segments), named.as_deref() == Some("Secret"), "{path}");
-        let read = variables::read(&segments, "[\"a\"]".to_owned());
-        assert_eq!(read.is_array(), named.as_deref() == Some("OneOrMany"), "{path}");
-    }
+fn serde_lists_the_same_fields_as_the_schema() {
+    let table = table();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let mut documented: Vec<_> = rows.map(|(path, _)| path.to_owned()).collect();
+    let mut known = suggest::all_fields();
+    documented.sort();
+    known.sort();
+    assert_eq!(known, documented);
 }
