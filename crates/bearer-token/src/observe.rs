@@ -151,7 +151,7 @@ pub(crate) fn clock_differs(origin: &str, offset: crate::oauth::ClockOffset) {
 
 /// A token had already expired when its response arrived.
 #[cfg(feature = "oauth")]
-pub(crate) fn expired_on_arrival(origin: &str, ago: std::time::Duration) {
+pub(crate) fn expired_on_arrival(origin: &str, ago: Duration) {
     #[cfg(feature = "tracing")]
     tracing::warn!(
         authorization_server = origin,
