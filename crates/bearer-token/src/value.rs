@@ -8,6 +8,7 @@ use crate::{
     error::{Error, ErrorKind, Retry},
     files::last_good::LastGood,
     platform::Platform,
+    problem::Problem,
     provider::TokenProvider,
     secret::string,
     source::FetchContext,
@@ -142,16 +143,15 @@ impl Value {
     }
 
     /// What is wrong with the value now, as far as that can be known without asking a provider. Blocks.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        if let Some((_, separator)) = &self.part
-            && separator.is_empty()
-        {
-            return Err(self.error("found an empty separator; expected a character such as `:`"));
+    pub(crate) fn problem(&self, path: &str) -> Option<Problem> {
+        if self.part.as_ref().is_some_and(|(_, separator)| separator.is_empty()) {
+            return Some(Problem::new(path, "found an empty separator").expecting("a character such as `:`"));
         }
-        match &self.origin {
-            Origin::Token { .. } => Ok(()),
-            _ => self.found().and_then(|found| self.finish(found)).map(drop),
-        }
+        let error = match &self.origin {
+            Origin::Token { .. } => return None,
+            _ => self.found().and_then(|found| self.finish(&found)).err()?,
+        };
+        Some(Problem::new(path, error.to_string()))
     }
 
     /// The value for one request.
@@ -167,7 +167,10 @@ impl Value {
         let found = match &self.origin {
             Origin::Token { provider, fresh } => {
                 let bearer = if *fresh { provider.refresh_now().await } else { provider.token().await };
-                let bearer = bearer.map_err(|error| error.with_context("a token of another provider is missing"))?;
+                let bearer = bearer.map_err(|error| {
+                    let message = format!("the token of another provider is missing: {error}");
+                    error.with_context(message)
+                })?;
                 Zeroizing::new(bearer.secret().as_bytes().to_vec())
             }
             Origin::File(_) => {
@@ -176,7 +179,7 @@ impl Value {
             }
             Origin::Literal(_) | Origin::Variable(_) => self.found()?,
         };
-        self.finish(found)
+        self.finish(&found)
     }
 
     /// The bytes at the origin. Blocks for files.
@@ -184,7 +187,7 @@ impl Value {
         match &self.origin {
             Origin::Literal(text) => Ok(Zeroizing::new(text.as_bytes().to_vec())),
             // Checked before it replaces what was read last.
-            Origin::File(file) => file.read(|bytes, _| self.finish(bytes.clone()).map(|_| bytes)),
+            Origin::File(file) => file.read(|bytes, _| self.finish(&bytes).map(|_| bytes)),
             Origin::Variable(name) => match env::var_os(&**name) {
                 Some(value) => Ok(Zeroizing::new(value.into_encoded_bytes())),
                 None => Err(self.error("the environment variable is not set")),
@@ -194,14 +197,12 @@ impl Value {
     }
 
     /// The string that is sent.
-    fn finish(&self, found: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, Error> {
+    fn finish(&self, found: &[u8]) -> Result<Zeroizing<String>, Error> {
         let text = match &self.member {
             None => Zeroizing::new(
-                string::read_verbatim(string::trim(&found))
-                    .map_err(|problem| self.error(problem.message()))?
-                    .to_owned(),
+                string::read_verbatim(string::trim(found)).map_err(|problem| self.error(problem.message()))?.to_owned(),
             ),
-            Some(pointer) => self.member_of(&found, pointer)?,
+            Some(pointer) => self.member_of(found, pointer)?,
         };
         let part = match &self.part {
             None => text.as_str(),
@@ -328,7 +329,7 @@ mod tests {
                 }
             }
         }
-        assert!(Value::from("a").before("").check().is_err());
+        assert!(Value::from("a").before("").problem("subject_token").is_some());
     }
 
     #[tokio::test]
@@ -377,7 +378,7 @@ mod tests {
     async fn the_error_of_another_provider_says_so() {
         let provider = TokenProvider::builder(StaticToken::new("two words")).build().unwrap();
         let error = read(&Value::from(provider)).await.unwrap_err();
-        assert!(error.contains("a token of another provider is missing"), "{error}");
+        assert!(error.contains("the token of another provider is missing"), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{future::Future, pin::Pin};
 use crate::{
     error::Error,
     oauth::{Parameters, ResponseFields},
+    problem::Problem,
     source::FetchContext,
 };
 
@@ -103,13 +104,20 @@ pub trait Grant: Send + Sync + 'static {
         false
     }
 
-    /// Whether a response with this `token_type` is as good as one with `Bearer`. Default: no.
+    /// What is wrong with the grant as it was set up. Default: nothing.
+    ///
+    /// [`TokenEndpointBuilder::build`](crate::oauth::TokenEndpointBuilder::build) reports it together with its own
+    /// problems.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Further words of `token_type` that are as good as `Bearer`. Default: none.
     ///
     /// For grants whose token goes into another token request, such as a
     /// [token exchange](crate::oauth::TokenExchange) for an assertion (RFC 8693 section 2.2.1).
-    fn accepts_token_type(&self, token_type: &str) -> bool {
-        let _ = token_type;
-        false
+    fn token_types(&self) -> &[&str] {
+        &[]
     }
 }
 
@@ -127,7 +135,8 @@ pub(crate) trait DynGrant: Send + Sync {
         response: &'a ResponseFields,
     ) -> GrantFuture<'a, ()>;
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool;
-    fn accepts_token_type(&self, token_type: &str) -> bool;
+    fn problems(&self) -> Vec<Problem>;
+    fn token_types(&self) -> &[&str];
 }
 
 pub(crate) type GrantFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -166,7 +175,11 @@ impl<G: Grant> DynGrant for G {
         Grant::should_retry(self, cx, sent, error)
     }
 
-    fn accepts_token_type(&self, token_type: &str) -> bool {
-        Grant::accepts_token_type(self, token_type)
+    fn problems(&self) -> Vec<Problem> {
+        Grant::problems(self)
+    }
+
+    fn token_types(&self) -> &[&str] {
+        Grant::token_types(self)
     }
 }

@@ -5,9 +5,10 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     jwt::JwtTemplate,
     oauth::{Grant, Parameters},
+    problem::Problem,
     source::FetchContext,
     value::Value,
 };
@@ -63,10 +64,10 @@ impl Grant for JwtBearer {
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let assertion = match &self.assertion {
             Assertion::Signed(template) => Zeroizing::new(template.sign(cx.platform()).await?.secret().to_owned()),
-            Assertion::Found(value) if !value.is_looked_up() => return Err(literal()),
-            Assertion::Found(value) => {
-                value.read(cx).await.map_err(|error| error.with_context("the assertion is missing"))?
-            }
+            Assertion::Found(value) => value.read(cx).await.map_err(|error| {
+                let message = format!("the assertion is missing: {error}");
+                error.with_context(message)
+            })?,
         };
         Ok(Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer").with("assertion", assertion.as_str()))
     }
@@ -75,6 +76,14 @@ impl Grant for JwtBearer {
         match &self.assertion {
             Assertion::Signed(template) => template.has_changed(),
             Assertion::Found(value) => value.has_changed(),
+        }
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        match &self.assertion {
+            Assertion::Signed(_) => Vec::new(),
+            Assertion::Found(value) if !value.is_looked_up() => vec![literal()],
+            Assertion::Found(value) => value.problem("assertion").into_iter().collect(),
         }
     }
 
@@ -95,8 +104,7 @@ impl fmt::Debug for JwtBearer {
 }
 
 /// Every request carries an assertion that is valid then (`L20`).
-fn literal() -> Error {
-    let message = "found an assertion as a literal, which expires; expected a file, a variable or a provider that gives a \
-                   new one in time";
-    Error::new(ErrorKind::Config, message)
+fn literal() -> Problem {
+    Problem::new("assertion", "found a literal, which expires")
+        .expecting("a file, a variable or a provider that gives a new assertion in time")
 }

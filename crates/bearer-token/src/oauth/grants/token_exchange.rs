@@ -5,6 +5,7 @@ use std::fmt;
 use crate::{
     error::Error,
     oauth::{Grant, Parameters},
+    problem::Problem,
     source::FetchContext,
     value::Value,
 };
@@ -153,7 +154,10 @@ impl Grant for TokenExchange {
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let mut parameters = Parameters::new(GRANT_TYPE);
         let named = async |name: &'static str, value: &Value| {
-            value.read(cx).await.map_err(|error| error.with_context(format!("`{name}` is missing")))
+            value.read(cx).await.map_err(|error| {
+                let message = format!("`{name}` is missing: {error}");
+                error.with_context(message)
+            })
         };
         for resource in &self.resources {
             parameters.push("resource", named("resource", resource).await?.as_str());
@@ -178,11 +182,18 @@ impl Grant for TokenExchange {
         self.values().any(Value::has_changed)
     }
 
-    fn accepts_token_type(&self, token_type: &str) -> bool {
+    fn problems(&self) -> Vec<Problem> {
+        let actor = self.actor.iter().map(|(actor, _)| ("actor_token", actor));
+        let audiences = self.audiences.iter().map(|audience| ("audience", audience));
+        let resources = self.resources.iter().map(|resource| ("resource", resource));
+        let all = [("subject_token", &self.subject.0)].into_iter().chain(actor).chain(audiences).chain(resources);
+        all.filter_map(|(name, value)| value.problem(name)).collect()
+    }
+
+    fn token_types(&self) -> &[&str] {
         // RFC 8693 section 2.2.1: the type says how the token is used at an API, and this one is not used there.
         let is_for_an_api = |requested: &TokenType| [TokenType::ACCESS_TOKEN, TokenType::JWT].contains(requested);
-        token_type.eq_ignore_ascii_case("N_A")
-            && self.requested.as_ref().is_some_and(|requested| !is_for_an_api(requested))
+        if self.requested.as_ref().is_none_or(is_for_an_api) { &[] } else { &["N_A"] }
     }
 }
 
