@@ -46,9 +46,9 @@ pub(crate) fn fit(mut value: Value, variables: &Variables, report: &mut Report) 
         let taken = found.and_then(|(table, name)| table.remove(&name));
         let problem = describe(&place, &message, taken.as_ref().unwrap_or(&value));
         if message.starts_with("unknown field") {
-            report.add(problem)
+            report.add(problem);
         } else {
-            report.add_unread(problem)
+            report.add_unread(problem);
         }
         if taken.is_none() {
             break;

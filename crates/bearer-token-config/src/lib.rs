@@ -308,8 +308,12 @@ impl fmt::Debug for ProviderConfig {
 }
 
 #[cfg(test)]
+mod path_tests;
+#[cfg(test)]
 mod property_tests;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod words_tests;

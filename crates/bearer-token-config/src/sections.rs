@@ -33,6 +33,8 @@ pub(crate) struct Fields {
     #[serde(rename = "$schema")]
     #[allow(dead_code, reason = "for editors")]
     schema: Option<String>,
+    /// The provider's name in events, errors and its status. Default: what the source suggests.
+    name: Option<Text>,
     /// The origins that tokens may be sent to, such as `https://api.example.com`.
     allow_origins: Vec<Text>,
     /// The same for `http` origins in networks that you trust with your tokens.

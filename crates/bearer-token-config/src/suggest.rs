@@ -23,15 +23,19 @@ const SYNONYMS: [(&str, &str); 14] = [
     ("uri", "url"),
 ];
 
-/// The word that differs from this one by case or by a few letters.
+/// The word that differs from this one by case or by a few letters, or of which this one is the beginning.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = plain(word);
-    let distance = |known: &str| strsim::damerau_levenshtein(&plain, &self::plain(known));
-    let (distance, nearest) =
-        known.into_iter().map(|known| (distance(known), known)).min_by_key(|(least, _)| *least)?;
-    let length = plain.chars().count();
+    let word = plain(word);
+    let length = word.chars().count();
     let limit = if length < 3 { 0 } else { (length / 3).min(3) };
-    (distance <= limit).then_some(nearest)
+    let distance = |known: &str| strsim::damerau_levenshtein(&word, &plain(known));
+    let known: Vec<&str> = known.into_iter().collect();
+    let (distance, nearest) = known.iter().map(|known| (distance(known), *known)).min_by_key(|(least, _)| *least)?;
+    if distance <= limit {
+        return Some(nearest);
+    }
+    // `expiry` is `expiry_seconds`.
+    known.into_iter().find(|known| known.strip_prefix(word.as_str()).is_some_and(|rest| rest.starts_with('_')))
 }
 
 /// The field that an unknown one was probably meant to be: near in the same table, or somewhere else.
@@ -40,9 +44,6 @@ pub(crate) fn field(parent: &str, name: &str) -> Option<Advice> {
     let synonym = SYNONYMS.iter().find(|(word, _)| *word == name).map(|(_, field)| *field);
     let near = synonym.filter(|field| siblings.iter().any(|name| name == field));
     let near = near.or_else(|| nearest(name, siblings.iter().map(String::as_str)));
-    // `expiry` is `expiry_seconds`.
-    let start = format!("{}_", plain(name));
-    let near = near.or_else(|| siblings.iter().map(String::as_str).find(|sibling| sibling.starts_with(&start)));
     let path =
         below(parent, name).or_else(|| near.map(|near| join(parent, near))).or_else(|| elsewhere(name, synonym))?;
     Some(Advice::DidYouMean(Setting::Field(path.into())))

@@ -90,7 +90,7 @@ impl KeyFields<'_> {
             Some(file) => reader.encoding(key.encoding()).read_file(file),
             None => {
                 let text = key.read_encoded(&path, cx.directory).map_err(|problem| cx.report.add(problem)).ok()?;
-                read(reader, key, text)
+                read(reader, key, &text)
             }
         };
         match read {
@@ -108,14 +108,14 @@ impl KeyFields<'_> {
 }
 
 /// Reads a key that is not in a file.
-fn read(reader: KeyReader, key: &SecretField, text: Zeroizing<Vec<u8>>) -> Result<SigningKey, bearer_token::Error> {
+fn read(reader: KeyReader, key: &SecretField, text: &[u8]) -> Result<SigningKey, bearer_token::Error> {
     // `{ value = ".." }` says that it is the secret itself, even if it looks like a path.
     let is_certain = matches!(key.given(), Given::Value(_)) && key.encoding() == Encoding::Text;
-    if is_certain && str::from_utf8(&text).is_ok_and(secret::looks_like_path) {
-        let encoded = Zeroizing::new(BASE64_STANDARD.encode(&*text));
+    if is_certain && str::from_utf8(text).is_ok_and(secret::looks_like_path) {
+        let encoded = Zeroizing::new(BASE64_STANDARD.encode(text));
         return reader.encoding(Encoding::Base64).read(encoded.as_bytes());
     }
-    reader.encoding(key.encoding()).read(&*text)
+    reader.encoding(key.encoding()).read(text)
 }
 
 fn algorithm(path: &str, name: &str) -> Result<Algorithm, Problem> {

@@ -12,7 +12,10 @@ use crate::report::Report;
 impl Fields {
     /// The builder with everything that is not the source's.
     pub(crate) fn provider(&self, builder: TokenProviderBuilder, report: &mut Report) -> TokenProviderBuilder {
-        let builder = self.origins(builder).policy(self.policy());
+        let mut builder = self.origins(builder).policy(self.policy());
+        if let Some(name) = &self.name {
+            builder = builder.name(name.as_str());
+        }
         for problem in builder.problems() {
             let names = if problem.path().starts_with("policy") { &policy::NAMES } else { &origins::NAMES };
             report.add(names.translate(&problem));

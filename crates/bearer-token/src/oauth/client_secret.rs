@@ -125,7 +125,7 @@ impl SecretFile {
 
     fn read(&self) -> Result<Secret, Error> {
         self.content.read(|bytes, _| {
-            self.parse(bytes).map_err(|problem| {
+            self.parse(&bytes).map_err(|problem| {
                 let path = self.content.path().display();
                 let message = format!("the file `{path}` does not contain a client secret: {problem}");
                 Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
@@ -133,12 +133,11 @@ impl SecretFile {
         })
     }
 
-    fn parse(&self, bytes: Zeroizing<Vec<u8>>) -> Result<Secret, &'static str> {
+    fn parse(&self, bytes: &[u8]) -> Result<Secret, &'static str> {
         let read = match &self.decode {
-            None => string::read(&bytes).map(Secret::new),
+            None => string::read(bytes).map(Secret::new),
             Some(decode) => {
-                let decoded =
-                    decode(string::trim(&bytes)).map(Zeroizing::new).ok_or("it is not encoded as declared")?;
+                let decoded = decode(string::trim(bytes)).map(Zeroizing::new).ok_or("it is not encoded as declared")?;
                 string::read_verbatim(&decoded).map(Secret::new)
             }
         };

@@ -9,12 +9,11 @@ use crate::{
     source::FetchContext,
 };
 
-/// A signed assertion is exchanged for a token:
-/// `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer` (RFC 7523 section 2.1).
+/// A token for a signed assertion: `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer` (RFC 7523 section 2.1).
 ///
-/// Every request, a second try included, carries a new assertion from the template, with its own `jti`, `iat` and
-/// `exp`. What `aud` has to be says the server: often the token endpoint's URL, sometimes its issuer, a bare host name
-/// or a constant. Client authentication is independent of the grant, and many servers want none beside it.
+/// Every request, a retry included, has a new assertion from the template, with its own `jti`, `iat` and `exp`. The
+/// server's documentation says what `aud` must be: often the token endpoint's URL, sometimes the issuer, a host name or a
+/// constant. Client authentication is independent of the grant, and many servers require none.
 ///
 /// ```
 /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
@@ -37,7 +36,7 @@ pub struct JwtBearer {
 }
 
 impl JwtBearer {
-    /// Exchanges the JWTs of this template.
+    /// Creates the grant with the template of its assertions.
     pub fn new(template: JwtTemplate) -> Self {
         JwtBearer { template }
     }
