@@ -142,6 +142,32 @@ pub(crate) fn refresh_token_not_saved(error: &Error) {
     event!(error, kind = ?error.kind(), %error, "could not save a new refresh token; it is kept in memory only");
 }
 
+/// The clock of this machine differs from the authorization server's. Lifetimes do not depend on it.
+#[cfg(feature = "oauth")]
+pub(crate) fn clock_differs(origin: &str, offset: crate::oauth::ClockOffset) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(authorization_server = origin, %offset, "the clock of this machine differs from the authorization server's: set the clock");
+}
+
+/// A token had already expired when its response arrived.
+#[cfg(feature = "oauth")]
+pub(crate) fn expired_on_arrival(origin: &str, ago: Duration) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        authorization_server = origin,
+        expired_seconds_ago = ago.as_secs(),
+        "the authorization server sent a token that had already expired: check the token lifetime at the server and the \
+         clock of this machine"
+    );
+}
+
+/// The granted scope lacks words of the requested one.
+#[cfg(feature = "oauth")]
+pub(crate) fn narrower_scope(origin: &str, missing: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(authorization_server = origin, missing, "the granted scope is narrower than the requested one");
+}
+
 #[cfg(feature = "oauth")]
 pub(crate) fn refresh_token_recovered() {
     event!(info, "recovered a refresh token that a crashed process had written");
