@@ -6,6 +6,7 @@ use crate::{
     error::Error,
     jwt::JwtTemplate,
     oauth::{Grant, Parameters},
+    observe,
     source::FetchContext,
 };
 
@@ -23,6 +24,7 @@ use crate::{
 /// # let pem = include_str!("../../jwt/testdata/p256.pem");
 /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?)
 ///     .issuer("service@project.example.com")
+///     .subject("service@project.example.com")
 ///     .audience("https://as.example.com/token")
 ///     .claim("scope", "read write")
 ///     .build()?;
@@ -37,8 +39,21 @@ pub struct JwtBearer {
 
 impl JwtBearer {
     /// Creates the grant with the template of its assertions.
+    ///
+    /// If [claims are missing](Self::missing_claims), an event says so: many servers refuse such assertions.
     pub fn new(template: JwtTemplate) -> Self {
-        JwtBearer { template }
+        let grant = JwtBearer { template };
+        let missing = grant.missing_claims();
+        if !missing.is_empty() {
+            observe::incomplete_assertion(&missing);
+        }
+        grant
+    }
+
+    /// The claims that RFC 7523 section 3 requires and the template does not have. Only some servers do without.
+    pub fn missing_claims(&self) -> Vec<&'static str> {
+        let names: Vec<&str> = self.template.claim_names().collect();
+        ["iss", "sub", "aud", "exp"].into_iter().filter(|required| !names.contains(required)).collect()
     }
 }
 
