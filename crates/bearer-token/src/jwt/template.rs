@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 pub(crate) mod builder;
 mod claims;
 mod header;
+mod values;
 
 use self::{
     builder::JwtTemplateBuilder,
