@@ -40,7 +40,7 @@
 //! | `allow_plaintext_origins` | the same for `http` origins in networks that you trust with your tokens |
 //! | `allow_any_https_origin`, `refuse_other_origins`, `connection_origin` | as the methods of [`TokenProviderBuilder`] |
 //! | `token` | a token as it is (a secret); one in a file is [read again](crate::FileToken) |
-//! | `jwt.algorithm` | `HS256` to `HS512`, `RS256` to `RS512`, `PS256` to `PS512`, `ES256`, `ES384`, `EdDSA`; may be left out if the key is a JWK that says it |
+//! | `jwt.algorithm` | `HS256` to `HS512`, `RS256` to `RS512`, `PS256` to `PS512`, `ES256`, `ES384`, `ES512`, `EdDSA`; may be left out if the key is a JWK that says it |
 //! | `jwt.key` | the private key as PEM, JWK or JWK set, or the HMAC secret (a secret); one in a file is [read again](crate::jwt::KeyReader::read_file) |
 //! | `jwt.kid` | the name of the key: which one of a JWK set it is, and the `kid` in the header; a JWK brings its own |
 //! | `jwt.passphrase` | what the PEM is encrypted with (a secret; needs the feature `encrypted-keys`) |

@@ -161,7 +161,7 @@ impl JwtTemplateBuilder {
     }
 
     /// Whether each JWT has an `exp` claim. Default: yes. Without it, [`lifetime`](Self::lifetime) is how long
-    /// [`SelfSigned`](crate::jwt::SelfSigned) uses a JWT, counted from `iat` all the same.
+    /// [`SelfSigned`](crate::jwt::SelfSigned) uses a JWT, also counted from `iat`.
     #[must_use]
     pub fn expiration_time(mut self, on: bool) -> Self {
         self.claims.expiration_time = on;
