@@ -44,8 +44,19 @@ struct Inner {
     retry: Retry,
     oauth_code: Option<Cow<'static, str>>,
     server_description: Option<Box<str>>,
+    #[cfg(feature = "oauth")]
+    refusal: Option<RefusalHead>,
     problems: Vec<Problem>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// The head of a response that refused a token request, as far as a verdict needs it.
+#[cfg(feature = "oauth")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusalHead {
+    pub(crate) status: http::StatusCode,
+    /// Whether the response asks the client to authenticate by HTTP Basic.
+    pub(crate) asks_for_client: bool,
 }
 
 /// The part that failed.
@@ -108,6 +119,8 @@ impl Error {
             retry,
             oauth_code: None,
             server_description: None,
+            #[cfg(feature = "oauth")]
+            refusal: None,
             problems: Vec::new(),
             source: None,
         }))
@@ -167,6 +180,18 @@ impl Error {
             Some(description) => self.map(|inner| inner.server_description = Some(description.into())),
             None => self,
         }
+    }
+
+    /// Adds the head of the response that refused the request.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_refusal(self, head: RefusalHead) -> Self {
+        self.map(|inner| inner.refusal = Some(head))
+    }
+
+    /// The head of the response that refused the request.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn refusal(&self) -> Option<RefusalHead> {
+        self.0.refusal
     }
 
     /// Finds the token error among the causes of another error.

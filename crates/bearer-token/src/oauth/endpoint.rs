@@ -2,13 +2,16 @@
 
 use std::{fmt, sync::Arc};
 
+use http::Response;
+
 use crate::{
-    error::{Error, ErrorKind, Retry},
+    error::{Error, ErrorKind, RefusalHead, Retry},
     oauth::{
         ClientAuth, ClockOffset, Grant,
         request::RequestParts,
         response::{Reading, clock_offset::ServerClock},
     },
+    resource::Challenge,
     source::{FetchContext, TokenSource},
     token::AccessToken,
     transport::DynTransport,
@@ -144,6 +147,10 @@ impl TokenSource for TokenEndpoint {
                 }
                 Err(error) => error,
             };
+            let error = match &answer {
+                Some((answer, _)) if error.kind() == ErrorKind::Refused => error.with_refusal(head(answer)),
+                _ => error,
+            };
             let broken = error.kind() == ErrorKind::Transport;
             let asked_to_wait = matches!(error.retry(), Retry::Later { after: Some(_) });
             let (error, by_its_clock) = match &answer {
@@ -164,6 +171,15 @@ impl TokenSource for TokenEndpoint {
 
     fn has_changed(&self) -> bool {
         self.0.request.grant.has_changed() || self.0.request.credentials.has_changed()
+    }
+}
+
+/// The parts of a refusal that a grant's verdict on its credential needs.
+fn head<T>(response: &Response<T>) -> RefusalHead {
+    let challenges = Challenge::read(response.headers());
+    RefusalHead {
+        status: response.status(),
+        asks_for_client: challenges.iter().any(|challenge| challenge.is_scheme("Basic")),
     }
 }
 

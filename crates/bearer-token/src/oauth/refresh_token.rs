@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     oauth::{Grant, Parameters, ResponseFields},
     platform::Platform,
     secret::Secret,
@@ -14,36 +14,42 @@ use crate::{
 mod lease_queue;
 mod rotation;
 mod select;
+mod verdict;
 
 use self::{
     rotation::{RotationState, Session},
-    select::{Wanted, select, successor},
+    select::{Candidates, select, successor},
+    verdict::Verdict,
 };
 
-/// A refresh token from a store is exchanged for a token: `grant_type=refresh_token` (RFC 6749 section 6).
+/// Exchanges a refresh token from a store for an access token: `grant_type=refresh_token` (RFC 6749 section 6).
 ///
-/// For access that a person has consented to once. Most servers *rotate*: their answer carries a new refresh token, and
-/// the old one is used up; using it again is taken for theft, and ends the whole consent. So:
+/// It is for access that a person has consented to once. Most servers *rotate*: their response contains a new refresh
+/// token, and the old one is used up. A second use of the old one is taken for theft, and ends the whole consent. So:
 ///
-/// - A new refresh token is saved in the [store](RefreshTokenStore) **before** anybody gets the access token. If that
-///   fails, the fetch fails; the new one stays in memory, and is saved before anything else happens at the next fetch.
-///   Saving goes on by itself when the fetch runs into its deadline.
-/// - A refresh token is never sent by two at a time: clones of this grant take turns, and so do processes whose store can
-///   do that, as [`FileStore`](crate::store::FileStore) can. **Let providers that use one refresh token use clones of one
-///   grant.**
-/// - A request whose connection broke is not made again in the same fetch: the server may have seen it. The next fetch
-///   sends the same refresh token, since there is no other; where the server allows such a retry, all is well. The same
-///   goes for a crash before the new one was saved.
-/// - An outage, a 5xx or 429 with whatever error code inside, changes nothing in the store.
-/// - When the server refuses it (`invalid_grant`), the store is looked at once more, as another process may have been
-///   faster. Then the refresh token counts as gone, and is not sent again for five minutes, unless
-///   [`refresh_now`](crate::TokenProvider::refresh_now) asks for it. It stays in the store: servers err, too. A person
-///   has to consent again; until then there can be [another source](crate::TokenSource::or_else). A new refresh token in
-///   the store is found without a restart: within a second where the store [tells](RefreshTokenStore::has_changed), as those
-///   of this crate do, and at the next fetch elsewhere.
+/// - A new refresh token is saved in the [store](RefreshTokenStore) **before** any caller gets the access token. If saving
+///   fails, the fetch fails. The new token is kept in memory, and the next fetch saves it before anything else. Saving
+///   continues by itself when the fetch reaches its deadline.
+/// - A refresh token is never sent by two fetches at a time. Clones of this grant take turns, and so do processes if
+///   their store supports it, as [`FileStore`](crate::store::FileStore) does. **Let providers that use one refresh token
+///   use clones of one grant.**
+/// - A request whose connection broke is not repeated in the same fetch, because the server may have received it. The next
+///   fetch sends the same refresh token, as there is no other. That works where the server allows such a retry. The same
+///   holds for a crash before the new token was saved.
+/// - An outage changes nothing in the store: a 5xx or 429, whatever error code is in its body.
+/// - When the server refuses the token, the store is read once more, as another process may have been faster. Then the
+///   refresh token counts as gone: it is not sent again for five minutes, unless
+///   [`refresh_now`](crate::TokenProvider::refresh_now) asks for it. It stays in the store, because servers make mistakes.
+/// - Servers refuse in different words. `invalid_grant` is one of them, but so are `invalid_request` and a 400, 401, 403
+///   or 422 without a known error code. A refusal of the client (`invalid_client`, `unauthorized_client`, or a challenge
+///   for HTTP Basic), of the scope or of the URL says nothing about the refresh token.
+/// - After that, a person has to consent again; until then there can be
+///   [another source](crate::TokenSource::or_else). A new refresh token in the store is found without a restart: within a
+///   second if the store [reports changes](RefreshTokenStore::has_changed), as those of this crate do, and at the next
+///   fetch otherwise.
 ///
-/// The scope can only become less (RFC 6749 section 6): leave the [scope](super::TokenEndpointBuilder::scope) away to get
-/// what was consented to, or ask for a part of it.
+/// The scope can only become narrower (RFC 6749 section 6). Set no [scope](super::TokenEndpointBuilder::scope) to get what
+/// was consented to, or request a part of it.
 ///
 /// ```
 /// use bearer_token::{TokenProvider, store::FileStore};
@@ -62,93 +68,97 @@ use self::{
 ///
 /// # Errors
 ///
-/// Beside those of the [token endpoint](super::TokenEndpoint#errors):
+/// In addition to those of the [token endpoint](super::TokenEndpoint#errors):
 ///
-/// | | kind | retry |
+/// | cause | kind | retry |
 /// |---|---|---|
-/// | there is no refresh token | [`Source`](ErrorKind::Source) | after a change: somebody has to consent |
-/// | it is gone | [`Refused`](ErrorKind::Refused), with the server's code | after a change: somebody has to consent again |
+/// | there is no refresh token | [`Source`](crate::ErrorKind::Source) | after a change: a person has to consent |
+/// | it is gone | [`Refused`](crate::ErrorKind::Refused), with the server's code if there is one | after a change: a person has to consent again |
 /// | the store fails | the store's | as the store says |
 #[derive(Clone)]
 pub struct RefreshToken {
-    keeper: Arc<RotationState>,
+    rotation: Arc<RotationState>,
     initial: Option<Secret>,
     reusable: bool,
     retry_previous: bool,
 }
 
 impl RefreshToken {
-    /// Exchanges what is in the store. A clone shares it, and takes turns.
+    /// Exchanges the refresh token in this store. Clones share it, and take turns.
     pub fn new(store: impl RefreshTokenStore) -> Self {
         RefreshToken {
-            keeper: Arc::new(RotationState::new(store)),
+            rotation: Arc::new(RotationState::new(store)),
             initial: None,
             reusable: false,
             retry_previous: false,
         }
     }
 
-    /// A refresh token to begin with, from a configuration for example: for when the store is empty, and for when what
-    /// is in the store is gone, unless that came from this one. So a new one can be configured after a new consent.
+    /// Sets a refresh token to begin with, from a configuration for example.
+    ///
+    /// It is used while the store is empty, and when the token in the store is gone, unless that one descends from it. So
+    /// a new one can be configured after a new consent.
     pub fn initial(mut self, refresh_token: impl Into<String>) -> Self {
         self.initial = Some(Secret::new(refresh_token)).filter(|token| !token.expose().is_empty());
         self
     }
 
-    /// The server takes the same refresh token again, because it does not rotate, or allows a retry: a request whose
-    /// connection broke is made once more in the same fetch.
+    /// Declares that the server accepts the same refresh token again, because it does not rotate or allows a retry.
+    ///
+    /// A request whose connection broke is then repeated once in the same fetch.
     pub fn reusable(mut self) -> Self {
         self.reusable = true;
         self
     }
 
-    /// Keeps the refresh token before the last one in the store, and tries it when the last one is refused before it was
-    /// ever taken. For servers that may forget what they have just answered, as after a failover, and still know the one
-    /// before. At others this changes nothing that is not lost already, unless they refuse by mistake.
+    /// Keeps the previous refresh token in the store, and sends it if the last one is refused before it was ever accepted.
+    ///
+    /// It is for servers that may forget a token which they have just issued, as after a failover, and still accept the one
+    /// before. At other servers it does no harm, unless they refuse a valid token by mistake.
     pub fn retry_previous(mut self) -> Self {
         self.retry_previous = true;
         self
     }
 
-    /// Puts a refresh token into the store in place of what is there: after a person has consented.
+    /// Puts a refresh token into the store in place of the present one, after a person has consented.
     ///
-    /// Waits for a fetch in progress. A provider that is cooling down because the one before was gone finds it within a
-    /// second. The platform is [`Platform::system`], usually.
+    /// Waits for a fetch in progress. A provider that is cooling down because the token before was gone finds it within a
+    /// second. The platform is usually [`Platform::system`].
     ///
     /// # Errors
     ///
-    /// What the store reports.
+    /// Returns the error of the store.
     pub async fn replace(&self, platform: &Platform, refresh_token: impl Into<String>) -> Result<(), Error> {
-        self.keeper.put(platform, Some(StoredToken::new(refresh_token))).await
+        self.rotation.put(platform, Some(StoredToken::new(refresh_token))).await
     }
 
-    /// Empties the store: after a person has signed out. It does not end anything at the server.
+    /// Empties the store, after a person has signed out. It does not end the consent at the server.
     ///
     /// # Errors
     ///
-    /// What the store reports.
+    /// Returns the error of the store.
     pub async fn clear(&self, platform: &Platform) -> Result<(), Error> {
-        self.keeper.put(platform, None).await
+        self.rotation.put(platform, None).await
     }
 }
 
 impl Grant for RefreshToken {
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let platform = cx.platform();
-        let place = self.keeper.lease(platform, cx.deadline()).await?;
-        self.keeper.save_pending(platform).await?;
-        let seen = self.keeper.load(platform).await?;
-        let wanted =
-            Wanted { stored: seen.as_ref(), initial: self.initial.as_ref(), retry_previous: self.retry_previous };
-        let Some(token) = select(&wanted, |token| self.keeper.is_gone(token, cx)) else {
-            return Err(self.keeper.gone(seen.is_some() || self.initial.is_some()));
+        let lease = self.rotation.lease(platform, cx.deadline()).await?;
+        self.rotation.save_pending(platform).await?;
+        let seen = self.rotation.load(platform).await?;
+        let candidates =
+            Candidates { stored: seen.as_ref(), initial: self.initial.as_ref(), retry_previous: self.retry_previous };
+        let Some(token) = select(&candidates, |token| self.rotation.is_gone(token, cx)) else {
+            return Err(self.rotation.gone(seen.is_some() || self.initial.is_some()));
         };
         if !self.reusable {
-            self.keeper.prepare(platform).await?;
+            self.rotation.prepare(platform).await?;
         }
         let token = token.clone();
         let mut parameters = Parameters::new("refresh_token").with("refresh_token", token.expose());
-        parameters.extensions_mut().insert(Arc::new(Session { place, seen, token }));
+        parameters.extensions_mut().insert(Arc::new(Session { lease, seen, token }));
         Ok(parameters)
     }
 
@@ -157,34 +167,34 @@ impl Grant for RefreshToken {
     }
 
     fn has_changed(&self) -> bool {
-        self.keeper.has_changed()
+        self.rotation.has_changed()
     }
 
     fn response_fields(&self) -> &[&str] {
         &["refresh_token"]
     }
 
-    async fn on_response(&self, cx: &FetchContext, sent: &Parameters, answer: &ResponseFields) -> Result<(), Error> {
+    async fn on_response(&self, cx: &FetchContext, sent: &Parameters, response: &ResponseFields) -> Result<(), Error> {
         let Some(session) = sent.extensions().get::<Arc<Session>>() else { return Ok(()) };
-        // Some servers send an empty text for "none".
-        let answered = answer.text("refresh_token").filter(|token| !token.is_empty());
+        // Some servers send an empty string if there is no new one.
+        let received = response.text("refresh_token").filter(|token| !token.is_empty());
         let next =
-            successor(session.seen.as_ref(), &session.token, self.initial.as_ref(), answered, self.retry_previous);
-        RotationState::save(&self.keeper, cx.platform(), session, next).await
+            successor(session.seen.as_ref(), &session.token, self.initial.as_ref(), received, self.retry_previous);
+        RotationState::save(&self.rotation, cx.platform(), session, next).await
     }
 
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
-        let refused = error.kind() == ErrorKind::Refused && error.oauth_code().is_some_and(|code| GONE.contains(&code));
-        if let Some(session) = sent.extensions().get::<Arc<Session>>().filter(|_| refused) {
-            self.keeper.note_gone(&session.token, error, cx);
+        let verdict = Verdict::of(error);
+        if verdict == Verdict::Other {
+            return false;
         }
-        // With another one, or to say that there is none.
-        refused
+        if let Some(session) = sent.extensions().get::<Arc<Session>>() {
+            self.rotation.note_gone(&session.token, verdict, error, cx);
+        }
+        // The next request sends another refresh token, or the fetch ends because there is none.
+        true
     }
 }
-
-/// The error codes that are about the refresh token itself: RFC 6749 section 5.2, and the words of GitHub and others.
-const GONE: [&str; 4] = ["invalid_grant", "bad_refresh_token", "expired_token", "invalid_token"];
 
 impl fmt::Debug for RefreshToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -86,6 +86,7 @@ pub(crate) fn read_verbatim(bytes: &[u8]) -> Result<&str, StringProblem> {
 }
 
 /// Checks an identifier or another public value, in which nothing is removed.
+#[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
 pub(crate) fn check(value: &str) -> Result<(), StringProblem> {
     read_verbatim(value.as_bytes()).and_then(check_ends)
 }
@@ -100,6 +101,7 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
 }
 
 /// The same for bytes that are owned, without a further copy of them.
+#[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
 pub(crate) fn trimmed(mut bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
     let length = trim(&bytes).len();
     let start = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };

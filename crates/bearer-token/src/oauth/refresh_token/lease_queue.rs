@@ -1,7 +1,7 @@
-//! One after the other, and nobody for ever.
+//! The turns of a grant's clones: one after the other, each for a limited time.
 //!
-//! Not a mutex: a fetch may lie in a runtime that lives and is no longer driven. After its time its turn is taken over,
-//! together with the store's.
+//! This is not a mutex, because a fetch may be stuck in a runtime that exists and is no longer driven. When its time is
+//! over, the next clone takes its turn, together with the store's lease.
 
 use std::{
     future::{self, Future},
@@ -20,41 +20,41 @@ use crate::{
 
 #[derive(Default)]
 pub(super) struct LeaseQueue {
-    line: Mutex<Line>,
-    given_back: Notify,
+    head: Mutex<Head>,
+    released: Notify,
 }
 
 #[derive(Default)]
-struct Line {
-    last: u64,
+struct Head {
+    last_id: u64,
     holder: Option<Holder>,
 }
 
 struct Holder {
     id: u64,
     until: Moment,
-    stores: Option<Lease>,
+    store_lease: Option<Lease>,
 }
 
-/// Somebody's turn. Dropping it gives it back.
-pub(super) struct Place {
-    turns: Arc<LeaseQueue>,
+/// The turn of one clone, with the store's lease. Dropping it releases both.
+pub(super) struct GrantLease {
+    queue: Arc<LeaseQueue>,
     id: u64,
 }
 
 impl LeaseQueue {
-    /// Waits for a turn that lasts until then, by the monotonic clock.
-    pub(super) async fn take(self: &Arc<Self>, platform: &Platform, until: Moment) -> Place {
+    /// Waits for a turn, which lasts until the given moment on the monotonic clock.
+    pub(super) async fn acquire(self: &Arc<Self>, platform: &Platform, until: Moment) -> GrantLease {
         loop {
-            // Registered before the look, so that nothing is missed between the two.
-            let mut given_back = pin!(self.given_back.notified());
-            given_back.as_mut().enable();
-            let taken_until = match self.try_take(platform.now(), until) {
-                Ok(place) => return place,
-                Err(taken_until) => taken_until,
+            // Registered before the attempt, so that no release is missed in between.
+            let mut released = pin!(self.released.notified());
+            released.as_mut().enable();
+            let held_until = match self.try_acquire(platform.now(), until) {
+                Ok(lease) => return lease,
+                Err(held_until) => held_until,
             };
-            let mut over = platform.sleep_until(taken_until.monotonic());
-            future::poll_fn(|cx| match given_back.as_mut().poll(cx) {
+            let mut over = platform.sleep_until(held_until.monotonic());
+            future::poll_fn(|cx| match released.as_mut().poll(cx) {
                 Poll::Ready(()) => Poll::Ready(()),
                 Poll::Pending => over.as_mut().poll(cx),
             })
@@ -62,50 +62,50 @@ impl LeaseQueue {
         }
     }
 
-    fn try_take(self: &Arc<Self>, now: Moment, until: Moment) -> Result<Place, Moment> {
-        let mut line = lock(&self.line);
-        if let Some(holder) = &line.holder
+    /// Takes the turn if there is no holder, or if the holder's time is over. Else returns when it will be.
+    fn try_acquire(self: &Arc<Self>, now: Moment, until: Moment) -> Result<GrantLease, Moment> {
+        let mut head = lock(&self.head);
+        if let Some(holder) = &head.holder
             && now.monotonic() < holder.until.monotonic()
         {
             return Err(holder.until);
         }
-        line.last += 1;
-        let id = line.last;
-        let stores = line.holder.take().and_then(|holder| holder.stores);
-        line.holder = Some(Holder { id, until, stores });
-        Ok(Place { turns: Arc::clone(self), id })
+        head.last_id += 1;
+        let id = head.last_id;
+        let store_lease = head.holder.take().and_then(|holder| holder.store_lease);
+        head.holder = Some(Holder { id, until, store_lease });
+        Ok(GrantLease { queue: Arc::clone(self), id })
     }
 }
 
-impl Place {
-    /// Whether there is a turn of the store already, from somebody whose time was over.
-    pub(super) fn has_stores_turn(&self) -> bool {
-        self.with_holder(|holder| holder.stores.is_some()).unwrap_or(false)
+impl GrantLease {
+    /// Whether the store's lease came with the turn, from a holder whose time was over.
+    pub(super) fn has_store_lease(&self) -> bool {
+        self.with_holder(|holder| holder.store_lease.is_some()).unwrap_or(false)
     }
 
-    /// Holds a turn of the store as well.
+    /// Holds the store's lease as well. If the turn was lost meanwhile, the lease is dropped.
     pub(super) fn hold(&self, lease: Lease) {
-        // If it was taken over meanwhile, it is dropped.
-        self.with_holder(|holder| holder.stores = Some(lease));
+        self.with_holder(|holder| holder.store_lease = Some(lease));
     }
 
-    /// It takes longer.
+    /// Lets the turn last until another moment.
     pub(super) fn extend(&self, until: Moment) {
         self.with_holder(|holder| holder.until = until);
     }
 
     fn with_holder<R>(&self, act: impl FnOnce(&mut Holder) -> R) -> Option<R> {
-        lock(&self.turns.line).holder.as_mut().filter(|holder| holder.id == self.id).map(act)
+        lock(&self.queue.head).holder.as_mut().filter(|holder| holder.id == self.id).map(act)
     }
 }
 
-impl Drop for Place {
+impl Drop for GrantLease {
     fn drop(&mut self) {
-        // The store's turn goes outside the lock: it is a stranger's code.
-        let over = lock(&self.turns.line).holder.take_if(|holder| holder.id == self.id);
-        if over.is_some() {
-            drop(over);
-            self.turns.given_back.notify_one();
+        // The store's lease is dropped outside the lock, because it is user code.
+        let ended = lock(&self.queue.head).holder.take_if(|holder| holder.id == self.id);
+        if ended.is_some() {
+            drop(ended);
+            self.queue.released.notify_one();
         }
     }
 }
@@ -126,42 +126,42 @@ mod tests {
     }
 
     #[test]
-    fn turns_are_taken_one_after_the_other_whoever_goes_away() {
-        let turns = Arc::new(LeaseQueue::default());
+    fn turns_follow_each_other_even_if_a_waiter_leaves() {
+        let queue = Arc::new(LeaseQueue::default());
         let platform = platform_at(0);
         let after = |seconds| platform.now().after(Duration::from_secs(seconds));
-        let take = || Box::pin(turns.take(&platform, after(10)));
-        let Poll::Ready(first) = poll(&mut take()) else { panic!("nobody was there") };
-        let [mut second, mut third, mut fourth] = [take(), take(), take()];
+        let acquire = || Box::pin(queue.acquire(&platform, after(10)));
+        let Poll::Ready(first) = poll(&mut acquire()) else { panic!("there is no holder") };
+        let [mut second, mut third, mut fourth] = [acquire(), acquire(), acquire()];
         for waiting in [&mut second, &mut third, &mut fourth] {
             assert!(poll(waiting).is_pending());
         }
         drop(first);
-        // It was woken, and goes away: the next one is.
+        // The waiter that was woken leaves, so the next one is woken.
         drop(second);
-        let Poll::Ready(third) = poll(&mut third) else { panic!("it is its turn") };
+        let Poll::Ready(third) = poll(&mut third) else { panic!("the third was not woken") };
         assert!(poll(&mut fourth).is_pending());
         drop(third);
         assert!(poll(&mut fourth).is_ready());
     }
 
     #[test]
-    fn l11_a_turn_whose_time_is_over_is_taken_over_with_the_stores_turn() {
-        let turns = Arc::new(LeaseQueue::default());
+    fn l11_an_overdue_turn_passes_on_with_the_stores_lease() {
+        let queue = Arc::new(LeaseQueue::default());
         let platform = platform_at(0);
         let after = |seconds| platform.now().after(Duration::from_secs(seconds));
         let stores = Arc::new(());
-        let Poll::Ready(frozen) = poll(&mut Box::pin(turns.take(&platform, after(0)))) else { panic!() };
+        let Poll::Ready(frozen) = poll(&mut Box::pin(queue.acquire(&platform, after(0)))) else { panic!() };
         frozen.hold(Lease::holding(Arc::clone(&stores)));
-        let Poll::Ready(next) = poll(&mut Box::pin(turns.take(&platform, after(10)))) else {
+        let Poll::Ready(next) = poll(&mut Box::pin(queue.acquire(&platform, after(10)))) else {
             panic!("its time is over")
         };
-        assert!(next.has_stores_turn() && !frozen.has_stores_turn());
-        // Who has lost its turn changes nothing any more.
+        assert!(next.has_store_lease() && !frozen.has_store_lease());
+        // A lease that has lost its turn has no effect.
         frozen.extend(after(90));
         drop(frozen);
         assert_eq!(Arc::strong_count(&stores), 2);
-        let mut waiting = Box::pin(turns.take(&platform, after(10)));
+        let mut waiting = Box::pin(queue.acquire(&platform, after(10)));
         assert!(poll(&mut waiting).is_pending());
         drop(next);
         assert_eq!(Arc::strong_count(&stores), 1);

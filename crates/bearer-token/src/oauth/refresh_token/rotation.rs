@@ -1,4 +1,4 @@
-//! What the clones of a grant share: the store, whose turn it is, and what must not be forgotten.
+//! The state that the clones of a grant share: the store, the queue for it, and what must not be forgotten.
 
 use std::{
     future::{self, Future},
@@ -10,7 +10,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::lease_queue::{LeaseQueue, Place};
+use super::{
+    lease_queue::{GrantLease, LeaseQueue},
+    verdict::Verdict,
+};
 use crate::{
     error::{Error, ErrorKind, Retry},
     observe,
@@ -22,28 +25,29 @@ use crate::{
     token::FetchReason,
 };
 
-/// How long a refused refresh token is not sent again: the limit of the provider's own cool-down after such an error.
+/// The time for which a refused refresh token is not sent again: the limit of the provider's own cool-down after such an
+/// error.
 const GONE_FOR: Duration = Duration::from_secs(5 * 60);
 
-/// How long the saving of a new refresh token may take when nobody waits for it any more. Then it is the next fetch's.
+/// The time for which a new refresh token may be saved after its fetch was dropped. Then saving is the next fetch's task.
 const SAVING: Duration = Duration::from_secs(60);
 
-/// How long a turn may be overdue before it is taken over.
+/// The time by which a lease may be overdue before the next fetch takes its turn.
 const GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct RotationState {
     store: Box<dyn DynRefreshTokenStore>,
-    turns: Arc<LeaseQueue>,
+    queue: Arc<LeaseQueue>,
     memory: Mutex<Memory>,
 }
 
 #[derive(Default)]
 struct Memory {
-    /// What the server gave, and the store may not have yet.
+    /// A refresh token from the server that the store may not have yet.
     pending: Option<Pending>,
     gone: Vec<Gone>,
-    /// By hand, and not loaded since.
-    replaced: bool,
+    /// Whether the application has replaced the token since it was loaded last.
+    was_replaced: bool,
 }
 
 #[derive(Clone, PartialEq)]
@@ -55,56 +59,59 @@ struct Pending {
 struct Gone {
     token: Secret,
     at: Moment,
+    verdict: Verdict,
     error: Error,
 }
 
-/// One request's right to send a refresh token.
+/// The right of one request to send a refresh token.
 pub(super) struct Session {
-    /// Given back with the session.
-    pub(super) place: Place,
-    /// What was in the store.
+    /// Released with the session.
+    pub(super) lease: GrantLease,
+    /// The token that was in the store.
     pub(super) seen: Option<StoredToken>,
-    /// What is sent.
+    /// The token that is sent.
     pub(super) token: Secret,
 }
 
 impl RotationState {
     pub(super) fn new(store: impl RefreshTokenStore) -> Self {
-        RotationState { store: Box::new(store), turns: Arc::default(), memory: Mutex::new(Memory::default()) }
+        RotationState { store: Box::new(store), queue: Arc::default(), memory: Mutex::new(Memory::default()) }
     }
 
-    /// Waits for a turn among the clones of the grant, and then among the users of the store.
-    pub(super) async fn lease(&self, platform: &Platform, until: Moment) -> Result<Place, Error> {
-        let place = self.turns.take(platform, until.after(GRACE)).await;
-        if !place.has_stores_turn() {
-            place.hold(self.store.lease(platform).await?);
+    /// Waits for a turn among the clones of the grant, and then for the store's lease.
+    pub(super) async fn lease(&self, platform: &Platform, until: Moment) -> Result<GrantLease, Error> {
+        let lease = self.queue.acquire(platform, until.after(GRACE)).await;
+        if !lease.has_store_lease() {
+            lease.hold(self.store.lease(platform).await?);
         }
-        Ok(place)
+        Ok(lease)
     }
 
     pub(super) async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
-        lock(&self.memory).replaced = false;
+        lock(&self.memory).was_replaced = false;
         self.store.load(platform).await
     }
 
-    /// Whether there may be another refresh token than the one that was loaded last.
+    /// Whether the store may have another refresh token than the one that was loaded last.
     pub(super) fn has_changed(&self) -> bool {
-        lock(&self.memory).replaced || self.store.has_changed()
+        lock(&self.memory).was_replaced || self.store.has_changed()
     }
 
-    /// Saves what could not be saved before. If somebody else has replaced what was there, theirs is newer: it counts.
+    /// Saves a refresh token that an earlier fetch could not save.
+    ///
+    /// If the store has another token by now, that one is newer and counts.
     pub(super) async fn save_pending(&self, platform: &Platform) -> Result<(), Error> {
         let Some(pending) = lock(&self.memory).pending.clone() else { return Ok(()) };
         self.store.swap(platform, pending.seen.as_ref(), Some(&pending.next)).await.map_err(|error| {
             let message = "the new refresh token could not be saved; it is kept in memory, and no access token is used \
-                           until it is: mend the store";
+                           until it is saved: fix the store";
             error.with_context(message)
         })?;
         lock(&self.memory).pending.take_if(|now| *now == pending);
         Ok(())
     }
 
-    /// Saves what is to follow, and goes on with that when the caller is dropped.
+    /// Saves the successor of a refresh token. Saving continues if the caller is dropped.
     pub(super) async fn save(
         this: &Arc<Self>,
         platform: &Platform,
@@ -114,19 +121,19 @@ impl RotationState {
         if session.seen.as_ref() == Some(&next) {
             return Ok(());
         }
-        // Before the first await: from here on it cannot get lost while the process lives. There is another one only if
-        // this turn was taken over.
+        // Before the first await: from here on it cannot get lost while the process lives. Another token is pending only
+        // if this turn was lost to another fetch.
         lock(&this.memory).pending.get_or_insert(Pending { seen: session.seen.clone(), next });
-        session.place.extend(platform.now().after(SAVING + GRACE));
+        session.lease.extend(platform.now().after(SAVING + GRACE));
         let (sender, receiver) = oneshot::channel();
-        let (keeper, session, inside) = (Arc::clone(this), Arc::clone(session), platform.clone());
+        let (rotation, session, inside) = (Arc::clone(this), Arc::clone(session), platform.clone());
         let task = Box::pin(async move {
-            let result = within(&inside, SAVING, keeper.save_pending(&inside)).await;
+            let result = within(&inside, SAVING, rotation.save_pending(&inside)).await;
             match &result {
                 Ok(()) => observe::refresh_token_saved(),
                 Err(error) => observe::refresh_token_not_saved(error),
             }
-            // The turn goes first: whoever hears of the end may begin.
+            // The lease is released first: the receiver of the result may start the next fetch.
             drop(session);
             drop(sender.send(result));
         });
@@ -134,61 +141,72 @@ impl RotationState {
             task.await;
         }
         receiver.await.unwrap_or_else(|_| {
-            let message = "the saving of the new refresh token ended before it had a result: the runtime was shut down, \
-                           or the store panicked. It is kept in memory, and saved at the next fetch";
+            let message = "saving the new refresh token ended without a result: the runtime was shut down, or the store \
+                           panicked. The token is kept in memory and saved at the next fetch";
             Err(Error::new(ErrorKind::Abandoned, message))
         })
     }
 
-    /// Replaces what is in the store, whatever it is.
+    /// Replaces the token in the store, whatever it is.
     pub(super) async fn put(&self, platform: &Platform, next: Option<StoredToken>) -> Result<(), Error> {
-        let _place = self.lease(platform, platform.now().after(SAVING)).await?;
+        let _lease = self.lease(platform, platform.now().after(SAVING)).await?;
         self.store.put(platform, next.as_ref()).await?;
         let mut memory = lock(&self.memory);
-        // It belongs to the consent before.
+        // A pending token belongs to the consent before.
         memory.pending = None;
-        memory.replaced = true;
+        memory.was_replaced = true;
         Ok(())
     }
 
-    /// Whether what follows could be saved.
+    /// Fails if a successor could not be saved.
     pub(super) async fn prepare(&self, platform: &Platform) -> Result<(), Error> {
         self.store.prepare(platform).await
     }
 
-    /// Whether the server has refused it lately. Who asks for a token by hand wants to know anew.
+    /// Whether the server has refused the token lately.
+    ///
+    /// A fetch that the application requested sends it anyway, once: it wants to know what the server says now.
     pub(super) fn is_gone(&self, token: &Secret, cx: &FetchContext) -> bool {
         let now = cx.platform().now();
-        let by_hand = cx.reason() == FetchReason::Requested;
+        let is_requested = cx.reason() == FetchReason::Requested;
         lock(&self.memory).gone.iter().any(|gone| {
             let of_this_fetch = gone.at.monotonic() >= cx.started().monotonic();
-            gone.token == *token && (of_this_fetch || !by_hand) && !gone.at.after(GONE_FOR).is_past(now)
+            gone.token == *token && (of_this_fetch || !is_requested) && !gone.at.after(GONE_FOR).is_past(now)
         })
     }
 
-    pub(super) fn note_gone(&self, token: &Secret, error: &Error, cx: &FetchContext) {
+    pub(super) fn note_gone(&self, token: &Secret, verdict: Verdict, error: &Error, cx: &FetchContext) {
         let at = cx.platform().now();
         let mut memory = lock(&self.memory);
         memory.gone.retain(|gone| gone.token != *token && !gone.at.after(GONE_FOR).is_past(at));
-        memory.gone.push(Gone { token: token.clone(), at, error: error.clone() });
+        memory.gone.push(Gone { token: token.clone(), at, verdict, error: error.clone() });
     }
 
-    /// The error for when there is none to send.
+    /// The error of a fetch that has no refresh token to send.
     pub(super) fn gone(&self, there_was_one: bool) -> Error {
-        let last = lock(&self.memory).gone.last().map(|gone| gone.error.clone()).filter(|_| there_was_one);
-        let Some(last) = last else {
+        let memory = lock(&self.memory);
+        let Some(last) = memory.gone.last().filter(|_| there_was_one) else {
             let message = "there is no refresh token in the store: a person has to consent first, and the refresh token \
-                           that comes of it belongs there (RFC 6749 section 6)";
+                           from that consent must be put into the store (RFC 6749 section 6)";
             return Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange);
         };
-        let message = "the refresh token is gone: the server has refused it, as it does after it has expired, was revoked \
-                       or used before. A person has to consent again, and the new refresh token belongs into the store \
-                       (RFC 6749 section 6)";
-        last.with_context(message).with_retry(Retry::AfterChange)
+        let message = match last.verdict {
+            Verdict::Gone => {
+                "the refresh token is gone: the server refused it, as servers do after it has expired, was revoked, or was \
+                 used before. A person has to consent again, and the new refresh token must be put into the store (RFC \
+                 6749 section 6)"
+            }
+            Verdict::ProbablyGone | Verdict::Other => {
+                "the refresh token is probably gone: the server refused the request, without a clear reason. If the \
+                 refresh token has expired, was revoked, or was used before, a person has to consent again, and the new \
+                 one must be put into the store (RFC 6749 section 6). Otherwise check the client and the request"
+            }
+        };
+        last.error.clone().with_context(message).with_retry(Retry::AfterChange)
     }
 }
 
-/// Gives up after a time.
+/// Fails if the work takes longer than a limit.
 async fn within(
     platform: &Platform,
     time: Duration,

@@ -1,33 +1,33 @@
-//! Which refresh token to send, and which one follows it: pure decisions.
+//! Pure decisions: which refresh token to send, and which one to store after it.
 
 use crate::{secret::Secret, store::StoredToken};
 
-/// What there is to select from.
-pub(super) struct Wanted<'a> {
+/// The refresh tokens to select from.
+pub(super) struct Candidates<'a> {
     pub(super) stored: Option<&'a StoredToken>,
     pub(super) initial: Option<&'a Secret>,
     pub(super) retry_previous: bool,
 }
 
 /// The best refresh token that is not gone.
-pub(super) fn select<'a>(wanted: &Wanted<'a>, is_gone: impl Fn(&Secret) -> bool) -> Option<&'a Secret> {
-    let Wanted { stored, initial, retry_previous } = *wanted;
+pub(super) fn select<'a>(candidates: &Candidates<'a>, is_gone: impl Fn(&Secret) -> bool) -> Option<&'a Secret> {
+    let Candidates { stored, initial, retry_previous } = *candidates;
     let previous = stored.and_then(|stored| stored.previous.as_ref()).filter(|_| retry_previous);
-    // What the stored one came from is used up: sent again, it would look stolen.
+    // The one that the stored one descends from is used up: sent again, it would look stolen.
     let initial = initial.filter(|initial| stored.and_then(|stored| stored.initial.as_ref()) != Some(initial));
     [stored.map(|stored| &stored.token), previous, initial].into_iter().flatten().find(|token| !is_gone(token))
 }
 
-/// What is to be in the store after an answer of success, with or without a new refresh token in it.
+/// The token to store after a success, whose response may contain a new refresh token.
 pub(super) fn successor(
     seen: Option<&StoredToken>,
     sent: &Secret,
     initial: Option<&Secret>,
-    answered: Option<&str>,
-    keep_previous: bool,
+    received: Option<&str>,
+    keeps_previous: bool,
 ) -> StoredToken {
-    let token = answered.map_or_else(|| sent.clone(), Secret::new);
-    let previous = (keep_previous && token != *sent).then(|| sent.clone());
+    let token = received.map_or_else(|| sent.clone(), Secret::new);
+    let previous = (keeps_previous && token != *sent).then(|| sent.clone());
     let is_stored = seen.is_some_and(|seen| seen.token == *sent || seen.previous.as_ref() == Some(sent));
     let initial = match seen {
         Some(seen) if is_stored => seen.initial.clone(),
@@ -44,7 +44,7 @@ mod tests {
         (!text.is_empty()).then(|| Secret::new(text))
     }
 
-    /// `token,previous,initial`, or nothing.
+    /// Parses `token,previous,initial`.
     fn stored(text: &str) -> Option<StoredToken> {
         let parts: Vec<_> = text.split(',').collect();
         let [token, previous, initial] = parts[..] else { return None };
@@ -52,19 +52,19 @@ mod tests {
     }
 
     #[test]
-    fn the_stored_token_comes_first_and_what_is_used_up_never() {
+    fn the_stored_token_is_first_and_a_used_one_never_sent() {
         for (kept, initial, retry_previous, gone, expected) in [
             ("", "", true, "", None),
             ("", "i", true, "", Some("i")),
             ("", "i", true, "i", None),
             ("s,,", "", true, "", Some("s")),
             ("s,,", "", true, "s", None),
-            // A new one was configured, after a new consent.
+            // A new initial token was configured, after a new consent.
             ("s,,", "i", false, "", Some("s")),
             ("s,,", "i", false, "s", Some("i")),
             ("s,,i", "j", false, "s", Some("j")),
             ("s,,i", "j", false, "s j", None),
-            // It is where the stored one comes from.
+            // The stored one descends from the initial one.
             ("s,,i", "i", false, "s", None),
             ("s,p,i", "i", true, "s p", None),
             ("s,p,", "", true, "s", Some("p")),
@@ -74,21 +74,21 @@ mod tests {
             ("s,p,", "", false, "s", None),
         ] {
             let (kept, initial) = (stored(kept), secret(initial));
-            let wanted = Wanted { stored: kept.as_ref(), initial: initial.as_ref(), retry_previous };
-            let chosen = select(&wanted, |token| gone.split(' ').any(|gone| gone == token.expose()));
-            assert_eq!(chosen.map(Secret::expose), expected, "{kept:?} {gone}");
+            let candidates = Candidates { stored: kept.as_ref(), initial: initial.as_ref(), retry_previous };
+            let selected = select(&candidates, |token| gone.split(' ').any(|gone| gone == token.expose()));
+            assert_eq!(selected.map(Secret::expose), expected, "{kept:?} {gone}");
         }
     }
 
     #[test]
     fn a_new_token_replaces_the_old_one_and_without_one_it_stays() {
-        for (seen, sent, answered, keep_previous, expected) in [
+        for (seen, sent, received, keeps_previous, expected) in [
             ("a,,", "a", None, false, "a,,"),
             ("a,,", "a", Some("a"), true, "a,,"),
             ("a,,", "a", Some("b"), false, "b,,"),
             ("a,,", "a", Some("b"), true, "b,a,"),
             ("b,a,i", "b", Some("c"), true, "c,b,i"),
-            // The server has taken it: the one before has no use any more.
+            // The server has accepted the last one, so the one before is useless.
             ("b,a,i", "b", None, true, "b,,i"),
             ("b,a,i", "b", Some("c"), false, "c,,i"),
             ("b,a,i", "a", Some("c"), true, "c,a,i"),
@@ -97,9 +97,9 @@ mod tests {
             ("a,,i", "j", Some("k"), true, "k,j,j"),
         ] {
             let kept = stored(seen);
-            let next = successor(kept.as_ref(), &Secret::new(sent), secret("j").as_ref(), answered, keep_previous);
+            let next = successor(kept.as_ref(), &Secret::new(sent), secret("j").as_ref(), received, keeps_previous);
             let text = |stored: StoredToken| stored.to_json().unwrap().to_string();
-            assert_eq!(Some(text(next)), stored(expected).map(text), "{seen} {sent} {answered:?}");
+            assert_eq!(Some(text(next)), stored(expected).map(text), "{seen} {sent} {received:?}");
         }
     }
 }

@@ -298,7 +298,7 @@ async fn l19_an_outage_with_an_error_code_inside_never_costs_the_refresh_token()
         (400, r#"{"error":"temporarily_unavailable","refresh_token":"r9"}"#),
         (401, r#"{"error":"invalid_client"}"#),
         (400, r#"{"error":"invalid_scope"}"#),
-        (403, ""),
+        (404, ""),
         (200, r#"{"error":"unknown words","refresh_token":"r9"}"#),
         (200, "garbage"),
         (302, ""),
@@ -342,6 +342,55 @@ async fn a_refused_refresh_token_is_gone_and_stays_in_the_store_and_is_not_sent_
         // L07: no error is for ever.
         script.clock.advance(Duration::from_secs(300));
         assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r2");
+    }
+}
+
+#[tokio::test]
+async fn l58_a_token_that_is_refused_in_other_words_is_gone() {
+    for (status, body) in [
+        (400, ""),
+        (400, r#"{"error":"invalid_request"}"#),
+        (400, r#"{"error":"invalid_request","error_description":"refresh token is invalid"}"#),
+        (400, r#"{"error":"refresh_token_expired"}"#),
+        (400, r#"{"message":"token revoked"}"#),
+        (400, "<html>no</html>"),
+        (401, ""),
+        (401, r#"{"message":"Unauthorized"}"#),
+        (403, ""),
+        (403, "<html>no</html>"),
+        (403, r#"{"error":"access_denied"}"#),
+        (422, r#"{"error":{"code":"expired"}}"#),
+    ] {
+        let script = Script::new([answer(status, body), rotated!("r2")]);
+        let store = MemoryStore::new("r1");
+        let grant = RefreshToken::new(store.clone());
+        for _ in 0..3 {
+            let error = fetch(&script, &grant).await.unwrap_err();
+            assert_eq!((error.kind(), error.retry()), (ErrorKind::Refused, Retry::AfterChange), "{status} {body}");
+            assert!(error.to_string().contains("probably gone"), "{error}");
+            assert!(error.source().unwrap().to_string().contains(&status.to_string()), "the server's response");
+            script.clock.advance(Duration::from_secs(60));
+        }
+        assert_eq!(sent(&script), ["r1"], "{status} {body}");
+        assert_eq!(store.get(), Some(StoredToken::new("r1")), "servers make mistakes");
+        script.clock.advance(Duration::from_secs(300));
+        assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r2", "no error is for ever");
+    }
+}
+
+#[tokio::test]
+async fn l58_a_challenge_for_the_client_says_nothing_of_the_token() {
+    let challenge = |scheme: &str| {
+        answer(401, "").map(|mut response| {
+            response.headers_mut().insert("www-authenticate", scheme.parse().unwrap());
+            response
+        })
+    };
+    for (scheme, is_gone) in [("Basic realm=\"as\"", false), ("Bearer error=\"invalid_token\"", true)] {
+        let script = Script::new([challenge(scheme), rotated!("r2")]);
+        let grant = RefreshToken::new(MemoryStore::new("r1"));
+        fetch(&script, &grant).await.unwrap_err();
+        assert_eq!(fetch(&script, &grant).await.is_err(), is_gone, "{scheme}");
     }
 }
 

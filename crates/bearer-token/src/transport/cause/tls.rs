@@ -26,7 +26,8 @@ pub(super) fn cause(error: &Error) -> Cause {
 
 fn certificate(error: &CertificateError) -> Cause {
     match error {
-        CertificateError::UnknownIssuer => Cause::UnknownIssuer,
+        // The second one: signed by another CA that has the same name as a trusted one.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Cause::UnknownIssuer,
         CertificateError::Expired => Cause::Expired(None),
         CertificateError::ExpiredContext { time, not_after } => Cause::Expired(Some(between(*not_after, *time))),
         CertificateError::NotValidYet => Cause::NotYetValid(None),

@@ -1,0 +1,115 @@
+//! What a refusal says about the refresh token that was sent.
+
+use http::StatusCode;
+
+use crate::error::{Error, ErrorKind};
+
+/// The verdict of the authorization server on a refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The server says that the refresh token is unusable.
+    Gone,
+    /// The server refuses the request in words that servers use for such a refresh token, and for other mistakes too.
+    ProbablyGone,
+    /// The refusal is about the client or about another part of the request, or there is none.
+    Other,
+}
+
+impl Verdict {
+    /// Judges the error of a token request.
+    ///
+    /// Servers refuse a refresh token in many ways, such as a 400 with an empty body, or `invalid_request` (`L58`). An
+    /// outage is never a verdict, even with an error code in its body (`L19`), and neither is a wrong client secret: the
+    /// refresh token is as good as before once that is fixed.
+    pub(super) fn of(error: &Error) -> Self {
+        if error.kind() != ErrorKind::Refused {
+            return Verdict::Other;
+        }
+        match (error.oauth_code(), error.refusal()) {
+            (Some(code), _) if GONE.contains(&code) => Verdict::Gone,
+            (Some(code), _) if PROBABLY_GONE.contains(&code) => Verdict::ProbablyGone,
+            (Some(_), _) => Verdict::Other,
+            (None, Some(head)) if head.asks_for_client => Verdict::Other,
+            (None, Some(head)) if STATUSES.contains(&head.status) => Verdict::ProbablyGone,
+            (None, _) => Verdict::Other,
+        }
+    }
+}
+
+/// The error codes for an unusable refresh token: RFC 6749 section 5.2, GitHub and others.
+const GONE: [&str; 4] = ["invalid_grant", "bad_refresh_token", "expired_token", "invalid_token"];
+
+/// The error codes that some servers use for one: the catch-all of the RFC, and those that ask for a person.
+const PROBABLY_GONE: [&str; 12] = [
+    "access_denied",
+    "account_selection_required",
+    "admin_policy_enforced",
+    "consent_required",
+    "inactive_user",
+    "insufficient_user_authentication",
+    "interaction_required",
+    "invalid_app_access",
+    "invalid_request",
+    "login_required",
+    "mfa_required",
+    "org_internal",
+];
+
+/// The statuses of a refusal without a known code. Others are about the URL or about the form of the request. With a
+/// status of success an unknown code may mean anything, also an outage.
+const STATUSES: [StatusCode; 4] =
+    [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::UNPROCESSABLE_ENTITY];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::RefusalHead;
+
+    fn refused(status: u16, code: Option<&'static str>, asks_for_client: bool) -> Error {
+        let head = RefusalHead { status: StatusCode::from_u16(status).unwrap(), asks_for_client };
+        let error = Error::new(ErrorKind::Refused, "refused").with_refusal(head);
+        code.into_iter().fold(error, Error::with_oauth_code)
+    }
+
+    #[test]
+    fn l58_a_refusal_of_the_refresh_token_is_told_from_others() {
+        use Verdict::{Gone, Other, ProbablyGone};
+        for (status, code, asks_for_client, expected) in [
+            (400, Some("invalid_grant"), false, Gone),
+            (401, Some("invalid_grant"), true, Gone),
+            (200, Some("bad_refresh_token"), false, Gone),
+            (403, Some("expired_token"), false, Gone),
+            (401, Some("invalid_token"), false, Gone),
+            (400, Some("invalid_request"), false, ProbablyGone),
+            (400, Some("consent_required"), false, ProbablyGone),
+            (403, Some("access_denied"), false, ProbablyGone),
+            (400, None, false, ProbablyGone),
+            (401, None, false, ProbablyGone),
+            (403, None, false, ProbablyGone),
+            (422, None, false, ProbablyGone),
+            (401, None, true, Other),
+            (400, None, true, Other),
+            (401, Some("invalid_client"), false, Other),
+            (400, Some("unauthorized_client"), false, Other),
+            (400, Some("invalid_scope"), false, Other),
+            (400, Some("unsupported_grant_type"), false, Other),
+            (400, Some("invalid_target"), false, Other),
+            (400, Some("use_dpop_nonce"), false, Other),
+            (200, None, false, Other),
+            (404, None, false, Other),
+            (405, None, false, Other),
+            (410, None, false, Other),
+            (415, None, false, Other),
+        ] {
+            assert_eq!(Verdict::of(&refused(status, code, asks_for_client)), expected, "{status} {code:?}");
+        }
+    }
+
+    #[test]
+    fn l19_only_a_refusal_is_a_verdict() {
+        for kind in [ErrorKind::Unavailable, ErrorKind::Transport, ErrorKind::Timeout, ErrorKind::Response] {
+            assert_eq!(Verdict::of(&Error::new(kind, "other").with_oauth_code("invalid_grant")), Verdict::Other);
+        }
+        assert_eq!(Verdict::of(&Error::new(ErrorKind::Refused, "without a response")), Verdict::Other);
+    }
+}
