@@ -53,9 +53,9 @@ use std::sync::{
 
 use async_trait::async_trait;
 use bearer_token::{
-    Authorized, Destination, Error, PassThrough, Rejection, Ticket, TokenProvider, adapter::is_rejection,
+    Authorized, Destination, Error, PassThrough, Rejection, RequestHead, Ticket, TokenProvider, adapter::Authorize,
 };
-use http::{Extensions, HeaderMap, header::AUTHORIZATION};
+use http::{Extensions, HeaderMap, Method, header::AUTHORIZATION};
 use reqwest::{Request, Response, Url, redirect::Policy};
 use reqwest_middleware::{Middleware, Next};
 
@@ -76,19 +76,23 @@ pub use self::{
 
 /// Puts the bearers of a provider into the requests of a reqwest client.
 ///
-/// See the [crate docs](crate) for an example.
+/// See the [crate docs](crate) for an example. In place of a provider it takes several, with a selector that chooses one
+/// by the head of the request: see [`KeyedProviders::select`](bearer_token::KeyedProviders::select). A selector looks at the
+/// extensions of the middleware, which [`with_extension`](reqwest_middleware::RequestBuilder::with_extension) adds to.
 #[derive(Clone, Debug)]
-pub struct BearerMiddleware {
-    provider: TokenProvider,
+pub struct BearerMiddleware<P = TokenProvider> {
+    provider: P,
     replays: bool,
+    exposes_ticket: bool,
     /// Whether the client's redirects are noted, so that none is overlooked.
     watches: Arc<AtomicBool>,
 }
 
-impl BearerMiddleware {
-    /// A middleware that takes its bearers from this provider. Clones of the provider share one cache.
-    pub fn new(provider: TokenProvider) -> Self {
-        BearerMiddleware { provider, replays: false, watches: Arc::default() }
+impl<P: Authorize> BearerMiddleware<P> {
+    /// A middleware that takes its bearers from this provider, or from the one that a [selector](bearer_token::Select)
+    /// chooses. Clones share one cache.
+    pub fn new(provider: P) -> Self {
+        BearerMiddleware { provider, replays: false, exposes_ticket: false, watches: Arc::default() }
     }
 
     /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
@@ -133,6 +137,18 @@ impl BearerMiddleware {
         self
     }
 
+    /// Leaves the [`Ticket`] of each request among the extensions of its response, so that the caller can report a refusal
+    /// that is in the body: `ticket.reject(&HeaderMap::new())`.
+    ///
+    /// An extension costs an allocation, so this is off by default. A response that came from another origin, after a
+    /// redirect, has none. If status and headers show the refusal, declare it to the provider with
+    /// [`reject_if`](bearer_token::TokenProviderBuilder::reject_if) instead.
+    #[must_use]
+    pub fn expose_ticket(mut self) -> Self {
+        self.exposes_ticket = true;
+        self
+    }
+
     /// The same redirect policy, and this middleware learns of each redirect, wherever it leads. For the client under
     /// it; see [`replay_once`](Self::replay_once).
     ///
@@ -145,14 +161,27 @@ impl BearerMiddleware {
     }
 
     /// Authorizes a request, waiting for a token if need be. `None`: the request goes out as it is.
-    async fn authorize(&self, request: &mut Request) -> Result<Option<Ticket>, Error> {
+    async fn authorize(&self, request: &mut Request, extensions: &Extensions) -> Result<Option<Ticket>, Error> {
         // The URL and the headers cannot be borrowed side by side.
         let mut headers: HeaderMap = std::mem::take(request.headers_mut());
-        let authorized = self.provider.authorize_headers(destination(request.url()), &mut headers);
+        let (url, method) = (request.url(), request.method());
+        let authorized = self.provider.authorize_headers(
+            head(method, url, &HeaderMap::new(), extensions),
+            destination(url),
+            &mut headers,
+        );
+        let waits = match &authorized {
+            Ok(Authorized::NotReady) => self.provider.provider(head(method, url, &headers, extensions)),
+            _ => Ok(None),
+        };
         *request.headers_mut() = headers;
         match authorized? {
             Authorized::Inserted(ticket) => Ok(Some(ticket)),
-            Authorized::NotReady => Ok(self.provider.token().await?.attach(request.headers_mut())),
+            Authorized::NotReady => match waits? {
+                Some(provider) => Ok(provider.token().await?.attach(request.headers_mut())),
+                // The selector chooses differently now.
+                None => Ok(None),
+            },
             // `Passed`, and what may be added to it.
             _ => Ok(None),
         }
@@ -169,13 +198,18 @@ impl BearerMiddleware {
         let (asked, method) = (request.url().clone(), request.method().clone());
         let (response, noted) = redirect::noting(next.run(request, extensions)).await;
         let mut response = response?;
-        if is_rejection(response.status(), response.headers())
-            && destination(response.url()).is_same_origin(destination(&asked))
-        {
+        if !destination(response.url()).is_same_origin(destination(&asked)) {
+            // It says nothing about the bearer.
+            return Ok(response);
+        }
+        if self.exposes_ticket {
+            response.extensions_mut().insert(ticket);
+        }
+        if self.provider.refusals().include(response.status(), response.headers()) {
             let rejection = ticket.reject(response.headers());
             let elsewhere = response.url().path() != asked.path() || response.url().query() != asked.query();
             let unnoticed = !self.watches.load(Ordering::Relaxed) && !method.is_idempotent();
-            // Whatever redirected the request may have acted on it.
+            // The server that redirected the request may have acted on it.
             if !(noted || elsewhere || unnoticed) {
                 response.extensions_mut().insert(rejection);
             }
@@ -185,7 +219,7 @@ impl BearerMiddleware {
 }
 
 #[async_trait]
-impl Middleware for BearerMiddleware {
+impl<P: Authorize> Middleware for BearerMiddleware<P> {
     async fn handle(
         &self,
         mut request: Request,
@@ -195,7 +229,7 @@ impl Middleware for BearerMiddleware {
         if extensions.get::<PassThrough>().is_some() {
             return next.run(request, extensions).await;
         }
-        let Some(ticket) = self.authorize(&mut request).await.map_err(BearerError::not_sent)? else {
+        let Some(ticket) = self.authorize(&mut request, extensions).await.map_err(BearerError::not_sent)? else {
             return next.run(request, extensions).await;
         };
         let spare = if self.replays { request.try_clone() } else { None };
@@ -206,11 +240,15 @@ impl Middleware for BearerMiddleware {
         // What waits for a token holds no connection meanwhile.
         drop(response);
         replay.headers_mut().remove(AUTHORIZATION);
-        match self.authorize(&mut replay).await.map_err(BearerError::not_replayed)? {
+        match self.authorize(&mut replay, extensions).await.map_err(BearerError::not_replayed)? {
             Some(ticket) => self.send(replay, ticket, extensions, next).await,
             None => next.run(replay, extensions).await,
         }
     }
+}
+
+fn head<'a>(method: &'a Method, url: &'a Url, headers: &'a HeaderMap, extensions: &'a Extensions) -> RequestHead<'a> {
+    RequestHead::new(method, headers, extensions).url(url.scheme(), url.authority(), url.path(), url.query())
 }
 
 fn destination(url: &Url) -> Destination<'_> {
