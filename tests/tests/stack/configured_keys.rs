@@ -6,9 +6,9 @@ use aws_lc_rs::hmac;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bearer_token::{
     Error,
-    config::ProviderConfig,
     jwt::{Algorithm, JwtTemplate, KeyReader, SelfSigned},
 };
+use bearer_token_config::ProviderConfig;
 use bearer_token_testing::{Algorithm as Verified, Issuer, TestKey};
 use serde_json::json;
 
@@ -65,11 +65,11 @@ fn l53_a_path_in_place_of_a_configured_key_is_a_problem() {
     for (algorithm, key) in [("HS256", "/run/secrets/jwt-hmac-secret-key"), ("RS256", "key.pem"), ("ES256", "./key")] {
         let jwt = [("X_JWT__ALGORITHM", algorithm), ("X_JWT__ISSUER", "me"), ("X_JWT__KEY", key)];
         let error = variables(&jwt).build().unwrap_err().to_string();
-        assert!(error.contains("found what looks like the path of a file"), "{error}");
+        assert!(error.contains("looks like the path of a file") && error.contains("`X_JWT__KEY__FILE`"), "{error}");
         let text = format!("[jwt]\nalgorithm = \"{algorithm}\"\nissuer = \"me\"\nkey = \"{key}\"\n");
         let error = ProviderConfig::from_toml(&text).unwrap().build().unwrap_err();
         assert_eq!(error.problems()[0].path(), "jwt.key");
-        assert!(error.to_string().contains("set `jwt.key.file`"), "{error}");
+        assert!(error.to_string().contains("did you mean `{ file = "), "{error}");
     }
     toml("{ value = \"/run/secrets/jwt-hmac-secret-key\", encoding = \"binary\" }").build().unwrap();
 }
