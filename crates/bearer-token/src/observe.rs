@@ -76,6 +76,19 @@ pub(crate) fn rejected(provider: &ProviderName, outcome: &str) {
     event!(debug, %provider, outcome, "the API rejected a bearer");
 }
 
+// What a server may refuse.
+
+#[cfg(all(feature = "jwt", feature = "oauth"))]
+pub(crate) fn incomplete_assertion(missing: &[&str]) {
+    event!(
+        warn,
+        ?missing,
+        "the assertion does not have all claims that RFC 7523 section 3 requires; only some servers accept it: set them \
+         on the template"
+    );
+    let _ = missing;
+}
+
 // Where a token may go.
 
 pub(crate) fn no_origin_allowed(provider: &ProviderName) {

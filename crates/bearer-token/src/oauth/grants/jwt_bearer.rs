@@ -8,6 +8,7 @@ use crate::{
     error::Error,
     jwt::JwtTemplate,
     oauth::{Grant, Parameters},
+    observe,
     problem::Problem,
     source::FetchContext,
     value::Value,
@@ -27,6 +28,7 @@ use crate::{
 /// # let pem = include_str!("../../jwt/testdata/p256.pem");
 /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?)
 ///     .issuer("service@project.example.com")
+///     .subject("service@project.example.com")
 ///     .audience("https://as.example.com/token")
 ///     .claim("scope", "read write")
 ///     .build()?;
@@ -47,8 +49,22 @@ enum Assertion {
 
 impl JwtBearer {
     /// Creates the grant with the template of its assertions.
+    ///
+    /// If [claims are missing](Self::missing_claims), an event says so: many servers refuse such assertions.
     pub fn new(template: JwtTemplate) -> Self {
-        JwtBearer { assertion: Assertion::Signed(template) }
+        let grant = JwtBearer { assertion: Assertion::Signed(template) };
+        let missing = grant.missing_claims();
+        if !missing.is_empty() {
+            observe::incomplete_assertion(&missing);
+        }
+        grant
+    }
+
+    /// The claims that RFC 7523 section 3 requires and the template does not have. Only some servers do without.
+    pub fn missing_claims(&self) -> Vec<&'static str> {
+        let Assertion::Signed(template) = &self.assertion else { return Vec::new() };
+        let names: Vec<&str> = template.claim_names().collect();
+        ["iss", "sub", "aud", "exp"].into_iter().filter(|required| !names.contains(required)).collect()
     }
 
     /// Exchanges assertions that another party made: from a file, or from another provider such as a
