@@ -107,7 +107,7 @@ fn l52_a_newline_in_a_configured_name_is_a_problem() {
             let pairs: Vec<_> = base.into_iter().chain([(name, value)]).collect();
             let result = variables(&pairs).build();
             let error = result.err().unwrap_or_else(|| panic!("{name} {value:?} is accepted"));
-            assert_eq!(error.problems().iter().map(|problem| problem.path()).collect::<Vec<_>>(), [name], "{error}");
+            assert_eq!(error.problems().iter().map(Problem::path).collect::<Vec<_>>(), [name], "{error}");
         }
     }
 }
