@@ -5,7 +5,7 @@ use std::fs;
 use aws_lc_rs::hmac;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bearer_token::{
-    Error,
+    Error, Problem,
     jwt::{Algorithm, JwtTemplate, KeyReader, SelfSigned},
 };
 use bearer_token_config::ProviderConfig;
