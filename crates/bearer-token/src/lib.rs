@@ -62,6 +62,7 @@
 //! | `tower` | | any tower service as that transport |
 //! | `config` | | a provider from TOML or JSON |
 //! | `tracing` | | events of the token life cycle |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod adapter;
 mod error;
