@@ -13,6 +13,7 @@ mod boundaries;
 mod challenges;
 mod clocks;
 mod composition;
+mod configured_keys;
 mod connections;
 mod crowds;
 mod dropped;
