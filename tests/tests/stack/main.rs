@@ -22,6 +22,7 @@ mod failures;
 mod keys;
 mod redirects;
 mod refresh;
+mod responses;
 mod secrets;
 mod support;
 mod ways;
