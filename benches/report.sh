@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every bench and the fleet, and writes docs/PERFORMANCE.md from what they found. Takes eight minutes on two quiet
-# cores, besides building and the bench of sizes. Name benches to run only these; of the others the last reports are used.
+# Runs every bench and the fleet, and writes docs/PERFORMANCE.md from their reports. Takes eight minutes on two idle
+# cores, besides building and the bench of sizes. Name benches to run only those; the others' last reports are used.
 # Fails when a bar is missed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -13,7 +13,7 @@ mkdir -p target/reports docs/performance
 missed=0
 for bench in "${benches[@]}"; do
     printf '\n== %s\n' "$bench"
-    # A bench that breaks off is not to be reported by what it found before.
+    # A bench that stops early must not be reported with an earlier result.
     rm -f "target/reports/$bench.json" "target/reports/$bench.md"
     if [ "$bench" = fleet ]; then
         cargo run --quiet --release --locked --example fleet -- docs/performance | tee target/reports/fleet.md || missed=1

@@ -1,6 +1,6 @@
-//! Runs the benches of the package `lab`, which is no member of this workspace.
+//! Runs the benches of the package `lab`, which is outside this workspace.
 //!
-//! `cargo bench --bench hot_path` builds and runs the bench of that name there; its exit status tells whether it
+//! `cargo bench --bench hot_path` builds and runs the bench of that name there; its exit status says whether it
 //! reached its bars. `benches/report.sh` runs them all and writes `docs/PERFORMANCE.md`.
 
 use std::{
@@ -10,13 +10,13 @@ use std::{
     process::{Command, ExitCode},
 };
 
-/// Runs a bench of the lab with the arguments of this process, and ends as it ends.
+/// Runs a bench of the lab with the arguments of this process, and returns its exit status.
 pub fn hand_over(bench: &str) -> ExitCode {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // `--bench` is what cargo itself adds for harnesses.
+    // cargo itself adds `--bench` for harnesses.
     let arguments = env::args_os().skip(1).filter(|argument| argument != "--bench");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What cargo says of this package; build scripts that look at it would run again, and so build everything anew.
+    // cargo's variables for this package would make build scripts run again and rebuild everything.
     for (name, _) in env::vars_os().filter(|(name, _)| is_of_this_package(name)) {
         cargo.env_remove(name);
     }

@@ -1,4 +1,4 @@
-//! What attaching a cached token costs when many tasks do it at the same time.
+//! The cost of attaching a cached token from many tasks at once.
 
 use std::{process::ExitCode, thread};
 
@@ -11,7 +11,7 @@ use lab::{
 use tokio::runtime::{self, Runtime};
 
 const TASKS: [u64; 4] = [1, 2, 8, 64];
-/// In one turn, of all tasks together.
+/// Requests in one turn, of all tasks together.
 const REQUESTS: u64 = 64 * 640;
 const ROUNDS: usize = 41;
 

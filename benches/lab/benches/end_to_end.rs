@@ -32,7 +32,7 @@ use tower::{Layer, Service, ServiceExt};
 use tower_bearer::BearerLayer;
 use tower_http::auth::AddAuthorizationLayer;
 
-/// Can be shared out evenly.
+/// A number that divides evenly among the tasks.
 const REQUESTS: u64 = 320;
 const ROUNDS: usize = 61;
 const AT_A_TIME: u64 = 32;
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
     report.finish()
 }
 
-/// What our middleware adds to a request, in microseconds.
+/// The microseconds that our middleware adds to a request.
 fn middleware_micros(runtime: &runtime::Runtime) -> f64 {
     let warm = |name: &str| runtime.block_on(contenders::warm(name));
     let mut both: [Box<dyn Driver>; 2] = [warm("no-op reqwest client"), warm("reqwest-bearer")];
@@ -158,7 +158,7 @@ async fn through_reqwest(client: &ClientWithMiddleware, origin: &str, at_a_time:
     started.elapsed()
 }
 
-/// Sets a constant header.
+/// A middleware that sets a constant header.
 struct Constant(HeaderValue);
 
 #[async_trait]
@@ -187,7 +187,7 @@ async fn provider(origin: &str) -> TokenProvider {
     provider
 }
 
-/// A server on a thread of its own that answers every request with a little JSON.
+/// Starts a server on its own thread that responds to every request with a little JSON.
 fn serve() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its address");

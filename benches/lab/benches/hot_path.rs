@@ -1,4 +1,4 @@
-//! What it costs to attach a cached token to a request: time, instructions, allocations.
+//! The cost of attaching a cached token to a request: time, instructions, allocations.
 
 use std::{
     hint::black_box,
@@ -14,15 +14,15 @@ use lab::{
     tools::{self, Allocated, Executed},
 };
 
-/// So many requests a contender sends in one turn: long enough for the clock, short enough for a quiet moment.
+/// Requests per turn: enough for the clock, few enough for a quiet moment.
 const REQUESTS: u64 = 1_024;
 
-/// So many processes take the time, and so many rounds each. Where a process has its stack and its heap makes a
+/// The number of measuring processes and of rounds in each. The place of a process's stack and heap makes a
 /// contender faster or slower by up to 30 ns, for as long as the process lives.
 const PROCESSES: usize = 31;
 const ROUNDS: usize = 15;
 
-/// What was measured of one contender.
+/// The measurements of one contender.
 struct Row {
     profile: Profile,
     instructions: Result<Executed, String>,
@@ -102,8 +102,8 @@ fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
         }
     }
     report.text(format!(
-        "Medians of {ROUNDS} rounds of {REQUESTS} requests in each of {PROCESSES} processes, as where the memory of a \
-         process lies has its say; ratios are made round by round. The quartiles of the static layer's times lie {:.1} % \
+        "Medians of {ROUNDS} rounds of {REQUESTS} requests in each of {PROCESSES} processes, because the place of a \
+         process in memory affects its times; ratios are made round by round. The quartiles of the static layer's times lie {:.1} % \
          around their median.",
         turns.noise(constant) * 100.0
     ));
@@ -126,7 +126,7 @@ fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
         matches!(role, Role::Peer | Role::PeerByHand) && checks_expiry
     });
     let fastest = peers.min_by(|&one, &other| net_nanos(one).total_cmp(&net_nanos(other)));
-    // Without the peers the bar is missed.
+    // Without the peers, the bar is missed.
     let net_of_fastest = fastest.map_or(f64::NAN, net_nanos);
     report.at_least(
         "warm, net time of the fastest peer that checks expiry, by ours",
@@ -137,7 +137,7 @@ fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
         let by_hand = rows.iter().position(|row| row.profile.name == BY_HAND).expect("everyone is there");
         report.text(format!(
             "The fastest peer that checks expiry is {}. It takes {:.1} times what our layer takes, and {:.1} times what {BY_HAND} \
-             takes, which is how it is driven itself: it has no layer, and sees no answer.",
+             takes, which is how it is used itself: it has no layer, and sees no response.",
             rows[fastest].profile.name,
             net_of_fastest / net_nanos(ours),
             net_of_fastest / net_nanos(by_hand),
@@ -145,7 +145,7 @@ fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
         let look = rows.iter().position(|row| row.profile.name == LOOK).expect("everyone is there");
         report.text(format!(
             "A layer that is 4 times as fast as that peer has {:.0} ns. The static layer takes {:.0} of them, and {:.0} with \
-             a look at the answer; looking at the expiry, the origin and the caller's own header makes ours by hand {:.0}, \
+             a look at the response; checking the expiry, the origin and the caller's own header makes ours by hand {:.0}, \
              and its layer {:.0}.",
             net_of_fastest / 4.0,
             net_nanos(constant),
@@ -157,7 +157,7 @@ fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
     report
 }
 
-/// What the net cost consists of.
+/// The parts of the net cost.
 fn profile(report: &mut Report, ours: &Row, constant: &Row, base: &Row) {
     if let (Ok(ours), Ok(constant), Ok(base)) = (&ours.instructions, &constant.instructions, &base.instructions) {
         let net = |executed: &Executed, function: &str| executed.of(function) - base.of(function);
@@ -167,7 +167,7 @@ fn profile(report: &mut Report, ours: &Row, constant: &Row, base: &Row) {
         let rows = shown.map(|(name, ours, constant)| {
             vec![format!("`{}`", name.replace('|', "\\|")), format!("{ours:.0}"), format!("{constant:.0}")]
         });
-        report.text("Where the net instructions of our layer go, and those of the static one: callgrind's profile.");
+        report.text("The net instructions of our layer and of the static layer, by function (callgrind's profile).");
         report.table(&["function, with what is inlined into it", "ours", "static layer"], rows.collect());
     }
     let platform = Platform::system();
@@ -181,8 +181,8 @@ fn profile(report: &mut Report, ours: &Row, constant: &Row, base: &Row) {
     let names = parts.iter().map(|(name, _)| *name);
     let rows = names.enumerate().map(|(one, name)| vec![name.to_owned(), nanos(one)]).collect();
     report.text(
-        "What some of it takes alone, each in a loop. Reading the slot changes an atomic number twice, and so does cloning \
-         and dropping the value, which the static layer does too.",
+        "The times of single parts, each in a loop. Reading the slot changes an atomic number twice, and so does cloning and \
+         dropping the value, which the static layer does too.",
     );
     report.table(&["part", "ns"], rows);
 }

@@ -1,4 +1,4 @@
-//! What it costs to mint a JWT, by algorithm, and for how long a thread is held.
+//! The cost of minting a JWT by algorithm, and the time for which it blocks a thread.
 
 use std::{
     future::Future,
@@ -31,7 +31,7 @@ use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 const ROUNDS: usize = 101;
-/// In one turn. All algorithms but RSA are so quick that the clock would count otherwise.
+/// Mints in one turn. All algorithms but RSA are so fast that reading the clock would distort a single one.
 const MANY: u32 = 100;
 const FEW: u32 = 4;
 
@@ -41,11 +41,11 @@ struct Contest {
     template: JwtTemplate,
     algorithm: jsonwebtoken::Algorithm,
     encoding_key: EncodingKey,
-    /// aws-lc-rs's own signature of a message as long as the JWT's.
+    /// aws-lc-rs's bare signature of a message as long as the JWT's.
     bare: Box<dyn Fn(&[u8])>,
 }
 
-/// The claims that ours has too.
+/// The same claims as ours.
 #[derive(Serialize)]
 struct Claims {
     iss: &'static str,
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
             timed(|| {
                 for _ in 0..repeat {
                     match one {
-                        // Outside a runtime the signature is made in place.
+                        // Outside a runtime, the signature is made in place.
                         0 => drop(at_once(contest.template.sign(&platform)).expect("a JWT")),
                         1 => drop(encode(&contest)),
                         _ => (contest.bare)(&message),
@@ -96,8 +96,8 @@ fn main() -> ExitCode {
     report.table(&["algorithm", "aws-lc-rs", "ours", "ratio", "jsonwebtoken::encode", "ratio"], rows);
 
     report.text(
-        "The longest that a poll of minting with RS256-4096 keeps its thread at work, in microseconds of the processor \
-         (median of 101 mints, and the longest of them): ours leaves the runtime's worker for the signature.",
+        "The longest poll while minting with RS256-4096, in microseconds of processor time (the median of 101 mints, and their \
+         maximum). Ours makes the signature away from the runtime's worker.",
     );
     let (ours, peer) = held();
     let row = |name: &str, mut times: Vec<Duration>| {
@@ -112,7 +112,7 @@ fn main() -> ExitCode {
     report.finish()
 }
 
-/// How long the polls of mints take at the longest, each by ours and by jsonwebtoken.
+/// The longest poll of each mint, by ours and by jsonwebtoken.
 fn held() -> (Vec<Duration>, Vec<Duration>) {
     let contest = rsa("4096", Algorithm::RS256, jsonwebtoken::Algorithm::RS256, &RSA_PKCS1_SHA256);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -127,7 +127,7 @@ fn held() -> (Vec<Duration>, Vec<Duration>) {
     })
 }
 
-/// In time of the processor: the thread that signs may take this one's place for a while, and that is no work of its.
+/// Measured in processor time, because the signing thread may preempt this one.
 async fn longest_poll(future: impl Future<Output = ()>) -> Duration {
     let worked = || clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::MAX, Duration::from);
     let mut future = pin!(future);

@@ -1,6 +1,6 @@
-//! What a program grows by: crates, time to build, bytes.
+//! How much a program grows: crates, build time, bytes.
 //!
-//! Each program is built from nothing, which takes minutes; name some of them to build only these.
+//! Each program is built from scratch, which takes minutes. Name some of them to build only those.
 
 use std::{
     env, fs,
@@ -11,7 +11,7 @@ use std::{
 use lab::report::Report;
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// A program: what it depends on, and the least that uses it.
+/// A program: its dependencies, and the shortest code that uses them.
 struct Program {
     name: &'static str,
     dependencies: &'static [&'static str],
@@ -140,7 +140,7 @@ fn main() -> ExitCode {
         eprintln!("found the program {unknown:?}; expected some of: {}", known.join("; "));
         return ExitCode::FAILURE;
     }
-    // Only a whole one is for the document.
+    // Only a complete table is kept for the document.
     let mut report = Report::new(if asked.is_empty() { "size" } else { "size-in-part" });
     let mut rows = Vec::new();
     let mut alone = None;
@@ -200,7 +200,7 @@ fn measure(program: &Program, work: &Path) -> Result<Size, String> {
     fs::create_dir_all(work.join("src")).map_err(|error| error.to_string())?;
     write("Cargo.toml", &manifest)?;
     write("src/main.rs", &main)?;
-    // The versions that the rest of the lab has.
+    // The same versions as the rest of the lab.
     fs::copy(lab.join("Cargo.lock"), work.join("Cargo.lock")).map_err(|error| error.to_string())?;
 
     let tree = cargo(work, &["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}"])?;
@@ -231,7 +231,7 @@ fn cargo(work: &Path, arguments: &[&str]) -> Result<String, String> {
     }
 }
 
-/// What all processes that were started from here and have ended took together: independent of what else runs.
+/// The processor time of all child processes that have ended. It does not depend on other load.
 fn cpu_seconds() -> Result<f64, String> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|error| error.to_string())?;
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;

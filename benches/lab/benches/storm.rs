@@ -1,4 +1,4 @@
-//! Many callers when there is no token, when it expires, and when the authorization server fails.
+//! Many callers without a token, at its expiry, and during a failure of the authorization server.
 
 use std::{
     future::Future,
@@ -24,9 +24,9 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-/// How long the token endpoint takes.
+/// The response time of the token endpoint.
 const LATENCY: Duration = Duration::from_millis(250);
-/// Whoever has to wait longer counts as delayed.
+/// A request that waits longer counts as delayed.
 const DELAYED: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     report.finish()
 }
 
-/// Many callers at once, and no token.
+/// Many callers at once without a token.
 fn cold(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
     const ROUNDS: usize = 5;
 
@@ -51,7 +51,7 @@ fn cold(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
     let wakes = [1_000, 10_000].map(|callers| median((0..ROUNDS).map(|_| runtime.block_on(wake(callers)))));
     let cells = wakes.iter().flat_map(|wake| [String::new(), format!("{:.0}", wake * 1e3), String::new()]);
     rows.push(["waking as many tasks".to_owned()].into_iter().chain(cells).collect());
-    // What this one's constructor does, the others do when they are asked.
+    // This contender's constructor does what the others do at the first request.
     for profile in storming.iter().filter(|profile| profile.name != "aliri_tokens") {
         let rounds = if profile.role == Role::Ours { ROUNDS } else { 1 };
         let mut row = vec![profile.name.to_owned()];
@@ -104,8 +104,8 @@ async fn storm(profile: &Profile, callers: usize) -> Storm {
     Storm { requests: endpoint.requests(), seconds, failed: failed.load(Ordering::Relaxed) }
 }
 
-/// What it costs to wake so many tasks at once: the share of a storm that no provider can save. One of them waits as
-/// long as the endpoint takes, and then tells all others.
+/// The cost of waking this many tasks at once, which no provider can avoid. One task waits as
+/// long as the endpoint takes, and then wakes all others.
 async fn wake(tasks: usize) -> f64 {
     let (sender, receiver) = watch::channel(false);
     let sender = Arc::new(Mutex::new(Some(sender)));
@@ -126,7 +126,7 @@ async fn wake(tasks: usize) -> f64 {
         - LATENCY.as_secs_f64()
 }
 
-/// Seconds from when the first task begins until the last one ends; they begin when all of them are there.
+/// Seconds from the start of the first task to the end of the last. They start once all are ready.
 async fn at_once<F: Future<Output = ()> + Send + 'static>(tasks: usize, task: impl Fn() -> F) -> f64 {
     let barrier = Arc::new(Barrier::new(tasks));
     let handles: Vec<_> = (0..tasks)
@@ -148,7 +148,7 @@ async fn at_once<F: Future<Output = ()> + Send + 'static>(tasks: usize, task: im
     began.zip(ended).map_or(f64::NAN, |(began, ended)| (ended - began).as_secs_f64())
 }
 
-/// Callers who ask while the endpoint answers 503 and there is no token.
+/// Callers without a token while the endpoint responds with 503.
 fn failing(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
     const CALLERS: usize = 100;
     const PATIENCE: Duration = Duration::from_secs(15);
@@ -258,12 +258,12 @@ fn expiry(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
 struct Call {
     began: Instant,
     took: Duration,
-    /// How long after it was due it ended: also what was held up by others counts.
+    /// The time from when it was due to its end, including delays by other requests.
     late: Duration,
     failed: bool,
 }
 
-/// Starts so many requests each millisecond, whether or not the ones before have ended.
+/// Starts this many requests each millisecond, even if earlier ones have not ended.
 async fn load(driver: Arc<dyn Driver>, per_millisecond: u64, time: Duration) -> Vec<Call> {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let mut ticks = time::interval(Duration::from_millis(1));
@@ -287,13 +287,13 @@ async fn load(driver: Arc<dyn Driver>, per_millisecond: u64, time: Duration) -> 
     std::mem::take(&mut *calls.lock().expect("no panic"))
 }
 
-/// The endpoint fails while the token is still good, and goes on failing.
+/// The endpoint starts to fail while the token is valid, and keeps failing.
 fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
     const AFTER: Duration = Duration::from_secs(6);
-    /// The longest tick that Linux has.
+    /// The longest clock tick of Linux.
     const TICK: Duration = Duration::from_millis(10);
 
-    // All at the same time: the load is light, and some have to be watched for more than a minute.
+    // All contenders at once: the load is light, and some must be observed for more than a minute.
     let outcomes = runtime.block_on(async {
         let mut running = Vec::new();
         for &profile in storming {
@@ -305,8 +305,8 @@ fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
                 let _ = driver.send_one().await;
                 endpoint.behave(Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() });
                 endpoint.take_times();
-                // The last tenth belongs to the reserve: what is sent then may expire on the way. A coarse clock shows the
-                // moment of the fetch up to a tick too early.
+                // The last tenth is the reserve: a token that is sent then may expire on the way. A coarse clock shows the
+                // moment of the fetch up to a tick early.
                 let good = begun + lifetime.mul_f64(0.9) - TICK;
                 let calls = load_slowly(driver, lifetime + AFTER).await;
                 (profile, good, begun + lifetime, calls, endpoint.take_times())
@@ -341,11 +341,11 @@ fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
         if profile.role == Role::Ours {
             let lost = calls.iter().filter(|call| call.began < good && call.failed).count();
             let waits: Vec<f64> = times.windows(2).map(|two| (two[1] - two[0]).as_secs_f64()).collect();
-            // 1 s, doubling, times a draw between one half and one; a coarse clock and the next request come on top.
+            // 1 s, doubling, times a draw between one half and one; plus a coarse tick and the time to the next request.
             let whole = |failures: usize| f64::powi(2.0, failures as i32);
             let in_time =
                 |(failures, wait): (usize, &f64)| (whole(failures) / 2.0 - 0.02..whole(failures) + 0.25).contains(wait);
-            // Nor does it give up: had another wait ended before the load did, there would be a request.
+            // It does not give up either: a wait that ended before the load did would show a request.
             let silence = times.last().map_or(f64::INFINITY, |&last| (end - last).as_secs_f64());
             let as_told = waits.iter().enumerate().all(in_time) && silence < whole(waits.len()) + 0.25;
             let waits: Vec<_> = waits.iter().map(|wait| format!("{wait:.1}")).collect();
@@ -365,7 +365,7 @@ fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
     report.table(&["", "token requests, valid", "failed, valid", "token requests, after", "failed, after"], rows);
 }
 
-/// A request every five milliseconds.
+/// The interval of requests: five milliseconds.
 async fn load_slowly(driver: Arc<dyn Driver>, time: Duration) -> Vec<Call> {
     let mut ticks = time::interval(Duration::from_millis(5));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);

@@ -23,7 +23,7 @@ fn paint(plot: &Plot, file: &Path) -> Result<(), Box<dyn Error>> {
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(60)
-        // The legend of many lines stands to the right of them.
+        // The legend of many lines is to their right.
         .build_cartesian_2d(-0.5..right + if plot.series.len() > 1 { 1.5 } else { 0.5 }, 0.0..top)?;
     chart
         .configure_mesh()
@@ -50,7 +50,7 @@ fn paint(plot: &Plot, file: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What stands under a point of the horizontal axis: a name at each whole number, nothing between.
+/// The label of a point on the horizontal axis: a name at each whole number, nothing between.
 fn label(plot: &Plot, x: f64) -> String {
     if (x - x.round()).abs() > 0.01 || x < 0.0 {
         return String::new();

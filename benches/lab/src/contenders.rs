@@ -1,4 +1,4 @@
-//! Who is measured: ways to attach a cached token to a request.
+//! The contenders: ways to attach a cached token to a request.
 
 use std::{convert::Infallible, fmt::Display, future::Ready, hint::black_box, time::Duration};
 
@@ -17,14 +17,14 @@ mod ours;
 #[cfg(feature = "peers")]
 mod peers;
 
-/// What a contender is to the comparison.
+/// The role of a contender in the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// No token at all: what is subtracted to get the net cost.
+    /// No token at all, which is subtracted to get the net cost.
     Base,
-    /// A constant header, as tower-http's layer sets it: everything is compared to it.
+    /// A constant header, as tower-http's layer sets it. Every other contender is compared with it.
     Static,
-    /// Some other yardstick.
+    /// Another yardstick.
     Yardstick,
     /// Our layer.
     Ours,
@@ -32,7 +32,7 @@ pub enum Role {
     OurMiddleware,
     /// A peer.
     Peer,
-    /// A peer in a way that is faster than the one which its documentation shows first: for the warm request only.
+    /// A peer used faster than its documentation shows first. For the warm request only.
     PeerByHand,
 }
 
@@ -41,19 +41,19 @@ pub enum Role {
 pub struct Profile {
     pub name: &'static str,
     pub role: Role,
-    /// What to subtract for the net cost.
+    /// The contender to subtract for the net cost.
     pub base: &'static str,
-    /// Whether it looks at the expiry of its token at each request.
+    /// Whether it checks the expiry of its token at each request.
     pub checks_expiry: bool,
-    /// How long before the expiry it gives a token up, or renews it at the latest: a token that is to be in use for
-    /// some seconds has to live for that much longer.
+    /// The time before the expiry at which it stops using a token or renews it. A token that is to be used for
+    /// some seconds must have a lifetime that much longer.
     pub margin: Duration,
 }
 
-/// What the tower layers are compared with.
+/// The base of the tower layers.
 pub const TOWER: &str = "no-op service";
-/// The static layer, which wants to know of a refusal.
-pub const LOOK: &str = "AddAuthorizationLayer, and a look at the answer";
+/// The static layer with a check for refusals.
+pub const LOOK: &str = "AddAuthorizationLayer, and a look at the response";
 /// Ours without the layer.
 pub const BY_HAND: &str = "TokenProvider::authorize alone";
 const REQWEST: &str = "no-op reqwest client";
@@ -71,7 +71,7 @@ const fn peer(name: &'static str, checks_expiry: bool, margin: u64) -> Profile {
     Profile { name, role: Role::Peer, base: TOWER, checks_expiry, margin: Duration::from_secs(margin) }
 }
 
-/// Everyone.
+/// All contenders.
 pub fn all() -> Vec<Profile> {
     let mut all = vec![
         yardstick(TOWER, Role::Base, TOWER),
@@ -105,11 +105,11 @@ const PEERS: [Profile; 12] = [
     Profile { base: REQWEST_12, ..peer("reqwest-auth (constant source)", false, 0) },
 ];
 
-/// One of them, cold. Call it inside a runtime with other threads, which drive what peers spawn.
+/// A contender without a token. Call it inside a runtime with other threads, which drive the peers' tasks.
 ///
 /// # Panics
 ///
-/// When it cannot be made: a bench without its contenders is of no use.
+/// If it cannot be built, because a bench without its contenders is useless.
 pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
     match name {
         TOWER => Box::new(Through(Noop::<Infallible>::new())),
@@ -151,7 +151,7 @@ pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
     }
 }
 
-/// One of them, with a token that it got from an endpoint.
+/// A contender with a token from an endpoint.
 ///
 /// # Panics
 ///
@@ -164,7 +164,7 @@ pub async fn warm(name: &str) -> Box<dyn Driver> {
     driver
 }
 
-/// A contender that does not do what it is measured for would be quick.
+/// Checks that the contender does its work, because one that does not would be fast.
 async fn check(name: &str, driver: &dyn Driver) {
     Answers::Inspecting.begin();
     driver.send_one().await.expect("an answer");
@@ -176,7 +176,7 @@ async fn check(name: &str, driver: &dyn Driver) {
         return;
     }
     let found = found.unwrap_or_else(|| panic!("{name} sent no token"));
-    // Endpoints number their tokens at the end.
+    // Endpoints number their tokens at the end of the token.
     let (begins, length) = (token().starts_with(&found.token[..TOKEN_LENGTH / 2]), found.token.len());
     assert!(begins && length == TOKEN_LENGTH, "{name} sent another token, of {length} bytes");
     let ours = matches!(profile.role, Role::Static | Role::Ours | Role::OurMiddleware);
@@ -194,7 +194,7 @@ fn constant() -> AddAuthorization<Noop> {
     AddAuthorizationLayer::bearer(&token()).as_sensitive(true).layer(Noop::new())
 }
 
-/// The least that a layer does which wants to know whether its token was refused.
+/// The least work of a layer that notices whether its token was refused.
 #[inline]
 fn look(answer: Answer) -> Answer {
     if answer.status() == StatusCode::UNAUTHORIZED {
@@ -223,7 +223,7 @@ where
     }
 }
 
-/// What every layer comes down to.
+/// The core of every layer.
 #[derive(Clone)]
 struct RawInsert(HeaderValue);
 
@@ -234,8 +234,8 @@ impl Attach for RawInsert {
     }
 }
 
-/// Sends a request with this `Authorization`, as the users of a peer without a layer do. Not `async`: what is awaited
-/// is the service, as it is with a layer, and the request is not moved once more.
+/// Sends a request with this `Authorization`, as users of a peer without a layer do. Not `async`, so the awaited future
+/// is the service's, as with a layer, and the request is not moved once more.
 #[inline]
 fn with_header(mut request: Request<()>, value: HeaderValue) -> Ready<Result<Answer, Infallible>> {
     request.headers_mut().insert(AUTHORIZATION, value);

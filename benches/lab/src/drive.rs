@@ -15,12 +15,12 @@ use tokio::{runtime::Runtime, sync::Barrier};
 
 use crate::warm::{self, Answer};
 
-/// Attaches a token to a request and sends it to the service that answers at once.
+/// Attaches a token to a request and sends it to the service that responds at once.
 pub trait Attach: Clone + Send + Sync + 'static {
     fn send(&mut self, request: Request<()>) -> impl Future<Output = Result<Answer, Failed>> + Send;
 }
 
-/// No token could be had, and why.
+/// The reason why there is no token.
 #[derive(Debug)]
 pub struct Failed(pub String);
 
@@ -30,22 +30,22 @@ impl Failed {
     }
 }
 
-/// A contender whose type is not named any more; its loops still are made for that type.
+/// A contender with its type erased. Its loops are still compiled for that type.
 pub trait Driver: Send + Sync {
     /// Sends one request, which may wait for a token.
     fn send_one(&self) -> Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>>;
 
-    /// Sends some warm requests, so that nothing is left to be done for the first time.
+    /// Sends some warm requests, so later ones do nothing for the first time.
     fn warm_up(&mut self);
 
-    /// Sends so many warm requests, one after the other.
+    /// Sends this many warm requests, one after another.
     fn run(&mut self, requests: u64);
 
-    /// The time that so many warm requests spend in the contender: they are made before, a few at a time. Answers should be
-    /// [bare](warm::Answers::Bare).
+    /// The time that this many warm requests spend in the contender. They are built beforehand, a few at a time. Responses
+    /// should be [bare](warm::Answers::Bare).
     fn run_bare(&mut self, requests: u64) -> Duration;
 
-    /// Sends so many from each of the tasks, at the same time, and tells how long it took.
+    /// Sends this many requests from each task at once, and returns the time.
     fn contend(&self, runtime: &Runtime, tasks: u64, requests: u64) -> Duration;
 }
 
@@ -81,7 +81,7 @@ impl<A: Attach> Driver for A {
                             let answer = contender.send(warm::request()).await;
                             assert!(answer.is_ok(), "a warm request failed");
                             drop(black_box(answer));
-                            // As a real request would, but not so often that switching tasks is what is measured.
+                            // Yields as a real request would, but too rarely to measure task switches.
                             if request % 32 == 31 {
                                 tokio::task::yield_now().await;
                             }
@@ -99,7 +99,7 @@ impl<A: Attach> Driver for A {
     }
 }
 
-/// callgrind collects in here; nothing in it may be a closure, whose name would contain this one's.
+/// callgrind collects inside this function. It must not contain a closure, whose name would include this one's.
 #[inline(never)]
 fn hot_loop<A: Attach>(contender: &mut A, requests: u64) {
     for _ in 0..requests {
@@ -111,7 +111,7 @@ fn hot_loop<A: Attach>(contender: &mut A, requests: u64) {
 
 #[inline(never)]
 fn bare_loop<A: Attach>(contender: &mut A, requests: u64) -> Duration {
-    // So few that they stay in the first cache, so many that reading the clock does not count.
+    // Few enough to stay in the first cache, and enough that reading the clock does not matter.
     const FEW: usize = 16;
 
     let mut spent = Duration::ZERO;
@@ -131,7 +131,7 @@ fn bare_loop<A: Attach>(contender: &mut A, requests: u64) -> Duration {
     spent
 }
 
-/// The outcome of a future that has nothing to wait for.
+/// The output of a future that never waits.
 #[inline]
 fn at_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {

@@ -1,4 +1,4 @@
-//! A token endpoint on loopback: slow, or failing, as a bench wants it; it counts its requests.
+//! A token endpoint on loopback that can be slow or fail, and counts its requests.
 
 use std::{
     convert::Infallible,
@@ -27,7 +27,7 @@ pub struct Endpoint {
     state: Arc<State>,
 }
 
-/// How it answers.
+/// The endpoint's behaviour.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
     pub status: StatusCode,
@@ -38,12 +38,12 @@ pub struct Manner {
 struct State {
     manner: Mutex<Manner>,
     requests: AtomicU64,
-    /// When each request came.
+    /// The arrival time of each request.
     times: Mutex<Vec<Instant>>,
 }
 
 impl Endpoint {
-    /// Starts one on a thread of its own, so that the runtime under test is not the one that serves it.
+    /// Starts an endpoint on its own thread, so the runtime under test does not serve it.
     pub fn start(manner: Manner) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
@@ -70,7 +70,7 @@ impl Endpoint {
         self.state.requests.load(Ordering::Relaxed)
     }
 
-    /// Forgets the requests so far, and gives the times at which they came.
+    /// Returns the arrival times so far, and forgets them.
     pub fn take_times(&self) -> Vec<Instant> {
         self.state.requests.store(0, Ordering::Relaxed);
         std::mem::take(&mut *self.state.times.lock().expect("no panic"))
@@ -78,7 +78,7 @@ impl Endpoint {
 }
 
 impl Manner {
-    /// Answers at once with tokens that live for an hour.
+    /// Responds at once with tokens that are valid for an hour.
     pub fn prompt() -> Self {
         Manner { status: StatusCode::OK, delay: Duration::ZERO, lifetime: Duration::from_secs(3_600) }
     }
@@ -89,7 +89,7 @@ async fn serve(listener: std::net::TcpListener, state: Arc<State>) {
     let listener = TcpListener::from_std(listener).expect("a socket of ours");
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
-        // Answers are small; waiting to fill a packet would be counted as the client's time.
+        // Responses are small, and waiting to fill a packet would count as the client's time.
         let _ = stream.set_nodelay(true);
         let state = state.clone();
         tokio::spawn(async move {
@@ -109,7 +109,7 @@ async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Respons
         time::sleep(delay).await;
     }
     let body = if status.is_success() {
-        // Each token differs from the one before.
+        // Each token differs from the previous one.
         let mut token = token();
         token.replace_range(token.len() - 8.., &format!("{number:08}"));
         format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":{}}}"#, lifetime.as_secs())

@@ -1,4 +1,4 @@
-//! What the benches share: contenders, ways to measure them, and reports with bars.
+//! Shared parts of the benches: contenders, measurements, and reports with bars.
 //!
 //! Each bench prints Markdown, leaves a report for `docs/PERFORMANCE.md`, and fails when it misses a bar.
 

@@ -1,4 +1,4 @@
-//! What a bench found: tables, plots and bars, printed as Markdown and kept as JSON.
+//! The report of a bench: tables, plots and bars, printed as Markdown and kept as JSON.
 
 use std::{
     fmt::Write as _,
@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// What one bench found.
+/// The report of one bench.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     pub name: String,
@@ -24,20 +24,20 @@ pub enum Part {
     Plot(Plot),
 }
 
-/// Lines, or one bar for each label.
+/// A plot with lines, or with one bar for each label.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Plot {
-    /// The name of its file, without the ending.
+    /// The name of its file, without the extension.
     pub name: String,
     pub title: String,
     pub x: String,
     pub y: String,
-    /// What the points of the horizontal axis are called, where they are no numbers.
+    /// The labels of the horizontal axis, if its points are not numbers.
     pub labels: Vec<String>,
     pub series: Vec<(String, Vec<(f64, f64)>)>,
 }
 
-/// Something that must be reached.
+/// A limit that a bench must reach.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Bar {
     pub what: String,
@@ -68,7 +68,7 @@ impl Report {
         self.bar(what, format!("at most {limit}"), format!("{found:.2}"), found <= limit);
     }
 
-    /// A bar for a number that should be great.
+    /// A bar for a number that should be large.
     pub fn at_least(&mut self, what: &str, limit: f64, found: f64) {
         self.bar(what, format!("at least {limit}"), format!("{found:.2}"), found >= limit);
     }
@@ -77,7 +77,7 @@ impl Report {
         self.bars.push(Bar { what: what.to_owned(), expected: expected.into(), found: found.into(), reached });
     }
 
-    /// The report in Markdown; plots stand as images in `plots`.
+    /// The report in Markdown, with its plots as images in `plots`.
     pub fn markdown(&self, plots: &str) -> String {
         let mut text = String::new();
         for part in &self.parts {
@@ -93,14 +93,14 @@ impl Report {
         text
     }
 
-    /// Prints the report, keeps it for `docs/PERFORMANCE.md`, and tells whether all bars were reached.
+    /// Prints the report, keeps it for `docs/PERFORMANCE.md`, and returns whether all bars were reached.
     pub fn finish(mut self) -> ExitCode {
         if let Some(load) = load() {
             let commit = commit().map(|commit| format!("Measured at commit {commit}. ")).unwrap_or_default();
             self.text(format!("{commit}Load of the machine when this ended, the bench's own included: {load}."));
         }
         println!("{}\n{}", self.markdown("plots"), bars([&self]));
-        // What is not compared with the peers is not for the document.
+        // A report without the peers is not for the document.
         let part = if cfg!(feature = "peers") { "" } else { "-without-peers" };
         let path = directory().join(format!("{}{part}.json", self.name));
         let kept = serde_json::to_string_pretty(&self)
@@ -113,11 +113,11 @@ impl Report {
         if self.bars.iter().all(|bar| bar.reached) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    /// All reports that were kept, in this order.
+    /// Reads the reports with these names, in this order.
     ///
     /// # Errors
     ///
-    /// When one is missing or cannot be read: its bench is to run again.
+    /// If one is missing or unreadable. Run its bench again.
     pub fn kept(names: &[&str]) -> Result<Vec<Report>, String> {
         let read = |name: &&str| {
             let path = directory().join(format!("{name}.json"));
@@ -146,19 +146,19 @@ pub fn bars<'a>(reports: impl IntoIterator<Item = &'a Report>) -> String {
 }
 
 fn table(head: &[String], rows: &[Vec<String>]) -> String {
-    // The first column has words, the others numbers.
+    // The first column contains words, the others numbers.
     let line = head.iter().enumerate().map(|(at, _)| if at == 0 { "---" } else { "--:" }.to_owned());
     let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     let lines = [head.to_vec(), line.collect()].into_iter().chain(rows.iter().cloned()).map(row);
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// How many tasks wanted to run at a time, in the last minute. A bench has one or two; more are a reason to run again.
+/// The load average of the last minute. A bench causes one or two; run it again if there is more.
 fn load() -> Option<String> {
     Some(fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.to_owned())
 }
 
-/// What was measured.
+/// The commit that was measured.
 fn commit() -> Option<String> {
     let said = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
@@ -171,7 +171,7 @@ fn commit() -> Option<String> {
 
 fn directory() -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/reports");
-    // A failure shows when a file is written into it.
+    // Writing a file into it will report a failure.
     let _ = fs::create_dir_all(&directory);
     directory
 }

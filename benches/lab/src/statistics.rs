@@ -9,14 +9,14 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     quantile(values, 0.5)
 }
 
-/// The value below which this share of all lies.
+/// The quantile of this share.
 pub fn quantile(values: impl IntoIterator<Item = f64>, share: f64) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     values[((values.len() - 1) as f64 * share).round() as usize]
 }
 
-/// How long something takes.
+/// The time that a piece of work takes.
 pub fn timed(work: impl FnOnce()) -> Duration {
     let started = Instant::now();
     work();
@@ -25,13 +25,13 @@ pub fn timed(work: impl FnOnce()) -> Duration {
 
 /// Seconds by contender and round.
 ///
-/// Contenders take turns, so that what else the machine does meets all of them: compare them round by round.
+/// Contenders take turns, so other load affects all of them. Compare them round by round.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Turns(Vec<Vec<f64>>);
 
 impl Turns {
-    /// Lets `count` contenders take turns for some rounds, and each tell how long it took. Each round begins with
-    /// another one.
+    /// Lets `count` contenders take turns for some rounds, and records their times. Each round starts with
+    /// another contender.
     pub fn take(count: usize, rounds: usize, mut turn: impl FnMut(usize) -> Duration) -> Self {
         let mut seconds = vec![Vec::with_capacity(rounds); count];
         for round in 0..rounds {
@@ -51,7 +51,7 @@ impl Turns {
         }
     }
 
-    /// The median time of one.
+    /// The median time of one contender.
     pub fn seconds(&self, one: usize) -> f64 {
         median(self.0[one].iter().copied())
     }
@@ -66,7 +66,7 @@ impl Turns {
         median(self.0[one].iter().zip(&self.0[base]).map(|(one, base)| one - base))
     }
 
-    /// Half the distance between the quartiles, as a share of the median: how restless the machine was.
+    /// Half the distance between the quartiles, relative to the median: the noise of the machine.
     pub fn noise(&self, one: usize) -> f64 {
         let of = |share| quantile(self.0[one].iter().copied(), share);
         (of(0.75) - of(0.25)) / 2.0 / of(0.5)

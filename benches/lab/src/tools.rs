@@ -1,4 +1,4 @@
-//! What is measured in processes of their own: instructions, by callgrind, allocations, and times.
+//! Measurements in separate processes: instructions (by callgrind), allocations, and times.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,7 +8,7 @@ use std::{
 
 use crate::statistics::Turns;
 
-/// What one warm request executes: instructions by function. An inlined function counts as the one around it.
+/// The instructions of one warm request, by function. An inlined function counts as its caller.
 #[derive(Clone, Debug)]
 pub struct Executed(pub BTreeMap<String, f64>);
 
@@ -17,13 +17,13 @@ impl Executed {
         self.0.values().sum()
     }
 
-    /// Of one function, or of all that are called so.
+    /// The instructions of all functions with this name.
     pub fn of(&self, function: &str) -> f64 {
         self.0.get(function).copied().unwrap_or(0.0)
     }
 }
 
-/// What one warm request allocates.
+/// The allocations of one warm request.
 #[derive(Clone, Copy, Debug)]
 pub struct Allocated {
     pub calls: f64,
@@ -32,7 +32,7 @@ pub struct Allocated {
 
 const REQUESTS: u64 = 1_000;
 
-/// Instructions of one warm request. Repeats to within a few, whatever else the machine does.
+/// Counts the instructions of one warm request. The result repeats to within a few, under any load.
 pub fn instructions(program: &str, contender: &str) -> Result<Executed, String> {
     let file = env::temp_dir().join(format!("callgrind.{}.{}", std::process::id(), contender.replace(' ', "-")));
     let output = Command::new("valgrind")
@@ -50,7 +50,7 @@ pub fn instructions(program: &str, contender: &str) -> Result<Executed, String> 
     if executed.total() > 0.0 { Ok(executed) } else { Err("callgrind counted nothing".to_owned()) }
 }
 
-/// Allocations of one warm request.
+/// Counts the allocations of one warm request.
 pub fn allocations(program: &str, contender: &str) -> Result<Allocated, String> {
     let output = Command::new(program)
         .args([contender, &REQUESTS.to_string()])
@@ -64,7 +64,7 @@ pub fn allocations(program: &str, contender: &str) -> Result<Allocated, String> 
     }
 }
 
-/// The times of everyone in one process: of whole requests, and of bare ones.
+/// The times of all contenders in one process, for whole requests and for bare ones.
 pub fn times(program: &str, rounds: usize, requests: u64) -> Result<(Turns, Turns), String> {
     let output = Command::new(program)
         .args([rounds.to_string(), requests.to_string()])
@@ -74,7 +74,7 @@ pub fn times(program: &str, rounds: usize, requests: u64) -> Result<(Turns, Turn
         .map_err(|error| format!("{program} failed: {error}, {}", String::from_utf8_lossy(&output.stderr)))
 }
 
-/// Reads callgrind's format: a line that names a function, then lines of which the last number is a cost of its own.
+/// Reads callgrind's format: a line with a function's name, then lines whose last number is a cost of its own.
 fn by_function(text: &str) -> BTreeMap<String, f64> {
     let mut names: HashMap<&str, &str> = HashMap::new();
     let mut counted: BTreeMap<String, f64> = BTreeMap::new();
@@ -82,7 +82,7 @@ fn by_function(text: &str) -> BTreeMap<String, f64> {
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         if let Some(rest) = line.strip_prefix("fn=").or_else(|| line.strip_prefix("cfn=")) {
-            // The name stands beside its number the first time only.
+            // Only the first line with a number also has the name.
             let (id, name) = rest.split_once(' ').unwrap_or((rest, ""));
             if !name.is_empty() {
                 names.insert(id, name);
@@ -91,7 +91,7 @@ fn by_function(text: &str) -> BTreeMap<String, f64> {
                 current = id;
             }
         } else if line.starts_with("calls=") {
-            // The next line is what the called function costs, which has lines of its own.
+            // The next line is the cost of the called function, which has its own lines.
             lines.next();
         } else if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) {
             let cost: f64 = line.rsplit(' ').next().and_then(|cost| cost.parse().ok()).unwrap_or(0.0);

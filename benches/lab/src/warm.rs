@@ -1,4 +1,4 @@
-//! The warm request, and the service that answers it at once.
+//! The warm request, and the service that responds at once.
 
 use std::{
     convert::Infallible,
@@ -17,10 +17,10 @@ use http::{
 };
 use tower::Service;
 
-/// Where warm requests go.
+/// The URL of warm requests.
 pub const ORIGIN: &str = "https://api.example.com";
 
-/// As long as access tokens of large providers are.
+/// The length of access tokens of large providers.
 pub const TOKEN_LENGTH: usize = 1_024;
 
 /// A token of the usual length.
@@ -28,10 +28,10 @@ pub fn token() -> String {
     "eyJhbGciOiJSUzI1NiJ9.".chars().chain("Zm9v".chars().cycle()).take(TOKEN_LENGTH).collect()
 }
 
-/// A request as a client makes it: an absolute URI, which is read, and four headers, which are constants.
+/// A request as a client builds it: an absolute URI, which is parsed, and four constant headers.
 ///
-/// Not inlined, nor is the answer: the same machine code makes them for everyone, or else its luck with the compiler
-/// would be a part of the comparison.
+/// Neither this function nor the response's is inlined: the same machine code serves every contender. Otherwise luck with
+/// the compiler would be part of the comparison.
 #[inline(never)]
 pub fn request() -> Request<()> {
     #[expect(clippy::unwrap_used, reason = "all of it is valid")]
@@ -44,18 +44,18 @@ pub fn request() -> Request<()> {
         .unwrap()
 }
 
-/// What the service that answers at once gives.
+/// The output of the service that responds at once.
 pub type Answer = Response<()>;
 
-/// How requests are answered.
+/// The kind of response.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 pub enum Answers {
     /// With four headers.
     Whole,
-    /// Without any: to measure what a contender adds, without the cost of making answers.
+    /// Without headers, to measure what a contender adds without the cost of making responses.
     Bare,
-    /// Once it has been noted what the request carries.
+    /// After recording the headers of the request.
     Inspecting,
 }
 
@@ -67,7 +67,7 @@ impl Answers {
 
 static ANSWERS: AtomicU8 = AtomicU8::new(Answers::Whole as u8);
 
-/// What an inspected request carried.
+/// The headers of an inspected request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Carried {
     pub token: String,
@@ -76,12 +76,12 @@ pub struct Carried {
 
 static CARRIED: Mutex<Option<Carried>> = Mutex::new(None);
 
-/// What the last inspected request carried; forgets it.
+/// Takes the headers of the last inspected request.
 pub fn carried() -> Option<Carried> {
     CARRIED.lock().expect("no panic").take()
 }
 
-/// The answer to a request with these headers.
+/// The response to a request with these headers.
 #[inline]
 pub fn answer_to(headers: &HeaderMap) -> Response<()> {
     let answers = ANSWERS.load(Ordering::Relaxed);
@@ -99,7 +99,7 @@ fn inspect(headers: &HeaderMap) {
         value.zip(token).map(|(value, token)| Carried { token: token.to_owned(), sensitive: value.is_sensitive() });
 }
 
-/// An answer with four headers.
+/// A response with four headers.
 #[inline(never)]
 pub fn response() -> Response<()> {
     let mut response = Response::new(());
@@ -111,7 +111,7 @@ pub fn response() -> Response<()> {
     response
 }
 
-/// Answers every request at once. Its error never comes; its type is what a layer around it wants.
+/// A service that responds at once. It never fails; the error type suits the layer around it.
 #[derive(Debug)]
 pub struct Noop<E = Infallible>(PhantomData<fn() -> E>);
 
@@ -151,7 +151,7 @@ impl<E> Service<Request<()>> for Noop<E> {
     }
 }
 
-/// What the service that answers at once does. Not inlined either: everyone hands the request over in the same way.
+/// The service's work. Not inlined either, so every contender passes the request in the same way.
 #[inline(never)]
 fn answer(request: Request<()>) -> Answer {
     let request = std::hint::black_box(request);

@@ -13,9 +13,12 @@ use reqwest::{Url, redirect::Policy};
 
 /// A redirect policy for the client below the middleware, under which no redirect takes the token to another origin.
 ///
-/// reqwest, up to 0.13.5 at the least, takes `Authorization` off when a redirect leads to another origin, and puts it
-/// back when the next one stays there: whoever may redirect twice gets the token. This policy follows redirects as
-/// [`Policy::default`] does, and fails at a second one within an origin that is not the first.
+/// It follows redirects as [`Policy::default`] does, and ends with an error where reqwest alone would not be safe:
+///
+/// - A redirect from `https` to `http` is never followed. Up to 0.13.3, reqwest keeps `Authorization` if the port stays
+///   the same, so that the token would travel in the clear.
+/// - A second redirect within an origin that is not the first is not followed. reqwest, up to 0.13.5 at least, removes
+///   `Authorization` at the first hop to that origin, and restores it at the second.
 ///
 /// ```
 /// # fn main() -> reqwest::Result<()> {
@@ -27,17 +30,22 @@ pub fn redirect_policy() -> Policy {
     Policy::custom(move |attempt| {
         let (url, journey) = (attempt.url(), attempt.previous());
         let at = |place: Option<&Url>| place.is_some_and(|place| same_origin(place, url));
-        let puts_back = at(journey.last()) && !at(journey.first());
-        if puts_back { attempt.error(SecondRedirect) } else { default.redirect(attempt) }
+        if url.scheme() != "https" && journey.last().is_some_and(|last| last.scheme() == "https") {
+            attempt.error(Refused::Downgrade)
+        } else if at(journey.last()) && !at(journey.first()) {
+            attempt.error(Refused::SecondRedirect)
+        } else {
+            default.redirect(attempt)
+        }
     })
 }
 
 thread_local! {
-    /// Whether a policy that notes redirects was asked, in the poll that is going on.
+    /// Whether a policy that notes redirects was asked during the current poll.
     static ASKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The same policy; whoever polls the request under [`noting`] learns that it was asked.
+/// Wraps a policy, so that [`noting`] learns when it was asked.
 pub(crate) fn noted(policy: Policy) -> Policy {
     Policy::custom(move |attempt| {
         ASKED.set(true);
@@ -45,12 +53,12 @@ pub(crate) fn noted(policy: Policy) -> Policy {
     })
 }
 
-/// What the future gives, and whether it met a redirect under a [`noted`] policy.
+/// Returns the future's output, and whether it met a redirect under a [`noted`] policy.
 ///
-/// reqwest asks its policy where it polls the request, and nothing between it and the middleware can be polled
-/// elsewhere: `Next` is borrowed.
+/// reqwest asks its policy on the thread that polls the request. Nothing between reqwest and the middleware can be
+/// polled elsewhere, because `Next` is borrowed.
 pub(crate) async fn noting<F: Future>(future: F) -> (F::Output, bool) {
-    /// Gives what was noted on to a middleware of ours around this one.
+    /// Passes the note on to a middleware of ours around this one.
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -74,14 +82,24 @@ fn same_origin(one: &Url, other: &Url) -> bool {
     destination(one).is_same_origin(destination(other))
 }
 
-/// Says no URL: redirects are where signed ones turn up.
+/// Shows no URL: redirects often contain signed ones.
 #[derive(Debug)]
-struct SecondRedirect;
+enum Refused {
+    Downgrade,
+    SecondRedirect,
+}
 
-impl fmt::Display for SecondRedirect {
+impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("another origin redirected a second time, which would have sent the token there")
+        f.write_str(match self {
+            Refused::Downgrade => {
+                "found a redirect from `https` to `http`, which is not followed: the request would travel in the clear"
+            }
+            Refused::SecondRedirect => {
+                "found a second redirect within another origin, which is not followed: reqwest would send the token there"
+            }
+        })
     }
 }
 
-impl StdError for SecondRedirect {}
+impl StdError for Refused {}

@@ -1,4 +1,4 @@
-//! Counts what one contender allocates: `allocations NAME REQUESTS` prints calls and bytes.
+//! Counts the allocations of one contender: `allocations NAME REQUESTS` prints calls and bytes.
 
 use std::alloc::System;
 
@@ -13,12 +13,12 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let (name, requests) = (arguments.next().unwrap_or_default(), arguments.next());
     let requests = requests.and_then(|text| text.parse().ok()).unwrap_or(1);
-    // Inside the runtime but in no task, where tokio makes a loop pause now and then.
+    // Inside the runtime but outside a task, where tokio would make a loop pause now and then.
     let runtime = Runtime::new().expect("a runtime");
     let mut contender = runtime.block_on(contenders::warm(&name));
     let _inside = runtime.enter();
     contender.warm_up();
-    // The least of some runs: what a thread in the background allocates meanwhile is not the contender's.
+    // The minimum of several runs, because a background thread may allocate too.
     let mut counted = Vec::new();
     for _ in 0..5 {
         let region = Region::new(ALLOCATOR);

@@ -1,4 +1,4 @@
-//! Writes `docs/PERFORMANCE.md` and its plots from the reports that the benches left.
+//! Writes `docs/PERFORMANCE.md` and its plots from the reports of the benches.
 
 use std::{
     fs,
@@ -11,43 +11,43 @@ use lab::{
     report::{self, Part, Report},
 };
 
-/// The benches, in the order of the document, and what to say before each.
+/// The benches in the order of the document, with an introduction for each.
 const SECTIONS: [(&str, &str, &str); 6] = [
     (
         "hot_path",
         "The warm request",
-        "One request with a token at hand: an absolute `https` URI, which is read, and four headers; the token is 1,024 \
-         bytes long, and the answer has four headers. Making the request and the answer is part of it, with the same \
-         machine code for everyone. *Net* is without that and without the service that answers at once. Each way to attach \
-         the token keeps its checks: ours looks at the expiry, the origin, and whether the request has an `Authorization` \
-         of its own, and marks the header sensitive.\n\n\
-         Instructions are callgrind's, which repeat to within a few, and do not see the clock (it lies in the kernel's \
-         vDSO). aliri_tokens does not look at the expiry when a request takes the token, unless its `token_status` is asked. \
-         google-cloud-auth is driven in its fastest way, by keeping its headers with their entity tag; of huskarl and \
-         cf-gears-toolkit-auth both what their documentation shows and the faster way by hand is there. reqwest-auth leaves caching to its user, and has a \
-         constant source here: no real one is faster. It needs reqwest 0.12, so its base is a client of that version. \
-         `AddAuthorizationLayer` is made sensitive, as ours always is; *and a look at the answer* is the same with tower's \
-         `MapResponse` around it, which reads the status: no layer that wants to know of a refusal does less.",
+        "One request with a cached token: an absolute `https` URI, which is parsed, and four headers. The token is 1,024 \
+         bytes long, and the response has four headers. Making the request and the response is included, with the same \
+         machine code for every contender. *Net* excludes that, and the service that responds at once. Each way to attach \
+         the token keeps its checks: ours checks the expiry, the origin, and the request's own `Authorization`, and marks \
+         the header sensitive.\n\n\
+         Instructions are callgrind's. They repeat to within a few, and exclude the clock, which is in the kernel's vDSO. \
+         aliri_tokens checks the expiry only if its `token_status` is called. google-cloud-auth runs in its fastest way, \
+         by keeping its headers with their entity tag. huskarl and cf-gears-toolkit-auth run both as documented and in a \
+         faster way by hand. reqwest-auth leaves caching to its user, and has a constant source here, which no real \
+         source can beat. It needs reqwest 0.12, so its base is a client of that version. `AddAuthorizationLayer` is made \
+         sensitive, as ours always is. *And a look at the response* adds tower's `MapResponse`, which reads the status, \
+         as every layer must that wants to notice a refusal.",
     ),
     (
         "contention",
         "Contention",
-        "The same request from many tasks at once. Cloning one shared header value from two threads makes them fight for \
-         its count of references; ours keeps a count for each of some groups of threads.",
+        "The same request from many tasks at once. Two threads that clone one shared header value compete for its \
+         reference count; ours has a separate count for each group of threads.",
     ),
     (
         "storm",
         "Storms",
         "Every contender has its own token endpoint on loopback, and is driven through its public API.",
     ),
-    ("signing", "Signing", "Keys are made for the occasion, and parsed before the clock runs."),
+    ("signing", "Signing", "Keys are generated for each run, and parsed before the measurement starts."),
     (
         "end_to_end",
         "End to end",
-        "Keep-alive HTTP/1.1 over loopback, one worker thread, a server on another. Ratio: throughput by that of the first \
-         row, round by round.",
+        "Keep-alive HTTP/1.1 over loopback, one worker thread, a server on another. The ratio is the throughput relative \
+         to the first row, round by round.",
     ),
-    ("size", "Size", "What a program grows by."),
+    ("size", "Size", "How much a program grows."),
 ];
 
 fn main() -> std::io::Result<()> {
@@ -60,17 +60,17 @@ fn main() -> std::io::Result<()> {
 
     let mut text = format!(
         "<!-- Written by benches/report.sh; do not edit. -->\n\n# Performance\n\n\
-         What bearer-token costs, beside the layer that sets a constant header (tower-http's `AddAuthorizationLayer`) and \
-         beside other crates that cache tokens. The numbers of a section are from one run of its bench.\n\n\
-         To run it again: `benches/report.sh` (Rust {}, a C compiler, valgrind), or one bench with \
+         What bearer-token costs, compared with the layer that sets a constant header (tower-http's `AddAuthorizationLayer`) \
+         and with other crates that cache tokens. The numbers of a section are from one run of its bench.\n\n\
+         To repeat the measurements: `benches/report.sh` (Rust {}, a C compiler, valgrind), or one bench with \
          `cargo bench --bench hot_path`; the others are {}, and the fleet is `cargo run --release --example fleet`. A bench \
-         fails when it misses one of its bars. How they measure: contenders take turns, round by round, and medians of the \
-         rounds' ratios are shown, so that what else the machine does meets all alike; how much that was stands under each.\n\n## The bars\n\n{}",
+         fails when it misses one of its bars. Contenders take turns, round by round, and the tables show medians of the \
+         rounds' ratios, so other load on the machine affects all alike. Each section states that load.\n\n## The bars\n\n{}",
         env!("CARGO_PKG_RUST_VERSION"),
         SECTIONS[1..].iter().map(|(name, _, _)| format!("`{name}`")).collect::<Vec<_>>().join(", "),
         report::bars(&reports),
     );
-    // The rows of the fleet's own table, without its head.
+    // The rows of the fleet's own table, without the header.
     let rows = fleet_bars.lines().skip(2).filter(|line| line.starts_with('|'));
     for row in rows {
         text.push('\n');
@@ -135,7 +135,7 @@ fn machine() -> String {
     format!("| | |\n|---|---|\n{}", rows.join("\n"))
 }
 
-/// The versions of what was measured, from the lab's lock file.
+/// The measured versions, from the lab's lock file.
 fn versions() -> String {
     let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap_or_default();
     let mut rows = Vec::new();

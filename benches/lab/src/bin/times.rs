@@ -12,7 +12,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().expect("a number"));
     let mut next = || arguments.next().expect("rounds and requests");
     let (rounds, requests) = (next() as usize, next());
-    // Inside the runtime but in no task, where tokio makes a loop pause now and then.
+    // Inside the runtime but outside a task, where tokio would make a loop pause now and then.
     let runtime = Runtime::new().expect("a runtime");
     let mut drivers: Vec<Box<dyn Driver>> =
         contenders::all().iter().map(|profile| runtime.block_on(contenders::warm(profile.name))).collect();

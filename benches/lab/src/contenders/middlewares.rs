@@ -1,4 +1,4 @@
-//! Middlewares of reqwest clients that send nothing: the last middleware answers.
+//! Middlewares of reqwest clients that send nothing: the last middleware responds.
 
 use async_trait::async_trait;
 use http::{Extensions, HeaderValue, Request, header::AUTHORIZATION};
@@ -41,7 +41,7 @@ impl Attach for Client {
     }
 }
 
-/// Answers every request at once.
+/// A middleware that responds to every request at once.
 struct Answer;
 
 #[async_trait]
@@ -56,7 +56,7 @@ impl Middleware for Answer {
     }
 }
 
-/// The least that a middleware can do.
+/// The cheapest possible middleware.
 struct Constant(HeaderValue);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Ours.
+//! Our layer and middleware.
 
 use std::convert::Infallible;
 
@@ -30,7 +30,7 @@ pub(super) fn provider(endpoint: &Endpoint) -> TokenProvider {
     TokenProvider::builder(source).allow_origin(ORIGIN).build().expect("a valid provider")
 }
 
-/// What the layer calls, by hand: the share of the cost that is the provider's.
+/// The provider's share of the cost: the layer's calls, made by hand.
 #[derive(Clone)]
 pub(super) struct Alone(pub(super) TokenProvider);
 

@@ -1,4 +1,4 @@
-//! The peers, each through its public API, in the way that its documentation shows.
+//! The peers, each through its public API, as documented.
 
 use http::HeaderValue;
 
@@ -11,7 +11,7 @@ pub(super) mod google;
 pub(super) mod huskarl;
 pub(super) mod yup;
 
-/// A header value made of a token for one request: what is left to do where no ready value is kept.
+/// Builds a header value from a token for one request, for peers that keep no ready value.
 #[inline]
 fn bearer(token: &str) -> Result<HeaderValue, Failed> {
     let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(Failed::new)?;
@@ -19,7 +19,7 @@ fn bearer(token: &str) -> Result<HeaderValue, Failed> {
     Ok(value)
 }
 
-/// A service account as Google's libraries want it; the key is one of the tests'.
+/// A service account in the format of Google's libraries, with a key of the tests.
 fn service_account(token_url: &str) -> serde_json::Value {
     serde_json::json!({
         "type": "service_account",

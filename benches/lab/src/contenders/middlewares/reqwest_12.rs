@@ -1,4 +1,4 @@
-//! The same for reqwest 0.12 and reqwest-middleware 0.4, which reqwest-auth is made for.
+//! The same for reqwest 0.12 and reqwest-middleware 0.4, which reqwest-auth needs.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(in crate::contenders) fn constant(value: HeaderValue) -> Client {
     Client(ClientBuilder::new(reqwest_12::Client::new()).with(Constant(value)).with(Answer).build())
 }
 
-/// It asks a source for the token at each request, and leaves caching to it. This one has it ready: no real source is
+/// It asks a source for the token at each request and leaves caching to the source. This source is constant: no real one is
 /// faster.
 pub(in crate::contenders) fn reqwest_auth(token: String) -> Client {
     let source: Arc<dyn TokenSource> = Arc::new(Ready(format!("Bearer {token}")));
@@ -57,7 +57,7 @@ impl Attach for Client {
     }
 }
 
-/// Answers every request at once.
+/// A middleware that responds to every request at once.
 struct Answer;
 
 #[async_trait]
@@ -72,7 +72,7 @@ impl Middleware for Answer {
     }
 }
 
-/// The least that a middleware can do.
+/// The cheapest possible middleware.
 struct Constant(HeaderValue);
 
 #[async_trait]

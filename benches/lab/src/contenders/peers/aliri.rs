@@ -1,4 +1,4 @@
-//! aliri_tokens: a task renews the token by itself, a request reads what is there.
+//! aliri_tokens: a task renews the token, and a request reads the current one.
 
 use aliri::jwt::Audience;
 use aliri_clock::DurationSecs;
@@ -33,7 +33,7 @@ pub(crate) async fn new(endpoint: &Endpoint) -> Aliri {
         reqwest_12::Client::new(),
         endpoint.url().parse().expect("a URL"),
         credentials,
-        // Its default of 30 s at the least would outlast the short-lived tokens of the storms.
+        // Its default minimum of 30 s would exceed the lifetime of the tokens in the storms.
         TokenLifetimeConfig::new(0.75, DurationSecs(1)),
     );
     let jitter = RandomEarlyJitter::new(DurationSecs(1));
@@ -41,7 +41,7 @@ pub(crate) async fn new(endpoint: &Endpoint) -> Aliri {
     Aliri(watcher.expect("a first token"))
 }
 
-/// The same with its own look at the expiry.
+/// The same with its own check of the expiry.
 #[derive(Clone)]
 pub(crate) struct Checked(pub(crate) Aliri);
 

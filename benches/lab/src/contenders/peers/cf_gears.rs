@@ -16,7 +16,7 @@ pub(crate) fn new(endpoint: &Endpoint) -> impl Attach {
     Through(BearerAuthLayer::new(provider(endpoint)).layer(Noop::<HttpError>::new()))
 }
 
-/// Without its layer.
+/// Used without its layer.
 #[derive(Clone)]
 pub(crate) struct Alone(pub(crate) TokenProvider);
 

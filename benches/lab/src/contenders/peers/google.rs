@@ -1,4 +1,4 @@
-//! google-cloud-auth: gives whole headers, and says by an entity tag whether the ones from before are still good.
+//! google-cloud-auth: returns whole headers, and an entity tag that tells whether earlier ones are still valid.
 
 use google_cloud_auth::credentials::{CacheableResource, Credentials, EntityTag, user_account};
 use http::{Extensions, HeaderMap, Request, header::AUTHORIZATION};
@@ -10,7 +10,7 @@ use crate::{
     warm::Answer,
 };
 
-/// Keeps the headers for as long as their tag is good: the fastest way there is.
+/// Keeps the headers while their tag is valid, which is the fastest way.
 #[derive(Clone)]
 pub(crate) struct Google {
     credentials: Credentials,

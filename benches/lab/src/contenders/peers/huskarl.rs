@@ -42,7 +42,7 @@ pub(crate) async fn new(endpoint: &Endpoint) -> Huskarl {
     Huskarl(Arc::new(HttpAuthorizer::builder().cache(cache).build()))
 }
 
-/// Without its authorizer, which looks at answers and knows other schemes.
+/// Used without its authorizer, which reads responses and supports other schemes.
 #[derive(Clone)]
 pub(crate) struct Cached(pub(crate) Huskarl);
 
@@ -60,7 +60,7 @@ impl Attach for Huskarl {
     async fn send(&mut self, mut request: Request<()>) -> Result<Answer, Failed> {
         let headers = self.0.get_headers(request.method(), request.uri()).await.map_err(Failed::new)?;
         request.headers_mut().extend(headers);
-        // Its documentation: pair every response with `process_response`, success or failure.
+        // Its documentation asks to pass every response to `process_response`.
         let uri = request.uri().clone();
         let response = Noop::<Infallible>::new().call(request).await.map_err(Failed::new)?;
         self.0.process_response(&uri, response.headers());

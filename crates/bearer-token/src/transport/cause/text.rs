@@ -9,7 +9,7 @@ use super::Cause;
 
 /// Words of hyper-util, reqwest, rustls, OpenSSL and the C library, in lower case, and what they mean. The first row
 /// that matches counts.
-const WORDS: [(&str, Cause); 33] = [
+const WORDS: [(&str, Cause); 46] = [
     ("dns error", Cause::NameNotFound),
     ("failed to lookup address", Cause::NameNotFound),
     ("name or service not known", Cause::NameNotFound),
@@ -35,14 +35,27 @@ const WORDS: [(&str, Cause); 33] = [
     ("certificate has expired", Cause::Expired(None)),
     ("not valid yet", Cause::NotYetValid(None)),
     ("not yet valid", Cause::NotYetValid(None)),
+    ("badsignature", Cause::UnknownIssuer),
+    ("revoked", Cause::Revoked),
     ("certificate required", Cause::ClientCertificateRequired),
     ("certificaterequired", Cause::ClientCertificateRequired),
+    ("alert: unknownca", Cause::ClientCertificateRejected),
+    ("alert: badcertificate", Cause::ClientCertificateRejected),
+    ("unknown ca", Cause::ClientCertificateRejected),
+    ("unrecognisedname", Cause::UnrecognizedName),
+    ("unrecognized name", Cause::UnrecognizedName),
     ("invalidcontenttype", Cause::NotTls),
     ("wrong version number", Cause::NotTls),
     ("unsupported protocol", Cause::TlsVersion),
     ("protocolversion", Cause::TlsVersion),
+    ("insufficientsecurity", Cause::TlsAlgorithms),
+    ("no shared cipher", Cause::TlsAlgorithms),
     ("handshakefailure", Cause::HandshakeFailure),
     ("handshake failure", Cause::HandshakeFailure),
+    ("invalid peer certificate", Cause::Certificate),
+    ("certificate verify failed", Cause::Certificate),
+    ("received fatal alert", Cause::Tls),
+    ("timed out", Cause::TimedOut),
 ];
 
 /// The cause that one error's words mean. They can be a server's, so they are only compared, up to a limit.

@@ -26,7 +26,7 @@ pub(super) fn cause(error: &Error) -> Cause {
 
 fn certificate(error: &CertificateError) -> Cause {
     match error {
-        // A bad signature is that of another CA with the name of a trusted one, as a private CA that was made again.
+        // The second one: signed by another CA that has the same name as a trusted one.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => Cause::UnknownIssuer,
         CertificateError::Expired => Cause::Expired(None),
         CertificateError::ExpiredContext { time, not_after } => Cause::Expired(Some(between(*not_after, *time))),

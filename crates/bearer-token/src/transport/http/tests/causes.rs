@@ -137,9 +137,12 @@ mod certificates {
 
     #[tokio::test]
     async fn one_of_an_unknown_ca() {
-        let leaf = Ca::new("planted").issue("localhost", 2020, 2120);
-        let error = error_with(&leaf, &Ca::new("trusted")).await;
-        assert_says(&error, &["issued by a CA that is not trusted here", "`SSL_CERT_FILE`", ".ca_pem(..)"]);
+        // Also of one that has the name of a trusted one, as after a CA was made anew.
+        for name in ["planted", "trusted"] {
+            let leaf = Ca::new(name).issue("localhost", 2020, 2120);
+            let error = error_with(&leaf, &Ca::new("trusted")).await;
+            assert_says(&error, &["issued by a CA that is not trusted here", "`SSL_CERT_FILE`", ".ca_pem(..)"]);
+        }
     }
 
     #[tokio::test]
