@@ -43,7 +43,8 @@ impl Service<Request<()>> for Trivial {
 
 /// A provider on the system's clock, with a token that is valid for an hour.
 fn warm() -> TokenProvider {
-    warmed(|builder| builder.allow_origin("https://api.example.com"))
+    let origin = "https://api.example.com";
+    warmed(|builder| builder.allow_origin(origin).connection_origin(origin))
 }
 
 fn warmed(rule: impl FnOnce(TokenProviderBuilder) -> TokenProviderBuilder) -> TokenProvider {

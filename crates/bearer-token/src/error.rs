@@ -4,6 +4,10 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration}
 
 use crate::problem::Problem;
 
+mod provider_name;
+
+pub(crate) use self::provider_name::ProviderName;
+
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a request got no token, or must not carry one.
@@ -43,6 +47,7 @@ struct Inner {
     message: Cow<'static, str>,
     retry: Retry,
     oauth_code: Option<Cow<'static, str>>,
+    provider: Option<ProviderName>,
     server_description: Option<Box<str>>,
     #[cfg(feature = "oauth")]
     refusal: Option<RefusalHead>,
@@ -118,6 +123,7 @@ impl Error {
             message: message.into(),
             retry,
             oauth_code: None,
+            provider: None,
             server_description: None,
             #[cfg(feature = "oauth")]
             refusal: None,
@@ -180,6 +186,11 @@ impl Error {
             Some(description) => self.map(|inner| inner.server_description = Some(description.into())),
             None => self,
         }
+    }
+
+    /// Adds the name of the provider that failed. One that is there already is nearer to the cause, and stays.
+    pub(crate) fn with_provider(self, name: &ProviderName) -> Self {
+        if self.0.provider.is_some() { self } else { self.map(|inner| inner.provider = Some(name.clone())) }
     }
 
     /// Adds the head of the response that refused the request.
@@ -277,6 +288,14 @@ impl Error {
         self.0.server_description.as_deref()
     }
 
+    /// The name of the provider that failed, if the error came from one.
+    ///
+    /// It is the name that [`TokenProviderBuilder::name`](crate::TokenProviderBuilder::name) gave, or the one that the
+    /// source suggested. `Display` begins with a name that was given.
+    pub fn provider(&self) -> Option<&str> {
+        self.0.provider.as_ref().map(ProviderName::as_str)
+    }
+
     /// Everything that is wrong with a configuration; empty for other kinds.
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
@@ -297,7 +316,10 @@ impl Error {
 /// The sentence; with `{:#}`, its causes too.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::from(&*self.0.message);
+        let mut text = match &self.0.provider {
+            Some(name) if name.is_given() => format!("{name}: {}", self.0.message),
+            _ => String::from(&*self.0.message),
+        };
         for (index, problem) in self.0.problems.iter().enumerate() {
             text.push_str(if index == 0 { ": " } else { "; " });
             text.push_str(&problem.to_string());
@@ -321,6 +343,9 @@ impl fmt::Debug for Error {
         let inner = &*self.0;
         let mut out = f.debug_struct("Error");
         out.field("kind", &inner.kind).field("message", &inner.message).field("retry", &inner.retry);
+        if let Some(name) = &inner.provider {
+            out.field("provider", &name.as_str());
+        }
         if let Some(code) = &inner.oauth_code {
             out.field("oauth_code", code);
         }

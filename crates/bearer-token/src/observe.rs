@@ -1,69 +1,148 @@
-//! Events of the token life cycle, for `tracing`. Never a secret: what is shown here is what `Error` and `Bearer` show.
-#![cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "without the feature nothing is told"))]
+//! Events of the token life cycle, as flat values of the ground: nothing here knows a source, a provider or its
+//! parts. An event never contains a token, a key, or text that a server sent.
+//!
+//! Every event has the target `bearer_token`, whatever module it is from. The name is stable: filter by it.
+#![cfg_attr(
+    not(feature = "tracing"),
+    allow(unused_variables, clippy::if_same_then_else, reason = "without the feature, events are no-ops")
+)]
 
-use crate::{
-    error::Error,
-    provider::{bearer::Bearer, ticket::Rejection},
-    token::FetchReason,
-};
+use std::{fmt, time::Duration};
 
-pub(crate) fn fetching(reason: FetchReason) {
-    #[cfg(feature = "tracing")]
-    tracing::debug!(?reason, "fetching a token");
+use crate::error::{Error, ProviderName};
+
+mod first_time;
+mod shim;
+
+pub(crate) use self::first_time::FirstTimes;
+use self::shim::{event, span};
+
+/// Whether events go anywhere. Values that only events need are not computed otherwise.
+pub(crate) const IS_ON: bool = cfg!(feature = "tracing");
+
+// The life of a token.
+
+/// Runs a poll of a fetch inside a span, so that events of the source name the provider too.
+pub(crate) struct FetchSpan(shim::Span);
+
+impl FetchSpan {
+    pub(crate) fn new(provider: &ProviderName, reason: &str) -> Self {
+        FetchSpan(span!("fetch", %provider, reason))
+    }
+
+    pub(crate) fn run<T>(&self, poll: impl FnOnce() -> T) -> T {
+        self.0.in_scope(poll)
+    }
 }
 
-pub(crate) fn fetched(bearer: &Bearer) {
-    #[cfg(feature = "tracing")]
-    tracing::debug!(?bearer, "fetched a token");
+pub(crate) fn fetching(provider: &ProviderName, reason: &str) {
+    event!(debug, %provider, reason, "fetching a token");
 }
 
-pub(crate) fn failed(error: &Error) {
-    #[cfg(feature = "tracing")]
-    tracing::warn!(kind = ?error.kind(), %error, "could not fetch a token");
+pub(crate) fn fetched(provider: &ProviderName, took: Duration, expires_in: Option<Duration>) {
+    event!(debug, %provider, ?took, ?expires_in, "fetched a token");
 }
 
-pub(crate) fn abandoned() {
-    #[cfg(feature = "tracing")]
-    tracing::warn!("a fetch was dropped before it had a result");
+/// The token serves the requests that waited for it, and no other: with each such token comes another fetch.
+pub(crate) fn born_expired(provider: &ProviderName, lifetime: Option<Duration>) {
+    event!(
+        warn, %provider, ?lifetime,
+        "fetched a token that has expired or is about to; it serves the waiting requests only: check the clocks and the \
+         token's lifetime"
+    );
 }
 
-/// A file that changed could not be used; what it held before still is.
+pub(crate) fn failed(provider: &ProviderName, error: &Error, in_a_row: u32, next_attempt_in: Duration) {
+    event!(warn, %provider, kind = ?error.kind(), %error, failures_in_a_row = in_a_row, ?next_attempt_in, "could not fetch a token");
+}
+
+pub(crate) fn abandoned(provider: &ProviderName) {
+    event!(
+        warn, %provider,
+        "a fetch was abandoned without a result: its task was dropped, or its runtime is not driven"
+    );
+}
+
+/// A caller gets this error and no fetch failed: every one was abandoned.
+pub(crate) fn gave_up(provider: &ProviderName, error: &Error) {
+    event!(warn, %provider, kind = ?error.kind(), %error, "a caller gave up waiting for a token");
+}
+
+pub(crate) fn too_late(provider: &ProviderName) {
+    event!(debug, %provider, "ignoring the result of a fetch that was given up before");
+}
+
+pub(crate) fn rejected(provider: &ProviderName, outcome: &str) {
+    event!(debug, %provider, outcome, "the API rejected a bearer");
+}
+
+// Where a token may go.
+
+pub(crate) fn no_origin_allowed(provider: &ProviderName) {
+    event!(
+        info, %provider,
+        "no origin is allowed: only loopback and URIs without authority get a token; if requests use this provider \
+         directly, call .allow_origin(..) on its builder"
+    );
+}
+
+pub(crate) fn passed(provider: &ProviderName, origin: &dyn fmt::Display, is_first: bool) {
+    if is_first {
+        event!(
+            warn, %provider, %origin,
+            "a request goes out without a token: its origin is not allowed (further ones are logged at debug level)"
+        );
+    } else {
+        event!(debug, %provider, %origin, "a request goes out without a token: its origin is not allowed");
+    }
+}
+
+pub(crate) fn refused(provider: &ProviderName, error: &Error) {
+    event!(debug, %provider, %error, "a request was not authorized");
+}
+
+// User code that failed.
+
+pub(crate) fn no_randomness(provider: &ProviderName) {
+    event!(warn, %provider, "the platform gave no randomness; refreshes and retries of this provider are not spread");
+}
+
+pub(crate) fn has_changed_panicked(provider: &ProviderName) {
+    event!(warn, %provider, "TokenSource::has_changed panicked; assuming that nothing has changed");
+}
+
+pub(crate) fn waker_panicked() {
+    event!(warn, "the waker of a task that waits for a token panicked; the other tasks are woken all the same");
+}
+
+// Sources.
+
+/// A file that changed is unusable, so its previous contents stay in use.
 #[cfg(any(feature = "jwt", feature = "oauth"))]
 pub(crate) fn kept(file: &std::path::Path, problem: &str) {
-    #[cfg(feature = "tracing")]
-    tracing::warn!(file = %file.display(), problem, "a file was not taken over; what it held before stays in use");
-}
-
-pub(crate) fn rejected(rejection: Rejection) {
-    #[cfg(feature = "tracing")]
-    tracing::debug!(?rejection, "the API rejected a bearer");
+    event!(warn, file = %file.display(), problem, "ignoring the changed file; its previous contents stay in use");
 }
 
 pub(crate) fn fell_back(error: &Error) {
-    #[cfg(feature = "tracing")]
-    tracing::warn!(kind = ?error.kind(), %error, "the first source failed for good; asking the other one");
+    event!(warn, kind = ?error.kind(), %error, "the primary source failed permanently; using the fallback");
 }
 
 #[cfg(feature = "oauth")]
-pub(crate) fn clock_offset(offset: crate::oauth::ClockOffset) {
-    #[cfg(feature = "tracing")]
-    tracing::warn!(%offset, "the clock of this machine is off; signing again by the authorization server's");
+pub(crate) fn clock_offset(offset: impl fmt::Display) {
+    event!(warn, %offset, "this machine's clock is off; signing again by the authorization server's clock");
 }
 
 #[cfg(feature = "oauth")]
 pub(crate) fn refresh_token_saved() {
-    #[cfg(feature = "tracing")]
-    tracing::debug!("saved a new refresh token");
+    event!(debug, "saved a new refresh token");
 }
 
 #[cfg(feature = "oauth")]
 pub(crate) fn refresh_token_not_saved(error: &Error) {
-    #[cfg(feature = "tracing")]
-    tracing::error!(kind = ?error.kind(), %error, "could not save a new refresh token; it is kept in memory only");
+    event!(error, kind = ?error.kind(), %error, "could not save a new refresh token; it is kept in memory only");
 }
 
 #[cfg(feature = "oauth")]
 pub(crate) fn refresh_token_recovered() {
-    #[cfg(feature = "tracing")]
-    tracing::info!("found a refresh token that a crashed process had written, and put it in its place");
+    event!(info, "recovered a refresh token that a crashed process had written");
 }

@@ -151,6 +151,9 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// The earliest one: the beginning of both clocks.
+    pub(crate) const START: Moment = Moment { monotonic: 0, wall: 0 };
+
     /// A reading: `monotonic` from an origin of the clock's choice, `wall` as the time of day.
     pub fn new(monotonic: Duration, wall: SystemTime) -> Self {
         let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();

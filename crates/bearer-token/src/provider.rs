@@ -1,46 +1,42 @@
 //! The cached, shared, cloneable handle on a source.
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::{HeaderMap, StatusCode};
 
 use crate::{
     PassThrough,
-    error::{Error, ErrorKind},
-    observe,
-    platform::{BoxFuture, Moment, Platform, nanos},
+    error::{Error, ProviderName},
+    observe::FirstTimes,
+    platform::{Moment, Platform},
     provider::{
-        cache::{Cache, Decision, StartFetch, TokenFlight, Want},
-        flight::{Driver, Interruption, Outcome},
-        policy::{Draw, Freshness},
-        ticket::{Generation, ProviderId, Reject},
+        cache::{Cache, Want},
+        ticket::{ProviderId, Reject},
     },
     resource::{
-        challenge::{Challenge, is_rejection},
-        injection::{has_its_own, has_several_of_its_own},
+        challenge::Refusals,
         origin::{Destination, Origins, Verdict},
     },
     source::{DynTokenSource, FetchContext, TokenSource},
-    sync::{AtomicU64, Ordering},
+    sync::AtomicU64,
     token::AccessToken,
 };
 
+mod authorization;
 pub(crate) mod bearer;
 mod blocking;
 mod builder;
 pub(crate) mod cache;
+mod fetching;
 pub(crate) mod flight;
 mod future;
 mod keyed;
 pub(crate) mod policy;
 mod status;
 pub(crate) mod ticket;
+pub(crate) mod timing;
 
+use self::fetching::draw;
 pub use self::{
     bearer::Bearer,
     builder::TokenProviderBuilder,
@@ -50,9 +46,6 @@ pub use self::{
     status::{ProviderState, ProviderStatus},
     ticket::{Rejection, Ticket},
 };
-
-/// How often a source is asked at the most whether it has changed.
-const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// A cached, shared, cloneable handle on a [`TokenSource`].
 ///
@@ -83,6 +76,10 @@ pub(crate) struct Inner {
     origins: Origins,
     platform: Platform,
     source: Arc<dyn DynTokenSource>,
+    name: ProviderName,
+    refusals: Refusals,
+    /// The origins whose requests went out without a token.
+    passed: FirstTimes,
     /// From when on, in monotonic nanoseconds, the source is asked again whether it has changed.
     ask_from: AtomicU64,
 }
@@ -122,8 +119,10 @@ impl TokenProvider {
         if request.extensions().get::<PassThrough>().is_some() {
             return Ok(Authorized::Passed);
         }
-        let verdict = self.inner.origins.judge(request.uri().into());
-        self.inner.carry_out(verdict, request.headers_mut())
+        match self.inner.origins.judge(request.uri().into()) {
+            Verdict::Authorize => Ok(self.inner.insert(request.headers_mut())),
+            verdict => self.inner.leave(verdict, request.uri().into(), request.headers()),
+        }
     }
 
     /// The same as [`authorize`](Self::authorize) for clients whose requests are of another type.
@@ -132,10 +131,14 @@ impl TokenProvider {
     ///
     /// As [`authorize`](Self::authorize).
     pub fn authorize_headers(&self, to: Destination<'_>, headers: &mut HeaderMap) -> Result<Authorized, Error> {
-        self.inner.carry_out(self.inner.origins.judge(to), headers)
+        match self.inner.origins.judge(to) {
+            Verdict::Authorize => Ok(self.inner.insert(headers)),
+            verdict => self.inner.leave(verdict, to, headers),
+        }
     }
 
-    /// The same as [`authorize`](Self::authorize), but leaves the refresh of a stale bearer to the caller: tells when it is due.
+    /// The same as [`authorize`](Self::authorize), but leaves the refresh of a stale bearer to the caller. The moment says
+    /// that one is due.
     #[inline]
     fn authorize_only<B>(&self, request: &mut http::Request<B>) -> Result<(Authorized, Option<Moment>), Error> {
         if request.extensions().get::<PassThrough>().is_some() {
@@ -143,7 +146,7 @@ impl TokenProvider {
         }
         match self.inner.origins.judge(request.uri().into()) {
             Verdict::Authorize => Ok(self.inner.insert_only(request.headers_mut())),
-            verdict => Ok((self.inner.carry_out(verdict, request.headers_mut())?, None)),
+            verdict => Ok((self.inner.leave(verdict, request.uri().into(), request.headers())?, None)),
         }
     }
 
@@ -155,7 +158,7 @@ impl TokenProvider {
     ) -> Result<(Authorized, Option<Moment>), Error> {
         match self.inner.origins.judge(to) {
             Verdict::Authorize => Ok(self.inner.insert_only(headers)),
-            verdict => Ok((self.inner.carry_out(verdict, headers)?, None)),
+            verdict => Ok((self.inner.leave(verdict, to, headers)?, None)),
         }
     }
 
@@ -199,24 +202,36 @@ impl TokenProvider {
 
     /// Tells the provider that the API refused a bearer. The same as [`Ticket::reject`], but does nothing to tickets
     /// of other providers.
-    pub fn reject(&self, ticket: Ticket, answer: &HeaderMap) -> Rejection {
+    pub fn reject(&self, ticket: Ticket, response: &HeaderMap) -> Rejection {
         if ticket.provider() != Some(self.inner.id) {
             return Rejection::Declined;
         }
-        self.inner.clone().reject(ticket.generation(), answer)
+        self.inner.clone().reject(ticket.generation(), response)
     }
 
-    /// Whether a response means that the API refused the bearer, so that a new one could do better.
+    /// Whether a response means that the API refused the bearer, so that a new one could do better: HTTP 401, or what
+    /// [`reject_if`](TokenProviderBuilder::reject_if) adds.
     ///
     /// For clients without an adapter: if it does, [reject](Ticket::reject) the ticket of the request.
     #[inline]
     pub fn is_rejection(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        is_rejection(status, headers)
+        self.inner.refusals.include(status, headers)
     }
 
-    /// How it stands, for health checks and dashboards. Starts nothing.
+    /// Which responses refuse the bearers of this provider, for adapters.
+    pub fn refusals(&self) -> Refusals {
+        self.inner.refusals
+    }
+
+    /// The provider's name, as errors, events and status show it: the [given](TokenProviderBuilder::name) one, or the one
+    /// that the source [suggests](TokenSource::name).
+    pub fn name(&self) -> &str {
+        self.inner.name.as_str()
+    }
+
+    /// The provider's state, for health checks and dashboards. Starts nothing.
     pub fn status(&self) -> ProviderStatus {
-        ProviderStatus::of(&self.inner.cache, self.inner.platform.now())
+        ProviderStatus::of(&self.inner.cache, &self.inner.name, self.inner.platform.now())
     }
 }
 
@@ -236,176 +251,19 @@ impl TokenSource for TokenProvider {
     fn has_changed(&self) -> bool {
         self.inner.source.has_changed()
     }
+
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.name())
+    }
 }
 
 impl fmt::Debug for TokenProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenProvider").field("id", &self.inner.id).field("status", &self.status()).finish()
-    }
-}
-
-impl Inner {
-    /// Does what the verdict says. An `Authorization` that the caller set goes out untouched, wherever it goes.
-    #[inline]
-    fn carry_out(self: &Arc<Self>, verdict: Verdict, headers: &mut HeaderMap) -> Result<Authorized, Error> {
-        match verdict {
-            Verdict::Authorize => Ok(self.insert(headers)),
-            Verdict::Refuse(error) if !has_its_own(headers) => Err(error),
-            Verdict::Pass | Verdict::Refuse(_) => Ok(Authorized::Passed),
-        }
-    }
-
-    /// Inserts the bearer in service.
-    #[inline]
-    fn insert(self: &Arc<Self>, headers: &mut HeaderMap) -> Authorized {
-        let (authorized, stale_at) = self.insert_only(headers);
-        if let Some(now) = stale_at {
-            self.refresh(now);
-        }
-        authorized
-    }
-
-    /// Inserts the bearer, and tells when a refresh should start.
-    #[inline]
-    fn insert_only(&self, headers: &mut HeaderMap) -> (Authorized, Option<Moment>) {
-        if has_several_of_its_own(headers) {
-            return (Authorized::Passed, None);
-        }
-        let now = self.platform.now();
-        let sent = self.cache.read(|bearer| {
-            let bearer = bearer?;
-            let freshness = bearer.deadlines.freshness(now);
-            if freshness == Freshness::Expired {
-                return None;
-            }
-            Some((bearer.ticket, freshness, bearer.credential.insert(headers)))
-        });
-        let (ticket, freshness) = match sent {
-            Some((ticket, freshness, true)) => (ticket, freshness),
-            Some((_, _, false)) => return (Authorized::Passed, None),
-            None if has_its_own(headers) => return (Authorized::Passed, None),
-            None => return (Authorized::NotReady, None),
-        };
-        let is_due = freshness == Freshness::Stale && self.cache.wants_refresh(now);
-        (Authorized::Inserted(ticket), is_due.then_some(now))
-    }
-
-    /// The bearer in service, if it is usable. A stale one is served, and refreshed in the background.
-    fn serve(self: &Arc<Self>, now: Moment) -> Option<Bearer> {
-        let bearer = self.cache.usable(now)?;
-        if bearer.deadlines().freshness(now) == Freshness::Stale && self.cache.wants_refresh(now) {
-            self.refresh(now);
-        }
-        Some(bearer)
-    }
-
-    /// Whether a failure is worth no more waiting, as what it waits for has changed. A source is asked by one caller a
-    /// second.
-    #[cold]
-    fn is_mended(&self, error: &Error, now: Moment) -> bool {
-        let (now, from) = (now.monotonic_nanos(), self.ask_from.load(Ordering::Relaxed));
-        let next = now.saturating_add(nanos(ASK_EVERY));
-        !error.is_transient()
-            && now >= from
-            && self.ask_from.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-            // A stranger's code, which must not take the caller down.
-            && catch_unwind(AssertUnwindSafe(|| self.source.has_changed())).unwrap_or(false)
-    }
-
-    #[cold]
-    fn refresh(self: &Arc<Self>, now: Moment) {
-        if let Decision::Begin(start) = self.cache.decide(Want::Refresh, now) {
-            self.start(start);
-        }
-    }
-
-    /// Starts a fetch that nobody here waits for. Where no task can be spawned it is left to the next one who waits.
-    fn start(self: &Arc<Self>, start: StartFetch) {
-        // A driver that is dropped abandons the flight.
-        drop(self.platform.spawn(self.driver(start)));
-    }
-
-    /// The task that carries out one fetch. It does not keep the provider alive.
-    fn driver(self: &Arc<Self>, start: StartFetch) -> BoxFuture<()> {
-        let StartFetch { flight, timeout, reason, challenges } = start;
-        let cx = FetchContext::new(self.platform.clone(), timeout, reason);
-        let cx = challenges.into_iter().fold(cx, FetchContext::with_challenges);
-        observe::fetching(reason);
-        let started = cx.started();
-        let deadline = self.platform.sleep_until(cx.deadline().monotonic());
-        // Runs nothing of the source before it is polled, where a panic is caught.
-        let fetch = self.source.clone().fetch(cx);
-        let (provider, platform, carried) = (Arc::downgrade(self), self.platform.clone(), flight.clone());
-        let driver = Driver::new(fetch, deadline, move |result| match provider.upgrade() {
-            Some(provider) => provider.report(&flight, result, started, timeout),
-            None => flight.end(Outcome::Abandoned),
-        });
-        Box::pin(async move {
-            let now = platform.now();
-            // Its runtime stood still meanwhile. Nobody waits for this flight any more, and the next may be on its way.
-            // At the end of a clock every flight is overdue from its start.
-            let given_up = carried.is_overdue(now) && now.monotonic() > started.monotonic();
-            if !given_up {
-                driver.await;
-            }
-        })
-    }
-
-    fn report(
-        &self,
-        flight: &Arc<TokenFlight>,
-        result: Result<Result<AccessToken, Error>, Interruption>,
-        started: Moment,
-        timeout: Duration,
-    ) {
-        let result = match result {
-            Ok(Ok(token)) => self.seal(token, started),
-            Ok(Err(error)) => Err(error),
-            Err(Interruption::Panicked) => Err(Error::new(
-                ErrorKind::Panicked,
-                "the token source panicked; the panic's own message went where panics of this process go",
-            )),
-            Err(Interruption::TimedOut) => Err(Error::new(
-                ErrorKind::Timeout,
-                format!("the token source gave no answer within {timeout:?}; the fetch was aborted"),
-            )),
-            Err(Interruption::Dropped) => {
-                observe::abandoned();
-                return self.cache.abandon(flight, self.platform.now());
-            }
-        };
-        let now = self.platform.now();
-        match &result {
-            Ok(bearer) => observe::fetched(bearer),
-            Err(error) => observe::failed(error),
-        }
-        self.cache.complete(flight, result, now, self.draw());
-    }
-
-    fn seal(&self, token: AccessToken, started: Moment) -> Result<Bearer, Error> {
-        let issued = token.issued_moment().unwrap_or(started);
-        let deadlines = self.cache.policy().deadlines(issued, token.expiry(), self.draw());
-        Bearer::seal(token, self.id, deadlines, self.platform.now())
-    }
-
-    fn draw(&self) -> Draw {
-        draw(&self.platform)
-    }
-}
-
-fn draw(platform: &Platform) -> Draw {
-    platform.random().map_or(Draw::MAX, |bytes| Draw(u32::from_ne_bytes(bytes)))
-}
-
-impl Reject for Inner {
-    fn reject(self: Arc<Self>, generation: Generation, answer: &HeaderMap) -> Rejection {
-        let now = self.platform.now();
-        let (rejection, start) = self.cache.reject(generation, now, || Challenge::keep(answer));
-        observe::rejected(rejection);
-        if let Some(start) = start {
-            self.start(start);
-        }
-        rejection
+        f.debug_struct("TokenProvider")
+            .field("name", &self.name())
+            .field("id", &self.inner.id)
+            .field("status", &self.status())
+            .finish()
     }
 }
 
@@ -421,3 +279,6 @@ mod has_changed_tests;
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
 mod own_header_tests;
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod panic_tests;

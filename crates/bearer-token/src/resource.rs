@@ -4,6 +4,11 @@ pub(crate) mod challenge;
 pub(crate) mod head;
 pub(crate) mod injection;
 pub(crate) mod origin;
+pub(crate) mod repetition;
 mod sharded_header;
 
-pub use self::{challenge::Challenge, head::RequestHead, origin::Destination};
+pub use self::{
+    challenge::{Challenge, ResponseHead},
+    head::RequestHead,
+    origin::Destination,
+};

@@ -1,6 +1,6 @@
 //! Where tokens come from.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 use crate::{
     error::Error,
@@ -59,6 +59,12 @@ pub trait TokenSource: Send + Sync + 'static {
         false
     }
 
+    /// A name for providers of this source that were not [named](crate::TokenProviderBuilder::name): what people would
+    /// call it, such as the origin of the authorization server. It ends up in logs: keep secrets out of it.
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed("token source")
+    }
+
     /// This source, and another one for when this one fails for good: a refresh token, say, and a service account for
     /// when that is gone. [`Fallback`] says what "for good" means.
     ///
@@ -92,6 +98,7 @@ where
 pub(crate) trait DynTokenSource: Send + Sync {
     fn fetch(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<AccessToken, Error>>;
     fn has_changed(&self) -> bool;
+    fn name(&self) -> Cow<'_, str>;
 }
 
 impl<S: TokenSource> DynTokenSource for S {
@@ -101,6 +108,10 @@ impl<S: TokenSource> DynTokenSource for S {
 
     fn has_changed(&self) -> bool {
         TokenSource::has_changed(self)
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        TokenSource::name(self)
     }
 }
 

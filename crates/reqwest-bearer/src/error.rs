@@ -4,10 +4,10 @@ use std::error::Error as StdError;
 
 use bearer_token::Error;
 
-/// Wraps a token error, so that it is found again.
+/// A token error, wrapped so that it can be found again.
 ///
 /// `reqwest_middleware::Error::Middleware` shows the error inside as its own, and its `source()` begins one step
-/// further in. Without this wrapper a walk along the sources would pass our error by.
+/// further in. Without this wrapper, a walk along the sources would miss the token error.
 #[derive(Clone, Debug)]
 pub struct BearerError {
     error: Error,
@@ -16,20 +16,21 @@ pub struct BearerError {
 
 impl BearerError {
     pub(crate) fn not_sent(error: Error) -> reqwest_middleware::Error {
-        let message = "the request was not sent, because it could not be authorized";
+        let message = "the request was not sent, because there is no token for it";
         reqwest_middleware::Error::middleware(BearerError { error, message })
     }
 
     pub(crate) fn not_replayed(error: Error) -> reqwest_middleware::Error {
-        let message = "the request was sent and its bearer refused; it was not sent again, because it could not be \
-                       authorized anew";
+        let message =
+            "the API refused the token, and the request was not sent again, because there is no other token for it";
         reqwest_middleware::Error::middleware(BearerError { error, message })
     }
 }
 
 impl std::fmt::Display for BearerError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.message)
+        // The causes of an error are not printed by `{}`, and this one is what the reader needs.
+        write!(f, "{}: {}", self.message, self.error)
     }
 }
 
@@ -49,7 +50,7 @@ impl StdError for BearerError {
 ///     Ok(response) => println!("{}", response.status()),
 ///     Err(error) => match reqwest_bearer::token_error(&error) {
 ///         Some(error) if error.is_transient() => println!("later: {error}"),
-///         Some(error) => println!("mend the credential: {error}"),
+///         Some(error) => println!("fix the credential: {error}"),
 ///         None => println!("{error}"),
 ///     },
 /// }

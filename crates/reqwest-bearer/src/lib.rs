@@ -52,9 +52,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use bearer_token::{
-    Authorized, Destination, Error, PassThrough, Rejection, Ticket, TokenProvider, adapter::is_rejection,
-};
+use bearer_token::{Authorized, Destination, Error, PassThrough, Rejection, Ticket, TokenProvider};
 use http::{Extensions, HeaderMap, header::AUTHORIZATION};
 use reqwest::{Request, Response, Url, redirect::Policy};
 use reqwest_middleware::{Middleware, Next};
@@ -81,6 +79,7 @@ pub use self::{
 pub struct BearerMiddleware {
     provider: TokenProvider,
     replays: bool,
+    exposes_ticket: bool,
     /// Whether the client's redirects are noted, so that none is overlooked.
     watches: Arc<AtomicBool>,
 }
@@ -88,7 +87,7 @@ pub struct BearerMiddleware {
 impl BearerMiddleware {
     /// A middleware that takes its bearers from this provider. Clones of the provider share one cache.
     pub fn new(provider: TokenProvider) -> Self {
-        BearerMiddleware { provider, replays: false, watches: Arc::default() }
+        BearerMiddleware { provider, replays: false, exposes_ticket: false, watches: Arc::default() }
     }
 
     /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
@@ -133,6 +132,18 @@ impl BearerMiddleware {
         self
     }
 
+    /// Leaves the [`Ticket`] of each request among the extensions of its response, so that the caller can report a refusal
+    /// that is in the body: `ticket.reject(&HeaderMap::new())`.
+    ///
+    /// An extension costs an allocation, so this is off by default. A response that came from another origin, after a
+    /// redirect, has none. If status and headers show the refusal, declare it to the provider with
+    /// [`reject_if`](bearer_token::TokenProviderBuilder::reject_if) instead.
+    #[must_use]
+    pub fn expose_ticket(mut self) -> Self {
+        self.exposes_ticket = true;
+        self
+    }
+
     /// The same redirect policy, and this middleware learns of each redirect, wherever it leads. For the client under
     /// it; see [`replay_once`](Self::replay_once).
     ///
@@ -169,13 +180,18 @@ impl BearerMiddleware {
         let (asked, method) = (request.url().clone(), request.method().clone());
         let (response, noted) = redirect::noting(next.run(request, extensions)).await;
         let mut response = response?;
-        if is_rejection(response.status(), response.headers())
-            && destination(response.url()).is_same_origin(destination(&asked))
-        {
+        if !destination(response.url()).is_same_origin(destination(&asked)) {
+            // It says nothing about the bearer.
+            return Ok(response);
+        }
+        if self.exposes_ticket {
+            response.extensions_mut().insert(ticket);
+        }
+        if self.provider.is_rejection(response.status(), response.headers()) {
             let rejection = ticket.reject(response.headers());
             let elsewhere = response.url().path() != asked.path() || response.url().query() != asked.query();
             let unnoticed = !self.watches.load(Ordering::Relaxed) && !method.is_idempotent();
-            // Whatever redirected the request may have acted on it.
+            // The server that redirected the request may have acted on it.
             if !(noted || elsewhere || unnoticed) {
                 response.extensions_mut().insert(rejection);
             }

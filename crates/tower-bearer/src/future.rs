@@ -10,7 +10,7 @@ use std::{
 
 use bearer_token::{
     Authorized, Bearer, Destination, Error, Ticket, TokenFuture, TokenProvider,
-    adapter::{is_grpc_rejection, is_rejection},
+    adapter::{Refusals, is_grpc_rejection},
 };
 use http::{Request, Response, Uri, Version};
 use pin_project_lite::pin_project;
@@ -52,6 +52,8 @@ pin_project! {
 /// What is kept of a request that carries a bearer, to reject it.
 pub(crate) struct Sent {
     ticket: Ticket,
+    refusals: Refusals,
+    exposes_ticket: bool,
     // Only where redirects are followed below: rare, so it costs the usual case one word.
     redirects: Option<Box<Redirects>>,
 }
@@ -65,12 +67,32 @@ struct Redirects {
 
 impl Sent {
     #[inline]
-    pub(crate) fn new<B>(ticket: Ticket, request: &Request<B>, final_uri: Option<FinalUri>) -> Self {
-        let redirects = final_uri.map(|final_uri| {
+    pub(crate) fn new<B>(ticket: Ticket, request: &Request<B>, hooks: &Hooks) -> Self {
+        let redirects = hooks.final_uri.map(|final_uri| {
             let idempotent = request.method().is_idempotent();
             Box::new(Redirects { asked: request.uri().clone(), idempotent, final_uri })
         });
-        Sent { ticket, redirects }
+        Sent { ticket, refusals: hooks.refusals, exposes_ticket: hooks.exposes_ticket, redirects }
+    }
+
+    pub(crate) fn refusals(&self) -> Refusals {
+        self.refusals
+    }
+
+    /// Whether the head of the response refuses the bearer.
+    #[inline]
+    fn is_refused_by<RB>(&self, response: &Response<RB>) -> bool {
+        self.refusals.include(response.status(), response.headers())
+            // gRPC needs HTTP/2. Other responses do not pay for a look.
+            || (response.version() >= Version::HTTP_2 && is_grpc_rejection(response.headers()))
+    }
+
+    /// Leaves the ticket where the caller finds it, to report a refusal that is in the body.
+    #[cold]
+    fn expose_ticket<RB>(&self, response: &mut Response<RB>) {
+        if let Some(ticket) = self.ticket_for(response) {
+            response.extensions_mut().insert(ticket);
+        }
     }
 
     /// The ticket, if it is this response's to reject it: one from elsewhere says nothing of the bearer.
@@ -82,12 +104,12 @@ impl Sent {
         (!elsewhere).then_some(self.ticket)
     }
 
-    /// Rejects the bearer, and notes the outcome where `Replay` or a policy of the user's finds it.
+    /// Rejects the bearer, and leaves the outcome where `Replay` or a policy of the user's finds it.
     #[cold]
     pub(crate) fn reject<RB>(&self, response: &mut Response<RB>) {
         if let Some(ticket) = self.ticket_for(response) {
             let rejection = ticket.reject(response.headers());
-            // Whatever redirected the request may have acted on it.
+            // The server that redirected the request may have acted on it.
             if !self.may_be_redirected(response) {
                 response.extensions_mut().insert(rejection);
             }
@@ -101,14 +123,6 @@ impl Sent {
             !idempotent || final_uri(response.extensions()).is_some_and(|uri| uri != asked)
         })
     }
-}
-
-/// Whether the head of the response refuses the bearer.
-#[inline]
-fn refuses_bearer<RB>(response: &Response<RB>) -> bool {
-    is_rejection(response.status(), response.headers())
-        // gRPC needs HTTP/2. All others shall not pay for a look.
-        || (response.version() >= Version::HTTP_2 && is_grpc_rejection(response.headers()))
 }
 
 struct Cold<S, B> {
@@ -198,7 +212,7 @@ where
                 // `Passed`, and what may be added to it.
                 _ => None,
             };
-            let sent = ticket.map(|ticket| Sent::new(ticket, &request, self.hooks.final_uri));
+            let sent = ticket.map(|ticket| Sent::new(ticket, &request, &self.hooks));
             return Poll::Ready(Ok((self.inner.call(request), sent)));
         }
     }
@@ -219,8 +233,11 @@ where
                 StateProjection::Called { response, sent } => {
                     return Poll::Ready(match ready!(response.poll(cx)) {
                         Ok(mut response) => {
+                            if let Some(sent) = sent.as_ref().filter(|sent| sent.exposes_ticket) {
+                                sent.expose_ticket(&mut response);
+                            }
                             // Taken, so that the trailers do not reject once more.
-                            if let Some(sent) = sent.take_if(|_| refuses_bearer(&response)) {
+                            if let Some(sent) = sent.take_if(|sent| sent.is_refused_by(&response)) {
                                 sent.reject(&mut response);
                             }
                             Ok(response)

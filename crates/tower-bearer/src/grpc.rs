@@ -47,8 +47,10 @@
 //! # Where the tokens go
 //!
 //! Around a channel, the layer sees URIs with a path and nothing else: the channel adds the scheme and the host later.
-//! Tell the provider which by [`connection_origin`](bearer_token::TokenProviderBuilder::connection_origin), and it is
-//! judged as any other; left out, all calls of the channel are authorized, in the clear as well.
+//! Tell the provider which by [`connection_origin`](bearer_token::TokenProviderBuilder::connection_origin). It is judged
+//! like any other origin, and it has to be the channel's own: the layer cannot check that. If origins are allowed and this
+//! is missing, every call is refused, with an error that says so. If no origin is allowed at all, every call of the channel
+//! is authorized, even in the clear.
 //!
 //! A client made with `with_origin` gives its URIs a scheme and a host, and these are judged. But a channel replaces
 //! them with those of its own endpoint: give both the same.

@@ -53,7 +53,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bearer_token::{Authorized, Error, TokenProvider};
+use bearer_token::{Authorized, Error, TokenProvider, adapter::Refusals};
 use http::{Extensions, Request, Response, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -85,6 +85,8 @@ type MapError = fn(Error) -> BoxError;
 struct Hooks {
     final_uri: Option<FinalUri>,
     map_error: MapError,
+    refusals: Refusals,
+    exposes_ticket: bool,
 }
 
 /// Puts the bearers of a provider into the requests of a service.
@@ -99,7 +101,9 @@ pub struct BearerLayer {
 impl BearerLayer {
     /// A layer that takes its bearers from this provider. Clones of the provider share one cache.
     pub fn new(provider: TokenProvider) -> Self {
-        BearerLayer { provider, hooks: Hooks { final_uri: None, map_error: BoxError::from } }
+        let refusals = provider.refusals();
+        let hooks = Hooks { final_uri: None, map_error: BoxError::from, refusals, exposes_ticket: false };
+        BearerLayer { provider, hooks }
     }
 
     /// Tells where an answer came from, when a layer *below* this one follows redirects.
@@ -127,6 +131,30 @@ impl BearerLayer {
     #[must_use]
     pub fn final_uri(mut self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
         self.hooks.final_uri = Some(final_uri);
+        self
+    }
+
+    /// Leaves the [`Ticket`](bearer_token::Ticket) of each request among the extensions of its response, so that the
+    /// caller can report a refusal that is in the body.
+    ///
+    /// An extension costs an allocation, so this is off by default. A response that came from another origin, after a
+    /// redirect below, has none. If status and headers show the refusal, declare it to the provider with
+    /// [`reject_if`](bearer_token::TokenProviderBuilder::reject_if) instead.
+    ///
+    /// ```
+    /// # use bearer_token::{Ticket, TokenProvider};
+    /// # use http::{HeaderMap, Response};
+    /// # fn example(response: Response<String>) {
+    /// if response.body().contains("InvalidSessionId")
+    ///     && let Some(ticket) = response.extensions().get::<Ticket>()
+    /// {
+    ///     ticket.reject(&HeaderMap::new());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn expose_ticket(mut self) -> Self {
+        self.hooks.exposes_ticket = true;
         self
     }
 
@@ -220,7 +248,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.provider.authorize(&mut request) {
             Ok(Authorized::Inserted(ticket)) => {
-                let sent = Sent::new(ticket, &request, self.hooks.final_uri);
+                let sent = Sent::new(ticket, &request, &self.hooks);
                 ResponseFuture::called(self.inner.call(request), Some(sent))
             }
             Ok(Authorized::NotReady) => {

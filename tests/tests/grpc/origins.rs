@@ -84,7 +84,7 @@ async fn l34_a_declared_connection_origin_decides_for_a_channel() {
     let public = setup.endpoint().origin("https://api.example.com".parse().unwrap()).connect_lazy();
     for (allowed, connection, expected) in [
         (&[][..], None, Fate::Authorized),
-        (&["https://api.example.com"], None, Fate::Authorized),
+        (&["https://api.example.com"], None, Fate::Refused),
         (&["https://api.example.com"], Some("https://api.example.com"), Fate::Authorized),
         (&["https://api.example.com"], Some("https://API.example.com:443"), Fate::Authorized),
         (&["https://api.example.com"], Some("https://api.example.com:8443"), Fate::Unbuilt),

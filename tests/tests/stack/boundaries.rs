@@ -72,8 +72,14 @@ async fn l34_the_declared_connection_judges_uris_without_authority() {
                 request
             })
             .service(hyper());
-        let response = within(service.oneshot(Request::get("/api/orders").body(Full::default()).unwrap())).await;
-        assert_eq!(response.unwrap().status(), 200, "{declared}");
+        let result = within(service.oneshot(Request::get("/api/orders").body(Full::default()).unwrap())).await;
+        match result {
+            Ok(response) => assert!(declared && response.status() == 200),
+            Err(error) => {
+                let error = error.downcast_ref::<Error>().unwrap();
+                assert!(!declared && error.to_string().contains(".connection_origin("), "{error}");
+            }
+        }
     }
     // With another connection origin, every call would go out without a token, for no visible reason.
     let setup = Setup::start();

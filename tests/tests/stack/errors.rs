@@ -92,7 +92,8 @@ async fn a_token_error_is_the_innermost_cause() {
     let client = with_middleware(reqwest(), &setup.provider());
     let error = within(client.get(setup.api("orders")).send()).await.unwrap_err();
     assert!(matches!(&error, reqwest_middleware::Error::Middleware(inner) if inner.is::<BearerError>()));
-    assert_eq!(error.to_string(), "the request was not sent, because it could not be authorized");
+    let sentence = token_error(&error).unwrap().to_string();
+    assert_eq!(error.to_string(), format!("the request was not sent, because there is no token for it: {sentence}"));
     setup.server.token_endpoint().recover();
     setup.clock.advance(std::time::Duration::from_secs(300));
     // An unreachable API is not a token error.

@@ -4,16 +4,20 @@ use std::sync::{Arc, Weak};
 
 use super::{Inner, TokenProvider};
 use crate::{
-    error::Error,
+    error::{Error, ProviderName},
+    observe::{self, FirstTimes},
     platform::Platform,
-    problem::Problems,
+    problem::{Problem, Problems},
     provider::{
         cache::Cache,
         keyed::fetch_limit::{FetchLimit, Limited},
         policy::Policy,
         ticket::ProviderId,
     },
-    resource::origin::Origins,
+    resource::{
+        challenge::{Refusals, ResponseHead},
+        origin::Origins,
+    },
     source::{DynTokenSource, TokenSource},
     sync::AtomicU64,
 };
@@ -28,6 +32,8 @@ pub struct TokenProviderBuilder {
     any_https: bool,
     refuse_others: bool,
     connection: Option<String>,
+    name: Option<String>,
+    refusals: Refusals,
     problems: Problems,
 }
 
@@ -41,6 +47,8 @@ impl TokenProviderBuilder {
             any_https: false,
             refuse_others: false,
             connection: None,
+            name: None,
+            refusals: Refusals::default(),
             problems: Problems::default(),
         }
     }
@@ -75,11 +83,50 @@ impl TokenProviderBuilder {
         self
     }
 
-    /// Declares which origin is behind URIs without authority, as tonic's channel has them where a layer sees them.
-    /// It must be an allowed one, and [`build`](Self::build) says so if it is not; undeclared, such requests are
-    /// authorized.
+    /// Declares which origin is behind URIs without authority, which a layer around tonic's channel sees, for example.
+    ///
+    /// It must be an allowed origin; otherwise [`build`](Self::build) fails. Without this method, and with an allowed
+    /// origin, such requests are refused: the provider cannot know where they go. If no origin is allowed at all, they
+    /// are authorized.
     pub fn connection_origin(mut self, origin: impl Into<String>) -> Self {
         self.connection = Some(origin.into());
+        self
+    }
+
+    /// Names the provider in errors, events and [status](TokenProvider::status), so that one of several can be told from
+    /// the others. Default: what the source [suggests](TokenSource::name).
+    ///
+    /// The sentences of errors begin with a name that was given here: `billing: the token endpoint refused ..`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Declares which other responses refuse the bearer, for APIs that say it in words of their own.
+    ///
+    /// HTTP 401 and gRPC status 16 refuse it anyway ([details](crate::adapter::is_rejection)). The function is called for
+    /// every response to a request that carried a bearer: keep it cheap. It sees the status and the headers, or the
+    /// trailers where an adapter watches them. What it recognises is treated like a 401: one renewal for each bearer,
+    /// subject to the [backoff](Policy::rejection_backoff).
+    ///
+    /// ```
+    /// # use bearer_token::{StaticToken, TokenProvider};
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// // ArcGIS: 498. Salesforce: 403 with a text of its own in a header of the gateway.
+    /// let provider = TokenProvider::builder(StaticToken::new("2YotnFZFEjr1zCsicMWpAA"))
+    ///     .allow_origin("https://api.example.com")
+    ///     .reject_if(|response| {
+    ///         response.status().as_u16() == 498
+    ///             || response.headers().get("x-error").is_some_and(|code| code == "Bad_OAuth_Token")
+    ///     })
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// A refusal that is in the body is for the caller to report: the adapters' `expose_ticket` leaves the
+    /// [`Ticket`](crate::Ticket) among the extensions of the response.
+    pub fn reject_if(mut self, refuses: fn(ResponseHead<'_>) -> bool) -> Self {
+        self.refusals = Refusals::with(refuses);
         self
     }
 
@@ -135,14 +182,28 @@ impl TokenProviderBuilder {
             origins.check_connection(&mut problems);
         }
         self.policy.check(&mut problems);
+        if self.name.as_ref().is_some_and(|name| name.trim().is_empty() || name.contains(char::is_control)) {
+            let problem = Problem::new("name", "found an empty name, or one with control characters");
+            problems.add(problem.expecting("a word for people to read"));
+        }
         problems.into_result("the token provider cannot be built")?;
 
+        let name = match &self.name {
+            Some(name) => ProviderName::given(name),
+            None => ProviderName::suggested(&self.source.name()),
+        };
+        if !origins.is_any_allowed() {
+            observe::no_origin_allowed(&name);
+        }
         let inner = Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
             id: ProviderId::enter(weak.clone()),
             cache: Cache::new(self.policy),
             origins,
             platform: self.platform,
             source: self.source,
+            name,
+            refusals: self.refusals,
+            passed: FirstTimes::new(),
             ask_from: AtomicU64::new(0),
         });
         Ok(TokenProvider { inner })

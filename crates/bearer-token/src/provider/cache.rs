@@ -13,6 +13,7 @@ use crate::{
         flight::{Flight, Outcome},
         policy::{Draw, Freshness, Policy},
         ticket::{Generation, Rejection},
+        timing::{ABANDONED, GRACE, LATE},
     },
     resource::challenge::Challenge,
     sync::{AtomicU64, Mutex, Ordering, Slot, lock},
@@ -22,15 +23,6 @@ use crate::{
 mod renewal;
 
 use self::renewal::Renewal;
-
-/// How long a flight may be overdue before those who wait for it stop trusting its driver.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// How long after a fetched its outcome is still taken at its word. Later it may have expired, or be mended.
-const LATE: Duration = Duration::from_secs(10);
-
-/// The wait before another try at a background refresh whose driver was dropped, or could not be started at all.
-const ABANDONED: Duration = Duration::from_secs(1);
 
 pub(crate) struct Cache {
     policy: Policy,
@@ -106,6 +98,8 @@ pub(crate) struct StartFetch {
     pub(crate) timeout: Duration,
     pub(crate) reason: FetchReason,
     pub(crate) challenges: Option<Arc<[Challenge]>>,
+    /// Whether it takes the place of a flight whose driver is not driven any more.
+    pub(crate) replaces_overdue: bool,
 }
 
 impl Cache {
@@ -127,6 +121,12 @@ impl Cache {
     #[inline]
     pub(crate) fn read<R>(&self, look: impl FnOnce(Option<&Sealed>) -> R) -> R {
         self.slot.read(look)
+    }
+
+    /// The bearer in service and the suspect: every token that a request may carry at this time, expired ones included.
+    pub(crate) fn known_bearers(&self) -> Vec<Bearer> {
+        let suspect = lock(&self.state).suspect.clone();
+        self.slot.get().map(Bearer::from_sealed).into_iter().chain(suspect).collect()
     }
 
     /// The last failure, if nothing has succeeded since.
@@ -210,14 +210,20 @@ impl Cache {
         }
     }
 
-    /// Puts the outcome of a fetch into service and tells everybody who waits. An outcome that comes after its flight
-    /// was given up changes nothing.
-    pub(crate) fn complete(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Moment, draw: Draw) {
-        // Dropped after the lock is given back: an error's cause is a stranger's code.
+    /// Puts the outcome of a fetch into service and wakes every waiter. Returns what the waiters get, or `None` if the
+    /// flight was given up before: then the outcome changes nothing.
+    pub(crate) fn complete(
+        &self,
+        flight: &Arc<TokenFlight>,
+        result: Result<Bearer, Error>,
+        now: Moment,
+        draw: Draw,
+    ) -> Option<Result<Bearer, Error>> {
+        // Dropped after the lock is released: an error's cause is user code.
         let _replaced = self.failure.get();
         let fetched = {
             let mut state = lock(&self.state);
-            let Some(current) = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight)) else { return };
+            let current = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight))?;
             // They came while the fetch was in progress already.
             let untold = state.challenges.take().is_some();
             // A renewal that was not told what the API wants is none: the API is to be asked again, and soon.
@@ -229,8 +235,10 @@ impl Cache {
             self.set_gate(&state);
             fetched
         };
-        // After the slot: whoever wakes sees the new token.
+        let result = fetched.result.clone();
+        // After the slot: a waiter that wakes sees the new token.
         flight.end(Outcome::Done(fetched));
+        Some(result)
     }
 
     /// What a fetched means to one who waited for it; nothing, if it has to ask again.
@@ -248,18 +256,23 @@ impl Cache {
         (!is_late(at, now) && !withdrawn).then_some(result)
     }
 
-    /// Gives a flight up: its driver is gone or not driven any more. Whoever needs a token may start another at once.
-    pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>, now: Moment) {
-        {
+    /// Gives a flight up, because its driver is gone or not driven any more. A caller that needs a token may start another
+    /// at once. Returns whether this was the flight in progress.
+    pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>, now: Moment) -> bool {
+        let was_in_progress = {
             let mut state = lock(&self.state);
-            if let Some(current) = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight)) {
+            let current = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight));
+            let was_in_progress = current.is_some();
+            if let Some(current) = current {
                 state.challenges = state.challenges.take().or(current.challenges);
                 self.set_gate(&state);
                 // Where drivers are dropped, a refresh at every request would only drop more.
                 self.gate.fetch_max(now.after(ABANDONED).monotonic_nanos(), Ordering::Relaxed);
             }
-        }
+            was_in_progress
+        };
         flight.end(Outcome::Abandoned);
+        was_in_progress
     }
 
     /// Takes the word of the API that a bearer is no good, within reason. What else it said is read only if that is so.
@@ -317,7 +330,8 @@ impl Cache {
         let challenges = state.challenges.take().or(unheard);
         state.flight = Some(Current { flight: flight.clone(), reason, challenges: challenges.clone() });
         self.set_gate(state);
-        (StartFetch { flight, timeout, reason, challenges }, late.map(|late| late.flight))
+        let replaces_overdue = late.is_some();
+        (StartFetch { flight, timeout, reason, challenges, replaces_overdue }, late.map(|late| late.flight))
     }
 
     fn complete_with_bearer(

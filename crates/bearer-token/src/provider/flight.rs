@@ -16,6 +16,7 @@ use std::{
 };
 
 use crate::{
+    observe,
     platform::{BoxFuture, Moment},
     sync::{Mutex, lock},
 };
@@ -69,9 +70,11 @@ impl<T: Clone> Flight<T> {
             state.outcome = Some(outcome);
             std::mem::take(&mut state.waiters)
         };
-        // Outside the lock: a waker is a stranger's code.
+        // Outside the lock, and each by itself: a waker is user code, and its panic must not cost the others their wake.
         for waker in waiters.into_iter().flatten() {
-            waker.wake();
+            if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+                observe::waker_panicked();
+            }
         }
     }
 
@@ -136,7 +139,10 @@ impl<T> Drop for Waiter<T> {
 /// Why a fetch gave no result of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
+    /// The source panicked.
     Panicked,
+    /// The clock panicked.
+    PlatformPanicked,
     TimedOut,
     /// The driver was dropped: its task was cancelled, or its runtime shut down.
     Dropped,
@@ -174,10 +180,12 @@ impl<R, F: FnOnce(Result<R, Interruption>) + Unpin> Future for Driver<R, F> {
             Ok(Poll::Ready(result)) => driver.finish(Ok(result)),
             Err(_panic) => driver.finish(Err(Interruption::Panicked)),
             Ok(Poll::Pending) => {
-                if driver.deadline.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
+                // The clock is user code, too.
+                match catch_unwind(AssertUnwindSafe(|| driver.deadline.as_mut().poll(cx))) {
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Ok(Poll::Ready(())) => driver.finish(Err(Interruption::TimedOut)),
+                    Err(_panic) => driver.finish(Err(Interruption::PlatformPanicked)),
                 }
-                driver.finish(Err(Interruption::TimedOut));
             }
         }
         Poll::Ready(())
@@ -298,6 +306,26 @@ mod tests {
     }
 
     #[test]
+    fn a_waker_that_panics_costs_the_others_nothing() {
+        struct Faulty;
+        impl Wake for Faulty {
+            fn wake(self: Arc<Self>) {
+                resume_unwind(Box::new("woken"));
+            }
+        }
+        let flight = flight();
+        let mut before = subscribed(&flight, 1);
+        let mut faulty = flight.subscribe();
+        assert!(faulty.poll(&mut Context::from_waker(&Arc::new(Faulty).into())).is_pending());
+        let mut after = subscribed(&flight, 1);
+        flight.end(Outcome::Done(7));
+        for (waiter, count) in before.iter_mut().chain(&mut after).flatten() {
+            assert_eq!(count.get(), 1);
+            assert_eq!(poll(waiter, count), Poll::Ready(Outcome::Done(7)));
+        }
+    }
+
+    #[test]
     fn a_waker_may_use_the_flight_that_wakes_it() {
         struct Curious(StdMutex<Option<Waiter<u8>>>, Arc<Flight<u8>>, AtomicUsize);
         impl Wake for Curious {
@@ -378,6 +406,11 @@ mod tests {
             ("ready later", drive(second_poll(), never(), 2), Ok(5)),
             ("panic", drive(panicking(), never(), 2), Err(Interruption::Panicked)),
             ("timeout", drive(pending(), over(), 2), Err(Interruption::TimedOut)),
+            (
+                "a timer that panics",
+                drive(pending(), Box::pin(future::poll_fn(|_| resume_unwind(Box::new("timer")))), 2),
+                Err(Interruption::PlatformPanicked),
+            ),
             ("dropped in flight", drive(pending(), never(), 1), Err(Interruption::Dropped)),
             ("never polled", drive(pending(), never(), 0), Err(Interruption::Dropped)),
             ("timeout, then a panic when dropped", drive(bomb(), over(), 1), Err(Interruption::TimedOut)),

@@ -8,20 +8,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::Inner;
+use super::{Inner, fetching::contained};
 use crate::{
     error::{Error, ErrorKind},
+    observe,
     platform::BoxFuture,
     provider::{
         bearer::Bearer,
         cache::{Decision, Fetched, TokenFlight, Want},
         flight::{Outcome, Waiter},
+        timing::PATIENCE,
     },
 };
-
-/// How many flights may be abandoned that a waiter began, or waited for until they were overdue, before it gives up. That
-/// others who carried a flight went away does not count: the next one carries on.
-const PATIENCE: u32 = 5;
 
 /// Waits for a token; made by [`TokenProvider::token`](super::TokenProvider::token) and
 /// [`refresh_now`](super::TokenProvider::refresh_now).
@@ -72,7 +70,7 @@ impl TokenFuture {
         }
         let mut entry = self.provider.cache.decide(self.want, now);
         if let Decision::Refuse(error) = &entry
-            && self.provider.is_mended(error, now)
+            && self.provider.has_cause_changed(error, now)
         {
             self.provider.cache.forgive(error, now);
             entry = self.provider.cache.decide(self.want, now);
@@ -85,13 +83,28 @@ impl TokenFuture {
                 let flight = start.flight.clone();
                 let driver = self.provider.driver(start);
                 // A runtime that drops what it is given has had its chance.
-                let driver =
-                    if self.distrust { Some(driver) } else { self.provider.platform.spawn_awaited(driver).err() };
+                let driver = if self.distrust {
+                    Some(driver)
+                } else {
+                    // A spawner that panics has dropped the driver, and so ended the flight.
+                    contained(|| self.provider.platform.spawn_awaited(driver)).and_then(Result::err)
+                };
                 Ok(self.subscribe(&flight, driver, true))
             }
             // Only refreshes in the background get this.
-            Decision::Nothing => Err(Err(abandoned())),
+            Decision::Nothing => Err(Err(self.gave_up())),
         }
+    }
+
+    fn gave_up(&self) -> Error {
+        let error = Error::new(
+            ErrorKind::Abandoned,
+            "the fetch ended without a result, again and again: the runtime that carried it was shut down or is not \
+             driven; keep a runtime running, or give the provider one with Platform::with_spawn",
+        )
+        .with_provider(&self.provider.name);
+        observe::gave_up(&self.provider.name, &error);
+        error
     }
 }
 
@@ -126,7 +139,7 @@ impl Future for TokenFuture {
                     this.abandoned += u32::from(waiting.counts);
                     this.waiting = None;
                     if this.abandoned >= PATIENCE {
-                        return Poll::Ready(Err(abandoned()));
+                        return Poll::Ready(Err(this.gave_up()));
                     }
                 }
                 Poll::Pending => {
@@ -135,19 +148,11 @@ impl Future for TokenFuture {
                     }
                     waiting.counts = true;
                     // Wakes this one too, with `Abandoned`.
-                    this.provider.cache.abandon(waiting.waiter.flight(), this.provider.platform.now());
+                    this.provider.abandon(waiting.waiter.flight(), this.provider.platform.now());
                 }
             }
         }
     }
-}
-
-fn abandoned() -> Error {
-    Error::new(
-        ErrorKind::Abandoned,
-        "the fetch ended without a result, again and again: the runtime that carried it was shut down or is not \
-         driven; keep a runtime running, or give the provider one with Platform::with_spawn",
-    )
 }
 
 impl fmt::Debug for TokenFuture {

@@ -1,17 +1,19 @@
-//! How a provider stands.
+//! The state of a provider.
 
 use std::time::{Duration, SystemTime};
 
 use crate::{
-    error::Error,
+    error::{Error, ProviderName},
     platform::Moment,
     provider::{cache::Cache, policy::Freshness},
 };
 
-/// How a provider stood at one moment: for health checks, dashboards and support.
+/// The state of a provider at one moment: for health checks, dashboards and support.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProviderStatus {
+    /// The name of the provider.
+    pub name: String,
     /// What a request would meet.
     pub state: ProviderState,
     /// When the bearer in service expires by the time of day, if there is one and it does.
@@ -39,7 +41,7 @@ pub enum ProviderState {
 }
 
 impl ProviderStatus {
-    pub(super) fn of(cache: &Cache, now: Moment) -> Self {
+    pub(super) fn of(cache: &Cache, name: &ProviderName, now: Moment) -> Self {
         let (freshness, expires_at) = cache
             .read(|bearer| {
                 let deadlines = &bearer?.deadlines;
@@ -59,6 +61,7 @@ impl ProviderStatus {
             _ => ProviderState::CoolingDown,
         };
         ProviderStatus {
+            name: name.to_string(),
             state,
             expires_at: expires_at.flatten(),
             last_error: failure.as_ref().map(|failure| failure.error.clone()),

@@ -31,12 +31,12 @@ impl Ticket {
     ///
     /// Acts only on the bearer that was refused: a late answer leaves a newer one alone.
     ///
-    /// `answer` is the headers of the refusal, or its trailers, if those refuse: the source is told
+    /// `response` is the headers of the refusal, or its trailers, if those refuse: the source is told
     /// [what they ask for](crate::FetchContext::challenges). Without them, `&HeaderMap::new()` will do.
-    pub fn reject(self, answer: &HeaderMap) -> Rejection {
+    pub fn reject(self, response: &HeaderMap) -> Rejection {
         // A provider that is gone has no bearer that could be renewed.
         let provider = self.provider().and_then(ProviderId::find);
-        provider.map_or(Rejection::Declined, |provider| provider.reject(self.generation(), answer))
+        provider.map_or(Rejection::Declined, |provider| provider.reject(self.generation(), response))
     }
 
     /// Always one.
@@ -73,6 +73,15 @@ impl Rejection {
     pub fn is_replay_useful(self) -> bool {
         matches!(self, Rejection::Renewing | Rejection::Superseded)
     }
+
+    /// The outcome as events show it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Rejection::Renewing => "renewing",
+            Rejection::Superseded => "superseded",
+            Rejection::Declined => "declined",
+        }
+    }
 }
 
 /// Which minted token a bearer is, among the last four billion of the process: so that a ticket of one provider never
@@ -93,7 +102,7 @@ pub(crate) struct ProviderId(NonZeroU32);
 
 /// Whoever can withdraw a bearer.
 pub(crate) trait Reject: Send + Sync {
-    fn reject(self: Arc<Self>, generation: Generation, answer: &HeaderMap) -> Rejection;
+    fn reject(self: Arc<Self>, generation: Generation, response: &HeaderMap) -> Rejection;
 }
 
 /// Every provider that is alive. Locked when one is built or dropped, and for a rejection.

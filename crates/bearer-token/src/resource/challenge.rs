@@ -1,4 +1,4 @@
-//! What an answer says of the bearer that the request carried.
+//! What a response says about the bearer that the request carried.
 
 use std::{fmt, sync::Arc};
 
@@ -8,7 +8,7 @@ mod reader;
 mod verdict;
 
 use self::reader::{Challenges, RawChallenge};
-pub use self::verdict::{is_grpc_rejection, is_rejection};
+pub use self::verdict::{Refusals, ResponseHead, is_grpc_rejection, is_rejection};
 
 /// What an API says it wants: one challenge of a `WWW-Authenticate` header (RFC 9110 section 11.3).
 ///
@@ -42,29 +42,15 @@ impl Challenge {
     ///
     /// Read are at most the first 16 challenges, 32 parameters of each, and 8 KiB; a challenge that goes beyond that is
     /// left out, and so are values that are not UTF-8. What cannot be read ends the reading of its header line.
-    pub fn read(answer: &HeaderMap) -> Vec<Challenge> {
-        let mut left = BYTES;
+    pub fn read(response: &HeaderMap) -> Vec<Challenge> {
         let mut found = Vec::new();
-        for line in answer.get_all(WWW_AUTHENTICATE) {
-            let line = line.as_bytes();
-            let text = line.get(..left).unwrap_or(line);
-            left -= text.len();
-            let mut challenges = Challenges::of(text).peekable();
-            while let Some(challenge) = challenges.next() {
-                // Of one that was cut off nobody knows how it goes on.
-                let cut_off = text.len() < line.len() && challenges.peek().is_none();
-                if cut_off || found.len() == CHALLENGES {
-                    return found;
-                }
-                found.push(Challenge::from(&challenge));
-            }
-        }
+        raw_challenges(response, |challenge| found.push(Challenge::from(challenge)));
         found
     }
 
     /// The same, to be kept; nothing, if nothing was said.
-    pub(crate) fn keep(answer: &HeaderMap) -> Option<Arc<[Challenge]>> {
-        let challenges = Challenge::read(answer);
+    pub(crate) fn keep(response: &HeaderMap) -> Option<Arc<[Challenge]>> {
+        let challenges = Challenge::read(response);
         (!challenges.is_empty()).then(|| challenges.into())
     }
 
@@ -87,6 +73,27 @@ impl Challenge {
     /// All parameters, name and value, in the order in which they were sent.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
         self.parameters.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
+/// Reads the challenges of a response, within the limits. Everything that judges a response reads by this function, so
+/// that a verdict and the challenges that the source gets are about the same bytes.
+fn raw_challenges(response: &HeaderMap, mut each: impl FnMut(&RawChallenge<'_>)) {
+    let (mut bytes_left, mut challenges_left) = (BYTES, CHALLENGES);
+    for line in response.get_all(WWW_AUTHENTICATE) {
+        let line = line.as_bytes();
+        let text = line.get(..bytes_left).unwrap_or(line);
+        bytes_left -= text.len();
+        let mut challenges = Challenges::of(text).peekable();
+        while let Some(challenge) = challenges.next() {
+            // How a challenge goes on that was cut off is unknown.
+            let cut_off = text.len() < line.len() && challenges.peek().is_none();
+            if cut_off || challenges_left == 0 {
+                return;
+            }
+            challenges_left -= 1;
+            each(&challenge);
+        }
     }
 }
 

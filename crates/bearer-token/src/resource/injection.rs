@@ -153,7 +153,7 @@ mod tests {
                 &["authorization: Basic a", "authorization: Basic b"],
             ),
         ] {
-            assert_eq!(attached(&credential, own), (inserted, expected.iter().map(|text| text.to_string()).collect()));
+            assert_eq!(attached(&credential, own), (inserted, expected.iter().map(ToString::to_string).collect()));
         }
     }
 
@@ -168,7 +168,7 @@ mod tests {
             (&[("authorization", "Basic a")], true, &["authorization: Basic a", "x-api-key: secret", "x-project: p1"]),
             (&[("x-api-key", "mine")], false, &["x-api-key: mine"]),
         ] {
-            assert_eq!(attached(&credential, own), (inserted, expected.iter().map(|text| text.to_string()).collect()));
+            assert_eq!(attached(&credential, own), (inserted, expected.iter().map(ToString::to_string).collect()));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     fmt,
+    hash::{Hash, Hasher},
     net::{Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
@@ -17,7 +18,7 @@ use crate::{
 /// Where a request goes, as far as its sender knows: the scheme and the authority of its URI.
 ///
 /// Anything with a URI turns into one; adapters whose clients have URLs of another type use [`new`](Self::new).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Destination<'a> {
     scheme: Option<&'a str>,
     authority: Option<&'a str>,
@@ -36,8 +37,26 @@ impl<'a> Destination<'a> {
     /// A response that comes from elsewhere than the request was authorized for, after a redirect, says nothing of
     /// the bearer.
     pub fn is_same_origin(self, other: Destination<'_>) -> bool {
-        let [one, other] = [self, other].map(|to| normalise(to.scheme?, to.authority?, to.is_read).ok());
+        let (one, other) = (self.origin(), other.origin());
         one.is_some() && one == other
+    }
+}
+
+impl<'a> Destination<'a> {
+    /// The origin, if both parts are there and can be read.
+    pub(crate) fn origin(self) -> Option<Origin<'a>> {
+        normalise(self.scheme?, self.authority?, self.is_read).ok()
+    }
+}
+
+/// The origin alone: user information may contain a password.
+impl fmt::Debug for Destination<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.origin(), self.authority) {
+            (Some(origin), _) => write!(f, "Destination({origin})"),
+            (None, None) => f.write_str("Destination(without authority)"),
+            (None, Some(_)) => f.write_str("Destination(unreadable)"),
+        }
     }
 }
 
@@ -52,7 +71,7 @@ impl<'a> From<&'a Uri> for Destination<'a> {
 ///
 /// It borrows the host, as requests are judged by it.
 #[derive(Clone, Debug)]
-struct Origin<'a> {
+pub(crate) struct Origin<'a> {
     https: bool,
     host: Cow<'a, str>,
     port: u16,
@@ -143,8 +162,7 @@ impl Origins {
             if to.authority.is_some() {
                 return Verdict::Pass;
             }
-            // A client behind a fixed connection (tonic's channel) fills the authority in later.
-            return self.connection.as_ref().map_or(Verdict::Authorize, |(_, verdict)| verdict.clone());
+            return self.judge_connection();
         };
         // Literals, which are compared in place and not by a call.
         let https = match scheme {
@@ -156,6 +174,25 @@ impl Origins {
             return Verdict::Authorize;
         }
         self.judge_slowly(scheme, authority, to.is_read)
+    }
+
+    /// A client behind a fixed connection (tonic's channel) adds the authority later.
+    fn judge_connection(&self) -> Verdict {
+        match &self.connection {
+            Some((_, verdict)) => verdict.clone(),
+            None if self.is_any_allowed() => Verdict::Refuse(Error::new(
+                ErrorKind::Origin,
+                "the request's URI has no scheme and no host, as it is around tonic's channel, so its origin is unknown; \
+                 expected to know it: call .connection_origin(\"https://api.example.com\") on the provider's builder, with \
+                 the origin of the connection, or set `connection_origin` in its configuration",
+            )),
+            None => Verdict::Authorize,
+        }
+    }
+
+    /// Whether the user named an origin, or all of https.
+    pub(crate) fn is_any_allowed(&self) -> bool {
+        !self.allowed.is_empty() || self.any_https
     }
 
     fn judge_slowly(&self, scheme: &str, authority: &str, is_read: bool) -> Verdict {
@@ -172,7 +209,7 @@ impl Origins {
         if self.allowed.iter().any(|allowed| allowed.origin == *origin) || (self.any_https && origin.https) {
             return Verdict::Authorize;
         }
-        if self.allowed.is_empty() && !self.any_https {
+        if !self.is_any_allowed() {
             if is_loopback(&origin.host) {
                 return Verdict::Authorize;
             }
@@ -214,6 +251,13 @@ impl Origin<'_> {
 impl PartialEq for Origin<'_> {
     fn eq(&self, other: &Self) -> bool {
         (self.https, self.port) == (other.https, other.port) && self.host.eq_ignore_ascii_case(&other.host)
+    }
+}
+
+impl Hash for Origin<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.https, self.port).hash(state);
+        self.host.bytes().for_each(|byte| state.write_u8(byte.to_ascii_lowercase()));
     }
 }
 
@@ -294,7 +338,10 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     match bare {
         Some(address) => address.parse().is_ok_and(|address: Ipv6Addr| address.is_loopback()),
         None => {
-            host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
+            // `localhost`, `app.localhost`, and the same with the dot of a full name.
+            let name = host.strip_suffix('.').unwrap_or(host);
+            let top = name.rsplit('.').next().unwrap_or(name);
+            top.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
         }
     }
 }
@@ -354,7 +401,7 @@ mod tests {
             ("http://api.example.com:443/", "refuse"),
             ("http://other.example.com/", "refuse"),
             ("ftp://api.example.com/", "refuse"),
-            ("/no/authority", "authorize"),
+            ("/no/authority", "refuse"),
             ("api.example.com:443", "pass"),
             ("evil.example.com:80", "pass"),
         ] {
@@ -371,6 +418,12 @@ mod tests {
             ("http://127.8.9.1/", "authorize"),
             ("http://[::1]:80/", "authorize"),
             ("https://LOCALHOST/", "authorize"),
+            // RFC 6761 section 6.3.
+            ("http://api.localhost:3000/", "authorize"),
+            ("http://a.b.LocalHost/", "authorize"),
+            ("http://localhost./", "authorize"),
+            ("http://notlocalhost/", "refuse"),
+            ("http://localhost.evil.example/", "refuse"),
             ("https://api.example.com/", "refuse"),
             ("http://api.example.com/", "refuse"),
             ("http://localhost.example.com/", "refuse"),
@@ -395,6 +448,36 @@ mod tests {
         assert!(problems.is_empty());
         assert_eq!(judged(&rule, "http://api.example.com/"), "authorize");
         assert_eq!(judged(&rule, "https://api.example.com/"), "pass");
+    }
+
+    #[test]
+    fn l34_named_origins_make_uris_without_authority_need_a_connection_origin() {
+        let https = origins(&["https://api.example.com"]);
+        let mut any = Origins::default();
+        any.allow_any_https();
+        for rule in [https, any] {
+            let uri: Uri = "/orders".parse().unwrap();
+            let Verdict::Refuse(error) = rule.judge(Destination::from(&uri)) else { panic!("must refuse") };
+            assert_eq!(error.kind(), ErrorKind::Origin);
+            assert!(error.to_string().contains(".connection_origin(\"https://"), "{error}");
+        }
+    }
+
+    #[test]
+    fn l38_debug_of_a_destination_shows_the_origin_only() {
+        for (uri, expected) in [
+            ("https://user:hunter2@API.example.com:8443/hunter2?hunter2", "Destination(https://api.example.com:8443)"),
+            ("https://hunter2@api.example.com", "Destination(https://api.example.com)"),
+            ("/hunter2", "Destination(without authority)"),
+            ("hunter2@api.example.com:443", "Destination(unreadable)"),
+        ] {
+            let uri: Uri = uri.parse().unwrap();
+            assert_eq!(format!("{:?}", Destination::from(&uri)), expected);
+        }
+        for (scheme, authority) in [("hunter2", "a"), ("https", "hunter2/@a"), ("https", "a:hunter2"), ("https", "a b")]
+        {
+            assert_eq!(format!("{:?}", Destination::new(scheme, authority)), "Destination(unreadable)");
+        }
     }
 
     #[test]

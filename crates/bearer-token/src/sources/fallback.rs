@@ -1,6 +1,6 @@
 //! One source, and another one for when the first has nothing to give any more.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::{
     error::{Error, ErrorKind, Retry},
@@ -49,6 +49,10 @@ impl TokenSource for Fallback {
 
     fn has_changed(&self) -> bool {
         self.first.has_changed() || self.other.has_changed()
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        self.first.name()
     }
 }
 

@@ -1,38 +1,41 @@
-//! The body that looks at the trailers.
+//! A body that checks the trailers.
 
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bearer_token::{Ticket, adapter::is_grpc_rejection};
+use bearer_token::{Ticket, adapter::Refusals};
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
     /// The body of a response whose trailers may reject the bearer.
     ///
-    /// Everything passes through as it comes. A body that is dropped before its trailers have come rejects nothing.
+    /// All frames pass unchanged. A body that is dropped before its trailers arrive rejects nothing.
     #[derive(Debug, Default)]
     pub struct TrailersBody<B> {
         #[pin]
         body: B,
-        // Taken when it is used up, or where there is none to reject.
+        // Taken when it is used. There is none if there is nothing to reject.
         ticket: Option<Ticket>,
+        refusals: Refusals,
+        status: StatusCode,
     }
 }
 
 impl<B> TrailersBody<B> {
-    pub(super) fn new(body: B, ticket: Option<Ticket>) -> Self {
-        TrailersBody { body, ticket }
+    pub(super) fn new(body: B, ticket: Option<Ticket>, refusals: Refusals, status: StatusCode) -> Self {
+        TrailersBody { body, ticket, refusals, status }
     }
 
-    /// The body as it came.
+    /// The wrapped body.
     pub fn get_ref(&self) -> &B {
         &self.body
     }
 
-    /// Gives the body back as it came. Nobody looks at its trailers then.
+    /// Returns the wrapped body. Its trailers reject nothing then.
     pub fn into_inner(self) -> B {
         self.body
     }
@@ -48,7 +51,7 @@ impl<B: Body> Body for TrailersBody<B> {
         let frame = ready!(this.body.poll_frame(cx));
         if let Some(Ok(frame)) = &frame
             && let Some(trailers) = frame.trailers_ref()
-            && let Some(ticket) = this.ticket.take_if(|_| is_grpc_rejection(trailers))
+            && let Some(ticket) = this.ticket.take_if(|_| this.refusals.include_trailers(*this.status, trailers))
         {
             let _ = ticket.reject(trailers);
         }

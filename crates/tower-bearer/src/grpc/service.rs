@@ -14,7 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::TrailersBody;
-use crate::{BearerLayer, BearerService, BoxError, CloneService, ResponseFuture};
+use crate::{BearerLayer, BearerService, BoxError, CloneService, ResponseFuture, future::Sent};
 
 impl BearerLayer {
     /// Looks at the trailers of the responses too: gRPC status 16 there rejects the bearer, as it does in the headers.
@@ -38,6 +38,12 @@ impl TrailersLayer {
     #[must_use]
     pub fn final_uri(self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
         TrailersLayer { layer: self.layer.final_uri(final_uri) }
+    }
+
+    /// See [`BearerLayer::expose_ticket`].
+    #[must_use]
+    pub fn expose_ticket(self) -> Self {
+        TrailersLayer { layer: self.layer.expose_ticket() }
     }
 
     /// See [`BearerLayer::map_error`].
@@ -124,14 +130,16 @@ where
         let mut this = self.project();
         let mut response = ready!(this.response.as_mut().poll(cx))?;
         let mut sent = this.response.take_sent();
-        // gRPC-Web comes over HTTP/1.1 as well, where nobody has looked yet.
+        // gRPC-Web uses HTTP/1.1 as well, where the service does not look.
         if response.version() < Version::HTTP_2
             && let Some(sent) = sent.take_if(|_| is_grpc_rejection(response.headers()))
         {
             sent.reject(&mut response);
         }
+        let refusals = sent.as_ref().map(Sent::refusals).unwrap_or_default();
         let ticket = sent.and_then(|sent| sent.ticket_for(&response));
-        Poll::Ready(Ok(response.map(|body| TrailersBody::new(body, ticket))))
+        let status = response.status();
+        Poll::Ready(Ok(response.map(|body| TrailersBody::new(body, ticket, refusals, status))))
     }
 }
 

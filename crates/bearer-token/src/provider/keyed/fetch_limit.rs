@@ -3,6 +3,7 @@
 //! Not a semaphore: a fetch may be held by a runtime that exists and is no longer driven. Its turn ends with its deadline.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     future::{self, Future},
     pin::pin,
@@ -117,5 +118,9 @@ impl DynTokenSource for Limited {
 
     fn has_changed(&self) -> bool {
         self.source.has_changed()
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        self.source.name()
     }
 }

@@ -1,11 +1,15 @@
 //! What the arithmetic holds for whatever numbers it is given.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::ErrorKind;
+use crate::{
+    error::{Error, ErrorKind, Retry},
+    platform::Moment,
+    token::Expiry,
+};
 
 /// Times of every size, the least and the greatest among them.
 fn times() -> impl Strategy<Value = Duration> {

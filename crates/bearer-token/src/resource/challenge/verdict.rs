@@ -1,17 +1,76 @@
 //! Whether an answer refuses the bearer that the request carried.
 
-use http::{HeaderMap, StatusCode, header::WWW_AUTHENTICATE};
+use std::fmt;
 
-use super::reader::Challenges;
+use http::{HeaderMap, StatusCode};
+
+use super::raw_challenges;
+
+/// The head of a response, as [`reject_if`](crate::TokenProviderBuilder::reject_if) sees it: the status, and the headers
+/// or the trailers.
+#[derive(Clone, Copy)]
+pub struct ResponseHead<'a> {
+    status: StatusCode,
+    headers: &'a HeaderMap,
+}
+
+impl<'a> ResponseHead<'a> {
+    /// The HTTP status. Before trailers it was the status of the head.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers, or the trailers.
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
+    }
+}
+
+/// Without the headers, which may contain anything.
+impl fmt::Debug for ResponseHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseHead").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// Which responses refuse the bearers of one provider; made by [`TokenProvider::refusals`](crate::TokenProvider::refusals).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Refusals {
+    further: Option<fn(ResponseHead<'_>) -> bool>,
+}
+
+impl Refusals {
+    pub(crate) fn with(further: fn(ResponseHead<'_>) -> bool) -> Self {
+        Refusals { further: Some(further) }
+    }
+
+    /// Whether a response with this status and these headers refuses the bearer: [`is_rejection`], and what the user
+    /// declared.
+    #[inline]
+    pub fn include(self, status: StatusCode, headers: &HeaderMap) -> bool {
+        is_rejection(status, headers) || self.further.is_some_and(|further| further(ResponseHead { status, headers }))
+    }
+
+    /// Whether these trailers of a response with this status refuse the bearer: [`is_grpc_rejection`], and what the user
+    /// declared.
+    #[inline]
+    pub fn include_trailers(self, status: StatusCode, trailers: &HeaderMap) -> bool {
+        is_grpc_rejection(trailers)
+            || self.further.is_some_and(|further| further(ResponseHead { status, headers: trailers }))
+    }
+}
 
 /// Whether the API refused the bearer itself, so that another one could do better.
 ///
-/// That is HTTP 401, unless every `Bearer` challenge names another reason, such as `insufficient_scope` or
-/// `invalid_request` (RFC 6750 section 3.1). A `Bearer` challenge without `error`, and a 401 without any `Bearer`
-/// challenge, mean the bearer. The answer's other statuses never do: 403 is a matter of permission.
+/// - HTTP 401 does, unless every `Bearer` challenge names another reason, such as `insufficient_scope` or
+///   `invalid_request` (RFC 6750 section 3.1). A `Bearer` challenge without `error`, and a 401 without any `Bearer`
+///   challenge, mean the bearer.
+/// - HTTP 400 and 403 do if a `Bearer` challenge says `error="invalid_token"`. Otherwise they are about the request and
+///   about permission.
+/// - No other status does. [`reject_if`](crate::TokenProviderBuilder::reject_if) declares what an API means by others.
 ///
-/// The challenges are read as RFC 9110 section 11.6.1 writes them: several in one line or over several lines, with
-/// quoted strings that may hold commas and words like `Bearer`.
+/// Challenges are read as RFC 9110 section 11.6.1 writes them: several in one line or in several lines, with quoted
+/// strings that may contain commas and words like `Bearer`. The limits are those of [`Challenge::read`](crate::Challenge::read).
 ///
 /// ```
 /// use bearer_token::adapter::is_rejection;
@@ -24,10 +83,14 @@ use super::reader::Challenges;
 /// ```
 #[inline]
 pub fn is_rejection(status: StatusCode, headers: &HeaderMap) -> bool {
-    status == StatusCode::UNAUTHORIZED && refuses_bearer(headers)
+    match status {
+        StatusCode::UNAUTHORIZED => refuses_bearer(headers),
+        StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => names_invalid_token(headers),
+        _ => false,
+    }
 }
 
-/// The same for gRPC, whose answers have their status in the trailers, or among the headers if there is nothing else.
+/// The same for gRPC, which has its status in the trailers, or among the headers if there is nothing else.
 ///
 /// Status 16 (`UNAUTHENTICATED`) refuses the bearer, unless challenges beside it name another reason. Status 7
 /// (`PERMISSION_DENIED`) is what 403 is.
@@ -47,23 +110,33 @@ pub fn is_grpc_rejection(headers_or_trailers: &HeaderMap) -> bool {
 
 #[cold]
 fn refuses_bearer(headers: &HeaderMap) -> bool {
-    let mut verdicts = headers
-        .get_all(WWW_AUTHENTICATE)
-        .iter()
-        .flat_map(|line| Challenges::of(line.as_bytes()))
-        .filter(|challenge| challenge.scheme.eq_ignore_ascii_case(b"bearer"))
-        .map(|challenge| match challenge.parameter("error") {
-            None => true,
-            // Words that only some APIs know (`expired_token`, `insufficient_claims`) mean the token too: these two do not.
-            Some(error) => error != b"insufficient_scope" && error != b"invalid_request",
-        })
-        .peekable();
-    verdicts.peek().is_none() || verdicts.any(|refuses| refuses)
+    let (mut is_any, mut refuses) = (false, false);
+    raw_challenges(headers, |challenge| {
+        if challenge.scheme.eq_ignore_ascii_case(b"bearer") {
+            is_any = true;
+            refuses |= match challenge.parameter("error") {
+                None => true,
+                // Codes that only some APIs have (`expired_token`, `insufficient_claims`) mean the token, too.
+                Some(error) => error != b"insufficient_scope" && error != b"invalid_request",
+            };
+        }
+    });
+    refuses || !is_any
+}
+
+#[cold]
+fn names_invalid_token(headers: &HeaderMap) -> bool {
+    let mut found = false;
+    raw_challenges(headers, |challenge| {
+        found |= challenge.scheme.eq_ignore_ascii_case(b"bearer")
+            && challenge.parameter("error").is_some_and(|error| error == b"invalid_token");
+    });
+    found
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderValue, header::WWW_AUTHENTICATE};
 
     use super::*;
 
@@ -134,11 +207,64 @@ mod tests {
     }
 
     #[test]
-    fn no_other_status_rejects() {
-        let mut headers = HeaderMap::new();
-        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="invalid_token""#));
-        for status in [StatusCode::OK, StatusCode::FORBIDDEN, StatusCode::PROXY_AUTHENTICATION_REQUIRED] {
-            assert!(!is_rejection(status, &headers));
+    fn l55_400_and_403_reject_if_a_bearer_challenge_says_invalid_token() {
+        for (line, expected) in [
+            (r#"Bearer error="invalid_token""#, true),
+            (r#"Bearer realm="x", error=invalid_token"#, true),
+            (r#"Basic realm="x", bearer error="invalid_token""#, true),
+            (r#"Bearer error="insufficient_scope", Bearer error="invalid_token""#, true),
+            (r#"Bearer error="insufficient_scope""#, false),
+            (r#"Bearer error="expired_token""#, false),
+            ("Bearer", false),
+            (r#"DPoP error="invalid_token""#, false),
+            (r#"Basic realm="Bearer error=\"invalid_token\"""#, false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(line));
+            for status in [StatusCode::BAD_REQUEST, StatusCode::FORBIDDEN] {
+                assert_eq!(is_rejection(status, &headers), expected, "{status} {line}");
+            }
+            for status in [StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::PROXY_AUTHENTICATION_REQUIRED] {
+                assert!(!is_rejection(status, &headers), "{status} {line}");
+            }
         }
+        assert!(!is_rejection(StatusCode::FORBIDDEN, &HeaderMap::new()));
+    }
+
+    #[test]
+    fn verdict_and_challenges_are_about_the_same_bytes() {
+        let padding = format!(r#"Basic realm="{}""#, "x".repeat(8 * 1024));
+        let many = "Basic,".repeat(16);
+        for (before, is_read) in [("Basic", true), (padding.as_str(), false), (many.as_str(), false)] {
+            let mut headers = HeaderMap::new();
+            headers.append(WWW_AUTHENTICATE, before.parse().unwrap());
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="insufficient_scope""#));
+            let found = crate::Challenge::read(&headers).iter().any(|challenge| challenge.is_scheme("bearer"));
+            assert_eq!(found, is_read, "{before:.10}");
+            // A challenge that is not read does not keep the 401 from meaning the bearer.
+            assert_eq!(is_rejection(StatusCode::UNAUTHORIZED, &headers), !is_read, "{before:.10}");
+        }
+    }
+
+    #[test]
+    fn l55_declared_refusals_add_to_the_usual_ones() {
+        let refusals = Refusals::with(|response| {
+            response.status().as_u16() == 498 || response.headers().get("grpc-status").is_some_and(|code| code == "7")
+        });
+        let (none, mut denied) = (HeaderMap::new(), HeaderMap::new());
+        denied.insert("grpc-status", HeaderValue::from_static("7"));
+        for (status, headers, declared, usual) in [
+            (498, &none, true, false),
+            (401, &none, true, true),
+            (403, &none, false, false),
+            (200, &denied, true, false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(refusals.include(status, headers), declared, "{status}");
+            assert_eq!(Refusals::default().include(status, headers), usual, "{status}");
+        }
+        assert!(refusals.include_trailers(StatusCode::OK, &denied));
+        assert!(!Refusals::default().include_trailers(StatusCode::OK, &denied));
     }
 }

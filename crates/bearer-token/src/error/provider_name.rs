@@ -1,0 +1,36 @@
+//! The name by which people tell one provider from another.
+
+use std::{fmt, sync::Arc};
+
+/// The name of a provider, for errors, events and status.
+#[derive(Clone, Debug)]
+pub(crate) struct ProviderName {
+    name: Arc<str>,
+    is_given: bool,
+}
+
+impl ProviderName {
+    /// A name that the user gave. Sentences of errors begin with it.
+    pub(crate) fn given(name: &str) -> Self {
+        ProviderName { name: name.into(), is_given: true }
+    }
+
+    /// A name that the source suggested.
+    pub(crate) fn suggested(name: &str) -> Self {
+        ProviderName { name: name.into(), is_given: false }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn is_given(&self) -> bool {
+        self.is_given
+    }
+}
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}

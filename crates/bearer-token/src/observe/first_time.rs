@@ -1,0 +1,45 @@
+//! Which of many things are seen for the first time.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::sync::{Mutex, lock};
+
+/// Remembers hashes of the first things that were seen, up to a limit: memory is bounded whatever a server sends.
+pub(crate) struct FirstTimes(Mutex<Vec<u64>>);
+
+impl FirstTimes {
+    const LIMIT: usize = 64;
+
+    pub(crate) fn new() -> Self {
+        FirstTimes(Mutex::new(Vec::new()))
+    }
+
+    /// Whether this is seen for the first time. Beyond the limit nothing is.
+    pub(crate) fn is_first(&self, thing: impl Hash) -> bool {
+        let mut hasher = DefaultHasher::new();
+        thing.hash(&mut hasher);
+        let hash = hasher.finish();
+        let mut seen = lock(&self.0);
+        if seen.len() >= Self::LIMIT || seen.contains(&hash) {
+            return false;
+        }
+        seen.push(hash);
+        true
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thing_is_first_once_and_memory_is_bounded() {
+        let seen = FirstTimes::new();
+        assert!(seen.is_first("a") && seen.is_first("b"));
+        assert!(!seen.is_first("a") && !seen.is_first("b"));
+        let firsts = (0..1_000).filter(|number| seen.is_first(number)).count();
+        assert_eq!(firsts, FirstTimes::LIMIT - 2);
+        assert_eq!(lock(&seen.0).len(), FirstTimes::LIMIT);
+    }
+}

@@ -1,0 +1,118 @@
+//! What happens to the head of a request.
+
+use std::{fmt, sync::Arc};
+
+use http::HeaderMap;
+
+use super::{Authorized, Inner};
+use crate::{
+    error::{Error, ErrorKind},
+    observe,
+    platform::Moment,
+    provider::policy::Freshness,
+    resource::{
+        injection::{has_its_own, has_several_of_its_own},
+        origin::{Destination, Verdict},
+        repetition::repeats,
+    },
+};
+
+impl Inner {
+    /// Inserts the bearer in service.
+    #[inline]
+    pub(super) fn insert(self: &Arc<Self>, headers: &mut HeaderMap) -> Authorized {
+        let (authorized, stale_at) = self.insert_only(headers);
+        if let Some(now) = stale_at {
+            self.refresh(now);
+        }
+        authorized
+    }
+
+    /// Inserts the bearer in service, and says if a refresh is due.
+    #[inline]
+    pub(super) fn insert_only(&self, headers: &mut HeaderMap) -> (Authorized, Option<Moment>) {
+        if has_several_of_its_own(headers) {
+            return (Authorized::Passed, None);
+        }
+        let now = self.platform.now();
+        let sent = self.cache.read(|bearer| {
+            let bearer = bearer?;
+            let freshness = bearer.deadlines.freshness(now);
+            if freshness == Freshness::Expired {
+                return None;
+            }
+            Some((bearer.ticket, freshness, bearer.credential.insert(headers)))
+        });
+        let (ticket, freshness) = match sent {
+            Some((ticket, freshness, true)) => (ticket, freshness),
+            Some((_, _, false)) => return (Authorized::Passed, None),
+            None if has_its_own(headers) => return (Authorized::Passed, None),
+            None => return (Authorized::NotReady, None),
+        };
+        let is_due = freshness == Freshness::Stale && self.cache.wants_refresh(now);
+        (Authorized::Inserted(ticket), is_due.then_some(now))
+    }
+
+    /// Leaves the head of a request as it is: the request goes out without a token of ours, or not at all. An
+    /// `Authorization` that the caller set goes out untouched, wherever it goes.
+    #[cold]
+    pub(super) fn leave(
+        &self,
+        verdict: Verdict,
+        to: Destination<'_>,
+        headers: &HeaderMap,
+    ) -> Result<Authorized, Error> {
+        match verdict {
+            Verdict::Refuse(error) if !has_its_own(headers) => {
+                let error = self.without_token(error).with_provider(&self.name);
+                observe::refused(&self.name, &error);
+                Err(error)
+            }
+            Verdict::Pass if observe::IS_ON && !has_its_own(headers) => {
+                self.tell_of_passing(to);
+                Ok(Authorized::Passed)
+            }
+            _ => Ok(Authorized::Passed),
+        }
+    }
+
+    fn tell_of_passing(&self, to: Destination<'_>) {
+        // A request for a tunnel has no origin: what goes through the tunnel is another request.
+        let Some(origin) = to.origin() else { return };
+        let is_first = self.passed.is_first(&origin);
+        observe::passed(&self.name, &Shown { text: &origin, provider: self }, is_first);
+    }
+
+    /// The error, unless it repeats the token: a redirect can lead to a host that is made of the token, and the advice
+    /// to allow that host would send it there.
+    fn without_token(&self, error: Error) -> Error {
+        if !self.repeats_token(&error) {
+            return error;
+        }
+        Error::new(
+            ErrorKind::Origin,
+            "the request goes to an origin that is not allowed, and whose name contains a part of the token, as after a \
+             hostile redirect; expected an allowed origin: check where the URL is from",
+        )
+    }
+
+    fn repeats_token(&self, text: &dyn fmt::Display) -> bool {
+        let text = text.to_string();
+        self.cache.known_bearers().iter().any(|bearer| repeats(&text, bearer.secret()))
+    }
+}
+
+/// An origin for people to read, unless it repeats the token.
+struct Shown<'a> {
+    text: &'a dyn fmt::Display,
+    provider: &'a Inner,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.provider.repeats_token(self.text) {
+            return f.write_str("[withheld: it contains a part of the token]");
+        }
+        self.text.fmt(f)
+    }
+}

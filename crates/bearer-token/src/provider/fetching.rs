@@ -1,0 +1,230 @@
+//! One fetch, from its start to its report.
+
+use std::{
+    future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use http::HeaderMap;
+
+use super::Inner;
+use crate::{
+    error::{Error, ErrorKind},
+    observe::{self, FetchSpan},
+    platform::{BoxFuture, Moment, Platform, nanos},
+    provider::{
+        bearer::Bearer,
+        cache::{Decision, StartFetch, TokenFlight, Want},
+        flight::{Driver, Interruption, Outcome},
+        policy::{Draw, Freshness},
+        ticket::{Generation, Reject, Rejection},
+        timing,
+    },
+    resource::challenge::Challenge,
+    source::FetchContext,
+    sync::Ordering,
+    token::{AccessToken, FetchReason},
+};
+
+/// Runs user code. Its panic is reported by the process's panic hook, and ends nothing but itself.
+pub(super) fn contained<T>(user_code: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(user_code)).ok()
+}
+
+impl Inner {
+    /// The bearer in service, if it is usable. A stale one is served, and refreshed in the background.
+    pub(super) fn serve(self: &Arc<Self>, now: Moment) -> Option<Bearer> {
+        let bearer = self.cache.usable(now)?;
+        if bearer.deadlines().freshness(now) == Freshness::Stale && self.cache.wants_refresh(now) {
+            self.refresh(now);
+        }
+        Some(bearer)
+    }
+
+    /// Whether the cause of a failure has changed, so that its cool-down can end early. One caller a second asks the
+    /// source.
+    #[cold]
+    pub(super) fn has_cause_changed(&self, error: &Error, now: Moment) -> bool {
+        let (now, from) = (now.monotonic_nanos(), self.ask_from.load(Ordering::Relaxed));
+        let next = now.saturating_add(nanos(timing::ASK_EVERY));
+        let is_my_turn = !error.is_transient()
+            && now >= from
+            && self.ask_from.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        is_my_turn
+            && contained(|| self.source.has_changed()).unwrap_or_else(|| {
+                observe::has_changed_panicked(&self.name);
+                false
+            })
+    }
+
+    #[cold]
+    pub(super) fn refresh(self: &Arc<Self>, now: Moment) {
+        if let Decision::Begin(start) = self.cache.decide(Want::Refresh, now) {
+            self.start(start);
+        }
+    }
+
+    /// Starts a fetch that no caller here waits for. Where no task can be spawned, the next waiter fetches.
+    fn start(self: &Arc<Self>, start: StartFetch) {
+        let driver = self.driver(start);
+        // A driver that is dropped abandons the flight.
+        drop(contained(|| self.platform.spawn(driver)));
+    }
+
+    /// The task that carries out one fetch. It does not keep the provider alive.
+    ///
+    /// A flight has begun, so callers wait: whatever happens here has to end it.
+    pub(super) fn driver(self: &Arc<Self>, start: StartFetch) -> BoxFuture<()> {
+        let flight = start.flight.clone();
+        contained(|| self.drive(start)).unwrap_or_else(|| {
+            let result = Err(Error::new(ErrorKind::Panicked, PLATFORM_PANICKED));
+            let now = contained(|| self.platform.now()).unwrap_or(Moment::START);
+            self.complete(&flight, result, now, Duration::ZERO);
+            Box::pin(future::ready(()))
+        })
+    }
+
+    fn drive(self: &Arc<Self>, start: StartFetch) -> BoxFuture<()> {
+        let StartFetch { flight, timeout, reason, challenges, replaces_overdue } = start;
+        if replaces_overdue {
+            observe::abandoned(&self.name);
+        }
+        let cx = FetchContext::new(self.platform.clone(), timeout, reason);
+        let cx = challenges.into_iter().fold(cx, FetchContext::with_challenges);
+        let reason = word(reason);
+        observe::fetching(&self.name, reason);
+        let started = cx.started();
+        let deadline = self.platform.sleep_until(cx.deadline().monotonic());
+        // Runs nothing of the source before it is polled, where a panic is caught.
+        let mut fetch = self.source.clone().fetch(cx);
+        if observe::IS_ON {
+            let span = FetchSpan::new(&self.name, reason);
+            fetch = Box::pin(future::poll_fn(move |cx| span.run(|| fetch.as_mut().poll(cx))));
+        }
+        let (provider, platform, carried) = (Arc::downgrade(self), self.platform.clone(), flight.clone());
+        let driver = Driver::new(fetch, deadline, move |result| match provider.upgrade() {
+            Some(provider) => provider.report(&flight, result, started, timeout),
+            None => flight.end(Outcome::Abandoned),
+        });
+        Box::pin(async move {
+            // Its runtime stood still meanwhile. No caller waits for this flight any more, and the next may have begun.
+            // At the end of a clock every flight is overdue from its start.
+            let given_up = contained(|| platform.now())
+                .is_some_and(|now| carried.is_overdue(now) && now.monotonic() > started.monotonic());
+            if !given_up {
+                driver.await;
+            }
+        })
+    }
+
+    fn report(
+        &self,
+        flight: &Arc<TokenFlight>,
+        result: Result<Result<AccessToken, Error>, Interruption>,
+        started: Moment,
+        timeout: Duration,
+    ) {
+        let now = contained(|| self.platform.now()).unwrap_or(started);
+        let took = now.monotonic().saturating_sub(started.monotonic());
+        let result = match result {
+            Ok(Ok(token)) => self.seal(token, started, now),
+            Ok(Err(error)) => Err(error),
+            Err(Interruption::Panicked) => Err(Error::new(ErrorKind::Panicked, SOURCE_PANICKED)),
+            Err(Interruption::PlatformPanicked) => Err(Error::new(ErrorKind::Panicked, PLATFORM_PANICKED)),
+            Err(Interruption::TimedOut) => Err(timed_out(timeout, took)),
+            Err(Interruption::Dropped) => return self.abandon(flight, now),
+        };
+        self.complete(flight, result, now, took);
+    }
+
+    /// Puts the outcome into service, then tells of it: a sink of events is user code, too.
+    fn complete(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Moment, took: Duration) {
+        let result = result.map_err(|error| error.with_provider(&self.name));
+        match self.cache.complete(flight, result, now, self.draw()) {
+            None => observe::too_late(&self.name),
+            Some(Ok(bearer)) => {
+                let expires_in = bearer.deadlines().expires.map(|expires| expires.remaining(now));
+                observe::fetched(&self.name, took, expires_in);
+                if bearer.deadlines().freshness(now) == Freshness::Expired {
+                    observe::born_expired(&self.name, expires_in);
+                }
+            }
+            Some(Err(error)) => {
+                let failure = self.cache.failure();
+                let (in_a_row, until) = failure.map_or((1, 0), |failure| (failure.in_a_row, failure.until));
+                let next_attempt_in = Duration::from_nanos(until.saturating_sub(now.monotonic_nanos()));
+                observe::failed(&self.name, &error, in_a_row, next_attempt_in);
+            }
+        }
+    }
+
+    pub(super) fn abandon(&self, flight: &Arc<TokenFlight>, now: Moment) {
+        if self.cache.abandon(flight, now) {
+            observe::abandoned(&self.name);
+        }
+    }
+
+    fn seal(&self, token: AccessToken, started: Moment, now: Moment) -> Result<Bearer, Error> {
+        let issued = token.issued_moment().unwrap_or(started);
+        let deadlines = self.cache.policy().deadlines(issued, token.expiry(), self.draw());
+        Bearer::seal(token, self.id, deadlines, now)
+    }
+
+    fn draw(&self) -> Draw {
+        try_draw(&self.platform).unwrap_or_else(|| {
+            observe::no_randomness(&self.name);
+            Draw::MAX
+        })
+    }
+}
+
+/// A random draw, or the greatest one if there is no randomness.
+pub(super) fn draw(platform: &Platform) -> Draw {
+    try_draw(platform).unwrap_or(Draw::MAX)
+}
+
+fn try_draw(platform: &Platform) -> Option<Draw> {
+    let bytes = contained(|| platform.random())?.ok()?;
+    Some(Draw(u32::from_ne_bytes(bytes)))
+}
+
+impl Reject for Inner {
+    fn reject(self: Arc<Self>, generation: Generation, response: &HeaderMap) -> Rejection {
+        let now = self.platform.now();
+        let (rejection, start) = self.cache.reject(generation, now, || Challenge::keep(response));
+        if let Some(start) = start {
+            self.start(start);
+        }
+        observe::rejected(&self.name, rejection.word());
+        rejection
+    }
+}
+
+const SOURCE_PANICKED: &str = "the token source panicked; the panic's own message went where panics of this process go";
+
+const PLATFORM_PANICKED: &str = "the provider's clock panicked during a fetch; the panic's own message went where panics \
+                                 of this process go; fix the `Clock` that `Platform::with_clock` was given";
+
+fn timed_out(timeout: Duration, took: Duration) -> Error {
+    let mut message = format!("the token source gave no token within {timeout:?}; the fetch was aborted");
+    // The deadline is a timer of tokio, the time that it took is the platform clock's.
+    if took < timeout / 2 {
+        message.push_str(&format!(
+            ", although only {took:?} have passed: tokio's time is paused (`start_paused`, `time::pause`), and jumps to \
+             the deadline while the fetch waits for I/O; do not pause it, or use a manual clock (`Platform::with_clock`)"
+        ));
+    }
+    Error::new(ErrorKind::Timeout, message)
+}
+
+/// The reason as events show it.
+fn word(reason: FetchReason) -> &'static str {
+    match reason {
+        FetchReason::Missing => "missing",
+        FetchReason::Stale => "stale",
+        FetchReason::Rejected => "rejected",
+        FetchReason::Requested => "requested",
+    }
+}

@@ -1,0 +1,42 @@
+//! Whether untrusted input repeats a secret.
+
+use zeroize::Zeroizing;
+
+/// Parts of a secret that are shorter than this are not recognised.
+const PART: usize = 12;
+
+/// Whether the text contains the secret or a part of it, in whatever case and with whatever punctuation in between: a host
+/// name is case-insensitive and is made of short labels.
+pub(crate) fn repeats(text: &str, secret: &str) -> bool {
+    let [text, secret] = [text, secret].map(|text| {
+        let letters = text.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
+        Zeroizing::new(letters.collect::<Vec<u8>>())
+    });
+    let part = PART.min(secret.len());
+    part > 0 && secret.windows(part).any(|part| text.windows(part.len()).any(|found| found == part))
+}
+
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_the_secret_are_recognised_in_any_spelling() {
+        let secret = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl-Zz";
+        for (text, expected) in [
+            (secret, true),
+            ("https://eyjhbgcioijsuzi1nij9.eyjzdwiioijhin0.c2lnbmf0dxjl-zz.evil.example", true),
+            ("https://evil.example.eyJhbGciOiJS", true),
+            ("https://eyj.hbg.cio.ijs.evil.example", true),
+            ("https://zdWIiOiJhIn0-c2ln.evil.example", true),
+            ("https://eyJhbGciOiJ.evil.example", false),
+            ("https://api.example.com:8443", false),
+            ("", false),
+        ] {
+            assert_eq!(repeats(text, secret), expected, "{text}");
+        }
+        assert!(repeats("https://t0k3n.example.com", "t0k3n") && !repeats("https://t0k3.example.com", "t0k3n"));
+        assert!(!repeats("https://api.example.com", "") && !repeats("https://api.example.com", "-.~"));
+    }
+}

@@ -1,0 +1,364 @@
+//! Events of a provider's life, as a subscriber sees them: level, target, message and fields.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what helpers of tests find wrong must end the test"
+)]
+#![allow(clippy::disallowed_methods, reason = "a runtime of its own needs a thread of its own")]
+
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bearer_token::{
+    AccessToken, Authorized, Error, ErrorKind, FetchContext, Retry, StaticToken, TokenProvider, TokenProviderBuilder,
+    TokenSource, platform::Platform,
+};
+use bearer_token_testing::ManualClock;
+use http::{HeaderMap, Request, header::AUTHORIZATION};
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt as _},
+    registry::LookupSpan,
+};
+
+/// One event: its own fields, and those of the spans around it.
+#[derive(Clone, Debug)]
+struct Told {
+    level: Level,
+    target: String,
+    fields: BTreeMap<String, String>,
+}
+
+impl Told {
+    fn message(&self) -> &str {
+        &self.fields["message"]
+    }
+
+    fn provider(&self) -> &str {
+        self.fields.get("provider").map_or("", String::as_str)
+    }
+}
+
+#[derive(Clone, Default)]
+struct Events(Arc<Mutex<Vec<Told>>>);
+
+#[derive(Clone, Default)]
+struct Fields(BTreeMap<String, String>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Events {
+    fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, cx: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        cx.span(id).unwrap().extensions_mut().insert(fields);
+    }
+
+    fn on_event(&self, event: &Event<'_>, cx: Context<'_, S>) {
+        let mut fields = Fields::default();
+        for span in cx.event_scope(event).into_iter().flatten() {
+            fields.0.extend(span.extensions().get::<Fields>().cloned().unwrap_or_default().0);
+        }
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        // Other crates tell their own.
+        if metadata.target().starts_with("bearer") {
+            let told = Told { level: *metadata.level(), target: metadata.target().to_owned(), fields: fields.0 };
+            self.0.lock().unwrap().push(told);
+        }
+    }
+}
+
+impl Events {
+    /// Listens to this thread, which is all that a test needs.
+    fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        let events = Events::default();
+        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(events.clone()));
+        (events, guard)
+    }
+
+    /// Takes what was told since.
+    fn take(&self) -> Vec<Told> {
+        let told = std::mem::take(&mut *self.0.lock().unwrap());
+        for event in &told {
+            assert_eq!(event.target, "bearer_token", "the one target: {event:?}");
+        }
+        told
+    }
+
+    /// Takes the events whose message contains these words.
+    fn about(&self, words: &str) -> Vec<Told> {
+        self.take().into_iter().filter(|told| told.message().contains(words)).collect()
+    }
+}
+
+const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl";
+
+fn request(uri: &str) -> Request<()> {
+    Request::get(uri).body(()).unwrap()
+}
+
+async fn warm(build: impl FnOnce(TokenProviderBuilder) -> TokenProviderBuilder) -> TokenProvider {
+    let provider = build(TokenProvider::builder(StaticToken::new(TOKEN))).build().unwrap();
+    provider.token().await.unwrap();
+    provider
+}
+
+fn api(builder: TokenProviderBuilder) -> TokenProviderBuilder {
+    builder.allow_origin("https://api.example.com").name("orders")
+}
+
+#[tokio::test]
+async fn a_request_without_a_token_is_a_warning_once_for_each_origin() {
+    let provider = warm(api).await;
+    let (events, _guard) = Events::listen();
+    for (uri, expected) in [
+        ("https://files.example.com/a?secret", Some(Level::WARN)),
+        ("https://FILES.example.com:443/b", Some(Level::DEBUG)),
+        ("https://files.example.com:8443/", Some(Level::WARN)),
+        ("https://user:secret@other.example.com/", Some(Level::WARN)),
+        ("https://api.example.com/", None),
+        // A tunnel has no origin.
+        ("files.example.com:443", None),
+    ] {
+        let _ = provider.authorize(&mut request(uri)).unwrap();
+        let told = events.about("goes out without a token");
+        assert_eq!(told.first().map(|told| told.level), expected, "{uri}");
+        for event in told {
+            assert_eq!(event.provider(), "orders");
+            assert!(event.fields["origin"].starts_with("https://"), "{event:?}");
+            assert!(!format!("{event:?}").contains("secret"), "{event:?}");
+        }
+    }
+    // The caller's own credential is not missing a token.
+    let mut own = request("https://elsewhere.example.com/");
+    own.headers_mut().insert(AUTHORIZATION, "Basic eDp5".parse().unwrap());
+    assert_eq!(provider.authorize(&mut own).unwrap(), Authorized::Passed);
+    assert!(events.take().is_empty());
+}
+
+#[tokio::test]
+async fn warnings_about_origins_are_bounded() {
+    let provider = warm(api).await;
+    let (events, _guard) = Events::listen();
+    for number in 0..1_000 {
+        let _ = provider.authorize(&mut request(&format!("https://{number}.example.com/"))).unwrap();
+    }
+    let told = events.take();
+    assert_eq!(told.len(), 1_000);
+    assert_eq!(told.iter().filter(|told| told.level == Level::WARN).count(), 64);
+}
+
+#[tokio::test]
+async fn l38_a_host_made_of_the_token_is_repeated_nowhere() {
+    let host = TOKEN.to_ascii_lowercase().replace('_', "-");
+    for uri in [format!("https://{host}.evil.example/"), format!("http://{host}.evil.example/")] {
+        for refuses_others in [false, true] {
+            let provider =
+                warm(|builder| if refuses_others { api(builder).refuse_other_origins() } else { api(builder) }).await;
+            let (events, _guard) = Events::listen();
+            let result = provider.authorize(&mut request(&uri));
+            let shown = format!("{result:?} {:?}", events.take());
+            assert!(!shown.contains("evil"), "{shown}");
+            assert!(!shown.contains(&host), "{shown}");
+            if let Err(error) = result {
+                assert!(error.to_string().contains("contains a part of the token"), "{error}");
+                assert!(!error.to_string().contains("allow_origin"), "{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_without_origins_says_so_when_it_is_built() {
+    let (events, _guard) = Events::listen();
+    for (build, expected) in [
+        ((|builder| builder) as fn(TokenProviderBuilder) -> TokenProviderBuilder, 1),
+        (api, 0),
+        (|builder| builder.allow_any_https_origin(), 0),
+        (|builder| builder.allow_plaintext_origin("http://sidecar"), 0),
+    ] {
+        build(TokenProvider::builder(StaticToken::new(TOKEN))).build().unwrap();
+        assert_eq!(events.about("no origin is allowed").len(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_an_event_before_the_caller_hears_of_it() {
+    let provider = warm(api).await;
+    let (events, _guard) = Events::listen();
+    for uri in ["http://api.example.com/", "ftp://api.example.com/", "/orders"] {
+        let error = provider.authorize(&mut request(uri)).unwrap_err();
+        let [told] = &events.about("was not authorized")[..] else { panic!("{uri}") };
+        assert_eq!((told.level, told.provider()), (Level::DEBUG, "orders"));
+        assert_eq!(told.fields["error"], error.to_string());
+        assert!(error.to_string().starts_with("orders: "), "{error}");
+        assert_eq!(error.provider(), Some("orders"));
+    }
+}
+
+/// A source that does one thing after the other.
+fn scripted(steps: Vec<Result<AccessToken, Error>>) -> impl TokenSource {
+    let steps = Arc::new(Mutex::new(steps.into_iter()));
+    move |_cx: FetchContext| {
+        let steps = steps.clone();
+        async move { steps.lock().unwrap().next().expect("another step") }
+    }
+}
+
+fn token(seconds: u64) -> AccessToken {
+    AccessToken::new(TOKEN).expires_in(Duration::from_secs(seconds))
+}
+
+#[tokio::test]
+async fn every_failed_fetch_is_a_warning_with_the_next_attempt() {
+    let clock = ManualClock::new();
+    let later = Retry::Later { after: Some(Duration::from_secs(70)) };
+    let source = scripted(vec![
+        Ok(token(100)),
+        // The same token, after its end.
+        Ok(AccessToken::new(TOKEN).expires_at(std::time::UNIX_EPOCH)),
+        Err(Error::new(ErrorKind::Unavailable, "busy").with_retry(later)),
+        // Not a header value.
+        Ok(AccessToken::new("two words")),
+    ]);
+    let platform = Platform::system().with_clock(clock.clone());
+    let provider = api(TokenProvider::builder(source)).platform(platform).build().unwrap();
+    provider.token().await.unwrap();
+    clock.advance(Duration::from_secs(1_000));
+    let (events, _guard) = Events::listen();
+    for (in_a_row, kind) in [(1, "Source"), (2, "Unavailable"), (3, "Token")] {
+        let error = provider.token().await.unwrap_err();
+        let [told] = &events.about("could not fetch")[..] else { panic!("{kind}") };
+        assert_eq!((told.level, told.provider()), (Level::WARN, "orders"));
+        assert_eq!((told.fields["kind"].as_str(), &told.fields["error"]), (kind, &error.to_string()));
+        assert_eq!(told.fields["failures_in_a_row"], in_a_row.to_string());
+        assert_eq!(told.fields["next_attempt_in"], format!("{:?}", provider.status().cool_down));
+        clock.advance(Duration::from_secs(1_000));
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_dead_on_arrival_is_a_warning() {
+    let (events, _guard) = Events::listen();
+    let provider = api(TokenProvider::builder(scripted(vec![Ok(token(0)), Ok(token(600))]))).build().unwrap();
+    provider.token().await.unwrap();
+    assert_eq!(events.about("has expired or is about to").len(), 1);
+    provider.token().await.unwrap();
+    let told = events.take();
+    assert_eq!(told.iter().filter(|told| told.level <= Level::WARN).count(), 0, "{told:?}");
+    assert_eq!(told.iter().filter(|told| told.message() == "fetched a token").count(), 1);
+}
+
+#[tokio::test]
+async fn events_of_a_source_name_the_provider_that_fetches() {
+    let (events, _guard) = Events::listen();
+    let refused = async |_cx: FetchContext| Err(Error::new(ErrorKind::Refused, "the account is closed"));
+    let source = refused.or_else(StaticToken::new(TOKEN));
+    // The fetch is polled on this thread.
+    api(TokenProvider::builder(source)).build().unwrap().token().await.unwrap();
+    let [told] = &events.about("using the fallback")[..] else { panic!("one event") };
+    assert_eq!((told.level, told.provider(), told.fields["reason"].as_str()), (Level::WARN, "orders", "missing"));
+}
+
+#[tokio::test]
+async fn a_rejection_and_an_abandoned_fetch_are_told() {
+    let (events, _guard) = Events::listen();
+    let clock = ManualClock::new();
+    let source = scripted(vec![Ok(token(600)), Ok(AccessToken::new("next"))]);
+    let platform = Platform::system().with_clock(clock);
+    let provider = api(TokenProvider::builder(source)).platform(platform).build().unwrap();
+    let ticket = provider.token().await.unwrap().ticket();
+    events.take();
+    let _ = ticket.reject(&HeaderMap::new());
+    let [told] = &events.about("rejected a bearer")[..] else { panic!("one event") };
+    assert_eq!((told.fields["outcome"].as_str(), told.provider()), ("renewing", "orders"));
+
+    let source = async |_cx: FetchContext| std::future::pending().await;
+    let provider = api(TokenProvider::builder(source)).build().unwrap();
+    let runtime = std::thread::spawn({
+        let provider = provider.clone();
+        // A runtime that begins the fetch and is shut down.
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let (events, _guard) = Events::listen();
+            runtime.block_on(async {
+                tokio::select! { biased; _ = provider.token() => {}, () = tokio::task::yield_now() => {} }
+            });
+            drop(runtime);
+            events.about("abandoned").len()
+        }
+    });
+    assert_eq!(runtime.join().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_name_is_in_errors_events_status_and_debug() {
+    let failing = || scripted(vec![Err(Error::new(ErrorKind::Source, "the vault is sealed"))]);
+    for (given, expected, sentence) in
+        [(Some("billing"), "billing", "billing: the vault is sealed"), (None, "token source", "the vault is sealed")]
+    {
+        let (events, _guard) = Events::listen();
+        let mut builder = TokenProvider::builder(failing());
+        if let Some(name) = given {
+            builder = builder.name(name);
+        }
+        let provider = builder.build().unwrap();
+        let error = provider.token().await.unwrap_err();
+        assert_eq!((error.provider(), error.to_string().as_str()), (Some(expected), sentence));
+        assert_eq!((provider.name(), provider.status().name.as_str()), (expected, expected));
+        assert!(format!("{provider:?}").contains(&format!("name: {expected:?}")), "{provider:?}");
+        let told = events.take();
+        assert!(told.len() > 1 && told.iter().all(|told| told.provider() == expected), "{told:?}");
+    }
+    for name in ["", "  ", "two\nlines"] {
+        let error = TokenProvider::builder(failing()).name(name).build().unwrap_err();
+        assert_eq!(error.problems()[0].path(), "name");
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_a_provider_inside_another_keeps_the_inner_name() {
+    let inner = TokenProvider::builder(scripted(vec![Err(Error::new(ErrorKind::Refused, "no"))])).name("inner");
+    let inner = inner.build().unwrap();
+    let outer = TokenProvider::builder(inner).build().unwrap();
+    assert_eq!(outer.name(), "inner", "a provider suggests its own name");
+    assert_eq!(outer.token().await.unwrap_err().to_string(), "inner: no");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_under_paused_time_says_that_it_is_paused() {
+    // Waits for I/O that does not come; tokio's clock jumps to the deadline.
+    let source = async |_cx: FetchContext| std::future::pending().await;
+    let error = TokenProvider::builder(source).build().unwrap().token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("tokio's time is paused"), "{error}");
+
+    let clock = ManualClock::new();
+    let source = async |_cx: FetchContext| std::future::pending().await;
+    let platform = Platform::system().with_clock(clock.clone());
+    let provider = TokenProvider::builder(source).platform(platform).build().unwrap();
+    let waiting = tokio::spawn(provider.token());
+    tokio::task::yield_now().await;
+    clock.advance(Duration::from_secs(10));
+    let error = waiting.await.unwrap().unwrap_err();
+    assert!(error.kind() == ErrorKind::Timeout && !error.to_string().contains("paused"), "{error}");
+}
