@@ -1,7 +1,7 @@
 //! A configuration in TOML.
 #![no_main]
 
-use bearer_token::config::ProviderConfig;
+use bearer_token_config::ProviderConfig;
 use bearer_token_fuzz::{assert_hidden, config, shown};
 use libfuzzer_sys::fuzz_target;
 

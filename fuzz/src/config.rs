@@ -1,6 +1,7 @@
 //! Configurations with any content.
 
-use bearer_token::{Error, config::ProviderConfig, transport::Transport};
+use bearer_token::{Error, transport::Transport};
+use bearer_token_config::ProviderConfig;
 use bytes::Bytes;
 use serde_json::Value;
 

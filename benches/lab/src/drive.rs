@@ -133,7 +133,7 @@ fn bare_loop<A: Attach>(contender: &mut A, requests: u64) -> Duration {
 
 /// The output of a future that never waits.
 #[inline]
-fn at_once<F: Future>(future: F) -> F::Output {
+pub fn at_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("a warm request had to wait"),

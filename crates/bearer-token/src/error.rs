@@ -178,9 +178,14 @@ impl Error {
         self.map(|inner| inner.oauth_code = Some(code.into()))
     }
 
+    /// Replaces the sentence.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_message(self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.map(|inner| inner.message = message.into())
+    }
+
     /// Adds the server's description of a refusal, which must be safe to show.
     #[cfg(feature = "oauth")]
-    #[allow(dead_code, reason = "the reading of refusals follows")]
     pub(crate) fn with_server_description(self, description: Option<impl Into<Box<str>>>) -> Self {
         match description {
             Some(description) => self.map(|inner| inner.server_description = Some(description.into())),

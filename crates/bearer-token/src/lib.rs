@@ -40,7 +40,7 @@
 //! | [`Fallback`] | one source, and [another](TokenSource::or_else) when that fails for good |
 //! | an `async` closure, a [`TokenProvider`], or any [`TokenSource`] of yours | wherever you like |
 //!
-//! `config::ProviderConfig` builds all of it from TOML or JSON (feature `config`).
+//! [`bearer-token-config`](https://docs.rs/bearer-token-config) builds all of it from TOML, JSON or the environment.
 //!
 //! # Life of a token
 //!
@@ -60,7 +60,6 @@
 //! | `http-transport` | yes | the default transport of token requests: hyper and rustls |
 //! | `rustls-aws-lc-rs` | yes | aws-lc-rs as the cryptography of that transport; without it, what the process has installed in rustls |
 //! | `tower` | | any tower service as that transport |
-//! | `config` | | a provider from TOML or JSON |
 //! | `tracing` | | events of the token life cycle |
 
 pub mod adapter;
@@ -72,7 +71,7 @@ pub mod platform;
 mod problem;
 mod provider;
 mod resource;
-mod secret;
+pub mod secret;
 mod source;
 mod sources;
 mod sync;
@@ -80,9 +79,9 @@ mod sync;
 mod test_support;
 mod token;
 pub mod transport;
+#[cfg(feature = "oauth")]
+mod value;
 
-#[cfg(feature = "config")]
-pub mod config;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "oauth")]

@@ -16,8 +16,8 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "config")]
-pub(crate) use self::endpoint::without_query;
+pub use crate::value::Value;
+
 #[cfg(feature = "jwt")]
 pub use self::grants::JwtBearer;
 pub use self::{
@@ -25,7 +25,7 @@ pub use self::{
     client_secret::ClientSecret,
     endpoint::{TokenEndpoint, TokenEndpointBuilder},
     grant::Grant,
-    grants::ClientCredentials,
+    grants::{ClientCredentials, TokenExchange, TokenType},
     refresh_token::RefreshToken,
     request::Parameters,
     response::{ClockOffset, ResponseFields},

@@ -108,8 +108,10 @@ impl fmt::Display for Message<'_> {
         if let Some(expected) = expected {
             write!(f, "; expected {expected}")?;
         }
-        for (index, advice) in advice.iter().enumerate() {
-            write!(f, "{} {advice}", if index == 0 { ":" } else { ", or" })?;
+        let mut join = ": ";
+        for advice in advice.iter().map(ToString::to_string) {
+            write!(f, "{join}{advice}")?;
+            join = if advice.ends_with('?') { " Or " } else { ", or " };
         }
         Ok(())
     }
@@ -137,6 +139,8 @@ pub enum Advice {
     Set(Setting),
     /// Set something to this value.
     SetTo(Setting, Cow<'static, str>),
+    /// Use this one in place of what was found, whose name is similar.
+    DidYouMean(Setting),
     /// Remove something that is set.
     Remove(Setting),
     /// Compile with this feature of the crate.
@@ -174,9 +178,11 @@ impl Advice {
     /// The setting that the advice is about.
     pub fn setting(&self) -> Option<&Setting> {
         match self {
-            Advice::TurnOn(setting) | Advice::Set(setting) | Advice::SetTo(setting, _) | Advice::Remove(setting) => {
-                Some(setting)
-            }
+            Advice::TurnOn(setting)
+            | Advice::Set(setting)
+            | Advice::SetTo(setting, _)
+            | Advice::DidYouMean(setting)
+            | Advice::Remove(setting) => Some(setting),
             Advice::Feature(_) | Advice::Text(_) => None,
         }
     }
@@ -197,6 +203,7 @@ impl fmt::Display for Advice {
             Advice::SetTo(Setting::Field(field), value) => write!(f, "set `{field} = \"{value}\"`"),
             Advice::SetTo(Setting::Variable(variable), value) => write!(f, "set `{variable}={value}`"),
             Advice::SetTo(setting, value) => write!(f, "use {setting} with `{value}`"),
+            Advice::DidYouMean(setting) => write!(f, "did you mean {setting}?"),
             Advice::Remove(setting) => write!(f, "remove {setting}"),
             Advice::Feature(feature) => write!(f, "enable the feature `{feature}`"),
             Advice::Text(text) => f.write_str(text),
@@ -244,7 +251,7 @@ fn is_qualified(call: &str) -> bool {
 }
 
 /// Collects problems, so that all of them are reported at once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Problems(Vec<Problem>);
 
 impl Problems {
@@ -279,19 +286,8 @@ impl Problems {
         self.0.iter()
     }
 
-    #[cfg(feature = "config")]
-    pub(crate) fn extend(&mut self, others: Problems) {
-        self.0.extend(others.0);
-    }
-
-    /// Adds the problems that do not merely follow from a field that could not be read: it is not missing.
-    #[cfg(feature = "config")]
-    pub(crate) fn add_unrelated(&mut self, others: Problems, unread: &[String]) {
-        let is_within = |path: &str, other: &str| {
-            path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        };
-        let follows = |path: &str| unread.iter().any(|unread| is_within(path, unread) || is_within(unread, path));
-        self.0.extend(others.0.into_iter().filter(|problem| !follows(&problem.path)));
+    pub(crate) fn into_vec(self) -> Vec<Problem> {
+        self.0
     }
 
     /// `Ok` without any problem, else one error that lists all of them.
@@ -347,6 +343,7 @@ mod tests {
             (Advice::SetTo(call("jwt_id"), "false".into()), "call `.jwt_id(false)`"),
             (Advice::SetTo(field(), "false".into()), "set `jwt.key = false`"),
             (Advice::Remove(call("scope")), "remove `.scope(..)`"),
+            (Advice::DidYouMean(field()), "did you mean `jwt.key`?"),
             (Advice::Remove(field()), "remove `jwt.key`"),
             (Advice::Feature("http-transport"), "enable the feature `http-transport`"),
             (Advice::text("change the URL"), "change the URL"),

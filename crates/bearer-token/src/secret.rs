@@ -6,8 +6,33 @@ use std::fmt;
 #[cfg(feature = "oauth")]
 use zeroize::Zeroizing;
 
+use crate::error::{Error, ErrorKind};
+
 mod path;
 pub(crate) mod string;
+
+pub use self::path::looks_like_path;
+
+/// Reads a secret that a user gave, without a leading byte order mark and without one trailing newline.
+///
+/// Every constructor that takes a secret as a string does this. Code that reads a configuration calls it for the strings
+/// that it passes on verbatim.
+///
+/// ```
+/// use bearer_token::secret;
+///
+/// assert_eq!(secret::read(b"s3cret\n").unwrap(), "s3cret");
+/// assert!(secret::read(b"'s3cret'").unwrap_err().to_string().contains("quotes"));
+/// assert!(secret::looks_like_path("/run/secrets/key"));
+/// ```
+///
+/// # Errors
+///
+/// Of kind [`Config`](crate::ErrorKind::Config) if the secret is empty, is not UTF-8, contains a control character, or has
+/// quotes or spaces around it.
+pub fn read(secret: &[u8]) -> Result<&str, Error> {
+    string::read_declared(secret).map_err(|problem| Error::new(ErrorKind::Config, problem.message()))
+}
 
 /// A secret string. It is wiped when dropped, and `Debug` does not show it.
 #[cfg(feature = "oauth")]

@@ -1,9 +1,9 @@
-//! Where refresh tokens are kept, between fetches and between runs of a program.
+//! Stores that keep a refresh token between fetches and between runs of a program.
 //!
-//! A [`RefreshTokenStore`] keeps one refresh token for the grant
-//! [`RefreshToken`](crate::oauth::RefreshToken), which does all the thinking: what is in the store, when it is
-//! replaced, and what happens when that fails. [`FileStore`] is for programs that are started again, [`MemoryStore`] for
-//! servers that do not rotate refresh tokens, and for tests; a database or a key vault is a trait of two methods away.
+//! A [`RefreshTokenStore`] keeps one refresh token for the grant [`RefreshToken`](crate::oauth::RefreshToken). The grant
+//! decides what is in the store, when it is replaced, and what happens if that fails. [`FileStore`] is for programs that
+//! are restarted. [`MemoryStore`] is for servers that do not rotate refresh tokens, and for tests. For a database or a key
+//! vault, implement two methods of the trait.
 
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -31,7 +31,7 @@ pub use self::{file::FileStore, memory::MemoryStore, stored_token::StoredToken};
 /// struct Row;
 ///
 /// fn failed(error: std::io::Error) -> Error {
-///     Error::new(bearer_token::ErrorKind::Source, "the database gave no refresh token").with_source(error)
+///     Error::new(bearer_token::ErrorKind::Source, "the database returned no refresh token").with_source(error)
 /// }
 ///
 /// impl RefreshTokenStore for Row {
@@ -45,7 +45,7 @@ pub use self::{file::FileStore, memory::MemoryStore, stored_token::StoredToken};
 ///         seen: Option<&StoredToken>,
 ///         next: Option<&StoredToken>,
 ///     ) -> Result<bool, Error> {
-///         // UPDATE .. SET token = $next WHERE token = $seen: one statement, so that nobody comes between.
+///         // UPDATE .. SET token = $next WHERE token = $seen: one statement, so no other process can interfere.
 ///         let (seen, next) = (seen.map(StoredToken::to_json).transpose()?, next.map(StoredToken::to_json).transpose()?);
 ///         let (seen, next) = (seen.as_ref().map(|json| json.as_str()), next.as_ref().map(|json| json.as_str()));
 ///         database::replace(seen, next).await.map_err(failed)
@@ -53,15 +53,15 @@ pub use self::{file::FileStore, memory::MemoryStore, stored_token::StoredToken};
 /// }
 /// ```
 ///
-/// Futures may be dropped at any await. Errors say whether waiting can help ([`Error::with_retry`]), and hold no secret.
+/// Futures may be dropped at any await. Errors say whether waiting can help ([`Error::with_retry`]), and contain no secret.
 pub trait RefreshTokenStore: Send + Sync + 'static {
-    /// What is kept, if there is anything.
+    /// Loads the refresh token, if there is one.
     fn load(&self, platform: &Platform) -> impl Future<Output = Result<Option<StoredToken>, Error>> + Send;
 
-    /// Replaces what is kept by `next`, durably, if it is `seen`; says whether it was. `None` stands for nothing.
+    /// Replaces the stored token by `next`, durably, if it is `seen`. Returns whether it was. `None` stands for no token.
     ///
-    /// After a success the next [`load`](Self::load), also after a crash, gives `next`; after an error, either of the
-    /// two. If `next` is what is kept already, that is a success too: a call whose future was dropped is made again.
+    /// After a success the next [`load`](Self::load) returns `next`, even after a crash. After an error it returns either of
+    /// the two. If `next` is stored already, that is a success too: a call whose future was dropped is made again.
     fn swap(
         &self,
         platform: &Platform,
@@ -69,8 +69,10 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
         next: Option<&StoredToken>,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
 
-    /// Replaces what is kept, whatever it is: for a new consent, and for its end. A store that can do so also replaces what
-    /// was damaged, which [`load`](Self::load) fails at. By default it loads and swaps until nobody comes between.
+    /// Replaces the stored token, whatever it is: for a new consent, and for its end.
+    ///
+    /// If possible, a store also replaces a damaged token that [`load`](Self::load) fails at. By default it loads and swaps
+    /// until no other process interferes, ten times at most.
     fn put(&self, platform: &Platform, next: Option<&StoredToken>) -> impl Future<Output = Result<(), Error>> + Send {
         async move {
             for _ in 0..10 {
@@ -79,46 +81,52 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
                     return Ok(());
                 }
             }
-            Err(Error::new(ErrorKind::Source, "the refresh token was not replaced: others replaced it all the time"))
+            Err(Error::new(
+                ErrorKind::Source,
+                "the refresh token was not replaced, because other processes replaced it ten times in between",
+            ))
         }
     }
 
-    /// Fails if nothing could be saved now. Asked before a refresh token is sent whose successor will have to be: what
-    /// can be known before must not cost a consent. By default all is well.
+    /// Fails if nothing could be saved now.
+    ///
+    /// It is called before a refresh token is sent whose successor must be saved: a full disk must not cost a consent. By
+    /// default it succeeds.
     fn prepare(&self, platform: &Platform) -> impl Future<Output = Result<(), Error>> + Send {
         let _ = platform;
         async { Ok(()) }
     }
 
-    /// Waits until nobody else uses what is kept, and keeps others out until the turn is dropped: from before a refresh
-    /// token is loaded until its successor is saved, so that no token is sent twice.
+    /// Waits until no other process uses the refresh token, and keeps others out until the lease is dropped.
     ///
-    /// Inside a process this is not needed: the clones of a [`RefreshToken`](crate::oauth::RefreshToken) take
-    /// turns by themselves. It is for a store that several processes share. By default everybody has a turn at once.
+    /// The lease lasts from before a refresh token is loaded until its successor is saved, so that no token is sent twice.
+    /// It is for a store that several processes share: inside a process, the clones of a
+    /// [`RefreshToken`](crate::oauth::RefreshToken) take turns by themselves. By default every lease is granted at once.
     fn lease(&self, platform: &Platform) -> impl Future<Output = Result<Lease, Error>> + Send {
         let _ = platform;
         async { Ok(Lease::free()) }
     }
 
-    /// Whether somebody else may have replaced what is kept since it was loaded last: see
-    /// [`TokenSource::has_changed`](crate::TokenSource::has_changed), which is asked in place and has to be quick.
+    /// Whether another process may have replaced the token since it was loaded last.
+    ///
+    /// [`TokenSource::has_changed`](crate::TokenSource::has_changed) calls it in place, so it has to be quick.
     fn has_changed(&self) -> bool {
         false
     }
 }
 
-/// The right to use what a store keeps. Dropping it gives it back.
+/// The right to use the refresh token in a store. Dropping it releases the right.
 pub struct Lease {
     _held: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Lease {
-    /// A turn that keeps nobody out.
+    /// A lease that keeps no other process out.
     pub fn free() -> Self {
         Lease { _held: None }
     }
 
-    /// A turn that lasts as long as this guard, which is dropped with it.
+    /// A lease that lasts as long as this guard, which is dropped with it.
     pub fn holding(guard: impl Send + Sync + 'static) -> Self {
         Lease { _held: Some(Box::new(guard)) }
     }
@@ -130,7 +138,7 @@ impl fmt::Debug for Lease {
     }
 }
 
-/// A shared store is one store.
+/// A shared store acts as the store itself.
 impl<S: RefreshTokenStore> RefreshTokenStore for Arc<S> {
     async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
         (**self).load(platform).await

@@ -121,8 +121,18 @@ impl AccessToken {
         &self.token
     }
 
+    #[cfg(feature = "oauth")]
+    pub(crate) fn with_expiry(self, expiry: Expiry) -> Self {
+        AccessToken { expiry, ..self }
+    }
+
     pub(crate) fn expiry(&self) -> Expiry {
         self.expiry
+    }
+
+    #[cfg(feature = "oauth")]
+    pub(crate) fn granted_scope(&self) -> Option<&str> {
+        self.scope.as_deref()
     }
 
     pub(crate) fn issued_moment(&self) -> Option<Moment> {

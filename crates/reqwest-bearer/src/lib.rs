@@ -52,8 +52,10 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use bearer_token::{Authorized, Destination, Error, PassThrough, Rejection, Ticket, TokenProvider};
-use http::{Extensions, HeaderMap, header::AUTHORIZATION};
+use bearer_token::{
+    Authorized, Destination, Error, PassThrough, Rejection, RequestHead, Ticket, TokenProvider, adapter::Authorize,
+};
+use http::{Extensions, HeaderMap, Method, header::AUTHORIZATION};
 use reqwest::{Request, Response, Url, redirect::Policy};
 use reqwest_middleware::{Middleware, Next};
 
@@ -74,19 +76,22 @@ pub use self::{
 
 /// Puts the bearers of a provider into the requests of a reqwest client.
 ///
-/// See the [crate docs](crate) for an example.
+/// See the [crate docs](crate) for an example. In place of a provider it takes several, with a selector that chooses one
+/// by the head of the request: see [`KeyedProviders::select`](bearer_token::KeyedProviders::select). A selector looks at the
+/// extensions of the middleware, which [`with_extension`](reqwest_middleware::RequestBuilder::with_extension) adds to.
 #[derive(Clone, Debug)]
-pub struct BearerMiddleware {
-    provider: TokenProvider,
+pub struct BearerMiddleware<P = TokenProvider> {
+    provider: P,
     replays: bool,
     exposes_ticket: bool,
     /// Whether the client's redirects are noted, so that none is overlooked.
     watches: Arc<AtomicBool>,
 }
 
-impl BearerMiddleware {
-    /// A middleware that takes its bearers from this provider. Clones of the provider share one cache.
-    pub fn new(provider: TokenProvider) -> Self {
+impl<P: Authorize> BearerMiddleware<P> {
+    /// A middleware that takes its bearers from this provider, or from the one that a [selector](bearer_token::Select)
+    /// chooses. Clones share one cache.
+    pub fn new(provider: P) -> Self {
         BearerMiddleware { provider, replays: false, exposes_ticket: false, watches: Arc::default() }
     }
 
@@ -156,14 +161,27 @@ impl BearerMiddleware {
     }
 
     /// Authorizes a request, waiting for a token if need be. `None`: the request goes out as it is.
-    async fn authorize(&self, request: &mut Request) -> Result<Option<Ticket>, Error> {
+    async fn authorize(&self, request: &mut Request, extensions: &Extensions) -> Result<Option<Ticket>, Error> {
         // The URL and the headers cannot be borrowed side by side.
         let mut headers: HeaderMap = std::mem::take(request.headers_mut());
-        let authorized = self.provider.authorize_headers(destination(request.url()), &mut headers);
+        let (url, method) = (request.url(), request.method());
+        let authorized = self.provider.authorize_headers(
+            head(method, url, &HeaderMap::new(), extensions),
+            destination(url),
+            &mut headers,
+        );
+        let waits = match &authorized {
+            Ok(Authorized::NotReady) => self.provider.provider(head(method, url, &headers, extensions)),
+            _ => Ok(None),
+        };
         *request.headers_mut() = headers;
         match authorized? {
             Authorized::Inserted(ticket) => Ok(Some(ticket)),
-            Authorized::NotReady => Ok(self.provider.token().await?.attach(request.headers_mut())),
+            Authorized::NotReady => match waits? {
+                Some(provider) => Ok(provider.token().await?.attach(request.headers_mut())),
+                // The selector chooses differently now.
+                None => Ok(None),
+            },
             // `Passed`, and what may be added to it.
             _ => Ok(None),
         }
@@ -187,7 +205,7 @@ impl BearerMiddleware {
         if self.exposes_ticket {
             response.extensions_mut().insert(ticket);
         }
-        if self.provider.is_rejection(response.status(), response.headers()) {
+        if self.provider.refusals().include(response.status(), response.headers()) {
             let rejection = ticket.reject(response.headers());
             let elsewhere = response.url().path() != asked.path() || response.url().query() != asked.query();
             let unnoticed = !self.watches.load(Ordering::Relaxed) && !method.is_idempotent();
@@ -201,7 +219,7 @@ impl BearerMiddleware {
 }
 
 #[async_trait]
-impl Middleware for BearerMiddleware {
+impl<P: Authorize> Middleware for BearerMiddleware<P> {
     async fn handle(
         &self,
         mut request: Request,
@@ -211,7 +229,7 @@ impl Middleware for BearerMiddleware {
         if extensions.get::<PassThrough>().is_some() {
             return next.run(request, extensions).await;
         }
-        let Some(ticket) = self.authorize(&mut request).await.map_err(BearerError::not_sent)? else {
+        let Some(ticket) = self.authorize(&mut request, extensions).await.map_err(BearerError::not_sent)? else {
             return next.run(request, extensions).await;
         };
         let spare = if self.replays { request.try_clone() } else { None };
@@ -222,11 +240,15 @@ impl Middleware for BearerMiddleware {
         // What waits for a token holds no connection meanwhile.
         drop(response);
         replay.headers_mut().remove(AUTHORIZATION);
-        match self.authorize(&mut replay).await.map_err(BearerError::not_replayed)? {
+        match self.authorize(&mut replay, extensions).await.map_err(BearerError::not_replayed)? {
             Some(ticket) => self.send(replay, ticket, extensions, next).await,
             None => next.run(replay, extensions).await,
         }
     }
+}
+
+fn head<'a>(method: &'a Method, url: &'a Url, headers: &'a HeaderMap, extensions: &'a Extensions) -> RequestHead<'a> {
+    RequestHead::new(method, headers, extensions).url(url.scheme(), url.authority(), url.path(), url.query())
 }
 
 fn destination(url: &Url) -> Destination<'_> {

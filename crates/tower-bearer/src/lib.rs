@@ -53,7 +53,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use bearer_token::{Authorized, Error, TokenProvider, adapter::Refusals};
+use bearer_token::{
+    Authorized, Error, RequestHead, TokenProvider,
+    adapter::{Authorize, Refusals},
+};
 use http::{Extensions, Request, Response, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -91,16 +94,18 @@ struct Hooks {
 
 /// Puts the bearers of a provider into the requests of a service.
 ///
-/// See the [module docs](crate) for an example.
+/// See the [module docs](crate) for an example. In place of a provider it takes several, with a selector that chooses one
+/// by the head of the request: see [`KeyedProviders::select`](bearer_token::KeyedProviders::select).
 #[derive(Clone)]
-pub struct BearerLayer {
-    provider: TokenProvider,
+pub struct BearerLayer<P = TokenProvider> {
+    provider: P,
     hooks: Hooks,
 }
 
-impl BearerLayer {
-    /// A layer that takes its bearers from this provider. Clones of the provider share one cache.
-    pub fn new(provider: TokenProvider) -> Self {
+impl<P: Authorize> BearerLayer<P> {
+    /// A layer that takes its bearers from this provider, or from the one that a [selector](bearer_token::Select) chooses.
+    /// Clones share one cache.
+    pub fn new(provider: P) -> Self {
         let refusals = provider.refusals();
         let hooks = Hooks { final_uri: None, map_error: BoxError::from, refusals, exposes_ticket: false };
         BearerLayer { provider, hooks }
@@ -179,15 +184,15 @@ impl BearerLayer {
     }
 }
 
-impl<S: CloneService> Layer<S> for BearerLayer {
-    type Service = BearerService<S>;
+impl<S: CloneService, P: Clone> Layer<S> for BearerLayer<P> {
+    type Service = BearerService<S, P>;
 
     fn layer(&self, inner: S) -> Self::Service {
         BearerService { inner, provider: self.provider.clone(), hooks: self.hooks }
     }
 }
 
-impl fmt::Debug for BearerLayer {
+impl<P: fmt::Debug> fmt::Debug for BearerLayer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BearerLayer").field("provider", &self.provider).finish_non_exhaustive()
     }
@@ -197,17 +202,18 @@ impl fmt::Debug for BearerLayer {
 ///
 /// See the [module docs](crate) for an example.
 #[derive(Clone)]
-pub struct BearerService<S> {
+pub struct BearerService<S, P = TokenProvider> {
     inner: S,
-    provider: TokenProvider,
+    provider: P,
     hooks: Hooks,
 }
 
-impl<S> BearerService<S> {
+impl<S, P> BearerService<S, P> {
     /// Wraps a service, as [`BearerLayer`] does.
-    pub fn new(inner: S, provider: TokenProvider) -> Self
+    pub fn new(inner: S, provider: P) -> Self
     where
         S: CloneService,
+        P: Authorize,
     {
         BearerLayer::new(provider).layer(inner)
     }
@@ -228,8 +234,9 @@ impl<S> BearerService<S> {
     }
 }
 
-impl<S, B, RB> Service<Request<B>> for BearerService<S>
+impl<S, P, B, RB> Service<Request<B>> for BearerService<S, P>
 where
+    P: Authorize,
     S: Service<Request<B>, Response = Response<RB>> + CloneService,
     S::Error: Into<BoxError>,
 {
@@ -254,9 +261,15 @@ where
             Ok(Authorized::NotReady) => {
                 // The service that was made ready may hold a permit or a connection for this request. Waiting with it
                 // would let one hung token endpoint starve everything that shares the stack below.
+                let provider = match self.provider.provider(RequestHead::from(&request)) {
+                    Ok(Some(provider)) => provider,
+                    // The selector chooses differently now.
+                    Ok(None) => return ResponseFuture::called(self.inner.call(request), None),
+                    Err(error) => return ResponseFuture::refused(error, self.hooks.map_error),
+                };
                 let fresh = self.inner.clone();
                 drop(mem::replace(&mut self.inner, fresh.clone()));
-                ResponseFuture::waiting(fresh, request, self.provider.clone(), self.hooks)
+                ResponseFuture::waiting(fresh, request, provider, self.hooks)
             }
             // `Passed`, and what may be added to it.
             Ok(_) => ResponseFuture::called(self.inner.call(request), None),
@@ -265,7 +278,7 @@ where
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for BearerService<S> {
+impl<S: fmt::Debug, P: fmt::Debug> fmt::Debug for BearerService<S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BearerService")
             .field("inner", &self.inner)

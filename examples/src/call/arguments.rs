@@ -2,7 +2,8 @@
 
 use std::{ffi::OsString, fmt, path::PathBuf};
 
-use bearer_token::{Error, config::ProviderConfig};
+use bearer_token::Error;
+use bearer_token_config::ProviderConfig;
 use reqwest::Url;
 
 pub(super) const USAGE: &str = "\

@@ -5,7 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bearer_token::{Error, ErrorKind, Retry, config::ProviderConfig, platform::Platform, transport::Transport};
+use bearer_token::{Error, ErrorKind, Retry, platform::Platform, transport::Transport};
+use bearer_token_config::ProviderConfig;
 use bytes::Bytes;
 
 use self::{jwt::Jwt, token_request::TokenRequest};

@@ -1,4 +1,4 @@
-use bearer_token::config::ProviderConfig;
+use bearer_token_config::ProviderConfig;
 
 use crate::{Config, call, config_directory};
 

@@ -2,7 +2,8 @@
 
 use std::{fs, path::PathBuf};
 
-use bearer_token::{Error, TokenProvider, config::ProviderConfig};
+use bearer_token::{Error, TokenProvider};
+use bearer_token_config::ProviderConfig;
 
 use crate::{
     names::PREFIX,

@@ -126,7 +126,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "35",
             "an error with status 200",
-            body(json!({ "error": "invalid_scope", "error_description": "planted" })),
+            body(json!({ "error": "invalid_scope", "error_description": "unknown scope" })),
             ["200", "invalid_scope"],
             [],
             ["scope"],

@@ -2,7 +2,8 @@
 
 use std::{future::Future, time::Duration};
 
-use bearer_token::{Bearer, Error, TokenProvider, config::ProviderConfig, platform::Platform};
+use bearer_token::{Bearer, Error, TokenProvider, platform::Platform};
+use bearer_token_config::ProviderConfig;
 use bearer_token_testing::{AuthorizationServer, Client, Issuer, ManualClock, TestKey};
 
 use crate::{events::events, row::Told};

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tasks and threads, as a user's program has them")]
 
 mod blocking;
+mod interrupted;
 mod processes;
 mod rotation;
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bearer_token::{
     Error, ErrorKind, Policy, Retry, TokenProvider,
-    config::ProviderConfig,
     jwt::{Algorithm, JwtTemplate, SigningKey},
     oauth::{ClientAuth, ClientCredentials, ClockOffset, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
     platform::Platform,
 };
+use bearer_token_config::ProviderConfig;
 use bearer_token_testing::{
     AuthorizationServer, Client as Registered, Fault, Issuer, ManualClock, RecordedRequest, TestKey,
 };
@@ -144,7 +144,7 @@ async fn l22_an_offset_beyond_the_limit_is_reported() {
             (-7_200, hour, "the clock of this machine is 7200 s behind the server's, more than the 3600 s"),
             (4_000, hour, "the clock of this machine is 4000 s ahead of the server's, more than the 3600 s"),
             (-300, MINUTE, "300 s behind the server's, more than the 60 s"),
-            (-300, Duration::ZERO, "300 s behind the server's, and this is not corrected, as was asked for"),
+            (-300, Duration::ZERO, "300 s behind the server's, and the correction is turned off"),
         ] {
             let clocks = Clocks::new(ahead);
             let endpoint = endpoint(&clocks).max_clock_offset(limit).build().unwrap();
@@ -207,7 +207,7 @@ async fn l22_a_second_refusal_names_the_clock_and_is_final() {
             clocks.server.token_endpoint().next(Fault::oauth_error(400, "invalid_grant"));
         }
         let error = provider.refresh_now().await.unwrap_err();
-        let says = "300 s behind the server's, and an assertion that was signed by the server's clock was refused";
+        let says = "300 s behind the server's, and an assertion that was signed with the server's time was refused";
         assert!(error.to_string().contains(says), "{error}");
         // An offset that did not help is not kept, because either the `Date` or the key may be wrong.
         assert_eq!((clocks.token_requests(), endpoint.clock_offset()), (sent, None));

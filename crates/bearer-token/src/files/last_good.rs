@@ -225,7 +225,9 @@ mod tests {
         assert!(!value.has_changed());
         // A second reading would wait for a writer.
         let (done, ended) = std::sync::mpsc::channel();
-        std::thread::spawn(move || done.send(value.read(number).unwrap()));
+        let again = value.clone();
+        std::thread::spawn(move || done.send(again.read(number).unwrap()));
         assert_eq!(ended.recv_timeout(std::time::Duration::from_secs(10)).unwrap(), 7);
+        assert!(lock(&value.0.memory).reported.is_none(), "there is no problem to report");
     }
 }

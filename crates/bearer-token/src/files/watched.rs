@@ -91,18 +91,6 @@ impl WatchedFile {
     }
 }
 
-/// The content without one trailing newline, which editors and `echo` add.
-#[cfg(feature = "jwt")]
-pub(crate) fn without_line_end(mut text: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
-    if text.ends_with(b"\n") {
-        text.pop();
-        if text.ends_with(b"\r") {
-            text.pop();
-        }
-    }
-    text
-}
-
 /// The metadata that changes when a file is written or replaced.
 ///
 /// It also changes when a symbolic link on its path points to another directory, as Kubernetes does it.

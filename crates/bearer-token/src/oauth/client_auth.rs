@@ -1,4 +1,4 @@
-//! How the client says who it is.
+//! Client authentication.
 
 use std::{fmt, sync::Arc};
 
@@ -13,23 +13,26 @@ use crate::{
 mod assertion;
 mod assertion_source;
 mod credentials;
+mod presented;
+#[cfg(test)]
+mod tests;
 
 #[cfg(feature = "jwt")]
 use self::assertion::ClientAssertion;
-pub(crate) use self::credentials::Credentials;
 use self::{
     assertion_source::AssertionSource,
     credentials::{Encoding, Fresh, Place, basic_header, form_encoded},
 };
+pub(crate) use self::{credentials::Credentials, presented::Presented};
 
-/// How the client says who it is at the token endpoint (RFC 6749 section 2.3).
+/// The way in which the client authenticates at the token endpoint (RFC 6749 section 2.3).
 ///
-/// Prefer a signed assertion where the server offers it: its secret never travels, and a copied request is worthless
+/// Prefer a signed assertion where the server offers it: its key is never sent, and a copied request is worthless
 /// (RFC 9700 section 2.5). `Debug` shows no secret.
 ///
 /// | constructor | sends | as registered at the server |
 /// |---|---|---|
-/// | [`none`](Self::none) | nothing: the grant, or the TLS certificate of the transport, says it all | |
+/// | [`none`](Self::none) | nothing: the grant, or the TLS certificate of the transport, identifies the client | |
 /// | [`public`](Self::public) | `client_id` in the body | `none`, `tls_client_auth` |
 /// | [`basic`](Self::basic) | an `Authorization: Basic` header | `client_secret_basic` |
 /// | [`basic_raw`](Self::basic_raw) | the same, for servers that do not decode it | `client_secret_basic` |
@@ -37,7 +40,7 @@ use self::{
 /// | `private_key_jwt` | `client_id` and an assertion signed with a private key (feature `jwt`) | `private_key_jwt` |
 /// | `client_secret_jwt` | the same, signed with the secret (feature `jwt`) | `client_secret_jwt` |
 /// | `assertion` | the same, from a template of your own (feature `jwt`) | one of these two |
-/// | [`assertion_from`](Self::assertion_from) | `client_id` and an assertion that somebody else made | a federated credential |
+/// | [`assertion_from`](Self::assertion_from) | `client_id` and an assertion from another issuer | a federated credential |
 #[derive(Clone)]
 pub struct ClientAuth {
     method: Method,
@@ -64,37 +67,42 @@ pub(crate) enum Method {
 }
 
 impl ClientAuth {
-    /// No client authentication. This is the default.
+    /// Sends no client authentication. This is the default.
     pub fn none() -> Self {
         Method::None.into()
     }
 
-    /// Only `client_id`, without any secret: public clients, and clients that are known by their TLS certificate
-    /// (RFC 8705), which the transport then has to bring.
+    /// Sends only `client_id`, without a secret.
+    ///
+    /// For public clients, and for clients that the server knows by their TLS certificate (RFC 8705). The transport needs
+    /// that certificate.
     pub fn public(client_id: impl Into<String>) -> Self {
         Method::Public(client_id.into()).into()
     }
 
-    /// HTTP Basic. Id and secret are form-encoded first, as RFC 6749 section 2.3.1 says.
+    /// Sends HTTP Basic. The id and the secret are form-encoded first (RFC 6749 section 2.3.1).
     pub fn basic(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
         let (client_id, secret) = (client_id.into(), client_secret.into());
         Method::Basic { client_id, secret, encoding: Encoding::Form }.into()
     }
 
-    /// HTTP Basic with id and secret as they are, for servers that do not decode them. It makes a difference only if
-    /// they contain other characters than letters, digits, `*`, `-`, `.` and `_`.
+    /// Sends HTTP Basic with the id and the secret as they are, for servers that do not decode them.
+    ///
+    /// The two differ only for characters other than letters, digits, `*`, `-`, `.` and `_`.
     pub fn basic_raw(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
         let (client_id, secret) = (client_id.into(), client_secret.into());
         Method::Basic { client_id, secret, encoding: Encoding::Raw }.into()
     }
 
-    /// `client_id` and `client_secret` in the body.
+    /// Sends `client_id` and `client_secret` in the body.
     pub fn post(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
         Method::Post { client_id: client_id.into(), secret: client_secret.into() }.into()
     }
 
-    /// An assertion that somebody else made (RFC 7521 section 4.2, RFC 7523 section 2.2): a federated credential, as
-    /// Entra's workload identity has them, where the authorization server trusts the issuer of other tokens.
+    /// Sends an assertion from another issuer (RFC 7521 section 4.2, RFC 7523 section 2.2).
+    ///
+    /// This is a federated credential, such as Entra's workload identity: the authorization server trusts the issuer of
+    /// other tokens.
     ///
     /// ```
     /// use bearer_token::FileToken;
@@ -112,26 +120,26 @@ impl ClientAuth {
     /// # Ok(()) }
     /// ```
     ///
-    /// The source is asked for every request, a second try included, and nothing is kept here: let it be a
-    /// [`FileToken`](crate::FileToken), a [`TokenProvider`](crate::TokenProvider) where the assertion may be used more
-    /// than once, or a source that gets a new one each time. An assertion that has expired is not sent: a JWT by its
-    /// `exp` (read, not verified), others by what the source says. Errors of the source are those of the fetch, and its
-    /// [`changed`](TokenSource::has_changed) is that of the endpoint.
+    /// Every request, a retry included, asks the source, and nothing is stored here. So use a
+    /// [`FileToken`](crate::FileToken), a source that gets a new assertion each time, or a
+    /// [`TokenProvider`](crate::TokenProvider) where an assertion may be used more than once.
+    ///
+    /// An expired assertion is not sent. A JWT is judged by its `exp` (read, not verified), other assertions by the
+    /// expiry that the source gives. An error of the source is an error of the fetch. The endpoint
+    /// [has changed](TokenSource::has_changed) when the source has.
     pub fn assertion_from(client_id: impl Into<String>, source: impl TokenSource) -> Self {
         Method::AssertionFrom(AssertionSource::new(client_id.into(), source)).into()
     }
 
-    /// Checks everything, and prepares what does not change from request to request.
+    /// Checks everything, and prepares the parts that are the same in each request.
     pub(crate) fn prepare(&self, audience: Option<&str>, problems: &mut Problems) -> Credentials {
-        let mut credentials = Credentials::default();
+        let mut credentials = Credentials { presented: self.presented(), ..Credentials::default() };
         #[cfg(not(feature = "jwt"))]
         let _ = audience;
         #[cfg(feature = "jwt")]
         if self.audience.is_some() && !matches!(&self.method, Method::Assertion(_)) {
-            problems.push(
-                "client_auth.audience",
-                "found an audience for a method without an assertion that is signed here: remove it",
-            );
+            let found = "found an audience for a method that signs no assertion here";
+            problems.add(Problem::new("client_auth.audience", found).advise(Advice::text("remove it")));
         }
         match &self.method {
             Method::None => {}
@@ -156,10 +164,12 @@ impl ClientAuth {
                     let problem = Problem::new("client_auth.client_id", found);
                     problems.add(problem.advise(Advice::set("ClientAuth::basic")));
                 }
-                // With a stand-in, so that another header of this name is a problem in any case.
+                // An empty secret in place of a bad one: another header of this name is a problem in any case.
                 let read = read_secret(secret, problems).unwrap_or_else(|| Secret::new(""));
                 credentials.header = basic_header(client_id, &read, *encoding);
-                credentials.hint = basic_hint(client_id, &read, *encoding);
+                let changes = |text: &str| form_encoded(text).as_str() != text;
+                let special = changes(client_id) || changes(read.expose());
+                credentials.presented = Presented::Basic { encoding: *encoding, special };
                 if let Some(file) = secret.file() {
                     credentials.fresh = Fresh::Secret(Arc::clone(file), Place::Header(client_id.clone(), *encoding));
                 }
@@ -179,6 +189,20 @@ impl ClientAuth {
             }
         }
         credentials
+    }
+
+    fn presented(&self) -> Presented {
+        match &self.method {
+            Method::None => Presented::Nothing,
+            Method::Public(_) => Presented::Id,
+            Method::Basic { encoding, .. } => Presented::Basic { encoding: *encoding, special: false },
+            Method::Post { .. } => Presented::Body,
+            #[cfg(feature = "jwt")]
+            Method::Assertion(assertion) if assertion.is_by_secret() => Presented::SignedBySecret,
+            #[cfg(feature = "jwt")]
+            Method::Assertion(_) => Presented::SignedByKey,
+            Method::AssertionFrom(_) => Presented::FromSource,
+        }
     }
 }
 
@@ -222,94 +246,4 @@ fn check_client_id(client_id: &str, problems: &mut Problems) {
 
 fn read_secret(secret: &ClientSecret, problems: &mut Problems) -> Option<Secret> {
     secret.read().map_err(|problem| problems.push("client_auth.client_secret", problem)).ok()
-}
-
-/// Servers disagree about the encoding (seen on running ones), and only where it changes something.
-fn basic_hint(client_id: &str, secret: &Secret, encoding: Encoding) -> Option<&'static str> {
-    let changes = |text: &str| form_encoded(text).as_str() != text;
-    if !changes(client_id) && !changes(secret.expose()) {
-        return None;
-    }
-    Some(match encoding {
-        Encoding::Form => {
-            "; the client id or secret has characters that are form-encoded for HTTP Basic (RFC 6749 section 2.3.1), \
-             and some servers do not decode them: try `ClientAuth::basic_raw`"
-        }
-        Encoding::Raw => {
-            "; the client id or secret has characters that most servers expect form-encoded in HTTP Basic (RFC 6749 \
-             section 2.3.1): try `ClientAuth::basic`"
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use base64::{Engine, prelude::BASE64_STANDARD};
-
-    use super::*;
-
-    fn prepare(auth: &ClientAuth) -> (Credentials, Problems) {
-        let mut problems = Problems::default();
-        let credentials = auth.prepare(None, &mut problems);
-        (credentials, problems)
-    }
-
-    #[test]
-    fn l26_basic_form_encodes_id_and_secret_before_base64() {
-        for (auth, pair) in [
-            (ClientAuth::basic("id", "secret"), "id:secret"),
-            (ClientAuth::basic("a b", "p:+/=%&~\u{e4}"), "a+b:p%3A%2B%2F%3D%25%26%7E%C3%A4"),
-            (ClientAuth::basic("urn:a", "*-._"), "urn%3Aa:*-._"),
-            (ClientAuth::basic_raw("a b", "p:+/=%&~\u{e4}"), "a b:p:+/=%&~\u{e4}"),
-        ] {
-            let (credentials, problems) = prepare(&auth);
-            assert!(problems.is_empty(), "{problems:?}");
-            let header = credentials.header.unwrap();
-            assert!(header.is_sensitive());
-            assert_eq!(header, format!("Basic {}", BASE64_STANDARD.encode(pair)), "{pair}");
-            assert_eq!(credentials.parameters.names().count(), 0, "never both in the header and in the body");
-        }
-    }
-
-    #[test]
-    fn the_hint_about_the_encoding_comes_only_where_it_makes_a_difference() {
-        for (auth, hint) in [
-            (ClientAuth::basic("id", "secret-1.2_3*"), None),
-            (ClientAuth::basic("id", "se/cret"), Some("basic_raw")),
-            (ClientAuth::basic("i d", "secret"), Some("basic_raw")),
-            (ClientAuth::basic_raw("id", "se/cret"), Some("`ClientAuth::basic`")),
-            (ClientAuth::post("i d", "se/cret"), None),
-        ] {
-            let found = prepare(&auth).0.hint;
-            assert_eq!(found.is_some(), hint.is_some(), "{auth:?}");
-            assert!(found.unwrap_or_default().contains(hint.unwrap_or_default()), "{found:?}");
-        }
-    }
-
-    #[test]
-    fn the_body_carries_what_the_method_says() {
-        for (auth, body) in [
-            (ClientAuth::none(), ""),
-            (ClientAuth::public("a b"), "client_id=a+b"),
-            (ClientAuth::post("id", "s&s"), "client_id=id&client_secret=s%26s"),
-        ] {
-            let (credentials, problems) = prepare(&auth);
-            assert!(problems.is_empty() && credentials.header.is_none());
-            assert_eq!(credentials.parameters.to_body(), body);
-        }
-    }
-
-    #[test]
-    fn empty_and_broken_ids_and_secrets_are_all_named() {
-        for (auth, count) in [
-            (ClientAuth::public(""), 1),
-            (ClientAuth::basic("", ""), 2),
-            (ClientAuth::basic_raw("a:b", "marker\n\n"), 2),
-            (ClientAuth::post("id\r", ""), 2),
-        ] {
-            let error = prepare(&auth).1.into_result("no").unwrap_err();
-            assert_eq!(error.problems().len(), count, "{error}");
-            assert!(!error.to_string().contains("marker"));
-        }
-    }
 }

@@ -54,11 +54,12 @@ impl ClientSecret {
         Self::file_with(path.as_ref(), None)
     }
 
-    /// The same for a file whose content is encoded. The decoded bytes are the secret, verbatim.
-    #[allow(dead_code, reason = "used with the feature `config` only")]
-    pub(crate) fn decoded(
+    /// The secret in a file whose content is encoded, as base64 for example. The decoded bytes are the secret, verbatim.
+    ///
+    /// `decode` returns `None` for what is not encoded so.
+    pub fn from_encoded_file(
         path: impl AsRef<Path>,
-        decode: impl Fn(Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> + Send + Sync + 'static,
+        decode: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
         Self::file_with(path.as_ref(), Some(Box::new(decode)))
     }
@@ -102,7 +103,7 @@ impl fmt::Debug for ClientSecret {
 }
 
 /// From the encoded form in the file to the bytes of the secret. `None` if it is not encoded so.
-type Decode = Box<dyn Fn(Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> + Send + Sync>;
+type Decode = Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
 
 /// A file with a client secret.
 pub(crate) struct SecretFile {
@@ -124,7 +125,7 @@ impl SecretFile {
 
     fn read(&self) -> Result<Secret, Error> {
         self.content.read(|bytes, _| {
-            self.parse(bytes).map_err(|problem| {
+            self.parse(&bytes).map_err(|problem| {
                 let path = self.content.path().display();
                 let message = format!("the file `{path}` does not contain a client secret: {problem}");
                 Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
@@ -132,11 +133,11 @@ impl SecretFile {
         })
     }
 
-    fn parse(&self, bytes: Zeroizing<Vec<u8>>) -> Result<Secret, &'static str> {
+    fn parse(&self, bytes: &[u8]) -> Result<Secret, &'static str> {
         let read = match &self.decode {
-            None => string::read(&bytes).map(Secret::new),
+            None => string::read(bytes).map(Secret::new),
             Some(decode) => {
-                let decoded = decode(string::trimmed(bytes)).ok_or("it is not encoded as declared")?;
+                let decoded = decode(string::trim(bytes)).map(Zeroizing::new).ok_or("it is not encoded as declared")?;
                 string::read_verbatim(&decoded).map(Secret::new)
             }
         };
@@ -255,15 +256,17 @@ mod tests {
         for secret in ["\"s3cret\"", " s3cret ", "\u{feff}s3cret", "/run/secrets/reports"] {
             assert_eq!(ClientSecret::verbatim(secret).read().unwrap().expose(), secret);
             fs::write(&path, format!("\u{feff}{}\r\n", secret.replace('s', "5"))).unwrap();
-            let decode = |bytes: Zeroizing<Vec<u8>>| {
+            let decode = |bytes: &[u8]| {
                 let decoded = bytes.iter().map(|byte| if *byte == b'5' { b's' } else { *byte }).collect::<Vec<_>>();
-                Some(decoded.into())
+                Some(decoded)
             };
-            assert_eq!(ClientSecret::decoded(&path, decode).read().unwrap().expose(), secret);
+            assert_eq!(ClientSecret::from_encoded_file(&path, decode).read().unwrap().expose(), secret);
         }
         assert!(ClientSecret::verbatim("s3cret\n").read().unwrap_err().contains("a newline"));
         assert!(ClientSecret::verbatim("").read().unwrap_err().contains("empty"));
-        assert!(ClientSecret::decoded(&path, |_| None).read().unwrap_err().contains("not encoded as declared"));
+        assert!(
+            ClientSecret::from_encoded_file(&path, |_| None).read().unwrap_err().contains("not encoded as declared")
+        );
     }
 
     #[test]

@@ -2,30 +2,28 @@
 
 use std::{fmt, sync::Arc};
 
-use http::Response;
-
 use crate::{
-    error::{Error, ErrorKind, RefusalHead, Retry},
+    error::{Error, ErrorKind, Retry},
     oauth::{
         ClientAuth, ClockOffset, Grant,
-        request::RequestParts,
-        response::{Reading, clock_offset::ServerClock},
+        request::{RequestParts, sent::Sent},
+        response::{Findings, ResponseReader, clock_offset::ServerClock},
     },
-    resource::Challenge,
+    observe,
     source::{FetchContext, TokenSource},
     token::AccessToken,
     transport::DynTransport,
 };
 
 mod builder;
+mod checks;
+mod scope;
 mod url;
 
 pub use self::builder::TokenEndpointBuilder;
-use self::url::EndpointUrl;
-#[cfg(feature = "config")]
-pub(crate) use self::url::without_query;
+use self::{scope::not_granted, url::EndpointUrl};
 
-/// Gets tokens from an authorization server. A clone shares everything.
+/// The token endpoint of an authorization server, as a source of tokens. Clones share everything.
 ///
 /// ```
 /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
@@ -43,51 +41,93 @@ pub(crate) use self::url::without_query;
 ///
 /// # The request
 ///
-/// A POST with a form body and `Accept: application/json`. It goes over `https`, or over `http` to loopback; anything
-/// else needs [`allow_plaintext`](TokenEndpointBuilder::allow_plaintext). A query in the URL is kept; secrets never go
-/// there. If the connection breaks before there is an answer, as with a pooled one that the server has closed
-/// meanwhile, one further request is made from scratch, with a new assertion, unless the grant is not
-/// [repeatable](Grant::is_repeatable). A grant that has [another credential](Grant::should_retry) to try gets up to three further
-/// ones after a refusal. So does, once, an assertion that is refused while [the clock](#the-clock) is off. Otherwise an
-/// answer of any HTTP status is final here; when the next fetch may start is the
-/// provider's decision.
+/// A POST with a form body, `Accept: application/json` and `Accept-Encoding: identity`. It uses `https`, or `http` to
+/// loopback. Other plaintext needs [`allow_plaintext`](TokenEndpointBuilder::allow_plaintext). A query in the URL is kept,
+/// and secrets are never added to it.
+///
+/// One fetch usually makes one request. It makes another one, from scratch and with a new assertion, in three cases:
+///
+/// - The connection breaks before the response is complete, for example because the server closed a pooled one. There is
+///   one such retry, and only for a [repeatable](Grant::is_repeatable) grant.
+/// - The server refuses, and the grant has [another credential](Grant::should_retry) to try. There are up to three such
+///   retries.
+/// - The server refuses an assertion, and [the clock](#the-clock) is off. There is one such retry.
+///
+/// In all other cases the first response is final, whatever its status. The provider decides when the next fetch may
+/// start.
 ///
 /// # The clock
 ///
-/// A server refuses an assertion whose times do not fit its own clock. When one that was signed here is refused, and the
-/// `Date` of the answer is more than 5 s from this machine's clock, one more request is made at once, whose assertions are
-/// signed by the server's clock. If that is taken, the offset is used from then on, until an assertion is refused again:
-/// then it is measured anew. An offset of more than [an hour](TokenEndpointBuilder::max_clock_offset) is not corrected.
-/// The errors tell how far the clock is off, an event of `tracing` does, and [`clock_offset`](Self::clock_offset). With a
-/// clock that is right, and after any other answer than a refusal, nothing of this happens; how long tokens live is counted
-/// by this machine's clocks in any case.
+/// A server refuses an assertion whose times do not fit its own clock. So when it refuses one that was signed here, its
+/// `Date` is compared with this machine's clock. If they differ by more than 5 s, one more request is made at once, and
+/// its assertions are signed with the server's time. If the server accepts that one, the offset is used from then on,
+/// until an assertion is refused again. An offset of more than [an hour](TokenEndpointBuilder::max_clock_offset) is not
+/// corrected.
 ///
-/// # The answer
+/// Errors and events name the offset, and so does [`clock_offset`](Self::clock_offset). If the clock is right, or the
+/// server refuses nothing, none of this happens. A clock that is off by more than a minute is also told in an event when
+/// a token with a JWT's `exp` arrives.
 ///
-/// It is read as JSON, whatever its content type says. Redirects are not followed, and more than
-/// [1 MiB](crate::transport::RESPONSE_LIMIT) is not read. A `token_type` that is missing counts as `Bearer`: RFC 6749
-/// requires it, several servers leave it out, and any other type needs a proof from the client that was never sent.
+/// # The response
 ///
-/// | `expires_in` | the token lives |
+/// It is read as JSON, whatever its content type is. A field that is not needed may hold anything: bytes that are not
+/// UTF-8, raw control characters, numbers of any size. An `error` beside a token is ignored if it is empty (`""`, `0`,
+/// `false`, `null`, `[]`, `{}`). Spaces around the `token_type` are ignored too. If the `token_type` is missing, it counts
+/// as `Bearer`. RFC 6749 requires it, but several servers leave it out, and any other type needs a proof from the client
+/// that was never sent.
+///
+/// Redirects are not followed, compression is not decoded, and at most [1 MiB](crate::transport::RESPONSE_LIMIT) is read.
+/// A response that continues after its JSON object is refused, because two responses may have been mixed up.
+///
+/// # The lifetime
+///
+/// The earlier of two ends counts: that of `expires_in`, and that of the token itself if it is a JWT (read, not verified).
+/// Both count from just before the request was sent.
+///
+/// | `expires_in` | lifetime |
 /// |---|---|
-/// | `3600`, `"3600"`, `3600.9`, `"3600.9"` | 3600 s from before the request was sent |
-/// | `0` | for the requests that waited for it, and is not kept |
-/// | huge, such as 2^40 | as long as [`Policy::max_lifetime`](crate::Policy::max_lifetime) allows |
-/// | negative | not at all: an error |
-/// | missing, `null`, or no number (`"NaN"`, `"inf"`, `"soon"`, `true`, `[]`) | until the `exp` of the token, if that is a JWT (read, not verified); else for [`Policy::default_lifetime`](crate::Policy::default_lifetime) |
+/// | `3600`, `"3600"`, `3600.9`, `"3600.9"` | 3600 s |
+/// | `0` | the token serves the requests that waited for it, and is not kept |
+/// | a time in seconds or milliseconds since 1970, at most ten years ahead | until then, by the clock of the response's `Date` |
+/// | any other large number, such as 2^40 or `1e400` | [`Policy::max_lifetime`](crate::Policy::max_lifetime) |
+/// | negative | none: an error |
+/// | a time since 1970 that is over by less than a year | unknown, and an event |
+/// | missing, `null`, or not a number (`"NaN"`, `"inf"`, `"soon"`, `true`, `[]`) | unknown |
+///
+/// | the token | its own lifetime |
+/// |---|---|
+/// | a JWT with `iat` and `exp` | `exp - iat`, so that no two clocks are compared |
+/// | the same, when the response has a `Date` | also at most `exp` minus the `Date`: the token may be from a cache |
+/// | a JWT with `exp` alone | `exp` minus the response's `Date`; without a `Date`, until `exp` by this machine's clock |
+/// | a JWT whose `exp` is past by that clock | `exp - iat`, else unknown; in any case an event |
+/// | anything else | unknown |
+///
+/// A lifetime in milliseconds thus ends with its JWT. If both are unknown,
+/// [`Policy::default_lifetime`](crate::Policy::default_lifetime) applies. A wrong clock here never turns every call into
+/// a token request.
 ///
 /// # Errors
 ///
-/// | answer | kind | retry |
+/// | response | kind | retry |
 /// |---|---|---|
 /// | none, or a broken one | [`Transport`](ErrorKind::Transport) | later |
-/// | 5xx, 429, 408, 425, even with an OAuth error code; `temporarily_unavailable`, `server_error`, `slow_down` and their like with any status | [`Unavailable`](ErrorKind::Unavailable) | later, after `Retry-After` |
-/// | other 4xx; an `error` with status 200 | [`Refused`](ErrorKind::Refused) | after a change, or after `Retry-After` if there is one |
-/// | 3xx | [`Answer`](ErrorKind::Response) | after a change |
-/// | 2xx without a usable token | [`Answer`](ErrorKind::Response) | later |
+/// | 5xx, 429, 408, 425, even with an OAuth error code; `temporarily_unavailable`, `server_error`, `slow_down` and their like with any status | [`Unavailable`](ErrorKind::Unavailable) | later, after the [requested delay](#delays) |
+/// | other 4xx; an `error` with status 200 | [`Refused`](ErrorKind::Refused) | after a change, or after the requested delay if there is one |
+/// | 3xx | [`Response`](ErrorKind::Response) | after a change |
+/// | 2xx without a usable token | [`Response`](ErrorKind::Response) | later |
 ///
-/// [`Error::oauth_code`] is set for the codes that specifications and well-known servers define. Other texts of an
-/// answer, `error_description` included, appear nowhere: a server may echo what it was sent.
+/// [`Error::oauth_code`] is set for the codes of specifications and well-known servers. No other text of a response
+/// appears in an error, because a server may echo what it was sent. [`Error::server_description`] returns the
+/// server's own words on request.
+///
+/// # Delays
+///
+/// `Retry-After` is a number of seconds with or without a fraction, a time with a unit (`30s`, `500 ms`, `2 minutes`,
+/// `1m30s`), or a date of RFC 9110 or RFC 3339 with `GMT`, `UTC` or an offset. Of a list the longest counts. A number that
+/// can only be a time since 1970 is one. Dates are compared with the response's own `Date`, if there is one.
+/// `Retry-After-Ms` and `X-Ms-Retry-After-Ms` count alike. If there is none of these, 429 is read for `RateLimit-Reset`,
+/// `X-RateLimit-Reset`, `X-Rate-Limit-Reset`, `X-RateLimit-Reset-After` and `RateLimit`. So are 403 and 503 if the
+/// response says that 0 requests remain.
 #[derive(Clone)]
 pub struct TokenEndpoint(Arc<Inner>);
 
@@ -96,19 +136,21 @@ struct Inner {
     request: RequestParts,
     /// For `Debug`.
     client_auth: ClientAuth,
-    reading: Reading,
+    reader: ResponseReader,
     clock: ServerClock,
     transport: Arc<dyn DynTransport>,
 }
 
 impl TokenEndpoint {
-    /// Starts with the token endpoint's URL and the grant.
+    /// Starts a token endpoint with its URL and its grant.
     pub fn builder(url: impl Into<String>, grant: impl Grant) -> TokenEndpointBuilder {
         TokenEndpointBuilder::new(url.into(), grant)
     }
 
-    /// How far this machine's clock is from the server's, if the server took an assertion only by [its own](#the-clock):
-    /// something to put on a dashboard, for the clock of this machine wants to be set. A clone tells the same.
+    /// The offset of this machine's clock from the server's, if the server accepted an assertion only with
+    /// [its own time](#the-clock).
+    ///
+    /// Show it on a dashboard: the clock of this machine needs to be set. Clones share it.
     pub fn clock_offset(&self) -> Option<ClockOffset> {
         self.0.clock.offset()
     }
@@ -116,50 +158,47 @@ impl TokenEndpoint {
 
 impl TokenSource for TokenEndpoint {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        let Inner { request: parts, reading, clock, transport, .. } = &*self.0;
+        let Inner { request: parts, reader, clock, transport, .. } = &*self.0;
         let mut repeats_left = u32::from(parts.grant.is_repeatable());
         let mut tries_left = TRIES;
         let mut correction = clock.correction(parts.is_time_bound());
         loop {
             let signing = correction.platform(cx.platform());
-            let sent = match parts.grant.is_time_bound() {
+            let granted = match parts.grant.is_time_bound() {
                 true => parts.grant.parameters(&cx.on(signing.clone())).await?,
                 false => parts.grant.parameters(&cx).await?,
             };
-            let request = parts.make(&sent, &cx, &signing).await?;
+            let (request, sent) = parts.make(&granted, &cx, &signing).await?;
             // The server's clock for the token starts no earlier than this.
             let issued = cx.platform().now();
-            let (result, answer) = match Arc::clone(transport).send(request).await {
-                Ok(answer) => {
+            let (result, response) = match Arc::clone(transport).send(request).await {
+                Ok(response) => {
                     let received = cx.platform().now();
-                    let read = reading.read(&answer, parts.grant.response_fields(), received.wall());
-                    if let Some(members) = &read.members {
-                        parts.grant.on_response(&cx, &sent, members).await?;
+                    let read = reader.read(&response, parts.grant.response_fields(), &sent, received.wall());
+                    if let Some(fields) = &read.fields {
+                        parts.grant.on_response(&cx, &granted, fields).await?;
                     }
-                    (read.token, Some((answer, received)))
+                    (read.token.map(|token| (token, read.findings)), Some((response, received)))
                 }
-                Err(error) => (Err(error), None),
+                Err(error) => (Err(self.named(error)), None),
             };
             let error = match result {
-                Ok(token) => {
+                Ok((token, findings)) => {
                     correction.accepted();
+                    self.tell(&token, &sent, findings);
                     return Ok(token.issued(issued));
                 }
                 Err(error) => error,
             };
-            let error = match &answer {
-                Some((answer, _)) if error.kind() == ErrorKind::Refused => error.with_refusal(head(answer)),
-                _ => error,
-            };
             let broken = error.kind() == ErrorKind::Transport;
             let asked_to_wait = matches!(error.retry(), Retry::Later { after: Some(_) });
-            let (error, by_its_clock) = match &answer {
-                Some((answer, received)) if !asked_to_wait => correction.refused(error, answer, issued, *received),
+            let (error, by_its_clock) = match &response {
+                Some((response, received)) if !asked_to_wait => correction.refused(error, response, issued, *received),
                 _ => (error, false),
             };
-            // A verdict that may be about the times says nothing yet of what else was sent.
+            // A verdict that may be about the times says nothing yet about the other credentials.
             let again = by_its_clock
-                || (!asked_to_wait && parts.grant.should_retry(&cx, &sent, &error))
+                || (!asked_to_wait && parts.grant.should_retry(&cx, &granted, &error))
                 || (broken && repeats_left > 0);
             tries_left -= 1;
             if !again || tries_left == 0 || cx.remaining().is_zero() {
@@ -174,17 +213,34 @@ impl TokenSource for TokenEndpoint {
     }
 }
 
-/// The parts of a refusal that a grant's verdict on its credential needs.
-fn head<T>(response: &Response<T>) -> RefusalHead {
-    let challenges = Challenge::read(response.headers());
-    RefusalHead {
-        status: response.status(),
-        asks_for_client: challenges.iter().any(|challenge| challenge.is_scheme("Basic")),
+/// The most requests of one fetch, if the grant has that many credentials to try.
+const TRIES: u32 = 4;
+
+impl TokenEndpoint {
+    /// Adds the origin to an error of the transport, unless the transport named it.
+    fn named(&self, error: Error) -> Error {
+        let origin = self.0.url.origin();
+        let message = error.to_string();
+        if message.contains(origin) {
+            return error;
+        }
+        error.with_message(format!("the token request to {origin} failed: {message}"))
+    }
+
+    /// Sends the events about a response that brought a token.
+    fn tell(&self, token: &AccessToken, sent: &Sent, findings: Findings) {
+        let origin = self.0.url.origin();
+        if let Some(offset) = findings.clock {
+            observe::clock_differs(origin, offset);
+        }
+        if let Some(ago) = findings.expired {
+            observe::expired_on_arrival(origin, ago);
+        }
+        if let Some(missing) = not_granted(sent.scope(), token.granted_scope()) {
+            observe::narrower_scope(origin, &missing);
+        }
     }
 }
-
-/// How many requests one fetch may make, if the grant has that many credentials to try.
-const TRIES: u32 = 4;
 
 impl fmt::Debug for TokenEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

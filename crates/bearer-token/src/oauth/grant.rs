@@ -1,23 +1,24 @@
-//! What a token request asks with.
+//! The trait of all grants.
 
 use std::{future::Future, pin::Pin};
 
 use crate::{
     error::Error,
     oauth::{Parameters, ResponseFields},
+    problem::Problem,
     source::FetchContext,
 };
 
-/// What a token request asks with: an OAuth 2.0 grant (RFC 6749 section 1.3), as the form parameters that make it.
+/// An OAuth 2.0 grant (RFC 6749 section 1.3): what the client presents in a token request, as form parameters.
 ///
-/// A grant does no HTTP. The [`TokenEndpoint`](crate::oauth::TokenEndpoint) adds scope, further parameters
-/// and client authentication, sends the request and reads the answer. So a grant of your own is a few lines:
+/// A grant does no HTTP. The [`TokenEndpoint`](crate::oauth::TokenEndpoint) adds the scope, the other parameters and the
+/// client authentication, sends the request and reads the response. So a grant of your own is a few lines:
 ///
 /// ```
 /// use bearer_token::{Error, FetchContext};
 /// use bearer_token::oauth::{Grant, Parameters};
 ///
-/// /// A server that wants the content of a file as it is at that moment.
+/// /// Presents the current content of a file.
 /// struct FileLogin { path: std::path::PathBuf }
 ///
 /// impl Grant for FileLogin {
@@ -29,64 +30,94 @@ use crate::{
 ///     }
 /// }
 /// ```
+///
+/// # Methods
+///
+/// | a grant that | implements |
+/// |---|---|
+/// | presents something simple | [`parameters`](Self::parameters), and [`has_changed`](Self::has_changed) if a file or a store is behind it |
+/// | presents something that a server accepts only once | also [`is_repeatable`](Self::is_repeatable) |
+/// | signs something with the time of day | also [`is_time_bound`](Self::is_time_bound) |
+/// | stores something from the response | also [`response_fields`](Self::response_fields) and [`on_response`](Self::on_response) |
+/// | has another credential to try after a refusal | also [`should_retry`](Self::should_retry) |
 pub trait Grant: Send + Sync + 'static {
-    /// The parameters of one request, `grant_type` among them.
+    /// Makes the parameters of one request, `grant_type` among them.
     ///
-    /// Called anew for every request that leaves, a second try included: what may be used only once, such as an
-    /// assertion with its `jti`, is made here and nowhere kept.
+    /// Called for every request, a retry included. Make here, and do not store, what may be used only once, such as an
+    /// assertion with its `jti`.
     fn parameters(&self, cx: &FetchContext) -> impl Future<Output = Result<Parameters, Error>> + Send;
 
-    /// Whether the request may be made again after one that was perhaps received, although no answer came. No for
-    /// what a server takes only once, such as a rotating refresh token.
-    fn is_repeatable(&self) -> bool {
-        true
-    }
-
-    /// Whether what it asks with, such as a key file, has changed since the last request: see
-    /// [`TokenSource::has_changed`](crate::TokenSource::has_changed).
+    /// Whether the credential, such as a key file, has changed since the last request.
+    ///
+    /// See [`TokenSource::has_changed`](crate::TokenSource::has_changed). Default: no.
     fn has_changed(&self) -> bool {
         false
     }
 
-    /// Whether the parameters say what time it is, as an assertion does that is signed for them. Then, after the server
-    /// has refused one, [`parameters`](Self::parameters) may be called with the
-    /// [time of day of the server](crate::oauth::TokenEndpointBuilder::max_clock_offset) on the context's
-    /// platform. Default: no.
+    /// Whether the request may be repeated after one that the server may have received, although no response arrived.
+    ///
+    /// Return `false` if the server accepts the credential only once, such as a rotating refresh token. Default: yes.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    /// Whether the parameters depend on the time of day, as an assertion does that is signed for them.
+    ///
+    /// If so, and the server refused one, [`parameters`](Self::parameters) may be called with the
+    /// [server's time of day](crate::oauth::TokenEndpointBuilder::max_clock_offset) on the context's platform. Default:
+    /// no.
     fn is_time_bound(&self) -> bool {
         false
     }
 
-    /// The members of an answer that [`on_response`](Self::on_response) wants to see. Default: none.
+    /// The fields of a response that [`on_response`](Self::on_response) needs. Default: none.
     fn response_fields(&self) -> &[&str] {
         &[]
     }
 
-    /// Sees an answer of success before anybody gets its token, which waits for this. For what has to be kept of an
-    /// answer, such as a new refresh token. Also called when the token turns out to be of no use.
+    /// Handles a successful response before its token is published, for example to store a new refresh token.
     ///
-    /// `sent` is what [`parameters`](Self::parameters) made for this request, together with what it
-    /// [remembers](Parameters::extensions). The first poll happens as soon as the answer is there, but the fetch may be
-    /// dropped at any await: what must not get lost is kept before the first one.
+    /// The callers wait for it. It is also called if the token turns out to be unusable. `sent` is what
+    /// [`parameters`](Self::parameters) made for this request, with its [extensions](Parameters::extensions). The first
+    /// poll follows the response at once, but the fetch may be dropped at any await. So store what must not be lost before
+    /// the first one.
     ///
     /// # Errors
     ///
-    /// An error is that of the fetch, and the token is thrown away.
+    /// An error becomes that of the fetch, and the token is discarded.
     fn on_response(
         &self,
         cx: &FetchContext,
         sent: &Parameters,
-        answer: &ResponseFields,
+        response: &ResponseFields,
     ) -> impl Future<Output = Result<(), Error>> + Send {
-        let _ = (cx, sent, answer);
+        let _ = (cx, sent, response);
         async { Ok(()) }
     }
 
-    /// Sees why a request brought no token, and says whether another one, made from scratch, may do better at once: yes
-    /// for a grant that has another credential to try. Default: no. [`is_repeatable`](Self::is_repeatable) is for
-    /// connections that broke. A few requests in a row are made at the most.
+    /// Judges why a request brought no token: returns whether another one, made from scratch, may succeed at once.
+    ///
+    /// Return `true` if the grant has another credential to try. A fetch makes only a few requests in a row.
+    /// [`is_repeatable`](Self::is_repeatable) is about broken connections. Default: no.
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
         let _ = (cx, sent, error);
         false
+    }
+
+    /// What is wrong with the grant as it was set up. Default: nothing.
+    ///
+    /// [`TokenEndpointBuilder::build`](crate::oauth::TokenEndpointBuilder::build) reports it together with its own
+    /// problems.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Further words of `token_type` that are as good as `Bearer`. Default: none.
+    ///
+    /// For grants whose token goes into another token request, such as a
+    /// [token exchange](crate::oauth::TokenExchange) for an assertion (RFC 8693 section 2.2.1).
+    fn token_types(&self) -> &[&str] {
+        &[]
     }
 }
 
@@ -101,9 +132,11 @@ pub(crate) trait DynGrant: Send + Sync {
         &'a self,
         cx: &'a FetchContext,
         sent: &'a Parameters,
-        answer: &'a ResponseFields,
+        response: &'a ResponseFields,
     ) -> GrantFuture<'a, ()>;
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool;
+    fn problems(&self) -> Vec<Problem>;
+    fn token_types(&self) -> &[&str];
 }
 
 pub(crate) type GrantFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -133,12 +166,20 @@ impl<G: Grant> DynGrant for G {
         &'a self,
         cx: &'a FetchContext,
         sent: &'a Parameters,
-        answer: &'a ResponseFields,
+        response: &'a ResponseFields,
     ) -> GrantFuture<'a, ()> {
-        Box::pin(Grant::on_response(self, cx, sent, answer))
+        Box::pin(Grant::on_response(self, cx, sent, response))
     }
 
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
         Grant::should_retry(self, cx, sent, error)
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        Grant::problems(self)
+    }
+
+    fn token_types(&self) -> &[&str] {
+        Grant::token_types(self)
     }
 }

@@ -148,11 +148,18 @@ impl TokenProviderBuilder {
         self
     }
 
-    /// What is wrong already; reported together with the rest.
-    #[cfg(feature = "config")]
-    pub(crate) fn problems(mut self, problems: Problems) -> Self {
-        self.problems = problems;
+    /// Reports a problem that was found elsewhere, such as in a configuration file. [`build`](Self::build) fails then, and
+    /// lists it among the others.
+    pub fn problem(mut self, problem: Problem) -> Self {
+        self.problems.add(problem);
         self
+    }
+
+    /// Everything that [`build`](Self::build) would report, without building.
+    ///
+    /// For code that reports it in other names, such as those of a configuration file.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.check().1.into_vec()
     }
 
     /// Builds the provider. Fetches nothing.
@@ -162,30 +169,7 @@ impl TokenProviderBuilder {
     /// Of kind [`Config`](crate::ErrorKind::Config), with everything that is wrong in
     /// [`problems`](Error::problems).
     pub fn build(self) -> Result<TokenProvider, Error> {
-        let mut problems = self.problems;
-        let mut origins = Origins::default();
-        for (origin, plaintext) in &self.allowed {
-            let method = if *plaintext { "allow_plaintext_origin" } else { "allow_origin" };
-            origins.allow(origin, *plaintext, method, &mut problems);
-        }
-        if self.any_https {
-            origins.allow_any_https();
-        }
-        if self.refuse_others {
-            origins.refuse_others();
-        }
-        if let Some(connection) = &self.connection {
-            origins.connection(connection, &mut problems);
-        }
-        // Not where an allowed origin could not be read: then it may be the very one.
-        if problems.is_empty() {
-            origins.check_connection(&mut problems);
-        }
-        self.policy.check(&mut problems);
-        if self.name.as_ref().is_some_and(|name| name.trim().is_empty() || name.contains(char::is_control)) {
-            let problem = Problem::new("name", "found an empty name, or one with control characters");
-            problems.add(problem.expecting("a word for people to read"));
-        }
+        let (origins, problems) = self.check();
         problems.into_result("the token provider cannot be built")?;
 
         let name = match &self.name {
@@ -207,5 +191,37 @@ impl TokenProviderBuilder {
             ask_from: AtomicU64::new(0),
         });
         Ok(TokenProvider { inner })
+    }
+
+    fn check(&self) -> (Origins, Problems) {
+        let mut problems = self.problems.clone();
+        let mut origins = Origins::default();
+        let mut calls = [0; 2];
+        for (origin, plaintext) in &self.allowed {
+            // Each method may be called several times: the first call has the index 0.
+            let call = &mut calls[usize::from(*plaintext)];
+            let method = if *plaintext { "allow_plaintext_origin" } else { "allow_origin" };
+            origins.allow(origin, *plaintext, &format!("{method}[{call}]"), &mut problems);
+            *call += 1;
+        }
+        if self.any_https {
+            origins.allow_any_https();
+        }
+        if self.refuse_others {
+            origins.refuse_others();
+        }
+        if let Some(connection) = &self.connection {
+            origins.connection(connection, &mut problems);
+        }
+        // If an allowed origin could not be read, it may be that of the connection.
+        if problems.is_empty() {
+            origins.check_connection(&mut problems);
+        }
+        self.policy.check(&mut problems);
+        if self.name.as_ref().is_some_and(|name| name.trim().is_empty() || name.contains(char::is_control)) {
+            let problem = Problem::new("name", "found an empty name, or one with control characters");
+            problems.add(problem.expecting("a word for people to read"));
+        }
+        (origins, problems)
     }
 }

@@ -19,6 +19,7 @@ use crate::{
         Authorized, ProviderStatus, Rejection, TokenFuture, TokenProvider, TokenProviderBuilder, cache::Failure,
         policy::Policy,
     },
+    resource::challenge::Refusals,
     sync::{AtomicU64, Ordering},
 };
 
@@ -96,6 +97,7 @@ struct Inner<K> {
     map: BoundedMap<K, TokenProvider, Remembered>,
     limit: Option<Arc<FetchLimit>>,
     platform: Platform,
+    refusals: Refusals,
     bound: usize,
     /// 1 once the map was shut down.
     shut_down: AtomicU64,

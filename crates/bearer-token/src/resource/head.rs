@@ -6,24 +6,35 @@ use http::{Extensions, HeaderMap, Method, Request, Uri};
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     method: &'a Method,
-    scheme: Option<&'a str>,
-    authority: Option<&'a str>,
-    path: &'a str,
-    query: Option<&'a str>,
+    url: Url<'a>,
     headers: &'a HeaderMap,
     extensions: &'a Extensions,
+}
+
+/// Taken apart only when a selector asks for a part.
+#[derive(Clone, Copy, Debug)]
+enum Url<'a> {
+    Uri(&'a Uri),
+    Parts { scheme: &'a str, authority: &'a str, path: &'a str, query: Option<&'a str> },
+    None,
 }
 
 impl<'a> RequestHead<'a> {
     /// A head without a URL, for adapters to clients whose URLs are not [`Uri`]s. Add the parts with [`url`](Self::url).
     pub fn new(method: &'a Method, headers: &'a HeaderMap, extensions: &'a Extensions) -> Self {
-        RequestHead { method, scheme: None, authority: None, path: "/", query: None, headers, extensions }
+        RequestHead { method, url: Url::None, headers, extensions }
     }
 
     /// Adds the parts of a URL.
     #[must_use]
     pub fn url(self, scheme: &'a str, authority: &'a str, path: &'a str, query: Option<&'a str>) -> Self {
-        RequestHead { scheme: Some(scheme), authority: Some(authority), path, query, ..self }
+        RequestHead { url: Url::Parts { scheme, authority, path, query }, ..self }
+    }
+
+    /// Replaces the headers.
+    #[must_use]
+    pub fn with_headers(self, headers: &'a HeaderMap) -> Self {
+        RequestHead { headers, ..self }
     }
 
     /// The method.
@@ -33,12 +44,21 @@ impl<'a> RequestHead<'a> {
 
     /// The scheme, such as `https`. `None` for a client behind a fixed connection, such as tonic's channel.
     pub fn scheme(self) -> Option<&'a str> {
-        self.scheme
+        match self.url {
+            Url::Uri(uri) => uri.scheme_str(),
+            Url::Parts { scheme, .. } => Some(scheme),
+            Url::None => None,
+        }
     }
 
     /// The host with its port, if there is one, and without user information. `None` where there is no scheme either.
     pub fn authority(self) -> Option<&'a str> {
-        self.authority.map(|authority| authority.rsplit('@').next().unwrap_or(authority))
+        let authority = match self.url {
+            Url::Uri(uri) => uri.authority()?.as_str(),
+            Url::Parts { authority, .. } => authority,
+            Url::None => return None,
+        };
+        Some(authority.rsplit('@').next().unwrap_or(authority))
     }
 
     /// The host without its port. An IPv6 address keeps its brackets.
@@ -53,12 +73,20 @@ impl<'a> RequestHead<'a> {
 
     /// The path, without the query.
     pub fn path(self) -> &'a str {
-        self.path
+        match self.url {
+            Url::Uri(uri) => uri.path(),
+            Url::Parts { path, .. } => path,
+            Url::None => "/",
+        }
     }
 
     /// The query, without its question mark.
     pub fn query(self) -> Option<&'a str> {
-        self.query
+        match self.url {
+            Url::Uri(uri) => uri.query(),
+            Url::Parts { query, .. } => query,
+            Url::None => None,
+        }
     }
 
     /// The headers.
@@ -85,13 +113,9 @@ impl<'a> RequestHead<'a> {
 impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
     #[inline]
     fn from(request: &'a Request<B>) -> Self {
-        let uri = request.uri();
         RequestHead {
             method: request.method(),
-            scheme: uri.scheme_str(),
-            authority: uri.authority().map(http::uri::Authority::as_str),
-            path: uri.path(),
-            query: Uri::query(uri),
+            url: Url::Uri(request.uri()),
             headers: request.headers(),
             extensions: request.extensions(),
         }

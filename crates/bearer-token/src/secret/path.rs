@@ -14,7 +14,7 @@ const LONGEST: usize = 4096;
 /// Whether a secret looks like a path, or is the name of a file.
 ///
 /// A leading `/` alone is not enough: it begins one in 64 of the secrets that are written in Base64.
-pub(crate) fn looks_like_path(secret: &str) -> bool {
+pub fn looks_like_path(secret: &str) -> bool {
     if secret.is_empty() || secret.len() > LONGEST || secret.chars().any(char::is_control) {
         return false;
     }

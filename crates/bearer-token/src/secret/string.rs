@@ -6,8 +6,6 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
-
 pub(crate) use super::path::looks_like_path;
 
 /// UTF-8's byte order mark, as Notepad and Windows PowerShell write it.
@@ -60,9 +58,15 @@ impl fmt::Display for StringProblem {
 
 /// Reads a secret: without a byte order mark and one trailing newline, and with every other surplus named.
 pub(crate) fn read(bytes: &[u8]) -> Result<&str, StringProblem> {
+    let secret = read_declared(bytes)?;
+    if looks_like_path(secret) { Err(StringProblem::Path) } else { Ok(secret) }
+}
+
+/// Reads a secret of which it is certain that it is not a path.
+pub(crate) fn read_declared(bytes: &[u8]) -> Result<&str, StringProblem> {
     let secret = read_verbatim(trim(bytes))?;
     check_ends(secret)?;
-    if looks_like_path(secret) { Err(StringProblem::Path) } else { Ok(secret) }
+    Ok(secret)
 }
 
 /// Reads a bearer token. As no token contains spaces, all of those around it are removed (RFC 6750 section 2.1).
@@ -98,16 +102,6 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
         Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
         None => bytes,
     }
-}
-
-/// The same for bytes that are owned, without a further copy of them.
-#[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
-pub(crate) fn trimmed(mut bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
-    let length = trim(&bytes).len();
-    let start = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-    bytes.copy_within(start..start + length, 0);
-    bytes.truncate(length);
-    bytes
 }
 
 fn check_controls(text: &str) -> Result<(), StringProblem> {
@@ -167,7 +161,6 @@ mod tests {
     fn l49_one_newline_and_a_byte_order_mark_are_removed() {
         for bytes in ["s3cret", "s3cret\n", "s3cret\r\n", "\u{feff}s3cret", "\u{feff}s3cret\r\n"] {
             assert_eq!(read(bytes.as_bytes()), Ok("s3cret"), "{bytes:?}");
-            assert_eq!(trimmed(Zeroizing::new(bytes.as_bytes().to_vec())).as_slice(), b"s3cret", "{bytes:?}");
         }
         for inner in ["a b", "a\"b", "it's", "\"", "'a\"", "\"a", "a\\nb", "\u{e4}\u{f6}", "a=", "  \u{e4}".trim()] {
             assert_eq!(read(inner.as_bytes()), Ok(inner));

@@ -1,4 +1,4 @@
-//! One source, and another one for when the first has nothing to give any more.
+//! A source with a second source for its permanent failures.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -9,19 +9,19 @@ use crate::{
     token::AccessToken,
 };
 
-/// Asks one source, and another one if that one fails for good; made by [`TokenSource::or_else`].
+/// Uses a primary source, and a fallback while the primary fails permanently. Made by [`TokenSource::or_else`].
 ///
-/// The first source is asked at every fetch, so it is used again as soon as it works again. It fails *for good* with an
-/// error that waiting cannot mend ([`Retry::AfterChange`]): a refresh token that is gone, a credential that is refused, a
-/// JWT that cannot be signed. The other source is **not** asked
+/// Every fetch tries the primary source first, so it is used again as soon as it works. It fails *permanently* with an
+/// error that waiting cannot fix ([`Retry::AfterChange`]): a refresh token that is gone, a credential that is refused, a
+/// JWT that cannot be signed. The fallback is **not** used
 ///
-/// - for what may pass by itself, such as an outage, a broken connection or a panic: it is no reason to turn to other
-///   credentials, and the provider tries again anyway;
-/// - for a mistake in the configuration ([`Config`](ErrorKind::Config), [`Origin`](ErrorKind::Origin)): it would never
-///   be seen.
+/// - for an error that may pass by itself, such as an outage, a broken connection or a panic: the provider retries anyway,
+///   and an outage is no reason for other credentials;
+/// - for a mistake in the configuration ([`Config`](ErrorKind::Config), [`Origin`](ErrorKind::Origin)): otherwise it would
+///   go unnoticed.
 ///
-/// If the other source fails too, its error is returned, with the first one's message in it. Both share the fetch's
-/// deadline. For another rule, write a source of your own: an `async` closure that asks two.
+/// If the fallback fails too, its error is returned, with the message of the primary source in it. Both share the fetch's
+/// deadline. For another rule, write a source of your own: an `async` closure that uses two.
 #[derive(Clone)]
 pub struct Fallback {
     first: Arc<dyn DynTokenSource>,
@@ -37,12 +37,12 @@ impl Fallback {
 impl TokenSource for Fallback {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let first = match Arc::clone(&self.first).fetch(cx.clone()).await {
-            Err(error) if is_for_good(&error) => error,
+            Err(error) if is_permanent(&error) => error,
             result => return result,
         };
         observe::fell_back(&first);
         Arc::clone(&self.other).fetch(cx).await.map_err(|other| {
-            let message = format!("{other}; before that, the first source failed: {first}");
+            let message = format!("{other}; before that, the primary source failed: {first}");
             other.with_context(message)
         })
     }
@@ -56,7 +56,7 @@ impl TokenSource for Fallback {
     }
 }
 
-fn is_for_good(error: &Error) -> bool {
+fn is_permanent(error: &Error) -> bool {
     error.retry() == Retry::AfterChange && !matches!(error.kind(), ErrorKind::Config | ErrorKind::Origin)
 }
 
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_other_source_is_asked_only_after_an_error_that_waiting_cannot_mend() {
+    async fn only_a_permanent_failure_uses_the_fallback() {
         let later = Retry::Later { after: None };
         for (kind, retry, falls) in [
             (ErrorKind::Refused, Retry::AfterChange, true),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn when_both_fail_the_error_is_the_others_and_tells_of_the_first() {
+    async fn when_both_fail_the_error_names_both() {
         let source = failing(ErrorKind::Refused, Retry::AfterChange).or_else(async |_cx: FetchContext| {
             let later = Retry::Later { after: Some(Duration::from_secs(7)) };
             Err(Error::new(ErrorKind::Unavailable, "the other words").with_retry(later).with_oauth_code("slow_down"))
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn three_sources_are_asked_in_their_order() {
+    async fn three_sources_are_tried_in_order() {
         let source = failing(ErrorKind::Refused, Retry::AfterChange)
             .or_else(failing(ErrorKind::Source, Retry::AfterChange))
             .or_else(async |_cx: FetchContext| Ok(AccessToken::new("third")));

@@ -34,6 +34,15 @@ impl StaticToken {
         StaticToken(Zeroizing::new(token.into()))
     }
 
+    /// Checks that the token can be used, without waiting for the first fetch.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Token`](ErrorKind::Token).
+    pub fn check(&self) -> Result<(), Error> {
+        self.read().map(drop)
+    }
+
     fn read(&self) -> Result<&str, Error> {
         let token = string::read_token(self.0.as_bytes())
             .map_err(|problem| Error::new(ErrorKind::Token, format!("the static token cannot be used: {problem}")))?;
@@ -75,7 +84,7 @@ mod tests {
             ("MARKER\nMARKER", Err("a newline inside")),
             ("/run/secrets/MARKER", Err("the path of a file")),
             ("MARKER.txt", Err("the path of a file")),
-            ("MARKER MARKER", Err("byte 6 of 13")),
+            ("MARKER MARKER", Err("byte 7 of 13")),
             ("", Err("an empty string")),
         ] {
             let source = StaticToken::new(given);

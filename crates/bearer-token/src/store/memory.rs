@@ -9,10 +9,10 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// Keeps a refresh token as long as the process lives. A clone shares it.
+/// Keeps a refresh token as long as the process lives. Clones share it.
 ///
-/// For servers that do not rotate refresh tokens, for programs that put the token away by themselves, and for tests.
-/// Where tokens are rotated, the first one is used up when the program is started again.
+/// It is for servers that do not rotate refresh tokens, for programs that store the token by themselves, and for tests.
+/// If the server rotates tokens, the first one is used up when the program is restarted.
 ///
 /// ```
 /// use bearer_token::store::MemoryStore;
@@ -26,24 +26,24 @@ pub struct MemoryStore(Arc<Mutex<Kept>>);
 #[derive(Debug, Default)]
 struct Kept {
     token: Option<StoredToken>,
-    /// By hand, and not loaded since.
+    /// Whether the application has set it since it was loaded last.
     replaced: bool,
 }
 
 impl MemoryStore {
-    /// With this refresh token. `MemoryStore::default()` has none.
+    /// Creates a store with this refresh token. `MemoryStore::default()` has none.
     pub fn new(refresh_token: impl Into<String>) -> Self {
         let store = MemoryStore::default();
         store.set(Some(StoredToken::new(refresh_token)));
         store
     }
 
-    /// What is kept.
+    /// The stored token.
     pub fn get(&self) -> Option<StoredToken> {
         lock(&self.0).token.clone()
     }
 
-    /// Replaces what is kept, whatever it is.
+    /// Replaces the stored token, whatever it is.
     pub fn set(&self, stored: Option<StoredToken>) {
         *lock(&self.0) = Kept { token: stored, replaced: true };
     }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_what_was_seen_is_replaced() {
+    async fn a_swap_replaces_only_what_was_seen() {
         let platform = Platform::system();
         let [a, b, c] = ["a", "b", "c"].map(StoredToken::new);
         let store = MemoryStore::default();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_has_changed_when_it_was_set_until_it_is_loaded() {
+    async fn it_has_changed_from_set_to_load() {
         let platform = Platform::system();
         let store = MemoryStore::new("a");
         store.load(&platform).await.unwrap();

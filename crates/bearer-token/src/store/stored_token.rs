@@ -1,4 +1,4 @@
-//! What a store keeps.
+//! The refresh token in the form that stores keep.
 
 use std::{fmt, ops::Deref};
 
@@ -11,9 +11,9 @@ use crate::{
     secret::Secret,
 };
 
-/// A refresh token as a store keeps it, with what has to be known of its past.
+/// A refresh token as a store keeps it, with the part of its history that the grant needs.
 ///
-/// Stores treat it as one text, its JSON. It is wiped when dropped, and `Debug` shows nothing of it.
+/// Stores treat it as one string, its JSON. It is wiped when dropped, and `Debug` shows nothing of it.
 ///
 /// ```
 /// use bearer_token::store::StoredToken;
@@ -28,14 +28,14 @@ use crate::{
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredToken {
     pub(crate) token: Secret,
-    /// The one before, until the server has taken `token`.
+    /// The refresh token before, until the server has accepted `token`.
     pub(crate) previous: Option<Secret>,
-    /// The configured one that this one descends from.
+    /// The configured refresh token that this one descends from.
     pub(crate) initial: Option<Secret>,
 }
 
 impl StoredToken {
-    /// A refresh token without a past, as it comes from a person's consent.
+    /// A refresh token without a history, from a person's consent.
     pub fn new(refresh_token: impl Into<String>) -> Self {
         StoredToken { token: Secret::new(refresh_token), previous: None, initial: None }
     }
@@ -49,9 +49,9 @@ impl StoredToken {
     ///
     /// # Errors
     ///
-    /// Of kind [`Source`](ErrorKind::Source) when it is something else; none of the text is repeated.
+    /// Fails with kind [`Source`](ErrorKind::Source) if it is something else. The error repeats nothing of it.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, Error> {
-        let expected = "expected a JSON object with the refresh token as text in the member `refresh_token`";
+        let expected = "expected a JSON object with the refresh token as a string in the member `refresh_token`";
         let wrong =
             |found: &str| Error::new(ErrorKind::Source, format!("the stored refresh token {found}; {expected}"));
         let members =
@@ -62,11 +62,11 @@ impl StoredToken {
         Ok(StoredToken { token, previous, initial })
     }
 
-    /// The text to keep, which is wiped when dropped.
+    /// The JSON to store, which is wiped when dropped.
     ///
     /// # Errors
     ///
-    /// In theory.
+    /// Fails only in theory: every refresh token can be written as JSON.
     pub fn to_json(&self) -> Result<impl Deref<Target = String> + Send + Sync + use<>, Error> {
         let object = Object {
             refresh_token: self.token.expose(),
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read_again() {
+    fn written_json_is_read_again() {
         let plain = StoredToken::new("a \"token\" \u{1}\u{e4}");
         let full =
             StoredToken { previous: Some(Secret::new("before")), initial: Some(Secret::new("first")), ..plain.clone() };
@@ -114,13 +114,13 @@ mod tests {
             let json = stored.to_json().unwrap();
             assert_eq!(StoredToken::from_json(json.as_bytes()).unwrap(), stored);
         }
-        // What other programs write beside it does no harm.
+        // Other programs may write more members.
         let json = r#"{"access_token": "x", "refresh_token": "r", "previous": null, "initial": "", "expires_in": 5}"#;
         assert_eq!(StoredToken::from_json(json).unwrap(), StoredToken::new("r"));
     }
 
     #[test]
-    fn l38_what_is_no_stored_token_is_an_error_that_repeats_none_of_it() {
+    fn l38_an_error_repeats_nothing_of_the_json() {
         for (json, part) in [
             ("", "is empty"),
             ("\u{0}\u{0}\u{0}", "is not JSON"),
@@ -134,7 +134,7 @@ mod tests {
             let error = StoredToken::from_json(json).unwrap_err();
             let text = format!("{error} {error:?}");
             assert!(text.contains(part) && !text.contains("plan"), "{json}: {text}");
-            assert!(error.is_transient(), "somebody may be writing it just now");
+            assert!(error.is_transient(), "another program may be writing it");
         }
         assert!(!format!("{:?}", StoredToken::new("planted")).contains("planted"));
     }

@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bearer_token::{Error, adapter::is_grpc_rejection};
+use bearer_token::{
+    Error, TokenProvider,
+    adapter::{Authorize, is_grpc_rejection},
+};
 use http::{Extensions, Request, Response, Uri, Version};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -16,24 +19,24 @@ use tower_service::Service;
 use super::TrailersBody;
 use crate::{BearerLayer, BearerService, BoxError, CloneService, ResponseFuture, future::Sent};
 
-impl BearerLayer {
+impl<P: Authorize> BearerLayer<P> {
     /// Looks at the trailers of the responses too: gRPC status 16 there rejects the bearer, as it does in the headers.
     ///
     /// The body of the response becomes a [`TrailersBody`], which costs one comparison for each frame. See the
     /// [module docs](crate::grpc#what-rejects-a-bearer) for when it is worth that.
     #[must_use]
-    pub fn watch_trailers(self) -> TrailersLayer {
+    pub fn watch_trailers(self) -> TrailersLayer<P> {
         TrailersLayer { layer: self }
     }
 }
 
 /// A [`BearerLayer`] that looks at the trailers too; made by [`BearerLayer::watch_trailers`].
 #[derive(Clone, Debug)]
-pub struct TrailersLayer {
-    layer: BearerLayer,
+pub struct TrailersLayer<P = TokenProvider> {
+    layer: BearerLayer<P>,
 }
 
-impl TrailersLayer {
+impl<P: Authorize> TrailersLayer<P> {
     /// See [`BearerLayer::final_uri`].
     #[must_use]
     pub fn final_uri(self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
@@ -53,8 +56,8 @@ impl TrailersLayer {
     }
 }
 
-impl<S: CloneService> Layer<S> for TrailersLayer {
-    type Service = TrailersService<S>;
+impl<S: CloneService, P: Clone> Layer<S> for TrailersLayer<P> {
+    type Service = TrailersService<S, P>;
 
     fn layer(&self, inner: S) -> Self::Service {
         TrailersService { service: self.layer.layer(inner) }
@@ -65,11 +68,11 @@ impl<S: CloneService> Layer<S> for TrailersLayer {
 ///
 /// See the [module docs](crate::grpc) for an example.
 #[derive(Clone, Debug)]
-pub struct TrailersService<S> {
-    service: BearerService<S>,
+pub struct TrailersService<S, P = TokenProvider> {
+    service: BearerService<S, P>,
 }
 
-impl<S> TrailersService<S> {
+impl<S, P> TrailersService<S, P> {
     /// The wrapped service.
     pub fn get_ref(&self) -> &S {
         self.service.get_ref()
@@ -86,8 +89,9 @@ impl<S> TrailersService<S> {
     }
 }
 
-impl<S, B, RB> Service<Request<B>> for TrailersService<S>
+impl<S, P, B, RB> Service<Request<B>> for TrailersService<S, P>
 where
+    P: Authorize,
     S: Service<Request<B>, Response = Response<RB>> + CloneService,
     S::Error: Into<BoxError>,
 {

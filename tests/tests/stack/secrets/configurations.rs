@@ -2,10 +2,10 @@
 
 use bearer_token::{
     StaticToken, TokenProvider,
-    config::ProviderConfig,
     jwt::{Algorithm, Encoding, JwtTemplate, KeyReader, SigningKey},
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
+use bearer_token_config::ProviderConfig;
 use bearer_token_testing::TestKey;
 use serde_json::json;
 

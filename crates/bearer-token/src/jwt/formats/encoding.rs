@@ -28,13 +28,14 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The bytes, or `None` if the content is not in this encoding.
-    pub(crate) fn decode(self, text: Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> {
-        match self {
-            Encoding::Text | Encoding::Binary => Some(text),
-            Encoding::Base64 => base64(&text),
-            Encoding::Hex => str::from_utf8(&text).ok().and_then(hex),
-        }
+    /// Decodes bytes that are written like this, or returns `None` if they are not. They may be a secret: wipe them.
+    pub fn decode(self, text: &[u8]) -> Option<Vec<u8>> {
+        let decoded = match self {
+            Encoding::Text | Encoding::Binary => return Some(text.to_vec()),
+            Encoding::Base64 => base64(text),
+            Encoding::Hex => str::from_utf8(text).ok().and_then(hex),
+        };
+        decoded.map(|mut bytes| std::mem::take(&mut *bytes))
     }
 
     pub(crate) fn name(self) -> &'static str {

@@ -123,13 +123,6 @@ impl KeyReader {
         self
     }
 
-    /// For bytes that were decoded already.
-    #[cfg(feature = "config")]
-    pub(crate) fn decoded_from(mut self, encoding: Encoding) -> Self {
-        self.is_decoded = encoding != Encoding::Text;
-        self
-    }
-
     /// Reads a key from memory.
     ///
     /// # Errors
@@ -137,7 +130,7 @@ impl KeyReader {
     /// Of kind [`Config`](crate::ErrorKind::Config). A problem with a setting has the name of its method as its path, and
     /// one with the key itself has `key`.
     pub fn read(&self, key: impl AsRef<[u8]>) -> Result<SigningKey, Error> {
-        let material = self.read_material(Zeroizing::new(key.as_ref().to_vec()))?;
+        let material = self.read_material(key.as_ref())?;
         Ok(self.named(SigningKey::in_memory(material)))
     }
 
@@ -154,8 +147,8 @@ impl KeyReader {
     pub fn read_file(&self, path: impl AsRef<Path>) -> Result<SigningKey, Error> {
         let reader = self.clone();
         let file = KeyFile::open(path.as_ref(), move |content, algorithm| match algorithm {
-            Some(algorithm) => reader.clone().algorithm(algorithm).read_material(content),
-            None => reader.read_material(content),
+            Some(algorithm) => reader.clone().algorithm(algorithm).read_material(&content),
+            None => reader.read_material(&content),
         })?;
         Ok(self.named(SigningKey::in_file(file)))
     }
@@ -198,8 +191,9 @@ impl KeyReader {
         Ok(SigningKey::in_memory(self.secret(algorithm, content)?))
     }
 
-    fn read_material(&self, content: Zeroizing<Vec<u8>>) -> Result<KeyMaterial, Error> {
-        let content = self.encoding.decode(content).ok_or_else(|| diagnose::encoding(self.encoding))?;
+    fn read_material(&self, content: &[u8]) -> Result<KeyMaterial, Error> {
+        let content =
+            self.encoding.decode(content).map(Zeroizing::new).ok_or_else(|| diagnose::encoding(self.encoding))?;
         let expected = Expected::Key(self.algorithm);
         if let Some(material) = self.read_document(&content, expected) {
             return material;

@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use crate::{
     jwt::{JwtTemplate, SigningKey},
-    oauth::client_auth::{ClientAuth, Method},
+    oauth::{
+        client_auth::{ClientAuth, Method},
+        request::wire,
+    },
     problem::{Advice, Problem, Problems},
+    secret::string,
 };
 
-/// It is used at once.
+/// An assertion is sent at once.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-/// What the assertions of a client are made of.
+/// The recipe for the assertions of a client.
 #[derive(Clone)]
 pub(crate) struct ClientAssertion {
     client_id: String,
@@ -26,7 +30,7 @@ enum Form {
 }
 
 impl ClientAuth {
-    /// An assertion signed with a private key (`private_key_jwt`, RFC 7523 section 2.2).
+    /// Sends an assertion that is signed with a private key (`private_key_jwt`, RFC 7523 section 2.2).
     ///
     /// ```
     /// use bearer_token::jwt::{Algorithm, SigningKey};
@@ -43,33 +47,34 @@ impl ClientAuth {
     /// # Ok(()) }
     /// ```
     ///
-    /// `iss` and `sub` are the client id; `aud` is the token endpoint's URL (RFC 7523 section 3), byte for byte as it was
-    /// configured but without a query, which may hold what is nobody's business, or what [`audience`](Self::audience)
-    /// says. It lives for 60 seconds, and every request, a second try included,
-    /// carries a new one with its own `jti`, `iat` and `exp`. For anything else make a template of your own and use
-    /// [`assertion`](Self::assertion).
+    /// `iss` and `sub` are the client id. `aud` is the token endpoint's URL (RFC 7523 section 3), byte for byte as it was
+    /// configured, but without a query, which may hold a key. [`audience`](Self::audience) replaces it. The assertion
+    /// lives for 60 seconds. Every request, a retry included, has a new one with its own `jti`, `iat` and `exp`. For
+    /// anything else use [`assertion`](Self::assertion) with a template of your own.
     pub fn private_key_jwt(client_id: impl Into<String>, key: SigningKey) -> Self {
         Method::Assertion(ClientAssertion { client_id: client_id.into(), form: Form::PrivateKey(key) }).into()
     }
 
-    /// An assertion signed with the client's secret, an HMAC key (`client_secret_jwt`, OpenID Connect Core section 9);
-    /// otherwise as [`private_key_jwt`](Self::private_key_jwt).
+    /// Sends an assertion that is signed with the client secret, an HMAC key (`client_secret_jwt`, OpenID Connect Core
+    /// section 9). Everything else is as for [`private_key_jwt`](Self::private_key_jwt).
     pub fn client_secret_jwt(client_id: impl Into<String>, key: SigningKey) -> Self {
         Method::Assertion(ClientAssertion { client_id: client_id.into(), form: Form::Secret(key) }).into()
     }
 
-    /// An assertion from a template of your own, which says everything: issuer, subject, audience, lifetime, further
-    /// claims and header members. RFC 7523 section 3 wants `iss` and `sub` to be the client id.
+    /// Sends an assertion from a template of your own.
+    ///
+    /// The template sets everything: issuer, subject, audience, lifetime, other claims and header fields. RFC 7523
+    /// section 3 requires the client id as `iss` and `sub`.
     pub fn assertion(client_id: impl Into<String>, template: JwtTemplate) -> Self {
         Method::Assertion(ClientAssertion { client_id: client_id.into(), form: Form::Template(template) }).into()
     }
 
-    /// Another `aud` than the token endpoint's URL, for [`private_key_jwt`](Self::private_key_jwt) and
+    /// Replaces the token endpoint's URL as the `aud` of [`private_key_jwt`](Self::private_key_jwt) and
     /// [`client_secret_jwt`](Self::client_secret_jwt).
     ///
-    /// The revision of RFC 7523 wants the authorization server's issuer here; so do Auth0 (with a slash at the end),
-    /// FAPI servers and new versions of Keycloak. Entra, Okta, `NetSuite` and SMART servers want the token endpoint's
-    /// URL. It is sent as one string, byte for byte.
+    /// The revision of RFC 7523 requires the authorization server's issuer. So do Auth0 (with a slash at the end), FAPI
+    /// servers and new versions of Keycloak. Entra, Okta, `NetSuite` and SMART servers require the token endpoint's URL.
+    /// The audience is sent as one string, byte for byte.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
@@ -80,6 +85,11 @@ impl ClientAuth {
 impl ClientAssertion {
     pub(crate) fn client_id(&self) -> &str {
         &self.client_id
+    }
+
+    /// Whether the client secret signs it.
+    pub(crate) fn is_by_secret(&self) -> bool {
+        matches!(self.form, Form::Secret(_))
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -119,10 +129,14 @@ impl ClientAssertion {
             _ => {}
         }
         if audience == Some("") {
-            problems.push("client_auth.audience", "found an empty text; expected the issuer, or remove the call");
+            let problem = Problem::new("client_auth.audience", "found an empty string");
+            problems.add(problem.expecting("the issuer").advise(Advice::text("remove it")));
             return None;
         }
-        if self.client_id.is_empty() {
+        if audience.is_some_and(|audience| !wire::check("client_auth.audience", audience, problems)) {
+            return None;
+        }
+        if string::check(&self.client_id).is_err() {
             // There is a problem about it already.
             return None;
         }

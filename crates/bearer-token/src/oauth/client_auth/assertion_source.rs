@@ -1,4 +1,4 @@
-//! Client authentication with an assertion that somebody else made.
+//! Client authentication with an assertion from another issuer.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -8,7 +8,7 @@ use crate::{
     token::{AccessToken, Expiry, jwt_times::jwt_expiry},
 };
 
-/// Where the assertions of a client come from.
+/// The source of a client's assertions.
 #[derive(Clone)]
 pub(crate) struct AssertionSource {
     client_id: String,
@@ -36,17 +36,17 @@ impl AssertionSource {
     }
 }
 
-/// The server would refuse it, and say less about it.
+/// Refuses an assertion that the server would refuse with a less clear error.
 fn check(assertion: &AccessToken, now: SystemTime) -> Result<(), Error> {
     let expires = match assertion.expiry() {
         Expiry::At(time) => Some(time),
         Expiry::Unknown | Expiry::Never | Expiry::In(_) => jwt_expiry(assertion.secret()),
     };
     let problem = if assertion.secret().is_empty() {
-        "found an empty client assertion; expected the source to give a JWT"
+        "found an empty client assertion; expected a JWT: check the source of client assertions"
     } else if expires.is_some_and(|expires| expires <= now) {
-        "the client assertion has expired; expected the source to give a new one in time: is the clock of this machine \
-         right?"
+        "found a client assertion that has expired; expected a new one in time: check the source of client assertions, \
+         and the clock of this machine"
     } else {
         return Ok(());
     };

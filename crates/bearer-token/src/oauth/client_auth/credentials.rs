@@ -1,4 +1,4 @@
-//! What a client sends to say who it is: checked, and made ready for each request.
+//! What a client sends to authenticate: checked, and ready for each request.
 
 use std::sync::Arc;
 
@@ -11,7 +11,11 @@ use zeroize::Zeroizing;
 use crate::jwt::JwtTemplate;
 use crate::{
     error::Error,
-    oauth::{Parameters, client_auth::assertion_source::AssertionSource, client_secret::SecretFile},
+    oauth::{
+        Parameters,
+        client_auth::{assertion_source::AssertionSource, presented::Presented},
+        client_secret::SecretFile,
+    },
     platform::Platform,
     secret::Secret,
     source::FetchContext,
@@ -22,12 +26,11 @@ use crate::{
 pub(crate) struct Credentials {
     pub(crate) parameters: Parameters,
     pub(crate) header: Option<HeaderValue>,
-    /// What to add to the message when the client is refused.
-    pub(crate) hint: Option<&'static str>,
+    pub(crate) presented: Presented,
     pub(crate) fresh: Fresh,
 }
 
-/// What is made anew for every request.
+/// The part that is made anew for every request.
 #[derive(Default)]
 pub(crate) enum Fresh {
     #[default]
@@ -38,7 +41,7 @@ pub(crate) enum Fresh {
     Secret(Arc<SecretFile>, Place),
 }
 
-/// What happens to id and secret before they are joined by a colon.
+/// The encoding of the id and the secret before they are joined by a colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Form,
@@ -48,7 +51,7 @@ pub(crate) enum Encoding {
 /// Where a secret goes.
 pub(crate) enum Place {
     Body,
-    /// With the client's id.
+    /// Together with the client id.
     Header(String, Encoding),
 }
 
@@ -56,8 +59,9 @@ pub(crate) enum Place {
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 impl Credentials {
-    /// Adds the parameters of one request, and gives its `Authorization` header if that is not always the same. What is
-    /// signed is signed by the time of day of `signing`.
+    /// Adds the parameters of one request, and returns its `Authorization` header if that changes between requests.
+    ///
+    /// Assertions are signed with the time of day of `signing`.
     pub(crate) async fn apply(
         &self,
         parameters: &mut Parameters,
@@ -87,7 +91,7 @@ impl Credentials {
         Ok(None)
     }
 
-    /// Whether something in it says what time it is here.
+    /// Whether something in it depends on the time of day.
     pub(crate) fn is_time_bound(&self) -> bool {
         #[cfg(feature = "jwt")]
         return matches!(self.fresh, Fresh::Signed(_));
@@ -95,7 +99,7 @@ impl Credentials {
         false
     }
 
-    /// Whether there is another credential to be had than the one that was used last.
+    /// Whether the credential has changed since it was used last.
     pub(crate) fn has_changed(&self) -> bool {
         match &self.fresh {
             Fresh::Nothing => false,

@@ -14,13 +14,15 @@ use crate::{
 pub(crate) struct EndpointUrl {
     text: String,
     uri: Uri,
+    /// Scheme, host and port, which messages may show.
+    origin: String,
 }
 
 impl EndpointUrl {
-    /// Parses and judges it, without ever repeating what could be a credential.
+    /// Parses and checks it. A problem never repeats what could be a credential.
     pub(crate) fn parse(text: &str, allow_plaintext: bool, problems: &mut Problems) -> Option<Self> {
         match check(text, allow_plaintext) {
-            Ok(uri) => Some(EndpointUrl { text: text.to_owned(), uri }),
+            Ok(uri) => Some(EndpointUrl { text: text.to_owned(), origin: origin(&uri), uri }),
             Err(problem) => {
                 problems.add(problem);
                 None
@@ -28,10 +30,17 @@ impl EndpointUrl {
         }
     }
 
-    /// The `aud` of assertions, unless another was set: byte for byte as configured, since parsers add slashes and
-    /// servers compare it exactly; but without the query, where the key of a gateway may be.
+    /// The `aud` of assertions, unless another was set.
+    ///
+    /// It is byte for byte as configured, because parsers add slashes and servers compare it exactly. It has no query,
+    /// which may hold the key of a gateway.
     pub(crate) fn audience(&self) -> &str {
         without_query(&self.text)
+    }
+
+    /// The origin, as messages name the endpoint. It has no path, query or user information.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
     }
 
     pub(crate) fn uri(&self) -> &Uri {
@@ -41,7 +50,7 @@ impl EndpointUrl {
 
 impl fmt::Debug for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Some servers want account numbers in the query: nothing for a log.
+        // Some servers expect account numbers in the query, which do not belong in a log.
         let shown = without_query(&self.text);
         let query = if self.uri.query().is_some() { "?[redacted]" } else { "" };
         f.write_fmt(format_args!("\"{shown}{query}\""))
@@ -52,11 +61,16 @@ pub(crate) fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or_default()
 }
 
+fn origin(uri: &Uri) -> String {
+    let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    format!("{}://{authority}", uri.scheme_str().unwrap_or_default())
+}
+
 fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
     let problem = |found: &'static str| Problem::new("url", found);
     let not_a_url = |found| problem(found).expecting("an absolute URL such as `https://as.example.com/token`");
     if text.contains('#') {
-        let found = "found a fragment (`#`), which a token endpoint has not (RFC 6749 section 3.2)";
+        let found = "found a fragment (`#`), which a token endpoint cannot have (RFC 6749 section 3.2)";
         return Err(problem(found).advise(Advice::text("remove it")));
     }
     let uri: Uri = text.parse().map_err(|_| not_a_url("found text that is not a URL"))?;
@@ -113,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_endpoint_url_is_named_without_repeating_it() {
+    fn an_unusable_url_is_named_without_repeating_it() {
         for (url, part) in [
             ("", "not a URL"),
             ("/token", "without scheme"),
@@ -136,11 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn the_text_stays_as_configured_and_debug_hides_the_query() {
+    fn the_url_stays_as_configured_and_debug_hides_the_query() {
         let mut problems = Problems::default();
         let url = EndpointUrl::parse("https://as.example.com?account=marker", false, &mut problems).unwrap();
         assert_eq!(url.text, "https://as.example.com?account=marker");
         assert_eq!(url.uri().query(), Some("account=marker"));
+        assert_eq!(url.origin(), "https://as.example.com");
         assert_eq!(format!("{url:?}"), r#""https://as.example.com?[redacted]""#);
     }
 }

@@ -6,16 +6,16 @@ use crate::{
     source::FetchContext,
 };
 
-/// The client asks for itself: `grant_type=client_credentials` (RFC 6749 section 4.4).
+/// A token for the client itself: `grant_type=client_credentials` (RFC 6749 section 4.4).
 ///
-/// Who the client is says the [`ClientAuth`](crate::oauth::ClientAuth) beside it. A refresh token in the
-/// answer is ignored, as section 4.4.3 advises.
+/// The endpoint's [`ClientAuth`](crate::oauth::ClientAuth) identifies the client. A refresh token in the response is
+/// ignored, as section 4.4.3 advises.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct ClientCredentials {}
 
 impl ClientCredentials {
-    /// The grant; it has nothing to set.
+    /// Creates the grant, which has no settings.
     pub fn new() -> Self {
         ClientCredentials::default()
     }

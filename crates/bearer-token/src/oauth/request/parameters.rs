@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 /// The form parameters of a token request, in the order in which they are sent.
 ///
-/// Values may be secrets: they are wiped when dropped, and `Debug` shows names only. A parameter with an empty value
-/// is left out of the request (RFC 6749 section 3.2).
+/// Values may be secrets: they are wiped when dropped, and `Debug` shows names only. A parameter with an empty value is
+/// not sent (RFC 6749 section 3.2).
 ///
 /// ```
 /// use bearer_token::oauth::Parameters;
@@ -24,7 +24,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Starts with `grant_type`. An empty text leaves it out, for servers that want none.
+    /// Starts with `grant_type`. An empty string leaves it out, for servers that expect none.
     pub fn new(grant_type: impl Into<String>) -> Self {
         Parameters::default().with("grant_type", grant_type)
     }
@@ -35,7 +35,7 @@ impl Parameters {
         self.list.push((name.into(), Zeroizing::new(value.into())));
     }
 
-    /// Adds a parameter, in a chain.
+    /// Adds a parameter, for a chain of calls.
     #[must_use]
     pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
         self.push(name, value);
@@ -47,27 +47,34 @@ impl Parameters {
         self.list.iter().map(|(name, _)| name.as_ref())
     }
 
-    /// The first value of this name, empty or not. It may be a secret: handle with care.
+    /// The first value of this name, empty or not. It may be a secret.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.list.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    /// What the grant remembers of this request, and is never sent. It is dropped with the request: a guard in here, such
-    /// as the right to use a credential, is given back when the request is answered or dropped.
+    /// Values that the grant remembers about this request, and that are never sent.
+    ///
+    /// They are dropped with the request. A guard among them, such as the lease of a credential, is released when the
+    /// response is there or the request is dropped.
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
     }
 
-    /// The same, to add to it.
+    /// The same, for adding to them.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.extensions
     }
 
-    /// Replaces what stands under this name, in its place.
+    /// Replaces the parameter of this name, at its place.
     pub(crate) fn replace(&mut self, name: &'static str, value: &str) {
         let place = self.list.iter().position(|(other, _)| other == name).unwrap_or(0);
         self.list.retain(|(other, _)| other != name);
         self.list.insert(place.min(self.list.len()), (name.into(), Zeroizing::new(value.to_owned())));
+    }
+
+    /// The names and values, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.list.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
     }
 
     pub(crate) fn extend(&mut self, other: &Parameters) {
@@ -86,7 +93,7 @@ impl Parameters {
     }
 }
 
-/// What is sent is compared, not what is remembered.
+/// Compares what is sent. The [extensions](Parameters::extensions) do not count.
 impl PartialEq for Parameters {
     fn eq(&self, other: &Self) -> bool {
         self.list == other.list
@@ -106,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_body_keeps_the_order_encodes_both_sides_and_leaves_empty_values_out() {
+    fn the_body_keeps_the_order_and_leaves_empty_values_out() {
         let parameters = Parameters::new("client_credentials")
             .with("scope", "")
             .with("resource", "https://a.example.com/")

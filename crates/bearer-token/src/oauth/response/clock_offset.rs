@@ -1,4 +1,5 @@
-//! How far this machine's clock is from that of the authorization server, and assertions that are signed by the latter.
+//! The offset of this machine's clock from the authorization server's, and assertions that are signed with the server's
+//! time.
 
 use std::{
     fmt,
@@ -22,9 +23,9 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClockOffset {
-    /// This machine's clock is behind by so much.
+    /// This machine's clock is behind by this time.
     Behind(Duration),
-    /// This machine's clock is ahead by so much.
+    /// This machine's clock is ahead by this time.
     Ahead(Duration),
 }
 
@@ -39,21 +40,24 @@ impl fmt::Display for ClockOffset {
     }
 }
 
-/// The largest offset that is corrected unless the user says otherwise: clocks of machines without NTP, and those that
-/// take a local time for UTC in half of the world's hours no more. What is off by more should be seen, and set.
+/// The largest offset that is corrected by default.
+///
+/// It covers machines without NTP, and most of those that take local time for UTC by an hour. A larger offset should be
+/// noticed, and the clock set.
 pub(crate) const LIMIT: Duration = Duration::from_secs(3600);
 
-/// Offsets up to this are no reason to try again: half of the 10 s that `iat` is back-dated by, and ample for a `Date`
-/// that was made by another machine than the one that judges.
+/// The largest offset that is no reason to try again.
+///
+/// It is half of the 10 s by which `iat` is back-dated. The `Date` may be from another machine than the one that judges.
 const TOLERANCE: Nanos = 5_000_000_000;
 
-/// Nanoseconds: what has to be added to our time of day to get the server's. Enough for 292 years.
+/// Nanoseconds to add to our time of day to get the server's. They suffice for 292 years.
 type Nanos = i64;
 
-/// What one token endpoint knows of its server's clock.
+/// What one token endpoint knows about its server's clock.
 pub(crate) struct ServerClock {
     limit: Duration,
-    /// The offset by which the server took an assertion last; zero is none.
+    /// The offset with which the server accepted the last assertion. Zero means none.
     kept: AtomicI64,
 }
 
@@ -66,14 +70,14 @@ impl ServerClock {
         named(self.kept.load(Ordering::Relaxed))
     }
 
-    /// For one fetch. Nothing happens unless its requests are `dated`: have something in them that was signed here.
+    /// Starts the correction of one fetch. It does nothing unless the requests are signed here, and so `dated`.
     pub(crate) fn correction(&self, dated: bool) -> Correction<'_> {
         let used = if dated { self.kept.load(Ordering::Relaxed) } else { 0 };
         Correction { clock: self, dated, used, retried: false }
     }
 }
 
-/// One fetch's way of telling the time.
+/// The time of day that one fetch signs with.
 pub(crate) struct Correction<'a> {
     clock: &'a ServerClock,
     dated: bool,
@@ -82,7 +86,7 @@ pub(crate) struct Correction<'a> {
 }
 
 impl Correction<'_> {
-    /// The platform to sign with.
+    /// The platform whose clock signs.
     pub(crate) fn platform(&self, platform: &Platform) -> Platform {
         if self.used == 0 {
             return platform.clone();
@@ -90,29 +94,29 @@ impl Correction<'_> {
         platform.clone().with_clock(Shifted { platform: platform.clone(), by: self.used })
     }
 
-    /// The server took what was signed.
+    /// Keeps the offset, because the server accepted what was signed with it.
     pub(crate) fn accepted(&self) {
         if self.dated {
             self.clock.kept.store(self.used, Ordering::Relaxed);
         }
     }
 
-    /// The server refused the request: the error, which tells of a clock that is off, and whether to sign once more.
+    /// Judges a refusal: returns the error, which names a clock that is off, and whether to sign once more.
     pub(crate) fn refused(
         &mut self,
         error: Error,
-        answer: &Response<Bytes>,
+        response: &Response<Bytes>,
         sent: Moment,
         received: Moment,
     ) -> (Error, bool) {
-        if !self.dated || !is_suspicious(&error, answer.status()) {
+        if !self.dated || !is_suspicious(&error, response.status()) {
             return (error, false);
         }
-        // It did not help, whether it is right or not. If it is, it is learnt again.
+        // The offset did not help. If it is right, it is measured again.
         self.clock.kept.store(0, Ordering::Relaxed);
-        let Some(measured) = Measured::of(answer.headers(), sent, received) else { return (error, false) };
+        let Some(measured) = Measured::of(response.headers(), sent, received) else { return (error, false) };
         let Some(offset) = measured.is_off_from(0).then(|| named(measured.offset)).flatten() else {
-            // The clock is right, so what was learnt is wrong.
+            // The clock is right, so the stored offset is wrong.
             let again = self.used != 0 && measured.is_off_from(self.used) && !self.retried;
             if again {
                 (self.used, self.retried) = (0, true);
@@ -125,22 +129,22 @@ impl Correction<'_> {
         let outcome = if again {
             observe::clock_offset(offset);
             (self.used, self.retried) = (measured.offset, true);
-            "and no time was left to sign again by the server's: set the clock".to_owned()
+            "and no time was left to sign again with the server's time: set the clock".to_owned()
         } else if limit.is_zero() {
-            "and this is not corrected, as was asked for: set the clock".to_owned()
+            "and the correction is turned off: set the clock".to_owned()
         } else if beyond {
             format!("more than the {} s that are corrected: set the clock", limit.as_secs())
         } else {
-            "and an assertion that was signed by the server's clock was refused as well: set the clock, and look for \
+            "and an assertion that was signed with the server's time was refused as well: set the clock, and look for \
              another cause"
                 .to_owned()
         };
-        (noted(&error, offset, &outcome), again)
+        (noted(error, offset, &outcome), again)
     }
 }
 
-/// Whether a verdict may be about the times in an assertion: RFC 7521 sections 4.1.1 and 4.2.1, what other servers say
-/// instead, and nothing that is known.
+/// Whether a refusal may be about the times in an assertion: by a code of RFC 7521 sections 4.1.1 and 4.2.1, by a code that
+/// other servers use instead, or by none that is known.
 fn is_suspicious(error: &Error, status: StatusCode) -> bool {
     const CODES: [&str; 6] =
         ["invalid_client", "invalid_grant", "invalid_assertion", "invalid_token", "expired_token", "invalid_request"];
@@ -148,7 +152,7 @@ fn is_suspicious(error: &Error, status: StatusCode) -> bool {
     error.kind() == ErrorKind::Refused && status && error.oauth_code().is_none_or(|code| CODES.contains(&code))
 }
 
-/// What an answer says of the server's clock.
+/// The server's clock, measured by one response.
 struct Measured {
     offset: Nanos,
     uncertainty: Nanos,
@@ -159,8 +163,8 @@ impl Measured {
         let mut dates = headers.get_all(DATE).iter();
         let (Some(date), None, false) = (dates.next(), dates.next(), headers.contains_key(AGE)) else { return None };
         let date = httpdate::parse_http_date(date.to_str().ok()?).ok()?;
-        // Written at some time between the request and its answer (RFC 9110 section 6.6.1), as the second that had begun:
-        // so what is signed by it is not from the future.
+        // Written at some time between the request and its response (RFC 9110 section 6.6.1), as the second that had begun:
+        // what is signed with it is not from the future.
         let took = received.monotonic().saturating_sub(sent.monotonic());
         let server = nanos(date.duration_since(UNIX_EPOCH).ok()?);
         let ours = nanos(received.since_epoch()).saturating_sub(nanos(took / 2));
@@ -186,10 +190,10 @@ fn named(offset: Nanos) -> Option<ClockOffset> {
     }
 }
 
-fn noted(error: &Error, offset: ClockOffset, outcome: &str) -> Error {
+fn noted(error: Error, offset: ClockOffset, outcome: &str) -> Error {
     let of = if matches!(offset, ClockOffset::Ahead(_)) { " of" } else { "" };
     let message = format!("{error}; the clock of this machine is {offset}{of} the server's, {outcome}");
-    error.clone().with_context(message)
+    error.with_message(message)
 }
 
 /// The platform's clock with another time of day.
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn l22_the_offset_is_measured_in_the_middle_of_the_exchange() {
+    fn l22_the_offset_is_measured_amid_the_exchange() {
         const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
         for (ours, took, expected) in [
             (0, 0, (0, 1_000)),
@@ -246,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn l22_an_answer_that_took_long_says_less_of_the_clock() {
+    fn l22_a_slow_response_says_less_about_the_clock() {
         for (offset, uncertainty, used, off) in [
             (6, 1, 0, false),
             (7, 1, 0, true),
@@ -263,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shifted_clock_moves_the_time_of_day_alone_and_never_panics() {
+    fn a_shifted_clock_moves_the_time_of_day_only() {
         let clock = ManualClock::at(Duration::from_secs(1_000));
         for (by, expected) in [(5, 1_005), (-5, 995), (-2_000, 0), (i64::MAX / 1_000_000_000, u64::MAX)] {
             let now = Shifted { platform: clock.platform(), by: by * 1_000_000_000 }.now();

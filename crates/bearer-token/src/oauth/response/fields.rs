@@ -1,57 +1,111 @@
-//! The few members that are wanted of a JSON object.
+//! The few fields of a response that are needed.
 
 use std::{collections::BTreeMap, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::{Value, error::Category};
 use zeroize::Zeroize;
 
-/// The members of an answer that somebody asked for.
+use crate::token::json::{self, NotAnObject};
+
+/// The fields of a token response that a grant asked for.
 ///
-/// All others are skipped without being held: an answer may carry refresh and identity tokens that nobody wants, or a
-/// megabyte of noise. Texts are wiped when dropped, and `Debug` shows names only.
-pub struct ResponseFields(BTreeMap<String, Value>);
+/// All others are skipped without being stored: a response may carry refresh and identity tokens that the program does
+/// not need, or a megabyte of noise. Strings are wiped when dropped, and `Debug` shows names only.
+pub struct ResponseFields(BTreeMap<String, Field>);
+
+/// One field, as far as it can be read.
+#[derive(PartialEq)]
+pub(crate) enum Field {
+    Text(String),
+    /// The digits as they were sent.
+    Number(String),
+    Truth(bool),
+    /// A list of strings, of one at least.
+    Texts(Vec<String>),
+    /// `[]` or `{}`.
+    Empty,
+    /// Any other list or object.
+    Nested,
+    /// A string with bytes that are not UTF-8.
+    NotUtf8,
+    /// A string with characters that JSON does not allow, or a word that JSON does not have.
+    NotJson,
+}
 
 impl ResponseFields {
-    /// A member that is a text, empty or not. It may be a secret: handle with care.
+    /// A field that is a string, empty or not. It may be a secret.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.get(name).and_then(Value::as_str)
+        match self.get(name) {
+            Some(Field::Text(text)) => Some(text),
+            _ => None,
+        }
     }
 
-    /// Reads UTF-8 JSON, or tells why it is not an object. The reason never repeats any of the text.
+    /// Reads the wanted fields of a JSON object. One that cannot be read costs no other.
     pub(crate) fn read(bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Self, NotAnObject> {
-        // A byte order mark may be ignored (RFC 8259 section 8.1), and some servers send one.
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let text = str::from_utf8(bytes).map_err(|_| NotAnObject("is not UTF-8"))?;
-        if text.trim().is_empty() {
-            return Err(NotAnObject("is empty"));
-        }
-        let mut json = serde_json::Deserializer::from_str(text);
-        let members = Wanted(wanted).deserialize(&mut json).and_then(|members| json.end().map(|()| members));
-        members.map(ResponseFields).map_err(|error| match error.classify() {
-            Category::Eof => NotAnObject("is JSON that breaks off"),
-            Category::Data => NotAnObject("is JSON, but not an object"),
-            Category::Syntax | Category::Io => NotAnObject("is not JSON"),
+        let mut fields = ResponseFields(BTreeMap::new());
+        json::members(bytes, |name, raw| {
+            if wanted(name) {
+                // Of a name that occurs twice the last one counts, but the first may be a secret all the same.
+                let earlier = match Field::read(raw) {
+                    Some(field) => fields.0.insert(name.to_owned(), field),
+                    None => fields.0.remove(name),
+                };
+                wipe(earlier);
+            }
+        })?;
+        Ok(fields)
+    }
+
+    /// A field that is present and not `null`.
+    pub(crate) fn get(&self, name: &str) -> Option<&Field> {
+        self.0.get(name)
+    }
+
+    /// Takes a field out.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Field> {
+        self.0.remove(name)
+    }
+}
+
+impl Field {
+    /// Reads a raw value; none for `null`.
+    fn read(raw: &[u8]) -> Option<Self> {
+        let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
+        Some(match raw {
+            b"null" => return None,
+            b"true" => Field::Truth(true),
+            b"false" => Field::Truth(false),
+            [b'[' | b'{', ..] if inner.trim_ascii().is_empty() => Field::Empty,
+            [b'[', ..] => serde_json::from_slice(raw).map_or(Field::Nested, Field::Texts),
+            [b'{', ..] => Field::Nested,
+            [b'"', ..] if str::from_utf8(raw).is_err() => Field::NotUtf8,
+            [b'"', ..] => json::text(raw).map_or(Field::NotJson, Field::Text),
+            _ => json::number(raw).map_or(Field::NotJson, |digits| Field::Number(digits.to_owned())),
         })
     }
 
-    /// A member that is there and not `null`.
-    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+    /// Whether it says nothing: `""`, `0`, `false`, `[]` or `{}`.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Field::Text(text) => text.trim().is_empty(),
+            Field::Number(digits) => digits.parse() == Ok(0.0),
+            Field::Truth(truth) => !truth,
+            Field::Empty => true,
+            Field::Texts(_) | Field::Nested | Field::NotUtf8 | Field::NotJson => false,
+        }
     }
+}
 
-    /// Takes a member out.
-    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name).filter(|value| !value.is_null())
+fn wipe(field: Option<Field>) {
+    if let Some(Field::Text(mut text)) = field {
+        text.zeroize();
     }
 }
 
 impl Drop for ResponseFields {
     fn drop(&mut self) {
-        for value in self.0.values_mut() {
-            if let Value::String(text) = value {
-                text.zeroize();
-            }
+        for (_, field) in std::mem::take(&mut self.0) {
+            wipe(Some(field));
         }
     }
 }
@@ -62,40 +116,9 @@ impl fmt::Debug for ResponseFields {
     }
 }
 
-/// Why a text is not the JSON object that was expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NotAnObject(pub(crate) &'static str);
-
-struct Wanted<F>(F);
-
-impl<'de, F: Fn(&str) -> bool> DeserializeSeed<'de> for Wanted<F> {
-    type Value = BTreeMap<String, Value>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, F: Fn(&str) -> bool> Visitor<'de> for Wanted<F> {
-    type Value = BTreeMap<String, Value>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let mut members = BTreeMap::new();
-        while let Some(name) = object.next_key::<String>()? {
-            if (self.0)(&name) {
-                // Of a name that comes twice the last one counts; the first may be a secret all the same.
-                if let Some(Value::String(mut text)) = members.insert(name, object.next_value()?) {
-                    text.zeroize();
-                }
-            } else {
-                object.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(members)
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
     }
 }
 
@@ -104,41 +127,62 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wanted_members_are_read_and_the_rest_is_skipped() {
-        let deep = "[".repeat(50_000) + &"]".repeat(50_000);
-        let text = format!("\u{feff} {{\"a\": 1, \"noise\": {deep}, \"b\": null, \"a\": 2}} ");
-        let mut members = ResponseFields::read(text.as_bytes(), |name| name != "noise").unwrap();
-        assert_eq!(members.get("a"), Some(&Value::from(2)));
-        assert_eq!(members.get("b"), None);
-        assert_eq!(members.take("a"), Some(Value::from(2)));
-        assert_eq!(members.get("a"), None);
+    fn a_field_is_read_as_what_it_is() {
+        let text = |text: &str| Some(Field::Text(text.to_owned()));
+        let number = |digits: &str| Some(Field::Number(digits.to_owned()));
+        for (raw, field, empty) in [
+            ("\"a\\n\"", text("a\n"), false),
+            ("\"\"", text(""), true),
+            ("\" \"", text(" "), true),
+            ("\"a\tb\"", Some(Field::NotJson), false),
+            ("\"\\ud800\"", Some(Field::NotJson), false),
+            ("7", number("7"), false),
+            ("12345678901234567890123", number("12345678901234567890123"), false),
+            ("1e400", number("1e400"), false),
+            ("0", number("0"), true),
+            ("-0.0", number("-0.0"), true),
+            ("NaN", Some(Field::NotJson), false),
+            ("true", Some(Field::Truth(true)), false),
+            ("false", Some(Field::Truth(false)), true),
+            ("null", None, true),
+            ("[ ]", Some(Field::Empty), true),
+            ("{}", Some(Field::Empty), true),
+            ("[\"a\", \"b\"]", Some(Field::Texts(vec!["a".into(), "b".into()])), false),
+            ("[\"a\", 7]", Some(Field::Nested), false),
+            ("[1e400]", Some(Field::Nested), false),
+            ("{\"a\":1}", Some(Field::Nested), false),
+        ] {
+            let found = Field::read(raw.as_bytes());
+            assert_eq!(found.as_ref().is_none_or(Field::is_empty), empty, "{raw}");
+            assert!(found == field, "{raw}");
+        }
+        assert!(Field::read(b"\"t\xf6k\"") == Some(Field::NotUtf8));
+    }
+
+    #[test]
+    fn l50_a_wanted_field_that_is_unreadable_costs_no_other() {
+        let body = b"{\"a\":\"\xff\",\"b\":1e400,\"c\":\"x\ty\",\"secret\":\"kept\",\"d\":{\"e\":1e999}}";
+        let fields = ResponseFields::read(body, |_| true).unwrap();
+        assert_eq!(fields.text("secret"), Some("kept"));
+        assert_eq!((fields.text("a"), fields.text("b"), fields.text("c"), fields.text("d")), (None, None, None, None));
+    }
+
+    #[test]
+    fn the_last_of_two_counts() {
+        for (body, expected) in [
+            (r#"{"a":"1","a":"2"}"#, Some("2")),
+            (r#"{"a":"1","a":null}"#, None),
+            (r#"{"a":null,"a":"2"}"#, Some("2")),
+            (r#"{"a":"1","b":null}"#, Some("1")),
+        ] {
+            assert_eq!(ResponseFields::read(body.as_bytes(), |_| true).unwrap().text("a"), expected, "{body}");
+        }
     }
 
     #[test]
     fn l38_debug_shows_names_only() {
-        let members = ResponseFields::read(br#"{"a": "planted", "b": "planted", "c": 1}"#, |name| name != "b").unwrap();
-        assert_eq!(format!("{members:?}"), r#"ResponseFields(["a", "c"])"#);
-        assert_eq!((members.text("a"), members.text("b"), members.text("c")), (Some("planted"), None, None));
-    }
-
-    #[test]
-    fn what_is_not_an_object_has_a_reason() {
-        for (bytes, reason) in [
-            (&b""[..], "is empty"),
-            (b" \r\n", "is empty"),
-            (b"<html>", "is not JSON"),
-            (b"access_token=a&token_type=bearer", "is not JSON"),
-            (b"{\"a\":1} trailing", "is not JSON"),
-            (b"{\"a\":1", "is JSON that breaks off"),
-            (b"\"text\"", "is JSON, but not an object"),
-            (b"[{}]", "is JSON, but not an object"),
-            (b"null", "is JSON, but not an object"),
-            (b"{\"a\":\"\xff\"}", "is not UTF-8"),
-        ] {
-            assert_eq!(ResponseFields::read(bytes, |_| true).err(), Some(NotAnObject(reason)), "{bytes:?}");
-        }
-        // A wanted member nests without limit only in appearance: no stack overflow.
-        let deep = "{\"a\":".repeat(50_000);
-        assert!(ResponseFields::read(deep.as_bytes(), |_| true).is_err());
+        let fields = ResponseFields::read(br#"{"a": "planted", "b": "planted", "c": 1}"#, |name| name != "b").unwrap();
+        assert_eq!(format!("{fields:?}"), r#"ResponseFields(["a", "c"])"#);
+        assert_eq!((fields.text("a"), fields.text("b"), fields.text("c")), (Some("planted"), None, None));
     }
 }

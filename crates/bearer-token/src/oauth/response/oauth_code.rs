@@ -1,54 +1,90 @@
 //! The OAuth error codes that are known.
 
-/// What is known of an error code.
+/// What is known about an error code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OAuthCode {
-    /// From the list below, never from an answer: a hostile server could send a secret back as its error code.
+    /// From the table below, never from a response: a hostile server could return a secret as its error code.
     pub(crate) code: &'static str,
-    /// Whether the cause may pass by itself.
-    pub(crate) passes: bool,
-    /// What to do about it.
+    pub(crate) meaning: Meaning,
+    /// What to change.
     pub(crate) advice: &'static str,
 }
 
+/// What kind of refusal a code means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// The server did not accept the client authentication.
+    Client,
+    /// The server may not have accepted the client authentication. Some say so in these words.
+    PerhapsClient,
+    /// Something other than the client authentication has to change.
+    Other,
+    /// The cause may pass by itself.
+    Passes,
+}
+
 impl OAuthCode {
-    /// The entry of a code that a server sent. Codes are case-sensitive (RFC 6749 section 5.2).
+    /// The entry for a code that a server sent. Codes are case-sensitive (RFC 6749 section 5.2).
     pub(crate) fn find(code: &str) -> Option<Self> {
-        KNOWN
-            .iter()
-            .find_map(|&(advice, codes)| codes.iter().find(|known| **known == code).map(|code| (advice, *code)))
-            .map(|(advice, code)| OAuthCode { code, passes: advice == WAIT, advice })
+        KNOWN.iter().find_map(|&(meaning, advice, codes)| {
+            let code = codes.iter().find(|known| **known == code)?;
+            Some(OAuthCode { code, meaning, advice })
+        })
     }
 }
 
-const WAIT: &str = "the server asks for patience, nothing needs to be changed";
-
-const KNOWN: &[(&str, &[&str])] = &[
+const KNOWN: &[(Meaning, &str, &[&str])] = &[
+    (Meaning::Client, "", &["invalid_client", "incorrect_client_credentials", "deleted_client", "disabled_client"]),
     (
-        "check the client id and how the client authenticates (RFC 6749 section 5.2)",
-        &["invalid_client", "incorrect_client_credentials", "deleted_client", "disabled_client"],
-    ),
-    (
+        Meaning::Other,
         "the assertion, code or refresh token was refused: check its issuer, audience, subject, key and lifetime, the \
          clock of this machine, and whether it was revoked (RFC 6749 section 5.2)",
         &["invalid_grant", "bad_refresh_token", "expired_token", "invalid_token", "invalid_assertion", "inactive_user"],
     ),
-    ("this client may not use this grant: allow it at the server (RFC 6749 section 5.2)", &["unauthorized_client"]),
-    ("the server does not know this grant type: check the grant and the URL", &["unsupported_grant_type"]),
-    ("check the scope: unknown, malformed, or more than is allowed", &["invalid_scope", "insufficient_scope"]),
     (
-        "a parameter is missing, unknown, repeated or malformed: compare the request with the server's documentation",
-        &["invalid_request", "invalid_authorization_details", "unsupported_token_type"],
+        Meaning::PerhapsClient,
+        "this client may not use this grant: allow it at the server (RFC 6749 section 5.2)",
+        &["unauthorized_client"],
     ),
-    ("check the `resource` and `audience` parameters (RFC 8707, RFC 8693 section 2.2.2)", &["invalid_target"]),
     (
-        "the server wants DPoP (RFC 9449), which is not supported: allow bearer tokens for this client",
+        Meaning::Other,
+        "the server does not know this grant type: check the grant and the URL",
+        &["unsupported_grant_type"],
+    ),
+    (
+        Meaning::Other,
+        "check the scope: it is unknown, malformed, or more than is allowed",
+        &["invalid_scope", "insufficient_scope"],
+    ),
+    (
+        Meaning::PerhapsClient,
+        "a parameter is missing, unknown, repeated or malformed: compare the request with the server's documentation",
+        &["invalid_request"],
+    ),
+    (
+        Meaning::Other,
+        "a parameter is unknown or malformed: compare the request with the server's documentation",
+        &["invalid_authorization_details", "unsupported_token_type"],
+    ),
+    (
+        Meaning::Other,
+        "check the `resource` and `audience` parameters (RFC 8707, RFC 8693 section 2.2.2)",
+        &["invalid_target"],
+    ),
+    (
+        Meaning::Other,
+        "the server requires DPoP (RFC 9449), which is not supported: allow bearer tokens for this client",
         &["invalid_dpop_proof", "use_dpop_nonce"],
     ),
     (
-        "a person has to sign in or to consent first: grant it once by hand, or allow the client at the server",
+        Meaning::PerhapsClient,
+        "the server denies access: grant it to this client or user at the server",
+        &["access_denied"],
+    ),
+    (
+        Meaning::Other,
+        "a user has to sign in or to consent first: do that once by hand, or allow the client at the server",
         &[
-            "access_denied",
             "account_selection_required",
             "admin_policy_enforced",
             "consent_required",
@@ -61,7 +97,8 @@ const KNOWN: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        WAIT,
+        Meaning::Passes,
+        "the server asks for patience, and nothing has to change",
         &[
             "authorization_pending",
             "internal_failure",
@@ -81,21 +118,34 @@ mod tests {
 
     #[test]
     fn a_known_code_is_found_and_nothing_else() {
-        for (code, passes) in [
-            ("invalid_client", Some(false)),
-            ("invalid_grant", Some(false)),
-            ("invalid_target", Some(false)),
-            ("consent_required", Some(false)),
-            ("temporarily_unavailable", Some(true)),
-            ("server_error", Some(true)),
-            ("slow_down", Some(true)),
-            ("internal_failure", Some(true)),
+        for (code, meaning) in [
+            ("invalid_client", Some(Meaning::Client)),
+            ("invalid_grant", Some(Meaning::Other)),
+            ("invalid_request", Some(Meaning::PerhapsClient)),
+            ("unauthorized_client", Some(Meaning::PerhapsClient)),
+            ("invalid_target", Some(Meaning::Other)),
+            ("consent_required", Some(Meaning::Other)),
+            ("temporarily_unavailable", Some(Meaning::Passes)),
+            ("server_error", Some(Meaning::Passes)),
+            ("slow_down", Some(Meaning::Passes)),
+            ("internal_failure", Some(Meaning::Passes)),
             ("Invalid_Client", None),
             ("invalid_client ", None),
             ("a secret", None),
             ("", None),
         ] {
-            assert_eq!(OAuthCode::find(code).map(|known| known.passes), passes, "{code}");
+            assert_eq!(OAuthCode::find(code).map(|known| known.meaning), meaning, "{code}");
         }
+    }
+
+    #[test]
+    fn every_code_is_in_one_row_and_has_advice() {
+        let mut codes: Vec<_> = KNOWN.iter().flat_map(|(_, _, codes)| codes.iter()).collect();
+        let count = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), count);
+        // The advice about the client is the client authentication's own.
+        assert!(KNOWN.iter().all(|(meaning, advice, _)| (*meaning == Meaning::Client) == advice.is_empty()));
     }
 }

@@ -222,7 +222,7 @@ fn a_key_of_the_wrong_kind_and_a_misplaced_audience_are_problems() {
         (ClientAuth::private_key_jwt("", private_key()), "client_auth.client_id", "empty"),
         (ClientAuth::private_key_jwt("id", private_key()).audience(""), "client_auth.audience", "empty"),
         (ClientAuth::assertion("id", template).audience("a"), "client_auth.audience", "on the template"),
-        (ClientAuth::basic("id", "secret").audience("a"), "client_auth.audience", "without an assertion"),
+        (ClientAuth::basic("id", "secret").audience("a"), "client_auth.audience", "signs no assertion"),
     ] {
         let builder = TokenEndpoint::builder(URL, ClientCredentials::new()).client_auth(auth);
         let error = builder.transport(Script::default()).build().unwrap_err();

@@ -79,7 +79,7 @@ async fn without_an_assertion_nothing_is_sent_and_the_error_is_the_sources() {
     assert_eq!(error.to_string(), "the metadata service is away");
     // {"exp":1}
     let error = endpoint(&script, StaticToken::new("e30.eyJleHAiOjF9.c2ln")).fetch(script.context()).await.unwrap_err();
-    assert!(error.to_string().contains("client assertion has expired"), "{error}");
+    assert!(error.to_string().contains("a client assertion that has expired"), "{error}");
     assert!(script.bodies().is_empty());
 }
 

@@ -17,7 +17,7 @@ use crate::{
     test_support::NoSpawn,
 };
 
-/// An answer with a new refresh token.
+/// A response with a new refresh token.
 macro_rules! rotated {
     ($token:literal) => {
         answer(
@@ -113,7 +113,7 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 const GONE: &str = r#"{"error":"invalid_grant"}"#;
 
 #[tokio::test]
-async fn the_refresh_token_is_exchanged_and_its_successor_is_used_next() {
+async fn the_next_fetch_sends_the_successor() {
     let script = Script::new([rotated!("r2"), rotated!("r3")]);
     let store = MemoryStore::new("r 1");
     let grant = RefreshToken::new(store.clone());
@@ -125,7 +125,7 @@ async fn the_refresh_token_is_exchanged_and_its_successor_is_used_next() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_new_refresh_token_keeps_the_old_one() {
+async fn without_a_new_refresh_token_the_old_one_stays() {
     for body in [
         r#"{"access_token":"a"}"#,
         r#"{"access_token":"a","refresh_token":null}"#,
@@ -153,7 +153,7 @@ async fn a_scope_is_sent_only_if_one_was_set() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_beside_another_grants_answer_is_ignored() {
+async fn other_grants_ignore_a_refresh_token() {
     let script = Script::new([rotated!("r2"), rotated!("r3")]);
     let source = TokenEndpoint::builder(URL, ClientCredentials::new())
         .client_auth(ClientAuth::post("id", "secret"))
@@ -167,7 +167,7 @@ async fn a_refresh_token_beside_another_grants_answer_is_ignored() {
 }
 
 #[tokio::test]
-async fn l27_nobody_gets_the_access_token_before_the_new_refresh_token_is_saved() {
+async fn l27_the_access_token_waits_for_the_save() {
     let script = Script::new([rotated!("r2")]);
     let store = Moody::new("r1");
     store.hold();
@@ -184,7 +184,7 @@ async fn l27_nobody_gets_the_access_token_before_the_new_refresh_token_is_saved(
 }
 
 #[tokio::test]
-async fn l27_when_saving_fails_the_new_one_is_kept_and_saved_before_anything_else_happens() {
+async fn l27_an_unsaved_token_is_saved_before_anything_else() {
     let script = Script::new([rotated!("r2"), rotated!("r3")]);
     let store = Moody::new("r1");
     store.break_down(true);
@@ -218,13 +218,13 @@ async fn l27_saving_goes_on_when_the_fetch_is_dropped() {
     for _ in 0..3 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(store.token(), "r2", "although nobody waited");
+    assert_eq!(store.token(), "r2", "although no fetch waited");
     fetch(&script, &grant).await.unwrap();
     assert_eq!(sent(&script), ["r1", "r2"]);
 }
 
 #[tokio::test]
-async fn l27_where_nothing_can_be_spawned_a_dropped_fetch_leaves_the_new_one_to_the_next() {
+async fn l27_without_a_spawner_the_next_fetch_saves() {
     let script = Script::new([rotated!("r2"), rotated!("r3")]);
     let store = Moody::new("r1");
     store.hold();
@@ -237,20 +237,20 @@ async fn l27_where_nothing_can_be_spawned_a_dropped_fetch_leaves_the_new_one_to_
     }
     store.release();
     tokio::task::yield_now().await;
-    assert_eq!(store.token(), "r1", "nobody was there to save it");
+    assert_eq!(store.token(), "r1", "there was no task to save it");
     assert_eq!(endpoint.fetch(context()).await.unwrap().secret(), "for-r3");
     assert_eq!(sent(&script), ["r1", "r2"]);
 }
 
 #[tokio::test]
-async fn l27_after_a_lost_answer_or_a_crash_the_old_one_is_sent_again_by_the_next_fetch_and_not_before() {
+async fn l27_only_the_next_fetch_repeats_a_lost_request() {
     let script = Script::new([broken(ErrorKind::Transport), rotated!("r2"), rotated!("r3"), rotated!("r4")]);
     let store = Moody::new("r1");
     let grant = RefreshToken::new(store.clone());
     assert_eq!(fetch(&script, &grant).await.unwrap_err().kind(), ErrorKind::Transport);
     assert_eq!(sent(&script), ["r1"]);
 
-    // The process dies before the answer's refresh token is saved, and is started again.
+    // The process crashes before the new refresh token is saved, and is restarted.
     store.break_down(true);
     fetch(&script, &grant).await.unwrap_err();
     drop(grant);
@@ -264,14 +264,14 @@ async fn l27_after_a_lost_answer_or_a_crash_the_old_one_is_sent_again_by_the_nex
 }
 
 #[tokio::test]
-async fn l44_a_reusable_refresh_token_is_sent_again_at_once_when_a_connection_breaks() {
+async fn l44_a_reusable_token_is_repeated_at_once() {
     let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN)]);
     assert!(fetch(&script, &RefreshToken::new(MemoryStore::new("r1")).reusable()).await.is_ok());
     assert_eq!(sent(&script), ["r1", "r1"]);
 }
 
 #[tokio::test]
-async fn l27_a_new_refresh_token_is_saved_even_if_the_access_token_beside_it_is_of_no_use() {
+async fn l27_an_unusable_access_token_does_not_stop_the_save() {
     for body in [
         r#"{"access_token":"a","token_type":"DPoP","refresh_token":"r2"}"#,
         r#"{"access_token":"","refresh_token":"r2"}"#,
@@ -287,7 +287,7 @@ async fn l27_a_new_refresh_token_is_saved_even_if_the_access_token_beside_it_is_
 }
 
 #[tokio::test]
-async fn l19_an_outage_with_an_error_code_inside_never_costs_the_refresh_token() {
+async fn l19_an_outage_never_costs_the_refresh_token() {
     for (status, body) in [
         (500, GONE),
         (503, GONE),
@@ -314,7 +314,7 @@ async fn l19_an_outage_with_an_error_code_inside_never_costs_the_refresh_token()
 }
 
 #[tokio::test]
-async fn a_refused_refresh_token_is_gone_and_stays_in_the_store_and_is_not_sent_again_soon() {
+async fn a_refused_token_stays_stored_and_unsent() {
     for (status, body, code) in [
         (400, GONE, "invalid_grant"),
         (401, GONE, "invalid_grant"),
@@ -346,7 +346,7 @@ async fn a_refused_refresh_token_is_gone_and_stays_in_the_store_and_is_not_sent_
 }
 
 #[tokio::test]
-async fn l58_a_token_that_is_refused_in_other_words_is_gone() {
+async fn l58_a_token_refused_in_other_words_is_gone() {
     for (status, body) in [
         (400, ""),
         (400, r#"{"error":"invalid_request"}"#),
@@ -379,7 +379,7 @@ async fn l58_a_token_that_is_refused_in_other_words_is_gone() {
 }
 
 #[tokio::test]
-async fn l58_a_challenge_for_the_client_says_nothing_of_the_token() {
+async fn l58_a_challenge_for_the_client_is_no_verdict() {
     let challenge = |scheme: &str| {
         answer(401, "").map(|mut response| {
             response.headers_mut().insert("www-authenticate", scheme.parse().unwrap());
@@ -395,7 +395,7 @@ async fn l58_a_challenge_for_the_client_says_nothing_of_the_token() {
 }
 
 #[tokio::test]
-async fn l07_a_new_refresh_token_in_the_store_is_found_without_a_restart() {
+async fn l07_a_new_stored_token_needs_no_restart() {
     let script = Script::new([answer(400, GONE), rotated!("s2"), rotated!("t2")]);
     let store = MemoryStore::default();
     let grant = RefreshToken::new(store.clone());
@@ -404,7 +404,7 @@ async fn l07_a_new_refresh_token_in_the_store_is_found_without_a_restart() {
     assert!(error.to_string().contains("has to consent first"), "{error}");
     store.set(Some(StoredToken::new("r1")));
     fetch(&script, &grant).await.unwrap_err();
-    // Somebody else writes into the store, or this program does.
+    // Another program writes into the store, or this one does.
     store.set(Some(StoredToken::new("s1")));
     assert_eq!(fetch(&script, &grant).await.unwrap(), "for-s2");
     grant.replace(&Platform::system(), "t1").await.unwrap();
@@ -416,7 +416,7 @@ async fn l07_a_new_refresh_token_in_the_store_is_found_without_a_restart() {
 }
 
 #[tokio::test]
-async fn a_new_consent_counts_more_than_an_answer_to_the_old_one() {
+async fn a_new_consent_replaces_a_pending_successor() {
     let script = Script::new([rotated!("r2"), rotated!("s2")]);
     let store = Moody::new("r1");
     store.break_down(true);
@@ -429,7 +429,7 @@ async fn a_new_consent_counts_more_than_an_answer_to_the_old_one() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_saved_does_not_come_back_after_a_sign_out() {
+async fn a_pending_successor_ends_with_the_sign_out() {
     let script = Script::new([rotated!("i2"), rotated!("i3")]);
     let store = Moody::default();
     store.break_down(true);
@@ -442,7 +442,7 @@ async fn what_could_not_be_saved_does_not_come_back_after_a_sign_out() {
 }
 
 #[tokio::test]
-async fn l27_a_saving_that_takes_longer_than_its_fetch_still_keeps_others_out() {
+async fn l27_a_slow_save_still_keeps_others_out() {
     let script = Script::new([rotated!("r2"), rotated!("r3")]);
     let store = Moody::new("r1");
     store.hold();
@@ -455,10 +455,55 @@ async fn l27_a_saving_that_takes_longer_than_its_fetch_still_keeps_others_out() 
     script.clock.advance(Duration::from_secs(20));
     let mut second = pin!(fetch(&script, &grant));
     assert!(poll(second.as_mut()).is_pending());
-    assert_eq!(store.0.savings.load(Ordering::Relaxed), 1, "nobody else saves it meanwhile");
+    assert_eq!(store.0.savings.load(Ordering::Relaxed), 1, "no other fetch saves it meanwhile");
     store.release();
     assert_eq!(second.await.unwrap(), "for-r3");
     assert_eq!(sent(&script), ["r1", "r2"]);
+}
+
+#[tokio::test]
+async fn l27_saving_is_given_up_after_a_minute() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let store = Moody::new("r1");
+    store.hold();
+    let grant = RefreshToken::new(store.clone());
+    {
+        let mut first = pin!(fetch(&script, &grant));
+        for seconds in [0, 59] {
+            script.clock.advance(Duration::from_secs(seconds));
+            assert!(poll(first.as_mut()).is_pending(), "after {seconds} s");
+            tokio::task::yield_now().await;
+        }
+        script.clock.advance(Duration::from_secs(1));
+        let error = first.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.to_string().contains("within 60s"), "{error}");
+    }
+    store.release();
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r3");
+    assert_eq!(sent(&script), ["r1", "r2"], "the next fetch saved it first");
+}
+
+#[tokio::test]
+async fn l27_a_late_response_does_not_replace_the_pending_successor() {
+    let script = Script::new([]);
+    let store = Moody::new("r1");
+    let grant = RefreshToken::new(store.clone());
+    let successor = |token: &str| {
+        let json = format!(r#"{{"refresh_token":"{token}"}}"#);
+        ResponseFields::read(json.as_bytes(), |_| true).unwrap_or_else(|_| panic!("it is JSON"))
+    };
+    let (overdue_cx, overdue) = (script.context(), grant.parameters(&script.context()).await.unwrap());
+    // The deadline of the first fetch has passed, so the second one takes its turn.
+    script.clock.advance(Duration::from_secs(12));
+    let (cx, second) = (script.context(), grant.parameters(&script.context()).await.unwrap());
+    store.break_down(true);
+    grant.on_response(&cx, &second, &successor("r2")).await.unwrap_err();
+    grant.on_response(&overdue_cx, &overdue, &successor("r9")).await.unwrap_err();
+    drop((overdue, second));
+    store.break_down(false);
+    grant.parameters(&script.context()).await.unwrap();
+    assert_eq!(store.token(), "r2");
 }
 
 /// A transport that lets something happen while a request is on its way.
@@ -472,7 +517,7 @@ impl<F: Fn(&Script) + Send + Sync + 'static> Transport for Meanwhile<F> {
 }
 
 #[tokio::test]
-async fn when_another_process_was_faster_its_refresh_token_is_used_in_the_same_fetch() {
+async fn the_token_of_a_faster_process_is_used_at_once() {
     let script = Script::new([answer(400, GONE), rotated!("r3")]);
     let store = MemoryStore::new("r1");
     let others = store.clone();
@@ -488,7 +533,7 @@ async fn when_another_process_was_faster_its_refresh_token_is_used_in_the_same_f
 }
 
 #[tokio::test]
-async fn a_store_that_always_changes_does_not_keep_a_fetch_going() {
+async fn a_store_that_always_changes_ends_a_fetch() {
     let script = Script::new(vec![answer(400, GONE); 10]);
     let store = MemoryStore::new("r0");
     let others = store.clone();
@@ -502,7 +547,7 @@ async fn a_store_that_always_changes_does_not_keep_a_fetch_going() {
 }
 
 #[tokio::test]
-async fn the_one_before_is_tried_only_if_it_was_asked_for_and_the_last_was_never_taken() {
+async fn the_previous_token_is_sent_only_on_request() {
     for keep in [false, true] {
         let script =
             Script::new([rotated!("r2"), answer(400, GONE), rotated!("r3"), answer(200, TOKEN), answer(400, GONE)]);
@@ -522,7 +567,7 @@ async fn the_one_before_is_tried_only_if_it_was_asked_for_and_the_last_was_never
 }
 
 #[tokio::test]
-async fn the_initial_one_begins_and_a_new_initial_one_takes_over_from_one_that_is_gone() {
+async fn a_new_initial_token_replaces_one_that_is_gone() {
     let script = Script::new([rotated!("i2"), answer(400, GONE), answer(400, GONE), rotated!("j2")]);
     let store = MemoryStore::default();
     let grant = RefreshToken::new(store.clone()).initial("i1");
@@ -539,7 +584,7 @@ async fn the_initial_one_begins_and_a_new_initial_one_takes_over_from_one_that_i
 }
 
 #[tokio::test]
-async fn two_sources_on_one_store_never_send_the_same_refresh_token() {
+async fn two_sources_never_send_the_same_token() {
     let script = Script::new([rotated!("r2"), rotated!("r3"), rotated!("r4"), rotated!("r5")]);
     let store = Moody::new("r1");
     store.hold();
@@ -564,8 +609,8 @@ async fn two_sources_on_one_store_never_send_the_same_refresh_token() {
 }
 
 #[tokio::test]
-async fn l11_a_fetch_that_nobody_drives_any_more_does_not_keep_others_out() {
-    /// Never answers.
+async fn l11_an_undriven_fetch_does_not_block_others() {
+    /// Never responds.
     struct Silence;
     impl Transport for Silence {
         async fn send(&self, _: Request<Bytes>) -> Result<Response<Bytes>, Error> {
@@ -588,7 +633,7 @@ async fn l11_a_fetch_that_nobody_drives_any_more_does_not_keep_others_out() {
 }
 
 #[tokio::test]
-async fn a_fallback_is_asked_while_the_refresh_token_is_gone_and_not_in_an_outage() {
+async fn a_fallback_replaces_a_gone_token_but_no_outage() {
     let script = Script::new([answer(503, GONE), answer(400, GONE), rotated!("s2")]);
     let store = MemoryStore::new("r1");
     let grant = RefreshToken::new(store.clone());
@@ -629,7 +674,7 @@ async fn l38_no_refresh_token_is_ever_shown() {
 }
 
 #[tokio::test]
-async fn l07_a_refresh_token_that_was_put_there_is_a_change_and_the_grants_own_is_none() {
+async fn l07_only_a_token_from_elsewhere_is_a_change() {
     let platform = Platform::system();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("refresh.json");
@@ -654,7 +699,7 @@ async fn l07_a_refresh_token_that_was_put_there_is_a_change_and_the_grants_own_i
 
 #[cfg(unix)]
 #[tokio::test]
-async fn l07_a_file_that_was_only_read_has_not_changed_and_a_change_of_client_has() {
+async fn l07_a_new_client_secret_is_a_change() {
     use std::os::unix::fs::PermissionsExt;
 
     let directory = tempfile::tempdir().unwrap();
@@ -676,7 +721,7 @@ async fn l07_a_file_that_was_only_read_has_not_changed_and_a_change_of_client_ha
 }
 
 #[tokio::test]
-async fn l11_without_room_for_its_successor_no_refresh_token_is_sent() {
+async fn l11_without_room_for_a_successor_nothing_is_sent() {
     let directory = tempfile::tempdir().unwrap();
     // So long that the name of a draft is longer than any: also the superuser cannot create it.
     let path = directory.path().join("r".repeat(240));

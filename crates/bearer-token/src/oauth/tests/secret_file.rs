@@ -1,4 +1,4 @@
-//! Client secrets in files that somebody else replaces.
+//! Client secrets in files that another program replaces.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn sent(script: &Script) -> Vec<(Option<String>, String)> {
 }
 
 #[tokio::test]
-async fn l24_every_request_carries_the_secret_that_is_in_the_file_by_then() {
+async fn l24_every_request_carries_the_files_latest_secret() {
     let basic: Constructor = ClientAuth::basic;
     for (auth, first, second) in [
         (basic, (Some("Basic aWQ6b25lJTNB"), ""), (Some("Basic aWQ6dHdv"), "")),
@@ -41,7 +41,7 @@ async fn l24_every_request_carries_the_secret_that_is_in_the_file_by_then() {
         assert!(source.has_changed());
         fetch().await;
         assert!(!source.has_changed());
-        // Half of a line end, say: nothing that could be a secret.
+        // A newline alone is not a secret.
         fs::write(&path, "\n").unwrap();
         fetch().await;
         fs::remove_file(&path).unwrap();
@@ -81,7 +81,7 @@ async fn l44_a_second_try_reads_the_file_too() {
 }
 
 #[test]
-fn a_file_that_holds_no_secret_at_first_is_a_problem() {
+fn a_file_without_a_secret_is_a_problem() {
     let basic: Constructor = ClientAuth::basic;
     for auth in [basic, ClientAuth::post] {
         let builder = TokenEndpoint::builder(URL, ClientCredentials::new());

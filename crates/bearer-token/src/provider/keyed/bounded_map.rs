@@ -95,11 +95,13 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         usize::try_from(self.len.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
+    #[inline]
     fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         self.hasher.hash_one(key)
     }
 
     /// The table uses the highest seven bits and the lowest, so the shard is chosen by those between.
+    #[inline]
     fn shard(&self, hash: u64) -> &Shard<K, V, F> {
         &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)]
     }
@@ -319,6 +321,7 @@ impl<K, V: Pinned> Loaded<K, V> {
 
 impl<K, V: Pinned> Entry<K, V> {
     /// The value, in place.
+    #[inline]
     pub(crate) fn value(&self) -> &V {
         &self.value
     }

@@ -3,7 +3,13 @@
 use std::{hash::Hash, sync::Arc, time::Duration};
 
 use super::{Build, Inner, KeyedProviders, bounded_map::BoundedMap, fetch_limit::FetchLimit};
-use crate::{error::Error, platform::Platform, problem::Problems, sync::AtomicU64};
+use crate::{
+    error::Error,
+    platform::Platform,
+    problem::Problems,
+    resource::challenge::{Refusals, ResponseHead},
+    sync::AtomicU64,
+};
 
 /// The default of [`KeyedProvidersBuilder::max_providers`].
 const MAX_PROVIDERS: usize = 10_000;
@@ -19,6 +25,7 @@ pub struct KeyedProvidersBuilder<K> {
     max_idle: Option<Duration>,
     max_concurrent_fetches: Option<usize>,
     platform: Platform,
+    refusals: Refusals,
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
@@ -29,6 +36,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
             max_idle: None,
             max_concurrent_fetches: None,
             platform: Platform::system(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -53,6 +61,14 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
     /// any more, because its runtime stopped, loses its turn at its deadline.
     pub fn max_concurrent_fetches(mut self, number: usize) -> Self {
         self.max_concurrent_fetches = Some(number);
+        self
+    }
+
+    /// Adds to what counts as a refusal of a bearer, for the requests of all keys. See
+    /// [`TokenProviderBuilder::reject_if`](crate::TokenProviderBuilder::reject_if), which an adapter with a
+    /// [selector](KeyedProviders::select) does not look at.
+    pub fn reject_if(mut self, refuses: fn(ResponseHead<'_>) -> bool) -> Self {
+        self.refusals = Refusals::with(refuses);
         self
     }
 
@@ -90,6 +106,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
                 map: BoundedMap::new(self.max_providers, self.max_idle),
                 limit: self.max_concurrent_fetches.map(FetchLimit::new),
                 platform: self.platform,
+                refusals: self.refusals,
                 bound: self.max_providers,
                 shut_down: AtomicU64::new(0),
             }),

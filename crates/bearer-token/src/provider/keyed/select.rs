@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     platform::Moment,
     provider::{Authorized, TokenProvider},
-    resource::{head::RequestHead, origin::Destination},
+    resource::{challenge::Refusals, head::RequestHead, origin::Destination},
 };
 
 /// What authorizes the requests of a client: a [`TokenProvider`], or [several with a selector](Select).
@@ -24,15 +24,15 @@ pub trait Authorize: Clone + Send + Sync + 'static {
     /// As [`TokenProvider::authorize`], and the selector's.
     fn authorize<B>(&self, request: &mut Request<B>) -> Result<Authorized, Error>;
 
-    /// The same for clients whose requests are of another type, like [`TokenProvider::authorize_headers`]. `headers` are
-    /// those of the head.
+    /// The same for clients whose requests are of another type, like [`TokenProvider::authorize_headers`]. A selector sees
+    /// `headers` as those of the head.
     ///
     /// # Errors
     ///
     /// As [`authorize`](Self::authorize).
     fn authorize_headers(
         &self,
-        head: impl for<'h> Fn(&'h HeaderMap) -> RequestHead<'h>,
+        head: RequestHead<'_>,
         to: Destination<'_>,
         headers: &mut HeaderMap,
     ) -> Result<Authorized, Error>;
@@ -43,6 +43,9 @@ pub trait Authorize: Clone + Send + Sync + 'static {
     ///
     /// The selector's, and those of [`KeyedProviders::get`].
     fn provider(&self, head: RequestHead<'_>) -> Result<Option<TokenProvider>, Error>;
+
+    /// Which responses refuse a bearer.
+    fn refusals(&self) -> Refusals;
 }
 
 impl Authorize for TokenProvider {
@@ -53,7 +56,7 @@ impl Authorize for TokenProvider {
 
     fn authorize_headers(
         &self,
-        _head: impl for<'h> Fn(&'h HeaderMap) -> RequestHead<'h>,
+        _head: RequestHead<'_>,
         to: Destination<'_>,
         headers: &mut HeaderMap,
     ) -> Result<Authorized, Error> {
@@ -62,6 +65,10 @@ impl Authorize for TokenProvider {
 
     fn provider(&self, _head: RequestHead<'_>) -> Result<Option<TokenProvider>, Error> {
         Ok(Some(self.clone()))
+    }
+
+    fn refusals(&self) -> Refusals {
+        TokenProvider::refusals(self)
     }
 }
 
@@ -203,11 +210,15 @@ where
 
     fn authorize_headers(
         &self,
-        head: impl for<'h> Fn(&'h HeaderMap) -> RequestHead<'h>,
+        head: RequestHead<'_>,
         to: Destination<'_>,
         headers: &mut HeaderMap,
     ) -> Result<Authorized, Error> {
-        self.authorize_any(headers, head, |headers, provider| provider.authorize_headers_only(to, headers))
+        self.authorize_any(
+            &mut (head, headers),
+            |(head, headers)| head.with_headers(headers),
+            |(_, headers), provider| provider.authorize_headers_only(to, headers),
+        )
     }
 
     fn provider(&self, head: RequestHead<'_>) -> Result<Option<TokenProvider>, Error> {
@@ -216,6 +227,10 @@ where
             Selected::Owned(key) => self.providers.get(key.borrow()).map(Some),
             Selected::NoToken => Ok(None),
         }
+    }
+
+    fn refusals(&self) -> Refusals {
+        self.providers.inner.refusals
     }
 }
 

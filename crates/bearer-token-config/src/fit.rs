@@ -1,0 +1,126 @@
+//! Fits a value to the fields, and reports everything that does not fit.
+
+use std::borrow::Cow;
+
+use bearer_token::{Advice, Problem};
+use serde_json::{Map, Value};
+use serde_path_to_error::{Path, Segment};
+
+use crate::{report::Report, sections::Fields, suggest, values::table::Table, variables::Variables};
+
+/// More misfits than this are not listed.
+const LIMIT: usize = 100;
+
+/// The path of a problem with the configuration as a whole.
+const ROOT: &str = "configuration";
+
+/// What is found where a field does not exist.
+pub(crate) const UNKNOWN_FIELD: &str = "found a field that does not exist";
+
+/// Reads what fits and reports what does not.
+///
+/// serde stops at the first misfit. As each field may be left out, the misfit is removed and the rest read again. The
+/// string of a variable is first read as the type that the field takes.
+pub(crate) fn fit(mut value: Value, variables: &Variables, report: &mut Report) -> Fields {
+    let start = report.len();
+    while report.len() < start + LIMIT {
+        let error = match serde_path_to_error::deserialize::<_, Table<Fields>>(&value) {
+            Ok(Table(fields)) => return fields,
+            Err(error) => error,
+        };
+        let path = error.path().clone();
+        let message = error.into_inner().to_string();
+        let place = match path.iter().next() {
+            Some(Segment::Map { .. }) => path.to_string(),
+            _ => ROOT.to_owned(),
+        };
+        let mut found = find(&mut value, &path);
+        if let Some((table, name)) = &mut found
+            && let Some(text) = table.get_mut(name)
+            && let Some(read) = variables.reread(&place, text, &message)
+        {
+            // It is no longer a string, so this happens once.
+            *text = read;
+            continue;
+        }
+        let taken = found.and_then(|(table, name)| table.remove(&name));
+        let problem = describe(&place, &message, taken.as_ref().unwrap_or(&value));
+        if message.starts_with("unknown field") {
+            report.add(problem);
+        } else {
+            report.add_unread(problem);
+        }
+        if taken.is_none() {
+            break;
+        }
+    }
+    Fields::default()
+}
+
+/// Where the misfit is, as a table and a name in it. It is the whole list for a misfit in a list, as the indexes of the
+/// others would change.
+fn find<'a>(value: &'a mut Value, path: &Path) -> Option<(&'a mut Map<String, Value>, String)> {
+    let mut names: Vec<&str> = Vec::new();
+    for segment in path {
+        match segment {
+            Segment::Map { key } => names.push(key),
+            Segment::Enum { .. } => {}
+            Segment::Seq { .. } | Segment::Unknown => break,
+        }
+    }
+    let (last, parents) = names.split_last()?;
+    let parent = parents.iter().try_fold(value, |value, name| value.get_mut(name))?;
+    Some((parent.as_object_mut()?, (*last).to_owned()))
+}
+
+/// What was found and what was expected. serde's own sentence quotes the value, which may be a secret.
+fn describe(place: &str, message: &str, found: &Value) -> Problem {
+    if message.starts_with("unknown field") {
+        let (parent, name) = place.rsplit_once('.').unwrap_or(("", place));
+        let problem = Problem::new(place, UNKNOWN_FIELD).expecting(expected(message));
+        return suggest::field(parent, name).into_iter().fold(problem, Problem::advise);
+    }
+    if message.starts_with("missing field") {
+        let name = suggest::quoted(message).next().unwrap_or_default();
+        return Problem::new(place, format!("found no `{name}`, which this table needs"));
+    }
+    if message.starts_with("unknown variant") {
+        let known = message.rsplit_once("expected ").map_or("", |(_, known)| known);
+        let problem = Problem::new(place, "found another string").expecting(expected(message));
+        let near = found.as_str().and_then(|word| suggest::nearest(word, suggest::quoted(known)));
+        return match near {
+            Some(near) => problem.advise(Advice::text(format!("did you mean `{near}`?"))),
+            None => problem,
+        };
+    }
+    // Our own types tell both.
+    if let Some((own, expected)) = message.split_once("; expected ").filter(|_| message.starts_with("found ")) {
+        return Problem::new(place, own.to_owned()).expecting(expected.to_owned());
+    }
+    Problem::new(place, kind(found)).expecting(expected(message))
+}
+
+/// What serde expected, in the words of TOML.
+fn expected(message: &str) -> Cow<'static, str> {
+    // The last one: the value before it may contain the word as well.
+    let expected = message.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
+    match expected {
+        "a sequence" => "a list".into(),
+        "a map" => "a table".into(),
+        "a boolean" => "`true` or `false`".into(),
+        "path string" => "a path, as a string".into(),
+        other => other.to_owned().into(),
+    }
+}
+
+fn kind(found: &Value) -> &'static str {
+    match found {
+        Value::Null => "found null",
+        Value::Bool(_) => "found a boolean",
+        Value::Number(number) if number.as_f64().is_some_and(|number| number < 0.0) => "found a negative number",
+        Value::Number(_) => "found a number",
+        Value::String(_) => "found a string",
+        Value::Array(_) => "found a list",
+        Value::Object(_) => "found a table",
+    }
+}

@@ -1,0 +1,319 @@
+//! A [`TokenProvider`] from a TOML or JSON file, from environment variables, or from variables over a file.
+//!
+//! The sections of the configuration decide where tokens come from:
+//!
+//! | present | tokens come from |
+//! |---|---|
+//! | `jwt` | a self-signed JWT, used as the bearer token itself |
+//! | `jwt` and `token_endpoint` | the token endpoint, in exchange for the JWT (RFC 7523 section 2.1) |
+//! | `token_endpoint` | the token endpoint, with client credentials (RFC 6749 section 4.4) |
+//! | `refresh_token` and `token_endpoint` | the token endpoint, in exchange for a refresh token (RFC 6749 section 6) |
+//! | `token` | you |
+//!
+//! ```
+//! use bearer_token_config::ProviderConfig;
+//!
+//! # #[cfg(feature = "http-transport")]
+//! # fn main() -> Result<(), bearer_token::Error> {
+//! let provider = ProviderConfig::from_toml(r#"
+//!     allow_origins = ["https://api.example.com"]
+//!
+//!     [token_endpoint]
+//!     url = "https://as.example.com/token"
+//!     scope = "read write"
+//!
+//!     [token_endpoint.client]
+//!     id = "reporting"
+//!     secret = { value = "correct horse battery staple" }   # or { file = ".." }, or { env = ".." }
+//! "#)?
+//! .build()?;
+//! # Ok(()) }
+//! # #[cfg(not(feature = "http-transport"))] fn main() {}
+//! ```
+//!
+//! # Fields
+//!
+#![doc = include_str!("../FIELDS.md")]
+//!
+//! A **secret** is a string, or a table with one of `value`, `file` (relative to the configuration file) and `env`. Its
+//! `encoding` is `text` (the default), `base64` or `hex`. One newline at its end and a byte order mark are not part of it.
+//! A string that looks like the path of a file is a problem; `{ value = ".." }` takes it as the secret.
+//!
+//! Keys, tokens and client secrets in files are read again: before each JWT is signed, before each token request, and
+//! whenever a token expires. One that was replaced needs no restart. Other secrets are read once: passphrases, parameters,
+//! headers, and what is in the environment.
+//!
+//! Strings are one line: a newline or a control character in one is a problem.
+//!
+//! The [JSON schema] knows all fields. Editors complete and check by it if TOML begins with a line such as
+//! `#:schema config.schema.json`, or JSON has a field `$schema`.
+//!
+//! [JSON schema]: https://github.com/bearer-token/bearer-token/blob/main/docs/config.schema.json
+//!
+//! # Environment
+//!
+//! Environment variables can set all fields, alone ([`ProviderConfig::from_env`]) or over a file
+//! ([`ProviderConfig::override_with_env`]). The name of a variable is a prefix of your choice and the field's path in
+//! capitals, with `__` in place of each dot:
+//!
+//! ```sh
+//! BEARER_TOKEN_ALLOW_ORIGINS=https://api.example.com,https://files.example.com
+//! BEARER_TOKEN_TOKEN_ENDPOINT__URL=https://as.example.com/token
+//! BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__ID=reporting
+//! BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__SECRET__FILE=/run/secrets/reporting
+//! BEARER_TOKEN_POLICY__FETCH_TIMEOUT_SECONDS=5
+//! BEARER_TOKEN_POLICY__TRANSIENT_BACKOFF='{ first_seconds = 2, limit_seconds = 60 }'
+//! ```
+//!
+//! - If the field takes a string, the value is that string, as it is. Otherwise it is TOML: `true`, `2.5`, `["a", "b"]`,
+//!   `{ first_seconds = 2 }`. A list may also be written with commas. Where a field takes a string or a list, such as
+//!   `jwt.audience`, the value is a list if it looks like `["a", "b"]`.
+//! - A name with a small letter is taken as it is, for members whose names are yours: `.._JWT__CLAIMS__tenantId`. If no
+//!   variable can have the name, or the member is not a string, give the whole table:
+//!   `.._JWT__CLAIMS='{ "https://example.com/tenant" = 7 }'`.
+//! - A variable with the prefix that is not a field is a problem, and so are two that set the same. The path of a problem
+//!   is the name of its variable. Kubernetes sets variables for each service that a pod can see, and a service called
+//!   `bearer-token` gives `BEARER_TOKEN_SERVICE_HOST`: set `enableServiceLinks: false`, or use a prefix that is not the
+//!   name of a service.
+//! - Over a file, a variable replaces the field, or the whole table if it sets the table. A secret is replaced as a whole.
+//!   Relative paths are resolved beside the file, or without one in the working directory.
+//! - No other variables are read, except those that a secret names with `env`.
+//!
+//! # Problems
+//!
+//! [`build`](ProviderConfig::build) reports everything that is wrong at once, in [`Error::problems`]. The path of each
+//! [problem](bearer_token::Problem) is a field or a variable. There are two other paths: `configuration` for a file
+//! that is not a table, and `environment` for an empty prefix.
+
+use std::{
+    env,
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use bearer_token::{Error, StaticToken, TokenProvider, TokenProviderBuilder, transport::Transport};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+mod fit;
+mod format;
+mod names;
+mod report;
+mod sections;
+mod suggest;
+mod values;
+mod variables;
+
+use self::{
+    report::Report,
+    sections::{Context, SetTransport},
+    variables::Variables,
+};
+
+/// The configuration of a [`TokenProvider`].
+///
+/// Reading one fails only if it is not TOML or JSON at all. [`build`](Self::build) reports everything else at once, each
+/// problem with the path of its field: unknown fields, values of a wrong type, keys that do not fit, missing files.
+///
+/// It implements [`Deserialize`] too, so that it can be a part of a larger configuration. The [crate's docs](crate) list
+/// the fields.
+pub struct ProviderConfig {
+    /// As it was read: `build` finds out what does not fit.
+    value: Value,
+    /// What could not even be read.
+    report: Report,
+    variables: Variables,
+    directory: PathBuf,
+    transport: Option<SetTransport>,
+}
+
+impl ProviderConfig {
+    /// Reads a file: TOML, or JSON if its name ends in `.json`. Relative paths in it are resolved beside it.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](bearer_token::ErrorKind::Config) if the file cannot be read, or is not in its format.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let mut report = Report::default();
+        let value = format::load(path, &mut report)?;
+        let config = ProviderConfig { report, ..Self::from_value(value) };
+        Ok(config.relative_to(path.parent().unwrap_or(Path::new(""))))
+    }
+
+    /// Reads TOML.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](bearer_token::ErrorKind::Config) if the text is not TOML.
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        let mut report = Report::default();
+        let value = format::from_toml(text, &mut report)?;
+        Ok(ProviderConfig { report, ..Self::from_value(value) })
+    }
+
+    /// Reads JSON.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](bearer_token::ErrorKind::Config) if the text is not JSON.
+    pub fn from_json(text: &str) -> Result<Self, Error> {
+        format::from_json(text).map(Self::from_value)
+    }
+
+    fn from_value(value: Value) -> Self {
+        ProviderConfig {
+            value,
+            report: Report::default(),
+            variables: Variables::default(),
+            directory: PathBuf::new(),
+            transport: None,
+        }
+    }
+
+    /// Reads the environment variables whose names begin with `prefix`, and nothing else. The
+    /// [crate's docs](crate#environment) say how fields are called there.
+    ///
+    /// ```no_run
+    /// use bearer_token_config::ProviderConfig;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let provider = ProviderConfig::from_env("BEARER_TOKEN_").build()?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn from_env(prefix: &str) -> Self {
+        Self::from_variables(prefix, env::vars_os())
+    }
+
+    /// Reads variables that you give, as names and values.
+    ///
+    /// ```
+    /// use bearer_token_config::ProviderConfig;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let provider = ProviderConfig::from_variables("BILLING_", [
+    ///     ("BILLING_ALLOW_ORIGINS", "https://api.example.com"),
+    ///     ("BILLING_JWT__ALGORITHM", "HS256"),
+    ///     ("BILLING_JWT__KEY", "correct horse battery staple, twice"),
+    ///     ("BILLING_JWT__ISSUER", "billing"),
+    ///     ("BILLING_JWT__EXPIRY_SECONDS", "600"),
+    ///     ("PATH", "/usr/bin"),
+    /// ])
+    /// .build()?;
+    ///
+    /// // Problems have the names of the variables.
+    /// let error = ProviderConfig::from_variables("BILLING_", [("BILLING_TOKN", "x")]).build().unwrap_err();
+    /// assert_eq!(error.problems()[0].path(), "BILLING_TOKN");
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn from_variables<N, V>(prefix: &str, variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let mut config = Self::from_value(Value::Object(Map::new()));
+        config.variables = Variables::alone();
+        config.override_with_variables(prefix, variables)
+    }
+
+    /// Replaces what was read so far by the environment variables whose names begin with `prefix`, field by field.
+    ///
+    /// ```no_run
+    /// use bearer_token_config::ProviderConfig;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let provider = ProviderConfig::load("provider.toml")?.override_with_env("BEARER_TOKEN_").build()?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn override_with_env(self, prefix: &str) -> Self {
+        self.override_with_variables(prefix, env::vars_os())
+    }
+
+    /// Replaces what was read so far by variables that you give, as names and values.
+    #[must_use]
+    pub fn override_with_variables<N, V>(mut self, prefix: &str, variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let variables = variables.into_iter().map(|(name, text)| (name.into(), text.into()));
+        self.variables.put_into(&mut self.value, prefix, variables);
+        self
+    }
+
+    /// Resolves relative paths in this directory.
+    #[must_use]
+    pub fn relative_to(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = directory.into();
+        self
+    }
+
+    /// Replaces the HTTP client that sends token requests.
+    #[must_use]
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Box::new(|builder| builder.transport(transport)));
+        self
+    }
+
+    /// Builds the provider: reads keys and secrets, and checks everything.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](bearer_token::ErrorKind::Config), with everything that is wrong in [`problems`](Error::problems).
+    pub fn build(self) -> Result<TokenProvider, Error> {
+        self.builder().build()
+    }
+
+    /// Returns the provider's builder, to set what a configuration cannot, such as the platform.
+    ///
+    /// The builder's own `build` reports everything that is wrong with the configuration.
+    pub fn builder(self) -> TokenProviderBuilder {
+        let ProviderConfig { value, mut report, mut variables, directory, transport } = self;
+        let fields = fit::fit(value, &variables, &mut report);
+        variables.report_to(&mut report);
+
+        let mut cx = Context::new(&directory, transport);
+        let source = fields.source(&mut cx);
+        let builder = fields.provider(source.unwrap_or_else(no_source), &mut cx.report);
+        report.add_unrelated(cx.report);
+
+        let problems = variables.rename_all(report);
+        if problems.is_empty() {
+            return builder;
+        }
+        problems.into_iter().fold(no_source(), TokenProviderBuilder::problem)
+    }
+}
+
+/// A builder that is never built, because something is wrong.
+fn no_source() -> TokenProviderBuilder {
+    TokenProvider::builder(StaticToken::new(""))
+}
+
+impl<'de> Deserialize<'de> for ProviderConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(Self::from_value)
+    }
+}
+
+impl fmt::Debug for ProviderConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the fields: a secret may be in the wrong one.
+        f.debug_struct("ProviderConfig").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod path_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod words_tests;

@@ -1,0 +1,163 @@
+//! The fields about the key that signs, which two sections have.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bearer_token::{
+    Advice, Problem,
+    jwt::{Algorithm, Encoding, KeyReader, SigningKey},
+    secret,
+};
+use zeroize::Zeroizing;
+
+use super::Context;
+use crate::{
+    names::{Name, Names, name, value},
+    suggest,
+    values::{Given, SecretField, Text},
+};
+
+/// Where the key is in the field `key`.
+pub(super) const NAMES: &[Name] = &[
+    name("key_id", "kid"),
+    name("encoding", "key.encoding"),
+    name("KeyReader::algorithm", "algorithm"),
+    name("KeyReader::allow_short_secret", "allow_short_secret"),
+    name("KeyReader::key_id", "kid"),
+    name("KeyReader::passphrase", "passphrase"),
+    name("KeyReader::read_file", "key.file"),
+    name("SigningKey::from_file", "key.file"),
+    value("KeyReader::encoding", "key.encoding", "base64"),
+    value("SigningKey::hmac", "key.encoding", "text"),
+];
+
+/// Where the client's secret signs.
+pub(super) const SECRET_NAMES: &[Name] = &[
+    name("key", "secret"),
+    name("encoding", "secret.encoding"),
+    name("KeyReader::algorithm", "algorithm"),
+    name("KeyReader::allow_short_secret", "allow_short_secret"),
+    name("KeyReader::read_file", "secret.file"),
+    name("SigningKey::from_file", "secret.file"),
+    value("KeyReader::encoding", "secret.encoding", "base64"),
+    value("SigningKey::hmac", "secret.encoding", "text"),
+];
+
+/// The fields about the key that signs.
+pub(super) struct KeyFields<'a> {
+    pub(super) names: &'a Names,
+    /// The name of the first of them.
+    pub(super) name: &'a str,
+    pub(super) key: Option<&'a SecretField>,
+    pub(super) algorithm: Option<&'a str>,
+    pub(super) kid: Option<&'a Text>,
+    pub(super) passphrase: Option<&'a SecretField>,
+    pub(super) allow_short_secret: bool,
+}
+
+impl KeyFields<'_> {
+    /// The key, if nothing is wrong with it.
+    pub(super) fn load(&self, cx: &mut Context<'_>) -> Option<SigningKey> {
+        let section = self.names.section;
+        let algorithm_path = format!("{section}.algorithm");
+        let path = format!("{section}.{}", self.name);
+        let key = cx.required(&path, self.key, "the private key as PEM or JWK, or the HMAC secret");
+        let algorithm = match self.algorithm.map(|name| algorithm(&algorithm_path, name)) {
+            Some(Ok(algorithm)) => Some(algorithm),
+            Some(Err(problem)) => {
+                cx.report.add(problem);
+                // What is wrong with the key as well, as far as that is known.
+                if let Err(problem) = key?.read_bytes(&path, cx.directory) {
+                    cx.report.add(problem);
+                }
+                return None;
+            }
+            None => None,
+        };
+        let Some(key) = key else {
+            cx.required(&algorithm_path, algorithm.as_ref(), "the algorithm that the key signs with");
+            return None;
+        };
+        let mut reader = KeyReader::new().allow_short_secret(self.allow_short_secret);
+        if let Some(algorithm) = algorithm {
+            reader = reader.algorithm(algorithm);
+        }
+        if let Some(kid) = self.kid {
+            reader = reader.key_id(kid.as_str());
+        }
+        if let Some(passphrase) = self.passphrase {
+            reader = with_passphrase(reader, &format!("{section}.passphrase"), passphrase, cx)?;
+        }
+        let read = match key.file(cx.directory) {
+            Some(file) => reader.encoding(key.encoding()).read_file(file),
+            None => {
+                let text = key.read_encoded(&path, cx.directory).map_err(|problem| cx.report.add(problem)).ok()?;
+                read(reader, key, &text)
+            }
+        };
+        match read {
+            Ok(key) => Some(key),
+            Err(error) if error.problems().is_empty() => {
+                cx.report.push(path, error.to_string());
+                None
+            }
+            Err(error) => {
+                cx.report.add_translated(self.names, &error);
+                None
+            }
+        }
+    }
+}
+
+/// Reads a key that is not in a file.
+fn read(reader: KeyReader, key: &SecretField, text: &[u8]) -> Result<SigningKey, bearer_token::Error> {
+    // `{ value = ".." }` says that it is the secret itself, even if it looks like a path.
+    let is_certain = matches!(key.given(), Given::Value(_)) && key.encoding() == Encoding::Text;
+    if is_certain && str::from_utf8(text).is_ok_and(secret::looks_like_path) {
+        let encoded = Zeroizing::new(BASE64_STANDARD.encode(text));
+        return reader.encoding(Encoding::Base64).read(encoded.as_bytes());
+    }
+    reader.encoding(key.encoding()).read(text)
+}
+
+fn algorithm(path: &str, name: &str) -> Result<Algorithm, Problem> {
+    name.parse::<Algorithm>().map_err(|error| {
+        let names: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
+        let problem = Problem::new(path, error.to_string());
+        match suggest::nearest(name, names.iter().copied()) {
+            Some(name) => problem.advise(Advice::text(format!("did you mean `{name}`?"))),
+            None => problem,
+        }
+    })
+}
+
+#[cfg(feature = "encrypted-keys")]
+fn with_passphrase(reader: KeyReader, path: &str, passphrase: &SecretField, cx: &mut Context<'_>) -> Option<KeyReader> {
+    cx.text(path, passphrase).map(|passphrase| reader.passphrase(passphrase.as_bytes()))
+}
+
+#[cfg(not(feature = "encrypted-keys"))]
+fn with_passphrase(
+    _reader: KeyReader,
+    path: &str,
+    _passphrase: &SecretField,
+    cx: &mut Context<'_>,
+) -> Option<KeyReader> {
+    let problem = Problem::new(path, "found a passphrase, which this program cannot use");
+    cx.report.add(problem.advise(Advice::Feature("encrypted-keys")));
+    None
+}
+
+/// The name of an [`Algorithm`], for the schema.
+#[cfg(test)]
+pub(super) struct AlgorithmName;
+
+#[cfg(test)]
+impl schemars::JsonSchema for AlgorithmName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Algorithm".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let names: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
+        schemars::json_schema!({ "enum": names, "description": "The algorithm that signs a JWT." })
+    }
+}

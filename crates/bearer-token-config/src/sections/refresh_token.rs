@@ -1,0 +1,76 @@
+//! The section `refresh_token`: a refresh token to exchange.
+
+use std::path::PathBuf;
+
+use bearer_token::{
+    Advice, Problem, Setting, TokenProvider, TokenProviderBuilder,
+    oauth::RefreshToken,
+    store::{FileStore, MemoryStore},
+};
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Context, token_endpoint::EndpointFields};
+use crate::values::SecretField;
+
+/// A refresh token (RFC 6749 section 6).
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RefreshFields {
+    /// The file for the refresh token, which the server replaces. Its directory must be writable for this process.
+    file: Option<PathBuf>,
+    /// The refresh token to begin with, and to use when the one in the file is gone.
+    initial: Option<SecretField>,
+    /// The server accepts the same one again. Then `file` may be left out.
+    reusable: bool,
+    /// Keep the previous refresh token, and retry with it if its successor is refused before it ever worked.
+    retry_previous: bool,
+}
+
+impl RefreshFields {
+    /// A builder on the refresh token grant, if nothing is wrong with it.
+    pub(super) fn source(
+        &self,
+        endpoint: Option<&EndpointFields>,
+        cx: &mut Context<'_>,
+    ) -> Option<TokenProviderBuilder> {
+        let grant = self.grant(cx);
+        let endpoint =
+            cx.required("token_endpoint", endpoint, "the token endpoint that exchanges the refresh token")?;
+        // With a stand-in, the endpoint is checked as well.
+        let source = endpoint.source(grant.clone().unwrap_or_else(|| RefreshToken::new(MemoryStore::default())), cx)?;
+        grant.map(|_| TokenProvider::builder(source))
+    }
+
+    fn grant(&self, cx: &mut Context<'_>) -> Option<RefreshToken> {
+        let initial = self.initial.as_ref().map(|initial| cx.text("refresh_token.initial", initial));
+        let mut grant = match &self.file {
+            Some(file) => RefreshToken::new(FileStore::new(cx.directory.join(file))),
+            None if self.reusable && initial.is_some() => RefreshToken::new(MemoryStore::default()),
+            None => {
+                let field = |name: &'static str| Setting::Field(name.into());
+                cx.report.add(
+                    Problem::new("refresh_token.file", "found nothing")
+                        .expecting("a file for the new refresh token in each response")
+                        .advise(Advice::Set(field("refresh_token.file")))
+                        .advise(Advice::text(
+                            "give an `initial` one that is `reusable`, if the server accepts the same one again",
+                        )),
+                );
+                return None;
+            }
+        };
+        if let Some(initial) = initial {
+            grant = grant.initial(initial?.as_str());
+        }
+        if self.reusable {
+            grant = grant.reusable();
+        }
+        if self.retry_previous {
+            grant = grant.retry_previous();
+        }
+        Some(grant)
+    }
+}

@@ -1,0 +1,157 @@
+//! Near names: what a name that does not exist was probably meant to be.
+
+use bearer_token::{Advice, Setting};
+use serde_json::{Map, Value};
+
+use crate::{sections::Fields, values::table::Table};
+
+/// Words of specifications and other programs for fields that are called differently here.
+const SYNONYMS: [(&str, &str); 14] = [
+    ("alg", "algorithm"),
+    ("aud", "audience"),
+    ("exp", "expiry_seconds"),
+    ("iss", "issuer"),
+    ("key_id", "kid"),
+    ("lifetime", "expiry_seconds"),
+    ("origins", "allow_origins"),
+    ("private_key", "key"),
+    ("scopes", "scope"),
+    ("sub", "subject"),
+    ("timeout", "fetch_timeout_seconds"),
+    ("token_url", "url"),
+    ("ttl", "expiry_seconds"),
+    ("uri", "url"),
+];
+
+/// The word that differs from this one by case or by a few letters, or of which this one is the beginning.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = plain(word);
+    let length = word.chars().count();
+    let limit = if length < 3 { 0 } else { (length / 3).min(3) };
+    let distance = |known: &str| strsim::damerau_levenshtein(&word, &plain(known));
+    let known: Vec<&str> = known.into_iter().collect();
+    let (distance, nearest) = known.iter().map(|known| (distance(known), *known)).min_by_key(|(least, _)| *least)?;
+    if distance <= limit {
+        return Some(nearest);
+    }
+    // `expiry` is `expiry_seconds`.
+    known.into_iter().find(|known| known.strip_prefix(word.as_str()).is_some_and(|rest| rest.starts_with('_')))
+}
+
+/// The field that an unknown one was probably meant to be: near in the same table, or somewhere else.
+pub(crate) fn field(parent: &str, name: &str) -> Option<Advice> {
+    let siblings = names_in(&segments(parent)).unwrap_or_default();
+    let synonym = SYNONYMS.iter().find(|(word, _)| *word == name).map(|(_, field)| *field);
+    let near = synonym.filter(|field| siblings.iter().any(|name| name == field));
+    let near = near.or_else(|| nearest(name, siblings.iter().map(String::as_str)));
+    let path =
+        below(parent, name).or_else(|| near.map(|near| join(parent, near))).or_else(|| elsewhere(name, synonym))?;
+    Some(Advice::DidYouMean(Setting::Field(path.into())))
+}
+
+/// `client_id` is `client.id`.
+fn below(parent: &str, name: &str) -> Option<String> {
+    let flat = |path: &String| path.strip_prefix(parent).map(|rest| rest.trim_start_matches('.').replace('.', "_"));
+    all_fields().into_iter().find(|path| flat(path).is_some_and(|flat| flat == plain(name)))
+}
+
+/// `issuer` at the root is `jwt.issuer`.
+fn elsewhere(name: &str, synonym: Option<&str>) -> Option<String> {
+    let fields = all_fields();
+    let end = format!("_{}", plain(name));
+    let ends = |path: &&String| path.replace('.', "_").ends_with(&end);
+    let same = |path: &&String| synonym.is_some_and(|field| path.rsplit('.').next() == Some(field));
+    fields.iter().find(ends).or_else(|| fields.iter().find(same)).cloned()
+}
+
+/// Whether the field at this path takes this value.
+pub(crate) fn accepts(path: &[String], value: Value) -> bool {
+    serde_json::from_value::<Table<Fields>>(at(path, value)).is_ok()
+}
+
+/// The paths of all fields. Members with names of the user's choice are not among them, nor are the parts of secrets.
+pub(crate) fn all_fields() -> Vec<String> {
+    let (mut found, mut next) = (Vec::new(), vec![Vec::<String>::new()]);
+    while let Some(path) = next.pop() {
+        if !path.is_empty() {
+            found.push(path.join("."));
+        }
+        if path.is_empty() || !accepts(&path, "a string".into()) {
+            let names = names_in(&path).unwrap_or_default();
+            next.extend(names.into_iter().rev().map(|name| [path.as_slice(), &[name]].concat()));
+        }
+    }
+    found
+}
+
+/// The names of the fields in a table, as serde lists them when it finds another one.
+fn names_in(table: &[String]) -> Option<Vec<String>> {
+    let unknown = Value::Object(Map::from_iter([(String::new(), Value::Null)]));
+    let error = serde_json::from_value::<Table<Fields>>(at(table, unknown)).err()?;
+    let message = error.to_string();
+    message.starts_with("unknown field").then(|| quoted(&message).skip(1).map(str::to_owned).collect())
+}
+
+/// What is in backticks in a message of serde's.
+pub(crate) fn quoted(message: &str) -> impl Iterator<Item = &str> {
+    message.split('`').skip(1).step_by(2)
+}
+
+fn at(path: &[String], value: Value) -> Value {
+    path.iter().rev().fold(value, |value, name| Value::Object(Map::from_iter([(name.clone(), value)])))
+}
+
+fn segments(path: &str) -> Vec<String> {
+    path.split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+fn join(parent: &str, name: &str) -> String {
+    if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
+}
+
+fn plain(word: &str) -> String {
+    word.to_lowercase().replace('-', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_found_and_far_ones_are_not() {
+        for (word, expected) in [
+            ("rs256", Some("RS256")),
+            ("RS-256", Some("RS256")),
+            ("isuer", Some("issuer")),
+            ("issure", Some("issuer")),
+            ("Issuer", Some("issuer")),
+            ("surprise", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest(word, ["issuer", "RS256", "subject"]), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_suggests_the_one_that_was_meant() {
+        for (parent, name, expected) in [
+            ("jwt", "isuer", "jwt.issuer"),
+            ("jwt", "iss", "jwt.issuer"),
+            ("jwt", "exp", "jwt.expiry_seconds"),
+            ("", "allowed_origins", "allow_origins"),
+            ("", "issuer", "jwt.issuer"),
+            ("", "token_endpoint_url", "token_endpoint.url"),
+            ("", "token-endpoint", "token_endpoint"),
+            ("", "client_id", "token_endpoint.client.id"),
+            ("token_endpoint", "client_id", "token_endpoint.client.id"),
+            ("token_endpoint", "scopes", "token_endpoint.scope"),
+            ("token_endpoint.client", "client_secret", "token_endpoint.client.secret"),
+            ("policy.transient_backoff", "first", "policy.transient_backoff.first_seconds"),
+        ] {
+            let expected = Advice::DidYouMean(Setting::Field(expected.to_owned().into()));
+            assert_eq!(field(parent, name), Some(expected), "{parent}.{name}");
+        }
+        assert_eq!(field("", "surprise"), None);
+        assert_eq!(field("jwt", "zzzzzz"), None);
+    }
+}

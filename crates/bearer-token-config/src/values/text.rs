@@ -1,0 +1,76 @@
+//! Strings of one line.
+
+use std::{fmt, ops::Deref};
+
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// A string that is sent as part of a line: without newlines and other control characters (L52).
+///
+/// Copies from terminals and files bring such characters along, and a server's refusal would not name them.
+#[derive(Clone)]
+pub(crate) struct Text(String);
+
+impl Text {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A secret may be in the wrong field.
+        f.write_str("[text]")
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match problem(&text) {
+            Some(found) => Err(D::Error::custom(format_args!(
+                "{found}; expected one line of text: remove it, or put a space in its place"
+            ))),
+            None => Ok(Text(text)),
+        }
+    }
+}
+
+fn problem(text: &str) -> Option<&'static str> {
+    text.chars().find_map(|c| match c {
+        '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some("found a newline in the string"),
+        '\u{feff}' => Some("found a byte order mark in the string"),
+        c if c.is_control() => Some("found a control character in the string"),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod schema {
+    use std::borrow::Cow;
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+    use super::Text;
+
+    impl JsonSchema for Text {
+        fn schema_name() -> Cow<'static, str> {
+            "Text".into()
+        }
+
+        fn inline_schema() -> bool {
+            true
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({ "type": "string" })
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Fields from environment variables.
+
+use std::{borrow::Cow, ffi::OsString};
+
+use bearer_token::{Advice, Problem, Setting};
+use serde_json::{Map, Number, Value};
+
+use crate::{
+    fit::UNKNOWN_FIELD,
+    report::{Report, is_within},
+    suggest::accepts,
+    values::path_in_variable,
+};
+
+/// Between a table and its field. A single `_` is a part of names.
+const SEPARATOR: &str = "__";
+
+/// The variables that fields were taken from.
+#[derive(Default)]
+pub(crate) struct Variables {
+    found: Vec<Variable>,
+    /// With which the names begin.
+    prefix: String,
+    /// Whether there is no file. Then fields that are missing are variables too.
+    alone: bool,
+    /// Problems with fields that variables set.
+    report: Report,
+    /// Problems with variables that set no field.
+    others: Vec<Problem>,
+}
+
+struct Variable {
+    name: String,
+    path: Vec<String>,
+    /// The path as problems have it.
+    field: String,
+}
+
+impl Variables {
+    /// Nothing is read but variables.
+    pub(crate) fn alone() -> Self {
+        Variables { alone: true, ..Variables::default() }
+    }
+
+    /// Puts the variables with this prefix into the value, over what is there.
+    pub(crate) fn put_into(
+        &mut self,
+        value: &mut Value,
+        prefix: &str,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) {
+        prefix.clone_into(&mut self.prefix);
+        if prefix.is_empty() {
+            let problem = Problem::new("environment", "found no prefix for the environment variables");
+            return self.others.push(problem.expecting("one, such as `BEARER_TOKEN_`"));
+        }
+        let mut texts = Vec::new();
+        for (name, text) in variables {
+            let name = name.to_string_lossy();
+            let Some(rest) = name.strip_prefix(prefix) else { continue };
+            let path: Vec<String> = rest.split(SEPARATOR).map(field_name).collect();
+            if path.iter().any(String::is_empty) {
+                let problem = Problem::new(name, "found a variable without the name of a field");
+                let expected = format!("one after `{prefix}`, with `{SEPARATOR}` between a table and its field");
+                self.others.push(problem.expecting(expected));
+                continue;
+            }
+            texts.push((Variable { name: name.into_owned(), field: path.join("."), path }, text));
+        }
+        // A table comes before its fields.
+        texts.sort_by(|(one, _), (other, _)| (&one.path, &one.name).cmp(&(&other.path, &other.name)));
+        for (variable, _) in &texts {
+            if let Some((table, _)) = variable.path.split_last_chunk::<1>().filter(|(table, _)| is_secret(table)) {
+                // A secret is one thing: its file in a variable does not go with its value in a file.
+                remove(value, table);
+            }
+        }
+        let earlier = self.found.len();
+        for (variable, text) in texts {
+            match (self.beside(&variable, earlier), text.into_string()) {
+                (Some(other), _) => {
+                    let problem = Problem::new(&variable.name, format!("found beside `{other}`, which sets the same"));
+                    self.report.add_unread(problem.expecting("one of the two").at(&variable.field));
+                }
+                (None, Err(_)) => {
+                    let problem = Problem::new(&variable.field, "found a value that is not UTF-8");
+                    self.report.add_unread(problem);
+                }
+                (None, Ok(text)) => insert(value, &variable.path, read(&variable.path, text)),
+            }
+            self.found.push(variable);
+        }
+    }
+
+    /// What a variable's string stands for, where the field at this path does not take a string.
+    pub(crate) fn reread(&self, field: &str, found: &Value, message: &str) -> Option<Value> {
+        let text = found.as_str().filter(|_| self.found.iter().any(|variable| variable.field == field))?;
+        match parse(text).filter(|value| !value.is_string()) {
+            None if message.contains("expected a sequence") && !text.starts_with('[') => Some(split(text)),
+            value => value,
+        }
+    }
+
+    /// Moves the problems with fields that variables set into the report.
+    pub(crate) fn report_to(&mut self, report: &mut Report) {
+        report.append(std::mem::take(&mut self.report));
+    }
+
+    /// All problems, in the names of variables where fields come from them.
+    pub(crate) fn rename_all(self, report: Report) -> Vec<Problem> {
+        let mut renamed: Vec<_> = report.into_problems().into_iter().map(|problem| self.rename(problem)).collect();
+        renamed.extend(self.others);
+        renamed
+    }
+
+    /// The problem in the names of variables, if one sets the field or nothing else could.
+    fn rename(&self, problem: Problem) -> Problem {
+        let Some(name) = self.name(problem.path()) else { return problem };
+        if let Some(problem) = path_in_variable(&problem, &name) {
+            return problem;
+        }
+        if problem.found() == UNKNOWN_FIELD {
+            let rest = name.strip_prefix(&self.prefix).unwrap_or(&name);
+            if is_from_kubernetes(rest) {
+                return Problem::new(name, "found a variable that Kubernetes sets for a service")
+                    .expecting("the name of a field after the prefix")
+                    .advise(Advice::text("set `enableServiceLinks: false` in the pod's specification"))
+                    .advise(Advice::text("use a prefix that is not the name of a service"));
+            }
+        }
+        let advice = problem.advice().to_vec().into_iter().map(|advice| self.rename_advice(advice));
+        problem.clone().with_advice(advice).at(name)
+    }
+
+    fn rename_advice(&self, advice: Advice) -> Advice {
+        let variable = |field: Cow<'static, str>| {
+            let name = self.given(&field).unwrap_or_else(|| self.variable(&field));
+            Setting::Variable(name.into())
+        };
+        match advice {
+            Advice::TurnOn(Setting::Field(field)) => Advice::TurnOn(variable(field)),
+            Advice::Set(Setting::Field(field)) => Advice::Set(variable(field)),
+            Advice::SetTo(Setting::Field(field), value) => Advice::SetTo(variable(field), value),
+            Advice::DidYouMean(Setting::Field(field)) => Advice::DidYouMean(variable(field)),
+            Advice::Remove(Setting::Field(field)) => Advice::Remove(variable(field)),
+            other => other,
+        }
+    }
+
+    /// The variable that sets the same field, or a table with it, at the same time.
+    fn beside(&self, variable: &Variable, earlier: usize) -> Option<&str> {
+        let same = self.found.iter().skip(earlier).find(|other| variable.path.starts_with(&other.path));
+        same.map(|other| other.name.as_str())
+    }
+
+    fn name(&self, path: &str) -> Option<String> {
+        self.given(path).or_else(|| self.alone.then(|| self.variable(path)))
+    }
+
+    /// The variable that was given for this field.
+    fn given(&self, path: &str) -> Option<String> {
+        let within = |variable: &Variable| {
+            is_within(path, &variable.field).then(|| format!("{}{}", variable.name, &path[variable.field.len()..]))
+        };
+        // A part of a secret stands for the secret: `.._KEY__FILE`.
+        let part = |variable: &Variable| {
+            let part = variable.field.strip_prefix(path)?.strip_prefix('.')?;
+            matches!(part, "value" | "file" | "env").then(|| variable.name.clone())
+        };
+        self.found.iter().rev().find_map(within).or_else(|| self.found.iter().rev().find_map(part))
+    }
+
+    /// The variable that would set this field.
+    fn variable(&self, field: &str) -> String {
+        let (field, index) = field.split_at(field.find('[').unwrap_or(field.len()));
+        format!("{}{}{index}", self.prefix, field.replace('.', SEPARATOR).to_uppercase())
+    }
+}
+
+/// A name in capitals means the same in small letters. Others, which members of your own may have, are taken as they are.
+fn field_name(name: &str) -> String {
+    if name.chars().any(char::is_lowercase) { name.to_owned() } else { name.to_lowercase() }
+}
+
+/// The variables of a service that Kubernetes sets in each pod: `_SERVICE_HOST`, `_PORT_443_TCP_ADDR` and the like.
+fn is_from_kubernetes(rest: &str) -> bool {
+    let is_port = |rest: &str| {
+        let mut parts = rest.split('_');
+        let number =
+            parts.next().is_some_and(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+        number && matches!(parts.next(), Some("TCP" | "UDP" | "SCTP")) && parts.count() <= 1
+    };
+    rest == "SERVICE_HOST"
+        || rest == "PORT"
+        || rest.starts_with("SERVICE_PORT")
+        || rest.strip_prefix("PORT_").is_some_and(is_port)
+}
+
+/// Whether the field is a secret: it takes a string, and a table that says where it is.
+fn is_secret(path: &[String]) -> bool {
+    let place = Value::Object(Map::from_iter([("env".to_owned(), Value::from("NAME"))]));
+    !path.is_empty() && accepts(path, "a string".into()) && accepts(path, place) && !accepts(path, 1.into())
+}
+
+/// The text of a variable as the field takes it. Only where a field takes both a string and a list, a list is read here.
+fn read(path: &[String], text: String) -> Value {
+    let takes_both = || {
+        let list = Value::Array(vec!["a string".into()]);
+        accepts(path, "a string".into()) && accepts(path, list) && !accepts(path, 1.into())
+    };
+    let list =
+        if text.trim_start().starts_with('[') && takes_both() { parse(&text).filter(Value::is_array) } else { None };
+    list.unwrap_or(Value::String(text))
+}
+
+fn parse(text: &str) -> Option<Value> {
+    text.trim().parse().ok().and_then(json)
+}
+
+/// The same in JSON, which has neither dates nor infinities. Those stay strings.
+fn json(value: toml::Value) -> Option<Value> {
+    Some(match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => Number::from_f64(number)?.into(),
+        toml::Value::Boolean(value) => value.into(),
+        toml::Value::Datetime(_) => return None,
+        toml::Value::Array(values) => values.into_iter().map(json).collect::<Option<Vec<_>>>()?.into(),
+        toml::Value::Table(table) => {
+            table.into_iter().map(|(name, value)| Some((name, json(value)?))).collect::<Option<Map<_, _>>>()?.into()
+        }
+    })
+}
+
+fn split(text: &str) -> Value {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect()
+}
+
+fn remove(value: &mut Value, path: &[String]) {
+    let Some((last, parents)) = path.split_last() else { return };
+    let parent = parents.iter().try_fold(value, |value, name| value.get_mut(name));
+    if let Some(Value::Object(parent)) = parent {
+        parent.remove(last);
+    }
+}
+
+/// Does nothing where there is a value in place of a table, which is reported.
+fn insert(value: &mut Value, path: &[String], inserted: Value) {
+    let Some((last, parents)) = path.split_last() else { return };
+    let parent = parents.iter().try_fold(value, |value, name| {
+        let empty = || Value::Object(Map::new());
+        value.as_object_mut().map(|table| table.entry(name).or_insert_with(empty))
+    });
+    if let Some(Value::Object(parent)) = parent {
+        parent.insert(last.clone(), inserted);
+    }
+}
