@@ -610,8 +610,13 @@ fn key_problems_name_fields() {
         r#"{"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1"}"#;
     let set = &format!("{{\"keys\": [{ec}, {oct}]}}");
     let encrypted = include_str!("../../bearer-token/src/jwt/testdata/rsa2048.encrypted.pem");
+    let passphrase = if cfg!(feature = "encrypted-keys") {
+        "set `jwt.passphrase`, or decrypt it"
+    } else {
+        "enable the feature `encrypted-keys`, or decrypt it"
+    };
     for (key, algorithm, expected) in [
-        (encrypted, Some("RS256"), "set `jwt.passphrase`, or decrypt it"),
+        (encrypted, Some("RS256"), passphrase),
         (set, None, "the one to sign with: set `jwt.kid`"),
         (oct, None, "fits HS256, HS384, HS512; expected the name of the one to sign with: set `jwt.algorithm`"),
         (RSA, Some("HS256"), "choose the algorithm that it was made for"),
