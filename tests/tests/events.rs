@@ -201,6 +201,25 @@ async fn a_provider_without_origins_says_so_when_it_is_built() {
     }
 }
 
+#[test]
+fn an_assertion_without_required_claims_is_an_event_at_build() {
+    let (events, _guard) = Events::listen();
+    let toml = |claims: &str| {
+        format!(
+            "[jwt]\nalgorithm = \"HS256\"\nkey = \"0123456789abcdef0123456789abcdef\"\naudience = \"a\"\n{claims}\n\
+             [token_endpoint]\nurl = \"https://as.example.com/token\""
+        )
+    };
+    let cases: [(&str, &[&str]); 3] =
+        [("issuer = \"me\"\nsubject = \"me\"", &[]), ("issuer = \"me\"", &["sub"]), ("", &["iss", "sub"])];
+    for (claims, missing) in cases {
+        bearer_token_config::ProviderConfig::from_toml(&toml(claims)).unwrap().build().unwrap();
+        let told = events.about("RFC 7523 section 3 requires");
+        assert_eq!(told.len(), usize::from(!missing.is_empty()), "{claims}");
+        assert!(missing.iter().all(|claim| format!("{told:?}").contains(claim)), "{told:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_is_an_event_before_the_caller_hears_of_it() {
     let provider = warm(api).await;

@@ -212,7 +212,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 #[test]
-fn a_file_and_variables_over_it_name_where_each_comes_from() {
+fn advice_over_a_file_names_the_right_place() {
     let config = ProviderConfig::from_toml("[jwt]\nalgorithm = \"HS256\"\nkey = \"short\"\nisuer = 1").unwrap();
     let config = config.override_with_variables(PREFIX, [("APP_JWT__KEY", "shorter"), ("APP_TOKEN_ENDPOINT_URL", "x")]);
     let mut lines: Vec<_> = problems(config).iter().map(ToString::to_string).collect();

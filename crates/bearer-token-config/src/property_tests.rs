@@ -142,7 +142,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn l38_any_configuration_is_a_provider_or_an_error_without_its_secrets(mut tree in configurations()) {
+    fn l38_any_configuration_builds_or_fails_without_its_secrets(mut tree in configurations()) {
         plant(&mut tree, false);
         let shown = match ProviderConfig::from_json(&tree.to_string()).unwrap().transport(Nowhere).build() {
             Ok(provider) => format!("{provider:?}"),

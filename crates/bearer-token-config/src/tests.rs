@@ -53,7 +53,7 @@ fn paths(toml: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_field_of_the_jwt_form_reaches_the_token_request() {
+async fn every_jwt_field_reaches_the_token_request() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("key.pem"), RSA).unwrap();
     let config = r#"
@@ -98,7 +98,7 @@ async fn every_field_of_the_jwt_form_reaches_the_token_request() {
 }
 
 #[tokio::test]
-async fn without_a_token_endpoint_the_jwt_itself_is_the_bearer() {
+async fn without_a_token_endpoint_the_jwt_is_the_bearer() {
     let json = r#"{"jwt": {"algorithm": "HS256", "key": {"value": "6b6579206f662033322062797465732c20616e64206e6f742061206c657373", "encoding": "hex"},
         "allow_short_secret": true, "issuer": "me", "audience": ["a", "b"], "jwt_id": false, "not_before": true}}"#;
     let provider = ProviderConfig::from_json(json).unwrap().build().unwrap();
@@ -110,7 +110,7 @@ async fn without_a_token_endpoint_the_jwt_itself_is_the_bearer() {
 }
 
 #[test]
-fn a_list_in_place_of_a_table_is_refused_and_never_read_by_position() {
+fn a_list_is_never_read_as_a_table() {
     for (json, path) in [
         (r#"[["https://api.example.com"]]"#, "configuration"),
         ("[]", "configuration"),
@@ -134,7 +134,7 @@ fn a_list_in_place_of_a_table_is_refused_and_never_read_by_position() {
 }
 
 #[tokio::test]
-async fn each_way_of_client_authentication_can_be_configured() {
+async fn each_client_authentication_can_be_configured() {
     for (client, header, body) in [
         (
             r#"method = "basic"
@@ -180,7 +180,7 @@ async fn each_way_of_client_authentication_can_be_configured() {
 }
 
 #[tokio::test]
-async fn a_client_can_sign_its_assertions_with_a_key_or_with_its_secret() {
+async fn a_client_signs_with_its_key_or_secret() {
     let key =
         format!("method = \"private_key_jwt\"\nalgorithm = \"PS256\"\nheaders = {{ kid = \"k\" }}\nkey = '''{RSA}'''");
     let secret = "method = \"client_secret_jwt\"\nsecret = \"0123456789abcdef0123456789abcdef\"\naudience = \"https://as.example.com\"";
@@ -200,7 +200,7 @@ async fn a_client_can_sign_its_assertions_with_a_key_or_with_its_secret() {
 }
 
 #[tokio::test]
-async fn l24_the_secret_of_a_client_in_a_file_is_read_again() {
+async fn l24_a_client_secret_in_a_file_is_read_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("secret");
     for (encoding, first, second) in
@@ -228,7 +228,7 @@ async fn l24_the_secret_of_a_client_in_a_file_is_read_again() {
 }
 
 #[tokio::test]
-async fn the_assertion_of_a_client_can_be_in_a_file_that_somebody_else_keeps() {
+async fn another_program_can_keep_the_assertion_in_a_file() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("token"), "projected\n").unwrap();
     for method in ["", "method = \"assertion\""] {
@@ -256,7 +256,7 @@ async fn the_assertion_of_a_client_can_be_in_a_file_that_somebody_else_keeps() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_kept_in_a_file_beside_the_configuration() {
+async fn a_refresh_token_is_kept_beside_the_configuration() {
     let directory = tempfile::tempdir().unwrap();
     let toml = r#"
         [refresh_token]
@@ -289,7 +289,7 @@ async fn a_refresh_token_is_kept_in_a_file_beside_the_configuration() {
 }
 
 #[test]
-fn what_is_wrong_with_a_refresh_token_is_said_with_the_rest() {
+fn refresh_token_problems_are_reported_with_the_rest() {
     for (refresh, rest, found) in [
         ("", "", &["refresh_token.file", "token_endpoint"][..]),
         ("file = \"x\"", "", &["token_endpoint"]),
@@ -311,7 +311,7 @@ fn what_is_wrong_with_a_refresh_token_is_said_with_the_rest() {
 }
 
 #[test]
-fn every_problem_is_reported_at_once_with_the_path_of_its_field() {
+fn every_problem_is_reported_with_its_field() {
     let found = paths(
         r#"
         allow_origins = ["http://api.example.com", "https://fine.example.com"]
@@ -356,7 +356,7 @@ fn every_problem_is_reported_at_once_with_the_path_of_its_field() {
 }
 
 #[test]
-fn what_is_missing_is_said_once_and_what_was_not_read_is_not_missing() {
+fn unread_fields_are_not_missing_too() {
     assert_eq!(paths("allow_origins = []"), ["jwt"]);
     assert_eq!(paths("[jwt]"), ["jwt.algorithm", "jwt.key"]);
     assert_eq!(paths("[jwt]\nkey = 5\nalgorithm = 6"), ["jwt.algorithm", "jwt.key"]);
@@ -369,7 +369,7 @@ fn what_is_missing_is_said_once_and_what_was_not_read_is_not_missing() {
 }
 
 #[test]
-fn a_key_that_does_not_fit_its_algorithm_is_an_error_that_names_both() {
+fn an_error_names_key_and_algorithm_that_differ() {
     let of = |key: &str, algorithm: &str| {
         let toml = format!("[jwt]\nalgorithm = \"{algorithm}\"\nkey = '''{key}'''");
         let found = problems(&toml);
@@ -418,7 +418,7 @@ fn l38_no_secret_of_a_configuration_is_ever_shown() {
 }
 
 #[test]
-fn a_secret_file_may_end_in_a_line_end_and_a_missing_one_is_named() {
+fn a_missing_secret_file_is_named() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("token"), "abc\r\n").unwrap();
     std::fs::write(directory.path().join("empty"), "\n").unwrap();
@@ -434,7 +434,7 @@ fn a_secret_file_may_end_in_a_line_end_and_a_missing_one_is_named() {
 }
 
 #[test]
-fn what_the_fields_have_no_word_for_is_a_problem_and_not_a_default() {
+fn values_that_json_cannot_express_are_problems() {
     let found = paths(
         r#"
         [jwt]
@@ -450,7 +450,7 @@ fn what_the_fields_have_no_word_for_is_a_problem_and_not_a_default() {
 }
 
 #[test]
-fn a_field_of_the_client_that_its_method_has_no_use_for_is_a_problem() {
+fn client_fields_that_the_method_does_not_use_are_problems() {
     let of = |client: &str| {
         paths(&format!("[token_endpoint]\nurl = \"https://as.example.com\"\n[token_endpoint.client]\n{client}"))
     };
@@ -463,7 +463,7 @@ fn a_field_of_the_client_that_its_method_has_no_use_for_is_a_problem() {
 }
 
 #[test]
-fn problems_speak_of_fields_and_not_of_methods() {
+fn problems_name_fields_and_not_methods() {
     let toml = r#"
         allow_origins = ["http://api.example.com"]
         [jwt]
@@ -480,7 +480,7 @@ fn problems_speak_of_fields_and_not_of_methods() {
 }
 
 #[test]
-fn it_can_be_a_part_of_a_larger_configuration() {
+fn it_deserializes_as_part_of_a_larger_configuration() {
     #[derive(Deserialize)]
     struct Service {
         name: String,
@@ -515,7 +515,7 @@ fn no_text_makes_it_panic() {
 }
 
 #[tokio::test]
-async fn l23_a_key_can_be_a_jwk_or_one_of_a_set_which_bring_algorithm_and_name() {
+async fn l23_a_jwk_brings_its_algorithm_and_id() {
     let jwk = |kid: &str| {
         format!(
             r#"{{"kty": "OKP", "crv": "Ed25519", "kid": "{kid}", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
@@ -603,15 +603,20 @@ async fn l24_keys_and_tokens_in_files_are_read_again() {
 }
 
 #[test]
-fn what_is_wrong_with_a_key_is_said_in_the_words_of_a_configuration() {
+fn key_problems_name_fields() {
     let ec = r#"{"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
         "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM", "d": "870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE"}"#;
     let oct =
         r#"{"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1"}"#;
     let set = &format!("{{\"keys\": [{ec}, {oct}]}}");
     let encrypted = include_str!("../../bearer-token/src/jwt/testdata/rsa2048.encrypted.pem");
+    let passphrase = if cfg!(feature = "encrypted-keys") {
+        "set `jwt.passphrase`, or decrypt it"
+    } else {
+        "enable the feature `encrypted-keys`, or decrypt it"
+    };
     for (key, algorithm, expected) in [
-        (encrypted, Some("RS256"), "set `jwt.passphrase`, or decrypt it"),
+        (encrypted, Some("RS256"), passphrase),
         (set, None, "the one to sign with: set `jwt.kid`"),
         (oct, None, "fits HS256, HS384, HS512; expected the name of the one to sign with: set `jwt.algorithm`"),
         (RSA, Some("HS256"), "choose the algorithm that it was made for"),

@@ -1,9 +1,11 @@
 //! JWTs signed here: as bearer tokens themselves, or as the assertions of token requests.
 //!
-//! A [`SigningKey`] is parsed once, from one of many formats; one in a file is read again when the file changes, and one
-//! that is elsewhere is used through a [`Signer`]. A [`JwtTemplate`] says what every JWT carries: claims (RFC 7519 section 4) and
-//! members of the JOSE header (RFC 7515 section 4). [`JwtTemplate::sign`] makes a new JWT of it each time, with `iat`,
-//! `exp` and `jti` of its own. [`SelfSigned`] is the source for APIs that take such a JWT as the bearer token.
+//! A [`SigningKey`] is parsed once, from any of many formats. A key in a file is read again when the file changes, and a
+//! key in another place is used through a [`Signer`]. A [`JwtTemplate`] has what every JWT carries: claims (RFC 7519
+//! section 4) and members of the JOSE header (RFC 7515 section 4). [`JwtTemplate::sign`] signs a new JWT each time, with
+//! its own `iat`, `exp` and `jti`. [`SelfSigned`] is the source for APIs that accept such a JWT as the bearer token.
+//!
+//! Each room below uses those after it only: `template`, `key`, `native`, `formats`, `algorithm`.
 //!
 //! ```
 //! use bearer_token::{FetchContext, FetchReason, TokenSource, platform::Platform};
@@ -42,6 +44,6 @@ pub use self::{
     template::{JwtTemplate, SignedJwt, builder::JwtTemplateBuilder},
 };
 
-/// What the tests of this module share.
+/// Keys for the tests of this module.
 #[cfg(test)]
 mod test_support;

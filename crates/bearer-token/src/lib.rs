@@ -79,6 +79,8 @@ mod sync;
 mod test_support;
 mod token;
 pub mod transport;
+#[cfg(feature = "oauth")]
+mod value;
 
 #[cfg(feature = "jwt")]
 pub mod jwt;

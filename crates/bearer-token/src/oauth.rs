@@ -16,6 +16,8 @@ mod response;
 #[cfg(test)]
 mod tests;
 
+pub use crate::value::Value;
+
 #[cfg(feature = "jwt")]
 pub use self::grants::JwtBearer;
 pub use self::{
@@ -23,7 +25,7 @@ pub use self::{
     client_secret::ClientSecret,
     endpoint::{TokenEndpoint, TokenEndpointBuilder},
     grant::Grant,
-    grants::ClientCredentials,
+    grants::{ClientCredentials, TokenExchange, TokenType},
     refresh_token::RefreshToken,
     request::Parameters,
     response::{ClockOffset, ResponseFields},

@@ -76,6 +76,19 @@ pub(crate) fn rejected(provider: &ProviderName, outcome: &str) {
     event!(debug, %provider, outcome, "the API rejected a bearer");
 }
 
+// What a server may refuse.
+
+#[cfg(all(feature = "jwt", feature = "oauth"))]
+pub(crate) fn incomplete_assertion(missing: &[&str]) {
+    event!(
+        warn,
+        ?missing,
+        "the assertion does not have all claims that RFC 7523 section 3 requires; only some servers accept it: set them \
+         on the template"
+    );
+    let _ = missing;
+}
+
 // Where a token may go.
 
 pub(crate) fn no_origin_allowed(provider: &ProviderName) {
@@ -142,21 +155,21 @@ pub(crate) fn refresh_token_not_saved(error: &Error) {
     event!(error, kind = ?error.kind(), %error, "could not save a new refresh token; it is kept in memory only");
 }
 
-/// The clock of this machine differs from the authorization server's. Lifetimes do not depend on it.
+/// This machine's clock differs from the authorization server's. Lifetimes do not depend on it.
 #[cfg(feature = "oauth")]
-pub(crate) fn clock_differs(origin: &str, offset: crate::oauth::ClockOffset) {
-    #[cfg(feature = "tracing")]
-    tracing::warn!(authorization_server = origin, %offset, "the clock of this machine differs from the authorization server's: set the clock");
+pub(crate) fn clock_differs(origin: &str, offset: impl fmt::Display) {
+    event!(
+        warn, authorization_server = origin, %offset,
+        "the clock of this machine differs from the authorization server's: set the clock"
+    );
 }
 
 /// A token had already expired when its response arrived.
 #[cfg(feature = "oauth")]
 pub(crate) fn expired_on_arrival(origin: &str, ago: Duration) {
-    #[cfg(feature = "tracing")]
-    tracing::warn!(
-        authorization_server = origin,
-        expired_seconds_ago = ago.as_secs(),
-        "the authorization server sent a token that had already expired: check the token lifetime at the server and the \
+    event!(
+        warn, authorization_server = origin, expired_ago = ?ago,
+        "the authorization server sent a token that had already expired: check the token lifetime at the server, and the \
          clock of this machine"
     );
 }
@@ -164,8 +177,7 @@ pub(crate) fn expired_on_arrival(origin: &str, ago: Duration) {
 /// The granted scope lacks words of the requested one.
 #[cfg(feature = "oauth")]
 pub(crate) fn narrower_scope(origin: &str, missing: &str) {
-    #[cfg(feature = "tracing")]
-    tracing::warn!(authorization_server = origin, missing, "the granted scope is narrower than the requested one");
+    event!(warn, authorization_server = origin, missing, "the granted scope is narrower than the requested one");
 }
 
 #[cfg(feature = "oauth")]

@@ -19,7 +19,7 @@ fn names(config: ProviderConfig) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_kind_of_field_can_be_given_by_a_variable() {
+async fn a_variable_can_set_every_kind_of_field() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("key.pem"), RSA).unwrap();
     let config = of([
@@ -82,7 +82,7 @@ fn a_list_is_read_with_commas_and_as_toml() {
 }
 
 #[test]
-fn every_problem_is_reported_at_once_by_the_name_of_its_variable() {
+fn every_problem_is_reported_with_its_variable() {
     let config = of([
         ("APP_ALLOW_ORIGINS", "https://fine.example.com,http://api.example.com"),
         ("APP_CONNECTION_ORIGIN", "nowhere"),
@@ -123,14 +123,14 @@ fn every_problem_is_reported_at_once_by_the_name_of_its_variable() {
 }
 
 #[test]
-fn no_variable_at_all_is_a_problem_that_names_one() {
+fn without_variables_a_problem_names_one() {
     assert_eq!(names(of([("PATH", "/usr/bin")])), ["APP_JWT"]);
     let config = ProviderConfig::from_variables("", [("TOKEN", "x")]);
     assert!(found(config).iter().any(|(path, message)| path == "environment" && message.contains("no prefix")));
 }
 
 #[test]
-fn two_variables_that_give_the_same_are_a_problem() {
+fn two_variables_for_one_field_are_a_problem() {
     for (one, other) in
         [("APP_TOKEN", "APP_token"), ("APP_TOKEN", "APP_TOKEN__FILE"), ("APP_TOKEN__FILE", "APP_TOKEN__FILE__X")]
     {
@@ -170,7 +170,7 @@ async fn variables_are_put_over_a_file_field_by_field() {
 }
 
 #[test]
-fn over_a_file_each_problem_is_named_by_where_the_field_came_from() {
+fn problems_name_file_or_variable() {
     let toml = "surprise = 1\npolicy = 7\n[jwt]\nalgorithm = \"HS256\"\nissuer = 5";
     let variables =
         [("APP_JWT__AUDIENCE", "7"), ("APP_JWT__ISSUER", "me"), ("APP_SURPRISES", "1"), ("APP_POLICY__JITTER", "true")];
@@ -181,7 +181,7 @@ fn over_a_file_each_problem_is_named_by_where_the_field_came_from() {
 }
 
 #[test]
-fn l38_no_variables_value_is_ever_shown() {
+fn l38_no_value_of_a_variable_is_shown() {
     const MARKER: &str = "planted-secret-marker";
     let table = format!("{{ value = \"{MARKER}\", vaule = \"{MARKER}\" }}");
     for name in [
@@ -208,7 +208,7 @@ fn l38_no_variables_value_is_ever_shown() {
 
 #[cfg(unix)]
 #[test]
-fn a_value_that_is_no_text_is_a_problem_and_not_a_missing_field() {
+fn a_value_that_is_not_utf8_is_a_problem() {
     use std::os::unix::ffi::OsStringExt;
     let text = OsString::from_vec(vec![0xff]);
     let config = ProviderConfig::from_variables(PREFIX, [(OsString::from("APP_TOKEN"), text)]);

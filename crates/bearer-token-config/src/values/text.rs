@@ -35,7 +35,9 @@ impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         match problem(&text) {
-            Some(found) => Err(D::Error::custom(format_args!("{found}; expected one line of text: remove it"))),
+            Some(found) => Err(D::Error::custom(format_args!(
+                "{found}; expected one line of text: remove it, or put a space in its place"
+            ))),
             None => Ok(Text(text)),
         }
     }

@@ -9,6 +9,8 @@ pub(crate) mod remote;
 #[cfg(test)]
 mod format_tests;
 #[cfg(test)]
+mod surroundings_tests;
+#[cfg(test)]
 mod wrong_file_tests;
 
 use std::{fmt, path::Path, sync::Arc};

@@ -9,15 +9,15 @@ use crate::{
     token::AccessToken,
 };
 
-/// Bearers are used many times, unlike assertions. The longest that most APIs take.
+/// The default lifetime: the longest that most APIs accept. Unlike assertions, bearers are used many times.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// Signs JWTs that are the bearer tokens themselves: no token request is made.
 ///
-/// The provider keeps each until its `exp`, and renews it early. Where the template has no
-/// [`lifetime`](super::JwtTemplateBuilder::lifetime), they live for 1 h from their back-dated `iat`; APIs with a
-/// lower limit (GitHub: 10 min, App Store Connect: 20 min) need it set. JWTs
-/// [without `exp`](super::JwtTemplateBuilder::expiration_time) are used for as long.
+/// The provider keeps each until its `exp`, and renews it early. The default
+/// [`lifetime`](super::JwtTemplateBuilder::lifetime) is 1 h from the back-dated `iat`. Set a shorter one for APIs with a
+/// lower limit (GitHub: 10 min, App Store Connect: 20 min). JWTs
+/// [without `exp`](super::JwtTemplateBuilder::expiration_time) are used for the same time.
 ///
 /// ```
 /// use bearer_token::jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey};
@@ -36,7 +36,7 @@ pub struct SelfSigned {
 }
 
 impl SelfSigned {
-    /// Uses the JWTs of this template.
+    /// Creates a source of JWTs from this template.
     pub fn new(template: JwtTemplate) -> Self {
         SelfSigned { template }
     }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bearer_without_exp_is_used_for_its_lifetime_all_the_same() {
+    async fn a_bearer_without_exp_is_used_for_its_lifetime() {
         let (claims, token) = fetch(|template| {
             template.issuer("TEAM").expiration_time(false).jwt_id(false).lifetime(Duration::from_secs(2_400))
         })

@@ -1,4 +1,4 @@
-//! What every JWT of a kind carries, and the JWTs made of it.
+//! Templates of JWTs, and the JWTs that are signed from them.
 
 use std::{
     fmt,
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 pub(crate) mod builder;
 mod claims;
 mod header;
+mod values;
 
 use self::{
     builder::JwtTemplateBuilder,
@@ -24,10 +25,10 @@ use crate::{
     platform::{Moment, Platform},
 };
 
-/// How long an assertion lives when nothing was said: as briefly as the strictest servers ask (Box: 60 s).
+/// The default lifetime of an assertion: the strictest servers allow no more (Box: 60 s).
 pub(crate) const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 
-/// Signs JWTs that are alike but for `iat`, `exp` and `jti`, which are made anew for each.
+/// Signs JWTs that differ only in `iat`, `exp` and `jti`.
 ///
 /// A clone shares everything. `Debug` shows the header and the names of the claims, never the key.
 ///
@@ -66,19 +67,20 @@ impl JwtTemplate {
         JwtTemplate(Arc::new(template))
     }
 
-    /// Signs one more JWT, with `iat`, `exp` and `jti` of its own. Nothing is cached: an assertion is used once
+    /// Signs a JWT with its own `iat`, `exp` and `jti`. Nothing is cached, because an assertion is used once
     /// (RFC 7523 section 3).
     ///
-    /// Without a [`lifetime`](JwtTemplateBuilder::lifetime) it lives for 60 s, as befits an assertion.
+    /// Its default lifetime is that of an assertion, 60 s.
     ///
-    /// Fails with [`ErrorKind::Signing`](crate::ErrorKind::Signing) when the key does not sign, with the error of a
-    /// remote [`Signer`](super::Signer), and with the platform's error when there is no randomness for `jti`, or the
-    /// runtime shuts down meanwhile.
+    /// # Errors
+    ///
+    /// Of kind [`Signing`](crate::ErrorKind::Signing) if the key does not sign. Also the error of a remote
+    /// [`Signer`](super::Signer), and that of the platform if there is no randomness for `jti` or the runtime shuts down.
     pub async fn sign(&self, platform: &Platform) -> Result<SignedJwt, Error> {
         self.sign_for(platform, ASSERTION_LIFETIME).await
     }
 
-    /// As [`sign`](Self::sign), with another lifetime where none was set.
+    /// Signs as [`sign`](Self::sign) does, with another default lifetime.
     pub(crate) async fn sign_for(&self, platform: &Platform, or_else: Duration) -> Result<SignedJwt, Error> {
         let Template { key, header, claims, lifetime } = &*self.0;
         let issued = platform.now();
@@ -86,12 +88,12 @@ impl JwtTemplate {
         let key = key.now(platform).await?;
         let input = [encode(header.text(&key)), encode(claims.text(times, platform)?)].join(".");
         let (input, signature) = key.sign(platform, input).await?;
-        // One allocation of the right size: a text that grows leaves copies behind.
+        // One allocation of the right size: a string that grows leaves copies behind.
         let token = Zeroizing::new([input, encode(signature)].join("."));
         Ok(SignedJwt { token, issued, usable_until: times.expires(), has_exp: claims.expiration_time })
     }
 
-    /// Whether another key can be had than the one that signed last.
+    /// Whether another key is available than the one that signed last.
     pub(crate) fn has_changed(&self) -> bool {
         self.0.key.has_changed()
     }
@@ -106,7 +108,7 @@ impl JwtTemplate {
         self.0.lifetime
     }
 
-    /// The names of all claims that the JWTs carry, those that are made anew for each included.
+    /// The names of all claims, including those that differ in each JWT.
     pub fn claim_names(&self) -> impl Iterator<Item = &str> {
         self.0.claims.fixed.keys().map(String::as_str).chain(self.0.claims.own_names())
     }
@@ -124,7 +126,7 @@ impl fmt::Debug for JwtTemplate {
     }
 }
 
-/// A JWT that was just signed: the text, and when it expires. `Debug` never shows the text.
+/// A newly signed JWT, and its times. `Debug` never shows the JWT.
 pub struct SignedJwt {
     token: Zeroizing<String>,
     issued: Moment,
@@ -138,17 +140,17 @@ impl SignedJwt {
         &self.token
     }
 
-    /// The time in its `exp`, or nothing if it has none.
+    /// The time in its `exp`, if it has one.
     pub fn expires(&self) -> Option<SystemTime> {
         self.has_exp.then_some(self.usable_until)
     }
 
-    /// When it was signed; its `iat` is earlier by the back-date.
+    /// The time of the signature. Its `iat` is earlier, by the back-date.
     pub fn issued(&self) -> Moment {
         self.issued
     }
 
-    /// The end of its lifetime, whether `exp` says so or not.
+    /// The end of its lifetime, with or without an `exp`.
     pub(crate) fn usable_until(&self) -> SystemTime {
         self.usable_until
     }
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_jwt_has_the_claims_and_the_header_of_its_template_and_a_signature_over_both() {
+    async fn a_jwt_has_header_and_claims_of_its_template() {
         let template = JwtTemplate::builder(key().with_key_id("k1"))
             .issuer("iss")
             .subject("sub")
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn l20_every_jwt_has_a_jti_iat_and_exp_of_its_own() {
+    async fn l20_every_jwt_has_its_own_jti_iat_and_exp() {
         let clock = ManualClock::at(Duration::from_secs(1_000));
         let platform = clock.platform();
         let template = JwtTemplate::builder(key()).build().unwrap();
@@ -237,14 +239,14 @@ mod tests {
             let claims = part(&jwt, 1);
             assert_eq!((&claims["iat"], &claims["exp"]), (&json!(990 + round), &json!(1_050 + round)));
             assert!(ids.insert(claims["jti"].as_str().unwrap().to_owned()), "a jti came twice");
-            // Twins, signed at the same moment, are told apart by their jti.
+            // Two JWTs of the same moment differ in their jti.
             assert_ne!(jwt.secret(), template.sign(&platform).await.unwrap().secret());
             clock.advance(Duration::from_secs(1));
         }
     }
 
     #[tokio::test]
-    async fn l21_the_audience_is_sent_byte_for_byte_and_is_a_list_only_when_asked_for() {
+    async fn l21_the_audience_is_sent_byte_for_byte() {
         for audience in [
             "https://auth.example.com",
             "https://auth.example.com/",
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn l22_iat_is_ten_seconds_back_nbf_is_left_out_and_exp_is_the_lifetime_after_iat() {
+    async fn l22_iat_is_back_dated_and_there_is_no_nbf() {
         let template = JwtTemplate::builder(key()).build().unwrap();
         let jwt = template.sign(&platform_at(1_000)).await.unwrap();
         let claims = part(&jwt, 1);
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_claim_that_is_made_anew_can_be_left_out() {
+    async fn each_generated_claim_can_be_left_out() {
         let template = JwtTemplate::builder(key())
             .issuer("team")
             .issued_at(false)

@@ -1,6 +1,6 @@
 //! The token endpoint as a source.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::{
     error::{Error, ErrorKind, Retry},
@@ -210,6 +210,11 @@ impl TokenSource for TokenEndpoint {
 
     fn has_changed(&self) -> bool {
         self.0.request.grant.has_changed() || self.0.request.credentials.has_changed()
+    }
+
+    /// The origin of the authorization server.
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.0.url.origin())
     }
 }
 

@@ -5,6 +5,7 @@ use std::{future::Future, pin::Pin};
 use crate::{
     error::Error,
     oauth::{Parameters, ResponseFields},
+    problem::Problem,
     source::FetchContext,
 };
 
@@ -102,6 +103,22 @@ pub trait Grant: Send + Sync + 'static {
         let _ = (cx, sent, error);
         false
     }
+
+    /// What is wrong with the grant as it was set up. Default: nothing.
+    ///
+    /// [`TokenEndpointBuilder::build`](crate::oauth::TokenEndpointBuilder::build) reports it together with its own
+    /// problems.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Further words of `token_type` that are as good as `Bearer`. Default: none.
+    ///
+    /// For grants whose token goes into another token request, such as a
+    /// [token exchange](crate::oauth::TokenExchange) for an assertion (RFC 8693 section 2.2.1).
+    fn token_types(&self) -> &[&str] {
+        &[]
+    }
 }
 
 /// The erased mirror of [`Grant`].
@@ -118,6 +135,8 @@ pub(crate) trait DynGrant: Send + Sync {
         response: &'a ResponseFields,
     ) -> GrantFuture<'a, ()>;
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool;
+    fn problems(&self) -> Vec<Problem>;
+    fn token_types(&self) -> &[&str];
 }
 
 pub(crate) type GrantFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -154,5 +173,13 @@ impl<G: Grant> DynGrant for G {
 
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
         Grant::should_retry(self, cx, sent, error)
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        Grant::problems(self)
+    }
+
+    fn token_types(&self) -> &[&str] {
+        Grant::token_types(self)
     }
 }

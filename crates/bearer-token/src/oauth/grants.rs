@@ -3,7 +3,11 @@
 mod client_credentials;
 #[cfg(feature = "jwt")]
 mod jwt_bearer;
+mod token_exchange;
 
-pub use self::client_credentials::ClientCredentials;
 #[cfg(feature = "jwt")]
 pub use self::jwt_bearer::JwtBearer;
+pub use self::{
+    client_credentials::ClientCredentials,
+    token_exchange::{TokenExchange, TokenType},
+};

@@ -29,6 +29,7 @@ mod assertions;
 mod federated;
 mod refresh_token;
 mod secret_file;
+mod token_exchange;
 
 const URL: &str = "https://as.example.com/token";
 

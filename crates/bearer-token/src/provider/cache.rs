@@ -1,7 +1,40 @@
 //! What is served now, and what may happen next: every transition of a provider's state, each under one lock.
 //!
-//! The decisions' numbers come from [`policy`](crate::provider::policy), the waiting from [`flight`](crate::provider::flight). Nothing here
-//! runs a stranger's code or waits.
+//! The numbers of its decisions are in [`policy`](crate::provider::policy), the waiting in
+//! [`flight`](crate::provider::flight). Nothing here runs user code under the lock, or waits.
+//!
+//! # The legal states
+//!
+//! The slot holds the bearer in service. The suspect is a bearer that the API rejected, until its renewal ends. One of
+//! the two at most is there, and each row is one combination of slot, flight and suspect ([`Row`]):
+//!
+//! | row | slot | flight | suspect | failure | gate |
+//! |---|---|---|---|---|---|
+//! | `Empty` | | | | none | open |
+//! | `Failed` | | | | the last fetch's | when the cool-down ends |
+//! | `Fetching` | | yes | | any | when the flight is overdue |
+//! | `Serving` | a bearer, or one that expired | | | any | when neither cool-down nor quiet time is left |
+//! | `Refreshing` | a bearer, or one that expired | yes | | any | when the flight is overdue |
+//! | `Renewing` | | yes | yes | any | when the flight is overdue |
+//! | `Withdrawn` | | | yes | any | when neither cool-down nor quiet time is left |
+//!
+//! In every row the gate may be up to [`ABANDONED`](crate::provider::timing::ABANDONED) later, after a flight that was
+//! abandoned. Challenges wait for a fetch only while there is a bearer in the slot or a suspect: they are about it.
+//!
+//! # The transitions
+//!
+//! | from | `decide` begins | `reject` | `complete` with a bearer | `complete` with an error | `abandon` |
+//! |---|---|---|---|---|---|
+//! | `Empty` | `Fetching` | | | | |
+//! | `Failed` | `Fetching` | | | | |
+//! | `Fetching` | `Fetching`: a new flight in place of an overdue one | | `Serving` | `Failed` | `Empty`, `Failed` |
+//! | `Serving` | `Refreshing` | `Renewing` | | | |
+//! | `Refreshing` | `Refreshing`, as above | `Renewing` | `Serving` | `Serving` | `Serving` |
+//! | `Renewing` | `Renewing`, as above | | `Serving` | `Serving`: the suspect is better than no bearer | `Withdrawn` |
+//! | `Withdrawn` | `Renewing`; or `Serving`, during a cool-down | | | | |
+//!
+//! `resume_cool_down` leads from `Empty` to `Failed`, and `forgive` only changes times. Whatever is blank changes no row.
+//! Each transition ends with a check in debug builds.
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,6 +84,18 @@ pub(crate) struct Fetched {
 }
 
 pub(crate) type TokenFlight = Flight<Fetched>;
+
+/// One row of the [table](self#the-legal-states).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Row {
+    Empty,
+    Failed,
+    Fetching,
+    Serving,
+    Refreshing,
+    Renewing,
+    Withdrawn,
+}
 
 #[derive(Default)]
 struct State {
@@ -145,6 +190,7 @@ impl Cache {
         if self.failure.get().is_none() {
             self.failure.set(Some(failure));
             self.set_gate(&state);
+            self.check(&state);
         }
     }
 
@@ -181,6 +227,7 @@ impl Cache {
                 if let Some(failure) = cooling {
                     // Its renewal was abandoned, and no other may start yet.
                     let suspect = self.reinstate(&mut state, now);
+                    self.check(&state);
                     return suspect.map_or_else(|| Decision::Refuse(failure.error.clone()), Decision::Serve);
                 }
                 (if state.suspect.is_some() { FetchReason::Rejected } else { FetchReason::Missing }, None)
@@ -193,6 +240,7 @@ impl Cache {
             }
         };
         let (start, late) = self.start_flight(&mut state, reason, stale_for, now);
+        self.check(&state);
         drop(state);
         if let Some(late) = late {
             late.end(Outcome::Abandoned);
@@ -207,6 +255,7 @@ impl Cache {
             let until = failure.until.min(now.monotonic_nanos());
             self.failure.set(Some(Arc::new(Failure { until, ..(*failure).clone() })));
             self.set_gate(&state);
+            self.check(&state);
         }
     }
 
@@ -233,6 +282,7 @@ impl Cache {
                 Err(error) => self.complete_with_error(&mut state, error, now, draw),
             };
             self.set_gate(&state);
+            self.check(&state);
             fetched
         };
         let result = fetched.result.clone();
@@ -268,6 +318,7 @@ impl Cache {
                 self.set_gate(&state);
                 // Where drivers are dropped, a refresh at every request would only drop more.
                 self.gate.fetch_max(now.after(ABANDONED).monotonic_nanos(), Ordering::Relaxed);
+                self.check(&state);
             }
             was_in_progress
         };
@@ -306,9 +357,11 @@ impl Cache {
         state.challenges = challenges();
         self.slot.set(None);
         if fetching {
+            self.check(&state);
             return (Rejection::Renewing, None);
         }
         let (start, late) = self.start_flight(&mut state, FetchReason::Rejected, None, now);
+        self.check(&state);
         drop(state);
         if let Some(late) = late {
             late.end(Outcome::Abandoned);
@@ -396,6 +449,34 @@ impl Cache {
         Some(suspect).filter(|bearer| is_usable(bearer, now))
     }
 
+    /// The row that the state is in, or `None` if the combination is illegal.
+    fn row(&self, state: &State) -> Option<Row> {
+        let (slot, failure) = (self.slot.get(), self.failure.get());
+        let row = match (slot.is_some(), state.flight.is_some(), state.suspect.is_some()) {
+            (false, false, false) if failure.is_none() => Row::Empty,
+            (false, false, false) => Row::Failed,
+            (false, true, false) => Row::Fetching,
+            (true, false, false) => Row::Serving,
+            (true, true, false) => Row::Refreshing,
+            (false, true, true) => Row::Renewing,
+            (false, false, true) => Row::Withdrawn,
+            // The suspect would be served by readers, though its renewal has not ended.
+            (true, _, true) => return None,
+        };
+        let gate = self.gate.load(Ordering::Relaxed);
+        let is_gate_set = match &state.flight {
+            Some(current) => gate == nanos(current.flight.overdue()),
+            None => gate >= self.closed_until(state),
+        };
+        let is_counted = failure.is_none_or(|failure| failure.in_a_row > 0);
+        let are_told = state.challenges.is_none() || slot.is_some() || state.suspect.is_some();
+        (is_gate_set && is_counted && are_told).then_some(row)
+    }
+
+    fn check(&self, state: &State) {
+        debug_assert!(self.row(state).is_some(), "an illegal combination of slot, flight, suspect, failure and gate");
+    }
+
     fn cooling(&self, now: Moment) -> Option<Arc<Failure>> {
         self.failure.get().filter(|failure| now.monotonic_nanos() < failure.until)
     }
@@ -404,9 +485,14 @@ impl Cache {
     fn set_gate(&self, state: &State) {
         let from = match &state.flight {
             Some(current) => nanos(current.flight.overdue()),
-            None => self.failure.get().map_or(0, |failure| failure.until).max(state.quiet_until),
+            None => self.closed_until(state),
         };
         self.gate.store(from, Ordering::Relaxed);
+    }
+
+    /// When no failure and no quiet time speaks against a refresh any more.
+    fn closed_until(&self, state: &State) -> u64 {
+        self.failure.get().map_or(0, |failure| failure.until).max(state.quiet_until)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What content looks like from the outside, whole or not.
 //!
 //! An HMAC takes any bytes as its secret. So a part of another format, or the wrong file, must be told apart from a
-//! secret: a JWK without its last brace would sign all the same.
+//! secret: a JWK without its last brace would still sign.
 
 use zeroize::Zeroizing;
 

@@ -114,8 +114,7 @@ mod tests {
         (directory, path)
     }
 
-    /// The header of a JWT of this template, and whether this key signed it: of HMAC and Ed25519 there is only one
-    /// signature.
+    /// The header of a JWT of this template, and whether this key signed it. HMAC and Ed25519 have only one signature.
     async fn sign_and_compare(template: &JwtTemplate, expected: &SigningKey) -> (Value, bool) {
         let jwt = template.sign(&platform_at(1_000)).await.unwrap();
         let (input, signature) = jwt.secret().rsplit_once('.').unwrap();
@@ -158,7 +157,7 @@ mod tests {
 
         let half = &text[..text.len() / 2];
         let too_large = "x".repeat(2 << 20);
-        // Neither what is unfinished, nor another kind of key, nor nothing at all.
+        // Half a key, no key, another kind of key, other files.
         for content in [half, "", "\n", &pem("p384"), &pem("certificate"), &pem("rsa2048"), &too_large, "{"] {
             fs::write(&path, content).unwrap();
             assert!(sign_and_compare(&template, &old).await.1, "after {} bytes", content.len());
@@ -195,7 +194,7 @@ mod tests {
         // The header of every JWT names the algorithm.
         let long = FIRST.repeat(2);
         fs::write(&path, jwk("2026-03", &long).replace("HS256", "HS384")).unwrap();
-        assert!(KeyReader::new().read_file(&path).is_ok(), "it is a key all the same");
+        assert!(KeyReader::new().read_file(&path).is_ok(), "it is a key nevertheless");
         assert_eq!(sign(&template, SECOND).await.0["kid"], "2026-02");
     }
 
@@ -296,7 +295,7 @@ mod tests {
         let (_directory, name, sender) = pipe(FIRST);
         let file = key_file(&name, &reader);
         sender.join().unwrap();
-        // Would wait for ever for somebody to write.
+        // A second reading would wait for a writer for ever.
         let (done, ended) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
             file.read().unwrap();
@@ -306,7 +305,7 @@ mod tests {
         assert_eq!(waited, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
     }
 
-    /// A named pipe, and the thread that writes into it.
+    /// A named pipe, and the thread that writes to it.
     #[cfg(unix)]
     #[allow(clippy::disallowed_methods, reason = "a pipe needs two ends")]
     fn pipe(content: &'static str) -> (TempDir, PathBuf, std::thread::JoinHandle<()>) {

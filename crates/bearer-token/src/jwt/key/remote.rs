@@ -1,4 +1,4 @@
-//! Keys that are not here: a KMS, an HSM, Vault, another process.
+//! Keys in another place: a KMS, an HSM, Vault, another process.
 
 use std::{future::Future, pin::Pin};
 
@@ -6,10 +6,11 @@ use crate::{error::Error, jwt::algorithm::Algorithm};
 
 /// Signs with a key that this process does not hold.
 ///
-/// Give it to [`SigningKey::remote`](crate::jwt::SigningKey::remote); then it serves wherever a key does. It is asked once
-/// for each JWT, so once for each refresh of a token, never once for each request, and the time that it takes belongs
-/// to that fetch: when the fetch's deadline passes, the future is dropped, wherever it is. Whatever it held, such as a
-/// connection with half an answer in it, must not be used again then.
+/// Pass it to [`SigningKey::remote`](crate::jwt::SigningKey::remote), and use that as any other key. It is called once for
+/// each JWT: once for each refresh of a token, not for each request.
+///
+/// Its time is part of that fetch. When the deadline of the fetch passes, the future is dropped at whatever point it has
+/// reached. A connection that the future held, with half a response in it, must not be used again.
 ///
 /// ```
 /// use bearer_token::{Error, ErrorKind, jwt::{Algorithm, JwtTemplate, Signer, SigningKey}};
@@ -28,7 +29,7 @@ use crate::{error::Error, jwt::algorithm::Algorithm};
 ///     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
 ///         // Ask for a signature over the message: 64 bytes, r||s, for ES256.
 ///         # let _ = message;
-///         Err(Error::new(ErrorKind::Transport, "the vault did not answer"))
+///         Err(Error::new(ErrorKind::Transport, "no response from the vault"))
 ///     }
 /// }
 ///
@@ -38,24 +39,25 @@ use crate::{error::Error, jwt::algorithm::Algorithm};
 /// # Ok(()) }
 /// ```
 pub trait Signer: Send + Sync + 'static {
-    /// The algorithm that it signs with. It never changes: it stands in the header of every JWT.
+    /// The algorithm that it signs with. It never changes, because it is in the header of every JWT.
     fn algorithm(&self) -> Algorithm;
 
-    /// The name of the key, the `kid` in the header of the JWT that is about to be signed (RFC 7515 section 4.1.4).
-    /// Asked anew before each signature. [`SigningKey::with_key_id`](crate::jwt::SigningKey::with_key_id) overrides it.
+    /// The name of the key: the `kid` in the header of the next JWT (RFC 7515 section 4.1.4). It is called before each
+    /// signature. [`SigningKey::with_key_id`](crate::jwt::SigningKey::with_key_id) overrides it.
     fn key_id(&self) -> Option<String> {
         None
     }
 
-    /// The signature over the message, in the form that a JWT has it (RFC 7518 section 3): as it is for RSA, Ed25519
-    /// and HMAC, and r||s for ECDSA. Many services give ECDSA signatures in DER:
-    /// [`Algorithm::signature_from_der`] turns them into r||s. The message is not hashed yet.
+    /// Signs the message, which is not hashed yet. The signature has the form that JWTs use (RFC 7518 section 3): r||s for
+    /// ECDSA, and the usual one for RSA, Ed25519 and HMAC. Many services return ECDSA signatures in DER:
+    /// [`Algorithm::signature_from_der`] converts them.
     ///
     /// # Errors
     ///
-    /// The kind says what the provider makes of it: [`Transport`](crate::ErrorKind::Transport),
-    /// [`Timeout`](crate::ErrorKind::Timeout) and [`Unavailable`](crate::ErrorKind::Unavailable) may pass by themselves;
-    /// [`Signing`](crate::ErrorKind::Signing) and [`Refused`](crate::ErrorKind::Refused) want something changed.
+    /// The kind decides how the provider retries. [`Transport`](crate::ErrorKind::Transport),
+    /// [`Timeout`](crate::ErrorKind::Timeout) and [`Unavailable`](crate::ErrorKind::Unavailable) may pass by themselves.
+    /// After [`Signing`](crate::ErrorKind::Signing) and [`Refused`](crate::ErrorKind::Refused), something has to change
+    /// first.
     fn sign(&self, message: &[u8]) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
 }
 
@@ -96,10 +98,10 @@ mod tests {
         test_support::{PausedClock, platform_at},
     };
 
-    /// Answers with what it holds, and remembers what it was asked.
+    /// Returns a fixed result, and remembers the message.
     struct Fixed {
         algorithm: Algorithm,
-        answer: Result<Vec<u8>, Error>,
+        result: Result<Vec<u8>, Error>,
         asked: Arc<Mutex<Vec<u8>>>,
     }
 
@@ -114,17 +116,17 @@ mod tests {
 
         async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
             *self.asked.lock().map_err(|_| Error::new(ErrorKind::Signing, "poisoned"))? = message.to_vec();
-            self.answer.clone()
+            self.result.clone()
         }
     }
 
-    fn remote(algorithm: Algorithm, answer: Result<Vec<u8>, Error>) -> (SigningKey, Arc<Mutex<Vec<u8>>>) {
+    fn remote(algorithm: Algorithm, result: Result<Vec<u8>, Error>) -> (SigningKey, Arc<Mutex<Vec<u8>>>) {
         let asked = Arc::default();
-        (SigningKey::remote(Fixed { algorithm, answer, asked: Arc::clone(&asked) }), asked)
+        (SigningKey::remote(Fixed { algorithm, result, asked: Arc::clone(&asked) }), asked)
     }
 
     #[tokio::test]
-    async fn a_remote_signature_stands_in_the_jwt_over_the_header_that_names_its_key() {
+    async fn a_remote_signature_covers_the_header_with_its_key_id() {
         let (key, asked) = remote(Algorithm::ES256, Ok(vec![7; 64]));
         let template = JwtTemplate::builder(key.clone()).issuer("me").build().unwrap();
         assert_eq!(template.algorithm(), Algorithm::ES256);
@@ -139,14 +141,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn errors_of_the_signer_and_signatures_that_cannot_be_reach_the_caller() {
+    async fn errors_and_impossible_signatures_reach_the_caller() {
         let der = vec![0x30, 0x06, 0x02, 0x01, 0x05, 0x02, 0x01, 0x07];
-        for (algorithm, answer, kind, expected) in [
+        for (algorithm, result, kind, expected) in [
             (Algorithm::ES256, Ok(der), ErrorKind::Signing, "found a signature in DER, 8 bytes"),
             (Algorithm::RS256, Ok(vec![0; 64]), ErrorKind::Signing, "RS256 expects at least 256 bytes"),
             (Algorithm::EdDSA, Err(Error::new(ErrorKind::Transport, "gone")), ErrorKind::Transport, "gone"),
         ] {
-            let (key, _) = remote(algorithm, answer);
+            let (key, _) = remote(algorithm, result);
             let template = JwtTemplate::builder(key).build().unwrap();
             let error = template.sign(&platform_at(1_000)).await.unwrap_err();
             assert_eq!(error.kind(), kind);
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn l04_a_signer_that_hangs_is_aborted_at_the_deadline_of_the_fetch() {
+    async fn l04_a_hung_signer_is_aborted_at_the_deadline() {
         let dropped = Arc::new(AtomicBool::new(false));
         let key = SigningKey::remote(Silent(Arc::clone(&dropped)));
         let source = SelfSigned::new(JwtTemplate::builder(key).build().unwrap());

@@ -1,4 +1,4 @@
-//! Builds templates, and reports everything that is wrong with one at once.
+//! Builds templates, and reports all their problems at once.
 
 use std::{fmt, time::Duration};
 
@@ -9,6 +9,7 @@ use super::{
     ASSERTION_LIFETIME, JwtTemplate, Template,
     claims::{Claims, whole_backdate},
     header::JoseHeader,
+    values,
 };
 use crate::{
     error::Error,
@@ -16,10 +17,10 @@ use crate::{
     problem::{Advice, Problem, Problems},
 };
 
-/// A century: what is longer is a mistake, and would overflow dates elsewhere.
+/// A century. A longer lifetime is a mistake, and dates elsewhere would overflow.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// Builds a [`JwtTemplate`]. A later call of the same method replaces what an earlier one said.
+/// Builds a [`JwtTemplate`]. A later call of a method replaces an earlier one.
 pub struct JwtTemplateBuilder {
     key: SigningKey,
     key_id: Option<String>,
@@ -56,22 +57,22 @@ impl JwtTemplateBuilder {
         }
     }
 
-    /// The `iss` claim: who signs.
+    /// The `iss` claim: the party that signs.
     #[must_use]
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
         self
     }
 
-    /// The `sub` claim: whom the JWT speaks for.
+    /// The `sub` claim: the party that the JWT is about.
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
-    /// The `aud` claim, one string, sent byte for byte as it is: servers differ in what they want here (the token
-    /// endpoint, the issuer, a bare host), and a trailing slash matters.
+    /// The `aud` claim as one string, which is sent byte for byte. Servers differ in what they expect (the token endpoint,
+    /// the issuer, a bare host), and a trailing slash matters.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
@@ -85,9 +86,8 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// How long each JWT lives: `exp` is `iat` plus this. As `iat` is back-dated, the lifetime includes the
-    /// [`backdate`](Self::backdate), and stays within the server's limit if this does. Fractions of a second are
-    /// dropped.
+    /// How long each JWT lives: `exp` is `iat` plus this. The lifetime includes the [`backdate`](Self::backdate) of `iat`, so
+    /// that it stays within the server's limit if this value does. Fractions of a second are dropped.
     ///
     /// Default: 60 s for assertions; 1 h for [`SelfSigned`](crate::jwt::SelfSigned).
     #[must_use]
@@ -96,7 +96,7 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// How far `iat` lies back, for servers whose clocks are slow. Default: 10 s.
+    /// How far `iat` is back-dated, for servers whose clocks are slow. Default: 10 s.
     #[must_use]
     pub fn backdate(mut self, backdate: Duration) -> Self {
         self.claims.backdate = backdate;
@@ -105,8 +105,8 @@ impl JwtTemplateBuilder {
 
     /// A further claim: any name, any JSON.
     ///
-    /// `iss`, `sub` and `aud` can be set here too, but then not to anything else than the methods say. `iat`, `nbf`,
-    /// `exp` and `jti` cannot: they are made anew for each JWT.
+    /// `iss`, `sub` and `aud` can be set here too, but then not to another value than their methods set. `iat`, `nbf`, `exp`
+    /// and `jti` cannot be set: each JWT gets its own.
     #[must_use]
     pub fn claim(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         let name = name.into();
@@ -119,7 +119,7 @@ impl JwtTemplateBuilder {
 
     /// A member of the JOSE header: `typ`, `cty`, `x5t`, `x5t#S256`, `x5c` (RFC 7515 section 4.1), or any other.
     ///
-    /// `typ` is `JWT` unless it is set here. `null` leaves a member out, `typ` and `kid` too.
+    /// `typ` is `JWT` unless it is set here. `null` leaves out a member, including `typ` and `kid`.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         let name = name.into();
@@ -130,8 +130,8 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// The `kid` in the header (RFC 7515 section 4.1.4), if the key was not given one already. It overrides the one that
-    /// a JWK or a remote signer brings along.
+    /// The `kid` in the header (RFC 7515 section 4.1.4), unless the key was given one already. It overrides the name that a
+    /// JWK or a remote signer has.
     #[must_use]
     pub fn key_id(mut self, key_id: impl Into<String>) -> Self {
         self.key_id = Some(key_id.into());
@@ -145,8 +145,8 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// Whether each JWT has an `nbf` claim, the same as `iat`. Default: no, for some servers refuse it when their
-    /// clock is a little slow.
+    /// Whether each JWT has an `nbf` claim, the same as `iat`. Default: no, because some servers refuse it when
+    /// their clock is a little slow.
     #[must_use]
     pub fn not_before(mut self, on: bool) -> Self {
         self.claims.not_before = on;
@@ -161,15 +161,18 @@ impl JwtTemplateBuilder {
     }
 
     /// Whether each JWT has an `exp` claim. Default: yes. Without it, [`lifetime`](Self::lifetime) is how long
-    /// [`SelfSigned`](crate::jwt::SelfSigned) uses a JWT, counted from `iat` all the same.
+    /// [`SelfSigned`](crate::jwt::SelfSigned) uses a JWT, also counted from `iat`.
     #[must_use]
     pub fn expiration_time(mut self, on: bool) -> Self {
         self.claims.expiration_time = on;
         self
     }
 
-    /// Checks everything. The error names every problem, each under the method that it comes from, or under
-    /// `claims.NAME` or `header.NAME`.
+    /// Checks everything. The error lists every problem under the method that caused it, or under `claims.NAME` or
+    /// `header.NAME`.
+    ///
+    /// An issuer, a subject, an audience or a key id must not be empty, or contain a newline or another control character.
+    /// Spaces or quotes around one are a problem too.
     pub fn build(mut self) -> Result<JwtTemplate, Error> {
         self.check_times();
         self.check_names();
@@ -182,7 +185,7 @@ impl JwtTemplateBuilder {
         let lifetime = self.lifetime.unwrap_or(ASSERTION_LIFETIME);
         let backdate = self.claims.backdate;
         if lifetime > LONGEST {
-            self.problems.push("lifetime", format!("found {lifetime:?}; expected at most 100 years"));
+            self.problems.add(Problem::new("lifetime", format!("found {lifetime:?}")).expecting("at most 100 years"));
         } else if lifetime.as_secs() <= whole_backdate(backdate) {
             let default = if self.lifetime.is_none() { " (the default)" } else { "" };
             let problem = Problem::new("lifetime", format!("found {lifetime:?}{default}, not more than the back-date"))
@@ -198,15 +201,24 @@ impl JwtTemplateBuilder {
             problems.add(problem.advise(Advice::remove("audience")));
         }
         if self.audiences.as_ref().is_some_and(Vec::is_empty) {
-            problems.push("audiences", "found an empty list; expected at least one, or leave it out");
+            let problem = Problem::new("audiences", "found an empty list").expecting("at least one audience");
+            problems.add(problem.advise(Advice::text("leave it out")));
         }
         let texts = [("issuer", &self.issuer), ("subject", &self.subject), ("audience", &self.audience)];
         let lists = self.audiences.iter().flatten().map(|one| ("audiences", one));
         for (method, text) in texts.into_iter().filter_map(|(method, text)| Some((method, text.as_ref()?))).chain(lists)
         {
-            if text.is_empty() {
-                problems.push(method, "found an empty text; expected a value, or leave it out");
-            }
+            values::problem(method, text).into_iter().for_each(|problem| problems.add(problem));
+        }
+        for (name, value) in &claims.fixed {
+            values::name_problem("claims", name).into_iter().for_each(|problem| problems.add(problem));
+            let strings = match (name.as_str(), value) {
+                ("iss" | "sub" | "aud", Value::String(value)) => vec![value.as_str()],
+                ("aud", Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
+                _ => Vec::new(),
+            };
+            let found = strings.into_iter().filter_map(|value| values::problem(&format!("claims.{name}"), value));
+            found.for_each(|problem| problems.add(problem));
         }
         for (name, method, value) in [
             ("iss", "issuer", self.issuer.as_deref().map(Value::from)),
@@ -267,13 +279,13 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_is_a_problem_under_its_path() {
+    fn each_mistake_is_a_problem_at_its_path() {
         let not_json = HashMap::from([((1, 2), 3)]);
         for (builder, expected) in [
-            (builder().issuer(""), "issuer: found an empty text"),
-            (builder().subject(""), "subject: found an empty text"),
-            (builder().audience(""), "audience: found an empty text"),
-            (builder().audiences(["a", ""]), "audiences: found an empty text"),
+            (builder().issuer(""), "issuer: found an empty string"),
+            (builder().subject(""), "subject: found an empty string"),
+            (builder().audience(""), "audience: found an empty string"),
+            (builder().audiences(["a", ""]), "audiences: found an empty string"),
             (builder().audiences(<[String; 0]>::default()), "audiences: found an empty list"),
             (builder().audience("a").audiences(["a"]), "audiences: found beside a single audience"),
             (builder().issuer("a").claim("iss", "b"), "claims.iss: found a value that differs"),
@@ -309,6 +321,46 @@ mod tests {
     }
 
     #[test]
+    fn l52_strings_on_the_wire_have_no_newline() {
+        let long = "\u{1}".repeat(3);
+        for value in
+            ["me\n", "me\r\n", "m\ne", "me\0", "\u{feff}me", " me", "me\u{a0}", "'me'", "\"me\"", "me\\n", " ", &long]
+        {
+            for (builder, path) in [
+                (builder().issuer(value), "issuer"),
+                (builder().subject(value), "subject"),
+                (builder().audience(value), "audience"),
+                (builder().audiences(["a", value]), "audiences"),
+                (builder().key_id(value), "key_id"),
+                (JwtTemplateBuilder::new(named(value)), "key_id"),
+                (builder().header("kid", value), "header.kid"),
+                (builder().header("typ", value), "header.typ"),
+                (builder().header("cty", value), "header.cty"),
+                (builder().claim("iss", value), "claims.iss"),
+                (builder().claim("sub", value), "claims.sub"),
+                (builder().claim("aud", value), "claims.aud"),
+                (builder().claim("aud", ["a", value]), "claims.aud"),
+            ] {
+                let error = builder.build().unwrap_err();
+                let paths: Vec<_> = error.problems().iter().map(Problem::path).collect();
+                assert_eq!(paths, [path], "{value:?}: {error}");
+                let found = error.problems()[0].found();
+                assert!(found.starts_with("found ") && !found.contains("me"), "{value:?}: {found}");
+            }
+        }
+        for (builder, path) in [(builder().claim("a\n", 1), "claims"), (builder().header("a\n", 1), "header")] {
+            assert_eq!(builder.build().unwrap_err().problems()[0].path(), path);
+        }
+        // An audience may look like a path, and other claims may be any text.
+        let text = builder().audience("/admin/").issuer("key.pem").subject("it's me").claim("text", " two\nlines ");
+        text.build().unwrap();
+    }
+
+    fn named(key_id: &str) -> SigningKey {
+        SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap().with_key_id(key_id)
+    }
+
+    #[test]
     fn everything_wrong_is_reported_at_once() {
         let error = builder()
             .issuer("")
@@ -324,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn saying_the_same_twice_is_no_contradiction_and_the_later_call_holds() {
+    fn the_same_value_twice_is_not_a_contradiction() {
         let template = builder().issuer("a").claim("iss", "a").claim("aud", ["x"]).claim("n", 1).claim("n", 2);
         let template = template.issuer("b").issuer("a").lifetime(seconds(11)).build().unwrap();
         let names: Vec<_> = template.claim_names().collect();

@@ -1,4 +1,4 @@
-//! The claims set (RFC 7519 section 4): what stays the same, and what each JWT has of its own.
+//! The claims set (RFC 7519 section 4): fixed claims, and those that differ in each JWT.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use crate::{
     platform::{Moment, Platform},
 };
 
-/// What the claims of each JWT are made from.
+/// The fixed claims, and which others each JWT gets.
 #[derive(Clone)]
 pub(crate) struct Claims {
     pub(crate) fixed: Map<String, Value>,
@@ -28,8 +28,8 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// Whole seconds, rounded so that the JWT never lives longer than `lifetime`: `iat` and `lifetime` down, the
-    /// back-date up. As `exp` is at least one second after the second that `now` is in, it is never past.
+    /// Whole seconds, rounded so that the JWT never lives longer than `lifetime`: `iat` and `lifetime` down, the back-date
+    /// up. `exp` is never in the past, because it is at least one second after the current one.
     pub(crate) fn new(now: Moment, backdate: Duration, lifetime: Duration) -> Self {
         let issued = now.since_epoch().as_secs().saturating_sub(whole_backdate(backdate));
         Times { issued, expires: issued.saturating_add(lifetime.as_secs()) }
@@ -40,20 +40,20 @@ impl Times {
     }
 }
 
-/// Up to the next whole second.
+/// Rounds up to whole seconds.
 pub(crate) fn whole_backdate(backdate: Duration) -> u64 {
     backdate.as_secs().saturating_add((backdate.subsec_nanos() > 0).into())
 }
 
 impl Claims {
-    /// The names that every JWT has, except for those in `fixed`.
+    /// The names of the claims that differ in each JWT.
     pub(crate) fn own_names(&self) -> impl Iterator<Item = &str> {
         [("iat", self.issued_at), ("nbf", self.not_before), ("exp", self.expiration_time), ("jti", self.jwt_id)]
             .into_iter()
             .filter_map(|(name, on)| on.then_some(name))
     }
 
-    /// The claims of one more JWT, as JSON text.
+    /// The claims of a new JWT, as JSON.
     pub(crate) fn text(&self, times: Times, platform: &Platform) -> Result<String, Error> {
         let mut claims = self.fixed.clone();
         for name in self.own_names() {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn l22_the_lifetime_includes_the_back_date_and_is_never_exceeded() {
+    fn l22_the_lifetime_includes_the_back_date() {
         let (ten, sixty) = (Duration::from_secs(10), Duration::from_secs(60));
         assert_eq!(times((1_000, 0), ten, sixty), Times { issued: 990, expires: 1_050 });
         assert_eq!(times((1_000, 999_999_999), ten, sixty), Times { issued: 990, expires: 1_050 });

@@ -3,17 +3,21 @@
 use jsonwebtoken::Header;
 use serde_json::{Map, Value, json};
 
-use crate::{jwt::key::SigningKey, problem::Problems};
+use super::values;
+use crate::{
+    jwt::key::SigningKey,
+    problem::{Advice, Problem, Problems},
+};
 
-/// The header of all JWTs of a template; only the name of the key may change, with the key.
+/// The header of all JWTs of a template. Only the name of the key may change, together with the key.
 pub(crate) struct JoseHeader {
     members: Map<String, Value>,
-    /// Nobody set a `kid`, and nobody left it out.
-    names_key: bool,
+    /// Whether the `kid` is the key's own: it was neither set nor left out.
+    has_own_key_id: bool,
 }
 
 impl JoseHeader {
-    /// To be used only if no problem was found.
+    /// Checks the members. The header is usable only if no problem was found.
     pub(crate) fn new(
         key: &SigningKey,
         key_id: Option<&str>,
@@ -22,36 +26,39 @@ impl JoseHeader {
     ) -> Self {
         let algorithm = key.algorithm().name();
         if members.remove("alg").is_some_and(|found| found != algorithm) {
-            let message = format!("found another `alg` than the key's, which is {algorithm}; leave it out");
-            problems.push("header.alg", message);
+            let problem =
+                Problem::new("header.alg", format!("found another `alg` than the key's, which is {algorithm}"));
+            problems.add(problem.advise(Advice::text("leave it out")));
         }
+        let is_member = members.contains_key("kid");
         if let Some(key_id) = agreed_key_id(key, key_id, members.get("kid"), problems) {
             members.entry("kid").or_insert_with(|| key_id.into());
         }
-        let names_key = !members.contains_key("kid");
+        let has_own_key_id = !members.contains_key("kid");
         members.entry("typ").or_insert_with(|| "JWT".into());
         members.retain(|_, value| !value.is_null());
         for (name, value) in &members {
-            check(name, value, &members, problems);
+            let path = if name == "kid" && !is_member { "key_id".to_owned() } else { format!("header.{name}") };
+            check(name, path, value, &members, problems);
         }
         members.insert("alg".to_owned(), algorithm.into());
-        JoseHeader { members, names_key }
+        JoseHeader { members, has_own_key_id }
     }
 
-    /// The header as JSON text, with the name that the key has now.
+    /// The header as JSON, with the name that the key has now.
     ///
-    /// Not the text of jsonwebtoken's header: it leaves out those members of a `jwk` that it does not know.
+    /// jsonwebtoken's header is not used for it, because it leaves out the members of a `jwk` that it does not know.
     pub(crate) fn text(&self, key: &SigningKey) -> String {
         let mut members = self.members.clone();
-        if let Some(key_id) = key.key_id().filter(|_| self.names_key) {
+        if let Some(key_id) = key.key_id().filter(|_| self.has_own_key_id) {
             members.insert("kid".to_owned(), key_id.into());
         }
         Value::Object(members).to_string()
     }
 }
 
-/// `kid` can be said on the key, on the builder and as a member: once, or alike. It overrides the name that a key brings
-/// along.
+/// The `kid` that was set on the key, on the builder or as a member. All that are set must agree. It overrides the name
+/// that a JWK or a remote signer has.
 fn agreed_key_id<'a>(
     key: &'a SigningKey,
     key_id: Option<&'a str>,
@@ -62,21 +69,25 @@ fn agreed_key_id<'a>(
     if let (Some(own), Some(set)) = (given, key_id)
         && own != set
     {
-        problems.push("key_id", "found another key id than the key has; set it in one place");
+        let problem = Problem::new("key_id", "found another key id than the key has");
+        problems.add(problem.advise(Advice::text("set it in one place")));
     }
     let key_id = key_id.or(given);
     if let (Some(key_id), Some(Value::String(member))) = (key_id, member)
         && key_id != member
     {
-        problems.push("header.kid", "found another `kid` than the key id that is set; set it in one place");
+        let problem = Problem::new("header.kid", "found another `kid` than the key id");
+        problems.add(problem.advise(Advice::text("set it in one place")));
     }
     key_id
 }
 
-fn check(name: &str, value: &Value, members: &Map<String, Value>, problems: &mut Problems) {
-    let path = format!("header.{name}");
-    // jsonwebtoken's header knows the types of the registered members, and takes all others as they are; a `jwk` it
-    // takes without `kty`.
+fn check(name: &str, path: String, value: &Value, members: &Map<String, Value>, problems: &mut Problems) {
+    if let Some(problem) = values::name_problem("header", name) {
+        return problems.add(problem);
+    }
+    // jsonwebtoken's header has the types of the registered members, and accepts any other member. It accepts a `jwk`
+    // without `kty`.
     let alone = json!({ "alg": "HS256", name: value });
     let shapeless = name == "jwk" && value.get("kty").is_none();
     if shapeless || serde_json::from_value::<Header>(alone).is_err() {
@@ -85,26 +96,34 @@ fn check(name: &str, value: &Value, members: &Map<String, Value>, problems: &mut
             "jwk" => "a public JSON Web Key (RFC 7517)",
             _ => "a string",
         };
-        problems.push(path, format!("found {}; expected {expected}", kind(value)));
-        return;
+        return problems.add(Problem::new(path, format!("found {}", kind(value))).expecting(expected));
     }
     match name {
         "jwk" if value.get("d").is_some() || value.get("k").is_some() => {
-            problems.push(path, "found a private or secret key; expected a public one: everybody can read the header");
+            let problem = Problem::new(path, "found a private or secret key");
+            problems.add(problem.expecting("a public one, because anyone can read the header"));
         }
         // RFC 7515 section 4.1.11.
         "crit" if value.as_array().is_none_or(Vec::is_empty) => {
-            problems.push(path, "found an empty list; expected names of header members, or no `crit`");
+            let problem = Problem::new(path, "found an empty list").expecting("names of header members");
+            problems.add(problem.advise(Advice::text("leave it out")));
         }
         "crit" => {
             let missing = value.as_array().into_iter().flatten().filter_map(Value::as_str);
             for missing in missing.filter(|name| members.get(*name).is_none()) {
-                problems.push(path.clone(), format!("found {missing:?}, which the header does not have; add it"));
+                let problem = Problem::new(path.clone(), format!("found {missing:?}, which the header does not have"));
+                problems.add(problem.advise(Advice::text("add it")));
             }
         }
         // RFC 7797 section 7.
         "b64" if value != &Value::Bool(true) => {
-            problems.push(path, "found an unencoded payload; JWTs are always encoded: leave `b64` out");
+            let problem = Problem::new(path, "found an unencoded payload").expecting("none, because JWTs are encoded");
+            problems.add(problem.advise(Advice::text("leave it out")));
+        }
+        // Registered strings. Others may be any text.
+        "typ" | "cty" | "kid" | "x5t" | "x5t#S256" | "jku" | "x5u" => {
+            let found = value.as_str().and_then(|value| values::problem(&path, value));
+            found.into_iter().for_each(|problem| problems.add(problem));
         }
         _ => {}
     }
@@ -141,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn every_member_stands_in_the_header_as_it_was_given() {
+    fn every_member_is_in_the_header_unchanged() {
         let plain = json!({ "alg": "HS256", "typ": "JWT" });
         assert_eq!(header((None, None), json!({})).unwrap(), plain);
         assert_eq!(header((None, None), json!({ "typ": null })).unwrap(), json!({ "alg": "HS256" }));
@@ -156,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_id_comes_from_any_place_and_null_leaves_it_out() {
+    fn the_key_id_may_be_set_anywhere_or_left_out() {
         for key_id in [(Some("one"), None), (None, Some("one"))] {
             assert_eq!(header(key_id, json!({})).unwrap()["kid"], "one");
         }
@@ -164,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_or_has_the_wrong_form_is_a_problem_with_its_path() {
+    fn contradictions_and_wrong_types_are_problems() {
         let one = (Some("one"), None);
         for (key_id, members, expected) in [
             (one, json!({ "alg": "RS256" }), "header.alg: found another `alg` than the key's, which is HS256"),

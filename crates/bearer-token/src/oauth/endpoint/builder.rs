@@ -146,6 +146,7 @@ impl TokenEndpointBuilder {
         let mut reader = self.reader;
         reader.token_types.check_words(&mut problems);
         checks::keep(&reader.keep, &mut problems);
+        self.grant.problems().into_iter().for_each(|problem| problems.add(problem));
         let transport = self.transport.or_else(default_transport);
         if transport.is_none() {
             let problem =
@@ -164,6 +165,7 @@ impl TokenEndpointBuilder {
         let uri = url.uri().clone();
         reader.endpoint = format!("the token endpoint at {}", url.origin());
         reader.presented = credentials.presented;
+        grant.token_types().iter().for_each(|&word| reader.token_types.accept(word.to_owned()));
         let request = RequestParts { uri, grant, grant_type, parameters, credentials, headers };
         let clock = ServerClock::new(self.max_clock_offset);
         Ok(TokenEndpoint(Arc::new(Inner { url, request, client_auth, reader, clock, transport })))

@@ -2,11 +2,16 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use crate::{
     error::Error,
     jwt::JwtTemplate,
     oauth::{Grant, Parameters},
+    observe,
+    problem::Problem,
     source::FetchContext,
+    value::Value,
 };
 
 /// A token for a signed assertion: `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer` (RFC 7523 section 2.1).
@@ -23,6 +28,7 @@ use crate::{
 /// # let pem = include_str!("../../jwt/testdata/p256.pem");
 /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?)
 ///     .issuer("service@project.example.com")
+///     .subject("service@project.example.com")
 ///     .audience("https://as.example.com/token")
 ///     .claim("scope", "read write")
 ///     .build()?;
@@ -32,33 +38,89 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct JwtBearer {
-    template: JwtTemplate,
+    assertion: Assertion,
+}
+
+#[derive(Clone)]
+enum Assertion {
+    Signed(JwtTemplate),
+    Found(Value),
 }
 
 impl JwtBearer {
     /// Creates the grant with the template of its assertions.
+    ///
+    /// If [claims are missing](Self::missing_claims), an event says so: many servers refuse such assertions.
     pub fn new(template: JwtTemplate) -> Self {
-        JwtBearer { template }
+        let grant = JwtBearer { assertion: Assertion::Signed(template) };
+        let missing = grant.missing_claims();
+        if !missing.is_empty() {
+            observe::incomplete_assertion(&missing);
+        }
+        grant
+    }
+
+    /// The claims that RFC 7523 section 3 requires and the template does not have. Only some servers do without.
+    pub fn missing_claims(&self) -> Vec<&'static str> {
+        let Assertion::Signed(template) = &self.assertion else { return Vec::new() };
+        let names: Vec<&str> = template.claim_names().collect();
+        ["iss", "sub", "aud", "exp"].into_iter().filter(|required| !names.contains(required)).collect()
+    }
+
+    /// Exchanges assertions that another party made: from a file, or from another provider such as a
+    /// [token exchange](crate::oauth::TokenExchange) for an ID-JAG.
+    ///
+    /// The value is read again for each request. It must not be a literal: an assertion expires.
+    pub fn from_value(assertion: impl Into<Value>) -> Self {
+        JwtBearer { assertion: Assertion::Found(assertion.into()) }
     }
 }
 
 impl Grant for JwtBearer {
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
-        let jwt = self.template.sign(cx.platform()).await?;
-        Ok(Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer").with("assertion", jwt.secret()))
+        let assertion = match &self.assertion {
+            Assertion::Signed(template) => Zeroizing::new(template.sign(cx.platform()).await?.secret().to_owned()),
+            Assertion::Found(value) => value.read(cx).await.map_err(|error| {
+                let message = format!("the assertion is missing: {error}");
+                error.with_context(message)
+            })?,
+        };
+        Ok(Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer").with("assertion", assertion.as_str()))
     }
 
     fn has_changed(&self) -> bool {
-        self.template.has_changed()
+        match &self.assertion {
+            Assertion::Signed(template) => template.has_changed(),
+            Assertion::Found(value) => value.has_changed(),
+        }
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        match &self.assertion {
+            Assertion::Signed(_) => Vec::new(),
+            Assertion::Found(value) if !value.is_looked_up() => vec![literal()],
+            Assertion::Found(value) => value.problem("assertion").into_iter().collect(),
+        }
     }
 
     fn is_time_bound(&self) -> bool {
-        true
+        matches!(self.assertion, Assertion::Signed(_))
     }
 }
 
 impl fmt::Debug for JwtBearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtBearer").field("template", &self.template).finish()
+        let mut shown = f.debug_struct("JwtBearer");
+        match &self.assertion {
+            Assertion::Signed(template) => shown.field("template", template),
+            Assertion::Found(value) => shown.field("assertion", value),
+        };
+        shown.finish()
     }
+}
+
+/// Every request carries an assertion that is valid then (`L20`).
+fn literal() -> Problem {
+    Problem::new("assertion", "found a literal, which expires")
+        .expecting("a file, a variable or a provider that gives a new assertion in time")
 }

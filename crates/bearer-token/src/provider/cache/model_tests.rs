@@ -27,6 +27,7 @@ fn of_two_cold_callers_exactly_one_begins_and_the_other_waits_for_the_same_fligh
             }
             other => panic!("{other:?}"),
         }
+        assert_eq!(cache.now_in(), Row::Fetching);
     });
 }
 
@@ -51,6 +52,7 @@ fn two_readers_of_a_stale_bearer_cause_one_fetch_even_if_one_comes_after_the_lan
         read(&cache, &begun);
         rival.join().unwrap();
         assert_eq!(begun.load(Ordering::Relaxed), 1);
+        assert_eq!(cache.now_in(), Row::Serving);
     });
 }
 
@@ -65,6 +67,7 @@ fn a_landing_beside_a_rejection_of_the_old_bearer_leaves_the_new_one_in_service(
         let (rejection, start) = rejecter.join().unwrap();
         assert!(rejection.is_replay_useful() && start.is_none(), "{rejection:?}");
         assert_eq!(cache.in_service(1), Some(new.generation()));
+        assert_eq!(cache.now_in(), Row::Serving);
     });
 }
 
@@ -78,6 +81,7 @@ fn two_rejections_of_one_generation_start_exactly_one_renewal() {
         let both = [cache.reject(generation, at(1), silence), rival.join().unwrap()];
         assert!(both.iter().all(|(rejection, _)| *rejection == Rejection::Renewing));
         assert_eq!(both.iter().filter(|(_, start)| start.is_some()).count(), 1);
+        assert_eq!(cache.now_in(), Row::Renewing);
     });
 }
 
@@ -100,6 +104,7 @@ fn of_a_landing_and_an_abandoning_one_takes_effect_and_nobody_waits_for_ever() {
         cache.complete(&flight, Ok(new.clone()), at(0), Draw::MAX);
         abandoner.join().unwrap();
         assert_eq!(waiter.join().unwrap(), Some(true));
+        assert!(matches!(cache.now_in(), Row::Serving | Row::Fetching | Row::Empty));
         match cache.decide(Want::Token, at(0)) {
             Decision::Serve(bearer) => assert_eq!(bearer.generation(), new.generation()),
             // The waiter began another one, or nobody has yet.
@@ -136,6 +141,8 @@ fn whoever_reads_after_a_rejection_never_gets_the_rejected_bearer_unless_its_ren
             let failed = failed.load(Ordering::Acquire);
             assert!(read != Some(rejected) || failed, "{rejection:?}");
             assert!(rejecter.join().unwrap() != Some(rejected) || failed);
+            // The flight of the one whose rejection began it: completed, or not.
+            assert!(matches!(cache.now_in(), Row::Serving | Row::Renewing));
         });
     }
 }
@@ -161,5 +168,6 @@ fn a_waiter_that_settles_after_a_rejection_of_what_landed_is_not_given_it() {
         assert!(rejection == Rejection::Renewing && start.is_some());
         rejected.store(true, Ordering::Release);
         waiter.join().unwrap();
+        assert_eq!(cache.now_in(), Row::Renewing);
     });
 }

@@ -45,6 +45,11 @@ impl Cache {
         cache
     }
 
+    /// The row that the cache is in now. An illegal combination fails the test.
+    pub(super) fn now_in(&self) -> Row {
+        self.row(&lock(&self.state)).expect("an illegal combination")
+    }
+
     pub(super) fn in_service(&self, seconds: u64) -> Option<Generation> {
         self.usable(at(seconds)).map(|bearer| bearer.generation())
     }

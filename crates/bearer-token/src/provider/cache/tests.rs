@@ -4,6 +4,7 @@ use super::{test_support::*, *};
 use crate::{error::Retry, provider::policy::Backoff};
 
 mod challenges;
+mod rows;
 
 const MINUTE: u64 = 60;
 /// An hour's bearer is stale from here on.

@@ -1,0 +1,208 @@
+//! Token exchange.
+
+use std::fmt;
+
+use crate::{
+    error::Error,
+    oauth::{Grant, Parameters},
+    problem::Problem,
+    source::FetchContext,
+    value::Value,
+};
+
+/// The grant type of token exchange (RFC 8693 section 2.1).
+const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// A token type identifier (RFC 8693 section 3).
+///
+/// The constants are the registered ones. Any other URI can be given as a string.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenType(std::borrow::Cow<'static, str>);
+
+impl TokenType {
+    /// An OAuth 2.0 access token.
+    pub const ACCESS_TOKEN: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:access_token");
+    /// An OpenID Connect ID token.
+    pub const ID_TOKEN: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:id_token");
+    /// A JWT.
+    pub const JWT: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:jwt");
+    /// A SAML 1.1 assertion, encoded in Base64url.
+    pub const SAML1: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:saml1");
+    /// A SAML 2.0 assertion, encoded in Base64url.
+    pub const SAML2: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:saml2");
+    /// An identity assertion authorization grant, for the authorization server of another domain
+    /// (draft-ietf-oauth-identity-assertion-authz-grant).
+    pub const ID_JAG: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:id-jag");
+
+    const fn registered(urn: &'static str) -> Self {
+        TokenType(std::borrow::Cow::Borrowed(urn))
+    }
+
+    /// The identifier.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for TokenType {
+    fn from(identifier: &str) -> Self {
+        TokenType(identifier.to_owned().into())
+    }
+}
+
+impl From<String> for TokenType {
+    fn from(identifier: String) -> Self {
+        TokenType(identifier.into())
+    }
+}
+
+/// A token that the client holds is exchanged for another one: a narrower one, one for another domain, or one that acts
+/// for a user (RFC 8693).
+///
+/// The subject and the actor can come from [any value](Value): a file that the platform writes, an environment variable,
+/// or another provider.
+///
+/// ```
+/// use bearer_token::oauth::{TokenExchange, TokenType, Value};
+///
+/// // The platform keeps a token in a file, and replaces it before it expires.
+/// let grant = TokenExchange::new(Value::file("/var/run/secrets/tokens/identity"), TokenType::JWT)
+///     .audience("//iam.example.com/pools/reports")
+///     .requested_token_type(TokenType::ACCESS_TOKEN);
+/// # let _ = grant;
+/// ```
+///
+/// # Identity chaining
+///
+/// A token for another domain takes two requests, each cached on its own. The first exchanges the identity for an
+/// [ID-JAG](TokenType::ID_JAG) at the domain's own server. The second presents it at the other server, by
+/// [`JwtBearer::from_value`](crate::oauth::JwtBearer::from_value):
+///
+/// ```
+/// # #[cfg(all(feature = "reqwest", feature = "jwt"))]
+/// # fn example(identity: bearer_token::TokenProvider) -> Result<(), bearer_token::Error> {
+/// use bearer_token::{TokenProvider, oauth::{JwtBearer, TokenEndpoint, TokenExchange, TokenType, Value}};
+///
+/// let exchange = TokenExchange::new(identity, TokenType::ID_TOKEN)
+///     .requested_token_type(TokenType::ID_JAG)
+///     .audience("https://as.other.example.com/");
+/// let at_home = TokenProvider::builder(TokenEndpoint::builder("https://as.example.com/token", exchange).build()?).build()?;
+/// let grant = JwtBearer::from_value(Value::token_of(at_home));
+/// let abroad = TokenEndpoint::builder("https://as.other.example.com/token", grant).build()?;
+/// let provider = TokenProvider::builder(abroad).allow_origin("https://api.other.example.com").build()?;
+/// # let _ = provider; Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct TokenExchange {
+    subject: (Value, TokenType),
+    actor: Option<(Value, TokenType)>,
+    requested: Option<TokenType>,
+    audiences: Vec<Value>,
+    resources: Vec<Value>,
+}
+
+impl TokenExchange {
+    /// Exchanges this token (`subject_token`), which is of this type (`subject_token_type`).
+    pub fn new(subject: impl Into<Value>, subject_type: impl Into<TokenType>) -> Self {
+        TokenExchange {
+            subject: (subject.into(), subject_type.into()),
+            actor: None,
+            requested: None,
+            audiences: Vec::new(),
+            resources: Vec::new(),
+        }
+    }
+
+    /// The party that acts for the subject (`actor_token`), and the type of its token.
+    #[must_use]
+    pub fn actor(mut self, actor: impl Into<Value>, actor_type: impl Into<TokenType>) -> Self {
+        self.actor = Some((actor.into(), actor_type.into()));
+        self
+    }
+
+    /// The type of the token to issue. By default the server decides.
+    ///
+    /// For any other type than an access token or a JWT, the server says `N_A` in place of `Bearer` (section 2.2.1).
+    /// Such a token is accepted here, since it is for another token request and not for an API.
+    #[must_use]
+    pub fn requested_token_type(mut self, requested: impl Into<TokenType>) -> Self {
+        self.requested = Some(requested.into());
+        self
+    }
+
+    /// The logical name of the service that the token is for. May be called several times.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<Value>) -> Self {
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// The URI of the service that the token is for (RFC 8707). May be called several times.
+    #[must_use]
+    pub fn resource(mut self, resource: impl Into<Value>) -> Self {
+        self.resources.push(resource.into());
+        self
+    }
+
+    fn values(&self) -> impl Iterator<Item = &Value> {
+        let actor = self.actor.iter().map(|(actor, _)| actor);
+        [&self.subject.0].into_iter().chain(actor).chain(&self.audiences).chain(&self.resources)
+    }
+}
+
+impl Grant for TokenExchange {
+    async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
+        let mut parameters = Parameters::new(GRANT_TYPE);
+        let named = async |name: &'static str, value: &Value| {
+            value.read(cx).await.map_err(|error| {
+                let message = format!("`{name}` is missing: {error}");
+                error.with_context(message)
+            })
+        };
+        for resource in &self.resources {
+            parameters.push("resource", named("resource", resource).await?.as_str());
+        }
+        for audience in &self.audiences {
+            parameters.push("audience", named("audience", audience).await?.as_str());
+        }
+        if let Some(TokenType(requested)) = &self.requested {
+            parameters.push("requested_token_type", requested.as_ref());
+        }
+        let (subject, TokenType(subject_type)) = &self.subject;
+        parameters.push("subject_token", named("subject_token", subject).await?.as_str());
+        parameters.push("subject_token_type", subject_type.as_ref());
+        if let Some((actor, TokenType(actor_type))) = &self.actor {
+            parameters.push("actor_token", named("actor_token", actor).await?.as_str());
+            parameters.push("actor_token_type", actor_type.as_ref());
+        }
+        Ok(parameters)
+    }
+
+    fn has_changed(&self) -> bool {
+        self.values().any(Value::has_changed)
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let actor = self.actor.iter().map(|(actor, _)| ("actor_token", actor));
+        let audiences = self.audiences.iter().map(|audience| ("audience", audience));
+        let resources = self.resources.iter().map(|resource| ("resource", resource));
+        let all = [("subject_token", &self.subject.0)].into_iter().chain(actor).chain(audiences).chain(resources);
+        all.filter_map(|(name, value)| value.problem(name)).collect()
+    }
+
+    fn token_types(&self) -> &[&str] {
+        // RFC 8693 section 2.2.1: the type says how the token is used at an API, and this one is not used there.
+        let is_for_an_api = |requested: &TokenType| [TokenType::ACCESS_TOKEN, TokenType::JWT].contains(requested);
+        if self.requested.as_ref().is_none_or(is_for_an_api) { &[] } else { &["N_A"] }
+    }
+}
+
+impl fmt::Debug for TokenExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenExchange")
+            .field("subject", &self.subject)
+            .field("actor", &self.actor)
+            .field("requested_token_type", &self.requested)
+            .finish_non_exhaustive()
+    }
+}
