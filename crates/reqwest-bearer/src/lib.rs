@@ -45,6 +45,7 @@
 //!
 //! Middlewares that send a request several times, such as reqwest-retry, belong *outside* of this one (added with
 //! `with` before it): then each try takes the bearer that is in service then.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 use std::sync::{
     Arc,
