@@ -78,6 +78,7 @@
 //! A server for anything but tests. It listens on loopback only, without TLS. It keeps all requests, with their secrets
 //! (its `Debug` output shows none), and forgets everything when it stops. Its memory is bounded: it keeps the latest
 //! 100,000 requests, opaque tokens, used assertions and revoked tokens.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod api;
 mod assertion;

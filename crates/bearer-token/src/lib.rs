@@ -61,6 +61,7 @@
 //! | `rustls-aws-lc-rs` | yes | aws-lc-rs as the cryptography of that transport; without it, what the process has installed in rustls |
 //! | `tower` | | any tower service as that transport |
 //! | `tracing` | | events of the token life cycle |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod adapter;
 mod error;

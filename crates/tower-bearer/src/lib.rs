@@ -47,6 +47,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `replay` | | `Replay`, which sends a rejected request once more; needs tower's `retry` |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 use std::{
     fmt, mem,

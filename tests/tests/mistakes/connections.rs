@@ -1,56 +1,137 @@
 //! Servers that cannot be reached, each for another reason.
 
+use std::{env, net::TcpListener, process::Command};
+
 use bearer_token::{
-    TokenProvider,
+    Error, TokenProvider,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
+    transport::{HttpTransport, HttpTransportBuilder},
 };
+use bearer_token_testing::AuthorizationServer;
 
 use crate::{
     events::events,
     row::{Row, Told},
+    tls::Ca,
     world::run,
 };
 
-/// What is told about the first token from this URL.
-fn url(url: &str) -> Told {
-    let (error, events) = events(|| {
-        let auth = ClientAuth::basic("reports", "planted-secret");
-        let source = TokenEndpoint::builder(url, ClientCredentials::new()).client_auth(auth).build().unwrap();
-        let provider = TokenProvider::builder(source).allow_origin("https://api.example.com").build().unwrap();
-        run(async { provider.token().await.unwrap_err() })
-    });
+/// The error of the first token from this URL.
+fn error(url: &str, transport: HttpTransportBuilder) -> Error {
+    let source = TokenEndpoint::builder(url, ClientCredentials::new())
+        .client_auth(ClientAuth::basic("reports", "planted-secret"))
+        .transport(transport.build().unwrap())
+        .build()
+        .unwrap();
+    let provider = TokenProvider::builder(source).allow_origin("https://api.example.com").build().unwrap();
+    run(async { provider.token().await.unwrap_err() })
+}
+
+fn told(url: &str, transport: HttpTransportBuilder) -> Told {
+    let (error, events) = events(|| error(url, transport));
     Told::error(&error).with_event(&events)
 }
 
 pub(crate) fn rows() -> Vec<Row> {
     // A port that was free a moment ago.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let plain = bearer_token_testing::AuthorizationServer::start().unwrap();
-    let plain_port = plain.address().port();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let plain = AuthorizationServer::start().unwrap();
+    let (ca, other, again) = (Ca::new("a CA"), Ca::new("another CA"), Ca::new("a CA"));
+    let trusting = || HttpTransport::builder().no_proxy().only_ca_pem(ca.pem());
+    let direct = || HttpTransport::builder().no_proxy();
     vec![
         Row::new(
             "22",
-            "a port where nothing listens",
-            url(&format!("http://127.0.0.1:{free}/token")),
-            ["http://127.0.0.1", "refused"],
+            "a port where no server listens",
+            told(&format!("http://127.0.0.1:{free}/token"), direct()),
+            ["http://127.0.0.1", "connection refused"],
             [],
-            ["port"],
+            ["check the port"],
         ),
         Row::new(
             "23",
             "a host that does not exist",
-            url("https://as.invalid/token"),
-            ["https://as.invalid", "resolved"],
+            told("https://as.invalid/token", trusting()),
+            ["https://as.invalid", "could not be resolved"],
             [],
-            ["DNS"],
+            ["check the host", "DNS"],
+        ),
+        Row::new(
+            "24",
+            "a private CA",
+            told(&ca.serve("127.0.0.1", 2100), direct().only_ca_pem(other.pem())),
+            ["https://127.0.0.1", "certificate", "CA that is not trusted"],
+            [],
+            ["ca_pem", "SSL_CERT_FILE"],
+        ),
+        Row::new(
+            "24 again",
+            "a private CA that was made again with the same name",
+            told(&ca.serve("127.0.0.1", 2100), direct().only_ca_pem(again.pem())),
+            ["https://127.0.0.1", "certificate", "CA that is not trusted"],
+            [],
+            ["ca_pem", "SSL_CERT_FILE"],
+        ),
+        Row::new(
+            "25",
+            "a server certificate that has expired",
+            told(&ca.serve("127.0.0.1", 2021), trusting()),
+            ["https://127.0.0.1", "certificate expired", "ago"],
+            [],
+            ["renew it"],
+        ),
+        Row::new(
+            "25 name",
+            "a server certificate for another host",
+            told(&ca.serve("as.example.com", 2100), trusting()),
+            ["certificate is for another host name"],
+            ["that the certificate covers"],
+            ["use a host name in the URL"],
         ),
         Row::new(
             "26",
             "https on a port of http",
-            url(&format!("https://127.0.0.1:{plain_port}/token")),
-            ["TLS"],
-            ["https"],
-            ["http://"],
+            told(&plain.token_url().replace("http:", "https:"), trusting()),
+            ["does not speak TLS"],
+            ["`https`"],
+            ["check the port"],
+        ),
+        Row::new(
+            "27",
+            "a proxy that is down",
+            told(
+                "https://as.example.com/token",
+                HttpTransport::builder().only_ca_pem(ca.pem()).proxy(format!("http://127.0.0.1:{free}")),
+            ),
+            ["https://as.example.com", "proxy", &*format!("127.0.0.1:{free}").leak(), "connection refused"],
+            [],
+            ["proxy"],
+        ),
+        Row::new(
+            "28",
+            "a machine without CA certificates",
+            in_a_process_without_certificates(),
+            ["CA certificates"],
+            [],
+            ["install", "`ca-certificates`", "SSL_CERT_FILE"],
         ),
     ]
+}
+
+/// The message of [`child`], which this program runs again with another environment.
+fn in_a_process_without_certificates() -> Told {
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "connections::child", "--ignored", "--nocapture"])
+        .env("SSL_CERT_FILE", "/nowhere/certificates.pem")
+        .env("SSL_CERT_DIR", "/nowhere")
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&output.stdout).into_owned();
+    Told::message(output.lines().find_map(|line| line.strip_prefix("told: ")).expect("a message"))
+}
+
+#[test]
+#[ignore = "is run by the table, in an environment of its own"]
+fn child() {
+    println!("\ntold: {}", error("https://127.0.0.1:9/token", HttpTransport::builder().no_proxy()));
 }

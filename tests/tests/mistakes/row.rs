@@ -47,6 +47,10 @@ impl Told {
         Told { message, printed, paths, input: None }
     }
 
+    pub(crate) fn message(message: &str) -> Self {
+        Told { message: message.to_owned(), ..Told::default() }
+    }
+
     pub(crate) fn result<T>(result: Result<T, Error>) -> Self {
         match result {
             Ok(_) => Told { message: "no error".to_owned(), ..Told::default() },

@@ -5,7 +5,7 @@ use std::fs;
 use aws_lc_rs::hmac;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bearer_token::{
-    Error,
+    Error, Problem,
     jwt::{Algorithm, JwtTemplate, KeyReader, SelfSigned},
 };
 use bearer_token_config::ProviderConfig;
@@ -107,7 +107,7 @@ fn l52_a_newline_in_a_configured_name_is_a_problem() {
             let pairs: Vec<_> = base.into_iter().chain([(name, value)]).collect();
             let result = variables(&pairs).build();
             let error = result.err().unwrap_or_else(|| panic!("{name} {value:?} is accepted"));
-            assert_eq!(error.problems().iter().map(|problem| problem.path()).collect::<Vec<_>>(), [name], "{error}");
+            assert_eq!(error.problems().iter().map(Problem::path).collect::<Vec<_>>(), [name], "{error}");
         }
     }
 }

@@ -90,6 +90,7 @@ pub(crate) fn no_algorithm() -> Error {
     error(Problem::new("algorithm", "found nothing").expecting(expected).advise(Advice::set("KeyReader::algorithm")))
 }
 
+#[cfg(feature = "encrypted-keys")]
 pub(crate) fn superfluous_passphrase(found: &str) -> Error {
     let problem =
         Problem::new("passphrase", format!("found one for {found}, which is not encrypted")).expecting("none");

@@ -225,3 +225,26 @@ async fn within(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        store::MemoryStore,
+        test_support::{ManualClock, first_fetch},
+    };
+
+    #[test]
+    fn only_the_refusals_of_the_last_minutes_are_remembered() {
+        let (clock, rotation) = (ManualClock::default(), RotationState::new(MemoryStore::default()));
+        let error = Error::new(ErrorKind::Refused, "refused");
+        let refuse = |token: &str| {
+            let cx = first_fetch(clock.platform());
+            rotation.note_gone(&Secret::new(token), Verdict::Gone, &error, &cx);
+            lock(&rotation.memory).gone.len()
+        };
+        assert_eq!([refuse("a"), refuse("a"), refuse("b")], [1, 1, 2]);
+        clock.advance(GONE_FOR);
+        assert_eq!(refuse("c"), 1);
+    }
+}

@@ -13,7 +13,7 @@ use crate::{
     oauth::RefreshToken,
     source::TokenSource,
     sources::static_token::StaticToken,
-    store::{MemoryStore, RefreshTokenStore, StoredToken},
+    store::{Lease, MemoryStore, RefreshTokenStore, StoredToken},
     test_support::NoSpawn,
 };
 
@@ -474,7 +474,11 @@ async fn l27_saving_is_given_up_after_a_minute() {
             assert!(poll(first.as_mut()).is_pending(), "after {seconds} s");
             tokio::task::yield_now().await;
         }
-        script.clock.advance(Duration::from_secs(1));
+        script.clock.advance(Duration::from_millis(500));
+        let mut second = pin!(fetch(&script, &grant));
+        assert!(poll(second.as_mut()).is_pending());
+        assert_eq!(store.0.savings.load(Ordering::Relaxed), 1, "no other fetch saves it meanwhile");
+        script.clock.advance(Duration::from_millis(500));
         let error = first.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert!(error.to_string().contains("within 60s"), "{error}");
@@ -482,6 +486,44 @@ async fn l27_saving_is_given_up_after_a_minute() {
     store.release();
     assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r3");
     assert_eq!(sent(&script), ["r1", "r2"], "the next fetch saved it first");
+}
+
+/// A store that counts its leases, and those that are held.
+#[derive(Clone, Default)]
+struct Leased(MemoryStore, Arc<AtomicU64>, Arc<()>);
+
+impl RefreshTokenStore for Leased {
+    async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
+        assert_eq!(Arc::strong_count(&self.2), 3, "the lease is held");
+        self.0.load(platform).await
+    }
+
+    async fn swap(
+        &self,
+        platform: &Platform,
+        seen: Option<&StoredToken>,
+        next: Option<&StoredToken>,
+    ) -> Result<bool, Error> {
+        assert_eq!(Arc::strong_count(&self.2), 3, "the lease is held");
+        self.0.swap(platform, seen, next).await
+    }
+
+    async fn lease(&self, _: &Platform) -> Result<Lease, Error> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Ok(Lease::holding(Arc::clone(&self.2)))
+    }
+}
+
+#[tokio::test]
+async fn l11_a_fetch_holds_the_stores_lease_until_the_save() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let store = Leased::default();
+    store.0.set(Some(StoredToken::new("r1")));
+    let grant = RefreshToken::new(store.clone());
+    for leases in 1..=2 {
+        fetch(&script, &grant).await.unwrap();
+        assert_eq!((store.1.load(Ordering::Relaxed), Arc::strong_count(&store.2)), (leases, 2), "it is released");
+    }
 }
 
 #[tokio::test]

@@ -87,7 +87,15 @@ async fn a_new_consent_overwrites_a_damaged_file_and_no_other() {
         }
     }
     store.put(&platform, None).await.unwrap();
-    for foreign in ["planted", "[]", "{\"kty\":\"oct\"}", "{\"name\": \"x", "-----BEGIN ", "\u{7f}ELF"] {
+    for foreign in [
+        "planted",
+        "[]",
+        "{\"kty\":\"oct\"}",
+        "{\"kty\":\"oct\",\"k\":\"0123456789abcdef\"}",
+        "{\"name\": \"x",
+        "-----BEGIN ",
+        "\u{7f}ELF",
+    ] {
         fs::write(store.path(), foreign).unwrap();
         for next in [Some(&token), None] {
             let error = store.put(&platform, next).await.unwrap_err();
@@ -110,6 +118,17 @@ async fn an_empty_file_is_no_token_unless_it_had_one() {
     for error in [load(&store).await.unwrap_err(), swap(&store, None, Some(&b)).await.unwrap_err()] {
         assert!(error.is_transient() && error.to_string().contains("restore it, or remove it"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_file_is_read_up_to_its_limit() {
+    let (_directory, store) = store();
+    let json = r#"{"refresh_token":"a"}"#;
+    for (length, is_read) in [(2_000, true), (disk::LIMIT, true), (disk::LIMIT + 1, false)] {
+        fs::write(store.path(), [json, &" ".repeat(length - json.len())].concat()).unwrap();
+        assert_eq!(load(&store).await.is_ok(), is_read, "{length} bytes");
+    }
+    assert_eq!(disk::LIMIT, 262_144);
 }
 
 #[tokio::test]

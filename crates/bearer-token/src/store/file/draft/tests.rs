@@ -94,6 +94,15 @@ fn of_several_successors_the_latest_is_used() {
 }
 
 #[test]
+fn a_new_consent_removes_every_draft() {
+    let (directory, path) = directory(Some(R1));
+    leave(&path, "1-0-0", R2);
+    leave(&path, "1-1-0", "torn");
+    remove_all(&path);
+    assert_eq!(names(&directory), ["token.json"]);
+}
+
+#[test]
 fn files_of_other_programs_stay() {
     let others =
         ["token.json.lock", "token.json.new", "token.json.7.new", "token.json.backup.1-2-3.old", "token.jsonx"];
@@ -117,6 +126,7 @@ fn a_name_is_a_drafts_only_as_a_whole() {
         ("token.json.none.1a-0-ff.new", Some(Some("none"))),
         ("token.json.1a-0-ff.probe", Some(None)),
         ("token.json.18c-16.1a-0.new", None),
+        ("token.json.backup.probe", None),
         ("token.json.18c-16.1a-0-fg.new", None),
         ("token.json.18c-16.1a-0-.new", None),
         ("token.json.1a-0-ff.new", None),
