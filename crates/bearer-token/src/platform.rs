@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_passes_as_soon_as_either_clock_has_reached_it() {
+    fn a_moment_passes_when_either_clock_reaches_it() {
         let deadline = at(100, 1_000).after(Duration::from_secs(10));
         assert!(!deadline.is_past(at(109, 1_009)));
         assert!(deadline.is_past(at(110, 0)), "monotonic");

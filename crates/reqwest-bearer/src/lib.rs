@@ -199,14 +199,15 @@ impl<P: Authorize> BearerMiddleware<P> {
         let (asked, method) = (request.url().clone(), request.method().clone());
         let (response, noted) = redirect::noting(next.run(request, extensions)).await;
         let mut response = response?;
-        if !destination(response.url()).is_same_origin(destination(&asked)) {
-            // It says nothing about the bearer.
+        let is_refused = self.provider.refusals().include(response.status(), response.headers());
+        if !(is_refused || self.exposes_ticket) || !destination(response.url()).is_same_origin(destination(&asked)) {
+            // A response from another origin says nothing about the bearer.
             return Ok(response);
         }
         if self.exposes_ticket {
             response.extensions_mut().insert(ticket);
         }
-        if self.provider.refusals().include(response.status(), response.headers()) {
+        if is_refused {
             let rejection = ticket.reject(response.headers());
             let elsewhere = response.url().path() != asked.path() || response.url().query() != asked.query();
             let unnoticed = !self.watches.load(Ordering::Relaxed) && !method.is_idempotent();

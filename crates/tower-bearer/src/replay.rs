@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn l29_under_towers_retry_each_request_is_replayed_once_and_the_next_one_again() {
+    async fn l29_towers_retry_replays_each_request_once() {
         let mut service = tower::retry::Retry::new(
             Replay::cloning(),
             Strict { ready: false, rejections: 9, calls: std::sync::Arc::default() },

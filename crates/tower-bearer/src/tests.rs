@@ -81,7 +81,7 @@ async fn a_warm_request_carries_a_sensitive_bearer_at_once() {
 }
 
 #[tokio::test]
-async fn a_cold_request_waits_for_the_token_and_is_then_sent() {
+async fn a_cold_request_waits_for_its_token() {
     let fixture = fixture();
     let (service, mut handle) = mocked(&fixture);
     let answer = async {
@@ -96,7 +96,7 @@ async fn a_cold_request_waits_for_the_token_and_is_then_sent() {
 
 #[tokio::test]
 #[allow(clippy::disallowed_methods, reason = "the guard against a test that hangs waits in real time")]
-async fn l43_a_request_that_waits_for_a_token_holds_no_permit_of_the_stack_below() {
+async fn l43_a_waiting_request_holds_no_permit_below() {
     let cold = fixture();
     let ready = fixture();
     warm(&ready).await;
@@ -124,7 +124,7 @@ async fn l43_a_request_that_waits_for_a_token_holds_no_permit_of_the_stack_below
 }
 
 #[tokio::test]
-async fn l37_if_no_token_can_be_had_the_request_is_not_sent_and_the_error_can_be_downcast() {
+async fn l37_without_a_token_the_request_is_not_sent() {
     let fixture = fixture();
     fixture.permits.close();
     let calls = Arc::new(AtomicUsize::new(0));
@@ -139,7 +139,7 @@ async fn l37_if_no_token_can_be_had_the_request_is_not_sent_and_the_error_can_be
 }
 
 #[tokio::test]
-async fn a_request_that_failed_is_not_sent_when_its_future_is_polled_again() {
+async fn a_failed_request_is_not_sent_when_polled_again() {
     for uri in [API, "http://api.example.com/"] {
         let fixture = fixture();
         fixture.permits.close();
@@ -154,7 +154,7 @@ async fn a_request_that_failed_is_not_sent_when_its_future_is_polled_again() {
 }
 
 #[tokio::test]
-async fn l35_the_callers_own_authorization_wins_and_its_rejection_is_not_ours() {
+async fn l35_the_callers_own_authorization_and_its_401_are_not_ours() {
     let fixture = fixture();
     warm(&fixture).await;
     let (service, mut handle) = mocked(&fixture);
@@ -172,7 +172,7 @@ async fn l35_the_callers_own_authorization_wins_and_its_rejection_is_not_ours() 
 }
 
 #[tokio::test]
-async fn l36_a_request_that_is_marked_to_pass_through_is_left_alone() {
+async fn l36_a_request_marked_pass_through_is_left_alone() {
     let fixture = fixture();
     let (service, mut handle) = mocked(&fixture);
     let mut marked = request("https://as.example.com/token");
@@ -206,7 +206,7 @@ async fn other_origins_pass_without_a_token_and_plaintext_is_refused() {
 }
 
 #[tokio::test]
-async fn a_401_rejects_the_bearer_that_was_sent_and_insufficient_scope_does_not() {
+async fn a_401_rejects_unless_the_scope_is_insufficient() {
     let fixture = fixture();
     warm(&fixture).await;
     for (challenge, stays) in [("Bearer error=\"insufficient_scope\"", true), ("Bearer", false)] {
@@ -228,7 +228,7 @@ async fn a_401_rejects_the_bearer_that_was_sent_and_insufficient_scope_does_not(
 struct FinalUri(Uri);
 
 #[tokio::test]
-async fn l42_a_401_from_another_origin_after_a_redirect_below_rejects_nothing() {
+async fn l42_a_401_after_a_redirect_elsewhere_rejects_nothing() {
     let fixture = fixture();
     warm(&fixture).await;
     for (answered, stays) in [("https://files.example.com/x", true), ("https://api.example.com:443/y", false)] {
@@ -245,7 +245,7 @@ async fn l42_a_401_from_another_origin_after_a_redirect_below_rejects_nothing() 
 }
 
 #[tokio::test]
-async fn the_response_to_a_rejected_request_tells_what_became_of_the_rejection() {
+async fn the_response_shows_the_outcome_of_its_rejection() {
     let fixture = fixture();
     warm(&fixture).await;
     let inner = tower::service_fn(|request: Request<()>| async move {
@@ -304,7 +304,7 @@ impl std::error::Error for Status {
 }
 
 #[tokio::test]
-async fn token_errors_are_shown_as_the_user_wants_and_those_of_the_inner_service_are_left_alone() {
+async fn map_error_changes_token_errors_only() {
     let fixture = fixture();
     let layer = BearerLayer::new(fixture.provider.clone()).map_error(|error| Status(error).into());
     let inner = tower::service_fn(|_: Request<()>| async { Err::<Response<()>, BoxError>("no route".into()) });
@@ -324,7 +324,7 @@ async fn token_errors_are_shown_as_the_user_wants_and_those_of_the_inner_service
 }
 
 #[test]
-fn the_response_future_is_send_where_its_parts_are_and_stays_small() {
+fn the_response_future_is_send_and_small() {
     fn assert_send<T: Send>() {}
     type Small = tower::util::BoxCloneSyncService<Request<()>, Response<()>, BoxError>;
     assert_send::<ResponseFuture<Small, ()>>();

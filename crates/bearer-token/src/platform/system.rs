@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_deadline_fires_outside_any_runtime_and_in_a_runtime_without_timers() {
+    fn deadlines_fire_outside_runtimes_and_without_timers() {
         let soon = || SystemClock.sleep_until(SystemClock.now().monotonic() + Duration::from_millis(20));
         let untimed = tokio::runtime::Builder::new_current_thread().build().unwrap();
         untimed.block_on(soon());
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_was_armed_in_one_runtime_fires_in_another() {
+    fn a_deadline_set_in_one_runtime_fires_in_another() {
         let build = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let (dead, idle, live) = (build(), build(), build());
         let mut sleeps = Vec::new();

@@ -196,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_without_a_runtime_waits_for_a_fetch_in_the_platforms_runtime() {
+    fn without_a_runtime_the_platforms_runtime_fetches() {
         let [_, runtime] = runtimes();
         let provider = provider(Platform::system().with_spawn(runtime.handle().clone()));
         assert_eq!(secret(provider.token_blocking()), "token");
     }
 
     #[test]
-    fn a_thread_that_a_runtime_lends_for_blocking_waits_for_a_fetch_in_it() {
+    fn a_blocking_thread_waits_for_its_runtimes_fetch() {
         for runtime in runtimes() {
             let provider = provider(Platform::system());
             let blocked = async move {
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn in_async_code_a_wait_is_an_error_and_not_a_deadlock_and_a_cached_token_is_there_all_the_same() {
+    fn in_async_code_a_wait_is_an_error_unless_cached() {
         async fn ask() -> [String; 3] {
             // Held until it was waited for in vain: a runtime with other threads could be faster.
             let gate = Arc::new(tokio::sync::Semaphore::new(0));
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn l11_in_a_runtime_that_is_not_driven_a_wait_ends_with_the_deadline_or_with_a_token() {
+    fn l11_a_wait_in_an_idle_runtime_ends_by_the_deadline() {
         // Side by side, as each takes its time.
         let running = held_in_vain().map(|(case, wait)| {
             let [hung, ready] = hung_and_ready(&Platform::system());
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn l11_a_runtime_that_was_given_and_is_not_driven_is_not_waited_for_longer_than_its_fetch_may_take() {
+    fn l11_an_idle_platform_runtime_is_not_waited_for() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let [hung, ready] = hung_and_ready(&Platform::system().with_spawn(runtime.handle().clone()));
         let hung = thread::spawn(move || guarded(move || hung.token_blocking()));

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn seats_are_left_in_any_order_and_exactly_those_who_stayed_are_woken() {
+    fn exactly_the_waiters_that_stayed_are_woken() {
         for gone in 0..1_u32 << 4 {
             for backwards in [false, true] {
                 let flight = flight();
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiter_that_moved_is_woken_where_it_was_polled_last_and_holds_one_place() {
+    fn a_moved_waiter_is_woken_where_polled_last() {
         let flight = flight();
         let (first, second) = (Arc::default(), Arc::default());
         let mut waiter = flight.subscribe();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_end_counts_and_late_comers_hear_of_it() {
+    fn only_the_first_end_of_a_flight_counts() {
         let flight = flight();
         flight.end(Outcome::Done(1));
         flight.end(Outcome::Abandoned);

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn l03_without_a_spawner_any_number_of_callers_who_go_away_cost_a_patient_one_nothing() {
+    fn l03_callers_that_go_away_cost_a_patient_one_nothing() {
         let open = Arc::new(AtomicBool::new(false));
         let gate = open.clone();
         let source = move |_cx: FetchContext| {

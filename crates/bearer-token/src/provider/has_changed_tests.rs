@@ -79,7 +79,7 @@ async fn l24_a_change_ends_the_cool_down_after_a_terminal_failure() {
 }
 
 #[tokio::test]
-async fn a_change_that_mends_nothing_costs_one_fetch_a_second_at_the_most_and_one_for_all_callers() {
+async fn a_useless_change_costs_one_fetch_a_second() {
     let (source, clock, provider) = provider(ErrorKind::Refused);
     provider.token().await.unwrap_err();
     source.0.changed.store(true, Relaxed);
@@ -99,7 +99,7 @@ async fn a_change_that_mends_nothing_costs_one_fetch_a_second_at_the_most_and_on
 }
 
 #[tokio::test]
-async fn after_a_failure_that_may_pass_by_itself_nobody_is_asked() {
+async fn after_a_transient_failure_the_source_is_not_asked() {
     let (source, clock, provider) = provider(ErrorKind::Unavailable);
     source.0.changed.store(true, Relaxed);
     provider.token().await.unwrap_err();

@@ -26,7 +26,7 @@ fn request(uri: &str, values: &[(http::HeaderName, &'static str)]) -> Request<()
 }
 
 #[tokio::test]
-async fn an_authorization_of_the_callers_goes_out_untouched_whatever_there_is_and_wherever_it_goes() {
+async fn the_callers_own_authorization_always_goes_out_untouched() {
     let own: [&[_]; 3] = [
         &[(AUTHORIZATION, "Basic eDp5")],
         &[(AUTHORIZATION, "Basic eDp5"), (ACCEPT, "a"), (AUTHORIZATION, "Basic eDp6")],

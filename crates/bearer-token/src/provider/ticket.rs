@@ -165,7 +165,7 @@ mod tests {
     use crate::{StaticToken, TokenProvider};
 
     #[tokio::test]
-    async fn a_provider_is_found_while_it_lives_and_leaves_nothing_behind() {
+    async fn a_dropped_provider_leaves_nothing_behind() {
         let provider = TokenProvider::builder(StaticToken::new("token")).build().unwrap();
         let ticket = provider.token().await.unwrap().ticket();
         assert!(ticket.provider().unwrap().find().is_some());
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_of_providers_begin_anew_and_leave_out_those_in_use() {
+    fn provider_numbers_wrap_and_skip_those_in_use() {
         struct Nobody;
 
         impl Reject for Nobody {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_is_useful_where_another_bearer_is_there_or_on_its_way() {
+    fn a_replay_is_useful_if_another_bearer_exists_or_follows() {
         for (rejection, expected) in
             [(Rejection::Renewing, true), (Rejection::Superseded, true), (Rejection::Declined, false)]
         {

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_apis_say_in_the_field_is_read_in_its_order() {
+    fn challenges_from_the_field_are_read_in_order() {
         for (lines, expected) in [
             (&[][..], &[][..]),
             (&["Bearer"], &["Bearer"]),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_whatever_their_case_and_the_first_of_two_counts() {
+    fn names_ignore_case_and_the_first_one_counts() {
         let [challenge] = &read(&[r#"bEARER Claims="a", CLAIMS="b""#])[..] else { panic!("one challenge") };
         assert!(challenge.is_scheme("Bearer") && !challenge.is_scheme("Basic"));
         assert_eq!(challenge.parameter("claims"), Some("a"));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_bounded_and_nothing_is_read_in_part() {
+    fn reading_is_bounded_and_never_partial() {
         let long = |size: usize| format!(r#"Bearer claims="{}""#, "x".repeat(size));
         let frame = r#"Bearer claims="""#.len();
         assert_eq!(read(&[&long(BYTES - frame)]).len(), 1);

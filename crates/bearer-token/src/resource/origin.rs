@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_behind_the_end_of_an_authority_is_not_its_host() {
+    fn text_after_the_authority_is_not_the_host() {
         let mut origins = Origins::default();
         origins.allow("https://api.example.com", false, "allow_origin", &mut Problems::default());
         for authority in ["evil.example.net/", "evil.example.net#", "evil.example.net?", "evil.example.net\\", " "] {
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allowed_origin_is_exactly_a_scheme_a_host_and_a_port() {
+    fn an_origin_is_exactly_scheme_host_and_port() {
         let rule = origins(&["https://api.example.com", "http://127.0.0.1:8080"]);
         for (uri, expected) in [
             ("https://api.example.com/x?y", "authorize"),
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn l34_without_a_configured_origin_only_loopback_and_uris_without_authority_are_authorized() {
+    fn l34_without_origins_only_loopback_and_bare_paths_are_authorized() {
         let rule = origins(&[]);
         for (uri, expected) in [
             ("/grpc.health.v1.Health/Check", "authorize"),
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn l34_a_declared_connection_origin_that_gets_no_token_is_a_problem() {
+    fn l34_a_connection_origin_must_be_an_allowed_one() {
         for (allowed, declared, found) in [
             (&["https://api.example.com"][..], "https://API.example.com:443", 0),
             (&["https://api.example.com"], "https://api.example.com:8443", 1),
@@ -515,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_with_anything_else_in_it_is_a_problem_that_shows_no_password() {
+    fn anything_beside_the_origin_is_a_problem() {
         for text in [
             "",
             "api.example.com",

@@ -169,7 +169,7 @@ async fn l31_status_16_in_the_trailers_rejects_where_they_are_watched() {
 }
 
 #[tokio::test]
-async fn status_16_among_the_headers_leaves_the_outcome_in_the_response_as_a_401_does() {
+async fn status_16_in_headers_leaves_its_outcome_in_the_response() {
     for (version, watched, left) in [
         (Version::HTTP_2, false, true),
         (Version::HTTP_2, true, true),
@@ -188,7 +188,7 @@ async fn status_16_among_the_headers_leaves_the_outcome_in_the_response_as_a_401
 }
 
 #[tokio::test]
-async fn l31_nothing_is_rejected_before_the_trailers_have_come_or_when_the_body_is_dropped() {
+async fn l31_a_body_dropped_before_its_trailers_rejects_nothing() {
     let provider = warm().await;
     let layer = BearerLayer::new(provider.clone()).watch_trailers();
     let parts = [Part::Data("a"), Part::Trailers(UNAUTHENTICATED)];
@@ -218,7 +218,7 @@ async fn a_response_rejects_once_at_the_most() {
 }
 
 #[tokio::test]
-async fn a_watched_body_is_frame_by_frame_the_body_that_came() {
+async fn a_watched_body_passes_every_frame_unchanged() {
     let parts = [Part::Data("a"), Part::Data(""), Part::Trailers(UNAUTHENTICATED), Part::Error];
     let layer = BearerLayer::new(warm().await).watch_trailers();
     let mut watched = call(&layer, Answer::new(Version::HTTP_2, OK, &parts)).await.into_body();
@@ -238,7 +238,7 @@ async fn a_watched_body_is_frame_by_frame_the_body_that_came() {
 }
 
 #[tokio::test]
-async fn l35_trailers_of_a_request_that_brought_its_own_authorization_reject_nothing() {
+async fn l35_trailers_of_the_callers_own_request_reject_nothing() {
     let provider = warm().await;
     let layer = BearerLayer::new(provider.clone()).watch_trailers();
     let service = layer.layer(Answering(Answer::new(Version::HTTP_2, &[], &[Part::Trailers(UNAUTHENTICATED)])));
@@ -260,7 +260,7 @@ async fn l42_trailers_from_another_origin_after_a_redirect_below_reject_nothing(
 }
 
 #[test]
-fn the_types_are_send_and_the_future_is_no_larger_than_that_of_the_plain_service() {
+fn the_future_is_send_and_adds_no_size() {
     fn assert_send<T: Send>() {}
     assert_send::<TrailersFuture<Answering, ()>>();
     assert_send::<TrailersBody<Parts>>();

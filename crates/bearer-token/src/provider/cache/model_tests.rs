@@ -17,7 +17,7 @@ fn spawn<T: Send + 'static>(
 }
 
 #[test]
-fn of_two_cold_callers_exactly_one_begins_and_the_other_waits_for_the_same_flight() {
+fn of_two_cold_callers_one_begins_and_one_waits() {
     check(|| {
         let cache = Arc::new(cache());
         let rival = spawn(&cache, |cache| cache.decide(Want::Token, at(0)));
@@ -32,7 +32,7 @@ fn of_two_cold_callers_exactly_one_begins_and_the_other_waits_for_the_same_fligh
 }
 
 #[test]
-fn two_readers_of_a_stale_bearer_cause_one_fetch_even_if_one_comes_after_the_landing() {
+fn two_readers_of_a_stale_bearer_cause_one_fetch() {
     check(|| {
         let cache = Arc::new(Cache::serving(&bearer("old", 0, HOUR)));
         let begun = Arc::new(AtomicU64::new(0));
@@ -57,7 +57,7 @@ fn two_readers_of_a_stale_bearer_cause_one_fetch_even_if_one_comes_after_the_lan
 }
 
 #[test]
-fn a_landing_beside_a_rejection_of_the_old_bearer_leaves_the_new_one_in_service() {
+fn a_rejection_of_the_old_bearer_leaves_the_new_one() {
     check(|| {
         let (old, new) = (bearer("old", 0, HOUR), bearer("new", 1, HOUR));
         let cache = Arc::new(Cache::serving(&old));
@@ -86,7 +86,7 @@ fn two_rejections_of_one_generation_start_exactly_one_renewal() {
 }
 
 #[test]
-fn of_a_landing_and_an_abandoning_one_takes_effect_and_nobody_waits_for_ever() {
+fn of_completion_and_abandonment_one_takes_effect() {
     check(|| {
         let new = bearer("new", 0, HOUR);
         let cache = Arc::new(cache());
@@ -116,7 +116,7 @@ fn of_a_landing_and_an_abandoning_one_takes_effect_and_nobody_waits_for_ever() {
 }
 
 #[test]
-fn whoever_reads_after_a_rejection_never_gets_the_rejected_bearer_unless_its_renewal_failed() {
+fn a_rejected_bearer_is_read_only_after_a_failed_renewal() {
     for renewed in [true, false] {
         check(move || {
             let (old, new) = (bearer("old", 0, HOUR), bearer("new", 1, HOUR));
@@ -148,7 +148,7 @@ fn whoever_reads_after_a_rejection_never_gets_the_rejected_bearer_unless_its_ren
 }
 
 #[test]
-fn a_waiter_that_settles_after_a_rejection_of_what_landed_is_not_given_it() {
+fn a_late_waiter_does_not_get_a_rejected_bearer() {
     check(|| {
         let short_lived = bearer("first", 0, HOUR);
         let generation = short_lived.generation();

@@ -59,7 +59,7 @@ impl Cache {
 }
 
 #[test]
-fn l01_one_of_many_begins_and_all_others_wait_for_its_flight() {
+fn l01_one_of_many_begins_and_the_others_wait() {
     let cache = cache();
     let flight = cache.begin(Want::Token, 0).flight;
     for want in [Want::Token, Want::Renewal].repeat(50) {
@@ -73,7 +73,7 @@ fn l01_one_of_many_begins_and_all_others_wait_for_its_flight() {
 }
 
 #[test]
-fn the_reason_and_the_timeout_of_a_fetch_come_from_the_demand() {
+fn reason_and_timeout_of_a_fetch_follow_the_want() {
     let cache = cache();
     let found = |start: StartFetch| (start.reason, start.timeout.as_secs());
     assert_eq!(found(cache.begin(Want::Token, 0)), (FetchReason::Missing, 10));
@@ -89,7 +89,7 @@ fn the_reason_and_the_timeout_of_a_fetch_come_from_the_demand() {
 }
 
 #[test]
-fn l02_a_failure_is_given_to_all_until_the_cool_down_ends() {
+fn l02_all_callers_share_a_failure_during_the_cool_down() {
     let cache = cache();
     let flight = cache.begin(Want::Token, 0).flight;
     cache.fail(&flight, outage(), 5);
@@ -107,7 +107,7 @@ fn l02_a_failure_is_given_to_all_until_the_cool_down_ends() {
 }
 
 #[test]
-fn l05_refresh_now_ignores_the_cool_down_and_does_not_shorten_it_by_failing() {
+fn l05_refresh_now_ignores_and_never_shortens_the_cool_down() {
     let cache = cache();
     let flight = cache.begin(Want::Token, 0).flight;
     let patience = outage().with_retry(Retry::Later { after: Some(Duration::from_secs(100)) });
@@ -121,7 +121,7 @@ fn l05_refresh_now_ignores_the_cool_down_and_does_not_shorten_it_by_failing() {
 }
 
 #[test]
-fn l24_a_failure_that_is_forgiven_ends_its_own_cool_down_and_no_other() {
+fn l24_a_forgiven_failure_ends_only_its_own_cool_down() {
     let cache = cache();
     let refused = || Error::new(ErrorKind::Refused, "");
     let (old, new) = (refused(), refused());
@@ -140,7 +140,7 @@ fn l24_a_failure_that_is_forgiven_ends_its_own_cool_down_and_no_other() {
 }
 
 #[test]
-fn l06_a_failed_refresh_leaves_the_bearer_in_service_and_is_tried_again_after_the_cool_down() {
+fn l06_a_failed_refresh_is_retried_after_the_cool_down() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
     let flight = cache.begin(Want::Refresh, STALE).flight;
@@ -153,7 +153,7 @@ fn l06_a_failed_refresh_leaves_the_bearer_in_service_and_is_tried_again_after_th
 }
 
 #[test]
-fn the_gate_opens_when_a_refresh_is_worth_a_look_and_not_before() {
+fn the_gate_opens_exactly_when_a_refresh_may_start() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
     assert!(cache.wants_refresh(at(STALE)));
@@ -169,7 +169,7 @@ fn the_gate_opens_when_a_refresh_is_worth_a_look_and_not_before() {
 }
 
 #[test]
-fn l01_a_reader_that_comes_late_with_a_stale_bearer_begins_nothing() {
+fn l01_a_late_reader_of_a_stale_bearer_begins_nothing() {
     let first = bearer("first", 0, HOUR);
     // Renewed, rejected, expired meanwhile.
     let cache = Cache::serving(&first);
@@ -184,7 +184,7 @@ fn l01_a_reader_that_comes_late_with_a_stale_bearer_begins_nothing() {
 }
 
 #[test]
-fn an_overdue_flight_is_replaced_and_its_late_landing_changes_nothing() {
+fn the_late_outcome_of_a_replaced_flight_changes_nothing() {
     let cache = cache();
     let stuck = cache.begin(Want::Token, 0).flight;
     assert!(waits(&cache.decide(Want::Token, at(10)), &stuck));
@@ -205,7 +205,7 @@ fn an_overdue_flight_is_replaced_and_its_late_landing_changes_nothing() {
 }
 
 #[test]
-fn an_abandoned_flight_makes_room_at_once_and_counts_as_no_failure() {
+fn an_abandoned_flight_is_not_a_failure() {
     let cache = cache();
     let flight = cache.begin(Want::Token, 0).flight;
     cache.abandon(&flight, at(1));
@@ -214,7 +214,7 @@ fn an_abandoned_flight_makes_room_at_once_and_counts_as_no_failure() {
 }
 
 #[test]
-fn l13_a_step_of_the_wall_clock_starts_no_second_fetch_and_ends_no_cool_down() {
+fn l13_a_step_of_the_wall_clock_changes_no_flight() {
     let ahead = |seconds| Moment::new(at(seconds).monotonic(), at(seconds + 2 * HOUR).wall());
     let cache = cache();
     let flight = cache.begin(Want::Token, 0).flight;
@@ -254,7 +254,7 @@ fn l08_the_same_token_again_is_extended_kept_or_refused() {
 }
 
 #[test]
-fn l08_a_rejected_token_that_comes_again_after_it_expired_is_found_out_each_time() {
+fn l08_a_rejected_token_returned_after_expiry_is_an_error() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
     let flight = cache.renew(&first, HOUR - 11).flight;
@@ -266,7 +266,7 @@ fn l08_a_rejected_token_that_comes_again_after_it_expired_is_found_out_each_time
 }
 
 #[test]
-fn l08_new_tokens_that_are_stale_already_are_not_fetched_one_after_the_other() {
+fn l08_tokens_that_arrive_stale_are_fetched_with_pauses() {
     let cache = cache();
     for seconds in [0, 1, 2, 3] {
         let want = if seconds == 0 { Want::Token } else { Want::Refresh };
@@ -279,7 +279,7 @@ fn l08_new_tokens_that_are_stale_already_are_not_fetched_one_after_the_other() {
 }
 
 #[test]
-fn l09_a_bearer_born_too_short_is_for_those_who_waited_and_for_nobody_else() {
+fn l09_a_too_short_bearer_serves_its_waiters_only() {
     let cache = cache();
     let flight = cache.begin(Want::Token, 0).flight;
     let short = bearer("short", 0, 0);
@@ -304,7 +304,7 @@ fn l09_a_waited_for_bearer_is_sent_while_valid_or_new() {
 }
 
 #[test]
-fn l06_a_refresh_that_brings_an_expired_token_leaves_the_good_one_in_service() {
+fn l06_an_expired_token_does_not_replace_a_good_one() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
     cache.fetch(Want::Refresh, &bearer("dead", STALE - 60, 60), STALE);
@@ -318,7 +318,7 @@ fn l06_a_refresh_that_brings_an_expired_token_leaves_the_good_one_in_service() {
 }
 
 #[test]
-fn a_waiter_that_comes_late_gets_what_is_in_service_then() {
+fn a_late_waiter_gets_the_bearer_in_service() {
     let (first, second) = (bearer("first", 0, HOUR), bearer("second", 20, HOUR));
     // It was rejected since, and a newer one is there, or on its way.
     let cache = cache();
@@ -341,7 +341,7 @@ fn a_waiter_that_comes_late_gets_what_is_in_service_then() {
 }
 
 #[test]
-fn l28_late_rejections_of_one_generation_cause_one_renewal_and_leave_the_new_one_alone() {
+fn l28_late_rejections_of_one_generation_cause_one_renewal() {
     let (first, second) = (bearer("first", 0, HOUR), bearer("second", 5, HOUR));
     let cache = Cache::serving(&first);
     let flight = cache.renew(&first, 5).flight;
@@ -431,7 +431,7 @@ fn l29_renewals_back_off_while_renewed_bearers_are_rejected_young() {
 }
 
 #[test]
-fn l29_a_rejected_token_that_its_source_gives_again_is_not_renewed_more_and_more_often() {
+fn l29_a_rejected_token_returned_again_is_renewed_less_often() {
     let old = bearer("static", 0, 24 * HOUR);
     let cache = Cache::serving(&old);
     // Issued long ago, which makes it no better.
@@ -445,7 +445,7 @@ fn l29_a_rejected_token_that_its_source_gives_again_is_not_renewed_more_and_more
 }
 
 #[test]
-fn a_bearer_that_was_refreshed_in_between_starts_the_back_off_anew() {
+fn a_refresh_in_between_restarts_the_backoff() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
     let flight = cache.renew(&first, 0).flight;
@@ -461,7 +461,7 @@ fn a_bearer_that_was_refreshed_in_between_starts_the_back_off_anew() {
 }
 
 #[test]
-fn a_suspect_whose_renewal_was_abandoned_is_renewed_by_the_next_caller() {
+fn the_next_caller_renews_a_withdrawn_suspect() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
     let flight = cache.renew(&first, 5).flight;
@@ -474,7 +474,7 @@ fn a_suspect_whose_renewal_was_abandoned_is_renewed_by_the_next_caller() {
 }
 
 #[test]
-fn a_suspect_whose_renewal_was_abandoned_during_a_cool_down_comes_back_into_service() {
+fn a_cool_down_puts_a_withdrawn_suspect_back() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
     let flight = cache.begin(Want::Renewal, 5).flight;
@@ -488,7 +488,7 @@ fn a_suspect_whose_renewal_was_abandoned_during_a_cool_down_comes_back_into_serv
 }
 
 #[test]
-fn a_rejection_of_what_expired_or_never_was_in_service_starts_nothing() {
+fn rejecting_an_expired_or_unknown_bearer_starts_nothing() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
     assert!(matches!(cache.reject(first.generation(), at(HOUR), silence), (Rejection::Renewing, None)));
@@ -496,7 +496,7 @@ fn a_rejection_of_what_expired_or_never_was_in_service_starts_nothing() {
 }
 
 #[test]
-fn a_cause_that_is_dropped_with_an_old_error_may_use_the_cache() {
+fn an_errors_cause_may_use_the_cache_when_dropped() {
     #[derive(Debug)]
     struct Meddler(std::sync::Weak<Cache>);
     impl std::fmt::Display for Meddler {

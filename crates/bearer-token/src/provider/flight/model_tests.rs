@@ -59,7 +59,7 @@ fn no_wake_is_lost_and_all_see_the_outcome() {
 }
 
 #[test]
-fn a_waiter_may_leave_at_any_point_and_the_other_one_still_hears_of_the_end() {
+fn a_waiter_that_leaves_costs_the_other_nothing() {
     check(|| {
         let flight = flight();
         let mut leaving = flight.subscribe();
@@ -76,7 +76,7 @@ fn a_waiter_may_leave_at_any_point_and_the_other_one_still_hears_of_the_end() {
 }
 
 #[test]
-fn all_waiters_may_leave_at_any_point_and_the_flight_still_lands() {
+fn a_flight_ends_without_any_waiters() {
     check(|| {
         let flight = flight();
         let leavers = [0, 1].map(|_| {
@@ -94,7 +94,7 @@ fn all_waiters_may_leave_at_any_point_and_the_flight_still_lands() {
 }
 
 #[test]
-fn of_two_ends_one_counts_and_everybody_hears_of_the_same() {
+fn of_two_ends_all_waiters_see_one() {
     check(|| {
         let flight = flight();
         let waiters = [0, 1].map(|_| {

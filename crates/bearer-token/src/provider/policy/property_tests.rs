@@ -80,7 +80,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_deadlines_are_in_order_and_the_margins_take_half_of_the_lifetime_at_the_most(
+    fn deadlines_are_ordered_and_margins_take_at_most_half(
         policy in policies(), issued in moments(), expiry in expiries(), draw in any::<u32>(),
     ) {
         let found = policy.deadlines(issued, expiry, Draw(draw));

@@ -61,7 +61,7 @@ fn deadlines_of_many_lifetimes() {
 }
 
 #[test]
-fn an_expiry_by_the_time_of_day_counts_from_the_issue_and_an_unknown_one_is_the_default() {
+fn absolute_and_unknown_expiries_count_from_the_issue() {
     let policy = Policy::default();
     let of = |expiry| policy.deadlines(issued(), expiry, HALF);
     assert_eq!(of(Expiry::At(issued().wall() + HOUR)), of(Expiry::In(HOUR)));
@@ -103,7 +103,7 @@ fn l14_margins_never_exceed_half_the_lifetime() {
 }
 
 #[test]
-fn the_draw_only_moves_the_refresh_earlier_and_by_a_fifth_at_most() {
+fn the_draw_moves_the_refresh_by_a_fifth_at_most() {
     let policy = Policy::default();
     for lifetime in lifetimes() {
         let refresh = |draw| since_issued(policy.deadlines(issued(), Expiry::In(lifetime), draw).refresh);
@@ -142,13 +142,13 @@ fn l13_a_bearer_grows_old_on_whichever_clock_is_ahead() {
 }
 
 #[test]
-fn l05_what_the_server_may_ask_for_is_limited_by_the_user() {
+fn l05_the_user_limits_the_servers_retry_after() {
     let asked = Error::new(ErrorKind::Unavailable, "").with_retry(Retry::Later { after: Some(HOUR) });
     assert_eq!(Policy::default().retry_after_limit(MINUTE).cool_down(&asked, 1, MIN), MINUTE);
 }
 
 #[test]
-fn l05_the_cool_down_doubles_and_the_server_may_ask_for_more() {
+fn l05_the_cool_down_doubles_and_honours_retry_after() {
     let transient = |after| Error::new(ErrorKind::Unavailable, "").with_retry(Retry::Later { after });
     let terminal = Error::new(ErrorKind::Refused, "");
     let asked = |seconds| transient(Some(Duration::from_secs(seconds)));
@@ -184,7 +184,7 @@ fn l05_the_cool_down_doubles_and_the_server_may_ask_for_more() {
 }
 
 #[test]
-fn a_refresh_leaves_time_for_another_one_and_a_fetch_that_callers_wait_for_has_its_own_timeout() {
+fn a_refresh_leaves_time_for_another_one() {
     let policy = Policy::default().fetch_timeout(8 * SECOND);
     let table = [
         (None, 8 * SECOND),

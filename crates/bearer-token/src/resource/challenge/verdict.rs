@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn l31_grpc_status_16_rejects_unless_its_bearer_challenges_name_another_reason() {
+    fn l31_grpc_status_16_rejects_unless_challenges_say_otherwise() {
         for (fields, expected) in [
             (&[][..], false),
             (&[("grpc-status", "16")], true),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn l55_400_and_403_reject_if_a_bearer_challenge_says_invalid_token() {
+    fn l55_400_and_403_reject_only_with_invalid_token() {
         for (line, expected) in [
             (r#"Bearer error="invalid_token""#, true),
             (r#"Bearer realm="x", error=invalid_token"#, true),

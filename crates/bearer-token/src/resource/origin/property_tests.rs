@@ -56,7 +56,7 @@ proptest! {
     }
 
     #[test]
-    fn an_origin_is_allowed_in_all_its_spellings_and_no_other_is(
+    fn an_origin_is_allowed_in_every_spelling(
         host in "[a-z]{1,8}(\\.[a-z]{1,8}){0,2}", other in "[a-z]{1,8}(\\.[a-z]{1,8}){0,2}", port in 1..=u16::MAX,
     ) {
         let mut origins = Origins::default();

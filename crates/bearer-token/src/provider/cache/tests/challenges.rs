@@ -27,7 +27,7 @@ fn renew(cache: &Cache, bearer: &Bearer, claims: &str, seconds: u64) -> StartFet
 }
 
 #[test]
-fn the_fetch_after_a_rejection_is_told_what_the_api_asked_for_and_later_ones_are_not() {
+fn only_the_fetch_after_a_rejection_gets_the_challenges() {
     let (first, second) = (bearer("first", 0, HOUR), bearer("second", 5, HOUR));
     let cache = Cache::serving(&first);
     let start = renew(&cache, &first, "a", 5);
@@ -57,7 +57,7 @@ fn challenges_are_read_only_of_rejections_that_are_accepted() {
 }
 
 #[test]
-fn when_the_renewal_was_abandoned_the_next_fetch_is_told_whoever_starts_it() {
+fn after_an_abandoned_renewal_the_next_fetch_is_told() {
     let first = bearer("first", 0, HOUR);
     for want in [Want::Token, Want::Renewal] {
         let cache = Cache::serving(&first);
@@ -74,7 +74,7 @@ fn when_the_renewal_was_abandoned_the_next_fetch_is_told_whoever_starts_it() {
 }
 
 #[test]
-fn a_fetch_that_fails_with_what_the_api_asked_for_does_not_make_the_next_one_fail() {
+fn challenges_of_a_failed_fetch_are_forgotten() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
     let start = renew(&cache, &first, "unheard of", STALE);
@@ -93,7 +93,7 @@ fn a_fetch_that_fails_with_what_the_api_asked_for_does_not_make_the_next_one_fai
 }
 
 #[test]
-fn l29_a_flight_that_was_not_told_counts_as_no_renewal_and_the_next_rejection_is_accepted_at_once() {
+fn l29_a_flight_without_the_challenges_is_not_a_renewal() {
     let (first, second, third) = (bearer("1", 0, HOUR), bearer("2", STALE, HOUR), bearer("3", STALE, HOUR));
     let cache = Cache::serving(&first);
     let start = cache.begin(Want::Refresh, STALE);
@@ -116,7 +116,7 @@ fn l29_a_flight_that_was_not_told_counts_as_no_renewal_and_the_next_rejection_is
 }
 
 #[test]
-fn l09_a_bearer_too_short_lived_to_be_kept_is_followed_by_a_fetch_that_is_told() {
+fn l09_the_fetch_after_a_too_short_bearer_is_told() {
     let cache = cache();
     for (seconds, before) in [(0, None), (1, Some("0")), (2, Some("1"))] {
         let start = cache.begin(Want::Token, seconds);
@@ -133,7 +133,7 @@ fn l09_a_bearer_too_short_lived_to_be_kept_is_followed_by_a_fetch_that_is_told()
 }
 
 #[test]
-fn of_several_rejections_of_an_expired_bearer_one_without_words_takes_back_nothing() {
+fn a_rejection_without_challenges_removes_none() {
     let first = bearer("first", 0, HOUR);
     let cache = Cache::serving(&first);
     assert_eq!(cache.reject(first.generation(), at(HOUR), asks("a")).0, Rejection::Renewing);
