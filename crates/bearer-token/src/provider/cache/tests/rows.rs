@@ -2,6 +2,7 @@
 
 use super::*;
 
+type Break = fn(&Cache, &mut State);
 type Step = (&'static str, fn(&Cache, &mut Vec<Arc<TokenFlight>>), Row);
 
 fn first() -> Bearer {
@@ -74,7 +75,7 @@ fn transitions_lead_where_the_table_says() {
 
 #[test]
 fn illegal_combinations_have_no_row() {
-    let broken: [(&str, fn(&Cache, &mut State)); 5] = [
+    let broken: [(&str, Break); 5] = [
         ("a suspect that is in service", |_, state| state.suspect = Some(first())),
         ("a gate that is open during a flight", |cache, state| {
             let flight = Flight::new(Duration::from_secs(11));
