@@ -97,7 +97,23 @@ fn describe(place: &str, message: &str, found: &Value) -> Problem {
     if let Some((own, expected)) = message.split_once("; expected ").filter(|_| message.starts_with("found ")) {
         return Problem::new(place, own.to_owned()).expecting(expected.to_owned());
     }
-    Problem::new(place, kind(found)).expecting(expected(message))
+    let expected = expected(message);
+    let advice = for_a_string(found, &expected).map(Advice::text);
+    advice.into_iter().fold(Problem::new(place, kind(found)).expecting(expected), Problem::advise)
+}
+
+/// The change that makes a string what was expected, if there is one.
+fn for_a_string(found: &Value, expected: &str) -> Option<&'static str> {
+    let string = found.as_str()?;
+    let is_quoted = match expected {
+        "`true` or `false`" => ["true", "false"].contains(&string),
+        _ => expected.starts_with("a number") && string.parse::<f64>().is_ok(),
+    };
+    match expected {
+        "a list" => Some("put it between `[` and `]`"),
+        _ if is_quoted => Some("write it without quotes"),
+        _ => None,
+    }
 }
 
 /// What serde expected, in the words of TOML.

@@ -25,7 +25,15 @@ const ENDPOINT: &str = "[token_endpoint]\nurl = \"https://as.example.com\"\nclie
 #[test]
 fn types_are_called_as_toml_calls_them() {
     for (toml, expected) in [
-        (format!("{JWT}\nexpiry_seconds = \"300\""), "found a string; expected a number of seconds, zero or more"),
+        (
+            format!("{JWT}\nexpiry_seconds = \"300\""),
+            "found a string; expected a number of seconds, zero or more: write it without quotes",
+        ),
+        (format!("{JWT}\nexpiry_seconds = \"soon\""), "found a string; expected a number of seconds, zero or more"),
+        (
+            format!("{JWT}\nnot_before = \"true\""),
+            "found a string; expected `true` or `false`: write it without quotes",
+        ),
         (format!("{JWT}\nexpiry_seconds = -1"), "found a negative number; expected a number of seconds, zero or more"),
         (
             format!("{JWT}\nexpiry_seconds = -1.5"),
@@ -34,7 +42,10 @@ fn types_are_called_as_toml_calls_them() {
         (format!("{JWT}\nnot_before = 1"), "found a number; expected `true` or `false`"),
         (format!("{JWT}\nissuer = [\"a\"]"), "found a list; expected a string"),
         (format!("{JWT}\nclaims = 5"), "found a number; expected a table"),
-        (format!("allow_origins = \"https://api.example.com\"\n{JWT}"), "found a string; expected a list"),
+        (
+            format!("allow_origins = \"https://api.example.com\"\n{JWT}"),
+            "found a string; expected a list: put it between `[` and `]`",
+        ),
         (format!("{ENDPOINT}\nscope = 5"), "found a number; expected a string, or a list of strings"),
     ] {
         let said = of(&toml);

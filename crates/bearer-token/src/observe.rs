@@ -103,7 +103,8 @@ pub(crate) fn passed(provider: &ProviderName, origin: &dyn fmt::Display, is_firs
     if is_first {
         event!(
             warn, %provider, %origin,
-            "a request goes out without a token: its origin is not allowed (further ones are logged at debug level)"
+            "a request goes out without a token: its origin is not allowed; if the token is meant for it, call \
+             .allow_origin(..) on the provider's builder (further ones are logged at debug level)"
         );
     } else {
         event!(debug, %provider, %origin, "a request goes out without a token: its origin is not allowed");

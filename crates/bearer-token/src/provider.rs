@@ -112,7 +112,7 @@ impl TokenProvider {
     ///
     /// # Errors
     ///
-    /// Of kind [`Origin`](ErrorKind::Origin) when the request must not be sent at all: it would go in the clear, or no
+    /// Of kind [`Origin`](crate::ErrorKind::Origin) when the request must not be sent at all: it would go in the clear, or no
     /// origin is allowed yet. The message names the line to add to the builder.
     #[inline]
     pub fn authorize<B>(&self, request: &mut http::Request<B>) -> Result<Authorized, Error> {
@@ -175,8 +175,8 @@ impl TokenProvider {
     ///
     /// # Errors
     ///
-    /// What the source reported, or [`Timeout`](ErrorKind::Timeout), [`Panicked`](ErrorKind::Panicked),
-    /// [`Abandoned`](ErrorKind::Abandoned), [`Token`](ErrorKind::Token).
+    /// What the source reported, or [`Timeout`](crate::ErrorKind::Timeout), [`Panicked`](crate::ErrorKind::Panicked),
+    /// [`Abandoned`](crate::ErrorKind::Abandoned), [`Token`](crate::ErrorKind::Token).
     pub fn token(&self) -> TokenFuture {
         TokenFuture::new(self.inner.clone(), Want::Token)
     }

@@ -67,7 +67,7 @@ pub(crate) fn rows() -> Vec<Row> {
             pem(Algorithm::RS256, &testdata("rsa1024.pem")),
             ["1024"],
             ["2048"],
-            ["openssl"],
+            ["make a new key"],
         ),
         Row::new(
             "10",

@@ -31,7 +31,7 @@ pub(crate) fn rows() -> Vec<Row> {
             request(|builder| builder, "https://api.example.com/"),
             ["no origin is allowed"],
             ["https://api.example.com"],
-            ["allow_origin", "WARN"],
+            ["allow_origin", "INFO", ".allow_origin(..)"],
         ),
         Row::new(
             "42",
@@ -46,7 +46,7 @@ pub(crate) fn rows() -> Vec<Row> {
             "the API in the clear",
             request(ours, "http://api.example.com/"),
             ["http://api.example.com"],
-            ["https"],
+            ["allowed origins"],
             ["allow_plaintext_origin"],
         ),
         Row::new(

@@ -128,7 +128,7 @@ impl Row {
         }
         let Some(input) = &self.told.input else { return wrong.into_iter().collect() };
         for word in self.told.message.split('`').skip(1).step_by(2) {
-            if word.starts_with('.') {
+            if word.starts_with('.') && word.contains('(') {
                 wrong.insert(format!("advises a method where a field is needed: {word:?}"));
             }
             let is_name =

@@ -78,8 +78,8 @@ pub(crate) fn rows() -> Vec<Row> {
             "no subject",
             assertion("subject = \"alice\"\n", ""),
             ["invalid_grant", "WARN"],
-            ["`sub`", "RFC 7523"],
-            ["subject"],
+            ["RFC 7523", "[\"sub\"]"],
+            ["set them on the template"],
         ),
         Row::new(
             "18",
@@ -114,7 +114,7 @@ pub(crate) fn rows() -> Vec<Row> {
             [],
             ["URL"],
         ),
-        Row::new("33", "a server that hangs", hanging(), ["no response", "10s", "http://127.0.0.1"], [], []),
+        Row::new("33", "a server that hangs", hanging(), ["no token within 10s", "provider=http://127.0.0.1"], [], []),
         Row::new(
             "34",
             "tokens of another type",

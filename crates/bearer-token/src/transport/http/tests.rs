@@ -8,6 +8,7 @@ mod causes;
 mod exchange;
 mod flood;
 mod server;
+mod settings;
 mod tls;
 
 /// Everything that an error shows, its sources included.
