@@ -173,8 +173,16 @@ fn warm_requests(runtime: &Runtime, report: &mut Report) {
          row is what the selector and the map cost. In the third each request finds its provider, bearer and header \
          value outside of the processor's nearer caches."
     ));
-    report.at_most("warm request through a selector, 10,000 keys, net time by the unkeyed layer's", 1.3, net(2) / net(1));
-    report.at_most("allocations of a warm keyed request beyond the unkeyed one", 0.0, keyed_allocations - plain_allocations);
+    report.at_most(
+        "warm request through a selector, 10,000 keys, net time by the unkeyed layer's",
+        1.3,
+        net(2) / net(1),
+    );
+    report.at_most(
+        "allocations of a warm keyed request beyond the unkeyed one",
+        0.0,
+        keyed_allocations - plain_allocations,
+    );
     report.at_least("one hot key on two threads, throughput by the unkeyed layer's", 0.85, hot);
 }
 
@@ -254,7 +262,11 @@ fn maps(report: &mut Report) {
         });
         let nanos = |map| turns.seconds(map) / LOOKS as f64 * 1e9;
         vec![
-            format!("{threads} thread{}, {}", if threads == 1 { "" } else { "s" }, if hot { "one key" } else { "all keys" }),
+            format!(
+                "{threads} thread{}, {}",
+                if threads == 1 { "" } else { "s" },
+                if hot { "one key" } else { "all keys" }
+            ),
             format!("{:.0}", nanos(0)),
             format!("{:.0}", nanos(1)),
             format!("{:.0}", nanos(2)),

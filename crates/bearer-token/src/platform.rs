@@ -18,7 +18,7 @@ pub use system::{SystemClock, SystemEntropy, SystemSpawn};
 /// A future without a name, as the platform's traits pass it.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Work that computes for longer than a poll should.
+/// A CPU-bound job that is too slow to run inside `Future::poll`.
 pub type Job = Box<dyn FnOnce() + Send>;
 
 /// The clock, the source of randomness and the spawner that a provider uses.
@@ -39,7 +39,7 @@ pub struct Platform {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     spawn: Arc<dyn Spawn>,
-    /// Whether tasks go to the runtime that is current: on a thread that is held nobody may drive that.
+    /// Whether tasks go to the runtime that is current: a thread that is held may keep it from being driven.
     ambient: bool,
 }
 
@@ -94,7 +94,7 @@ impl Platform {
         Ok(bytes)
     }
 
-    /// Starts a task, or gives the future back if there is nowhere to start it.
+    /// Starts a task, or returns the future if there is nowhere to start it.
     pub(crate) fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
         self.spawn.spawn(task)
     }
@@ -104,8 +104,7 @@ impl Platform {
         if self.ambient && system::is_held() { Err(task) } else { self.spawn(task) }
     }
 
-    /// Runs work that computes for longer than a poll should away from the tasks of the runtime,
-    /// or in place where there is nowhere else.
+    /// Runs a CPU-bound job away from the tasks of the runtime, or in place if there is nowhere else.
     ///
     /// Fails with [`ErrorKind::Abandoned`] when the runtime is shut down before the work is done, and with
     /// [`ErrorKind::Panicked`] when the work panics.
@@ -113,7 +112,7 @@ impl Platform {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let job: Job = Box::new(move || {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-            // Nobody waits any more when the fetch was dropped; then the result is of no use.
+            // If the fetch was dropped, no receiver is left for the result.
             drop(sender.send(result));
         });
         if let Err(job) = self.spawn.run_blocking(job) {

@@ -49,9 +49,9 @@ pub use self::{
 
 /// A cached, shared, cloneable handle on a [`TokenSource`].
 ///
-/// Clones share one cache. It serves the bearer that it has, refreshes it in the background before it expires, and
-/// lets callers wait only while there is none. It is driven by use: an idle provider sends nothing, and it may be built
-/// and used inside a runtime or outside.
+/// Clones share one cache. The provider serves the bearer that it has, and refreshes it in the background before it
+/// expires. Callers wait only while there is none. An idle provider sends nothing. It may be built and used inside a runtime
+/// or outside.
 ///
 /// ```
 /// use bearer_token::{StaticToken, TokenProvider};
@@ -112,7 +112,7 @@ impl TokenProvider {
     ///
     /// # Errors
     ///
-    /// Of kind [`Origin`](ErrorKind::Origin) when the request must not be sent at all: it would go in the clear, or no
+    /// Of kind [`Origin`](crate::ErrorKind::Origin) when the request must not be sent at all: it would go in the clear, or no
     /// origin is allowed yet. The message names the line to add to the builder.
     #[inline]
     pub fn authorize<B>(&self, request: &mut http::Request<B>) -> Result<Authorized, Error> {
@@ -175,13 +175,14 @@ impl TokenProvider {
     ///
     /// # Errors
     ///
-    /// What the source reported, or [`Timeout`](ErrorKind::Timeout), [`Panicked`](ErrorKind::Panicked),
-    /// [`Abandoned`](ErrorKind::Abandoned), [`Token`](ErrorKind::Token).
+    /// What the source reported, or [`Timeout`](crate::ErrorKind::Timeout), [`Panicked`](crate::ErrorKind::Panicked),
+    /// [`Abandoned`](crate::ErrorKind::Abandoned), [`Token`](crate::ErrorKind::Token).
     pub fn token(&self) -> TokenFuture {
         TokenFuture::new(self.inner.clone(), Want::Token)
     }
 
-    /// A new bearer, whatever is in service, and without regard to the cool-down: for "I have just mended it".
+    /// Fetches a new bearer now, even if the current one is fresh, and even during the cool-down. Call it after fixing a
+    /// credential.
     ///
     /// Joins the fetch in progress, if there is one. A failure leaves the bearer in service where it is.
     ///
@@ -192,8 +193,8 @@ impl TokenProvider {
         TokenFuture::new(self.inner.clone(), Want::Renewal)
     }
 
-    /// Whether a bearer that somebody waited for may still be sent: it has not expired, or it was born too short-lived
-    /// to be kept and has only just come.
+    /// Whether a bearer that a request waited for may still be sent: it has not expired, or it is too short-lived to be
+    /// kept and arrived only just now.
     ///
     /// For adapters that have to wait for something else between the token and the request.
     pub fn may_send(&self, bearer: &Bearer) -> bool {

@@ -13,10 +13,11 @@ use crate::{
 /// Mints a new token each time it is asked.
 ///
 /// The provider calls it once for each refresh, never once for each request, and not while another fetch is in
-/// progress, unless the runtime that carries that one is no longer driven. A source knows nothing of caching, of retries or of the requests that wait: it asks, and answers with a token or an error.
+/// progress, unless the runtime that carries that one is no longer driven. A
+/// source knows nothing about caching, retries or waiting requests: it returns a token or an error.
 ///
-/// The returned future is dropped when the deadline passes, or when nobody is left who could use the token; whatever
-/// must survive that (a rotated refresh token, say) has to be kept before the next await.
+/// The returned future is dropped when the deadline passes, or when the provider is gone. What must
+/// survive that, such as a rotated refresh token, has to be stored before the next await.
 ///
 /// Any `async` function or closure that takes a [`FetchContext`] is a source:
 ///
@@ -53,8 +54,8 @@ pub trait TokenSource: Send + Sync + 'static {
     /// Whether what it makes tokens of, such as a key file, has changed since the last fetch looked at it.
     ///
     /// After a failure that [waits for a change](crate::Retry::AfterChange) the provider asks at most once a second, and
-    /// only while somebody wants a token; a yes ends the cool-down. It is asked in place: let it take microseconds. A
-    /// source around another passes the question on.
+    /// only while a caller wants a token. A yes ends the cool-down. It is called in place: let it take microseconds. A
+    /// source around another one forwards the call.
     fn has_changed(&self) -> bool {
         false
     }
@@ -170,7 +171,7 @@ impl FetchContext {
         self.reason
     }
 
-    /// What the API asked for when it refused the last token: the challenges of that answer, if it had any, such as
+    /// What the API asked for when it refused the last token: the challenges of that response, if it had any, such as
     /// `insufficient_claims` with `claims` (Entra's continuous access evaluation) or
     /// `insufficient_user_authentication` with `acr_values` and `max_age` (RFC 9470).
     ///

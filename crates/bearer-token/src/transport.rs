@@ -19,6 +19,7 @@ pub use self::http::{HttpTransport, HttpTransportBuilder};
 #[cfg(feature = "tower")]
 pub use self::tower::{ServiceTransport, service};
 
+#[cfg(any(feature = "http-transport", feature = "tower"))]
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The largest answer that is read from an authorization server, in bytes: 1 MiB.

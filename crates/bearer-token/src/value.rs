@@ -129,6 +129,7 @@ impl Value {
     }
 
     /// Whether the value is looked up: it is not the same for the life of the process.
+    #[cfg(feature = "jwt")]
     pub(crate) fn is_looked_up(&self) -> bool {
         !matches!(self.origin, Origin::Literal(_))
     }

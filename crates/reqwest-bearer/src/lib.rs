@@ -24,7 +24,8 @@
 //! - **None can be had:** the request is not sent; [`token_error`] finds the [`bearer_token::Error`].
 //! - **It has an `Authorization` of its own**, carries [`PassThrough`] among its extensions,
 //!   or goes to an origin that gets no token: it goes out as it is.
-//! - **The API answers 401** with a challenge that means the bearer: the bearer is rejected, and the next request gets
+//! - **The response is a 401** with a challenge that means the bearer, or what
+//!   [`reject_if`](bearer_token::TokenProviderBuilder::reject_if) declares: the bearer is rejected, and the next request gets
 //!   a new one. A 401 from another origin, after a redirect that reqwest followed, rejects nothing. The rejected request
 //!   is sent again only if you ask for it: [`replay_once`](BearerMiddleware::replay_once).
 //!
@@ -33,6 +34,13 @@
 //! reqwest follows them below this middleware, and takes the `Authorization` header off where the origin changes, but
 //! only for one hop: give the client [`redirect_policy`], or let it follow none
 //! ([`Policy::none`](reqwest::redirect::Policy::none)).
+//!
+//! # Proxies
+//!
+//! reqwest sends through the proxy of the environment (`HTTP_PROXY`), requests to loopback included. Over plain `http`, the
+//! proxy then reads the token. If the API is on this machine, give the client
+//! [`no_proxy()`](reqwest::ClientBuilder::no_proxy), or have `NO_PROXY` name `localhost,127.0.0.1,::1`. Over `https`, a
+//! proxy only sees a tunnel.
 //!
 //! # Timeouts
 //!
@@ -100,11 +108,11 @@ impl<P: Authorize> BearerMiddleware<P> {
     ///
     /// Only if that can go better: the bearer was withdrawn, or is superseded already. The replay waits for the new
     /// bearer if need be. Should the renewal fail, the old bearer is back in service, and the replay carries that; the
-    /// response of the first attempt is gone by then. The answer to the replay is final, whatever it is. Middlewares
+    /// response of the first attempt is gone by then. The response to the replay is final, whatever it is. Middlewares
     /// under this one see both attempts, and a timeout of the request counts for each.
     ///
     /// What reqwest redirected before it was rejected is not replayed: the first hop may have acted on it. A response
-    /// tells where it came from, but not whether redirects led there: one that came back to the URL of the request looks
+    /// tells where it is from, but not whether redirects led there: one back to the URL of the request looks
     /// like none. So `POST`, `PATCH` and all other methods that are not idempotent (RFC 9110 section 9.2.2) are replayed
     /// only if the client's redirects are watched by [`watch_redirects`](Self::watch_redirects), also where it follows
     /// none. Idempotent ones do no harm then: the whole journey is made once more.

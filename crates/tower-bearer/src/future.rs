@@ -99,8 +99,8 @@ impl Sent {
     #[inline]
     pub(crate) fn ticket_for<RB>(&self, response: &Response<RB>) -> Option<Ticket> {
         let Some(Redirects { asked, final_uri, .. }) = self.redirects.as_deref() else { return Some(self.ticket) };
-        let answered = final_uri(response.extensions());
-        let elsewhere = answered.is_some_and(|uri| !Destination::from(uri).is_same_origin(asked.into()));
+        let final_uri = final_uri(response.extensions());
+        let elsewhere = final_uri.is_some_and(|uri| !Destination::from(uri).is_same_origin(asked.into()));
         (!elsewhere).then_some(self.ticket)
     }
 
@@ -116,7 +116,7 @@ impl Sent {
         }
     }
 
-    /// A redirect that came back to the URI of the request cannot be told from none, so what must not be sent twice is
+    /// A redirect back to the URI of the request cannot be told from none, so what must not be sent twice is
     /// taken for redirected.
     fn may_be_redirected<RB>(&self, response: &Response<RB>) -> bool {
         self.redirects.as_deref().is_some_and(|Redirects { asked, idempotent, final_uri }| {
@@ -142,7 +142,7 @@ type Call<F> = (F, Option<Sent>);
 /// What a cold request waits for before it waits for the inner service.
 enum Awaited {
     Token(TokenFuture),
-    /// It was in service when it came, unless it is too short-lived to be kept.
+    /// It was in service when it arrived, unless it is too short-lived to be kept.
     Bearer {
         bearer: Bearer,
         kept: bool,

@@ -25,12 +25,12 @@
 //!
 //! - **A bearer is there:** it is inserted, and the inner service is called.
 //! - **None is there:** the request waits for the fetch that is in progress or starts it. Meanwhile it holds nothing
-//!   of the stack below: the readiness that it came with is given up, and when the token is there, a fresh clone of the
+//!   of the stack below: the readiness that it had is given up, and when the token is there, a fresh clone of the
 //!   inner service is made ready and called. Should that take so long that the token expires, it waits for another.
 //! - **None can be had:** the request is not sent, and fails with the [`bearer_token::Error`] (in a box).
 //! - **It has an `Authorization` of its own**, carries [`PassThrough`](bearer_token::PassThrough), or goes to an origin
 //!   that gets no token: it goes out as it is.
-//! - **The API answers 401** with a challenge that means the bearer, or gRPC status 16: the bearer is rejected, and the
+//! - **The response is a 401** with a challenge that means the bearer, or gRPC status 16: the bearer is rejected, and the
 //!   next request gets a new one. The [`Rejection`](bearer_token::Rejection) is left among the extensions of the
 //!   response, unless the request was redirected below. The rejected request is sent again only by who asks for it:
 //!   `Replay` (feature `replay`).
@@ -78,7 +78,7 @@ pub use self::{clone_service::CloneService, future::ResponseFuture};
 /// The error of a [`BearerService`]: that of the inner service, or a [`bearer_token::Error`] to downcast to.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where an answer came from, if its extensions tell.
+/// The URI that a response is from, if its extensions contain it.
 type FinalUri = fn(&Extensions) -> Option<&Uri>;
 
 /// What callers are shown for a token error.
@@ -112,7 +112,7 @@ impl<P: Authorize> BearerLayer<P> {
         BearerLayer { provider, hooks }
     }
 
-    /// Tells where an answer came from, when a layer *below* this one follows redirects.
+    /// Tells where a response is from, if a layer *below* this one follows redirects.
     ///
     /// Then a 401 from another origin than the one that the bearer was sent to says nothing of the bearer. For
     /// tower-http's `FollowRedirect`:

@@ -36,7 +36,7 @@ use tower::retry::Policy;
 ///
 /// Once, and only if sending it again can go better ([`Rejection::is_replay_useful`]): the bearer was withdrawn, or is
 /// superseded already. The replay passes through the layer as any request does, and waits for the new bearer if need
-/// be. Should the renewal fail, the old bearer is back in service, and the replay carries that. The answer to the replay
+/// be. Should the renewal fail, the old bearer is back in service, and the replay carries that. The response to the replay
 /// is final, whatever it is.
 ///
 /// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], one whose body cannot be

@@ -3,13 +3,16 @@
 use std::{
     pin::pin,
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, PassThrough, Rejection, TokenProvider};
+use bearer_token::{
+    AccessToken, Error, ErrorKind, FetchContext, PassThrough, Rejection, StaticToken, Ticket, TokenProvider,
+    platform::{BoxFuture, Clock, Moment, Platform},
+};
 use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION, header::WWW_AUTHENTICATE};
 use tokio::sync::Semaphore;
 use tower::{ServiceExt, limit::ConcurrencyLimit};
@@ -321,6 +324,150 @@ async fn map_error_changes_token_errors_only() {
     }
     let foreign = service.oneshot(request("https://files.example.com/")).await.unwrap_err();
     assert_eq!(foreign.to_string(), "no route");
+}
+
+/// A clock that stands still until it is moved. Its timers never fire.
+#[derive(Clone, Default)]
+struct Stopped(Arc<AtomicUsize>);
+
+impl Clock for Stopped {
+    fn now(&self) -> Moment {
+        let time = Duration::from_secs(1_000 + self.0.load(Ordering::SeqCst) as u64);
+        Moment::new(time, std::time::UNIX_EPOCH + time)
+    }
+
+    fn sleep_until(&self, _: Duration) -> BoxFuture<()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// A service that has to be made ready for each call, by itself: readiness is not cloned. It notes what it sends.
+#[derive(Default)]
+struct Strict {
+    is_ready: bool,
+    is_open: Arc<AtomicBool>,
+    sent: Arc<Mutex<Vec<String>>>,
+}
+
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        Strict { is_ready: false, is_open: self.is_open.clone(), sent: self.sent.clone() }
+    }
+}
+
+impl Service<Request<()>> for Strict {
+    type Response = Response<()>;
+    type Error = BoxError;
+    type Future = std::future::Ready<Result<Response<()>, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.is_ready = self.is_open.load(Ordering::SeqCst);
+        if self.is_ready { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        assert!(std::mem::take(&mut self.is_ready), "called without having been made ready");
+        self.sent.lock().unwrap().push(request.headers()[AUTHORIZATION].to_str().unwrap().to_owned());
+        std::future::ready(Ok(Response::new(())))
+    }
+}
+
+/// Polls a response until nothing moves any more.
+async fn settle<F: Future + Unpin>(response: &mut F) -> Poll<F::Output> {
+    for _ in 0..10 {
+        if let Poll::Ready(output) = std::future::poll_fn(|cx| Poll::Ready(pin!(&mut *response).poll(cx))).await {
+            return Poll::Ready(output);
+        }
+        tokio::task::yield_now().await;
+    }
+    Poll::Pending
+}
+
+#[tokio::test]
+async fn l09_a_short_token_is_sent_soon_after_its_arrival_or_not_at_all() {
+    // The token lives for no time. So long after its arrival the inner service is ready.
+    for (seconds, expected) in [(0, "Bearer t1"), (9, "Bearer t1"), (10, "Bearer t2"), (60, "Bearer t2")] {
+        let (clock, fetches) = (Stopped::default(), Arc::new(AtomicUsize::new(0)));
+        let source = move |_cx: FetchContext| {
+            let number = fetches.fetch_add(1, Ordering::SeqCst) + 1;
+            async move { Ok(AccessToken::new(format!("t{number}")).expires_in(Duration::ZERO)) }
+        };
+        let provider = TokenProvider::builder(source)
+            .allow_origin("https://api.example.com")
+            .platform(Platform::system().with_clock(clock.clone()))
+            .build()
+            .unwrap();
+        let inner = Strict { is_open: Arc::new(AtomicBool::new(true)), ..Strict::default() };
+        let (is_open, sent) = (inner.is_open.clone(), inner.sent.clone());
+        let mut service = BearerService::new(inner, provider);
+        let mut response = Box::pin(service.ready().await.unwrap().call(request(API)));
+        is_open.store(false, Ordering::SeqCst);
+        assert!(settle(&mut response).await.is_pending(), "nothing is sent before the service is ready");
+        assert!(sent.lock().unwrap().is_empty());
+        clock.0.store(seconds, Ordering::SeqCst);
+        is_open.store(true, Ordering::SeqCst);
+        let Poll::Ready(Ok(_)) = settle(&mut response).await else { panic!("{seconds} s") };
+        assert_eq!(*sent.lock().unwrap(), [expected], "{seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn the_service_is_ready_exactly_when_its_inner_one_is() {
+    let fixture = fixture();
+    let inner = Strict::default();
+    let is_open = inner.is_open.clone();
+    let mut service = BearerService::new(inner, fixture.provider.clone());
+    for open in [false, true, false] {
+        is_open.store(open, Ordering::SeqCst);
+        let ready = std::future::poll_fn(|cx| Poll::Ready(service.poll_ready(cx))).await;
+        assert_eq!(ready.is_ready(), open, "a token is not waited for here");
+    }
+}
+
+#[tokio::test]
+async fn l55_a_declared_refusal_rejects_and_an_exposed_ticket_can() {
+    let answers = |status: u16| {
+        tower::service_fn(move |_: Request<()>| async move {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            Ok::<_, BoxError>(response)
+        })
+    };
+    for (status, is_declared, stays) in [(498, true, false), (498, false, true), (200, true, true), (401, true, false)]
+    {
+        let mut builder = TokenProvider::builder(StaticToken::new("t1")).allow_origin("https://api.example.com");
+        if is_declared {
+            builder = builder.reject_if(|response| response.status().as_u16() == 498);
+        }
+        let provider = builder.build().unwrap();
+        let bearer = provider.token().await.unwrap();
+        let layer = BearerLayer::new(provider.clone());
+        let response = layer.clone().layer(answers(status)).oneshot(request(API)).await.unwrap();
+        assert_eq!(response.extensions().get::<Ticket>(), None, "only on request");
+        assert_eq!(response.extensions().get::<Rejection>().is_none(), stays, "{status} {is_declared}");
+        drop(provider.token().await);
+
+        let response = layer.expose_ticket().layer(answers(status)).oneshot(request(API)).await.unwrap();
+        assert_eq!(response.extensions().get(), Some(&bearer.ticket()), "{status} {is_declared}");
+    }
+}
+
+#[tokio::test]
+async fn l42_a_ticket_is_not_exposed_after_a_redirect_elsewhere() {
+    let fixture = fixture();
+    warm(&fixture).await;
+    for (uri, is_exposed) in [("https://files.example.com/x", false), ("https://api.example.com/y", true)] {
+        let inner = tower::service_fn(move |_: Request<()>| async move {
+            let mut response = Response::new(());
+            response.extensions_mut().insert(FinalUri(uri.parse().unwrap()));
+            Ok::<_, BoxError>(response)
+        });
+        let layer = BearerLayer::new(fixture.provider.clone())
+            .final_uri(|extensions| extensions.get::<FinalUri>().map(|uri| &uri.0))
+            .expose_ticket();
+        let response = layer.layer(inner).oneshot(request(API)).await.unwrap();
+        assert_eq!(response.extensions().get::<Ticket>().is_some(), is_exposed, "{uri}");
+    }
 }
 
 #[test]

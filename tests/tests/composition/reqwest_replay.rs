@@ -4,7 +4,7 @@ use bearer_token::{ErrorKind, PassThrough};
 use bearer_token_testing::Fault;
 use http::Method;
 use http_body_util::BodyExt;
-use reqwest::multipart;
+use reqwest::{ResponseBuilderExt as _, multipart};
 use reqwest_bearer::{BearerMiddleware, redirect_policy, token_error};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use serde_json::json;
@@ -178,4 +178,82 @@ async fn unwatched_redirects_limit_replays_to_idempotent_requests() {
     let redirects = bearer.watch_redirects(reqwest::redirect::Policy::none());
     let client = ClientBuilder::new(reqwest().redirect(redirects).build().unwrap()).with(bearer).build();
     assert_eq!(status(client.post(setup.url("/orders")).body("an order")).await, 200);
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_query_is_not_replayed() {
+    // The client's redirects are not watched, so that only the URL of the response tells of them.
+    for (location, sent) in [("/orders?page=2", 2), ("/orders/7", 2), ("/orders?page=1", 4)] {
+        let setup = Setup::warm().await;
+        let client = ClientBuilder::new(reqwest().build().unwrap())
+            .with(BearerMiddleware::new(setup.provider.clone()).replay_once())
+            .build();
+        setup.server.api().next(Fault::status(303).header("location", setup.url(location)));
+        setup.server.api().next(Fault::invalid_token());
+        // What a replay would meet.
+        setup.server.api().next(Fault::status(303).header("location", setup.url(location)));
+        within(client.get(setup.url("/orders?page=1")).send()).await.unwrap();
+        assert_eq!(setup.api_requests().len(), sent, "{location}");
+    }
+}
+
+/// Responds with a value that tells when the response is dropped.
+struct Answers {
+    status: u16,
+    alive: std::sync::Arc<()>,
+}
+
+#[async_trait::async_trait]
+impl reqwest_middleware::Middleware for Answers {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        _: &mut http::Extensions,
+        _: reqwest_middleware::Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        let alive = self.alive.clone();
+        let body = reqwest::Body::wrap_stream(Body::from("x").into_data_stream());
+        let response = http::Response::builder().status(self.status).url(request.url().clone());
+        Ok(response.extension(alive).body(body).unwrap().into())
+    }
+}
+
+#[tokio::test]
+async fn l43_a_replay_that_waits_for_a_token_holds_no_response() {
+    let setup = Setup::warm().await;
+    let alive = std::sync::Arc::new(());
+    let client = ClientBuilder::new(reqwest().build().unwrap())
+        .with(BearerMiddleware::new(setup.provider.clone()).replay_once())
+        .with(Answers { status: 401, alive: alive.clone() })
+        .build();
+    let gate = setup.server.token_endpoint().hold();
+    let waiting = tokio::spawn(client.get(setup.url("/orders")).send());
+    within(setup.server.wait_for(|counts| counts.token_requests == 2)).await;
+    // The test, and the middleware.
+    assert_eq!(std::sync::Arc::strong_count(&alive), 2, "the first response is dropped");
+    gate.release();
+    within(waiting).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn l55_a_declared_refusal_and_an_exposed_ticket_reach_the_caller() {
+    for (status, is_declared, renewals) in [(498, true, 1), (498, false, 0), (200, true, 0)] {
+        let setup = Setup::warm().await;
+        let mut builder = setup.builder();
+        if is_declared {
+            builder = builder.reject_if(|response| response.status().as_u16() == 498);
+        }
+        let provider = builder.build().unwrap();
+        let ticket = within(provider.token()).await.unwrap().ticket();
+        let before = setup.token_requests();
+        if status != 200 {
+            setup.server.api().next(Fault::status(status));
+        }
+        let middleware = BearerMiddleware::new(provider.clone()).expose_ticket();
+        let client = ClientBuilder::new(reqwest().build().unwrap()).with(middleware).build();
+        let response = within(client.get(setup.url("/orders")).send()).await.unwrap();
+        assert_eq!(response.extensions().get(), Some(&ticket), "{status} {is_declared}");
+        let _ = within(provider.token()).await;
+        assert_eq!(setup.token_requests() - before, renewals, "{status} {is_declared}");
+    }
 }

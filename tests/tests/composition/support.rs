@@ -9,7 +9,7 @@ use std::{
 };
 
 use bearer_token::{
-    Policy, TokenProvider,
+    Policy, TokenProvider, TokenProviderBuilder,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
     platform::Platform,
 };
@@ -59,6 +59,11 @@ impl Setup {
     }
 
     /// Another provider for the same API.
+    /// A provider that is not built yet.
+    pub(crate) fn builder(&self) -> TokenProviderBuilder {
+        builder(&self.server, &self.clock)
+    }
+
     pub(crate) fn other_provider(&self) -> TokenProvider {
         provider(&self.server, &self.clock)
     }
@@ -104,6 +109,10 @@ impl Setup {
 }
 
 fn provider(server: &AuthorizationServer, clock: &ManualClock) -> TokenProvider {
+    builder(server, clock).build().unwrap()
+}
+
+fn builder(server: &AuthorizationServer, clock: &ManualClock) -> TokenProviderBuilder {
     let source = TokenEndpoint::builder(server.token_url(), ClientCredentials::new())
         .client_auth(ClientAuth::basic("app", "a secret"))
         .build()
@@ -112,8 +121,6 @@ fn provider(server: &AuthorizationServer, clock: &ManualClock) -> TokenProvider 
         .allow_origin(server.issuer())
         .policy(Policy::default().jitter(false))
         .platform(Platform::system().with_clock(clock.clone()))
-        .build()
-        .unwrap()
 }
 
 /// `an answer`, as `gzip -n` packs it.

@@ -1,6 +1,6 @@
 //! A JWT used directly as the bearer token.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use super::template::JwtTemplate;
 use crate::{
@@ -50,6 +50,10 @@ impl TokenSource for SelfSigned {
 
     fn has_changed(&self) -> bool {
         self.template.has_changed()
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed("self-signed JWT")
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     token::AccessToken,
 };
 
-/// A minted token made ready to send: the header value, when it expires, and what the answer said beside it.
+/// A minted token made ready to send: the header value, its expiry, and further members of the response.
 ///
 /// A clone shares everything. `Debug` shows neither the token nor what a server said beside it.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub(crate) struct Sealed {
     pub(crate) deadlines: Deadlines,
     pub(crate) ticket: Ticket,
     /// When its fetch ended.
-    came: Moment,
+    arrived: Moment,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -38,12 +38,12 @@ impl Bearer {
         token: AccessToken,
         provider: ProviderId,
         deadlines: Deadlines,
-        came: Moment,
+        arrived: Moment,
     ) -> Result<Self, Error> {
         let credential = Credential::bearer(token.secret())?;
         let ticket = Ticket::new(provider, Generation::next());
         let (scope, extras) = token.into_details();
-        Ok(Bearer(Arc::new(Sealed { credential, deadlines, ticket, came, scope, extras })))
+        Ok(Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, scope, extras })))
     }
 
     /// The same bearer with the deadlines of another: its source gave the same token again.
@@ -53,7 +53,7 @@ impl Bearer {
             credential: credential.clone(),
             deadlines: *again.deadlines(),
             ticket: *ticket,
-            came: again.came(),
+            arrived: again.arrived(),
             scope: scope.clone(),
             extras: extras.clone(),
         }))
@@ -102,12 +102,12 @@ impl Bearer {
         self.0.deadlines.expires.map(Moment::wall)
     }
 
-    /// The scope that was granted, if the answer named it (RFC 6749 section 5.1).
+    /// The scope that was granted, if the response names it (RFC 6749 section 5.1).
     pub fn scope(&self) -> Option<&str> {
         self.0.scope.as_deref()
     }
 
-    /// A further member of the answer that the source was told to keep.
+    /// A further member of the response that the source was told to keep.
     pub fn extra(&self, name: &str) -> Option<&str> {
         self.0.extras.get(name).map(String::as_str)
     }
@@ -125,8 +125,8 @@ impl Bearer {
         &self.0.deadlines
     }
 
-    pub(crate) fn came(&self) -> Moment {
-        self.0.came
+    pub(crate) fn arrived(&self) -> Moment {
+        self.0.arrived
     }
 
     /// Whether both carry the same token.

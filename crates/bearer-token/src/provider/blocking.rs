@@ -259,7 +259,7 @@ mod tests {
         assert!(!is_async());
     }
 
-    /// A provider whose source never answers, and one whose source needs no runtime.
+    /// A provider whose source never completes, and one whose source needs no runtime.
     fn hung_and_ready(platform: &Platform) -> [TokenProvider; 2] {
         let policy = Policy::default().fetch_timeout(Duration::from_millis(50));
         let build =
@@ -270,7 +270,7 @@ mod tests {
 
     type Wait = fn(TokenProvider) -> Result<Bearer, Error>;
 
-    /// Where a thread waits although nobody drives the runtime around it, or it is the one that should.
+    /// Where a thread waits although the runtime around it is not driven, or the thread itself should drive it.
     fn held_in_vain() -> [(&'static str, Wait); 5] {
         struct OnDrop(TokenProvider, mpsc::Sender<Result<Bearer, Error>>);
         impl Drop for OnDrop {
@@ -306,7 +306,7 @@ mod tests {
                 waiter.join().unwrap();
                 result
             }),
-            ("another's fetch lies in a runtime that stands still", |provider| {
+            ("another caller's fetch is in a runtime that stands still", |provider| {
                 let runtime = current_thread();
                 let mut other = provider.token();
                 runtime.block_on(std::future::poll_fn(|cx| {

@@ -33,7 +33,7 @@
 //! | `Renewing` | `Renewing`, as above | | `Serving` | `Serving`: the suspect is better than no bearer | `Withdrawn` |
 //! | `Withdrawn` | `Renewing`; or `Serving`, during a cool-down | | | | |
 //!
-//! `resume_cool_down` leads from `Empty` to `Failed`, and `forgive` only changes times. Whatever is blank changes no row.
+//! `resume_cool_down` leads from `Empty` to `Failed`, and `forgive` only changes times. An empty cell changes no row.
 //! Each transition ends with a check in debug builds.
 
 use std::{sync::Arc, time::Duration};
@@ -76,7 +76,7 @@ pub(crate) struct Failure {
     pub(crate) in_a_row: u32,
 }
 
-/// What a flight brings to those who wait for it.
+/// The outcome of a flight, for its waiters.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetched {
     result: Result<Bearer, Error>,
@@ -119,11 +119,11 @@ struct Current {
 /// What a caller wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
-    /// A token, whichever is usable.
+    /// Any usable token.
     Token,
     /// A new token, cool-down or not.
     Renewal,
-    /// Nothing now; but the bearer in service is stale.
+    /// Nothing now, but the bearer in service is stale.
     Refresh,
 }
 
@@ -207,7 +207,7 @@ impl Cache {
 
     /// Whether a bearer that was waited for may still be sent, however short it lives.
     pub(crate) fn may_send(&self, bearer: &Bearer, now: Moment) -> bool {
-        is_usable(bearer, now) || !is_late(bearer.came(), now)
+        is_usable(bearer, now) || !is_late(bearer.arrived(), now)
     }
 
     /// Decides what a caller gets. At most one of all callers is told to begin a flight.
@@ -215,7 +215,7 @@ impl Cache {
         let mut state = lock(&self.state);
         let stale = match self.usable(now) {
             Some(bearer) if want == Want::Token => return Decision::Serve(bearer),
-            // Who read the stale bearer may come late: by now it can be renewed, rejected or expired.
+            // The reader of the stale bearer may be late: by now the bearer can be renewed, rejected or expired.
             other => other.filter(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale),
         };
         if let Some(current) = state.flight.as_ref().filter(|current| !current.flight.is_overdue(now)) {
@@ -248,7 +248,7 @@ impl Cache {
         Decision::Begin(start)
     }
 
-    /// Ends the cool-down that this failure began: what it waits for has come.
+    /// Ends the cool-down that this failure began, because its cause has changed.
     pub(crate) fn forgive(&self, error: &Error, now: Moment) {
         let state = lock(&self.state);
         if let Some(failure) = self.failure.get().filter(|failure| failure.error.is(error)) {
@@ -273,7 +273,7 @@ impl Cache {
         let fetched = {
             let mut state = lock(&self.state);
             let current = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight))?;
-            // They came while the fetch was in progress already.
+            // They arrived while the fetch was in progress already.
             let untold = state.challenges.take().is_some();
             // A renewal that was not told what the API wants is none: the API is to be asked again, and soon.
             let renewal = current.reason == FetchReason::Rejected || (state.suspect.is_some() && !untold);
@@ -291,7 +291,7 @@ impl Cache {
         Some(result)
     }
 
-    /// What a fetched means to one who waited for it; nothing, if it has to ask again.
+    /// What the outcome of a flight means to its waiter, or `None` if the waiter has to ask again.
     pub(crate) fn settle(&self, want: Want, fetched: Fetched, now: Moment) -> Option<Result<Bearer, Error>> {
         let Fetched { result, at } = fetched;
         if want == Want::Renewal {
@@ -326,7 +326,8 @@ impl Cache {
         was_in_progress
     }
 
-    /// Takes the word of the API that a bearer is no good, within reason. What else it said is read only if that is so.
+    /// Handles a rejection reported by the API, subject to the renewal backoff. The challenges are read only if it is
+    /// accepted.
     pub(crate) fn reject(
         &self,
         generation: Generation,
@@ -411,13 +412,13 @@ impl Cache {
                 );
                 return self.complete_with_error(state, error, now, draw);
             }
-            // One that cannot be kept is no reason to give up one that is good.
+            // A bearer that cannot be kept does not replace a usable one.
             Some(last) if !rejected && is_usable(&last, now) && !is_usable(bearer, now) => last,
             _ => bearer.clone(),
         };
         let is_new = in_service.generation() == bearer.generation();
         state.nothing_new = if later && is_new { 0 } else { state.nothing_new.saturating_add(1) };
-        // One that is born stale would be refreshed again at once, and so would the next.
+        // A bearer that arrives stale would be refreshed again at once, and so would the next.
         let quiet = in_service.deadlines().freshness(now) != Freshness::Fresh;
         state.quiet_until =
             if quiet { now.after(self.policy.nothing_new(state.nothing_new, draw)).monotonic_nanos() } else { 0 };
@@ -440,7 +441,7 @@ impl Cache {
         Fetched { result: Err(error), at: now }
     }
 
-    /// Rather a bearer that one endpoint refused than none at all.
+    /// Puts the suspect back into service: a bearer that one endpoint refused is better than none.
     fn reinstate(&self, state: &mut State, now: Moment) -> Option<Bearer> {
         let suspect = state.suspect.take()?;
         state.challenges = None;
@@ -481,7 +482,7 @@ impl Cache {
         self.failure.get().filter(|failure| now.monotonic_nanos() < failure.until)
     }
 
-    /// Tells readers of a stale bearer from when on a look under the lock is worth it.
+    /// Sets the moment from which readers of a stale bearer ask for a refresh.
     fn set_gate(&self, state: &State) {
         let from = match &state.flight {
             Some(current) => nanos(current.flight.overdue()),
@@ -496,8 +497,9 @@ impl Cache {
     }
 }
 
-/// Whether that is so long ago, on either clock, that it may no longer be true. By the time that has passed, which is none
-/// where a clock has come to the end of its readings: there, too, asking again must come to an end.
+/// Whether that is so long ago, on either clock, that it may no longer be true.
+///
+/// The time that has passed decides, which is zero at the end of a clock's range: there, too, asking again has to end.
 fn is_late(then: Moment, now: Moment) -> bool {
     now.monotonic().saturating_sub(then.monotonic()) >= LATE
         || now.since_epoch().saturating_sub(then.since_epoch()) >= LATE

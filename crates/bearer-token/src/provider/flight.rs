@@ -3,7 +3,7 @@
 //! Three parts. A [`Flight`] is the shared outcome and the list of those who wait. A [`Driver`] is the one task that
 //! polls the fetch; it lands the flight, and abandons it if it is dropped before. A [`Waiter`] is one waiter's place.
 //!
-//! Nothing here depends on a runtime being alive: whoever waits has a deadline of its own, set by its owner, and
+//! Nothing here depends on a runtime being alive: each waiter has a deadline of its own, set by its owner, and
 //! abandons a flight whose driver is no longer driven.
 
 use std::{
@@ -43,13 +43,13 @@ pub(crate) enum Outcome<T> {
 }
 
 impl<T: Clone> Flight<T> {
-    /// A flight that should have landed by `overdue`, of the monotonic clock.
+    /// A flight that should have ended by `overdue`, on the monotonic clock.
     pub(crate) fn new(overdue: Duration) -> Arc<Self> {
         let state = State { outcome: None, waiters: Vec::new(), vacant: Vec::new() };
         Arc::new(Flight { overdue, state: Mutex::new(state) })
     }
 
-    /// When nobody needs to wait for the driver any longer, by the monotonic clock.
+    /// The time after which no waiter trusts the driver, on the monotonic clock.
     pub(crate) fn overdue(&self) -> Duration {
         self.overdue
     }
@@ -60,7 +60,7 @@ impl<T: Clone> Flight<T> {
         now.monotonic() >= self.overdue
     }
 
-    /// Ends the flight and wakes everybody. Only the first end counts.
+    /// Ends the flight and wakes all waiters. Only the first end counts.
     pub(crate) fn end(&self, outcome: Outcome<T>) {
         let waiters = {
             let mut state = lock(&self.state);
@@ -78,7 +78,7 @@ impl<T: Clone> Flight<T> {
         }
     }
 
-    /// A place among those who wait.
+    /// A place among the waiters.
     pub(crate) fn subscribe(self: &Arc<Self>) -> Waiter<T> {
         Waiter { flight: self.clone(), place: None }
     }
@@ -96,7 +96,7 @@ impl<T: Clone> Waiter<T> {
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
-        // Clone and drop wakers outside the lock: they are a stranger's code.
+        // Wakers are user code: clone and drop them outside the lock.
         let mut waker = Some(cx.waker().clone());
         let mut state = lock(&self.flight.state);
         if let Some(outcome) = &state.outcome {
@@ -161,7 +161,7 @@ impl<R, F: FnOnce(Result<R, Interruption>)> Driver<R, F> {
     }
 
     fn finish(&mut self, result: Result<R, Interruption>) {
-        // The fetch goes first: its connection is closed before anybody starts another. Its drop is a stranger's code.
+        // The fetch goes first, so that its connection is closed before another fetch starts. Its drop is user code.
         let fetch = self.fetch.take();
         drop(catch_unwind(AssertUnwindSafe(|| drop(fetch))));
         if let Some(report) = self.report.take() {
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pilot_reports_exactly_once_whatever_happens() {
+    fn a_driver_reports_exactly_once() {
         let pending = || Box::pin(future::pending()) as BoxFuture<u8>;
         let never = || Box::pin(future::pending()) as BoxFuture<()>;
         let over = || Box::pin(future::ready(())) as BoxFuture<()>;

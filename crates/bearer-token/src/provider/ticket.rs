@@ -1,4 +1,4 @@
-//! What a sent request remembers of its bearer, and how that finds its way back to the provider.
+//! What a sent request remembers of its bearer, and how a rejection finds the provider.
 
 use std::{
     collections::{BTreeMap, btree_map},
@@ -14,8 +14,8 @@ use http::HeaderMap;
 
 /// What a sent request remembers of its bearer: small and `Copy`, and enough to reject it later.
 ///
-/// A request that keeps a reference to its provider pays for counting it, under contention as much as for everything
-/// else together. So it keeps numbers, and the rare rejection looks the provider up.
+/// Counting a reference to the provider would cost a request as much, under contention, as everything else together. So a
+/// request keeps numbers, and the rare rejection looks the provider up.
 ///
 /// Both numbers are in one word, as the future of every request has it on board: the provider's is the upper half.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Ticket {
 
     /// Tells the provider that the API refused the bearer: HTTP 401 (RFC 6750 section 3.1), gRPC status 16.
     ///
-    /// Acts only on the bearer that was refused: a late answer leaves a newer one alone.
+    /// Acts only on the bearer that was refused: a late response leaves a newer one alone.
     ///
     /// `response` is the headers of the refusal, or its trailers, if those refuse: the source is told
     /// [what they ask for](crate::FetchContext::challenges). Without them, `&HeaderMap::new()` will do.
@@ -100,7 +100,7 @@ impl Generation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ProviderId(NonZeroU32);
 
-/// Whoever can withdraw a bearer.
+/// A provider, as a ticket sees it.
 pub(crate) trait Reject: Send + Sync {
     fn reject(self: Arc<Self>, generation: Generation, response: &HeaderMap) -> Rejection;
 }
@@ -139,7 +139,7 @@ impl Providers {
     fn enter(&mut self, provider: Weak<dyn Reject>) -> ProviderId {
         loop {
             self.last = self.last.next();
-            // Whoever has lived since the numbers began anew keeps his.
+            // A provider that is older than the wrap keeps its number.
             if let btree_map::Entry::Vacant(free) = self.alive.entry(self.last) {
                 free.insert(provider);
                 return self.last;
@@ -185,9 +185,9 @@ mod tests {
 
     #[test]
     fn provider_numbers_wrap_and_skip_those_in_use() {
-        struct Nobody;
+        struct Declining;
 
-        impl Reject for Nobody {
+        impl Reject for Declining {
             fn reject(self: Arc<Self>, _: Generation, _: &HeaderMap) -> Rejection {
                 Rejection::Declined
             }
@@ -195,12 +195,12 @@ mod tests {
 
         let number = |number| ProviderId(NonZeroU32::new(number).unwrap());
         let mut providers = Providers { last: number(u32::MAX - 2), alive: BTreeMap::new() };
-        let mut enter = || providers.enter(Weak::<Nobody>::new());
+        let mut enter = || providers.enter(Weak::<Declining>::new());
         let entered = [enter(), enter(), enter(), enter()];
         assert_eq!(entered, [number(u32::MAX - 1), number(u32::MAX), number(1), number(2)]);
         providers.last = number(u32::MAX - 3);
         providers.alive.remove(&number(2));
-        let mut enter = || providers.enter(Weak::<Nobody>::new());
+        let mut enter = || providers.enter(Weak::<Declining>::new());
         assert_eq!([enter(), enter(), enter()], [number(u32::MAX - 2), number(2), number(3)]);
     }
 

@@ -141,7 +141,7 @@ impl Origins {
         }
     }
 
-    /// Whoever declares a connection wants tokens to go there.
+    /// Checks that a declared connection gets tokens, which is what it was declared for.
     pub(crate) fn check_connection(&self, problems: &mut Problems) {
         if let Some((origin, Verdict::Pass | Verdict::Refuse(_))) = &self.connection {
             let problem = Problem::new("connection_origin", format!("found `{origin}`"));
@@ -321,7 +321,7 @@ fn normalise<'a>(scheme: &str, authority: &'a str, is_read: bool) -> Result<Orig
     if host.is_empty() {
         return Err("found no host".to_owned());
     }
-    // `evil.example.net/@api.example.com`: whoever puts such text into a URL goes to what stands first, because the
+    // `evil.example.net/@api.example.com`: a URL with such a string leads to the first host, because the
     // authority ends at the slash (RFC 3986 section 3.2).
     if !is_read && Authority::from_str(authority).is_err() {
         return Err("found characters around the host that no authority has".to_owned());

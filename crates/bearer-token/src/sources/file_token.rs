@@ -1,6 +1,7 @@
 //! A token that another program keeps in a file.
 
 use std::{
+    borrow::Cow,
     fmt,
     path::Path,
     time::{Duration, SystemTime},
@@ -78,6 +79,10 @@ impl TokenSource for FileToken {
 
     fn has_changed(&self) -> bool {
         self.content.has_changed()
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed("token file")
     }
 }
 

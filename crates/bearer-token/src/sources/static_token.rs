@@ -1,6 +1,6 @@
 //! A token that never changes.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use zeroize::Zeroizing;
 
@@ -56,6 +56,10 @@ impl TokenSource for StaticToken {
         // A further fetch returns the same token.
         let token = self.read().map_err(|error| error.with_retry(Retry::AfterChange))?;
         Ok(AccessToken::new(token).never_expires())
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed("static token")
     }
 }
 

@@ -188,6 +188,35 @@ async fn status_16_in_headers_leaves_its_outcome_in_the_response() {
 }
 
 #[tokio::test]
+async fn l55_declared_refusals_are_found_in_trailers_too() {
+    const DENIED: Fields = &[("grpc-status", "7")];
+    for (fields, parts, stays) in [
+        (&[][..], &[Part::Trailers(DENIED)][..], false),
+        (DENIED, &[], false),
+        (&[], &[Part::Trailers(OK)], true),
+        (&[], &[], true),
+    ] {
+        let fetches = AtomicUsize::new(0);
+        let source = move |_cx: FetchContext| {
+            let first = fetches.fetch_add(1, Ordering::Relaxed) == 0;
+            async move { if first { Ok(AccessToken::new("t1")) } else { future::pending().await } }
+        };
+        let provider = TokenProvider::builder(source)
+            .allow_origin("https://api.example.com")
+            .reject_if(|response| {
+                response.status() == 200 && response.headers().get("grpc-status").is_some_and(|s| s == "7")
+            })
+            .build()
+            .unwrap();
+        provider.token().await.unwrap();
+        let layer = BearerLayer::new(provider.clone()).watch_trailers();
+        let response = call(&layer, Answer::new(Version::HTTP_2, fields, parts)).await;
+        read(&mut response.into_body()).await;
+        assert_eq!(provider.cached().is_some(), stays, "{fields:?} {parts:?}");
+    }
+}
+
+#[tokio::test]
 async fn l31_a_body_dropped_before_its_trailers_rejects_nothing() {
     let provider = warm().await;
     let layer = BearerLayer::new(provider.clone()).watch_trailers();

@@ -180,7 +180,7 @@ mod tests {
                 None,
                 &mut problems,
             );
-            keep(&[text.clone()], &mut problems);
+            keep(std::slice::from_ref(&text), &mut problems);
             let expected =
                 ["scope", "grant_type", "parameter.audience", "parameter", "header.x-tenant", "header", "keep"];
             assert_eq!(paths(&problems), expected, "{end:?}");

@@ -272,12 +272,15 @@ mod tests {
 
     #[test]
     fn l46_each_header_counts_where_it_asks_for_patience() {
+        /// Status, headers, and the milliseconds to wait.
+        type Row<'a> = (u16, &'a [(&'a str, &'a str)], Option<u64>);
+
         let retry = ("retry-after", "5");
         let (millis, azure) = (("retry-after-ms", "1500"), ("x-ms-retry-after-ms", "2500"));
         let (reset, draft) = (("ratelimit-reset", "40"), ("x-ratelimit-reset", "50"));
         let used_up = ("x-ratelimit-remaining", "0");
         let some_left = ("x-ratelimit-remaining", "10");
-        let rows: [(u16, &[(&str, &str)], Option<u64>); 27] = [
+        let rows: [Row<'_>; 27] = [
             (503, &[retry], Some(5_000)),
             (429, &[retry], Some(5_000)),
             (400, &[retry], Some(5_000)),

@@ -80,7 +80,7 @@ impl Connector {
             return handshake(&secure.tls, &uri, stream).await.map_err(|error| ConnectError::new(Stage::Server, error));
         };
         let stream = self
-            .to_proxy(&secure.tls, &proxy)
+            .connect_to_proxy(&secure.tls, &proxy)
             .await
             .map_err(|error| ConnectError::new(Stage::Proxy(proxy.clone()), error))?;
         let stream =
@@ -93,7 +93,7 @@ impl Connector {
         Ok(Box::new(self.tcp.call(uri).await?.into_inner()))
     }
 
-    async fn to_proxy(&mut self, tls: &Arc<ClientConfig>, proxy: &Proxy) -> Result<Stream, BoxError> {
+    async fn connect_to_proxy(&mut self, tls: &Arc<ClientConfig>, proxy: &Proxy) -> Result<Stream, BoxError> {
         let stream = self.tcp(proxy.uri().clone()).await?;
         if proxy.uri().scheme() == Some(&Scheme::HTTPS) {
             handshake(tls, proxy.uri(), stream).await

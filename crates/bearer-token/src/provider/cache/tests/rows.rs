@@ -74,7 +74,8 @@ fn transitions_lead_where_the_table_says() {
 
 #[test]
 fn illegal_combinations_have_no_row() {
-    let broken: [(&str, fn(&Cache, &mut State)); 5] = [
+    type Break = fn(&Cache, &mut State);
+    let broken: [(&str, Break); 5] = [
         ("a suspect that is in service", |_, state| state.suspect = Some(first())),
         ("a gate that is open during a flight", |cache, state| {
             let flight = Flight::new(Duration::from_secs(11));

@@ -92,7 +92,7 @@ mod without_tls {
             stream.read(&mut [0; 1]).await.unwrap_or_default();
             // tokio's newer name for it is missing in the lowest version that is allowed.
             #[allow(deprecated)]
-            stream.set_linger(Some(std::time::Duration::ZERO)).unwrap();
+            stream.set_linger(Some(Duration::ZERO)).unwrap();
         }
         let ca = Ca::new("trusted");
         let (port, _tasks) = listen(reset).await;
@@ -213,7 +213,7 @@ mod tls_itself {
             (80, "TLS failed"),
         ] {
             let (port, _tasks) = listen(move |mut stream| async move {
-                stream.read(&mut [0; 4096]).await.unwrap();
+                let _request = stream.read(&mut [0; 4096]).await.unwrap();
                 stream.write_all(&[21, 3, 3, 0, 2, 2, alert]).await.unwrap();
                 while stream.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
             })
@@ -281,7 +281,7 @@ mod proxies {
             ("", &["the proxy closed the connection"]),
         ] {
             let (port, _tasks) = listen(move |mut stream| async move {
-                stream.read(&mut [0; 4096]).await.unwrap();
+                let _request = stream.read(&mut [0; 4096]).await.unwrap();
                 stream.write_all(reply.as_bytes()).await.unwrap();
             })
             .await;
