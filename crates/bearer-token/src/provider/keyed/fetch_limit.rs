@@ -48,6 +48,7 @@ impl FetchLimit {
 
     /// Waits for a turn that ends by itself at `end`.
     async fn turn(self: &Arc<Self>, platform: &Platform, end: Duration) -> Option<Turn> {
+        let mut was_woken = false;
         loop {
             // Registered before the look, so that nothing is missed between the two.
             let mut freed = pin!(self.freed.notified());
@@ -55,6 +56,10 @@ impl FetchLimit {
             let now = platform.now().monotonic();
             // A fetch that would be aborted at once is not begun.
             if now >= end {
+                if was_woken {
+                    // The turn that became free belongs to the next waiter.
+                    self.freed.notify_one();
+                }
                 return None;
             }
             let next_end = match self.try_turn(now, end) {
@@ -62,9 +67,9 @@ impl FetchLimit {
                 Err(next_end) => next_end,
             };
             let mut over = platform.sleep_until(next_end.min(end));
-            future::poll_fn(|cx| match freed.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(()),
-                Poll::Pending => over.as_mut().poll(cx),
+            was_woken = future::poll_fn(|cx| match freed.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(true),
+                Poll::Pending => over.as_mut().poll(cx).map(|()| false),
             })
             .await;
         }
@@ -122,5 +127,31 @@ impl DynTokenSource for Limited {
 
     fn name(&self) -> Cow<'_, str> {
         self.source.name()
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::test_support::ManualClock;
+
+    #[test]
+    fn a_waiter_past_its_deadline_passes_its_turn_on() {
+        let clock = ManualClock::default();
+        let (platform, limit) = (clock.platform(), FetchLimit::new(1));
+        let end = |seconds| platform.now().after(Duration::from_secs(seconds)).monotonic();
+        let mut cx = Context::from_waker(Waker::noop());
+        let first = limit.try_turn(platform.now().monotonic(), end(100)).ok();
+        let mut early = Box::pin(limit.turn(&platform, end(5)));
+        let mut late = Box::pin(limit.turn(&platform, end(90)));
+        assert!(early.as_mut().poll(&mut cx).is_pending());
+        assert!(late.as_mut().poll(&mut cx).is_pending());
+        drop(first);
+        clock.advance(Duration::from_secs(6));
+        assert!(matches!(early.as_mut().poll(&mut cx), Poll::Ready(None)));
+        assert!(matches!(late.as_mut().poll(&mut cx), Poll::Ready(Some(_))));
     }
 }
