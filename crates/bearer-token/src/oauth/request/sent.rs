@@ -67,9 +67,14 @@ impl Sent {
         let base64: Vec<_> = forms.iter().flat_map(|form| base64_runs(form)).collect();
         forms.extend(base64.iter().map(|form| decoded(form)));
         forms.extend(base64);
+        let plain: Vec<_> = forms.iter().map(|form| undamaged(form)).collect();
+        forms.extend(plain);
         let forms: Vec<_> = forms.iter().map(|form| form.to_ascii_lowercase()).collect();
         let fragments: HashSet<_> = forms.iter().flat_map(|form| form.as_bytes().windows(FRAGMENT)).collect();
-        self.secrets().iter().any(|secret| {
+        let mut secrets = self.secrets();
+        let plain: Vec<_> = secrets.iter().map(|secret| Zeroizing::new(undamaged(secret))).collect();
+        secrets.extend(plain);
+        secrets.iter().any(|secret| {
             let secret = Zeroizing::new(secret.to_ascii_lowercase());
             match secret.len() {
                 0..SHORTEST => false,
@@ -129,6 +134,11 @@ impl Secrets {
             }
         }
     }
+}
+
+/// The characters that survive a wrong character set: others may have become `?`, two characters, or a space.
+fn undamaged(text: &str) -> String {
+    text.chars().filter(|char| char.is_ascii_graphic() && *char != '?').collect()
 }
 
 fn form_decoded(text: &str) -> Zeroizing<String> {

@@ -12,14 +12,20 @@ const NAMES: [&str; 8] =
 /// The longest description, in bytes.
 const LIMIT: usize = 256;
 
-/// So much of a text is looked at: a secret that the limit cuts is recognised whole.
+/// So much of a text may be shown, in characters. It is more than the limit, because masks are shorter than what they
+/// replace.
 const CONSIDERED: usize = 2 * LIMIT;
+
+/// So much of a text is searched for secrets, in characters: a secret that the limit cuts is recognised whole.
+const SEARCHED: usize = 2 * CONSIDERED;
 
 /// Reads the description from the body of a refusal: printable ASCII of at most 256 bytes. None if it repeats a part of
 /// what was sent.
 pub(crate) fn description(body: &[u8], sent: &Sent) -> Option<String> {
-    let text: String = find(body)?.chars().take(CONSIDERED).collect();
-    if OAuthCode::find(text.trim()).is_some() || sent.is_repeated_in(&text) {
+    let found = find(body)?;
+    let first = |count| found.chars().take(count).collect::<String>();
+    let text = first(CONSIDERED);
+    if OAuthCode::find(text.trim()).is_some() || sent.is_repeated_in(&first(SEARCHED)) {
         return None;
     }
     let masked = sent.mask(&text);
@@ -113,6 +119,35 @@ mod tests {
         ] {
             let body = serde_json::json!({"error": "invalid_grant", "error_description": text}).to_string();
             assert_eq!(description(body.as_bytes(), &sent()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn l38_a_secret_at_the_end_of_what_is_considered_is_withheld() {
+        let scope = "s".repeat(300);
+        let sent = Sent {
+            parameters: Parameters::new("password").with("scope", &scope).with("password", "hunter2-xyz"),
+            ..sent()
+        };
+        for before in CONSIDERED - 20..CONSIDERED {
+            let text = format!("{scope}{}hunter2-xyz", "x".repeat(before - scope.len()));
+            let body = serde_json::json!({"error": "invalid_grant", "error_description": text}).to_string();
+            assert_eq!(description(body.as_bytes(), &sent), None, "{before}");
+        }
+    }
+
+    #[test]
+    fn l38_a_secret_whose_characters_were_damaged_is_withheld() {
+        let sent = Sent { parameters: Parameters::new("password").with("password", "Winter-\u{fc}-2026\t"), ..sent() };
+        for text in [
+            "Winter-\u{fc}-2026",
+            "Winter-\u{fffd}-2026",
+            "Winter-?-2026",
+            "Winter-\u{c3}\u{bc}-2026",
+            "winter-??-2026 ",
+        ] {
+            let body = serde_json::json!({"error_description": format!("no user with {text} here")}).to_string();
+            assert_eq!(description(body.as_bytes(), &sent), None, "{text}");
         }
     }
 }
