@@ -39,7 +39,7 @@ pub struct Platform {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     spawn: Arc<dyn Spawn>,
-    /// Whether tasks go to the runtime that is current: on a thread that is held nobody may drive that.
+    /// Whether tasks go to the runtime that is current: while a thread is held, that runtime may not be driven.
     ambient: bool,
 }
 
@@ -113,7 +113,7 @@ impl Platform {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let job: Job = Box::new(move || {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-            // Nobody waits any more when the fetch was dropped; then the result is of no use.
+            // If the fetch was dropped, no receiver is left, and the result is discarded.
             drop(sender.send(result));
         });
         if let Err(job) = self.spawn.run_blocking(job) {

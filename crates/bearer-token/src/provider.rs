@@ -181,9 +181,10 @@ impl TokenProvider {
         TokenFuture::new(self.inner.clone(), Want::Token)
     }
 
-    /// A new bearer, whatever is in service, and without regard to the cool-down: for "I have just mended it".
+    /// Fetches a new bearer now, even if the current one is fresh, and even during the cool-down. Call it after fixing a
+    /// credential.
     ///
-    /// Joins the fetch in progress, if there is one. A failure leaves the bearer in service where it is.
+    /// Joins the fetch in progress, if there is one. After a failure the current bearer stays in service.
     ///
     /// # Errors
     ///
@@ -192,8 +193,8 @@ impl TokenProvider {
         TokenFuture::new(self.inner.clone(), Want::Renewal)
     }
 
-    /// Whether a bearer that somebody waited for may still be sent: it has not expired, or it was born too short-lived
-    /// to be kept and has only just come.
+    /// Whether a bearer returned by a fetch may still be sent: it has not expired, or it is too short-lived to be cached
+    /// and has only just arrived.
     ///
     /// For adapters that have to wait for something else between the token and the request.
     pub fn may_send(&self, bearer: &Bearer) -> bool {

@@ -13,9 +13,10 @@ use crate::{
 /// Mints a new token each time it is asked.
 ///
 /// The provider calls it once for each refresh, never once for each request, and not while another fetch is in
-/// progress, unless the runtime that carries that one is no longer driven. A source knows nothing of caching, of retries or of the requests that wait: it asks, and answers with a token or an error.
+/// progress, unless the runtime of that one is no longer driven. A source knows nothing of caching, of retries or of waiting
+/// requests: it returns a token or an error.
 ///
-/// The returned future is dropped when the deadline passes, or when nobody is left who could use the token; whatever
+/// The returned future is dropped when the deadline passes, or when no caller is left that could use the token. Whatever
 /// must survive that (a rotated refresh token, say) has to be kept before the next await.
 ///
 /// Any `async` function or closure that takes a [`FetchContext`] is a source:
@@ -53,7 +54,7 @@ pub trait TokenSource: Send + Sync + 'static {
     /// Whether what it makes tokens of, such as a key file, has changed since the last fetch looked at it.
     ///
     /// After a failure that [waits for a change](crate::Retry::AfterChange) the provider asks at most once a second, and
-    /// only while somebody wants a token; a yes ends the cool-down. It is asked in place: let it take microseconds. A
+    /// only while a caller wants a token; `true` ends the cool-down. It is asked in place: let it take microseconds. A
     /// source around another passes the question on.
     fn has_changed(&self) -> bool {
         false
@@ -170,12 +171,12 @@ impl FetchContext {
         self.reason
     }
 
-    /// What the API asked for when it refused the last token: the challenges of that answer, if it had any, such as
+    /// What the API asked for when it refused the last token: the challenges of that response, if it had any, such as
     /// `insufficient_claims` with `claims` (Entra's continuous access evaluation) or
     /// `insufficient_user_authentication` with `acr_values` and `max_age` (RFC 9470).
     ///
-    /// A source that can, gets a token which meets them. They are an API's words, which anybody may have put there: take
-    /// those that you know, and send them nowhere but to your authorization server.
+    /// A source that can requests a token that meets them. They are untrusted input: use only the parameters that you
+    /// know, and send them only to your authorization server.
     ///
     /// ```
     /// use bearer_token::{AccessToken, Challenge, Error, FetchContext, TokenProvider};

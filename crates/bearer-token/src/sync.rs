@@ -12,7 +12,7 @@ pub(crate) use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// Locks. No code of strangers runs under our locks, so a poisoned one holds nothing half-done.
+/// Locks a mutex, even a poisoned one. No user code runs under our locks, so a poisoned one holds nothing half-done.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

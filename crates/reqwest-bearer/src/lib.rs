@@ -24,7 +24,7 @@
 //! - **None can be had:** the request is not sent; [`token_error`] finds the [`bearer_token::Error`].
 //! - **It has an `Authorization` of its own**, carries [`PassThrough`] among its extensions,
 //!   or goes to an origin that gets no token: it goes out as it is.
-//! - **The API answers 401** with a challenge that means the bearer: the bearer is rejected, and the next request gets
+//! - **The API responds with 401** and a challenge that means the bearer: the bearer is rejected, and the next request gets
 //!   a new one. A 401 from another origin, after a redirect that reqwest followed, rejects nothing. The rejected request
 //!   is sent again only if you ask for it: [`replay_once`](BearerMiddleware::replay_once).
 //!
@@ -39,7 +39,7 @@
 //! reqwest's own, of the client or of a request
 //! ([`timeout`](reqwest::RequestBuilder::timeout)), begin when the request is sent, after the wait for a token. That wait
 //! ends with the deadline of the fetch ([`Policy::fetch_timeout`](bearer_token::Policy::fetch_timeout), 10 s). To bound
-//! both, put `tokio::time::timeout` around `send()`; the fetch goes on for those who come next.
+//! both, put `tokio::time::timeout` around `send()`; the fetch continues for later requests.
 //!
 //! # Which way round
 //!
@@ -98,9 +98,9 @@ impl<P: Authorize> BearerMiddleware<P> {
 
     /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
     ///
-    /// Only if that can go better: the bearer was withdrawn, or is superseded already. The replay waits for the new
+    /// Only if that can succeed: the bearer was withdrawn, or is superseded already. The replay waits for the new
     /// bearer if need be. Should the renewal fail, the old bearer is back in service, and the replay carries that; the
-    /// response of the first attempt is gone by then. The answer to the replay is final, whatever it is. Middlewares
+    /// response of the first attempt is gone by then. The response to the replay is final, whatever it is. Middlewares
     /// under this one see both attempts, and a timeout of the request counts for each.
     ///
     /// What reqwest redirected before it was rejected is not replayed: the first hop may have acted on it. A response

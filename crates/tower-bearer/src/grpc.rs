@@ -1,4 +1,4 @@
-//! gRPC: the layer under generated clients, and the trailers of their answers.
+//! gRPC: the layer under generated clients, and the trailers of their responses.
 //!
 //! It goes between a channel and the clients that share it. No dependency on tonic comes with it.
 //!
@@ -57,8 +57,8 @@
 //!
 //! # What rejects a bearer
 //!
-//! - **HTTP 401**, as everywhere: some gateways answer so.
-//! - **`grpc-status: 16` among the headers**, which are the whole answer then: what servers send that look at the token
+//! - **HTTP 401**, as everywhere: some gateways send it.
+//! - **`grpc-status: 16` among the headers**, which are the whole response then: servers send it if they check the token
 //!   before anything else. Always looked at in HTTP/2, nowhere else.
 //! - **`grpc-status: 16` in the trailers**, where it comes after a head that told of no error: proxies may send it so,
 //!   and servers that end a running stream when its token expires. Looked at with
@@ -75,10 +75,10 @@
 //!
 //! # Interceptors
 //!
-//! An interceptor can neither wait nor see answers: prefer the layer. Both fit together:
+//! An interceptor can neither wait nor see responses: prefer the layer. Both fit together:
 //! `HealthClient::with_interceptor(service, interceptor)`, where `service` is the layer around a channel.
 //!
-//! Who is tied to an interceptor, or to an API that takes nothing else, asks the provider in there:
+//! If only an interceptor is possible, ask the provider in it:
 //!
 //! ```
 //! use std::{future::Future, pin::pin, task::{Context, Poll, Waker}};
@@ -107,7 +107,7 @@
 //!     }
 //! }
 //!
-//! // Without a source, which tonic would drop: it makes an answer of an interceptor's status.
+//! // Without a source, which tonic would drop: it turns an interceptor's status into a response.
 //! fn as_status(error: &bearer_token::Error) -> Status {
 //!     Status::new(Code::from(error.grpc_code()), error.to_string())
 //! }

@@ -30,9 +30,9 @@
 //! - **None can be had:** the request is not sent, and fails with the [`bearer_token::Error`] (in a box).
 //! - **It has an `Authorization` of its own**, carries [`PassThrough`](bearer_token::PassThrough), or goes to an origin
 //!   that gets no token: it goes out as it is.
-//! - **The API answers 401** with a challenge that means the bearer, or gRPC status 16: the bearer is rejected, and the
+//! - **The API responds with 401** and a challenge that means the bearer, or gRPC status 16: the bearer is rejected, and the
 //!   next request gets a new one. The [`Rejection`](bearer_token::Rejection) is left among the extensions of the
-//!   response, unless the request was redirected below. The rejected request is sent again only by who asks for it:
+//!   response, unless the request was redirected below. The rejected request is not resent unless you opt in with
 //!   `Replay` (feature `replay`).
 //!
 //! For tonic there is more to know: see [`grpc`].
@@ -78,7 +78,7 @@ pub use self::{clone_service::CloneService, future::ResponseFuture};
 /// The error of a [`BearerService`]: that of the inner service, or a [`bearer_token::Error`] to downcast to.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where an answer came from, if its extensions tell.
+/// The URI that a response came from, if its extensions contain it.
 type FinalUri = fn(&Extensions) -> Option<&Uri>;
 
 /// What callers are shown for a token error.
@@ -112,7 +112,7 @@ impl<P: Authorize> BearerLayer<P> {
         BearerLayer { provider, hooks }
     }
 
-    /// Tells where an answer came from, when a layer *below* this one follows redirects.
+    /// Tells where a response came from, when a layer *below* this one follows redirects.
     ///
     /// Then a 401 from another origin than the one that the bearer was sent to says nothing of the bearer. For
     /// tower-http's `FollowRedirect`:

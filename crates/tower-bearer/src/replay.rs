@@ -34,10 +34,10 @@ use tower::retry::Policy;
 ///
 /// # When
 ///
-/// Once, and only if sending it again can go better ([`Rejection::is_replay_useful`]): the bearer was withdrawn, or is
+/// Once, and only if sending it again can succeed ([`Rejection::is_replay_useful`]): the bearer was withdrawn, or is
 /// superseded already. The replay passes through the layer as any request does, and waits for the new bearer if need
-/// be. Should the renewal fail, the old bearer is back in service, and the replay carries that. The answer to the replay
-/// is final, whatever it is.
+/// be. Should the renewal fail, the old bearer is back in service, and the replay carries that. The response to the
+/// replay is final, whatever it is.
 ///
 /// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], one whose body cannot be
 /// sent again, and one that was redirected below the layer before it was rejected; with
@@ -289,7 +289,7 @@ mod tests {
         for expected in [2, 4] {
             std::future::poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
             let answer = service.call(Request::new("body")).await.unwrap();
-            assert_eq!(answer.extensions().get(), Some(&Rejection::Renewing), "the answer to the replay is final");
+            assert_eq!(answer.extensions().get(), Some(&Rejection::Renewing), "the response to the replay is final");
             assert_eq!(service.get_ref().calls.load(std::sync::atomic::Ordering::SeqCst), expected);
         }
     }

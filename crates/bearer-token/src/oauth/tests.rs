@@ -35,7 +35,7 @@ const URL: &str = "https://as.example.com/token";
 
 type Answer = Result<Response<Bytes>, Error>;
 
-/// Answers as the script says, and keeps the requests. Every answer takes three seconds.
+/// Responds as the script says, and keeps the requests. Every response takes three seconds.
 #[derive(Clone, Default)]
 struct Script {
     clock: ManualClock,
@@ -211,7 +211,7 @@ async fn a_grant_that_fails_sends_nothing_and_is_not_asked_again() {
 #[tokio::test]
 async fn retry_after_as_a_date_counts_from_the_platforms_time_of_day() {
     let mut unavailable = answer(503, "").unwrap();
-    // The clock starts at 08:49:37, and the answer takes three seconds.
+    // The clock starts at 08:49:37, and the response takes three seconds.
     unavailable.headers_mut().insert("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT".parse().unwrap());
     let script = Script::new([Ok(unavailable)]);
     let source = TokenEndpoint::builder(URL, ClientCredentials::new()).transport(script.clone()).build().unwrap();

@@ -21,8 +21,8 @@ thread_local! {
 
 /// Polls on a thread that is held until the poll's future is ready.
 ///
-/// The runtime that is current there, if any, cannot be relied on: nobody drives a current-thread runtime that was only
-/// entered, or whose `block_on` has returned, and this very thread may be the one that should. So while this runs,
+/// The runtime that is current there, if any, cannot be relied on: a current-thread runtime that was only entered, or
+/// whose `block_on` has returned, is not driven, and this very thread may be the one that should drive it. So while this runs,
 /// timers are a helper thread's, and what can be done on this thread is done on it.
 pub(crate) fn hold<R>(poll: impl FnOnce() -> R) -> R {
     struct Restore(bool);
@@ -59,8 +59,8 @@ impl Clock for SystemClock {
             seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
         }
 
-        // The clocks advance at the same ticks, and many requests share a tick. Whoever sets the time of day within one is
-        // seen at the next.
+        // The clocks advance at the same ticks, and many requests share a tick. A change of the time of day within a tick
+        // is seen at the next.
         thread_local! {
             static LAST: Cell<Moment> = const { Cell::new(Moment { monotonic: u64::MAX, wall: u64::MAX }) };
         }

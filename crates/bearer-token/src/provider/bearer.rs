@@ -15,7 +15,7 @@ use crate::{
     token::AccessToken,
 };
 
-/// A minted token made ready to send: the header value, when it expires, and what the answer said beside it.
+/// A minted token made ready to send: the header value, when it expires, and the other fields of its response.
 ///
 /// A clone shares everything. `Debug` shows neither the token nor what a server said beside it.
 #[derive(Clone)]
@@ -102,12 +102,12 @@ impl Bearer {
         self.0.deadlines.expires.map(Moment::wall)
     }
 
-    /// The scope that was granted, if the answer named it (RFC 6749 section 5.1).
+    /// The scope that was granted, if the response named it (RFC 6749 section 5.1).
     pub fn scope(&self) -> Option<&str> {
         self.0.scope.as_deref()
     }
 
-    /// A further member of the answer that the source was told to keep.
+    /// A further member of the response that the source was told to keep.
     pub fn extra(&self, name: &str) -> Option<&str> {
         self.0.extras.get(name).map(String::as_str)
     }

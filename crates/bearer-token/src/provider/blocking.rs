@@ -18,8 +18,9 @@ use crate::{
 };
 
 impl TokenProvider {
-    /// The same as [`token`](Self::token) for threads without `await`: holds the thread until there is a usable bearer.
-    /// While there is one it returns at once, from anywhere.
+    /// Blocks the thread until there is a usable bearer: [`token`](Self::token) for code without `await`.
+    ///
+    /// If there is one already it returns at once, from any context.
     ///
     /// The deadlines are the provider's own ([`Policy::fetch_timeout`](crate::Policy::fetch_timeout)), and kept without a
     /// runtime: nothing hangs where one is not driven, as a current-thread runtime that was only entered is not, or one
@@ -72,13 +73,13 @@ impl TokenProvider {
 }
 
 impl TokenFuture {
-    /// Holds the thread until the future is ready; see [`TokenProvider::token_blocking`].
+    /// Blocks the thread until the future is ready; see [`TokenProvider::token_blocking`].
     ///
     /// # Errors
     ///
     /// As the future; and of kind [`Config`](ErrorKind::Config) in async code.
     pub fn wait(self) -> Result<Bearer, Error> {
-        // To ask where this is called costs more than a token that is there.
+        // Detecting the context costs more than returning a cached bearer, so that comes first.
         if let Some(bearer) = self.served() {
             return Ok(bearer);
         }
@@ -113,7 +114,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Whether a task of tokio is being polled on this thread: to hold it could be to wait for oneself.
+/// Whether a task of tokio is being polled on this thread. Blocking it could deadlock.
 ///
 /// Where a thread may be held tokio sets no budget: outside of runtimes, in `spawn_blocking` and in `block_in_place`.
 /// Where it may not there is one, which can be used up. tokio offers no other way to ask that does not panic. What this
@@ -131,7 +132,7 @@ fn is_async() -> bool {
         }
         Poll::Pending => true,
     });
-    // Gives back what was used.
+    // Restores the budget that was used.
     drop(before);
     used_up
 }
@@ -259,7 +260,7 @@ mod tests {
         assert!(!is_async());
     }
 
-    /// A provider whose source never answers, and one whose source needs no runtime.
+    /// A provider whose source never returns, and one whose source needs no runtime.
     fn hung_and_ready(platform: &Platform) -> [TokenProvider; 2] {
         let policy = Policy::default().fetch_timeout(Duration::from_millis(50));
         let build =
@@ -270,7 +271,7 @@ mod tests {
 
     type Wait = fn(TokenProvider) -> Result<Bearer, Error>;
 
-    /// Where a thread waits although nobody drives the runtime around it, or it is the one that should.
+    /// Contexts in which a thread waits although the runtime around it is not driven, or is to be driven by that thread.
     fn held_in_vain() -> [(&'static str, Wait); 5] {
         struct OnDrop(TokenProvider, mpsc::Sender<Result<Bearer, Error>>);
         impl Drop for OnDrop {
@@ -306,7 +307,7 @@ mod tests {
                 waiter.join().unwrap();
                 result
             }),
-            ("another's fetch lies in a runtime that stands still", |provider| {
+            ("another caller's fetch is in a runtime that is not driven", |provider| {
                 let runtime = current_thread();
                 let mut other = provider.token();
                 runtime.block_on(std::future::poll_fn(|cx| {

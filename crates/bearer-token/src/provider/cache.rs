@@ -33,7 +33,7 @@
 //! | `Renewing` | `Renewing`, as above | | `Serving` | `Serving`: the suspect is better than no bearer | `Withdrawn` |
 //! | `Withdrawn` | `Renewing`; or `Serving`, during a cool-down | | | | |
 //!
-//! `resume_cool_down` leads from `Empty` to `Failed`, and `forgive` only changes times. Whatever is blank changes no row.
+//! `resume_cool_down` leads from `Empty` to `Failed`, and `forgive` only changes times. An empty cell is no change.
 //! Each transition ends with a check in debug builds.
 
 use std::{sync::Arc, time::Duration};
@@ -76,7 +76,7 @@ pub(crate) struct Failure {
     pub(crate) in_a_row: u32,
 }
 
-/// What a flight brings to those who wait for it.
+/// The result that a flight delivers to its waiters.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetched {
     result: Result<Bearer, Error>,
@@ -215,7 +215,7 @@ impl Cache {
         let mut state = lock(&self.state);
         let stale = match self.usable(now) {
             Some(bearer) if want == Want::Token => return Decision::Serve(bearer),
-            // Who read the stale bearer may come late: by now it can be renewed, rejected or expired.
+            // The caller read the stale bearer before the lock: by now it may be renewed, rejected or expired.
             other => other.filter(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale),
         };
         if let Some(current) = state.flight.as_ref().filter(|current| !current.flight.is_overdue(now)) {
@@ -291,7 +291,7 @@ impl Cache {
         Some(result)
     }
 
-    /// What a fetched means to one who waited for it; nothing, if it has to ask again.
+    /// The result of a fetch for one of its waiters. `None`: the waiter has to decide again.
     pub(crate) fn settle(&self, want: Want, fetched: Fetched, now: Moment) -> Option<Result<Bearer, Error>> {
         let Fetched { result, at } = fetched;
         if want == Want::Renewal {
@@ -302,7 +302,7 @@ impl Cache {
             return Some(Ok(bearer));
         }
         let withdrawn = result.is_ok() && self.slot.read(|bearer| bearer.is_none());
-        // What is left was born too short to be kept: it belongs to those who waited for it.
+        // What is left is too short-lived to be cached: only the waiters of this fetch get it.
         (!is_late(at, now) && !withdrawn).then_some(result)
     }
 
@@ -326,7 +326,8 @@ impl Cache {
         was_in_progress
     }
 
-    /// Takes the word of the API that a bearer is no good, within reason. What else it said is read only if that is so.
+    /// Handles a rejection reported by the API, subject to the renewal backoff. `challenges` is called only if the bearer
+    /// is withdrawn.
     pub(crate) fn reject(
         &self,
         generation: Generation,
@@ -490,14 +491,14 @@ impl Cache {
         self.gate.store(from, Ordering::Relaxed);
     }
 
-    /// When no failure and no quiet time speaks against a refresh any more.
+    /// The time until which a failure or the quiet time prevents a refresh.
     fn closed_until(&self, state: &State) -> u64 {
         self.failure.get().map_or(0, |failure| failure.until).max(state.quiet_until)
     }
 }
 
-/// Whether that is so long ago, on either clock, that it may no longer be true. By the time that has passed, which is none
-/// where a clock has come to the end of its readings: there, too, asking again must come to an end.
+/// Whether `then` is so long ago, on either clock, that its result may be outdated. At the end of a clock's range no time
+/// passes any more, so nothing is late there, and a waiter that asks again still comes to an end.
 fn is_late(then: Moment, now: Moment) -> bool {
     now.monotonic().saturating_sub(then.monotonic()) >= LATE
         || now.since_epoch().saturating_sub(then.since_epoch()) >= LATE

@@ -1,10 +1,10 @@
-//! Single flight: one fetch, shared by all who wait for it.
+//! Single flight: one fetch, shared by all its waiters.
 //!
-//! Three parts. A [`Flight`] is the shared outcome and the list of those who wait. A [`Driver`] is the one task that
-//! polls the fetch; it lands the flight, and abandons it if it is dropped before. A [`Waiter`] is one waiter's place.
+//! It has three parts. A [`Flight`] is the shared outcome and the list of waiters. The [`Driver`] is the one task that
+//! polls the fetch; it ends the flight, or abandons it if dropped earlier. A [`Waiter`] is one place in that list.
 //!
-//! Nothing here depends on a runtime being alive: whoever waits has a deadline of its own, set by its owner, and
-//! abandons a flight whose driver is no longer driven.
+//! Nothing here depends on a runtime being alive: each waiter has a deadline of its own, set by its owner, and abandons
+//! a flight whose driver is no longer driven.
 
 use std::{
     future::Future,
@@ -43,13 +43,13 @@ pub(crate) enum Outcome<T> {
 }
 
 impl<T: Clone> Flight<T> {
-    /// A flight that should have landed by `overdue`, of the monotonic clock.
+    /// A flight that should have ended by `overdue`, of the monotonic clock.
     pub(crate) fn new(overdue: Duration) -> Arc<Self> {
         let state = State { outcome: None, waiters: Vec::new(), vacant: Vec::new() };
         Arc::new(Flight { overdue, state: Mutex::new(state) })
     }
 
-    /// When nobody needs to wait for the driver any longer, by the monotonic clock.
+    /// When waiters stop waiting for the driver, by the monotonic clock.
     pub(crate) fn overdue(&self) -> Duration {
         self.overdue
     }
@@ -60,7 +60,7 @@ impl<T: Clone> Flight<T> {
         now.monotonic() >= self.overdue
     }
 
-    /// Ends the flight and wakes everybody. Only the first end counts.
+    /// Ends the flight and wakes all waiters. Only the first call counts.
     pub(crate) fn end(&self, outcome: Outcome<T>) {
         let waiters = {
             let mut state = lock(&self.state);
@@ -78,7 +78,7 @@ impl<T: Clone> Flight<T> {
         }
     }
 
-    /// A place among those who wait.
+    /// Joins the flight as a waiter.
     pub(crate) fn subscribe(self: &Arc<Self>) -> Waiter<T> {
         Waiter { flight: self.clone(), place: None }
     }
@@ -96,7 +96,7 @@ impl<T: Clone> Waiter<T> {
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
-        // Clone and drop wakers outside the lock: they are a stranger's code.
+        // Clone and drop wakers outside the lock: they are user code.
         let mut waker = Some(cx.waker().clone());
         let mut state = lock(&self.flight.state);
         if let Some(outcome) = &state.outcome {
@@ -148,7 +148,7 @@ pub(crate) enum Interruption {
     Dropped,
 }
 
-/// The one task that polls the fetch of a flight, and reports exactly once how it went.
+/// The one task that polls the fetch of a flight, and reports its result exactly once.
 pub(crate) struct Driver<R, F: FnOnce(Result<R, Interruption>)> {
     fetch: Option<BoxFuture<R>>,
     deadline: BoxFuture<()>,
@@ -161,7 +161,7 @@ impl<R, F: FnOnce(Result<R, Interruption>)> Driver<R, F> {
     }
 
     fn finish(&mut self, result: Result<R, Interruption>) {
-        // The fetch goes first: its connection is closed before anybody starts another. Its drop is a stranger's code.
+        // The fetch goes first: its connection is closed before another fetch starts. Its drop is user code.
         let fetch = self.fetch.take();
         drop(catch_unwind(AssertUnwindSafe(|| drop(fetch))));
         if let Some(report) = self.report.take() {
@@ -241,7 +241,7 @@ mod tests {
         waiter.poll(&mut Context::from_waker(&Waker::from(count.clone())))
     }
 
-    /// Waiter that have been polled once, each with its own counter of wakes.
+    /// Waiters that have been polled once, each with its own counter of wakes.
     fn subscribed(flight: &Arc<Flight<u8>>, number: usize) -> Vec<Option<(Waiter<u8>, Arc<Count>)>> {
         let waiter = |_| {
             let (mut waiter, count) = (flight.subscribe(), Arc::default());
@@ -262,7 +262,7 @@ mod tests {
                 for place in order.into_iter().filter(|place| gone & (1 << place) != 0) {
                     waiters[place] = None;
                 }
-                // Those who come later take the places that were left.
+                // Later waiters reuse the vacant places.
                 let later = subscribed(&flight, 2);
                 counts.extend(later.iter().flatten().map(|(_, count)| count.clone()));
                 assert!(lock(&flight.state).waiters.len() <= 6 - (gone.count_ones() as usize).min(2));

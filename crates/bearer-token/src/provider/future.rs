@@ -31,17 +31,17 @@ pub struct TokenFuture {
     want: Want,
     waiting: Option<Waiting>,
     abandoned: u32,
-    /// Whether the spawner has let a flight down.
+    /// Whether the spawner has dropped a driver without running it.
     distrust: bool,
 }
 
 struct Waiting {
     waiter: Waiter<Fetched>,
-    /// When this waiter stops to trust the driver. Its own timer: the driver's runtime may not be driven any more.
+    /// When this waiter stops relying on the driver. It is a timer of its own: the driver's runtime may be idle.
     overdue: BoxFuture<()>,
-    /// The fetch itself, where nobody else could be given it. Dropped, it abandons the flight.
+    /// The fetch itself, if it could not be spawned. Dropping it abandons the flight.
     driver: Option<BoxFuture<()>>,
-    /// Whether this waiter began the flight, or has lost its patience with it.
+    /// Whether this waiter began the flight, or has waited for it past its deadline.
     counts: bool,
 }
 
@@ -55,12 +55,12 @@ impl TokenFuture {
         Waiting { waiter: flight.subscribe(), overdue, driver, counts }
     }
 
-    /// The bearer in service, where that is all that is wanted.
+    /// The bearer in service, if that is enough for this caller.
     pub(super) fn served(&self) -> Option<Bearer> {
         if self.want == Want::Token { self.provider.serve(self.provider.platform.now()) } else { None }
     }
 
-    /// Takes a waiter in a flight, or learns that none is needed.
+    /// Joins a flight as a waiter, or finds that no wait is needed.
     fn enter(&mut self) -> Result<Waiting, Result<Bearer, Error>> {
         let now = self.provider.platform.now();
         if self.want == Want::Token
@@ -82,7 +82,7 @@ impl TokenFuture {
             Decision::Begin(start) => {
                 let flight = start.flight.clone();
                 let driver = self.provider.driver(start);
-                // A runtime that drops what it is given has had its chance.
+                // A runtime that dropped one driver is not given another.
                 let driver = if self.distrust {
                     Some(driver)
                 } else {

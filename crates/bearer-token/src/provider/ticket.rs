@@ -1,4 +1,4 @@
-//! What a sent request remembers of its bearer, and how that finds its way back to the provider.
+//! The ticket: identifies the bearer of a sent request, and finds its provider for a rejection.
 
 use std::{
     collections::{BTreeMap, btree_map},
@@ -12,12 +12,12 @@ use std::{
 
 use http::HeaderMap;
 
-/// What a sent request remembers of its bearer: small and `Copy`, and enough to reject it later.
+/// Identifies the bearer of a sent request, so that the bearer can be rejected later. Small and `Copy`.
 ///
-/// A request that keeps a reference to its provider pays for counting it, under contention as much as for everything
-/// else together. So it keeps numbers, and the rare rejection looks the provider up.
+/// It holds two numbers and no reference to the provider. Under contention, counting references would cost as much as
+/// the rest of the warm path. A rejection is rare, and looks the provider up by its number.
 ///
-/// Both numbers are in one word, as the future of every request has it on board: the provider's is the upper half.
+/// Both numbers are in one word, as the future of every request contains it: the provider's is the upper half.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(NonZeroU64);
 
@@ -29,7 +29,7 @@ impl Ticket {
 
     /// Tells the provider that the API refused the bearer: HTTP 401 (RFC 6750 section 3.1), gRPC status 16.
     ///
-    /// Acts only on the bearer that was refused: a late answer leaves a newer one alone.
+    /// Affects only the bearer that was refused: a late response does not affect a newer one.
     ///
     /// `response` is the headers of the refusal, or its trailers, if those refuse: the source is told
     /// [what they ask for](crate::FetchContext::challenges). Without them, `&HeaderMap::new()` will do.
@@ -69,7 +69,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// Whether sending the request again can go better.
+    /// Whether sending the request again can succeed.
     pub fn is_replay_useful(self) -> bool {
         matches!(self, Rejection::Renewing | Rejection::Superseded)
     }
@@ -100,7 +100,7 @@ impl Generation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ProviderId(NonZeroU32);
 
-/// Whoever can withdraw a bearer.
+/// Withdraws a rejected bearer.
 pub(crate) trait Reject: Send + Sync {
     fn reject(self: Arc<Self>, generation: Generation, response: &HeaderMap) -> Rejection;
 }
@@ -129,7 +129,7 @@ impl ProviderId {
         providers().alive.get(&self)?.upgrade()
     }
 
-    /// After the last there is the first again.
+    /// The next number: after the last, the first again.
     fn next(self) -> Self {
         self.0.checked_add(1).map_or(ProviderId::FIRST, ProviderId)
     }
@@ -139,7 +139,7 @@ impl Providers {
     fn enter(&mut self, provider: Weak<dyn Reject>) -> ProviderId {
         loop {
             self.last = self.last.next();
-            // Whoever has lived since the numbers began anew keeps his.
+            // A provider that is still alive when the numbers wrap around keeps its number.
             if let btree_map::Entry::Vacant(free) = self.alive.entry(self.last) {
                 free.insert(provider);
                 return self.last;

@@ -19,10 +19,10 @@ pub use self::verdict::{Refusals, ResponseHead, is_grpc_rejection, is_rejection}
 /// use bearer_token::Challenge;
 /// use http::{HeaderMap, header::WWW_AUTHENTICATE};
 ///
-/// let mut answer = HeaderMap::new();
+/// let mut response = HeaderMap::new();
 /// let line = r#"Bearer error="insufficient_user_authentication", acr_values="urn:example:gold", max_age=300"#;
-/// answer.append(WWW_AUTHENTICATE, line.parse().unwrap());
-/// let challenges = Challenge::read(&answer);
+/// response.append(WWW_AUTHENTICATE, line.parse().unwrap());
+/// let challenges = Challenge::read(&response);
 /// assert!(challenges[0].is_scheme("bearer"));
 /// assert_eq!(challenges[0].parameter("max_age"), Some("300"));
 /// ```
@@ -32,13 +32,13 @@ pub struct Challenge {
     parameters: Vec<(Box<str>, Box<str>)>,
 }
 
-/// How many challenges of an answer are read, how many parameters of each, and out of how many bytes of header lines.
+/// How many challenges of a response are read, how many parameters of each, and out of how many bytes of header lines.
 const CHALLENGES: usize = 16;
 const PARAMETERS: usize = 32;
 const BYTES: usize = 8 * 1024;
 
 impl Challenge {
-    /// The challenges among the headers or the trailers of an answer, in their order.
+    /// The challenges among the headers or the trailers of a response, in their order.
     ///
     /// Read are at most the first 16 challenges, 32 parameters of each, and 8 KiB; a challenge that goes beyond that is
     /// left out, and so are values that are not UTF-8. What cannot be read ends the reading of its header line.

@@ -32,7 +32,7 @@ impl<'a> Destination<'a> {
         Destination { scheme: Some(scheme), authority: Some(authority), is_read: false }
     }
 
-    /// Whether both lie in the same origin: scheme, host and port. What cannot be read is nowhere the same.
+    /// Whether both have the same origin: scheme, host and port. An unreadable origin equals no other.
     ///
     /// A response that comes from elsewhere than the request was authorized for, after a redirect, says nothing of
     /// the bearer.
@@ -141,7 +141,7 @@ impl Origins {
         }
     }
 
-    /// Whoever declares a connection wants tokens to go there.
+    /// Reports a declared connection that gets no token: declaring it means that tokens are to go there.
     pub(crate) fn check_connection(&self, problems: &mut Problems) {
         if let Some((origin, Verdict::Pass | Verdict::Refuse(_))) = &self.connection {
             let problem = Problem::new("connection_origin", format!("found `{origin}`"));
@@ -234,7 +234,7 @@ impl Origins {
 }
 
 impl Origin<'_> {
-    /// In the words of those who build a provider, and of those who configure one.
+    /// The advice, for the builder and for a configuration.
     fn way_out(&self) -> String {
         let plaintext = if self.https || is_loopback(&self.host) { "" } else { "plaintext_" };
         format!(
@@ -321,8 +321,8 @@ fn normalise<'a>(scheme: &str, authority: &'a str, is_read: bool) -> Result<Orig
     if host.is_empty() {
         return Err("found no host".to_owned());
     }
-    // `evil.example.net/@api.example.com`: whoever puts such text into a URL goes to what stands first, because the
-    // authority ends at the slash (RFC 3986 section 3.2).
+    // `evil.example.net/@api.example.com`: a URL with such a string leads to the host before the slash, because the
+    // authority ends there (RFC 3986 section 3.2).
     if !is_read && Authority::from_str(authority).is_err() {
         return Err("found characters around the host that no authority has".to_owned());
     }

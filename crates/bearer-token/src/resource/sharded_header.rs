@@ -53,7 +53,7 @@ impl ShardedHeader {
     }
 }
 
-/// Keeps the count that lies beside it in a cache line of its own; processors fetch lines in pairs.
+/// Keeps the count beside it in a cache line of its own; processors fetch lines in pairs.
 #[repr(align(128))]
 struct Owner(Arc<Zeroizing<Vec<u8>>>);
 

@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    /// Answers with a body that ends as told, after so many pieces of 64 KiB.
+    /// Responds with a body that ends as told, after so many pieces of 64 KiB.
     #[derive(Clone)]
     struct Answering(Option<usize>, End);
 

@@ -1,4 +1,4 @@
-//! What surrounds a key or a secret by accident, in a string, in bytes and in a file (`L49`, `L54`).
+//! Stray characters around a key or a secret: in a string, in bytes and in a file (`L49`, `L54`).
 
 use crate::{
     error::Error,

@@ -142,7 +142,7 @@ async fn l22_the_client_assertion_beside_a_refresh_token_is_signed_again_by_the_
         assert!(forms.iter().all(|form| form["refresh_token"] == "r"));
         let issued: Vec<_> =
             forms.iter().map(|form| claims(&form["client_assertion"])["iat"].as_u64().unwrap()).collect();
-        // It is back-dated by 10 s. The answer took 3 s, of which half count; each request takes 3 s.
+        // It is back-dated by 10 s. The response took 3 s, of which half count; each request takes 3 s.
         assert_eq!(issued, [784_111_767, 784_111_770 + 301, 784_111_773 + 301]);
     }
 }

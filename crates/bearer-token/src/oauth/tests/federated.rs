@@ -1,4 +1,4 @@
-//! Client assertions that somebody else makes.
+//! Client assertions from another issuer.
 
 use std::sync::atomic::AtomicBool;
 

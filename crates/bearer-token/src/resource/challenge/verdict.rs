@@ -1,4 +1,4 @@
-//! Whether an answer refuses the bearer that the request carried.
+//! Whether a response refuses the bearer that the request carried.
 
 use std::fmt;
 
