@@ -109,7 +109,7 @@ async fn after_a_transient_failure_the_source_is_not_asked() {
 }
 
 #[tokio::test]
-async fn l12_a_panic_in_the_answer_is_a_no() {
+async fn l12_a_panic_in_has_changed_is_a_no() {
     let (source, _clock, provider) = provider(ErrorKind::Refused);
     provider.token().await.unwrap_err();
     source.0.panics.store(true, Relaxed);
