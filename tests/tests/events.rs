@@ -127,7 +127,7 @@ fn api(builder: TokenProviderBuilder) -> TokenProviderBuilder {
 }
 
 #[tokio::test]
-async fn a_request_without_a_token_is_a_warning_once_for_each_origin() {
+async fn a_request_without_a_token_warns_once_per_origin() {
     let provider = warm(api).await;
     let (events, _guard) = Events::listen();
     for (uri, expected) in [

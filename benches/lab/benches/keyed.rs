@@ -169,7 +169,7 @@ fn warm_requests(runtime: &Runtime, report: &mut Report) {
         ],
     );
     report.text(format!(
-        "Medians of {ROUNDS} rounds of {REQUESTS} requests, less the time of a service that answers at once. The second \
+        "Medians of {ROUNDS} rounds of {REQUESTS} requests, less the time of a service that responds at once. The second \
          row is what the selector and the map cost. In the third each request finds its provider, bearer and header \
          value outside of the processor's nearer caches."
     ));

@@ -20,7 +20,7 @@ fn generate() -> Value {
     schema
 }
 
-/// A field that is left out is left out: nobody writes `null`, and TOML has none.
+/// An absent field stays absent: `null` is not written, and TOML has none.
 fn without_null(schema: &mut Value) {
     match schema {
         Value::Array(values) => values.iter_mut().for_each(without_null),

@@ -10,7 +10,7 @@ mod variables;
 
 const RSA: &str = include_str!("../../bearer-token/src/jwt/testdata/rsa2048.pem");
 
-/// Keeps the token requests, and answers them all the same.
+/// Keeps the token requests, and returns the same response to all.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Vec<http::Request<Bytes>>>>);
 

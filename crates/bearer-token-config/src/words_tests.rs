@@ -125,7 +125,7 @@ fn a_path_in_place_of_a_secret_is_a_problem() {
 }
 
 #[tokio::test]
-async fn a_value_that_looks_like_a_path_is_used_as_it_is() {
+async fn a_value_resembling_a_path_is_used_unchanged() {
     for path in ["/run/secrets/jwt-hmac-secret-key-of-32-bytes", "a-key-with-more-than-thirty-two-bytes.pem"] {
         let toml = format!("[jwt]\nalgorithm = \"HS256\"\nkey = {{ value = \"{path}\" }}");
         ProviderConfig::from_toml(&toml).unwrap().build().unwrap().token().await.unwrap();

@@ -1,4 +1,4 @@
-//! Bearer tokens for outgoing requests: cached, shared, refreshed before anybody has to wait.
+//! Bearer tokens for outgoing requests: cached, shared, refreshed before a request has to wait.
 //!
 //! A [`TokenSource`] mints tokens. A [`TokenProvider`] keeps the last one and serves it to any number of requests,
 //! through an adapter: [`tower-bearer`](https://docs.rs/tower-bearer) for tower stacks, hyper and tonic,
@@ -24,7 +24,7 @@
 //! // Warm, from now on: one lock-free read, one header insert.
 //! let Authorized::Inserted(ticket) = provider.authorize(&mut request)? else { panic!("there is a token") };
 //! assert_eq!(request.headers()["authorization"], "Bearer 2YotnFZFEjr1zCsicMWpAA");
-//! // And should the API answer 401:
+//! // And if the API responds with 401:
 //! ticket.reject(&http::HeaderMap::new());
 //! # Ok(()) }
 //! ```
@@ -35,7 +35,7 @@
 //! |---|---|
 //! | `jwt::SelfSigned` | a JWT signed here, used as the token itself (feature `jwt`) |
 //! | `oauth::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, `refresh_token` from a `store`, or a grant of your own (feature `oauth`) |
-//! | `FileToken` | a file that somebody else keeps fresh, such as Kubernetes (feature `jwt` or `oauth`) |
+//! | `FileToken` | a file that another program keeps fresh, such as Kubernetes (feature `jwt` or `oauth`) |
 //! | [`StaticToken`] | you |
 //! | [`Fallback`] | one source, and [another](TokenSource::or_else) when that fails for good |
 //! | an `async` closure, a [`TokenProvider`], or any [`TokenSource`] of yours | wherever you like |

@@ -22,19 +22,19 @@ pub use self::tower::{ServiceTransport, service};
 #[cfg(any(feature = "http-transport", feature = "tower"))]
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The largest answer that is read from an authorization server, in bytes: 1 MiB.
+/// The largest response that is read from an authorization server, in bytes: 1 MiB.
 pub const RESPONSE_LIMIT: usize = 1024 * 1024;
 
-/// Sends a token request and brings back the whole answer.
+/// Sends a token request and returns the whole response.
 ///
 /// Implementations do not follow redirects, do not retry (every attempt needs a fresh assertion), and read at most
 /// [`RESPONSE_LIMIT`] bytes. They need no deadline of their own: the future is dropped when the fetch's deadline passes,
 /// and dropping it must end the request.
 ///
-/// Errors are of kind [`Transport`](crate::ErrorKind::Transport) when there was no answer or only a part of one; the
-/// token endpoint then makes one more request. They are of kind [`Answer`](crate::ErrorKind::Response) for an answer that
+/// Errors are of kind [`Transport`](crate::ErrorKind::Transport) when there was no response or only a part of one; the
+/// token endpoint then makes one more request. They are of kind [`Response`](crate::ErrorKind::Response) for a response that
 /// is too large, [`Timeout`](crate::ErrorKind::Timeout) for a limit of the transport's own, and
-/// [`Config`](crate::ErrorKind::Config) when it cannot work as it is set up. An answer with any HTTP status is a success
+/// [`Config`](crate::ErrorKind::Config) when it cannot work as configured. A response with any HTTP status is a success
 /// here.
 ///
 /// The request carries [`PassThrough`](crate::PassThrough) among its extensions, so that a transport which is built on

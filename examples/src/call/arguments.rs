@@ -19,7 +19,7 @@ usage: cargo run --example call -- [--config FILE] [--env PREFIX] [--dry-run] [-
   --show-token    shows tokens and other secrets, which are redacted otherwise
   -h, --help      shows this
 
-The exit status is 0 when all went well, 1 when there is no token or the URL does not answer with a status below 400,
+The exit status is 0 when all went well, 1 when there is no token or the URL does not respond with a status below 400,
 and 2 when these arguments make no sense. Redirects are shown, not followed.
 ";
 

@@ -49,7 +49,7 @@ async fn every_problem_has_a_line_with_its_field() {
     assert_eq!(lines[0], format!("5 problems in {}", config.path));
     for (path, found) in [
         ("allow_origins[0]", "http://api.example.com"),
-        ("surprise", "no such field"),
+        ("surprise", "a field that does not exist"),
         ("jwt.algorithm", "RS255"),
         ("jwt.key", "nowhere.pem"),
         ("token_endpoint.url", "http://"),

@@ -190,7 +190,7 @@ async fn the_configuration_can_come_from_the_environment() {
     let ended = call(&["--env", "CARGO_PKG_"]).await;
     ended.assert_status(1);
     assert!(ended.err.contains(" problems in the variables CARGO_PKG_*\n"), "{}", ended.err);
-    assert!(ended.err.contains("\n  CARGO_PKG_VERSION: there is no such field"), "{}", ended.err);
+    assert!(ended.err.contains("\n  CARGO_PKG_VERSION: found a field that does not exist"), "{}", ended.err);
     let config = Config::new("static.toml", "token = \"t\"");
     let ended = call(&["--dry-run", "--env", "BEARER_TOKEN_TEST_NO_SUCH_PREFIX_", "--config", &config.path]).await;
     ended.assert_status(0);

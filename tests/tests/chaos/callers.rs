@@ -27,7 +27,7 @@ use super::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Longer than this nobody waits, if no runtime was shut down or stood still meanwhile: a fetch ends after 11 s, and
+/// The longest wait, if no runtime was shut down or idle meanwhile: a fetch ends after 11 s, and
 /// then there is a token, or an error until the cool-down ends.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -75,7 +75,7 @@ impl Crowd {
         }
     }
 
-    /// One request, of one kind or another, by somebody patient or not.
+    /// One request of any kind, with a long or a short timeout.
     pub(crate) async fn call_once(&self) {
         let handle = lock(&self.handle).clone();
         let visit = self.visit(&handle);
@@ -120,7 +120,7 @@ impl Crowd {
         if before.is_multiple_of(2) && before == self.disturbed.load(Ordering::Relaxed) && !waited.is_zero() {
             handle.model.woken();
             if waited > LONGEST {
-                self.oracle.accuse(format!("somebody waited for {waited:?}"));
+                self.oracle.accuse(format!("a caller waited for {waited:?}"));
             }
         }
         result
@@ -149,7 +149,7 @@ impl Crowd {
     }
 
     async fn answered(&self, handle: &Handle, token: &str, ticket: Ticket) {
-        // What the API thinks of it when it arrives; some answers take very long.
+        // What the API thinks of it when it arrives; some responses take very long.
         let taken = self.server.takes(token);
         let latency = if self.world.one_in(50) { 1_000 * SECOND } else { SECOND / 5 };
         self.world.sleep(self.world.about(latency)).await;
@@ -182,7 +182,7 @@ impl Crowd {
         self.oracle.see(|seen| seen.foreign += 1);
         if self.world.one_in(2) {
             request.extensions_mut().insert(Since(self.world.moment().truth));
-            // Who answers there, and with what, is nothing to the provider.
+            // The response of a foreign origin does not matter to the provider.
             drop(self.layer(handle).oneshot(request).await);
         } else {
             let outcome = handle.provider.authorize(&mut request);
@@ -225,7 +225,7 @@ struct Since(Duration);
 #[derive(Clone)]
 struct Carried(String);
 
-/// What lies under the layer: it has no room at times, and sees what is really sent.
+/// The service under the layer: it is not ready at times, and sees what is really sent.
 struct Api {
     world: World,
     server: Arc<Server>,

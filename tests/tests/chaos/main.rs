@@ -36,8 +36,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// Enough to see everything that can be seen, in some seconds.
 const SEEDS: u64 = 6;
 
-/// One test at a time: the registry of providers is the whole process's, and who frees what another has allocated is
-/// not told apart.
+/// One test at a time: the registry of providers is the whole process's, and memory that
+/// one test frees for another is not told apart.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn number(variable: &str) -> Option<u64> {

@@ -123,7 +123,7 @@ struct State {
     /// What must be in service.
     current: Option<String>,
     withdrawn: Withdrawn,
-    /// Something landed that may have come too late to count: the next observer looks what is in service.
+    /// A fetch ended perhaps too late to count: the next observer reads what is in service.
     unsure: bool,
     running: BTreeMap<u64, Flying>,
     next_fetch: u64,
@@ -145,7 +145,7 @@ struct State {
 }
 
 struct Token {
-    /// By each answer that brought it: when it was asked for, and how long it lives.
+    /// For each response that contained it: when it was requested, and how long it lives.
     issued: Vec<(TrueMoment, Duration)>,
     landed: Option<(TrueMoment, bool)>,
 }
@@ -177,12 +177,12 @@ fn kept_back(lifetime: Duration) -> Duration {
 }
 
 impl Token {
-    /// Whether it may be sent, by both clocks of the machine, if one answer is believed.
+    /// Whether it may be sent, by both clocks of the machine, if any one response is right.
     fn is_usable(&self, now: Moment) -> bool {
         self.issued.iter().any(|(asked, lifetime)| is_usable(asked, *lifetime, now))
     }
 
-    /// Whether that is so whichever answer is believed.
+    /// Whether it may be sent, whichever response is right.
     fn is_surely_usable(&self, now: Moment) -> bool {
         self.issued.iter().all(|(asked, lifetime)| is_usable(asked, *lifetime, now))
     }
@@ -232,7 +232,7 @@ impl Model {
         if state.running.values().any(|other| moment.now.monotonic() < other.overdue) {
             self.accuse("two fetches at a time");
         }
-        // What landed since it was decided says nothing of that decision.
+        // A fetch that ended after the decision says nothing about it.
         if state.last_landing <= started && !state.unsure {
             self.judge_start(&mut state, cx.reason(), started, cx.started());
         }
@@ -275,7 +275,7 @@ impl Model {
         }
     }
 
-    /// The server answers: what the token's lifetime is for the provider, counted from when it asked.
+    /// The server responds: the token's lifetime for the provider, counted from the start of its request.
     pub(crate) fn issued(&self, token: &str, asked: TrueMoment, lifetime: Duration) {
         let mut state = lock(&self.state);
         if let Some(known) = state.tokens.get_mut(token) {
@@ -299,7 +299,7 @@ impl Model {
         }
     }
 
-    /// A fetch was dropped before it ended: at its deadline, or because whoever carried it went away.
+    /// A fetch was dropped before it ended: at its deadline, or because the caller that drove it was dropped.
     pub(crate) fn fetch_dropped(&self, id: u64, cx: &FetchContext) {
         let now = self.world.moment().now;
         if !self.world.is_closing() && now.monotonic() >= cx.deadline().monotonic() {
@@ -430,13 +430,13 @@ impl Model {
         }
     }
 
-    /// Somebody has waited until now, and all runtimes were driven: something must have happened now.
+    /// A waiter was woken now, and all runtimes were driven: a fetch must have ended now.
     pub(crate) fn woken(&self) {
         let now = self.world.moment().now.monotonic();
         let state = lock(&self.state);
         if now != state.last_landing && now != state.last_abandoned {
             let late = now - state.last_landing.max(state.last_abandoned);
-            self.accuse(format!("somebody who waited was woken {late:?} too late"));
+            self.accuse(format!("a waiter was woken {late:?} too late"));
         }
     }
 

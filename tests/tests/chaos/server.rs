@@ -33,7 +33,7 @@ pub(crate) struct State {
     pub(crate) lifetime: Said,
     /// It gives the token that it has given already, for as long as that lives.
     pub(crate) sticky: bool,
-    /// One of so many token requests meets the mood; the others are answered as they should be.
+    /// One of so many token requests meets the mood; the others get a correct response.
     pub(crate) one_in: u64,
     /// The name of the key that assertions must be signed with.
     pub(crate) key: u64,
@@ -61,7 +61,7 @@ pub(crate) enum Mood {
     Refuses,
 }
 
-/// What the answers say of the lifetime.
+/// What the responses say about the lifetime.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Said {
     Seconds(u64),
@@ -112,7 +112,7 @@ impl Server {
     }
 
     /// Everything is as it should be again; the key is the one in the file.
-    pub(crate) fn heal(&self, key: u64) {
+    pub(crate) fn recover(&self, key: u64) {
         let mut state = lock(&self.state);
         let State { tokens, revoked, issued, .. } =
             std::mem::replace(&mut *state, Server::new(self.world.clone()).take());
@@ -144,7 +144,7 @@ impl Server {
         good && !unjust && !state.revoked.contains(&number)
     }
 
-    /// A token, its name, and how long it lives for whoever asked for it.
+    /// A token, its name, and how long it lives for the client.
     fn mint(&self, provider: u64) -> (String, Said) {
         let truth = self.world.moment().truth;
         let mut state = lock(&self.state);

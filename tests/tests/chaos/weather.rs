@@ -118,20 +118,20 @@ impl Weather {
         self.clear_up();
     }
 
-    /// Everything is mended. Then there is a token again, everybody is served, and nobody waits any more.
+    /// Everything is fixed. Then there is a token again, every caller is served, and no caller waits.
     fn clear_up(&mut self) {
         self.end_outage();
         self.executor.drive_again();
         self.key_file.hold(self.key);
         self.model().key_changed();
-        self.server.heal(self.key);
-        // The longest that anybody may be kept waiting: what `Retry-After` can ask for.
+        self.server.recover(self.key);
+        // The longest possible wait: what `Retry-After` can ask for.
         self.wait(HOUR + 5 * MINUTE);
         let before = self.oracle.seen();
         self.wait(2 * HOUR);
         let after = self.oracle.seen();
         assert!(after.refused == before.refused, "{}: requests are refused in fair weather", self.told());
-        assert!(after.sent > before.sent, "{}: nobody sends anything", self.told());
+        assert!(after.sent > before.sent, "{}: no request is sent", self.told());
         assert!(after.waited == before.waited, "{}: requests wait in fair weather", self.told());
         self.crowd.over.store(true, Ordering::Relaxed);
         self.wait(200 * HOUR);
@@ -332,7 +332,7 @@ impl Weather {
         *lock(&self.crowd.handle) = Arc::new(new);
     }
 
-    /// Everybody comes at once.
+    /// All callers arrive at once.
     fn crowd_gathers(&mut self) {
         for number in 0..self.plan.callers {
             let runtime = self.runtimes[number % self.runtimes.len()];

@@ -36,7 +36,7 @@ type Ready = Arc<Mutex<Vec<u64>>>;
 /// One of the simulated runtimes.
 pub(crate) type Runtime = u64;
 
-/// Tasks that run here can spawn nothing: they are polled by somebody, outside of any runtime.
+/// Tasks that run here can spawn nothing: they are polled outside of any runtime.
 pub(crate) const NO_RUNTIME: Runtime = 0;
 
 /// Where the code that runs now is.
@@ -95,7 +95,7 @@ impl World {
         TrueMoment { now: Moment::new(time.monotonic, UNIX_EPOCH + time.wall), truth: time.truth, slept: time.slept }
     }
 
-    /// Somebody sets the time of day.
+    /// Sets the time of day.
     pub(crate) fn set_wall(&self, change: impl FnOnce(Duration) -> Duration) {
         let mut time = lock(&self.0.time);
         time.wall = change(time.wall);
@@ -203,7 +203,7 @@ impl Drop for Sleep {
     }
 }
 
-/// Runs the tasks of all runtimes, and moves the time on when nobody can do anything.
+/// Runs the tasks of all runtimes, and advances the time when no task can make progress.
 pub(crate) struct Executor {
     world: World,
     tasks: BTreeMap<u64, Task>,
@@ -279,7 +279,7 @@ impl Executor {
         None
     }
 
-    /// From now on nobody drives this runtime.
+    /// From now on this runtime is not driven.
     pub(crate) fn stop_driving(&mut self, runtime: Runtime) {
         self.standing_still.insert(runtime);
     }

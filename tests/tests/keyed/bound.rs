@@ -42,7 +42,7 @@ async fn l66_a_provider_whose_clone_is_held_is_not_evicted() {
 }
 
 #[tokio::test]
-async fn l66_a_provider_with_a_flight_is_not_evicted_into_a_second_one() {
+async fn l66_a_provider_with_a_flight_is_not_evicted() {
     let bench = Bench::hanging(|tenant| tenant < 4);
     let tenants = bench.tenants().max_providers(8).build().unwrap();
     for tenant in 0..4 {
@@ -91,7 +91,7 @@ async fn an_idle_provider_is_evicted_after_its_time() {
 }
 
 #[test]
-fn tenants_come_and_go_on_many_threads_and_none_gets_two_providers() {
+fn no_tenant_gets_two_providers_across_threads() {
     let bench = Bench::new();
     let tenants = bench.tenants().max_providers(16).build().unwrap();
     std::thread::scope(|scope| {

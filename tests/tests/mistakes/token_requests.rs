@@ -1,4 +1,4 @@
-//! Token requests that the authorization server refuses, or answers with something else.
+//! Token requests that the authorization server refuses, or that get an unusable response.
 
 use std::time::Duration;
 

@@ -158,7 +158,7 @@ async fn l07_no_failure_is_permanent_or_needs_a_restart() {
 }
 
 #[tokio::test]
-async fn l07_whoever_has_mended_it_need_not_wait() {
+async fn l07_refresh_now_after_a_fix_does_not_wait() {
     let bench = Bench::new();
     bench.source.push(Outcome::error(Error::new(ErrorKind::Refused, "").with_oauth_code("invalid_client")));
     assert_eq!(secret(bench.provider.token().await), Err(ErrorKind::Refused));

@@ -129,7 +129,7 @@ fn l03_dropping_the_first_caller_changes_nothing_for_others() {
 }
 
 #[test]
-fn l03_dropping_all_callers_still_lands_the_token() {
+fn l03_dropping_all_callers_still_caches_the_token() {
     on_both_runtimes(async || {
         let bench = Bench::new();
         let gate = bench.source.hold();

@@ -182,7 +182,7 @@ async fn l13_a_wall_clock_step_does_not_change_the_cool_down() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_counts_from_before_the_request() {
+async fn a_slow_response_counts_from_before_the_request() {
     let bench = Bench::new();
     let start = bench.clock.now();
     bench.source.push(Outcome::numbered().after(8 * SECOND));

@@ -61,7 +61,7 @@ fn l49_other_surplus_of_a_configured_secret_is_a_problem() {
 }
 
 #[test]
-fn l53_a_path_in_place_of_a_configured_key_is_a_problem() {
+fn l53_a_path_as_a_configured_key_is_a_problem() {
     for (algorithm, key) in [("HS256", "/run/secrets/jwt-hmac-secret-key"), ("RS256", "key.pem"), ("ES256", "./key")] {
         let jwt = [("X_JWT__ALGORITHM", algorithm), ("X_JWT__ISSUER", "me"), ("X_JWT__KEY", key)];
         let error = variables(&jwt).build().unwrap_err().to_string();

@@ -94,7 +94,7 @@ async fn a_service_is_ready_again_after_a_waiting_request() {
         let ready = within(service.ready()).await.unwrap();
         let mut call = Box::pin(ready.call(get(&url)));
         assert!(poll_once(&mut call).await.is_pending());
-        assert_eq!(permits.available_permits(), 1, "given back");
+        assert_eq!(permits.available_permits(), 1, "released");
         waiting.push(call);
     }
     // Dropping the ready service releases the permit too.

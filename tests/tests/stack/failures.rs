@@ -120,8 +120,8 @@ fn causes(setup: &Setup) -> Vec<(&'static str, Fault, ErrorKind, u64)> {
         ("a token with a line feed", Fault::json(200, &line_feed), ErrorKind::Token, 1),
         ("broken JSON", Fault::broken_json().body(r#"{"access_token":"planted-text","tok"#), ErrorKind::Response, 1),
         // A second request, in case the connection was stale.
-        ("no answer", Fault::disconnect(), ErrorKind::Transport, 2),
-        ("half an answer", Fault::cut_off(), ErrorKind::Transport, 2),
+        ("no response", Fault::disconnect(), ErrorKind::Transport, 2),
+        ("half a response", Fault::cut_off(), ErrorKind::Transport, 2),
         ("a redirect", Fault::redirect(elsewhere), ErrorKind::Response, 1),
         ("a huge body", Fault::flood(2 * 1024 * 1024), ErrorKind::Response, 1),
     ]

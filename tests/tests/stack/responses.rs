@@ -61,7 +61,7 @@ async fn l47_a_clock_that_is_ahead_causes_no_request_per_call() {
 }
 
 #[tokio::test]
-async fn l47_the_same_token_until_its_end_is_usable_with_a_clock_ahead() {
+async fn l47_a_clock_ahead_can_use_a_repeated_token() {
     let setup = Setup::start();
     let (provider, clock) = ahead(&setup);
     let first = provider.token().await.unwrap();

@@ -72,7 +72,7 @@ impl SecretField {
         })
     }
 
-    /// The secret as a string. What surrounds it by accident is removed or named, wherever it came from (L49).
+    /// The secret as a string. Stray characters around it are removed or named, whatever its origin (L49).
     pub(crate) fn read_text(&self, path: &str, directory: &Path) -> Result<Zeroizing<String>, Problem> {
         let bytes = self.read_bytes(path, directory)?;
         let text = if self.encoding == Encoding::Text {

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_written_while_it_is_read_is_an_error_and_the_next_look_has_the_whole() {
+    fn a_file_written_during_a_read_is_an_error_until_complete() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         fs::write(&path, "the old one").unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_or_no_file_is_an_error_that_names_it() {
+    fn a_large_or_irregular_file_is_an_error_naming_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("large");
         File::create(&path).unwrap().set_len(LIMIT as u64 + 1).unwrap();

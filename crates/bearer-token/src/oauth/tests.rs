@@ -35,7 +35,7 @@ const URL: &str = "https://as.example.com/token";
 
 type Answer = Result<Response<Bytes>, Error>;
 
-/// Answers as the script says, and keeps the requests. Every answer takes three seconds.
+/// Responds as the script says, and keeps the requests. Every response takes three seconds.
 #[derive(Clone, Default)]
 struct Script {
     clock: ManualClock,
@@ -153,7 +153,7 @@ async fn the_grant_type_can_have_another_name() {
 }
 
 #[tokio::test]
-async fn a_token_is_issued_when_its_request_leaves_neither_before_nor_after() {
+async fn a_token_is_issued_when_its_request_is_sent() {
     let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN)]);
     let source = TokenEndpoint::builder(URL, Counting::new(&script, true)).transport(script.clone()).build().unwrap();
     let start = script.clock.now();
@@ -163,7 +163,7 @@ async fn a_token_is_issued_when_its_request_leaves_neither_before_nor_after() {
 }
 
 #[tokio::test]
-async fn l44_l20_a_connection_that_breaks_is_tried_once_more_with_a_request_made_from_scratch() {
+async fn l44_l20_a_broken_connection_is_retried_with_a_new_request() {
     let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN)]);
     let source = TokenEndpoint::builder(URL, Counting::new(&script, true)).transport(script.clone()).build().unwrap();
     assert!(source.fetch(script.context()).await.is_ok());
@@ -171,7 +171,7 @@ async fn l44_l20_a_connection_that_breaks_is_tried_once_more_with_a_request_made
 }
 
 #[tokio::test]
-async fn l44_only_a_broken_connection_is_tried_again_and_only_once_and_inside_the_deadline() {
+async fn l44_only_a_broken_connection_is_retried_once() {
     for (name, repeatable, answers, late, sent, kind) in [
         ("twice broken", true, vec![broken(ErrorKind::Transport); 2], 0, 2, ErrorKind::Transport),
         ("not repeatable", false, vec![broken(ErrorKind::Transport)], 0, 1, ErrorKind::Transport),
@@ -209,9 +209,9 @@ async fn a_grant_that_fails_sends_nothing_and_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn retry_after_as_a_date_counts_from_the_platforms_time_of_day() {
+async fn retry_after_dates_count_from_the_platforms_clock() {
     let mut unavailable = answer(503, "").unwrap();
-    // The clock starts at 08:49:37, and the answer takes three seconds.
+    // The clock starts at 08:49:37, and the response takes three seconds.
     unavailable.headers_mut().insert("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT".parse().unwrap());
     let script = Script::new([Ok(unavailable)]);
     let source = TokenEndpoint::builder(URL, ClientCredentials::new()).transport(script.clone()).build().unwrap();
@@ -239,7 +239,7 @@ async fn a_refused_basic_login_with_special_characters_hints_at_the_encoding() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_reported_at_once_and_without_the_secrets() {
+fn all_problems_are_reported_at_once_without_secrets() {
     let error = TokenEndpoint::builder("http://as.example.com/marker#marker", ClientCredentials::new())
         .client_auth(ClientAuth::basic("", "mar\nker"))
         .grant_type("")
@@ -286,7 +286,7 @@ fn everything_that_is_wrong_is_reported_at_once_and_without_the_secrets() {
 }
 
 #[test]
-fn a_client_id_in_the_body_is_sent_by_one_side_only() {
+fn only_one_side_sends_the_client_id() {
     let build = |auth| {
         let builder = TokenEndpoint::builder(URL, ClientCredentials::new()).parameter("client_id", "id");
         builder.client_auth(auth).transport(Script::default()).build()
@@ -305,7 +305,7 @@ fn without_a_transport_the_error_names_the_way_out() {
 }
 
 #[tokio::test]
-async fn l38_no_secret_and_no_text_of_the_server_is_ever_shown() {
+async fn l38_no_secret_or_server_text_is_shown() {
     const SECRETS: [&str; 6] =
         ["planted-secret", "planted-param", "planted-header", "planted-query", "planted-body", "planted-grant"];
     let show = |what: &dyn fmt::Debug| {

@@ -68,7 +68,7 @@ async fn l24_a_change_ends_the_cool_down_after_a_terminal_failure() {
     assert_eq!(source.counts(), (1, 1), "asked, and nothing has changed");
     source.0.changed.store(true, Relaxed);
     assert!(provider.token().await.unwrap_err().is(&first));
-    assert_eq!(source.counts(), (1, 1), "asked once a second at the most");
+    assert_eq!(source.counts(), (1, 1), "asked at most once a second");
 
     clock.advance(Duration::from_millis(1_000));
     *source.0.fails.lock().unwrap() = None;
@@ -109,7 +109,7 @@ async fn after_a_transient_failure_the_source_is_not_asked() {
 }
 
 #[tokio::test]
-async fn l12_a_panic_in_the_answer_is_a_no() {
+async fn l12_a_panic_in_has_changed_is_a_no() {
     let (source, _clock, provider) = provider(ErrorKind::Refused);
     provider.token().await.unwrap_err();
     source.0.panics.store(true, Relaxed);

@@ -1,6 +1,6 @@
 //! The one reader of secrets that users give as strings: literals, environment variables and the content of files.
 //!
-//! What surrounds a secret by accident is treated alike wherever it came from (`L49`): a leading byte order mark and
+//! Stray characters around a secret are treated alike, whatever their origin (`L49`): a leading byte order mark and
 //! exactly one trailing newline are removed. Everything else is named and never guessed. Secrets that are given as bytes
 //! or in an encoding do not pass through here, except for the encoded form.
 

@@ -1,4 +1,4 @@
-//! The members of a JSON object, found without reading the values that nobody needs.
+//! The members of a JSON object, found without reading the values that are not needed.
 //!
 //! A value that is skipped may hold bytes that are not UTF-8, raw control characters, and numbers of any size. Servers
 //! send such values beside a usable token. A value that is used is read strictly, by its user.

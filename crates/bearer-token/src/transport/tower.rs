@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    /// Answers with a body that ends as told, after so many pieces of 64 KiB.
+    /// Responds with a body that ends as told, after so many pieces of 64 KiB.
     #[derive(Clone)]
     struct Answering(Option<usize>, End);
 
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_service_is_called_when_it_is_ready_and_any_status_is_an_answer() {
+    async fn a_ready_service_returns_any_status() {
         let transport = service(Slow::default());
         for status in ["200", "302", "401", "503"] {
             let mut request = request();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn l17_an_answer_is_read_up_to_one_mebibyte() {
+    async fn l17_a_service_response_is_read_up_to_one_mebibyte() {
         let answer = service(Answering(Some(16), End::Ok)).send(request()).await.unwrap();
         assert_eq!(answer.body().len(), RESPONSE_LIMIT);
         for pieces in [17, usize::MAX] {
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn l38_errors_of_an_unknown_service_are_told_by_their_kind_only() {
+    async fn l38_an_unknown_services_errors_show_only_their_kind() {
         for (svc, what) in [
             (Answering(None, End::Ok), "there is no response"),
             (Answering(Some(1), End::Break), "the response broke off"),

@@ -1,4 +1,4 @@
-//! Answers made by hand; real clients and servers are in the workspace's `tests`.
+//! Hand-made responses; real clients and servers are in the workspace's `tests`.
 
 use std::{
     convert::Infallible,

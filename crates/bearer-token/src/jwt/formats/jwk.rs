@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn l23_a_key_that_is_not_in_the_set_is_told_with_the_others() {
+    fn l23_a_missing_key_is_reported_with_the_others() {
         let two = jwk_set(&[named("a"), named("b")]);
         let unnamed = jwk_set(&[jwk_text("ed25519", json!({}))]);
         let ids = |ids: &[&str]| ids.iter().map(|id| KeyId::new(id)).collect::<Vec<_>>();

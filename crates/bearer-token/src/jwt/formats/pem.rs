@@ -212,7 +212,7 @@ mod tests {
                 ("as it is", text.clone()),
                 ("CRLF", text.replace('\n', "\r\n")),
                 ("CR", text.replace('\n', "\r")),
-                ("a blank line after each", text.replace('\n', "\n\n")),
+                ("an empty line after each", text.replace('\n', "\n\n")),
                 ("text around", format!("Bag Attributes\n  name: x\n\n{text}\ntrailing words\n")),
                 ("a byte order mark", format!("\u{feff}{text}")),
                 ("no last newline", text.trim_end().to_owned()),

@@ -1,4 +1,4 @@
-//! What surrounds a key or a secret by accident, in a string, in bytes and in a file (`L49`, `L54`).
+//! Stray characters around a key or a secret: in a string, in bytes and in a file (`L49`, `L54`).
 
 use crate::{
     error::Error,
@@ -38,7 +38,7 @@ async fn hmac(secret: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn l49_a_newline_and_a_mark_are_not_part_of_a_secret() {
+async fn l49_a_newline_and_a_mark_are_removed() {
     let expected = hmac(SECRET).await;
     for content in ["", "\n", "\r\n"].map(|end| format!("{SECRET}{end}")) {
         for content in [content.clone(), format!("\u{feff}{content}")] {

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_token_replaces_the_old_one_and_without_one_it_stays() {
+    fn only_a_new_token_replaces_the_old_one() {
         for (seen, sent, received, keeps_previous, expected) in [
             ("a,,", "a", None, false, "a,,"),
             ("a,,", "a", Some("a"), true, "a,,"),

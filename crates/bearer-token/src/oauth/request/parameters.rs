@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_parameter_keeps_its_place_and_a_new_one_comes_first() {
+    fn a_replaced_parameter_keeps_its_place() {
         let mut parameters = Parameters::new("old").with("a", "1");
         parameters.replace("grant_type", "new");
         assert_eq!(parameters.to_body(), "grant_type=new&a=1");

@@ -220,7 +220,7 @@ mod tests {
     use super::*;
     use crate::test_support::ManualClock;
 
-    /// What a client whose clock shows `ours`, in milliseconds of 1994-11-06T08:49:37Z, learns from an answer after `took`.
+    /// What a client whose clock shows `ours`, in milliseconds of 1994-11-06T08:49:37Z, learns from a response after `took`.
     fn measured(date: &str, ours: i64, took: u64) -> Option<(Nanos, Nanos)> {
         let mut headers = HeaderMap::new();
         for date in date.split('|').filter(|date| !date.is_empty()) {

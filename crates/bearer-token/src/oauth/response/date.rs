@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_clock_is_its_date_and_the_age_in_a_cache() {
+    fn the_servers_clock_is_its_date_plus_age() {
         const AT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
         for (headers, expected) in [
             (&[("date", AT)][..], Some(0)),

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn l45_the_earlier_of_expires_in_and_the_jwts_own_life_counts() {
+    fn l45_the_earlier_of_both_lifetimes_counts() {
         for (expires_in, own, expected) in [
             ("3600", 900, 900),
             ("120", 3_600, 120),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_day_is_the_life_of_an_opaque_token_too() {
+    fn an_opaque_token_lives_until_a_time_of_day() {
         let over = |seconds| Some(Duration::from_secs(seconds));
         for (expires_in, expiry, expired) in [
             ("1767229200", Expiry::In(Duration::from_secs(HOUR)), None),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn l47_without_iat_and_date_an_expired_jwt_lives_for_the_default() {
+    fn l47_an_expired_jwt_without_dates_lives_for_the_default() {
         for (expires_in, exp, expiry, expired) in [
             ("null", NOW + HOUR, Expiry::At(at(NOW + HOUR)), None),
             ("60", NOW + HOUR, Expiry::In(Duration::from_secs(60)), None),

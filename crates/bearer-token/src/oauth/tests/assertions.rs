@@ -40,7 +40,7 @@ async fn request(url: &str, auth: ClientAuth) -> (HashMap<String, String>, Value
 }
 
 #[tokio::test]
-async fn a_client_assertion_is_about_the_client_and_for_the_token_endpoint() {
+async fn a_client_assertion_names_client_and_token_endpoint() {
     for auth in
         [ClientAuth::private_key_jwt("client id", private_key()), ClientAuth::client_secret_jwt("client id", secret())]
     {
@@ -57,7 +57,7 @@ async fn a_client_assertion_is_about_the_client_and_for_the_token_endpoint() {
 }
 
 #[tokio::test]
-async fn l21_the_audience_is_the_url_byte_for_byte_or_another_string() {
+async fn l21_the_audience_is_the_url_unless_replaced() {
     for url in [
         "https://as.example.com",
         "https://as.example.com/",
@@ -125,7 +125,7 @@ fn refused_by_its_clock(code: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn l22_the_client_assertion_beside_a_refresh_token_is_signed_again_by_the_servers_clock() {
+async fn l22_a_client_assertion_is_signed_again_by_the_servers_clock() {
     // Also by the words that would mean the refresh token, were the clock right.
     for code in ["invalid_client", "invalid_grant", "invalid_token", "expired_token"] {
         let script = Script::new([refused_by_its_clock(code), answer(200, TOKEN), answer(200, TOKEN)]);
@@ -142,13 +142,13 @@ async fn l22_the_client_assertion_beside_a_refresh_token_is_signed_again_by_the_
         assert!(forms.iter().all(|form| form["refresh_token"] == "r"));
         let issued: Vec<_> =
             forms.iter().map(|form| claims(&form["client_assertion"])["iat"].as_u64().unwrap()).collect();
-        // It is back-dated by 10 s. The answer took 3 s, of which half count; each request takes 3 s.
+        // It is back-dated by 10 s. The response took 3 s, of which half count; each request takes 3 s.
         assert_eq!(issued, [784_111_767, 784_111_770 + 301, 784_111_773 + 301]);
     }
 }
 
 #[tokio::test]
-async fn l22_what_somebody_else_signed_cannot_be_signed_again_and_a_grant_of_your_own_can() {
+async fn l22_only_assertions_signed_here_are_signed_again() {
     let script = Script::new([refused_by_its_clock("invalid_client")]);
     let source = TokenEndpoint::builder(URL, ClientCredentials::new())
         .client_auth(ClientAuth::assertion_from("id", crate::StaticToken::new("projected")))
@@ -214,7 +214,7 @@ async fn the_jwt_bearer_grant_type_can_have_another_name() {
 }
 
 #[test]
-fn a_key_of_the_wrong_kind_and_a_misplaced_audience_are_problems() {
+fn wrong_keys_and_misplaced_audiences_are_problems() {
     let template = JwtTemplate::builder(secret()).build().unwrap();
     for (auth, path, part) in [
         (ClientAuth::private_key_jwt("id", secret()), "client_auth.key", "use `ClientAuth::client_secret_jwt`"),

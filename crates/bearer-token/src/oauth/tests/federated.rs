@@ -1,4 +1,4 @@
-//! Client assertions that somebody else makes.
+//! Client assertions from another issuer.
 
 use std::sync::atomic::AtomicBool;
 
@@ -21,7 +21,7 @@ fn body(assertion: &str) -> String {
 }
 
 #[tokio::test]
-async fn l20_the_source_of_assertions_is_asked_anew_for_every_wire_attempt() {
+async fn l20_every_attempt_gets_a_new_assertion() {
     let count = Arc::new(AtomicU64::new(1));
     let source = move |cx: FetchContext| {
         let number = count.fetch_add(1, Ordering::Relaxed);
@@ -38,7 +38,7 @@ async fn l20_the_source_of_assertions_is_asked_anew_for_every_wire_attempt() {
 }
 
 #[tokio::test]
-async fn l24_an_assertion_in_a_file_is_sent_as_it_is_now_and_a_change_is_passed_on() {
+async fn l24_a_changed_assertion_file_is_noticed_and_sent() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("token");
     std::fs::write(&path, "first\n").unwrap();
@@ -65,7 +65,7 @@ async fn another_providers_token_is_an_assertion() {
 }
 
 #[tokio::test]
-async fn without_an_assertion_nothing_is_sent_and_the_error_is_the_sources() {
+async fn without_an_assertion_the_sources_error_is_returned() {
     struct Failing(AtomicBool);
     impl TokenSource for Failing {
         async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
@@ -84,7 +84,7 @@ async fn without_an_assertion_nothing_is_sent_and_the_error_is_the_sources() {
 }
 
 #[test]
-fn an_id_is_needed_an_audience_is_none_of_ours_and_debug_shows_no_assertion() {
+fn a_federated_credential_is_checked_and_never_shown() {
     let build = |auth: ClientAuth| {
         TokenEndpoint::builder(URL, ClientCredentials::new()).client_auth(auth).transport(Script::default()).build()
     };

@@ -334,7 +334,7 @@ async fn a_refused_token_stays_stored_and_unsent() {
         assert_eq!(sent(&script), ["r1"]);
         assert_eq!(store.get(), Some(StoredToken::new("r1")));
 
-        // Who asks by hand gets to know what the server says now.
+        // An explicit refresh returns what the server says now.
         let by_hand =
             FetchContext::new(script.context().platform().clone(), Duration::from_secs(10), FetchReason::Requested);
         endpoint(&script, &grant).fetch(by_hand).await.unwrap_err();

@@ -107,7 +107,7 @@ fn of_completion_and_abandonment_one_takes_effect() {
         assert!(matches!(cache.now_in(), Row::Serving | Row::Fetching | Row::Empty));
         match cache.decide(Want::Token, at(0)) {
             Decision::Serve(bearer) => assert_eq!(bearer.generation(), new.generation()),
-            // The waiter began another one, or nobody has yet.
+            // The waiter began another one, or none has begun yet.
             Decision::Wait(next) => assert!(!Arc::ptr_eq(&next, &flight)),
             Decision::Begin(_) => {}
             other => panic!("{other:?}"),
@@ -134,7 +134,7 @@ fn a_rejected_bearer_is_read_only_after_a_failed_renewal() {
                 }
                 first
             });
-            // A late answer to another request with the old bearer.
+            // A late response to another request with the old bearer.
             let (rejection, start) = cache.reject(rejected, at(1), silence);
             assert!(start.is_none() || rejection == Rejection::Renewing);
             let read = cache.in_service(1);
@@ -158,7 +158,7 @@ fn a_late_waiter_does_not_get_a_rejected_bearer() {
         let known = rejected.clone();
         let mut waiter = flight.subscribe();
         let waiter = spawn(&cache, move |cache| {
-            let Outcome::Done(fetched) = sit(&mut waiter) else { panic!("nobody abandons it") };
+            let Outcome::Done(fetched) = sit(&mut waiter) else { panic!("the flight is not abandoned") };
             let known = known.load(Ordering::Acquire);
             let settled = cache.settle(Want::Token, fetched, at(0));
             assert!(!known || settled.is_none(), "a bearer that is known to be rejected");

@@ -27,7 +27,7 @@ impl Cache {
         self.complete(flight, Ok(bearer.clone()), at(seconds), Draw::MAX);
     }
 
-    /// What a caller gets who asks for a token and may not have to wait.
+    /// The result for a caller that wants a token and may not have to wait.
     fn ask(&self, seconds: u64) -> Result<Generation, ErrorKind> {
         match self.decide(Want::Token, at(seconds)) {
             Decision::Serve(bearer) => Ok(bearer.generation()),
@@ -47,11 +47,11 @@ impl Cache {
         start.expect("a flight")
     }
 
-    /// What one who waited for this flight makes of it.
+    /// The result of this flight for one of its waiters.
     fn heard(&self, want: Want, flight: &Arc<TokenFlight>, seconds: u64) -> Option<Result<Generation, ErrorKind>> {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         let std::task::Poll::Ready(Outcome::Done(fetched)) = flight.subscribe().poll(&mut cx) else {
-            panic!("not landed");
+            panic!("not ended");
         };
         let settled = self.settle(want, fetched, at(seconds))?;
         Some(settled.map(|bearer| bearer.generation()).map_err(|error| error.kind()))
@@ -132,7 +132,7 @@ fn l24_a_forgiven_failure_ends_only_its_own_cool_down() {
     let flight = cache.begin(Want::Token, 1).flight;
     // Twice five seconds: it is the second failure in a row.
     cache.fail(&flight, new.clone(), 1);
-    // Who still holds the old one comes late.
+    // A caller that still holds the old one is late.
     cache.forgive(&old, at(2));
     assert_eq!(cache.ask(10), Err(ErrorKind::Refused));
     cache.forgive(&new, at(10));
@@ -191,7 +191,7 @@ fn the_late_outcome_of_a_replaced_flight_changes_nothing() {
     let next = cache.begin(Want::Token, 11).flight;
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     let abandoned = stuck.subscribe().poll(&mut cx);
-    assert!(matches!(abandoned, std::task::Poll::Ready(Outcome::Abandoned)), "who waited for it is told");
+    assert!(matches!(abandoned, std::task::Poll::Ready(Outcome::Abandoned)), "its waiter is told");
 
     cache.bring(&stuck, &bearer("late", 0, HOUR), 12);
     assert_eq!(cache.in_service(12), None);
@@ -290,7 +290,7 @@ fn l09_a_too_short_bearer_serves_its_waiters_only() {
     cache.begin(Want::Token, 1);
     // Its rejection changes nothing: the next one is fetched anyway.
     assert_eq!(cache.refused(&short, 1), Rejection::Renewing);
-    // Hours later it is of no use to anybody.
+    // Hours later it is unusable.
     assert_eq!(cache.heard(Want::Token, &flight, HOUR), None);
 }
 
@@ -331,7 +331,7 @@ fn a_late_waiter_gets_the_bearer_in_service() {
     // It expired since.
     assert_eq!(cache.heard(Want::Token, &renewal, 2 * HOUR), None);
 
-    // The failure is mended since, or old.
+    // The failure has been fixed since, or is old.
     let cache = test_support::cache();
     let flight = cache.begin(Want::Token, 0).flight;
     cache.fail(&flight, outage(), 0);
@@ -422,7 +422,7 @@ fn l29_renewals_back_off_while_renewed_bearers_are_rejected_young() {
     let flight = cache.renew(&current, seconds).flight;
     let held = bearer("held", seconds, 24 * HOUR);
     cache.bring(&flight, &held, seconds);
-    // Nobody rejects it for five minutes: the next rejection is the first of its kind again.
+    // It is not rejected for five minutes: the next rejection is the first of its kind again.
     let flight = cache.renew(&held, seconds + 300).flight;
     let next = bearer("next", seconds + 300, 24 * HOUR);
     cache.bring(&flight, &next, seconds + 300);

@@ -44,7 +44,7 @@ pub(crate) struct BoundedMap<K, V, F> {
 
 struct Shard<K, V, F> {
     table: Slot<Table<K, V>>,
-    /// Held by whoever replaces the table. With what is remembered of keys that are not in it.
+    /// Held while the table is replaced. Contains what is remembered of keys that are not in the table.
     writer: Mutex<Forgotten<K, F>>,
 }
 
@@ -174,7 +174,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         value
     }
 
-    /// Evicts entries that nobody uses until there is room for one more. Entries that were read lately are spared if
+    /// Evicts unused entries until there is room for one more. Entries that were read lately are spared if
     /// others can be found (CLOCK). `last_words` says what to remember of an evicted value.
     pub(crate) fn make_room(&self, now: Moment, last_words: impl Fn(&V) -> Option<F>) -> Result<(), Full> {
         // The second round evicts what was spared in the first; the third, what was read again meanwhile.

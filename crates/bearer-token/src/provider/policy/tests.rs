@@ -131,7 +131,7 @@ fn l13_a_bearer_grows_old_on_whichever_clock_is_ahead() {
         // The machine slept: the monotonic clock stood still.
         (Duration::ZERO, 48 * 60, Freshness::Stale),
         (Duration::ZERO, 3_600, Freshness::Expired),
-        // Somebody set the time of day back.
+        // The time of day was set back.
         (47 * MINUTE, -3_600, Freshness::Fresh),
         (48 * MINUTE, -3_600, Freshness::Stale),
         (HOUR, -3_600, Freshness::Expired),
@@ -167,7 +167,7 @@ fn l05_the_cool_down_doubles_and_honours_retry_after() {
         (asked(7), 5, Draw::MAX, 16 * SECOND),
         (asked(3_600), 1, MIN, HOUR),
         (asked(u64::MAX), 1, MIN, HOUR),
-        // Needs a change: slower, and the same for everybody.
+        // Needs a change: slower, and the same for every provider.
         (terminal.clone(), 0, MIN, 5 * SECOND),
         (terminal.clone(), 1, MIN, 5 * SECOND),
         (terminal.clone(), 2, Draw::MAX, 10 * SECOND),

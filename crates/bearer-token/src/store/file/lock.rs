@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_has_lost_its_name_keeps_nobody_out_and_removes_nothing() {
+    fn a_renamed_lock_excludes_and_removes_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let (path, name) = (directory.path().join("token"), directory.path().join("token.lock"));
         let first = take(&path);

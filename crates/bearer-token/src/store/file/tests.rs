@@ -229,7 +229,7 @@ mod unix {
     }
 
     #[tokio::test]
-    async fn a_link_to_a_file_that_does_not_exist_yet_is_followed() {
+    async fn a_link_to_a_missing_file_is_followed() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         fs::create_dir(at("data")).unwrap();

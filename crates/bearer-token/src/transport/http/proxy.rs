@@ -176,7 +176,7 @@ impl Refusal {
             Refusal::Status(status) => {
                 (format!("the proxy refused the connection (HTTP status {status})"), "allow the host at the proxy")
             }
-            Refusal::NotHttp => ("what answers there is not an HTTP proxy".into(), "check the proxy's address"),
+            Refusal::NotHttp => ("the server there is not an HTTP proxy".into(), "check the proxy's address"),
             Refusal::Silent => ("the proxy closed the connection".into(), "check the proxy"),
         }
     }

@@ -46,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn a_date_is_the_time_until_then_and_none_when_it_is_past(date in 0..=END, now in 0..=END) {
+    fn a_date_is_the_time_until_then(date in 0..=END, now in 0..=END) {
         let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(date));
         let found = read(text.as_bytes(), UNIX_EPOCH + Duration::from_secs(now));
         prop_assert_eq!(found, Some(Duration::from_secs(date.saturating_sub(now))));

@@ -8,7 +8,7 @@ use crate::resource::challenge::{Challenge, is_rejection};
 
 const WORD: &str = "[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,8}";
 
-/// A value, whether it is quoted, and the blanks on both sides of the `=`.
+/// A value, whether it is quoted, and the spaces on both sides of the `=`.
 type Written = (String, Vec<u8>, bool, (String, String));
 
 #[derive(Clone, Debug)]

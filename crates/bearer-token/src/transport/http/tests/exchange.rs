@@ -107,7 +107,7 @@ async fn l44_a_connection_closed_by_the_server_fails_no_fetch() {
         platform::Platform,
     };
 
-    // The second request comes on the first connection, and is read but never answered.
+    // The second request comes on the first connection, and is read but gets no response.
     let acts = [Act::Respond(response_ok()), Act::Last(Vec::new()), Act::Respond(response_ok())];
     let server = Server::start(acts).await;
     let source = TokenEndpoint::builder(format!("{}/token", server.origin), ClientCredentials::new()).build().unwrap();

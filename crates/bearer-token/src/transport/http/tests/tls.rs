@@ -80,7 +80,7 @@ pub(super) struct Demands<'a> {
     pub(super) provider: Option<CryptoProvider>,
 }
 
-/// A server that answers every request with `{}`.
+/// A server that responds to every request with `{}`.
 pub(super) struct TlsServer {
     pub(super) url: String,
     pub(super) port: u16,
