@@ -279,7 +279,8 @@ impl Error {
     /// It is the response's `error_description` (RFC 6749 section 5.2), or the similar field that the server uses
     /// instead. Neither `Display`, `Debug` nor [`source`](StdError::source) shows it, because it is untrusted input: show
     /// it on request only, and do not act on it. It is printable ASCII of at most 256 bytes. It is `None` if the server
-    /// sent none, or if the text repeats any part of what was sent: a secret, a token, an assertion or a parameter.
+    /// sent none, or if the text repeats what was sent: a secret, a token, an assertion or a parameter, or 12 bytes of
+    /// one, as it is, form-encoded or in Base64. A hostile server can still disguise a secret in it.
     ///
     /// ```
     /// # fn example(error: &bearer_token::Error) {

@@ -366,7 +366,7 @@ impl Service<Request<()>> for Strict {
     }
 
     fn call(&mut self, request: Request<()>) -> Self::Future {
-        assert!(std::mem::take(&mut self.is_ready), "called without having been made ready");
+        assert!(mem::take(&mut self.is_ready), "called without having been made ready");
         self.sent.lock().unwrap().push(request.headers()[AUTHORIZATION].to_str().unwrap().to_owned());
         std::future::ready(Ok(Response::new(())))
     }

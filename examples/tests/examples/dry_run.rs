@@ -79,7 +79,7 @@ async fn l38_whatever_may_be_a_secret_is_redacted() {
     const MARKER: &str = "planted-secret-marker";
     let endpoint =
         format!("url = \"https://as.example.com/token?code={MARKER}\"\nheaders = {{ x-api-key = \"{MARKER}\" }}");
-    let parameters = format!("parameters = {{ password = \"{MARKER}\", custom = \"{MARKER}\", resource = \"r\" }}");
+    let parameters = format!("parameters = {{ passcode = \"{MARKER}\", custom = \"{MARKER}\", resource = \"r\" }}");
     for client in [
         format!("method = \"basic\"\nid = \"me\"\nsecret = \"{MARKER}\""),
         format!("method = \"post\"\nid = \"me\"\nsecret = \"{MARKER}\""),
@@ -89,10 +89,10 @@ async fn l38_whatever_may_be_a_secret_is_redacted() {
         let config = Config::new("secrets.toml", text);
         let out = dry_run(&config.path).await;
         assert!(!out.contains(MARKER) && !out.contains("cGxhbnRl"), "{out}");
-        assert!(out.contains("\npassword=[redacted, 21 bytes]\n") && out.contains("\nresource=r\n"), "{out}");
+        assert!(out.contains("\npasscode=[redacted, 21 bytes]\n") && out.contains("\nresource=r\n"), "{out}");
         assert!(out.contains("\nx-api-key: [redacted, 21 bytes]\n"), "{out}");
         let ended = call(&["--dry-run", "--show-token", "--config", &config.path]).await;
-        assert!(ended.out.contains(&format!("\npassword={MARKER}\n")), "{}", ended.out);
+        assert!(ended.out.contains(&format!("\npasscode={MARKER}\n")), "{}", ended.out);
     }
 
     let refresh = format!("[refresh_token]\ninitial = \"{MARKER}\"\nreusable = true");

@@ -46,7 +46,7 @@ const MAX_DEPTH: u32 = 8;
 /// A bounded map of providers: one for each key, built on first use. A clone shares everything.
 ///
 /// Each key has a provider of its own, with its own cache, its own flight and its own cool-down. A hung or failing
-/// authorization server of one key delays no other key. The map never holds more providers than its bound. When it is
+/// authorization server of one key delays no other key. The map is bounded. When it is
 /// full, a new key takes the place of one that was not used lately.
 ///
 /// ```

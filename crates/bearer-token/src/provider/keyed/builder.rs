@@ -40,7 +40,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
         }
     }
 
-    /// The bound: the map never holds more providers than this. Default: 10,000.
+    /// The bound: the map holds no more providers than this. Default: 10,000.
+    ///
+    /// Threads that add keys at the same moment may exceed it by one provider each, until the next key is added.
     pub fn max_providers(mut self, number: usize) -> Self {
         self.max_providers = number;
         self
