@@ -301,7 +301,7 @@ fn only_one_side_sends_the_client_id() {
 #[test]
 fn without_a_transport_the_error_names_the_way_out() {
     let error = TokenEndpoint::builder(URL, ClientCredentials::new()).build().unwrap_err();
-    assert!(error.to_string().contains(".transport(..)") && error.to_string().contains("`reqwest`"), "{error}");
+    assert!(error.to_string().contains(".transport(..)") && error.to_string().contains("`http-transport`"), "{error}");
 }
 
 #[tokio::test]
