@@ -14,6 +14,8 @@ use crate::{
     source::FetchContext,
 };
 
+mod fixed_header;
+
 /// A string for a token request: a literal, or one that is looked up again for each request.
 ///
 /// It can come from a file, an environment variable, or another provider's token. A [member](Self::member) of a JSON
