@@ -65,7 +65,7 @@
 
 pub mod adapter;
 mod error;
-#[cfg(any(feature = "jwt", feature = "oauth"))]
+#[cfg(feature = "_json")]
 mod files;
 mod observe;
 pub mod platform;
@@ -74,7 +74,6 @@ mod provider;
 mod resource;
 pub mod secret;
 mod source;
-mod sources;
 mod sync;
 #[cfg(test)]
 mod test_support;
@@ -90,8 +89,9 @@ pub mod oauth;
 #[cfg(feature = "oauth")]
 pub mod store;
 
-#[cfg(any(feature = "jwt", feature = "oauth"))]
-pub use self::sources::FileToken;
+#[cfg(feature = "_json")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "jwt", feature = "oauth"))))]
+pub use self::source::FileToken;
 pub use self::{
     error::{Error, ErrorKind, Retry},
     problem::{Advice, Problem, Setting},
@@ -100,8 +100,7 @@ pub use self::{
         ProviderStatus, Rejection, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Challenge, Destination, RequestHead, ResponseHead},
-    source::{FetchContext, TokenSource},
-    sources::{Fallback, StaticToken},
+    source::{Fallback, FetchContext, StaticToken, TokenSource},
     token::{AccessToken, FetchReason},
 };
 
