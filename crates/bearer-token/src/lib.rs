@@ -79,7 +79,7 @@ mod sync;
 mod test_support;
 mod token;
 pub mod transport;
-#[cfg(feature = "oauth")]
+#[cfg(feature = "_json")]
 mod value;
 
 #[cfg(feature = "jwt")]
@@ -89,9 +89,6 @@ pub mod oauth;
 #[cfg(feature = "oauth")]
 pub mod store;
 
-#[cfg(feature = "_json")]
-#[cfg_attr(docsrs, doc(cfg(any(feature = "jwt", feature = "oauth"))))]
-pub use self::source::FileToken;
 pub use self::{
     error::{Error, ErrorKind, Retry},
     problem::{Advice, Problem, Setting},
@@ -103,6 +100,9 @@ pub use self::{
     source::{Fallback, FetchContext, StaticToken, TokenSource},
     token::{AccessToken, FetchReason},
 };
+#[cfg(feature = "_json")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "jwt", feature = "oauth"))))]
+pub use self::{secret::encoding::Encoding, source::FileToken, value::Value};
 
 /// A request extension: this request is sent as it is, without a token.
 ///
