@@ -209,14 +209,14 @@ impl Error {
     /// Says that another provider, of this name, failed for the one that needed its token. Nothing else changes.
     #[cfg(feature = "_json")]
     pub(crate) fn of_other(self, name: &str) -> Self {
-        let is_named = self.0.provider.as_ref().is_some_and(|named| named.is_given() && named.as_str() == name);
+        let is_named = self.0.details.provider.as_ref().is_some_and(|named| named.is_given() && named.as_str() == name);
         let message = match is_named {
             true => format!("the token of another provider is missing: {self}"),
             false => format!("the token of another provider is missing: {name}: {self}"),
         };
         // The sentence names it already.
         self.with_context(message).map(|inner| {
-            inner.provider = inner.provider.take().map(|name| ProviderName::suggested(name.as_str()));
+            inner.details.provider = inner.details.provider.take().map(|name| ProviderName::suggested(name.as_str()));
         })
     }
 
