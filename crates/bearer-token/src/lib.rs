@@ -65,7 +65,7 @@
 
 pub mod adapter;
 mod error;
-#[cfg(any(feature = "jwt", feature = "oauth"))]
+#[cfg(feature = "_json")]
 mod files;
 mod observe;
 pub mod platform;
@@ -74,13 +74,12 @@ mod provider;
 mod resource;
 pub mod secret;
 mod source;
-mod sources;
 mod sync;
 #[cfg(test)]
 mod test_support;
 mod token;
 pub mod transport;
-#[cfg(feature = "oauth")]
+#[cfg(feature = "_json")]
 mod value;
 
 #[cfg(feature = "jwt")]
@@ -90,8 +89,6 @@ pub mod oauth;
 #[cfg(feature = "oauth")]
 pub mod store;
 
-#[cfg(any(feature = "jwt", feature = "oauth"))]
-pub use self::sources::FileToken;
 pub use self::{
     error::{Error, ErrorKind, Retry},
     problem::{Advice, Problem, Setting},
@@ -100,10 +97,12 @@ pub use self::{
         ProviderStatus, Rejection, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Challenge, Destination, RequestHead, ResponseHead, Sending},
-    source::{FetchContext, TokenSource},
-    sources::{Fallback, StaticToken},
+    source::{Fallback, FetchContext, StaticToken, TokenSource},
     token::{AccessToken, FetchReason},
 };
+#[cfg(feature = "_json")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "jwt", feature = "oauth"))))]
+pub use self::{secret::encoding::Encoding, source::FileToken, value::Value};
 
 /// A request extension: this request is sent as it is, without a token.
 ///

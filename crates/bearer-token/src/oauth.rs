@@ -16,8 +16,6 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-pub use crate::value::Value;
-
 #[cfg(feature = "jwt")]
 pub use self::grants::JwtBearer;
 pub use self::{
@@ -27,6 +25,6 @@ pub use self::{
     grant::Grant,
     grants::{ClientCredentials, TokenExchange, TokenType},
     refresh_token::RefreshToken,
-    request::Parameters,
+    request::{BodyFormat, ParameterValue, Parameters},
     response::{ClockOffset, ResponseFields},
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bearer_token::{ErrorKind, Rejection, Sending, TokenProvider, oauth::Value};
+use bearer_token::{ErrorKind, Rejection, Sending, TokenProvider, Value};
 use bearer_token_testing::{AuthorizationServer, Fault};
 use reqwest_bearer::{BearerMiddleware, redirect_policy, token_error};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};

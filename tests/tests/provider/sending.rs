@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use bearer_token::{Rejection, Sending, oauth::Value};
+use bearer_token::{Rejection, Sending, Value};
 use bearer_token_testing::Outcome;
 use http::{HeaderValue, Request, StatusCode, header::WWW_AUTHENTICATE};
 

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::{
     platform::Moment,
     provider::{
-        policy::Deadlines,
+        schedule::Deadlines,
         ticket::{Generation, ProviderId, Ticket},
     },
     resource::injection::Credential,

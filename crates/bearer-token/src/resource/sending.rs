@@ -100,7 +100,7 @@ impl Sending {
         self
     }
 
-    #[cfg_attr(not(feature = "oauth"), allow(dead_code, reason = "values need the feature"))]
+    #[cfg_attr(not(feature = "_json"), allow(dead_code, reason = "values need the feature"))]
     pub(crate) fn with_fixed(mut self, name: String, value: Arc<dyn FixedValue>) -> Self {
         self.fixed.push((name, value));
         self

@@ -21,7 +21,7 @@ impl Sending {
     /// A header of this name that the caller has set is left alone, and the bearer is inserted all the same.
     ///
     /// ```
-    /// use bearer_token::{Sending, oauth::Value};
+    /// use bearer_token::{Sending, Value};
     ///
     /// let sending = Sending::new()
     ///     .fixed_header("x-github-api-version", "2022-11-28")

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     error::Error,
-    oauth::{Grant, Parameters},
+    oauth::{Grant, Parameters, request::missing},
     problem::Problem,
     source::FetchContext,
     value::Value,
@@ -63,7 +63,7 @@ impl From<String> for TokenType {
 /// or another provider.
 ///
 /// ```
-/// use bearer_token::oauth::{TokenExchange, TokenType, Value};
+/// use bearer_token::{Value, oauth::{TokenExchange, TokenType}};
 ///
 /// // The platform keeps a token in a file, and replaces it before it expires.
 /// let grant = TokenExchange::new(Value::file("/var/run/secrets/tokens/identity"), TokenType::JWT)
@@ -81,7 +81,7 @@ impl From<String> for TokenType {
 /// ```
 /// # #[cfg(all(feature = "reqwest", feature = "jwt"))]
 /// # fn example(identity: bearer_token::TokenProvider) -> Result<(), bearer_token::Error> {
-/// use bearer_token::{TokenProvider, oauth::{JwtBearer, TokenEndpoint, TokenExchange, TokenType, Value}};
+/// use bearer_token::{TokenProvider, Value, oauth::{JwtBearer, TokenEndpoint, TokenExchange, TokenType}};
 ///
 /// let exchange = TokenExchange::new(identity, TokenType::ID_TOKEN)
 ///     .requested_token_type(TokenType::ID_JAG)
@@ -154,10 +154,7 @@ impl Grant for TokenExchange {
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let mut parameters = Parameters::new(GRANT_TYPE);
         let named = async |name: &'static str, value: &Value| {
-            value.read(cx).await.map_err(|error| {
-                let message = format!("`{name}` is missing: {error}");
-                error.with_context(message)
-            })
+            value.read(cx).await.map_err(|error| missing("parameter", name, error))
         };
         for resource in &self.resources {
             parameters.push("resource", named("resource", resource).await?.as_str());

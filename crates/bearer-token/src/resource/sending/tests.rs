@@ -58,10 +58,10 @@ fn each_mistake_is_named_and_what_was_found_is_not_shown() {
     }
 }
 
-#[cfg(feature = "oauth")]
+#[cfg(feature = "_json")]
 mod fixed_headers {
     use super::*;
-    use crate::oauth::Value;
+    use crate::Value;
 
     #[test]
     fn mistakes_are_named_all_at_once() {

@@ -1,0 +1,77 @@
+//! Every constant of time in the life cycle of a token, with its reason. What users can set is here as its default.
+
+use std::time::Duration;
+
+use super::backoff::Backoff;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+// Fixed.
+
+/// The time after a flight's deadline until its waiters stop trusting its driver.
+///
+/// The driver aborts the fetch at the deadline itself. A runtime that is this late is not driven.
+pub(super) const GRACE: Duration = SECOND;
+
+/// The age at which the outcome of a flight is no longer believed.
+///
+/// A waiter that is polled this late asks again: the token may have expired, or the cause of the failure may be gone.
+pub(super) const LATE: Duration = Duration::from_secs(10);
+
+/// The wait after a background refresh that was dropped, or could not be spawned.
+///
+/// Where one driver is dropped, the next one is, too. Without a wait, each request would start one.
+pub(super) const ABANDONED: Duration = SECOND;
+
+/// The shortest time between two calls of [`TokenSource::has_changed`](crate::TokenSource::has_changed).
+///
+/// It looks at a file, say, and is called in place.
+pub(super) const ASK_EVERY: Duration = SECOND;
+
+/// The number of abandoned flights after which a waiter gives up.
+///
+/// Each costs it a timeout and the grace. Only those count that it began itself, or whose timeout it sat out.
+pub(super) const PATIENCE: u32 = 5;
+
+/// The shortest timeout of a background refresh, however little time the token has left.
+///
+/// A refresh that cannot succeed is worse than none: its cool-down would meet the callers that come after the expiry.
+pub(super) const LEAST_REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The refresh begins no later than this before the token expires: two attempts at a slow server.
+pub(super) const LATEST_REFRESH: Duration = Duration::from_secs(30);
+
+// Shares of a token's lifetime. A token is refreshed no earlier than half of its life: 3/10 and 2/10 make that half.
+
+/// At most this share of a lifetime is kept in reserve: 1/10.
+pub(super) const RESERVE_SHARE: u32 = 10;
+/// At most this share of a lifetime is it refreshed early: 1/5.
+pub(super) const AHEAD_SHARE: u32 = 5;
+/// At most this share of a lifetime does [`LATEST_REFRESH`] take: 3/10.
+pub(super) const LATEST_SHARE: (u32, u32) = (3, 10);
+/// At most this share of a lifetime does the jitter take: 1/5.
+pub(super) const JITTER_SHARE: u32 = 5;
+
+// Defaults of the policy.
+
+/// Covers the way of a request to the API and a small difference of the clocks.
+pub(super) const RESERVE: Duration = Duration::from_secs(10);
+/// Bridges an outage of the authorization server of a quarter of an hour.
+pub(super) const REFRESH_AHEAD: Duration = Duration::from_secs(15 * 60);
+/// As long as a caller is likely to wait.
+pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same limit, because it is the same request.
+pub(super) const REFRESH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Short at first, because most outages are; a minute at most, so that recovery is noticed soon.
+pub(super) const TRANSIENT_BACKOFF: Backoff = Backoff::new(SECOND, MINUTE);
+/// People have to act first. It never becomes a stop: after the fix, no restart is needed.
+pub(super) const TERMINAL_BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(5 * 60));
+/// Longer than APIs take to learn of a new token (GitHub: 5 s), and rare enough for servers that limit renewals.
+pub(super) const REJECTION_BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(5 * 60));
+/// Bounds a `Retry-After` that is a mistake: a date instead of seconds, or milliseconds.
+pub(super) const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(60 * 60);
+/// Shorter than nearly every real lifetime.
+pub(super) const DEFAULT_LIFETIME: Duration = Duration::from_secs(5 * 60);
+/// Bounds an `expires_in` that is a mistake.
+pub(super) const MAX_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);

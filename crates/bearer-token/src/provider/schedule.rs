@@ -1,0 +1,124 @@
+//! The schedule of fetches: when a token is fresh, stale or expired, and when the next attempt may start.
+//!
+//! It is pure arithmetic on the numbers of the [`Policy`]: no clock, no lock.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::{
+    error::{Error, Retry},
+    platform::Moment,
+    provider::{
+        constants::{AHEAD_SHARE, JITTER_SHARE, LATEST_REFRESH, LATEST_SHARE, LEAST_REFRESH_TIMEOUT, RESERVE_SHARE},
+        jitter::Draw,
+        policy::Policy,
+    },
+    token::Expiry,
+};
+
+/// The moments at which one bearer changes its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deadlines {
+    /// From here on it is stale: served, and refreshed in the background.
+    pub(crate) refresh: Moment,
+    /// From here on it is not sent any more.
+    pub(crate) reserve: Moment,
+    /// When it expires, as far as is known.
+    pub(crate) expires: Option<Moment>,
+}
+
+/// What may be done with a bearer at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    Fresh,
+    Stale,
+    Expired,
+}
+
+const FOREVER: Duration = Duration::MAX;
+
+impl Deadlines {
+    #[inline]
+    pub(crate) fn freshness(&self, now: Moment) -> Freshness {
+        if !self.refresh.is_past(now) {
+            Freshness::Fresh
+        } else if !self.reserve.is_past(now) {
+            Freshness::Stale
+        } else {
+            Freshness::Expired
+        }
+    }
+
+    /// Whether these are later than the others.
+    pub(crate) fn is_later_than(&self, other: &Deadlines) -> bool {
+        self.reserve.since_epoch() > other.reserve.since_epoch()
+    }
+}
+
+impl Policy {
+    /// The deadlines of a token that was issued at `issued`.
+    pub(crate) fn deadlines(&self, issued: Moment, expiry: Expiry, draw: Draw) -> Deadlines {
+        let lifetime = match expiry {
+            Expiry::Never => {
+                let never = issued.after(FOREVER);
+                return Deadlines { refresh: never, reserve: never, expires: None };
+            }
+            Expiry::Unknown => self.default_lifetime,
+            Expiry::In(lifetime) => lifetime,
+            Expiry::At(time) => match time.duration_since(issued.wall()) {
+                Ok(lifetime) if !lifetime.is_zero() => lifetime,
+                _ => {
+                    // Earlier than any other: were it dated to now, the same token would look later each time.
+                    let past = Moment::new(Duration::ZERO, UNIX_EPOCH);
+                    let expires = Moment::new(issued.monotonic(), time);
+                    return Deadlines { refresh: past, reserve: past, expires: Some(expires) };
+                }
+            },
+        };
+        let lifetime = lifetime.min(self.max_lifetime);
+        let reserve = self.reserve.min(lifetime / RESERVE_SHARE);
+        let (part, whole) = LATEST_SHARE;
+        let latest = LATEST_REFRESH.min(lifetime / whole * part);
+        let ahead = self.refresh_ahead.min(lifetime / AHEAD_SHARE).max(latest).max(reserve);
+        let draw = if self.jitter { draw.of(lifetime / JITTER_SHARE) } else { Duration::ZERO };
+        Deadlines {
+            refresh: issued.after(lifetime - ahead - draw),
+            reserve: issued.after(lifetime - reserve),
+            expires: Some(issued.after(lifetime)),
+        }
+    }
+
+    /// The limit of a fetch. A refresh must leave time for another one before the token expires.
+    pub(crate) fn timeout(&self, stale_for: Option<Duration>) -> Duration {
+        match stale_for {
+            Some(left) => self.refresh_timeout.min((left / 2).max(LEAST_REFRESH_TIMEOUT)),
+            None => self.fetch_timeout,
+        }
+    }
+
+    /// The cool-down after the given number of failures in a row.
+    pub(crate) fn cool_down(&self, error: &Error, failures: u32, draw: Draw) -> Duration {
+        match error.retry() {
+            Retry::Later { after } => {
+                let asked = after.unwrap_or_default().min(self.retry_after_limit);
+                self.transient_wait(failures, draw).max(asked)
+            }
+            Retry::AfterChange => self.terminal_backoff.after(failures),
+        }
+    }
+
+    /// The wait before the next refresh if the last one brought nothing new.
+    pub(crate) fn nothing_new(&self, times: u32, draw: Draw) -> Duration {
+        self.transient_wait(times, draw)
+    }
+
+    fn transient_wait(&self, failures: u32, draw: Draw) -> Duration {
+        let wait = self.transient_backoff.after(failures);
+        wait / 2 + draw.of(wait / 2)
+    }
+}
+
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests;
