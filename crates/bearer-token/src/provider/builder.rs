@@ -18,7 +18,7 @@ use crate::{
         challenge::{Refusals, ResponseHead},
         origin::Origins,
     },
-    source::{DynTokenSource, TokenSource},
+    source::{DynTokenSource, TokenSource, Waits},
     sync::AtomicU64,
 };
 
@@ -189,6 +189,7 @@ impl TokenProviderBuilder {
             refusals: self.refusals,
             passed: FirstTimes::new(),
             ask_from: AtomicU64::new(0),
+            waits: Waits::default(),
         });
         Ok(TokenProvider { inner })
     }
