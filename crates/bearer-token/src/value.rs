@@ -5,11 +5,11 @@ use std::{env, fmt, path::Path, sync::Arc};
 use zeroize::Zeroizing;
 
 use crate::{
-    encoding::Encoding,
     error::{Error, ErrorKind, Retry},
     files::last_good::LastGood,
     problem::Problem,
     provider::TokenProvider,
+    secret::encoding::Encoding,
     source::FetchContext,
 };
 
