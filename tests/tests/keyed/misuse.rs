@@ -1,6 +1,12 @@
 //! Build functions and settings that are wrong.
 
-use std::sync::OnceLock;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
 
 use bearer_token::ErrorKind;
 
@@ -76,4 +82,42 @@ async fn a_million_invented_keys_stay_within_the_bound() {
     }
     assert_eq!(tenants.len(), 10);
     assert_eq!(secret(&tenants, 3).await.unwrap(), "token-of-3");
+}
+
+/// A key whose clones panic on demand, if it is one of the first.
+#[derive(PartialEq, Eq, Hash)]
+struct Fragile(u64);
+
+static BREAKS: AtomicBool = AtomicBool::new(false);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        assert!(self.0 >= 8 || !BREAKS.load(Ordering::Relaxed), "this one cannot be cloned");
+        Fragile(self.0)
+    }
+}
+
+#[test]
+fn a_key_that_panics_during_an_eviction_keeps_its_provider() {
+    let built = Arc::new(AtomicU64::new(0));
+    let count = built.clone();
+    let tenants = KeyedProviders::<Fragile>::builder(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok(TokenProvider::builder(bearer_token::StaticToken::new("token")))
+    })
+    .max_providers(8)
+    .build()
+    .unwrap();
+    let all = || (0..8).map(|tenant| tenants.get(&Fragile(tenant)).unwrap().token_blocking().unwrap().ticket());
+    let before: Vec<_> = all().collect();
+    BREAKS.store(true, Ordering::Relaxed);
+    for tenant in 8..16 {
+        catch_unwind(AssertUnwindSafe(|| tenants.get(&Fragile(tenant)).is_ok())).unwrap_err();
+    }
+    BREAKS.store(false, Ordering::Relaxed);
+    let builds = built.load(Ordering::Relaxed);
+    assert_eq!(all().collect::<Vec<_>>(), before);
+    assert_eq!((built.load(Ordering::Relaxed), tenants.len()), (builds, 8));
+    assert!(tenants.get(&Fragile(16)).is_ok(), "the map goes on");
+    assert_eq!(tenants.len(), 8);
 }
