@@ -12,9 +12,9 @@ const SHORT_BEGIN: &[u8] = b"----BEGIN ";
 
 /// The DER of the one private key in a PEM text.
 pub(crate) enum PemKey {
-    Plain(Zeroizing<Vec<u8>>),
+    Plain(Der),
     /// PKCS#8's own encryption (RFC 5958 section 3).
-    Encrypted(Zeroizing<Vec<u8>>),
+    Encrypted(Der),
 }
 
 /// The reason why a PEM text has no usable private key.
@@ -48,6 +48,8 @@ pub(crate) enum PemLabel {
     Unknown,
 }
 
+type Der = Zeroizing<Vec<u8>>;
+
 /// Whether the text is PEM, or a part of one, and so not an HMAC secret.
 pub(crate) fn looks_like_pem(text: &[u8]) -> bool {
     let trimmed = text.trim_ascii();
@@ -78,7 +80,7 @@ pub(crate) fn private_key(text: &[u8]) -> Result<PemKey, PemFault> {
 }
 
 /// Finds the certificates in the text, in their order. Keys and text around them are ignored.
-pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Zeroizing<Vec<u8>>>, PemFault> {
+pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Der>, PemFault> {
     let mut certificates = Vec::new();
     let mut labels = Vec::new();
     for (content, der) in blocks(text)? {
@@ -97,7 +99,7 @@ pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Zeroizing<Vec<u8>>>, PemFa
 }
 
 /// What each block of the text holds, in their order.
-fn blocks(text: &[u8]) -> Result<Vec<(Content, Option<Zeroizing<Vec<u8>>>)>, PemFault> {
+fn blocks(text: &[u8]) -> Result<Vec<(Content, Option<Der>)>, PemFault> {
     let unescaped = text.contains(&b'\\').then(|| unescaped(text));
     let mut rest = unescaped.as_deref().map_or(text, Vec::as_slice);
     let mut blocks = Vec::new();
@@ -142,7 +144,7 @@ impl<'a> Block<'a> {
         self.body.get(..lines).unwrap_or_default()
     }
 
-    fn content(&self) -> Option<Zeroizing<Vec<u8>>> {
+    fn content(&self) -> Option<Der> {
         encoding::base64(self.body.get(self.headers().len()..)?).filter(|bytes| !bytes.is_empty())
     }
 
