@@ -187,10 +187,14 @@ impl Value {
         self.now(Steps::bytes).map_err(|error| Problem::new(path, error.to_string()))
     }
 
-    /// The bytes for one JWT.
+    /// The bytes for one JWT. A token is an error.
     #[cfg(feature = "jwt")]
     pub(crate) async fn bytes_on(&self, platform: &Platform) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.read_as(platform, Steps::bytes).await
+        let value = self.clone();
+        match &self.origin {
+            Origin::File(_) => platform.run_blocking(move || value.now(Steps::bytes)).await?,
+            _ => self.now(Steps::bytes),
+        }
     }
 
     /// The value for one request.
