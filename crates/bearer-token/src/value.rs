@@ -189,7 +189,7 @@ impl Value {
 
     /// The bytes for one JWT. A token is an error.
     #[cfg(feature = "jwt")]
-    pub(crate) async fn bytes_on(&self, platform: &Platform) -> Result<Zeroizing<Vec<u8>>, Error> {
+    pub(crate) async fn bytes_on(&self, platform: &crate::platform::Platform) -> Result<Zeroizing<Vec<u8>>, Error> {
         let value = self.clone();
         match &self.origin {
             Origin::File(_) => platform.run_blocking(move || value.now(Steps::bytes)).await?,
