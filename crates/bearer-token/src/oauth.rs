@@ -28,5 +28,5 @@ pub use self::{
     grants::{ClientCredentials, TokenExchange, TokenType},
     refresh_token::RefreshToken,
     request::Parameters,
-    response::{ClockOffset, ResponseFields},
+    response::{ClockOffset, ResponseFields, ResponseFormat},
 };

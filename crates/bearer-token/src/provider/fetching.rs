@@ -168,7 +168,12 @@ impl Inner {
 
     fn seal(&self, token: AccessToken, started: Moment, now: Moment) -> Result<Bearer, Error> {
         let issued = token.issued_moment().unwrap_or(started);
-        let deadlines = self.cache.policy().deadlines(issued, token.expiry(), self.draw());
+        let (policy, draw) = (self.cache.policy(), self.draw());
+        let deadlines = policy.deadlines(issued, token.expiry(), draw);
+        let deadlines = match token.refresh_hint() {
+            Some(hint) => policy.hinted(deadlines, issued, hint, draw),
+            None => deadlines,
+        };
         Bearer::seal(token, self.id, deadlines, now)
     }
 

@@ -42,6 +42,11 @@ pub(super) const LEAST_REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The refresh begins no later than this before the token expires: two attempts at a slow server.
 pub(super) const LATEST_REFRESH: Duration = Duration::from_secs(30);
 
+/// The least hint of a source at when to get the next token.
+///
+/// A source that hints at zero would be asked once for each request.
+pub(super) const LEAST_HINT: Duration = MINUTE;
+
 // Shares of a token's lifetime. A token is refreshed no earlier than half of its life: 3/10 and 2/10 make that half.
 
 /// At most this share of a lifetime is kept in reserve: 1/10.

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use http::Response;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -12,11 +14,12 @@ use crate::{
         grant::{DynGrant, Grant},
         request::RequestParts,
         response::{
-            ResponseReader,
+            CustomReader, ResponseFormat, ResponseReader,
             clock_offset::{self, ServerClock},
         },
     },
     problem::{Advice, Problem, Problems},
+    token::AccessToken,
     transport::{DynTransport, Transport},
 };
 
@@ -92,6 +95,54 @@ impl TokenEndpointBuilder {
         self
     }
 
+    /// Sets where the response has the token, its lifetime and the next refresh token. Default:
+    /// [`ResponseFormat::oauth`].
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, ResponseFormat, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # #[cfg(feature = "http-transport")]
+    /// let source = TokenEndpoint::builder("https://login.example.com/token", ClientCredentials::new())
+    ///     .client_auth(ClientAuth::post("client-id", "client-secret"))
+    ///     .response(ResponseFormat::oauth().token("/data/token").expires_at("/data/expiresAt"))
+    ///     .build()?;
+    /// # #[cfg(feature = "http-transport")] let _ = source;
+    /// # Ok(()) }
+    /// ```
+    pub fn response(mut self, format: ResponseFormat) -> Self {
+        self.reader.format = format;
+        self
+    }
+
+    /// Sets a function that makes the token of a success, for responses that no [format](Self::response) describes: a
+    /// token in a header, or XML.
+    ///
+    /// The function sees responses with a status of 2xx only, before any field of them is judged. Other statuses are
+    /// [errors](TokenEndpoint#errors) as usual. If the function sets no lifetime and the token is a JWT, the JWT's own
+    /// lifetime counts. [`keep`](Self::keep) and [`accept_token_type`](Self::accept_token_type) have no effect beside it.
+    /// A message in its error ends up in logs: keep the response's text out of it.
+    ///
+    /// ```
+    /// use bearer_token::{AccessToken, Error, ErrorKind};
+    /// use bearer_token::oauth::{ClientCredentials, TokenEndpoint};
+    ///
+    /// let builder = TokenEndpoint::builder("https://login.example.com/v3/auth/tokens", ClientCredentials::new())
+    ///     .response_with(|response| {
+    ///         let token = response.headers().get("x-subject-token").and_then(|token| token.to_str().ok());
+    ///         let missing = || Error::new(ErrorKind::Response, "found no `X-Subject-Token` in the response");
+    ///         Ok(AccessToken::new(token.ok_or_else(missing)?))
+    ///     });
+    /// # let _ = builder;
+    /// ```
+    pub fn response_with(
+        mut self,
+        read: impl Fn(&Response<Bytes>) -> Result<AccessToken, Error> + Send + Sync + 'static,
+    ) -> Self {
+        self.reader.custom = Some(CustomReader::new(read));
+        self
+    }
+
     /// Accepts another word than `Bearer` as `token_type`, from a server that means bearer by it.
     ///
     /// Case does not matter (RFC 6749 section 5.1).
@@ -102,7 +153,9 @@ impl TokenEndpointBuilder {
 
     /// Keeps another field of the response with the bearer, such as Salesforce's `instance_url`.
     ///
-    /// [`Bearer::extra`](crate::Bearer::extra) returns it: a string, the digits of a number, or `true` or `false`. Other
+    /// A name that begins with a slash is a JSON pointer: `/auth/accessor` (RFC 6901).
+    ///
+    /// [`Bearer::extra`](crate::Bearer::extra) returns it by the same name: a string, the digits of a number, or `true` or `false`. Other
     /// values are not kept, nor are strings that are not valid JSON.
     pub fn keep(mut self, field: impl Into<String>) -> Self {
         self.reader.keep.push(field.into());
@@ -145,7 +198,8 @@ impl TokenEndpointBuilder {
         let headers = checks::headers(self.headers, credentials.header.as_ref(), &mut problems);
         let mut reader = self.reader;
         reader.token_types.check_words(&mut problems);
-        checks::keep(&reader.keep, &mut problems);
+        checks::keep(&reader.keep, &reader.format, &mut problems);
+        reader.format.check(&mut problems);
         self.grant.problems().into_iter().for_each(|problem| problems.add(problem));
         let transport = self.transport.or_else(default_transport);
         if transport.is_none() {

@@ -14,6 +14,7 @@ use crate::{
             delay::requested_delay,
             description::description,
             fields::{Field, ResponseFields},
+            format::Place,
             oauth_code::{Meaning, OAuthCode},
         },
     },
@@ -35,7 +36,7 @@ impl Refusal<'_> {
     /// Judges a refusal by a token endpoint, which the message names as `endpoint`.
     pub(crate) fn error(&self, endpoint: &str, presented: Presented, sent: &Sent) -> Error {
         let status = self.status;
-        let code = match self.fields.and_then(|fields| fields.get("error")) {
+        let code = match self.fields.and_then(|fields| fields.get(Place::Error)) {
             Some(Field::Text(text)) => Some(text.as_str()),
             _ => None,
         };

@@ -74,11 +74,12 @@ const LOOSE: &[&str] =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth::response::fields::ResponseFields;
+    use crate::oauth::response::{ResponseFormat, fields::ResponseFields, format::Place};
 
     fn check(types: &TokenTypes, json: &str) -> Result<(), String> {
         let body = format!("{{\"token_type\":{json}}}");
-        types.check(ResponseFields::read(body.as_bytes(), |_| true).unwrap().get("token_type"))
+        let fields = ResponseFields::read(body.as_bytes(), ResponseFormat::oauth().wanted()).unwrap();
+        types.check(fields.get(Place::TokenType))
     }
 
     #[test]
