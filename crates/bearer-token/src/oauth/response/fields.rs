@@ -82,9 +82,9 @@ impl ResponseFields {
         let may_be_list = fields.0.iter().any(|slot| slot.wanted.pointer.begins_with_index());
         let visit = |name: &str, raw: &[u8]| fields.visit(name, raw, &all, 0);
         if may_be_list {
-            json::items(bytes, visit)?
+            json::items(bytes, visit)?;
         } else {
-            json::members(bytes, visit)?
+            json::members(bytes, visit)?;
         }
         Ok(fields)
     }

@@ -101,6 +101,7 @@ fn l50_what_is_not_an_object_has_a_reason() {
     assert_eq!(found(deep.as_bytes()), Err(BREAKS_OFF));
 }
 
+#[cfg(feature = "oauth")]
 #[test]
 fn values_that_are_used_are_read_strictly() {
     for (raw, strict, lossy) in [
