@@ -13,10 +13,14 @@ use crate::{
     platform::Moment,
 };
 
-#[cfg(any(feature = "jwt", feature = "oauth"))]
+#[cfg(feature = "oauth")]
+pub(crate) mod fields;
+#[cfg(feature = "_json")]
 pub(crate) mod json;
-#[cfg(any(feature = "jwt", feature = "oauth"))]
+#[cfg(feature = "_json")]
 pub(crate) mod jwt_times;
+#[cfg(feature = "oauth")]
+pub(crate) mod pointer;
 
 /// The reason why a token is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,12 +5,12 @@ use std::{env, fmt, path::Path, sync::Arc};
 use zeroize::Zeroizing;
 
 use crate::{
-    encoding::Encoding,
     error::{Error, ErrorKind, Retry},
     files::last_good::LastGood,
     platform::Platform,
     problem::Problem,
     provider::TokenProvider,
+    secret::encoding::Encoding,
     source::FetchContext,
 };
 

@@ -8,7 +8,11 @@ use http::{Response, StatusCode};
 use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{client_auth::Presented, request::sent::Sent},
-    token::{AccessToken, Expiry, jwt_times::JwtTimes},
+    token::{
+        AccessToken, Expiry,
+        fields::{Field, Place, Wanted},
+        jwt_times::JwtTimes,
+    },
     transport::{RESPONSE_LIMIT, too_large},
 };
 
@@ -17,26 +21,24 @@ pub(crate) mod clock_offset;
 mod date;
 mod delay;
 mod description;
-mod fields;
 mod format;
 mod lifetime;
 mod oauth_code;
-mod pointer;
 mod raw;
 mod refusal;
 mod token_type;
 
+pub use self::clock_offset::ClockOffset;
+pub use self::format::ResponseFormat;
 pub(crate) use self::lifetime::Findings;
 use self::{
     body::{encoding, kind},
     date::server_time,
-    fields::{Field, Wanted},
-    format::Place,
     lifetime::{Clocks, Lifetime, Negative, Times, lifetime},
     refusal::Refusal,
     token_type::TokenTypes,
 };
-pub use self::{clock_offset::ClockOffset, fields::ResponseFields, format::ResponseFormat};
+pub use crate::token::fields::ResponseFields;
 
 /// The way in which responses are read.
 #[derive(Debug, Default)]

@@ -1,11 +1,13 @@
 //! Where a token response has its fields.
 
-use super::{
-    fields::{ResponseFields, Wanted},
-    lifetime::Times,
-    pointer::Pointer,
+use super::lifetime::Times;
+use crate::{
+    problem::{Advice, Problem, Problems},
+    token::{
+        fields::{Place, ResponseFields, Wanted},
+        pointer::Pointer,
+    },
 };
-use crate::problem::{Advice, Problem, Problems};
 
 /// Where a token response has the token, its lifetime and the next refresh token, for
 /// [`TokenEndpointBuilder::response`](crate::oauth::TokenEndpointBuilder::response).
@@ -37,18 +39,6 @@ pub struct ResponseFormat {
     refresh_token: Pointer,
     milliseconds: bool,
     never: Option<i64>,
-}
-
-/// A place that every response is read for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    Token,
-    TokenType,
-    ExpiresIn,
-    ExpiresAt,
-    RefreshIn,
-    Scope,
-    Error,
 }
 
 impl ResponseFormat {

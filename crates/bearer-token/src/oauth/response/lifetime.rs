@@ -5,8 +5,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{
-    oauth::response::{clock_offset::ClockOffset, date::parse_date, fields::Field},
-    token::{Expiry, jwt_times::JwtTimes},
+    oauth::response::{clock_offset::ClockOffset, date::parse_date},
+    token::{Expiry, fields::Field, jwt_times::JwtTimes},
 };
 
 /// What a response says about the life of its token.

@@ -13,12 +13,11 @@ use crate::{
             body::encoding,
             delay::requested_delay,
             description::description,
-            fields::{Field, ResponseFields},
-            format::Place,
             oauth_code::{Meaning, OAuthCode},
         },
     },
     resource::Challenge,
+    token::fields::{Field, Place, ResponseFields},
 };
 
 /// A refusal as it arrived.

@@ -1,7 +1,7 @@
 //! Every form of a lifetime, with right and wrong clocks.
 
 use super::*;
-use crate::oauth::response::{ResponseFormat, fields::ResponseFields};
+use crate::{oauth::response::ResponseFormat, token::fields::ResponseFields};
 
 // 2026-01-01 00:00:00 UTC.
 const NOW: u64 = 1_767_225_600;

@@ -4,8 +4,10 @@ use std::fmt;
 
 use zeroize::Zeroize;
 
-use super::{format::Place, pointer::Pointer};
-use crate::token::json::{self, NotAnObject};
+use crate::token::{
+    json::{self, NotAnObject},
+    pointer::Pointer,
+};
 
 /// The fields of a token response that a grant asked for.
 ///
@@ -13,6 +15,18 @@ use crate::token::json::{self, NotAnObject};
 /// not need, or a megabyte of noise. Strings are wiped when dropped, and `Debug` shows names only.
 #[derive(Default)]
 pub struct ResponseFields(Vec<Slot>);
+
+/// A place that every token response is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Token,
+    TokenType,
+    ExpiresIn,
+    ExpiresAt,
+    RefreshIn,
+    Scope,
+    Error,
+}
 
 /// A field to read, and where it is.
 pub(crate) struct Wanted {
