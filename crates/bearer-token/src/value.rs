@@ -14,6 +14,7 @@ use crate::{
     source::FetchContext,
 };
 
+mod fixed_header;
 mod steps;
 #[cfg(test)]
 #[cfg(not(bearer_loom))]

@@ -19,7 +19,7 @@ use crate::{
         Authorized, ProviderStatus, Rejection, TokenFuture, TokenProvider, TokenProviderBuilder, cache::Failure,
         jitter::Draw, policy::Policy,
     },
-    resource::challenge::Refusals,
+    resource::{challenge::Refusals, sending::Sending},
     sync::{AtomicU64, Ordering},
 };
 
@@ -98,9 +98,12 @@ struct Inner<K> {
     limit: Option<Arc<FetchLimit>>,
     platform: Platform,
     refusals: Refusals,
+    sending: Option<Sending>,
     bound: usize,
     /// 1 once the map was shut down.
     shut_down: AtomicU64,
+    /// 1 once a provider was built that sends other headers than `Authorization`.
+    sends_other_headers: AtomicU64,
 }
 
 /// Why a key without a provider gets none yet.
@@ -303,11 +306,19 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
         DEPTH.set(depth + 1);
         let built = catch_unwind(AssertUnwindSafe(|| {
             let builder = (self.build)(key)?;
+            let builder = match &self.sending {
+                Some(sending) => builder.sending(sending.clone()),
+                None => builder,
+            };
             let builder = match &self.limit {
                 Some(limit) => builder.fetch_limit(limit.clone()),
                 None => builder,
             };
-            builder.build()
+            let provider = builder.build()?;
+            if !provider.inner.form.is_usual() {
+                self.sends_other_headers.store(1, Ordering::Relaxed);
+            }
+            Ok(provider)
         }));
         built.unwrap_or_else(|_panic| {
             let message = "the function that builds the provider of a key panicked; the panic's own message went where \
