@@ -232,6 +232,11 @@ impl TokenEndpointBuilder {
         reader.token_types.check_words(&mut problems);
         checks::keep(&reader.keep, &reader.format, &mut problems);
         reader.format.check(&mut problems);
+        for field in self.grant.kept_fields().iter().map(|&field| field.to_owned()) {
+            if !reader.keep.contains(&field) {
+                reader.keep.push(field);
+            }
+        }
         self.grant.problems().into_iter().for_each(|problem| problems.add(problem));
         let transport = self.transport.or_else(default_transport);
         if transport.is_none() {
