@@ -154,7 +154,7 @@ impl TokenProviderBuilder {
     }
 
     /// Lets fetches wait for their turn.
-    pub(super) fn fetch_limit(mut self, limit: Arc<FetchLimit>) -> Self {
+    pub(super) fn fetch_limit(mut self, limit: FetchLimit) -> Self {
         self.source = Arc::new(Limited { source: self.source, limit });
         self
     }

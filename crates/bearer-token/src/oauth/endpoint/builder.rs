@@ -195,7 +195,7 @@ impl TokenEndpointBuilder {
 
         // Each of them is there, or there was a problem about it.
         let (Some(url), Some(transport)) = (url, transport) else {
-            return Err(Error::new(crate::ErrorKind::Config, "the token endpoint has no URL or no transport"));
+            return Err(Error::config("the token endpoint has no URL or no transport", []));
         };
         let (grant, grant_type, client_auth) = (self.grant, self.grant_type, self.client_auth);
         let uri = url.uri().clone();
