@@ -205,6 +205,431 @@ async fn l44_a_reusable_token_is_repeated_at_once() {
 }
 
 #[tokio::test]
+<<<<<<< HEAD
+=======
+async fn l27_an_unusable_access_token_does_not_stop_the_save() {
+    for body in [
+        r#"{"access_token":"a","token_type":"DPoP","refresh_token":"r2"}"#,
+        r#"{"access_token":"","refresh_token":"r2"}"#,
+        r#"{"refresh_token":"r2"}"#,
+        r#"{"access_token":"a","expires_in":-5,"refresh_token":"r2"}"#,
+    ] {
+        let script = Script::new([reply(200, body)]);
+        let store = MemoryStore::new("r1");
+        let error = fetch(&script, &RefreshToken::new(store.clone())).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Response, "{body}");
+        assert_eq!(store.get(), Some(StoredToken::new("r2")), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn l19_an_outage_never_costs_the_refresh_token() {
+    for (status, body) in [
+        (500, GONE),
+        (503, GONE),
+        (503, r#"{"error":"invalid_grant","refresh_token":"r9"}"#),
+        (429, GONE),
+        (408, GONE),
+        (502, "<html>"),
+        (400, r#"{"error":"temporarily_unavailable","refresh_token":"r9"}"#),
+        (401, r#"{"error":"invalid_client"}"#),
+        (400, r#"{"error":"invalid_scope"}"#),
+        (404, ""),
+        (200, r#"{"error":"unknown words","refresh_token":"r9"}"#),
+        (200, "garbage"),
+        (302, ""),
+    ] {
+        let script = Script::new([reply(status, body), rotated!("r2")]);
+        let store = MemoryStore::new("r1");
+        let grant = RefreshToken::new(store.clone());
+        fetch(&script, &grant).await.unwrap_err();
+        assert_eq!(store.get(), Some(StoredToken::new("r1")), "{status} {body}");
+        assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r2", "{status} {body}");
+        assert_eq!(sent(&script), ["r1", "r1"]);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_token_stays_stored_and_unsent() {
+    for (status, body, code) in [
+        (400, GONE, "invalid_grant"),
+        (401, GONE, "invalid_grant"),
+        (200, r#"{"error":"bad_refresh_token"}"#, "bad_refresh_token"),
+    ] {
+        let script = Script::new([reply(status, body), reply(status, body), rotated!("r2")]);
+        let store = MemoryStore::new("r1");
+        let grant = RefreshToken::new(store.clone());
+        for _ in 0..3 {
+            let error = fetch(&script, &grant).await.unwrap_err();
+            assert_eq!((error.kind(), error.oauth_code()), (ErrorKind::Refused, Some(code)));
+            assert_eq!(error.retry(), Retry::AfterChange);
+            assert!(error.to_string().contains("has to consent again"), "{error}");
+            assert!(error.source().unwrap().to_string().contains(&status.to_string()), "what the server said");
+            script.clock.advance(Duration::from_secs(60));
+        }
+        assert_eq!(sent(&script), ["r1"]);
+        assert_eq!(store.get(), Some(StoredToken::new("r1")));
+
+        // An explicit refresh returns what the server says now.
+        let by_hand =
+            FetchContext::new(script.context().platform().clone(), Duration::from_secs(10), FetchReason::Requested);
+        endpoint(&script, &grant).fetch(by_hand).await.unwrap_err();
+        assert_eq!(sent(&script).len(), 2);
+        // L07: no error is for ever.
+        script.clock.advance(Duration::from_secs(300));
+        assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r2");
+    }
+}
+
+#[tokio::test]
+async fn l58_a_token_refused_in_other_words_is_gone() {
+    for (status, body) in [
+        (400, ""),
+        (400, r#"{"error":"invalid_request"}"#),
+        (400, r#"{"error":"invalid_request","error_description":"refresh token is invalid"}"#),
+        (400, r#"{"error":"refresh_token_expired"}"#),
+        (400, r#"{"message":"token revoked"}"#),
+        (400, "<html>no</html>"),
+        (401, ""),
+        (401, r#"{"message":"Unauthorized"}"#),
+        (403, ""),
+        (403, "<html>no</html>"),
+        (403, r#"{"error":"access_denied"}"#),
+        (422, r#"{"error":{"code":"expired"}}"#),
+    ] {
+        let script = Script::new([reply(status, body), rotated!("r2")]);
+        let store = MemoryStore::new("r1");
+        let grant = RefreshToken::new(store.clone());
+        for _ in 0..3 {
+            let error = fetch(&script, &grant).await.unwrap_err();
+            assert_eq!((error.kind(), error.retry()), (ErrorKind::Refused, Retry::AfterChange), "{status} {body}");
+            assert!(error.to_string().contains("probably gone"), "{error}");
+            assert!(error.source().unwrap().to_string().contains(&status.to_string()), "the server's response");
+            script.clock.advance(Duration::from_secs(60));
+        }
+        assert_eq!(sent(&script), ["r1"], "{status} {body}");
+        assert_eq!(store.get(), Some(StoredToken::new("r1")), "servers make mistakes");
+        script.clock.advance(Duration::from_secs(300));
+        assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r2", "no error is for ever");
+    }
+}
+
+#[tokio::test]
+async fn l58_a_challenge_for_the_client_is_no_verdict() {
+    let challenge = |scheme: &str| {
+        reply(401, "").map(|mut response| {
+            response.headers_mut().insert("www-authenticate", scheme.parse().unwrap());
+            response
+        })
+    };
+    for (scheme, is_gone) in [("Basic realm=\"as\"", false), ("Bearer error=\"invalid_token\"", true)] {
+        let script = Script::new([challenge(scheme), rotated!("r2")]);
+        let grant = RefreshToken::new(MemoryStore::new("r1"));
+        fetch(&script, &grant).await.unwrap_err();
+        assert_eq!(fetch(&script, &grant).await.is_err(), is_gone, "{scheme}");
+    }
+}
+
+#[tokio::test]
+async fn l07_a_new_stored_token_needs_no_restart() {
+    let script = Script::new([reply(400, GONE), rotated!("s2"), rotated!("t2")]);
+    let store = MemoryStore::default();
+    let grant = RefreshToken::new(store.clone());
+    let error = fetch(&script, &grant).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Source, Retry::AfterChange));
+    assert!(error.to_string().contains("has to consent first"), "{error}");
+    store.set(Some(StoredToken::new("r1")));
+    fetch(&script, &grant).await.unwrap_err();
+    // Another program writes into the store, or this one does.
+    store.set(Some(StoredToken::new("s1")));
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-s2");
+    grant.replace(&Platform::system(), "t1").await.unwrap();
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-t2");
+    assert_eq!(sent(&script), ["r1", "s1", "t1"]);
+    grant.clear(&Platform::system()).await.unwrap();
+    assert_eq!(store.get(), None);
+    assert!(fetch(&script, &grant).await.unwrap_err().to_string().contains("has to consent first"));
+}
+
+#[tokio::test]
+async fn a_new_consent_replaces_a_pending_successor() {
+    let script = Script::new([rotated!("r2"), rotated!("s2")]);
+    let store = Moody::new("r1");
+    store.break_down(true);
+    let grant = RefreshToken::new(store.clone());
+    fetch(&script, &grant).await.unwrap_err();
+    store.break_down(false);
+    store.0.kept.set(Some(StoredToken::new("s1")));
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-s2");
+    assert_eq!(sent(&script), ["r1", "s1"], "`r2` was dropped");
+}
+
+#[tokio::test]
+async fn a_pending_successor_ends_with_the_sign_out() {
+    let script = Script::new([rotated!("i2"), rotated!("i3")]);
+    let store = Moody::default();
+    store.break_down(true);
+    let grant = RefreshToken::new(store.clone()).initial("i1");
+    fetch(&script, &grant).await.unwrap_err();
+    store.break_down(false);
+    grant.clear(&Platform::system()).await.unwrap();
+    fetch(&script, &grant).await.unwrap();
+    assert_eq!(sent(&script), ["i1", "i1"], "`i2` was forgotten");
+}
+
+#[tokio::test]
+async fn l27_a_slow_save_still_keeps_others_out() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let store = Moody::new("r1");
+    store.hold();
+    let grant = RefreshToken::new(store.clone());
+    {
+        let mut first = pin!(fetch(&script, &grant));
+        assert!(poll(first.as_mut()).is_pending());
+    }
+    tokio::task::yield_now().await;
+    script.clock.advance(Duration::from_secs(20));
+    let mut second = pin!(fetch(&script, &grant));
+    assert!(poll(second.as_mut()).is_pending());
+    assert_eq!(store.0.savings.load(Ordering::Relaxed), 1, "no other fetch saves it meanwhile");
+    store.release();
+    assert_eq!(second.await.unwrap(), "for-r3");
+    assert_eq!(sent(&script), ["r1", "r2"]);
+}
+
+#[tokio::test]
+async fn l27_saving_is_given_up_after_a_minute() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let store = Moody::new("r1");
+    store.hold();
+    let grant = RefreshToken::new(store.clone());
+    {
+        let mut first = pin!(fetch(&script, &grant));
+        for seconds in [0, 59] {
+            script.clock.advance(Duration::from_secs(seconds));
+            assert!(poll(first.as_mut()).is_pending(), "after {seconds} s");
+            tokio::task::yield_now().await;
+        }
+        script.clock.advance(Duration::from_millis(500));
+        let mut second = pin!(fetch(&script, &grant));
+        assert!(poll(second.as_mut()).is_pending());
+        assert_eq!(store.0.savings.load(Ordering::Relaxed), 1, "no other fetch saves it meanwhile");
+        script.clock.advance(Duration::from_millis(500));
+        let error = first.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.to_string().contains("within 60s"), "{error}");
+    }
+    store.release();
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r3");
+    assert_eq!(sent(&script), ["r1", "r2"], "the next fetch saved it first");
+}
+
+/// A store that counts its leases, and those that are held.
+#[derive(Clone, Default)]
+struct Leased(MemoryStore, Arc<AtomicU64>, Arc<()>);
+
+impl RefreshTokenStore for Leased {
+    async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
+        assert_eq!(Arc::strong_count(&self.2), 3, "the lease is held");
+        self.0.load(platform).await
+    }
+
+    async fn swap(
+        &self,
+        platform: &Platform,
+        seen: Option<&StoredToken>,
+        next: Option<&StoredToken>,
+    ) -> Result<bool, Error> {
+        assert_eq!(Arc::strong_count(&self.2), 3, "the lease is held");
+        self.0.swap(platform, seen, next).await
+    }
+
+    async fn lease(&self, _: &Platform) -> Result<Lease, Error> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Ok(Lease::holding(Arc::clone(&self.2)))
+    }
+}
+
+#[tokio::test]
+async fn l11_a_fetch_holds_the_stores_lease_until_the_save() {
+    let script = Script::new([rotated!("r2"), rotated!("r3")]);
+    let store = Leased::default();
+    store.0.set(Some(StoredToken::new("r1")));
+    let grant = RefreshToken::new(store.clone());
+    for leases in 1..=2 {
+        fetch(&script, &grant).await.unwrap();
+        assert_eq!((store.1.load(Ordering::Relaxed), Arc::strong_count(&store.2)), (leases, 2), "it is released");
+    }
+}
+
+#[tokio::test]
+async fn l27_a_late_response_does_not_replace_the_pending_successor() {
+    let script = Script::new([]);
+    let store = Moody::new("r1");
+    let grant = RefreshToken::new(store.clone());
+    let successor = |token: &str| {
+        let json = format!(r#"{{"refresh_token":"{token}"}}"#);
+        ResponseFields::of(json.as_bytes(), &["refresh_token"]).unwrap_or_else(|_| panic!("it is JSON"))
+    };
+    let (overdue_cx, overdue) = (script.context(), grant.parameters(&script.context()).await.unwrap());
+    // The deadline of the first fetch has passed, so the second one takes its turn.
+    script.clock.advance(Duration::from_secs(12));
+    let (cx, second) = (script.context(), grant.parameters(&script.context()).await.unwrap());
+    store.break_down(true);
+    grant.on_response(&cx, &second, &successor("r2")).await.unwrap_err();
+    grant.on_response(&overdue_cx, &overdue, &successor("r9")).await.unwrap_err();
+    drop((overdue, second));
+    store.break_down(false);
+    grant.parameters(&script.context()).await.unwrap();
+    assert_eq!(store.token(), "r2");
+}
+
+/// A transport that lets something happen while a request is on its way.
+struct Meanwhile<F>(Script, F);
+
+impl<F: Fn(&Script) + Send + Sync + 'static> Transport for Meanwhile<F> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        (self.1)(&self.0);
+        self.0.send(request).await
+    }
+}
+
+#[tokio::test]
+async fn the_token_of_a_faster_process_is_used_at_once() {
+    let script = Script::new([reply(400, GONE), rotated!("r3")]);
+    let store = MemoryStore::new("r1");
+    let others = store.clone();
+    let meanwhile = Meanwhile(script.clone(), move |script: &Script| {
+        if script.bodies().is_empty() {
+            others.set(Some(StoredToken::new("r2")));
+        }
+    });
+    let grant = RefreshToken::new(store.clone());
+    let source = TokenEndpoint::builder(URL, grant).transport(meanwhile).build().unwrap();
+    assert_eq!(source.fetch(script.context()).await.unwrap().secret(), "for-r3");
+    assert_eq!(sent(&script), ["r1", "r2"]);
+}
+
+#[tokio::test]
+async fn a_store_that_always_changes_ends_a_fetch() {
+    let script = Script::new(vec![reply(400, GONE); 10]);
+    let store = MemoryStore::new("r0");
+    let others = store.clone();
+    let meanwhile = Meanwhile(script.clone(), move |script: &Script| {
+        others.set(Some(StoredToken::new(format!("r{}", script.bodies().len() + 1))));
+    });
+    let source = TokenEndpoint::builder(URL, RefreshToken::new(store)).transport(meanwhile).build().unwrap();
+    let cx = FetchContext::new(script.context().platform().clone(), Duration::from_secs(600), FetchReason::Missing);
+    assert_eq!(source.fetch(cx).await.unwrap_err().oauth_code(), Some("invalid_grant"));
+    assert_eq!(sent(&script), ["r0", "r1", "r2", "r3"]);
+}
+
+#[tokio::test]
+async fn the_previous_token_is_sent_only_on_request() {
+    for keep in [false, true] {
+        let script =
+            Script::new([rotated!("r2"), reply(400, GONE), rotated!("r3"), reply(200, TOKEN), reply(400, GONE)]);
+        let grant = RefreshToken::new(MemoryStore::new("r1"));
+        let grant = if keep { grant.retry_previous() } else { grant };
+        fetch(&script, &grant).await.unwrap();
+        assert_eq!(fetch(&script, &grant).await.is_ok(), keep);
+        if keep {
+            // `r3` is taken: the one before it has no use any more.
+            fetch(&script, &grant).await.unwrap();
+            fetch(&script, &grant).await.unwrap_err();
+            assert_eq!(sent(&script), ["r1", "r2", "r1", "r3", "r3"]);
+        } else {
+            assert_eq!(sent(&script), ["r1", "r2"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_initial_token_replaces_one_that_is_gone() {
+    let script = Script::new([rotated!("i2"), reply(400, GONE), reply(400, GONE), rotated!("j2")]);
+    let store = MemoryStore::default();
+    let grant = RefreshToken::new(store.clone()).initial("i1");
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-i2");
+    assert_eq!(store.get().unwrap().secret(), "i2");
+    // Where `i2` comes from is used up, and not tried.
+    fetch(&script, &grant).await.unwrap_err();
+    assert_eq!(sent(&script), ["i1", "i2"]);
+    // Started again, with what a new consent gave.
+    let grant = RefreshToken::new(store.clone()).initial("j1");
+    assert_eq!(fetch(&script, &grant).await.unwrap(), "for-j2");
+    assert_eq!(sent(&script), ["i1", "i2", "i2", "j1"]);
+    assert_eq!(store.get().unwrap().secret(), "j2");
+}
+
+#[tokio::test]
+async fn two_sources_never_send_the_same_token() {
+    let script = Script::new([rotated!("r2"), rotated!("r3"), rotated!("r4"), rotated!("r5")]);
+    let store = Moody::new("r1");
+    store.hold();
+    let grant = RefreshToken::new(store.clone());
+    let fetches: Vec<_> = (0..4)
+        .map(|_| {
+            let (source, cx) = (endpoint(&script, &grant), script.context());
+            #[allow(clippy::disallowed_methods, reason = "as two providers would")]
+            tokio::spawn(async move { source.fetch(cx).await })
+        })
+        .collect();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(sent(&script), ["r1"], "the others wait until its successor is saved");
+    store.release();
+    for fetch in fetches {
+        fetch.await.unwrap().unwrap();
+    }
+    assert_eq!(sent(&script), ["r1", "r2", "r3", "r4"]);
+    assert_eq!(store.token(), "r5");
+}
+
+#[tokio::test]
+async fn l11_an_undriven_fetch_does_not_block_others() {
+    /// Never responds.
+    struct Silence;
+    impl Transport for Silence {
+        async fn send(&self, _: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+            std::future::pending().await
+        }
+    }
+    let script = Script::new([rotated!("r2")]);
+    let grant = RefreshToken::new(MemoryStore::new("r1"));
+    let silent = TokenEndpoint::builder(URL, grant.clone()).transport(Silence).build().unwrap();
+    let mut frozen = pin!(silent.fetch(script.context()));
+    assert!(poll(frozen.as_mut()).is_pending());
+    let source = endpoint(&script, &grant);
+    {
+        let mut waiting = pin!(source.fetch(script.context()));
+        assert!(poll(waiting.as_mut()).is_pending(), "it is the other's turn");
+    }
+    // The deadline of the first, and a second of grace.
+    script.clock.advance(Duration::from_secs(11));
+    assert_eq!(source.fetch(script.context()).await.unwrap().secret(), "for-r2");
+}
+
+#[tokio::test]
+async fn a_fallback_replaces_a_gone_token_but_no_outage() {
+    let script = Script::new([reply(503, GONE), reply(400, GONE), rotated!("s2")]);
+    let store = MemoryStore::new("r1");
+    let grant = RefreshToken::new(store.clone());
+    let source = endpoint(&script, &grant).or_else(StaticToken::new("of-the-service"));
+    let fetch = async || {
+        let cx = script.context();
+        source.fetch(cx).await.map(|token| token.secret().to_owned())
+    };
+    assert_eq!(fetch().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(fetch().await.unwrap(), "of-the-service");
+    assert_eq!(fetch().await.unwrap(), "of-the-service");
+    store.set(Some(StoredToken::new("s1")));
+    assert_eq!(fetch().await.unwrap(), "for-s2");
+    assert_eq!(sent(&script), ["r1", "r1", "s1"]);
+}
+
+#[tokio::test]
+>>>>>>> main
 async fn l38_no_refresh_token_is_ever_shown() {
     let script = Script::new([
         reply(200, r#"{"access_token":"planted","refresh_token":"planted-2"}"#),
