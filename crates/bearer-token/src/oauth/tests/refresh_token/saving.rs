@@ -172,7 +172,7 @@ async fn l27_a_late_response_does_not_replace_the_pending_successor() {
     let (script, store, grant) = scene([], Moody::new("r1"));
     let successor = |token: &str| {
         let json = format!(r#"{{"refresh_token":"{token}"}}"#);
-        ResponseFields::read(json.as_bytes(), |_| true).unwrap_or_else(|_| panic!("it is JSON"))
+        ResponseFields::of(json.as_bytes(), &["refresh_token"]).unwrap_or_else(|_| panic!("it is JSON"))
     };
     let (overdue_cx, overdue) = (script.context(), grant.parameters(&script.context()).await.unwrap());
     // The deadline of the first fetch has passed, so the second one takes its turn.
