@@ -46,7 +46,7 @@ fn ca_certificates_that_are_none_are_named() {
 }
 
 #[test]
-fn ca_certificates_may_be_indented_and_have_a_byte_order_mark() {
+fn indented_and_marked_ca_certificates_are_read() {
     let pem = Ca::new("ca").pem();
     let indented = pem.lines().map(|line| format!("    {line}\r\n")).collect::<String>();
     for pem in [pem.clone(), format!("\u{feff}{pem}"), indented, format!("# a comment\n{pem}{pem}")] {
