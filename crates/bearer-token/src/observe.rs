@@ -137,6 +137,12 @@ pub(crate) fn kept(file: &std::path::Path, problem: &str) {
     event!(warn, file = %file.display(), problem, "ignoring the changed file; its previous contents stay in use");
 }
 
+/// A key that changed is missing or unusable, so the previous one signs.
+#[cfg(feature = "jwt")]
+pub(crate) fn kept_key(place: &str, problem: &str) {
+    event!(warn, place, problem, "ignoring the changed key; the previous one stays in use");
+}
+
 /// A key and a certificate do not belong together, so the last pair that did stays in use.
 #[cfg(feature = "jwt")]
 pub(crate) fn kept_pair(problem: &str) {
