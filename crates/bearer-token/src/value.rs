@@ -260,11 +260,11 @@ impl Value {
     /// The place of the value, for events.
     #[cfg(feature = "jwt")]
     pub(crate) fn place(&self) -> String {
-        match &self.origin {
-            Origin::Literal(_) => "the configuration".to_owned(),
-            Origin::File(file) => format!("the file `{}`", file.path().display()),
-            Origin::Variable(name) => format!("the environment variable `{name}`"),
-            Origin::Token { provider, .. } => format!("the token of the provider `{}`", provider.name()),
+        match &self.lookup {
+            Lookup::Literal(_) => "the configuration".to_owned(),
+            Lookup::File(file) => format!("the file `{}`", file.path().display()),
+            Lookup::Variable(name) => format!("the environment variable `{name}`"),
+            Lookup::Token { provider, .. } => format!("the token of the provider `{}`", provider.name()),
         }
     }
 
