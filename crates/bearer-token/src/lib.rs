@@ -65,7 +65,7 @@
 
 pub mod adapter;
 mod error;
-#[cfg(any(feature = "jwt", feature = "oauth"))]
+#[cfg(any(feature = "jwt", feature = "oauth", feature = "http-transport"))]
 mod files;
 mod observe;
 pub mod platform;

@@ -132,9 +132,24 @@ pub(crate) fn waker_panicked() {
 // Sources.
 
 /// A file that changed is unusable, so its previous contents stay in use.
-#[cfg(any(feature = "jwt", feature = "oauth"))]
+#[cfg(any(feature = "jwt", feature = "oauth", feature = "http-transport"))]
 pub(crate) fn kept(file: &std::path::Path, problem: &str) {
     event!(warn, file = %file.display(), problem, "ignoring the changed file; its previous contents stay in use");
+}
+
+/// A file with certificates or the client's key changed, and what is in the files now is unusable.
+#[cfg(feature = "http-transport")]
+pub(crate) fn certificates_kept(problems: &str) {
+    event!(
+        warn,
+        problems,
+        "ignoring changed certificates for token requests; the previous ones stay in use until a file changes again"
+    );
+}
+
+#[cfg(feature = "http-transport")]
+pub(crate) fn certificates_changed() {
+    event!(info, "new connections for token requests use the changed certificates");
 }
 
 pub(crate) fn fell_back(error: &Error) {

@@ -277,6 +277,12 @@ impl Problems {
         }
     }
 
+    /// Adds the problems of another part, at the same level.
+    #[allow(dead_code, reason = "used by parts that are behind features")]
+    pub(crate) fn extend(&mut self, others: Problems) {
+        self.0.extend(others.0);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -293,6 +299,16 @@ impl Problems {
     /// `Ok` without any problem, else one error that lists all of them.
     pub(crate) fn into_result(self, message: &'static str) -> Result<(), Error> {
         if self.is_empty() { Ok(()) } else { Err(Error::config(message, self.0)) }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            let join = if index > 0 { "; " } else { "" };
+            write!(f, "{join}{problem}")?;
+        }
+        Ok(())
     }
 }
 

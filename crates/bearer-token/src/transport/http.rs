@@ -14,16 +14,15 @@ mod client;
 mod connect;
 
 mod meter;
-mod pem;
 mod proxy;
 mod tls;
 
-pub use self::builder::HttpTransportBuilder;
+pub use self::{builder::HttpTransportBuilder, tls::Pem};
 use self::{
     client::Clients,
     connect::{ConnectError, within},
     proxy::ProxyRule,
-    tls::TlsSettings,
+    tls::TlsFiles,
 };
 
 /// The transport that token requests use by default. A clone shares the connections.
@@ -54,7 +53,7 @@ struct Inner {
 /// Everything that the builder sets.
 #[derive(Clone)]
 struct Settings {
-    tls: Arc<TlsSettings>,
+    tls: Arc<TlsFiles>,
     proxy: ProxyRule,
     connect_timeout: Duration,
     timeout: Option<Duration>,

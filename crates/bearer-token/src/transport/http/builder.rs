@@ -6,9 +6,9 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::{
-    HttpTransport, Settings, pem,
+    HttpTransport, Settings,
     proxy::{Proxy, ProxyRule},
-    tls::TlsSettings,
+    tls::{Pem, TlsFiles, TlsInput},
 };
 use crate::{
     error::Error,
@@ -30,9 +30,7 @@ use crate::{
 #[must_use = "a builder does nothing until `build` is called"]
 #[derive(Default)]
 pub struct HttpTransportBuilder {
-    cas: Vec<Vec<u8>>,
-    only_these_cas: bool,
-    identity: Option<Zeroizing<Vec<u8>>>,
+    tls: TlsInput,
     proxy: Option<Zeroizing<String>>,
     no_proxy: bool,
     connect_timeout: Option<Duration>,
@@ -42,24 +40,48 @@ pub struct HttpTransportBuilder {
 }
 
 impl HttpTransportBuilder {
-    /// Trusts these CA certificates, in PEM, as well as the system's. Every call adds some.
-    pub fn ca_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.cas.push(pem.as_ref().to_vec());
+    /// Trusts these CA certificates as well as the system's. Every call adds some.
+    ///
+    /// ```no_run
+    /// use bearer_token::transport::{HttpTransport, Pem};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let transport = HttpTransport::builder()
+    ///     .ca(Pem::file("/etc/reporting/ca.pem"))
+    ///     .certificate(Pem::file("/run/reporting/tls.crt"))
+    ///     .key(Pem::file("/run/reporting/tls.key"))
+    ///     .build()?;
+    /// # let _ = transport; Ok(()) }
+    /// ```
+    ///
+    /// Files are read again when they change. New connections then use what is in them; idle ones are closed, and
+    /// requests in progress continue. While a file is missing, half written or does not belong to the others, everything
+    /// stays as it was, and an event says so.
+    pub fn ca(mut self, pem: impl Into<Pem>) -> Self {
+        self.tls.cas.push(("ca", pem.into()));
         self
     }
 
-    /// Trusts these CA certificates, in PEM, and not the system's. Every call adds some.
-    pub fn only_ca_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.only_these_cas = true;
-        self.ca_pem(pem)
+    /// Trusts these CA certificates and not the system's. Every call adds some.
+    pub fn only_ca(mut self, pem: impl Into<Pem>) -> Self {
+        self.tls.only_these_cas = true;
+        self.tls.cas.push(("only_ca", pem.into()));
+        self
     }
 
-    /// The client's certificate, its chain and its private key, in this order and in PEM.
+    /// The client's certificate and its chain, in this order. Its private key can follow them, or be set with
+    /// [`key`](Self::key).
     ///
     /// For servers that identify the client by its certificate
     /// ([RFC 8705](https://www.rfc-editor.org/rfc/rfc8705)), and for those that require one of every connection.
-    pub fn identity_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.identity = Some(Zeroizing::new(pem.as_ref().to_vec()));
+    pub fn certificate(mut self, pem: impl Into<Pem>) -> Self {
+        self.tls.certificate = Some(pem.into());
+        self
+    }
+
+    /// The private key of the client's [`certificate`](Self::certificate): PKCS#8, PKCS#1 or SEC1, not encrypted.
+    pub fn key(mut self, pem: impl Into<Pem>) -> Self {
+        self.tls.key = Some(pem.into());
         self
     }
 
@@ -106,26 +128,13 @@ impl HttpTransportBuilder {
     ///
     /// # Errors
     ///
-    /// Of kind [`Config`](crate::ErrorKind::Config), with everything that is wrong with the certificates, the key, the
+    /// Reads the files with certificates and keys, which blocks for a moment. The error is of kind
+    /// [`Config`](crate::ErrorKind::Config), with everything that is wrong with the certificates, the key, the
     /// proxy and the timeouts.
     pub fn build(self) -> Result<HttpTransport, Error> {
         let mut problems = Problems::default();
         let mut settings =
             Settings { timeout: self.timeout, title_case_headers: self.title_case_headers, ..Settings::default() };
-        let mut tls = TlsSettings { only_these_cas: self.only_these_cas, ..TlsSettings::default() };
-        for pem in &self.cas {
-            match pem::cas(pem) {
-                Ok(cas) => tls.cas.extend(cas),
-                Err(problem) => problems.add(problem),
-            }
-        }
-        if let Some(pem) = &self.identity {
-            match pem::identity(pem) {
-                Ok(identity) => tls.identity = Some(identity),
-                Err(problem) => problems.add(problem),
-            }
-        }
-        settings.tls = Arc::new(tls);
         settings.proxy = self.proxy_rule(&mut problems);
         if let Some(limit) = self.connect_timeout {
             settings.connect_timeout = limit;
@@ -142,6 +151,10 @@ impl HttpTransportBuilder {
                     Problem::new("user_agent", "found a character that no header can have").expecting("visible ASCII"),
                 ),
             }
+        }
+        match TlsFiles::new(self.tls) {
+            Ok(tls) => settings.tls = Arc::new(tls),
+            Err(more) => problems.extend(more),
         }
         problems.into_result("the HTTP transport cannot be built")?;
         Ok(HttpTransport::with(settings))
@@ -169,8 +182,9 @@ impl HttpTransportBuilder {
 
 impl fmt::Debug for HttpTransportBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the proxy, which may contain a password, nor the PEM, which contains a key.
+        // Not the proxy, which may contain a password.
         f.debug_struct("HttpTransportBuilder")
+            .field("tls", &self.tls)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
