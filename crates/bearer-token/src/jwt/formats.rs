@@ -12,6 +12,7 @@ pub(crate) mod jwk_key;
 pub(crate) mod key_kind;
 pub(crate) mod openssh;
 pub(crate) mod pem;
+pub(crate) mod public_key;
 pub(crate) mod sniff;
 
 pub(crate) use crate::encoding;
