@@ -147,6 +147,12 @@ impl Value {
         }
     }
 
+    /// The literal, if it is used as it is.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn plain(&self) -> Option<&str> {
+        self.literal().filter(|_| self.steps.are_plain())
+    }
+
     /// Whether its file was written since it was read last, or the other provider's source has changed.
     pub(crate) fn has_changed(&self) -> bool {
         match &self.origin {
