@@ -23,26 +23,30 @@ use crate::{
 };
 
 mod authorization;
+mod backoff;
 pub(crate) mod bearer;
 mod blocking;
 mod builder;
 pub(crate) mod cache;
+pub(crate) mod constants;
+mod contained;
 mod fetching;
 pub(crate) mod flight;
 mod future;
+mod jitter;
 mod keyed;
-pub(crate) mod policy;
+mod policy;
+pub(crate) mod schedule;
 mod status;
 pub(crate) mod ticket;
-pub(crate) mod timing;
 
-use self::fetching::draw;
 pub use self::{
+    backoff::Backoff,
     bearer::Bearer,
     builder::TokenProviderBuilder,
     future::TokenFuture,
     keyed::{Authorize, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Select, Selected},
-    policy::{Backoff, Policy},
+    policy::Policy,
     status::{ProviderState, ProviderStatus},
     ticket::{Rejection, Ticket},
 };

@@ -15,7 +15,7 @@ mod http;
 mod tower;
 
 #[cfg(feature = "http-transport")]
-pub use self::http::{HttpTransport, HttpTransportBuilder, Pem};
+pub use self::http::{HttpTransport, HttpTransportBuilder};
 #[cfg(feature = "tower")]
 pub use self::tower::{ServiceTransport, service};
 

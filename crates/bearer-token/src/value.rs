@@ -5,12 +5,12 @@ use std::{env, fmt, path::Path, sync::Arc};
 use zeroize::Zeroizing;
 
 use crate::{
-    encoding::Encoding,
     error::{Error, ErrorKind, Retry},
     files::last_good::LastGood,
     platform::Platform,
     problem::Problem,
     provider::TokenProvider,
+    secret::encoding::Encoding,
     source::FetchContext,
 };
 
@@ -192,6 +192,22 @@ impl Value {
         self.read_as(cx.platform(), Steps::bytes).await
     }
 
+    /// The same as bytes, without waiting: a token is an error here. Blocks.
+    #[allow(dead_code, reason = "used with the feature `http-transport`")]
+    pub(crate) fn bytes_now(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.now(Steps::bytes)
+    }
+
+    /// A clause about the value, with the place that it comes from.
+    pub(crate) fn clause(&self, problem: impl fmt::Display) -> String {
+        match &self.origin {
+            Origin::Literal(_) => problem.to_string(),
+            Origin::File(file) => format!("the file `{}`: {problem}", file.path().display()),
+            Origin::Variable(name) => format!("the environment variable `{name}`: {problem}"),
+            Origin::Token { provider, .. } => format!("the token of the provider `{}`: {problem}", provider.name()),
+        }
+    }
+
     async fn read_as<T: Send + 'static>(&self, platform: &Platform, finish: Finish<T>) -> Result<T, Error> {
         match &self.origin {
             Origin::Token { provider, fresh } => {
@@ -230,13 +246,7 @@ impl Value {
 
     /// An error that names where the value comes from.
     fn error(&self, problem: impl fmt::Display) -> Error {
-        let message = match &self.origin {
-            Origin::Literal(_) => problem.to_string(),
-            Origin::File(file) => format!("the file `{}`: {problem}", file.path().display()),
-            Origin::Variable(name) => format!("the environment variable `{name}`: {problem}"),
-            Origin::Token { provider, .. } => format!("the token of the provider `{}`: {problem}", provider.name()),
-        };
-        Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
+        Error::new(ErrorKind::Source, self.clause(problem)).with_retry(Retry::AfterChange)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, ErrorKind},
     observe,
     platform::Moment,
-    provider::policy::Freshness,
+    provider::schedule::Freshness,
     resource::{
         injection::{has_its_own, has_several_of_its_own},
         origin::{Destination, Verdict},

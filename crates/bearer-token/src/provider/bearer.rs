@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     platform::Moment,
     provider::{
-        policy::Deadlines,
+        schedule::Deadlines,
         ticket::{Generation, ProviderId, Ticket},
     },
     resource::injection::Credential,

@@ -18,7 +18,7 @@
 //! | `Renewing` | | yes | yes | any | when the flight is overdue |
 //! | `Withdrawn` | | | yes | any | when neither cool-down nor quiet time is left |
 //!
-//! In every row the gate may be up to [`ABANDONED`](crate::provider::timing::ABANDONED) later, after a flight that was
+//! In every row the gate may be up to [`ABANDONED`](crate::provider::constants::ABANDONED) later, after a flight that was
 //! abandoned. Challenges wait for a fetch only while there is a bearer in the slot or a suspect: they are about it.
 //!
 //! # The transitions
@@ -43,10 +43,12 @@ use crate::{
     platform::{Moment, nanos},
     provider::{
         bearer::{Bearer, Sealed},
+        constants::{ABANDONED, GRACE, LATE},
         flight::{Flight, Outcome},
-        policy::{Draw, Freshness, Policy},
+        jitter::Draw,
+        policy::Policy,
+        schedule::Freshness,
         ticket::{Generation, Rejection},
-        timing::{ABANDONED, GRACE, LATE},
     },
     resource::challenge::Challenge,
     sync::{AtomicU64, Mutex, Ordering, Slot, lock},

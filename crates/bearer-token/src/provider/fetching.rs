@@ -1,37 +1,28 @@
 //! One fetch, from its start to its report.
 
-use std::{
-    future,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 
-use super::Inner;
+use super::{Inner, contained::contained};
 use crate::{
     error::{Error, ErrorKind},
     observe::{self, FetchSpan},
-    platform::{BoxFuture, Moment, Platform, nanos},
+    platform::{BoxFuture, Moment, nanos},
     provider::{
         bearer::Bearer,
         cache::{Decision, StartFetch, TokenFlight, Want},
+        constants,
         flight::{Driver, Interruption, Outcome},
-        policy::{Draw, Freshness},
+        jitter::Draw,
+        schedule::Freshness,
         ticket::{Generation, Reject, Rejection},
-        timing,
     },
     resource::challenge::Challenge,
     source::FetchContext,
     sync::Ordering,
     token::{AccessToken, FetchReason},
 };
-
-/// Runs user code. Its panic is reported by the process's panic hook, and ends nothing but itself.
-pub(super) fn contained<T>(user_code: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(user_code)).ok()
-}
 
 impl Inner {
     /// The bearer in service, if it is usable. A stale one is served, and refreshed in the background.
@@ -48,7 +39,7 @@ impl Inner {
     #[cold]
     pub(super) fn has_cause_changed(&self, error: &Error, now: Moment) -> bool {
         let (now, from) = (now.monotonic_nanos(), self.ask_from.load(Ordering::Relaxed));
-        let next = now.saturating_add(nanos(timing::ASK_EVERY));
+        let next = now.saturating_add(nanos(constants::ASK_EVERY));
         let is_my_turn = !error.is_transient()
             && now >= from
             && self.ask_from.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
@@ -173,21 +164,11 @@ impl Inner {
     }
 
     fn draw(&self) -> Draw {
-        try_draw(&self.platform).unwrap_or_else(|| {
+        Draw::try_new(&self.platform).unwrap_or_else(|| {
             observe::no_randomness(&self.name);
             Draw::MAX
         })
     }
-}
-
-/// A random draw, or the greatest one if there is no randomness.
-pub(super) fn draw(platform: &Platform) -> Draw {
-    try_draw(platform).unwrap_or(Draw::MAX)
-}
-
-fn try_draw(platform: &Platform) -> Option<Draw> {
-    let bytes = contained(|| platform.random())?.ok()?;
-    Some(Draw(u32::from_ne_bytes(bytes)))
 }
 
 impl Reject for Inner {

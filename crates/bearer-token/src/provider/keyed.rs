@@ -17,7 +17,7 @@ use crate::{
     platform::{Moment, Platform},
     provider::{
         Authorized, ProviderStatus, Rejection, TokenFuture, TokenProvider, TokenProviderBuilder, cache::Failure,
-        policy::Policy,
+        jitter::Draw, policy::Policy,
     },
     resource::challenge::Refusals,
     sync::{AtomicU64, Ordering},
@@ -249,7 +249,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
             Ok(provider) => self.keep(key, provider, now),
             Err(error) => {
                 let in_a_row = self.map.remembered(key.borrow(), Remembered::build_failures).unwrap_or(0) + 1;
-                let wait = Policy::default().cool_down(&error, in_a_row, crate::provider::draw(&self.platform));
+                let wait = Policy::default().cool_down(&error, in_a_row, Draw::new(&self.platform));
                 let until = now.after(wait).monotonic_nanos();
                 self.map.remember(key, Remembered::BuildFailure(Failure { error: error.clone(), until, in_a_row }));
                 Err(error)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::{encoding::Encoding, secret::string};
+use crate::secret::{encoding::Encoding, string};
 
 /// The steps, in the order in which they are applied.
 #[derive(Clone, Default)]

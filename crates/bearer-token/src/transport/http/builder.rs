@@ -6,13 +6,15 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::{
-    HttpTransport, Settings,
+    HttpTransport,
     proxy::{Proxy, ProxyRule},
-    tls::{Pem, TlsFiles, TlsInput},
+    settings::Settings,
+    tls::{TlsFiles, TlsInput},
 };
 use crate::{
     error::Error,
     problem::{Advice, Problem, Problems},
+    value::Value,
 };
 
 /// Builds an [`HttpTransport`].
@@ -40,47 +42,48 @@ pub struct HttpTransportBuilder {
 }
 
 impl HttpTransportBuilder {
-    /// Trusts these CA certificates as well as the system's. Every call adds some.
+    /// Trusts these CA certificates, in PEM, as well as the system's. Every call adds some.
     ///
     /// ```no_run
-    /// use bearer_token::transport::{HttpTransport, Pem};
+    /// use bearer_token::{Value, transport::HttpTransport};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
     /// let transport = HttpTransport::builder()
-    ///     .ca(Pem::file("/etc/reporting/ca.pem"))
-    ///     .certificate(Pem::file("/run/reporting/tls.crt"))
-    ///     .key(Pem::file("/run/reporting/tls.key"))
+    ///     .ca(Value::file("/etc/reporting/ca.pem"))
+    ///     .certificate(Value::file("/run/reporting/tls.crt"))
+    ///     .key(Value::file("/run/reporting/tls.key"))
     ///     .build()?;
     /// # let _ = transport; Ok(()) }
     /// ```
     ///
-    /// Files are read again when they change. New connections then use what is in them; idle ones are closed, and
+    /// A [`Value`] is the PEM itself, or says where it is. Files are read again when they change. New connections then use what is in them; idle ones are closed, and
     /// requests in progress continue. While a file is missing, half written or does not belong to the others, everything
     /// stays as it was, and an event says so.
-    pub fn ca(mut self, pem: impl Into<Pem>) -> Self {
+    pub fn ca(mut self, pem: impl Into<Value>) -> Self {
         self.tls.cas.push(("ca", pem.into()));
         self
     }
 
-    /// Trusts these CA certificates and not the system's. Every call adds some.
-    pub fn only_ca(mut self, pem: impl Into<Pem>) -> Self {
+    /// Trusts these CA certificates, in PEM, and not the system's. Every call adds some.
+    pub fn only_ca(mut self, pem: impl Into<Value>) -> Self {
         self.tls.only_these_cas = true;
         self.tls.cas.push(("only_ca", pem.into()));
         self
     }
 
-    /// The client's certificate and its chain, in this order. Its private key can follow them, or be set with
+    /// The client's certificate and its chain, in this order and in PEM. Its private key can follow them, or be set with
     /// [`key`](Self::key).
     ///
     /// For servers that identify the client by its certificate
     /// ([RFC 8705](https://www.rfc-editor.org/rfc/rfc8705)), and for those that require one of every connection.
-    pub fn certificate(mut self, pem: impl Into<Pem>) -> Self {
+    pub fn certificate(mut self, pem: impl Into<Value>) -> Self {
         self.tls.certificate = Some(pem.into());
         self
     }
 
-    /// The private key of the client's [`certificate`](Self::certificate): PKCS#8, PKCS#1 or SEC1, not encrypted.
-    pub fn key(mut self, pem: impl Into<Pem>) -> Self {
+    /// The private key of the client's [`certificate`](Self::certificate): PKCS#8, PKCS#1 or SEC1 in PEM, not
+    /// encrypted.
+    pub fn key(mut self, pem: impl Into<Value>) -> Self {
         self.tls.key = Some(pem.into());
         self
     }

@@ -14,8 +14,8 @@ use hyper_util::{
 use tokio::runtime::{Handle, Id};
 
 use super::{
-    Settings,
     connect::Connector,
+    settings::Settings,
     tls::{TlsMaterial, shut_down},
 };
 use crate::error::Error;

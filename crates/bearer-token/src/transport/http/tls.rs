@@ -16,10 +16,8 @@ use crate::error::{Error, ErrorKind};
 
 mod certificates;
 mod files;
-mod pem;
 
 pub(super) use self::files::{TlsFiles, TlsInput, shut_down};
-pub use self::pem::Pem;
 
 /// The certificates and the key of a transport, at one moment.
 #[derive(Default, PartialEq)]

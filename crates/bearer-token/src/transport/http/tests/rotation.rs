@@ -9,6 +9,7 @@ use super::{
     tls::{Ca, Connection, Demands, Leaf, TlsServer},
     *,
 };
+use crate::value::Value;
 
 struct Directory(TempDir);
 
@@ -25,8 +26,8 @@ impl Directory {
         fs::write(self.path(name), content).unwrap();
     }
 
-    fn pem(&self, name: &str) -> Pem {
-        Pem::file(self.path(name))
+    fn pem(&self, name: &str) -> Value {
+        Value::file(self.path(name))
     }
 }
 

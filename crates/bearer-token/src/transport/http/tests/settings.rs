@@ -6,6 +6,7 @@ use super::{
     tls::{Ca, Leaf},
     *,
 };
+use crate::value::Value;
 
 /// The problems of a build that fails, which show nothing of what was set.
 fn problems_of(builder: HttpTransportBuilder) -> Vec<String> {
@@ -25,10 +26,11 @@ fn assert_problem(builder: HttpTransportBuilder, path: &str, parts: &[&str]) {
 }
 
 /// The same text, and a file with it.
-fn both(pem: &[u8], directory: &TempDir) -> [Pem; 2] {
+fn both(pem: &[u8], directory: &TempDir) -> Vec<Value> {
     let path = directory.path().join("file.pem");
     std::fs::write(&path, pem).unwrap();
-    [Pem::from(pem), Pem::file(path)]
+    let literal = str::from_utf8(pem).ok().map(Value::from);
+    literal.into_iter().chain([Value::file(path)]).collect()
 }
 
 #[test]
@@ -40,8 +42,7 @@ fn ca_certificates_that_are_none_are_named() {
     let binary = certificate.der().to_vec();
     let quoted = format!("\"{ca}\"");
     for (pem, found) in [
-        (&b""[..], "found nothing"),
-        (b" \r\n", "found nothing"),
+        (&b" \r\n"[..], "found nothing"),
         (b"planted", "found no PEM"),
         (b"planted\xff", "found no PEM"),
         (b"/run/secrets/planted.pem", "found what looks like a path"),
@@ -64,15 +65,19 @@ fn ca_certificates_that_are_none_are_named() {
         (damaged.as_bytes(), "found a damaged certificate (number 1)"),
         (key.serialize_pem().as_bytes(), "found a private key"),
     ] {
-        for (index, pem) in both(pem, &directory).into_iter().enumerate() {
-            let from = if index > 0 { "in the file `" } else { "; expected CA certificates in PEM" };
+        for pem in both(pem, &directory) {
             let builder = HttpTransport::builder().ca(pem.clone());
-            assert_problem(builder, "ca", &[found, from, "-----BEGIN CERTIFICATE-----"]);
+            assert_problem(builder, "ca", &[found, "expected CA certificates in PEM", "-----BEGIN CERTIFICATE-----"]);
             assert_problem(HttpTransport::builder().only_ca(pem), "only_ca", &[found]);
         }
     }
-    let missing = Pem::file(directory.path().join("missing.pem"));
-    assert_problem(HttpTransport::builder().ca(missing), "ca", &["missing.pem` cannot be read: "]);
+    for (value, parts) in [
+        (Value::file(directory.path().join("missing.pem")), "missing.pem` cannot be read: "),
+        (Value::env("BEARER_TOKEN_TEST_THAT_IS_NOT_SET"), "NOT_SET`: the environment variable is not set"),
+        (Value::from(""), "found an empty string"),
+    ] {
+        assert_problem(HttpTransport::builder().ca(value), "ca", &[parts]);
+    }
 }
 
 #[test]
@@ -105,7 +110,7 @@ fn client_identities_that_are_none_are_named() {
     let openssh = "-----BEGIN OPENSSH PRIVATE KEY-----\ncGxhbnRlZA==\n-----END OPENSSH PRIVATE KEY-----\n";
     let builder = HttpTransport::builder;
     for (pem, parts) in [
-        (String::new(), &["found nothing", "the client's certificate, its chain and its private key"][..]),
+        ("\n".into(), &["found nothing", "the client's certificate, its chain and its private key"][..]),
         (certificate.clone(), &["found no private key", "append the key", "call `.key(..)`"]),
         (key.clone(), &["found a private key and no certificate", "put the certificates before the key"]),
         (format!("{certificate}{encrypted}"), &["found an encrypted private key", "`openssl pkey -in KEY -out PLAIN`"]),
@@ -119,7 +124,7 @@ fn client_identities_that_are_none_are_named() {
     builder().certificate(format!("{certificate}{}{key}", ca.pem())).build().unwrap();
 
     for (pem, parts) in [
-        ("", &["found nothing; expected the private key of the client's certificate in PEM"][..]),
+        ("\n", &["found nothing; expected the private key of the client's certificate in PEM"][..]),
         (&certificate, &["found a certificate and no private key"]),
         (encrypted, &["found an encrypted private key", "`openssl pkey"]),
         (openssh, &["found a key of OpenSSH"]),
@@ -133,7 +138,7 @@ fn client_identities_that_are_none_are_named() {
     let both = format!("{certificate}{key}");
     builder().certificate(&*both).key(&*both).build().unwrap();
     assert_problem(builder().key(&*key), "key", &["is set without the client's certificate", "`.certificate(..)`"]);
-    assert_problem(builder().certificate("").key(&*key), "certificate", &["found nothing"]);
+    assert_problem(builder().certificate("\n").key(&*key), "certificate", &["found nothing"]);
 }
 
 #[test]

@@ -9,16 +9,17 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
-use super::{Identity, Pem};
+use super::Identity;
 use crate::{
     problem::{Advice, Problem},
     secret::looks_like_path,
+    value::Value,
 };
 
 /// The certificates of CAs. The problem says what was found instead, and repeats none of it.
-pub(super) fn cas(path: &'static str, pem: &Pem) -> Result<Vec<CertificateDer<'static>>, Problem> {
+pub(super) fn cas(path: &'static str, pem: &Value) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let problem = |found: String| {
-        Problem::new(path, pem.found(found))
+        Problem::new(path, pem.clause(found))
             .expecting("CA certificates in PEM, which begin with `-----BEGIN CERTIFICATE-----`")
     };
     let sections = Sections::read(pem).map_err(|found| found.problem(path, problem))?;
@@ -38,9 +39,9 @@ pub(super) fn cas(path: &'static str, pem: &Pem) -> Result<Vec<CertificateDer<'s
 }
 
 /// A client certificate, its chain and its private key, which is in a PEM of its own or behind the certificates.
-pub(super) fn identity(certificate: &Pem, key: Option<&Pem>) -> Result<Identity, Problem> {
+pub(super) fn identity(certificate: &Value, key: Option<&Value>) -> Result<Identity, Problem> {
     let problem = |found: String| {
-        Problem::new("certificate", certificate.found(found)).expecting(if key.is_some() {
+        Problem::new("certificate", certificate.clause(found)).expecting(if key.is_some() {
             "the client's certificate and its chain in PEM"
         } else {
             "the client's certificate, its chain and its private key in PEM"
@@ -69,16 +70,16 @@ pub(super) fn identity(certificate: &Pem, key: Option<&Pem>) -> Result<Identity,
         Ok(()) => Ok(identity),
         Err(mismatch) => {
             let (path, pem) = key.map_or(("certificate", certificate), |key| ("key", key));
-            Err(Problem::new(path, pem.found(mismatch))
+            Err(Problem::new(path, pem.clause(mismatch))
                 .expecting("the private key of the client's certificate")
                 .advise(Advice::text("put the client's own certificate first, then its chain")))
         }
     }
 }
 
-fn separate_key(pem: &Pem) -> Result<Zeroizing<PrivateKeyDer<'static>>, Problem> {
+fn separate_key(pem: &Value) -> Result<Zeroizing<PrivateKeyDer<'static>>, Problem> {
     let problem = |found: String| {
-        Problem::new("key", pem.found(found)).expecting("the private key of the client's certificate in PEM")
+        Problem::new("key", pem.clause(found)).expecting("the private key of the client's certificate in PEM")
     };
     let sections = Sections::read(pem).map_err(|found| found.problem("key", problem))?;
     match sections.key {
@@ -125,23 +126,23 @@ impl Key {
 
 /// Why there are no sections.
 enum Unreadable {
-    /// The file cannot be read, says this sentence, which names it.
-    File(String),
+    /// The value is missing, says this sentence, which names its place.
+    Value(String),
     Pem(&'static str),
 }
 
 impl Unreadable {
     fn problem(self, path: &'static str, problem: impl FnOnce(String) -> Problem) -> Problem {
         match self {
-            Unreadable::File(found) => Problem::new(path, found),
+            Unreadable::Value(found) => Problem::new(path, found),
             Unreadable::Pem(found) => problem(found.into()),
         }
     }
 }
 
 impl Sections {
-    fn read(pem: &Pem) -> Result<Self, Unreadable> {
-        let text = normalized(&pem.read().map_err(Unreadable::File)?);
+    fn read(pem: &Value) -> Result<Self, Unreadable> {
+        let text = normalized(&pem.bytes_now().map_err(|error| Unreadable::Value(error.to_string()))?);
         let is_encrypted =
             contains(&text, b"BEGIN ENCRYPTED PRIVATE KEY") || contains(&text, b"Proc-Type: 4,ENCRYPTED");
         let mut sections = Sections {

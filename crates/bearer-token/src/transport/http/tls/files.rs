@@ -4,23 +4,24 @@ use std::{fmt, sync::Arc};
 
 use tokio::runtime::Handle;
 
-use super::{Pem, TlsMaterial, certificates};
+use super::{TlsMaterial, certificates};
 use crate::{
     error::{Error, ErrorKind},
     observe,
     problem::{Advice, Problem, Problems},
     sync::{Mutex, lock},
+    value::Value,
 };
 
 /// Where the certificates and the key come from.
 #[derive(Debug, Default)]
 pub(in super::super) struct TlsInput {
     /// Each with the name of the setting.
-    pub(in super::super) cas: Vec<(&'static str, Pem)>,
+    pub(in super::super) cas: Vec<(&'static str, Value)>,
     /// Whether the system's CAs are left out.
     pub(in super::super) only_these_cas: bool,
-    pub(in super::super) certificate: Option<Pem>,
-    pub(in super::super) key: Option<Pem>,
+    pub(in super::super) certificate: Option<Value>,
+    pub(in super::super) key: Option<Value>,
 }
 
 impl TlsInput {
@@ -51,7 +52,7 @@ impl TlsInput {
 
     fn has_changed(&self) -> bool {
         let cas = self.cas.iter().map(|(_, pem)| pem);
-        cas.chain(&self.certificate).chain(&self.key).any(Pem::has_changed)
+        cas.chain(&self.certificate).chain(&self.key).any(Value::has_changed)
     }
 }
 
@@ -154,10 +155,10 @@ mod tests {
             fs::write(path("tls.crt"), one.cert.pem()).unwrap();
             fs::write(path("tls.key"), one.signing_key.serialize_pem()).unwrap();
             let files = TlsFiles::new(TlsInput {
-                cas: vec![("only_ca", Pem::file(path("ca.pem")))],
+                cas: vec![("only_ca", Value::file(path("ca.pem")))],
                 only_these_cas: true,
-                certificate: Some(Pem::file(path("tls.crt"))),
-                key: Some(Pem::file(path("tls.key"))),
+                certificate: Some(Value::file(path("tls.crt"))),
+                key: Some(Value::file(path("tls.key"))),
             });
             Rotating { files: files.unwrap(), directory }
         }
@@ -194,11 +195,11 @@ mod tests {
         assert_eq!(rotating.files.read_again(), Reading::Same);
         let ca = leaf().cert.pem();
         rotating.write("ca.pem", &ca[..ca.len() / 2]);
-        rotating.assert_kept("only_ca: found a PEM without its `-----END ..-----` line in the file `");
+        rotating.assert_kept("ca.pem`: found a PEM without its `-----END ..-----` line");
         rotating.write("ca.pem", ca);
         assert_eq!(rotating.files.read_again(), Reading::Changed);
-        rotating.write("tls.key", "");
-        rotating.assert_kept("key: found nothing in the file `");
+        rotating.write("tls.key", "-----BEGIN OPENSSH PRIVATE KEY-----\ncGxh\n-----END OPENSSH PRIVATE KEY-----\n");
+        rotating.assert_kept("tls.key`: found a key of OpenSSH, which TLS cannot use");
     }
 
     #[test]
@@ -206,22 +207,27 @@ mod tests {
         let rotating = Rotating::new();
         let next = leaf();
         rotating.write("tls.crt", next.cert.pem());
-        rotating.assert_kept("key: found a private key that does not belong to the first certificate");
+        rotating.assert_kept("tls.key`: found a private key that does not belong to the first certificate");
         rotating.write("tls.key", next.signing_key.serialize_pem());
         assert_eq!(rotating.files.read_again(), Reading::Changed);
     }
 
     #[test]
-    fn a_file_that_is_written_anew_or_missing_changes_nothing() {
+    fn a_file_that_is_missing_empty_or_rewritten_changes_nothing() {
         let rotating = Rotating::new();
         let before = rotating.in_use();
         let content = fs::read(rotating.path("ca.pem")).unwrap();
+        let unchanged = || {
+            assert!(rotating.files.input.has_changed());
+            assert_eq!(rotating.files.read_again(), Reading::Same);
+            assert!(!rotating.files.input.has_changed());
+        };
         fs::remove_file(rotating.path("ca.pem")).unwrap();
-        assert_eq!(rotating.files.read_again(), Reading::Same);
-        assert!(!rotating.files.input.has_changed());
+        unchanged();
+        rotating.write("tls.key", "");
+        unchanged();
         rotating.write("ca.pem", [&content[..], b"\n# a comment\n"].concat());
-        assert!(rotating.files.input.has_changed());
-        assert_eq!(rotating.files.read_again(), Reading::Same);
+        unchanged();
         assert!(Arc::ptr_eq(&before, &rotating.in_use()), "connections stay open");
     }
 }
