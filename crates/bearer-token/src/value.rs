@@ -140,6 +140,7 @@ impl Value {
     }
 
     /// The string itself, if it is a literal.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn literal(&self) -> Option<&str> {
         match &self.origin {
             Origin::Literal(text) => Some(text),
@@ -163,6 +164,7 @@ impl Value {
     }
 
     /// What is wrong with the value now, as far as that can be known without asking a provider. Blocks.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn problem(&self, path: &str) -> Option<Problem> {
         if let Some((found, expected)) = self.steps.problem() {
             return Some(Problem::new(path, found).expecting(expected));

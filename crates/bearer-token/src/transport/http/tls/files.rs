@@ -77,7 +77,8 @@ impl TlsFiles {
     ///
     /// The same material is the same `Arc`.
     pub(in super::super) async fn current(self: &Arc<Self>, runtime: &Handle) -> Result<Arc<TlsMaterial>, Error> {
-        if self.input.has_changed() {
+        // While another request reads, its files look unchanged already.
+        if self.input.has_changed() || self.reading.try_lock().is_err() {
             let this = Arc::clone(self);
             runtime.spawn_blocking(move || this.read_again()).await.map_err(|_| shut_down())?;
         }
