@@ -124,7 +124,12 @@ impl TestKey {
     ///
     /// Fails with [`ErrorKind::Signing`] if the cryptography library does.
     pub fn sign(&self, claims: &Value) -> Result<String, Error> {
-        let header = json!({ "alg": self.algorithm.name(), "typ": "JWT" });
+        self.sign_as("JWT", claims)
+    }
+
+    /// The same with this `typ` in the header.
+    pub(crate) fn sign_as(&self, typ: &str, claims: &Value) -> Result<String, Error> {
+        let header = json!({ "alg": self.algorithm.name(), "typ": typ });
         let signed = [header, claims.clone()].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
         let signature = self.material.pair.sign(self.algorithm, signed.as_bytes())?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
@@ -159,9 +164,7 @@ impl TestSecret {
             Algorithm::HS512 => Some(&mut random[..]),
             _ => None,
         }
-        .ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("{} needs a key pair: use a `TestKey`", algorithm.name()))
-        })?;
+        .ok_or_else(|| Error::config(format!("{} needs a key pair: use a `TestKey`", algorithm.name()), []))?;
         rand::fill(random).map_err(broken)?;
         Ok(TestSecret { algorithm, text: URL_SAFE_NO_PAD.encode(random) })
     }
@@ -263,7 +266,7 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 fn not_a_pair(algorithm: Algorithm) -> Error {
-    Error::new(ErrorKind::Config, format!("{} needs a shared secret: use a `TestSecret`", algorithm.name()))
+    Error::config(format!("{} needs a shared secret: use a `TestSecret`", algorithm.name()), [])
 }
 
 fn broken(_: aws_lc_rs::error::Unspecified) -> Error {

@@ -96,7 +96,7 @@ pub use self::{
         Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
         ProviderStatus, Rejection, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
-    resource::{Challenge, Destination, RequestHead, ResponseHead},
+    resource::{Challenge, Destination, RequestHead, ResponseHead, Sending},
     source::{Fallback, FetchContext, StaticToken, TokenSource},
     token::{AccessToken, FetchReason},
 };

@@ -1,6 +1,6 @@
 //! The cached, shared, cloneable handle on a source.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
 
@@ -16,8 +16,9 @@ use crate::{
     resource::{
         challenge::Refusals,
         origin::{Destination, Origins, Verdict},
+        sending::HeaderForm,
     },
-    source::{DynTokenSource, FetchContext, TokenSource},
+    source::{DynTokenSource, FetchContext, TokenSource, Waits},
     sync::AtomicU64,
     token::AccessToken,
 };
@@ -81,11 +82,15 @@ pub(crate) struct Inner {
     platform: Platform,
     source: Arc<dyn DynTokenSource>,
     name: ProviderName,
+    form: Arc<HeaderForm>,
     refusals: Refusals,
+    settling_time: Duration,
     /// The origins whose requests went out without a token.
     passed: FirstTimes,
     /// From when on, in monotonic nanoseconds, the source is asked again whether it has changed.
     ask_from: AtomicU64,
+    /// The provider that the fetch in progress waits for.
+    waits: Waits,
 }
 
 /// What [`TokenProvider::authorize`] did with a request.
@@ -98,7 +103,8 @@ pub enum Authorized {
     /// There is no usable bearer: wait for [`TokenProvider::token`] and [attach](Bearer::attach) it. A bearer too
     /// short-lived to be kept is given only to the callers that waited for it; `authorize` would never find it.
     NotReady,
-    /// The request goes out as it is: it has an `Authorization` of its own, or goes to an origin that gets no token.
+    /// The request goes out as it is: it has an `Authorization` (or the header that [`Sending`](crate::Sending) names) of
+    /// its own, or goes to an origin that gets no token.
     Passed,
 }
 
@@ -108,7 +114,8 @@ impl TokenProvider {
         TokenProviderBuilder::new(source)
     }
 
-    /// Puts the bearer into the request's `Authorization` header, if the request may carry it and there is one.
+    /// Puts the bearer into the request's `Authorization` header, or where [`Sending`](crate::Sending) says, if the request
+    /// may carry it and there is one.
     ///
     /// This is the warm path: no lock, no wait, no allocation. A stale bearer is served, and the first request to
     /// notice starts a refresh in the background. A header that the caller set wins, untouched, and a request with
@@ -215,7 +222,7 @@ impl TokenProvider {
     }
 
     /// Whether a response means that the API refused the bearer, so that a new one could do better: HTTP 401, or what
-    /// [`reject_if`](TokenProviderBuilder::reject_if) adds.
+    /// [`Sending`](crate::Sending) and [`reject_if`](TokenProviderBuilder::reject_if) add.
     ///
     /// For clients without an adapter: if it does, [reject](Ticket::reject) the ticket of the request.
     #[inline]
@@ -225,13 +232,19 @@ impl TokenProvider {
 
     /// Which responses refuse the bearers of this provider, for adapters.
     pub fn refusals(&self) -> Refusals {
-        self.inner.refusals
+        self.inner.refusals.clone()
     }
 
     /// The provider's name, as errors, events and status show it: the [given](TokenProviderBuilder::name) one, or the one
     /// that the source [suggests](TokenSource::name).
     pub fn name(&self) -> &str {
         self.inner.name.as_str()
+    }
+
+    /// The token for a fetch of another provider, which names this one if it runs out of time.
+    pub(crate) async fn for_fetch(&self, cx: &FetchContext, fresh: bool) -> Result<Bearer, Error> {
+        let want = if fresh { Want::Renewal } else { Want::Token };
+        cx.waits().on(self.name(), &self.inner.waits, TokenFuture::new(self.inner.clone(), want)).await
     }
 
     /// The provider's state, for health checks and dashboards. Starts nothing.
@@ -244,8 +257,8 @@ impl TokenProvider {
 /// the bearer in service; that a token made with it was rejected says nothing of this one, and what the API asked for
 /// then is for the other source to act on.
 impl TokenSource for TokenProvider {
-    async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
-        let bearer = self.token().await?;
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let bearer = self.for_fetch(&cx, false).await?;
         let token = AccessToken::new(bearer.secret());
         Ok(match bearer.expires_at() {
             Some(time) => token.expires_at(time),
@@ -254,7 +267,7 @@ impl TokenSource for TokenProvider {
     }
 
     fn has_changed(&self) -> bool {
-        self.inner.source.has_changed()
+        self.inner.has_changed()
     }
 
     fn name(&self) -> Cow<'_, str> {

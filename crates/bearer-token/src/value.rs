@@ -7,13 +7,13 @@ use zeroize::Zeroizing;
 use crate::{
     error::{Error, ErrorKind, Retry},
     files::last_good::LastGood,
-    platform::Platform,
     problem::Problem,
     provider::TokenProvider,
     secret::encoding::Encoding,
     source::FetchContext,
 };
 
+mod fixed_header;
 mod steps;
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
@@ -176,13 +176,36 @@ impl Value {
         Some(Problem::new(path, error.to_string()))
     }
 
+    /// The bytes now, for a key or a certificate, or what is wrong with them. Blocks.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn bytes_now(&self, path: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        if let Some((found, expected)) = self.steps.problem() {
+            return Err(Problem::new(path, found).expecting(expected));
+        }
+        if let Origin::Token { .. } = &self.origin {
+            let problem = Problem::new(path, "found the token of another provider");
+            return Err(problem.expecting("a literal, a file or a variable"));
+        }
+        self.now(Steps::bytes).map_err(|error| Problem::new(path, error.to_string()))
+    }
+
+    /// The bytes for one JWT. A token is an error.
+    #[cfg(feature = "jwt")]
+    pub(crate) async fn bytes_on(&self, platform: &crate::platform::Platform) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let value = self.clone();
+        match &self.origin {
+            Origin::File(_) => platform.run_blocking(move || value.now(Steps::bytes)).await?,
+            _ => self.now(Steps::bytes),
+        }
+    }
+
     /// The value for one request.
     ///
     /// # Errors
     ///
     /// Of kind [`Source`](ErrorKind::Source) if it is not there or not as expected, or the error of the other provider.
     pub async fn read(&self, cx: &FetchContext) -> Result<Zeroizing<String>, Error> {
-        self.read_as(cx.platform(), Steps::text).await
+        self.read_as(cx, Steps::text).await
     }
 
     /// The same as bytes, for keys and certificates. Without a step they are what was found, to the last byte.
@@ -191,7 +214,7 @@ impl Value {
     ///
     /// As [`read`](Self::read).
     pub async fn read_bytes(&self, cx: &FetchContext) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.read_as(cx.platform(), Steps::bytes).await
+        self.read_as(cx, Steps::bytes).await
     }
 
     /// The same as bytes, without waiting: a token is an error here. Blocks.
@@ -210,16 +233,16 @@ impl Value {
         }
     }
 
-    async fn read_as<T: Send + 'static>(&self, platform: &Platform, finish: Finish<T>) -> Result<T, Error> {
+    async fn read_as<T: Send + 'static>(&self, cx: &FetchContext, finish: Finish<T>) -> Result<T, Error> {
         match &self.origin {
             Origin::Token { provider, fresh } => {
-                let bearer = if *fresh { provider.refresh_now().await } else { provider.token().await };
+                let bearer = provider.for_fetch(cx, *fresh).await;
                 let bearer = bearer.map_err(|error| error.of_other(provider.name()))?;
                 self.finish(bearer.secret().as_bytes(), finish)
             }
             Origin::File(_) => {
                 let value = self.clone();
-                platform.run_blocking(move || value.now(finish)).await?
+                cx.platform().run_blocking(move || value.now(finish)).await?
             }
             Origin::Literal(_) | Origin::Variable(_) => self.now(finish),
         }

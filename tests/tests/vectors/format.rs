@@ -61,19 +61,20 @@ pub(crate) struct Step {
     #[serde(default)]
     pub(crate) advance_wall: f64,
     #[serde(default)]
-    pub(crate) source: Vec<Answer>,
+    pub(crate) source: Vec<Reply>,
     pub(crate) call: Option<Call>,
     pub(crate) expect: Expect,
 }
 
 #[derive(Clone, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Answer {
+pub(crate) struct Reply {
     token: Option<String>,
     lifetime: Option<f64>,
     expires_at: Option<f64>,
     #[serde(default)]
     never_expires: bool,
+    refresh_in: Option<f64>,
     error: Option<Kind>,
     retry_after: Option<f64>,
     #[serde(default)]
@@ -147,17 +148,17 @@ impl Step {
         if (outcomes, rejection.is_some()) != expected {
             return Err("the expectation does not fit the call".to_owned());
         }
-        self.source.iter().try_for_each(Answer::check)
+        self.source.iter().try_for_each(Reply::check)
     }
 }
 
-impl Answer {
+impl Reply {
     fn check(&self) -> Result<(), String> {
         let expiries = [self.lifetime.is_some(), self.expires_at.is_some(), self.never_expires];
         let expiries = expiries.iter().filter(|given| **given).count();
         let fits = match (&self.token, &self.error) {
             (Some(_), None) => expiries <= 1 && self.retry_after.is_none(),
-            (None, Some(_)) => expiries == 0,
+            (None, Some(_)) => expiries == 0 && self.refresh_in.is_none(),
             _ => false,
         };
         if fits { Ok(()) } else { Err("a source gives either a token with one expiry, or an error".to_owned()) }
@@ -186,6 +187,10 @@ impl Answer {
             (None, Some(time)) => outcome.expires_at(start + seconds(time)),
             (None, None) if self.never_expires => outcome.never_expires(),
             (None, None) => outcome,
+        };
+        let outcome = match self.refresh_in {
+            Some(time) => outcome.refresh_in(seconds(time)),
+            None => outcome,
         };
         if takes.is_zero() { outcome } else { outcome.after(takes) }
     }

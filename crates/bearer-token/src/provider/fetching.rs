@@ -18,8 +18,12 @@ use crate::{
         schedule::Freshness,
         ticket::{Generation, Reject, Rejection},
     },
-    resource::challenge::Challenge,
-    source::FetchContext,
+    resource::{
+        challenge::Challenge,
+        injection::Credential,
+        sending::{FixedHeader, HeaderForm},
+    },
+    source::{DynTokenSource, FetchContext},
     sync::Ordering,
     token::{AccessToken, FetchReason},
 };
@@ -44,10 +48,15 @@ impl Inner {
             && now >= from
             && self.ask_from.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         is_my_turn
-            && contained(|| self.source.has_changed()).unwrap_or_else(|| {
+            && contained(|| self.has_changed()).unwrap_or_else(|| {
                 observe::has_changed_panicked(&self.name);
                 false
             })
+    }
+
+    /// Whether what the bearers are made of has changed since the last fetch.
+    pub(super) fn has_changed(&self) -> bool {
+        self.source.has_changed() || self.form.has_changed()
     }
 
     #[cold]
@@ -82,14 +91,15 @@ impl Inner {
         if replaces_overdue {
             observe::abandoned(&self.name);
         }
-        let cx = FetchContext::new(self.platform.clone(), timeout, reason);
+        self.waits.forget();
+        let cx = FetchContext::new(self.platform.clone(), timeout, reason).with_waits(self.waits.clone());
         let cx = challenges.into_iter().fold(cx, FetchContext::with_challenges);
         let reason = word(reason);
         observe::fetching(&self.name, reason);
         let started = cx.started();
         let deadline = self.platform.sleep_until(cx.deadline().monotonic());
         // Runs nothing of the source before it is polled, where a panic is caught.
-        let mut fetch = self.source.clone().fetch(cx);
+        let mut fetch: BoxFuture<_> = Box::pin(mint(self.source.clone(), self.form.clone(), cx));
         if observe::IS_ON {
             let span = FetchSpan::new(&self.name, reason);
             fetch = Box::pin(future::poll_fn(move |cx| span.run(|| fetch.as_mut().poll(cx))));
@@ -113,18 +123,18 @@ impl Inner {
     fn report(
         &self,
         flight: &Arc<TokenFlight>,
-        result: Result<Result<AccessToken, Error>, Interruption>,
+        result: Result<Result<Minted, Error>, Interruption>,
         started: Moment,
         timeout: Duration,
     ) {
         let now = contained(|| self.platform.now()).unwrap_or(started);
         let took = now.monotonic().saturating_sub(started.monotonic());
         let result = match result {
-            Ok(Ok(token)) => self.seal(token, started, now),
+            Ok(Ok(minted)) => self.seal(minted, started, now),
             Ok(Err(error)) => Err(error),
             Err(Interruption::Panicked) => Err(Error::new(ErrorKind::Panicked, SOURCE_PANICKED)),
             Err(Interruption::PlatformPanicked) => Err(Error::new(ErrorKind::Panicked, PLATFORM_PANICKED)),
-            Err(Interruption::TimedOut) => Err(timed_out(timeout, took)),
+            Err(Interruption::TimedOut) => Err(timed_out(timeout, took, &self.waits.stages())),
             Err(Interruption::Dropped) => return self.abandon(flight, now),
         };
         self.complete(flight, result, now, took);
@@ -157,10 +167,17 @@ impl Inner {
         }
     }
 
-    fn seal(&self, token: AccessToken, started: Moment, now: Moment) -> Result<Bearer, Error> {
+    fn seal(&self, minted: Minted, started: Moment, now: Moment) -> Result<Bearer, Error> {
+        let Minted { token, fixed } = minted;
+        let credential = Credential::new(&self.form, token.secret(), fixed)?;
         let issued = token.issued_moment().unwrap_or(started);
-        let deadlines = self.cache.policy().deadlines(issued, token.expiry(), self.draw());
-        Bearer::seal(token, self.id, deadlines, now)
+        let (policy, draw) = (self.cache.policy(), self.draw());
+        let deadlines = policy.deadlines(issued, token.expiry(), draw);
+        let deadlines = match token.refresh_hint() {
+            Some(hint) => policy.hinted(deadlines, issued, hint, draw),
+            None => deadlines,
+        };
+        Ok(Bearer::seal(token, credential, self.id, deadlines, now, self.settling_time))
     }
 
     fn draw(&self) -> Draw {
@@ -181,6 +198,23 @@ impl Reject for Inner {
         observe::rejected(&self.name, rejection.word());
         rejection
     }
+
+    fn settled(&self) -> BoxFuture<()> {
+        self.platform.sleep_until(self.platform.now().after(self.settling_time).monotonic())
+    }
+}
+
+/// A token and the fixed headers that were read with it.
+pub(super) struct Minted {
+    token: AccessToken,
+    fixed: Vec<FixedHeader>,
+}
+
+/// Reads the fixed headers, then asks the source: one that is missing costs no token.
+async fn mint(source: Arc<dyn DynTokenSource>, form: Arc<HeaderForm>, cx: FetchContext) -> Result<Minted, Error> {
+    let fixed = form.read(&cx).await?;
+    let token = source.fetch(cx).await?;
+    Ok(Minted { token, fixed })
 }
 
 const SOURCE_PANICKED: &str = "the token source panicked; the panic's own message went where panics of this process go";
@@ -188,8 +222,13 @@ const SOURCE_PANICKED: &str = "the token source panicked; the panic's own messag
 const PLATFORM_PANICKED: &str = "the provider's clock panicked during a fetch; the panic's own message went where panics \
                                  of this process go; fix the `Clock` that `Platform::with_clock` was given";
 
-fn timed_out(timeout: Duration, took: Duration) -> Error {
+/// `stages` are the providers that the source waited for, if it needs the token of another one.
+fn timed_out(timeout: Duration, took: Duration, stages: &[String]) -> Error {
     let mut message = format!("the token source gave no token within {timeout:?}; the fetch was aborted");
+    for (index, stage) in stages.iter().enumerate() {
+        let who = if index == 0 { "; it" } else { ", which" };
+        message.push_str(&format!("{who} was waiting for the token of `{stage}`"));
+    }
     // The deadline is a timer of tokio, the time that it took is the platform clock's.
     if took < timeout / 2 {
         message.push_str(&format!(

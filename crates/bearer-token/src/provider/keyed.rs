@@ -19,7 +19,7 @@ use crate::{
         Authorized, ProviderStatus, Rejection, TokenFuture, TokenProvider, TokenProviderBuilder, cache::Failure,
         jitter::Draw, policy::Policy,
     },
-    resource::challenge::Refusals,
+    resource::{challenge::Refusals, sending::Sending},
     sync::{AtomicU64, Ordering},
 };
 
@@ -95,12 +95,15 @@ type Build<K> = dyn Fn(&K) -> Result<TokenProviderBuilder, Error> + Send + Sync;
 struct Inner<K> {
     build: Box<Build<K>>,
     map: BoundedMap<K, TokenProvider, Remembered>,
-    limit: Option<Arc<FetchLimit>>,
+    limit: Option<FetchLimit>,
     platform: Platform,
     refusals: Refusals,
+    sending: Option<Sending>,
     bound: usize,
     /// 1 once the map was shut down.
     shut_down: AtomicU64,
+    /// 1 once a provider was built that sends other headers than `Authorization`.
+    sends_other_headers: AtomicU64,
 }
 
 /// Why a key without a provider gets none yet.
@@ -297,17 +300,25 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
                 "{MAX_DEPTH} build functions call each other to build one provider; expected an end: does a key need \
                  itself?"
             );
-            return Err(Error::new(ErrorKind::Config, message));
+            return Err(Error::config(message, []));
         }
         let _leave = Leave(depth);
         DEPTH.set(depth + 1);
         let built = catch_unwind(AssertUnwindSafe(|| {
             let builder = (self.build)(key)?;
+            let builder = match &self.sending {
+                Some(sending) => builder.sending(sending.clone()),
+                None => builder,
+            };
             let builder = match &self.limit {
                 Some(limit) => builder.fetch_limit(limit.clone()),
                 None => builder,
             };
-            builder.build()
+            let provider = builder.build()?;
+            if !provider.inner.form.is_usual() {
+                self.sends_other_headers.store(1, Ordering::Relaxed);
+            }
+            Ok(provider)
         }));
         built.unwrap_or_else(|_panic| {
             let message = "the function that builds the provider of a key panicked; the panic's own message went where \

@@ -77,10 +77,10 @@ impl Default for HttpTransport {
 impl Transport for HttpTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let Ok(runtime) = Handle::try_current() else {
-            return Err(Error::new(
-                ErrorKind::Config,
+            return Err(Error::config(
                 "token requests need a tokio runtime, and there is none here: use the provider inside one, or give it \
                  one with `Platform::with_spawn(Handle)`",
+                [],
             ));
         };
         let settings = &self.0.settings;
@@ -91,7 +91,7 @@ impl Transport for HttpTransport {
             None => Err(Error::new(
                 ErrorKind::Timeout,
                 format!(
-                    "{} did not answer the token request within {limit:?}: check the server, or raise the `timeout` of \
+                    "{} did not respond to the token request within {limit:?}: check the server, or raise the `timeout` of \
                      the transport",
                     super::cause::origin(&uri)
                 ),

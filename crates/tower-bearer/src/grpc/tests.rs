@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bearer_token::{AccessToken, FetchContext, Rejection, TokenProvider};
+use bearer_token::{AccessToken, FetchContext, Rejection, Sending, Ticket, TokenProvider};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
@@ -64,27 +64,32 @@ impl Body for Parts {
 
 /// A provider with a bearer in service. Its source never gives another, so a bearer that was rejected stays away.
 async fn warm() -> TokenProvider {
+    warm_with(Sending::new()).await
+}
+
+async fn warm_with(sending: Sending) -> TokenProvider {
     let fetches = AtomicUsize::new(0);
     let source = move |_cx: FetchContext| {
         let first = fetches.fetch_add(1, Ordering::Relaxed) == 0;
         async move { if first { Ok(AccessToken::new("t1")) } else { future::pending().await } }
     };
-    let provider = TokenProvider::builder(source).allow_origin("https://api.example.com").build().unwrap();
+    let builder = TokenProvider::builder(source).allow_origin("https://api.example.com").sending(sending);
+    let provider = builder.build().unwrap();
     provider.token().await.unwrap();
     provider
 }
 
 #[derive(Clone)]
-struct Answer {
+struct Reply {
     version: Version,
     headers: Fields,
     parts: Vec<Part>,
     final_uri: Option<&'static str>,
 }
 
-impl Answer {
+impl Reply {
     fn new(version: Version, headers: Fields, parts: &[Part]) -> Self {
-        Answer { version, headers, parts: parts.to_vec(), final_uri: None }
+        Reply { version, headers, parts: parts.to_vec(), final_uri: None }
     }
 
     fn response(&self) -> Response<Parts> {
@@ -98,19 +103,19 @@ impl Answer {
     }
 }
 
-async fn call<L, B>(layer: &L, answer: Answer) -> Response<B>
+async fn call<L, B>(layer: &L, reply: Reply) -> Response<B>
 where
-    L: Layer<Answering>,
+    L: Layer<Replying>,
     L::Service: tower::Service<Request<()>, Response = Response<B>, Error = crate::BoxError>,
 {
-    let service = layer.layer(Answering(answer));
+    let service = layer.layer(Replying(reply));
     service.oneshot(Request::get("https://api.example.com/x").body(()).unwrap()).await.unwrap()
 }
 
 #[derive(Clone)]
-struct Answering(Answer);
+struct Replying(Reply);
 
-impl tower::Service<Request<()>> for Answering {
+impl tower::Service<Request<()>> for Replying {
     type Response = Response<Parts>;
     type Error = Infallible;
     type Future = future::Ready<Result<Response<Parts>, Infallible>>;
@@ -140,7 +145,7 @@ async fn l31_status_16_among_the_headers_rejects_in_http_2_only() {
         (Version::HTTP_2, &[], true),
     ] {
         let provider = warm().await;
-        call(&BearerLayer::new(provider.clone()), Answer::new(version, fields, &[])).await;
+        call(&BearerLayer::new(provider.clone()), Reply::new(version, fields, &[])).await;
         assert_eq!(provider.cached().is_some(), stays, "{version:?} {fields:?}");
     }
 }
@@ -162,7 +167,7 @@ async fn l31_status_16_in_the_trailers_rejects_where_they_are_watched() {
     ] {
         let provider = warm().await;
         let layer = BearerLayer::new(provider.clone()).watch_trailers();
-        let response = call(&layer, Answer::new(version, fields, parts)).await;
+        let response = call(&layer, Reply::new(version, fields, parts)).await;
         read(&mut response.into_body()).await;
         assert_eq!(provider.cached().is_some(), stays, "{version:?} {fields:?} {parts:?}");
     }
@@ -177,10 +182,10 @@ async fn status_16_in_headers_leaves_its_outcome_in_the_response() {
         (Version::HTTP_11, false, false),
     ] {
         let layer = BearerLayer::new(warm().await);
-        let answer = Answer::new(version, UNAUTHENTICATED, &[]);
+        let reply = Reply::new(version, UNAUTHENTICATED, &[]);
         let extensions = match watched {
-            true => call(&layer.watch_trailers(), answer).await.into_parts().0.extensions,
-            false => call(&layer, answer).await.into_parts().0.extensions,
+            true => call(&layer.watch_trailers(), reply).await.into_parts().0.extensions,
+            false => call(&layer, reply).await.into_parts().0.extensions,
         };
         let expected = left.then_some(&Rejection::Renewing);
         assert_eq!(extensions.get(), expected, "{version:?} {watched}");
@@ -210,10 +215,41 @@ async fn l55_declared_refusals_are_found_in_trailers_too() {
             .unwrap();
         provider.token().await.unwrap();
         let layer = BearerLayer::new(provider.clone()).watch_trailers();
-        let response = call(&layer, Answer::new(Version::HTTP_2, fields, parts)).await;
+        let response = call(&layer, Reply::new(Version::HTTP_2, fields, parts)).await;
         read(&mut response.into_body()).await;
         assert_eq!(provider.cached().is_some(), stays, "{fields:?} {parts:?}");
     }
+}
+
+#[tokio::test]
+async fn l55_a_status_that_sending_declares_refuses_in_trailers_too() {
+    const DENIED: Fields = &[("grpc-status", "7")];
+    const SCOPE: Fields = &[("grpc-status", "7"), ("www-authenticate", r#"Bearer error="insufficient_scope""#)];
+    for (version, fields, parts, stays) in [
+        (Version::HTTP_2, &[][..], &[Part::Trailers(DENIED)][..], false),
+        (Version::HTTP_2, DENIED, &[], false),
+        (Version::HTTP_11, &[], &[Part::Trailers(DENIED)], false),
+        (Version::HTTP_2, &[], &[Part::Trailers(UNAUTHENTICATED)], false),
+        (Version::HTTP_2, &[], &[Part::Trailers(SCOPE)], true),
+        (Version::HTTP_2, &[], &[Part::Trailers(OK)], true),
+    ] {
+        let provider = warm_with(Sending::new().reject_on_grpc(7)).await;
+        let layer = BearerLayer::new(provider.clone()).watch_trailers();
+        let response = call(&layer, Reply::new(version, fields, parts)).await;
+        read(&mut response.into_body()).await;
+        assert_eq!(provider.cached().is_some(), stays, "{version:?} {fields:?} {parts:?}");
+    }
+}
+
+#[tokio::test]
+async fn l55_an_exposed_ticket_rejects_what_the_trailers_did_not() {
+    let provider = warm().await;
+    let layer = BearerLayer::new(provider.clone()).watch_trailers().expose_ticket();
+    let response = call(&layer, Reply::new(Version::HTTP_2, &[], &[Part::Trailers(OK)])).await;
+    let ticket = *response.extensions().get::<Ticket>().unwrap();
+    read(&mut response.into_body()).await;
+    assert!(provider.cached().is_some());
+    assert_eq!(ticket.reject(&HeaderMap::new()), Rejection::Renewing);
 }
 
 #[tokio::test]
@@ -221,7 +257,7 @@ async fn l31_a_body_dropped_before_its_trailers_rejects_nothing() {
     let provider = warm().await;
     let layer = BearerLayer::new(provider.clone()).watch_trailers();
     let parts = [Part::Data("a"), Part::Trailers(UNAUTHENTICATED)];
-    let mut body = call(&layer, Answer::new(Version::HTTP_2, &[], &parts)).await.into_body();
+    let mut body = call(&layer, Reply::new(Version::HTTP_2, &[], &parts)).await.into_body();
     body.frame().await.unwrap().unwrap();
     drop(body);
     assert!(provider.cached().is_some());
@@ -235,7 +271,7 @@ async fn a_response_rejects_once_at_the_most() {
     {
         let provider = warm().await;
         let layer = BearerLayer::new(provider.clone()).watch_trailers();
-        let mut body = call(&layer, Answer::new(version, fields, &twice)).await.into_body();
+        let mut body = call(&layer, Reply::new(version, fields, &twice)).await.into_body();
         let by_the_headers = provider.cached().is_none();
         assert_eq!(by_the_headers, fields == UNAUTHENTICATED, "{version:?} {fields:?}");
         assert_eq!(format!("{body:?}").contains("ticket: None"), by_the_headers, "{version:?} {body:?}");
@@ -250,7 +286,7 @@ async fn a_response_rejects_once_at_the_most() {
 async fn a_watched_body_passes_every_frame_unchanged() {
     let parts = [Part::Data("a"), Part::Data(""), Part::Trailers(UNAUTHENTICATED), Part::Error];
     let layer = BearerLayer::new(warm().await).watch_trailers();
-    let mut watched = call(&layer, Answer::new(Version::HTTP_2, OK, &parts)).await.into_body();
+    let mut watched = call(&layer, Reply::new(Version::HTTP_2, OK, &parts)).await.into_body();
     let mut plain = Parts(parts.to_vec());
     loop {
         assert_eq!(watched.is_end_stream(), plain.is_end_stream());
@@ -270,7 +306,7 @@ async fn a_watched_body_passes_every_frame_unchanged() {
 async fn l35_trailers_of_the_callers_own_request_reject_nothing() {
     let provider = warm().await;
     let layer = BearerLayer::new(provider.clone()).watch_trailers();
-    let service = layer.layer(Answering(Answer::new(Version::HTTP_2, &[], &[Part::Trailers(UNAUTHENTICATED)])));
+    let service = layer.layer(Replying(Reply::new(Version::HTTP_2, &[], &[Part::Trailers(UNAUTHENTICATED)])));
     let own = Request::get("https://api.example.com/x").header("authorization", "Bearer mine").body(()).unwrap();
     read(&mut service.oneshot(own).await.unwrap().into_body()).await;
     assert!(provider.cached().is_some());
@@ -278,20 +314,20 @@ async fn l35_trailers_of_the_callers_own_request_reject_nothing() {
 
 #[tokio::test]
 async fn l42_trailers_from_another_origin_after_a_redirect_below_reject_nothing() {
-    for (answered, stays) in [("https://files.example.com/x", true), ("https://api.example.com/y", false)] {
+    for (replied, stays) in [("https://files.example.com/x", true), ("https://api.example.com/y", false)] {
         let provider = warm().await;
         let layer = BearerLayer::new(provider.clone()).final_uri(Extensions::get::<Uri>).watch_trailers();
-        let mut answer = Answer::new(Version::HTTP_2, &[], &[Part::Trailers(UNAUTHENTICATED)]);
-        answer.final_uri = Some(answered);
-        read(&mut call(&layer, answer).await.into_body()).await;
-        assert_eq!(provider.cached().is_some(), stays, "{answered}");
+        let mut reply = Reply::new(Version::HTTP_2, &[], &[Part::Trailers(UNAUTHENTICATED)]);
+        reply.final_uri = Some(replied);
+        read(&mut call(&layer, reply).await.into_body()).await;
+        assert_eq!(provider.cached().is_some(), stays, "{replied}");
     }
 }
 
 #[test]
 fn the_future_is_send_and_adds_no_size() {
     fn assert_send<T: Send>() {}
-    assert_send::<TrailersFuture<Answering, ()>>();
+    assert_send::<TrailersFuture<Replying, ()>>();
     assert_send::<TrailersBody<Parts>>();
-    assert_eq!(size_of::<TrailersFuture<Answering, ()>>(), size_of::<crate::ResponseFuture<Answering, ()>>());
+    assert_eq!(size_of::<TrailersFuture<Replying, ()>>(), size_of::<crate::ResponseFuture<Replying, ()>>());
 }
