@@ -223,7 +223,7 @@ fn an_assertion_without_required_claims_is_an_event_at_build() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_an_event_before_the_caller_hears_of_it() {
+async fn a_refusal_is_an_event_before_the_callers_error() {
     let provider = warm(api).await;
     let (events, _guard) = Events::listen();
     for uri in ["http://api.example.com/", "ftp://api.example.com/", "/orders"] {
@@ -383,7 +383,7 @@ async fn a_name_is_in_errors_events_status_and_debug() {
 }
 
 #[tokio::test]
-async fn an_error_of_a_provider_inside_another_keeps_the_inner_name() {
+async fn an_error_keeps_the_inner_providers_name() {
     let inner = TokenProvider::builder(scripted(vec![Err(Error::new(ErrorKind::Refused, "no"))])).name("inner");
     let inner = inner.build().unwrap();
     let outer = TokenProvider::builder(inner).build().unwrap();

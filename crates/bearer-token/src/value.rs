@@ -177,7 +177,7 @@ impl Value {
     }
 
     /// The bytes now, for a key or a certificate, or what is wrong with them. Blocks.
-    #[cfg(feature = "jwt")]
+    #[cfg(any(feature = "jwt", feature = "http-transport"))]
     pub(crate) fn bytes_now(&self, path: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {
         if let Some((found, expected)) = self.steps.problem() {
             return Err(Problem::new(path, found).expecting(expected));
@@ -215,12 +215,6 @@ impl Value {
     /// As [`read`](Self::read).
     pub async fn read_bytes(&self, cx: &FetchContext) -> Result<Zeroizing<Vec<u8>>, Error> {
         self.read_as(cx, Steps::bytes).await
-    }
-
-    /// The same as bytes, without waiting: a token is an error here. Blocks.
-    #[allow(dead_code, reason = "used with the feature `http-transport`")]
-    pub(crate) fn bytes_now(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.now(Steps::bytes)
     }
 
     /// A clause about the value, with the place that it comes from.

@@ -78,7 +78,7 @@ impl Domains {
 }
 
 #[tokio::test]
-async fn an_identity_chain_costs_one_request_for_each_stage_and_lifetime() {
+async fn an_identity_chain_costs_a_request_per_stage() {
     let domains = Domains::start(AssertionRules::new().allow_reuse());
     let exchange = domains.exchange();
     domains.call(&domains.provider(exchange.clone().into())).await;
@@ -100,7 +100,7 @@ async fn an_identity_chain_costs_one_request_for_each_stage_and_lifetime() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_an_assertion_once_gets_a_new_one_each_time() {
+async fn a_single_use_assertion_is_new_each_time() {
     let domains = Domains::start(AssertionRules::new().require_jti());
     domains.call(&domains.provider(Value::token_of(domains.exchange()).fresh())).await;
     assert_eq!(domains.requests(), (3, 3));

@@ -36,7 +36,7 @@ async fn an_identity_is_exchanged_for_an_access_token() {
 }
 
 #[tokio::test]
-async fn an_id_jag_is_accepted_by_the_server_that_it_names() {
+async fn an_id_jag_is_accepted_where_it_names() {
     let (home, identity) = start();
     let abroad = AuthorizationServer::start().unwrap();
     abroad.trust(home.as_issuer());

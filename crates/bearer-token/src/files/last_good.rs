@@ -213,7 +213,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     #[allow(clippy::disallowed_methods, reason = "a pipe needs two ends, and a failure would hang")]
-    fn a_pipe_is_read_once_and_only_where_it_is_accepted() {
+    fn a_pipe_is_read_once_where_accepted() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());

@@ -22,7 +22,7 @@ pub(super) fn cas(path: &'static str, pem: &Value) -> Result<Vec<CertificateDer<
         Problem::new(path, pem.clause(found))
             .expecting("CA certificates in PEM, which begin with `-----BEGIN CERTIFICATE-----`")
     };
-    let sections = Sections::read(pem).map_err(|found| found.problem(path, problem))?;
+    let sections = Sections::read(path, pem).map_err(|found| found.problem(problem))?;
     if sections.key.is_some() {
         return Err(problem("found a private key".into()).advise(Advice::text("remove the key")));
     }
@@ -47,7 +47,7 @@ pub(super) fn identity(certificate: &Value, key: Option<&Value>) -> Result<Ident
             "the client's certificate, its chain and its private key in PEM"
         })
     };
-    let sections = Sections::read(certificate).map_err(|found| found.problem("certificate", problem))?;
+    let sections = Sections::read("certificate", certificate).map_err(|found| found.problem(problem))?;
     if sections.certificates.is_empty() {
         return Err(match sections.key {
             None => problem(format!("found {}", sections.instead)),
@@ -81,7 +81,7 @@ fn separate_key(pem: &Value) -> Result<Zeroizing<PrivateKeyDer<'static>>, Proble
     let problem = |found: String| {
         Problem::new("key", pem.clause(found)).expecting("the private key of the client's certificate in PEM")
     };
-    let sections = Sections::read(pem).map_err(|found| found.problem("key", problem))?;
+    let sections = Sections::read("key", pem).map_err(|found| found.problem(problem))?;
     match sections.key {
         Some(Key::Plain(key)) => Ok(key),
         Some(unusable) => Err(unusable.advise(problem(unusable.found().into()))),
@@ -126,23 +126,24 @@ impl Key {
 
 /// Why there are no sections.
 enum Unreadable {
-    /// The value is missing, says this sentence, which names its place.
-    Value(String),
+    /// The value is missing.
+    Value(Problem),
+    /// A clause about the PEM.
     Pem(&'static str),
 }
 
 impl Unreadable {
-    fn problem(self, path: &'static str, problem: impl FnOnce(String) -> Problem) -> Problem {
+    fn problem(self, problem: impl FnOnce(String) -> Problem) -> Problem {
         match self {
-            Unreadable::Value(found) => Problem::new(path, found),
+            Unreadable::Value(problem) => problem,
             Unreadable::Pem(found) => problem(found.into()),
         }
     }
 }
 
 impl Sections {
-    fn read(pem: &Value) -> Result<Self, Unreadable> {
-        let text = normalized(&pem.bytes_now().map_err(|error| Unreadable::Value(error.to_string()))?);
+    fn read(path: &str, pem: &Value) -> Result<Self, Unreadable> {
+        let text = normalized(&pem.bytes_now(path).map_err(Unreadable::Value)?);
         let is_encrypted =
             contains(&text, b"BEGIN ENCRYPTED PRIVATE KEY") || contains(&text, b"Proc-Type: 4,ENCRYPTED");
         let mut sections = Sections {
