@@ -152,6 +152,12 @@ pub(crate) fn certificates_changed() {
     event!(info, "new connections for token requests use the changed certificates");
 }
 
+/// A key that changed is missing or unusable, so the previous one signs.
+#[cfg(feature = "jwt")]
+pub(crate) fn kept_key(place: &str, problem: &str) {
+    event!(warn, place, problem, "ignoring the changed key; the previous one stays in use");
+}
+
 /// A key and a certificate do not belong together, so the last pair that did stays in use.
 #[cfg(feature = "jwt")]
 pub(crate) fn kept_pair(problem: &str) {

@@ -154,6 +154,12 @@ impl Value {
         self.literal().filter(|_| self.steps.are_plain())
     }
 
+    /// Whether it is decoded from another encoding than text.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn is_encoded(&self) -> bool {
+        self.steps.encoding != Encoding::Text
+    }
+
     /// Whether its file was written since it was read last, or the other provider's source has changed.
     pub(crate) fn has_changed(&self) -> bool {
         match &self.origin {
@@ -261,6 +267,17 @@ impl Value {
 
     fn finish<T>(&self, found: &[u8], finish: Finish<T>) -> Result<T, Error> {
         finish(&self.steps, found).map_err(|problem| self.error(problem))
+    }
+
+    /// The place of the value, for events.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn place(&self) -> String {
+        match &self.origin {
+            Origin::Literal(_) => "the configuration".to_owned(),
+            Origin::File(file) => format!("the file `{}`", file.path().display()),
+            Origin::Variable(name) => format!("the environment variable `{name}`"),
+            Origin::Token { provider, .. } => format!("the token of the provider `{}`", provider.name()),
+        }
     }
 
     /// An error that names where the value comes from.

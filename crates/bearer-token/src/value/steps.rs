@@ -78,11 +78,10 @@ impl Steps {
                 }
             }
         };
-        let decoded = self.encoding.decode(part).map(Zeroizing::new).ok_or_else(|| {
+        self.encoding.decode(part).map(Zeroizing::new).ok_or_else(|| {
             let encoding = self.encoding.name();
             format!("found something that is not {encoding}; expected {encoding}, which the encoding says it is")
-        })?;
-        if decoded.is_empty() { Err(string::StringProblem::Empty.message().to_owned()) } else { Ok(decoded) }
+        })
     }
 }
 
