@@ -140,6 +140,7 @@ impl Value {
     }
 
     /// The string itself, if it is a literal.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn literal(&self) -> Option<&str> {
         match &self.lookup {
             Lookup::Literal(text) => Some(text),
@@ -169,6 +170,7 @@ impl Value {
     }
 
     /// What is wrong with the value now, as far as that can be known without asking a provider. Blocks.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn problem(&self, path: &str) -> Option<Problem> {
         if let Some((found, expected)) = self.steps.problem() {
             return Some(Problem::new(path, found).expecting(expected));
@@ -181,7 +183,7 @@ impl Value {
     }
 
     /// The bytes now, for a key or a certificate, or what is wrong with them. Blocks.
-    #[cfg(feature = "jwt")]
+    #[cfg(any(feature = "jwt", feature = "http-transport"))]
     pub(crate) fn bytes_now(&self, path: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {
         if let Some((found, expected)) = self.steps.problem() {
             return Err(Problem::new(path, found).expecting(expected));
@@ -219,6 +221,16 @@ impl Value {
     /// As [`read`](Self::read).
     pub async fn read_bytes(&self, cx: &FetchContext) -> Result<Zeroizing<Vec<u8>>, Error> {
         self.read_as(cx, Steps::bytes).await
+    }
+
+    /// A clause about the value, with the place that it comes from.
+    pub(crate) fn clause(&self, problem: impl fmt::Display) -> String {
+        match &self.lookup {
+            Lookup::Literal(_) => problem.to_string(),
+            Lookup::File(file) => format!("the file `{}`: {problem}", file.path().display()),
+            Lookup::Variable(name) => format!("the environment variable `{name}`: {problem}"),
+            Lookup::Token { provider, .. } => format!("the token of the provider `{}`: {problem}", provider.name()),
+        }
     }
 
     async fn read_as<T: Send + 'static>(&self, cx: &FetchContext, finish: Finish<T>) -> Result<T, Error> {
@@ -270,13 +282,7 @@ impl Value {
 
     /// An error that names where the value comes from.
     fn error(&self, problem: impl fmt::Display) -> Error {
-        let message = match &self.lookup {
-            Lookup::Literal(_) => problem.to_string(),
-            Lookup::File(file) => format!("the file `{}`: {problem}", file.path().display()),
-            Lookup::Variable(name) => format!("the environment variable `{name}`: {problem}"),
-            Lookup::Token { provider, .. } => format!("the token of the provider `{}`: {problem}", provider.name()),
-        };
-        Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
+        Error::new(ErrorKind::Source, self.clause(problem)).with_retry(Retry::AfterChange)
     }
 }
 
