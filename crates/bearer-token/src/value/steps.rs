@@ -48,6 +48,7 @@ impl Steps {
     }
 
     /// What is wrong with the steps themselves.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(super) fn problem(&self) -> Option<(&'static str, &'static str)> {
         if self.part.as_ref().is_some_and(|(_, separator)| separator.is_empty()) {
             return Some(("found an empty separator", "a character such as `:`"));
