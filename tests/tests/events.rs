@@ -16,7 +16,9 @@ use std::{
 
 use bearer_token::{
     AccessToken, Authorized, Error, ErrorKind, FetchContext, Retry, StaticToken, TokenProvider, TokenProviderBuilder,
-    TokenSource, platform::Platform,
+    TokenSource, Value,
+    jwt::{Algorithm, JwtTemplate, SigningKey},
+    platform::Platform,
 };
 use bearer_token_testing::ManualClock;
 use http::{HeaderMap, Request, header::AUTHORIZATION};
@@ -221,7 +223,7 @@ fn an_assertion_without_required_claims_is_an_event_at_build() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_an_event_before_the_caller_hears_of_it() {
+async fn a_refusal_is_an_event_before_the_callers_error() {
     let provider = warm(api).await;
     let (events, _guard) = Events::listen();
     for uri in ["http://api.example.com/", "ftp://api.example.com/", "/orders"] {
@@ -299,6 +301,55 @@ async fn events_of_a_source_name_the_provider_that_fetches() {
 }
 
 #[tokio::test]
+async fn l24_a_key_that_became_unusable_is_told_once() {
+    let (events, _guard) = Events::listen();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key.json");
+    std::fs::write(&path, format!("{{\"key\": \"{}\"}}", "s".repeat(32))).unwrap();
+    let key = SigningKey::from_value(Algorithm::HS256, Value::file(&path).member("/key")).unwrap();
+    let template = JwtTemplate::builder(key).build().unwrap();
+    let told = async || {
+        for _ in 0..3 {
+            template.sign(&Platform::system()).await.unwrap();
+        }
+        events.about("the previous one stays in use")
+    };
+    assert!(told().await.is_empty());
+    for text in ["short", "shorter"] {
+        std::fs::write(&path, format!("{{\"key\": \"{text}\"}}")).unwrap();
+        let [told] = &told().await[..] else { panic!("one event") };
+        assert!(told.level == Level::WARN && told.fields["place"].contains("key.json"), "{told:?}");
+        assert!(told.fields["problem"].contains(&format!("found a secret of {} bytes", text.len())), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn l56_a_key_without_its_certificate_is_told_once() {
+    let (events, _guard) = Events::listen();
+    let directory = tempfile::tempdir().unwrap();
+    let (key, certificate) = (directory.path().join("key.pem"), directory.path().join("certificate.pem"));
+    let [first, second] =
+        [(); 2].map(|()| rcgen::generate_simple_self_signed(vec!["me.example.com".to_owned()]).unwrap());
+    std::fs::write(&key, first.signing_key.serialize_pem()).unwrap();
+    std::fs::write(&certificate, first.cert.pem()).unwrap();
+    let signing = SigningKey::from_file(Algorithm::ES256, &key).unwrap();
+    let template = JwtTemplate::builder(signing).certificate(Value::file(&certificate)).x5t().build().unwrap();
+    let told = async || {
+        for _ in 0..3 {
+            template.sign(&Platform::system()).await.unwrap();
+        }
+        events.about("the previous pair stays in use")
+    };
+    assert!(told().await.is_empty());
+    std::fs::write(&key, second.signing_key.serialize_pem()).unwrap();
+    let [told_once] = &told().await[..] else { panic!("one event") };
+    let problem = &told_once.fields["problem"];
+    assert!(told_once.level == Level::WARN && problem.contains("found the certificate of another key"), "{problem}");
+    std::fs::write(&certificate, second.cert.pem()).unwrap();
+    assert!(told().await.is_empty());
+}
+
+#[tokio::test]
 async fn a_rejection_and_an_abandoned_fetch_are_told() {
     let (events, _guard) = Events::listen();
     let clock = ManualClock::new();
@@ -355,7 +406,7 @@ async fn a_name_is_in_errors_events_status_and_debug() {
 }
 
 #[tokio::test]
-async fn an_error_of_a_provider_inside_another_keeps_the_inner_name() {
+async fn an_error_keeps_the_inner_providers_name() {
     let inner = TokenProvider::builder(scripted(vec![Err(Error::new(ErrorKind::Refused, "no"))])).name("inner");
     let inner = inner.build().unwrap();
     let outer = TokenProvider::builder(inner).build().unwrap();

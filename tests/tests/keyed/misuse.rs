@@ -1,6 +1,7 @@
 //! Build functions and settings that are wrong.
 
 use std::{
+    hash::{Hash, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, OnceLock,
@@ -24,7 +25,7 @@ fn settings_that_cannot_work_are_named_all_at_once() {
 }
 
 #[test]
-fn a_build_function_that_panics_is_an_error_of_its_key() {
+fn a_panicking_build_fails_its_key_only() {
     let tenants = KeyedProviders::<u64>::builder(|&tenant| {
         assert_ne!(tenant, 1, "this one panics");
         Ok(TokenProvider::builder(bearer_token::StaticToken::new("token")))
@@ -120,4 +121,30 @@ fn a_key_that_panics_during_an_eviction_keeps_its_provider() {
     assert_eq!((built.load(Ordering::Relaxed), tenants.len()), (builds, 8));
     assert!(tenants.get(&Fragile(16)).is_ok(), "the map goes on");
     assert_eq!(tenants.len(), 8);
+}
+
+/// A key that collides with all others, as those of an attacker may who has found the hash out.
+#[derive(Clone, PartialEq, Eq)]
+struct Colliding(u64);
+
+impl Hash for Colliding {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        7.hash(state);
+    }
+}
+
+#[test]
+fn l66_keys_that_collide_evict_each_other_and_stay_few() {
+    let tenants = KeyedProviders::<Colliding>::builder(|key| {
+        Ok(TokenProvider::builder(bearer_token::StaticToken::new(format!("token-of-{}", key.0))))
+    })
+    .max_providers(10_000)
+    .build()
+    .unwrap();
+    for tenant in 0..3_000 {
+        let bearer = tenants.get(&Colliding(tenant)).unwrap().token_blocking().unwrap();
+        assert_eq!(bearer.secret(), format!("token-of-{tenant}"));
+        assert!(tenants.len() <= 256, "{}", tenants.len());
+    }
+    assert_eq!(tenants.len(), 256);
 }

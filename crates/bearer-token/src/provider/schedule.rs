@@ -8,7 +8,9 @@ use crate::{
     error::{Error, Retry},
     platform::Moment,
     provider::{
-        constants::{AHEAD_SHARE, JITTER_SHARE, LATEST_REFRESH, LATEST_SHARE, LEAST_REFRESH_TIMEOUT, RESERVE_SHARE},
+        constants::{
+            AHEAD_SHARE, JITTER_SHARE, LATEST_REFRESH, LATEST_SHARE, LEAST_HINT, LEAST_REFRESH_TIMEOUT, RESERVE_SHARE,
+        },
         jitter::Draw,
         policy::Policy,
     },
@@ -67,7 +69,8 @@ impl Policy {
             Expiry::At(time) => match time.duration_since(issued.wall()) {
                 Ok(lifetime) if !lifetime.is_zero() => lifetime,
                 _ => {
-                    // Earlier than any other: were it dated to now, the same token would look later each time.
+                    // Earlier than all other deadlines. With the current time instead, the same token would seem to
+                    // expire later each time.
                     let past = Moment::new(Duration::ZERO, UNIX_EPOCH);
                     let expires = Moment::new(issued.monotonic(), time);
                     return Deadlines { refresh: past, reserve: past, expires: Some(expires) };
@@ -85,6 +88,14 @@ impl Policy {
             reserve: issued.after(lifetime - reserve),
             expires: Some(issued.after(lifetime)),
         }
+    }
+
+    /// The same deadlines with the source's hint at when to get the next token: the earlier refresh counts.
+    pub(crate) fn hinted(&self, deadlines: Deadlines, issued: Moment, hint: Duration, draw: Draw) -> Deadlines {
+        let draw = if self.jitter { draw.of(hint / JITTER_SHARE) } else { Duration::ZERO };
+        let hinted = issued.after((hint - draw).max(LEAST_HINT));
+        let is_earlier = hinted.monotonic() < deadlines.refresh.monotonic();
+        Deadlines { refresh: if is_earlier { hinted } else { deadlines.refresh }, ..deadlines }
     }
 
     /// The limit of a fetch. A refresh must leave time for another one before the token expires.

@@ -50,7 +50,7 @@ async fn steps_are_applied_in_their_order() {
         (Value::from("plain").member("/a"), Err("not JSON")),
         (Value::from(ACCOUNT).member("/nested"), Err("not a string")),
         (Value::from(ACCOUNT).member("/empty"), Err("found an empty string")),
-        (Value::from(ACCOUNT).member("/email"), Err("it has `/client_email`, `/empty`, `/nested`, `/number`")),
+        (Value::from(ACCOUNT).member("/email"), Err("it has `/client_email`, `/nested`, `/number`, `/empty`")),
     ] {
         let found = read(&value).await;
         match expected {
@@ -83,7 +83,7 @@ async fn bytes_are_what_was_found_to_the_last_one() {
 }
 
 #[tokio::test]
-async fn a_file_is_read_again_and_keeps_its_last_good_value() {
+async fn a_file_is_read_again_until_unusable() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("account.json");
     let value = Value::file(&path).member("/client_email");
@@ -106,7 +106,7 @@ async fn a_variable_that_is_not_set_is_named() {
 }
 
 #[tokio::test]
-async fn a_token_is_cached_unless_a_fresh_one_is_asked_for() {
+async fn a_token_is_cached_unless_asked_for_fresh() {
     let count = Arc::new(Mutex::new(0));
     let counted = count.clone();
     let source = move |_cx: FetchContext| {
@@ -139,7 +139,7 @@ async fn the_error_of_another_provider_names_it_once() {
             }
         };
         let builder = TokenProvider::builder(source);
-        Value::from(name.into_iter().fold(builder, |builder, name| builder.name(name)).build().unwrap())
+        Value::from(name.into_iter().fold(builder, crate::TokenProviderBuilder::name).build().unwrap())
     };
     let inner = || failing(Some("platform"), None);
     for (value, message, provider) in [

@@ -5,6 +5,7 @@
 //!
 //! The commands in the advice work with OpenSSL 3. The tests of `wrong_file_tests.rs` run over files of those kinds.
 
+pub(crate) mod certificate;
 #[cfg(feature = "encrypted-keys")]
 mod encryption;
 mod expected;
@@ -14,7 +15,7 @@ mod jwk;
 
 #[cfg(feature = "encrypted-keys")]
 pub(crate) use self::encryption::encryption;
-use self::expected::error;
+pub(crate) use self::expected::error;
 pub(crate) use self::{
     expected::Expected,
     files::{content, encrypted_without_passphrase, pem, plain_with_passphrase},
@@ -30,11 +31,6 @@ use crate::{
     problem::{Advice, Problem},
     secret::string::StringProblem,
 };
-
-/// A key file that cannot be read at all.
-pub(crate) fn unreadable_file(reason: String) -> Error {
-    error(Problem::new("key", reason))
-}
 
 /// A file that held a PEM or JWK, and now something for which any bytes would do.
 pub(crate) fn changed_form() -> Error {

@@ -9,14 +9,16 @@ use super::{
     ASSERTION_LIFETIME, JwtTemplate, Template,
     claims::{Claims, whole_backdate},
     computed::Computed,
-    context::SignContext,
+    context::{CertificateState, SignContext},
     header::JoseHeader,
+    strings::{LookedUpClaims, Strings},
     values,
 };
 use crate::{
     error::Error,
-    jwt::key::SigningKey,
+    jwt::key::{SigningKey, certified::CertifiedKey},
     problem::{Advice, Problem, Problems},
+    value,
 };
 
 /// A century. A longer lifetime is a mistake, and dates elsewhere would overflow.
@@ -25,11 +27,10 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// Builds a [`JwtTemplate`]. A later call of a method replaces an earlier one.
 pub struct JwtTemplateBuilder {
     key: SigningKey,
-    key_id: Option<String>,
-    issuer: Option<String>,
-    subject: Option<String>,
-    audience: Option<String>,
-    audiences: Option<Vec<String>>,
+    certificate: Option<value::Value>,
+    has_chain: bool,
+    key_id: Option<value::Value>,
+    strings: Strings,
     lifetime: Option<Duration>,
     claims: Claims,
     header: Map<String, Value>,
@@ -41,14 +42,14 @@ impl JwtTemplateBuilder {
     pub(crate) fn new(key: SigningKey) -> Self {
         JwtTemplateBuilder {
             key,
+            certificate: None,
+            has_chain: false,
             key_id: None,
-            issuer: None,
-            subject: None,
-            audience: None,
-            audiences: None,
+            strings: Strings::default(),
             lifetime: None,
             claims: Claims {
                 fixed: Map::new(),
+                looked_up: LookedUpClaims::default(),
                 computed: Computed::default(),
                 backdate: Duration::from_secs(10),
                 issued_at: true,
@@ -63,31 +64,55 @@ impl JwtTemplateBuilder {
     }
 
     /// The `iss` claim: the party that signs.
+    ///
+    /// A string, or a [`Value`](value::Value) that is looked up for each JWT: a member of an account file, a variable. It is
+    /// looked up by [`build`](Self::build) too, so that a missing one is a problem. So are the subject, the audience and the
+    /// key id.
+    ///
+    /// ```
+    /// use bearer_token::{Value, jwt::{Algorithm, JwtTemplate, SigningKey}};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("account.json");
+    /// # let pem = include_str!("../testdata/rsa2048.pem").replace('\n', "\\n");
+    /// # let account = format!(r#"{{"private_key": "{pem}", "private_key_id": "1", "client_email": "me@example.com"}}"#);
+    /// # std::fs::write(&path, account).unwrap();
+    /// // A service account of Google, from its file as it is downloaded.
+    /// let account = |member| Value::file(&path).member(member);
+    /// let key = SigningKey::from_value(Algorithm::RS256, account("/private_key"))?;
+    /// let template = JwtTemplate::builder(key)
+    ///     .key_id(account("/private_key_id"))
+    ///     .issuer(account("/client_email"))
+    ///     .audience("https://oauth2.googleapis.com/token")
+    ///     .build()?;
+    /// # let _ = template; Ok(()) }
+    /// ```
     #[must_use]
-    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.issuer = Some(issuer.into());
+    pub fn issuer(mut self, issuer: impl Into<value::Value>) -> Self {
+        self.strings.issuer = Some(issuer.into());
         self
     }
 
     /// The `sub` claim: the party that the JWT is about.
     #[must_use]
-    pub fn subject(mut self, subject: impl Into<String>) -> Self {
-        self.subject = Some(subject.into());
+    pub fn subject(mut self, subject: impl Into<value::Value>) -> Self {
+        self.strings.subject = Some(subject.into());
         self
     }
 
     /// The `aud` claim as one string, which is sent byte for byte. Servers differ in what they expect (the token endpoint,
     /// the issuer, a bare host), and a trailing slash matters.
     #[must_use]
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience = Some(audience.into());
+    pub fn audience(mut self, audience: impl Into<value::Value>) -> Self {
+        self.strings.audience = Some(audience.into());
         self
     }
 
     /// The `aud` claim as a list, even of one. Many servers refuse lists: prefer [`audience`](Self::audience).
     #[must_use]
-    pub fn audiences(mut self, audiences: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.audiences = Some(audiences.into_iter().map(Into::into).collect());
+    pub fn audiences(mut self, audiences: impl IntoIterator<Item = impl Into<value::Value>>) -> Self {
+        self.strings.audiences = Some(audiences.into_iter().map(Into::into).collect());
         self
     }
 
@@ -188,9 +213,57 @@ impl JwtTemplateBuilder {
     /// The `kid` in the header (RFC 7515 section 4.1.4), unless the key was given one already. It overrides the name that a
     /// JWK or a remote signer has.
     #[must_use]
-    pub fn key_id(mut self, key_id: impl Into<String>) -> Self {
+    pub fn key_id(mut self, key_id: impl Into<value::Value>) -> Self {
         self.key_id = Some(key_id.into());
         self
+    }
+
+    /// The certificate of the key, as PEM, DER, or the base64 of one. It is read again for each JWT, and may be in the same
+    /// file as the key. Other certificates in it are ignored, unless they are sent as [a chain](Self::certificate_chain).
+    ///
+    /// It is not sent by itself: see [`x5t_s256`](Self::x5t_s256), [`x5t`](Self::x5t),
+    /// [`certificate_chain`](Self::certificate_chain), and [`SignContext`].
+    ///
+    /// The certificate must belong to the key. If a key and its certificate are replaced one after the other, the previous
+    /// pair signs until both are there, and an event reports it.
+    ///
+    /// ```
+    /// use bearer_token::{Value, jwt::{Algorithm, JwtTemplate, SigningKey}};
+    ///
+    /// # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata");
+    /// # std::env::set_current_dir(directory).unwrap();
+    /// # fn main_() -> Result<(), bearer_token::Error> {
+    /// // As Entra ID expects it.
+    /// let key = SigningKey::from_file(Algorithm::PS256, "rsa2048.pem")?;
+    /// let template = JwtTemplate::builder(key).certificate(Value::file("certificate.pem")).x5t_s256().build()?;
+    /// # let _ = template; Ok(()) }
+    /// # main_().unwrap();
+    /// ```
+    #[must_use]
+    pub fn certificate(mut self, certificate: impl Into<value::Value>) -> Self {
+        self.certificate = Some(certificate.into());
+        self
+    }
+
+    /// Sends the [certificate](Self::certificate) and those that certify it in the header, as `x5c` (RFC 7515 section
+    /// 4.1.6). The certificate of the key is the first, wherever it is in the file.
+    #[must_use]
+    pub fn certificate_chain(mut self) -> Self {
+        self.has_chain = true;
+        self
+    }
+
+    /// Names the [certificate](Self::certificate) in the header by its SHA-256, as `x5t#S256` (RFC 7515 section 4.1.8).
+    #[must_use]
+    pub fn x5t_s256(self) -> Self {
+        self.computed_header("x5t#S256", |cx| Ok(cx.certificate_sha256()?.base64url()))
+    }
+
+    /// Names the [certificate](Self::certificate) in the header by its SHA-1, as `x5t` (RFC 7515 section 4.1.7), for servers
+    /// that do not know `x5t#S256`.
+    #[must_use]
+    pub fn x5t(self) -> Self {
+        self.computed_header("x5t", |cx| Ok(cx.certificate_sha1()?.base64url()))
     }
 
     /// Whether each JWT has a `jti` claim: a fresh random UUID. Default: yes.
@@ -232,12 +305,19 @@ impl JwtTemplateBuilder {
         self.check_times();
         self.check_names();
         let lifetime = self.lifetime.unwrap_or(ASSERTION_LIFETIME);
-        let cx = SignContext::rehearsal(self.claims.backdate, lifetime, self.key.clone());
+        let (certified, state) = self.certified();
+        let cx = SignContext::rehearsal(self.claims.backdate, lifetime, self.key.clone(), state);
         self.check_computed(&cx);
         let problems = &mut self.problems;
-        let header = JoseHeader::new(&cx, self.key_id.as_deref(), self.header, self.computed_header, problems);
+        let header = JoseHeader::new(&cx, self.key_id, self.header, self.computed_header, problems);
         self.problems.into_result("the JWT template cannot be built")?;
-        Ok(JwtTemplate::new(Template { key: self.key, header, claims: self.claims, lifetime: self.lifetime }))
+        Ok(JwtTemplate::new(Template {
+            key: self.key,
+            certified,
+            header,
+            claims: self.claims,
+            lifetime: self.lifetime,
+        }))
     }
 
     fn check_times(&mut self) {
@@ -253,12 +333,30 @@ impl JwtTemplateBuilder {
         }
     }
 
+    /// The certificate, and how the checks that follow see it.
+    fn certified(&mut self) -> (Option<CertifiedKey>, CertificateState) {
+        if self.has_chain && self.certificate.is_none() {
+            let problem = Problem::new("certificate_chain", "found no certificate to send");
+            self.problems.add(problem.advise(Advice::set("certificate")));
+        } else if self.has_chain {
+            self.computed_header.insert("x5c".to_owned(), SignContext::certificate_chain);
+        }
+        let Some(certificate) = self.certificate.take() else { return (None, CertificateState::None) };
+        match CertifiedKey::open(&self.key, certificate, self.has_chain) {
+            Ok((certified, chain)) => (Some(certified), CertificateState::Usable(chain)),
+            Err(error) => {
+                error.problems().iter().for_each(|problem| self.problems.add(problem.clone()));
+                (None, CertificateState::Unusable)
+            }
+        }
+    }
+
     fn check_computed(&mut self, cx: &SignContext) {
         let Self { claims, problems, .. } = self;
         for name in claims.computed.names() {
             let path = format!("computed.{name}");
             values::name_problem("computed", name).into_iter().for_each(|problem| problems.add(problem));
-            if claims.fixed.contains_key(name) {
+            if claims.fixed.contains_key(name) || claims.looked_up.has(name) {
                 let problem = Problem::new(path, "found the same claim among the fixed ones");
                 problems.add(problem.advise(Advice::text("set it in one place")));
             }
@@ -271,20 +369,6 @@ impl JwtTemplateBuilder {
 
     fn check_names(&mut self) {
         let Self { claims, problems, .. } = self;
-        if self.audience.is_some() && self.audiences.is_some() {
-            let problem = Problem::new("audiences", "found beside a single audience").expecting("one of the two");
-            problems.add(problem.advise(Advice::remove("audience")));
-        }
-        if self.audiences.as_ref().is_some_and(Vec::is_empty) {
-            let problem = Problem::new("audiences", "found an empty list").expecting("at least one audience");
-            problems.add(problem.advise(Advice::text("leave it out")));
-        }
-        let texts = [("issuer", &self.issuer), ("subject", &self.subject), ("audience", &self.audience)];
-        let lists = self.audiences.iter().flatten().map(|one| ("audiences", one));
-        for (method, text) in texts.into_iter().filter_map(|(method, text)| Some((method, text.as_ref()?))).chain(lists)
-        {
-            values::problem(method, text).into_iter().for_each(|problem| problems.add(problem));
-        }
         for (name, value) in &claims.fixed {
             values::name_problem("claims", name).into_iter().for_each(|problem| problems.add(problem));
             let strings = match (name.as_str(), value) {
@@ -295,20 +379,7 @@ impl JwtTemplateBuilder {
             let found = strings.into_iter().filter_map(|value| values::problem(&format!("claims.{name}"), value));
             found.for_each(|problem| problems.add(problem));
         }
-        for (name, method, value) in [
-            ("iss", "issuer", self.issuer.as_deref().map(Value::from)),
-            ("sub", "subject", self.subject.as_deref().map(Value::from)),
-            ("aud", "audience", self.audience.as_deref().map(Value::from)),
-            ("aud", "audiences", self.audiences.clone().map(Value::from)),
-        ] {
-            let Some(value) = value else { continue };
-            if claims.fixed.get(name).is_some_and(|claim| *claim != value) {
-                let problem =
-                    Problem::new(format!("claims.{name}"), "found a value that differs from the one set elsewhere");
-                problems.add(problem.advise(Advice::text("remove this claim")).advise(Advice::remove(method)));
-            }
-            claims.fixed.insert(name.to_owned(), value);
-        }
+        std::mem::take(&mut self.strings).check(claims, problems);
         for (name, instead) in [
             ("iat", &[Advice::set("backdate"), Advice::set_to("issued_at", "false")][..]),
             ("nbf", &[Advice::set_to("not_before", "true")]),

@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 
+use foldhash::{SharedSeed, quality::SeedableRandomState};
 use hashbrown::HashTable;
 
 mod entry;
 
-pub(crate) use self::entry::Pinned;
 use self::entry::Entry;
+pub(crate) use self::entry::Pinned;
 
 use crate::{
     platform::Moment,
@@ -30,11 +31,18 @@ const ENTRIES_PER_TABLE: usize = 32;
 /// The largest number of tables; beyond it they grow.
 const MAX_TABLES: usize = 1 << 14;
 
+/// How much larger than the average a table may become. By chance alone no table does.
+const LARGEST_TABLE: usize = 8;
+
 pub(crate) struct BoundedMap<K, V, F> {
-    hasher: RandomState,
+    /// A quick hash with a random seed. Keys that were made to collide end up in one table, whose size is limited: they
+    /// evict each other and slow nothing else down.
+    hasher: SeedableRandomState,
     /// A power of two of them.
     shards: Box<[Shard<K, V, F>]>,
     bound: u64,
+    /// The largest size of a table.
+    table_bound: usize,
     max_idle: Option<Duration>,
     len: AtomicU64,
     /// Which shard the next search for an entry to evict begins with.
@@ -43,7 +51,7 @@ pub(crate) struct BoundedMap<K, V, F> {
 
 struct Shard<K, V, F> {
     table: Slot<Table<K, V>>,
-    /// Held while the table is replaced. Contains what is remembered of keys that are not in the table.
+    /// Held while the table is replaced. It contains what is remembered about keys that are not in the table.
     writer: Mutex<Forgotten<K, F>>,
 }
 
@@ -93,13 +101,14 @@ impl<K, V, F> BoundedMap<K, V, F> {
 impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
     pub(crate) fn new(bound: usize, max_idle: Option<Duration>) -> Self {
         let tables = bound.div_ceil(ENTRIES_PER_TABLE).next_power_of_two().min(MAX_TABLES);
-        // Twice the average, so that an uneven spread over the shards does not forget early.
+        // Twice the average: with an uneven spread over the shards, nothing is forgotten early.
         let remembered = 2 * bound.div_ceil(tables);
         let shard = |_| Shard { table: Slot::new(None), writer: Mutex::new(Forgotten::with_capacity(remembered)) };
         BoundedMap {
-            hasher: RandomState::new(),
+            hasher: SeedableRandomState::with_seed(RandomState::new().hash_one(bound), SharedSeed::global_random()),
             shards: (0..tables).map(shard).collect(),
             bound: bound as u64,
+            table_bound: LARGEST_TABLE * ENTRIES_PER_TABLE.max(bound.div_ceil(tables)),
             max_idle,
             len: AtomicU64::new(0),
             hand: AtomicU64::new(0),
@@ -142,7 +151,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         lock(&self.shard(self.hash(key)).writer).get(key).map(look)
     }
 
-    /// Remembers something of a key that has no value, and forgets the oldest such thing if there are too many.
+    /// Remembers a fact about a key without a value. If there are too many, the oldest one is forgotten.
     pub(crate) fn remember(&self, key: K, what: F) {
         let hash = self.hash(&key);
         let forgotten = lock(&self.shard(hash).writer).put(key, what);
@@ -150,7 +159,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         drop(forgotten);
     }
 
-    /// Inserts a value, unless the key has one by now: then gives that one. `adopt` sees what was remembered of the key.
+    /// Inserts a value. If the key already has one, that one is returned. `adopt` sees what was remembered of the key.
     ///
     /// Of several callers that made a value for one key, the first wins, and the other values are dropped unused.
     pub(crate) fn insert(&self, place: Place<'_>, key: K, value: V, now: Moment, adopt: impl FnOnce(&V, F)) -> V {
@@ -178,9 +187,21 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         value
     }
 
-    /// Reserves the place of one more entry. In a full map, unused entries are evicted. Those that were read lately are
-    /// spared if others can be found (CLOCK).
-    pub(crate) fn reserve(&self, now: Moment, last_words: impl Fn(&V) -> Option<F>) -> Result<Place<'_>, Full> {
+    /// Reserves a place for a key. In a full map, unused entries are evicted. Those that were read lately are spared if
+    /// others can be found (CLOCK).
+    pub(crate) fn reserve(
+        &self,
+        key: &K,
+        now: Moment,
+        last_words: impl Fn(&V) -> Option<F>,
+    ) -> Result<Place<'_>, Full> {
+        let shard = self.shard(self.hash(key));
+        if shard.len() >= self.table_bound {
+            self.sweep(shard, now, 1, false, &last_words);
+            if shard.len() >= self.table_bound {
+                return Err(Full);
+            }
+        }
         // The second round evicts what was spared in the first; the third, what was read again meanwhile.
         let mut visits = 3 * self.shards.len();
         loop {
@@ -276,7 +297,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         }
     }
 
-    /// Removes an entry, whether or not it is in use, and what is remembered of its key.
+    /// Removes an entry, even if it is in use, and everything that is remembered about its key.
     pub(crate) fn remove<Q>(&self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -306,7 +327,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         }
     }
 
-    /// Puts a table without some entries into the place of the old one. The writer's lock is held.
+    /// Replaces the table by one without some entries. The caller holds the writer's lock.
     fn replace(&self, shard: &Shard<K, V, F>, old: &Table<K, V>, keep: impl Fn(&Arc<Entry<K, V>>) -> bool) {
         let mut table = Table::with_capacity(old.len());
         for entry in old.iter().filter(|entry| keep(entry)) {
@@ -314,6 +335,12 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         }
         self.len.fetch_sub((old.len() - table.len()) as u64, Ordering::Relaxed);
         shard.table.set(Some(Arc::new(table)));
+    }
+}
+
+impl<K, V, F> Shard<K, V, F> {
+    fn len(&self) -> usize {
+        self.table.read(|table| table.map_or(0, HashTable::len))
     }
 }
 

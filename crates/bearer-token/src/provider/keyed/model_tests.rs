@@ -29,7 +29,7 @@ fn map(bound: usize) -> Arc<Map> {
 /// The value of a key, or none if every place is taken.
 fn try_get(map: &Map, key: u8) -> Option<Value> {
     map.get(&key).or_else(|| {
-        let place = map.reserve(now(), |_| None).ok()?;
+        let place = map.reserve(&key, now(), |_| None).ok()?;
         assert!(map.len() <= map.bound());
         Some(map.insert(place, key, Value(Arc::new(key)), now(), |_, ()| ()))
     })
@@ -60,7 +60,7 @@ fn a_value_that_was_got_is_not_evicted() {
         drop(get(&map, 1));
         let evictor = {
             let map = map.clone();
-            thread::spawn(move || map.reserve(now(), |_| None).is_ok())
+            thread::spawn(move || map.reserve(&9, now(), |_| None).is_ok())
         };
         // While the evictor has reserved the only place, there is none.
         let held = try_get(&map, 1);
@@ -79,9 +79,9 @@ fn two_evictions_remove_an_entry_once() {
         drop(get(&map, 1));
         let rival = {
             let map = map.clone();
-            thread::spawn(move || map.reserve(now(), |_| None).map(drop).is_ok())
+            thread::spawn(move || map.reserve(&9, now(), |_| None).map(drop).is_ok())
         };
-        let mine = map.reserve(now(), |_| None).map(drop).is_ok();
+        let mine = map.reserve(&9, now(), |_| None).map(drop).is_ok();
         assert!(rival.join().unwrap() || mine, "one of them gets the place");
         assert_eq!(map.len(), 0);
     });
@@ -108,7 +108,7 @@ fn an_insertion_beside_an_eviction_is_not_lost() {
         drop(get(&map, 1));
         let evictor = {
             let map = map.clone();
-            thread::spawn(move || drop(map.reserve(now(), |_| None)))
+            thread::spawn(move || drop(map.reserve(&9, now(), |_| None)))
         };
         let held = try_get(&map, 2);
         evictor.join().unwrap();
