@@ -136,6 +136,27 @@ impl Error {
         }))
     }
 
+    /// Wraps the error of a source of your own. The kind is [`Source`](ErrorKind::Source), which is retried.
+    ///
+    /// The sentence contains the error's own one, and the error becomes the [`source`](StdError::source). Both end up in
+    /// logs: pass none that contains a secret.
+    ///
+    /// ```
+    /// use bearer_token::{AccessToken, Error, FetchContext, TokenProvider};
+    ///
+    /// let provider = TokenProvider::builder(async |_cx: FetchContext| {
+    ///     let token = std::fs::read_to_string("/run/vault/token").map_err(Error::other)?;
+    ///     Ok(AccessToken::new(token.trim()))
+    /// });
+    /// # let _ = provider;
+    /// let error = Error::other(std::io::Error::other("the vault is sealed"));
+    /// assert_eq!(error.to_string(), "the token source failed: the vault is sealed");
+    /// ```
+    pub fn other(error: impl Into<BoxError>) -> Self {
+        let error = error.into();
+        Error::new(ErrorKind::Source, format!("the token source failed: {error}")).with_source(error)
+    }
+
     /// Creates an error of kind [`Config`](ErrorKind::Config) that lists these problems.
     ///
     /// ```
