@@ -119,7 +119,7 @@ impl From<&RawChallenge<'_>> for Challenge {
 }
 
 /// Schemes (of the IANA registry) and parameters of RFC 6750, 9449, 9470 and 9728, and of Entra.
-const KNOWN: [&str; 22] = [
+const KNOWN_PARAMETERS: [&str; 22] = [
     "Basic",
     "Bearer",
     "Digest",
@@ -146,7 +146,8 @@ const KNOWN: [&str; 22] = [
 
 impl fmt::Debug for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = |name: &str| *KNOWN.iter().find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(&"other");
+        let known =
+            |name: &str| *KNOWN_PARAMETERS.iter().find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(&"other");
         let names: Vec<_> = self.parameters().map(|(name, _)| known(name)).collect();
         f.debug_struct("Challenge").field("scheme", &known(self.scheme())).field("parameters", &names).finish()
     }

@@ -299,14 +299,13 @@ impl TokenEndpointBuilder {
 
 impl fmt::Debug for TokenEndpointBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the URL: it is not checked yet, and may contain credentials.
+        // Not the URL and the names of headers: they are not checked yet, and may contain credentials.
         f.debug_struct("TokenEndpointBuilder")
             .field("method", &self.method)
             .field("body", &self.body)
             .field("client_auth", &self.client_auth)
             .field("scope", &self.scope)
             .field("parameters", &self.parameters)
-            .field("headers", &self.headers)
             .finish_non_exhaustive()
     }
 }

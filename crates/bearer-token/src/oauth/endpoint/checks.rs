@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_form_cannot_hold_is_a_problem_at_its_place() {
+    fn what_a_form_cannot_hold_is_named() {
         let tree = || {
             let inner = ParameterValue::object([("b", ParameterValue::list([ParameterValue::from("x\n")]))]);
             let null = ParameterValue::from(serde_json::Value::Null);

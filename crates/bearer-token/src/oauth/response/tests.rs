@@ -417,7 +417,7 @@ mod of_another_format {
     }
 
     #[test]
-    fn l50_a_usable_token_is_never_lost_to_what_is_beside_a_pointer() {
+    fn l50_damage_beside_a_pointer_costs_no_usable_token() {
         for noise in [
             &b"\"data\":\"J\xf6rg\""[..],
             b"\"data\":{\"token\":\"other\"}",
@@ -528,7 +528,7 @@ mod of_a_function {
     }
 
     #[test]
-    fn its_error_is_the_error_and_other_statuses_never_reach_it() {
+    fn a_reader_judges_successful_responses_only() {
         let reader = reader_with(|_| Err(Error::new(ErrorKind::Source, "the function's own words")));
         let error = reader.read(&response(200, "{}"), &[], &sent(), now()).token.unwrap_err();
         assert_eq!(error.to_string(), "the function's own words");

@@ -326,7 +326,7 @@ fn a_hint_is_read_and_never_an_error() {
 }
 
 #[test]
-fn l45_an_old_jwt_without_a_date_has_what_is_left_by_our_clock() {
+fn l45_without_a_date_our_clock_judges_an_old_jwt() {
     const DAYS: u64 = 24 * HOUR;
     for (age, life, ours, server, expected) in [
         // Issued ten days ago for thirty.

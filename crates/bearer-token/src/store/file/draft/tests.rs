@@ -54,7 +54,7 @@ fn l27_a_whole_successor_of_a_crash_is_used() {
 
 #[test]
 fn a_torn_draft_is_removed() {
-    for draft in ["", &R2[..R2.len() - 1], "\0\0\0\0", "    ", "{}", &" ".repeat(LIMIT + 1)] {
+    for draft in ["", &R2[..R2.len() - 1], "\0\0\0\0", "    ", "{}", &" ".repeat(TOKEN_FILE_LIMIT + 1)] {
         let (directory, path) = directory(Some(R1));
         leave(&path, SUFFIX, draft);
         settle_all(&path);
@@ -169,7 +169,7 @@ fn a_failed_replacement_leaves_no_draft() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_in_the_place_of_a_draft_is_not_followed() {
+fn a_link_as_a_draft_is_not_followed() {
     use std::os::unix::fs::symlink;
 
     let (directory, path) = directory(Some(R1));
