@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod fixed_header;
+mod member;
 mod steps;
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
