@@ -14,8 +14,8 @@ use crate::{
         ticket::{ProviderId, Reject},
     },
     resource::{
-        challenge::Refusals,
         origin::{Destination, OriginVerdict, Origins},
+        refusals::Refusals,
         sending::HeaderForm,
     },
     source::{DynTokenSource, FetchContext, TokenSource, Waits},
