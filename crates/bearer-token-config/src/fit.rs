@@ -12,7 +12,7 @@ use crate::{report::Report, sections::Fields, suggest, values::table::Table, var
 const LIMIT: usize = 100;
 
 /// The path of a problem with the configuration as a whole.
-const ROOT: &str = "configuration";
+pub(crate) const ROOT: &str = "configuration";
 
 /// What is found where a field does not exist.
 pub(crate) const UNKNOWN_FIELD: &str = "found a field that does not exist";

@@ -61,6 +61,7 @@ fn table() -> String {
             let members = field.get("additionalProperties").and_then(reference);
             let note = match (named.as_deref(), members.as_deref()) {
                 (Some("Secret"), _) => " A secret.",
+                (Some("Value"), _) => " A value.",
                 (_, Some("Secret")) => " Its values are secrets.",
                 _ => "",
             };
@@ -207,7 +208,18 @@ fn the_schema_takes_what_the_fields_take() {
         ("token_endpoint = { headers = { a = 1 } }", false),
         ("token_endpoint = { scope = [\"read\", \"write\"] }", true),
         ("token_endpoint = { client = { method = \"client_secret_post\" } }", true),
-        ("token_endpoint = { client = { method = \"private_key_jwt\", id = \"i\", key = { file = \"k\" } } }", true),
+        (
+            "token_endpoint = { client = { method = \"private_key_jwt\", id = \"i\", jwt = { key = { file = \"k\" } } } }",
+            true,
+        ),
+        ("sources = { a = { token = \"t\", jwt = { issuer = { env = \"E\", part = \"after :\" } } } }", true),
+        ("sources = { a = { allow_origins = [] } }", false),
+        ("sources = { a = [] }", false),
+        (
+            "jwt = { audience = [{ file = \"f\", member = \"/a\" }, \"b\"], subject = { source = \"a\", fresh = true } }",
+            true,
+        ),
+        ("jwt = { issuer = { value = \"a\", fresh = 1 } }", false),
         ("token_endpoint = { client = { method = \"magic\" } }", false),
         ("policy = { jitter = false, transient_backoff = { first_seconds = 1, limit_seconds = 2 } }", true),
         ("policy = { transient_backoff = { first_seconds = 1 } }", false),

@@ -6,14 +6,17 @@ use bearer_token::{Advice, Problem, Setting};
 use serde_json::{Map, Number, Value};
 
 use crate::{
-    fit::UNKNOWN_FIELD,
+    fit::{ROOT, UNKNOWN_FIELD},
     report::{Report, is_within},
     suggest::accepts,
-    values::path_in_variable,
+    values::{members, path_in_variable},
 };
 
 /// Between a table and its field. A single `_` is a part of names.
 const SEPARATOR: &str = "__";
+
+/// The path of a problem with the variables as a whole.
+const ENVIRONMENT: &str = "environment";
 
 /// The variables that fields were taken from.
 #[derive(Default)]
@@ -51,7 +54,7 @@ impl Variables {
     ) {
         prefix.clone_into(&mut self.prefix);
         if prefix.is_empty() {
-            let problem = Problem::new("environment", "found no prefix for the environment variables");
+            let problem = Problem::new(ENVIRONMENT, "found no prefix for the environment variables");
             return self.others.push(problem.expecting("one, such as `BEARER_TOKEN_`"));
         }
         let mut texts = Vec::new();
@@ -115,6 +118,10 @@ impl Variables {
 
     /// The problem in the names of variables, if one sets the field or nothing else could.
     fn rename(&self, problem: Problem) -> Problem {
+        if self.alone && problem.path() == ROOT {
+            let advice = problem.advice().to_vec().into_iter().map(|advice| self.rename_advice(advice));
+            return problem.clone().with_advice(advice).at(ENVIRONMENT);
+        }
         let Some(name) = self.name(problem.path()) else { return problem };
         if let Some(problem) = path_in_variable(&problem, &name) {
             return problem;
@@ -165,7 +172,7 @@ impl Variables {
         // A part of a secret stands for the secret: `.._KEY__FILE`.
         let part = |variable: &Variable| {
             let part = variable.field.strip_prefix(path)?.strip_prefix('.')?;
-            matches!(part, "value" | "file" | "env").then(|| variable.name.clone())
+            members().any(|member| member == part).then(|| variable.name.clone())
         };
         self.found.iter().rev().find_map(within).or_else(|| self.found.iter().rev().find_map(part))
     }

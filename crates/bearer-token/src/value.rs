@@ -164,6 +164,17 @@ impl Value {
         self.read_on(cx.platform()).await
     }
 
+    /// The value as it is now. Blocks for files.
+    ///
+    /// For code that checks a value before it is needed, or needs it only once.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), and for the token of another provider, which has to be waited for.
+    pub fn read_now(&self) -> Result<Zeroizing<String>, Error> {
+        self.finish(&self.found()?)
+    }
+
     async fn read_on(&self, platform: &Platform) -> Result<Zeroizing<String>, Error> {
         let found = match &self.origin {
             Origin::Token { provider, fresh } => {

@@ -4,11 +4,12 @@ use bearer_token::oauth::{Grant, TokenEndpoint, TokenEndpointBuilder};
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
-use super::{Context, Secrets, client::ClientFields};
+use super::{Secrets, client::ClientFields, context::Context};
 use crate::{
     names::{Names, name, nothing, value},
-    values::{OneOrMany, Seconds, Text, table},
+    values::{OneOrMany, Seconds, Text, ValueField, table},
 };
 
 const NAMES: Names = Names {
@@ -34,13 +35,16 @@ const NAMES: Names = Names {
     ],
 };
 
+/// A URL to check the rest of an endpoint with, if its own cannot be used.
+const STAND_IN: &str = "https://as.example.com/token";
+
 /// The token endpoint of an authorization server (RFC 6749 section 3.2).
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct EndpointFields {
-    /// The URL of the token endpoint.
-    pub(super) url: Option<Text>,
+pub(crate) struct EndpointFields {
+    /// The URL of the token endpoint. It is read once.
+    url: Option<ValueField>,
     /// Another grant type than the usual one.
     grant_type: Option<Text>,
     /// The scope to request: words separated by spaces, or a list of words.
@@ -66,11 +70,13 @@ pub(super) struct EndpointFields {
 impl EndpointFields {
     /// The source, if nothing is wrong with it.
     pub(super) fn source(&self, grant: impl Grant, cx: &mut Context<'_>) -> Option<TokenEndpoint> {
-        let url = self.url.as_deref().unwrap_or_default();
-        let mut builder = TokenEndpoint::builder(url, grant);
-        let mut is_complete = true;
+        let url = self.url.as_ref().map(|url| cx.text("token_endpoint.url", url));
+        let mut is_complete = !matches!(url, Some(None));
+        // With a stand-in, the rest is checked as well.
+        let url = url.map_or(Zeroizing::default(), |url| url.unwrap_or_else(|| STAND_IN.to_owned().into()));
+        let mut builder = TokenEndpoint::builder(url.as_str(), grant);
         if let Some(client) = &self.client {
-            match client.auth(url, cx) {
+            match client.auth(&url, cx) {
                 Some(client) => builder = builder.client_auth(client),
                 None => is_complete = false,
             }
@@ -79,15 +85,17 @@ impl EndpointFields {
             builder = builder.grant_type(grant_type.as_str());
         }
         if let Some(scope) = &self.scope {
-            builder = builder.scope(scope.joined(" "));
+            let words = scope.with_paths("token_endpoint.scope");
+            let words: Vec<_> = words.iter().filter_map(|(path, word)| cx.text(path, word)).collect();
+            builder = builder.scope(words.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(" "));
         }
         for (name, value) in &self.parameters {
-            if let Some(value) = cx.text(&format!("token_endpoint.parameters.{name}"), value) {
+            if let Some(value) = cx.secret(&format!("token_endpoint.parameters.{name}"), value) {
                 builder = builder.parameter(name.clone(), value.as_str());
             }
         }
         for (name, value) in &self.headers {
-            if let Some(value) = cx.text(&format!("token_endpoint.headers.{name}"), value) {
+            if let Some(value) = cx.secret(&format!("token_endpoint.headers.{name}"), value) {
                 builder = builder.header(name, value.as_str());
             }
         }
@@ -100,7 +108,7 @@ impl EndpointFields {
         if self.allow_plaintext {
             builder = builder.allow_plaintext();
         }
-        if let Some(transport) = cx.transport.take() {
+        if let Some(transport) = cx.transport {
             builder = transport(builder);
         }
         match builder.build() {

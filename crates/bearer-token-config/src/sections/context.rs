@@ -1,0 +1,243 @@
+//! What sections are built with: it reads values, builds sources, and collects what is wrong.
+
+use std::path::Path;
+
+use bearer_token::{
+    Advice, Problem,
+    jwt::Encoding,
+    oauth::{TokenEndpointBuilder, Value},
+    platform::Platform,
+    secret,
+};
+use zeroize::Zeroizing;
+
+use super::sources::Sources;
+use crate::{
+    report::Report,
+    values::{
+        Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable, text_problem,
+    },
+};
+
+/// Sets the transport of a token endpoint.
+pub(crate) type SetTransport = Box<dyn Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync>;
+
+/// What sections are built with: it reads values, builds sources, and collects what is wrong.
+pub(crate) struct Context<'a> {
+    pub(crate) report: Report,
+    pub(super) directory: &'a Path,
+    pub(super) transport: Option<&'a SetTransport>,
+    pub(super) platform: Option<&'a Platform>,
+    pub(super) sources: Sources<'a>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        directory: &'a Path,
+        transport: Option<&'a SetTransport>,
+        platform: Option<&'a Platform>,
+        sources: Sources<'a>,
+    ) -> Self {
+        Context { report: Report::default(), directory, transport, platform, sources }
+    }
+
+    /// A field that must be present.
+    pub(super) fn required<'f, T>(
+        &mut self,
+        path: &str,
+        field: Option<&'f T>,
+        expected: &'static str,
+    ) -> Option<&'f T> {
+        if field.is_none() {
+            self.report.add(Problem::new(path, "found nothing").expecting(expected));
+        }
+        field
+    }
+
+    /// A secret that is a string, as it is now. Stray characters around it are removed or named, whatever its origin
+    /// (L49).
+    pub(super) fn secret(&mut self, path: &str, field: &SecretField) -> Option<Zeroizing<String>> {
+        let read = |cx: &mut Self| {
+            let bytes = cx.secret_bytes(path, field)?;
+            let text = if field.steps.encoding() == Encoding::Text && field.steps.is_encoding_only() {
+                secret::read(&bytes).map_err(|error| error_at(path, &error))?
+            } else {
+                // What is encoded or a part is meant as it is.
+                str::from_utf8(&bytes).map_err(|_| Problem::new(path, "found a secret that is not UTF-8"))?
+            };
+            Ok(Zeroizing::new(text.to_owned()))
+        };
+        let text = read(self);
+        self.reported(text)
+    }
+
+    /// A secret, decoded, as it is now.
+    pub(super) fn secret_bytes(&mut self, path: &str, field: &SecretField) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        decoded(path, &self.encoded(path, field)?, field.steps.encoding())
+    }
+
+    /// A secret as it is now and as it is written, before it is decoded.
+    pub(super) fn encoded(&mut self, path: &str, field: &SecretField) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        self.check_for_path(path, field)?;
+        let bytes = if field.steps.is_encoding_only() {
+            match &field.origin {
+                Origin::Plain(text) | Origin::Value(text) => Zeroizing::new(text.as_bytes().to_vec()),
+                Origin::File(file) => read_file(&self.directory.join(file)).map_err(|problem| problem.at(path))?,
+                Origin::Env(name) => read_variable(path, name)?,
+                Origin::Source(_) | Origin::Variable(_) | Origin::Unclear(_) => self.read_now(path, field)?,
+            }
+        } else {
+            self.read_now(path, field)?
+        };
+        if bytes.is_empty() {
+            return Err(Problem::new(path, "found an empty secret").expecting("the secret itself"));
+        }
+        Ok(bytes)
+    }
+
+    /// A string as it is now, for a field that is read once.
+    pub(super) fn text(&mut self, path: &str, field: &ValueField) -> Option<Zeroizing<String>> {
+        let read = |cx: &mut Self| {
+            if let Origin::Plain(text) | Origin::Value(text) = &field.origin
+                && field.steps.is_encoding_only()
+                && field.steps.encoding() == Encoding::Text
+            {
+                // A builder may have its own words for an empty string, for example.
+                return text_problem(text).map_or(Ok(text.clone()), |problem| Err(problem.at(path)));
+            }
+            let bytes = decoded(path, &cx.read_now(path, field)?, field.steps.encoding())?;
+            let text = str::from_utf8(&bytes).map_err(|_| Problem::new(path, "found a value that is not UTF-8"))?;
+            Ok(Zeroizing::new(text.to_owned()))
+        };
+        let text = read(self);
+        self.reported(text)
+    }
+
+    /// A value that is read again for each token request. It is read now as well, as far as it can be.
+    pub(super) fn value(&mut self, path: &str, field: &ValueField) -> Option<Value> {
+        let value = self.unread_value(path, field).and_then(|value| {
+            if !matches!(field.origin, Origin::Source(_)) {
+                value.read_now().map_err(|error| error_at(path, &error))?;
+            }
+            Ok(value)
+        });
+        self.reported(value)
+    }
+
+    /// A string in place of a secret that is the path of a file, although it is not said to be one.
+    fn check_for_path(&self, path: &str, field: &SecretField) -> Result<(), Problem> {
+        match &field.origin {
+            Origin::Plain(text) if secret::looks_like_path(text.trim_ascii()) || is_path(self.directory, text) => {
+                Err(path_problem(path))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The file that a secret is in as a whole, if it is in one that can be read again.
+    pub(super) fn whole_file(&self, field: &ValueField) -> Option<std::path::PathBuf> {
+        match &field.origin {
+            Origin::File(file) if field.steps.is_encoding_only() => {
+                Some(self.directory.join(file)).filter(|file| can_be_read(file).is_ok())
+            }
+            _ => None,
+        }
+    }
+
+    fn reported<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.report.add(problem)).ok()
+    }
+
+    /// What is found now after `member` and `part`, and before it is decoded.
+    fn read_now(&mut self, path: &str, field: &ValueField) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        if let Origin::Source(name) = &field.origin {
+            self.source(path, name)?;
+            let problem =
+                Problem::new(format!("{path}.source"), "found the token of a source in a field that is read once");
+            return Err(problem.expecting("`value`, `file` or `env`"));
+        }
+        let value = self.unread_value(path, field)?;
+        let text = value.read_now().map_err(|error| error_at(path, &error))?;
+        Ok(Zeroizing::new(text.as_bytes().to_vec()))
+    }
+
+    /// The value, without a look at what is there.
+    fn unread_value(&mut self, path: &str, field: &ValueField) -> Result<Value, Problem> {
+        let value = match &field.origin {
+            Origin::Plain(text) | Origin::Value(text) => {
+                if let Some(problem) = text_problem(text).filter(|_| field.steps.member.is_none()) {
+                    return Err(problem.at(path));
+                }
+                Value::from(text.as_str())
+            }
+            Origin::File(file) => {
+                let file = self.directory.join(file);
+                can_be_read(&file).map_err(|problem| problem.at(path))?;
+                Value::file(file)
+            }
+            Origin::Env(name) => {
+                read_variable(path, name)?;
+                Value::env(name)
+            }
+            Origin::Source(name) => Value::token_of(self.source(path, name)?),
+            Origin::Variable(_) => return Err(no_variables(path)),
+            Origin::Unclear(found) => return Err(unclear(path, found)),
+        };
+        let steps = &field.steps;
+        if steps.fresh && !matches!(field.origin, Origin::Source(_)) {
+            let problem = Problem::new(format!("{path}.fresh"), "found `fresh` beside a value that is not a `source`");
+            return Err(problem.advise(Advice::text("remove it")));
+        }
+        let value = if steps.fresh { value.fresh() } else { value };
+        let value = match &steps.member {
+            Some(pointer) if !pointer.starts_with('/') => {
+                let problem = Problem::new(format!("{path}.member"), "found a string that does not begin with `/`");
+                return Err(problem.expecting("a JSON pointer such as `/private_key` (RFC 6901)"));
+            }
+            Some(pointer) => value.member(pointer),
+            None => value,
+        };
+        let value = match steps.part.as_deref().map(|part| part.split_once(' ')) {
+            None => value,
+            Some(Some(("before", separator))) if !separator.is_empty() => value.before(separator),
+            Some(Some(("after", separator))) if !separator.is_empty() => value.after(separator),
+            Some(_) => {
+                let problem = Problem::new(format!("{path}.part"), "found another string");
+                return Err(problem.expecting("`before :` or `after :`, with any separator in place of the colon"));
+            }
+        };
+        let value = steps.prefix.iter().fold(value, |value, prefix| value.prefix(prefix.as_str()));
+        Ok(steps.suffix.iter().fold(value, |value, suffix| value.suffix(suffix.as_str())))
+    }
+}
+
+fn decoded(path: &str, bytes: &[u8], encoding: Encoding) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    encoding.decode(bytes).map(Zeroizing::new).ok_or_else(|| {
+        let name = format!("{encoding:?}").to_lowercase();
+        Problem::new(path, format!("found a value that is not {name}, which `encoding` says it is"))
+    })
+}
+
+/// The problem in an error of the core, whose sentence has both clauses.
+fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
+    let text = error.to_string();
+    match text.split_once("; expected ") {
+        Some((found, expected)) => Problem::new(path, found.to_owned()).expecting(expected.to_owned()),
+        None => Problem::new(path, text),
+    }
+}
+
+fn unclear(path: &str, found: &[&'static str]) -> Problem {
+    let names: Vec<_> = found.iter().map(|name| format!("`{name}`")).collect();
+    let problem = match names.as_slice() {
+        [] => Problem::new(path, "found a table that does not say where the value is"),
+        names => Problem::new(path, format!("found {} in one table", names.join(" and "))),
+    };
+    problem.expecting("exactly one of `value`, `file`, `env`, `source` and `variable`")
+}
+
+fn no_variables(path: &str) -> Problem {
+    Problem::new(format!("{path}.variable"), "found a variable, which only a keyed provider gives a value")
+        .expecting("`value`, `file`, `env` or `source`")
+        .advise(Advice::text("build a `KeyedConfig` from this file, with a selector that sets the variable"))
+}
