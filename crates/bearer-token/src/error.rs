@@ -198,6 +198,20 @@ impl Error {
         if self.0.provider.is_some() { self } else { self.map(|inner| inner.provider = Some(name.clone())) }
     }
 
+    /// Says that another provider, of this name, failed for the one that needed its token. Nothing else changes.
+    #[cfg(any(feature = "jwt", feature = "oauth"))]
+    pub(crate) fn of_other(self, name: &str) -> Self {
+        let is_named = self.0.provider.as_ref().is_some_and(|named| named.is_given() && named.as_str() == name);
+        let message = match is_named {
+            true => format!("the token of another provider is missing: {self}"),
+            false => format!("the token of another provider is missing: {name}: {self}"),
+        };
+        // The sentence names it already.
+        self.with_context(message).map(|inner| {
+            inner.provider = inner.provider.take().map(|name| ProviderName::suggested(name.as_str()));
+        })
+    }
+
     /// Adds the head of the response that refused the request.
     #[cfg(feature = "oauth")]
     pub(crate) fn with_refusal(self, head: RefusalHead) -> Self {

@@ -41,7 +41,11 @@ pub use self::{
     formats::encoding::Encoding,
     key::{SigningKey, reader::KeyReader, remote::Signer},
     self_signed::SelfSigned,
-    template::{JwtTemplate, SignedJwt, builder::JwtTemplateBuilder},
+    template::{
+        JwtTemplate, SignedJwt,
+        builder::JwtTemplateBuilder,
+        context::{Fingerprint, SignContext},
+    },
 };
 
 /// Keys for the tests of this module.

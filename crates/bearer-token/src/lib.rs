@@ -64,6 +64,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod adapter;
+#[cfg(any(feature = "jwt", feature = "oauth"))]
+mod encoding;
 mod error;
 #[cfg(any(feature = "jwt", feature = "oauth"))]
 mod files;
@@ -80,7 +82,7 @@ mod sync;
 mod test_support;
 mod token;
 pub mod transport;
-#[cfg(feature = "oauth")]
+#[cfg(any(feature = "jwt", feature = "oauth"))]
 mod value;
 
 #[cfg(feature = "jwt")]
@@ -91,7 +93,7 @@ pub mod oauth;
 pub mod store;
 
 #[cfg(any(feature = "jwt", feature = "oauth"))]
-pub use self::sources::FileToken;
+pub use self::{encoding::Encoding, sources::FileToken, value::Value};
 pub use self::{
     error::{Error, ErrorKind, Retry},
     problem::{Advice, Problem, Setting},

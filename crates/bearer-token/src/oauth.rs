@@ -16,8 +16,6 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-pub use crate::value::Value;
-
 #[cfg(feature = "jwt")]
 pub use self::grants::JwtBearer;
 pub use self::{

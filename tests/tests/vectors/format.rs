@@ -4,11 +4,16 @@ use std::time::{Duration, SystemTime};
 
 use bearer_token::{Backoff, Error, ErrorKind, Policy, Retry};
 use bearer_token_testing::Outcome;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-#[derive(Deserialize)]
+/// The version of the format. It changes whenever an old runner would misread a new vector.
+pub(crate) const VERSION: u32 = 1;
+
+#[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Vector {
+    version: u32,
     pub(crate) about: String,
     #[serde(default)]
     pub(crate) policy: PolicyFields,
@@ -16,14 +21,14 @@ pub(crate) struct Vector {
     pub(crate) steps: Vec<Step>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Draw {
     Lowest,
     Highest,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PolicyFields {
     reserve_seconds: Option<f64>,
@@ -39,14 +44,14 @@ pub(crate) struct PolicyFields {
     max_lifetime_seconds: Option<f64>,
 }
 
-#[derive(Deserialize)]
+#[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BackoffFields {
     first_seconds: f64,
     limit_seconds: f64,
 }
 
-#[derive(Deserialize)]
+#[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
     #[serde(default, rename = "note")]
@@ -61,7 +66,7 @@ pub(crate) struct Step {
     pub(crate) expect: Expect,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Answer {
     token: Option<String>,
@@ -75,7 +80,7 @@ pub(crate) struct Answer {
     takes: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     Unavailable,
@@ -84,7 +89,7 @@ pub(crate) enum Kind {
     Timeout,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Call {
     Token,
@@ -94,7 +99,7 @@ pub(crate) enum Call {
     Reject(String),
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Expect {
     pub(crate) token: Option<String>,
@@ -106,7 +111,7 @@ pub(crate) struct Expect {
     pub(crate) next_attempt: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RejectionName {
     Renewing,
@@ -117,6 +122,9 @@ pub(crate) enum RejectionName {
 impl Vector {
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let vector: Vector = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if vector.version != VERSION {
+            return Err(format!("found version {}; expected {VERSION}", vector.version));
+        }
         if vector.steps.is_empty() {
             return Err("found no steps; expected at least one".to_owned());
         }

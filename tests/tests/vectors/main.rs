@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     fs,
     future::Future,
-    path::Path,
+    path::{Path, PathBuf},
     pin::Pin,
     task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
@@ -231,11 +231,34 @@ async fn the_provider_does_what_every_vector_says() {
 }
 
 #[test]
+fn the_schema_is_that_of_the_format() {
+    let found = fs::read_to_string(schema_file()).unwrap();
+    assert!(found == schema(), "it is out of date: `cargo test -p tests --test vectors write -- --ignored` writes it");
+}
+
+#[test]
+#[ignore = "writes tests/vectors/schema/vector.json"]
+fn write_the_schema() {
+    fs::write(schema_file(), schema()).unwrap();
+}
+
+fn schema() -> String {
+    serde_json::to_string_pretty(&schemars::schema_for!(Vector)).unwrap() + "\n"
+}
+
+fn schema_file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/schema/vector.json")
+}
+
+#[test]
 fn an_unknown_or_empty_vector_is_an_error() {
     let expect = r#""expect": { "token": "a", "fetches": 1 }"#;
-    let good = format!(r#"{{ "about": "x", "draw": "lowest", "steps": [{{ "call": "token", {expect} }}] }}"#);
+    let good =
+        format!(r#"{{ "version": 1, "about": "x", "draw": "lowest", "steps": [{{ "call": "token", {expect} }}] }}"#);
     assert!(Vector::read(&good).is_ok());
     for (from, to) in [
+        (r#""version": 1, "#, ""),
+        (r#""version": 1"#, r#""version": 2"#),
         (r#""about""#, r#""abuot""#),
         (r#""draw": "lowest""#, r#""draw": "middle""#),
         (r#""call": "token","#, r#""call": "token", "wait": 3,"#),
@@ -250,15 +273,15 @@ fn an_unknown_or_empty_vector_is_an_error() {
         assert_ne!(bad, good);
         assert!(Vector::read(&bad).is_err(), "{bad}");
     }
-    assert!(Vector::read(r#"{ "about": "x", "draw": "lowest", "steps": [] }"#).is_err());
-    assert!(Vector::read(r#"{ "about": "x", "draw": "lowest" }"#).is_err());
+    assert!(Vector::read(r#"{ "version": 1, "about": "x", "draw": "lowest", "steps": [] }"#).is_err());
+    assert!(Vector::read(r#"{ "version": 1, "about": "x", "draw": "lowest" }"#).is_err());
 }
 
 #[tokio::test]
 async fn a_vector_that_expects_something_else_fails() {
     let text = |token, fetches, next: f64| {
         format!(
-            r#"{{ "about": "x", "draw": "lowest", "steps": [{{ "call": "token",
+            r#"{{ "version": 1, "about": "x", "draw": "lowest", "steps": [{{ "call": "token",
                 "source": [{{ "token": "a", "lifetime": 3600 }}],
                 "expect": {{ "token": "{token}", "fetches": {fetches}, "next_attempt": {next} }} }}] }}"#
         )

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use bearer_token::{
-    Advice, FetchContext, FileToken, Problem, Setting,
-    jwt::{Algorithm, Encoding, SigningKey},
+    Advice, Encoding, FetchContext, FileToken, Problem, Setting,
+    jwt::{Algorithm, SigningKey},
     oauth::{ClientAuth, ClientSecret},
 };
 #[cfg(test)]

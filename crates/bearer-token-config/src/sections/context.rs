@@ -3,11 +3,7 @@
 use std::path::Path;
 
 use bearer_token::{
-    Advice, Problem,
-    jwt::Encoding,
-    oauth::{TokenEndpointBuilder, Value},
-    platform::Platform,
-    secret,
+    Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform, secret,
 };
 use zeroize::Zeroizing;
 
@@ -58,36 +54,40 @@ impl<'a> Context<'a> {
     /// (L49).
     pub(super) fn secret(&mut self, path: &str, field: &SecretField) -> Option<Zeroizing<String>> {
         let read = |cx: &mut Self| {
-            let bytes = cx.secret_bytes(path, field)?;
-            let text = if field.steps.encoding() == Encoding::Text && field.steps.is_encoding_only() {
-                secret::read(&bytes).map_err(|error| error_at(path, &error))?
-            } else {
-                // What is encoded or a part is meant as it is.
-                str::from_utf8(&bytes).map_err(|_| Problem::new(path, "found a secret that is not UTF-8"))?
-            };
-            Ok(Zeroizing::new(text.to_owned()))
+            if field.steps.is_encoding_only() && field.steps.encoding() == Encoding::Text {
+                let bytes = cx.found(path, field)?;
+                let text = secret::read(&bytes).map_err(|error| error_at(path, &error))?;
+                return Ok(Zeroizing::new(text.to_owned()));
+            }
+            // What is encoded or a part is meant as it is.
+            cx.check_for_path(path, field)?;
+            cx.read_now(path, field, Value::read_now)
         };
         let text = read(self);
         self.reported(text)
     }
 
-    /// A secret, decoded, as it is now.
-    pub(super) fn secret_bytes(&mut self, path: &str, field: &SecretField) -> Result<Zeroizing<Vec<u8>>, Problem> {
-        decoded(path, &self.encoded(path, field)?, field.steps.encoding())
+    /// The content of a key as it is now, and how the reader of keys is to decode it.
+    pub(super) fn key(&mut self, path: &str, field: &SecretField) -> Result<(Zeroizing<Vec<u8>>, Encoding), Problem> {
+        let encoding = field.steps.encoding();
+        if field.steps.is_encoding_only() {
+            return Ok((self.found(path, field)?, encoding));
+        }
+        self.check_for_path(path, field)?;
+        let bytes = self.read_now(path, field, Value::read_bytes_now)?;
+        Ok((bytes, if encoding == Encoding::Text { encoding } else { Encoding::Binary }))
     }
 
-    /// A secret as it is now and as it is written, before it is decoded.
-    pub(super) fn encoded(&mut self, path: &str, field: &SecretField) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    /// What is found now, without any step.
+    fn found(&mut self, path: &str, field: &SecretField) -> Result<Zeroizing<Vec<u8>>, Problem> {
         self.check_for_path(path, field)?;
-        let bytes = if field.steps.is_encoding_only() {
-            match &field.origin {
-                Origin::Plain(text) | Origin::Value(text) => Zeroizing::new(text.as_bytes().to_vec()),
-                Origin::File(file) => read_file(&self.directory.join(file)).map_err(|problem| problem.at(path))?,
-                Origin::Env(name) => read_variable(path, name)?,
-                Origin::Source(_) | Origin::Variable(_) | Origin::Unclear(_) => self.read_now(path, field)?,
+        let bytes = match &field.origin {
+            Origin::Plain(text) | Origin::Value(text) => Zeroizing::new(text.as_bytes().to_vec()),
+            Origin::File(file) => read_file(&self.directory.join(file)).map_err(|problem| problem.at(path))?,
+            Origin::Env(name) => read_variable(path, name)?,
+            Origin::Source(_) | Origin::Variable(_) | Origin::Unclear(_) => {
+                self.read_now(path, field, Value::read_bytes_now)?
             }
-        } else {
-            self.read_now(path, field)?
         };
         if bytes.is_empty() {
             return Err(Problem::new(path, "found an empty secret").expecting("the secret itself"));
@@ -97,19 +97,15 @@ impl<'a> Context<'a> {
 
     /// A string as it is now, for a field that is read once.
     pub(super) fn text(&mut self, path: &str, field: &ValueField) -> Option<Zeroizing<String>> {
-        let read = |cx: &mut Self| {
-            if let Origin::Plain(text) | Origin::Value(text) = &field.origin
-                && field.steps.is_encoding_only()
-                && field.steps.encoding() == Encoding::Text
+        let text = match &field.origin {
+            Origin::Plain(text) | Origin::Value(text)
+                if field.steps.is_encoding_only() && field.steps.encoding() == Encoding::Text =>
             {
                 // A builder may have its own words for an empty string, for example.
-                return text_problem(text).map_or(Ok(text.clone()), |problem| Err(problem.at(path)));
+                text_problem(text).map_or(Ok(text.clone()), |problem| Err(problem.at(path)))
             }
-            let bytes = decoded(path, &cx.read_now(path, field)?, field.steps.encoding())?;
-            let text = str::from_utf8(&bytes).map_err(|_| Problem::new(path, "found a value that is not UTF-8"))?;
-            Ok(Zeroizing::new(text.to_owned()))
+            _ => self.read_now(path, field, Value::read_now),
         };
-        let text = read(self);
         self.reported(text)
     }
 
@@ -148,8 +144,12 @@ impl<'a> Context<'a> {
         result.map_err(|problem| self.report.add(problem)).ok()
     }
 
-    /// What is found now after `member` and `part`, and before it is decoded.
-    fn read_now(&mut self, path: &str, field: &ValueField) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    fn read_now<T>(
+        &mut self,
+        path: &str,
+        field: &ValueField,
+        read: impl FnOnce(&Value) -> Result<T, bearer_token::Error>,
+    ) -> Result<T, Problem> {
         if let Origin::Source(name) = &field.origin {
             self.source(path, name)?;
             let problem =
@@ -157,8 +157,7 @@ impl<'a> Context<'a> {
             return Err(problem.expecting("`value`, `file` or `env`"));
         }
         let value = self.unread_value(path, field)?;
-        let text = value.read_now().map_err(|error| error_at(path, &error))?;
-        Ok(Zeroizing::new(text.as_bytes().to_vec()))
+        read(&value).map_err(|error| error_at(path, &error))
     }
 
     /// The value, without a look at what is there.
@@ -167,6 +166,9 @@ impl<'a> Context<'a> {
             Origin::Plain(text) | Origin::Value(text) => {
                 if let Some(problem) = text_problem(text).filter(|_| field.steps.member.is_none()) {
                     return Err(problem.at(path));
+                }
+                if text.is_empty() {
+                    return Err(Problem::new(path, "found an empty string").expecting("the value itself"));
                 }
                 Value::from(text.as_str())
             }
@@ -206,16 +208,10 @@ impl<'a> Context<'a> {
                 return Err(problem.expecting("`before :` or `after :`, with any separator in place of the colon"));
             }
         };
+        let value = value.encoding(steps.encoding());
         let value = steps.prefix.iter().fold(value, |value, prefix| value.prefix(prefix.as_str()));
         Ok(steps.suffix.iter().fold(value, |value, suffix| value.suffix(suffix.as_str())))
     }
-}
-
-fn decoded(path: &str, bytes: &[u8], encoding: Encoding) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    encoding.decode(bytes).map(Zeroizing::new).ok_or_else(|| {
-        let name = format!("{encoding:?}").to_lowercase();
-        Problem::new(path, format!("found a value that is not {name}, which `encoding` says it is"))
-    })
 }
 
 /// The problem in an error of the core, whose sentence has both clauses.

@@ -2,8 +2,8 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bearer_token::{
-    Advice, Problem,
-    jwt::{Algorithm, Encoding, KeyReader, SigningKey},
+    Advice, Encoding, Problem,
+    jwt::{Algorithm, KeyReader, SigningKey},
     secret,
 };
 use zeroize::Zeroizing;
@@ -69,7 +69,7 @@ impl KeyFields<'_> {
             Some(Err(problem)) => {
                 cx.report.add(problem);
                 // What is wrong with the key as well, as far as that is known.
-                if let Err(problem) = cx.secret_bytes(&path, key?) {
+                if let Err(problem) = cx.key(&path, key?) {
                     cx.report.add(problem);
                 }
                 return None;
@@ -96,8 +96,8 @@ impl KeyFields<'_> {
                 reader.encoding(key.steps.encoding()).read_file(cx.directory.join(file))
             }
             _ => {
-                let text = cx.encoded(&path, key).map_err(|problem| cx.report.add(problem)).ok()?;
-                read(reader, key, &text)
+                let (text, encoding) = cx.key(&path, key).map_err(|problem| cx.report.add(problem)).ok()?;
+                read(reader, key, &text, encoding)
             }
         };
         match read {
@@ -115,14 +115,19 @@ impl KeyFields<'_> {
 }
 
 /// Reads a key that is not in a file.
-fn read(reader: KeyReader, key: &SecretField, text: &[u8]) -> Result<SigningKey, bearer_token::Error> {
+fn read(
+    reader: KeyReader,
+    key: &SecretField,
+    text: &[u8],
+    encoding: Encoding,
+) -> Result<SigningKey, bearer_token::Error> {
     // `{ value = ".." }` says that it is the secret itself, even if it looks like a path.
-    let is_certain = matches!(key.origin, Origin::Value(_)) && key.steps.encoding() == Encoding::Text;
+    let is_certain = matches!(key.origin, Origin::Value(_)) && encoding == Encoding::Text;
     if is_certain && str::from_utf8(text).is_ok_and(secret::looks_like_path) {
         let encoded = Zeroizing::new(BASE64_STANDARD.encode(text));
         return reader.encoding(Encoding::Base64).read(encoded.as_bytes());
     }
-    reader.encoding(key.steps.encoding()).read(text)
+    reader.encoding(encoding).read(text)
 }
 
 fn algorithm(path: &str, name: &str) -> Result<Algorithm, Problem> {

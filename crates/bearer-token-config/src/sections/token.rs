@@ -1,7 +1,7 @@
 //! The field `token`: a token that was made elsewhere.
 
 use bearer_token::{
-    AccessToken, Error, FetchContext, FileToken, StaticToken, TokenProvider, TokenProviderBuilder, jwt::Encoding,
+    AccessToken, Encoding, Error, FetchContext, FileToken, StaticToken, TokenProvider, TokenProviderBuilder,
 };
 
 use super::context::Context;

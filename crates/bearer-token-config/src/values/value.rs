@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref, path::PathBuf};
 
-use bearer_token::jwt::Encoding;
+use bearer_token::Encoding;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -34,7 +34,7 @@ pub(crate) struct Steps {
     pub(crate) fresh: bool,
     pub(crate) member: Option<String>,
     pub(crate) part: Option<String>,
-    pub(crate) encoding: Option<EncodingField>,
+    pub(crate) encoding: Option<Encoding>,
     pub(crate) prefix: Option<Zeroizing<String>>,
     pub(crate) suffix: Option<Zeroizing<String>>,
 }
@@ -47,30 +47,7 @@ impl Steps {
     }
 
     pub(crate) fn encoding(&self) -> Encoding {
-        self.encoding.map_or(Encoding::Text, EncodingField::get)
-    }
-}
-
-/// How what was found is encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum EncodingField {
-    Text,
-    Binary,
-    Base64,
-    Base64url,
-    Hex,
-}
-
-impl EncodingField {
-    fn get(self) -> Encoding {
-        match self {
-            EncodingField::Text => Encoding::Text,
-            EncodingField::Binary => Encoding::Binary,
-            // One reader for both alphabets.
-            EncodingField::Base64 | EncodingField::Base64url => Encoding::Base64,
-            EncodingField::Hex => Encoding::Hex,
-        }
+        self.encoding.unwrap_or_default()
     }
 }
 
@@ -96,7 +73,7 @@ struct Table {
     fresh: bool,
     member: Option<String>,
     part: Option<String>,
-    encoding: Option<EncodingField>,
+    encoding: Option<Encoding>,
     prefix: Option<String>,
     suffix: Option<String>,
 }

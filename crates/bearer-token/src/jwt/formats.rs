@@ -4,7 +4,6 @@
 
 pub(crate) mod der;
 pub(crate) mod der_document;
-pub(crate) mod encoding;
 #[cfg(feature = "encrypted-keys")]
 pub(crate) mod encrypted;
 pub(crate) mod json;
@@ -13,4 +12,7 @@ pub(crate) mod jwk_key;
 pub(crate) mod key_kind;
 pub(crate) mod openssh;
 pub(crate) mod pem;
+pub(crate) mod public_key;
 pub(crate) mod sniff;
+
+pub(crate) use crate::encoding;

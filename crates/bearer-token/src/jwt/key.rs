@@ -21,7 +21,7 @@ use self::{
     reader::KeyReader,
     remote::{DynSigner, Signer},
 };
-use super::{algorithm::Algorithm, native::signature};
+use super::{algorithm::Algorithm, formats::public_key, native::signature};
 use crate::{
     error::{Error, ErrorKind},
     platform::Platform,
@@ -141,6 +141,26 @@ impl SigningKey {
     /// The algorithm that the key signs with.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// The public key as `SubjectPublicKeyInfo` in DER (RFC 5280 section 4.1.2.7). That of a key in a file is the one that
+    /// was read last.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or if a remote signer does not tell it.
+    pub(super) fn public_key(&self) -> Result<Vec<u8>, Error> {
+        let der = match &self.place {
+            KeyPlace::Memory(material) => material.key.public_key(),
+            KeyPlace::File(file) => file.last().and_then(|material| material.key.public_key()),
+            KeyPlace::Remote(signer) => match signer.public_key() {
+                Some(der) if public_key::bits(&der).is_none() => return Err(diagnose::no_public_key_info(der.len())),
+                Some(der) => Some(der),
+                None if !self.algorithm.is_hmac() => return Err(diagnose::unknown_public_key()),
+                None => None,
+            },
+        };
+        der.ok_or_else(|| diagnose::no_public_key(self.algorithm))
     }
 
     /// The key as it is now: one in a file is read again, away from the tasks of the runtime.

@@ -7,14 +7,15 @@
 pub(crate) mod signature;
 
 use aws_lc_rs::{
-    error::KeyRejected,
+    encoding::{AsDer, PublicKeyX509Der},
+    error::{KeyRejected, Unspecified},
     hmac,
     rand::SystemRandom,
     rsa::{KeyPairComponents, PublicKeyComponents},
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
-        EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
-        RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
+        EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
+        RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
     },
 };
 
@@ -174,6 +175,17 @@ impl NativeKey {
         }
     }
 
+    /// The public key as `SubjectPublicKeyInfo` in DER (RFC 5280 section 4.1.2.7); `None` for a shared secret.
+    pub(crate) fn public_key(&self) -> Option<Vec<u8>> {
+        let der: Result<PublicKeyX509Der<'static>, Unspecified> = match self {
+            NativeKey::Hmac(_) => return None,
+            NativeKey::Rsa(pair, _) => pair.public_key().as_der(),
+            NativeKey::Ecdsa(pair, _) => pair.public_key().as_der(),
+            NativeKey::Ed25519(pair) => pair.public_key().as_der(),
+        };
+        der.ok().map(|der| der.as_ref().to_vec())
+    }
+
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let failed = |_| Error::new(ErrorKind::Signing, "the JWT could not be signed with this key");
         match self {
@@ -287,6 +299,18 @@ mod tests {
                 assert!(public.verify(b"header.Claims", &signature).is_err(), "{algorithm} {name}");
                 assert!(algorithm.signature_bytes().contains(&signature.len()), "{algorithm}");
             }
+        }
+    }
+
+    #[test]
+    fn the_public_key_is_what_openssl_writes() {
+        for algorithm in Algorithm::ALL.iter().copied() {
+            let Some((_, name)) = verification(algorithm) else {
+                assert!(NativeKey::hmac(algorithm, &[7; 64], false).unwrap().public_key().is_none());
+                continue;
+            };
+            let public = ::pem::parse(pem(&format!("{name}.pub"))).unwrap().into_contents();
+            assert_eq!(load(algorithm, name).unwrap().public_key(), Some(public), "{name}");
         }
     }
 

@@ -11,12 +11,15 @@ use zeroize::Zeroizing;
 
 pub(crate) mod builder;
 mod claims;
+pub(crate) mod computed;
+pub(crate) mod context;
 mod header;
 mod values;
 
 use self::{
     builder::JwtTemplateBuilder,
     claims::{Claims, Times},
+    context::SignContext,
     header::JoseHeader,
 };
 use super::{algorithm::Algorithm, key::SigningKey};
@@ -28,7 +31,7 @@ use crate::{
 /// The default lifetime of an assertion: the strictest servers allow no more (Box: 60 s).
 pub(crate) const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 
-/// Signs JWTs that differ only in `iat`, `exp` and `jti`.
+/// Signs JWTs that differ only in `iat`, `exp`, `jti`, and what is [computed](JwtTemplateBuilder::computed).
 ///
 /// A clone shares everything. `Debug` shows the header and the names of the claims, never the key.
 ///
@@ -86,8 +89,9 @@ impl JwtTemplate {
         let issued = platform.now();
         let times = Times::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
         let key = key.now(platform).await?;
-        let input = [encode(header.text(&key)), encode(claims.text(times, platform)?)].join(".");
-        let (input, signature) = key.sign(platform, input).await?;
+        let cx = SignContext::new(times, key, platform.clone());
+        let input = [encode(header.text(&cx)?), encode(claims.text(&cx)?)].join(".");
+        let (input, signature) = cx.key().sign(platform, input).await?;
         // One allocation of the right size: a string that grows leaves copies behind.
         let token = Zeroizing::new([input, encode(signature)].join("."));
         Ok(SignedJwt { token, issued, usable_until: times.expires(), has_exp: claims.expiration_time })
@@ -118,7 +122,8 @@ impl fmt::Debug for JwtTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtTemplate")
             .field("key", &self.0.key)
-            .field("header", &self.0.header.text(&self.0.key))
+            .field("header", &self.0.header.fixed_text(&self.0.key))
+            .field("computed_header", &self.0.header.computed_names().collect::<Vec<_>>())
             .field("claims", &self.claim_names().collect::<Vec<_>>())
             .field("lifetime", &self.0.lifetime)
             .field("backdate", &self.0.claims.backdate)

@@ -78,6 +78,32 @@ pub(crate) fn changed_form() -> Error {
     error(problem.advise(Advice::text("is it half written?")))
 }
 
+/// A key without a public half, for a JWT that is to tell something about it.
+pub(crate) fn no_public_key(algorithm: Algorithm) -> Error {
+    let problem = Problem::new("key", format!("found a shared secret, which {algorithm} signs with"));
+    error(
+        problem
+            .expecting("a private key, because a secret has neither a public half nor a certificate")
+            .advise(Advice::text("use another algorithm")),
+    )
+}
+
+/// A remote signer that does not tell its public key.
+pub(crate) fn unknown_public_key() -> Error {
+    let problem = Problem::new("key", "found a remote signer that does not tell its public key");
+    error(problem.expecting("the public key").advise(Advice::text("implement `Signer::public_key`")))
+}
+
+/// A remote signer that tells something else as its public key.
+pub(crate) fn no_public_key_info(bytes: usize) -> Error {
+    let problem = Problem::new("key", format!("found {bytes} bytes as the public key of the remote signer"));
+    error(
+        problem
+            .expecting("`SubjectPublicKeyInfo` in DER (RFC 5280 section 4.1.2.7)")
+            .advise(Advice::text("decode the PEM in `Signer::public_key`")),
+    )
+}
+
 /// A key in another encoding than the named one.
 pub(crate) fn encoding(encoding: Encoding) -> Error {
     let name = encoding.name();

@@ -48,6 +48,17 @@ pub trait Signer: Send + Sync + 'static {
         None
     }
 
+    /// The public half of the key that signs next, as `SubjectPublicKeyInfo` in DER (RFC 5280 section 4.1.2.7). Key
+    /// management services return it in this form, or as its PEM, `PUBLIC KEY`. It is called before each signature.
+    ///
+    /// Only JWTs with a fingerprint of the key ([`SignContext::public_key_sha256`]) or with a
+    /// [certificate](crate::jwt::JwtTemplateBuilder::certificate) need it. Default: `None`, unknown.
+    ///
+    /// [`SignContext::public_key_sha256`]: crate::jwt::SignContext::public_key_sha256
+    fn public_key(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Signs the message, which is not hashed yet. The signature has the form that JWTs use (RFC 7518 section 3): r||s for
     /// ECDSA, and the usual one for RSA, Ed25519 and HMAC. Many services return ECDSA signatures in DER:
     /// [`Algorithm::signature_from_der`] converts them.
@@ -64,6 +75,7 @@ pub trait Signer: Send + Sync + 'static {
 /// The erased mirror of [`Signer`].
 pub(crate) trait DynSigner: Send + Sync {
     fn key_id(&self) -> Option<String>;
+    fn public_key(&self) -> Option<Vec<u8>>;
     fn sign<'a>(&'a self, message: &'a [u8]) -> SignatureFuture<'a>;
 }
 
@@ -72,6 +84,10 @@ pub(crate) type SignatureFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>
 impl<S: Signer> DynSigner for S {
     fn key_id(&self) -> Option<String> {
         Signer::key_id(self)
+    }
+
+    fn public_key(&self) -> Option<Vec<u8>> {
+        Signer::public_key(self)
     }
 
     fn sign<'a>(&'a self, message: &'a [u8]) -> SignatureFuture<'a> {

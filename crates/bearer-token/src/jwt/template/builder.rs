@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use super::{
     ASSERTION_LIFETIME, JwtTemplate, Template,
     claims::{Claims, whole_backdate},
+    computed::Computed,
+    context::SignContext,
     header::JoseHeader,
     values,
 };
@@ -31,6 +33,7 @@ pub struct JwtTemplateBuilder {
     lifetime: Option<Duration>,
     claims: Claims,
     header: Map<String, Value>,
+    computed_header: Computed,
     problems: Problems,
 }
 
@@ -46,6 +49,7 @@ impl JwtTemplateBuilder {
             lifetime: None,
             claims: Claims {
                 fixed: Map::new(),
+                computed: Computed::default(),
                 backdate: Duration::from_secs(10),
                 issued_at: true,
                 not_before: false,
@@ -53,6 +57,7 @@ impl JwtTemplateBuilder {
                 jwt_id: true,
             },
             header: Map::new(),
+            computed_header: Computed::default(),
             problems: Problems::default(),
         }
     }
@@ -117,6 +122,56 @@ impl JwtTemplateBuilder {
         self
     }
 
+    /// A claim that is computed for each JWT: from its times, from fingerprints of its key or certificate, from randomness.
+    ///
+    /// A computed `iat`, `nbf`, `exp` or `jti` replaces the usual one, for servers that expect it in another form. A JWT
+    /// is used until its usual `exp` nevertheless: let yours be [`expires_at`](SignContext::expires_at).
+    ///
+    /// [`build`](Self::build) calls the function once with times of 1970 and zeros as randomness, to report its error
+    /// as a problem. The function must not block.
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let key = SigningKey::hmac(Algorithm::HS256, [7; 32])?;
+    /// // Zhipu expects milliseconds.
+    /// let template = JwtTemplate::builder(key)
+    ///     .claim("api_key", "key-id")
+    ///     .computed("exp", |cx| Ok(cx.expires_at().as_millis()))
+    ///     .computed("timestamp", |cx| Ok(cx.issued_at().as_millis()))
+    ///     .build()?;
+    /// # let _ = template;
+    ///
+    /// // Snowflake: the fingerprint is that of the key that signs this JWT, also after the key was replaced.
+    /// # let pem = include_str!("../testdata/rsa2048.pem");
+    /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::RS256, pem)?)
+    ///     .subject("ACCOUNT.USER")
+    ///     .computed("iss", |cx| Ok(format!("ACCOUNT.USER.SHA256:{}", cx.public_key_sha256()?.base64())))
+    ///     .build()?;
+    /// # let _ = template; Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn computed<V: Serialize>(
+        mut self,
+        name: impl Into<String>,
+        compute: impl Fn(&SignContext) -> Result<V, Error> + Send + Sync + 'static,
+    ) -> Self {
+        self.claims.computed.insert(name.into(), compute);
+        self
+    }
+
+    /// A member of the JOSE header that is computed for each JWT, as a [claim](Self::computed) is. `null` leaves it out.
+    #[must_use]
+    pub fn computed_header<V: Serialize>(
+        mut self,
+        name: impl Into<String>,
+        compute: impl Fn(&SignContext) -> Result<V, Error> + Send + Sync + 'static,
+    ) -> Self {
+        self.computed_header.insert(name.into(), compute);
+        self
+    }
+
     /// A member of the JOSE header: `typ`, `cty`, `x5t`, `x5t#S256`, `x5c` (RFC 7515 section 4.1), or any other.
     ///
     /// `typ` is `JWT` unless it is set here. `null` leaves out a member, including `typ` and `kid`.
@@ -168,15 +223,19 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// Checks everything. The error lists every problem under the method that caused it, or under `claims.NAME` or
-    /// `header.NAME`.
+    /// Checks everything. The error lists every problem under the method that caused it, or under `claims.NAME`,
+    /// `computed.NAME`, `header.NAME` or `computed_header.NAME`.
     ///
     /// An issuer, a subject, an audience or a key id must not be empty, or contain a newline or another control character.
     /// Spaces or quotes around one are a problem too.
     pub fn build(mut self) -> Result<JwtTemplate, Error> {
         self.check_times();
         self.check_names();
-        let header = JoseHeader::new(&self.key, self.key_id.as_deref(), self.header, &mut self.problems);
+        let lifetime = self.lifetime.unwrap_or(ASSERTION_LIFETIME);
+        let cx = SignContext::rehearsal(self.claims.backdate, lifetime, self.key.clone());
+        self.check_computed(&cx);
+        let problems = &mut self.problems;
+        let header = JoseHeader::new(&cx, self.key_id.as_deref(), self.header, self.computed_header, problems);
         self.problems.into_result("the JWT template cannot be built")?;
         Ok(JwtTemplate::new(Template { key: self.key, header, claims: self.claims, lifetime: self.lifetime }))
     }
@@ -191,6 +250,22 @@ impl JwtTemplateBuilder {
             let problem = Problem::new("lifetime", format!("found {lifetime:?}{default}, not more than the back-date"))
                 .expecting(format!("more than {backdate:?}, because a JWT would be expired when it is signed"));
             self.problems.add(problem.advise(Advice::set("lifetime")).advise(Advice::set("backdate")));
+        }
+    }
+
+    fn check_computed(&mut self, cx: &SignContext) {
+        let Self { claims, problems, .. } = self;
+        for name in claims.computed.names() {
+            let path = format!("computed.{name}");
+            values::name_problem("computed", name).into_iter().for_each(|problem| problems.add(problem));
+            if claims.fixed.contains_key(name) {
+                let problem = Problem::new(path, "found the same claim among the fixed ones");
+                problems.add(problem.advise(Advice::text("set it in one place")));
+            }
+        }
+        for (name, value) in claims.computed.rehearse("computed", cx, problems) {
+            let ("iss" | "sub" | "aud", Value::String(text)) = (name.as_str(), &value) else { continue };
+            values::problem(&format!("computed.{name}"), text).into_iter().for_each(|problem| problems.add(problem));
         }
     }
 
@@ -256,6 +331,7 @@ impl fmt::Debug for JwtTemplateBuilder {
         f.debug_struct("JwtTemplateBuilder")
             .field("key", &self.key)
             .field("claims", &self.claims.fixed.keys().collect::<Vec<_>>())
+            .field("computed", &self.claims.computed.names().collect::<Vec<_>>())
             .field("header", &self.header.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }

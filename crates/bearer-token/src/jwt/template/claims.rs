@@ -4,15 +4,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
+use super::{computed::Computed, context::SignContext};
 use crate::{
     error::{Error, ErrorKind},
-    platform::{Moment, Platform},
+    platform::Moment,
 };
 
 /// The fixed claims, and which others each JWT gets.
-#[derive(Clone)]
 pub(crate) struct Claims {
     pub(crate) fixed: Map<String, Value>,
+    /// Claims that user code computes. They override `iat`, `nbf`, `exp` and `jti`.
+    pub(crate) computed: Computed,
     pub(crate) backdate: Duration,
     pub(crate) issued_at: bool,
     pub(crate) not_before: bool,
@@ -36,7 +38,17 @@ impl Times {
     }
 
     pub(crate) fn expires(self) -> SystemTime {
-        UNIX_EPOCH.checked_add(Duration::from_secs(self.expires)).unwrap_or(UNIX_EPOCH)
+        UNIX_EPOCH.checked_add(self.expires_at()).unwrap_or(UNIX_EPOCH)
+    }
+
+    /// The `iat`.
+    pub(crate) fn issued_at(self) -> Duration {
+        Duration::from_secs(self.issued)
+    }
+
+    /// The `exp`.
+    pub(crate) fn expires_at(self) -> Duration {
+        Duration::from_secs(self.expires)
     }
 }
 
@@ -48,22 +60,28 @@ pub(crate) fn whole_backdate(backdate: Duration) -> u64 {
 impl Claims {
     /// The names of the claims that differ in each JWT.
     pub(crate) fn own_names(&self) -> impl Iterator<Item = &str> {
+        self.computed.names().chain(self.generated_names().map(|name: &str| name))
+    }
+
+    /// The registered claims that each JWT gets.
+    fn generated_names(&self) -> impl Iterator<Item = &'static str> {
         [("iat", self.issued_at), ("nbf", self.not_before), ("exp", self.expiration_time), ("jti", self.jwt_id)]
             .into_iter()
-            .filter_map(|(name, on)| on.then_some(name))
+            .filter_map(|(name, on)| (on && !self.computed.has(name)).then_some(name))
     }
 
     /// The claims of a new JWT, as JSON.
-    pub(crate) fn text(&self, times: Times, platform: &Platform) -> Result<String, Error> {
+    pub(crate) fn text(&self, cx: &SignContext) -> Result<String, Error> {
         let mut claims = self.fixed.clone();
-        for name in self.own_names() {
+        for name in self.generated_names() {
             let value = match name {
-                "exp" => times.expires.into(),
-                "jti" => uuid::Builder::from_random_bytes(platform.random()?).into_uuid().to_string().into(),
-                _ => Value::from(times.issued),
+                "exp" => cx.expires_at().as_secs().into(),
+                "jti" => cx.uuid()?.into(),
+                _ => Value::from(cx.issued_at().as_secs()),
             };
             claims.insert(name.to_owned(), value);
         }
+        claims.extend(self.computed.members("claim", cx)?);
         serde_json::to_string(&claims)
             .map_err(|_| Error::new(ErrorKind::Signing, "the claims cannot be written as JSON"))
     }

@@ -3,15 +3,17 @@
 use jsonwebtoken::Header;
 use serde_json::{Map, Value, json};
 
-use super::values;
+use super::{computed::Computed, context::SignContext, values};
 use crate::{
+    error::Error,
     jwt::key::SigningKey,
     problem::{Advice, Problem, Problems},
 };
 
-/// The header of all JWTs of a template. Only the name of the key may change, together with the key.
+/// The header of all JWTs of a template. The name of the key may change, together with the key, and computed members.
 pub(crate) struct JoseHeader {
     members: Map<String, Value>,
+    computed: Computed,
     /// Whether the `kid` is the key's own: it was neither set nor left out.
     has_own_key_id: bool,
 }
@@ -19,16 +21,31 @@ pub(crate) struct JoseHeader {
 impl JoseHeader {
     /// Checks the members. The header is usable only if no problem was found.
     pub(crate) fn new(
-        key: &SigningKey,
+        cx: &SignContext,
         key_id: Option<&str>,
         mut members: Map<String, Value>,
+        computed: Computed,
         problems: &mut Problems,
     ) -> Self {
+        let key = cx.key();
         let algorithm = key.algorithm().name();
         if members.remove("alg").is_some_and(|found| found != algorithm) {
             let problem =
                 Problem::new("header.alg", format!("found another `alg` than the key's, which is {algorithm}"));
             problems.add(problem.advise(Advice::text("leave it out")));
+        }
+        for name in computed.names() {
+            let path = || format!("computed_header.{name}");
+            if name == "alg" {
+                let problem = Problem::new(path(), "found an `alg`").expecting("none, because the key has its own");
+                problems.add(problem.advise(Advice::text("leave it out")));
+            } else if members.contains_key(name) {
+                let problem = Problem::new(path(), "found the same member among the fixed ones");
+                problems.add(problem.advise(Advice::text("set it in one place")));
+            } else if name == "kid" && (key_id.is_some() || key.given_key_id().is_some()) {
+                let problem = Problem::new(path(), "found beside a key id");
+                problems.add(problem.advise(Advice::text("set it in one place")));
+            }
         }
         let is_member = members.contains_key("kid");
         if let Some(key_id) = agreed_key_id(key, key_id, members.get("kid"), problems) {
@@ -36,24 +53,47 @@ impl JoseHeader {
         }
         let has_own_key_id = !members.contains_key("kid");
         members.entry("typ").or_insert_with(|| "JWT".into());
-        members.retain(|_, value| !value.is_null());
-        for (name, value) in &members {
-            let path = if name == "kid" && !is_member { "key_id".to_owned() } else { format!("header.{name}") };
-            check(name, path, value, &members, problems);
+        let rehearsed = computed.rehearse("computed_header", cx, problems);
+        members.retain(|name, value| !value.is_null() && !computed.has(name));
+        let mut all = members.clone();
+        all.extend(rehearsed);
+        all.retain(|name, value| name != "alg" && !value.is_null());
+        for (name, value) in &all {
+            let path = match name.as_str() {
+                _ if computed.has(name) => format!("computed_header.{name}"),
+                "kid" if !is_member => "key_id".to_owned(),
+                _ => format!("header.{name}"),
+            };
+            check(name, path, value, &all, problems);
         }
         members.insert("alg".to_owned(), algorithm.into());
-        JoseHeader { members, has_own_key_id }
+        JoseHeader { members, computed, has_own_key_id }
     }
 
-    /// The header as JSON, with the name that the key has now.
-    ///
+    /// The header of one JWT as JSON, with the name that the key has now.
+    pub(crate) fn text(&self, cx: &SignContext) -> Result<String, Error> {
+        let mut members = self.fixed(cx.key());
+        members.extend(self.computed.members("header member", cx)?);
+        members.retain(|_, value| !value.is_null());
+        Ok(Value::Object(members).to_string())
+    }
+
+    /// The header as JSON, without computed members.
+    pub(crate) fn fixed_text(&self, key: &SigningKey) -> String {
+        Value::Object(self.fixed(key)).to_string()
+    }
+
+    pub(crate) fn computed_names(&self) -> impl Iterator<Item = &str> {
+        self.computed.names()
+    }
+
     /// jsonwebtoken's header is not used for it, because it leaves out the members of a `jwk` that it does not know.
-    pub(crate) fn text(&self, key: &SigningKey) -> String {
+    fn fixed(&self, key: &SigningKey) -> Map<String, Value> {
         let mut members = self.members.clone();
         if let Some(key_id) = key.key_id().filter(|_| self.has_own_key_id) {
             members.insert("kid".to_owned(), key_id.into());
         }
-        Value::Object(members).to_string()
+        members
     }
 }
 
@@ -142,6 +182,8 @@ fn kind(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::jwt::Algorithm;
 
@@ -152,9 +194,10 @@ mod tests {
         }
         let Value::Object(members) = members else { panic!("no object") };
         let mut problems = Problems::default();
-        let header = JoseHeader::new(&key, key_id.1, members, &mut problems);
+        let cx = SignContext::rehearsal(Duration::ZERO, Duration::from_secs(60), key);
+        let header = JoseHeader::new(&cx, key_id.1, members, Computed::default(), &mut problems);
         match problems.into_result("") {
-            Ok(()) => Ok(serde_json::from_str(&header.text(&key)).unwrap()),
+            Ok(()) => Ok(serde_json::from_str(&header.text(&cx).unwrap()).unwrap()),
             Err(error) => Err(error.problems().iter().map(ToString::to_string).collect()),
         }
     }

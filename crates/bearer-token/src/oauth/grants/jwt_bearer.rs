@@ -98,7 +98,7 @@ impl Grant for JwtBearer {
     fn problems(&self) -> Vec<Problem> {
         match &self.assertion {
             Assertion::Signed(_) => Vec::new(),
-            Assertion::Found(value) if !value.is_looked_up() => vec![literal()],
+            Assertion::Found(value) if value.literal().is_some() => vec![literal()],
             Assertion::Found(value) => value.problem("assertion").into_iter().collect(),
         }
     }

@@ -63,7 +63,7 @@ impl From<String> for TokenType {
 /// or another provider.
 ///
 /// ```
-/// use bearer_token::oauth::{TokenExchange, TokenType, Value};
+/// use bearer_token::{Value, oauth::{TokenExchange, TokenType}};
 ///
 /// // The platform keeps a token in a file, and replaces it before it expires.
 /// let grant = TokenExchange::new(Value::file("/var/run/secrets/tokens/identity"), TokenType::JWT)
@@ -81,7 +81,7 @@ impl From<String> for TokenType {
 /// ```
 /// # #[cfg(all(feature = "reqwest", feature = "jwt"))]
 /// # fn example(identity: bearer_token::TokenProvider) -> Result<(), bearer_token::Error> {
-/// use bearer_token::{TokenProvider, oauth::{JwtBearer, TokenEndpoint, TokenExchange, TokenType, Value}};
+/// use bearer_token::{TokenProvider, Value, oauth::{JwtBearer, TokenEndpoint, TokenExchange, TokenType}};
 ///
 /// let exchange = TokenExchange::new(identity, TokenType::ID_TOKEN)
 ///     .requested_token_type(TokenType::ID_JAG)

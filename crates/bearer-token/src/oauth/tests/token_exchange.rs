@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::TokenProvider;
+use crate::{TokenProvider, Value};
 
 fn response(body: &str) -> Answer {
     Ok(Response::new(Bytes::from(body.to_owned())))

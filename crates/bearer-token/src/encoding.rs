@@ -1,4 +1,4 @@
-//! Keys and secrets that are written in base64 or hex.
+//! Strings, secrets and keys that are written in base64 or hex.
 
 use base64::{
     Engine,
@@ -8,7 +8,7 @@ use base64::{
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-/// How the bytes of a key or a secret are written.
+/// How the bytes of a value, a key or a secret are written.
 ///
 /// Only [`Text`](Self::Text) is tidied up: a byte order mark and one trailing newline are not part of it. The bytes of
 /// every other encoding are used to the last one.
@@ -21,7 +21,8 @@ pub enum Encoding {
     Text,
     /// As the bytes themselves.
     Binary,
-    /// As base64: standard or URL-safe, padded or not.
+    /// As base64: standard or URL-safe, padded or not. A configuration may call it `base64url`, too.
+    #[serde(alias = "base64url")]
     Base64,
     /// As two hex digits for each byte.
     Hex,
@@ -38,6 +39,7 @@ impl Encoding {
         decoded.map(|mut bytes| std::mem::take(&mut *bytes))
     }
 
+    #[allow(dead_code, reason = "used by key files, with the feature `jwt`, and by values")]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Encoding::Text => "text",

@@ -1,0 +1,123 @@
+//! What is known of a JWT when it is signed.
+
+use std::{fmt, time::Duration};
+
+use aws_lc_rs::digest::{Digest, SHA256, digest};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+
+use super::claims::Times;
+use crate::{
+    error::Error,
+    jwt::key::SigningKey,
+    platform::{Moment, Platform},
+};
+
+/// The JWT that is being signed, for claims and header members that are [computed](crate::jwt::JwtTemplateBuilder::computed).
+///
+/// Everything in it belongs to the same JWT: fingerprints are those of the key that signs it.
+pub struct SignContext {
+    times: Times,
+    key: SigningKey,
+    /// `None` while a template is checked.
+    platform: Option<Platform>,
+}
+
+impl SignContext {
+    pub(crate) fn new(times: Times, key: SigningKey, platform: Platform) -> Self {
+        SignContext { times, key, platform: Some(platform) }
+    }
+
+    /// The context in which a template is checked: its time is the first second of 1970, and its randomness is zeros.
+    pub(crate) fn rehearsal(backdate: Duration, lifetime: Duration, key: SigningKey) -> Self {
+        SignContext { times: Times::new(Moment::START, backdate, lifetime), key, platform: None }
+    }
+
+    /// The time of `iat`, which is back-dated, as time since 1970. JWTs write it in whole
+    /// [seconds](Duration::as_secs) (RFC 7519 section 2, `NumericDate`), some servers in
+    /// [milliseconds](Duration::as_millis).
+    pub fn issued_at(&self) -> Duration {
+        self.times.issued_at()
+    }
+
+    /// The time of `exp`, as time since 1970.
+    pub fn expires_at(&self) -> Duration {
+        self.times.expires_at()
+    }
+
+    /// The SHA-256 of the public half of the key that signs this JWT, over its `SubjectPublicKeyInfo` in DER (RFC 5280
+    /// section 4.1.2.7), as Snowflake has it in `iss`.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](crate::ErrorKind::Config) if the key is a shared secret, or if a remote
+    /// [`Signer`](crate::jwt::Signer) does not tell its [public key](crate::jwt::Signer::public_key).
+    pub fn public_key_sha256(&self) -> Result<Fingerprint, Error> {
+        Ok(Fingerprint(digest(&SHA256, &self.key.public_key()?)))
+    }
+
+    /// Unpredictable bytes from the platform, such as for a `nonce`.
+    ///
+    /// # Errors
+    ///
+    /// The error of the platform, if it has no randomness.
+    pub fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
+        self.platform.as_ref().map_or(Ok([0; N]), Platform::random)
+    }
+
+    /// A new random UUID (RFC 9562 section 5.4), as in `jti`.
+    ///
+    /// # Errors
+    ///
+    /// As [`random`](Self::random).
+    pub fn uuid(&self) -> Result<String, Error> {
+        Ok(uuid::Builder::from_random_bytes(self.random()?).into_uuid().to_string())
+    }
+
+    pub(crate) fn key(&self) -> &SigningKey {
+        &self.key
+    }
+}
+
+impl fmt::Debug for SignContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignContext").field("times", &self.times).field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// The digest of a public key or a certificate. It is public: JWTs carry it.
+///
+/// Its bytes are there as [a slice](AsRef) and in the encodings that servers expect.
+#[derive(Clone, Copy)]
+pub struct Fingerprint(Digest);
+
+impl Fingerprint {
+    /// As base64 with padding (RFC 4648 section 4).
+    pub fn base64(&self) -> String {
+        BASE64_STANDARD.encode(self.0)
+    }
+
+    /// As base64url without padding (RFC 4648 section 5), as JOSE headers have it.
+    pub fn base64url(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// As lowercase hex digits.
+    pub fn hex(&self) -> String {
+        self.0.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl AsRef<[u8]> for Fingerprint {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({})", self.hex())
+    }
+}

@@ -1,0 +1,94 @@
+//! The steps from what was found at the origin of a value to the value.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::{encoding::Encoding, secret::string};
+
+/// The steps, in the order in which they are applied.
+#[derive(Clone, Default)]
+pub(super) struct Steps {
+    pub(super) member: Option<Arc<str>>,
+    pub(super) part: Option<(Part, Arc<str>)>,
+    pub(super) encoding: Encoding,
+    pub(super) prefix: Zeroizing<String>,
+    pub(super) suffix: Zeroizing<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    Before,
+    After,
+}
+
+impl Steps {
+    /// The string that is sent, or what is wrong with it. Stray characters at its ends are removed or named (`L49`).
+    pub(super) fn text(&self, found: &[u8]) -> Result<Zeroizing<String>, String> {
+        let is_verbatim = self.member.is_some() || self.encoding == Encoding::Binary;
+        let bytes = self.decoded(if is_verbatim { found } else { string::trim(found) })?;
+        let text = string::read_verbatim(&bytes).map_err(|problem| problem.message().to_owned())?;
+        Ok(Zeroizing::new([&self.prefix, text, &self.suffix].concat()))
+    }
+
+    /// The bytes, which may be anything. Without a step they are those that were found, to the last one.
+    pub(super) fn bytes(&self, found: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
+        let bytes = self.decoded(found)?;
+        if self.prefix.is_empty() && self.suffix.is_empty() {
+            return Ok(bytes);
+        }
+        Ok(Zeroizing::new([self.prefix.as_bytes(), &bytes, self.suffix.as_bytes()].concat()))
+    }
+
+    /// What is wrong with the steps themselves.
+    pub(super) fn problem(&self) -> Option<(&'static str, &'static str)> {
+        if self.part.as_ref().is_some_and(|(_, separator)| separator.is_empty()) {
+            return Some(("found an empty separator", "a character such as `:`"));
+        }
+        if self.member.as_deref().is_some_and(|pointer| !pointer.is_empty() && !pointer.starts_with('/')) {
+            return Some(("found a member that does not begin with `/`", "a JSON pointer such as `/private_key`"));
+        }
+        None
+    }
+
+    /// The bytes before prefix and suffix.
+    fn decoded(&self, found: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
+        let member = self.member.as_ref().map(|pointer| member(found, pointer)).transpose()?;
+        let whole = member.as_ref().map_or(found, |text| text.as_bytes());
+        let part = match &self.part {
+            None => whole,
+            Some((part, separator)) => {
+                let text = str::from_utf8(whole).map_err(|_| string::StringProblem::NotUtf8.message().to_owned())?;
+                let (before, after) = text
+                    .split_once(&**separator)
+                    .ok_or_else(|| format!("found no `{separator}` in it; expected two parts around one"))?;
+                match part {
+                    Part::Before => before.as_bytes(),
+                    Part::After => after.as_bytes(),
+                }
+            }
+        };
+        let decoded = self.encoding.decode(part).map(Zeroizing::new).ok_or_else(|| {
+            let encoding = self.encoding.name();
+            format!("found something that is not {encoding}; expected {encoding}, which the encoding says it is")
+        })?;
+        if decoded.is_empty() { Err(string::StringProblem::Empty.message().to_owned()) } else { Ok(decoded) }
+    }
+}
+
+/// The member of a JSON document: a string, or the digits of a number.
+fn member(found: &[u8], pointer: &str) -> Result<Zeroizing<String>, String> {
+    let document: serde_json::Value = serde_json::from_slice(string::trim(found))
+        .map_err(|_| "found something that is not JSON; expected a JSON document with the member".to_owned())?;
+    match document.pointer(pointer) {
+        Some(serde_json::Value::String(text)) => Ok(Zeroizing::new(text.clone())),
+        Some(serde_json::Value::Number(number)) => Ok(Zeroizing::new(number.to_string())),
+        Some(_) => Err(format!("found `{pointer}`, which is not a string; expected a string")),
+        None => {
+            let members: Vec<_> =
+                document.as_object().into_iter().flatten().map(|(name, _)| format!("`/{name}`")).take(16).collect();
+            let members = if members.is_empty() { String::new() } else { format!(": it has {}", members.join(", ")) };
+            Err(format!("found no member `{pointer}`; expected a JSON pointer to one{members}"))
+        }
+    }
+}
