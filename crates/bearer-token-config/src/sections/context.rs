@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use bearer_token::{
-    Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform, secret,
-};
+use bearer_token::{Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform, secret};
 use zeroize::Zeroizing;
 
 use super::sources::Sources;
@@ -182,7 +180,7 @@ impl<'a> Context<'a> {
                 Value::env(name)
             }
             Origin::Source(name) => Value::token_of(self.source(path, name)?),
-            Origin::Variable(_) => return Err(no_variables(path)),
+            Origin::Variable(name) => return Err(no_variables(path, name)),
             Origin::Unclear(found) => return Err(unclear(path, found)),
         };
         let steps = &field.steps;
@@ -232,8 +230,9 @@ fn unclear(path: &str, found: &[&'static str]) -> Problem {
     problem.expecting("exactly one of `value`, `file`, `env`, `source` and `variable`")
 }
 
-fn no_variables(path: &str) -> Problem {
-    Problem::new(format!("{path}.variable"), "found a variable, which only a keyed provider gives a value")
+fn no_variables(path: &str, name: &str) -> Problem {
+    let found = format!("found the variable `{name}`, which only a keyed provider gives a value");
+    Problem::new(format!("{path}.variable"), found)
         .expecting("`value`, `file`, `env` or `source`")
         .advise(Advice::text("build a `KeyedConfig` from this file, with a selector that sets the variable"))
 }
