@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bearer_token::{Advice, Problem};
+use bearer_token::{Advice, Problem, Setting};
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
@@ -46,6 +46,14 @@ pub(crate) fn fit(mut value: Value, variables: &Variables, report: &mut Report) 
         let taken = found.and_then(|(table, name)| table.remove(&name));
         let problem = describe(&place, &message, taken.as_ref().unwrap_or(&value));
         if message.starts_with("unknown field") {
+            // What was probably meant is not missing too.
+            for advice in problem.advice() {
+                if let Advice::DidYouMean(Setting::Field(field)) = advice
+                    && !has(&value, field)
+                {
+                    report.add_meant(field);
+                }
+            }
             report.add(problem);
         } else {
             report.add_unread(problem);
@@ -55,6 +63,11 @@ pub(crate) fn fit(mut value: Value, variables: &Variables, report: &mut Report) 
         }
     }
     Fields::default()
+}
+
+/// Whether a field is present.
+fn has(value: &Value, field: &str) -> bool {
+    field.split('.').try_fold(value, |value, name| value.get(name)).is_some()
 }
 
 /// Where the misfit is, as a table and a name in it. It is the whole list for a misfit in a list, as the indexes of the

@@ -6,13 +6,15 @@ use bearer_token::{Advice, Problem, Setting};
 
 use crate::{fit::ROOT, names::Names};
 
-/// The problems so far, and the fields that are present but could not be read.
+/// The problems so far, and the fields that could not be read.
 #[derive(Default)]
 pub(crate) struct Report {
     problems: Vec<Problem>,
     /// Problems of parts, with their whole paths.
     inside: Vec<Problem>,
     unread: Vec<String>,
+    /// Absent fields that were probably meant by unknown ones.
+    meant: Vec<String>,
 }
 
 impl Report {
@@ -31,6 +33,11 @@ impl Report {
         self.add(problem);
     }
 
+    /// Notes a field that is absent, and was meant by the unknown one that a problem is about.
+    pub(crate) fn add_meant(&mut self, field: &str) {
+        self.meant.push(field.to_owned());
+    }
+
     /// Reports the problems of a builder, in the names of a section's fields.
     pub(crate) fn add_translated(&mut self, names: &Names, error: &bearer_token::Error) {
         self.problems.extend(error.problems().iter().map(|problem| names.translate(problem)));
@@ -38,7 +45,10 @@ impl Report {
 
     /// Adds another report, without the problems that only follow from a field that could not be read.
     pub(crate) fn add_unrelated(&mut self, other: Report) {
-        let follows = |path: &str| self.unread.iter().any(|unread| is_within(path, unread) || is_within(unread, path));
+        let follows = |path: &str| {
+            self.unread.iter().any(|unread| path == ROOT || is_within(path, unread) || is_within(unread, path))
+                || self.meant.iter().any(|meant| path == ROOT || is_within(path, meant))
+        };
         let found = other.problems.into_iter().chain(other.inside);
         let unrelated: Vec<_> = found.filter(|problem| !follows(problem.path())).collect();
         self.problems.extend(unrelated);

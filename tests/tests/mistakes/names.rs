@@ -51,7 +51,8 @@ impl Names {
             None => path.to_owned(),
         };
         let place = |name: &str| name.split('[').next().unwrap_or_default().to_owned();
-        path == "configuration" || self.leads(&self.schema, &path.split('.').map(place).collect::<Vec<_>>())
+        ["configuration", "environment"].contains(&path.as_str())
+            || self.leads(&self.schema, &path.split('.').map(place).collect::<Vec<_>>())
     }
 
     /// Whether a path begins with a builder's method: `claims.iss` is set with `claim("iss", ..)`. `key` is what a

@@ -73,7 +73,7 @@ fn problems_of_a_source_have_its_path() {
             "token = { source = \"app\" }\n[sources.app]\ntoken = \"t\"\npolicy = { fetch_timeout_seconds = 0 }",
             &["sources.app.policy.fetch_timeout_seconds", "token.source"],
         ),
-        ("token = { source = \"\" }\n[sources.\"\"]\ntoken = \"t\"", &["sources."]),
+        ("token = { source = \"\" }\n[sources.\"\"]\ntoken = \"t\"", &["sources.", "token.source"]),
         ("token = { source = \"a b\" }\n[sources.\"a b\"]\ntoken = \"t\"", &["sources.a b"]),
         ("token = \"t\"\nsources = { a = 1 }", &["sources.a"]),
         ("token = \"t\"\nsources = []", &["sources"]),
