@@ -1,9 +1,11 @@
 //! The crate's error type: cheap to clone, so that one failed fetch can be returned to every waiter.
 
-use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 
 use crate::problem::Problem;
 
+mod display;
+mod problems;
 mod provider_name;
 
 pub(crate) use self::provider_name::ProviderName;
@@ -46,13 +48,19 @@ struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
     retry: Retry,
-    oauth_code: Option<Cow<'static, str>>,
+    details: Details,
+    problems: Vec<Problem>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// Where the error came from, as far as that is known.
+#[derive(Clone, Default)]
+struct Details {
     provider: Option<ProviderName>,
+    oauth_code: Option<Cow<'static, str>>,
     server_description: Option<Box<str>>,
     #[cfg(feature = "oauth")]
     refusal: Option<RefusalHead>,
-    problems: Vec<Problem>,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// The head of a response that refused a token request, as far as a verdict needs it.
@@ -122,11 +130,7 @@ impl Error {
             kind,
             message: message.into(),
             retry,
-            oauth_code: None,
-            provider: None,
-            server_description: None,
-            #[cfg(feature = "oauth")]
-            refusal: None,
+            details: Details::default(),
             problems: Vec::new(),
             source: None,
         }))
@@ -175,7 +179,7 @@ impl Error {
     /// Adds the OAuth error code of the response (RFC 6749 section 5.2).
     #[must_use]
     pub fn with_oauth_code(self, code: impl Into<Cow<'static, str>>) -> Self {
-        self.map(|inner| inner.oauth_code = Some(code.into()))
+        self.map(|inner| inner.details.oauth_code = Some(code.into()))
     }
 
     /// Replaces the sentence.
@@ -188,40 +192,44 @@ impl Error {
     #[cfg(feature = "oauth")]
     pub(crate) fn with_server_description(self, description: Option<impl Into<Box<str>>>) -> Self {
         match description {
-            Some(description) => self.map(|inner| inner.server_description = Some(description.into())),
+            Some(description) => self.map(|inner| inner.details.server_description = Some(description.into())),
             None => self,
         }
     }
 
     /// Adds the name of the provider that failed. One that is there already is nearer to the cause, and stays.
     pub(crate) fn with_provider(self, name: &ProviderName) -> Self {
-        if self.0.provider.is_some() { self } else { self.map(|inner| inner.provider = Some(name.clone())) }
+        if self.0.details.provider.is_some() {
+            self
+        } else {
+            self.map(|inner| inner.details.provider = Some(name.clone()))
+        }
     }
 
     /// Says that another provider, of this name, failed for the one that needed its token. Nothing else changes.
-    #[cfg(any(feature = "jwt", feature = "oauth"))]
+    #[cfg(feature = "_json")]
     pub(crate) fn of_other(self, name: &str) -> Self {
-        let is_named = self.0.provider.as_ref().is_some_and(|named| named.is_given() && named.as_str() == name);
+        let is_named = self.0.details.provider.as_ref().is_some_and(|named| named.is_given() && named.as_str() == name);
         let message = match is_named {
             true => format!("the token of another provider is missing: {self}"),
             false => format!("the token of another provider is missing: {name}: {self}"),
         };
         // The sentence names it already.
         self.with_context(message).map(|inner| {
-            inner.provider = inner.provider.take().map(|name| ProviderName::suggested(name.as_str()));
+            inner.details.provider = inner.details.provider.take().map(|name| ProviderName::suggested(name.as_str()));
         })
     }
 
     /// Adds the head of the response that refused the request.
     #[cfg(feature = "oauth")]
     pub(crate) fn with_refusal(self, head: RefusalHead) -> Self {
-        self.map(|inner| inner.refusal = Some(head))
+        self.map(|inner| inner.details.refusal = Some(head))
     }
 
     /// The head of the response that refused the request.
     #[cfg(feature = "oauth")]
     pub(crate) fn refusal(&self) -> Option<RefusalHead> {
-        self.0.refusal
+        self.0.details.refusal
     }
 
     /// Finds the token error among the causes of another error.
@@ -285,7 +293,7 @@ impl Error {
 
     /// The OAuth error code that the authorization server sent, such as `invalid_grant` (RFC 6749 section 5.2).
     pub fn oauth_code(&self) -> Option<&str> {
-        self.0.oauth_code.as_deref()
+        self.0.details.oauth_code.as_deref()
     }
 
     /// The authorization server's own description of a refusal, for the developer who looks for its cause.
@@ -305,7 +313,7 @@ impl Error {
     /// # }
     /// ```
     pub fn server_description(&self) -> Option<&str> {
-        self.0.server_description.as_deref()
+        self.0.details.server_description.as_deref()
     }
 
     /// The name of the provider that failed, if the error came from one.
@@ -313,7 +321,7 @@ impl Error {
     /// It is the name that [`TokenProviderBuilder::name`](crate::TokenProviderBuilder::name) gave, or the one that the
     /// source suggested. `Display` begins with a name that was given.
     pub fn provider(&self) -> Option<&str> {
-        self.0.provider.as_ref().map(ProviderName::as_str)
+        self.0.details.provider.as_ref().map(ProviderName::as_str)
     }
 
     /// Everything that is wrong with a configuration; empty for other kinds.
@@ -330,52 +338,6 @@ impl Error {
     fn map(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
-    }
-}
-
-/// The sentence; with `{:#}`, its causes too.
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = match &self.0.provider {
-            Some(name) if name.is_given() => format!("{name}: {}", self.0.message),
-            _ => String::from(&*self.0.message),
-        };
-        for (index, problem) in self.0.problems.iter().enumerate() {
-            text.push_str(if index == 0 { ": " } else { "; " });
-            text.push_str(&problem.to_string());
-        }
-        let mut cause = self.source().filter(|_| f.alternate());
-        while let Some(error) = cause {
-            let said = error.to_string();
-            // Some errors repeat the sentence of their cause.
-            if !text.contains(&said) {
-                text.push_str(": ");
-                text.push_str(&said);
-            }
-            cause = error.source();
-        }
-        f.write_str(&text)
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &*self.0;
-        let mut out = f.debug_struct("Error");
-        out.field("kind", &inner.kind).field("message", &inner.message).field("retry", &inner.retry);
-        if let Some(name) = &inner.provider {
-            out.field("provider", &name.as_str());
-        }
-        if let Some(code) = &inner.oauth_code {
-            out.field("oauth_code", code);
-        }
-        if !inner.problems.is_empty() {
-            out.field("problems", &inner.problems);
-        }
-        if let Some(source) = &inner.source {
-            out.field("source", source);
-        }
-        out.finish()
     }
 }
 
@@ -435,14 +397,5 @@ mod tests {
 
         let cause = Error::config("no", [Problem::new("url", "found nothing")]);
         assert_eq!(cause.clone().with_context("not at all").problems(), cause.problems());
-    }
-
-    #[test]
-    fn alternate_display_adds_each_cause_once() {
-        let error = Error::new(ErrorKind::Transport, "no connection")
-            .with_source("refused")
-            .with_context("the token request failed: no connection");
-        assert_eq!(format!("{error}"), "the token request failed: no connection");
-        assert_eq!(format!("{error:#}"), "the token request failed: no connection: refused");
     }
 }

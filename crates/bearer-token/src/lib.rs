@@ -64,10 +64,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod adapter;
-#[cfg(any(feature = "jwt", feature = "oauth"))]
-mod encoding;
 mod error;
-#[cfg(any(feature = "jwt", feature = "oauth"))]
+#[cfg(feature = "_json")]
 mod files;
 mod observe;
 pub mod platform;
@@ -76,13 +74,12 @@ mod provider;
 mod resource;
 pub mod secret;
 mod source;
-mod sources;
 mod sync;
 #[cfg(test)]
 mod test_support;
 mod token;
 pub mod transport;
-#[cfg(any(feature = "jwt", feature = "oauth"))]
+#[cfg(feature = "_json")]
 mod value;
 
 #[cfg(feature = "jwt")]
@@ -92,8 +89,6 @@ pub mod oauth;
 #[cfg(feature = "oauth")]
 pub mod store;
 
-#[cfg(any(feature = "jwt", feature = "oauth"))]
-pub use self::{encoding::Encoding, sources::FileToken, value::Value};
 pub use self::{
     error::{Error, ErrorKind, Retry},
     problem::{Advice, Problem, Setting},
@@ -101,11 +96,13 @@ pub use self::{
         Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
         ProviderStatus, Rejection, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
-    resource::{Challenge, Destination, RequestHead, ResponseHead},
-    source::{FetchContext, TokenSource},
-    sources::{Fallback, StaticToken},
+    resource::{Challenge, Destination, RequestHead, ResponseHead, Sending},
+    source::{Fallback, FetchContext, StaticToken, TokenSource},
     token::{AccessToken, FetchReason},
 };
+#[cfg(feature = "_json")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "jwt", feature = "oauth"))))]
+pub use self::{secret::encoding::Encoding, source::FileToken, value::Value};
 
 /// A request extension: this request is sent as it is, without a token.
 ///

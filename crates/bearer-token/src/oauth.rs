@@ -25,6 +25,6 @@ pub use self::{
     grant::Grant,
     grants::{ClientCredentials, TokenExchange, TokenType},
     refresh_token::RefreshToken,
-    request::Parameters,
+    request::{BodyFormat, ParameterValue, Parameters},
     response::{ClockOffset, ResponseFields},
 };

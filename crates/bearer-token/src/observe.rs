@@ -132,7 +132,7 @@ pub(crate) fn waker_panicked() {
 // Sources.
 
 /// A file that changed is unusable, so its previous contents stay in use.
-#[cfg(any(feature = "jwt", feature = "oauth"))]
+#[cfg(feature = "_json")]
 pub(crate) fn kept(file: &std::path::Path, problem: &str) {
     event!(warn, file = %file.display(), problem, "ignoring the changed file; its previous contents stay in use");
 }

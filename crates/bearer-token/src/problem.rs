@@ -2,11 +2,9 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::error::Error;
-
 /// One thing that is wrong with a configuration.
 ///
-/// Builders report all their problems at once, in [`Error::problems`]. The [path](Self::path) is the method to call
+/// Builders report all their problems at once, in [`Error::problems`](crate::Error::problems). The [path](Self::path) is the method to call
 /// differently. A configuration file reports the same problems, in the names of its fields or variables.
 ///
 /// ```
@@ -265,18 +263,6 @@ impl Problems {
         self.add(Problem::new(path, found));
     }
 
-    /// Adds the problems of a part, under the part's path.
-    #[allow(dead_code, reason = "used by parts that are behind features")]
-    pub(crate) fn absorb(&mut self, prefix: &str, error: &Error) {
-        if error.problems().is_empty() {
-            self.push(prefix, error.to_string());
-        }
-        for problem in error.problems() {
-            let path = if prefix.is_empty() { problem.path.clone() } else { format!("{prefix}.{}", problem.path) };
-            self.add(problem.clone().at(path));
-        }
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -289,39 +275,11 @@ impl Problems {
     pub(crate) fn into_vec(self) -> Vec<Problem> {
         self.0
     }
-
-    /// `Ok` without any problem, else one error that lists all of them.
-    pub(crate) fn into_result(self, message: &'static str) -> Result<(), Error> {
-        if self.is_empty() { Ok(()) } else { Err(Error::config(message, self.0)) }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
-
-    #[test]
-    fn one_error_lists_every_problem() {
-        let mut problems = Problems::default();
-        problems.add(Problem::new("key", "found nothing").expecting("a PEM"));
-        problems.push("url", "found `http://`");
-        let error = problems.into_result("the provider cannot be built").unwrap_err();
-        assert_eq!((error.kind(), error.problems().len()), (ErrorKind::Config, 2));
-        assert_eq!(
-            error.to_string(),
-            "the provider cannot be built: key: found nothing; expected a PEM; url: found `http://`"
-        );
-    }
-
-    #[test]
-    fn problems_of_a_part_go_under_its_path() {
-        let mut problems = Problems::default();
-        problems.absorb("client_auth", &Error::config("no", [Problem::new("key", "found x"), Problem::new("id", "y")]));
-        problems.absorb("jwt", &Error::new(ErrorKind::Signing, "the key is gone"));
-        let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        assert_eq!(lines, ["client_auth.key: found x", "client_auth.id: y", "jwt: the key is gone"]);
-    }
 
     #[test]
     fn advice_names_a_setting_as_its_user_sets_it() {

@@ -1,6 +1,6 @@
 //! The cached, shared, cloneable handle on a source.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
 
@@ -16,6 +16,7 @@ use crate::{
     resource::{
         challenge::Refusals,
         origin::{Destination, Origins, Verdict},
+        sending::HeaderForm,
     },
     source::{DynTokenSource, FetchContext, TokenSource},
     sync::AtomicU64,
@@ -23,26 +24,30 @@ use crate::{
 };
 
 mod authorization;
+mod backoff;
 pub(crate) mod bearer;
 mod blocking;
 mod builder;
 pub(crate) mod cache;
+pub(crate) mod constants;
+mod contained;
 mod fetching;
 pub(crate) mod flight;
 mod future;
+mod jitter;
 mod keyed;
-pub(crate) mod policy;
+mod policy;
+pub(crate) mod schedule;
 mod status;
 pub(crate) mod ticket;
-pub(crate) mod timing;
 
-use self::fetching::draw;
 pub use self::{
+    backoff::Backoff,
     bearer::Bearer,
     builder::TokenProviderBuilder,
     future::TokenFuture,
     keyed::{Authorize, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Select, Selected},
-    policy::{Backoff, Policy},
+    policy::Policy,
     status::{ProviderState, ProviderStatus},
     ticket::{Rejection, Ticket},
 };
@@ -77,7 +82,9 @@ pub(crate) struct Inner {
     platform: Platform,
     source: Arc<dyn DynTokenSource>,
     name: ProviderName,
+    form: Arc<HeaderForm>,
     refusals: Refusals,
+    settling_time: Duration,
     /// The origins whose requests went out without a token.
     passed: FirstTimes,
     /// From when on, in monotonic nanoseconds, the source is asked again whether it has changed.
@@ -94,7 +101,8 @@ pub enum Authorized {
     /// There is no usable bearer: wait for [`TokenProvider::token`] and [attach](Bearer::attach) it. A bearer too
     /// short-lived to be kept is given only to the callers that waited for it; `authorize` would never find it.
     NotReady,
-    /// The request goes out as it is: it has an `Authorization` of its own, or goes to an origin that gets no token.
+    /// The request goes out as it is: it has an `Authorization` (or the header that [`Sending`](crate::Sending) names) of
+    /// its own, or goes to an origin that gets no token.
     Passed,
 }
 
@@ -104,7 +112,8 @@ impl TokenProvider {
         TokenProviderBuilder::new(source)
     }
 
-    /// Puts the bearer into the request's `Authorization` header, if the request may carry it and there is one.
+    /// Puts the bearer into the request's `Authorization` header, or where [`Sending`](crate::Sending) says, if the request
+    /// may carry it and there is one.
     ///
     /// This is the warm path: no lock, no wait, no allocation. A stale bearer is served, and the first request to
     /// notice starts a refresh in the background. A header that the caller set wins, untouched, and a request with
@@ -211,7 +220,7 @@ impl TokenProvider {
     }
 
     /// Whether a response means that the API refused the bearer, so that a new one could do better: HTTP 401, or what
-    /// [`reject_if`](TokenProviderBuilder::reject_if) adds.
+    /// [`Sending`](crate::Sending) and [`reject_if`](TokenProviderBuilder::reject_if) add.
     ///
     /// For clients without an adapter: if it does, [reject](Ticket::reject) the ticket of the request.
     #[inline]
@@ -221,7 +230,7 @@ impl TokenProvider {
 
     /// Which responses refuse the bearers of this provider, for adapters.
     pub fn refusals(&self) -> Refusals {
-        self.inner.refusals
+        self.inner.refusals.clone()
     }
 
     /// The provider's name, as errors, events and status show it: the [given](TokenProviderBuilder::name) one, or the one
@@ -250,7 +259,7 @@ impl TokenSource for TokenProvider {
     }
 
     fn has_changed(&self) -> bool {
-        self.inner.source.has_changed()
+        self.inner.has_changed()
     }
 
     fn name(&self) -> Cow<'_, str> {

@@ -5,10 +5,12 @@ pub(crate) mod head;
 pub(crate) mod injection;
 pub(crate) mod origin;
 pub(crate) mod repetition;
-mod sharded_header;
+pub(crate) mod sending;
+mod sharded;
 
 pub use self::{
     challenge::{Challenge, ResponseHead},
     head::RequestHead,
     origin::Destination,
+    sending::Sending,
 };

@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 
+#[cfg(feature = "_json")]
+pub(crate) mod encoding;
 mod path;
 pub(crate) mod string;
 

@@ -1,12 +1,19 @@
-//! Where tokens come from.
+//! Where tokens come from: the trait, what a source knows of a fetch, and the sources that need no protocol.
+
+mod fallback;
+#[cfg(feature = "_json")]
+mod file_token;
+mod static_token;
 
 use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
+#[cfg(feature = "_json")]
+pub use self::file_token::FileToken;
+pub use self::{fallback::Fallback, static_token::StaticToken};
 use crate::{
     error::Error,
     platform::{BoxFuture, Moment, Platform},
     resource::challenge::Challenge,
-    sources::fallback::Fallback,
     token::{AccessToken, FetchReason},
 };
 

@@ -13,9 +13,11 @@ use crate::{
     platform::Moment,
 };
 
-#[cfg(any(feature = "jwt", feature = "oauth"))]
+#[cfg(feature = "oauth")]
+pub(crate) mod fields;
+#[cfg(feature = "_json")]
 pub(crate) mod json;
-#[cfg(any(feature = "jwt", feature = "oauth"))]
+#[cfg(feature = "_json")]
 pub(crate) mod jwt_times;
 
 /// The reason why a token is fetched.

@@ -5,15 +5,16 @@ use std::{env, fmt, path::Path, sync::Arc};
 use zeroize::Zeroizing;
 
 use crate::{
-    encoding::Encoding,
     error::{Error, ErrorKind, Retry},
     files::last_good::LastGood,
     platform::Platform,
     problem::Problem,
     provider::TokenProvider,
+    secret::encoding::Encoding,
     source::FetchContext,
 };
 
+mod fixed_header;
 mod steps;
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
@@ -145,6 +146,12 @@ impl Value {
             Origin::Literal(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// The literal, if it is used as it is.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn plain(&self) -> Option<&str> {
+        self.literal().filter(|_| self.steps.are_plain())
     }
 
     /// Whether its file was written since it was read last, or the other provider's source has changed.

@@ -22,9 +22,9 @@
 //! - **A bearer is there:** it is inserted, and the request goes on.
 //! - **None is there:** the request waits for the fetch that is in progress, or starts it.
 //! - **None can be had:** the request is not sent; [`token_error`] finds the [`bearer_token::Error`].
-//! - **It has an `Authorization` of its own**, carries [`PassThrough`] among its extensions,
-//!   or goes to an origin that gets no token: it goes out as it is.
-//! - **The response is a 401** with a challenge that means the bearer, or what
+//! - **It has an `Authorization` of its own** (or the header that [`Sending`](bearer_token::Sending) names), carries
+//!   [`PassThrough`] among its extensions, or goes to an origin that gets no token: it goes out as it is.
+//! - **The response is a 401** with a challenge that means the bearer, or what [`Sending`](bearer_token::Sending) or
 //!   [`reject_if`](bearer_token::TokenProviderBuilder::reject_if) declares: the bearer is rejected, and the next request gets
 //!   a new one. A 401 from another origin, after a redirect that reqwest followed, rejects nothing. The rejected request
 //!   is sent again only if you ask for it: [`replay_once`](BearerMiddleware::replay_once).
@@ -34,6 +34,11 @@
 //! reqwest follows them below this middleware, and takes the `Authorization` header off where the origin changes, but
 //! only for one hop: give the client [`redirect_policy`], or let it follow none
 //! ([`Policy::none`](reqwest::redirect::Policy::none)).
+//!
+//! No other header is taken off. So a provider that sends its token in [another header](bearer_token::Sending), or fixed
+//! headers with it, needs a client whose redirects are watched
+//! ([`watch_redirects`](BearerMiddleware::watch_redirects)): a redirect to another origin is an error then. Without that,
+//! no request is sent.
 //!
 //! # Proxies
 //!
@@ -62,9 +67,10 @@ use std::sync::{
 
 use async_trait::async_trait;
 use bearer_token::{
-    Authorized, Destination, Error, PassThrough, Rejection, RequestHead, Ticket, TokenProvider, adapter::Authorize,
+    Authorized, Destination, Error, ErrorKind, PassThrough, Rejection, RequestHead, Ticket, TokenProvider,
+    adapter::Authorize,
 };
-use http::{Extensions, HeaderMap, Method, header::AUTHORIZATION};
+use http::{Extensions, HeaderMap, Method};
 use reqwest::{Request, Response, Url, redirect::Policy};
 use reqwest_middleware::{Middleware, Next};
 
@@ -108,7 +114,9 @@ impl<P: Authorize> BearerMiddleware<P> {
     ///
     /// Only if that can go better: the bearer was withdrawn, or is superseded already. The replay waits for the new
     /// bearer if need be. Should the renewal fail, the old bearer is back in service, and the replay carries that; the
-    /// response of the first attempt is gone by then. The response to the replay is final, whatever it is. Middlewares
+    /// response of the first attempt is gone by then. A bearer that was refused within its
+    /// [settling time](bearer_token::Sending::settle) is not renewed: the request waits for that time, and is then sent once
+    /// more. The response to the replay is final, whatever it is. Middlewares
     /// under this one see both attempts, and a timeout of the request counts for each.
     ///
     /// What reqwest redirected before it was rejected is not replayed: the first hop may have acted on it. A response
@@ -163,6 +171,9 @@ impl<P: Authorize> BearerMiddleware<P> {
     ///
     /// Wrap the policy that the client has anyway: [`redirect_policy`], or [`Policy::none`] if it follows no redirects.
     /// From now on this middleware and its clones take for granted that their client has it.
+    ///
+    /// Where the token is sent in [another header](bearer_token::Sending) than `Authorization`, the policy refuses redirects
+    /// to another origin.
     #[must_use]
     pub fn watch_redirects(&self, policy: Policy) -> Policy {
         self.watches.store(true, Ordering::Relaxed);
@@ -205,7 +216,11 @@ impl<P: Authorize> BearerMiddleware<P> {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let (asked, method) = (request.url().clone(), request.method().clone());
-        let (response, noted) = redirect::noting(next.run(request, extensions)).await;
+        let is_bound = !self.provider.sends_only_authorization();
+        if is_bound && !self.watches.load(Ordering::Relaxed) {
+            return Err(BearerError::not_sent(unwatched()));
+        }
+        let (response, noted) = redirect::noting(next.run(request, extensions), is_bound).await;
         let mut response = response?;
         let is_refused = self.provider.refusals().include(response.status(), response.headers());
         if !(is_refused || self.exposes_ticket) || !destination(response.url()).is_same_origin(destination(&asked)) {
@@ -239,22 +254,36 @@ impl<P: Authorize> Middleware for BearerMiddleware<P> {
         if extensions.get::<PassThrough>().is_some() {
             return next.run(request, extensions).await;
         }
+        // Without the bearer's headers, whichever these are.
+        let spare = if self.replays { request.try_clone() } else { None };
         let Some(ticket) = self.authorize(&mut request, extensions).await.map_err(BearerError::not_sent)? else {
             return next.run(request, extensions).await;
         };
-        let spare = if self.replays { request.try_clone() } else { None };
         let response = self.send(request, ticket, extensions, next.clone()).await?;
-        let wanted = response.extensions().get::<Rejection>().is_some_and(|rejection| rejection.is_replay_useful());
+        let rejection = response.extensions().get::<Rejection>().copied();
+        let is_settling = rejection == Some(Rejection::Settling);
+        let wanted = is_settling || rejection.is_some_and(Rejection::is_replay_useful);
         let Some(mut replay) = spare.filter(|_| wanted) else { return Ok(response) };
 
-        // What waits for a token holds no connection meanwhile.
+        // What waits holds no connection meanwhile.
         drop(response);
-        replay.headers_mut().remove(AUTHORIZATION);
+        if is_settling {
+            ticket.settled().await;
+        }
         match self.authorize(&mut replay, extensions).await.map_err(BearerError::not_replayed)? {
             Some(ticket) => self.send(replay, ticket, extensions, next).await,
             None => next.run(replay, extensions).await,
         }
     }
+}
+
+fn unwatched() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "the token is sent in other headers than `authorization`, which reqwest takes along to other origins at a \
+         redirect; expected a client whose redirects are watched: build it with \
+         `.redirect(bearer.watch_redirects(reqwest_bearer::redirect_policy()))`, where `bearer` is the BearerMiddleware",
+    )
 }
 
 fn head<'a>(method: &'a Method, url: &'a Url, headers: &'a HeaderMap, extensions: &'a Extensions) -> RequestHead<'a> {

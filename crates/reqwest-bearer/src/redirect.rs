@@ -43,32 +43,42 @@ pub fn redirect_policy() -> Policy {
 thread_local! {
     /// Whether a policy that notes redirects was asked during the current poll.
     static ASKED: Cell<bool> = const { Cell::new(false) };
+    /// Whether the request that is being polled has headers that reqwest does not remove when the origin changes.
+    static IS_BOUND: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Wraps a policy, so that [`noting`] learns when it was asked.
+/// Wraps a policy, so that [`noting`] learns when it was asked, and so that no redirect takes a bound request to another
+/// origin.
 pub(crate) fn noted(policy: Policy) -> Policy {
     Policy::custom(move |attempt| {
         ASKED.set(true);
-        policy.redirect(attempt)
+        let leaves = attempt.previous().first().is_none_or(|first| !same_origin(first, attempt.url()));
+        if IS_BOUND.get() && leaves { attempt.error(Refused::OtherHeaders) } else { policy.redirect(attempt) }
     })
 }
 
-/// Returns the future's output, and whether it met a redirect under a [`noted`] policy.
+/// Returns the future's output, and whether it met a redirect under a [`noted`] policy. A bound request stays within its
+/// origin.
 ///
 /// reqwest asks its policy on the thread that polls the request. Nothing between reqwest and the middleware can be
 /// polled elsewhere, because `Next` is borrowed.
-pub(crate) async fn noting<F: Future>(future: F) -> (F::Output, bool) {
+pub(crate) async fn noting<F: Future>(future: F, is_bound: bool) -> (F::Output, bool) {
     /// Passes the note on to a middleware of ours around this one.
-    struct Restore(bool);
+    struct Restore {
+        asked: bool,
+        bound: bool,
+    }
     impl Drop for Restore {
         fn drop(&mut self) {
-            ASKED.set(self.0 || ASKED.get());
+            ASKED.set(self.asked || ASKED.get());
+            IS_BOUND.set(self.bound);
         }
     }
     let mut future = pin!(future);
     let mut redirected = false;
     let output = poll_fn(|cx| {
-        let _restore = Restore(ASKED.replace(false));
+        let _restore = Restore { asked: ASKED.replace(false), bound: IS_BOUND.get() };
+        IS_BOUND.set(is_bound || IS_BOUND.get());
         let poll = future.as_mut().poll(cx);
         redirected |= ASKED.get();
         poll
@@ -87,6 +97,7 @@ fn same_origin(one: &Url, other: &Url) -> bool {
 enum Refused {
     Downgrade,
     SecondRedirect,
+    OtherHeaders,
 }
 
 impl fmt::Display for Refused {
@@ -97,6 +108,10 @@ impl fmt::Display for Refused {
             }
             Refused::SecondRedirect => {
                 "found a second redirect within another origin, which is not followed: reqwest would send the token there"
+            }
+            Refused::OtherHeaders => {
+                "found a redirect to another origin, which is not followed: the token is in another header than \
+                 `authorization`, which reqwest would send there"
             }
         })
     }

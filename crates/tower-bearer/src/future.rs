@@ -9,14 +9,14 @@ use std::{
 };
 
 use bearer_token::{
-    Authorized, Bearer, Destination, Error, Ticket, TokenFuture, TokenProvider,
+    Authorized, Bearer, Destination, Error, Rejection, Ticket, TokenFuture, TokenProvider,
     adapter::{Refusals, is_grpc_rejection},
 };
 use http::{Request, Response, Uri, Version};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{BoxError, FinalUri, Hooks, MapError};
+use crate::{BoxError, FinalUri, Hooks, MapError, leaking_redirects};
 
 pin_project! {
     /// The response of a [`BearerService`](crate::BearerService).
@@ -72,11 +72,11 @@ impl Sent {
             let idempotent = request.method().is_idempotent();
             Box::new(Redirects { asked: request.uri().clone(), idempotent, final_uri })
         });
-        Sent { ticket, refusals: hooks.refusals, exposes_ticket: hooks.exposes_ticket, redirects }
+        Sent { ticket, refusals: hooks.refusals.clone(), exposes_ticket: hooks.exposes_ticket, redirects }
     }
 
     pub(crate) fn refusals(&self) -> Refusals {
-        self.refusals
+        self.refusals.clone()
     }
 
     /// Whether the head of the response refuses the bearer.
@@ -104,7 +104,8 @@ impl Sent {
         (!elsewhere).then_some(self.ticket)
     }
 
-    /// Rejects the bearer, and leaves the outcome where `Replay` or a policy of the user's finds it.
+    /// Rejects the bearer, and leaves the outcome where `Replay` or a policy of the user's finds it. With an outcome that
+    /// asks for patience comes the ticket, by which the time is waited for.
     #[cold]
     pub(crate) fn reject<RB>(&self, response: &mut Response<RB>) {
         if let Some(ticket) = self.ticket_for(response) {
@@ -112,6 +113,9 @@ impl Sent {
             // The server that redirected the request may have acted on it.
             if !self.may_be_redirected(response) {
                 response.extensions_mut().insert(rejection);
+                if rejection == Rejection::Settling {
+                    response.extensions_mut().insert(ticket);
+                }
             }
         }
     }
@@ -196,6 +200,9 @@ where
             let Some(mut request) = self.request.take() else { return Poll::Ready(Err(POLLED_AGAIN.into())) };
             // The inner service may have taken its time: what is in service now counts.
             let authorized = self.provider.authorize(&mut request).map_err(self.hooks.map_error)?;
+            if self.hooks.would_leak(&self.provider) {
+                return Poll::Ready(Err((self.hooks.map_error)(leaking_redirects())));
+            }
             let ticket = match (authorized, &self.awaited) {
                 (Authorized::Inserted(ticket), _) => Some(ticket),
                 (Authorized::NotReady, Awaited::Bearer { bearer, kept: false }) if self.provider.may_send(bearer) => {

@@ -28,10 +28,10 @@
 //!   of the stack below: the readiness that it had is given up, and when the token is there, a fresh clone of the
 //!   inner service is made ready and called. Should that take so long that the token expires, it waits for another.
 //! - **None can be had:** the request is not sent, and fails with the [`bearer_token::Error`] (in a box).
-//! - **It has an `Authorization` of its own**, carries [`PassThrough`](bearer_token::PassThrough), or goes to an origin
+//! - **It has an `Authorization` of its own** (or the header that [`Sending`](bearer_token::Sending) names), carries [`PassThrough`](bearer_token::PassThrough), or goes to an origin
 //!   that gets no token: it goes out as it is.
-//! - **The response is a 401** with a challenge that means the bearer, or gRPC status 16: the bearer is rejected, and the
-//!   next request gets a new one. The [`Rejection`](bearer_token::Rejection) is left among the extensions of the
+//! - **The response is a 401** with a challenge that means the bearer, or gRPC status 16, or what
+//!   [`Sending`](bearer_token::Sending) declares: the bearer is rejected, and the next request gets a new one. The [`Rejection`](bearer_token::Rejection) is left among the extensions of the
 //!   response, unless the request was redirected below. The rejected request is sent again only by who asks for it:
 //!   `Replay` (feature `replay`).
 //!
@@ -55,7 +55,7 @@ use std::{
 };
 
 use bearer_token::{
-    Authorized, Error, RequestHead, TokenProvider,
+    Authorized, Error, ErrorKind, RequestHead, TokenProvider,
     adapter::{Authorize, Refusals},
 };
 use http::{Extensions, Request, Response, Uri};
@@ -72,7 +72,7 @@ pub use bearer_token;
 
 use self::future::Sent;
 #[cfg(feature = "replay")]
-pub use self::replay::{Cloning, Replay};
+pub use self::replay::{BeforeReplay, Cloning, Replay};
 pub use self::{clone_service::CloneService, future::ResponseFuture};
 
 /// The error of a [`BearerService`]: that of the inner service, or a [`bearer_token::Error`] to downcast to.
@@ -85,12 +85,31 @@ type FinalUri = fn(&Extensions) -> Option<&Uri>;
 type MapError = fn(Error) -> BoxError;
 
 /// What the user has a say in.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Hooks {
     final_uri: Option<FinalUri>,
     map_error: MapError,
     refusals: Refusals,
     exposes_ticket: bool,
+}
+
+impl Hooks {
+    /// Whether a layer below follows redirects and would take the token along to another origin: such layers remove
+    /// `Authorization` there, but no other header.
+    #[inline]
+    fn would_leak(&self, provider: &impl Authorize) -> bool {
+        self.final_uri.is_some() && !provider.sends_only_authorization()
+    }
+}
+
+#[cold]
+fn leaking_redirects() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "the token is sent in other headers than `authorization`, and `final_uri` says that redirects are followed below \
+         the BearerLayer: they would take these headers along to other origins; put the redirect layer around the \
+         BearerLayer, and remove `final_uri`",
+    )
 }
 
 /// Puts the bearers of a provider into the requests of a service.
@@ -130,6 +149,9 @@ impl<P: Authorize> BearerLayer<P> {
     /// It must be tower-http 0.7 or newer: below this layer, the redirects of 0.6 bring the header back at a second hop
     /// within another origin. Better, put the redirect layer *around* this one: then each hop is judged by itself, and
     /// no hook is needed.
+    ///
+    /// With this hook, a provider that sends its token in [another header](bearer_token::Sending) is refused, request by
+    /// request: no redirect layer would remove that header at another origin.
     ///
     /// A request that was redirected below is not replayed either: whatever redirected it may have acted on it. As a
     /// redirect that came back to the URI of the request looks like none, `POST`, `PATCH` and all other methods that are
@@ -189,7 +211,7 @@ impl<S: CloneService, P: Clone> Layer<S> for BearerLayer<P> {
     type Service = BearerService<S, P>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BearerService { inner, provider: self.provider.clone(), hooks: self.hooks }
+        BearerService { inner, provider: self.provider.clone(), hooks: self.hooks.clone() }
     }
 }
 
@@ -255,6 +277,9 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.provider.authorize(&mut request) {
+            Ok(Authorized::Inserted(_)) if self.hooks.would_leak(&self.provider) => {
+                ResponseFuture::refused(leaking_redirects(), self.hooks.map_error)
+            }
             Ok(Authorized::Inserted(ticket)) => {
                 let sent = Sent::new(ticket, &request, &self.hooks);
                 ResponseFuture::called(self.inner.call(request), Some(sent))
@@ -270,7 +295,7 @@ where
                 };
                 let fresh = self.inner.clone();
                 drop(mem::replace(&mut self.inner, fresh.clone()));
-                ResponseFuture::waiting(fresh, request, provider, self.hooks)
+                ResponseFuture::waiting(fresh, request, provider, self.hooks.clone())
             }
             // `Passed`, and what may be added to it.
             Ok(_) => ResponseFuture::called(self.inner.call(request), None),

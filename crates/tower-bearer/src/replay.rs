@@ -2,11 +2,13 @@
 
 use std::{
     fmt,
-    future::{Ready, ready},
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
 };
 
-use bearer_token::{PassThrough, Rejection};
-use http::{Request, Response, header::AUTHORIZATION};
+use bearer_token::{PassThrough, Rejection, Ticket, platform::BoxFuture};
+use http::{Request, Response};
 use tower::retry::Policy;
 
 /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
@@ -42,6 +44,9 @@ use tower::retry::Policy;
 /// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], one whose body cannot be
 /// sent again, and one that was redirected below the layer before it was rejected; with
 /// [`final_uri`](crate::BearerLayer::final_uri), nor any that may have been and is not idempotent.
+///
+/// A bearer that was refused within its [settling time](bearer_token::Sending::settle) is not renewed: the request waits
+/// for that time, holding nothing of the stack below, and is then sent once more.
 ///
 /// # Which bodies
 ///
@@ -102,9 +107,9 @@ impl<F> Replay<F> {
     }
 
     fn copy<B>(&self, request: &Request<B>, again: impl FnOnce(&F, &B) -> Option<B>) -> Option<Request<B>> {
-        let untouched =
-            request.headers().contains_key(AUTHORIZATION) || request.extensions().get::<PassThrough>().is_some();
-        if self.replayed || untouched {
+        // One with a credential of its own is copied too, because only the provider knows in which header that would be.
+        // It carries no bearer, so no rejection is found in its response.
+        if self.replayed || request.extensions().get::<PassThrough>().is_some() {
             return None;
         }
         let mut copy = Request::new(again(&self.again, request.body())?);
@@ -116,14 +121,40 @@ impl<F> Replay<F> {
         Some(copy)
     }
 
-    fn judge<RB, E>(&mut self, result: &Result<Response<RB>, E>) -> Option<Ready<()>> {
-        let rejection = result.as_ref().ok()?.extensions().get::<Rejection>()?;
-        if self.replayed || !rejection.is_replay_useful() {
+    fn judge<RB, E>(&mut self, result: &Result<Response<RB>, E>) -> Option<BeforeReplay> {
+        let extensions = result.as_ref().ok()?.extensions();
+        let rejection = extensions.get::<Rejection>()?;
+        if self.replayed {
             return None;
         }
+        let settled: Option<BoxFuture<()>> = match rejection {
+            Rejection::Settling => Some(Box::pin(extensions.get::<Ticket>()?.settled())),
+            // The request itself waits for the new bearer.
+            rejection if rejection.is_replay_useful() => None,
+            _ => return None,
+        };
         self.replayed = true;
-        // The request itself waits for the new bearer.
-        Some(ready(()))
+        Some(BeforeReplay { settled })
+    }
+}
+
+/// What a replay waits for: nothing, or the settling time of the bearer.
+#[must_use = "futures do nothing unless polled"]
+pub struct BeforeReplay {
+    settled: Option<BoxFuture<()>>,
+}
+
+impl Future for BeforeReplay {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.settled.as_mut().map_or(Poll::Ready(()), |settled| settled.as_mut().poll(cx))
+    }
+}
+
+impl fmt::Debug for BeforeReplay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BeforeReplay").field("waits", &self.settled.is_some()).finish()
     }
 }
 
@@ -131,7 +162,7 @@ impl<B, RB, E> Policy<Request<B>, Response<RB>, E> for Replay<Cloning>
 where
     B: Clone,
 {
-    type Future = Ready<()>;
+    type Future = BeforeReplay;
 
     fn retry(&mut self, _request: &mut Request<B>, result: &mut Result<Response<RB>, E>) -> Option<Self::Future> {
         self.judge(result)
@@ -146,7 +177,7 @@ impl<F, B, RB, E> Policy<Request<B>, Response<RB>, E> for Replay<F>
 where
     F: Fn(&B) -> Option<B>,
 {
-    type Future = Ready<()>;
+    type Future = BeforeReplay;
 
     fn retry(&mut self, _request: &mut Request<B>, result: &mut Result<Response<RB>, E>) -> Option<Self::Future> {
         self.judge(result)
@@ -167,7 +198,9 @@ impl<F> fmt::Debug for Replay<F> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-    use http::{HeaderValue, Method, Version};
+    use std::future::{Ready, ready};
+
+    use http::{HeaderValue, Method, Version, header::AUTHORIZATION};
     use tower_service::Service;
 
     use super::*;
@@ -222,13 +255,15 @@ mod tests {
 
     #[test]
     fn l32_what_a_request_brings_itself_is_not_sent_twice() {
-        let mut own = Request::new("body");
-        own.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
         let mut marked = Request::new("body");
         marked.extensions_mut().insert(PassThrough);
-        for request in [own, marked] {
-            assert!(clone_request(&mut Replay::cloning(), &request).is_none(), "{request:?}");
-        }
+        assert!(clone_request(&mut Replay::cloning(), &marked).is_none());
+        // The layer leaves it alone, and so no rejection in its response.
+        let mut own = Request::new("body");
+        own.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
+        let mut policy = Replay::cloning();
+        assert!(clone_request(&mut policy, &own).is_some());
+        assert!(!wants_replay(&mut policy, answer(None)));
     }
 
     #[test]
@@ -268,9 +303,9 @@ mod tests {
         type Error = BoxError;
         type Future = Ready<Answer>;
 
-        fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), BoxError>> {
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
             self.ready = true;
-            std::task::Poll::Ready(Ok(()))
+            Poll::Ready(Ok(()))
         }
 
         fn call(&mut self, _: Request<&'static str>) -> Self::Future {

@@ -22,5 +22,6 @@ mod reqwest_retry;
 mod reqwest_settings;
 mod retry;
 mod same_stack;
+mod sending;
 mod stack;
 mod table;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 const TABLE: &str = include_str!("../../../docs/COMPOSITION.md");
 
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     include_str!("headers.rs"),
     include_str!("limits.rs"),
     include_str!("redirects.rs"),
@@ -15,6 +15,7 @@ const SOURCES: [&str; 11] = [
     include_str!("reqwest_settings.rs"),
     include_str!("retry.rs"),
     include_str!("same_stack.rs"),
+    include_str!("sending.rs"),
     include_str!("stack.rs"),
 ];
 

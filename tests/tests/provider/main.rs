@@ -7,6 +7,7 @@ mod flight;
 mod lifetimes;
 mod rejections;
 mod runtimes;
+mod sending;
 mod storm;
 
 use std::{

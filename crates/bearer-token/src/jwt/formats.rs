@@ -15,4 +15,4 @@ pub(crate) mod pem;
 pub(crate) mod public_key;
 pub(crate) mod sniff;
 
-pub(crate) use crate::encoding;
+pub(crate) use crate::secret::encoding;

@@ -13,15 +13,20 @@ use crate::{
 mod assertion;
 mod assertion_source;
 mod credentials;
+#[cfg(not(feature = "jwt"))]
+mod no_assertion;
 mod presented;
 #[cfg(test)]
 mod tests;
 
 #[cfg(feature = "jwt")]
-use self::assertion::ClientAssertion;
+use self::assertion as signed;
+#[cfg(not(feature = "jwt"))]
+use self::no_assertion as signed;
 use self::{
     assertion_source::AssertionSource,
-    credentials::{Encoding, Fresh, Place, basic_header, form_encoded},
+    credentials::{Fresh, Place, basic_header, form_encoded},
+    presented::BasicEncoding,
 };
 pub(crate) use self::{credentials::Credentials, presented::Presented};
 
@@ -44,8 +49,8 @@ pub(crate) use self::{credentials::Credentials, presented::Presented};
 #[derive(Clone)]
 pub struct ClientAuth {
     method: Method,
-    #[cfg(feature = "jwt")]
-    pub(crate) audience: Option<String>,
+    /// In place of the token endpoint's URL, for assertions that are signed here.
+    audience: Option<String>,
 }
 
 #[derive(Clone)]
@@ -55,14 +60,14 @@ pub(crate) enum Method {
     Basic {
         client_id: String,
         secret: ClientSecret,
-        encoding: Encoding,
+        encoding: BasicEncoding,
     },
     Post {
         client_id: String,
         secret: ClientSecret,
     },
-    #[cfg(feature = "jwt")]
-    Assertion(ClientAssertion),
+    #[cfg_attr(not(feature = "jwt"), allow(dead_code, reason = "has no value without the feature"))]
+    Assertion(signed::ClientAssertion),
     AssertionFrom(AssertionSource),
 }
 
@@ -83,7 +88,7 @@ impl ClientAuth {
     /// Sends HTTP Basic. The id and the secret are form-encoded first (RFC 6749 section 2.3.1).
     pub fn basic(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
         let (client_id, secret) = (client_id.into(), client_secret.into());
-        Method::Basic { client_id, secret, encoding: Encoding::Form }.into()
+        Method::Basic { client_id, secret, encoding: BasicEncoding::Form }.into()
     }
 
     /// Sends HTTP Basic with the id and the secret as they are, for servers that do not decode them.
@@ -91,7 +96,7 @@ impl ClientAuth {
     /// The two differ only for characters other than letters, digits, `*`, `-`, `.` and `_`.
     pub fn basic_raw(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
         let (client_id, secret) = (client_id.into(), client_secret.into());
-        Method::Basic { client_id, secret, encoding: Encoding::Raw }.into()
+        Method::Basic { client_id, secret, encoding: BasicEncoding::Raw }.into()
     }
 
     /// Sends `client_id` and `client_secret` in the body.
@@ -134,9 +139,6 @@ impl ClientAuth {
     /// Checks everything, and prepares the parts that are the same in each request.
     pub(crate) fn prepare(&self, audience: Option<&str>, problems: &mut Problems) -> Credentials {
         let mut credentials = Credentials { presented: self.presented(), ..Credentials::default() };
-        #[cfg(not(feature = "jwt"))]
-        let _ = audience;
-        #[cfg(feature = "jwt")]
         if self.audience.is_some() && !matches!(&self.method, Method::Assertion(_)) {
             let found = "found an audience for a method that signs no assertion here";
             problems.add(Problem::new("client_auth.audience", found).advise(Advice::text("remove it")));
@@ -159,7 +161,7 @@ impl ClientAuth {
             }
             Method::Basic { client_id, secret, encoding } => {
                 check_client_id(client_id, problems);
-                if *encoding == Encoding::Raw && client_id.contains(':') {
+                if *encoding == BasicEncoding::Raw && client_id.contains(':') {
                     let found = "found a colon, which ends the id in HTTP Basic (RFC 7617)";
                     let problem = Problem::new("client_auth.client_id", found);
                     problems.add(problem.advise(Advice::set("ClientAuth::basic")));
@@ -174,7 +176,6 @@ impl ClientAuth {
                     credentials.fresh = Fresh::Secret(Arc::clone(file), Place::Header(client_id.clone(), *encoding));
                 }
             }
-            #[cfg(feature = "jwt")]
             Method::Assertion(assertion) => {
                 check_client_id(assertion.client_id(), problems);
                 credentials.parameters.push("client_id", assertion.client_id());
@@ -197,9 +198,7 @@ impl ClientAuth {
             Method::Public(_) => Presented::Id,
             Method::Basic { encoding, .. } => Presented::Basic { encoding: *encoding, special: false },
             Method::Post { .. } => Presented::Body,
-            #[cfg(feature = "jwt")]
             Method::Assertion(assertion) if assertion.is_by_secret() => Presented::SignedBySecret,
-            #[cfg(feature = "jwt")]
             Method::Assertion(_) => Presented::SignedByKey,
             Method::AssertionFrom(_) => Presented::FromSource,
         }
@@ -214,11 +213,7 @@ impl Default for ClientAuth {
 
 impl From<Method> for ClientAuth {
     fn from(method: Method) -> Self {
-        ClientAuth {
-            method,
-            #[cfg(feature = "jwt")]
-            audience: None,
-        }
+        ClientAuth { method, audience: None }
     }
 }
 
@@ -227,10 +222,9 @@ impl fmt::Debug for ClientAuth {
         let (name, client_id) = match &self.method {
             Method::None => return f.write_str("none"),
             Method::Public(client_id) => ("public", client_id.as_str()),
-            Method::Basic { client_id, encoding: Encoding::Form, .. } => ("basic", client_id.as_str()),
-            Method::Basic { client_id, encoding: Encoding::Raw, .. } => ("basic_raw", client_id.as_str()),
+            Method::Basic { client_id, encoding: BasicEncoding::Form, .. } => ("basic", client_id.as_str()),
+            Method::Basic { client_id, encoding: BasicEncoding::Raw, .. } => ("basic_raw", client_id.as_str()),
             Method::Post { client_id, .. } => ("post", client_id.as_str()),
-            #[cfg(feature = "jwt")]
             Method::Assertion(assertion) => (assertion.name(), assertion.client_id()),
             Method::AssertionFrom(assertion) => ("assertion_from", assertion.client_id()),
         };

@@ -42,8 +42,40 @@ use self::{scope::not_granted, url::EndpointUrl};
 /// # The request
 ///
 /// A POST with a form body, `Accept: application/json` and `Accept-Encoding: identity`. It uses `https`, or `http` to
-/// loopback. Other plaintext needs [`allow_plaintext`](TokenEndpointBuilder::allow_plaintext). A query in the URL is kept,
-/// and secrets are never added to it.
+/// loopback. Other plaintext needs [`allow_plaintext`](TokenEndpointBuilder::allow_plaintext). A query in the URL is kept.
+///
+/// Servers with a request of their own need more. Each of these is independent of the others:
+///
+/// | the server expects | set |
+/// |---|---|
+/// | JSON, with nested parameters if need be | [`body(BodyFormat::Json)`](TokenEndpointBuilder::body) |
+/// | a GET with a query | [`method(Method::GET)`](TokenEndpointBuilder::method), `body(BodyFormat::Query)` |
+/// | headers and nothing else | `body(BodyFormat::None)` |
+/// | no `grant_type` | [`no_grant_type`](TokenEndpointBuilder::no_grant_type), with [`ClientCredentials`](crate::oauth::ClientCredentials) as the grant |
+/// | another parameter or header | [`parameter`](TokenEndpointBuilder::parameter), [`header`](TokenEndpointBuilder::header) |
+/// | `resource` or `audience` several times (RFC 8707) | `parameter` several times, or [`ParameterValue::list`](crate::oauth::ParameterValue::list) |
+/// | what a file, a variable or another provider has | a [`Value`](crate::Value) as the parameter or the header |
+///
+/// Values are read again for each request. They count as secrets: `Debug` shows names only, and a
+/// [description](Error::server_description) that repeats one is withheld. Secrets are added to a URL only with
+/// `BodyFormat::Query`, and no error, event or `Debug` shows them.
+///
+/// ```
+/// use bearer_token::{TokenProvider, Value, oauth::{BodyFormat, ClientCredentials, ParameterValue, TokenEndpoint}};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let app = TokenProvider::builder(bearer_token::StaticToken::new("a JWT")).build()?;
+/// // A chain: `app` signs JWTs, and this server takes one as the bearer of its token request.
+/// # #[cfg(feature = "http-transport")]
+/// let source = TokenEndpoint::builder("https://api.example.com/installations/7/tokens", ClientCredentials::new())
+///     .no_grant_type()
+///     .body(BodyFormat::Json)
+///     .header("authorization", Value::token_of(app).prefix("Bearer "))
+///     .parameter("permissions", ParameterValue::object([("contents", "read")]))
+///     .build()?;
+/// # #[cfg(feature = "http-transport")] let _ = source;
+/// # Ok(()) }
+/// ```
 ///
 /// One fetch usually makes one request. It makes another one, from scratch and with a new assertion, in three cases:
 ///
@@ -164,11 +196,12 @@ impl TokenSource for TokenEndpoint {
         let mut correction = clock.correction(parts.is_time_bound());
         loop {
             let signing = correction.platform(cx.platform());
-            let granted = match parts.grant.is_time_bound() {
-                true => parts.grant.parameters(&cx.on(signing.clone())).await?,
-                false => parts.grant.parameters(&cx).await?,
+            let for_grant = match parts.grant.is_time_bound() {
+                true => cx.on(signing.clone()),
+                false => cx.clone(),
             };
-            let (request, sent) = parts.make(&granted, &cx, &signing).await?;
+            let granted = parts.grant.parameters(&for_grant).await?;
+            let (request, sent) = parts.make(&granted, &for_grant, &cx, &signing).await?;
             // The server's clock for the token starts no earlier than this.
             let issued = cx.platform().now();
             let (result, response) = match Arc::clone(transport).send(request).await {
@@ -209,7 +242,7 @@ impl TokenSource for TokenEndpoint {
     }
 
     fn has_changed(&self) -> bool {
-        self.0.request.grant.has_changed() || self.0.request.credentials.has_changed()
+        self.0.request.has_changed()
     }
 
     /// The origin of the authorization server.
@@ -250,13 +283,16 @@ impl TokenEndpoint {
 impl fmt::Debug for TokenEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { url, client_auth, request, .. } = &*self.0;
-        let RequestParts { grant_type, parameters, headers, .. } = request;
+        let RequestParts { method, body, grant_type, scope, parameters, headers, .. } = request;
         f.debug_struct("TokenEndpoint")
             .field("url", url)
+            .field("method", method)
+            .field("body", body)
             .field("grant_type", grant_type)
             .field("client_auth", client_auth)
+            .field("scope", scope)
             .field("parameters", parameters)
-            .field("headers", &headers.keys().collect::<Vec<_>>())
+            .field("headers", headers)
             .finish_non_exhaustive()
     }
 }

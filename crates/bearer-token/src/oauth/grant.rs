@@ -2,6 +2,8 @@
 
 use std::{future::Future, pin::Pin};
 
+use http::HeaderMap;
+
 use crate::{
     error::Error,
     oauth::{Parameters, ResponseFields},
@@ -9,7 +11,7 @@ use crate::{
     source::FetchContext,
 };
 
-/// An OAuth 2.0 grant (RFC 6749 section 1.3): what the client presents in a token request, as form parameters.
+/// An OAuth 2.0 grant (RFC 6749 section 1.3): what the client presents in a token request, as parameters.
 ///
 /// A grant does no HTTP. The [`TokenEndpoint`](crate::oauth::TokenEndpoint) adds the scope, the other parameters and the
 /// client authentication, sends the request and reads the response. So a grant of your own is a few lines:
@@ -37,6 +39,7 @@ use crate::{
 /// |---|---|
 /// | presents something simple | [`parameters`](Self::parameters), and [`has_changed`](Self::has_changed) if a file or a store is behind it |
 /// | presents something that a server accepts only once | also [`is_repeatable`](Self::is_repeatable) |
+/// | presents something in a header | also [`headers`](Self::headers) |
 /// | signs something with the time of day | also [`is_time_bound`](Self::is_time_bound) |
 /// | stores something from the response | also [`response_fields`](Self::response_fields) and [`on_response`](Self::on_response) |
 /// | has another credential to try after a refusal | also [`should_retry`](Self::should_retry) |
@@ -46,6 +49,15 @@ pub trait Grant: Send + Sync + 'static {
     /// Called for every request, a retry included. Make here, and do not store, what may be used only once, such as an
     /// assertion with its `jti`.
     fn parameters(&self, cx: &FetchContext) -> impl Future<Output = Result<Parameters, Error>> + Send;
+
+    /// Makes the headers of one request, for a server that expects the credential in one. Default: none.
+    ///
+    /// Called after [`parameters`](Self::parameters), for every request. The values count as secrets. A header that the
+    /// token request sets itself, such as `Content-Type`, is an error, and so is a second `Authorization`.
+    fn headers(&self, cx: &FetchContext) -> impl Future<Output = Result<HeaderMap, Error>> + Send {
+        let _ = cx;
+        async { Ok(HeaderMap::new()) }
+    }
 
     /// Whether the credential, such as a key file, has changed since the last request.
     ///
@@ -124,6 +136,7 @@ pub trait Grant: Send + Sync + 'static {
 /// The erased mirror of [`Grant`].
 pub(crate) trait DynGrant: Send + Sync {
     fn parameters<'a>(&'a self, cx: &'a FetchContext) -> GrantFuture<'a, Parameters>;
+    fn headers<'a>(&'a self, cx: &'a FetchContext) -> GrantFuture<'a, HeaderMap>;
     fn is_repeatable(&self) -> bool;
     fn has_changed(&self) -> bool;
     fn is_time_bound(&self) -> bool;
@@ -144,6 +157,10 @@ pub(crate) type GrantFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error
 impl<G: Grant> DynGrant for G {
     fn parameters<'a>(&'a self, cx: &'a FetchContext) -> GrantFuture<'a, Parameters> {
         Box::pin(Grant::parameters(self, cx))
+    }
+
+    fn headers<'a>(&'a self, cx: &'a FetchContext) -> GrantFuture<'a, HeaderMap> {
+        Box::pin(Grant::headers(self, cx))
     }
 
     fn is_repeatable(&self) -> bool {

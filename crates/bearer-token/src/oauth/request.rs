@@ -2,36 +2,58 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Uri,
-    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE},
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING},
 };
+use zeroize::Zeroizing;
 
 use crate::{
     PassThrough,
-    error::Error,
+    error::{Error, ErrorKind, Retry},
     oauth::{client_auth::Credentials, grant::DynGrant},
     platform::Platform,
     source::FetchContext,
+    value::Value,
 };
 
+mod content;
+mod parameter_value;
 mod parameters;
 pub(crate) mod sent;
 pub(crate) mod wire;
 
-pub use self::parameters::Parameters;
-use self::sent::Sent;
+pub(crate) use self::parameter_value::check_value;
+pub use self::{content::BodyFormat, parameter_value::ParameterValue, parameters::Parameters};
+use self::{content::Content, content::Sendable, sent::Sent};
 
 /// The parts of a token request, checked.
 pub(crate) struct RequestParts {
     pub(crate) uri: Uri,
+    pub(crate) method: Method,
+    pub(crate) body: BodyFormat,
     pub(crate) grant: Box<dyn DynGrant>,
-    pub(crate) grant_type: Option<String>,
-    /// The scope and the parameters that the user added.
-    pub(crate) parameters: Parameters,
+    pub(crate) grant_type: GrantType,
+    pub(crate) scope: String,
+    /// The parameters that the user added.
+    pub(crate) parameters: Vec<(String, ParameterValue)>,
     pub(crate) credentials: Credentials,
-    /// The headers that the user added, and those of the client authentication.
-    pub(crate) headers: HeaderMap,
+    /// The headers that the user added.
+    pub(crate) headers: Vec<(HeaderName, Value)>,
 }
+
+/// The `grant_type` of a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum GrantType {
+    /// That of the grant.
+    #[default]
+    OfGrant,
+    Named(String),
+    Absent,
+}
+
+/// Headers that describe the request itself.
+pub(crate) const OWN_HEADERS: [HeaderName; 5] =
+    [ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING];
 
 impl RequestParts {
     /// Whether a part of the request is signed here, and depends on the time of day.
@@ -39,38 +61,120 @@ impl RequestParts {
         self.grant.is_time_bound() || self.credentials.is_time_bound()
     }
 
+    /// Whether something of which requests are made has changed since the last one.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.grant.has_changed()
+            || self.credentials.has_changed()
+            || self.parameters.iter().any(|(_, value)| value.has_changed())
+            || self.headers.iter().any(|(_, value)| value.has_changed())
+    }
+
     /// Builds a new request around the parameters of the grant (RFC 6749 section 3.2), and keeps a record of it.
     ///
-    /// Nothing in it is reused from an earlier request.
+    /// Nothing in it is reused from an earlier request. `for_grant` is the context that the grant got.
     pub(crate) async fn make(
         &self,
         granted: &Parameters,
+        for_grant: &FetchContext,
         cx: &FetchContext,
         signing: &Platform,
     ) -> Result<(Request<Bytes>, Sent), Error> {
-        let mut parameters = Parameters::default();
-        parameters.extend(granted);
-        if let Some(grant_type) = &self.grant_type {
-            parameters.replace("grant_type", grant_type);
+        let mut content = Content::default();
+        self.grant_type(granted, &mut content);
+        content.push("scope", Sendable::String(Zeroizing::new(self.scope.clone())));
+        for (name, value) in &self.parameters {
+            let value = value.read(cx).await.map_err(|error| missing("parameter", name, error))?;
+            content.push(name.clone(), value);
         }
-        parameters.extend(&self.parameters);
-        let authorization = self.credentials.apply(&mut parameters, cx, signing).await?;
+        let mut credentials = Parameters::default();
+        let authorization = self.credentials.apply(&mut credentials, cx, signing).await?;
+        content.extend(&credentials);
+        let headers = self.headers(for_grant, cx, authorization).await?;
 
-        let mut headers = self.headers.clone();
-        if let Some(authorization) = authorization {
-            headers.insert(AUTHORIZATION, authorization);
-        }
-        let mut request = Request::new(parameters.to_body());
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
+        let (uri, body) = match self.body {
+            BodyFormat::Form => (self.uri.clone(), Zeroizing::new(std::mem::take(&mut *content.form()).into_bytes())),
+            BodyFormat::Json => (self.uri.clone(), content.json()?),
+            BodyFormat::Query => (content.in_query(&self.uri)?, Zeroizing::default()),
+            BodyFormat::None => match content.names().next() {
+                None => (self.uri.clone(), Zeroizing::default()),
+                Some(name) => return Err(no_place(name)),
+            },
+        };
+        // It is wiped when its last clone is dropped.
+        let mut request = Request::new(Bytes::from_owner(body));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        let query = request.uri().query().map(str::to_owned);
         *request.headers_mut() = headers.clone();
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        if let Some(content_type) = self.body.content_type() {
+            request.headers_mut().insert(CONTENT_TYPE, content_type);
+        }
         // Without it some servers respond to errors with an HTML page.
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         // Without it a server may compress as it likes (RFC 9110 section 12.5.3).
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         request.extensions_mut().insert(PassThrough);
-        let query = self.uri.query().map(str::to_owned);
-        Ok((request, Sent { parameters, headers, query }))
+        Ok((request, Sent { parameters: content.flat(), headers, query }))
     }
+
+    /// The parameters of the grant, with the grant type in its place.
+    fn grant_type(&self, granted: &Parameters, content: &mut Content) {
+        let has_none = matches!(self.grant_type, GrantType::Absent) || self.body == BodyFormat::None;
+        let mut parameters = Parameters::default();
+        parameters.extend(granted);
+        match &self.grant_type {
+            _ if has_none => parameters.replace("grant_type", ""),
+            GrantType::Named(name) => parameters.replace("grant_type", name),
+            GrantType::OfGrant | GrantType::Absent => {}
+        }
+        content.extend(&parameters);
+    }
+
+    /// The headers that the user, the grant and the client authentication add.
+    async fn headers(
+        &self,
+        for_grant: &FetchContext,
+        cx: &FetchContext,
+        authorization: Option<HeaderValue>,
+    ) -> Result<HeaderMap, Error> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let mut text = value.read(cx).await.map_err(|error| missing("header", name.as_str(), error))?;
+            // It is wiped when its last clone is dropped.
+            let bytes = Bytes::from_owner(Zeroizing::new(std::mem::take(&mut *text).into_bytes()));
+            let value = HeaderValue::from_maybe_shared(bytes).map_err(|_| {
+                let found = format!("the header `{name}`: found a character that no header value can have");
+                Error::new(ErrorKind::Source, found).with_retry(Retry::AfterChange)
+            })?;
+            headers.append(name, value);
+        }
+        if let Some(value) = authorization.or_else(|| self.credentials.header.clone()) {
+            headers.insert(AUTHORIZATION, value);
+        }
+        let mut last = None;
+        for (name, value) in self.grant.headers(for_grant).await? {
+            // Further values of a name come without it.
+            let Some(name) = name.or(last.take()) else { continue };
+            if OWN_HEADERS.contains(&name) || (name == AUTHORIZATION && headers.contains_key(AUTHORIZATION)) {
+                let found = format!("the grant sends the header `{name}`, which the token request has already");
+                return Err(Error::new(ErrorKind::Config, found));
+            }
+            headers.append(name.clone(), value);
+            last = Some(name);
+        }
+        headers.values_mut().for_each(|value| value.set_sensitive(true));
+        Ok(headers)
+    }
+}
+
+/// The same error, with the part of the request that needs the value.
+pub(crate) fn missing(part: &str, name: &str, error: Error) -> Error {
+    let message = format!("the {part} `{name}` is missing: {error}");
+    error.with_context(message)
+}
+
+fn no_place(name: &str) -> Error {
+    let found =
+        format!("the grant makes the parameter `{name}`, but the request has neither a body nor a query for it");
+    Error::new(ErrorKind::Config, format!("{found}; expected the body `form`, `json` or `query`"))
 }

@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{client_auth::Presented, request::sent::Sent},
-    token::{AccessToken, jwt_times::JwtTimes},
+    token::{AccessToken, fields::Field, jwt_times::JwtTimes},
     transport::{RESPONSE_LIMIT, too_large},
 };
 
@@ -17,22 +17,21 @@ pub(crate) mod clock_offset;
 mod date;
 mod delay;
 mod description;
-mod fields;
 mod lifetime;
 mod oauth_code;
 mod refusal;
 mod token_type;
 
+pub use self::clock_offset::ClockOffset;
 pub(crate) use self::lifetime::Findings;
 use self::{
     body::{encoding, kind},
     date::server_time,
-    fields::Field,
     lifetime::{Clocks, Lifetime, Negative, lifetime},
     refusal::Refusal,
     token_type::TokenTypes,
 };
-pub use self::{clock_offset::ClockOffset, fields::ResponseFields};
+pub use crate::token::fields::ResponseFields;
 
 /// The way in which responses are read.
 #[derive(Debug, Default)]

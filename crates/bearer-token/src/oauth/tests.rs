@@ -28,6 +28,7 @@ use crate::{
 mod assertions;
 mod federated;
 mod refresh_token;
+mod requests;
 mod secret_file;
 mod token_exchange;
 

@@ -9,9 +9,9 @@ use crate::{
     error::{Error, ErrorKind},
     observe,
     platform::Moment,
-    provider::policy::Freshness,
+    provider::schedule::Freshness,
     resource::{
-        injection::{has_its_own, has_several_of_its_own},
+        injection::has_several_of,
         origin::{Destination, Verdict},
         repetition::repeats,
     },
@@ -31,7 +31,7 @@ impl Inner {
     /// Inserts the bearer in service, and says if a refresh is due.
     #[inline]
     pub(super) fn insert_only(&self, headers: &mut HeaderMap) -> (Authorized, Option<Moment>) {
-        if has_several_of_its_own(headers) {
+        if has_several_of(self.form.name(), headers) {
             return (Authorized::Passed, None);
         }
         let now = self.platform.now();
@@ -46,15 +46,20 @@ impl Inner {
         let (ticket, freshness) = match sent {
             Some((ticket, freshness, true)) => (ticket, freshness),
             Some((_, _, false)) => return (Authorized::Passed, None),
-            None if has_its_own(headers) => return (Authorized::Passed, None),
+            None if self.has_its_own(headers) => return (Authorized::Passed, None),
             None => return (Authorized::NotReady, None),
         };
         let is_due = freshness == Freshness::Stale && self.cache.wants_refresh(now);
         (Authorized::Inserted(ticket), is_due.then_some(now))
     }
 
-    /// Leaves the head of a request as it is: the request goes out without a token of ours, or not at all. An
-    /// `Authorization` that the caller set goes out untouched, wherever it goes.
+    /// Whether the caller has set a credential, which goes out untouched.
+    fn has_its_own(&self, headers: &HeaderMap) -> bool {
+        headers.contains_key(self.form.name())
+    }
+
+    /// Leaves the head of a request as it is: the request goes out without a token of ours, or not at all. A credential
+    /// that the caller set goes out untouched, wherever it goes.
     #[cold]
     pub(super) fn leave(
         &self,
@@ -63,12 +68,12 @@ impl Inner {
         headers: &HeaderMap,
     ) -> Result<Authorized, Error> {
         match verdict {
-            Verdict::Refuse(error) if !has_its_own(headers) => {
+            Verdict::Refuse(error) if !self.has_its_own(headers) => {
                 let error = self.without_token(error).with_provider(&self.name);
                 observe::refused(&self.name, &error);
                 Err(error)
             }
-            Verdict::Pass if observe::IS_ON && !has_its_own(headers) => {
+            Verdict::Pass if observe::IS_ON && !self.has_its_own(headers) => {
                 self.tell_of_passing(to);
                 Ok(Authorized::Passed)
             }
@@ -98,7 +103,8 @@ impl Inner {
 
     fn repeats_token(&self, text: &dyn fmt::Display) -> bool {
         let text = text.to_string();
-        self.cache.known_bearers().iter().any(|bearer| repeats(&text, bearer.secret()))
+        let bearers = self.cache.known_bearers();
+        bearers.iter().any(|bearer| bearer.secrets().any(|secret| repeats(&text, secret)))
     }
 }
 

@@ -1,14 +1,18 @@
 //! A minted token made ready to send.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
-    error::Error,
     platform::Moment,
     provider::{
-        policy::Deadlines,
+        schedule::Deadlines,
         ticket::{Generation, ProviderId, Ticket},
     },
     resource::injection::Credential,
@@ -28,35 +32,42 @@ pub(crate) struct Sealed {
     pub(crate) ticket: Ticket,
     /// When its fetch ended.
     arrived: Moment,
+    /// From here on, a refusal by the API is a rejection: see [`Sending::settle`](crate::Sending::settle).
+    settled: Moment,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
 
 impl Bearer {
-    /// Makes a token ready to send, or says why it cannot be sent.
+    /// Makes a token ready to send.
     pub(crate) fn seal(
         token: AccessToken,
+        credential: Credential,
         provider: ProviderId,
         deadlines: Deadlines,
         arrived: Moment,
-    ) -> Result<Self, Error> {
-        let credential = Credential::bearer(token.secret())?;
+        settling_time: Duration,
+    ) -> Self {
         let ticket = Ticket::new(provider, Generation::next());
         let (scope, extras) = token.into_details();
-        Ok(Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, scope, extras })))
+        let settled = arrived.after(settling_time);
+        Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, scope, extras }))
     }
 
-    /// The same bearer with the deadlines of another: its source gave the same token again.
+    /// The same bearer with the deadlines and the fixed headers of another: its source gave the same token again.
     pub(crate) fn extended(&self, again: &Bearer) -> Self {
-        let Sealed { credential, ticket, scope, extras, .. } = &*self.0;
-        Bearer(Arc::new(Sealed {
-            credential: credential.clone(),
-            deadlines: *again.deadlines(),
-            ticket: *ticket,
-            arrived: again.arrived(),
-            scope: scope.clone(),
-            extras: extras.clone(),
-        }))
+        self.with(again.0.credential.clone(), *again.deadlines(), again.arrived())
+    }
+
+    /// The same bearer with the fixed headers of another, which has the same token.
+    pub(crate) fn with_fixed_headers_of(&self, again: &Bearer) -> Self {
+        self.with(again.0.credential.clone(), *self.deadlines(), self.arrived())
+    }
+
+    fn with(&self, credential: Credential, deadlines: Deadlines, arrived: Moment) -> Self {
+        let Sealed { ticket, settled, scope, extras, .. } = &*self.0;
+        let (scope, extras) = (scope.clone(), extras.clone());
+        Bearer(Arc::new(Sealed { credential, deadlines, ticket: *ticket, arrived, settled: *settled, scope, extras }))
     }
 
     pub(crate) fn from_sealed(sealed: Arc<Sealed>) -> Self {
@@ -69,8 +80,8 @@ impl Bearer {
 
     /// Inserts the bearer into the head of a request: for a request that [waited](crate::TokenProvider::token) for it.
     ///
-    /// Returns the ticket to [reject](Ticket::reject) it with, or `None` if the caller set the header, which is left as
-    /// it was. Whether the token may go to the request's origin is not asked here:
+    /// Returns the ticket to [reject](Ticket::reject) it with, or `None` if the caller set the header of the token, which
+    /// is left as it was. Whether the token may go to the request's origin is not asked here:
     /// [`authorize`](crate::TokenProvider::authorize) comes first.
     ///
     /// ```
@@ -87,7 +98,19 @@ impl Bearer {
         self.0.credential.attach(headers).then_some(self.0.ticket)
     }
 
-    /// The value for the `Authorization` header (RFC 6750 section 2.1), marked sensitive.
+    /// All headers that the bearer consists of: the one that contains the token, and the fixed ones of
+    /// [`Sending`](crate::Sending). All are marked sensitive. For clients whose requests are not `http`'s.
+    pub fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        let fixed = self.0.credential.fixed().iter().map(|(name, value)| (name, value));
+        std::iter::once((self.header_name(), self.header_value())).chain(fixed)
+    }
+
+    /// The name of the header that contains the token: `authorization`, unless [`Sending`](crate::Sending) says otherwise.
+    pub fn header_name(&self) -> &HeaderName {
+        self.0.credential.name()
+    }
+
+    /// The value of that header: the scheme and the token (RFC 6750 section 2.1). It is marked sensitive.
     pub fn header_value(&self) -> &HeaderValue {
         self.0.credential.value()
     }
@@ -127,6 +150,21 @@ impl Bearer {
 
     pub(crate) fn arrived(&self) -> Moment {
         self.0.arrived
+    }
+
+    /// What must not be repeated in text: the token, and fixed headers that may be secrets.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.0.credential.secrets()
+    }
+
+    /// Whether the API has had the time to learn of the token.
+    pub(crate) fn is_settled(&self, now: Moment) -> bool {
+        self.0.settled.is_past(now)
+    }
+
+    /// Whether both have the same fixed headers.
+    pub(crate) fn has_fixed_headers_of(&self, other: &Bearer) -> bool {
+        self.0.credential.fixed() == other.0.credential.fixed()
     }
 
     /// Whether both carry the same token.

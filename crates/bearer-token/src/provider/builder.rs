@@ -15,8 +15,9 @@ use crate::{
         ticket::ProviderId,
     },
     resource::{
-        challenge::{Refusals, ResponseHead},
+        challenge::{RefusalTest, Refusals, ResponseHead},
         origin::Origins,
+        sending::{HeaderForm, Sending},
     },
     source::{DynTokenSource, TokenSource},
     sync::AtomicU64,
@@ -33,7 +34,8 @@ pub struct TokenProviderBuilder {
     refuse_others: bool,
     connection: Option<String>,
     name: Option<String>,
-    refusals: Refusals,
+    sending: Sending,
+    refusal_test: Option<RefusalTest>,
     problems: Problems,
 }
 
@@ -48,7 +50,8 @@ impl TokenProviderBuilder {
             refuse_others: false,
             connection: None,
             name: None,
-            refusals: Refusals::default(),
+            sending: Sending::new(),
+            refusal_test: None,
             problems: Problems::default(),
         }
     }
@@ -102,7 +105,8 @@ impl TokenProviderBuilder {
         self
     }
 
-    /// Declares which other responses refuse the bearer, for APIs that say it in words of their own.
+    /// Declares which other responses refuse the bearer, for APIs that say it in words of their own. For statuses and error
+    /// codes alone, use [`Sending`].
     ///
     /// HTTP 401 and gRPC status 16 refuse it anyway ([details](crate::adapter::is_rejection)). The function is called for
     /// every response to a request that carried a bearer: keep it cheap. It sees the status and the headers, or the
@@ -125,8 +129,15 @@ impl TokenProviderBuilder {
     ///
     /// A refusal that is in the body is for the caller to report: the adapters' `expose_ticket` leaves the
     /// [`Ticket`](crate::Ticket) among the extensions of the response.
-    pub fn reject_if(mut self, refuses: fn(ResponseHead<'_>) -> bool) -> Self {
-        self.refusals = Refusals::with(refuses);
+    pub fn reject_if(mut self, refuses: impl Fn(ResponseHead<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.refusal_test = Some(Arc::new(refuses));
+        self
+    }
+
+    /// Replaces how the bearers are sent: which header, which scheme, which further headers, and what refuses them.
+    /// Default: `Authorization: Bearer <token>`.
+    pub fn sending(mut self, sending: Sending) -> Self {
+        self.sending = sending;
         self
     }
 
@@ -159,7 +170,7 @@ impl TokenProviderBuilder {
     ///
     /// For code that reports it in other names, such as those of a configuration file.
     pub fn problems(&self) -> Vec<Problem> {
-        self.check().1.into_vec()
+        self.check().2.into_vec()
     }
 
     /// Builds the provider. Fetches nothing.
@@ -169,7 +180,7 @@ impl TokenProviderBuilder {
     /// Of kind [`Config`](crate::ErrorKind::Config), with everything that is wrong in
     /// [`problems`](Error::problems).
     pub fn build(self) -> Result<TokenProvider, Error> {
-        let (origins, problems) = self.check();
+        let (origins, form, problems) = self.check();
         problems.into_result("the token provider cannot be built")?;
 
         let name = match &self.name {
@@ -186,14 +197,16 @@ impl TokenProviderBuilder {
             platform: self.platform,
             source: self.source,
             name,
-            refusals: self.refusals,
+            form: Arc::new(form),
+            refusals: Refusals::new(self.refusal_test, &self.sending),
+            settling_time: self.sending.settling_time(),
             passed: FirstTimes::new(),
             ask_from: AtomicU64::new(0),
         });
         Ok(TokenProvider { inner })
     }
 
-    fn check(&self) -> (Origins, Problems) {
+    fn check(&self) -> (Origins, HeaderForm, Problems) {
         let mut problems = self.problems.clone();
         let mut origins = Origins::default();
         let mut calls = [0; 2];
@@ -217,11 +230,12 @@ impl TokenProviderBuilder {
         if problems.is_empty() {
             origins.check_connection(&mut problems);
         }
+        let form = self.sending.form(&mut problems);
         self.policy.check(&mut problems);
         if self.name.as_ref().is_some_and(|name| name.trim().is_empty() || name.contains(char::is_control)) {
             let problem = Problem::new("name", "found an empty name, or one with control characters");
             problems.add(problem.expecting("a word for people to read"));
         }
-        (origins, problems)
+        (origins, form, problems)
     }
 }

@@ -18,7 +18,7 @@
 //! | `Renewing` | | yes | yes | any | when the flight is overdue |
 //! | `Withdrawn` | | | yes | any | when neither cool-down nor quiet time is left |
 //!
-//! In every row the gate may be up to [`ABANDONED`](crate::provider::timing::ABANDONED) later, after a flight that was
+//! In every row the gate may be up to [`ABANDONED`](crate::provider::constants::ABANDONED) later, after a flight that was
 //! abandoned. Challenges wait for a fetch only while there is a bearer in the slot or a suspect: they are about it.
 //!
 //! # The transitions
@@ -43,10 +43,12 @@ use crate::{
     platform::{Moment, nanos},
     provider::{
         bearer::{Bearer, Sealed},
+        constants::{ABANDONED, GRACE, LATE},
         flight::{Flight, Outcome},
-        policy::{Draw, Freshness, Policy},
+        jitter::Draw,
+        policy::Policy,
+        schedule::Freshness,
         ticket::{Generation, Rejection},
-        timing::{ABANDONED, GRACE, LATE},
     },
     resource::challenge::Challenge,
     sync::{AtomicU64, Mutex, Ordering, Slot, lock},
@@ -326,13 +328,13 @@ impl Cache {
         was_in_progress
     }
 
-    /// Handles a rejection reported by the API, subject to the renewal backoff. The challenges are read only if it is
-    /// accepted.
+    /// Handles a rejection reported by the API, subject to the settling time and the renewal backoff. The challenges are
+    /// read only if they may matter.
     pub(crate) fn reject(
         &self,
         generation: Generation,
         now: Moment,
-        challenges: impl FnOnce() -> Option<Arc<[Challenge]>>,
+        challenges: impl Fn() -> Option<Arc<[Challenge]>>,
     ) -> (Rejection, Option<StartFetch>) {
         let mut state = lock(&self.state);
         if let Some(suspect) = &state.suspect {
@@ -347,6 +349,9 @@ impl Cache {
             // Expired meanwhile: the next request waits for a new one anyway.
             state.challenges = challenges().or_else(|| state.challenges.take());
             return (Rejection::Renewing, None);
+        }
+        if !bearer.is_settled(now) && !challenges().is_some_and(|said| said.iter().any(Challenge::knows_the_token)) {
+            return (Rejection::Settling, None);
         }
         state.renewal.note(&bearer, &self.policy, now);
         let fetching = state.flight.as_ref().is_some_and(|current| !current.flight.is_overdue(now));
@@ -404,7 +409,13 @@ impl Cache {
         let in_service = match last {
             // The generation stays: a rejection of the token is a rejection of this one too.
             Some(last) if same && later => last.extended(bearer),
-            Some(last) if same && is_usable(&last, now) => last,
+            Some(last) if same && is_usable(&last, now) => {
+                if last.has_fixed_headers_of(bearer) {
+                    last
+                } else {
+                    last.with_fixed_headers_of(bearer)
+                }
+            }
             Some(_) if same => {
                 let error = Error::new(
                     ErrorKind::Source,

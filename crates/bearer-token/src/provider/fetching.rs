@@ -1,37 +1,32 @@
 //! One fetch, from its start to its report.
 
-use std::{
-    future,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 
-use super::Inner;
+use super::{Inner, contained::contained};
 use crate::{
     error::{Error, ErrorKind},
     observe::{self, FetchSpan},
-    platform::{BoxFuture, Moment, Platform, nanos},
+    platform::{BoxFuture, Moment, nanos},
     provider::{
         bearer::Bearer,
         cache::{Decision, StartFetch, TokenFlight, Want},
+        constants,
         flight::{Driver, Interruption, Outcome},
-        policy::{Draw, Freshness},
+        jitter::Draw,
+        schedule::Freshness,
         ticket::{Generation, Reject, Rejection},
-        timing,
     },
-    resource::challenge::Challenge,
-    source::FetchContext,
+    resource::{
+        challenge::Challenge,
+        injection::Credential,
+        sending::{FixedHeader, HeaderForm},
+    },
+    source::{DynTokenSource, FetchContext},
     sync::Ordering,
     token::{AccessToken, FetchReason},
 };
-
-/// Runs user code. Its panic is reported by the process's panic hook, and ends nothing but itself.
-pub(super) fn contained<T>(user_code: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(user_code)).ok()
-}
 
 impl Inner {
     /// The bearer in service, if it is usable. A stale one is served, and refreshed in the background.
@@ -48,15 +43,20 @@ impl Inner {
     #[cold]
     pub(super) fn has_cause_changed(&self, error: &Error, now: Moment) -> bool {
         let (now, from) = (now.monotonic_nanos(), self.ask_from.load(Ordering::Relaxed));
-        let next = now.saturating_add(nanos(timing::ASK_EVERY));
+        let next = now.saturating_add(nanos(constants::ASK_EVERY));
         let is_my_turn = !error.is_transient()
             && now >= from
             && self.ask_from.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         is_my_turn
-            && contained(|| self.source.has_changed()).unwrap_or_else(|| {
+            && contained(|| self.has_changed()).unwrap_or_else(|| {
                 observe::has_changed_panicked(&self.name);
                 false
             })
+    }
+
+    /// Whether what the bearers are made of has changed since the last fetch.
+    pub(super) fn has_changed(&self) -> bool {
+        self.source.has_changed() || self.form.has_changed()
     }
 
     #[cold]
@@ -98,7 +98,7 @@ impl Inner {
         let started = cx.started();
         let deadline = self.platform.sleep_until(cx.deadline().monotonic());
         // Runs nothing of the source before it is polled, where a panic is caught.
-        let mut fetch = self.source.clone().fetch(cx);
+        let mut fetch: BoxFuture<_> = Box::pin(mint(self.source.clone(), self.form.clone(), cx));
         if observe::IS_ON {
             let span = FetchSpan::new(&self.name, reason);
             fetch = Box::pin(future::poll_fn(move |cx| span.run(|| fetch.as_mut().poll(cx))));
@@ -122,14 +122,14 @@ impl Inner {
     fn report(
         &self,
         flight: &Arc<TokenFlight>,
-        result: Result<Result<AccessToken, Error>, Interruption>,
+        result: Result<Result<Minted, Error>, Interruption>,
         started: Moment,
         timeout: Duration,
     ) {
         let now = contained(|| self.platform.now()).unwrap_or(started);
         let took = now.monotonic().saturating_sub(started.monotonic());
         let result = match result {
-            Ok(Ok(token)) => self.seal(token, started, now),
+            Ok(Ok(minted)) => self.seal(minted, started, now),
             Ok(Err(error)) => Err(error),
             Err(Interruption::Panicked) => Err(Error::new(ErrorKind::Panicked, SOURCE_PANICKED)),
             Err(Interruption::PlatformPanicked) => Err(Error::new(ErrorKind::Panicked, PLATFORM_PANICKED)),
@@ -166,28 +166,20 @@ impl Inner {
         }
     }
 
-    fn seal(&self, token: AccessToken, started: Moment, now: Moment) -> Result<Bearer, Error> {
+    fn seal(&self, minted: Minted, started: Moment, now: Moment) -> Result<Bearer, Error> {
+        let Minted { token, fixed } = minted;
+        let credential = Credential::new(&self.form, token.secret(), fixed)?;
         let issued = token.issued_moment().unwrap_or(started);
         let deadlines = self.cache.policy().deadlines(issued, token.expiry(), self.draw());
-        Bearer::seal(token, self.id, deadlines, now)
+        Ok(Bearer::seal(token, credential, self.id, deadlines, now, self.settling_time))
     }
 
     fn draw(&self) -> Draw {
-        try_draw(&self.platform).unwrap_or_else(|| {
+        Draw::try_new(&self.platform).unwrap_or_else(|| {
             observe::no_randomness(&self.name);
             Draw::MAX
         })
     }
-}
-
-/// A random draw, or the greatest one if there is no randomness.
-pub(super) fn draw(platform: &Platform) -> Draw {
-    try_draw(platform).unwrap_or(Draw::MAX)
-}
-
-fn try_draw(platform: &Platform) -> Option<Draw> {
-    let bytes = contained(|| platform.random())?.ok()?;
-    Some(Draw(u32::from_ne_bytes(bytes)))
 }
 
 impl Reject for Inner {
@@ -200,6 +192,23 @@ impl Reject for Inner {
         observe::rejected(&self.name, rejection.word());
         rejection
     }
+
+    fn settled(&self) -> BoxFuture<()> {
+        self.platform.sleep_until(self.platform.now().after(self.settling_time).monotonic())
+    }
+}
+
+/// A token and the fixed headers that were read with it.
+pub(super) struct Minted {
+    token: AccessToken,
+    fixed: Vec<FixedHeader>,
+}
+
+/// Reads the fixed headers, then asks the source: one that is missing costs no token.
+async fn mint(source: Arc<dyn DynTokenSource>, form: Arc<HeaderForm>, cx: FetchContext) -> Result<Minted, Error> {
+    let fixed = form.read(&cx).await?;
+    let token = source.fetch(cx).await?;
+    Ok(Minted { token, fixed })
 }
 
 const SOURCE_PANICKED: &str = "the token source panicked; the panic's own message went where panics of this process go";

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{Inner, fetching::contained};
+use super::{Inner, contained::contained};
 use crate::{
     error::{Error, ErrorKind},
     observe,
@@ -16,8 +16,8 @@ use crate::{
     provider::{
         bearer::Bearer,
         cache::{Decision, Fetched, TokenFlight, Want},
+        constants::PATIENCE,
         flight::{Outcome, Waiter},
-        timing::PATIENCE,
     },
 };
 

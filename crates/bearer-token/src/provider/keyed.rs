@@ -17,9 +17,9 @@ use crate::{
     platform::{Moment, Platform},
     provider::{
         Authorized, ProviderStatus, Rejection, TokenFuture, TokenProvider, TokenProviderBuilder, cache::Failure,
-        policy::Policy,
+        jitter::Draw, policy::Policy,
     },
-    resource::challenge::Refusals,
+    resource::{challenge::Refusals, sending::Sending},
     sync::{AtomicU64, Ordering},
 };
 
@@ -98,9 +98,12 @@ struct Inner<K> {
     limit: Option<Arc<FetchLimit>>,
     platform: Platform,
     refusals: Refusals,
+    sending: Option<Sending>,
     bound: usize,
     /// 1 once the map was shut down.
     shut_down: AtomicU64,
+    /// 1 once a provider was built that sends other headers than `Authorization`.
+    sends_other_headers: AtomicU64,
 }
 
 /// Why a key without a provider gets none yet.
@@ -249,7 +252,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
             Ok(provider) => self.keep(key, provider, now),
             Err(error) => {
                 let in_a_row = self.map.remembered(key.borrow(), Remembered::build_failures).unwrap_or(0) + 1;
-                let wait = Policy::default().cool_down(&error, in_a_row, crate::provider::draw(&self.platform));
+                let wait = Policy::default().cool_down(&error, in_a_row, Draw::new(&self.platform));
                 let until = now.after(wait).monotonic_nanos();
                 self.map.remember(key, Remembered::BuildFailure(Failure { error: error.clone(), until, in_a_row }));
                 Err(error)
@@ -303,11 +306,19 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
         DEPTH.set(depth + 1);
         let built = catch_unwind(AssertUnwindSafe(|| {
             let builder = (self.build)(key)?;
+            let builder = match &self.sending {
+                Some(sending) => builder.sending(sending.clone()),
+                None => builder,
+            };
             let builder = match &self.limit {
                 Some(limit) => builder.fetch_limit(limit.clone()),
                 None => builder,
             };
-            builder.build()
+            let provider = builder.build()?;
+            if !provider.inner.form.is_usual() {
+                self.sends_other_headers.store(1, Ordering::Relaxed);
+            }
+            Ok(provider)
         }));
         built.unwrap_or_else(|_panic| {
             let message = "the function that builds the provider of a key panicked; the panic's own message went where \

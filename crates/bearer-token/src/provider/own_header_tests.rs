@@ -6,7 +6,7 @@ use http::{
 };
 
 use super::{Authorized, TokenProvider};
-use crate::sources::static_token::StaticToken;
+use crate::source::StaticToken;
 
 async fn provider(warm: bool) -> TokenProvider {
     let builder = TokenProvider::builder(StaticToken::new("token")).allow_origin("https://api.example.com");

@@ -82,8 +82,8 @@ fn poll(future: Pin<&mut TokenFuture>) -> Poll<Result<Bearer, Error>> {
 fn two_callers(provider: &TokenProvider) -> [Option<Poll<Result<Bearer, Error>>>; 2] {
     let (first, second) = (provider.token(), provider.token());
     let (mut first, mut second) = (pin!(first), pin!(second));
-    let first = super::fetching::contained(|| poll(first.as_mut()));
-    let second = super::fetching::contained(|| poll(second.as_mut()));
+    let first = super::contained::contained(|| poll(first.as_mut()));
+    let second = super::contained::contained(|| poll(second.as_mut()));
     [first, second]
 }
 

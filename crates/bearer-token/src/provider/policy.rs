@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
-use super::timing;
+use super::{backoff::Backoff, constants};
 use crate::problem::Problems;
-
-mod arithmetic;
-
-pub(crate) use self::arithmetic::{Deadlines, Draw, Freshness};
 
 /// The numbers behind caching, refreshing and backing off.
 ///
@@ -40,45 +36,20 @@ pub struct Policy {
     pub(crate) max_lifetime: Duration,
 }
 
-/// A wait that doubles with each consecutive failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
-    first: Duration,
-    limit: Duration,
-}
-
-impl Backoff {
-    /// Waits `first` after one failure, then doubles up to `limit`.
-    pub const fn new(first: Duration, limit: Duration) -> Self {
-        Backoff { first, limit }
-    }
-
-    /// The wait after this number of consecutive failures, before any randomness.
-    pub fn after(&self, failures: u32) -> Duration {
-        let doublings = failures.saturating_sub(1).min(31);
-        self.first.saturating_mul(1 << doublings).min(self.limit)
-    }
-
-    /// The longest wait.
-    pub fn limit(&self) -> Duration {
-        self.limit
-    }
-}
-
 impl Default for Policy {
     fn default() -> Self {
         Policy {
-            reserve: timing::RESERVE,
-            refresh_ahead: timing::REFRESH_AHEAD,
+            reserve: constants::RESERVE,
+            refresh_ahead: constants::REFRESH_AHEAD,
             jitter: true,
-            fetch_timeout: timing::FETCH_TIMEOUT,
-            refresh_timeout: timing::REFRESH_TIMEOUT,
-            transient_backoff: timing::TRANSIENT_BACKOFF,
-            terminal_backoff: timing::TERMINAL_BACKOFF,
-            rejection_backoff: timing::REJECTION_BACKOFF,
-            retry_after_limit: timing::RETRY_AFTER_LIMIT,
-            default_lifetime: timing::DEFAULT_LIFETIME,
-            max_lifetime: timing::MAX_LIFETIME,
+            fetch_timeout: constants::FETCH_TIMEOUT,
+            refresh_timeout: constants::REFRESH_TIMEOUT,
+            transient_backoff: constants::TRANSIENT_BACKOFF,
+            terminal_backoff: constants::TERMINAL_BACKOFF,
+            rejection_backoff: constants::REJECTION_BACKOFF,
+            retry_after_limit: constants::RETRY_AFTER_LIMIT,
+            default_lifetime: constants::DEFAULT_LIFETIME,
+            max_lifetime: constants::MAX_LIFETIME,
         }
     }
 }
@@ -182,13 +153,14 @@ impl Policy {
         ]
         .into_iter()
         // A wait of zero would be a storm of requests to a server that is down already.
-        .chain(backoffs.map(|(name, backoff)| (name, backoff.first)))
+        .chain(backoffs.map(|(name, backoff)| (name, backoff.first())))
         {
             if time.is_zero() {
                 problems.push(format!("policy.{name}"), "found 0 s; expected a time above zero");
             }
         }
-        for (name, Backoff { first, limit }) in backoffs {
+        for (name, backoff) in backoffs {
+            let (first, limit) = (backoff.first(), backoff.limit());
             if limit < first {
                 let found = format!("found a limit of {limit:?} below the first wait of {first:?}; raise the limit");
                 problems.push(format!("policy.{name}"), found);
@@ -198,7 +170,36 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod property_tests;
-#[cfg(test)]
-#[cfg(not(bearer_loom))]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::problem::Problem;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MILLI: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn every_number_that_cannot_work_is_named() {
+        let zero = Duration::ZERO;
+        let policy = Policy::default()
+            .fetch_timeout(zero)
+            .refresh_timeout(zero)
+            .default_lifetime(zero)
+            .max_lifetime(zero)
+            .transient_backoff(Backoff::new(zero, SECOND))
+            .terminal_backoff(Backoff::new(SECOND, MILLI))
+            .rejection_backoff(Backoff::new(zero, zero));
+        let mut problems = Problems::default();
+        policy.check(&mut problems);
+        let error = problems.into_result("").unwrap_err();
+        let mut paths: Vec<_> = error.problems().iter().map(Problem::path).collect();
+        paths.sort_unstable();
+        let expected = ["default_lifetime", "fetch_timeout", "max_lifetime", "refresh_timeout", "rejection_backoff"]
+            .into_iter()
+            .chain(["terminal_backoff", "transient_backoff"]);
+        assert_eq!(paths, expected.map(|name| format!("policy.{name}")).collect::<Vec<_>>());
+
+        let mut problems = Problems::default();
+        Policy::default().check(&mut problems);
+        assert!(problems.is_empty());
+    }
+}

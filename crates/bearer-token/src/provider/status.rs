@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::{
     error::{Error, ProviderName},
     platform::Moment,
-    provider::{cache::Cache, policy::Freshness},
+    provider::{cache::Cache, schedule::Freshness},
 };
 
 /// The state of a provider at one moment: for health checks, dashboards and support.

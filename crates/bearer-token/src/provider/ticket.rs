@@ -12,6 +12,8 @@ use std::{
 
 use http::HeaderMap;
 
+use crate::platform::BoxFuture;
+
 /// What a sent request remembers of its bearer: small and `Copy`, and enough to reject it later.
 ///
 /// Counting a reference to the provider would cost a request as much, under contention, as everything else together. So a
@@ -37,6 +39,30 @@ impl Ticket {
         // A provider that is gone has no bearer that could be renewed.
         let provider = self.provider().and_then(ProviderId::find);
         provider.map_or(Rejection::Declined, |provider| provider.reject(self.generation(), response))
+    }
+
+    /// Waits for the [settling time](crate::Sending::settle) of the provider, from now on. For a request that was refused
+    /// with [`Rejection::Settling`] and is to be sent once more.
+    ///
+    /// The whole time, not its rest: requests that were refused one after the other are then sent again one after the other,
+    /// and not all in the moment in which the time is over. Completes at once if the provider is gone.
+    ///
+    /// ```
+    /// # use bearer_token::{Rejection, Ticket};
+    /// # async fn example(ticket: Ticket, refused: &http::HeaderMap) {
+    /// if ticket.reject(refused) == Rejection::Settling {
+    ///     ticket.settled().await;
+    ///     // Authorize the request again, and send it once more.
+    /// }
+    /// # }
+    /// ```
+    pub fn settled(self) -> impl Future<Output = ()> + Send + 'static {
+        let settled = self.provider().and_then(ProviderId::find).map(|provider| provider.settled());
+        async move {
+            if let Some(settled) = settled {
+                settled.await;
+            }
+        }
     }
 
     /// Always one.
@@ -66,10 +92,15 @@ pub enum Rejection {
     Superseded,
     /// The bearer stays in service: it was renewed too recently, or the authorization server is failing.
     Declined,
+    /// The bearer stays in service: it was fetched so recently that the API may not know it yet. See
+    /// [`Sending::settle`](crate::Sending::settle).
+    ///
+    /// Sending the request again can go better, but not before the API had time: wait for [`Ticket::settled`].
+    Settling,
 }
 
 impl Rejection {
-    /// Whether sending the request again can go better.
+    /// Whether sending the request again at once can go better.
     pub fn is_replay_useful(self) -> bool {
         matches!(self, Rejection::Renewing | Rejection::Superseded)
     }
@@ -80,6 +111,7 @@ impl Rejection {
             Rejection::Renewing => "renewing",
             Rejection::Superseded => "superseded",
             Rejection::Declined => "declined",
+            Rejection::Settling => "settling",
         }
     }
 }
@@ -103,6 +135,8 @@ pub(crate) struct ProviderId(NonZeroU32);
 /// A provider, as a ticket sees it.
 pub(crate) trait Reject: Send + Sync {
     fn reject(self: Arc<Self>, generation: Generation, response: &HeaderMap) -> Rejection;
+    /// Completes when the settling time has passed.
+    fn settled(&self) -> BoxFuture<()>;
 }
 
 /// Every provider that is alive. Locked when one is built or dropped, and for a rejection.
@@ -191,6 +225,10 @@ mod tests {
             fn reject(self: Arc<Self>, _: Generation, _: &HeaderMap) -> Rejection {
                 Rejection::Declined
             }
+
+            fn settled(&self) -> BoxFuture<()> {
+                Box::pin(std::future::ready(()))
+            }
         }
 
         let number = |number| ProviderId(NonZeroU32::new(number).unwrap());
@@ -206,9 +244,12 @@ mod tests {
 
     #[test]
     fn a_replay_is_useful_if_another_bearer_exists_or_follows() {
-        for (rejection, expected) in
-            [(Rejection::Renewing, true), (Rejection::Superseded, true), (Rejection::Declined, false)]
-        {
+        for (rejection, expected) in [
+            (Rejection::Renewing, true),
+            (Rejection::Superseded, true),
+            (Rejection::Declined, false),
+            (Rejection::Settling, false),
+        ] {
             assert_eq!(rejection.is_replay_useful(), expected, "{rejection:?}");
         }
     }

@@ -5,10 +5,15 @@ use std::{fmt, sync::Arc};
 use http::{HeaderMap, header::WWW_AUTHENTICATE};
 
 mod reader;
+mod refusals;
 mod verdict;
 
 use self::reader::{Challenges, RawChallenge};
-pub use self::verdict::{Refusals, ResponseHead, is_grpc_rejection, is_rejection};
+pub(crate) use self::refusals::RefusalTest;
+pub use self::{
+    refusals::{Refusals, ResponseHead},
+    verdict::{is_grpc_rejection, is_rejection},
+};
 
 /// What an API says it wants: one challenge of a `WWW-Authenticate` header (RFC 9110 section 11.3).
 ///
@@ -52,6 +57,12 @@ impl Challenge {
     pub(crate) fn keep(response: &HeaderMap) -> Option<Arc<[Challenge]>> {
         let challenges = Challenge::read(response);
         (!challenges.is_empty()).then(|| challenges.into())
+    }
+
+    /// Whether an API that sends this challenge with a refusal knows the token: it names an error that is about something
+    /// else than whether there is such a token.
+    pub(crate) fn knows_the_token(&self) -> bool {
+        self.parameter("error").is_some_and(|error| error != "invalid_token")
     }
 
     /// The authentication scheme as it was sent, such as `Bearer`.

@@ -5,52 +5,85 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind},
-    resource::sharded_header::ShardedHeader,
+    resource::{
+        sending::{FixedHeader, HeaderForm},
+        sharded::{SecretText, Sharded},
+    },
     token::check_token,
 };
 
-/// What a bearer inserts into the head of a request: one header with a sensitive value, and further fixed headers.
+/// What a bearer inserts into the head of a request: one header with a sensitive value, and perhaps fixed headers.
 ///
-/// Today every credential is `Authorization: Bearer <token>`. Other headers and schemes cost the usual one nothing but
-/// a branch that is always predicted.
+/// Other headers than `Authorization` cost the usual credential nothing but a branch that is always predicted.
 #[derive(Clone)]
 pub(crate) struct Credential {
-    /// Whether the header is `Authorization` and there are no further ones.
-    is_usual: bool,
-    name: HeaderName,
-    value: ShardedHeader,
+    headers: Headers,
     /// The length of the scheme, with its space.
     scheme: usize,
-    further: Box<[(HeaderName, HeaderValue)]>,
 }
 
+#[derive(Clone)]
+enum Headers {
+    /// The value of `Authorization`, and nothing else.
+    Authorization(Sharded<HeaderValue>),
+    Others(Box<Sharded<Others>>),
+}
+
+/// The headers of a [`Sending`](crate::Sending) that differs from the usual form.
+#[derive(Clone)]
+struct Others {
+    name: HeaderName,
+    value: HeaderValue,
+    fixed: Box<[(HeaderName, HeaderValue)]>,
+}
+
+/// A shorter fixed value is not searched for in untrusted input: it may be a version, or a word.
+const SHORTEST_SECRET: usize = 20;
+
 impl Credential {
-    /// `Authorization: Bearer <token>` (RFC 6750 section 2.1).
-    pub(crate) fn bearer(token: &str) -> Result<Self, Error> {
-        Self::new(AUTHORIZATION, "Bearer ", token, Box::default())
-    }
-
-    fn new(
-        name: HeaderName,
-        scheme: &'static str,
-        token: &str,
-        further: Box<[(HeaderName, HeaderValue)]>,
-    ) -> Result<Self, Error> {
+    /// Makes a token and the fixed headers that were read with it ready to send.
+    pub(crate) fn new(form: &HeaderForm, token: &str, fixed: Vec<FixedHeader>) -> Result<Self, Error> {
         check_token(token)?;
-        let value = ShardedHeader::new(Zeroizing::new([scheme, token].concat().into_bytes()))
-            .map_err(|error| Error::new(ErrorKind::Token, "the token is not a header value").with_source(error))?;
-        Ok(Credential {
-            is_usual: name == AUTHORIZATION && further.is_empty(),
-            name,
-            value,
-            scheme: scheme.len(),
-            further,
-        })
+        let text = SecretText::new(Zeroizing::new([form.scheme(), token].concat().into_bytes()));
+        let illegal = |error| Error::new(ErrorKind::Token, "the token is not a header value").with_source(error);
+        let headers = if *form.name() == AUTHORIZATION && fixed.is_empty() {
+            Headers::Authorization(Sharded::new(|| text.header_value()).map_err(illegal)?)
+        } else {
+            let others = Sharded::new(|| {
+                let mut copies = Vec::with_capacity(fixed.len());
+                for header in &fixed {
+                    copies.push((own_copy(&header.name)?, header.value()?));
+                }
+                let value = text.header_value().map_err(illegal)?;
+                Ok::<_, Error>(Others { name: own_copy(form.name())?, value, fixed: copies.into() })
+            })?;
+            Headers::Others(Box::new(others))
+        };
+        Ok(Credential { headers, scheme: form.scheme().len() })
     }
 
-    /// The value of the header, marked sensitive.
+    /// The name of the header that contains the token.
+    pub(crate) fn name(&self) -> &HeaderName {
+        match &self.headers {
+            Headers::Authorization(_) => &AUTHORIZATION,
+            Headers::Others(others) => &others.first().name,
+        }
+    }
+
+    /// The value of that header, marked sensitive.
     pub(crate) fn value(&self) -> &HeaderValue {
-        self.value.get()
+        match &self.headers {
+            Headers::Authorization(value) => value.first(),
+            Headers::Others(others) => &others.first().value,
+        }
+    }
+
+    /// The fixed headers, marked sensitive.
+    pub(crate) fn fixed(&self) -> &[(HeaderName, HeaderValue)] {
+        match &self.headers {
+            Headers::Authorization(_) => &[],
+            Headers::Others(others) => &others.first().fixed,
+        }
     }
 
     /// The token itself, without its scheme.
@@ -60,17 +93,24 @@ impl Credential {
         str::from_utf8(token).unwrap_or_default()
     }
 
+    /// The token, and the fixed headers that may be secrets too.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let fixed = self.fixed().iter().filter_map(|(_, value)| value.to_str().ok());
+        std::iter::once(self.secret()).chain(fixed.filter(|value| value.len() >= SHORTEST_SECRET))
+    }
+
     /// Inserts the credential, and says whether it did. A header that the caller set is left as it was.
     ///
     /// To look for the caller's header first would be a second search of the map for every request. So it is inserted,
     /// and what it replaced is put back. An insertion returns only one of several values: callers rule those out with
-    /// [`has_several_of_its_own`].
+    /// [`has_several_of`].
     #[inline]
     pub(crate) fn insert(&self, headers: &mut HeaderMap) -> bool {
-        if !self.is_usual {
-            return self.insert_unusual(headers);
-        }
-        match headers.insert(AUTHORIZATION, self.value.share()) {
+        let value = match &self.headers {
+            Headers::Authorization(value) => value.local().clone(),
+            Headers::Others(others) => return others.local().insert(headers),
+        };
+        match headers.insert(AUTHORIZATION, value) {
             None => true,
             Some(own) => {
                 headers.insert(AUTHORIZATION, own);
@@ -79,33 +119,39 @@ impl Credential {
         }
     }
 
+    /// The same for a head that nothing is known of.
+    pub(crate) fn attach(&self, headers: &mut HeaderMap) -> bool {
+        !has_several_of(self.name(), headers) && self.insert(headers)
+    }
+}
+
+impl Others {
     #[cold]
-    fn insert_unusual(&self, headers: &mut HeaderMap) -> bool {
-        if headers.contains_key(&self.name) {
+    fn insert(&self, headers: &mut HeaderMap) -> bool {
+        if let Some(own) = headers.insert(&self.name, self.value.clone()) {
+            headers.insert(&self.name, own);
             return false;
         }
-        headers.insert(self.name.clone(), self.value.share());
-        for (name, value) in &self.further {
-            headers.insert(name.clone(), value.clone());
+        for (name, value) in &self.fixed {
+            // One that the caller set wins, without regard to the others.
+            headers.entry(name).or_insert_with(|| value.clone());
         }
         true
     }
-
-    /// The same for a head that nothing is known of.
-    pub(crate) fn attach(&self, headers: &mut HeaderMap) -> bool {
-        !has_several_of_its_own(headers) && self.insert(headers)
-    }
 }
 
-/// Whether the caller has set a credential, which goes out untouched.
-pub(crate) fn has_its_own(headers: &HeaderMap) -> bool {
-    headers.contains_key(AUTHORIZATION)
+/// A copy of the name with a count of its own, which exists already: the first request does not allocate it.
+fn own_copy(name: &HeaderName) -> Result<HeaderName, Error> {
+    let copy = HeaderName::from_bytes(name.as_str().as_bytes())
+        .map_err(|error| Error::new(ErrorKind::Config, "a header name is not one").with_source(error))?;
+    drop(copy.clone());
+    Ok(copy)
 }
 
-/// Whether the caller has set a credential and the head has names with several values: perhaps this one.
+/// Whether the head contains this header and has names with several values: perhaps this one.
 #[inline]
-pub(crate) fn has_several_of_its_own(headers: &HeaderMap) -> bool {
-    headers.len() > headers.keys_len() && has_its_own(headers)
+pub(crate) fn has_several_of(name: &HeaderName, headers: &HeaderMap) -> bool {
+    headers.len() > headers.keys_len() && headers.contains_key(name)
 }
 
 #[cfg(test)]
@@ -113,14 +159,22 @@ pub(crate) fn has_several_of_its_own(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
+    fn usual(token: &str) -> Result<Credential, Error> {
+        Credential::new(&HeaderForm::default(), token, Vec::new())
+    }
+
+    fn fixed(name: &'static str, value: &str) -> FixedHeader {
+        FixedHeader::new(HeaderName::from_static(name), Zeroizing::new(value.to_owned()))
+    }
+
     #[test]
     fn l18_illegal_header_values_are_refused_and_a_bang_is_legal() {
         for token in ["", "a b", "a\n", "a\r\nx: y", "\u{e4}", "a\u{0}", "tab\t"] {
-            let error = Credential::bearer(token).err().expect(token);
+            let error = usual(token).err().expect(token);
             assert_eq!(error.kind(), ErrorKind::Token, "{token:?}");
         }
         for token in ["00D!AQ.x_~+/==", "eyJ.eyJ.sig"] {
-            let credential = Credential::bearer(token).unwrap();
+            let credential = usual(token).unwrap();
             assert!(credential.value().is_sensitive());
             assert_eq!(credential.value().as_bytes(), format!("Bearer {token}").as_bytes());
             assert_eq!(credential.secret(), token);
@@ -140,35 +194,74 @@ mod tests {
         (inserted, found)
     }
 
-    #[test]
-    fn l35_the_usual_credential_leaves_the_callers_own_untouched() {
-        let credential = Credential::bearer("t").unwrap();
-        for (own, inserted, expected) in [
-            (&[][..], true, &["authorization: Bearer t"][..]),
-            (&[("x", "1"), ("x", "2")], true, &["authorization: Bearer t", "x: 1", "x: 2"]),
-            (&[("authorization", "Basic eDp5")], false, &["authorization: Basic eDp5"]),
-            (
-                &[("authorization", "Basic a"), ("authorization", "Basic b")],
-                false,
-                &["authorization: Basic a", "authorization: Basic b"],
-            ),
-        ] {
-            assert_eq!(attached(&credential, own), (inserted, expected.iter().map(ToString::to_string).collect()));
+    fn check(credential: &Credential, table: &[(&[(&'static str, &'static str)], bool, &[&str])]) {
+        for (own, inserted, expected) in table {
+            assert_eq!(attached(credential, own), (*inserted, expected.iter().map(ToString::to_string).collect()));
         }
     }
 
     #[test]
-    fn other_headers_and_schemes_are_inserted_by_the_same_function() {
-        let further = [(HeaderName::from_static("x-project"), HeaderValue::from_static("p1"))];
-        let name = HeaderName::from_static("x-api-key");
-        let credential = Credential::new(name, "", "secret", Box::new(further)).unwrap();
+    fn l35_the_usual_credential_leaves_the_callers_own_untouched() {
+        check(
+            &usual("t").unwrap(),
+            &[
+                (&[], true, &["authorization: Bearer t"]),
+                (&[("x", "1"), ("x", "2")], true, &["authorization: Bearer t", "x: 1", "x: 2"]),
+                (&[("authorization", "Basic eDp5")], false, &["authorization: Basic eDp5"]),
+                (
+                    &[("authorization", "Basic a"), ("authorization", "Basic b")],
+                    false,
+                    &["authorization: Basic a", "authorization: Basic b"],
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn l35_another_header_leaves_the_callers_own_untouched() {
+        let form = HeaderForm::new(HeaderName::from_static("x-api-key"), "");
+        let credential = Credential::new(&form, "secret", vec![fixed("x-project", "p1")]).unwrap();
         assert_eq!(credential.secret(), "secret");
-        for (own, inserted, expected) in [
-            (&[][..], true, &["x-api-key: secret", "x-project: p1"][..]),
-            (&[("authorization", "Basic a")], true, &["authorization: Basic a", "x-api-key: secret", "x-project: p1"]),
-            (&[("x-api-key", "mine")], false, &["x-api-key: mine"]),
-        ] {
-            assert_eq!(attached(&credential, own), (inserted, expected.iter().map(ToString::to_string).collect()));
-        }
+        check(
+            &credential,
+            &[
+                (&[], true, &["x-api-key: secret", "x-project: p1"]),
+                (
+                    &[("authorization", "Basic a")],
+                    true,
+                    &["authorization: Basic a", "x-api-key: secret", "x-project: p1"],
+                ),
+                (&[("x-api-key", "mine")], false, &["x-api-key: mine"]),
+                (&[("x-api-key", "1"), ("x-api-key", "2")], false, &["x-api-key: 1", "x-api-key: 2"]),
+                (
+                    &[("x-project", "mine"), ("x-project", "too")],
+                    true,
+                    &["x-api-key: secret", "x-project: mine", "x-project: too"],
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn every_inserted_header_is_sensitive_and_every_name_counted_already() {
+        let form = HeaderForm::new(HeaderName::from_static("x-api-key"), "Key ");
+        let fixed = vec![fixed("accept", "text/plain"), fixed("x-project", "p1")];
+        let credential = Credential::new(&form, "secret", fixed).unwrap();
+        let mut headers = HeaderMap::with_capacity(8);
+        assert!(credential.insert(&mut headers));
+        assert_eq!(headers.len(), 3);
+        assert!(headers.values().all(HeaderValue::is_sensitive), "{headers:?}");
+        assert_eq!(headers["x-api-key"], "Key secret");
+    }
+
+    #[test]
+    fn a_fixed_header_beside_authorization_is_sent_with_it() {
+        let credential =
+            Credential::new(&HeaderForm::default(), "t", vec![fixed("x-github-api-version", "2022-11-28")]).unwrap();
+        let expected = &["authorization: Bearer t", "x-github-api-version: 2022-11-28"];
+        check(
+            &credential,
+            &[(&[], true, expected), (&[("authorization", "Basic a")], false, &["authorization: Basic a"])],
+        );
     }
 }

@@ -1,28 +1,25 @@
 //! A refresh token in a file.
 
 use std::{
-    fmt, io,
+    fmt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
 use super::{Lease, RefreshTokenStore, StoredToken};
-use crate::{
-    error::{Error, ErrorKind},
-    files::watched::WatchedFile,
-    platform::Platform,
-};
+use crate::{error::Error, platform::Platform};
 
 mod disk;
 mod draft;
 mod guard;
 mod location;
 mod lock;
+mod token_file;
 
-use self::guard::{Exclusion, Guard, Seen};
+use self::{
+    guard::{Guard, Seen},
+    token_file::TokenFile,
+};
 
 /// Keeps a refresh token in a file, across restarts and crashes.
 ///
@@ -60,10 +57,7 @@ pub struct FileStore {
 impl FileStore {
     /// Keeps the refresh token in this file. Nothing is read or written yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        let watched = WatchedFile::new(path);
-        FileStore {
-            file: Arc::new(TokenFile { watched, had_token: AtomicBool::new(false), exclusion: Exclusion::default() }),
-        }
+        FileStore { file: Arc::new(TokenFile::new(path)) }
     }
 
     /// The path as it was given.
@@ -90,8 +84,13 @@ impl FileStore {
     async fn guard(&self, platform: &Platform) -> Result<Arc<Guard>, Error> {
         match self.file.exclusion.current() {
             Some(guard) => Ok(guard),
-            None => guard::acquire(&self.file, platform).await,
+            None => self.acquire(platform).await,
         }
+    }
+
+    async fn acquire(&self, platform: &Platform) -> Result<Arc<Guard>, Error> {
+        let acquired = guard::acquire(&self.file.exclusion, self.path(), platform).await?;
+        acquired.map_err(|error| self.file.failed("locked", error))
     }
 }
 
@@ -126,7 +125,7 @@ impl RefreshTokenStore for FileStore {
     }
 
     async fn lease(&self, platform: &Platform) -> Result<Lease, Error> {
-        guard::acquire(&self.file, platform).await.map(Lease::holding)
+        self.acquire(platform).await.map(Lease::holding)
     }
 
     fn has_changed(&self) -> bool {
@@ -137,55 +136,6 @@ impl RefreshTokenStore for FileStore {
 impl fmt::Debug for FileStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileStore").field("path", &self.path()).finish()
-    }
-}
-
-/// The file, shared by the clones of a store.
-struct TokenFile {
-    watched: WatchedFile,
-    /// Whether it contained a refresh token when this process read or wrote it last.
-    had_token: AtomicBool,
-    exclusion: Exclusion,
-}
-
-impl TokenFile {
-    fn path(&self) -> &Path {
-        self.watched.path()
-    }
-
-    fn had_token(&self) -> bool {
-        self.had_token.load(Ordering::Relaxed)
-    }
-
-    fn note_token(&self, is_there: bool) {
-        self.had_token.store(is_there, Ordering::Relaxed);
-    }
-
-    /// An error that names the file, says what to change, and whether waiting can help.
-    fn failed(&self, doing: &str, error: io::Error) -> Error {
-        let path = self.path().display();
-        // A missing file is not an error, and a draft that another program removed is not there the next time either.
-        let misses_directory = error.kind() == io::ErrorKind::NotFound && location::resolve(self.path()).is_err();
-        match error.kind() {
-            io::ErrorKind::NotFound if misses_directory => Error::new(
-                ErrorKind::Config,
-                format!(
-                    "the refresh token file `{path}` cannot be {doing}: its directory does not exist; create it first"
-                ),
-            ),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::new(
-                ErrorKind::Config,
-                format!(
-                    "the refresh token file `{path}` cannot be {doing}: give this process the permission, for the file \
-                     and for its directory"
-                ),
-            ),
-            io::ErrorKind::InvalidInput => {
-                Error::new(ErrorKind::Config, format!("the refresh token file `{path}` cannot be {doing}: {error}"))
-            }
-            _ => Error::new(ErrorKind::Source, format!("the refresh token file `{path}` cannot be {doing}")),
-        }
-        .with_source(error)
     }
 }
 

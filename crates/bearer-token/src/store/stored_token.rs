@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind},
-    oauth::ResponseFields,
     secret::Secret,
+    token::fields::ResponseFields,
 };
 
 /// A refresh token as a store keeps it, with the part of its history that the grant needs.

@@ -1,29 +1,29 @@
 //! The default transport: hyper and rustls, set up for token requests and for nothing else.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header::USER_AGENT, uri::Scheme};
+use http::{Request, Response, header::USER_AGENT, uri::Scheme};
 use tokio::runtime::Handle;
 
 use super::{Transport, body::read_response, cause::client_error};
 use crate::error::{Error, ErrorKind};
 
 mod builder;
+mod certificates;
 mod client;
 mod connect;
-
 mod meter;
-mod pem;
 mod proxy;
+mod settings;
+mod stream;
 mod tls;
 
 pub use self::builder::HttpTransportBuilder;
 use self::{
     client::Clients,
     connect::{ConnectError, within},
-    proxy::ProxyRule,
-    tls::TlsSettings,
+    settings::Settings,
 };
 
 /// The transport that token requests use by default. A clone shares the connections.
@@ -51,17 +51,6 @@ struct Inner {
     clients: Clients,
 }
 
-/// Everything that the builder sets.
-#[derive(Clone)]
-struct Settings {
-    tls: Arc<TlsSettings>,
-    proxy: ProxyRule,
-    connect_timeout: Duration,
-    timeout: Option<Duration>,
-    title_case_headers: bool,
-    user_agent: HeaderValue,
-}
-
 impl HttpTransport {
     /// A transport with the default settings.
     ///
@@ -83,19 +72,6 @@ impl HttpTransport {
 impl Default for HttpTransport {
     fn default() -> Self {
         HttpTransport::new()
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            tls: Arc::default(),
-            proxy: ProxyRule::Environment,
-            connect_timeout: Duration::from_secs(5),
-            timeout: None,
-            title_case_headers: false,
-            user_agent: HeaderValue::from_static(concat!("bearer-token/", env!("CARGO_PKG_VERSION"))),
-        }
     }
 }
 

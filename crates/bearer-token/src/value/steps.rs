@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::{encoding::Encoding, secret::string};
+use crate::secret::{encoding::Encoding, string};
 
 /// The steps, in the order in which they are applied.
 #[derive(Clone, Default)]
@@ -40,10 +40,19 @@ impl Steps {
         Ok(Zeroizing::new([self.prefix.as_bytes(), &bytes, self.suffix.as_bytes()].concat()))
     }
 
+    /// Whether there is none that looks into what was found.
+    #[cfg(feature = "oauth")]
+    pub(super) fn are_plain(&self) -> bool {
+        self.member.is_none() && self.part.is_none() && self.encoding == Encoding::Text
+    }
+
     /// What is wrong with the steps themselves.
     pub(super) fn problem(&self) -> Option<(&'static str, &'static str)> {
         if self.part.as_ref().is_some_and(|(_, separator)| separator.is_empty()) {
             return Some(("found an empty separator", "a character such as `:`"));
+        }
+        if [&self.prefix, &self.suffix].iter().any(|text| text.contains(char::is_control)) {
+            return Some(("found a control character in the prefix or the suffix", "a string without one"));
         }
         if self.member.as_deref().is_some_and(|pointer| !pointer.is_empty() && !pointer.starts_with('/')) {
             return Some(("found a member that does not begin with `/`", "a JSON pointer such as `/private_key`"));

@@ -60,7 +60,7 @@ async fn steps_are_applied_in_their_order() {
             }
         }
     }
-    for value in [Value::from("a").before(""), Value::from("{}").member("email")] {
+    for value in [Value::from("a").before(""), Value::from("{}").member("email"), Value::from("a").prefix("a\n")] {
         assert!(value.problem("subject_token").is_some_and(|problem| problem.path() == "subject_token"));
     }
 }

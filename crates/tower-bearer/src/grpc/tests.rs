@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bearer_token::{AccessToken, FetchContext, Rejection, TokenProvider};
+use bearer_token::{AccessToken, FetchContext, Rejection, Sending, Ticket, TokenProvider};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
@@ -64,12 +64,17 @@ impl Body for Parts {
 
 /// A provider with a bearer in service. Its source never gives another, so a bearer that was rejected stays away.
 async fn warm() -> TokenProvider {
+    warm_with(Sending::new()).await
+}
+
+async fn warm_with(sending: Sending) -> TokenProvider {
     let fetches = AtomicUsize::new(0);
     let source = move |_cx: FetchContext| {
         let first = fetches.fetch_add(1, Ordering::Relaxed) == 0;
         async move { if first { Ok(AccessToken::new("t1")) } else { future::pending().await } }
     };
-    let provider = TokenProvider::builder(source).allow_origin("https://api.example.com").build().unwrap();
+    let builder = TokenProvider::builder(source).allow_origin("https://api.example.com").sending(sending);
+    let provider = builder.build().unwrap();
     provider.token().await.unwrap();
     provider
 }
@@ -214,6 +219,37 @@ async fn l55_declared_refusals_are_found_in_trailers_too() {
         read(&mut response.into_body()).await;
         assert_eq!(provider.cached().is_some(), stays, "{fields:?} {parts:?}");
     }
+}
+
+#[tokio::test]
+async fn l55_a_status_that_sending_declares_refuses_in_trailers_too() {
+    const DENIED: Fields = &[("grpc-status", "7")];
+    const SCOPE: Fields = &[("grpc-status", "7"), ("www-authenticate", r#"Bearer error="insufficient_scope""#)];
+    for (version, fields, parts, stays) in [
+        (Version::HTTP_2, &[][..], &[Part::Trailers(DENIED)][..], false),
+        (Version::HTTP_2, DENIED, &[], false),
+        (Version::HTTP_11, &[], &[Part::Trailers(DENIED)], false),
+        (Version::HTTP_2, &[], &[Part::Trailers(UNAUTHENTICATED)], false),
+        (Version::HTTP_2, &[], &[Part::Trailers(SCOPE)], true),
+        (Version::HTTP_2, &[], &[Part::Trailers(OK)], true),
+    ] {
+        let provider = warm_with(Sending::new().reject_on_grpc(7)).await;
+        let layer = BearerLayer::new(provider.clone()).watch_trailers();
+        let response = call(&layer, Answer::new(version, fields, parts)).await;
+        read(&mut response.into_body()).await;
+        assert_eq!(provider.cached().is_some(), stays, "{version:?} {fields:?} {parts:?}");
+    }
+}
+
+#[tokio::test]
+async fn l55_an_exposed_ticket_rejects_what_the_trailers_did_not() {
+    let provider = warm().await;
+    let layer = BearerLayer::new(provider.clone()).watch_trailers().expose_ticket();
+    let response = call(&layer, Answer::new(Version::HTTP_2, &[], &[Part::Trailers(OK)])).await;
+    let ticket = *response.extensions().get::<Ticket>().unwrap();
+    read(&mut response.into_body()).await;
+    assert!(provider.cached().is_some());
+    assert_eq!(ticket.reject(&HeaderMap::new()), Rejection::Renewing);
 }
 
 #[tokio::test]

@@ -7,65 +7,29 @@
 
 #[cfg(feature = "encrypted-keys")]
 mod encryption;
+mod expected;
 mod files;
+mod json;
 mod jwk;
 
 #[cfg(feature = "encrypted-keys")]
-pub(crate) use self::{encryption::encryption, files::plain_with_passphrase};
+pub(crate) use self::encryption::encryption;
+use self::expected::error;
 pub(crate) use self::{
-    files::{content, encrypted_without_passphrase, pem},
+    expected::Expected,
+    files::{content, encrypted_without_passphrase, pem, plain_with_passphrase},
     jwk::{jwk, jwk_key},
 };
 use crate::{
     error::Error,
     jwt::{
         algorithm::{Algorithm, Family, RSA_BITS},
-        formats::{encoding::Encoding, jwk_key::JwkKind, key_kind::KeyKind},
+        formats::{encoding::Encoding, key_kind::KeyKind},
         native::NativeFault,
     },
     problem::{Advice, Problem},
     secret::string::StringProblem,
 };
-
-/// The command that turns any encrypted or plain private key into one that can be read.
-pub(crate) const REWRITE: &str =
-    "`openssl pkcs8 -topk8 -v2 aes-256-cbc -provider legacy -provider default -in KEY.pem -out NEW.pem`";
-
-/// What the reader of a key expects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expected {
-    Pem,
-    Jwk,
-    /// Any format that the algorithm can sign with; a shared secret too, if it is an HMAC.
-    Key(Option<Algorithm>),
-}
-
-impl Expected {
-    fn clause(self) -> String {
-        match self {
-            Expected::Pem => "a private key as PEM: PRIVATE KEY (PKCS#8), RSA PRIVATE KEY (PKCS#1) or EC PRIVATE KEY \
-                              (SEC1)"
-                .to_owned(),
-            Expected::Jwk => "a JWK, {\"kty\": ...}, or a JWK set, {\"keys\": [...]}".to_owned(),
-            Expected::Key(Some(algorithm)) if algorithm.is_hmac() => format!("the shared secret of {algorithm}"),
-            Expected::Key(_) => "a private key as PEM or JWK".to_owned(),
-        }
-    }
-
-    fn problem(self, found: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
-        Problem::new("key", found).expecting(self.clause())
-    }
-
-    /// Whether content of any form could be meant as the key.
-    fn is_secret(self) -> bool {
-        matches!(self, Expected::Key(Some(algorithm)) if algorithm.is_hmac())
-    }
-}
-
-/// The error about one problem.
-pub(crate) fn error(problem: Problem) -> Error {
-    Error::config("the key cannot be loaded", [problem])
-}
 
 /// A key file that cannot be read at all.
 pub(crate) fn unreadable_file(reason: String) -> Error {
@@ -116,7 +80,6 @@ pub(crate) fn no_algorithm() -> Error {
     error(Problem::new("algorithm", "found nothing").expecting(expected).advise(Advice::set("KeyReader::algorithm")))
 }
 
-#[cfg(feature = "encrypted-keys")]
 pub(crate) fn superfluous_passphrase(found: &str) -> Error {
     let problem =
         Problem::new("passphrase", format!("found one for {found}, which is not encrypted")).expecting("none");
@@ -248,10 +211,4 @@ fn algorithm_for(kind: KeyKind) -> Option<Algorithm> {
         KeyKind::Ed25519 => Some(Algorithm::EdDSA),
         KeyKind::UnnamedCurve | KeyKind::Other(_) => None,
     }
-}
-
-/// The algorithms that a JWK without `alg` may be meant for.
-fn algorithms_of(kind: JwkKind) -> String {
-    let fitting = Algorithm::ALL.iter().filter(|algorithm| kind.fits(**algorithm)).map(|algorithm| algorithm.name());
-    fitting.collect::<Vec<_>>().join(", ")
 }

@@ -65,7 +65,6 @@ use crate::{
 pub struct KeyReader {
     algorithm: Option<Algorithm>,
     key_id: Option<String>,
-    #[cfg(feature = "encrypted-keys")]
     passphrase: Option<Zeroizing<Vec<u8>>>,
     allow_short_secret: bool,
     encoding: Encoding,
@@ -244,7 +243,6 @@ impl KeyReader {
     }
 
     fn private_key(&self, algorithm: Algorithm, der: &[u8]) -> Result<KeyMaterial, Error> {
-        #[cfg(feature = "encrypted-keys")]
         if self.passphrase.is_some() {
             return Err(diagnose::plain_with_passphrase());
         }
@@ -307,14 +305,8 @@ impl KeyReader {
         self.algorithm.ok_or_else(diagnose::no_algorithm)
     }
 
-    #[cfg_attr(not(feature = "encrypted-keys"), allow(clippy::unused_self, reason = "no key is encrypted then"))]
     fn check_passphrase(&self, found: &str) -> Result<(), Error> {
-        #[cfg(feature = "encrypted-keys")]
-        if self.passphrase.is_some() {
-            return Err(diagnose::superfluous_passphrase(found));
-        }
-        let _ = found;
-        Ok(())
+        if self.passphrase.is_some() { Err(diagnose::superfluous_passphrase(found)) } else { Ok(()) }
     }
 
     fn named(&self, key: SigningKey) -> SigningKey {

@@ -12,6 +12,8 @@ use crate::{
     secret::string,
 };
 
+pub(crate) use crate::jwt::JwtTemplate as AssertionTemplate;
+
 /// An assertion is sent at once.
 const LIFETIME: Duration = Duration::from_secs(60);
 

@@ -7,13 +7,15 @@ use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-#[cfg(feature = "jwt")]
-use crate::jwt::JwtTemplate;
 use crate::{
     error::Error,
     oauth::{
         Parameters,
-        client_auth::{assertion_source::AssertionSource, presented::Presented},
+        client_auth::{
+            assertion_source::AssertionSource,
+            presented::{BasicEncoding, Presented},
+            signed::AssertionTemplate,
+        },
         client_secret::SecretFile,
     },
     platform::Platform,
@@ -35,24 +37,16 @@ pub(crate) struct Credentials {
 pub(crate) enum Fresh {
     #[default]
     Nothing,
-    #[cfg(feature = "jwt")]
-    Signed(JwtTemplate),
+    Signed(AssertionTemplate),
     Assertion(AssertionSource),
     Secret(Arc<SecretFile>, Place),
-}
-
-/// The encoding of the id and the secret before they are joined by a colon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    Form,
-    Raw,
 }
 
 /// Where a secret goes.
 pub(crate) enum Place {
     Body,
     /// Together with the client id.
-    Header(String, Encoding),
+    Header(String, BasicEncoding),
 }
 
 /// `client_assertion_type` (RFC 7523 section 2.2).
@@ -73,11 +67,8 @@ impl Credentials {
             parameters.push("client_assertion_type", ASSERTION_TYPE);
             parameters.push("client_assertion", jwt);
         };
-        #[cfg(not(feature = "jwt"))]
-        let _ = signing;
         match &self.fresh {
             Fresh::Nothing => {}
-            #[cfg(feature = "jwt")]
             Fresh::Signed(template) => assert(template.sign(signing).await?.secret()),
             Fresh::Assertion(source) => assert(source.get(cx).await?.secret()),
             Fresh::Secret(file, place) => {
@@ -93,17 +84,13 @@ impl Credentials {
 
     /// Whether something in it depends on the time of day.
     pub(crate) fn is_time_bound(&self) -> bool {
-        #[cfg(feature = "jwt")]
-        return matches!(self.fresh, Fresh::Signed(_));
-        #[cfg(not(feature = "jwt"))]
-        false
+        matches!(self.fresh, Fresh::Signed(_))
     }
 
     /// Whether the credential has changed since it was used last.
     pub(crate) fn has_changed(&self) -> bool {
         match &self.fresh {
             Fresh::Nothing => false,
-            #[cfg(feature = "jwt")]
             Fresh::Signed(template) => template.has_changed(),
             Fresh::Assertion(source) => source.has_changed(),
             Fresh::Secret(file, _) => file.has_changed(),
@@ -117,10 +104,10 @@ pub(crate) fn form_encoded(text: &str) -> Zeroizing<String> {
     encoded
 }
 
-pub(crate) fn basic_header(client_id: &str, secret: &Secret, encoding: Encoding) -> Option<HeaderValue> {
+pub(crate) fn basic_header(client_id: &str, secret: &Secret, encoding: BasicEncoding) -> Option<HeaderValue> {
     let pair = Zeroizing::new(match encoding {
-        Encoding::Form => [&form_encoded(client_id), ":", &form_encoded(secret.expose())].concat(),
-        Encoding::Raw => [client_id, ":", secret.expose()].concat(),
+        BasicEncoding::Form => [&form_encoded(client_id), ":", &form_encoded(secret.expose())].concat(),
+        BasicEncoding::Raw => [client_id, ":", secret.expose()].concat(),
     });
     let encoded = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
     let value = Zeroizing::new(["Basic ", &encoded].concat().into_bytes());

@@ -1,6 +1,11 @@
 //! How a request identified the client, and what to change when the server refuses it.
 
-use crate::oauth::client_auth::credentials::Encoding;
+/// The encoding of the id and the secret before they are joined by a colon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BasicEncoding {
+    Form,
+    Raw,
+}
 
 /// The kind of client authentication in a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,13 +15,11 @@ pub(crate) enum Presented {
     Id,
     /// `special` if the encoding changes the id or the secret.
     Basic {
-        encoding: Encoding,
+        encoding: BasicEncoding,
         special: bool,
     },
     Body,
-    #[cfg(feature = "jwt")]
     SignedByKey,
-    #[cfg(feature = "jwt")]
     SignedBySecret,
     FromSource,
 }
@@ -40,11 +43,9 @@ impl Presented {
                 "check the client secret and the client id, and whether the server expects them by HTTP Basic instead \
                  of the body: try `ClientAuth::basic` (in a configuration, `method = \"basic\"`)"
             }
-            #[cfg(feature = "jwt")]
             Presented::SignedByKey => {
                 "check the client id, the key that the server knows for it, and the assertion's audience and lifetime"
             }
-            #[cfg(feature = "jwt")]
             Presented::SignedBySecret => {
                 "check the client id, the client secret that signs the assertion, and its audience and lifetime"
             }
@@ -53,12 +54,12 @@ impl Presented {
             }
         };
         let encoding = match self {
-            Presented::Basic { encoding: Encoding::Form, special: true } => {
+            Presented::Basic { encoding: BasicEncoding::Form, special: true } => {
                 ". The client id or secret has characters that are form-encoded for HTTP Basic (RFC 6749 section \
                  2.3.1), and some servers do not decode them: try `ClientAuth::basic_raw` (in a configuration, `method \
                  = \"basic_raw\"`)"
             }
-            Presented::Basic { encoding: Encoding::Raw, special: true } => {
+            Presented::Basic { encoding: BasicEncoding::Raw, special: true } => {
                 ". The client id or secret has characters that most servers expect form-encoded in HTTP Basic (RFC \
                  6749 section 2.3.1): try `ClientAuth::basic` (in a configuration, `method = \"basic\"`)"
             }

@@ -36,7 +36,7 @@ fn the_body_carries_what_the_method_says() {
     ] {
         let (credentials, problems) = prepare(&auth);
         assert!(problems.is_empty() && credentials.header.is_none());
-        assert_eq!(credentials.parameters.to_body(), body);
+        assert_eq!(credentials.parameters.to_form(), body);
     }
 }
 

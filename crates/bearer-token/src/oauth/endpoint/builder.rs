@@ -1,16 +1,16 @@
 //! The builder of a token endpoint.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use zeroize::Zeroizing;
+use http::Method;
 
 use crate::{
     error::Error,
     oauth::{
-        ClientAuth, Parameters,
+        BodyFormat, ClientAuth, ParameterValue,
         endpoint::{Inner, TokenEndpoint, checks, url::EndpointUrl},
         grant::{DynGrant, Grant},
-        request::RequestParts,
+        request::{GrantType, RequestParts},
         response::{
             ResponseReader,
             clock_offset::{self, ServerClock},
@@ -18,6 +18,7 @@ use crate::{
     },
     problem::{Advice, Problem, Problems},
     transport::{DynTransport, Transport},
+    value::Value,
 };
 
 /// Builds a [`TokenEndpoint`].
@@ -26,12 +27,14 @@ use crate::{
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct TokenEndpointBuilder {
     url: String,
+    method: Method,
+    body: BodyFormat,
     grant: Box<dyn DynGrant>,
-    grant_type: Option<String>,
+    grant_type: GrantType,
     client_auth: ClientAuth,
     scope: String,
-    parameters: Parameters,
-    headers: Vec<(String, Zeroizing<String>)>,
+    parameters: Vec<(String, ParameterValue)>,
+    headers: Vec<(String, Value)>,
     reader: ResponseReader,
     max_clock_offset: Duration,
     allow_plaintext: bool,
@@ -42,11 +45,13 @@ impl TokenEndpointBuilder {
     pub(crate) fn new(url: String, grant: impl Grant) -> Self {
         TokenEndpointBuilder {
             url,
+            method: Method::POST,
+            body: BodyFormat::default(),
             grant: Box::new(grant),
-            grant_type: None,
+            grant_type: GrantType::default(),
             client_auth: ClientAuth::none(),
             scope: String::new(),
-            parameters: Parameters::default(),
+            parameters: Vec::new(),
             headers: Vec::new(),
             reader: ResponseReader::default(),
             max_clock_offset: clock_offset::LIMIT,
@@ -70,25 +75,51 @@ impl TokenEndpointBuilder {
         self
     }
 
-    /// Adds a form parameter, such as `audience` or `resource`.
+    /// Sets the method: `POST`, `GET`, `PUT` or `PATCH`. Default: `POST`.
     ///
-    /// Every call adds one, even of the same name. An empty value is not sent (RFC 6749 section 3.2). `Debug` shows the
-    /// name only. Credentials such as `client_secret`, `assertion`, `subject_token` or `password` are refused:
-    /// [`client_auth`](Self::client_auth) and the grant send them. So are control characters.
-    pub fn parameter(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
-        self.parameters.push(name, value);
+    /// A `GET` has no body. It needs [`BodyFormat::Query`] or [`BodyFormat::None`].
+    pub fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Sets where the parameters are, and in which format. Default: a form in the body.
+    pub fn body(mut self, body: BodyFormat) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// Adds a parameter, such as `audience` or `resource`.
+    ///
+    /// Its value is a string, a [`Value`] that is read again for each request, or a [`ParameterValue`]: a list, a number or,
+    /// for JSON bodies, any tree. Every call adds one, even of the same name. An empty string is not sent (RFC 6749 section
+    /// 3.2). `Debug` never shows a value.
+    ///
+    /// `client_secret` and `client_assertion` are refused: [`client_auth`](Self::client_auth) sends them. So are control
+    /// characters, and literals for credentials that expire, such as `assertion` or `subject_token`.
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<ParameterValue>) -> Self {
+        self.parameters.push((name.into(), value.into()));
         self
     }
 
     /// Replaces the grant's own `grant_type`, for servers that use another name for it.
     pub fn grant_type(mut self, grant_type: impl Into<String>) -> Self {
-        self.grant_type = Some(grant_type.into());
+        self.grant_type = GrantType::Named(grant_type.into());
         self
     }
 
-    /// Adds a header to every token request. Its value counts as a secret.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), Zeroizing::new(value.into())));
+    /// Sends no `grant_type`, for servers that do not expect one.
+    pub fn no_grant_type(mut self) -> Self {
+        self.grant_type = GrantType::Absent;
+        self
+    }
+
+    /// Adds a header to every token request.
+    ///
+    /// Its value is a string, or a [`Value`] that is read again for each request. It counts as a secret. `Accept` replaces
+    /// the usual one. Headers that describe the request itself, such as `Content-Type`, are refused.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 
@@ -140,8 +171,10 @@ impl TokenEndpointBuilder {
         let mut problems = Problems::default();
         let url = EndpointUrl::parse(&self.url, self.allow_plaintext, &mut problems);
         let credentials = self.client_auth.prepare(url.as_ref().map(EndpointUrl::audience), &mut problems);
-        checks::parameters(&self.parameters, &self.scope, &credentials.parameters, &mut problems);
-        checks::scope_and_grant_type(&self.scope, self.grant_type.as_deref(), &mut problems);
+        let request_line = checks::RequestLine { method: &self.method, body: self.body };
+        request_line.check(&self.grant_type, &self.scope, &self.parameters, &credentials, &mut problems);
+        checks::parameters(&self.parameters, self.body, &self.scope, &credentials.parameters, &mut problems);
+        checks::scope_and_grant_type(&self.scope, &self.grant_type, &mut problems);
         let headers = checks::headers(self.headers, credentials.header.as_ref(), &mut problems);
         let mut reader = self.reader;
         reader.token_types.check_words(&mut problems);
@@ -155,8 +188,6 @@ impl TokenEndpointBuilder {
         }
         problems.into_result("the token endpoint cannot be built")?;
 
-        let mut parameters = Parameters::default().with("scope", self.scope);
-        parameters.extend(&self.parameters);
         // Each of them is there, or there was a problem about it.
         let (Some(url), Some(transport)) = (url, transport) else {
             return Err(Error::new(crate::ErrorKind::Config, "the token endpoint has no URL or no transport"));
@@ -166,7 +197,8 @@ impl TokenEndpointBuilder {
         reader.endpoint = format!("the token endpoint at {}", url.origin());
         reader.presented = credentials.presented;
         grant.token_types().iter().for_each(|&word| reader.token_types.accept(word.to_owned()));
-        let request = RequestParts { uri, grant, grant_type, parameters, credentials, headers };
+        let (method, body, scope, parameters) = (self.method, self.body, self.scope, self.parameters);
+        let request = RequestParts { uri, method, body, grant, grant_type, scope, parameters, credentials, headers };
         let clock = ServerClock::new(self.max_clock_offset);
         Ok(TokenEndpoint(Arc::new(Inner { url, request, client_auth, reader, clock, transport })))
     }
@@ -176,9 +208,12 @@ impl fmt::Debug for TokenEndpointBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the URL: it is not checked yet, and may contain credentials.
         f.debug_struct("TokenEndpointBuilder")
+            .field("method", &self.method)
+            .field("body", &self.body)
             .field("client_auth", &self.client_auth)
             .field("scope", &self.scope)
             .field("parameters", &self.parameters)
+            .field("headers", &self.headers)
             .finish_non_exhaustive()
     }
 }

@@ -1,37 +1,93 @@
 //! Checks of the parameters, headers and names that a user adds to token requests.
 
-use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING},
-};
-use zeroize::Zeroizing;
+use http::{HeaderName, HeaderValue, Method, header::AUTHORIZATION};
 
 use crate::{
-    oauth::{Parameters, request::wire},
+    oauth::{
+        BodyFormat, ParameterValue, Parameters,
+        client_auth::Credentials,
+        request::{GrantType, OWN_HEADERS, check_value, wire},
+    },
     problem::{Advice, Problem, Problems},
+    value::Value,
 };
 
-/// Parameters that are not set here, and what sets them. A fixed credential would outlive its validity.
-const RESERVED: [(&str, &[&str]); 13] = [
+/// The method of the requests, and where their parameters are.
+pub(crate) struct RequestLine<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) body: BodyFormat,
+}
+
+impl RequestLine<'_> {
+    /// Checks whether everything has a place in such requests.
+    pub(crate) fn check(
+        &self,
+        grant_type: &GrantType,
+        scope: &str,
+        parameters: &[(String, ParameterValue)],
+        credentials: &Credentials,
+        problems: &mut Problems,
+    ) {
+        let RequestLine { method, body } = *self;
+        if ![Method::POST, Method::GET, Method::PUT, Method::PATCH].contains(method) {
+            let problem = Problem::new("method", "found another method").expecting("`POST`, `GET`, `PUT` or `PATCH`");
+            problems.add(problem);
+        } else if *method == Method::GET && matches!(body, BodyFormat::Form | BodyFormat::Json) {
+            let found = format!("found `{}` for a GET, which has no body (RFC 9110 section 9.3.1)", body.name());
+            let problem = Problem::new("body", found).expecting("the parameters in the query, or none");
+            problems.add(problem.advise(Advice::set_to("body", "query")).advise(Advice::set_to("body", "none")));
+        }
+        if body == BodyFormat::None {
+            let no_place = |path: &'static str, what: &str| {
+                let found = format!("found {what}, but the request has neither a body nor a query for it");
+                let remove = Advice::remove(path);
+                Problem::new(path, found).advise(Advice::set_to("body", "query")).advise(remove)
+            };
+            if !parameters.is_empty() {
+                problems.add(no_place("parameter", "a parameter"));
+            }
+            if !scope.is_empty() {
+                problems.add(no_place("scope", "a scope"));
+            }
+            if matches!(grant_type, GrantType::Named(_)) {
+                problems.add(no_place("grant_type", "a grant type"));
+            }
+            if credentials.parameters.names().next().is_some() {
+                problems.add(no_place("client_auth", "client authentication in the body"));
+            }
+        }
+    }
+}
+
+/// Parameters that are not set here, and what sets them.
+const RESERVED: [(&str, &[&str]); 4] = [
     ("grant_type", &["grant_type"]),
     ("client_secret", &["ClientAuth::post"]),
     ("client_assertion", &["ClientAuth::private_key_jwt", "ClientAuth::assertion_from"]),
     ("client_assertion_type", &["ClientAuth::private_key_jwt", "ClientAuth::assertion_from"]),
+];
+
+/// Credentials that expire or are accepted once, and the grants that send them. A fixed one would outlive its validity.
+const EXPIRING: [(&str, &[&str]); 8] = [
     ("assertion", &["JwtBearer::new"]),
     ("refresh_token", &["RefreshToken::new"]),
-    ("subject_token", &[]),
-    ("actor_token", &[]),
+    ("subject_token", &["TokenExchange::new"]),
+    ("actor_token", &["TokenExchange::new"]),
     ("code", &[]),
     ("code_verifier", &[]),
     ("device_code", &[]),
     ("auth_req_id", &[]),
-    ("password", &[]),
 ];
 
 /// Checks the parameters that the user added, beside the scope and the client authentication.
-pub(crate) fn parameters(parameters: &Parameters, scope: &str, credentials: &Parameters, problems: &mut Problems) {
-    for (name, value) in parameters.iter() {
+pub(crate) fn parameters(
+    parameters: &[(String, ParameterValue)],
+    body: BodyFormat,
+    scope: &str,
+    credentials: &Parameters,
+    problems: &mut Problems,
+) {
+    for (name, value) in parameters {
         if name.is_empty() {
             problems.push("parameter", "found one with an empty name");
             continue;
@@ -41,14 +97,16 @@ pub(crate) fn parameters(parameters: &Parameters, scope: &str, credentials: &Par
         }
         let path = format!("parameter.{name}");
         let problem = |found: &'static str| Problem::new(path.clone(), found);
-        if let Some((_, settings)) = RESERVED.iter().find(|(reserved, _)| reserved.eq_ignore_ascii_case(name.trim())) {
+        let find = |list: &[(&str, &'static [&'static str])]| {
+            list.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.trim())).map(|(_, settings)| *settings)
+        };
+        let expiring = find(&EXPIRING).filter(|_| !value.is_looked_up());
+        if let Some(settings) = find(&RESERVED).or(expiring) {
             let problem =
                 problem("found a fixed value for a parameter that the grant or the client authentication makes");
-            let advice: Vec<_> = match settings {
-                [] => vec![Advice::text("use a grant of your own that makes it for each request")],
-                settings => settings.iter().copied().map(Advice::set).collect(),
-            };
-            problems.add(problem.with_advice(advice));
+            let of_grant = [Advice::text("use a grant of your own that makes it for each request")];
+            let advice = settings.iter().copied().map(Advice::set);
+            problems.add(if settings.is_empty() { problem.with_advice(of_grant) } else { problem.with_advice(advice) });
         } else if credentials.names().any(|sent| sent == name) {
             let problem = problem("found a parameter that the client authentication sends already");
             problems.add(problem.advise(Advice::text("remove one of the two")));
@@ -56,22 +114,19 @@ pub(crate) fn parameters(parameters: &Parameters, scope: &str, credentials: &Par
             let problem = problem("found a second scope, but it may be sent only once");
             problems.add(problem.advise(Advice::remove("scope")).advise(Advice::remove("parameter")));
         } else {
-            wire::check(&path, value, problems);
+            value.check(&path, body == BodyFormat::Json, problems);
         }
     }
 }
 
-/// Headers that describe the request itself.
-const OWN_HEADERS: [HeaderName; 6] = [ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING];
-
-/// The headers of every request: those that the user added, and that of the client authentication.
+/// Checks the headers that the user added, beside that of the client authentication.
 pub(crate) fn headers(
-    wanted: Vec<(String, Zeroizing<String>)>,
+    wanted: Vec<(String, Value)>,
     authorization: Option<&HeaderValue>,
     problems: &mut Problems,
-) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, mut value) in wanted {
+) -> Vec<(HeaderName, Value)> {
+    let mut headers = Vec::new();
+    for (name, value) in wanted {
         let Ok(parsed) = HeaderName::try_from(&name) else {
             let found = format!("found a name of {} bytes that is not a header name", name.len());
             problems.add(Problem::new("header", found).expecting("a token such as `X-Tenant` (RFC 9110 section 5.1)"));
@@ -83,25 +138,12 @@ pub(crate) fn headers(
             problems.add(remove("found a header that the token request sets itself", "remove it"));
         } else if parsed == AUTHORIZATION && authorization.is_some() {
             problems.add(remove("found a header that the client authentication sets too", "remove one of the two"));
-        } else if wire::check(&path, &value, problems) {
-            match secret_value(std::mem::take(&mut *value)) {
-                Ok(mut value) => {
-                    value.set_sensitive(true);
-                    headers.append(parsed, value);
-                }
-                Err(_) => problems.push(path, "found a character that no header value can have"),
-            }
+        } else {
+            check_value(&path, &value, problems);
+            headers.push((parsed, value));
         }
     }
-    if let Some(value) = authorization {
-        headers.insert(AUTHORIZATION, value.clone());
-    }
     headers
-}
-
-/// A header value that is wiped when its last clone is dropped.
-fn secret_value(text: String) -> Result<HeaderValue, http::Error> {
-    Ok(HeaderValue::from_maybe_shared(Bytes::from_owner(Zeroizing::new(text.into_bytes())))?)
 }
 
 /// Checks the names of the fields to keep.
@@ -120,15 +162,15 @@ pub(crate) fn keep(keep: &[String], problems: &mut Problems) {
 }
 
 /// Checks the scope and the grant type, which may be absent.
-pub(crate) fn scope_and_grant_type(scope: &str, grant_type: Option<&str>, problems: &mut Problems) {
+pub(crate) fn scope_and_grant_type(scope: &str, grant_type: &GrantType, problems: &mut Problems) {
     wire::check_expecting("words separated by single spaces", "scope", scope, problems);
     match grant_type {
-        Some("") => {
+        GrantType::Named(name) if name.is_empty() => {
             let problem = Problem::new("grant_type", "found an empty string").expecting("a grant type");
-            problems.add(problem.advise(Advice::remove("grant_type")));
+            problems.add(problem.advise(Advice::remove("grant_type")).advise(Advice::turn_on("no_grant_type")));
         }
-        Some(grant_type) => _ = wire::check("grant_type", grant_type, problems),
-        None => {}
+        GrantType::Named(name) => _ = wire::check("grant_type", name, problems),
+        GrantType::OfGrant | GrantType::Absent => {}
     }
 }
 
@@ -140,17 +182,17 @@ mod tests {
         problems.iter().map(|problem| problem.path().to_owned()).collect()
     }
 
+    fn check(name: &str, value: impl Into<ParameterValue>) -> Problems {
+        let mut problems = Problems::default();
+        parameters(&[(name.into(), value.into())], BodyFormat::Form, "", &Parameters::default(), &mut problems);
+        problems
+    }
+
     #[test]
     fn l20_no_credential_is_a_fixed_parameter() {
-        for (reserved, _) in RESERVED {
-            for name in [reserved.to_owned(), reserved.to_uppercase(), format!("{reserved} ")] {
-                let mut problems = Problems::default();
-                parameters(
-                    &Parameters::default().with(name.clone(), "marker"),
-                    "",
-                    &Parameters::default(),
-                    &mut problems,
-                );
+        for (reserved, _) in RESERVED.iter().chain(&EXPIRING) {
+            for name in [(*reserved).to_owned(), reserved.to_uppercase(), format!("{reserved} ")] {
+                let problems = check(&name, "marker");
                 assert_eq!(paths(&problems), [format!("parameter.{name}")]);
                 let text = problems.iter().next().unwrap().to_string();
                 assert!(
@@ -160,10 +202,40 @@ mod tests {
                 );
             }
         }
-        for name in ["audience", "resource", "username", "requested_token_type", "subject_token_type", "acr_values"] {
+        for name in ["audience", "resource", "username", "password", "requested_token_type", "subject_token_type"] {
+            assert!(check(name, "value").is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_credential_that_is_looked_up_is_a_parameter() {
+        let provider = || crate::TokenProvider::builder(crate::StaticToken::new("t")).build().unwrap();
+        for (name, _) in EXPIRING {
+            assert!(check(name, provider()).is_empty(), "{name}");
+            assert!(check(name, ParameterValue::list([Value::env("PATH")])).is_empty(), "{name}");
+        }
+        for (name, _) in RESERVED {
+            assert_eq!(paths(&check(name, provider())), [format!("parameter.{name}")]);
+        }
+    }
+
+    #[test]
+    fn what_a_form_cannot_hold_is_a_problem_at_its_place() {
+        let tree = || {
+            let inner = ParameterValue::object([("b", ParameterValue::list([ParameterValue::from("x\n")]))]);
+            let null = ParameterValue::from(serde_json::Value::Null);
+            let list =
+                ParameterValue::list([ParameterValue::list(["y"]), inner, null, 7.into(), true.into(), "z".into()]);
+            vec![("a".to_owned(), list)]
+        };
+        for (body, expected) in [
+            (BodyFormat::Form, &["parameter.a.0", "parameter.a.1", "parameter.a.2"][..]),
+            (BodyFormat::Query, &["parameter.a.0", "parameter.a.1", "parameter.a.2"]),
+            (BodyFormat::Json, &["parameter.a.1.b.0"]),
+        ] {
             let mut problems = Problems::default();
-            parameters(&Parameters::default().with(name, "value"), "", &Parameters::default(), &mut problems);
-            assert!(problems.is_empty(), "{name}");
+            parameters(&tree(), body, "", &Parameters::default(), &mut problems);
+            assert_eq!(paths(&problems), expected, "{body:?}");
         }
     }
 
@@ -172,11 +244,11 @@ mod tests {
         for end in ["\n", "\r\n", "\t", "\0", "\u{feff}", "\u{2028}"] {
             let text = format!("marker{end}");
             let mut problems = Problems::default();
-            scope_and_grant_type(&text, Some(&text), &mut problems);
-            let wanted = Parameters::default().with("audience", text.clone()).with(text.clone(), "value");
-            parameters(&wanted, "", &Parameters::default(), &mut problems);
+            scope_and_grant_type(&text, &GrantType::Named(text.clone()), &mut problems);
+            let wanted = [("audience".to_owned(), text.clone().into()), (text.clone(), "value".into())];
+            parameters(&wanted, BodyFormat::Json, "", &Parameters::default(), &mut problems);
             headers(
-                vec![("x-tenant".into(), Zeroizing::new(text.clone())), (text.clone(), Zeroizing::default())],
+                vec![("x-tenant".into(), text.clone().into()), (text.clone(), "value".into())],
                 None,
                 &mut problems,
             );

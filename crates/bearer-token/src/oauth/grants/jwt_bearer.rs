@@ -1,15 +1,18 @@
 //! The JWT bearer grant.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use zeroize::Zeroizing;
 
 use crate::{
     error::Error,
     jwt::JwtTemplate,
-    oauth::{Grant, Parameters},
+    oauth::{
+        Grant, Parameters,
+        request::{missing, wire},
+    },
     observe,
-    problem::Problem,
+    problem::{Problem, Problems},
     source::FetchContext,
     value::Value,
 };
@@ -39,7 +42,11 @@ use crate::{
 #[derive(Clone)]
 pub struct JwtBearer {
     assertion: Assertion,
+    parameter: Cow<'static, str>,
 }
+
+/// The usual name of the parameter (RFC 7521 section 4.1).
+const ASSERTION: &str = "assertion";
 
 #[derive(Clone)]
 enum Assertion {
@@ -52,7 +59,7 @@ impl JwtBearer {
     ///
     /// If [claims are missing](Self::missing_claims), an event says so: many servers refuse such assertions.
     pub fn new(template: JwtTemplate) -> Self {
-        let grant = JwtBearer { assertion: Assertion::Signed(template) };
+        let grant = JwtBearer { assertion: Assertion::Signed(template), parameter: ASSERTION.into() };
         let missing = grant.missing_claims();
         if !missing.is_empty() {
             observe::incomplete_assertion(&missing);
@@ -72,7 +79,14 @@ impl JwtBearer {
     ///
     /// The value is read again for each request. It must not be a literal: an assertion expires.
     pub fn from_value(assertion: impl Into<Value>) -> Self {
-        JwtBearer { assertion: Assertion::Found(assertion.into()) }
+        JwtBearer { assertion: Assertion::Found(assertion.into()), parameter: ASSERTION.into() }
+    }
+
+    /// Sends the assertion under another name, for servers that do not call it `assertion`.
+    #[must_use]
+    pub fn parameter_name(mut self, name: impl Into<String>) -> Self {
+        self.parameter = name.into().into();
+        self
     }
 }
 
@@ -80,12 +94,12 @@ impl Grant for JwtBearer {
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let assertion = match &self.assertion {
             Assertion::Signed(template) => Zeroizing::new(template.sign(cx.platform()).await?.secret().to_owned()),
-            Assertion::Found(value) => value.read(cx).await.map_err(|error| {
-                let message = format!("the assertion is missing: {error}");
-                error.with_context(message)
-            })?,
+            Assertion::Found(value) => {
+                value.read(cx).await.map_err(|error| missing("parameter", &self.parameter, error))?
+            }
         };
-        Ok(Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer").with("assertion", assertion.as_str()))
+        let parameters = Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer");
+        Ok(parameters.with(self.parameter.clone(), assertion.as_str()))
     }
 
     fn has_changed(&self) -> bool {
@@ -96,11 +110,19 @@ impl Grant for JwtBearer {
     }
 
     fn problems(&self) -> Vec<Problem> {
+        let mut problems = Problems::default();
         match &self.assertion {
-            Assertion::Signed(_) => Vec::new(),
-            Assertion::Found(value) if value.literal().is_some() => vec![literal()],
-            Assertion::Found(value) => value.problem("assertion").into_iter().collect(),
+            Assertion::Signed(_) => {}
+            Assertion::Found(value) if value.literal().is_some() => problems.add(literal()),
+            Assertion::Found(value) => value.problem(ASSERTION).into_iter().for_each(|problem| problems.add(problem)),
         }
+        if self.parameter.is_empty() || self.parameter == "grant_type" {
+            let found = "found an empty string or `grant_type`";
+            problems.add(Problem::new("parameter_name", found).expecting("a name such as `assertion`"));
+        } else {
+            wire::check("parameter_name", &self.parameter, &mut problems);
+        }
+        problems.into_vec()
     }
 
     fn is_time_bound(&self) -> bool {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     error::Error,
-    oauth::{Grant, Parameters},
+    oauth::{Grant, Parameters, request::missing},
     problem::Problem,
     source::FetchContext,
     value::Value,
@@ -154,10 +154,7 @@ impl Grant for TokenExchange {
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let mut parameters = Parameters::new(GRANT_TYPE);
         let named = async |name: &'static str, value: &Value| {
-            value.read(cx).await.map_err(|error| {
-                let message = format!("`{name}` is missing: {error}");
-                error.with_context(message)
-            })
+            value.read(cx).await.map_err(|error| missing("parameter", name, error))
         };
         for resource in &self.resources {
             parameters.push("resource", named("resource", resource).await?.as_str());

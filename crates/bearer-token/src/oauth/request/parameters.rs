@@ -1,12 +1,11 @@
-//! The form parameters of a token request.
+//! The parameters that a grant makes for a token request.
 
 use std::{borrow::Cow, fmt};
 
-use bytes::Bytes;
 use http::Extensions;
 use zeroize::Zeroizing;
 
-/// The form parameters of a token request, in the order in which they are sent.
+/// The parameters that a grant makes for a token request, in the order in which they are sent.
 ///
 /// Values may be secrets: they are wiped when dropped, and `Debug` shows names only. A parameter with an empty value is
 /// not sent (RFC 6749 section 3.2).
@@ -77,19 +76,16 @@ impl Parameters {
         self.list.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
     }
 
-    pub(crate) fn extend(&mut self, other: &Parameters) {
-        self.list.extend(other.list.iter().cloned());
+    /// The form of these parameters alone.
+    #[cfg(test)]
+    pub(crate) fn to_form(&self) -> String {
+        let mut content = super::content::Content::default();
+        content.extend(self);
+        content.form().to_string()
     }
 
-    /// The body of the request, `application/x-www-form-urlencoded`, wiped when its last clone is dropped.
-    pub(crate) fn to_body(&self) -> Bytes {
-        // Large enough for the worst case: a buffer that grows leaves copies of secrets behind.
-        let size = self.list.iter().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
-        let mut form = form_urlencoded::Serializer::new(String::with_capacity(size));
-        for (name, value) in self.list.iter().filter(|(_, value)| !value.is_empty()) {
-            form.append_pair(name, value);
-        }
-        Bytes::from_owner(Zeroizing::new(form.finish().into_bytes()))
+    pub(crate) fn extend(&mut self, other: &Parameters) {
+        self.list.extend(other.list.iter().cloned());
     }
 }
 
@@ -113,25 +109,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_body_keeps_the_order_and_leaves_empty_values_out() {
-        let parameters = Parameters::new("client_credentials")
-            .with("scope", "")
-            .with("resource", "https://a.example.com/")
-            .with("resource", "b c")
-            .with("n&me", "+\u{e4}");
-        let expected = "grant_type=client_credentials&resource=https%3A%2F%2Fa.example.com%2F&resource=b+c&\
-                        n%26me=%2B%C3%A4";
-        assert_eq!(parameters.to_body(), expected);
+    fn the_first_value_of_a_name_is_found() {
+        let parameters = Parameters::new("custom").with("resource", "https://a.example.com/").with("resource", "b");
         assert_eq!(parameters.get("resource"), Some("https://a.example.com/"));
+        assert_eq!(parameters.names().collect::<Vec<_>>(), ["grant_type", "resource", "resource"]);
     }
 
     #[test]
     fn a_replaced_parameter_keeps_its_place() {
         let mut parameters = Parameters::new("old").with("a", "1");
         parameters.replace("grant_type", "new");
-        assert_eq!(parameters.to_body(), "grant_type=new&a=1");
+        assert_eq!(parameters, Parameters::new("new").with("a", "1"));
         let mut parameters = Parameters::default().with("a", "1");
         parameters.replace("grant_type", "new");
-        assert_eq!(parameters.to_body(), "grant_type=new&a=1");
+        assert_eq!(parameters, Parameters::new("new").with("a", "1"));
     }
 }

@@ -56,14 +56,14 @@ impl Sent {
         masked
     }
 
-    /// Whether a text repeats a secret or a part of one: as it is, form-encoded, or in Base64.
+    /// Whether a text repeats a secret or a part of one: as it is, form-encoded, escaped as in JSON, or in Base64.
     pub(crate) fn is_repeated_in(&self, text: &str) -> bool {
         let decoded = |text: &str| {
             let pairs = form_urlencoded::parse(text.as_bytes());
             pairs.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
         };
         let without_plus = text.replace('+', "%2B");
-        let mut forms = vec![text.to_owned(), decoded(text), decoded(&without_plus)];
+        let mut forms = vec![text.to_owned(), decoded(text), decoded(&without_plus), unescaped(text)];
         let base64: Vec<_> = forms.iter().flat_map(|form| base64_runs(form)).collect();
         forms.extend(base64.iter().map(|form| decoded(form)));
         forms.extend(base64);
@@ -141,6 +141,28 @@ fn undamaged(text: &str) -> String {
     text.chars().filter(|char| char.is_ascii_graphic() && *char != '?').collect()
 }
 
+/// The text without the escapes of JSON strings, as a server may quote a JSON body.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        if char != '\\' {
+            plain.push(char);
+            continue;
+        }
+        match chars.next() {
+            Some('u') => {
+                let digits: String = chars.by_ref().take(4).collect();
+                let char = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
+                plain.extend(char);
+            }
+            Some('n' | 'r' | 't' | 'b' | 'f') | None => plain.push(' '),
+            Some(char) => plain.push(char),
+        }
+    }
+    plain
+}
+
 fn form_decoded(text: &str) -> Zeroizing<String> {
     // The text is the value of one pair.
     let pair = [b"x=", text.as_bytes()].concat();
@@ -185,6 +207,8 @@ mod tests {
             form.clone(),
             form.replace('+', "%20"),
             form.to_lowercase(),
+            serde_json::to_string(secret).unwrap(),
+            secret.replace('/', "\\/").replace('\u{e4}', "\\u00e4"),
             BASE64_STANDARD.encode(secret),
             BASE64_URL_SAFE_NO_PAD.encode(secret),
             BASE64_STANDARD.encode(format!("id:{secret}")),
@@ -195,7 +219,7 @@ mod tests {
 
     #[test]
     fn l38_a_secret_is_recognised_in_every_encoding() {
-        for secret in [SECRET, "short", "a-secret-that-is-longer-than-a-fragment"] {
+        for secret in [SECRET, "short", "a-secret-that-is-longer-than-a-fragment", "quo\"ted\\"] {
             for text in encoded(secret) {
                 for before in TEXTS {
                     let text = format!("{before}{text} is wrong");

@@ -5,8 +5,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{
-    oauth::response::{clock_offset::ClockOffset, fields::Field},
-    token::{Expiry, jwt_times::JwtTimes},
+    oauth::response::clock_offset::ClockOffset,
+    token::{Expiry, fields::Field, jwt_times::JwtTimes},
 };
 
 /// The clocks at the moment when a response arrived.
@@ -146,7 +146,7 @@ pub(crate) struct Negative;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth::response::fields::ResponseFields;
+    use crate::token::fields::ResponseFields;
 
     // 2026-01-01 00:00:00 UTC.
     const NOW: u64 = 1_767_225_600;

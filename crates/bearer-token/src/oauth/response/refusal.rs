@@ -13,11 +13,11 @@ use crate::{
             body::encoding,
             delay::requested_delay,
             description::description,
-            fields::{Field, ResponseFields},
             oauth_code::{Meaning, OAuthCode},
         },
     },
     resource::Challenge,
+    token::fields::{Field, ResponseFields},
 };
 
 /// A refusal as it arrived.

@@ -1,8 +1,9 @@
 //! The token types that mean a bearer token.
 
 use crate::{
-    oauth::{request::wire, response::fields::Field},
+    oauth::request::wire,
     problem::{Problem, Problems},
+    token::fields::Field,
 };
 
 /// The words of `token_type` that mean a bearer token: `bearer`, and those that the user added.
@@ -74,7 +75,7 @@ const LOOSE: &[&str] =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oauth::response::fields::ResponseFields;
+    use crate::token::fields::ResponseFields;
 
     fn check(types: &TokenTypes, json: &str) -> Result<(), String> {
         let body = format!("{{\"token_type\":{json}}}");

@@ -248,3 +248,24 @@ fn l38_debug_shows_the_method_and_the_client_but_no_key() {
         assert!(text.contains(name) && text.contains("client-id") && !text.contains("planted"), "{text}");
     }
 }
+
+#[tokio::test]
+async fn the_assertion_can_have_another_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("assertion");
+    std::fs::write(&path, "from-elsewhere").unwrap();
+    let grant = || JwtBearer::from_value(crate::Value::file(&path));
+    let script = Script::new([answer(200, TOKEN)]);
+    let endpoint = TokenEndpoint::builder(URL, grant().parameter_name("jwt"))
+        .client_auth(ClientAuth::post("id", "secret"))
+        .no_grant_type()
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    endpoint.fetch(script.context()).await.unwrap();
+    assert_eq!(script.bodies(), ["jwt=from-elsewhere&client_id=id&client_secret=secret"]);
+    for name in ["", "grant_type", "jwt\n"] {
+        let builder = TokenEndpoint::builder(URL, grant().parameter_name(name)).transport(script.clone());
+        assert_eq!(builder.build().unwrap_err().problems()[0].path(), "parameter_name");
+    }
+}

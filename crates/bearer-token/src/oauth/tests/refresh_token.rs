@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use super::*;
 use crate::{
     oauth::RefreshToken,
+    source::StaticToken,
     source::TokenSource,
-    sources::static_token::StaticToken,
     store::{Lease, MemoryStore, RefreshTokenStore, StoredToken},
     test_support::NoSpawn,
 };

@@ -3,7 +3,11 @@
 use std::time::UNIX_EPOCH;
 
 use super::*;
-use crate::{provider::ticket::ProviderId, token::AccessToken};
+use crate::{
+    provider::ticket::ProviderId,
+    resource::{injection::Credential, sending::HeaderForm},
+    token::AccessToken,
+};
 
 pub(super) const HOUR: u64 = 3_600;
 
@@ -17,10 +21,14 @@ pub(super) fn cache() -> Cache {
     Cache::new(Policy::default().jitter(false))
 }
 
+/// None, as usual.
+const SETTLING_TIME: Duration = Duration::ZERO;
+
 pub(super) fn bearer(token: &str, issued: u64, lifetime: u64) -> Bearer {
     let token = AccessToken::new(token).expires_in(Duration::from_secs(lifetime));
     let deadlines = Policy::default().jitter(false).deadlines(at(issued), token.expiry(), Draw::MAX);
-    Bearer::seal(token, ProviderId::NOBODY, deadlines, at(issued)).unwrap()
+    let credential = Credential::new(&HeaderForm::default(), token.secret(), Vec::new()).unwrap();
+    Bearer::seal(token, credential, ProviderId::NOBODY, deadlines, at(issued), SETTLING_TIME)
 }
 
 impl Cache {

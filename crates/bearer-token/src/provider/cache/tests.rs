@@ -1,7 +1,7 @@
 //! The transitions, one at a time, with moments made by hand.
 
 use super::{test_support::*, *};
-use crate::{error::Retry, provider::policy::Backoff};
+use crate::{error::Retry, provider::backoff::Backoff};
 
 mod challenges;
 mod rows;

@@ -7,7 +7,10 @@ use crate::{
     error::Error,
     platform::Platform,
     problem::Problems,
-    resource::challenge::{Refusals, ResponseHead},
+    resource::{
+        challenge::{RefusalTest, Refusals, ResponseHead},
+        sending::Sending,
+    },
     sync::AtomicU64,
 };
 
@@ -25,7 +28,8 @@ pub struct KeyedProvidersBuilder<K> {
     max_idle: Option<Duration>,
     max_concurrent_fetches: Option<usize>,
     platform: Platform,
-    refusals: Refusals,
+    sending: Option<Sending>,
+    refusal_test: Option<RefusalTest>,
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
@@ -36,7 +40,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
             max_idle: None,
             max_concurrent_fetches: None,
             platform: Platform::system(),
-            refusals: Refusals::default(),
+            sending: None,
+            refusal_test: None,
         }
     }
 
@@ -69,8 +74,18 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
     /// Adds to what counts as a refusal of a bearer, for the requests of all keys. See
     /// [`TokenProviderBuilder::reject_if`](crate::TokenProviderBuilder::reject_if), which an adapter with a
     /// [selector](KeyedProviders::select) does not look at.
-    pub fn reject_if(mut self, refuses: fn(ResponseHead<'_>) -> bool) -> Self {
-        self.refusals = Refusals::with(refuses);
+    pub fn reject_if(mut self, refuses: impl Fn(ResponseHead<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.refusal_test = Some(Arc::new(refuses));
+        self
+    }
+
+    /// How the bearers of all keys are sent, in place of what the build function says. See
+    /// [`TokenProviderBuilder::sending`](crate::TokenProviderBuilder::sending).
+    ///
+    /// An adapter with a [selector](KeyedProviders::select) knows of further refusals by this alone: it judges a response
+    /// without looking its provider up.
+    pub fn sending(mut self, sending: Sending) -> Self {
+        self.sending = Some(sending);
         self
     }
 
@@ -101,16 +116,22 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
         if self.max_concurrent_fetches == Some(0) {
             problems.push("max_concurrent_fetches", "found 0; expected at least 1, or no call of it for any number");
         }
+        if let Some(sending) = &self.sending {
+            sending.form(&mut problems);
+        }
         problems.into_result("the map of providers cannot be built")?;
+        let refusals = Refusals::new(self.refusal_test, self.sending.as_ref().unwrap_or(&Sending::new()));
         Ok(KeyedProviders {
             inner: Arc::new(Inner {
                 build: self.build,
                 map: BoundedMap::new(self.max_providers, self.max_idle),
                 limit: self.max_concurrent_fetches.map(FetchLimit::new),
                 platform: self.platform,
-                refusals: self.refusals,
+                refusals,
+                sending: self.sending,
                 bound: self.max_providers,
                 shut_down: AtomicU64::new(0),
+                sends_other_headers: AtomicU64::new(0),
             }),
         })
     }

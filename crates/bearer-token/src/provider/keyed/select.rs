@@ -11,6 +11,7 @@ use crate::{
     platform::Moment,
     provider::{Authorized, TokenProvider},
     resource::{challenge::Refusals, head::RequestHead, origin::Destination},
+    sync::Ordering,
 };
 
 /// What authorizes the requests of a client: a [`TokenProvider`], or [several with a selector](Select).
@@ -46,6 +47,12 @@ pub trait Authorize: Clone + Send + Sync + 'static {
 
     /// Which responses refuse a bearer.
     fn refusals(&self) -> Refusals;
+
+    /// Whether no bearer is sent in another header than `Authorization`, or with fixed headers.
+    ///
+    /// Clients that follow redirects below an adapter remove `Authorization` when the origin changes, and no other header.
+    /// Asked after the bearer was inserted. With a selector: whether that is so for each provider that was built until then.
+    fn sends_only_authorization(&self) -> bool;
 }
 
 impl Authorize for TokenProvider {
@@ -69,6 +76,11 @@ impl Authorize for TokenProvider {
 
     fn refusals(&self) -> Refusals {
         TokenProvider::refusals(self)
+    }
+
+    #[inline]
+    fn sends_only_authorization(&self) -> bool {
+        self.inner.form.is_usual()
     }
 }
 
@@ -230,7 +242,11 @@ where
     }
 
     fn refusals(&self) -> Refusals {
-        self.providers.inner.refusals
+        self.providers.inner.refusals.clone()
+    }
+
+    fn sends_only_authorization(&self) -> bool {
+        self.providers.inner.sends_other_headers.load(Ordering::Relaxed) == 0
     }
 }
 

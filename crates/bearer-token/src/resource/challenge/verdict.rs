@@ -1,64 +1,8 @@
 //! Whether a response refuses the bearer that the request carried.
 
-use std::fmt;
-
 use http::{HeaderMap, StatusCode};
 
 use super::raw_challenges;
-
-/// The head of a response, as [`reject_if`](crate::TokenProviderBuilder::reject_if) sees it: the status, and the headers
-/// or the trailers.
-#[derive(Clone, Copy)]
-pub struct ResponseHead<'a> {
-    status: StatusCode,
-    headers: &'a HeaderMap,
-}
-
-impl<'a> ResponseHead<'a> {
-    /// The HTTP status. Before trailers it was the status of the head.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// The headers, or the trailers.
-    pub fn headers(&self) -> &'a HeaderMap {
-        self.headers
-    }
-}
-
-/// Without the headers, which may contain anything.
-impl fmt::Debug for ResponseHead<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseHead").field("status", &self.status).finish_non_exhaustive()
-    }
-}
-
-/// Which responses refuse the bearers of one provider; made by [`TokenProvider::refusals`](crate::TokenProvider::refusals).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Refusals {
-    further: Option<fn(ResponseHead<'_>) -> bool>,
-}
-
-impl Refusals {
-    pub(crate) fn with(further: fn(ResponseHead<'_>) -> bool) -> Self {
-        Refusals { further: Some(further) }
-    }
-
-    /// Whether a response with this status and these headers refuses the bearer: [`is_rejection`], and what the user
-    /// declared.
-    #[inline]
-    pub fn include(self, status: StatusCode, headers: &HeaderMap) -> bool {
-        is_rejection(status, headers) || self.further.is_some_and(|further| further(ResponseHead { status, headers }))
-    }
-
-    /// Whether these trailers of a response with this status refuse the bearer: [`is_grpc_rejection`], and what the user
-    /// declared.
-    #[inline]
-    pub fn include_trailers(self, status: StatusCode, trailers: &HeaderMap) -> bool {
-        is_grpc_rejection(trailers)
-            || self.further.is_some_and(|further| further(ResponseHead { status, headers: trailers }))
-    }
-}
 
 /// Whether the API refused the bearer itself, so that another one could do better.
 ///
@@ -67,7 +11,8 @@ impl Refusals {
 ///   challenge, mean the bearer.
 /// - HTTP 400 and 403 do if a `Bearer` challenge says `error="invalid_token"`. Otherwise they are about the request and
 ///   about permission.
-/// - No other status does. [`reject_if`](crate::TokenProviderBuilder::reject_if) declares what an API means by others.
+/// - No other status does. [`Sending`](crate::Sending) and [`reject_if`](crate::TokenProviderBuilder::reject_if) declare
+///   what an API means by others.
 ///
 /// Challenges are read as RFC 9110 section 11.6.1 writes them: several in one line or in several lines, with quoted
 /// strings that may contain commas and words like `Bearer`. The limits are those of [`Challenge::read`](crate::Challenge::read).
@@ -109,7 +54,7 @@ pub fn is_grpc_rejection(headers_or_trailers: &HeaderMap) -> bool {
 }
 
 #[cold]
-fn refuses_bearer(headers: &HeaderMap) -> bool {
+pub(super) fn refuses_bearer(headers: &HeaderMap) -> bool {
     let (mut is_any, mut refuses) = (false, false);
     raw_challenges(headers, |challenge| {
         if challenge.scheme.eq_ignore_ascii_case(b"bearer") {
@@ -245,26 +190,5 @@ mod tests {
             // A challenge that is not read does not keep the 401 from meaning the bearer.
             assert_eq!(is_rejection(StatusCode::UNAUTHORIZED, &headers), !is_read, "{before:.10}");
         }
-    }
-
-    #[test]
-    fn l55_declared_refusals_add_to_the_usual_ones() {
-        let refusals = Refusals::with(|response| {
-            response.status().as_u16() == 498 || response.headers().get("grpc-status").is_some_and(|code| code == "7")
-        });
-        let (none, mut denied) = (HeaderMap::new(), HeaderMap::new());
-        denied.insert("grpc-status", HeaderValue::from_static("7"));
-        for (status, headers, declared, usual) in [
-            (498, &none, true, false),
-            (401, &none, true, true),
-            (403, &none, false, false),
-            (200, &denied, true, false),
-        ] {
-            let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(refusals.include(status, headers), declared, "{status}");
-            assert_eq!(Refusals::default().include(status, headers), usual, "{status}");
-        }
-        assert!(refusals.include_trailers(StatusCode::OK, &denied));
-        assert!(!Refusals::default().include_trailers(StatusCode::OK, &denied));
     }
 }

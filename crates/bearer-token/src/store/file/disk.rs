@@ -4,14 +4,17 @@ use std::{fs, io};
 
 use zeroize::Zeroizing;
 
-use super::{StoredToken, TokenFile, draft, guard::Seen, location};
+use super::{
+    StoredToken,
+    draft::{self, LIMIT},
+    guard::Seen,
+    location,
+    token_file::TokenFile,
+};
 use crate::{
     error::{Error, ErrorKind, Retry},
     files::regular,
 };
-
-/// The size beyond which a file is certainly something else.
-pub(super) const LIMIT: usize = 256 * 1024;
 
 pub(super) fn load(file: &TokenFile, seen: &mut Seen) -> Result<Option<StoredToken>, Error> {
     let stored = match read(file)? {

@@ -11,8 +11,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{StoredToken, disk::LIMIT, location};
+use super::{StoredToken, location};
 use crate::{files::regular, observe, platform::Platform};
+
+/// The size beyond which a file is certainly something else.
+pub(super) const LIMIT: usize = 256 * 1024;
 
 /// The space that a refresh token needs, with the one before.
 const ROOM: usize = 16 * 1024;

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    path::Path,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use super::{
-    StoredToken, TokenFile, draft, location,
+    StoredToken, draft, location,
     lock::{FileLock, Taken},
 };
 use crate::{
@@ -44,7 +45,7 @@ impl Exclusion {
 /// A fetch may be dropped while a job of it runs, because its deadline has passed or its runtime was shut down. The lock
 /// must outlive that job: otherwise the job would write into the turn of the next holder.
 pub(super) struct Guard {
-    file: Arc<TokenFile>,
+    exclusion: Arc<Exclusion>,
     /// `None` where nothing can be locked.
     lock: Option<FileLock>,
     /// Locked by the job that is running: those of a lease that was taken over may still be.
@@ -65,23 +66,29 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         drop(self.lock.take());
-        self.file.exclusion.is_taken.store(false, Ordering::Release);
+        self.exclusion.is_taken.store(false, Ordering::Release);
     }
 }
 
 /// Waits for the guard, up to a limit. The operating system releases the lock of a process that crashes.
-pub(super) async fn acquire(file: &Arc<TokenFile>, platform: &Platform) -> Result<Arc<Guard>, Error> {
+///
+/// The inner result is that of the file system.
+pub(super) async fn acquire(
+    exclusion: &Arc<Exclusion>,
+    path: &Path,
+    platform: &Platform,
+) -> Result<io::Result<Arc<Guard>>, Error> {
     let limit = platform.now().after(PATIENCE).monotonic();
     loop {
-        let (wanted, suffix) = (Arc::clone(file), draft::suffix(platform));
-        match platform.run_blocking(move || try_acquire(&wanted, &suffix)).await? {
-            Ok(Some(guard)) => return Ok(guard),
+        let (wanted, path_of_file, suffix) = (Arc::clone(exclusion), path.to_owned(), draft::suffix(platform));
+        match platform.run_blocking(move || try_acquire(&wanted, &path_of_file, &suffix)).await? {
+            Ok(Some(guard)) => return Ok(Ok(guard)),
             Ok(None) => {}
-            Err(error) => return Err(file.failed("locked", error)),
+            Err(error) => return Ok(Err(error)),
         }
         let now = platform.now().monotonic();
         if now >= limit {
-            let path = file.path().display();
+            let path = path.display();
             let message = format!(
                 "another process, or an earlier call of this one, has used the refresh token in `{path}` for more than \
                  {PATIENCE:?}"
@@ -93,13 +100,13 @@ pub(super) async fn acquire(file: &Arc<TokenFile>, platform: &Platform) -> Resul
 }
 
 /// Tries once. `None` if the guard is taken.
-fn try_acquire(file: &Arc<TokenFile>, suffix: &str) -> io::Result<Option<Arc<Guard>>> {
-    let path = location::resolve(file.path())?;
-    if file.exclusion.is_taken.swap(true, Ordering::Acquire) {
+fn try_acquire(exclusion: &Arc<Exclusion>, path: &Path, suffix: &str) -> io::Result<Option<Arc<Guard>>> {
+    let path = location::resolve(path)?;
+    if exclusion.is_taken.swap(true, Ordering::Acquire) {
         return Ok(None);
     }
     // From here on dropping it makes room for the next one.
-    let mut guard = Guard { file: Arc::clone(file), lock: None, seen: Mutex::default() };
+    let mut guard = Guard { exclusion: Arc::clone(exclusion), lock: None, seen: Mutex::default() };
     match FileLock::try_take(&path)? {
         Taken::Ours(file_lock) => {
             draft::settle(&path, &file_lock.metadata()?, suffix)?;
@@ -109,6 +116,6 @@ fn try_acquire(file: &Arc<TokenFile>, suffix: &str) -> io::Result<Option<Arc<Gua
         Taken::Unavailable => {}
     }
     let guard = Arc::new(guard);
-    *lock(&file.exclusion.current) = Arc::downgrade(&guard);
+    *lock(&exclusion.current) = Arc::downgrade(&guard);
     Ok(Some(guard))
 }

@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Write},
 };
 
-use super::Cause;
+use super::kind::Cause;
 
 /// Words of hyper-util, reqwest, rustls, OpenSSL and the C library, in lower case, and what they mean. The first row
 /// that matches counts.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, pki_types::UnixTime};
 
-use super::Cause;
+use super::kind::Cause;
 
 pub(super) fn cause(error: &Error) -> Cause {
     match error {

@@ -6,8 +6,9 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::{
-    HttpTransport, Settings, pem,
+    HttpTransport, certificates,
     proxy::{Proxy, ProxyRule},
+    settings::Settings,
     tls::TlsSettings,
 };
 use crate::{
@@ -114,13 +115,13 @@ impl HttpTransportBuilder {
             Settings { timeout: self.timeout, title_case_headers: self.title_case_headers, ..Settings::default() };
         let mut tls = TlsSettings { only_these_cas: self.only_these_cas, ..TlsSettings::default() };
         for pem in &self.cas {
-            match pem::cas(pem) {
+            match certificates::cas(pem) {
                 Ok(cas) => tls.cas.extend(cas),
                 Err(problem) => problems.add(problem),
             }
         }
         if let Some(pem) = &self.identity {
-            match pem::identity(pem) {
+            match certificates::identity(pem) {
                 Ok(identity) => tls.identity = Some(identity),
                 Err(problem) => problems.add(problem),
             }

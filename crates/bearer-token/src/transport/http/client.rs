@@ -13,7 +13,7 @@ use hyper_util::{
 };
 use tokio::runtime::{Handle, Id};
 
-use super::{Settings, connect::Connector};
+use super::{connect::Connector, settings::Settings};
 use crate::error::{Error, ErrorKind};
 
 pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;

@@ -13,14 +13,14 @@ use std::{
 use http::{Uri, uri::Scheme};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::{
-    Settings,
     meter::Metered,
     proxy::{Proxies, Proxy, Refusal},
+    settings::Settings,
+    stream::Stream,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -32,13 +32,6 @@ use crate::{
 };
 
 const KEEPALIVE: Duration = Duration::from_secs(15);
-
-/// A stream of bytes, with or without TLS.
-pub(super) type Stream = Box<dyn Duplex>;
-
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// Opens connections for hyper's client.
 #[derive(Clone)]

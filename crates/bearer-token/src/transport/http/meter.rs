@@ -9,7 +9,7 @@ use std::{
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connect::Stream;
+use super::stream::Stream;
 use crate::transport::{RESPONSE_LIMIT, cause::TooMuch};
 
 /// The most that is read for one request, in bytes, the overhead of HTTP included.

@@ -6,7 +6,7 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::connect::Stream;
+use super::stream::Stream;
 use crate::{
     error::Error,
     problem::{Advice, Problem},

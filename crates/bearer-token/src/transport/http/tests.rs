@@ -1,6 +1,6 @@
 //! Against servers on loopback.
 
-use std::{error::Error as _, fmt::Write as _};
+use std::{error::Error as _, fmt::Write as _, time::Duration};
 
 use super::*;
 

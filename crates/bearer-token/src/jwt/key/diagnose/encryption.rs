@@ -1,6 +1,6 @@
 //! Sentences about keys that are encrypted with a passphrase.
 
-use super::{REWRITE, error};
+use super::expected::{REWRITE, error};
 use crate::{
     error::Error,
     jwt::formats::encrypted::{EncryptionFault, MAX_ITERATIONS, MAX_MEMORY},

@@ -1,6 +1,9 @@
 //! Sentences about content that is not the key that was expected: other formats, wrong files.
 
-use super::{Expected, REWRITE, error};
+use super::{
+    expected::{Expected, REWRITE, error},
+    json::fault_clause,
+};
 use crate::{
     error::Error,
     jwt::formats::{
@@ -119,7 +122,7 @@ fn json_content(content: &[u8]) -> (String, Vec<Advice>) {
     let file = if document.is_service_account { "a service account file (JSON)" } else { "JSON" };
     let Some(key) = document.key else {
         if let Err(fault @ JwkFault::Json { .. }) = jwk::read(content) {
-            return super::jwk::fault_clause(&fault);
+            return fault_clause(&fault);
         }
         let found = "found JSON with neither `kty` nor `keys`, which is not a JWK (RFC 7517)".to_owned();
         return (found, vec![Advice::text("take the key out of it")]);
@@ -164,16 +167,20 @@ pub(crate) fn pem(fault: &PemFault, expected: Expected) -> Error {
 /// An encrypted PKCS#8 key without a passphrase.
 pub(crate) fn encrypted_without_passphrase(expected: Expected) -> Error {
     let problem = expected.problem("found a PEM with label ENCRYPTED PRIVATE KEY");
-    let problem = problem.advise(if cfg!(feature = "encrypted-keys") {
-        Advice::set("KeyReader::passphrase")
-    } else {
-        Advice::Feature("encrypted-keys")
-    });
-    error(problem.advise(Advice::text(DECRYPT)))
+    error(problem.advise(passphrase_advice()).advise(Advice::text(DECRYPT)))
+}
+
+#[cfg(feature = "encrypted-keys")]
+fn passphrase_advice() -> Advice {
+    Advice::set("KeyReader::passphrase")
+}
+
+#[cfg(not(feature = "encrypted-keys"))]
+fn passphrase_advice() -> Advice {
+    Advice::Feature("encrypted-keys")
 }
 
 /// A passphrase for a key that is not encrypted.
-#[cfg(feature = "encrypted-keys")]
 pub(crate) fn plain_with_passphrase() -> Error {
     let problem = Problem::new("key", "found a private key that is not encrypted").expecting("ENCRYPTED PRIVATE KEY");
     let problem = problem.advise(Advice::remove("KeyReader::passphrase"));

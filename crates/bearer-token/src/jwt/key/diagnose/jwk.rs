@@ -1,12 +1,15 @@
 //! Sentences about JWKs.
 
-use super::{Expected, algorithms_of, error};
+use super::{
+    expected::{Expected, error},
+    files,
+};
 use crate::{
     error::Error,
     jwt::{
-        algorithm::Curve,
+        algorithm::{Algorithm, Curve},
         formats::{
-            jwk::{JsonFault, JsonSubject, JwkFault, KeyId},
+            jwk::{JwkFault, KeyId},
             jwk_key::{JwkKeyFault, JwkKind, Word},
         },
     },
@@ -20,7 +23,7 @@ const LISTED: usize = 20;
 pub(crate) fn jwk(fault: &JwkFault, content: &[u8], expected: Expected) -> Error {
     let problem = |found: String| Problem::new("key", found);
     error(match fault {
-        JwkFault::Json { .. } | JwkFault::NotAJwk => return super::content(content, expected),
+        JwkFault::Json { .. } | JwkFault::NotAJwk => return files::content(content, expected),
         JwkFault::OtherKeyId { own, wanted } => {
             let problem = Problem::new("key", format!("found a JWK with `kid` {own}")).expecting(wanted.to_string());
             problem.advise(Advice::set("KeyReader::key_id")).advise(Advice::text("use another key"))
@@ -40,30 +43,6 @@ pub(crate) fn jwk(fault: &JwkFault, content: &[u8], expected: Expected) -> Error
                 .advise(Advice::text("remove the others"))
         }
     })
-}
-
-/// What is wrong with damaged JSON, and what to do about it.
-pub(super) fn fault_clause(fault: &JwkFault) -> (String, Vec<Advice>) {
-    let JwkFault::Json { subject, fault, line, column } = fault else { return ("found JSON".to_owned(), Vec::new()) };
-    let subject = match subject {
-        JsonSubject::Jwk => "a JWK",
-        JsonSubject::JwkSet => "a JWK set",
-        JsonSubject::Json => "JSON",
-    };
-    let place = format!("line {line}, column {column}");
-    match fault {
-        JsonFault::BreaksOff => {
-            (format!("found {subject} that breaks off at {place}"), vec![Advice::text("is it half written?")])
-        }
-        JsonFault::SameMemberTwice => (
-            format!("found {subject} with a member that occurs twice, at {place}"),
-            vec![Advice::text("keep one of them (RFC 7517 section 4)")],
-        ),
-        JsonFault::KeysAreNotAList => {
-            (format!("found {subject} whose `keys` is not a list of JSON objects, at {place}"), Vec::new())
-        }
-        JsonFault::Syntax => (format!("found {subject} that is not valid JSON from {place} on"), Vec::new()),
-    }
 }
 
 fn listed(ids: &[KeyId]) -> String {
@@ -145,6 +124,12 @@ fn name(kind: JwkKind) -> &'static str {
         JwkKind::Ec(_) => "a JWK with an EC key",
         JwkKind::Ed25519 => "a JWK with an Ed25519 key",
     }
+}
+
+/// The algorithms that a JWK without `alg` may be meant for.
+fn algorithms_of(kind: JwkKind) -> String {
+    let fitting = Algorithm::ALL.iter().filter(|algorithm| kind.fits(**algorithm)).map(|algorithm| algorithm.name());
+    fitting.collect::<Vec<_>>().join(", ")
 }
 
 /// The names of the curves: "P-256, P-384 or P-521".

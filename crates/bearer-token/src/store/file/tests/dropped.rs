@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    io,
     pin::pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
@@ -9,6 +10,7 @@ use std::{
 
 use super::*;
 use crate::{
+    error::ErrorKind,
     platform::{BoxFuture, Job, Spawn},
     test_support::LeapingClock,
 };

@@ -1,12 +1,17 @@
-//! When a token is fresh, stale or expired, and when the next fetch may start: pure arithmetic, no clock, no lock.
+//! The schedule of fetches: when a token is fresh, stale or expired, and when the next attempt may start.
+//!
+//! It is pure arithmetic on the numbers of the [`Policy`]: no clock, no lock.
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::Policy;
 use crate::{
     error::{Error, Retry},
     platform::Moment,
-    provider::timing::{AHEAD_SHARE, JITTER_SHARE, LATEST_REFRESH, LATEST_SHARE, LEAST_REFRESH_TIMEOUT, RESERVE_SHARE},
+    provider::{
+        constants::{AHEAD_SHARE, JITTER_SHARE, LATEST_REFRESH, LATEST_SHARE, LEAST_REFRESH_TIMEOUT, RESERVE_SHARE},
+        jitter::Draw,
+        policy::Policy,
+    },
     token::Expiry,
 };
 
@@ -27,20 +32,6 @@ pub(crate) enum Freshness {
     Fresh,
     Stale,
     Expired,
-}
-
-/// A uniform draw between zero and one, as a fraction of `u32::MAX`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Draw(pub(crate) u32);
-
-impl Draw {
-    /// The greatest draw, for when there is no randomness.
-    pub(crate) const MAX: Draw = Draw(u32::MAX);
-
-    pub(super) fn of(self, whole: Duration) -> Duration {
-        let nanos = whole.as_nanos() * u128::from(self.0) / u128::from(u32::MAX);
-        u64::try_from(nanos).map_or(whole, Duration::from_nanos)
-    }
 }
 
 const FOREVER: Duration = Duration::MAX;
@@ -125,3 +116,9 @@ impl Policy {
         wait / 2 + draw.of(wait / 2)
     }
 }
+
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests;

@@ -1,4 +1,4 @@
-//! A header value that many threads clone at the same time.
+//! A value that many threads clone at the same time.
 
 use std::{
     sync::{
@@ -12,54 +12,66 @@ use bytes::Bytes;
 use http::{HeaderValue, header::InvalidHeaderValue};
 use zeroize::Zeroizing;
 
-/// A sensitive header value, with one count of references for each of some groups of threads.
+/// One copy of a value for each of some groups of threads, so that clones of it count references in different places.
 ///
-/// Two threads that clone one value fight for its count, which costs more than everything else a warm request does.
-/// The text is there once, and wiped when the last clone of the last copy is dropped.
+/// Two threads that clone one header value compete for its count, which costs more than everything else a warm request
+/// does.
 #[derive(Clone)]
-pub(crate) struct ShardedHeader {
-    first: HeaderValue,
-    others: Box<[HeaderValue]>,
+pub(crate) struct Sharded<T> {
+    first: T,
+    others: Box<[T]>,
 }
 
 /// More copies than this are not worth their memory, of which each takes two cache lines and its entry.
 const MOST: usize = 16;
 
-impl ShardedHeader {
-    pub(crate) fn new(text: Zeroizing<Vec<u8>>) -> Result<Self, InvalidHeaderValue> {
-        let text = Arc::new(text);
-        let copy = || {
-            let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(Owner(text.clone())))?;
-            value.set_sensitive(true);
-            Ok(value)
-        };
+impl<T> Sharded<T> {
+    /// Makes the copies. They share no count.
+    pub(crate) fn new<E>(copy: impl Fn() -> Result<T, E>) -> Result<Self, E> {
         let first = copy()?;
         let others = (1..copies()).map(|_| copy()).collect::<Result<_, _>>()?;
-        Ok(ShardedHeader { first, others })
+        Ok(Sharded { first, others })
     }
 
     /// The value, to look at.
-    pub(crate) fn get(&self) -> &HeaderValue {
+    pub(crate) fn first(&self) -> &T {
         &self.first
     }
 
-    /// A clone for a request.
+    /// The copy for this thread, to clone.
     #[inline]
-    pub(crate) fn share(&self) -> HeaderValue {
+    pub(crate) fn local(&self) -> &T {
         // The copies are a power of two, so the number of the others has every bit set. The one place beyond them is the
         // first's.
         let place = this_thread() & self.others.len();
-        self.others.get(place).unwrap_or(&self.first).clone()
+        self.others.get(place).unwrap_or(&self.first)
+    }
+}
+
+/// The text of a header that is a secret: there once, and wiped when the last clone of the last copy is dropped.
+#[derive(Clone)]
+pub(crate) struct SecretText(Arc<Zeroizing<Vec<u8>>>);
+
+impl SecretText {
+    pub(crate) fn new(text: Zeroizing<Vec<u8>>) -> Self {
+        SecretText(Arc::new(text))
+    }
+
+    /// A header value of this text that is marked sensitive and has a count of its own.
+    pub(crate) fn header_value(&self) -> Result<HeaderValue, InvalidHeaderValue> {
+        let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(Counted(self.clone())))?;
+        value.set_sensitive(true);
+        Ok(value)
     }
 }
 
 /// Keeps the count beside it in a cache line of its own. Processors fetch lines in pairs.
 #[repr(align(128))]
-struct Owner(Arc<Zeroizing<Vec<u8>>>);
+struct Counted(SecretText);
 
-impl AsRef<[u8]> for Owner {
+impl AsRef<[u8]> for Counted {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        &self.0.0
     }
 }
 
@@ -91,8 +103,9 @@ mod tests {
 
     use super::*;
 
-    fn value() -> ShardedHeader {
-        ShardedHeader::new(Zeroizing::new(b"Bearer abc".to_vec())).unwrap()
+    fn value() -> Sharded<HeaderValue> {
+        let text = SecretText::new(Zeroizing::new(b"Bearer abc".to_vec()));
+        Sharded::new(|| text.header_value()).unwrap()
     }
 
     #[test]
@@ -101,10 +114,10 @@ mod tests {
         let shared: Vec<_> = (0..2 * MOST)
             .map(|_| {
                 let value = value.clone();
-                thread::Builder::new().spawn(move || value.share()).unwrap().join().unwrap()
+                thread::Builder::new().spawn(move || value.local().clone()).unwrap().join().unwrap()
             })
             .collect();
-        for clone in shared.iter().chain([value.get()]) {
+        for clone in shared.iter().chain([value.first()]) {
             assert_eq!(clone, "Bearer abc");
             assert!(clone.is_sensitive());
         }
@@ -114,12 +127,12 @@ mod tests {
     fn the_text_is_there_once() {
         let value = value();
         let places: HashSet<_> =
-            value.others.iter().chain([value.get()]).map(|copy| copy.as_bytes().as_ptr()).collect();
+            value.others.iter().chain([value.first()]).map(|copy| copy.as_bytes().as_ptr()).collect();
         assert_eq!(places.len(), 1);
     }
 
     #[test]
     fn a_line_end_is_refused() {
-        assert!(ShardedHeader::new(Zeroizing::new(b"Bearer a\r\n".to_vec())).is_err());
+        assert!(SecretText::new(Zeroizing::new(b"Bearer a\r\n".to_vec())).header_value().is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::policy::Backoff;
+use super::backoff::Backoff;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     error::{Error, ErrorKind, Retry},
     platform::Moment,
+    provider::backoff::Backoff,
     token::Expiry,
 };
 

@@ -1,0 +1,66 @@
+//! An error as a sentence, with its causes on request.
+
+use std::{error::Error as _, fmt};
+
+use crate::error::Error;
+
+/// The sentence; with `{:#}`, its causes too.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = match &self.0.details.provider {
+            Some(name) if name.is_given() => format!("{name}: {}", self.0.message),
+            _ => String::from(&*self.0.message),
+        };
+        for (index, problem) in self.0.problems.iter().enumerate() {
+            text.push_str(if index == 0 { ": " } else { "; " });
+            text.push_str(&problem.to_string());
+        }
+        let mut cause = self.source().filter(|_| f.alternate());
+        while let Some(error) = cause {
+            let said = error.to_string();
+            // Some errors repeat the sentence of their cause.
+            if !text.contains(&said) {
+                text.push_str(": ");
+                text.push_str(&said);
+            }
+            cause = error.source();
+        }
+        f.write_str(&text)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &inner.kind).field("message", &inner.message).field("retry", &inner.retry);
+        if let Some(name) = &inner.details.provider {
+            out.field("provider", &name.as_str());
+        }
+        if let Some(code) = &inner.details.oauth_code {
+            out.field("oauth_code", code);
+        }
+        if !inner.problems.is_empty() {
+            out.field("problems", &inner.problems);
+        }
+        if let Some(source) = &inner.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn alternate_display_adds_each_cause_once() {
+        let error = Error::new(ErrorKind::Transport, "no connection")
+            .with_source("refused")
+            .with_context("the token request failed: no connection");
+        assert_eq!(format!("{error}"), "the token request failed: no connection");
+        assert_eq!(format!("{error:#}"), "the token request failed: no connection: refused");
+    }
+}

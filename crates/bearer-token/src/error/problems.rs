@@ -1,0 +1,51 @@
+//! Problems as one error, and the problems of an error.
+
+use crate::{error::Error, problem::Problems};
+
+impl Problems {
+    /// Adds the problems of a part, under the part's path.
+    #[allow(dead_code, reason = "used by parts that are behind features")]
+    pub(crate) fn absorb(&mut self, prefix: &str, error: &Error) {
+        if error.problems().is_empty() {
+            self.push(prefix, error.to_string());
+        }
+        for problem in error.problems() {
+            let path = problem.path();
+            let path = if prefix.is_empty() { path.to_owned() } else { format!("{prefix}.{path}") };
+            self.add(problem.clone().at(path));
+        }
+    }
+
+    /// `Ok` without any problem, else one error that lists all of them.
+    pub(crate) fn into_result(self, message: &'static str) -> Result<(), Error> {
+        if self.is_empty() { Ok(()) } else { Err(Error::config(message, self.into_vec())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{error::ErrorKind, problem::Problem};
+
+    #[test]
+    fn one_error_lists_every_problem() {
+        let mut problems = Problems::default();
+        problems.add(Problem::new("key", "found nothing").expecting("a PEM"));
+        problems.push("url", "found `http://`");
+        let error = problems.into_result("the provider cannot be built").unwrap_err();
+        assert_eq!((error.kind(), error.problems().len()), (ErrorKind::Config, 2));
+        assert_eq!(
+            error.to_string(),
+            "the provider cannot be built: key: found nothing; expected a PEM; url: found `http://`"
+        );
+    }
+
+    #[test]
+    fn problems_of_a_part_go_under_its_path() {
+        let mut problems = Problems::default();
+        problems.absorb("client_auth", &Error::config("no", [Problem::new("key", "found x"), Problem::new("id", "y")]));
+        problems.absorb("jwt", &Error::new(ErrorKind::Signing, "the key is gone"));
+        let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["client_auth.key: found x", "client_auth.id: y", "jwt: the key is gone"]);
+    }
+}

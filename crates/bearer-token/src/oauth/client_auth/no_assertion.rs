@@ -1,0 +1,38 @@
+//! The place of signed assertions in a build without the feature `jwt`. Neither type has a value.
+
+use crate::{error::Error, platform::Platform, problem::Problems, token::AccessToken};
+
+/// The recipe for the assertions of a client.
+#[derive(Clone)]
+pub(crate) enum ClientAssertion {}
+
+impl ClientAssertion {
+    pub(crate) fn client_id(&self) -> &str {
+        match *self {}
+    }
+
+    pub(crate) fn is_by_secret(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match *self {}
+    }
+
+    pub(crate) fn template(&self, _: Option<&str>, _: Option<&str>, _: &mut Problems) -> Option<AssertionTemplate> {
+        match *self {}
+    }
+}
+
+/// A template that signs assertions.
+pub(crate) enum AssertionTemplate {}
+
+impl AssertionTemplate {
+    pub(crate) async fn sign(&self, _: &Platform) -> Result<AccessToken, Error> {
+        match *self {}
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        match *self {}
+    }
+}

@@ -1,0 +1,32 @@
+//! Jitter: the random share of a time, so that instances do not act together.
+
+use std::time::Duration;
+
+use super::contained::contained;
+use crate::platform::Platform;
+
+/// A uniform draw between zero and one, as a fraction of `u32::MAX`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draw(pub(crate) u32);
+
+impl Draw {
+    /// Draws from the platform's randomness. None if it has none, or panics.
+    pub(super) fn try_new(platform: &Platform) -> Option<Self> {
+        let bytes = contained(|| platform.random())?.ok()?;
+        Some(Draw(u32::from_ne_bytes(bytes)))
+    }
+
+    /// Draws, and takes the greatest draw if there is no randomness.
+    pub(super) fn new(platform: &Platform) -> Self {
+        Draw::try_new(platform).unwrap_or(Draw::MAX)
+    }
+
+    /// The greatest draw, for when there is no randomness.
+    pub(crate) const MAX: Draw = Draw(u32::MAX);
+
+    /// This share of a time.
+    pub(super) fn of(self, whole: Duration) -> Duration {
+        let nanos = whole.as_nanos() * u128::from(self.0) / u128::from(u32::MAX);
+        u64::try_from(nanos).map_or(whole, Duration::from_nanos)
+    }
+}

@@ -1,0 +1,169 @@
+//! How a bearer is sent, and what refuses it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::StatusCode;
+
+use zeroize::Zeroizing;
+
+pub(crate) use self::form::{FixedHeader, HeaderForm};
+use crate::{error::Error, platform::BoxFuture, problem::Problem, source::FetchContext};
+
+mod checks;
+mod form;
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests;
+
+/// How the bearers of a provider are sent, and which responses refuse them; for
+/// [`TokenProviderBuilder::sending`](crate::TokenProviderBuilder::sending).
+///
+/// The default is `Authorization: Bearer <token>` (RFC 6750 section 2.1) without further headers, and refusals by 401 and
+/// gRPC status 16. Every method changes one thing of it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bearer_token::{Sending, StaticToken, TokenProvider};
+/// use http::StatusCode;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Vault: a header of its own, and an expired token is refused with 403.
+/// let sending = Sending::new().header("x-vault-token").scheme("").reject_on_status(StatusCode::FORBIDDEN);
+/// let provider = TokenProvider::builder(StaticToken::new("hvs.CAESIJ"))
+///     .allow_origin("https://vault.example.com:8200")
+///     .sending(sending)
+///     .build()?;
+/// provider.token().await?;
+///
+/// let mut request = http::Request::get("https://vault.example.com:8200/v1/secret/data/db").body(())?;
+/// let _ = provider.authorize(&mut request)?;
+/// assert_eq!(request.headers()["x-vault-token"], "hvs.CAESIJ");
+/// # Ok(()) }
+/// ```
+///
+/// Adapters read all of this from the provider. A header of the configured name that the caller has set is left alone,
+/// as `Authorization` is otherwise. Every header that the provider inserts is marked sensitive.
+///
+/// # Redirects
+///
+/// Clients that follow redirects remove `Authorization` when the origin changes, but no other header. So a provider whose
+/// headers differ from the default needs a client that follows no redirects, or an adapter that knows of each: see
+/// `BearerMiddleware::watch_redirects` of reqwest-bearer, and put a redirect layer of tower around the `BearerLayer`, not
+/// below it.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    header: String,
+    scheme: String,
+    fixed: Vec<(String, Arc<dyn FixedValue>)>,
+    pub(super) statuses: Vec<StatusCode>,
+    pub(super) codes: Vec<String>,
+    pub(super) grpc: Vec<i32>,
+    settle: Duration,
+}
+
+/// The value of a fixed header, looked up for each bearer.
+pub(crate) trait FixedValue: Send + Sync + fmt::Debug {
+    fn read(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<Zeroizing<String>, Error>>;
+    /// Whether what it is read from has changed since.
+    fn has_changed(&self) -> bool;
+    /// What is wrong with it now. Blocks.
+    fn problem(&self, path: &str) -> Option<Problem>;
+}
+
+impl Sending {
+    /// `Authorization: Bearer <token>`, and nothing else.
+    pub fn new() -> Self {
+        Sending {
+            header: "authorization".to_owned(),
+            scheme: "Bearer".to_owned(),
+            fixed: Vec::new(),
+            statuses: Vec::new(),
+            codes: Vec::new(),
+            grpc: Vec::new(),
+            settle: Duration::ZERO,
+        }
+    }
+
+    /// Sends the token in this header. Default: `authorization`.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>) -> Self {
+        self.header = name.into();
+        self
+    }
+
+    /// Puts this scheme and a space before the token (RFC 9110 section 11.1), such as `token` or `JWT`. An empty string:
+    /// the token alone. Default: `Bearer`.
+    #[must_use]
+    pub fn scheme(mut self, scheme: impl Into<String>) -> Self {
+        self.scheme = scheme.into();
+        self
+    }
+
+    #[cfg_attr(not(feature = "_json"), allow(dead_code, reason = "values need the feature"))]
+    pub(crate) fn with_fixed(mut self, name: String, value: Arc<dyn FixedValue>) -> Self {
+        self.fixed.push((name, value));
+        self
+    }
+
+    /// Adds a status that refuses the bearer, such as 403 or 498. May be called several times.
+    ///
+    /// As with 401, a response whose `Bearer` challenges all name another reason, such as `insufficient_scope`, does not
+    /// refuse it.
+    #[must_use]
+    pub fn reject_on_status(mut self, status: StatusCode) -> Self {
+        self.statuses.push(status);
+        self
+    }
+
+    /// Adds an `error` of a challenge in `WWW-Authenticate` that refuses the bearer, at whatever status. May be called
+    /// several times.
+    ///
+    /// The challenge must be one for `Bearer` or for the [scheme](Self::scheme) of this provider. `invalid_token` refuses
+    /// the bearer at 400, 401 and 403 anyway.
+    #[must_use]
+    pub fn reject_on_code(mut self, error: impl Into<String>) -> Self {
+        self.codes.push(error.into());
+        self
+    }
+
+    /// Adds a gRPC status that refuses the bearer, such as 7 (`PERMISSION_DENIED`), among headers or trailers. May be
+    /// called several times. 16 (`UNAUTHENTICATED`) refuses it anyway.
+    #[must_use]
+    pub fn reject_on_grpc(mut self, status: i32) -> Self {
+        self.grpc.push(status);
+        self
+    }
+
+    /// Takes refusals for replication, not for rejections, for this long after the fetch of a token. At most one minute.
+    /// Default: zero.
+    ///
+    /// For APIs that learn of a new token seconds after it was issued (GitHub's installation tokens). A bearer that is
+    /// refused within this time stays in service, and nothing is fetched: the outcome is
+    /// [`Rejection::Settling`](crate::Rejection::Settling). A refusal whose challenge names an error other than
+    /// `invalid_token` is a rejection all the same, because such an API knows the token.
+    ///
+    /// Adapters that replay wait for as long as this, and then send the request once more: with the same token, unless it
+    /// was renewed meanwhile. Each request waits from its own refusal on, so the replays come as evenly as the requests
+    /// came, and each request is sent twice at most.
+    #[must_use]
+    pub fn settle(mut self, time: Duration) -> Self {
+        self.settle = time;
+        self
+    }
+
+    /// The scheme without its space.
+    pub(super) fn scheme_name(&self) -> &str {
+        &self.scheme
+    }
+
+    pub(crate) fn settling_time(&self) -> Duration {
+        self.settle
+    }
+}
+
+impl Default for Sending {
+    fn default() -> Self {
+        Sending::new()
+    }
+}

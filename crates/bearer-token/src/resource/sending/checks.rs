@@ -1,0 +1,147 @@
+//! What is wrong with a `Sending`.
+
+use std::time::Duration;
+
+use http::{HeaderName, StatusCode};
+
+use super::{HeaderForm, Sending};
+use crate::problem::{Advice, Problem, Problems};
+
+/// Headers that belong to the connection or frame the message (RFC 9110 section 7.6.1, RFC 9112 section 6): another value
+/// would change what the request is.
+const FRAMING: [&str; 12] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// A longer wait would keep revoked tokens in service, and requests that are replayed in memory.
+const LONGEST_SETTLE: Duration = Duration::from_secs(60);
+
+/// Each costs a warm request one insertion.
+const MOST_FIXED: usize = 16;
+
+impl Sending {
+    /// The form of the headers. What is wrong is added to the problems.
+    pub(crate) fn form(&self, problems: &mut Problems) -> HeaderForm {
+        let mut form = HeaderForm::default();
+        if let Some(name) = header_name(&self.header, "sending.header", problems) {
+            form = HeaderForm::new(name, self.checked_scheme(problems));
+        }
+        let mut fixed: Vec<(HeaderName, _)> = Vec::new();
+        for (name, value) in &self.fixed {
+            let Some(name) = header_name(name, "sending.fixed_header", problems) else { continue };
+            let path = format!("sending.fixed_header.{name}");
+            if name == form.name() {
+                let problem = Problem::new(path, "found a fixed value for the header that contains the token");
+                problems
+                    .add(problem.advise(Advice::text("remove one of the two, or send the token in another header")));
+                continue;
+            }
+            if fixed.iter().any(|(other, _)| *other == name) {
+                let problem = Problem::new(path, "found the header a second time");
+                problems.add(problem.expecting("each header once").advise(Advice::text("remove one of the two")));
+                continue;
+            }
+            if let Some(problem) = value.problem(&path) {
+                problems.add(problem);
+            }
+            fixed.push((name, value.clone()));
+        }
+        if fixed.len() > MOST_FIXED {
+            let found = format!("found {} headers; expected at most {MOST_FIXED}", fixed.len());
+            problems.push("sending.fixed_header", found);
+        }
+        self.check_refusals(problems);
+        if self.settle > LONGEST_SETTLE {
+            let problem = Problem::new("sending.settle", format!("found {:?}", self.settle));
+            let expected = format!("at most {LONGEST_SETTLE:?}, because a revoked token stays in service for as long");
+            problems.add(problem.expecting(expected));
+        }
+        form.with_fixed(fixed)
+    }
+
+    /// The scheme with its space, or nothing.
+    fn checked_scheme(&self, problems: &mut Problems) -> String {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let path = "sending.scheme";
+        if self.scheme.is_empty() {
+            return String::new();
+        }
+        if !self.scheme.bytes().all(is_token) {
+            // Not shown: it may be a token that was put in the wrong place.
+            let problem = Problem::new(path, "found a scheme with a space or another character that no scheme has");
+            problems.add(problem.expecting(
+                "one word such as `Bearer`, `token` or `JWT` (RFC 9110 section 11.1), or an empty string for the token alone",
+            ));
+        }
+        format!("{} ", self.scheme)
+    }
+
+    fn check_refusals(&self, problems: &mut Problems) {
+        for status in self.statuses.iter().filter(|status| status.as_u16() < 400) {
+            let problem = Problem::new("sending.reject_on_status", format!("found {}", status.as_u16()));
+            problems.add(problem.expecting("an error: 400 or above, such as 403 or 498"));
+        }
+        for status in self.grpc.iter().filter(|status| !(1..=16).contains(*status)) {
+            let problem = Problem::new("sending.reject_on_grpc", format!("found {status}"));
+            problems.add(problem.expecting("the number of a gRPC error, 1 to 16, such as 7 (PERMISSION_DENIED)"));
+        }
+        // RFC 6750 section 3: %x20-21 / %x23-5B / %x5D-7E.
+        let is_legal = |byte: u8| (0x20..=0x7e).contains(&byte) && byte != b'"' && byte != b'\\';
+        for code in &self.codes {
+            if code.trim() != code || code.is_empty() || !code.bytes().all(is_legal) {
+                let found = "found an empty error code, or one with characters that no error code has";
+                let problem = Problem::new("sending.reject_on_code", found);
+                problems.add(problem.expecting("a word such as `invalid_token` (RFC 6750 section 3.1)"));
+            }
+        }
+        let statuses = self.statuses.iter().map(StatusCode::as_str);
+        for path in repeated(statuses).map(|_| "sending.reject_on_status") {
+            problems.push(path, "found a status a second time; expected each once");
+        }
+        for path in repeated(self.codes.iter()).map(|_| "sending.reject_on_code") {
+            problems.push(path, "found an error code a second time; expected each once");
+        }
+        for path in repeated(self.grpc.iter()).map(|_| "sending.reject_on_grpc") {
+            problems.push(path, "found a status a second time; expected each once");
+        }
+    }
+}
+
+fn header_name(name: &str, path: &str, problems: &mut Problems) -> Option<HeaderName> {
+    let Ok(parsed) = HeaderName::try_from(name) else {
+        // Not shown: it may be a value that was put in the wrong place.
+        let problem = Problem::new(path, "found a name that no header may have");
+        problems.add(problem.expecting("a header name such as `authorization` or `x-api-key` (RFC 9110 section 5.1)"));
+        return None;
+    };
+    if FRAMING.contains(&parsed.as_str()) {
+        let problem =
+            Problem::new(path, format!("found `{parsed}`, which frames the message or belongs to the connection"));
+        problems.add(problem.expecting("a header that the API reads, such as `authorization` or `x-api-key`"));
+        return None;
+    }
+    Some(parsed)
+}
+
+/// The items that are equal to an earlier one.
+fn repeated<T: PartialEq>(items: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    let mut seen = Vec::new();
+    items.filter_map(move |item| {
+        if seen.contains(&item) {
+            return Some(item);
+        }
+        seen.push(item);
+        None
+    })
+}

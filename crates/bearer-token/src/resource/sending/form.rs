@@ -1,0 +1,95 @@
+//! The form of the headers that are inserted, checked.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
+use zeroize::Zeroizing;
+
+use super::FixedValue;
+use crate::{
+    error::{Error, ErrorKind},
+    resource::sharded::SecretText,
+    source::FetchContext,
+};
+
+/// Which headers a bearer consists of.
+#[derive(Clone, Debug)]
+pub(crate) struct HeaderForm {
+    name: HeaderName,
+    /// With its space, or empty.
+    scheme: String,
+    fixed: Vec<(HeaderName, Arc<dyn FixedValue>)>,
+}
+
+/// A fixed header as it was read for one bearer.
+#[derive(Clone)]
+pub(crate) struct FixedHeader {
+    pub(crate) name: HeaderName,
+    text: SecretText,
+}
+
+impl HeaderForm {
+    /// The scheme comes with its space.
+    pub(crate) fn new(name: HeaderName, scheme: impl Into<String>) -> Self {
+        HeaderForm { name, scheme: scheme.into(), fixed: Vec::new() }
+    }
+
+    pub(super) fn with_fixed(mut self, fixed: Vec<(HeaderName, Arc<dyn FixedValue>)>) -> Self {
+        self.fixed = fixed;
+        self
+    }
+
+    pub(crate) fn name(&self) -> &HeaderName {
+        &self.name
+    }
+
+    /// With its space, or empty.
+    pub(crate) fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// Whether a bearer is sent as `Authorization` and nothing else, whatever the scheme.
+    pub(crate) fn is_usual(&self) -> bool {
+        self.name == AUTHORIZATION && self.fixed.is_empty()
+    }
+
+    /// Looks the fixed headers up.
+    pub(crate) async fn read(&self, cx: &FetchContext) -> Result<Vec<FixedHeader>, Error> {
+        let mut headers = Vec::with_capacity(self.fixed.len());
+        for (name, value) in &self.fixed {
+            let text = value.clone().read(cx.clone()).await.map_err(|error| {
+                let message = format!("the fixed header `{name}` cannot be read: {error}");
+                error.with_context(message)
+            })?;
+            headers.push(FixedHeader::new(name.clone(), text));
+        }
+        Ok(headers)
+    }
+
+    /// Whether what a fixed header is read from has changed since.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.fixed.iter().any(|(_, value)| value.has_changed())
+    }
+}
+
+impl Default for HeaderForm {
+    /// `Authorization: Bearer <token>` (RFC 6750 section 2.1).
+    fn default() -> Self {
+        HeaderForm::new(AUTHORIZATION, "Bearer ")
+    }
+}
+
+impl FixedHeader {
+    pub(crate) fn new(name: HeaderName, mut text: Zeroizing<String>) -> Self {
+        let bytes = std::mem::take(&mut *text).into_bytes();
+        FixedHeader { name, text: SecretText::new(Zeroizing::new(bytes)) }
+    }
+
+    /// The value, marked sensitive, with a count of its own.
+    pub(crate) fn value(&self) -> Result<HeaderValue, Error> {
+        self.text.header_value().map_err(|error| {
+            let message = format!("the fixed header `{}` has a value that no header may have", self.name);
+            Error::new(ErrorKind::Source, message).with_source(error)
+        })
+    }
+}

@@ -1,0 +1,31 @@
+//! What the builder of the transport sets.
+
+use std::{sync::Arc, time::Duration};
+
+use http::HeaderValue;
+
+use super::{proxy::ProxyRule, tls::TlsSettings};
+
+/// Everything that the builder sets.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) tls: Arc<TlsSettings>,
+    pub(super) proxy: ProxyRule,
+    pub(super) connect_timeout: Duration,
+    pub(super) timeout: Option<Duration>,
+    pub(super) title_case_headers: bool,
+    pub(super) user_agent: HeaderValue,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            tls: Arc::default(),
+            proxy: ProxyRule::Environment,
+            connect_timeout: Duration::from_secs(5),
+            timeout: None,
+            title_case_headers: false,
+            user_agent: HeaderValue::from_static(concat!("bearer-token/", env!("CARGO_PKG_VERSION"))),
+        }
+    }
+}
