@@ -29,6 +29,7 @@ const NAMES: Names = Names {
         value("ClientAuth::client_secret_jwt", "client.method", "client_secret_jwt"),
         value("ClientAuth::post", "client.method", "post"),
         value("ClientAuth::private_key_jwt", "client.method", "private_key_jwt"),
+        value("no_grant_type", "grant_type", ""),
         name("JwtBearer::new", "/jwt"),
         name("RefreshToken::new", "/refresh_token"),
         nothing("transport"),
@@ -45,7 +46,7 @@ const STAND_IN: &str = "https://as.example.com/token";
 pub(crate) struct EndpointFields {
     /// The URL of the token endpoint. It is read once.
     url: Option<ValueField>,
-    /// Another grant type than the usual one.
+    /// Another grant type than the usual one. `""` sends none.
     grant_type: Option<Text>,
     /// The scope to request: words separated by spaces, or a list of words.
     scope: Option<OneOrMany>,
@@ -82,7 +83,10 @@ impl EndpointFields {
             }
         }
         if let Some(grant_type) = &self.grant_type {
-            builder = builder.grant_type(grant_type.as_str());
+            builder = match grant_type.as_str() {
+                "" => builder.no_grant_type(),
+                grant_type => builder.grant_type(grant_type),
+            };
         }
         if let Some(scope) = &self.scope {
             let words = scope.with_paths("token_endpoint.scope");
