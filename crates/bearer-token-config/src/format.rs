@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bearer_token::{Error, ErrorKind, Problem};
+use bearer_token::{Error, Problem};
 use serde_json::{Map, Number, Value};
 use zeroize::Zeroizing;
 
@@ -50,7 +50,7 @@ pub(crate) fn from_toml(text: &str, report: &mut Report) -> Result<Value, Error>
 }
 
 fn config(message: String) -> Error {
-    Error::new(ErrorKind::Config, message)
+    Error::config(message, [])
 }
 
 /// Editors on Windows write a byte order mark.

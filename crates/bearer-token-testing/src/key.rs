@@ -4,7 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bearer_token::{Error, ErrorKind};
+use bearer_token::Error;
 use jsonwebtoken::{Algorithm as Backend, DecodingKey, crypto::aws_lc::DEFAULT_PROVIDER};
 
 /// A signature algorithm of JWTs (RFC 7518 section 3.1, RFC 8037 section 3.1).
@@ -116,13 +116,13 @@ impl VerifyingKey {
             .trim()
             .strip_prefix("-----BEGIN PUBLIC KEY-----")
             .and_then(|rest| rest.strip_suffix("-----END PUBLIC KEY-----"))
-            .ok_or_else(|| Error::new(ErrorKind::Config, EXPECTED))?;
+            .ok_or_else(|| Error::config(EXPECTED, []))?;
         let text: String = text.split_ascii_whitespace().collect();
-        let der = STANDARD.decode(text).map_err(|_| Error::new(ErrorKind::Config, EXPECTED))?;
+        let der = STANDARD.decode(text).map_err(|_| Error::config(EXPECTED, []))?;
         if matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512) {
             let found =
                 format!("found a public key; {} needs a shared secret: use `VerifyingKey::hmac`", algorithm.name());
-            return Err(Error::new(ErrorKind::Config, found));
+            return Err(Error::config(found, []));
         }
         Ok(VerifyingKey::public(algorithm, &der))
     }

@@ -159,9 +159,7 @@ impl TestSecret {
             Algorithm::HS512 => Some(&mut random[..]),
             _ => None,
         }
-        .ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("{} needs a key pair: use a `TestKey`", algorithm.name()))
-        })?;
+        .ok_or_else(|| Error::config(format!("{} needs a key pair: use a `TestKey`", algorithm.name()), []))?;
         rand::fill(random).map_err(broken)?;
         Ok(TestSecret { algorithm, text: URL_SAFE_NO_PAD.encode(random) })
     }
@@ -263,7 +261,7 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 fn not_a_pair(algorithm: Algorithm) -> Error {
-    Error::new(ErrorKind::Config, format!("{} needs a shared secret: use a `TestSecret`", algorithm.name()))
+    Error::config(format!("{} needs a shared secret: use a `TestSecret`", algorithm.name()), [])
 }
 
 fn broken(_: aws_lc_rs::error::Unspecified) -> Error {

@@ -18,7 +18,7 @@ use crate::{
         origin::{Destination, Origins, Verdict},
         sending::HeaderForm,
     },
-    source::{DynTokenSource, FetchContext, TokenSource},
+    source::{DynTokenSource, FetchContext, TokenSource, Waits},
     sync::AtomicU64,
     token::AccessToken,
 };
@@ -89,6 +89,8 @@ pub(crate) struct Inner {
     passed: FirstTimes,
     /// From when on, in monotonic nanoseconds, the source is asked again whether it has changed.
     ask_from: AtomicU64,
+    /// The provider that the fetch in progress waits for.
+    waits: Waits,
 }
 
 /// What [`TokenProvider::authorize`] did with a request.
@@ -239,6 +241,12 @@ impl TokenProvider {
         self.inner.name.as_str()
     }
 
+    /// The token for a fetch of another provider, which names this one if it runs out of time.
+    pub(crate) async fn for_fetch(&self, cx: &FetchContext, fresh: bool) -> Result<Bearer, Error> {
+        let want = if fresh { Want::Renewal } else { Want::Token };
+        cx.waits().on(self.name(), &self.inner.waits, TokenFuture::new(self.inner.clone(), want)).await
+    }
+
     /// The provider's state, for health checks and dashboards. Starts nothing.
     pub fn status(&self) -> ProviderStatus {
         ProviderStatus::of(&self.inner.cache, &self.inner.name, self.inner.platform.now())
@@ -249,8 +257,8 @@ impl TokenProvider {
 /// the bearer in service; that a token made with it was rejected says nothing of this one, and what the API asked for
 /// then is for the other source to act on.
 impl TokenSource for TokenProvider {
-    async fn fetch(&self, _cx: FetchContext) -> Result<AccessToken, Error> {
-        let bearer = self.token().await?;
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let bearer = self.for_fetch(&cx, false).await?;
         let token = AccessToken::new(bearer.secret());
         Ok(match bearer.expires_at() {
             Some(time) => token.expires_at(time),

@@ -6,7 +6,7 @@ use std::fmt;
 #[cfg(feature = "oauth")]
 use zeroize::Zeroizing;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 #[cfg(feature = "_json")]
 pub(crate) mod encoding;
@@ -33,7 +33,7 @@ pub use self::path::looks_like_path;
 /// Of kind [`Config`](crate::ErrorKind::Config) if the secret is empty, is not UTF-8, contains a control character, or has
 /// quotes or spaces around it.
 pub fn read(secret: &[u8]) -> Result<&str, Error> {
-    string::read_declared(secret).map_err(|problem| Error::new(ErrorKind::Config, problem.message()))
+    string::read_declared(secret).map_err(|problem| Error::config(problem.message(), []))
 }
 
 /// A secret string. It is wiped when dropped, and `Debug` does not show it.

@@ -17,6 +17,10 @@ use crate::{
     token::{AccessToken, FetchReason},
 };
 
+mod waits;
+
+pub(crate) use self::waits::Waits;
+
 /// Mints a new token each time it is asked.
 ///
 /// The provider calls it once for each refresh, never once for each request, and not while another fetch is in
@@ -131,19 +135,31 @@ pub struct FetchContext {
     deadline: Moment,
     reason: FetchReason,
     challenges: Arc<[Challenge]>,
+    waits: Waits,
 }
 
 impl FetchContext {
     /// A context as a provider makes it, for calling a source by hand.
     pub fn new(platform: Platform, timeout: Duration, reason: FetchReason) -> Self {
         let started = platform.now();
-        FetchContext { platform, started, deadline: started.after(timeout), reason, challenges: Arc::default() }
+        let deadline = started.after(timeout);
+        FetchContext { platform, started, deadline, reason, challenges: Arc::default(), waits: Waits::default() }
     }
 
     /// The same, for a fetch that follows a rejection: with what the API asked for ([`Challenge::read`]).
     #[must_use]
     pub fn with_challenges(self, challenges: impl Into<Arc<[Challenge]>>) -> Self {
         FetchContext { challenges: challenges.into(), ..self }
+    }
+
+    /// The same, and what it waits for is noted there.
+    pub(crate) fn with_waits(self, waits: Waits) -> Self {
+        FetchContext { waits, ..self }
+    }
+
+    /// Where a fetch notes which provider it waits for.
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     /// The same fetch on another platform.

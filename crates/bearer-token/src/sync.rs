@@ -1,5 +1,7 @@
 //! The primitives that the model checker replaces, under a cfg of our own.
 
+pub(crate) mod permits;
+
 #[cfg(bearer_loom)]
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,

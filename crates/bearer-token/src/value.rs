@@ -7,7 +7,6 @@ use zeroize::Zeroizing;
 use crate::{
     error::{Error, ErrorKind, Retry},
     files::last_good::LastGood,
-    platform::Platform,
     problem::Problem,
     provider::TokenProvider,
     secret::encoding::Encoding,
@@ -181,7 +180,7 @@ impl Value {
     ///
     /// Of kind [`Source`](ErrorKind::Source) if it is not there or not as expected, or the error of the other provider.
     pub async fn read(&self, cx: &FetchContext) -> Result<Zeroizing<String>, Error> {
-        self.read_as(cx.platform(), Steps::text).await
+        self.read_as(cx, Steps::text).await
     }
 
     /// The same as bytes, for keys and certificates. Without a step they are what was found, to the last byte.
@@ -190,7 +189,7 @@ impl Value {
     ///
     /// As [`read`](Self::read).
     pub async fn read_bytes(&self, cx: &FetchContext) -> Result<Zeroizing<Vec<u8>>, Error> {
-        self.read_as(cx.platform(), Steps::bytes).await
+        self.read_as(cx, Steps::bytes).await
     }
 
     /// The value as bytes, now. Blocks for files.
@@ -213,16 +212,16 @@ impl Value {
         self.now(Steps::text)
     }
 
-    async fn read_as<T: Send + 'static>(&self, platform: &Platform, finish: Finish<T>) -> Result<T, Error> {
+    async fn read_as<T: Send + 'static>(&self, cx: &FetchContext, finish: Finish<T>) -> Result<T, Error> {
         match &self.origin {
             Origin::Token { provider, fresh } => {
-                let bearer = if *fresh { provider.refresh_now().await } else { provider.token().await };
+                let bearer = provider.for_fetch(cx, *fresh).await;
                 let bearer = bearer.map_err(|error| error.of_other(provider.name()))?;
                 self.finish(bearer.secret().as_bytes(), finish)
             }
             Origin::File(_) => {
                 let value = self.clone();
-                platform.run_blocking(move || value.now(finish)).await?
+                cx.platform().run_blocking(move || value.now(finish)).await?
             }
             Origin::Literal(_) | Origin::Variable(_) => self.now(finish),
         }

@@ -103,8 +103,7 @@ impl fmt::Debug for MiddlewareTransport {
 
 fn convert(request: http::Request<Bytes>) -> Result<reqwest::Request, Error> {
     reqwest::Request::try_from(request).map_err(|error| {
-        Error::new(ErrorKind::Config, "reqwest cannot use the URL of the token endpoint: check it")
-            .with_source(error.without_url())
+        Error::config("reqwest cannot use the URL of the token endpoint: check it", []).with_source(error.without_url())
     })
 }
 

@@ -5,7 +5,7 @@
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// Declares [`Algorithm`] from its rows: documentation, name, family.
 macro_rules! algorithms {
@@ -199,7 +199,7 @@ impl FromStr for Algorithm {
         let near = Algorithm::ALL.iter().find(|known| known.name().eq_ignore_ascii_case(name.trim()));
         let advice = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         let known = Algorithm::ALL.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
-        Err(Error::new(ErrorKind::Config, format!("found {found}; expected a signature algorithm: {known}{advice}")))
+        Err(Error::config(format!("found {found}; expected a signature algorithm: {known}{advice}"), []))
     }
 }
 
@@ -212,6 +212,7 @@ fn is_quotable(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn every_name_is_read_back() {

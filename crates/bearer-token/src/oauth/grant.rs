@@ -42,6 +42,7 @@ use crate::{
 /// | presents something in a header | also [`headers`](Self::headers) |
 /// | signs something with the time of day | also [`is_time_bound`](Self::is_time_bound) |
 /// | stores something from the response | also [`response_fields`](Self::response_fields) and [`on_response`](Self::on_response) |
+/// | wants a field of the response kept with the bearer | also [`kept_fields`](Self::kept_fields) |
 /// | has another credential to try after a refusal | also [`should_retry`](Self::should_retry) |
 pub trait Grant: Send + Sync + 'static {
     /// Makes the parameters of one request, `grant_type` among them.
@@ -84,6 +85,13 @@ pub trait Grant: Send + Sync + 'static {
 
     /// The fields of a response that [`on_response`](Self::on_response) needs. Default: none.
     fn response_fields(&self) -> &[&str] {
+        &[]
+    }
+
+    /// The fields of a response that [`Bearer::extra`](crate::Bearer::extra) returns. Default: none.
+    ///
+    /// The same as [`keep`](crate::oauth::TokenEndpointBuilder::keep), for all users of the grant.
+    fn kept_fields(&self) -> &[&str] {
         &[]
     }
 
@@ -141,6 +149,7 @@ pub(crate) trait DynGrant: Send + Sync {
     fn has_changed(&self) -> bool;
     fn is_time_bound(&self) -> bool;
     fn response_fields(&self) -> &[&str];
+    fn kept_fields(&self) -> &[&str];
     fn on_response<'a>(
         &'a self,
         cx: &'a FetchContext,
@@ -177,6 +186,10 @@ impl<G: Grant> DynGrant for G {
 
     fn response_fields(&self) -> &[&str] {
         Grant::response_fields(self)
+    }
+
+    fn kept_fields(&self) -> &[&str] {
+        Grant::kept_fields(self)
     }
 
     fn on_response<'a>(

@@ -11,7 +11,6 @@ use crate::{
     store::{RefreshTokenStore, StoredToken},
 };
 
-mod lease_queue;
 mod rotation;
 mod select;
 mod verdict;

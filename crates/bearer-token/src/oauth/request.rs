@@ -157,7 +157,7 @@ impl RequestParts {
             let Some(name) = name.or(last.take()) else { continue };
             if OWN_HEADERS.contains(&name) || (name == AUTHORIZATION && headers.contains_key(AUTHORIZATION)) {
                 let found = format!("the grant sends the header `{name}`, which the token request has already");
-                return Err(Error::new(ErrorKind::Config, found));
+                return Err(Error::config(found, []));
             }
             headers.append(name.clone(), value);
             last = Some(name);
@@ -176,5 +176,5 @@ pub(crate) fn missing(part: &str, name: &str, error: Error) -> Error {
 fn no_place(name: &str) -> Error {
     let found =
         format!("the grant makes the parameter `{name}`, but the request has neither a body nor a query for it");
-    Error::new(ErrorKind::Config, format!("{found}; expected the body `form`, `json` or `query`"))
+    Error::config(format!("{found}; expected the body `form`, `json` or `query`"), [])
 }

@@ -27,7 +27,7 @@ impl Backoff {
     }
 
     /// The longest wait.
-    pub fn limit(&self) -> Duration {
+    pub const fn limit(&self) -> Duration {
         self.limit
     }
 }

@@ -11,11 +11,7 @@ use std::{
 use tokio::task::coop;
 
 use super::{TokenFuture, TokenProvider};
-use crate::{
-    error::{Error, ErrorKind},
-    platform::hold,
-    provider::bearer::Bearer,
-};
+use crate::{error::Error, platform::hold, provider::bearer::Bearer};
 
 impl TokenProvider {
     /// The same as [`token`](Self::token) for threads without `await`: holds the thread until there is a usable bearer.
@@ -65,7 +61,7 @@ impl TokenProvider {
     ///
     /// # Errors
     ///
-    /// As [`token`](Self::token); and of kind [`Config`](ErrorKind::Config) in async code.
+    /// As [`token`](Self::token); and of kind [`Config`](crate::ErrorKind::Config) in async code.
     pub fn token_blocking(&self) -> Result<Bearer, Error> {
         self.token().wait()
     }
@@ -76,7 +72,7 @@ impl TokenFuture {
     ///
     /// # Errors
     ///
-    /// As the future; and of kind [`Config`](ErrorKind::Config) in async code.
+    /// As the future; and of kind [`Config`](crate::ErrorKind::Config) in async code.
     pub fn wait(self) -> Result<Bearer, Error> {
         // To ask where this is called costs more than a token that is there.
         if let Some(bearer) = self.served() {
@@ -137,10 +133,10 @@ fn is_async() -> bool {
 }
 
 fn refused() -> Error {
-    Error::new(
-        ErrorKind::Config,
+    Error::config(
         "a token was waited for in a way that holds the thread, inside async code of tokio, where that could hold up the \
          fetch itself: use `.token().await`, or call it inside `spawn_blocking`",
+        [],
     )
 }
 
@@ -154,7 +150,7 @@ mod tests {
     use tokio::{runtime::Runtime, task::unconstrained};
 
     use super::*;
-    use crate::{AccessToken, FetchContext, Policy, TokenProviderBuilder, platform::Platform};
+    use crate::{AccessToken, ErrorKind, FetchContext, Policy, TokenProviderBuilder, platform::Platform};
 
     /// Ends a test that hangs, which no timeout of an executor would. A test that is well never gets near it.
     fn guarded<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {

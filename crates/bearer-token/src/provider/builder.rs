@@ -19,7 +19,7 @@ use crate::{
         origin::Origins,
         sending::{HeaderForm, Sending},
     },
-    source::{DynTokenSource, TokenSource},
+    source::{DynTokenSource, TokenSource, Waits},
     sync::AtomicU64,
 };
 
@@ -154,7 +154,7 @@ impl TokenProviderBuilder {
     }
 
     /// Lets fetches wait for their turn.
-    pub(super) fn fetch_limit(mut self, limit: Arc<FetchLimit>) -> Self {
+    pub(super) fn fetch_limit(mut self, limit: FetchLimit) -> Self {
         self.source = Arc::new(Limited { source: self.source, limit });
         self
     }
@@ -202,6 +202,7 @@ impl TokenProviderBuilder {
             settling_time: self.sending.settling_time(),
             passed: FirstTimes::new(),
             ask_from: AtomicU64::new(0),
+            waits: Waits::default(),
         });
         Ok(TokenProvider { inner })
     }

@@ -18,7 +18,7 @@
 //! | `Renewing` | | yes | yes | any | when the flight is overdue |
 //! | `Withdrawn` | | | yes | any | when neither cool-down nor quiet time is left |
 //!
-//! In every row the gate may be up to [`ABANDONED`](crate::provider::constants::ABANDONED) later, after a flight that was
+//! In every row the gate may be up to [`ABANDONED_PAUSE`](crate::provider::constants::ABANDONED_PAUSE) later, after a flight that was
 //! abandoned. Challenges wait for a fetch only while there is a bearer in the slot or a suspect: they are about it.
 //!
 //! # The transitions
@@ -43,7 +43,7 @@ use crate::{
     platform::{Moment, nanos},
     provider::{
         bearer::{Bearer, Sealed},
-        constants::{ABANDONED, GRACE, LATE},
+        constants::{ABANDONED_PAUSE, FLIGHT_GRACE, LATE_OUTCOME},
         flight::{Flight, Outcome},
         jitter::Draw,
         policy::Policy,
@@ -319,7 +319,7 @@ impl Cache {
                 state.challenges = state.challenges.take().or(current.challenges);
                 self.set_gate(&state);
                 // Where drivers are dropped, a refresh at every request would only drop more.
-                self.gate.fetch_max(now.after(ABANDONED).monotonic_nanos(), Ordering::Relaxed);
+                self.gate.fetch_max(now.after(ABANDONED_PAUSE).monotonic_nanos(), Ordering::Relaxed);
                 self.check(&state);
             }
             was_in_progress
@@ -383,7 +383,7 @@ impl Cache {
         now: Moment,
     ) -> (StartFetch, Option<Arc<TokenFlight>>) {
         let timeout = self.policy.timeout(stale_for);
-        let flight = Flight::new(now.after(timeout).after(GRACE).monotonic());
+        let flight = Flight::new(now.after(timeout).after(FLIGHT_GRACE).monotonic());
         let late = state.flight.take();
         let unheard = late.as_ref().and_then(|late| late.challenges.clone());
         let challenges = state.challenges.take().or(unheard);
@@ -512,8 +512,8 @@ impl Cache {
 ///
 /// The time that has passed decides, which is zero at the end of a clock's range: there, too, asking again has to end.
 fn is_late(then: Moment, now: Moment) -> bool {
-    now.monotonic().saturating_sub(then.monotonic()) >= LATE
-        || now.since_epoch().saturating_sub(then.since_epoch()) >= LATE
+    now.monotonic().saturating_sub(then.monotonic()) >= LATE_OUTCOME
+        || now.since_epoch().saturating_sub(then.since_epoch()) >= LATE_OUTCOME
 }
 
 fn is_usable(bearer: &Bearer, now: Moment) -> bool {

@@ -1,4 +1,6 @@
-//! Every constant of time in the life cycle of a token, with its reason. What users can set is here as its default.
+//! Every constant of time in the life cycle of tokens, with its reason. What users can set is here as its default.
+//!
+//! A refresh token lives longer than one provider's bearers, but on the same scale of time: its constants are here too.
 
 use std::time::Duration;
 
@@ -12,17 +14,17 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The time after a flight's deadline until its waiters stop trusting its driver.
 ///
 /// The driver aborts the fetch at the deadline itself. A runtime that is this late is not driven.
-pub(super) const GRACE: Duration = SECOND;
+pub(super) const FLIGHT_GRACE: Duration = SECOND;
 
 /// The age at which the outcome of a flight is no longer believed.
 ///
 /// A waiter that is polled this late asks again: the token may have expired, or the cause of the failure may be gone.
-pub(super) const LATE: Duration = Duration::from_secs(10);
+pub(super) const LATE_OUTCOME: Duration = Duration::from_secs(10);
 
 /// The wait after a background refresh that was dropped, or could not be spawned.
 ///
 /// Where one driver is dropped, the next one is, too. Without a wait, each request would start one.
-pub(super) const ABANDONED: Duration = SECOND;
+pub(super) const ABANDONED_PAUSE: Duration = SECOND;
 
 /// The shortest time between two calls of [`TokenSource::has_changed`](crate::TokenSource::has_changed).
 ///
@@ -32,7 +34,7 @@ pub(super) const ASK_EVERY: Duration = SECOND;
 /// The number of abandoned flights after which a waiter gives up.
 ///
 /// Each costs it a timeout and the grace. Only those count that it began itself, or whose timeout it sat out.
-pub(super) const PATIENCE: u32 = 5;
+pub(super) const MOST_ABANDONED: u32 = 5;
 
 /// The shortest timeout of a background refresh, however little time the token has left.
 ///
@@ -41,6 +43,28 @@ pub(super) const LEAST_REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The refresh begins no later than this before the token expires: two attempts at a slow server.
 pub(super) const LATEST_REFRESH: Duration = Duration::from_secs(30);
+
+// Refresh tokens.
+
+/// The time for which a refused refresh token is not sent again: the longest cool-down after such an error.
+#[cfg(feature = "oauth")]
+pub(crate) const REFUSED_TOKEN_REST: Duration = TERMINAL_BACKOFF.limit();
+
+/// The time for which a new refresh token may be saved after its fetch was dropped. Then saving is the next fetch's task.
+#[cfg(feature = "oauth")]
+pub(crate) const SAVE_TIMEOUT: Duration = MINUTE;
+
+/// The time by which a lease may be overdue before the next fetch gets it: as for a flight.
+#[cfg(feature = "oauth")]
+pub(crate) const LEASE_GRACE: Duration = FLIGHT_GRACE;
+
+/// The time after which the lock of a token file is given up: its holder has a slow server, or does not run.
+#[cfg(feature = "oauth")]
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time between two attempts to lock. One long wait would hold a thread while another process hangs.
+#[cfg(feature = "oauth")]
+pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 // Shares of a token's lifetime. A token is refreshed no earlier than half of its life: 3/10 and 2/10 make that half.
 

@@ -91,7 +91,8 @@ impl Inner {
         if replaces_overdue {
             observe::abandoned(&self.name);
         }
-        let cx = FetchContext::new(self.platform.clone(), timeout, reason);
+        self.waits.forget();
+        let cx = FetchContext::new(self.platform.clone(), timeout, reason).with_waits(self.waits.clone());
         let cx = challenges.into_iter().fold(cx, FetchContext::with_challenges);
         let reason = word(reason);
         observe::fetching(&self.name, reason);
@@ -133,7 +134,7 @@ impl Inner {
             Ok(Err(error)) => Err(error),
             Err(Interruption::Panicked) => Err(Error::new(ErrorKind::Panicked, SOURCE_PANICKED)),
             Err(Interruption::PlatformPanicked) => Err(Error::new(ErrorKind::Panicked, PLATFORM_PANICKED)),
-            Err(Interruption::TimedOut) => Err(timed_out(timeout, took)),
+            Err(Interruption::TimedOut) => Err(timed_out(timeout, took, &self.waits.stages())),
             Err(Interruption::Dropped) => return self.abandon(flight, now),
         };
         self.complete(flight, result, now, took);
@@ -216,8 +217,13 @@ const SOURCE_PANICKED: &str = "the token source panicked; the panic's own messag
 const PLATFORM_PANICKED: &str = "the provider's clock panicked during a fetch; the panic's own message went where panics \
                                  of this process go; fix the `Clock` that `Platform::with_clock` was given";
 
-fn timed_out(timeout: Duration, took: Duration) -> Error {
+/// `stages` are the providers that the source waited for, if it needs the token of another one.
+fn timed_out(timeout: Duration, took: Duration, stages: &[String]) -> Error {
     let mut message = format!("the token source gave no token within {timeout:?}; the fetch was aborted");
+    for (index, stage) in stages.iter().enumerate() {
+        let who = if index == 0 { "; it" } else { ", which" };
+        message.push_str(&format!("{who} was waiting for the token of `{stage}`"));
+    }
     // The deadline is a timer of tokio, the time that it took is the platform clock's.
     if took < timeout / 2 {
         message.push_str(&format!(

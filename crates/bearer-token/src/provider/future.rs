@@ -16,7 +16,7 @@ use crate::{
     provider::{
         bearer::Bearer,
         cache::{Decision, Fetched, TokenFlight, Want},
-        constants::PATIENCE,
+        constants::MOST_ABANDONED,
         flight::{Outcome, Waiter},
     },
 };
@@ -139,7 +139,7 @@ impl Future for TokenFuture {
                     this.distrust = true;
                     this.abandoned += u32::from(waiting.counts);
                     this.waiting = None;
-                    if this.abandoned >= PATIENCE {
+                    if this.abandoned >= MOST_ABANDONED {
                         return Poll::Ready(Err(this.gave_up()));
                     }
                 }
@@ -192,7 +192,7 @@ mod tests {
         };
         let provider = TokenProvider::builder(source).build().unwrap();
         let mut patient = provider.token();
-        for _ in 0..3 * PATIENCE {
+        for _ in 0..3 * MOST_ABANDONED {
             // It carries the fetch, the patient one waits for it, and it goes.
             let mut impatient = provider.token();
             assert!(poll(&mut impatient).is_pending());

@@ -95,7 +95,7 @@ type Build<K> = dyn Fn(&K) -> Result<TokenProviderBuilder, Error> + Send + Sync;
 struct Inner<K> {
     build: Box<Build<K>>,
     map: BoundedMap<K, TokenProvider, Remembered>,
-    limit: Option<Arc<FetchLimit>>,
+    limit: Option<FetchLimit>,
     platform: Platform,
     refusals: Refusals,
     sending: Option<Sending>,
@@ -300,7 +300,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
                 "{MAX_DEPTH} build functions call each other to build one provider; expected an end: does a key need \
                  itself?"
             );
-            return Err(Error::new(ErrorKind::Config, message));
+            return Err(Error::config(message, []));
         }
         let _leave = Leave(depth);
         DEPTH.set(depth + 1);

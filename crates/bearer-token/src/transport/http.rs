@@ -78,10 +78,10 @@ impl Default for HttpTransport {
 impl Transport for HttpTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let Ok(runtime) = Handle::try_current() else {
-            return Err(Error::new(
-                ErrorKind::Config,
+            return Err(Error::config(
                 "token requests need a tokio runtime, and there is none here: use the provider inside one, or give it \
                  one with `Platform::with_spawn(Handle)`",
+                [],
             ));
         };
         let settings = &self.0.settings;

@@ -1,12 +1,13 @@
 //! Where values come from, and what the steps make of them.
 
-use std::fs;
+use std::{fs, future, time::Duration};
 
 use super::*;
 use crate::{
     AccessToken, StaticToken,
+    platform::Platform,
     sync::{Mutex, lock},
-    test_support::first_fetch,
+    test_support::{ManualClock, first_fetch},
 };
 
 const ACCOUNT: &str = r#"{"client_email":"me@example.com","nested":{"list":["a","b"]},"number":7,"empty":""}"#;
@@ -171,4 +172,64 @@ fn debug_shows_the_origin_and_nothing_of_the_value() {
         let shown = format!("{value:?}");
         assert!(!shown.contains("planted"), "{shown}");
     }
+}
+
+/// A chain of three, whose last stage never comes to an end.
+#[tokio::test]
+async fn a_stage_that_hangs_is_named_when_time_runs_out() {
+    for (timeouts, expected) in [
+        // The first stage runs out of time before the others.
+        (
+            [10, 20, 30],
+            "reports: the token source gave no token within 10s; the fetch was aborted; it was waiting for the token of \
+             `exchange`, which was waiting for the token of `platform`",
+        ),
+        (
+            [30, 10, 20],
+            "the token of another provider is missing: exchange: the token source gave no token within 10s; the fetch \
+             was aborted; it was waiting for the token of `platform`",
+        ),
+        (
+            [30, 20, 10],
+            "the token of another provider is missing: exchange: the token of another provider is missing: platform: \
+             the token source gave no token within 10s; the fetch was aborted",
+        ),
+    ] {
+        let clock = ManualClock::default();
+        let stage = |name: &str, timeout: u64, inner: Option<Value>| {
+            let source = move |cx: FetchContext| {
+                let inner = inner.clone();
+                async move {
+                    match inner {
+                        Some(inner) => inner.read(&cx).await.map(|token| AccessToken::new(token.as_str())),
+                        None => future::pending().await,
+                    }
+                }
+            };
+            let policy = crate::Policy::default().fetch_timeout(Duration::from_secs(timeout));
+            TokenProvider::builder(source).name(name).policy(policy).platform(clock.platform()).build().unwrap()
+        };
+        let platform = stage("platform", timeouts[2], None);
+        let exchange = stage("exchange", timeouts[1], Some(platform.into()));
+        let reports = stage("reports", timeouts[0], Some(exchange.into()));
+        let time = async {
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            clock.advance(Duration::from_secs(10));
+        };
+        let (token, ()) = tokio::join!(reports.token(), time);
+        let error = token.unwrap_err();
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_ring_of_providers_ends_in_its_description() {
+    let waits = crate::source::Waits::default();
+    let mut waiting = std::pin::pin!(waits.on("itself", &waits, future::pending::<()>()));
+    let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(waiting.as_mut().poll(cx).is_pending());
+    assert_eq!(waits.stages().len(), 8);
 }

@@ -179,6 +179,11 @@ impl TokenEndpointBuilder {
         let mut reader = self.reader;
         reader.token_types.check_words(&mut problems);
         checks::keep(&reader.keep, &mut problems);
+        for field in self.grant.kept_fields().iter().map(|&field| field.to_owned()) {
+            if !reader.keep.contains(&field) {
+                reader.keep.push(field);
+            }
+        }
         self.grant.problems().into_iter().for_each(|problem| problems.add(problem));
         let transport = self.transport.or_else(default_transport);
         if transport.is_none() {
@@ -190,7 +195,7 @@ impl TokenEndpointBuilder {
 
         // Each of them is there, or there was a problem about it.
         let (Some(url), Some(transport)) = (url, transport) else {
-            return Err(Error::new(crate::ErrorKind::Config, "the token endpoint has no URL or no transport"));
+            return Err(Error::config("the token endpoint has no URL or no transport", []));
         };
         let (grant, grant_type, client_auth) = (self.grant, self.grant_type, self.client_auth);
         let uri = url.uri().clone();

@@ -3,12 +3,15 @@
 use std::fmt;
 
 use crate::{
-    error::Error,
-    oauth::{Grant, Parameters, request::missing},
+    error::{Error, ErrorKind, Retry},
+    oauth::{Grant, Parameters, ResponseFields, request::missing},
     problem::Problem,
     source::FetchContext,
     value::Value,
 };
+
+/// The type of the token in a response (RFC 8693 section 2.2.1).
+const ISSUED: &str = "issued_token_type";
 
 /// The grant type of token exchange (RFC 8693 section 2.1).
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -22,6 +25,8 @@ pub struct TokenType(std::borrow::Cow<'static, str>);
 impl TokenType {
     /// An OAuth 2.0 access token.
     pub const ACCESS_TOKEN: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:access_token");
+    /// An OAuth 2.0 refresh token.
+    pub const REFRESH_TOKEN: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:refresh_token");
     /// An OpenID Connect ID token.
     pub const ID_TOKEN: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:id_token");
     /// A JWT.
@@ -41,6 +46,25 @@ impl TokenType {
     /// The identifier.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether tokens of this type are sent to APIs.
+    fn is_for_an_api(&self) -> bool {
+        [TokenType::ACCESS_TOKEN, TokenType::JWT].contains(self)
+    }
+
+    /// The registered type with this identifier.
+    fn registered_as(identifier: &str) -> Option<Self> {
+        let all = [
+            TokenType::ACCESS_TOKEN,
+            TokenType::REFRESH_TOKEN,
+            TokenType::ID_TOKEN,
+            TokenType::JWT,
+            TokenType::SAML1,
+            TokenType::SAML2,
+            TokenType::ID_JAG,
+        ];
+        all.into_iter().find(|registered| registered.as_str() == identifier)
     }
 }
 
@@ -122,6 +146,10 @@ impl TokenExchange {
 
     /// The type of the token to issue. By default the server decides.
     ///
+    /// A response with another `issued_token_type` is an error. An access token and a JWT count as the same, and so does an
+    /// unregistered type in place of one of them.
+    /// [`Bearer::extra`](crate::Bearer::extra) returns the `issued_token_type`.
+    ///
     /// For any other type than an access token or a JWT, the server says `N_A` in place of `Bearer` (section 2.2.1).
     /// Such a token is accepted here, since it is for another token request and not for an API.
     #[must_use]
@@ -189,8 +217,45 @@ impl Grant for TokenExchange {
 
     fn token_types(&self) -> &[&str] {
         // RFC 8693 section 2.2.1: the type says how the token is used at an API, and this one is not used there.
-        let is_for_an_api = |requested: &TokenType| [TokenType::ACCESS_TOKEN, TokenType::JWT].contains(requested);
-        if self.requested.as_ref().is_none_or(is_for_an_api) { &[] } else { &["N_A"] }
+        if self.requested.as_ref().is_none_or(TokenType::is_for_an_api) { &[] } else { &["N_A"] }
+    }
+
+    fn response_fields(&self) -> &[&str] {
+        &[ISSUED]
+    }
+
+    fn kept_fields(&self) -> &[&str] {
+        &[ISSUED]
+    }
+
+    async fn on_response(
+        &self,
+        _cx: &FetchContext,
+        _sent: &Parameters,
+        response: &ResponseFields,
+    ) -> Result<(), Error> {
+        // RFC 8693 section 2.2.1 requires the field, but several servers leave it out.
+        let (Some(requested), Some(issued)) = (&self.requested, response.text(ISSUED)) else { return Ok(()) };
+        let known = TokenType::registered_as(issued);
+        let fits = match requested.is_for_an_api() {
+            // Servers have names of their own for what is an access token all the same.
+            true => known.as_ref().is_none_or(TokenType::is_for_an_api),
+            false => requested.as_str() == issued,
+        };
+        if fits {
+            return Ok(());
+        }
+        // Others are not repeated, because a response may contain anything.
+        let found = known.map_or_else(
+            || format!("a type of {} bytes that is not a registered one", issued.len()),
+            |known| format!("`{}`", known.as_str()),
+        );
+        let expected = requested.as_str();
+        let message = format!(
+            "the authorization server issued a token of another type (`issued_token_type`): found {found}; expected \
+             `{expected}`, as requested: check which types the server issues"
+        );
+        Err(Error::new(ErrorKind::Response, message).with_retry(Retry::AfterChange))
     }
 }
 

@@ -10,34 +10,28 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{
-    lease_queue::{GrantLease, LeaseQueue},
-    verdict::Verdict,
-};
+use super::verdict::Verdict;
 use crate::{
     error::{Error, ErrorKind, Retry},
     observe,
     platform::{Moment, Platform},
+    provider::constants::{LEASE_GRACE, REFUSED_TOKEN_REST, SAVE_TIMEOUT},
     secret::Secret,
     source::FetchContext,
-    store::{DynRefreshTokenStore, RefreshTokenStore, StoredToken},
-    sync::{Mutex, lock},
+    store::{DynRefreshTokenStore, Lease, RefreshTokenStore, StoredToken},
+    sync::{
+        Mutex, lock,
+        permits::{Permit, Permits},
+    },
     token::FetchReason,
 };
 
-/// The time for which a refused refresh token is not sent again: the limit of the provider's own cool-down after such an
-/// error.
-const GONE_FOR: Duration = Duration::from_secs(5 * 60);
-
-/// The time for which a new refresh token may be saved after its fetch was dropped. Then saving is the next fetch's task.
-const SAVING: Duration = Duration::from_secs(60);
-
-/// The time by which a lease may be overdue before the next fetch takes its turn.
-const GRACE: Duration = Duration::from_secs(1);
+/// The right of one clone of the grant to use the refresh token, with the store's lease. Dropping it releases both.
+type GrantLease = Permit<Option<Lease>>;
 
 pub(super) struct RotationState {
     store: Box<dyn DynRefreshTokenStore>,
-    queue: Arc<LeaseQueue>,
+    leases: Arc<Permits<Option<Lease>>>,
     memory: Mutex<Memory>,
 }
 
@@ -75,14 +69,22 @@ pub(super) struct Session {
 
 impl RotationState {
     pub(super) fn new(store: impl RefreshTokenStore) -> Self {
-        RotationState { store: Box::new(store), queue: Arc::default(), memory: Mutex::new(Memory::default()) }
+        RotationState { store: Box::new(store), leases: Permits::new(1), memory: Mutex::new(Memory::default()) }
     }
 
-    /// Waits for a turn among the clones of the grant, and then for the store's lease.
+    /// Waits for the lease among the clones of the grant, and then for the store's.
+    ///
+    /// A holder that is overdue loses both to the next fetch.
     pub(super) async fn lease(&self, platform: &Platform, until: Moment) -> Result<GrantLease, Error> {
-        let lease = self.queue.acquire(platform, until.after(GRACE)).await;
-        if !lease.has_store_lease() {
-            lease.hold(self.store.lease(platform).await?);
+        let until = until.after(LEASE_GRACE).monotonic();
+        let lease = self.leases.acquire(platform, until).await.ok_or_else(|| {
+            let message = "the refresh token was in use by other fetches until the deadline of this one";
+            Error::new(ErrorKind::Timeout, message)
+        })?;
+        if !lease.with(|stores| stores.is_some()).unwrap_or(false) {
+            let stores = self.store.lease(platform).await?;
+            // If this lease was lost meanwhile, the store's is dropped.
+            lease.with(|kept| *kept = Some(stores));
         }
         Ok(lease)
     }
@@ -122,13 +124,13 @@ impl RotationState {
             return Ok(());
         }
         // Before the first await: from here on it cannot get lost while the process lives. Another token is pending only
-        // if this turn was lost to another fetch.
+        // if this lease was lost to another fetch.
         lock(&this.memory).pending.get_or_insert(Pending { seen: session.seen.clone(), next });
-        session.lease.extend(platform.now().after(SAVING + GRACE));
+        session.lease.extend(platform.now().after(SAVE_TIMEOUT + LEASE_GRACE).monotonic());
         let (sender, receiver) = oneshot::channel();
         let (rotation, session, inside) = (Arc::clone(this), Arc::clone(session), platform.clone());
         let task = Box::pin(async move {
-            let result = within(&inside, SAVING, rotation.save_pending(&inside)).await;
+            let result = within(&inside, SAVE_TIMEOUT, rotation.save_pending(&inside)).await;
             match &result {
                 Ok(()) => observe::refresh_token_saved(),
                 Err(error) => observe::refresh_token_not_saved(error),
@@ -149,7 +151,7 @@ impl RotationState {
 
     /// Replaces the token in the store, whatever it is.
     pub(super) async fn put(&self, platform: &Platform, next: Option<StoredToken>) -> Result<(), Error> {
-        let _lease = self.lease(platform, platform.now().after(SAVING)).await?;
+        let _lease = self.lease(platform, platform.now().after(SAVE_TIMEOUT)).await?;
         self.store.put(platform, next.as_ref()).await?;
         let mut memory = lock(&self.memory);
         // A pending token belongs to the consent before.
@@ -171,14 +173,14 @@ impl RotationState {
         let is_requested = cx.reason() == FetchReason::Requested;
         lock(&self.memory).gone.iter().any(|gone| {
             let of_this_fetch = gone.at.monotonic() >= cx.started().monotonic();
-            gone.token == *token && (of_this_fetch || !is_requested) && !gone.at.after(GONE_FOR).is_past(now)
+            gone.token == *token && (of_this_fetch || !is_requested) && !gone.at.after(REFUSED_TOKEN_REST).is_past(now)
         })
     }
 
     pub(super) fn note_gone(&self, token: &Secret, verdict: Verdict, error: &Error, cx: &FetchContext) {
         let at = cx.platform().now();
         let mut memory = lock(&self.memory);
-        memory.gone.retain(|gone| gone.token != *token && !gone.at.after(GONE_FOR).is_past(at));
+        memory.gone.retain(|gone| gone.token != *token && !gone.at.after(REFUSED_TOKEN_REST).is_past(at));
         memory.gone.push(Gone { token: token.clone(), at, verdict, error: error.clone() });
     }
 
@@ -244,7 +246,7 @@ mod tests {
             lock(&rotation.memory).gone.len()
         };
         assert_eq!([refuse("a"), refuse("a"), refuse("b")], [1, 1, 2]);
-        clock.advance(GONE_FOR);
+        clock.advance(REFUSED_TOKEN_REST);
         assert_eq!(refuse("c"), 1);
     }
 }

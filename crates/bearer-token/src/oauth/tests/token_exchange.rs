@@ -64,6 +64,45 @@ async fn na_is_accepted_only_for_a_token_that_no_api_sees() {
 }
 
 #[tokio::test]
+async fn the_issued_type_is_checked_and_kept() {
+    let other = || TokenType::from("urn:example:other");
+    for (requested, issued, accepted) in [
+        (None, Some(TokenType::SAML2), true),
+        (Some(TokenType::ACCESS_TOKEN), Some(TokenType::ACCESS_TOKEN), true),
+        (Some(TokenType::ACCESS_TOKEN), Some(TokenType::JWT), true),
+        (Some(TokenType::JWT), Some(TokenType::ACCESS_TOKEN), true),
+        (Some(TokenType::ACCESS_TOKEN), None, true),
+        (Some(TokenType::ACCESS_TOKEN), Some(TokenType::REFRESH_TOKEN), false),
+        (Some(TokenType::ID_JAG), Some(TokenType::ID_JAG), true),
+        (Some(TokenType::ID_JAG), Some(TokenType::JWT), false),
+        (Some(other()), Some(other()), true),
+        (Some(TokenType::ACCESS_TOKEN), Some(other()), true),
+        (Some(TokenType::SAML2), Some(other()), false),
+    ] {
+        let member = issued.as_ref().map(|issued| format!(r#","issued_token_type":"{}""#, issued.as_str()));
+        let body = format!(r#"{{"access_token":"t"{}}}"#, member.unwrap_or_default());
+        let script = Script::new([response(&body)]);
+        let grant = requested
+            .clone()
+            .into_iter()
+            .fold(TokenExchange::new("subject", TokenType::ID_TOKEN), TokenExchange::requested_token_type);
+        let endpoint = TokenEndpoint::builder(URL, grant).keep("issued_token_type").transport(script.clone()).build();
+        let provider = TokenProvider::builder(endpoint.unwrap()).platform(script.clock.platform()).build().unwrap();
+        match provider.token().await {
+            Ok(bearer) => {
+                assert!(accepted, "{requested:?} {issued:?}");
+                assert_eq!(bearer.extra("issued_token_type"), issued.as_ref().map(TokenType::as_str));
+            }
+            Err(error) => {
+                assert!(!accepted, "{requested:?} {issued:?}: {error}");
+                assert_eq!((error.kind(), error.retry()), (ErrorKind::Response, Retry::AfterChange));
+                assert!(!error.to_string().contains("urn:example"), "{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_subject_from_a_file_is_read_for_each_request() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("identity");

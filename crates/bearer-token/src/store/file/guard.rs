@@ -7,7 +7,6 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use super::{
@@ -17,14 +16,9 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     platform::Platform,
+    provider::constants::{LOCK_PAUSE, LOCK_TIMEOUT},
     sync::{Mutex, lock},
 };
-
-/// The time between two attempts to lock. One long wait would hold a thread while another process hangs.
-const PAUSE: Duration = Duration::from_millis(50);
-
-/// The time after which a lock is given up: its holder has a slow server, or does not run.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Keeps the clones of a store from working at the same time, and knows the guard in force.
 #[derive(Default)]
@@ -78,7 +72,7 @@ pub(super) async fn acquire(
     path: &Path,
     platform: &Platform,
 ) -> Result<io::Result<Arc<Guard>>, Error> {
-    let limit = platform.now().after(PATIENCE).monotonic();
+    let limit = platform.now().after(LOCK_TIMEOUT).monotonic();
     loop {
         let (wanted, path_of_file, suffix) = (Arc::clone(exclusion), path.to_owned(), draft::suffix(platform));
         match platform.run_blocking(move || try_acquire(&wanted, &path_of_file, &suffix)).await? {
@@ -91,11 +85,11 @@ pub(super) async fn acquire(
             let path = path.display();
             let message = format!(
                 "another process, or an earlier call of this one, has used the refresh token in `{path}` for more than \
-                 {PATIENCE:?}"
+                 {LOCK_TIMEOUT:?}"
             );
             return Err(Error::new(ErrorKind::Source, message));
         }
-        platform.sleep_until(now.saturating_add(PAUSE)).await;
+        platform.sleep_until(now.saturating_add(LOCK_PAUSE)).await;
     }
 }
 

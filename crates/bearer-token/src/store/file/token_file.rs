@@ -46,21 +46,21 @@ impl TokenFile {
         // A missing file is not an error, and a draft that another program removed is not there the next time either.
         let misses_directory = error.kind() == io::ErrorKind::NotFound && location::resolve(self.path()).is_err();
         match error.kind() {
-            io::ErrorKind::NotFound if misses_directory => Error::new(
-                ErrorKind::Config,
+            io::ErrorKind::NotFound if misses_directory => Error::config(
                 format!(
                     "the refresh token file `{path}` cannot be {doing}: its directory does not exist; create it first"
                 ),
+                [],
             ),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::new(
-                ErrorKind::Config,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::config(
                 format!(
                     "the refresh token file `{path}` cannot be {doing}: give this process the permission, for the file \
                      and for its directory"
                 ),
+                [],
             ),
             io::ErrorKind::InvalidInput => {
-                Error::new(ErrorKind::Config, format!("the refresh token file `{path}` cannot be {doing}: {error}"))
+                Error::config(format!("the refresh token file `{path}` cannot be {doing}: {error}"), [])
             }
             _ => Error::new(ErrorKind::Source, format!("the refresh token file `{path}` cannot be {doing}")),
         }

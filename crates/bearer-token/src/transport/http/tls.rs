@@ -11,7 +11,7 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// What the builder sets about TLS.
 #[derive(Default)]
@@ -32,11 +32,11 @@ impl TlsSettings {
     /// The configuration for rustls. Reads the system's CA certificates if they are trusted.
     pub(super) fn config(&self) -> Result<Arc<ClientConfig>, Error> {
         let provider = provider().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Config,
+            Error::config(
                 "no rustls `CryptoProvider` is installed, so token requests cannot use TLS: enable the feature \
                  `rustls-aws-lc-rs` of bearer-token, or install one at the start of the program, for example with \
                  `rustls::crypto::ring::default_provider().install_default()`",
+                [],
             )
         })?;
         let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -74,7 +74,7 @@ impl TlsSettings {
 }
 
 fn unusable(message: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::Config, message).with_source(error)
+    Error::config(message, []).with_source(error)
 }
 
 #[cfg(not(target_os = "android"))]

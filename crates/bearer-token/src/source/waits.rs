@@ -1,0 +1,52 @@
+//! What a fetch is waiting for, for the error of one that runs out of time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// The provider that a fetch waits for at the moment, if its source needs the token of another one. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Waits(Arc<Cell>);
+
+/// Not a primitive that the model checker needs to see: nothing is decided by it.
+type Cell = Mutex<Option<Stage>>;
+
+#[derive(Debug)]
+struct Stage {
+    provider: Box<str>,
+    /// What the fetches of that provider wait for. They may wait for this one, so nothing is kept alive.
+    then: Weak<Cell>,
+}
+
+/// A chain is told up to here. Longer ones are rings.
+const LIMIT: usize = 8;
+
+impl Waits {
+    /// Notes that a fetch waits for this provider, whose own fetches note theirs in `then`.
+    ///
+    /// The note stays if the fetch is dropped.
+    pub(crate) async fn on<T>(&self, provider: &str, then: &Waits, token: impl Future<Output = T>) -> T {
+        *locked(&self.0) = Some(Stage { provider: provider.into(), then: Arc::downgrade(&then.0) });
+        let result = token.await;
+        self.forget();
+        result
+    }
+
+    pub(crate) fn forget(&self) {
+        *locked(&self.0) = None;
+    }
+
+    /// The names of the providers, from the one that the fetch waits for to the one that keeps all of them waiting.
+    pub(crate) fn stages(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut next = Some(Arc::clone(&self.0));
+        while let Some(cell) = next.filter(|_| names.len() < LIMIT) {
+            let stage = locked(&cell);
+            next = stage.as_ref().and_then(|stage| stage.then.upgrade());
+            names.extend(stage.as_ref().map(|stage| stage.provider.to_string()));
+        }
+        names
+    }
+}
+
+fn locked(cell: &Cell) -> MutexGuard<'_, Option<Stage>> {
+    cell.lock().unwrap_or_else(PoisonError::into_inner)
+}
