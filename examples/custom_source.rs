@@ -37,10 +37,10 @@ impl TokenSource for Vault {
             return Err(Error::new(ErrorKind::Refused, "the vault refuses the password"));
         }
         // Not the parser's error, which could quote its input.
-        let answer: Value =
+        let reply: Value =
             response.json().await.map_err(|_| Error::new(ErrorKind::Response, "the vault's response is not JSON"))?;
-        let token = answer["token"].as_str().ok_or(Error::new(ErrorKind::Response, "the vault returned no token"))?;
-        let lease = answer["lease_seconds"].as_u64().map(Duration::from_secs);
+        let token = reply["token"].as_str().ok_or(Error::new(ErrorKind::Response, "the vault returned no token"))?;
+        let lease = reply["lease_seconds"].as_u64().map(Duration::from_secs);
         let token = AccessToken::new(token);
         Ok(lease.into_iter().fold(token, AccessToken::expires_in))
     }
@@ -90,9 +90,9 @@ async fn main() -> anyhow::Result<()> {
         let client = ClientBuilder::new(http.clone()).with(BearerMiddleware::new(provider)).build();
         for _ in 0..2 {
             let response = client.get(server.api_url()).send().await?.error_for_status()?;
-            let answer: Value = response.json().await?;
-            println!("{name} of your own: the API sees {}", answer["subject"]);
-            ensure!(answer["subject"] == subject);
+            let reply: Value = response.json().await?;
+            println!("{name} of your own: the API sees {}", reply["subject"]);
+            ensure!(reply["subject"] == subject);
         }
     }
     println!("requests to the token endpoint: {}", server.count().token_requests);

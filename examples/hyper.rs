@@ -55,19 +55,19 @@ async fn main() -> anyhow::Result<()> {
     let client = client(provider);
 
     for order in ["one", "two", "three"] {
-        let (status, answer) = post(&client, &url, order).await.map_err(anyhow::Error::from_boxed)?;
-        println!("POST {url}, {order}: {status}, as {} with scope {}", answer["client_id"], answer["scope"]);
-        ensure!(status == StatusCode::OK && answer["body"] == order && answer["client_id"] == "reports");
+        let (status, reply) = post(&client, &url, order).await.map_err(anyhow::Error::from_boxed)?;
+        println!("POST {url}, {order}: {status}, as {} with scope {}", reply["client_id"], reply["scope"]);
+        ensure!(status == StatusCode::OK && reply["body"] == order && reply["client_id"] == "reports");
     }
     println!("token requests so far: {}\n", server.count().token_requests);
     ensure!(server.count().token_requests == 1);
 
     server.revoke_all();
-    let (status, answer) = post(&client, &url, "four").await.map_err(anyhow::Error::from_boxed)?;
+    let (status, reply) = post(&client, &url, "four").await.map_err(anyhow::Error::from_boxed)?;
     let count = server.count();
     println!("The token is revoked. POST {url}, four: {status}");
     println!("rejected by the API: {}, token requests so far: {}", count.api_rejected, count.token_requests);
-    ensure!(status == StatusCode::OK && answer["body"] == "four");
+    ensure!(status == StatusCode::OK && reply["body"] == "four");
     ensure!((count.api_rejected, count.api_accepted, count.token_requests) == (1, 4, 2));
     Ok(())
 }

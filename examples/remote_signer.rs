@@ -130,9 +130,9 @@ impl Pipes {
 
     async fn receive(&mut self) -> io::Result<Vec<u8>> {
         let length = self.from.read_u32().await?;
-        let mut answer = vec![0; length.min(LONGEST) as usize];
-        self.from.read_exact(&mut answer).await?;
-        Ok(answer)
+        let mut reply = vec![0; length.min(LONGEST) as usize];
+        self.from.read_exact(&mut reply).await?;
+        Ok(reply)
     }
 }
 
@@ -144,9 +144,9 @@ fn hold_the_key() -> anyhow::Result<()> {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
     let public: PublicKeyX509Der<'_> = pair.public_key().as_der()?;
     let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
-    let mut say = |answer: &[u8]| -> anyhow::Result<()> {
-        to.write_all(&u32::try_from(answer.len())?.to_be_bytes())?;
-        to.write_all(answer)?;
+    let mut say = |reply: &[u8]| -> anyhow::Result<()> {
+        to.write_all(&u32::try_from(reply.len())?.to_be_bytes())?;
+        to.write_all(reply)?;
         Ok(to.flush()?)
     };
     say(pem::encode(&pem::Pem::new("PUBLIC KEY", public.as_ref())).as_bytes())?;

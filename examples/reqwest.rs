@@ -40,9 +40,9 @@ async fn main() -> anyhow::Result<()> {
 
     for page in 1..=3 {
         let response = client.get(format!("{url}?page={page}")).send().await?.error_for_status()?;
-        let answer: Value = response.json().await?;
-        println!("GET {url}?page={page}: as {}", answer["subject"]);
-        ensure!(answer["subject"] == "alice@example.com" && answer["query"] == format!("page={page}"));
+        let reply: Value = response.json().await?;
+        println!("GET {url}?page={page}: as {}", reply["subject"]);
+        ensure!(reply["subject"] == "alice@example.com" && reply["query"] == format!("page={page}"));
     }
     println!("token requests so far: {}\n", server.count().token_requests);
     ensure!(server.count().token_requests == 1);

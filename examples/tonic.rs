@@ -90,11 +90,11 @@ async fn play() -> anyhow::Result<Vec<String>> {
 
     println!("\n100 unary calls at once, no token yet");
     let mut calls: JoinSet<_> = (0..100).map(|_| check(&client)).collect();
-    let mut answered = 0;
+    let mut replied = 0;
     while let Some(call) = calls.join_next().await {
-        answered += usize::from(call?.is_ok());
+        replied += usize::from(call?.is_ok());
     }
-    seen.claim("calls with a response", answered, 100);
+    seen.claim("calls with a response", replied, 100);
     seen.claim("token requests", server.count().token_requests, 1);
 
     println!("\nA stream that outlives its token");
@@ -166,7 +166,7 @@ fn door(server: &AuthorizationServer) -> anyhow::Result<impl FnMut(Request<Body>
         }
         Box::pin(async move {
             match question.send().await {
-                Ok(answer) if answer.status().is_success() => Ok(request),
+                Ok(reply) if reply.status().is_success() => Ok(request),
                 Ok(_) => Err(Status::unauthenticated("the token was rejected")),
                 Err(_) => Err(Status::unavailable("the token could not be checked")),
             }

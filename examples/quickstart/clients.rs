@@ -31,7 +31,7 @@ pub(crate) const BOTH: [(&str, Make); 2] = [("hyper", ApiClient::hyper), ("reqwe
 
 /// The outcome of a request.
 pub(crate) enum Outcome {
-    Answered(StatusCode),
+    Replied(StatusCode),
     /// Not sent, because there was no token.
     NoToken(Error),
 }
@@ -53,12 +53,12 @@ impl ApiClient {
 
     /// Sends one request and reads the whole response.
     pub(crate) async fn get(self, url: String) -> anyhow::Result<Outcome> {
-        let answered = match self {
+        let replied = match self {
             ApiClient::Hyper(client) => get_with_hyper(client, &url).await,
             ApiClient::Reqwest(client) => get_with_reqwest(client, &url).await,
         };
-        match answered {
-            Ok(status) => Ok(Outcome::Answered(status)),
+        match replied {
+            Ok(status) => Ok(Outcome::Replied(status)),
             // Finds the token error behind any number of wrappers.
             Err(error) => match token_error(&*error) {
                 Some(error) => Ok(Outcome::NoToken(error.clone())),

@@ -92,16 +92,16 @@ impl Watch<'_> {
         let new_bearers = bearers.difference(&known).count();
         known.extend(bearers.iter().cloned());
 
-        let answered = |status: u16| {
-            let is_it = |outcome: &&Outcome| matches!(outcome, Outcome::Answered(answer) if *answer == status);
+        let replied = |status: u16| {
+            let is_it = |outcome: &&Outcome| matches!(outcome, Outcome::Replied(reply) if *reply == status);
             outcomes.iter().filter(is_it).count()
         };
         let unavailable =
             |outcome: &&Outcome| matches!(outcome, Outcome::NoToken(error) if error.kind() == ErrorKind::Unavailable);
         Seen {
             requests: outcomes.len(),
-            ok: answered(200),
-            unauthorized: answered(401),
+            ok: replied(200),
+            unauthorized: replied(401),
             no_token: outcomes.iter().filter(unavailable).count(),
             sent: counts.api_requests - before.api_requests,
             token_requests: counts.token_requests - before.token_requests,

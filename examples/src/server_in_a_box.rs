@@ -106,13 +106,13 @@ fn introduce(server: &AuthorizationServer, out: &mut impl Write) -> std::io::Res
 
 /// Prints a line for each change of the counts. Ends when the reader closes the pipe.
 async fn report(server: &AuthorizationServer, out: &mut impl Write) {
-    let answers = |counts: &Counts| {
+    let replies = |counts: &Counts| {
         counts.tokens_issued + counts.token_requests_refused + counts.api_accepted + counts.api_rejected
     };
     let mut reported = 0;
     loop {
-        let counts = server.wait_for(|counts| answers(counts) > reported).await;
-        reported = answers(&counts);
+        let counts = server.wait_for(|counts| replies(counts) > reported).await;
+        reported = replies(&counts);
         let Counts { tokens_issued, token_requests_refused, api_accepted, api_rejected, .. } = counts;
         let line = writeln!(
             out,

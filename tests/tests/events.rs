@@ -16,7 +16,9 @@ use std::{
 
 use bearer_token::{
     AccessToken, Authorized, Error, ErrorKind, FetchContext, Retry, StaticToken, TokenProvider, TokenProviderBuilder,
-    TokenSource, platform::Platform,
+    TokenSource, Value,
+    jwt::{Algorithm, JwtTemplate, SigningKey},
+    platform::Platform,
 };
 use bearer_token_testing::ManualClock;
 use http::{HeaderMap, Request, header::AUTHORIZATION};
@@ -296,6 +298,32 @@ async fn events_of_a_source_name_the_provider_that_fetches() {
     api(TokenProvider::builder(source)).build().unwrap().token().await.unwrap();
     let [told] = &events.about("using the fallback")[..] else { panic!("one event") };
     assert_eq!((told.level, told.provider(), told.fields["reason"].as_str()), (Level::WARN, "orders", "missing"));
+}
+
+#[tokio::test]
+async fn l56_a_key_without_its_certificate_is_told_once() {
+    let (events, _guard) = Events::listen();
+    let directory = tempfile::tempdir().unwrap();
+    let (key, certificate) = (directory.path().join("key.pem"), directory.path().join("certificate.pem"));
+    let [first, second] =
+        [(); 2].map(|()| rcgen::generate_simple_self_signed(vec!["me.example.com".to_owned()]).unwrap());
+    std::fs::write(&key, first.signing_key.serialize_pem()).unwrap();
+    std::fs::write(&certificate, first.cert.pem()).unwrap();
+    let signing = SigningKey::from_file(Algorithm::ES256, &key).unwrap();
+    let template = JwtTemplate::builder(signing).certificate(Value::file(&certificate)).x5t().build().unwrap();
+    let told = async || {
+        for _ in 0..3 {
+            template.sign(&Platform::system()).await.unwrap();
+        }
+        events.about("the previous pair stays in use")
+    };
+    assert!(told().await.is_empty());
+    std::fs::write(&key, second.signing_key.serialize_pem()).unwrap();
+    let [told_once] = &told().await[..] else { panic!("one event") };
+    let problem = &told_once.fields["problem"];
+    assert!(told_once.level == Level::WARN && problem.contains("found the certificate of another key"), "{problem}");
+    std::fs::write(&certificate, second.cert.pem()).unwrap();
+    assert!(told().await.is_empty());
 }
 
 #[tokio::test]

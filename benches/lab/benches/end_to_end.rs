@@ -127,7 +127,7 @@ where
             tokio::spawn(async move {
                 for _ in 0..REQUESTS / at_a_time {
                     let request = Request::get(&uri).body(Full::default()).expect("a valid request");
-                    let response = service.ready().await.expect("ready").call(request).await.expect("an answer");
+                    let response = service.ready().await.expect("ready").call(request).await.expect("a response");
                     drop(response.into_body().collect().await.expect("a body"));
                 }
             })
@@ -146,7 +146,7 @@ async fn through_reqwest(client: &ClientWithMiddleware, origin: &str, at_a_time:
             let (client, url) = (client.clone(), format!("{origin}/v1/things"));
             tokio::spawn(async move {
                 for _ in 0..REQUESTS / at_a_time {
-                    let response = client.get(&url).send().await.expect("an answer");
+                    let response = client.get(&url).send().await.expect("a response");
                     drop(response.bytes().await.expect("a body"));
                 }
             })
@@ -202,11 +202,11 @@ fn serve() -> SocketAddr {
                 let _ = stream.set_nodelay(true);
                 let body = body.clone();
                 tokio::spawn(async move {
-                    let answer = service_fn(move |_request: Request<Incoming>| {
+                    let reply = service_fn(move |_request: Request<Incoming>| {
                         let body = body.clone();
                         async move { Ok::<_, Infallible>(Response::new(Full::new(body))) }
                     });
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), reply).await;
                 });
             }
         });

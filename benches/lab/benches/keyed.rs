@@ -19,7 +19,7 @@ use http::Request;
 use lab::{
     report::Report,
     statistics::{Turns, median},
-    warm::{self, Answers, Noop, ORIGIN},
+    warm::{self, Noop, ORIGIN, Replies},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::runtime::{self, Runtime};
@@ -112,7 +112,7 @@ where
 }
 
 fn warm_requests(runtime: &Runtime, report: &mut Report) {
-    Answers::Bare.begin();
+    Replies::Bare.begin();
     let one = unkeyed(runtime);
     let (map, _) = tenants(KEYS);
     runtime.block_on(map.warm_up((0..KEYS).map(tenant), 64));

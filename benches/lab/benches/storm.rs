@@ -177,7 +177,7 @@ fn failing(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
         ]);
     }
     report.text(format!(
-        "**A failing endpoint.** {CALLERS} callers without a token, and the endpoint answers 503 at once. Token requests, \
+        "**A failing endpoint.** {CALLERS} callers without a token, and the endpoint responds with 503 at once. Token requests, \
          callers who were told within {} s, seconds until then.",
         PATIENCE.as_secs()
     ));

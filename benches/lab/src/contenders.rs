@@ -9,7 +9,7 @@ use tower_http::auth::{AddAuthorization, AddAuthorizationLayer};
 use crate::{
     drive::{Attach, Driver, Failed},
     endpoint::{Endpoint, Manner},
-    warm::{self, Answer, Answers, Noop, TOKEN_LENGTH, token},
+    warm::{self, Noop, Replies, Reply, TOKEN_LENGTH, token},
 };
 
 mod middlewares;
@@ -166,9 +166,9 @@ pub async fn warm(name: &str) -> Box<dyn Driver> {
 
 /// Checks that the contender does its work, because one that does not would be fast.
 async fn check(name: &str, driver: &dyn Driver) {
-    Answers::Inspecting.begin();
-    driver.send_one().await.expect("an answer");
-    Answers::Whole.begin();
+    Replies::Inspecting.begin();
+    driver.send_one().await.expect("a response");
+    Replies::Whole.begin();
     let (found, profile) = (warm::carried(), all().into_iter().find(|profile| profile.name == name));
     let profile = profile.expect("everyone is there");
     if profile.base == name {
@@ -196,11 +196,11 @@ fn constant() -> AddAuthorization<Noop> {
 
 /// The least work of a layer that notices whether its token was refused.
 #[inline]
-fn look(answer: Answer) -> Answer {
-    if answer.status() == StatusCode::UNAUTHORIZED {
+fn look(reply: Reply) -> Reply {
+    if reply.status() == StatusCode::UNAUTHORIZED {
         refused();
     }
-    answer
+    reply
 }
 
 #[cold]
@@ -214,10 +214,10 @@ struct Through<S>(S);
 
 impl<S> Attach for Through<S>
 where
-    S: Service<Request<()>, Response = Answer, Error: Display, Future: Send> + Clone + Send + Sync + 'static,
+    S: Service<Request<()>, Response = Reply, Error: Display, Future: Send> + Clone + Send + Sync + 'static,
 {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Reply, Failed> {
         std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Failed::new)?;
         self.0.call(request).await.map_err(Failed::new)
     }
@@ -229,7 +229,7 @@ struct RawInsert(HeaderValue);
 
 impl Attach for RawInsert {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Reply, Failed> {
         with_header(request, self.0.clone()).await.map_err(Failed::new)
     }
 }
@@ -237,7 +237,7 @@ impl Attach for RawInsert {
 /// Sends a request with this `Authorization`, as users of a peer without a layer do. Not `async`, so the awaited future
 /// is the service's, as with a layer, and the request is not moved once more.
 #[inline]
-fn with_header(mut request: Request<()>, value: HeaderValue) -> Ready<Result<Answer, Infallible>> {
+fn with_header(mut request: Request<()>, value: HeaderValue) -> Ready<Result<Reply, Infallible>> {
     request.headers_mut().insert(AUTHORIZATION, value);
     Noop::new().call(request)
 }

@@ -13,11 +13,11 @@ use std::{
 use http::Request;
 use tokio::{runtime::Runtime, sync::Barrier};
 
-use crate::warm::{self, Answer};
+use crate::warm::{self, Reply};
 
 /// Attaches a token to a request and sends it to the service that responds at once.
 pub trait Attach: Clone + Send + Sync + 'static {
-    fn send(&mut self, request: Request<()>) -> impl Future<Output = Result<Answer, Failed>> + Send;
+    fn send(&mut self, request: Request<()>) -> impl Future<Output = Result<Reply, Failed>> + Send;
 }
 
 /// The reason why there is no token.
@@ -42,7 +42,7 @@ pub trait Driver: Send + Sync {
     fn run(&mut self, requests: u64);
 
     /// The time that this many warm requests spend in the contender. They are built beforehand, a few at a time. Responses
-    /// should be [bare](warm::Answers::Bare).
+    /// should be [bare](warm::Replies::Bare).
     fn run_bare(&mut self, requests: u64) -> Duration;
 
     /// Sends this many requests from each task at once, and returns the time.
@@ -78,9 +78,9 @@ impl<A: Attach> Driver for A {
                     tokio::spawn(async move {
                         barrier.wait().await;
                         for request in 0..requests {
-                            let answer = contender.send(warm::request()).await;
-                            assert!(answer.is_ok(), "a warm request failed");
-                            drop(black_box(answer));
+                            let reply = contender.send(warm::request()).await;
+                            assert!(reply.is_ok(), "a warm request failed");
+                            drop(black_box(reply));
                             // Yields as a real request would, but too rarely to measure task switches.
                             if request % 32 == 31 {
                                 tokio::task::yield_now().await;
@@ -103,9 +103,9 @@ impl<A: Attach> Driver for A {
 #[inline(never)]
 fn hot_loop<A: Attach>(contender: &mut A, requests: u64) {
     for _ in 0..requests {
-        let answer = at_once(contender.send(black_box(warm::request())));
-        assert!(answer.is_ok(), "a warm request failed");
-        drop(black_box(answer));
+        let reply = at_once(contender.send(black_box(warm::request())));
+        assert!(reply.is_ok(), "a warm request failed");
+        drop(black_box(reply));
     }
 }
 
@@ -115,18 +115,18 @@ fn bare_loop<A: Attach>(contender: &mut A, requests: u64) -> Duration {
     const FEW: usize = 16;
 
     let mut spent = Duration::ZERO;
-    let mut answers = Vec::with_capacity(FEW);
+    let mut replies = Vec::with_capacity(FEW);
     for _ in 0..requests / FEW as u64 {
         let mut requests: [_; FEW] = std::array::from_fn(|_| Some(warm::request()));
         let started = Instant::now();
         for request in &mut requests {
             if let Some(request) = request.take() {
-                answers.push(at_once(contender.send(request)));
+                replies.push(at_once(contender.send(request)));
             }
         }
         spent += started.elapsed();
-        assert!(answers.iter().all(Result::is_ok), "a warm request failed");
-        black_box(&mut answers).clear();
+        assert!(replies.iter().all(Result::is_ok), "a warm request failed");
+        black_box(&mut replies).clear();
     }
     spent
 }

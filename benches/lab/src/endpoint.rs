@@ -93,14 +93,14 @@ async fn serve(listener: std::net::TcpListener, state: Arc<State>) {
         let _ = stream.set_nodelay(true);
         let state = state.clone();
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(request, state.clone()));
+            let service = service_fn(move |request| reply(request, state.clone()));
             let _ =
                 http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
-async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn reply(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Infallible> {
     let number = state.requests.fetch_add(1, Ordering::Relaxed);
     state.times.lock().expect("no panic").push(Instant::now());
     let _ = request.into_body().collect().await;

@@ -45,12 +45,12 @@ pub fn request() -> Request<()> {
 }
 
 /// The output of the service that responds at once.
-pub type Answer = Response<()>;
+pub type Reply = Response<()>;
 
 /// The kind of response.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-pub enum Answers {
+pub enum Replies {
     /// With four headers.
     Whole,
     /// Without headers, to measure what a contender adds without the cost of making responses.
@@ -59,13 +59,13 @@ pub enum Answers {
     Inspecting,
 }
 
-impl Answers {
+impl Replies {
     pub fn begin(self) {
-        ANSWERS.store(self as u8, Ordering::Relaxed);
+        REPLIES.store(self as u8, Ordering::Relaxed);
     }
 }
 
-static ANSWERS: AtomicU8 = AtomicU8::new(Answers::Whole as u8);
+static REPLIES: AtomicU8 = AtomicU8::new(Replies::Whole as u8);
 
 /// The headers of an inspected request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,12 +83,12 @@ pub fn carried() -> Option<Carried> {
 
 /// The response to a request with these headers.
 #[inline]
-pub fn answer_to(headers: &HeaderMap) -> Response<()> {
-    let answers = ANSWERS.load(Ordering::Relaxed);
-    if answers == Answers::Inspecting as u8 {
+pub fn reply_to(headers: &HeaderMap) -> Response<()> {
+    let replies = REPLIES.load(Ordering::Relaxed);
+    if replies == Replies::Inspecting as u8 {
         inspect(headers);
     }
-    if answers == Answers::Bare as u8 { Response::new(()) } else { response() }
+    if replies == Replies::Bare as u8 { Response::new(()) } else { response() }
 }
 
 #[cold]
@@ -136,9 +136,9 @@ impl<E> Clone for Noop<E> {
 impl<E> Copy for Noop<E> {}
 
 impl<E> Service<Request<()>> for Noop<E> {
-    type Response = Answer;
+    type Response = Reply;
     type Error = E;
-    type Future = Ready<Result<Answer, E>>;
+    type Future = Ready<Result<Reply, E>>;
 
     #[inline]
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), E>> {
@@ -147,13 +147,13 @@ impl<E> Service<Request<()>> for Noop<E> {
 
     #[inline]
     fn call(&mut self, request: Request<()>) -> Self::Future {
-        ready(Ok(answer(request)))
+        ready(Ok(reply(request)))
     }
 }
 
 /// The service's work. Not inlined either, so every contender passes the request in the same way.
 #[inline(never)]
-fn answer(request: Request<()>) -> Answer {
+fn reply(request: Request<()>) -> Reply {
     let request = std::hint::black_box(request);
-    answer_to(request.headers())
+    reply_to(request.headers())
 }

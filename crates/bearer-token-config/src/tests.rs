@@ -23,8 +23,8 @@ struct Recorder(Arc<Mutex<Vec<http::Request<Bytes>>>>);
 impl Transport for Recorder {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
         self.0.lock().unwrap().push(request);
-        let answer = r#"{"access_token":"minted","token_type":"Bearer","expires_in":3600,"instance_url":"https://x.example.com"}"#;
-        Ok(http::Response::new(Bytes::from_static(answer.as_bytes())))
+        let reply = r#"{"access_token":"minted","token_type":"Bearer","expires_in":3600,"instance_url":"https://x.example.com"}"#;
+        Ok(http::Response::new(Bytes::from_static(reply.as_bytes())))
     }
 }
 

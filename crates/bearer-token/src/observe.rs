@@ -137,6 +137,12 @@ pub(crate) fn kept(file: &std::path::Path, problem: &str) {
     event!(warn, file = %file.display(), problem, "ignoring the changed file; its previous contents stay in use");
 }
 
+/// A key and a certificate do not belong together, so the last pair that did stays in use.
+#[cfg(feature = "jwt")]
+pub(crate) fn kept_pair(problem: &str) {
+    event!(warn, problem, "ignoring a key or its certificate; the previous pair stays in use");
+}
+
 pub(crate) fn fell_back(error: &Error) {
     event!(warn, kind = ?error.kind(), %error, "the primary source failed permanently; using the fallback");
 }

@@ -174,6 +174,29 @@ impl Value {
         Some(Problem::new(path, error.to_string()))
     }
 
+    /// The bytes now, for a key or a certificate, or what is wrong with them. Blocks.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn bytes_now(&self, path: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        if let Some((found, expected)) = self.steps.problem() {
+            return Err(Problem::new(path, found).expecting(expected));
+        }
+        if let Origin::Token { .. } = &self.origin {
+            let problem = Problem::new(path, "found the token of another provider");
+            return Err(problem.expecting("a literal, a file or a variable"));
+        }
+        self.now(Steps::bytes).map_err(|error| Problem::new(path, error.to_string()))
+    }
+
+    /// The bytes for one JWT. A token is an error.
+    #[cfg(feature = "jwt")]
+    pub(crate) async fn bytes_on(&self, platform: &crate::platform::Platform) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let value = self.clone();
+        match &self.origin {
+            Origin::File(_) => platform.run_blocking(move || value.now(Steps::bytes)).await?,
+            _ => self.now(Steps::bytes),
+        }
+    }
+
     /// The value for one request.
     ///
     /// # Errors

@@ -206,9 +206,9 @@ mod tests {
     use super::*;
     use crate::BoxError;
 
-    type Answer = Result<Response<()>, BoxError>;
+    type Reply = Result<Response<()>, BoxError>;
 
-    fn answer(rejection: Option<Rejection>) -> Answer {
+    fn reply(rejection: Option<Rejection>) -> Reply {
         let mut response = Response::new(());
         if let Some(rejection) = rejection {
             response.extensions_mut().insert(rejection);
@@ -216,11 +216,11 @@ mod tests {
         Ok(response)
     }
 
-    fn wants_replay<F>(policy: &mut Replay<F>, mut answer: Answer) -> bool
+    fn wants_replay<F>(policy: &mut Replay<F>, mut reply: Reply) -> bool
     where
         Replay<F>: Policy<Request<&'static str>, Response<()>, BoxError>,
     {
-        policy.retry(&mut Request::new("body"), &mut answer).is_some()
+        policy.retry(&mut Request::new("body"), &mut reply).is_some()
     }
 
     fn clone_request<F>(policy: &mut Replay<F>, request: &Request<&'static str>) -> Option<Request<&'static str>>
@@ -232,15 +232,15 @@ mod tests {
 
     #[test]
     fn only_a_rejection_that_another_bearer_can_mend_is_replayed() {
-        for (answer, expected) in [
-            (answer(Some(Rejection::Renewing)), true),
-            (answer(Some(Rejection::Superseded)), true),
-            (answer(Some(Rejection::Declined)), false),
-            (answer(None), false),
+        for (reply, expected) in [
+            (reply(Some(Rejection::Renewing)), true),
+            (reply(Some(Rejection::Superseded)), true),
+            (reply(Some(Rejection::Declined)), false),
+            (reply(None), false),
             (Err("no route".into()), false),
         ] {
-            let text = format!("{answer:?}");
-            assert_eq!(wants_replay(&mut Replay::cloning(), answer), expected, "{text}");
+            let text = format!("{reply:?}");
+            assert_eq!(wants_replay(&mut Replay::cloning(), reply), expected, "{text}");
         }
     }
 
@@ -248,9 +248,9 @@ mod tests {
     fn l32_a_replay_is_not_replayed_and_not_even_cloned() {
         let mut policy = Replay::cloning();
         assert!(clone_request(&mut policy, &Request::new("body")).is_some());
-        assert!(wants_replay(&mut policy, answer(Some(Rejection::Renewing))));
+        assert!(wants_replay(&mut policy, reply(Some(Rejection::Renewing))));
         assert!(clone_request(&mut policy, &Request::new("body")).is_none());
-        assert!(!wants_replay(&mut policy, answer(Some(Rejection::Superseded))));
+        assert!(!wants_replay(&mut policy, reply(Some(Rejection::Superseded))));
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
         own.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
         let mut policy = Replay::cloning();
         assert!(clone_request(&mut policy, &own).is_some());
-        assert!(!wants_replay(&mut policy, answer(None)));
+        assert!(!wants_replay(&mut policy, reply(None)));
     }
 
     #[test]
@@ -301,7 +301,7 @@ mod tests {
     impl Service<Request<&'static str>> for Strict {
         type Response = Response<()>;
         type Error = BoxError;
-        type Future = Ready<Answer>;
+        type Future = Ready<Reply>;
 
         fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
             self.ready = true;
@@ -311,7 +311,7 @@ mod tests {
         fn call(&mut self, _: Request<&'static str>) -> Self::Future {
             assert!(std::mem::take(&mut self.ready), "called without having been made ready");
             let calls = self.calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            ready(answer((calls < self.rejections).then_some(Rejection::Renewing)))
+            ready(reply((calls < self.rejections).then_some(Rejection::Renewing)))
         }
     }
 
@@ -323,8 +323,8 @@ mod tests {
         );
         for expected in [2, 4] {
             std::future::poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
-            let answer = service.call(Request::new("body")).await.unwrap();
-            assert_eq!(answer.extensions().get(), Some(&Rejection::Renewing), "the answer to the replay is final");
+            let reply = service.call(Request::new("body")).await.unwrap();
+            assert_eq!(reply.extensions().get(), Some(&Rejection::Renewing), "the response to the replay is final");
             assert_eq!(service.get_ref().calls.load(std::sync::atomic::Ordering::SeqCst), expected);
         }
     }

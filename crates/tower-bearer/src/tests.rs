@@ -87,13 +87,13 @@ async fn a_warm_request_carries_a_sensitive_bearer_at_once() {
 async fn a_cold_request_waits_for_its_token() {
     let fixture = fixture();
     let (service, mut handle) = mocked(&fixture);
-    let answer = async {
+    let reply = async {
         fixture.permits.add_permits(1);
         let (sent, reply) = handle.next_request().await.unwrap();
         assert_eq!(sent.headers()[AUTHORIZATION], "Bearer t1");
         reply.send_response(Response::new(()));
     };
-    let (response, ()) = tokio::join!(service.oneshot(request(API)), answer);
+    let (response, ()) = tokio::join!(service.oneshot(request(API)), reply);
     response.unwrap();
 }
 
@@ -164,12 +164,12 @@ async fn l35_the_callers_own_authorization_and_its_401_are_not_ours() {
     let mut own = request(API);
     own.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
     let response = service.oneshot(own);
-    let answer = async {
+    let reply = async {
         let (sent, reply) = handle.next_request().await.unwrap();
         assert_eq!(sent.headers()[AUTHORIZATION], "Basic eDp5");
         reply.send_response(unauthorized("Bearer error=\"invalid_token\""));
     };
-    let (response, ()) = tokio::join!(response, answer);
+    let (response, ()) = tokio::join!(response, reply);
     assert_eq!(response.unwrap().status(), StatusCode::UNAUTHORIZED);
     assert_eq!(fixture.provider.cached().unwrap().secret(), "t1");
 }
@@ -180,12 +180,12 @@ async fn l36_a_request_marked_pass_through_is_left_alone() {
     let (service, mut handle) = mocked(&fixture);
     let mut marked = request("https://as.example.com/token");
     marked.extensions_mut().insert(PassThrough);
-    let answer = async {
+    let reply = async {
         let (sent, reply) = handle.next_request().await.unwrap();
         assert!(!sent.headers().contains_key(AUTHORIZATION));
         reply.send_response(Response::new(()));
     };
-    let (response, ()) = tokio::join!(service.oneshot(marked), answer);
+    let (response, ()) = tokio::join!(service.oneshot(marked), reply);
     response.unwrap();
     assert_eq!(fixture.fetches.load(Ordering::Relaxed), 0);
 }
@@ -195,12 +195,12 @@ async fn other_origins_pass_without_a_token_and_plaintext_is_refused() {
     let fixture = fixture();
     warm(&fixture).await;
     let (service, mut handle) = mocked(&fixture);
-    let answer = async {
+    let reply = async {
         let (sent, reply) = handle.next_request().await.unwrap();
         assert!(!sent.headers().contains_key(AUTHORIZATION));
         reply.send_response(unauthorized("Bearer error=\"invalid_token\""));
     };
-    let (response, ()) = tokio::join!(service.clone().oneshot(request("https://files.example.com/")), answer);
+    let (response, ()) = tokio::join!(service.clone().oneshot(request("https://files.example.com/")), reply);
     response.unwrap();
     assert!(fixture.provider.cached().is_some(), "a foreign 401 rejects nothing");
 
@@ -214,11 +214,11 @@ async fn a_401_rejects_unless_the_scope_is_insufficient() {
     warm(&fixture).await;
     for (challenge, stays) in [("Bearer error=\"insufficient_scope\"", true), ("Bearer", false)] {
         let (service, mut handle) = mocked(&fixture);
-        let answer = async {
+        let reply = async {
             let (_, reply) = handle.next_request().await.unwrap();
             reply.send_response(unauthorized(challenge));
         };
-        let (response, ()) = tokio::join!(service.oneshot(request(API)), answer);
+        let (response, ()) = tokio::join!(service.oneshot(request(API)), reply);
         assert_eq!(response.unwrap().status(), StatusCode::UNAUTHORIZED);
         assert_eq!(fixture.provider.cached().is_some(), stays, "{challenge}");
     }
@@ -234,16 +234,16 @@ struct FinalUri(Uri);
 async fn l42_a_401_after_a_redirect_elsewhere_rejects_nothing() {
     let fixture = fixture();
     warm(&fixture).await;
-    for (answered, stays) in [("https://files.example.com/x", true), ("https://api.example.com:443/y", false)] {
+    for (replied, stays) in [("https://files.example.com/x", true), ("https://api.example.com:443/y", false)] {
         let inner = tower::service_fn(move |_: Request<()>| async move {
             let mut response = unauthorized("Bearer error=\"invalid_token\"");
-            response.extensions_mut().insert(FinalUri(answered.parse().unwrap()));
+            response.extensions_mut().insert(FinalUri(replied.parse().unwrap()));
             Ok::<_, BoxError>(response)
         });
         let layer = BearerLayer::new(fixture.provider.clone())
             .final_uri(|extensions| extensions.get::<FinalUri>().map(|uri| &uri.0));
         layer.layer(inner).oneshot(request(API)).await.unwrap();
-        assert_eq!(fixture.provider.cached().is_some(), stays, "{answered}");
+        assert_eq!(fixture.provider.cached().is_some(), stays, "{replied}");
     }
 }
 
@@ -426,7 +426,7 @@ async fn the_service_is_ready_exactly_when_its_inner_one_is() {
 
 #[tokio::test]
 async fn l55_a_declared_refusal_rejects_and_an_exposed_ticket_can() {
-    let answers = |status: u16| {
+    let replies = |status: u16| {
         tower::service_fn(move |_: Request<()>| async move {
             let mut response = Response::new(());
             *response.status_mut() = StatusCode::from_u16(status).unwrap();
@@ -442,12 +442,12 @@ async fn l55_a_declared_refusal_rejects_and_an_exposed_ticket_can() {
         let provider = builder.build().unwrap();
         let bearer = provider.token().await.unwrap();
         let layer = BearerLayer::new(provider.clone());
-        let response = layer.clone().layer(answers(status)).oneshot(request(API)).await.unwrap();
+        let response = layer.clone().layer(replies(status)).oneshot(request(API)).await.unwrap();
         assert_eq!(response.extensions().get::<Ticket>(), None, "only on request");
         assert_eq!(response.extensions().get::<Rejection>().is_none(), stays, "{status} {is_declared}");
         drop(provider.token().await);
 
-        let response = layer.expose_ticket().layer(answers(status)).oneshot(request(API)).await.unwrap();
+        let response = layer.expose_ticket().layer(replies(status)).oneshot(request(API)).await.unwrap();
         assert_eq!(response.extensions().get(), Some(&bearer.ticket()), "{status} {is_declared}");
     }
 }

@@ -20,7 +20,7 @@ mod warnings;
 pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut impl Write) -> anyhow::Result<()> {
     let recorder = Recorder::default();
     let provider = config.transport(recorder.clone()).build()?;
-    let answered = provider.token().await;
+    let result = provider.token().await;
     let now = Platform::system().now().wall();
 
     let mut warnings = Vec::new();
@@ -36,7 +36,7 @@ pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut
         }
     } else {
         // Without a token request there is already a token, or an error.
-        let bearer = answered?;
+        let bearer = result?;
         writeln!(out, "There is no token request: the token is already known.\n")?;
         writeln!(out, "authorization: Bearer {}", redaction.token(bearer.secret()))?;
         if let Some(jwt) = Jwt::read(bearer.secret()) {

@@ -24,7 +24,7 @@ pub(super) async fn send(
     let request = client.get(url).build()?;
     let request_line = format!("{} {}", request.method(), request.url());
     let mut extensions = Extensions::new();
-    let answered = client.execute_with_extensions(request, &mut extensions).await;
+    let result = client.execute_with_extensions(request, &mut extensions).await;
 
     // Without a token nothing was recorded.
     let sent = extensions.remove::<Sent>();
@@ -38,7 +38,7 @@ pub(super) async fn send(
     let sent = sent.and_then(|Sent(value)| Some(String::from_utf8_lossy(value?.as_bytes()).into_owned()));
     let token = sent.as_deref().map_or("", |value| value.split_once(' ').map_or(value, |(_, token)| token));
 
-    let mut response = answered?;
+    let mut response = result?;
     writeln!(out, "\n< {:?} {}", response.version(), response.status())?;
     for (name, value) in response.headers() {
         writeln!(out, "< {name}: {}", redaction.text(&String::from_utf8_lossy(value.as_bytes()), token))?;

@@ -51,8 +51,8 @@ async fn request_and_jwt_are_shown_and_not_sent() {
     let form = format!("grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion={assertion}");
     let request = reqwest::Client::new().post(server.token_url()).body(form);
     let request = request.header("content-type", "application/x-www-form-urlencoded");
-    let answer = request.send().await.unwrap();
-    assert_eq!(answer.status(), 200);
+    let reply = request.send().await.unwrap();
+    assert_eq!(reply.status(), 200);
 }
 
 #[tokio::test]

@@ -145,10 +145,10 @@ impl Crowd {
             self.oracle.accuse("the status says something else than a request finds");
         }
         handle.model.sent(&handle.provider, &token, since);
-        self.answered(handle, &token, ticket).await;
+        self.replied(handle, &token, ticket).await;
     }
 
-    async fn answered(&self, handle: &Handle, token: &str, ticket: Ticket) {
+    async fn replied(&self, handle: &Handle, token: &str, ticket: Ticket) {
         // What the API thinks of it when it arrives; some responses take very long.
         let taken = self.server.takes(token);
         let latency = if self.world.one_in(50) { 1_000 * SECOND } else { SECOND / 5 };

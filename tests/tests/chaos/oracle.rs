@@ -147,7 +147,7 @@ struct State {
 struct Token {
     /// For each response that contained it: when it was requested, and how long it lives.
     issued: Vec<(TrueMoment, Duration)>,
-    landed: Option<(TrueMoment, bool)>,
+    arrived: Option<(TrueMoment, bool)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -283,7 +283,7 @@ impl Model {
             return;
         }
         state.order.push_back(token.to_owned());
-        state.tokens.insert(token.to_owned(), Token { issued: vec![(asked, lifetime)], landed: None });
+        state.tokens.insert(token.to_owned(), Token { issued: vec![(asked, lifetime)], arrived: None });
         // Those that may still be sent are among the latest.
         if state.order.len() > 64
             && let Some(oldest) = state.order.pop_front()
@@ -294,7 +294,7 @@ impl Model {
 
     pub(crate) fn fetch_ended(&self, id: u64, result: Result<&str, &Error>) {
         match result {
-            Ok(token) => self.landed(id, token),
+            Ok(token) => self.arrived(id, token),
             Err(error) => self.failed(id, error.retry()),
         }
     }
@@ -321,7 +321,7 @@ impl Model {
         }
     }
 
-    fn landed(&self, id: u64, token: &str) {
+    fn arrived(&self, id: u64, token: &str) {
         let moment = self.world.moment();
         let now = moment.now;
         let mut state = lock(&self.state);
@@ -338,7 +338,7 @@ impl Model {
         // Born stale, or nothing new: there is a pause. Otherwise it is fresh for half of its life.
         state.quiet_until = earliest.unwrap_or_default().min(now.monotonic() + SECOND / 2);
         if let Some(new) = state.tokens.get_mut(token) {
-            new.landed = Some((moment, short));
+            new.arrived = Some((moment, short));
         }
         if now.monotonic() >= flying.overdue {
             state.doubt(&self.oracle);
@@ -391,15 +391,15 @@ impl Model {
         let Some(sent) = state.tokens.get(token) else {
             return self.accuse("a request carries a token that this provider never got, or got long ago");
         };
-        let Some((landed, short)) = sent.landed else {
+        let Some((arrived, short)) = sent.arrived else {
             return self.accuse("a request carries a token whose fetch has not ended");
         };
         let usable = sent.is_usable(now);
         if !usable {
             // One fetch serves its waiters, however short the lifetime (L14), even if the token expires before they
             // are polled: a runtime may stand still, and a service may have no room. Later callers never get it.
-            let waited = since <= landed.truth;
-            let late = landed.now.after(10 * SECOND).is_past(now);
+            let waited = since <= arrived.truth;
+            let late = arrived.now.after(10 * SECOND).is_past(now);
             if !waited || late {
                 return self.accuse(format!(
                     "a token was sent past its expiry (born short: {short}, waited for: {waited}, late: {late})"

@@ -193,24 +193,24 @@ impl Transport for Wire {
             Mood::Hangs => future::pending().await,
             Mood::Away => Err(Error::new(ErrorKind::Transport, "the connection broke")),
             Mood::Busy { status, retry_after } => {
-                let mut response = answer(status, r#"{"error":"invalid_grant"}"#);
+                let mut response = reply(status, r#"{"error":"invalid_grant"}"#);
                 if let Some(seconds) = retry_after {
                     response.headers_mut().insert(RETRY_AFTER, seconds.into());
                 }
                 Ok(response)
             }
-            Mood::Refuses => Ok(answer(401, r#"{"error":"invalid_client"}"#)),
+            Mood::Refuses => Ok(reply(401, r#"{"error":"invalid_client"}"#)),
             Mood::Garbage => Ok(match kind {
-                0 => answer(200, "<!doctype html><title>Sign in</title>"),
-                1 => answer(200, r#"{"access_token":"aaa"#),
-                2 => answer(200, r#"{"access_token":"","token_type":"Bearer"}"#),
-                3 => answer(200, r#"{"access_token":"a b","token_type":"Bearer","expires_in":60}"#),
-                4 => answer(200, r#"{"access_token":"aaa","token_type":"mac","expires_in":60}"#),
-                5 => answer(200, "\u{0}[[[[[[\u{ffff}"),
-                _ => answer(302, ""),
+                0 => reply(200, "<!doctype html><title>Sign in</title>"),
+                1 => reply(200, r#"{"access_token":"aaa"#),
+                2 => reply(200, r#"{"access_token":"","token_type":"Bearer"}"#),
+                3 => reply(200, r#"{"access_token":"a b","token_type":"Bearer","expires_in":60}"#),
+                4 => reply(200, r#"{"access_token":"aaa","token_type":"mac","expires_in":60}"#),
+                5 => reply(200, "\u{0}[[[[[[\u{ffff}"),
+                _ => reply(302, ""),
             }),
             Mood::Fair | Mood::Slow if signed_with(request.body()) != Some(key) => {
-                Ok(answer(401, r#"{"error":"invalid_client"}"#))
+                Ok(reply(401, r#"{"error":"invalid_client"}"#))
             }
             Mood::Fair | Mood::Slow => {
                 let (token, said) = server.mint(self.provider);
@@ -221,13 +221,13 @@ impl Transport for Wire {
                 {
                     members.remove("expires_in");
                 }
-                Ok(answer(200, &body.to_string()))
+                Ok(reply(200, &body.to_string()))
             }
         }
     }
 }
 
-fn answer(status: u16, body: &str) -> Response<Bytes> {
+fn reply(status: u16, body: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::copy_from_slice(body.as_bytes()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     response

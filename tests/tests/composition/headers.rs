@@ -100,12 +100,12 @@ async fn decompression_fits_on_either_side() {
     let inside = ServiceBuilder::new().layer(setup.layer()).layer(DecompressionLayer::new()).service(hyper());
     let outside = ServiceBuilder::new().layer(DecompressionLayer::new()).layer(setup.layer()).service(hyper());
     setup.server.api().next(zipped(Fault::status(200)));
-    assert_eq!(send(inside.clone(), setup.get("/orders")).await.unwrap().1, "an answer");
+    assert_eq!(send(inside.clone(), setup.get("/orders")).await.unwrap().1, "a response");
     setup.server.api().next(zipped(Fault::status(200)));
-    assert_eq!(send(outside, setup.get("/orders")).await.unwrap().1, "an answer");
+    assert_eq!(send(outside, setup.get("/orders")).await.unwrap().1, "a response");
     assert_eq!(setup.authorizations(), [setup.in_service(), setup.in_service()]);
 
     setup.server.api().next(zipped(Fault::invalid_token()));
-    assert_eq!(send(inside, setup.get("/orders")).await.unwrap().1, "an answer");
+    assert_eq!(send(inside, setup.get("/orders")).await.unwrap().1, "a response");
     assert!(setup.provider.cached().is_none(), "a rejection is read from the head");
 }

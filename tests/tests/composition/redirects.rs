@@ -118,7 +118,7 @@ async fn redirects_inside_limit_replays_to_idempotent_requests() {
             .layer(FollowRedirectLayer::new())
             .service(hyper());
         let replayed = method.is_idempotent();
-        let answer = status(client, setup.request(method, "/orders", "")).await;
-        assert_eq!((answer.as_u16(), setup.methods()), (if replayed { 200 } else { 401 }, expected));
+        let reply = status(client, setup.request(method, "/orders", "")).await;
+        assert_eq!((reply.as_u16(), setup.methods()), (if replayed { 200 } else { 401 }, expected));
     }
 }

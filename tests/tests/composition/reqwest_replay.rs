@@ -167,8 +167,8 @@ async fn unwatched_redirects_limit_replays_to_idempotent_requests() {
         }
         let bearer = BearerMiddleware::new(setup.provider.clone()).replay_once();
         let client = ClientBuilder::new(reqwest().build().unwrap()).with(bearer).build();
-        let answer = if method.is_idempotent() { 200 } else { 401 };
-        assert_eq!(status(client.request(method, setup.url("/orders"))).await, answer);
+        let reply = if method.is_idempotent() { 200 } else { 401 };
+        assert_eq!(status(client.request(method, setup.url("/orders"))).await, reply);
         assert_eq!(setup.methods(), expected);
     }
     // A client that follows no redirects reports that too, and its orders are replayed.
@@ -198,13 +198,13 @@ async fn a_redirect_to_another_query_is_not_replayed() {
 }
 
 /// Responds with a value that tells when the response is dropped.
-struct Answers {
+struct Replies {
     status: u16,
     alive: std::sync::Arc<()>,
 }
 
 #[async_trait::async_trait]
-impl reqwest_middleware::Middleware for Answers {
+impl reqwest_middleware::Middleware for Replies {
     async fn handle(
         &self,
         request: reqwest::Request,
@@ -224,7 +224,7 @@ async fn l43_a_replay_that_waits_for_a_token_holds_no_response() {
     let alive = std::sync::Arc::new(());
     let client = ClientBuilder::new(reqwest().build().unwrap())
         .with(BearerMiddleware::new(setup.provider.clone()).replay_once())
-        .with(Answers { status: 401, alive: alive.clone() })
+        .with(Replies { status: 401, alive: alive.clone() })
         .build();
     let gate = setup.server.token_endpoint().hold();
     let waiting = tokio::spawn(client.get(setup.url("/orders")).send());

@@ -37,8 +37,8 @@ fn retry_outside(setup: &Setup) -> ClientWithMiddleware {
 async fn reqwest_retry_outside_authorizes_each_try_anew() {
     let setup = Setup::warm().await;
     setup.server.api().next(Fault::status(503));
-    let answer = within(retry_outside(&setup).get(setup.url("/orders")).send()).await.unwrap();
-    assert_eq!(answer.status(), 200);
+    let reply = within(retry_outside(&setup).get(setup.url("/orders")).send()).await.unwrap();
+    assert_eq!(reply.status(), 200);
     let sent = setup.authorizations();
     assert_eq!(sent.len(), 2);
     assert_ne!(sent[0], sent[1]);
@@ -49,8 +49,8 @@ async fn reqwest_retry_inside_resends_an_expired_token() {
     let setup = Setup::warm().await;
     setup.server.api().next(Fault::status(503));
     let client = ClientBuilder::new(reqwest().build().unwrap()).with(bearer(&setup)).with(retrying(&setup)).build();
-    let answer = within(client.get(setup.url("/orders")).send()).await.unwrap();
-    assert_eq!(answer.status(), 401);
+    let reply = within(client.get(setup.url("/orders")).send()).await.unwrap();
+    assert_eq!(reply.status(), 401);
     let sent = setup.authorizations();
     assert_eq!((sent.len(), &sent[0]), (2, &sent[1]));
 }

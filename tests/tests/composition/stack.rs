@@ -55,7 +55,7 @@ async fn the_recommended_stack_fits_together() {
         setup.server.api().next(fault);
     }
     let (status, body) = send(client, setup.request(Method::POST, "/orders", "an order")).await.unwrap();
-    assert_eq!((status.as_u16(), &body[..]), (200, &b"an answer"[..]));
+    assert_eq!((status.as_u16(), &body[..]), (200, &b"a response"[..]));
     assert_eq!(setup.methods(), [Method::POST, Method::POST, Method::GET, Method::GET]);
     assert!(setup.api_requests().iter().all(|request| request.header("user-agent") == Some("reports")));
     let sent = setup.authorizations();

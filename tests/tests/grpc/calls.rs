@@ -28,13 +28,13 @@ macro_rules! call_each_kind {
         assert_eq!(words.message().await.unwrap(), None);
 
         let (questions, stream) = mpsc::channel(1);
-        let mut answers = client.converse(ReceiverStream::new(stream)).await.unwrap().into_inner();
+        let mut replies = client.converse(ReceiverStream::new(stream)).await.unwrap().into_inner();
         for question in ["who", "where"].map(text) {
             questions.send(question.clone()).await.unwrap();
-            assert_eq!(answers.message().await.unwrap(), Some(question));
+            assert_eq!(replies.message().await.unwrap(), Some(question));
         }
         drop(questions);
-        assert_eq!(answers.message().await.unwrap(), None);
+        assert_eq!(replies.message().await.unwrap(), None);
     }};
 }
 
@@ -52,8 +52,8 @@ async fn a_client_that_somebody_else_generated_carries_the_token() {
     let setup = Setup::start().await;
     let mut client = HealthClient::new(layer(&setup.provider).watch_trailers().layer(setup.channel()));
     let request = HealthCheckRequest { service: SERVICE_NAME.to_owned() };
-    let answer = within(client.check(request.clone())).await.unwrap();
-    assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
+    let reply = within(client.check(request.clone())).await.unwrap();
+    assert_eq!(reply.into_inner().status(), ServingStatus::Serving);
     let mut watch = within(client.watch(request)).await.unwrap().into_inner();
     assert_eq!(within(watch.message()).await.unwrap().unwrap().status(), ServingStatus::Serving);
     assert_eq!(setup.door.seen(), ["token-1"; 2]);
@@ -89,16 +89,16 @@ async fn a_stream_outlives_its_token() {
     let setup = Setup::start().await;
     let mut client = setup.watching_client();
     let (questions, stream) = mpsc::channel(1);
-    let mut answers = within(client.converse(ReceiverStream::new(stream))).await.unwrap().into_inner();
+    let mut replies = within(client.converse(ReceiverStream::new(stream))).await.unwrap().into_inner();
     for question in ["before", "long after"].map(text) {
         questions.send(question.clone()).await.unwrap();
-        assert_eq!(within(answers.message()).await.unwrap(), Some(question));
+        assert_eq!(within(replies.message()).await.unwrap(), Some(question));
         setup.clock.advance(Duration::from_secs(24 * 3600));
     }
     assert!(setup.provider.cached().is_none(), "the token has expired");
     within(client.say(text("hello"))).await.unwrap();
     questions.send(text("beside a newer call")).await.unwrap();
-    assert_eq!(within(answers.message()).await.unwrap(), Some(text("beside a newer call")));
+    assert_eq!(within(replies.message()).await.unwrap(), Some(text("beside a newer call")));
     assert_eq!(setup.door.seen(), ["token-1", "token-2"]);
 }
 

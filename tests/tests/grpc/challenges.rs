@@ -28,7 +28,7 @@ async fn a_source_sees_challenges_from_headers_and_trailers() {
         let channel = endpoint(serve(door.clone(), None).await).connect_lazy();
         let mut client = EchoClient::new(layer(&provider).watch_trailers().layer(channel));
         let mut words = match within(client.repeat(text("hello"))).await {
-            Ok(answer) => answer.into_inner(),
+            Ok(reply) => reply.into_inner(),
             Err(status) => {
                 assert!(!in_trailers && status.code() == Code::Unauthenticated);
                 within(client.say(text("hello"))).await.unwrap();

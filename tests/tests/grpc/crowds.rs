@@ -22,8 +22,8 @@ async fn l01_a_thousand_cold_calls_cause_one_token_request() {
     }
     within(server.wait_for_token_requests(1)).await;
     gate.release();
-    while let Some(answer) = within(calls.join_next()).await {
-        assert_eq!(answer.unwrap().unwrap().into_inner(), text("hello"));
+    while let Some(reply) = within(calls.join_next()).await {
+        assert_eq!(reply.unwrap().unwrap().into_inner(), text("hello"));
     }
     assert_eq!(server.count().token_requests, 1);
     let seen = setup.door.seen();

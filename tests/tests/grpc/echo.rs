@@ -141,7 +141,7 @@ pub(crate) async fn serve(door: Door, tls: Option<ServerTlsConfig>) -> SocketAdd
 
 struct Echoes;
 
-type Answers = Pin<Box<dyn Stream<Item = Result<Text, Status>> + Send>>;
+type Replies = Pin<Box<dyn Stream<Item = Result<Text, Status>> + Send>>;
 
 /// The refusal, in headers or trailers, always together with a challenge.
 fn revoked() -> Status {
@@ -171,19 +171,19 @@ impl Echo for Echoes {
         Ok(Response::new(Text { text: all }))
     }
 
-    type RepeatStream = Answers;
+    type RepeatStream = Replies;
 
     /// Word by word.
-    async fn repeat(&self, request: Request<Text>) -> Result<Response<Answers>, Status> {
+    async fn repeat(&self, request: Request<Text>) -> Result<Response<Replies>, Status> {
         let end = end(&request);
         let words: Vec<_> = request.get_ref().text.split_whitespace().map(|word| Ok(text(word))).collect();
         Ok(Response::new(Box::pin(tokio_stream::iter(words).chain(end))))
     }
 
-    type ConverseStream = Answers;
+    type ConverseStream = Replies;
 
-    /// Answers each message at once.
-    async fn converse(&self, request: Request<Streaming<Text>>) -> Result<Response<Answers>, Status> {
+    /// Responds to each message at once.
+    async fn converse(&self, request: Request<Streaming<Text>>) -> Result<Response<Replies>, Status> {
         let end = end(&request);
         Ok(Response::new(Box::pin(request.into_inner().chain(end))))
     }

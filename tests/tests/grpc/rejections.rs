@@ -86,10 +86,10 @@ async fn l28_a_stream_refused_late_leaves_the_newer_token() {
     setup.door.revoke("token-1");
     let mut client = setup.watching_client();
     let (questions, stream) = mpsc::channel::<Text>(1);
-    let mut answers = within(client.converse(ReceiverStream::new(stream))).await.unwrap().into_inner();
+    let mut replies = within(client.converse(ReceiverStream::new(stream))).await.unwrap().into_inner();
     within(setup.provider.refresh_now()).await.unwrap();
     drop(questions);
-    assert_eq!(within(answers.message()).await.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(within(replies.message()).await.unwrap_err().code(), Code::Unauthenticated);
     assert_eq!(setup.provider.cached().unwrap().secret(), "token-2");
     assert_eq!(setup.source.count().started, 2);
 }
@@ -126,16 +126,16 @@ fn l31_a_server_that_dies_mid_stream_rejects_nothing() {
     let channel = life.block_on(async { endpoint(address).connect_lazy() });
     let mut client = EchoClient::new(layer(&setup.provider).watch_trailers().layer(channel));
     let (questions, stream) = mpsc::channel(1);
-    let mut answers = life.block_on(async {
-        let mut answers = within(client.converse(ReceiverStream::new(stream))).await.unwrap().into_inner();
+    let mut replies = life.block_on(async {
+        let mut replies = within(client.converse(ReceiverStream::new(stream))).await.unwrap().into_inner();
         questions.send(text("hello")).await.unwrap();
-        assert_eq!(within(answers.message()).await.unwrap(), Some(text("hello")));
-        answers
+        assert_eq!(within(replies.message()).await.unwrap(), Some(text("hello")));
+        replies
     });
     server.shutdown_background();
     life.block_on(async {
         // The stream's own error, not the end of a complete stream.
-        let status = within(answers.message()).await.unwrap_err();
+        let status = within(replies.message()).await.unwrap_err();
         assert_ne!(status.code(), Code::Unauthenticated, "{status:?}");
         assert!(within(client.say(text("hello"))).await.is_err());
     });

@@ -10,7 +10,7 @@ fn down(_: u64) -> Result<AccessToken, Error> {
 
 #[tokio::test]
 async fn l66_a_cool_down_survives_its_eviction() {
-    let bench = Bench::answering(down);
+    let bench = Bench::replying(down);
     let tenants = bench.tenants().max_providers(32).build().unwrap();
     for _ in 0..5 {
         for tenant in 0..48 {

@@ -33,7 +33,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What the authorization server of a tenant does with a token request.
-type Answer = dyn Fn(u64) -> Result<AccessToken, Error> + Send + Sync;
+type Reply = dyn Fn(u64) -> Result<AccessToken, Error> + Send + Sync;
 
 type Fetch = Pin<Box<dyn Future<Output = Result<AccessToken, Error>> + Send>>;
 
@@ -44,7 +44,7 @@ struct Bench {
     platform: Platform,
     builds: Arc<AtomicU64>,
     fetches: Arc<Mutex<HashMap<u64, u64>>>,
-    answer: Arc<Answer>,
+    reply: Arc<Reply>,
     /// Whether fetches wait for ever.
     hangs: Arc<dyn Fn(u64) -> bool + Send + Sync>,
 }
@@ -57,13 +57,13 @@ impl Bench {
             clock,
             builds: Arc::default(),
             fetches: Arc::default(),
-            answer: Arc::new(|tenant| Ok(AccessToken::new(format!("token-of-{tenant}")).expires_in(HOUR))),
+            reply: Arc::new(|tenant| Ok(AccessToken::new(format!("token-of-{tenant}")).expires_in(HOUR))),
             hangs: Arc::new(|_| false),
         }
     }
 
-    fn answering(answer: impl Fn(u64) -> Result<AccessToken, Error> + Send + Sync + 'static) -> Self {
-        Bench { answer: Arc::new(answer), ..Bench::new() }
+    fn replying(reply: impl Fn(u64) -> Result<AccessToken, Error> + Send + Sync + 'static) -> Self {
+        Bench { reply: Arc::new(reply), ..Bench::new() }
     }
 
     fn hanging(hangs: impl Fn(u64) -> bool + Send + Sync + 'static) -> Self {
@@ -82,15 +82,15 @@ impl Bench {
     }
 
     fn source(&self, tenant: u64) -> impl Fn(FetchContext) -> Fetch + use<> {
-        let Bench { fetches, answer, hangs, .. } = self.clone();
+        let Bench { fetches, reply, hangs, .. } = self.clone();
         move |_cx| {
-            let (fetches, answer, hangs) = (fetches.clone(), answer.clone(), hangs.clone());
+            let (fetches, reply, hangs) = (fetches.clone(), reply.clone(), hangs.clone());
             Box::pin(async move {
                 *fetches.lock().unwrap().entry(tenant).or_default() += 1;
                 if hangs(tenant) {
                     std::future::pending::<()>().await;
                 }
-                answer(tenant)
+                reply(tenant)
             })
         }
     }

@@ -6,7 +6,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_warm_up_fetches_once_and_names_failures() {
-    let bench = Bench::answering(|tenant| match tenant % 10 {
+    let bench = Bench::replying(|tenant| match tenant % 10 {
         0 => Err(Error::new(ErrorKind::Refused, "the tenant has left")),
         _ => Ok(AccessToken::new(format!("token-of-{tenant}")).expires_in(HOUR)),
     });

@@ -13,6 +13,7 @@
 
 use std::process::Command;
 
+mod by_code;
 mod decoded;
 mod expected;
 mod recorder;

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Randomness that is always the same: a `jti` is 11111111-1111-4111-9111-111111111111.
-struct Ones;
+pub(crate) struct Ones;
 
 impl Entropy for Ones {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {

@@ -157,8 +157,8 @@ async fn a_service_account_replaces_an_ended_consent() {
     let who = async || {
         let bearer = provider.refresh_now().await.unwrap();
         let request = reqwest::Client::new().get(bench.server.api_url());
-        let answer = request.header("authorization", bearer.header_value()).send().await.unwrap();
-        let echo: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let reply = request.header("authorization", bearer.header_value()).send().await.unwrap();
+        let echo: serde_json::Value = serde_json::from_slice(&reply.bytes().await.unwrap()).unwrap();
         echo["subject"].as_str().unwrap().to_owned()
     };
     assert_eq!(who().await, "alice");

@@ -124,9 +124,9 @@ async fn call(client: Client, ours: String, theirs: String, mut rng: Rng, over: 
         let url = if rng.u8(0..10) == 0 { &theirs } else { &ours };
         let patience = rng.u64(0..4) * 5 * MILLI.as_millis() as u64 + if rng.bool() { 1_000 } else { 1 };
         // Errors of connection, token or timeout are expected; the servers see what matters.
-        let answer = timeout(Duration::from_millis(patience), client.get(url)).await;
+        let reply = timeout(Duration::from_millis(patience), client.get(url)).await;
         requests += 1;
-        if !matches!(answer, Ok(Ok(_))) {
+        if !matches!(reply, Ok(Ok(_))) {
             sleep(MILLI).await;
         }
     }
@@ -181,7 +181,7 @@ async fn stretch(seed: u64, time: Duration, revokes: bool) -> (u64, u64) {
         let client = adapter.client(provider);
         let recovered = async {
             // A token that is too short-lived to be kept may still arrive: it is used and leaves nothing behind.
-            while !client.get(&ours).await.is_ok_and(|answer| answer.status == 200) || !provider.status().is_ready() {
+            while !client.get(&ours).await.is_ok_and(|reply| reply.status == 200) || !provider.status().is_ready() {
                 sleep(10 * MILLI).await;
             }
         };

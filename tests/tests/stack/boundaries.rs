@@ -47,8 +47,8 @@ async fn l34_loopback_is_authorized_until_an_origin_is_named() {
             .allow_origin("https://api.example.com")
             .platform(setup.platform())
             .build();
-        let answer = within(adapter.client(&elsewhere.unwrap()).get(&setup.api("orders"))).await.unwrap();
-        assert_eq!(answer.status, 401);
+        let reply = within(adapter.client(&elsewhere.unwrap()).get(&setup.api("orders"))).await.unwrap();
+        assert_eq!(reply.status, 401);
         assert_eq!(setup.authorizations().iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
         assert_eq!(setup.token_requests(), 1, "{adapter:?}: no token is fetched for a request that carries none");
     }
@@ -99,8 +99,8 @@ async fn l35_the_callers_authorization_wins_and_owns_its_401() {
         let own = "Bearer a-token-of-the-caller";
         // A cold provider fetches nothing for it, and a warm one is not rejected by it.
         for fetched in [0, 1] {
-            let answer = within(client.send(&url, own_authorization(own))).await.unwrap();
-            assert_eq!((answer.status.as_u16(), setup.token_requests()), (401, fetched), "{adapter:?}");
+            let reply = within(client.send(&url, own_authorization(own))).await.unwrap();
+            assert_eq!((reply.status.as_u16(), setup.token_requests()), (401, fetched), "{adapter:?}");
             assert_eq!(setup.authorizations().pop().unwrap().as_deref(), Some(own), "{adapter:?}");
             within(client.succeed(&url)).await;
         }

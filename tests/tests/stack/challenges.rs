@@ -179,7 +179,7 @@ async fn hostile_challenges_are_bounded_and_harmless() {
 #[tokio::test]
 async fn challenges_reach_both_fallback_sources_but_no_inner_provider() {
     let setup = Setup::start();
-    let answer: HeaderMap =
+    let reply: HeaderMap =
         [(http::header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer claims=e30"))].into_iter().collect();
     let (first, other) = (Noting::default(), Noting::default());
     let refuses = {
@@ -194,7 +194,7 @@ async fn challenges_reach_both_fallback_sources_but_no_inner_provider() {
     };
     let provider = setup.builder(refuses.or_else(other.clone())).build().unwrap();
     let outer = setup.builder(provider.clone()).build().unwrap();
-    let rejected = within(provider.token()).await.unwrap().ticket().reject(&answer);
+    let rejected = within(provider.token()).await.unwrap().ticket().reject(&reply);
     assert_eq!(rejected, Rejection::Renewing);
     within(outer.token()).await.unwrap();
     for source in [&first, &other] {
@@ -203,7 +203,7 @@ async fn challenges_reach_both_fallback_sources_but_no_inner_provider() {
         assert_eq!(told, [0, 1]);
     }
     // A rejection of the outer provider's token does not reject the inner provider's.
-    let rejected = within(outer.token()).await.unwrap().ticket().reject(&answer);
+    let rejected = within(outer.token()).await.unwrap().ticket().reject(&reply);
     assert_eq!(rejected, Rejection::Renewing);
     within(outer.token()).await.unwrap();
     assert_eq!(first.0.lock().unwrap().len(), 2);

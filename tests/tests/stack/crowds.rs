@@ -6,11 +6,11 @@ use bearer_token::ErrorKind;
 use bearer_token_testing::Fault;
 use tokio::task::JoinSet;
 
-use crate::support::{Adapter, Answer, Client, Setup, within};
+use crate::support::{Adapter, Client, Reply, Setup, within};
 use tower_bearer::BoxError;
 
 /// Starts this many calls at once.
-fn crowd(client: &Client, url: &str, count: usize) -> JoinSet<Result<Answer, BoxError>> {
+fn crowd(client: &Client, url: &str, count: usize) -> JoinSet<Result<Reply, BoxError>> {
     let call = |_| {
         let (client, url) = (client.clone(), url.to_owned());
         async move { client.get(&url).await }
@@ -29,8 +29,8 @@ async fn l01_a_thousand_cold_callers_share_one_token_request() {
         within(setup.clock.wait_for_sleepers(1_001)).await;
         assert_eq!(setup.server.count().api_requests, 0);
         gate.release();
-        for answer in within(calls.join_all()).await {
-            assert_eq!(answer.unwrap().status, 200, "{adapter:?}");
+        for reply in within(calls.join_all()).await {
+            assert_eq!(reply.unwrap().status, 200, "{adapter:?}");
         }
         let count = setup.server.count();
         assert_eq!((count.token_requests, count.tokens_issued, count.api_accepted), (1, 1, 1_000), "{adapter:?}");
@@ -77,12 +77,12 @@ async fn l28_a_hundred_late_rejections_cause_one_token_request() {
         within(setup.server.wait_for(|count| count.api_requests == 101)).await;
         setup.server.revoke_all();
         gate.release();
-        for answer in within(calls.join_all()).await {
-            assert_eq!(answer.unwrap().status, 401, "{adapter:?}");
+        for reply in within(calls.join_all()).await {
+            assert_eq!(reply.unwrap().status, 401, "{adapter:?}");
         }
         // The next calls wait for the new token if necessary.
-        for answer in within(crowd(&client, &url, 100).join_all()).await {
-            assert_eq!(answer.unwrap().status, 200, "{adapter:?}");
+        for reply in within(crowd(&client, &url, 100).join_all()).await {
+            assert_eq!(reply.unwrap().status, 200, "{adapter:?}");
         }
         let count = setup.server.count();
         assert_eq!((count.token_requests, count.api_rejected, count.api_accepted), (2, 100, 101), "{adapter:?}");
@@ -104,8 +104,8 @@ async fn l28_a_late_rejection_leaves_the_new_bearer_alone() {
         within(provider.refresh_now()).await.unwrap();
         let new = provider.cached().unwrap();
         gate.release();
-        for answer in within(late.join_all()).await {
-            assert_eq!(answer.unwrap().status, 401);
+        for reply in within(late.join_all()).await {
+            assert_eq!(reply.unwrap().status, 401);
         }
         assert_eq!(provider.cached().unwrap().secret(), new.secret(), "{adapter:?}");
         client.succeed(&url).await;

@@ -26,7 +26,7 @@ const HEADER: &str = "MARK-header-value";
 const QUERY: &str = "MARK-query-value";
 const USER: &str = "MARK-user-information";
 const STATIC: &str = "MARK-static-token";
-const ANSWERED: &str = "MARK-text-of-the-server";
+const SERVER_TEXT: &str = "MARK-text-of-the-server";
 const PANIC: &str = "MARK-payload-of-a-panic";
 const CLAIM: &str = "MARK-claim-value";
 
@@ -39,7 +39,7 @@ async fn l38_a_whole_life_cycle_shows_no_secret() {
     for secret in [CLIENT_SECRET, HMAC_SECRET, STATIC] {
         secrets.plant(secret);
     }
-    for text in [PARAMETER, HEADER, QUERY, USER, ANSWERED, PANIC, CLAIM] {
+    for text in [PARAMETER, HEADER, QUERY, USER, SERVER_TEXT, PANIC, CLAIM] {
         markers.plant(text);
     }
     let rsa = TestKey::rs256().unwrap();

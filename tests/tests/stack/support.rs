@@ -156,44 +156,44 @@ pub(crate) enum Client {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
 }
 
-impl Answer {
+impl Reply {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
 impl Client {
-    pub(crate) async fn get(&self, url: &str) -> Result<Answer, BoxError> {
+    pub(crate) async fn get(&self, url: &str) -> Result<Reply, BoxError> {
         self.send(url, HeaderMap::new()).await
     }
 
-    pub(crate) async fn send(&self, url: &str, headers: HeaderMap) -> Result<Answer, BoxError> {
+    pub(crate) async fn send(&self, url: &str, headers: HeaderMap) -> Result<Reply, BoxError> {
         match self {
             Client::Tower(service) => {
                 let mut request = Request::get(url).body(Full::default())?;
                 *request.headers_mut() = headers;
                 let response = service.clone().oneshot(request).await?;
                 let status = response.status();
-                Ok(Answer { status, body: response.into_body().collect().await?.to_bytes() })
+                Ok(Reply { status, body: response.into_body().collect().await?.to_bytes() })
             }
             Client::Reqwest(client) => {
                 let response = client.get(url).headers(headers).send().await?;
                 let status = response.status();
-                Ok(Answer { status, body: response.bytes().await? })
+                Ok(Reply { status, body: response.bytes().await? })
             }
         }
     }
 
     /// Makes a call that must receive 200.
-    pub(crate) async fn succeed(&self, url: &str) -> Answer {
-        let answer = self.get(url).await.unwrap();
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer
+    pub(crate) async fn succeed(&self, url: &str) -> Reply {
+        let reply = self.get(url).await.unwrap();
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply
     }
 
     /// Makes a call that must not be sent, and returns its token error.

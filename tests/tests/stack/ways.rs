@@ -47,8 +47,8 @@ async fn calls(setup: &Setup, adapter: Adapter, source: impl TokenSource, subjec
     let provider: TokenProvider = setup.builder(source).build().unwrap();
     let client = adapter.client(&provider);
     for path in ["orders", "orders/7"] {
-        let answer = within(client.succeed(&setup.api(path))).await;
-        assert_eq!(answer.json()["subject"], subject, "{adapter:?}");
+        let reply = within(client.succeed(&setup.api(path))).await;
+        assert_eq!(reply.json()["subject"], subject, "{adapter:?}");
     }
     let authorizations = setup.authorizations();
     let [Some(first), Some(second)] = authorizations.as_slice() else { panic!("{authorizations:?}") };

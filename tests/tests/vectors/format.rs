@@ -61,14 +61,14 @@ pub(crate) struct Step {
     #[serde(default)]
     pub(crate) advance_wall: f64,
     #[serde(default)]
-    pub(crate) source: Vec<Answer>,
+    pub(crate) source: Vec<Reply>,
     pub(crate) call: Option<Call>,
     pub(crate) expect: Expect,
 }
 
 #[derive(Clone, JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Answer {
+pub(crate) struct Reply {
     token: Option<String>,
     lifetime: Option<f64>,
     expires_at: Option<f64>,
@@ -147,11 +147,11 @@ impl Step {
         if (outcomes, rejection.is_some()) != expected {
             return Err("the expectation does not fit the call".to_owned());
         }
-        self.source.iter().try_for_each(Answer::check)
+        self.source.iter().try_for_each(Reply::check)
     }
 }
 
-impl Answer {
+impl Reply {
     fn check(&self) -> Result<(), String> {
         let expiries = [self.lifetime.is_some(), self.expires_at.is_some(), self.never_expires];
         let expiries = expiries.iter().filter(|given| **given).count();

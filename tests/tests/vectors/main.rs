@@ -74,8 +74,8 @@ impl Bench {
             self.clock.advance_wall(seconds(step.advance_wall));
         }
         settle().await;
-        for answer in &step.source {
-            self.source.push(answer.clone().outcome(self.start));
+        for reply in &step.source {
+            self.source.push(reply.clone().outcome(self.start));
         }
         let seen = match &step.call {
             Some(call) => self.call(call).await?,

@@ -18,7 +18,7 @@ fn main() {
         contenders::all().iter().map(|profile| runtime.block_on(contenders::warm(profile.name))).collect();
     let _inside = runtime.enter();
     let turns = Turns::take(drivers.len(), rounds, |one| timed(|| drivers[one].run(requests)));
-    warm::Answers::Bare.begin();
+    warm::Replies::Bare.begin();
     let bare = Turns::take(drivers.len(), rounds, |one| drivers[one].run_bare(requests));
     println!("{}", serde_json::to_string(&(turns, bare)).expect("numbers"));
 }

@@ -19,21 +19,21 @@ pub(super) mod reqwest_12;
 pub(super) struct Client(ClientWithMiddleware);
 
 pub(super) fn bare() -> Client {
-    Client(ClientBuilder::new(reqwest::Client::new()).with(Answer).build())
+    Client(ClientBuilder::new(reqwest::Client::new()).with(Reply).build())
 }
 
 pub(super) fn constant(value: HeaderValue) -> Client {
-    Client(ClientBuilder::new(reqwest::Client::new()).with(Constant(value)).with(Answer).build())
+    Client(ClientBuilder::new(reqwest::Client::new()).with(Constant(value)).with(Reply).build())
 }
 
 pub(super) fn ours(endpoint: &Endpoint) -> Client {
     let middleware = BearerMiddleware::new(provider(endpoint));
-    Client(ClientBuilder::new(reqwest::Client::new()).with(middleware).with(Answer).build())
+    Client(ClientBuilder::new(reqwest::Client::new()).with(middleware).with(Reply).build())
 }
 
 impl Attach for Client {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<warm::Answer, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<warm::Reply, Failed> {
         let request = request.map(|()| reqwest::Body::default()).try_into().map_err(Failed::new)?;
         let response = self.0.execute(request).await.map_err(Failed::new)?;
         drop(response);
@@ -42,17 +42,17 @@ impl Attach for Client {
 }
 
 /// A middleware that responds to every request at once.
-struct Answer;
+struct Reply;
 
 #[async_trait]
-impl Middleware for Answer {
+impl Middleware for Reply {
     async fn handle(
         &self,
         request: reqwest::Request,
         _extensions: &mut Extensions,
         _next: Next<'_>,
     ) -> reqwest_middleware::Result<reqwest::Response> {
-        Ok(warm::answer_to(std::hint::black_box(&request).headers()).map(|()| reqwest::Body::default()).into())
+        Ok(warm::reply_to(std::hint::black_box(&request).headers()).map(|()| reqwest::Body::default()).into())
     }
 }
 

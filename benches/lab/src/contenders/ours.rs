@@ -14,7 +14,7 @@ use super::Through;
 use crate::{
     drive::{Attach, Failed},
     endpoint::Endpoint,
-    warm::{Answer, Noop, ORIGIN},
+    warm::{Noop, ORIGIN, Reply},
 };
 
 pub(super) fn layer(endpoint: &Endpoint) -> Through<BearerService<Noop>> {
@@ -36,7 +36,7 @@ pub(super) struct Alone(pub(super) TokenProvider);
 
 impl Attach for Alone {
     #[inline]
-    async fn send(&mut self, mut request: Request<()>) -> Result<Answer, Failed> {
+    async fn send(&mut self, mut request: Request<()>) -> Result<Reply, Failed> {
         if self.0.authorize(&mut request).map_err(Failed::new)? == Authorized::NotReady {
             self.0.token().await.map_err(Failed::new)?.attach(request.headers_mut());
         }

@@ -2,6 +2,7 @@
 //!
 //! Sentences for users are made of that data above, in `key/diagnose.rs`.
 
+pub(crate) mod certificate;
 pub(crate) mod der;
 pub(crate) mod der_document;
 #[cfg(feature = "encrypted-keys")]

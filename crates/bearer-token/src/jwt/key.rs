@@ -1,11 +1,15 @@
 //! A key that signs JWTs.
 
+pub(crate) mod certified;
+pub(crate) mod chain;
 pub(crate) mod diagnose;
 pub(crate) mod file;
 pub(crate) mod material;
 pub(crate) mod reader;
 pub(crate) mod remote;
 
+#[cfg(test)]
+mod certificate_tests;
 #[cfg(test)]
 mod format_tests;
 #[cfg(test)]

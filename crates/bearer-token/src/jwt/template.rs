@@ -19,10 +19,13 @@ mod values;
 use self::{
     builder::JwtTemplateBuilder,
     claims::{Claims, Times},
-    context::SignContext,
+    context::{CertificateState, SignContext},
     header::JoseHeader,
 };
-use super::{algorithm::Algorithm, key::SigningKey};
+use super::{
+    algorithm::Algorithm,
+    key::{SigningKey, certified::CertifiedKey},
+};
 use crate::{
     error::Error,
     platform::{Moment, Platform},
@@ -55,6 +58,7 @@ pub struct JwtTemplate(Arc<Template>);
 
 pub(crate) struct Template {
     pub(crate) key: SigningKey,
+    pub(crate) certified: Option<CertifiedKey>,
     pub(crate) header: JoseHeader,
     pub(crate) claims: Claims,
     pub(crate) lifetime: Option<Duration>,
@@ -85,11 +89,17 @@ impl JwtTemplate {
 
     /// Signs as [`sign`](Self::sign) does, with another default lifetime.
     pub(crate) async fn sign_for(&self, platform: &Platform, or_else: Duration) -> Result<SignedJwt, Error> {
-        let Template { key, header, claims, lifetime } = &*self.0;
+        let Template { key, certified, header, claims, lifetime } = &*self.0;
         let issued = platform.now();
         let times = Times::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
-        let key = key.now(platform).await?;
-        let cx = SignContext::new(times, key, platform.clone());
+        let (key, certificate) = match certified {
+            None => (key.now(platform).await?, CertificateState::None),
+            Some(certified) => {
+                let (key, chain) = certified.now(key, platform).await?;
+                (key, CertificateState::Usable(chain))
+            }
+        };
+        let cx = SignContext::new(times, key, certificate, platform.clone());
         let input = [encode(header.text(&cx)?), encode(claims.text(&cx)?)].join(".");
         let (input, signature) = cx.key().sign(platform, input).await?;
         // One allocation of the right size: a string that grows leaves copies behind.
@@ -97,9 +107,9 @@ impl JwtTemplate {
         Ok(SignedJwt { token, issued, usable_until: times.expires(), has_exp: claims.expiration_time })
     }
 
-    /// Whether another key is available than the one that signed last.
+    /// Whether another key or certificate is available than at the last signature.
     pub(crate) fn has_changed(&self) -> bool {
-        self.0.key.has_changed()
+        self.0.key.has_changed() || self.0.certified.as_ref().is_some_and(CertifiedKey::has_changed)
     }
 
     /// The algorithm of the key.

@@ -34,20 +34,20 @@ mod token_exchange;
 
 const URL: &str = "https://as.example.com/token";
 
-type Answer = Result<Response<Bytes>, Error>;
+type Reply = Result<Response<Bytes>, Error>;
 
 /// Responds as the script says, and keeps the requests. Every response takes three seconds.
 #[derive(Clone, Default)]
 struct Script {
     clock: ManualClock,
-    answers: Arc<Mutex<VecDeque<Answer>>>,
+    replies: Arc<Mutex<VecDeque<Reply>>>,
     requests: Arc<Mutex<Vec<Request<Bytes>>>>,
 }
 
 impl Script {
-    fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+    fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
         let script = Script::default();
-        script.answers.lock().unwrap().extend(answers);
+        script.replies.lock().unwrap().extend(replies);
         script
     }
 
@@ -65,7 +65,7 @@ impl Transport for Script {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         self.requests.lock().unwrap().push(request);
         self.clock.advance(Duration::from_secs(3));
-        self.answers.lock().unwrap().pop_front().expect("the script has ended")
+        self.replies.lock().unwrap().pop_front().expect("the script has ended")
     }
 }
 
@@ -93,11 +93,11 @@ impl Grant for Counting {
     }
 }
 
-fn answer(status: u16, body: &'static str) -> Answer {
+fn reply(status: u16, body: &'static str) -> Reply {
     Ok(Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap())
 }
 
-fn broken(kind: ErrorKind) -> Answer {
+fn broken(kind: ErrorKind) -> Reply {
     Err(Error::new(kind, "scripted"))
 }
 
@@ -105,7 +105,7 @@ const TOKEN: &str = r#"{"access_token":"a token","token_type":"Bearer","expires_
 
 #[tokio::test]
 async fn the_request_is_a_form_with_everything_that_was_asked_for() {
-    let script = Script::new([answer(200, TOKEN)]);
+    let script = Script::new([reply(200, TOKEN)]);
     let source = TokenEndpoint::builder("https://as.example.com/token?grant=x&account=7", ClientCredentials::new())
         .client_auth(ClientAuth::basic("client-id", "client-secret"))
         .scope("read write")
@@ -142,7 +142,7 @@ async fn the_request_is_a_form_with_everything_that_was_asked_for() {
 
 #[tokio::test]
 async fn the_grant_type_can_have_another_name() {
-    let script = Script::new([answer(200, TOKEN)]);
+    let script = Script::new([reply(200, TOKEN)]);
     let source = TokenEndpoint::builder(URL, ClientCredentials::new())
         .client_auth(ClientAuth::post("id", "secret"))
         .grant_type("account_credentials")
@@ -155,7 +155,7 @@ async fn the_grant_type_can_have_another_name() {
 
 #[tokio::test]
 async fn a_token_is_issued_when_its_request_is_sent() {
-    let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN)]);
+    let script = Script::new([broken(ErrorKind::Transport), reply(200, TOKEN)]);
     let source = TokenEndpoint::builder(URL, Counting::new(&script, true)).transport(script.clone()).build().unwrap();
     let start = script.clock.now();
     let token = source.fetch(script.context()).await.unwrap();
@@ -165,7 +165,7 @@ async fn a_token_is_issued_when_its_request_is_sent() {
 
 #[tokio::test]
 async fn l44_l20_a_broken_connection_is_retried_with_a_new_request() {
-    let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN)]);
+    let script = Script::new([broken(ErrorKind::Transport), reply(200, TOKEN)]);
     let source = TokenEndpoint::builder(URL, Counting::new(&script, true)).transport(script.clone()).build().unwrap();
     assert!(source.fetch(script.context()).await.is_ok());
     assert_eq!(script.bodies(), ["grant_type=count&n=1", "grant_type=count&n=2"]);
@@ -173,18 +173,18 @@ async fn l44_l20_a_broken_connection_is_retried_with_a_new_request() {
 
 #[tokio::test]
 async fn l44_only_a_broken_connection_is_retried_once() {
-    for (name, repeatable, answers, late, sent, kind) in [
+    for (name, repeatable, replies, late, sent, kind) in [
         ("twice broken", true, vec![broken(ErrorKind::Transport); 2], 0, 2, ErrorKind::Transport),
         ("not repeatable", false, vec![broken(ErrorKind::Transport)], 0, 1, ErrorKind::Transport),
         ("too late", true, vec![broken(ErrorKind::Transport)], 6, 1, ErrorKind::Transport),
         ("timed out", true, vec![broken(ErrorKind::Timeout)], 0, 1, ErrorKind::Timeout),
         ("too large", true, vec![broken(ErrorKind::Response)], 0, 1, ErrorKind::Response),
         ("misconfigured", true, vec![broken(ErrorKind::Config)], 0, 1, ErrorKind::Config),
-        ("outage", true, vec![answer(503, "")], 0, 1, ErrorKind::Unavailable),
-        ("refused", true, vec![answer(400, r#"{"error":"invalid_grant"}"#)], 0, 1, ErrorKind::Refused),
-        ("garbage", true, vec![answer(200, "garbage")], 0, 1, ErrorKind::Response),
+        ("outage", true, vec![reply(503, "")], 0, 1, ErrorKind::Unavailable),
+        ("refused", true, vec![reply(400, r#"{"error":"invalid_grant"}"#)], 0, 1, ErrorKind::Refused),
+        ("garbage", true, vec![reply(200, "garbage")], 0, 1, ErrorKind::Response),
     ] {
-        let script = Script::new(answers);
+        let script = Script::new(replies);
         let grant = Counting::new(&script, repeatable);
         let source = TokenEndpoint::builder(URL, grant).transport(script.clone()).build().unwrap();
         let context = script.context();
@@ -211,7 +211,7 @@ async fn a_grant_that_fails_sends_nothing_and_is_not_asked_again() {
 
 #[tokio::test]
 async fn retry_after_dates_count_from_the_platforms_clock() {
-    let mut unavailable = answer(503, "").unwrap();
+    let mut unavailable = reply(503, "").unwrap();
     // The clock starts at 08:49:37, and the response takes three seconds.
     unavailable.headers_mut().insert("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT".parse().unwrap());
     let script = Script::new([Ok(unavailable)]);
@@ -227,7 +227,7 @@ async fn a_refused_basic_login_with_special_characters_hints_at_the_encoding() {
         (ClientAuth::basic("id", "marker"), None),
         (ClientAuth::post("id", "mar/ker"), None),
     ] {
-        let script = Script::new([answer(401, r#"{"error":"invalid_client"}"#)]);
+        let script = Script::new([reply(401, r#"{"error":"invalid_client"}"#)]);
         let source = TokenEndpoint::builder(URL, ClientCredentials::new())
             .client_auth(auth.clone())
             .transport(script.clone())
@@ -315,15 +315,15 @@ async fn l38_no_secret_or_server_text_is_shown() {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     };
-    let answers = [
-        answer(200, r#"{"access_token":"planted-body","token_type":"planted-body"}"#),
-        answer(200, r#"{"error":"planted-body","error_description":"planted-body"}"#),
-        answer(200, "planted-body"),
-        answer(302, "planted-body"),
-        answer(401, r#"{"error":"invalid_client","error_description":"planted-body","error_uri":"planted-body"}"#),
-        answer(500, "planted-body"),
+    let replies = [
+        reply(200, r#"{"access_token":"planted-body","token_type":"planted-body"}"#),
+        reply(200, r#"{"error":"planted-body","error_description":"planted-body"}"#),
+        reply(200, "planted-body"),
+        reply(302, "planted-body"),
+        reply(401, r#"{"error":"invalid_client","error_description":"planted-body","error_uri":"planted-body"}"#),
+        reply(500, "planted-body"),
     ];
-    let script = Script::new(answers);
+    let script = Script::new(replies);
     for auth in [
         ClientAuth::basic("id", "planted-secret"),
         ClientAuth::basic_raw("id", "planted-secret"),

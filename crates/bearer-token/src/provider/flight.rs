@@ -1,7 +1,7 @@
 //! Single flight: one fetch, shared by all who wait for it.
 //!
 //! Three parts. A [`Flight`] is the shared outcome and the list of those who wait. A [`Driver`] is the one task that
-//! polls the fetch; it lands the flight, and abandons it if it is dropped before. A [`Waiter`] is one waiter's place.
+//! polls the fetch; it ends the flight, and abandons it if it is dropped before. A [`Waiter`] is one waiter's place.
 //!
 //! Nothing here depends on a runtime being alive: each waiter has a deadline of its own, set by its owner, and
 //! abandons a flight whose driver is no longer driven.

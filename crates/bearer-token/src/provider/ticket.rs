@@ -19,7 +19,7 @@ use crate::platform::BoxFuture;
 /// Counting a reference to the provider would cost a request as much, under contention, as everything else together. So a
 /// request keeps numbers, and the rare rejection looks the provider up.
 ///
-/// Both numbers are in one word, as the future of every request has it on board: the provider's is the upper half.
+/// Both numbers are in one word, because the future of every request keeps them: the provider's is the upper half.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(NonZeroU64);
 

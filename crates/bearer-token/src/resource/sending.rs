@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 
 use zeroize::Zeroizing;
 
@@ -25,7 +25,7 @@ mod tests;
 /// use std::time::Duration;
 ///
 /// use bearer_token::{Sending, StaticToken, TokenProvider};
-/// use http::StatusCode;
+/// use http::{HeaderName, StatusCode};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // Vault: a header of its own, and an expired token is refused with 403.
@@ -51,7 +51,7 @@ mod tests;
 /// headers differ from the default needs a client that follows no redirects, or an adapter that knows of each: see
 /// `BearerMiddleware::watch_redirects` of reqwest-bearer, and put a redirect layer of tower around the `BearerLayer`, not
 /// below it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Sending {
     header: String,
     scheme: String,
@@ -165,5 +165,25 @@ impl Sending {
 impl Default for Sending {
     fn default() -> Self {
         Sending::new()
+    }
+}
+
+/// Names are shown if they are legal ones: in a mistaken place there may be a secret. Values are not shown.
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = |name: &str| match HeaderName::try_from(name) {
+            Ok(name) => name.to_string(),
+            Err(_) => "[not a header name]".to_owned(),
+        };
+        let fixed: Vec<_> = self.fixed.iter().map(|(name, value)| (header(name), value)).collect();
+        f.debug_struct("Sending")
+            .field("header", &header(&self.header))
+            .field("scheme", if checks::is_scheme(&self.scheme) { &self.scheme } else { &"[not a scheme]" })
+            .field("fixed", &fixed)
+            .field("statuses", &self.statuses)
+            .field("codes", &self.codes.len())
+            .field("grpc", &self.grpc)
+            .field("settle", &self.settle)
+            .finish()
     }
 }

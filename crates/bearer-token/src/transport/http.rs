@@ -92,7 +92,7 @@ impl Transport for HttpTransport {
             None => Err(Error::new(
                 ErrorKind::Timeout,
                 format!(
-                    "{} did not answer the token request within {limit:?}: check the server, or raise the `timeout` of \
+                    "{} did not respond to the token request within {limit:?}: check the server, or raise the `timeout` of \
                      the transport",
                     super::cause::origin(&uri)
                 ),

@@ -174,7 +174,7 @@ mod tests {
 
     /// Responds with a body that ends as told, after so many pieces of 64 KiB.
     #[derive(Clone)]
-    struct Answering(Option<usize>, End);
+    struct Replying(Option<usize>, End);
 
     #[derive(Clone, Copy)]
     enum End {
@@ -182,10 +182,10 @@ mod tests {
         Break,
     }
 
-    impl Service<Request<Bytes>> for Answering {
-        type Response = Response<Answering>;
+    impl Service<Request<Bytes>> for Replying {
+        type Response = Response<Replying>;
         type Error = Marked;
-        type Future = Ready<Result<Response<Answering>, Marked>>;
+        type Future = Ready<Result<Response<Replying>, Marked>>;
 
         fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Marked>> {
             Poll::Ready(Ok(()))
@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    impl Body for Answering {
+    impl Body for Replying {
         type Data = Bytes;
         type Error = Marked;
 
@@ -244,18 +244,18 @@ mod tests {
         for status in ["200", "302", "401", "503"] {
             let mut request = request();
             request.headers_mut().insert("x-status", status.parse().unwrap());
-            let answer = transport.clone().send(request).await.unwrap();
-            assert_eq!(answer.status().as_str(), status);
-            assert_eq!((answer.body().as_ref(), &answer.headers()["x-echo"]), (&b"marker"[..], &"1".parse().unwrap()));
+            let reply = transport.clone().send(request).await.unwrap();
+            assert_eq!(reply.status().as_str(), status);
+            assert_eq!((reply.body().as_ref(), &reply.headers()["x-echo"]), (&b"marker"[..], &"1".parse().unwrap()));
         }
     }
 
     #[tokio::test]
     async fn l17_a_service_response_is_read_up_to_one_mebibyte() {
-        let answer = service(Answering(Some(16), End::Ok)).send(request()).await.unwrap();
-        assert_eq!(answer.body().len(), RESPONSE_LIMIT);
+        let reply = service(Replying(Some(16), End::Ok)).send(request()).await.unwrap();
+        assert_eq!(reply.body().len(), RESPONSE_LIMIT);
         for pieces in [17, usize::MAX] {
-            let error = service(Answering(Some(pieces), End::Ok)).send(request()).await.unwrap_err();
+            let error = service(Replying(Some(pieces), End::Ok)).send(request()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Response);
         }
     }
@@ -263,8 +263,8 @@ mod tests {
     #[tokio::test]
     async fn l38_an_unknown_services_errors_show_only_their_kind() {
         for (svc, what) in [
-            (Answering(None, End::Ok), "there is no response"),
-            (Answering(Some(1), End::Break), "the response broke off"),
+            (Replying(None, End::Ok), "there is no response"),
+            (Replying(Some(1), End::Break), "the response broke off"),
         ] {
             let error = service(svc.clone()).send(request()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Transport);

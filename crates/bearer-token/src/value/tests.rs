@@ -139,7 +139,7 @@ async fn the_error_of_another_provider_names_it_once() {
             }
         };
         let builder = TokenProvider::builder(source);
-        Value::from(name.into_iter().fold(builder, |builder, name| builder.name(name)).build().unwrap())
+        Value::from(name.into_iter().fold(builder, crate::TokenProviderBuilder::name).build().unwrap())
     };
     let inner = || failing(Some("platform"), None);
     for (value, message, provider) in [

@@ -80,16 +80,16 @@ async fn warm_with(sending: Sending) -> TokenProvider {
 }
 
 #[derive(Clone)]
-struct Answer {
+struct Reply {
     version: Version,
     headers: Fields,
     parts: Vec<Part>,
     final_uri: Option<&'static str>,
 }
 
-impl Answer {
+impl Reply {
     fn new(version: Version, headers: Fields, parts: &[Part]) -> Self {
-        Answer { version, headers, parts: parts.to_vec(), final_uri: None }
+        Reply { version, headers, parts: parts.to_vec(), final_uri: None }
     }
 
     fn response(&self) -> Response<Parts> {
@@ -103,19 +103,19 @@ impl Answer {
     }
 }
 
-async fn call<L, B>(layer: &L, answer: Answer) -> Response<B>
+async fn call<L, B>(layer: &L, reply: Reply) -> Response<B>
 where
-    L: Layer<Answering>,
+    L: Layer<Replying>,
     L::Service: tower::Service<Request<()>, Response = Response<B>, Error = crate::BoxError>,
 {
-    let service = layer.layer(Answering(answer));
+    let service = layer.layer(Replying(reply));
     service.oneshot(Request::get("https://api.example.com/x").body(()).unwrap()).await.unwrap()
 }
 
 #[derive(Clone)]
-struct Answering(Answer);
+struct Replying(Reply);
 
-impl tower::Service<Request<()>> for Answering {
+impl tower::Service<Request<()>> for Replying {
     type Response = Response<Parts>;
     type Error = Infallible;
     type Future = future::Ready<Result<Response<Parts>, Infallible>>;
@@ -145,7 +145,7 @@ async fn l31_status_16_among_the_headers_rejects_in_http_2_only() {
         (Version::HTTP_2, &[], true),
     ] {
         let provider = warm().await;
-        call(&BearerLayer::new(provider.clone()), Answer::new(version, fields, &[])).await;
+        call(&BearerLayer::new(provider.clone()), Reply::new(version, fields, &[])).await;
         assert_eq!(provider.cached().is_some(), stays, "{version:?} {fields:?}");
     }
 }
@@ -167,7 +167,7 @@ async fn l31_status_16_in_the_trailers_rejects_where_they_are_watched() {
     ] {
         let provider = warm().await;
         let layer = BearerLayer::new(provider.clone()).watch_trailers();
-        let response = call(&layer, Answer::new(version, fields, parts)).await;
+        let response = call(&layer, Reply::new(version, fields, parts)).await;
         read(&mut response.into_body()).await;
         assert_eq!(provider.cached().is_some(), stays, "{version:?} {fields:?} {parts:?}");
     }
@@ -182,10 +182,10 @@ async fn status_16_in_headers_leaves_its_outcome_in_the_response() {
         (Version::HTTP_11, false, false),
     ] {
         let layer = BearerLayer::new(warm().await);
-        let answer = Answer::new(version, UNAUTHENTICATED, &[]);
+        let reply = Reply::new(version, UNAUTHENTICATED, &[]);
         let extensions = match watched {
-            true => call(&layer.watch_trailers(), answer).await.into_parts().0.extensions,
-            false => call(&layer, answer).await.into_parts().0.extensions,
+            true => call(&layer.watch_trailers(), reply).await.into_parts().0.extensions,
+            false => call(&layer, reply).await.into_parts().0.extensions,
         };
         let expected = left.then_some(&Rejection::Renewing);
         assert_eq!(extensions.get(), expected, "{version:?} {watched}");
@@ -215,7 +215,7 @@ async fn l55_declared_refusals_are_found_in_trailers_too() {
             .unwrap();
         provider.token().await.unwrap();
         let layer = BearerLayer::new(provider.clone()).watch_trailers();
-        let response = call(&layer, Answer::new(Version::HTTP_2, fields, parts)).await;
+        let response = call(&layer, Reply::new(Version::HTTP_2, fields, parts)).await;
         read(&mut response.into_body()).await;
         assert_eq!(provider.cached().is_some(), stays, "{fields:?} {parts:?}");
     }
@@ -235,7 +235,7 @@ async fn l55_a_status_that_sending_declares_refuses_in_trailers_too() {
     ] {
         let provider = warm_with(Sending::new().reject_on_grpc(7)).await;
         let layer = BearerLayer::new(provider.clone()).watch_trailers();
-        let response = call(&layer, Answer::new(version, fields, parts)).await;
+        let response = call(&layer, Reply::new(version, fields, parts)).await;
         read(&mut response.into_body()).await;
         assert_eq!(provider.cached().is_some(), stays, "{version:?} {fields:?} {parts:?}");
     }
@@ -245,7 +245,7 @@ async fn l55_a_status_that_sending_declares_refuses_in_trailers_too() {
 async fn l55_an_exposed_ticket_rejects_what_the_trailers_did_not() {
     let provider = warm().await;
     let layer = BearerLayer::new(provider.clone()).watch_trailers().expose_ticket();
-    let response = call(&layer, Answer::new(Version::HTTP_2, &[], &[Part::Trailers(OK)])).await;
+    let response = call(&layer, Reply::new(Version::HTTP_2, &[], &[Part::Trailers(OK)])).await;
     let ticket = *response.extensions().get::<Ticket>().unwrap();
     read(&mut response.into_body()).await;
     assert!(provider.cached().is_some());
@@ -257,7 +257,7 @@ async fn l31_a_body_dropped_before_its_trailers_rejects_nothing() {
     let provider = warm().await;
     let layer = BearerLayer::new(provider.clone()).watch_trailers();
     let parts = [Part::Data("a"), Part::Trailers(UNAUTHENTICATED)];
-    let mut body = call(&layer, Answer::new(Version::HTTP_2, &[], &parts)).await.into_body();
+    let mut body = call(&layer, Reply::new(Version::HTTP_2, &[], &parts)).await.into_body();
     body.frame().await.unwrap().unwrap();
     drop(body);
     assert!(provider.cached().is_some());
@@ -271,7 +271,7 @@ async fn a_response_rejects_once_at_the_most() {
     {
         let provider = warm().await;
         let layer = BearerLayer::new(provider.clone()).watch_trailers();
-        let mut body = call(&layer, Answer::new(version, fields, &twice)).await.into_body();
+        let mut body = call(&layer, Reply::new(version, fields, &twice)).await.into_body();
         let by_the_headers = provider.cached().is_none();
         assert_eq!(by_the_headers, fields == UNAUTHENTICATED, "{version:?} {fields:?}");
         assert_eq!(format!("{body:?}").contains("ticket: None"), by_the_headers, "{version:?} {body:?}");
@@ -286,7 +286,7 @@ async fn a_response_rejects_once_at_the_most() {
 async fn a_watched_body_passes_every_frame_unchanged() {
     let parts = [Part::Data("a"), Part::Data(""), Part::Trailers(UNAUTHENTICATED), Part::Error];
     let layer = BearerLayer::new(warm().await).watch_trailers();
-    let mut watched = call(&layer, Answer::new(Version::HTTP_2, OK, &parts)).await.into_body();
+    let mut watched = call(&layer, Reply::new(Version::HTTP_2, OK, &parts)).await.into_body();
     let mut plain = Parts(parts.to_vec());
     loop {
         assert_eq!(watched.is_end_stream(), plain.is_end_stream());
@@ -306,7 +306,7 @@ async fn a_watched_body_passes_every_frame_unchanged() {
 async fn l35_trailers_of_the_callers_own_request_reject_nothing() {
     let provider = warm().await;
     let layer = BearerLayer::new(provider.clone()).watch_trailers();
-    let service = layer.layer(Answering(Answer::new(Version::HTTP_2, &[], &[Part::Trailers(UNAUTHENTICATED)])));
+    let service = layer.layer(Replying(Reply::new(Version::HTTP_2, &[], &[Part::Trailers(UNAUTHENTICATED)])));
     let own = Request::get("https://api.example.com/x").header("authorization", "Bearer mine").body(()).unwrap();
     read(&mut service.oneshot(own).await.unwrap().into_body()).await;
     assert!(provider.cached().is_some());
@@ -314,20 +314,20 @@ async fn l35_trailers_of_the_callers_own_request_reject_nothing() {
 
 #[tokio::test]
 async fn l42_trailers_from_another_origin_after_a_redirect_below_reject_nothing() {
-    for (answered, stays) in [("https://files.example.com/x", true), ("https://api.example.com/y", false)] {
+    for (replied, stays) in [("https://files.example.com/x", true), ("https://api.example.com/y", false)] {
         let provider = warm().await;
         let layer = BearerLayer::new(provider.clone()).final_uri(Extensions::get::<Uri>).watch_trailers();
-        let mut answer = Answer::new(Version::HTTP_2, &[], &[Part::Trailers(UNAUTHENTICATED)]);
-        answer.final_uri = Some(answered);
-        read(&mut call(&layer, answer).await.into_body()).await;
-        assert_eq!(provider.cached().is_some(), stays, "{answered}");
+        let mut reply = Reply::new(Version::HTTP_2, &[], &[Part::Trailers(UNAUTHENTICATED)]);
+        reply.final_uri = Some(replied);
+        read(&mut call(&layer, reply).await.into_body()).await;
+        assert_eq!(provider.cached().is_some(), stays, "{replied}");
     }
 }
 
 #[test]
 fn the_future_is_send_and_adds_no_size() {
     fn assert_send<T: Send>() {}
-    assert_send::<TrailersFuture<Answering, ()>>();
+    assert_send::<TrailersFuture<Replying, ()>>();
     assert_send::<TrailersBody<Parts>>();
-    assert_eq!(size_of::<TrailersFuture<Answering, ()>>(), size_of::<crate::ResponseFuture<Answering, ()>>());
+    assert_eq!(size_of::<TrailersFuture<Replying, ()>>(), size_of::<crate::ResponseFuture<Replying, ()>>());
 }

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tower_bearer::BoxError;
 
 use super::{
-    ANSWERED, CLIENT_SECRET, PANIC, QUERY, STATIC,
+    CLIENT_SECRET, PANIC, QUERY, SERVER_TEXT, STATIC,
     life::{client, plant_what_was_sent},
     markers::Markers,
     shown::Shown,
@@ -30,39 +30,40 @@ use crate::support::{Adapter, CLIENT, SECOND, Setup, hyper, reqwest, within};
 
 /// The responses of a hostile or broken server.
 fn hostile() -> Vec<(&'static str, Fault)> {
-    let text = |status| Fault::status(status).body(ANSWERED).header("x-trace", ANSWERED).header("server", ANSWERED);
-    let says = |status: u16, members: Value| Fault::json(status, &members).header("www-authenticate", ANSWERED);
+    let text =
+        |status| Fault::status(status).body(SERVER_TEXT).header("x-trace", SERVER_TEXT).header("server", SERVER_TEXT);
+    let says = |status: u16, members: Value| Fault::json(status, &members).header("www-authenticate", SERVER_TEXT);
     let token = |members: Value| {
-        let mut answer = json!({ "access_token": STATIC, "token_type": "Bearer" });
-        answer.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-        Fault::json(200, &answer)
+        let mut reply = json!({ "access_token": STATIC, "token_type": "Bearer" });
+        reply.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        Fault::json(200, &reply)
     };
     vec![
         ("500", text(500)),
-        ("503", text(503).header("retry-after", ANSWERED)),
+        ("503", text(503).header("retry-after", SERVER_TEXT)),
         ("429", text(429)),
         ("404", text(404)),
         ("401", text(401)),
-        ("a redirect", text(302).header("location", format!("https://{ANSWERED}.example.com/{ANSWERED}"))),
-        ("HTML", Fault::html().body(format!("<p>{ANSWERED}")).header("content-type", format!("text/{ANSWERED}"))),
+        ("a redirect", text(302).header("location", format!("https://{SERVER_TEXT}.example.com/{SERVER_TEXT}"))),
+        ("HTML", Fault::html().body(format!("<p>{SERVER_TEXT}")).header("content-type", format!("text/{SERVER_TEXT}"))),
         (
             "an error",
-            says(400, json!({ "error": "invalid_grant", "error_description": ANSWERED, "error_uri": ANSWERED })),
+            says(400, json!({ "error": "invalid_grant", "error_description": SERVER_TEXT, "error_uri": SERVER_TEXT })),
         ),
-        ("an error code of its own", says(400, json!({ "error": ANSWERED, "error_description": CLIENT_SECRET }))),
+        ("an error code of its own", says(400, json!({ "error": SERVER_TEXT, "error_description": CLIENT_SECRET }))),
         ("a secret as an error code", says(401, json!({ "error": CLIENT_SECRET }))),
-        ("an error that is not a string", says(400, json!({ "error": { "message": ANSWERED } }))),
-        ("an error with 200", says(200, json!({ "error": ANSWERED, "access_token": STATIC }))),
+        ("an error that is not a string", says(400, json!({ "error": { "message": SERVER_TEXT } }))),
+        ("an error with 200", says(200, json!({ "error": SERVER_TEXT, "access_token": STATIC }))),
         ("no token", says(200, json!({ "token": STATIC, "id_token": STATIC }))),
         ("a token that is no text", says(200, json!({ "access_token": [STATIC] }))),
         ("a token with a newline", token(json!({ "access_token": format!("{STATIC}\n{STATIC}") }))),
         ("a token with a space", token(json!({ "access_token": format!("{STATIC} {STATIC}") }))),
-        ("another token type", token(json!({ "token_type": ANSWERED }))),
-        ("a token type that is not a string", token(json!({ "token_type": [ANSWERED] }))),
-        ("a negative lifetime", token(json!({ "expires_in": -1, "scope": ANSWERED }))),
-        ("broken JSON", Fault::status(200).body(format!("{{\"access_token\":\"{STATIC}\",\"{ANSWERED}"))),
-        ("no JSON", Fault::status(200).body(format!("access_token={STATIC}&scope={ANSWERED}"))),
-        ("no UTF-8", Fault::status(200).body([ANSWERED.as_bytes(), b"\xff"].concat())),
+        ("another token type", token(json!({ "token_type": SERVER_TEXT }))),
+        ("a token type that is not a string", token(json!({ "token_type": [SERVER_TEXT] }))),
+        ("a negative lifetime", token(json!({ "expires_in": -1, "scope": SERVER_TEXT }))),
+        ("broken JSON", Fault::status(200).body(format!("{{\"access_token\":\"{STATIC}\",\"{SERVER_TEXT}"))),
+        ("no JSON", Fault::status(200).body(format!("access_token={STATIC}&scope={SERVER_TEXT}"))),
+        ("no UTF-8", Fault::status(200).body([SERVER_TEXT.as_bytes(), b"\xff"].concat())),
         ("nothing", Fault::status(200)),
         ("a flood", Fault::flood(2 * 1024 * 1024)),
         ("no response", Fault::disconnect()),

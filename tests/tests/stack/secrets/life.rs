@@ -12,7 +12,7 @@ use reqwest_bearer::{BearerMiddleware, MiddlewareTransport};
 use reqwest_middleware::{Middleware, Next};
 use tower_bearer::BearerService;
 
-use super::{ANSWERED, CLAIM, CLIENT_SECRET, HEADER, HMAC_SECRET, PARAMETER, QUERY, markers::Markers, shown::Shown};
+use super::{CLAIM, CLIENT_SECRET, HEADER, HMAC_SECRET, PARAMETER, QUERY, SERVER_TEXT, markers::Markers, shown::Shown};
 use crate::support::{Adapter, CLIENT, Client, SECOND, Setup, hyper, hyper_http2, reqwest, within};
 
 /// Every way to a token, used, rejected and renewed.
@@ -40,7 +40,9 @@ pub(super) async fn successes(
         setup.server.register(registered);
         let tokens = if index % 2 == 0 { Tokens::opaque() } else { Tokens::jwt() };
         // Other members of the response are server text too.
-        setup.server.issue(tokens.member("scope", ANSWERED).member("instance_url", ANSWERED).expires_in(ANSWERED));
+        setup
+            .server
+            .issue(tokens.member("scope", SERVER_TEXT).member("instance_url", SERVER_TEXT).expires_in(SERVER_TEXT));
         let token_url = setup.server.token_url();
         let auth = if index < 3 { auth } else { auth.audience(&token_url) };
         let endpoint = TokenEndpoint::builder(format!("{token_url}?account={QUERY}"), ClientCredentials::new())
@@ -55,7 +57,7 @@ pub(super) async fn successes(
         };
         let provider = setup.builder(endpoint.build().unwrap()).build().unwrap();
         life(shown, &setup, &provider, &client(adapter, &provider, http2)).await;
-        assert_eq!(provider.cached().unwrap().extra("instance_url"), Some(ANSWERED));
+        assert_eq!(provider.cached().unwrap().extra("instance_url"), Some(SERVER_TEXT));
         plant_what_was_sent(secrets, &setup);
     }
 
@@ -79,8 +81,9 @@ async fn life(shown: &mut Shown, setup: &Setup, provider: &TokenProvider, client
     within(async {
         client.succeed(&url).await;
         client.succeed(&url).await;
-        let challenge = format!(r#"Bearer realm="{ANSWERED}", error="invalid_token", error_description="{ANSWERED}""#);
-        setup.server.api().next(Fault::status(401).header("www-authenticate", challenge).body(ANSWERED));
+        let challenge =
+            format!(r#"Bearer realm="{SERVER_TEXT}", error="invalid_token", error_description="{SERVER_TEXT}""#);
+        setup.server.api().next(Fault::status(401).header("www-authenticate", challenge).body(SERVER_TEXT));
         assert_eq!(client.get(&url).await.unwrap().status, 401);
         shown.value("a provider whose bearer was rejected", provider);
         client.succeed(&url).await;

@@ -15,7 +15,7 @@ use reqwest_bearer::{BearerMiddleware, ClientTransport, MiddlewareTransport};
 use tower::Service;
 use tower_bearer::{BearerLayer, BearerService, BoxError};
 
-use super::{ANSWERED, CLAIM, CLIENT_SECRET, HEADER, HMAC_SECRET, PARAMETER, QUERY, STATIC, USER, shown::Shown};
+use super::{CLAIM, CLIENT_SECRET, HEADER, HMAC_SECRET, PARAMETER, QUERY, SERVER_TEXT, STATIC, USER, shown::Shown};
 use crate::support::{CLIENT, SECOND};
 
 /// Everything with a hand-written `Debug` or `Display`.
@@ -52,10 +52,10 @@ pub(super) async fn values(shown: &mut Shown, rsa: &TestKey, ec: &TestKey) {
     shown.value("SignedJwt", &template.sign(&platform).await.unwrap());
     shown.value("Parameters", &Parameters::new("custom").with("password", PARAMETER));
     shown.value("StaticToken", &StaticToken::new(STATIC));
-    shown.value("AccessToken", &AccessToken::new(STATIC).scope(ANSWERED).extra("instance", ANSWERED));
-    let line = format!(r#"Bearer realm="{ANSWERED}", {ANSWERED}="x", {ANSWERED} x"#);
-    let answer = [(WWW_AUTHENTICATE, HeaderValue::try_from(line).unwrap())].into_iter().collect();
-    let challenges = Challenge::read(&answer);
+    shown.value("AccessToken", &AccessToken::new(STATIC).scope(SERVER_TEXT).extra("instance", SERVER_TEXT));
+    let line = format!(r#"Bearer realm="{SERVER_TEXT}", {SERVER_TEXT}="x", {SERVER_TEXT} x"#);
+    let reply = [(WWW_AUTHENTICATE, HeaderValue::try_from(line).unwrap())].into_iter().collect();
+    let challenges = Challenge::read(&reply);
     let context = FetchContext::new(platform, SECOND, FetchReason::Rejected).with_challenges(challenges);
     shown.value("FetchContext", &context);
 

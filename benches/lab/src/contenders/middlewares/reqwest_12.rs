@@ -17,11 +17,11 @@ use crate::{
 pub(in crate::contenders) struct Client(ClientWithMiddleware);
 
 pub(in crate::contenders) fn bare() -> Client {
-    Client(ClientBuilder::new(reqwest_12::Client::new()).with(Answer).build())
+    Client(ClientBuilder::new(reqwest_12::Client::new()).with(Reply).build())
 }
 
 pub(in crate::contenders) fn constant(value: HeaderValue) -> Client {
-    Client(ClientBuilder::new(reqwest_12::Client::new()).with(Constant(value)).with(Answer).build())
+    Client(ClientBuilder::new(reqwest_12::Client::new()).with(Constant(value)).with(Reply).build())
 }
 
 /// It asks a source for the token at each request and leaves caching to the source. This source is constant: no real one is
@@ -29,7 +29,7 @@ pub(in crate::contenders) fn constant(value: HeaderValue) -> Client {
 pub(in crate::contenders) fn reqwest_auth(token: String) -> Client {
     let source: Arc<dyn TokenSource> = Arc::new(Ready(format!("Bearer {token}")));
     let middleware = AuthorizationHeaderMiddleware::from(source);
-    Client(ClientBuilder::new(reqwest_12::Client::new()).with(middleware).with(Answer).build())
+    Client(ClientBuilder::new(reqwest_12::Client::new()).with(middleware).with(Reply).build())
 }
 
 struct Ready(String);
@@ -49,7 +49,7 @@ impl TokenSource for Ready {
 
 impl Attach for Client {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<warm::Answer, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<warm::Reply, Failed> {
         let request = request.map(|()| reqwest_12::Body::default()).try_into().map_err(Failed::new)?;
         let response = self.0.execute(request).await.map_err(Failed::new)?;
         drop(response);
@@ -58,17 +58,17 @@ impl Attach for Client {
 }
 
 /// A middleware that responds to every request at once.
-struct Answer;
+struct Reply;
 
 #[async_trait]
-impl Middleware for Answer {
+impl Middleware for Reply {
     async fn handle(
         &self,
         request: reqwest_12::Request,
         _extensions: &mut Extensions,
         _next: Next<'_>,
     ) -> reqwest_middleware_04::Result<reqwest_12::Response> {
-        Ok(warm::answer_to(std::hint::black_box(&request).headers()).map(|()| reqwest_12::Body::default()).into())
+        Ok(warm::reply_to(std::hint::black_box(&request).headers()).map(|()| reqwest_12::Body::default()).into())
     }
 }
 

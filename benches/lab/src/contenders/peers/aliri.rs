@@ -14,7 +14,7 @@ use crate::{
     contenders::{peers::bearer, with_header},
     drive::{Attach, Failed},
     endpoint::Endpoint,
-    warm::Answer,
+    warm::Reply,
 };
 
 #[derive(Clone)]
@@ -47,7 +47,7 @@ pub(crate) struct Checked(pub(crate) Aliri);
 
 impl Attach for Checked {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Reply, Failed> {
         let value = {
             let token = self.0.0.token();
             if matches!(token.token_status(), TokenStatus::Expired) {
@@ -61,7 +61,7 @@ impl Attach for Checked {
 
 impl Attach for Aliri {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Reply, Failed> {
         let value = bearer(self.0.token().access_token().as_str())?;
         with_header(request, value).await.map_err(Failed::new)
     }

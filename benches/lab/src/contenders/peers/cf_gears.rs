@@ -9,7 +9,7 @@ use crate::{
     contenders::{Through, peers::bearer, with_header},
     drive::{Attach, Failed},
     endpoint::Endpoint,
-    warm::{Answer, Noop},
+    warm::{Noop, Reply},
 };
 
 pub(crate) fn new(endpoint: &Endpoint) -> impl Attach {
@@ -22,7 +22,7 @@ pub(crate) struct Alone(pub(crate) TokenProvider);
 
 impl Attach for Alone {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Reply, Failed> {
         let token = self.0.get().await.map_err(Failed::new)?;
         let value = bearer(token.expose())?;
         drop(token);

@@ -12,7 +12,7 @@ use crate::{
     },
     drive::{Attach, Failed},
     endpoint::Endpoint,
-    warm::Answer,
+    warm::Reply,
 };
 
 const SCOPES: [&str; 1] = ["https://www.example.com/auth/things"];
@@ -27,7 +27,7 @@ pub(crate) fn new(endpoint: &Endpoint) -> Gcp {
 
 impl Attach for Gcp {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Reply, Failed> {
         let token = self.0.token(&SCOPES).await.map_err(Failed::new)?;
         let value = bearer(token.as_str())?;
         with_header(request, value).await.map_err(Failed::new)

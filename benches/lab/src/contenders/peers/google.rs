@@ -7,7 +7,7 @@ use crate::{
     contenders::with_header,
     drive::{Attach, Failed},
     endpoint::Endpoint,
-    warm::Answer,
+    warm::Reply,
 };
 
 /// Keeps the headers while their tag is valid, which is the fastest way.
@@ -30,7 +30,7 @@ pub(crate) fn new(endpoint: &Endpoint) -> Google {
 
 impl Attach for Google {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Reply, Failed> {
         let extensions = self.kept.as_ref().map(|(extensions, _)| extensions.clone()).unwrap_or_default();
         if let CacheableResource::New { entity_tag, data } =
             self.credentials.headers(extensions).await.map_err(Failed::new)?

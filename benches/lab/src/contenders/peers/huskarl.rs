@@ -19,7 +19,7 @@ use crate::{
     contenders::{peers::bearer, with_header},
     drive::{Attach, Failed},
     endpoint::Endpoint,
-    warm::{Answer, Noop},
+    warm::{Noop, Reply},
 };
 
 #[derive(Clone)]
@@ -48,7 +48,7 @@ pub(crate) struct Cached(pub(crate) Huskarl);
 
 impl Attach for Cached {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Reply, Failed> {
         let token = self.0.0.cache().token().await.map_err(Failed::new)?;
         let value = bearer(token.access_token().token().expose_secret())?;
         with_header(request, value).await.map_err(Failed::new)
@@ -57,7 +57,7 @@ impl Attach for Cached {
 
 impl Attach for Huskarl {
     #[inline]
-    async fn send(&mut self, mut request: Request<()>) -> Result<Answer, Failed> {
+    async fn send(&mut self, mut request: Request<()>) -> Result<Reply, Failed> {
         let headers = self.0.get_headers(request.method(), request.uri()).await.map_err(Failed::new)?;
         request.headers_mut().extend(headers);
         // Its documentation asks to pass every response to `process_response`.

@@ -13,7 +13,7 @@ use crate::{
     },
     drive::{Attach, Failed},
     endpoint::Endpoint,
-    warm::Answer,
+    warm::Reply,
 };
 
 const SCOPES: [&str; 1] = ["https://www.example.com/auth/things"];
@@ -30,7 +30,7 @@ pub(crate) async fn new(endpoint: &Endpoint) -> Yup {
 
 impl Attach for Yup {
     #[inline]
-    async fn send(&mut self, request: Request<()>) -> Result<Answer, Failed> {
+    async fn send(&mut self, request: Request<()>) -> Result<Reply, Failed> {
         let token = self.0.token(&SCOPES).await.map_err(Failed::new)?;
         let value = bearer(token.token().ok_or_else(|| Failed::new("no access token"))?)?;
         with_header(request, value).await.map_err(Failed::new)

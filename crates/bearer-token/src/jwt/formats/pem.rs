@@ -1,4 +1,4 @@
-//! Finds the private key in PEM text (RFC 7468).
+//! Finds the private key, or the certificates, in PEM text (RFC 7468).
 
 use zeroize::Zeroizing;
 
@@ -12,9 +12,9 @@ const SHORT_BEGIN: &[u8] = b"----BEGIN ";
 
 /// The DER of the one private key in a PEM text.
 pub(crate) enum PemKey {
-    Plain(Zeroizing<Vec<u8>>),
+    Plain(Der),
     /// PKCS#8's own encryption (RFC 5958 section 3).
-    Encrypted(Zeroizing<Vec<u8>>),
+    Encrypted(Der),
 }
 
 /// The reason why a PEM text has no usable private key.
@@ -32,6 +32,8 @@ pub(crate) enum PemFault {
 /// Only known labels are ever repeated: the text between the dashes of a damaged file may be part of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PemLabel {
+    /// Any private key, where a certificate was expected.
+    PrivateKey,
     /// OpenSSL's own encryption (`DEK-Info`), from before PKCS#8.
     OldEncryption(&'static str),
     OpenSsh(OpenSshKey),
@@ -46,6 +48,8 @@ pub(crate) enum PemLabel {
     Unknown,
 }
 
+type Der = Zeroizing<Vec<u8>>;
+
 /// Whether the text is PEM, or a part of one, and so not an HMAC secret.
 pub(crate) fn looks_like_pem(text: &[u8]) -> bool {
     let trimmed = text.trim_ascii();
@@ -57,20 +61,15 @@ pub(crate) fn looks_like_pem(text: &[u8]) -> bool {
 /// Certificates, parameters and text around the key are ignored. Newlines may be escaped (`\n`), as in environment
 /// variables and JSON: base64 has no backslash, so an escape cannot be mistaken.
 pub(crate) fn private_key(text: &[u8]) -> Result<PemKey, PemFault> {
-    let unescaped = text.contains(&b'\\').then(|| unescaped(text));
-    let mut rest = unescaped.as_deref().map_or(text, Vec::as_slice);
     let mut keys = Vec::new();
     let mut labels = Vec::new();
-    while let Some(start) = find(rest, BEGIN) {
-        let (block, after) = Block::first(rest.get(start..).unwrap_or_default()).ok_or(PemFault::Unreadable)?;
-        let content = block.content();
-        match (block.label(content.as_deref().map(Vec::as_slice)), content) {
+    for (content, der) in blocks(text)? {
+        match (content, der) {
             (Content::Plain, Some(der)) => keys.push(PemKey::Plain(der)),
             (Content::Encrypted, Some(der)) => keys.push(PemKey::Encrypted(der)),
             (Content::Plain | Content::Encrypted, None) => return Err(PemFault::Unreadable),
             (Content::Other(label), _) => labels.push(label),
         }
-        rest = after;
     }
     match (keys.pop(), keys.len()) {
         (Some(key), 0) => Ok(key),
@@ -78,6 +77,39 @@ pub(crate) fn private_key(text: &[u8]) -> Result<PemKey, PemFault> {
         (None, _) if labels.is_empty() => Err(PemFault::Unreadable),
         (None, _) => Err(PemFault::Labels(labels)),
     }
+}
+
+/// Finds the certificates in the text, in their order. Keys and text around them are ignored.
+pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Der>, PemFault> {
+    let mut certificates = Vec::new();
+    let mut labels = Vec::new();
+    for (content, der) in blocks(text)? {
+        match (content, der) {
+            (Content::Other(PemLabel::Certificate("CERTIFICATE")), Some(der)) => certificates.push(der),
+            (Content::Other(PemLabel::Certificate("CERTIFICATE")), None) => return Err(PemFault::Unreadable),
+            (Content::Other(label), _) => labels.push(label),
+            (Content::Plain | Content::Encrypted, _) => labels.push(PemLabel::PrivateKey),
+        }
+    }
+    match certificates.is_empty() {
+        false => Ok(certificates),
+        true if labels.is_empty() => Err(PemFault::Unreadable),
+        true => Err(PemFault::Labels(labels)),
+    }
+}
+
+/// What each block of the text holds, in their order.
+fn blocks(text: &[u8]) -> Result<Vec<(Content, Option<Der>)>, PemFault> {
+    let unescaped = text.contains(&b'\\').then(|| unescaped(text));
+    let mut rest = unescaped.as_deref().map_or(text, Vec::as_slice);
+    let mut blocks = Vec::new();
+    while let Some(start) = find(rest, BEGIN) {
+        let (block, after) = Block::first(rest.get(start..).unwrap_or_default()).ok_or(PemFault::Unreadable)?;
+        let der = block.content();
+        blocks.push((block.label(der.as_deref().map(Vec::as_slice)), der));
+        rest = after;
+    }
+    Ok(blocks)
 }
 
 /// A block between its BEGIN and END lines.
@@ -112,7 +144,7 @@ impl<'a> Block<'a> {
         self.body.get(..lines).unwrap_or_default()
     }
 
-    fn content(&self) -> Option<Zeroizing<Vec<u8>>> {
+    fn content(&self) -> Option<Der> {
         encoding::base64(self.body.get(self.headers().len()..)?).filter(|bytes| !bytes.is_empty())
     }
 

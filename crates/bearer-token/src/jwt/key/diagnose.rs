@@ -5,6 +5,7 @@
 //!
 //! The commands in the advice work with OpenSSL 3. The tests of `wrong_file_tests.rs` run over files of those kinds.
 
+pub(crate) mod certificate;
 #[cfg(feature = "encrypted-keys")]
 mod encryption;
 mod expected;

@@ -9,14 +9,15 @@ use super::{
     ASSERTION_LIFETIME, JwtTemplate, Template,
     claims::{Claims, whole_backdate},
     computed::Computed,
-    context::SignContext,
+    context::{CertificateState, SignContext},
     header::JoseHeader,
     values,
 };
 use crate::{
     error::Error,
-    jwt::key::SigningKey,
+    jwt::key::{SigningKey, certified::CertifiedKey},
     problem::{Advice, Problem, Problems},
+    value,
 };
 
 /// A century. A longer lifetime is a mistake, and dates elsewhere would overflow.
@@ -25,6 +26,8 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// Builds a [`JwtTemplate`]. A later call of a method replaces an earlier one.
 pub struct JwtTemplateBuilder {
     key: SigningKey,
+    certificate: Option<value::Value>,
+    has_chain: bool,
     key_id: Option<String>,
     issuer: Option<String>,
     subject: Option<String>,
@@ -41,6 +44,8 @@ impl JwtTemplateBuilder {
     pub(crate) fn new(key: SigningKey) -> Self {
         JwtTemplateBuilder {
             key,
+            certificate: None,
+            has_chain: false,
             key_id: None,
             issuer: None,
             subject: None,
@@ -193,6 +198,54 @@ impl JwtTemplateBuilder {
         self
     }
 
+    /// The certificate of the key, as PEM, DER, or the base64 of one. It is read again for each JWT, and may be in the same
+    /// file as the key. Other certificates in it are ignored, unless they are sent as [a chain](Self::certificate_chain).
+    ///
+    /// It is not sent by itself: see [`x5t_s256`](Self::x5t_s256), [`x5t`](Self::x5t),
+    /// [`certificate_chain`](Self::certificate_chain), and [`SignContext`].
+    ///
+    /// The certificate must belong to the key. If a key and its certificate are replaced one after the other, the previous
+    /// pair signs until both are there, and an event reports it.
+    ///
+    /// ```
+    /// use bearer_token::{Value, jwt::{Algorithm, JwtTemplate, SigningKey}};
+    ///
+    /// # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata");
+    /// # std::env::set_current_dir(directory).unwrap();
+    /// # fn main_() -> Result<(), bearer_token::Error> {
+    /// // As Entra ID expects it.
+    /// let key = SigningKey::from_file(Algorithm::PS256, "rsa2048.pem")?;
+    /// let template = JwtTemplate::builder(key).certificate(Value::file("certificate.pem")).x5t_s256().build()?;
+    /// # let _ = template; Ok(()) }
+    /// # main_().unwrap();
+    /// ```
+    #[must_use]
+    pub fn certificate(mut self, certificate: impl Into<value::Value>) -> Self {
+        self.certificate = Some(certificate.into());
+        self
+    }
+
+    /// Sends the [certificate](Self::certificate) and those that certify it in the header, as `x5c` (RFC 7515 section
+    /// 4.1.6). The certificate of the key is the first, wherever it is in the file.
+    #[must_use]
+    pub fn certificate_chain(mut self) -> Self {
+        self.has_chain = true;
+        self
+    }
+
+    /// Names the [certificate](Self::certificate) in the header by its SHA-256, as `x5t#S256` (RFC 7515 section 4.1.8).
+    #[must_use]
+    pub fn x5t_s256(self) -> Self {
+        self.computed_header("x5t#S256", |cx| Ok(cx.certificate_sha256()?.base64url()))
+    }
+
+    /// Names the [certificate](Self::certificate) in the header by its SHA-1, as `x5t` (RFC 7515 section 4.1.7), for servers
+    /// that do not know `x5t#S256`.
+    #[must_use]
+    pub fn x5t(self) -> Self {
+        self.computed_header("x5t", |cx| Ok(cx.certificate_sha1()?.base64url()))
+    }
+
     /// Whether each JWT has a `jti` claim: a fresh random UUID. Default: yes.
     #[must_use]
     pub fn jwt_id(mut self, on: bool) -> Self {
@@ -232,12 +285,19 @@ impl JwtTemplateBuilder {
         self.check_times();
         self.check_names();
         let lifetime = self.lifetime.unwrap_or(ASSERTION_LIFETIME);
-        let cx = SignContext::rehearsal(self.claims.backdate, lifetime, self.key.clone());
+        let (certified, state) = self.certified();
+        let cx = SignContext::rehearsal(self.claims.backdate, lifetime, self.key.clone(), state);
         self.check_computed(&cx);
         let problems = &mut self.problems;
         let header = JoseHeader::new(&cx, self.key_id.as_deref(), self.header, self.computed_header, problems);
         self.problems.into_result("the JWT template cannot be built")?;
-        Ok(JwtTemplate::new(Template { key: self.key, header, claims: self.claims, lifetime: self.lifetime }))
+        Ok(JwtTemplate::new(Template {
+            key: self.key,
+            certified,
+            header,
+            claims: self.claims,
+            lifetime: self.lifetime,
+        }))
     }
 
     fn check_times(&mut self) {
@@ -250,6 +310,24 @@ impl JwtTemplateBuilder {
             let problem = Problem::new("lifetime", format!("found {lifetime:?}{default}, not more than the back-date"))
                 .expecting(format!("more than {backdate:?}, because a JWT would be expired when it is signed"));
             self.problems.add(problem.advise(Advice::set("lifetime")).advise(Advice::set("backdate")));
+        }
+    }
+
+    /// The certificate, and how the checks that follow see it.
+    fn certified(&mut self) -> (Option<CertifiedKey>, CertificateState) {
+        if self.has_chain && self.certificate.is_none() {
+            let problem = Problem::new("certificate_chain", "found no certificate to send");
+            self.problems.add(problem.advise(Advice::set("certificate")));
+        } else if self.has_chain {
+            self.computed_header.insert("x5c".to_owned(), SignContext::certificate_chain);
+        }
+        let Some(certificate) = self.certificate.take() else { return (None, CertificateState::None) };
+        match CertifiedKey::open(&self.key, certificate, self.has_chain) {
+            Ok((certified, chain)) => (Some(certified), CertificateState::Usable(chain)),
+            Err(error) => {
+                error.problems().iter().for_each(|problem| self.problems.add(problem.clone()));
+                (None, CertificateState::Unusable)
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! What is known of a JWT when it is signed.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use aws_lc_rs::digest::{Digest, SHA256, digest};
+use aws_lc_rs::digest::{Algorithm as Hash, Digest, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
@@ -11,8 +11,9 @@ use base64::{
 use super::claims::Times;
 use crate::{
     error::Error,
-    jwt::key::SigningKey,
+    jwt::key::{SigningKey, chain::CertificateChain},
     platform::{Moment, Platform},
+    problem::{Advice, Problem},
 };
 
 /// The JWT that is being signed, for claims and header members that are [computed](crate::jwt::JwtTemplateBuilder::computed).
@@ -21,18 +22,32 @@ use crate::{
 pub struct SignContext {
     times: Times,
     key: SigningKey,
+    certificate: CertificateState,
     /// `None` while a template is checked.
     platform: Option<Platform>,
 }
 
+/// The certificate of the key, as far as there is one.
+pub(crate) enum CertificateState {
+    None,
+    Usable(Arc<CertificateChain>),
+    /// While a template is checked: that is a problem already.
+    Unusable,
+}
+
 impl SignContext {
-    pub(crate) fn new(times: Times, key: SigningKey, platform: Platform) -> Self {
-        SignContext { times, key, platform: Some(platform) }
+    pub(crate) fn new(times: Times, key: SigningKey, certificate: CertificateState, platform: Platform) -> Self {
+        SignContext { times, key, certificate, platform: Some(platform) }
     }
 
     /// The context in which a template is checked: its time is the first second of 1970, and its randomness is zeros.
-    pub(crate) fn rehearsal(backdate: Duration, lifetime: Duration, key: SigningKey) -> Self {
-        SignContext { times: Times::new(Moment::START, backdate, lifetime), key, platform: None }
+    pub(crate) fn rehearsal(
+        backdate: Duration,
+        lifetime: Duration,
+        key: SigningKey,
+        certificate: CertificateState,
+    ) -> Self {
+        SignContext { times: Times::new(Moment::START, backdate, lifetime), key, certificate, platform: None }
     }
 
     /// The time of `iat`, which is back-dated, as time since 1970. JWTs write it in whole
@@ -58,6 +73,43 @@ impl SignContext {
         Ok(Fingerprint(digest(&SHA256, &self.key.public_key()?)))
     }
 
+    /// The SHA-1 of the key's certificate, over its DER: `x5t` (RFC 7515 section 4.1.7). Prefer
+    /// [`certificate_sha256`](Self::certificate_sha256) where the server knows it.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](crate::ErrorKind::Config) if the template has no
+    /// [certificate](crate::jwt::JwtTemplateBuilder::certificate).
+    pub fn certificate_sha1(&self) -> Result<Fingerprint, Error> {
+        self.certificate_digest(&SHA1_FOR_LEGACY_USE_ONLY)
+    }
+
+    /// The SHA-256 of the key's certificate, over its DER: `x5t#S256` (RFC 7515 section 4.1.8).
+    ///
+    /// # Errors
+    ///
+    /// As [`certificate_sha1`](Self::certificate_sha1).
+    pub fn certificate_sha256(&self) -> Result<Fingerprint, Error> {
+        self.certificate_digest(&SHA256)
+    }
+
+    fn certificate_digest(&self, hash: &'static Hash) -> Result<Fingerprint, Error> {
+        match &self.certificate {
+            CertificateState::Usable(chain) => Ok(Fingerprint(chain.digest(hash))),
+            CertificateState::Unusable => Ok(Fingerprint(digest(hash, b""))),
+            CertificateState::None => Err(no_certificate()),
+        }
+    }
+
+    /// The certificate and those that certify it, as `x5c` has them.
+    pub(crate) fn certificate_chain(&self) -> Result<Vec<String>, Error> {
+        match &self.certificate {
+            CertificateState::Usable(chain) => Ok(chain.base64()),
+            CertificateState::Unusable => Ok(Vec::new()),
+            CertificateState::None => Err(no_certificate()),
+        }
+    }
+
     /// Unpredictable bytes from the platform, such as for a `nonce`.
     ///
     /// # Errors
@@ -79,6 +131,11 @@ impl SignContext {
     pub(crate) fn key(&self) -> &SigningKey {
         &self.key
     }
+}
+
+fn no_certificate() -> Error {
+    let problem = Problem::new("certificate", "found no certificate").expecting("the certificate of the key");
+    Error::config("the certificate cannot be used", [problem.advise(Advice::set("certificate"))])
 }
 
 impl fmt::Debug for SignContext {

@@ -185,7 +185,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::jwt::Algorithm;
+    use crate::jwt::{Algorithm, template::context::CertificateState};
 
     fn header(key_id: (Option<&str>, Option<&str>), members: Value) -> Result<Value, Vec<String>> {
         let mut key = SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap();
@@ -194,7 +194,7 @@ mod tests {
         }
         let Value::Object(members) = members else { panic!("no object") };
         let mut problems = Problems::default();
-        let cx = SignContext::rehearsal(Duration::ZERO, Duration::from_secs(60), key);
+        let cx = SignContext::rehearsal(Duration::ZERO, Duration::from_secs(60), key, CertificateState::None);
         let header = JoseHeader::new(&cx, key_id.1, members, Computed::default(), &mut problems);
         match problems.into_result("") {
             Ok(()) => Ok(serde_json::from_str(&header.text(&cx).unwrap()).unwrap()),

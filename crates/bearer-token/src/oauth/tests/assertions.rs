@@ -30,7 +30,7 @@ fn claims(jwt: &str) -> Value {
 
 /// The form and the claims in its client assertion.
 async fn request(url: &str, auth: ClientAuth) -> (HashMap<String, String>, Value) {
-    let script = Script::new([answer(200, TOKEN)]);
+    let script = Script::new([reply(200, TOKEN)]);
     let source =
         TokenEndpoint::builder(url, ClientCredentials::new()).client_auth(auth).transport(script.clone()).build();
     source.unwrap().fetch(script.context()).await.unwrap();
@@ -94,7 +94,7 @@ async fn a_template_of_your_own_says_everything_about_the_assertion() {
 #[tokio::test]
 async fn l20_every_wire_attempt_carries_assertions_of_its_own() {
     let template = JwtTemplate::builder(private_key()).issuer("iss").audience("aud").build().unwrap();
-    let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN), answer(200, TOKEN)]);
+    let script = Script::new([broken(ErrorKind::Transport), reply(200, TOKEN), reply(200, TOKEN)]);
     let source = TokenEndpoint::builder(URL, JwtBearer::new(template))
         .client_auth(ClientAuth::client_secret_jwt("id", secret()))
         .transport(script.clone())
@@ -119,16 +119,16 @@ async fn l20_every_wire_attempt_carries_assertions_of_its_own() {
 }
 
 /// A refusal by a server whose clock is five minutes ahead of that of the script, which starts at 08:49:37.
-fn refused_by_its_clock(code: &str) -> Answer {
-    let answer = Response::builder().status(400).header("date", "Sun, 06 Nov 1994 08:54:40 GMT");
-    Ok(answer.body(format!(r#"{{"error":"{code}","error_description":"marker"}}"#).into()).unwrap())
+fn refused_by_its_clock(code: &str) -> Reply {
+    let reply = Response::builder().status(400).header("date", "Sun, 06 Nov 1994 08:54:40 GMT");
+    Ok(reply.body(format!(r#"{{"error":"{code}","error_description":"marker"}}"#).into()).unwrap())
 }
 
 #[tokio::test]
 async fn l22_a_client_assertion_is_signed_again_by_the_servers_clock() {
     // Also by the words that would mean the refresh token, were the clock right.
     for code in ["invalid_client", "invalid_grant", "invalid_token", "expired_token"] {
-        let script = Script::new([refused_by_its_clock(code), answer(200, TOKEN), answer(200, TOKEN)]);
+        let script = Script::new([refused_by_its_clock(code), reply(200, TOKEN), reply(200, TOKEN)]);
         let grant = RefreshToken::new(crate::store::MemoryStore::new("r"));
         let source = TokenEndpoint::builder(URL, grant)
             .client_auth(ClientAuth::private_key_jwt("id", private_key()))
@@ -202,7 +202,7 @@ async fn l22_the_second_try_stays_inside_the_deadline() {
 #[tokio::test]
 async fn the_jwt_bearer_grant_type_can_have_another_name() {
     let template = JwtTemplate::builder(secret()).issuer("iss").build().unwrap();
-    let script = Script::new([answer(200, TOKEN)]);
+    let script = Script::new([reply(200, TOKEN)]);
     let source = TokenEndpoint::builder(URL, JwtBearer::new(template))
         .grant_type("urn:custom")
         .transport(script.clone())
@@ -255,7 +255,7 @@ async fn the_assertion_can_have_another_name() {
     let path = directory.path().join("assertion");
     std::fs::write(&path, "from-elsewhere").unwrap();
     let grant = || JwtBearer::from_value(crate::Value::file(&path));
-    let script = Script::new([answer(200, TOKEN)]);
+    let script = Script::new([reply(200, TOKEN)]);
     let endpoint = TokenEndpoint::builder(URL, grant().parameter_name("jwt"))
         .client_auth(ClientAuth::post("id", "secret"))
         .no_grant_type()

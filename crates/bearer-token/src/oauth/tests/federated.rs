@@ -30,7 +30,7 @@ async fn l20_every_attempt_gets_a_new_assertion() {
             Ok(AccessToken::new(format!("assertion-{number}")))
         }
     };
-    let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN), answer(200, TOKEN)]);
+    let script = Script::new([broken(ErrorKind::Transport), reply(200, TOKEN), reply(200, TOKEN)]);
     let source = endpoint(&script, source);
     source.fetch(script.context()).await.unwrap();
     source.fetch(script.context()).await.unwrap();
@@ -42,8 +42,8 @@ async fn l24_a_changed_assertion_file_is_noticed_and_sent() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("token");
     std::fs::write(&path, "first\n").unwrap();
-    let refused = || answer(401, r#"{"error":"invalid_client"}"#);
-    let script = Script::new([answer(200, TOKEN), refused(), answer(200, TOKEN)]);
+    let refused = || reply(401, r#"{"error":"invalid_client"}"#);
+    let script = Script::new([reply(200, TOKEN), refused(), reply(200, TOKEN)]);
     let source = endpoint(&script, FileToken::new(&path));
     source.fetch(script.context()).await.unwrap();
     let error = source.fetch(script.context()).await.unwrap_err();
@@ -58,7 +58,7 @@ async fn l24_a_changed_assertion_file_is_noticed_and_sent() {
 
 #[tokio::test]
 async fn another_providers_token_is_an_assertion() {
-    let script = Script::new([answer(200, TOKEN)]);
+    let script = Script::new([reply(200, TOKEN)]);
     let other = TokenProvider::builder(StaticToken::new("of-another")).build().unwrap();
     endpoint(&script, other).fetch(script.context()).await.unwrap();
     assert_eq!(script.bodies(), [body("of-another")]);

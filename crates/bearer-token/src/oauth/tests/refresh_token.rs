@@ -20,7 +20,7 @@ use crate::{
 /// A response with a new refresh token.
 macro_rules! rotated {
     ($token:literal) => {
-        answer(
+        reply(
             200,
             concat!(r#"{"access_token":"for-"#, $token, r#"","expires_in":60,"refresh_token":""#, $token, r#""}"#),
         )
@@ -132,7 +132,7 @@ async fn without_a_new_refresh_token_the_old_one_stays() {
         r#"{"access_token":"a","refresh_token":""}"#,
         r#"{"access_token":"a","refresh_token":"r1"}"#,
     ] {
-        let script = Script::new([answer(200, body)]);
+        let script = Script::new([reply(200, body)]);
         let store = Moody::new("r1");
         // There is nothing to save.
         store.break_down(true);
@@ -265,7 +265,7 @@ async fn l27_only_the_next_fetch_repeats_a_lost_request() {
 
 #[tokio::test]
 async fn l44_a_reusable_token_is_repeated_at_once() {
-    let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN)]);
+    let script = Script::new([broken(ErrorKind::Transport), reply(200, TOKEN)]);
     assert!(fetch(&script, &RefreshToken::new(MemoryStore::new("r1")).reusable()).await.is_ok());
     assert_eq!(sent(&script), ["r1", "r1"]);
 }
@@ -278,7 +278,7 @@ async fn l27_an_unusable_access_token_does_not_stop_the_save() {
         r#"{"refresh_token":"r2"}"#,
         r#"{"access_token":"a","expires_in":-5,"refresh_token":"r2"}"#,
     ] {
-        let script = Script::new([answer(200, body)]);
+        let script = Script::new([reply(200, body)]);
         let store = MemoryStore::new("r1");
         let error = fetch(&script, &RefreshToken::new(store.clone())).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Response, "{body}");
@@ -303,7 +303,7 @@ async fn l19_an_outage_never_costs_the_refresh_token() {
         (200, "garbage"),
         (302, ""),
     ] {
-        let script = Script::new([answer(status, body), rotated!("r2")]);
+        let script = Script::new([reply(status, body), rotated!("r2")]);
         let store = MemoryStore::new("r1");
         let grant = RefreshToken::new(store.clone());
         fetch(&script, &grant).await.unwrap_err();
@@ -320,7 +320,7 @@ async fn a_refused_token_stays_stored_and_unsent() {
         (401, GONE, "invalid_grant"),
         (200, r#"{"error":"bad_refresh_token"}"#, "bad_refresh_token"),
     ] {
-        let script = Script::new([answer(status, body), answer(status, body), rotated!("r2")]);
+        let script = Script::new([reply(status, body), reply(status, body), rotated!("r2")]);
         let store = MemoryStore::new("r1");
         let grant = RefreshToken::new(store.clone());
         for _ in 0..3 {
@@ -361,7 +361,7 @@ async fn l58_a_token_refused_in_other_words_is_gone() {
         (403, r#"{"error":"access_denied"}"#),
         (422, r#"{"error":{"code":"expired"}}"#),
     ] {
-        let script = Script::new([answer(status, body), rotated!("r2")]);
+        let script = Script::new([reply(status, body), rotated!("r2")]);
         let store = MemoryStore::new("r1");
         let grant = RefreshToken::new(store.clone());
         for _ in 0..3 {
@@ -381,7 +381,7 @@ async fn l58_a_token_refused_in_other_words_is_gone() {
 #[tokio::test]
 async fn l58_a_challenge_for_the_client_is_no_verdict() {
     let challenge = |scheme: &str| {
-        answer(401, "").map(|mut response| {
+        reply(401, "").map(|mut response| {
             response.headers_mut().insert("www-authenticate", scheme.parse().unwrap());
             response
         })
@@ -396,7 +396,7 @@ async fn l58_a_challenge_for_the_client_is_no_verdict() {
 
 #[tokio::test]
 async fn l07_a_new_stored_token_needs_no_restart() {
-    let script = Script::new([answer(400, GONE), rotated!("s2"), rotated!("t2")]);
+    let script = Script::new([reply(400, GONE), rotated!("s2"), rotated!("t2")]);
     let store = MemoryStore::default();
     let grant = RefreshToken::new(store.clone());
     let error = fetch(&script, &grant).await.unwrap_err();
@@ -560,7 +560,7 @@ impl<F: Fn(&Script) + Send + Sync + 'static> Transport for Meanwhile<F> {
 
 #[tokio::test]
 async fn the_token_of_a_faster_process_is_used_at_once() {
-    let script = Script::new([answer(400, GONE), rotated!("r3")]);
+    let script = Script::new([reply(400, GONE), rotated!("r3")]);
     let store = MemoryStore::new("r1");
     let others = store.clone();
     let meanwhile = Meanwhile(script.clone(), move |script: &Script| {
@@ -576,7 +576,7 @@ async fn the_token_of_a_faster_process_is_used_at_once() {
 
 #[tokio::test]
 async fn a_store_that_always_changes_ends_a_fetch() {
-    let script = Script::new(vec![answer(400, GONE); 10]);
+    let script = Script::new(vec![reply(400, GONE); 10]);
     let store = MemoryStore::new("r0");
     let others = store.clone();
     let meanwhile = Meanwhile(script.clone(), move |script: &Script| {
@@ -592,7 +592,7 @@ async fn a_store_that_always_changes_ends_a_fetch() {
 async fn the_previous_token_is_sent_only_on_request() {
     for keep in [false, true] {
         let script =
-            Script::new([rotated!("r2"), answer(400, GONE), rotated!("r3"), answer(200, TOKEN), answer(400, GONE)]);
+            Script::new([rotated!("r2"), reply(400, GONE), rotated!("r3"), reply(200, TOKEN), reply(400, GONE)]);
         let grant = RefreshToken::new(MemoryStore::new("r1"));
         let grant = if keep { grant.retry_previous() } else { grant };
         fetch(&script, &grant).await.unwrap();
@@ -610,7 +610,7 @@ async fn the_previous_token_is_sent_only_on_request() {
 
 #[tokio::test]
 async fn a_new_initial_token_replaces_one_that_is_gone() {
-    let script = Script::new([rotated!("i2"), answer(400, GONE), answer(400, GONE), rotated!("j2")]);
+    let script = Script::new([rotated!("i2"), reply(400, GONE), reply(400, GONE), rotated!("j2")]);
     let store = MemoryStore::default();
     let grant = RefreshToken::new(store.clone()).initial("i1");
     assert_eq!(fetch(&script, &grant).await.unwrap(), "for-i2");
@@ -676,7 +676,7 @@ async fn l11_an_undriven_fetch_does_not_block_others() {
 
 #[tokio::test]
 async fn a_fallback_replaces_a_gone_token_but_no_outage() {
-    let script = Script::new([answer(503, GONE), answer(400, GONE), rotated!("s2")]);
+    let script = Script::new([reply(503, GONE), reply(400, GONE), rotated!("s2")]);
     let store = MemoryStore::new("r1");
     let grant = RefreshToken::new(store.clone());
     let source = endpoint(&script, &grant).or_else(StaticToken::new("of-the-service"));
@@ -695,9 +695,9 @@ async fn a_fallback_replaces_a_gone_token_but_no_outage() {
 #[tokio::test]
 async fn l38_no_refresh_token_is_ever_shown() {
     let script = Script::new([
-        answer(200, r#"{"access_token":"planted","refresh_token":"planted-2"}"#),
-        answer(400, r#"{"error":"invalid_grant","error_description":"planted"}"#),
-        answer(400, GONE),
+        reply(200, r#"{"access_token":"planted","refresh_token":"planted-2"}"#),
+        reply(400, r#"{"error":"invalid_grant","error_description":"planted"}"#),
+        reply(400, GONE),
     ]);
     let store = Moody::new("planted-1");
     let grant = RefreshToken::new(store.clone()).initial("planted-0");
@@ -724,7 +724,7 @@ async fn l07_only_a_token_from_elsewhere_is_a_change() {
         let grant = RefreshToken::new(crate::store::FileStore::new(&path));
         let elsewhere = if own { grant.clone() } else { RefreshToken::new(crate::store::FileStore::new(&path)) };
         elsewhere.replace(&platform, "first").await.unwrap();
-        let gone = || answer(400, r#"{"error":"invalid_grant"}"#);
+        let gone = || reply(400, r#"{"error":"invalid_grant"}"#);
         let script = Script::new([rotated!("second"), gone(), rotated!("fourth")]);
         let source = TokenEndpoint::builder(URL, grant).transport(script.clone()).build().unwrap();
         source.fetch(script.context()).await.unwrap();
@@ -749,7 +749,7 @@ async fn l07_a_new_client_secret_is_a_change() {
     std::fs::write(&path, r#"{"refresh_token":"first"}"#).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     std::fs::write(&secret, "one").unwrap();
-    let script = Script::new([answer(401, r#"{"error":"invalid_client"}"#)]);
+    let script = Script::new([reply(401, r#"{"error":"invalid_client"}"#)]);
     let source = TokenEndpoint::builder(URL, RefreshToken::new(crate::store::FileStore::new(&path)))
         .client_auth(ClientAuth::basic("id", ClientSecret::from_file(&secret)))
         .transport(script.clone())
@@ -768,7 +768,7 @@ async fn l11_without_room_for_a_successor_nothing_is_sent() {
     // So long that the name of a draft is longer than any: also the superuser cannot create it.
     let path = directory.path().join("r".repeat(240));
     std::fs::write(&path, r#"{"refresh_token":"first"}"#).unwrap();
-    let script = Script::new([answer(200, r#"{"access_token":"a","expires_in":60}"#)]);
+    let script = Script::new([reply(200, r#"{"access_token":"a","expires_in":60}"#)]);
     let grant = RefreshToken::new(crate::store::FileStore::new(&path));
     let error = fetch(&script, &grant).await.unwrap_err();
     assert!(error.to_string().contains("no refresh token is sent, since its successor could not be saved"), "{error}");

@@ -70,7 +70,7 @@ async fn a_request_is_what_the_server_expects() {
         ),
     ];
     for (set, method, uri, content_type, body) in table {
-        let script = Script::new([answer(200, TOKEN)]);
+        let script = Script::new([reply(200, TOKEN)]);
         let endpoint = set(builder(URL)).transport(script.clone()).build().unwrap();
         endpoint.fetch(script.context()).await.unwrap();
         let requests = script.requests.lock().unwrap();
@@ -85,7 +85,7 @@ async fn a_request_is_what_the_server_expects() {
 async fn values_are_read_for_each_request() {
     let directory = tempfile::tempdir().unwrap();
     let (account, header) = (directory.path().join("account.json"), directory.path().join("header"));
-    let script = Script::new([answer(200, TOKEN), answer(200, TOKEN)]);
+    let script = Script::new([reply(200, TOKEN), reply(200, TOKEN)]);
     let write = |number: u32| {
         fs::write(&account, format!(r#"{{"id":"account-{number}"}}"#)).unwrap();
         fs::write(&header, format!("tenant-{number}\n")).unwrap();
@@ -198,7 +198,7 @@ impl Grant for InHeaders {
 
 #[tokio::test]
 async fn a_grant_sends_headers() {
-    let script = Script::new([answer(200, TOKEN)]);
+    let script = Script::new([reply(200, TOKEN)]);
     let grant = InHeaders(&[("x-key", "one"), ("x-key", "two"), ("authorization", "Key three")], "");
     let endpoint = TokenEndpoint::builder(URL, grant)
         .body(BodyFormat::None)

@@ -29,7 +29,7 @@ async fn l24_every_request_carries_the_files_latest_secret() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
         fs::write(&path, "one:\n").unwrap();
-        let script = Script::new(std::iter::repeat_with(|| answer(200, TOKEN)).take(4));
+        let script = Script::new(std::iter::repeat_with(|| reply(200, TOKEN)).take(4));
         let source = TokenEndpoint::builder(URL, ClientCredentials::new())
             .client_auth(auth("id", ClientSecret::from_file(&path)))
             .transport(script.clone())
@@ -70,7 +70,7 @@ async fn l44_a_second_try_reads_the_file_too() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("secret");
     fs::write(&path, "one").unwrap();
-    let script = Script::new([broken(ErrorKind::Transport), answer(200, TOKEN)]);
+    let script = Script::new([broken(ErrorKind::Transport), reply(200, TOKEN)]);
     let source = TokenEndpoint::builder(URL, ClientCredentials::new())
         .client_auth(ClientAuth::post("id", ClientSecret::from_file(&path)))
         .transport(Replacing(path, script.clone()))

@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 use crate::{TokenProvider, Value};
 
-fn response(body: &str) -> Answer {
+fn response(body: &str) -> Reply {
     Ok(Response::new(Bytes::from(body.to_owned())))
 }
 
@@ -133,7 +133,7 @@ async fn an_identity_chain_asks_each_stage_once_per_lifetime() {
     let abroad = Script { clock: at_home.clock.clone(), ..Script::default() };
     for number in 1..=3 {
         let body = format!(r#"{{"access_token":"access-{number}","token_type":"Bearer","expires_in":100}}"#);
-        abroad.answers.lock().unwrap().push_back(response(&body));
+        abroad.replies.lock().unwrap().push_back(response(&body));
     }
     let platform = at_home.clock.platform();
     let exchange = TokenExchange::new("identity", TokenType::ID_TOKEN)

@@ -72,12 +72,11 @@ impl Sending {
 
     /// The scheme with its space, or nothing.
     fn checked_scheme(&self, problems: &mut Problems) -> String {
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let path = "sending.scheme";
         if self.scheme.is_empty() {
             return String::new();
         }
-        if !self.scheme.bytes().all(is_token) {
+        if !is_scheme(&self.scheme) {
             // Not shown: it may be a token that was put in the wrong place.
             let problem = Problem::new(path, "found a scheme with a space or another character that no scheme has");
             problems.add(problem.expecting(
@@ -116,6 +115,11 @@ impl Sending {
             problems.push(path, "found a status a second time; expected each once");
         }
     }
+}
+
+/// Whether this is a token (RFC 9110 section 5.6.2), or nothing.
+pub(super) fn is_scheme(scheme: &str) -> bool {
+    scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn header_name(name: &str, path: &str, problems: &mut Problems) -> Option<HeaderName> {

@@ -55,6 +55,8 @@ fn each_mistake_is_named_and_what_was_found_is_not_shown() {
         let found = problems(sending.clone());
         let [problem] = &found[..] else { panic!("{sending:?}: {found:?}") };
         assert!(problem.contains(expected) && !problem.contains("planted"), "{problem}");
+        let shown = format!("{sending:?}");
+        assert!(!shown.contains("planted"), "{shown}");
     }
 }
 

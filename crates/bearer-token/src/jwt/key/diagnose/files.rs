@@ -193,6 +193,7 @@ const DECRYPT: &str =
 /// The name of a label as an error repeats it.
 fn label_name(label: PemLabel) -> String {
     match label {
+        PemLabel::PrivateKey => "PRIVATE KEY".to_owned(),
         PemLabel::OldEncryption(name) => format!("{name}, encrypted"),
         PemLabel::OpenSsh(OpenSshKey::Rsa) => "OPENSSH PRIVATE KEY (RSA)".to_owned(),
         PemLabel::OpenSsh(OpenSshKey::Ec) => "OPENSSH PRIVATE KEY (EC)".to_owned(),
@@ -211,6 +212,7 @@ fn label_name(label: PemLabel) -> String {
 
 fn label_advice(label: PemLabel) -> Option<Vec<Advice>> {
     Some(match label {
+        PemLabel::PrivateKey => vec![Advice::text("give the certificate that belongs to it")],
         PemLabel::OldEncryption(_) => vec![
             Advice::text(format!("this old encryption (DEK-Info) is not supported; rewrite it with {REWRITE}")),
             Advice::text(DECRYPT),
@@ -230,7 +232,7 @@ fn label_advice(label: PemLabel) -> Option<Vec<Advice>> {
 }
 
 /// Each name once, and how often: a bundle has hundreds of certificates.
-fn counted(labels: &[PemLabel]) -> String {
+pub(super) fn counted(labels: &[PemLabel]) -> String {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for name in labels.iter().map(|label| label_name(*label)) {
         match counts.iter_mut().find(|(known, _)| *known == name) {

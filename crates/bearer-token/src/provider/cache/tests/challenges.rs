@@ -7,8 +7,8 @@ use super::*;
 /// An API that asks for these claims.
 fn asks(claims: &str) -> impl Fn() -> Option<Arc<[Challenge]>> + use<> {
     let line = format!(r#"Bearer error="insufficient_claims", claims="{claims}""#);
-    let answer: HeaderMap = [(WWW_AUTHENTICATE, HeaderValue::try_from(line).unwrap())].into_iter().collect();
-    move || Challenge::keep(&answer)
+    let reply: HeaderMap = [(WWW_AUTHENTICATE, HeaderValue::try_from(line).unwrap())].into_iter().collect();
+    move || Challenge::keep(&reply)
 }
 
 fn unread() -> Option<Arc<[Challenge]>> {

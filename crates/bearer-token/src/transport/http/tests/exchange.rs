@@ -157,7 +157,7 @@ async fn a_timeout_of_its_own_ends_the_request() {
     let transport = HttpTransport::builder().timeout(Duration::from_millis(50)).build().unwrap();
     let error = transport.send(server.request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(error.to_string().contains(&format!("{} did not answer", server.origin)), "{error}");
+    assert!(error.to_string().contains(&format!("{} did not respond", server.origin)), "{error}");
     assert!(error.to_string().contains("50ms"), "{error}");
     assert!(!shown(&error).contains("planted"), "{}", shown(&error));
     was_closed.await.unwrap();
@@ -210,7 +210,7 @@ fn l11_connections_of_an_idle_runtime_are_not_waited_for() {
     idle.block_on(transport.send(server.request())).unwrap();
     runtime().block_on(async {
         tokio::select! {
-            answer = transport.send(server.request()) => assert!(answer.is_ok()),
+            reply = transport.send(server.request()) => assert!(reply.is_ok()),
             () = SystemClock.sleep_until(SystemClock.now().monotonic() + Duration::from_secs(5)) => panic!("it hangs"),
         }
     });

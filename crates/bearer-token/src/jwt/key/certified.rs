@@ -1,0 +1,102 @@
+//! A key and its certificate, which are replaced one after the other.
+
+use std::sync::Arc;
+
+use super::{KeyPlace, SigningKey, chain::CertificateChain};
+use crate::{
+    error::{Error, ErrorKind},
+    observe,
+    platform::Platform,
+    problem::Problem,
+    sync::{Mutex, lock},
+    value::Value,
+};
+
+/// A key and the place of its certificate. Both are read again before each signature.
+///
+/// A certificate manager replaces two files, and a JWT may be signed in between. So the last pair that belonged together
+/// is kept, and signs until there is a new one (`L56`).
+pub(crate) struct CertifiedKey {
+    certificate: Value,
+    is_whole: bool,
+    memory: Mutex<Memory>,
+}
+
+struct Memory {
+    /// `None` for a remote key: its old one is gone.
+    last: Option<(SigningKey, Arc<CertificateChain>)>,
+    reported: Option<String>,
+}
+
+impl CertifiedKey {
+    /// Reads the certificate for the first time, for a key that was read already. Blocks.
+    pub(crate) fn open(
+        key: &SigningKey,
+        certificate: Value,
+        is_whole: bool,
+    ) -> Result<(Self, Arc<CertificateChain>), Error> {
+        let config = |problem: Problem| Error::config("the certificate cannot be used", [problem]);
+        let public_key = key.public_key()?;
+        let content = certificate.bytes_now("certificate").map_err(config)?;
+        let chain = Arc::new(CertificateChain::read(&content, &public_key, is_whole)?);
+        let last = key.in_memory_now().map(|key| (key, chain.clone()));
+        let certified = CertifiedKey { certificate, is_whole, memory: Mutex::new(Memory { last, reported: None }) };
+        Ok((certified, chain))
+    }
+
+    /// The key as it is now and its certificate, or the last pair that belonged together.
+    pub(crate) async fn now(
+        &self,
+        key: &SigningKey,
+        platform: &Platform,
+    ) -> Result<(SigningKey, Arc<CertificateChain>), Error> {
+        let mut pair = self.read(key, platform).await;
+        if pair.is_err() {
+            // Both may be in one file, which was replaced after the key was read and before the certificate was.
+            pair = self.read(key, platform).await;
+        }
+        let mut memory = lock(&self.memory);
+        match (pair, &memory.last) {
+            (Ok((key, chain)), _) => {
+                memory.last = key.in_memory_now().map(|key| (key, chain.clone()));
+                memory.reported = None;
+                Ok((key, chain))
+            }
+            (Err(error), Some(last)) => {
+                let (last, problem) = (last.clone(), error.to_string());
+                if memory.reported.as_ref() != Some(&problem) {
+                    observe::kept_pair(&problem);
+                    memory.reported = Some(problem);
+                }
+                Ok(last)
+            }
+            (Err(error), None) if error.kind() == ErrorKind::Config => {
+                Err(Error::new(ErrorKind::Signing, error.to_string()).with_source(error))
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    async fn read(&self, key: &SigningKey, platform: &Platform) -> Result<(SigningKey, Arc<CertificateChain>), Error> {
+        let key = key.now(platform).await?;
+        let content = self.certificate.bytes_on(platform).await?;
+        let chain = CertificateChain::read(&content, &key.public_key()?, self.is_whole)?;
+        Ok((key, Arc::new(chain)))
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        self.certificate.has_changed()
+    }
+}
+
+impl SigningKey {
+    /// The key as it was read last, so that it signs whatever happens to its file; `None` for a remote one.
+    fn in_memory_now(&self) -> Option<SigningKey> {
+        let material = match &self.place {
+            KeyPlace::Memory(material) => material.clone(),
+            KeyPlace::File(file) => file.last()?,
+            KeyPlace::Remote(_) => return None,
+        };
+        Some(SigningKey { algorithm: self.algorithm, place: KeyPlace::Memory(material), key_id: self.key_id.clone() })
+    }
+}

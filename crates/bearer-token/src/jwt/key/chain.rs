@@ -1,0 +1,79 @@
+//! The certificate of a key, and those that certify it.
+
+use aws_lc_rs::digest::{Algorithm as Hash, Digest, digest};
+use base64::{Engine, prelude::BASE64_STANDARD};
+
+use super::diagnose::certificate as diagnose;
+use crate::{
+    error::Error,
+    jwt::formats::{
+        certificate::Certificate,
+        encoding,
+        pem::{self, looks_like_pem},
+    },
+};
+
+/// The most certificates of one chain. Headers have limits, and real chains have three or four.
+const LONGEST: usize = 10;
+
+/// A certificate, followed by those that certify each other (RFC 7515 section 4.1.6).
+pub(crate) struct CertificateChain {
+    leaf: Certificate,
+    others: Vec<Certificate>,
+}
+
+impl CertificateChain {
+    /// Finds the certificate of a public key in content of any form: PEM, DER, or the base64 of one. With `is_whole`, all
+    /// other certificates must form a chain with it; without, they are ignored.
+    pub(crate) fn read(content: &[u8], public_key: &[u8], is_whole: bool) -> Result<Self, Error> {
+        let mut others = certificates(content)?;
+        let found = others.len();
+        let own = others.iter().position(|certificate| certificate.is_of(public_key));
+        let leaf = others.remove(own.ok_or_else(|| diagnose::of_another_key(found))?);
+        if !is_whole {
+            return Ok(CertificateChain { leaf, others: Vec::new() });
+        }
+        let mut chain = Vec::new();
+        let mut last = &leaf;
+        while !last.is_self_issued()
+            && let Some(next) = others.iter().position(|other| last.is_issued_by(other))
+        {
+            chain.push(others.remove(next));
+            if chain.len() == LONGEST {
+                return Err(diagnose::long_chain(found, LONGEST));
+            }
+            last = chain.last().unwrap_or(&leaf);
+        }
+        if others.is_empty() {
+            Ok(CertificateChain { leaf, others: chain })
+        } else {
+            Err(diagnose::outside_chain(others.len()))
+        }
+    }
+
+    /// The digest of the certificate itself, over its DER.
+    pub(crate) fn digest(&self, hash: &'static Hash) -> Digest {
+        digest(hash, self.leaf.der())
+    }
+
+    /// All of it, as `x5c` has it: base64 of DER, not base64url.
+    pub(crate) fn base64(&self) -> Vec<String> {
+        [&self.leaf].into_iter().chain(&self.others).map(|one| BASE64_STANDARD.encode(one.der())).collect()
+    }
+}
+
+fn certificates(content: &[u8]) -> Result<Vec<Certificate>, Error> {
+    if looks_like_pem(content) {
+        let blocks = pem::certificates(content).map_err(|fault| diagnose::pem(&fault))?;
+        return blocks.iter().map(|der| Certificate::read(der).ok_or_else(diagnose::damaged)).collect();
+    }
+    if let Some(certificate) = Certificate::read(content) {
+        return Ok(vec![certificate]);
+    }
+    let Some(inside) = encoding::base64(content) else { return Err(diagnose::content(content)) };
+    match Certificate::read(&inside) {
+        Some(certificate) => Ok(vec![certificate]),
+        None if looks_like_pem(&inside) => certificates(&inside),
+        None => Err(diagnose::content(content)),
+    }
+}
