@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bearer_token::{Advice, Problem, Setting};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
@@ -63,6 +64,16 @@ pub(crate) fn fit(mut value: Value, variables: &Variables, report: &mut Report) 
         }
     }
     Fields::default()
+}
+
+/// Reads a value whose form depends on other fields, at its path.
+pub(crate) fn read<T: DeserializeOwned>(place: &str, value: &Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let inside: Vec<_> = error.path().iter().map(ToString::to_string).collect();
+        let found = inside.iter().try_fold(value, |value, name| value.get(name)).unwrap_or(value);
+        let place = [&[place.to_owned()], inside.as_slice()].concat().join(".");
+        describe(&place, &error.inner().to_string(), found)
+    })
 }
 
 /// Whether a field is present.

@@ -101,6 +101,7 @@ use serde_json::{Map, Value};
 mod fit;
 mod format;
 mod names;
+mod placeholders;
 mod report;
 mod sections;
 mod suggest;
@@ -293,8 +294,8 @@ impl ProviderConfig {
         let sources = Sources::new(&fields.sources);
         let mut cx = Context::new(&directory, transport.as_ref(), platform.as_ref(), sources);
         let source = fields.source(&mut cx);
+        let mut builder = fields.provider(source.unwrap_or_else(no_source), &mut cx);
         cx.report_unused_sources();
-        let mut builder = fields.provider(source.unwrap_or_else(no_source), &mut cx.report);
         report.add_unrelated(cx.report);
 
         if let Some(platform) = platform {

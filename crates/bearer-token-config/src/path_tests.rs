@@ -90,6 +90,42 @@ fn mistakes() -> Vec<Value> {
         endpoint(json!({ "headers": { "host": "x", "a b": "x", "x": "a\u{7}b" } })),
         endpoint(json!({ "accept_token_types": ["", "Bearer"], "keep": ["", "access_token"] })),
         json!({ "token_endpoint": { "url": "https://as.example.com" } }),
+        endpoint(json!({ "method": "get", "body": "yaml" })),
+        endpoint(json!({ "method": "GET", "parameters": { "a": "b" } })),
+        endpoint(json!({ "body": "none", "parameters": { "a": "b" }, "scope": "c" })),
+        endpoint(json!({ "parameters": { "a": { "b": "c" }, "d": [["e"]], "f": null, "g": "a\nb" } })),
+        endpoint(
+            json!({ "parameters": { "a": { "file": "no-such-file" }, "b": { "env": "X_NOT_SET", "sufix": "c" } } }),
+        ),
+        endpoint(
+            json!({ "parameters": { "a": { "value": "x", "fresh": 1 }, "b": { "value": "x", "encoding": "y" } } }),
+        ),
+        endpoint(json!({ "body": "json", "parameters": { "a": [{ "b": { "source": "none" } }] } })),
+        endpoint(json!({ "headers": { "x": { "variable": "tenant" } }, "assertion": "x", "assertion_parameter": "" })),
+        endpoint(json!({ "assertion": { "file": "no-such-file" }, "assertion_parameter": "grant_type" })),
+        endpoint(json!({ "assertion_parameter": "jwt" })),
+        endpoint(json!({ "grant_type": "x", "body": "none" })),
+        json!({ "token_exchange": {} }),
+        json!({ "token_exchange": { "subject_token": "x" }, "token": "t", "jwt": {} }),
+        json!({ "token_exchange": { "subject_token": { "file": "no-such-file" }, "subject_token_type": "jtw", "actor_token_type": "jwt" },
+            "token_endpoint": { "url": "https://as.example.com", "assertion": { "env": "PATH" } } }),
+        json!({ "token_exchange": { "subject_token": "x", "subject_token_type": "jwt", "actor_token": "a" }, "token_endpoint": {} }),
+        json!({ "token": "t", "send": { "header": "host", "scheme": "a b", "headers": { "a b": "x", "host": "y", "x": "a\nb" } } }),
+        json!({ "token": "t", "send": { "header": "a b", "reject_on": [200, 9999, "403", "grpc:99", "", "grpc:7", "grpc:7"] } }),
+        json!({ "token": "t", "send": { "reject_on": ["grpc:x"], "settle_seconds": 1e6 } }),
+        json!({ "token": "t", "send": { "reject_on": [1.5], "hedaer": "x" } }),
+        json!({ "token": "t", "send": { "headers": { "x": { "file": "no-such-file" }, "authorization": "y" } } }),
+        jwt(json!({ "computed": { "a": "{nwo}", "b": "{", "c": ["{uuid}", "{x}"], "d": 5 } })),
+        jwt(
+            json!({ "computed": { "a": "{key.sha256:hex}", "b": "{request.host}" }, "computed_headers": { "alg": "x" } }),
+        ),
+        jwt(
+            json!({ "computed": { "iss": "{uuid}", "a": "b" }, "claims": { "a": 1 }, "computed_headers": { "x": "{y}" } }),
+        ),
+        jwt(json!({ "computed_headers": { "x5t": "{certificate.sha1:base64url}" }, "certificate_chain": true })),
+        jwt(json!({ "certificate": { "file": "no-such-file" } })),
+        jwt(json!({ "certificate": "not a certificate", "certificate_chain": true })),
+        json!({ "jwt": { "key": rsa, "algorithm": "RS256", "certificate": rsa } }),
         client(json!({ "id": "a:b", "secret": "s", "method": "basic_raw" })),
         client(json!({ "id": "", "secret": "s" })),
         client(json!({ "method": "basic", "id": "a" })),
@@ -154,11 +190,12 @@ fn is_field(path: &str) -> bool {
     let (parent, last) = path.rsplit_once('.').unwrap_or(("", path));
     let is_known = |path: &str| fields.iter().any(|field| field == path);
     let is_free = |path: &str| {
-        let free =
-            ["jwt.claims", "jwt.headers", "token_endpoint.client.jwt.claims", "token_endpoint.client.jwt.headers"];
-        free.iter().any(|table| path.starts_with(&format!("{table}.")))
-            || ["token_endpoint.headers", "token_endpoint.parameters"]
-                .contains(&path.rsplit_once('.').unwrap_or_default().0)
+        let jwt = ["claims", "headers", "computed", "computed_headers"];
+        let jwt =
+            ["jwt", "token_endpoint.client.jwt"].iter().flat_map(|table| jwt.map(|name| format!("{table}.{name}")));
+        let mut free = jwt.chain(["token_endpoint.parameters".to_owned()]);
+        free.any(|table| path.starts_with(&format!("{table}.")))
+            || ["token_endpoint.headers", "send.headers"].contains(&path.rsplit_once('.').unwrap_or_default().0)
     };
     is_known(path) || is_free(path) || (members().any(|member| member == last) && (is_known(parent) || is_free(parent)))
 }

@@ -62,7 +62,7 @@ fn table() -> String {
             let note = match (named.as_deref(), members.as_deref()) {
                 (Some("Secret"), _) => " A secret.",
                 (Some("Value"), _) => " A value.",
-                (_, Some("Secret")) => " Its values are secrets.",
+                (_, Some("Secret" | "Parameter")) => " Its values are secrets.",
                 _ => "",
             };
             let meaning = field["description"].as_str().unwrap().replace('\n', " ");
@@ -206,6 +206,27 @@ fn the_schema_takes_what_the_fields_take() {
         ("refresh_token = { file = 1 }", false),
         ("token_endpoint = { url = \"u\", parameters = { a = \"b\", c = { env = \"D\" } }, keep = [\"x\"] }", true),
         ("token_endpoint = { headers = { a = 1 } }", false),
+        (
+            "token_endpoint = { parameters = { a = [1, true, { b = { file = \"f\" } }], c = { source = \"s\", fresh = true } } }",
+            true,
+        ),
+        (
+            "token_endpoint = { method = \"GET\", body = \"query\", assertion = { file = \"f\" }, assertion_parameter = \"jwt\" }",
+            true,
+        ),
+        ("token_endpoint = { method = \"DELETE\" }", false),
+        ("token_endpoint = { body = \"xml\" }", false),
+        ("token_exchange = { subject_token = { source = \"s\" }, subject_token_type = \"jwt\" }", true),
+        ("token_exchange = { audience = \"a\" }", false),
+        (
+            "send = { header = \"x\", scheme = \"\", headers = { a = \"b\" }, reject_on = [403, \"grpc:7\"], settle_seconds = 5 }",
+            true,
+        ),
+        ("send = { reject_on = 403 }", false),
+        ("send = { reject_on = [true] }", false),
+        ("jwt = { computed = { a = \"{uuid}\", b = [\"{now}\"] }, computed_headers = { c = \"d\" } }", true),
+        ("jwt = { computed = { a = { b = \"{uuid}\" } } }", false),
+        ("jwt = { certificate = { file = \"f\" }, certificate_chain = true }", true),
         ("token_endpoint = { scope = [\"read\", \"write\"] }", true),
         ("token_endpoint = { client = { method = \"client_secret_post\" } }", true),
         (

@@ -11,22 +11,26 @@ pub(crate) use self::{
     sources::Sources,
 };
 use self::{
-    jwt::JwtFields, policy::PolicyFields, refresh_token::RefreshFields, sources::SourceFields,
-    token_endpoint::EndpointFields,
+    jwt::JwtFields, policy::PolicyFields, refresh_token::RefreshFields, send::SendFields, sources::SourceFields,
+    token_endpoint::EndpointFields, token_exchange::ExchangeFields,
 };
 use crate::values::{SecretField, Text, table};
 
 mod client;
+mod computed;
 mod context;
 mod jwt;
 mod key;
 mod origins;
+mod parameters;
 mod policy;
 mod refresh_token;
+mod send;
 mod source;
 mod sources;
 mod token;
 mod token_endpoint;
+mod token_exchange;
 
 /// The configuration of a provider of bearer tokens.
 #[derive(Default, Deserialize)]
@@ -60,6 +64,12 @@ pub(crate) struct Fields {
     /// The token endpoint of an authorization server.
     #[serde(deserialize_with = "table::optional")]
     token_endpoint: Option<EndpointFields>,
+    /// A token to exchange for another one at the `token_endpoint` (RFC 8693).
+    #[serde(deserialize_with = "table::optional")]
+    token_exchange: Option<ExchangeFields>,
+    /// How the token is sent to the API, and what refuses it.
+    #[serde(deserialize_with = "table::optional")]
+    send: Option<SendFields>,
     /// Sources that feed others: `{ source = "NAME" }` is the token of `[sources.NAME]`. Each has a cache of its own.
     #[serde(deserialize_with = "table::named")]
     pub(crate) sources: BTreeMap<String, SourceFields>,

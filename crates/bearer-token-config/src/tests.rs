@@ -7,9 +7,12 @@ use bytes::Bytes;
 use super::*;
 
 mod client;
+mod computed;
 mod jwt;
 mod problems;
 mod refresh_token;
+mod requests;
+mod send;
 mod sources;
 mod values;
 mod variables;

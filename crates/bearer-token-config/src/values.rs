@@ -15,6 +15,6 @@ pub(crate) use self::{
     path::{is_path, path_in_variable, path_problem},
     seconds::Seconds,
     text::{Text, text_problem},
-    value::{Origin, SecretField, ValueField, members},
+    value::{ORIGINS, Origin, SecretField, ValueField, members},
     variable::read_variable,
 };

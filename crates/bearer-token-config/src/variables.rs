@@ -9,7 +9,7 @@ use crate::{
     fit::{ROOT, UNKNOWN_FIELD},
     report::{Report, is_within},
     suggest::accepts,
-    values::{members, path_in_variable},
+    values::{ORIGINS, members, path_in_variable},
 };
 
 /// Between a table and its field. A single `_` is a part of names.
@@ -73,8 +73,12 @@ impl Variables {
         // A table comes before its fields.
         texts.sort_by(|(one, _), (other, _)| (&one.path, &one.name).cmp(&(&other.path, &other.name)));
         for (variable, _) in &texts {
-            if let Some((table, _)) = variable.path.split_last_chunk::<1>().filter(|(table, _)| is_secret(table)) {
-                // A secret is one thing: its file in a variable does not go with its value in a file.
+            if let Some((table, _)) = variable
+                .path
+                .split_last_chunk::<1>()
+                .filter(|(table, [part])| ORIGINS.contains(&part.as_str()) && is_value(table))
+            {
+                // A value is one thing: its file in a variable does not go with its value in a file.
                 remove(value, table);
             }
         }
@@ -203,10 +207,11 @@ fn is_from_kubernetes(rest: &str) -> bool {
         || rest.strip_prefix("PORT_").is_some_and(is_port)
 }
 
-/// Whether the field is a secret: it takes a string, and a table that says where it is.
-fn is_secret(path: &[String]) -> bool {
+/// Whether the field is a value: it takes a string, and a table that says where it is.
+fn is_value(path: &[String]) -> bool {
     let place = Value::Object(Map::from_iter([("env".to_owned(), Value::from("NAME"))]));
-    !path.is_empty() && accepts(path, "a string".into()) && accepts(path, place) && !accepts(path, 1.into())
+    let is_free = || path.iter().any(|name| name == "claims" || name == "headers") && accepts(path, 1.into());
+    !path.is_empty() && accepts(path, "a string".into()) && accepts(path, place) && !is_free()
 }
 
 /// The text of a variable as the field takes it. Only where a field takes both a string and a list, a list is read here.

@@ -1,6 +1,6 @@
 //! What sections are built with: it reads values, builds sources, and collects what is wrong.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use bearer_token::{Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform, secret};
 use zeroize::Zeroizing;
@@ -23,6 +23,8 @@ pub(crate) struct Context<'a> {
     pub(super) transport: Option<&'a SetTransport>,
     pub(super) platform: Option<&'a Platform>,
     pub(super) sources: Sources<'a>,
+    /// What the selector of a keyed provider gives, if there is one.
+    pub(super) variables: Option<&'a BTreeMap<String, String>>,
 }
 
 impl<'a> Context<'a> {
@@ -32,7 +34,7 @@ impl<'a> Context<'a> {
         platform: Option<&'a Platform>,
         sources: Sources<'a>,
     ) -> Self {
-        Context { report: Report::default(), directory, transport, platform, sources }
+        Context { report: Report::default(), directory, transport, platform, sources, variables: None }
     }
 
     /// A field that must be present.
@@ -128,6 +130,34 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// A secret that is read again for each token request.
+    pub(super) fn secret_value(&mut self, path: &str, field: &SecretField) -> Option<Value> {
+        let checked = self.check_for_path(path, field);
+        self.reported(checked)?;
+        self.value(path, field)
+    }
+
+    /// A value that is read again, and may have several lines.
+    pub(super) fn bytes_value(&mut self, path: &str, field: &ValueField) -> Option<Value> {
+        let value = self.unread_value(path, field).and_then(|value| {
+            if !matches!(field.origin, Origin::Source(_)) {
+                value.read_bytes_now().map_err(|error| error_at(path, &error))?;
+            }
+            Ok(value)
+        });
+        self.reported(value)
+    }
+
+    /// The value of a variable, which the selector of a keyed provider gives.
+    pub(super) fn variable(&self, path: &str, name: &str) -> Result<String, Problem> {
+        let Some(variables) = self.variables else { return Err(no_variables(path, name)) };
+        variables.get(name).cloned().ok_or_else(|| {
+            let known: Vec<_> = variables.keys().map(|name| format!("`{name}`")).collect();
+            Problem::new(path, format!("found the variable `{name}`, which the selector does not give"))
+                .expecting(format!("one of {}", known.join(", ")))
+        })
+    }
+
     /// The file that a secret is in as a whole, if it is in one that can be read again.
     pub(super) fn whole_file(&self, field: &ValueField) -> Option<std::path::PathBuf> {
         match &field.origin {
@@ -180,7 +210,7 @@ impl<'a> Context<'a> {
                 Value::env(name)
             }
             Origin::Source(name) => Value::token_of(self.source(path, name)?),
-            Origin::Variable(name) => return Err(no_variables(path, name)),
+            Origin::Variable(name) => Value::from(self.variable(&format!("{path}.variable"), name)?),
             Origin::Unclear(found) => return Err(unclear(path, found)),
         };
         let steps = &field.steps;
@@ -232,7 +262,7 @@ fn unclear(path: &str, found: &[&'static str]) -> Problem {
 
 fn no_variables(path: &str, name: &str) -> Problem {
     let found = format!("found the variable `{name}`, which only a keyed provider gives a value");
-    Problem::new(format!("{path}.variable"), found)
+    Problem::new(path, found)
         .expecting("`value`, `file`, `env` or `source`")
         .advise(Advice::text("build a `KeyedConfig` from this file, with a selector that sets the variable"))
 }

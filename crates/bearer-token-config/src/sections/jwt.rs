@@ -1,12 +1,18 @@
 //! The sections `jwt` and `token_endpoint.client.jwt`: a JWT that is signed here.
 
-use bearer_token::jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SigningKey};
+use std::collections::BTreeMap;
+
+use bearer_token::{
+    Advice, Problem, Setting,
+    jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SigningKey},
+};
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
+    computed::ComputedField,
     context::Context,
     key::{self, KeyFields},
 };
@@ -24,6 +30,7 @@ pub(super) struct Section {
 const NAMES: &[Name] = &[
     name("audiences", "audience"),
     name("backdate", "backdate_seconds"),
+    name("computed_header", "computed_headers"),
     name("header", "headers"),
     name("key_id", "kid"),
     name("lifetime", "expiry_seconds"),
@@ -72,6 +79,14 @@ pub(crate) struct JwtFields {
     jwt_id: Option<bool>,
     /// Whether there is an `nbf`. Default: false.
     not_before: Option<bool>,
+    /// The certificate of the key as PEM or DER, and those that certify it. One in a file is read again.
+    certificate: Option<ValueField>,
+    /// Send the certificate and those that certify it in the header, as `x5c`.
+    certificate_chain: bool,
+    /// Claims that are computed for each JWT, such as `iss = "NAME.SHA256:{key.sha256:base64}"`.
+    computed: BTreeMap<String, ComputedField>,
+    /// Members of the header that are computed for each JWT, such as `"x5t#S256" = "{certificate.sha256:base64url}"`.
+    computed_headers: BTreeMap<String, ComputedField>,
     /// Further members of the JOSE header.
     headers: Map<String, Value>,
     /// Further claims.
@@ -179,6 +194,27 @@ impl JwtFields {
         }
         builder = with_members(builder, &self.claims, JwtTemplateBuilder::claim);
         builder = with_members(builder, &self.headers, JwtTemplateBuilder::header);
+        if let Some(certificate) = &self.certificate {
+            let certificate = cx.bytes_value(&format!("{path}.certificate"), certificate);
+            builder = certificate.into_iter().fold(builder, JwtTemplateBuilder::certificate);
+        }
+        if self.certificate_chain && self.certificate.is_none() {
+            let problem = Problem::new(format!("{path}.certificate_chain"), "found no certificate to send");
+            let certificate = Setting::Field(format!("{path}.certificate").into());
+            cx.report.add(problem.advise(Advice::Set(certificate)));
+        } else if self.certificate_chain {
+            builder = builder.certificate_chain();
+        }
+        for (name, field) in &self.computed {
+            if let Some(compute) = field.compute(&format!("{path}.computed.{name}"), cx) {
+                builder = builder.computed(name, move |context| compute(context));
+            }
+        }
+        for (name, field) in &self.computed_headers {
+            if let Some(compute) = field.compute(&format!("{path}.computed_headers.{name}"), cx) {
+                builder = builder.computed_header(name, move |context| compute(context));
+            }
+        }
         let built = builder.build().map_err(|error| cx.report.add_translated(&section.names, &error)).ok();
         built.filter(|_| has_key)
     }

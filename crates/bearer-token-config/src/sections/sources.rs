@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     context::Context, jwt::JwtFields, policy::PolicyFields, refresh_token::RefreshFields, source::Stage,
-    token_endpoint::EndpointFields,
+    token_endpoint::EndpointFields, token_exchange::ExchangeFields,
 };
 use crate::{
     suggest,
@@ -34,6 +34,9 @@ pub(crate) struct SourceFields {
     /// The token endpoint of an authorization server.
     #[serde(deserialize_with = "table::optional")]
     token_endpoint: Option<EndpointFields>,
+    /// A token to exchange for another one at the `token_endpoint` (RFC 8693).
+    #[serde(deserialize_with = "table::optional")]
+    token_exchange: Option<ExchangeFields>,
     /// The times of caching, refreshing and backing off.
     #[serde(deserialize_with = "table::required")]
     policy: PolicyFields,
@@ -122,6 +125,7 @@ impl SourceFields {
             jwt: self.jwt.as_ref(),
             refresh_token: self.refresh_token.as_ref(),
             token_endpoint: self.token_endpoint.as_ref(),
+            token_exchange: self.token_exchange.as_ref(),
         };
         let source = stage.source(cx);
         let is_complete = source.is_some();
