@@ -19,7 +19,7 @@ SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 FOREVER = 1 << 63
 VERSION = 1
-GIVEN = {"token", "lifetime", "expires_at", "never_expires", "error", "retry_after", "takes"}
+GIVEN = {"token", "lifetime", "expires_at", "never_expires", "refresh_in", "error", "retry_after", "takes"}
 DRAWS = {"lowest": 0.0, "highest": 1.0}
 
 
@@ -100,6 +100,12 @@ class Policy:
         ahead = max(min(self.refresh_ahead, lifetime // 5), min(30 * SECOND, lifetime // 10 * 3), reserve)
         early = int(lifetime // 5 * draw) if self.jitter else 0
         return issued.after(lifetime - ahead - early), issued.after(lifetime - reserve)
+
+    def hinted(self, refresh, issued, hint, draw):
+        """The source's hint brings a refresh forward, and by no less than a minute after the issue."""
+        early = int(hint // 5 * draw) if self.jitter else 0
+        hinted = issued.after(max(hint - early, 60 * SECOND))
+        return hinted if hinted.monotonic < refresh.monotonic else refresh
 
     def timeout(self, stale_for):
         if stale_for is None:
@@ -241,6 +247,8 @@ class Provider:
             expiry = ("at", nanos(given["expires_at"]))
         self.generations += 1
         refresh, reserve = self.policy.deadlines(flight.started, expiry, self.draw)
+        if "refresh_in" in given:
+            refresh = self.policy.hinted(refresh, flight.started, nanos(given["refresh_in"]), self.draw)
         return Bearer(given["token"], self.generations, refresh, reserve)
 
     def succeed(self, bearer, renewal, now):

@@ -223,7 +223,7 @@ fn an_assertion_without_required_claims_is_an_event_at_build() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_an_event_before_the_caller_hears_of_it() {
+async fn a_refusal_is_an_event_before_the_callers_error() {
     let provider = warm(api).await;
     let (events, _guard) = Events::listen();
     for uri in ["http://api.example.com/", "ftp://api.example.com/", "/orders"] {
@@ -298,6 +298,29 @@ async fn events_of_a_source_name_the_provider_that_fetches() {
     api(TokenProvider::builder(source)).build().unwrap().token().await.unwrap();
     let [told] = &events.about("using the fallback")[..] else { panic!("one event") };
     assert_eq!((told.level, told.provider(), told.fields["reason"].as_str()), (Level::WARN, "orders", "missing"));
+}
+
+#[tokio::test]
+async fn l24_a_key_that_became_unusable_is_told_once() {
+    let (events, _guard) = Events::listen();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key.json");
+    std::fs::write(&path, format!("{{\"key\": \"{}\"}}", "s".repeat(32))).unwrap();
+    let key = SigningKey::from_value(Algorithm::HS256, Value::file(&path).member("/key")).unwrap();
+    let template = JwtTemplate::builder(key).build().unwrap();
+    let told = async || {
+        for _ in 0..3 {
+            template.sign(&Platform::system()).await.unwrap();
+        }
+        events.about("the previous one stays in use")
+    };
+    assert!(told().await.is_empty());
+    for text in ["short", "shorter"] {
+        std::fs::write(&path, format!("{{\"key\": \"{text}\"}}")).unwrap();
+        let [told] = &told().await[..] else { panic!("one event") };
+        assert!(told.level == Level::WARN && told.fields["place"].contains("key.json"), "{told:?}");
+        assert!(told.fields["problem"].contains(&format!("found a secret of {} bytes", text.len())), "{told:?}");
+    }
 }
 
 #[tokio::test]
@@ -383,7 +406,7 @@ async fn a_name_is_in_errors_events_status_and_debug() {
 }
 
 #[tokio::test]
-async fn an_error_of_a_provider_inside_another_keeps_the_inner_name() {
+async fn an_error_keeps_the_inner_providers_name() {
     let inner = TokenProvider::builder(scripted(vec![Err(Error::new(ErrorKind::Refused, "no"))])).name("inner");
     let inner = inner.build().unwrap();
     let outer = TokenProvider::builder(inner).build().unwrap();

@@ -104,6 +104,13 @@ fn mistakes() -> Vec<Value> {
         endpoint(json!({ "headers": { "x": { "variable": "tenant" } }, "assertion": "x", "assertion_parameter": "" })),
         endpoint(json!({ "assertion": { "file": "no-such-file" }, "assertion_parameter": "grant_type" })),
         endpoint(json!({ "assertion_parameter": "jwt" })),
+        endpoint(json!({ "response": { "token": "access", "expires_in": "x", "expires_at": "y", "refresh_in": "z" } })),
+        endpoint(json!({ "response": { "token": "", "expires_in": "/x", "refresh_token": "/y" } })),
+        endpoint(json!({ "response": { "token": "/t", "unit": "h", "never": "0" } })),
+        endpoint(
+            json!({ "tls": { "ca": { "file": "no-such-file" }, "only_ca": "x", "certificate": rsa, "key": "y" } }),
+        ),
+        endpoint(json!({ "tls": { "key": rsa } })),
         endpoint(json!({ "grant_type": "x", "body": "none" })),
         json!({ "token_exchange": {} }),
         json!({ "token_exchange": { "subject_token": "x" }, "token": "t", "jwt": {} }),

@@ -210,7 +210,7 @@ fn a_byte_order_mark_before_a_file_is_ignored() {
 }
 
 #[test]
-fn a_claim_with_a_setting_of_its_own_names_the_field() {
+fn a_claim_with_its_own_setting_names_it() {
     let said = of(&format!("{JWT}\nclaims = {{ exp = 1 }}"));
     assert!(said.starts_with("jwt.claims.exp: ") && said.contains("set `jwt.expiry_seconds`"), "{said}");
     assert!(said.contains("set `jwt.expiration_time = false`"), "{said}");

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// The default is as strict as the strictest real servers. Each setting is a difference that was seen between servers.
 /// In every case `iss`, `sub`, `aud` and `exp` are required, `exp` must be in the future, `nbf` must not be, and a `jti`
-/// is accepted once.
+/// is accepted once, unless [reuse](Self::allow_reuse) is allowed.
 #[derive(Clone, Debug)]
 pub struct AssertionRules {
     audiences: Vec<String>,
@@ -23,6 +23,7 @@ pub struct AssertionRules {
     leeway: Duration,
     max_lifetime: Duration,
     require_jti: bool,
+    reuse: bool,
 }
 
 impl AssertionRules {
@@ -67,6 +68,13 @@ impl AssertionRules {
         self
     }
 
+    /// Accepts an assertion any number of times until it expires.
+    #[must_use]
+    pub fn allow_reuse(mut self) -> Self {
+        self.reuse = true;
+        self
+    }
+
     pub(crate) fn without_audiences(mut self) -> Self {
         self.audiences.clear();
         self
@@ -81,6 +89,7 @@ impl Default for AssertionRules {
             leeway: Duration::ZERO,
             max_lifetime: Duration::from_secs(3600),
             require_jti: false,
+            reuse: false,
         }
     }
 }
@@ -220,7 +229,7 @@ impl UsedAssertions {
         }
         let mut key = [0; 32];
         key.copy_from_slice(context.finish().as_ref());
-        if self.0.get(&key).is_some() {
+        if self.0.get(&key).is_some() && !rules.reuse {
             return Err(Refusal("its jti was used before"));
         }
         self.0.insert(key, ());
@@ -314,6 +323,11 @@ mod tests {
         let nameless = claims(|members| drop(members.remove("jti")));
         assert!(UsedAssertions::default().accept(&nameless, &AssertionRules::new()).is_ok());
         assert!(UsedAssertions::default().accept(&nameless, &AssertionRules::new().require_jti()).is_err());
+
+        let mut used = UsedAssertions::default();
+        let reusable = AssertionRules::new().allow_reuse();
+        assert!((0..3).all(|_| used.accept(&long, &reusable).is_ok()));
+        assert!(used.accept(&long, &AssertionRules::new()).is_err());
     }
 
     #[test]

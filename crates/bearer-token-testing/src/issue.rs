@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     assertion::{AssertionRules, Claims, Jwt, Refusal},
+    key::VerifyingKey,
     recent::{LIMIT, Recent},
     registration::Issuer,
     test_key::TestKey,
@@ -85,6 +86,11 @@ impl Tokens {
     pub fn member(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.members.insert(name.into(), value.into());
         self
+    }
+
+    /// How long the tokens live.
+    pub(crate) fn lives(&self) -> Duration {
+        self.lifetime
     }
 
     /// The body of a successful response (RFC 6749 section 5.1).
@@ -171,6 +177,36 @@ impl IssuedTokens {
             members.extend(identity.claims.map(|claims| ("requested_claims".to_owned(), claims.into())));
         }
         self.key.sign(&claims)
+    }
+
+    /// Issues an assertion for another server, an ID-JAG. `now` is the time since 1970.
+    ///
+    /// The claims are those of draft-ietf-oauth-identity-assertion-authz-grant section 3.1.
+    pub(crate) fn assert(
+        &self,
+        lifetime: Duration,
+        audience: &str,
+        identity: &Identity,
+        now: Duration,
+    ) -> Result<String, Error> {
+        self.key.sign_as(
+            "oauth-id-jag+jwt",
+            &json!({
+                "iss": self.issuer,
+                "aud": audience,
+                "sub": identity.subject,
+                "client_id": identity.client,
+                "scope": identity.scope,
+                "iat": now.as_secs(),
+                // No later than promised: the other server limits the lifetime of assertions.
+                "exp": now.as_secs().saturating_add(lifetime.as_secs()),
+                "jti": random()?,
+            }),
+        )
+    }
+
+    pub(crate) fn verifying_key(&self) -> VerifyingKey {
+        self.key.verifying_key()
     }
 
     /// The identity of a token that is valid now. `issuer` finds the issuers of self-signed JWTs.

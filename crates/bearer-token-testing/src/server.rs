@@ -188,6 +188,18 @@ impl AuthorizationServer {
         self.0.shared.registry().jwt_bearer_names.push(grant_type.into());
     }
 
+    /// Accepts token requests in other forms, too: in JSON, in the query of a request without a body, and without a grant
+    /// type, which then counts as `client_credentials`.
+    pub fn accept_other_requests(&self) {
+        self.0.shared.registry().accepts_other_requests = true;
+    }
+
+    /// This server as an issuer of assertions, for another server that trusts it: it issues them by token exchange with
+    /// the requested type `urn:ietf:params:oauth:token-type:id-jag`.
+    pub fn as_issuer(&self) -> Issuer {
+        Issuer::new(self.issuer(), self.0.shared.registry().issued.verifying_key())
+    }
+
     /// Sets the tokens to issue from now on. Tokens that were already issued stay valid.
     pub fn issue(&self, tokens: Tokens) {
         self.0.shared.registry().tokens = tokens;

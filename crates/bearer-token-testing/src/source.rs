@@ -77,6 +77,7 @@ pub struct FetchCounts {
 pub struct Outcome {
     effect: FetchEffect,
     lifetime: Lifetime,
+    refresh_in: Option<Duration>,
     delay: Option<Duration>,
 }
 
@@ -152,6 +153,13 @@ impl Outcome {
         self
     }
 
+    /// Hints at when to get the next token, as [`AccessToken::refresh_in`] does.
+    #[must_use]
+    pub fn refresh_in(mut self, time: Duration) -> Self {
+        self.refresh_in = Some(time);
+        self
+    }
+
     /// Delays the outcome by this time, by the clock of the fetch's platform.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
@@ -160,7 +168,7 @@ impl Outcome {
     }
 
     fn of(effect: FetchEffect) -> Self {
-        Outcome { effect, lifetime: Lifetime::Unknown, delay: None }
+        Outcome { effect, lifetime: Lifetime::Unknown, refresh_in: None, delay: None }
     }
 
     async fn happen(self, cx: &FetchContext, number: u64, running: &mut RunningFetch) -> Result<AccessToken, Error> {
@@ -179,6 +187,10 @@ impl Outcome {
                 panic::resume_unwind(Box::new("the script of the source asked for a panic"))
             }
             FetchEffect::Call(function) => return function(cx),
+        };
+        let token = match self.refresh_in {
+            Some(time) => token.refresh_in(time),
+            None => token,
         };
         Ok(match self.lifetime {
             Lifetime::Unknown => token,
@@ -208,6 +220,7 @@ impl fmt::Debug for Outcome {
         f.debug_struct("Outcome")
             .field("effect", &effect)
             .field("lifetime", &self.lifetime)
+            .field("refresh_in", &self.refresh_in)
             .field("delay", &self.delay)
             .finish()
     }

@@ -42,6 +42,8 @@ pub(crate) struct Registry {
     pub(crate) refresh: Families,
     /// The `claims` with which tokens must have been requested.
     pub(crate) demanded_claims: Option<String>,
+    /// Whether token requests may be in JSON or in a query, and without a grant type.
+    pub(crate) accepts_other_requests: bool,
 }
 
 impl ServerState {
@@ -55,6 +57,7 @@ impl ServerState {
             used: UsedAssertions::default(),
             refresh: Families::default(),
             demanded_claims: None,
+            accepts_other_requests: false,
         };
         ServerState {
             clock,

@@ -124,7 +124,12 @@ impl TestKey {
     ///
     /// Fails with [`ErrorKind::Signing`] if the cryptography library does.
     pub fn sign(&self, claims: &Value) -> Result<String, Error> {
-        let header = json!({ "alg": self.algorithm.name(), "typ": "JWT" });
+        self.sign_as("JWT", claims)
+    }
+
+    /// The same with this `typ` in the header.
+    pub(crate) fn sign_as(&self, typ: &str, claims: &Value) -> Result<String, Error> {
+        let header = json!({ "alg": self.algorithm.name(), "typ": typ });
         let signed = [header, claims.clone()].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
         let signature = self.material.pair.sign(self.algorithm, signed.as_bytes())?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))

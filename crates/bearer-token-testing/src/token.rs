@@ -15,6 +15,9 @@ use crate::{
 };
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
 
 /// Responds to a token request.
 pub(crate) fn respond(shared: &ServerState, request: &RecordedRequest) -> Response<ResponseBody> {
@@ -36,12 +39,16 @@ pub(crate) fn respond(shared: &ServerState, request: &RecordedRequest) -> Respon
 }
 
 fn grant(shared: &ServerState, request: &RecordedRequest) -> Result<Response<ResponseBody>, OAuthError> {
-    let form = Form::read(request)?;
-    let grant_type = form.get("grant_type").ok_or(OAuthError::invalid_request("the grant_type is missing"))?;
+    let accepts_others = shared.registry().accepts_other_requests;
+    let form = Form::read(request, accepts_others)?;
+    let default = Some("client_credentials").filter(|_| accepts_others);
+    let grant_type =
+        form.get("grant_type").or(default).ok_or(OAuthError::invalid_request("the grant_type is missing"))?;
     let jwt_bearer =
         grant_type == JWT_BEARER || shared.registry().jwt_bearer_names.iter().any(|name| name == grant_type);
     let refreshing = grant_type == "refresh_token";
-    if !jwt_bearer && !refreshing && grant_type != "client_credentials" {
+    let exchanging = grant_type == TOKEN_EXCHANGE;
+    if !jwt_bearer && !refreshing && !exchanging && grant_type != "client_credentials" {
         return Err(OAuthError::bad_request("unsupported_grant_type", "the grant_type is not supported"));
     }
     let client = authenticate(shared, request, &form)?;
@@ -56,7 +63,15 @@ fn grant(shared: &ServerState, request: &RecordedRequest) -> Result<Response<Res
         subject
     } else if jwt_bearer {
         let assertion = form.get("assertion").ok_or(OAuthError::invalid_request("the assertion is missing"))?;
-        let (subject, scopes) = jwt_bearer_subject(shared, assertion)?;
+        let (subject, scopes) = jwt_subject(shared, assertion, false)?;
+        allowed = allowed.and(&scopes);
+        subject
+    } else if exchanging {
+        let (Some(token), Some(_)) = (form.get("subject_token"), form.get("subject_token_type")) else {
+            return Err(OAuthError::invalid_request("the subject_token or its type is missing"));
+        };
+        // The identity stays the holder's, who may exchange it again.
+        let (subject, scopes) = jwt_subject(shared, token, true)?;
         allowed = allowed.and(&scopes);
         subject
     } else {
@@ -83,8 +98,22 @@ fn grant(shared: &ServerState, request: &RecordedRequest) -> Result<Response<Res
         description: "no token could be issued",
         challenge: false,
     };
-    let token = registry.issued.issue(&tokens, identity, now).map_err(failed)?;
-    let mut body = tokens.response(&token, scope.as_deref());
+    let requested = form.get("requested_token_type").filter(|_| exchanging);
+    let mut body = match (requested, form.audiences.as_slice()) {
+        (Some(ID_JAG), [audience]) => {
+            let token = registry.issued.assert(tokens.lives(), audience, &identity, now).map_err(failed)?;
+            tokens.token_type("N_A").member("issued_token_type", ID_JAG).response(&token, scope.as_deref())
+        }
+        (Some(ID_JAG), _) => return Err(OAuthError::bad_request("invalid_target", "expected exactly one audience")),
+        (Some(other), _) if other != ACCESS_TOKEN => {
+            return Err(OAuthError::invalid_request("the requested_token_type is not supported"));
+        }
+        _ => {
+            let token = registry.issued.issue(&tokens, identity, now).map_err(failed)?;
+            let tokens = if exchanging { tokens.member("issued_token_type", ACCESS_TOKEN) } else { tokens };
+            tokens.response(&token, scope.as_deref())
+        }
+    };
     if let Some(used) = refresh_token {
         let successor = random().map_err(failed)?;
         if registry.refresh.redeem(used, &successor, now) {
@@ -116,8 +145,8 @@ fn refresh_token_subject(
     Err(OAuthError::bad_request("invalid_grant", refused.0))
 }
 
-/// The subject of an assertion, and its issuer's scopes (RFC 7523 section 3).
-fn jwt_bearer_subject(shared: &ServerState, assertion: &str) -> Result<(String, Scopes), OAuthError> {
+/// The subject of an assertion or an identity, and its issuer's scopes (RFC 7523 section 3).
+fn jwt_subject(shared: &ServerState, assertion: &str, may_be_reused: bool) -> Result<(String, Scopes), OAuthError> {
     let invalid = |refusal: Refusal| OAuthError::bad_request("invalid_grant", refusal.0);
     let jwt = Jwt::parse(assertion).map_err(invalid)?;
     let issuer = jwt.issuer().and_then(|name| shared.registry().issuers.get(name).cloned());
@@ -127,6 +156,8 @@ fn jwt_bearer_subject(shared: &ServerState, assertion: &str) -> Result<(String, 
     let claims = jwt.verify(&issuer.key).map_err(invalid)?;
     let subject = claims.subject(&issuer.subjects).map_err(invalid)?;
     claims.check(&issuer.rules, &[&shared.token_url(), &shared.issuer], now).map_err(invalid)?;
-    shared.registry().used.accept(&claims, &issuer.rules).map_err(invalid)?;
+    if !may_be_reused {
+        shared.registry().used.accept(&claims, &issuer.rules).map_err(invalid)?;
+    }
     Ok((subject.to_owned(), issuer.scopes.clone()))
 }

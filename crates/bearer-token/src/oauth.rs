@@ -26,5 +26,5 @@ pub use self::{
     grants::{ClientCredentials, TokenExchange, TokenType},
     refresh_token::RefreshToken,
     request::{BodyFormat, ParameterValue, Parameters},
-    response::{ClockOffset, ResponseFields},
+    response::{ClockOffset, ResponseFields, ResponseFormat},
 };

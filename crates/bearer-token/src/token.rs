@@ -19,6 +19,8 @@ pub(crate) mod fields;
 pub(crate) mod json;
 #[cfg(feature = "_json")]
 pub(crate) mod jwt_times;
+#[cfg(feature = "oauth")]
+pub(crate) mod pointer;
 
 /// The reason why a token is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,7 @@ pub enum FetchReason {
 pub struct AccessToken {
     token: Zeroizing<String>,
     expiry: Expiry,
+    refresh_in: Option<Duration>,
     issued: Option<Moment>,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
@@ -65,6 +68,7 @@ impl AccessToken {
         AccessToken {
             token: Zeroizing::new(token.into()),
             expiry: Expiry::Unknown,
+            refresh_in: None,
             issued: None,
             scope: None,
             extras: BTreeMap::new(),
@@ -92,6 +96,18 @@ impl AccessToken {
     #[must_use]
     pub fn never_expires(mut self) -> Self {
         self.expiry = Expiry::Never;
+        self
+    }
+
+    /// Hints at when to get the next token, counted from [`issued`](Self::issued): the server recommends it, or the source
+    /// knows that a new token is useful then.
+    ///
+    /// The provider refreshes the token then, or at the refresh point of its [`Policy`](crate::Policy) if that is earlier. A
+    /// hint never makes a token live longer or shorter. With jitter, each bearer is refreshed up to a fifth of the hint
+    /// earlier. A hint of less than a minute counts as one minute: otherwise each request could cause a fetch.
+    #[must_use]
+    pub fn refresh_in(mut self, time: Duration) -> Self {
+        self.refresh_in = Some(time);
         self
     }
 
@@ -130,6 +146,10 @@ impl AccessToken {
 
     pub(crate) fn expiry(&self) -> Expiry {
         self.expiry
+    }
+
+    pub(crate) fn refresh_hint(&self) -> Option<Duration> {
+        self.refresh_in
     }
 
     #[cfg(feature = "oauth")]

@@ -140,6 +140,7 @@ impl Value {
     }
 
     /// The string itself, if it is a literal.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn literal(&self) -> Option<&str> {
         match &self.origin {
             Origin::Literal(text) => Some(text),
@@ -153,6 +154,12 @@ impl Value {
         self.literal().filter(|_| self.steps.are_plain())
     }
 
+    /// Whether it is decoded from another encoding than text.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn is_encoded(&self) -> bool {
+        self.steps.encoding != Encoding::Text
+    }
+
     /// Whether its file was written since it was read last, or the other provider's source has changed.
     pub(crate) fn has_changed(&self) -> bool {
         match &self.origin {
@@ -163,6 +170,7 @@ impl Value {
     }
 
     /// What is wrong with the value now, as far as that can be known without asking a provider. Blocks.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn problem(&self, path: &str) -> Option<Problem> {
         if let Some((found, expected)) = self.steps.problem() {
             return Some(Problem::new(path, found).expecting(expected));
@@ -175,7 +183,7 @@ impl Value {
     }
 
     /// The bytes now, for a key or a certificate, or what is wrong with them. Blocks.
-    #[cfg(feature = "jwt")]
+    #[cfg(any(feature = "jwt", feature = "http-transport"))]
     pub(crate) fn bytes_now(&self, path: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {
         if let Some((found, expected)) = self.steps.problem() {
             return Err(Problem::new(path, found).expecting(expected));
@@ -235,6 +243,16 @@ impl Value {
         self.now(Steps::text)
     }
 
+    /// A clause about the value, with the place that it comes from.
+    pub(crate) fn clause(&self, problem: impl fmt::Display) -> String {
+        match &self.origin {
+            Origin::Literal(_) => problem.to_string(),
+            Origin::File(file) => format!("the file `{}`: {problem}", file.path().display()),
+            Origin::Variable(name) => format!("the environment variable `{name}`: {problem}"),
+            Origin::Token { provider, .. } => format!("the token of the provider `{}`: {problem}", provider.name()),
+        }
+    }
+
     async fn read_as<T: Send + 'static>(&self, cx: &FetchContext, finish: Finish<T>) -> Result<T, Error> {
         match &self.origin {
             Origin::Token { provider, fresh } => {
@@ -271,15 +289,20 @@ impl Value {
         finish(&self.steps, found).map_err(|problem| self.error(problem))
     }
 
+    /// The place of the value, for events.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn place(&self) -> String {
+        match &self.origin {
+            Origin::Literal(_) => "the configuration".to_owned(),
+            Origin::File(file) => format!("the file `{}`", file.path().display()),
+            Origin::Variable(name) => format!("the environment variable `{name}`"),
+            Origin::Token { provider, .. } => format!("the token of the provider `{}`", provider.name()),
+        }
+    }
+
     /// An error that names where the value comes from.
     fn error(&self, problem: impl fmt::Display) -> Error {
-        let message = match &self.origin {
-            Origin::Literal(_) => problem.to_string(),
-            Origin::File(file) => format!("the file `{}`: {problem}", file.path().display()),
-            Origin::Variable(name) => format!("the environment variable `{name}`: {problem}"),
-            Origin::Token { provider, .. } => format!("the token of the provider `{}`: {problem}", provider.name()),
-        };
-        Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
+        Error::new(ErrorKind::Source, self.clause(problem)).with_retry(Retry::AfterChange)
     }
 }
 

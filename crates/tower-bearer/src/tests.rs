@@ -384,7 +384,7 @@ async fn settle<F: Future + Unpin>(response: &mut F) -> Poll<F::Output> {
 }
 
 #[tokio::test]
-async fn l09_a_short_token_is_sent_soon_after_its_arrival_or_not_at_all() {
+async fn l09_a_short_token_is_sent_soon_or_never() {
     // The token lives for no time. So long after its arrival the inner service is ready.
     for (seconds, expected) in [(0, "Bearer t1"), (9, "Bearer t1"), (10, "Bearer t2"), (60, "Bearer t2")] {
         let (clock, fetches) = (Stopped::default(), Arc::new(AtomicUsize::new(0)));

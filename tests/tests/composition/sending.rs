@@ -119,7 +119,7 @@ async fn reqwest_replays_with_fresh_configured_headers() {
 }
 
 #[tokio::test]
-async fn a_settling_bearer_is_replayed_after_the_time_without_a_fetch() {
+async fn a_settling_bearer_is_replayed_without_a_fetch() {
     for by_reqwest in [false, true] {
         let setup = Setup::cold();
         let provider = warm(&setup, Sending::new().settle(SETTLE)).await;

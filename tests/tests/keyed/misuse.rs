@@ -18,7 +18,7 @@ fn settings_that_cannot_work_are_named_all_at_once() {
 }
 
 #[test]
-fn a_build_function_that_panics_is_an_error_of_its_key() {
+fn a_panicking_build_fails_its_key_only() {
     let tenants = KeyedProviders::<u64>::builder(|&tenant| {
         assert_ne!(tenant, 1, "this one panics");
         Ok(TokenProvider::builder(bearer_token::StaticToken::new("token")))

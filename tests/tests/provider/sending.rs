@@ -44,7 +44,7 @@ mod headers {
     use super::*;
 
     #[tokio::test]
-    async fn another_header_is_sent_and_the_callers_own_is_left_alone() {
+    async fn another_header_leaves_the_callers_own_alone() {
         let bench = bench(Sending::new().header("X-Vault-Token").scheme(""));
         assert_eq!(authorized(&bench, &[]), (Authorized::NotReady, vec![]));
         // Cold, too, a credential of its own needs no token.
@@ -67,7 +67,7 @@ mod headers {
     }
 
     #[tokio::test]
-    async fn another_scheme_is_sent_and_is_no_part_of_the_secret() {
+    async fn another_scheme_is_not_part_of_the_secret() {
         let bench = bench(Sending::new().scheme("SSWS"));
         let bearer = bench.provider.token().await.unwrap();
         assert_eq!(authorized(&bench, &[]).1, ["authorization: SSWS token-1"]);
@@ -97,7 +97,7 @@ mod headers {
     }
 
     #[tokio::test]
-    async fn a_token_that_stays_the_same_gets_the_new_fixed_headers() {
+    async fn an_unchanged_token_gets_the_new_fixed_headers() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("key");
         fs::write(&file, "key-1").unwrap();
@@ -215,7 +215,7 @@ mod settling_time {
     }
 
     #[tokio::test]
-    async fn each_replay_waits_for_the_whole_time_from_its_refusal_on() {
+    async fn each_replay_waits_from_its_own_refusal() {
         let bench = serving().await;
         let ticket = ticket(&bench);
         bench.clock.advance(3 * SECOND);

@@ -69,7 +69,7 @@ impl Keys {
 }
 
 /// The content of a file of `examples/providers/keys`, without the PEM around it.
-fn der(name: &str) -> Vec<u8> {
+pub(crate) fn der(name: &str) -> Vec<u8> {
     let pem = fs::read_to_string(directory().join("keys").join(name)).unwrap();
     let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
     BASE64_STANDARD.decode(base64).unwrap()

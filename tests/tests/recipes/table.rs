@@ -2,11 +2,20 @@
 
 use std::{env, fmt::Write, fs, path::Path};
 
-use crate::{PENDING, expected::Expected};
+use crate::{
+    PENDING,
+    expected::{Expected, directory},
+};
 
 /// Rows that need code: the row, the provider, what it asks for, and where the code is.
-pub(crate) const BY_CODE: &[(u32, &str, &str, &str)] =
-    &[(62, "AWS", "signed requests; a subject for Google's token exchange", "examples/providers/google_from_aws.rs")];
+const BY_CODE: &[(u32, &str, &str, &str)] = &[
+    (42, "Coinbase wallets", "a second header with a hash of the body", "coinbase_wallet.rs"),
+    (44, "Atlassian Connect", "self-signed JWT with a hash of the query", "atlassian_connect.rs"),
+    (49, "Firebase", "a token that is given to a client", "firebase_custom_token.rs"),
+    (50, "Mux, Cloudflare Stream", "a token in a URL", "mux_playback.rs"),
+    (61, "DPoP servers", "a proof beside each request, with nonces", "dpop.rs"),
+    (62, "AWS", "no bearer tokens; a signed request as the subject of Google's token exchange", "google_from_aws.rs"),
+];
 
 const BEFORE: &str = "\
 # Providers
@@ -51,8 +60,12 @@ fn table() -> String {
     }
     let by_configuration = rows.iter().filter(|(_, is_served, _)| *is_served).count();
     for (row, provider, flow, path) in BY_CODE {
-        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path).exists(), "{path}");
-        rows.push((*row, true, format!("| {row} | {provider} | {flow} | | code: [{path}](../{path}) | |")));
+        assert!(directory().join(path).exists(), "{path}");
+        rows.push((
+            *row,
+            true,
+            format!("| {row} | {provider} | {flow} | | code: [{path}](../examples/providers/{path}) | |"),
+        ));
     }
     rows.sort();
     let mut table = BEFORE.to_owned();

@@ -10,6 +10,7 @@
 
 mod born_expired;
 mod boundaries;
+mod chains;
 mod challenges;
 mod clocks;
 mod composition;

@@ -89,7 +89,7 @@ async fn l50_bytes_that_are_not_utf_8_cost_no_token() {
 
 /// The field's name cannot be set yet: a source of one's own is the way.
 #[tokio::test]
-async fn a_token_under_another_name_is_an_error_that_names_the_field() {
+async fn a_token_under_another_name_is_named_in_the_error() {
     let error = token(b"{\"id_token\":\"e30.eyJleHAiOjQxMDI0NDQ4MDB9.c2ln\"}").await.unwrap_err();
     assert!(error.to_string().contains("`access_token`"), "{error}");
 }

@@ -74,6 +74,7 @@ pub(crate) struct Reply {
     expires_at: Option<f64>,
     #[serde(default)]
     never_expires: bool,
+    refresh_in: Option<f64>,
     error: Option<Kind>,
     retry_after: Option<f64>,
     #[serde(default)]
@@ -157,7 +158,7 @@ impl Reply {
         let expiries = expiries.iter().filter(|given| **given).count();
         let fits = match (&self.token, &self.error) {
             (Some(_), None) => expiries <= 1 && self.retry_after.is_none(),
-            (None, Some(_)) => expiries == 0,
+            (None, Some(_)) => expiries == 0 && self.refresh_in.is_none(),
             _ => false,
         };
         if fits { Ok(()) } else { Err("a source gives either a token with one expiry, or an error".to_owned()) }
@@ -186,6 +187,10 @@ impl Reply {
             (None, Some(time)) => outcome.expires_at(start + seconds(time)),
             (None, None) if self.never_expires => outcome.never_expires(),
             (None, None) => outcome,
+        };
+        let outcome = match self.refresh_in {
+            Some(time) => outcome.refresh_in(seconds(time)),
+            None => outcome,
         };
         if takes.is_zero() { outcome } else { outcome.after(takes) }
     }

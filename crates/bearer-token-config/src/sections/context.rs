@@ -111,7 +111,7 @@ impl<'a> Context<'a> {
 
     /// A value that is read again for each token request. It is read now as well, as far as it can be.
     pub(super) fn value(&mut self, path: &str, field: &ValueField) -> Option<Value> {
-        let value = self.unread_value(path, field).and_then(|value| {
+        let value = self.unread_value(path, field, false).and_then(|value| {
             if !matches!(field.origin, Origin::Source(_)) {
                 value.read_now().map_err(|error| error_at(path, &error))?;
             }
@@ -139,7 +139,7 @@ impl<'a> Context<'a> {
 
     /// A value that is read again, and may have several lines.
     pub(super) fn bytes_value(&mut self, path: &str, field: &ValueField) -> Option<Value> {
-        let value = self.unread_value(path, field).and_then(|value| {
+        let value = self.unread_value(path, field, true).and_then(|value| {
             if !matches!(field.origin, Origin::Source(_)) {
                 value.read_bytes_now().map_err(|error| error_at(path, &error))?;
             }
@@ -184,15 +184,15 @@ impl<'a> Context<'a> {
                 Problem::new(format!("{path}.source"), "found the token of a source in a field that is read once");
             return Err(problem.expecting("`value`, `file` or `env`"));
         }
-        let value = self.unread_value(path, field)?;
+        let value = self.unread_value(path, field, false)?;
         read(&value).map_err(|error| error_at(path, &error))
     }
 
-    /// The value, without a look at what is there.
-    fn unread_value(&mut self, path: &str, field: &ValueField) -> Result<Value, Problem> {
+    /// The value, without a look at what is there. `has_lines` says that it may have several lines.
+    fn unread_value(&mut self, path: &str, field: &ValueField, has_lines: bool) -> Result<Value, Problem> {
         let value = match &field.origin {
             Origin::Plain(text) | Origin::Value(text) => {
-                if let Some(problem) = text_problem(text).filter(|_| field.steps.member.is_none()) {
+                if let Some(problem) = text_problem(text).filter(|_| !has_lines && field.steps.member.is_none()) {
                     return Err(problem.at(path));
                 }
                 if text.is_empty() {

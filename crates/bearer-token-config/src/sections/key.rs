@@ -25,6 +25,7 @@ pub(super) const NAMES: &[Name] = &[
     name("KeyReader::passphrase", "passphrase"),
     name("KeyReader::read_file", "key.file"),
     name("SigningKey::from_file", "key.file"),
+    name("Value::member", "key.member"),
     value("KeyReader::encoding", "key.encoding", "base64"),
     value("SigningKey::hmac", "key.encoding", "text"),
 ];
@@ -39,6 +40,7 @@ pub(super) const SECRET_NAMES: &[Name] = &[
     name("KeyReader::allow_short_secret", "jwt.allow_short_secret"),
     name("KeyReader::read_file", "secret.file"),
     name("SigningKey::from_file", "secret.file"),
+    name("Value::member", "secret.member"),
     value("KeyReader::encoding", "secret.encoding", "base64"),
     value("SigningKey::hmac", "secret.encoding", "text"),
 ];
@@ -92,8 +94,12 @@ impl KeyFields<'_> {
             reader = with_passphrase(reader, &format!("{section}.passphrase"), passphrase, cx)?;
         }
         let read = match &key.origin {
+            // In its own words, it says more about a file that is the wrong one.
             Origin::File(file) if key.steps.is_encoding_only() => {
                 reader.encoding(key.steps.encoding()).read_file(cx.directory.join(file))
+            }
+            Origin::File(_) | Origin::Env(_) if !key.steps.is_encoding_only() => {
+                reader.read_value(cx.bytes_value(&path, key)?)
             }
             _ => {
                 let (text, encoding) = cx.key(&path, key).map_err(|problem| cx.report.add(problem)).ok()?;

@@ -10,7 +10,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::{Secrets, client::ClientFields, context::Context, parameters};
+use super::{
+    Secrets,
+    client::ClientFields,
+    context::Context,
+    parameters,
+    response::FormatFields,
+    tls::{self, TlsFields},
+};
 use crate::{
     names::{Names, name, nothing, value},
     values::{OneOrMany, Seconds, SecretField, Text, ValueField, table},
@@ -72,6 +79,9 @@ pub(crate) struct EndpointFields {
     assertion: Option<SecretField>,
     /// The name of the parameter with the assertion. Default: `assertion`.
     assertion_parameter: Option<Text>,
+    /// Where the response has the token and its lifetime. Default: where OAuth has them (RFC 6749 section 5.1).
+    #[serde(deserialize_with = "table::optional")]
+    response: Option<FormatFields>,
     /// Words other than `Bearer` by which this server means it.
     accept_token_types: Vec<Text>,
     /// Fields of the response to keep, such as `instance_url`.
@@ -81,6 +91,11 @@ pub(crate) struct EndpointFields {
     max_clock_offset_seconds: Option<Seconds>,
     /// Send token requests over `http`, in networks that you trust with your secrets.
     allow_plaintext: bool,
+    /// TLS to the token endpoint: CA certificates, and the client's own.
+    #[serde(deserialize_with = "table::optional")]
+    tls: Option<TlsFields>,
+    /// Write names of headers in title case, for servers that take them for case-sensitive.
+    title_case_headers: bool,
     /// The client, and how it authenticates.
     #[serde(deserialize_with = "table::optional")]
     pub(super) client: Option<ClientFields>,
@@ -203,6 +218,10 @@ impl EndpointFields {
         if self.allow_plaintext {
             builder = builder.allow_plaintext();
         }
+        if let Some(response) = &self.response {
+            builder = builder.response(response.format());
+        }
+        builder = tls::transport(self.tls.as_ref(), self.title_case_headers, builder, cx);
         if let Some(transport) = cx.transport {
             builder = transport(builder);
         }

@@ -158,3 +158,50 @@ fn mistakes_name_the_parameter() {
         assert!(found[0].message().contains(message), "{fields}: {}", found[0]);
     }
 }
+
+/// The same response to every request.
+struct Answer(&'static str);
+
+impl Transport for Answer {
+    async fn send(&self, _request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
+        Ok(http::Response::new(Bytes::from_static(self.0.as_bytes())))
+    }
+}
+
+#[tokio::test]
+async fn a_response_is_read_where_it_has_its_token() {
+    for (response, body, token) in [
+        (
+            "token = \"/auth/client_token\", expires_in = \"/auth/lease\", never = 0",
+            r#"{"auth":{"client_token":"a","lease":0}}"#,
+            "a",
+        ),
+        ("token = \"/iamToken\", expires_at = \"/at\"", r#"{"iamToken":"b","at":"2999-01-01T00:00:00Z"}"#, "b"),
+        ("token = \"\"", "c\n", "c"),
+        ("token = \"/data/0/t\", expires_in = \"/ms\", unit = \"ms\"", r#"{"data":[{"t":"d"}],"ms":60000}"#, "d"),
+    ] {
+        let config = endpoint(&format!("grant_type = \"\"\nresponse = {{ {response} }}")).transport(Answer(body));
+        let bearer = config.build().unwrap().token().await.unwrap();
+        assert_eq!(bearer.secret(), token, "{response}");
+        assert_eq!(bearer.expires_at().is_some(), !response.contains("never"), "{response}");
+    }
+}
+
+#[cfg(feature = "http-transport")]
+#[test]
+fn tls_is_checked_when_the_provider_is_built() {
+    let certificate = include_str!("../../../bearer-token/src/jwt/testdata/certificate.pem");
+    let build =
+        |tls: &str| endpoint(&format!("grant_type = \"\"\ntitle_case_headers = true\ntls = {{ {tls} }}")).build();
+    build(&format!("ca = '''{certificate}'''")).unwrap();
+    build(&format!("certificate = '''{certificate}''', key = '''{RSA}'''")).unwrap();
+    for (tls, path) in [
+        ("ca = { file = \"absent\" }".to_owned(), "ca"),
+        ("only_ca = \"x\"".to_owned(), "only_ca"),
+        (format!("key = '''{RSA}'''"), "key"),
+        (format!("certificate = '''{certificate}'''"), "certificate"),
+    ] {
+        let error = build(&tls).unwrap_err();
+        assert!(error.problems()[0].path().starts_with("token_endpoint.tls"), "{path}: {error}");
+    }
+}

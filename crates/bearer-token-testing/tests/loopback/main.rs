@@ -5,6 +5,7 @@ mod api;
 mod assertions;
 mod behaviour;
 mod clients;
+mod exchange;
 mod hostile;
 mod life;
 

@@ -35,12 +35,13 @@ struct Memory<T> {
 
 impl<T: Clone> LastGood<T> {
     /// A value in a regular file. Nothing is read yet.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn new(path: impl AsRef<Path>) -> Self {
         Self::with(path.as_ref(), false)
     }
 
     /// A value in a regular file, or one that comes through a pipe once.
-    #[allow(dead_code, reason = "used by `oauth` and, with `jwt`, by key files")]
+    #[allow(dead_code, reason = "used with the features `oauth` and `http-transport`, and by key files")]
     pub(crate) fn new_or_pipe(path: impl AsRef<Path>) -> Self {
         Self::with(path.as_ref(), true)
     }
@@ -65,6 +66,7 @@ impl<T: Clone> LastGood<T> {
     }
 
     /// Drops the last value if it is not to be used any longer, such as an expired token.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn forget_if(&self, is_over: impl FnOnce(&T) -> bool) {
         let mut memory = lock(&self.0.memory);
         if memory.last.as_ref().is_some_and(is_over) {
@@ -211,7 +213,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     #[allow(clippy::disallowed_methods, reason = "a pipe needs two ends, and a failure would hang")]
-    fn a_pipe_is_read_once_and_only_where_it_is_accepted() {
+    fn a_pipe_is_read_once_where_accepted() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_written_during_a_read_is_an_error_until_complete() {
+    fn a_file_written_during_a_read_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         fs::write(&path, "the old one").unwrap();
@@ -176,7 +176,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_that_is_turned_to_another_directory_is_a_change() {
+    fn a_link_to_another_directory_is_a_change() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         for name in ["first", "second"] {

@@ -102,7 +102,9 @@ use self::{scope::not_granted, url::EndpointUrl};
 ///
 /// # The response
 ///
-/// It is read as JSON, whatever its content type is. A field that is not needed may hold anything: bytes that are not
+/// A [format](TokenEndpointBuilder::response) says where it has the token, or a
+/// [function](TokenEndpointBuilder::response_with) reads it. It is JSON, whatever its content type is, unless the format
+/// says that the whole body is the token. A field that is not needed may hold anything: bytes that are not
 /// UTF-8, raw control characters, numbers of any size. An `error` beside a token is ignored if it is empty (`""`, `0`,
 /// `false`, `null`, `[]`, `{}`). Spaces around the `token_type` are ignored too. If the `token_type` is missing, it counts
 /// as `Bearer`. RFC 6749 requires it, but several servers leave it out, and any other type needs a proof from the client
@@ -114,7 +116,8 @@ use self::{scope::not_granted, url::EndpointUrl};
 /// # The lifetime
 ///
 /// The earlier of two ends counts: that of `expires_in`, and that of the token itself if it is a JWT (read, not verified).
-/// Both count from just before the request was sent.
+/// Both count from just before the request was sent. A [time of day](crate::oauth::ResponseFormat::expires_at) is a third end, if the
+/// format has one; one that is over leaves the other two, and is told in an event.
 ///
 /// | `expires_in` | lifetime |
 /// |---|---|
@@ -129,6 +132,7 @@ use self::{scope::not_granted, url::EndpointUrl};
 /// | the token | its own lifetime |
 /// |---|---|
 /// | a JWT with `iat` and `exp` | `exp - iat`, so that no two clocks are compared |
+/// | the same without a `Date`, if by this machine's clock a day less is left | until `exp` by this machine's clock |
 /// | the same, when the response has a `Date` | also at most `exp` minus the `Date`: the token may be from a cache |
 /// | a JWT with `exp` alone | `exp` minus the response's `Date`; without a `Date`, until `exp` by this machine's clock |
 /// | a JWT whose `exp` is past by that clock | `exp - iat`, else unknown; in any case an event |

@@ -100,6 +100,7 @@ impl RequestParts {
                 Some(name) => return Err(no_place(name)),
             },
         };
+        let is_empty = body.is_empty();
         // It is wiped when its last clone is dropped.
         let mut request = Request::new(Bytes::from_owner(body));
         *request.method_mut() = self.method.clone();
@@ -108,6 +109,10 @@ impl RequestParts {
         *request.headers_mut() = headers.clone();
         if let Some(content_type) = self.body.content_type() {
             request.headers_mut().insert(CONTENT_TYPE, content_type);
+        }
+        // Clients leave it out, and servers then respond with 411 (RFC 9110 section 8.6).
+        if is_empty && self.method != Method::GET {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         // Without it some servers respond to errors with an HTML page.
         request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));

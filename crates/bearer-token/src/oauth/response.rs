@@ -1,6 +1,6 @@
 //! Reading the response of a token endpoint: bytes in, a token or an error out.
 
-use std::time::SystemTime;
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -8,7 +8,11 @@ use http::{Response, StatusCode};
 use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{client_auth::Presented, request::sent::Sent},
-    token::{AccessToken, fields::Field, jwt_times::JwtTimes},
+    token::{
+        AccessToken, Expiry,
+        fields::{Field, Place, Wanted},
+        jwt_times::JwtTimes,
+    },
     transport::{RESPONSE_LIMIT, too_large},
 };
 
@@ -17,17 +21,20 @@ pub(crate) mod clock_offset;
 mod date;
 mod delay;
 mod description;
+mod format;
 mod lifetime;
 mod oauth_code;
+mod raw;
 mod refusal;
 mod token_type;
 
 pub use self::clock_offset::ClockOffset;
+pub use self::format::ResponseFormat;
 pub(crate) use self::lifetime::Findings;
 use self::{
     body::{encoding, kind},
     date::server_time,
-    lifetime::{Clocks, Lifetime, Negative, lifetime},
+    lifetime::{Clocks, Lifetime, Negative, Times, lifetime},
     refusal::Refusal,
     token_type::TokenTypes,
 };
@@ -38,11 +45,31 @@ pub use crate::token::fields::ResponseFields;
 pub(crate) struct ResponseReader {
     /// What messages call the token endpoint, with its origin.
     pub(crate) endpoint: String,
+    pub(crate) format: ResponseFormat,
+    /// Makes the token of a success, in place of the format.
+    pub(crate) custom: Option<CustomReader>,
     pub(crate) token_types: TokenTypes,
     /// The fields that callers need besides the token.
     pub(crate) keep: Vec<String>,
     /// How requests identify the client.
     pub(crate) presented: Presented,
+}
+
+/// A user's function that makes a token of a response.
+pub(crate) struct CustomReader(Arc<ReadResponse>);
+
+type ReadResponse = dyn Fn(&Response<Bytes>) -> Result<AccessToken, Error> + Send + Sync;
+
+impl CustomReader {
+    pub(crate) fn new(read: impl Fn(&Response<Bytes>) -> Result<AccessToken, Error> + Send + Sync + 'static) -> Self {
+        CustomReader(Arc::new(read))
+    }
+}
+
+impl fmt::Debug for CustomReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomReader")
+    }
 }
 
 /// What a response contained.
@@ -54,9 +81,6 @@ pub(crate) struct Read {
     pub(crate) findings: Findings,
 }
 
-/// The fields that are read from every response (RFC 6749 sections 5.1 and 5.2).
-const NEEDED: [&str; 5] = ["access_token", "token_type", "expires_in", "scope", "error"];
-
 impl ResponseReader {
     /// Reads a response to a request. The grant asks for more fields; `now` is when the response arrived.
     pub(crate) fn read(&self, response: &Response<Bytes>, for_grant: &[&str], sent: &Sent, now: SystemTime) -> Read {
@@ -65,7 +89,11 @@ impl ResponseReader {
             Err(error) => return Read { token: Err(error), fields: None, findings: Findings::default() },
         };
         let clocks = Clocks { ours: now, server: server_time(response.headers()) };
-        let (token, findings) = match self.token(response.status(), &mut fields, clocks) {
+        let token = match &self.custom {
+            Some(CustomReader(read)) => read(response).map(|token| self.complete(token, clocks)),
+            None => self.token(response, &mut fields, clocks),
+        };
+        let (token, findings) = match token {
             Ok((token, findings)) => (Ok(token), findings),
             Err(error) => (Err(error), Findings::default()),
         };
@@ -89,17 +117,22 @@ impl ResponseReader {
                          credentials: set the URL that responds itself";
             return Err(self.unusable(status, found).with_retry(Retry::AfterChange));
         }
-        let wanted = |name: &str| {
-            NEEDED.contains(&name) || for_grant.contains(&name) || self.keep.iter().any(|keep| keep == name)
-        };
-        let fields = ResponseFields::read(body, wanted);
+        let named = for_grant.iter().copied().chain(self.keep.iter().map(String::as_str));
+        let named = named.map(|name| Wanted::named(name, self.format.pointer_to(name)));
+        let fields = ResponseFields::read(body, self.format.wanted().into_iter().chain(named).collect());
         let refused =
             |fields| Refusal { status, headers, body, fields, now }.error(&self.endpoint, self.presented, sent);
         if !status.is_success() {
             return Err(refused(fields.as_ref().ok()));
         }
+        if self.custom.is_some() || (self.format.is_token_alone() && fields.is_err()) {
+            return Ok(fields.unwrap_or_default());
+        }
         let fields = fields.map_err(|why| {
-            let expected = "expected a JSON object with a token (RFC 6749 section 5.1)";
+            let expected = match self.format == ResponseFormat::oauth() {
+                true => "expected a JSON object with a token (RFC 6749 section 5.1)".to_owned(),
+                false => self.format.expected(),
+            };
             let (kind, length) = (kind(headers), body.len());
             let found = match encoding(headers, body) {
                 Some(encoding) => format!(
@@ -111,47 +144,75 @@ impl ResponseReader {
             self.unusable(status, &found)
         })?;
         // Some servers send an empty `error`, `0` or `false` beside a token.
-        if fields.get("error").is_some_and(|error| !error.is_empty()) {
+        if fields.get(Place::Error).is_some_and(|error| !error.is_empty()) {
             return Err(refused(Some(&fields)));
         }
         Ok(fields)
     }
 
+    /// Makes the token of a success.
     fn token(
         &self,
-        status: StatusCode,
+        response: &Response<Bytes>,
         fields: &mut ResponseFields,
         clocks: Clocks,
     ) -> Result<(AccessToken, Findings), Error> {
-        let expected = "expected a token in the field `access_token` (RFC 6749 section 5.1)";
-        let unusable = |found: &str| Err(self.unusable(status, &format!("{found}; {expected}")));
-        let text = match fields.take("access_token") {
-            Some(Field::Text(text)) if !text.is_empty() => text,
-            Some(Field::Text(_)) => return unusable("an empty token"),
-            Some(Field::NotUtf8) => return unusable("an `access_token` that is not UTF-8"),
-            Some(Field::NotJson) => return unusable("an `access_token` with characters that JSON does not allow"),
-            Some(_) => return unusable("an `access_token` that is not a string"),
-            None => return unusable("JSON without a token"),
-        };
+        let status = response.status();
+        let text = self.token_text(response, fields)?;
         let times = JwtTimes::of(&text);
         // From here on the string is wiped, whatever else is wrong with the response.
         let mut token = AccessToken::new(text);
-        self.token_types.check(fields.get("token_type")).map_err(|found| self.unusable(status, &found))?;
-        let Lifetime { expiry, findings } = lifetime(fields.get("expires_in"), &times, clocks).map_err(|Negative| {
-            let found = "a token whose `expires_in` is negative; expected the seconds that it lives: check the token \
-                         lifetime at the server";
-            self.unusable(status, found)
+        self.token_types.check(fields.get(Place::TokenType)).map_err(|found| self.unusable(status, &found))?;
+        let life = lifetime(self.format.times(fields), &times, clocks).map_err(|Negative| {
+            let name = self.format.expires_in_name().escape_default();
+            let found = format!(
+                "a token whose `{name}` is negative; expected the time that it lives: check the token lifetime at the \
+                 server"
+            );
+            self.unusable(status, &found)
         })?;
+        let Lifetime { expiry, refresh_in, findings } = life;
         token = token.with_expiry(expiry);
-        if let Some(scope) = fields.get("scope").and_then(scope) {
+        if let Some(time) = refresh_in {
+            token = token.refresh_in(time);
+        }
+        if let Some(scope) = fields.get(Place::Scope).and_then(scope) {
             token = token.scope(scope);
         }
         for name in &self.keep {
-            if let Some(value) = fields.get(name).and_then(plain) {
+            if let Some(value) = fields.named(name).and_then(plain) {
                 token = token.extra(name, value);
             }
         }
         Ok((token, findings))
+    }
+
+    /// The text of the token, which the caller wipes.
+    fn token_text(&self, response: &Response<Bytes>, fields: &mut ResponseFields) -> Result<String, Error> {
+        let (status, name) = (response.status(), self.format.token_name().escape_default());
+        let unusable = |found: &str| Err(self.unusable(status, &format!("{found}; {}", self.format.expected())));
+        if self.format.is_token_alone() {
+            return raw::token(response.headers(), response.body()).or_else(|found| unusable(&found));
+        }
+        match fields.take(Place::Token) {
+            Some(Field::Text(text)) if !text.is_empty() => Ok(text),
+            Some(Field::Text(_)) => unusable("an empty token"),
+            Some(Field::NotUtf8) => unusable(&format!("a field `{name}` that is not UTF-8")),
+            Some(Field::NotJson) => unusable(&format!("a field `{name}` with characters that JSON does not allow")),
+            Some(_) => unusable(&format!("a field `{name}` that is not a string")),
+            None => unusable("JSON without a token"),
+        }
+    }
+
+    /// Adds the lifetime of a JWT to a token whose maker did not know it.
+    fn complete(&self, token: AccessToken, clocks: Clocks) -> (AccessToken, Findings) {
+        if token.expiry() != Expiry::Unknown {
+            return (token, Findings::default());
+        }
+        match lifetime(Times::default(), &JwtTimes::of(token.secret()), clocks) {
+            Ok(life) => (token.with_expiry(life.expiry), life.findings),
+            Err(Negative) => (token, Findings::default()),
+        }
     }
 
     /// A success that is unusable.

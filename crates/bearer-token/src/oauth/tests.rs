@@ -104,7 +104,7 @@ fn broken(kind: ErrorKind) -> Reply {
 const TOKEN: &str = r#"{"access_token":"a token","token_type":"Bearer","expires_in":60}"#;
 
 #[tokio::test]
-async fn the_request_is_a_form_with_everything_that_was_asked_for() {
+async fn the_request_is_a_form_with_every_parameter() {
     let script = Script::new([reply(200, TOKEN)]);
     let source = TokenEndpoint::builder("https://as.example.com/token?grant=x&account=7", ClientCredentials::new())
         .client_auth(ClientAuth::basic("client-id", "client-secret"))
@@ -195,7 +195,7 @@ async fn l44_only_a_broken_connection_is_retried_once() {
 }
 
 #[tokio::test]
-async fn a_grant_that_fails_sends_nothing_and_is_not_asked_again() {
+async fn a_failed_grant_sends_nothing_and_is_final() {
     struct Failing(AtomicU64);
     impl Grant for Failing {
         async fn parameters(&self, _cx: &FetchContext) -> Result<Parameters, Error> {
@@ -221,7 +221,7 @@ async fn retry_after_dates_count_from_the_platforms_clock() {
 }
 
 #[tokio::test]
-async fn a_refused_basic_login_with_special_characters_hints_at_the_encoding() {
+async fn special_characters_in_a_refused_login_hint_at_encoding() {
     for (auth, hint) in [
         (ClientAuth::basic("id", "mar/ker"), Some("try `ClientAuth::basic_raw`")),
         (ClientAuth::basic("id", "marker"), None),

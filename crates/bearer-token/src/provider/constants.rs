@@ -44,6 +44,11 @@ pub(super) const LEAST_REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The refresh begins no later than this before the token expires: two attempts at a slow server.
 pub(super) const LATEST_REFRESH: Duration = Duration::from_secs(30);
 
+/// The least hint of a source at when to get the next token.
+///
+/// A source that hints at zero would be asked once for each request.
+pub(super) const LEAST_HINT: Duration = MINUTE;
+
 // Refresh tokens.
 
 /// The time for which a refused refresh token is not sent again: the longest cool-down after such an error.

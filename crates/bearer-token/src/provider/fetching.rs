@@ -171,7 +171,12 @@ impl Inner {
         let Minted { token, fixed } = minted;
         let credential = Credential::new(&self.form, token.secret(), fixed)?;
         let issued = token.issued_moment().unwrap_or(started);
-        let deadlines = self.cache.policy().deadlines(issued, token.expiry(), self.draw());
+        let (policy, draw) = (self.cache.policy(), self.draw());
+        let deadlines = policy.deadlines(issued, token.expiry(), draw);
+        let deadlines = match token.refresh_hint() {
+            Some(hint) => policy.hinted(deadlines, issued, hint, draw),
+            None => deadlines,
+        };
         Ok(Bearer::seal(token, credential, self.id, deadlines, now, self.settling_time))
     }
 

@@ -13,6 +13,7 @@ use crate::problem::Problems;
 /// - it is **refreshed** in the background `min(`[`refresh_ahead`](Self::refresh_ahead)`, L/5)` before it expires, and no
 ///   later than `min(30 s, 3L/10)` before. Each bearer is refreshed up to `L/5` earlier still, at random, so that a fleet
 ///   spreads out. All this together never takes more than half of `L`;
+/// - if the source [hints](crate::AccessToken::refresh_in) at an earlier time for the refresh, that one counts;
 /// - a failed fetch is followed by a **cool-down** in which no other starts.
 ///
 /// ```

@@ -8,7 +8,9 @@ use crate::{
     error::{Error, Retry},
     platform::Moment,
     provider::{
-        constants::{AHEAD_SHARE, JITTER_SHARE, LATEST_REFRESH, LATEST_SHARE, LEAST_REFRESH_TIMEOUT, RESERVE_SHARE},
+        constants::{
+            AHEAD_SHARE, JITTER_SHARE, LATEST_REFRESH, LATEST_SHARE, LEAST_HINT, LEAST_REFRESH_TIMEOUT, RESERVE_SHARE,
+        },
         jitter::Draw,
         policy::Policy,
     },
@@ -85,6 +87,14 @@ impl Policy {
             reserve: issued.after(lifetime - reserve),
             expires: Some(issued.after(lifetime)),
         }
+    }
+
+    /// The same deadlines with the source's hint at when to get the next token: the earlier refresh counts.
+    pub(crate) fn hinted(&self, deadlines: Deadlines, issued: Moment, hint: Duration, draw: Draw) -> Deadlines {
+        let draw = if self.jitter { draw.of(hint / JITTER_SHARE) } else { Duration::ZERO };
+        let hinted = issued.after((hint - draw).max(LEAST_HINT));
+        let is_earlier = hinted.monotonic() < deadlines.refresh.monotonic();
+        Deadlines { refresh: if is_earlier { hinted } else { deadlines.refresh }, ..deadlines }
     }
 
     /// The limit of a fetch. A refresh must leave time for another one before the token expires.

@@ -54,8 +54,7 @@ impl StoredToken {
         let expected = "expected a JSON object with the refresh token as a string in the member `refresh_token`";
         let wrong =
             |found: &str| Error::new(ErrorKind::Source, format!("the stored refresh token {found}; {expected}"));
-        let members =
-            ResponseFields::read(json.as_ref(), |name| MEMBERS.contains(&name)).map_err(|why| wrong(why.0))?;
+        let members = ResponseFields::of(json.as_ref(), &MEMBERS).map_err(|why| wrong(why.0))?;
         let secret = |name| members.text(name).filter(|text| !text.is_empty()).map(Secret::new);
         let [token, previous, initial] = MEMBERS.map(secret);
         let token = token.ok_or_else(|| wrong("is JSON without that member"))?;

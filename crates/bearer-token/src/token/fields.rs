@@ -1,16 +1,51 @@
 //! The few fields of a response that are needed.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use zeroize::Zeroize;
 
-use crate::token::json::{self, NotAnObject};
+use crate::token::{
+    json::{self, NotAnObject},
+    pointer::Pointer,
+};
 
 /// The fields of a token response that a grant asked for.
 ///
 /// All others are skipped without being stored: a response may carry refresh and identity tokens that the program does
 /// not need, or a megabyte of noise. Strings are wiped when dropped, and `Debug` shows names only.
-pub struct ResponseFields(BTreeMap<String, Field>);
+#[derive(Default)]
+pub struct ResponseFields(Vec<Slot>);
+
+/// A place that every token response is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Token,
+    TokenType,
+    ExpiresIn,
+    ExpiresAt,
+    RefreshIn,
+    Scope,
+    Error,
+}
+
+/// A field to read, and where it is.
+pub(crate) struct Wanted {
+    key: Key,
+    pointer: Pointer,
+}
+
+#[derive(PartialEq)]
+enum Key {
+    Place(Place),
+    /// As a grant or the user calls it.
+    Named(String),
+}
+
+/// A wanted field, once it was read.
+struct Slot {
+    wanted: Wanted,
+    field: Option<Field>,
+}
 
 /// One field, as far as it can be read.
 #[derive(PartialEq)]
@@ -31,39 +66,87 @@ pub(crate) enum Field {
     NotJson,
 }
 
+impl Wanted {
+    pub(crate) fn place(place: Place, pointer: Pointer) -> Self {
+        Wanted { key: Key::Place(place), pointer }
+    }
+
+    pub(crate) fn named(name: &str, pointer: Pointer) -> Self {
+        Wanted { key: Key::Named(name.to_owned()), pointer }
+    }
+}
+
 impl ResponseFields {
     /// A field that is a string, empty or not. It may be a secret.
+    ///
+    /// The name is one of those that the grant [asked for](crate::oauth::Grant::response_fields).
     pub fn text(&self, name: &str) -> Option<&str> {
-        match self.get(name) {
+        match self.named(name) {
             Some(Field::Text(text)) => Some(text),
             _ => None,
         }
     }
 
-    /// Reads the wanted fields of a JSON object. One that cannot be read costs no other.
-    pub(crate) fn read(bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Self, NotAnObject> {
-        let mut fields = ResponseFields(BTreeMap::new());
-        json::members(bytes, |name, raw| {
-            if wanted(name) {
-                // Of a name that occurs twice the last one counts, but the first may be a secret all the same.
-                let earlier = match Field::read(raw) {
-                    Some(field) => fields.0.insert(name.to_owned(), field),
-                    None => fields.0.remove(name),
-                };
-                wipe(earlier);
-            }
-        })?;
+    /// Reads the wanted fields of a JSON document. One that cannot be read costs no other.
+    ///
+    /// The document is an object, or a list if one of the fields may be in a list.
+    pub(crate) fn read(bytes: &[u8], wanted: Vec<Wanted>) -> Result<Self, NotAnObject> {
+        let mut fields = ResponseFields(wanted.into_iter().map(|wanted| Slot { wanted, field: None }).collect());
+        let all: Vec<_> = (0..fields.0.len()).collect();
+        let may_be_list = fields.0.iter().any(|slot| slot.wanted.pointer.begins_with_index());
+        let visit = |name: &str, raw: &[u8]| fields.visit(name, raw, &all, 0);
+        if may_be_list {
+            json::items(bytes, visit)?;
+        } else {
+            json::members(bytes, visit)?;
+        }
         Ok(fields)
     }
 
+    /// Reads these fields of a JSON object.
+    pub(crate) fn of(bytes: &[u8], names: &[&str]) -> Result<Self, NotAnObject> {
+        Self::read(bytes, names.iter().map(|name| Wanted::named(name, Pointer::to_field(name))).collect())
+    }
+
+    /// Stores a value that is `depth` steps below the document, and those below it. Only the slots `among` can be there.
+    ///
+    /// The depth is limited by the number of steps of a pointer.
+    fn visit(&mut self, name: &str, raw: &[u8], among: &[usize], depth: usize) {
+        let mut below = Vec::new();
+        for &index in among {
+            let Some(slot) = self.0.get_mut(index) else { continue };
+            let steps = slot.wanted.pointer.steps();
+            if steps.get(depth).is_none_or(|step| step != name) {
+                continue;
+            }
+            // Of a name that occurs twice the last one counts, but the first may be a secret all the same.
+            wipe(slot.field.take());
+            if steps.len() == depth + 1 {
+                slot.field = Field::read(raw);
+            } else {
+                below.push(index);
+            }
+        }
+        if !below.is_empty() {
+            // A value of another kind has no fields.
+            let _ = json::items(raw, |name, raw| self.visit(name, raw, &below, depth + 1));
+        }
+    }
+
     /// A field that is present and not `null`.
-    pub(crate) fn get(&self, name: &str) -> Option<&Field> {
-        self.0.get(name)
+    pub(crate) fn get(&self, place: Place) -> Option<&Field> {
+        self.0.iter().find(|slot| slot.wanted.key == Key::Place(place))?.field.as_ref()
+    }
+
+    /// The same, by the name that a grant or the user gave.
+    pub(crate) fn named(&self, name: &str) -> Option<&Field> {
+        let is_named = |slot: &&Slot| matches!(&slot.wanted.key, Key::Named(other) if other == name);
+        self.0.iter().find(is_named)?.field.as_ref()
     }
 
     /// Takes a field out.
-    pub(crate) fn take(&mut self, name: &str) -> Option<Field> {
-        self.0.remove(name)
+    pub(crate) fn take(&mut self, place: Place) -> Option<Field> {
+        self.0.iter_mut().find(|slot| slot.wanted.key == Key::Place(place))?.field.take()
     }
 }
 
@@ -104,15 +187,14 @@ fn wipe(field: Option<Field>) {
 
 impl Drop for ResponseFields {
     fn drop(&mut self) {
-        for (_, field) in std::mem::take(&mut self.0) {
-            wipe(Some(field));
-        }
+        self.0.iter_mut().for_each(|slot| wipe(slot.field.take()));
     }
 }
 
 impl fmt::Debug for ResponseFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ResponseFields").field(&self.0.keys().collect::<Vec<_>>()).finish()
+        let found = self.0.iter().filter(|slot| slot.field.is_some());
+        f.debug_tuple("ResponseFields").field(&found.map(|slot| &slot.wanted.pointer).collect::<Vec<_>>()).finish()
     }
 }
 
@@ -159,12 +241,17 @@ mod tests {
         assert!(Field::read(b"\"t\xf6k\"") == Some(Field::NotUtf8));
     }
 
+    fn read(body: impl AsRef<[u8]>, names: &[&str]) -> ResponseFields {
+        ResponseFields::of(body.as_ref(), names).unwrap()
+    }
+
     #[test]
     fn l50_a_wanted_field_that_is_unreadable_costs_no_other() {
         let body = b"{\"a\":\"\xff\",\"b\":1e400,\"c\":\"x\ty\",\"secret\":\"kept\",\"d\":{\"e\":1e999}}";
-        let fields = ResponseFields::read(body, |_| true).unwrap();
+        let fields = read(body, &["a", "b", "c", "d", "secret", "/d/e"]);
         assert_eq!(fields.text("secret"), Some("kept"));
         assert_eq!((fields.text("a"), fields.text("b"), fields.text("c"), fields.text("d")), (None, None, None, None));
+        assert!(fields.named("/d/e") == Some(&Field::Number("1e999".to_owned())));
     }
 
     #[test]
@@ -175,14 +262,50 @@ mod tests {
             (r#"{"a":null,"a":"2"}"#, Some("2")),
             (r#"{"a":"1","b":null}"#, Some("1")),
         ] {
-            assert_eq!(ResponseFields::read(body.as_bytes(), |_| true).unwrap().text("a"), expected, "{body}");
+            assert_eq!(read(body, &["a"]).text("a"), expected, "{body}");
+            let nested = body.replace("\"1\"", "{\"b\":\"1\"}").replace("\"2\"", "[{\"b\":0,\"b\":\"2\"}]");
+            let fields = read(nested, &["/a/b", "/a/0/b"]);
+            assert_eq!(fields.text("/a/b").or(fields.text("/a/0/b")), expected, "{body}");
+            assert!(fields.text("/a/b").is_none() || fields.text("/a/0/b").is_none());
         }
     }
 
     #[test]
+    fn pointers_lead_into_objects_and_lists() {
+        let body = b"{\"noise\":{\"token\":\"\xf6\",\"n\":1e999},\"data\":[[],{\"a/b~\":{\"token\":\"deep\",\"\":\"empty\"}},7],\
+                     \"token\":\"top\",\"0\":\"zero\"}";
+        for (pointer, expected) in [
+            ("token", Some("top")),
+            ("/token", Some("top")),
+            ("/0", Some("zero")),
+            ("/data/1/a~1b~0/token", Some("deep")),
+            ("/data/1/a~1b~0/", Some("empty")),
+            ("/data/01/a~1b~0/token", None),
+            ("/data/-/a~1b~0/token", None),
+            ("/data/1/token", None),
+            ("/data/2/token", None),
+            ("/noise/token", None),
+            ("/token/0", None),
+            ("/", None),
+        ] {
+            assert_eq!(read(body, &[pointer]).text(pointer), expected, "{pointer}");
+        }
+        assert_eq!(read("[0,{\"token\":\"listed\"}]", &["/1/token"]).text("/1/token"), Some("listed"));
+        let refused = ResponseFields::of(b"[]", &["a"]).unwrap_err();
+        assert_eq!(refused, NotAnObject("is JSON, but not an object"));
+    }
+
+    #[test]
+    fn deep_noise_is_skipped_below_a_pointer() {
+        let deep = "[".repeat(50_000) + &"]".repeat(50_000);
+        let body = format!("{{\"a\":{{\"x\":{deep},\"b\":\"found\",\"y\":{deep}}}}}");
+        assert_eq!(read(body, &["/a/b", "/a/x/0/0/0"]).text("/a/b"), Some("found"));
+    }
+
+    #[test]
     fn l38_debug_shows_names_only() {
-        let fields = ResponseFields::read(br#"{"a": "planted", "b": "planted", "c": 1}"#, |name| name != "b").unwrap();
-        assert_eq!(format!("{fields:?}"), r#"ResponseFields(["a", "c"])"#);
+        let fields = read(br#"{"a": "planted", "b": "planted", "c": {"d": 1}}"#, &["a", "/c/d", "e"]);
+        assert_eq!(format!("{fields:?}"), r#"ResponseFields(["/a", "/c/d"])"#);
         assert_eq!((fields.text("a"), fields.text("b"), fields.text("c")), (Some("planted"), None, None));
     }
 }

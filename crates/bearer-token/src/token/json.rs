@@ -16,16 +16,32 @@ const BREAKS_OFF: NotAnObject = NotAnObject("is JSON that breaks off");
 ///
 /// A document that continues after its object is refused: two responses may have been mixed up.
 pub(crate) fn members<'a>(bytes: &'a [u8], mut visit: impl FnMut(&str, &'a [u8])) -> Result<(), NotAnObject> {
+    document(bytes, |scanner, first| (first == b'{').then(|| scanner.object(&mut visit)))
+}
+
+/// Visits each member of an object or each element of a list. An element's name is its index, as in a JSON pointer (RFC
+/// 6901 section 4).
+#[cfg(feature = "oauth")]
+pub(crate) fn items<'a>(bytes: &'a [u8], mut visit: impl FnMut(&str, &'a [u8])) -> Result<(), NotAnObject> {
+    document(bytes, |scanner, first| match first {
+        b'{' => Some(scanner.object(&mut visit)),
+        b'[' => Some(scanner.list(&mut visit)),
+        _ => None,
+    })
+}
+
+/// Reads a document by its first byte. `read` returns `None` for a document of another kind.
+fn document<'a>(
+    bytes: &'a [u8],
+    read: impl FnOnce(&mut Scanner<'a>, u8) -> Option<Result<(), NotAnObject>>,
+) -> Result<(), NotAnObject> {
     // A byte order mark may be ignored (RFC 8259 section 8.1), and some servers send one.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut scanner = Scanner { bytes, at: 0 };
     scanner.skip_space();
-    match scanner.peek() {
-        None => return Err(NotAnObject("is empty")),
-        Some(b'{') => {}
-        Some(_) => return Err(other_than_object(bytes)),
-    }
-    scanner.object(&mut visit).map_err(|why| if str::from_utf8(bytes).is_err() { not_utf8(why) } else { why })?;
+    let first = scanner.peek().ok_or(NotAnObject("is empty"))?;
+    let read = read(&mut scanner, first).ok_or_else(|| other_than_object(bytes))?;
+    read.map_err(|why| if str::from_utf8(bytes).is_err() { not_utf8(why) } else { why })?;
     scanner.skip_space();
     if scanner.peek().is_some() {
         return Err(NotAnObject("is JSON with something after it"));
@@ -94,6 +110,30 @@ impl<'a> Scanner<'a> {
             match self.next()? {
                 b',' => {}
                 b'}' => return Ok(()),
+                _ => return Err(NOT_JSON),
+            }
+        }
+    }
+
+    #[cfg(feature = "oauth")]
+    fn list(&mut self, visit: &mut impl FnMut(&str, &'a [u8])) -> Result<(), NotAnObject> {
+        self.expect(b'[')?;
+        self.skip_space();
+        if self.peek() == Some(b']') {
+            return self.expect(b']');
+        }
+        let mut index: usize = 0;
+        loop {
+            self.skip_space();
+            let start = self.at;
+            self.skip_value()?;
+            if let Some(raw) = self.bytes.get(start..self.at) {
+                visit(&index.to_string(), raw);
+            }
+            self.skip_space();
+            match self.next()? {
+                b',' => index += 1,
+                b']' => return Ok(()),
                 _ => return Err(NOT_JSON),
             }
         }
@@ -205,160 +245,4 @@ impl<'a> Scanner<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn found(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, NotAnObject> {
-        let mut list = Vec::new();
-        members(bytes, |name, raw| list.push((name.to_owned(), raw.to_vec()))).map(|()| list)
-    }
-
-    /// The raw value of the last member, which is called `a`.
-    fn last(body: &[u8]) -> Vec<u8> {
-        let (name, raw) = found(body).unwrap_or_else(|why| panic!("{body:?}: {why:?}")).pop().unwrap();
-        assert_eq!(name, "a");
-        raw
-    }
-
-    #[test]
-    fn l50_whatever_is_skipped_costs_nothing() {
-        let deep = "[".repeat(50_000) + &"]".repeat(50_000);
-        let objects = "{\"x\":".repeat(50_000) + "1" + &"}".repeat(50_000);
-        let nested = [deep.as_bytes(), objects.as_bytes()];
-        let skipped: [&[u8]; 22] = [
-            b"\"J\xf6rg\"",
-            b"\"\xff\xfe\"",
-            b"\"a\tb\"",
-            b"\"a\nb\x00\"",
-            b"\"\\x41\\'\"",
-            b"\"\\ud800\"",
-            b"\"\\\"}{\"",
-            b"1e400",
-            b"-1e400",
-            b"1e3001",
-            b"NaN",
-            b"-Infinity",
-            b"+1",
-            b"007",
-            b".5",
-            b"0x1f",
-            b"[1e999,[],{},[{\"b\":[null,true]}]]",
-            b"{\"\xf6\":\"\xf6\",\"c\":{}}",
-            b"{ }",
-            b"[ \r\n\t]",
-            b"[{},{\"b\":1},[[]]]",
-            b"\"\"",
-        ];
-        for value in skipped.into_iter().chain(nested) {
-            for (open, close) in [("", ""), ("[1,", "]"), ("{\"k\": ", " }")] {
-                let value = [open.as_bytes(), value, close.as_bytes()].concat();
-                let body = [b"{\"noise\": ", value.as_slice(), b" , \"a\" : 7\n}"].concat();
-                assert_eq!(last(&body), b"7", "{:?}", &body[..body.len().min(60)]);
-            }
-        }
-    }
-
-    #[test]
-    fn names_are_decoded_and_repetitions_arrive_in_order() {
-        let body = b"\xef\xbb\xbf {\"\\u0061\":1,\"\xff\":2,\"a\\ud800\":3,\"\":4,\"a\":5} ";
-        let names: Vec<_> = found(body).unwrap().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["a", "", "a"]);
-        assert_eq!(found(b"{}").unwrap(), []);
-    }
-
-    #[test]
-    fn l50_what_is_not_an_object_has_a_reason() {
-        for (bytes, reason) in [
-            (&b""[..], "is empty"),
-            (b" \r\n", "is empty"),
-            (b"<html>", "is not JSON"),
-            (b"access_token=a&token_type=bearer", "is not JSON"),
-            (b"true story", "is not JSON"),
-            (b"{\"a\":1} trailing", "is JSON with something after it"),
-            (b"{\"a\":1}{\"a\":2}", "is JSON with something after it"),
-            (b"{\"a\":1}\0", "is JSON with something after it"),
-            (b"{\"a\":1", "is JSON that breaks off"),
-            (b"{\"a\":\"\xff", "is JSON that breaks off"),
-            (b"{\"a\":[{\"b\":\"", "is JSON that breaks off"),
-            (b"[1,", "is JSON that breaks off"),
-            (b"{", "is JSON that breaks off"),
-            (b"{,}", "is not JSON"),
-            (b"{\"a\"}", "is not JSON"),
-            (b"{\"a\":}", "is not JSON"),
-            (b"{\"a\":1,}", "is not JSON"),
-            (b"{\"a\":[1,]}", "is not JSON"),
-            (b"{\"a\":[1}}", "is not JSON"),
-            (b"{\"a\":{1}}", "is not JSON"),
-            (b"{\"a\":1 2}", "is not JSON"),
-            (b"{a:1}", "is not JSON"),
-            (b"{'a':1}", "is not JSON"),
-            (b"\"text\"", "is JSON, but not an object"),
-            (b"[{}]", "is JSON, but not an object"),
-            (b"null", "is JSON, but not an object"),
-            (b"\xff\xfe{\0}\0", "is not UTF-8"),
-            (b"\x1f\x8b\x08", "is not UTF-8"),
-            (b"{\"a\":\xff}", "is not UTF-8"),
-        ] {
-            assert_eq!(found(bytes), Err(NotAnObject(reason)), "{bytes:?}");
-        }
-        let deep = "{\"a\":".repeat(50_000);
-        assert_eq!(found(deep.as_bytes()), Err(BREAKS_OFF));
-    }
-
-    #[test]
-    fn values_that_are_used_are_read_strictly() {
-        for (raw, strict, lossy) in [
-            (&b"\"a\\u00e4\""[..], Some("a\u{e4}"), Some("a\u{e4}")),
-            (b"\"t\xf6k\"", None, Some("t\u{fffd}k")),
-            (b"\"a\tb\"", None, Some("a b")),
-            (b"\"\\ud800\"", None, None),
-            (b"7", None, None),
-            (b"{}", None, None),
-        ] {
-            assert_eq!((text(raw).as_deref(), lossy_text(raw).as_deref()), (strict, lossy), "{raw:?}");
-        }
-        for (raw, expected) in [
-            ("7", true),
-            ("-7.5e3", true),
-            ("1e400", true),
-            ("NaN", false),
-            ("-Infinity", false),
-            ("+1", false),
-            ("", false),
-            ("0x1", false),
-            ("\"7\"", false),
-        ] {
-            assert_eq!(number(raw.as_bytes()).is_some(), expected, "{raw}");
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn any_bytes_have_an_outcome(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            let _ = found(&bytes);
-            let _ = found(&[b"{\"a\":", bytes.as_slice(), b"}"].concat());
-        }
-
-        /// Made of the pieces of JSON, so that many are nearly right.
-        #[test]
-        fn what_serde_reads_is_read_alike(
-            pieces in prop::collection::vec(prop::sample::select(vec![
-                "{", "}", "[", "]", ",", ":", "\"a\"", "\"b\"", "\"\\n\"", "1", "-2.5e3", "true", "null", " ",
-            ]), 0..20),
-        ) {
-            let document = ["{\"a\":", &pieces.concat(), "}"].concat();
-            if let Ok(value) = serde_json::from_str::<serde_json::Map<_, _>>(&document) {
-                let mut read = serde_json::Map::new();
-                members(document.as_bytes(), |name, raw| {
-                    read.insert(name.to_owned(), serde_json::from_slice(raw).unwrap());
-                })
-                .unwrap();
-                prop_assert_eq!(read, value);
-            }
-        }
-    }
-}
+mod tests;

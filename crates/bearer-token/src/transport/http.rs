@@ -10,7 +10,6 @@ use super::{Transport, body::read_response, cause::client_error};
 use crate::error::{Error, ErrorKind};
 
 mod builder;
-mod certificates;
 mod client;
 mod connect;
 mod meter;

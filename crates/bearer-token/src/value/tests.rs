@@ -83,7 +83,7 @@ async fn bytes_are_what_was_found_to_the_last_one() {
 }
 
 #[tokio::test]
-async fn a_file_is_read_again_and_keeps_its_last_good_value() {
+async fn a_file_is_read_again_until_unusable() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("account.json");
     let value = Value::file(&path).member("/client_email");
@@ -106,7 +106,7 @@ async fn a_variable_that_is_not_set_is_named() {
 }
 
 #[tokio::test]
-async fn a_token_is_cached_unless_a_fresh_one_is_asked_for() {
+async fn a_token_is_cached_unless_asked_for_fresh() {
     let count = Arc::new(Mutex::new(0));
     let counted = count.clone();
     let source = move |_cx: FetchContext| {

@@ -24,6 +24,8 @@ pub(crate) struct JsonKey {
     /// The filter of `jq` that selects it, such as `.data.private_key`. `None` if a name on the way is not a common one:
     /// it could be anything.
     pub(crate) filter: Option<String>,
+    /// The JSON pointer to it (RFC 6901), on the same condition.
+    pub(crate) pointer: Option<String>,
 }
 
 /// Whether the content begins as a JSON object or list does. Text between braces does not suffice.
@@ -65,8 +67,20 @@ struct Walk {
 impl Walk {
     fn found(&mut self, is_pem: bool) {
         if self.key.is_none() {
-            self.key = Some(JsonKey { is_pem, filter: self.filter() });
+            self.key = Some(JsonKey { is_pem, filter: self.filter(), pointer: self.pointer() });
         }
+    }
+
+    fn pointer(&self) -> Option<String> {
+        let mut pointer = String::new();
+        for step in &self.path {
+            match step {
+                Step::Index(index) => write!(pointer, "/{index}").ok()?,
+                // Common names have neither slashes nor tildes.
+                Step::Name(name) => write!(pointer, "/{}", is_common(name).then_some(name)?).ok()?,
+            }
+        }
+        Some(pointer)
     }
 
     fn filter(&self) -> Option<String> {
@@ -249,6 +263,11 @@ mod tests {
             assert_eq!(found.is_service_account, document.get("type").is_some());
             let found = found.key.unwrap();
             assert_eq!(found.filter.as_deref(), filter, "{document}");
+            assert_eq!(found.pointer.is_some(), filter.is_some());
+            if let Some(pointer) = found.pointer {
+                let found = document.pointer(&pointer).unwrap();
+                assert!(found == &json!(key) || found == &json!(wrapped) || found.is_object(), "{pointer}");
+            }
             assert_eq!(found.is_pem, document.get("SecretString").is_none());
         }
         let without = json!({ "certificate": certificate, "n": [1, -2, 0.5, true, null] });

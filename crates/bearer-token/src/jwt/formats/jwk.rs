@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_with_the_id_is_chosen_or_the_only_one() {
+    fn the_key_id_chooses_unless_there_is_one_key() {
         let two = jwk_set(&[named("a"), named("b")]);
         assert_eq!(choose(&two, Some("b")), Ok(Some("b".into())));
         assert_eq!(choose(&jwk_set(&[named("a")]), None), Ok(Some("a".into())));

@@ -2,7 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::Method;
+use bytes::Bytes;
+use http::{Method, Response};
 
 use crate::{
     error::Error,
@@ -12,11 +13,12 @@ use crate::{
         grant::{DynGrant, Grant},
         request::{GrantType, RequestParts},
         response::{
-            ResponseReader,
+            CustomReader, ResponseFormat, ResponseReader,
             clock_offset::{self, ServerClock},
         },
     },
     problem::{Advice, Problem, Problems},
+    token::AccessToken,
     transport::{DynTransport, Transport},
     value::Value,
 };
@@ -123,6 +125,54 @@ impl TokenEndpointBuilder {
         self
     }
 
+    /// Sets where the response has the token, its lifetime and the next refresh token. Default:
+    /// [`ResponseFormat::oauth`].
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, ResponseFormat, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # #[cfg(feature = "http-transport")]
+    /// let source = TokenEndpoint::builder("https://login.example.com/token", ClientCredentials::new())
+    ///     .client_auth(ClientAuth::post("client-id", "client-secret"))
+    ///     .response(ResponseFormat::oauth().token("/data/token").expires_at("/data/expiresAt"))
+    ///     .build()?;
+    /// # #[cfg(feature = "http-transport")] let _ = source;
+    /// # Ok(()) }
+    /// ```
+    pub fn response(mut self, format: ResponseFormat) -> Self {
+        self.reader.format = format;
+        self
+    }
+
+    /// Sets a function that makes the token of a success, for responses that no [format](Self::response) describes: a
+    /// token in a header, or XML.
+    ///
+    /// The function sees responses with a status of 2xx only, before any field of them is judged. Other statuses are
+    /// [errors](TokenEndpoint#errors) as usual. If the function sets no lifetime and the token is a JWT, the JWT's own
+    /// lifetime counts. [`keep`](Self::keep) and [`accept_token_type`](Self::accept_token_type) have no effect beside it.
+    /// A message in its error ends up in logs: keep the response's text out of it.
+    ///
+    /// ```
+    /// use bearer_token::{AccessToken, Error, ErrorKind};
+    /// use bearer_token::oauth::{ClientCredentials, TokenEndpoint};
+    ///
+    /// let builder = TokenEndpoint::builder("https://login.example.com/v3/auth/tokens", ClientCredentials::new())
+    ///     .response_with(|response| {
+    ///         let token = response.headers().get("x-subject-token").and_then(|token| token.to_str().ok());
+    ///         let missing = || Error::new(ErrorKind::Response, "found no `X-Subject-Token` in the response");
+    ///         Ok(AccessToken::new(token.ok_or_else(missing)?))
+    ///     });
+    /// # let _ = builder;
+    /// ```
+    pub fn response_with(
+        mut self,
+        read: impl Fn(&Response<Bytes>) -> Result<AccessToken, Error> + Send + Sync + 'static,
+    ) -> Self {
+        self.reader.custom = Some(CustomReader::new(read));
+        self
+    }
+
     /// Accepts another word than `Bearer` as `token_type`, from a server that means bearer by it.
     ///
     /// Case does not matter (RFC 6749 section 5.1).
@@ -133,7 +183,9 @@ impl TokenEndpointBuilder {
 
     /// Keeps another field of the response with the bearer, such as Salesforce's `instance_url`.
     ///
-    /// [`Bearer::extra`](crate::Bearer::extra) returns it: a string, the digits of a number, or `true` or `false`. Other
+    /// A name that begins with a slash is a JSON pointer: `/auth/accessor` (RFC 6901).
+    ///
+    /// [`Bearer::extra`](crate::Bearer::extra) returns it by the same name: a string, the digits of a number, or `true` or `false`. Other
     /// values are not kept, nor are strings that are not valid JSON.
     pub fn keep(mut self, field: impl Into<String>) -> Self {
         self.reader.keep.push(field.into());
@@ -178,7 +230,8 @@ impl TokenEndpointBuilder {
         let headers = checks::headers(self.headers, credentials.header.as_ref(), &mut problems);
         let mut reader = self.reader;
         reader.token_types.check_words(&mut problems);
-        checks::keep(&reader.keep, &mut problems);
+        checks::keep(&reader.keep, &reader.format, &mut problems);
+        reader.format.check(&mut problems);
         for field in self.grant.kept_fields().iter().map(|&field| field.to_owned()) {
             if !reader.keep.contains(&field) {
                 reader.keep.push(field);
@@ -211,14 +264,13 @@ impl TokenEndpointBuilder {
 
 impl fmt::Debug for TokenEndpointBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the URL: it is not checked yet, and may contain credentials.
+        // Not the URL and the names of headers: they are not checked yet, and may contain credentials.
         f.debug_struct("TokenEndpointBuilder")
             .field("method", &self.method)
             .field("body", &self.body)
             .field("client_auth", &self.client_auth)
             .field("scope", &self.scope)
             .field("parameters", &self.parameters)
-            .field("headers", &self.headers)
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, Method, header::AUTHORIZATION};
 
 use crate::{
     oauth::{
-        BodyFormat, ParameterValue, Parameters,
+        BodyFormat, ParameterValue, Parameters, ResponseFormat,
         client_auth::Credentials,
         request::{GrantType, OWN_HEADERS, check_value, wire},
     },
@@ -147,16 +147,17 @@ pub(crate) fn headers(
 }
 
 /// Checks the names of the fields to keep.
-pub(crate) fn keep(keep: &[String], problems: &mut Problems) {
+pub(crate) fn keep(keep: &[String], format: &ResponseFormat, problems: &mut Problems) {
     for name in keep {
         if name.is_empty() {
             let problem = Problem::new("keep", "found an empty name");
             problems.add(problem.expecting("a field of the response such as `instance_url`"));
-        } else if name == "access_token" {
-            let problem = Problem::new("keep", "found `access_token`, the token itself, which the bearer contains");
-            problems.add(problem.advise(Advice::text("remove it")));
+        } else if !wire::check("keep", name, problems) {
+        } else if format.is_token(name) {
+            let found = format!("found `{name}`, the token itself, which the bearer contains");
+            problems.add(Problem::new("keep", found).advise(Advice::text("remove it")));
         } else {
-            wire::check("keep", name, problems);
+            format.pointer_to(name).check("keep", problems);
         }
     }
 }
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_form_cannot_hold_is_a_problem_at_its_place() {
+    fn what_a_form_cannot_hold_is_named() {
         let tree = || {
             let inner = ParameterValue::object([("b", ParameterValue::list([ParameterValue::from("x\n")]))]);
             let null = ParameterValue::from(serde_json::Value::Null);
@@ -252,7 +253,7 @@ mod tests {
                 None,
                 &mut problems,
             );
-            keep(std::slice::from_ref(&text), &mut problems);
+            keep(std::slice::from_ref(&text), &ResponseFormat::oauth(), &mut problems);
             let expected =
                 ["scope", "grant_type", "parameter.audience", "parameter", "header.x-tenant", "header", "keep"];
             assert_eq!(paths(&problems), expected, "{end:?}");

@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_narrower_scope_is_told_in_the_words_of_the_request() {
+    fn a_narrower_scope_is_named_as_requested() {
         for (requested, granted, missing) in [
             (Some("read write"), Some("read"), Some("write")),
             (Some("read write"), Some(""), Some("read write")),

@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stored_token_is_first_and_a_used_one_never_sent() {
+    fn the_stored_token_is_first_and_used_ones_never() {
         for (kept, initial, retry_previous, gone, expected) in [
             ("", "", true, "", None),
             ("", "i", true, "", Some("i")),

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn l38_a_secret_at_the_end_of_what_is_considered_is_withheld() {
+    fn l38_a_secret_at_the_limit_is_withheld() {
         let scope = "s".repeat(300);
         let sent = Sent {
             parameters: Parameters::new("password").with("scope", &scope).with("password", "hunter2-xyz"),

@@ -69,7 +69,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_response_is_a_token_or_an_error_without_its_text(
+    fn any_response_is_a_token_or_a_silent_error(
         status in prop_oneof![200..300_u16, 100..1_000_u16], body in bodies(), header in vec(any::<u8>(), 0..20),
     ) {
         let mut response = Response::builder().status(status).body(Bytes::from(body.clone())).unwrap();

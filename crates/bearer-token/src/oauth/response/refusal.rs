@@ -17,7 +17,7 @@ use crate::{
         },
     },
     resource::Challenge,
-    token::fields::{Field, ResponseFields},
+    token::fields::{Field, Place, ResponseFields},
 };
 
 /// A refusal as it arrived.
@@ -35,7 +35,7 @@ impl Refusal<'_> {
     /// Judges a refusal by a token endpoint, which the message names as `endpoint`.
     pub(crate) fn error(&self, endpoint: &str, presented: Presented, sent: &Sent) -> Error {
         let status = self.status;
-        let code = match self.fields.and_then(|fields| fields.get("error")) {
+        let code = match self.fields.and_then(|fields| fields.get(Place::Error)) {
             Some(Field::Text(text)) => Some(text.as_str()),
             _ => None,
         };

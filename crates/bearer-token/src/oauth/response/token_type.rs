@@ -75,11 +75,15 @@ const LOOSE: &[&str] =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::fields::ResponseFields;
+    use crate::{
+        oauth::response::ResponseFormat,
+        token::fields::{Place, ResponseFields},
+    };
 
     fn check(types: &TokenTypes, json: &str) -> Result<(), String> {
         let body = format!("{{\"token_type\":{json}}}");
-        types.check(ResponseFields::read(body.as_bytes(), |_| true).unwrap().get("token_type"))
+        let fields = ResponseFields::read(body.as_bytes(), ResponseFormat::oauth().wanted()).unwrap();
+        types.check(fields.get(Place::TokenType))
     }
 
     #[test]

@@ -78,6 +78,8 @@ async fn a_request_is_what_the_server_expects() {
         assert_eq!(requests[0].body(), body);
         let found = requests[0].headers().get("content-type").map(|value| value.to_str().unwrap());
         assert_eq!(found, content_type, "{method} {body}");
+        let is_told = requests[0].headers().get("content-length").is_some_and(|length| length == "0");
+        assert_eq!(is_told, body.is_empty() && method != "GET", "{method} {body}");
     }
 }
 

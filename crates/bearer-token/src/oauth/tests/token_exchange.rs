@@ -43,7 +43,7 @@ async fn all_parameters_are_sent_in_their_order() {
 }
 
 #[tokio::test]
-async fn na_is_accepted_only_for_a_token_that_no_api_sees() {
+async fn na_is_accepted_only_for_tokens_between_servers() {
     let table = [
         (None, false),
         (Some(TokenType::ACCESS_TOKEN), false),

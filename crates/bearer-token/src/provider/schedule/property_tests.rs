@@ -105,6 +105,19 @@ proptest! {
     }
 
     #[test]
+    fn a_hint_never_moves_a_refresh_back(
+        policy in policies(), issued in moments(), expiry in expiries(), draw in any::<u32>(), hint in times(),
+    ) {
+        let without = policy.deadlines(issued, expiry, Draw(draw));
+        let found = policy.hinted(without, issued, hint, Draw(draw));
+        for read in [Moment::monotonic, Moment::since_epoch] {
+            prop_assert!(read(found.refresh) <= read(without.refresh));
+            prop_assert!(read(found.refresh) >= read(issued.after(Duration::from_secs(60))).min(read(without.refresh)));
+        }
+        prop_assert_eq!((found.reserve, found.expires), (without.reserve, without.expires));
+    }
+
+    #[test]
     fn l09_past_its_expiry_on_either_clock_a_bearer_is_expired(
         policy in policies(), issued in moments(), expiry in expiries(), draw in any::<u32>(), now in moments(),
     ) {

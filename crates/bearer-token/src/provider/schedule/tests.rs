@@ -116,6 +116,39 @@ fn the_draw_moves_the_refresh_by_a_fifth_at_most() {
 }
 
 #[test]
+fn a_hint_brings_the_refresh_forward_and_nothing_else() {
+    let policy = Policy::default();
+    for (expiry, hint, draw, refresh) in [
+        // The policy refreshes an hour's token after 48 minutes, or after 36 with the highest draw.
+        (Expiry::In(HOUR), 30 * MINUTE, MIN, 30 * MINUTE),
+        (Expiry::In(HOUR), 30 * MINUTE, Draw::MAX, 24 * MINUTE),
+        (Expiry::In(HOUR), 48 * MINUTE, MIN, 48 * MINUTE),
+        (Expiry::In(HOUR), 50 * MINUTE, MIN, 48 * MINUTE),
+        (Expiry::In(HOUR), HOUR, Draw::MAX, 36 * MINUTE),
+        (Expiry::In(HOUR), Duration::MAX, Draw::MAX, 36 * MINUTE),
+        // A hint at less than a minute would cost a fetch for each request.
+        (Expiry::In(HOUR), Duration::ZERO, MIN, MINUTE),
+        (Expiry::In(HOUR), MINUTE, Draw::MAX, MINUTE),
+        (Expiry::In(MINUTE), Duration::ZERO, MIN, 42 * SECOND),
+        (Expiry::In(Duration::ZERO), Duration::ZERO, MIN, Duration::ZERO),
+        (Expiry::In(DAY), DAY / 2, MIN, DAY / 2),
+        (Expiry::Unknown, 2 * MINUTE, MIN, 2 * MINUTE),
+        (Expiry::Never, DAY, MIN, DAY),
+    ] {
+        let without = policy.deadlines(issued(), expiry, draw);
+        let found = policy.hinted(without, issued(), hint, draw);
+        assert_eq!(since_issued(found.refresh), refresh, "{expiry:?} {hint:?} {draw:?}");
+        assert_eq!((found.reserve, found.expires), (without.reserve, without.expires));
+    }
+    let steady = Policy::default().jitter(false);
+    let hinted = |draw| steady.hinted(steady.deadlines(issued(), Expiry::In(HOUR), draw), issued(), 30 * MINUTE, draw);
+    assert_eq!(hinted(Draw::MAX), hinted(MIN));
+    // A token that had expired when it came.
+    let dead = policy.deadlines(issued(), Expiry::At(issued().wall() - HOUR), MIN);
+    assert_eq!(policy.hinted(dead, issued(), MINUTE, MIN), dead);
+}
+
+#[test]
 fn l13_a_bearer_grows_old_on_whichever_clock_is_ahead() {
     let deadlines = Policy::default().deadlines(issued(), Expiry::In(HOUR), MIN);
     let at = |monotonic: Duration, wall: i64| {

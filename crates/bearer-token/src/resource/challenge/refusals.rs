@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_code_refuses_at_any_status_in_the_providers_scheme() {
+    fn a_declared_code_refuses_at_any_status() {
         let sending = Sending::new().scheme("Ghost").reject_on_code("invalid_token").reject_on_code("token_expired");
         let refusals = Refusals::new(None, &sending);
         for (code, challenge, expected) in [

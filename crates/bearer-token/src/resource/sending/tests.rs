@@ -30,7 +30,7 @@ fn usual_and_unusual_forms_build() {
 }
 
 #[test]
-fn each_mistake_is_named_and_what_was_found_is_not_shown() {
+fn each_mistake_is_named_without_what_was_found() {
     for (sending, expected) in [
         (
             Sending::new().header("planted x"),

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_the_place_of_the_lock_is_not_followed() {
+    fn a_link_as_the_lock_is_not_followed() {
         let directory = tempfile::tempdir().unwrap();
         let (path, victim) = (directory.path().join("token"), directory.path().join("victim"));
         symlink(&victim, directory.path().join("token.lock")).unwrap();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_in_the_place_of_the_lock_is_an_error() {
+    fn a_directory_as_the_lock_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("token.lock")).unwrap();
         assert!(FileLock::try_take(&directory.path().join("token")).is_err());

@@ -21,6 +21,7 @@ use super::{
     proxy::{Proxies, Proxy, Refusal},
     settings::Settings,
     stream::Stream,
+    tls::TlsMaterial,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -58,9 +59,9 @@ impl Connector {
     }
 
     /// Reads the system's CA certificates and the environment's proxies, which takes a while.
-    pub(super) fn secure(settings: &Settings) -> Result<Self, Error> {
+    pub(super) fn secure(settings: &Settings, tls: &TlsMaterial) -> Result<Self, Error> {
         let proxies = Arc::new(settings.proxy.resolve()?);
-        let secure = Some(Secure { tls: settings.tls.config()?, proxies });
+        let secure = Some(Secure { tls: tls.config()?, proxies });
         Ok(Connector { secure, ..Connector::plain(settings) })
     }
 

@@ -130,10 +130,11 @@ fn json_content(content: &[u8]) -> (String, Vec<Advice>) {
     let format = if key.is_pem { "a private key as PEM" } else { "a JWK" };
     let (option, extension) = if key.is_pem { ("-r", "pem") } else { ("-c", "jwk") };
     match key.filter {
-        Some(filter) => (
-            format!("found {file} with {format} in its member `{filter}`"),
-            vec![Advice::text(format!("take it out with `jq {option} '{filter}' FILE.json > KEY.{extension}`"))],
-        ),
+        Some(filter) => {
+            let point = key.pointer.filter(|_| key.is_pem).map(|pointer| Advice::set_to("Value::member", pointer));
+            let take = Advice::text(format!("take it out with `jq {option} '{filter}' FILE.json > KEY.{extension}`"));
+            (format!("found {file} with {format} in its member `{filter}`"), point.into_iter().chain([take]).collect())
+        }
         None => {
             let found = format!("found {file} with {format} in one of its members");
             (

@@ -169,7 +169,7 @@ fn a_failed_replacement_leaves_no_draft() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_in_the_place_of_a_draft_is_not_followed() {
+fn a_link_as_a_draft_is_not_followed() {
     use std::os::unix::fs::symlink;
 
     let (directory, path) = directory(Some(R1));

@@ -1,0 +1,238 @@
+//! Where a token response has its fields.
+
+use super::lifetime::Times;
+use crate::{
+    problem::{Advice, Problem, Problems},
+    token::{
+        fields::{Place, ResponseFields, Wanted},
+        pointer::Pointer,
+    },
+};
+
+/// Where a token response has the token, its lifetime and the next refresh token, for
+/// [`TokenEndpointBuilder::response`](crate::oauth::TokenEndpointBuilder::response).
+///
+/// Places are JSON pointers (RFC 6901): `/auth/client_token` is the member `client_token` of the object `auth`, and
+/// `/0/token` is in the first element of a list. Where OAuth's own names fit, nothing has to be set.
+///
+/// ```
+/// use bearer_token::oauth::ResponseFormat;
+///
+/// // {"iamToken": "...", "expiresAt": "2026-01-01T12:00:00Z"}
+/// let format = ResponseFormat::oauth().token("/iamToken").expires_at("/expiresAt");
+/// // {"auth": {"client_token": "...", "lease_duration": 3600}}, where a duration of 0 means that the token stays valid
+/// let format = ResponseFormat::oauth().token("/auth/client_token").expires_in("/auth/lease_duration").never(0);
+/// // The token itself, without JSON around it.
+/// let format = ResponseFormat::oauth().token("");
+/// # let _ = format;
+/// ```
+///
+/// The [tolerance](crate::oauth::TokenEndpoint#the-response) of token responses stays: a field that no pointer names may
+/// hold anything. `token_type`, `scope` and `error` are read where OAuth has them, at the top.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct ResponseFormat {
+    token: Pointer,
+    expires_in: Pointer,
+    expires_at: Option<Pointer>,
+    refresh_in: Option<Pointer>,
+    refresh_token: Pointer,
+    milliseconds: bool,
+    never: Option<i64>,
+}
+
+impl ResponseFormat {
+    /// The response of OAuth 2.0 (RFC 6749 section 5.1): `access_token`, `expires_in` in seconds, and `refresh_token`.
+    pub fn oauth() -> Self {
+        ResponseFormat {
+            token: Pointer::new("/access_token"),
+            expires_in: Pointer::new("/expires_in"),
+            expires_at: None,
+            refresh_in: None,
+            refresh_token: Pointer::new("/refresh_token"),
+            milliseconds: false,
+            never: None,
+        }
+    }
+
+    /// Sets where the token is. Default: `/access_token`.
+    ///
+    /// An empty string is the whole body: the token alone, with or without the quotes of a JSON string. Space around it is
+    /// ignored, and the content type does not matter. The lifetime is then that of the JWT, or
+    /// [unknown](crate::Policy::default_lifetime).
+    pub fn token(mut self, pointer: impl Into<String>) -> Self {
+        self.token = Pointer::new(pointer);
+        self
+    }
+
+    /// Sets where the remaining lifetime is: a number, or a string with one. Default: `/expires_in`.
+    pub fn expires_in(mut self, pointer: impl Into<String>) -> Self {
+        self.expires_in = Pointer::new(pointer);
+        self
+    }
+
+    /// Sets where the end of the lifetime is, as a time of day. Default: nowhere.
+    ///
+    /// It is a date of RFC 3339 or RFC 9110 (no time zone means UTC), or a time since 1970 in seconds or milliseconds, as
+    /// a number or as a string with one. It is compared with the response's `Date` if there is one, else with this
+    /// machine's clock. If there is also a lifetime, the earlier end counts.
+    pub fn expires_at(mut self, pointer: impl Into<String>) -> Self {
+        self.expires_at = Some(Pointer::new(pointer));
+        self
+    }
+
+    /// Sets where the server says after which time it recommends a new token, as Entra does in `/refresh_in`.
+    ///
+    /// It becomes the [hint](crate::AccessToken::refresh_in) of the token. Default: nowhere.
+    pub fn refresh_in(mut self, pointer: impl Into<String>) -> Self {
+        self.refresh_in = Some(Pointer::new(pointer));
+        self
+    }
+
+    /// Sets where the [refresh token grant](crate::oauth::RefreshToken) finds the next refresh token. Default:
+    /// `/refresh_token`.
+    pub fn refresh_token(mut self, pointer: impl Into<String>) -> Self {
+        self.refresh_token = Pointer::new(pointer);
+        self
+    }
+
+    /// Declares that [`expires_in`](Self::expires_in) and [`refresh_in`](Self::refresh_in) are in milliseconds.
+    pub fn milliseconds(mut self) -> Self {
+        self.milliseconds = true;
+        self
+    }
+
+    /// Sets the number that means that the token does not expire, where the lifetime or its end is expected: often 0 or
+    /// -1.
+    ///
+    /// A JWT still ends with its own `exp`.
+    pub fn never(mut self, number: i64) -> Self {
+        self.never = Some(number);
+        self
+    }
+
+    /// Whether the body is the token.
+    pub(crate) fn is_token_alone(&self) -> bool {
+        self.token.is_whole_document()
+    }
+
+    /// The place of the token as messages name it.
+    pub(crate) fn token_name(&self) -> &str {
+        name(&self.token, "/access_token")
+    }
+
+    /// The place of the lifetime as messages name it.
+    pub(crate) fn expires_in_name(&self) -> &str {
+        name(&self.expires_in, "/expires_in")
+    }
+
+    /// What messages expect of a response.
+    pub(crate) fn expected(&self) -> String {
+        match self.token.as_str() {
+            "" => "expected the token alone".to_owned(),
+            "/access_token" => "expected a token in the field `access_token` (RFC 6749 section 5.1)".to_owned(),
+            pointer => format!("expected a token at `{}`", pointer.escape_default()),
+        }
+    }
+
+    /// The places that a response is read for.
+    pub(crate) fn wanted(&self) -> Vec<Wanted> {
+        let own = [
+            (Place::Token, Some(&self.token).filter(|token| !token.is_whole_document())),
+            (Place::ExpiresIn, Some(&self.expires_in)),
+            (Place::ExpiresAt, self.expires_at.as_ref()),
+            (Place::RefreshIn, self.refresh_in.as_ref()),
+        ];
+        let own = own.into_iter().filter_map(|(place, pointer)| Some(Wanted::place(place, pointer?.clone())));
+        let at_the_top = [(Place::TokenType, "token_type"), (Place::Scope, "scope"), (Place::Error, "error")];
+        own.chain(at_the_top.map(|(place, name)| Wanted::place(place, Pointer::to_field(name)))).collect()
+    }
+
+    /// The times that a response has.
+    pub(crate) fn times<'a>(&self, fields: &'a ResponseFields) -> Times<'a> {
+        Times {
+            expires_in: fields.get(Place::ExpiresIn),
+            expires_at: fields.get(Place::ExpiresAt),
+            refresh_in: fields.get(Place::RefreshIn),
+            milliseconds: self.milliseconds,
+            never: self.never,
+        }
+    }
+
+    /// Where a field is that a grant or the user asks for by its name. A name that begins with a slash is a pointer.
+    pub(crate) fn pointer_to(&self, name: &str) -> Pointer {
+        if name == "refresh_token" { self.refresh_token.clone() } else { Pointer::to_field(name) }
+    }
+
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        let oauth = ResponseFormat::oauth();
+        let own = |pointer: &Pointer, default: &Pointer| Some(pointer.clone()).filter(|_| pointer != default);
+        let beside = [
+            ("response.expires_in", own(&self.expires_in, &oauth.expires_in)),
+            ("response.expires_at", self.expires_at.clone()),
+            ("response.refresh_in", self.refresh_in.clone()),
+            ("response.refresh_token", own(&self.refresh_token, &oauth.refresh_token)),
+        ];
+        for (path, pointer) in beside.into_iter().filter_map(|(path, pointer)| Some((path, pointer?))) {
+            if self.is_token_alone() {
+                let found = "found a pointer, but with an empty pointer to the token the whole body is the token";
+                problems.add(Problem::new(path, found).advise(Advice::text("remove one of the two")));
+            } else {
+                pointer.check(path, problems);
+            }
+        }
+        if !self.is_token_alone() {
+            self.token.check("response.token", problems);
+        }
+    }
+
+    /// Whether this name or pointer means the token itself.
+    pub(crate) fn is_token(&self, name: &str) -> bool {
+        self.pointer_to(name).steps() == self.token.steps()
+    }
+}
+
+fn name<'a>(pointer: &'a Pointer, default: &str) -> &'a str {
+    let text = pointer.as_str();
+    if text == default { text.trim_start_matches('/') } else { text }
+}
+
+impl Default for ResponseFormat {
+    fn default() -> Self {
+        ResponseFormat::oauth()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_malformed_pointer_is_named() {
+        let format = ResponseFormat::oauth()
+            .token("iamToken")
+            .expires_in("")
+            .expires_at("/a~2")
+            .refresh_in("a.b")
+            .refresh_token("x");
+        let mut problems = Problems::default();
+        format.check(&mut problems);
+        let paths: Vec<_> = problems.iter().map(Problem::path).collect();
+        let own = ["response.expires_in", "response.expires_at", "response.refresh_in", "response.refresh_token"];
+        assert_eq!(paths, [&own[..], &["response.token"]].concat());
+
+        let mut problems = Problems::default();
+        ResponseFormat::oauth().check(&mut problems);
+        ResponseFormat::oauth().token("").never(0).check(&mut problems);
+        assert!(problems.is_empty(), "{problems:?}");
+    }
+
+    #[test]
+    fn a_body_that_is_the_token_has_no_other_fields() {
+        let mut problems = Problems::default();
+        ResponseFormat::oauth().token("").expires_at("/expires").refresh_token("/next").check(&mut problems);
+        let paths: Vec<_> = problems.iter().map(Problem::path).collect();
+        assert_eq!(paths, ["response.expires_at", "response.refresh_token"]);
+        assert!(problems.iter().all(|problem| problem.to_string().contains("the whole body is the token")));
+    }
+}

@@ -1,0 +1,128 @@
+//! JSON pointers (RFC 6901): where a response has a field.
+
+use std::fmt;
+
+use crate::problem::{Advice, Problem, Problems};
+
+/// The most steps of a pointer. Each step reads a part of the response again.
+const MOST_STEPS: usize = 16;
+
+/// A JSON pointer as it was set, and its decoded steps. The pointer to the whole document has none.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Pointer {
+    text: String,
+    steps: Vec<String>,
+}
+
+impl Pointer {
+    /// Reads a pointer. One that [`check`](Self::check) reports has no useful steps.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let decoded = |step: &str| step.replace("~1", "/").replace("~0", "~");
+        let steps = text.split('/').skip(1).map(decoded).collect();
+        Pointer { text, steps }
+    }
+
+    /// The pointer to a field with this name, or the pointer itself if the name begins with a slash.
+    pub(crate) fn to_field(name: &str) -> Self {
+        match name.strip_prefix('/') {
+            Some(_) => Pointer::new(name),
+            None => Pointer { text: format!("/{name}"), steps: vec![name.to_owned()] },
+        }
+    }
+
+    /// Reports a pointer that is malformed, or that points to the whole document.
+    pub(crate) fn check(&self, path: &str, problems: &mut Problems) {
+        let expected = "a JSON pointer to a field, such as `/data/token` (RFC 6901)";
+        let problem = |found: String| Problem::new(path, found).expecting(expected);
+        if self.text.is_empty() {
+            problems.add(problem("found an empty string, which is the whole response".to_owned()));
+        } else if !self.text.starts_with('/') {
+            let advice = Advice::text(format!("write `/{}`", self.text.replace('.', "/").escape_default()));
+            problems.add(problem(format!("found `{}`", self.text.escape_default())).advise(advice));
+        } else if has_bad_escape(&self.text) {
+            let found =
+                format!("found `{}`, with a `~` that is not followed by `0` or `1`", self.text.escape_default());
+            problems.add(problem(found).advise(Advice::text("write `~0` for `~`, and `~1` for `/` in a name")));
+        } else if self.steps.len() > MOST_STEPS {
+            problems.add(problem(format!("found {} steps, which is more than {MOST_STEPS}", self.steps.len())));
+        }
+    }
+
+    pub(crate) fn is_whole_document(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn steps(&self) -> &[String] {
+        &self.steps
+    }
+
+    /// Whether the first step may be the index of a list.
+    pub(crate) fn begins_with_index(&self) -> bool {
+        self.steps.first().is_some_and(|step| !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+}
+
+fn has_bad_escape(text: &str) -> bool {
+    text.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1']))
+}
+
+impl fmt::Debug for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_decoded_as_rfc_6901_says() {
+        for (text, steps) in [
+            ("", &[][..]),
+            ("/foo", &["foo"]),
+            ("/foo/0", &["foo", "0"]),
+            ("/", &[""]),
+            ("/a~1b", &["a/b"]),
+            ("/m~0n", &["m~n"]),
+            ("/~01", &["~1"]),
+            ("/ /\u{e4}", &[" ", "\u{e4}"]),
+        ] {
+            let pointer = Pointer::new(text);
+            assert_eq!(pointer.as_str(), text);
+            assert_eq!(pointer.steps(), steps);
+        }
+        assert_eq!(Pointer::to_field("a.b/c~1").steps(), ["a.b/c~1"]);
+        assert_eq!(Pointer::to_field("/a/b").steps(), ["a", "b"]);
+    }
+
+    #[test]
+    fn malformed_pointers_say_what_to_write() {
+        let problem = |text: &str| {
+            let mut problems = Problems::default();
+            Pointer::new(text).check("response.token", &mut problems);
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>().concat()
+        };
+        for good in ["/a", "/a/0/b", "/~0~1", "/", "/\u{e4}"] {
+            assert_eq!(problem(good), "");
+        }
+        for (text, words) in [
+            ("", "found an empty string, which is the whole response; expected a JSON pointer"),
+            (
+                "iamToken",
+                "found `iamToken`; expected a JSON pointer to a field, such as `/data/token` (RFC 6901): write `/iamToken`",
+            ),
+            ("data.token", "write `/data/token`"),
+            ("/a~b", "with a `~` that is not followed by `0` or `1`"),
+            ("/a~", "write `~0` for `~`"),
+            (&"/a".repeat(17), "found 17 steps, which is more than 16"),
+        ] {
+            assert!(problem(text).contains(words), "{text}: {}", problem(text));
+        }
+    }
+}
