@@ -22,10 +22,10 @@ struct Inner<T> {
     accepts_pipe: bool,
     /// Held while the file is read, so that an older reading never replaces a newer one.
     reading: Mutex<()>,
-    memory: Mutex<Memory<T>>,
+    memory: Mutex<LastRead<T>>,
 }
 
-struct Memory<T> {
+struct LastRead<T> {
     last: Option<T>,
     /// The content came through a pipe, which cannot be read a second time.
     once: bool,
@@ -51,7 +51,7 @@ impl<T: Clone> LastGood<T> {
             file: WatchedFile::new(path),
             accepts_pipe,
             reading: Mutex::new(()),
-            memory: Mutex::new(Memory { last: None, once: false, reported: None }),
+            memory: Mutex::new(LastRead { last: None, once: false, reported: None }),
         }))
     }
 
@@ -108,7 +108,7 @@ impl<T: Clone> LastGood<T> {
             .and_then(|(bytes, again)| Ok((parse(bytes, last.as_ref())?, again)));
         match (parsed, last) {
             (Ok((value, again)), _) => {
-                *lock(memory) = Memory { last: Some(value.clone()), once: !again, reported: None };
+                *lock(memory) = LastRead { last: Some(value.clone()), once: !again, reported: None };
                 Ok(value)
             }
             (Err(error), Some(last)) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::member::member;
 use crate::secret::{encoding::Encoding, string};
 
 /// The steps, in the order in which they are applied.
@@ -82,22 +83,5 @@ impl Steps {
             let encoding = self.encoding.name();
             format!("found something that is not {encoding}; expected {encoding}, which the encoding says it is")
         })
-    }
-}
-
-/// The member of a JSON document: a string, or the digits of a number.
-fn member(found: &[u8], pointer: &str) -> Result<Zeroizing<String>, String> {
-    let document: serde_json::Value = serde_json::from_slice(string::trim(found))
-        .map_err(|_| "found something that is not JSON; expected a JSON document with the member".to_owned())?;
-    match document.pointer(pointer) {
-        Some(serde_json::Value::String(text)) => Ok(Zeroizing::new(text.clone())),
-        Some(serde_json::Value::Number(number)) => Ok(Zeroizing::new(number.to_string())),
-        Some(_) => Err(format!("found `{pointer}`, which is not a string; expected a string")),
-        None => {
-            let members: Vec<_> =
-                document.as_object().into_iter().flatten().map(|(name, _)| format!("`/{name}`")).take(16).collect();
-            let members = if members.is_empty() { String::new() } else { format!(": it has {}", members.join(", ")) };
-            Err(format!("found no member `{pointer}`; expected a JSON pointer to one{members}"))
-        }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn begins_like_json(content: &[u8]) -> bool {
 pub(crate) fn read(content: &[u8]) -> Option<JsonDocument> {
     let mut walk = Walk { path: Vec::new(), is_service_account: false, key: None };
     let mut deserializer = serde_json::Deserializer::from_slice(encoding::without_mark(content));
-    Node(&mut walk).deserialize(&mut deserializer).ok()?;
+    WalkNode(&mut walk).deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     Some(JsonDocument { is_service_account: walk.is_service_account, key: walk.key })
 }
@@ -100,7 +100,7 @@ impl Walk {
 }
 
 /// The words of which names like `private_key`, `tls.key` and `boxAppSettings` are made.
-const WORDS: [&str; 38] = [
+const MEMBER_WORDS: [&str; 38] = [
     "account",
     "api",
     "app",
@@ -154,13 +154,13 @@ fn is_common(name: &str) -> bool {
         }
         words.push(word);
     }
-    !name.is_empty() && words.iter().all(|word| WORDS.contains(&word.to_ascii_lowercase().as_str()))
+    !name.is_empty() && words.iter().all(|word| MEMBER_WORDS.contains(&word.to_ascii_lowercase().as_str()))
 }
 
 /// A value at the current path.
-struct Node<'a>(&'a mut Walk);
+struct WalkNode<'a>(&'a mut Walk);
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+impl<'de> DeserializeSeed<'de> for WalkNode<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -168,7 +168,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de> Visitor<'de> for WalkNode<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -194,7 +194,7 @@ impl<'de> Visitor<'de> for Node<'_> {
                 self.0.found(false);
             }
             self.0.path.push(Step::Name(name));
-            map.next_value_seed(Node(self.0))?;
+            map.next_value_seed(WalkNode(self.0))?;
             self.0.path.pop();
         }
         Ok(())
@@ -203,7 +203,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         for index in 0.. {
             self.0.path.push(Step::Index(index));
-            let more = list.next_element_seed(Node(self.0))?.is_some();
+            let more = list.next_element_seed(WalkNode(self.0))?.is_some();
             self.0.path.pop();
             if !more {
                 break;

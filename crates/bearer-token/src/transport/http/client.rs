@@ -34,11 +34,11 @@ const HEAD_LIMIT: usize = 64 * 1024;
 /// requests from another one would wait on a connection that never moves. So a new runtime gets a new client.
 #[derive(Default)]
 pub(super) struct Clients {
-    secure: Slot,
-    plain: Slot,
+    secure: ClientSlot,
+    plain: ClientSlot,
 }
 
-type Slot = Mutex<Option<Pooled>>;
+type ClientSlot = Mutex<Option<Pooled>>;
 
 struct Pooled {
     owner: Id,
