@@ -149,7 +149,7 @@ impl Value {
         }
     }
 
-    /// The literal, if it is used as it is.
+    /// The literal, if it is used as it is, apart from a prefix and a suffix.
     #[cfg(feature = "oauth")]
     pub(crate) fn plain(&self) -> Option<&str> {
         self.literal().filter(|_| self.steps.are_plain())
@@ -183,9 +183,26 @@ impl Value {
         Some(Problem::new(path, error.to_string()))
     }
 
+    /// The literal, if it is used as it is.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn fixed(&self) -> Option<&str> {
+        self.literal().filter(|_| self.steps.are_none())
+    }
+
+    /// The string now, for a JWT, or what is wrong with it. Blocks.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn text_now(&self, path: &str) -> Result<Zeroizing<String>, Problem> {
+        self.as_now(path, Steps::text)
+    }
+
     /// The bytes now, for a key or a certificate, or what is wrong with them. Blocks.
     #[cfg(any(feature = "jwt", feature = "http-transport"))]
     pub(crate) fn bytes_now(&self, path: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        self.as_now(path, Steps::bytes)
+    }
+
+    #[cfg(any(feature = "jwt", feature = "http-transport"))]
+    fn as_now<T>(&self, path: &str, finish: Finish<T>) -> Result<T, Problem> {
         if let Some((found, expected)) = self.steps.problem() {
             return Err(Problem::new(path, found).expecting(expected));
         }
@@ -193,16 +210,31 @@ impl Value {
             let problem = Problem::new(path, "found the token of another provider");
             return Err(problem.expecting("a literal, a file or a variable"));
         }
-        self.now(Steps::bytes).map_err(|error| Problem::new(path, error.to_string()))
+        self.now(finish).map_err(|error| Problem::new(path, error.to_string()))
+    }
+
+    /// The string for one JWT. A token is an error.
+    #[cfg(feature = "jwt")]
+    pub(crate) async fn text_on(&self, platform: &crate::platform::Platform) -> Result<Zeroizing<String>, Error> {
+        self.as_on(platform, Steps::text).await
     }
 
     /// The bytes for one JWT. A token is an error.
     #[cfg(feature = "jwt")]
     pub(crate) async fn bytes_on(&self, platform: &crate::platform::Platform) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.as_on(platform, Steps::bytes).await
+    }
+
+    #[cfg(feature = "jwt")]
+    async fn as_on<T: Send + 'static>(
+        &self,
+        platform: &crate::platform::Platform,
+        finish: Finish<T>,
+    ) -> Result<T, Error> {
         let value = self.clone();
         match &self.lookup {
-            Lookup::File(_) => platform.run_blocking(move || value.now(Steps::bytes)).await?,
-            _ => self.now(Steps::bytes),
+            Lookup::File(_) => platform.run_blocking(move || value.now(finish)).await?,
+            _ => self.now(finish),
         }
     }
 

@@ -146,8 +146,8 @@ impl ClientAssertion {
         // Without a URL there is a problem about it already.
         let audience = audience.or(default_audience)?;
         let template = JwtTemplate::builder(key.clone())
-            .issuer(&self.client_id)
-            .subject(&self.client_id)
+            .issuer(self.client_id.as_str())
+            .subject(self.client_id.as_str())
             .audience(audience)
             .lifetime(ASSERTION_LIFETIME)
             .build();
