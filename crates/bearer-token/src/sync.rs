@@ -37,13 +37,13 @@ impl<T> Slot<T> {
         Slot(arc_swap::ArcSwapOption::new(value))
     }
 
-    /// Looks at the value through a guard: no reference count is touched, which would be contended.
+    /// Looks at the value through a guard, without touching its reference count, which would be contended.
     #[inline]
     pub(crate) fn read<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R {
         look(self.0.load().as_deref())
     }
 
-    /// The value through a guard, for looks that are no closure.
+    /// The value through a guard, for callers that cannot pass a closure.
     #[inline]
     pub(crate) fn load(&self) -> SlotGuard<T> {
         self.0.load()

@@ -81,7 +81,6 @@ fn provider(recipe: &str, clock: &ManualClock, recorder: &Recorder) -> Result<To
     ProviderConfig::from_toml(recipe)?
         .relative_to(directory())
         .transport(recorder.clone())
-        .builder()
         .platform(Platform::system().with_clock(clock.clone()).with_entropy(Ones))
         .build()
 }
