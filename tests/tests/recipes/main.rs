@@ -16,6 +16,7 @@ use std::process::Command;
 mod by_code;
 mod decoded;
 mod expected;
+mod presets;
 mod recorder;
 mod run;
 mod signature;
