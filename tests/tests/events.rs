@@ -301,6 +301,29 @@ async fn events_of_a_source_name_the_provider_that_fetches() {
 }
 
 #[tokio::test]
+async fn l24_a_key_that_became_unusable_is_told_once() {
+    let (events, _guard) = Events::listen();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key.json");
+    std::fs::write(&path, format!("{{\"key\": \"{}\"}}", "s".repeat(32))).unwrap();
+    let key = SigningKey::from_value(Algorithm::HS256, Value::file(&path).member("/key")).unwrap();
+    let template = JwtTemplate::builder(key).build().unwrap();
+    let told = async || {
+        for _ in 0..3 {
+            template.sign(&Platform::system()).await.unwrap();
+        }
+        events.about("the previous one stays in use")
+    };
+    assert!(told().await.is_empty());
+    for text in ["short", "shorter"] {
+        std::fs::write(&path, format!("{{\"key\": \"{text}\"}}")).unwrap();
+        let [told] = &told().await[..] else { panic!("one event") };
+        assert!(told.level == Level::WARN && told.fields["place"].contains("key.json"), "{told:?}");
+        assert!(told.fields["problem"].contains(&format!("found a secret of {} bytes", text.len())), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn l56_a_key_without_its_certificate_is_told_once() {
     let (events, _guard) = Events::listen();
     let directory = tempfile::tempdir().unwrap();

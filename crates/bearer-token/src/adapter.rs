@@ -5,7 +5,7 @@
 //! It passes a refusal by the API to [`Ticket::reject`](crate::Ticket::reject).
 
 pub use crate::provider::Authorize;
-pub use crate::resource::challenge::{Refusals, is_grpc_rejection, is_rejection};
+pub use crate::resource::refusals::{Refusals, is_grpc_rejection, is_rejection};
 #[cfg(any(feature = "http-transport", feature = "tower"))]
 pub use crate::transport::body::read_response;
 pub use crate::transport::cause::client_error;

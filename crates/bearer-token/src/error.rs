@@ -10,7 +10,8 @@ mod provider_name;
 
 pub(crate) use self::provider_name::ProviderName;
 
-type BoxError = Box<dyn StdError + Send + Sync>;
+/// An error of any type, as libraries pass them.
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a request got no token, or must not carry one.
 ///

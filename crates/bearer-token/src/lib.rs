@@ -96,8 +96,8 @@ pub use self::{
         Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
         ProviderStatus, Rejection, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
-    resource::{Challenge, Destination, RequestHead, ResponseHead, Sending},
-    source::{Fallback, FetchContext, StaticToken, TokenSource},
+    resource::{Destination, RequestHead, ResponseHead, Sending},
+    source::{Challenge, Fallback, FetchContext, StaticToken, TokenSource},
     token::{AccessToken, FetchReason},
 };
 #[cfg(feature = "_json")]

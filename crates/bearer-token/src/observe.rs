@@ -137,6 +137,27 @@ pub(crate) fn kept(file: &std::path::Path, problem: &str) {
     event!(warn, file = %file.display(), problem, "ignoring the changed file; its previous contents stay in use");
 }
 
+/// A file with certificates or the client's key changed, and what is in the files now is unusable.
+#[cfg(feature = "http-transport")]
+pub(crate) fn certificates_kept(problems: &str) {
+    event!(
+        warn,
+        problems,
+        "ignoring changed certificates for token requests; the previous ones stay in use until a file changes again"
+    );
+}
+
+#[cfg(feature = "http-transport")]
+pub(crate) fn certificates_changed() {
+    event!(info, "new connections for token requests use the changed certificates");
+}
+
+/// A key that changed is missing or unusable, so the previous one signs.
+#[cfg(feature = "jwt")]
+pub(crate) fn kept_key(place: &str, problem: &str) {
+    event!(warn, place, problem, "ignoring the changed key; the previous one stays in use");
+}
+
 /// A key and a certificate do not belong together, so the last pair that did stays in use.
 #[cfg(feature = "jwt")]
 pub(crate) fn kept_pair(problem: &str) {

@@ -263,6 +263,12 @@ impl Problems {
         self.add(Problem::new(path, found));
     }
 
+    /// Adds the problems of another part, at the same level.
+    #[allow(dead_code, reason = "used with the feature `http-transport`")]
+    pub(crate) fn extend(&mut self, others: Problems) {
+        self.0.extend(others.0);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -274,6 +280,16 @@ impl Problems {
 
     pub(crate) fn into_vec(self) -> Vec<Problem> {
         self.0
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            let join = if index > 0 { "; " } else { "" };
+            write!(f, "{join}{problem}")?;
+        }
+        Ok(())
     }
 }
 

@@ -14,8 +14,8 @@ use crate::{
         ticket::{ProviderId, Reject},
     },
     resource::{
-        challenge::Refusals,
-        origin::{Destination, Origins, Verdict},
+        origin::{Destination, OriginVerdict, Origins},
+        refusals::Refusals,
         sending::HeaderForm,
     },
     source::{DynTokenSource, FetchContext, TokenSource, Waits},
@@ -131,7 +131,7 @@ impl TokenProvider {
             return Ok(Authorized::Passed);
         }
         match self.inner.origins.judge(request.uri().into()) {
-            Verdict::Authorize => Ok(self.inner.insert(request.headers_mut())),
+            OriginVerdict::Authorize => Ok(self.inner.insert(request.headers_mut())),
             verdict => self.inner.leave(verdict, request.uri().into(), request.headers()),
         }
     }
@@ -143,7 +143,7 @@ impl TokenProvider {
     /// As [`authorize`](Self::authorize).
     pub fn authorize_headers(&self, to: Destination<'_>, headers: &mut HeaderMap) -> Result<Authorized, Error> {
         match self.inner.origins.judge(to) {
-            Verdict::Authorize => Ok(self.inner.insert(headers)),
+            OriginVerdict::Authorize => Ok(self.inner.insert(headers)),
             verdict => self.inner.leave(verdict, to, headers),
         }
     }
@@ -156,7 +156,7 @@ impl TokenProvider {
             return Ok((Authorized::Passed, None));
         }
         match self.inner.origins.judge(request.uri().into()) {
-            Verdict::Authorize => Ok(self.inner.insert_only(request.headers_mut())),
+            OriginVerdict::Authorize => Ok(self.inner.insert_only(request.headers_mut())),
             verdict => Ok((self.inner.leave(verdict, request.uri().into(), request.headers())?, None)),
         }
     }
@@ -168,7 +168,7 @@ impl TokenProvider {
         headers: &mut HeaderMap,
     ) -> Result<(Authorized, Option<Moment>), Error> {
         match self.inner.origins.judge(to) {
-            Verdict::Authorize => Ok(self.inner.insert_only(headers)),
+            OriginVerdict::Authorize => Ok(self.inner.insert_only(headers)),
             verdict => Ok((self.inner.leave(verdict, to, headers)?, None)),
         }
     }

@@ -1,5 +1,6 @@
 //! Where tokens come from: the trait, what a source knows of a fetch, and the sources that need no protocol.
 
+pub(crate) mod challenge;
 mod fallback;
 #[cfg(feature = "_json")]
 mod file_token;
@@ -9,11 +10,10 @@ use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 #[cfg(feature = "_json")]
 pub use self::file_token::FileToken;
-pub use self::{fallback::Fallback, static_token::StaticToken};
+pub use self::{challenge::Challenge, fallback::Fallback, static_token::StaticToken};
 use crate::{
     error::Error,
     platform::{BoxFuture, Moment, Platform},
-    resource::challenge::Challenge,
     token::{AccessToken, FetchReason},
 };
 

@@ -20,7 +20,7 @@ pub use self::http::{HttpTransport, HttpTransportBuilder};
 pub use self::tower::{ServiceTransport, service};
 
 #[cfg(any(feature = "http-transport", feature = "tower"))]
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::error::BoxError;
 
 /// The largest response that is read from an authorization server, in bytes: 1 MiB.
 pub const RESPONSE_LIMIT: usize = 1024 * 1024;

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod fixed_header;
+mod member;
 mod steps;
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
@@ -50,12 +51,12 @@ use self::steps::{Part, Steps};
 /// that is not there is an error of the fetch.
 #[derive(Clone)]
 pub struct Value {
-    origin: Origin,
+    lookup: Lookup,
     steps: Steps,
 }
 
 #[derive(Clone)]
-enum Origin {
+enum Lookup {
     Literal(Zeroizing<String>),
     File(LastGood<Zeroizing<Vec<u8>>>),
     Variable(Arc<str>),
@@ -66,24 +67,24 @@ enum Origin {
 type Finish<T> = fn(&Steps, &[u8]) -> Result<T, String>;
 
 impl Value {
-    fn new(origin: Origin) -> Self {
-        Value { origin, steps: Steps::default() }
+    fn new(lookup: Lookup) -> Self {
+        Value { lookup, steps: Steps::default() }
     }
 
     /// The content of a file, read again for each request.
     pub fn file(path: impl AsRef<Path>) -> Self {
-        Value::new(Origin::File(LastGood::new_or_pipe(path)))
+        Value::new(Lookup::File(LastGood::new_or_pipe(path)))
     }
 
     /// The value of an environment variable.
     pub fn env(name: impl Into<String>) -> Self {
-        Value::new(Origin::Variable(name.into().into()))
+        Value::new(Lookup::Variable(name.into().into()))
     }
 
     /// The token of another provider: for a chain of token requests. The provider keeps its own cache, so each stage is
     /// asked once per lifetime.
     pub fn token_of(provider: TokenProvider) -> Self {
-        Value::new(Origin::Token { provider, fresh: false })
+        Value::new(Lookup::Token { provider, fresh: false })
     }
 
     /// Asks the other provider for a new token each time, for servers that accept each token only once.
@@ -91,7 +92,7 @@ impl Value {
     /// Changes nothing for values that are not [tokens](Self::token_of).
     #[must_use]
     pub fn fresh(mut self) -> Self {
-        if let Origin::Token { fresh, .. } = &mut self.origin {
+        if let Lookup::Token { fresh, .. } = &mut self.lookup {
             *fresh = true;
         }
         self
@@ -140,60 +141,100 @@ impl Value {
     }
 
     /// The string itself, if it is a literal.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn literal(&self) -> Option<&str> {
-        match &self.origin {
-            Origin::Literal(text) => Some(text),
+        match &self.lookup {
+            Lookup::Literal(text) => Some(text),
             _ => None,
         }
     }
 
-    /// The literal, if it is used as it is.
+    /// The literal, if it is used as it is, apart from a prefix and a suffix.
     #[cfg(feature = "oauth")]
     pub(crate) fn plain(&self) -> Option<&str> {
         self.literal().filter(|_| self.steps.are_plain())
     }
 
+    /// Whether it is decoded from another encoding than text.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn is_encoded(&self) -> bool {
+        self.steps.encoding != Encoding::Text
+    }
+
     /// Whether its file was written since it was read last, or the other provider's source has changed.
     pub(crate) fn has_changed(&self) -> bool {
-        match &self.origin {
-            Origin::File(file) => file.has_changed(),
-            Origin::Token { provider, .. } => crate::source::TokenSource::has_changed(provider),
-            Origin::Literal(_) | Origin::Variable(_) => false,
+        match &self.lookup {
+            Lookup::File(file) => file.has_changed(),
+            Lookup::Token { provider, .. } => crate::source::TokenSource::has_changed(provider),
+            Lookup::Literal(_) | Lookup::Variable(_) => false,
         }
     }
 
     /// What is wrong with the value now, as far as that can be known without asking a provider. Blocks.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn problem(&self, path: &str) -> Option<Problem> {
         if let Some((found, expected)) = self.steps.problem() {
             return Some(Problem::new(path, found).expecting(expected));
         }
-        let error = match &self.origin {
-            Origin::Token { .. } => return None,
+        let error = match &self.lookup {
+            Lookup::Token { .. } => return None,
             _ => self.now(Steps::text).err()?,
         };
         Some(Problem::new(path, error.to_string()))
     }
 
-    /// The bytes now, for a key or a certificate, or what is wrong with them. Blocks.
+    /// The literal, if it is used as it is.
     #[cfg(feature = "jwt")]
+    pub(crate) fn fixed(&self) -> Option<&str> {
+        self.literal().filter(|_| self.steps.are_none())
+    }
+
+    /// The string now, for a JWT, or what is wrong with it. Blocks.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn text_now(&self, path: &str) -> Result<Zeroizing<String>, Problem> {
+        self.as_now(path, Steps::text)
+    }
+
+    /// The bytes now, for a key or a certificate, or what is wrong with them. Blocks.
+    #[cfg(any(feature = "jwt", feature = "http-transport"))]
     pub(crate) fn bytes_now(&self, path: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        self.as_now(path, Steps::bytes)
+    }
+
+    #[cfg(any(feature = "jwt", feature = "http-transport"))]
+    fn as_now<T>(&self, path: &str, finish: Finish<T>) -> Result<T, Problem> {
         if let Some((found, expected)) = self.steps.problem() {
             return Err(Problem::new(path, found).expecting(expected));
         }
-        if let Origin::Token { .. } = &self.origin {
+        if let Lookup::Token { .. } = &self.lookup {
             let problem = Problem::new(path, "found the token of another provider");
             return Err(problem.expecting("a literal, a file or a variable"));
         }
-        self.now(Steps::bytes).map_err(|error| Problem::new(path, error.to_string()))
+        self.now(finish).map_err(|error| Problem::new(path, error.to_string()))
+    }
+
+    /// The string for one JWT. A token is an error.
+    #[cfg(feature = "jwt")]
+    pub(crate) async fn text_on(&self, platform: &crate::platform::Platform) -> Result<Zeroizing<String>, Error> {
+        self.as_on(platform, Steps::text).await
     }
 
     /// The bytes for one JWT. A token is an error.
     #[cfg(feature = "jwt")]
     pub(crate) async fn bytes_on(&self, platform: &crate::platform::Platform) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.as_on(platform, Steps::bytes).await
+    }
+
+    #[cfg(feature = "jwt")]
+    async fn as_on<T: Send + 'static>(
+        &self,
+        platform: &crate::platform::Platform,
+        finish: Finish<T>,
+    ) -> Result<T, Error> {
         let value = self.clone();
-        match &self.origin {
-            Origin::File(_) => platform.run_blocking(move || value.now(Steps::bytes)).await?,
-            _ => self.now(Steps::bytes),
+        match &self.lookup {
+            Lookup::File(_) => platform.run_blocking(move || value.now(finish)).await?,
+            _ => self.now(finish),
         }
     }
 
@@ -215,35 +256,45 @@ impl Value {
         self.read_as(cx, Steps::bytes).await
     }
 
+    /// A clause about the value, with the place that it comes from.
+    pub(crate) fn clause(&self, problem: impl fmt::Display) -> String {
+        match &self.lookup {
+            Lookup::Literal(_) => problem.to_string(),
+            Lookup::File(file) => format!("the file `{}`: {problem}", file.path().display()),
+            Lookup::Variable(name) => format!("the environment variable `{name}`: {problem}"),
+            Lookup::Token { provider, .. } => format!("the token of the provider `{}`: {problem}", provider.name()),
+        }
+    }
+
     async fn read_as<T: Send + 'static>(&self, cx: &FetchContext, finish: Finish<T>) -> Result<T, Error> {
-        match &self.origin {
-            Origin::Token { provider, fresh } => {
+        match &self.lookup {
+            Lookup::Token { provider, fresh } => {
                 let bearer = provider.for_fetch(cx, *fresh).await;
                 let bearer = bearer.map_err(|error| error.of_other(provider.name()))?;
                 self.finish(bearer.secret().as_bytes(), finish)
             }
-            Origin::File(_) => {
+            Lookup::File(_) => {
                 let value = self.clone();
                 cx.platform().run_blocking(move || value.now(finish)).await?
             }
-            Origin::Literal(_) | Origin::Variable(_) => self.now(finish),
+            Lookup::Literal(_) | Lookup::Variable(_) => self.now(finish),
         }
     }
 
     /// The value if it is not a token. Blocks for files.
     fn now<T>(&self, finish: Finish<T>) -> Result<T, Error> {
-        match &self.origin {
-            Origin::Literal(text) => self.finish(text.as_bytes(), finish),
-            Origin::File(file) => {
+        match &self.lookup {
+            Lookup::Literal(text) => self.finish(text.as_bytes(), finish),
+            Lookup::File(file) => {
                 // Checked before it replaces what was read last.
                 let found = file.read(|bytes, _| self.finish(&bytes, finish).map(|_| bytes))?;
                 self.finish(&found, finish)
             }
-            Origin::Variable(name) => match env::var_os(&**name) {
+            Lookup::Variable(name) => match env::var_os(&**name) {
                 Some(value) => self.finish(&Zeroizing::new(value.into_encoded_bytes()), finish),
                 None => Err(self.error("the environment variable is not set")),
             },
-            Origin::Token { .. } => Err(self.error("found a token; expected a literal, a file or a variable")),
+            Lookup::Token { .. } => Err(self.error("found a token; expected a literal, a file or a variable")),
         }
     }
 
@@ -251,21 +302,26 @@ impl Value {
         finish(&self.steps, found).map_err(|problem| self.error(problem))
     }
 
+    /// The place of the value, for events.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn place(&self) -> String {
+        match &self.lookup {
+            Lookup::Literal(_) => "the configuration".to_owned(),
+            Lookup::File(file) => format!("the file `{}`", file.path().display()),
+            Lookup::Variable(name) => format!("the environment variable `{name}`"),
+            Lookup::Token { provider, .. } => format!("the token of the provider `{}`", provider.name()),
+        }
+    }
+
     /// An error that names where the value comes from.
     fn error(&self, problem: impl fmt::Display) -> Error {
-        let message = match &self.origin {
-            Origin::Literal(_) => problem.to_string(),
-            Origin::File(file) => format!("the file `{}`: {problem}", file.path().display()),
-            Origin::Variable(name) => format!("the environment variable `{name}`: {problem}"),
-            Origin::Token { provider, .. } => format!("the token of the provider `{}`: {problem}", provider.name()),
-        };
-        Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
+        Error::new(ErrorKind::Source, self.clause(problem)).with_retry(Retry::AfterChange)
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Value::new(Origin::Literal(Zeroizing::new(text)))
+        Value::new(Lookup::Literal(Zeroizing::new(text)))
     }
 }
 
@@ -283,11 +339,11 @@ impl From<TokenProvider> for Value {
 
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.origin {
-            Origin::Literal(_) => f.write_str("Value([redacted])"),
-            Origin::File(file) => write!(f, "Value(file {:?})", file.path()),
-            Origin::Variable(name) => write!(f, "Value(variable {name:?})"),
-            Origin::Token { provider, .. } => write!(f, "Value(token of {:?})", provider.name()),
+        match &self.lookup {
+            Lookup::Literal(_) => f.write_str("Value([redacted])"),
+            Lookup::File(file) => write!(f, "Value(file {:?})", file.path()),
+            Lookup::Variable(name) => write!(f, "Value(variable {name:?})"),
+            Lookup::Token { provider, .. } => write!(f, "Value(token of {:?})", provider.name()),
         }
     }
 }

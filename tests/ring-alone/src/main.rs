@@ -15,7 +15,7 @@ async fn main() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let port = listener.local_addr().expect("loopback").port();
     let ca = include_str!("../../tests/grpc/tls/authority.pem");
-    let transport = HttpTransport::builder().only_ca_pem(ca).no_proxy().build().expect("a transport");
+    let transport = HttpTransport::builder().only_ca(ca).no_proxy().build().expect("a transport");
     let source = || {
         TokenEndpoint::builder(format!("https://localhost:{port}/token"), ClientCredentials::new())
             .client_auth(ClientAuth::basic("client", "secret"))

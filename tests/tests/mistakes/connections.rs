@@ -37,7 +37,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let plain = AuthorizationServer::start().unwrap();
     let (ca, other, again) = (Ca::new("a CA"), Ca::new("another CA"), Ca::new("a CA"));
-    let trusting = || HttpTransport::builder().no_proxy().only_ca_pem(ca.pem());
+    let trusting = || HttpTransport::builder().no_proxy().only_ca(ca.pem());
     let direct = || HttpTransport::builder().no_proxy();
     vec![
         Row::new(
@@ -59,18 +59,18 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new(
             "24",
             "a private CA",
-            told(&ca.serve("127.0.0.1", 2100), direct().only_ca_pem(other.pem())),
+            told(&ca.serve("127.0.0.1", 2100), direct().only_ca(other.pem())),
             ["https://127.0.0.1", "certificate", "CA that is not trusted"],
             [],
-            ["ca_pem", "SSL_CERT_FILE"],
+            ["`ca`", "SSL_CERT_FILE"],
         ),
         Row::new(
             "24 again",
             "a private CA that was made again with the same name",
-            told(&ca.serve("127.0.0.1", 2100), direct().only_ca_pem(again.pem())),
+            told(&ca.serve("127.0.0.1", 2100), direct().only_ca(again.pem())),
             ["https://127.0.0.1", "certificate", "CA that is not trusted"],
             [],
-            ["ca_pem", "SSL_CERT_FILE"],
+            ["`ca`", "SSL_CERT_FILE"],
         ),
         Row::new(
             "25",
@@ -101,7 +101,7 @@ pub(crate) fn rows() -> Vec<Row> {
             "a proxy that is down",
             told(
                 "https://as.example.com/token",
-                HttpTransport::builder().only_ca_pem(ca.pem()).proxy(format!("http://127.0.0.1:{free}")),
+                HttpTransport::builder().only_ca(ca.pem()).proxy(format!("http://127.0.0.1:{free}")),
             ),
             ["https://as.example.com", "proxy", &*format!("127.0.0.1:{free}").leak(), "connection refused"],
             [],

@@ -140,7 +140,7 @@ fn names_that_do_not_exist_are_found() {
     }
     assert!(names.is_field("BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__SECRET"));
     assert!(!names.is_field("BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__CLIENT_SECRET"));
-    for (path, exists) in [("allow_origin", true), ("claims.iss", true), ("client", false), ("key.file", false)] {
+    for (path, exists) in [("allow_origin", true), ("claims.iss", true), ("client", false), ("jwt.key", false)] {
         assert_eq!(names.is_method(path), exists, "{path}");
     }
     assert!(names.is_known("private_key_jwt") && names.is_known("grant_type") && !names.is_known("life_time"));

@@ -96,6 +96,7 @@ fn l53_a_whole_service_account_file_names_the_member() {
     let error = ProviderConfig::from_toml(text).unwrap().relative_to(directory.path()).build().unwrap_err();
     let message = error.to_string();
     assert!(message.contains("a service account file (JSON)") && message.contains("`.private_key`"), "{message}");
+    assert!(message.contains("set `jwt.key.member = \"/private_key\"`"), "{message}");
     assert!(message.contains("jq -r '.private_key'"), "{message}");
 }
 

@@ -12,6 +12,7 @@ mod configurations;
 mod hostile;
 mod life;
 mod markers;
+mod requests;
 mod shown;
 mod trace;
 mod values;
@@ -54,6 +55,7 @@ async fn l38_a_whole_life_cycle_shows_no_secret() {
 
     values::values(&mut shown, &rsa, &ec).await;
     configurations::configurations(&mut shown, &rsa);
+    requests::requests(&mut shown).await;
     for adapter in Adapter::BOTH {
         for http2 in [false, true] {
             life::successes(&mut shown, &mut secrets, adapter, http2, &rsa, &ec).await;

@@ -25,6 +25,7 @@ pub(super) const NAMES: &[Name] = &[
     name("KeyReader::passphrase", "passphrase"),
     name("KeyReader::read_file", "key.file"),
     name("SigningKey::from_file", "key.file"),
+    name("Value::member", "key.member"),
     value("KeyReader::encoding", "key.encoding", "base64"),
     value("SigningKey::hmac", "key.encoding", "text"),
 ];
@@ -37,6 +38,7 @@ pub(super) const SECRET_NAMES: &[Name] = &[
     name("KeyReader::allow_short_secret", "allow_short_secret"),
     name("KeyReader::read_file", "secret.file"),
     name("SigningKey::from_file", "secret.file"),
+    name("Value::member", "secret.member"),
     value("KeyReader::encoding", "secret.encoding", "base64"),
     value("SigningKey::hmac", "secret.encoding", "text"),
 ];

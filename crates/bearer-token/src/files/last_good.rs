@@ -22,10 +22,10 @@ struct Inner<T> {
     accepts_pipe: bool,
     /// Held while the file is read, so that an older reading never replaces a newer one.
     reading: Mutex<()>,
-    memory: Mutex<Memory<T>>,
+    memory: Mutex<LastRead<T>>,
 }
 
-struct Memory<T> {
+struct LastRead<T> {
     last: Option<T>,
     /// The content came through a pipe, which cannot be read a second time.
     once: bool,
@@ -35,12 +35,13 @@ struct Memory<T> {
 
 impl<T: Clone> LastGood<T> {
     /// A value in a regular file. Nothing is read yet.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn new(path: impl AsRef<Path>) -> Self {
         Self::with(path.as_ref(), false)
     }
 
     /// A value in a regular file, or one that comes through a pipe once.
-    #[allow(dead_code, reason = "used by `oauth` and, with `jwt`, by key files")]
+    #[allow(dead_code, reason = "used with the features `oauth` and `http-transport`, and by key files")]
     pub(crate) fn new_or_pipe(path: impl AsRef<Path>) -> Self {
         Self::with(path.as_ref(), true)
     }
@@ -50,7 +51,7 @@ impl<T: Clone> LastGood<T> {
             file: WatchedFile::new(path),
             accepts_pipe,
             reading: Mutex::new(()),
-            memory: Mutex::new(Memory { last: None, once: false, reported: None }),
+            memory: Mutex::new(LastRead { last: None, once: false, reported: None }),
         }))
     }
 
@@ -65,6 +66,7 @@ impl<T: Clone> LastGood<T> {
     }
 
     /// Drops the last value if it is not to be used any longer, such as an expired token.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn forget_if(&self, is_over: impl FnOnce(&T) -> bool) {
         let mut memory = lock(&self.0.memory);
         if memory.last.as_ref().is_some_and(is_over) {
@@ -106,7 +108,7 @@ impl<T: Clone> LastGood<T> {
             .and_then(|(bytes, again)| Ok((parse(bytes, last.as_ref())?, again)));
         match (parsed, last) {
             (Ok((value, again)), _) => {
-                *lock(memory) = Memory { last: Some(value.clone()), once: !again, reported: None };
+                *lock(memory) = LastRead { last: Some(value.clone()), once: !again, reported: None };
                 Ok(value)
             }
             (Err(error), Some(last)) => {

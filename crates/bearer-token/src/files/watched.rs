@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The size beyond which a file is certainly the wrong one: keys and tokens are far smaller.
-const LIMIT: usize = 1 << 20;
+const FILE_LIMIT: usize = 1 << 20;
 
 /// A file, and its metadata when it was read last. Everything here blocks.
 pub(crate) struct WatchedFile {
@@ -39,7 +39,7 @@ impl WatchedFile {
     pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
         self.read_by(|path| {
             let (file, _) = regular::open(path)?;
-            regular::read_limited(file, LIMIT)
+            regular::read_limited(file, FILE_LIMIT)
         })
     }
 
@@ -49,7 +49,7 @@ impl WatchedFile {
         let bytes = self.read_by(|path| {
             let file = File::open(path)?;
             again = file.metadata()?.is_file();
-            regular::read_limited(file, LIMIT)
+            regular::read_limited(file, FILE_LIMIT)
         })?;
         Ok((bytes, again))
     }
@@ -63,7 +63,7 @@ impl WatchedFile {
         *lock(&self.seen) = before;
         let path = self.path.display();
         let bytes = read(&self.path).map_err(|error| format!("the file `{path}` cannot be read: {error}"))?;
-        if bytes.len() > LIMIT {
+        if bytes.len() > FILE_LIMIT {
             return Err(format!("the file `{path}` has more than 1 MiB; expected a key, a token or a secret"));
         }
         if Stamp::of(&self.path) != before {
@@ -165,7 +165,7 @@ mod tests {
         fs::write(&path, "the old one").unwrap();
         let file = WatchedFile::new(&path);
         let torn = file.read_by(|path| {
-            let bytes = regular::read_limited(File::open(path)?, LIMIT);
+            let bytes = regular::read_limited(File::open(path)?, FILE_LIMIT);
             fs::write(path, "the new one, which is longer")?;
             bytes
         });
@@ -197,11 +197,11 @@ mod tests {
     fn a_large_or_irregular_file_is_an_error_naming_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("large");
-        File::create(&path).unwrap().set_len(LIMIT as u64 + 1).unwrap();
+        File::create(&path).unwrap().set_len(FILE_LIMIT as u64 + 1).unwrap();
         let error = WatchedFile::new(&path).read().unwrap_err();
         assert!(error.contains("large` has more than 1 MiB"), "{error}");
-        File::create(&path).unwrap().set_len(LIMIT as u64).unwrap();
-        assert_eq!(WatchedFile::new(&path).read().unwrap().len(), LIMIT);
+        File::create(&path).unwrap().set_len(FILE_LIMIT as u64).unwrap();
+        assert_eq!(WatchedFile::new(&path).read().unwrap().len(), FILE_LIMIT);
         assert!(
             WatchedFile::new(directory.path()).read().unwrap_err().contains("found a directory; expected a regular")
         );

@@ -3,7 +3,7 @@
 pub(crate) mod certified;
 pub(crate) mod chain;
 pub(crate) mod diagnose;
-pub(crate) mod file;
+pub(crate) mod looked_up;
 pub(crate) mod material;
 pub(crate) mod reader;
 pub(crate) mod remote;
@@ -15,21 +15,20 @@ mod format_tests;
 #[cfg(test)]
 mod surroundings_tests;
 #[cfg(test)]
+mod value_tests;
+#[cfg(test)]
 mod wrong_file_tests;
 
 use std::{fmt, path::Path, sync::Arc};
 
 use self::{
-    file::KeyFile,
+    looked_up::LookedUpKey,
     material::KeyMaterial,
     reader::KeyReader,
     remote::{DynSigner, Signer},
 };
 use super::{algorithm::Algorithm, formats::public_key, native::signature};
-use crate::{
-    error::{Error, ErrorKind},
-    platform::Platform,
-};
+use crate::{error::Error, observe, platform::Platform, value::Value};
 
 /// A key that signs JWTs with one algorithm, parsed and checked when it is created.
 ///
@@ -39,6 +38,7 @@ use crate::{
 /// | [`from_jwk`](Self::from_jwk) | a private JSON Web Key |
 /// | [`hmac`](Self::hmac) | a shared secret |
 /// | [`from_file`](Self::from_file) | a file in any format, which is read again when it changes |
+/// | [`from_value`](Self::from_value) | a part of a file or of an environment variable, which is read again too |
 /// | [`remote`](Self::remote) | is in another place, behind a [`Signer`] |
 ///
 /// A [`KeyReader`] reads everything else: JWK sets, encrypted keys, encoded and short secrets, DER, bare Ed25519 keys, and
@@ -46,7 +46,7 @@ use crate::{
 ///
 /// A clone shares the key. `Debug` shows the algorithm and the key id, never the key.
 ///
-/// Every constructor fails with [`ErrorKind::Config`]. The error says what was found, what was expected, and often how to
+/// Every constructor fails with [`ErrorKind::Config`](crate::ErrorKind::Config). The error says what was found, what was expected, and often how to
 /// convert it.
 ///
 /// ```
@@ -70,7 +70,8 @@ pub struct SigningKey {
 #[derive(Clone)]
 enum KeyPlace {
     Memory(Arc<KeyMaterial>),
-    File(KeyFile),
+    /// In a file, a variable, or a part of one.
+    LookedUp(LookedUpKey),
     Remote(Arc<dyn DynSigner>),
 }
 
@@ -114,6 +115,12 @@ impl SigningKey {
         KeyReader::new().algorithm(algorithm).read_file(path)
     }
 
+    /// Reads a key in any format from the place that a value names, now, and again before each signature: a member of a JSON
+    /// file, an environment variable, a part of one. See [`KeyReader::read_value`].
+    pub fn from_value(algorithm: Algorithm, value: impl Into<Value>) -> Result<Self, Error> {
+        KeyReader::new().algorithm(algorithm).read_value(value)
+    }
+
     /// Signs with a key that is in another place: a KMS, an HSM, another process.
     pub fn remote(signer: impl Signer) -> Self {
         SigningKey { algorithm: signer.algorithm(), place: KeyPlace::Remote(Arc::new(signer)), key_id: None }
@@ -132,7 +139,7 @@ impl SigningKey {
     pub fn key_id(&self) -> Option<String> {
         self.given_key_id().map(str::to_owned).or_else(|| match &self.place {
             KeyPlace::Memory(material) => material.key_id.as_deref().map(str::to_owned),
-            KeyPlace::File(file) => file.last()?.key_id.as_deref().map(str::to_owned),
+            KeyPlace::LookedUp(key) => key.last().key_id.as_deref().map(str::to_owned),
             KeyPlace::Remote(signer) => signer.key_id(),
         })
     }
@@ -156,7 +163,7 @@ impl SigningKey {
     pub(super) fn public_key(&self) -> Result<Vec<u8>, Error> {
         let der = match &self.place {
             KeyPlace::Memory(material) => material.key.public_key(),
-            KeyPlace::File(file) => file.last().and_then(|material| material.key.public_key()),
+            KeyPlace::LookedUp(key) => key.last().key.public_key(),
             KeyPlace::Remote(signer) => match signer.public_key() {
                 Some(der) if public_key::bits(&der).is_none() => return Err(diagnose::no_public_key_info(der.len())),
                 Some(der) => Some(der),
@@ -169,9 +176,11 @@ impl SigningKey {
 
     /// The key as it is now: one in a file is read again, away from the tasks of the runtime.
     pub(super) async fn now(&self, platform: &Platform) -> Result<Self, Error> {
-        let KeyPlace::File(file) = &self.place else { return Ok(self.clone()) };
-        let file = file.clone();
-        let material = platform.run_blocking(move || file.read()).await??;
+        let KeyPlace::LookedUp(key) = &self.place else { return Ok(self.clone()) };
+        let reading = key.clone();
+        let (material, news) = platform.run_blocking(move || reading.read()).await?;
+        // Told here, in the span of the fetch.
+        news.iter().for_each(|problem| observe::kept_key(&key.place(), problem));
         Ok(SigningKey { algorithm: self.algorithm, place: KeyPlace::Memory(material), key_id: self.key_id.clone() })
     }
 
@@ -179,7 +188,7 @@ impl SigningKey {
     pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
         let material = match &self.place {
             KeyPlace::Memory(material) => material.clone(),
-            KeyPlace::File(file) => file.last().ok_or_else(|| Error::new(ErrorKind::Signing, "no key was read"))?,
+            KeyPlace::LookedUp(key) => key.last(),
             KeyPlace::Remote(signer) => {
                 let signature = signer.sign(message.as_bytes()).await?;
                 return signature::check_form(self.algorithm, signature).map(|signature| (message, signature));
@@ -192,15 +201,15 @@ impl SigningKey {
 
     /// Whether another key is available than the one that signed last.
     pub(crate) fn has_changed(&self) -> bool {
-        matches!(&self.place, KeyPlace::File(file) if file.has_changed())
+        matches!(&self.place, KeyPlace::LookedUp(key) if key.has_changed())
     }
 
     fn in_memory(material: KeyMaterial) -> Self {
         SigningKey { algorithm: material.algorithm, place: KeyPlace::Memory(Arc::new(material)), key_id: None }
     }
 
-    fn in_file(file: KeyFile) -> Self {
-        SigningKey { algorithm: file.algorithm(), place: KeyPlace::File(file), key_id: None }
+    fn looked_up(key: LookedUpKey) -> Self {
+        SigningKey { algorithm: key.algorithm(), place: KeyPlace::LookedUp(key), key_id: None }
     }
 }
 
@@ -217,6 +226,7 @@ impl fmt::Debug for SigningKey {
 mod tests {
     use super::*;
     use crate::{
+        error::ErrorKind,
         jwt::{formats::encoding::Encoding, test_support::pem},
         test_support::{NoSpawn, platform_at},
     };

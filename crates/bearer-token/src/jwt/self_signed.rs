@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The default lifetime: the longest that most APIs accept. Unlike assertions, bearers are used many times.
-const LIFETIME: Duration = Duration::from_secs(60 * 60);
+const SELF_SIGNED_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// Signs JWTs that are the bearer tokens themselves: no token request is made.
 ///
@@ -44,7 +44,7 @@ impl SelfSigned {
 
 impl TokenSource for SelfSigned {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        let jwt = self.template.sign_for(cx.platform(), LIFETIME).await?;
+        let jwt = self.template.sign_for(cx.platform(), SELF_SIGNED_LIFETIME).await?;
         Ok(AccessToken::new(jwt.secret()).expires_at(jwt.usable_until()).issued(jwt.issued()))
     }
 

@@ -3,10 +3,12 @@
 use std::{
     fmt,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 pub(crate) mod builder;
@@ -14,6 +16,9 @@ mod claims;
 pub(crate) mod computed;
 pub(crate) mod context;
 mod header;
+mod strings;
+#[cfg(test)]
+mod value_tests;
 mod values;
 
 use self::{
@@ -29,6 +34,7 @@ use super::{
 use crate::{
     error::Error,
     platform::{Moment, Platform},
+    problem::{Advice, Problem, Problems},
 };
 
 /// The default lifetime of an assertion: the strictest servers allow no more (Box: 60 s).
@@ -87,11 +93,81 @@ impl JwtTemplate {
         self.sign_for(platform, ASSERTION_LIFETIME).await
     }
 
+    /// Signs a JWT with these claims too: one that is given away, to a browser or another service, and not sent by this
+    /// crate.
+    ///
+    /// The claims are a JSON object, or whatever serializes as one. They never replace those of the template, which makes it
+    /// safe to take them from a request. `exp`, `iat`, `nbf` or `jti` can be among them only if the template leaves it out.
+    ///
+    /// ```
+    /// use bearer_token::{jwt::{Algorithm, JwtTemplate, SigningKey}, platform::Platform};
+    /// use serde_json::json;
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+    /// # let pem = include_str!("testdata/rsa2048.pem");
+    /// // A custom token of Firebase, with which a user's app signs in.
+    /// let account = "service-account@example.iam.gserviceaccount.com";
+    /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::RS256, pem)?)
+    ///     .issuer(account)
+    ///     .subject(account)
+    ///     .audience("https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit")
+    ///     .lifetime(Duration::from_secs(3600))
+    ///     .build()?;
+    ///
+    /// let token = template.sign_with(&Platform::system(), json!({ "uid": "user-7", "claims": { "admin": false } })).await?;
+    /// println!("{} bytes for the app", token.secret().len());
+    ///
+    /// let forged = template.sign_with(&Platform::system(), json!({ "sub": "someone else" })).await;
+    /// assert!(forged.unwrap_err().to_string().contains("claims.sub: found a claim that the template has"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`sign`](Self::sign), and of kind [`Config`](crate::ErrorKind::Config) if the claims are not an object or one of
+    /// them is the template's.
+    pub async fn sign_with(&self, platform: &Platform, claims: impl Serialize) -> Result<SignedJwt, Error> {
+        let own = self.own_claims(claims)?;
+        self.sign_claims(platform, ASSERTION_LIFETIME, own).await
+    }
+
     /// Signs as [`sign`](Self::sign) does, with another default lifetime.
     pub(crate) async fn sign_for(&self, platform: &Platform, or_else: Duration) -> Result<SignedJwt, Error> {
-        let Template { key, certified, header, claims, lifetime } = &*self.0;
+        self.sign_claims(platform, or_else, Map::new()).await
+    }
+
+    async fn sign_claims(
+        &self,
+        platform: &Platform,
+        or_else: Duration,
+        own: Map<String, Value>,
+    ) -> Result<SignedJwt, Error> {
+        let Template { header, claims, lifetime, .. } = &*self.0;
         let issued = platform.now();
         let times = Times::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
+        let mut found = self.look_up(platform).await?;
+        if self.has_changed() {
+            // A file that holds several of them may have been replaced in between. The next JWT gets what changes now.
+            found = self.look_up(platform).await?;
+        }
+        let LookedUp { key, certificate, key_id, claims: mut further } = found;
+        let expires = match own.get("exp").and_then(Value::as_u64) {
+            Some(own) => UNIX_EPOCH.checked_add(Duration::from_secs(own)),
+            None => claims.expiration_time.then(|| times.expires()),
+        };
+        further.extend(own);
+        let cx = SignContext::new(times, key, certificate, platform.clone());
+        let input = [encode(header.text(&cx, key_id)?), encode(claims.text(&cx, further)?)].join(".");
+        let (input, signature) = cx.key().sign(platform, input).await?;
+        // One allocation of the right size: a string that grows leaves copies behind.
+        let token = Zeroizing::new([input, encode(signature)].join("."));
+        Ok(SignedJwt { token, issued, usable_until: times.expires(), expires })
+    }
+
+    /// Everything that is looked up for one JWT.
+    async fn look_up(&self, platform: &Platform) -> Result<LookedUp, Error> {
+        let Template { key, certified, header, claims, .. } = &*self.0;
         let (key, certificate) = match certified {
             None => (key.now(platform).await?, CertificateState::None),
             Some(certified) => {
@@ -99,17 +175,38 @@ impl JwtTemplate {
                 (key, CertificateState::Usable(chain))
             }
         };
-        let cx = SignContext::new(times, key, certificate, platform.clone());
-        let input = [encode(header.text(&cx)?), encode(claims.text(&cx)?)].join(".");
-        let (input, signature) = cx.key().sign(platform, input).await?;
-        // One allocation of the right size: a string that grows leaves copies behind.
-        let token = Zeroizing::new([input, encode(signature)].join("."));
-        Ok(SignedJwt { token, issued, usable_until: times.expires(), has_exp: claims.expiration_time })
+        let key_id = header.look_up_key_id(platform).await?;
+        Ok(LookedUp { key, certificate, key_id, claims: claims.looked_up.read(platform).await? })
     }
 
-    /// Whether another key or certificate is available than at the last signature.
+    /// Claims for one JWT, if they go together with the template.
+    fn own_claims(&self, claims: impl Serialize) -> Result<Map<String, Value>, Error> {
+        const MESSAGE: &str = "the JWT cannot be signed with these claims";
+        let Ok(Value::Object(own)) = serde_json::to_value(claims) else {
+            let problem = Problem::new("claims", "found something else than a JSON object").expecting("an object");
+            return Err(Error::config(MESSAGE, [problem]));
+        };
+        let mut problems = Problems::default();
+        for name in self.claim_names().filter(|name| own.contains_key(*name)) {
+            let problem = Problem::new(format!("claims.{name}"), "found a claim that the template has");
+            problems.add(problem.advise(Advice::text("leave it out here")).advise(Advice::text("leave it out there")));
+        }
+        for (name, value) in &own {
+            values::name_problem("claims", name).into_iter().for_each(|problem| problems.add(problem));
+            let ("iss" | "sub" | "aud", Value::String(text)) = (name.as_str(), value) else { continue };
+            values::problem(&format!("claims.{name}"), text).into_iter().for_each(|problem| problems.add(problem));
+        }
+        problems.into_result(MESSAGE)?;
+        Ok(own)
+    }
+
+    /// Whether something else is available than at the last signature: a key, a certificate, a string.
     pub(crate) fn has_changed(&self) -> bool {
-        self.0.key.has_changed() || self.0.certified.as_ref().is_some_and(CertifiedKey::has_changed)
+        let Template { key, certified, header, claims, .. } = &*self.0;
+        key.has_changed()
+            || certified.as_ref().is_some_and(CertifiedKey::has_changed)
+            || header.has_changed()
+            || claims.looked_up.have_changed()
     }
 
     /// The algorithm of the key.
@@ -141,12 +238,20 @@ impl fmt::Debug for JwtTemplate {
     }
 }
 
+/// What was looked up for one JWT.
+struct LookedUp {
+    key: SigningKey,
+    certificate: CertificateState,
+    key_id: Option<String>,
+    claims: Map<String, Value>,
+}
+
 /// A newly signed JWT, and its times. `Debug` never shows the JWT.
 pub struct SignedJwt {
     token: Zeroizing<String>,
     issued: Moment,
     usable_until: SystemTime,
-    has_exp: bool,
+    expires: Option<SystemTime>,
 }
 
 impl SignedJwt {
@@ -157,7 +262,7 @@ impl SignedJwt {
 
     /// The time in its `exp`, if it has one.
     pub fn expires(&self) -> Option<SystemTime> {
-        self.has_exp.then_some(self.usable_until)
+        self.expires
     }
 
     /// The time of the signature. Its `iat` is earlier, by the back-date.

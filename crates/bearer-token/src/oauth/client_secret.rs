@@ -27,10 +27,10 @@ use crate::{
 /// spaces around the secret, or a control character in it. A secret that is really like that is given
 /// [verbatim](Self::verbatim).
 #[derive(Clone)]
-pub struct ClientSecret(Form);
+pub struct ClientSecret(SecretForm);
 
 #[derive(Clone)]
-enum Form {
+enum SecretForm {
     Literal(Secret),
     Verbatim(Secret),
     File(Arc<SecretFile>),
@@ -41,7 +41,7 @@ impl ClientSecret {
     ///
     /// It must not be empty or contain a control character (RFC 6749 appendix A.2).
     pub fn verbatim(secret: impl Into<String>) -> Self {
-        ClientSecret(Form::Verbatim(Secret::new(secret)))
+        ClientSecret(SecretForm::Verbatim(Secret::new(secret)))
     }
 
     /// The secret in this file. It is read when the token endpoint is built, and again before each token request: one that
@@ -65,15 +65,15 @@ impl ClientSecret {
     }
 
     fn file_with(path: &Path, decode: Option<Decode>) -> Self {
-        ClientSecret(Form::File(Arc::new(SecretFile { content: LastGood::new_or_pipe(path), decode })))
+        ClientSecret(SecretForm::File(Arc::new(SecretFile { content: LastGood::new_or_pipe(path), decode })))
     }
 
     /// The secret as it is now, or what is wrong with it. Blocks.
     pub(crate) fn read(&self) -> Result<Secret, String> {
         let read = match &self.0 {
-            Form::Literal(secret) => string::read(secret.expose().as_bytes()),
-            Form::Verbatim(secret) => string::read_verbatim(secret.expose().as_bytes()),
-            Form::File(file) => return file.read().map_err(|error| error.to_string()),
+            SecretForm::Literal(secret) => string::read(secret.expose().as_bytes()),
+            SecretForm::Verbatim(secret) => string::read_verbatim(secret.expose().as_bytes()),
+            SecretForm::File(file) => return file.read().map_err(|error| error.to_string()),
         };
         read.map(Secret::new).map_err(|problem| problem.to_string())
     }
@@ -81,23 +81,23 @@ impl ClientSecret {
     /// The file to read before each request, if there is one.
     pub(crate) fn file(&self) -> Option<&Arc<SecretFile>> {
         match &self.0 {
-            Form::Literal(_) | Form::Verbatim(_) => None,
-            Form::File(file) => Some(file),
+            SecretForm::Literal(_) | SecretForm::Verbatim(_) => None,
+            SecretForm::File(file) => Some(file),
         }
     }
 }
 
 impl<T: Into<String>> From<T> for ClientSecret {
     fn from(secret: T) -> Self {
-        ClientSecret(Form::Literal(Secret::new(secret)))
+        ClientSecret(SecretForm::Literal(Secret::new(secret)))
     }
 }
 
 impl fmt::Debug for ClientSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Form::Literal(_) | Form::Verbatim(_) => f.write_str("ClientSecret([redacted])"),
-            Form::File(file) => f.debug_struct("ClientSecret").field("file", &file.content.path()).finish(),
+            SecretForm::Literal(_) | SecretForm::Verbatim(_) => f.write_str("ClientSecret([redacted])"),
+            SecretForm::File(file) => f.debug_struct("ClientSecret").field("file", &file.content.path()).finish(),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     provider::schedule::Freshness,
     resource::{
         injection::has_several_of,
-        origin::{Destination, Verdict},
+        origin::{Destination, OriginVerdict},
         repetition::repeats,
     },
 };
@@ -63,17 +63,17 @@ impl Inner {
     #[cold]
     pub(super) fn leave(
         &self,
-        verdict: Verdict,
+        verdict: OriginVerdict,
         to: Destination<'_>,
         headers: &HeaderMap,
     ) -> Result<Authorized, Error> {
         match verdict {
-            Verdict::Refuse(error) if !self.has_its_own(headers) => {
+            OriginVerdict::Refuse(error) if !self.has_its_own(headers) => {
                 let error = self.without_token(error).with_provider(&self.name);
                 observe::refused(&self.name, &error);
                 Err(error)
             }
-            Verdict::Pass if observe::IS_ON && !self.has_its_own(headers) => {
+            OriginVerdict::Pass if observe::IS_ON && !self.has_its_own(headers) => {
                 self.tell_of_passing(to);
                 Ok(Authorized::Passed)
             }

@@ -15,8 +15,8 @@ use crate::{
         ticket::ProviderId,
     },
     resource::{
-        challenge::{RefusalTest, Refusals, ResponseHead},
         origin::Origins,
+        refusals::{RefusalTest, Refusals, ResponseHead},
         sending::{HeaderForm, Sending},
     },
     source::{DynTokenSource, TokenSource, Waits},

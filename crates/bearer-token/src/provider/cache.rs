@@ -50,7 +50,7 @@ use crate::{
         schedule::Freshness,
         ticket::{Generation, Rejection},
     },
-    resource::challenge::Challenge,
+    source::Challenge,
     sync::{AtomicU64, Mutex, Ordering, Slot, lock},
     token::FetchReason,
 };

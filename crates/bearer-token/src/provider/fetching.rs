@@ -19,11 +19,10 @@ use crate::{
         ticket::{Generation, Reject, Rejection},
     },
     resource::{
-        challenge::Challenge,
         injection::Credential,
         sending::{FixedHeader, HeaderForm},
     },
-    source::{DynTokenSource, FetchContext},
+    source::{Challenge, DynTokenSource, FetchContext},
     sync::Ordering,
     token::{AccessToken, FetchReason},
 };

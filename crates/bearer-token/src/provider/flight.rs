@@ -24,10 +24,10 @@ use crate::{
 /// The one fetch in progress.
 pub(crate) struct Flight<T> {
     overdue: Duration,
-    state: Mutex<State<T>>,
+    state: Mutex<FlightState<T>>,
 }
 
-struct State<T> {
+struct FlightState<T> {
     outcome: Option<Outcome<T>>,
     // A vacant place is `None`, and is listed in `vacant`.
     waiters: Vec<Option<Waker>>,
@@ -45,7 +45,7 @@ pub(crate) enum Outcome<T> {
 impl<T: Clone> Flight<T> {
     /// A flight that should have ended by `overdue`, on the monotonic clock.
     pub(crate) fn new(overdue: Duration) -> Arc<Self> {
-        let state = State { outcome: None, waiters: Vec::new(), vacant: Vec::new() };
+        let state = FlightState { outcome: None, waiters: Vec::new(), vacant: Vec::new() };
         Arc::new(Flight { overdue, state: Mutex::new(state) })
     }
 

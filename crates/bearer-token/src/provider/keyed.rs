@@ -19,7 +19,7 @@ use crate::{
         Authorized, ProviderStatus, Rejection, TokenFuture, TokenProvider, TokenProviderBuilder, cache::Failure,
         jitter::Draw, policy::Policy,
     },
-    resource::{challenge::Refusals, sending::Sending},
+    resource::{refusals::Refusals, sending::Sending},
     sync::{AtomicU64, Ordering},
 };
 

@@ -92,12 +92,12 @@ pub(crate) struct Origins {
     any_https: bool,
     refuse_others: bool,
     /// The origin behind URIs without authority, if the user declared it, and what the rule says of it.
-    connection: Option<(Origin<'static>, Verdict)>,
+    connection: Option<(Origin<'static>, OriginVerdict)>,
 }
 
 /// What the rule says of one request.
 #[derive(Clone, Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum OriginVerdict {
     Authorize,
     /// Another origin: the request goes on without a token.
     Pass,
@@ -143,7 +143,7 @@ impl Origins {
 
     /// Checks that a declared connection gets tokens, which is what it was declared for.
     pub(crate) fn check_connection(&self, problems: &mut Problems) {
-        if let Some((origin, Verdict::Pass | Verdict::Refuse(_))) = &self.connection {
+        if let Some((origin, OriginVerdict::Pass | OriginVerdict::Refuse(_))) = &self.connection {
             let problem = Problem::new("connection_origin", format!("found `{origin}`"));
             let secure = origin.https || is_loopback(&origin.host);
             problems.add(problem.expecting("one of the allowed origins").advise(Advice::set(if secure {
@@ -155,12 +155,12 @@ impl Origins {
     }
 
     #[inline]
-    pub(crate) fn judge(&self, to: Destination<'_>) -> Verdict {
+    pub(crate) fn judge(&self, to: Destination<'_>) -> OriginVerdict {
         let (Some(scheme), Some(authority)) = (to.scheme, to.authority) else {
             // An authority alone asks a proxy for a tunnel (CONNECT): whatever comes of it, the token is not for the
             // proxy.
             if to.authority.is_some() {
-                return Verdict::Pass;
+                return OriginVerdict::Pass;
             }
             return self.judge_connection();
         };
@@ -171,22 +171,22 @@ impl Origins {
             _ => return self.judge_slowly(scheme, authority, to.is_read),
         };
         if self.allowed.iter().any(|allowed| allowed.origin.https == https && allowed.spelled == authority) {
-            return Verdict::Authorize;
+            return OriginVerdict::Authorize;
         }
         self.judge_slowly(scheme, authority, to.is_read)
     }
 
     /// A client behind a fixed connection (tonic's channel) adds the authority later.
-    fn judge_connection(&self) -> Verdict {
+    fn judge_connection(&self) -> OriginVerdict {
         match &self.connection {
             Some((_, verdict)) => verdict.clone(),
-            None if self.is_any_allowed() => Verdict::Refuse(Error::new(
+            None if self.is_any_allowed() => OriginVerdict::Refuse(Error::new(
                 ErrorKind::Origin,
                 "the request's URI has no scheme and no host, as it is around tonic's channel, so its origin is unknown; \
                  expected to know it: call .connection_origin(\"https://api.example.com\") on the provider's builder, with \
                  the origin of the connection, or set `connection_origin` in its configuration",
             )),
-            None => Verdict::Authorize,
+            None => OriginVerdict::Authorize,
         }
     }
 
@@ -195,25 +195,25 @@ impl Origins {
         !self.allowed.is_empty() || self.any_https
     }
 
-    fn judge_slowly(&self, scheme: &str, authority: &str, is_read: bool) -> Verdict {
+    fn judge_slowly(&self, scheme: &str, authority: &str, is_read: bool) -> OriginVerdict {
         match normalise(scheme, authority, is_read) {
             Ok(origin) => self.judge_origin(&origin),
-            Err(found) => Verdict::Refuse(Error::new(
+            Err(found) => OriginVerdict::Refuse(Error::new(
                 ErrorKind::Origin,
                 format!("{found}; expected an http or https URI: the request was not sent"),
             )),
         }
     }
 
-    fn judge_origin(&self, origin: &Origin<'_>) -> Verdict {
+    fn judge_origin(&self, origin: &Origin<'_>) -> OriginVerdict {
         if self.allowed.iter().any(|allowed| allowed.origin == *origin) || (self.any_https && origin.https) {
-            return Verdict::Authorize;
+            return OriginVerdict::Authorize;
         }
         if !self.is_any_allowed() {
             if is_loopback(&origin.host) {
-                return Verdict::Authorize;
+                return OriginVerdict::Authorize;
             }
-            return Verdict::Refuse(Error::new(
+            return OriginVerdict::Refuse(Error::new(
                 ErrorKind::Origin,
                 format!("the request goes to `{origin}`, and no origin is allowed yet; {}", origin.way_out()),
             ));
@@ -221,7 +221,7 @@ impl Origins {
         let downgrade = !origin.https && !is_loopback(&origin.host);
         if self.refuse_others || downgrade {
             let why = if downgrade { "in the clear, " } else { "" };
-            return Verdict::Refuse(Error::new(
+            return OriginVerdict::Refuse(Error::new(
                 ErrorKind::Origin,
                 format!(
                     "the request goes {why}to `{origin}`, which is not among the allowed origins; {}",
@@ -229,7 +229,7 @@ impl Origins {
                 ),
             ));
         }
-        Verdict::Pass
+        OriginVerdict::Pass
     }
 }
 
@@ -365,9 +365,9 @@ mod tests {
     fn judged(origins: &Origins, uri: &str) -> &'static str {
         let uri: Uri = uri.parse().unwrap();
         match origins.judge(Destination::from(&uri)) {
-            Verdict::Authorize => "authorize",
-            Verdict::Pass => "pass",
-            Verdict::Refuse(_) => "refuse",
+            OriginVerdict::Authorize => "authorize",
+            OriginVerdict::Pass => "pass",
+            OriginVerdict::Refuse(_) => "refuse",
         }
     }
 
@@ -378,7 +378,7 @@ mod tests {
         for authority in ["evil.example.net/", "evil.example.net#", "evil.example.net?", "evil.example.net\\", " "] {
             let authority = format!("{authority}@api.example.com");
             let verdict = origins.judge(Destination::new("https", &authority));
-            assert!(matches!(verdict, Verdict::Refuse(_)), "{authority}");
+            assert!(matches!(verdict, OriginVerdict::Refuse(_)), "{authority}");
         }
     }
 
@@ -433,7 +433,7 @@ mod tests {
             assert_eq!(judged(&rule, uri), expected, "{uri}");
         }
         let uri: Uri = "https://api.example.com:8443/x".parse().unwrap();
-        let Verdict::Refuse(error) = rule.judge(Destination::from(&uri)) else { panic!("must refuse") };
+        let OriginVerdict::Refuse(error) = rule.judge(Destination::from(&uri)) else { panic!("must refuse") };
         assert!(error.to_string().contains(".allow_origin(\"https://api.example.com:8443\")"), "{error}");
     }
 
@@ -457,7 +457,7 @@ mod tests {
         any.allow_any_https();
         for rule in [https, any] {
             let uri: Uri = "/orders".parse().unwrap();
-            let Verdict::Refuse(error) = rule.judge(Destination::from(&uri)) else { panic!("must refuse") };
+            let OriginVerdict::Refuse(error) = rule.judge(Destination::from(&uri)) else { panic!("must refuse") };
             assert_eq!(error.kind(), ErrorKind::Origin);
             assert!(error.to_string().contains(".connection_origin(\"https://"), "{error}");
         }

@@ -9,13 +9,13 @@ const EXTENSIONS: [&str; 18] = [
 ];
 
 /// Longer strings are not paths that a person writes down, and Linux refuses them.
-const LONGEST: usize = 4096;
+const LONGEST_PATH: usize = 4096;
 
 /// Whether a secret looks like a path, or is the name of a file.
 ///
 /// A leading `/` alone is not enough: it begins one in 64 of the secrets that are written in Base64.
 pub fn looks_like_path(secret: &str) -> bool {
-    if secret.is_empty() || secret.len() > LONGEST || secret.chars().any(char::is_control) {
+    if secret.is_empty() || secret.len() > LONGEST_PATH || secret.chars().any(char::is_control) {
         return false;
     }
     begins_like_path(secret) || ends_like_path(secret) || Path::new(secret).is_file()
@@ -105,7 +105,7 @@ mod tests {
         ] {
             assert!(!looks_like_path(secret), "{secret}");
         }
-        assert!(!looks_like_path(&format!("/run/{}", "x".repeat(LONGEST))));
+        assert!(!looks_like_path(&format!("/run/{}", "x".repeat(LONGEST_PATH))));
     }
 
     #[test]

@@ -114,7 +114,7 @@ fn check_controls(text: &str) -> Result<(), StringProblem> {
 
 fn check_ends(text: &str) -> Result<(), StringProblem> {
     let (first, last) = (text.chars().next(), text.chars().next_back());
-    if [first, last].into_iter().flatten().any(is_invisible) {
+    if [first, last].into_iter().flatten().any(is_space_or_mark) {
         return Err(StringProblem::Space);
     }
     if text.chars().nth(1).is_some() && first.zip(last).is_some_and(|ends| QUOTES.contains(&ends)) {
@@ -138,7 +138,7 @@ const QUOTES: [(char, char); 6] = [
 ];
 
 /// Spaces of every kind, and the marks of no width that browsers and editors copy along.
-fn is_invisible(c: char) -> bool {
+fn is_space_or_mark(c: char) -> bool {
     c.is_whitespace()
         || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }

@@ -37,12 +37,12 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct FileToken {
-    content: LastGood<Content>,
+    content: LastGood<TokenContent>,
     reread: Duration,
 }
 
 #[derive(Clone)]
-struct Content {
+struct TokenContent {
     token: Zeroizing<String>,
     /// The `exp` of a JWT that has one.
     expires: Option<SystemTime>,
@@ -67,7 +67,7 @@ impl FileToken {
 impl TokenSource for FileToken {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let (content, now) = (self.content.clone(), cx.platform().now().wall());
-        let Content { token, expires } = cx.platform().run_blocking(move || read(&content, now)).await??;
+        let TokenContent { token, expires } = cx.platform().run_blocking(move || read(&content, now)).await??;
         let token = AccessToken::new(token.as_str()).issued(cx.started());
         // L48: the file is read again even if its JWT claims to live for a year.
         let next_reading = now.checked_add(self.reread);
@@ -93,12 +93,12 @@ impl fmt::Debug for FileToken {
 }
 
 /// The token to use now. Blocks.
-fn read(content: &LastGood<Content>, now: SystemTime) -> Result<Content, Error> {
+fn read(content: &LastGood<TokenContent>, now: SystemTime) -> Result<TokenContent, Error> {
     content.forget_if(|last| last.has_expired(now));
     content.read(|bytes, last| {
         let path = content.path().display();
         let failed = |kind, message| Err(Error::new(kind, message).with_retry(Retry::AfterChange));
-        match Content::parse(&bytes) {
+        match TokenContent::parse(&bytes) {
             Err(problem) => {
                 failed(ErrorKind::Source, format!("the file `{path}` does not contain a token: {problem}"))
             }
@@ -119,7 +119,7 @@ fn read(content: &LastGood<Content>, now: SystemTime) -> Result<Content, Error> 
     })
 }
 
-impl Content {
+impl TokenContent {
     fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let visible = string::trim(bytes).trim_ascii();
         if visible.starts_with(b"{") || visible.starts_with(b"[") || visible.starts_with(b"-----BEGIN ") {
@@ -129,7 +129,7 @@ impl Content {
         if token.contains(char::is_whitespace) {
             return Err("found several words; expected one token");
         }
-        Ok(Content { token: Zeroizing::new(token.to_owned()), expires: jwt_expiry(token) })
+        Ok(TokenContent { token: Zeroizing::new(token.to_owned()), expires: jwt_expiry(token) })
     }
 
     fn has_expired(&self, now: SystemTime) -> bool {

@@ -17,7 +17,7 @@ struct Stage {
 }
 
 /// A chain is told up to here. Longer ones are rings.
-const LIMIT: usize = 8;
+const MOST_STAGES: usize = 8;
 
 impl Waits {
     /// Notes that a fetch waits for this provider, whose own fetches note theirs in `then`.
@@ -38,7 +38,7 @@ impl Waits {
     pub(crate) fn stages(&self) -> Vec<String> {
         let mut names = Vec::new();
         let mut next = Some(Arc::clone(&self.0));
-        while let Some(cell) = next.filter(|_| names.len() < LIMIT) {
+        while let Some(cell) = next.filter(|_| names.len() < MOST_STAGES) {
             let stage = locked(&cell);
             next = stage.as_ref().and_then(|stage| stage.then.upgrade());
             names.extend(stage.as_ref().map(|stage| stage.provider.to_string()));

@@ -21,7 +21,6 @@ pub(crate) fn members<'a>(bytes: &'a [u8], mut visit: impl FnMut(&str, &'a [u8])
 
 /// Visits each member of an object or each element of a list. An element's name is its index, as in a JSON pointer (RFC
 /// 6901 section 4).
-#[cfg(feature = "oauth")]
 pub(crate) fn items<'a>(bytes: &'a [u8], mut visit: impl FnMut(&str, &'a [u8])) -> Result<(), NotAnObject> {
     document(bytes, |scanner, first| match first {
         b'{' => Some(scanner.object(&mut visit)),
@@ -115,7 +114,6 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    #[cfg(feature = "oauth")]
     fn list(&mut self, visit: &mut impl FnMut(&str, &'a [u8])) -> Result<(), NotAnObject> {
         self.expect(b'[')?;
         self.skip_space();

@@ -10,7 +10,6 @@ use super::{Transport, body::read_response, cause::client_error};
 use crate::error::{Error, ErrorKind};
 
 mod builder;
-mod certificates;
 mod client;
 mod connect;
 mod meter;
@@ -22,7 +21,7 @@ mod tls;
 pub use self::builder::HttpTransportBuilder;
 use self::{
     client::Clients,
-    connect::{ConnectError, within},
+    connect::{ConnectError, or_timeout},
     settings::Settings,
 };
 
@@ -87,12 +86,12 @@ impl Transport for HttpTransport {
         let settings = &self.0.settings;
         let Some(limit) = settings.timeout else { return self.exchange(&runtime, request).await };
         let uri = request.uri().clone();
-        match within(limit, self.exchange(&runtime, request)).await {
+        match or_timeout(limit, self.exchange(&runtime, request)).await {
             Some(result) => result,
             None => Err(Error::new(
                 ErrorKind::Timeout,
                 format!(
-                    "{} did not respond to the token request within {limit:?}: check the server, or raise the `timeout` of \
+                    "{} did not respond to the token request or_timeout {limit:?}: check the server, or raise the `timeout` of \
                      the transport",
                     super::cause::origin(&uri)
                 ),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::member::member;
 use crate::secret::{encoding::Encoding, string};
 
 /// The steps, in the order in which they are applied.
@@ -40,6 +41,13 @@ impl Steps {
         Ok(Zeroizing::new([self.prefix.as_bytes(), &bytes, self.suffix.as_bytes()].concat()))
     }
 
+    /// Whether there is none at all.
+    #[cfg(feature = "jwt")]
+    pub(super) fn are_none(&self) -> bool {
+        let Steps { member, part, encoding, prefix, suffix } = self;
+        member.is_none() && part.is_none() && *encoding == Encoding::Text && prefix.is_empty() && suffix.is_empty()
+    }
+
     /// Whether there is none that looks into what was found.
     #[cfg(feature = "oauth")]
     pub(super) fn are_plain(&self) -> bool {
@@ -47,6 +55,7 @@ impl Steps {
     }
 
     /// What is wrong with the steps themselves.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(super) fn problem(&self) -> Option<(&'static str, &'static str)> {
         if self.part.as_ref().is_some_and(|(_, separator)| separator.is_empty()) {
             return Some(("found an empty separator", "a character such as `:`"));
@@ -77,27 +86,9 @@ impl Steps {
                 }
             }
         };
-        let decoded = self.encoding.decode(part).map(Zeroizing::new).ok_or_else(|| {
+        self.encoding.decode(part).map(Zeroizing::new).ok_or_else(|| {
             let encoding = self.encoding.name();
             format!("found something that is not {encoding}; expected {encoding}, which the encoding says it is")
-        })?;
-        if decoded.is_empty() { Err(string::StringProblem::Empty.message().to_owned()) } else { Ok(decoded) }
-    }
-}
-
-/// The member of a JSON document: a string, or the digits of a number.
-fn member(found: &[u8], pointer: &str) -> Result<Zeroizing<String>, String> {
-    let document: serde_json::Value = serde_json::from_slice(string::trim(found))
-        .map_err(|_| "found something that is not JSON; expected a JSON document with the member".to_owned())?;
-    match document.pointer(pointer) {
-        Some(serde_json::Value::String(text)) => Ok(Zeroizing::new(text.clone())),
-        Some(serde_json::Value::Number(number)) => Ok(Zeroizing::new(number.to_string())),
-        Some(_) => Err(format!("found `{pointer}`, which is not a string; expected a string")),
-        None => {
-            let members: Vec<_> =
-                document.as_object().into_iter().flatten().map(|(name, _)| format!("`/{name}`")).take(16).collect();
-            let members = if members.is_empty() { String::new() } else { format!(": it has {}", members.join(", ")) };
-            Err(format!("found no member `{pointer}`; expected a JSON pointer to one{members}"))
-        }
+        })
     }
 }

@@ -50,7 +50,7 @@ async fn steps_are_applied_in_their_order() {
         (Value::from("plain").member("/a"), Err("not JSON")),
         (Value::from(ACCOUNT).member("/nested"), Err("not a string")),
         (Value::from(ACCOUNT).member("/empty"), Err("found an empty string")),
-        (Value::from(ACCOUNT).member("/email"), Err("it has `/client_email`, `/empty`, `/nested`, `/number`")),
+        (Value::from(ACCOUNT).member("/email"), Err("it has `/client_email`, `/nested`, `/number`, `/empty`")),
     ] {
         let found = read(&value).await;
         match expected {

@@ -24,6 +24,8 @@ pub(crate) struct JsonKey {
     /// The filter of `jq` that selects it, such as `.data.private_key`. `None` if a name on the way is not a common one:
     /// it could be anything.
     pub(crate) filter: Option<String>,
+    /// The JSON pointer to it (RFC 6901), on the same condition.
+    pub(crate) pointer: Option<String>,
 }
 
 /// Whether the content begins as a JSON object or list does. Text between braces does not suffice.
@@ -36,7 +38,7 @@ pub(crate) fn begins_like_json(content: &[u8]) -> bool {
 pub(crate) fn read(content: &[u8]) -> Option<JsonDocument> {
     let mut walk = Walk { path: Vec::new(), is_service_account: false, key: None };
     let mut deserializer = serde_json::Deserializer::from_slice(encoding::without_mark(content));
-    Node(&mut walk).deserialize(&mut deserializer).ok()?;
+    WalkNode(&mut walk).deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     Some(JsonDocument { is_service_account: walk.is_service_account, key: walk.key })
 }
@@ -65,8 +67,20 @@ struct Walk {
 impl Walk {
     fn found(&mut self, is_pem: bool) {
         if self.key.is_none() {
-            self.key = Some(JsonKey { is_pem, filter: self.filter() });
+            self.key = Some(JsonKey { is_pem, filter: self.filter(), pointer: self.pointer() });
         }
+    }
+
+    fn pointer(&self) -> Option<String> {
+        let mut pointer = String::new();
+        for step in &self.path {
+            match step {
+                Step::Index(index) => write!(pointer, "/{index}").ok()?,
+                // Common names have neither slashes nor tildes.
+                Step::Name(name) => write!(pointer, "/{}", is_common(name).then_some(name)?).ok()?,
+            }
+        }
+        Some(pointer)
     }
 
     fn filter(&self) -> Option<String> {
@@ -86,7 +100,7 @@ impl Walk {
 }
 
 /// The words of which names like `private_key`, `tls.key` and `boxAppSettings` are made.
-const WORDS: [&str; 38] = [
+const MEMBER_WORDS: [&str; 38] = [
     "account",
     "api",
     "app",
@@ -140,13 +154,13 @@ fn is_common(name: &str) -> bool {
         }
         words.push(word);
     }
-    !name.is_empty() && words.iter().all(|word| WORDS.contains(&word.to_ascii_lowercase().as_str()))
+    !name.is_empty() && words.iter().all(|word| MEMBER_WORDS.contains(&word.to_ascii_lowercase().as_str()))
 }
 
 /// A value at the current path.
-struct Node<'a>(&'a mut Walk);
+struct WalkNode<'a>(&'a mut Walk);
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+impl<'de> DeserializeSeed<'de> for WalkNode<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -154,7 +168,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de> Visitor<'de> for WalkNode<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,7 +194,7 @@ impl<'de> Visitor<'de> for Node<'_> {
                 self.0.found(false);
             }
             self.0.path.push(Step::Name(name));
-            map.next_value_seed(Node(self.0))?;
+            map.next_value_seed(WalkNode(self.0))?;
             self.0.path.pop();
         }
         Ok(())
@@ -189,7 +203,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         for index in 0.. {
             self.0.path.push(Step::Index(index));
-            let more = list.next_element_seed(Node(self.0))?.is_some();
+            let more = list.next_element_seed(WalkNode(self.0))?.is_some();
             self.0.path.pop();
             if !more {
                 break;
@@ -249,6 +263,11 @@ mod tests {
             assert_eq!(found.is_service_account, document.get("type").is_some());
             let found = found.key.unwrap();
             assert_eq!(found.filter.as_deref(), filter, "{document}");
+            assert_eq!(found.pointer.is_some(), filter.is_some());
+            if let Some(pointer) = found.pointer {
+                let found = document.pointer(&pointer).unwrap();
+                assert!(found == &json!(key) || found == &json!(wrapped) || found.is_object(), "{pointer}");
+            }
             assert_eq!(found.is_pem, document.get("SecretString").is_none());
         }
         let without = json!({ "certificate": certificate, "n": [1, -2, 0.5, true, null] });

@@ -74,7 +74,7 @@ pub(crate) enum Word {
 }
 
 /// The registered values of `kty`, `crv`, `use` and `key_ops` (IANA, JSON Object Signing and Encryption).
-const WORDS: [&str; 25] = [
+const REGISTERED_WORDS: [&str; 25] = [
     "AKP",
     "EC",
     "OKP",
@@ -104,7 +104,7 @@ const WORDS: [&str; 25] = [
 
 impl Word {
     fn new(word: &str) -> Self {
-        WORDS.into_iter().find(|known| *known == word).map_or(Word::Other(word.len()), Word::Known)
+        REGISTERED_WORDS.into_iter().find(|known| *known == word).map_or(Word::Other(word.len()), Word::Known)
     }
 }
 

@@ -65,10 +65,10 @@ pub(crate) fn private_key(text: &[u8]) -> Result<PemKey, PemFault> {
     let mut labels = Vec::new();
     for (content, der) in blocks(text)? {
         match (content, der) {
-            (Content::Plain, Some(der)) => keys.push(PemKey::Plain(der)),
-            (Content::Encrypted, Some(der)) => keys.push(PemKey::Encrypted(der)),
-            (Content::Plain | Content::Encrypted, None) => return Err(PemFault::Unreadable),
-            (Content::Other(label), _) => labels.push(label),
+            (PemContent::Plain, Some(der)) => keys.push(PemKey::Plain(der)),
+            (PemContent::Encrypted, Some(der)) => keys.push(PemKey::Encrypted(der)),
+            (PemContent::Plain | PemContent::Encrypted, None) => return Err(PemFault::Unreadable),
+            (PemContent::Other(label), _) => labels.push(label),
         }
     }
     match (keys.pop(), keys.len()) {
@@ -85,10 +85,10 @@ pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Der>, PemFault> {
     let mut labels = Vec::new();
     for (content, der) in blocks(text)? {
         match (content, der) {
-            (Content::Other(PemLabel::Certificate("CERTIFICATE")), Some(der)) => certificates.push(der),
-            (Content::Other(PemLabel::Certificate("CERTIFICATE")), None) => return Err(PemFault::Unreadable),
-            (Content::Other(label), _) => labels.push(label),
-            (Content::Plain | Content::Encrypted, _) => labels.push(PemLabel::PrivateKey),
+            (PemContent::Other(PemLabel::Certificate("CERTIFICATE")), Some(der)) => certificates.push(der),
+            (PemContent::Other(PemLabel::Certificate("CERTIFICATE")), None) => return Err(PemFault::Unreadable),
+            (PemContent::Other(label), _) => labels.push(label),
+            (PemContent::Plain | PemContent::Encrypted, _) => labels.push(PemLabel::PrivateKey),
         }
     }
     match certificates.is_empty() {
@@ -99,7 +99,7 @@ pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Der>, PemFault> {
 }
 
 /// What each block of the text holds, in their order.
-fn blocks(text: &[u8]) -> Result<Vec<(Content, Option<Der>)>, PemFault> {
+fn blocks(text: &[u8]) -> Result<Vec<(PemContent, Option<Der>)>, PemFault> {
     let unescaped = text.contains(&b'\\').then(|| unescaped(text));
     let mut rest = unescaped.as_deref().map_or(text, Vec::as_slice);
     let mut blocks = Vec::new();
@@ -120,7 +120,7 @@ struct Block<'a> {
 }
 
 /// What a block holds.
-enum Content {
+enum PemContent {
     Plain,
     Encrypted,
     Other(PemLabel),
@@ -148,11 +148,11 @@ impl<'a> Block<'a> {
         encoding::base64(self.body.get(self.headers().len()..)?).filter(|bytes| !bytes.is_empty())
     }
 
-    fn label(&self, content: Option<&[u8]>) -> Content {
+    fn label(&self, content: Option<&[u8]>) -> PemContent {
         let is_encrypted = find(self.headers(), b"ENCRYPTED").is_some();
-        Content::Other(match self.label {
-            b"PRIVATE KEY" | b"EC PRIVATE KEY" | b"RSA PRIVATE KEY" if !is_encrypted => return Content::Plain,
-            b"ENCRYPTED PRIVATE KEY" if !is_encrypted => return Content::Encrypted,
+        PemContent::Other(match self.label {
+            b"PRIVATE KEY" | b"EC PRIVATE KEY" | b"RSA PRIVATE KEY" if !is_encrypted => return PemContent::Plain,
+            b"ENCRYPTED PRIVATE KEY" if !is_encrypted => return PemContent::Encrypted,
             b"EC PRIVATE KEY" => PemLabel::OldEncryption("EC PRIVATE KEY"),
             b"RSA PRIVATE KEY" => PemLabel::OldEncryption("RSA PRIVATE KEY"),
             b"PRIVATE KEY" | b"ENCRYPTED PRIVATE KEY" => PemLabel::OldEncryption("PRIVATE KEY"),

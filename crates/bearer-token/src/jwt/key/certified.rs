@@ -94,7 +94,7 @@ impl SigningKey {
     fn in_memory_now(&self) -> Option<SigningKey> {
         let material = match &self.place {
             KeyPlace::Memory(material) => material.clone(),
-            KeyPlace::File(file) => file.last()?,
+            KeyPlace::LookedUp(key) => key.last(),
             KeyPlace::Remote(_) => return None,
         };
         Some(SigningKey { algorithm: self.algorithm, place: KeyPlace::Memory(material), key_id: self.key_id.clone() })

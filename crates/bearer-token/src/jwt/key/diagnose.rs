@@ -15,7 +15,7 @@ mod jwk;
 
 #[cfg(feature = "encrypted-keys")]
 pub(crate) use self::encryption::encryption;
-use self::expected::error;
+pub(crate) use self::expected::error;
 pub(crate) use self::{
     expected::Expected,
     files::{content, encrypted_without_passphrase, pem, plain_with_passphrase},
@@ -31,11 +31,6 @@ use crate::{
     problem::{Advice, Problem},
     secret::string::StringProblem,
 };
-
-/// A key file that cannot be read at all.
-pub(crate) fn unreadable_file(reason: String) -> Error {
-    error(Problem::new("key", reason))
-}
 
 /// A file that held a PEM or JWK, and now something for which any bytes would do.
 pub(crate) fn changed_form() -> Error {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{
     SigningKey,
     diagnose::{self, Expected},
-    file::KeyFile,
+    looked_up::LookedUpKey,
     material::KeyMaterial,
 };
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
         native::{NativeFault, NativeKey},
     },
     secret::string::{self, looks_like_path},
+    value::Value,
 };
 
 /// Reads a signing key in any format, from memory or from a file that may change.
@@ -144,12 +145,50 @@ impl KeyReader {
     ///
     /// As [`read`](Self::read); also if the file cannot be read now, or is larger than 1 MiB.
     pub fn read_file(&self, path: impl AsRef<Path>) -> Result<SigningKey, Error> {
-        let reader = self.clone();
-        let file = KeyFile::open(path.as_ref(), move |content, algorithm| match algorithm {
-            Some(algorithm) => reader.clone().algorithm(algorithm).read_material(&content),
-            None => reader.read_material(&content),
+        self.read_value(Value::file(path))
+    }
+
+    /// Reads a key from the place that a value names, now, and again before each signature, as [`read_file`](Self::read_file)
+    /// does. A literal is read once.
+    ///
+    /// The encoding of the value comes first. What it decodes is used to the last byte, as with
+    /// [`Binary`](Encoding::Binary).
+    ///
+    /// ```
+    /// use bearer_token::{Encoding, Value, jwt::{Algorithm, KeyReader}};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("account.json");
+    /// # let pem = include_str!("../testdata/rsa2048.pem").replace('\n', "\\n");
+    /// # std::fs::write(&path, format!("{{\"private_key\": \"{pem}\"}}")).unwrap();
+    /// // A service account file of Google, as it is downloaded.
+    /// let key = Value::file(path).member("/private_key");
+    /// let key = KeyReader::new().algorithm(Algorithm::RS256).read_value(key)?;
+    ///
+    /// # let admin_key = format!("{}:{}", "1".repeat(24), "5e".repeat(32));
+    /// // Ghost's admin key, `id:secret`, with the secret in hex. Mostly it is in a variable: `Value::env(..)`.
+    /// let secret = Value::from(admin_key).after(":").encoding(Encoding::Hex);
+    /// let key = KeyReader::new().algorithm(Algorithm::HS256).read_value(secret)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read); also if the value is not there. The token of another provider is not a key.
+    pub fn read_value(&self, value: impl Into<Value>) -> Result<SigningKey, Error> {
+        let value = value.into();
+        let mut reader = self.clone();
+        reader.is_decoded = value.is_encoded();
+        if value.literal().is_some() {
+            let content = value.bytes_now("key").map_err(diagnose::error)?;
+            return reader.read(&content);
+        }
+        let key = LookedUpKey::open(value, move |content, algorithm| match algorithm {
+            Some(algorithm) => reader.clone().algorithm(algorithm).read_material(content),
+            None => reader.read_material(content),
         })?;
-        Ok(self.named(SigningKey::in_file(file)))
+        Ok(self.named(SigningKey::looked_up(key)))
     }
 
     /// Reads PEM, as it is or in base64, and nothing else.

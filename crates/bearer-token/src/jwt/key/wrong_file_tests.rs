@@ -129,6 +129,9 @@ fn l53_json_with_a_key_inside_names_its_member() {
             check(&error, found, advice, &text);
         }
     }
+    let text = json!({ "type": "service_account", "private_key": pem("rsa2048") }).to_string();
+    let error = KeyReader::new().algorithm(Algorithm::RS256).read(text).unwrap_err().to_string();
+    assert!(error.contains("use `Value::member` with `/private_key`"), "{error}");
 }
 
 fn key_json() -> serde_json::Value {

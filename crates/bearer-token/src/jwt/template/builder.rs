@@ -11,6 +11,7 @@ use super::{
     computed::Computed,
     context::{CertificateState, SignContext},
     header::JoseHeader,
+    strings::{LookedUpClaims, Strings},
     values,
 };
 use crate::{
@@ -28,11 +29,8 @@ pub struct JwtTemplateBuilder {
     key: SigningKey,
     certificate: Option<value::Value>,
     has_chain: bool,
-    key_id: Option<String>,
-    issuer: Option<String>,
-    subject: Option<String>,
-    audience: Option<String>,
-    audiences: Option<Vec<String>>,
+    key_id: Option<value::Value>,
+    strings: Strings,
     lifetime: Option<Duration>,
     claims: Claims,
     header: Map<String, Value>,
@@ -47,13 +45,11 @@ impl JwtTemplateBuilder {
             certificate: None,
             has_chain: false,
             key_id: None,
-            issuer: None,
-            subject: None,
-            audience: None,
-            audiences: None,
+            strings: Strings::default(),
             lifetime: None,
             claims: Claims {
                 fixed: Map::new(),
+                looked_up: LookedUpClaims::default(),
                 computed: Computed::default(),
                 backdate: Duration::from_secs(10),
                 issued_at: true,
@@ -68,31 +64,55 @@ impl JwtTemplateBuilder {
     }
 
     /// The `iss` claim: the party that signs.
+    ///
+    /// A string, or a [`Value`](value::Value) that is looked up for each JWT: a member of an account file, a variable. It is
+    /// looked up by [`build`](Self::build) too, so that a missing one is a problem. So are the subject, the audience and the
+    /// key id.
+    ///
+    /// ```
+    /// use bearer_token::{Value, jwt::{Algorithm, JwtTemplate, SigningKey}};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let path = directory.path().join("account.json");
+    /// # let pem = include_str!("../testdata/rsa2048.pem").replace('\n', "\\n");
+    /// # let account = format!(r#"{{"private_key": "{pem}", "private_key_id": "1", "client_email": "me@example.com"}}"#);
+    /// # std::fs::write(&path, account).unwrap();
+    /// // A service account of Google, from its file as it is downloaded.
+    /// let account = |member| Value::file(&path).member(member);
+    /// let key = SigningKey::from_value(Algorithm::RS256, account("/private_key"))?;
+    /// let template = JwtTemplate::builder(key)
+    ///     .key_id(account("/private_key_id"))
+    ///     .issuer(account("/client_email"))
+    ///     .audience("https://oauth2.googleapis.com/token")
+    ///     .build()?;
+    /// # let _ = template; Ok(()) }
+    /// ```
     #[must_use]
-    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.issuer = Some(issuer.into());
+    pub fn issuer(mut self, issuer: impl Into<value::Value>) -> Self {
+        self.strings.issuer = Some(issuer.into());
         self
     }
 
     /// The `sub` claim: the party that the JWT is about.
     #[must_use]
-    pub fn subject(mut self, subject: impl Into<String>) -> Self {
-        self.subject = Some(subject.into());
+    pub fn subject(mut self, subject: impl Into<value::Value>) -> Self {
+        self.strings.subject = Some(subject.into());
         self
     }
 
     /// The `aud` claim as one string, which is sent byte for byte. Servers differ in what they expect (the token endpoint,
     /// the issuer, a bare host), and a trailing slash matters.
     #[must_use]
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience = Some(audience.into());
+    pub fn audience(mut self, audience: impl Into<value::Value>) -> Self {
+        self.strings.audience = Some(audience.into());
         self
     }
 
     /// The `aud` claim as a list, even of one. Many servers refuse lists: prefer [`audience`](Self::audience).
     #[must_use]
-    pub fn audiences(mut self, audiences: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.audiences = Some(audiences.into_iter().map(Into::into).collect());
+    pub fn audiences(mut self, audiences: impl IntoIterator<Item = impl Into<value::Value>>) -> Self {
+        self.strings.audiences = Some(audiences.into_iter().map(Into::into).collect());
         self
     }
 
@@ -193,7 +213,7 @@ impl JwtTemplateBuilder {
     /// The `kid` in the header (RFC 7515 section 4.1.4), unless the key was given one already. It overrides the name that a
     /// JWK or a remote signer has.
     #[must_use]
-    pub fn key_id(mut self, key_id: impl Into<String>) -> Self {
+    pub fn key_id(mut self, key_id: impl Into<value::Value>) -> Self {
         self.key_id = Some(key_id.into());
         self
     }
@@ -289,7 +309,7 @@ impl JwtTemplateBuilder {
         let cx = SignContext::rehearsal(self.claims.backdate, lifetime, self.key.clone(), state);
         self.check_computed(&cx);
         let problems = &mut self.problems;
-        let header = JoseHeader::new(&cx, self.key_id.as_deref(), self.header, self.computed_header, problems);
+        let header = JoseHeader::new(&cx, self.key_id, self.header, self.computed_header, problems);
         self.problems.into_result("the JWT template cannot be built")?;
         Ok(JwtTemplate::new(Template {
             key: self.key,
@@ -336,7 +356,7 @@ impl JwtTemplateBuilder {
         for name in claims.computed.names() {
             let path = format!("computed.{name}");
             values::name_problem("computed", name).into_iter().for_each(|problem| problems.add(problem));
-            if claims.fixed.contains_key(name) {
+            if claims.fixed.contains_key(name) || claims.looked_up.has(name) {
                 let problem = Problem::new(path, "found the same claim among the fixed ones");
                 problems.add(problem.advise(Advice::text("set it in one place")));
             }
@@ -349,20 +369,6 @@ impl JwtTemplateBuilder {
 
     fn check_names(&mut self) {
         let Self { claims, problems, .. } = self;
-        if self.audience.is_some() && self.audiences.is_some() {
-            let problem = Problem::new("audiences", "found beside a single audience").expecting("one of the two");
-            problems.add(problem.advise(Advice::remove("audience")));
-        }
-        if self.audiences.as_ref().is_some_and(Vec::is_empty) {
-            let problem = Problem::new("audiences", "found an empty list").expecting("at least one audience");
-            problems.add(problem.advise(Advice::text("leave it out")));
-        }
-        let texts = [("issuer", &self.issuer), ("subject", &self.subject), ("audience", &self.audience)];
-        let lists = self.audiences.iter().flatten().map(|one| ("audiences", one));
-        for (method, text) in texts.into_iter().filter_map(|(method, text)| Some((method, text.as_ref()?))).chain(lists)
-        {
-            values::problem(method, text).into_iter().for_each(|problem| problems.add(problem));
-        }
         for (name, value) in &claims.fixed {
             values::name_problem("claims", name).into_iter().for_each(|problem| problems.add(problem));
             let strings = match (name.as_str(), value) {
@@ -373,20 +379,7 @@ impl JwtTemplateBuilder {
             let found = strings.into_iter().filter_map(|value| values::problem(&format!("claims.{name}"), value));
             found.for_each(|problem| problems.add(problem));
         }
-        for (name, method, value) in [
-            ("iss", "issuer", self.issuer.as_deref().map(Value::from)),
-            ("sub", "subject", self.subject.as_deref().map(Value::from)),
-            ("aud", "audience", self.audience.as_deref().map(Value::from)),
-            ("aud", "audiences", self.audiences.clone().map(Value::from)),
-        ] {
-            let Some(value) = value else { continue };
-            if claims.fixed.get(name).is_some_and(|claim| *claim != value) {
-                let problem =
-                    Problem::new(format!("claims.{name}"), "found a value that differs from the one set elsewhere");
-                problems.add(problem.advise(Advice::text("remove this claim")).advise(Advice::remove(method)));
-            }
-            claims.fixed.insert(name.to_owned(), value);
-        }
+        std::mem::take(&mut self.strings).check(claims, problems);
         for (name, instead) in [
             ("iat", &[Advice::set("backdate"), Advice::set_to("issued_at", "false")][..]),
             ("nbf", &[Advice::set_to("not_before", "true")]),

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
-use super::{computed::Computed, context::SignContext};
+use super::{computed::Computed, context::SignContext, strings::LookedUpClaims};
 use crate::{
     error::{Error, ErrorKind},
     platform::Moment,
@@ -13,6 +13,7 @@ use crate::{
 /// The fixed claims, and which others each JWT gets.
 pub(crate) struct Claims {
     pub(crate) fixed: Map<String, Value>,
+    pub(crate) looked_up: LookedUpClaims,
     /// Claims that user code computes. They override `iat`, `nbf`, `exp` and `jti`.
     pub(crate) computed: Computed,
     pub(crate) backdate: Duration,
@@ -60,7 +61,7 @@ pub(crate) fn whole_backdate(backdate: Duration) -> u64 {
 impl Claims {
     /// The names of the claims that differ in each JWT.
     pub(crate) fn own_names(&self) -> impl Iterator<Item = &str> {
-        self.computed.names().chain(self.generated_names().map(|name: &str| name))
+        self.looked_up.names().chain(self.computed.names()).chain(self.generated_names().map(|name: &str| name))
     }
 
     /// The registered claims that each JWT gets.
@@ -70,9 +71,10 @@ impl Claims {
             .filter_map(|(name, on)| (on && !self.computed.has(name)).then_some(name))
     }
 
-    /// The claims of a new JWT, as JSON.
-    pub(crate) fn text(&self, cx: &SignContext) -> Result<String, Error> {
+    /// The claims of a new JWT, as JSON, with those that were found for it.
+    pub(crate) fn text(&self, cx: &SignContext, found: Map<String, Value>) -> Result<String, Error> {
         let mut claims = self.fixed.clone();
+        claims.extend(found);
         for name in self.generated_names() {
             let value = match name {
                 "exp" => cx.expires_at().as_secs().into(),

@@ -3,16 +3,20 @@
 use jsonwebtoken::Header;
 use serde_json::{Map, Value, json};
 
-use super::{computed::Computed, context::SignContext, values};
+use super::{computed::Computed, context::SignContext, strings, values};
 use crate::{
     error::Error,
     jwt::key::SigningKey,
+    platform::Platform,
     problem::{Advice, Problem, Problems},
+    value,
 };
 
 /// The header of all JWTs of a template. The name of the key may change, together with the key, and computed members.
 pub(crate) struct JoseHeader {
     members: Map<String, Value>,
+    /// A `kid` that is looked up for each JWT.
+    key_id: Option<value::Value>,
     computed: Computed,
     /// Whether the `kid` is the key's own: it was neither set nor left out.
     has_own_key_id: bool,
@@ -22,7 +26,7 @@ impl JoseHeader {
     /// Checks the members. The header is usable only if no problem was found.
     pub(crate) fn new(
         cx: &SignContext,
-        key_id: Option<&str>,
+        key_id: Option<value::Value>,
         mut members: Map<String, Value>,
         computed: Computed,
         problems: &mut Problems,
@@ -48,10 +52,20 @@ impl JoseHeader {
             }
         }
         let is_member = members.contains_key("kid");
-        if let Some(key_id) = agreed_key_id(key, key_id, members.get("kid"), problems) {
+        let looked_up = key_id.as_ref().filter(|key_id| key_id.fixed().is_none());
+        if let Some(key_id) = looked_up {
+            strings::problem("key_id", key_id).into_iter().for_each(|problem| problems.add(problem));
+            if is_member || key.given_key_id().is_some() {
+                let problem = Problem::new("key_id", "found beside another key id");
+                problems.add(problem.advise(Advice::text("set it in one place")));
+            }
+        }
+        let plain = key_id.as_ref().and_then(value::Value::fixed);
+        if let Some(key_id) = agreed_key_id(key, plain, members.get("kid"), problems) {
             members.entry("kid").or_insert_with(|| key_id.into());
         }
-        let has_own_key_id = !members.contains_key("kid");
+        let has_own_key_id = !members.contains_key("kid") && looked_up.is_none();
+        let looked_up = looked_up.cloned();
         members.entry("typ").or_insert_with(|| "JWT".into());
         let rehearsed = computed.rehearse("computed_header", cx, problems);
         members.retain(|name, value| !value.is_null() && !computed.has(name));
@@ -67,12 +81,23 @@ impl JoseHeader {
             check(name, path, value, &all, problems);
         }
         members.insert("alg".to_owned(), algorithm.into());
-        JoseHeader { members, computed, has_own_key_id }
+        JoseHeader { members, key_id: looked_up, computed, has_own_key_id }
     }
 
-    /// The header of one JWT as JSON, with the name that the key has now.
-    pub(crate) fn text(&self, cx: &SignContext) -> Result<String, Error> {
+    /// The `kid` for one JWT, if it is looked up.
+    pub(crate) async fn look_up_key_id(&self, platform: &Platform) -> Result<Option<String>, Error> {
+        let Some(key_id) = &self.key_id else { return Ok(None) };
+        strings::look_up("the header member `kid`", key_id, platform).await.map(Some)
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        self.key_id.as_ref().is_some_and(value::Value::has_changed)
+    }
+
+    /// The header of one JWT as JSON, with the name that the key has now, or the one that was looked up.
+    pub(crate) fn text(&self, cx: &SignContext, key_id: Option<String>) -> Result<String, Error> {
         let mut members = self.fixed(cx.key());
+        members.extend(key_id.map(|key_id| ("kid".to_owned(), key_id.into())));
         members.extend(self.computed.members("header member", cx)?);
         members.retain(|_, value| !value.is_null());
         Ok(Value::Object(members).to_string())
@@ -195,9 +220,10 @@ mod tests {
         let Value::Object(members) = members else { panic!("no object") };
         let mut problems = Problems::default();
         let cx = SignContext::rehearsal(Duration::ZERO, Duration::from_secs(60), key, CertificateState::None);
-        let header = JoseHeader::new(&cx, key_id.1, members, Computed::default(), &mut problems);
+        let header =
+            JoseHeader::new(&cx, key_id.1.map(value::Value::from), members, Computed::default(), &mut problems);
         match problems.into_result("") {
-            Ok(()) => Ok(serde_json::from_str(&header.text(&cx).unwrap()).unwrap()),
+            Ok(()) => Ok(serde_json::from_str(&header.text(&cx, None).unwrap()).unwrap()),
             Err(error) => Err(error.problems().iter().map(ToString::to_string).collect()),
         }
     }

@@ -15,17 +15,17 @@ use crate::{
 pub(crate) use crate::jwt::JwtTemplate as AssertionTemplate;
 
 /// An assertion is sent at once.
-const LIFETIME: Duration = Duration::from_secs(60);
+const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The recipe for the assertions of a client.
 #[derive(Clone)]
 pub(crate) struct ClientAssertion {
     client_id: String,
-    form: Form,
+    form: AssertionForm,
 }
 
 #[derive(Clone)]
-enum Form {
+enum AssertionForm {
     PrivateKey(SigningKey),
     Secret(SigningKey),
     Template(JwtTemplate),
@@ -54,13 +54,13 @@ impl ClientAuth {
     /// lives for 60 seconds. Every request, a retry included, has a new one with its own `jti`, `iat` and `exp`. For
     /// anything else use [`assertion`](Self::assertion) with a template of your own.
     pub fn private_key_jwt(client_id: impl Into<String>, key: SigningKey) -> Self {
-        Method::Assertion(ClientAssertion { client_id: client_id.into(), form: Form::PrivateKey(key) }).into()
+        Method::Assertion(ClientAssertion { client_id: client_id.into(), form: AssertionForm::PrivateKey(key) }).into()
     }
 
     /// Sends an assertion that is signed with the client secret, an HMAC key (`client_secret_jwt`, OpenID Connect Core
     /// section 9). Everything else is as for [`private_key_jwt`](Self::private_key_jwt).
     pub fn client_secret_jwt(client_id: impl Into<String>, key: SigningKey) -> Self {
-        Method::Assertion(ClientAssertion { client_id: client_id.into(), form: Form::Secret(key) }).into()
+        Method::Assertion(ClientAssertion { client_id: client_id.into(), form: AssertionForm::Secret(key) }).into()
     }
 
     /// Sends an assertion from a template of your own.
@@ -68,7 +68,8 @@ impl ClientAuth {
     /// The template sets everything: issuer, subject, audience, lifetime, other claims and header fields. RFC 7523
     /// section 3 requires the client id as `iss` and `sub`.
     pub fn assertion(client_id: impl Into<String>, template: JwtTemplate) -> Self {
-        Method::Assertion(ClientAssertion { client_id: client_id.into(), form: Form::Template(template) }).into()
+        Method::Assertion(ClientAssertion { client_id: client_id.into(), form: AssertionForm::Template(template) })
+            .into()
     }
 
     /// Replaces the token endpoint's URL as the `aud` of [`private_key_jwt`](Self::private_key_jwt) and
@@ -91,14 +92,14 @@ impl ClientAssertion {
 
     /// Whether the client secret signs it.
     pub(crate) fn is_by_secret(&self) -> bool {
-        matches!(self.form, Form::Secret(_))
+        matches!(self.form, AssertionForm::Secret(_))
     }
 
     pub(crate) fn name(&self) -> &'static str {
         match &self.form {
-            Form::PrivateKey(_) => "private_key_jwt",
-            Form::Secret(_) => "client_secret_jwt",
-            Form::Template(_) => "assertion",
+            AssertionForm::PrivateKey(_) => "private_key_jwt",
+            AssertionForm::Secret(_) => "client_secret_jwt",
+            AssertionForm::Template(_) => "assertion",
         }
     }
 
@@ -109,22 +110,22 @@ impl ClientAssertion {
         problems: &mut Problems,
     ) -> Option<JwtTemplate> {
         let key = match (&self.form, audience) {
-            (Form::Template(template), None) => return Some(template.clone()),
-            (Form::Template(_), Some(_)) => {
+            (AssertionForm::Template(template), None) => return Some(template.clone()),
+            (AssertionForm::Template(_), Some(_)) => {
                 let found = "found an audience beside a template, which has its own";
                 problems
                     .add(Problem::new("client_auth.audience", found).advise(Advice::text("set it on the template")));
                 return None;
             }
-            (Form::PrivateKey(key) | Form::Secret(key), _) => key,
+            (AssertionForm::PrivateKey(key) | AssertionForm::Secret(key), _) => key,
         };
         let hmac = key.algorithm().is_hmac();
         match &self.form {
-            Form::PrivateKey(_) if hmac => {
+            AssertionForm::PrivateKey(_) if hmac => {
                 let problem = Problem::new("client_auth.key", "found a secret").expecting("a private key");
                 problems.add(problem.advise(Advice::set("ClientAuth::client_secret_jwt")));
             }
-            Form::Secret(_) if !hmac => {
+            AssertionForm::Secret(_) if !hmac => {
                 let problem = Problem::new("client_auth.key", "found a private key").expecting("a secret");
                 problems.add(problem.advise(Advice::set("ClientAuth::private_key_jwt")));
             }
@@ -145,10 +146,10 @@ impl ClientAssertion {
         // Without a URL there is a problem about it already.
         let audience = audience.or(default_audience)?;
         let template = JwtTemplate::builder(key.clone())
-            .issuer(&self.client_id)
-            .subject(&self.client_id)
+            .issuer(self.client_id.as_str())
+            .subject(self.client_id.as_str())
             .audience(audience)
-            .lifetime(LIFETIME)
+            .lifetime(ASSERTION_LIFETIME)
             .build();
         template.map_err(|error| problems.absorb("client_auth", &error)).ok()
     }

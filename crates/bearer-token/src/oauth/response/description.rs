@@ -10,11 +10,11 @@ const NAMES: [&str; 8] =
     ["error_description", "detail", "message", "error_message", "errorSummary", "title", "error", "errorCode"];
 
 /// The longest description, in bytes.
-const LIMIT: usize = 256;
+const DESCRIPTION_LIMIT: usize = 256;
 
 /// So much of a text may be shown, in characters. It is more than the limit, because masks are shorter than what they
 /// replace.
-const CONSIDERED: usize = 2 * LIMIT;
+const CONSIDERED: usize = 2 * DESCRIPTION_LIMIT;
 
 /// So much of a text is searched for secrets, in characters: a secret that the limit cuts is recognised whole.
 const SEARCHED: usize = 2 * CONSIDERED;
@@ -34,7 +34,7 @@ pub(crate) fn description(body: &[u8], sent: &Sent) -> Option<String> {
         _ if char.is_whitespace() => ' ',
         _ => '?',
     };
-    let printed: String = masked.trim().chars().map(printable).take(LIMIT).collect();
+    let printed: String = masked.trim().chars().map(printable).take(DESCRIPTION_LIMIT).collect();
     Some(printed).filter(|text| !text.is_empty())
 }
 
@@ -105,7 +105,7 @@ mod tests {
             assert_eq!(description(body, &sent()).as_deref(), Some(expected));
         }
         let long = format!("{{\"error_description\":\"{}\"}}", "\u{20ac}".repeat(10_000));
-        assert_eq!(description(long.as_bytes(), &sent()).unwrap(), "?".repeat(LIMIT));
+        assert_eq!(description(long.as_bytes(), &sent()).unwrap(), "?".repeat(DESCRIPTION_LIMIT));
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
             "PLANTED-TOKEN",
             "token cGxhbnRlZC10b2tlbg==",
             "planted%2Dtoken",
-            &format!("{}planted-token", "x".repeat(LIMIT - 5)),
+            &format!("{}planted-token", "x".repeat(DESCRIPTION_LIMIT - 5)),
         ] {
             let body = serde_json::json!({"error": "invalid_grant", "error_description": text}).to_string();
             assert_eq!(description(body.as_bytes(), &sent()), None, "{text}");

@@ -26,14 +26,14 @@ pub(crate) enum Meaning {
 impl OAuthCode {
     /// The entry for a code that a server sent. Codes are case-sensitive (RFC 6749 section 5.2).
     pub(crate) fn find(code: &str) -> Option<Self> {
-        KNOWN.iter().find_map(|&(meaning, advice, codes)| {
+        KNOWN_CODES.iter().find_map(|&(meaning, advice, codes)| {
             let code = codes.iter().find(|known| **known == code)?;
             Some(OAuthCode { code, meaning, advice })
         })
     }
 }
 
-const KNOWN: &[(Meaning, &str, &[&str])] = &[
+const KNOWN_CODES: &[(Meaning, &str, &[&str])] = &[
     (Meaning::Client, "", &["invalid_client", "incorrect_client_credentials", "deleted_client", "disabled_client"]),
     (
         Meaning::Other,
@@ -140,12 +140,12 @@ mod tests {
 
     #[test]
     fn every_code_is_in_one_row_and_has_advice() {
-        let mut codes: Vec<_> = KNOWN.iter().flat_map(|(_, _, codes)| codes.iter()).collect();
+        let mut codes: Vec<_> = KNOWN_CODES.iter().flat_map(|(_, _, codes)| codes.iter()).collect();
         let count = codes.len();
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), count);
         // The advice about the client is the client authentication's own.
-        assert!(KNOWN.iter().all(|(meaning, advice, _)| (*meaning == Meaning::Client) == advice.is_empty()));
+        assert!(KNOWN_CODES.iter().all(|(meaning, advice, _)| (*meaning == Meaning::Client) == advice.is_empty()));
     }
 }

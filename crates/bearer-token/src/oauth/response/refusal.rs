@@ -16,7 +16,7 @@ use crate::{
             oauth_code::{Meaning, OAuthCode},
         },
     },
-    resource::Challenge,
+    source::Challenge,
     token::fields::{Field, Place, ResponseFields},
 };
 

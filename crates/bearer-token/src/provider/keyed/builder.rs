@@ -8,7 +8,7 @@ use crate::{
     platform::Platform,
     problem::Problems,
     resource::{
-        challenge::{RefusalTest, Refusals, ResponseHead},
+        refusals::{RefusalTest, Refusals, ResponseHead},
         sending::Sending,
     },
     sync::AtomicU64,

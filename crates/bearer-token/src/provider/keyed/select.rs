@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     platform::Moment,
     provider::{Authorized, TokenProvider},
-    resource::{challenge::Refusals, head::RequestHead, origin::Destination},
+    resource::{head::RequestHead, origin::Destination, refusals::Refusals},
     sync::Ordering,
 };
 

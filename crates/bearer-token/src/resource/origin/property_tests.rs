@@ -47,7 +47,7 @@ proptest! {
         let mut origins = Origins::default();
         origins.allow("https://api.example.com", false, "allow_origin", &mut Problems::default());
         let verdict = origins.judge(Destination::new(scheme, &authority));
-        if matches!(verdict, Verdict::Authorize) {
+        if matches!(verdict, OriginVerdict::Authorize) {
             // The same by the parser that clients use.
             let uri: Uri = format!("{scheme}://{authority}/").parse().unwrap();
             prop_assert!(uri.host().unwrap().eq_ignore_ascii_case("api.example.com"), "{}", authority);
@@ -65,12 +65,12 @@ proptest! {
         prop_assert!(problems.is_empty());
         for spelling in [host.clone(), host.to_uppercase(), format!("user:password@{host}")] {
             let verdict = origins.judge(Destination::new("https", &format!("{spelling}:{port}")));
-            prop_assert!(matches!(verdict, Verdict::Authorize));
+            prop_assert!(matches!(verdict, OriginVerdict::Authorize));
         }
         for elsewhere in [format!("{other}x:{port}"), format!("{host}.{other}:{port}"), format!("{other}.{host}:{port}")] {
             let differs = elsewhere != format!("{host}:{port}");
             let verdict = origins.judge(Destination::new("https", &elsewhere));
-            prop_assert!(!differs || !matches!(verdict, Verdict::Authorize), "{}", elsewhere);
+            prop_assert!(!differs || !matches!(verdict, OriginVerdict::Authorize), "{}", elsewhere);
         }
     }
 }

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     StoredToken,
-    draft::{self, LIMIT},
+    draft::{self, TOKEN_FILE_LIMIT},
     guard::Seen,
     location,
     token_file::TokenFile,
@@ -50,8 +50,8 @@ fn read(file: &TokenFile) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         }
     };
     file.watched.saw(Some(&metadata));
-    let json = regular::read_limited(opened, LIMIT).map_err(|error| file.failed("read", error))?;
-    if json.len() > LIMIT {
+    let json = regular::read_limited(opened, TOKEN_FILE_LIMIT).map_err(|error| file.failed("read", error))?;
+    if json.len() > TOKEN_FILE_LIMIT {
         let path = path.display();
         let message = format!("the refresh token file `{path}` has more than 256 KiB: restore it, or remove it");
         return Err(Error::new(ErrorKind::Source, message));

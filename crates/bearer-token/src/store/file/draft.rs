@@ -15,7 +15,7 @@ use super::{StoredToken, location};
 use crate::{files::regular, observe, platform::Platform};
 
 /// The size beyond which a file is certainly something else.
-pub(super) const LIMIT: usize = 256 * 1024;
+pub(super) const TOKEN_FILE_LIMIT: usize = 256 * 1024;
 
 /// The space that a refresh token needs, with the one before.
 const ROOM: usize = 16 * 1024;
@@ -122,7 +122,7 @@ fn read_whole(draft: &Path, owned_like: &Metadata) -> Option<(SystemTime, zeroiz
     if !has_same_owner(&metadata, owned_like) {
         return None;
     }
-    let json = regular::read_limited(file, LIMIT).ok().filter(|json| json.len() <= LIMIT)?;
+    let json = regular::read_limited(file, TOKEN_FILE_LIMIT).ok().filter(|json| json.len() <= TOKEN_FILE_LIMIT)?;
     StoredToken::from_json(&*json).ok()?;
     Some((metadata.modified().ok()?, json))
 }

@@ -125,11 +125,11 @@ async fn an_empty_file_is_no_token_unless_it_had_one() {
 async fn a_file_is_read_up_to_its_limit() {
     let (_directory, store) = store();
     let json = r#"{"refresh_token":"a"}"#;
-    for (length, is_read) in [(2_000, true), (draft::LIMIT, true), (draft::LIMIT + 1, false)] {
+    for (length, is_read) in [(2_000, true), (draft::TOKEN_FILE_LIMIT, true), (draft::TOKEN_FILE_LIMIT + 1, false)] {
         fs::write(store.path(), [json, &" ".repeat(length - json.len())].concat()).unwrap();
         assert_eq!(load(&store).await.is_ok(), is_read, "{length} bytes");
     }
-    assert_eq!(draft::LIMIT, 262_144);
+    assert_eq!(draft::TOKEN_FILE_LIMIT, 262_144);
 }
 
 #[tokio::test]

@@ -71,12 +71,12 @@ impl Cause {
             Cause::TimedOut => ("it timed out", "check the host and port, and firewalls that drop packets on the way"),
             Cause::UnknownIssuer => (
                 "its certificate was issued by a CA that is not trusted here",
-                "add the CA with `HttpTransport::builder().ca_pem(..)`, or point `SSL_CERT_FILE` to a file that contains it",
+                "add the CA to the transport's `ca`, or point `SSL_CERT_FILE` to a file that contains it",
             ),
             Cause::CaAsServer => (
                 "its certificate is the certificate of a CA, as a self-signed one often is",
-                "give the server a certificate with `CA:FALSE`, and trust its issuer with \
-                 `HttpTransport::builder().ca_pem(..)` or `SSL_CERT_FILE`",
+                "give the server a certificate with `CA:FALSE`, and trust its issuer with the transport's `ca` or with \
+                 `SSL_CERT_FILE`",
             ),
             Cause::Expired(ago) => return (lasting("its certificate expired", ago, " ago"), CLOCK),
             Cause::NotYetValid(left) => {
@@ -97,15 +97,15 @@ impl Cause {
             }
             Cause::UnrecognizedName => ("the server does not know this host name", "check the host in the URL"),
             Cause::ClientCertificateRequired => {
-                ("the server requires a client certificate", "set one with `HttpTransport::builder().identity_pem(..)`")
+                ("the server requires a client certificate", "set the transport's `certificate` and `key`")
             }
             Cause::ClientCertificateRejected => {
                 ("the server rejected the client certificate", "set one that the server accepts, with its whole chain")
             }
             Cause::HandshakeFailure => (
                 "the server ended the TLS handshake",
-                "check its TLS settings; if it requires a client certificate, set one with \
-                 `HttpTransport::builder().identity_pem(..)`",
+                "check its TLS settings; if it requires a client certificate, set the transport's \
+                 `certificate` and `key`",
             ),
             Cause::Tls => ("TLS failed", "check the TLS settings of the server and of the proxies on the way"),
             Cause::Proxy => ("the proxy did not connect", "check the proxy's address, and that it allows this host"),

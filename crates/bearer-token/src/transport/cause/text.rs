@@ -9,7 +9,7 @@ use super::kind::Cause;
 
 /// Words of hyper-util, reqwest, rustls, OpenSSL and the C library, in lower case, and what they mean. The first row
 /// that matches counts.
-const WORDS: [(&str, Cause); 46] = [
+const CAUSE_WORDS: [(&str, Cause); 46] = [
     ("dns error", Cause::NameNotFound),
     ("failed to lookup address", Cause::NameNotFound),
     ("name or service not known", Cause::NameNotFound),
@@ -63,7 +63,7 @@ pub(super) fn find(error: &(dyn StdError + 'static)) -> Option<Cause> {
     let mut words = Lowercase { words: String::new() };
     // Ends early with an error once there is enough.
     write!(words, "{error}").unwrap_or_default();
-    WORDS.iter().find(|(part, _)| words.words.contains(part)).map(|(_, cause)| *cause)
+    CAUSE_WORDS.iter().find(|(part, _)| words.words.contains(part)).map(|(_, cause)| *cause)
 }
 
 /// The beginning of what is written, in lower case.

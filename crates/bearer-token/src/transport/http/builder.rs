@@ -6,14 +6,15 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::{
-    HttpTransport, certificates,
+    HttpTransport,
     proxy::{Proxy, ProxyRule},
     settings::Settings,
-    tls::TlsSettings,
+    tls::{TlsFiles, TlsInput},
 };
 use crate::{
     error::Error,
     problem::{Advice, Problem, Problems},
+    value::Value,
 };
 
 /// Builds an [`HttpTransport`].
@@ -31,9 +32,7 @@ use crate::{
 #[must_use = "a builder does nothing until `build` is called"]
 #[derive(Default)]
 pub struct HttpTransportBuilder {
-    cas: Vec<Vec<u8>>,
-    only_these_cas: bool,
-    identity: Option<Zeroizing<Vec<u8>>>,
+    tls: TlsInput,
     proxy: Option<Zeroizing<String>>,
     no_proxy: bool,
     connect_timeout: Option<Duration>,
@@ -44,23 +43,48 @@ pub struct HttpTransportBuilder {
 
 impl HttpTransportBuilder {
     /// Trusts these CA certificates, in PEM, as well as the system's. Every call adds some.
-    pub fn ca_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.cas.push(pem.as_ref().to_vec());
+    ///
+    /// ```no_run
+    /// use bearer_token::{Value, transport::HttpTransport};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let transport = HttpTransport::builder()
+    ///     .ca(Value::file("/etc/reporting/ca.pem"))
+    ///     .certificate(Value::file("/run/reporting/tls.crt"))
+    ///     .key(Value::file("/run/reporting/tls.key"))
+    ///     .build()?;
+    /// # let _ = transport; Ok(()) }
+    /// ```
+    ///
+    /// A [`Value`] is the PEM itself, or says where it is. Files are read again when they change. New connections then use what is in them; idle ones are closed, and
+    /// requests in progress continue. While a file is missing, half written or does not belong to the others, everything
+    /// stays as it was, and an event says so.
+    pub fn ca(mut self, pem: impl Into<Value>) -> Self {
+        self.tls.cas.push(("ca", pem.into()));
         self
     }
 
     /// Trusts these CA certificates, in PEM, and not the system's. Every call adds some.
-    pub fn only_ca_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.only_these_cas = true;
-        self.ca_pem(pem)
+    pub fn only_ca(mut self, pem: impl Into<Value>) -> Self {
+        self.tls.only_these_cas = true;
+        self.tls.cas.push(("only_ca", pem.into()));
+        self
     }
 
-    /// The client's certificate, its chain and its private key, in this order and in PEM.
+    /// The client's certificate and its chain, in this order and in PEM. Its private key can follow them, or be set with
+    /// [`key`](Self::key).
     ///
     /// For servers that identify the client by its certificate
     /// ([RFC 8705](https://www.rfc-editor.org/rfc/rfc8705)), and for those that require one of every connection.
-    pub fn identity_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.identity = Some(Zeroizing::new(pem.as_ref().to_vec()));
+    pub fn certificate(mut self, pem: impl Into<Value>) -> Self {
+        self.tls.certificate = Some(pem.into());
+        self
+    }
+
+    /// The private key of the client's [`certificate`](Self::certificate): PKCS#8, PKCS#1 or SEC1 in PEM, not
+    /// encrypted.
+    pub fn key(mut self, pem: impl Into<Value>) -> Self {
+        self.tls.key = Some(pem.into());
         self
     }
 
@@ -107,26 +131,13 @@ impl HttpTransportBuilder {
     ///
     /// # Errors
     ///
-    /// Of kind [`Config`](crate::ErrorKind::Config), with everything that is wrong with the certificates, the key, the
+    /// Reads the files with certificates and keys, which blocks for a moment. The error is of kind
+    /// [`Config`](crate::ErrorKind::Config), with everything that is wrong with the certificates, the key, the
     /// proxy and the timeouts.
     pub fn build(self) -> Result<HttpTransport, Error> {
         let mut problems = Problems::default();
         let mut settings =
             Settings { timeout: self.timeout, title_case_headers: self.title_case_headers, ..Settings::default() };
-        let mut tls = TlsSettings { only_these_cas: self.only_these_cas, ..TlsSettings::default() };
-        for pem in &self.cas {
-            match certificates::cas(pem) {
-                Ok(cas) => tls.cas.extend(cas),
-                Err(problem) => problems.add(problem),
-            }
-        }
-        if let Some(pem) = &self.identity {
-            match certificates::identity(pem) {
-                Ok(identity) => tls.identity = Some(identity),
-                Err(problem) => problems.add(problem),
-            }
-        }
-        settings.tls = Arc::new(tls);
         settings.proxy = self.proxy_rule(&mut problems);
         if let Some(limit) = self.connect_timeout {
             settings.connect_timeout = limit;
@@ -143,6 +154,10 @@ impl HttpTransportBuilder {
                     Problem::new("user_agent", "found a character that no header can have").expecting("visible ASCII"),
                 ),
             }
+        }
+        match TlsFiles::new(self.tls) {
+            Ok(tls) => settings.tls = Arc::new(tls),
+            Err(more) => problems.extend(more),
         }
         problems.into_result("the HTTP transport cannot be built")?;
         Ok(HttpTransport::with(settings))
@@ -170,8 +185,9 @@ impl HttpTransportBuilder {
 
 impl fmt::Debug for HttpTransportBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the proxy, which may contain a password, nor the PEM, which contains a key.
+        // Not the proxy, which may contain a password.
         f.debug_struct("HttpTransportBuilder")
+            .field("tls", &self.tls)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()

@@ -1,7 +1,7 @@
 //! hyper's clients, one for each runtime.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -13,8 +13,12 @@ use hyper_util::{
 };
 use tokio::runtime::{Handle, Id};
 
-use super::{connect::Connector, settings::Settings};
-use crate::error::{Error, ErrorKind};
+use super::{
+    connect::Connector,
+    settings::Settings,
+    tls::{TlsMaterial, shut_down},
+};
+use crate::error::Error;
 
 pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
 
@@ -30,30 +34,42 @@ const HEAD_LIMIT: usize = 64 * 1024;
 /// requests from another one would wait on a connection that never moves. So a new runtime gets a new client.
 #[derive(Default)]
 pub(super) struct Clients {
-    secure: Slot,
-    plain: Slot,
+    secure: ClientSlot,
+    plain: ClientSlot,
 }
 
-type Slot = Mutex<Option<(Id, Client)>>;
+type ClientSlot = Mutex<Option<Pooled>>;
+
+struct Pooled {
+    owner: Id,
+    /// What its connections were opened with, for `https`.
+    tls: Option<Arc<TlsMaterial>>,
+    client: Client,
+}
 
 impl Clients {
+    /// The client for this runtime and the present certificates.
+    ///
+    /// With another client, the idle connections of the one before are closed. Requests in progress continue on theirs.
     pub(super) async fn get(&self, runtime: &Handle, settings: &Settings, plain: bool) -> Result<Client, Error> {
         let slot = if plain { &self.plain } else { &self.secure };
-        if let Some((owner, client)) = &*slot.lock().unwrap_or_else(PoisonError::into_inner)
-            && *owner == runtime.id()
+        // Plain `http` has no use for certificates, and works where there are none.
+        let tls = if plain { None } else { Some(settings.tls.current(runtime).await?) };
+        if let Some(pooled) = &*slot.lock().unwrap_or_else(PoisonError::into_inner)
+            && pooled.owner == runtime.id()
+            && pooled.tls.as_ref().map(Arc::as_ptr) == tls.as_ref().map(Arc::as_ptr)
         {
-            return Ok(client.clone());
+            return Ok(pooled.client.clone());
         }
-        let connector = if plain {
-            // Plain `http` has no use for CA certificates, and works where there are none.
-            Connector::plain(settings)
-        } else {
-            // Reading the system's CA certificates takes tens of milliseconds, which is too long for a poll. Only the
-            // one fetch waits for it. If two of them meet here, both clients are good.
-            let settings = settings.clone();
-            runtime.spawn_blocking(move || Connector::secure(&settings)).await.map_err(|_| {
-                Error::new(ErrorKind::Abandoned, "the runtime was shut down before the token request was sent")
-            })??
+        let connector = match &tls {
+            None => Connector::plain(settings),
+            Some(tls) => {
+                // Reading the system's CA certificates takes tens of milliseconds, which is too long for a poll. Only
+                // the one fetch waits for it. If two of them meet here, both clients are good.
+                let (settings, tls) = (settings.clone(), Arc::clone(tls));
+                let connector = runtime.spawn_blocking(move || Connector::secure(&settings, &tls)).await;
+                connector.map_err(|_| shut_down())??
+            }
         };
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
@@ -61,7 +77,8 @@ impl Clients {
             .http1_title_case_headers(settings.title_case_headers)
             .http1_max_buf_size(HEAD_LIMIT)
             .build(connector);
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((runtime.id(), client.clone()));
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Pooled { owner: runtime.id(), tls, client: client.clone() });
         Ok(client)
     }
 }

@@ -18,9 +18,10 @@ use tower_service::Service;
 
 use super::{
     meter::Metered,
-    proxy::{Proxies, Proxy, Refusal},
+    proxy::{Proxies, Proxy, ProxyRefusal},
     settings::Settings,
     stream::Stream,
+    tls::TlsMaterial,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -58,27 +59,33 @@ impl Connector {
     }
 
     /// Reads the system's CA certificates and the environment's proxies, which takes a while.
-    pub(super) fn secure(settings: &Settings) -> Result<Self, Error> {
+    pub(super) fn secure(settings: &Settings, tls: &TlsMaterial) -> Result<Self, Error> {
         let proxies = Arc::new(settings.proxy.resolve()?);
-        let secure = Some(Secure { tls: settings.tls.config()?, proxies });
+        let secure = Some(Secure { tls: tls.config()?, proxies });
         Ok(Connector { secure, ..Connector::plain(settings) })
     }
 
     async fn open(mut self, uri: Uri) -> Result<Stream, ConnectError> {
         let Some(secure) = self.secure.take().filter(|_| uri.scheme() == Some(&Scheme::HTTPS)) else {
-            return self.tcp(uri).await.map_err(|error| ConnectError::new(Stage::Server, error));
+            return self.tcp(uri).await.map_err(|error| ConnectError::new(ConnectStage::Server, error));
         };
         let Some(proxy) = secure.proxies.for_uri(&uri) else {
-            let stream = self.tcp(uri.clone()).await.map_err(|error| ConnectError::new(Stage::Server, error))?;
-            return handshake(&secure.tls, &uri, stream).await.map_err(|error| ConnectError::new(Stage::Server, error));
+            let stream = self.tcp(uri.clone()).await.map_err(|error| ConnectError::new(ConnectStage::Server, error))?;
+            return handshake(&secure.tls, &uri, stream)
+                .await
+                .map_err(|error| ConnectError::new(ConnectStage::Server, error));
         };
         let stream = self
             .connect_to_proxy(&secure.tls, &proxy)
             .await
-            .map_err(|error| ConnectError::new(Stage::Proxy(proxy.clone()), error))?;
-        let stream =
-            proxy.tunnel(stream, &uri).await.map_err(|error| ConnectError::new(Stage::Tunnel(proxy.clone()), error))?;
-        handshake(&secure.tls, &uri, stream).await.map_err(|error| ConnectError::new(Stage::Through(proxy), error))
+            .map_err(|error| ConnectError::new(ConnectStage::Proxy(proxy.clone()), error))?;
+        let stream = proxy
+            .tunnel(stream, &uri)
+            .await
+            .map_err(|error| ConnectError::new(ConnectStage::Tunnel(proxy.clone()), error))?;
+        handshake(&secure.tls, &uri, stream)
+            .await
+            .map_err(|error| ConnectError::new(ConnectStage::Through(proxy), error))
     }
 
     async fn tcp(&mut self, uri: Uri) -> Result<Stream, BoxError> {
@@ -117,16 +124,18 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             let limit = connector.timeout;
             let proxy = connector.secure.as_ref().and_then(|secure| secure.proxies.for_uri(&uri));
-            match within(limit, connector.open(uri)).await {
+            match or_timeout(limit, connector.open(uri)).await {
                 Some(opened) => Ok(TokioIo::new(Metered::new(opened?))),
-                None => Err(ConnectError::new(proxy.map_or(Stage::Server, Stage::Through), TimedOut(limit))),
+                None => {
+                    Err(ConnectError::new(proxy.map_or(ConnectStage::Server, ConnectStage::Through), TimedOut(limit)))
+                }
             }
         })
     }
 }
 
 /// What the future gives, or nothing if it takes longer than this.
-pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+pub(super) async fn or_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut sleep = SystemClock.sleep_until(SystemClock.now().monotonic().saturating_add(limit));
     poll_fn(|cx| {
@@ -140,7 +149,7 @@ pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::O
 
 /// How far a connection came.
 #[derive(Debug)]
-enum Stage {
+enum ConnectStage {
     /// To the server, without a proxy.
     Server,
     /// To the proxy.
@@ -170,12 +179,12 @@ impl StdError for TimedOut {}
 
 /// A connection that could not be opened.
 pub(super) struct ConnectError {
-    stage: Stage,
+    stage: ConnectStage,
     error: BoxError,
 }
 
 impl ConnectError {
-    fn new(stage: Stage, error: impl Into<BoxError>) -> Self {
+    fn new(stage: ConnectStage, error: impl Into<BoxError>) -> Self {
         ConnectError { stage, error: error.into() }
     }
 
@@ -188,7 +197,7 @@ impl ConnectError {
     pub(super) fn explain(&self, uri: &Uri) -> Error {
         let origin = cause::origin(uri);
         let error = &*self.error as &(dyn StdError + 'static);
-        let (found, change) = if let Some(refusal) = error.downcast_ref::<Refusal>() {
+        let (found, change) = if let Some(refusal) = error.downcast_ref::<ProxyRefusal>() {
             refusal.words()
         } else if let Some(TimedOut(limit)) = error.downcast_ref() {
             (format!("it timed out after {limit:?}"), TimedOut::CHANGE)
@@ -198,16 +207,16 @@ impl ConnectError {
             ("it could not be opened".to_owned(), "check the host and the port")
         };
         let message = match &self.stage {
-            Stage::Server => format!("no connection for the token request to {origin}: {found}; {change}"),
-            Stage::Through(proxy) => {
+            ConnectStage::Server => format!("no connection for the token request to {origin}: {found}; {change}"),
+            ConnectStage::Through(proxy) => {
                 format!("no connection for the token request to {origin} through the proxy {proxy}: {found}; {change}")
             }
-            Stage::Proxy(proxy) => format!(
+            ConnectStage::Proxy(proxy) => format!(
                 "no connection to the proxy {proxy} for the token request to {origin}: {found}; {change}, or set \
                  another proxy (this one is from {})",
                 proxy.setting()
             ),
-            Stage::Tunnel(proxy) => format!(
+            ConnectStage::Tunnel(proxy) => format!(
                 "no connection for the token request to {origin} through the proxy {proxy}: {found}; {change}, or set \
                  another proxy (this one is from {})",
                 proxy.setting()

@@ -13,7 +13,7 @@ use super::stream::Stream;
 use crate::transport::{RESPONSE_LIMIT, cause::TooMuch};
 
 /// The most that is read for one request, in bytes, the overhead of HTTP included.
-const LIMIT: usize = 2 * RESPONSE_LIMIT;
+const READ_LIMIT: usize = 2 * RESPONSE_LIMIT;
 
 /// Other tasks of the runtime take their turn after so many bytes.
 const PORTION: usize = 64 * 1024;
@@ -37,7 +37,7 @@ impl Metered {
 
 impl AsyncRead for Metered {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.read > LIMIT {
+        if self.read > READ_LIMIT {
             return Poll::Ready(Err(io::Error::other(TooMuch)));
         }
         if self.portion >= PORTION {

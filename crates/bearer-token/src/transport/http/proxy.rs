@@ -129,7 +129,7 @@ impl Proxy {
             let mut piece = [0; 1024];
             let read = stream.read(&mut piece).await?;
             if read == 0 {
-                return Err(if response.is_empty() { Refusal::Silent } else { Refusal::NotHttp }.into());
+                return Err(if response.is_empty() { ProxyRefusal::Silent } else { ProxyRefusal::NotHttp }.into());
             }
             response.extend_from_slice(&piece[..read]);
             match status(&response) {
@@ -137,8 +137,8 @@ impl Proxy {
                 Some(200..300) if response.ends_with(b"\r\n\r\n") => return Ok(stream),
                 Some(200..300) if response.len() < LONGEST_HEAD => (),
                 None if response.len() < STATUS_LINE => (),
-                Some(200..300) | None => return Err(Refusal::NotHttp.into()),
-                Some(status) => return Err(Refusal::Status(status).into()),
+                Some(200..300) | None => return Err(ProxyRefusal::NotHttp.into()),
+                Some(status) => return Err(ProxyRefusal::Status(status).into()),
             }
         }
     }
@@ -158,37 +158,37 @@ fn status(response: &[u8]) -> Option<u16> {
 
 /// What a proxy did instead of opening the tunnel.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(super) enum ProxyRefusal {
     Status(u16),
     NotHttp,
     Silent,
 }
 
-impl Refusal {
+impl ProxyRefusal {
     /// What was found, and what to change.
     pub(super) fn words(&self) -> (String, &'static str) {
         match self {
-            Refusal::Status(407) => Cause::ProxyCredentials.words(),
-            Refusal::Status(status @ 500..) => (
+            ProxyRefusal::Status(407) => Cause::ProxyCredentials.words(),
+            ProxyRefusal::Status(status @ 500..) => (
                 format!("the proxy could not connect to the server (HTTP status {status})"),
                 "check the token endpoint URL, and the proxy's own network",
             ),
-            Refusal::Status(status) => {
+            ProxyRefusal::Status(status) => {
                 (format!("the proxy refused the connection (HTTP status {status})"), "allow the host at the proxy")
             }
-            Refusal::NotHttp => ("the server there is not an HTTP proxy".into(), "check the proxy's address"),
-            Refusal::Silent => ("the proxy closed the connection".into(), "check the proxy"),
+            ProxyRefusal::NotHttp => ("the server there is not an HTTP proxy".into(), "check the proxy's address"),
+            ProxyRefusal::Silent => ("the proxy closed the connection".into(), "check the proxy"),
         }
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ProxyRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the proxy opened no tunnel")
     }
 }
 
-impl StdError for Refusal {}
+impl StdError for ProxyRefusal {}
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

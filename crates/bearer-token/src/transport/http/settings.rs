@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use http::HeaderValue;
 
-use super::{proxy::ProxyRule, tls::TlsSettings};
+use super::{proxy::ProxyRule, tls::TlsFiles};
 
 /// Everything that the builder sets.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) tls: Arc<TlsSettings>,
+    pub(super) tls: Arc<TlsFiles>,
     pub(super) proxy: ProxyRule,
     pub(super) connect_timeout: Duration,
     pub(super) timeout: Option<Duration>,

@@ -7,6 +7,7 @@ use super::*;
 mod causes;
 mod exchange;
 mod flood;
+mod rotation;
 mod server;
 mod settings;
 mod tls;

@@ -1,6 +1,6 @@
 //! TLS: the CAs that are trusted, the client's certificate, the cryptography.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -10,25 +10,32 @@ use rustls::{
     sign::CertifiedKey,
 };
 use rustls_platform_verifier::Verifier;
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 
-/// What the builder sets about TLS.
-#[derive(Default)]
-pub(super) struct TlsSettings {
-    pub(super) cas: Vec<CertificateDer<'static>>,
+mod certificates;
+mod files;
+
+pub(super) use self::files::{TlsFiles, TlsInput, shut_down};
+
+/// The certificates and the key of a transport, at one moment.
+#[derive(Default, PartialEq)]
+pub(super) struct TlsMaterial {
+    cas: Vec<CertificateDer<'static>>,
     /// Whether the system's CAs are left out.
-    pub(super) only_these_cas: bool,
-    pub(super) identity: Option<Identity>,
+    only_these_cas: bool,
+    identity: Option<Identity>,
 }
 
 /// A client certificate with its chain and its private key.
-pub(super) struct Identity {
-    pub(super) chain: Vec<CertificateDer<'static>>,
-    pub(super) key: PrivateKeyDer<'static>,
+#[derive(PartialEq)]
+struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: Zeroizing<PrivateKeyDer<'static>>,
 }
 
-impl TlsSettings {
+impl TlsMaterial {
     /// The configuration for rustls. Reads the system's CA certificates if they are trusted.
     pub(super) fn config(&self) -> Result<Arc<ClientConfig>, Error> {
         let provider = provider().ok_or_else(|| {
@@ -65,7 +72,7 @@ impl TlsSettings {
             unusable(
                 "the system's CA certificates could not be read: install them (the package is often called \
                  `ca-certificates`), or point `SSL_CERT_FILE` to a file, or set them with \
-                 `HttpTransport::builder().ca_pem(..)`",
+                 `HttpTransport::builder().ca(..)`",
                 error,
             )
         })?;
@@ -94,7 +101,7 @@ fn with_system_cas(
     if more.is_empty() {
         Verifier::new(provider)
     } else {
-        Err(rustls::Error::General("Android's own CAs cannot be extended: use `only_ca_pem`".into()))
+        Err(rustls::Error::General("Android's own CAs cannot be extended: use `only_ca`".into()))
     }
 }
 
@@ -115,7 +122,7 @@ fn own_provider() -> Option<Arc<CryptoProvider>> {
 
 impl Identity {
     /// Whether the key can be used, and belongs to the certificate. Not known before a provider is installed.
-    pub(super) fn check(&self) -> Result<(), &'static str> {
+    fn check(&self) -> Result<(), &'static str> {
         let Some(provider) = provider() else { return Ok(()) };
         match CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &provider) {
             Ok(_) => Ok(()),
@@ -124,15 +131,5 @@ impl Identity {
             }
             Err(_) => Err("found a certificate or a private key that TLS cannot use"),
         }
-    }
-}
-
-impl fmt::Debug for TlsSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsSettings")
-            .field("cas", &self.cas.len())
-            .field("only_these_cas", &self.only_these_cas)
-            .field("identity", &self.identity.is_some())
-            .finish()
     }
 }

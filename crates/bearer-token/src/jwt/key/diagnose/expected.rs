@@ -40,6 +40,6 @@ impl Expected {
 }
 
 /// The error about one problem.
-pub(super) fn error(problem: Problem) -> Error {
+pub(crate) fn error(problem: Problem) -> Error {
     Error::config("the key cannot be loaded", [problem])
 }

@@ -17,7 +17,7 @@ use crate::{
     problem::{Advice, Problem},
 };
 
-const PUBLIC: &str = "this is the public half, which verifies; give the private key that it belongs to";
+const PUBLIC_HALF: &str = "this is the public half, which verifies; give the private key that it belongs to";
 const BESIDE: &str = "it holds the public half; give the key file beside it";
 const UTF8: &str = "save it as UTF-8, in PowerShell with `Get-Content KEY | Set-Content -Encoding utf8 NEW`";
 /// Neither OpenSSL nor ssh-keygen before version 9.6 converts these keys.
@@ -70,7 +70,7 @@ fn describe(sniffed: Sniffed, content: &[u8], expected: Expected) -> (String, Ve
             "found a private key in the SSH2 format of ssh.com",
             "convert it with `puttygen KEY -O private-openssh -o KEY.pem`",
         ),
-        Sniffed::SshPublic => text("found a public key of SSH", PUBLIC),
+        Sniffed::SshPublic => text("found a public key of SSH", PUBLIC_HALF),
         Sniffed::Plain if content.trim_ascii().is_empty() => ("found nothing".to_owned(), Vec::new()),
         Sniffed::Plain => match expected {
             Expected::Jwk => ("found text that is not JSON".to_owned(), Vec::new()),
@@ -111,7 +111,7 @@ fn der(document: DerDocument, how: &str) -> (String, Vec<Advice>) {
         ),
         DerDocument::Certificate => text("a certificate", BESIDE),
         DerDocument::CertificateRequest => text("a certificate request", BESIDE),
-        DerDocument::PublicKey => text("a public key", PUBLIC),
+        DerDocument::PublicKey => text("a public key", PUBLIC_HALF),
         DerDocument::Pkcs7 => text("certificates as PKCS#7 (.p7b)", BESIDE),
     }
 }
@@ -130,10 +130,11 @@ fn json_content(content: &[u8]) -> (String, Vec<Advice>) {
     let format = if key.is_pem { "a private key as PEM" } else { "a JWK" };
     let (option, extension) = if key.is_pem { ("-r", "pem") } else { ("-c", "jwk") };
     match key.filter {
-        Some(filter) => (
-            format!("found {file} with {format} in its member `{filter}`"),
-            vec![Advice::text(format!("take it out with `jq {option} '{filter}' FILE.json > KEY.{extension}`"))],
-        ),
+        Some(filter) => {
+            let point = key.pointer.filter(|_| key.is_pem).map(|pointer| Advice::set_to("Value::member", pointer));
+            let take = Advice::text(format!("take it out with `jq {option} '{filter}' FILE.json > KEY.{extension}`"));
+            (format!("found {file} with {format} in its member `{filter}`"), point.into_iter().chain([take]).collect())
+        }
         None => {
             let found = format!("found {file} with {format} in one of its members");
             (
@@ -222,7 +223,7 @@ fn label_advice(label: PemLabel) -> Option<Vec<Advice>> {
             vec![Advice::text("rewrite a copy of it with `ssh-keygen -p -m PKCS8 -f COPY`")]
         }
         PemLabel::Dsa => vec![Advice::text("use another key: no JWT algorithm signs with DSA")],
-        PemLabel::PublicKey(_) => vec![Advice::text(PUBLIC)],
+        PemLabel::PublicKey(_) => vec![Advice::text(PUBLIC_HALF)],
         PemLabel::Certificate(_) => vec![Advice::text(BESIDE)],
         PemLabel::Request(_) => vec![Advice::text("give the key file that it was made with")],
         PemLabel::Pgp(_) => vec![Advice::text("use another key: keys of PGP do not sign JWTs")],

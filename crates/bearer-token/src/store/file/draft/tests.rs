@@ -54,7 +54,7 @@ fn l27_a_whole_successor_of_a_crash_is_used() {
 
 #[test]
 fn a_torn_draft_is_removed() {
-    for draft in ["", &R2[..R2.len() - 1], "\0\0\0\0", "    ", "{}", &" ".repeat(LIMIT + 1)] {
+    for draft in ["", &R2[..R2.len() - 1], "\0\0\0\0", "    ", "{}", &" ".repeat(TOKEN_FILE_LIMIT + 1)] {
         let (directory, path) = directory(Some(R1));
         leave(&path, SUFFIX, draft);
         settle_all(&path);

@@ -30,7 +30,7 @@ async fn error_of(transport: HttpTransport, url: &str) -> Error {
 }
 
 fn trusting(ca: &Ca) -> HttpTransportBuilder {
-    HttpTransport::builder().only_ca_pem(ca.pem()).no_proxy()
+    HttpTransport::builder().only_ca(ca.pem()).no_proxy()
 }
 
 /// Both what was found and what to change, as a transport error that may pass.
@@ -143,7 +143,10 @@ mod certificates {
         for name in ["planted", "trusted"] {
             let leaf = Ca::new(name).issue("localhost", 2020, 2120);
             let error = error_with(&leaf, &Ca::new("trusted")).await;
-            assert_says(&error, &["issued by a CA that is not trusted here", "`SSL_CERT_FILE`", ".ca_pem(..)"]);
+            assert_says(
+                &error,
+                &["issued by a CA that is not trusted here", "`SSL_CERT_FILE`", "the transport's `ca`"],
+            );
         }
     }
 
@@ -231,15 +234,15 @@ mod tls_itself {
             let demands = || Demands { clients_of: Some(&ca), versions: Some(versions), ..Demands::default() };
             let server = TlsServer::start(&ca.issue("localhost", 2020, 2120), demands()).await;
             let error = error_of(trusting(&ca).build().unwrap(), &server.url).await;
-            assert_says(&error, &["client certificate", "identity_pem(..)"]);
+            assert_says(&error, &["client certificate", "the transport's `certificate` and `key`"]);
 
             let stranger = Ca::new("unknown").issue("client", 2020, 2120);
-            let transport = trusting(&ca).identity_pem(stranger.identity_pem()).build().unwrap();
+            let transport = trusting(&ca).certificate(stranger.identity_pem()).build().unwrap();
             let error = error_of(transport, &server.url).await;
             assert_says(&error, &["the server rejected the client certificate"]);
 
             let client = ca.issue("client", 2020, 2120);
-            let transport = trusting(&ca).identity_pem(client.identity_pem()).build().unwrap();
+            let transport = trusting(&ca).certificate(client.identity_pem()).build().unwrap();
             let request = Request::post(&server.url).body(Bytes::new()).unwrap();
             assert_eq!(transport.send(request).await.unwrap().status(), 200);
         }
@@ -252,7 +255,7 @@ mod proxies {
     const TARGET: &str = "https://as.example.com/token?planted";
 
     async fn error_through(proxy: &str, url: &str) -> Error {
-        error_of(HttpTransport::builder().proxy(proxy).only_ca_pem(Ca::new("t").pem()).build().unwrap(), url).await
+        error_of(HttpTransport::builder().proxy(proxy).only_ca(Ca::new("t").pem()).build().unwrap(), url).await
     }
 
     #[tokio::test]
@@ -312,7 +315,7 @@ mod proxies {
         let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let (port, _tasks) = listen(move |stream| tunnel(stream, sender.clone())).await;
         let proxied = || HttpTransport::builder().proxy(format!("user:planted@127.0.0.1:{port}"));
-        let transport = proxied().only_ca_pem(ca.pem()).build().unwrap();
+        let transport = proxied().only_ca(ca.pem()).build().unwrap();
         let request = Request::post(&server.url).body(Bytes::new()).unwrap();
         assert_eq!(transport.send(request).await.unwrap().status(), 200);
         let expected = format!(
@@ -322,7 +325,7 @@ mod proxies {
         assert_eq!(seen.recv().await.unwrap(), expected);
 
         // What goes wrong behind the proxy says so.
-        let error = error_of(proxied().only_ca_pem(Ca::new("other").pem()).build().unwrap(), &server.url).await;
+        let error = error_of(proxied().only_ca(Ca::new("other").pem()).build().unwrap(), &server.url).await;
         assert_says(
             &error,
             &[&format!("through the proxy http://127.0.0.1:{port}: its certificate was issued by a CA that is not")],

@@ -1,6 +1,6 @@
 //! A TLS server on loopback, with certificates made for the test.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
@@ -8,7 +8,7 @@ use rcgen::{
 use rustls::{
     RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::PrivateKeyDer,
+    pki_types::{CertificateDer, PrivateKeyDer},
     server::WebPkiClientVerifier,
 };
 use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
@@ -80,10 +80,20 @@ pub(super) struct Demands<'a> {
     pub(super) provider: Option<CryptoProvider>,
 }
 
+/// What a server saw of a connection.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Connection {
+    /// The client's certificate.
+    pub(super) client: Option<CertificateDer<'static>>,
+    pub(super) requests: usize,
+    pub(super) is_closed: bool,
+}
+
 /// A server that responds to every request with `{}`.
 pub(super) struct TlsServer {
     pub(super) url: String,
     pub(super) port: u16,
+    connections: Arc<Mutex<Vec<Connection>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -104,20 +114,35 @@ impl TlsServer {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
+        let connections: Arc<Mutex<Vec<Connection>>> = Arc::default();
+        let seen = Arc::clone(&connections);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut tasks = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let acceptor = acceptor.clone();
+                let seen = Arc::clone(&seen);
                 tasks.spawn(async move {
                     let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    let client = stream.get_ref().1.peer_certificates().map(|chain| chain[0].clone().into_owned());
+                    let index = {
+                        let mut seen = seen.lock().unwrap();
+                        seen.push(Connection { client, ..Connection::default() });
+                        seen.len() - 1
+                    };
                     while read_request(&mut stream).await.is_some() {
+                        seen.lock().unwrap()[index].requests += 1;
                         stream.write_all(&response("200 OK", "{}")).await.unwrap();
                     }
+                    seen.lock().unwrap()[index].is_closed = true;
                 });
             }
         });
-        TlsServer { url: format!("https://localhost:{port}/token?planted-query"), port, _tasks: tasks }
+        TlsServer { url: format!("https://localhost:{port}/token?planted-query"), port, connections, _tasks: tasks }
+    }
+
+    pub(super) fn connections(&self) -> Vec<Connection> {
+        self.connections.lock().unwrap().clone()
     }
 }

@@ -1,19 +1,13 @@
-//! What a response says about the bearer that the request carried.
+//! What an API asks for when it refuses a bearer.
 
 use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, header::WWW_AUTHENTICATE};
 
 mod reader;
-mod refusals;
-mod verdict;
 
-use self::reader::{Challenges, RawChallenge};
-pub(crate) use self::refusals::RefusalTest;
-pub use self::{
-    refusals::{Refusals, ResponseHead},
-    verdict::{is_grpc_rejection, is_rejection},
-};
+use self::reader::Challenges;
+pub(crate) use self::reader::RawChallenge;
 
 /// What an API says it wants: one challenge of a `WWW-Authenticate` header (RFC 9110 section 11.3).
 ///
@@ -89,7 +83,7 @@ impl Challenge {
 
 /// Reads the challenges of a response, within the limits. Everything that judges a response reads by this function, so
 /// that a verdict and the challenges that the source gets are about the same bytes.
-fn raw_challenges(response: &HeaderMap, mut each: impl FnMut(&RawChallenge<'_>)) {
+pub(crate) fn raw_challenges(response: &HeaderMap, mut each: impl FnMut(&RawChallenge<'_>)) {
     let (mut bytes_left, mut challenges_left) = (BYTES, CHALLENGES);
     for line in response.get_all(WWW_AUTHENTICATE) {
         let line = line.as_bytes();
@@ -119,7 +113,7 @@ impl From<&RawChallenge<'_>> for Challenge {
 }
 
 /// Schemes (of the IANA registry) and parameters of RFC 6750, 9449, 9470 and 9728, and of Entra.
-const KNOWN: [&str; 22] = [
+const KNOWN_PARAMETERS: [&str; 22] = [
     "Basic",
     "Bearer",
     "Digest",
@@ -146,7 +140,8 @@ const KNOWN: [&str; 22] = [
 
 impl fmt::Debug for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = |name: &str| *KNOWN.iter().find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(&"other");
+        let known =
+            |name: &str| *KNOWN_PARAMETERS.iter().find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(&"other");
         let names: Vec<_> = self.parameters().map(|(name, _)| known(name)).collect();
         f.debug_struct("Challenge").field("scheme", &known(self.scheme())).field("parameters", &names).finish()
     }

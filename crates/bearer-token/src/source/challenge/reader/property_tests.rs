@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::resource::challenge::{Challenge, is_rejection};
+use crate::{resource::refusals::is_rejection, source::Challenge};
 
 const WORD: &str = "[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,8}";
 

@@ -4,11 +4,11 @@ use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, StatusCode};
 
-use super::{
-    raw_challenges,
-    verdict::{is_grpc_rejection, is_rejection, refuses_bearer},
-};
-use crate::resource::sending::Sending;
+mod verdict;
+
+use self::verdict::refuses_bearer;
+pub use self::verdict::{is_grpc_rejection, is_rejection};
+use crate::{resource::sending::Sending, source::challenge::raw_challenges};
 
 /// The head of a response, as [`reject_if`](crate::TokenProviderBuilder::reject_if) sees it: the status, and the headers
 /// or the trailers.

@@ -1,30 +1,41 @@
-//! A key in a file that is read again before each signature.
+//! A key that is looked up again before each signature.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
     digest::{Digest, SHA256, digest},
 };
-use zeroize::Zeroizing;
 
 use super::{diagnose, material::KeyMaterial};
 use crate::{
-    error::{Error, ErrorKind},
-    files::last_good::LastGood,
+    error::Error,
     jwt::algorithm::Algorithm,
+    sync::{Mutex, lock},
+    value::Value,
 };
 
-/// A key file, and the last usable key in it. A clone shares both.
+/// The place of a key, and the last usable key in it. A clone shares both.
 #[derive(Clone)]
-pub(crate) struct KeyFile {
-    content: LastGood<LoadedKey>,
+pub(crate) struct LookedUpKey(Arc<Inner>);
+
+struct Inner {
+    value: Value,
     algorithm: Algorithm,
-    parse: Arc<Parse>,
+    parse: Box<Parse>,
+    /// Held while the key is looked up, so that an older one never replaces a newer one.
+    reading: Mutex<()>,
+    memory: Mutex<Memory>,
 }
 
 /// Parses the content, for the algorithm of the first key if there was one.
-type Parse = dyn Fn(Zeroizing<Vec<u8>>, Option<Algorithm>) -> Result<KeyMaterial, Error> + Send + Sync;
+type Parse = dyn Fn(&[u8], Option<Algorithm>) -> Result<KeyMaterial, Error> + Send + Sync;
+
+struct Memory {
+    last: LoadedKey,
+    /// What the last event said, and about which content.
+    reported: Option<(Option<Vec<u8>>, String)>,
+}
 
 #[derive(Clone)]
 struct LoadedKey {
@@ -33,43 +44,73 @@ struct LoadedKey {
     digest: Digest,
 }
 
-impl KeyFile {
-    /// Reads the key for the first time. Blocks.
+impl LookedUpKey {
+    /// Looks the key up for the first time. Blocks.
     pub(crate) fn open(
-        path: &Path,
-        parse: impl Fn(Zeroizing<Vec<u8>>, Option<Algorithm>) -> Result<KeyMaterial, Error> + Send + Sync + 'static,
+        value: Value,
+        parse: impl Fn(&[u8], Option<Algorithm>) -> Result<KeyMaterial, Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        let content = LastGood::new_or_pipe(path);
-        let first = content.read(|content, last| load(&parse, content, last)).map_err(|error| match error.kind() {
-            ErrorKind::Config => error,
-            _ => diagnose::unreadable_file(error.to_string()),
-        })?;
-        Ok(KeyFile { content, algorithm: first.material.algorithm, parse: Arc::new(parse) })
+        let content = value.bytes_now("key").map_err(diagnose::error)?;
+        let last = load(&parse, &content, digest(&SHA256, &content), None)?;
+        Ok(LookedUpKey(Arc::new(Inner {
+            value,
+            algorithm: last.material.algorithm,
+            parse: Box::new(parse),
+            reading: Mutex::new(()),
+            memory: Mutex::new(Memory { last, reported: None }),
+        })))
     }
 
     /// The algorithm, which never changes.
     pub(crate) fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        self.0.algorithm
     }
 
-    /// The last usable key, without a look at the file.
-    pub(crate) fn last(&self) -> Option<Arc<KeyMaterial>> {
-        self.content.last().map(|loaded| loaded.material)
+    /// The last usable key, without another look.
+    pub(crate) fn last(&self) -> Arc<KeyMaterial> {
+        lock(&self.0.memory).last.material.clone()
     }
 
-    /// Reads the file, and returns the key in it, or the previous one if that is not usable. Blocks.
-    pub(crate) fn read(&self) -> Result<Arc<KeyMaterial>, Error> {
-        self.content.read(|content, last| load(&*self.parse, content, last)).map(|loaded| loaded.material)
+    /// Looks for the key, and returns it, or the previous one if it is missing or unusable, with the problem if that is
+    /// news. Blocks.
+    pub(crate) fn read(&self) -> (Arc<KeyMaterial>, Option<String>) {
+        let Inner { value, parse, reading, memory, .. } = &*self.0;
+        let _reading = lock(reading);
+        let last = lock(memory).last.clone();
+        let mut found = None;
+        let loaded = value.bytes_now("key").map_err(diagnose::error).and_then(|content| {
+            let digest = digest(&SHA256, &content);
+            found = Some(digest);
+            load(&**parse, &content, digest, Some(&last))
+        });
+        let mut memory = lock(memory);
+        let mut news = None;
+        match loaded {
+            Ok(loaded) => *memory = Memory { last: loaded, reported: None },
+            Err(error) => {
+                let problem = error.to_string();
+                let found = found.map(|digest| digest.as_ref().to_vec());
+                if memory.reported.as_ref().is_none_or(|reported| *reported != (found.clone(), problem.clone())) {
+                    memory.reported = Some((found, problem.clone()));
+                    news = Some(problem);
+                }
+            }
+        }
+        (memory.last.material.clone(), news)
     }
 
-    /// Whether the file was written since it was read last.
+    /// The place of the key, for events.
+    pub(crate) fn place(&self) -> String {
+        self.0.value.place()
+    }
+
+    /// Whether its file was written since it was read last.
     pub(crate) fn has_changed(&self) -> bool {
-        self.content.has_changed()
+        self.0.value.has_changed()
     }
 }
 
-fn load(parse: &Parse, content: Zeroizing<Vec<u8>>, last: Option<&LoadedKey>) -> Result<LoadedKey, Error> {
-    let digest = digest(&SHA256, &content);
+fn load(parse: &Parse, content: &[u8], digest: Digest, last: Option<&LoadedKey>) -> Result<LoadedKey, Error> {
     if let Some(last) = last
         && verify_slices_are_equal(digest.as_ref(), last.digest.as_ref()).is_ok()
     {
@@ -84,13 +125,17 @@ fn load(parse: &Parse, content: Zeroizing<Vec<u8>>, last: Option<&LoadedKey>) ->
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
 
     use serde_json::{Value, json};
     use tempfile::TempDir;
 
     use super::*;
     use crate::{
+        error::ErrorKind,
         jwt::{
             JwtTemplate, SigningKey,
             formats::encoding::{self, Encoding},
@@ -100,9 +145,9 @@ mod tests {
         test_support::{NoSpawn, platform_at},
     };
 
-    fn key_file(path: &Path, reader: &KeyReader) -> KeyFile {
+    fn key_file(path: &Path, reader: &KeyReader) -> LookedUpKey {
         match &reader.clone().read_file(path).unwrap().place {
-            KeyPlace::File(file) => file.clone(),
+            KeyPlace::LookedUp(file) => file.clone(),
             KeyPlace::Memory(_) | KeyPlace::Remote(_) => panic!("it is in a file"),
         }
     }
@@ -212,14 +257,14 @@ mod tests {
         ] {
             let (_directory, path) = file(&whole);
             let file = key_file(&path, &reader);
-            let first = file.last().unwrap();
+            let first = file.last();
             for length in 0..whole.len() - 1 {
                 fs::write(&path, &whole[..length]).unwrap();
-                assert!(Arc::ptr_eq(&first, &file.read().unwrap()), "after {length} bytes of {whole}");
+                assert!(Arc::ptr_eq(&first, &file.read().0), "after {length} bytes of {whole}");
             }
             // A secret, or the 32 bytes of a seed.
             fs::write(&path, encode(&"s".repeat(32))).unwrap();
-            assert!(Arc::ptr_eq(&first, &file.read().unwrap()), "of another form");
+            assert!(Arc::ptr_eq(&first, &file.read().0), "of another form");
         }
         // From one whole form to the other, and from a secret to a JWK.
         for (first, second, algorithm) in [
@@ -229,9 +274,9 @@ mod tests {
         ] {
             let (_directory, path) = file(&first);
             let file = key_file(&path, &KeyReader::new().algorithm(algorithm));
-            let first = file.last().unwrap();
+            let first = file.last();
             fs::write(&path, second).unwrap();
-            assert!(!Arc::ptr_eq(&first, &file.read().unwrap()));
+            assert!(!Arc::ptr_eq(&first, &file.read().0));
         }
     }
 
@@ -246,12 +291,12 @@ mod tests {
         now.sign(&platform, "message".to_owned()).await.unwrap();
         assert_eq!(spawn.take_jobs(), 1);
 
-        let first = file.last().unwrap();
+        let first = file.last();
         fs::write(&path, format!("{FIRST}\n")).unwrap();
         fs::write(&path, FIRST).unwrap();
-        assert!(Arc::ptr_eq(&first, &file.read().unwrap()), "the same content");
+        assert!(Arc::ptr_eq(&first, &file.read().0), "the same content");
         fs::write(&path, SECOND).unwrap();
-        assert!(!Arc::ptr_eq(&first, &file.read().unwrap()));
+        assert!(!Arc::ptr_eq(&first, &file.read().0));
     }
 
     #[cfg(unix)]
@@ -261,7 +306,7 @@ mod tests {
         let (directory, path) = file(FIRST);
         let file = key_file(&path, &KeyReader::new().algorithm(Algorithm::HS256));
         let file = Arc::new(file);
-        let first = file.last().unwrap();
+        let first = file.last();
         type Make = fn(&Path);
         let make: [(&str, Make); 2] = [
             ("pipe", |path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success())),
@@ -274,13 +319,13 @@ mod tests {
             fs::rename(&other, &path).unwrap();
             let (done, ended) = std::sync::mpsc::channel();
             let reading = Arc::clone(&file);
-            std::thread::spawn(move || done.send(reading.read().unwrap()));
+            std::thread::spawn(move || done.send(reading.read().0));
             let key = ended.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
             assert!(Arc::ptr_eq(&first, &key), "{name}");
         }
         fs::remove_dir(&path).unwrap();
         fs::write(&path, SECOND).unwrap();
-        assert!(!Arc::ptr_eq(&first, &file.read().unwrap()), "a file again");
+        assert!(!Arc::ptr_eq(&first, &file.read().0), "a file again");
     }
 
     #[cfg(unix)]
@@ -298,7 +343,7 @@ mod tests {
         // A second reading would wait for a writer for ever.
         let (done, ended) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
-            file.read().unwrap();
+            let _key = file.read();
             drop(done);
         });
         let waited = ended.recv_timeout(std::time::Duration::from_secs(10));

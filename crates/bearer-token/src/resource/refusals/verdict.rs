@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode};
 
-use super::raw_challenges;
+use crate::source::challenge::raw_challenges;
 
 /// Whether the API refused the bearer itself, so that another one could do better.
 ///

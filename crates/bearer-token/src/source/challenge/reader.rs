@@ -7,13 +7,13 @@ type Parameter<'a> = (&'a [u8], Cow<'a, [u8]>);
 
 /// One challenge as it stands in a header line.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct RawChallenge<'a> {
-    pub(super) scheme: &'a [u8],
-    pub(super) parameters: Vec<Parameter<'a>>,
+pub(crate) struct RawChallenge<'a> {
+    pub(crate) scheme: &'a [u8],
+    pub(crate) parameters: Vec<Parameter<'a>>,
 }
 
 impl RawChallenge<'_> {
-    pub(super) fn parameter(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<&[u8]> {
         let found = self.parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
         found.map(|(_, value)| &**value)
     }

@@ -1,0 +1,260 @@
+//! CA certificates, client certificates and private keys: what is in the PEM that a user gave.
+
+use rustls::{
+    RootCertStore,
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{Error, PemObject, SectionKind},
+    },
+};
+use zeroize::Zeroizing;
+
+use super::Identity;
+use crate::{
+    problem::{Advice, Problem},
+    secret::looks_like_path,
+    value::Value,
+};
+
+/// The certificates of CAs. The problem says what was found instead, and repeats none of it.
+pub(super) fn cas(path: &'static str, pem: &Value) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let problem = |found: String| {
+        Problem::new(path, pem.clause(found))
+            .expecting("CA certificates in PEM, which begin with `-----BEGIN CERTIFICATE-----`")
+    };
+    let sections = Sections::read(path, pem).map_err(|found| found.problem(problem))?;
+    if sections.key.is_some() {
+        return Err(problem("found a private key".into()).advise(Advice::text("remove the key")));
+    }
+    if sections.certificates.is_empty() {
+        return Err(problem(format!("found {}", sections.instead)));
+    }
+    let mut roots = RootCertStore::empty();
+    for (index, certificate) in sections.certificates.iter().enumerate() {
+        roots
+            .add(certificate.clone())
+            .map_err(|_| problem(format!("found a damaged certificate (number {})", index + 1)))?;
+    }
+    Ok(sections.certificates)
+}
+
+/// A client certificate, its chain and its private key, which is in a PEM of its own or behind the certificates.
+pub(super) fn identity(certificate: &Value, key: Option<&Value>) -> Result<Identity, Problem> {
+    let problem = |found: String| {
+        Problem::new("certificate", certificate.clause(found)).expecting(if key.is_some() {
+            "the client's certificate and its chain in PEM"
+        } else {
+            "the client's certificate, its chain and its private key in PEM"
+        })
+    };
+    let sections = Sections::read("certificate", certificate).map_err(|found| found.problem(problem))?;
+    if sections.certificates.is_empty() {
+        return Err(match sections.key {
+            None => problem(format!("found {}", sections.instead)),
+            Some(_) => problem("found a private key and no certificate".into())
+                .advise(Advice::text("put the certificates before the key")),
+        });
+    }
+    let key_der = match (key, sections.key) {
+        (Some(key), _) => separate_key(key)?,
+        (None, Some(Key::Plain(key))) => key,
+        (None, Some(unusable)) => return Err(unusable.advise(problem(unusable.found().into()))),
+        (None, None) => {
+            return Err(problem("found no private key".into())
+                .advise(Advice::text("append the key to the certificates"))
+                .advise(Advice::set("key")));
+        }
+    };
+    let identity = Identity { chain: sections.certificates, key: key_der };
+    match identity.check() {
+        Ok(()) => Ok(identity),
+        Err(mismatch) => {
+            let (path, pem) = key.map_or(("certificate", certificate), |key| ("key", key));
+            Err(Problem::new(path, pem.clause(mismatch))
+                .expecting("the private key of the client's certificate")
+                .advise(Advice::text("put the client's own certificate first, then its chain")))
+        }
+    }
+}
+
+fn separate_key(pem: &Value) -> Result<Zeroizing<PrivateKeyDer<'static>>, Problem> {
+    let problem = |found: String| {
+        Problem::new("key", pem.clause(found)).expecting("the private key of the client's certificate in PEM")
+    };
+    let sections = Sections::read("key", pem).map_err(|found| found.problem(problem))?;
+    match sections.key {
+        Some(Key::Plain(key)) => Ok(key),
+        Some(unusable) => Err(unusable.advise(problem(unusable.found().into()))),
+        None if sections.certificates.is_empty() => Err(problem(format!("found {}", sections.instead))),
+        None => Err(problem("found a certificate and no private key".into())),
+    }
+}
+
+/// What a PEM contains.
+struct Sections {
+    certificates: Vec<CertificateDer<'static>>,
+    key: Option<Key>,
+    /// What is there, if there is neither a certificate nor a key.
+    instead: &'static str,
+}
+
+/// The private key of a PEM.
+enum Key {
+    Plain(Zeroizing<PrivateKeyDer<'static>>),
+    Encrypted,
+    Several,
+}
+
+impl Key {
+    /// What is wrong with a key that is not plain.
+    fn found(&self) -> &'static str {
+        match self {
+            Key::Plain(_) => "found a private key",
+            Key::Encrypted => "found an encrypted private key",
+            Key::Several => "found several private keys",
+        }
+    }
+
+    fn advise(&self, problem: Problem) -> Problem {
+        match self {
+            Key::Plain(_) => problem,
+            Key::Encrypted => problem.advise(Advice::text("decrypt it with `openssl pkey -in KEY -out PLAIN`")),
+            Key::Several => problem.advise(Advice::text("keep the one that belongs to the first certificate")),
+        }
+    }
+}
+
+/// Why there are no sections.
+enum Unreadable {
+    /// The value is missing.
+    Value(Problem),
+    /// A clause about the PEM.
+    Pem(&'static str),
+}
+
+impl Unreadable {
+    fn problem(self, problem: impl FnOnce(String) -> Problem) -> Problem {
+        match self {
+            Unreadable::Value(problem) => problem,
+            Unreadable::Pem(found) => problem(found.into()),
+        }
+    }
+}
+
+impl Sections {
+    fn read(path: &str, pem: &Value) -> Result<Self, Unreadable> {
+        let text = normalized(&pem.bytes_now(path).map_err(Unreadable::Value)?);
+        let is_encrypted =
+            contains(&text, b"BEGIN ENCRYPTED PRIVATE KEY") || contains(&text, b"Proc-Type: 4,ENCRYPTED");
+        let mut sections = Sections {
+            certificates: Vec::new(),
+            key: is_encrypted.then_some(Key::Encrypted),
+            instead: instead_of_pem(&text),
+        };
+        for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(&text) {
+            let (kind, der) = match section {
+                Ok(section) => section,
+                // The headers of OpenSSL's old encryption are not base64.
+                Err(Error::Base64Decode(_)) if is_encrypted => break,
+                Err(error) => return Err(Unreadable::Pem(damaged(&error))),
+            };
+            match kind {
+                SectionKind::Certificate => sections.certificates.push(der.into()),
+                SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey => {
+                    let key = PrivateKeyDer::from_pem(kind, der).map(Zeroizing::new);
+                    sections.key = match (sections.key, key) {
+                        (None, Some(key)) => Some(Key::Plain(key)),
+                        (Some(Key::Plain(_)), Some(_)) => Some(Key::Several),
+                        (before, _) => before,
+                    };
+                }
+                _ => (),
+            }
+        }
+        Ok(sections)
+    }
+}
+
+/// Names what was given, if it is neither a certificate nor a private key in PEM.
+fn instead_of_pem(text: &[u8]) -> &'static str {
+    /// Labels that people meet, and what to do about them.
+    const LABELS: [(&[u8], &str); 6] = [
+        (b"-----BEGIN OPENSSH PRIVATE KEY-----", "a key of OpenSSH, which TLS cannot use"),
+        (b"-----BEGIN CERTIFICATE REQUEST-----", "a certificate request, which a CA has to sign first"),
+        (b"-----BEGIN PUBLIC KEY-----", "a public key"),
+        (b"-----BEGIN PKCS7-----", "PKCS#7 (`openssl pkcs7 -print_certs -in FILE` converts it)"),
+        (b"-----BEGIN TRUSTED CERTIFICATE-----", "a trusted certificate (`openssl x509 -in FILE` converts it)"),
+        (b"-----BEGIN ", "a PEM of another kind"),
+    ];
+    match text {
+        [] => return "nothing",
+        // Java's key stores.
+        [0xfe, 0xed, 0xfe, 0xed, ..] => {
+            return "a Java key store (`keytool -exportcert -rfc` writes a certificate as PEM)";
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return "UTF-16 (save it as UTF-8)",
+        // A sequence that begins with the number 3 is PKCS#12 (RFC 7292 section 4), and one that begins with 0 or 1 a
+        // private key. A certificate begins with another sequence.
+        [0x30, 0x82, _, _, 2, 1, 3, ..] | [0x30, 0x81, _, 2, 1, 3, ..] => {
+            return "PKCS#12 (`openssl pkcs12 -in FILE -nodes` converts it)";
+        }
+        [0x30, 0x82, _, _, 2, 1, ..] | [0x30, 0x81, _, 2, 1, ..] | [0x30, _, 2, 1, ..] => {
+            return "binary data, perhaps a private key in DER (`openssl pkey -inform DER -in FILE` converts it)";
+        }
+        [0x30, ..] => return "binary data, perhaps DER (`openssl x509 -inform DER -in FILE` converts it)",
+        [b'"' | b'\'', ..] => return "quotes around the value (remove them)",
+        _ => (),
+    }
+    if let Some((_, words)) = LABELS.iter().find(|(label, _)| contains(text, label)) {
+        return words;
+    }
+    match str::from_utf8(text) {
+        Ok(text) if looks_like_path(text) => "what looks like a path, instead of the file's content",
+        _ => "no PEM",
+    }
+}
+
+/// Without a byte order mark, without what indentation in a configuration adds to the lines, and with newlines where
+/// they are written as `\n`. Base64 has no backslash.
+fn normalized(pem: &[u8]) -> Zeroizing<Vec<u8>> {
+    let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem).trim_ascii();
+    let mut lines = Zeroizing::new(Vec::with_capacity(pem.len() + 1));
+    let mut rest = pem;
+    while let Some((line, after)) = next_line(rest) {
+        if !lines.is_empty() {
+            lines.push(b'\n');
+        }
+        lines.extend_from_slice(line.trim_ascii());
+        rest = after;
+    }
+    lines
+}
+
+/// The text up to the next newline, and what follows it.
+fn next_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    if text.is_empty() {
+        return None;
+    }
+    let newline = text.iter().position(|byte| *byte == b'\n').map(|at| (at, 1));
+    let escaped =
+        [b"\\r\\n".as_slice(), b"\\n"].iter().filter_map(|escape| Some((position(text, escape)?, escape.len()))).min();
+    let (end, length) = newline.into_iter().chain(escaped).min().unwrap_or((text.len(), 0));
+    Some((text.get(..end)?, text.get(end + length..)?))
+}
+
+fn damaged(error: &Error) -> &'static str {
+    match error {
+        Error::MissingSectionEnd { .. } => "found a PEM without its `-----END ..-----` line",
+        Error::IllegalSectionStart { .. } => "found a PEM with a damaged `-----BEGIN ..-----` line",
+        Error::Base64Decode(_) => "found a PEM whose base64 is damaged",
+        _ => "found a PEM that cannot be read",
+    }
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    position(bytes, part).is_some()
+}
+
+fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}

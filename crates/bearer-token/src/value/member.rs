@@ -1,0 +1,136 @@
+//! One member of a JSON document that holds secrets.
+
+use zeroize::Zeroizing;
+
+use crate::{secret::string, token::json};
+
+/// The names that an error lists.
+const MOST_NAMES: usize = 16;
+
+/// The member at a JSON pointer (RFC 6901): a string, or the digits of a number. Or what is wrong with it.
+///
+/// Nothing else of the document is read: its other secrets would stay in memory. Of a name that occurs twice the last one
+/// counts.
+pub(super) fn member(document: &[u8], pointer: &str) -> Result<Zeroizing<String>, String> {
+    let mut raw = string::trim(document);
+    for (depth, step) in pointer.split('/').skip(1).enumerate() {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        let (mut next, mut names) = (None, Vec::new());
+        let read = json::items(raw, |name, value| {
+            if name == step {
+                next = Some(value);
+            }
+            if depth == 0 && names.len() < MOST_NAMES {
+                names.push(format!("`/{}`", name.replace('~', "~0").replace('/', "~1")));
+            }
+        });
+        if depth == 0 && read.is_err() {
+            return Err("found something that is not JSON; expected a JSON document with the member".to_owned());
+        }
+        raw = next.ok_or_else(|| {
+            let members = if names.is_empty() { String::new() } else { format!(": it has {}", names.join(", ")) };
+            format!("found no member `{pointer}`; expected a JSON pointer to one{members}")
+        })?;
+    }
+    let number = || json::number(raw).map(|digits| Zeroizing::new(digits.to_owned()));
+    text(raw).or_else(number).ok_or_else(|| format!("found `{pointer}`, which is not a string; expected a string"))
+}
+
+/// The text of a raw JSON string. Unlike serde's, it leaves no copy of what was escaped.
+fn text(raw: &[u8]) -> Option<Zeroizing<String>> {
+    let escaped = str::from_utf8(raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?).ok()?;
+    // Every escape is longer than its character.
+    let mut text = Zeroizing::new(String::with_capacity(escaped.len()));
+    let mut chars = escaped.chars();
+    while let Some(char) = chars.next() {
+        text.push(match char {
+            '\\' => match chars.next()? {
+                char @ ('"' | '\\' | '/') => char,
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'u' => utf16(&mut chars)?,
+                _ => return None,
+            },
+            '\0'..='\u{1f}' => return None,
+            char => char,
+        });
+    }
+    Some(text)
+}
+
+/// The character after `\u`: one unit of UTF-16, or two with another `\u` between them.
+fn utf16(chars: &mut std::str::Chars<'_>) -> Option<char> {
+    let unit = |chars: &mut std::str::Chars<'_>| {
+        (0..4).try_fold(0, |unit, _| Some(unit << 4 | u16::try_from(chars.next()?.to_digit(16)?).ok()?))
+    };
+    let first = unit(chars)?;
+    if let Some(Ok(char)) = char::decode_utf16([first]).next() {
+        return Some(char);
+    }
+    chars.next().filter(|char| *char == '\\')?;
+    chars.next().filter(|char| *char == 'u')?;
+    char::decode_utf16([first, unit(chars)?]).next()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_the_same_as_serdes() {
+        for raw in [
+            r#""""#,
+            r#""plain \u00e4""#,
+            r#""-----BEGIN\nA\/B\\\"\t\b\f\r""#,
+            r#""\ud83d\ude00 \u0000 \uFFFF""#,
+            r#""\ud83d""#,
+            r#""\ud83d\ud83d""#,
+            r#""\ude00\ud83d""#,
+            r#""\u00g0""#,
+            r#""\u+123""#,
+            r#""\u12""#,
+            r#""\x""#,
+            "\"\\",
+            "\"a\nb\"",
+            "\"",
+            "a",
+        ] {
+            let expected = serde_json::from_str::<String>(raw).ok();
+            assert_eq!(text(raw.as_bytes()).as_deref().cloned(), expected, "{raw}");
+        }
+        assert_eq!(text(b"\"\xff\""), None);
+    }
+
+    #[test]
+    fn a_pointer_leads_into_objects_and_lists() {
+        let document = br#"{"a":{"b":["x",{"c/d":"y","":"z"}]},"~e":1.50,"twice":"1","twice":"2","n":null,"o":{}}"#;
+        for (pointer, expected) in [
+            ("/a/b/0", Ok("x")),
+            ("/a/b/1/c~1d", Ok("y")),
+            ("/a/b/1/", Ok("z")),
+            ("/~0e", Ok("1.50")),
+            ("/twice", Ok("2")),
+            ("/n", Err("not a string")),
+            ("/o", Err("not a string")),
+            ("/a/b", Err("not a string")),
+            ("", Err("not a string")),
+            ("/a/b/2", Err("found no member `/a/b/2`; expected a JSON pointer to one")),
+            ("/a/b/00", Err("found no member")),
+            ("/twice/x", Err("found no member")),
+            ("/x", Err("it has `/a`, `/~0e`, `/twice`, `/twice`, `/n`, `/o`")),
+        ] {
+            match (member(document, pointer), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(*found, expected, "{pointer}"),
+                (Err(problem), Err(words)) => assert!(problem.contains(words), "{pointer}: {problem}"),
+                (found, _) => panic!("{pointer}: {found:?}"),
+            }
+        }
+        assert_eq!(*member(b"\xef\xbb\xbf\"a string\"\n", "").unwrap(), "a string");
+        for document in [&b""[..], b"plain", b"{\"a\":", b"{} {}", b"7"] {
+            assert!(member(document, "/a").unwrap_err().contains("not JSON"), "{document:?}");
+        }
+    }
+}
