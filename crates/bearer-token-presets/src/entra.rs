@@ -89,7 +89,10 @@ enum Identity {
 }
 
 #[derive(Clone)]
-struct Variables(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+struct Variables(Arc<Lookup>);
+
+/// The value of an environment variable, by its name.
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Variables {
     fn get(&self, name: &str) -> Result<String, Vec<Problem>> {

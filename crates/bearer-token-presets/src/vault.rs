@@ -1,4 +1,4 @@
-//! HashiCorp Vault.
+//! Vault, by `HashiCorp`.
 
 use bearer_token::{
     Problem, Sending, TokenProviderBuilder, Value,

@@ -134,7 +134,7 @@ impl AccessToken {
         or_problems(both(scope, self.account.template()).and_then(|(scope, (template, _))| {
             let template = template.claim("scope", scope);
             let template = match &self.user {
-                Some(user) => template.subject(user),
+                Some(user) => template.subject(user.as_str()),
                 None => template,
             };
             ServiceAccount::exchange(template, |endpoint| endpoint, &self.hook)
