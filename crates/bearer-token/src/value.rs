@@ -256,6 +256,26 @@ impl Value {
         self.read_as(cx, Steps::bytes).await
     }
 
+    /// The value as bytes, now. Blocks for files.
+    ///
+    /// For code that needs a value only once, or checks it before it is needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), and for the token of another provider, which has to be waited for.
+    pub fn read_bytes_now(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.now(Steps::bytes)
+    }
+
+    /// The value, now. Blocks for files.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_bytes_now`](Self::read_bytes_now).
+    pub fn read_now(&self) -> Result<Zeroizing<String>, Error> {
+        self.now(Steps::text)
+    }
+
     /// A clause about the value, with the place that it comes from.
     pub(crate) fn clause(&self, problem: impl fmt::Display) -> String {
         match &self.lookup {

@@ -115,7 +115,8 @@ fn from_recipe(expected: &Expected, world: &World) -> Result<TokenProviderBuilde
         assert!(recipe.contains(path), "the recipe names the file {path}");
         recipe = recipe.replace(path, world.file(path).to_str().unwrap());
     }
-    Ok(ProviderConfig::from_toml(&recipe)?.relative_to(directory()).transport(world.recorder.clone()).builder())
+    let config = ProviderConfig::from_toml(&recipe)?.relative_to(directory()).transport(world.recorder.clone());
+    Ok(config.platform(world.platform.clone()).builder())
 }
 
 /// The headers of a request to the API.

@@ -230,9 +230,9 @@ mod tests {
             vec![("a".to_owned(), list)]
         };
         for (body, expected) in [
-            (BodyFormat::Form, &["parameter.a.0", "parameter.a.1", "parameter.a.2"][..]),
-            (BodyFormat::Query, &["parameter.a.0", "parameter.a.1", "parameter.a.2"]),
-            (BodyFormat::Json, &["parameter.a.1.b.0"]),
+            (BodyFormat::Form, &["parameter.a[0]", "parameter.a[1]", "parameter.a[2]"][..]),
+            (BodyFormat::Query, &["parameter.a[0]", "parameter.a[1]", "parameter.a[2]"]),
+            (BodyFormat::Json, &["parameter.a[1].b[0]"]),
         ] {
             let mut problems = Problems::default();
             parameters(&tree(), body, "", &Parameters::default(), &mut problems);

@@ -75,7 +75,7 @@ impl ParameterValue {
             Node::Null => problems.add(no_form("found null")),
             Node::List(list) => {
                 for (index, value) in list.iter().enumerate() {
-                    let path = format!("{path}.{index}");
+                    let path = format!("{path}[{index}]");
                     match &value.0 {
                         Node::List(_) if !is_tree => problems.add(no_form("found a list inside a list").at(path)),
                         _ => value.check(&path, is_tree, problems),

@@ -25,7 +25,7 @@ const ENTRIES_PER_TABLE: usize = 32;
 /// The largest number of tables; beyond it they grow.
 const MAX_TABLES: usize = 1 << 14;
 
-/// A value that the map must not drop while it is in use, since a second one would be made for its key.
+/// A value that the map must not drop while it is in use: otherwise a second one would be made for the same key.
 pub(crate) trait Pinned: Clone {
     /// Whether a clone exists outside of the map, or work is in progress.
     fn is_in_use(&self, now: Moment) -> bool;
@@ -44,7 +44,7 @@ pub(crate) struct BoundedMap<K, V, F> {
 
 struct Shard<K, V, F> {
     table: Slot<Table<K, V>>,
-    /// Held while the table is replaced. Contains what is remembered of keys that are not in the table.
+    /// Held while the table is replaced. It contains what is remembered about keys that are not in the table.
     writer: Mutex<Forgotten<K, F>>,
 }
 
@@ -78,7 +78,7 @@ pub(crate) struct Full;
 impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
     pub(crate) fn new(bound: usize, max_idle: Option<Duration>) -> Self {
         let tables = bound.div_ceil(ENTRIES_PER_TABLE).next_power_of_two().min(MAX_TABLES);
-        // Twice the average, so that an uneven spread over the shards does not forget early.
+        // Twice the average: with an uneven spread over the shards, nothing is forgotten early.
         let remembered = 2 * bound.div_ceil(tables);
         let shard = |_| Shard { table: Slot::new(None), writer: Mutex::new(Forgotten::with_capacity(remembered)) };
         BoundedMap {
@@ -131,7 +131,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         lock(&self.shard(self.hash(key)).writer).get(key).map(look)
     }
 
-    /// Remembers something of a key that has no value, and forgets the oldest such thing if there are too many.
+    /// Remembers a fact about a key without a value. If there are too many, the oldest one is forgotten.
     pub(crate) fn remember(&self, key: K, what: F) {
         let hash = self.hash(&key);
         let forgotten = lock(&self.shard(hash).writer).put(key, what);
@@ -139,7 +139,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         drop(forgotten);
     }
 
-    /// Inserts a value, unless the key has one by now: then gives that one. `adopt` sees what was remembered of the key.
+    /// Inserts a value. If the key already has one, that one is returned. `adopt` sees what was remembered of the key.
     ///
     /// Of several callers that made a value for one key, the first wins, and the other values are dropped unused.
     pub(crate) fn insert(&self, key: K, value: V, now: Moment, adopt: impl FnOnce(&V, F)) -> V {
@@ -264,7 +264,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         }
     }
 
-    /// Removes an entry, whether or not it is in use, and what is remembered of its key.
+    /// Removes an entry, even if it is in use, and everything that is remembered about its key.
     pub(crate) fn remove<Q>(&self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -294,7 +294,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         }
     }
 
-    /// Puts a table without some entries into the place of the old one. The writer's lock is held.
+    /// Replaces the table by one without some entries. The caller holds the writer's lock.
     fn replace(&self, shard: &Shard<K, V, F>, old: &Table<K, V>, keep: impl Fn(&Arc<Entry<K, V>>) -> bool) {
         let mut table = Table::with_capacity(old.len());
         for entry in old.iter().filter(|entry| keep(entry)) {
@@ -336,8 +336,8 @@ impl<K, V: Pinned> Entry<K, V> {
 
     /// Clones the value, unless it was evicted.
     pub(crate) fn pin(&self) -> Option<V> {
-        // Acquire and release: an eviction comes either before this one, and is seen here, or after the clone was made,
-        // and sees that.
+        // Acquire and release order this and an eviction: either the eviction is seen here, or the eviction sees the
+        // clone.
         let before = self.pins.fetch_add(PIN, Ordering::AcqRel);
         let value = (before & EVICTED == 0).then(|| self.value.clone());
         self.pins.fetch_sub(PIN, Ordering::AcqRel);
