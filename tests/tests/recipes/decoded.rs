@@ -41,8 +41,6 @@ pub(crate) fn with_usual_headers(request: &Value) -> Value {
     let method = request["method"].clone();
     let members = request.as_object_mut().unwrap();
     let headers = members.entry("headers").or_insert_with(|| json!({})).as_object_mut().unwrap();
-    // A POST says that it has no body (RFC 9110 section 8.6).
-    let length = (method == "POST" && content_type.is_none()).then_some("0");
     let usual = [
         ("accept", Some("application/json")),
         ("accept-encoding", Some("identity")),
