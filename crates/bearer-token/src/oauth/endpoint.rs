@@ -218,8 +218,8 @@ impl TokenEndpoint {
     /// that fails. When a token request gets a 404, 405 or 410, or no connection, the metadata is read again at once. If the
     /// endpoint has moved, the fetch makes one more request.
     ///
-    /// The audience of signed assertions (`ClientAuth::private_key_jwt`) is the issuer, wherever the token endpoint is. A
-    /// wrong answer to this request can thus not turn an assertion into one for another server.
+    /// The audience of signed assertions (`ClientAuth::private_key_jwt`) is the issuer, wherever the token endpoint is. So
+    /// false metadata cannot turn an assertion into one for another server.
     pub fn discover(issuer: impl Into<String>, grant: impl Grant) -> TokenEndpointBuilder {
         TokenEndpointBuilder::discover(issuer.into(), grant)
     }
