@@ -378,10 +378,8 @@ mod tests {
 
     #[tokio::test]
     async fn l29_towers_retry_replays_each_request_once() {
-        let mut service = tower::retry::Retry::new(
-            Replay::cloning(),
-            Strict { ready: false, rejections: 9, calls: Arc::default() },
-        );
+        let mut service =
+            tower::retry::Retry::new(Replay::cloning(), Strict { ready: false, rejections: 9, calls: Arc::default() });
         for expected in [2, 4] {
             std::future::poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
             let reply = service.call(Request::new("body")).await.unwrap();
