@@ -14,7 +14,8 @@ pub(crate) use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// Locks, and ignores poisoning: no user code runs under these locks, so no value is left half-changed.
+/// Locks. A poisoned lock guards nothing half-done: the little user code that runs under one (keys that are cloned,
+/// compared or dropped) does so before anything is changed, or after everything is.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -82,7 +82,8 @@ pub(crate) struct Read {
 }
 
 impl ResponseReader {
-    /// Reads a response to a request. The grant asks for more fields; `now` is when the response arrived.
+    /// Reads a response to a request. `for_grant` are the fields that the grant asks for; `now` is the time at which
+    /// the response arrived.
     pub(crate) fn read(&self, response: &Response<Bytes>, for_grant: &[&str], sent: &Sent, now: SystemTime) -> Read {
         let mut fields = match self.fields(response, for_grant, sent, now) {
             Ok(fields) => fields,

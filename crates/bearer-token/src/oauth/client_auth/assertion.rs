@@ -52,7 +52,7 @@ impl ClientAuth {
     /// # Ok(()) }
     /// ```
     ///
-    /// `iss` and `sub` are the client id. `aud` depends on what is known of the server:
+    /// `iss` and `sub` are the client id. `aud` depends on what is known about the server:
     ///
     /// | | `aud` | `typ` |
     /// |---|---|---|
@@ -60,11 +60,11 @@ impl ClientAuth {
     /// | only the token endpoint's URL | the URL, byte for byte, but without a query, which may hold a key | `JWT` |
     /// | [`audience`](Self::audience) | what it says | `JWT` |
     ///
-    /// The first row is the rule of draft-ietf-oauth-rfc7523bis, and recommended: an assertion for one server is worthless
-    /// at any other, even if a server lies about its token endpoint. The second is that of RFC 7523 section 3.
+    /// The first row is recommended (draft-ietf-oauth-rfc7523bis): no other server accepts the assertion, even if a
+    /// server lies about its token endpoint. The second row is the rule of RFC 7523 section 3.
     ///
-    /// The assertion lives for 60 seconds. Every request, a retry included, has a new one with its own `jti`, `iat` and `exp`. For
-    /// anything else use [`assertion`](Self::assertion) with a template of your own.
+    /// The assertion lives for 60 seconds. Every request, including retries, has a new one with its own `jti`, `iat`
+    /// and `exp`. For anything else use [`assertion`](Self::assertion) with a template of your own.
     pub fn private_key_jwt(client_id: impl Into<String>, key: SigningKey) -> Self {
         Method::Assertion(ClientAssertion { client_id: client_id.into(), form: AssertionForm::PrivateKey(key) }).into()
     }
