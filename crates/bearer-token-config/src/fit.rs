@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use bearer_token::{Advice, Problem};
+use bearer_token::{Advice, Problem, Setting};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
@@ -12,7 +13,7 @@ use crate::{report::Report, sections::Fields, suggest, values::table::Table, var
 const LIMIT: usize = 100;
 
 /// The path of a problem with the configuration as a whole.
-const ROOT: &str = "configuration";
+pub(crate) const ROOT: &str = "configuration";
 
 /// What is found where a field does not exist.
 pub(crate) const UNKNOWN_FIELD: &str = "found a field that does not exist";
@@ -46,6 +47,14 @@ pub(crate) fn fit(mut value: Value, variables: &Variables, report: &mut Report) 
         let taken = found.and_then(|(table, name)| table.remove(&name));
         let problem = describe(&place, &message, taken.as_ref().unwrap_or(&value));
         if message.starts_with("unknown field") {
+            // What was probably meant is not missing too.
+            for advice in problem.advice() {
+                if let Advice::DidYouMean(Setting::Field(field)) = advice
+                    && !has(&value, field)
+                {
+                    report.add_meant(field);
+                }
+            }
             report.add(problem);
         } else {
             report.add_unread(problem);
@@ -55,6 +64,21 @@ pub(crate) fn fit(mut value: Value, variables: &Variables, report: &mut Report) 
         }
     }
     Fields::default()
+}
+
+/// Reads a value whose form depends on other fields, at its path.
+pub(crate) fn read<T: DeserializeOwned>(place: &str, value: &Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let inside: Vec<_> = error.path().iter().map(ToString::to_string).collect();
+        let found = inside.iter().try_fold(value, |value, name| value.get(name)).unwrap_or(value);
+        let place = [&[place.to_owned()], inside.as_slice()].concat().join(".");
+        describe(&place, &error.inner().to_string(), found)
+    })
+}
+
+/// Whether a field is present.
+fn has(value: &Value, field: &str) -> bool {
+    field.split('.').try_fold(value, |value, name| value.get(name)).is_some()
 }
 
 /// Where the misfit is, as a table and a name in it. It is the whole list for a misfit in a list, as the indexes of the

@@ -90,15 +90,18 @@ use std::{
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use bearer_token::{Error, StaticToken, TokenProvider, TokenProviderBuilder, transport::Transport};
+use bearer_token::{Error, StaticToken, TokenProvider, TokenProviderBuilder, platform::Platform, transport::Transport};
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 mod fit;
 mod format;
 mod names;
+mod placeholders;
 mod report;
 mod sections;
 mod suggest;
@@ -107,7 +110,7 @@ mod variables;
 
 use self::{
     report::Report,
-    sections::{Context, SetTransport},
+    sections::{Context, SetTransport, Sources},
     variables::Variables,
 };
 
@@ -116,8 +119,8 @@ use self::{
 /// Reading one fails only if it is not TOML or JSON at all. [`build`](Self::build) reports everything else at once, each
 /// problem with the path of its field: unknown fields, values of a wrong type, keys that do not fit, missing files.
 ///
-/// It implements [`Deserialize`] too, so that it can be a part of a larger configuration. The [crate's docs](crate) list
-/// the fields.
+/// It implements [`Deserialize`] too, so it can be a part of a larger configuration. The [crate's docs](crate) list the
+/// fields.
 pub struct ProviderConfig {
     /// As it was read: `build` finds out what does not fit.
     value: Value,
@@ -126,6 +129,7 @@ pub struct ProviderConfig {
     variables: Variables,
     directory: PathBuf,
     transport: Option<SetTransport>,
+    platform: Option<Platform>,
 }
 
 impl ProviderConfig {
@@ -169,6 +173,7 @@ impl ProviderConfig {
             variables: Variables::default(),
             directory: PathBuf::new(),
             transport: None,
+            platform: None,
         }
     }
 
@@ -252,10 +257,20 @@ impl ProviderConfig {
         self
     }
 
-    /// Replaces the HTTP client that sends token requests.
+    /// Replaces the HTTP client that sends token requests, of the provider and of its `sources`.
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Some(Box::new(|builder| builder.transport(transport)));
+        let transport = Arc::new(transport);
+        self.transport = Some(Box::new(move |builder| builder.transport(Shared(transport.clone()))));
+        self
+    }
+
+    /// Replaces the clock, the randomness or the spawner, of the provider and of its `sources`.
+    ///
+    /// The [builder's](Self::builder) own method replaces that of the provider alone.
+    #[must_use]
+    pub fn platform(mut self, platform: Platform) -> Self {
+        self.platform = Some(platform);
         self
     }
 
@@ -272,15 +287,20 @@ impl ProviderConfig {
     ///
     /// The builder's own `build` reports everything that is wrong with the configuration.
     pub fn builder(self) -> TokenProviderBuilder {
-        let ProviderConfig { value, mut report, mut variables, directory, transport } = self;
+        let ProviderConfig { value, mut report, mut variables, directory, transport, platform } = self;
         let fields = fit::fit(value, &variables, &mut report);
         variables.report_to(&mut report);
 
-        let mut cx = Context::new(&directory, transport);
+        let sources = Sources::new(&fields.sources);
+        let mut cx = Context::new(&directory, transport.as_ref(), platform.as_ref(), sources);
         let source = fields.source(&mut cx);
-        let builder = fields.provider(source.unwrap_or_else(no_source), &mut cx.report);
+        let mut builder = fields.provider(source.unwrap_or_else(no_source), &mut cx);
+        cx.report_unused_sources();
         report.add_unrelated(cx.report);
 
+        if let Some(platform) = platform {
+            builder = builder.platform(platform);
+        }
         let problems = variables.rename_all(report);
         if problems.is_empty() {
             return builder;
@@ -292,6 +312,15 @@ impl ProviderConfig {
 /// A builder that is never built, because something is wrong.
 fn no_source() -> TokenProviderBuilder {
     TokenProvider::builder(StaticToken::new(""))
+}
+
+/// One transport for all stages.
+struct Shared<T>(Arc<T>);
+
+impl<T: Transport> Transport for Shared<T> {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
+        self.0.send(request).await
+    }
 }
 
 impl<'de> Deserialize<'de> for ProviderConfig {

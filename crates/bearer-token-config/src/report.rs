@@ -2,15 +2,19 @@
 
 use std::borrow::Cow;
 
-use bearer_token::Problem;
+use bearer_token::{Advice, Problem, Setting};
 
-use crate::names::Names;
+use crate::{fit::ROOT, names::Names};
 
-/// The problems so far, and the fields that are present but could not be read.
+/// The problems so far, and the fields that could not be read.
 #[derive(Default)]
 pub(crate) struct Report {
     problems: Vec<Problem>,
+    /// Problems of parts, with their whole paths.
+    inside: Vec<Problem>,
     unread: Vec<String>,
+    /// Absent fields that were probably meant by unknown ones.
+    meant: Vec<String>,
 }
 
 impl Report {
@@ -29,6 +33,11 @@ impl Report {
         self.add(problem);
     }
 
+    /// Notes a field that is absent, and was meant by the unknown one that a problem is about.
+    pub(crate) fn add_meant(&mut self, field: &str) {
+        self.meant.push(field.to_owned());
+    }
+
     /// Reports the problems of a builder, in the names of a section's fields.
     pub(crate) fn add_translated(&mut self, names: &Names, error: &bearer_token::Error) {
         self.problems.extend(error.problems().iter().map(|problem| names.translate(problem)));
@@ -36,14 +45,26 @@ impl Report {
 
     /// Adds another report, without the problems that only follow from a field that could not be read.
     pub(crate) fn add_unrelated(&mut self, other: Report) {
-        let follows = |path: &str| self.unread.iter().any(|unread| is_within(path, unread) || is_within(unread, path));
-        let unrelated: Vec<_> = other.problems.into_iter().filter(|problem| !follows(problem.path())).collect();
+        let follows = |path: &str| {
+            self.unread.iter().any(|unread| path == ROOT || is_within(path, unread) || is_within(unread, path))
+                || self.meant.iter().any(|meant| path == ROOT || is_within(path, meant))
+        };
+        let found = other.problems.into_iter().chain(other.inside);
+        let unrelated: Vec<_> = found.filter(|problem| !follows(problem.path())).collect();
         self.problems.extend(unrelated);
+        self.unread.extend(other.unread);
+    }
+
+    /// Adds the problems of a part, whose paths and advice are relative to this path.
+    pub(crate) fn add_inside(&mut self, path: &str, other: Report) {
+        self.inside.extend(other.inside);
+        self.inside.extend(other.problems.into_iter().map(|problem| inside(path, problem)));
         self.unread.extend(other.unread);
     }
 
     pub(crate) fn append(&mut self, other: Report) {
         self.problems.extend(other.problems);
+        self.inside.extend(other.inside);
         self.unread.extend(other.unread);
     }
 
@@ -52,8 +73,25 @@ impl Report {
     }
 
     pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.problems
+        self.problems.into_iter().chain(self.inside).collect()
     }
+}
+
+/// A problem of a part, with whole paths. A path without a name is the part itself.
+fn inside(path: &str, problem: Problem) -> Problem {
+    let whole = |field: &str| match field {
+        "" | ROOT => path.to_owned(),
+        field => format!("{path}.{field}"),
+    };
+    let advice = problem.advice().to_vec().into_iter().map(|advice| match advice {
+        Advice::TurnOn(Setting::Field(field)) => Advice::TurnOn(Setting::Field(whole(&field).into())),
+        Advice::Set(Setting::Field(field)) => Advice::Set(Setting::Field(whole(&field).into())),
+        Advice::SetTo(Setting::Field(field), value) => Advice::SetTo(Setting::Field(whole(&field).into()), value),
+        Advice::DidYouMean(Setting::Field(field)) => Advice::DidYouMean(Setting::Field(whole(&field).into())),
+        Advice::Remove(Setting::Field(field)) => Advice::Remove(Setting::Field(whole(&field).into())),
+        other => other,
+    });
+    problem.clone().at(whole(problem.path())).with_advice(advice)
 }
 
 /// Whether a path is another, or inside of it.

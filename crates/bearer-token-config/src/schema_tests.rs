@@ -61,7 +61,8 @@ fn table() -> String {
             let members = field.get("additionalProperties").and_then(reference);
             let note = match (named.as_deref(), members.as_deref()) {
                 (Some("Secret"), _) => " A secret.",
-                (_, Some("Secret")) => " Its values are secrets.",
+                (Some("Value"), _) => " A value.",
+                (_, Some("Secret" | "Parameter")) => " Its values are secrets.",
                 _ => "",
             };
             let meaning = field["description"].as_str().unwrap().replace('\n', " ");
@@ -119,6 +120,7 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
             "string" => value.is_string(),
             "boolean" => value.is_boolean(),
             "number" => value.is_number(),
+            "integer" => value.is_i64() || value.is_u64(),
             other => panic!("{other}"),
         },
         "properties" => said.as_object().unwrap().iter().all(|(name, schema)| {
@@ -205,9 +207,46 @@ fn the_schema_takes_what_the_fields_take() {
         ("refresh_token = { file = 1 }", false),
         ("token_endpoint = { url = \"u\", parameters = { a = \"b\", c = { env = \"D\" } }, keep = [\"x\"] }", true),
         ("token_endpoint = { headers = { a = 1 } }", false),
+        (
+            "token_endpoint = { parameters = { a = [1, true, { b = { file = \"f\" } }], c = { source = \"s\", fresh = true } } }",
+            true,
+        ),
+        (
+            "token_endpoint = { method = \"GET\", body = \"query\", assertion = { file = \"f\" }, assertion_parameter = \"jwt\" }",
+            true,
+        ),
+        ("token_endpoint = { method = \"DELETE\" }", false),
+        ("token_endpoint = { response = { token = \"\", expires_at = \"/e\", unit = \"ms\", never = 0 } }", true),
+        ("token_endpoint = { response = { unit = \"h\" } }", false),
+        ("token_endpoint = { response = [\"/token\"] }", false),
+        ("token_endpoint = { tls = { ca = { file = \"f\" }, key = \"k\" }, title_case_headers = true }", true),
+        ("token_endpoint = { tls = true }", false),
+        ("token_endpoint = { body = \"xml\" }", false),
+        ("token_exchange = { subject_token = { source = \"s\" }, subject_token_type = \"jwt\" }", true),
+        ("token_exchange = { audience = \"a\" }", false),
+        (
+            "send = { header = \"x\", scheme = \"\", headers = { a = \"b\" }, reject_on = [403, \"grpc:7\"], settle_seconds = 5 }",
+            true,
+        ),
+        ("send = { reject_on = 403 }", false),
+        ("send = { reject_on = [true] }", false),
+        ("jwt = { computed = { a = \"{uuid}\", b = [\"{now}\"] }, computed_headers = { c = \"d\" } }", true),
+        ("jwt = { computed = { a = { b = \"{uuid}\" } } }", false),
+        ("jwt = { certificate = { file = \"f\" }, certificate_chain = true }", true),
         ("token_endpoint = { scope = [\"read\", \"write\"] }", true),
         ("token_endpoint = { client = { method = \"client_secret_post\" } }", true),
-        ("token_endpoint = { client = { method = \"private_key_jwt\", id = \"i\", key = { file = \"k\" } } }", true),
+        (
+            "token_endpoint = { client = { method = \"private_key_jwt\", id = \"i\", jwt = { key = { file = \"k\" } } } }",
+            true,
+        ),
+        ("sources = { a = { token = \"t\", jwt = { issuer = { env = \"E\", part = \"after :\" } } } }", true),
+        ("sources = { a = { allow_origins = [] } }", false),
+        ("sources = { a = [] }", false),
+        (
+            "jwt = { audience = [{ file = \"f\", member = \"/a\" }, \"b\"], subject = { source = \"a\", fresh = true } }",
+            true,
+        ),
+        ("jwt = { issuer = { value = \"a\", fresh = 1 } }", false),
         ("token_endpoint = { client = { method = \"magic\" } }", false),
         ("policy = { jitter = false, transient_backoff = { first_seconds = 1, limit_seconds = 2 } }", true),
         ("policy = { transient_backoff = { first_seconds = 1 } }", false),

@@ -1,28 +1,38 @@
 //! The sections of a configuration: each has its fields, with their documentation, and what is built from them.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
-use bearer_token::{Problem, oauth::TokenEndpointBuilder};
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
-use self::{jwt::JwtFields, policy::PolicyFields, refresh_token::RefreshFields, token_endpoint::EndpointFields};
-use crate::{
-    report::Report,
-    values::{SecretField, Text, table},
+pub(crate) use self::{
+    context::{Context, SetTransport},
+    sources::Sources,
 };
+use self::{
+    jwt::JwtFields, policy::PolicyFields, refresh_token::RefreshFields, send::SendFields, sources::SourceFields,
+    token_endpoint::EndpointFields, token_exchange::ExchangeFields,
+};
+use crate::values::{SecretField, Text, table};
 
 mod client;
+mod computed;
+mod context;
 mod jwt;
 mod key;
 mod origins;
+mod parameters;
 mod policy;
 mod refresh_token;
+mod response;
+mod send;
 mod source;
+mod sources;
+mod tls;
 mod token;
 mod token_endpoint;
+mod token_exchange;
 
 /// The configuration of a provider of bearer tokens.
 #[derive(Default, Deserialize)]
@@ -56,38 +66,18 @@ pub(crate) struct Fields {
     /// The token endpoint of an authorization server.
     #[serde(deserialize_with = "table::optional")]
     token_endpoint: Option<EndpointFields>,
+    /// A token to exchange for another one at the `token_endpoint` (RFC 8693).
+    #[serde(deserialize_with = "table::optional")]
+    token_exchange: Option<ExchangeFields>,
+    /// How the token is sent to the API, and what refuses it.
+    #[serde(deserialize_with = "table::optional")]
+    send: Option<SendFields>,
+    /// Sources that feed others: `{ source = "NAME" }` is the token of `[sources.NAME]`. Each has a cache of its own.
+    #[serde(deserialize_with = "table::named")]
+    pub(crate) sources: BTreeMap<String, SourceFields>,
     /// The times of caching, refreshing and backing off.
     #[serde(deserialize_with = "table::required")]
     policy: PolicyFields,
-}
-
-/// Sets the transport of a token endpoint.
-pub(crate) type SetTransport = Box<dyn FnOnce(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync>;
-
-/// What sections are built with: it reads secrets, and collects what is wrong.
-pub(crate) struct Context<'a> {
-    pub(crate) report: Report,
-    directory: &'a Path,
-    transport: Option<SetTransport>,
-}
-
-impl<'a> Context<'a> {
-    pub(crate) fn new(directory: &'a Path, transport: Option<SetTransport>) -> Self {
-        Context { report: Report::default(), directory, transport }
-    }
-
-    /// A secret that is a string.
-    fn text(&mut self, path: &str, secret: &SecretField) -> Option<Zeroizing<String>> {
-        secret.read_text(path, self.directory).map_err(|problem| self.report.add(problem)).ok()
-    }
-
-    /// A field that must be present.
-    fn required<'f, T>(&mut self, path: &str, field: Option<&'f T>, expected: &'static str) -> Option<&'f T> {
-        if field.is_none() {
-            self.report.add(Problem::new(path, "found nothing").expecting(expected));
-        }
-        field
-    }
 }
 
 /// Secrets by name, such as the headers of a token request.

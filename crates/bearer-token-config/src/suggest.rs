@@ -40,28 +40,56 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 
 /// The field that an unknown one was probably meant to be: near in the same table, or somewhere else.
 pub(crate) fn field(parent: &str, name: &str) -> Option<Advice> {
-    let siblings = names_in(&segments(parent)).unwrap_or_default();
-    let synonym = SYNONYMS.iter().find(|(word, _)| *word == name).map(|(_, field)| *field);
-    let near = synonym.filter(|field| siblings.iter().any(|name| name == field));
-    let near = near.or_else(|| nearest(name, siblings.iter().map(String::as_str)));
-    let path =
-        below(parent, name).or_else(|| near.map(|near| join(parent, near))).or_else(|| elsewhere(name, synonym))?;
+    // Inside of a source, the fields are called as they are outside of it.
+    let (source, inside) = split_source(parent);
+    let path = path(source, inside, name)?;
     Some(Advice::DidYouMean(Setting::Field(path.into())))
 }
 
-/// `client_id` is `client.id`.
-fn below(parent: &str, name: &str) -> Option<String> {
-    let flat = |path: &String| path.strip_prefix(parent).map(|rest| rest.trim_start_matches('.').replace('.', "_"));
-    all_fields().into_iter().find(|path| flat(path).is_some_and(|flat| flat == plain(name)))
+fn path(source: &str, parent: &str, name: &str) -> Option<String> {
+    let siblings = names_in(&segments(&join(source, parent))).unwrap_or_default();
+    let synonym = SYNONYMS.iter().find(|(word, _)| *word == name).map(|(_, field)| *field);
+    let near = synonym.filter(|field| siblings.iter().any(|name| name == field));
+    let near = near.or_else(|| nearest(name, siblings.iter().map(String::as_str)));
+    let fields: Vec<_> = all_fields().into_iter().filter(|path| source.is_empty() || has_source(path)).collect();
+    let path = below(&fields, parent, name)
+        .or_else(|| near.map(|near| join(parent, near)))
+        .or_else(|| elsewhere(&fields, parent, name, synonym))?;
+    Some(join(source, &path))
 }
 
-/// `issuer` at the root is `jwt.issuer`.
-fn elsewhere(name: &str, synonym: Option<&str>) -> Option<String> {
-    let fields = all_fields();
+/// The path of a source, and the rest of a path in it.
+fn split_source(path: &str) -> (&str, &str) {
+    let Some(rest) = path.strip_prefix("sources.") else { return ("", path) };
+    match rest.split_once('.') {
+        Some((name, inside)) => (&path[.."sources.".len() + name.len()], inside),
+        None => (path, ""),
+    }
+}
+
+/// Whether a source has this field too.
+fn has_source(path: &str) -> bool {
+    let first = path.split('.').next().unwrap_or_default();
+    let source = ["sources".to_owned(), "x".to_owned()];
+    names_in(&source).unwrap_or_default().iter().any(|name| name == first)
+}
+
+/// `client_id` is `client.id`.
+fn below(fields: &[String], parent: &str, name: &str) -> Option<String> {
+    let flat = |path: &&String| path.strip_prefix(parent).map(|rest| rest.trim_start_matches('.').replace('.', "_"));
+    fields.iter().find(|path| flat(path).is_some_and(|flat| flat == plain(name))).cloned()
+}
+
+/// `issuer` at the root is `jwt.issuer`, and `key` of a client is `token_endpoint.client.jwt.key`.
+fn elsewhere(fields: &[String], parent: &str, name: &str, synonym: Option<&str>) -> Option<String> {
     let end = format!("_{}", plain(name));
+    let inside = |path: &&String| !parent.is_empty() && path.starts_with(&format!("{parent}."));
     let ends = |path: &&String| path.replace('.', "_").ends_with(&end);
     let same = |path: &&String| synonym.is_some_and(|field| path.rsplit('.').next() == Some(field));
-    fields.iter().find(ends).or_else(|| fields.iter().find(same)).cloned()
+    let find = |is_it: &dyn Fn(&&String) -> bool| {
+        fields.iter().filter(inside).find(is_it).or_else(|| fields.iter().find(is_it))
+    };
+    find(&ends).or_else(|| find(&same)).cloned()
 }
 
 /// Whether the field at this path takes this value.
@@ -147,11 +175,19 @@ mod tests {
             ("token_endpoint", "scopes", "token_endpoint.scope"),
             ("token_endpoint.client", "client_secret", "token_endpoint.client.secret"),
             ("policy.transient_backoff", "first", "policy.transient_backoff.first_seconds"),
+            ("token_endpoint.client", "key", "token_endpoint.client.jwt.key"),
+            ("token_endpoint.client", "alg", "token_endpoint.client.jwt.algorithm"),
+            ("sources.app", "tokn", "sources.app.token"),
+            ("sources.app.jwt", "isuer", "sources.app.jwt.issuer"),
+            ("sources.app", "client_id", "sources.app.token_endpoint.client.id"),
+            ("sources.app", "issuer", "sources.app.jwt.issuer"),
+            ("jwt.key", "fiel", "jwt.key.file"),
         ] {
             let expected = Advice::DidYouMean(Setting::Field(expected.to_owned().into()));
             assert_eq!(field(parent, name), Some(expected), "{parent}.{name}");
         }
         assert_eq!(field("", "surprise"), None);
         assert_eq!(field("jwt", "zzzzzz"), None);
+        assert_eq!(field("sources.app", "allow_origin"), None, "only the provider has origins");
     }
 }

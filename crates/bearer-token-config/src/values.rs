@@ -2,15 +2,19 @@
 
 mod file;
 mod list;
+mod path;
 mod seconds;
-mod secret;
 pub(crate) mod table;
 mod text;
+mod value;
+mod variable;
 
 pub(crate) use self::{
     file::{can_be_read, read_file},
     list::OneOrMany,
+    path::{is_path, path_in_variable, path_problem},
     seconds::Seconds,
-    secret::{Given, SecretField, path_in_variable},
-    text::Text,
+    text::{Text, text_problem},
+    value::{ORIGINS, Origin, SecretField, ValueField, members},
+    variable::read_variable,
 };

@@ -6,14 +6,17 @@ use bearer_token::{Advice, Problem, Setting};
 use serde_json::{Map, Number, Value};
 
 use crate::{
-    fit::UNKNOWN_FIELD,
+    fit::{ROOT, UNKNOWN_FIELD},
     report::{Report, is_within},
     suggest::accepts,
-    values::path_in_variable,
+    values::{ORIGINS, members, path_in_variable},
 };
 
 /// Between a table and its field. A single `_` is a part of names.
 const SEPARATOR: &str = "__";
+
+/// The path of a problem with the variables as a whole.
+const ENVIRONMENT: &str = "environment";
 
 /// The variables that fields were taken from.
 #[derive(Default)]
@@ -37,7 +40,7 @@ struct Variable {
 }
 
 impl Variables {
-    /// Nothing is read but variables.
+    /// Reads environment variables only.
     pub(crate) fn alone() -> Self {
         Variables { alone: true, ..Variables::default() }
     }
@@ -51,7 +54,7 @@ impl Variables {
     ) {
         prefix.clone_into(&mut self.prefix);
         if prefix.is_empty() {
-            let problem = Problem::new("environment", "found no prefix for the environment variables");
+            let problem = Problem::new(ENVIRONMENT, "found no prefix for the environment variables");
             return self.others.push(problem.expecting("one, such as `BEARER_TOKEN_`"));
         }
         let mut texts = Vec::new();
@@ -70,8 +73,12 @@ impl Variables {
         // A table comes before its fields.
         texts.sort_by(|(one, _), (other, _)| (&one.path, &one.name).cmp(&(&other.path, &other.name)));
         for (variable, _) in &texts {
-            if let Some((table, _)) = variable.path.split_last_chunk::<1>().filter(|(table, _)| is_secret(table)) {
-                // A secret is one thing: its file in a variable does not go with its value in a file.
+            if let Some((table, _)) = variable
+                .path
+                .split_last_chunk::<1>()
+                .filter(|(table, [part])| ORIGINS.contains(&part.as_str()) && is_value(table))
+            {
+                // A value is one thing: its file in a variable does not go with its value in a file.
                 remove(value, table);
             }
         }
@@ -92,7 +99,7 @@ impl Variables {
         }
     }
 
-    /// What a variable's string stands for, where the field at this path does not take a string.
+    /// The value that a variable's string means, if the field at this path is not a string.
     pub(crate) fn reread(&self, field: &str, found: &Value, message: &str) -> Option<Value> {
         let text = found.as_str().filter(|_| self.found.iter().any(|variable| variable.field == field))?;
         match parse(text).filter(|value| !value.is_string()) {
@@ -115,6 +122,10 @@ impl Variables {
 
     /// The problem in the names of variables, if one sets the field or nothing else could.
     fn rename(&self, problem: Problem) -> Problem {
+        if self.alone && problem.path() == ROOT {
+            let advice = problem.advice().to_vec().into_iter().map(|advice| self.rename_advice(advice));
+            return problem.clone().with_advice(advice).at(ENVIRONMENT);
+        }
         let Some(name) = self.name(problem.path()) else { return problem };
         if let Some(problem) = path_in_variable(&problem, &name) {
             return problem;
@@ -165,7 +176,7 @@ impl Variables {
         // A part of a secret stands for the secret: `.._KEY__FILE`.
         let part = |variable: &Variable| {
             let part = variable.field.strip_prefix(path)?.strip_prefix('.')?;
-            matches!(part, "value" | "file" | "env").then(|| variable.name.clone())
+            members().any(|member| member == part).then(|| variable.name.clone())
         };
         self.found.iter().rev().find_map(within).or_else(|| self.found.iter().rev().find_map(part))
     }
@@ -196,10 +207,11 @@ fn is_from_kubernetes(rest: &str) -> bool {
         || rest.strip_prefix("PORT_").is_some_and(is_port)
 }
 
-/// Whether the field is a secret: it takes a string, and a table that says where it is.
-fn is_secret(path: &[String]) -> bool {
+/// Whether the field is a value: it takes a string, and a table that says where it is.
+fn is_value(path: &[String]) -> bool {
     let place = Value::Object(Map::from_iter([("env".to_owned(), Value::from("NAME"))]));
-    !path.is_empty() && accepts(path, "a string".into()) && accepts(path, place) && !accepts(path, 1.into())
+    let is_free = || path.iter().any(|name| name == "claims" || name == "headers") && accepts(path, 1.into());
+    !path.is_empty() && accepts(path, "a string".into()) && accepts(path, place) && !is_free()
 }
 
 /// The text of a variable as the field takes it. Only where a field takes both a string and a list, a list is read here.

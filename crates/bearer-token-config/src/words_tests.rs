@@ -40,7 +40,10 @@ fn types_are_called_as_toml_calls_them() {
             "found a negative number; expected a number of seconds, zero or more",
         ),
         (format!("{JWT}\nnot_before = 1"), "found a number; expected `true` or `false`"),
-        (format!("{JWT}\nissuer = [\"a\"]"), "found a list; expected a string"),
+        (
+            format!("{JWT}\nissuer = [\"a\"]"),
+            "found a list; expected a string, or a table with one of `value`, `file`, `env`, `source` and `variable`",
+        ),
         (format!("{JWT}\nclaims = 5"), "found a number; expected a table"),
         (
             format!("allow_origins = \"https://api.example.com\"\n{JWT}"),

@@ -87,7 +87,7 @@ pub(crate) struct Inner {
     settling_time: Duration,
     /// The origins whose requests went out without a token.
     passed: FirstTimes,
-    /// From when on, in monotonic nanoseconds, the source is asked again whether it has changed.
+    /// The earliest time, in monotonic nanoseconds, at which the source is asked again whether it has changed.
     ask_from: AtomicU64,
     /// The provider that the fetch in progress waits for.
     waits: Waits,
@@ -98,24 +98,25 @@ pub(crate) struct Inner {
 #[must_use]
 #[non_exhaustive]
 pub enum Authorized {
-    /// The request carries the bearer that this ticket stands for.
+    /// The request carries the bearer of this ticket.
     Inserted(Ticket),
-    /// There is no usable bearer: wait for [`TokenProvider::token`] and [attach](Bearer::attach) it. A bearer too
-    /// short-lived to be kept is given only to the callers that waited for it; `authorize` would never find it.
+    /// There is no usable bearer. Wait for [`TokenProvider::token`], then [attach](Bearer::attach) the bearer that it
+    /// returns. Do not call `authorize` again: it never finds a bearer that is too short-lived to be kept.
     NotReady,
-    /// The request goes out as it is: it has an `Authorization` (or the header that [`Sending`](crate::Sending) names) of
-    /// its own, or goes to an origin that gets no token.
+    /// The request goes out as it is. Either the caller set the `Authorization` header (or the one that
+    /// [`Sending`](crate::Sending) names), or the request's origin gets no token.
     Passed,
 }
 
 impl TokenProvider {
-    /// Starts to build a provider on a source. Nothing is fetched before the first use.
+    /// Starts building a provider for a source. Nothing is fetched before the first use.
     pub fn builder(source: impl TokenSource) -> TokenProviderBuilder {
         TokenProviderBuilder::new(source)
     }
 
-    /// Puts the bearer into the request's `Authorization` header, or where [`Sending`](crate::Sending) says, if the request
-    /// may carry it and there is one.
+    /// Inserts the bearer into the request's `Authorization` header, or into the header that
+    /// [`Sending`](crate::Sending) names. Nothing is inserted if there is no bearer, or if it must not go to the
+    /// request's origin.
     ///
     /// This is the warm path: no lock, no wait, no allocation. A stale bearer is served, and the first request to
     /// notice starts a refresh in the background. A header that the caller set wins, untouched, and a request with
@@ -123,8 +124,8 @@ impl TokenProvider {
     ///
     /// # Errors
     ///
-    /// Of kind [`Origin`](crate::ErrorKind::Origin) when the request must not be sent at all: it would go in the clear, or no
-    /// origin is allowed yet. The message names the line to add to the builder.
+    /// Fails with kind [`Origin`](crate::ErrorKind::Origin) if the request must not be sent at all: it would go in the
+    /// clear, or no origin is allowed yet. The message names the builder method to call.
     #[inline]
     pub fn authorize<B>(&self, request: &mut http::Request<B>) -> Result<Authorized, Error> {
         if request.extensions().get::<PassThrough>().is_some() {
@@ -148,8 +149,8 @@ impl TokenProvider {
         }
     }
 
-    /// The same as [`authorize`](Self::authorize), but leaves the refresh of a stale bearer to the caller. The moment says
-    /// that one is due.
+    /// The same as [`authorize`](Self::authorize), but leaves the refresh of a stale bearer to the caller. If a refresh
+    /// is due, the current moment is returned as well.
     #[inline]
     fn authorize_only<B>(&self, request: &mut http::Request<B>) -> Result<(Authorized, Option<Moment>), Error> {
         if request.extensions().get::<PassThrough>().is_some() {
@@ -178,7 +179,7 @@ impl TokenProvider {
         self.inner.cache.usable(self.inner.platform.now())
     }
 
-    /// A usable bearer: the one in service, or the one that a fetch brings.
+    /// Returns a usable bearer: the one in service, or the result of a fetch.
     ///
     /// However many callers wait, there is one fetch, and its outcome reaches them all. Dropping the future changes
     /// nothing for the others, nor for the fetch. After a failed fetch the error is returned at once until the
@@ -186,8 +187,9 @@ impl TokenProvider {
     ///
     /// # Errors
     ///
-    /// What the source reported, or [`Timeout`](crate::ErrorKind::Timeout), [`Panicked`](crate::ErrorKind::Panicked),
-    /// [`Abandoned`](crate::ErrorKind::Abandoned), [`Token`](crate::ErrorKind::Token).
+    /// The source's own error, or one of kind [`Timeout`](crate::ErrorKind::Timeout),
+    /// [`Panicked`](crate::ErrorKind::Panicked), [`Abandoned`](crate::ErrorKind::Abandoned),
+    /// [`Token`](crate::ErrorKind::Token).
     pub fn token(&self) -> TokenFuture {
         TokenFuture::new(self.inner.clone(), Want::Token)
     }
@@ -195,7 +197,7 @@ impl TokenProvider {
     /// Fetches a new bearer now, even if the current one is fresh, and even during the cool-down. Call it after fixing a
     /// credential.
     ///
-    /// Joins the fetch in progress, if there is one. A failure leaves the bearer in service where it is.
+    /// Joins the fetch in progress, if there is one. If the fetch fails, the current bearer stays in service.
     ///
     /// # Errors
     ///
@@ -204,16 +206,16 @@ impl TokenProvider {
         TokenFuture::new(self.inner.clone(), Want::Renewal)
     }
 
-    /// Whether a bearer that a request waited for may still be sent: it has not expired, or it is too short-lived to be
-    /// kept and arrived only just now.
+    /// Whether a bearer that a request waited for may still be sent. It may if it has not expired, or if it is too
+    /// short-lived to be kept and has only just arrived.
     ///
-    /// For adapters that have to wait for something else between the token and the request.
+    /// For adapters that wait for something else after they got the bearer.
     pub fn may_send(&self, bearer: &Bearer) -> bool {
         self.inner.cache.may_send(bearer, self.inner.platform.now())
     }
 
-    /// Tells the provider that the API refused a bearer. The same as [`Ticket::reject`], but does nothing to tickets
-    /// of other providers.
+    /// Tells the provider that the API refused a bearer. The same as [`Ticket::reject`], but ignores tickets of other
+    /// providers.
     pub fn reject(&self, ticket: Ticket, response: &HeaderMap) -> Rejection {
         if ticket.provider() != Some(self.inner.id) {
             return Rejection::Declined;
@@ -221,10 +223,10 @@ impl TokenProvider {
         self.inner.clone().reject(ticket.generation(), response)
     }
 
-    /// Whether a response means that the API refused the bearer, so that a new one could do better: HTTP 401, or what
-    /// [`Sending`](crate::Sending) and [`reject_if`](TokenProviderBuilder::reject_if) add.
+    /// Whether a response means that the API refused the bearer: HTTP 401, or whatever [`Sending`](crate::Sending) and
+    /// [`reject_if`](TokenProviderBuilder::reject_if) add.
     ///
-    /// For clients without an adapter: if it does, [reject](Ticket::reject) the ticket of the request.
+    /// For clients without an adapter: if the result is true, [reject](Ticket::reject) the ticket of the request.
     #[inline]
     pub fn is_rejection(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         self.inner.refusals.include(status, headers)
@@ -241,7 +243,7 @@ impl TokenProvider {
         self.inner.name.as_str()
     }
 
-    /// The token for a fetch of another provider, which names this one if it runs out of time.
+    /// The token for a fetch of another provider. If that fetch runs out of time, its error names this provider.
     pub(crate) async fn for_fetch(&self, cx: &FetchContext, fresh: bool) -> Result<Bearer, Error> {
         let want = if fresh { Want::Renewal } else { Want::Token };
         cx.waits().on(self.name(), &self.inner.waits, TokenFuture::new(self.inner.clone(), want)).await
@@ -253,9 +255,9 @@ impl TokenProvider {
     }
 }
 
-/// A provider is a source too: another source can take its token as an assertion, a subject token or a bearer. It gives
-/// the bearer in service; that a token made with it was rejected says nothing of this one, and what the API asked for
-/// then is for the other source to act on.
+/// A provider is a source too: another source can use its token as an assertion, a subject token or a bearer. It
+/// returns the bearer in service, even if the API rejected a token that was made with it. The other source handles what
+/// the API asked for.
 impl TokenSource for TokenProvider {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let bearer = self.for_fetch(&cx, false).await?;

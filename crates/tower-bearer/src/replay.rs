@@ -50,23 +50,23 @@ use tower::retry::Policy;
 ///
 /// # Which bodies
 ///
-/// [`cloning`](Self::cloning) takes every body that is `Clone`; [`new`](Self::new) asks you.
+/// [`cloning`](Self::cloning) accepts every body that is `Clone`; [`new`](Self::new) calls your function.
 ///
 /// | body | replayed |
 /// |---|---|
 /// | `http_body_util::Full`, `Empty`, `String`, and other values in memory | with `cloning`; `Bytes` are not copied |
-/// | an enum or a wrapper of yours | with `new`, where the closure finds that it can be had again |
-/// | `hyper::body::Incoming`, streams, channels, `BoxBody` | no: what was sent is gone |
-/// | `tonic::body::Body` | no: it is none of the above, whatever it was made of |
+/// | an enum or a wrapper of yours | with `new`, if the closure can make the body again |
+/// | `hyper::body::Incoming`, streams, channels, `BoxBody` | no: their data is gone once it was sent |
+/// | `tonic::body::Body` | no: it hides what it was made of |
 ///
 /// # What else
 ///
-/// For other rules, such as "only `GET`" or "after a while", write a [`Policy`] of your own: whenever the API rejects a
-/// bearer, the layer leaves the [`Rejection`] among the extensions of the response.
+/// For other rules, such as "only `GET`" or "after a while", write a [`Policy`] of your own: when the API rejects a
+/// bearer, the layer puts the [`Rejection`] into the extensions of the response.
 #[derive(Clone)]
 pub struct Replay<F = Cloning> {
     again: F,
-    // Tower clones the policy for each request, so this one is of one request.
+    // Tower clones the policy for each request, so this is the state of one request.
     replayed: bool,
 }
 

@@ -163,9 +163,9 @@ pub(crate) fn rows() -> Vec<Row> {
             "48",
             "an empty file",
             file("provider.toml", ""),
-            ["none of"],
+            ["configuration", "none of"],
+            ["one of them"],
             ["`token`", "`jwt`", "`token_endpoint`"],
-            [],
         ),
         Row::new(
             "49",
@@ -245,7 +245,7 @@ pub(crate) fn rows() -> Vec<Row> {
             client(
                 "method = \"private_key_jwt\"\nid = \"a\"\nsecret = { value = \"planted-secret-of-32-bytes-length\" }",
             ),
-            ["token_endpoint.client.key"],
+            ["token_endpoint.client.jwt.key"],
             ["private key"],
             [],
         ),

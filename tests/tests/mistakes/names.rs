@@ -51,7 +51,8 @@ impl Names {
             None => path.to_owned(),
         };
         let place = |name: &str| name.split('[').next().unwrap_or_default().to_owned();
-        path == "configuration" || self.leads(&self.schema, &path.split('.').map(place).collect::<Vec<_>>())
+        ["configuration", "environment"].contains(&path.as_str())
+            || self.leads(&self.schema, &path.split('.').map(place).collect::<Vec<_>>())
     }
 
     /// Whether a path begins with a builder's method: `claims.iss` is set with `claim("iss", ..)`. `key` is what a
@@ -140,7 +141,7 @@ fn names_that_do_not_exist_are_found() {
     }
     assert!(names.is_field("BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__SECRET"));
     assert!(!names.is_field("BEARER_TOKEN_TOKEN_ENDPOINT__CLIENT__CLIENT_SECRET"));
-    for (path, exists) in [("allow_origin", true), ("claims.iss", true), ("client", false), ("jwt.key", false)] {
+    for (path, exists) in [("allow_origin", true), ("claims.iss", true), ("client", false), ("jwt_key", false)] {
         assert_eq!(names.is_method(path), exists, "{path}");
     }
     assert!(names.is_known("private_key_jwt") && names.is_known("grant_type") && !names.is_known("life_time"));

@@ -264,8 +264,8 @@ async fn l22_a_configuration_sets_the_limit() {
         let clocks = Clocks::new(-300);
         let (url, pem) = (clocks.server.token_url(), TestKey::es256().unwrap().private_pem().to_owned());
         let toml = format!(
-            "[token_endpoint]\nurl = \"{url}\"\n{limit}\n[token_endpoint.client]\nid = \"{ME}\"\nalgorithm = \"ES256\"\n\
-             key = \"\"\"\n{pem}\"\"\""
+            "[token_endpoint]\nurl = \"{url}\"\n{limit}\n[token_endpoint.client]\nid = \"{ME}\"\n\
+             jwt.algorithm = \"ES256\"\njwt.key = \"\"\"\n{pem}\"\"\""
         );
         let builder = ProviderConfig::from_toml(&toml).unwrap().builder();
         let provider = builder.platform(Platform::system().with_clock(clocks.clients.clone())).build().unwrap();

@@ -1,10 +1,10 @@
 //! The section `token_endpoint.client`: the client, and how it authenticates.
 
-use std::{fmt, path::PathBuf};
+use std::fmt;
 
 use bearer_token::{
-    Advice, FileToken, Problem, Setting,
-    jwt::{Encoding, JwtTemplate, JwtTemplateBuilder, SigningKey},
+    Advice, Encoding, FetchContext, FileToken, Problem, Setting,
+    jwt::{Algorithm, SigningKey},
     oauth::{ClientAuth, ClientSecret},
 };
 #[cfg(test)]
@@ -13,35 +13,22 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
-use serde_json::{Map, Value};
 
 use super::{
-    Context,
-    jwt::{self, stand_in_key, with_members},
-    key::{self, KeyFields},
+    context::Context,
+    jwt::{Defaults, JwtFields, Section},
+    key,
 };
 use crate::{
-    names::{Names, name, nothing},
-    values::{Seconds, SecretField, Text, can_be_read},
+    names::Names,
+    values::{Origin, SecretField, ValueField, table},
 };
 
 const PATH: &str = "token_endpoint.client";
 
-/// The client's assertion. Its id is both issuer and subject.
-const JWT_NAMES: Names = Names {
-    section: PATH,
-    names: &[
-        name("audiences", "audience"),
-        nothing("backdate"),
-        name("header", "headers"),
-        name("issuer", "id"),
-        name("key_id", "kid"),
-        name("lifetime", "expiry_seconds"),
-        name("subject", "id"),
-    ],
-};
+/// The client's assertion.
+const JWT: Section = Section::new("token_endpoint.client.jwt");
 
-const KEY_NAMES: Names = Names { section: PATH, names: key::NAMES };
 const SECRET_NAMES: Names = Names { section: PATH, names: key::SECRET_NAMES };
 
 /// The client, as it is registered at the authorization server (RFC 6749 section 2.3).
@@ -52,29 +39,16 @@ pub(super) struct ClientFields {
     /// How the client authenticates. Default: what the other fields are for.
     method: Option<Method>,
     /// The client's id.
-    id: Option<Text>,
+    id: Option<ValueField>,
     /// The client's secret. One in a file is read again.
     secret: Option<SecretField>,
-    /// The file with an assertion that another program keeps fresh, as for workload identities. It is read again for
-    /// each request.
-    assertion_file: Option<PathBuf>,
-    /// The private key that signs assertions, as PEM, JWK or JWK set. One in a file is read again.
-    key: Option<SecretField>,
-    /// The key's id: it selects a key of a JWK set, and is the `kid` in the header. A JWK brings its own.
-    kid: Option<Text>,
-    /// The passphrase that the PEM is encrypted with. Needs the feature `encrypted-keys`.
-    passphrase: Option<SecretField>,
-    /// The algorithm that signs assertions. It may be left out if the key is a JWK with `alg`; HS256 with a secret.
-    #[cfg_attr(test, schemars(with = "Option<key::AlgorithmName>"))]
-    algorithm: Option<Text>,
-    /// Accept a secret that is shorter than RFC 7518 section 3.2 requires, where it signs.
-    allow_short_secret: bool,
-    /// The `aud` of assertions. Default: the token endpoint's URL without its query.
-    audience: Option<Text>,
-    /// The time from `iat` to `exp` of an assertion. Default: 60.
-    expiry_seconds: Option<Seconds>,
-    /// Further members of the JOSE header of assertions.
-    headers: Map<String, Value>,
+    /// An assertion that is made elsewhere, as for workload identities: from a file that another program keeps fresh, or
+    /// from a source. It is read again for each request.
+    assertion: Option<ValueField>,
+    /// The assertion that is signed here. Its `issuer` and `subject` are the client's id, and its `audience` is the
+    /// token endpoint's URL without its query, unless they are set.
+    #[serde(deserialize_with = "table::optional")]
+    jwt: Option<JwtFields>,
 }
 
 /// How a client authenticates.
@@ -105,7 +79,7 @@ const METHODS: [(&str, Method, &str); 10] = [
         Method::PrivateKeyJwt,
         "An assertion that is signed with a private key (RFC 7523 section 2.2).",
     ),
-    ("assertion", Method::Assertion, "An assertion from a file, which another program signs."),
+    ("assertion", Method::Assertion, "An assertion that is made elsewhere, such as in a file."),
 ];
 
 impl ClientFields {
@@ -116,7 +90,9 @@ impl ClientFields {
         if method == Method::None {
             return Some(ClientAuth::none());
         }
-        let id = cx.required(&format!("{PATH}.id"), self.id.as_ref(), "the client's id").map(Text::as_str);
+        let id = cx.required(&format!("{PATH}.id"), self.id.as_ref(), "the client's id");
+        let id = id.and_then(|id| cx.text(&format!("{PATH}.id"), id));
+        let id = id.as_ref().map(|id| id.as_str());
         Some(match method {
             Method::None => ClientAuth::none(),
             Method::Public => ClientAuth::public(id?),
@@ -129,16 +105,7 @@ impl ClientFields {
                     _ => ClientAuth::post(id, secret),
                 }
             }
-            Method::Assertion => {
-                let path = format!("{PATH}.assertion_file");
-                let file = cx.required(&path, self.assertion_file.as_ref(), "the file with the assertion")?;
-                let file = cx.directory.join(file);
-                // Opened here too, so that a wrong path is reported now.
-                if let Err(found) = can_be_read(&file) {
-                    cx.report.push(path, found);
-                }
-                ClientAuth::assertion_from(id?, FileToken::new(file))
-            }
+            Method::Assertion => self.assertion(id, cx)?,
             Method::ClientSecretJwt | Method::PrivateKeyJwt => self.signed(method, id, url, cx)?,
         })
     }
@@ -148,8 +115,10 @@ impl ClientFields {
             // The registered word stands for a client with an id as well.
             Some(Method::None) if self.id.is_some() => Method::Public,
             Some(method) => method,
-            None if self.key.is_some() => Method::PrivateKeyJwt,
-            None if self.assertion_file.is_some() => Method::Assertion,
+            None if self.jwt.as_ref().is_some_and(|jwt| jwt.key.is_some()) => Method::PrivateKeyJwt,
+            None if self.jwt.is_some() && self.secret.is_some() => Method::ClientSecretJwt,
+            None if self.jwt.is_some() => Method::PrivateKeyJwt,
+            None if self.assertion.is_some() => Method::Assertion,
             None if self.secret.is_some() => Method::Basic,
             None if self.id.is_some() => Method::Public,
             None => Method::None,
@@ -160,65 +129,73 @@ impl ClientFields {
         let path = format!("{PATH}.secret");
         let secret = cx.required(&path, self.secret.as_ref(), "the client's secret")?;
         // Read here too, so that a problem is reported under its own path.
-        let text = cx.text(&path, secret)?;
-        let encoding = secret.encoding();
-        Some(match secret.file(cx.directory).filter(|file| can_be_read(file).is_ok()) {
+        let text = cx.secret(&path, secret)?;
+        let encoding = secret.steps.encoding();
+        Some(match cx.whole_file(secret) {
             Some(file) if encoding == Encoding::Text => ClientSecret::from_file(file),
             Some(file) => ClientSecret::from_encoded_file(file, move |bytes| encoding.decode(bytes)),
             None => ClientSecret::verbatim(text.as_str()),
         })
     }
 
+    fn assertion(&self, id: Option<&str>, cx: &mut Context<'_>) -> Option<ClientAuth> {
+        let path = format!("{PATH}.assertion");
+        let assertion = cx.required(&path, self.assertion.as_ref(), "where the assertion is: a file or a source")?;
+        if matches!(assertion.origin, Origin::Plain(_) | Origin::Value(_)) {
+            let problem = Problem::new(path, "found the assertion itself, which expires");
+            let problem = problem.expecting("where a new one is found in time, such as `{ file = \"..\" }`");
+            cx.report.add(problem);
+            return None;
+        }
+        let value = cx.value(&path, assertion);
+        let (id, value) = (id?, value?);
+        Some(match cx.whole_file(assertion) {
+            Some(file) if assertion.steps.encoding() == Encoding::Text => {
+                ClientAuth::assertion_from(id, FileToken::new(file))
+            }
+            _ => ClientAuth::assertion_from(id, move |context: FetchContext| {
+                let value = value.clone();
+                async move { Ok(bearer_token::AccessToken::new(value.read(&context).await?.as_str())) }
+            }),
+        })
+    }
+
     fn signed(&self, method: Method, id: Option<&str>, url: &str, cx: &mut Context<'_>) -> Option<ClientAuth> {
         let with_secret = method == Method::ClientSecretJwt;
-        let (name, key) = if with_secret { ("secret", &self.secret) } else { ("key", &self.key) };
-        // RFC 7518 section 3.1 requires HS256 of all implementations. No algorithm for keys is required like that.
-        let algorithm = self.algorithm.as_deref().or(with_secret.then_some("HS256"));
-        let key = KeyFields {
-            names: if with_secret { &SECRET_NAMES } else { &KEY_NAMES },
-            name,
-            key: key.as_ref(),
-            algorithm,
-            kid: self.kid.as_ref(),
-            passphrase: self.passphrase.as_ref(),
-            allow_short_secret: self.allow_short_secret,
+        let defaults = JwtFields::default();
+        let fields = self.jwt.as_ref().unwrap_or(&defaults);
+        let key = if with_secret {
+            let path = format!("{PATH}.secret");
+            // RFC 7518 section 3.1 requires HS256 of all implementations. No algorithm for keys is required like that.
+            let hs256 = Algorithm::HS256.name();
+            fields.load(self.secret.as_ref(), path, &JWT, &SECRET_NAMES, Some(hs256), cx)
+        } else {
+            fields.key(&JWT, cx)
         };
-        let key = key.load(cx);
         if let Some(found) = key.as_ref().map(SigningKey::algorithm).filter(|found| found.is_hmac() != with_secret) {
             let expected = if with_secret { "HS256, HS384 or HS512" } else { "an algorithm with a private key" };
-            let problem = Problem::new(format!("{PATH}.algorithm"), format!("found {found}")).expecting(expected);
+            let problem = Problem::new(format!("{PATH}.jwt.algorithm"), format!("found {found}")).expecting(expected);
             let method = Setting::Field(format!("{PATH}.method").into());
             cx.report.add(problem.advise(Advice::text("change the algorithm")).advise(Advice::Set(method)));
         }
-        let has_key = key.is_some();
-        let builder = JwtTemplate::builder(key.or_else(stand_in_key)?);
-        let id = id?;
-        let without_query = url.split('?').next().unwrap_or_default();
-        let audience = self.audience.as_deref().unwrap_or(without_query);
-        let builder = builder.issuer(id).subject(id).audience(audience);
-        let builder = self.expiry_seconds.into_iter().fold(builder, |builder, time| builder.lifetime(time.0));
-        let builder = with_members(builder, &self.headers, JwtTemplateBuilder::header);
-        let template = jwt::build(builder, &JWT_NAMES, cx).filter(|_| has_key)?;
-        Some(ClientAuth::assertion(id, template))
+        let without_query = url.split('?').next().filter(|url| !url.is_empty());
+        let defaults = Defaults { client_id: id, audience: without_query };
+        let template = fields.template_with(key, &JWT, &defaults, cx);
+        Some(ClientAuth::assertion(id?, template?))
     }
 
     /// Reports fields that the method does not use. A secret that is never sent was meant for another method.
     fn report_unused(&self, method: Method, cx: &mut Context<'_>) {
         use Method::{Assertion, Basic, BasicRaw, ClientSecretJwt, None, Post, PrivateKeyJwt};
 
-        let signs = matches!(method, ClientSecretJwt | PrivateKeyJwt);
         let has_secret = matches!(method, Basic | BasicRaw | Post | ClientSecretJwt);
+        let has_key = self.jwt.as_ref().is_some_and(|jwt| jwt.key.is_some());
         for (name, is_present, is_used) in [
             ("id", self.id.is_some(), method != None),
             ("secret", self.secret.is_some(), has_secret),
-            ("assertion_file", self.assertion_file.is_some(), method == Assertion),
-            ("key", self.key.is_some(), method == PrivateKeyJwt),
-            ("passphrase", self.passphrase.is_some(), method == PrivateKeyJwt),
-            ("algorithm", self.algorithm.is_some(), signs),
-            ("kid", self.kid.is_some(), signs),
-            ("audience", self.audience.is_some(), signs),
-            ("expiry_seconds", self.expiry_seconds.is_some(), signs),
-            ("headers", !self.headers.is_empty(), signs),
+            ("assertion", self.assertion.is_some(), method == Assertion),
+            ("jwt", self.jwt.is_some(), matches!(method, ClientSecretJwt | PrivateKeyJwt)),
+            ("jwt.key", has_key && method == ClientSecretJwt, false),
         ] {
             if is_present && !is_used {
                 let problem = Problem::new(format!("{PATH}.{name}"), "found a field that this method does not use");

@@ -1,54 +1,71 @@
-//! The section `jwt`: a JWT that is signed here.
+//! The sections `jwt` and `token_endpoint.client.jwt`: a JWT that is signed here.
 
-use bearer_token::jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SigningKey};
+use std::collections::BTreeMap;
+
+use bearer_token::{
+    Advice, Problem, Setting,
+    jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SigningKey},
+};
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Context,
+    computed::ComputedField,
+    context::Context,
     key::{self, KeyFields},
 };
 use crate::{
-    names::{Names, name},
-    values::{OneOrMany, Seconds, SecretField, Text},
+    names::{Name, Names, name},
+    values::{OneOrMany, Seconds, SecretField, Text, ValueField},
 };
 
-const NAMES: Names = Names {
-    section: "jwt",
-    names: &[
-        name("audiences", "audience"),
-        name("backdate", "backdate_seconds"),
-        name("header", "headers"),
-        name("key_id", "kid"),
-        name("lifetime", "expiry_seconds"),
-    ],
-};
+/// What the section is called, and its key.
+pub(super) struct Section {
+    pub(super) names: Names,
+    pub(super) key_names: Names,
+}
 
-const KEY_NAMES: Names = Names { section: "jwt", names: key::NAMES };
+const NAMES: &[Name] = &[
+    name("audiences", "audience"),
+    name("backdate", "backdate_seconds"),
+    name("computed_header", "computed_headers"),
+    name("header", "headers"),
+    name("key_id", "kid"),
+    name("lifetime", "expiry_seconds"),
+];
+
+/// The section `jwt`.
+pub(super) const JWT: Section = Section::new("jwt");
+
+impl Section {
+    pub(super) const fn new(section: &'static str) -> Self {
+        Section { names: Names { section, names: NAMES }, key_names: Names { section, names: key::NAMES } }
+    }
+}
 
 /// A JWT that is signed here.
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct JwtFields {
+pub(crate) struct JwtFields {
     /// The signature algorithm. It may be left out if the key is a JWK with `alg`.
     #[cfg_attr(test, schemars(with = "Option<key::AlgorithmName>"))]
     algorithm: Option<Text>,
     /// The private key as PEM, JWK or JWK set, or the HMAC secret. One in a file is read again.
-    key: Option<SecretField>,
+    pub(super) key: Option<SecretField>,
     /// The key's id: it selects a key of a JWK set, and is the `kid` in the header. A JWK brings its own.
-    kid: Option<Text>,
+    kid: Option<ValueField>,
     /// The passphrase that the PEM is encrypted with. Needs the feature `encrypted-keys`.
     passphrase: Option<SecretField>,
     /// Accept an HMAC secret that is shorter than RFC 7518 section 3.2 requires.
     allow_short_secret: bool,
     /// The claim `iss`, often the client's id.
-    issuer: Option<Text>,
+    issuer: Option<ValueField>,
     /// The claim `sub`, the account that the token is for.
-    subject: Option<Text>,
-    /// The claim `aud`, byte for byte as the server expects it: a string, or a list of strings.
+    subject: Option<ValueField>,
+    /// The claim `aud`, byte for byte as the server expects it: a value, or a list of values.
     audience: Option<OneOrMany>,
     /// The time from `iat` to `exp`. Default: 60 for an assertion, 3600 for a self-signed JWT.
     expiry_seconds: Option<Seconds>,
@@ -62,37 +79,104 @@ pub(super) struct JwtFields {
     jwt_id: Option<bool>,
     /// Whether there is an `nbf`. Default: false.
     not_before: Option<bool>,
+    /// The certificate of the key as PEM or DER, and those that certify it. One in a file is read again.
+    certificate: Option<ValueField>,
+    /// Send the certificate and those that certify it in the header, as `x5c`.
+    certificate_chain: bool,
+    /// Claims that are computed for each JWT, such as `iss = "NAME.SHA256:{key.sha256:base64}"`.
+    computed: BTreeMap<String, ComputedField>,
+    /// Members of the header that are computed for each JWT, such as `"x5t#S256" = "{certificate.sha256:base64url}"`.
+    computed_headers: BTreeMap<String, ComputedField>,
     /// Further members of the JOSE header.
     headers: Map<String, Value>,
     /// Further claims.
     claims: Map<String, Value>,
 }
 
+/// What a client assertion has unless its fields say otherwise.
+#[derive(Default)]
+pub(super) struct Defaults<'a> {
+    /// The issuer and the subject.
+    pub(super) client_id: Option<&'a str>,
+    pub(super) audience: Option<&'a str>,
+}
+
 impl JwtFields {
-    /// The template, if nothing is wrong with it.
-    pub(super) fn template(&self, cx: &mut Context<'_>) -> Option<JwtTemplate> {
-        let key = KeyFields {
-            names: &KEY_NAMES,
-            name: "key",
-            key: self.key.as_ref(),
-            algorithm: self.algorithm.as_deref(),
+    /// The template with the key of this section, if nothing is wrong with either.
+    pub(super) fn template(&self, section: &Section, cx: &mut Context<'_>) -> Option<JwtTemplate> {
+        let key = self.key(section, cx);
+        self.template_with(key, section, &Defaults::default(), cx)
+    }
+
+    /// The key of this section, if nothing is wrong with it.
+    pub(super) fn key(&self, section: &Section, cx: &mut Context<'_>) -> Option<SigningKey> {
+        self.load(self.key.as_ref(), format!("{}.key", section.names.section), section, &section.key_names, None, cx)
+    }
+
+    /// A key that may be in another section, with the fields about it in this one.
+    pub(super) fn load(
+        &self,
+        key: Option<&SecretField>,
+        path: String,
+        section: &Section,
+        names: &Names,
+        default_algorithm: Option<&'static str>,
+        cx: &mut Context<'_>,
+    ) -> Option<SigningKey> {
+        let fields = KeyFields {
+            names,
+            section: section.names.section,
+            path,
+            key,
+            algorithm: self.algorithm.as_deref().or(default_algorithm),
             kid: self.kid.as_ref(),
             passphrase: self.passphrase.as_ref(),
             allow_short_secret: self.allow_short_secret,
         };
-        let key = key.load(cx);
+        fields.load(cx)
+    }
+
+    /// The template, if there is a key and nothing is wrong.
+    pub(super) fn template_with(
+        &self,
+        key: Option<SigningKey>,
+        section: &Section,
+        defaults: &Defaults<'_>,
+        cx: &mut Context<'_>,
+    ) -> Option<JwtTemplate> {
+        let path = section.names.section;
         let has_key = key.is_some();
         let mut builder = JwtTemplate::builder(key.or_else(stand_in_key)?);
-        if let Some(issuer) = &self.issuer {
-            builder = builder.issuer(issuer.as_str());
-        }
-        if let Some(subject) = &self.subject {
-            builder = builder.subject(subject.as_str());
+        for (name, field, set) in [
+            (
+                "issuer",
+                &self.issuer,
+                JwtTemplateBuilder::issuer as fn(JwtTemplateBuilder, String) -> JwtTemplateBuilder,
+            ),
+            ("subject", &self.subject, JwtTemplateBuilder::subject),
+        ] {
+            let text = match field {
+                Some(field) => cx.text(&format!("{path}.{name}"), field).map(|text| text.as_str().to_owned()),
+                None => defaults.client_id.map(str::to_owned),
+            };
+            builder = text.into_iter().fold(builder, set);
         }
         builder = match &self.audience {
-            Some(OneOrMany::One(audience)) => builder.audience(audience.as_str()),
-            Some(OneOrMany::Many(audiences)) => builder.audiences(audiences.iter().map(Text::as_str)),
-            None => builder,
+            Some(OneOrMany::One(audience)) => {
+                let audience = cx.text(&format!("{path}.audience"), audience);
+                audience.iter().fold(builder, |builder, audience| builder.audience(audience.as_str()))
+            }
+            Some(audiences) => {
+                let audiences = audiences.with_paths(&format!("{path}.audience"));
+                let texts: Vec<_> = audiences.iter().filter_map(|(path, audience)| cx.text(path, audience)).collect();
+                // One that is wrong is reported, and does not leave an empty list.
+                if texts.len() < audiences.len() {
+                    builder
+                } else {
+                    builder.audiences(texts.iter().map(|text| text.as_str()))
+                }
+            }
+            None => defaults.audience.into_iter().fold(builder, JwtTemplateBuilder::audience),
         };
         if let Some(lifetime) = self.expiry_seconds {
             builder = builder.lifetime(lifetime.0);
@@ -110,17 +194,34 @@ impl JwtFields {
         }
         builder = with_members(builder, &self.claims, JwtTemplateBuilder::claim);
         builder = with_members(builder, &self.headers, JwtTemplateBuilder::header);
-        build(builder, &NAMES, cx).filter(|_| has_key)
+        if let Some(certificate) = &self.certificate {
+            let certificate = cx.bytes_value(&format!("{path}.certificate"), certificate);
+            builder = certificate.into_iter().fold(builder, JwtTemplateBuilder::certificate);
+        }
+        if self.certificate_chain && self.certificate.is_none() {
+            let problem = Problem::new(format!("{path}.certificate_chain"), "found no certificate to send");
+            let certificate = Setting::Field(format!("{path}.certificate").into());
+            cx.report.add(problem.advise(Advice::Set(certificate)));
+        } else if self.certificate_chain {
+            builder = builder.certificate_chain();
+        }
+        for (name, field) in &self.computed {
+            if let Some(compute) = field.compute(&format!("{path}.computed.{name}"), cx) {
+                builder = builder.computed(name, move |context| compute(context));
+            }
+        }
+        for (name, field) in &self.computed_headers {
+            if let Some(compute) = field.compute(&format!("{path}.computed_headers.{name}"), cx) {
+                builder = builder.computed_header(name, move |context| compute(context));
+            }
+        }
+        let built = builder.build().map_err(|error| cx.report.add_translated(&section.names, &error)).ok();
+        built.filter(|_| has_key)
     }
 }
 
-/// Builds a template, and reports its problems in the names of a section.
-pub(super) fn build(builder: JwtTemplateBuilder, names: &Names, cx: &mut Context<'_>) -> Option<JwtTemplate> {
-    builder.build().map_err(|error| cx.report.add_translated(names, &error)).ok()
-}
-
 /// A key to check the rest of a template with, if its own cannot be used.
-pub(super) fn stand_in_key() -> Option<SigningKey> {
+fn stand_in_key() -> Option<SigningKey> {
     SigningKey::hmac(Algorithm::HS256, [0; 32]).ok()
 }
 
@@ -130,7 +231,7 @@ pub(super) fn stand_in() -> Option<JwtTemplate> {
     JwtTemplate::builder(stand_in_key()?).issuer("x").subject("x").audience("x").build().ok()
 }
 
-pub(super) fn with_members(
+fn with_members(
     builder: JwtTemplateBuilder,
     members: &Map<String, Value>,
     set: impl Fn(JwtTemplateBuilder, String, Value) -> JwtTemplateBuilder,

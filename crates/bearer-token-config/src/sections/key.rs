@@ -2,17 +2,17 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bearer_token::{
-    Advice, Problem,
-    jwt::{Algorithm, Encoding, KeyReader, SigningKey},
+    Advice, Encoding, Problem,
+    jwt::{Algorithm, KeyReader, SigningKey},
     secret,
 };
 use zeroize::Zeroizing;
 
-use super::Context;
+use super::context::Context;
 use crate::{
     names::{Name, Names, name, value},
     suggest,
-    values::{Given, SecretField, Text},
+    values::{Origin, SecretField, ValueField},
 };
 
 /// Where the key is in the field `key`.
@@ -30,12 +30,14 @@ pub(super) const NAMES: &[Name] = &[
     value("SigningKey::hmac", "key.encoding", "text"),
 ];
 
-/// Where the client's secret signs.
+/// Where the client's secret signs, in the section of the client.
 pub(super) const SECRET_NAMES: &[Name] = &[
     name("key", "secret"),
     name("encoding", "secret.encoding"),
-    name("KeyReader::algorithm", "algorithm"),
-    name("KeyReader::allow_short_secret", "allow_short_secret"),
+    name("algorithm", "jwt.algorithm"),
+    name("allow_short_secret", "jwt.allow_short_secret"),
+    name("KeyReader::algorithm", "jwt.algorithm"),
+    name("KeyReader::allow_short_secret", "jwt.allow_short_secret"),
     name("KeyReader::read_file", "secret.file"),
     name("SigningKey::from_file", "secret.file"),
     name("Value::member", "secret.member"),
@@ -45,29 +47,31 @@ pub(super) const SECRET_NAMES: &[Name] = &[
 
 /// The fields about the key that signs.
 pub(super) struct KeyFields<'a> {
+    /// What the reader of keys calls them.
     pub(super) names: &'a Names,
-    /// The name of the first of them.
-    pub(super) name: &'a str,
+    /// The section of all but the key.
+    pub(super) section: &'a str,
+    /// The path of the key.
+    pub(super) path: String,
     pub(super) key: Option<&'a SecretField>,
     pub(super) algorithm: Option<&'a str>,
-    pub(super) kid: Option<&'a Text>,
+    pub(super) kid: Option<&'a ValueField>,
     pub(super) passphrase: Option<&'a SecretField>,
     pub(super) allow_short_secret: bool,
 }
 
 impl KeyFields<'_> {
     /// The key, if nothing is wrong with it.
-    pub(super) fn load(&self, cx: &mut Context<'_>) -> Option<SigningKey> {
-        let section = self.names.section;
+    pub(super) fn load(self, cx: &mut Context<'_>) -> Option<SigningKey> {
+        let (section, path) = (self.section, self.path);
         let algorithm_path = format!("{section}.algorithm");
-        let path = format!("{section}.{}", self.name);
         let key = cx.required(&path, self.key, "the private key as PEM or JWK, or the HMAC secret");
         let algorithm = match self.algorithm.map(|name| algorithm(&algorithm_path, name)) {
             Some(Ok(algorithm)) => Some(algorithm),
             Some(Err(problem)) => {
                 cx.report.add(problem);
                 // What is wrong with the key as well, as far as that is known.
-                if let Err(problem) = key?.read_bytes(&path, cx.directory) {
+                if let Err(problem) = cx.key(&path, key?) {
                     cx.report.add(problem);
                 }
                 return None;
@@ -83,16 +87,23 @@ impl KeyFields<'_> {
             reader = reader.algorithm(algorithm);
         }
         if let Some(kid) = self.kid {
+            let kid = cx.text(&format!("{section}.kid"), kid)?;
             reader = reader.key_id(kid.as_str());
         }
         if let Some(passphrase) = self.passphrase {
             reader = with_passphrase(reader, &format!("{section}.passphrase"), passphrase, cx)?;
         }
-        let read = match key.file(cx.directory) {
-            Some(file) => reader.encoding(key.encoding()).read_file(file),
-            None => {
-                let text = key.read_encoded(&path, cx.directory).map_err(|problem| cx.report.add(problem)).ok()?;
-                read(reader, key, &text)
+        let read = match &key.origin {
+            // In its own words, it says more about a file that is the wrong one.
+            Origin::File(file) if key.steps.is_encoding_only() => {
+                reader.encoding(key.steps.encoding()).read_file(cx.directory.join(file))
+            }
+            Origin::File(_) | Origin::Env(_) if !key.steps.is_encoding_only() => {
+                reader.read_value(cx.bytes_value(&path, key)?)
+            }
+            _ => {
+                let (text, encoding) = cx.key(&path, key).map_err(|problem| cx.report.add(problem)).ok()?;
+                read(reader, key, &text, encoding)
             }
         };
         match read {
@@ -110,14 +121,19 @@ impl KeyFields<'_> {
 }
 
 /// Reads a key that is not in a file.
-fn read(reader: KeyReader, key: &SecretField, text: &[u8]) -> Result<SigningKey, bearer_token::Error> {
+fn read(
+    reader: KeyReader,
+    key: &SecretField,
+    text: &[u8],
+    encoding: Encoding,
+) -> Result<SigningKey, bearer_token::Error> {
     // `{ value = ".." }` says that it is the secret itself, even if it looks like a path.
-    let is_certain = matches!(key.given(), Given::Value(_)) && key.encoding() == Encoding::Text;
+    let is_certain = matches!(key.origin, Origin::Value(_)) && encoding == Encoding::Text;
     if is_certain && str::from_utf8(text).is_ok_and(secret::looks_like_path) {
         let encoded = Zeroizing::new(BASE64_STANDARD.encode(text));
         return reader.encoding(Encoding::Base64).read(encoded.as_bytes());
     }
-    reader.encoding(key.encoding()).read(text)
+    reader.encoding(encoding).read(text)
 }
 
 fn algorithm(path: &str, name: &str) -> Result<Algorithm, Problem> {
@@ -133,7 +149,7 @@ fn algorithm(path: &str, name: &str) -> Result<Algorithm, Problem> {
 
 #[cfg(feature = "encrypted-keys")]
 fn with_passphrase(reader: KeyReader, path: &str, passphrase: &SecretField, cx: &mut Context<'_>) -> Option<KeyReader> {
-    cx.text(path, passphrase).map(|passphrase| reader.passphrase(passphrase.as_bytes()))
+    cx.secret(path, passphrase).map(|passphrase| reader.passphrase(passphrase.as_bytes()))
 }
 
 #[cfg(not(feature = "encrypted-keys"))]

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use bearer_token::{Backoff, Policy};
+use bearer_token::{Backoff, Policy, Problem};
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Fields;
 use crate::{
     names::{Names, name},
+    report::Report,
     values::{Seconds, table},
 };
 
-pub(super) const NAMES: Names = Names {
+const NAMES: Names = Names {
     section: "",
     names: &[
         name("policy.default_lifetime", "policy.default_lifetime_seconds"),
@@ -23,11 +23,21 @@ pub(super) const NAMES: Names = Names {
     ],
 };
 
+/// Whether a problem of a provider's builder is about its policy.
+pub(super) fn is_about(problem: &Problem) -> bool {
+    problem.path().starts_with("policy")
+}
+
+/// Reports the problems of a provider's builder that are about its policy.
+pub(super) fn report(problems: &[Problem], report: &mut Report) {
+    problems.iter().filter(|problem| is_about(problem)).for_each(|problem| report.add(NAMES.translate(problem)));
+}
+
 /// Times in seconds.
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct PolicyFields {
+pub(crate) struct PolicyFields {
     /// A token is not sent in its last seconds: this many, or a tenth of its lifetime if that is less. Default: 10.
     reserve_seconds: Option<Seconds>,
     /// A token is refreshed in the background this long before it expires, or a fifth of its lifetime if that is less.
@@ -73,9 +83,9 @@ impl From<BackoffFields> for Backoff {
     }
 }
 
-impl Fields {
+impl PolicyFields {
     pub(super) fn policy(&self) -> Policy {
-        let fields = &self.policy;
+        let fields = self;
         let mut policy = Policy::default();
         for (time, set) in [
             (fields.reserve_seconds, Policy::reserve as fn(Policy, Duration) -> Policy),

@@ -11,14 +11,14 @@ use bearer_token::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Context, token_endpoint::EndpointFields};
+use super::{context::Context, token_endpoint::EndpointFields};
 use crate::values::SecretField;
 
 /// A refresh token (RFC 6749 section 6).
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct RefreshFields {
+pub(crate) struct RefreshFields {
     /// The file for the refresh token, which the server replaces. Its directory must be writable for this process.
     file: Option<PathBuf>,
     /// The refresh token to begin with, and to use when the one in the file is gone.
@@ -45,7 +45,7 @@ impl RefreshFields {
     }
 
     fn grant(&self, cx: &mut Context<'_>) -> Option<RefreshToken> {
-        let initial = self.initial.as_ref().map(|initial| cx.text("refresh_token.initial", initial));
+        let initial = self.initial.as_ref().map(|initial| cx.secret("refresh_token.initial", initial));
         let mut grant = match &self.file {
             Some(file) => RefreshToken::new(FileStore::new(cx.directory.join(file))),
             None if self.reusable && initial.is_some() => RefreshToken::new(MemoryStore::default()),

@@ -1,66 +1,125 @@
-//! The provider that the sections give: where its tokens come from, and where they may go.
+//! Where tokens come from: the source that the sections of a stage give.
 
 use bearer_token::{
-    Problem, TokenProvider, TokenProviderBuilder,
+    Advice, Problem, Setting, TokenProvider, TokenProviderBuilder, Value,
     jwt::SelfSigned,
-    oauth::{ClientCredentials, JwtBearer},
+    oauth::{ClientCredentials, JwtBearer, TokenExchange, TokenType},
 };
 
-use super::{Context, Fields, jwt, origins, policy, token};
-use crate::report::Report;
+use super::{
+    Fields,
+    context::Context,
+    jwt::{self, JwtFields},
+    origins, policy,
+    refresh_token::RefreshFields,
+    send, token,
+    token_endpoint::EndpointFields,
+    token_exchange::ExchangeFields,
+};
+use crate::{fit::ROOT, values::SecretField};
+
+/// The sections that say where tokens come from: of the whole configuration, or of one of its sources.
+pub(super) struct Stage<'f> {
+    pub(super) token: Option<&'f SecretField>,
+    pub(super) jwt: Option<&'f JwtFields>,
+    pub(super) refresh_token: Option<&'f RefreshFields>,
+    pub(super) token_endpoint: Option<&'f EndpointFields>,
+    pub(super) token_exchange: Option<&'f ExchangeFields>,
+}
 
 impl Fields {
     /// The builder with everything that is not the source's.
-    pub(crate) fn provider(&self, builder: TokenProviderBuilder, report: &mut Report) -> TokenProviderBuilder {
-        let mut builder = self.origins(builder).policy(self.policy());
+    pub(crate) fn provider(&self, builder: TokenProviderBuilder, cx: &mut Context<'_>) -> TokenProviderBuilder {
+        let mut builder = self.origins(builder).policy(self.policy.policy());
+        if let Some(send) = &self.send {
+            builder = builder.sending(send.sending(cx));
+        }
         if let Some(name) = &self.name {
             builder = builder.name(name.as_str());
         }
-        for problem in builder.problems() {
-            let names = if problem.path().starts_with("policy") { &policy::NAMES } else { &origins::NAMES };
-            report.add(names.translate(&problem));
+        let problems = builder.problems();
+        policy::report(&problems, &mut cx.report);
+        for problem in problems.iter().filter(|problem| !policy::is_about(problem)) {
+            let is_sending = problem.path().starts_with("sending");
+            let names = if is_sending { &send::NAMES } else { &origins::NAMES };
+            cx.report.add(names.translate(problem));
         }
         builder
     }
 
     /// A builder on the source, if nothing is wrong with it.
     pub(crate) fn source(&self, cx: &mut Context<'_>) -> Option<TokenProviderBuilder> {
-        if let Some(refresh) = &self.refresh_token {
-            if self.token.is_some() || self.jwt.is_some() {
-                cx.report.add(only_one("refresh_token", "found beside `token` or `jwt`"));
-            }
-            return refresh.source(self.token_endpoint.as_ref(), cx);
+        let stage = Stage {
+            token: self.token.as_ref(),
+            jwt: self.jwt.as_ref(),
+            refresh_token: self.refresh_token.as_ref(),
+            token_endpoint: self.token_endpoint.as_ref(),
+            token_exchange: self.token_exchange.as_ref(),
+        };
+        stage.source(cx)
+    }
+}
+
+impl Stage<'_> {
+    /// A builder on the source, if nothing is wrong with it.
+    pub(super) fn source(&self, cx: &mut Context<'_>) -> Option<TokenProviderBuilder> {
+        let assertion = self.token_endpoint.is_some_and(EndpointFields::has_assertion);
+        let ways = [
+            ("refresh_token", self.refresh_token.is_some()),
+            ("token_exchange", self.token_exchange.is_some()),
+            ("token_endpoint.assertion", assertion),
+            ("token", self.token.is_some()),
+            ("jwt", self.jwt.is_some()),
+        ];
+        let mut found = ways.into_iter().filter(|(_, is_present)| *is_present).map(|(way, _)| way);
+        if let (Some(first), Some(second)) = (found.next(), found.next()) {
+            cx.report.add(only_one(first, &format!("`{second}`")));
+        } else if self.token.is_some() && self.token_endpoint.is_some() {
+            cx.report.add(only_one("token", "`token_endpoint`"));
         }
-        match (&self.token, &self.jwt, &self.token_endpoint) {
+        if let Some(refresh) = self.refresh_token {
+            return refresh.source(self.token_endpoint, cx);
+        }
+        if let Some(exchange) = self.token_exchange {
+            let grant = exchange.grant(cx);
+            let expected = "the token endpoint that exchanges the token";
+            let endpoint = cx.required("token_endpoint", self.token_endpoint, expected)?;
+            // With a stand-in, the endpoint is checked as well.
+            let stand_in = || TokenExchange::new(Value::from("x"), TokenType::JWT);
+            let source = endpoint.source(grant.clone().unwrap_or_else(stand_in), cx);
+            return grant.and(source.map(TokenProvider::builder));
+        }
+        match (self.token, self.jwt, self.token_endpoint) {
             (None, None, None) => {
-                let found = "found none of `token`, `jwt` and `token_endpoint`";
-                cx.report.add(Problem::new("jwt", found).expecting("a way to get tokens"));
+                let found = "found none of the ways to get tokens";
+                let set = |field: &'static str| Advice::Set(Setting::Field(field.into()));
+                let problem = Problem::new(ROOT, found).expecting("one of them");
+                cx.report.add(["token_endpoint", "jwt", "token"].map(set).into_iter().fold(problem, Problem::advise));
                 None
             }
-            (Some(token), None, None) => token::source(token, cx),
-            (Some(_), _, _) => {
-                cx.report.add(only_one("token", "found beside `jwt` or `token_endpoint`"));
-                None
-            }
-            (None, Some(jwt), None) => Some(TokenProvider::builder(SelfSigned::new(jwt.template(cx)?))),
+            (Some(token), _, _) => token::source(token, cx),
+            (None, Some(jwt), None) => Some(TokenProvider::builder(SelfSigned::new(jwt.template(&jwt::JWT, cx)?))),
             (None, Some(jwt), Some(endpoint)) => {
-                let template = jwt.template(cx);
+                let template = jwt.template(&jwt::JWT, cx);
                 // With a stand-in, the endpoint is checked as well.
-                let assertion = JwtBearer::new(template.clone().or_else(jwt::stand_in)?);
-                let source = endpoint.source(assertion, cx);
+                let grant = JwtBearer::new(template.clone().or_else(jwt::stand_in)?);
+                let source = endpoint.source(endpoint.named(grant), cx);
                 template.and(source.map(TokenProvider::builder))
             }
+            (None, None, Some(endpoint)) if assertion => {
+                let grant = endpoint.assertion_grant(cx);
+                let stand_in = || jwt::stand_in().map(JwtBearer::new);
+                let source = endpoint.source(grant.clone().or_else(stand_in)?, cx);
+                grant.and(source.map(TokenProvider::builder))
+            }
             (None, None, Some(endpoint)) => {
-                if endpoint.client.is_none() {
-                    let problem = Problem::new("token_endpoint.client", "found nothing");
-                    cx.report.add(problem.expecting("the client's id and credential, or a `jwt` to exchange"));
-                }
+                endpoint.require_client(cx);
                 endpoint.source(ClientCredentials::new(), cx).map(TokenProvider::builder)
             }
         }
     }
 }
 
-fn only_one(path: &str, found: &'static str) -> Problem {
-    Problem::new(path, found).expecting("only one way to get tokens")
+fn only_one(path: &str, other: &str) -> Problem {
+    Problem::new(path, format!("found beside {other}")).expecting("only one way to get tokens")
 }

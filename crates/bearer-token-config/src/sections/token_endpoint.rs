@@ -1,14 +1,26 @@
 //! The section `token_endpoint`: the token endpoint of an authorization server.
 
-use bearer_token::oauth::{Grant, TokenEndpoint, TokenEndpointBuilder};
+use bearer_token::{
+    Advice, Problem, Setting,
+    oauth::{BodyFormat, Grant, JwtBearer, TokenEndpoint, TokenEndpointBuilder},
+};
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
-use super::{Context, Secrets, client::ClientFields};
+use super::{
+    Secrets,
+    client::ClientFields,
+    context::Context,
+    parameters,
+    response::FormatFields,
+    tls::{self, TlsFields},
+};
 use crate::{
     names::{Names, name, nothing, value},
-    values::{OneOrMany, Seconds, Text, table},
+    values::{OneOrMany, Seconds, SecretField, Text, ValueField, table},
 };
 
 const NAMES: Names = Names {
@@ -28,27 +40,48 @@ const NAMES: Names = Names {
         value("ClientAuth::client_secret_jwt", "client.method", "client_secret_jwt"),
         value("ClientAuth::post", "client.method", "post"),
         value("ClientAuth::private_key_jwt", "client.method", "private_key_jwt"),
+        value("no_grant_type", "grant_type", ""),
+        name("parameter_name", "assertion_parameter"),
+        name("subject_token", "/token_exchange.subject_token"),
+        name("actor_token", "/token_exchange.actor_token"),
         name("JwtBearer::new", "/jwt"),
+        name("TokenExchange::new", "/token_exchange"),
         name("RefreshToken::new", "/refresh_token"),
         nothing("transport"),
     ],
 };
 
+/// A URL to check the rest of an endpoint with, if its own cannot be used.
+const STAND_IN: &str = "https://as.example.com/token";
+
 /// The token endpoint of an authorization server (RFC 6749 section 3.2).
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct EndpointFields {
-    /// The URL of the token endpoint.
-    pub(super) url: Option<Text>,
-    /// Another grant type than the usual one.
+pub(crate) struct EndpointFields {
+    /// The URL of the token endpoint. It is read once.
+    url: Option<ValueField>,
+    /// Another grant type than the usual one. `""` sends none.
     grant_type: Option<Text>,
     /// The scope to request: words separated by spaces, or a list of words.
     scope: Option<OneOrMany>,
-    /// Further form parameters, such as `audience` or `resource`.
-    parameters: Secrets,
+    /// The method. Default: `POST`.
+    method: Option<MethodField>,
+    /// Where the parameters are. Default: `form`.
+    body: Option<BodyField>,
+    /// Further parameters, such as `audience` or `resource`. A list is a parameter that is repeated; with
+    /// `body = "json"`, it may be any tree.
+    #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, parameters::Parameter>"))]
+    parameters: Map<String, Value>,
     /// Further headers of the token request.
     headers: Secrets,
+    /// An assertion that is made elsewhere, to exchange for a token (RFC 7523 section 2.1).
+    assertion: Option<SecretField>,
+    /// The name of the parameter with the assertion. Default: `assertion`.
+    assertion_parameter: Option<Text>,
+    /// Where the response has the token and its lifetime. Default: where OAuth has them (RFC 6749 section 5.1).
+    #[serde(deserialize_with = "table::optional")]
+    response: Option<FormatFields>,
     /// Words other than `Bearer` by which this server means it.
     accept_token_types: Vec<Text>,
     /// Fields of the response to keep, such as `instance_url`.
@@ -58,37 +91,122 @@ pub(super) struct EndpointFields {
     max_clock_offset_seconds: Option<Seconds>,
     /// Send token requests over `http`, in networks that you trust with your secrets.
     allow_plaintext: bool,
+    /// TLS to the token endpoint: CA certificates, and the client's own.
+    #[serde(deserialize_with = "table::optional")]
+    tls: Option<TlsFields>,
+    /// Write names of headers in title case, for servers that take them for case-sensitive.
+    title_case_headers: bool,
     /// The client, and how it authenticates.
     #[serde(deserialize_with = "table::optional")]
     pub(super) client: Option<ClientFields>,
 }
 
+/// The method of token requests.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "UPPERCASE")]
+enum MethodField {
+    Post,
+    Get,
+    Put,
+    Patch,
+}
+
+/// Where the parameters of token requests are.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+enum BodyField {
+    /// In the body, as a form.
+    Form,
+    /// In the body, as JSON.
+    Json,
+    /// In the query of the URL.
+    Query,
+    /// Nowhere.
+    None,
+}
+
 impl EndpointFields {
+    /// Whether an assertion that is made elsewhere is exchanged.
+    pub(super) fn has_assertion(&self) -> bool {
+        self.assertion.is_some()
+    }
+
+    /// The grant of an assertion that is made elsewhere, if nothing is wrong with it.
+    pub(super) fn assertion_grant(&self, cx: &mut Context<'_>) -> Option<JwtBearer> {
+        let value = cx.secret_value("token_endpoint.assertion", self.assertion.as_ref()?)?;
+        Some(self.named(JwtBearer::from_value(value)))
+    }
+
+    /// The grant with the name of its parameter.
+    pub(super) fn named(&self, grant: JwtBearer) -> JwtBearer {
+        self.assertion_parameter.iter().fold(grant, |grant, name| grant.parameter_name(name.as_str()))
+    }
+
+    /// Reports a client that is missing, where nothing else identifies the caller.
+    pub(super) fn require_client(&self, cx: &mut Context<'_>) {
+        let has_grant = self.grant_type.as_ref().is_none_or(|grant_type| !grant_type.is_empty());
+        if self.client.is_none() && has_grant {
+            let problem = Problem::new("token_endpoint.client", "found nothing");
+            let problem = problem.expecting("the client's id and credential, or a `jwt` to exchange");
+            let none = Advice::text("set `grant_type = \"\"` if the server needs neither");
+            cx.report.add(problem.advise(Advice::Set(Setting::Field("token_endpoint.client".into()))).advise(none));
+        }
+        if self.assertion_parameter.is_some() {
+            let problem = Problem::new("token_endpoint.assertion_parameter", "found a name without an assertion");
+            cx.report.add(problem.expecting("a `jwt` to sign, or `assertion`").advise(Advice::text("remove it")));
+        }
+    }
+
     /// The source, if nothing is wrong with it.
     pub(super) fn source(&self, grant: impl Grant, cx: &mut Context<'_>) -> Option<TokenEndpoint> {
-        let url = self.url.as_deref().unwrap_or_default();
-        let mut builder = TokenEndpoint::builder(url, grant);
-        let mut is_complete = true;
+        let url = self.url.as_ref().map(|url| cx.text("token_endpoint.url", url));
+        let mut is_complete = !matches!(url, Some(None));
+        // With a stand-in, the rest is checked as well.
+        let url = url.map_or(Zeroizing::default(), |url| url.unwrap_or_else(|| STAND_IN.to_owned().into()));
+        let mut builder = TokenEndpoint::builder(url.as_str(), grant);
         if let Some(client) = &self.client {
-            match client.auth(url, cx) {
+            match client.auth(&url, cx) {
                 Some(client) => builder = builder.client_auth(client),
                 None => is_complete = false,
             }
         }
         if let Some(grant_type) = &self.grant_type {
-            builder = builder.grant_type(grant_type.as_str());
+            builder = match grant_type.as_str() {
+                "" => builder.no_grant_type(),
+                grant_type => builder.grant_type(grant_type),
+            };
         }
         if let Some(scope) = &self.scope {
-            builder = builder.scope(scope.joined(" "));
+            let words = scope.with_paths("token_endpoint.scope");
+            let words: Vec<_> = words.iter().filter_map(|(path, word)| cx.text(path, word)).collect();
+            builder = builder.scope(words.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(" "));
+        }
+        if let Some(method) = self.method {
+            builder = builder.method(match method {
+                MethodField::Post => http::Method::POST,
+                MethodField::Get => http::Method::GET,
+                MethodField::Put => http::Method::PUT,
+                MethodField::Patch => http::Method::PATCH,
+            });
+        }
+        if let Some(body) = self.body {
+            builder = builder.body(match body {
+                BodyField::Form => BodyFormat::Form,
+                BodyField::Json => BodyFormat::Json,
+                BodyField::Query => BodyFormat::Query,
+                BodyField::None => BodyFormat::None,
+            });
         }
         for (name, value) in &self.parameters {
-            if let Some(value) = cx.text(&format!("token_endpoint.parameters.{name}"), value) {
-                builder = builder.parameter(name.clone(), value.as_str());
+            if let Some(value) = parameters::parameter(&format!("token_endpoint.parameters.{name}"), value, cx) {
+                builder = builder.parameter(name, value);
             }
         }
         for (name, value) in &self.headers {
-            if let Some(value) = cx.text(&format!("token_endpoint.headers.{name}"), value) {
-                builder = builder.header(name, value.as_str());
+            if let Some(value) = cx.secret_value(&format!("token_endpoint.headers.{name}"), value) {
+                builder = builder.header(name, value);
             }
         }
         let words = self.accept_token_types.iter().map(Text::as_str);
@@ -100,7 +218,11 @@ impl EndpointFields {
         if self.allow_plaintext {
             builder = builder.allow_plaintext();
         }
-        if let Some(transport) = cx.transport.take() {
+        if let Some(response) = &self.response {
+            builder = builder.response(response.format());
+        }
+        builder = tls::transport(self.tls.as_ref(), self.title_case_headers, builder, cx);
+        if let Some(transport) = cx.transport {
             builder = transport(builder);
         }
         match builder.build() {

@@ -6,16 +6,18 @@ use std::{
     path::Path,
 };
 
+use bearer_token::Problem;
 use zeroize::Zeroizing;
 
 /// Keys and tokens are far smaller. A larger file is the wrong one.
 const LIMIT: usize = 1 << 20;
 
 /// The content of a file, which may be a pipe, or what is wrong with it.
-pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let bytes = read(path).map_err(|error| unreadable(path, &error))?;
     if bytes.len() > LIMIT {
-        return Err(format!("the file `{}` has more than 1 MiB; expected a key, a token or a secret", path.display()));
+        let found = format!("the file `{}` has more than 1 MiB", path.display());
+        return Err(Problem::new("", found).expecting("a key, a token or a secret"));
     }
     Ok(bytes)
 }
@@ -37,7 +39,7 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 /// Whether a regular file is there and can be opened, or what is wrong with it.
-pub(crate) fn can_be_read(path: &Path) -> Result<(), String> {
+pub(crate) fn can_be_read(path: &Path) -> Result<(), Problem> {
     // Opening a pipe would wait for its writer.
     let opened = fs::metadata(path).and_then(|metadata| {
         if !metadata.is_file() {
@@ -48,6 +50,12 @@ pub(crate) fn can_be_read(path: &Path) -> Result<(), String> {
     opened.map(drop).map_err(|error| unreadable(path, &error))
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> String {
-    format!("the file `{}` cannot be read: {error}", path.display())
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    let problem = Problem::new("", format!("the file `{}` cannot be read: {error}", path.display()));
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            problem.expecting("a file that exists; a relative path begins beside the configuration")
+        }
+        _ => problem,
+    }
 }

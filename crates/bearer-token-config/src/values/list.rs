@@ -1,35 +1,40 @@
-//! Values that are one string or a list.
+//! Values that are one or a list.
 
 use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, SeqAccess, Visitor, value::StrDeserializer},
+    de::{
+        Error, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, StrDeserializer},
+    },
 };
 
-use super::Text;
+use super::ValueField;
 
-/// A string, or a list of strings.
+/// A value, or a list of values.
 pub(crate) enum OneOrMany {
-    One(Text),
-    Many(Vec<Text>),
+    One(ValueField),
+    Many(Vec<ValueField>),
 }
 
 impl OneOrMany {
-    /// All of them in one string.
-    pub(crate) fn joined(&self, separator: &str) -> String {
+    /// Each value with its path.
+    pub(crate) fn with_paths(&self, path: &str) -> Vec<(String, &ValueField)> {
         match self {
-            OneOrMany::One(text) => text.as_str().to_owned(),
-            OneOrMany::Many(texts) => texts.iter().map(Text::as_str).collect::<Vec<_>>().join(separator),
+            OneOrMany::One(value) => vec![(path.to_owned(), value)],
+            OneOrMany::Many(values) => {
+                values.iter().enumerate().map(|(index, value)| (format!("{path}[{index}]"), value)).collect()
+            }
         }
     }
 }
 
 impl<'de> Deserialize<'de> for OneOrMany {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct StringOrList;
+        struct ValueOrList;
 
-        impl<'de> Visitor<'de> for StringOrList {
+        impl<'de> Visitor<'de> for ValueOrList {
             type Value = OneOrMany;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,19 +42,23 @@ impl<'de> Deserialize<'de> for OneOrMany {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<OneOrMany, E> {
-                Text::deserialize(StrDeserializer::new(text)).map(OneOrMany::One)
+                ValueField::deserialize(StrDeserializer::new(text)).map(OneOrMany::One)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OneOrMany, A::Error> {
+                ValueField::deserialize(MapAccessDeserializer::new(map)).map(OneOrMany::One)
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
-                let mut texts = Vec::new();
-                while let Some(text) = list.next_element()? {
-                    texts.push(text);
+                let mut values = Vec::new();
+                while let Some(value) = list.next_element()? {
+                    values.push(value);
                 }
-                Ok(OneOrMany::Many(texts))
+                Ok(OneOrMany::Many(values))
             }
         }
 
-        deserializer.deserialize_any(StringOrList)
+        deserializer.deserialize_any(ValueOrList)
     }
 }
 
@@ -59,17 +68,18 @@ mod schema {
 
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-    use super::OneOrMany;
+    use super::{OneOrMany, ValueField};
 
     impl JsonSchema for OneOrMany {
         fn schema_name() -> Cow<'static, str> {
             "OneOrMany".into()
         }
 
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            let value = generator.subschema_for::<ValueField>();
             json_schema!({
-                "description": "A string, or a list of strings.",
-                "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+                "description": "A value, or a list of values.",
+                "anyOf": [value, { "type": "array", "items": value }],
             })
         }
     }

@@ -1,6 +1,6 @@
 //! Tables that are written as tables. serde alone would read a list too, in the order in which the fields are declared.
 
-use std::{fmt, marker::PhantomData};
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
@@ -18,6 +18,14 @@ pub(crate) fn optional<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deseriali
 /// Reads a section that has a default.
 pub(crate) fn required<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Table::deserialize(deserializer).map(|table| table.0)
+}
+
+/// Reads sections whose names are the user's.
+pub(crate) fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    let tables: BTreeMap<String, Table<T>> = Deserialize::deserialize(deserializer)?;
+    Ok(tables.into_iter().map(|(name, table)| (name, table.0)).collect())
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {

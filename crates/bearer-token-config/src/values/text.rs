@@ -2,6 +2,7 @@
 
 use std::{fmt, ops::Deref};
 
+use bearer_token::Problem;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// A string that is sent as part of a line: without newlines and other control characters (L52).
@@ -34,16 +35,21 @@ impl fmt::Debug for Text {
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        match problem(&text) {
-            Some(found) => Err(D::Error::custom(format_args!(
-                "{found}; expected one line of text: remove it, or put a space in its place"
-            ))),
+        match found(&text) {
+            Some(found) => Err(D::Error::custom(format_args!("{found}; expected {ONE_LINE}"))),
             None => Ok(Text(text)),
         }
     }
 }
 
-fn problem(text: &str) -> Option<&'static str> {
+const ONE_LINE: &str = "one line of text: remove it, or put a space in its place";
+
+/// The problem with a string that has a newline or another control character.
+pub(crate) fn text_problem(text: &str) -> Option<Problem> {
+    found(text).map(|found| Problem::new("", found).expecting(ONE_LINE))
+}
+
+fn found(text: &str) -> Option<&'static str> {
     text.chars().find_map(|c| match c {
         '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some("found a newline in the string"),
         '\u{feff}' => Some("found a byte order mark in the string"),

@@ -1,7 +1,7 @@
-//! The signature algorithms: one table of everything that depends on which one it is.
+//! The signature algorithms: one table with all of their properties.
 //!
-//! No code elsewhere decides by an algorithm's name. It matches on [`Family`], [`Hash`] or [`Curve`], without a `_` arm, so
-//! that a new row does not compile until every such place knows it.
+//! Other code never decides by an algorithm's name. It matches on [`Family`], [`Hash`] or [`Curve`], without a `_` arm.
+//! So a new row does not compile until all of that code handles it.
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 

@@ -1,6 +1,6 @@
 //! Keys in this process, and how they sign (RFC 7515 section 5.1).
 //!
-//! aws-lc-rs is called directly, not through jsonwebtoken's signers. Those are neither `Send` nor `Sync`, so that each
+//! aws-lc-rs is called directly, not through jsonwebtoken's signers. Those are neither `Send` nor `Sync`, so each
 //! signature would need a new one. For RSA they also parse and check the key each time, which takes nearly as long as
 //! signing.
 
@@ -156,7 +156,7 @@ impl NativeKey {
             .map_err(|rejected| NativeFault::Inconsistent(kind, Some(rejected)))
     }
 
-    /// An Ed25519 key from its seed, and its public half if that is to be compared.
+    /// An Ed25519 key from its seed. If the public half is given, it must match.
     fn ed25519(algorithm: Algorithm, seed: &[u8], public: Option<&[u8]>) -> Result<Self, NativeFault> {
         check_kind(algorithm, KeyKind::Ed25519)?;
         let pair = match public {
@@ -175,8 +175,8 @@ impl NativeKey {
         }
     }
 
-    /// Whether a signature takes longer than a poll should, which is taken to be 100 us. Then it is computed away from the
-    /// runtime's tasks. Otherwise the way there and back would cost more than it saves.
+    /// Whether a signature takes longer than a poll should, which is 100 us. Then it is computed on a thread that may
+    /// block. For faster ones, changing threads would cost more than it saves.
     ///
     /// Medians of `signing_times` below, on a virtual machine with two cores: HMAC 0.5 to 1.1 us, Ed25519 7, ES256 12, ES384
     /// 60, ES512 114. RSA, RS and PS alike: 200 us with 2048 bits, 580 with 3072, 1,250 with 4096. ML-DSA-44: 58, -65: 115,

@@ -93,11 +93,11 @@ impl JwtTemplate {
         self.sign_for(platform, ASSERTION_LIFETIME).await
     }
 
-    /// Signs a JWT with these claims too: one that is given away, to a browser or another service, and not sent by this
-    /// crate.
+    /// Signs a JWT with additional claims, for a browser or another service. This crate does not send it.
     ///
-    /// The claims are a JSON object, or whatever serializes as one. They never replace those of the template, which makes it
-    /// safe to take them from a request. `exp`, `iat`, `nbf` or `jti` can be among them only if the template leaves it out.
+    /// The claims are a JSON object, or whatever serializes as one. They never replace those of the template, so it is
+    /// safe to take them from a request. `exp`, `iat`, `nbf` or `jti` can be among them only if the template leaves it
+    /// out.
     ///
     /// ```
     /// use bearer_token::{jwt::{Algorithm, JwtTemplate, SigningKey}, platform::Platform};
@@ -148,7 +148,8 @@ impl JwtTemplate {
         let times = Times::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
         let mut found = self.look_up(platform).await?;
         if self.has_changed() {
-            // A file that holds several of them may have been replaced in between. The next JWT gets what changes now.
+            // A file that contains several of them may have been replaced in between. Later changes are used for the
+            // next JWT.
             found = self.look_up(platform).await?;
         }
         let LookedUp { key, certificate, key_id, claims: mut further } = found;

@@ -6,6 +6,7 @@ use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{
         ClientAuth, ClockOffset, Grant,
+        discovery::may_have_moved,
         request::{RequestParts, sent::Sent},
         response::{Findings, ResponseReader, clock_offset::ServerClock},
     },
@@ -17,11 +18,14 @@ use crate::{
 
 mod builder;
 mod checks;
+mod location;
 mod scope;
+mod server;
 mod url;
 
 pub use self::builder::TokenEndpointBuilder;
-use self::{scope::not_granted, url::EndpointUrl};
+pub(crate) use self::url::EndpointUrl;
+use self::{location::Location, scope::not_granted};
 
 /// The token endpoint of an authorization server, as a source of tokens. Clones share everything.
 ///
@@ -44,7 +48,7 @@ use self::{scope::not_granted, url::EndpointUrl};
 /// A POST with a form body, `Accept: application/json` and `Accept-Encoding: identity`. It uses `https`, or `http` to
 /// loopback. Other plaintext needs [`allow_plaintext`](TokenEndpointBuilder::allow_plaintext). A query in the URL is kept.
 ///
-/// Servers with a request of their own need more. Each of these is independent of the others:
+/// Some servers expect another request. These settings are independent of each other:
 ///
 /// | the server expects | set |
 /// |---|---|
@@ -54,7 +58,7 @@ use self::{scope::not_granted, url::EndpointUrl};
 /// | no `grant_type` | [`no_grant_type`](TokenEndpointBuilder::no_grant_type), with [`ClientCredentials`](crate::oauth::ClientCredentials) as the grant |
 /// | another parameter or header | [`parameter`](TokenEndpointBuilder::parameter), [`header`](TokenEndpointBuilder::header) |
 /// | `resource` or `audience` several times (RFC 8707) | `parameter` several times, or [`ParameterValue::list`](crate::oauth::ParameterValue::list) |
-/// | what a file, a variable or another provider has | a [`Value`](crate::Value) as the parameter or the header |
+/// | a string from a file, a variable or another provider | a [`Value`](crate::Value) as the parameter or the header |
 ///
 /// Values are read again for each request. They count as secrets: `Debug` shows names only, and a
 /// [description](Error::server_description) that repeats one is withheld. Secrets are added to a URL only with
@@ -97,8 +101,8 @@ use self::{scope::not_granted, url::EndpointUrl};
 /// corrected.
 ///
 /// Errors and events name the offset, and so does [`clock_offset`](Self::clock_offset). If the clock is right, or the
-/// server refuses nothing, none of this happens. A clock that is off by more than a minute is also told in an event when
-/// a token with a JWT's `exp` arrives.
+/// server refuses nothing, none of this happens. An event also reports a clock that is off by more than a minute, when
+/// a token arrives that is a JWT with `exp`.
 ///
 /// # The response
 ///
@@ -115,9 +119,10 @@ use self::{scope::not_granted, url::EndpointUrl};
 ///
 /// # The lifetime
 ///
-/// The earlier of two ends counts: that of `expires_in`, and that of the token itself if it is a JWT (read, not verified).
-/// Both count from just before the request was sent. A [time of day](crate::oauth::ResponseFormat::expires_at) is a third end, if the
-/// format has one; one that is over leaves the other two, and is told in an event.
+/// The earlier of two ends counts: that of `expires_in`, and that of the token itself if it is a JWT (read, not
+/// verified). Both count from just before the request was sent. If the format has a [time of
+/// day](crate::oauth::ResponseFormat::expires_at), it is a third end. If that time has passed, only the other two ends
+/// count, and an event reports it.
 ///
 /// | `expires_in` | lifetime |
 /// |---|---|
@@ -131,16 +136,16 @@ use self::{scope::not_granted, url::EndpointUrl};
 ///
 /// | the token | its own lifetime |
 /// |---|---|
-/// | a JWT with `iat` and `exp` | `exp - iat`, so that no two clocks are compared |
+/// | a JWT with `iat` and `exp` | `exp - iat`: no two clocks are compared |
 /// | the same without a `Date`, if by this machine's clock a day less is left | until `exp` by this machine's clock |
 /// | the same, when the response has a `Date` | also at most `exp` minus the `Date`: the token may be from a cache |
 /// | a JWT with `exp` alone | `exp` minus the response's `Date`; without a `Date`, until `exp` by this machine's clock |
 /// | a JWT whose `exp` is past by that clock | `exp - iat`, else unknown; in any case an event |
 /// | anything else | unknown |
 ///
-/// A lifetime in milliseconds thus ends with its JWT. If both are unknown,
-/// [`Policy::default_lifetime`](crate::Policy::default_lifetime) applies. A wrong clock here never turns every call into
-/// a token request.
+/// So a lifetime that is in milliseconds by mistake still ends with the JWT. If both are unknown,
+/// [`Policy::default_lifetime`](crate::Policy::default_lifetime) applies. A wrong clock on this machine never turns
+/// every call into a token request.
 ///
 /// # Errors
 ///
@@ -152,23 +157,23 @@ use self::{scope::not_granted, url::EndpointUrl};
 /// | 3xx | [`Response`](ErrorKind::Response) | after a change |
 /// | 2xx without a usable token | [`Response`](ErrorKind::Response) | later |
 ///
-/// [`Error::oauth_code`] is set for the codes of specifications and well-known servers. No other text of a response
-/// appears in an error, because a server may echo what it was sent. [`Error::server_description`] returns the
-/// server's own words on request.
+/// [`Error::oauth_code`] is set for the codes of specifications and well-known servers. No other string from a response
+/// appears in an error, because a server may echo the request. [`Error::server_description`] returns the server's
+/// description on request.
 ///
 /// # Delays
 ///
 /// `Retry-After` is a number of seconds with or without a fraction, a time with a unit (`30s`, `500 ms`, `2 minutes`,
-/// `1m30s`), or a date of RFC 9110 or RFC 3339 with `GMT`, `UTC` or an offset. Of a list the longest counts. A number that
-/// can only be a time since 1970 is one. Dates are compared with the response's own `Date`, if there is one.
-/// `Retry-After-Ms` and `X-Ms-Retry-After-Ms` count alike. If there is none of these, 429 is read for `RateLimit-Reset`,
-/// `X-RateLimit-Reset`, `X-Rate-Limit-Reset`, `X-RateLimit-Reset-After` and `RateLimit`. So are 403 and 503 if the
-/// response says that 0 requests remain.
+/// `1m30s`), or a date of RFC 9110 or RFC 3339 with `GMT`, `UTC` or an offset. In a list, the longest delay counts. A
+/// number that is far too large for a delay is a time since 1970. Dates are compared with the response's own `Date`, if
+/// there is one. `Retry-After-Ms` and `X-Ms-Retry-After-Ms` have the same effect. Without these headers, a 429 may have
+/// the delay in `RateLimit-Reset`, `X-RateLimit-Reset`, `X-Rate-Limit-Reset`, `X-RateLimit-Reset-After` or `RateLimit`.
+/// The same holds for 403 and 503, if the response says that 0 requests remain.
 #[derive(Clone)]
 pub struct TokenEndpoint(Arc<Inner>);
 
 struct Inner {
-    url: EndpointUrl,
+    location: Location,
     request: RequestParts,
     /// For `Debug`.
     client_auth: ClientAuth,
@@ -183,10 +188,47 @@ impl TokenEndpoint {
         TokenEndpointBuilder::new(url.into(), grant)
     }
 
+    /// Starts a token endpoint with its server's issuer and its grant. The URL is in the server's metadata.
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # #[cfg(feature = "http-transport")]
+    /// let source = TokenEndpoint::discover("https://as.example.com/realms/reports", ClientCredentials::new())
+    ///     .client_auth(ClientAuth::basic("client-id", "client-secret"))
+    ///     .build()?;
+    /// # #[cfg(feature = "http-transport")] let _ = source;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # The metadata
+    ///
+    /// It is read with the first token request, through the same transport, from the two places that specifications name:
+    ///
+    /// - `https://as.example.com/.well-known/oauth-authorization-server/realms/reports` (RFC 8414 section 3.1), and if
+    ///   there is none,
+    /// - `https://as.example.com/realms/reports/.well-known/openid-configuration` (`OpenID` Connect Discovery 1.0 section
+    ///   4.1).
+    ///
+    /// Its `issuer` must be the given one, byte for byte (RFC 8414 section 3.3). The issuer and the token endpoint use
+    /// `https`. If the issuer is at loopback, or plaintext is [allowed](TokenEndpointBuilder::allow_plaintext) for it, the
+    /// token endpoint may use plaintext as well. Redirects are not followed, and at most 128 KiB are read.
+    ///
+    /// The URL is kept for all callers. After an hour it is read again in the background, and it is used for up to a day if
+    /// that fails. When a token request gets a 404, 405 or 410, or no connection, the metadata is read again at once. If the
+    /// endpoint has moved, the fetch makes one more request.
+    ///
+    /// The audience of signed assertions (`ClientAuth::private_key_jwt`) is always the issuer. So false metadata cannot
+    /// produce an assertion for another server.
+    pub fn discover(issuer: impl Into<String>, grant: impl Grant) -> TokenEndpointBuilder {
+        TokenEndpointBuilder::discover(issuer.into(), grant)
+    }
+
     /// The offset of this machine's clock from the server's, if the server accepted an assertion only with
     /// [its own time](#the-clock).
     ///
-    /// Show it on a dashboard: the clock of this machine needs to be set. Clones share it.
+    /// If it is not zero, the clock of this machine needs to be set: show it on a dashboard. Clones share it.
     pub fn clock_offset(&self) -> Option<ClockOffset> {
         self.0.clock.offset()
     }
@@ -194,9 +236,10 @@ impl TokenEndpoint {
 
 impl TokenSource for TokenEndpoint {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        let Inner { request: parts, reader, clock, transport, .. } = &*self.0;
+        let Inner { location, request: parts, reader, clock, transport, .. } = &*self.0;
         let mut repeats_left = u32::from(parts.grant.is_repeatable());
         let mut tries_left = TRIES;
+        let mut looked_again = false;
         let mut correction = clock.correction(parts.is_time_bound());
         loop {
             let signing = correction.platform(cx.platform());
@@ -204,8 +247,9 @@ impl TokenSource for TokenEndpoint {
                 true => cx.on(signing.clone()),
                 false => cx.clone(),
             };
+            let uri = location.uri(&cx).await?;
             let granted = parts.grant.parameters(&for_grant).await?;
-            let (request, sent) = parts.make(&granted, &for_grant, &cx, &signing).await?;
+            let (request, sent) = parts.make(&uri, &granted, &for_grant, &cx, &signing).await?;
             // The server's clock for the token starts no earlier than this.
             let issued = cx.platform().now();
             let (result, response) = match Arc::clone(transport).send(request).await {
@@ -233,10 +277,16 @@ impl TokenSource for TokenEndpoint {
                 Some((response, received)) if !asked_to_wait => correction.refused(error, response, issued, *received),
                 _ => (error, false),
             };
-            // A verdict that may be about the times says nothing yet about the other credentials.
-            let again = by_its_clock
-                || (!asked_to_wait && parts.grant.should_retry(&cx, &granted, &error))
-                || (broken && repeats_left > 0);
+            let status = response.as_ref().map(|(response, _)| response.status());
+            let repeats = broken && repeats_left > 0;
+            let may_have_moved = !looked_again && !repeats && may_have_moved(&error, status);
+            looked_again |= may_have_moved;
+            // A single-use credential may have arrived at the first server. It must not be sent to another one.
+            let moved =
+                may_have_moved && location.has_moved(&uri, &cx).await && (!broken || parts.grant.is_repeatable());
+            // If the refusal may be about the times, it does not concern the other credentials yet.
+            let again =
+                by_its_clock || moved || (!asked_to_wait && parts.grant.should_retry(&cx, &granted, &error)) || repeats;
             tries_left -= 1;
             if !again || tries_left == 0 || cx.remaining().is_zero() {
                 return Err(error);
@@ -251,7 +301,7 @@ impl TokenSource for TokenEndpoint {
 
     /// The origin of the authorization server.
     fn name(&self) -> Cow<'_, str> {
-        Cow::Borrowed(self.0.url.origin())
+        Cow::Borrowed(self.0.location.origin())
     }
 }
 
@@ -261,7 +311,7 @@ const TRIES: u32 = 4;
 impl TokenEndpoint {
     /// Adds the origin to an error of the transport, unless the transport named it.
     fn named(&self, error: Error) -> Error {
-        let origin = self.0.url.origin();
+        let origin = self.0.location.origin();
         let message = error.to_string();
         if message.contains(origin) {
             return error;
@@ -271,7 +321,7 @@ impl TokenEndpoint {
 
     /// Sends the events about a response that brought a token.
     fn tell(&self, token: &AccessToken, sent: &Sent, findings: Findings) {
-        let origin = self.0.url.origin();
+        let origin = self.0.location.origin();
         if let Some(offset) = findings.clock {
             observe::clock_differs(origin, offset);
         }
@@ -286,10 +336,10 @@ impl TokenEndpoint {
 
 impl fmt::Debug for TokenEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { url, client_auth, request, .. } = &*self.0;
+        let Inner { location, client_auth, request, .. } = &*self.0;
         let RequestParts { method, body, grant_type, scope, parameters, headers, .. } = request;
         f.debug_struct("TokenEndpoint")
-            .field("url", url)
+            .field("url", location)
             .field("method", method)
             .field("body", body)
             .field("grant_type", grant_type)

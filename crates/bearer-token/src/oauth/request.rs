@@ -28,7 +28,6 @@ use self::{content::Content, content::Sendable, sent::Sent};
 
 /// The parts of a token request, checked.
 pub(crate) struct RequestParts {
-    pub(crate) uri: Uri,
     pub(crate) method: Method,
     pub(crate) body: BodyFormat,
     pub(crate) grant: Box<dyn DynGrant>,
@@ -61,7 +60,7 @@ impl RequestParts {
         self.grant.is_time_bound() || self.credentials.is_time_bound()
     }
 
-    /// Whether something of which requests are made has changed since the last one.
+    /// Whether an input of the requests has changed since the last one.
     pub(crate) fn has_changed(&self) -> bool {
         self.grant.has_changed()
             || self.credentials.has_changed()
@@ -71,9 +70,10 @@ impl RequestParts {
 
     /// Builds a new request around the parameters of the grant (RFC 6749 section 3.2), and keeps a record of it.
     ///
-    /// Nothing in it is reused from an earlier request. `for_grant` is the context that the grant got.
+    /// It reuses nothing from an earlier request. `for_grant` is the context that the grant was called with.
     pub(crate) async fn make(
         &self,
+        uri: &Uri,
         granted: &Parameters,
         for_grant: &FetchContext,
         cx: &FetchContext,
@@ -92,11 +92,11 @@ impl RequestParts {
         let headers = self.headers(for_grant, cx, authorization).await?;
 
         let (uri, body) = match self.body {
-            BodyFormat::Form => (self.uri.clone(), Zeroizing::new(std::mem::take(&mut *content.form()).into_bytes())),
-            BodyFormat::Json => (self.uri.clone(), content.json()?),
-            BodyFormat::Query => (content.in_query(&self.uri)?, Zeroizing::default()),
+            BodyFormat::Form => (uri.clone(), Zeroizing::new(std::mem::take(&mut *content.form()).into_bytes())),
+            BodyFormat::Json => (uri.clone(), content.json()?),
+            BodyFormat::Query => (content.in_query(uri)?, Zeroizing::default()),
             BodyFormat::None => match content.names().next() {
-                None => (self.uri.clone(), Zeroizing::default()),
+                None => (uri.clone(), Zeroizing::default()),
                 Some(name) => return Err(no_place(name)),
             },
         };

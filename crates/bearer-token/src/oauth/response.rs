@@ -30,7 +30,6 @@ mod token_type;
 
 pub use self::clock_offset::ClockOffset;
 pub use self::format::ResponseFormat;
-pub(crate) use self::lifetime::Findings;
 use self::{
     body::{encoding, kind},
     date::server_time,
@@ -38,6 +37,7 @@ use self::{
     refusal::Refusal,
     token_type::TokenTypes,
 };
+pub(crate) use self::{delay::requested_delay, lifetime::Findings};
 pub use crate::token::fields::ResponseFields;
 
 /// The way in which responses are read.
@@ -82,7 +82,8 @@ pub(crate) struct Read {
 }
 
 impl ResponseReader {
-    /// Reads a response to a request. The grant asks for more fields; `now` is when the response arrived.
+    /// Reads a response to a request. `for_grant` are the fields that the grant asks for; `now` is the time at which
+    /// the response arrived.
     pub(crate) fn read(&self, response: &Response<Bytes>, for_grant: &[&str], sent: &Sent, now: SystemTime) -> Read {
         let mut fields = match self.fields(response, for_grant, sent, now) {
             Ok(fields) => fields,

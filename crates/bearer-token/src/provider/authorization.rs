@@ -58,8 +58,8 @@ impl Inner {
         headers.contains_key(self.form.name())
     }
 
-    /// Leaves the head of a request as it is: the request goes out without a token of ours, or not at all. A credential
-    /// that the caller set goes out untouched, wherever it goes.
+    /// Handles a request that gets no token: it goes out as it is, or not at all. A credential that the caller set is
+    /// left untouched for every destination.
     #[cold]
     pub(super) fn leave(
         &self,
@@ -82,14 +82,14 @@ impl Inner {
     }
 
     fn tell_of_passing(&self, to: Destination<'_>) {
-        // A request for a tunnel has no origin: what goes through the tunnel is another request.
+        // A CONNECT request has no origin. The request inside the tunnel is a separate one.
         let Some(origin) = to.origin() else { return };
         let is_first = self.passed.is_first(&origin);
         observe::passed(&self.name, &Shown { text: &origin, provider: self }, is_first);
     }
 
-    /// The error, unless it repeats the token: a redirect can lead to a host that is made of the token, and the advice
-    /// to allow that host would send it there.
+    /// The error, unless it repeats the token. A redirect can point to a host whose name contains the token, and advice
+    /// to allow that host would send the token there.
     fn without_token(&self, error: Error) -> Error {
         if !self.repeats_token(&error) {
             return error;

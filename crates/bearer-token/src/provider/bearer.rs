@@ -32,7 +32,7 @@ pub(crate) struct Sealed {
     pub(crate) ticket: Ticket,
     /// When its fetch ended.
     arrived: Moment,
-    /// From here on, a refusal by the API is a rejection: see [`Sending::settle`](crate::Sending::settle).
+    /// The time from which a refusal by the API counts as a rejection: see [`Sending::settle`](crate::Sending::settle).
     settled: Moment,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
@@ -54,7 +54,8 @@ impl Bearer {
         Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, scope, extras }))
     }
 
-    /// The same bearer with the deadlines and the fixed headers of another: its source gave the same token again.
+    /// The same bearer with the deadlines and the fixed headers of another one. Used when the source returned the same
+    /// token again.
     pub(crate) fn extended(&self, again: &Bearer) -> Self {
         self.with(again.0.credential.clone(), *again.deadlines(), again.arrived())
     }
@@ -78,11 +79,11 @@ impl Bearer {
         self.0.clone()
     }
 
-    /// Inserts the bearer into the head of a request: for a request that [waited](crate::TokenProvider::token) for it.
+    /// Inserts the bearer into the head of a request that [waited](crate::TokenProvider::token) for it.
     ///
-    /// Returns the ticket to [reject](Ticket::reject) it with, or `None` if the caller set the header of the token, which
-    /// is left as it was. Whether the token may go to the request's origin is not asked here:
-    /// [`authorize`](crate::TokenProvider::authorize) comes first.
+    /// Returns the ticket that can [reject](Ticket::reject) the bearer. Returns `None`, and changes nothing, if the
+    /// caller already set that header. This method does not check the request's origin. Call
+    /// [`authorize`](crate::TokenProvider::authorize) first, which does.
     ///
     /// ```
     /// # use bearer_token::{Authorized, Error, TokenProvider};
@@ -120,7 +121,7 @@ impl Bearer {
         self.0.credential.secret()
     }
 
-    /// When the token expires by the time of day, as far as it is known. It is not sent in its very last seconds.
+    /// The time of day at which the token expires, if it is known. The token is not sent in its last seconds.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.deadlines.expires.map(Moment::wall)
     }
@@ -152,7 +153,7 @@ impl Bearer {
         self.0.arrived
     }
 
-    /// What must not be repeated in text: the token, and fixed headers that may be secrets.
+    /// The strings that no message may repeat: the token, and fixed headers that may be secrets.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
         self.0.credential.secrets()
     }

@@ -14,22 +14,21 @@ use super::{TokenFuture, TokenProvider};
 use crate::{error::Error, platform::hold, provider::bearer::Bearer};
 
 impl TokenProvider {
-    /// The same as [`token`](Self::token) for threads without `await`: holds the thread until there is a usable bearer.
-    /// While there is one it returns at once, from anywhere.
+    /// The same as [`token`](Self::token) for synchronous code: blocks the thread until there is a usable bearer. While
+    /// there is one it returns at once, from anywhere.
     ///
-    /// The deadlines are the provider's own ([`Policy::fetch_timeout`](crate::Policy::fetch_timeout)), and kept without a
-    /// runtime: nothing hangs where one is not driven, as a current-thread runtime that was only entered is not, or one
-    /// whose `block_on` has returned. A fetch that this thread finds in progress there is given up one second after its
-    /// own deadline, and then made on this thread. Where the fetch runs is the
-    /// [platform](crate::TokenProviderBuilder::platform)'s choice:
+    /// The call ends at the provider's own deadlines ([`Policy::fetch_timeout`](crate::Policy::fetch_timeout)), which
+    /// need no runtime. So it does not hang if a runtime is not driven, for example after its `block_on` has returned.
+    /// If such a runtime holds a fetch in progress, this thread waits until one second after that fetch's deadline, and
+    /// then fetches itself. The [platform](crate::TokenProviderBuilder::platform) decides where the fetch runs:
     ///
     /// | called | the fetch runs |
     /// |---|---|
     /// | with `Platform::with_spawn(Handle)` | in that runtime |
     /// | in `spawn_blocking` or `block_in_place` | on this thread, with the connections of the runtime around it |
-    /// | inside a runtime that is not driven | on this thread. What needs the runtime, as connections do, ends with the deadline |
+    /// | inside a runtime that is not driven | on this thread. Connections need the runtime, so they end at the deadline |
     /// | elsewhere | on this thread. Sources that need a runtime fail with an error that says so: reqwest as the transport does |
-    /// | in async code of tokio | nowhere new: an error, instead of a runtime that stands still |
+    /// | in async code of tokio | an error, because blocking would stop the runtime |
     ///
     /// For `reqwest::blocking` and other clients that block, keep a small runtime for the token requests:
     ///
@@ -68,7 +67,7 @@ impl TokenProvider {
 }
 
 impl TokenFuture {
-    /// Holds the thread until the future is ready; see [`TokenProvider::token_blocking`].
+    /// Blocks the thread until the future is ready; see [`TokenProvider::token_blocking`].
     ///
     /// # Errors
     ///
@@ -109,11 +108,11 @@ impl Wake for Unpark {
     }
 }
 
-/// Whether a task of tokio is being polled on this thread: to hold it could be to wait for oneself.
+/// Whether tokio is polling a task on this thread. Blocking could then wait for a task of the same thread.
 ///
-/// Where a thread may be held tokio sets no budget: outside of runtimes, in `spawn_blocking` and in `block_in_place`.
-/// Where it may not there is one, which can be used up. tokio offers no other way to ask that does not panic. What this
-/// does not notice, `unconstrained` tasks and other executors, is held until the provider's deadlines end it.
+/// tokio sets a coop budget only where a thread must not block: it sets none outside of runtimes, in `spawn_blocking`
+/// and in `block_in_place`. So this looks whether there is a budget. tokio has no other way to ask that does not panic.
+/// It does not notice `unconstrained` tasks and other executors. Those block until the provider's deadlines.
 fn is_async() -> bool {
     /// tokio's is 128.
     const ENOUGH: u32 = 1024;

@@ -59,9 +59,9 @@ impl TokenProviderBuilder {
     /// Allows tokens to be sent to this origin: `https://api.example.com`, with a port if it is not the usual one.
     /// May be called several times. `http` is accepted for loopback only.
     ///
-    /// Requests to other https origins go out without a token, so that a redirect to a file store, say, works and
-    /// leaks nothing. Without any allowed origin, only loopback and URIs without authority (tonic behind a channel)
-    /// are authorized, and all other requests are refused with an error.
+    /// Requests to other https origins go out without a token. So a redirect to a file store, for example, works and
+    /// leaks nothing. Without any allowed origin, only loopback and URIs without authority (tonic behind a channel) are
+    /// authorized, and all other requests are refused with an error.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.allowed.push((origin.into(), false));
         self
@@ -74,7 +74,7 @@ impl TokenProviderBuilder {
         self
     }
 
-    /// Allows tokens to be sent anywhere under https. Then a redirect takes the token along wherever it leads.
+    /// Allows tokens to be sent to every https origin. A redirect then sends the token to wherever it points.
     pub fn allow_any_https_origin(mut self) -> Self {
         self.any_https = true;
         self
@@ -99,19 +99,19 @@ impl TokenProviderBuilder {
     /// Names the provider in errors, events and [status](TokenProvider::status), so that one of several can be told from
     /// the others. Default: what the source [suggests](TokenSource::name).
     ///
-    /// The sentences of errors begin with a name that was given here: `billing: the token endpoint refused ..`.
+    /// Error messages begin with a name that was given here: `billing: the token endpoint refused ..`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Declares which other responses refuse the bearer, for APIs that say it in words of their own. For statuses and error
+    /// Declares which other responses refuse the bearer, for APIs with refusals of their own. For statuses and error
     /// codes alone, use [`Sending`].
     ///
-    /// HTTP 401 and gRPC status 16 refuse it anyway ([details](crate::adapter::is_rejection)). The function is called for
-    /// every response to a request that carried a bearer: keep it cheap. It sees the status and the headers, or the
-    /// trailers where an adapter watches them. What it recognises is treated like a 401: one renewal for each bearer,
-    /// subject to the [backoff](Policy::rejection_backoff).
+    /// HTTP 401 and gRPC status 16 refuse it anyway ([details](crate::adapter::is_rejection)). The function is called
+    /// for every response to a request that carried a bearer: keep it cheap. It sees the status and the headers, or the
+    /// trailers where an adapter watches them. A response that it recognises is treated like a 401: one renewal for
+    /// each bearer, subject to the [backoff](Policy::rejection_backoff).
     ///
     /// ```
     /// # use bearer_token::{StaticToken, TokenProvider};
@@ -127,15 +127,15 @@ impl TokenProviderBuilder {
     /// # Ok(()) }
     /// ```
     ///
-    /// A refusal that is in the body is for the caller to report: the adapters' `expose_ticket` leaves the
-    /// [`Ticket`](crate::Ticket) among the extensions of the response.
+    /// A refusal that only the body shows must be reported by the caller: the adapters' `expose_ticket` puts the
+    /// [`Ticket`](crate::Ticket) into the extensions of the response.
     pub fn reject_if(mut self, refuses: impl Fn(ResponseHead<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.refusal_test = Some(Arc::new(refuses));
         self
     }
 
-    /// Replaces how the bearers are sent: which header, which scheme, which further headers, and what refuses them.
-    /// Default: `Authorization: Bearer <token>`.
+    /// Sets how bearers are sent: header, scheme, further headers, and which responses refuse them. Default:
+    /// `Authorization: Bearer <token>`.
     pub fn sending(mut self, sending: Sending) -> Self {
         self.sending = sending;
         self

@@ -61,9 +61,10 @@ use self::renewal::Renewal;
 
 pub(crate) struct Cache {
     policy: Policy,
-    /// The bearer in service. An expired one stays, so that a source which gives it again is found out.
+    /// The bearer in service. An expired one stays, to notice a source that returns it again.
     slot: Slot<Sealed>,
-    /// From when on, in monotonic nanoseconds, a reader of a stale bearer should look whether to start a refresh.
+    /// The earliest time, in monotonic nanoseconds, at which a reader of a stale bearer should check whether to start a
+    /// refresh.
     gate: AtomicU64,
     /// What is known of the last failure, for readers without the lock.
     failure: Slot<Failure>,
@@ -103,9 +104,9 @@ pub(crate) enum Row {
 struct State {
     flight: Option<Current>,
     suspect: Option<Bearer>,
-    /// What the API asked for when it refused the last bearer, as long as no fetch has been told.
+    /// What the API asked for when it refused the last bearer, until a fetch has been told.
     challenges: Option<Arc<[Challenge]>>,
-    /// How often in a row the source brought nothing new, and until when that delays the next refresh.
+    /// How many times in a row the source returned nothing new, and until when that delays the next refresh.
     nothing_new: u32,
     quiet_until: u64,
     renewal: Renewal,
@@ -186,7 +187,7 @@ impl Cache {
         lock(&self.state).flight.as_ref().is_some_and(|current| !current.flight.is_overdue(now))
     }
 
-    /// Goes on with the cool-down that an earlier provider of the same source had when it was dropped.
+    /// Continues the cool-down that an earlier provider of the same source had when it was dropped.
     pub(crate) fn resume_cool_down(&self, failure: Arc<Failure>) {
         let state = lock(&self.state);
         if self.failure.get().is_none() {
@@ -217,7 +218,7 @@ impl Cache {
         let mut state = lock(&self.state);
         let stale = match self.usable(now) {
             Some(bearer) if want == Want::Token => return Decision::Serve(bearer),
-            // The reader of the stale bearer may be late: by now the bearer can be renewed, rejected or expired.
+            // The stale bearer may have been renewed, rejected or expired since it was read.
             other => other.filter(|bearer| bearer.deadlines().freshness(now) == Freshness::Stale),
         };
         if let Some(current) = state.flight.as_ref().filter(|current| !current.flight.is_overdue(now)) {
@@ -261,8 +262,8 @@ impl Cache {
         }
     }
 
-    /// Puts the outcome of a fetch into service and wakes every waiter. Returns what the waiters get, or `None` if the
-    /// flight was given up before: then the outcome changes nothing.
+    /// Puts the outcome of a fetch into service and wakes every waiter. Returns what the waiters get. Returns `None`,
+    /// and changes nothing, if the flight was given up before.
     pub(crate) fn complete(
         &self,
         flight: &Arc<TokenFlight>,
@@ -277,7 +278,7 @@ impl Cache {
             let current = state.flight.take_if(|current| Arc::ptr_eq(&current.flight, flight))?;
             // They arrived while the fetch was in progress already.
             let untold = state.challenges.take().is_some();
-            // A renewal that was not told what the API wants is none: the API is to be asked again, and soon.
+            // A renewal whose source did not know what the API asked for does not count: the next one may follow soon.
             let renewal = current.reason == FetchReason::Rejected || (state.suspect.is_some() && !untold);
             let fetched = match result {
                 Ok(bearer) => self.complete_with_bearer(&mut state, &bearer, renewal, now, draw),
@@ -299,17 +300,18 @@ impl Cache {
         if want == Want::Renewal {
             return Some(result);
         }
-        // A newer one than this flight's, or, if that failed, the rejected one that is all there is.
+        // Either newer than this flight's bearer or, if the flight failed, the rejected bearer, because there is no
+        // other.
         if let Some(bearer) = self.usable(now) {
             return Some(Ok(bearer));
         }
         let withdrawn = result.is_ok() && self.slot.read(|bearer| bearer.is_none());
-        // What is left was born too short to be kept: it belongs to those who waited for it.
+        // The bearer is too short-lived to be kept: only its waiters get it.
         (!is_late(at, now) && !withdrawn).then_some(result)
     }
 
-    /// Gives a flight up, because its driver is gone or not driven any more. A caller that needs a token may start another
-    /// at once. Returns whether this was the flight in progress.
+    /// Gives up a flight whose driver was dropped or is no longer polled. A caller that needs a token may start another
+    /// flight at once. Returns whether this was the flight in progress.
     pub(crate) fn abandon(&self, flight: &Arc<TokenFlight>, now: Moment) -> bool {
         let was_in_progress = {
             let mut state = lock(&self.state);
@@ -407,7 +409,7 @@ impl Cache {
         let same = last.as_ref().is_some_and(|last| last.same_token(bearer));
 
         let in_service = match last {
-            // The generation stays: a rejection of the token is a rejection of this one too.
+            // The generation stays, because it is the same token: a rejection of one is a rejection of the other.
             Some(last) if same && later => last.extended(bearer),
             Some(last) if same && is_usable(&last, now) => {
                 if last.has_fixed_headers_of(bearer) {
@@ -452,7 +454,7 @@ impl Cache {
         Fetched { result: Err(error), at: now }
     }
 
-    /// Puts the suspect back into service: a bearer that one endpoint refused is better than none.
+    /// Puts the suspect back into service: a bearer that one endpoint refused may still work at others.
     fn reinstate(&self, state: &mut State, now: Moment) -> Option<Bearer> {
         let suspect = state.suspect.take()?;
         state.challenges = None;
@@ -508,9 +510,10 @@ impl Cache {
     }
 }
 
-/// Whether that is so long ago, on either clock, that it may no longer be true.
+/// Whether `then` is so long ago, on either clock, that its outcome may be outdated.
 ///
-/// The time that has passed decides, which is zero at the end of a clock's range: there, too, asking again has to end.
+/// Elapsed time is compared, not a deadline. At the end of a clock's range it is zero, so a waiter does not ask again
+/// forever.
 fn is_late(then: Moment, now: Moment) -> bool {
     now.monotonic().saturating_sub(then.monotonic()) >= LATE_OUTCOME
         || now.since_epoch().saturating_sub(then.since_epoch()) >= LATE_OUTCOME

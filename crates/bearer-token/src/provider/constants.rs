@@ -1,6 +1,6 @@
 //! Every constant of time in the life cycle of tokens, with its reason. What users can set is here as its default.
 //!
-//! A refresh token lives longer than one provider's bearers, but on the same scale of time: its constants are here too.
+//! The constants for refresh tokens are here too, because they are derived from the same times.
 
 use std::time::Duration;
 
@@ -23,30 +23,31 @@ pub(super) const LATE_OUTCOME: Duration = Duration::from_secs(10);
 
 /// The wait after a background refresh that was dropped, or could not be spawned.
 ///
-/// Where one driver is dropped, the next one is, too. Without a wait, each request would start one.
+/// If one driver is dropped, the next one usually is too. Without a wait, each request would start one.
 pub(super) const ABANDONED_PAUSE: Duration = SECOND;
 
 /// The shortest time between two calls of [`TokenSource::has_changed`](crate::TokenSource::has_changed).
 ///
-/// It looks at a file, say, and is called in place.
+/// It usually looks at a file, and it blocks its caller.
 pub(super) const ASK_EVERY: Duration = SECOND;
 
 /// The number of abandoned flights after which a waiter gives up.
 ///
-/// Each costs it a timeout and the grace. Only those count that it began itself, or whose timeout it sat out.
+/// Each costs the waiter a timeout and the grace. A flight counts if the waiter began it, or waited until it was
+/// overdue.
 pub(super) const MOST_ABANDONED: u32 = 5;
 
 /// The shortest timeout of a background refresh, however little time the token has left.
 ///
-/// A refresh that cannot succeed is worse than none: its cool-down would meet the callers that come after the expiry.
+/// A refresh that has too little time to succeed does harm: its cool-down would delay the callers after the expiry.
 pub(super) const LEAST_REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The refresh begins no later than this before the token expires: two attempts at a slow server.
+/// The latest start of a refresh, before the token expires. It leaves time for two attempts at a slow server.
 pub(super) const LATEST_REFRESH: Duration = Duration::from_secs(30);
 
 /// The least hint of a source at when to get the next token.
 ///
-/// A source that hints at zero would be asked once for each request.
+/// A source that hints at zero would be called once for each request.
 pub(super) const LEAST_HINT: Duration = MINUTE;
 
 // Refresh tokens.
@@ -59,7 +60,7 @@ pub(crate) const REFUSED_TOKEN_REST: Duration = TERMINAL_BACKOFF.limit();
 #[cfg(feature = "oauth")]
 pub(crate) const SAVE_TIMEOUT: Duration = MINUTE;
 
-/// The time by which a lease may be overdue before the next fetch gets it: as for a flight.
+/// How long a lease may be overdue before the next fetch takes it. The same as for a flight.
 #[cfg(feature = "oauth")]
 pub(crate) const LEASE_GRACE: Duration = FLIGHT_GRACE;
 
@@ -71,7 +72,8 @@ pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 #[cfg(feature = "oauth")]
 pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-// Shares of a token's lifetime. A token is refreshed no earlier than half of its life: 3/10 and 2/10 make that half.
+// Shares of a token's lifetime. A token is never refreshed in the first half of its life: 3/10 and 2/10 add up to the
+// other half.
 
 /// At most this share of a lifetime is kept in reserve: 1/10.
 pub(super) const RESERVE_SHARE: u32 = 10;
@@ -84,7 +86,7 @@ pub(super) const JITTER_SHARE: u32 = 5;
 
 // Defaults of the policy.
 
-/// Covers the way of a request to the API and a small difference of the clocks.
+/// Covers the time that a request takes to the API, and a small difference between the clocks.
 pub(super) const RESERVE: Duration = Duration::from_secs(10);
 /// Bridges an outage of the authorization server of a quarter of an hour.
 pub(super) const REFRESH_AHEAD: Duration = Duration::from_secs(15 * 60);
@@ -92,9 +94,9 @@ pub(super) const REFRESH_AHEAD: Duration = Duration::from_secs(15 * 60);
 pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same limit, because it is the same request.
 pub(super) const REFRESH_TIMEOUT: Duration = Duration::from_secs(10);
-/// Short at first, because most outages are; a minute at most, so that recovery is noticed soon.
+/// Short at first, because most outages are short. At most a minute, to notice the recovery soon.
 pub(super) const TRANSIENT_BACKOFF: Backoff = Backoff::new(SECOND, MINUTE);
-/// People have to act first. It never becomes a stop: after the fix, no restart is needed.
+/// Somewhere a person has to change something first. Retries never end, so no restart is needed after the fix.
 pub(super) const TERMINAL_BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(5 * 60));
 /// Longer than APIs take to learn of a new token (GitHub: 5 s), and rare enough for servers that limit renewals.
 pub(super) const REJECTION_BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(5 * 60));

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs user code. Its panic is reported by the process's panic hook, and ends nothing but itself.
+/// Runs user code. A panic is reported by the process's panic hook, and then contained.
 pub(super) fn contained<T>(user_code: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(user_code)).ok()
 }

@@ -37,7 +37,7 @@ impl Inner {
         Some(bearer)
     }
 
-    /// Whether the cause of a failure has changed, so that its cool-down can end early. One caller a second asks the
+    /// Whether the cause of a failure has changed, which ends the cool-down early. At most one caller a second asks the
     /// source.
     #[cold]
     pub(super) fn has_cause_changed(&self, error: &Error, now: Moment) -> bool {
@@ -74,7 +74,7 @@ impl Inner {
 
     /// The task that carries out one fetch. It does not keep the provider alive.
     ///
-    /// A flight has begun, so callers wait: whatever happens here has to end it.
+    /// Callers wait for the flight, so every path through this function ends it.
     pub(super) fn driver(self: &Arc<Self>, start: StartFetch) -> BoxFuture<()> {
         let flight = start.flight.clone();
         contained(|| self.drive(start)).unwrap_or_else(|| {
@@ -109,8 +109,8 @@ impl Inner {
             None => flight.end(Outcome::Abandoned),
         });
         Box::pin(async move {
-            // Its runtime stood still meanwhile. No caller waits for this flight any more, and the next may have begun.
-            // At the end of a clock every flight is overdue from its start.
+            // The runtime was not driven until now. No caller waits for this flight any more, and another may have
+            // begun. At the end of a clock's range every flight is overdue from its start.
             let given_up = contained(|| platform.now())
                 .is_some_and(|now| carried.is_overdue(now) && now.monotonic() > started.monotonic());
             if !given_up {
@@ -139,7 +139,7 @@ impl Inner {
         self.complete(flight, result, now, took);
     }
 
-    /// Puts the outcome into service, then tells of it: a sink of events is user code, too.
+    /// Puts the outcome into service first and emits the event afterwards, because the sink of events is user code.
     fn complete(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Moment, took: Duration) {
         let result = result.map_err(|error| error.with_provider(&self.name));
         match self.cache.complete(flight, result, now, self.draw()) {
@@ -209,7 +209,7 @@ pub(super) struct Minted {
     fixed: Vec<FixedHeader>,
 }
 
-/// Reads the fixed headers, then asks the source: one that is missing costs no token.
+/// Reads the fixed headers before the source is called. If one of them is missing, no token is minted.
 async fn mint(source: Arc<dyn DynTokenSource>, form: Arc<HeaderForm>, cx: FetchContext) -> Result<Minted, Error> {
     let fixed = form.read(&cx).await?;
     let token = source.fetch(cx).await?;
@@ -228,7 +228,7 @@ fn timed_out(timeout: Duration, took: Duration, stages: &[String]) -> Error {
         let who = if index == 0 { "; it" } else { ", which" };
         message.push_str(&format!("{who} was waiting for the token of `{stage}`"));
     }
-    // The deadline is a timer of tokio, the time that it took is the platform clock's.
+    // The deadline is a tokio timer. The elapsed time is measured by the platform's clock.
     if took < timeout / 2 {
         message.push_str(&format!(
             ", although only {took:?} have passed: tokio's time is paused (`start_paused`, `time::pause`), and jumps to \

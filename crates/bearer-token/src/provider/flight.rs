@@ -1,7 +1,8 @@
-//! Single flight: one fetch, shared by all who wait for it.
+//! Single flight: one fetch, shared by all of its waiters.
 //!
-//! Three parts. A [`Flight`] is the shared outcome and the list of those who wait. A [`Driver`] is the one task that
-//! polls the fetch; it ends the flight, and abandons it if it is dropped before. A [`Waiter`] is one waiter's place.
+//! There are three parts. A [`Flight`] has the shared outcome and the list of waiters. A [`Driver`] is the one task
+//! that polls the fetch; it ends the flight, and abandons it if it is dropped before. A [`Waiter`] is one waiter's
+//! place.
 //!
 //! Nothing here depends on a runtime being alive: each waiter has a deadline of its own, set by its owner, and
 //! abandons a flight whose driver is no longer driven.
@@ -54,8 +55,8 @@ impl<T: Clone> Flight<T> {
         self.overdue
     }
 
-    /// Whether that time has come. A step of the wall clock does not count: the driver aborts its fetch by the monotonic
-    /// clock, and a source is never to be asked twice at a time.
+    /// Whether the flight should have ended by now. Only the monotonic clock counts, because the driver aborts its
+    /// fetch by that clock. Otherwise a step of the wall clock would start a second fetch beside the first.
     pub(crate) fn is_overdue(&self, now: Moment) -> bool {
         now.monotonic() >= self.overdue
     }
@@ -70,7 +71,8 @@ impl<T: Clone> Flight<T> {
             state.outcome = Some(outcome);
             std::mem::take(&mut state.waiters)
         };
-        // Outside the lock, and each by itself: a waker is user code, and its panic must not cost the others their wake.
+        // Woken outside the lock, and each one separately: wakers are user code, and if one panics, the others must
+        // still be woken.
         for waker in waiters.into_iter().flatten() {
             if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
                 observe::waker_panicked();
@@ -84,7 +86,7 @@ impl<T: Clone> Flight<T> {
     }
 }
 
-/// One waiter's place in a flight. Dropping it leaves the flight, and changes nothing for the others.
+/// One waiter's place in a flight. Dropping it does not affect the flight or the other waiters.
 pub(crate) struct Waiter<T> {
     flight: Arc<Flight<T>>,
     place: Option<usize>,
@@ -161,7 +163,7 @@ impl<R, F: FnOnce(Result<R, Interruption>)> Driver<R, F> {
     }
 
     fn finish(&mut self, result: Result<R, Interruption>) {
-        // The fetch goes first, so that its connection is closed before another fetch starts. Its drop is user code.
+        // The fetch is dropped first, to close its connection before another fetch starts. Its drop is user code.
         let fetch = self.fetch.take();
         drop(catch_unwind(AssertUnwindSafe(|| drop(fetch))));
         if let Some(report) = self.report.take() {
@@ -262,7 +264,7 @@ mod tests {
                 for place in order.into_iter().filter(|place| gone & (1 << place) != 0) {
                     waiters[place] = None;
                 }
-                // Those who come later take the places that were left.
+                // Later waiters reuse the free places.
                 let later = subscribed(&flight, 2);
                 counts.extend(later.iter().flatten().map(|(_, count)| count.clone()));
                 assert!(lock(&flight.state).waiters.len() <= 6 - (gone.count_ones() as usize).min(2));

@@ -37,10 +37,10 @@ pub struct TokenFuture {
 
 struct Waiting {
     waiter: Waiter<Fetched>,
-    /// The time at which this waiter stops trusting the driver. It has a timer of its own, because the driver's runtime may
-    /// not be driven any more.
+    /// The time at which this waiter gives up the flight. The waiter has its own timer, because the driver's runtime
+    /// may no longer be driven.
     overdue: BoxFuture<()>,
-    /// The fetch itself, if no task could be spawned for it. Dropped, it abandons the flight.
+    /// The fetch itself, if no task could be spawned for it. Dropping it abandons the flight.
     driver: Option<BoxFuture<()>>,
     /// Whether this waiter began the flight, or has lost its patience with it.
     counts: bool,

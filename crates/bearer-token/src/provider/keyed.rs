@@ -71,14 +71,15 @@ const MAX_DEPTH: u32 = 8;
 ///
 /// # The key
 ///
-/// The key must hold everything that changes the token: tenant, user, audience, resource, scope. What is missing from it
-/// is shared by mistake: the first caller's token then serves all others. Use a struct or a tuple, not a formatted string.
+/// The key must hold everything that changes the token: tenant, user, audience, resource, scope. If something is
+/// missing from it, callers share a token by mistake: all of them get the first caller's. Use a struct or a tuple, not
+/// a formatted string.
 ///
 /// # What is evicted, and what is not
 ///
 /// - A provider with a fetch in progress, or of which a clone exists outside of the map, is never evicted.
-/// - The cool-down of a failing key survives its eviction. So tenants that fail, however many there are, cause no more
-///   token requests than their cool-downs allow, as long as no more of them failed than twice the bound.
+/// - The cool-down of a failing key survives its eviction. So failing tenants cause no more token requests than their
+///   cool-downs allow. This holds for up to twice the bound of failed keys.
 /// - If every provider of a full map is in use, a new key gets an error that says so.
 ///
 /// # A hostile client that invents keys
@@ -99,7 +100,6 @@ struct Inner<K> {
     platform: Platform,
     refusals: Refusals,
     sending: Option<Sending>,
-    bound: usize,
     /// 1 once the map was shut down.
     shut_down: AtomicU64,
     /// 1 once a provider was built that sends other headers than `Authorization`.
@@ -115,7 +115,7 @@ enum Remembered {
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
-    /// Starts to build a map. The function builds the provider of a key when the key is first used.
+    /// Starts building a map. The function builds the provider of a key when the key is first used.
     ///
     /// It is called outside of any lock and may use this map for other keys. It may be called by several callers for
     /// the same key at the same time: the first provider is kept, and the others are dropped before they fetch anything.
@@ -142,8 +142,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
         }
     }
 
-    /// Puts the bearer of a key into a request, like [`TokenProvider::authorize`], without counting a reference to its
-    /// provider: the way for requests that are sent at a high rate.
+    /// Puts the bearer of a key into a request, like [`TokenProvider::authorize`], but without counting a reference to
+    /// its provider. Use it for requests that are sent at a high rate.
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
         let table = self.inner.map.load(key);
         let Some(entry) = table.find(key) else { return self.get(key)?.authorize(request) };
         let (authorized, stale_at) = entry.value().authorize_only(request)?;
-        // Pinned, so that it is not evicted before its flight began.
+        // Pinned, because it could be evicted before its flight begins.
         if let Some((now, provider)) = stale_at.zip(entry.pin()) {
             provider.inner.refresh(now);
         }
@@ -201,7 +201,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
 
     /// Keeps only the providers for which `keep` returns true.
     ///
-    /// Clones outside of the map go on working. A key that is used again gets a new provider.
+    /// Clones outside of the map continue to work. A key that is used again gets a new provider.
     pub fn retain(&self, mut keep: impl FnMut(&K, &ProviderStatus) -> bool) {
         self.inner.map.retain(|key, provider| keep(key, &provider.status()));
     }
@@ -224,7 +224,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
         self.inner.map.sweep_all(now, |provider| last_words(provider, now));
     }
 
-    /// Removes all providers, and refuses every key from now on. Clones outside of the map go on working.
+    /// Removes all providers, and refuses every key from now on. Clones outside of the map continue to work.
     pub fn shut_down(&self) {
         self.inner.shut_down.store(1, Ordering::Relaxed);
         self.inner.map.retain(|_, _| false);
@@ -263,15 +263,15 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
     /// Puts a new provider into the map, or finds that another caller was faster.
     fn keep(&self, key: K, provider: TokenProvider, now: Moment) -> Result<TokenProvider, Error> {
         self.map.sweep_next(now, |provider| last_words(provider, now));
-        if self.map.make_room(now, |provider| last_words(provider, now)).is_err() {
+        let Ok(place) = self.map.reserve(&key, now, |provider| last_words(provider, now)) else {
             let message = format!(
                 "the map holds {} providers, which is its bound, and all of them are in use; expected one that is not: \
                  raise max_providers, or drop providers that are no longer needed",
-                self.bound
+                self.map.bound()
             );
             return Err(Error::new(ErrorKind::Source, message));
-        }
-        let provider = self.map.insert(key, provider, now, |provider, what| {
+        };
+        let provider = self.map.insert(place, key, provider, now, |provider, what| {
             if let Remembered::CoolDown(failure) = what {
                 provider.inner.cache.resume_cool_down(failure);
             }
@@ -329,8 +329,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
 }
 
 impl Remembered {
-    /// The error for a caller, while it is too early to build a provider again. A cool-down refuses nothing here: the new provider
-    /// goes on with it.
+    /// The error for a caller while it is too early to call the build function again. A cool-down of an evicted
+    /// provider is not an error here: the new provider continues it.
     fn refusal(&self, now: Moment) -> Option<Error> {
         match self {
             Remembered::BuildFailure(failure) if now.monotonic_nanos() < failure.until => Some(failure.error.clone()),
@@ -367,6 +367,6 @@ impl<K> Clone for KeyedProviders<K> {
 impl<K> fmt::Debug for KeyedProviders<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // No key: it may be a user's name.
-        f.debug_struct("KeyedProviders").field("bound", &self.inner.bound).finish_non_exhaustive()
+        f.debug_struct("KeyedProviders").field("bound", &self.inner.map.bound()).finish_non_exhaustive()
     }
 }

@@ -10,9 +10,9 @@ use crate::problem::Problems;
 /// The defaults fit nearly every service. For a token with lifetime `L`, counted from before its request was sent:
 ///
 /// - it is **never sent** in its last `min(`[`reserve`](Self::reserve)`, L/10)`;
-/// - it is **refreshed** in the background `min(`[`refresh_ahead`](Self::refresh_ahead)`, L/5)` before it expires, and no
-///   later than `min(30 s, 3L/10)` before. Each bearer is refreshed up to `L/5` earlier still, at random, so that a fleet
-///   spreads out. All this together never takes more than half of `L`;
+/// - it is **refreshed** in the background `min(`[`refresh_ahead`](Self::refresh_ahead)`, L/5)` before it expires, and
+///   no later than `min(30 s, 3L/10)` before. Each bearer is refreshed up to `L/5` earlier still, at random, to spread
+///   out a fleet. All this together never takes more than half of `L`;
 /// - if the source [hints](crate::AccessToken::refresh_in) at an earlier time for the refresh, that one counts;
 /// - a failed fetch is followed by a **cool-down** in which no other starts.
 ///
@@ -70,8 +70,8 @@ impl Policy {
         self
     }
 
-    /// Whether each bearer is refreshed up to `L/5` earlier, at random. Instances that were started together then do not
-    /// refresh together. Default: yes.
+    /// Sets whether each bearer is refreshed up to `L/5` earlier, at random. Then instances that were started together
+    /// do not refresh together. Default: yes.
     #[must_use]
     pub fn jitter(mut self, on: bool) -> Self {
         self.jitter = on;
@@ -101,8 +101,8 @@ impl Policy {
         self
     }
 
-    /// Sets the cool-down after failures that need a change of key, permission or configuration. It never becomes a stop:
-    /// after a fix at the server, no restart is needed here. Default: 5 s, doubling to 5 min.
+    /// Sets the cool-down after failures that need a change of key, permission or configuration. Retries never end, so
+    /// no restart is needed after the fix. Default: 5 s, doubling to 5 min.
     #[must_use]
     pub fn terminal_backoff(mut self, backoff: Backoff) -> Self {
         self.terminal_backoff = backoff;

@@ -69,7 +69,8 @@ impl Policy {
             Expiry::At(time) => match time.duration_since(issued.wall()) {
                 Ok(lifetime) if !lifetime.is_zero() => lifetime,
                 _ => {
-                    // Earlier than any other: were it dated to now, the same token would look later each time.
+                    // Earlier than all other deadlines. With the current time instead, the same token would seem to
+                    // expire later each time.
                     let past = Moment::new(Duration::ZERO, UNIX_EPOCH);
                     let expires = Moment::new(issued.monotonic(), time);
                     return Deadlines { refresh: past, reserve: past, expires: Some(expires) };

@@ -16,7 +16,7 @@ pub struct ProviderStatus {
     pub name: String,
     /// What a request would meet.
     pub state: ProviderState,
-    /// When the bearer in service expires by the time of day, if there is one and it does.
+    /// The time of day at which the bearer in service expires, if there is one and it expires.
     pub expires_at: Option<SystemTime>,
     /// Why the last fetch failed, if none has succeeded since.
     pub last_error: Option<Error>,
@@ -30,7 +30,7 @@ pub struct ProviderStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProviderState {
-    /// Nothing has been asked for yet, or what there was is gone: a request would wait for a fetch.
+    /// There is no bearer: none was fetched yet, or the last one expired. A request would wait for a fetch.
     Empty,
     /// A bearer is in service.
     Fresh,

@@ -16,8 +16,8 @@ use crate::platform::BoxFuture;
 
 /// What a sent request remembers of its bearer: small and `Copy`, and enough to reject it later.
 ///
-/// Counting a reference to the provider would cost a request as much, under contention, as everything else together. So a
-/// request keeps numbers, and the rare rejection looks the provider up.
+/// Counting a reference to the provider would double the cost of a request under contention. So a request keeps
+/// numbers, and the rare rejection looks the provider up.
 ///
 /// Both numbers are in one word, because the future of every request keeps them: the provider's is the upper half.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,21 +31,21 @@ impl Ticket {
 
     /// Tells the provider that the API refused the bearer: HTTP 401 (RFC 6750 section 3.1), gRPC status 16.
     ///
-    /// Acts only on the bearer that was refused: a late response leaves a newer one alone.
+    /// Only the bearer that was refused is affected. A late response does not reject a newer one.
     ///
-    /// `response` is the headers of the refusal, or its trailers, if those refuse: the source is told
-    /// [what they ask for](crate::FetchContext::challenges). Without them, `&HeaderMap::new()` will do.
+    /// `response` has the headers of the refusal, or the trailers if the refusal is there. The source is told [what
+    /// they ask for](crate::FetchContext::challenges). If you do not have them, pass `&HeaderMap::new()`.
     pub fn reject(self, response: &HeaderMap) -> Rejection {
         // A provider that is gone has no bearer that could be renewed.
         let provider = self.provider().and_then(ProviderId::find);
         provider.map_or(Rejection::Declined, |provider| provider.reject(self.generation(), response))
     }
 
-    /// Waits for the [settling time](crate::Sending::settle) of the provider, from now on. For a request that was refused
-    /// with [`Rejection::Settling`] and is to be sent once more.
+    /// Waits for the [settling time](crate::Sending::settle) of the provider, from now on. Use it before you resend a
+    /// request that was refused with [`Rejection::Settling`].
     ///
-    /// The whole time, not its rest: requests that were refused one after the other are then sent again one after the other,
-    /// and not all in the moment in which the time is over. Completes at once if the provider is gone.
+    /// It waits for the whole time, not for the rest of it. So requests that were refused at different times are resent
+    /// at different times, and not all at once. Completes at once if the provider is gone.
     ///
     /// ```
     /// # use bearer_token::{Rejection, Ticket};
@@ -95,7 +95,7 @@ pub enum Rejection {
     /// The bearer stays in service: it was fetched so recently that the API may not know it yet. See
     /// [`Sending::settle`](crate::Sending::settle).
     ///
-    /// Sending the request again can go better, but not before the API had time: wait for [`Ticket::settled`].
+    /// The same request may succeed later: wait for [`Ticket::settled`], then resend it.
     Settling,
 }
 
@@ -116,8 +116,8 @@ impl Rejection {
     }
 }
 
-/// Which minted token a bearer is, among the last four billion of the process: so that a ticket of one provider never
-/// fits another's bearer.
+/// The number of a minted token, unique among the last four billion of the process. So a ticket of one provider never
+/// matches another's bearer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Generation(u32);
 

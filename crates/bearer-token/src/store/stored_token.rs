@@ -13,7 +13,7 @@ use crate::{
 
 /// A refresh token as a store keeps it, with the part of its history that the grant needs.
 ///
-/// Stores treat it as one string, its JSON. It is wiped when dropped, and `Debug` shows nothing of it.
+/// Stores treat it as one string, its JSON. It is wiped when dropped, and `Debug` does not show it.
 ///
 /// ```
 /// use bearer_token::store::StoredToken;
@@ -49,7 +49,7 @@ impl StoredToken {
     ///
     /// # Errors
     ///
-    /// Fails with kind [`Source`](ErrorKind::Source) if it is something else. The error repeats nothing of it.
+    /// Fails with kind [`Source`](ErrorKind::Source) if the JSON is something else. The error does not repeat it.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, Error> {
         let expected = "expected a JSON object with the refresh token as a string in the member `refresh_token`";
         let wrong =
@@ -65,7 +65,7 @@ impl StoredToken {
     ///
     /// # Errors
     ///
-    /// Fails only in theory: every refresh token can be written as JSON.
+    /// Never fails in practice: every refresh token can be written as JSON.
     pub fn to_json(&self) -> Result<impl Deref<Target = String> + Send + Sync + use<>, Error> {
         let object = Object {
             refresh_token: self.token.expose(),

@@ -7,7 +7,7 @@ use std::fmt;
 use super::der::{CONTEXT_0, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, bits, take};
 use crate::jwt::algorithm::{Curve, ParameterSet};
 
-/// The DER structure around a private key. It is told from the content, not from the PEM label, which tools get wrong.
+/// The DER structure around a private key. It is read from the content, because some tools write wrong PEM labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyStructure {
     /// RFC 5958, `PRIVATE KEY`.

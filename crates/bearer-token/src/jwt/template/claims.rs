@@ -31,8 +31,8 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// Whole seconds, rounded so that the JWT never lives longer than `lifetime`: `iat` and `lifetime` down, the back-date
-    /// up. `exp` is never in the past, because it is at least one second after the current one.
+    /// Whole seconds: `iat` and `lifetime` are rounded down and the back-date up. So the JWT never lives longer than
+    /// `lifetime`. `exp` is never in the past, because it is at least one second after the current one.
     pub(crate) fn new(now: Moment, backdate: Duration, lifetime: Duration) -> Self {
         let issued = now.since_epoch().as_secs().saturating_sub(whole_backdate(backdate));
         Times { issued, expires: issued.saturating_add(lifetime.as_secs()) }

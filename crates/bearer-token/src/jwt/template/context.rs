@@ -68,7 +68,7 @@ impl SignContext {
     /// # Errors
     ///
     /// Of kind [`Config`](crate::ErrorKind::Config) if the key is a shared secret, or if a remote
-    /// [`Signer`](crate::jwt::Signer) does not tell its [public key](crate::jwt::Signer::public_key).
+    /// [`Signer`](crate::jwt::Signer) does not provide its [public key](crate::jwt::Signer::public_key).
     pub fn public_key_sha256(&self) -> Result<Fingerprint, Error> {
         Ok(Fingerprint(digest(&SHA256, &self.key.public_key()?)))
     }

@@ -20,7 +20,8 @@ impl Renewal {
         now.monotonic_nanos() >= self.allowed_from
     }
 
-    /// Notes a rejection, also one that is declined: what is rejected all the time is still so when it is old.
+    /// Notes a rejection, including one that is declined. A bearer that is always rejected then still counts as
+    /// rejected young.
     pub(super) fn note(&mut self, rejected: &Bearer, policy: &Policy, now: Moment) {
         let Some((_, since)) = self.brought.filter(|(brought, _)| *brought == rejected.generation()) else {
             self.young = false;
@@ -36,8 +37,8 @@ impl Renewal {
         self.in_a_row = if self.young { self.in_a_row.saturating_add(1) } else { 1 };
     }
 
-    /// Remembers what that renewal put into service, and sets the time of the next. It counts from here: while a renewal
-    /// hangs, requests wait, and they are to be served for longer than they waited if the next one hangs as well.
+    /// Remembers what the renewal put into service, and sets the time of the next one. The pause begins at the end of
+    /// the renewal: requests wait while a renewal hangs, and they must be served for longer than they waited.
     pub(super) fn brought(&mut self, bearer: &Bearer, policy: &Policy, now: Moment) {
         self.brought = Some((bearer.generation(), now));
         self.young = false;

@@ -45,9 +45,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
         }
     }
 
-    /// The bound: the map holds no more providers than this. Default: 10,000.
-    ///
-    /// Threads that add keys at the same moment may exceed it by one provider each, until the next key is added.
+    /// The bound: the map never holds more providers than this. Default: 10,000.
     pub fn max_providers(mut self, number: usize) -> Self {
         self.max_providers = number;
         self
@@ -64,26 +62,26 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
 
     /// How many fetches may be in progress at the same time, over all keys. Default: any number.
     ///
-    /// A fetch that waits for its turn uses up its [deadline](crate::Policy::fetch_timeout). A fetch that is not driven
-    /// any more, because its runtime stopped, loses its turn at its deadline.
+    /// The time that a fetch waits counts towards its [deadline](crate::Policy::fetch_timeout). A fetch whose runtime
+    /// stopped no longer counts after its deadline.
     pub fn max_concurrent_fetches(mut self, number: usize) -> Self {
         self.max_concurrent_fetches = Some(number);
         self
     }
 
-    /// Adds to what counts as a refusal of a bearer, for the requests of all keys. See
-    /// [`TokenProviderBuilder::reject_if`](crate::TokenProviderBuilder::reject_if), which an adapter with a
-    /// [selector](KeyedProviders::select) does not look at.
+    /// Declares further responses that refuse a bearer, for the requests of all keys. An adapter with a
+    /// [selector](KeyedProviders::select) uses this, and ignores the
+    /// [`reject_if`](crate::TokenProviderBuilder::reject_if) of the providers.
     pub fn reject_if(mut self, refuses: impl Fn(ResponseHead<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.refusal_test = Some(Arc::new(refuses));
         self
     }
 
-    /// How the bearers of all keys are sent, in place of what the build function says. See
-    /// [`TokenProviderBuilder::sending`](crate::TokenProviderBuilder::sending).
+    /// Sets how the bearers of all keys are sent. It overrides the [`sending`](crate::TokenProviderBuilder::sending) of
+    /// the build function.
     ///
-    /// An adapter with a [selector](KeyedProviders::select) knows of further refusals by this alone: it judges a response
-    /// without looking its provider up.
+    /// An adapter with a [selector](KeyedProviders::select) judges responses by this setting only, because it does not
+    /// look up the provider.
     pub fn sending(mut self, sending: Sending) -> Self {
         self.sending = Some(sending);
         self
@@ -96,7 +94,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
         self
     }
 
-    /// Builds the map. Builds no provider.
+    /// Builds the map, without building any provider.
     ///
     /// # Errors
     ///
@@ -129,7 +127,6 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
                 platform: self.platform,
                 refusals,
                 sending: self.sending,
-                bound: self.max_providers,
                 shut_down: AtomicU64::new(0),
                 sends_other_headers: AtomicU64::new(0),
             }),

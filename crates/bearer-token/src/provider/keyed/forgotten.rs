@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, collections::VecDeque};
 
-/// A few facts by key, the oldest of which make room for new ones. So few that a search looks at each.
+/// A few facts by key. New ones replace the oldest. There are so few that a search looks at each.
 pub(crate) struct Forgotten<K, F> {
     facts: VecDeque<(K, F)>,
     capacity: usize,

@@ -25,8 +25,8 @@ pub trait Authorize: Clone + Send + Sync + 'static {
     /// As [`TokenProvider::authorize`], and the selector's.
     fn authorize<B>(&self, request: &mut Request<B>) -> Result<Authorized, Error>;
 
-    /// The same for clients whose requests are of another type, like [`TokenProvider::authorize_headers`]. A selector sees
-    /// `headers` as those of the head.
+    /// The same for clients whose requests are of another type, like [`TokenProvider::authorize_headers`]. A selector
+    /// sees `headers` as the headers of the head.
     ///
     /// # Errors
     ///
@@ -48,10 +48,11 @@ pub trait Authorize: Clone + Send + Sync + 'static {
     /// Which responses refuse a bearer.
     fn refusals(&self) -> Refusals;
 
-    /// Whether no bearer is sent in another header than `Authorization`, or with fixed headers.
+    /// Whether every bearer is sent in `Authorization` alone, without further headers.
     ///
-    /// Clients that follow redirects below an adapter remove `Authorization` when the origin changes, and no other header.
-    /// Asked after the bearer was inserted. With a selector: whether that is so for each provider that was built until then.
+    /// Clients that follow redirects below an adapter remove `Authorization` when the origin changes, and no other
+    /// header. Call it after the bearer was inserted: with a selector, it covers the providers that have been built so
+    /// far.
     fn sends_only_authorization(&self) -> bool;
 }
 
@@ -88,7 +89,7 @@ impl Authorize for TokenProvider {
 pub enum Selected<'a, Q: ToOwned + ?Sized> {
     /// The request takes the token of this key. Nothing is copied.
     Key(&'a Q),
-    /// The same, for a key that is put together from parts.
+    /// An owned key, for keys that are built from several parts of the request.
     Owned(Q::Owned),
     /// The request goes out without a token.
     NoToken,

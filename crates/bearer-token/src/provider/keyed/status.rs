@@ -1,4 +1,4 @@
-//! How a map of providers stands.
+//! The status of a map of providers.
 
 use std::hash::Hash;
 

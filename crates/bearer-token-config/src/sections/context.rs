@@ -1,0 +1,268 @@
+//! What sections are built with: it reads values, builds sources, and collects what is wrong.
+
+use std::{collections::BTreeMap, path::Path};
+
+use bearer_token::{Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform, secret};
+use zeroize::Zeroizing;
+
+use super::sources::Sources;
+use crate::{
+    report::Report,
+    values::{
+        Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable, text_problem,
+    },
+};
+
+/// Sets the transport of a token endpoint.
+pub(crate) type SetTransport = Box<dyn Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync>;
+
+/// What sections are built with: it reads values, builds sources, and collects what is wrong.
+pub(crate) struct Context<'a> {
+    pub(crate) report: Report,
+    pub(super) directory: &'a Path,
+    pub(super) transport: Option<&'a SetTransport>,
+    pub(super) platform: Option<&'a Platform>,
+    pub(super) sources: Sources<'a>,
+    /// What the selector of a keyed provider gives, if there is one.
+    pub(super) variables: Option<&'a BTreeMap<String, String>>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        directory: &'a Path,
+        transport: Option<&'a SetTransport>,
+        platform: Option<&'a Platform>,
+        sources: Sources<'a>,
+    ) -> Self {
+        Context { report: Report::default(), directory, transport, platform, sources, variables: None }
+    }
+
+    /// A field that must be present.
+    pub(super) fn required<'f, T>(
+        &mut self,
+        path: &str,
+        field: Option<&'f T>,
+        expected: &'static str,
+    ) -> Option<&'f T> {
+        if field.is_none() {
+            self.report.add(Problem::new(path, "found nothing").expecting(expected));
+        }
+        field
+    }
+
+    /// A secret that is a string, as it is now. Stray characters around it are removed or named, whatever its origin
+    /// (L49).
+    pub(super) fn secret(&mut self, path: &str, field: &SecretField) -> Option<Zeroizing<String>> {
+        let read = |cx: &mut Self| {
+            if field.steps.is_encoding_only() && field.steps.encoding() == Encoding::Text {
+                let bytes = cx.found(path, field)?;
+                let text = secret::read(&bytes).map_err(|error| error_at(path, &error))?;
+                return Ok(Zeroizing::new(text.to_owned()));
+            }
+            // What is encoded or a part is meant as it is.
+            cx.check_for_path(path, field)?;
+            cx.read_now(path, field, Value::read_now)
+        };
+        let text = read(self);
+        self.reported(text)
+    }
+
+    /// The content of a key as it is now, and how the reader of keys is to decode it.
+    pub(super) fn key(&mut self, path: &str, field: &SecretField) -> Result<(Zeroizing<Vec<u8>>, Encoding), Problem> {
+        let encoding = field.steps.encoding();
+        if field.steps.is_encoding_only() {
+            return Ok((self.found(path, field)?, encoding));
+        }
+        self.check_for_path(path, field)?;
+        let bytes = self.read_now(path, field, Value::read_bytes_now)?;
+        Ok((bytes, if encoding == Encoding::Text { encoding } else { Encoding::Binary }))
+    }
+
+    /// What is found now, without any step.
+    fn found(&mut self, path: &str, field: &SecretField) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        self.check_for_path(path, field)?;
+        let bytes = match &field.origin {
+            Origin::Plain(text) | Origin::Value(text) => Zeroizing::new(text.as_bytes().to_vec()),
+            Origin::File(file) => read_file(&self.directory.join(file)).map_err(|problem| problem.at(path))?,
+            Origin::Env(name) => read_variable(path, name)?,
+            Origin::Source(_) | Origin::Variable(_) | Origin::Unclear(_) => {
+                self.read_now(path, field, Value::read_bytes_now)?
+            }
+        };
+        if bytes.is_empty() {
+            return Err(Problem::new(path, "found an empty secret").expecting("the secret itself"));
+        }
+        Ok(bytes)
+    }
+
+    /// A string as it is now, for a field that is read once.
+    pub(super) fn text(&mut self, path: &str, field: &ValueField) -> Option<Zeroizing<String>> {
+        let text = match &field.origin {
+            Origin::Plain(text) | Origin::Value(text)
+                if field.steps.is_encoding_only() && field.steps.encoding() == Encoding::Text =>
+            {
+                // A builder may have its own words for an empty string, for example.
+                text_problem(text).map_or(Ok(text.clone()), |problem| Err(problem.at(path)))
+            }
+            _ => self.read_now(path, field, Value::read_now),
+        };
+        self.reported(text)
+    }
+
+    /// A value that is read again for each token request. It is read now as well, as far as it can be.
+    pub(super) fn value(&mut self, path: &str, field: &ValueField) -> Option<Value> {
+        let value = self.unread_value(path, field, false).and_then(|value| {
+            if !matches!(field.origin, Origin::Source(_)) {
+                value.read_now().map_err(|error| error_at(path, &error))?;
+            }
+            Ok(value)
+        });
+        self.reported(value)
+    }
+
+    /// A string in place of a secret that is the path of a file, although it is not said to be one.
+    fn check_for_path(&self, path: &str, field: &SecretField) -> Result<(), Problem> {
+        match &field.origin {
+            Origin::Plain(text) if secret::looks_like_path(text.trim_ascii()) || is_path(self.directory, text) => {
+                Err(path_problem(path))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A secret that is read again for each token request.
+    pub(super) fn secret_value(&mut self, path: &str, field: &SecretField) -> Option<Value> {
+        let checked = self.check_for_path(path, field);
+        self.reported(checked)?;
+        self.value(path, field)
+    }
+
+    /// A value that is read again, and may have several lines.
+    pub(super) fn bytes_value(&mut self, path: &str, field: &ValueField) -> Option<Value> {
+        let value = self.unread_value(path, field, true).and_then(|value| {
+            if !matches!(field.origin, Origin::Source(_)) {
+                value.read_bytes_now().map_err(|error| error_at(path, &error))?;
+            }
+            Ok(value)
+        });
+        self.reported(value)
+    }
+
+    /// The value of a variable, which the selector of a keyed provider gives.
+    pub(super) fn variable(&self, path: &str, name: &str) -> Result<String, Problem> {
+        let Some(variables) = self.variables else { return Err(no_variables(path, name)) };
+        variables.get(name).cloned().ok_or_else(|| {
+            let known: Vec<_> = variables.keys().map(|name| format!("`{name}`")).collect();
+            Problem::new(path, format!("found the variable `{name}`, which the selector does not give"))
+                .expecting(format!("one of {}", known.join(", ")))
+        })
+    }
+
+    /// The file that a secret is in as a whole, if it is in one that can be read again.
+    pub(super) fn whole_file(&self, field: &ValueField) -> Option<std::path::PathBuf> {
+        match &field.origin {
+            Origin::File(file) if field.steps.is_encoding_only() => {
+                Some(self.directory.join(file)).filter(|file| can_be_read(file).is_ok())
+            }
+            _ => None,
+        }
+    }
+
+    fn reported<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.report.add(problem)).ok()
+    }
+
+    fn read_now<T>(
+        &mut self,
+        path: &str,
+        field: &ValueField,
+        read: impl FnOnce(&Value) -> Result<T, bearer_token::Error>,
+    ) -> Result<T, Problem> {
+        if let Origin::Source(name) = &field.origin {
+            self.source(path, name)?;
+            let problem =
+                Problem::new(format!("{path}.source"), "found the token of a source in a field that is read once");
+            return Err(problem.expecting("`value`, `file` or `env`"));
+        }
+        let value = self.unread_value(path, field, false)?;
+        read(&value).map_err(|error| error_at(path, &error))
+    }
+
+    /// The value, without a look at what is there. `has_lines` says that it may have several lines.
+    fn unread_value(&mut self, path: &str, field: &ValueField, has_lines: bool) -> Result<Value, Problem> {
+        let value = match &field.origin {
+            Origin::Plain(text) | Origin::Value(text) => {
+                if let Some(problem) = text_problem(text).filter(|_| !has_lines && field.steps.member.is_none()) {
+                    return Err(problem.at(path));
+                }
+                if text.is_empty() {
+                    return Err(Problem::new(path, "found an empty string").expecting("the value itself"));
+                }
+                Value::from(text.as_str())
+            }
+            Origin::File(file) => {
+                let file = self.directory.join(file);
+                can_be_read(&file).map_err(|problem| problem.at(path))?;
+                Value::file(file)
+            }
+            Origin::Env(name) => {
+                read_variable(path, name)?;
+                Value::env(name)
+            }
+            Origin::Source(name) => Value::token_of(self.source(path, name)?),
+            Origin::Variable(name) => Value::from(self.variable(&format!("{path}.variable"), name)?),
+            Origin::Unclear(found) => return Err(unclear(path, found)),
+        };
+        let steps = &field.steps;
+        if steps.fresh && !matches!(field.origin, Origin::Source(_)) {
+            let problem = Problem::new(format!("{path}.fresh"), "found `fresh` beside a value that is not a `source`");
+            return Err(problem.advise(Advice::text("remove it")));
+        }
+        let value = if steps.fresh { value.fresh() } else { value };
+        let value = match &steps.member {
+            Some(pointer) if !pointer.starts_with('/') => {
+                let problem = Problem::new(format!("{path}.member"), "found a string that does not begin with `/`");
+                return Err(problem.expecting("a JSON pointer such as `/private_key` (RFC 6901)"));
+            }
+            Some(pointer) => value.member(pointer),
+            None => value,
+        };
+        let value = match steps.part.as_deref().map(|part| part.split_once(' ')) {
+            None => value,
+            Some(Some(("before", separator))) if !separator.is_empty() => value.before(separator),
+            Some(Some(("after", separator))) if !separator.is_empty() => value.after(separator),
+            Some(_) => {
+                let problem = Problem::new(format!("{path}.part"), "found another string");
+                return Err(problem.expecting("`before :` or `after :`, with any separator in place of the colon"));
+            }
+        };
+        let value = value.encoding(steps.encoding());
+        let value = steps.prefix.iter().fold(value, |value, prefix| value.prefix(prefix.as_str()));
+        Ok(steps.suffix.iter().fold(value, |value, suffix| value.suffix(suffix.as_str())))
+    }
+}
+
+/// The problem in an error of the core, whose sentence has both clauses.
+fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
+    let text = error.to_string();
+    match text.split_once("; expected ") {
+        Some((found, expected)) => Problem::new(path, found.to_owned()).expecting(expected.to_owned()),
+        None => Problem::new(path, text),
+    }
+}
+
+fn unclear(path: &str, found: &[&'static str]) -> Problem {
+    let names: Vec<_> = found.iter().map(|name| format!("`{name}`")).collect();
+    let problem = match names.as_slice() {
+        [] => Problem::new(path, "found a table that does not say where the value is"),
+        names => Problem::new(path, format!("found {} in one table", names.join(" and "))),
+    };
+    problem.expecting("exactly one of `value`, `file`, `env`, `source` and `variable`")
+}
+
+fn no_variables(path: &str, name: &str) -> Problem {
+    let found = format!("found the variable `{name}`, which only a keyed provider gives a value");
+    Problem::new(path, found)
+        .expecting("`value`, `file`, `env` or `source`")
+        .advise(Advice::text("build a `KeyedConfig` from this file, with a selector that sets the variable"))
+}

@@ -1,0 +1,146 @@
+//! The section `sources`: sources that feed others, each with a cache of its own.
+
+use std::collections::BTreeMap;
+
+use bearer_token::{Advice, Problem, Setting, TokenProvider};
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    context::Context, jwt::JwtFields, policy::PolicyFields, refresh_token::RefreshFields, source::Stage,
+    token_endpoint::EndpointFields, token_exchange::ExchangeFields,
+};
+use crate::{
+    suggest,
+    values::{SecretField, Text, table},
+};
+
+/// A source that feeds others: `{ source = "NAME" }` is its token.
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SourceFields {
+    /// The source's name in events and errors. Default: its name among `sources`.
+    name: Option<Text>,
+    /// A token that was made elsewhere. One in a file is read again.
+    token: Option<SecretField>,
+    /// A JWT to sign. It is the token itself or, with `token_endpoint`, exchanged for one.
+    #[serde(deserialize_with = "table::optional")]
+    jwt: Option<JwtFields>,
+    /// A refresh token to exchange at the `token_endpoint`.
+    #[serde(deserialize_with = "table::optional")]
+    refresh_token: Option<RefreshFields>,
+    /// The token endpoint of an authorization server.
+    #[serde(deserialize_with = "table::optional")]
+    token_endpoint: Option<EndpointFields>,
+    /// A token to exchange for another one at the `token_endpoint` (RFC 8693).
+    #[serde(deserialize_with = "table::optional")]
+    token_exchange: Option<ExchangeFields>,
+    /// The times of caching, refreshing and backing off.
+    #[serde(deserialize_with = "table::required")]
+    policy: PolicyFields,
+}
+
+/// The sources of a configuration, each built when it is first used.
+pub(crate) struct Sources<'a> {
+    fields: &'a BTreeMap<String, SourceFields>,
+    built: BTreeMap<&'a str, Option<TokenProvider>>,
+    /// The sources that are being built, each for the one before it.
+    building: Vec<&'a str>,
+}
+
+impl<'a> Sources<'a> {
+    pub(crate) fn new(fields: &'a BTreeMap<String, SourceFields>) -> Self {
+        Sources { fields, built: BTreeMap::new(), building: Vec::new() }
+    }
+}
+
+impl Context<'_> {
+    /// The provider of a source that the value at this path uses.
+    pub(super) fn source(&mut self, path: &str, name: &str) -> Result<TokenProvider, Problem> {
+        let path = format!("{path}.source");
+        let fields = self.sources.fields;
+        let Some((name, _)) = fields.get_key_value(name) else {
+            let known: Vec<_> = fields.keys().map(|name| format!("`{name}`")).collect();
+            let expected = match known.as_slice() {
+                [] => "a table `[sources.NAME]` of this name".to_owned(),
+                known => format!("the name of one of `sources`: {}", known.join(", ")),
+            };
+            let problem = Problem::new(path, "found the name of a source that does not exist").expecting(expected);
+            let near = suggest::nearest(name, fields.keys().map(String::as_str));
+            let advice = near.map(|near| Advice::text(format!("did you mean `{near}`?")));
+            return Err(advice.into_iter().fold(problem, Problem::advise));
+        };
+        if let Some(start) = self.sources.building.iter().position(|building| building == name) {
+            let mut ring: Vec<_> = self.sources.building.get(start..).unwrap_or_default().to_vec();
+            ring.push(name);
+            let found = format!("found a ring of sources: {}", ring.join(", which uses "));
+            return Err(Problem::new(path, found).expecting("a source that does not depend on itself"));
+        }
+        self.built(name).ok_or_else(|| Problem::new(path, FAULTY))
+    }
+
+    /// Builds the sources that nothing used, and reports them.
+    pub(crate) fn report_unused_sources(&mut self) {
+        for name in self.sources.fields.keys() {
+            if self.sources.built.contains_key(name.as_str()) {
+                continue;
+            }
+            self.built(name);
+            let problem = Problem::new(format!("sources.{name}"), "found a source that nothing uses")
+                .expecting(format!("`{{ source = \"{name}\" }}` in place of a value"))
+                .advise(Advice::Remove(Setting::Field(format!("sources.{name}").into())));
+            self.report.add(problem);
+        }
+    }
+
+    fn built(&mut self, name: &str) -> Option<TokenProvider> {
+        let (name, fields) = self.sources.fields.get_key_value(name)?;
+        if let Some(built) = self.sources.built.get(name.as_str()) {
+            return built.clone();
+        }
+        let outer = std::mem::take(&mut self.report);
+        self.sources.building.push(name);
+        let provider = fields.provider(name, self);
+        self.sources.building.pop();
+        self.sources.built.insert(name, provider.clone());
+        let inner = std::mem::replace(&mut self.report, outer);
+        self.report.add_inside(&format!("sources.{name}"), inner);
+        provider
+    }
+}
+
+/// What is found where a source cannot be built. There are problems about it already.
+pub(crate) const FAULTY: &str = "found a source that cannot be built";
+
+impl SourceFields {
+    fn provider(&self, name: &str, cx: &mut Context<'_>) -> Option<TokenProvider> {
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
+            let problem = Problem::new("", "found a source with another character in its name");
+            cx.report.add(problem.expecting("letters, digits, `_` and `-`"));
+        }
+        let stage = Stage {
+            token: self.token.as_ref(),
+            jwt: self.jwt.as_ref(),
+            refresh_token: self.refresh_token.as_ref(),
+            token_endpoint: self.token_endpoint.as_ref(),
+            token_exchange: self.token_exchange.as_ref(),
+        };
+        let source = stage.source(cx);
+        let is_complete = source.is_some();
+        let name = self.name.as_ref().map_or(name, Text::as_str);
+        let builder = source.unwrap_or_else(crate::no_source).policy(self.policy.policy()).name(name);
+        // Its tokens go into other token requests only, so there are no requests to keep them from.
+        let mut builder = builder.allow_any_https_origin();
+        if let Some(platform) = cx.platform {
+            builder = builder.platform(platform.clone());
+        }
+        let problems = builder.problems();
+        super::policy::report(&problems, &mut cx.report);
+        if !is_complete || !problems.is_empty() {
+            return None;
+        }
+        builder.build().map_err(|error| cx.report.push("", error.to_string())).ok()
+    }
+}

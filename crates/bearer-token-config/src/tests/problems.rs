@@ -1,0 +1,201 @@
+//! What is wrong with a configuration, and what is never shown of it.
+
+use super::*;
+
+#[test]
+fn a_list_is_never_read_as_a_table() {
+    for (json, path) in [
+        (r#"[["https://api.example.com"]]"#, "configuration"),
+        ("[]", "configuration"),
+        (r#"{ "jwt": ["HS256"] }"#, "jwt"),
+        (r#"{ "jwt": [] }"#, "jwt"),
+        (r#"{ "refresh_token": ["file"], "token_endpoint": { "url": "https://as.example.com" } }"#, "refresh_token"),
+        (r#"{ "token_endpoint": ["https://as.example.com/token"] }"#, "token_endpoint"),
+        (
+            r#"{ "token_endpoint": { "url": "https://as.example.com", "client": ["public", "id"] } }"#,
+            "token_endpoint.client",
+        ),
+        (r#"{ "token": "t", "policy": [1, 2] }"#, "policy"),
+        (r#"{ "token": "t", "policy": { "terminal_backoff": [1, 2] } }"#, "policy.terminal_backoff"),
+    ] {
+        let config = ProviderConfig::from_json(json).unwrap().transport(Recorder::default());
+        let error = config.build().expect_err(json);
+        let problem =
+            error.problems().iter().find(|problem| problem.path() == path).unwrap_or_else(|| panic!("{error}"));
+        assert_eq!(problem.message(), "found a list; expected a table of fields", "{json}");
+    }
+}
+
+#[test]
+fn every_problem_is_reported_with_its_field() {
+    let found = paths(
+        r#"
+        allow_origins = ["http://api.example.com", "https://fine.example.com"]
+        surprise = 1
+        [jwt]
+        algorithm = "RS255"
+        key = { file = "nowhere.pem", encodng = "text" }
+        audience = 7
+        claims = { exp = 5 }
+        [token_endpoint]
+        url = "http://as.example.com/token"
+        scope = 7
+        [token_endpoint.client]
+        method = "bearer"
+        id = "x"
+        secret = { env = "BEARER_TOKEN_TEST_NO_SUCH_VARIABLE" }
+        [policy]
+        fetch_timeout_seconds = -1
+        default_lifetime_seconds = 0
+        transient_backoff = { first_seconds = 10, limit_seconds = 1 }
+    "#,
+    );
+    assert_eq!(
+        found,
+        [
+            "allow_origins[0]",
+            "jwt.algorithm",
+            "jwt.audience",
+            "jwt.claims.exp",
+            "jwt.key",
+            "jwt.key.encodng",
+            "policy.default_lifetime_seconds",
+            "policy.fetch_timeout_seconds",
+            "policy.transient_backoff",
+            "surprise",
+            "token_endpoint.client.method",
+            "token_endpoint.client.secret",
+            "token_endpoint.scope",
+            "token_endpoint.url",
+        ]
+    );
+}
+
+#[test]
+fn unread_fields_are_not_missing_too() {
+    assert_eq!(paths("allow_origins = []"), ["configuration"]);
+    assert_eq!(paths("[jwt]"), ["jwt.algorithm", "jwt.key"]);
+    assert_eq!(paths("[jwt]\nkey = 5\nalgorithm = 6"), ["jwt.algorithm", "jwt.key"]);
+    assert_eq!(paths("[token_endpoint]\nurl = \"https://as.example.com\""), ["token_endpoint.client"]);
+    assert_eq!(paths("token = \"x\"\n[jwt]\nalgorithm = \"HS256\"\nkey = \"y\""), ["token"]);
+    assert_eq!(
+        paths("[token_endpoint.client]\nmethod = \"basic\""),
+        ["token_endpoint.client.id", "token_endpoint.client.secret", "token_endpoint.url"]
+    );
+}
+
+#[test]
+fn l38_no_secret_of_a_configuration_is_ever_shown() {
+    const MARKER: &str = "planted-secret-marker";
+    for toml in [
+        format!("token = \"{MARKER}\"\n[jwt]\nkey = {{ value = \"{MARKER}\" }}\nalgorithm = \"{MARKER}\""),
+        format!("[jwt]\nkey = [\"{MARKER}\"]\nalgorithm = \"HS256\""),
+        format!("[jwt]\nkey = {{ vaule = \"{MARKER}\" }}\nalgorithm = \"HS512\""),
+        format!("[jwt]\nkey = {{ value = \"{MARKER}\", encoding = \"hex\" }}\nalgorithm = \"HS512\""),
+        format!("[jwt]\nkey = {{ value = \"{MARKER}\", encoding = \"{MARKER}\" }}\nalgorithm = \"HS512\""),
+        format!("[token_endpoint]\nurl = \"https://u:{MARKER}@as.example.com/\"\nheaders = {{ x = \"{MARKER}\\n\" }}"),
+        format!("[token_endpoint]\nurl = \"https://as.example.com/\"\nclient = \"{MARKER}\""),
+        format!(
+            "[token_endpoint.client]\nid = \"a\"\nmethod = \"{MARKER}\"\nsecret = {{ value = \"{MARKER}\", file = \"x\" }}"
+        ),
+        format!("policy = \"{MARKER}\""),
+        format!("[policy]\nfetch_timeout_seconds = \"as expected {MARKER}\""),
+        format!("allow_origins = [\"https://api.example.com/{MARKER}\", \"{MARKER}\"]"),
+        format!("[refresh_token]\ninitial = \"{MARKER}\"\nfile = [\"{MARKER}\"]"),
+    ] {
+        let config = ProviderConfig::from_toml(&toml).unwrap();
+        assert!(!format!("{config:?} {config:#?}").contains(MARKER), "{config:?}");
+        let error = config.build().expect_err(&toml);
+        assert!(!format!("{error} {error:?} {error:#?}").contains(MARKER), "{toml}: {error:?}");
+    }
+    for broken in [format!("token = {MARKER}"), format!("token = \"{MARKER}\nx"), format!("a = 1\na = \"{MARKER}\"")] {
+        for error in [ProviderConfig::from_toml(&broken).unwrap_err(), ProviderConfig::from_json(&broken).unwrap_err()]
+        {
+            assert!(!format!("{error} {error:?}").contains(MARKER), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_secret_file_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("token"), "abc\r\n").unwrap();
+    std::fs::write(directory.path().join("empty"), "\n").unwrap();
+    let build = |toml: &str| ProviderConfig::from_toml(toml).unwrap().relative_to(directory.path()).build();
+    build("token = { file = \"token\" }").unwrap();
+    let error = build("token = { file = \"empty\" }").unwrap_err();
+    assert!(error.to_string().contains("found an empty string"), "{error}");
+    let error = build("token = { file = \"absent\" }").unwrap_err();
+    assert!(error.to_string().contains("absent"), "{error}");
+    assert!(
+        ProviderConfig::load(directory.path().join("absent.toml")).unwrap_err().to_string().contains("absent.toml")
+    );
+}
+
+#[test]
+fn values_that_json_cannot_express_are_problems() {
+    let found = paths(
+        r#"
+        [jwt]
+        algorithm = "HS256"
+        key = "0123456789abcdef0123456789abcdef"
+        claims = { born = 1979-05-27, ratio = nan, list = [1, 2020-01-01] }
+        [policy]
+        fetch_timeout_seconds = inf
+    "#,
+    );
+    assert_eq!(found, ["jwt.claims.born", "jwt.claims.list[1]", "jwt.claims.ratio", "policy.fetch_timeout_seconds"]);
+    assert_eq!(paths("token = \"two words\""), ["token"]);
+}
+
+#[test]
+fn problems_name_fields_and_not_methods() {
+    let toml = r#"
+        allow_origins = ["http://api.example.com"]
+        [jwt]
+        algorithm = "HS256"
+        key = "short"
+        [token_endpoint]
+        url = "http://as.example.com"
+    "#;
+    let text = ProviderConfig::from_toml(toml).unwrap().build().unwrap_err().to_string();
+    for word in ["allow_plaintext_origins", "allow_short_secret = true", "allow_plaintext = true"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(!text.contains("(..)") && !text.contains("::"), "{text}");
+}
+
+#[test]
+fn it_deserializes_as_part_of_a_larger_configuration() {
+    #[derive(Deserialize)]
+    struct Service {
+        name: String,
+        auth: ProviderConfig,
+    }
+    let service: Service = serde_json::from_str(r#"{"name": "x", "auth": {"token": "t"}}"#).unwrap();
+    assert_eq!(service.name, "x");
+    service.auth.build().unwrap();
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    for text in [
+        "",
+        "[]",
+        "null",
+        "7",
+        "\"x\"",
+        "{\"jwt\":null}",
+        "{\"jwt\":[]}",
+        "{\"policy\":{\"reserve_seconds\":1e400}}",
+        "{\"policy\":{\"reserve_seconds\":1e300}}",
+        "{\"jwt\":{\"claims\":[1]}}",
+        "{\"\":1}",
+        "{\"jwt\":{\"key\":{}}}",
+        "{\"a.b\":1,\"a\":{\"b\":2}}",
+    ] {
+        if let Ok(config) = ProviderConfig::from_json(text) {
+            assert!(config.build().is_err(), "{text}");
+        }
+    }
+}

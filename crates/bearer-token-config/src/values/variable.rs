@@ -1,0 +1,21 @@
+//! Environment variables that a configuration names.
+
+use bearer_token::Problem;
+use zeroize::Zeroizing;
+
+/// The content of a variable, or what is wrong with it.
+pub(crate) fn read_variable(path: &str, name: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    // The operating system panics on other names.
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(Problem::new(path, "found something else").expecting("the name of an environment variable"));
+    }
+    let value = std::env::var_os(name).ok_or_else(|| {
+        Problem::new(path, format!("found the environment variable `{name}`, which is not set"))
+            .expecting("the name of a variable that is set")
+    })?;
+    let value = value.into_string().map_err(|_| {
+        Problem::new(path, format!("found the environment variable `{name}`, which is not UTF-8"))
+            .expecting("a variable that holds text")
+    })?;
+    Ok(Zeroizing::new(value.into_bytes()))
+}
