@@ -136,7 +136,7 @@ impl NativeKey {
                 return Err(NativeFault::Mismatch(kind));
             }
         };
-        // RFC 7518 section 2 forbids leading zeros in a JWK; some tools write them nevertheless.
+        // RFC 7518 section 2 forbids leading zeros in a JWK; some tools write them anyway.
         let public_key = PublicKeyComponents { n: trimmed(n), e: trimmed(e) };
         let pair = RsaKeyPair::from_components(&KeyPairComponents { public_key, d, p, q, dP: dp, dQ: dq, qInv: qi });
         pair.map(|pair| NativeKey::Rsa(pair, encoding))

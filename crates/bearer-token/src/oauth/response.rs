@@ -161,7 +161,7 @@ impl ResponseReader {
         let status = response.status();
         let text = self.token_text(response, fields)?;
         let times = JwtTimes::of(&text);
-        // From here on the string is wiped, whatever else is wrong with the response.
+        // From here on the string is wiped when it is dropped, even if the rest of the response is unusable.
         let mut token = AccessToken::new(text);
         self.token_types.check(fields.get(Place::TokenType)).map_err(|found| self.unusable(status, &found))?;
         let life = lifetime(self.format.times(fields), &times, clocks).map_err(|Negative| {

@@ -43,7 +43,7 @@ impl MemoryStore {
         lock(&self.0).token.clone()
     }
 
-    /// Replaces the stored token, whatever it is.
+    /// Replaces the stored token unconditionally.
     pub fn set(&self, stored: Option<StoredToken>) {
         *lock(&self.0) = Kept { token: stored, replaced: true };
     }

@@ -87,9 +87,11 @@ impl Steps {
                 }
             }
         };
-        self.encoding.decode(part).map(Zeroizing::new).ok_or_else(|| {
+        let decoded = self.encoding.decode(part).map(Zeroizing::new).ok_or_else(|| {
             let encoding = self.encoding.name();
             format!("found something that is not {encoding}; expected {encoding}, which the encoding says it is")
-        })
+        })?;
+        // A file that was emptied must not replace what was read last.
+        if decoded.is_empty() { Err(string::StringProblem::Empty.message().to_owned()) } else { Ok(decoded) }
     }
 }

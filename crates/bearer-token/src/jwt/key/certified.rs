@@ -23,7 +23,7 @@ pub(crate) struct CertifiedKey {
 }
 
 struct Memory {
-    /// `None` for a remote key: its old one is gone.
+    /// `None` for a remote key, which cannot be kept.
     last: Option<(SigningKey, Arc<CertificateChain>)>,
     reported: Option<String>,
 }

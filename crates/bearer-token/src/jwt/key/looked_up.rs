@@ -371,7 +371,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("none` cannot be read"), "{error}");
         for (content, expected) in [
-            ("", "found an empty secret"),
+            ("", "found an empty string"),
             ("\n", "found an empty secret"),
             ("short", "found a secret of 5 bytes"),
             (&pem("p256"), "found a PEM"),

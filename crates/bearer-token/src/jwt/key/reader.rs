@@ -108,8 +108,8 @@ impl KeyReader {
 
     /// Sets whether a shared secret may be shorter than the hash. Default: no.
     ///
-    /// With a short secret a signature is easier to forge: anyone who sees one JWT can search for the secret offline. RFC
-    /// 7518 section 3.2 forbids it. Some servers hand out such secrets nevertheless.
+    /// With a short secret a signature is easier to forge: anyone who sees one JWT can search for the secret offline.
+    /// RFC 7518 section 3.2 forbids it. Some servers still issue such secrets.
     #[must_use]
     pub fn allow_short_secret(mut self, on: bool) -> Self {
         self.allow_short_secret = on;

@@ -238,7 +238,7 @@ impl Grant for TokenExchange {
         let (Some(requested), Some(issued)) = (&self.requested, response.text(ISSUED)) else { return Ok(()) };
         let known = TokenType::registered_as(issued);
         let fits = match requested.is_for_an_api() {
-            // Servers have names of their own for what is an access token all the same.
+            // Some servers have their own names for access tokens.
             true => known.as_ref().is_none_or(TokenType::is_for_an_api),
             false => requested.as_str() == issued,
         };

@@ -149,7 +149,7 @@ impl RotationState {
         })
     }
 
-    /// Replaces the token in the store, whatever it is.
+    /// Replaces the token in the store unconditionally.
     pub(super) async fn put(&self, platform: &Platform, next: Option<StoredToken>) -> Result<(), Error> {
         let _lease = self.lease(platform, platform.now().after(SAVE_TIMEOUT)).await?;
         self.store.put(platform, next.as_ref()).await?;

@@ -29,7 +29,7 @@ pub enum BodyFormat {
     ///
     /// Proxies and servers log URLs: this is for servers that offer nothing else.
     Query,
-    /// Nowhere: the request consists of its URL and headers. There is no grant type either.
+    /// Nowhere: the request consists of its URL and headers, without a grant type.
     None,
 }
 

@@ -1,4 +1,4 @@
-//! Errors about responses that refuse the request, whatever their status is.
+//! Errors about responses that refuse the request, with any status.
 
 use std::time::SystemTime;
 
