@@ -87,8 +87,8 @@ impl ClientAuth {
     /// Replaces the token endpoint's URL as the `aud` of [`private_key_jwt`](Self::private_key_jwt) and
     /// [`client_secret_jwt`](Self::client_secret_jwt).
     ///
-    /// Entra, Okta, `NetSuite` and SMART servers require the token endpoint's URL, also if their issuer is known. The audience
-    /// is sent as one string, byte for byte. Where the server wants its issuer, prefer
+    /// Entra, Okta, `NetSuite` and SMART servers require the token endpoint's URL, also if their issuer is known. The
+    /// audience is sent as one string, byte for byte. Where the server wants its issuer, prefer
     /// [`audience_issuer`](Self::audience_issuer).
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {

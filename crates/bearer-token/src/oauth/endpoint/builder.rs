@@ -198,8 +198,8 @@ impl TokenEndpointBuilder {
     ///
     /// A name that begins with a slash is a JSON pointer: `/auth/accessor` (RFC 6901).
     ///
-    /// [`Bearer::extra`](crate::Bearer::extra) returns it by the same name: a string, the digits of a number, or `true` or `false`. Other
-    /// values are not kept, nor are strings that are not valid JSON.
+    /// [`Bearer::extra`](crate::Bearer::extra) returns it by the same name: a string, the digits of a number, or `true` or
+    /// `false`. Other values are not kept, nor are strings that are not valid JSON.
     pub fn keep(mut self, field: impl Into<String>) -> Self {
         self.reader.keep.push(field.into());
         self
@@ -230,8 +230,8 @@ impl TokenEndpointBuilder {
 
     /// Sets the authorization server's issuer, for a token endpoint whose URL is set.
     ///
-    /// It becomes the audience of signed assertions (`ClientAuth::private_key_jwt`), as draft-ietf-oauth-rfc7523bis requires,
-    /// byte for byte. Metadata is not read: [`TokenEndpoint::discover`] does that.
+    /// It becomes the audience of signed assertions (`ClientAuth::private_key_jwt`), byte for byte, as
+    /// draft-ietf-oauth-rfc7523bis requires. Metadata is not read: [`TokenEndpoint::discover`] does that.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         match &mut self.server {
             Server::Url { issuer: place, .. } => *place = Some(issuer.into()),
