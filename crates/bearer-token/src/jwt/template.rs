@@ -16,6 +16,7 @@ mod claims;
 pub(crate) mod computed;
 pub(crate) mod context;
 mod header;
+mod sign_times;
 mod strings;
 #[cfg(test)]
 mod value_tests;
@@ -23,9 +24,10 @@ mod values;
 
 use self::{
     builder::JwtTemplateBuilder,
-    claims::{Claims, Times},
+    claims::Claims,
     context::{CertificateState, SignContext},
     header::JoseHeader,
+    sign_times::SignTimes,
 };
 use super::{
     algorithm::Algorithm,
@@ -93,11 +95,11 @@ impl JwtTemplate {
         self.sign_for(platform, ASSERTION_LIFETIME).await
     }
 
-    /// Signs a JWT with these claims too: one that is given away, to a browser or another service, and not sent by this
-    /// crate.
+    /// Signs a JWT with additional claims, for a browser or another service. This crate does not send it.
     ///
-    /// The claims are a JSON object, or whatever serializes as one. They never replace those of the template, which makes it
-    /// safe to take them from a request. `exp`, `iat`, `nbf` or `jti` can be among them only if the template leaves it out.
+    /// The claims are a JSON object, or whatever serializes as one. They never replace those of the template, so it is
+    /// safe to take them from a request. `exp`, `iat`, `nbf` or `jti` can be among them only if the template leaves it
+    /// out.
     ///
     /// ```
     /// use bearer_token::{jwt::{Algorithm, JwtTemplate, SigningKey}, platform::Platform};
@@ -145,10 +147,11 @@ impl JwtTemplate {
     ) -> Result<SignedJwt, Error> {
         let Template { header, claims, lifetime, .. } = &*self.0;
         let issued = platform.now();
-        let times = Times::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
+        let times = SignTimes::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
         let mut found = self.look_up(platform).await?;
         if self.has_changed() {
-            // A file that holds several of them may have been replaced in between. The next JWT gets what changes now.
+            // A file that contains several of them may have been replaced in between. Later changes are used for the
+            // next JWT.
             found = self.look_up(platform).await?;
         }
         let LookedUp { key, certificate, key_id, claims: mut further } = found;
@@ -422,6 +425,11 @@ mod tests {
                 None => SigningKey::hmac(algorithm, [7; 64]),
                 Some(name) => SigningKey::from_pem(algorithm, pem(name)),
             };
+            if algorithm.name().starts_with("ML-DSA") && !cfg!(feature = "ml-dsa") {
+                let error = key.unwrap_err().to_string();
+                assert!(error.contains("enable the feature `ml-dsa`"), "{error}");
+                continue;
+            }
             let template = JwtTemplate::builder(key.unwrap()).build().unwrap();
             assert_eq!(template.algorithm(), algorithm);
             let jwt = template.sign(&platform_at(1_000)).await.unwrap();

@@ -43,8 +43,8 @@ use crate::{
 /// is a path in place of a key.
 ///
 /// A part of another format, or an unsupported one (a JWK without its end, UTF-16, PKCS#12), is an error and never a
-/// shared secret. A secret that really looks like that is given in an [`encoding`](Self::encoding):
-/// [`Binary`](Encoding::Binary), base64 or hex.
+/// shared secret. If a secret looks like that, set its [`encoding`](Self::encoding): [`Binary`](Encoding::Binary),
+/// base64 or hex.
 ///
 /// ```
 /// use bearer_token::jwt::{Algorithm, Encoding, KeyReader};
@@ -97,7 +97,7 @@ impl KeyReader {
     /// Sets the passphrase with which the key is encrypted: `ENCRYPTED PRIVATE KEY`, PKCS#8 with PBES2 (RFC 8018
     /// section 6.2), with PBKDF2 or scrypt, and AES or triple DES. A key that is not encrypted is refused then.
     ///
-    /// The key decides how much work it takes to open it: common ones some milliseconds. Keys that would take more than
+    /// The key determines how long it takes to decrypt it, usually some milliseconds. Keys that would take more than
     /// some seconds are refused.
     #[cfg(feature = "encrypted-keys")]
     #[must_use]
@@ -108,15 +108,15 @@ impl KeyReader {
 
     /// Sets whether a shared secret may be shorter than the hash. Default: no.
     ///
-    /// With a short secret a signature is easier to forge: anyone who sees one JWT can search for the secret offline. RFC
-    /// 7518 section 3.2 forbids it. Some servers hand out such secrets nevertheless.
+    /// With a short secret a signature is easier to forge: anyone who sees one JWT can search for the secret offline.
+    /// RFC 7518 section 3.2 forbids it. Some servers still issue such secrets.
     #[must_use]
     pub fn allow_short_secret(mut self, on: bool) -> Self {
         self.allow_short_secret = on;
         self
     }
 
-    /// Sets how the bytes are written. Only secrets and bare Ed25519 keys need it: all other formats are recognised.
+    /// Sets the encoding of the key. Only secrets and bare Ed25519 keys need it: all other formats are recognised.
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
@@ -139,7 +139,7 @@ impl KeyReader {
     ///
     /// The key that was read last stays in use while the file is missing, half written, or without a usable key. The
     /// algorithm never changes. Replace the file as a whole (write a new one beside it, then rename), as Kubernetes and
-    /// Vault's agent do: half a shared secret looks like a shorter one. A pipe is read only once, now.
+    /// Vault's agent do: otherwise a half-written secret could be read as a shorter one. A pipe is read only once, now.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl KeyReader {
     /// Reads a key from the place that a value names, now, and again before each signature, as [`read_file`](Self::read_file)
     /// does. A literal is read once.
     ///
-    /// The encoding of the value comes first. What it decodes is used to the last byte, as with
+    /// If the value has an encoding, it is decoded first, and all of the decoded bytes are used, as with
     /// [`Binary`](Encoding::Binary).
     ///
     /// ```
@@ -251,7 +251,7 @@ impl KeyReader {
                 Some(bare) => material(algorithm, NativeKey::bare_ed25519(&bare), None, true)?,
                 None => return Err(not_a_key(&content, expected)),
             },
-            Family::Rsa(..) | Family::Ecdsa(_) => return Err(not_a_key(&content, expected)),
+            Family::Rsa(..) | Family::Ecdsa(_) | Family::MlDsa(_) => return Err(not_a_key(&content, expected)),
         };
         self.check_passphrase("a key without PEM")?;
         Ok(material)
@@ -311,7 +311,8 @@ impl KeyReader {
         material(algorithm, key, jwk.text("kid").map(Arc::from), false)
     }
 
-    /// A shared secret. Text is tidied up; bytes and encoded secrets are used to the last byte.
+    /// A shared secret. Of text, a byte order mark and one trailing newline are removed; bytes and encoded secrets are
+    /// used as they are.
     fn secret(&self, algorithm: Algorithm, content: &[u8]) -> Result<KeyMaterial, Error> {
         if !self.is_text() || !is_written(content) {
             let key = NativeKey::hmac(algorithm, content, self.allow_short_secret);
@@ -335,7 +336,7 @@ impl KeyReader {
         encoding::base64(content).and_then(bare).or_else(|| hex().and_then(bare))
     }
 
-    /// Whether the content is text, so that what surrounds it is not part of it.
+    /// Whether the content is text. Then a byte order mark and a newline around it are not part of it.
     fn is_text(&self) -> bool {
         self.encoding == Encoding::Text && !self.is_decoded
     }

@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 
 use super::{
     ASSERTION_LIFETIME, JwtTemplate, Template,
-    claims::{Claims, whole_backdate},
+    claims::Claims,
     computed::Computed,
     context::{CertificateState, SignContext},
     header::JoseHeader,
+    sign_times::whole_backdate,
     strings::{LookedUpClaims, Strings},
     values,
 };
@@ -21,7 +22,7 @@ use crate::{
     value,
 };
 
-/// A century. A longer lifetime is a mistake, and dates elsewhere would overflow.
+/// A century. A longer lifetime is a mistake, and could overflow dates of other programs.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Builds a [`JwtTemplate`]. A later call of a method replaces an earlier one.
@@ -65,9 +66,9 @@ impl JwtTemplateBuilder {
 
     /// The `iss` claim: the party that signs.
     ///
-    /// A string, or a [`Value`](value::Value) that is looked up for each JWT: a member of an account file, a variable. It is
-    /// looked up by [`build`](Self::build) too, so that a missing one is a problem. So are the subject, the audience and the
-    /// key id.
+    /// A string, or a [`Value`](value::Value) that is looked up for each JWT: a member of an account file, a variable.
+    /// [`build`](Self::build) looks it up too, and reports a missing one. The same holds for the subject, the audience
+    /// and the key id.
     ///
     /// ```
     /// use bearer_token::{Value, jwt::{Algorithm, JwtTemplate, SigningKey}};
@@ -116,8 +117,8 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// How long each JWT lives: `exp` is `iat` plus this. The lifetime includes the [`backdate`](Self::backdate) of `iat`, so
-    /// that it stays within the server's limit if this value does. Fractions of a second are dropped.
+    /// How long each JWT lives: `exp` is `iat` plus this. The lifetime includes the [`backdate`](Self::backdate) of
+    /// `iat`. So a value within the server's limit is accepted. Fractions of a second are dropped.
     ///
     /// Default: 60 s for assertions; 1 h for [`SelfSigned`](crate::jwt::SelfSigned).
     #[must_use]
@@ -135,8 +136,8 @@ impl JwtTemplateBuilder {
 
     /// A further claim: any name, any JSON.
     ///
-    /// `iss`, `sub` and `aud` can be set here too, but then not to another value than their methods set. `iat`, `nbf`, `exp`
-    /// and `jti` cannot be set: each JWT gets its own.
+    /// `iss`, `sub` and `aud` can be set here too, but must agree with their methods. `iat`, `nbf`, `exp` and `jti`
+    /// cannot be set: each JWT gets its own.
     #[must_use]
     pub fn claim(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         let name = name.into();
@@ -149,8 +150,8 @@ impl JwtTemplateBuilder {
 
     /// A claim that is computed for each JWT: from its times, from fingerprints of its key or certificate, from randomness.
     ///
-    /// A computed `iat`, `nbf`, `exp` or `jti` replaces the usual one, for servers that expect it in another form. A JWT
-    /// is used until its usual `exp` nevertheless: let yours be [`expires_at`](SignContext::expires_at).
+    /// A computed `iat`, `nbf`, `exp` or `jti` replaces the usual one, for servers that expect it in another form. The
+    /// JWT is still used until its usual `exp`, so base yours on [`expires_at`](SignContext::expires_at).
     ///
     /// [`build`](Self::build) calls the function once with times of 1970 and zeros as randomness, to report its error
     /// as a problem. The function must not block.
@@ -224,8 +225,8 @@ impl JwtTemplateBuilder {
     /// It is not sent by itself: see [`x5t_s256`](Self::x5t_s256), [`x5t`](Self::x5t),
     /// [`certificate_chain`](Self::certificate_chain), and [`SignContext`].
     ///
-    /// The certificate must belong to the key. If a key and its certificate are replaced one after the other, the previous
-    /// pair signs until both are there, and an event reports it.
+    /// The certificate must belong to the key. While only one of the two has been replaced, the previous pair signs,
+    /// and an event reports it.
     ///
     /// ```
     /// use bearer_token::{Value, jwt::{Algorithm, JwtTemplate, SigningKey}};
@@ -281,7 +282,7 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// Whether each JWT has an `iat` claim. Default: yes. `exp` stays where it is without it.
+    /// Whether each JWT has an `iat` claim. Default: yes. `exp` does not change without it.
     #[must_use]
     pub fn issued_at(mut self, on: bool) -> Self {
         self.claims.issued_at = on;
