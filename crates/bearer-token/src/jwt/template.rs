@@ -16,6 +16,7 @@ mod claims;
 pub(crate) mod computed;
 pub(crate) mod context;
 mod header;
+mod sign_times;
 mod strings;
 #[cfg(test)]
 mod value_tests;
@@ -23,9 +24,10 @@ mod values;
 
 use self::{
     builder::JwtTemplateBuilder,
-    claims::{Claims, Times},
+    claims::Claims,
     context::{CertificateState, SignContext},
     header::JoseHeader,
+    sign_times::SignTimes,
 };
 use super::{
     algorithm::Algorithm,
@@ -145,7 +147,7 @@ impl JwtTemplate {
     ) -> Result<SignedJwt, Error> {
         let Template { header, claims, lifetime, .. } = &*self.0;
         let issued = platform.now();
-        let times = Times::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
+        let times = SignTimes::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
         let mut found = self.look_up(platform).await?;
         if self.has_changed() {
             // A file that contains several of them may have been replaced in between. Later changes are used for the

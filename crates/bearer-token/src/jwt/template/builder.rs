@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 
 use super::{
     ASSERTION_LIFETIME, JwtTemplate, Template,
-    claims::{Claims, whole_backdate},
+    claims::Claims,
     computed::Computed,
     context::{CertificateState, SignContext},
     header::JoseHeader,
+    sign_times::whole_backdate,
     strings::{LookedUpClaims, Strings},
     values,
 };
