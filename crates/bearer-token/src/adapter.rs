@@ -1,8 +1,8 @@
-//! For adapters to clients: what they call and applications do not.
+//! Functions that only adapters to HTTP clients call.
 //!
 //! An adapter puts the bearer into a request with [`TokenProvider::authorize`](crate::TokenProvider::authorize), waits
-//! with [`token`](crate::TokenProvider::token) where there is none, and [attaches](crate::Bearer::attach) what it gets.
-//! It passes a refusal by the API to [`Ticket::reject`](crate::Ticket::reject).
+//! with [`token`](crate::TokenProvider::token) if there is none, and [attaches](crate::Bearer::attach) the result. It
+//! passes a refusal by the API to [`Ticket::reject`](crate::Ticket::reject).
 
 pub use crate::provider::Authorize;
 pub use crate::resource::refusals::{Refusals, is_grpc_rejection, is_rejection};

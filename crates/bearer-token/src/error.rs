@@ -1,4 +1,4 @@
-//! The crate's error type: cheap to clone, so that one failed fetch can be returned to every waiter.
+//! The crate's error type: cheap to clone, because one failed fetch is returned to every waiter.
 
 use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 
@@ -15,16 +15,16 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a request got no token, or must not carry one.
 ///
-/// An error is a cheap clone of one shared value. It tells what was found, what was expected, and what to change. Its
-/// `Debug`, `Display` and [`source`](StdError::source) chain never contain a token, an assertion or a key, nor text that
-/// a server sent.
+/// An error is a cheap clone of one shared value. It says what was found, what was expected, and what to change. Its
+/// `Debug`, `Display` and [`source`](StdError::source) chain never contain a token, an assertion or a key, nor a string
+/// that a server sent.
 ///
 /// # What to do with it
 ///
 /// 1. [`retry`](Self::retry) says [`Later`](Retry::Later): wait and call again. The provider waits for you: until the
 ///    cool-down is over, it returns the same error without a new fetch.
-/// 2. It says [`AfterChange`](Retry::AfterChange): raise an alarm. A key, a permission or the configuration has to change
-///    first. The provider still retries, rarely, so that no restart is needed after the fix.
+/// 2. It says [`AfterChange`](Retry::AfterChange): raise an alarm. A key, a permission or the configuration has to
+///    change first. The provider still retries, rarely, so no restart is needed after the fix.
 /// 3. The [`kind`](Self::kind) is [`Config`](ErrorKind::Config): print [`problems`](Self::problems), one per line, and
 ///    stop.
 /// 4. Log it with `{error:#}`, which adds its causes. `{error}` is the sentence alone.
@@ -64,7 +64,7 @@ struct Details {
     refusal: Option<RefusalHead>,
 }
 
-/// The head of a response that refused a token request, as far as a verdict needs it.
+/// The parts of a refusal's head that decide what the refusal means.
 #[cfg(feature = "oauth")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefusalHead {
@@ -107,14 +107,15 @@ pub enum ErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Retry {
-    /// The cause may pass by itself. If the server named a time (RFC 9110 section 10.2.3), not before `after`.
+    /// The cause may pass by itself. If the server named a time (RFC 9110 section 10.2.3), it will not pass before
+    /// `after`.
     Later {
         /// The shortest wait, counted from the response.
         after: Option<Duration>,
     },
     /// The same request fails again until a key, a permission or the configuration changes.
     ///
-    /// Providers still retry, rarely, so that no restart is needed after the fix.
+    /// Providers still retry, rarely, so no restart is needed after the fix.
     AfterChange,
 }
 
@@ -135,6 +136,27 @@ impl Error {
             problems: Vec::new(),
             source: None,
         }))
+    }
+
+    /// Wraps the error of a source of your own. The kind is [`Source`](ErrorKind::Source), which is retried.
+    ///
+    /// The sentence contains the error's own one, and the error becomes the [`source`](StdError::source). Both end up in
+    /// logs: pass none that contains a secret.
+    ///
+    /// ```
+    /// use bearer_token::{AccessToken, Error, FetchContext, TokenProvider};
+    ///
+    /// let provider = TokenProvider::builder(async |_cx: FetchContext| {
+    ///     let token = std::fs::read_to_string("/run/vault/token").map_err(Error::other)?;
+    ///     Ok(AccessToken::new(token.trim()))
+    /// });
+    /// # let _ = provider;
+    /// let error = Error::other(std::io::Error::other("the vault is sealed"));
+    /// assert_eq!(error.to_string(), "the token source failed: the vault is sealed");
+    /// ```
+    pub fn other(error: impl Into<BoxError>) -> Self {
+        let error = error.into();
+        Error::new(ErrorKind::Source, format!("the token source failed: {error}")).with_source(error)
     }
 
     /// Creates an error of kind [`Config`](ErrorKind::Config) that lists these problems.
@@ -167,10 +189,9 @@ impl Error {
         self.map(|inner| inner.source = Some(Arc::from(source.into())))
     }
 
-    /// Says the same in another sentence.
+    /// Replaces the message, and keeps this error as the cause.
     ///
-    /// The new error keeps the kind, the retry advice, the OAuth error code and the problems. This error becomes its
-    /// cause.
+    /// The new error has the same kind, retry advice, OAuth error code and problems.
     #[must_use]
     pub fn with_context(self, message: impl Into<Cow<'static, str>>) -> Self {
         let inner = Inner { message: message.into(), source: None, ..(*self.0).clone() };
@@ -198,7 +219,8 @@ impl Error {
         }
     }
 
-    /// Adds the name of the provider that failed. One that is there already is nearer to the cause, and stays.
+    /// Adds the name of the provider that failed. A name that is there already stays, because it is closer to the
+    /// cause.
     pub(crate) fn with_provider(self, name: &ProviderName) -> Self {
         if self.0.details.provider.is_some() {
             self
@@ -207,7 +229,8 @@ impl Error {
         }
     }
 
-    /// Says that another provider, of this name, failed for the one that needed its token. Nothing else changes.
+    /// Adds to the message that the provider with this name failed while another one needed its token. Nothing else
+    /// changes.
     #[cfg(feature = "_json")]
     pub(crate) fn of_other(self, name: &str) -> Self {
         let is_named = self.0.details.provider.as_ref().is_some_and(|named| named.is_given() && named.as_str() == name);
@@ -276,9 +299,9 @@ impl Error {
     /// The gRPC status code for a call that got no token: 14 (`UNAVAILABLE`) if the cause may pass by itself, else 16
     /// (`UNAUTHENTICATED`).
     ///
-    /// The codes follow the [retry advice](Error::retry), because callers and proxies retry a call that ended with
-    /// `UNAVAILABLE`, and hardly any other. A source that ran out of time is 14 too: `DEADLINE_EXCEEDED` would mean that
-    /// the call's own deadline had passed.
+    /// The codes follow the [retry advice](Error::retry), because callers and proxies usually retry only calls that
+    /// ended with `UNAVAILABLE`. A source that ran out of time is 14 too: `DEADLINE_EXCEEDED` would mean that the
+    /// call's own deadline had passed.
     ///
     /// See the [list of status codes](https://grpc.io/docs/guides/status-codes/).
     ///
@@ -300,10 +323,10 @@ impl Error {
     /// The authorization server's own description of a refusal, for the developer who looks for its cause.
     ///
     /// It is the response's `error_description` (RFC 6749 section 5.2), or the similar field that the server uses
-    /// instead. Neither `Display`, `Debug` nor [`source`](StdError::source) shows it, because it is untrusted input: show
-    /// it on request only, and do not act on it. It is printable ASCII of at most 256 bytes. It is `None` if the server
-    /// sent none, or if the text repeats what was sent: a secret, a token, an assertion or a parameter, or 12 bytes of
-    /// one, as it is, form-encoded or in Base64. A hostile server can still disguise a secret in it.
+    /// instead. Neither `Display`, `Debug` nor [`source`](StdError::source) shows it, because it is untrusted input:
+    /// show it only on request, and do not act on it. It is printable ASCII of at most 256 bytes. It is `None` if the
+    /// server sent none. It is also `None` if it repeats a secret, a token, an assertion or a parameter of the request,
+    /// or 12 bytes of one: as it is, form-encoded or in Base64. A hostile server can still disguise a secret in it.
     ///
     /// ```
     /// # fn example(error: &bearer_token::Error) {

@@ -34,7 +34,7 @@
 //! | source | tokens come from |
 //! |---|---|
 //! | `jwt::SelfSigned` | a JWT signed here, used as the token itself (feature `jwt`) |
-//! | `oauth::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, `refresh_token` from a `store`, or a grant of your own (feature `oauth`) |
+//! | `oauth::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, token exchange, `refresh_token` from a `store`, a grant of your own, or a request in another form (feature `oauth`) |
 //! | `FileToken` | a file that another program keeps fresh, such as Kubernetes (feature `jwt` or `oauth`) |
 //! | [`StaticToken`] | you |
 //! | [`Fallback`] | one source, and [another](TokenSource::or_else) when that fails for good |
@@ -44,11 +44,11 @@
 //!
 //! # Life of a token
 //!
-//! A token is *fresh* at first: it is served. Then it is *stale*: it is served, and the first request to notice starts a
-//! refresh in the background. In its last seconds it is *expired*: it is not sent any more, and requests wait for the
+//! A token is *fresh* at first: it is served. Then it is *stale*: it is served, and the first request to notice starts
+//! a refresh in the background. In its last seconds it is *expired*: it is not sent any more, and requests wait for the
 //! one fetch in progress. A failed fetch is followed by a *cool-down* in which no other starts. A 401, or gRPC status
-//! 16, *rejects* the token that the request carried, and no other; the source is told
-//! [what the API asked for](FetchContext::challenges). [`Policy`] has the numbers.
+//! 16, *rejects* the token that the request carried, and no other. The source is told [what the API asked
+//! for](FetchContext::challenges). [`Policy`] has the numbers.
 //!
 //! # Features
 //!
@@ -106,8 +106,8 @@ pub use self::{secret::encoding::Encoding, source::FileToken, value::Value};
 
 /// A request extension: this request is sent as it is, without a token.
 ///
-/// Token requests carry it, so that a transport built on the same stack as the API client does not wait for itself.
-/// Set it on requests of your own that must go out unauthenticated.
-/// Adapters for clients without `http::Extensions` of their own look for it in the place that their users can reach.
+/// Token requests carry it. So a transport that uses the same stack as the API client does not wait for its own token.
+/// Set it on requests of your own that must go out unauthenticated. Adapters for clients without `http::Extensions`
+/// document where to put it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PassThrough;

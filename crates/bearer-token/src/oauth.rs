@@ -6,6 +6,7 @@
 
 mod client_auth;
 mod client_secret;
+mod discovery;
 mod endpoint;
 mod grant;
 mod grants;

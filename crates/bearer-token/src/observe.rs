@@ -1,7 +1,7 @@
-//! Events of the token life cycle, as flat values of the ground: nothing here knows a source, a provider or its
+//! Events of the token life cycle. They are flat values: this module knows no source, no provider and none of its
 //! parts. An event never contains a token, a key, or text that a server sent.
 //!
-//! Every event has the target `bearer_token`, whatever module it is from. The name is stable: filter by it.
+//! Every event has the target `bearer_token`, in every module. The name is stable, so filters can use it.
 #![cfg_attr(
     not(feature = "tracing"),
     allow(unused_variables, clippy::if_same_then_else, reason = "without the feature, events are no-ops")
@@ -17,12 +17,12 @@ mod shim;
 pub(crate) use self::first_time::FirstTimes;
 use self::shim::{event, span};
 
-/// Whether events go anywhere. Values that only events need are not computed otherwise.
+/// Whether events are recorded. If not, values that only events need are not computed.
 pub(crate) const IS_ON: bool = cfg!(feature = "tracing");
 
 // The life of a token.
 
-/// Runs a poll of a fetch inside a span, so that events of the source name the provider too.
+/// Runs a poll of a fetch inside a span. So events of the source name the provider too.
 pub(crate) struct FetchSpan(shim::Span);
 
 impl FetchSpan {
@@ -43,7 +43,7 @@ pub(crate) fn fetched(provider: &ProviderName, took: Duration, expires_in: Optio
     event!(debug, %provider, ?took, ?expires_in, "fetched a token");
 }
 
-/// The token serves the requests that waited for it, and no other: with each such token comes another fetch.
+/// The token serves only the requests that waited for it. Each such token costs another fetch.
 pub(crate) fn born_expired(provider: &ProviderName, lifetime: Option<Duration>) {
     event!(
         warn, %provider, ?lifetime,
@@ -137,7 +137,7 @@ pub(crate) fn kept(file: &std::path::Path, problem: &str) {
     event!(warn, file = %file.display(), problem, "ignoring the changed file; its previous contents stay in use");
 }
 
-/// A file with certificates or the client's key changed, and what is in the files now is unusable.
+/// A file with certificates or the client's key changed, and its new content is unusable.
 #[cfg(feature = "http-transport")]
 pub(crate) fn certificates_kept(problems: &str) {
     event!(
@@ -158,7 +158,7 @@ pub(crate) fn kept_key(place: &str, problem: &str) {
     event!(warn, place, problem, "ignoring the changed key; the previous one stays in use");
 }
 
-/// A key and a certificate do not belong together, so the last pair that did stays in use.
+/// A key and a certificate do not match, so the last pair that matched stays in use.
 #[cfg(feature = "jwt")]
 pub(crate) fn kept_pair(problem: &str) {
     event!(warn, problem, "ignoring a key or its certificate; the previous pair stays in use");

@@ -1,4 +1,4 @@
-//! Everything ambient: clocks, randomness, spawning. Injected, so that tests own it.
+//! Everything ambient: clocks, randomness, spawning. It is injected, so tests control it.
 
 use std::{
     fmt,
@@ -39,7 +39,7 @@ pub struct Platform {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     spawn: Arc<dyn Spawn>,
-    /// Whether tasks go to the runtime that is current: a thread that is held may keep it from being driven.
+    /// Whether tasks are spawned on the current runtime. A blocked thread may keep that runtime from being driven.
     ambient: bool,
 }
 
@@ -99,7 +99,7 @@ impl Platform {
         self.spawn.spawn(task)
     }
 
-    /// The same for a task that the caller is going to wait for, and can carry out as well.
+    /// The same for a task that the caller waits for, and could run itself.
     pub(crate) fn spawn_awaited(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
         if self.ambient && system::is_held() { Err(task) } else { self.spawn(task) }
     }
@@ -140,8 +140,8 @@ impl fmt::Debug for Platform {
 
 /// One reading of both clocks.
 ///
-/// The monotonic clock never goes back but may stand still while the machine sleeps; the wall clock goes on but can
-/// be set. A deadline passes as soon as *either* has reached it.
+/// The monotonic clock never goes back, but may stop while the machine sleeps. The wall clock does not stop, but can be
+/// set. A deadline passes as soon as *either* clock has reached it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     // Nanoseconds: 584 years, and one comparison each on the warm path.
@@ -153,7 +153,7 @@ impl Moment {
     /// The earliest one: the beginning of both clocks.
     pub(crate) const START: Moment = Moment { monotonic: 0, wall: 0 };
 
-    /// A reading: `monotonic` from an origin of the clock's choice, `wall` as the time of day.
+    /// Creates a reading. `monotonic` counts from an origin that the clock chooses; `wall` is the time of day.
     pub fn new(monotonic: Duration, wall: SystemTime) -> Self {
         let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         Moment { monotonic: nanos(monotonic), wall: nanos(wall) }
@@ -187,7 +187,7 @@ impl Moment {
         now.monotonic >= self.monotonic || now.wall >= self.wall
     }
 
-    /// How long until this moment, on the clock that gets there first; zero once it has passed.
+    /// The time until this moment, on the clock that reaches it first. Zero once it has passed.
     pub fn remaining(self, now: Moment) -> Duration {
         let monotonic = self.monotonic.saturating_sub(now.monotonic);
         Duration::from_nanos(monotonic.min(self.wall.saturating_sub(now.wall)))
@@ -208,8 +208,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Reads both clocks. Called once for each request: keep it cheap.
     fn now(&self) -> Moment;
 
-    /// Completes when the monotonic clock has reached `deadline`. May be called and polled anywhere,
-    /// inside a runtime or not, and polled elsewhere than where it was called.
+    /// Completes when the monotonic clock has reached `deadline`. It may be called and polled inside or outside a
+    /// runtime, and polled in another place than it was called.
     fn sleep_until(&self, deadline: Duration) -> BoxFuture<()>;
 }
 
@@ -231,10 +231,10 @@ pub trait Entropy: Send + Sync + 'static {
 
 /// Starts tasks.
 pub trait Spawn: Send + Sync + 'static {
-    /// Starts a task that runs by itself, or gives the future back if that is not possible now.
+    /// Spawns a task, or returns the future if nothing can be spawned now.
     fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>>;
 
-    /// Runs a job that computes, on a thread that may be held; gives it back if there is none.
+    /// Runs a CPU-bound job on a thread that may block, or returns the job if there is no such thread.
     fn run_blocking(&self, job: Job) -> Result<(), Job> {
         Err(job)
     }

@@ -4,8 +4,9 @@ use std::{borrow::Cow, fmt};
 
 /// One thing that is wrong with a configuration.
 ///
-/// Builders report all their problems at once, in [`Error::problems`](crate::Error::problems). The [path](Self::path) is the method to call
-/// differently. A configuration file reports the same problems, in the names of its fields or variables.
+/// Builders report all their problems at once, in [`Error::problems`](crate::Error::problems). The [path](Self::path)
+/// names the builder's method to call differently. A configuration reports the same problems under the names of its
+/// fields or variables.
 ///
 /// ```
 /// use bearer_token::{Advice, Problem};
@@ -117,8 +118,8 @@ impl fmt::Display for Message<'_> {
 
 /// One way to fix a [`Problem`].
 ///
-/// Advice that names a setting is data. A builder names the method to call, a configuration the field or the variable
-/// to set.
+/// Advice that names a setting is data. A builder renders it as a method to call, and a configuration as a field or a
+/// variable to set.
 ///
 /// ```
 /// use bearer_token::{Advice, Setting};
@@ -158,7 +159,7 @@ impl Advice {
         Advice::Set(Setting::Call(method.into()))
     }
 
-    /// Advises to call a method with this value, which is written as a configuration has it: `base64`.
+    /// Advises to call a method with this value, written as in a configuration: `base64`.
     pub fn set_to(method: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         Advice::SetTo(Setting::Call(method.into()), value.into())
     }
@@ -168,7 +169,7 @@ impl Advice {
         Advice::Remove(Setting::Call(method.into()))
     }
 
-    /// Advises something that involves no setting. Names of methods do not belong here: they are wrong in a file.
+    /// Advises something that involves no setting. Do not name methods here: the advice may be shown for a file.
     pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
         Advice::Text(text.into())
     }

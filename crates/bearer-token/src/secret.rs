@@ -1,4 +1,4 @@
-//! Secrets: strings that are wiped when dropped and never printed, and the one reader of strings that users give.
+//! Secrets: strings that are wiped when dropped and never printed, and the reader of all secrets that users pass in.
 
 #[cfg(feature = "oauth")]
 use std::fmt;
@@ -15,9 +15,9 @@ pub(crate) mod string;
 
 pub use self::path::looks_like_path;
 
-/// Reads a secret that a user gave, without a leading byte order mark and without one trailing newline.
+/// Reads a secret that a user passed in, without a leading byte order mark and without one trailing newline.
 ///
-/// Every constructor that takes a secret as a string does this. Code that reads a configuration calls it for the strings
+/// Every constructor that takes a secret as a string does this. Code that reads a configuration calls it for strings
 /// that it passes on verbatim.
 ///
 /// ```
@@ -30,8 +30,8 @@ pub use self::path::looks_like_path;
 ///
 /// # Errors
 ///
-/// Of kind [`Config`](crate::ErrorKind::Config) if the secret is empty, is not UTF-8, contains a control character, or has
-/// quotes or spaces around it.
+/// Fails with kind [`Config`](crate::ErrorKind::Config) if the secret is empty, is not UTF-8, contains a control
+/// character, or has quotes or spaces around it.
 pub fn read(secret: &[u8]) -> Result<&str, Error> {
     string::read_declared(secret).map_err(|problem| Error::config(problem.message(), []))
 }

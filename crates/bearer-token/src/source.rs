@@ -23,12 +23,12 @@ pub(crate) use self::waits::Waits;
 
 /// Mints a new token each time it is asked.
 ///
-/// The provider calls it once for each refresh, never once for each request, and not while another fetch is in
-/// progress, unless the runtime that carries that one is no longer driven. A
-/// source knows nothing about caching, retries or waiting requests: it returns a token or an error.
+/// The provider calls it once for each refresh, not for each request. It runs one fetch at a time, unless the runtime
+/// of an earlier fetch is no longer driven. A source knows nothing about caching, retries or waiting requests: it
+/// returns a token or an error.
 ///
-/// The returned future is dropped when the deadline passes, or when the provider is gone. What must
-/// survive that, such as a rotated refresh token, has to be stored before the next await.
+/// The returned future is dropped when the deadline passes, or when the provider is gone. Anything that must survive
+/// that, such as a rotated refresh token, has to be stored before the next await.
 ///
 /// Any `async` function or closure that takes a [`FetchContext`] is a source:
 ///
@@ -45,7 +45,7 @@ pub(crate) use self::waits::Waits;
 /// # Ok(()) }
 /// ```
 ///
-/// A closure that captures gives each fetch a clone of its own, since the fetch may outlive the call:
+/// A closure that captures values clones them for each fetch, because the fetch may outlive the call:
 ///
 /// ```
 /// # use bearer_token::{AccessToken, Error, FetchContext, TokenProvider};
@@ -62,23 +62,23 @@ pub trait TokenSource: Send + Sync + 'static {
     /// Gets a token.
     fn fetch(&self, cx: FetchContext) -> impl Future<Output = Result<AccessToken, Error>> + Send;
 
-    /// Whether what it makes tokens of, such as a key file, has changed since the last fetch looked at it.
+    /// Whether the input of the source, such as a key file, has changed since the last fetch read it.
     ///
-    /// After a failure that [waits for a change](crate::Retry::AfterChange) the provider asks at most once a second, and
-    /// only while a caller wants a token. A yes ends the cool-down. It is called in place: let it take microseconds. A
-    /// source around another one forwards the call.
+    /// After a failure that [waits for a change](crate::Retry::AfterChange) the provider asks at most once a second,
+    /// and only while a caller wants a token. `true` ends the cool-down. It blocks the caller, so it must return within
+    /// microseconds. A source that wraps another one forwards the call.
     fn has_changed(&self) -> bool {
         false
     }
 
-    /// A name for providers of this source that were not [named](crate::TokenProviderBuilder::name): what people would
-    /// call it, such as the origin of the authorization server. It ends up in logs: keep secrets out of it.
+    /// The name of providers of this source that were not [named](crate::TokenProviderBuilder::name), such as the
+    /// origin of the authorization server. It ends up in logs: keep secrets out of it.
     fn name(&self) -> Cow<'_, str> {
         Cow::Borrowed("token source")
     }
 
-    /// This source, and another one for when this one fails for good: a refresh token, say, and a service account for
-    /// when that is gone. [`Fallback`] says what "for good" means.
+    /// Adds a fallback, which is used while this source fails permanently. For example a service account, for the time
+    /// after a refresh token is gone. [`Fallback`] says which errors are permanent.
     ///
     /// ```
     /// use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, StaticToken, TokenSource};
@@ -146,7 +146,7 @@ impl FetchContext {
         FetchContext { platform, started, deadline, reason, challenges: Arc::default(), waits: Waits::default() }
     }
 
-    /// The same, for a fetch that follows a rejection: with what the API asked for ([`Challenge::read`]).
+    /// Adds what the API asked for ([`Challenge::read`]), for a fetch that follows a rejection.
     #[must_use]
     pub fn with_challenges(self, challenges: impl Into<Arc<[Challenge]>>) -> Self {
         FetchContext { challenges: challenges.into(), ..self }
@@ -185,7 +185,7 @@ impl FetchContext {
 
     /// How much time is left before the fetch is aborted.
     pub fn remaining(&self) -> Duration {
-        // Only the monotonic clock ends a fetch: a step of the time of day must not look like the end of it.
+        // Only the monotonic clock ends a fetch. A step of the time of day does not.
         self.deadline.monotonic().saturating_sub(self.platform.now().monotonic())
     }
 
@@ -194,12 +194,12 @@ impl FetchContext {
         self.reason
     }
 
-    /// What the API asked for when it refused the last token: the challenges of that response, if it had any, such as
-    /// `insufficient_claims` with `claims` (Entra's continuous access evaluation) or
-    /// `insufficient_user_authentication` with `acr_values` and `max_age` (RFC 9470).
+    /// The challenges of the response that refused the last token. They say what the API asks for, such as
+    /// `insufficient_claims` with `claims` (Entra's continuous access evaluation) or `insufficient_user_authentication`
+    /// with `acr_values` and `max_age` (RFC 9470).
     ///
-    /// A source that can, gets a token which meets them. They are an API's words, which anybody may have put there: take
-    /// those that you know, and send them nowhere but to your authorization server.
+    /// A source may get a token that meets them. They are untrusted input: use only those that you know, and send them
+    /// only to your authorization server.
     ///
     /// ```
     /// use bearer_token::{AccessToken, Challenge, Error, FetchContext, TokenProvider};
@@ -217,15 +217,14 @@ impl FetchContext {
     /// # Ok(()) }
     /// ```
     ///
-    /// They are those of the rejection that caused the fetch, and of no earlier one: a source that needs them for later
-    /// tokens too remembers them. They are given to the one fetch that follows, and to another only if that one was
-    /// abandoned without a result. If it fails they are forgotten, and so the next fetch can do without: an API that asks
-    /// for what cannot be had does not end the renewal for all others. It says them again when it refuses the next
-    /// token.
+    /// They are from the rejection that caused this fetch. A source that needs them for later tokens has to remember
+    /// them. Only one fetch gets them, or the next one if that fetch was abandoned without a result. After an error
+    /// they are forgotten. So an API that asks for something impossible does not block the renewal for all others. It
+    /// asks again when it refuses the next token.
     ///
-    /// A fetch that was in progress when the API refused is not told. The token which it brings may be refused again. It
-    /// does not count as a renewal, so that this rejection need not wait for the
-    /// [pause between renewals](crate::Policy::rejection_backoff), and the fetch after it is told.
+    /// A fetch that was already in progress when the API refused does not get them, so its token may be refused again.
+    /// Such a fetch does not count as a renewal: the next rejection starts a fetch without the [pause between
+    /// renewals](crate::Policy::rejection_backoff), and that fetch gets the challenges.
     pub fn challenges(&self) -> &[Challenge] {
         &self.challenges
     }

@@ -58,10 +58,12 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
     /// Loads the refresh token, if there is one.
     fn load(&self, platform: &Platform) -> impl Future<Output = Result<Option<StoredToken>, Error>> + Send;
 
-    /// Replaces the stored token by `next`, durably, if it is `seen`. Returns whether it was. `None` stands for no token.
+    /// Durably replaces the stored token by `next`, if the stored token is `seen`. Returns whether it was. `None` means
+    /// no token.
     ///
-    /// After a success the next [`load`](Self::load) returns `next`, even after a crash. After an error it returns either of
-    /// the two. If `next` is stored already, that is a success too: a call whose future was dropped is made again.
+    /// After a success the next [`load`](Self::load) returns `next`, even after a crash. After an error it returns
+    /// either of the two. If `next` is stored already, that is a success too, because a call whose future was dropped
+    /// is repeated.
     fn swap(
         &self,
         platform: &Platform,
@@ -69,7 +71,7 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
         next: Option<&StoredToken>,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
 
-    /// Replaces the stored token, whatever it is: for a new consent, and for its end.
+    /// Replaces the stored token unconditionally: for a new consent, and for the end of one.
     ///
     /// If possible, a store also replaces a damaged token that [`load`](Self::load) fails at. By default it loads and swaps
     /// until no other process interferes, ten times at most.
@@ -90,8 +92,8 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
 
     /// Fails if nothing could be saved now.
     ///
-    /// It is called before a refresh token is sent whose successor must be saved: a full disk must not cost a consent. By
-    /// default it succeeds.
+    /// It is called before a refresh token is sent whose successor must be saved: otherwise a full disk would cost a
+    /// consent. By default it succeeds.
     fn prepare(&self, platform: &Platform) -> impl Future<Output = Result<(), Error>> + Send {
         let _ = platform;
         async { Ok(()) }
@@ -99,9 +101,9 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
 
     /// Waits until no other process uses the refresh token, and keeps others out until the lease is dropped.
     ///
-    /// The lease lasts from before a refresh token is loaded until its successor is saved, so that no token is sent twice.
-    /// It is for a store that several processes share: inside a process, the clones of a
-    /// [`RefreshToken`](crate::oauth::RefreshToken) take turns by themselves. By default every lease is granted at once.
+    /// The lease lasts from before a refresh token is loaded until its successor is saved, so no token is sent twice.
+    /// Implement it for a store that several processes share. Within a process, the clones of a
+    /// [`RefreshToken`](crate::oauth::RefreshToken) already take turns. By default every lease is granted at once.
     fn lease(&self, platform: &Platform) -> impl Future<Output = Result<Lease, Error>> + Send {
         let _ = platform;
         async { Ok(Lease::free()) }
@@ -109,7 +111,7 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
 
     /// Whether another process may have replaced the token since it was loaded last.
     ///
-    /// [`TokenSource::has_changed`](crate::TokenSource::has_changed) calls it in place, so it has to be quick.
+    /// [`TokenSource::has_changed`](crate::TokenSource::has_changed) blocks on it, so it has to be quick.
     fn has_changed(&self) -> bool {
         false
     }

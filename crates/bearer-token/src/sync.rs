@@ -14,7 +14,8 @@ pub(crate) use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// Locks. No user code runs under these locks, so a poisoned one guards nothing half-done.
+/// Locks. A poisoned lock guards nothing half-done: the little user code that runs under one (keys that are cloned,
+/// compared or dropped) does so before anything is changed, or after everything is.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -36,13 +37,13 @@ impl<T> Slot<T> {
         Slot(arc_swap::ArcSwapOption::new(value))
     }
 
-    /// Looks at the value through a guard: no reference count is touched, which would be contended.
+    /// Looks at the value through a guard, without touching its reference count, which would be contended.
     #[inline]
     pub(crate) fn read<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R {
         look(self.0.load().as_deref())
     }
 
-    /// The value through a guard, for looks that are no closure.
+    /// The value through a guard, for callers that cannot pass a closure.
     #[inline]
     pub(crate) fn load(&self) -> SlotGuard<T> {
         self.0.load()

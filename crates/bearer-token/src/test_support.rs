@@ -20,7 +20,7 @@ use crate::{
 
 /// The monotonic time at which every clock of this module starts.
 ///
-/// It is not zero: code that subtracts from it by mistake must not be saved by saturation.
+/// It is not zero, because saturation at zero would hide a wrong subtraction.
 const MONOTONIC_START: Duration = Duration::from_secs(1_000);
 
 /// The time of day at which a default clock starts: 1994-11-06T08:49:37Z, the example of RFC 9110 section 5.6.7.
@@ -83,7 +83,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A clock on which no sleep takes time: each one moves the clock to its deadline.
+/// A clock whose sleeps take no time: each one moves the clock to its deadline.
 #[derive(Clone)]
 pub(crate) struct LeapingClock(Arc<Mutex<Leaps>>);
 

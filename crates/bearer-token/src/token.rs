@@ -38,7 +38,7 @@ pub enum FetchReason {
 
 /// A token as a source returns it.
 ///
-/// `Debug` shows neither the token nor any other text from the server.
+/// `Debug` shows neither the token nor other strings from the server.
 pub struct AccessToken {
     token: Zeroizing<String>,
     expiry: Expiry,
@@ -77,8 +77,8 @@ impl AccessToken {
 
     /// Sets the lifetime, counted from [`issued`](Self::issued).
     ///
-    /// Zero is legal: such a token serves the requests that waited for it, and is not kept. If the source returns the same
-    /// token again after its end, the fetch fails. Otherwise every request would cause a fetch.
+    /// Zero is allowed: such a token serves the requests that waited for it, and is not kept. If the source returns the
+    /// same token again after it has expired, the fetch fails. Otherwise every request would cause a fetch.
     #[must_use]
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.expiry = Expiry::In(lifetime);

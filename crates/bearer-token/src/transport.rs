@@ -37,8 +37,8 @@ pub const RESPONSE_LIMIT: usize = 1024 * 1024;
 /// [`Config`](crate::ErrorKind::Config) when it cannot work as configured. A response with any HTTP status is a success
 /// here.
 ///
-/// The request carries [`PassThrough`](crate::PassThrough) among its extensions, so that a transport which is built on
-/// the same stack as the API client does not wait for itself.
+/// The request carries [`PassThrough`](crate::PassThrough) among its extensions. So a transport that uses the same
+/// stack as the API client does not wait for its own token.
 ///
 /// Such a transport exists only after the provider, and the stack holds the provider, which holds the transport: let it
 /// see the stack by a [`Weak`](std::sync::Weak), or nothing of it is ever freed.

@@ -1,6 +1,13 @@
 //! Build functions and settings that are wrong.
 
-use std::sync::OnceLock;
+use std::{
+    hash::{Hash, Hasher},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
 
 use bearer_token::ErrorKind;
 
@@ -76,4 +83,68 @@ async fn a_million_invented_keys_stay_within_the_bound() {
     }
     assert_eq!(tenants.len(), 10);
     assert_eq!(secret(&tenants, 3).await.unwrap(), "token-of-3");
+}
+
+/// A key whose clones panic on demand, if it is one of the first.
+#[derive(PartialEq, Eq, Hash)]
+struct Fragile(u64);
+
+static BREAKS: AtomicBool = AtomicBool::new(false);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        assert!(self.0 >= 8 || !BREAKS.load(Ordering::Relaxed), "this one cannot be cloned");
+        Fragile(self.0)
+    }
+}
+
+#[test]
+fn a_key_that_panics_during_an_eviction_keeps_its_provider() {
+    let built = Arc::new(AtomicU64::new(0));
+    let count = built.clone();
+    let tenants = KeyedProviders::<Fragile>::builder(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok(TokenProvider::builder(bearer_token::StaticToken::new("token")))
+    })
+    .max_providers(8)
+    .build()
+    .unwrap();
+    let all = || (0..8).map(|tenant| tenants.get(&Fragile(tenant)).unwrap().token_blocking().unwrap().ticket());
+    let before: Vec<_> = all().collect();
+    BREAKS.store(true, Ordering::Relaxed);
+    for tenant in 8..16 {
+        catch_unwind(AssertUnwindSafe(|| tenants.get(&Fragile(tenant)).is_ok())).unwrap_err();
+    }
+    BREAKS.store(false, Ordering::Relaxed);
+    let builds = built.load(Ordering::Relaxed);
+    assert_eq!(all().collect::<Vec<_>>(), before);
+    assert_eq!((built.load(Ordering::Relaxed), tenants.len()), (builds, 8));
+    assert!(tenants.get(&Fragile(16)).is_ok(), "the map goes on");
+    assert_eq!(tenants.len(), 8);
+}
+
+/// A key that collides with all others, as those of an attacker may who has found the hash out.
+#[derive(Clone, PartialEq, Eq)]
+struct Colliding(u64);
+
+impl Hash for Colliding {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        7.hash(state);
+    }
+}
+
+#[test]
+fn l66_keys_that_collide_evict_each_other_and_stay_few() {
+    let tenants = KeyedProviders::<Colliding>::builder(|key| {
+        Ok(TokenProvider::builder(bearer_token::StaticToken::new(format!("token-of-{}", key.0))))
+    })
+    .max_providers(10_000)
+    .build()
+    .unwrap();
+    for tenant in 0..3_000 {
+        let bearer = tenants.get(&Colliding(tenant)).unwrap().token_blocking().unwrap();
+        assert_eq!(bearer.secret(), format!("token-of-{tenant}"));
+        assert!(tenants.len() <= 256, "{}", tenants.len());
+    }
+    assert_eq!(tenants.len(), 256);
 }

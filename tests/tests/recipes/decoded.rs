@@ -38,10 +38,16 @@ pub(crate) fn with_usual_headers(request: &Value) -> Value {
         () if request.get("json").is_some() => Some("application/json"),
         () => None,
     };
+    let method = request["method"].clone();
     let members = request.as_object_mut().unwrap();
     let headers = members.entry("headers").or_insert_with(|| json!({})).as_object_mut().unwrap();
-    let usual =
-        [("accept", Some("application/json")), ("accept-encoding", Some("identity")), ("content-type", content_type)];
+    let usual = [
+        ("accept", Some("application/json")),
+        ("accept-encoding", Some("identity")),
+        ("content-type", content_type),
+        // A POST says that it has no body (RFC 9110 section 8.6).
+        ("content-length", (method == "POST" && content_type.is_none()).then_some("0")),
+    ];
     for (name, value) in usual {
         if let Some(value) = value {
             headers.entry(name).or_insert_with(|| value.into());

@@ -1,9 +1,14 @@
 //! Runs one recipe.
 
-use std::{any::Any, fs, path::Path, time::Duration};
+use std::{
+    any::Any,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bearer_token::{
-    Authorized, Error, TokenProvider,
+    Authorized, Error, TokenProvider, TokenProviderBuilder,
     platform::{Clock, Entropy, Platform},
 };
 use bearer_token_config::ProviderConfig;
@@ -11,6 +16,7 @@ use bearer_token_testing::ManualClock;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::{
     decoded,
@@ -29,11 +35,33 @@ impl Entropy for Ones {
     }
 }
 
-/// What differs from the documentation, if anything does.
-#[allow(clippy::disallowed_methods, reason = "a test spawns as it likes")]
+/// Makes the builder of a provider in this world.
+pub(crate) type Make = fn(&Expected, &World) -> Result<TokenProviderBuilder, Error>;
+
+/// What stands in for the world: a clock, randomness, the servers, and files.
+pub(crate) struct World {
+    pub(crate) platform: Platform,
+    pub(crate) recorder: Recorder,
+    pub(crate) files: TempDir,
+}
+
+impl World {
+    /// Where the content of a file of production is.
+    pub(crate) fn file(&self, path: &str) -> PathBuf {
+        self.files.path().join(Path::new(path).file_name().unwrap())
+    }
+}
+
+/// What a recipe does otherwise than documented, if anything.
 pub(crate) async fn run(expected: Expected) -> Result<(), String> {
+    run_with(expected, from_recipe).await
+}
+
+/// What a provider does otherwise than documented, if anything.
+#[allow(clippy::disallowed_methods, reason = "a test spawns as it likes")]
+pub(crate) async fn run_with(expected: Expected, make: Make) -> Result<(), String> {
     // In a task, so that a panic belongs to its recipe.
-    tokio::spawn(check(expected)).await.unwrap_or_else(|error| Err(message(&*error.into_panic())))
+    tokio::spawn(check(expected, make)).await.unwrap_or_else(|error| Err(message(&*error.into_panic())))
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
@@ -41,16 +69,19 @@ fn message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
 }
 
-async fn check(expected: Expected) -> Result<(), String> {
+async fn check(expected: Expected, make: Make) -> Result<(), String> {
     let clock = ManualClock::new();
     let now = clock.now().wall();
     let keys = Keys::new(expected.secret.as_ref());
     let resolved = |value: &Value| at(value, now);
 
     let recorder = Recorder::new(expected.exchanges.iter().map(|exchange| response(exchange, &resolved)));
-    let directory = tempfile::tempdir().unwrap();
-    let recipe = with_files(&expected, directory.path(), &resolved);
-    let provider = provider(&recipe, &clock, &recorder).map_err(|error| problems(&error))?;
+    let platform = Platform::system().with_clock(clock.clone()).with_entropy(Ones);
+    let world = World { platform, recorder, files: tempfile::tempdir().unwrap() };
+    write_files(&expected, &world, &resolved);
+    let builder = make(&expected, &world).map_err(|error| problems(&error))?;
+    let provider = builder.platform(world.platform.clone()).build().map_err(|error| problems(&error))?;
+    let recorder = &world.recorder;
 
     let headers = call(&provider, &expected.api.url).await;
     let requests: Vec<Value> = recorder.requests().iter().map(|request| decoded::request(request, &keys)).collect();
@@ -77,12 +108,15 @@ async fn check(expected: Expected) -> Result<(), String> {
     same("the number of token requests", &json!(recorder.requests().len()), &json!(expected.exchanges.len()))
 }
 
-fn provider(recipe: &str, clock: &ManualClock, recorder: &Recorder) -> Result<TokenProvider, Error> {
-    ProviderConfig::from_toml(recipe)?
-        .relative_to(directory())
-        .transport(recorder.clone())
-        .platform(Platform::system().with_clock(clock.clone()).with_entropy(Ones))
-        .build()
+/// The provider of a recipe.
+fn from_recipe(expected: &Expected, world: &World) -> Result<TokenProviderBuilder, Error> {
+    let mut recipe = expected.recipe();
+    for path in expected.files.keys() {
+        assert!(recipe.contains(path), "the recipe names the file {path}");
+        recipe = recipe.replace(path, world.file(path).to_str().unwrap());
+    }
+    let config = ProviderConfig::from_toml(&recipe)?.relative_to(directory()).transport(world.recorder.clone());
+    Ok(config.platform(world.platform.clone()).builder())
 }
 
 /// The headers of a request to the API.
@@ -104,18 +138,13 @@ fn response(exchange: &Exchange, resolved: &impl Fn(&Value) -> Value) -> Respons
     response.body(body.into()).unwrap()
 }
 
-/// The recipe, with files of its own in place of those of production.
-fn with_files(expected: &Expected, directory: &Path, resolved: &impl Fn(&Value) -> Value) -> String {
-    let mut recipe = expected.recipe();
+/// Writes the files of production.
+fn write_files(expected: &Expected, world: &World, resolved: &impl Fn(&Value) -> Value) {
     for (path, content) in &expected.files {
-        let file = directory.join(Path::new(path).file_name().unwrap());
         if let Some(content) = encoded(&resolved(content)).as_str() {
-            fs::write(&file, content).unwrap();
+            fs::write(world.file(path), content).unwrap();
         }
-        assert!(recipe.contains(path), "the recipe names the file {path}");
-        recipe = recipe.replace(path, file.to_str().unwrap());
     }
-    recipe
 }
 
 fn problems(error: &Error) -> String {

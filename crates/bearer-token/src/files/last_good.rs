@@ -1,4 +1,4 @@
-//! A file that other programs replace, and the last value in it that was usable.
+//! A file that other programs replace, together with the last usable value that was read from it.
 
 use std::{path::Path, sync::Arc};
 
@@ -20,7 +20,7 @@ pub(crate) struct LastGood<T>(Arc<Inner<T>>);
 struct Inner<T> {
     file: WatchedFile,
     accepts_pipe: bool,
-    /// Held while the file is read, so that an older reading never replaces a newer one.
+    /// Held while the file is read. Otherwise an older reading could replace a newer one.
     reading: Mutex<()>,
     memory: Mutex<LastRead<T>>,
 }
@@ -65,7 +65,7 @@ impl<T: Clone> LastGood<T> {
         lock(&self.0.memory).last.clone()
     }
 
-    /// Drops the last value if it is not to be used any longer, such as an expired token.
+    /// Drops the last value if it must no longer be used, such as an expired token.
     #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn forget_if(&self, is_over: impl FnOnce(&T) -> bool) {
         let mut memory = lock(&self.0.memory);
@@ -79,7 +79,7 @@ impl<T: Clone> LastGood<T> {
         !lock(&self.0.memory).once && self.0.file.has_changed()
     }
 
-    /// Reads the file and parses it. `parse` sees the previous value too, so that it can refuse a change of form.
+    /// Reads the file and parses it. `parse` also gets the previous value, and may refuse a change of format.
     ///
     /// # Errors
     ///

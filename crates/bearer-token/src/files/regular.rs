@@ -8,13 +8,13 @@ use std::{
 
 use zeroize::Zeroizing;
 
-/// The flags of an opening that follows no link and never waits for the other end of a pipe.
+/// The flags to open a file without following links and without waiting for the other end of a pipe.
 #[cfg(all(unix, feature = "oauth"))]
 pub(crate) const NO_LINKS_AND_NO_WAIT: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
 /// Opens a regular file for reading, and returns its metadata too.
 ///
-/// A pipe would hold the thread until another process writes into it, and merely opening a device may change it. So the
+/// A pipe would block the thread until another process writes to it, and opening a device can have side effects. So the
 /// name is checked first. The opened file is checked again, because the name may have been replaced in between.
 pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     check(&fs::metadata(path)?)?;
@@ -59,7 +59,7 @@ fn open_with(path: &Path, flags: i32) -> io::Result<(File, Metadata)> {
     Ok((file, metadata))
 }
 
-/// Reads the content. Of a file beyond the limit it reads one byte more than the limit.
+/// Reads the content, but at most one byte more than the limit.
 pub(crate) fn read_limited(file: File, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let length = file.metadata().map_or(0, |metadata| metadata.len());
     // Large enough at once: a buffer that grows leaves copies of secrets behind.

@@ -14,7 +14,7 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// The size beyond which a file is certainly the wrong one: keys and tokens are far smaller.
+/// The size limit. Keys and tokens are far smaller, so a larger file is the wrong one.
 const FILE_LIMIT: usize = 1 << 20;
 
 /// A file, and its metadata when it was read last. Everything here blocks.
@@ -34,8 +34,8 @@ impl WatchedFile {
 
     /// Reads the content, or says what is wrong with the file.
     ///
-    /// The file is always read, whatever its times say: two writes within one tick of the file system's clock look alike.
-    /// A pipe or a device is an error and never a wait.
+    /// The file is always read, even if its times have not changed: two writes within one tick of the file system's
+    /// clock have the same time. A pipe or a device is an error.
     pub(crate) fn read(&self) -> Result<Zeroizing<Vec<u8>>, String> {
         self.read_by(|path| {
             let (file, _) = regular::open(path)?;
@@ -43,7 +43,7 @@ impl WatchedFile {
         })
     }
 
-    /// Reads the content for the first time, also from a pipe. Returns it and whether it can be read again.
+    /// Reads the content for the first time, also from a pipe. Also returns whether it can be read again.
     pub(crate) fn read_first(&self) -> Result<(Zeroizing<Vec<u8>>, bool), String> {
         let mut again = true;
         let bytes = self.read_by(|path| {
@@ -59,7 +59,7 @@ impl WatchedFile {
         read: impl FnOnce(&Path) -> io::Result<Zeroizing<Vec<u8>>>,
     ) -> Result<Zeroizing<Vec<u8>>, String> {
         let before = Stamp::of(&self.path);
-        // Also noted if the reading fails: the file is read again when it changes again.
+        // Noted even if the reading fails: the file is read again after its next change.
         *lock(&self.seen) = before;
         let path = self.path.display();
         let bytes = read(&self.path).map_err(|error| format!("the file `{path}` cannot be read: {error}"))?;
@@ -74,7 +74,7 @@ impl WatchedFile {
         Ok(bytes)
     }
 
-    /// Notes the metadata, for code that reads or writes the file itself. `None` stands for a missing file.
+    /// Notes the metadata, for code that reads or writes the file itself. `None` means a missing file.
     #[cfg(feature = "oauth")]
     pub(crate) fn saw(&self, metadata: Option<&Metadata>) {
         *lock(&self.seen) = metadata.and_then(Stamp::from);
@@ -102,7 +102,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a regular file. Others have none: opening a pipe to compare it would change it.
+    /// The stamp of a regular file. Other files have none.
     fn of(path: &Path) -> Option<Self> {
         Stamp::from(&fs::metadata(path).ok()?)
     }

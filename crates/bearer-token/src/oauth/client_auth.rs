@@ -3,10 +3,11 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    oauth::ClientSecret,
+    oauth::{ClientSecret, request::wire},
     problem::{Advice, Problem, Problems},
     secret::{Secret, string},
     source::TokenSource,
+    value::Value,
 };
 
 #[cfg(feature = "jwt")]
@@ -46,12 +47,35 @@ pub(crate) use self::{credentials::Credentials, presented::Presented};
 /// | `client_secret_jwt` | the same, signed with the secret (feature `jwt`) | `client_secret_jwt` |
 /// | `assertion` | the same, from a template of your own (feature `jwt`) | one of these two |
 /// | [`assertion_from`](Self::assertion_from) | `client_id` and an assertion from another issuer | a federated credential |
+/// | [`assertion_value`](Self::assertion_value) | the same, from a file, a variable or another provider | a federated credential |
 #[derive(Clone)]
 pub struct ClientAuth {
     method: Method,
-    /// In place of the token endpoint's URL, for assertions that are signed here.
-    audience: Option<String>,
+    /// In place of the server's own, for assertions that are signed here.
+    audience: Option<Audience>,
+    /// In place of [`ASSERTION_TYPE`].
+    assertion_type: Option<String>,
 }
+
+/// The audience of an assertion, which identifies the authorization server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// The server's issuer (draft-ietf-oauth-rfc7523bis).
+    Issuer(String),
+    /// The token endpoint's URL (RFC 7523 section 3), or what the server wants instead.
+    Other(String),
+}
+
+impl Audience {
+    #[cfg_attr(not(feature = "jwt"), allow(dead_code, reason = "used by assertions that are signed here"))]
+    pub(crate) fn as_str(&self) -> &str {
+        let (Audience::Issuer(text) | Audience::Other(text)) = self;
+        text
+    }
+}
+
+/// `client_assertion_type` (RFC 7523 section 2.2).
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 #[derive(Clone)]
 pub(crate) enum Method {
@@ -136,9 +160,40 @@ impl ClientAuth {
         Method::AssertionFrom(AssertionSource::new(client_id.into(), source)).into()
     }
 
+    /// Sends an assertion that the platform makes and keeps fresh: in a file, in an environment variable, or as the token
+    /// of another provider.
+    ///
+    /// The value is read again for each request, and may be sent more than once. It must not be a literal, which expires.
+    /// A JWT that has expired is not sent.
+    ///
+    /// ```
+    /// use bearer_token::Value;
+    /// use bearer_token::oauth::ClientAuth;
+    ///
+    /// // A SPIFFE agent keeps the JWT-SVID fresh.
+    /// let auth = ClientAuth::assertion_value("spiffe://example.org/reports", Value::file("/run/spiffe/jwt-svid"))
+    ///     .assertion_type("urn:ietf:params:oauth:client-assertion-type:jwt-spiffe");
+    /// # let _ = auth;
+    /// ```
+    pub fn assertion_value(client_id: impl Into<String>, assertion: impl Into<Value>) -> Self {
+        Method::AssertionFrom(AssertionSource::of_value(client_id.into(), assertion.into())).into()
+    }
+
+    /// Replaces the `client_assertion_type`, which says what the assertion is. Default:
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer` (RFC 7523 section 2.2).
+    ///
+    /// For a JWT-SVID it is `urn:ietf:params:oauth:client-assertion-type:jwt-spiffe`
+    /// (draft-ietf-oauth-spiffe-client-auth).
+    #[must_use]
+    pub fn assertion_type(mut self, assertion_type: impl Into<String>) -> Self {
+        self.assertion_type = Some(assertion_type.into());
+        self
+    }
+
     /// Checks everything, and prepares the parts that are the same in each request.
-    pub(crate) fn prepare(&self, audience: Option<&str>, problems: &mut Problems) -> Credentials {
+    pub(crate) fn prepare(&self, audience: Option<&Audience>, problems: &mut Problems) -> Credentials {
         let mut credentials = Credentials { presented: self.presented(), ..Credentials::default() };
+        credentials.assertion_type = self.checked_assertion_type(problems);
         if self.audience.is_some() && !matches!(&self.method, Method::Assertion(_)) {
             let found = "found an audience for a method that signs no assertion here";
             problems.add(Problem::new("client_auth.audience", found).advise(Advice::text("remove it")));
@@ -180,16 +235,35 @@ impl ClientAuth {
                 check_client_id(assertion.client_id(), problems);
                 credentials.parameters.push("client_id", assertion.client_id());
                 credentials.fresh = assertion
-                    .template(self.audience.as_deref(), audience, problems)
+                    .template(self.audience.as_ref(), audience, problems)
                     .map_or(Fresh::Nothing, Fresh::Signed);
             }
             Method::AssertionFrom(assertion) => {
                 check_client_id(assertion.client_id(), problems);
                 credentials.parameters.push("client_id", assertion.client_id());
+                if let Some(problem) = assertion.problem("client_auth.assertion") {
+                    problems.add(problem);
+                }
                 credentials.fresh = Fresh::Assertion(assertion.clone());
             }
         }
         credentials
+    }
+
+    fn checked_assertion_type(&self, problems: &mut Problems) -> String {
+        const PATH: &str = "client_auth.assertion_type";
+        let Some(assertion_type) = &self.assertion_type else { return ASSERTION_TYPE.to_owned() };
+        if !matches!(self.method, Method::Assertion(_) | Method::AssertionFrom(_)) {
+            let problem = Problem::new(PATH, "found a type for a method that sends no assertion");
+            problems.add(problem.advise(Advice::text("remove it")));
+        } else if assertion_type.is_empty() {
+            problems.add(
+                Problem::new(PATH, "found an empty string").expecting(format!("a URN such as `{ASSERTION_TYPE}`")),
+            );
+        } else {
+            wire::check(PATH, assertion_type, problems);
+        }
+        assertion_type.clone()
     }
 
     fn presented(&self) -> Presented {
@@ -213,7 +287,7 @@ impl Default for ClientAuth {
 
 impl From<Method> for ClientAuth {
     fn from(method: Method) -> Self {
-        ClientAuth { method, audience: None }
+        ClientAuth { method, audience: None, assertion_type: None }
     }
 }
 

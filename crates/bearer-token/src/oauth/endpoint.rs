@@ -6,6 +6,7 @@ use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{
         ClientAuth, ClockOffset, Grant,
+        discovery::may_have_moved,
         request::{RequestParts, sent::Sent},
         response::{Findings, ResponseReader, clock_offset::ServerClock},
     },
@@ -17,11 +18,14 @@ use crate::{
 
 mod builder;
 mod checks;
+mod location;
 mod scope;
+mod server;
 mod url;
 
 pub use self::builder::TokenEndpointBuilder;
-use self::{scope::not_granted, url::EndpointUrl};
+pub(crate) use self::url::EndpointUrl;
+use self::{location::Location, scope::not_granted};
 
 /// The token endpoint of an authorization server, as a source of tokens. Clones share everything.
 ///
@@ -168,7 +172,7 @@ use self::{scope::not_granted, url::EndpointUrl};
 pub struct TokenEndpoint(Arc<Inner>);
 
 struct Inner {
-    url: EndpointUrl,
+    location: Location,
     request: RequestParts,
     /// For `Debug`.
     client_auth: ClientAuth,
@@ -183,6 +187,43 @@ impl TokenEndpoint {
         TokenEndpointBuilder::new(url.into(), grant)
     }
 
+    /// Starts a token endpoint with its server's issuer and its grant. The URL is in the server's metadata.
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # #[cfg(feature = "http-transport")]
+    /// let source = TokenEndpoint::discover("https://as.example.com/realms/reports", ClientCredentials::new())
+    ///     .client_auth(ClientAuth::basic("client-id", "client-secret"))
+    ///     .build()?;
+    /// # #[cfg(feature = "http-transport")] let _ = source;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # The metadata
+    ///
+    /// It is read with the first token request, through the same transport, from the two places that specifications name:
+    ///
+    /// - `https://as.example.com/.well-known/oauth-authorization-server/realms/reports` (RFC 8414 section 3.1), and if
+    ///   there is none,
+    /// - `https://as.example.com/realms/reports/.well-known/openid-configuration` (`OpenID` Connect Discovery 1.0 section
+    ///   4.1).
+    ///
+    /// Its `issuer` must be the given one, byte for byte (RFC 8414 section 3.3). The issuer and the token endpoint use
+    /// `https`. If the issuer is at loopback, or plaintext is [allowed](TokenEndpointBuilder::allow_plaintext) for it, the
+    /// token endpoint may use plaintext as well. Redirects are not followed, and at most 128 KiB are read.
+    ///
+    /// The URL is kept for all callers. After an hour it is read again in the background, and it is used for up to a day if
+    /// that fails. When a token request gets a 404, 405 or 410, or no connection, the metadata is read again at once. If the
+    /// endpoint has moved, the fetch makes one more request.
+    ///
+    /// The audience of signed assertions (`ClientAuth::private_key_jwt`) is the issuer, wherever the token endpoint is. A
+    /// wrong answer to this request can thus not turn an assertion into one for another server.
+    pub fn discover(issuer: impl Into<String>, grant: impl Grant) -> TokenEndpointBuilder {
+        TokenEndpointBuilder::discover(issuer.into(), grant)
+    }
+
     /// The offset of this machine's clock from the server's, if the server accepted an assertion only with
     /// [its own time](#the-clock).
     ///
@@ -194,9 +235,10 @@ impl TokenEndpoint {
 
 impl TokenSource for TokenEndpoint {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        let Inner { request: parts, reader, clock, transport, .. } = &*self.0;
+        let Inner { location, request: parts, reader, clock, transport, .. } = &*self.0;
         let mut repeats_left = u32::from(parts.grant.is_repeatable());
         let mut tries_left = TRIES;
+        let mut looked_again = false;
         let mut correction = clock.correction(parts.is_time_bound());
         loop {
             let signing = correction.platform(cx.platform());
@@ -204,8 +246,9 @@ impl TokenSource for TokenEndpoint {
                 true => cx.on(signing.clone()),
                 false => cx.clone(),
             };
+            let uri = location.uri(&cx).await?;
             let granted = parts.grant.parameters(&for_grant).await?;
-            let (request, sent) = parts.make(&granted, &for_grant, &cx, &signing).await?;
+            let (request, sent) = parts.make(&uri, &granted, &for_grant, &cx, &signing).await?;
             // The server's clock for the token starts no earlier than this.
             let issued = cx.platform().now();
             let (result, response) = match Arc::clone(transport).send(request).await {
@@ -233,10 +276,16 @@ impl TokenSource for TokenEndpoint {
                 Some((response, received)) if !asked_to_wait => correction.refused(error, response, issued, *received),
                 _ => (error, false),
             };
+            let status = response.as_ref().map(|(response, _)| response.status());
+            let repeats = broken && repeats_left > 0;
+            let may_have_moved = !looked_again && !repeats && may_have_moved(&error, status);
+            looked_again |= may_have_moved;
+            // No other server may see a credential that is accepted once and may have arrived at the first.
+            let moved =
+                may_have_moved && location.has_moved(&uri, &cx).await && (!broken || parts.grant.is_repeatable());
             // A verdict that may be about the times says nothing yet about the other credentials.
-            let again = by_its_clock
-                || (!asked_to_wait && parts.grant.should_retry(&cx, &granted, &error))
-                || (broken && repeats_left > 0);
+            let again =
+                by_its_clock || moved || (!asked_to_wait && parts.grant.should_retry(&cx, &granted, &error)) || repeats;
             tries_left -= 1;
             if !again || tries_left == 0 || cx.remaining().is_zero() {
                 return Err(error);
@@ -251,7 +300,7 @@ impl TokenSource for TokenEndpoint {
 
     /// The origin of the authorization server.
     fn name(&self) -> Cow<'_, str> {
-        Cow::Borrowed(self.0.url.origin())
+        Cow::Borrowed(self.0.location.origin())
     }
 }
 
@@ -261,7 +310,7 @@ const TRIES: u32 = 4;
 impl TokenEndpoint {
     /// Adds the origin to an error of the transport, unless the transport named it.
     fn named(&self, error: Error) -> Error {
-        let origin = self.0.url.origin();
+        let origin = self.0.location.origin();
         let message = error.to_string();
         if message.contains(origin) {
             return error;
@@ -271,7 +320,7 @@ impl TokenEndpoint {
 
     /// Sends the events about a response that brought a token.
     fn tell(&self, token: &AccessToken, sent: &Sent, findings: Findings) {
-        let origin = self.0.url.origin();
+        let origin = self.0.location.origin();
         if let Some(offset) = findings.clock {
             observe::clock_differs(origin, offset);
         }
@@ -286,10 +335,10 @@ impl TokenEndpoint {
 
 impl fmt::Debug for TokenEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { url, client_auth, request, .. } = &*self.0;
+        let Inner { location, client_auth, request, .. } = &*self.0;
         let RequestParts { method, body, grant_type, scope, parameters, headers, .. } = request;
         f.debug_struct("TokenEndpoint")
-            .field("url", url)
+            .field("url", location)
             .field("method", method)
             .field("body", body)
             .field("grant_type", grant_type)

@@ -28,7 +28,6 @@ use self::{content::Content, content::Sendable, sent::Sent};
 
 /// The parts of a token request, checked.
 pub(crate) struct RequestParts {
-    pub(crate) uri: Uri,
     pub(crate) method: Method,
     pub(crate) body: BodyFormat,
     pub(crate) grant: Box<dyn DynGrant>,
@@ -74,6 +73,7 @@ impl RequestParts {
     /// Nothing in it is reused from an earlier request. `for_grant` is the context that the grant got.
     pub(crate) async fn make(
         &self,
+        uri: &Uri,
         granted: &Parameters,
         for_grant: &FetchContext,
         cx: &FetchContext,
@@ -92,11 +92,11 @@ impl RequestParts {
         let headers = self.headers(for_grant, cx, authorization).await?;
 
         let (uri, body) = match self.body {
-            BodyFormat::Form => (self.uri.clone(), Zeroizing::new(std::mem::take(&mut *content.form()).into_bytes())),
-            BodyFormat::Json => (self.uri.clone(), content.json()?),
-            BodyFormat::Query => (content.in_query(&self.uri)?, Zeroizing::default()),
+            BodyFormat::Form => (uri.clone(), Zeroizing::new(std::mem::take(&mut *content.form()).into_bytes())),
+            BodyFormat::Json => (uri.clone(), content.json()?),
+            BodyFormat::Query => (content.in_query(uri)?, Zeroizing::default()),
             BodyFormat::None => match content.names().next() {
-                None => (self.uri.clone(), Zeroizing::default()),
+                None => (uri.clone(), Zeroizing::default()),
                 Some(name) => return Err(no_place(name)),
             },
         };

@@ -30,7 +30,6 @@ mod token_type;
 
 pub use self::clock_offset::ClockOffset;
 pub use self::format::ResponseFormat;
-pub(crate) use self::lifetime::Findings;
 use self::{
     body::{encoding, kind},
     date::server_time,
@@ -38,6 +37,7 @@ use self::{
     refusal::Refusal,
     token_type::TokenTypes,
 };
+pub(crate) use self::{delay::requested_delay, lifetime::Findings};
 pub use crate::token::fields::ResponseFields;
 
 /// The way in which responses are read.

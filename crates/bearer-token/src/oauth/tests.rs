@@ -26,6 +26,7 @@ use crate::{
 
 #[cfg(feature = "jwt")]
 mod assertions;
+mod discovery;
 mod federated;
 mod refresh_token;
 mod requests;

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::sync::{Mutex, lock};
 
-/// Remembers hashes of the first things that were seen, up to a limit: memory is bounded whatever a server sends.
+/// Remembers the hashes of the first values that were seen, up to a limit. So a server cannot make it grow.
 pub(crate) struct FirstTimes(Mutex<Vec<u64>>);
 
 impl FirstTimes {

@@ -1,4 +1,4 @@
-//! `tracing`, or nothing: the only place that knows which. Without the feature the macros expand to nothing, so that no
+//! `tracing`, or nothing: the only place that knows which. Without the feature the macros expand to nothing, so no
 //! other function needs a `cfg`.
 
 #[cfg(feature = "tracing")]
@@ -11,7 +11,7 @@ macro_rules! event {
     ($($rest:tt)+) => {{}};
 }
 
-/// A span that is on whenever warnings are, because warnings are what it explains.
+/// A span that is enabled whenever warnings are, because it explains warnings.
 #[cfg(feature = "tracing")]
 macro_rules! span {
     ($($rest:tt)+) => { tracing::warn_span!(target: "bearer_token", $($rest)+) };

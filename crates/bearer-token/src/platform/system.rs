@@ -42,8 +42,8 @@ pub(crate) fn is_held() -> bool {
 
 /// The system's monotonic clock and time of day.
 ///
-/// On Linux both are read coarsely (a tick of 1 to 10 ms), which costs a fraction of the precise clocks: they are
-/// read once for every request. Each thread reads the time of day once a tick.
+/// On Linux both are the coarse clocks (a tick of 1 to 10 ms). They cost a fraction of the precise ones, and every
+/// request reads them. Each thread reads the time of day once a tick.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -92,9 +92,8 @@ impl Clock for SystemClock {
 
 /// Waits on the timer of the runtime that polls it.
 ///
-/// A waiter may be polled by another runtime than the one that started it, which may be gone or no longer driven:
-/// then the timer is set again where the waiter is polled now. Outside any runtime, and on threads that are held, a
-/// helper thread keeps the time.
+/// A waiter may move to another runtime, because the first one may be gone or no longer driven. Then the timer is set
+/// again in the new runtime. Outside any runtime, and on blocked threads, a helper thread keeps the time.
 struct Sleep {
     deadline: Duration,
     timer: Option<(Option<tokio::runtime::Id>, Timer)>,
@@ -108,7 +107,7 @@ enum Timer {
 impl Timer {
     fn start(inside_runtime: bool, left: Duration) -> Self {
         if inside_runtime {
-            // Panics in a runtime that was built without timers, which cannot be asked for beforehand.
+            // This panics in a runtime that was built without timers. tokio has no way to ask for timers first.
             if let Ok(sleep) = catch_unwind(|| Box::pin(tokio::time::sleep(left))) {
                 return Timer::Tokio(sleep);
             }
@@ -157,8 +156,8 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// Spawns on the tokio runtime that is current when a fetch starts; outside a runtime, and on a thread that is held for
-/// a token ([`token_blocking`](crate::TokenProvider::token_blocking)), the first waiter does the work.
+/// Spawns on the tokio runtime that is current when a fetch starts. Outside a runtime, and on a thread that is blocked
+/// by [`token_blocking`](crate::TokenProvider::token_blocking), the first waiter polls the fetch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemSpawn;
 

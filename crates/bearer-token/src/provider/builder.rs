@@ -99,7 +99,7 @@ impl TokenProviderBuilder {
     /// Names the provider in errors, events and [status](TokenProvider::status), so that one of several can be told from
     /// the others. Default: what the source [suggests](TokenSource::name).
     ///
-    /// The sentences of errors begin with a name that was given here: `billing: the token endpoint refused ..`.
+    /// Error messages begin with a name that was given here: `billing: the token endpoint refused ..`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self

@@ -47,7 +47,7 @@ pub(super) const LATEST_REFRESH: Duration = Duration::from_secs(30);
 
 /// The least hint of a source at when to get the next token.
 ///
-/// A source that hints at zero would be asked once for each request.
+/// A source that hints at zero would be called once for each request.
 pub(super) const LEAST_HINT: Duration = MINUTE;
 
 // Refresh tokens.

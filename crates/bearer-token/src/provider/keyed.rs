@@ -100,7 +100,6 @@ struct Inner<K> {
     platform: Platform,
     refusals: Refusals,
     sending: Option<Sending>,
-    bound: usize,
     /// 1 once the map was shut down.
     shut_down: AtomicU64,
     /// 1 once a provider was built that sends other headers than `Authorization`.
@@ -264,15 +263,15 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
     /// Puts a new provider into the map, or finds that another caller was faster.
     fn keep(&self, key: K, provider: TokenProvider, now: Moment) -> Result<TokenProvider, Error> {
         self.map.sweep_next(now, |provider| last_words(provider, now));
-        if self.map.make_room(now, |provider| last_words(provider, now)).is_err() {
+        let Ok(place) = self.map.reserve(&key, now, |provider| last_words(provider, now)) else {
             let message = format!(
                 "the map holds {} providers, which is its bound, and all of them are in use; expected one that is not: \
                  raise max_providers, or drop providers that are no longer needed",
-                self.bound
+                self.map.bound()
             );
             return Err(Error::new(ErrorKind::Source, message));
-        }
-        let provider = self.map.insert(key, provider, now, |provider, what| {
+        };
+        let provider = self.map.insert(place, key, provider, now, |provider, what| {
             if let Remembered::CoolDown(failure) = what {
                 provider.inner.cache.resume_cool_down(failure);
             }
@@ -368,6 +367,6 @@ impl<K> Clone for KeyedProviders<K> {
 impl<K> fmt::Debug for KeyedProviders<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // No key: it may be a user's name.
-        f.debug_struct("KeyedProviders").field("bound", &self.inner.bound).finish_non_exhaustive()
+        f.debug_struct("KeyedProviders").field("bound", &self.inner.map.bound()).finish_non_exhaustive()
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 
 /// What a bearer inserts into the head of a request: one header with a sensitive value, and perhaps fixed headers.
 ///
-/// Other headers than `Authorization` cost the usual credential nothing but a branch that is always predicted.
+/// For the usual credential, `Authorization` alone, the other headers cost only a branch that is always predicted.
 #[derive(Clone)]
 pub(crate) struct Credential {
     headers: Headers,
@@ -37,7 +37,7 @@ struct Others {
     fixed: Box<[(HeaderName, HeaderValue)]>,
 }
 
-/// A shorter fixed value is not searched for in untrusted input: it may be a version, or a word.
+/// Shorter fixed values are not masked in untrusted input, because they may be a version or a common word.
 const SHORTEST_SECRET: usize = 20;
 
 impl Credential {
@@ -101,9 +101,9 @@ impl Credential {
 
     /// Inserts the credential, and says whether it did. A header that the caller set is left as it was.
     ///
-    /// To look for the caller's header first would be a second search of the map for every request. So it is inserted,
-    /// and what it replaced is put back. An insertion returns only one of several values: callers rule those out with
-    /// [`has_several_of`].
+    /// Looking for the caller's header first would cost every request a second search of the map. So the credential is
+    /// inserted first, and if it replaced a value, that value is put back. An insertion returns only one of several
+    /// values, so callers rule those out with [`has_several_of`].
     #[inline]
     pub(crate) fn insert(&self, headers: &mut HeaderMap) -> bool {
         let value = match &self.headers {
@@ -140,7 +140,7 @@ impl Others {
     }
 }
 
-/// A copy of the name with a count of its own, which exists already: the first request does not allocate it.
+/// A copy of the name with its own reference count. It is made in advance, so the first request does not allocate.
 fn own_copy(name: &HeaderName) -> Result<HeaderName, Error> {
     let copy = HeaderName::from_bytes(name.as_str().as_bytes())
         .map_err(|error| Error::new(ErrorKind::Config, "a header name is not one").with_source(error))?;
@@ -148,7 +148,7 @@ fn own_copy(name: &HeaderName) -> Result<HeaderName, Error> {
     Ok(copy)
 }
 
-/// Whether the head contains this header and has names with several values: perhaps this one.
+/// Whether this header may have several values in the head.
 #[inline]
 pub(crate) fn has_several_of(name: &HeaderName, headers: &HeaderMap) -> bool {
     headers.len() > headers.keys_len() && headers.contains_key(name)

@@ -15,7 +15,7 @@ use crate::{
     problem::{Advice, Problem, Problems},
 };
 
-/// Where a request goes, as far as its sender knows: the scheme and the authority of its URI.
+/// The destination of a request, as far as its sender knows: the scheme and the authority of its URI.
 ///
 /// Anything with a URI turns into one; adapters whose clients have URLs of another type use [`new`](Self::new).
 #[derive(Clone, Copy)]
@@ -32,10 +32,10 @@ impl<'a> Destination<'a> {
         Destination { scheme: Some(scheme), authority: Some(authority), is_read: false }
     }
 
-    /// Whether both lie in the same origin: scheme, host and port. What cannot be read is nowhere the same.
+    /// Whether both are in the same origin: scheme, host and port. A destination that cannot be read is in no origin.
     ///
-    /// A response that comes from elsewhere than the request was authorized for, after a redirect, says nothing of
-    /// the bearer.
+    /// After a redirect, a response from another origin than the request was authorized for says nothing about the
+    /// bearer.
     pub fn is_same_origin(self, other: Destination<'_>) -> bool {
         let (one, other) = (self.origin(), other.origin());
         one.is_some() && one == other
@@ -67,7 +67,7 @@ impl<'a> From<&'a Uri> for Destination<'a> {
     }
 }
 
-/// A scheme, host and port: default port filled in, no user information. Two are the same in whatever case.
+/// A scheme, host and port: default port filled in, no user information. Comparison ignores case.
 ///
 /// It borrows the host, as requests are judged by it.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ pub(crate) struct Origin<'a> {
 #[derive(Clone, Debug)]
 struct Allowed {
     origin: Origin<'static>,
-    /// The authority as most requests spell it, so that one comparison of bytes settles the usual case.
+    /// The authority as most requests spell it. In the usual case, one comparison of bytes is enough.
     spelled: String,
 }
 
@@ -129,8 +129,8 @@ impl Origins {
         self.refuse_others = true;
     }
 
-    /// Declares what is behind URIs without authority. Comes after everything that is allowed: it is judged here,
-    /// once and for all.
+    /// Declares the origin of URIs without authority. Call it after all origins have been allowed, because it is
+    /// checked here, once.
     pub(crate) fn connection(&mut self, text: &str, problems: &mut Problems) {
         match parse(text) {
             Ok((origin, _)) => {
@@ -157,8 +157,7 @@ impl Origins {
     #[inline]
     pub(crate) fn judge(&self, to: Destination<'_>) -> OriginVerdict {
         let (Some(scheme), Some(authority)) = (to.scheme, to.authority) else {
-            // An authority alone asks a proxy for a tunnel (CONNECT): whatever comes of it, the token is not for the
-            // proxy.
+            // An authority alone asks a proxy for a tunnel (CONNECT). The token is not for the proxy.
             if to.authority.is_some() {
                 return OriginVerdict::Pass;
             }
@@ -234,7 +233,7 @@ impl Origins {
 }
 
 impl Origin<'_> {
-    /// In the words of those who build a provider, and of those who configure one.
+    /// The problem, in the words of a builder or of a configuration.
     fn way_out(&self) -> String {
         let plaintext = if self.https || is_loopback(&self.host) { "" } else { "plaintext_" };
         format!(
@@ -275,7 +274,7 @@ fn default_port(https: bool) -> u16 {
 
 /// Reads an origin from a configuration: nothing but scheme, host and port. Also gives the authority as spelled.
 ///
-/// What is wrong is named and not repeated: a path or a query may hold a secret.
+/// Problems do not repeat the string, because a path or a query may contain a secret.
 fn parse(text: &str) -> Result<(Origin<'static>, String), String> {
     if text.contains('@') {
         return Err("found user information before the host, which an origin has not".to_owned());
@@ -307,7 +306,7 @@ fn normalise<'a>(scheme: &str, authority: &'a str, is_read: bool) -> Result<Orig
         _ if scheme.eq_ignore_ascii_case("http") => false,
         other => return Err(format!("found the scheme `{other}`")),
     };
-    // What stands before the last `@` is user information, and may hold a password: it is never shown.
+    // The part before the last `@` is user information. It may contain a password, so it is never shown.
     let host_and_port = authority.rsplit('@').next().unwrap_or(authority);
     let (host, port) = match host_and_port.rsplit_once(':') {
         // The colons of an IPv6 address stand inside brackets.

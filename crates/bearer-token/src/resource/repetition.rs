@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 /// Parts of a secret that are shorter than this are not recognised.
 const PART: usize = 12;
 
-/// Whether the text contains the secret or a part of it, in whatever case and with whatever punctuation in between: a host
-/// name is case-insensitive and is made of short labels.
+/// Whether the text contains the secret or a part of it. Case and punctuation are ignored, because host names ignore
+/// case and consist of short labels.
 pub(crate) fn repeats(text: &str, secret: &str) -> bool {
     let [text, secret] = [text, secret].map(|text| {
         let letters = text.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());

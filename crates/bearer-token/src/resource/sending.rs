@@ -18,8 +18,8 @@ mod tests;
 /// How the bearers of a provider are sent, and which responses refuse them; for
 /// [`TokenProviderBuilder::sending`](crate::TokenProviderBuilder::sending).
 ///
-/// The default is `Authorization: Bearer <token>` (RFC 6750 section 2.1) without further headers, and refusals by 401 and
-/// gRPC status 16. Every method changes one thing of it.
+/// The default is `Authorization: Bearer <token>` (RFC 6750 section 2.1) without further headers, and refusals by 401
+/// and gRPC status 16. Each method changes one of these.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,8 +42,8 @@ mod tests;
 /// # Ok(()) }
 /// ```
 ///
-/// Adapters read all of this from the provider. A header of the configured name that the caller has set is left alone,
-/// as `Authorization` is otherwise. Every header that the provider inserts is marked sensitive.
+/// Adapters read all of this from the provider. If the caller has set the configured header, it is left as it is, just
+/// like `Authorization` by default. Every header that the provider inserts is marked sensitive.
 ///
 /// # Redirects
 ///
@@ -92,8 +92,8 @@ impl Sending {
         self
     }
 
-    /// Puts this scheme and a space before the token (RFC 9110 section 11.1), such as `token` or `JWT`. An empty string:
-    /// the token alone. Default: `Bearer`.
+    /// Puts this scheme and a space before the token (RFC 9110 section 11.1), such as `token` or `JWT`. With an empty
+    /// string, the token is sent alone. Default: `Bearer`.
     #[must_use]
     pub fn scheme(mut self, scheme: impl Into<String>) -> Self {
         self.scheme = scheme.into();
@@ -135,17 +135,17 @@ impl Sending {
         self
     }
 
-    /// Takes refusals for replication, not for rejections, for this long after the fetch of a token. At most one minute.
-    /// Default: zero.
+    /// Sets the time after a fetch in which a refusal does not reject the token, because the API may not know it yet.
+    /// At most one minute. Default: zero.
     ///
     /// For APIs that learn of a new token seconds after it was issued (GitHub's installation tokens). A bearer that is
     /// refused within this time stays in service, and nothing is fetched: the outcome is
-    /// [`Rejection::Settling`](crate::Rejection::Settling). A refusal whose challenge names an error other than
-    /// `invalid_token` is a rejection all the same, because such an API knows the token.
+    /// [`Rejection::Settling`](crate::Rejection::Settling). A refusal whose challenge names another error than
+    /// `invalid_token` is still a rejection, because such an API knows the token.
     ///
-    /// Adapters that replay wait for as long as this, and then send the request once more: with the same token, unless it
-    /// was renewed meanwhile. Each request waits from its own refusal on, so the replays come as evenly as the requests
-    /// came, and each request is sent twice at most.
+    /// Adapters that replay wait for this time, and then resend the request with the bearer in service. Each request
+    /// waits from its own refusal on, so the replays are spread out like the requests. Each request is sent twice at
+    /// most.
     #[must_use]
     pub fn settle(mut self, time: Duration) -> Self {
         self.settle = time;
@@ -168,7 +168,7 @@ impl Default for Sending {
     }
 }
 
-/// Names are shown if they are legal ones: in a mistaken place there may be a secret. Values are not shown.
+/// Names are shown only if they are valid header names, because a secret may be there by mistake. Values are not shown.
 impl fmt::Debug for Sending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let header = |name: &str| match HeaderName::try_from(name) {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderValue, header::InvalidHeaderValue};
 use zeroize::Zeroizing;
 
-/// One copy of a value for each of some groups of threads, so that clones of it count references in different places.
+/// One copy of a value for each group of threads. So threads of different groups count references in different places.
 ///
 /// Two threads that clone one header value compete for its count, which costs more than everything else a warm request
 /// does.
@@ -22,7 +22,7 @@ pub(crate) struct Sharded<T> {
     others: Box<[T]>,
 }
 
-/// More copies than this are not worth their memory, of which each takes two cache lines and its entry.
+/// The most copies. Each takes two cache lines and an entry.
 const MOST: usize = 16;
 
 impl<T> Sharded<T> {
@@ -41,14 +41,14 @@ impl<T> Sharded<T> {
     /// The copy for this thread, to clone.
     #[inline]
     pub(crate) fn local(&self) -> &T {
-        // The copies are a power of two, so the number of the others has every bit set. The one place beyond them is the
-        // first's.
+        // The number of copies is a power of two, so the number of the other copies has every bit set. The place beyond
+        // them is the first copy's.
         let place = this_thread() & self.others.len();
         self.others.get(place).unwrap_or(&self.first)
     }
 }
 
-/// The text of a header that is a secret: there once, and wiped when the last clone of the last copy is dropped.
+/// The text of a secret header. It exists once, and is wiped when the last clone of the last copy is dropped.
 #[derive(Clone)]
 pub(crate) struct SecretText(Arc<Zeroizing<Vec<u8>>>);
 
@@ -57,7 +57,7 @@ impl SecretText {
         SecretText(Arc::new(text))
     }
 
-    /// A header value of this text that is marked sensitive and has a count of its own.
+    /// A header value of this text, marked sensitive, with its own reference count.
     pub(crate) fn header_value(&self) -> Result<HeaderValue, InvalidHeaderValue> {
         let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(Counted(self.clone())))?;
         value.set_sensitive(true);
@@ -65,7 +65,7 @@ impl SecretText {
     }
 }
 
-/// Keeps the count beside it in a cache line of its own. Processors fetch lines in pairs.
+/// Puts each reference count into its own cache line. Processors fetch lines in pairs.
 #[repr(align(128))]
 struct Counted(SecretText);
 
@@ -75,7 +75,8 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-/// A number for each thread that ever sent a request: consecutive, so that a pool's threads get different copies.
+/// A number for each thread that ever sent a request. The numbers are consecutive, so a pool's threads use different
+/// copies.
 #[inline]
 fn this_thread() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -86,7 +87,7 @@ fn this_thread() -> usize {
     NUMBER.try_with(|number| *number).unwrap_or(0)
 }
 
-/// Twice as many as threads can run at a time: others than a pool's take numbers too.
+/// Twice the number of threads that can run at a time, because threads outside of the pool take numbers too.
 fn copies() -> usize {
     static COPIES: OnceLock<usize> = OnceLock::new();
     *COPIES.get_or_init(|| match thread::available_parallelism() {

@@ -8,10 +8,10 @@ use base64::{
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-/// How the bytes of a value, a key or a secret are written.
+/// The encoding of a value, a key or a secret.
 ///
-/// Only [`Text`](Self::Text) is tidied up: a byte order mark and one trailing newline are not part of it. The bytes of
-/// every other encoding are used to the last one.
+/// With [`Text`](Self::Text), a byte order mark and one trailing newline are removed. With every other encoding, all
+/// bytes are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -29,7 +29,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Decodes bytes that are written like this, or returns `None` if they are not. They may be a secret: wipe them.
+    /// Decodes bytes of this encoding, or returns `None` if they are not valid. The result may be a secret: wipe it.
     pub fn decode(self, text: &[u8]) -> Option<Vec<u8>> {
         let decoded = match self {
             Encoding::Text | Encoding::Binary => return Some(text.to_vec()),

@@ -8,12 +8,12 @@ const EXTENSIONS: [&str; 18] = [
     "yaml", "yml",
 ];
 
-/// Longer strings are not paths that a person writes down, and Linux refuses them.
+/// The longest path that Linux accepts. Longer strings are not paths.
 const LONGEST_PATH: usize = 4096;
 
 /// Whether a secret looks like a path, or is the name of a file.
 ///
-/// A leading `/` alone is not enough: it begins one in 64 of the secrets that are written in Base64.
+/// A leading `/` alone is not enough: one in 64 Base64 secrets begins with it.
 pub fn looks_like_path(secret: &str) -> bool {
     if secret.is_empty() || secret.len() > LONGEST_PATH || secret.chars().any(char::is_control) {
         return false;

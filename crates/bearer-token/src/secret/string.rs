@@ -1,8 +1,8 @@
-//! The one reader of secrets that users give as strings: literals, environment variables and the content of files.
+//! The reader of all secrets that users pass as strings: literals, environment variables and the content of files.
 //!
-//! Stray characters around a secret are treated alike, whatever their origin (`L49`): a leading byte order mark and
-//! exactly one trailing newline are removed. Everything else is named and never guessed. Secrets that are given as bytes
-//! or in an encoding do not pass through here, except for the encoded form.
+//! Surplus characters around a secret are treated the same for every origin (`L49`). A leading byte order mark and
+//! exactly one trailing newline are removed. Every other surplus is a problem. Secrets that are passed as bytes do not
+//! come here. Of secrets in an encoding, only the encoded form does.
 
 use std::fmt;
 
@@ -56,7 +56,7 @@ impl fmt::Display for StringProblem {
     }
 }
 
-/// Reads a secret: without a byte order mark and one trailing newline, and with every other surplus named.
+/// Reads a secret, without a byte order mark and one trailing newline. Every other surplus is a problem.
 pub(crate) fn read(bytes: &[u8]) -> Result<&str, StringProblem> {
     let secret = read_declared(bytes)?;
     if looks_like_path(secret) { Err(StringProblem::Path) } else { Ok(secret) }
@@ -69,12 +69,12 @@ pub(crate) fn read_declared(bytes: &[u8]) -> Result<&str, StringProblem> {
     Ok(secret)
 }
 
-/// Reads a bearer token. As no token contains spaces, all of those around it are removed (RFC 6750 section 2.1).
+/// Reads a bearer token. All spaces around it are removed, because no token contains one (RFC 6750 section 2.1).
 pub(crate) fn read_token(bytes: &[u8]) -> Result<&str, StringProblem> {
     read(trim(bytes).trim_ascii())
 }
 
-/// Reads a string whose quotes and spaces belong to it, because it was encoded or declared so.
+/// Reads a string whose quotes and spaces are part of it, because it was encoded or declared verbatim.
 ///
 /// Only what no secret may contain is a problem (RFC 6749 appendices A.1 and A.2).
 pub(crate) fn read_verbatim(bytes: &[u8]) -> Result<&str, StringProblem> {
@@ -137,7 +137,7 @@ const QUOTES: [(char, char); 6] = [
     ('\u{201e}', '\u{201c}'),
 ];
 
-/// Spaces of every kind, and the marks of no width that browsers and editors copy along.
+/// Spaces of every kind, and the zero-width characters that browsers and editors copy along.
 fn is_space_or_mark(c: char) -> bool {
     c.is_whitespace()
         || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')

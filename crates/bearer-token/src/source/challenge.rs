@@ -9,10 +9,10 @@ mod reader;
 use self::reader::Challenges;
 pub(crate) use self::reader::RawChallenge;
 
-/// What an API says it wants: one challenge of a `WWW-Authenticate` header (RFC 9110 section 11.3).
+/// What an API asks for: one challenge of a `WWW-Authenticate` header (RFC 9110 section 11.3).
 ///
-/// Names are compared without regard to case. `Debug` shows no value, and only such names as are well known: an API may
-/// say anything, what it was sent included.
+/// Names are compared without regard to case. `Debug` shows only well-known names, and no values: an API may send
+/// anything, even the token that it was sent.
 ///
 /// ```
 /// use bearer_token::Challenge;
@@ -39,8 +39,8 @@ const BYTES: usize = 8 * 1024;
 impl Challenge {
     /// Reads the challenges among the headers or the trailers of a response, in their order.
     ///
-    /// Read are at most the first 16 challenges, 32 parameters of each, and 8 KiB; a challenge that goes beyond that is
-    /// left out, and so are values that are not UTF-8. What cannot be read ends the reading of its header line.
+    /// At most 16 challenges, 32 parameters of each, and 8 KiB are read. A challenge beyond that is left out, and so
+    /// are values that are not UTF-8. A syntax error ends the reading of its header line.
     pub fn read(response: &HeaderMap) -> Vec<Challenge> {
         let mut found = Vec::new();
         raw_challenges(response, |challenge| found.push(Challenge::from(challenge)));
@@ -53,8 +53,8 @@ impl Challenge {
         (!challenges.is_empty()).then(|| challenges.into())
     }
 
-    /// Whether an API that sends this challenge with a refusal knows the token: it names an error that is about something
-    /// else than whether there is such a token.
+    /// Whether the API knows the token that it refused. It does if the challenge names an error other than an unknown
+    /// token.
     pub(crate) fn knows_the_token(&self) -> bool {
         self.parameter("error").is_some_and(|error| error != "invalid_token")
     }
@@ -70,7 +70,7 @@ impl Challenge {
     }
 
     /// The value of the first parameter of this name, such as `error`, `scope`, `claims` or `acr_values`. Quotes and
-    /// backslashes of the quoting are gone.
+    /// escaping backslashes are removed.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
@@ -81,8 +81,8 @@ impl Challenge {
     }
 }
 
-/// Reads the challenges of a response, within the limits. Everything that judges a response reads by this function, so
-/// that a verdict and the challenges that the source gets are about the same bytes.
+/// Reads the challenges of a response, within the limits. All code that judges a response uses this function. So the
+/// verdict and the challenges for the source are about the same bytes.
 pub(crate) fn raw_challenges(response: &HeaderMap, mut each: impl FnMut(&RawChallenge<'_>)) {
     let (mut bytes_left, mut challenges_left) = (BYTES, CHALLENGES);
     for line in response.get_all(WWW_AUTHENTICATE) {

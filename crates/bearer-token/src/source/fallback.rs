@@ -11,9 +11,9 @@ use crate::{
 
 /// Uses a primary source, and a fallback while the primary fails permanently. Made by [`TokenSource::or_else`].
 ///
-/// Every fetch tries the primary source first, so it is used again as soon as it works. It fails *permanently* with an
-/// error that waiting cannot fix ([`Retry::AfterChange`]): a refresh token that is gone, a credential that is refused, a
-/// JWT that cannot be signed. The fallback is **not** used
+/// Every fetch tries the primary source first, so it is used again as soon as it works. An error is *permanent* if
+/// waiting cannot fix it ([`Retry::AfterChange`]): a refresh token that is gone, a credential that is refused, a JWT
+/// that cannot be signed. The fallback is **not** used
 ///
 /// - for an error that may pass by itself, such as an outage, a broken connection or a panic: the provider retries anyway,
 ///   and an outage is no reason for other credentials;

@@ -25,7 +25,7 @@ use crate::{
 /// beyond its `exp` (which is read, not verified).
 ///
 /// While the file is missing, empty or half written, the token that was read last stays in use until it expires. After
-/// that there is an error. A new token in the file is noticed within a second then, even during the cool-down.
+/// that, fetches fail. Then a new token in the file is noticed within a second, even during the cool-down.
 ///
 /// ```
 /// use bearer_token::{FileToken, TokenProvider};
@@ -54,7 +54,7 @@ impl FileToken {
         FileToken { content: LastGood::new(path), reread: Duration::from_secs(60) }
     }
 
-    /// The time after which the file is read again, whatever `exp` a JWT in it has. Default: 1 min.
+    /// Sets the time after which the file is read again, for a JWT even before its `exp`. Default: 1 min.
     ///
     /// Kubernetes asks clients to read once a minute: a token may be replaced, and become invalid, long before its `exp`.
     #[must_use]

@@ -13,8 +13,8 @@ use crate::{
 
 /// A token that was made elsewhere, used as it is until the API rejects it.
 ///
-/// Spaces, newlines and a byte order mark around it are not part of it. Quotes around it are an error, and so is the path
-/// of a file in its place: that is a `FileToken`.
+/// Spaces, newlines and a byte order mark around it are not part of it. Quotes around it are an error. A path in its
+/// place is an error too: use `FileToken` for a file.
 ///
 /// ```
 /// use bearer_token::{StaticToken, TokenProvider};

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Waits(Arc<Cell>);
 
-/// Not a primitive that the model checker needs to see: nothing is decided by it.
+/// The model checker does not need to see this primitive, because no decision depends on it.
 type Cell = Mutex<Option<Stage>>;
 
 #[derive(Debug)]
 struct Stage {
     provider: Box<str>,
-    /// What the fetches of that provider wait for. They may wait for this one, so nothing is kept alive.
+    /// What the fetches of that provider wait for. It is weak, because they may wait for this one.
     then: Weak<Cell>,
 }
 
@@ -34,7 +34,7 @@ impl Waits {
         *locked(&self.0) = None;
     }
 
-    /// The names of the providers, from the one that the fetch waits for to the one that keeps all of them waiting.
+    /// The names of the providers in the chain: from the one that the fetch waits for, to the last one.
     pub(crate) fn stages(&self) -> Vec<String> {
         let mut names = Vec::new();
         let mut next = Some(Arc::clone(&self.0));

@@ -28,14 +28,14 @@ use self::{
 /// - The file is replaced as a whole: a draft is written beside it, forced to the disk, and renamed over it. Then the
 ///   rename is forced to the disk. So the file always has the old content or the new one. Symbolic links are followed,
 ///   also to a file that does not exist yet.
-/// - A process that crashed may leave a draft, `NAME.*.new`. The next process that locks the file uses it if it is whole
-///   and the direct successor of the file, and removes it otherwise.
+/// - A process that crashed may leave a draft, `NAME.*.new`. The next process that locks the file checks the draft. A
+///   whole draft that is the direct successor of the file is used; every other draft is removed.
 /// - On Unix each file that is written here has mode 0600. A file that another program has made keeps its mode until it
 ///   is replaced; reading changes nothing. On other systems the directory's rights decide.
 /// - Processes take turns, by a lock on a file beside it, `NAME.lock`. No two of them use one refresh token at a time,
-///   whichever links they follow to it. The lock lasts until the last write under it has ended, even if the fetch was
-///   dropped. It needs a file system with locks; on others a process may find its token used up, and then tries again
-///   with the one in the file. A hard link is another file.
+///   even if they reach it through different links. The lock lasts until the last write under it has ended, even if the
+///   fetch was dropped. It needs a file system with locks. Without locks, a process may find that its token is used up,
+///   and then tries the one in the file. A hard link counts as another file.
 /// - If nothing can be saved, a refresh token that the server would replace is not sent. One that is
 ///   [reusable](crate::oauth::RefreshToken::reusable) is.
 /// - Everything runs on threads that may block ([`Platform::run_blocking`]).
@@ -48,7 +48,7 @@ use self::{
 /// | is in a directory that does not exist, or may not be read or written; is a directory, a pipe or a device | an error of kind [`Config`](ErrorKind::Config) |
 /// | is half written, or contains something else | an error of kind [`Source`](ErrorKind::Source) for which waiting may help. The file is read again at the next fetch and not changed until then; the refresh token in memory is kept. [`replace`](crate::oauth::RefreshToken::replace) and `clear` overwrite a file that is empty, all zeros, or JSON with the member `refresh_token`, whole or cut off. They never overwrite anything else. |
 ///
-/// A file that another program has written ends the cool-down that waits for it, within a second.
+/// If another program writes the file, a cool-down that waits for it ends within a second.
 #[derive(Clone)]
 pub struct FileStore {
     file: Arc<TokenFile>,
@@ -65,7 +65,8 @@ impl FileStore {
         self.file.path()
     }
 
-    /// Runs a job on a thread that may block. The guard is dropped when the job has ended, not when its caller has.
+    /// Runs a job on a thread that may block. The guard is dropped when the job ends, even if its caller was dropped
+    /// earlier.
     async fn run<T: Send + 'static>(
         &self,
         platform: &Platform,

@@ -49,7 +49,7 @@ impl StoredToken {
     ///
     /// # Errors
     ///
-    /// Fails with kind [`Source`](ErrorKind::Source) if it is something else. The error repeats nothing of it.
+    /// Fails with kind [`Source`](ErrorKind::Source) if the JSON is something else. The error does not repeat it.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, Error> {
         let expected = "expected a JSON object with the refresh token as a string in the member `refresh_token`";
         let wrong =
@@ -65,7 +65,7 @@ impl StoredToken {
     ///
     /// # Errors
     ///
-    /// Fails only in theory: every refresh token can be written as JSON.
+    /// Never fails in practice: every refresh token can be written as JSON.
     pub fn to_json(&self) -> Result<impl Deref<Target = String> + Send + Sync + use<>, Error> {
         let object = Object {
             refresh_token: self.token.expose(),

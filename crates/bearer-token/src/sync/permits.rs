@@ -49,7 +49,8 @@ impl<T: Default> Permits<T> {
         Arc::new(Permits { most, held: Mutex::new(held), released: Notify::new() })
     }
 
-    /// Waits for a permit that ends at `until`, on the monotonic clock. None if that is over before one is free.
+    /// Waits for a permit that ends at `until`, on the monotonic clock. Returns `None` if no permit is free before
+    /// that.
     pub(crate) async fn acquire(self: &Arc<Self>, platform: &Platform, until: Duration) -> Option<Permit<T>> {
         let mut was_woken = false;
         loop {
@@ -96,9 +97,9 @@ impl<T: Default> Permits<T> {
 }
 
 impl<T> Permit<T> {
-    /// Looks at what the permit keeps, which is what its last holder kept if that holder's time was over.
+    /// Looks at the value that the permit keeps. If an overdue holder had the permit before, it is that holder's value.
     ///
-    /// None if the time of this permit was over, and another waiter has it now.
+    /// Returns `None` if this permit was overdue and another waiter has it now.
     #[cfg(feature = "oauth")]
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.with_holder(|holder| act(&mut holder.kept))
@@ -118,7 +119,7 @@ impl<T> Permit<T> {
 
 impl<T> Drop for Permit<T> {
     fn drop(&mut self) {
-        // What the permit keeps is dropped outside the lock, because it may be user code.
+        // Dropped outside the lock, because the drop may run user code.
         let ended = lock(&self.permits.held).holders.remove(&self.id);
         if ended.is_some() {
             drop(ended);

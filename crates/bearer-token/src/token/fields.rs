@@ -11,8 +11,8 @@ use crate::token::{
 
 /// The fields of a token response that a grant asked for.
 ///
-/// All others are skipped without being stored: a response may carry refresh and identity tokens that the program does
-/// not need, or a megabyte of noise. Strings are wiped when dropped, and `Debug` shows names only.
+/// All other fields are skipped and not stored: a response may carry tokens that the program does not need, or a
+/// megabyte of noise. Strings are wiped when dropped, and `Debug` shows names only.
 #[derive(Default)]
 pub struct ResponseFields(Vec<Slot>);
 
@@ -87,7 +87,7 @@ impl ResponseFields {
         }
     }
 
-    /// Reads the wanted fields of a JSON document. One that cannot be read costs no other.
+    /// Reads the wanted fields of a JSON document. A field that cannot be read does not affect the others.
     ///
     /// The document is an object, or a list if one of the fields may be in a list.
     pub(crate) fn read(bytes: &[u8], wanted: Vec<Wanted>) -> Result<Self, NotAnObject> {
@@ -119,7 +119,7 @@ impl ResponseFields {
             if steps.get(depth).is_none_or(|step| step != name) {
                 continue;
             }
-            // Of a name that occurs twice the last one counts, but the first may be a secret all the same.
+            // If a name occurs twice, the last one counts. The first one may be a secret, so it is wiped.
             wipe(slot.field.take());
             if steps.len() == depth + 1 {
                 slot.field = Field::read(raw);

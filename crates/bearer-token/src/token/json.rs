@@ -48,12 +48,12 @@ fn document<'a>(
     Ok(())
 }
 
-/// The text of a raw string value. `None` if it is another value, or not a string that RFC 8259 allows.
+/// The decoded string of a raw value. `None` for other values, and for strings that RFC 8259 does not allow.
 pub(crate) fn text(raw: &[u8]) -> Option<String> {
     serde_json::from_slice(raw).ok()
 }
 
-/// The text of a raw string value, with U+FFFD and spaces for the bytes that JSON does not allow in a string.
+/// The decoded string of a raw value. Bytes that JSON does not allow in a string become U+FFFD or spaces.
 #[cfg(feature = "oauth")]
 pub(crate) fn lossy_text(raw: &[u8]) -> Option<String> {
     raw.strip_prefix(b"\"")?;
@@ -212,7 +212,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A number or a literal. Words that JSON does not have, such as `NaN`, are skipped like others.
+    /// A number or a literal. Words that are not JSON, such as `NaN`, are skipped in the same way.
     fn word(&mut self) -> Result<(), NotAnObject> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let is_end = |byte: &u8| !(byte.is_ascii_alphanumeric() || b"+-._".contains(byte));

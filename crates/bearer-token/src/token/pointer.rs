@@ -7,7 +7,7 @@ use crate::problem::{Advice, Problem, Problems};
 /// The most steps of a pointer. Each step reads a part of the response again.
 const MOST_STEPS: usize = 16;
 
-/// A JSON pointer as it was set, and its decoded steps. The pointer to the whole document has none.
+/// A JSON pointer as it was set, with its decoded steps. The pointer to the whole document has no steps.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Pointer {
     text: String,
@@ -15,7 +15,7 @@ pub(crate) struct Pointer {
 }
 
 impl Pointer {
-    /// Reads a pointer. One that [`check`](Self::check) reports has no useful steps.
+    /// Reads a pointer. If [`check`](Self::check) reports a problem, its steps are meaningless.
     pub(crate) fn new(text: impl Into<String>) -> Self {
         let text = text.into();
         let decoded = |step: &str| step.replace("~1", "/").replace("~0", "~");

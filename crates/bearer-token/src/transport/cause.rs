@@ -1,4 +1,4 @@
-//! Why a connection failed, told apart without quoting anything that came from outside.
+//! Why a connection failed, without quoting untrusted input.
 
 use std::{error::Error as StdError, io};
 
@@ -13,7 +13,7 @@ mod tls;
 
 pub(crate) use self::kind::Cause;
 
-/// The server sent more than any token response may take. A marker among the sources of an error.
+/// A marker among the sources of an error: the server sent more than any token response may have.
 #[derive(Debug)]
 pub(crate) struct TooMuch;
 
@@ -28,8 +28,8 @@ impl StdError for TooMuch {}
 impl Cause {
     /// The most specific cause in a chain of errors.
     ///
-    /// Types are looked at first. The words of errors are the last resort, and only compared, never repeated: the
-    /// libraries below have no types for some causes, and a server can choose the words of others.
+    /// The types of the errors are checked first. Their messages are the last resort, because libraries have no types
+    /// for some causes. Messages are compared and never repeated, because a server may choose their words.
     pub(crate) fn find(error: &(dyn StdError + 'static)) -> Option<Cause> {
         let mut found = None;
         for error in chain(error) {
@@ -80,10 +80,9 @@ fn of_tls(_: &(dyn StdError + 'static)) -> Option<Cause> {
 
 /// The error for a token request that an HTTP client could not send, or whose response could not be read.
 ///
-/// For transports of your own. The sentence names the cause, as far as it can be told from the error and its sources:
-/// the host name, the port, the proxy, the certificate. Nothing of the error is quoted, and it does not become the
-/// source: other libraries show URLs in their errors, and what servers sent. `uri` is the URL of the token request;
-/// only its origin is shown.
+/// For transports of your own. The message names the cause, as far as the error and its sources show it: the host name,
+/// the port, the proxy, the certificate. The error is neither quoted nor used as the source, because other libraries
+/// put URLs and server responses into their errors. `uri` is the URL of the token request; only its origin is shown.
 pub fn client_error(uri: &Uri, error: &(dyn StdError + 'static)) -> Error {
     let origin = origin(uri);
     let Some(cause) = Cause::find(error) else {
@@ -112,9 +111,9 @@ pub(super) fn with_io_source(failed: Error, error: &(dyn StdError + 'static)) ->
     }
 }
 
-/// An error and its sources. What an [`io::Error`] wraps is among them: its own `source` skips that.
+/// An error and its sources, including the error inside an [`io::Error`], which its own `source` skips.
 pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    /// Chains are short; one that never ends is no reason to hang.
+    /// A limit for chains of errors that never end. Real ones are short.
     const LONGEST: usize = 64;
     std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
         let error: &'a (dyn StdError + 'static) = *error;
@@ -126,7 +125,7 @@ pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<It
     .take(LONGEST)
 }
 
-/// The origin of a URL, which is all that a message may show: a query can contain account numbers, and worse.
+/// The origin of a URL. Messages show no more of it, because a query can contain account numbers and secrets.
 pub(super) fn origin(uri: &Uri) -> String {
     let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default())

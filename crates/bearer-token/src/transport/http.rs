@@ -34,7 +34,7 @@ use self::{
 /// Requests to `https` URLs use the proxy of the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), which sees host
 /// names only. Requests to loopback, and requests in plain `http`, never use it: it would see the credentials.
 ///
-/// Errors tell the cause of a failed connection: the host name, the port, the proxy, the certificate.
+/// Errors name the cause of a failed connection: the host name, the port, the proxy, the certificate.
 ///
 /// It needs a tokio runtime with IO and time; without one it fails with an error.
 ///

@@ -21,8 +21,9 @@ use crate::error::{Error, ErrorKind};
 
 /// Sends token requests through a tower service: any HTTP client, with any layers around it.
 ///
-/// Each request goes to a clone of the service, once that is ready. The service must not follow redirects and must not
-/// retry; see [`Transport`]. The service's errors are not passed on, see [`with_causes`](ServiceTransport::with_causes).
+/// Each request is sent by a clone of the service, when that is ready. The service must not follow redirects and must
+/// not retry; see [`Transport`]. The service's errors are not passed on, see
+/// [`with_causes`](ServiceTransport::with_causes).
 ///
 /// `B` is the body that the service takes; [`service`] finds it out.
 pub struct ServiceTransport<S, B> {
@@ -69,8 +70,8 @@ where
 impl<S, B> ServiceTransport<S, B> {
     /// Keeps the service's errors as causes of ours.
     ///
-    /// Without this only the kind of an IO error among them is told: what an unknown service writes into its errors,
-    /// such as URLs, headers or the server's text, would end up in logs. Use it where you know them.
+    /// By default, only the kind of an IO error among them is shown, because an unknown service may put URLs, headers
+    /// or server responses into its errors, and errors end up in logs. Call it if you know the service's errors.
     #[must_use]
     pub fn with_causes(mut self) -> Self {
         self.causes = true;

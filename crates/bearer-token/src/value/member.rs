@@ -77,6 +77,9 @@ fn utf16(chars: &mut std::str::Chars<'_>) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -131,6 +134,38 @@ mod tests {
         assert_eq!(*member(b"\xef\xbb\xbf\"a string\"\n", "").unwrap(), "a string");
         for document in [&b""[..], b"plain", b"{\"a\":", b"{} {}", b"7"] {
             assert!(member(document, "/a").unwrap_err().contains("not JSON"), "{document:?}");
+        }
+    }
+
+    /// Documents of at most three levels, whose names are hard to write in a pointer.
+    fn document() -> impl Strategy<Value = Value> {
+        let name = || proptest::sample::select(vec!["a", "0", "", "/", "~", "~1", "\u{e4}\"\\"]);
+        let leaf =
+            prop_oneof![any::<i64>().prop_map(Value::from), any::<String>().prop_map(Value::from), Just(Value::Null)];
+        leaf.prop_recursive(3, 24, 4, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::hash_map(name(), inner, 0..4).prop_map(|members| members.into_iter().collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_member_is_what_serde_finds(document in document(), pointer in "(/(a|0|1|~0|~1|~01|\u{e4}\"\\\\)?){0,4}") {
+            let expected = match document.pointer(&pointer) {
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(Value::Number(number)) => Some(number.to_string()),
+                _ => None,
+            };
+            let found = member(document.to_string().as_bytes(), &pointer).ok().map(|text| text.to_string());
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn garbage_is_no_document(bytes in any::<Vec<u8>>(), pointer in ".{0,9}") {
+            let _ = member(&bytes, &pointer);
+            let _ = text(&bytes);
         }
     }
 }

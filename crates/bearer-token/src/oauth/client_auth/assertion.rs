@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     jwt::{JwtTemplate, SigningKey},
     oauth::{
-        client_auth::{ClientAuth, Method},
+        client_auth::{Audience, ClientAuth, Method},
         request::wire,
     },
     problem::{Advice, Problem, Problems},
@@ -13,6 +13,9 @@ use crate::{
 };
 
 pub(crate) use crate::jwt::JwtTemplate as AssertionTemplate;
+
+/// The `typ` of assertions whose audience is the issuer (draft-ietf-oauth-rfc7523bis).
+const TYPE: &str = "client-authentication+jwt";
 
 /// An assertion is sent at once.
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
@@ -49,9 +52,18 @@ impl ClientAuth {
     /// # Ok(()) }
     /// ```
     ///
-    /// `iss` and `sub` are the client id. `aud` is the token endpoint's URL (RFC 7523 section 3), byte for byte as it was
-    /// configured, but without a query, which may hold a key. [`audience`](Self::audience) replaces it. The assertion
-    /// lives for 60 seconds. Every request, a retry included, has a new one with its own `jti`, `iat` and `exp`. For
+    /// `iss` and `sub` are the client id. `aud` depends on what is known of the server:
+    ///
+    /// | | `aud` | `typ` |
+    /// |---|---|---|
+    /// | its issuer ([`issuer`](crate::oauth::TokenEndpointBuilder::issuer), [`discover`](crate::oauth::TokenEndpoint::discover), or [`audience_issuer`](Self::audience_issuer)) | the issuer | `client-authentication+jwt` |
+    /// | only the token endpoint's URL | the URL, byte for byte, but without a query, which may hold a key | `JWT` |
+    /// | [`audience`](Self::audience) | what it says | `JWT` |
+    ///
+    /// The first row is the rule of draft-ietf-oauth-rfc7523bis, and recommended: an assertion for one server is worthless
+    /// at any other, even if a server lies about its token endpoint. The second is that of RFC 7523 section 3.
+    ///
+    /// The assertion lives for 60 seconds. Every request, a retry included, has a new one with its own `jti`, `iat` and `exp`. For
     /// anything else use [`assertion`](Self::assertion) with a template of your own.
     pub fn private_key_jwt(client_id: impl Into<String>, key: SigningKey) -> Self {
         Method::Assertion(ClientAssertion { client_id: client_id.into(), form: AssertionForm::PrivateKey(key) }).into()
@@ -75,12 +87,23 @@ impl ClientAuth {
     /// Replaces the token endpoint's URL as the `aud` of [`private_key_jwt`](Self::private_key_jwt) and
     /// [`client_secret_jwt`](Self::client_secret_jwt).
     ///
-    /// The revision of RFC 7523 requires the authorization server's issuer. So do Auth0 (with a slash at the end), FAPI
-    /// servers and new versions of Keycloak. Entra, Okta, `NetSuite` and SMART servers require the token endpoint's URL.
-    /// The audience is sent as one string, byte for byte.
+    /// Entra, Okta, `NetSuite` and SMART servers require the token endpoint's URL, also if their issuer is known. The audience
+    /// is sent as one string, byte for byte. Where the server wants its issuer, prefer
+    /// [`audience_issuer`](Self::audience_issuer).
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience = Some(audience.into());
+        self.audience = Some(Audience::Other(audience.into()));
+        self
+    }
+
+    /// Sets the authorization server's issuer as the `aud`, and `client-authentication+jwt` as the `typ`, as
+    /// draft-ietf-oauth-rfc7523bis requires. So do FAPI servers, and new versions of Keycloak accept it.
+    ///
+    /// The issuer is sent byte for byte: Auth0's ends with a slash. Not needed where the endpoint's own
+    /// [`issuer`](crate::oauth::TokenEndpointBuilder::issuer) is set.
+    #[must_use]
+    pub fn audience_issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.audience = Some(Audience::Issuer(issuer.into()));
         self
     }
 }
@@ -105,8 +128,8 @@ impl ClientAssertion {
 
     pub(crate) fn template(
         &self,
-        audience: Option<&str>,
-        default_audience: Option<&str>,
+        audience: Option<&Audience>,
+        default_audience: Option<&Audience>,
         problems: &mut Problems,
     ) -> Option<JwtTemplate> {
         let key = match (&self.form, audience) {
@@ -131,12 +154,13 @@ impl ClientAssertion {
             }
             _ => {}
         }
-        if audience == Some("") {
+        let own = audience.map(Audience::as_str);
+        if own == Some("") {
             let problem = Problem::new("client_auth.audience", "found an empty string");
             problems.add(problem.expecting("the issuer").advise(Advice::text("remove it")));
             return None;
         }
-        if audience.is_some_and(|audience| !wire::check("client_auth.audience", audience, problems)) {
+        if own.is_some_and(|audience| !wire::check("client_auth.audience", audience, problems)) {
             return None;
         }
         if string::check(&self.client_id).is_err() {
@@ -148,9 +172,12 @@ impl ClientAssertion {
         let template = JwtTemplate::builder(key.clone())
             .issuer(self.client_id.as_str())
             .subject(self.client_id.as_str())
-            .audience(audience)
-            .lifetime(ASSERTION_LIFETIME)
-            .build();
-        template.map_err(|error| problems.absorb("client_auth", &error)).ok()
+            .audience(audience.as_str())
+            .lifetime(ASSERTION_LIFETIME);
+        let template = match audience {
+            Audience::Issuer(_) => template.header("typ", TYPE),
+            Audience::Other(_) => template,
+        };
+        template.build().map_err(|error| problems.absorb("client_auth", &error)).ok()
     }
 }

@@ -1,23 +1,45 @@
-//! Client authentication with an assertion from another issuer.
+//! Client authentication with an assertion that was made elsewhere.
 
 use std::{sync::Arc, time::SystemTime};
 
 use crate::{
     error::{Error, ErrorKind, Retry},
+    problem::Problem,
     source::{DynTokenSource, FetchContext, TokenSource},
     token::{AccessToken, Expiry, jwt_times::jwt_expiry},
+    value::Value,
 };
 
 /// The source of a client's assertions.
 #[derive(Clone)]
 pub(crate) struct AssertionSource {
     client_id: String,
-    source: Arc<dyn DynTokenSource>,
+    origin: Origin,
+}
+
+#[derive(Clone)]
+enum Origin {
+    Source(Arc<dyn DynTokenSource>),
+    Value(Value),
 }
 
 impl AssertionSource {
     pub(crate) fn new(client_id: String, source: impl TokenSource) -> Self {
-        AssertionSource { client_id, source: Arc::new(source) }
+        AssertionSource { client_id, origin: Origin::Source(Arc::new(source)) }
+    }
+
+    pub(crate) fn of_value(client_id: String, value: Value) -> Self {
+        AssertionSource { client_id, origin: Origin::Value(value) }
+    }
+
+    /// What is wrong with it, as far as that can be known at once.
+    pub(crate) fn problem(&self, path: &str) -> Option<Problem> {
+        let Origin::Value(value) = &self.origin else { return None };
+        if value.literal().is_some() {
+            let problem = Problem::new(path, "found a literal, which expires");
+            return Some(problem.expecting("a file, a variable or a provider that gives a new assertion in time"));
+        }
+        value.problem(path)
     }
 
     pub(crate) fn client_id(&self) -> &str {
@@ -26,13 +48,25 @@ impl AssertionSource {
 
     /// The assertion for one request.
     pub(crate) async fn get(&self, cx: &FetchContext) -> Result<AccessToken, Error> {
-        let assertion = Arc::clone(&self.source).fetch(cx.clone()).await?;
+        let assertion = match &self.origin {
+            Origin::Source(source) => Arc::clone(source).fetch(cx.clone()).await?,
+            Origin::Value(value) => {
+                let text = value.read(cx).await.map_err(|error| {
+                    let message = format!("the client assertion is missing: {error}");
+                    error.with_context(message)
+                })?;
+                AccessToken::new(text.as_str())
+            }
+        };
         check(&assertion, cx.platform().now().wall())?;
         Ok(assertion)
     }
 
     pub(crate) fn has_changed(&self) -> bool {
-        self.source.has_changed()
+        match &self.origin {
+            Origin::Source(source) => source.has_changed(),
+            Origin::Value(value) => value.has_changed(),
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Credentials {
     pub(crate) parameters: Parameters,
     pub(crate) header: Option<HeaderValue>,
     pub(crate) presented: Presented,
+    /// `client_assertion_type`, if there is an assertion.
+    pub(crate) assertion_type: String,
     pub(crate) fresh: Fresh,
 }
 
@@ -49,9 +51,6 @@ pub(crate) enum Place {
     Header(String, BasicEncoding),
 }
 
-/// `client_assertion_type` (RFC 7523 section 2.2).
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
 impl Credentials {
     /// Adds the parameters of one request, and returns its `Authorization` header if that changes between requests.
     ///
@@ -64,7 +63,7 @@ impl Credentials {
     ) -> Result<Option<HeaderValue>, Error> {
         parameters.extend(&self.parameters);
         let mut assert = |jwt: &str| {
-            parameters.push("client_assertion_type", ASSERTION_TYPE);
+            parameters.push("client_assertion_type", &self.assertion_type);
             parameters.push("client_assertion", jwt);
         };
         match &self.fresh {

@@ -1,6 +1,6 @@
 //! The place of signed assertions in a build without the feature `jwt`. Neither type has a value.
 
-use crate::{error::Error, platform::Platform, problem::Problems, token::AccessToken};
+use crate::{error::Error, oauth::client_auth::Audience, platform::Platform, problem::Problems, token::AccessToken};
 
 /// The recipe for the assertions of a client.
 #[derive(Clone)]
@@ -19,7 +19,12 @@ impl ClientAssertion {
         match *self {}
     }
 
-    pub(crate) fn template(&self, _: Option<&str>, _: Option<&str>, _: &mut Problems) -> Option<AssertionTemplate> {
+    pub(crate) fn template(
+        &self,
+        _: Option<&Audience>,
+        _: Option<&Audience>,
+        _: &mut Problems,
+    ) -> Option<AssertionTemplate> {
         match *self {}
     }
 }

@@ -9,7 +9,10 @@ use crate::{
     error::Error,
     oauth::{
         BodyFormat, ClientAuth, ParameterValue,
-        endpoint::{Inner, TokenEndpoint, checks, url::EndpointUrl},
+        endpoint::{
+            Inner, TokenEndpoint, checks,
+            server::{CheckedServer, Server},
+        },
         grant::{DynGrant, Grant},
         request::{GrantType, RequestParts},
         response::{
@@ -28,7 +31,8 @@ use crate::{
 /// Nothing fails before [`build`](Self::build), which reports all problems at once.
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct TokenEndpointBuilder {
-    url: String,
+    server: Server,
+    use_mtls_alias: bool,
     method: Method,
     body: BodyFormat,
     grant: Box<dyn DynGrant>,
@@ -45,8 +49,17 @@ pub struct TokenEndpointBuilder {
 
 impl TokenEndpointBuilder {
     pub(crate) fn new(url: String, grant: impl Grant) -> Self {
+        Self::with(Server::Url { url, issuer: None }, grant)
+    }
+
+    pub(crate) fn discover(issuer: String, grant: impl Grant) -> Self {
+        Self::with(Server::Issuer(issuer), grant)
+    }
+
+    fn with(server: Server, grant: impl Grant) -> Self {
         TokenEndpointBuilder {
-            url,
+            server,
+            use_mtls_alias: false,
             method: Method::POST,
             body: BodyFormat::default(),
             grant: Box::new(grant),
@@ -214,6 +227,27 @@ impl TokenEndpointBuilder {
         self
     }
 
+    /// Sets the authorization server's issuer, for a token endpoint whose URL is set.
+    ///
+    /// It becomes the audience of signed assertions (`ClientAuth::private_key_jwt`), as draft-ietf-oauth-rfc7523bis requires,
+    /// byte for byte. Metadata is not read: [`TokenEndpoint::discover`] does that.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        match &mut self.server {
+            Server::Url { issuer: place, .. } => *place = Some(issuer.into()),
+            Server::Issuer(place) => *place = issuer.into(),
+        }
+        self
+    }
+
+    /// Uses the token endpoint for clients with a TLS certificate, if the server's metadata has one
+    /// (`mtls_endpoint_aliases`, RFC 8705 section 5).
+    ///
+    /// For [`TokenEndpoint::discover`] with a transport that has such a certificate. By default the alias is ignored.
+    pub fn use_mtls_alias(mut self) -> Self {
+        self.use_mtls_alias = true;
+        self
+    }
+
     /// Builds the source.
     ///
     /// # Errors
@@ -221,8 +255,9 @@ impl TokenEndpointBuilder {
     /// One error of kind [`Config`](crate::ErrorKind::Config) that lists all problems.
     pub fn build(self) -> Result<TokenEndpoint, Error> {
         let mut problems = Problems::default();
-        let url = EndpointUrl::parse(&self.url, self.allow_plaintext, &mut problems);
-        let credentials = self.client_auth.prepare(url.as_ref().map(EndpointUrl::audience), &mut problems);
+        let server = self.server.checked(self.allow_plaintext, self.use_mtls_alias, &mut problems);
+        let audience = server.as_ref().map(CheckedServer::audience);
+        let credentials = self.client_auth.prepare(audience.as_ref(), &mut problems);
         let request_line = checks::RequestLine { method: &self.method, body: self.body };
         request_line.check(&self.grant_type, &self.scope, &self.parameters, &credentials, &mut problems);
         checks::parameters(&self.parameters, self.body, &self.scope, &credentials.parameters, &mut problems);
@@ -247,18 +282,18 @@ impl TokenEndpointBuilder {
         problems.into_result("the token endpoint cannot be built")?;
 
         // Each of them is there, or there was a problem about it.
-        let (Some(url), Some(transport)) = (url, transport) else {
+        let (Some(server), Some(transport)) = (server, transport) else {
             return Err(Error::config("the token endpoint has no URL or no transport", []));
         };
+        let location = server.location(self.use_mtls_alias, &transport);
         let (grant, grant_type, client_auth) = (self.grant, self.grant_type, self.client_auth);
-        let uri = url.uri().clone();
-        reader.endpoint = format!("the token endpoint at {}", url.origin());
+        reader.endpoint = location.description();
         reader.presented = credentials.presented;
         grant.token_types().iter().for_each(|&word| reader.token_types.accept(word.to_owned()));
         let (method, body, scope, parameters) = (self.method, self.body, self.scope, self.parameters);
-        let request = RequestParts { uri, method, body, grant, grant_type, scope, parameters, credentials, headers };
+        let request = RequestParts { method, body, grant, grant_type, scope, parameters, credentials, headers };
         let clock = ServerClock::new(self.max_clock_offset);
-        Ok(TokenEndpoint(Arc::new(Inner { url, request, client_auth, reader, clock, transport })))
+        Ok(TokenEndpoint(Arc::new(Inner { location, request, client_auth, reader, clock, transport })))
     }
 }
 

@@ -27,6 +27,8 @@ impl Verdict {
         }
         match (error.oauth_code(), error.refusal()) {
             (Some(code), _) if GONE.contains(&code) => Verdict::Gone,
+            // The URL is wrong: the catch-all code says less than the status.
+            (Some("invalid_request"), Some(head)) if URL_STATUSES.contains(&head.status) => Verdict::Other,
             (Some(code), _) if PROBABLY_GONE.contains(&code) => Verdict::ProbablyGone,
             (Some(_), _) => Verdict::Other,
             (None, Some(head)) if head.asks_for_client => Verdict::Other,
@@ -59,6 +61,9 @@ const PROBABLY_GONE: [&str; 12] = [
 /// status of success an unknown code may mean anything, also an outage.
 const STATUSES: [StatusCode; 4] =
     [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::UNPROCESSABLE_ENTITY];
+
+/// The statuses of a URL that is not a token endpoint.
+const URL_STATUSES: [StatusCode; 3] = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::GONE];
 
 #[cfg(test)]
 mod tests {
@@ -97,6 +102,8 @@ mod tests {
             (400, Some("use_dpop_nonce"), false, Other),
             (200, None, false, Other),
             (404, None, false, Other),
+            (404, Some("invalid_request"), false, Other),
+            (404, Some("invalid_grant"), false, Gone),
             (405, None, false, Other),
             (410, None, false, Other),
             (415, None, false, Other),

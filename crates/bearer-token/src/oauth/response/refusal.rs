@@ -53,7 +53,12 @@ impl Refusal<'_> {
         let passes = outage || known.is_some_and(|known| known.meaning == Meaning::Passes);
         let advice = advice(status, known, outage, presented);
         let number = status.as_u16();
-        let message = format!("{endpoint} responded with {number} and {found}; expected a token: {advice}");
+        let description = description(self.body, sent);
+        let more = match &description {
+            Some(_) if !passes => ". `Error::server_description` has the server's own words",
+            _ => "",
+        };
+        let message = format!("{endpoint} responded with {number} and {found}; expected a token: {advice}{more}");
         let error = Error::new(if passes { ErrorKind::Unavailable } else { ErrorKind::Refused }, message);
         let error = if passes { error } else { error.with_refusal(self.head()) };
         let error = match requested_delay(status, self.headers, self.now) {
@@ -64,7 +69,7 @@ impl Refusal<'_> {
             Some(known) => error.with_oauth_code(known.code),
             None => error,
         };
-        error.with_server_description(description(self.body, sent))
+        error.with_server_description(description)
     }
 
     /// The parts of a refusal that a grant's verdict on its credential needs.
@@ -89,6 +94,11 @@ fn advice(status: StatusCode, known: Option<OAuthCode>, outage: bool, presented:
         };
     }
     let about = known.map_or("", |known| known.advice);
+    if let Some(about_url) = about_url(status)
+        && known.is_none_or(|known| known.code == "invalid_request")
+    {
+        return about_url.to_owned();
+    }
     match meaning {
         Some(Meaning::Passes) => about.to_owned(),
         Some(Meaning::Client) => about_client,
@@ -99,13 +109,21 @@ fn advice(status: StatusCode, known: Option<OAuthCode>, outage: bool, presented:
         }
         Some(Meaning::Other) => about.to_owned(),
         Some(Meaning::PerhapsClient) => format!("{about}. If the client authentication is the cause, {about_client}"),
-        None if is_about_url(status) => "check the token endpoint URL".to_owned(),
         None => format!(
             "the server's log or documentation knows the cause. If it is the client authentication, {about_client}"
         ),
     }
 }
 
-fn is_about_url(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE)
+/// What to change if the status says that the URL is wrong. The catch-all code of RFC 6749 beside it says less.
+fn about_url(status: StatusCode) -> Option<&'static str> {
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::GONE => {
+            Some("check the path of the token endpoint URL, as the server has nothing there")
+        }
+        StatusCode::METHOD_NOT_ALLOWED => Some(
+            "check the path of the token endpoint URL, as the server has something else there, and the HTTP method",
+        ),
+        _ => None,
+    }
 }

@@ -303,7 +303,14 @@ fn a_refusal_names_the_endpoint_and_what_to_change() {
             404,
             "",
             "the token endpoint at https://as.example.com responded with 404 and no OAuth error code; expected a \
-             token: check the token endpoint URL",
+             token: check the path of the token endpoint URL, as the server has nothing there",
+        ),
+        (
+            404,
+            r#"{"error":"invalid_request","error_description":"no route"}"#,
+            "the token endpoint at https://as.example.com responded with 404 and OAuth error `invalid_request`; expected \
+             a token: check the path of the token endpoint URL, as the server has nothing there. \
+             `Error::server_description` has the server's own words",
         ),
         (
             503,
@@ -341,7 +348,10 @@ fn l57_every_refusal_that_may_be_about_the_client_says_so() {
         (400, r#"{"error":"invalid_scope"}"#, false),
         (400, r#"{"error":"slow_down"}"#, false),
         (404, "", false),
+        (404, r#"{"error":"invalid_request"}"#, false),
+        (404, r#"{"error":"invalid_client"}"#, true),
         (405, "", false),
+        (410, r#"{"error":"a word of its own"}"#, false),
         (429, "", false),
         (503, r#"{"error":"invalid_client"}"#, false),
     ] {

@@ -95,3 +95,79 @@ fn a_federated_credential_is_checked_and_never_shown() {
     let shown = format!("{:?} {:?}", auth("client-id"), build(auth("client-id")).unwrap());
     assert!(shown.contains("assertion_from") && shown.contains("client-id") && !shown.contains("planted"), "{shown}");
 }
+
+mod of_a_value {
+    use super::*;
+    use crate::{Value, oauth::ClientSecret};
+
+    const SPIFFE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
+
+    fn builder(auth: ClientAuth) -> TokenEndpointBuilder {
+        TokenEndpoint::builder(URL, ClientCredentials::new()).client_auth(auth)
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_for_each_request_and_may_be_sent_twice() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("jwt-svid");
+        std::fs::write(&path, "first\n").unwrap();
+        let script = Script::new([reply(200, TOKEN), reply(200, TOKEN), reply(200, TOKEN)]);
+        let auth = ClientAuth::assertion_value("client id", Value::file(&path)).assertion_type(SPIFFE);
+        let source = builder(auth).transport(script.clone()).build().unwrap();
+        source.fetch(script.context()).await.unwrap();
+        source.fetch(script.context()).await.unwrap();
+        std::fs::write(&path, "second\n").unwrap();
+        assert!(source.has_changed());
+        source.fetch(script.context()).await.unwrap();
+        let expected =
+            ["first", "first", "second"].map(|assertion| body(assertion).replace("jwt-bearer", "jwt-spiffe"));
+        assert_eq!(script.bodies(), expected);
+    }
+
+    #[tokio::test]
+    async fn another_providers_token_is_asked_for_and_its_error_is_told() {
+        let provider = TokenProvider::builder(StaticToken::new("two words")).build().unwrap();
+        let script = Script::new([]);
+        let auth = ClientAuth::assertion_value("id", provider);
+        let source = builder(auth).transport(script.clone()).build().unwrap();
+        let error = source.fetch(script.context()).await.unwrap_err();
+        assert!(error.to_string().contains("the client assertion is missing"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn l20_an_expired_assertion_in_a_file_is_not_sent() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        // {"exp":1}
+        std::fs::write(&path, "e30.eyJleHAiOjF9.c2ln").unwrap();
+        let script = Script::new([]);
+        let auth = ClientAuth::assertion_value("id", Value::file(&path));
+        let error = builder(auth).transport(script.clone()).build().unwrap().fetch(script.context()).await.unwrap_err();
+        assert!(error.to_string().contains("found a client assertion that has expired"), "{error}");
+    }
+
+    #[test]
+    fn literals_and_misplaced_types_are_problems() {
+        let secret = || ClientSecret::from("secret-7");
+        for (auth, path, words) in [
+            (ClientAuth::assertion_value("id", "planted"), "client_auth.assertion", "found a literal"),
+            (ClientAuth::assertion_value("id", Value::file("/none")), "client_auth.assertion", "cannot be read"),
+            (ClientAuth::basic("id", secret()).assertion_type(SPIFFE), "client_auth.assertion_type", "no assertion"),
+            (ClientAuth::none().assertion_type(SPIFFE), "client_auth.assertion_type", "no assertion"),
+            (
+                ClientAuth::assertion_from("id", StaticToken::new("x")).assertion_type(""),
+                "client_auth.assertion_type",
+                "an empty string",
+            ),
+            (
+                ClientAuth::assertion_from("id", StaticToken::new("x")).assertion_type("a\n"),
+                "client_auth.assertion_type",
+                "a newline",
+            ),
+        ] {
+            let error = builder(auth).transport(Script::new([])).build().unwrap_err();
+            assert_eq!(error.problems().iter().map(crate::Problem::path).collect::<Vec<_>>(), [path]);
+            assert!(error.to_string().contains(words) && !error.to_string().contains("planted"), "{error}");
+        }
+    }
+}

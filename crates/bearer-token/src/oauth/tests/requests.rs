@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, header::ACCEPT};
 use serde_json::json;
 
 use super::*;
-use crate::{StaticToken, TokenProvider, Value};
+use crate::{FileToken, StaticToken, TokenProvider, Value};
 
 type Set = fn(TokenEndpointBuilder) -> TokenEndpointBuilder;
 
@@ -148,6 +148,41 @@ async fn a_value_that_is_missing_names_its_place() {
         assert_eq!(error.provider(), Some("platform"));
         assert!(script.bodies().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_chain_recovers_when_its_first_file_is_fixed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("identity");
+    let script = Script::new([reply(200, r#"{"access_token":"fetched","expires_in":60}"#)]);
+    let platform = script.clock.platform();
+    let identity = TokenProvider::builder(FileToken::new(&path)).platform(platform.clone()).build().unwrap();
+    let middle = stage_of(Value::from(identity));
+    let middle = TokenProvider::builder(middle).platform(platform.clone()).build().unwrap();
+    let endpoint = builder(URL).header("x-identity", middle).transport(script.clone()).build().unwrap();
+    let provider = TokenProvider::builder(endpoint).platform(platform).build().unwrap();
+    for _ in 0..3 {
+        assert_eq!(provider.token().await.unwrap_err().retry(), Retry::AfterChange);
+        script.clock.advance(Duration::from_secs(2));
+    }
+    fs::write(&path, "an-identity").unwrap();
+    assert_eq!(provider.token().await.unwrap().secret(), "fetched");
+    assert_eq!(script.requests.lock().unwrap()[0].headers()["x-identity"], "an-identity");
+}
+
+/// A stage in between: it has changed when its value has.
+fn stage_of(value: Value) -> impl TokenSource {
+    struct Stage(Value);
+    impl TokenSource for Stage {
+        async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+            Ok(AccessToken::new(self.0.read(&cx).await?.as_str()))
+        }
+
+        fn has_changed(&self) -> bool {
+            self.0.has_changed()
+        }
+    }
+    Stage(value)
 }
 
 #[test]

@@ -11,7 +11,13 @@ use std::{
     time::Duration,
 };
 
+use foldhash::{SharedSeed, quality::SeedableRandomState};
 use hashbrown::HashTable;
+
+mod entry;
+
+use self::entry::Entry;
+pub(crate) use self::entry::Pinned;
 
 use crate::{
     platform::Moment,
@@ -25,17 +31,18 @@ const ENTRIES_PER_TABLE: usize = 32;
 /// The largest number of tables; beyond it they grow.
 const MAX_TABLES: usize = 1 << 14;
 
-/// A value that the map must not drop while it is in use: otherwise a second one would be made for the same key.
-pub(crate) trait Pinned: Clone {
-    /// Whether a clone exists outside of the map, or work is in progress.
-    fn is_in_use(&self, now: Moment) -> bool;
-}
+/// How much larger than the average a table may become. By chance alone no table does.
+const LARGEST_TABLE: usize = 8;
 
 pub(crate) struct BoundedMap<K, V, F> {
-    hasher: RandomState,
+    /// A quick hash with a random seed. Keys that were made to collide end up in one table, whose size is limited: they
+    /// evict each other and slow nothing else down.
+    hasher: SeedableRandomState,
     /// A power of two of them.
     shards: Box<[Shard<K, V, F>]>,
     bound: u64,
+    /// The largest size of a table.
+    table_bound: usize,
     max_idle: Option<Duration>,
     len: AtomicU64,
     /// Which shard the next search for an entry to evict begins with.
@@ -56,24 +63,40 @@ pub(crate) struct Loaded<K, V> {
     table: SlotGuard<Table<K, V>>,
 }
 
-pub(crate) struct Entry<K, V> {
-    hash: u64,
-    key: K,
-    value: V,
-    /// 1 since the last sweep saw the entry, if it was read.
-    touched: AtomicU64,
-    /// When a sweep last found it touched, in monotonic nanoseconds.
-    seen: AtomicU64,
-    /// Twice the number of readers that are about to clone the value, plus one once it was evicted.
-    pins: AtomicU64,
+/// The reserved place of one more entry. It is free again when this is dropped, unless it was filled.
+pub(crate) struct Place<'a> {
+    len: &'a AtomicU64,
+    is_filled: bool,
 }
 
-const EVICTED: u64 = 1;
-const PIN: u64 = 2;
+impl Place<'_> {
+    fn fill(mut self) {
+        self.is_filled = true;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.is_filled {
+            self.len.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
 
 /// Every entry of a full map is in use.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
+
+impl<K, V, F> BoundedMap<K, V, F> {
+    /// How many entries there are, and reserved places.
+    pub(crate) fn len(&self) -> usize {
+        usize::try_from(self.len.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn bound(&self) -> usize {
+        usize::try_from(self.bound).unwrap_or(usize::MAX)
+    }
+}
 
 impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
     pub(crate) fn new(bound: usize, max_idle: Option<Duration>) -> Self {
@@ -82,17 +105,14 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         let remembered = 2 * bound.div_ceil(tables);
         let shard = |_| Shard { table: Slot::new(None), writer: Mutex::new(Forgotten::with_capacity(remembered)) };
         BoundedMap {
-            hasher: RandomState::new(),
+            hasher: SeedableRandomState::with_seed(RandomState::new().hash_one(bound), SharedSeed::global_random()),
             shards: (0..tables).map(shard).collect(),
             bound: bound as u64,
+            table_bound: LARGEST_TABLE * ENTRIES_PER_TABLE.max(bound.div_ceil(tables)),
             max_idle,
             len: AtomicU64::new(0),
             hand: AtomicU64::new(0),
         }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        usize::try_from(self.len.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
     #[inline]
@@ -142,7 +162,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
     /// Inserts a value. If the key already has one, that one is returned. `adopt` sees what was remembered of the key.
     ///
     /// Of several callers that made a value for one key, the first wins, and the other values are dropped unused.
-    pub(crate) fn insert(&self, key: K, value: V, now: Moment, adopt: impl FnOnce(&V, F)) -> V {
+    pub(crate) fn insert(&self, place: Place<'_>, key: K, value: V, now: Moment, adopt: impl FnOnce(&V, F)) -> V {
         let hash = self.hash(&key);
         let shard = self.shard(hash);
         let (value, _replaced, _loser) = {
@@ -156,39 +176,50 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
                 if let Some(what) = forgotten.take(&key) {
                     adopt(&value, what);
                 }
-                let entry = Arc::new(Entry {
-                    hash,
-                    key,
-                    value: value.clone(),
-                    touched: AtomicU64::new(1),
-                    seen: AtomicU64::new(now.monotonic_nanos()),
-                    pins: AtomicU64::new(0),
-                });
+                let entry = Arc::new(Entry::new(hash, key, value.clone(), now));
                 let mut table = old.as_deref().cloned().unwrap_or_default();
                 table.insert_unique(hash, entry, |entry| entry.hash);
                 shard.table.set(Some(Arc::new(table)));
-                self.len.fetch_add(1, Ordering::Relaxed);
+                place.fill();
                 (value, old, None)
             }
         };
         value
     }
 
-    /// Evicts unused entries until there is room for one more. Entries that were read lately are spared if
-    /// others can be found (CLOCK). `last_words` says what to remember of an evicted value.
-    pub(crate) fn make_room(&self, now: Moment, last_words: impl Fn(&V) -> Option<F>) -> Result<(), Full> {
+    /// Reserves a place for a key. In a full map, unused entries are evicted. Those that were read lately are spared if
+    /// others can be found (CLOCK).
+    pub(crate) fn reserve(
+        &self,
+        key: &K,
+        now: Moment,
+        last_words: impl Fn(&V) -> Option<F>,
+    ) -> Result<Place<'_>, Full> {
+        let shard = self.shard(self.hash(key));
+        if shard.len() >= self.table_bound {
+            self.sweep(shard, now, 1, false, &last_words);
+            if shard.len() >= self.table_bound {
+                return Err(Full);
+            }
+        }
         // The second round evicts what was spared in the first; the third, what was read again meanwhile.
         let mut visits = 3 * self.shards.len();
-        while self.len.load(Ordering::Relaxed) >= self.bound {
+        loop {
+            let len = self.len.load(Ordering::Relaxed);
+            if len < self.bound {
+                // Counted from here on, so that no other thread takes the same place.
+                if self.len.compare_exchange(len, len + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                    return Ok(Place { len: &self.len, is_filled: false });
+                }
+                continue;
+            }
             if visits == 0 {
                 return Err(Full);
             }
             let spare_touched = visits > self.shards.len();
             visits -= 1;
-            let wanted = (self.len.load(Ordering::Relaxed) + 1).saturating_sub(self.bound);
-            self.sweep(self.next_shard(), now, wanted, spare_touched, &last_words);
+            self.sweep(self.next_shard(), now, len + 1 - self.bound, spare_touched, &last_words);
         }
-        Ok(())
     }
 
     /// Evicts what was not read for the idle time, in one shard of the map, the next one each time.
@@ -218,35 +249,37 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         spare_touched: bool,
         last_words: &impl Fn(&V) -> Option<F>,
     ) {
-        let mut gone = Vec::new();
-        let mut dropped = Vec::new();
-        {
-            let mut forgotten = lock(&shard.writer);
-            let Some(old) = shard.table.get() else { return };
-            for entry in old.iter() {
-                if entry.touched.swap(0, Ordering::Relaxed) == 1 {
-                    entry.seen.store(now.monotonic_nanos(), Ordering::Relaxed);
-                    if spare_touched {
-                        continue;
-                    }
-                }
-                let idle = now.monotonic_nanos().saturating_sub(entry.seen.load(Ordering::Relaxed));
-                let is_idle = self.max_idle.is_some_and(|limit| Duration::from_nanos(idle) >= limit);
-                if (is_idle || (gone.len() as u64) < wanted) && entry.evict(now) {
-                    gone.push(entry.clone());
-                }
+        // Dropped after the lock is released: dropping user values is user code.
+        let (mut spared, mut dropped, mut outdated) = (Vec::new(), Vec::new(), Vec::new());
+        let mut forgotten = lock(&shard.writer);
+        let Some(old) = shard.table.get() else { return };
+        let mut unused = Vec::new();
+        for entry in old.iter() {
+            if entry.take_touch(now) && spare_touched {
+                continue;
             }
-            if gone.is_empty() {
-                return;
+            let is_idle = self.max_idle.is_some_and(|limit| entry.idle(now) >= limit);
+            if (is_idle || (unused.len() as u64) < wanted) && !entry.value().is_in_use(now) {
+                // A clone of a key is user code, which may panic: nothing is evicted yet.
+                unused.push((entry.key.clone(), entry.clone()));
             }
-            for entry in &gone {
-                dropped.extend(last_words(&entry.value).and_then(|what| forgotten.put(entry.key.clone(), what)));
-            }
-            let kept = |entry: &Arc<Entry<K, V>>| entry.pins.load(Ordering::Relaxed) & EVICTED == 0;
-            self.replace(shard, &old, kept);
         }
-        // Outside the lock: dropping user values is user code.
-        drop((gone, dropped));
+        let mut evicted = Vec::with_capacity(unused.len());
+        for (key, entry) in unused {
+            if entry.evict(now) { evicted.push((key, entry)) } else { spared.push((key, entry)) }
+        }
+        if evicted.is_empty() {
+            return;
+        }
+        self.replace(shard, &old, |entry| !entry.is_evicted());
+        for (key, entry) in evicted {
+            let words = last_words(entry.value());
+            dropped.push(entry);
+            // Comparing keys and dropping them is user code too. By now the table is whole.
+            if let Some(what) = words {
+                outdated.extend(forgotten.put(key, what));
+            }
+        }
     }
 
     /// Removes the entries that are not to be kept, whether or not they are in use.
@@ -305,6 +338,12 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
     }
 }
 
+impl<K, V, F> Shard<K, V, F> {
+    fn len(&self) -> usize {
+        self.table.read(|table| table.map_or(0, HashTable::len))
+    }
+}
+
 impl<K, V: Pinned> Loaded<K, V> {
     /// The entry of the key that the table was loaded for.
     #[inline]
@@ -316,43 +355,5 @@ impl<K, V: Pinned> Loaded<K, V> {
         let entry = self.table.as_deref()?.find(self.hash, |entry| entry.key.borrow() == key)?;
         entry.touch();
         Some(entry)
-    }
-}
-
-impl<K, V: Pinned> Entry<K, V> {
-    /// The value, in place.
-    #[inline]
-    pub(crate) fn value(&self) -> &V {
-        &self.value
-    }
-
-    /// Notes that the entry was read. A line that many threads read is written once per sweep.
-    #[inline]
-    fn touch(&self) {
-        if self.touched.load(Ordering::Relaxed) == 0 {
-            self.touched.store(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Clones the value, unless it was evicted.
-    pub(crate) fn pin(&self) -> Option<V> {
-        // Acquire and release order this and an eviction: either the eviction is seen here, or the eviction sees the
-        // clone.
-        let before = self.pins.fetch_add(PIN, Ordering::AcqRel);
-        let value = (before & EVICTED == 0).then(|| self.value.clone());
-        self.pins.fetch_sub(PIN, Ordering::AcqRel);
-        value
-    }
-
-    /// Marks the entry as evicted, unless it is in use.
-    fn evict(&self, now: Moment) -> bool {
-        if self.pins.compare_exchange(0, EVICTED, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-            return false;
-        }
-        let is_free = !self.value.is_in_use(now);
-        if !is_free {
-            self.pins.fetch_sub(EVICTED, Ordering::AcqRel);
-        }
-        is_free
     }
 }

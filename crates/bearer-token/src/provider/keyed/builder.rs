@@ -45,9 +45,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
         }
     }
 
-    /// The bound: the map holds no more providers than this. Default: 10,000.
-    ///
-    /// Threads that add keys at the same moment may exceed it by one provider each, until the next key is added.
+    /// The bound: the map never holds more providers than this. Default: 10,000.
     pub fn max_providers(mut self, number: usize) -> Self {
         self.max_providers = number;
         self
@@ -129,7 +127,6 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
                 platform: self.platform,
                 refusals,
                 sending: self.sending,
-                bound: self.max_providers,
                 shut_down: AtomicU64::new(0),
                 sends_other_headers: AtomicU64::new(0),
             }),

@@ -20,18 +20,29 @@ fn now() -> Moment {
     Moment::new(std::time::Duration::ZERO, std::time::UNIX_EPOCH)
 }
 
-fn map() -> Arc<BoundedMap<u8, Value, ()>> {
-    Arc::new(BoundedMap::new(1, None))
+type Map = BoundedMap<u8, Value, ()>;
+
+fn map(bound: usize) -> Arc<Map> {
+    Arc::new(BoundedMap::new(bound, None))
 }
 
-fn get(map: &BoundedMap<u8, Value, ()>, key: u8) -> Value {
-    map.get(&key).unwrap_or_else(|| map.insert(key, Value(Arc::new(key)), now(), |_, ()| ()))
+/// The value of a key, or none if every place is taken.
+fn try_get(map: &Map, key: u8) -> Option<Value> {
+    map.get(&key).or_else(|| {
+        let place = map.reserve(&key, now(), |_| None).ok()?;
+        assert!(map.len() <= map.bound());
+        Some(map.insert(place, key, Value(Arc::new(key)), now(), |_, ()| ()))
+    })
+}
+
+fn get(map: &Map, key: u8) -> Value {
+    try_get(map, key).unwrap()
 }
 
 #[test]
 fn two_callers_of_one_key_get_one_value() {
     check(|| {
-        let map = map();
+        let map = map(2);
         let rival = {
             let map = map.clone();
             thread::spawn(move || get(&map, 1))
@@ -45,46 +56,64 @@ fn two_callers_of_one_key_get_one_value() {
 #[test]
 fn a_value_that_was_got_is_not_evicted() {
     check(|| {
-        let map = map();
+        let map = map(1);
         drop(get(&map, 1));
         let evictor = {
             let map = map.clone();
-            thread::spawn(move || map.make_room(now(), |_| None).is_ok())
+            thread::spawn(move || map.reserve(&9, now(), |_| None).is_ok())
         };
-        let held = get(&map, 1);
+        // While the evictor has reserved the only place, there is none.
+        let held = try_get(&map, 1);
         let has_evicted = evictor.join().unwrap();
         let again = get(&map, 1);
         // Either the eviction came first, and the value is the new one, or it found the value in use.
-        assert!(Arc::ptr_eq(&held.0, &again.0), "two values for one key, evicted: {has_evicted}");
+        let is_same = held.is_none_or(|held| Arc::ptr_eq(&held.0, &again.0));
+        assert!(is_same, "two values for one key, evicted: {has_evicted}");
     });
 }
 
 #[test]
 fn two_evictions_remove_an_entry_once() {
     check(|| {
-        let map = map();
+        let map = map(1);
         drop(get(&map, 1));
         let rival = {
             let map = map.clone();
-            thread::spawn(move || map.make_room(now(), |_| None))
+            thread::spawn(move || map.reserve(&9, now(), |_| None).map(drop).is_ok())
         };
-        assert!(map.make_room(now(), |_| None).is_ok());
-        assert!(rival.join().unwrap().is_ok());
+        let mine = map.reserve(&9, now(), |_| None).map(drop).is_ok();
+        assert!(rival.join().unwrap() || mine, "one of them gets the place");
         assert_eq!(map.len(), 0);
+    });
+}
+
+#[test]
+fn two_new_keys_never_exceed_the_bound() {
+    check(|| {
+        let map = map(1);
+        let rival = {
+            let map = map.clone();
+            thread::spawn(move || try_get(&map, 2).is_some())
+        };
+        let mine = try_get(&map, 1).is_some();
+        assert!(rival.join().unwrap() || mine, "one of them gets the place");
+        assert_eq!(map.len(), 1);
     });
 }
 
 #[test]
 fn an_insertion_beside_an_eviction_is_not_lost() {
     check(|| {
-        let map = map();
+        let map = map(1);
         drop(get(&map, 1));
         let evictor = {
             let map = map.clone();
-            thread::spawn(move || drop(map.make_room(now(), |_| None)))
+            thread::spawn(move || drop(map.reserve(&9, now(), |_| None)))
         };
-        let held = get(&map, 2);
+        let held = try_get(&map, 2);
         evictor.join().unwrap();
-        assert!(map.get(&2).is_some_and(|found| Arc::ptr_eq(&found.0, &held.0)));
+        if let Some(held) = held {
+            assert!(map.get(&2).is_some_and(|found| Arc::ptr_eq(&found.0, &held.0)));
+        }
     });
 }

@@ -4,13 +4,13 @@ use http::{HeaderMap, StatusCode};
 
 use crate::source::challenge::raw_challenges;
 
-/// Whether the API refused the bearer itself, so that another one could do better.
+/// Whether the API refused the bearer itself, so another bearer may succeed.
 ///
 /// - HTTP 401 does, unless every `Bearer` challenge names another reason, such as `insufficient_scope` or
 ///   `invalid_request` (RFC 6750 section 3.1). A `Bearer` challenge without `error`, and a 401 without any `Bearer`
 ///   challenge, mean the bearer.
-/// - HTTP 400 and 403 do if a `Bearer` challenge says `error="invalid_token"`. Otherwise they are about the request and
-///   about permission.
+/// - HTTP 400 and 403 do if a `Bearer` challenge says `error="invalid_token"`. Otherwise they are about the request or
+///   the permission.
 /// - No other status does. [`Sending`](crate::Sending) and [`reject_if`](crate::TokenProviderBuilder::reject_if) declare
 ///   what an API means by others.
 ///
@@ -38,7 +38,7 @@ pub fn is_rejection(status: StatusCode, headers: &HeaderMap) -> bool {
 /// The same for gRPC, which has its status in the trailers, or among the headers if there is nothing else.
 ///
 /// Status 16 (`UNAUTHENTICATED`) refuses the bearer, unless challenges beside it name another reason. Status 7
-/// (`PERMISSION_DENIED`) is what 403 is.
+/// (`PERMISSION_DENIED`) is like 403.
 ///
 /// ```
 /// use bearer_token::adapter::is_grpc_rejection;

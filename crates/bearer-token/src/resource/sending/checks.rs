@@ -7,8 +7,8 @@ use http::{HeaderName, StatusCode};
 use super::{HeaderForm, Sending};
 use crate::problem::{Advice, Problem, Problems};
 
-/// Headers that belong to the connection or frame the message (RFC 9110 section 7.6.1, RFC 9112 section 6): another value
-/// would change what the request is.
+/// Headers of the connection and of the message framing (RFC 9110 section 7.6.1, RFC 9112 section 6). Setting them
+/// would change the meaning of the request.
 const FRAMING: [&str; 12] = [
     "connection",
     "content-encoding",
@@ -24,7 +24,7 @@ const FRAMING: [&str; 12] = [
     "upgrade",
 ];
 
-/// A longer wait would keep revoked tokens in service, and requests that are replayed in memory.
+/// A longer time would keep revoked tokens in service, and hold requests in memory until their replay.
 const LONGEST_SETTLE: Duration = Duration::from_secs(60);
 
 /// Each costs a warm request one insertion.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Its name, and its value without the quoting.
 type Parameter<'a> = (&'a [u8], Cow<'a, [u8]>);
 
-/// One challenge as it stands in a header line.
+/// One challenge as written in a header line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct RawChallenge<'a> {
     pub(crate) scheme: &'a [u8],
@@ -19,7 +19,7 @@ impl RawChallenge<'_> {
     }
 }
 
-/// The challenges of one header line. What cannot be read ends the reading; the challenges before it count.
+/// The challenges of one header line. A syntax error ends the reading; the challenges before it count.
 pub(super) struct Challenges<'a> {
     rest: &'a [u8],
 }
@@ -84,7 +84,7 @@ fn parameter(text: &[u8]) -> Option<(Parameter<'_>, &[u8])> {
     (!value.is_empty()).then(|| ((name, value.into()), rest))
 }
 
-/// The text up to the closing quote, with `\x` standing for `x` (RFC 9110 section 5.6.4).
+/// The text up to the closing quote, with `\x` for `x` (RFC 9110 section 5.6.4).
 fn unquote(text: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let (plain, mut rest) = split(text, |byte| !matches!(byte, b'"' | b'\\'));
     let mut value = Cow::Borrowed(plain);

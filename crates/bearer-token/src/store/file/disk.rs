@@ -19,7 +19,7 @@ use crate::{
 pub(super) fn load(file: &TokenFile, seen: &mut Seen) -> Result<Option<StoredToken>, Error> {
     let stored = match read(file)? {
         None => None,
-        // Created and not written yet. If it contained a token before, another program is writing it anew.
+        // The file was created and is not written yet. If it contained a token before, another program is rewriting it.
         Some(json) if json.trim_ascii().is_empty() && !file.had_token() => None,
         Some(json) => Some(parse(file, &json)?),
     };
@@ -74,7 +74,7 @@ pub(super) fn swap(
         let synced = location::resolve(file.path()).and_then(|path| location::sync(&location::directory(&path)));
         return synced.map(|()| true).map_err(|error| file.failed("written", error));
     }
-    // A file that was there under this very lock was removed by hand. Its successor is not lost with it.
+    // The file was there under the same lock, so it was removed by hand. The successor is saved all the same.
     let has_vanished = stored.is_none() && expected.is_some() && before.as_ref() == expected;
     if stored.as_ref() != expected && !has_vanished {
         return Ok(false);
@@ -84,7 +84,7 @@ pub(super) fn swap(
     Ok(true)
 }
 
-/// Replaces the content, also if it is empty or cut off, but never if it is something else.
+/// Replaces the content, even if it is empty or cut off, but never if it is something else.
 pub(super) fn put(file: &TokenFile, seen: &mut Seen, next: Option<&StoredToken>, suffix: &str) -> Result<(), Error> {
     seen.0 = None;
     let json = read(file)?;

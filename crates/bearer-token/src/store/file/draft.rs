@@ -1,6 +1,7 @@
 //! Drafts: files beside the token file that are renamed over it when they are whole.
 //!
-//! A crash may leave one. Its name says which file it was to replace, so that it is used only as the direct successor.
+//! A crash may leave one behind. Its name says which version of the file it was to replace, so it is used only as the
+//! direct successor.
 
 use std::{
     ffi::OsStr,
@@ -20,10 +21,10 @@ pub(super) const TOKEN_FILE_LIMIT: usize = 256 * 1024;
 /// The space that a refresh token needs, with the one before.
 const ROOM: usize = 16 * 1024;
 
-/// A part of a file name that no other call uses, in this process or in another one.
+/// A part of a file name that is unique for each call in each process.
 ///
-/// Containers that share a directory may have the same process id, so there is randomness in it. Without randomness the
-/// names may collide, which is an error when the draft is created and never a shared draft.
+/// It contains randomness, because containers that share a directory may have the same process id. If there is no
+/// randomness, names may collide. Then creating the draft fails; a draft is never shared.
 pub(super) fn suffix(platform: &Platform) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -109,7 +110,7 @@ fn parse_name(name: &OsStr, found: &OsStr) -> Option<Option<String>> {
     }
 }
 
-/// The version of the file as it is now: when it was written, and its length. Nothing of its content.
+/// The version of the file as it is now: the time of the last write, and the length. It reveals nothing of the content.
 fn version(path: &Path) -> String {
     let Ok(metadata) = fs::metadata(path) else { return "none".to_owned() };
     let written = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();

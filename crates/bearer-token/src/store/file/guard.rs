@@ -1,4 +1,4 @@
-//! The right to change the file, which belongs to the work and not to the fetch that began it.
+//! The right to change the file. It belongs to the jobs, not to the fetch that started them.
 
 use std::{
     io,
@@ -20,7 +20,7 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// Keeps the clones of a store from working at the same time, and knows the guard in force.
+/// Keeps the clones of a store from working at the same time, and knows the current guard.
 #[derive(Default)]
 pub(super) struct Exclusion {
     is_taken: AtomicBool,
@@ -36,13 +36,13 @@ impl Exclusion {
 
 /// The right to change the file. A lease holds it, and so does every job under the lease until the job has ended.
 ///
-/// A fetch may be dropped while a job of it runs, because its deadline has passed or its runtime was shut down. The lock
-/// must outlive that job: otherwise the job would write into the turn of the next holder.
+/// A fetch may be dropped while a job of it runs, because its deadline has passed or its runtime was shut down. The
+/// lock must outlive that job: otherwise the job would write while the next holder has the lock.
 pub(super) struct Guard {
     exclusion: Arc<Exclusion>,
     /// `None` where nothing can be locked.
     lock: Option<FileLock>,
-    /// Locked by the job that is running: those of a lease that was taken over may still be.
+    /// Locked by the running job. A job of an overdue lease may still be running.
     seen: Mutex<Seen>,
 }
 

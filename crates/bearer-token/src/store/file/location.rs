@@ -12,7 +12,7 @@ use crate::files::regular;
 /// The number of links that are followed, as on Linux.
 const MOST_LINKS: usize = 40;
 
-/// The canonical path of the file, or the one that it will have. Every name that leads to it gives the same path.
+/// The canonical path of the file, or the one that it will have. All names of the file have the same canonical path.
 pub(super) fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {

@@ -46,7 +46,8 @@ impl FileLock {
         match file.try_lock() {
             Ok(()) => {
                 let lock = FileLock { file, path };
-                // The holder before may have removed the name meanwhile. Then this lock keeps no other process out.
+                // The previous holder may have removed the name in the meantime. Then this lock would not keep other
+                // processes out.
                 Ok(if lock.has_its_name() { Taken::Ours(lock) } else { Taken::Theirs })
             }
             Err(TryLockError::WouldBlock) => Ok(Taken::Theirs),
@@ -61,7 +62,7 @@ impl FileLock {
         self.file.metadata()
     }
 
-    /// Whether the locked file is still the one of that name. Elsewhere than on Unix the name is never removed.
+    /// Whether the locked file still has its name. Only Unix removes the name.
     fn has_its_name(&self) -> bool {
         #[cfg(unix)]
         {
@@ -75,13 +76,14 @@ impl FileLock {
 }
 
 impl Drop for FileLock {
-    /// Unlocks explicitly: a process that is just being started has the file too for a moment, and the lock with it.
+    /// Unlocks explicitly, because a child process that is just being spawned may still hold the file, and its lock,
+    /// for a moment.
     ///
     /// On Unix the name is removed first, while no other process can have the lock.
     fn drop(&mut self) {
         #[cfg(unix)]
         if self.has_its_name() {
-            // A name that cannot be removed is locked again by the next process.
+            // If the name cannot be removed, the next process locks the same file.
             drop(fs::remove_file(&self.path));
         }
         // If this fails, closing the file unlocks it.
@@ -89,7 +91,7 @@ impl Drop for FileLock {
     }
 }
 
-/// Whether an error of opening the lock means that nothing can be saved, so that no turns are needed.
+/// Whether an error while opening the lock means that nothing can be saved, so no lock is needed.
 ///
 /// A lock that exists and belongs to another user is respected.
 fn can_nothing_be_saved(error: io::ErrorKind, is_there: bool) -> bool {

@@ -43,7 +43,7 @@ impl TokenFile {
     /// An error that names the file, says what to change, and whether waiting can help.
     pub(super) fn failed(&self, doing: &str, error: io::Error) -> Error {
         let path = self.path().display();
-        // A missing file is not an error, and a draft that another program removed is not there the next time either.
+        // A missing file is not an error. A draft that another program removed does not matter the next time.
         let misses_directory = error.kind() == io::ErrorKind::NotFound && location::resolve(self.path()).is_err();
         match error.kind() {
             io::ErrorKind::NotFound if misses_directory => Error::config(

@@ -22,7 +22,7 @@ pub(crate) enum Cause {
     CaAsServer,
     /// The server's certificate expired, as long ago as this if that is known.
     Expired(Option<Duration>),
-    /// The server's certificate is not valid for as long as this, if that is known.
+    /// The server's certificate is not valid yet. It will be after this time, if that is known.
     NotYetValid(Option<Duration>),
     /// The server's certificate is for other host names.
     WrongName,

@@ -58,7 +58,7 @@ const CAUSE_WORDS: [(&str, Cause); 46] = [
     ("timed out", Cause::TimedOut),
 ];
 
-/// The cause that one error's words mean. They can be a server's, so they are only compared, up to a limit.
+/// The cause that an error's message shows. The message may be a server's, so it is only compared, up to a limit.
 pub(super) fn find(error: &(dyn StdError + 'static)) -> Option<Cause> {
     let mut words = Lowercase { words: String::new() };
     // Ends early with an error once there is enough.

@@ -26,7 +26,7 @@ pub(super) fn cause(error: &Error) -> Cause {
 
 fn certificate(error: &CertificateError) -> Cause {
     match error {
-        // The second one: signed by another CA that has the same name as a trusted one.
+        // `BadSignature`: signed by another CA that has the same name as a trusted one.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => Cause::UnknownIssuer,
         CertificateError::Expired => Cause::Expired(None),
         CertificateError::ExpiredContext { time, not_after } => Cause::Expired(Some(between(*not_after, *time))),
@@ -42,7 +42,7 @@ fn certificate(error: &CertificateError) -> Cause {
     }
 }
 
-/// What the server says about the handshake: one of a fixed set of codes (RFC 8446 section 6).
+/// The server's alert about the handshake: one of a fixed set of codes (RFC 8446 section 6).
 fn received(alert: AlertDescription) -> Cause {
     match alert {
         AlertDescription::CertificateRequired | AlertDescription::NoCertificate => Cause::ClientCertificateRequired,

@@ -56,9 +56,9 @@ impl HttpTransportBuilder {
     /// # let _ = transport; Ok(()) }
     /// ```
     ///
-    /// A [`Value`] is the PEM itself, or says where it is. Files are read again when they change. New connections then use what is in them; idle ones are closed, and
-    /// requests in progress continue. While a file is missing, half written or does not belong to the others, everything
-    /// stays as it was, and an event says so.
+    /// A [`Value`] is the PEM itself, or says where to read it. Files are read again when they change. New connections
+    /// then use what is in them; idle ones are closed, and requests in progress continue. While a file is missing, half
+    /// written or does not match the others, the previous certificates stay in use, and an event reports it.
     pub fn ca(mut self, pem: impl Into<Value>) -> Self {
         self.tls.cas.push(("ca", pem.into()));
         self
@@ -108,14 +108,14 @@ impl HttpTransportBuilder {
         self
     }
 
-    /// How long a token request may take in all. Default: no limit of its own, since the fetch has a deadline
+    /// Limits the whole token request. Default: no separate limit, because the fetch has a deadline
     /// ([`Policy::fetch_timeout`](crate::Policy::fetch_timeout)).
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
-    /// Writes header names in title case (`Authorization`), for servers that take them for case-sensitive.
+    /// Writes header names in title case (`Authorization`), for servers that treat them as case-sensitive.
     pub fn title_case_headers(mut self) -> Self {
         self.title_case_headers = true;
         self

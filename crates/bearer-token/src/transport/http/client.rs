@@ -48,7 +48,7 @@ struct Pooled {
 }
 
 impl Clients {
-    /// The client for this runtime and the present certificates.
+    /// The client for this runtime and the current certificates.
     ///
     /// With another client, the idle connections of the one before are closed. Requests in progress continue on theirs.
     pub(super) async fn get(&self, runtime: &Handle, settings: &Settings, plain: bool) -> Result<Client, Error> {
@@ -65,7 +65,7 @@ impl Clients {
             None => Connector::plain(settings),
             Some(tls) => {
                 // Reading the system's CA certificates takes tens of milliseconds, which is too long for a poll. Only
-                // the one fetch waits for it. If two of them meet here, both clients are good.
+                // this fetch waits for it. If two fetches come here at once, both clients are usable.
                 let (settings, tls) = (settings.clone(), Arc::clone(tls));
                 let connector = runtime.spawn_blocking(move || Connector::secure(&settings, &tls)).await;
                 connector.map_err(|_| shut_down())??

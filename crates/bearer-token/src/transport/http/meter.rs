@@ -12,16 +12,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::stream::Stream;
 use crate::transport::{RESPONSE_LIMIT, cause::TooMuch};
 
-/// The most that is read for one request, in bytes, the overhead of HTTP included.
+/// The most that is read for one request, in bytes, including the overhead of HTTP.
 const READ_LIMIT: usize = 2 * RESPONSE_LIMIT;
 
-/// Other tasks of the runtime take their turn after so many bytes.
+/// The number of bytes after which other tasks of the runtime run.
 const PORTION: usize = 64 * 1024;
 
 /// A connection to a server that may send without end.
 ///
-/// hyper skips interim responses (1xx) in a loop, for as long as more of them are there to be read, and no deadline is
-/// looked at meanwhile. So reads pause after each portion, and fail beyond a limit.
+/// hyper skips interim responses (1xx) in a loop while more of them can be read, and no deadline is checked in between.
+/// So reads pause after each portion, and fail beyond a limit.
 pub(super) struct Metered {
     stream: Stream,
     /// Bytes that were read since the last write: those of the current response.

@@ -75,7 +75,7 @@ struct Parts {
 }
 
 impl Proxy {
-    /// Parses a proxy's URL; without a scheme it is `http`. The problem says what is wrong and repeats nothing.
+    /// Parses a proxy's URL; without a scheme it is `http`. The problem does not repeat the URL.
     pub(super) fn parse(url: &str, setting: &'static str) -> Result<Self, Problem> {
         let problem = |found: &'static str| {
             Problem::new("proxy", found)
@@ -133,7 +133,7 @@ impl Proxy {
             }
             response.extend_from_slice(&piece[..read]);
             match status(&response) {
-                // In TLS the client speaks first: nothing of the server's can follow the head yet.
+                // In TLS the client speaks first, so no bytes from the server can follow the head.
                 Some(200..300) if response.ends_with(b"\r\n\r\n") => return Ok(stream),
                 Some(200..300) if response.len() < LONGEST_HEAD => (),
                 None if response.len() < STATUS_LINE => (),

@@ -105,7 +105,7 @@ fn with_system_cas(
     }
 }
 
-/// The cryptography of the process, or else the one of the feature `rustls-aws-lc-rs`.
+/// The cryptography that the process installed, or the one of the feature `rustls-aws-lc-rs`.
 fn provider() -> Option<Arc<CryptoProvider>> {
     CryptoProvider::get_default().cloned().or_else(own_provider)
 }
@@ -121,7 +121,7 @@ fn own_provider() -> Option<Arc<CryptoProvider>> {
 }
 
 impl Identity {
-    /// Whether the key can be used, and belongs to the certificate. Not known before a provider is installed.
+    /// Whether the key can be used and matches the certificate. That is unknown until a provider is installed.
     fn check(&self) -> Result<(), &'static str> {
         let Some(provider) = provider() else { return Ok(()) };
         match CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &provider) {

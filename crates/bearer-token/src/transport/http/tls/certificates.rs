@@ -1,4 +1,4 @@
-//! CA certificates, client certificates and private keys: what is in the PEM that a user gave.
+//! CA certificates, client certificates and private keys, read from the user's PEM.
 
 use rustls::{
     RootCertStore,
@@ -16,7 +16,7 @@ use crate::{
     value::Value,
 };
 
-/// The certificates of CAs. The problem says what was found instead, and repeats none of it.
+/// The certificates of CAs. A problem says what was found instead, without repeating it.
 pub(super) fn cas(path: &'static str, pem: &Value) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let problem = |found: String| {
         Problem::new(path, pem.clause(found))
@@ -38,7 +38,7 @@ pub(super) fn cas(path: &'static str, pem: &Value) -> Result<Vec<CertificateDer<
     Ok(sections.certificates)
 }
 
-/// A client certificate, its chain and its private key, which is in a PEM of its own or behind the certificates.
+/// A client certificate, its chain and its private key. The key is in a separate PEM, or follows the certificates.
 pub(super) fn identity(certificate: &Value, key: Option<&Value>) -> Result<Identity, Problem> {
     let problem = |found: String| {
         Problem::new("certificate", certificate.clause(found)).expecting(if key.is_some() {
@@ -214,8 +214,8 @@ fn instead_of_pem(text: &[u8]) -> &'static str {
     }
 }
 
-/// Without a byte order mark, without what indentation in a configuration adds to the lines, and with newlines where
-/// they are written as `\n`. Base64 has no backslash.
+/// The PEM without a byte order mark and without indentation, and with real newlines in place of `\n`. Base64 has no
+/// backslash.
 fn normalized(pem: &[u8]) -> Zeroizing<Vec<u8>> {
     let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem).trim_ascii();
     let mut lines = Zeroizing::new(Vec::with_capacity(pem.len() + 1));

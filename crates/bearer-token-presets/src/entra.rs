@@ -1,0 +1,187 @@
+//! Microsoft Entra ID.
+
+use std::{env, fmt, sync::Arc, time::Duration};
+
+use bearer_token::{
+    FileToken, Problem, TokenProviderBuilder, Value,
+    jwt::{Algorithm, JwtTemplate},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint, TokenEndpointBuilder},
+};
+
+use crate::{
+    Key,
+    stage::{Hook, both, given, or_problems, problems},
+};
+
+/// The authority of the global cloud.
+const AUTHORITY: &str = "https://login.microsoftonline.com";
+
+/// An app registration with a certificate. The key signs with PS256, and its certificate is registered at the app.
+///
+/// The certificate is PEM, from a string or a file, which may be the file of the key.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use bearer_token::Value;
+/// use bearer_token_presets::entra;
+///
+/// # fn example() -> Result<(), bearer_token::Error> {
+/// let file = Path::new("/run/secrets/both.pem");
+/// let provider = entra::certificate("acme.example.com", "8b1e6c50-1111-4222-8333-444455556666", file, Value::file(file))
+///     .scope("https://graph.microsoft.com/.default")
+///     .provider()
+///     .allow_origin("https://graph.microsoft.com")
+///     .build()?;
+/// # let _ = provider; Ok(()) }
+/// ```
+pub fn certificate(
+    tenant: impl Into<String>,
+    client_id: impl Into<String>,
+    private_key: impl Into<Key>,
+    certificate: impl Into<Value>,
+) -> Client {
+    Client::new(Identity::Certificate {
+        tenant: tenant.into(),
+        client_id: client_id.into(),
+        key: private_key.into(),
+        certificate: certificate.into(),
+    })
+}
+
+/// Azure Workload Identity on Kubernetes: its webhook sets `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and
+/// `AZURE_FEDERATED_TOKEN_FILE`, and keeps the token in that file fresh.
+///
+/// ```
+/// use bearer_token_presets::entra;
+///
+/// # fn example() -> Result<(), bearer_token::Error> {
+/// let provider = entra::workload_identity()
+///     .scope("https://graph.microsoft.com/.default")
+///     .provider()
+///     .allow_origin("https://graph.microsoft.com")
+///     .build()?;
+/// # let _ = provider; Ok(()) }
+/// ```
+pub fn workload_identity() -> Client {
+    workload_identity_from(|name| env::var(name).ok())
+}
+
+/// The same with variables from elsewhere.
+pub fn workload_identity_from(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Client {
+    Client::new(Identity::Workload(Variables(Arc::new(variable))))
+}
+
+/// A client of Entra ID: the result of [`certificate`] and [`workload_identity`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Client {
+    identity: Identity,
+    authority: Option<String>,
+    scope: String,
+    hook: Hook,
+}
+
+#[derive(Clone, Debug)]
+enum Identity {
+    Certificate { tenant: String, client_id: String, key: Key, certificate: Value },
+    Workload(Variables),
+}
+
+#[derive(Clone)]
+struct Variables(Arc<Lookup>);
+
+/// The value of an environment variable, by its name.
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+impl Variables {
+    fn get(&self, name: &str) -> Result<String, Vec<Problem>> {
+        self.0(name).filter(|value| !value.trim().is_empty()).ok_or_else(|| {
+            let expected = "what the webhook of Azure Workload Identity sets: has the pod the label \
+                            `azure.workload.identity/use`?";
+            vec![Problem::new(name, "found no such environment variable").expecting(expected)]
+        })
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Variables")
+    }
+}
+
+impl Client {
+    fn new(identity: Identity) -> Self {
+        Client { identity, authority: None, scope: String::new(), hook: Hook::default() }
+    }
+
+    /// What the token is for: the API's identifier and `/.default`. Entra ID takes one API for each token.
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = scope.into();
+        self
+    }
+
+    /// Another authority than `https://login.microsoftonline.com`, for national clouds.
+    pub fn authority(mut self, url: impl Into<String>) -> Self {
+        self.authority = Some(url.into());
+        self
+    }
+
+    /// Changes the token endpoint, such as its transport.
+    pub fn endpoint(
+        mut self,
+        edit: impl Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.hook = Hook::new(edit);
+        self
+    }
+
+    /// Access tokens for the client itself.
+    pub fn provider(self) -> TokenProviderBuilder {
+        or_problems(self.builder())
+    }
+
+    fn builder(self) -> Result<TokenProviderBuilder, Vec<Problem>> {
+        let (ids, of_variable) = match &self.identity {
+            Identity::Certificate { tenant, client_id, .. } => {
+                let tenant = given("tenant", tenant, "the directory (tenant) id, or a domain of it");
+                (both(tenant, given("client_id", client_id, "the application (client) id")), None)
+            }
+            Identity::Workload(variables) => (
+                both(variables.get("AZURE_TENANT_ID"), variables.get("AZURE_CLIENT_ID")),
+                variables.0("AZURE_AUTHORITY_HOST"),
+            ),
+        };
+        let scope = given("scope", &self.scope, "the API's identifier, such as `https://graph.microsoft.com/.default`");
+        let ((tenant, client_id), scope) = both(ids, scope)?;
+        let authority = self.authority.clone().or(of_variable).unwrap_or_else(|| AUTHORITY.to_owned());
+        let url = format!("{}/{tenant}/oauth2/v2.0/token", authority.trim_end_matches('/'));
+        let auth = self.identity.client_auth(&client_id, &url)?;
+        let endpoint = TokenEndpoint::builder(url, ClientCredentials::new()).client_auth(auth).scope(scope);
+        Ok(self.hook.build(endpoint)?.name("entra"))
+    }
+}
+
+impl Identity {
+    fn client_auth(&self, client_id: &str, url: &str) -> Result<ClientAuth, Vec<Problem>> {
+        match self {
+            Identity::Certificate { key, certificate, .. } => {
+                let template = JwtTemplate::builder(key.read("private_key", Algorithm::PS256)?)
+                    .issuer(client_id)
+                    .subject(client_id)
+                    .audience(url)
+                    .certificate(certificate.clone())
+                    .x5t_s256()
+                    .not_before(true)
+                    // 5 to 10 minutes are recommended.
+                    .lifetime(Duration::from_secs(600));
+                let template = template.build().map_err(|error| problems("certificate", &error))?;
+                Ok(ClientAuth::assertion(client_id, template))
+            }
+            Identity::Workload(variables) => {
+                let file = variables.get("AZURE_FEDERATED_TOKEN_FILE")?;
+                Ok(ClientAuth::assertion_from(client_id, FileToken::new(file)))
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! GitHub Apps.
+
+use std::time::Duration;
+
+use bearer_token::{
+    Problem, Sending, TokenProvider, TokenProviderBuilder, Value,
+    jwt::{Algorithm, JwtTemplate, SelfSigned},
+    oauth::{BodyFormat, ClientCredentials, ParameterValue, ResponseFormat, TokenEndpoint, TokenEndpointBuilder},
+    platform::Platform,
+};
+
+use crate::{
+    Key,
+    stage::{Hook, both, given, on, or_problems, problems},
+};
+
+/// The version of the API that these requests are written for.
+const VERSION: &str = "2022-11-28";
+
+/// A GitHub App, with its client id (or app id) and its private key.
+///
+/// Both are on the app's page under *Settings > Developer settings > GitHub Apps*.
+///
+/// ```
+/// # fn example(key: &str) -> Result<(), bearer_token::Error> {
+/// use bearer_token_presets::github;
+///
+/// // A token for the repositories of one installation ...
+/// let installation = github::app("Iv23liExample", key).installation(7).permission("contents", "read").provider().build()?;
+/// // ... and the JWT of the app itself, for `/app/installations`.
+/// let app = github::app("Iv23liExample", key).provider().build()?;
+/// # let _ = (installation, app); Ok(()) }
+/// ```
+pub fn app(client_id: impl Into<String>, private_key: impl Into<Key>) -> App {
+    App { client_id: client_id.into(), key: private_key.into(), api_url: "https://api.github.com".to_owned() }
+}
+
+/// A GitHub App: the result of [`app`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct App {
+    client_id: String,
+    key: Key,
+    api_url: String,
+}
+
+impl App {
+    /// The base URL of the API, for GitHub Enterprise Server: `https://github.example.com/api/v3`.
+    pub fn api_url(mut self, url: impl Into<String>) -> Self {
+        self.api_url = url.into().trim_end_matches('/').to_owned();
+        self
+    }
+
+    /// The app's own JWT as the token: for the endpoints under `/app`.
+    pub fn provider(self) -> TokenProviderBuilder {
+        or_problems(self.builder())
+    }
+
+    /// The tokens of an installation. Its id is the last part of the URL of its settings page.
+    pub fn installation(self, id: u64) -> Installation {
+        Installation {
+            app: self,
+            id,
+            repositories: Vec::new(),
+            permissions: Vec::new(),
+            platform: None,
+            hook: Hook::default(),
+        }
+    }
+
+    fn builder(&self) -> Result<TokenProviderBuilder, Vec<Problem>> {
+        let (client_id, key) = both(
+            given("client_id", &self.client_id, "the app's client id, such as `Iv23li..`"),
+            self.key.read("private_key", Algorithm::RS256),
+        )?;
+        let template = JwtTemplate::builder(key)
+            .issuer(client_id)
+            // GitHub advises a minute in the past, and accepts at most 10 minutes ahead.
+            .backdate(Duration::from_secs(60))
+            .lifetime(Duration::from_secs(600))
+            .jwt_id(false);
+        let template = template.build().map_err(|error| problems("private_key", &error))?;
+        Ok(TokenProvider::builder(SelfSigned::new(template)).name("github-app").allow_origin(origin(&self.api_url)))
+    }
+}
+
+/// An installation of a GitHub App: the result of [`App::installation`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Installation {
+    app: App,
+    id: u64,
+    repositories: Vec<String>,
+    permissions: Vec<(String, String)>,
+    platform: Option<Platform>,
+    hook: Hook,
+}
+
+impl Installation {
+    /// Limits the token to this repository, by its name without the owner. May be called several times.
+    pub fn repository(mut self, name: impl Into<String>) -> Self {
+        self.repositories.push(name.into());
+        self
+    }
+
+    /// Limits the token to this permission, such as `contents` and `read`. May be called several times.
+    pub fn permission(mut self, name: impl Into<String>, access: impl Into<String>) -> Self {
+        self.permissions.push((name.into(), access.into()));
+        self
+    }
+
+    /// The platform of both stages. That of the returned builder is only for the last one.
+    pub fn platform(mut self, platform: Platform) -> Self {
+        self.platform = Some(platform);
+        self
+    }
+
+    /// Changes the token endpoint, such as its transport.
+    pub fn endpoint(
+        mut self,
+        edit: impl Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.hook = Hook::new(edit);
+        self
+    }
+
+    /// The installation's tokens, which live for an hour.
+    pub fn provider(self) -> TokenProviderBuilder {
+        or_problems(self.builder())
+    }
+
+    fn builder(self) -> Result<TokenProviderBuilder, Vec<Problem>> {
+        let app = on(self.platform.as_ref(), self.app.builder()?);
+        let app = app.build().map_err(|error| problems("app", &error))?;
+        let url = format!("{}/app/installations/{}/access_tokens", self.app.api_url, self.id);
+        let mut endpoint = TokenEndpoint::builder(url, ClientCredentials::new())
+            .body(BodyFormat::Json)
+            .no_grant_type()
+            .header("authorization", Value::token_of(app).prefix("Bearer "))
+            .header("x-github-api-version", VERSION)
+            .response(ResponseFormat::oauth().token("/token").expires_at("/expires_at"));
+        if !self.repositories.is_empty() {
+            endpoint = endpoint.parameter("repositories", ParameterValue::list(self.repositories));
+        }
+        if !self.permissions.is_empty() {
+            endpoint = endpoint.parameter("permissions", ParameterValue::object(self.permissions));
+        }
+        let builder = on(self.platform.as_ref(), self.hook.build(endpoint)?);
+        // A new token may be refused until all of GitHub knows it.
+        let sending = Sending::new().settle(Duration::from_secs(5));
+        let name = format!("github-installation-{}", self.id);
+        Ok(builder.name(name).allow_origin(origin(&self.app.api_url)).sending(sending))
+    }
+}
+
+/// The origin of a URL.
+pub(crate) fn origin(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+    format!("{scheme}://{}", rest.split(['/', '?']).next().unwrap_or_default())
+}

@@ -1,0 +1,43 @@
+//! Typed shortcuts for providers that many programs meet: each takes what the provider hands out, checks it, and returns
+//! the builder of a [`TokenProvider`](bearer_token::TokenProvider).
+//!
+//! | function | takes |
+//! |---|---|
+//! | [`google::service_account`] | the JSON of a service account's key |
+//! | [`google::workload_identity`] | the JSON of a workload identity pool's credential configuration |
+//! | [`github::app`] | a GitHub App's client id and private key |
+//! | [`entra::certificate`] | an app registration's ids, private key and certificate |
+//! | [`entra::workload_identity`] | nothing: what the webhook of Azure Workload Identity puts into the pod |
+//! | [`snowflake::key_pair`] | account, user and private key |
+//! | [`kubernetes::service_account`] | nothing: the token that the kubelet puts into the pod |
+//! | [`vault::jwt`] | address, role, and a JWT from anywhere |
+//!
+//! ```
+//! # fn example(key: &str) -> Result<(), bearer_token::Error> {
+//! let provider = bearer_token_presets::github::app("Iv23liExample", key).installation(7).provider().build()?;
+//! # let _ = provider; Ok(()) }
+//! ```
+//!
+//! What is wrong is reported by the builder's `build`, all at once, each problem with the name of the argument or of the
+//! member of the JSON. Origins that the provider's API always has are allowed already; others are yours to
+//! [allow](bearer_token::TokenProviderBuilder::allow_origin).
+//!
+//! Any other provider, and any other variant of these, is served by a configuration: `examples/providers` in the
+//! repository has recipes.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod document;
+mod key;
+mod stage;
+
+pub mod entra;
+pub mod github;
+pub mod google;
+pub mod kubernetes;
+pub mod snowflake;
+pub mod vault;
+
+pub use self::key::Key;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! A token endpoint as a stage of a preset.
+
+use std::{fmt, sync::Arc};
+
+use bearer_token::{
+    Error, Problem, StaticToken, TokenProvider, TokenProviderBuilder, oauth::TokenEndpointBuilder, platform::Platform,
+};
+
+use crate::key::at;
+
+/// What the user does to each token endpoint of a preset, such as setting its transport.
+#[derive(Clone, Default)]
+pub(crate) struct Hook(Option<Arc<dyn Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync>>);
+
+impl Hook {
+    pub(crate) fn new(edit: impl Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync + 'static) -> Self {
+        Hook(Some(Arc::new(edit)))
+    }
+
+    /// A builder on the endpoint, or what is wrong with it.
+    pub(crate) fn build(&self, endpoint: TokenEndpointBuilder) -> Result<TokenProviderBuilder, Vec<Problem>> {
+        let endpoint = match &self.0 {
+            Some(edit) => edit(endpoint),
+            None => endpoint,
+        };
+        endpoint.build().map(TokenProvider::builder).map_err(|error| problems("token_endpoint", &error))
+    }
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Hook" } else { "no hook" })
+    }
+}
+
+/// The builder on a platform, if one is given.
+pub(crate) fn on(platform: Option<&Platform>, builder: TokenProviderBuilder) -> TokenProviderBuilder {
+    match platform {
+        Some(platform) => builder.platform(platform.clone()),
+        None => builder,
+    }
+}
+
+/// The problems of an error, each with a path.
+pub(crate) fn problems(path: &str, error: &Error) -> Vec<Problem> {
+    if error.problems().is_empty() { at(path, error) } else { error.problems().to_vec() }
+}
+
+/// The builder, or one that reports what is wrong.
+pub(crate) fn or_problems(builder: Result<TokenProviderBuilder, Vec<Problem>>) -> TokenProviderBuilder {
+    builder.unwrap_or_else(|problems| {
+        problems.into_iter().fold(TokenProvider::builder(StaticToken::new("")), TokenProviderBuilder::problem)
+    })
+}
+
+/// Both, or the problems of both.
+pub(crate) fn both<A, B>(a: Result<A, Vec<Problem>>, b: Result<B, Vec<Problem>>) -> Result<(A, B), Vec<Problem>> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(a), Err(b)) => Err(a.into_iter().chain(b).collect()),
+        (Err(problems), Ok(_)) | (Ok(_), Err(problems)) => Err(problems),
+    }
+}
+
+/// A string that is not empty.
+pub(crate) fn given(path: &str, text: &str, expected: &'static str) -> Result<String, Vec<Problem>> {
+    match text.trim() {
+        "" => Err(vec![Problem::new(path, "found an empty string").expecting(expected)]),
+        text => Ok(text.to_owned()),
+    }
+}

@@ -1,0 +1,203 @@
+//! Finding the token endpoint of an authorization server: by its issuer, in the server's metadata.
+
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Request, Response, StatusCode, Uri,
+    header::{ACCEPT, ACCEPT_ENCODING},
+};
+
+use crate::{
+    PassThrough,
+    error::{Error, ErrorKind, Retry},
+    oauth::response::requested_delay,
+    platform::Platform,
+    provider::{Backoff, Policy, TokenProvider},
+    source::{FetchContext, TokenSource},
+    token::{AccessToken, FetchReason},
+    transport::DynTransport,
+};
+
+mod issuer;
+mod metadata;
+
+pub(crate) use self::issuer::Issuer;
+use self::metadata::{Unusable, token_endpoint};
+
+/// The age at which metadata is read again, in the background of a token request.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(3600);
+
+/// The age at which metadata is no longer used. Until then, token requests do not depend on its server.
+const LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// The token endpoint of an issuer, as its metadata has it (RFC 8414, OpenID Connect Discovery 1.0).
+///
+/// A provider of its own keeps the URL: it is read once for all callers, refreshed before it is too old, and read no more
+/// than once in a cool-down while the server fails.
+pub(crate) struct Discovery {
+    source: MetadataSource,
+    /// Created with the platform of the first fetch.
+    provider: OnceLock<TokenProvider>,
+}
+
+impl Discovery {
+    pub(crate) fn new(issuer: Issuer, use_mtls_alias: bool, transport: Arc<dyn DynTransport>) -> Self {
+        let known_form = Arc::new(AtomicUsize::new(0));
+        let source = MetadataSource { issuer: Arc::new(issuer), use_mtls_alias, transport, known_form };
+        Discovery { source, provider: OnceLock::new() }
+    }
+
+    pub(crate) fn issuer(&self) -> &Issuer {
+        &self.source.issuer
+    }
+
+    /// The URL of the token endpoint.
+    ///
+    /// A person who asks for a token now does not wait for the cool-down of the metadata either.
+    pub(crate) async fn url(&self, cx: &FetchContext) -> Result<Uri, Error> {
+        let provider = self.provider(cx.platform())?;
+        let found = match provider.token().await {
+            Err(_) if cx.reason() == FetchReason::Requested => provider.refresh_now().await,
+            found => found,
+        };
+        self.parsed(found?.secret())
+    }
+
+    /// The URL of the token endpoint by metadata that is read now.
+    pub(crate) async fn url_now(&self, cx: &FetchContext) -> Result<Uri, Error> {
+        let found = self.provider(cx.platform())?.refresh_now().await?;
+        self.parsed(found.secret())
+    }
+
+    fn provider(&self, platform: &Platform) -> Result<&TokenProvider, Error> {
+        if let Some(provider) = self.provider.get() {
+            return Ok(provider);
+        }
+        // Shorter than those of the provider that asks, which would otherwise meet a failure that is over.
+        let policy =
+            Policy::default().transient_backoff(Backoff::new(Duration::from_millis(500), Duration::from_secs(30)));
+        let builder = TokenProvider::builder(self.source.clone()).policy(policy).platform(platform.clone());
+        // The URL is never sent as a token: naming an origin only prevents the event that says so.
+        let issuer = self.issuer();
+        let builder = match issuer.is_plaintext() {
+            true => builder.allow_plaintext_origin(issuer.origin()),
+            false => builder.allow_origin(issuer.origin()),
+        };
+        let provider = builder.build()?;
+        Ok(self.provider.get_or_init(|| provider))
+    }
+
+    fn parsed(&self, url: &str) -> Result<Uri, Error> {
+        url.parse().map_err(|_| self.source.wrong("has a token endpoint that is not a URL"))
+    }
+}
+
+/// Whether a failed token request may mean that the endpoint has moved.
+pub(crate) fn may_have_moved(error: &Error, status: Option<StatusCode>) -> bool {
+    match status {
+        Some(status) => matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE),
+        None => error.kind() == ErrorKind::Transport,
+    }
+}
+
+/// Reads metadata. Its token is the URL of the token endpoint.
+#[derive(Clone)]
+struct MetadataSource {
+    issuer: Arc<Issuer>,
+    use_mtls_alias: bool,
+    transport: Arc<dyn DynTransport>,
+    /// The index of the form that had the metadata last.
+    known_form: Arc<AtomicUsize>,
+}
+
+impl TokenSource for MetadataSource {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let locations = self.issuer.metadata_locations();
+        let first = self.known_form.load(Ordering::Relaxed);
+        let mut nothing = None;
+        let mut unusable = None;
+        for index in (0..locations.len()).map(|index| (index + first) % locations.len()) {
+            let Some(location) = locations.get(index) else { continue };
+            let response = Arc::clone(&self.transport).send(request(location)).await.map_err(|error| {
+                let message = format!("the metadata of the issuer {} cannot be read: {error}", self.issuer.as_str());
+                error.with_context(message)
+            })?;
+            match self.read(&response, &cx) {
+                Found::TokenEndpoint(url) => {
+                    self.known_form.store(index, Ordering::Relaxed);
+                    return Ok(AccessToken::new(url).expires_in(LIFETIME).refresh_in(READ_AGAIN_AFTER));
+                }
+                Found::Outage(error) => return Err(error),
+                Found::Unusable(error) => unusable = unusable.or(Some(error)),
+                Found::Nothing(error) => nothing = nothing.or(Some(error)),
+            }
+        }
+        // One form is often a page or an error. If the other has metadata that is wrong, that is the cause.
+        Err(unusable.or(nothing).unwrap_or_else(|| self.wrong("has no location")))
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        format!("metadata of {}", self.issuer.as_str()).into()
+    }
+}
+
+/// What is at one location.
+enum Found {
+    TokenEndpoint(String),
+    /// The server is in trouble, so the other location is not asked.
+    Outage(Error),
+    Nothing(Error),
+    Unusable(Error),
+}
+
+impl MetadataSource {
+    fn read(&self, response: &Response<Bytes>, cx: &FetchContext) -> Found {
+        let status = response.status();
+        let responded = |kind, what: &str| {
+            let (issuer, number) = (self.issuer.as_str(), status.as_u16());
+            Error::new(kind, format!("the server of the issuer {issuer} responded with {number} {what}"))
+        };
+        let nothing = |what| Found::Nothing(responded(ErrorKind::Response, what).with_retry(Retry::AfterChange));
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            let what = "in place of its metadata: the server, or a proxy in front of it, is in trouble";
+            let after = requested_delay(status, response.headers(), cx.platform().now().wall());
+            return Found::Outage(responded(ErrorKind::Unavailable, what).with_retry(Retry::Later { after }));
+        }
+        if status.is_redirection() {
+            return nothing("and a redirect; expected its metadata: redirects are not followed, so check the issuer");
+        }
+        if !status.is_success() {
+            return nothing(
+                "in place of its metadata (RFC 8414 section 3, OpenID Connect Discovery section 4): check the issuer, or \
+                 set the token endpoint's URL",
+            );
+        }
+        match token_endpoint(response.body(), &self.issuer, self.use_mtls_alias) {
+            Ok(url) => Found::TokenEndpoint(url),
+            Err(Unusable::Other(found)) => Found::Nothing(self.wrong(&found)),
+            Err(Unusable::Metadata(found)) => Found::Unusable(self.wrong(&found)),
+        }
+    }
+
+    fn wrong(&self, found: &str) -> Error {
+        let message = format!("the metadata of the issuer {} {found}", self.issuer.as_str());
+        Error::new(ErrorKind::Response, message).with_retry(Retry::AfterChange)
+    }
+}
+
+fn request(location: &Uri) -> Request<Bytes> {
+    let mut request = Request::new(Bytes::new());
+    *request.uri_mut() = location.clone();
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    request.extensions_mut().insert(PassThrough);
+    request
+}

@@ -1,0 +1,61 @@
+//! The metadata of an authorization server (RFC 8414 section 2), as far as it is needed.
+
+use super::Issuer;
+use crate::{oauth::endpoint::EndpointUrl, problem::Problems, token::fields::ResponseFields};
+
+/// The largest metadata that is read, in bytes. Real documents have some thousand.
+const LIMIT: usize = 128 * 1024;
+
+const ALIAS: &str = "/mtls_endpoint_aliases/token_endpoint";
+
+/// What is wrong with a document.
+#[derive(Debug, PartialEq)]
+pub(super) enum Unusable {
+    /// It is not metadata, such as a page for humans.
+    Other(String),
+    /// It is metadata that must not be used.
+    Metadata(String),
+}
+
+/// The URL of the token endpoint, or what is wrong. Nothing of the document is repeated: it is untrusted.
+pub(super) fn token_endpoint(body: &[u8], issuer: &Issuer, use_mtls_alias: bool) -> Result<String, Unusable> {
+    if body.len() > LIMIT {
+        return Err(Unusable::Other(format!("has {} bytes, which is more than {LIMIT}", body.len())));
+    }
+    let fields = ResponseFields::of(body, &["issuer", "token_endpoint", ALIAS])
+        .map_err(|why| Unusable::Other(format!("{}; expected a JSON object (RFC 8414 section 3.2)", why.0)))?;
+    let wrong = |found: &str| Err(Unusable::Metadata(found.to_owned()));
+    match fields.text("issuer") {
+        Some(text) if text == issuer.as_str() => {}
+        Some(text) if text.trim_end_matches('/') == issuer.as_str().trim_end_matches('/') => {
+            return wrong(
+                "names an issuer that differs by a slash at the end; expected exactly this one (RFC 8414 section 3.3): \
+                 write it as the server does",
+            );
+        }
+        Some(_) => {
+            return wrong(
+                "names another issuer; expected exactly this one (RFC 8414 section 3.3): check the issuer, as another \
+                 server may have responded",
+            );
+        }
+        None => return wrong("names no issuer; expected exactly this one (RFC 8414 section 3.3)"),
+    }
+    let alias = fields.text(ALIAS).filter(|_| use_mtls_alias);
+    let Some(url) = alias.or(fields.text("token_endpoint")) else {
+        return wrong("has no `token_endpoint`; set the token endpoint's URL in place of the issuer");
+    };
+    let checked = EndpointUrl::parse(url, issuer.is_plaintext(), &mut Problems::default());
+    match checked {
+        _ if !issuer.is_plaintext() && starts_with_http(url) => wrong(
+            "has a token endpoint with plaintext `http://`; expected `https://`, because the request carries credentials",
+        ),
+        Some(url) if url.uri().query().is_none() => Ok(url.uri().to_string()),
+        Some(_) => wrong("has a token endpoint with a query; set the token endpoint's URL in place of the issuer"),
+        None => wrong("has a token endpoint that is not an absolute URL; expected one with `https://`"),
+    }
+}
+
+fn starts_with_http(url: &str) -> bool {
+    url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"))
+}

@@ -1,0 +1,64 @@
+//! Where the token endpoint is: at a URL, or where the metadata of an issuer says.
+
+use std::fmt;
+
+use http::Uri;
+
+use crate::{
+    error::Error,
+    oauth::{discovery::Discovery, endpoint::url::EndpointUrl},
+    source::FetchContext,
+};
+
+/// The location of a token endpoint, checked.
+pub(crate) enum Location {
+    Fixed(EndpointUrl),
+    Discovered(Discovery),
+}
+
+impl Location {
+    /// The URL for the next request.
+    pub(crate) async fn uri(&self, cx: &FetchContext) -> Result<Uri, Error> {
+        match self {
+            Location::Fixed(url) => Ok(url.uri().clone()),
+            Location::Discovered(discovery) => discovery.url(cx).await,
+        }
+    }
+
+    /// Whether the endpoint is at another URL than the one that was used. The metadata is read again for that.
+    ///
+    /// Metadata that cannot be read leaves the old URL.
+    pub(crate) async fn has_moved(&self, from: &Uri, cx: &FetchContext) -> bool {
+        match self {
+            Location::Fixed(_) => false,
+            Location::Discovered(discovery) => discovery.url_now(cx).await.is_ok_and(|uri| uri != *from),
+        }
+    }
+
+    /// The origin of the token endpoint or of the issuer, as messages and events name it.
+    pub(crate) fn origin(&self) -> &str {
+        match self {
+            Location::Fixed(url) => url.origin(),
+            Location::Discovered(discovery) => discovery.issuer().origin(),
+        }
+    }
+
+    /// What messages call the token endpoint.
+    pub(crate) fn description(&self) -> String {
+        match self {
+            Location::Fixed(url) => format!("the token endpoint at {}", url.origin()),
+            Location::Discovered(discovery) => format!("the token endpoint of {}", discovery.issuer().as_str()),
+        }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::Fixed(url) => url.fmt(f),
+            Location::Discovered(discovery) => {
+                f.debug_struct("Discovered").field("issuer", discovery.issuer()).finish()
+            }
+        }
+    }
+}

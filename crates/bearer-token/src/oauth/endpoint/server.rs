@@ -1,0 +1,77 @@
+//! The authorization server, as a builder is told of it.
+
+use std::sync::Arc;
+
+use crate::{
+    oauth::{
+        client_auth::Audience,
+        discovery::{Discovery, Issuer},
+        endpoint::{location::Location, url::EndpointUrl},
+        request::wire,
+    },
+    problem::{Advice, Problem, Problems},
+    transport::DynTransport,
+};
+
+/// What identifies the authorization server.
+pub(crate) enum Server {
+    Url { url: String, issuer: Option<String> },
+    Issuer(String),
+}
+
+/// The same, checked.
+pub(crate) enum CheckedServer {
+    Url { url: EndpointUrl, issuer: Option<String> },
+    Issuer(Issuer),
+}
+
+impl Server {
+    /// Checks it. Without a result there is a problem.
+    pub(crate) fn checked(
+        self,
+        allow_plaintext: bool,
+        use_mtls_alias: bool,
+        problems: &mut Problems,
+    ) -> Option<CheckedServer> {
+        match self {
+            Server::Url { url, issuer } => {
+                if use_mtls_alias {
+                    let problem = Problem::new("use_mtls_alias", "found beside a URL, which is used as it is");
+                    problems.add(problem.advise(Advice::remove("use_mtls_alias")));
+                }
+                match issuer.as_deref() {
+                    Some("") => {
+                        let problem =
+                            Problem::new("issuer", "found an empty string").expecting("the issuer of the server");
+                        problems.add(problem.advise(Advice::remove("issuer")));
+                    }
+                    Some(issuer) => _ = wire::check("issuer", issuer, problems),
+                    None => {}
+                }
+                let url = EndpointUrl::parse(&url, allow_plaintext, problems)?;
+                Some(CheckedServer::Url { url, issuer })
+            }
+            Server::Issuer(issuer) => Issuer::parse(&issuer, allow_plaintext, problems).map(CheckedServer::Issuer),
+        }
+    }
+}
+
+impl CheckedServer {
+    /// The audience of the client's assertions.
+    pub(crate) fn audience(&self) -> Audience {
+        match self {
+            CheckedServer::Url { issuer: Some(issuer), .. } => Audience::Issuer(issuer.clone()),
+            CheckedServer::Url { url, issuer: None } => Audience::Other(url.audience().to_owned()),
+            CheckedServer::Issuer(issuer) => Audience::Issuer(issuer.as_str().to_owned()),
+        }
+    }
+
+    pub(crate) fn location(self, use_mtls_alias: bool, transport: &Arc<dyn DynTransport>) -> Location {
+        match self {
+            CheckedServer::Url { url, .. } => Location::Fixed(url),
+            CheckedServer::Issuer(issuer) => {
+                Location::Discovered(Discovery::new(issuer, use_mtls_alias, Arc::clone(transport)))
+            }
+        }
+    }
+}
