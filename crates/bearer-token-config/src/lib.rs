@@ -191,8 +191,8 @@ use self::{
 /// Reading one fails only if it is not TOML or JSON at all. [`build`](Self::build) reports everything else at once, each
 /// problem with the path of its field: unknown fields, values of a wrong type, keys that do not fit, missing files.
 ///
-/// It implements [`Deserialize`] too, so that it can be a part of a larger configuration. The [crate's docs](crate) list
-/// the fields.
+/// It implements [`Deserialize`] too, so it can be a part of a larger configuration. The [crate's docs](crate) list the
+/// fields.
 pub struct ProviderConfig {
     /// As it was read: `build` finds out what does not fit.
     value: Value,

@@ -1,7 +1,7 @@
 //! Names of fields for what builders call by their methods.
 //!
 //! The path of a builder's problem is a method, and its advice names methods. Each section has a table of the fields
-//! whose names differ, so that a configuration reports the same problem in its own names.
+//! whose names differ. So a configuration reports the same problem in its own names.
 
 use bearer_token::{Advice, Problem, Setting};
 

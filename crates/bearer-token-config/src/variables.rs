@@ -40,7 +40,7 @@ struct Variable {
 }
 
 impl Variables {
-    /// Nothing is read but variables.
+    /// Reads environment variables only.
     pub(crate) fn alone() -> Self {
         Variables { alone: true, ..Variables::default() }
     }
@@ -99,7 +99,7 @@ impl Variables {
         }
     }
 
-    /// What a variable's string stands for, where the field at this path does not take a string.
+    /// The value that a variable's string means, if the field at this path is not a string.
     pub(crate) fn reread(&self, field: &str, found: &Value, message: &str) -> Option<Value> {
         let text = found.as_str().filter(|_| self.found.iter().any(|variable| variable.field == field))?;
         match parse(text).filter(|value| !value.is_string()) {

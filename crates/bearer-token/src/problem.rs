@@ -249,7 +249,7 @@ fn is_qualified(call: &str) -> bool {
     call.contains("::")
 }
 
-/// Collects problems, so that all of them are reported at once.
+/// Collects problems, to report all of them at once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Problems(Vec<Problem>);
 

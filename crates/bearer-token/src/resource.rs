@@ -1,4 +1,4 @@
-//! The API's side: where a token may go, and what the API says of it.
+//! The API's side: where a token may be sent, how it is sent, and how the API refuses it.
 
 pub(crate) mod head;
 pub(crate) mod injection;

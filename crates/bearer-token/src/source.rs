@@ -1,4 +1,4 @@
-//! Where tokens come from: the trait, what a source knows of a fetch, and the sources that need no protocol.
+//! Sources of tokens: the trait, the context of a fetch, and the sources that need no protocol.
 
 pub(crate) mod challenge;
 mod fallback;

@@ -1,4 +1,4 @@
-//! How token requests travel.
+//! The transport of token requests.
 
 use std::{future::Future, sync::Arc};
 
@@ -40,8 +40,8 @@ pub const RESPONSE_LIMIT: usize = 1024 * 1024;
 /// The request carries [`PassThrough`](crate::PassThrough) among its extensions. So a transport that uses the same
 /// stack as the API client does not wait for its own token.
 ///
-/// Such a transport exists only after the provider, and the stack holds the provider, which holds the transport: let it
-/// see the stack by a [`Weak`](std::sync::Weak), or nothing of it is ever freed.
+/// Such a transport exists only after the provider, and the stack holds the provider, which holds the transport: so it
+/// must refer to the stack by a [`Weak`](std::sync::Weak). Otherwise neither is ever freed.
 ///
 /// ```
 /// use bearer_token::{Error, ErrorKind, transport::Transport};

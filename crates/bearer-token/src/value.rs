@@ -43,12 +43,11 @@ use self::steps::{Part, Steps};
 /// # let _ = (literal, from_json, id, secret, authorization); Ok(()) }
 /// ```
 ///
-/// One trailing newline and a leading byte order mark are removed, wherever the string came from. Other control
-/// characters are an error, unless it is used as [bytes](Self::read_bytes). `Debug` shows where a value comes from, and
-/// nothing of it.
+/// One trailing newline and a leading byte order mark are removed from every string. Other control characters are an
+/// error, unless it is used as [bytes](Self::read_bytes). `Debug` shows where a value comes from, but not the value.
 ///
-/// A value from a file stays as it was while the file is missing or unusable. A value from a variable or a provider
-/// that is not there is an error of the fetch.
+/// While a file is missing or unusable, its previous value is used. If a variable or a provider's token is missing, the
+/// fetch fails.
 #[derive(Clone)]
 pub struct Value {
     lookup: Lookup,
@@ -81,8 +80,8 @@ impl Value {
         Value::new(Lookup::Variable(name.into().into()))
     }
 
-    /// The token of another provider: for a chain of token requests. The provider keeps its own cache, so each stage is
-    /// asked once per lifetime.
+    /// The token of another provider, for a chain of token requests. The provider has its own cache, so each stage
+    /// makes one request per lifetime.
     pub fn token_of(provider: TokenProvider) -> Self {
         Value::new(Lookup::Token { provider, fresh: false })
     }
@@ -119,7 +118,7 @@ impl Value {
         self
     }
 
-    /// Sets how the value is encoded where it was found. It is used decoded. Default: [`Text`](Encoding::Text).
+    /// Sets the encoding in which the value is found. The decoded value is used. Default: [`Text`](Encoding::Text).
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.steps.encoding = encoding;
@@ -170,7 +169,7 @@ impl Value {
         }
     }
 
-    /// What is wrong with the value now, as far as that can be known without asking a provider. Blocks.
+    /// The problem with the current value, if there is one that can be found without asking a provider. Blocks.
     #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn problem(&self, path: &str) -> Option<Problem> {
         if let Some((found, expected)) = self.steps.problem() {
@@ -242,12 +241,13 @@ impl Value {
     ///
     /// # Errors
     ///
-    /// Of kind [`Source`](ErrorKind::Source) if it is not there or not as expected, or the error of the other provider.
+    /// Fails with kind [`Source`](ErrorKind::Source) if the value is missing or not as expected, or with the error of
+    /// the other provider.
     pub async fn read(&self, cx: &FetchContext) -> Result<Zeroizing<String>, Error> {
         self.read_as(cx, Steps::text).await
     }
 
-    /// The same as bytes, for keys and certificates. Without a step they are what was found, to the last byte.
+    /// The same as bytes, for keys and certificates. Without a step, all bytes that were found are returned.
     ///
     /// # Errors
     ///
@@ -258,11 +258,11 @@ impl Value {
 
     /// The value as bytes, now. Blocks for files.
     ///
-    /// For code that needs a value only once, or checks it before it is needed.
+    /// For code that needs a value only once, or checks it in advance.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read), and for the token of another provider, which has to be waited for.
+    /// As [`read`](Self::read). A token of another provider is an error too, because it has to be awaited.
     pub fn read_bytes_now(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
         self.now(Steps::bytes)
     }

@@ -243,7 +243,7 @@ where
                             if let Some(sent) = sent.as_ref().filter(|sent| sent.exposes_ticket) {
                                 sent.expose_ticket(&mut response);
                             }
-                            // Taken, so that the trailers do not reject once more.
+                            // Taken, so the trailers do not reject it once more.
                             if let Some(sent) = sent.take_if(|sent| sent.is_refused_by(&response)) {
                                 sent.reject(&mut response);
                             }

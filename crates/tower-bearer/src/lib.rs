@@ -31,9 +31,9 @@
 //! - **It has an `Authorization` of its own** (or the header that [`Sending`](bearer_token::Sending) names), carries [`PassThrough`](bearer_token::PassThrough), or goes to an origin
 //!   that gets no token: it goes out as it is.
 //! - **The response is a 401** with a challenge that means the bearer, or gRPC status 16, or what
-//!   [`Sending`](bearer_token::Sending) declares: the bearer is rejected, and the next request gets a new one. The [`Rejection`](bearer_token::Rejection) is left among the extensions of the
-//!   response, unless the request was redirected below. The rejected request is sent again only by who asks for it:
-//!   `Replay` (feature `replay`).
+//!   [`Sending`](bearer_token::Sending) declares: the bearer is rejected, and the next request gets a new one. The
+//!   [`Rejection`](bearer_token::Rejection) is left among the extensions of the response, unless the request was
+//!   redirected below. The rejected request is not resent unless you opt in: `Replay` (feature `replay`).
 //!
 //! For tonic there is more to know: see [`grpc`].
 //!
@@ -162,8 +162,8 @@ impl<P: Authorize> BearerLayer<P> {
         self
     }
 
-    /// Leaves the [`Ticket`](bearer_token::Ticket) of each request among the extensions of its response, so that the
-    /// caller can report a refusal that is in the body.
+    /// Leaves the [`Ticket`](bearer_token::Ticket) of each request among the extensions of its response. So the caller
+    /// can report a refusal that is in the body.
     ///
     /// An extension costs an allocation, so this is off by default. A response that came from another origin, after a
     /// redirect below, has none. If status and headers show the refusal, declare it to the provider with
@@ -189,7 +189,7 @@ impl<P: Authorize> BearerLayer<P> {
     /// Turns a token error into the error that callers are to see, when no token could be had. Errors of the inner
     /// service are left alone. Default: the [`bearer_token::Error`] itself, in a box.
     ///
-    /// Keep the error as the [`source`](std::error::Error::source) of yours, so that it can still be found.
+    /// Keep the error as the [`source`](std::error::Error::source) of yours. Then it can still be found.
     ///
     /// ```
     /// # use bearer_token::TokenProvider;

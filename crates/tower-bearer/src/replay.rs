@@ -50,23 +50,23 @@ use tower::retry::Policy;
 ///
 /// # Which bodies
 ///
-/// [`cloning`](Self::cloning) takes every body that is `Clone`; [`new`](Self::new) asks you.
+/// [`cloning`](Self::cloning) accepts every body that is `Clone`; [`new`](Self::new) calls your function.
 ///
 /// | body | replayed |
 /// |---|---|
 /// | `http_body_util::Full`, `Empty`, `String`, and other values in memory | with `cloning`; `Bytes` are not copied |
-/// | an enum or a wrapper of yours | with `new`, where the closure finds that it can be had again |
-/// | `hyper::body::Incoming`, streams, channels, `BoxBody` | no: what was sent is gone |
-/// | `tonic::body::Body` | no: it is none of the above, whatever it was made of |
+/// | an enum or a wrapper of yours | with `new`, if the closure can make the body again |
+/// | `hyper::body::Incoming`, streams, channels, `BoxBody` | no: their data is gone once it was sent |
+/// | `tonic::body::Body` | no: it hides what it was made of |
 ///
 /// # What else
 ///
-/// For other rules, such as "only `GET`" or "after a while", write a [`Policy`] of your own: whenever the API rejects a
-/// bearer, the layer leaves the [`Rejection`] among the extensions of the response.
+/// For other rules, such as "only `GET`" or "after a while", write a [`Policy`] of your own: when the API rejects a
+/// bearer, the layer puts the [`Rejection`] into the extensions of the response.
 #[derive(Clone)]
 pub struct Replay<F = Cloning> {
     again: F,
-    // Tower clones the policy for each request, so this one is of one request.
+    // Tower clones the policy for each request, so this is the state of one request.
     replayed: bool,
 }
 
@@ -198,9 +198,18 @@ impl<F> fmt::Debug for Replay<F> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-    use std::future::{Ready, ready};
+    use std::{
+        future::{Ready, ready},
+        sync::Arc,
+        time::{Duration, UNIX_EPOCH},
+    };
 
+    use bearer_token::{
+        Sending, StaticToken, TokenProvider,
+        platform::{Clock, Moment, Platform},
+    };
     use http::{HeaderValue, Method, Version, header::AUTHORIZATION};
+    use tokio::sync::Semaphore;
     use tower_service::Service;
 
     use super::*;
@@ -274,6 +283,58 @@ mod tests {
     }
 
     #[test]
+    fn a_closure_changes_nothing_about_what_is_replayed() {
+        for (rejection, expected) in [(Rejection::Renewing, true), (Rejection::Declined, false)] {
+            let mut policy = Replay::new(|body: &&'static str| Some(*body));
+            assert_eq!(wants_replay(&mut policy, reply(Some(rejection))), expected);
+            assert!(!wants_replay(&mut policy, reply(Some(rejection))), "once at most");
+        }
+    }
+
+    /// A clock that stands still. Its timers fire with a permit each.
+    struct Held(Arc<Semaphore>);
+
+    impl Clock for Held {
+        fn now(&self) -> Moment {
+            Moment::new(Duration::from_secs(1_000), UNIX_EPOCH)
+        }
+
+        fn sleep_until(&self, _: Duration) -> BoxFuture<()> {
+            let permits = self.0.clone();
+            Box::pin(async move { permits.acquire_owned().await.unwrap().forget() })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bearer_that_settles_is_waited_for() {
+        let timers = Arc::new(Semaphore::new(0));
+        let provider = TokenProvider::builder(StaticToken::new("t1"))
+            .allow_origin("https://api.example.com")
+            .sending(Sending::new().settle(Duration::from_secs(5)))
+            .platform(Platform::system().with_clock(Held(timers.clone())))
+            .build()
+            .unwrap();
+        let ticket = provider.token().await.unwrap().ticket();
+        let settling = |with_ticket: bool| {
+            let mut reply = reply(Some(Rejection::Settling));
+            if with_ticket {
+                reply.as_mut().unwrap().extensions_mut().insert(ticket);
+            }
+            reply
+        };
+        assert!(!wants_replay(&mut Replay::cloning(), settling(false)), "nothing says for how long");
+        let mut policy = Replay::cloning();
+        let mut wait = policy.retry(&mut Request::new("body"), &mut settling(true)).unwrap();
+        let poll = |wait: &mut BeforeReplay| {
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            Pin::new(wait).poll(&mut cx)
+        };
+        assert!(poll(&mut wait).is_pending());
+        timers.add_permits(1);
+        assert!(poll(&mut wait).is_ready());
+    }
+
+    #[test]
     fn the_copy_is_the_whole_request() {
         let request = Request::builder()
             .method(Method::PATCH)
@@ -295,7 +356,7 @@ mod tests {
     struct Strict {
         ready: bool,
         rejections: usize,
-        calls: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+        calls: Arc<std::sync::atomic::AtomicUsize>,
     }
 
     impl Service<Request<&'static str>> for Strict {
@@ -317,10 +378,8 @@ mod tests {
 
     #[tokio::test]
     async fn l29_towers_retry_replays_each_request_once() {
-        let mut service = tower::retry::Retry::new(
-            Replay::cloning(),
-            Strict { ready: false, rejections: 9, calls: std::sync::Arc::default() },
-        );
+        let mut service =
+            tower::retry::Retry::new(Replay::cloning(), Strict { ready: false, rejections: 9, calls: Arc::default() });
         for expected in [2, 4] {
             std::future::poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
             let reply = service.call(Request::new("body")).await.unwrap();

@@ -10,10 +10,12 @@
 //! WRITE_PROVIDERS=1 cargo test -p tests --test recipes the_table
 //! ```
 #![cfg(test)]
+#![allow(clippy::disallowed_methods, reason = "tests spawn callers, and end when they hang")]
 
 use std::process::Command;
 
 mod by_code;
+mod chains;
 mod decoded;
 mod expected;
 mod presets;

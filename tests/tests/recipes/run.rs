@@ -58,7 +58,6 @@ pub(crate) async fn run(expected: Expected) -> Result<(), String> {
 }
 
 /// What a provider does otherwise than documented, if anything.
-#[allow(clippy::disallowed_methods, reason = "a test spawns as it likes")]
 pub(crate) async fn run_with(expected: Expected, make: Make) -> Result<(), String> {
     // In a task, so that a panic belongs to its recipe.
     tokio::spawn(check(expected, make)).await.unwrap_or_else(|error| Err(message(&*error.into_panic())))

@@ -1,6 +1,6 @@
-//! The formats in which keys are written. Everything here parses, and says in data what it found instead of a key.
+//! The formats in which keys are written. These parsers report, as data, what they found instead of a key.
 //!
-//! Sentences for users are made of that data above, in `key/diagnose.rs`.
+//! `key/diagnose.rs` turns that data into messages.
 
 pub(crate) mod certificate;
 pub(crate) mod der;

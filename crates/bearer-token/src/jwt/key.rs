@@ -100,8 +100,8 @@ impl SigningKey {
 
     /// Takes a shared secret, as text or as bytes. A byte order mark and one trailing newline are not part of text.
     ///
-    /// A whole PEM or JWK is refused, and so is text that looks like a path, or has quotes or spaces around it. If they
-    /// belong to the secret, read it with a [`KeyReader`] and its [`encoding`](KeyReader::encoding).
+    /// A whole PEM or JWK is refused, and so is text that looks like a path, or has quotes or spaces around it. If the
+    /// secret contains them, read it with a [`KeyReader`] and its [`encoding`](KeyReader::encoding).
     ///
     /// The secret must be at least as long as the hash (RFC 7518 section 3.2): 32 bytes for HS256, 48 for HS384, 64 for
     /// HS512. For servers that hand out shorter ones there is [`KeyReader::allow_short_secret`].
@@ -134,8 +134,8 @@ impl SigningKey {
         self
     }
 
-    /// The name of the key: the one that it was given, or its own, as a JWK may have one. That of a key in a file can change
-    /// with the file.
+    /// The name of the key: the one that was set, or the key's own, such as the `kid` of a JWK. The name of a key in a
+    /// file can change with the file.
     pub fn key_id(&self) -> Option<String> {
         self.given_key_id().map(str::to_owned).or_else(|| match &self.place {
             KeyPlace::Memory(material) => material.key_id.as_deref().map(str::to_owned),
@@ -154,12 +154,12 @@ impl SigningKey {
         self.algorithm
     }
 
-    /// The public key as `SubjectPublicKeyInfo` in DER (RFC 5280 section 4.1.2.7). That of a key in a file is the one that
-    /// was read last.
+    /// The public key as `SubjectPublicKeyInfo` in DER (RFC 5280 section 4.1.2.7). For a key in a file, it belongs to
+    /// the key that was read last.
     ///
     /// # Errors
     ///
-    /// If there is none, or if a remote signer does not tell it.
+    /// Fails if there is none, or if a remote signer does not provide it.
     pub(super) fn public_key(&self) -> Result<Vec<u8>, Error> {
         let der = match &self.place {
             KeyPlace::Memory(material) => material.key.public_key(),
@@ -174,7 +174,7 @@ impl SigningKey {
         der.ok_or_else(|| diagnose::no_public_key(self.algorithm))
     }
 
-    /// The key as it is now: one in a file is read again, away from the tasks of the runtime.
+    /// The current key. A key in a file is read again, on a thread that may block.
     pub(super) async fn now(&self, platform: &Platform) -> Result<Self, Error> {
         let KeyPlace::LookedUp(key) = &self.place else { return Ok(self.clone()) };
         let reading = key.clone();

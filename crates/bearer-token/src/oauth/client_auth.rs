@@ -103,8 +103,8 @@ impl ClientAuth {
 
     /// Sends only `client_id`, without a secret.
     ///
-    /// For public clients, and for clients that the server knows by their TLS certificate (RFC 8705). The transport needs
-    /// that certificate.
+    /// For public clients, and for clients that the server identifies by their TLS certificate (RFC 8705). The
+    /// transport needs that certificate.
     pub fn public(client_id: impl Into<String>) -> Self {
         Method::Public(client_id.into()).into()
     }
@@ -153,18 +153,18 @@ impl ClientAuth {
     /// [`FileToken`](crate::FileToken), a source that gets a new assertion each time, or a
     /// [`TokenProvider`](crate::TokenProvider) where an assertion may be used more than once.
     ///
-    /// An expired assertion is not sent. A JWT is judged by its `exp` (read, not verified), other assertions by the
-    /// expiry that the source gives. An error of the source is an error of the fetch. The endpoint
-    /// [has changed](TokenSource::has_changed) when the source has.
+    /// An expired assertion is not sent. The expiry of a JWT is its `exp` (read, not verified); that of other
+    /// assertions is set by the source. An error of the source is an error of the fetch. The endpoint [has
+    /// changed](TokenSource::has_changed) when the source has.
     pub fn assertion_from(client_id: impl Into<String>, source: impl TokenSource) -> Self {
         Method::AssertionFrom(AssertionSource::new(client_id.into(), source)).into()
     }
 
-    /// Sends an assertion that the platform makes and keeps fresh: in a file, in an environment variable, or as the token
-    /// of another provider.
+    /// Sends an assertion that another program keeps fresh: in a file, in an environment variable, or as the token of
+    /// another provider.
     ///
-    /// The value is read again for each request, and may be sent more than once. It must not be a literal, which expires.
-    /// A JWT that has expired is not sent.
+    /// The value is read again for each request, and may be sent more than once. It must not be a literal, because
+    /// assertions expire. A JWT that has expired is not sent.
     ///
     /// ```
     /// use bearer_token::Value;
@@ -221,7 +221,7 @@ impl ClientAuth {
                     let problem = Problem::new("client_auth.client_id", found);
                     problems.add(problem.advise(Advice::set("ClientAuth::basic")));
                 }
-                // An empty secret in place of a bad one: another header of this name is a problem in any case.
+                // An empty secret replaces a bad one, to report a second header of this name as well.
                 let read = read_secret(secret, problems).unwrap_or_else(|| Secret::new(""));
                 credentials.header = basic_header(client_id, &read, *encoding);
                 let changes = |text: &str| form_encoded(text).as_str() != text;

@@ -22,10 +22,10 @@ use crate::{
 /// # let _ = auth;
 /// ```
 ///
-/// One trailing newline and a leading byte order mark are not part of a secret, in a string as in a file. Building the
-/// token endpoint fails if the secret is empty or looks like the path of a file. It also fails if there are quotes or
-/// spaces around the secret, or a control character in it. A secret that is really like that is given
-/// [verbatim](Self::verbatim).
+/// One trailing newline and a leading byte order mark are not part of a secret, neither in a string nor in a file.
+/// Building the token endpoint fails if the secret is empty or looks like the path of a file. It also fails if there
+/// are quotes or spaces around the secret, or a control character in it. If these characters are part of the secret,
+/// use [`verbatim`](Self::verbatim).
 #[derive(Clone)]
 pub struct ClientSecret(SecretForm);
 
@@ -37,26 +37,26 @@ enum SecretForm {
 }
 
 impl ClientSecret {
-    /// A secret that is sent exactly as given, such as one whose quotes or spaces belong to it.
+    /// A secret that is sent exactly as given, such as one that contains quotes or spaces.
     ///
     /// It must not be empty or contain a control character (RFC 6749 appendix A.2).
     pub fn verbatim(secret: impl Into<String>) -> Self {
         ClientSecret(SecretForm::Verbatim(Secret::new(secret)))
     }
 
-    /// The secret in this file. It is read when the token endpoint is built, and again before each token request: one that
-    /// was replaced is sent from the next request on.
+    /// The secret in this file. It is read when the token endpoint is built, and again before each token request. So a
+    /// replaced secret is sent from the next request on.
     ///
     /// The secret that was read last stays in use while the file is missing or unusable. Replace the file as a whole
-    /// (write beside it, then rename), as Kubernetes and Vault's agent do: half a secret looks like a shorter one. A pipe
-    /// is read only once.
+    /// (write beside it, then rename), as Kubernetes and Vault's agent do: otherwise a half-written secret could be
+    /// read as a shorter one. A pipe is read only once.
     pub fn from_file(path: impl AsRef<Path>) -> Self {
         Self::file_with(path.as_ref(), None)
     }
 
     /// The secret in a file whose content is encoded, as base64 for example. The decoded bytes are the secret, verbatim.
     ///
-    /// `decode` returns `None` for what is not encoded so.
+    /// `decode` returns `None` if the content has another encoding.
     pub fn from_encoded_file(
         path: impl AsRef<Path>,
         decode: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static,
@@ -102,7 +102,7 @@ impl fmt::Debug for ClientSecret {
     }
 }
 
-/// From the encoded form in the file to the bytes of the secret. `None` if it is not encoded so.
+/// Decodes the content of the file. `None` if it has another encoding.
 type Decode = Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
 
 /// A file with a client secret.

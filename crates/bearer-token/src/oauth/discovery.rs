@@ -38,10 +38,10 @@ const READ_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 /// The age at which metadata is no longer used. Until then, token requests do not depend on its server.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// The token endpoint of an issuer, as its metadata has it (RFC 8414, OpenID Connect Discovery 1.0).
+/// The token endpoint of an issuer, from the issuer's metadata (RFC 8414, OpenID Connect Discovery 1.0).
 ///
-/// A provider of its own keeps the URL: it is read once for all callers, refreshed before it is too old, and read no more
-/// than once in a cool-down while the server fails.
+/// The URL is kept by a separate provider. So it is read once for all callers, refreshed before it is too old, and read
+/// at most once per cool-down while the server fails.
 pub(crate) struct Discovery {
     source: MetadataSource,
     /// Created with the platform of the first fetch.
@@ -61,7 +61,7 @@ impl Discovery {
 
     /// The URL of the token endpoint.
     ///
-    /// A person who asks for a token now does not wait for the cool-down of the metadata either.
+    /// If the application called `refresh_now`, the cool-down of the metadata is ignored as well.
     pub(crate) async fn url(&self, cx: &FetchContext) -> Result<Uri, Error> {
         let provider = self.provider(cx.platform())?;
         let found = match provider.token().await {
@@ -81,11 +81,13 @@ impl Discovery {
         if let Some(provider) = self.provider.get() {
             return Ok(provider);
         }
-        // Shorter than those of the provider that asks, which would otherwise meet a failure that is over.
+        // Shorter than the cool-downs of the calling provider. Otherwise that provider could get an error that is
+        // already outdated.
         let policy =
             Policy::default().transient_backoff(Backoff::new(Duration::from_millis(500), Duration::from_secs(30)));
         let builder = TokenProvider::builder(self.source.clone()).policy(policy).platform(platform.clone());
-        // The URL is never sent as a token: naming an origin only prevents the event that says so.
+        // The URL is never sent as a token. The origin only prevents the event about a provider without allowed
+        // origins.
         let issuer = self.issuer();
         let builder = match issuer.is_plaintext() {
             true => builder.allow_plaintext_origin(issuer.origin()),
@@ -140,7 +142,8 @@ impl TokenSource for MetadataSource {
                 Found::Nothing(error) => nothing = nothing.or(Some(error)),
             }
         }
-        // One form is often a page or an error. If the other has metadata that is wrong, that is the cause.
+        // One of the two URLs often returns a page or an error. If the other returns wrong metadata, its error is
+        // reported.
         Err(unusable.or(nothing).unwrap_or_else(|| self.wrong("has no location")))
     }
 

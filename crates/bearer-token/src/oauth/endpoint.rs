@@ -48,7 +48,7 @@ use self::{location::Location, scope::not_granted};
 /// A POST with a form body, `Accept: application/json` and `Accept-Encoding: identity`. It uses `https`, or `http` to
 /// loopback. Other plaintext needs [`allow_plaintext`](TokenEndpointBuilder::allow_plaintext). A query in the URL is kept.
 ///
-/// Servers with a request of their own need more. Each of these is independent of the others:
+/// Some servers expect another request. These settings are independent of each other:
 ///
 /// | the server expects | set |
 /// |---|---|
@@ -58,7 +58,7 @@ use self::{location::Location, scope::not_granted};
 /// | no `grant_type` | [`no_grant_type`](TokenEndpointBuilder::no_grant_type), with [`ClientCredentials`](crate::oauth::ClientCredentials) as the grant |
 /// | another parameter or header | [`parameter`](TokenEndpointBuilder::parameter), [`header`](TokenEndpointBuilder::header) |
 /// | `resource` or `audience` several times (RFC 8707) | `parameter` several times, or [`ParameterValue::list`](crate::oauth::ParameterValue::list) |
-/// | what a file, a variable or another provider has | a [`Value`](crate::Value) as the parameter or the header |
+/// | a string from a file, a variable or another provider | a [`Value`](crate::Value) as the parameter or the header |
 ///
 /// Values are read again for each request. They count as secrets: `Debug` shows names only, and a
 /// [description](Error::server_description) that repeats one is withheld. Secrets are added to a URL only with
@@ -101,8 +101,8 @@ use self::{location::Location, scope::not_granted};
 /// corrected.
 ///
 /// Errors and events name the offset, and so does [`clock_offset`](Self::clock_offset). If the clock is right, or the
-/// server refuses nothing, none of this happens. A clock that is off by more than a minute is also told in an event when
-/// a token with a JWT's `exp` arrives.
+/// server refuses nothing, none of this happens. An event also reports a clock that is off by more than a minute, when
+/// a token arrives that is a JWT with `exp`.
 ///
 /// # The response
 ///
@@ -119,9 +119,10 @@ use self::{location::Location, scope::not_granted};
 ///
 /// # The lifetime
 ///
-/// The earlier of two ends counts: that of `expires_in`, and that of the token itself if it is a JWT (read, not verified).
-/// Both count from just before the request was sent. A [time of day](crate::oauth::ResponseFormat::expires_at) is a third end, if the
-/// format has one; one that is over leaves the other two, and is told in an event.
+/// The earlier of two ends counts: that of `expires_in`, and that of the token itself if it is a JWT (read, not
+/// verified). Both count from just before the request was sent. If the format has a [time of
+/// day](crate::oauth::ResponseFormat::expires_at), it is a third end. If that time has passed, only the other two ends
+/// count, and an event reports it.
 ///
 /// | `expires_in` | lifetime |
 /// |---|---|
@@ -135,16 +136,16 @@ use self::{location::Location, scope::not_granted};
 ///
 /// | the token | its own lifetime |
 /// |---|---|
-/// | a JWT with `iat` and `exp` | `exp - iat`, so that no two clocks are compared |
+/// | a JWT with `iat` and `exp` | `exp - iat`: no two clocks are compared |
 /// | the same without a `Date`, if by this machine's clock a day less is left | until `exp` by this machine's clock |
 /// | the same, when the response has a `Date` | also at most `exp` minus the `Date`: the token may be from a cache |
 /// | a JWT with `exp` alone | `exp` minus the response's `Date`; without a `Date`, until `exp` by this machine's clock |
 /// | a JWT whose `exp` is past by that clock | `exp - iat`, else unknown; in any case an event |
 /// | anything else | unknown |
 ///
-/// A lifetime in milliseconds thus ends with its JWT. If both are unknown,
-/// [`Policy::default_lifetime`](crate::Policy::default_lifetime) applies. A wrong clock here never turns every call into
-/// a token request.
+/// So a lifetime that is in milliseconds by mistake still ends with the JWT. If both are unknown,
+/// [`Policy::default_lifetime`](crate::Policy::default_lifetime) applies. A wrong clock on this machine never turns
+/// every call into a token request.
 ///
 /// # Errors
 ///
@@ -156,18 +157,18 @@ use self::{location::Location, scope::not_granted};
 /// | 3xx | [`Response`](ErrorKind::Response) | after a change |
 /// | 2xx without a usable token | [`Response`](ErrorKind::Response) | later |
 ///
-/// [`Error::oauth_code`] is set for the codes of specifications and well-known servers. No other text of a response
-/// appears in an error, because a server may echo what it was sent. [`Error::server_description`] returns the
-/// server's own words on request.
+/// [`Error::oauth_code`] is set for the codes of specifications and well-known servers. No other string from a response
+/// appears in an error, because a server may echo the request. [`Error::server_description`] returns the server's
+/// description on request.
 ///
 /// # Delays
 ///
 /// `Retry-After` is a number of seconds with or without a fraction, a time with a unit (`30s`, `500 ms`, `2 minutes`,
-/// `1m30s`), or a date of RFC 9110 or RFC 3339 with `GMT`, `UTC` or an offset. Of a list the longest counts. A number that
-/// can only be a time since 1970 is one. Dates are compared with the response's own `Date`, if there is one.
-/// `Retry-After-Ms` and `X-Ms-Retry-After-Ms` count alike. If there is none of these, 429 is read for `RateLimit-Reset`,
-/// `X-RateLimit-Reset`, `X-Rate-Limit-Reset`, `X-RateLimit-Reset-After` and `RateLimit`. So are 403 and 503 if the
-/// response says that 0 requests remain.
+/// `1m30s`), or a date of RFC 9110 or RFC 3339 with `GMT`, `UTC` or an offset. In a list, the longest delay counts. A
+/// number that is far too large for a delay is a time since 1970. Dates are compared with the response's own `Date`, if
+/// there is one. `Retry-After-Ms` and `X-Ms-Retry-After-Ms` have the same effect. Without these headers, a 429 may have
+/// the delay in `RateLimit-Reset`, `X-RateLimit-Reset`, `X-Rate-Limit-Reset`, `X-RateLimit-Reset-After` or `RateLimit`.
+/// The same holds for 403 and 503, if the response says that 0 requests remain.
 #[derive(Clone)]
 pub struct TokenEndpoint(Arc<Inner>);
 
@@ -218,8 +219,8 @@ impl TokenEndpoint {
     /// that fails. When a token request gets a 404, 405 or 410, or no connection, the metadata is read again at once. If the
     /// endpoint has moved, the fetch makes one more request.
     ///
-    /// The audience of signed assertions (`ClientAuth::private_key_jwt`) is the issuer, wherever the token endpoint is. A
-    /// wrong answer to this request can thus not turn an assertion into one for another server.
+    /// The audience of signed assertions (`ClientAuth::private_key_jwt`) is always the issuer. So false metadata cannot
+    /// produce an assertion for another server.
     pub fn discover(issuer: impl Into<String>, grant: impl Grant) -> TokenEndpointBuilder {
         TokenEndpointBuilder::discover(issuer.into(), grant)
     }
@@ -227,7 +228,7 @@ impl TokenEndpoint {
     /// The offset of this machine's clock from the server's, if the server accepted an assertion only with
     /// [its own time](#the-clock).
     ///
-    /// Show it on a dashboard: the clock of this machine needs to be set. Clones share it.
+    /// If it is not zero, the clock of this machine needs to be set: show it on a dashboard. Clones share it.
     pub fn clock_offset(&self) -> Option<ClockOffset> {
         self.0.clock.offset()
     }
@@ -280,10 +281,10 @@ impl TokenSource for TokenEndpoint {
             let repeats = broken && repeats_left > 0;
             let may_have_moved = !looked_again && !repeats && may_have_moved(&error, status);
             looked_again |= may_have_moved;
-            // No other server may see a credential that is accepted once and may have arrived at the first.
+            // A single-use credential may have arrived at the first server. It must not be sent to another one.
             let moved =
                 may_have_moved && location.has_moved(&uri, &cx).await && (!broken || parts.grant.is_repeatable());
-            // A verdict that may be about the times says nothing yet about the other credentials.
+            // If the refusal may be about the times, it does not concern the other credentials yet.
             let again =
                 by_its_clock || moved || (!asked_to_wait && parts.grant.should_retry(&cx, &granted, &error)) || repeats;
             tries_left -= 1;

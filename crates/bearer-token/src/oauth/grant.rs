@@ -47,8 +47,8 @@ use crate::{
 pub trait Grant: Send + Sync + 'static {
     /// Makes the parameters of one request, `grant_type` among them.
     ///
-    /// Called for every request, a retry included. Make here, and do not store, what may be used only once, such as an
-    /// assertion with its `jti`.
+    /// Called for every request, including retries. Create single-use values here, such as an assertion with its `jti`,
+    /// and do not store them.
     fn parameters(&self, cx: &FetchContext) -> impl Future<Output = Result<Parameters, Error>> + Send;
 
     /// Makes the headers of one request, for a server that expects the credential in one. Default: none.
@@ -90,7 +90,7 @@ pub trait Grant: Send + Sync + 'static {
 
     /// The fields of a response that [`Bearer::extra`](crate::Bearer::extra) returns. Default: none.
     ///
-    /// The same as [`keep`](crate::oauth::TokenEndpointBuilder::keep), for all users of the grant.
+    /// It is like [`keep`](crate::oauth::TokenEndpointBuilder::keep), for all users of the grant.
     fn kept_fields(&self) -> &[&str] {
         &[]
     }
@@ -98,9 +98,9 @@ pub trait Grant: Send + Sync + 'static {
     /// Handles a successful response before its token is published, for example to store a new refresh token.
     ///
     /// The callers wait for it. It is also called if the token turns out to be unusable. `sent` is what
-    /// [`parameters`](Self::parameters) made for this request, with its [extensions](Parameters::extensions). The first
-    /// poll follows the response at once, but the fetch may be dropped at any await. So store what must not be lost before
-    /// the first one.
+    /// [`parameters`](Self::parameters) made for this request, with its [extensions](Parameters::extensions). It is
+    /// polled as soon as the response is there, but the fetch may be dropped at any await. So before the first await,
+    /// store everything that must not be lost.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ pub trait Grant: Send + Sync + 'static {
         false
     }
 
-    /// What is wrong with the grant as it was set up. Default: nothing.
+    /// The problem with the grant's own settings, if there is one. Default: none.
     ///
     /// [`TokenEndpointBuilder::build`](crate::oauth::TokenEndpointBuilder::build) reports it together with its own
     /// problems.
@@ -132,7 +132,7 @@ pub trait Grant: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Further words of `token_type` that are as good as `Bearer`. Default: none.
+    /// Further values of `token_type` that are accepted like `Bearer`. Default: none.
     ///
     /// For grants whose token goes into another token request, such as a
     /// [token exchange](crate::oauth::TokenExchange) for an assertion (RFC 8693 section 2.2.1).

@@ -1,4 +1,5 @@
-//! Grants that need nothing but a client or a key. The refresh token, which needs a store, has a room of its own.
+//! Grants that need nothing but a client or a key. The refresh token grant is in `oauth/refresh_token`, because it
+//! needs a store.
 
 mod client_credentials;
 #[cfg(feature = "jwt")]

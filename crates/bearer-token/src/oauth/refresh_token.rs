@@ -24,7 +24,8 @@ use self::{
 /// Exchanges a refresh token from a store for an access token: `grant_type=refresh_token` (RFC 6749 section 6).
 ///
 /// It is for access that a person has consented to once. Most servers *rotate*: their response contains a new refresh
-/// token, and the old one is used up. A second use of the old one is taken for theft, and ends the whole consent. So:
+/// token, and the old one is used up. The server treats a second use of the old one as theft, and ends the whole
+/// consent. So:
 ///
 /// - A new refresh token is saved in the [store](RefreshTokenStore) **before** any caller gets the access token. If saving
 ///   fails, the fetch fails. The new token is kept in memory, and the next fetch saves it before anything else. Saving
@@ -32,23 +33,24 @@ use self::{
 /// - A refresh token is never sent by two fetches at a time. Clones of this grant take turns, and so do processes if
 ///   their store supports it, as [`FileStore`](crate::store::FileStore) does. **Let providers that use one refresh token
 ///   use clones of one grant.**
-/// - A request whose connection broke is not repeated in the same fetch, because the server may have received it. The next
-///   fetch sends the same refresh token, as there is no other. That works where the server allows such a retry. The same
+/// - A request whose connection broke is not repeated in the same fetch, because the server may have received it. The
+///   next fetch sends the same refresh token, because there is no other. Some servers allow such a retry. The same
 ///   holds for a crash before the new token was saved.
 /// - An outage changes nothing in the store: a 5xx or 429, whatever error code is in its body.
-/// - When the server refuses the token, the store is read once more, as another process may have been faster. Then the
-///   refresh token counts as gone: it is not sent again for five minutes, unless
-///   [`refresh_now`](crate::TokenProvider::refresh_now) asks for it. It stays in the store, because servers make mistakes.
+/// - When the server refuses the token, the store is read once more, because another process may have replaced the
+///   token. Then the refresh token counts as gone: it is not sent again for five minutes, unless
+///   [`refresh_now`](crate::TokenProvider::refresh_now) asks for it. It stays in the store, because servers make
+///   mistakes.
 /// - Servers refuse in different words. `invalid_grant` is one of them, but so are `invalid_request` and a 400, 401, 403
 ///   or 422 without a known error code. A refusal of the client (`invalid_client`, `unauthorized_client`, or a challenge
 ///   for HTTP Basic), of the scope or of the URL says nothing about the refresh token.
-/// - After that, a person has to consent again; until then there can be
-///   [another source](crate::TokenSource::or_else). A new refresh token in the store is found without a restart: within a
-///   second if the store [reports changes](RefreshTokenStore::has_changed), as those of this crate do, and at the next
-///   fetch otherwise.
+/// - The user must then consent again. Until then, use [`or_else`](crate::TokenSource::or_else) to name a fallback. A
+///   new refresh token in the store is found without a restart. Stores that [report
+///   changes](RefreshTokenStore::has_changed), such as those of this crate, are noticed within a second. With others,
+///   the next fetch finds it.
 ///
-/// The scope can only become narrower (RFC 6749 section 6). Set no [scope](super::TokenEndpointBuilder::scope) to get what
-/// was consented to, or request a part of it.
+/// The scope can only become narrower (RFC 6749 section 6). Without a [scope](super::TokenEndpointBuilder::scope), the
+/// whole consent is requested. Set one to request a part of it.
 ///
 /// ```
 /// use bearer_token::{TokenProvider, store::FileStore};
@@ -95,8 +97,8 @@ impl RefreshToken {
 
     /// Sets a refresh token to begin with, from a configuration for example.
     ///
-    /// It is used while the store is empty, and when the token in the store is gone, unless that one descends from it. So
-    /// a new one can be configured after a new consent.
+    /// It is used while the store is empty, and when the token in the store is gone, unless that one descends from it.
+    /// So after a new consent, the new token can be configured here.
     pub fn initial(mut self, refresh_token: impl Into<String>) -> Self {
         self.initial = Some(Secret::new(refresh_token)).filter(|token| !token.expose().is_empty());
         self
@@ -112,17 +114,17 @@ impl RefreshToken {
 
     /// Keeps the previous refresh token in the store, and sends it if the last one is refused before it was ever accepted.
     ///
-    /// It is for servers that may forget a token which they have just issued, as after a failover, and still accept the one
-    /// before. At other servers it does no harm, unless they refuse a valid token by mistake.
+    /// It is for servers that may lose a token which they have just issued, for example in a failover, and still accept
+    /// the previous one. With other servers it is harmless, unless they refuse a valid token by mistake.
     pub fn retry_previous(mut self) -> Self {
         self.retry_previous = true;
         self
     }
 
-    /// Puts a refresh token into the store in place of the present one, after a person has consented.
+    /// Replaces the refresh token in the store, after a person has consented.
     ///
-    /// Waits for a fetch in progress. A provider that is cooling down because the token before was gone finds it within a
-    /// second. The platform is usually [`Platform::system`].
+    /// Waits for a fetch in progress. A provider in a cool-down, because the previous token was gone, notices the new
+    /// one within a second. The platform is usually [`Platform::system`].
     ///
     /// # Errors
     ///

@@ -60,7 +60,7 @@ impl RequestParts {
         self.grant.is_time_bound() || self.credentials.is_time_bound()
     }
 
-    /// Whether something of which requests are made has changed since the last one.
+    /// Whether an input of the requests has changed since the last one.
     pub(crate) fn has_changed(&self) -> bool {
         self.grant.has_changed()
             || self.credentials.has_changed()
@@ -70,7 +70,7 @@ impl RequestParts {
 
     /// Builds a new request around the parameters of the grant (RFC 6749 section 3.2), and keeps a record of it.
     ///
-    /// Nothing in it is reused from an earlier request. `for_grant` is the context that the grant got.
+    /// It reuses nothing from an earlier request. `for_grant` is the context that the grant was called with.
     pub(crate) async fn make(
         &self,
         uri: &Uri,

@@ -82,7 +82,8 @@ pub(crate) struct Read {
 }
 
 impl ResponseReader {
-    /// Reads a response to a request. The grant asks for more fields; `now` is when the response arrived.
+    /// Reads a response to a request. `for_grant` are the fields that the grant asks for; `now` is the time at which
+    /// the response arrived.
     pub(crate) fn read(&self, response: &Response<Bytes>, for_grant: &[&str], sent: &Sent, now: SystemTime) -> Read {
         let mut fields = match self.fields(response, for_grant, sent, now) {
             Ok(fields) => fields,
@@ -160,7 +161,7 @@ impl ResponseReader {
         let status = response.status();
         let text = self.token_text(response, fields)?;
         let times = JwtTimes::of(&text);
-        // From here on the string is wiped, whatever else is wrong with the response.
+        // From here on the string is wiped when it is dropped, even if the rest of the response is unusable.
         let mut token = AccessToken::new(text);
         self.token_types.check(fields.get(Place::TokenType)).map_err(|found| self.unusable(status, &found))?;
         let life = lifetime(self.format.times(fields), &times, clocks).map_err(|Negative| {

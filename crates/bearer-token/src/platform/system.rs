@@ -132,7 +132,7 @@ impl Future for Sleep {
                 timer => &mut timer.insert((here, Timer::start(here.is_some(), left))).1,
             };
             let fired = match timer {
-                // Panics when its runtime is being shut down; the thread takes over then.
+                // Panics while its runtime is being shut down. Then the helper thread keeps the time.
                 Timer::Tokio(sleep) => catch_unwind(AssertUnwindSafe(|| sleep.as_mut().poll(cx))),
                 Timer::Thread(delay) => Ok(Pin::new(delay).poll(cx)),
             };

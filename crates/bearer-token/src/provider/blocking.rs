@@ -79,7 +79,7 @@ impl TokenFuture {
         }
         let mut future = pin!(self);
         if is_async() {
-            // A failure is known at once; otherwise the fetch goes on without this caller.
+            // A failure is known at once; otherwise the fetch continues without this caller.
             return match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(result) => result,
                 Poll::Pending => Err(refused()),

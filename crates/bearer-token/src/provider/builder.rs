@@ -96,8 +96,8 @@ impl TokenProviderBuilder {
         self
     }
 
-    /// Names the provider in errors, events and [status](TokenProvider::status), so that one of several can be told from
-    /// the others. Default: what the source [suggests](TokenSource::name).
+    /// Names the provider in errors, events and [status](TokenProvider::status), to tell several providers apart.
+    /// Default: what the source [suggests](TokenSource::name).
     ///
     /// Error messages begin with a name that was given here: `billing: the token endpoint refused ..`.
     pub fn name(mut self, name: impl Into<String>) -> Self {

@@ -39,7 +39,7 @@ struct FlightState<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome<T> {
     Done(T),
-    /// Its driver is gone, or is not driven any more. Another flight may start.
+    /// Its driver was dropped, or is no longer driven. Another flight may start.
     Abandoned,
 }
 

@@ -1,4 +1,4 @@
-//! Jitter: the random share of a time, so that instances do not act together.
+//! Jitter: a random share of a time, to keep instances from acting at the same moment.
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use crate::{
 pub struct ProviderStatus {
     /// The name of the provider.
     pub name: String,
-    /// What a request would meet.
+    /// What would happen to a request now.
     pub state: ProviderState,
     /// The time of day at which the bearer in service expires, if there is one and it expires.
     pub expires_at: Option<SystemTime>,

@@ -91,15 +91,15 @@ pub(crate) struct Origins {
     allowed: Vec<Allowed>,
     any_https: bool,
     refuse_others: bool,
-    /// The origin behind URIs without authority, if the user declared it, and what the rule says of it.
+    /// The origin of URIs without authority, if the user declared it, and what the rule decides about it.
     connection: Option<(Origin<'static>, OriginVerdict)>,
 }
 
-/// What the rule says of one request.
+/// What the rule decides about one request.
 #[derive(Clone, Debug)]
 pub(crate) enum OriginVerdict {
     Authorize,
-    /// Another origin: the request goes on without a token.
+    /// Another origin: the request is sent without a token.
     Pass,
     Refuse(Error),
 }

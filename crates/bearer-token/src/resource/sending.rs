@@ -116,7 +116,7 @@ impl Sending {
         self
     }
 
-    /// Adds an `error` of a challenge in `WWW-Authenticate` that refuses the bearer, at whatever status. May be called
+    /// Adds an `error` of a challenge in `WWW-Authenticate` that refuses the bearer, at any status. May be called
     /// several times.
     ///
     /// The challenge must be one for `Bearer` or for the [scheme](Self::scheme) of this provider. `invalid_token` refuses

@@ -26,7 +26,7 @@ pub(crate) enum StringProblem {
 }
 
 impl StringProblem {
-    /// What was found and what to change. It repeats nothing of the string.
+    /// What was found and what to change. It does not repeat the string.
     pub(crate) fn message(self) -> &'static str {
         match self {
             StringProblem::Empty => "found an empty string; expected the value itself",

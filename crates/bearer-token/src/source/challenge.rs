@@ -91,7 +91,7 @@ pub(crate) fn raw_challenges(response: &HeaderMap, mut each: impl FnMut(&RawChal
         bytes_left -= text.len();
         let mut challenges = Challenges::of(text).peekable();
         while let Some(challenge) = challenges.next() {
-            // How a challenge goes on that was cut off is unknown.
+            // The rest of a challenge that was cut off is unknown.
             let cut_off = text.len() < line.len() && challenges.peek().is_none();
             if cut_off || challenges_left == 0 {
                 return;

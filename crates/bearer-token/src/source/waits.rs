@@ -16,7 +16,7 @@ struct Stage {
     then: Weak<Cell>,
 }
 
-/// A chain is told up to here. Longer ones are rings.
+/// The longest chain that an error names. Longer ones are rings.
 const MOST_STAGES: usize = 8;
 
 impl Waits {

@@ -45,8 +45,8 @@ use self::{
 /// | does not exist | there is no refresh token yet; the file is created with the first one |
 /// | is empty | the same, unless it contained a refresh token before: then another program is writing it |
 /// | is removed during a fetch | it is created again, with the refresh token that follows |
-/// | is in a directory that does not exist, or may not be read or written; is a directory, a pipe or a device | an error of kind [`Config`](ErrorKind::Config) |
-/// | is half written, or contains something else | an error of kind [`Source`](ErrorKind::Source) for which waiting may help. The file is read again at the next fetch and not changed until then; the refresh token in memory is kept. [`replace`](crate::oauth::RefreshToken::replace) and `clear` overwrite a file that is empty, all zeros, or JSON with the member `refresh_token`, whole or cut off. They never overwrite anything else. |
+/// | is in a directory that does not exist, or may not be read or written; is a directory, a pipe or a device | an error of kind [`Config`](crate::ErrorKind::Config) |
+/// | is half written, or contains something else | an error of kind [`Source`](crate::ErrorKind::Source) for which waiting may help. The file is read again at the next fetch and not changed until then; the refresh token in memory is kept. [`replace`](crate::oauth::RefreshToken::replace) and `clear` overwrite a file that is empty, all zeros, or JSON with the member `refresh_token`, whole or cut off. They never overwrite anything else. |
 ///
 /// If another program writes the file, a cool-down that waits for it ends within a second.
 #[derive(Clone)]

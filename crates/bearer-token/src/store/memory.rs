@@ -9,10 +9,10 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// Keeps a refresh token as long as the process lives. Clones share it.
+/// Keeps a refresh token in memory, for the life of the process. Clones share it.
 ///
-/// It is for servers that do not rotate refresh tokens, for programs that store the token by themselves, and for tests.
-/// If the server rotates tokens, the first one is used up when the program is restarted.
+/// It is for servers that do not rotate refresh tokens, for programs that store the token themselves, and for tests. If
+/// the server rotates tokens, the first one is used up when the program is restarted.
 ///
 /// ```
 /// use bearer_token::store::MemoryStore;
@@ -43,7 +43,7 @@ impl MemoryStore {
         lock(&self.0).token.clone()
     }
 
-    /// Replaces the stored token, whatever it is.
+    /// Replaces the stored token unconditionally.
     pub fn set(&self, stored: Option<StoredToken>) {
         *lock(&self.0) = Kept { token: stored, replaced: true };
     }

@@ -13,7 +13,7 @@ use crate::{
 
 /// A refresh token as a store keeps it, with the part of its history that the grant needs.
 ///
-/// Stores treat it as one string, its JSON. It is wiped when dropped, and `Debug` shows nothing of it.
+/// Stores treat it as one string, its JSON. It is wiped when dropped, and `Debug` does not show it.
 ///
 /// ```
 /// use bearer_token::store::StoredToken;

@@ -1,4 +1,4 @@
-//! The few fields of a response that are needed.
+//! The fields of a JSON document that are needed.
 
 use std::fmt;
 

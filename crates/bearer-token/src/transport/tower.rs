@@ -68,7 +68,7 @@ where
 }
 
 impl<S, B> ServiceTransport<S, B> {
-    /// Keeps the service's errors as causes of ours.
+    /// Keeps the service's errors as the sources of this crate's errors.
     ///
     /// By default, only the kind of an IO error among them is shown, because an unknown service may put URLs, headers
     /// or server responses into its errors, and errors end up in logs. Call it if you know the service's errors.

@@ -17,8 +17,8 @@ impl Sending {
     /// Adds a header that each request gets with the bearer, such as an API version, a project or a second key. May be
     /// called several times.
     ///
-    /// The value is looked up again for each fetch, so that what is in a file or comes from another provider stays current.
-    /// A header of this name that the caller has set is left alone, and the bearer is inserted all the same.
+    /// The value is looked up again for each fetch, so files and tokens of other providers stay current. If the caller
+    /// has set this header, it is left as it is, and the bearer is still inserted.
     ///
     /// ```
     /// use bearer_token::{Sending, Value};

@@ -7,9 +7,9 @@ use crate::{secret::string, token::json};
 /// The names that an error lists.
 const MOST_NAMES: usize = 16;
 
-/// The member at a JSON pointer (RFC 6901): a string, or the digits of a number. Or what is wrong with it.
+/// The member at a JSON pointer (RFC 6901), or the problem with it. It is a string, or the digits of a number.
 ///
-/// Nothing else of the document is read: its other secrets would stay in memory. Of a name that occurs twice the last one
+/// Other members are not decoded, because their secrets would stay in memory. If a name occurs twice, the last one
 /// counts.
 pub(super) fn member(document: &[u8], pointer: &str) -> Result<Zeroizing<String>, String> {
     let mut raw = string::trim(document);
@@ -36,7 +36,7 @@ pub(super) fn member(document: &[u8], pointer: &str) -> Result<Zeroizing<String>
     text(raw).or_else(number).ok_or_else(|| format!("found `{pointer}`, which is not a string; expected a string"))
 }
 
-/// The text of a raw JSON string. Unlike serde's, it leaves no copy of what was escaped.
+/// Decodes a raw JSON string. Unlike serde, it leaves no copy of the string in memory.
 fn text(raw: &[u8]) -> Option<Zeroizing<String>> {
     let escaped = str::from_utf8(raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?).ok()?;
     // Every escape is longer than its character.

@@ -24,7 +24,8 @@ pub(super) enum Part {
 }
 
 impl Steps {
-    /// The string that is sent, or what is wrong with it. Stray characters at its ends are removed or named (`L49`).
+    /// The string that is sent, or the problem with it. Surplus characters at its ends are removed, or are a problem
+    /// (`L49`).
     pub(super) fn text(&self, found: &[u8]) -> Result<Zeroizing<String>, String> {
         let is_verbatim = self.member.is_some() || self.encoding == Encoding::Binary;
         let bytes = self.decoded(if is_verbatim { found } else { string::trim(found) })?;
@@ -32,7 +33,7 @@ impl Steps {
         Ok(Zeroizing::new([&self.prefix, text, &self.suffix].concat()))
     }
 
-    /// The bytes, which may be anything. Without a step they are those that were found, to the last one.
+    /// The bytes, which may be anything. Without a step, all bytes that were found are returned.
     pub(super) fn bytes(&self, found: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
         let bytes = self.decoded(found)?;
         if self.prefix.is_empty() && self.suffix.is_empty() {
@@ -86,9 +87,11 @@ impl Steps {
                 }
             }
         };
-        self.encoding.decode(part).map(Zeroizing::new).ok_or_else(|| {
+        let decoded = self.encoding.decode(part).map(Zeroizing::new).ok_or_else(|| {
             let encoding = self.encoding.name();
             format!("found something that is not {encoding}; expected {encoding}, which the encoding says it is")
-        })
+        })?;
+        // A file that was emptied must not replace what was read last.
+        if decoded.is_empty() { Err(string::StringProblem::Empty.message().to_owned()) } else { Ok(decoded) }
     }
 }

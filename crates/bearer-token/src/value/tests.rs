@@ -73,6 +73,11 @@ async fn bytes_are_what_was_found_to_the_last_one() {
     fs::write(&path, b"\xef\xbb\xbf\xff\n\n").unwrap();
     assert_eq!(read_bytes(&Value::file(&path)).await.unwrap(), b"\xef\xbb\xbf\xff\n\n");
     assert!(read(&Value::file(&path)).await.unwrap_err().contains("key`: found"));
+    let value = Value::file(&path);
+    for (content, expected) in [("first", "first"), ("", "first"), ("second", "second")] {
+        fs::write(&path, content).unwrap();
+        assert_eq!(read_bytes(&value).await.unwrap(), expected.as_bytes(), "an emptied file changes nothing");
+    }
     for (value, expected) in [
         (Value::from(r#"{"key":"-----BEGIN\nA\n"}"#).member("/key"), &b"-----BEGIN\nA\n"[..]),
         (Value::from("id:00ff").after(":").encoding(Encoding::Hex), b"\x00\xff"),

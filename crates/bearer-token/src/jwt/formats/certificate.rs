@@ -43,7 +43,7 @@ impl Certificate {
             .is_some_and(|key| key == self.key || compressed(key).is_some_and(|key| key == self.key))
     }
 
-    /// Whether the other one certifies the key that signed this one, by their names.
+    /// Whether the other certificate is the issuer of this one, by their names.
     pub(crate) fn is_issued_by(&self, other: &Certificate) -> bool {
         self.issuer == other.subject
     }
@@ -53,7 +53,7 @@ impl Certificate {
     }
 }
 
-/// An uncompressed point of an elliptic curve in its other form (SEC 1 section 2.3.3).
+/// The compressed form of an uncompressed point of an elliptic curve (SEC 1 section 2.3.3).
 fn compressed(point: &[u8]) -> Option<Vec<u8>> {
     let numbers = point.strip_prefix(&[4])?;
     let (x, y) = numbers.split_at_checked(numbers.len() / 2)?;

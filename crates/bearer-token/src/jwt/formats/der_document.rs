@@ -26,7 +26,7 @@ pub(crate) enum DerDocument {
 }
 
 impl DerDocument {
-    /// The document that begins here. One that is cut off is `Other`, except where its first bytes suffice.
+    /// The document that begins here. If it is cut off, it is `Other`, unless its first bytes are enough.
     pub(crate) fn of(der: &[u8]) -> Self {
         if identify(der).is_some() {
             return DerDocument::PrivateKey;

@@ -21,14 +21,14 @@ pub(crate) struct JsonDocument {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct JsonKey {
     pub(crate) is_pem: bool,
-    /// The filter of `jq` that selects it, such as `.data.private_key`. `None` if a name on the way is not a common one:
-    /// it could be anything.
+    /// The filter of `jq` that selects it, such as `.data.private_key`. `None` if the path contains an uncommon name,
+    /// which could be anything.
     pub(crate) filter: Option<String>,
     /// The JSON pointer to it (RFC 6901), on the same condition.
     pub(crate) pointer: Option<String>,
 }
 
-/// Whether the content begins as a JSON object or list does. Text between braces does not suffice.
+/// Whether the content begins like a JSON object or list. Other text in braces is not enough.
 pub(crate) fn begins_like_json(content: &[u8]) -> bool {
     let mut bytes = encoding::without_mark(content).iter().filter(|byte| !byte.is_ascii_whitespace());
     matches!((bytes.next(), bytes.next()), (Some(b'{'), Some(b'"' | b'}')) | (Some(b'['), Some(b'{' | b'"' | b'[')))
@@ -141,7 +141,7 @@ const MEMBER_WORDS: [&str; 38] = [
     "value",
 ];
 
-/// Whether a name consists of common words only, so that an error may repeat it.
+/// Whether a name consists of common words only. Then an error may repeat it.
 fn is_common(name: &str) -> bool {
     let mut words = Vec::new();
     for part in name.split(['_', '-', '.', ' ']) {

@@ -216,7 +216,7 @@ impl<'de> Deserialize<'de> for Document {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
                 let mut document = Document { members: BTreeMap::new(), keys: None };
                 while let Some(name) = map.next_key::<String>()? {
-                    // RFC 7517 section 4 asks for unique names; parsers differ in which of two counts.
+                    // RFC 7517 section 4 requires unique names. Of two, some parsers use the first, others the last.
                     let twice = if name == "keys" {
                         document.keys.replace(map.next_value()?).is_some()
                     } else {

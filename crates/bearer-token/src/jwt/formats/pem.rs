@@ -27,7 +27,7 @@ pub(crate) enum PemFault {
     Labels(Vec<PemLabel>),
 }
 
-/// What the label of a block says, apart from the keys that are read.
+/// The label of a block that is not a readable key.
 ///
 /// Only known labels are ever repeated: the text between the dashes of a damaged file may be part of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(crate) fn looks_like_pem(text: &[u8]) -> bool {
 /// Finds the one private key in the text.
 ///
 /// Certificates, parameters and text around the key are ignored. Newlines may be escaped (`\n`), as in environment
-/// variables and JSON: base64 has no backslash, so an escape cannot be mistaken.
+/// variables and JSON. That is unambiguous, because base64 has no backslash.
 pub(crate) fn private_key(text: &[u8]) -> Result<PemKey, PemFault> {
     let mut keys = Vec::new();
     let mut labels = Vec::new();

@@ -1,7 +1,7 @@
-//! What content looks like from the outside, whole or not.
+//! Recognises the format of content, even if it is cut off.
 //!
-//! An HMAC takes any bytes as its secret. So a part of another format, or the wrong file, must be told apart from a
-//! secret: a JWK without its last brace would still sign.
+//! An HMAC takes any bytes as its secret. So a part of another format, or the wrong file, must be recognised: otherwise
+//! a JWK without its last brace would be used as a secret.
 
 use zeroize::Zeroizing;
 
@@ -109,8 +109,8 @@ fn ssh(content: &[u8]) -> Option<Sniffed> {
 
 /// The start of a JSON object or list, or a brace and text.
 ///
-/// Some text after the brace is enough, as the rest may be damaged; but binary secrets begin with a brace, too, once in a
-/// while.
+/// A brace and some text are enough, because the rest may be damaged. A brace alone is not, because binary secrets may
+/// begin with one.
 fn looks_like_json(content: &[u8]) -> bool {
     let is_object = jwk::object(content)
         .is_some_and(|text| is_text(text) || text.first_chunk::<16>().is_some_and(|text| is_text(text)));
@@ -119,7 +119,7 @@ fn looks_like_json(content: &[u8]) -> bool {
         || begins_like_json(content) && is_text(content)
 }
 
-/// Whether it is text without control characters. At a cut, a character may be cut as well.
+/// Whether it is text without control characters. If it is cut off, the last character may be incomplete.
 pub(crate) fn is_text(content: &[u8]) -> bool {
     let controls = content.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace());
     let is_utf8 = match str::from_utf8(content) {
@@ -159,7 +159,7 @@ fn utf16(content: &[u8]) -> Option<Zeroizing<String>> {
     Some(text)
 }
 
-/// A DER (or BER) sequence, cut off perhaps. Text may begin like one, but has no control characters.
+/// A DER (or BER) sequence, perhaps cut off. Text may begin like one, but has no control characters.
 fn is_der(content: &[u8]) -> bool {
     !is_text(content) && matches!(der_document::inside(content), Some([2 | 6 | 0x30, ..]))
 }

@@ -14,8 +14,8 @@ use crate::{
 
 /// A key and the place of its certificate. Both are read again before each signature.
 ///
-/// A certificate manager replaces two files, and a JWT may be signed in between. So the last pair that belonged together
-/// is kept, and signs until there is a new one (`L56`).
+/// A certificate manager replaces two files, and a JWT may be signed in between. So the last matching pair is kept, and
+/// signs until there is a new one (`L56`).
 pub(crate) struct CertifiedKey {
     certificate: Value,
     is_whole: bool,
@@ -23,7 +23,7 @@ pub(crate) struct CertifiedKey {
 }
 
 struct Memory {
-    /// `None` for a remote key: its old one is gone.
+    /// `None` for a remote key, which cannot be kept.
     last: Option<(SigningKey, Arc<CertificateChain>)>,
     reported: Option<String>,
 }
@@ -44,7 +44,7 @@ impl CertifiedKey {
         Ok((certified, chain))
     }
 
-    /// The key as it is now and its certificate, or the last pair that belonged together.
+    /// The current key and its certificate, or the last matching pair.
     pub(crate) async fn now(
         &self,
         key: &SigningKey,
@@ -52,7 +52,7 @@ impl CertifiedKey {
     ) -> Result<(SigningKey, Arc<CertificateChain>), Error> {
         let mut pair = self.read(key, platform).await;
         if pair.is_err() {
-            // Both may be in one file, which was replaced after the key was read and before the certificate was.
+            // Both may be in one file, which may have been replaced between the two readings.
             pair = self.read(key, platform).await;
         }
         let mut memory = lock(&self.memory);
@@ -90,7 +90,7 @@ impl CertifiedKey {
 }
 
 impl SigningKey {
-    /// The key as it was read last, so that it signs whatever happens to its file; `None` for a remote one.
+    /// The key that was read last. It signs even if its file changes now. `None` for a remote key.
     fn in_memory_now(&self) -> Option<SigningKey> {
         let material = match &self.place {
             KeyPlace::Memory(material) => material.clone(),

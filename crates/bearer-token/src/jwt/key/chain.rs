@@ -16,7 +16,7 @@ use crate::{
 /// The most certificates of one chain. Headers have limits, and real chains have three or four.
 const LONGEST: usize = 10;
 
-/// A certificate, followed by those that certify each other (RFC 7515 section 4.1.6).
+/// A certificate, followed by the issuer of each one before (RFC 7515 section 4.1.6).
 pub(crate) struct CertificateChain {
     leaf: Certificate,
     others: Vec<Certificate>,

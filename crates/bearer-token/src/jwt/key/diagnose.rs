@@ -32,7 +32,7 @@ use crate::{
     secret::string::StringProblem,
 };
 
-/// A file that held a PEM or JWK, and now something for which any bytes would do.
+/// A file that contained a PEM or JWK before, and now contains something that could be any secret.
 pub(crate) fn changed_form() -> Error {
     let problem = Problem::new("key", "found neither a PEM nor a JWK").expecting("one, as the file held before");
     error(problem.advise(Advice::text("is it half written?")))
@@ -82,14 +82,14 @@ pub(crate) fn superfluous_passphrase(found: &str) -> Error {
     error(problem.advise(Advice::remove("KeyReader::passphrase")))
 }
 
-/// A PEM for an algorithm with a shared secret, where a PEM is the only thing that can be given.
+/// A PEM for an algorithm with a shared secret, from a constructor that only takes a PEM.
 pub(crate) fn pem_constructor_for_hmac(algorithm: Algorithm) -> Error {
     let problem = Problem::new("algorithm", format!("{algorithm} signs with a shared secret, not with a PEM"));
     error(problem.advise(Advice::set("SigningKey::hmac")).advise(Advice::text("choose the algorithm of the key")))
 }
 
-/// A PEM as an HMAC secret. A public key in that place is the oldest attack on JWTs; a private one leaks with the first
-/// guess.
+/// A PEM as an HMAC secret. A public key as the secret is a classic attack on JWTs. A private key would leak with the
+/// first guess.
 pub(crate) fn pem_for_hmac(algorithm: Algorithm) -> Error {
     let problem = Problem::new("key", format!("found a PEM (-----BEGIN ...); {algorithm} needs a shared secret"));
     let advice = "to sign with a private key, choose the algorithm that it was made for";
@@ -182,6 +182,10 @@ pub(crate) fn native(algorithm: Algorithm, fault: NativeFault) -> Error {
             .advise(Advice::text("use a longer one"))
             .advise(Advice::turn_on("KeyReader::allow_short_secret")),
         ),
+        NativeFault::WithoutMlDsa => {
+            let problem = problem("found an ML-DSA key, which this program cannot use".to_owned());
+            error(problem.advise(Advice::Feature("ml-dsa")))
+        }
         NativeFault::SeedLength(length) => error(
             problem(format!("found {length} bytes"))
                 .expecting("the bare bytes of an Ed25519 key, which are 32 (the seed) or 64 (seed and public half)"),
@@ -196,6 +200,7 @@ fn needed(algorithm: Algorithm) -> String {
         Family::Rsa(..) => "an RSA key".to_owned(),
         Family::Ecdsa(curve) => KeyKind::Ec(curve).to_string(),
         Family::Ed25519 => KeyKind::Ed25519.to_string(),
+        Family::MlDsa(set) => KeyKind::MlDsa(set).to_string(),
     }
 }
 
@@ -205,6 +210,7 @@ fn algorithm_for(kind: KeyKind) -> Option<Algorithm> {
         KeyKind::Rsa { .. } => Some(Algorithm::RS256),
         KeyKind::Ec(curve) => Some(curve.facts().algorithm),
         KeyKind::Ed25519 => Some(Algorithm::EdDSA),
+        KeyKind::MlDsa(set) => Some(set.facts().algorithm),
         KeyKind::UnnamedCurve | KeyKind::Other(_) => None,
     }
 }

@@ -23,7 +23,7 @@ struct Inner {
     value: Value,
     algorithm: Algorithm,
     parse: Box<Parse>,
-    /// Held while the key is looked up, so that an older one never replaces a newer one.
+    /// Held while the key is looked up. Otherwise an older key could replace a newer one.
     reading: Mutex<()>,
     memory: Mutex<Memory>,
 }
@@ -71,8 +71,8 @@ impl LookedUpKey {
         lock(&self.0.memory).last.material.clone()
     }
 
-    /// Looks for the key, and returns it, or the previous one if it is missing or unusable, with the problem if that is
-    /// news. Blocks.
+    /// Looks the key up. If it is missing or unusable, the previous key is returned, with the problem if it is a new
+    /// one. Blocks.
     pub(crate) fn read(&self) -> (Arc<KeyMaterial>, Option<String>) {
         let Inner { value, parse, reading, memory, .. } = &*self.0;
         let _reading = lock(reading);
@@ -371,7 +371,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("none` cannot be read"), "{error}");
         for (content, expected) in [
-            ("", "found an empty secret"),
+            ("", "found an empty string"),
             ("\n", "found an empty secret"),
             ("short", "found a secret of 5 bytes"),
             (&pem("p256"), "found a PEM"),

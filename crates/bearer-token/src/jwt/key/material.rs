@@ -10,6 +10,6 @@ pub(crate) struct KeyMaterial {
     pub(crate) key: NativeKey,
     /// The `kid` of a JWK.
     pub(crate) key_id: Option<Arc<str>>,
-    /// Whether it was read from a secret or a seed alone, for which any bytes would do.
+    /// Whether it was read from a secret or a bare seed, which any bytes could be.
     pub(crate) is_bare: bool,
 }

@@ -9,8 +9,8 @@ use crate::{error::Error, jwt::algorithm::Algorithm};
 /// Pass it to [`SigningKey::remote`](crate::jwt::SigningKey::remote), and use that as any other key. It is called once for
 /// each JWT: once for each refresh of a token, not for each request.
 ///
-/// Its time is part of that fetch. When the deadline of the fetch passes, the future is dropped at whatever point it has
-/// reached. A connection that the future held, with half a response in it, must not be used again.
+/// Its time is part of that fetch. When the deadline of the fetch passes, the future is dropped at its current await.
+/// If it was using a connection, do not reuse that connection: it may contain half a response.
 ///
 /// ```
 /// use bearer_token::{Error, ErrorKind, jwt::{Algorithm, JwtTemplate, Signer, SigningKey}};

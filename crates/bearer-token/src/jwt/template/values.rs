@@ -7,7 +7,7 @@ use crate::{
 
 /// What is wrong with a string that names something: an issuer, an audience, a key id.
 ///
-/// Servers compare such strings byte for byte. A newline or a quote at its end is a mistake of whatever delivered it.
+/// Servers compare such strings byte for byte. A newline or a quote at its end is a mistake.
 pub(crate) fn problem(path: &str, value: &str) -> Option<Problem> {
     let found = match string::check(value).err()? {
         StringProblem::Empty if value.is_empty() => {

@@ -52,7 +52,7 @@ impl ClientAuth {
     /// # Ok(()) }
     /// ```
     ///
-    /// `iss` and `sub` are the client id. `aud` depends on what is known of the server:
+    /// `iss` and `sub` are the client id. `aud` depends on what is known about the server:
     ///
     /// | | `aud` | `typ` |
     /// |---|---|---|
@@ -60,11 +60,11 @@ impl ClientAuth {
     /// | only the token endpoint's URL | the URL, byte for byte, but without a query, which may hold a key | `JWT` |
     /// | [`audience`](Self::audience) | what it says | `JWT` |
     ///
-    /// The first row is the rule of draft-ietf-oauth-rfc7523bis, and recommended: an assertion for one server is worthless
-    /// at any other, even if a server lies about its token endpoint. The second is that of RFC 7523 section 3.
+    /// The first row is recommended (draft-ietf-oauth-rfc7523bis): no other server accepts the assertion, even if a
+    /// server lies about its token endpoint. The second row is the rule of RFC 7523 section 3.
     ///
-    /// The assertion lives for 60 seconds. Every request, a retry included, has a new one with its own `jti`, `iat` and `exp`. For
-    /// anything else use [`assertion`](Self::assertion) with a template of your own.
+    /// The assertion lives for 60 seconds. Every request, including retries, has a new one with its own `jti`, `iat`
+    /// and `exp`. For anything else use [`assertion`](Self::assertion) with a template of your own.
     pub fn private_key_jwt(client_id: impl Into<String>, key: SigningKey) -> Self {
         Method::Assertion(ClientAssertion { client_id: client_id.into(), form: AssertionForm::PrivateKey(key) }).into()
     }
@@ -87,8 +87,8 @@ impl ClientAuth {
     /// Replaces the token endpoint's URL as the `aud` of [`private_key_jwt`](Self::private_key_jwt) and
     /// [`client_secret_jwt`](Self::client_secret_jwt).
     ///
-    /// Entra, Okta, `NetSuite` and SMART servers require the token endpoint's URL, also if their issuer is known. The audience
-    /// is sent as one string, byte for byte. Where the server wants its issuer, prefer
+    /// Entra, Okta, `NetSuite` and SMART servers require the token endpoint's URL, also if their issuer is known. The
+    /// audience is sent as one string, byte for byte. Where the server wants its issuer, prefer
     /// [`audience_issuer`](Self::audience_issuer).
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {

@@ -1,4 +1,4 @@
-//! The place of signed assertions in a build without the feature `jwt`. Neither type has a value.
+//! Stand-ins for signed assertions in a build without the feature `jwt`. Neither type has a value.
 
 use crate::{error::Error, oauth::client_auth::Audience, platform::Platform, problem::Problems, token::AccessToken};
 

@@ -17,7 +17,7 @@ pub(super) enum Unusable {
     Metadata(String),
 }
 
-/// The URL of the token endpoint, or what is wrong. Nothing of the document is repeated: it is untrusted.
+/// The URL of the token endpoint, or the problem. The problem does not repeat the document, which is untrusted.
 pub(super) fn token_endpoint(body: &[u8], issuer: &Issuer, use_mtls_alias: bool) -> Result<String, Unusable> {
     if body.len() > LIMIT {
         return Err(Unusable::Other(format!("has {} bytes, which is more than {LIMIT}", body.len())));

@@ -161,10 +161,10 @@ impl TokenEndpointBuilder {
     /// Sets a function that makes the token of a success, for responses that no [format](Self::response) describes: a
     /// token in a header, or XML.
     ///
-    /// The function sees responses with a status of 2xx only, before any field of them is judged. Other statuses are
+    /// The function gets only responses with a status of 2xx, before their fields are judged. Other statuses are
     /// [errors](TokenEndpoint#errors) as usual. If the function sets no lifetime and the token is a JWT, the JWT's own
-    /// lifetime counts. [`keep`](Self::keep) and [`accept_token_type`](Self::accept_token_type) have no effect beside it.
-    /// A message in its error ends up in logs: keep the response's text out of it.
+    /// lifetime counts. [`keep`](Self::keep) and [`accept_token_type`](Self::accept_token_type) then have no effect.
+    /// The function's error ends up in logs: keep strings of the response out of it.
     ///
     /// ```
     /// use bearer_token::{AccessToken, Error, ErrorKind};
@@ -186,7 +186,7 @@ impl TokenEndpointBuilder {
         self
     }
 
-    /// Accepts another word than `Bearer` as `token_type`, from a server that means bearer by it.
+    /// Accepts another `token_type` than `Bearer`, for a server that means bearer by it.
     ///
     /// Case does not matter (RFC 6749 section 5.1).
     pub fn accept_token_type(mut self, word: impl Into<String>) -> Self {
@@ -198,15 +198,16 @@ impl TokenEndpointBuilder {
     ///
     /// A name that begins with a slash is a JSON pointer: `/auth/accessor` (RFC 6901).
     ///
-    /// [`Bearer::extra`](crate::Bearer::extra) returns it by the same name: a string, the digits of a number, or `true` or `false`. Other
-    /// values are not kept, nor are strings that are not valid JSON.
+    /// [`Bearer::extra`](crate::Bearer::extra) returns it by the same name: a string, the digits of a number, or `true` or
+    /// `false`. Other values are not kept, nor are strings that are not valid JSON.
     pub fn keep(mut self, field: impl Into<String>) -> Self {
         self.reader.keep.push(field.into());
         self
     }
 
-    /// Sets how far this machine's clock may differ from the server's `Date` for a refused assertion to be signed
-    /// [again](TokenEndpoint#the-clock) with the server's time. Zero turns that off. Default: one hour.
+    /// Sets the largest difference between this machine's clock and the server's `Date` that is corrected: a refused
+    /// assertion is signed [again](TokenEndpoint#the-clock) with the server's time. Zero turns that off. Default: one
+    /// hour.
     pub fn max_clock_offset(mut self, limit: Duration) -> Self {
         self.max_clock_offset = limit;
         self
@@ -229,8 +230,8 @@ impl TokenEndpointBuilder {
 
     /// Sets the authorization server's issuer, for a token endpoint whose URL is set.
     ///
-    /// It becomes the audience of signed assertions (`ClientAuth::private_key_jwt`), as draft-ietf-oauth-rfc7523bis requires,
-    /// byte for byte. Metadata is not read: [`TokenEndpoint::discover`] does that.
+    /// It becomes the audience of signed assertions (`ClientAuth::private_key_jwt`), byte for byte, as
+    /// draft-ietf-oauth-rfc7523bis requires. Metadata is not read: [`TokenEndpoint::discover`] does that.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         match &mut self.server {
             Server::Url { issuer: place, .. } => *place = Some(issuer.into()),
@@ -299,7 +300,7 @@ impl TokenEndpointBuilder {
 
 impl fmt::Debug for TokenEndpointBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the URL and the names of headers: they are not checked yet, and may contain credentials.
+        // The URL and the names of headers are left out: they are not checked yet, and may contain credentials.
         f.debug_struct("TokenEndpointBuilder")
             .field("method", &self.method)
             .field("body", &self.body)

@@ -67,7 +67,7 @@ const RESERVED: [(&str, &[&str]); 4] = [
     ("client_assertion_type", &["ClientAuth::private_key_jwt", "ClientAuth::assertion_from"]),
 ];
 
-/// Credentials that expire or are accepted once, and the grants that send them. A fixed one would outlive its validity.
+/// Credentials that expire or are accepted once, and the grants that send them. A literal would soon be invalid.
 const EXPIRING: [(&str, &[&str]); 8] = [
     ("assertion", &["JwtBearer::new"]),
     ("refresh_token", &["RefreshToken::new"]),

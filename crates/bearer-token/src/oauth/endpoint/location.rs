@@ -1,4 +1,4 @@
-//! Where the token endpoint is: at a URL, or where the metadata of an issuer says.
+//! The location of the token endpoint: a configured URL, or the one in an issuer's metadata.
 
 use std::fmt;
 
@@ -25,7 +25,8 @@ impl Location {
         }
     }
 
-    /// Whether the endpoint is at another URL than the one that was used. The metadata is read again for that.
+    /// Reads the metadata again, and returns whether the endpoint has moved from the URL that was used. The metadata is
+    /// read again for that.
     ///
     /// Metadata that cannot be read leaves the old URL.
     pub(crate) async fn has_moved(&self, from: &Uri, cx: &FetchContext) -> bool {

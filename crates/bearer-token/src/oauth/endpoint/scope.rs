@@ -2,7 +2,7 @@
 
 /// The requested words that were not granted. None if the response names no scope, or grants everything.
 ///
-/// Some words stand for others (Entra's `/.default`) or for something that a server need not repeat. They do not count.
+/// Words that mean other scopes (Entra's `/.default`), or that a server need not repeat, are ignored.
 pub(crate) fn not_granted(requested: Option<&str>, granted: Option<&str>) -> Option<String> {
     const NOT_REPEATED: [&str; 4] = ["openid", "offline_access", "profile", "email"];
     let (requested, granted) = (requested?, granted?);

@@ -1,4 +1,4 @@
-//! The authorization server, as a builder is told of it.
+//! The authorization server, as it was given to the builder.
 
 use std::sync::Arc;
 

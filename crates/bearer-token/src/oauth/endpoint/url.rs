@@ -50,7 +50,7 @@ impl EndpointUrl {
 
 impl fmt::Debug for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Some servers expect account numbers in the query, which do not belong in a log.
+        // Without the query: some servers expect account numbers there, which do not belong in a log.
         let shown = without_query(&self.text);
         let query = if self.uri.query().is_some() { "?[redacted]" } else { "" };
         f.write_fmt(format_args!("\"{shown}{query}\""))

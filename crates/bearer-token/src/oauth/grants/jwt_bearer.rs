@@ -67,7 +67,8 @@ impl JwtBearer {
         grant
     }
 
-    /// The claims that RFC 7523 section 3 requires and the template does not have. Only some servers do without.
+    /// The claims that RFC 7523 section 3 requires and the template does not have. Only some servers accept assertions
+    /// without them.
     pub fn missing_claims(&self) -> Vec<&'static str> {
         let Assertion::Signed(template) = &self.assertion else { return Vec::new() };
         let names: Vec<&str> = template.claim_names().collect();

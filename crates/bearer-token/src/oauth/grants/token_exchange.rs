@@ -80,8 +80,8 @@ impl From<String> for TokenType {
     }
 }
 
-/// A token that the client holds is exchanged for another one: a narrower one, one for another domain, or one that acts
-/// for a user (RFC 8693).
+/// Exchanges a token of the client for another one: a narrower one, one for another domain, or one that acts for a user
+/// (RFC 8693).
 ///
 /// The subject and the actor can come from [any value](Value): a file that the platform writes, an environment variable,
 /// or another provider.
@@ -151,7 +151,7 @@ impl TokenExchange {
     /// [`Bearer::extra`](crate::Bearer::extra) returns the `issued_token_type`.
     ///
     /// For any other type than an access token or a JWT, the server says `N_A` in place of `Bearer` (section 2.2.1).
-    /// Such a token is accepted here, since it is for another token request and not for an API.
+    /// Such a token is accepted, because it is for another token request and not for an API.
     #[must_use]
     pub fn requested_token_type(mut self, requested: impl Into<TokenType>) -> Self {
         self.requested = Some(requested.into());
@@ -216,7 +216,7 @@ impl Grant for TokenExchange {
     }
 
     fn token_types(&self) -> &[&str] {
-        // RFC 8693 section 2.2.1: the type says how the token is used at an API, and this one is not used there.
+        // RFC 8693 section 2.2.1: `N_A` means that the token is not used at an API.
         if self.requested.as_ref().is_none_or(TokenType::is_for_an_api) { &[] } else { &["N_A"] }
     }
 
@@ -238,7 +238,7 @@ impl Grant for TokenExchange {
         let (Some(requested), Some(issued)) = (&self.requested, response.text(ISSUED)) else { return Ok(()) };
         let known = TokenType::registered_as(issued);
         let fits = match requested.is_for_an_api() {
-            // Servers have names of their own for what is an access token all the same.
+            // Some servers have their own names for access tokens.
             true => known.as_ref().is_none_or(TokenType::is_for_an_api),
             false => requested.as_str() == issued,
         };

@@ -1,4 +1,4 @@
-//! The state that the clones of a grant share: the store, the queue for it, and what must not be forgotten.
+//! The state that the clones of a grant share: the store, the lease, and the tokens that are pending or refused.
 
 use std::{
     future::{self, Future},
@@ -101,7 +101,7 @@ impl RotationState {
 
     /// Saves a refresh token that an earlier fetch could not save.
     ///
-    /// If the store has another token by now, that one is newer and counts.
+    /// If the store has another token by now, that one is newer and stays.
     pub(super) async fn save_pending(&self, platform: &Platform) -> Result<(), Error> {
         let Some(pending) = lock(&self.memory).pending.clone() else { return Ok(()) };
         self.store.swap(platform, pending.seen.as_ref(), Some(&pending.next)).await.map_err(|error| {
@@ -123,8 +123,8 @@ impl RotationState {
         if session.seen.as_ref() == Some(&next) {
             return Ok(());
         }
-        // Before the first await: from here on it cannot get lost while the process lives. Another token is pending only
-        // if this lease was lost to another fetch.
+        // This happens before the first await, so the token cannot get lost while the process lives. Another token is
+        // pending only if another fetch took the lease.
         lock(&this.memory).pending.get_or_insert(Pending { seen: session.seen.clone(), next });
         session.lease.extend(platform.now().after(SAVE_TIMEOUT + LEASE_GRACE).monotonic());
         let (sender, receiver) = oneshot::channel();
@@ -135,7 +135,7 @@ impl RotationState {
                 Ok(()) => observe::refresh_token_saved(),
                 Err(error) => observe::refresh_token_not_saved(error),
             }
-            // The lease is released first: the receiver of the result may start the next fetch.
+            // The lease is released before the result is sent, because the receiver may start the next fetch.
             drop(session);
             drop(sender.send(result));
         });
@@ -149,7 +149,7 @@ impl RotationState {
         })
     }
 
-    /// Replaces the token in the store, whatever it is.
+    /// Replaces the token in the store unconditionally.
     pub(super) async fn put(&self, platform: &Platform, next: Option<StoredToken>) -> Result<(), Error> {
         let _lease = self.lease(platform, platform.now().after(SAVE_TIMEOUT)).await?;
         self.store.put(platform, next.as_ref()).await?;
@@ -167,7 +167,7 @@ impl RotationState {
 
     /// Whether the server has refused the token lately.
     ///
-    /// A fetch that the application requested sends it anyway, once: it wants to know what the server says now.
+    /// If the application called `refresh_now`, the token is sent once more anyway.
     pub(super) fn is_gone(&self, token: &Secret, cx: &FetchContext) -> bool {
         let now = cx.platform().now();
         let is_requested = cx.reason() == FetchReason::Requested;

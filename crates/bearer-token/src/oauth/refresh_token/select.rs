@@ -13,7 +13,7 @@ pub(super) struct Candidates<'a> {
 pub(super) fn select<'a>(candidates: &Candidates<'a>, is_gone: impl Fn(&Secret) -> bool) -> Option<&'a Secret> {
     let Candidates { stored, initial, retry_previous } = *candidates;
     let previous = stored.and_then(|stored| stored.previous.as_ref()).filter(|_| retry_previous);
-    // The one that the stored one descends from is used up: sent again, it would look stolen.
+    // The stored token descends from it, so it is used up: a second use would look like theft.
     let initial = initial.filter(|initial| stored.and_then(|stored| stored.initial.as_ref()) != Some(initial));
     [stored.map(|stored| &stored.token), previous, initial].into_iter().flatten().find(|token| !is_gone(token))
 }

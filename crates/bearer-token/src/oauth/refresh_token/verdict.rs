@@ -9,9 +9,9 @@ use crate::error::{Error, ErrorKind};
 pub(super) enum Verdict {
     /// The server says that the refresh token is unusable.
     Gone,
-    /// The server refuses the request in words that servers use for such a refresh token, and for other mistakes too.
+    /// The server refuses the request with a code that may mean the refresh token, or another mistake.
     ProbablyGone,
-    /// The refusal is about the client or about another part of the request, or there is none.
+    /// There is no refusal, or it is about the client or another part of the request.
     Other,
 }
 
@@ -19,8 +19,8 @@ impl Verdict {
     /// Judges the error of a token request.
     ///
     /// Servers refuse a refresh token in many ways, such as a 400 with an empty body, or `invalid_request` (`L58`). An
-    /// outage is never a verdict, even with an error code in its body (`L19`), and neither is a wrong client secret: the
-    /// refresh token is as good as before once that is fixed.
+    /// outage is never a verdict, even with an error code in its body (`L19`). Neither is a wrong client secret: once
+    /// that is fixed, the refresh token works again.
     pub(super) fn of(error: &Error) -> Self {
         if error.kind() != ErrorKind::Refused {
             return Verdict::Other;
@@ -41,7 +41,7 @@ impl Verdict {
 /// The error codes for an unusable refresh token: RFC 6749 section 5.2, GitHub and others.
 const GONE: [&str; 4] = ["invalid_grant", "bad_refresh_token", "expired_token", "invalid_token"];
 
-/// The error codes that some servers use for one: the catch-all of the RFC, and those that ask for a person.
+/// The error codes that some servers use for one: the generic code of the RFC, and those that ask for the user.
 const PROBABLY_GONE: [&str; 12] = [
     "access_denied",
     "account_selection_required",
@@ -57,8 +57,8 @@ const PROBABLY_GONE: [&str; 12] = [
     "org_internal",
 ];
 
-/// The statuses of a refusal without a known code. Others are about the URL or about the form of the request. With a
-/// status of success an unknown code may mean anything, also an outage.
+/// The statuses of a refusal without a known code. Other statuses are about the URL or the form of the request. With a
+/// status of success, an unknown code may mean anything, even an outage.
 const STATUSES: [StatusCode; 4] =
     [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::UNPROCESSABLE_ENTITY];
 

@@ -29,7 +29,7 @@ pub enum BodyFormat {
     ///
     /// Proxies and servers log URLs: this is for servers that offer nothing else.
     Query,
-    /// Nowhere: the request consists of its URL and headers. There is no grant type either.
+    /// Nowhere: the request consists of its URL and headers, without a grant type.
     None,
 }
 
@@ -101,7 +101,7 @@ impl Content {
 
     /// The form, `application/x-www-form-urlencoded`.
     pub(crate) fn form(&self) -> Zeroizing<String> {
-        // Large enough for the worst case: a buffer that grows leaves copies of secrets behind.
+        // Large enough for the worst case, because a buffer that grows leaves copies of secrets behind.
         let mut size = 0;
         self.pairs(&mut |name, value| size += 3 * (name.len() + value.len()) + 2);
         let mut form = form_urlencoded::Serializer::new(String::with_capacity(size));
@@ -122,7 +122,7 @@ impl Content {
         }
         let size = members.iter().map(|(name, value)| 6 * name.len() + value.size() + 4).sum::<usize>() + 2;
         let mut json = Zeroizing::new(Vec::with_capacity(size));
-        // The error is left out: it may quote a value. Writing to memory does not fail.
+        // The error is dropped, because it may quote a value. Writing to memory does not fail.
         serde_json::to_writer(&mut *json, &Members(&members))
             .map_err(|_| Error::new(ErrorKind::Source, "the parameters cannot be written as JSON"))?;
         Ok(json)

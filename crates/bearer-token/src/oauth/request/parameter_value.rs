@@ -28,7 +28,7 @@ use crate::{
 /// # let _ = (string, from_file, resources, nested);
 /// ```
 ///
-/// `Debug` shows the shape and where values come from, but none of them.
+/// `Debug` shows the structure and where values come from, but no values.
 #[derive(Clone)]
 pub struct ParameterValue(Node);
 
@@ -62,7 +62,7 @@ impl ParameterValue {
         self.strings().iter().any(|value| value.has_changed())
     }
 
-    /// Reports what is wrong with it now. `is_tree` says that any tree can be sent. Blocks.
+    /// Reports the problems with it now. `is_tree` allows any tree. Blocks.
     pub(crate) fn check(&self, path: &str, is_tree: bool, problems: &mut Problems) {
         let no_form = |found: &'static str| {
             let problem = Problem::new(path, found).expecting("strings, numbers or a list of them, as in any form");

@@ -1,4 +1,4 @@
-//! What a token request contained, to keep it out of texts that the server returns.
+//! What a token request contained, to find repetitions of it in strings from the server.
 
 use std::collections::HashSet;
 
@@ -56,7 +56,7 @@ impl Sent {
         masked
     }
 
-    /// Whether a text repeats a secret or a part of one: as it is, form-encoded, escaped as in JSON, or in Base64.
+    /// Whether a string repeats a secret or a part of one: as it is, form-encoded, escaped as in JSON, or in Base64.
     pub(crate) fn is_repeated_in(&self, text: &str) -> bool {
         let decoded = |text: &str| {
             let pairs = form_urlencoded::parse(text.as_bytes());
@@ -136,7 +136,7 @@ impl Secrets {
     }
 }
 
-/// The characters that survive a wrong character set: others may have become `?`, two characters, or a space.
+/// The characters that are the same in every character set. Others may have become `?`, two characters, or a space.
 fn undamaged(text: &str) -> String {
     text.chars().filter(|char| char.is_ascii_graphic() && *char != '?').collect()
 }
@@ -177,7 +177,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     BASE64_LENIENT.decode(text.get(..whole)?).ok()
 }
 
-/// What the runs of Base64 digits in a text mean, wherever in a run the digits begin.
+/// Decodes the runs of Base64 digits in a string, at each of the four offsets.
 fn base64_runs(text: &str) -> Vec<String> {
     let is_digit = |char: char| char.is_ascii_alphanumeric() || "+/-_".contains(char);
     let runs = text.split(|char| !is_digit(char)).filter(|run| run.len() >= 4);

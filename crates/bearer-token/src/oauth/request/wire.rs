@@ -4,7 +4,7 @@ use crate::problem::{Advice, Problem, Problems};
 
 /// Reports a string with a newline or another control character, and returns whether it has none.
 ///
-/// No parameter of RFC 6749 may contain one (appendix A). A newline is often left over from a file or a variable.
+/// No parameter of RFC 6749 may contain one (appendix A). A newline often comes from a file or a variable.
 pub(crate) fn check(path: &str, text: &str, problems: &mut Problems) -> bool {
     check_expecting("a string without control characters", path, text, problems)
 }

@@ -5,7 +5,7 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 
-/// Names the content type if it is a usual mistake. The header's own text stays out of messages.
+/// Names the content type if it is a common mistake. The header itself is never repeated.
 pub(crate) fn kind(headers: &HeaderMap) -> &'static str {
     let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {

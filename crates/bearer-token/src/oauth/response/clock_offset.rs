@@ -42,11 +42,11 @@ impl fmt::Display for ClockOffset {
 
 /// The largest offset that is corrected by default.
 ///
-/// It covers machines without NTP, and most of those that take local time for UTC by an hour. A larger offset should be
-/// noticed, and the clock set.
+/// It covers machines without NTP, and those whose time is wrong by an hour because of a time zone. A larger offset
+/// should be noticed and fixed.
 pub(crate) const LIMIT: Duration = Duration::from_secs(3600);
 
-/// The largest offset that is no reason to try again.
+/// The largest offset that does not cause a retry.
 ///
 /// It is half of the 10 s by which `iat` is back-dated. The `Date` may be from another machine than the one that judges.
 const TOLERANCE: Nanos = 5_000_000_000;
@@ -70,7 +70,8 @@ impl ServerClock {
         named(self.kept.load(Ordering::Relaxed))
     }
 
-    /// Starts the correction of one fetch. It does nothing unless the requests are signed here, and so `dated`.
+    /// Starts the correction of one fetch. It does nothing unless the requests are `dated`, because they are signed
+    /// here.
     pub(crate) fn correction(&self, dated: bool) -> Correction<'_> {
         let used = if dated { self.kept.load(Ordering::Relaxed) } else { 0 };
         Correction { clock: self, dated, used, retried: false }
@@ -143,8 +144,8 @@ impl Correction<'_> {
     }
 }
 
-/// Whether a refusal may be about the times in an assertion: by a code of RFC 7521 sections 4.1.1 and 4.2.1, by a code that
-/// other servers use instead, or by none that is known.
+/// Whether a refusal may be about the times in an assertion: it has a code of RFC 7521 sections 4.1.1 and 4.2.1, a code
+/// that other servers use instead, or no known code.
 fn is_suspicious(error: &Error, status: StatusCode) -> bool {
     const CODES: [&str; 6] =
         ["invalid_client", "invalid_grant", "invalid_assertion", "invalid_token", "expired_token", "invalid_request"];
@@ -163,8 +164,8 @@ impl Measured {
         let mut dates = headers.get_all(DATE).iter();
         let (Some(date), None, false) = (dates.next(), dates.next(), headers.contains_key(AGE)) else { return None };
         let date = httpdate::parse_http_date(date.to_str().ok()?).ok()?;
-        // Written at some time between the request and its response (RFC 9110 section 6.6.1), as the second that had begun:
-        // what is signed with it is not from the future.
+        // The server wrote it between the request and its response (RFC 9110 section 6.6.1), rounded down to a second.
+        // So an assertion signed with it is not from the future.
         let took = received.monotonic().saturating_sub(sent.monotonic());
         let server = nanos(date.duration_since(UNIX_EPOCH).ok()?);
         let ours = nanos(received.since_epoch()).saturating_sub(nanos(took / 2));

@@ -7,7 +7,7 @@ use http::{
     header::{AGE, DATE},
 };
 
-/// The time of day at the server when it wrote the response (RFC 9110 section 6.6.1), if it says so once.
+/// The server's time of day when it wrote the response (RFC 9110 section 6.6.1), if there is exactly one `Date`.
 pub(crate) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     let mut dates = headers.get_all(DATE).iter();
     let (Some(date), None) = (dates.next(), dates.next()) else { return None };
@@ -30,7 +30,7 @@ pub(crate) fn parse_date(text: &str) -> Option<SystemTime> {
     if offset < 0 { date.checked_add(shift) } else { date.checked_sub(shift).or(Some(UNIX_EPOCH)) }
 }
 
-/// Takes a time zone off the end, as seconds east of Greenwich. No zone means GMT.
+/// Splits the time zone off the end, in seconds east of Greenwich. Without one it is GMT.
 fn split_zone(text: &str) -> (&str, i64) {
     for zone in ["GMT", "UTC", "UT", "Z"] {
         let Some(start) = text.len().checked_sub(zone.len()) else { continue };
@@ -41,7 +41,7 @@ fn split_zone(text: &str) -> (&str, i64) {
             return (rest.trim_end(), 0);
         }
     }
-    // A hyphen also separates the parts of a date: only what follows the time is a zone.
+    // A hyphen also separates the parts of a date, so only the part after the time is a zone.
     let time = text.rfind(':').unwrap_or(text.len());
     let search = text.get(..time).and_then(|before| before.rfind([' ', 'T', 't'])).unwrap_or(text.len());
     let start = text.get(search..).and_then(|rest| rest.rfind(['+', '-'])).map(|index| search + index);

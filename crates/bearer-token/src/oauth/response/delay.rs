@@ -1,11 +1,11 @@
-//! How long a server asks the client to wait.
+//! The time that a server asks the client to wait.
 //!
 //! | header | counts |
 //! |---|---|
 //! | `Retry-After`, `Retry-After-Ms`, `X-Ms-Retry-After-Ms` | with every refusal; the longest wait of them |
 //! | `RateLimit-Reset`, `X-RateLimit-Reset`, `X-Rate-Limit-Reset`, `X-RateLimit-Reset-After`, `RateLimit` | where none of the above is sent: with 429, and with 403 and 503 if nothing remains of the limit |
 //!
-//! Servers that limit requests send the second kind with every response, so that alone it asks for nothing.
+//! Servers that limit requests send the second kind with every response, so alone it does not ask the client to wait.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,7 @@ use crate::oauth::response::date::{parse_date, server_time};
 /// Reads the wait that a refusal asks for (RFC 9110 section 10.2.3, and other words for it). `now` is our time of day,
 /// for servers without a `Date`. A value that cannot be read counts as absent.
 pub(crate) fn requested_delay(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    // A date is the server's, and is compared with the server's clock where that is known.
+    // A date is compared with the server's clock, if that is known.
     let now = server_time(headers).unwrap_or(now);
     let longest = |names: &[&str], unit| {
         let values = names.iter().flat_map(|name| headers.get_all(*name)).filter_map(|value| value.to_str().ok());

@@ -12,11 +12,12 @@ const NAMES: [&str; 8] =
 /// The longest description, in bytes.
 const DESCRIPTION_LIMIT: usize = 256;
 
-/// So much of a text may be shown, in characters. It is more than the limit, because masks are shorter than what they
-/// replace.
+/// The part of the server's string that may be shown, in characters. It is longer than the limit, because masks are
+/// shorter than what they replace.
 const CONSIDERED: usize = 2 * DESCRIPTION_LIMIT;
 
-/// So much of a text is searched for secrets, in characters: a secret that the limit cuts is recognised whole.
+/// The part of the server's string that is searched for secrets, in characters. It is longer still, so a secret at the
+/// limit is recognised as a whole.
 const SEARCHED: usize = 2 * CONSIDERED;
 
 /// Reads the description from the body of a refusal: printable ASCII of at most 256 bytes. None if it repeats a part of

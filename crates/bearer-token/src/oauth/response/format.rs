@@ -27,8 +27,8 @@ use crate::{
 /// # let _ = format;
 /// ```
 ///
-/// The [tolerance](crate::oauth::TokenEndpoint#the-response) of token responses stays: a field that no pointer names may
-/// hold anything. `token_type`, `scope` and `error` are read where OAuth has them, at the top.
+/// As for [every response](crate::oauth::TokenEndpoint#the-response), fields that no pointer names may contain
+/// anything. `token_type`, `scope` and `error` are always read at the top level, as in OAuth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct ResponseFormat {

@@ -54,10 +54,10 @@ pub(crate) struct Findings {
     pub(crate) expired: Option<Duration>,
 }
 
-/// The difference of two clocks from which it is told: well above what a slow response or a gateway can cause.
+/// The smallest clock difference that is reported. It is well above what a slow response or a gateway can cause.
 const NOTABLE: Duration = Duration::from_secs(60);
 
-/// The age from which a JWT without a `Date` beside it counts as old. A wrong clock is rarely off by so much.
+/// The age at which a JWT in a response without `Date` counts as old. A wrong clock is rarely off by so much.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Judges the times of a token, or returns [`Negative`]: the earliest end counts.
@@ -77,8 +77,8 @@ pub(crate) fn lifetime(times: Times, jwt: &JwtTimes, clocks: Clocks) -> Result<L
     let stated = life.and(end);
     let by_server = clocks.server.and_then(|now| left(jwt.expires?, now));
     let by_ours = jwt.expires.and_then(|expires| left(expires, clocks.ours));
-    // `iat` and `exp` are of one clock, `exp` and `Date` are of one server. This machine's clock is the last resort, and
-    // a JWT that has expired by it alone may be a good one: it then says nothing.
+    // `iat` and `exp` are of one clock, `exp` and `Date` are of one server. This machine's clock is the last resort. If
+    // a JWT has expired by this clock alone, the JWT may still be valid, so its `exp` is ignored.
     let own = match (jwt.life(), by_server, by_ours) {
         (Some(life), Some(left), _) => Some(life.min(left)),
         (Some(life), None, Some(left)) if clocks.server.is_none() && life.saturating_sub(left) > DAY => Some(left),
@@ -121,8 +121,8 @@ enum Stated {
 }
 
 impl Stated {
-    /// A number of seconds, unless it can only be a time of day: one within some years of now, counted from 1970 in
-    /// seconds or in milliseconds.
+    /// A number of seconds. A number that is within some years of the current time, as seconds or milliseconds since
+    /// 1970, is a time of day.
     fn of(seconds: Duration, clocks: Clocks) -> Self {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
         // As a lifetime it would be more than thirty years.
@@ -159,7 +159,7 @@ impl Stated {
     }
 }
 
-/// The text of a number, or of a string that may be one, as Entra's first version and others send it.
+/// The digits of a number, or of a string. Entra's first version and other servers send strings.
 fn digits(field: &Field) -> Option<&str> {
     match field {
         Field::Number(text) | Field::Text(text) => Some(text.trim()),

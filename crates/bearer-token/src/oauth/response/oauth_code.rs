@@ -3,7 +3,7 @@
 /// What is known about an error code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OAuthCode {
-    /// From the table below, never from a response: a hostile server could return a secret as its error code.
+    /// Taken from the table below, never from a response: a hostile server could return a secret as its error code.
     pub(crate) code: &'static str,
     pub(crate) meaning: Meaning,
     /// What to change.
@@ -15,7 +15,7 @@ pub(crate) struct OAuthCode {
 pub(crate) enum Meaning {
     /// The server did not accept the client authentication.
     Client,
-    /// The server may not have accepted the client authentication. Some say so in these words.
+    /// The server may not have accepted the client authentication. Some servers use this code for it.
     PerhapsClient,
     /// Something other than the client authentication has to change.
     Other,

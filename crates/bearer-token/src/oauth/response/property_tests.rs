@@ -96,6 +96,39 @@ proptest! {
     }
 
     #[test]
+    fn any_format_finds_what_a_json_pointer_names(
+        status in prop_oneof![4 => 200..300_u16, 1 => 100..1_000_u16],
+        body in bodies(),
+        pointer in select(vec!["", "/kept", "/kept/0", "/kept/1/0", "/0", "/other", "/access_token/0"]),
+        milliseconds in any::<bool>(),
+        never in -1..2_i64,
+    ) {
+        let format = ResponseFormat::oauth().token(pointer).expires_at("/expires_in").refresh_in("/other").never(never);
+        let format = if milliseconds { format.milliseconds() } else { format };
+        let reader = ResponseReader { format, ..ResponseReader::default() };
+        let response = Response::builder().status(status).body(Bytes::from(body.clone())).unwrap();
+        match reader.read(&response, &["refresh_token"], &sent(), UNIX_EPOCH).token {
+            Ok(token) => {
+                prop_assert!((200..300).contains(&status) && !token.secret().is_empty());
+                match serde_json::from_slice::<Value>(&body) {
+                    Ok(sent) => {
+                        // Without JSON around it, a number or a literal is a token, too.
+                        let named = sent.pointer(pointer);
+                        let is_alone = pointer.is_empty() && !sent.is_object() && !sent.is_array();
+                        prop_assert!(is_alone || named.and_then(Value::as_str) == Some(token.secret()));
+                    }
+                    Err(_) if pointer.is_empty() => {}
+                    Err(_) => prop_assert!(!body.is_empty()),
+                }
+            }
+            Err(error) => {
+                let shown = format!("{error} {error:#} {error:?} {:?}", error.server_description());
+                prop_assert!(!shown.contains(MARKER), "{}", shown);
+            }
+        }
+    }
+
+    #[test]
     fn l19_no_error_status_yields_a_token(status in prop_oneof![100..200_u16, 300..1_000_u16], body in tokens()) {
         let response = Response::builder().status(status).body(Bytes::from(body)).unwrap();
         let read = ResponseReader::default().read(&response, &[], &sent(), UNIX_EPOCH);

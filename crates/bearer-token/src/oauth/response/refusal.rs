@@ -1,4 +1,4 @@
-//! Errors about responses that refuse the request, whatever their status is.
+//! Errors about responses that refuse the request, with any status.
 
 use std::time::SystemTime;
 
@@ -102,7 +102,7 @@ fn advice(status: StatusCode, known: Option<OAuthCode>, outage: bool, presented:
     match meaning {
         Some(Meaning::Passes) => about.to_owned(),
         Some(Meaning::Client) => about_client,
-        // Without a verdict on anything else, 401 is about the client (RFC 9110 section 15.5.2).
+        // Unless the code says otherwise, 401 is about the client (RFC 9110 section 15.5.2).
         None if status == StatusCode::UNAUTHORIZED => about_client,
         Some(Meaning::Other) if status == StatusCode::UNAUTHORIZED => {
             format!("{about}. If the client authentication is the cause, {about_client}")

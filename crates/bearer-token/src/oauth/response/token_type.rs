@@ -32,8 +32,8 @@ impl TokenTypes {
     /// Judges the `token_type` of a response, or says what is wrong with it. Spaces around the word do not matter.
     ///
     /// RFC 6749 section 5.1 requires the field, and section 7.1 forbids types that the client does not understand.
-    /// Several servers leave it out and mean bearer. Every other type needs a proof or a key from the client, which was
-    /// not sent: so a missing type can only mean bearer.
+    /// Several servers leave it out and mean bearer. Every other type needs a proof or a key from the client, and none
+    /// was sent. So a missing type can only mean bearer.
     pub(crate) fn check(&self, field: Option<&Field>) -> Result<(), String> {
         let word = match field {
             None => return Ok(()),

@@ -16,18 +16,18 @@ pub(super) fn at(seconds: u64) -> Moment {
     Moment::new(Duration::from_secs(1_000 + seconds), UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds))
 }
 
-/// No jitter, so that an hour's bearer is stale from 48 min on, and expired 10 s before its hour is over.
+/// Without jitter, a bearer of one hour is stale from 48 min on, and expired 10 s before the end of the hour.
 pub(super) fn cache() -> Cache {
     Cache::new(Policy::default().jitter(false))
 }
 
-/// None, as usual.
+/// The default.
 const SETTLING_TIME: Duration = Duration::ZERO;
 
 pub(super) fn bearer(token: &str, issued: u64, lifetime: u64) -> Bearer {
     let token = AccessToken::new(token).expires_in(Duration::from_secs(lifetime));
     let deadlines = Policy::default().jitter(false).deadlines(at(issued), token.expiry(), Draw::MAX);
-    let credential = Credential::new(&HeaderForm::default(), token.secret(), Vec::new()).unwrap();
+    let credential = Credential::new(&HeaderForm::default(), token.secret(), &[]).unwrap();
     Bearer::seal(token, credential, ProviderId::NOBODY, deadlines, at(issued), SETTLING_TIME)
 }
 

@@ -28,7 +28,7 @@ use crate::{
 /// How many entries a table has on average when the map is full: what a writer copies.
 const ENTRIES_PER_TABLE: usize = 32;
 
-/// The largest number of tables; beyond it they grow.
+/// The largest number of tables. In larger maps the tables are larger.
 const MAX_TABLES: usize = 1 << 14;
 
 /// How much larger than the average a table may become. By chance alone no table does.
@@ -207,7 +207,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         loop {
             let len = self.len.load(Ordering::Relaxed);
             if len < self.bound {
-                // Counted from here on, so that no other thread takes the same place.
+                // Counted now, so no other thread takes the same place.
                 if self.len.compare_exchange(len, len + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                     return Ok(Place { len: &self.len, is_filled: false });
                 }

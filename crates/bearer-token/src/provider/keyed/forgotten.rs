@@ -1,4 +1,4 @@
-//! What is remembered of keys whose provider is gone.
+//! Facts about keys whose provider was evicted.
 
 use std::{borrow::Borrow, collections::VecDeque};
 

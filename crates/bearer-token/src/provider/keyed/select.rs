@@ -188,7 +188,7 @@ where
         // The key, which may be a part of the request, is not needed any more.
         if let Some(entry) = found {
             let (authorized, stale_at) = authorize(request, entry.value())?;
-            // Pinned, so that it is not evicted before its flight began.
+            // Pinned, because it could be evicted before its flight begins.
             if let Some((now, provider)) = stale_at.zip(entry.pin()) {
                 provider.inner.refresh(now);
             }

@@ -119,7 +119,7 @@ mod tests {
             (&[r#"DPoP error="invalid_token""#, r#"Bearer error="insufficient_scope""#], false),
             (&[r#"Bearer error="insufficient\_scope""#], false),
             (&[r#"Bearer error="insufficient_scope"#], true),
-            // A comma is missing: what comes after cannot be read.
+            // A comma is missing, so the rest cannot be read.
             (&[r#"Bearer realm="x" error="insufficient_scope""#], true),
             (&["=\"", "Bearer error=\"insufficient_scope\""], false),
             (&["\u{fc} Bearer"], true),

@@ -29,7 +29,7 @@ pub(crate) struct FixedHeader {
 }
 
 impl HeaderForm {
-    /// The scheme comes with its space.
+    /// The scheme, followed by its space.
     pub(crate) fn new(name: HeaderName, scheme: impl Into<String>) -> Self {
         HeaderForm { name, scheme: scheme.into(), fixed: Vec::new() }
     }
@@ -48,7 +48,7 @@ impl HeaderForm {
         &self.scheme
     }
 
-    /// Whether a bearer is sent as `Authorization` and nothing else, whatever the scheme.
+    /// Whether a bearer is sent as `Authorization` alone, with any scheme.
     pub(crate) fn is_usual(&self) -> bool {
         self.name == AUTHORIZATION && self.fixed.is_empty()
     }

@@ -99,7 +99,7 @@ fn try_acquire(exclusion: &Arc<Exclusion>, path: &Path, suffix: &str) -> io::Res
     if exclusion.is_taken.swap(true, Ordering::Acquire) {
         return Ok(None);
     }
-    // From here on dropping it makes room for the next one.
+    // From here on, dropping the guard frees the place for the next one.
     let mut guard = Guard { exclusion: Arc::clone(exclusion), lock: None, seen: Mutex::default() };
     match FileLock::try_take(&path)? {
         Taken::Ours(file_lock) => {

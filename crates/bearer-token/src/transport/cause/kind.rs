@@ -1,4 +1,4 @@
-//! The causes, and what a sentence says of each.
+//! The causes of failed connections, and the words for each.
 
 use std::time::Duration;
 

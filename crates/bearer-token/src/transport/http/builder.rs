@@ -96,7 +96,7 @@ impl HttpTransportBuilder {
         self
     }
 
-    /// Uses no proxy, whatever the environment says.
+    /// Uses no proxy, and ignores the environment's.
     pub fn no_proxy(mut self) -> Self {
         self.no_proxy = true;
         self

@@ -1,4 +1,4 @@
-//! A connection, whatever carries its bytes.
+//! A connection, with or without TLS.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 

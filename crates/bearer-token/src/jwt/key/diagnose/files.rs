@@ -116,7 +116,8 @@ fn der(document: DerDocument, how: &str) -> (String, Vec<Advice>) {
     }
 }
 
-/// JSON that is not a whole JWK. A key inside it is named and never used: the wrong one of several would sign in silence.
+/// JSON that is not a whole JWK. A key inside it is named but not used: there may be several, and the wrong one must
+/// not sign.
 fn json_content(content: &[u8]) -> (String, Vec<Advice>) {
     let document = json::read(content).unwrap_or_default();
     let file = if document.is_service_account { "a service account file (JSON)" } else { "JSON" };

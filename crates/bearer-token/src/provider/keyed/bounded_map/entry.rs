@@ -1,4 +1,4 @@
-//! One entry, and who may evict it.
+//! One entry, and the rules for its eviction.
 
 use std::time::Duration;
 

@@ -124,7 +124,7 @@ impl Key {
     }
 }
 
-/// Why there are no sections.
+/// The reason why no section was found.
 enum Unreadable {
     /// The value is missing.
     Value(Problem),
@@ -177,7 +177,7 @@ impl Sections {
 
 /// Names what was given, if it is neither a certificate nor a private key in PEM.
 fn instead_of_pem(text: &[u8]) -> &'static str {
-    /// Labels that people meet, and what to do about them.
+    /// Common labels of other files, and what to do about them.
     const LABELS: [(&[u8], &str); 6] = [
         (b"-----BEGIN OPENSSH PRIVATE KEY-----", "a key of OpenSSH, which TLS cannot use"),
         (b"-----BEGIN CERTIFICATE REQUEST-----", "a certificate request, which a CA has to sign first"),

@@ -13,7 +13,7 @@ use crate::{
     value::Value,
 };
 
-/// Where the certificates and the key come from.
+/// The places of the certificates and the key.
 #[derive(Debug, Default)]
 pub(in super::super) struct TlsInput {
     /// Each with the name of the setting.

@@ -1,0 +1,159 @@
+//! Chains by configuration, over real connections: each stage is asked once per lifetime of its tokens.
+
+use std::time::Duration;
+
+use bearer_token::platform::Platform;
+use bearer_token_config::ProviderConfig;
+use bearer_token_testing::{
+    Algorithm, AssertionRules, AuthorizationServer, Client, Issuer, ManualClock, TestKey, Tokens,
+};
+use reqwest_bearer::{
+    BearerMiddleware,
+    reqwest_middleware::{ClientBuilder, ClientWithMiddleware},
+};
+
+const IDENTITY_PROVIDER: &str = "https://idp.example.com";
+
+/// A server whose tokens live for this long, and which accepts assertions of an issuer more than once.
+fn server(clock: &ManualClock, seconds: u64, trusted: Issuer) -> AuthorizationServer {
+    let server = AuthorizationServer::builder().clock(clock.clone()).start().unwrap();
+    server.register(Client::secret("client", "a secret"));
+    server.trust(trusted.rules(AssertionRules::new().allow_reuse()));
+    server.issue(Tokens::jwt().lifetime(Duration::from_secs(seconds)));
+    server
+}
+
+fn identity(key: &TestKey, audience: &AuthorizationServer) -> String {
+    format!(
+        r#"
+        [sources.identity.jwt]
+        algorithm = "ES256"
+        key = '''{}'''
+        issuer = "{IDENTITY_PROVIDER}"
+        subject = "workload"
+        audience = "{}"
+        expiry_seconds = 3600
+        "#,
+        key.private_pem(),
+        audience.issuer()
+    )
+}
+
+/// A stage that exchanges a token of another one for an assertion that a server accepts.
+fn exchange(name: &str, subject: &str, at: &AuthorizationServer, audience: &AuthorizationServer) -> String {
+    format!(
+        r#"
+        [sources.{name}.token_exchange]
+        subject_token = {{ source = "{subject}" }}
+        subject_token_type = "jwt"
+        requested_token_type = "id_jag"
+        [sources.{name}.token_endpoint]
+        url = "{}"
+        parameters = {{ audience = "{}" }}
+        client = {{ method = "basic", id = "client", secret = "a secret" }}
+        "#,
+        at.token_url(),
+        audience.issuer()
+    )
+}
+
+fn last(assertion: &str, at: &AuthorizationServer) -> String {
+    format!(
+        r#"
+        [token_endpoint]
+        url = "{}"
+        assertion = {{ source = "{assertion}" }}
+        client = {{ method = "post", id = "client", secret = "a secret" }}
+        "#,
+        at.token_url()
+    )
+}
+
+/// A client of the API beside the last server. `stages` come after the origins.
+fn client(clock: &ManualClock, api: &AuthorizationServer, stages: &[String]) -> ClientWithMiddleware {
+    let config =
+        format!("allow_plaintext_origins = [\"{}\"]\npolicy = {{ jitter = false }}\n{}", api.issuer(), stages.concat());
+    let config = ProviderConfig::from_toml(&config).unwrap();
+    let provider = config.platform(Platform::system().with_clock(clock.clone())).build();
+    let provider = provider.unwrap_or_else(|error| panic!("{:#?}", error.problems()));
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    ClientBuilder::new(http).with(BearerMiddleware::new(provider)).build()
+}
+
+/// Calls the API ten times at once, now and after each of four waits of 101 s.
+async fn call(clock: &ManualClock, client: &ClientWithMiddleware, api: &AuthorizationServer) {
+    for period in 0..5 {
+        if period > 0 {
+            clock.advance(Duration::from_secs(101));
+        }
+        let url = format!("{}/orders", api.api_url());
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let (client, url) = (client.clone(), url.clone());
+            calls.spawn(async move { client.get(url).send().await.unwrap().status().as_u16() });
+        }
+        assert_eq!(calls.join_all().await, [200; 10], "period {period}");
+    }
+    assert_eq!(api.count().api_accepted, 50);
+}
+
+#[tokio::test]
+async fn two_stages_cost_a_request_per_lifetime_each() {
+    let (clock, key) = (ManualClock::new(), TestKey::generate(Algorithm::ES256).unwrap());
+    let home = server(&clock, 200, Issuer::new(IDENTITY_PROVIDER, key.verifying_key()));
+    let abroad = server(&clock, 100, home.as_issuer());
+    let stages = [identity(&key, &home), exchange("home", "identity", &home, &abroad), last("home", &abroad)];
+    call(&clock, &client(&clock, &abroad, &stages), &abroad).await;
+    // Abroad at 0, 101, 202, 303 and 404 s; at home at 0, 202 and 404 s.
+    assert_eq!([home, abroad].map(|server| server.count().token_requests), [3, 5]);
+}
+
+#[tokio::test]
+async fn three_stages_cost_a_request_per_lifetime_each() {
+    let (clock, key) = (ManualClock::new(), TestKey::generate(Algorithm::ES256).unwrap());
+    let first = server(&clock, 300, Issuer::new(IDENTITY_PROVIDER, key.verifying_key()));
+    let second = server(&clock, 200, first.as_issuer());
+    let third = server(&clock, 100, second.as_issuer());
+    let stages = [
+        identity(&key, &first),
+        exchange("first", "identity", &first, &second),
+        exchange("second", "first", &second, &third),
+        last("second", &third),
+    ];
+    call(&clock, &client(&clock, &third, &stages), &third).await;
+    // The first is asked at 0 and 404 s.
+    assert_eq!([first, second, third].map(|server| server.count().token_requests), [2, 3, 5]);
+}
+
+/// Each stage hangs in turn: the call ends, and the error names the stage.
+#[tokio::test]
+async fn a_stage_that_hangs_is_bounded_and_named() {
+    for hanging in ["first", "second"] {
+        let (clock, key) = (ManualClock::new(), TestKey::generate(Algorithm::ES256).unwrap());
+        let first = server(&clock, 300, Issuer::new(IDENTITY_PROVIDER, key.verifying_key()));
+        let second = server(&clock, 200, first.as_issuer());
+        let third = server(&clock, 100, second.as_issuer());
+        let stages = [
+            identity(&key, &first),
+            exchange("first", "identity", &first, &second),
+            exchange("second", "first", &second, &third),
+            last("second", &third),
+        ];
+        let server = if hanging == "first" { &first } else { &second };
+        server.token_endpoint().always(bearer_token_testing::Fault::hang());
+        let (client, url) = (client(&clock, &third, &stages), format!("{}/orders", third.api_url()));
+        let sent = tokio::spawn(async move { client.get(url).send().await });
+        let arrived = async {
+            while server.count().token_requests_running == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), arrived).await.unwrap();
+        // The fetch's time limit is 10 s for all of them together.
+        clock.advance(Duration::from_secs(11));
+        let error = sent.await.unwrap().unwrap_err();
+        let error = format!("{:?}", anyhow::Error::from(error));
+        assert!(error.contains(hanging) && error.contains("within 10s"), "{error}");
+        assert_eq!(third.count().token_requests, 0);
+    }
+}
