@@ -11,7 +11,8 @@ use crate::{
     report::Report,
     shared::Shared,
     values::{
-        Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable, text_problem,
+        Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable,
+        reference_problem, text_problem,
     },
 };
 
@@ -118,7 +119,8 @@ impl<'a> Context<'a> {
                 if field.steps.is_encoding_only() && field.steps.encoding() == Encoding::Text =>
             {
                 // A builder may have its own words for an empty string, for example.
-                text_problem(text).map_or(Ok(text.clone()), |problem| Err(problem.at(path)))
+                let reference = || plain_reference(field);
+                text_problem(text).or_else(reference).map_or(Ok(text.clone()), |problem| Err(problem.at(path)))
             }
             _ => self.read_now(path, field, Value::read_now),
         };
@@ -136,8 +138,12 @@ impl<'a> Context<'a> {
         self.reported(value)
     }
 
-    /// A string in place of a secret that is the path of a file, although it is not said to be one.
+    /// A string in place of a secret that is the path of a file or the name of a variable, although it is not said to be
+    /// one.
     fn check_for_path(&self, path: &str, field: &SecretField) -> Result<(), Problem> {
+        if let Some(problem) = plain_reference(field) {
+            return Err(problem.at(path));
+        }
         match &field.origin {
             Origin::Plain(text) if secret::looks_like_path(text.trim_ascii()) || is_path(self.directory, text) => {
                 Err(path_problem(path))
@@ -222,6 +228,9 @@ impl<'a> Context<'a> {
                 if let Some(problem) = text_problem(text).filter(|_| !has_lines && field.steps.member.is_none()) {
                     return Err(problem.at(path));
                 }
+                if let Some(problem) = plain_reference(field) {
+                    return Err(problem.at(path));
+                }
                 if text.is_empty() {
                     return Err(Problem::new(path, "found an empty string").expecting("the value itself"));
                 }
@@ -275,6 +284,14 @@ fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
     match text.split_once("; expected ") {
         Some((found, expected)) => Problem::new(path, found.to_owned()).expecting(expected.to_owned()),
         None => Problem::new(path, text),
+    }
+}
+
+/// A reference to an environment variable that no table says is one.
+fn plain_reference(field: &ValueField) -> Option<Problem> {
+    match &field.origin {
+        Origin::Plain(text) => reference_problem(text),
+        _ => None,
     }
 }
 

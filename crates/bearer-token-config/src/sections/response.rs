@@ -5,7 +5,7 @@ use bearer_token::oauth::ResponseFormat;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::values::Text;
+use crate::values::Pointer;
 
 /// Where a response has the token and its lifetime, as JSON pointers (RFC 6901).
 #[derive(Default, Deserialize)]
@@ -13,15 +13,15 @@ use crate::values::Text;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct FormatFields {
     /// The token; `""` is the whole body. Default: `/access_token`.
-    token: Option<Text>,
+    token: Option<Pointer>,
     /// The remaining lifetime. Default: `/expires_in`.
-    expires_in: Option<Text>,
+    expires_in: Option<Pointer>,
     /// The end of the lifetime: a date, or a time since 1970. Default: nowhere.
-    expires_at: Option<Text>,
+    expires_at: Option<Pointer>,
     /// The time after which the server recommends a new token. Default: nowhere.
-    refresh_in: Option<Text>,
+    refresh_in: Option<Pointer>,
     /// The next refresh token. Default: `/refresh_token`.
-    refresh_token: Option<Text>,
+    refresh_token: Option<Pointer>,
     /// The unit of `expires_in` and `refresh_in`. Default: `s`.
     unit: Option<Unit>,
     /// The number that means that the token does not expire, such as 0.
