@@ -38,7 +38,10 @@ pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut
         // Without a token request there is already a token, or an error.
         let bearer = result?;
         writeln!(out, "There is no token request: the token is already known.\n")?;
-        writeln!(out, "authorization: Bearer {}", redaction.token(bearer.secret()))?;
+        // With the headers beside it, which may hold a key of the API's gateway.
+        for (name, value) in bearer.headers() {
+            writeln!(out, "{name}: {}", redaction.authorization(value))?;
+        }
         if let Some(jwt) = Jwt::read(bearer.secret()) {
             jwt.show("token", now, serde_json::Value::clone, out)?;
             warnings.extend(warnings::of_token(&jwt, now));

@@ -63,13 +63,20 @@ impl TokenRequest {
         assertions.filter_map(|pair| Some((pair.name.as_str(), Jwt::read(&pair.value)?)))
     }
 
+    /// The value of a parameter, wherever it is.
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+        let query = form_urlencoded::parse(self.query().as_bytes()).find(|(found, _)| found == name);
+        let form = self.form.iter().find(|pair| pair.name == name);
+        form.map(|pair| pair.value.clone()).or_else(|| query.map(|(_, value)| value.into_owned()))
+    }
+
     pub(super) fn show(&self, redaction: Redaction, out: &mut impl Write) -> io::Result<()> {
         write!(out, "{} {}", self.method, self.open_url())?;
         match self.query() {
             "" => writeln!(out)?,
-            query => writeln!(out, "?{}", redaction.token(query))?,
+            query => writeln!(out, "?{}", redaction.query(query))?,
         }
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH) {
             let shown = match *name {
                 header::ACCEPT | header::CONTENT_TYPE | header::USER_AGENT => {
                     String::from_utf8_lossy(value.as_bytes()).into_owned()
@@ -81,7 +88,9 @@ impl TokenRequest {
         }
         // Every transport adds both, because HTTP requires them.
         writeln!(out, "host: {}", self.url.authority().map_or("", |authority| authority.as_str()))?;
-        writeln!(out, "content-length: {}", self.length)?;
+        if self.length > 0 || self.method != Method::GET {
+            writeln!(out, "content-length: {}", self.length)?;
+        }
         if self.is_json {
             writeln!(out, "\n[The body is JSON; a line for each member.]")?;
         } else if self.length > 0 {
