@@ -56,6 +56,7 @@
 //! |---|---|---|
 //! | `jwt` | yes | signing: self-signed JWTs and, with `oauth`, assertions |
 //! | `encrypted-keys` | | private keys that are encrypted with a passphrase |
+//! | `ml-dsa` | | keys for ML-DSA, whose signatures withstand quantum computers (RFC 9964) |
 //! | `oauth` | yes | token requests to an OAuth 2.0 authorization server |
 //! | `http-transport` | yes | the default transport of token requests: hyper and rustls |
 //! | `rustls-aws-lc-rs` | yes | aws-lc-rs as the cryptography of that transport; without it, what the process has installed in rustls |

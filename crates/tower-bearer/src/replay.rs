@@ -198,9 +198,18 @@ impl<F> fmt::Debug for Replay<F> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-    use std::future::{Ready, ready};
+    use std::{
+        future::{Ready, ready},
+        sync::Arc,
+        time::{Duration, UNIX_EPOCH},
+    };
 
+    use bearer_token::{
+        Sending, StaticToken, TokenProvider,
+        platform::{Clock, Moment, Platform},
+    };
     use http::{HeaderValue, Method, Version, header::AUTHORIZATION};
+    use tokio::sync::Semaphore;
     use tower_service::Service;
 
     use super::*;
@@ -274,6 +283,58 @@ mod tests {
     }
 
     #[test]
+    fn a_closure_changes_nothing_about_what_is_replayed() {
+        for (rejection, expected) in [(Rejection::Renewing, true), (Rejection::Declined, false)] {
+            let mut policy = Replay::new(|body: &&'static str| Some(*body));
+            assert_eq!(wants_replay(&mut policy, reply(Some(rejection))), expected);
+            assert!(!wants_replay(&mut policy, reply(Some(rejection))), "once at most");
+        }
+    }
+
+    /// A clock that stands still. Its timers fire with a permit each.
+    struct Held(Arc<Semaphore>);
+
+    impl Clock for Held {
+        fn now(&self) -> Moment {
+            Moment::new(Duration::from_secs(1_000), UNIX_EPOCH)
+        }
+
+        fn sleep_until(&self, _: Duration) -> BoxFuture<()> {
+            let permits = self.0.clone();
+            Box::pin(async move { permits.acquire_owned().await.unwrap().forget() })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bearer_that_settles_is_waited_for() {
+        let timers = Arc::new(Semaphore::new(0));
+        let provider = TokenProvider::builder(StaticToken::new("t1"))
+            .allow_origin("https://api.example.com")
+            .sending(Sending::new().settle(Duration::from_secs(5)))
+            .platform(Platform::system().with_clock(Held(timers.clone())))
+            .build()
+            .unwrap();
+        let ticket = provider.token().await.unwrap().ticket();
+        let settling = |with_ticket: bool| {
+            let mut reply = reply(Some(Rejection::Settling));
+            if with_ticket {
+                reply.as_mut().unwrap().extensions_mut().insert(ticket);
+            }
+            reply
+        };
+        assert!(!wants_replay(&mut Replay::cloning(), settling(false)), "nothing says for how long");
+        let mut policy = Replay::cloning();
+        let mut wait = policy.retry(&mut Request::new("body"), &mut settling(true)).unwrap();
+        let poll = |wait: &mut BeforeReplay| {
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            Pin::new(wait).poll(&mut cx)
+        };
+        assert!(poll(&mut wait).is_pending());
+        timers.add_permits(1);
+        assert!(poll(&mut wait).is_ready());
+    }
+
+    #[test]
     fn the_copy_is_the_whole_request() {
         let request = Request::builder()
             .method(Method::PATCH)
@@ -295,7 +356,7 @@ mod tests {
     struct Strict {
         ready: bool,
         rejections: usize,
-        calls: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+        calls: Arc<std::sync::atomic::AtomicUsize>,
     }
 
     impl Service<Request<&'static str>> for Strict {
@@ -317,10 +378,8 @@ mod tests {
 
     #[tokio::test]
     async fn l29_towers_retry_replays_each_request_once() {
-        let mut service = tower::retry::Retry::new(
-            Replay::cloning(),
-            Strict { ready: false, rejections: 9, calls: std::sync::Arc::default() },
-        );
+        let mut service =
+            tower::retry::Retry::new(Replay::cloning(), Strict { ready: false, rejections: 9, calls: Arc::default() });
         for expected in [2, 4] {
             std::future::poll_fn(|cx| service.poll_ready(cx)).await.unwrap();
             let reply = service.call(Request::new("body")).await.unwrap();

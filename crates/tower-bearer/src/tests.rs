@@ -10,7 +10,7 @@ use std::{
 };
 
 use bearer_token::{
-    AccessToken, Error, ErrorKind, FetchContext, PassThrough, Rejection, StaticToken, Ticket, TokenProvider,
+    AccessToken, Error, ErrorKind, FetchContext, PassThrough, Rejection, Sending, StaticToken, Ticket, TokenProvider,
     platform::{BoxFuture, Clock, Moment, Platform},
 };
 use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION, header::WWW_AUTHENTICATE};
@@ -468,6 +468,53 @@ async fn l42_a_ticket_is_not_exposed_after_a_redirect_elsewhere() {
         let response = layer.layer(inner).oneshot(request(API)).await.unwrap();
         assert_eq!(response.extensions().get::<Ticket>().is_some(), is_exposed, "{uri}");
     }
+}
+
+#[tokio::test]
+async fn l33_other_headers_are_not_sent_where_redirects_are_followed_below() {
+    for (sending, follows, expected) in [
+        (Sending::new().header("x-api-key"), true, None),
+        (Sending::new().header("x-api-key"), false, Some("x-api-key")),
+        (Sending::new(), true, Some("authorization")),
+    ] {
+        for is_warm in [true, false] {
+            let provider = TokenProvider::builder(StaticToken::new("t1"))
+                .allow_origin("https://api.example.com")
+                .sending(sending.clone())
+                .build()
+                .unwrap();
+            if is_warm {
+                provider.token().await.unwrap();
+            }
+            let layer = BearerLayer::new(provider);
+            let layer = if follows { layer.final_uri(|extensions| extensions.get()) } else { layer };
+            let sent = Arc::new(Mutex::new(Vec::new()));
+            let seen = sent.clone();
+            let inner = tower::service_fn(move |request: Request<()>| {
+                seen.lock().unwrap().extend(request.headers().keys().map(ToString::to_string));
+                async { Ok::<_, BoxError>(Response::new(())) }
+            });
+            let result = layer.layer(inner).oneshot(request(API)).await;
+            assert_eq!(*sent.lock().unwrap(), expected.into_iter().collect::<Vec<_>>(), "{follows} {is_warm}");
+            if expected.is_none() {
+                let error = result.unwrap_err();
+                assert_eq!(Error::find(&*error).unwrap().kind(), ErrorKind::Config, "{is_warm}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_401_for_a_request_that_waited_rejects_too() {
+    let fixture = fixture();
+    let (service, mut handle) = mocked(&fixture);
+    let reply = async {
+        fixture.permits.add_permits(1);
+        let (_, reply) = handle.next_request().await.unwrap();
+        reply.send_response(unauthorized("Bearer error=\"invalid_token\""));
+    };
+    let (response, ()) = tokio::join!(service.oneshot(request(API)), reply);
+    assert_eq!(response.unwrap().extensions().get(), Some(&Rejection::Renewing));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use self::{markers::Markers, shown::Shown, trace::Listener};
 use crate::support::Adapter;
 
 mod configurations;
+mod dialects;
 mod hostile;
 mod life;
 mod markers;
@@ -63,6 +64,7 @@ async fn l38_a_whole_life_cycle_shows_no_secret() {
         hostile::failures(&mut shown, &mut secrets, adapter).await;
         hostile::panics(&mut shown, adapter).await;
     }
+    dialects::dialects(&mut shown, &mut secrets).await;
     drop(listener);
     markers.extend(&secrets);
     search(&markers, &secrets, &shown);
@@ -94,6 +96,9 @@ fn search(markers: &Markers, secrets: &Markers, shown: &Shown) {
     }
     assert!(found.is_empty(), "{} places: {:#?}", found.len(), found.iter().take(20).collect::<Vec<_>>());
     assert!(from_us > 10, "our own events are there: {from_us}");
+    for message in ["could not fetch a token", "the API rejected a bearer", "ignoring changed certificates"] {
+        assert!(traced.iter().any(|(_, text)| text.contains(message)), "no event says: {message}");
+    }
     for name in ["h2", "hyper_util", "log"] {
         assert!(from_others.contains(name), "{name} is among {from_others:?}");
     }

@@ -9,25 +9,25 @@ use crate::error::Error;
 
 /// Declares [`Algorithm`] from its rows: documentation, name, family.
 macro_rules! algorithms {
-    ($($(#[doc = $doc:literal])* $name:ident: $family:expr,)*) => {
-        /// How a JWT is signed (RFC 7518 section 3.1, RFC 8037 section 3.1). There is no `none`.
+    ($($(#[doc = $doc:literal])* $variant:ident $name:literal: $family:expr,)*) => {
+        /// How a JWT is signed (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9964 section 2). There is no `none`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Algorithm {
-            $($(#[doc = $doc])* $name,)*
+            $($(#[doc = $doc])* $variant,)*
         }
 
         impl Algorithm {
             /// All algorithms.
-            pub const ALL: &[Algorithm] = &[$(Algorithm::$name),*];
+            pub const ALL: &[Algorithm] = &[$(Algorithm::$variant),*];
 
             /// The name in the JOSE header, such as `RS256`.
             pub fn name(self) -> &'static str {
-                match self { $(Algorithm::$name => stringify!($name),)* }
+                match self { $(Algorithm::$variant => $name,)* }
             }
 
             pub(crate) fn family(self) -> Family {
-                match self { $(Algorithm::$name => $family,)* }
+                match self { $(Algorithm::$variant => $family,)* }
             }
         }
     };
@@ -35,31 +35,38 @@ macro_rules! algorithms {
 
 algorithms! {
     /// HMAC with SHA-256 and a shared secret.
-    HS256: Family::Hmac(Hash::Sha256),
+    HS256 "HS256": Family::Hmac(Hash::Sha256),
     /// HMAC with SHA-384 and a shared secret.
-    HS384: Family::Hmac(Hash::Sha384),
+    HS384 "HS384": Family::Hmac(Hash::Sha384),
     /// HMAC with SHA-512 and a shared secret.
-    HS512: Family::Hmac(Hash::Sha512),
+    HS512 "HS512": Family::Hmac(Hash::Sha512),
     /// RSASSA-PKCS1-v1_5 with SHA-256.
-    RS256: Family::Rsa(Padding::Pkcs1, Hash::Sha256),
+    RS256 "RS256": Family::Rsa(Padding::Pkcs1, Hash::Sha256),
     /// RSASSA-PKCS1-v1_5 with SHA-384.
-    RS384: Family::Rsa(Padding::Pkcs1, Hash::Sha384),
+    RS384 "RS384": Family::Rsa(Padding::Pkcs1, Hash::Sha384),
     /// RSASSA-PKCS1-v1_5 with SHA-512.
-    RS512: Family::Rsa(Padding::Pkcs1, Hash::Sha512),
+    RS512 "RS512": Family::Rsa(Padding::Pkcs1, Hash::Sha512),
     /// RSASSA-PSS with SHA-256, and a salt as long as the hash.
-    PS256: Family::Rsa(Padding::Pss, Hash::Sha256),
+    PS256 "PS256": Family::Rsa(Padding::Pss, Hash::Sha256),
     /// RSASSA-PSS with SHA-384, and a salt as long as the hash.
-    PS384: Family::Rsa(Padding::Pss, Hash::Sha384),
+    PS384 "PS384": Family::Rsa(Padding::Pss, Hash::Sha384),
     /// RSASSA-PSS with SHA-512, and a salt as long as the hash.
-    PS512: Family::Rsa(Padding::Pss, Hash::Sha512),
+    PS512 "PS512": Family::Rsa(Padding::Pss, Hash::Sha512),
     /// ECDSA on P-256 with SHA-256.
-    ES256: Family::Ecdsa(Curve::P256),
+    ES256 "ES256": Family::Ecdsa(Curve::P256),
     /// ECDSA on P-384 with SHA-384.
-    ES384: Family::Ecdsa(Curve::P384),
+    ES384 "ES384": Family::Ecdsa(Curve::P384),
     /// ECDSA on P-521 with SHA-512.
-    ES512: Family::Ecdsa(Curve::P521),
+    ES512 "ES512": Family::Ecdsa(Curve::P521),
     /// Ed25519.
-    EdDSA: Family::Ed25519,
+    EdDSA "EdDSA": Family::Ed25519,
+    /// ML-DSA-44, which withstands quantum computers. Its signatures have 2,420 bytes: for assertions, not for headers of
+    /// API requests. Keys in this process need the feature `ml-dsa`.
+    MlDsa44 "ML-DSA-44": Family::MlDsa(ParameterSet::MlDsa44),
+    /// ML-DSA-65. Its signatures have 3,309 bytes. Keys in this process need the feature `ml-dsa`.
+    MlDsa65 "ML-DSA-65": Family::MlDsa(ParameterSet::MlDsa65),
+    /// ML-DSA-87. Its signatures have 4,627 bytes. Keys in this process need the feature `ml-dsa`.
+    MlDsa87 "ML-DSA-87": Family::MlDsa(ParameterSet::MlDsa87),
 }
 
 /// The sizes of RSA keys in bits. RFC 7518 sections 3.3 and 3.5 ask for 2048; aws-lc stops at 8192.
@@ -76,6 +83,49 @@ pub(crate) enum Family {
     Ecdsa(Curve),
     /// An Ed25519 key (RFC 8037).
     Ed25519,
+    /// An ML-DSA key (RFC 9964).
+    MlDsa(ParameterSet),
+}
+
+/// A parameter set of ML-DSA (FIPS 204 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ParameterSet {
+    MlDsa44,
+    MlDsa65,
+    MlDsa87,
+}
+
+/// What depends on a parameter set.
+pub(crate) struct ParameterSetFacts {
+    /// The DER content of its object identifier (RFC 9881 section 2).
+    pub(crate) object_identifier: &'static [u8],
+    pub(crate) signature_bytes: usize,
+    /// The only algorithm for its keys, which has its name.
+    pub(crate) algorithm: Algorithm,
+}
+
+impl ParameterSet {
+    pub(crate) const ALL: [ParameterSet; 3] = [ParameterSet::MlDsa44, ParameterSet::MlDsa65, ParameterSet::MlDsa87];
+
+    pub(crate) fn facts(self) -> ParameterSetFacts {
+        match self {
+            ParameterSet::MlDsa44 => ParameterSetFacts {
+                object_identifier: &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 17],
+                signature_bytes: 2420,
+                algorithm: Algorithm::MlDsa44,
+            },
+            ParameterSet::MlDsa65 => ParameterSetFacts {
+                object_identifier: &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 18],
+                signature_bytes: 3309,
+                algorithm: Algorithm::MlDsa65,
+            },
+            ParameterSet::MlDsa87 => ParameterSetFacts {
+                object_identifier: &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 19],
+                signature_bytes: 4627,
+                algorithm: Algorithm::MlDsa87,
+            },
+        }
+    }
 }
 
 /// A hash function.
@@ -161,7 +211,7 @@ impl Algorithm {
     pub fn is_hmac(self) -> bool {
         match self.family() {
             Family::Hmac(_) => true,
-            Family::Rsa(..) | Family::Ecdsa(_) | Family::Ed25519 => false,
+            Family::Rsa(..) | Family::Ecdsa(_) | Family::Ed25519 | Family::MlDsa(_) => false,
         }
     }
 
@@ -172,6 +222,7 @@ impl Algorithm {
             Family::Rsa(..) => (RSA_BITS.start() / 8, 2048),
             Family::Ecdsa(curve) => (2 * curve.facts().coordinate_bytes, 2 * curve.facts().coordinate_bytes),
             Family::Ed25519 => (64, 64),
+            Family::MlDsa(set) => (set.facts().signature_bytes, set.facts().signature_bytes),
         };
         shortest..=longest
     }
@@ -206,7 +257,7 @@ impl FromStr for Algorithm {
 /// Whether it looks like the name of an algorithm. Anything else could be a secret in the wrong field.
 fn is_quotable(name: &str) -> bool {
     let family = name.get(..2).unwrap_or_default().to_ascii_uppercase();
-    name == "none" || (name.len() <= 12 && ["HS", "RS", "PS", "ES", "ED"].contains(&family.as_str()))
+    name == "none" || (name.len() <= 12 && ["HS", "RS", "PS", "ES", "ED", "ML"].contains(&family.as_str()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
-    algorithm::{Algorithm, Curve, Family},
+    algorithm::{Algorithm, Curve, Family, ParameterSet},
     formats::der::{INTEGER, OCTET_STRING, SEQUENCE, take, trimmed},
 };
 
@@ -37,6 +37,9 @@ pub(crate) fn key_name(algorithm: Algorithm) -> Option<&'static str> {
         Family::Ecdsa(Curve::P384) => Some("p384"),
         Family::Ecdsa(Curve::P521) => Some("p521"),
         Family::Ed25519 => Some("ed25519"),
+        Family::MlDsa(ParameterSet::MlDsa44) => Some("mldsa44"),
+        Family::MlDsa(ParameterSet::MlDsa65) => Some("mldsa65"),
+        Family::MlDsa(ParameterSet::MlDsa87) => Some("mldsa87"),
     }
 }
 

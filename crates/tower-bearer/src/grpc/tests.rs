@@ -253,6 +253,34 @@ async fn l55_an_exposed_ticket_rejects_what_the_trailers_did_not() {
 }
 
 #[tokio::test]
+async fn the_service_is_ready_exactly_when_its_inner_one_is() {
+    /// Ready or not, for good.
+    #[derive(Clone)]
+    struct Gate(bool);
+
+    impl tower::Service<Request<()>> for Gate {
+        type Response = Response<Parts>;
+        type Error = Infallible;
+        type Future = future::Ready<Result<Response<Parts>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            if self.0 { Poll::Ready(Ok(())) } else { Poll::Pending }
+        }
+
+        fn call(&mut self, _: Request<()>) -> Self::Future {
+            unreachable!("it is not called")
+        }
+    }
+
+    let layer = BearerLayer::new(warm().await).watch_trailers();
+    for open in [false, true] {
+        let mut service = layer.layer(Gate(open));
+        let ready = future::poll_fn(|cx| Poll::Ready(tower::Service::poll_ready(&mut service, cx))).await;
+        assert_eq!(ready.is_ready(), open);
+    }
+}
+
+#[tokio::test]
 async fn l31_a_body_dropped_before_its_trailers_rejects_nothing() {
     let provider = warm().await;
     let layer = BearerLayer::new(provider.clone()).watch_trailers();

@@ -1,9 +1,9 @@
-//! From the members of a JWK (RFC 7518 section 6, RFC 8037 section 2) to the parts of a private key.
+//! From the members of a JWK (RFC 7518 section 6, RFC 8037 section 2, RFC 9964 section 3) to the parts of a private key.
 
 use zeroize::Zeroizing;
 
 use super::{encoding, jwk::Jwk};
-use crate::jwt::algorithm::{Algorithm, Curve, Family};
+use crate::jwt::algorithm::{Algorithm, Curve, Family, ParameterSet};
 
 /// The parts of a private or secret key.
 pub(crate) enum KeyParts {
@@ -11,6 +11,7 @@ pub(crate) enum KeyParts {
     Rsa(Box<RsaParts>),
     Ec { curve: Curve, d: Bytes, x: Bytes, y: Bytes },
     Ed25519 { d: Bytes, x: Bytes },
+    MlDsa { set: ParameterSet, seed: Bytes, public: Bytes },
 }
 
 type Bytes = Zeroizing<Vec<u8>>;
@@ -34,6 +35,7 @@ pub(crate) enum JwkKind {
     Rsa,
     Ec(Curve),
     Ed25519,
+    MlDsa(ParameterSet),
 }
 
 /// The reason why a JWK does not sign.
@@ -45,6 +47,10 @@ pub(crate) enum JwkKeyFault {
     EcCurve(Option<Word>),
     /// An OKP key whose `crv` is missing or unknown.
     OkpCurve(Option<Word>),
+    /// An AKP key whose `alg` is missing (`false`) or not one of ML-DSA.
+    AkpAlgorithm {
+        is_there: bool,
+    },
     /// `use` is not `sig` (RFC 7517 section 4.2).
     Use(Word),
     /// `key_ops` lacks `sign` (RFC 7517 section 4.3).
@@ -136,6 +142,7 @@ pub(crate) fn parts(jwk: &Jwk, wanted: Option<Algorithm>) -> Result<(Algorithm, 
             KeyParts::Ec { curve, d: private(jwk, kind)?, x: member(jwk, "x")?, y: member(jwk, "y")? }
         }
         JwkKind::Ed25519 => KeyParts::Ed25519 { d: private(jwk, kind)?, x: member(jwk, "x")? },
+        JwkKind::MlDsa(set) => KeyParts::MlDsa { set, seed: private(jwk, kind)?, public: member(jwk, "pub")? },
     };
     Ok((algorithm, parts))
 }
@@ -149,6 +156,12 @@ fn kind(jwk: &Jwk) -> Result<JwkKind, JwkKeyFault> {
             Some(curve) => Ok(JwkKind::Ec(curve)),
             None => Err(JwkKeyFault::EcCurve(curve.map(Word::new))),
         },
+        // RFC 9964 section 3: `alg` is required, and says what the key is.
+        Some("AKP") => {
+            let alg = jwk.text("alg");
+            let set = ParameterSet::ALL.into_iter().find(|set| alg == Some(set.facts().algorithm.name()));
+            set.map(JwkKind::MlDsa).ok_or(JwkKeyFault::AkpAlgorithm { is_there: alg.is_some() })
+        }
         Some("OKP") if curve == Some("Ed25519") => Ok(JwkKind::Ed25519),
         Some("OKP") => Err(JwkKeyFault::OkpCurve(curve.map(Word::new))),
         Some(other) => Err(JwkKeyFault::KeyType(Word::new(other))),
@@ -185,7 +198,17 @@ impl JwkKind {
         match self {
             JwkKind::Ec(curve) => Some(curve.facts().algorithm),
             JwkKind::Ed25519 => Some(Algorithm::EdDSA),
+            JwkKind::MlDsa(set) => Some(set.facts().algorithm),
             JwkKind::Rsa | JwkKind::Secret => None,
+        }
+    }
+
+    /// The member that makes it a private key.
+    pub(crate) fn private_member(self) -> &'static str {
+        match self {
+            JwkKind::Secret => "k",
+            JwkKind::Rsa | JwkKind::Ec(_) | JwkKind::Ed25519 => "d",
+            JwkKind::MlDsa(_) => "priv",
         }
     }
 
@@ -196,13 +219,15 @@ impl JwkKind {
             Family::Rsa(..) => self == JwkKind::Rsa,
             Family::Ecdsa(curve) => self == JwkKind::Ec(curve),
             Family::Ed25519 => self == JwkKind::Ed25519,
+            Family::MlDsa(set) => self == JwkKind::MlDsa(set),
         }
     }
 }
 
 /// The member that makes it a private key.
 fn private(jwk: &Jwk, kind: JwkKind) -> Result<Bytes, JwkKeyFault> {
-    if jwk.has("d") { member(jwk, "d") } else { Err(JwkKeyFault::PublicHalf(kind)) }
+    let name = kind.private_member();
+    if jwk.has(name) { member(jwk, name) } else { Err(JwkKeyFault::PublicHalf(kind)) }
 }
 
 /// Members that RFC 7518 section 6.3.2 makes optional. Without them aws-lc would sign as if `e` were unknown: not blinded

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::der::{CONTEXT_0, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, bits, take};
-use crate::jwt::algorithm::Curve;
+use crate::jwt::algorithm::{Curve, ParameterSet};
 
 /// The DER structure around a private key. It is read from the content, because some tools write wrong PEM labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub(crate) enum KeyKind {
     },
     Ec(Curve),
     Ed25519,
+    MlDsa(ParameterSet),
     /// SEC1 that leaves its curve out.
     UnnamedCurve,
     /// A kind that no supported algorithm signs with.
@@ -38,6 +39,7 @@ impl fmt::Display for KeyKind {
             KeyKind::Rsa { bits } => write!(f, "an RSA key of {bits} bits"),
             KeyKind::Ec(curve) => write!(f, "an EC {} key", curve.facts().name),
             KeyKind::Ed25519 => f.write_str("an Ed25519 key"),
+            KeyKind::MlDsa(set) => write!(f, "an {} key", set.facts().algorithm),
             KeyKind::UnnamedCurve => f.write_str("an EC key that does not name its curve"),
             KeyKind::Other(name) => f.write_str(name),
         }
@@ -66,6 +68,9 @@ pub(crate) fn identify(der: &[u8]) -> Option<(KeyStructure, KeyKind)> {
 }
 
 fn pkcs8_kind(object: &[u8], parameters: &[u8], inner: &[u8]) -> Option<KeyKind> {
+    if let Some(set) = ParameterSet::ALL.into_iter().find(|set| set.facts().object_identifier == object) {
+        return Some(KeyKind::MlDsa(set));
+    }
     Some(match object {
         // rsaEncryption
         [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1] => {

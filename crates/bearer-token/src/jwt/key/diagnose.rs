@@ -182,6 +182,10 @@ pub(crate) fn native(algorithm: Algorithm, fault: NativeFault) -> Error {
             .advise(Advice::text("use a longer one"))
             .advise(Advice::turn_on("KeyReader::allow_short_secret")),
         ),
+        NativeFault::WithoutMlDsa => {
+            let problem = problem("found an ML-DSA key, which this program cannot use".to_owned());
+            error(problem.advise(Advice::Feature("ml-dsa")))
+        }
         NativeFault::SeedLength(length) => error(
             problem(format!("found {length} bytes"))
                 .expecting("the bare bytes of an Ed25519 key, which are 32 (the seed) or 64 (seed and public half)"),
@@ -196,6 +200,7 @@ fn needed(algorithm: Algorithm) -> String {
         Family::Rsa(..) => "an RSA key".to_owned(),
         Family::Ecdsa(curve) => KeyKind::Ec(curve).to_string(),
         Family::Ed25519 => KeyKind::Ed25519.to_string(),
+        Family::MlDsa(set) => KeyKind::MlDsa(set).to_string(),
     }
 }
 
@@ -205,6 +210,7 @@ fn algorithm_for(kind: KeyKind) -> Option<Algorithm> {
         KeyKind::Rsa { .. } => Some(Algorithm::RS256),
         KeyKind::Ec(curve) => Some(curve.facts().algorithm),
         KeyKind::Ed25519 => Some(Algorithm::EdDSA),
+        KeyKind::MlDsa(set) => Some(set.facts().algorithm),
         KeyKind::UnnamedCurve | KeyKind::Other(_) => None,
     }
 }

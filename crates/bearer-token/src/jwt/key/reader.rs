@@ -251,7 +251,7 @@ impl KeyReader {
                 Some(bare) => material(algorithm, NativeKey::bare_ed25519(&bare), None, true)?,
                 None => return Err(not_a_key(&content, expected)),
             },
-            Family::Rsa(..) | Family::Ecdsa(_) => return Err(not_a_key(&content, expected)),
+            Family::Rsa(..) | Family::Ecdsa(_) | Family::MlDsa(_) => return Err(not_a_key(&content, expected)),
         };
         self.check_passphrase("a key without PEM")?;
         Ok(material)

@@ -28,7 +28,7 @@ impl Algorithm {
     pub fn signature_from_der(self, der: &[u8]) -> Result<Vec<u8>, Error> {
         let size = match self.family() {
             Family::Ecdsa(curve) => curve.facts().coordinate_bytes,
-            Family::Hmac(_) | Family::Rsa(..) | Family::Ed25519 => {
+            Family::Hmac(_) | Family::Rsa(..) | Family::Ed25519 | Family::MlDsa(_) => {
                 let message = format!(
                     "found {self}; expected ES256, ES384 or ES512, because only ECDSA signatures are written in DER"
                 );
@@ -60,7 +60,7 @@ pub(crate) fn check_form(algorithm: Algorithm, signature: Vec<u8>) -> Result<Vec
             ("in DER", format!("{bytes} bytes, r||s: convert it with `Algorithm::signature_from_der`"))
         }
         Family::Ecdsa(_) => ("of another form", format!("{bytes} bytes, r||s")),
-        Family::Hmac(_) | Family::Ed25519 => ("of another form", format!("{bytes} bytes")),
+        Family::Hmac(_) | Family::Ed25519 | Family::MlDsa(_) => ("of another form", format!("{bytes} bytes")),
         Family::Rsa(..) => ("of another form", format!("at least {} bytes, as long as the key", expected.start())),
     };
     let message =
@@ -114,6 +114,9 @@ mod tests {
             (Algorithm::ES384, 96),
             (Algorithm::ES512, 132),
             (Algorithm::EdDSA, 64),
+            (Algorithm::MlDsa44, 2420),
+            (Algorithm::MlDsa65, 3309),
+            (Algorithm::MlDsa87, 4627),
         ] {
             assert_eq!(check_form(algorithm, vec![1; right]).unwrap(), vec![1; right], "{algorithm}");
             for wrong in [0, 31, 65, 5_000] {

@@ -66,3 +66,7 @@ GNUPGHOME=$(mktemp -d) && export GNUPGHOME
 gpg --batch --quiet --passphrase '' --quick-generate-key test@example.com rsa2048 sign never
 gpg --batch --quiet --armor --export-secret-keys >pgp.pem && gpg --batch --quiet --armor --export >pgp.pub.pem
 rm -rf "$GNUPGHOME"
+# These need OpenSSL 3.5.
+for set in 44 65 87; do
+    openssl genpkey -algorithm ML-DSA-$set -out mldsa$set.pem && pair mldsa$set
+done

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::Error,
     jwt::{
-        algorithm::{Algorithm, Curve},
+        algorithm::{Algorithm, Curve, ParameterSet},
         formats::{
             jwk::{JwkFault, KeyId},
             jwk_key::{JwkKeyFault, JwkKind, Word},
@@ -56,7 +56,7 @@ fn listed(ids: &[KeyId]) -> String {
 
 /// A JWK that does not sign.
 pub(crate) fn jwk_key(fault: &JwkKeyFault) -> Error {
-    const KEY_TYPES: &str = "\"RSA\", \"EC\", \"OKP\" or \"oct\"";
+    const KEY_TYPES: &str = "\"RSA\", \"EC\", \"OKP\", \"AKP\" or \"oct\"";
     let problem = |found: String| Problem::new("key", found);
     error(match fault {
         JwkKeyFault::NoKeyType => problem("found a JWK without `kty`".to_owned()).expecting(KEY_TYPES),
@@ -66,6 +66,11 @@ pub(crate) fn jwk_key(fault: &JwkKeyFault) -> Error {
         }
         JwkKeyFault::OkpCurve(curve) => {
             problem(format!("found an OKP JWK with {}", curve_clause(*curve))).expecting("Ed25519")
+        }
+        JwkKeyFault::AkpAlgorithm { is_there } => {
+            let what = if *is_there { "another `alg`" } else { "no `alg`" };
+            problem(format!("found a JWK with `kty` \"AKP\" and {what}"))
+                .expecting("ML-DSA-44, ML-DSA-65 or ML-DSA-87 (RFC 9964 section 3)")
         }
         JwkKeyFault::Use(word) => problem(format!("found a JWK with `use` {}", quoted(*word)))
             .expecting("\"sig\"")
@@ -86,9 +91,13 @@ pub(crate) fn jwk_key(fault: &JwkKeyFault) -> Error {
             let problem = Problem::new("algorithm", found).expecting("the name of the one to sign with");
             problem.advise(Advice::set("KeyReader::algorithm"))
         }
-        JwkKeyFault::PublicHalf(kind) => problem(format!("found {} but no private member `d`", name(*kind)))
-            .expecting("a private JWK")
-            .advise(Advice::text("this is the public half, which verifies; give the private key that it belongs to")),
+        JwkKeyFault::PublicHalf(kind) => {
+            problem(format!("found {} but no private member `{}`", name(*kind), kind.private_member()))
+                .expecting("a private JWK")
+                .advise(Advice::text(
+                    "this is the public half, which verifies; give the private key that it belongs to",
+                ))
+        }
         JwkKeyFault::MorePrimes => {
             problem("found an RSA JWK with more than two primes (`oth`)".to_owned()).expecting("two")
         }
@@ -123,6 +132,9 @@ fn name(kind: JwkKind) -> &'static str {
         JwkKind::Rsa => "a JWK with an RSA key",
         JwkKind::Ec(_) => "a JWK with an EC key",
         JwkKind::Ed25519 => "a JWK with an Ed25519 key",
+        JwkKind::MlDsa(ParameterSet::MlDsa44) => "a JWK with an ML-DSA-44 key",
+        JwkKind::MlDsa(ParameterSet::MlDsa65) => "a JWK with an ML-DSA-65 key",
+        JwkKind::MlDsa(ParameterSet::MlDsa87) => "a JWK with an ML-DSA-87 key",
     }
 }
 

@@ -1,0 +1,24 @@
+//! In place of `ml_dsa.rs`, without the feature `ml-dsa`: there is no such key.
+
+use super::NativeFault;
+use crate::jwt::algorithm::ParameterSet;
+
+pub(crate) enum MlDsaKey {}
+
+impl MlDsaKey {
+    pub(crate) fn from_pkcs8(_set: ParameterSet, _der: &[u8]) -> Result<Self, NativeFault> {
+        Err(NativeFault::WithoutMlDsa)
+    }
+
+    pub(crate) fn from_seed(_set: ParameterSet, _seed: &[u8], _public: &[u8]) -> Result<Self, NativeFault> {
+        Err(NativeFault::WithoutMlDsa)
+    }
+
+    pub(crate) fn public_key(&self) -> Option<Vec<u8>> {
+        match *self {}
+    }
+
+    pub(crate) fn sign(&self, _message: &[u8]) -> Option<Vec<u8>> {
+        match *self {}
+    }
+}
