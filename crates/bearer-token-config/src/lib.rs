@@ -98,20 +98,25 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+mod build;
 mod fit;
 mod format;
+mod keyed;
 mod names;
 mod placeholders;
 mod report;
 mod sections;
+mod shared;
 mod suggest;
 mod values;
 mod variables;
 
+pub use self::keyed::{KeyedConfig, Variables};
 use self::{
+    build::{Fitted, Given},
     report::Report,
-    sections::{Context, SetTransport, Sources},
-    variables::Variables,
+    sections::SetTransport,
+    variables::Variables as EnvVariables,
 };
 
 /// The configuration of a [`TokenProvider`].
@@ -126,7 +131,7 @@ pub struct ProviderConfig {
     value: Value,
     /// What could not even be read.
     report: Report,
-    variables: Variables,
+    variables: EnvVariables,
     directory: PathBuf,
     transport: Option<SetTransport>,
     platform: Option<Platform>,
@@ -170,7 +175,7 @@ impl ProviderConfig {
         ProviderConfig {
             value,
             report: Report::default(),
-            variables: Variables::default(),
+            variables: EnvVariables::default(),
             directory: PathBuf::new(),
             transport: None,
             platform: None,
@@ -220,7 +225,7 @@ impl ProviderConfig {
         V: Into<OsString>,
     {
         let mut config = Self::from_value(Value::Object(Map::new()));
-        config.variables = Variables::alone();
+        config.variables = EnvVariables::alone();
         config.override_with_variables(prefix, variables)
     }
 
@@ -287,25 +292,14 @@ impl ProviderConfig {
     ///
     /// The builder's own `build` reports everything that is wrong with the configuration.
     pub fn builder(self) -> TokenProviderBuilder {
+        self.fitted().assemble(Given::Nothing, None).builder
+    }
+
+    fn fitted(self) -> Fitted {
         let ProviderConfig { value, mut report, mut variables, directory, transport, platform } = self;
         let fields = fit::fit(value, &variables, &mut report);
         variables.report_to(&mut report);
-
-        let sources = Sources::new(&fields.sources);
-        let mut cx = Context::new(&directory, transport.as_ref(), platform.as_ref(), sources);
-        let source = fields.source(&mut cx);
-        let mut builder = fields.provider(source.unwrap_or_else(no_source), &mut cx);
-        cx.report_unused_sources();
-        report.add_unrelated(cx.report);
-
-        if let Some(platform) = platform {
-            builder = builder.platform(platform);
-        }
-        let problems = variables.rename_all(report);
-        if problems.is_empty() {
-            return builder;
-        }
-        problems.into_iter().fold(no_source(), TokenProviderBuilder::problem)
+        Fitted { fields, report, variables, directory, transport, platform, hosts: Vec::new() }
     }
 }
 

@@ -123,6 +123,12 @@ impl JwtFields {
         default_algorithm: Option<&'static str>,
         cx: &mut Context<'_>,
     ) -> Option<SigningKey> {
+        // Parsing an RSA key takes as long as signing with it.
+        let place = cx.place(&path);
+        if let Some(key) = cx.shared.and_then(|shared| shared.key(&place)) {
+            return Some(key);
+        }
+        let uses = cx.used.len();
         let fields = KeyFields {
             names,
             section: section.names.section,
@@ -133,7 +139,11 @@ impl JwtFields {
             passphrase: self.passphrase.as_ref(),
             allow_short_secret: self.allow_short_secret,
         };
-        fields.load(cx)
+        let key = fields.load(cx)?;
+        if let Some(shared) = cx.shared.filter(|_| !cx.has_used_since(uses)) {
+            shared.keep_key(place, key.clone());
+        }
+        Some(key)
     }
 
     /// The template, if there is a key and nothing is wrong.

@@ -161,7 +161,7 @@ impl EndpointFields {
 
     /// The source, if nothing is wrong with it.
     pub(super) fn source(&self, grant: impl Grant, cx: &mut Context<'_>) -> Option<TokenEndpoint> {
-        let url = self.url.as_ref().map(|url| cx.text("token_endpoint.url", url));
+        let url = self.url.as_ref().map(|url| super::url::read(url, cx));
         let mut is_complete = !matches!(url, Some(None));
         // With a stand-in, the rest is checked as well.
         let url = url.map_or(Zeroizing::default(), |url| url.unwrap_or_else(|| STAND_IN.to_owned().into()));
