@@ -7,7 +7,7 @@ use bearer_token::{Advice, Problem, Setting};
 use crate::{fit::ROOT, names::Names};
 
 /// The problems so far, and the fields that could not be read.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Report {
     problems: Vec<Problem>,
     /// Problems of parts, with their whole paths.

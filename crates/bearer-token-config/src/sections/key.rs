@@ -86,7 +86,8 @@ impl KeyFields<'_> {
         if let Some(algorithm) = algorithm {
             reader = reader.algorithm(algorithm);
         }
-        if let Some(kid) = self.kid {
+        // One that is looked up may change with the key, and is set on each JWT.
+        if let Some(kid) = self.kid.filter(|kid| !kid.is_looked_up()) {
             let kid = cx.text(&format!("{section}.kid"), kid)?;
             reader = reader.key_id(kid.as_str());
         }

@@ -34,7 +34,7 @@ async fn a_value_is_found_and_changed_step_by_step() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_value_names_field_found_and_expected() {
+async fn a_problem_names_field_found_and_expected() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("account.json"), ACCOUNT).unwrap();
     for (value, path, found, expected) in [
