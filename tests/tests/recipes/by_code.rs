@@ -66,7 +66,7 @@ fn json_response(body: &Value) -> Response<Bytes> {
 }
 
 #[tokio::test]
-async fn coinbase_takes_a_hash_of_the_body_in_a_second_header() {
+async fn coinbase_gets_a_hash_of_the_body() {
     let url = "https://api.cdp.coinbase.com/platform/v2/evm/accounts?x=1".parse().unwrap();
     let body = json!({ "name": "a", "accounts": [{ "z": 1, "b": 2 }] });
     let (key, clock) = (key(Algorithm::ES256, "p256.pem"), ManualClock::new());
@@ -84,7 +84,7 @@ async fn coinbase_takes_a_hash_of_the_body_in_a_second_header() {
 }
 
 #[tokio::test]
-async fn atlassian_takes_a_hash_of_the_path_and_the_sorted_query() {
+async fn atlassian_gets_a_hash_of_the_request() {
     let secret = "a shared secret of 32 bytes, or more";
     let connect = atlassian_connect::Connect {
         app_key: "com.example.app".to_owned(),

@@ -1,4 +1,4 @@
-//! The field `token_endpoint.url`.
+//! The fields `token_endpoint.url` and `token_endpoint.issuer`.
 
 use bearer_token::Problem;
 use zeroize::Zeroizing;
@@ -9,25 +9,23 @@ use crate::{
     values::{Origin, ValueField},
 };
 
-const PATH: &str = "token_endpoint.url";
-
 /// The URL, if nothing is wrong with it.
 ///
 /// A variable in it comes from outside: it is one segment of a path, or a part of a host that is listed.
-pub(super) fn read(field: &ValueField, cx: &mut Context<'_>) -> Option<Zeroizing<String>> {
-    let text = cx.text(PATH, field)?;
+pub(super) fn read(path: &str, field: &ValueField, cx: &mut Context<'_>) -> Option<Zeroizing<String>> {
+    let text = cx.text(path, field)?;
     let Origin::Variable(name) = &field.origin else { return Some(text) };
-    let value = cx.variable(PATH, name).ok()?;
+    let value = cx.variable(path, name).ok()?;
     let prefix = field.steps.prefix.as_ref().map_or("", |prefix| prefix.as_str());
     let is_in_path = prefix.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
     let problem = if !is_in_path && cx.hosts.is_empty() {
-        let problem = Problem::new(PATH, "found a variable in the origin of the URL");
+        let problem = Problem::new(path, "found a variable in the origin of the URL");
         problem.expecting("a `prefix` with scheme and host, or hosts that are listed by `with_endpoint_hosts`")
     } else if !is_segment(&value) {
-        let problem = Problem::new(PATH, format!("found a value of `{name}` that is not one segment of a path"));
+        let problem = Problem::new(path, format!("found a value of `{name}` that is not one segment of a path"));
         problem.expecting("letters, digits, `-`, `_`, `~` and dots between them")
     } else if !is_in_path && !matches!(cx.given, Given::Rehearsal) && !is_listed(&text, cx.hosts) {
-        Problem::new(PATH, format!("found a value of `{name}` that gives a host which is not listed"))
+        Problem::new(path, format!("found a value of `{name}` that gives a host which is not listed"))
     } else {
         return Some(text);
     };

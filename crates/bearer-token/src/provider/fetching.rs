@@ -168,7 +168,7 @@ impl Inner {
 
     fn seal(&self, minted: Minted, started: Moment, now: Moment) -> Result<Bearer, Error> {
         let Minted { token, fixed } = minted;
-        let credential = Credential::new(&self.form, token.secret(), fixed)?;
+        let credential = Credential::new(&self.form, token.secret(), &fixed)?;
         let issued = token.issued_moment().unwrap_or(started);
         let (policy, draw) = (self.cache.policy(), self.draw());
         let deadlines = policy.deadlines(issued, token.expiry(), draw);

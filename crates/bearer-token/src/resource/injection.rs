@@ -42,7 +42,7 @@ const SHORTEST_SECRET: usize = 20;
 
 impl Credential {
     /// Makes a token and the fixed headers that were read with it ready to send.
-    pub(crate) fn new(form: &HeaderForm, token: &str, fixed: Vec<FixedHeader>) -> Result<Self, Error> {
+    pub(crate) fn new(form: &HeaderForm, token: &str, fixed: &[FixedHeader]) -> Result<Self, Error> {
         check_token(token)?;
         let text = SecretText::new(Zeroizing::new([form.scheme(), token].concat().into_bytes()));
         let illegal = |error| Error::new(ErrorKind::Token, "the token is not a header value").with_source(error);
@@ -51,7 +51,7 @@ impl Credential {
         } else {
             let others = Sharded::new(|| {
                 let mut copies = Vec::with_capacity(fixed.len());
-                for header in &fixed {
+                for header in fixed {
                     copies.push((own_copy(&header.name)?, header.value()?));
                 }
                 let value = text.header_value().map_err(illegal)?;
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn usual(token: &str) -> Result<Credential, Error> {
-        Credential::new(&HeaderForm::default(), token, Vec::new())
+        Credential::new(&HeaderForm::default(), token, &[])
     }
 
     fn fixed(name: &'static str, value: &str) -> FixedHeader {
@@ -194,7 +194,10 @@ mod tests {
         (inserted, found)
     }
 
-    fn check(credential: &Credential, table: &[(&[(&'static str, &'static str)], bool, &[&str])]) {
+    /// Headers of the caller, whether the credential was inserted, and the headers then.
+    type Case<'a> = (&'a [(&'static str, &'static str)], bool, &'a [&'a str]);
+
+    fn check(credential: &Credential, table: &[Case<'_>]) {
         for (own, inserted, expected) in table {
             assert_eq!(attached(credential, own), (*inserted, expected.iter().map(ToString::to_string).collect()));
         }
@@ -220,7 +223,7 @@ mod tests {
     #[test]
     fn l35_another_header_leaves_the_callers_own_untouched() {
         let form = HeaderForm::new(HeaderName::from_static("x-api-key"), "");
-        let credential = Credential::new(&form, "secret", vec![fixed("x-project", "p1")]).unwrap();
+        let credential = Credential::new(&form, "secret", &[fixed("x-project", "p1")]).unwrap();
         assert_eq!(credential.secret(), "secret");
         check(
             &credential,
@@ -245,8 +248,8 @@ mod tests {
     #[test]
     fn every_inserted_header_is_sensitive_and_every_name_counted_already() {
         let form = HeaderForm::new(HeaderName::from_static("x-api-key"), "Key ");
-        let fixed = vec![fixed("accept", "text/plain"), fixed("x-project", "p1")];
-        let credential = Credential::new(&form, "secret", fixed).unwrap();
+        let fixed = [fixed("accept", "text/plain"), fixed("x-project", "p1")];
+        let credential = Credential::new(&form, "secret", &fixed).unwrap();
         let mut headers = HeaderMap::with_capacity(8);
         assert!(credential.insert(&mut headers));
         assert_eq!(headers.len(), 3);
@@ -257,7 +260,7 @@ mod tests {
     #[test]
     fn a_fixed_header_beside_authorization_is_sent_with_it() {
         let credential =
-            Credential::new(&HeaderForm::default(), "t", vec![fixed("x-github-api-version", "2022-11-28")]).unwrap();
+            Credential::new(&HeaderForm::default(), "t", &[fixed("x-github-api-version", "2022-11-28")]).unwrap();
         let expected = &["authorization: Bearer t", "x-github-api-version: 2022-11-28"];
         check(
             &credential,

@@ -8,7 +8,7 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 
-use super::claims::Times;
+use super::sign_times::SignTimes;
 use crate::{
     error::Error,
     jwt::key::{SigningKey, chain::CertificateChain},
@@ -20,7 +20,7 @@ use crate::{
 ///
 /// Everything in it belongs to the same JWT: fingerprints are those of the key that signs it.
 pub struct SignContext {
-    times: Times,
+    times: SignTimes,
     key: SigningKey,
     certificate: CertificateState,
     /// `None` while a template is checked.
@@ -36,7 +36,7 @@ pub(crate) enum CertificateState {
 }
 
 impl SignContext {
-    pub(crate) fn new(times: Times, key: SigningKey, certificate: CertificateState, platform: Platform) -> Self {
+    pub(crate) fn new(times: SignTimes, key: SigningKey, certificate: CertificateState, platform: Platform) -> Self {
         SignContext { times, key, certificate, platform: Some(platform) }
     }
 
@@ -47,7 +47,7 @@ impl SignContext {
         key: SigningKey,
         certificate: CertificateState,
     ) -> Self {
-        SignContext { times: Times::new(Moment::START, backdate, lifetime), key, certificate, platform: None }
+        SignContext { times: SignTimes::new(Moment::START, backdate, lifetime), key, certificate, platform: None }
     }
 
     /// The time of `iat`, which is back-dated, as time since 1970. JWTs write it in whole

@@ -26,7 +26,7 @@ impl JoseHeader {
     /// Checks the members. The header is usable only if no problem was found.
     pub(crate) fn new(
         cx: &SignContext,
-        key_id: Option<value::Value>,
+        key_id: Option<&value::Value>,
         mut members: Map<String, Value>,
         computed: Computed,
         problems: &mut Problems,
@@ -52,7 +52,7 @@ impl JoseHeader {
             }
         }
         let is_member = members.contains_key("kid");
-        let looked_up = key_id.as_ref().filter(|key_id| key_id.fixed().is_none());
+        let looked_up = key_id.filter(|key_id| key_id.fixed().is_none());
         if let Some(key_id) = looked_up {
             strings::problem("key_id", key_id).into_iter().for_each(|problem| problems.add(problem));
             if is_member || key.given_key_id().is_some() {
@@ -60,8 +60,8 @@ impl JoseHeader {
                 problems.add(problem.advise(Advice::text("set it in one place")));
             }
         }
-        let plain = key_id.as_ref().and_then(value::Value::fixed);
-        if let Some(key_id) = agreed_key_id(key, plain, members.get("kid"), problems) {
+        let fixed = key_id.and_then(value::Value::fixed);
+        if let Some(key_id) = agreed_key_id(key, fixed, members.get("kid"), problems) {
             members.entry("kid").or_insert_with(|| key_id.into());
         }
         let has_own_key_id = !members.contains_key("kid") && looked_up.is_none();
@@ -220,8 +220,13 @@ mod tests {
         let Value::Object(members) = members else { panic!("no object") };
         let mut problems = Problems::default();
         let cx = SignContext::rehearsal(Duration::ZERO, Duration::from_secs(60), key, CertificateState::None);
-        let header =
-            JoseHeader::new(&cx, key_id.1.map(value::Value::from), members, Computed::default(), &mut problems);
+        let header = JoseHeader::new(
+            &cx,
+            key_id.1.map(value::Value::from).as_ref(),
+            members,
+            Computed::default(),
+            &mut problems,
+        );
         match problems.into_result("") {
             Ok(()) => Ok(serde_json::from_str(&header.text(&cx, None).unwrap()).unwrap()),
             Err(error) => Err(error.problems().iter().map(ToString::to_string).collect()),

@@ -130,7 +130,7 @@ async fn a_string_that_became_unusable_is_named() {
 }
 
 #[tokio::test]
-async fn a_jwt_that_is_given_away_has_claims_of_its_own() {
+async fn a_jwt_for_others_has_its_own_claims() {
     let template =
         builder().issuer("me").claim("role", "user").computed("at", |cx| Ok(cx.issued_at().as_secs())).build();
     let template = template.unwrap();

@@ -103,7 +103,7 @@ async fn the_form_that_had_the_metadata_is_asked_first() {
 }
 
 #[tokio::test]
-async fn metadata_is_read_again_behind_a_fetch_and_outlives_an_outage() {
+async fn metadata_is_refreshed_and_outlives_an_outage() {
     let site = Site::new();
     let source = site.builder().build().unwrap();
     site.fetch(&source).await.unwrap();
@@ -128,7 +128,7 @@ async fn metadata_is_read_again_behind_a_fetch_and_outlives_an_outage() {
 }
 
 #[tokio::test]
-async fn a_failure_is_shared_for_a_cool_down_but_not_with_a_person() {
+async fn a_failure_is_shared_except_with_refresh_now() {
     let site = Site::new();
     site.page(OAUTH, 503, "down");
     let source = site.builder().build().unwrap();
@@ -160,7 +160,7 @@ async fn an_endpoint_that_moved_is_found_by_the_same_fetch() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_fails_where_it_is_costs_one_look_a_fetch() {
+async fn a_failing_endpoint_costs_one_look_a_fetch() {
     let site = Site::new();
     let source = site.builder().build().unwrap();
     site.fetch(&source).await.unwrap();
@@ -174,7 +174,7 @@ async fn an_endpoint_that_fails_where_it_is_costs_one_look_a_fetch() {
 }
 
 #[tokio::test]
-async fn l19_a_credential_that_may_have_arrived_goes_to_no_other_server() {
+async fn l19_a_single_use_credential_goes_to_one_server() {
     let site = Site::new();
     let grant = Counting { clock: site.clock.clone(), repeatable: false, count: AtomicU64::new(1) };
     let source = TokenEndpoint::discover(ISSUER, grant).transport(site.clone()).build().unwrap();
@@ -241,7 +241,7 @@ async fn hostile_metadata_is_an_error_that_names_the_issuer() {
 }
 
 #[tokio::test]
-async fn metadata_that_is_wrong_is_told_rather_than_a_missing_page() {
+async fn wrong_metadata_is_reported_before_a_missing_page() {
     let site = Site::default();
     site.page(OPENID, 200, r#"{"issuer":"https://other.example.com"}"#);
     let error = site.fetch(&site.builder().build().unwrap()).await.unwrap_err();
@@ -304,7 +304,7 @@ fn what_contradicts_a_discovery_is_a_problem() {
 }
 
 #[tokio::test]
-async fn a_provider_of_a_discovered_endpoint_is_named_after_its_issuer() {
+async fn a_discovered_endpoint_is_named_after_its_issuer() {
     let site = Site::new();
     site.page("https://login.example.com/token", 200, r#"{"access_token":"tok","expires_in":60}"#);
     let source = site.builder().build().unwrap();

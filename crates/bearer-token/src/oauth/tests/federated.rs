@@ -107,7 +107,7 @@ mod of_a_value {
     }
 
     #[tokio::test]
-    async fn a_file_is_read_for_each_request_and_may_be_sent_twice() {
+    async fn a_file_is_read_for_each_request() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("jwt-svid");
         std::fs::write(&path, "first\n").unwrap();
@@ -125,7 +125,7 @@ mod of_a_value {
     }
 
     #[tokio::test]
-    async fn another_providers_token_is_asked_for_and_its_error_is_told() {
+    async fn another_providers_token_or_error_is_passed_on() {
         let provider = TokenProvider::builder(StaticToken::new("two words")).build().unwrap();
         let script = Script::new([]);
         let auth = ClientAuth::assertion_value("id", provider);

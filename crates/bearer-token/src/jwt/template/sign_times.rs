@@ -1,0 +1,66 @@
+//! The times of one JWT.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::platform::Moment;
+
+/// The moments of one JWT, as `NumericDate`s (RFC 7519 section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SignTimes {
+    issued: u64,
+    expires: u64,
+}
+
+impl SignTimes {
+    /// Whole seconds: `iat` and `lifetime` are rounded down and the back-date up. So the JWT never lives longer than
+    /// `lifetime`. `exp` is never in the past, because it is at least one second after the current one.
+    pub(crate) fn new(now: Moment, backdate: Duration, lifetime: Duration) -> Self {
+        let issued = now.since_epoch().as_secs().saturating_sub(whole_backdate(backdate));
+        SignTimes { issued, expires: issued.saturating_add(lifetime.as_secs()) }
+    }
+
+    pub(crate) fn expires(self) -> SystemTime {
+        UNIX_EPOCH.checked_add(self.expires_at()).unwrap_or(UNIX_EPOCH)
+    }
+
+    /// The `iat`.
+    pub(crate) fn issued_at(self) -> Duration {
+        Duration::from_secs(self.issued)
+    }
+
+    /// The `exp`.
+    pub(crate) fn expires_at(self) -> Duration {
+        Duration::from_secs(self.expires)
+    }
+}
+
+/// Rounds up to whole seconds.
+pub(crate) fn whole_backdate(backdate: Duration) -> u64 {
+    backdate.as_secs().saturating_add((backdate.subsec_nanos() > 0).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(now: (u64, u32), backdate: Duration, lifetime: Duration) -> SignTimes {
+        SignTimes::new(Moment::new(Duration::ZERO, UNIX_EPOCH + Duration::new(now.0, now.1)), backdate, lifetime)
+    }
+
+    #[test]
+    fn l22_the_lifetime_includes_the_back_date() {
+        let (ten, sixty) = (Duration::from_secs(10), Duration::from_secs(60));
+        assert_eq!(times((1_000, 0), ten, sixty), SignTimes { issued: 990, expires: 1_050 });
+        assert_eq!(times((1_000, 999_999_999), ten, sixty), SignTimes { issued: 990, expires: 1_050 });
+        let odd = Duration::from_millis(9_500);
+        assert_eq!(times((1_000, 0), odd, Duration::from_millis(60_999)), SignTimes { issued: 990, expires: 1_050 });
+        assert_eq!(times((5, 0), ten, sixty), SignTimes { issued: 0, expires: 60 });
+    }
+
+    #[test]
+    fn no_time_overflows() {
+        let late = times((u64::MAX / 1_000_000_001, 0), Duration::ZERO, Duration::MAX);
+        assert_eq!(late.expires, u64::MAX);
+        let _no_panic = late.expires();
+    }
+}
