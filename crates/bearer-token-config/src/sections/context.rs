@@ -142,6 +142,13 @@ impl<'a> Context<'a> {
             Origin::Plain(text) if secret::looks_like_path(text.trim_ascii()) || is_path(self.directory, text) => {
                 Err(path_problem(path))
             }
+            Origin::Plain(text) if is_reference(text) => {
+                let problem = Problem::new(path, "found a string that looks like a reference to a variable");
+                let problem = problem.expecting("the secret itself, because nothing replaces references");
+                Err(problem
+                    .advise(Advice::text("did you mean `{ env = \"..\" }`?"))
+                    .advise(Advice::text("if this string is the secret itself, write `{ value = \"..\" }`")))
+            }
             _ => Ok(()),
         }
     }
@@ -276,6 +283,12 @@ fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
         Some((found, expected)) => Problem::new(path, found.to_owned()).expecting(expected.to_owned()),
         None => Problem::new(path, text),
     }
+}
+
+/// Whether a string is `${NAME}`, which shells and other programs replace.
+fn is_reference(text: &str) -> bool {
+    let name = text.trim_ascii().strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    name.is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
 /// In place of each variable when a keyed configuration is checked.
