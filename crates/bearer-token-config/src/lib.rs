@@ -6,7 +6,8 @@
 //! |---|---|
 //! | `jwt` | a self-signed JWT, used as the bearer token itself |
 //! | `jwt` and `token_endpoint` | the token endpoint, in exchange for the JWT (RFC 7523 section 2.1) |
-//! | `token_endpoint` | the token endpoint, with client credentials (RFC 6749 section 4.4) |
+//! | `token_endpoint` | the token endpoint, with client credentials (RFC 6749 section 4.4), or with an `assertion` that is made elsewhere |
+//! | `token_exchange` and `token_endpoint` | the token endpoint, in exchange for another token (RFC 8693) |
 //! | `refresh_token` and `token_endpoint` | the token endpoint, in exchange for a refresh token (RFC 6749 section 6) |
 //! | `token` | you |
 //!
@@ -35,13 +36,79 @@
 //!
 #![doc = include_str!("../FIELDS.md")]
 //!
-//! A **secret** is a string, or a table with one of `value`, `file` (relative to the configuration file) and `env`. Its
-//! `encoding` is `text` (the default), `base64` or `hex`. One newline at its end and a byte order mark are not part of it.
-//! A string that looks like the path of a file is a problem; `{ value = ".." }` takes it as the secret.
+//! # Values
 //!
-//! Keys, tokens and client secrets in files are read again: before each JWT is signed, before each token request, and
-//! whenever a token expires. One that was replaced needs no restart. Other secrets are read once: passphrases, parameters,
-//! headers, and what is in the environment.
+//! A **value** is a string, or a table that says where the string is found, with exactly one of:
+//!
+//! | member | the value is |
+//! |---|---|
+//! | `value` | this string |
+//! | `file` | the content of a file, relative to the configuration file |
+//! | `env` | an environment variable |
+//! | `source` | the token of one of the [`sources`](#sources) |
+//! | `variable` | what a [`KeyedConfig`] is given for each request |
+//!
+//! Further members are applied in this order: `member` is a JSON pointer into what was found (`/private_key`). `part` is
+//! `before :` or `after :`, with any separator in place of the colon. `encoding` is `text` (the default), `base64`, `base64url`
+//! or `hex`. `prefix` and `suffix` are put around the result. With `fresh = true`, a source is asked for a new token each
+//! time, for servers that accept each token once.
+//!
+//! ```toml
+//! issuer = { file = "account.json", member = "/client_email" }
+//! authorization = { source = "app", prefix = "Bearer " }
+//! ```
+//!
+//! A **secret** is a value as well. One trailing newline and a byte order mark are not part of it. A string that looks like the
+//! path of a file is a problem; `{ value = ".." }` takes it as the secret.
+//!
+//! Values are read again for each token request, keys before each JWT is signed, and tokens when they expire. What was
+//! replaced needs no restart. These are read once: `url`, `scope`, passphrases, the client's `id`, and secrets that are in the
+//! environment or only a part of a file.
+//!
+//! In `token_endpoint.parameters`, a table is a value if all its names are those of a value and one of them says where it is. Any
+//! other table is an object of a JSON body.
+//!
+//! # Sources
+//!
+//! `[sources.NAME]` is a source of its own, with the fields that the configuration has for its tokens, and with its own
+//! cache. It is asked once for each lifetime, however many use it. Problems and errors name it.
+//!
+//! ```
+//! # #[cfg(feature = "http-transport")]
+//! # fn main() -> Result<(), bearer_token::Error> {
+//! # use bearer_token_config::ProviderConfig;
+//! # let toml = r#"
+//! [sources.app.jwt]
+//! algorithm = "HS256"
+//! key = "correct horse battery staple, twice"
+//! issuer = "app"
+//!
+//! [token_endpoint]
+//! url = "https://api.example.com/app/access_tokens"
+//! body = "json"
+//! grant_type = ""
+//! headers = { authorization = { source = "app", prefix = "Bearer " } }
+//! response = { token = "/token", expires_at = "/expires_at" }
+//! # "#;
+//! # ProviderConfig::from_toml(toml)?.build()?;
+//! # Ok(()) }
+//! # #[cfg(not(feature = "http-transport"))] fn main() {}
+//! ```
+//!
+//! # Computed members
+//!
+//! `jwt.computed` and `jwt.computed_headers` have strings with placeholders, or lists of them. `{{` is a brace. A string that is
+//! one time and nothing else becomes a number.
+//!
+//! | placeholder | |
+//! |---|---|
+//! | `{now}`, `{expiry}` | the times of `iat` and `exp` in seconds; in milliseconds with `:ms` |
+//! | `{uuid}`, `{random:hex16}` | a new UUID; 16 random bytes in hex |
+//! | `{key.sha256:base64}` | the SHA-256 of the public key (SPKI in DER); also `:base64url` and `:hex` |
+//! | `{certificate.sha1:base64url}`, `{certificate.sha256:base64url}` | the fingerprint of the certificate; also `:hex` |
+//! | `{request.method}`, `.scheme`, `.host`, `.path`, `.url` | facts about the request to the API, for a [`KeyedConfig`]; the URL has no query |
+//!
+//! # Strings
 //!
 //! Strings are one line: a newline or a control character in one is a problem.
 //!
@@ -75,15 +142,15 @@
 //!   is the name of its variable. Kubernetes sets variables for each service that a pod can see, and a service called
 //!   `bearer-token` gives `BEARER_TOKEN_SERVICE_HOST`: set `enableServiceLinks: false`, or use a prefix that is not the
 //!   name of a service.
-//! - Over a file, a variable replaces the field, or the whole table if it sets the table. A secret is replaced as a whole.
+//! - Over a file, a variable replaces the field, or the whole table if it sets the table. A value is replaced as a whole.
 //!   Relative paths are resolved beside the file, or without one in the working directory.
-//! - No other variables are read, except those that a secret names with `env`.
+//! - No other variables are read, except those that a value names with `env`.
 //!
 //! # Problems
 //!
 //! [`build`](ProviderConfig::build) reports everything that is wrong at once, in [`Error::problems`]. The path of each
-//! [problem](bearer_token::Problem) is a field or a variable. There are two other paths: `configuration` for a file
-//! that is not a table, and `environment` for an empty prefix.
+//! [problem](bearer_token::Problem) is a field or a variable. There are two other paths: `configuration` for the whole of
+//! a file, and `environment` for all variables together.
 
 use std::{
     env,
@@ -98,20 +165,25 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+mod build;
 mod fit;
 mod format;
+mod keyed;
 mod names;
 mod placeholders;
 mod report;
 mod sections;
+mod shared;
 mod suggest;
 mod values;
 mod variables;
 
+pub use self::keyed::{KeyedConfig, Variables};
 use self::{
+    build::{Fitted, Given},
     report::Report,
-    sections::{Context, SetTransport, Sources},
-    variables::Variables,
+    sections::SetTransport,
+    variables::Variables as EnvVariables,
 };
 
 /// The configuration of a [`TokenProvider`].
@@ -126,7 +198,7 @@ pub struct ProviderConfig {
     value: Value,
     /// What could not even be read.
     report: Report,
-    variables: Variables,
+    variables: EnvVariables,
     directory: PathBuf,
     transport: Option<SetTransport>,
     platform: Option<Platform>,
@@ -170,7 +242,7 @@ impl ProviderConfig {
         ProviderConfig {
             value,
             report: Report::default(),
-            variables: Variables::default(),
+            variables: EnvVariables::default(),
             directory: PathBuf::new(),
             transport: None,
             platform: None,
@@ -220,7 +292,7 @@ impl ProviderConfig {
         V: Into<OsString>,
     {
         let mut config = Self::from_value(Value::Object(Map::new()));
-        config.variables = Variables::alone();
+        config.variables = EnvVariables::alone();
         config.override_with_variables(prefix, variables)
     }
 
@@ -287,25 +359,14 @@ impl ProviderConfig {
     ///
     /// The builder's own `build` reports everything that is wrong with the configuration.
     pub fn builder(self) -> TokenProviderBuilder {
+        self.fitted().assemble(Given::Nothing, None).builder
+    }
+
+    fn fitted(self) -> Fitted {
         let ProviderConfig { value, mut report, mut variables, directory, transport, platform } = self;
         let fields = fit::fit(value, &variables, &mut report);
         variables.report_to(&mut report);
-
-        let sources = Sources::new(&fields.sources);
-        let mut cx = Context::new(&directory, transport.as_ref(), platform.as_ref(), sources);
-        let source = fields.source(&mut cx);
-        let mut builder = fields.provider(source.unwrap_or_else(no_source), &mut cx);
-        cx.report_unused_sources();
-        report.add_unrelated(cx.report);
-
-        if let Some(platform) = platform {
-            builder = builder.platform(platform);
-        }
-        let problems = variables.rename_all(report);
-        if problems.is_empty() {
-            return builder;
-        }
-        problems.into_iter().fold(no_source(), TokenProviderBuilder::problem)
+        Fitted { fields, report, variables, directory, transport, platform, hosts: Vec::new() }
     }
 }
 

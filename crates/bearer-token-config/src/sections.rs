@@ -33,6 +33,7 @@ mod tls;
 mod token;
 mod token_endpoint;
 mod token_exchange;
+mod url;
 
 /// The configuration of a provider of bearer tokens.
 #[derive(Default, Deserialize)]

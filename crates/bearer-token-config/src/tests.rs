@@ -9,6 +9,7 @@ use super::*;
 mod client;
 mod computed;
 mod jwt;
+mod keyed;
 mod problems;
 mod refresh_token;
 mod requests;

@@ -123,9 +123,9 @@ impl Variables {
     }
 
     /// All problems, in the names of variables where fields come from them.
-    pub(crate) fn rename_all(self, report: Report) -> Vec<Problem> {
+    pub(crate) fn rename_all(&self, report: Report) -> Vec<Problem> {
         let mut renamed: Vec<_> = report.into_problems().into_iter().map(|problem| self.rename(problem)).collect();
-        renamed.extend(self.others);
+        renamed.extend(self.others.iter().cloned());
         renamed
     }
 

@@ -195,3 +195,19 @@ async fn the_configuration_can_come_from_the_environment() {
     let ended = call(&["--dry-run", "--env", "BEARER_TOKEN_TEST_NO_SUCH_PREFIX_", "--config", &config.path]).await;
     ended.assert_status(0);
 }
+
+#[tokio::test]
+async fn l38_a_json_body_and_a_query_are_redacted() {
+    const MARKER: &str = "planted-secret-marker";
+    let endpoint = "[token_endpoint]\nurl = \"https://as.example.com/token\"\ngrant_type = \"\"";
+    let parameters =
+        format!("parameters = {{ scope = \"read\", jwt = \"{MARKER}\", deep = {{ list = [\"{MARKER}\"] }} }}");
+    let out = dry_run(&Config::new("json.toml", format!("{endpoint}\nbody = \"json\"\n{parameters}")).path).await;
+    assert!(!out.contains(MARKER), "{out}");
+    assert!(out.contains("\nscope: \"read\"\n") && out.contains("\njwt: [redacted, 21 bytes]\n"), "{out}");
+    assert!(out.contains("\ndeep: [redacted, "), "{out}");
+
+    let query = format!("method = \"GET\"\nbody = \"query\"\nparameters = {{ key = \"{MARKER}\" }}");
+    let out = dry_run(&Config::new("query.toml", format!("{endpoint}\n{query}")).path).await;
+    assert!(!out.contains(MARKER) && out.starts_with("GET https://as.example.com/token?[redacted, "), "{out}");
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bearer_token::{
-    Advice, Encoding, FetchContext, FileToken, Problem, Setting,
+    Advice, Encoding, Problem, Setting,
     jwt::{Algorithm, SigningKey},
     oauth::{ClientAuth, ClientSecret},
 };
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     names::Names,
-    values::{Origin, SecretField, ValueField, table},
+    values::{Origin, SecretField, Text, ValueField, table},
 };
 
 const PATH: &str = "token_endpoint.client";
@@ -45,8 +45,12 @@ pub(super) struct ClientFields {
     /// An assertion that is made elsewhere, as for workload identities: from a file that another program keeps fresh, or
     /// from a source. It is read again for each request.
     assertion: Option<ValueField>,
-    /// The assertion that is signed here. Its `issuer` and `subject` are the client's id, and its `audience` is the
-    /// token endpoint's URL without its query, unless they are set.
+    /// What the assertion is. Default: a JWT (RFC 7523 section 2.2); for a JWT-SVID,
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-spiffe`.
+    assertion_type: Option<Text>,
+    /// The assertion that is signed here. Its `issuer` and `subject` are the client's id, unless they are set. Its
+    /// `audience` is the server's `issuer` if that is given, with the `typ` of draft-ietf-oauth-rfc7523bis, or else the
+    /// token endpoint's URL without its query.
     #[serde(deserialize_with = "table::optional")]
     jwt: Option<JwtFields>,
 }
@@ -84,7 +88,7 @@ const METHODS: [(&str, Method, &str); 10] = [
 
 impl ClientFields {
     /// The client authentication, if nothing is wrong with it.
-    pub(super) fn auth(&self, url: &str, cx: &mut Context<'_>) -> Option<ClientAuth> {
+    pub(super) fn auth(&self, url: Option<&str>, issuer: Option<&str>, cx: &mut Context<'_>) -> Option<ClientAuth> {
         let method = self.method();
         self.report_unused(method, cx);
         if method == Method::None {
@@ -93,7 +97,7 @@ impl ClientFields {
         let id = cx.required(&format!("{PATH}.id"), self.id.as_ref(), "the client's id");
         let id = id.and_then(|id| cx.text(&format!("{PATH}.id"), id));
         let id = id.as_ref().map(|id| id.as_str());
-        Some(match method {
+        let auth = match method {
             Method::None => ClientAuth::none(),
             Method::Public => ClientAuth::public(id?),
             Method::Basic | Method::BasicRaw | Method::Post => {
@@ -106,8 +110,11 @@ impl ClientFields {
                 }
             }
             Method::Assertion => self.assertion(id, cx)?,
-            Method::ClientSecretJwt | Method::PrivateKeyJwt => self.signed(method, id, url, cx)?,
-        })
+            Method::ClientSecretJwt | Method::PrivateKeyJwt => self.signed(method, id, url, issuer, cx)?,
+        };
+        let sends_assertion = matches!(method, Method::Assertion | Method::ClientSecretJwt | Method::PrivateKeyJwt);
+        let assertion_type = self.assertion_type.iter().filter(|_| sends_assertion);
+        Some(assertion_type.fold(auth, |auth, assertion_type| auth.assertion_type(assertion_type.as_str())))
     }
 
     fn method(&self) -> Method {
@@ -149,18 +156,17 @@ impl ClientFields {
         }
         let value = cx.value(&path, assertion);
         let (id, value) = (id?, value?);
-        Some(match cx.whole_file(assertion) {
-            Some(file) if assertion.steps.encoding() == Encoding::Text => {
-                ClientAuth::assertion_from(id, FileToken::new(file))
-            }
-            _ => ClientAuth::assertion_from(id, move |context: FetchContext| {
-                let value = value.clone();
-                async move { Ok(bearer_token::AccessToken::new(value.read(&context).await?.as_str())) }
-            }),
-        })
+        Some(ClientAuth::assertion_value(id, value))
     }
 
-    fn signed(&self, method: Method, id: Option<&str>, url: &str, cx: &mut Context<'_>) -> Option<ClientAuth> {
+    fn signed(
+        &self,
+        method: Method,
+        id: Option<&str>,
+        url: Option<&str>,
+        issuer: Option<&str>,
+        cx: &mut Context<'_>,
+    ) -> Option<ClientAuth> {
         let with_secret = method == Method::ClientSecretJwt;
         let defaults = JwtFields::default();
         let fields = self.jwt.as_ref().unwrap_or(&defaults);
@@ -178,8 +184,9 @@ impl ClientFields {
             let method = Setting::Field(format!("{PATH}.method").into());
             cx.report.add(problem.advise(Advice::text("change the algorithm")).advise(Advice::Set(method)));
         }
-        let without_query = url.split('?').next().filter(|url| !url.is_empty());
-        let defaults = Defaults { client_id: id, audience: without_query };
+        let without_query = url.and_then(|url| url.split('?').next()).filter(|url| !url.is_empty());
+        let typ = issuer.map(|_| "client-authentication+jwt");
+        let defaults = Defaults { client_id: id, audience: issuer.or(without_query), typ };
         let template = fields.template_with(key, &JWT, &defaults, cx);
         Some(ClientAuth::assertion(id?, template?))
     }
@@ -189,11 +196,13 @@ impl ClientFields {
         use Method::{Assertion, Basic, BasicRaw, ClientSecretJwt, None, Post, PrivateKeyJwt};
 
         let has_secret = matches!(method, Basic | BasicRaw | Post | ClientSecretJwt);
+        let uses_assertion = matches!(method, Assertion | ClientSecretJwt | PrivateKeyJwt);
         let has_key = self.jwt.as_ref().is_some_and(|jwt| jwt.key.is_some());
         for (name, is_present, is_used) in [
             ("id", self.id.is_some(), method != None),
             ("secret", self.secret.is_some(), has_secret),
             ("assertion", self.assertion.is_some(), method == Assertion),
+            ("assertion_type", self.assertion_type.is_some(), uses_assertion),
             ("jwt", self.jwt.is_some(), matches!(method, ClientSecretJwt | PrivateKeyJwt)),
             ("jwt.key", has_key && method == ClientSecretJwt, false),
         ] {

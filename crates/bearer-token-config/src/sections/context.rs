@@ -1,13 +1,15 @@
 //! What sections are built with: it reads values, builds sources, and collects what is wrong.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
 use bearer_token::{Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform, secret};
 use zeroize::Zeroizing;
 
 use super::sources::Sources;
 use crate::{
+    build::Given,
     report::Report,
+    shared::Shared,
     values::{
         Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable, text_problem,
     },
@@ -23,8 +25,12 @@ pub(crate) struct Context<'a> {
     pub(super) transport: Option<&'a SetTransport>,
     pub(super) platform: Option<&'a Platform>,
     pub(super) sources: Sources<'a>,
-    /// What the selector of a keyed provider gives, if there is one.
-    pub(super) variables: Option<&'a BTreeMap<String, String>>,
+    pub(crate) given: Given<'a>,
+    pub(crate) shared: Option<&'a Shared>,
+    /// The hosts that a variable may choose from.
+    pub(crate) hosts: &'a [String],
+    /// The variables that were used, each as often as it was.
+    pub(super) used: Vec<String>,
 }
 
 impl<'a> Context<'a> {
@@ -34,7 +40,17 @@ impl<'a> Context<'a> {
         platform: Option<&'a Platform>,
         sources: Sources<'a>,
     ) -> Self {
-        Context { report: Report::default(), directory, transport, platform, sources, variables: None }
+        Context {
+            report: Report::default(),
+            directory,
+            transport,
+            platform,
+            sources,
+            given: Given::Nothing,
+            shared: None,
+            hosts: &[],
+            used: Vec::new(),
+        }
     }
 
     /// A field that must be present.
@@ -126,6 +142,13 @@ impl<'a> Context<'a> {
             Origin::Plain(text) if secret::looks_like_path(text.trim_ascii()) || is_path(self.directory, text) => {
                 Err(path_problem(path))
             }
+            Origin::Plain(text) if is_reference(text) => {
+                let problem = Problem::new(path, "found a string that looks like a reference to a variable");
+                let problem = problem.expecting("the secret itself, because nothing replaces references");
+                Err(problem
+                    .advise(Advice::text("did you mean `{ env = \"..\" }`?"))
+                    .advise(Advice::text("if this string is the secret itself, write `{ value = \"..\" }`")))
+            }
             _ => Ok(()),
         }
     }
@@ -149,13 +172,24 @@ impl<'a> Context<'a> {
     }
 
     /// The value of a variable, which the selector of a keyed provider gives.
-    pub(super) fn variable(&self, path: &str, name: &str) -> Result<String, Problem> {
-        let Some(variables) = self.variables else { return Err(no_variables(path, name)) };
-        variables.get(name).cloned().ok_or_else(|| {
-            let known: Vec<_> = variables.keys().map(|name| format!("`{name}`")).collect();
-            Problem::new(path, format!("found the variable `{name}`, which the selector does not give"))
-                .expecting(format!("one of {}", known.join(", ")))
-        })
+    pub(super) fn variable(&mut self, path: &str, name: &str) -> Result<String, Problem> {
+        let value = match self.given {
+            Given::Nothing => return Err(no_variables(path, name)),
+            Given::Rehearsal => STAND_IN.to_owned(),
+            Given::Values(values) => values.get(name).cloned().ok_or_else(|| no_variables(path, name))?,
+        };
+        self.used.push(name.to_owned());
+        Ok(value)
+    }
+
+    /// The names of the variables that were used.
+    pub(crate) fn used_variables(&self) -> BTreeSet<String> {
+        self.used.iter().cloned().collect()
+    }
+
+    /// Whether a variable was used since there were this many uses.
+    pub(super) fn has_used_since(&self, uses: usize) -> bool {
+        self.used.len() > uses
     }
 
     /// The file that a secret is in as a whole, if it is in one that can be read again.
@@ -250,6 +284,15 @@ fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
         None => Problem::new(path, text),
     }
 }
+
+/// Whether a string is `${NAME}`, which shells and other programs replace.
+fn is_reference(text: &str) -> bool {
+    let name = text.trim_ascii().strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    name.is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+}
+
+/// In place of each variable when a keyed configuration is checked.
+const STAND_IN: &str = "x";
 
 fn unclear(path: &str, found: &[&'static str]) -> Problem {
     let names: Vec<_> = found.iter().map(|name| format!("`{name}`")).collect();

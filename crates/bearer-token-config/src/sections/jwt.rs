@@ -99,6 +99,8 @@ pub(super) struct Defaults<'a> {
     /// The issuer and the subject.
     pub(super) client_id: Option<&'a str>,
     pub(super) audience: Option<&'a str>,
+    /// The `typ` in the header.
+    pub(super) typ: Option<&'a str>,
 }
 
 impl JwtFields {
@@ -123,6 +125,12 @@ impl JwtFields {
         default_algorithm: Option<&'static str>,
         cx: &mut Context<'_>,
     ) -> Option<SigningKey> {
+        // Parsing an RSA key takes as long as signing with it.
+        let place = cx.place(&path);
+        if let Some(key) = cx.shared.and_then(|shared| shared.key(&place)) {
+            return Some(key);
+        }
+        let uses = cx.used.len();
         let fields = KeyFields {
             names,
             section: section.names.section,
@@ -133,7 +141,11 @@ impl JwtFields {
             passphrase: self.passphrase.as_ref(),
             allow_short_secret: self.allow_short_secret,
         };
-        fields.load(cx)
+        let key = fields.load(cx)?;
+        if let Some(shared) = cx.shared.filter(|_| !cx.has_used_since(uses)) {
+            shared.keep_key(place, key.clone());
+        }
+        Some(key)
     }
 
     /// The template, if there is a key and nothing is wrong.
@@ -151,30 +163,26 @@ impl JwtFields {
             (
                 "issuer",
                 &self.issuer,
-                JwtTemplateBuilder::issuer as fn(JwtTemplateBuilder, String) -> JwtTemplateBuilder,
+                JwtTemplateBuilder::issuer as fn(JwtTemplateBuilder, bearer_token::Value) -> JwtTemplateBuilder,
             ),
             ("subject", &self.subject, JwtTemplateBuilder::subject),
         ] {
             let text = match field {
-                Some(field) => cx.text(&format!("{path}.{name}"), field).map(|text| text.as_str().to_owned()),
-                None => defaults.client_id.map(str::to_owned),
+                Some(field) => cx.value(&format!("{path}.{name}"), field),
+                None => defaults.client_id.map(bearer_token::Value::from),
             };
             builder = text.into_iter().fold(builder, set);
         }
         builder = match &self.audience {
             Some(OneOrMany::One(audience)) => {
-                let audience = cx.text(&format!("{path}.audience"), audience);
-                audience.iter().fold(builder, |builder, audience| builder.audience(audience.as_str()))
+                let audience = cx.value(&format!("{path}.audience"), audience);
+                audience.into_iter().fold(builder, JwtTemplateBuilder::audience)
             }
             Some(audiences) => {
                 let audiences = audiences.with_paths(&format!("{path}.audience"));
-                let texts: Vec<_> = audiences.iter().filter_map(|(path, audience)| cx.text(path, audience)).collect();
+                let texts: Vec<_> = audiences.iter().filter_map(|(path, audience)| cx.value(path, audience)).collect();
                 // One that is wrong is reported, and does not leave an empty list.
-                if texts.len() < audiences.len() {
-                    builder
-                } else {
-                    builder.audiences(texts.iter().map(|text| text.as_str()))
-                }
+                if texts.len() < audiences.len() { builder } else { builder.audiences(texts) }
             }
             None => defaults.audience.into_iter().fold(builder, JwtTemplateBuilder::audience),
         };
@@ -193,6 +201,13 @@ impl JwtFields {
             builder = on.into_iter().fold(builder, set);
         }
         builder = with_members(builder, &self.claims, JwtTemplateBuilder::claim);
+        if let Some(kid) = self.kid.as_ref().filter(|kid| kid.is_looked_up()) {
+            let kid = cx.value(&format!("{path}.kid"), kid);
+            builder = kid.into_iter().fold(builder, JwtTemplateBuilder::key_id);
+        }
+        if !self.headers.contains_key("typ") {
+            builder = defaults.typ.into_iter().fold(builder, |builder, typ| builder.header("typ", typ));
+        }
         builder = with_members(builder, &self.headers, JwtTemplateBuilder::header);
         if let Some(certificate) = &self.certificate {
             let certificate = cx.bytes_value(&format!("{path}.certificate"), certificate);

@@ -44,6 +44,14 @@ impl RefreshFields {
         grant.map(|_| TokenProvider::builder(source))
     }
 
+    /// Reports the file, where each set of variables has a refresh token of its own.
+    pub(super) fn report_sharing(&self, cx: &mut Context<'_>) {
+        if self.file.is_some() {
+            let problem = Problem::new("refresh_token.file", "found one file for the refresh tokens of all keys");
+            cx.report.add(problem.expecting("an `initial` one that is `reusable`, or a store for each key, in code"));
+        }
+    }
+
     fn grant(&self, cx: &mut Context<'_>) -> Option<RefreshToken> {
         let initial = self.initial.as_ref().map(|initial| cx.secret("refresh_token.initial", initial));
         let mut grant = match &self.file {

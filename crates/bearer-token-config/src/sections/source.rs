@@ -1,7 +1,7 @@
 //! Where tokens come from: the source that the sections of a stage give.
 
 use bearer_token::{
-    Advice, Problem, Setting, TokenProvider, TokenProviderBuilder, Value,
+    Advice, Problem, Sending, Setting, TokenProvider, TokenProviderBuilder, Value,
     jwt::SelfSigned,
     oauth::{ClientCredentials, JwtBearer, TokenExchange, TokenType},
 };
@@ -31,8 +31,11 @@ impl Fields {
     /// The builder with everything that is not the source's.
     pub(crate) fn provider(&self, builder: TokenProviderBuilder, cx: &mut Context<'_>) -> TokenProviderBuilder {
         let mut builder = self.origins(builder).policy(self.policy.policy());
-        if let Some(send) = &self.send {
-            builder = builder.sending(send.sending(cx));
+        let uses = cx.used.len();
+        builder = self.sending(cx).into_iter().fold(builder, TokenProviderBuilder::sending);
+        if cx.has_used_since(uses) {
+            let problem = Problem::new("send.headers", "found a variable in a header that all keys send");
+            cx.report.add(problem.expecting("values that are the same for all keys"));
         }
         if let Some(name) = &self.name {
             builder = builder.name(name.as_str());
@@ -45,6 +48,18 @@ impl Fields {
             cx.report.add(names.translate(problem));
         }
         builder
+    }
+
+    /// How tokens are sent, if that is configured.
+    pub(crate) fn sending(&self, cx: &mut Context<'_>) -> Option<Sending> {
+        self.send.as_ref().map(|send| send.sending(cx))
+    }
+
+    /// Reports what cannot depend on variables.
+    pub(crate) fn check_variables(&self, cx: &mut Context<'_>) {
+        if let Some(refresh) = &self.refresh_token {
+            refresh.report_sharing(cx);
+        }
     }
 
     /// A builder on the source, if nothing is wrong with it.

@@ -12,6 +12,7 @@ use super::{
     token_endpoint::EndpointFields, token_exchange::ExchangeFields,
 };
 use crate::{
+    build::Given,
     suggest,
     values::{SecretField, Text, table},
 };
@@ -48,7 +49,8 @@ const LONGEST_CHAIN: usize = 16;
 /// The sources of a configuration, each built when it is first used.
 pub(crate) struct Sources<'a> {
     fields: &'a BTreeMap<String, SourceFields>,
-    built: BTreeMap<&'a str, Option<TokenProvider>>,
+    /// Each with the variables that it used.
+    built: BTreeMap<&'a str, (Option<TokenProvider>, Vec<String>)>,
     /// The sources that are being built, each for the one before it.
     building: Vec<&'a str>,
 }
@@ -88,6 +90,12 @@ impl Context<'_> {
         self.built(name).ok_or_else(|| Problem::new(path, FAULTY))
     }
 
+    /// A path, within the source that is being built.
+    pub(super) fn place(&self, path: &str) -> String {
+        let sources = self.sources.building.last().map(|name| format!("sources.{name}."));
+        sources.unwrap_or_default() + path
+    }
+
     /// Builds the sources that nothing used, and reports them.
     pub(crate) fn report_unused_sources(&mut self) {
         for name in self.sources.fields.keys() {
@@ -104,14 +112,29 @@ impl Context<'_> {
 
     fn built(&mut self, name: &str) -> Option<TokenProvider> {
         let (name, fields) = self.sources.fields.get_key_value(name)?;
-        if let Some(built) = self.sources.built.get(name.as_str()) {
+        if let Some((built, uses)) = self.sources.built.get(name.as_str()) {
+            // What uses this source depends on its variables as well.
+            self.used.extend(uses.iter().cloned());
             return built.clone();
         }
+        if let Some(shared) = self.shared.and_then(|shared| shared.source(name)) {
+            self.sources.built.insert(name, (Some(shared.clone()), Vec::new()));
+            return Some(shared);
+        }
+        let uses = self.used.len();
         let outer = std::mem::take(&mut self.report);
         self.sources.building.push(name);
-        let provider = fields.provider(name, self);
+        let mut provider = fields.provider(name, self);
         self.sources.building.pop();
-        self.sources.built.insert(name, provider.clone());
+        if self.has_used_since(uses) {
+            if let (Given::Rehearsal, Some(refresh)) = (self.given, &fields.refresh_token) {
+                refresh.report_sharing(self);
+            }
+        } else if let Some(shared) = self.shared {
+            provider = provider.map(|provider| shared.keep_source(name, provider));
+        }
+        let used = self.used.get(uses..).unwrap_or_default().to_vec();
+        self.sources.built.insert(name, (provider.clone(), used));
         let inner = std::mem::replace(&mut self.report, outer);
         self.report.add_inside(&format!("sources.{name}"), inner);
         provider

@@ -27,6 +27,7 @@ const NAMES: Names = Names {
     section: "token_endpoint",
     names: &[
         name("accept_token_type", "accept_token_types"),
+        name("client_auth.assertion_type", "client.assertion_type"),
         name("client_auth.client_id", "client.id"),
         name("client_auth.client_secret", "client.secret"),
         name("client_auth", "client"),
@@ -61,6 +62,9 @@ const STAND_IN: &str = "https://as.example.com/token";
 pub(crate) struct EndpointFields {
     /// The URL of the token endpoint. It is read once.
     url: Option<ValueField>,
+    /// The issuer of the authorization server. Without a `url`, it leads to the server's metadata (RFC 8414, OpenID
+    /// Connect Discovery). It is the audience of assertions that identify the client. It is read once.
+    issuer: Option<ValueField>,
     /// Another grant type than the usual one. `""` sends none.
     grant_type: Option<Text>,
     /// The scope to request: words separated by spaces, or a list of words.
@@ -161,13 +165,20 @@ impl EndpointFields {
 
     /// The source, if nothing is wrong with it.
     pub(super) fn source(&self, grant: impl Grant, cx: &mut Context<'_>) -> Option<TokenEndpoint> {
-        let url = self.url.as_ref().map(|url| cx.text("token_endpoint.url", url));
-        let mut is_complete = !matches!(url, Some(None));
+        let url = self.url.as_ref().map(|url| super::url::read("token_endpoint.url", url, cx));
+        let issuer = self.issuer.as_ref().map(|issuer| super::url::read("token_endpoint.issuer", issuer, cx));
+        let mut is_complete = !matches!(url, Some(None)) && !matches!(issuer, Some(None));
         // With a stand-in, the rest is checked as well.
-        let url = url.map_or(Zeroizing::default(), |url| url.unwrap_or_else(|| STAND_IN.to_owned().into()));
-        let mut builder = TokenEndpoint::builder(url.as_str(), grant);
+        let stand_in = |url: Option<Zeroizing<String>>| url.unwrap_or_else(|| STAND_IN.to_owned().into());
+        let (url, issuer) = (url.map(stand_in), issuer.map(stand_in));
+        let (url, issuer) = (url.as_ref().map(|url| url.as_str()), issuer.as_ref().map(|issuer| issuer.as_str()));
+        let mut builder = match (url, issuer) {
+            (None, Some(issuer)) => TokenEndpoint::discover(issuer, grant),
+            (url, None) => TokenEndpoint::builder(url.unwrap_or_default(), grant),
+            (Some(url), Some(issuer)) => TokenEndpoint::builder(url, grant).issuer(issuer),
+        };
         if let Some(client) = &self.client {
-            match client.auth(&url, cx) {
+            match client.auth(url, issuer, cx) {
                 Some(client) => builder = builder.client_auth(client),
                 None => is_complete = false,
             }

@@ -140,3 +140,37 @@ fn client_fields_that_the_method_does_not_use_are_problems() {
         ["token_endpoint.client.jwt"]
     );
 }
+
+#[tokio::test]
+async fn a_server_with_an_issuer_gets_it_as_audience() {
+    let toml = format!(
+        "[token_endpoint]\nurl = \"https://as.example.com/token\"\nissuer = \"https://as.example.com/\"\n\
+         [token_endpoint.client]\nid = \"me\"\njwt.algorithm = \"RS256\"\njwt.key = '''{RSA}'''"
+    );
+    for (more, audience, typ) in [
+        ("", "https://as.example.com/", "client-authentication+jwt"),
+        ("\njwt.audience = \"other\"\njwt.headers = { typ = \"JWT\" }", "other", "JWT"),
+    ] {
+        let (_, form) = request_of(ProviderConfig::from_toml(&format!("{toml}{more}")).unwrap()).await;
+        let jwt = parameter(&form, "client_assertion").unwrap();
+        assert_eq!((&part(jwt, 1)["aud"], &part(jwt, 0)["typ"]), (&audience.into(), &typ.into()), "{more}");
+    }
+    let without_url = toml.replace("url = \"https://as.example.com/token\"\n", "");
+    ProviderConfig::from_toml(&without_url).unwrap().transport(Recorder::default()).build().unwrap();
+    assert_eq!(paths(&without_url.replace("https://as", "http://as")), ["token_endpoint.issuer"]);
+}
+
+#[tokio::test]
+async fn an_assertion_may_be_of_another_type() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("svid"), "projected\n").unwrap();
+    let spiffe = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
+    let toml = format!(
+        "[token_endpoint]\nurl = \"https://as.example.com/token\"\n[token_endpoint.client]\nid = \"spiffe://example.org/me\"\n\
+         assertion = {{ file = \"svid\" }}\nassertion_type = \"{spiffe}\""
+    );
+    let (_, form) = request_of(ProviderConfig::from_toml(&toml).unwrap().relative_to(directory.path())).await;
+    assert_eq!(parameter(&form, "client_assertion_type"), Some(spiffe));
+    let unused = toml.replace("assertion = { file = \"svid\" }", "secret = \"s\"");
+    assert_eq!(paths(&unused), ["token_endpoint.client.assertion_type"]);
+}

@@ -28,6 +28,13 @@ pub(crate) enum Origin {
     Unclear(Vec<&'static str>),
 }
 
+impl ValueField {
+    /// Whether the value may change while the process runs.
+    pub(crate) fn is_looked_up(&self) -> bool {
+        matches!(self.origin, Origin::File(_) | Origin::Env(_) | Origin::Source(_))
+    }
+}
+
 /// What is done with what was found, in this order.
 #[derive(Default)]
 pub(crate) struct Steps {

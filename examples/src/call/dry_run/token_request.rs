@@ -4,6 +4,7 @@ use std::{io, io::Write};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, header};
+use serde_json::{Map, Value};
 
 use super::{super::redaction::Redaction, jwt::Jwt};
 
@@ -29,6 +30,7 @@ pub(super) struct TokenRequest {
     pub(super) url: Uri,
     headers: HeaderMap,
     form: Vec<Pair>,
+    is_json: bool,
     length: usize,
 }
 
@@ -41,11 +43,16 @@ struct Pair {
 
 impl TokenRequest {
     pub(super) fn read(request: &http::Request<Bytes>) -> Self {
+        let json = serde_json::from_slice::<Map<String, Value>>(request.body()).ok();
         TokenRequest {
             method: request.method().clone(),
             url: request.uri().clone(),
             headers: request.headers().clone(),
-            form: String::from_utf8_lossy(request.body()).split('&').filter_map(Pair::read).collect(),
+            form: match &json {
+                Some(members) => members.iter().map(Pair::of_json).collect(),
+                None => String::from_utf8_lossy(request.body()).split('&').filter_map(Pair::read).collect(),
+            },
+            is_json: json.is_some(),
             length: request.body().len(),
         }
     }
@@ -75,9 +82,17 @@ impl TokenRequest {
         // Every transport adds both, because HTTP requires them.
         writeln!(out, "host: {}", self.url.authority().map_or("", |authority| authority.as_str()))?;
         writeln!(out, "content-length: {}", self.length)?;
-        writeln!(out, "\n[The body, a line for each parameter; it is sent as one line, with `&` between them.]")?;
+        if self.is_json {
+            writeln!(out, "\n[The body is JSON; a line for each member.]")?;
+        } else if self.length > 0 {
+            writeln!(out, "\n[The body, a line for each parameter; it is sent as one line, with `&` between them.]")?;
+        }
         for Pair { sent, name, value } in &self.form {
             let open = OPEN_PARAMETERS.contains(&name.as_str()) && !redaction.secrets(self.query()).are_in(value);
+            if self.is_json {
+                writeln!(out, "{name}: {}", if open { sent.clone() } else { redaction.token(value) })?;
+                continue;
+            }
             let (sent_name, sent_value) = sent.split_once('=').unwrap_or((sent, ""));
             writeln!(out, "{sent_name}={}", if open { sent_value.to_owned() } else { redaction.token(value) })?;
         }
@@ -96,6 +111,13 @@ impl TokenRequest {
 }
 
 impl Pair {
+    /// A member of a JSON body. `value` is its string, or else its JSON.
+    fn of_json((name, value): (&String, &Value)) -> Self {
+        let sent = value.to_string();
+        let value = value.as_str().map_or_else(|| sent.clone(), str::to_owned);
+        Pair { sent, name: name.clone(), value }
+    }
+
     fn read(sent: &str) -> Option<Self> {
         let (name, value) = form_urlencoded::parse(sent.as_bytes()).into_owned().next()?;
         Some(Pair { sent: sent.to_owned(), name, value })

@@ -1,0 +1,79 @@
+//! From what was read to a provider.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use bearer_token::{Sending, TokenProviderBuilder, platform::Platform};
+
+use crate::{
+    no_source,
+    report::Report,
+    sections::{Context, Fields, SetTransport, Sources},
+    shared::Shared,
+    variables::Variables,
+};
+
+/// A configuration whose fields were read.
+pub(crate) struct Fitted {
+    pub(crate) fields: Fields,
+    pub(crate) report: Report,
+    pub(crate) variables: Variables,
+    pub(crate) directory: PathBuf,
+    pub(crate) transport: Option<SetTransport>,
+    pub(crate) platform: Option<Platform>,
+    /// The hosts of token endpoints that a variable may choose from.
+    pub(crate) hosts: Vec<String>,
+}
+
+/// The values of the variables that a configuration uses.
+#[derive(Clone, Copy)]
+pub(crate) enum Given<'a> {
+    /// There are none: each is a problem.
+    Nothing,
+    /// Each has a stand-in, to check the rest.
+    Rehearsal,
+    Values(&'a BTreeMap<String, String>),
+}
+
+/// A provider's builder, with every problem in it, and the variables that were used.
+pub(crate) struct Assembled {
+    pub(crate) builder: TokenProviderBuilder,
+    pub(crate) used: BTreeSet<String>,
+}
+
+impl Fitted {
+    pub(crate) fn assemble(&self, given: Given<'_>, shared: Option<&Shared>) -> Assembled {
+        let mut cx = self.context(given, shared);
+        let source = self.fields.source(&mut cx);
+        let mut builder = self.fields.provider(source.unwrap_or_else(no_source), &mut cx);
+        cx.report_unused_sources();
+        if matches!(given, Given::Rehearsal) {
+            self.fields.check_variables(&mut cx);
+        }
+        let used = cx.used_variables();
+        let mut report = self.report.clone();
+        report.add_unrelated(cx.report);
+        if let Some(platform) = &self.platform {
+            builder = builder.platform(platform.clone());
+        }
+        let problems = self.variables.rename_all(report);
+        if !problems.is_empty() {
+            builder = problems.into_iter().fold(no_source(), TokenProviderBuilder::problem);
+        }
+        Assembled { builder, used }
+    }
+
+    /// How all providers send their tokens, if that is configured. It was checked already.
+    pub(crate) fn sending(&self) -> Option<Sending> {
+        self.fields.sending(&mut self.context(Given::Nothing, None))
+    }
+
+    fn context<'a>(&'a self, given: Given<'a>, shared: Option<&'a Shared>) -> Context<'a> {
+        let sources = Sources::new(&self.fields.sources);
+        let mut cx = Context::new(&self.directory, self.transport.as_ref(), self.platform.as_ref(), sources);
+        (cx.given, cx.shared, cx.hosts) = (given, shared, &self.hosts);
+        cx
+    }
+}

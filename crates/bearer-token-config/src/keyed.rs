@@ -1,0 +1,163 @@
+//! A provider for each set of variables, all from one configuration.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
+
+use bearer_token::{Error, ErrorKind, KeyedProviders, KeyedProvidersBuilder, RequestHead, Retry};
+
+use crate::{
+    ProviderConfig,
+    build::{Fitted, Given},
+    shared::Shared,
+};
+
+/// A configuration with variables: `{ variable = "tenant" }` in place of a value, or `{request.host}` in a computed
+/// member. It gives a provider for each set of their values.
+///
+/// ```
+/// use bearer_token::Selected;
+/// use bearer_token_config::{KeyedConfig, ProviderConfig};
+///
+/// /// The application leaves it among the extensions of its requests.
+/// #[derive(Clone)]
+/// struct Tenant(String);
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # #[cfg(feature = "http-transport")] {
+/// let config = KeyedConfig::new(ProviderConfig::from_toml(r#"
+///     allow_origins = ["https://api.example.com"]
+///     [token_endpoint]
+///     url = { variable = "tenant", prefix = "https://login.example.com/", suffix = "/token" }
+///     client = { id = "reporting", secret = "correct horse battery staple" }
+/// "#)?)?;
+/// let providers = config.providers().max_providers(1_000).build()?;
+/// let by_tenant = providers.select(move |head| {
+///     let Some(Tenant(tenant)) = head.extension::<Tenant>() else { return Ok(Selected::NoToken) };
+///     Ok(Selected::Owned(config.key(&head, [("tenant", tenant.as_str())])?))
+/// });
+/// # let _ = by_tenant; }
+/// # Ok(()) }
+/// ```
+///
+/// The key of a provider is all variables that the configuration uses, so no token serves another set of values. What
+/// depends on no variable is shared by all: keys that sign, and `sources`.
+///
+/// A variable may be in any value, with two exceptions. The origin of the token endpoint's URL is fixed, unless its hosts
+/// are [listed](Self::with_endpoint_hosts). `allow_origins` and its like take no values.
+#[derive(Clone)]
+pub struct KeyedConfig(Arc<Inner>);
+
+struct Inner {
+    fitted: Fitted,
+    used: BTreeSet<String>,
+    shared: Shared,
+}
+
+impl KeyedConfig {
+    /// Checks the configuration with stand-ins for the variables.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProviderConfig::build`]; also for a variable in a place where none may be, and for a refresh token whose file
+    /// all keys would share.
+    pub fn new(config: ProviderConfig) -> Result<Self, Error> {
+        Self::with_endpoint_hosts(config, Vec::<String>::new())
+    }
+
+    /// The same for a configuration with a variable in the host of the token endpoint's URL. The host must be one of
+    /// these.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_endpoint_hosts(
+        config: ProviderConfig,
+        hosts: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self, Error> {
+        let mut fitted = config.fitted();
+        fitted.hosts = hosts.into_iter().map(Into::into).collect();
+        let shared = Shared::default();
+        let rehearsal = fitted.assemble(Given::Rehearsal, None);
+        rehearsal.builder.build()?;
+        Ok(KeyedConfig(Arc::new(Inner { fitted, used: rehearsal.used, shared })))
+    }
+
+    /// The names of the variables that the configuration uses.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.0.used.iter().map(String::as_str)
+    }
+
+    /// The key of a request, from the variables of the application. Facts about the request, such as `request.host`, are
+    /// added where the configuration uses them. Variables that it does not use are left out.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](ErrorKind::Config) if a variable is missing, or the request has no such fact.
+    pub fn key<N: AsRef<str>, V: Into<String>>(
+        &self,
+        head: &RequestHead<'_>,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Variables, Error> {
+        let used = &self.0.used;
+        let given = variables.into_iter().map(|(name, value)| (name.as_ref().to_owned(), value.into()));
+        let mut key: BTreeMap<String, String> = given.filter(|(name, _)| used.contains(name)).collect();
+        for name in used {
+            if !key.contains_key(name) {
+                let value = fact(head, name).ok_or_else(|| {
+                    Error::new(ErrorKind::Config, format!("found no variable `{name}` for this request; expected one"))
+                        .with_retry(Retry::AfterChange)
+                })?;
+                key.insert(name.clone(), value);
+            }
+        }
+        Ok(Variables(Arc::new(key)))
+    }
+
+    /// A builder of the map of providers.
+    pub fn providers(&self) -> KeyedProvidersBuilder<Variables> {
+        let inner = Arc::clone(&self.0);
+        let builder = KeyedProviders::builder(move |key: &Variables| {
+            let assembled = inner.fitted.assemble(Given::Values(&key.0), Some(&inner.shared));
+            Ok(assembled.builder)
+        });
+        let builder = match &self.0.fitted.platform {
+            Some(platform) => builder.platform(platform.clone()),
+            None => builder,
+        };
+        match self.0.fitted.sending() {
+            Some(sending) => builder.sending(sending),
+            None => builder,
+        }
+    }
+}
+
+/// A fact about a request, by its name in placeholders.
+fn fact(head: &RequestHead<'_>, name: &str) -> Option<String> {
+    Some(match name {
+        "request.method" => head.method().as_str().to_owned(),
+        "request.scheme" => head.scheme()?.to_owned(),
+        "request.host" => head.authority()?.to_owned(),
+        "request.path" => head.path().to_owned(),
+        "request.url" => format!("{}://{}{}", head.scheme()?, head.authority()?, head.path()),
+        _ => return None,
+    })
+}
+
+/// The variables of one provider, and its key. `Debug` shows their names.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Variables(Arc<BTreeMap<String, String>>);
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Variables").field(&self.0.keys().collect::<Vec<_>>()).finish()
+    }
+}
+
+impl fmt::Debug for KeyedConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedConfig").field("variables", &self.0.used).finish_non_exhaustive()
+    }
+}

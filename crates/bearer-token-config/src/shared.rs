@@ -1,0 +1,34 @@
+//! What the providers of a keyed configuration share: keys and sources that depend on no variable.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use bearer_token::{TokenProvider, jwt::SigningKey};
+
+/// By path, or by name.
+#[derive(Default)]
+pub(crate) struct Shared {
+    keys: Mutex<BTreeMap<String, SigningKey>>,
+    sources: Mutex<BTreeMap<String, TokenProvider>>,
+}
+
+impl Shared {
+    pub(crate) fn key(&self, path: &str) -> Option<SigningKey> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+    }
+
+    pub(crate) fn keep_key(&self, path: String, key: SigningKey) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_insert(key);
+    }
+
+    pub(crate) fn source(&self, name: &str) -> Option<TokenProvider> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Keeps a source, and returns the one that is kept: another key may have been quicker.
+    pub(crate) fn keep_source(&self, name: &str, source: TokenProvider) -> TokenProvider {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_insert(source).clone()
+    }
+}
