@@ -147,8 +147,14 @@ fn simple_change(found: &Value, expected: &str) -> Option<&'static str> {
     if is_quoted {
         return Some("write it without quotes");
     }
-    let has_unit = expected.starts_with("a number of seconds") && string.starts_with(|c: char| c.is_ascii_digit());
-    has_unit.then_some("write the seconds as a number, without a unit and quotes")
+    let has_unit = expected.starts_with("a number") && starts_with_number(string);
+    has_unit.then_some("write the number alone, without quotes and unit")
+}
+
+/// Whether a string is a number with a unit, such as `60s`.
+fn starts_with_number(string: &str) -> bool {
+    let number = string.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    number.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 /// What serde expected, in the words of TOML.

@@ -119,7 +119,7 @@ impl<'a> Context<'a> {
                 if field.steps.is_encoding_only() && field.steps.encoding() == Encoding::Text =>
             {
                 // A builder may have its own words for an empty string, for example.
-                let reference = || plain_reference(field);
+                let reference = || plain_reference(field, "value");
                 text_problem(text).or_else(reference).map_or(Ok(text.clone()), |problem| Err(problem.at(path)))
             }
             _ => self.read_now(path, field, Value::read_now),
@@ -141,7 +141,7 @@ impl<'a> Context<'a> {
     /// A string in place of a secret that is the path of a file or the name of a variable, although it is not said to be
     /// one.
     fn check_for_path(&self, path: &str, field: &SecretField) -> Result<(), Problem> {
-        if let Some(problem) = plain_reference(field) {
+        if let Some(problem) = plain_reference(field, "secret") {
             return Err(problem.at(path));
         }
         match &field.origin {
@@ -228,7 +228,7 @@ impl<'a> Context<'a> {
                 if let Some(problem) = text_problem(text).filter(|_| !has_lines && field.steps.member.is_none()) {
                     return Err(problem.at(path));
                 }
-                if let Some(problem) = plain_reference(field) {
+                if let Some(problem) = plain_reference(field, "value") {
                     return Err(problem.at(path));
                 }
                 if text.is_empty() {
@@ -288,9 +288,9 @@ fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
 }
 
 /// A reference to an environment variable that no table says is one.
-fn plain_reference(field: &ValueField) -> Option<Problem> {
+fn plain_reference(field: &ValueField, what: &'static str) -> Option<Problem> {
     match &field.origin {
-        Origin::Plain(text) => reference_problem(text),
+        Origin::Plain(text) => reference_problem(text, what),
         _ => None,
     }
 }

@@ -37,24 +37,26 @@ fn is_reference(text: &str) -> bool {
 }
 
 /// The problem with a reference in place of a value. It may be a secret after all, and is not repeated.
-pub(crate) fn reference_problem(text: &str) -> Option<Problem> {
+pub(crate) fn reference_problem(text: &str, what: &'static str) -> Option<Problem> {
     is_reference(text).then(|| {
         Problem::new("", A_REFERENCE)
-            .expecting("the value itself, or a table that says where it is")
+            .expecting(format!("the {what} itself, or a table that says where it is"))
             .advise(Advice::text("did you mean `{ env = \"..\" }`?"))
-            .advise(Advice::text("if this string is the value itself, write `{ value = \"..\" }`"))
+            .advise(Advice::text(format!("if this string is the {what} itself, write `{{ value = \"..\" }}`")))
     })
 }
 
 /// The same problem with a variable.
 pub(crate) fn path_in_variable(problem: &Problem, variable: &str) -> Option<Problem> {
-    let (found, expected, member, what) = match problem.found() {
-        A_PATH => (A_PATH, "the secret itself", "FILE", "secret"),
-        A_REFERENCE => (A_REFERENCE, "the value itself", "ENV", "value"),
+    let (found, member) = match problem.found() {
+        A_PATH => (A_PATH, "FILE"),
+        A_REFERENCE => (A_REFERENCE, "ENV"),
         _ => return None,
     };
+    let is_secret = problem.expected().is_some_and(|expected| expected.starts_with("the secret"));
+    let what = if is_secret { "secret" } else { "value" };
     let itself = format!("if this string is the {what} itself, call the variable `{variable}__VALUE`");
-    let problem = Problem::new(variable, found).expecting(expected);
+    let problem = Problem::new(variable, found).expecting(format!("the {what} itself"));
     let problem = problem.advise(Advice::DidYouMean(Setting::Variable(format!("{variable}__{member}").into())));
     Some(problem.advise(Advice::text(itself)))
 }
