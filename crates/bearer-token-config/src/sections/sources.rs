@@ -43,6 +43,9 @@ pub(crate) struct SourceFields {
     policy: PolicyFields,
 }
 
+/// The longest chain of sources. Building one takes a part of the stack for each source in it.
+const LONGEST_CHAIN: usize = 16;
+
 /// The sources of a configuration, each built when it is first used.
 pub(crate) struct Sources<'a> {
     fields: &'a BTreeMap<String, SourceFields>,
@@ -81,6 +84,10 @@ impl Context<'_> {
             ring.push(name);
             let found = format!("found a ring of sources: {}", ring.join(", which uses "));
             return Err(Problem::new(path, found).expecting("a source that does not depend on itself"));
+        }
+        if self.sources.building.len() >= LONGEST_CHAIN {
+            let found = format!("found a chain of more than {LONGEST_CHAIN} sources, each of which uses the next");
+            return Err(Problem::new(path, found).expecting("a shorter one"));
         }
         self.built(name).ok_or_else(|| Problem::new(path, FAULTY))
     }
