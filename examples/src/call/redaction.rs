@@ -19,15 +19,6 @@ impl Redaction {
         if self.show { token.to_owned() } else { format!("[redacted, {} bytes]", token.len()) }
     }
 
-    /// The names of a query's parameters, which tell whether it is the one that the server expects.
-    pub(super) fn query(self, query: &str) -> String {
-        let parameter = |parameter: &str| match parameter.split_once('=') {
-            Some((name, value)) => format!("{name}={}", self.token(value)),
-            None => self.token(parameter),
-        };
-        query.split('&').map(parameter).collect::<Vec<_>>().join("&")
-    }
-
     /// An `Authorization` header: the scheme, and the credential only if the user wants to see it.
     pub(super) fn authorization(self, value: &HeaderValue) -> String {
         let value = String::from_utf8_lossy(value.as_bytes());

@@ -22,7 +22,7 @@ pub(super) fn of_request(request: &TokenRequest) -> Vec<String> {
     }
     let simple = |word: &str| word.to_lowercase().replace('-', "_").trim_end_matches('s').to_owned();
     if let Some(grant) = request.parameter("grant_type")
-        && let Some(usual) = GRANT_TYPES.iter().find(|usual| **usual != grant && simple(usual) == simple(&grant))
+        && let Some(usual) = GRANT_TYPES.iter().find(|usual| **usual != grant && simple(usual) == simple(grant))
     {
         warnings.push(format!("`grant_type` is `{grant}`; most servers expect `{usual}` (RFC 6749)"));
     }
