@@ -62,8 +62,8 @@
 //! path of a file is a problem; `{ value = ".." }` takes it as the secret.
 //!
 //! Values are read again for each token request, keys before each JWT is signed, and tokens when they expire. What was
-//! replaced needs no restart. These are read once: `url`, `scope`, passphrases, the client's `id`, and secrets that are in the
-//! environment or only a part of a file.
+//! replaced needs no restart. These are read once: `url`, `scope`, passphrases, the client's `id`, and its secret if that is in the
+//! environment.
 //!
 //! In `token_endpoint.parameters`, a table is a value if all its names are those of a value and one of them says where it is. Any
 //! other table is an object of a JSON body.
@@ -166,6 +166,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 mod build;
+mod dry_run;
 mod fit;
 mod format;
 mod keyed;
@@ -178,12 +179,15 @@ mod suggest;
 mod values;
 mod variables;
 
-pub use self::keyed::{KeyedConfig, Variables};
 use self::{
     build::{Fitted, Given},
     report::Report,
     sections::SetTransport,
     variables::Variables as EnvVariables,
+};
+pub use self::{
+    dry_run::DryRun,
+    keyed::{KeyedConfig, Variables},
 };
 
 /// The configuration of a [`TokenProvider`].
@@ -333,7 +337,7 @@ impl ProviderConfig {
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
         let transport = Arc::new(transport);
-        self.transport = Some(Box::new(move |builder| builder.transport(Shared(transport.clone()))));
+        self.transport = Some(Box::new(move |builder, _| builder.transport(Shared(transport.clone()))));
         self
     }
 
@@ -366,7 +370,7 @@ impl ProviderConfig {
         let ProviderConfig { value, mut report, mut variables, directory, transport, platform } = self;
         let fields = fit::fit(value, &variables, &mut report);
         variables.report_to(&mut report);
-        Fitted { fields, report, variables, directory, transport, platform, hosts: Vec::new() }
+        Fitted { fields, report, variables, directory, transport, platform, is_dry_run: false, hosts: Vec::new() }
     }
 }
 

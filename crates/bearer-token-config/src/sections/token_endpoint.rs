@@ -16,6 +16,7 @@ use super::{
     context::Context,
     parameters,
     response::FormatFields,
+    stand_in::StandIn,
     tls::{self, TlsFields},
 };
 use crate::{
@@ -153,8 +154,10 @@ impl EndpointFields {
 
     /// Reports a client that is missing, where nothing else identifies the caller.
     pub(super) fn require_client(&self, cx: &mut Context<'_>) {
-        let has_grant = self.grant_type.as_ref().is_none_or(|grant_type| !grant_type.is_empty());
-        if self.client.is_none() && has_grant {
+        // Another grant may identify the caller by its parameters, and a header may be the client's authentication.
+        let is_usual = self.grant_type.as_ref().is_none_or(|grant_type| grant_type.as_str() == "client_credentials");
+        let has_header = self.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
+        if self.client.is_none() && is_usual && !has_header {
             let problem = Problem::new("token_endpoint.client", "found nothing");
             let problem = problem.expecting("the client's id and credential, or a `jwt` to exchange");
             let none = Advice::text("set `grant_type = \"\"` if the server needs neither");
@@ -240,7 +243,9 @@ impl EndpointFields {
         }
         builder = tls::transport(self.tls.as_ref(), self.title_case_headers, builder, cx);
         if let Some(transport) = cx.transport {
-            builder = transport(builder);
+            let discovered = issuer.filter(|_| url.is_none());
+            let stand_in = StandIn::new(cx.place("token_endpoint"), discovered, self.response.as_ref());
+            builder = transport(builder, stand_in);
         }
         match builder.build() {
             Ok(endpoint) => is_complete.then_some(endpoint),

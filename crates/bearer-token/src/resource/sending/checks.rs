@@ -9,7 +9,7 @@ use crate::problem::{Advice, Problem, Problems};
 
 /// Headers of the connection and of the message framing (RFC 9110 section 7.6.1, RFC 9112 section 6). Setting them
 /// would change the meaning of the request.
-const FRAMING: [&str; 12] = [
+pub(crate) const FRAMING: [&str; 12] = [
     "connection",
     "content-encoding",
     "content-length",
@@ -126,7 +126,9 @@ fn header_name(name: &str, path: &str, problems: &mut Problems) -> Option<Header
     let Ok(parsed) = HeaderName::try_from(name) else {
         // Not shown: it may be a value that was put in the wrong place.
         let problem = Problem::new(path, "found a name that no header may have");
-        problems.add(problem.expecting("a header name such as `authorization` or `x-api-key` (RFC 9110 section 5.1)"));
+        let problem = problem.expecting("a header name such as `authorization` or `x-api-key` (RFC 9110 section 5.1)");
+        let colon = name.contains(':').then(|| Advice::text("remove the colon and what follows it"));
+        problems.add(colon.into_iter().fold(problem, Problem::advise));
         return None;
     };
     if FRAMING.contains(&parsed.as_str()) {
