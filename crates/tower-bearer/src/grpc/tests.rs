@@ -268,7 +268,7 @@ async fn the_service_is_ready_exactly_when_its_inner_one_is() {
         }
 
         fn call(&mut self, _: Request<()>) -> Self::Future {
-            unreachable!("it is not called")
+            panic!("it is not called")
         }
     }
 
