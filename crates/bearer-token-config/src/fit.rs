@@ -136,8 +136,17 @@ fn for_a_string(found: &Value, expected: &str) -> Option<&'static str> {
     match expected {
         "a list" => Some("put it between `[` and `]`"),
         _ if is_quoted => Some("write it without quotes"),
+        _ if expected.starts_with("a number") && starts_with_number(string) => {
+            Some("write the number alone, without quotes and unit")
+        }
         _ => None,
     }
+}
+
+/// Whether a string is a number with a unit, such as `60s`.
+fn starts_with_number(string: &str) -> bool {
+    let number = string.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    number.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 /// What serde expected, in the words of TOML.

@@ -20,7 +20,11 @@ pub(crate) fn load(path: &Path, report: &mut Report) -> Result<Value, Error> {
     let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| {
         config(format!("the configuration file `{shown}` cannot be read: {error}")).with_source(error)
     })?;
-    if extension == "json" { from_json(&text) } else { from_toml(&text, report) }
+    let value = if extension == "json" { from_json(&text) } else { from_toml(&text, report) };
+    value.map_err(|error| {
+        let hint = if text.contains("-----BEGIN ") { "; is this a key? The configuration names its file" } else { "" };
+        config(format!("the configuration file `{shown}` cannot be used: {error}{hint}"))
+    })
 }
 
 pub(crate) fn from_json(text: &str) -> Result<Value, Error> {

@@ -166,6 +166,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 mod build;
+mod dry_run;
 mod fit;
 mod format;
 mod keyed;
@@ -178,12 +179,15 @@ mod suggest;
 mod values;
 mod variables;
 
-pub use self::keyed::{KeyedConfig, Variables};
 use self::{
     build::{Fitted, Given},
     report::Report,
     sections::SetTransport,
     variables::Variables as EnvVariables,
+};
+pub use self::{
+    dry_run::DryRun,
+    keyed::{KeyedConfig, Variables},
 };
 
 /// The configuration of a [`TokenProvider`].
@@ -333,7 +337,7 @@ impl ProviderConfig {
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
         let transport = Arc::new(transport);
-        self.transport = Some(Box::new(move |builder| builder.transport(Shared(transport.clone()))));
+        self.transport = Some(Box::new(move |builder, _| builder.transport(Shared(transport.clone()))));
         self
     }
 
@@ -366,7 +370,7 @@ impl ProviderConfig {
         let ProviderConfig { value, mut report, mut variables, directory, transport, platform } = self;
         let fields = fit::fit(value, &variables, &mut report);
         variables.report_to(&mut report);
-        Fitted { fields, report, variables, directory, transport, platform, hosts: Vec::new() }
+        Fitted { fields, report, variables, directory, transport, platform, is_dry_run: false, hosts: Vec::new() }
     }
 }
 

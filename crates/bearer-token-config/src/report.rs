@@ -58,7 +58,7 @@ impl Report {
     /// Adds the problems of a part, whose paths and advice are relative to this path.
     pub(crate) fn add_inside(&mut self, path: &str, other: Report) {
         self.inside.extend(other.inside);
-        self.inside.extend(other.problems.into_iter().map(|problem| inside(path, problem)));
+        self.inside.extend(other.problems.into_iter().map(|problem| inside(path, &problem)));
         self.unread.extend(other.unread);
     }
 
@@ -78,7 +78,7 @@ impl Report {
 }
 
 /// A problem of a part, with whole paths. A path without a name is the part itself.
-fn inside(path: &str, problem: Problem) -> Problem {
+fn inside(path: &str, problem: &Problem) -> Problem {
     let whole = |field: &str| match field {
         "" | ROOT => path.to_owned(),
         field => format!("{path}.{field}"),

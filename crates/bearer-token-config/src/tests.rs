@@ -8,6 +8,7 @@ use super::*;
 
 mod client;
 mod computed;
+mod dry_run;
 mod jwt;
 mod keyed;
 mod problems;

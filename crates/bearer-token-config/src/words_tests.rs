@@ -29,6 +29,7 @@ fn types_are_called_as_toml_calls_them() {
             format!("{JWT}\nexpiry_seconds = \"300\""),
             "found a string; expected a number of seconds, zero or more: write it without quotes",
         ),
+        (format!("{JWT}\nexpiry_seconds = \"60s\""), "zero or more: write the number alone, without quotes and unit"),
         (format!("{JWT}\nexpiry_seconds = \"soon\""), "found a string; expected a number of seconds, zero or more"),
         (
             format!("{JWT}\nnot_before = \"true\""),

@@ -255,7 +255,7 @@ impl<P: Authorize> BearerMiddleware<P> {
     ) -> reqwest_middleware::Result<Response> {
         let ticket = match self.authorize(&mut replay, extensions).map_err(BearerError::not_replayed)? {
             Found::Ready(ticket) => ticket,
-            Found::Waits(provider) => attach(provider, &mut replay).await.map_err(BearerError::not_replayed)?,
+            Found::Waits(provider) => authorize_cold(provider, &mut replay).await.map_err(BearerError::not_replayed)?,
         };
         match ticket {
             Some(ticket) => self.send(replay, ticket, extensions, next).await,
@@ -272,8 +272,20 @@ enum Found {
     Waits(TokenProvider),
 }
 
-async fn attach(provider: TokenProvider, request: &mut Request) -> Result<Option<Ticket>, Error> {
-    Ok(provider.token().await?.attach(request.headers_mut()))
+/// Waits for the provider's token. The provider judges the destination once more: a selector whose answers
+/// change may have chosen another one before.
+async fn authorize_cold(provider: TokenProvider, request: &mut Request) -> Result<Option<Ticket>, Error> {
+    let bearer = provider.token().await?;
+    let mut headers = std::mem::take(request.headers_mut());
+    let authorized = provider.authorize_headers(destination(request.url()), &mut headers);
+    *request.headers_mut() = headers;
+    match authorized? {
+        Authorized::Inserted(ticket) => Ok(Some(ticket)),
+        // It is too short-lived to be kept.
+        Authorized::NotReady => Ok(bearer.attach(request.headers_mut())),
+        // `Passed`, and what may be added to it.
+        _ => Ok(None),
+    }
 }
 
 #[async_trait]
@@ -292,7 +304,9 @@ impl<P: Authorize> Middleware for BearerMiddleware<P> {
         let spare = if self.replays { request.try_clone().map(Box::new) } else { None };
         let ticket = match self.authorize(&mut request, extensions).map_err(BearerError::not_sent)? {
             Found::Ready(ticket) => ticket,
-            Found::Waits(provider) => Box::pin(attach(provider, &mut request)).await.map_err(BearerError::not_sent)?,
+            Found::Waits(provider) => {
+                Box::pin(authorize_cold(provider, &mut request)).await.map_err(BearerError::not_sent)?
+            }
         };
         let Some(ticket) = ticket else { return next.run(request, extensions).await };
         let response = self.send(request, ticket, extensions, next.clone()).await?;

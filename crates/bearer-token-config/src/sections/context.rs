@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use bearer_token::{Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform, secret};
 use zeroize::Zeroizing;
 
-use super::sources::Sources;
+use super::{sources::Sources, stand_in::StandIn};
 use crate::{
     build::Given,
     report::Report,
@@ -15,8 +15,8 @@ use crate::{
     },
 };
 
-/// Sets the transport of a token endpoint.
-pub(crate) type SetTransport = Box<dyn Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync>;
+/// Sets the transport of a token endpoint, which may use the stand-in in place of a server.
+pub(crate) type SetTransport = Box<dyn Fn(TokenEndpointBuilder, StandIn) -> TokenEndpointBuilder + Send + Sync>;
 
 /// What sections are built with: it reads values, builds sources, and collects what is wrong.
 pub(crate) struct Context<'a> {
@@ -27,6 +27,8 @@ pub(crate) struct Context<'a> {
     pub(super) sources: Sources<'a>,
     pub(crate) given: Given<'a>,
     pub(crate) shared: Option<&'a Shared>,
+    /// Nothing is to be written.
+    pub(crate) is_dry_run: bool,
     /// The hosts that a variable may choose from.
     pub(crate) hosts: &'a [String],
     /// The variables that were used, each as often as it was.
@@ -48,6 +50,7 @@ impl<'a> Context<'a> {
             sources,
             given: Given::Nothing,
             shared: None,
+            is_dry_run: false,
             hosts: &[],
             used: Vec::new(),
         }
@@ -141,6 +144,13 @@ impl<'a> Context<'a> {
         match &field.origin {
             Origin::Plain(text) if secret::looks_like_path(text.trim_ascii()) || is_path(self.directory, text) => {
                 Err(path_problem(path))
+            }
+            Origin::Plain(text) if is_reference(text) => {
+                let problem = Problem::new(path, "found a string that looks like a reference to a variable");
+                let problem = problem.expecting("the secret itself, because nothing replaces references");
+                Err(problem
+                    .advise(Advice::text("did you mean `{ env = \"..\" }`?"))
+                    .advise(Advice::text("if this string is the secret itself, write `{ value = \"..\" }`")))
             }
             _ => Ok(()),
         }
@@ -276,6 +286,12 @@ fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
         Some((found, expected)) => Problem::new(path, found.to_owned()).expecting(expected.to_owned()),
         None => Problem::new(path, text),
     }
+}
+
+/// Whether a string is `${NAME}`, which shells and other programs replace.
+fn is_reference(text: &str) -> bool {
+    let name = text.trim_ascii().strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    name.is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
 /// In place of each variable when a keyed configuration is checked.

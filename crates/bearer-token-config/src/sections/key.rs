@@ -1,5 +1,7 @@
 //! The fields about the key that signs, which two sections have.
 
+use std::path::Path;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bearer_token::{
     Advice, Encoding, Problem,
@@ -96,6 +98,12 @@ impl KeyFields<'_> {
         }
         let read = match &key.origin {
             // In its own words, it says more about a file that is the wrong one.
+            Origin::File(file) if is_empty(&cx.directory.join(file)) => {
+                let problem =
+                    Problem::new(path, format!("found an empty file `{}`", cx.directory.join(file).display()));
+                cx.report.add(problem.expecting("a private key as PEM or JWK, or the HMAC secret"));
+                return None;
+            }
             Origin::File(file) if key.steps.is_encoding_only() => {
                 reader.encoding(key.steps.encoding()).read_file(cx.directory.join(file))
             }
@@ -119,6 +127,11 @@ impl KeyFields<'_> {
             }
         }
     }
+}
+
+/// Whether a regular file has no content.
+fn is_empty(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
 }
 
 /// Reads a key that is not in a file.

@@ -76,10 +76,8 @@ async fn a_problem_names_field_found_and_expected() {
 #[tokio::test]
 async fn every_string_may_be_a_value() {
     let directory = tempfile::tempdir().unwrap();
-    let account = format!(
-        r#"{{"id":"me","secret":"s3cret","url":"https://as.example.com/token","key":{:?},"word":"read"}}"#,
-        RSA
-    );
+    let account =
+        format!(r#"{{"id":"me","secret":"s3cret","url":"https://as.example.com/token","key":{RSA:?},"word":"read"}}"#);
     std::fs::write(directory.path().join("account.json"), account).unwrap();
     let of = |member: &str| format!("{{ file = \"account.json\", member = \"/{member}\" }}");
     let toml = format!(

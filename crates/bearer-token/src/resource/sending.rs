@@ -6,6 +6,8 @@ use http::{HeaderName, StatusCode};
 
 use zeroize::Zeroizing;
 
+#[cfg(feature = "oauth")]
+pub(crate) use self::checks::FRAMING;
 pub(crate) use self::form::{FixedHeader, HeaderForm};
 use crate::{error::Error, platform::BoxFuture, problem::Problem, source::FetchContext};
 

@@ -38,11 +38,11 @@ impl Pointer {
         if self.text.is_empty() {
             problems.add(problem("found an empty string, which is the whole response".to_owned()));
         } else if !self.text.starts_with('/') {
-            let advice = Advice::text(format!("write `/{}`", self.text.replace('.', "/").escape_default()));
-            problems.add(problem(format!("found `{}`", self.text.escape_default())).advise(advice));
+            // Not quoted: a token may have been put here by mistake.
+            let advice = Advice::text("write a `/` before each name");
+            problems.add(problem("found a pointer that does not begin with `/`".to_owned()).advise(advice));
         } else if has_bad_escape(&self.text) {
-            let found =
-                format!("found `{}`, with a `~` that is not followed by `0` or `1`", self.text.escape_default());
+            let found = "found a `~` that is not followed by `0` or `1`".to_owned();
             problems.add(problem(found).advise(Advice::text("write `~0` for `~`, and `~1` for `/` in a name")));
         } else if self.steps.len() > MOST_STEPS {
             problems.add(problem(format!("found {} steps, which is more than {MOST_STEPS}", self.steps.len())));
@@ -115,14 +115,15 @@ mod tests {
             ("", "found an empty string, which is the whole response; expected a JSON pointer"),
             (
                 "iamToken",
-                "found `iamToken`; expected a JSON pointer to a field, such as `/data/token` (RFC 6901): write `/iamToken`",
+                "found a pointer that does not begin with `/`; expected a JSON pointer to a field, such as `/data",
             ),
-            ("data.token", "write `/data/token`"),
-            ("/a~b", "with a `~` that is not followed by `0` or `1`"),
+            ("data.token", "write a `/` before each name"),
+            ("/a~b", "found a `~` that is not followed by `0` or `1`"),
             ("/a~", "write `~0` for `~`"),
             (&"/a".repeat(17), "found 17 steps, which is more than 16"),
         ] {
             assert!(problem(text).contains(words), "{text}: {}", problem(text));
+            assert!(text.len() < 5 || !problem(text).contains(text), "it is not quoted: {}", problem(text));
         }
     }
 }

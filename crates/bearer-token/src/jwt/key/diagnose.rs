@@ -15,7 +15,7 @@ mod jwk;
 
 #[cfg(feature = "encrypted-keys")]
 pub(crate) use self::encryption::encryption;
-pub(crate) use self::expected::error;
+pub(crate) use self::expected::{error, missing};
 pub(crate) use self::{
     expected::Expected,
     files::{content, encrypted_without_passphrase, pem, plain_with_passphrase},

@@ -48,9 +48,10 @@ impl LookedUpKey {
     /// Looks the key up for the first time. Blocks.
     pub(crate) fn open(
         value: Value,
+        algorithm: Option<Algorithm>,
         parse: impl Fn(&[u8], Option<Algorithm>) -> Result<KeyMaterial, Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        let content = value.bytes_now("key").map_err(diagnose::error)?;
+        let content = value.bytes_now("key").map_err(|problem| diagnose::missing(problem, algorithm))?;
         let last = load(&parse, &content, digest(&SHA256, &content), None)?;
         Ok(LookedUpKey(Arc::new(Inner {
             value,

@@ -185,7 +185,7 @@ impl KeyReader {
             let content = value.bytes_now("key").map_err(diagnose::error)?;
             return reader.read(&content);
         }
-        let key = LookedUpKey::open(value, move |content, algorithm| match algorithm {
+        let key = LookedUpKey::open(value, self.algorithm, move |content, algorithm| match algorithm {
             Some(algorithm) => reader.clone().algorithm(algorithm).read_material(content),
             None => reader.read_material(content),
         })?;

@@ -9,7 +9,7 @@ use crate::problem::{Advice, Problem, Problems};
 
 /// Headers of the connection and of the message framing (RFC 9110 section 7.6.1, RFC 9112 section 6). Setting them
 /// would change the meaning of the request.
-const FRAMING: [&str; 12] = [
+pub(crate) const FRAMING: [&str; 12] = [
     "connection",
     "content-encoding",
     "content-length",

@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::{error::Error, jwt::algorithm::Algorithm, problem::Problem};
+use crate::{
+    error::Error,
+    jwt::algorithm::Algorithm,
+    problem::{Advice, Problem},
+};
 
 /// The command that turns any encrypted or plain private key into one that can be read.
 pub(super) const REWRITE: &str =
@@ -37,6 +41,11 @@ impl Expected {
     pub(super) fn is_secret(self) -> bool {
         matches!(self, Expected::Key(Some(algorithm)) if algorithm.is_hmac())
     }
+}
+
+/// The error about a key that is not there at all.
+pub(crate) fn missing(problem: Problem, algorithm: Option<Algorithm>) -> Error {
+    error(problem.advise(Advice::text(format!("put {} there", Expected::Key(algorithm).clause()))))
 }
 
 /// The error about one problem.
