@@ -97,7 +97,7 @@ pub enum ErrorKind {
     Token,
     /// The source failed in a way of its own.
     Source,
-    /// The source panicked. The panic ended that fetch only.
+    /// The source, or a function of a keyed provider, panicked. The panic ended that fetch or request only.
     Panicked,
     /// The fetch ended without a result, for example because its runtime was shut down.
     Abandoned,

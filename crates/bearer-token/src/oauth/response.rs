@@ -94,6 +94,10 @@ impl ResponseReader {
             Some(CustomReader(read)) => read(response).map(|token| self.complete(token, clocks)),
             None => self.token(response, &mut fields, clocks),
         };
+        let token = token.and_then(|(token, findings)| match sent.proof(token.secret()) {
+            Some(name) => Err(self.unusable(response.status(), &returned(name))),
+            None => Ok((token, findings)),
+        });
         let (token, findings) = match token {
             Ok((token, findings)) => (Ok(token), findings),
             Err(error) => (Err(error), Findings::default()),
@@ -221,6 +225,14 @@ impl ResponseReader {
         let (endpoint, status) = (&self.endpoint, status.as_u16());
         Error::new(ErrorKind::Response, format!("{endpoint} responded with {status} and {found}"))
     }
+}
+
+/// A token that is the proof for which the server should have made one. As a bearer, it would give the API the proof.
+fn returned(parameter: &str) -> String {
+    format!(
+        "the `{parameter}` that it was sent; expected a token of its own: does the URL belong to the authorization server, \
+         or to one that echoes requests?"
+    )
 }
 
 /// One string (RFC 6749 section 3.3), or a list of strings as some servers send it.

@@ -23,6 +23,9 @@ pub(crate) struct Sent {
 /// Parameters that are public, and may be named in a server's text: they are masked there.
 const PUBLIC: [&str; 4] = ["client_id", "scope", "grant_type", "client_assertion_type"];
 
+/// Parameters with a proof of identity that a server exchanges for a token (RFC 7521 section 4, RFC 8693 section 2.1).
+const PROOFS: [&str; 4] = ["assertion", "client_assertion", "subject_token", "actor_token"];
+
 /// Shorter strings are in any text by chance.
 const SHORTEST: usize = 3;
 
@@ -40,6 +43,11 @@ impl Sent {
     /// The scope that the request asked for.
     pub(crate) fn scope(&self) -> Option<&str> {
         self.parameters.get("scope")
+    }
+
+    /// The name of the parameter whose proof of identity this string is.
+    pub(crate) fn proof(&self, token: &str) -> Option<&'static str> {
+        PROOFS.into_iter().find(|name| self.parameters.get(name) == Some(token))
     }
 
     /// Replaces the public parameters in a text by their names.

@@ -5,6 +5,12 @@ use http::HeaderMap;
 use super::body::{encoding, kind};
 use crate::token::json;
 
+/// The digits of a 64-bit number with its sign. A longer run of digits may be a token.
+const LONGEST_NUMBER: usize = 20;
+
+/// The kinds of documents with tags.
+const MARKUP: [&str; 2] = ["an HTML page", "an XML document"];
+
 /// The token in a body, or what was found instead.
 ///
 /// A document is not a token, even if all its characters could be in a header.
@@ -15,6 +21,9 @@ pub(crate) fn token(headers: &HeaderMap, body: &[u8]) -> Result<String, String> 
         [] => found("is empty"),
         [b'{' | b'[', ..] => Err("a JSON document; name the place of the token in it".to_owned()),
         [b'<', ..] => found("begins with a tag"),
+        b"null" | b"true" | b"false" => found("is a JSON literal"),
+        _ if text.len() <= LONGEST_NUMBER && json::number(text).is_some() => found("is a number"),
+        _ if MARKUP.contains(&kind(headers)) && text.contains(&b'<') => found("contains a tag"),
         [b'"', ..] => {
             json::text(text).filter(|text| !text.is_empty()).map_or_else(|| found("is not a JSON string"), Ok)
         }
@@ -45,6 +54,16 @@ mod tests {
             (b"{\"token\":\"planted\"}", Err("a JSON document")),
             (b"[\"planted\"]", Err("a JSON document")),
             (b"<html>planted", Err("begins with a tag")),
+            (b"null", Err("is a JSON literal")),
+            (b" true\n", Err("is a JSON literal")),
+            (b"false", Err("is a JSON literal")),
+            (b"0", Err("is a number")),
+            (b"-17.5e3\n", Err("is a number")),
+            (b"18446744073709551615", Err("is a number")),
+            (b"184467440737095516150", Ok("184467440737095516150")),
+            (b"nullable", Ok("nullable")),
+            (b"12ab", Ok("12ab")),
+            (b"a<b", Ok("a<b")),
             (b"planted\xff", Err("is not UTF-8")),
             (b"\x1f\x8b\x08\xff", Err("compressed (gzip)")),
         ] {
@@ -53,6 +72,17 @@ mod tests {
                 (Err(found), Err(part)) => assert!(found.contains(part) && !found.contains("planted"), "{found}"),
                 (found, _) => panic!("{body:?}: {found:?}"),
             }
+        }
+    }
+    #[test]
+    fn a_page_is_not_a_token_wherever_its_markup_begins() {
+        for content_type in ["text/html; charset=utf-8", "application/xhtml+xml", "application/xml"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(http::header::CONTENT_TYPE, content_type.parse().unwrap());
+            let found = token(&headers, b"planted<br>").unwrap_err();
+            assert!(found.contains("contains a tag") && !found.contains("planted"), "{found}");
+            // Some servers send a token as a page.
+            assert_eq!(token(&headers, b"eyJ.eyJ.sig").unwrap(), "eyJ.eyJ.sig");
         }
     }
 }

@@ -118,6 +118,30 @@ fn l15_a_success_with_an_error_beside_the_token_is_refused() {
 }
 
 #[test]
+fn a_proof_that_comes_back_is_not_a_token() {
+    for name in ["assertion", "client_assertion", "subject_token", "actor_token"] {
+        let sent = Sent { parameters: Parameters::new("custom").with(name, "marker"), ..sent() };
+        let body = r#"{"access_token":"marker"}"#;
+        let custom = CustomReader::new(|_| Ok(AccessToken::new("marker")));
+        let raw = ResponseReader { format: ResponseFormat::oauth().token(""), ..reader() };
+        for (reader, body) in
+            [(reader(), body), (ResponseReader { custom: Some(custom), ..reader() }, body), (raw, "marker\n")]
+        {
+            let error = reader.read(&response(200, body), &[], &sent, now()).token.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Response);
+            let text = format!("{error} {error:?}");
+            assert!(text.contains(&format!("the `{name}` that it was sent")) && !text.contains("marker"), "{text}");
+        }
+        assert!(reader().read(&response(200, r#"{"access_token":"other"}"#), &[], &sent, now()).token.is_ok());
+    }
+    // An API key may be sent in a header, or refreshed by itself.
+    let mut headers = HeaderMap::new();
+    headers.insert("x-api-key", "marker".parse().unwrap());
+    let sent = Sent { parameters: Parameters::new("custom").with("access_token", "marker"), headers, query: None };
+    assert!(reader().read(&response(200, r#"{"access_token":"marker"}"#), &[], &sent, now()).token.is_ok());
+}
+
+#[test]
 fn l16_a_token_of_another_type_is_refused() {
     for (kind, accepted) in [("Bearer", true), ("BEARER", true), ("N_A", false), ("DPoP", false), ("mac", false)] {
         let read = read(200, &format!(r#"{{"access_token":"marker","token_type":"{kind}"}}"#));

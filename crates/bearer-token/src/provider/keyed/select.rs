@@ -7,9 +7,9 @@ use http::{HeaderMap, Request};
 use super::KeyedProviders;
 use crate::{
     PassThrough,
-    error::Error,
+    error::{Error, ErrorKind},
     platform::Moment,
-    provider::{Authorized, TokenProvider},
+    provider::{Authorized, TokenProvider, contained::contained},
     resource::{head::RequestHead, origin::Destination, refusals::Refusals},
     sync::Ordering,
 };
@@ -125,7 +125,8 @@ pub struct Select<K, Q: ToOwned + ?Sized = K> {
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
     /// Chooses the provider of each request by its head: its URI, headers and extensions. For an adapter, in place of a provider.
     ///
-    /// An error of the selector is the request's, which is then not sent. The selector runs for each request: let it take
+    /// An error of the selector is the request's, which is then not sent. So is a panic, as an error of kind
+    /// [`Panicked`](ErrorKind::Panicked). The selector runs for each request: let it take
     /// nanoseconds. It runs once more for a request that has to wait.
     ///
     /// ```
@@ -166,6 +167,12 @@ where
         &self.providers
     }
 
+    /// Calls the selector, which is user code: it may panic.
+    #[inline]
+    fn choose<'a>(&self, head: RequestHead<'a>) -> Result<Selected<'a, Q>, Error> {
+        contained(|| (self.selector)(head)).unwrap_or_else(|| Err(panicked()))
+    }
+
     /// Authorizes a request of any type: `head` looks at it, `authorize` inserts and tells when a refresh is due.
     #[inline]
     fn authorize_any<C>(
@@ -176,7 +183,7 @@ where
     ) -> Result<Authorized, Error> {
         let table;
         let found = {
-            let selected = (self.selector)(head(request))?;
+            let selected = self.choose(head(request))?;
             let key = match &selected {
                 Selected::Key(key) => *key,
                 Selected::Owned(key) => key.borrow(),
@@ -202,6 +209,13 @@ where
         }
         Ok(authorized)
     }
+}
+
+#[cold]
+fn panicked() -> Error {
+    let message =
+        "the selector of a keyed provider panicked; the panic's own message went where panics of this process go";
+    Error::new(ErrorKind::Panicked, message)
 }
 
 impl<K, Q> Authorize for Select<K, Q>
@@ -235,7 +249,7 @@ where
     }
 
     fn provider(&self, head: RequestHead<'_>) -> Result<Option<TokenProvider>, Error> {
-        match (self.selector)(head)? {
+        match self.choose(head)? {
             Selected::Key(key) => self.providers.get(key).map(Some),
             Selected::Owned(key) => self.providers.get(key.borrow()).map(Some),
             Selected::NoToken => Ok(None),
