@@ -71,6 +71,9 @@ impl Value {
     }
 
     /// The content of a file, read again for each request.
+    ///
+    /// A pipe is read once, and its content is kept for clones of this value. Two values cannot share a pipe, because each
+    /// reads it: clone one, or use a file.
     pub fn file(path: impl AsRef<Path>) -> Self {
         Value::new(Lookup::File(LastGood::new_or_pipe(path)))
     }

@@ -1,5 +1,10 @@
 //! The provider of a request chosen by its head, under tower and reqwest, with a real server.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::SeqCst},
+};
+
 use bearer_token::{
     Error, ErrorKind, KeyedProviders, Select, Selected, StaticToken, TokenProvider,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
@@ -98,6 +103,46 @@ async fn reqwest_requests_carry_the_token_of_their_tenant() {
     assert_eq!(server.count().token_requests, 4);
 }
 
+/// A panic of the selector is the error of its request, at each of its calls.
+#[tokio::test]
+async fn a_selector_that_panics_fails_its_request_only() {
+    let (server, tenants) = server();
+    let url = format!("{}/orders", server.api_url());
+    for nth in 1..=3 {
+        let left = Arc::new(AtomicU64::new(nth));
+        let select = |left: &Arc<AtomicU64>| {
+            let left = left.clone();
+            tenants.select(move |_| {
+                assert!(left.fetch_sub(1, SeqCst) != 1, "told to panic");
+                Ok(Selected::Owned(tenant("acme")))
+            })
+        };
+        tenants.remove(&tenant("acme"));
+        let hyper = legacy::Client::builder(TokioExecutor::new()).build_http();
+        let client = ServiceBuilder::new().layer(BearerLayer::new(select(&left))).service(hyper);
+        let call = async || client.clone().oneshot(Request::get(&url).body(Empty::<Bytes>::new()).unwrap()).await;
+        let mut results = vec![call().await.map(|_| ()), call().await.map(|_| ()), call().await.map(|_| ())];
+        results.retain(Result::is_err);
+        assert_eq!(results.len(), 1, "call {nth}");
+        let error = results.remove(0).unwrap_err();
+        let found = Error::find(&*error).unwrap();
+        assert_eq!(found.kind(), ErrorKind::Panicked);
+        assert!(found.to_string().contains("the selector of a keyed provider panicked"), "{found}");
+
+        left.store(nth, SeqCst);
+        tenants.remove(&tenant("acme"));
+        let http = reqwest::Client::builder().redirect(redirect_policy()).no_proxy().build().unwrap();
+        let client = ClientBuilder::new(http).with(BearerMiddleware::new(select(&left))).build();
+        let mut failures = Vec::new();
+        for _ in 0..3 {
+            failures.extend(client.get(&url).send().await.err());
+        }
+        assert_eq!(failures.len(), 1, "call {nth}");
+        assert_eq!(Error::find(&failures[0]).unwrap().kind(), ErrorKind::Panicked);
+        client.get(&url).send().await.unwrap();
+    }
+}
+
 /// The selector is called once more for a request that has to wait, and may choose another provider then.
 #[tokio::test]
 async fn a_selector_that_changes_its_mind_sends_no_token_elsewhere() {
@@ -112,11 +157,9 @@ async fn a_selector_that_changes_its_mind_sends_no_token_elsewhere() {
         let source = move |_cx| std::future::ready(Ok(bearer_token::AccessToken::new(token)));
         Ok(TokenProvider::builder(source).allow_origin(origin))
     });
-    let calls = std::sync::atomic::AtomicU64::new(0);
-    let select: Select<u64> = providers
-        .build()
-        .unwrap()
-        .select(move |_| Ok(Selected::Owned(calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst))));
+    let calls = AtomicU64::new(0);
+    let select: Select<u64> =
+        providers.build().unwrap().select(move |_| Ok(Selected::Owned(calls.fetch_add(1, SeqCst))));
     let http = reqwest::Client::builder().redirect(redirect_policy()).no_proxy().build().unwrap();
     let client = ClientBuilder::new(http).with(BearerMiddleware::new(select)).build();
     for _ in 0..4 {

@@ -46,6 +46,9 @@ pub(crate) struct SourceFields {
 /// The longest chain of sources. Building one takes a part of the stack for each source in it.
 const LONGEST_CHAIN: usize = 16;
 
+/// The most names of sources in a message.
+const LISTED: usize = 16;
+
 /// The sources of a configuration, each built when it is first used.
 pub(crate) struct Sources<'a> {
     fields: &'a BTreeMap<String, SourceFields>,
@@ -69,10 +72,11 @@ impl Context<'_> {
         let path = format!("{path}.source");
         let fields = self.sources.fields;
         let Some((name, _)) = fields.get_key_value(name) else {
-            let known: Vec<_> = fields.keys().map(|name| format!("`{name}`")).collect();
-            let expected = match known.as_slice() {
-                [] => "a table `[sources.NAME]` of this name".to_owned(),
-                known => format!("the name of one of `sources`: {}", known.join(", ")),
+            let known: Vec<_> = fields.keys().take(LISTED).map(|name| format!("`{name}`")).collect();
+            let expected = match (known.as_slice(), fields.len() - known.len()) {
+                ([], _) => "a table `[sources.NAME]` of this name".to_owned(),
+                (known, 0) => format!("the name of one of `sources`: {}", known.join(", ")),
+                (known, more) => format!("the name of one of `sources`: {} and {more} more", known.join(", ")),
             };
             let problem = Problem::new(path, "found the name of a source that does not exist").expecting(expected);
             let near = suggest::nearest(name, fields.keys().map(String::as_str));

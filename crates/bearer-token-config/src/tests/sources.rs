@@ -29,7 +29,7 @@ async fn each_stage_is_asked_once_for_its_lifetime() {
         client = { id = "me" }
         [sources.second.token_endpoint]
         url = "https://second.example.com/token"
-        client = { id = "me", assertion = { source = "first" } }
+        client = { id = "me", assertion = { source = "first", prefix = "!" } }
         [token_endpoint]
         url = "https://third.example.com/token"
         client = { id = "me", assertion = { source = "second", suffix = "!" } }
@@ -47,6 +47,15 @@ async fn each_stage_is_asked_once_for_its_lifetime() {
         recorder.0.lock().unwrap().iter().map(|request| request.uri().host().unwrap().to_owned()).collect();
     let count = |name: &str| hosts.iter().filter(|host| host.starts_with(name)).count();
     assert_eq!((count("first"), count("second"), count("third")), (1, 1, 4), "{hosts:?}");
+}
+
+#[test]
+fn a_list_of_known_sources_is_short() {
+    let sources: String = (10..1_000).map(|n| format!("[sources.s{n}]\ntoken = \"t\"\n")).collect();
+    let found = problems(&format!("token = {{ source = \"nope\" }}\n{sources}"));
+    let problem = found.iter().find(|problem| problem.path() == "token.source").unwrap();
+    assert!(problem.expected().unwrap().ends_with("and 974 more"), "{problem}");
+    assert!(problem.to_string().len() < 500, "{problem}");
 }
 
 #[test]

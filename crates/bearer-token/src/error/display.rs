@@ -2,7 +2,16 @@
 
 use std::{error::Error as _, fmt};
 
-use crate::error::Error;
+use crate::{error::Error, problem::Problem};
+
+/// The most problems in a sentence.
+const LISTED: usize = 32;
+
+/// How many problems are not listed, if there are any.
+fn more(problems: &[Problem]) -> Option<String> {
+    let more = problems.len().checked_sub(LISTED).filter(|more| *more > 0)?;
+    Some(format!("{more} more {}", if more == 1 { "problem" } else { "problems" }))
+}
 
 /// The sentence; with `{:#}`, its causes too.
 impl fmt::Display for Error {
@@ -11,9 +20,13 @@ impl fmt::Display for Error {
             Some(name) if name.is_given() => format!("{name}: {}", self.0.message),
             _ => String::from(&*self.0.message),
         };
-        for (index, problem) in self.0.problems.iter().enumerate() {
+        for (index, problem) in self.0.problems.iter().take(LISTED).enumerate() {
             text.push_str(if index == 0 { ": " } else { "; " });
             text.push_str(&problem.to_string());
+        }
+        if let Some(more) = more(&self.0.problems) {
+            text.push_str("; and ");
+            text.push_str(&more);
         }
         let mut cause = self.source().filter(|_| f.alternate());
         while let Some(error) = cause {
@@ -41,7 +54,10 @@ impl fmt::Debug for Error {
             out.field("oauth_code", code);
         }
         if !inner.problems.is_empty() {
-            out.field("problems", &inner.problems);
+            out.field("problems", &inner.problems.iter().take(LISTED).collect::<Vec<_>>());
+        }
+        if let Some(more) = more(&inner.problems) {
+            out.field("omitted", &more);
         }
         if let Some(source) = &inner.source {
             out.field("source", source);
@@ -62,5 +78,20 @@ mod tests {
             .with_context("the token request failed: no connection");
         assert_eq!(format!("{error}"), "the token request failed: no connection");
         assert_eq!(format!("{error:#}"), "the token request failed: no connection: refused");
+    }
+    #[test]
+    fn a_long_list_of_problems_ends_with_their_number() {
+        let error =
+            |count: usize| Error::config("no", (0..count).map(|n| Problem::new(format!("field{n}"), "found x")));
+        for (count, end) in [
+            (32, "; field31: found x"),
+            (33, "; field31: found x; and 1 more problem"),
+            (10_000, "; field31: found x; and 9968 more problems"),
+        ] {
+            let error = error(count);
+            assert_eq!(error.problems().len(), count);
+            assert!(error.to_string().ends_with(end), "{error}");
+            assert!(format!("{error:?}").len() < 5_000);
+        }
     }
 }

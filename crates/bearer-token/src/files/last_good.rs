@@ -1,6 +1,11 @@
 //! A file that other programs replace, together with the last usable value that was read from it.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    mem,
+    path::Path,
+    sync::{self, Arc, Condvar, PoisonError},
+    time::Duration,
+};
 
 use zeroize::Zeroizing;
 
@@ -20,9 +25,41 @@ pub(crate) struct LastGood<T>(Arc<Inner<T>>);
 struct Inner<T> {
     file: WatchedFile,
     accepts_pipe: bool,
-    /// Held while the file is read. Otherwise an older reading could replace a newer one.
-    reading: Mutex<()>,
+    reading: Turn,
+    /// How long a caller waits for the reading of another one.
+    patience: Duration,
     memory: Mutex<LastRead<T>>,
+}
+
+/// A local file is read in far less. On a file system that hangs, each fetch would leave another thread behind.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Lets one caller read at a time. Otherwise an older reading could replace a newer one.
+#[derive(Default)]
+struct Turn {
+    /// Outside of the model checker, which has no time.
+    is_taken: sync::Mutex<bool>,
+    ended: Condvar,
+}
+
+/// A turn, until it is dropped.
+struct Taken<'a>(&'a Turn);
+
+impl Turn {
+    /// Waits for the turn, up to a limit.
+    fn take(&self, patience: Duration) -> Option<Taken<'_>> {
+        let is_taken = self.is_taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.ended.wait_timeout_while(is_taken, patience, |is_taken| *is_taken);
+        let (mut is_taken, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if mem::replace(&mut *is_taken, true) { None } else { Some(Taken(self)) }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        *self.0.is_taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.0.ended.notify_one();
+    }
 }
 
 struct LastRead<T> {
@@ -50,7 +87,8 @@ impl<T: Clone> LastGood<T> {
         LastGood(Arc::new(Inner {
             file: WatchedFile::new(path),
             accepts_pipe,
-            reading: Mutex::new(()),
+            reading: Turn::default(),
+            patience: PATIENCE,
             memory: Mutex::new(LastRead { last: None, once: false, reported: None }),
         }))
     }
@@ -81,6 +119,8 @@ impl<T: Clone> LastGood<T> {
 
     /// Reads the file and parses it. `parse` also gets the previous value, and may refuse a change of format.
     ///
+    /// While another caller reads the file, this one waits, but not for longer than a second: the file system may hang.
+    ///
     /// # Errors
     ///
     /// Fails only if there is no previous value: with the error of `parse`, or with one of kind
@@ -90,8 +130,8 @@ impl<T: Clone> LastGood<T> {
         &self,
         parse: impl FnOnce(Zeroizing<Vec<u8>>, Option<&T>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let Inner { file, accepts_pipe, reading, memory } = &*self.0;
-        let _reading = lock(reading);
+        let Inner { file, accepts_pipe, reading, patience, memory } = &*self.0;
+        let Some(_reading) = reading.take(*patience) else { return self.while_it_hangs() };
         let last = {
             let memory = lock(memory);
             match &memory.last {
@@ -120,6 +160,21 @@ impl<T: Clone> LastGood<T> {
             }
             (Err(error), None) => Err(error),
         }
+    }
+
+    /// The previous value, because another caller has been reading the file for too long.
+    fn while_it_hangs(&self) -> Result<T, Error> {
+        let path = self.0.file.path();
+        let problem = format!(
+            "the file `{}` has been read for too long by another fetch; expected its content at once: does its file system \
+             hang, or is it a pipe without a writer?",
+            path.display()
+        );
+        let Some(last) = self.last() else { return Err(Error::new(ErrorKind::Source, problem)) };
+        if self.is_news(&problem) {
+            observe::kept(path, &problem);
+        }
+        Ok(last)
     }
 
     /// Whether this problem was not reported yet for the file as it is now.
@@ -226,10 +281,53 @@ mod tests {
         sender.join().unwrap();
         assert!(!value.has_changed());
         // A second reading would wait for a writer.
-        let (done, ended) = std::sync::mpsc::channel();
+        let (done, ended) = sync::mpsc::channel();
         let again = value.clone();
         std::thread::spawn(move || done.send(again.read(number).unwrap()));
-        assert_eq!(ended.recv_timeout(std::time::Duration::from_secs(10)).unwrap(), 7);
+        assert_eq!(ended.recv_timeout(Duration::from_secs(10)).unwrap(), 7);
         assert!(lock(&value.0.memory).reported.is_none(), "there is no problem to report");
+    }
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a reading that hangs, and one beside it")]
+    fn while_a_reading_hangs_the_previous_value_is_used() {
+        let (_directory, value) = file("1");
+        let mut inner = Arc::into_inner(value.0).unwrap();
+        inner.patience = Duration::from_millis(1);
+        let value = LastGood(Arc::new(inner));
+        for known in [None, Some(1)] {
+            let (started, start) = sync::mpsc::channel();
+            let (release, released) = sync::mpsc::channel::<()>();
+            let hanging = value.clone();
+            let reading = std::thread::spawn(move || {
+                hanging.read(|bytes, last| {
+                    started.send(()).unwrap();
+                    released.recv().unwrap();
+                    number(bytes, last)
+                })
+            });
+            start.recv().unwrap();
+            for _ in 0..3 {
+                match (value.read(number), known) {
+                    (Ok(found), Some(known)) => assert_eq!(found, known),
+                    (Err(error), None) => {
+                        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Source, true));
+                        assert!(error.to_string().contains("does its file system hang"), "{error}");
+                    }
+                    (found, _) => panic!("{known:?}: {found:?}"),
+                }
+            }
+            release.send(()).unwrap();
+            assert_eq!(reading.join().unwrap().unwrap(), 1);
+            assert_eq!(value.read(number).unwrap(), 1, "it is read again");
+        }
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a reading that panics")]
+    fn a_reading_that_panics_gives_its_turn_back() {
+        let (_directory, value) = file("1");
+        let panicking = value.clone();
+        std::thread::spawn(move || panicking.read(|_, _| panic!("told to panic"))).join().unwrap_err();
+        assert_eq!(value.read(number).unwrap(), 1);
     }
 }
