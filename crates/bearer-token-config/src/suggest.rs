@@ -6,11 +6,13 @@ use serde_json::{Map, Value};
 use crate::{sections::Fields, values::table::Table};
 
 /// Words of specifications and other programs for fields that are called differently here.
-const SYNONYMS: [(&str, &str); 17] = [
+const SYNONYMS: [(&str, &str); 20] = [
     ("alg", "algorithm"),
     ("aud", "audience"),
     ("auth", "client"),
+    ("auth_method", "client.method"),
     ("authentication", "client"),
+    ("authentication_method", "client.method"),
     ("exp", "expiry_seconds"),
     ("expires_in", "expiry_seconds"),
     ("iss", "issuer"),
@@ -21,6 +23,7 @@ const SYNONYMS: [(&str, &str); 17] = [
     ("scopes", "scope"),
     ("sub", "subject"),
     ("timeout", "fetch_timeout_seconds"),
+    ("token_endpoint_auth_method", "client.method"),
     ("token_url", "url"),
     ("ttl", "expiry_seconds"),
     ("uri", "url"),
