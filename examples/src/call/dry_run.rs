@@ -2,8 +2,9 @@
 
 use std::{io, io::Write, time::SystemTime};
 
-use bearer_token::platform::Platform;
+use bearer_token::{Bearer, platform::Platform};
 use bearer_token_config::{DryRun, ProviderConfig};
+use http::HeaderMap;
 
 use self::{jwt::Jwt, token_request::TokenRequest};
 use super::redaction::Redaction;
@@ -13,8 +14,16 @@ mod token_request;
 mod warnings;
 
 /// Shows each stage's requests without sending them.
-pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut impl Write) -> anyhow::Result<()> {
-    let stages = config.dry_run().await?;
+pub(super) async fn show(
+    config: ProviderConfig,
+    variables: &[(String, String)],
+    redaction: Redaction,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let stages = match variables {
+        [] => config.dry_run().await?,
+        variables => config.dry_run_with(variables.iter().cloned()).await?,
+    };
     let mut shown = Shown { redaction, now: Platform::system().now().wall(), tokens: Vec::new(), warnings: Vec::new() };
     for (number, stage) in stages.iter().enumerate() {
         if stages.len() > 1 {
@@ -24,7 +33,7 @@ pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut
         let is_complete = shown.requests(stage, out)?;
         match stage.token() {
             Err(error) if !is_complete => return Err(error.clone().into()),
-            Ok(bearer) if stage.requests().is_empty() => shown.token(bearer.secret(), out)?,
+            Ok(bearer) if stage.requests().is_empty() => shown.token(bearer, out)?,
             Ok(_) | Err(_) => {}
         }
         // A JWT that was shown is not shown again in the request that it is sent with.
@@ -81,10 +90,14 @@ impl Shown {
     }
 
     /// Shows a token that no request is needed for.
-    fn token(&mut self, token: &str, out: &mut impl Write) -> io::Result<()> {
+    fn token(&mut self, bearer: &Bearer, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "There is no token request: the token is already known.\n")?;
-        writeln!(out, "authorization: Bearer {}", self.redaction.token(token))?;
-        if let Some(jwt) = Jwt::read(token) {
+        let mut headers = HeaderMap::new();
+        let _ = bearer.attach(&mut headers);
+        for (name, value) in &headers {
+            writeln!(out, "{name}: {}", self.redaction.authorization(value))?;
+        }
+        if let Some(jwt) = Jwt::read(bearer.secret()) {
             jwt.show("token", self.now, serde_json::Value::clone, out)?;
             self.warnings.extend(warnings::of_token(&jwt, self.now));
         }
