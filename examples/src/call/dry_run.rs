@@ -4,7 +4,6 @@ use std::{io, io::Write, time::SystemTime};
 
 use bearer_token::{Bearer, platform::Platform};
 use bearer_token_config::{DryRun, ProviderConfig};
-use http::HeaderMap;
 
 use self::{jwt::Jwt, token_request::TokenRequest};
 use super::redaction::Redaction;
@@ -92,9 +91,8 @@ impl Shown {
     /// Shows a token that no request is needed for.
     fn token(&mut self, bearer: &Bearer, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "There is no token request: the token is already known.\n")?;
-        let mut headers = HeaderMap::new();
-        let _ = bearer.attach(&mut headers);
-        for (name, value) in &headers {
+        // With the headers beside it, which may hold a key of the API's gateway.
+        for (name, value) in bearer.headers() {
             writeln!(out, "{name}: {}", self.redaction.authorization(value))?;
         }
         if let Some(jwt) = Jwt::read(bearer.secret()) {
