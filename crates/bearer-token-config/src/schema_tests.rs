@@ -11,9 +11,7 @@ use std::{
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{
-    ProviderConfig, fit, report::Report, sections::Fields, suggest, values::members, variables::Variables,
-};
+use super::{ProviderConfig, fit, report::Report, sections::Fields, suggest, values::members, variables::Variables};
 
 fn generate() -> Value {
     let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<Fields>().to_value();

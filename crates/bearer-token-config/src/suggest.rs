@@ -59,6 +59,7 @@ fn path(source: &str, parent: &str, name: &str) -> Option<String> {
     let near = near.or_else(|| nearest(name, siblings.iter().map(String::as_str)));
     let fields: Vec<_> = all_fields().into_iter().filter(|path| source.is_empty() || has_source(path)).collect();
     let path = below(&fields, parent, name)
+        .or_else(|| synonym.filter(|field| field.contains('.')).and_then(|field| ending(&fields, parent, field)))
         .or_else(|| near.map(|near| join(parent, near)))
         .or_else(|| elsewhere(&fields, parent, name, synonym))
         .or_else(|| fields.iter().find(|path| **path == plain(name)).cloned())?;
@@ -85,6 +86,13 @@ fn has_source(path: &str) -> bool {
 fn below(fields: &[String], parent: &str, name: &str) -> Option<String> {
     let flat = |path: &&String| path.strip_prefix(parent).map(|rest| rest.trim_start_matches('.').replace('.', "_"));
     fields.iter().find(|path| flat(path).is_some_and(|flat| flat == plain(name))).cloned()
+}
+
+/// The first field with this path, in the same table if there is one: `client.method` is `token_endpoint.client.method`.
+fn ending(fields: &[String], parent: &str, end: &str) -> Option<String> {
+    let ends = |path: &&String| path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let inside = |path: &&String| ends(path) && path.starts_with(parent);
+    fields.iter().find(inside).or_else(|| fields.iter().find(ends)).cloned()
 }
 
 /// `issuer` at the root is `jwt.issuer`, and `key` of a client is `token_endpoint.client.jwt.key`.
@@ -120,7 +128,7 @@ pub(crate) fn all_fields() -> Vec<String> {
 }
 
 /// The names of the fields in a table, as serde lists them when it finds another one.
-fn names_in(table: &[String]) -> Option<Vec<String>> {
+pub(crate) fn names_in(table: &[String]) -> Option<Vec<String>> {
     let unknown = Value::Object(Map::from_iter([(String::new(), Value::Null)]));
     let error = serde_json::from_value::<Table<Fields>>(at(table, unknown)).err()?;
     let message = error.to_string();
@@ -136,7 +144,7 @@ fn at(path: &[String], value: Value) -> Value {
     path.iter().rev().fold(value, |value, name| Value::Object(Map::from_iter([(name.clone(), value)])))
 }
 
-fn segments(path: &str) -> Vec<String> {
+pub(crate) fn segments(path: &str) -> Vec<String> {
     path.split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
@@ -186,6 +194,12 @@ mod tests {
             ("token_endpoint.client", "alg", "token_endpoint.client.jwt.algorithm"),
             ("jwt", "expires_in", "jwt.expiry_seconds"),
             ("token_endpoint", "auth", "token_endpoint.client"),
+            ("token_endpoint", "auth_method", "token_endpoint.client.method"),
+            ("token_endpoint", "token_endpoint_auth_method", "token_endpoint.client.method"),
+            ("token_endpoint.client", "token_endpoint_auth_method", "token_endpoint.client.method"),
+            ("token_endpoint.client", "auth_method", "token_endpoint.client.method"),
+            ("", "token_endpoint_auth_method", "token_endpoint.client.method"),
+            ("sources.app.token_endpoint", "auth_method", "sources.app.token_endpoint.client.method"),
             ("token_endpoint", "policy", "policy"),
             ("send", "allow_origins", "allow_origins"),
             ("sources.app", "tokn", "sources.app.token"),
