@@ -1,8 +1,9 @@
 //! What building holds for whatever is in a configuration.
 
-use bearer_token::ErrorKind;
+use bearer_token::{Error, ErrorKind, transport::Transport};
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::select};
+use serde_json::Value;
 
 use super::*;
 

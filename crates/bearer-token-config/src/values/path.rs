@@ -21,7 +21,7 @@ pub(crate) fn path_problem(path: &str) -> Problem {
         .advise(Advice::text("if this string is the secret itself, write `{ value = \"..\" }`"))
 }
 
-/// The same problem with a variable.
+/// The same problem, for a field that an environment variable sets.
 pub(crate) fn path_in_variable(problem: &Problem, variable: &str) -> Option<Problem> {
     (problem.found() == A_PATH).then(|| {
         Problem::new(variable, A_PATH)
