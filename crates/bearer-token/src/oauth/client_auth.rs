@@ -26,7 +26,7 @@ use self::assertion as signed;
 use self::no_assertion as signed;
 use self::{
     assertion_source::AssertionSource,
-    credentials::{Fresh, Place, basic_header, form_encoded},
+    credentials::{Fresh, SecretPlace, basic_header, form_encoded},
     presented::BasicEncoding,
 };
 pub(crate) use self::{credentials::Credentials, presented::Presented};
@@ -209,7 +209,7 @@ impl ClientAuth {
                 credentials.parameters.push("client_id", client_id);
                 let read = read_secret(secret, problems);
                 match (secret.file(), read) {
-                    (Some(file), _) => credentials.fresh = Fresh::Secret(Arc::clone(file), Place::Body),
+                    (Some(file), _) => credentials.fresh = Fresh::Secret(Arc::clone(file), SecretPlace::Body),
                     (None, Some(secret)) => credentials.parameters.push("client_secret", secret.expose()),
                     (None, None) => {}
                 }
@@ -228,7 +228,8 @@ impl ClientAuth {
                 let special = changes(client_id) || changes(read.expose());
                 credentials.presented = Presented::Basic { encoding: *encoding, special };
                 if let Some(file) = secret.file() {
-                    credentials.fresh = Fresh::Secret(Arc::clone(file), Place::Header(client_id.clone(), *encoding));
+                    credentials.fresh =
+                        Fresh::Secret(Arc::clone(file), SecretPlace::Header(client_id.clone(), *encoding));
                 }
             }
             Method::Assertion(assertion) => {

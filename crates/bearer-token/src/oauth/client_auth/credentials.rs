@@ -41,11 +41,11 @@ pub(crate) enum Fresh {
     Nothing,
     Signed(AssertionTemplate),
     Assertion(AssertionSource),
-    Secret(Arc<SecretFile>, Place),
+    Secret(Arc<SecretFile>, SecretPlace),
 }
 
 /// Where a secret goes.
-pub(crate) enum Place {
+pub(crate) enum SecretPlace {
     Body,
     /// Together with the client id.
     Header(String, BasicEncoding),
@@ -73,8 +73,8 @@ impl Credentials {
             Fresh::Secret(file, place) => {
                 let secret = file.now(cx.platform()).await?;
                 match place {
-                    Place::Body => parameters.push("client_secret", secret.expose()),
-                    Place::Header(client_id, encoding) => return Ok(basic_header(client_id, &secret, *encoding)),
+                    SecretPlace::Body => parameters.push("client_secret", secret.expose()),
+                    SecretPlace::Header(client_id, encoding) => return Ok(basic_header(client_id, &secret, *encoding)),
                 }
             }
         }
