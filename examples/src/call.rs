@@ -48,7 +48,7 @@ async fn call(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<boo
     let config = arguments.config.load()?;
     let redaction = Redaction::new(arguments.show_token);
     if arguments.dry_run {
-        return dry_run::show(config, redaction, out).await.map(|()| true);
+        return Box::pin(dry_run::show(config, redaction, out)).await.map(|()| true);
     }
     let provider: TokenProvider = config.build()?;
     match &arguments.url {

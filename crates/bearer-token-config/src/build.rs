@@ -22,6 +22,8 @@ pub(crate) struct Fitted {
     pub(crate) directory: PathBuf,
     pub(crate) transport: Option<SetTransport>,
     pub(crate) platform: Option<Platform>,
+    /// Nothing is to be written.
+    pub(crate) is_dry_run: bool,
     /// The hosts of token endpoints that a variable may choose from.
     pub(crate) hosts: Vec<String>,
 }
@@ -36,10 +38,12 @@ pub(crate) enum Given<'a> {
     Values(&'a BTreeMap<String, String>),
 }
 
-/// A provider's builder, with every problem in it, and the variables that were used.
+/// A provider's builder, with every problem in it; the variables that were used; and the sources, each after those that
+/// it uses.
 pub(crate) struct Assembled {
     pub(crate) builder: TokenProviderBuilder,
     pub(crate) used: BTreeSet<String>,
+    pub(crate) sources: Vec<(String, TokenProvider)>,
 }
 
 impl Fitted {
@@ -51,7 +55,7 @@ impl Fitted {
         if matches!(given, Given::Rehearsal) {
             self.fields.check_variables(&mut cx);
         }
-        let used = cx.used_variables();
+        let (used, sources) = (cx.used_variables(), cx.built_sources());
         let mut report = self.report.clone();
         report.add_unrelated(cx.report);
         if let Some(platform) = &self.platform {
@@ -61,7 +65,7 @@ impl Fitted {
         if !problems.is_empty() {
             builder = problems.into_iter().fold(no_source(), TokenProviderBuilder::problem);
         }
-        Assembled { builder, used }
+        Assembled { builder, used, sources }
     }
 
     /// How all providers send their tokens, if that is configured. It was checked already.
@@ -72,7 +76,7 @@ impl Fitted {
     fn context<'a>(&'a self, given: Given<'a>, shared: Option<&'a Shared>) -> Context<'a> {
         let sources = Sources::new(&self.fields.sources);
         let mut cx = Context::new(&self.directory, self.transport.as_ref(), self.platform.as_ref(), sources);
-        (cx.given, cx.shared, cx.hosts) = (given, shared, &self.hosts);
+        (cx.given, cx.shared, cx.hosts, cx.is_dry_run) = (given, shared, &self.hosts, self.is_dry_run);
         cx
     }
 }

@@ -62,8 +62,8 @@
 //! path of a file is a problem; `{ value = ".." }` takes it as the secret.
 //!
 //! Values are read again for each token request, keys before each JWT is signed, and tokens when they expire. What was
-//! replaced needs no restart. These are read once: `url`, `scope`, passphrases, the client's `id`, and secrets that are in the
-//! environment or only a part of a file.
+//! replaced needs no restart. These are read once: `url`, `scope`, passphrases, the client's `id`, and its secret if that is in the
+//! environment.
 //!
 //! In `token_endpoint.parameters`, a table is a value if all its names are those of a value and one of them says where it is. Any
 //! other table is an object of a JSON body.
@@ -153,6 +153,7 @@
 //! a file, and `environment` for all variables together.
 
 mod build;
+mod dry_run;
 mod fit;
 mod format;
 mod keyed;
@@ -167,6 +168,7 @@ mod values;
 mod variables;
 
 pub use self::{
+    dry_run::DryRun,
     keyed::{KeyedConfig, Variables},
     provider_config::ProviderConfig,
 };

@@ -1,79 +1,79 @@
 //! What building holds for whatever is in a configuration.
 
+use std::{collections::BTreeSet, sync::LazyLock};
+
 use bearer_token::{Error, ErrorKind, transport::Transport};
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::select};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::*;
+use super::{values::members, *};
 
 const MARKER: &str = "planted-marker";
 
-/// Names of fields in all their tables, and some that are none.
-const NAMES: [&str; 44] = [
-    "allow_origins",
-    "allow_plaintext_origins",
-    "allow_any_https_origin",
-    "refuse_other_origins",
-    "connection_origin",
+/// The names of all fields and of a value's members, those of two sources, and one of nothing.
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let fields = suggest::all_fields();
+    let mut names: BTreeSet<String> = fields.iter().flat_map(|path| path.split('.')).map(str::to_owned).collect();
+    names.extend(members().chain(["app", "caller", "unknown"]).map(str::to_owned));
+    names.into_iter().collect()
+});
+
+/// Whatever is under them is a secret, except what says where it is.
+const SECRETS: [&str; 13] = [
     "token",
-    "jwt",
-    "algorithm",
     "key",
-    "kid",
     "passphrase",
-    "allow_short_secret",
-    "issuer",
-    "subject",
-    "audience",
-    "expiry_seconds",
-    "backdate_seconds",
-    "issued_at",
-    "headers",
-    "claims",
-    "refresh_token",
-    "file",
     "initial",
-    "reusable",
-    "token_endpoint",
-    "url",
-    "grant_type",
-    "scope",
-    "parameters",
-    "accept_token_types",
-    "keep",
-    "client",
-    "method",
-    "id",
     "secret",
-    "policy",
-    "reserve_seconds",
-    "transient_backoff",
-    "first_seconds",
-    "limit_seconds",
     "value",
-    "env",
-    "encoding",
-    "unknown",
+    "assertion",
+    "subject_token",
+    "actor_token",
+    "headers",
+    "parameters",
+    "prefix",
+    "suffix",
 ];
+const PLACES: [&str; 8] = ["file", "env", "source", "variable", "fresh", "member", "part", "encoding"];
 
-/// Whatever stands under them is a secret, except what says where it is.
-const SECRETS: [&str; 6] = ["token", "key", "passphrase", "initial", "secret", "value"];
-const PLACES: [&str; 3] = ["file", "env", "encoding"];
-
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 38] = [
     "",
     "x",
     "https://api.example.com",
     "http://api.example.com",
     "https://as.example.com/token",
+    "https://as.example.com",
     "HS256",
     "RS256",
     "ES256",
+    "ML-DSA-44",
     "basic",
     "private_key_jwt",
     "public",
+    "assertion",
     "base64",
+    "binary",
+    "POST",
+    "GET",
+    "json",
+    "form",
+    "query",
+    "none",
+    "ms",
+    "app",
+    "caller",
+    "jwt",
+    "id_jag",
+    "urn:example:type",
+    "/auth/token",
+    "before :",
+    "after ",
+    "{now:ms}",
+    "{key.sha256:base64url}",
+    "{request.host}",
+    "{{{unknown",
+    "grpc:7",
     "no-such-file",
     "\u{0}\u{fc}",
 ];
@@ -90,28 +90,43 @@ fn trees() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 48, 6, |inner| {
         prop_oneof![
             1 => vec(inner.clone(), 0..3).prop_map(Value::from),
-            4 => vec((select(NAMES.to_vec()), inner), 0..7).prop_map(object),
+            4 => vec((select(NAMES.as_slice()), inner), 0..7).prop_map(object),
         ]
     })
 }
 
-fn object(members: Vec<(&str, Value)>) -> Value {
-    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+fn object<N: Into<String>>(members: Vec<(N, Value)>) -> Value {
+    Value::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }
 
 /// Trees with the tables where they belong, whatever is in them.
 fn configurations() -> impl Strategy<Value = Value> {
-    let tables = ["jwt", "token_endpoint", "refresh_token", "policy", "token", "allow_origins"];
+    let tables =
+        ["jwt", "token_endpoint", "token_exchange", "refresh_token", "send", "policy", "token", "allow_origins"];
     prop_oneof![
         1 => trees(),
         3 => vec((select(tables.to_vec()), trees()), 0..5).prop_map(object),
-        2 => (trees(), trees(), trees()).prop_map(|(key, secret, claims)| serde_json::json!({
+        2 => (trees(), trees(), trees()).prop_map(|(key, secret, claims)| json!({
             "allow_origins": ["https://api.example.com"],
             "jwt": { "algorithm": "HS256", "key": key, "claims": claims },
             "token_endpoint": {
                 "url": "https://as.example.com/token",
                 "client": { "method": "basic", "id": "reporting", "secret": secret },
             },
+        })),
+        // Everything fits, except for what is tried out.
+        2 => (trees(), trees(), trees(), trees(), trees()).prop_map(|(source, value, response, computed, tls)| json!({
+            "sources": { "app": source, "caller": { "token": { "value": "x", "member": "/a" } } },
+            "jwt": { "algorithm": "HS256", "key": "correct horse battery staple, twice", "issuer": value.clone(),
+                "computed": computed },
+            "token_endpoint": { "url": "https://as.example.com/token", "body": "json", "response": response, "tls": tls,
+                "headers": { "x-api-key": value.clone() }, "parameters": { "deep": [value, { "source": "app" }] } },
+        })),
+        1 => (trees(), trees(), trees(), trees()).prop_map(|(subject, actor, send, client)| json!({
+            "token_exchange": { "subject_token": subject, "subject_token_type": "jwt", "actor_token": actor,
+                "actor_token_type": "jwt", "requested_token_type": "id_jag" },
+            "token_endpoint": { "issuer": "https://as.example.com", "client": { "id": "me", "jwt": client } },
+            "send": send,
         })),
     ]
 }

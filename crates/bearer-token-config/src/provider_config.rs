@@ -35,7 +35,7 @@ pub struct ProviderConfig {
     report: Report,
     variables: EnvVariables,
     directory: PathBuf,
-    transport: Option<SetTransport>,
+    pub(crate) transport: Option<SetTransport>,
     platform: Option<Platform>,
 }
 
@@ -168,7 +168,7 @@ impl ProviderConfig {
     #[must_use]
     pub fn transport(mut self, transport: impl Transport) -> Self {
         let transport = Arc::new(transport);
-        self.transport = Some(Box::new(move |builder| builder.transport(Shared(transport.clone()))));
+        self.transport = Some(Box::new(move |builder, _| builder.transport(Shared(transport.clone()))));
         self
     }
 
@@ -201,7 +201,7 @@ impl ProviderConfig {
         let ProviderConfig { value, mut report, mut variables, directory, transport, platform } = self;
         let fields = fit::fit(value, &variables, &mut report);
         variables.report_to(&mut report);
-        Fitted { fields, report, variables, directory, transport, platform, hosts: Vec::new() }
+        Fitted { fields, report, variables, directory, transport, platform, is_dry_run: false, hosts: Vec::new() }
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 pub(crate) use self::{
     context::{Context, SetTransport},
     sources::Sources,
+    stand_in::StandIn,
 };
 use self::{
     jwt::JwtFields, policy::PolicyFields, refresh_token::RefreshFields, send::SendFields, sources::SourceFields,
@@ -29,6 +30,7 @@ mod response;
 mod send;
 mod source;
 mod sources;
+mod stand_in;
 mod tls;
 mod token;
 mod token_endpoint;

@@ -13,6 +13,7 @@ use super::*;
 
 mod client;
 mod computed;
+mod dry_run;
 mod jwt;
 mod keyed;
 mod problems;

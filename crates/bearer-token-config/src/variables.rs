@@ -15,6 +15,9 @@ use crate::{
 /// Separates a table from its field. A single `_` is part of a name.
 const SEPARATOR: &str = "__";
 
+/// How many tables may be inside each other. No field is so deep, and JSON and TOML have bounds of their own.
+const MOST_LEVELS: usize = 64;
+
 /// The path of a problem with the variables as a whole.
 const ENVIRONMENT: &str = "environment";
 
@@ -66,6 +69,12 @@ impl Variables {
                 let problem = Problem::new(name, "found a variable without the name of a field");
                 let expected = format!("one after `{prefix}`, with `{SEPARATOR}` between a table and its field");
                 self.others.push(problem.expecting(expected));
+                continue;
+            }
+            if path.len() > MOST_LEVELS {
+                let problem = Problem::new(name, format!("found a field inside of {} tables", path.len() - 1));
+                self.others
+                    .push(problem.expecting(format!("at most {MOST_LEVELS} names with `{SEPARATOR}` between them")));
                 continue;
             }
             texts.push((Variable { name: name.into_owned(), field: path.join("."), path }, text));

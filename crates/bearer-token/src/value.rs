@@ -247,6 +247,24 @@ impl Value {
         self.read_as(cx, Steps::text).await
     }
 
+    /// The same for a client secret.
+    #[cfg(feature = "oauth")]
+    pub(crate) async fn read_secret(&self, cx: &FetchContext) -> Result<Zeroizing<String>, Error> {
+        self.read_as(cx, Steps::secret).await
+    }
+
+    /// The client secret now, or what is wrong with it. `None` for a token, which has to be awaited. Blocks.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn secret_now(&self) -> Result<Option<Zeroizing<String>>, String> {
+        if let Some((found, expected)) = self.steps.problem() {
+            return Err(format!("{found}; expected {expected}"));
+        }
+        match &self.lookup {
+            Lookup::Token { .. } => Ok(None),
+            _ => self.now(Steps::secret).map(Some).map_err(|error| error.to_string()),
+        }
+    }
+
     /// The same as bytes, for keys and certificates. Without a step, all bytes that were found are returned.
     ///
     /// # Errors

@@ -198,10 +198,26 @@ impl<P: Authorize> BearerMiddleware<P> {
         match authorized? {
             Authorized::Inserted(ticket) => Ok(Some(ticket)),
             Authorized::NotReady => match waits? {
-                Some(provider) => Ok(provider.token().await?.attach(request.headers_mut())),
+                Some(provider) => Self::authorize_cold(&provider, request).await,
                 // The selector chooses differently now.
                 None => Ok(None),
             },
+            // `Passed`, and what may be added to it.
+            _ => Ok(None),
+        }
+    }
+
+    /// Waits for the provider's token. The provider judges the destination once more: a selector whose answers
+    /// change may have chosen another one before.
+    async fn authorize_cold(provider: &TokenProvider, request: &mut Request) -> Result<Option<Ticket>, Error> {
+        let bearer = provider.token().await?;
+        let mut headers = std::mem::take(request.headers_mut());
+        let authorized = provider.authorize_headers(destination(request.url()), &mut headers);
+        *request.headers_mut() = headers;
+        match authorized? {
+            Authorized::Inserted(ticket) => Ok(Some(ticket)),
+            // It is too short-lived to be kept.
+            Authorized::NotReady => Ok(bearer.attach(request.headers_mut())),
             // `Passed`, and what may be added to it.
             _ => Ok(None),
         }

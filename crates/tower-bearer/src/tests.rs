@@ -487,7 +487,7 @@ async fn l33_other_headers_are_not_sent_where_redirects_are_followed_below() {
                 provider.token().await.unwrap();
             }
             let layer = BearerLayer::new(provider);
-            let layer = if follows { layer.final_uri(|extensions| extensions.get()) } else { layer };
+            let layer = if follows { layer.final_uri(Extensions::get) } else { layer };
             let sent = Arc::new(Mutex::new(Vec::new()));
             let seen = sent.clone();
             let inner = tower::service_fn(move |request: Request<()>| {

@@ -14,7 +14,7 @@ usage: cargo run --example call -- [--config FILE] [--env PREFIX] [--dry-run] [-
 
   --config FILE   the configuration, TOML or JSON; samples are in examples/config
   --env PREFIX    environment variables that begin so, such as BEARER_TOKEN_; they go over the file, if there is one
-  --dry-run       shows the token request that would be sent, and the JWT in it; sends nothing.
+  --dry-run       shows the token requests that would be sent, one for each stage, and the JWTs in them; sends nothing.
                   Headers of the transport's own, such as a default user-agent, are not shown
   --show-token    shows tokens and other secrets, which are redacted otherwise
   -h, --help      shows this

@@ -1,13 +1,9 @@
-//! The dry run: shows the token request and its JWT.
+//! The dry run: shows the requests of each stage and their JWTs.
 
-use std::{
-    io::Write,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{io, io::Write, time::SystemTime};
 
-use bearer_token::{Error, ErrorKind, Retry, platform::Platform, transport::Transport};
-use bearer_token_config::ProviderConfig;
-use bytes::Bytes;
+use bearer_token::platform::Platform;
+use bearer_token_config::{DryRun, ProviderConfig};
 
 use self::{jwt::Jwt, token_request::TokenRequest};
 use super::redaction::Redaction;
@@ -16,57 +12,82 @@ mod jwt;
 mod token_request;
 mod warnings;
 
-/// Shows the token request without sending it.
+/// Shows each stage's requests without sending them.
 pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut impl Write) -> anyhow::Result<()> {
-    let recorder = Recorder::default();
-    let provider = config.transport(recorder.clone()).build()?;
-    let result = provider.token().await;
-    let now = Platform::system().now().wall();
-
-    let mut warnings = Vec::new();
-    if let Some(request) = recorder.request() {
-        let request = TokenRequest::read(&request);
-        request.show(redaction, out)?;
-        warnings.extend(warnings::of_request(&request));
-        for (name, jwt) in request.assertions() {
-            // `aud` may be the URL with its query, in another spelling.
-            let secrets = redaction.secrets(request.query());
-            jwt.show(name, now, |value| secrets.value(value), out)?;
-            warnings.extend(warnings::of_assertion(&jwt, &request, now));
+    let stages = config.dry_run().await?;
+    let mut shown = Shown { redaction, now: Platform::system().now().wall(), tokens: Vec::new(), warnings: Vec::new() };
+    for (number, stage) in stages.iter().enumerate() {
+        if stages.len() > 1 {
+            let space = if number > 0 { "\n" } else { "" };
+            writeln!(out, "{space}== {} ==\n", stage.stage())?;
         }
-    } else {
-        // Without a token request there is already a token, or an error.
-        let bearer = result?;
-        writeln!(out, "There is no token request: the token is already known.\n")?;
-        writeln!(out, "authorization: Bearer {}", redaction.token(bearer.secret()))?;
-        if let Some(jwt) = Jwt::read(bearer.secret()) {
-            jwt.show("token", now, serde_json::Value::clone, out)?;
-            warnings.extend(warnings::of_token(&jwt, now));
+        let is_complete = shown.requests(stage, out)?;
+        match stage.token() {
+            Err(error) if !is_complete => return Err(error.clone().into()),
+            Ok(bearer) if stage.requests().is_empty() => shown.token(bearer.secret(), out)?,
+            Ok(_) | Err(_) => {}
         }
+        // A JWT that was shown is not shown again in the request that it is sent with.
+        shown.tokens.extend(stage.token().map(|bearer| bearer.secret().to_owned()));
     }
-    if !warnings.is_empty() {
+    if !shown.warnings.is_empty() {
         writeln!(out)?;
     }
-    for warning in warnings {
+    for warning in shown.warnings {
         writeln!(out, "warning: {warning}")?;
     }
     writeln!(out, "\nThis was a dry run: nothing was sent.")?;
     Ok(())
 }
 
-/// A transport that keeps the request instead of sending it.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Option<http::Request<Bytes>>>>);
-
-impl Recorder {
-    fn request(&self) -> Option<http::Request<Bytes>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
+/// What was shown so far.
+struct Shown {
+    redaction: Redaction,
+    now: SystemTime,
+    /// The tokens of the stages so far.
+    tokens: Vec<String>,
+    warnings: Vec<String>,
 }
 
-impl Transport for Recorder {
-    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(request);
-        Err(Error::new(ErrorKind::Abandoned, "this is a dry run").with_retry(Retry::AfterChange))
+impl Shown {
+    /// Shows the requests of a stage. Returns whether one of them is for a token.
+    fn requests(&mut self, stage: &DryRun, out: &mut impl Write) -> io::Result<bool> {
+        let mut is_complete = false;
+        for (number, request) in stage.requests().iter().enumerate() {
+            if number > 0 {
+                writeln!(out)?;
+            }
+            let request = TokenRequest::read(request);
+            request.show(self.redaction, out)?;
+            self.warnings.extend(warnings::of_request(&request));
+            if request.is_for_metadata() {
+                writeln!(out, "\n[The metadata has the URL of the token endpoint; here, a stand-in for it.]")?;
+                continue;
+            }
+            is_complete = true;
+            for (name, text) in request.credentials() {
+                let Some(jwt) = Jwt::read(text).filter(|_| !self.tokens.iter().any(|token| token == text)) else {
+                    continue;
+                };
+                // `aud` may be the URL with its query, in another spelling.
+                let secrets = self.redaction.secrets(request.query());
+                jwt.show(name, self.now, |value| secrets.value(value), out)?;
+                if token_request::ASSERTIONS.contains(&name) {
+                    self.warnings.extend(warnings::of_assertion(&jwt, &request, self.now));
+                }
+            }
+        }
+        Ok(is_complete)
+    }
+
+    /// Shows a token that no request is needed for.
+    fn token(&mut self, token: &str, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "There is no token request: the token is already known.\n")?;
+        writeln!(out, "authorization: Bearer {}", self.redaction.token(token))?;
+        if let Some(jwt) = Jwt::read(token) {
+            jwt.show("token", self.now, serde_json::Value::clone, out)?;
+            self.warnings.extend(warnings::of_token(&jwt, self.now));
+        }
+        Ok(())
     }
 }

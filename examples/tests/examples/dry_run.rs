@@ -209,5 +209,5 @@ async fn l38_a_json_body_and_a_query_are_redacted() {
 
     let query = format!("method = \"GET\"\nbody = \"query\"\nparameters = {{ key = \"{MARKER}\" }}");
     let out = dry_run(&Config::new("query.toml", format!("{endpoint}\n{query}")).path).await;
-    assert!(!out.contains(MARKER) && out.starts_with("GET https://as.example.com/token?[redacted, "), "{out}");
+    assert!(!out.contains(MARKER) && out.starts_with("GET https://as.example.com/token?key=[redacted, "), "{out}");
 }

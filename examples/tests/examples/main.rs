@@ -12,6 +12,7 @@ use bearer_token_testing::AuthorizationServer;
 
 mod call;
 mod dry_run;
+mod dry_run_stages;
 mod samples;
 mod server_in_a_box;
 

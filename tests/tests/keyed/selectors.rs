@@ -98,6 +98,35 @@ async fn reqwest_requests_carry_the_token_of_their_tenant() {
     assert_eq!(server.count().token_requests, 4);
 }
 
+/// The selector is called once more for a request that has to wait, and may choose another provider then.
+#[tokio::test]
+async fn a_selector_that_changes_its_mind_sends_no_token_elsewhere() {
+    let server = AuthorizationServer::start().unwrap();
+    let api = server.issuer();
+    let providers = KeyedProviders::builder(move |key: &u64| {
+        // A cold request asks the selector three times: for a token, for a provider, and for one to wait for.
+        let (token, origin) = match key % 3 {
+            2 => ("the-other-token", "https://elsewhere.example.com".to_owned()),
+            _ => ("token", api.clone()),
+        };
+        let source = move |_cx| std::future::ready(Ok(bearer_token::AccessToken::new(token)));
+        Ok(TokenProvider::builder(source).allow_origin(origin))
+    });
+    let calls = std::sync::atomic::AtomicU64::new(0);
+    let select: Select<u64> = providers
+        .build()
+        .unwrap()
+        .select(move |_| Ok(Selected::Owned(calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst))));
+    let http = reqwest::Client::builder().redirect(redirect_policy()).no_proxy().build().unwrap();
+    let client = ClientBuilder::new(http).with(BearerMiddleware::new(select)).build();
+    for _ in 0..4 {
+        let _ = client.get(format!("{}/orders", server.api_url())).send().await;
+    }
+    let requests = server.requests();
+    assert_eq!(requests.len(), 4);
+    assert!(requests.iter().all(|request| request.header("authorization") != Some("Bearer the-other-token")));
+}
+
 #[tokio::test]
 async fn an_outage_of_one_tenant_spares_all_others() {
     let (server, tenants) = server();

@@ -8,8 +8,11 @@ use serde_json::json;
 
 use crate::{
     expected::{Expected, directory},
-    run::{Make, World, run_with},
+    run::{World, run_with},
 };
+
+/// Makes a builder in this world.
+type Make = fn(&Expected, &World) -> Builder;
 
 /// Each preset, by the name of its recipe.
 const PRESETS: [(&str, Make); 11] = [
@@ -31,7 +34,12 @@ async fn each_preset_does_what_its_provider_documents() {
     let mut wrong = Vec::new();
     for (name, make) in PRESETS {
         let expected = Expected::all().into_iter().find(|expected| expected.name == name).unwrap();
-        wrong.extend(run_with(expected, make).await.err().map(|problem| format!("{name}: {problem}")));
+        wrong.extend(
+            run_with(expected, move |expected, world| make(expected, world)?.platform(world.platform.clone()).build())
+                .await
+                .err()
+                .map(|problem| format!("{name}: {problem}")),
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

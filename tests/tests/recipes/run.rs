@@ -8,10 +8,10 @@ use std::{
 };
 
 use bearer_token::{
-    Authorized, Error, TokenProvider, TokenProviderBuilder,
+    Authorized, Error, RequestHead, TokenProvider,
     platform::{Clock, Entropy, Platform},
 };
-use bearer_token_config::ProviderConfig;
+use bearer_token_config::{KeyedConfig, ProviderConfig};
 use bearer_token_testing::ManualClock;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -35,9 +35,6 @@ impl Entropy for Ones {
     }
 }
 
-/// Makes the builder of a provider in this world.
-pub(crate) type Make = fn(&Expected, &World) -> Result<TokenProviderBuilder, Error>;
-
 /// What stands in for the world: a clock, randomness, the servers, and files.
 pub(crate) struct World {
     pub(crate) platform: Platform,
@@ -58,7 +55,10 @@ pub(crate) async fn run(expected: Expected) -> Result<(), String> {
 }
 
 /// What a provider does otherwise than documented, if anything.
-pub(crate) async fn run_with(expected: Expected, make: Make) -> Result<(), String> {
+pub(crate) async fn run_with<F>(expected: Expected, make: F) -> Result<(), String>
+where
+    F: FnOnce(&Expected, &World) -> Result<TokenProvider, Error> + Send + 'static,
+{
     // In a task, so that a panic belongs to its recipe.
     tokio::spawn(check(expected, make)).await.unwrap_or_else(|error| Err(message(&*error.into_panic())))
 }
@@ -68,7 +68,10 @@ fn message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
 }
 
-async fn check(expected: Expected, make: Make) -> Result<(), String> {
+async fn check<F>(expected: Expected, make: F) -> Result<(), String>
+where
+    F: FnOnce(&Expected, &World) -> Result<TokenProvider, Error>,
+{
     let clock = ManualClock::new();
     let now = clock.now().wall();
     let keys = Keys::new(expected.secret.as_ref());
@@ -78,8 +81,7 @@ async fn check(expected: Expected, make: Make) -> Result<(), String> {
     let platform = Platform::system().with_clock(clock.clone()).with_entropy(Ones);
     let world = World { platform, recorder, files: tempfile::tempdir().unwrap() };
     write_files(&expected, &world, &resolved);
-    let builder = make(&expected, &world).map_err(|error| problems(&error))?;
-    let provider = builder.platform(world.platform.clone()).build().map_err(|error| problems(&error))?;
+    let provider = make(&expected, &world).map_err(|error| problems(&error))?;
     let recorder = &world.recorder;
 
     let headers = call(&provider, &expected.api.url).await;
@@ -107,15 +109,22 @@ async fn check(expected: Expected, make: Make) -> Result<(), String> {
     same("the number of token requests", &json!(recorder.requests().len()), &json!(expected.exchanges.len()))
 }
 
-/// The provider of a recipe.
-fn from_recipe(expected: &Expected, world: &World) -> Result<TokenProviderBuilder, Error> {
+/// The provider of a recipe; if it depends on the request, the one for the request to the API.
+fn from_recipe(expected: &Expected, world: &World) -> Result<TokenProvider, Error> {
     let mut recipe = expected.recipe();
     for path in expected.files.keys() {
         assert!(recipe.contains(path), "the recipe names the file {path}");
         recipe = recipe.replace(path, world.file(path).to_str().unwrap());
     }
     let config = ProviderConfig::from_toml(&recipe)?.relative_to(directory()).transport(world.recorder.clone());
-    Ok(config.platform(world.platform.clone()).builder())
+    let config = config.platform(world.platform.clone());
+    if !recipe.contains("{request.") {
+        return config.build();
+    }
+    let keyed = KeyedConfig::new(config)?;
+    let request = Request::get(&expected.api.url).body(()).unwrap();
+    let key = keyed.key(&RequestHead::from(&request), [] as [(&str, &str); 0])?;
+    keyed.providers().build()?.get(&key)
 }
 
 /// The headers of a request to the API.

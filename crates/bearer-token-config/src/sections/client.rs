@@ -38,9 +38,9 @@ const SECRET_NAMES: Names = Names { section: PATH, names: key::SECRET_NAMES };
 pub(super) struct ClientFields {
     /// How the client authenticates. Default: the method that the other fields belong to.
     method: Option<Method>,
-    /// The client's id.
+    /// The client's id. It is read once.
     id: Option<ValueField>,
-    /// The client's secret. One in a file is read again.
+    /// The client's secret. One in a file or of a source is read again.
     secret: Option<SecretField>,
     /// An assertion that is made elsewhere, as for workload identities: from a file that another program keeps fresh, or
     /// from a source. It is read again for each request.
@@ -135,6 +135,10 @@ impl ClientFields {
     fn secret(&self, cx: &mut Context<'_>) -> Option<ClientSecret> {
         let path = format!("{PATH}.secret");
         let secret = cx.required(&path, self.secret.as_ref(), "the client's secret")?;
+        let is_part = matches!(secret.origin, Origin::File(_)) && !secret.steps.is_encoding_only();
+        if is_part || matches!(secret.origin, Origin::Source(_)) {
+            return cx.secret_value(&path, secret).map(ClientSecret::from);
+        }
         // Read here too, so that a problem is reported under its own path.
         let text = cx.secret(&path, secret)?;
         let encoding = secret.steps.encoding();

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use bearer_token::{Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform};
 use zeroize::Zeroizing;
 
-use super::sources::Sources;
+use super::{sources::Sources, stand_in::StandIn};
 use crate::{
     build::Given,
     report::Report,
@@ -15,8 +15,8 @@ use crate::{
 
 mod secret;
 
-/// Sets the transport of a token endpoint.
-pub(crate) type SetTransport = Box<dyn Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync>;
+/// Sets the transport of a token endpoint, which may use the stand-in in place of a server.
+pub(crate) type SetTransport = Box<dyn Fn(TokenEndpointBuilder, StandIn) -> TokenEndpointBuilder + Send + Sync>;
 
 /// What sections are built with: it reads values, builds sources, and collects what is wrong.
 pub(crate) struct Context<'a> {
@@ -27,6 +27,8 @@ pub(crate) struct Context<'a> {
     pub(super) sources: Sources<'a>,
     pub(crate) given: Given<'a>,
     pub(crate) shared: Option<&'a Shared>,
+    /// Nothing is to be written.
+    pub(crate) is_dry_run: bool,
     /// The hosts that a variable may choose from.
     pub(crate) hosts: &'a [String],
     /// The name of the variable of each use.
@@ -48,6 +50,7 @@ impl<'a> Context<'a> {
             sources,
             given: Given::Nothing,
             shared: None,
+            is_dry_run: false,
             hosts: &[],
             used: Vec::new(),
         }

@@ -57,7 +57,7 @@ pub(crate) struct JwtFields {
     pub(super) key: Option<SecretField>,
     /// The key's id: it selects a key of a JWK set, and is the `kid` in the header. A JWK brings its own.
     kid: Option<ValueField>,
-    /// The passphrase that the PEM is encrypted with. Needs the feature `encrypted-keys`.
+    /// The passphrase that the PEM is encrypted with. It is read once. Needs the feature `encrypted-keys`.
     passphrase: Option<SecretField>,
     /// Accept an HMAC secret that is shorter than RFC 7518 section 3.2 requires.
     allow_short_secret: bool,

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use bearer_token::{
-    Advice, Problem, Setting, TokenProvider, TokenProviderBuilder,
+    Advice, Error, Problem, Setting, TokenProvider, TokenProviderBuilder,
     oauth::RefreshToken,
-    store::{FileStore, MemoryStore},
+    platform::Platform,
+    store::{FileStore, Lease, MemoryStore, RefreshTokenStore, StoredToken},
 };
 #[cfg(test)]
 use schemars::JsonSchema;
@@ -55,6 +56,7 @@ impl RefreshFields {
     fn grant(&self, cx: &mut Context<'_>) -> Option<RefreshToken> {
         let initial = self.initial.as_ref().map(|initial| cx.secret("refresh_token.initial", initial));
         let mut grant = match &self.file {
+            Some(file) if cx.is_dry_run => RefreshToken::new(ReadOnly(FileStore::new(cx.directory.join(file)))),
             Some(file) => RefreshToken::new(FileStore::new(cx.directory.join(file))),
             None if self.reusable && initial.is_some() => RefreshToken::new(MemoryStore::default()),
             None => {
@@ -80,5 +82,22 @@ impl RefreshFields {
             grant = grant.retry_previous();
         }
         Some(grant)
+    }
+}
+
+/// A store that a dry run does not write to.
+struct ReadOnly(FileStore);
+
+impl RefreshTokenStore for ReadOnly {
+    async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
+        self.0.load(platform).await
+    }
+
+    async fn swap(&self, _: &Platform, _: Option<&StoredToken>, _: Option<&StoredToken>) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    async fn lease(&self, _: &Platform) -> Result<Lease, Error> {
+        Ok(Lease::free())
     }
 }

@@ -40,6 +40,15 @@ enum Unit {
 }
 
 impl FormatFields {
+    /// The pointer to the token, the pointer to the lifetime, and a lifetime of an hour.
+    pub(super) fn places(format: Option<&Self>) -> (String, (String, u64)) {
+        let at = |pointer: Option<&Text>, default: &str| pointer.map_or(default, Text::as_str).to_owned();
+        let token = at(format.and_then(|format| format.token.as_ref()), "/access_token");
+        let lifetime = at(format.and_then(|format| format.expires_in.as_ref()), "/expires_in");
+        let hour = if format.is_some_and(|format| format.unit == Some(Unit::Ms)) { 3_600_000 } else { 3_600 };
+        (token, (lifetime, hour))
+    }
+
     pub(super) fn format(&self) -> ResponseFormat {
         let mut format = ResponseFormat::oauth();
         for (pointer, set) in [

@@ -55,6 +55,15 @@ impl Fields {
         self.send.as_ref().map(|send| send.sending(cx))
     }
 
+    /// The section that the provider's tokens come from.
+    pub(crate) fn section(&self) -> &'static str {
+        match (&self.token_endpoint, &self.jwt) {
+            (Some(_), _) => "token_endpoint",
+            (None, Some(_)) => "jwt",
+            (None, None) => "token",
+        }
+    }
+
     /// Reports fields that several sets of variables cannot share.
     pub(crate) fn check_variables(&self, cx: &mut Context<'_>) {
         if let Some(refresh) = &self.refresh_token {

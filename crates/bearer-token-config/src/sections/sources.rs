@@ -43,18 +43,23 @@ pub(crate) struct SourceFields {
     policy: PolicyFields,
 }
 
+/// The longest chain of sources. Building one takes a part of the stack for each source in it.
+const LONGEST_CHAIN: usize = 16;
+
 /// The sources of a configuration, each built when it is first used.
 pub(crate) struct Sources<'a> {
     fields: &'a BTreeMap<String, SourceFields>,
     /// The sources that were built, each with the variables that it used.
     built: BTreeMap<&'a str, (Option<TokenProvider>, Vec<String>)>,
+    /// Their names, each after those that it uses.
+    order: Vec<&'a str>,
     /// The sources that are being built. Each is needed by the one before it.
     building: Vec<&'a str>,
 }
 
 impl<'a> Sources<'a> {
     pub(crate) fn new(fields: &'a BTreeMap<String, SourceFields>) -> Self {
-        Sources { fields, built: BTreeMap::new(), building: Vec::new() }
+        Sources { fields, built: BTreeMap::new(), order: Vec::new(), building: Vec::new() }
     }
 }
 
@@ -80,7 +85,17 @@ impl Context<'_> {
             let found = format!("found a ring of sources: {}", ring.join(", which uses "));
             return Err(Problem::new(path, found).expecting("a source that does not depend on itself"));
         }
+        if self.sources.building.len() >= LONGEST_CHAIN {
+            let found = format!("found a chain of more than {LONGEST_CHAIN} sources, each of which uses the next");
+            return Err(Problem::new(path, found).expecting("a shorter one"));
+        }
         self.built(name).ok_or_else(|| Problem::new(path, FAULTY))
+    }
+
+    /// The sources that were built, each after those that it uses.
+    pub(crate) fn built_sources(&self) -> Vec<(String, TokenProvider)> {
+        let built = |name: &&str| Some(((*name).to_owned(), self.sources.built.get(name)?.0.clone()?));
+        self.sources.order.iter().filter_map(built).collect()
     }
 
     /// The full path of a field of the source that is being built.
@@ -128,6 +143,7 @@ impl Context<'_> {
         }
         let used = self.used.get(uses..).unwrap_or_default().to_vec();
         self.sources.built.insert(name, (provider.clone(), used));
+        self.sources.order.push(name);
         let inner = std::mem::replace(&mut self.report, outer);
         self.report.add_inside(&format!("sources.{name}"), inner);
         provider

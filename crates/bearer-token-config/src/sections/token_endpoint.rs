@@ -16,6 +16,7 @@ use super::{
     context::Context,
     parameters,
     response::FormatFields,
+    stand_in::StandIn,
     tls::{self, TlsFields},
 };
 use crate::{
@@ -234,7 +235,9 @@ impl EndpointFields {
         }
         builder = tls::transport(self.tls.as_ref(), self.title_case_headers, builder, cx);
         if let Some(transport) = cx.transport {
-            builder = transport(builder);
+            let discovered = issuer.filter(|_| url.is_none());
+            let stand_in = StandIn::new(cx.place("token_endpoint"), discovered, self.response.as_ref());
+            builder = transport(builder, stand_in);
         }
         match builder.build() {
             Ok(endpoint) => is_complete.then_some(endpoint),

@@ -15,13 +15,15 @@ use crate::{
 pub(super) fn read(path: &str, field: &ValueField, cx: &mut Context<'_>) -> Option<Zeroizing<String>> {
     let text = cx.text(path, field)?;
     let Origin::Variable(name) = &field.origin else { return Some(text) };
-    let value = cx.variable(path, name).ok()?;
     let prefix = field.steps.prefix.as_ref().map_or("", |prefix| prefix.as_str());
+    let suffix = field.steps.suffix.as_ref().map_or("", |suffix| suffix.as_str());
+    // After the other steps: a value that is decoded may contain anything.
+    let value = text.strip_prefix(prefix).and_then(|text| text.strip_suffix(suffix)).unwrap_or_default();
     let is_in_path = prefix.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
     let problem = if !is_in_path && cx.hosts.is_empty() {
         let problem = Problem::new(path, "found a variable in the origin of the URL");
         problem.expecting("a `prefix` with scheme and host, or hosts that are listed by `with_endpoint_hosts`")
-    } else if !is_segment(&value) {
+    } else if !is_segment(value) {
         let problem = Problem::new(path, format!("found a value of `{name}` that is not one segment of a path"));
         problem.expecting("letters, digits, `-`, `_`, `~` and dots between them")
     } else if !is_in_path && !matches!(cx.given, Given::Rehearsal) && !is_listed(&text, cx.hosts) {

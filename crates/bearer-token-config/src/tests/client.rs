@@ -174,3 +174,42 @@ async fn an_assertion_may_be_of_another_type() {
     let unused = toml.replace("assertion = { file = \"svid\" }", "secret = \"s\"");
     assert_eq!(paths(&unused), ["token_endpoint.client.assertion_type"]);
 }
+
+#[tokio::test]
+async fn l24_a_secret_that_is_part_of_a_file_is_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("client.json");
+    let write = |secret: &str| std::fs::write(&path, format!(r#"{{"pair":"{secret}"}}"#)).unwrap();
+    write("me:one");
+    let toml = r#"
+        [token_endpoint]
+        url = "https://as.example.com/token"
+        client = { method = "post", id = "me", secret = { file = "client.json", member = "/pair", part = "after :" } }
+    "#;
+    let recorder = Recorder::default();
+    let config = ProviderConfig::from_toml(toml).unwrap().relative_to(directory.path());
+    let provider = config.transport(recorder.clone()).build().unwrap();
+    provider.token().await.unwrap();
+    write("me:two");
+    provider.refresh_now().await.unwrap();
+    write("unusable");
+    provider.refresh_now().await.unwrap();
+    let requests = recorder.0.lock().unwrap();
+    for (request, secret) in requests.iter().zip(["one", "two", "two"]) {
+        assert!(request.body().ends_with(format!("client_secret={secret}").as_bytes()));
+    }
+    assert_eq!(requests.len(), 3);
+}
+
+#[tokio::test]
+async fn the_secret_can_be_the_token_of_a_source() {
+    let toml = r#"
+        [sources.vault]
+        token = "leased"
+        [token_endpoint]
+        url = "https://as.example.com/token"
+        client = { method = "post", id = "me", secret = { source = "vault" } }
+    "#;
+    let (_, form) = request_of(ProviderConfig::from_toml(toml).unwrap()).await;
+    assert_eq!(parameter(&form, "client_secret"), Some("leased"));
+}

@@ -99,6 +99,20 @@ fn a_ring_of_sources_is_a_problem() {
     assert_eq!(paths("token = { source = \"a\" }\n[sources.a]\ntoken = { source = \"a\" }").len(), 2);
 }
 
+#[test]
+fn a_chain_has_a_bound() {
+    let chain = |length: usize| {
+        let sources =
+            (1..length).map(|index| format!("[sources.s{index}]\ntoken = {{ source = \"s{}\" }}\n", index + 1));
+        let last = format!("[sources.s{length}]\ntoken = \"t\"\n");
+        format!("token = {{ source = \"s1\" }}\n{}{last}", sources.collect::<String>())
+    };
+    assert!(ProviderConfig::from_toml(&chain(16)).unwrap().build().is_ok());
+    let found = problems(&chain(10_000));
+    let too_long = found.iter().find(|problem| problem.path() == "sources.s16.token.source").unwrap();
+    assert!(too_long.message().starts_with("found a chain of more than 16 sources"), "{too_long}");
+}
+
 #[tokio::test]
 async fn an_error_names_the_source_that_failed() {
     struct Refusing;

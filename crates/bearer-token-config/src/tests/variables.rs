@@ -18,6 +18,15 @@ fn names(config: ProviderConfig) -> Vec<String> {
     found(config).into_iter().map(|(path, _)| path).collect()
 }
 
+#[test]
+fn the_depth_of_tables_has_a_bound() {
+    for (levels, expected) in [(60, "found nothing; expected"), (100_000, "found a field inside of")] {
+        let name = format!("APP_JWT__CLAIMS{}", "__A".repeat(levels));
+        let error = of([(name.as_str(), "x")]).build().unwrap_err();
+        assert!(error.problems().iter().any(|problem| problem.message().contains(expected)), "{levels}");
+    }
+}
+
 #[tokio::test]
 async fn a_variable_can_set_every_kind_of_field() {
     let directory = tempfile::tempdir().unwrap();

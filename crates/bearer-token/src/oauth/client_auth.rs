@@ -1,6 +1,6 @@
 //! Client authentication.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use crate::{
     oauth::{ClientSecret, request::wire},
@@ -208,10 +208,10 @@ impl ClientAuth {
                 check_client_id(client_id, problems);
                 credentials.parameters.push("client_id", client_id);
                 let read = read_secret(secret, problems);
-                match (secret.file(), read) {
-                    (Some(file), _) => credentials.fresh = Fresh::Secret(Arc::clone(file), SecretPlace::Body),
-                    (None, Some(secret)) => credentials.parameters.push("client_secret", secret.expose()),
-                    (None, None) => {}
+                if secret.is_looked_up() {
+                    credentials.fresh = Fresh::Secret(secret.clone(), SecretPlace::Body);
+                } else if let Some(secret) = read {
+                    credentials.parameters.push("client_secret", secret.expose());
                 }
             }
             Method::Basic { client_id, secret, encoding } => {
@@ -227,9 +227,9 @@ impl ClientAuth {
                 let changes = |text: &str| form_encoded(text).as_str() != text;
                 let special = changes(client_id) || changes(read.expose());
                 credentials.presented = Presented::Basic { encoding: *encoding, special };
-                if let Some(file) = secret.file() {
-                    credentials.fresh =
-                        Fresh::Secret(Arc::clone(file), SecretPlace::Header(client_id.clone(), *encoding));
+                if secret.is_looked_up() {
+                    let place = SecretPlace::Header(client_id.clone(), *encoding);
+                    credentials.fresh = Fresh::Secret(secret.clone(), place);
                 }
             }
             Method::Assertion(assertion) => {

@@ -1,4 +1,4 @@
-//! The secret of a client: a literal, or a file that is read again.
+//! The secret of a client: a literal, or one that is looked up again for each request.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -7,18 +7,21 @@ use zeroize::Zeroizing;
 use crate::{
     error::{Error, ErrorKind, Retry},
     files::last_good::LastGood,
-    platform::Platform,
     secret::{Secret, string},
+    source::FetchContext,
+    value::Value,
 };
 
-/// The secret of a client, for [`ClientAuth::basic`](super::ClientAuth::basic) and its like: a string, or
-/// [a file](Self::from_file). `Debug` never shows it.
+/// The secret of a client, for [`ClientAuth::basic`](super::ClientAuth::basic) and its like: a string, [a
+/// file](Self::from_file), or a [`Value`]. `Debug` never shows it.
 ///
 /// ```
+/// use bearer_token::Value;
 /// use bearer_token::oauth::{ClientAuth, ClientSecret};
 ///
 /// let auth = ClientAuth::basic("reports", "s3cret");
 /// let auth = ClientAuth::basic("reports", ClientSecret::from_file("/run/secrets/reports"));
+/// let auth = ClientAuth::basic("reports", Value::file("client.json").member("/client_secret"));
 /// # let _ = auth;
 /// ```
 ///
@@ -26,6 +29,9 @@ use crate::{
 /// Building the token endpoint fails if the secret is empty or looks like the path of a file. It also fails if there
 /// are quotes or spaces around the secret, or a control character in it. If these characters are part of the secret,
 /// use [`verbatim`](Self::verbatim).
+///
+/// A [`Value`] is read again for each token request. Without a step, it is checked like a string. After a step, such as
+/// [`member`](Value::member), it is the secret verbatim.
 #[derive(Clone)]
 pub struct ClientSecret(SecretForm);
 
@@ -34,6 +40,7 @@ enum SecretForm {
     Literal(Secret),
     Verbatim(Secret),
     File(Arc<SecretFile>),
+    Value(Value),
 }
 
 impl ClientSecret {
@@ -68,21 +75,44 @@ impl ClientSecret {
         ClientSecret(SecretForm::File(Arc::new(SecretFile { content: LastGood::new_or_pipe(path), decode })))
     }
 
-    /// The secret as it is now, or what is wrong with it. Blocks.
+    /// The secret as it is now, or what is wrong with it. For the token of a provider, which has to be awaited, it is
+    /// empty. Blocks.
     pub(crate) fn read(&self) -> Result<Secret, String> {
         let read = match &self.0 {
             SecretForm::Literal(secret) => string::read(secret.expose().as_bytes()),
             SecretForm::Verbatim(secret) => string::read_verbatim(secret.expose().as_bytes()),
             SecretForm::File(file) => return file.read().map_err(|error| error.to_string()),
+            SecretForm::Value(value) => {
+                let secret = value.secret_now()?;
+                return Ok(Secret::new(secret.as_ref().map_or("", |secret| secret.as_str())));
+            }
         };
         read.map(Secret::new).map_err(|problem| problem.to_string())
     }
 
-    /// The file to read before each request, if there is one.
-    pub(crate) fn file(&self) -> Option<&Arc<SecretFile>> {
+    /// Whether it is to be read again before each request.
+    pub(crate) fn is_looked_up(&self) -> bool {
+        matches!(self.0, SecretForm::File(_) | SecretForm::Value(_))
+    }
+
+    /// The secret for one request. Files are read away from the tasks of the runtime.
+    pub(crate) async fn for_request(&self, cx: &FetchContext) -> Result<Secret, Error> {
         match &self.0 {
-            SecretForm::Literal(_) | SecretForm::Verbatim(_) => None,
-            SecretForm::File(file) => Some(file),
+            SecretForm::Literal(secret) | SecretForm::Verbatim(secret) => Ok(secret.clone()),
+            SecretForm::File(file) => {
+                let file = Arc::clone(file);
+                cx.platform().run_blocking(move || file.read()).await?
+            }
+            SecretForm::Value(value) => Ok(Secret::new(value.read_secret(cx).await?.as_str())),
+        }
+    }
+
+    /// Whether its file was written since it was read last, or the other provider's source has changed.
+    pub(crate) fn has_changed(&self) -> bool {
+        match &self.0 {
+            SecretForm::Literal(_) | SecretForm::Verbatim(_) => false,
+            SecretForm::File(file) => file.content.has_changed(),
+            SecretForm::Value(value) => value.has_changed(),
         }
     }
 }
@@ -93,11 +123,18 @@ impl<T: Into<String>> From<T> for ClientSecret {
     }
 }
 
+impl From<Value> for ClientSecret {
+    fn from(value: Value) -> Self {
+        ClientSecret(SecretForm::Value(value))
+    }
+}
+
 impl fmt::Debug for ClientSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             SecretForm::Literal(_) | SecretForm::Verbatim(_) => f.write_str("ClientSecret([redacted])"),
             SecretForm::File(file) => f.debug_struct("ClientSecret").field("file", &file.content.path()).finish(),
+            SecretForm::Value(value) => f.debug_tuple("ClientSecret").field(value).finish(),
         }
     }
 }
@@ -106,23 +143,12 @@ impl fmt::Debug for ClientSecret {
 type Decode = Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
 
 /// A file with a client secret.
-pub(crate) struct SecretFile {
+struct SecretFile {
     content: LastGood<Secret>,
     decode: Option<Decode>,
 }
 
 impl SecretFile {
-    /// The secret as it is now, read away from the tasks of the runtime.
-    pub(crate) async fn now(self: &Arc<Self>, platform: &Platform) -> Result<Secret, Error> {
-        let file = Arc::clone(self);
-        platform.run_blocking(move || file.read()).await?
-    }
-
-    /// Whether the file was written since it was read last.
-    pub(crate) fn has_changed(&self) -> bool {
-        self.content.has_changed()
-    }
-
     fn read(&self) -> Result<Secret, Error> {
         self.content.read(|bytes, _| {
             self.parse(&bytes).map_err(|problem| {
@@ -157,7 +183,6 @@ mod tests {
         let path = directory.path().join("secret");
         let secret = ClientSecret::from_file(&path);
         let read = || secret.read().map(|secret| secret.expose().to_owned());
-        let file = secret.file().unwrap();
         assert!(read().unwrap_err().contains("secret` cannot be read"));
         for (content, problem) in
             [("", "an empty string"), ("\n", "an empty string"), ("two\nlines\n", "a newline inside")]
@@ -167,18 +192,18 @@ mod tests {
         }
 
         fs::write(&path, "first\r\n").unwrap();
-        assert!(file.has_changed());
+        assert!(secret.has_changed());
         assert_eq!(read().unwrap(), "first");
-        assert!(!file.has_changed());
+        assert!(!secret.has_changed());
         for content in [b"".as_slice(), b"\n", b"two\nlines", b"\xff", &[b'x'; (1 << 20) + 1]] {
             fs::write(&path, content).unwrap();
             assert_eq!(read().unwrap(), "first", "after {} bytes", content.len());
-            assert!(!file.has_changed(), "it was looked at");
+            assert!(!secret.has_changed(), "it was looked at");
         }
         fs::remove_file(&path).unwrap();
         assert_eq!(read().unwrap(), "first");
         fs::write(&path, "second\n").unwrap();
-        assert!(file.has_changed());
+        assert!(secret.has_changed());
         assert_eq!(read().unwrap(), "second");
         assert_eq!(secret.clone().read().unwrap().expose(), "second");
     }
@@ -237,7 +262,7 @@ mod tests {
             ("", Err("an empty string")),
         ] {
             fs::write(&path, content).unwrap();
-            for secret in [ClientSecret::from(content), ClientSecret::from_file(&path)] {
+            for secret in [content.into(), ClientSecret::from_file(&path), Value::file(&path).into()] {
                 match (secret.read(), expected) {
                     (Ok(read), Ok(expected)) => assert_eq!(read.expose(), expected),
                     (Err(problem), Err(expected)) => {
@@ -272,6 +297,8 @@ mod tests {
     #[test]
     fn l38_debug_shows_the_file_and_no_secret() {
         let shown = format!("{:?} {:?}", ClientSecret::from("planted"), ClientSecret::from_file("/run/secret"));
+        let value = format!("{:?}", ClientSecret::from(Value::from("planted").prefix("planted")));
+        assert!(!value.contains("planted"), "{value}");
         assert!(shown.contains("/run/secret") && !shown.contains("planted"), "{shown}");
     }
 }

@@ -212,8 +212,9 @@ impl TokenEndpoint {
     ///   4.1).
     ///
     /// Its `issuer` must be the given one, byte for byte (RFC 8414 section 3.3). The issuer and the token endpoint use
-    /// `https`. If the issuer is at loopback, or plaintext is [allowed](TokenEndpointBuilder::allow_plaintext) for it, the
-    /// token endpoint may use plaintext as well. Redirects are not followed, and at most 128 KiB are read.
+    /// `https`. If the issuer is plaintext at loopback, the token endpoint may be too; if plaintext is
+    /// [allowed](TokenEndpointBuilder::allow_plaintext) for a plaintext issuer, it may be plaintext anywhere. Redirects are
+    /// not followed, and at most 128 KiB are read.
     ///
     /// The URL is kept for all callers. After an hour it is read again in the background, and it is used for up to a day if
     /// that fails. When a token request gets a 404, 405 or 410, or no connection, the metadata is read again at once. If the

@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, StatusCode};
 
+#[cfg(feature = "oauth")]
+pub(crate) use self::form::FRAMING;
 use self::form::is_scheme;
 pub(crate) use self::form::{FixedHeader, FixedValue, HeaderForm};
 mod checks;

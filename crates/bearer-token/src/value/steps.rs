@@ -42,8 +42,17 @@ impl Steps {
         Ok(Zeroizing::new([self.prefix.as_bytes(), &bytes, self.suffix.as_bytes()].concat()))
     }
 
+    /// A secret, or the problem with it. Without a step, it is read as every other secret (`L49`).
+    #[cfg(feature = "oauth")]
+    pub(super) fn secret(&self, found: &[u8]) -> Result<Zeroizing<String>, String> {
+        if !self.are_none() {
+            return self.text(found);
+        }
+        string::read(found).map(|text| Zeroizing::new(text.to_owned())).map_err(|problem| problem.message().to_owned())
+    }
+
     /// Whether there are no steps.
-    #[cfg(feature = "jwt")]
+    #[cfg(any(feature = "jwt", feature = "oauth"))]
     pub(super) fn are_none(&self) -> bool {
         let Steps { member, part, encoding, prefix, suffix } = self;
         member.is_none() && part.is_none() && *encoding == Encoding::Text && prefix.is_empty() && suffix.is_empty()

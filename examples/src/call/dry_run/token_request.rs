@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, header};
 use serde_json::{Map, Value};
 
-use super::{super::redaction::Redaction, jwt::Jwt};
+use super::super::redaction::Redaction;
 
 /// The parameters that are never secret. The server decides the meaning of all others, so they may be.
 const OPEN_PARAMETERS: [&str; 11] = [
@@ -23,12 +23,14 @@ const OPEN_PARAMETERS: [&str; 11] = [
     "subject_token_type",
 ];
 
-const ASSERTIONS: [&str; 2] = ["assertion", "client_assertion"];
+/// The parameters with assertions (RFC 7521 section 4).
+pub(super) const ASSERTIONS: [&str; 2] = ["assertion", "client_assertion"];
 
 pub(super) struct TokenRequest {
     method: Method,
     pub(super) url: Uri,
     headers: HeaderMap,
+    query_pairs: Vec<Pair>,
     form: Vec<Pair>,
     is_json: bool,
     length: usize,
@@ -48,30 +50,45 @@ impl TokenRequest {
             method: request.method().clone(),
             url: request.uri().clone(),
             headers: request.headers().clone(),
+            query_pairs: pairs(request.uri().query().unwrap_or_default()),
             form: match &json {
                 Some(members) => members.iter().map(Pair::of_json).collect(),
-                None => String::from_utf8_lossy(request.body()).split('&').filter_map(Pair::read).collect(),
+                None => pairs(&String::from_utf8_lossy(request.body())),
             },
             is_json: json.is_some(),
             length: request.body().len(),
         }
     }
 
-    /// The JWTs of the request, each with the name of its parameter.
-    pub(super) fn assertions(&self) -> impl Iterator<Item = (&str, Jwt)> {
-        let assertions = self.form.iter().filter(|pair| ASSERTIONS.contains(&pair.name.as_str()));
-        assertions.filter_map(|pair| Some((pair.name.as_str(), Jwt::read(&pair.value)?)))
+    /// Everything that may be a JWT: headers without their scheme, and parameters, each with its name.
+    pub(super) fn credentials(&self) -> impl Iterator<Item = (&str, &str)> {
+        let headers = self.headers.iter().filter_map(|(name, value)| {
+            let value = value.to_str().ok()?;
+            Some((name.as_str(), value.split_once(' ').map_or(value, |(_, credential)| credential)))
+        });
+        let pairs = self.query_pairs.iter().chain(&self.form);
+        headers.chain(pairs.map(|pair| (pair.name.as_str(), pair.value.as_str())))
+    }
+
+    /// Whether it is for the metadata of an issuer (RFC 8615).
+    pub(super) fn is_for_metadata(&self) -> bool {
+        self.method == Method::GET && self.url.path().contains("/.well-known/")
     }
 
     pub(super) fn show(&self, redaction: Redaction, out: &mut impl Write) -> io::Result<()> {
         write!(out, "{} {}", self.method, self.open_url())?;
-        match self.query() {
-            "" => writeln!(out)?,
-            query => writeln!(out, "?{}", redaction.token(query))?,
+        for (number, pair) in self.query_pairs.iter().enumerate() {
+            let separator = if number == 0 { "?" } else { "&" };
+            match pair.sent.split_once('=') {
+                Some(_) if pair.is_open() => write!(out, "{separator}{}", pair.sent)?,
+                Some((name, _)) => write!(out, "{separator}{name}={}", redaction.token(&pair.value))?,
+                None => write!(out, "{separator}{}", redaction.token(&pair.sent))?,
+            }
         }
+        writeln!(out)?;
         for (name, value) in &self.headers {
             let shown = match *name {
-                header::ACCEPT | header::CONTENT_TYPE | header::USER_AGENT => {
+                header::ACCEPT | header::ACCEPT_ENCODING | header::CONTENT_TYPE | header::USER_AGENT => {
                     String::from_utf8_lossy(value.as_bytes()).into_owned()
                 }
                 header::AUTHORIZATION => redaction.authorization(value),
@@ -87,8 +104,9 @@ impl TokenRequest {
         } else if self.length > 0 {
             writeln!(out, "\n[The body, a line for each parameter; it is sent as one line, with `&` between them.]")?;
         }
-        for Pair { sent, name, value } in &self.form {
-            let open = OPEN_PARAMETERS.contains(&name.as_str()) && !redaction.secrets(self.query()).are_in(value);
+        for pair in &self.form {
+            let Pair { sent, name, value } = pair;
+            let open = pair.is_open() && !redaction.secrets(self.query()).are_in(value);
             if self.is_json {
                 writeln!(out, "{name}: {}", if open { sent.clone() } else { redaction.token(value) })?;
                 continue;
@@ -110,7 +128,16 @@ impl TokenRequest {
     }
 }
 
+fn pairs(text: &str) -> Vec<Pair> {
+    text.split('&').filter_map(Pair::read).collect()
+}
+
 impl Pair {
+    /// Whether the value is never secret.
+    fn is_open(&self) -> bool {
+        OPEN_PARAMETERS.contains(&self.name.as_str())
+    }
+
     /// A member of a JSON body. `value` is its string, or else its JSON.
     fn of_json((name, value): (&String, &Value)) -> Self {
         let sent = value.to_string();

@@ -1,7 +1,5 @@
 //! What a client sends to authenticate: checked, and ready for each request.
 
-use std::sync::Arc;
-
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::HeaderValue;
@@ -16,7 +14,7 @@ use crate::{
             presented::{BasicEncoding, Presented},
             signed::AssertionTemplate,
         },
-        client_secret::SecretFile,
+        client_secret::ClientSecret,
     },
     platform::Platform,
     secret::Secret,
@@ -41,7 +39,7 @@ pub(crate) enum Fresh {
     Nothing,
     Signed(AssertionTemplate),
     Assertion(AssertionSource),
-    Secret(Arc<SecretFile>, SecretPlace),
+    Secret(ClientSecret, SecretPlace),
 }
 
 /// Where a secret goes.
@@ -70,8 +68,8 @@ impl Credentials {
             Fresh::Nothing => {}
             Fresh::Signed(template) => assert(template.sign(signing).await?.secret()),
             Fresh::Assertion(source) => assert(source.get(cx).await?.secret()),
-            Fresh::Secret(file, place) => {
-                let secret = file.now(cx.platform()).await?;
+            Fresh::Secret(secret, place) => {
+                let secret = secret.for_request(cx).await?;
                 match place {
                     SecretPlace::Body => parameters.push("client_secret", secret.expose()),
                     SecretPlace::Header(client_id, encoding) => return Ok(basic_header(client_id, &secret, *encoding)),
@@ -92,7 +90,7 @@ impl Credentials {
             Fresh::Nothing => false,
             Fresh::Signed(template) => template.has_changed(),
             Fresh::Assertion(source) => source.has_changed(),
-            Fresh::Secret(file, _) => file.has_changed(),
+            Fresh::Secret(secret, _) => secret.has_changed(),
         }
     }
 }

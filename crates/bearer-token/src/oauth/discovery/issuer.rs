@@ -14,6 +14,7 @@ pub(crate) struct Issuer {
     text: String,
     origin: String,
     is_plaintext: bool,
+    allows_plaintext: bool,
     metadata_locations: Vec<Uri>,
 }
 
@@ -49,7 +50,13 @@ impl Issuer {
         let locations = [format!("{origin}{oauth}{path}"), format!("{origin}{path}{openid}")];
         let metadata_locations = locations.iter().filter_map(|location| location.parse().ok()).collect();
         let is_plaintext = uri.scheme_str() == Some("http");
-        Some(Issuer { text: text.to_owned(), origin: origin.to_owned(), is_plaintext, metadata_locations })
+        Some(Issuer {
+            text: text.to_owned(),
+            origin: origin.to_owned(),
+            is_plaintext,
+            allows_plaintext: allow_plaintext,
+            metadata_locations,
+        })
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -63,6 +70,11 @@ impl Issuer {
     /// Whether it is plaintext, by choice or on loopback.
     pub(crate) fn is_plaintext(&self) -> bool {
         self.is_plaintext
+    }
+
+    /// Whether plaintext to any host was chosen.
+    pub(crate) fn allows_plaintext(&self) -> bool {
+        self.allows_plaintext
     }
 
     pub(crate) fn metadata_locations(&self) -> &[Uri] {

@@ -45,9 +45,11 @@ pub(super) fn token_endpoint(body: &[u8], issuer: &Issuer, use_mtls_alias: bool)
     let Some(url) = alias.or(fields.text("token_endpoint")) else {
         return wrong("has no `token_endpoint`; set the token endpoint's URL in place of the issuer");
     };
-    let checked = EndpointUrl::parse(url, issuer.is_plaintext(), &mut Problems::default());
+    // A plaintext issuer at loopback is no choice of plaintext to other hosts.
+    let allows_plaintext = issuer.is_plaintext() && issuer.allows_plaintext();
+    let checked = EndpointUrl::parse(url, allows_plaintext, &mut Problems::default());
     match checked {
-        _ if !issuer.is_plaintext() && starts_with_http(url) => wrong(
+        ref checked if starts_with_http(url) && (!issuer.is_plaintext() || checked.is_none()) => wrong(
             "has a token endpoint with plaintext `http://`; expected `https://`, because the request carries credentials",
         ),
         Some(url) if url.uri().query().is_none() => Ok(url.uri().to_string()),

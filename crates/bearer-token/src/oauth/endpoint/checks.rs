@@ -9,6 +9,7 @@ use crate::{
         request::{GrantType, OWN_HEADERS, check_value, wire},
     },
     problem::{Advice, Problem, Problems},
+    resource::sending::FRAMING,
     value::Value,
 };
 
@@ -136,6 +137,8 @@ pub(crate) fn headers(
         let remove = |found: &'static str, what| Problem::new(path.clone(), found).advise(Advice::text(what));
         if OWN_HEADERS.contains(&parsed) {
             problems.add(remove("found a header that the token request sets itself", "remove it"));
+        } else if FRAMING.contains(&parsed.as_str()) {
+            problems.add(remove("found a header that frames the message or belongs to the connection", "remove it"));
         } else if parsed == AUTHORIZATION && authorization.is_some() {
             problems.add(remove("found a header that the client authentication sets too", "remove one of the two"));
         } else {
@@ -217,6 +220,15 @@ mod tests {
         }
         for (name, _) in RESERVED {
             assert_eq!(paths(&check(name, provider())), [format!("parameter.{name}")]);
+        }
+    }
+
+    #[test]
+    fn headers_of_the_connection_are_problems() {
+        for name in OWN_HEADERS.iter().map(HeaderName::as_str).chain(FRAMING) {
+            let mut problems = Problems::default();
+            assert!(headers(vec![(name.to_uppercase(), "x".into())], None, &mut problems).is_empty(), "{name}");
+            assert_eq!(paths(&problems), [format!("header.{name}")]);
         }
     }
 

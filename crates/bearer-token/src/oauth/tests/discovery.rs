@@ -288,6 +288,17 @@ async fn l34_plaintext_is_for_a_plaintext_issuer_only() {
     }
     let error = TokenEndpoint::discover("http://as.internal", ClientCredentials::new()).build().unwrap_err();
     assert_eq!(error.problems()[0].path(), "issuer");
+
+    // An issuer at loopback is no choice of plaintext to other hosts.
+    let (issuer, endpoint) = ("http://localhost:8080", "http://as.example.com/token");
+    let site = Site::default();
+    let metadata = format!(r#"{{"issuer":"{issuer}","token_endpoint":"{endpoint}"}}"#);
+    site.page(&format!("{issuer}/.well-known/oauth-authorization-server"), 200, metadata);
+    site.page(endpoint, 200, TOKEN);
+    let source = TokenEndpoint::discover(issuer, ClientCredentials::new()).transport(site.clone()).build().unwrap();
+    let error = site.fetch(&source).await.unwrap_err().to_string();
+    assert!(error.contains("with plaintext `http://`"), "{error}");
+    assert!(!site.take_urls().iter().any(|url| url == endpoint));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::{StaticToken, TokenProvider, Value};
 
 type Constructor = fn(&'static str, ClientSecret) -> ClientAuth;
 
@@ -53,6 +54,50 @@ async fn l24_every_request_carries_the_files_latest_secret() {
         let mut headers = requests.iter().filter_map(|request| request.headers().get("authorization"));
         assert!(headers.all(http::HeaderValue::is_sensitive));
     }
+}
+
+#[tokio::test]
+async fn l24_a_member_of_a_file_is_read_again() {
+    let basic: Constructor = ClientAuth::basic;
+    for (auth, first, second) in [
+        (basic, (Some("Basic aWQ6b25lJTNB"), ""), (Some("Basic aWQ6dHdv"), "")),
+        (ClientAuth::post, (None, "&client_id=id&client_secret=one%3A"), (None, "&client_id=id&client_secret=two")),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("client.json");
+        fs::write(&path, r#"{"secret":"one:"}"#).unwrap();
+        let script = Script::new(std::iter::repeat_with(|| reply(200, TOKEN)).take(4));
+        let source = TokenEndpoint::builder(URL, ClientCredentials::new())
+            .client_auth(auth("id", Value::file(&path).member("/secret").into()))
+            .transport(script.clone())
+            .build()
+            .unwrap();
+        let fetch = || async { source.fetch(script.context()).await.unwrap() };
+        fetch().await;
+        fs::write(&path, r#"{"secret":"two"}"#).unwrap();
+        assert!(source.has_changed());
+        fetch().await;
+        for unusable in [r#"{"other":"three"}"#, ""] {
+            fs::write(&path, unusable).unwrap();
+            fetch().await;
+        }
+        let expected = [first, second, second, second]
+            .map(|(header, body)| (header.map(str::to_owned), format!("grant_type=client_credentials{body}")));
+        assert_eq!(sent(&script), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_token_of_a_provider_can_be_the_secret() {
+    let vault = TokenProvider::builder(StaticToken::new("leased")).allow_any_https_origin().build().unwrap();
+    let script = Script::new([reply(200, TOKEN)]);
+    let source = TokenEndpoint::builder(URL, ClientCredentials::new())
+        .client_auth(ClientAuth::post("id", Value::token_of(vault).prefix("v1-")))
+        .transport(script.clone())
+        .build()
+        .unwrap();
+    source.fetch(script.context()).await.unwrap();
+    assert!(script.bodies()[0].ends_with("&client_secret=v1-leased"), "{:?}", script.bodies());
 }
 
 /// Puts another secret into the file, whenever a request has left.

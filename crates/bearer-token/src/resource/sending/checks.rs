@@ -6,26 +6,9 @@ use http::{HeaderName, StatusCode};
 
 use super::{
     Sending,
-    form::{HeaderForm, is_scheme},
+    form::{FRAMING, HeaderForm, is_scheme},
 };
 use crate::problem::{Advice, Problem, Problems};
-
-/// Headers of the connection and of the message framing (RFC 9110 section 7.6.1, RFC 9112 section 6). Setting them
-/// would change the meaning of the request.
-const FRAMING: [&str; 12] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// The longest settling time. A longer one would keep revoked tokens in service, and hold requests in memory until
 /// their replay.

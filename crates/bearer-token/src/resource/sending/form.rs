@@ -13,6 +13,23 @@ use crate::{
     source::FetchContext,
 };
 
+/// Headers of the connection and of the message framing (RFC 9110 section 7.6.1, RFC 9112 section 6). Setting them
+/// would change the meaning of the request.
+pub(crate) const FRAMING: [&str; 12] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// Which headers a bearer consists of.
 #[derive(Clone, Debug)]
 pub(crate) struct HeaderForm {

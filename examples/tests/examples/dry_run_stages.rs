@@ -1,0 +1,157 @@
+//! Dry runs of configurations with several stages, of discovery, and of computed members.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Config, call};
+
+const MARKER: &str = "planted-secret-marker";
+
+fn recipes() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("providers")
+}
+
+/// Runs a configuration, and checks that the output has these parts in this order, and nothing of a secret.
+async fn assert_shown(path: &str, parts: &[&str]) {
+    let ended = call(&["--dry-run", "--config", path]).await;
+    ended.assert_status(0);
+    let mut rest = ended.out.as_str();
+    for part in parts {
+        let found = rest.split_once(part);
+        assert!(found.is_some(), "{path}: no {part:?} in {rest}");
+        rest = found.unwrap().1;
+    }
+    assert!(ended.out.ends_with("\nThis was a dry run: nothing was sent.\n"), "{}", ended.out);
+    assert!(!ended.out.contains(MARKER), "{path}: {}", ended.out);
+    // Every JWT starts like this, and so does each of its JSON parts.
+    assert!(!ended.out.contains("eyJ"), "{path}: {}", ended.out);
+    for file in ["rsa.pem", "account.json"] {
+        let key = std::fs::read_to_string(recipes().join("keys").join(file)).unwrap();
+        let line = key.split("\\n").flat_map(str::lines).find(|line| line.starts_with("MII")).unwrap();
+        assert!(!ended.out.contains(&line[..20]), "{path}: {}", ended.out);
+    }
+}
+
+#[tokio::test]
+async fn l38_each_stage_of_a_recipe_is_shown_without_secrets() {
+    for (recipe, parts) in [
+        (
+            "github-installation",
+            &[
+                "== sources.app ==\n\nThere is no token request",
+                "\ntoken, header:\n{\n  \"alg\": \"RS256\"",
+                "  \"iss\": \"Iv23liExample\"",
+                "\n== token_endpoint ==\n\nPOST https://api.github.com/app/installations/7/access_tokens\n",
+                "authorization: Bearer [redacted, ",
+            ][..],
+        ),
+        (
+            "google-impersonation",
+            &[
+                "== sources.caller ==\n\nPOST https://oauth2.googleapis.com/token\n",
+                "\nassertion=[redacted, ",
+                "  \"iss\": \"reports@example.iam.gserviceaccount.com\"",
+                "\n== token_endpoint ==\n\nPOST https://iamcredentials.googleapis.com/",
+                "authorization: Bearer [redacted, ",
+                "\nscope: [\"https://www.googleapis.com/auth/devstorage.read_only\"]\n",
+            ],
+        ),
+        (
+            "uk-open-banking",
+            &[
+                "GET https://auth.bank.example.com/.well-known/oauth-authorization-server\n",
+                "[The metadata has the URL",
+                "POST https://auth.bank.example.com/token-endpoint-of-the-metadata\n",
+                "\nclient_assertion, header:\n",
+                "\"typ\": \"client-authentication+jwt\"",
+                "\"aud\": \"https://auth.bank.example.com\"",
+            ],
+        ),
+        (
+            "snowflake-key-pair",
+            &["There is no token request", "\"iss\": \"ACCT.REPORTS.SHA256:", "\"sub\": \"ACCT.REPORTS\""],
+        ),
+    ] {
+        let path = recipes().join(recipe).with_extension("toml");
+        assert_shown(path.to_str().unwrap(), parts).await;
+    }
+}
+
+#[tokio::test]
+async fn l38_an_identity_from_the_environment_is_redacted() {
+    let recipe = std::fs::read_to_string(recipes().join("crates-io-trusted-publishing.toml")).unwrap();
+    // The environment of a test cannot be changed safely.
+    let url = format!("\"https://ci.example.com/token?session={MARKER}\"");
+    let recipe = recipe.replace("{ env = \"ACTIONS_ID_TOKEN_REQUEST_URL\" }", &url);
+    let recipe = recipe.replace("env = \"ACTIONS_ID_TOKEN_REQUEST_TOKEN\"", &format!("value = \"{MARKER}\""));
+    let config = Config::new("publish.toml", recipe);
+    assert_shown(
+        &config.path,
+        &[
+            "== sources.job ==\n\nGET https://ci.example.com/token?session=[redacted, 21 bytes]&audience=crates.io\n",
+            "authorization: Bearer [redacted, 21 bytes]\n",
+            "\n== token_endpoint ==\n\nPOST https://crates.io/api/v1/trusted_publishing/tokens\n",
+            "\njwt: [redacted, ",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn l38_a_chain_of_three_shows_no_secret_of_any() {
+    let key = format!("{MARKER}, which is long enough to sign");
+    let config = Config::new(
+        "chain.toml",
+        format!(
+            r#"
+            [sources.first.jwt]
+            algorithm = "HS256"
+            key = {{ value = "{key}" }}
+            issuer = "first"
+            [sources.second.token_endpoint]
+            url = "https://second.example.com/token"
+            body = "json"
+            grant_type = ""
+            headers = {{ x-api-key = "{MARKER}" }}
+            parameters = {{ login = {{ jwt = {{ source = "first" }}, pin = "{MARKER}" }} }}
+            response = {{ token = "/auth/0/token", expires_in = "/auth/0/lease", unit = "ms" }}
+            [token_exchange]
+            subject_token = {{ source = "second", fresh = true }}
+            subject_token_type = "jwt"
+            [token_endpoint]
+            url = "https://third.example.com/token"
+            client = {{ id = "me", secret = "{MARKER}" }}
+            "#
+        ),
+    );
+    assert_shown(
+        &config.path,
+        &[
+            "== sources.first ==\n",
+            "\"iss\": \"first\"",
+            "\n== sources.second ==\n\nPOST https://second.example.com/token\n",
+            "x-api-key: [redacted, 21 bytes]\n",
+            "\nlogin: [redacted, ",
+            "\n== token_endpoint ==\n\nPOST https://third.example.com/token\n",
+            "authorization: Basic [redacted, ",
+            "\nsubject_token=[redacted, ",
+            "\nsubject_token_type=urn",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_stage_without_a_request_explains_why() {
+    let text = r#"
+        [sources.job]
+        token = "not-a-json-document"
+        [token_endpoint]
+        url = "https://as.example.com/token"
+        grant_type = ""
+        headers = { x-identity = { source = "job", member = "/id" } }
+    "#;
+    let config = Config::new("member.toml", text);
+    let ended = call(&["--dry-run", "--config", &config.path]).await;
+    ended.assert_status(1);
+    assert!(ended.out.contains("== sources.job ==") && ended.err.contains("`job`"), "{}", ended.all());
+}
