@@ -10,7 +10,7 @@ use crate::{
     build::Given,
     report::Report,
     shared::Shared,
-    values::{Origin, ValueField, can_be_read, read_variable, text_problem},
+    values::{Origin, ValueField, can_be_read, read_variable, reference_problem, text_problem},
 };
 
 mod secret;
@@ -76,7 +76,8 @@ impl<'a> Context<'a> {
                 if field.steps.is_encoding_only() && field.steps.encoding() == Encoding::Text =>
             {
                 // A builder may have its own words for an empty string, for example.
-                text_problem(text).map_or(Ok(text.clone()), |problem| Err(problem.at(path)))
+                let reference = || plain_reference(field, "value");
+                text_problem(text).or_else(reference).map_or(Ok(text.clone()), |problem| Err(problem.at(path)))
             }
             _ => self.read_now(path, field, Value::read_now),
         };
@@ -153,6 +154,9 @@ impl<'a> Context<'a> {
                 if let Some(problem) = text_problem(text).filter(|_| !has_lines && field.steps.member.is_none()) {
                     return Err(problem.at(path));
                 }
+                if let Some(problem) = plain_reference(field, "value") {
+                    return Err(problem.at(path));
+                }
                 if text.is_empty() {
                     return Err(Problem::new(path, "found an empty string").expecting("the value itself"));
                 }
@@ -206,6 +210,14 @@ fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
     match text.split_once("; expected ") {
         Some((found, expected)) => Problem::new(path, found.to_owned()).expecting(expected.to_owned()),
         None => Problem::new(path, text),
+    }
+}
+
+/// The problem with a plain string that looks like a reference to an environment variable.
+fn plain_reference(field: &ValueField, what: &'static str) -> Option<Problem> {
+    match &field.origin {
+        Origin::Plain(text) => reference_problem(text, what),
+        _ => None,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use bearer_token::{Advice, Encoding, Problem, Value, secret};
+use bearer_token::{Encoding, Problem, Value, secret};
 use zeroize::Zeroizing;
 
-use super::{Context, error_at};
+use super::{Context, error_at, plain_reference};
 use crate::values::{Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable};
 
 impl Context<'_> {
@@ -60,16 +60,12 @@ impl Context<'_> {
 
     /// Refuses a plain string that is probably a path or a reference to a variable, not the secret itself.
     fn check_for_path(&self, path: &str, field: &SecretField) -> Result<(), Problem> {
+        if let Some(problem) = plain_reference(field, "secret") {
+            return Err(problem.at(path));
+        }
         match &field.origin {
             Origin::Plain(text) if secret::looks_like_path(text.trim_ascii()) || is_path(self.directory, text) => {
                 Err(path_problem(path))
-            }
-            Origin::Plain(text) if is_reference(text) => {
-                let problem = Problem::new(path, "found a string that looks like a reference to a variable");
-                let problem = problem.expecting("the secret itself, because nothing replaces references");
-                Err(problem
-                    .advise(Advice::text("did you mean `{ env = \"..\" }`?"))
-                    .advise(Advice::text("if this string is the secret itself, write `{ value = \"..\" }`")))
             }
             _ => Ok(()),
         }
@@ -91,10 +87,4 @@ impl Context<'_> {
             _ => None,
         }
     }
-}
-
-/// Whether a string is `${NAME}`, which shells and other programs replace.
-fn is_reference(text: &str) -> bool {
-    let name = text.trim_ascii().strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-    name.is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
