@@ -117,6 +117,11 @@ impl<'a> Context<'a> {
         Ok(value)
     }
 
+    /// Whether only a stand-in is known of a value.
+    pub(super) fn is_stand_in(&self, field: &ValueField) -> bool {
+        matches!((&field.origin, self.given), (Origin::Variable(_), Given::Rehearsal))
+    }
+
     /// The names of the variables that were used.
     pub(crate) fn used_variables(&self) -> BTreeSet<String> {
         self.used.iter().cloned().collect()
@@ -198,7 +203,11 @@ impl<'a> Context<'a> {
                 return Err(problem.expecting("`before :` or `after :`, with any separator in place of the colon"));
             }
         };
-        let value = value.encoding(steps.encoding());
+        let value = match self.is_stand_in(field) {
+            // These steps could not read it.
+            true => Value::from(STAND_IN),
+            false => value.encoding(steps.encoding()),
+        };
         let value = steps.prefix.iter().fold(value, |value, prefix| value.prefix(prefix.as_str()));
         Ok(steps.suffix.iter().fold(value, |value, suffix| value.suffix(suffix.as_str())))
     }

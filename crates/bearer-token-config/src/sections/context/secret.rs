@@ -48,9 +48,8 @@ impl Context<'_> {
             Origin::Plain(text) | Origin::Value(text) => Zeroizing::new(text.as_bytes().to_vec()),
             Origin::File(file) => read_file(&self.directory.join(file)).map_err(|problem| problem.at(path))?,
             Origin::Env(name) => read_variable(path, name)?,
-            Origin::Source(_) | Origin::Variable(_) | Origin::Unclear(_) => {
-                self.read_now(path, field, Value::read_bytes_now)?
-            }
+            Origin::Variable(name) => Zeroizing::new(self.variable(&format!("{path}.variable"), name)?.into_bytes()),
+            Origin::Source(_) | Origin::Unclear(_) => self.read_now(path, field, Value::read_bytes_now)?,
         };
         if bytes.is_empty() {
             return Err(Problem::new(path, "found an empty secret").expecting("the secret itself"));
