@@ -105,9 +105,8 @@ impl<'a> Context<'a> {
             Origin::Plain(text) | Origin::Value(text) => Zeroizing::new(text.as_bytes().to_vec()),
             Origin::File(file) => read_file(&self.directory.join(file)).map_err(|problem| problem.at(path))?,
             Origin::Env(name) => read_variable(path, name)?,
-            Origin::Source(_) | Origin::Variable(_) | Origin::Unclear(_) => {
-                self.read_now(path, field, Value::read_bytes_now)?
-            }
+            Origin::Variable(name) => Zeroizing::new(self.variable(&format!("{path}.variable"), name)?.into_bytes()),
+            Origin::Source(_) | Origin::Unclear(_) => self.read_now(path, field, Value::read_bytes_now)?,
         };
         if bytes.is_empty() {
             return Err(Problem::new(path, "found an empty secret").expecting("the secret itself"));
@@ -182,6 +181,11 @@ impl<'a> Context<'a> {
         };
         self.used.push(name.to_owned());
         Ok(value)
+    }
+
+    /// Whether only a stand-in is known of a value.
+    pub(super) fn is_stand_in(&self, field: &ValueField) -> bool {
+        matches!((&field.origin, self.given), (Origin::Variable(_), Given::Rehearsal))
     }
 
     /// The names of the variables that were used.
@@ -275,7 +279,11 @@ impl<'a> Context<'a> {
                 return Err(problem.expecting("`before :` or `after :`, with any separator in place of the colon"));
             }
         };
-        let value = value.encoding(steps.encoding());
+        let value = match self.is_stand_in(field) {
+            // These steps could not read it.
+            true => Value::from(STAND_IN),
+            false => value.encoding(steps.encoding()),
+        };
         let value = steps.prefix.iter().fold(value, |value, prefix| value.prefix(prefix.as_str()));
         Ok(steps.suffix.iter().fold(value, |value, suffix| value.suffix(suffix.as_str())))
     }

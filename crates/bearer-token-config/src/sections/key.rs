@@ -84,6 +84,13 @@ impl KeyFields<'_> {
             cx.required(&algorithm_path, algorithm.as_ref(), "the algorithm that the key signs with");
             return None;
         };
+        if let Origin::Variable(name) = &key.origin
+            && cx.is_stand_in(key)
+        {
+            // A key of each set of variables is read with that set.
+            cx.variable(&path, name).map_err(|problem| cx.report.add(problem)).ok()?;
+            return super::jwt::stand_in_key();
+        }
         let mut reader = KeyReader::new().allow_short_secret(self.allow_short_secret);
         if let Some(algorithm) = algorithm {
             reader = reader.algorithm(algorithm);

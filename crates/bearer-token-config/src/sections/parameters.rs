@@ -55,6 +55,13 @@ fn is_value(table: &Map<String, Value>) -> bool {
         && ORIGINS.iter().any(|origin| table.get(*origin).is_some_and(Value::is_string))
 }
 
+/// Whether a table in a literal is the value of a variable: `variable` beside nothing else than members of a value, even
+/// misspelt ones.
+pub(super) fn is_variable(table: &Map<String, Value>) -> bool {
+    let is_member = |name: &String| members().any(|member| member == name) || misspelt(table, name).is_some();
+    table.contains_key("variable") && table.keys().all(is_member)
+}
+
 /// The member of a value that a name beside others of a value was meant to be.
 fn misspelt(table: &Map<String, Value>, name: &str) -> Option<&'static str> {
     let is_member = |name: &str| members().any(|member| member == name);

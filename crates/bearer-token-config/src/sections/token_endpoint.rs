@@ -66,6 +66,9 @@ pub(crate) struct EndpointFields {
     /// The issuer of the authorization server. Without a `url`, it leads to the server's metadata (RFC 8414, OpenID
     /// Connect Discovery). It is the audience of assertions that identify the client. It is read once.
     issuer: Option<ValueField>,
+    /// With an `issuer` and no `url`: use the token endpoint for clients with a TLS certificate, if the server's metadata has
+    /// one (`mtls_endpoint_aliases`, RFC 8705 section 5).
+    use_mtls_alias: bool,
     /// Another grant type than the usual one. `""` sends none.
     grant_type: Option<Text>,
     /// The scope to request: words separated by spaces, or a list of words.
@@ -180,6 +183,9 @@ impl EndpointFields {
             (url, None) => TokenEndpoint::builder(url.unwrap_or_default(), grant),
             (Some(url), Some(issuer)) => TokenEndpoint::builder(url, grant).issuer(issuer),
         };
+        if self.use_mtls_alias {
+            builder = builder.use_mtls_alias();
+        }
         if let Some(client) = &self.client {
             match client.auth(url, issuer, cx) {
                 Some(client) => builder = builder.client_auth(client),
