@@ -62,7 +62,7 @@ pub(crate) fn both<A, B>(a: Result<A, Vec<Problem>>, b: Result<B, Vec<Problem>>)
     }
 }
 
-/// A string that is not empty.
+/// Checks that a string is not empty.
 pub(crate) fn given(path: &str, text: &str, expected: &'static str) -> Result<String, Vec<Problem>> {
     match text.trim() {
         "" => Err(vec![Problem::new(path, "found an empty string").expecting(expected)]),

@@ -118,7 +118,7 @@ impl JwtFields {
         self.load(self.key.as_ref(), format!("{}.key", section.names.section), section, &section.key_names, None, cx)
     }
 
-    /// A key that may be in another section, with the fields about it in this one.
+    /// The key at a path that may be in another section. The other fields about it are in this section.
     pub(super) fn load(
         &self,
         key: Option<&SecretField>,
