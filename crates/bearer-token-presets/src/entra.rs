@@ -67,7 +67,7 @@ pub fn workload_identity() -> Client {
     workload_identity_from(|name| env::var(name).ok())
 }
 
-/// The same with variables from elsewhere.
+/// Does the same as [`workload_identity`], with environment variables that the function looks up.
 pub fn workload_identity_from(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Client {
     Client::new(Identity::Workload(Variables(Arc::new(variable))))
 }
@@ -115,7 +115,7 @@ impl Client {
         Client { identity, authority: None, scope: String::new(), hook: Hook::default() }
     }
 
-    /// What the token is for: the API's identifier and `/.default`. Entra ID takes one API for each token.
+    /// Sets the scope: the API's identifier and `/.default`. Each token of Entra ID is for one API.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = scope.into();
         self

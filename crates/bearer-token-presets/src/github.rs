@@ -109,7 +109,7 @@ impl Installation {
         self
     }
 
-    /// The platform of both stages. That of the returned builder is only for the last one.
+    /// Sets the platform of both stages. The returned builder's own `platform` sets only that of the last one.
     pub fn platform(mut self, platform: Platform) -> Self {
         self.platform = Some(platform);
         self

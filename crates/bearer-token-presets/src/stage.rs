@@ -78,7 +78,7 @@ pub(crate) fn both<A, B>(a: Result<A, Vec<Problem>>, b: Result<B, Vec<Problem>>)
     }
 }
 
-/// A URL with a scheme and a host.
+/// Checks that a string is a URL with a scheme and a host.
 pub(crate) fn url(path: &str, text: &str, expected: &'static str) -> Result<String, Vec<Problem>> {
     let text = given(path, text, expected)?;
     match text.parse::<Uri>() {
@@ -89,7 +89,7 @@ pub(crate) fn url(path: &str, text: &str, expected: &'static str) -> Result<Stri
     }
 }
 
-/// A string that is not empty.
+/// Checks that a string is not empty.
 pub(crate) fn given(path: &str, text: &str, expected: &'static str) -> Result<String, Vec<Problem>> {
     match text.trim() {
         "" => Err(vec![Problem::new(path, "found an empty string").expecting(expected)]),

@@ -63,7 +63,7 @@ impl WorkloadIdentity {
         self
     }
 
-    /// The platform of all stages. That of the returned builder is only for the last one.
+    /// Sets the platform of all stages. The returned builder's own `platform` sets only that of the last one.
     pub fn platform(mut self, platform: Platform) -> Self {
         self.platform = Some(platform);
         self
