@@ -134,7 +134,7 @@ fn for_a_string(found: &Value, expected: &str) -> Option<&'static str> {
         _ => expected.starts_with("a number") && string.parse::<f64>().is_ok(),
     };
     match expected {
-        "a list" => Some("put it between `[` and `]`"),
+        "a list" => Some("put it between `[` and `]`, even if it is only one"),
         _ if is_quoted => Some("write it without quotes"),
         _ if expected.starts_with("a number") && starts_with_number(string) => {
             Some("write the number alone, without quotes and unit")

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::{sections::Fields, values::table::Table};
 
 /// Words of specifications and other programs for fields that are called differently here.
-const SYNONYMS: [(&str, &str); 14] = [
+const SYNONYMS: [(&str, &str); 17] = [
     ("alg", "algorithm"),
     ("aud", "audience"),
     ("exp", "expiry_seconds"),
@@ -14,6 +14,8 @@ const SYNONYMS: [(&str, &str); 14] = [
     ("key_id", "kid"),
     ("lifetime", "expiry_seconds"),
     ("origins", "allow_origins"),
+    ("passwd", "secret"),
+    ("password", "secret"),
     ("private_key", "key"),
     ("scopes", "scope"),
     ("sub", "subject"),
@@ -21,6 +23,7 @@ const SYNONYMS: [(&str, &str); 14] = [
     ("token_url", "url"),
     ("ttl", "expiry_seconds"),
     ("uri", "url"),
+    ("username", "id"),
 ];
 
 /// The word that differs from this one by case or by a few letters, or of which this one is the beginning.
@@ -34,8 +37,10 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     if distance <= limit {
         return Some(nearest);
     }
-    // `expiry` is `expiry_seconds`.
-    known.into_iter().find(|known| known.strip_prefix(word.as_str()).is_some_and(|rest| rest.starts_with('_')))
+    // `expiry` is `expiry_seconds`, and `Basic Auth` is `basic`.
+    let continues = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with(['_', ' ']));
+    let begins = known.iter().find(|known| continues(&plain(known), &word));
+    begins.or_else(|| known.iter().find(|known| known.len() > 2 && continues(&word, &plain(known)))).copied()
 }
 
 /// The field that an unknown one was probably meant to be: near in the same table, or somewhere else.
@@ -154,6 +159,8 @@ mod tests {
             ("issure", Some("issuer")),
             ("Issuer", Some("issuer")),
             ("surprise", None),
+            ("issuer of it", Some("issuer")),
+            ("sub", None),
             ("x", None),
         ] {
             assert_eq!(nearest(word, ["issuer", "RS256", "subject"]), expected, "{word}");
@@ -177,6 +184,8 @@ mod tests {
             ("policy.transient_backoff", "first", "policy.transient_backoff.first_seconds"),
             ("token_endpoint.client", "key", "token_endpoint.client.jwt.key"),
             ("token_endpoint.client", "alg", "token_endpoint.client.jwt.algorithm"),
+            ("token_endpoint.client", "password", "token_endpoint.client.secret"),
+            ("token_endpoint.client", "username", "token_endpoint.client.id"),
             ("sources.app", "tokn", "sources.app.token"),
             ("sources.app.jwt", "isuer", "sources.app.jwt.issuer"),
             ("sources.app", "client_id", "sources.app.token_endpoint.client.id"),

@@ -187,6 +187,9 @@ pub(crate) fn check_token(token: &str) -> Result<(), Error> {
     } else if token.len() > TOKEN_LIMIT {
         let length = token.len();
         format!("a token of {length} bytes, which is more than the {TOKEN_LIMIT} that are allowed (64 KiB)")
+    } else if token.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
+        let expected = "expected the token alone, because the scheme is added to each request: remove `Bearer `";
+        return Err(Error::new(ErrorKind::Token, format!("the source returned a token after `Bearer `; {expected}")));
     } else if let Some(position) = token.bytes().position(|byte| !byte.is_ascii_graphic()) {
         // RFC 6750 allows fewer characters, but real tokens use more, such as the `!` of Salesforce. The characters
         // that are refused here could change the meaning of the header.
