@@ -101,8 +101,16 @@ fn find<'a>(value: &'a mut Value, path: &Path) -> Option<(&'a mut Map<String, Va
 fn describe(place: &str, message: &str, found: &Value) -> Problem {
     if message.starts_with("unknown field") {
         let (parent, name) = place.rsplit_once('.').unwrap_or(("", place));
-        let problem = Problem::new(place, UNKNOWN_FIELD).expecting(expected(message));
-        return suggest::field(parent, name).into_iter().fold(problem, Problem::advise);
+        let advice = suggest::field(parent, name);
+        let problem = match &advice {
+            // In TOML, a field below a `[table]` belongs to that table.
+            Some(Advice::DidYouMean(Setting::Field(field))) if !parent.is_empty() && !field.contains('.') => {
+                Problem::new(place, "found a field of the whole configuration inside a table")
+                    .expecting("it before the first table")
+            }
+            _ => Problem::new(place, UNKNOWN_FIELD).expecting(expected(message)),
+        };
+        return advice.into_iter().fold(problem, Problem::advise);
     }
     if message.starts_with("missing field") {
         let name = suggest::quoted(message).next().unwrap_or_default();
@@ -122,25 +130,25 @@ fn describe(place: &str, message: &str, found: &Value) -> Problem {
         return Problem::new(place, own.to_owned()).expecting(expected.to_owned());
     }
     let expected = expected(message);
-    let advice = for_a_string(found, &expected).map(Advice::text);
+    let advice = simple_change(found, &expected).map(Advice::text);
     advice.into_iter().fold(Problem::new(place, kind(found)).expecting(expected), Problem::advise)
 }
 
-/// The change that makes a string what was expected, if there is one.
-fn for_a_string(found: &Value, expected: &str) -> Option<&'static str> {
+/// The change that makes a string or a number what was expected, if there is one.
+fn simple_change(found: &Value, expected: &str) -> Option<&'static str> {
+    if expected == "a list" && !found.is_object() {
+        return Some("put it between `[` and `]`");
+    }
     let string = found.as_str()?;
     let is_quoted = match expected {
         "`true` or `false`" => ["true", "false"].contains(&string),
         _ => expected.starts_with("a number") && string.parse::<f64>().is_ok(),
     };
-    match expected {
-        "a list" => Some("put it between `[` and `]`, even if it is only one"),
-        _ if is_quoted => Some("write it without quotes"),
-        _ if expected.starts_with("a number") && starts_with_number(string) => {
-            Some("write the number alone, without quotes and unit")
-        }
-        _ => None,
+    if is_quoted {
+        return Some("write it without quotes");
     }
+    let has_unit = expected.starts_with("a number") && starts_with_number(string);
+    has_unit.then_some("write the number alone, without quotes and unit")
 }
 
 /// Whether a string is a number with a unit, such as `60s`.

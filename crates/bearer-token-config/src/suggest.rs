@@ -6,10 +6,13 @@ use serde_json::{Map, Value};
 use crate::{sections::Fields, values::table::Table};
 
 /// Words of specifications and other programs for fields that are called differently here.
-const SYNONYMS: [(&str, &str); 17] = [
+const SYNONYMS: [(&str, &str); 20] = [
     ("alg", "algorithm"),
     ("aud", "audience"),
+    ("auth", "client"),
+    ("authentication", "client"),
     ("exp", "expiry_seconds"),
+    ("expires_in", "expiry_seconds"),
     ("iss", "issuer"),
     ("key_id", "kid"),
     ("lifetime", "expiry_seconds"),
@@ -59,7 +62,8 @@ fn path(source: &str, parent: &str, name: &str) -> Option<String> {
     let fields: Vec<_> = all_fields().into_iter().filter(|path| source.is_empty() || has_source(path)).collect();
     let path = below(&fields, parent, name)
         .or_else(|| near.map(|near| join(parent, near)))
-        .or_else(|| elsewhere(&fields, parent, name, synonym))?;
+        .or_else(|| elsewhere(&fields, parent, name, synonym))
+        .or_else(|| fields.iter().find(|path| **path == plain(name)).cloned())?;
     Some(join(source, &path))
 }
 
@@ -186,6 +190,10 @@ mod tests {
             ("token_endpoint.client", "alg", "token_endpoint.client.jwt.algorithm"),
             ("token_endpoint.client", "password", "token_endpoint.client.secret"),
             ("token_endpoint.client", "username", "token_endpoint.client.id"),
+            ("jwt", "expires_in", "jwt.expiry_seconds"),
+            ("token_endpoint", "auth", "token_endpoint.client"),
+            ("token_endpoint", "policy", "policy"),
+            ("send", "allow_origins", "allow_origins"),
             ("sources.app", "tokn", "sources.app.token"),
             ("sources.app.jwt", "isuer", "sources.app.jwt.issuer"),
             ("sources.app", "client_id", "sources.app.token_endpoint.client.id"),
@@ -197,6 +205,7 @@ mod tests {
         }
         assert_eq!(field("", "surprise"), None);
         assert_eq!(field("jwt", "zzzzzz"), None);
+        assert_eq!(field("sources.app.token_endpoint", "allow_origins"), None, "only the provider has origins");
         assert_eq!(field("sources.app", "allow_origin"), None, "only the provider has origins");
     }
 }

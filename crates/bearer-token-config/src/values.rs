@@ -12,9 +12,9 @@ mod variable;
 pub(crate) use self::{
     file::{can_be_read, read_file},
     list::OneOrMany,
-    path::{is_path, path_in_variable, path_problem},
+    path::{is_path, path_in_variable, path_problem, reference_problem},
     seconds::Seconds,
-    text::{Text, text_problem},
+    text::{Pointer, Text, text_problem},
     value::{ORIGINS, Origin, SecretField, ValueField, members},
     variable::read_variable,
 };

@@ -48,7 +48,7 @@ fn types_are_called_as_toml_calls_them() {
         (format!("{JWT}\nclaims = 5"), "found a number; expected a table"),
         (
             format!("allow_origins = \"https://api.example.com\"\n{JWT}"),
-            "found a string; expected a list: put it between `[` and `]`, even if it is only one",
+            "found a string; expected a list: put it between `[` and `]`",
         ),
         (format!("{ENDPOINT}\nscope = 5"), "found a number; expected a string, or a list of strings"),
     ] {

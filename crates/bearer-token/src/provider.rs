@@ -14,7 +14,7 @@ use crate::{
         ticket::{ProviderId, Reject},
     },
     resource::{
-        origin::{Destination, OriginVerdict, Origins},
+        origin::{Destination, Origins},
         refusals::Refusals,
         sending::HeaderForm,
     },
@@ -131,9 +131,9 @@ impl TokenProvider {
         if request.extensions().get::<PassThrough>().is_some() {
             return Ok(Authorized::Passed);
         }
-        match self.inner.origins.judge(request.uri().into()) {
-            OriginVerdict::Authorize => Ok(self.inner.insert(request.headers_mut())),
-            verdict => self.inner.leave(verdict, request.uri().into(), request.headers()),
+        match self.inner.without_token_for(request.uri().into(), request.headers()) {
+            None => Ok(self.inner.insert(request.headers_mut())),
+            Some(result) => result,
         }
     }
 
@@ -143,9 +143,9 @@ impl TokenProvider {
     ///
     /// As [`authorize`](Self::authorize).
     pub fn authorize_headers(&self, to: Destination<'_>, headers: &mut HeaderMap) -> Result<Authorized, Error> {
-        match self.inner.origins.judge(to) {
-            OriginVerdict::Authorize => Ok(self.inner.insert(headers)),
-            verdict => self.inner.leave(verdict, to, headers),
+        match self.inner.without_token_for(to, headers) {
+            None => Ok(self.inner.insert(headers)),
+            Some(result) => result,
         }
     }
 
@@ -156,9 +156,9 @@ impl TokenProvider {
         if request.extensions().get::<PassThrough>().is_some() {
             return Ok((Authorized::Passed, None));
         }
-        match self.inner.origins.judge(request.uri().into()) {
-            OriginVerdict::Authorize => Ok(self.inner.insert_only(request.headers_mut())),
-            verdict => Ok((self.inner.leave(verdict, request.uri().into(), request.headers())?, None)),
+        match self.inner.without_token_for(request.uri().into(), request.headers()) {
+            None => Ok(self.inner.insert_only(request.headers_mut())),
+            Some(result) => Ok((result?, None)),
         }
     }
 
@@ -168,9 +168,9 @@ impl TokenProvider {
         to: Destination<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(Authorized, Option<Moment>), Error> {
-        match self.inner.origins.judge(to) {
-            OriginVerdict::Authorize => Ok(self.inner.insert_only(headers)),
-            verdict => Ok((self.inner.leave(verdict, to, headers)?, None)),
+        match self.inner.without_token_for(to, headers) {
+            None => Ok(self.inner.insert_only(headers)),
+            Some(result) => Ok((result?, None)),
         }
     }
 

@@ -187,9 +187,6 @@ pub(crate) fn check_token(token: &str) -> Result<(), Error> {
     } else if token.len() > TOKEN_LIMIT {
         let length = token.len();
         format!("a token of {length} bytes, which is more than the {TOKEN_LIMIT} that are allowed (64 KiB)")
-    } else if token.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
-        let expected = "expected the token alone, because the scheme is added to each request: remove `Bearer `";
-        return Err(Error::new(ErrorKind::Token, format!("the source returned a token after `Bearer `; {expected}")));
     } else if let Some(position) = token.bytes().position(|byte| !byte.is_ascii_graphic()) {
         // RFC 6750 allows fewer characters, but real tokens use more, such as the `!` of Salesforce. The characters
         // that are refused here could change the meaning of the header.
@@ -198,7 +195,12 @@ pub(crate) fn check_token(token: &str) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    let change = "check what the source reads as the token";
+    let has_scheme = token.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    let change = if has_scheme {
+        "remove `Bearer` and the space, which are added to the token when it is sent"
+    } else {
+        "check what the source reads as the token"
+    };
     Err(Error::new(ErrorKind::Token, format!("the source returned {found}; {expected}: {change}")))
 }
 
@@ -223,6 +225,7 @@ mod tests {
         for (token, part) in [
             ("", "an empty token"),
             ("planted \n", "a space as byte 8 of 9"),
+            ("Bearer planted", "remove `Bearer`"),
             ("planted\n", "a newline as byte 8 of 8"),
             ("planted\r\nx: y", "a newline"),
             ("\tplanted", "a tab as byte 1"),

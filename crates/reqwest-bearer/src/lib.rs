@@ -180,8 +180,8 @@ impl<P: Authorize> BearerMiddleware<P> {
         redirect::noted(policy)
     }
 
-    /// Authorizes a request, waiting for a token if need be. `None`: the request goes out as it is.
-    async fn authorize(&self, request: &mut Request, extensions: &Extensions) -> Result<Option<Ticket>, Error> {
+    /// Authorizes a request, if there is a token.
+    fn authorize(&self, request: &mut Request, extensions: &Extensions) -> Result<Found, Error> {
         // The URL and the headers cannot be borrowed side by side.
         let mut headers: HeaderMap = std::mem::take(request.headers_mut());
         let (url, method) = (request.url(), request.method());
@@ -195,67 +195,96 @@ impl<P: Authorize> BearerMiddleware<P> {
             _ => Ok(None),
         };
         *request.headers_mut() = headers;
-        match authorized? {
-            Authorized::Inserted(ticket) => Ok(Some(ticket)),
-            Authorized::NotReady => match waits? {
-                Some(provider) => Self::authorize_cold(&provider, request).await,
-                // The selector chooses differently now.
-                None => Ok(None),
-            },
+        Ok(match authorized? {
+            Authorized::Inserted(ticket) => Found::Ready(Some(ticket)),
+            // Without a provider, the selector chooses differently now.
+            Authorized::NotReady => waits?.map_or(Found::Ready(None), Found::Waits),
             // `Passed`, and what may be added to it.
-            _ => Ok(None),
-        }
-    }
-
-    /// Waits for the provider's token. The provider judges the destination once more: a selector whose answers
-    /// change may have chosen another one before.
-    async fn authorize_cold(provider: &TokenProvider, request: &mut Request) -> Result<Option<Ticket>, Error> {
-        let bearer = provider.token().await?;
-        let mut headers = std::mem::take(request.headers_mut());
-        let authorized = provider.authorize_headers(destination(request.url()), &mut headers);
-        *request.headers_mut() = headers;
-        match authorized? {
-            Authorized::Inserted(ticket) => Ok(Some(ticket)),
-            // It is too short-lived to be kept.
-            Authorized::NotReady => Ok(bearer.attach(request.headers_mut())),
-            // `Passed`, and what may be added to it.
-            _ => Ok(None),
-        }
+            _ => Found::Ready(None),
+        })
     }
 
     /// Sends an authorized request. If its bearer is refused, it is rejected, and the outcome noted in the response.
-    async fn send(
-        &self,
+    ///
+    /// The request does not become a part of the returned future, which would double the size of the middleware's.
+    fn send<'a>(
+        &'a self,
         request: Request,
         ticket: Ticket,
+        extensions: &'a mut Extensions,
+        next: Next<'a>,
+    ) -> impl Future<Output = reqwest_middleware::Result<Response>> + Send + use<'a, P> {
+        let (asked, method) = (request.url().clone(), request.method().clone());
+        let is_bound = !self.provider.sends_only_authorization();
+        let sent = if is_bound && !self.watches.load(Ordering::Relaxed) {
+            Err(BearerError::not_sent(unwatched()))
+        } else {
+            Ok(redirect::noting(next.run(request, extensions), is_bound))
+        };
+        async move {
+            let (response, noted) = sent?.await;
+            let mut response = response?;
+            let is_refused = self.provider.refusals().include(response.status(), response.headers());
+            if !(is_refused || self.exposes_ticket) || !destination(response.url()).is_same_origin(destination(&asked))
+            {
+                // A response from another origin says nothing about the bearer.
+                return Ok(response);
+            }
+            if self.exposes_ticket {
+                response.extensions_mut().insert(ticket);
+            }
+            if is_refused {
+                let rejection = ticket.reject(response.headers());
+                let elsewhere = response.url().path() != asked.path() || response.url().query() != asked.query();
+                let unnoticed = !self.watches.load(Ordering::Relaxed) && !method.is_idempotent();
+                // The server that redirected the request may have acted on it.
+                if !(noted || elsewhere || unnoticed) {
+                    response.extensions_mut().insert(rejection);
+                }
+            }
+            Ok(response)
+        }
+    }
+
+    /// Sends a request that was refused once more.
+    async fn replay(
+        &self,
+        mut replay: Request,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        let (asked, method) = (request.url().clone(), request.method().clone());
-        let is_bound = !self.provider.sends_only_authorization();
-        if is_bound && !self.watches.load(Ordering::Relaxed) {
-            return Err(BearerError::not_sent(unwatched()));
+        let ticket = match self.authorize(&mut replay, extensions).map_err(BearerError::not_replayed)? {
+            Found::Ready(ticket) => ticket,
+            Found::Waits(provider) => authorize_cold(provider, &mut replay).await.map_err(BearerError::not_replayed)?,
+        };
+        match ticket {
+            Some(ticket) => self.send(replay, ticket, extensions, next).await,
+            None => next.run(replay, extensions).await,
         }
-        let (response, noted) = redirect::noting(next.run(request, extensions), is_bound).await;
-        let mut response = response?;
-        let is_refused = self.provider.refusals().include(response.status(), response.headers());
-        if !(is_refused || self.exposes_ticket) || !destination(response.url()).is_same_origin(destination(&asked)) {
-            // A response from another origin says nothing about the bearer.
-            return Ok(response);
-        }
-        if self.exposes_ticket {
-            response.extensions_mut().insert(ticket);
-        }
-        if is_refused {
-            let rejection = ticket.reject(response.headers());
-            let elsewhere = response.url().path() != asked.path() || response.url().query() != asked.query();
-            let unnoticed = !self.watches.load(Ordering::Relaxed) && !method.is_idempotent();
-            // The server that redirected the request may have acted on it.
-            if !(noted || elsewhere || unnoticed) {
-                response.extensions_mut().insert(rejection);
-            }
-        }
-        Ok(response)
+    }
+}
+
+/// What was found for a request.
+enum Found {
+    /// The bearer of this ticket was inserted. Without one the request goes out as it is.
+    Ready(Option<Ticket>),
+    /// The request has to wait for the token of this provider.
+    Waits(TokenProvider),
+}
+
+/// Waits for the provider's token. The provider judges the destination once more: a selector whose answers
+/// change may have chosen another one before.
+async fn authorize_cold(provider: TokenProvider, request: &mut Request) -> Result<Option<Ticket>, Error> {
+    let bearer = provider.token().await?;
+    let mut headers = std::mem::take(request.headers_mut());
+    let authorized = provider.authorize_headers(destination(request.url()), &mut headers);
+    *request.headers_mut() = headers;
+    match authorized? {
+        Authorized::Inserted(ticket) => Ok(Some(ticket)),
+        // It is too short-lived to be kept.
+        Authorized::NotReady => Ok(bearer.attach(request.headers_mut())),
+        // `Passed`, and what may be added to it.
+        _ => Ok(None),
     }
 }
 
@@ -270,26 +299,28 @@ impl<P: Authorize> Middleware for BearerMiddleware<P> {
         if extensions.get::<PassThrough>().is_some() {
             return next.run(request, extensions).await;
         }
-        // Without the bearer's headers, whichever these are.
-        let spare = if self.replays { request.try_clone() } else { None };
-        let Some(ticket) = self.authorize(&mut request, extensions).await.map_err(BearerError::not_sent)? else {
-            return next.run(request, extensions).await;
+        // Without the bearer's headers, whichever these are. What is rare is in boxes: the future of every request is
+        // allocated, and a large one takes several times as long as a small one.
+        let spare = if self.replays { request.try_clone().map(Box::new) } else { None };
+        let ticket = match self.authorize(&mut request, extensions).map_err(BearerError::not_sent)? {
+            Found::Ready(ticket) => ticket,
+            Found::Waits(provider) => {
+                Box::pin(authorize_cold(provider, &mut request)).await.map_err(BearerError::not_sent)?
+            }
         };
+        let Some(ticket) = ticket else { return next.run(request, extensions).await };
         let response = self.send(request, ticket, extensions, next.clone()).await?;
         let rejection = response.extensions().get::<Rejection>().copied();
         let is_settling = rejection == Some(Rejection::Settling);
         let wanted = is_settling || rejection.is_some_and(Rejection::is_replay_useful);
-        let Some(mut replay) = spare.filter(|_| wanted) else { return Ok(response) };
+        let Some(replay) = spare.filter(|_| wanted) else { return Ok(response) };
 
         // What waits holds no connection meanwhile.
         drop(response);
         if is_settling {
-            ticket.settled().await;
+            Box::pin(ticket.settled()).await;
         }
-        match self.authorize(&mut replay, extensions).await.map_err(BearerError::not_replayed)? {
-            Some(ticket) => self.send(replay, ticket, extensions, next).await,
-            None => next.run(replay, extensions).await,
-        }
+        Box::pin(self.replay(*replay, extensions, next)).await
     }
 }
 

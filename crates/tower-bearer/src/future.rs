@@ -8,15 +8,16 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bearer_token::{
-    Authorized, Bearer, Destination, Error, Rejection, Ticket, TokenFuture, TokenProvider,
-    adapter::{Refusals, is_grpc_rejection},
-};
-use http::{Request, Response, Uri, Version};
+use bearer_token::{Authorized, Bearer, Error, TokenFuture, TokenProvider};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::{BoxError, FinalUri, Hooks, MapError, leaking_redirects};
+use crate::{
+    BoxError,
+    hooks::{Hooks, MapError},
+    sent::Sent,
+};
 
 pin_project! {
     /// The response of a [`BearerService`](crate::BearerService).
@@ -46,86 +47,6 @@ pin_project! {
         Waiting { cold: Box<Cold<S, B>> },
         // The request must not be sent.
         Refused { error: Option<BoxError> },
-    }
-}
-
-/// What is kept of a request that carries a bearer, to reject it.
-pub(crate) struct Sent {
-    ticket: Ticket,
-    refusals: Refusals,
-    exposes_ticket: bool,
-    // Only where redirects are followed below: rare, so it costs the usual case one word.
-    redirects: Option<Box<Redirects>>,
-}
-
-struct Redirects {
-    asked: Uri,
-    /// Whether to send the request twice is the same as to send it once (RFC 9110 section 9.2.2).
-    idempotent: bool,
-    final_uri: FinalUri,
-}
-
-impl Sent {
-    #[inline]
-    pub(crate) fn new<B>(ticket: Ticket, request: &Request<B>, hooks: &Hooks) -> Self {
-        let redirects = hooks.final_uri.map(|final_uri| {
-            let idempotent = request.method().is_idempotent();
-            Box::new(Redirects { asked: request.uri().clone(), idempotent, final_uri })
-        });
-        Sent { ticket, refusals: hooks.refusals.clone(), exposes_ticket: hooks.exposes_ticket, redirects }
-    }
-
-    pub(crate) fn refusals(&self) -> Refusals {
-        self.refusals.clone()
-    }
-
-    /// Whether the head of the response refuses the bearer.
-    #[inline]
-    fn is_refused_by<RB>(&self, response: &Response<RB>) -> bool {
-        self.refusals.include(response.status(), response.headers())
-            // gRPC needs HTTP/2. Other responses do not pay for a look.
-            || (response.version() >= Version::HTTP_2 && is_grpc_rejection(response.headers()))
-    }
-
-    /// Leaves the ticket where the caller finds it, to report a refusal that is in the body.
-    #[cold]
-    fn expose_ticket<RB>(&self, response: &mut Response<RB>) {
-        if let Some(ticket) = self.ticket_for(response) {
-            response.extensions_mut().insert(ticket);
-        }
-    }
-
-    /// The ticket, if it is this response's to reject it: one from elsewhere says nothing of the bearer.
-    #[inline]
-    pub(crate) fn ticket_for<RB>(&self, response: &Response<RB>) -> Option<Ticket> {
-        let Some(Redirects { asked, final_uri, .. }) = self.redirects.as_deref() else { return Some(self.ticket) };
-        let final_uri = final_uri(response.extensions());
-        let elsewhere = final_uri.is_some_and(|uri| !Destination::from(uri).is_same_origin(asked.into()));
-        (!elsewhere).then_some(self.ticket)
-    }
-
-    /// Rejects the bearer, and leaves the outcome where `Replay` or a policy of the user's finds it. With an outcome that
-    /// asks for patience comes the ticket, by which the time is waited for.
-    #[cold]
-    pub(crate) fn reject<RB>(&self, response: &mut Response<RB>) {
-        if let Some(ticket) = self.ticket_for(response) {
-            let rejection = ticket.reject(response.headers());
-            // The server that redirected the request may have acted on it.
-            if !self.may_be_redirected(response) {
-                response.extensions_mut().insert(rejection);
-                if rejection == Rejection::Settling {
-                    response.extensions_mut().insert(ticket);
-                }
-            }
-        }
-    }
-
-    /// A redirect back to the URI of the request cannot be told from none, so what must not be sent twice is
-    /// taken for redirected.
-    fn may_be_redirected<RB>(&self, response: &Response<RB>) -> bool {
-        self.redirects.as_deref().is_some_and(|Redirects { asked, idempotent, final_uri }| {
-            !idempotent || final_uri(response.extensions()).is_some_and(|uri| uri != asked)
-        })
     }
 }
 
@@ -200,9 +121,6 @@ where
             let Some(mut request) = self.request.take() else { return Poll::Ready(Err(POLLED_AGAIN.into())) };
             // The inner service may have taken its time: what is in service now counts.
             let authorized = self.provider.authorize(&mut request).map_err(self.hooks.map_error)?;
-            if self.hooks.would_leak(&self.provider) {
-                return Poll::Ready(Err((self.hooks.map_error)(leaking_redirects())));
-            }
             let ticket = match (authorized, &self.awaited) {
                 (Authorized::Inserted(ticket), _) => Some(ticket),
                 (Authorized::NotReady, Awaited::Bearer { bearer, kept: false }) if self.provider.may_send(bearer) => {
@@ -219,7 +137,8 @@ where
                 // `Passed`, and what may be added to it.
                 _ => None,
             };
-            let sent = ticket.map(|ticket| Sent::new(ticket, &request, &self.hooks));
+            let sent = ticket.map(|ticket| self.hooks.sent(ticket, &request, &self.provider)).transpose();
+            let sent = sent.map_err(self.hooks.map_error)?;
             return Poll::Ready(Ok((self.inner.call(request), sent)));
         }
     }
@@ -240,12 +159,12 @@ where
                 StateProjection::Called { response, sent } => {
                     return Poll::Ready(match ready!(response.poll(cx)) {
                         Ok(mut response) => {
-                            if let Some(sent) = sent.as_ref().filter(|sent| sent.exposes_ticket) {
-                                sent.expose_ticket(&mut response);
-                            }
-                            // Taken, so the trailers do not reject it once more.
-                            if let Some(sent) = sent.take_if(|sent| sent.is_refused_by(&response)) {
-                                sent.reject(&mut response);
+                            if let Some(kept) = sent
+                                && kept.is_to_handle(&response)
+                                && kept.handle(&mut response)
+                            {
+                                // The trailers are not to reject it once more.
+                                *sent = None;
                             }
                             Ok(response)
                         }

@@ -54,10 +54,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bearer_token::{
-    Authorized, Error, ErrorKind, RequestHead, TokenProvider,
-    adapter::{Authorize, Refusals},
-};
+use bearer_token::{Authorized, Error, RequestHead, TokenProvider, adapter::Authorize};
 use http::{Extensions, Request, Response, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -65,52 +62,20 @@ use tower_service::Service;
 mod clone_service;
 mod future;
 pub mod grpc;
+mod hooks;
 #[cfg(feature = "replay")]
 mod replay;
+mod sent;
 
 pub use bearer_token;
 
-use self::future::Sent;
+use self::hooks::Hooks;
 #[cfg(feature = "replay")]
 pub use self::replay::{BeforeReplay, Cloning, Replay};
 pub use self::{clone_service::CloneService, future::ResponseFuture};
 
 /// The error of a [`BearerService`]: that of the inner service, or a [`bearer_token::Error`] to downcast to.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// The URI that a response is from, if its extensions contain it.
-type FinalUri = fn(&Extensions) -> Option<&Uri>;
-
-/// What callers are shown for a token error.
-type MapError = fn(Error) -> BoxError;
-
-/// What the user has a say in.
-#[derive(Clone)]
-struct Hooks {
-    final_uri: Option<FinalUri>,
-    map_error: MapError,
-    refusals: Refusals,
-    exposes_ticket: bool,
-}
-
-impl Hooks {
-    /// Whether a layer below follows redirects and would take the token along to another origin: such layers remove
-    /// `Authorization` there, but no other header.
-    #[inline]
-    fn would_leak(&self, provider: &impl Authorize) -> bool {
-        self.final_uri.is_some() && !provider.sends_only_authorization()
-    }
-}
-
-#[cold]
-fn leaking_redirects() -> Error {
-    Error::new(
-        ErrorKind::Config,
-        "the token is sent in other headers than `authorization`, and `final_uri` says that redirects are followed below \
-         the BearerLayer: they would take these headers along to other origins; put the redirect layer around the \
-         BearerLayer, and remove `final_uri`",
-    )
-}
 
 /// Puts the bearers of a provider into the requests of a service.
 ///
@@ -126,8 +91,7 @@ impl<P: Authorize> BearerLayer<P> {
     /// A layer that takes its bearers from this provider, or from the one that a [selector](bearer_token::Select) chooses.
     /// Clones share one cache.
     pub fn new(provider: P) -> Self {
-        let refusals = provider.refusals();
-        let hooks = Hooks { final_uri: None, map_error: BoxError::from, refusals, exposes_ticket: false };
+        let hooks = Hooks::new(provider.refusals());
         BearerLayer { provider, hooks }
     }
 
@@ -158,7 +122,7 @@ impl<P: Authorize> BearerLayer<P> {
     /// not idempotent (RFC 9110 section 9.2.2) are not replayed at all with this hook.
     #[must_use]
     pub fn final_uri(mut self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
-        self.hooks.final_uri = Some(final_uri);
+        self.hooks.unusual_mut().final_uri = Some(final_uri);
         self
     }
 
@@ -182,7 +146,7 @@ impl<P: Authorize> BearerLayer<P> {
     /// ```
     #[must_use]
     pub fn expose_ticket(mut self) -> Self {
-        self.hooks.exposes_ticket = true;
+        self.hooks.unusual_mut().exposes_ticket = true;
         self
     }
 
@@ -277,13 +241,10 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.provider.authorize(&mut request) {
-            Ok(Authorized::Inserted(_)) if self.hooks.would_leak(&self.provider) => {
-                ResponseFuture::refused(leaking_redirects(), self.hooks.map_error)
-            }
-            Ok(Authorized::Inserted(ticket)) => {
-                let sent = Sent::new(ticket, &request, &self.hooks);
-                ResponseFuture::called(self.inner.call(request), Some(sent))
-            }
+            Ok(Authorized::Inserted(ticket)) => match self.hooks.sent(ticket, &request, &self.provider) {
+                Ok(sent) => ResponseFuture::called(self.inner.call(request), Some(sent)),
+                Err(error) => ResponseFuture::refused(error, self.hooks.map_error),
+            },
             Ok(Authorized::NotReady) => {
                 // The service that was made ready may hold a permit or a connection for this request. Waiting with it
                 // would let one hung token endpoint starve everything that shares the stack below.

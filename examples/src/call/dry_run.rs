@@ -2,7 +2,7 @@
 
 use std::{io, io::Write, time::SystemTime};
 
-use bearer_token::platform::Platform;
+use bearer_token::{Bearer, platform::Platform};
 use bearer_token_config::{DryRun, ProviderConfig};
 
 use self::{jwt::Jwt, token_request::TokenRequest};
@@ -24,7 +24,7 @@ pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut
         let is_complete = shown.requests(stage, out)?;
         match stage.token() {
             Err(error) if !is_complete => return Err(error.clone().into()),
-            Ok(bearer) if stage.requests().is_empty() => shown.token(bearer.secret(), out)?,
+            Ok(bearer) if stage.requests().is_empty() => shown.token(bearer, out)?,
             Ok(_) | Err(_) => {}
         }
         // A JWT that was shown is not shown again in the request that it is sent with.
@@ -81,10 +81,13 @@ impl Shown {
     }
 
     /// Shows a token that no request is needed for.
-    fn token(&mut self, token: &str, out: &mut impl Write) -> io::Result<()> {
+    fn token(&mut self, bearer: &Bearer, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "There is no token request: the token is already known.\n")?;
-        writeln!(out, "authorization: Bearer {}", self.redaction.token(token))?;
-        if let Some(jwt) = Jwt::read(token) {
+        // With the headers beside it, which may hold a key of the API's gateway.
+        for (name, value) in bearer.headers() {
+            writeln!(out, "{name}: {}", self.redaction.authorization(value))?;
+        }
+        if let Some(jwt) = Jwt::read(bearer.secret()) {
             jwt.show("token", self.now, serde_json::Value::clone, out)?;
             self.warnings.extend(warnings::of_token(&jwt, self.now));
         }

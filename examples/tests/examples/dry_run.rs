@@ -210,4 +210,38 @@ async fn l38_a_json_body_and_a_query_are_redacted() {
     let query = format!("method = \"GET\"\nbody = \"query\"\nparameters = {{ key = \"{MARKER}\" }}");
     let out = dry_run(&Config::new("query.toml", format!("{endpoint}\n{query}")).path).await;
     assert!(!out.contains(MARKER) && out.starts_with("GET https://as.example.com/token?key=[redacted, "), "{out}");
+    assert!(!out.contains("content-length"), "{out}");
+}
+
+#[tokio::test]
+async fn a_length_is_shown_once() {
+    let endpoint = "[token_endpoint]\nurl = \"https://as.example.com/token\"\ngrant_type = \"\"\nbody = \"none\"";
+    let out = dry_run(&Config::new("none.toml", endpoint.to_owned()).path).await;
+    assert_eq!(out.matches("content-length").count(), 1, "{out}");
+}
+
+#[tokio::test]
+async fn a_known_token_is_shown_as_it_is_sent() {
+    let config = "allow_origins = [\"https://api.example.com\"]\ntoken = { value = \"planted-secret-marker\" }";
+    let send = "[send]\nheader = \"x-token\"\nscheme = \"\"\nheaders = { x-client = \"planted-second-marker\" }";
+    let out = dry_run(&Config::new("send.toml", format!("{config}\n{send}")).path).await;
+    assert!(out.contains("\nx-token: [redacted, 21 bytes]\nx-client: [redacted, 21 bytes]\n"), "{out}");
+    assert!(!out.contains("planted"), "{out}");
+}
+
+#[tokio::test]
+async fn words_that_most_servers_refuse_are_warned_of() {
+    let client = "client = { id = \"a\", secret = { value = \"planted-secret\" } }";
+    let endpoint = format!("[token_endpoint]\nurl = \"https://as.example.com/token\"\n{client}");
+    for (words, expected) in [
+        ("grant_type = \"client_credential\"", vec!["`client_credentials`"]),
+        ("grant_type = \"client-credentials\"\nscope = \"read,write\"", vec!["`client_credentials`", "comma"]),
+        ("grant_type = \"account_credentials\"\nscope = \"read write\"", vec![]),
+        ("scope = \"read\"", vec![]),
+    ] {
+        let out = dry_run(&Config::new("words.toml", format!("{endpoint}\n{words}")).path).await;
+        let found = warnings(&out);
+        assert_eq!(found.len(), expected.len(), "{out}");
+        assert!(found.iter().zip(&expected).all(|(found, expected)| found.contains(expected)), "{out}");
+    }
 }

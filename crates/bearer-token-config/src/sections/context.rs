@@ -11,7 +11,8 @@ use crate::{
     report::Report,
     shared::Shared,
     values::{
-        Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable, text_problem,
+        Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable,
+        reference_problem, text_problem,
     },
 };
 
@@ -121,7 +122,8 @@ impl<'a> Context<'a> {
                 if field.steps.is_encoding_only() && field.steps.encoding() == Encoding::Text =>
             {
                 // A builder may have its own words for an empty string, for example.
-                text_problem(text).map_or(Ok(text.clone()), |problem| Err(problem.at(path)))
+                let reference = || plain_reference(field, "value");
+                text_problem(text).or_else(reference).map_or(Ok(text.clone()), |problem| Err(problem.at(path)))
             }
             _ => self.read_now(path, field, Value::read_now),
         };
@@ -139,18 +141,15 @@ impl<'a> Context<'a> {
         self.reported(value)
     }
 
-    /// A string in place of a secret that is the path of a file, although it is not said to be one.
+    /// A string in place of a secret that is the path of a file or the name of a variable, although it is not said to be
+    /// one.
     fn check_for_path(&self, path: &str, field: &SecretField) -> Result<(), Problem> {
+        if let Some(problem) = plain_reference(field, "secret") {
+            return Err(problem.at(path));
+        }
         match &field.origin {
             Origin::Plain(text) if secret::looks_like_path(text.trim_ascii()) || is_path(self.directory, text) => {
                 Err(path_problem(path))
-            }
-            Origin::Plain(text) if is_reference(text) => {
-                let problem = Problem::new(path, "found a string that looks like a reference to a variable");
-                let problem = problem.expecting("the secret itself, because nothing replaces references");
-                Err(problem
-                    .advise(Advice::text("did you mean `{ env = \"..\" }`?"))
-                    .advise(Advice::text("if this string is the secret itself, write `{ value = \"..\" }`")))
             }
             _ => Ok(()),
         }
@@ -232,6 +231,9 @@ impl<'a> Context<'a> {
                 if let Some(problem) = text_problem(text).filter(|_| !has_lines && field.steps.member.is_none()) {
                     return Err(problem.at(path));
                 }
+                if let Some(problem) = plain_reference(field, "value") {
+                    return Err(problem.at(path));
+                }
                 if text.is_empty() {
                     return Err(Problem::new(path, "found an empty string").expecting("the value itself"));
                 }
@@ -288,10 +290,12 @@ fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
     }
 }
 
-/// Whether a string is `${NAME}`, which shells and other programs replace.
-fn is_reference(text: &str) -> bool {
-    let name = text.trim_ascii().strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-    name.is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+/// A reference to an environment variable that no table says is one.
+fn plain_reference(field: &ValueField, what: &'static str) -> Option<Problem> {
+    match &field.origin {
+        Origin::Plain(text) => reference_problem(text, what),
+        _ => None,
+    }
 }
 
 /// In place of each variable when a keyed configuration is checked.

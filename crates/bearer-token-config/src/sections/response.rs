@@ -5,7 +5,7 @@ use bearer_token::oauth::ResponseFormat;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::values::Text;
+use crate::values::Pointer;
 
 /// Where a response has the token and its lifetime, as JSON pointers (RFC 6901).
 #[derive(Default, Deserialize)]
@@ -13,15 +13,15 @@ use crate::values::Text;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct FormatFields {
     /// The token; `""` is the whole body. Default: `/access_token`.
-    token: Option<Text>,
+    token: Option<Pointer>,
     /// The remaining lifetime. Default: `/expires_in`.
-    expires_in: Option<Text>,
+    expires_in: Option<Pointer>,
     /// The end of the lifetime: a date, or a time since 1970. Default: nowhere.
-    expires_at: Option<Text>,
+    expires_at: Option<Pointer>,
     /// The time after which the server recommends a new token. Default: nowhere.
-    refresh_in: Option<Text>,
+    refresh_in: Option<Pointer>,
     /// The next refresh token. Default: `/refresh_token`.
-    refresh_token: Option<Text>,
+    refresh_token: Option<Pointer>,
     /// The unit of `expires_in` and `refresh_in`. Default: `s`.
     unit: Option<Unit>,
     /// The number that means that the token does not expire, such as 0.
@@ -42,7 +42,7 @@ enum Unit {
 impl FormatFields {
     /// The pointer to the token, the pointer to the lifetime, and a lifetime of an hour.
     pub(super) fn places(format: Option<&Self>) -> (String, (String, u64)) {
-        let at = |pointer: Option<&Text>, default: &str| pointer.map_or(default, Text::as_str).to_owned();
+        let at = |pointer: Option<&Pointer>, default: &str| pointer.map_or(default, Pointer::as_str).to_owned();
         let token = at(format.and_then(|format| format.token.as_ref()), "/access_token");
         let lifetime = at(format.and_then(|format| format.expires_in.as_ref()), "/expires_in");
         let hour = if format.is_some_and(|format| format.unit == Some(Unit::Ms)) { 3_600_000 } else { 3_600 };

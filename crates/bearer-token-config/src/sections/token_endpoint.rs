@@ -151,8 +151,10 @@ impl EndpointFields {
 
     /// Reports a client that is missing, where nothing else identifies the caller.
     pub(super) fn require_client(&self, cx: &mut Context<'_>) {
-        let has_grant = self.grant_type.as_ref().is_none_or(|grant_type| !grant_type.is_empty());
-        if self.client.is_none() && has_grant {
+        // Another grant may identify the caller by its parameters, and a header may be the client's authentication.
+        let is_usual = self.grant_type.as_ref().is_none_or(|grant_type| grant_type.as_str() == "client_credentials");
+        let has_header = self.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
+        if self.client.is_none() && is_usual && !has_header {
             let problem = Problem::new("token_endpoint.client", "found nothing");
             let problem = problem.expecting("the client's id and credential, or a `jwt` to exchange");
             let none = Advice::text("set `grant_type = \"\"` if the server needs neither");

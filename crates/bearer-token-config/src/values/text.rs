@@ -3,7 +3,10 @@
 use std::{fmt, ops::Deref};
 
 use bearer_token::Problem;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Visitor},
+};
 
 /// A string that is sent as part of a line: without newlines and other control characters (L52).
 ///
@@ -42,6 +45,38 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+/// A JSON pointer. The core checks its form.
+pub(crate) struct Pointer(String);
+
+impl Pointer {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Pointer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OnlyString;
+
+        impl Visitor<'_> for OnlyString {
+            type Value = Pointer;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON pointer to a field of the response, as a string such as `\"/expires_in\"`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Pointer, E> {
+                match found(text) {
+                    Some(found) => Err(E::custom(format_args!("{found}; expected {ONE_LINE}"))),
+                    None => Ok(Pointer(text.to_owned())),
+                }
+            }
+        }
+
+        deserializer.deserialize_str(OnlyString)
+    }
+}
+
 const ONE_LINE: &str = "one line of text: remove it, or put a space in its place";
 
 /// The problem with a string that has a newline or another control character.
@@ -64,11 +99,25 @@ mod schema {
 
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-    use super::Text;
+    use super::{Pointer, Text};
 
     impl JsonSchema for Text {
         fn schema_name() -> Cow<'static, str> {
             "Text".into()
+        }
+
+        fn inline_schema() -> bool {
+            true
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({ "type": "string" })
+        }
+    }
+
+    impl JsonSchema for Pointer {
+        fn schema_name() -> Cow<'static, str> {
+            "Pointer".into()
         }
 
         fn inline_schema() -> bool {

@@ -58,27 +58,30 @@ impl Inner {
         headers.contains_key(self.form.name())
     }
 
-    /// Handles a request that gets no token: it goes out as it is, or not at all. A credential that the caller set is
-    /// left untouched for every destination.
-    #[cold]
-    pub(super) fn leave(
+    /// Judges where a request goes. If it gets no token, returns what becomes of it: it goes out as it is, or not at all.
+    /// A credential that the caller set is left untouched for every destination.
+    #[inline]
+    pub(super) fn without_token_for(
         &self,
-        verdict: OriginVerdict,
         to: Destination<'_>,
         headers: &HeaderMap,
-    ) -> Result<Authorized, Error> {
-        match verdict {
+    ) -> Option<Result<Authorized, Error>> {
+        if self.origins.allow_as_spelled(to) { None } else { self.judge(to, headers) }
+    }
+
+    #[cold]
+    fn judge(&self, to: Destination<'_>, headers: &HeaderMap) -> Option<Result<Authorized, Error>> {
+        match self.origins.judge(to) {
+            OriginVerdict::Authorize => return None,
             OriginVerdict::Refuse(error) if !self.has_its_own(headers) => {
                 let error = self.without_token(error).with_provider(&self.name);
                 observe::refused(&self.name, &error);
-                Err(error)
+                return Some(Err(error));
             }
-            OriginVerdict::Pass if observe::IS_ON && !self.has_its_own(headers) => {
-                self.tell_of_passing(to);
-                Ok(Authorized::Passed)
-            }
-            _ => Ok(Authorized::Passed),
+            OriginVerdict::Pass if observe::IS_ON && !self.has_its_own(headers) => self.tell_of_passing(to),
+            OriginVerdict::Pass | OriginVerdict::Refuse(_) => {}
         }
+        Some(Ok(Authorized::Passed))
     }
 
     fn tell_of_passing(&self, to: Destination<'_>) {

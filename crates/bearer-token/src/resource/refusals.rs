@@ -73,6 +73,12 @@ impl Refusals {
         Refusals { declared: Some(Arc::new(declared)) }
     }
 
+    /// Whether nothing is declared beyond [`is_rejection`] and [`is_grpc_rejection`]. Then an adapter needs only those.
+    #[inline]
+    pub fn are_usual(&self) -> bool {
+        self.declared.is_none()
+    }
+
     /// Whether a response with this status and these headers refuses the bearer: [`is_rejection`], and what the user
     /// declared.
     #[inline]
@@ -127,7 +133,7 @@ impl Declared {
 
 impl fmt::Debug for Refusals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refusals").field("are_usual", &self.declared.is_none()).finish_non_exhaustive()
+        f.debug_struct("Refusals").field("are_usual", &self.are_usual()).finish_non_exhaustive()
     }
 }
 

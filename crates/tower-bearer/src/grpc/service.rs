@@ -17,7 +17,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::TrailersBody;
-use crate::{BearerLayer, BearerService, BoxError, CloneService, ResponseFuture, future::Sent};
+use crate::{BearerLayer, BearerService, BoxError, CloneService, ResponseFuture, sent::Sent};
 
 impl<P: Authorize> BearerLayer<P> {
     /// Looks at the trailers of the responses too: gRPC status 16 there rejects the bearer, as it does in the headers.

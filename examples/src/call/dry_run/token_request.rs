@@ -75,6 +75,12 @@ impl TokenRequest {
         self.method == Method::GET && self.url.path().contains("/.well-known/")
     }
 
+    /// The value of a parameter, wherever it is.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.query_pairs.iter().chain(&self.form);
+        pairs.find(|pair| pair.name == name).map(|pair| pair.value.as_str())
+    }
+
     pub(super) fn show(&self, redaction: Redaction, out: &mut impl Write) -> io::Result<()> {
         write!(out, "{} {}", self.method, self.open_url())?;
         for (number, pair) in self.query_pairs.iter().enumerate() {
@@ -86,7 +92,7 @@ impl TokenRequest {
             }
         }
         writeln!(out)?;
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH) {
             let shown = match *name {
                 header::ACCEPT | header::ACCEPT_ENCODING | header::CONTENT_TYPE | header::USER_AGENT => {
                     String::from_utf8_lossy(value.as_bytes()).into_owned()
@@ -98,7 +104,9 @@ impl TokenRequest {
         }
         // Every transport adds both, because HTTP requires them.
         writeln!(out, "host: {}", self.url.authority().map_or("", |authority| authority.as_str()))?;
-        writeln!(out, "content-length: {}", self.length)?;
+        if self.length > 0 || self.method != Method::GET {
+            writeln!(out, "content-length: {}", self.length)?;
+        }
         if self.is_json {
             writeln!(out, "\n[The body is JSON; a line for each member.]")?;
         } else if self.length > 0 {

@@ -20,8 +20,19 @@ pub(super) fn of_request(request: &TokenRequest) -> Vec<String> {
             "the URL begins with `http:`; every machine on the way can read the request and its response".to_owned(),
         );
     }
+    let simple = |word: &str| word.to_lowercase().replace('-', "_").trim_end_matches('s').to_owned();
+    if let Some(grant) = request.parameter("grant_type")
+        && let Some(usual) = GRANT_TYPES.iter().find(|usual| **usual != grant && simple(usual) == simple(grant))
+    {
+        warnings.push(format!("`grant_type` is `{grant}`; most servers expect `{usual}` (RFC 6749)"));
+    }
+    if request.parameter("scope").is_some_and(|scope| scope.contains(',')) {
+        warnings.push("`scope` has a comma; most servers expect spaces (RFC 6749 section 3.3)".to_owned());
+    }
     warnings
 }
+
+const GRANT_TYPES: [&str; 3] = ["client_credentials", "password", "refresh_token"];
 
 pub(super) fn of_assertion(jwt: &Jwt, request: &TokenRequest, now: SystemTime) -> Vec<String> {
     let mut warnings = Vec::new();

@@ -126,7 +126,9 @@ fn header_name(name: &str, path: &str, problems: &mut Problems) -> Option<Header
     let Ok(parsed) = HeaderName::try_from(name) else {
         // Not shown: it may be a value that was put in the wrong place.
         let problem = Problem::new(path, "found a name that no header may have");
-        problems.add(problem.expecting("a header name such as `authorization` or `x-api-key` (RFC 9110 section 5.1)"));
+        let problem = problem.expecting("a header name such as `authorization` or `x-api-key` (RFC 9110 section 5.1)");
+        let colon = name.contains(':').then(|| Advice::text("remove the colon and what follows it"));
+        problems.add(colon.into_iter().fold(problem, Problem::advise));
         return None;
     };
     if FRAMING.contains(&parsed.as_str()) {

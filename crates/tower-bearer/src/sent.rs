@@ -1,0 +1,125 @@
+//! What is kept of a request until its response comes.
+
+use std::sync::Arc;
+
+use bearer_token::{
+    Destination, Rejection, Ticket,
+    adapter::{Refusals, is_grpc_rejection, is_rejection},
+};
+use http::{Request, Response, Uri, Version};
+
+use crate::hooks::Unusual;
+
+/// What is kept of a request that carries a bearer, to reject it.
+///
+/// Every request moves it several times. Two words leave the future of a small response small enough to be moved without
+/// a call, and usually there is nothing to drop.
+pub(crate) struct Sent {
+    ticket: Ticket,
+    unusual: Option<Arc<Unusual>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Asked {
+    uri: Uri,
+    /// Whether to send the request twice is the same as to send it once (RFC 9110 section 9.2.2).
+    idempotent: bool,
+}
+
+/// The request and the response of a client that follows redirects.
+struct Journey<'a> {
+    asked: &'a Asked,
+    /// The URI that the response is from, if it is known.
+    reached: Option<&'a Uri>,
+}
+
+impl Sent {
+    #[inline]
+    pub(crate) fn new(ticket: Ticket) -> Self {
+        Sent { ticket, unusual: None }
+    }
+
+    #[cold]
+    pub(crate) fn with_unusual<B>(ticket: Ticket, request: &Request<B>, unusual: &Arc<Unusual>) -> Self {
+        let mut unusual = unusual.clone();
+        if unusual.final_uri.is_some() {
+            let asked = Asked { uri: request.uri().clone(), idempotent: request.method().is_idempotent() };
+            unusual = Arc::new(Unusual { asked: Some(asked), ..Unusual::clone(&unusual) });
+        }
+        Sent { ticket, unusual: Some(unusual) }
+    }
+
+    pub(crate) fn refusals(&self) -> Refusals {
+        self.unusual.as_ref().map(|unusual| unusual.refusals.clone()).unwrap_or_default()
+    }
+
+    /// Whether the response may ask for more than to be passed on.
+    #[inline]
+    pub(crate) fn is_to_handle<RB>(&self, response: &Response<RB>) -> bool {
+        self.unusual.is_some() || Self::is_refused_by(response)
+    }
+
+    /// Leaves the ticket where the caller finds it, if that is wanted. Rejects the bearer, if the head of the response
+    /// refuses it, and says whether it does.
+    #[cold]
+    pub(crate) fn handle<RB>(&self, response: &mut Response<RB>) -> bool {
+        let is_declared = self.unusual.as_deref().is_some_and(|unusual| {
+            if unusual.exposes_ticket
+                && let Some(ticket) = self.ticket_for(response)
+            {
+                response.extensions_mut().insert(ticket);
+            }
+            unusual.refusals.include(response.status(), response.headers())
+        });
+        let is_refused = is_declared || Self::is_refused_by(response);
+        if is_refused {
+            self.reject(response);
+        }
+        is_refused
+    }
+
+    /// Whether the head of the response refuses the bearer by itself. There may be settings that say more.
+    #[inline]
+    fn is_refused_by<RB>(response: &Response<RB>) -> bool {
+        is_rejection(response.status(), response.headers())
+            // gRPC needs HTTP/2. Other responses do not pay for a look.
+            || (response.version() >= Version::HTTP_2 && is_grpc_rejection(response.headers()))
+    }
+
+    fn journey<'a, RB>(&'a self, response: &'a Response<RB>) -> Option<Journey<'a>> {
+        let unusual = self.unusual.as_deref()?;
+        let (asked, final_uri) = (unusual.asked.as_ref()?, unusual.final_uri?);
+        Some(Journey { asked, reached: final_uri(response.extensions()) })
+    }
+
+    /// The ticket, if it is this response's to reject it: one from elsewhere says nothing of the bearer.
+    pub(crate) fn ticket_for<RB>(&self, response: &Response<RB>) -> Option<Ticket> {
+        let elsewhere = self.journey(response).is_some_and(|Journey { asked, reached }| {
+            reached.is_some_and(|uri| !Destination::from(uri).is_same_origin((&asked.uri).into()))
+        });
+        (!elsewhere).then_some(self.ticket)
+    }
+
+    /// Rejects the bearer, and leaves the outcome where `Replay` or a policy of the user's finds it. With an outcome that
+    /// asks for patience comes the ticket, by which the time is waited for.
+    #[cold]
+    pub(crate) fn reject<RB>(&self, response: &mut Response<RB>) {
+        if let Some(ticket) = self.ticket_for(response) {
+            let rejection = ticket.reject(response.headers());
+            // The server that redirected the request may have acted on it.
+            if !self.may_be_redirected(response) {
+                response.extensions_mut().insert(rejection);
+                if rejection == Rejection::Settling {
+                    response.extensions_mut().insert(ticket);
+                }
+            }
+        }
+    }
+
+    /// A redirect back to the URI of the request cannot be told from none, so what must not be sent twice is
+    /// taken for redirected.
+    fn may_be_redirected<RB>(&self, response: &Response<RB>) -> bool {
+        self.journey(response)
+            .is_some_and(|Journey { asked, reached }| !asked.idempotent || reached.is_some_and(|uri| *uri != asked.uri))
+    }
+}
