@@ -208,7 +208,7 @@ pub(crate) fn rows() -> Vec<Row> {
             ["did you mean `RS256`?"],
         ),
         Row::new(
-            "own: scheme in a token",
+            "own: no scheme",
             "a token with its scheme, beside an origin without one",
             toml("token = \"Bearer planted\"\nallow_origins = [\"api.example.com\"]"),
             ["token", "no scheme"],

@@ -160,7 +160,10 @@ fn algorithm(path: &str, name: &str) -> Result<Algorithm, Problem> {
             Some((found, expected)) => Problem::new(path, found.to_owned()).expecting(expected.to_owned()),
             None => Problem::new(path, text.to_owned()),
         };
-        match suggest::nearest(name, names.iter().copied()).or_else(|| family(name)) {
+        // `ECDSA` is not `EdDSA`.
+        let exact = family(name, |name, family| name == family);
+        let near = exact.or_else(|| suggest::nearest(name, names.iter().copied()));
+        match near.or_else(|| family(name, |name, family| name.contains(family))) {
             Some(name) => problem.advise(Advice::text(format!("did you mean `{name}`?"))),
             None => problem,
         }
@@ -168,7 +171,7 @@ fn algorithm(path: &str, name: &str) -> Result<Algorithm, Problem> {
 }
 
 /// The usual algorithm of a family of keys.
-fn family(name: &str) -> Option<&'static str> {
+fn family(name: &str, is_of: impl Fn(&str, &str) -> bool) -> Option<&'static str> {
     let name = name.to_lowercase();
     let families = [
         ("ecdsa", Algorithm::ES256),
@@ -177,7 +180,7 @@ fn family(name: &str) -> Option<&'static str> {
         ("pss", Algorithm::PS256),
         ("rsa", Algorithm::RS256),
     ];
-    families.iter().find(|(family, _)| name.contains(family)).map(|(_, algorithm)| algorithm.name())
+    families.iter().find(|(family, _)| is_of(&name, family)).map(|(_, algorithm)| algorithm.name())
 }
 
 #[cfg(feature = "encrypted-keys")]
