@@ -11,29 +11,33 @@ use bearer_token::{
     platform::Platform,
 };
 use http::{HeaderValue, Method, Uri, header::AUTHORIZATION};
+use serde_json::json;
 
-/// Signs requests to one Atlassian site.
+/// Signs requests to one Atlassian site. Build it once for each installation.
 pub struct Connect {
-    /// The app's key, from its descriptor.
-    pub app_key: String,
-    /// The `sharedSecret` of the installation, for HS256.
-    pub shared_secret: SigningKey,
-    pub platform: Platform,
-    /// The path of the site, such as `/wiki` or nothing. It is not signed.
-    pub context_path: String,
+    template: JwtTemplate,
+    platform: Platform,
+    context_path: String,
 }
 
 impl Connect {
+    /// The app's key is that of its descriptor. The shared secret is the `sharedSecret` of the installation, for HS256. The
+    /// context path is the path of the site, such as `/wiki` or nothing, which is not signed.
+    pub fn new(
+        app_key: &str,
+        shared_secret: SigningKey,
+        context_path: impl Into<String>,
+        platform: Platform,
+    ) -> Result<Self, Error> {
+        let template = JwtTemplate::builder(shared_secret).issuer(app_key).lifetime(Duration::from_secs(180)).jwt_id(false);
+        Ok(Connect { template: template.build()?, platform, context_path: context_path.into() })
+    }
+
     /// Sets `Authorization: JWT ..`. Nothing may change the URL after it.
     pub async fn sign<B>(&self, request: &mut http::Request<B>) -> Result<(), Error> {
         let hash = digest::digest(&digest::SHA256, self.canonical(request.method(), request.uri()).as_bytes());
         let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        let template = JwtTemplate::builder(self.shared_secret.clone())
-            .issuer(self.app_key.as_str())
-            .lifetime(Duration::from_secs(180))
-            .jwt_id(false)
-            .claim("qsh", hash);
-        let jwt = template.build()?.sign(&self.platform).await?;
+        let jwt = self.template.sign_with(&self.platform, json!({ "qsh": hash })).await?;
         let value = HeaderValue::try_from(format!("JWT {}", jwt.secret()));
         let mut value = value.map_err(|_| Error::new(ErrorKind::Token, "the JWT cannot be a header"))?;
         value.set_sensitive(true);

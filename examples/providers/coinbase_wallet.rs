@@ -4,6 +4,8 @@
 //! request is built. Facts: coinbase/cdp-sdk, typescript/src/auth/utils/jwt.ts (`generateWalletJwt`).
 //! unconfirmed: that the hash is SHA-256 in hex, over the body as JSON with sorted members.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use bearer_token::{
     Error, ErrorKind,
@@ -11,31 +13,34 @@ use bearer_token::{
     platform::Platform,
 };
 use http::{HeaderValue, Method, Uri};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-/// The value of `X-Wallet-Auth` for one request.
-pub async fn wallet_auth(
-    key: &SigningKey,
-    platform: &Platform,
-    method: &Method,
-    url: &Uri,
-    body: Option<&Value>,
-) -> Result<HeaderValue, Error> {
-    let resource = format!("{method} {}{}", url.host().unwrap_or_default(), url.path());
-    // The key is parsed once and shared. `iat` and `jti` are new in each JWT.
-    let mut template = JwtTemplate::builder(key.clone())
-        .backdate(std::time::Duration::ZERO)
-        .not_before(true)
-        .expiration_time(false)
-        .claim("uris", [resource]);
-    if let Some(body) = body {
-        template = template.claim("reqHash", sha256(sorted(body).to_string().as_bytes()));
+/// Signs requests with the wallet's secret. Build it once.
+pub struct Wallet {
+    template: JwtTemplate,
+    platform: Platform,
+}
+
+impl Wallet {
+    pub fn new(key: SigningKey, platform: Platform) -> Result<Self, Error> {
+        let template = JwtTemplate::builder(key).backdate(Duration::ZERO).not_before(true).expiration_time(false);
+        Ok(Wallet { template: template.build()?, platform })
     }
-    let jwt = template.build()?.sign(platform).await?;
-    let mut value =
-        HeaderValue::try_from(jwt.secret()).map_err(|_| Error::new(ErrorKind::Token, "the JWT cannot be a header"))?;
-    value.set_sensitive(true);
-    Ok(value)
+
+    /// The value of `X-Wallet-Auth` for one request.
+    pub async fn auth(&self, method: &Method, url: &Uri, body: Option<&Value>) -> Result<HeaderValue, Error> {
+        let resource = format!("{method} {}{}", url.host().unwrap_or_default(), url.path());
+        let mut claims = json!({ "uris": [resource] });
+        if let Some(body) = body {
+            claims["reqHash"] = sha256(sorted(body).to_string().as_bytes()).into();
+        }
+        // `iat` and `jti` are new in each JWT.
+        let jwt = self.template.sign_with(&self.platform, claims).await?;
+        let value = HeaderValue::try_from(jwt.secret());
+        let mut value = value.map_err(|_| Error::new(ErrorKind::Token, "the JWT cannot be a header"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
 }
 
 /// The same JSON with its members in alphabetical order.

@@ -19,21 +19,26 @@ use bearer_token::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The key that tokens are bound to.
 pub struct Dpop {
-    key: SigningKey,
-    /// The public key, as a JWK.
-    jwk: Value,
+    template: JwtTemplate,
     platform: Platform,
     /// The latest nonce of each server. A program knows few servers, so there is no bound.
     nonces: Mutex<HashMap<String, String>>,
 }
 
 impl Dpop {
-    pub fn new(key: SigningKey, jwk: Value, platform: Platform) -> Arc<Self> {
-        Arc::new(Dpop { key, jwk, platform, nonces: Mutex::default() })
+    /// The JWK is the public key.
+    pub fn new(key: SigningKey, jwk: &Value, platform: Platform) -> Result<Arc<Self>, Error> {
+        let template = JwtTemplate::builder(key)
+            .header("typ", "dpop+jwt")
+            .header("jwk", jwk)
+            .backdate(Duration::ZERO)
+            .expiration_time(false)
+            .build()?;
+        Ok(Arc::new(Dpop { template, platform, nonces: Mutex::default() }))
     }
 
     /// Adds the proof to an API request that has its token already.
@@ -55,21 +60,15 @@ impl Dpop {
     /// A proof for one request (RFC 9449 section 4.2).
     async fn proof(&self, method: &Method, url: &Uri, token: Option<&str>) -> Result<HeaderValue, Error> {
         let nonce = self.nonces.lock().unwrap_or_else(PoisonError::into_inner).get(&origin(url)).cloned();
-        let mut template = JwtTemplate::builder(self.key.clone())
-            .header("typ", "dpop+jwt")
-            .header("jwk", &self.jwk)
-            .backdate(Duration::ZERO)
-            .expiration_time(false)
-            .claim("htm", method.as_str())
-            .claim("htu", format!("{}{}", origin(url), url.path()));
+        let mut claims = json!({ "htm": method.as_str(), "htu": format!("{}{}", origin(url), url.path()) });
         if let Some(nonce) = nonce {
-            template = template.claim("nonce", nonce);
+            claims["nonce"] = nonce.into();
         }
         if let Some(token) = token {
             let hash = digest::digest(&digest::SHA256, token.as_bytes());
-            template = template.claim("ath", BASE64_URL_SAFE_NO_PAD.encode(hash));
+            claims["ath"] = BASE64_URL_SAFE_NO_PAD.encode(hash).into();
         }
-        let jwt = template.build()?.sign(&self.platform).await?;
+        let jwt = self.template.sign_with(&self.platform, claims).await?;
         HeaderValue::try_from(jwt.secret()).map_err(|_| Error::new(ErrorKind::Token, "the JWT cannot be a header"))
     }
 }

@@ -9,26 +9,33 @@ use bearer_token::{
     jwt::{JwtTemplate, SigningKey},
     platform::Platform,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The audience that all custom tokens have.
 const AUDIENCE: &str = "https://identitytoolkit.googleapis.com/google.identity.identitytoolkit.v1.IdentityToolkit";
 
-/// Signs a token for one user. `service_account` is the account's e-mail address.
-pub async fn custom_token(
-    key: &SigningKey,
-    service_account: &str,
-    platform: &Platform,
-    uid: &str,
-    claims: &Value,
-) -> Result<String, Error> {
-    let template = JwtTemplate::builder(key.clone())
-        .issuer(service_account)
-        .subject(service_account)
-        .audience(AUDIENCE)
-        .lifetime(Duration::from_secs(3600))
-        .jwt_id(false)
-        .claim("uid", uid)
-        .claim("claims", claims);
-    Ok(template.build()?.sign(platform).await?.secret().to_owned())
+/// Signs the tokens of a project. Build it once.
+pub struct CustomTokens {
+    template: JwtTemplate,
+    platform: Platform,
+}
+
+impl CustomTokens {
+    /// `service_account` is the account's e-mail address.
+    pub fn new(key: SigningKey, service_account: &str, platform: Platform) -> Result<Self, Error> {
+        let template = JwtTemplate::builder(key)
+            .issuer(service_account)
+            .subject(service_account)
+            .audience(AUDIENCE)
+            .lifetime(Duration::from_secs(3600))
+            .jwt_id(false)
+            .build()?;
+        Ok(CustomTokens { template, platform })
+    }
+
+    /// Signs a token for one user.
+    pub async fn sign(&self, uid: &str, claims: &Value) -> Result<String, Error> {
+        let jwt = self.template.sign_with(&self.platform, json!({ "uid": uid, "claims": claims })).await?;
+        Ok(jwt.secret().to_owned())
+    }
 }

@@ -11,22 +11,30 @@ use bearer_token::{
     jwt::{JwtTemplate, SigningKey},
     platform::Platform,
 };
+use serde_json::json;
 
-/// The URL of a video, for this long.
-pub async fn playback_url(
-    key: &SigningKey,
-    key_id: &str,
-    platform: &Platform,
-    playback_id: &str,
-    lifetime: Duration,
-) -> Result<String, Error> {
-    let template = JwtTemplate::builder(key.clone())
-        .key_id(key_id)
-        .subject(playback_id)
-        .audience("v")
-        .lifetime(lifetime)
-        .issued_at(false)
-        .jwt_id(false);
-    let jwt = template.build()?.sign(platform).await?;
-    Ok(format!("https://stream.mux.com/{playback_id}.m3u8?token={}", jwt.secret()))
+/// Signs the URLs of videos. Build it once.
+pub struct Playback {
+    template: JwtTemplate,
+    platform: Platform,
+}
+
+impl Playback {
+    /// Each URL works for this long.
+    pub fn new(key: SigningKey, key_id: &str, lifetime: Duration, platform: Platform) -> Result<Self, Error> {
+        let template = JwtTemplate::builder(key)
+            .key_id(key_id)
+            .audience("v")
+            .lifetime(lifetime)
+            .issued_at(false)
+            .jwt_id(false)
+            .build()?;
+        Ok(Playback { template, platform })
+    }
+
+    /// The URL of a video.
+    pub async fn url(&self, playback_id: &str) -> Result<String, Error> {
+        let jwt = self.template.sign_with(&self.platform, json!({ "sub": playback_id })).await?;
+        Ok(format!("https://stream.mux.com/{playback_id}.m3u8?token={}", jwt.secret()))
+    }
 }

@@ -66,7 +66,7 @@ pub(crate) fn fit(mut value: Value, variables: &Variables, report: &mut Report) 
     Fields::default()
 }
 
-/// Reads a value whose form depends on other fields, at its path.
+/// Reads a value whose type depends on other fields. `place` is its path.
 pub(crate) fn read<T: DeserializeOwned>(place: &str, value: &Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let inside: Vec<_> = error.path().iter().map(ToString::to_string).collect();
@@ -81,8 +81,8 @@ fn has(value: &Value, field: &str) -> bool {
     field.split('.').try_fold(value, |value, name| value.get(name)).is_some()
 }
 
-/// Where the misfit is, as a table and a name in it. It is the whole list for a misfit in a list, as the indexes of the
-/// others would change.
+/// The table that contains the misfit, and the misfit's name in it. For a misfit in a list, this is the whole list,
+/// because removing one element would change the indexes of the others.
 fn find<'a>(value: &'a mut Value, path: &Path) -> Option<(&'a mut Map<String, Value>, String)> {
     let mut names: Vec<&str> = Vec::new();
     for segment in path {
@@ -97,7 +97,7 @@ fn find<'a>(value: &'a mut Value, path: &Path) -> Option<(&'a mut Map<String, Va
     Some((parent.as_object_mut()?, (*last).to_owned()))
 }
 
-/// What was found and what was expected. serde's own sentence quotes the value, which may be a secret.
+/// The problem with what was found. serde's own message is not used: it quotes the value, which may be a secret.
 fn describe(place: &str, message: &str, found: &Value) -> Problem {
     if message.starts_with("unknown field") {
         let (parent, name) = place.rsplit_once('.').unwrap_or(("", place));

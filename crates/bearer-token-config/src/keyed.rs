@@ -61,14 +61,14 @@ impl KeyedConfig {
     ///
     /// # Errors
     ///
-    /// As [`ProviderConfig::build`]; also for a variable in a place where none may be, and for a refresh token whose file
-    /// all keys would share.
+    /// As [`ProviderConfig::build`]; also for a variable in a place where none may be, for a refresh token whose file all
+    /// keys would share, and for a configuration without any variable or fact about the request.
     pub fn new(config: ProviderConfig) -> Result<Self, Error> {
         Self::with_endpoint_hosts(config, Vec::<String>::new())
     }
 
-    /// The same for a configuration with a variable in the host of the token endpoint's URL. The host must be one of
-    /// these.
+    /// Does the same as [`new`](Self::new) for a configuration with a variable in the host of the token endpoint's URL.
+    /// The host must be one of these.
     ///
     /// # Errors
     ///
@@ -82,6 +82,12 @@ impl KeyedConfig {
         let shared = Shared::default();
         let rehearsal = fitted.assemble(Given::Rehearsal, None);
         rehearsal.builder.build()?;
+        if rehearsal.used.is_empty() {
+            let found = "found no variable in a keyed configuration, so all keys would share one token; expected \
+                         `{ variable = \"NAME\" }` in place of a value, or a placeholder such as `{request.host}`: add one, \
+                         or call `ProviderConfig::build`";
+            return Err(Error::config(found, []));
+        }
         Ok(KeyedConfig(Arc::new(Inner { fitted, used: rehearsal.used, shared })))
     }
 
@@ -91,7 +97,8 @@ impl KeyedConfig {
     }
 
     /// The key of a request, from the variables of the application. Facts about the request, such as `request.host`, are
-    /// added where the configuration uses them. Variables that it does not use are left out.
+    /// added where the configuration uses them. Variables that it does not use are left out, and so are those with the name
+    /// of a fact: a fact is always that of the request.
     ///
     /// # Errors
     ///
@@ -103,7 +110,8 @@ impl KeyedConfig {
     ) -> Result<Variables, Error> {
         let used = &self.0.used;
         let given = variables.into_iter().map(|(name, value)| (name.as_ref().to_owned(), value.into()));
-        let mut key: BTreeMap<String, String> = given.filter(|(name, _)| used.contains(name)).collect();
+        let given = given.filter(|(name, _)| used.contains(name) && !FACTS.contains(&name.as_str()));
+        let mut key: BTreeMap<String, String> = given.collect();
         for name in used {
             if !key.contains_key(name) {
                 let value = fact(head, name).ok_or_else(|| {
@@ -116,7 +124,7 @@ impl KeyedConfig {
         Ok(Variables(Arc::new(key)))
     }
 
-    /// A builder of the map of providers.
+    /// Starts building the map of providers.
     pub fn providers(&self) -> KeyedProvidersBuilder<Variables> {
         let inner = Arc::clone(&self.0);
         let builder = KeyedProviders::builder(move |key: &Variables| {
@@ -133,6 +141,9 @@ impl KeyedConfig {
         }
     }
 }
+
+/// The names of the facts about a request.
+const FACTS: [&str; 5] = ["request.method", "request.scheme", "request.host", "request.path", "request.url"];
 
 /// A fact about a request, by its name in placeholders.
 fn fact(head: &RequestHead<'_>, name: &str) -> Option<String> {

@@ -13,7 +13,7 @@ pub(crate) struct Report {
     /// Problems of parts, with their whole paths.
     inside: Vec<Problem>,
     unread: Vec<String>,
-    /// Absent fields that were probably meant by unknown ones.
+    /// Absent fields that unknown ones were probably meant to be.
     meant: Vec<String>,
 }
 
@@ -33,7 +33,7 @@ impl Report {
         self.add(problem);
     }
 
-    /// Notes a field that is absent, and was meant by the unknown one that a problem is about.
+    /// Notes an absent field that an unknown field was probably meant to be.
     pub(crate) fn add_meant(&mut self, field: &str) {
         self.meant.push(field.to_owned());
     }
@@ -106,7 +106,7 @@ fn inside(path: &str, problem: &Problem) -> Problem {
     problem.clone().at(whole(problem.path())).with_advice(advice)
 }
 
-/// Whether a path is another, or inside of it.
+/// Whether a path is the same as another, or inside it.
 pub(crate) fn is_within(path: &str, other: &str) -> bool {
     path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }

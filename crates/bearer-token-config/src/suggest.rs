@@ -29,7 +29,8 @@ const SYNONYMS: [(&str, &str); 20] = [
     ("username", "id"),
 ];
 
-/// The word that differs from this one by case or by a few letters, or of which this one is the beginning.
+/// The known word that this one was probably meant to be. It differs by case or by a few letters, or begins with this
+/// one.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = plain(word);
     let length = word.chars().count();
@@ -83,13 +84,14 @@ fn has_source(path: &str) -> bool {
     names_in(&source).unwrap_or_default().iter().any(|name| name == first)
 }
 
-/// `client_id` is `client.id`.
+/// Finds a field in a table below: `client_id` is `client.id`.
 fn below(fields: &[String], parent: &str, name: &str) -> Option<String> {
     let flat = |path: &&String| path.strip_prefix(parent).map(|rest| rest.trim_start_matches('.').replace('.', "_"));
     fields.iter().find(|path| flat(path).is_some_and(|flat| flat == plain(name))).cloned()
 }
 
-/// `issuer` at the root is `jwt.issuer`, and `key` of a client is `token_endpoint.client.jwt.key`.
+/// Finds a field elsewhere: `issuer` at the root is `jwt.issuer`, and `key` of a client is
+/// `token_endpoint.client.jwt.key`.
 fn elsewhere(fields: &[String], parent: &str, name: &str, synonym: Option<&str>) -> Option<String> {
     let end = format!("_{}", plain(name));
     let inside = |path: &&String| !parent.is_empty() && path.starts_with(&format!("{parent}."));

@@ -1,4 +1,4 @@
-//! A private key, in the ways in which it is at hand.
+//! A private key from a string, a file or a [`SigningKey`].
 
 use std::{
     fmt,

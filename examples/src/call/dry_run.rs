@@ -13,8 +13,16 @@ mod token_request;
 mod warnings;
 
 /// Shows each stage's requests without sending them.
-pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut impl Write) -> anyhow::Result<()> {
-    let stages = config.dry_run().await?;
+pub(super) async fn show(
+    config: ProviderConfig,
+    variables: &[(String, String)],
+    redaction: Redaction,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let stages = match variables {
+        [] => config.dry_run().await?,
+        variables => config.dry_run_with(variables.iter().cloned()).await?,
+    };
     let mut shown = Shown { redaction, now: Platform::system().now().wall(), tokens: Vec::new(), warnings: Vec::new() };
     for (number, stage) in stages.iter().enumerate() {
         if stages.len() > 1 {

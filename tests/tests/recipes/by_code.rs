@@ -70,7 +70,8 @@ async fn coinbase_gets_a_hash_of_the_body() {
     let url = "https://api.cdp.coinbase.com/platform/v2/evm/accounts?x=1".parse().unwrap();
     let body = json!({ "name": "a", "accounts": [{ "z": 1, "b": 2 }] });
     let (key, clock) = (key(Algorithm::ES256, "p256.pem"), ManualClock::new());
-    let header = coinbase_wallet::wallet_auth(&key, &platform(&clock), &Method::POST, &url, Some(&body)).await.unwrap();
+    let wallet = coinbase_wallet::Wallet::new(key, platform(&clock)).unwrap();
+    let header = wallet.auth(&Method::POST, &url, Some(&body)).await.unwrap();
     // printf '{"accounts":[{"b":2,"z":1}],"name":"a"}' | sha256sum
     let hash = "3b0db1ceff97256043419210802e2657564baa53d95323515696d6239b68d316";
     let expected = json!({ "jwt": {
@@ -86,12 +87,9 @@ async fn coinbase_gets_a_hash_of_the_body() {
 #[tokio::test]
 async fn atlassian_gets_a_hash_of_the_request() {
     let secret = "a shared secret of 32 bytes, or more";
-    let connect = atlassian_connect::Connect {
-        app_key: "com.example.app".to_owned(),
-        shared_secret: SigningKey::hmac(Algorithm::HS256, secret).unwrap(),
-        platform: platform(&ManualClock::new()),
-        context_path: "/wiki".to_owned(),
-    };
+    let key = SigningKey::hmac(Algorithm::HS256, secret).unwrap();
+    let platform = platform(&ManualClock::new());
+    let connect = atlassian_connect::Connect::new("com.example.app", key, "/wiki", platform).unwrap();
     let url = "https://acme.atlassian.net/wiki/rest/a&b/?z=a+b&jwt=x&A=2&z=1%2C~*";
     let mut request = Request::get(url).body(()).unwrap();
     let canonical = "GET&/rest/a%26b&A=2&z=1%2C~%2A,a%20b";
@@ -111,7 +109,8 @@ async fn firebase_takes_a_token_that_a_client_brings() {
     let (key, clock) = (key(Algorithm::RS256, "rsa.pem"), ManualClock::new());
     let account = "reports@example.iam.gserviceaccount.com";
     let claims = json!({ "premium": true });
-    let token = firebase_custom_token::custom_token(&key, account, &platform(&clock), "user-1", &claims).await.unwrap();
+    let tokens = firebase_custom_token::CustomTokens::new(key, account, platform(&clock)).unwrap();
+    let token = tokens.sign("user-1", &claims).await.unwrap();
     let expected = json!({ "jwt": {
         "header": { "alg": "RS256", "typ": "JWT" },
         "claims": {
@@ -127,7 +126,8 @@ async fn firebase_takes_a_token_that_a_client_brings() {
 async fn mux_takes_a_token_in_the_url() {
     let (key, clock) = (key(Algorithm::RS256, "rsa.pem"), ManualClock::new());
     let hour = Duration::from_secs(3600);
-    let url = mux_playback::playback_url(&key, "mux-key", &platform(&clock), "video-1", hour).await.unwrap();
+    let playback = mux_playback::Playback::new(key, "mux-key", hour, platform(&clock)).unwrap();
+    let url = playback.url("video-1").await.unwrap();
     let (url, token) = url.split_once("?token=").unwrap();
     assert_eq!(url, "https://stream.mux.com/video-1.m3u8");
     let expected = json!({ "jwt": {
@@ -144,7 +144,7 @@ async fn dpop_proves_the_key_beside_each_request() {
     let [x, y] = [x, y].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
     let jwk = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y });
     let clock = ManualClock::new();
-    let dpop = dpop::Dpop::new(key(Algorithm::ES256, "p256.pem"), jwk.clone(), platform(&clock));
+    let dpop = dpop::Dpop::new(key(Algorithm::ES256, "p256.pem"), &jwk, platform(&clock)).unwrap();
 
     // The server wants a nonce first.
     let refused = Response::builder().status(400).header("dpop-nonce", "nonce-1");

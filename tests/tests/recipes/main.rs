@@ -18,6 +18,7 @@ mod by_code;
 mod chains;
 mod decoded;
 mod expected;
+mod mutual_tls;
 mod presets;
 mod recorder;
 mod run;

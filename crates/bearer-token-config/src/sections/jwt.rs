@@ -15,8 +15,10 @@ use super::{
     computed::ComputedField,
     context::Context,
     key::{self, KeyFields},
+    parameters,
 };
 use crate::{
+    fit,
     names::{Name, Names, name},
     values::{OneOrMany, Seconds, SecretField, Text, ValueField},
 };
@@ -87,9 +89,10 @@ pub(crate) struct JwtFields {
     computed: BTreeMap<String, ComputedField>,
     /// Members of the header that are computed for each JWT, such as `"x5t#S256" = "{certificate.sha256:base64url}"`.
     computed_headers: BTreeMap<String, ComputedField>,
-    /// Further members of the JOSE header.
+    /// Further members of the JOSE header. In a keyed configuration, `{ variable = "NAME" }` in them is replaced by a value.
     headers: Map<String, Value>,
-    /// Further claims.
+    /// Further claims. In a keyed configuration, `{ variable = "NAME" }` in them is replaced by a value. Other tables are
+    /// used as they are.
     claims: Map<String, Value>,
 }
 
@@ -115,7 +118,7 @@ impl JwtFields {
         self.load(self.key.as_ref(), format!("{}.key", section.names.section), section, &section.key_names, None, cx)
     }
 
-    /// A key that may be in another section, with the fields about it in this one.
+    /// The key at a path that may be in another section. The other fields about it are in this section.
     pub(super) fn load(
         &self,
         key: Option<&SecretField>,
@@ -200,7 +203,8 @@ impl JwtFields {
         ] {
             builder = on.into_iter().fold(builder, set);
         }
-        builder = with_members(builder, &self.claims, JwtTemplateBuilder::claim);
+        let claims = with_variables(&format!("{path}.claims"), &self.claims, cx);
+        builder = claims.into_iter().fold(builder, |builder, (name, value)| builder.claim(name, value));
         if let Some(kid) = self.kid.as_ref().filter(|kid| kid.is_looked_up()) {
             let kid = cx.value(&format!("{path}.kid"), kid);
             builder = kid.into_iter().fold(builder, JwtTemplateBuilder::key_id);
@@ -208,7 +212,8 @@ impl JwtFields {
         if !self.headers.contains_key("typ") {
             builder = defaults.typ.into_iter().fold(builder, |builder, typ| builder.header("typ", typ));
         }
-        builder = with_members(builder, &self.headers, JwtTemplateBuilder::header);
+        let headers = with_variables(&format!("{path}.headers"), &self.headers, cx);
+        builder = headers.into_iter().fold(builder, |builder, (name, value)| builder.header(name, value));
         if let Some(certificate) = &self.certificate {
             let certificate = cx.bytes_value(&format!("{path}.certificate"), certificate);
             builder = certificate.into_iter().fold(builder, JwtTemplateBuilder::certificate);
@@ -236,7 +241,7 @@ impl JwtFields {
 }
 
 /// A key to check the rest of a template with, if its own cannot be used.
-fn stand_in_key() -> Option<SigningKey> {
+pub(super) fn stand_in_key() -> Option<SigningKey> {
     SigningKey::hmac(Algorithm::HS256, [0; 32]).ok()
 }
 
@@ -246,10 +251,27 @@ pub(super) fn stand_in() -> Option<JwtTemplate> {
     JwtTemplate::builder(stand_in_key()?).issuer("x").subject("x").audience("x").build().ok()
 }
 
-fn with_members(
-    builder: JwtTemplateBuilder,
-    members: &Map<String, Value>,
-    set: impl Fn(JwtTemplateBuilder, String, Value) -> JwtTemplateBuilder,
-) -> JwtTemplateBuilder {
-    members.iter().fold(builder, |builder, (name, value)| set(builder, name.clone(), value.clone()))
+/// The members, with the values of variables in them. One that is wrong is reported and left out.
+fn with_variables(path: &str, members: &Map<String, Value>, cx: &mut Context<'_>) -> Map<String, Value> {
+    let members = members.iter().filter_map(|(name, value)| {
+        let value = with_variable(&format!("{path}.{name}"), value, cx)?;
+        Some((name.clone(), value))
+    });
+    members.collect()
+}
+
+fn with_variable(path: &str, value: &Value, cx: &mut Context<'_>) -> Option<Value> {
+    match value {
+        // As a literal, it would give all keys the same JWT.
+        Value::Object(table) if parameters::is_variable(table) => {
+            let field = fit::read::<ValueField>(path, value).map_err(|problem| cx.report.add(problem)).ok()?;
+            Some(Value::String(cx.text(path, &field)?.as_str().to_owned()))
+        }
+        Value::Object(table) => Some(Value::Object(with_variables(path, table, cx))),
+        Value::Array(list) => {
+            let list = list.iter().enumerate();
+            Some(list.filter_map(|(index, value)| with_variable(&format!("{path}[{index}]"), value, cx)).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value.clone()),
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
     values::{Origin, SecretField, ValueField},
 };
 
-/// Where the key is in the field `key`.
+/// The names for a key in the field `key`.
 pub(super) const NAMES: &[Name] = &[
     name("key_id", "kid"),
     name("encoding", "key.encoding"),
@@ -32,7 +32,7 @@ pub(super) const NAMES: &[Name] = &[
     value("SigningKey::hmac", "key.encoding", "text"),
 ];
 
-/// Where the client's secret signs, in the section of the client.
+/// The names for a client's secret that signs, in the section of the client.
 pub(super) const SECRET_NAMES: &[Name] = &[
     name("key", "secret"),
     name("encoding", "secret.encoding"),
@@ -49,9 +49,9 @@ pub(super) const SECRET_NAMES: &[Name] = &[
 
 /// The fields about the key that signs.
 pub(super) struct KeyFields<'a> {
-    /// What the reader of keys calls them.
+    /// The names of these fields for the methods of the key reader.
     pub(super) names: &'a Names,
-    /// The section of all but the key.
+    /// The section of all fields except the key, which may be in another one.
     pub(super) section: &'a str,
     /// The path of the key.
     pub(super) path: String,
@@ -84,6 +84,13 @@ impl KeyFields<'_> {
             cx.required(&algorithm_path, algorithm.as_ref(), "the algorithm that the key signs with");
             return None;
         };
+        if let Origin::Variable(name) = &key.origin
+            && cx.is_stand_in(key)
+        {
+            // A key of each set of variables is read with that set.
+            cx.variable(&path, name).map_err(|problem| cx.report.add(problem)).ok()?;
+            return super::jwt::stand_in_key();
+        }
         let mut reader = KeyReader::new().allow_short_secret(self.allow_short_secret);
         if let Some(algorithm) = algorithm {
             reader = reader.algorithm(algorithm);

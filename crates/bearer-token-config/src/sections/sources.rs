@@ -38,7 +38,7 @@ pub(crate) struct SourceFields {
     /// A token to exchange for another one at the `token_endpoint` (RFC 8693).
     #[serde(deserialize_with = "table::optional")]
     token_exchange: Option<ExchangeFields>,
-    /// The times of caching, refreshing and backing off.
+    /// The times of caching, refreshing and backing off, for this source alone: the `policy` of the provider is not its.
     #[serde(deserialize_with = "table::required")]
     policy: PolicyFields,
 }
@@ -49,11 +49,11 @@ const LONGEST_CHAIN: usize = 16;
 /// The sources of a configuration, each built when it is first used.
 pub(crate) struct Sources<'a> {
     fields: &'a BTreeMap<String, SourceFields>,
-    /// Each with the variables that it used.
+    /// The sources that were built, each with the variables that it used.
     built: BTreeMap<&'a str, (Option<TokenProvider>, Vec<String>)>,
     /// Their names, each after those that it uses.
     order: Vec<&'a str>,
-    /// The sources that are being built, each for the one before it.
+    /// The sources that are being built. Each is needed by the one before it.
     building: Vec<&'a str>,
 }
 
@@ -98,7 +98,7 @@ impl Context<'_> {
         self.sources.order.iter().filter_map(built).collect()
     }
 
-    /// A path, within the source that is being built.
+    /// The full path of a field of the source that is being built.
     pub(super) fn place(&self, path: &str) -> String {
         let sources = self.sources.building.last().map(|name| format!("sources.{name}."));
         sources.unwrap_or_default() + path
@@ -169,7 +169,7 @@ impl SourceFields {
         let source = stage.source(cx);
         let is_complete = source.is_some();
         let name = self.name.as_ref().map_or(name, Text::as_str);
-        let builder = source.unwrap_or_else(crate::no_source).policy(self.policy.policy()).name(name);
+        let builder = source.unwrap_or_else(crate::build::no_source).policy(self.policy.policy()).name(name);
         // Its tokens go into other token requests only, so there are no requests to keep them from.
         let mut builder = builder.allow_any_https_origin();
         if let Some(platform) = cx.platform {

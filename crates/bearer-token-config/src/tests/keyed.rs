@@ -89,6 +89,106 @@ fn a_variable_cannot_lead_to_another_host() {
 }
 
 #[test]
+fn a_variable_that_is_decoded_cannot_leave_its_segment() {
+    let config = |encoding: &str| {
+        let toml = format!(
+            "allow_origins = [\"https://api.example.com\"]\n[token_endpoint]\nclient = {{ id = \"me\" }}\n\
+             url = {{ variable = \"t\", prefix = \"https://as.example.com/\", suffix = \"/token\", {encoding} }}"
+        );
+        keyed(&toml, &Recorder::default()).unwrap()
+    };
+    // "acme", "../", "a/b", "" and "..".
+    for (value, is_usable) in [("61636d65", true), ("2e2e2f", false), ("612f62", false), ("", false), ("2e2e", false)] {
+        let config = config("encoding = \"hex\"");
+        let found = config.providers().build().unwrap().get(&key(&config, &[("t", value)]).unwrap());
+        assert_eq!(found.is_ok(), is_usable, "{value}");
+        let error = found.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(is_usable || error.contains("token_endpoint.url"), "{value}: {error}");
+    }
+    for (value, is_usable) in [("user@acme", true), ("user@../x", false), ("acme", false)] {
+        let config = config("part = \"after @\"");
+        let found = config.providers().build().unwrap().get(&key(&config, &[("t", value)]).unwrap());
+        assert_eq!(found.is_ok(), is_usable, "{value}");
+    }
+    for (value, is_usable) in [(r#"{"a":"acme"}"#, true), (r#"{"a":".."}"#, false), ("x", false)] {
+        let config = config("member = \"/a\"");
+        let found = config.providers().build().unwrap().get(&key(&config, &[("t", value)]).unwrap());
+        assert_eq!(found.is_ok(), is_usable, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_may_be_a_variable_that_is_decoded_once() {
+    let toml = "allow_origins = [\"https://api.example.com\"]\n[jwt]\nalgorithm = \"HS256\"\nissuer = \"me\"\n\
+                key = { variable = \"key\", encoding = \"hex\" }";
+    let config = keyed(toml, &Recorder::default()).unwrap();
+    let providers = config.providers().build().unwrap();
+    let of = |value: &str| key(&config, &[("key", value)]).unwrap();
+    let signature = |jwt: String| jwt.rsplit('.').next().unwrap().to_owned();
+    let (one, other) = (token(&providers, &of(&"61".repeat(32))).await, token(&providers, &of(&"62".repeat(32))).await);
+    assert_ne!(signature(one), signature(other));
+    let error = providers.get(&of("planted")).unwrap_err().to_string();
+    assert!(error.contains("jwt.key") && !error.contains("planted"), "{error}");
+}
+
+#[tokio::test]
+async fn variables_in_claims_and_headers_are_in_the_key() {
+    let jwt = "allow_origins = [\"https://api.example.com\"]\n[jwt]\nalgorithm = \"HS256\"\n\
+               key = \"0123456789abcdef0123456789abcdef\"\n";
+    for (fields, number, pointer, expected) in [
+        ("claims = { a = { variable = \"t\" } }", 1, "/a", "acme"),
+        ("claims = { a = { variable = \"t\", prefix = \"t-\" } }", 1, "/a", "t-acme"),
+        ("claims = { a = { b = [1, { c = { variable = \"t\" } }] } }", 1, "/a/b/1/c", "acme"),
+        ("headers = { a = { variable = \"t\" } }", 0, "/a", "acme"),
+        ("headers = { a = [{ variable = \"t\" }] }", 0, "/a/0", "acme"),
+    ] {
+        let config = keyed(&format!("{jwt}{fields}"), &Recorder::default()).expect(fields);
+        let providers = config.providers().build().unwrap();
+        let other = token(&providers, &key(&config, &[("t", "other")]).unwrap()).await;
+        let acme = token(&providers, &key(&config, &[("t", "acme")]).unwrap()).await;
+        assert_eq!(part(&acme, number).pointer(pointer).unwrap(), expected, "{fields}");
+        assert_ne!(part(&acme, number).pointer(pointer), part(&other, number).pointer(pointer), "{fields}");
+    }
+    for (fields, path) in [
+        ("claims = { a = { variable = \"t\", sufix = \"x\" } }", "jwt.claims.a.sufix"),
+        ("claims = { a = { variable = \"t\", env = \"X\" } }", "jwt.claims.a"),
+        ("claims = { a = [{ variable = 7 }] }", "jwt.claims.a[0].variable"),
+    ] {
+        let error = keyed(&format!("{jwt}{fields}"), &Recorder::default()).unwrap_err();
+        assert!(error.problems().iter().any(|problem| problem.path() == path), "{fields}: {error}");
+    }
+    // Without a selector it is a problem; an object that only has a member of this name is one.
+    assert_eq!(paths(&format!("{jwt}claims = {{ a = {{ variable = \"t\" }} }}")), ["jwt.claims.a.variable"]);
+    let other = format!("{jwt}claims = {{ a = {{ variable = \"t\", unit = \"m\" }}, b = {{ value = \"x\" }} }}");
+    ProviderConfig::from_toml(&other).unwrap().build().unwrap();
+}
+
+#[test]
+fn elsewhere_a_variable_is_read_or_a_problem() {
+    let endpoint = "[token_endpoint]\nurl = \"https://as.example.com\"\nclient = { id = \"me\" }\n";
+    for field in [
+        "keep = [{ variable = \"t\" }]",
+        "accept_token_types = [{ variable = \"t\" }]",
+        "response = { token = { variable = \"t\" } }",
+        "response = { unit = { variable = \"t\" } }",
+        "grant_type = { variable = \"t\" }",
+        "[policy]\nreserve_seconds = { variable = \"t\" }",
+        "[policy.transient_backoff]\nfirst_seconds = { variable = \"t\" }\nlimit_seconds = 7",
+        "[send]\nheader = { variable = \"t\" }",
+        "[send]\nreject_on = [{ variable = \"t\" }]",
+    ] {
+        let toml = format!("allow_origins = [\"https://api.example.com\"]\n{endpoint}{field}");
+        match keyed(&toml, &Recorder::default()) {
+            Ok(config) => assert_eq!(config.variables().collect::<Vec<_>>(), ["t"], "{field}"),
+            Err(error) => assert!(!error.problems().is_empty(), "{field}: {error}"),
+        }
+    }
+    let error = keyed(&format!("allow_origins = [\"https://api.example.com\"]\n{endpoint}"), &Recorder::default());
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("found no variable in a keyed configuration"), "{error}");
+}
+
+#[test]
 fn what_cannot_depend_on_a_variable_is_a_problem() {
     let client = "client = { id = \"me\" }";
     for (toml, path) in [
@@ -124,4 +224,18 @@ async fn a_jwt_for_each_request_is_cached_for_its_facts() {
     assert_eq!(providers.len(), 1);
     let provider = providers.get(&one).unwrap();
     assert!(provider.is_rejection(StatusCode::FORBIDDEN, &HeaderMap::new()));
+}
+
+#[test]
+fn a_fact_is_that_of_the_request() {
+    let toml = "allow_origins = [\"https://api.example.com\"]\n[jwt]\nalgorithm = \"HS256\"\n\
+                key = \"0123456789abcdef0123456789abcdef\"\ncomputed = { host = \"{request.host}\" }";
+    let config = keyed(toml, &Recorder::default()).unwrap();
+    let given = key(&config, &[("request.host", "evil.example.com")]).unwrap();
+    assert_eq!(given, key(&config, &[]).unwrap());
+    // A client without URLs has no such fact, and the application cannot make one up.
+    let (headers, extensions) = (HeaderMap::new(), Extensions::new());
+    let head = RequestHead::new(&Method::GET, &headers, &extensions);
+    let error = config.key(&head, [("request.host", "evil.example.com")]).unwrap_err();
+    assert!(error.to_string().contains("request.host"), "{error}");
 }

@@ -166,6 +166,18 @@ fn problems_name_fields_and_not_methods() {
 }
 
 #[test]
+fn an_alias_of_metadata_beside_a_url_is_a_problem() {
+    let config = r#"
+        token_endpoint = { url = "https://as.example.com/token", use_mtls_alias = true, client = { id = "x" } }
+    "#;
+    let error = ProviderConfig::from_toml(config).unwrap().transport(Recorder::default()).build().unwrap_err();
+    let found: Vec<_> = error.problems().iter().map(ToString::to_string).collect();
+    let expected = "token_endpoint.use_mtls_alias: found beside a URL, which is used as it is: \
+                    remove `token_endpoint.use_mtls_alias`";
+    assert_eq!(found, [expected]);
+}
+
+#[test]
 fn it_deserializes_as_part_of_a_larger_configuration() {
     #[derive(Deserialize)]
     struct Service {

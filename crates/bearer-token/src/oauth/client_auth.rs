@@ -26,7 +26,7 @@ use self::assertion as signed;
 use self::no_assertion as signed;
 use self::{
     assertion_source::AssertionSource,
-    credentials::{Fresh, Place, basic_header, form_encoded},
+    credentials::{Fresh, SecretPlace, basic_header, form_encoded},
     presented::BasicEncoding,
 };
 pub(crate) use self::{credentials::Credentials, presented::Presented};
@@ -209,7 +209,7 @@ impl ClientAuth {
                 credentials.parameters.push("client_id", client_id);
                 let read = read_secret(secret, problems);
                 if secret.is_looked_up() {
-                    credentials.fresh = Fresh::Secret(secret.clone(), Place::Body);
+                    credentials.fresh = Fresh::Secret(secret.clone(), SecretPlace::Body);
                 } else if let Some(secret) = read {
                     credentials.parameters.push("client_secret", secret.expose());
                 }
@@ -228,7 +228,7 @@ impl ClientAuth {
                 let special = changes(client_id) || changes(read.expose());
                 credentials.presented = Presented::Basic { encoding: *encoding, special };
                 if secret.is_looked_up() {
-                    let place = Place::Header(client_id.clone(), *encoding);
+                    let place = SecretPlace::Header(client_id.clone(), *encoding);
                     credentials.fresh = Fresh::Secret(secret.clone(), place);
                 }
             }

@@ -119,7 +119,7 @@ impl Credential {
         }
     }
 
-    /// The same for a head that nothing is known of.
+    /// Inserts the credential into a head that may already have several values of its header, and says whether it did.
     pub(crate) fn attach(&self, headers: &mut HeaderMap) -> bool {
         !has_several_of(self.name(), headers) && self.insert(headers)
     }

@@ -214,7 +214,7 @@ impl Origins {
             }
             return OriginVerdict::Refuse(Error::new(
                 ErrorKind::Origin,
-                format!("the request goes to `{origin}`, and no origin is allowed yet; {}", origin.way_out()),
+                format!("the request goes to `{origin}`, and no origin is allowed yet; {}", origin.how_to_allow()),
             ));
         }
         let downgrade = !origin.https && !is_loopback(&origin.host);
@@ -224,7 +224,7 @@ impl Origins {
                 ErrorKind::Origin,
                 format!(
                     "the request goes {why}to `{origin}`, which is not among the allowed origins; {}",
-                    origin.way_out()
+                    origin.how_to_allow()
                 ),
             ));
         }
@@ -233,8 +233,8 @@ impl Origins {
 }
 
 impl Origin<'_> {
-    /// The problem, in the words of a builder or of a configuration.
-    fn way_out(&self) -> String {
+    /// What to call or to configure if the origin is meant to get tokens.
+    fn how_to_allow(&self) -> String {
         let plaintext = if self.https || is_loopback(&self.host) { "" } else { "plaintext_" };
         format!(
             "if the token is meant for it, call .allow_{plaintext}origin(\"{self}\") on the provider's builder, or add it \
@@ -302,7 +302,7 @@ fn parse(text: &str) -> Result<(Origin<'static>, String), String> {
     Ok((Origin { https, host: Cow::Owned(host.into_owned()), port }, authority.as_str().to_owned()))
 }
 
-/// Takes an authority apart that is one, or looks whether it is.
+/// Splits an authority into host and port. Unless `is_read`, it also checks that the string is an authority.
 fn normalise<'a>(scheme: &str, authority: &'a str, is_read: bool) -> Result<Origin<'a>, String> {
     let https = match scheme {
         _ if scheme.eq_ignore_ascii_case("https") => true,

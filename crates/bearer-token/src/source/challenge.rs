@@ -47,7 +47,7 @@ impl Challenge {
         found
     }
 
-    /// The same, to be kept; nothing, if nothing was said.
+    /// Reads the challenges into a shared list, or returns `None` if there are none.
     pub(crate) fn keep(response: &HeaderMap) -> Option<Arc<[Challenge]>> {
         let challenges = Challenge::read(response);
         (!challenges.is_empty()).then(|| challenges.into())

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The most certificates of one chain. Headers have limits, and real chains have three or four.
-const LONGEST: usize = 10;
+const MOST_CERTIFICATES: usize = 10;
 
 /// A certificate, followed by the issuer of each one before (RFC 7515 section 4.1.6).
 pub(crate) struct CertificateChain {
@@ -39,8 +39,8 @@ impl CertificateChain {
             && let Some(next) = others.iter().position(|other| last.is_issued_by(other))
         {
             chain.push(others.remove(next));
-            if chain.len() == LONGEST {
-                return Err(diagnose::long_chain(found, LONGEST));
+            if chain.len() == MOST_CERTIFICATES {
+                return Err(diagnose::long_chain(found, MOST_CERTIFICATES));
             }
             last = chain.last().unwrap_or(&leaf);
         }

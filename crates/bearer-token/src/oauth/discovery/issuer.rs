@@ -19,7 +19,7 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
-    /// Parses and checks it. A problem never repeats what could be a credential.
+    /// Parses and checks the identifier. A problem never repeats what could be a credential.
     pub(crate) fn parse(text: &str, allow_plaintext: bool, problems: &mut Problems) -> Option<Self> {
         if text.contains(['?', '#']) {
             let found = "found a query or a fragment, which an issuer cannot have (RFC 8414 section 2)";

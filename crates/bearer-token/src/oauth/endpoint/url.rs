@@ -19,7 +19,7 @@ pub(crate) struct EndpointUrl {
 }
 
 impl EndpointUrl {
-    /// Parses and checks it. A problem never repeats what could be a credential.
+    /// Parses and checks the URL. A problem never repeats what could be a credential.
     pub(crate) fn parse(text: &str, allow_plaintext: bool, problems: &mut Problems) -> Option<Self> {
         match check(text, allow_plaintext) {
             Ok(uri) => Some(EndpointUrl { text: text.to_owned(), origin: origin(&uri), uri }),

@@ -23,10 +23,10 @@ pub(crate) struct Sent {
 /// Parameters that are public, and may be named in a server's text: they are masked there.
 const PUBLIC: [&str; 4] = ["client_id", "scope", "grant_type", "client_assertion_type"];
 
-/// Shorter strings are in any text by chance.
+/// The length below which a string is not searched for: it could be in any text by chance.
 const SHORTEST: usize = 3;
 
-/// So many bytes of a longer secret are too much to show.
+/// The length of a part of a longer secret that must not be shown, in bytes.
 const FRAGMENT: usize = 12;
 
 const BASE64_LENIENT: GeneralPurpose = GeneralPurpose::new(

@@ -4,30 +4,17 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
-use super::{HeaderForm, Sending};
+use super::{
+    Sending,
+    form::{FRAMING, HeaderForm, is_scheme},
+};
 use crate::problem::{Advice, Problem, Problems};
 
-/// Headers of the connection and of the message framing (RFC 9110 section 7.6.1, RFC 9112 section 6). Setting them
-/// would change the meaning of the request.
-pub(crate) const FRAMING: [&str; 12] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// A longer time would keep revoked tokens in service, and hold requests in memory until their replay.
+/// The longest settling time. A longer one would keep revoked tokens in service, and hold requests in memory until
+/// their replay.
 const LONGEST_SETTLE: Duration = Duration::from_secs(60);
 
-/// Each costs a warm request one insertion.
+/// The most fixed headers. Each costs a warm request one insertion.
 const MOST_FIXED: usize = 16;
 
 impl Sending {
@@ -115,11 +102,6 @@ impl Sending {
             problems.push(path, "found a status a second time; expected each once");
         }
     }
-}
-
-/// Whether this is a token (RFC 9110 section 5.6.2), or nothing.
-pub(super) fn is_scheme(scheme: &str) -> bool {
-    scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn header_name(name: &str, path: &str, problems: &mut Problems) -> Option<HeaderName> {
