@@ -1,6 +1,6 @@
 //! Everything that is wrong with a configuration, collected by the paths of its fields.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use bearer_token::{Advice, Problem, Setting};
 
@@ -75,6 +75,18 @@ impl Report {
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.problems.into_iter().chain(self.inside).collect()
     }
+}
+
+/// The problems, each without a list of names that an earlier one has already.
+pub(crate) fn without_repetition(problems: impl IntoIterator<Item = Problem>) -> Vec<Problem> {
+    let mut listed = BTreeSet::new();
+    let shortened = |problem: Problem| match problem.expected() {
+        Some(list) if list.starts_with("one of `") && !listed.insert(list.to_owned()) => {
+            problem.expecting("one of those that are listed above")
+        }
+        _ => problem,
+    };
+    problems.into_iter().map(shortened).collect()
 }
 
 /// A problem of a part, with whole paths. A path without a name is the part itself.

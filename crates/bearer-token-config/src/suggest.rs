@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::{sections::Fields, values::table::Table};
 
 /// Words of specifications and other programs for fields that are called differently here.
-const SYNONYMS: [(&str, &str); 20] = [
+const SYNONYMS: [(&str, &str); 23] = [
     ("alg", "algorithm"),
     ("aud", "audience"),
     ("auth", "client"),
@@ -19,6 +19,8 @@ const SYNONYMS: [(&str, &str); 20] = [
     ("key_id", "kid"),
     ("lifetime", "expiry_seconds"),
     ("origins", "allow_origins"),
+    ("passwd", "secret"),
+    ("password", "secret"),
     ("private_key", "key"),
     ("scopes", "scope"),
     ("sub", "subject"),
@@ -27,6 +29,7 @@ const SYNONYMS: [(&str, &str); 20] = [
     ("token_url", "url"),
     ("ttl", "expiry_seconds"),
     ("uri", "url"),
+    ("username", "id"),
 ];
 
 /// The known word that this one was probably meant to be. It differs by case or by a few letters, or begins with this
@@ -41,8 +44,10 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     if distance <= limit {
         return Some(nearest);
     }
-    // `expiry` is `expiry_seconds`.
-    known.into_iter().find(|known| known.strip_prefix(word.as_str()).is_some_and(|rest| rest.starts_with('_')))
+    // `expiry` is `expiry_seconds`, and `Basic Auth` is `basic`.
+    let continues = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with(['_', ' ']));
+    let begins = known.iter().find(|known| continues(&plain(known), &word));
+    begins.or_else(|| known.iter().find(|known| known.len() > 2 && continues(&word, &plain(known)))).copied()
 }
 
 /// The field that an unknown one was probably meant to be: near in the same table, or somewhere else.
@@ -171,6 +176,8 @@ mod tests {
             ("issure", Some("issuer")),
             ("Issuer", Some("issuer")),
             ("surprise", None),
+            ("issuer of it", Some("issuer")),
+            ("sub", None),
             ("x", None),
         ] {
             assert_eq!(nearest(word, ["issuer", "RS256", "subject"]), expected, "{word}");
@@ -194,6 +201,8 @@ mod tests {
             ("policy.transient_backoff", "first", "policy.transient_backoff.first_seconds"),
             ("token_endpoint.client", "key", "token_endpoint.client.jwt.key"),
             ("token_endpoint.client", "alg", "token_endpoint.client.jwt.algorithm"),
+            ("token_endpoint.client", "password", "token_endpoint.client.secret"),
+            ("token_endpoint.client", "username", "token_endpoint.client.id"),
             ("jwt", "expires_in", "jwt.expiry_seconds"),
             ("token_endpoint", "auth", "token_endpoint.client"),
             ("token_endpoint", "auth_method", "token_endpoint.client.method"),

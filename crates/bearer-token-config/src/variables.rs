@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::{
     fit::{ROOT, UNKNOWN_FIELD},
-    report::{Report, is_within},
+    report::{self, Report, is_within},
     suggest::accepts,
     values::{ORIGINS, members, path_in_variable},
 };
@@ -124,9 +124,8 @@ impl Variables {
 
     /// All problems, in the names of variables where fields come from them.
     pub(crate) fn rename_all(&self, report: Report) -> Vec<Problem> {
-        let mut renamed: Vec<_> = report.into_problems().into_iter().map(|problem| self.rename(problem)).collect();
-        renamed.extend(self.others.iter().cloned());
-        renamed
+        let renamed = report.into_problems().into_iter().map(|problem| self.rename(problem));
+        report::without_repetition(renamed.chain(self.others.iter().cloned()))
     }
 
     /// The problem in the names of variables, if one sets the field or nothing else could.

@@ -213,6 +213,15 @@ fn no_text_makes_it_panic() {
 }
 
 #[test]
+fn a_near_algorithm_is_suggested_once() {
+    for (name, near) in [("rs256", "RS256"), ("RSA", "RS256"), ("ecdsa", "ES256"), ("Ed25519", "EdDSA")] {
+        let text = problems(&format!("[jwt]\nalgorithm = \"{name}\"\nkey = \"x\""))[0].to_string();
+        assert!(text.ends_with(&format!(": did you mean `{near}`?")), "{text}");
+        assert_eq!(text.matches("did you mean").count(), 1, "{text}");
+    }
+}
+
+#[test]
 fn a_misspelt_member_of_a_value_is_one_problem() {
     let client = "token_endpoint.client";
     for (value, member) in [("{ fil = \"x\" }", "fil"), ("{ qqqqq = \"x\" }", "qqqqq"), ("{ flie = \"x\" }", "flie")] {

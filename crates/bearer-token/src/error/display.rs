@@ -13,6 +13,9 @@ impl fmt::Display for Error {
         };
         for (index, problem) in self.0.problems.iter().enumerate() {
             text.push_str(if index == 0 { ": " } else { "; " });
+            if self.0.problems.len() > 1 {
+                text.push_str(&format!("({}) ", index + 1));
+            }
             text.push_str(&problem.to_string());
         }
         let mut cause = self.source().filter(|_| f.alternate());

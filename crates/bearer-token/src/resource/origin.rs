@@ -277,23 +277,26 @@ fn default_port(https: bool) -> u16 {
 /// Problems do not repeat the string, because a path or a query may contain a secret.
 fn parse(text: &str) -> Result<(Origin<'static>, String), String> {
     if text.contains('@') {
-        return Err("found user information before the host, which an origin has not".to_owned());
+        return Err("found user information before the host, which an origin does not have".to_owned());
     }
     if text.contains('*') {
-        return Err("found a `*`, but origins are compared as they are: name each".to_owned());
+        return Err("found a `*`, but origins are compared as they are: list each one".to_owned());
     }
     if text.contains('#') {
-        return Err("found a fragment, which an origin has not".to_owned());
+        return Err("found a fragment, which an origin does not have".to_owned());
     }
     if !text.is_ascii() {
         return Err("found a host that is not ASCII: write it in Punycode (`xn--..`), as requests do".to_owned());
     }
-    let uri: Uri = text.parse().map_err(|_| "found something that is not a URI".to_owned())?;
+    if !text.is_empty() && !text.starts_with('/') && !text.contains("://") {
+        return Err("found no scheme: write `https://` in front of it".to_owned());
+    }
+    let uri: Uri = text.parse().map_err(|_| "found something that is not a URL".to_owned())?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err("found no scheme or no host".to_owned());
     };
     if uri.path_and_query().is_some_and(|path| path != "/") {
-        return Err("found a path or a query, which an origin has not".to_owned());
+        return Err("found a path or a query, which an origin does not have".to_owned());
     }
     let Origin { https, host, port } = normalise(scheme, authority.as_str(), true)?;
     Ok((Origin { https, host: Cow::Owned(host.into_owned()), port }, authority.as_str().to_owned()))

@@ -137,7 +137,7 @@ mod tests {
             ("", "issuer: found"),
             (
                 "as.example.com/marker",
-                "found text that is not a URL; expected an absolute URL such as `https://as.example.com`",
+                "found a URL without scheme; expected an absolute URL such as `https://as.example.com`: write `https://`",
             ),
             ("https://as.example.com/?marker", "found a query or a fragment"),
             ("https://as.example.com/#marker", "found a query or a fragment"),

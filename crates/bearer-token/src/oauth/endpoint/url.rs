@@ -73,6 +73,9 @@ fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
         let found = "found a fragment (`#`), which a token endpoint cannot have (RFC 6749 section 3.2)";
         return Err(problem(found).advise(Advice::text("remove it")));
     }
+    if !text.is_empty() && !text.starts_with('/') && !text.contains("://") {
+        return Err(not_a_url("found a URL without scheme").advise(Advice::text("write `https://` in front of it")));
+    }
     let uri: Uri = text.parse().map_err(|_| not_a_url("found text that is not a URL"))?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(not_a_url("found a URL without scheme or host"));
