@@ -58,7 +58,7 @@ impl Secrets {
     }
 
     /// A string with them hidden. The part of a URL before the query stays.
-    fn text(&self, text: &str) -> String {
+    pub(super) fn text(&self, text: &str) -> String {
         match text.split_once('?') {
             _ if !self.are_in(text) => text.to_owned(),
             Some((url, query)) if !self.are_in(url) => format!("{url}?{}", self.redaction.token(query)),
