@@ -52,7 +52,7 @@ async fn l38_each_stage_of_a_recipe_is_shown_without_secrets() {
                 "  \"iss\": \"reports@example.iam.gserviceaccount.com\"",
                 "\n== token_endpoint ==\n\nPOST https://iamcredentials.googleapis.com/",
                 "authorization: Bearer [redacted, ",
-                "\nscope: [\"https://www.googleapis.com/auth/devstorage.read_only\"]\n",
+                "\nscope:\n  - \"https://www.googleapis.com/auth/devstorage.read_only\"\n",
             ],
         ),
         (
@@ -130,7 +130,7 @@ async fn l38_a_chain_of_three_shows_no_secret_of_any() {
             "\"iss\": \"first\"",
             "\n== sources.second ==\n\nPOST https://second.example.com/token\n",
             "x-api-key: [redacted, 21 bytes]\n",
-            "\nlogin: [redacted, ",
+            "\nlogin:\n  jwt: [redacted, ",
             "\n== token_endpoint ==\n\nPOST https://third.example.com/token\n",
             "authorization: Basic [redacted, ",
             "\nsubject_token=[redacted, ",
