@@ -109,8 +109,8 @@ fn header_name(name: &str, path: &str, problems: &mut Problems) -> Option<Header
         // Not shown: it may be a value that was put in the wrong place.
         let problem = Problem::new(path, "found a name that no header may have");
         let problem = problem.expecting("a header name such as `authorization` or `x-api-key` (RFC 9110 section 5.1)");
-        let colon = name.contains(':').then(|| Advice::text("remove the colon and what follows it"));
-        problems.add(colon.into_iter().fold(problem, Problem::advise));
+        let misfit = misfit(name);
+        problems.add(misfit.into_iter().fold(problem, Problem::advise));
         return None;
     };
     if FRAMING.contains(&parsed.as_str()) {
@@ -120,6 +120,22 @@ fn header_name(name: &str, path: &str, problems: &mut Problems) -> Option<Header
         return None;
     }
     Some(parsed)
+}
+
+/// Where the first character is that no name may have. It tells one name of several from the others.
+fn misfit(name: &str) -> Option<Advice> {
+    let is_misfit = |char: char| !char.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(char);
+    let (index, misfit) = name.chars().enumerate().find(|(_, char)| is_misfit(*char))?;
+    let kind = match misfit {
+        ':' => {
+            return Some(Advice::text(format!("remove the colon and what follows it, from character {} on", index + 1)));
+        }
+        ' ' => "a space",
+        other if other.is_control() => "a control character",
+        other if !other.is_ascii() => "a character that is not ASCII",
+        _ => "a punctuation mark",
+    };
+    Some(Advice::text(format!("change character {} of {}, {kind}", index + 1, name.chars().count())))
 }
 
 /// The items that are equal to an earlier one.
