@@ -216,7 +216,7 @@ async fn l38_a_json_body_and_a_query_are_redacted() {
 #[tokio::test]
 async fn a_length_is_shown_once() {
     let endpoint = "[token_endpoint]\nurl = \"https://as.example.com/token\"\ngrant_type = \"\"\nbody = \"none\"";
-    let out = dry_run(&Config::new("none.toml", endpoint.to_owned()).path).await;
+    let out = dry_run(&Config::new("none.toml", endpoint).path).await;
     assert_eq!(out.matches("content-length").count(), 1, "{out}");
 }
 

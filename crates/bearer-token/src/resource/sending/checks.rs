@@ -128,7 +128,10 @@ fn misfit(name: &str) -> Option<Advice> {
     let (index, misfit) = name.chars().enumerate().find(|(_, char)| is_misfit(*char))?;
     let kind = match misfit {
         ':' => {
-            return Some(Advice::text(format!("remove the colon and what follows it, from character {} on", index + 1)));
+            return Some(Advice::text(format!(
+                "remove the colon and what follows it, from character {} on",
+                index + 1
+            )));
         }
         ' ' => "a space",
         other if other.is_control() => "a control character",
