@@ -133,8 +133,9 @@ impl ProviderConfig {
         self.dry_run_given(Given::Nothing).await
     }
 
-    /// The same for a configuration with [variables](crate::KeyedConfig), by their names and values. A fact about a request, such as
-    /// `request.host`, is one of them.
+    /// Runs every stage of a configuration with [variables](crate::KeyedConfig), as [`dry_run`](Self::dry_run) does.
+    ///
+    /// `variables` are their names and values. A fact about a request, such as `request.host`, is a variable too.
     ///
     /// # Errors
     ///

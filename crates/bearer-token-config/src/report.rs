@@ -38,7 +38,7 @@ impl Report {
         self.meant.push(field.to_owned());
     }
 
-    /// Reports the problems of a builder, in the names of a section's fields.
+    /// Adds the problems of a builder. The names of methods are replaced by those of the section's fields.
     pub(crate) fn add_translated(&mut self, names: &Names, error: &bearer_token::Error) {
         self.problems.extend(error.problems().iter().map(|problem| names.translate(problem)));
     }

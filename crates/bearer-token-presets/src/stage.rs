@@ -9,7 +9,7 @@ use http::Uri;
 
 use crate::key::at;
 
-/// What the user does to each token endpoint of a preset, such as setting its transport.
+/// The user's changes to each token endpoint of a preset, such as another transport.
 #[derive(Clone, Default)]
 pub(crate) struct Hook(Option<Arc<dyn Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync>>);
 
@@ -18,7 +18,7 @@ impl Hook {
         Hook(Some(Arc::new(edit)))
     }
 
-    /// A builder on the endpoint, or what is wrong with it.
+    /// Returns the builder of a provider on this endpoint, or the problems of the endpoint.
     ///
     /// Its paths become those of the preset: `names` has the path of the endpoint's builder, and what the user gave.
     pub(crate) fn build(
@@ -62,7 +62,7 @@ fn renamed(problems: Vec<Problem>, names: &[(&str, &str)]) -> Vec<Problem> {
     problems.into_iter().map(rename).collect()
 }
 
-/// The builder, or one that reports what is wrong.
+/// The builder. If there were problems, a builder that reports them when it builds.
 pub(crate) fn or_problems(builder: Result<TokenProviderBuilder, Vec<Problem>>) -> TokenProviderBuilder {
     builder.unwrap_or_else(|problems| {
         problems.into_iter().fold(TokenProvider::builder(StaticToken::new("")), TokenProviderBuilder::problem)

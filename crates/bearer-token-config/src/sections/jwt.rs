@@ -81,9 +81,9 @@ pub(crate) struct JwtFields {
     jwt_id: Option<bool>,
     /// Whether there is an `nbf`. Default: false.
     not_before: Option<bool>,
-    /// The certificate of the key as PEM or DER, and those that certify it. One in a file is read again.
+    /// The certificate of the key with its chain, as PEM or DER. A file is read again.
     certificate: Option<ValueField>,
-    /// Send the certificate and those that certify it in the header, as `x5c`.
+    /// Send the certificate with its chain in the header, as `x5c`.
     certificate_chain: bool,
     /// Claims that are computed for each JWT, such as `iss = "NAME.SHA256:{key.sha256:base64}"`.
     computed: BTreeMap<String, ComputedField>,

@@ -45,9 +45,9 @@ pub(super) const LEAST_REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The latest start of a refresh, before the token expires. It leaves time for two attempts at a slow server.
 pub(super) const LATEST_REFRESH: Duration = Duration::from_secs(30);
 
-/// The least hint of a source at when to get the next token.
+/// The shortest time until the next token that a source can hint at.
 ///
-/// A source that hints at zero would be called once for each request.
+/// A source that hints at zero would otherwise be called once for each request.
 pub(super) const LEAST_HINT: Duration = MINUTE;
 
 // Refresh tokens.

@@ -194,7 +194,7 @@ mod tests {
         (inserted, found)
     }
 
-    /// Headers of the caller, whether the credential was inserted, and the headers then.
+    /// The caller's headers, whether the credential is inserted, and the headers that are sent.
     type Case<'a> = (&'a [(&'static str, &'static str)], bool, &'a [&'a str]);
 
     fn check(credential: &Credential, table: &[Case<'_>]) {

@@ -141,7 +141,7 @@ impl Origins {
         }
     }
 
-    /// Checks that a declared connection gets tokens, which is what it was declared for.
+    /// Reports a declared connection to an origin that is not allowed: its requests would go out without a token.
     pub(crate) fn check_connection(&self, problems: &mut Problems) {
         if let Some((origin, OriginVerdict::Pass | OriginVerdict::Refuse(_))) = &self.connection {
             let problem = Problem::new("connection_origin", format!("found `{origin}`"));

@@ -98,8 +98,8 @@ impl Sending {
 
     /// Adds a status that refuses the bearer, such as 403 or 498. May be called several times.
     ///
-    /// As with 401, a response whose `Bearer` challenges all name another reason, such as `insufficient_scope`, does not
-    /// refuse it.
+    /// The challenges are read as for a 401: if every `Bearer` challenge names another reason, such as
+    /// `insufficient_scope`, the bearer is not refused.
     #[must_use]
     pub fn reject_on_status(mut self, status: StatusCode) -> Self {
         self.statuses.push(status);

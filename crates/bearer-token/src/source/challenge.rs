@@ -53,8 +53,7 @@ impl Challenge {
         (!challenges.is_empty()).then(|| challenges.into())
     }
 
-    /// Whether the API knows the token that it refused. It does if the challenge names an error other than an unknown
-    /// token.
+    /// Whether the API knows the token that it refused: the challenge names an error, and not `invalid_token`.
     pub(crate) fn knows_the_token(&self) -> bool {
         self.parameter("error").is_some_and(|error| error != "invalid_token")
     }

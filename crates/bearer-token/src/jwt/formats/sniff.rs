@@ -107,9 +107,9 @@ fn ssh(content: &[u8]) -> Option<Sniffed> {
     (is_known && rest.starts_with(b" AAAA")).then_some(Sniffed::SshPublic)
 }
 
-/// Whether the content begins like a JSON object or list, or is a brace and text.
+/// Whether the content begins like a JSON object or list.
 ///
-/// A brace and some text are enough, because the rest may be damaged. A brace alone is not, because binary secrets may
+/// A brace and any text are enough, because the rest may be damaged. A brace alone is not, because binary secrets may
 /// begin with one.
 fn looks_like_json(content: &[u8]) -> bool {
     let is_object = jwk::object(content)

@@ -1,4 +1,4 @@
-//! The certificate of a key, and those that certify it.
+//! The certificate of a key, with its chain.
 
 use aws_lc_rs::digest::{Algorithm as Hash, Digest, digest};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -56,7 +56,7 @@ impl CertificateChain {
         digest(hash, self.leaf.der())
     }
 
-    /// All of it, as `x5c` has it: base64 of DER, not base64url.
+    /// The certificate and its chain, as `x5c` has them: base64 of DER, not base64url.
     pub(crate) fn base64(&self) -> Vec<String> {
         [&self.leaf].into_iter().chain(&self.others).map(|one| BASE64_STANDARD.encode(one.der())).collect()
     }

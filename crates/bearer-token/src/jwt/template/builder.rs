@@ -239,7 +239,7 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// Sends the [certificate](Self::certificate) and those that certify it in the header, as `x5c` (RFC 7515 section
+    /// Sends the [certificate](Self::certificate) with its chain in the header, as `x5c` (RFC 7515 section
     /// 4.1.6). The certificate of the key is the first, wherever it is in the file.
     #[must_use]
     pub fn certificate_chain(mut self) -> Self {

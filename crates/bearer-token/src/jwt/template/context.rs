@@ -101,7 +101,7 @@ impl SignContext {
         }
     }
 
-    /// The certificate and those that certify it, as `x5c` has them.
+    /// The certificate and its chain, as `x5c` has them.
     pub(crate) fn certificate_chain(&self) -> Result<Vec<String>, Error> {
         match &self.certificate {
             CertificateState::Usable(chain) => Ok(chain.base64()),

@@ -319,7 +319,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         entry.map(|entry| entry.value.clone())
     }
 
-    /// Looks at all entries, each table as it is at one moment.
+    /// Calls `look` for all entries. Each table is read at one moment, and different tables at different ones.
     pub(crate) fn for_each(&self, mut look: impl FnMut(&K, &V)) {
         for shard in &self.shards {
             if let Some(table) = shard.table.get() {
