@@ -130,8 +130,8 @@ impl ClientAuth {
 
     /// Sends an assertion from another issuer (RFC 7521 section 4.2, RFC 7523 section 2.2).
     ///
-    /// This is a federated credential, such as Entra's workload identity: the authorization server trusts the issuer of
-    /// other tokens.
+    /// This is a federated credential, such as Entra's workload identity: a token of another issuer, which the
+    /// authorization server trusts, identifies the client.
     ///
     /// ```
     /// use bearer_token::FileToken;
