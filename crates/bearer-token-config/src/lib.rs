@@ -1,4 +1,4 @@
-//! A [`TokenProvider`] from a TOML or JSON file, from environment variables, or from variables over a file.
+//! A [`TokenProvider`](bearer_token::TokenProvider) from a TOML or JSON file, from environment variables, or from variables over a file.
 //!
 //! The sections of the configuration decide where tokens come from:
 //!
@@ -148,7 +148,7 @@
 //!
 //! # Problems
 //!
-//! [`build`](ProviderConfig::build) reports everything that is wrong at once, in [`Error::problems`]. The path of each
+//! [`build`](ProviderConfig::build) reports everything that is wrong at once, in [`Error::problems`](bearer_token::Error::problems). The path of each
 //! [problem](bearer_token::Problem) is a field or a variable. There are two other paths: `configuration` for the whole of
 //! a file, and `environment` for all variables together.
 
