@@ -193,7 +193,7 @@ fn lasting(field: &Field, milliseconds: bool) -> Result<Option<Duration>, Negati
 
 /// The time of day in a field: a date, or a number counted from 1970.
 fn time_of_day(field: &Field) -> Option<SystemTime> {
-    /// The first number that is read as milliseconds. As seconds it is in the year 5138, and as milliseconds in 1973.
+    /// The first number that is not read as seconds: they would be in the year 5138, and milliseconds are in 1973.
     const MOST_SECONDS: f64 = 1e11;
     let text = digits(field)?;
     if let Some(date) = parse_date(text) {
