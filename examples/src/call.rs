@@ -2,7 +2,9 @@
 
 use std::{ffi::OsString, io::Write, process::ExitCode};
 
-use bearer_token::TokenProvider;
+use bearer_token::{Error, RequestHead, TokenProvider};
+use bearer_token_config::{KeyedConfig, ProviderConfig};
+use http::{Extensions, HeaderMap, Method};
 
 use self::{arguments::Arguments, redaction::Redaction};
 
@@ -48,11 +50,23 @@ async fn call(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<boo
     let config = arguments.config.load()?;
     let redaction = Redaction::new(arguments.show_token);
     if arguments.dry_run {
-        return Box::pin(dry_run::show(config, redaction, out)).await.map(|()| true);
+        return Box::pin(dry_run::show(config, &arguments.variables, redaction, out)).await.map(|()| true);
     }
-    let provider: TokenProvider = config.build()?;
+    let provider = build(config, &arguments.variables)?;
     match &arguments.url {
         Some(url) => request::send(provider, url.clone(), redaction, out).await,
         None => status::show(&provider, redaction, out).await.map(|()| true),
     }
+}
+
+/// The provider, or the one for these variables.
+fn build(config: ProviderConfig, variables: &[(String, String)]) -> Result<TokenProvider, Error> {
+    if variables.is_empty() {
+        return config.build();
+    }
+    let config = KeyedConfig::new(config)?;
+    let (headers, extensions) = (HeaderMap::new(), Extensions::new());
+    let head = RequestHead::new(&Method::GET, &headers, &extensions);
+    let key = config.key(&head, variables.iter().map(|(name, value)| (name, value)))?;
+    config.providers().build()?.get(&key)
 }

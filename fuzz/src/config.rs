@@ -1,15 +1,16 @@
 //! Configurations with any content.
 
 use bearer_token::{Error, transport::Transport};
-use bearer_token_config::ProviderConfig;
+use bearer_token_config::{KeyedConfig, ProviderConfig};
 use bytes::Bytes;
 use serde_json::Value;
 
 use crate::{MARKER, assert_hidden, shown};
 
 /// Fields whose content is a secret, and the fields in them that say where it is.
-const SECRETS: [&str; 6] = ["token", "key", "passphrase", "initial", "secret", "value"];
-const PLACES: [&str; 3] = ["file", "env", "encoding"];
+const SECRETS: [&str; 9] =
+    ["token", "key", "passphrase", "initial", "secret", "value", "assertion", "subject_token", "actor_token"];
+const PLACES: [&str; 5] = ["file", "env", "encoding", "source", "variable"];
 
 /// Replaces every secret with the marker, removes it elsewhere, and avoids existing files and variables.
 pub fn plant(value: &mut Value, secret: bool) {
@@ -32,16 +33,23 @@ pub fn plant(value: &mut Value, secret: bool) {
     }
 }
 
-/// Builds it: the result is a provider, or an error with problems.
-pub fn build(config: ProviderConfig) {
-    let text = match config.transport(Nowhere).build() {
+/// Builds it, alone and for any variables: the result is a provider, or an error with problems.
+pub fn build(config: impl Fn() -> ProviderConfig) {
+    let text = match config().transport(Nowhere).build() {
         Ok(provider) => format!("{provider:?}"),
-        Err(error) => {
-            assert!(!error.problems().is_empty(), "{error}");
-            shown(&error)
-        }
+        Err(error) => told(&error),
     };
     assert_hidden(&"built", &text);
+    let text = match KeyedConfig::new(config().transport(Nowhere)) {
+        Ok(keyed) => format!("{keyed:?}"),
+        Err(error) => told(&error),
+    };
+    assert_hidden(&"with variables", &text);
+}
+
+fn told(error: &Error) -> String {
+    assert!(!error.problems().is_empty(), "{error}");
+    shown(error)
 }
 
 struct Nowhere;

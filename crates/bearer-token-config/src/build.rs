@@ -1,14 +1,13 @@
-//! From what was read to a provider.
+//! Builds a provider from a configuration that was read.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
 
-use bearer_token::{Sending, TokenProvider, TokenProviderBuilder, platform::Platform};
+use bearer_token::{Sending, StaticToken, TokenProvider, TokenProviderBuilder, platform::Platform};
 
 use crate::{
-    no_source,
     report::Report,
     sections::{Context, Fields, SetTransport, Sources},
     shared::Shared,
@@ -32,9 +31,9 @@ pub(crate) struct Fitted {
 /// The values of the variables that a configuration uses.
 #[derive(Clone, Copy)]
 pub(crate) enum Given<'a> {
-    /// There are none: each is a problem.
+    /// There are no variables: each use of one is a problem.
     Nothing,
-    /// Each has a stand-in, to check the rest.
+    /// Each variable has a stand-in value, so the rest of the configuration can be checked.
     Rehearsal,
     Values(&'a BTreeMap<String, String>),
 }
@@ -80,4 +79,9 @@ impl Fitted {
         (cx.given, cx.shared, cx.hosts, cx.is_dry_run) = (given, shared, &self.hosts, self.is_dry_run);
         cx
     }
+}
+
+/// A stand-in where there is no source. It is never built, because problems were reported.
+pub(crate) fn no_source() -> TokenProviderBuilder {
+    TokenProvider::builder(StaticToken::new(""))
 }

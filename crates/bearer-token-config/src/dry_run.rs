@@ -129,13 +129,32 @@ impl ProviderConfig {
     /// # Errors
     ///
     /// As [`build`](Self::build). What fails later is in the stage's [`token`](DryRun::token).
-    pub async fn dry_run(mut self) -> Result<Vec<DryRun>, Error> {
+    pub async fn dry_run(self) -> Result<Vec<DryRun>, Error> {
+        self.dry_run_given(Given::Nothing).await
+    }
+
+    /// Runs every stage of a configuration with [variables](crate::KeyedConfig), as [`dry_run`](Self::dry_run) does.
+    ///
+    /// `variables` are their names and values. A fact about a request, such as `request.host`, is a variable too.
+    ///
+    /// # Errors
+    ///
+    /// As [`dry_run`](Self::dry_run); also for a variable that is missing.
+    pub async fn dry_run_with<N: Into<String>, V: Into<String>>(
+        self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Vec<DryRun>, Error> {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        self.dry_run_given(Given::Values(&variables)).await
+    }
+
+    async fn dry_run_given(mut self, given: Given<'_>) -> Result<Vec<DryRun>, Error> {
         let recorder = Recorder::default();
         self.transport = Some(recorder.transport());
         let mut fitted = self.fitted();
         fitted.is_dry_run = true;
         let last = fitted.fields.section();
-        let assembled = fitted.assemble(Given::Nothing, None);
+        let assembled = fitted.assemble(given, None);
         let provider = assembled.builder.build()?;
         let mut stages = Vec::new();
         for (name, source) in &assembled.sources {

@@ -7,10 +7,19 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
-use crate::{report::Report, sections::Fields, suggest, values::table::Table, variables::Variables};
+use crate::{
+    report::Report,
+    sections::Fields,
+    suggest,
+    values::{ORIGINS, table::Table},
+    variables::Variables,
+};
 
 /// More misfits than this are not listed.
 const LIMIT: usize = 100;
+
+/// More fields of a table are not listed.
+const LISTED: usize = 8;
 
 /// The path of a problem with the configuration as a whole.
 pub(crate) const ROOT: &str = "configuration";
@@ -47,6 +56,12 @@ pub(crate) fn fit(mut value: Value, variables: &Variables, report: &mut Report) 
         let taken = found.and_then(|(table, name)| table.remove(&name));
         let problem = describe(&place, &message, taken.as_ref().unwrap_or(&value));
         if message.starts_with("unknown field") {
+            // A value whose only member has a wrong name does not lack one too.
+            if let Some((parent, _)) = place.rsplit_once('.')
+                && lacks_origin(&value, parent)
+            {
+                report.add_meant(parent);
+            }
             // What was probably meant is not missing too.
             for advice in problem.advice() {
                 if let Advice::DidYouMean(Setting::Field(field)) = advice
@@ -66,7 +81,7 @@ pub(crate) fn fit(mut value: Value, variables: &Variables, report: &mut Report) 
     Fields::default()
 }
 
-/// Reads a value whose form depends on other fields, at its path.
+/// Reads a value whose type depends on other fields. `place` is its path.
 pub(crate) fn read<T: DeserializeOwned>(place: &str, value: &Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let inside: Vec<_> = error.path().iter().map(ToString::to_string).collect();
@@ -78,11 +93,22 @@ pub(crate) fn read<T: DeserializeOwned>(place: &str, value: &Value) -> Result<T,
 
 /// Whether a field is present.
 fn has(value: &Value, field: &str) -> bool {
-    field.split('.').try_fold(value, |value, name| value.get(name)).is_some()
+    at(value, field).is_some()
 }
 
-/// Where the misfit is, as a table and a name in it. It is the whole list for a misfit in a list, as the indexes of the
-/// others would change.
+fn at<'a>(value: &'a Value, field: &str) -> Option<&'a Value> {
+    field.split('.').try_fold(value, |value, name| value.get(name))
+}
+
+/// Whether a field is the table of a value, and does not say where the value is.
+fn lacks_origin(value: &Value, field: &str) -> bool {
+    let is_without = |table: &Map<String, Value>| !ORIGINS.iter().any(|origin| table.contains_key(*origin));
+    at(value, field).and_then(Value::as_object).is_some_and(is_without)
+        && suggest::accepts(&suggest::segments(field), "a string".into())
+}
+
+/// The table that contains the misfit, and the misfit's name in it. For a misfit in a list, this is the whole list,
+/// because removing one element would change the indexes of the others.
 fn find<'a>(value: &'a mut Value, path: &Path) -> Option<(&'a mut Map<String, Value>, String)> {
     let mut names: Vec<&str> = Vec::new();
     for segment in path {
@@ -97,7 +123,7 @@ fn find<'a>(value: &'a mut Value, path: &Path) -> Option<(&'a mut Map<String, Va
     Some((parent.as_object_mut()?, (*last).to_owned()))
 }
 
-/// What was found and what was expected. serde's own sentence quotes the value, which may be a secret.
+/// The problem with what was found. serde's own message is not used: it quotes the value, which may be a secret.
 fn describe(place: &str, message: &str, found: &Value) -> Problem {
     if message.starts_with("unknown field") {
         let (parent, name) = place.rsplit_once('.').unwrap_or(("", place));
@@ -130,8 +156,24 @@ fn describe(place: &str, message: &str, found: &Value) -> Problem {
         return Problem::new(place, own.to_owned()).expecting(expected.to_owned());
     }
     let expected = expected(message);
-    let advice = simple_change(found, &expected).map(Advice::text);
+    let advice = simple_change(found, &expected).map(Advice::text).or_else(|| contents(place, found, &expected));
     advice.into_iter().fold(Problem::new(place, kind(found)).expecting(expected), Problem::advise)
+}
+
+/// What belongs into the table that was expected.
+fn contents(place: &str, found: &Value, expected: &str) -> Option<Advice> {
+    match (expected, found) {
+        ("a table", Value::String(_) | Value::Array(_)) => {
+            Some(Advice::text("write each of them with its name: `{ NAME = \"..\" }`"))
+        }
+        ("a table of fields", Value::String(_)) => {
+            let names = suggest::names_in(&suggest::segments(place)).filter(|names| !names.is_empty())?;
+            let list: Vec<_> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+            let rest = if names.len() > LISTED { " and others" } else { "" };
+            Some(Advice::text(format!("its fields are {}{rest}", list.join(", "))))
+        }
+        _ => None,
+    }
 }
 
 /// The change that makes a string or a number what was expected, if there is one.

@@ -57,7 +57,7 @@ fn config(message: String) -> Error {
     Error::config(message, [])
 }
 
-/// Editors on Windows write a byte order mark.
+/// The text without the byte order mark that editors on Windows write.
 fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }

@@ -67,8 +67,8 @@ impl KeyedConfig {
         Self::with_endpoint_hosts(config, Vec::<String>::new())
     }
 
-    /// The same for a configuration with a variable in the host of the token endpoint's URL. The host must be one of
-    /// these.
+    /// Does the same as [`new`](Self::new) for a configuration with a variable in the host of the token endpoint's URL.
+    /// The host must be one of these.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl KeyedConfig {
         Ok(Variables(Arc::new(key)))
     }
 
-    /// A builder of the map of providers.
+    /// Starts building the map of providers.
     pub fn providers(&self) -> KeyedProvidersBuilder<Variables> {
         let inner = Arc::clone(&self.0);
         let builder = KeyedProviders::builder(move |key: &Variables| {

@@ -1,4 +1,4 @@
-//! Names of fields for what builders call by their methods.
+//! Turns the names of builders' methods into the names of fields.
 //!
 //! The path of a builder's problem is a method, and its advice names methods. Each section has a table of the fields
 //! whose names differ. So a configuration reports the same problem in its own names.
@@ -12,11 +12,12 @@ pub(crate) struct Names {
     pub(crate) names: &'static [Name],
 }
 
-/// A method, and the field that sets the same.
+/// A method, and the field that has the same effect.
 pub(crate) struct Name {
-    /// As in a problem's path or in its advice: `header`, `KeyReader::key_id`.
+    /// The method, as a problem's path or advice names it: `header`, `KeyReader::key_id`.
     call: &'static str,
-    /// Within the section; with a leading `/`, from the root. `None` if no field sets it.
+    /// The path of the field within the section, or from the root if it begins with `/`. `None` if no field has this
+    /// effect.
     field: Option<&'static str>,
     /// The value that the field must have for the same effect.
     value: Option<&'static str>,

@@ -258,7 +258,7 @@ fn l52_each_problem_names_a_variable_that_is_read() {
     }
 }
 
-/// The same by variables: a table of fields is several of them, and any other value one.
+/// Turns fields into variables: one for each field of a table, and one for any other value.
 fn flatten(name: &str, value: &Value, variables: &mut Vec<(String, String)>) {
     match value {
         Value::Object(members) if !members.is_empty() && members.keys().all(|name| is_plain(name)) => {

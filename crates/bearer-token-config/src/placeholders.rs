@@ -91,7 +91,7 @@ impl Computed {
         &self.0
     }
 
-    /// The number, if the whole is a time.
+    /// The placeholder of a time, if the string consists of it alone.
     pub(crate) fn time(&self) -> Option<&Piece> {
         match self.0.as_slice() {
             [piece @ (Piece::Now(_) | Piece::Expiry(_))] => Some(piece),
@@ -104,7 +104,8 @@ fn unclosed() -> Problem {
     Problem::new("", "found `{` without `}`").expecting("a placeholder such as `{uuid}`, or `{{` for a brace")
 }
 
-/// The name is not repeated unless it is near to a known one: it may be part of a secret.
+/// The problem with an unknown placeholder. Its name is repeated only if it resembles a known one, because it may be
+/// part of a secret.
 fn unknown(name: &str) -> Problem {
     let known: Vec<_> = KNOWN.iter().map(|(known, _)| *known).collect();
     let near = crate::suggest::nearest(name, known.iter().copied());

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-use bearer_token::ErrorKind;
+use bearer_token::{Error, ErrorKind, transport::Transport};
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::select};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{values::members, *};
 

@@ -1,6 +1,6 @@
 //! Everything that is wrong with a configuration, collected by the paths of its fields.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use bearer_token::{Advice, Problem, Setting};
 
@@ -13,7 +13,7 @@ pub(crate) struct Report {
     /// Problems of parts, with their whole paths.
     inside: Vec<Problem>,
     unread: Vec<String>,
-    /// Absent fields that were probably meant by unknown ones.
+    /// Absent fields that unknown ones were probably meant to be.
     meant: Vec<String>,
 }
 
@@ -33,12 +33,12 @@ impl Report {
         self.add(problem);
     }
 
-    /// Notes a field that is absent, and was meant by the unknown one that a problem is about.
+    /// Notes an absent field that an unknown field was probably meant to be.
     pub(crate) fn add_meant(&mut self, field: &str) {
         self.meant.push(field.to_owned());
     }
 
-    /// Reports the problems of a builder, in the names of a section's fields.
+    /// Adds the problems of a builder. The names of methods are replaced by those of the section's fields.
     pub(crate) fn add_translated(&mut self, names: &Names, error: &bearer_token::Error) {
         self.problems.extend(error.problems().iter().map(|problem| names.translate(problem)));
     }
@@ -77,6 +77,18 @@ impl Report {
     }
 }
 
+/// The problems, each without a list of names that an earlier one has already.
+pub(crate) fn without_repetition(problems: impl IntoIterator<Item = Problem>) -> Vec<Problem> {
+    let mut listed = BTreeSet::new();
+    let shortened = |problem: Problem| match problem.expected() {
+        Some(list) if list.starts_with("one of `") && !listed.insert(list.to_owned()) => {
+            problem.expecting("one of those that are listed above")
+        }
+        _ => problem,
+    };
+    problems.into_iter().map(shortened).collect()
+}
+
 /// A problem of a part, with whole paths. A path without a name is the part itself.
 fn inside(path: &str, problem: &Problem) -> Problem {
     let whole = |field: &str| match field {
@@ -94,7 +106,7 @@ fn inside(path: &str, problem: &Problem) -> Problem {
     problem.clone().at(whole(problem.path())).with_advice(advice)
 }
 
-/// Whether a path is another, or inside of it.
+/// Whether a path is the same as another, or inside it.
 pub(crate) fn is_within(path: &str, other: &str) -> bool {
     path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }

@@ -11,7 +11,7 @@ use std::{
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{ProviderConfig, fit, report::Report, sections::Fields, suggest, variables::Variables};
+use super::{ProviderConfig, fit, report::Report, sections::Fields, suggest, values::members, variables::Variables};
 
 fn generate() -> Value {
     let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<Fields>().to_value();
@@ -48,8 +48,35 @@ fn without_null(schema: &mut Value) {
     }
 }
 
-/// The rows of the table: each field with its documentation.
+/// The whole file: each field with its documentation, then the members of a value.
 fn table() -> String {
+    format!("{}\n{}", fields(), members_of_a_value())
+}
+
+/// The words that a field takes, if it takes only certain ones.
+fn words(schema: &Value) -> String {
+    let list = schema.get("enum").or_else(|| schema.get("oneOf")).and_then(Value::as_array);
+    let words = list.into_iter().flatten().map(|word| word.get("const").unwrap_or(word).as_str().unwrap());
+    let words: Vec<_> = words.map(|word| format!("`{word}`")).collect();
+    if words.is_empty() { String::new() } else { format!(" Words: {}.", words.join(", ")) }
+}
+
+/// The rows of the members that a value's table may have, in the order in which they are applied.
+fn members_of_a_value() -> String {
+    let schema = generate();
+    let documented = schema.pointer("/definitions/Value/anyOf/1/properties").and_then(Value::as_object).unwrap();
+    assert_eq!(documented.len(), members().count());
+    let rows = members().map(|name| {
+        let member = &documented[name];
+        format!("| `{name}` | {}{} |\n", member["description"].as_str().unwrap(), words(member))
+    });
+    let about = "A value or a secret is a string, or a table with one of the first five members. The others are applied \
+                 to what is found there, in this order.";
+    format!("## Members of a value\n\n{about}\n\n| member | meaning |\n|---|---|\n{}", rows.collect::<String>())
+}
+
+/// The rows of the fields: each with its documentation.
+fn fields() -> String {
     fn visit(root: &Value, schema: &Value, path: &str, rows: &mut String) {
         let reference = |schema: &Value| {
             let name = schema.get("$ref").or_else(|| schema.pointer("/allOf/0/$ref"))?.as_str()?;
@@ -66,7 +93,8 @@ fn table() -> String {
                 _ => "",
             };
             let meaning = field["description"].as_str().unwrap().replace('\n', " ");
-            rows.push_str(&format!("| `{path}` | {meaning}{note} |\n"));
+            let words = words(named.as_ref().map_or(field, |name| &root["definitions"][name]));
+            rows.push_str(&format!("| `{path}` | {meaning}{note}{words} |\n"));
             if let Some(name) = named.filter(|name| name.ends_with("Fields")) {
                 visit(root, &root["definitions"][name], &path, rows);
             }
@@ -98,6 +126,24 @@ fn the_schema_file_is_that_of_the_fields() {
 fn the_table_file_is_that_of_the_fields() {
     let found = fs::read_to_string(table_file()).unwrap();
     assert!(found == table(), "FIELDS.md is out of date: CONTRIBUTING.md has the command that writes it");
+}
+
+#[test]
+fn the_table_has_the_words_and_the_members_of_values() {
+    let table = table();
+    for row in [
+        "| `token_endpoint.method` | The method. Default: `POST`. Words: `POST`, `GET`, `PUT`, `PATCH`. |",
+        "Default: `form`. Words: `form`, `json`, `query`, `none`. |",
+        "Default: `s`. Words: `s`, `ms`. |",
+        "| `encoding` | How it is encoded. Default: `text`. Words: `text`, `binary`, `base64`, `base64url`, `hex`. |",
+        "| `part` | ",
+    ] {
+        assert!(table.contains(row), "{row}");
+    }
+    for (path, word) in [("jwt.algorithm", "`EdDSA`"), ("token_endpoint.client.method", "`client_secret_basic`")] {
+        let row = table.lines().find(|line| line.starts_with(&format!("| `{path}` |"))).unwrap();
+        assert!(row.contains(" Words: ") && row.contains(word), "{row}");
+    }
 }
 
 #[test]
@@ -279,7 +325,7 @@ fn every_field_is_documented_in_whole_sentences() {
 
 #[test]
 fn serde_lists_the_same_fields_as_the_schema() {
-    let table = table();
+    let table = fields();
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let mut documented: Vec<_> = rows.map(|(path, _)| path.to_owned()).collect();
     let mut known = suggest::all_fields();

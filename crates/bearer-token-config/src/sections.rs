@@ -50,7 +50,7 @@ pub(crate) struct Fields {
     name: Option<Text>,
     /// The origins that tokens may be sent to, such as `https://api.example.com`.
     allow_origins: Vec<Text>,
-    /// The same for `http` origins in networks that you trust with your tokens.
+    /// The `http` origins that tokens may be sent to, in networks that you trust with your tokens.
     allow_plaintext_origins: Vec<Text>,
     /// Allow tokens to be sent anywhere under https. Then a redirect takes them along to any host.
     allow_any_https_origin: bool,

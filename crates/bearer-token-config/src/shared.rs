@@ -7,7 +7,7 @@ use std::{
 
 use bearer_token::{TokenProvider, jwt::SigningKey};
 
-/// By path, or by name.
+/// Keys by their paths, and sources by their names.
 #[derive(Default)]
 pub(crate) struct Shared {
     keys: Mutex<BTreeMap<String, SigningKey>>,

@@ -6,27 +6,34 @@ use serde_json::{Map, Value};
 use crate::{sections::Fields, values::table::Table};
 
 /// Words of specifications and other programs for fields that are called differently here.
-const SYNONYMS: [(&str, &str); 17] = [
+const SYNONYMS: [(&str, &str); 23] = [
     ("alg", "algorithm"),
     ("aud", "audience"),
     ("auth", "client"),
+    ("auth_method", "client.method"),
     ("authentication", "client"),
+    ("authentication_method", "client.method"),
     ("exp", "expiry_seconds"),
     ("expires_in", "expiry_seconds"),
     ("iss", "issuer"),
     ("key_id", "kid"),
     ("lifetime", "expiry_seconds"),
     ("origins", "allow_origins"),
+    ("passwd", "secret"),
+    ("password", "secret"),
     ("private_key", "key"),
     ("scopes", "scope"),
     ("sub", "subject"),
     ("timeout", "fetch_timeout_seconds"),
+    ("token_endpoint_auth_method", "client.method"),
     ("token_url", "url"),
     ("ttl", "expiry_seconds"),
     ("uri", "url"),
+    ("username", "id"),
 ];
 
-/// The word that differs from this one by case or by a few letters, or of which this one is the beginning.
+/// The known word that this one was probably meant to be. It differs by case or by a few letters, or begins with this
+/// one.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = plain(word);
     let length = word.chars().count();
@@ -37,8 +44,10 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     if distance <= limit {
         return Some(nearest);
     }
-    // `expiry` is `expiry_seconds`.
-    known.into_iter().find(|known| known.strip_prefix(word.as_str()).is_some_and(|rest| rest.starts_with('_')))
+    // `expiry` is `expiry_seconds`, and `Basic Auth` is `basic`.
+    let continues = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with(['_', ' ']));
+    let begins = known.iter().find(|known| continues(&plain(known), &word));
+    begins.or_else(|| known.iter().find(|known| known.len() > 2 && continues(&word, &plain(known)))).copied()
 }
 
 /// The field that an unknown one was probably meant to be: near in the same table, or somewhere else.
@@ -56,6 +65,7 @@ fn path(source: &str, parent: &str, name: &str) -> Option<String> {
     let near = near.or_else(|| nearest(name, siblings.iter().map(String::as_str)));
     let fields: Vec<_> = all_fields().into_iter().filter(|path| source.is_empty() || has_source(path)).collect();
     let path = below(&fields, parent, name)
+        .or_else(|| synonym.filter(|field| field.contains('.')).and_then(|field| ending(&fields, parent, field)))
         .or_else(|| near.map(|near| join(parent, near)))
         .or_else(|| elsewhere(&fields, parent, name, synonym))
         .or_else(|| fields.iter().find(|path| **path == plain(name)).cloned())?;
@@ -78,13 +88,21 @@ fn has_source(path: &str) -> bool {
     names_in(&source).unwrap_or_default().iter().any(|name| name == first)
 }
 
-/// `client_id` is `client.id`.
+/// Finds a field in a table below: `client_id` is `client.id`.
 fn below(fields: &[String], parent: &str, name: &str) -> Option<String> {
     let flat = |path: &&String| path.strip_prefix(parent).map(|rest| rest.trim_start_matches('.').replace('.', "_"));
     fields.iter().find(|path| flat(path).is_some_and(|flat| flat == plain(name))).cloned()
 }
 
-/// `issuer` at the root is `jwt.issuer`, and `key` of a client is `token_endpoint.client.jwt.key`.
+/// The first field with this path, in the same table if there is one: `client.method` is `token_endpoint.client.method`.
+fn ending(fields: &[String], parent: &str, end: &str) -> Option<String> {
+    let ends = |path: &&String| path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let inside = |path: &&String| ends(path) && path.starts_with(parent);
+    fields.iter().find(inside).or_else(|| fields.iter().find(ends)).cloned()
+}
+
+/// Finds a field elsewhere: `issuer` at the root is `jwt.issuer`, and `key` of a client is
+/// `token_endpoint.client.jwt.key`.
 fn elsewhere(fields: &[String], parent: &str, name: &str, synonym: Option<&str>) -> Option<String> {
     let end = format!("_{}", plain(name));
     let inside = |path: &&String| !parent.is_empty() && path.starts_with(&format!("{parent}."));
@@ -117,7 +135,7 @@ pub(crate) fn all_fields() -> Vec<String> {
 }
 
 /// The names of the fields in a table, as serde lists them when it finds another one.
-fn names_in(table: &[String]) -> Option<Vec<String>> {
+pub(crate) fn names_in(table: &[String]) -> Option<Vec<String>> {
     let unknown = Value::Object(Map::from_iter([(String::new(), Value::Null)]));
     let error = serde_json::from_value::<Table<Fields>>(at(table, unknown)).err()?;
     let message = error.to_string();
@@ -133,7 +151,7 @@ fn at(path: &[String], value: Value) -> Value {
     path.iter().rev().fold(value, |value, name| Value::Object(Map::from_iter([(name.clone(), value)])))
 }
 
-fn segments(path: &str) -> Vec<String> {
+pub(crate) fn segments(path: &str) -> Vec<String> {
     path.split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
@@ -158,6 +176,8 @@ mod tests {
             ("issure", Some("issuer")),
             ("Issuer", Some("issuer")),
             ("surprise", None),
+            ("issuer of it", Some("issuer")),
+            ("sub", None),
             ("x", None),
         ] {
             assert_eq!(nearest(word, ["issuer", "RS256", "subject"]), expected, "{word}");
@@ -181,8 +201,16 @@ mod tests {
             ("policy.transient_backoff", "first", "policy.transient_backoff.first_seconds"),
             ("token_endpoint.client", "key", "token_endpoint.client.jwt.key"),
             ("token_endpoint.client", "alg", "token_endpoint.client.jwt.algorithm"),
+            ("token_endpoint.client", "password", "token_endpoint.client.secret"),
+            ("token_endpoint.client", "username", "token_endpoint.client.id"),
             ("jwt", "expires_in", "jwt.expiry_seconds"),
             ("token_endpoint", "auth", "token_endpoint.client"),
+            ("token_endpoint", "auth_method", "token_endpoint.client.method"),
+            ("token_endpoint", "token_endpoint_auth_method", "token_endpoint.client.method"),
+            ("token_endpoint.client", "token_endpoint_auth_method", "token_endpoint.client.method"),
+            ("token_endpoint.client", "auth_method", "token_endpoint.client.method"),
+            ("", "token_endpoint_auth_method", "token_endpoint.client.method"),
+            ("sources.app.token_endpoint", "auth_method", "sources.app.token_endpoint.client.method"),
             ("token_endpoint", "policy", "policy"),
             ("send", "allow_origins", "allow_origins"),
             ("sources.app", "tokn", "sources.app.token"),

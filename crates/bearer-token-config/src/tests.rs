@@ -1,8 +1,13 @@
-use std::sync::{Arc, Mutex};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use bearer_token::Problem;
+use bearer_token::{Error, Problem, TokenProvider, transport::Transport};
 use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::*;
 

@@ -7,12 +7,12 @@ use serde_json::{Map, Number, Value};
 
 use crate::{
     fit::{ROOT, UNKNOWN_FIELD},
-    report::{Report, is_within},
+    report::{self, Report, is_within},
     suggest::accepts,
     values::{ORIGINS, members, path_in_variable},
 };
 
-/// Between a table and its field. A single `_` is a part of names.
+/// Separates a table from its field. A single `_` is part of a name.
 const SEPARATOR: &str = "__";
 
 /// How many tables may be inside each other. No field is so deep, and JSON and TOML have bounds of their own.
@@ -25,9 +25,9 @@ const ENVIRONMENT: &str = "environment";
 #[derive(Default)]
 pub(crate) struct Variables {
     found: Vec<Variable>,
-    /// With which the names begin.
+    /// The beginning of their names.
     prefix: String,
-    /// Whether there is no file. Then fields that are missing are variables too.
+    /// Whether there is no file. Then problems name a missing field by its variable, too.
     alone: bool,
     /// Problems with fields that variables set.
     report: Report,
@@ -38,7 +38,7 @@ pub(crate) struct Variables {
 struct Variable {
     name: String,
     path: Vec<String>,
-    /// The path as problems have it.
+    /// The path of the field, as problems show it.
     field: String,
 }
 
@@ -124,9 +124,8 @@ impl Variables {
 
     /// All problems, in the names of variables where fields come from them.
     pub(crate) fn rename_all(&self, report: Report) -> Vec<Problem> {
-        let mut renamed: Vec<_> = report.into_problems().into_iter().map(|problem| self.rename(problem)).collect();
-        renamed.extend(self.others.iter().cloned());
-        renamed
+        let renamed = report.into_problems().into_iter().map(|problem| self.rename(problem));
+        report::without_repetition(renamed.chain(self.others.iter().cloned()))
     }
 
     /// The problem in the names of variables, if one sets the field or nothing else could.
@@ -167,7 +166,7 @@ impl Variables {
         }
     }
 
-    /// The variable that sets the same field, or a table with it, at the same time.
+    /// Another variable that sets the same field, or a table that contains it.
     fn beside(&self, variable: &Variable, earlier: usize) -> Option<&str> {
         let same = self.found.iter().skip(earlier).find(|other| variable.path.starts_with(&other.path));
         same.map(|other| other.name.as_str())
@@ -197,7 +196,8 @@ impl Variables {
     }
 }
 
-/// A name in capitals means the same in small letters. Others, which members of your own may have, are taken as they are.
+/// The name of the field. A name in capitals is lowercased. A name with a small letter is kept, because it is a member
+/// whose name is the user's choice.
 fn field_name(name: &str) -> String {
     if name.chars().any(char::is_lowercase) { name.to_owned() } else { name.to_lowercase() }
 }
@@ -223,7 +223,7 @@ fn is_value(path: &[String]) -> bool {
     !path.is_empty() && accepts(path, "a string".into()) && accepts(path, place) && !is_free()
 }
 
-/// The text of a variable as the field takes it. Only where a field takes both a string and a list, a list is read here.
+/// The string of a variable as a value of the field. A list is read only if the field takes both a string and a list.
 fn read(path: &[String], text: String) -> Value {
     let takes_both = || {
         let list = Value::Array(vec!["a string".into()]);
@@ -238,7 +238,7 @@ fn parse(text: &str) -> Option<Value> {
     text.trim().parse().ok().and_then(json)
 }
 
-/// The same in JSON, which has neither dates nor infinities. Those stay strings.
+/// Converts TOML to JSON. `None` for a date or an infinity, which JSON does not have.
 fn json(value: toml::Value) -> Option<Value> {
     Some(match value {
         toml::Value::String(text) => text.into(),
@@ -265,7 +265,7 @@ fn remove(value: &mut Value, path: &[String]) {
     }
 }
 
-/// Does nothing where there is a value in place of a table, which is reported.
+/// Inserts a value at a path. Does nothing if a parent is not a table, which is reported elsewhere.
 fn insert(value: &mut Value, path: &[String], inserted: Value) {
     let Some((last, parents)) = path.split_last() else { return };
     let parent = parents.iter().try_fold(value, |value, name| {

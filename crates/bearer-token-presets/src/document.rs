@@ -27,7 +27,7 @@ impl Document {
         }
     }
 
-    /// A string that must be there.
+    /// Reads a string that must be present.
     pub(crate) fn text(&self, pointer: &str) -> Result<&str, Vec<Problem>> {
         match self.optional(pointer)? {
             Some(text) => Ok(text),
@@ -35,7 +35,7 @@ impl Document {
         }
     }
 
-    /// A string that may be there.
+    /// Reads a string that may be absent.
     pub(crate) fn optional(&self, pointer: &str) -> Result<Option<&str>, Vec<Problem>> {
         match self.json.pointer(pointer) {
             None | Some(Value::Null) => Ok(None),

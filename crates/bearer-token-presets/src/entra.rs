@@ -10,7 +10,7 @@ use bearer_token::{
 
 use crate::{
     Key,
-    stage::{Hook, both, given, or_problems, problems},
+    stage::{Hook, both, given, or_problems, problems, url},
 };
 
 /// The authority of the global cloud.
@@ -67,7 +67,7 @@ pub fn workload_identity() -> Client {
     workload_identity_from(|name| env::var(name).ok())
 }
 
-/// The same with variables from elsewhere.
+/// Does the same as [`workload_identity`], with environment variables that the function looks up.
 pub fn workload_identity_from(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Client {
     Client::new(Identity::Workload(Variables(Arc::new(variable))))
 }
@@ -115,7 +115,7 @@ impl Client {
         Client { identity, authority: None, scope: String::new(), hook: Hook::default() }
     }
 
-    /// What the token is for: the API's identifier and `/.default`. Entra ID takes one API for each token.
+    /// Sets the scope: the API's identifier and `/.default`. Each token of Entra ID is for one API.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = scope.into();
         self
@@ -144,21 +144,36 @@ impl Client {
     fn builder(self) -> Result<TokenProviderBuilder, Vec<Problem>> {
         let (ids, of_variable) = match &self.identity {
             Identity::Certificate { tenant, client_id, .. } => {
-                let tenant = given("tenant", tenant, "the directory (tenant) id, or a domain of it");
-                (both(tenant, given("client_id", client_id, "the application (client) id")), None)
+                let client_id = given("client_id", client_id, "the application (client) id");
+                (both(directory("tenant", tenant), client_id), None)
             }
-            Identity::Workload(variables) => (
-                both(variables.get("AZURE_TENANT_ID"), variables.get("AZURE_CLIENT_ID")),
-                variables.0("AZURE_AUTHORITY_HOST"),
-            ),
+            Identity::Workload(variables) => {
+                let tenant = variables.get("AZURE_TENANT_ID");
+                let tenant = tenant.and_then(|tenant| directory("AZURE_TENANT_ID", &tenant));
+                (both(tenant, variables.get("AZURE_CLIENT_ID")), variables.0("AZURE_AUTHORITY_HOST"))
+            }
         };
         let scope = given("scope", &self.scope, "the API's identifier, such as `https://graph.microsoft.com/.default`");
-        let ((tenant, client_id), scope) = both(ids, scope)?;
-        let authority = self.authority.clone().or(of_variable).unwrap_or_else(|| AUTHORITY.to_owned());
-        let url = format!("{}/{tenant}/oauth2/v2.0/token", authority.trim_end_matches('/'));
-        let auth = self.identity.client_auth(&client_id, &url)?;
+        let (path, authority) = match (&self.authority, &of_variable) {
+            (Some(authority), _) => ("authority", authority.as_str()),
+            (None, Some(authority)) => ("AZURE_AUTHORITY_HOST", authority.as_str()),
+            (None, None) => ("authority", AUTHORITY),
+        };
+        let authority = url(path, authority, "the URL of an authority, such as `https://login.microsoftonline.com`");
+        let names = both(both(ids, authority), scope);
+        let token_url =
+            |authority: &str, tenant: &str| format!("{}/{tenant}/oauth2/v2.0/token", authority.trim_end_matches('/'));
+        // With stand-ins, the key and the certificate are checked as well.
+        let auth = match &names {
+            Ok((((tenant, client_id), authority), _)) => {
+                self.identity.client_auth(client_id, &token_url(authority, tenant))
+            }
+            Err(_) => self.identity.client_auth("client", AUTHORITY),
+        };
+        let ((((tenant, _), authority), scope), auth) = both(names, auth)?;
+        let url = token_url(&authority, &tenant);
         let endpoint = TokenEndpoint::builder(url, ClientCredentials::new()).client_auth(auth).scope(scope);
-        Ok(self.hook.build(endpoint)?.name("entra"))
+        Ok(self.hook.build(endpoint, &[("url", path)])?.name("entra"))
     }
 }
 
@@ -184,4 +199,14 @@ impl Identity {
             }
         }
     }
+}
+
+/// A tenant, which is a part of the token endpoint's URL.
+fn directory(path: &str, tenant: &str) -> Result<String, Vec<Problem>> {
+    let expected = "the directory (tenant) id, or a domain of it";
+    let text = given(path, tenant, expected)?;
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')) {
+        return Ok(text);
+    }
+    Err(vec![Problem::new(path, "found something else, such as a URL").expecting(expected)])
 }

@@ -11,7 +11,7 @@ use bearer_token::{
 
 use crate::{
     Key,
-    stage::{Hook, both, given, on, or_problems, problems},
+    stage::{Hook, both, given, on, or_problems, problems, url},
 };
 
 /// The version of the API that these requests are written for.
@@ -69,10 +69,10 @@ impl App {
     }
 
     fn builder(&self) -> Result<TokenProviderBuilder, Vec<Problem>> {
-        let (client_id, key) = both(
-            given("client_id", &self.client_id, "the app's client id, such as `Iv23li..`"),
-            self.key.read("private_key", Algorithm::RS256),
-        )?;
+        let api = url("api_url", &self.api_url, "the base URL of the API, such as `https://github.example.com/api/v3`");
+        let key = self.key.read("private_key", Algorithm::RS256);
+        let client_id = given("client_id", &self.client_id, "the app's client id, such as `Iv23li..`");
+        let ((client_id, key), _) = both(both(client_id, key), api)?;
         let template = JwtTemplate::builder(key)
             .issuer(client_id)
             // GitHub advises a minute in the past, and accepts at most 10 minutes ahead.
@@ -109,7 +109,7 @@ impl Installation {
         self
     }
 
-    /// The platform of both stages. That of the returned builder is only for the last one.
+    /// Sets the platform of both stages. The returned builder's own `platform` sets only that of the last one.
     pub fn platform(mut self, platform: Platform) -> Self {
         self.platform = Some(platform);
         self
@@ -130,7 +130,8 @@ impl Installation {
     }
 
     fn builder(self) -> Result<TokenProviderBuilder, Vec<Problem>> {
-        let app = on(self.platform.as_ref(), self.app.builder()?);
+        let (app, ()) = both(self.app.builder(), self.limits())?;
+        let app = on(self.platform.as_ref(), app);
         let app = app.build().map_err(|error| problems("app", &error))?;
         let url = format!("{}/app/installations/{}/access_tokens", self.app.api_url, self.id);
         let mut endpoint = TokenEndpoint::builder(url, ClientCredentials::new())
@@ -145,11 +146,31 @@ impl Installation {
         if !self.permissions.is_empty() {
             endpoint = endpoint.parameter("permissions", ParameterValue::object(self.permissions));
         }
-        let builder = on(self.platform.as_ref(), self.hook.build(endpoint)?);
+        let builder = on(self.platform.as_ref(), self.hook.build(endpoint, &[("url", "api_url")])?);
         // A new token may be refused until all of GitHub knows it.
         let sending = Sending::new().settle(Duration::from_secs(5));
         let name = format!("github-installation-{}", self.id);
         Ok(builder.name(name).allow_origin(origin(&self.app.api_url)).sending(sending))
+    }
+
+    /// What limits the token, checked.
+    fn limits(&self) -> Result<(), Vec<Problem>> {
+        let expected = "the name of a repository without its owner";
+        let mut problems = Vec::new();
+        for name in &self.repositories {
+            let found = match given("repository", name, expected) {
+                Ok(name) if !name.contains('/') => continue,
+                Ok(_) => vec![Problem::new("repository", "found a name with a slash").expecting(expected)],
+                Err(found) => found,
+            };
+            problems.extend(found);
+        }
+        for (name, access) in &self.permissions {
+            let expected = "a permission and its access, such as `contents` and `read`";
+            let found = both(given("permission", name, expected), given("permission", access, expected));
+            problems.extend(found.err().unwrap_or_default());
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A private key, in the ways in which it is at hand.
+//! A private key from a string, a file or a [`SigningKey`].
 
 use std::{
     fmt,
@@ -35,7 +35,7 @@ enum Given {
 }
 
 impl Key {
-    /// The key for an algorithm, or what is wrong with it.
+    /// Reads the key for an algorithm. Returns the problems if it cannot be used.
     pub(crate) fn read(&self, path: &str, algorithm: Algorithm) -> Result<SigningKey, Vec<Problem>> {
         let reader = KeyReader::new().algorithm(algorithm);
         let read = match &self.0 {

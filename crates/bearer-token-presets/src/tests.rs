@@ -101,12 +101,62 @@ fn keys_and_names_are_checked_together() {
     );
     expect(
         &entra::certificate("", "", "planted", "planted").provider(),
-        &["tenant: found an empty", "client_id: found an empty", "scope: found an empty"],
+        &["tenant: found an empty", "client_id: found an empty", "scope: found an empty", "private_key: "],
     );
     expect(
         &entra::workload_identity_from(|_| None).scope("a").provider(),
-        &["AZURE_TENANT_ID: found no such environment variable", "AZURE_CLIENT_ID: found no such"],
+        &[
+            "AZURE_TENANT_ID: found no such environment variable",
+            "AZURE_CLIENT_ID: found no such",
+            "AZURE_FEDERATED_TOKEN_FILE: found no such",
+        ],
     );
+}
+
+#[test]
+fn each_problem_has_the_name_of_what_was_given() {
+    let key = || std::path::Path::new("../../examples/providers/keys/rsa.pem");
+    let jwt = || Value::from("a");
+    let at = "https://vault.example.com:8200";
+    expect(
+        &vault::jwt("vault.example.com:8200", "a", jwt()).provider(),
+        &["address: found something that is not a URL"],
+    );
+    expect(&vault::jwt("http://vault.example.com", "a", jwt()).provider(), &["address: found plaintext `http://`"]);
+    expect(&vault::jwt(at, "a", Value::file("/does/not/exist")).provider(), &["jwt: the file `/does/not/exist`"]);
+    expect(&vault::jwt(at, "a", jwt()).mount(" ").provider(), &["mount: found an empty string"]);
+    expect(&vault::jwt(at, "a", jwt()).mount("a?b").provider(), &["mount: found a character"]);
+    expect(&vault::jwt(at, "a", jwt()).namespace("a\nb").provider(), &["namespace: found a newline"]);
+
+    let app = || github::app("a", key());
+    expect(&app().api_url("github.example.com").provider(), &["api_url: found something that is not a URL"]);
+    expect(
+        &app().api_url("").installation(1).repository("acme/planted").permission("contents", "").provider(),
+        &[
+            "api_url: found an empty string",
+            "repository: found a name with a slash",
+            "permission: found an empty string",
+        ],
+    );
+
+    let certificate = Value::file("../../examples/providers/keys/certificate.pem");
+    let entra = |tenant: &str| entra::certificate(tenant, "a", key(), certificate.clone()).scope("a");
+    expect(&entra("a/../planted").provider(), &["tenant: found something else"]);
+    expect(&entra("a").authority("login.example.com").provider(), &["authority: found something that is not a URL"]);
+    let host = |name: &str| Some(if name.ends_with("HOST") { "planted" } else { "a" }.to_owned());
+    expect(
+        &entra::workload_identity_from(host).scope("a").provider(),
+        &["AZURE_AUTHORITY_HOST: found something that is not a URL"],
+    );
+
+    let source = |source: Json| federation(|json| json["credential_source"] = source);
+    let place = "workload_identity.credential_source";
+    expect(&source(json!({ "url": "planted" })), &[&format!("{place}.url: found ")]);
+    expect(&source(json!({ "file": "/does/not/exist" })), &[&format!("{place}.file: the file")]);
+    for headers in [json!(["planted"]), json!({ "a": 7 }), json!({ "a b": "planted" })] {
+        let source = source(json!({ "url": "https://a.example.com", "headers": headers }));
+        expect(&source, &[&format!("{place}.headers: found ")]);
+    }
 }
 
 #[test]

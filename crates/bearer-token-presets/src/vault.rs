@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::{
     github::origin,
-    stage::{Hook, both, given, or_problems},
+    stage::{Hook, both, given, or_problems, url},
 };
 
 /// A login with a JWT, which can come from a file, a variable, or another provider.
@@ -75,26 +75,38 @@ impl Jwt {
     }
 
     fn builder(self) -> Result<TokenProviderBuilder, Vec<Problem>> {
-        let (address, role) = both(
-            given("address", &self.address, "what `VAULT_ADDR` says"),
-            given("role", &self.role, "a role of the auth method"),
-        )?;
-        let mut endpoint =
-            TokenEndpoint::builder(format!("{address}/v1/auth/{}/login", self.mount), ClientCredentials::new())
-                .body(BodyFormat::Json)
-                .no_grant_type()
-                .parameter("role", role)
-                .parameter("jwt", self.jwt)
-                // A lease of 0 is a token that does not expire.
-                .response(
-                    ResponseFormat::oauth().token("/auth/client_token").expires_in("/auth/lease_duration").never(0),
-                );
+        let names = both(given("role", &self.role, "a role of the auth method"), mount(&self.mount));
+        let address = url("address", &self.address, "what `VAULT_ADDR` says, such as `https://vault.example.com:8200`");
+        let (address, (role, mount)) = both(address, names)?;
+        let mut endpoint = TokenEndpoint::builder(format!("{address}/v1/auth/{mount}/login"), ClientCredentials::new())
+            .body(BodyFormat::Json)
+            .no_grant_type()
+            .parameter("role", role)
+            .parameter("jwt", self.jwt)
+            // A lease of 0 is a token that does not expire.
+            .response(ResponseFormat::oauth().token("/auth/client_token").expires_in("/auth/lease_duration").never(0));
         // Vault says 403 when a token has expired.
         let mut sending = Sending::new().header("x-vault-token").scheme("").reject_on_status(StatusCode::FORBIDDEN);
         if let Some(namespace) = self.namespace {
             endpoint = endpoint.header("x-vault-namespace", namespace.clone());
             sending = sending.fixed_header("x-vault-namespace", namespace);
         }
-        Ok(self.hook.build(endpoint)?.name("vault").allow_origin(origin(&address)).sending(sending))
+        let names = [
+            ("url", "address"),
+            ("parameter.role", "role"),
+            ("parameter.jwt", "jwt"),
+            ("header.x-vault-namespace", "namespace"),
+        ];
+        Ok(self.hook.build(endpoint, &names)?.name("vault").allow_origin(origin(&address)).sending(sending))
     }
+}
+
+/// The path of an auth method, which is a part of the URL of the login.
+fn mount(mount: &str) -> Result<String, Vec<Problem>> {
+    let expected = "where the auth method is mounted, such as `jwt` or `teams/jwt`";
+    let text = given("mount", mount, expected)?;
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/')) {
+        return Ok(text);
+    }
+    Err(vec![Problem::new("mount", "found a character that is not one of a path").expecting(expected)])
 }

@@ -127,7 +127,7 @@ impl TestKey {
         self.sign_as("JWT", claims)
     }
 
-    /// The same with this `typ` in the header.
+    /// Signs a JWT with this `typ` in the header.
     pub(crate) fn sign_as(&self, typ: &str, claims: &Value) -> Result<String, Error> {
         let header = json!({ "alg": self.algorithm.name(), "typ": typ });
         let signed = [header, claims.clone()].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");

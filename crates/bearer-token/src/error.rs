@@ -204,7 +204,7 @@ impl Error {
         self.map(|inner| inner.details.oauth_code = Some(code.into()))
     }
 
-    /// Replaces the sentence.
+    /// Replaces the message.
     #[cfg(feature = "oauth")]
     pub(crate) fn with_message(self, message: impl Into<Cow<'static, str>>) -> Self {
         self.map(|inner| inner.message = message.into())

@@ -99,7 +99,7 @@ impl Platform {
         self.spawn.spawn(task)
     }
 
-    /// The same for a task that the caller waits for, and could run itself.
+    /// Starts a task that the caller waits for and could run itself, or returns it.
     pub(crate) fn spawn_awaited(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
         if self.ambient && system::is_held() { Err(task) } else { self.spawn(task) }
     }
@@ -198,7 +198,7 @@ impl Moment {
     }
 }
 
-/// A duration in nanoseconds; what does not fit is as good as for ever.
+/// A duration in nanoseconds, or the largest number if it does not fit.
 pub(crate) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

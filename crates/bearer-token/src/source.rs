@@ -152,7 +152,7 @@ impl FetchContext {
         FetchContext { challenges: challenges.into(), ..self }
     }
 
-    /// The same, and what it waits for is noted there.
+    /// The same context, whose fetch notes there which provider it waits for.
     pub(crate) fn with_waits(self, waits: Waits) -> Self {
         FetchContext { waits, ..self }
     }

@@ -58,7 +58,7 @@ impl<T> Slot<T> {
     }
 }
 
-/// The same for the model checker, which cannot look into arc-swap.
+/// The slot for the model checker, which cannot look into arc-swap.
 #[cfg(bearer_loom)]
 #[derive(Debug)]
 pub(crate) struct Slot<T>(Mutex<Option<Arc<T>>>);

@@ -191,13 +191,13 @@ impl Value {
         self.literal().filter(|_| self.steps.are_none())
     }
 
-    /// The string now, for a JWT, or what is wrong with it. Blocks.
+    /// Reads the value now, as a string of a JWT. Blocks.
     #[cfg(feature = "jwt")]
     pub(crate) fn text_now(&self, path: &str) -> Result<Zeroizing<String>, Problem> {
         self.as_now(path, Steps::text)
     }
 
-    /// The bytes now, for a key or a certificate, or what is wrong with them. Blocks.
+    /// Reads the value now, as the bytes of a key or a certificate. Blocks.
     #[cfg(any(feature = "jwt", feature = "http-transport"))]
     pub(crate) fn bytes_now(&self, path: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {
         self.as_now(path, Steps::bytes)
@@ -250,13 +250,13 @@ impl Value {
         self.read_as(cx, Steps::text).await
     }
 
-    /// The same for a client secret.
+    /// Reads the value for one request, as a client secret.
     #[cfg(feature = "oauth")]
     pub(crate) async fn read_secret(&self, cx: &FetchContext) -> Result<Zeroizing<String>, Error> {
         self.read_as(cx, Steps::secret).await
     }
 
-    /// The client secret now, or what is wrong with it. `None` for a token, which has to be awaited. Blocks.
+    /// Reads the value now, as a client secret. Returns `None` for a token, which has to be awaited. Blocks.
     #[cfg(feature = "oauth")]
     pub(crate) fn secret_now(&self) -> Result<Option<Zeroizing<String>>, String> {
         if let Some((found, expected)) = self.steps.problem() {
@@ -268,7 +268,7 @@ impl Value {
         }
     }
 
-    /// The same as bytes, for keys and certificates. Without a step, all bytes that were found are returned.
+    /// Reads the value as bytes, for keys and certificates. Without a step, all bytes that were found are returned.
     ///
     /// # Errors
     ///

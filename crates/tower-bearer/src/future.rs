@@ -1,4 +1,4 @@
-//! The response future: unboxed while tokens are there.
+//! The response future. It is boxed only if it has to wait for a token.
 
 use std::{
     fmt,

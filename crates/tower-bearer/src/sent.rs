@@ -92,7 +92,7 @@ impl Sent {
         Some(Journey { asked, reached: final_uri(response.extensions()) })
     }
 
-    /// The ticket, if it is this response's to reject it: one from elsewhere says nothing of the bearer.
+    /// The ticket that this response may reject. `None` if the response is from another origin: it says nothing of the bearer.
     pub(crate) fn ticket_for<RB>(&self, response: &Response<RB>) -> Option<Ticket> {
         let elsewhere = self.journey(response).is_some_and(|Journey { asked, reached }| {
             reached.is_some_and(|uri| !Destination::from(uri).is_same_origin((&asked.uri).into()))

@@ -10,10 +10,14 @@ pub(super) const USAGE: &str = "\
 Calls a URL with the token of a configuration, and shows what went out and what came back.
 Without a URL it gets a token, and shows how the provider stands.
 
-usage: cargo run --example call -- [--config FILE] [--env PREFIX] [--dry-run] [--show-token] [URL]
+usage: cargo run --example call -- [--config FILE] [--env PREFIX] [--variable NAME=VALUE]
+                                   [--dry-run] [--show-token] [URL]
 
   --config FILE   the configuration, TOML or JSON; samples are in examples/config
   --env PREFIX    environment variables that begin so, such as BEARER_TOKEN_; they go over the file, if there is one
+  --variable NAME=VALUE
+                  what a value with this `variable` is, or a fact about the request such as request.host;
+                  may be given several times
   --dry-run       shows the token requests that would be sent, one for each stage, and the JWTs in them; sends nothing.
                   Headers of the transport's own, such as a default user-agent, are not shown
   --show-token    shows tokens and other secrets, which are redacted otherwise
@@ -26,6 +30,8 @@ and 2 when these arguments make no sense. Redirects are shown, not followed.
 #[derive(Debug)]
 pub(super) struct Arguments {
     pub(super) config: Source,
+    /// The variables of a keyed configuration, as names and values.
+    pub(super) variables: Vec<(String, String)>,
     pub(super) dry_run: bool,
     pub(super) show_token: bool,
     pub(super) url: Option<Url>,
@@ -63,6 +69,7 @@ impl fmt::Display for Source {
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Arguments>, String> {
     let mut arguments = arguments.into_iter();
     let (mut config, mut dry_run, mut show_token, mut url) = (Source::default(), false, false, None);
+    let mut variables = Vec::new();
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("-h" | "--help") => return Ok(None),
@@ -77,6 +84,13 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
                 config.prefix =
                     Some(prefix.ok_or("found no prefix after `--env`; expected one such as BEARER_TOKEN_")?);
             }
+            Some("--variable") => {
+                let pair = arguments.next().and_then(|pair| pair.into_string().ok());
+                let pair = pair.as_deref().and_then(|pair| pair.split_once('=')).filter(|(name, _)| !name.is_empty());
+                let (name, value) =
+                    pair.ok_or("found no variable after `--variable`; expected one such as tenant=acme")?;
+                variables.push((name.to_owned(), value.to_owned()));
+            }
             Some(text) if text.starts_with('-') => return Err(format!("there is no option `{text}`")),
             Some(text) if url.is_none() => url = Some(parse_url(text)?),
             _ => return Err(format!("found `{}` after the URL; expected nothing more", argument.display())),
@@ -88,7 +102,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
     if dry_run && url.is_some() {
         return Err("found a URL beside `--dry-run`, which sends nothing; leave one of them out".to_owned());
     }
-    Ok(Some(Arguments { config, dry_run, show_token, url }))
+    Ok(Some(Arguments { config, variables, dry_run, show_token, url }))
 }
 
 fn parse_url(text: &str) -> Result<Url, String> {
@@ -119,6 +133,8 @@ mod tests {
         let arguments = parsed("--dry-run --env APP_ --config a.toml").unwrap().unwrap();
         assert!(arguments.dry_run);
         assert_eq!(arguments.config.to_string(), "a.toml and the variables APP_*");
+        let arguments = parsed("--config a.toml --variable tenant=acme --variable user=a=b").unwrap().unwrap();
+        assert_eq!(arguments.variables, [("tenant", "acme"), ("user", "a=b")].map(|(n, v)| (n.into(), v.into())));
         assert_eq!(parsed("--env APP_").unwrap().unwrap().config.to_string(), "the variables APP_*");
     }
 
@@ -129,6 +145,9 @@ mod tests {
             ("http://x.example.com", "--config"),
             ("--config", "no file"),
             ("--env", "no prefix"),
+            ("--variable", "no variable"),
+            ("--config a.toml --variable tenant", "no variable"),
+            ("--config a.toml --variable =acme", "no variable"),
             ("--config a.toml --dry-run http://a.example.com", "--dry-run"),
             ("--config a.toml --verbose", "--verbose"),
             ("--config a.toml x.example.com/path", "x.example.com/path"),

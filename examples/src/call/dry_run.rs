@@ -8,13 +8,22 @@ use bearer_token_config::{DryRun, ProviderConfig};
 use self::{jwt::Jwt, token_request::TokenRequest};
 use super::redaction::Redaction;
 
+mod json_body;
 mod jwt;
 mod token_request;
 mod warnings;
 
 /// Shows each stage's requests without sending them.
-pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut impl Write) -> anyhow::Result<()> {
-    let stages = config.dry_run().await?;
+pub(super) async fn show(
+    config: ProviderConfig,
+    variables: &[(String, String)],
+    redaction: Redaction,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let stages = match variables {
+        [] => config.dry_run().await?,
+        variables => config.dry_run_with(variables.iter().cloned()).await?,
+    };
     let mut shown = Shown { redaction, now: Platform::system().now().wall(), tokens: Vec::new(), warnings: Vec::new() };
     for (number, stage) in stages.iter().enumerate() {
         if stages.len() > 1 {
@@ -25,6 +34,11 @@ pub(super) async fn show(config: ProviderConfig, redaction: Redaction, out: &mut
         match stage.token() {
             Err(error) if !is_complete => return Err(error.clone().into()),
             Ok(bearer) if stage.requests().is_empty() => shown.token(bearer, out)?,
+            // Only the last stage's token is sent to the API.
+            Ok(bearer) if number + 1 == stages.len() => {
+                writeln!(out, "\n[Each request to the API gets these headers; here, with a stand-in for the token.]")?;
+                shown.headers(bearer, out)?;
+            }
             Ok(_) | Err(_) => {}
         }
         // A JWT that was shown is not shown again in the request that it is sent with.
@@ -80,13 +94,24 @@ impl Shown {
         Ok(is_complete)
     }
 
+    /// Shows the token's header, and those beside it, which may hold a key of the API's gateway.
+    fn headers(&self, bearer: &Bearer, out: &mut impl Write) -> io::Result<()> {
+        for (name, value) in bearer.headers() {
+            let shown = if name == bearer.header_name() {
+                self.redaction.authorization(value)
+            } else {
+                // A word before a space is no scheme there.
+                self.redaction.token(&String::from_utf8_lossy(value.as_bytes()))
+            };
+            writeln!(out, "{name}: {shown}")?;
+        }
+        Ok(())
+    }
+
     /// Shows a token that no request is needed for.
     fn token(&mut self, bearer: &Bearer, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "There is no token request: the token is already known.\n")?;
-        // With the headers beside it, which may hold a key of the API's gateway.
-        for (name, value) in bearer.headers() {
-            writeln!(out, "{name}: {}", self.redaction.authorization(value))?;
-        }
+        self.headers(bearer, out)?;
         if let Some(jwt) = Jwt::read(bearer.secret()) {
             jwt.show("token", self.now, serde_json::Value::clone, out)?;
             self.warnings.extend(warnings::of_token(&jwt, self.now));

@@ -28,9 +28,10 @@ impl Redaction {
         }
     }
 
-    /// A string with the token redacted, because some servers echo it.
-    pub(super) fn text(self, text: &str, token: &str) -> String {
-        if self.show || token.is_empty() { text.to_owned() } else { text.replace(token, &self.token(token)) }
+    /// A string with these secrets redacted, because some servers echo them. A longer one comes before its parts.
+    pub(super) fn text(self, text: &str, secrets: &[String]) -> String {
+        let hidden = secrets.iter().filter(|secret| !self.show && secret.len() >= SHORT);
+        hidden.fold(text.to_owned(), |text, secret| text.replace(secret, &self.token(secret)))
     }
 
     /// The values of a URL's query that are hidden.
@@ -57,7 +58,7 @@ impl Secrets {
     }
 
     /// A string with them hidden. The part of a URL before the query stays.
-    fn text(&self, text: &str) -> String {
+    pub(super) fn text(&self, text: &str) -> String {
         match text.split_once('?') {
             _ if !self.are_in(text) => text.to_owned(),
             Some((url, query)) if !self.are_in(url) => format!("{url}?{}", self.redaction.token(query)),
@@ -107,13 +108,14 @@ mod tests {
     #[test]
     fn a_token_is_shown_only_on_request() {
         let header = HeaderValue::from_static("Bearer abcdef");
+        let token = ["abcdef".to_owned(), "2".to_owned()];
         let (hide, show) = (Redaction::new(false), Redaction::new(true));
         assert_eq!(hide.authorization(&header), "Bearer [redacted, 6 bytes]");
         assert_eq!(show.authorization(&header), "Bearer abcdef");
         assert_eq!(hide.authorization(&HeaderValue::from_static("abcdef")), "[redacted, 6 bytes]");
-        assert_eq!(hide.text("you sent <abcdef>", "abcdef"), "you sent <[redacted, 6 bytes]>");
-        assert_eq!(show.text("you sent <abcdef>", "abcdef"), "you sent <abcdef>");
-        assert_eq!(hide.text("nothing was sent", ""), "nothing was sent");
+        assert_eq!(hide.text("you sent <abcdef>2", &token), "you sent <[redacted, 6 bytes]>2");
+        assert_eq!(show.text("you sent <abcdef>", &token), "you sent <abcdef>");
+        assert_eq!(hide.text("nothing was sent", &[]), "nothing was sent");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{future::Future, io::Write, pin::Pin, time::Duration};
 
 use bearer_token::TokenProvider;
-use http::{Extensions, HeaderValue, header::AUTHORIZATION};
+use http::{Extensions, HeaderMap, HeaderValue};
 use reqwest::{Client, Request, Response, Url, redirect};
 use reqwest_bearer::BearerMiddleware;
 use reqwest_middleware::{ClientBuilder, Next};
@@ -20,7 +20,9 @@ pub(super) async fn send(
     redaction: Redaction,
     out: &mut impl Write,
 ) -> anyhow::Result<bool> {
-    let client = ClientBuilder::new(http_client(&url)?).with(BearerMiddleware::new(provider)).with(remember).build();
+    let bearer = BearerMiddleware::new(provider);
+    let redirects = bearer.watch_redirects(redirect::Policy::none());
+    let client = ClientBuilder::new(http_client(&url, redirects)?).with(bearer).with(remember).build();
     let request = client.get(url).build()?;
     let request_line = format!("{} {}", request.method(), request.url());
     let mut extensions = Extensions::new();
@@ -28,24 +30,26 @@ pub(super) async fn send(
 
     // Without a token nothing was recorded.
     let sent = extensions.remove::<Sent>();
-    if let Some(Sent(authorization)) = &sent {
+    if let Some(Sent(headers)) = &sent {
         writeln!(out, "> {request_line}")?;
-        match authorization {
-            Some(value) => writeln!(out, "> authorization: {}", redaction.authorization(value))?,
-            None => writeln!(out, "> (no token: the configuration does not allow this origin)")?,
+        for (name, value) in headers {
+            writeln!(out, "> {name}: {}", redaction.authorization(value))?;
+        }
+        if headers.is_empty() {
+            writeln!(out, "> (no token: the configuration does not allow this origin)")?;
         }
     }
-    let sent = sent.and_then(|Sent(value)| Some(String::from_utf8_lossy(value?.as_bytes()).into_owned()));
-    let token = sent.as_deref().map_or("", |value| value.split_once(' ').map_or(value, |(_, token)| token));
+    let secrets = sent.map(|Sent(headers)| secrets(&headers)).unwrap_or_default();
 
     let mut response = result?;
     writeln!(out, "\n< {:?} {}", response.version(), response.status())?;
     for (name, value) in response.headers() {
-        writeln!(out, "< {name}: {}", redaction.text(&String::from_utf8_lossy(value.as_bytes()), token))?;
+        writeln!(out, "< {name}: {}", redaction.text(&String::from_utf8_lossy(value.as_bytes()), &secrets))?;
     }
-    // Longer by the length of a token, because a token that is cut would not be recognised.
-    let (body, result) = read(&mut response, BODY_LIMIT + token.len()).await;
-    let text = redaction.text(&String::from_utf8_lossy(&body), token);
+    // Longer by the length of a token, because one that is cut would not be recognised.
+    let longest = secrets.first().map_or(0, String::len);
+    let (body, result) = read(&mut response, BODY_LIMIT + longest).await;
+    let text = redaction.text(&String::from_utf8_lossy(&body), &secrets);
     let shown = match text.char_indices().find(|(index, character)| index + character.len_utf8() > BODY_LIMIT) {
         Some((end, _)) => text.get(..end).unwrap_or_default(),
         None => &text,
@@ -60,10 +64,10 @@ pub(super) async fn send(
     Ok(response.status().as_u16() < 400)
 }
 
-fn http_client(url: &Url) -> reqwest::Result<Client> {
+fn http_client(url: &Url, redirects: redirect::Policy) -> reqwest::Result<Client> {
     let builder = Client::builder()
         .user_agent("bearer-token-example")
-        .redirect(redirect::Policy::none())
+        .redirect(redirects)
         .connect_timeout(Duration::from_secs(10))
         .timeout(Duration::from_secs(60));
     // A proxy would see a token in the clear. Plain http needs no CA certificates.
@@ -71,17 +75,28 @@ fn http_client(url: &Url) -> reqwest::Result<Client> {
     builder.build()
 }
 
-/// The `Authorization` header that was sent.
+/// The headers that the provider added.
 #[derive(Clone)]
-struct Sent(Option<HeaderValue>);
+struct Sent(HeaderMap);
 
-/// A middleware inside the one that sets the header.
+/// What is secret in these headers: the token, and whatever else the configuration sends. The longest is first.
+fn secrets(headers: &HeaderMap) -> Vec<String> {
+    let credential = |value: &HeaderValue| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        value.split_once(' ').map_or(value.clone(), |(_scheme, credential)| credential.to_owned())
+    };
+    let mut secrets: Vec<String> = headers.values().map(credential).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+}
+
+/// A middleware inside the one that sets the headers.
 fn remember<'a>(
     request: Request,
     extensions: &'a mut Extensions,
     next: Next<'a>,
 ) -> Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'a>> {
-    extensions.insert(Sent(request.headers().get(AUTHORIZATION).cloned()));
+    extensions.insert(Sent(request.headers().clone()));
     Box::pin(next.run(request, extensions))
 }
 

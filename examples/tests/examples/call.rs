@@ -118,6 +118,23 @@ async fn a_token_echoed_by_the_api_is_redacted() {
 }
 
 #[tokio::test]
+async fn l38_a_token_in_another_header_is_shown_redacted_and_so_is_its_echo() {
+    let server = AuthorizationServer::start().unwrap();
+    let text = format!(
+        "allow_origins = [\"{}\"]\ntoken = \"{TOKEN}\"\n\
+         [send]\nheader = \"x-vault-token\"\nscheme = \"\"\nheaders = {{ x-more = \"planted-as-well\", x-v = \"2\" }}",
+        server.issuer()
+    );
+    let config = Config::new("send.toml", text);
+    server.api().always(Fault::status(200).header("x-token", TOKEN).body(format!("2 {TOKEN} planted-as-well")));
+    let ended = call(&["--config", &config.path, &server.api_url()]).await;
+    ended.assert_status(0);
+    assert!(ended.out.contains("> x-vault-token: [redacted, 24 bytes]\n"), "{}", ended.out);
+    assert!(!ended.all().contains(TOKEN) && !ended.all().contains("planted-as-well"), "{}", ended.all());
+    assert!(ended.out.ends_with("\n\n2 [redacted, 24 bytes] [redacted, 15 bytes]\n"), "{}", ended.out);
+}
+
+#[tokio::test]
 async fn a_long_body_is_cut_without_showing_a_token() {
     let server = AuthorizationServer::start().unwrap();
     let config = static_token(&server.issuer());

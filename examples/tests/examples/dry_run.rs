@@ -205,7 +205,7 @@ async fn l38_a_json_body_and_a_query_are_redacted() {
     let out = dry_run(&Config::new("json.toml", format!("{endpoint}\nbody = \"json\"\n{parameters}")).path).await;
     assert!(!out.contains(MARKER), "{out}");
     assert!(out.contains("\nscope: \"read\"\n") && out.contains("\njwt: [redacted, 21 bytes]\n"), "{out}");
-    assert!(out.contains("\ndeep: [redacted, "), "{out}");
+    assert!(out.contains("\ndeep:\n  list:\n    - [redacted, 21 bytes]\n"), "{out}");
 
     let query = format!("method = \"GET\"\nbody = \"query\"\nparameters = {{ key = \"{MARKER}\" }}");
     let out = dry_run(&Config::new("query.toml", format!("{endpoint}\n{query}")).path).await;
@@ -216,7 +216,7 @@ async fn l38_a_json_body_and_a_query_are_redacted() {
 #[tokio::test]
 async fn a_length_is_shown_once() {
     let endpoint = "[token_endpoint]\nurl = \"https://as.example.com/token\"\ngrant_type = \"\"\nbody = \"none\"";
-    let out = dry_run(&Config::new("none.toml", endpoint.to_owned()).path).await;
+    let out = dry_run(&Config::new("none.toml", endpoint).path).await;
     assert_eq!(out.matches("content-length").count(), 1, "{out}");
 }
 
@@ -238,10 +238,28 @@ async fn words_that_most_servers_refuse_are_warned_of() {
         ("grant_type = \"client-credentials\"\nscope = \"read,write\"", vec!["`client_credentials`", "comma"]),
         ("grant_type = \"account_credentials\"\nscope = \"read write\"", vec![]),
         ("scope = \"read\"", vec![]),
+        ("grant_type = \"authorization_code\"", vec!["`[refresh_token]`"]),
     ] {
         let out = dry_run(&Config::new("words.toml", format!("{endpoint}\n{words}")).path).await;
         let found = warnings(&out);
         assert_eq!(found.len(), expected.len(), "{out}");
         assert!(found.iter().zip(&expected).all(|(found, expected)| found.contains(expected)), "{out}");
     }
+}
+
+#[tokio::test]
+async fn l38_the_headers_for_the_api_follow_the_last_request() {
+    let send = "[send]\nscheme = \"Token\"\nheaders = { x-key = { value = \"planted key of two\" } }";
+    let login = "[sources.login.token_endpoint]\nurl = \"https://login.example.com/token\"\nclient = { id = \"a\" }";
+    let endpoint = "[token_endpoint]\nurl = \"https://as.example.com/token\"\nclient = { id = \"a\" }";
+    let header = "headers = { x-login = { source = \"login\" } }";
+    let out = dry_run(&Config::new("api.toml", format!("{send}\n{login}\n{endpoint}\n{header}")).path).await;
+    let (requests, api) = out.split_once("\n[Each request to the API gets these headers").unwrap();
+    assert!(
+        requests.contains("https://login.example.com/token") && requests.contains("\nx-login: [redacted, "),
+        "{out}"
+    );
+    assert!(api.contains("\nauthorization: Token [redacted, "), "{out}");
+    assert!(api.contains("\nx-key: [redacted, 18 bytes]\n") && !out.contains("planted"), "{out}");
+    assert_eq!(out.matches("[Each request to the API").count(), 1, "{out}");
 }

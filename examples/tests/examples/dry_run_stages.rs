@@ -52,7 +52,7 @@ async fn l38_each_stage_of_a_recipe_is_shown_without_secrets() {
                 "  \"iss\": \"reports@example.iam.gserviceaccount.com\"",
                 "\n== token_endpoint ==\n\nPOST https://iamcredentials.googleapis.com/",
                 "authorization: Bearer [redacted, ",
-                "\nscope: [\"https://www.googleapis.com/auth/devstorage.read_only\"]\n",
+                "\nscope:\n  - \"https://www.googleapis.com/auth/devstorage.read_only\"\n",
             ],
         ),
         (
@@ -130,7 +130,7 @@ async fn l38_a_chain_of_three_shows_no_secret_of_any() {
             "\"iss\": \"first\"",
             "\n== sources.second ==\n\nPOST https://second.example.com/token\n",
             "x-api-key: [redacted, 21 bytes]\n",
-            "\nlogin: [redacted, ",
+            "\nlogin:\n  jwt: [redacted, ",
             "\n== token_endpoint ==\n\nPOST https://third.example.com/token\n",
             "authorization: Basic [redacted, ",
             "\nsubject_token=[redacted, ",
@@ -154,4 +154,60 @@ async fn a_stage_without_a_request_explains_why() {
     let ended = call(&["--dry-run", "--config", &config.path]).await;
     ended.assert_status(1);
     assert!(ended.out.contains("== sources.job ==") && ended.err.contains("`job`"), "{}", ended.all());
+}
+
+const KEY: &str = "algorithm = \"HS256\"\nkey = \"correct horse battery staple, twice\"";
+
+#[tokio::test]
+async fn l38_the_headers_to_the_api_are_those_of_the_configuration() {
+    let send = format!("header = \"x-key\"\nscheme = \"\"\nheaders = {{ x-more = \"{MARKER}\" }}");
+    let config = Config::new("send.toml", format!("[send]\n{send}\n[jwt]\n{KEY}"));
+    assert_shown(&config.path, &["\n\nx-key: [redacted, ", "\nx-more: [redacted, 21 bytes]\n"]).await;
+}
+
+#[tokio::test]
+async fn variables_can_be_given() {
+    let toml = format!(
+        "[jwt]\n{KEY}\nissuer = {{ variable = \"tenant\" }}\nsubject = \"s\"\naudience = \"a\"\n\
+         computed = {{ host = \"{{request.host}}\" }}\n\
+         [token_endpoint]\nurl = {{ variable = \"tenant\", prefix = \"https://as.example.com/\", suffix = \"/token\" }}"
+    );
+    let config = Config::new("keyed.toml", toml);
+    let line = ["--dry-run", "--config", &config.path, "--variable", "tenant=acme"];
+    let ended = call(&[&line[..], &["--variable", "request.host=api.example.com"]].concat()).await;
+    ended.assert_status(0);
+    for expected in ["POST https://as.example.com/acme/token\n", "\"iss\": \"acme\"", "\"host\": \"api.example.com\""] {
+        assert!(ended.out.contains(expected), "{expected}: {}", ended.out);
+    }
+    let ended = call(&line).await;
+    ended.assert_status(1);
+    assert!(ended.err.contains("jwt.computed.host: found the variable `request.host`"), "{}", ended.err);
+}
+
+/// What a recipe needs that is not here: variables, and files of a platform.
+const ABSENT: [&str; 3] = ["which is not set", "cannot be read", "no refresh token in the store"];
+
+#[tokio::test]
+async fn each_recipe_shows_its_requests_or_what_it_lacks() {
+    let recipes = std::fs::read_dir(recipes()).unwrap().map(|entry| entry.unwrap().path());
+    let recipes = recipes.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    let facts =
+        ["method=GET", "scheme=https", "host=api.example.com", "path=/orders", "url=https://api.example.com/orders"];
+    let facts = facts.map(|fact| format!("request.{fact}"));
+    let (mut shown, mut lacking) = (0, 0);
+    for recipe in recipes {
+        let mut line = vec!["--dry-run", "--config", recipe.to_str().unwrap()];
+        if std::fs::read_to_string(&recipe).unwrap().contains("{request.") {
+            line.extend(facts.iter().flat_map(|fact| ["--variable", fact]));
+        }
+        let ended = call(&line).await;
+        assert!(!ended.all().contains("eyJ"), "{}: {}", recipe.display(), ended.all());
+        if ended.status == std::process::ExitCode::SUCCESS {
+            shown += 1;
+        } else {
+            assert!(ABSENT.iter().any(|absent| ended.err.contains(absent)), "{}: {}", recipe.display(), ended.err);
+            lacking += 1;
+        }
+    }
+    assert!(shown > 40 && lacking < 15, "{shown} shown, {lacking} without what they need");
 }

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use bearer_token::{Error, TokenProviderBuilder, Value, oauth::TokenEndpointBuilder};
 use bearer_token_presets::{entra, github, google, kubernetes, snowflake, vault};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::{
     expected::{Expected, directory},
@@ -129,4 +129,110 @@ fn vault_jwt(expected: &Expected, world: &World) -> Builder {
     let (path, _) = expected.files.first_key_value().unwrap();
     let jwt = Value::file(world.file(path));
     Ok(vault::jwt("https://vault.example.com:8200", "reports", jwt).endpoint(through(world)).provider())
+}
+
+/// The facts of a recipe, changed as a variant of its preset needs them.
+fn variant(name: &str, edit: impl FnOnce(&mut Json)) -> Expected {
+    let path = directory().join(format!("../../tests/tests/recipes/expected/{name}.json"));
+    let mut facts = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    edit(&mut facts);
+    let facts: Expected = serde_json::from_value(facts).unwrap();
+    Expected { name: name.to_owned(), ..facts }
+}
+
+async fn check(expected: Expected, make: Make) {
+    let made =
+        move |expected: &Expected, world: &World| make(expected, world)?.platform(world.platform.clone()).build();
+    run_with(expected, made).await.unwrap_or_else(|problem| panic!("{problem}"));
+}
+
+#[tokio::test]
+async fn vault_may_have_another_mount_and_a_namespace() {
+    let facts = variant("vault", |facts| {
+        let request = &mut facts["exchanges"][0]["request"];
+        request["url"] = "https://vault.example.com:8200/v1/auth/teams/jwt/login".into();
+        request["headers"] = json!({ "x-vault-namespace": "acme/reports" });
+        facts["api"]["headers"]["x-vault-namespace"] = "acme/reports".into();
+    });
+    check(facts, |expected, world| {
+        let (path, _) = expected.files.first_key_value().unwrap();
+        let jwt = vault::jwt("https://vault.example.com:8200/", "reports", Value::file(world.file(path)));
+        Ok(jwt.mount("/teams/jwt/").namespace("acme/reports").endpoint(through(world)).provider())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn github_may_be_an_enterprise_server() {
+    let facts = variant("github-installation", |facts| {
+        let url = "https://github.example.com/api/v3/app/installations/7/access_tokens";
+        facts["exchanges"][0]["request"]["url"] = url.into();
+        facts["api"]["url"] = "https://github.example.com/api/v3/repos/acme/reports".into();
+    });
+    check(facts, |_, world| {
+        let app = github::app("Iv23liExample", sample("rsa.pem")).api_url("https://github.example.com/api/v3/");
+        let installation = app.installation(7).repository("reports").permission("contents", "read");
+        Ok(installation.platform(world.platform.clone()).endpoint(through(world)).provider())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_account_may_act_for_a_user() {
+    let facts = variant("google-service-account", |facts| {
+        let assertion = &mut facts["exchanges"][0]["request"]["form"]["assertion"];
+        assertion["jwt"]["claims"]["sub"] = "user@example.com".into();
+    });
+    check(facts, |_, world| {
+        let token = account().access_token("https://www.googleapis.com/auth/pubsub").on_behalf_of("user@example.com");
+        Ok(token.endpoint(through(world)).provider().allow_origin("https://pubsub.googleapis.com"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_identity_may_be_at_a_url_and_act_for_a_service_account() {
+    const IMPERSONATION: &str = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/target@example.iam.gserviceaccount.com:generateAccessToken";
+    let facts = variant("google-workload-identity", |facts| {
+        facts["files"] = json!({});
+        let mut exchange = facts["exchanges"][0].take();
+        exchange["response"]["body"]["access_token"] = "token-of-the-federation".into();
+        facts["exchanges"] = json!([
+            {
+                "request": { "method": "GET", "url": "http://169.254.169.254/identity", "headers": { "metadata": "True" } },
+                "response": { "status": 200, "body": { "an/identity": "identity-of-the-pod" } },
+            },
+            exchange,
+            {
+                "request": {
+                    "method": "POST",
+                    "url": IMPERSONATION,
+                    "headers": { "authorization": "Bearer token-of-the-federation" },
+                    "json": { "scope": ["https://www.googleapis.com/auth/devstorage.read_only"] },
+                },
+                "response": {
+                    "status": 200,
+                    "body": { "accessToken": "token-of-the-server", "expireTime": "2026-01-01T01:00:00Z" },
+                },
+            },
+        ]);
+    });
+    check(facts, |_, world| {
+        let json = json!({
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/pool/providers/cluster",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": "https://sts.googleapis.com/v1/token",
+            "service_account_impersonation_url": IMPERSONATION,
+            "credential_source": {
+                "url": "http://169.254.169.254/identity",
+                "headers": { "Metadata": "True" },
+                "format": { "type": "json", "subject_token_field_name": "an/identity" },
+            },
+        });
+        let preset = google::workload_identity(json.to_string()).platform(world.platform.clone());
+        let preset = preset.scope("https://www.googleapis.com/auth/devstorage.read_only").endpoint(through(world));
+        Ok(preset.provider().allow_origin("https://storage.googleapis.com"))
+    })
+    .await;
 }

@@ -36,7 +36,7 @@ const SECRET_NAMES: Names = Names { section: PATH, names: key::SECRET_NAMES };
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ClientFields {
-    /// How the client authenticates. Default: what the other fields are for.
+    /// How the client authenticates. Default: the method that the other fields belong to.
     method: Option<Method>,
     /// The client's id. It is read once.
     id: Option<ValueField>,

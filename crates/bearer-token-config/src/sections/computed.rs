@@ -21,7 +21,7 @@ pub(super) enum ComputedField {
     Many(Vec<String>),
 }
 
-/// A computed member: what is known of a JWT in, its value out.
+/// Computes the value of a member for one JWT.
 pub(super) type Compute = Arc<dyn Fn(&SignContext) -> Result<Value, Error> + Send + Sync>;
 
 impl ComputedField {

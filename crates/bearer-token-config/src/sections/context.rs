@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use bearer_token::{Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform, secret};
+use bearer_token::{Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform};
 use zeroize::Zeroizing;
 
 use super::{sources::Sources, stand_in::StandIn};
@@ -10,11 +10,10 @@ use crate::{
     build::Given,
     report::Report,
     shared::Shared,
-    values::{
-        Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable,
-        reference_problem, text_problem,
-    },
+    values::{Origin, ValueField, can_be_read, read_variable, reference_problem, text_problem},
 };
+
+mod secret;
 
 /// Sets the transport of a token endpoint, which may use the stand-in in place of a server.
 pub(crate) type SetTransport = Box<dyn Fn(TokenEndpointBuilder, StandIn) -> TokenEndpointBuilder + Send + Sync>;
@@ -32,7 +31,7 @@ pub(crate) struct Context<'a> {
     pub(crate) is_dry_run: bool,
     /// The hosts that a variable may choose from.
     pub(crate) hosts: &'a [String],
-    /// The variables that were used, each as often as it was.
+    /// The name of the variable of each use.
     pub(super) used: Vec<String>,
 }
 
@@ -70,50 +69,6 @@ impl<'a> Context<'a> {
         field
     }
 
-    /// A secret that is a string, as it is now. Stray characters around it are removed or named, whatever its origin
-    /// (L49).
-    pub(super) fn secret(&mut self, path: &str, field: &SecretField) -> Option<Zeroizing<String>> {
-        let read = |cx: &mut Self| {
-            if field.steps.is_encoding_only() && field.steps.encoding() == Encoding::Text {
-                let bytes = cx.found(path, field)?;
-                let text = secret::read(&bytes).map_err(|error| error_at(path, &error))?;
-                return Ok(Zeroizing::new(text.to_owned()));
-            }
-            // What is encoded or a part is meant as it is.
-            cx.check_for_path(path, field)?;
-            cx.read_now(path, field, Value::read_now)
-        };
-        let text = read(self);
-        self.reported(text)
-    }
-
-    /// The content of a key as it is now, and how the reader of keys is to decode it.
-    pub(super) fn key(&mut self, path: &str, field: &SecretField) -> Result<(Zeroizing<Vec<u8>>, Encoding), Problem> {
-        let encoding = field.steps.encoding();
-        if field.steps.is_encoding_only() {
-            return Ok((self.found(path, field)?, encoding));
-        }
-        self.check_for_path(path, field)?;
-        let bytes = self.read_now(path, field, Value::read_bytes_now)?;
-        Ok((bytes, if encoding == Encoding::Text { encoding } else { Encoding::Binary }))
-    }
-
-    /// What is found now, without any step.
-    fn found(&mut self, path: &str, field: &SecretField) -> Result<Zeroizing<Vec<u8>>, Problem> {
-        self.check_for_path(path, field)?;
-        let bytes = match &field.origin {
-            Origin::Plain(text) | Origin::Value(text) => Zeroizing::new(text.as_bytes().to_vec()),
-            Origin::File(file) => read_file(&self.directory.join(file)).map_err(|problem| problem.at(path))?,
-            Origin::Env(name) => read_variable(path, name)?,
-            Origin::Variable(name) => Zeroizing::new(self.variable(&format!("{path}.variable"), name)?.into_bytes()),
-            Origin::Source(_) | Origin::Unclear(_) => self.read_now(path, field, Value::read_bytes_now)?,
-        };
-        if bytes.is_empty() {
-            return Err(Problem::new(path, "found an empty secret").expecting("the secret itself"));
-        }
-        Ok(bytes)
-    }
-
     /// A string as it is now, for a field that is read once.
     pub(super) fn text(&mut self, path: &str, field: &ValueField) -> Option<Zeroizing<String>> {
         let text = match &field.origin {
@@ -138,27 +93,6 @@ impl<'a> Context<'a> {
             Ok(value)
         });
         self.reported(value)
-    }
-
-    /// A string in place of a secret that is the path of a file or the name of a variable, although it is not said to be
-    /// one.
-    fn check_for_path(&self, path: &str, field: &SecretField) -> Result<(), Problem> {
-        if let Some(problem) = plain_reference(field, "secret") {
-            return Err(problem.at(path));
-        }
-        match &field.origin {
-            Origin::Plain(text) if secret::looks_like_path(text.trim_ascii()) || is_path(self.directory, text) => {
-                Err(path_problem(path))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// A secret that is read again for each token request.
-    pub(super) fn secret_value(&mut self, path: &str, field: &SecretField) -> Option<Value> {
-        let checked = self.check_for_path(path, field);
-        self.reported(checked)?;
-        self.value(path, field)
     }
 
     /// A value that is read again, and may have several lines.
@@ -193,19 +127,9 @@ impl<'a> Context<'a> {
         self.used.iter().cloned().collect()
     }
 
-    /// Whether a variable was used since there were this many uses.
+    /// Whether a variable was used after the first `uses` uses.
     pub(super) fn has_used_since(&self, uses: usize) -> bool {
         self.used.len() > uses
-    }
-
-    /// The file that a secret is in as a whole, if it is in one that can be read again.
-    pub(super) fn whole_file(&self, field: &ValueField) -> Option<std::path::PathBuf> {
-        match &field.origin {
-            Origin::File(file) if field.steps.is_encoding_only() => {
-                Some(self.directory.join(file)).filter(|file| can_be_read(file).is_ok())
-            }
-            _ => None,
-        }
     }
 
     fn reported<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
@@ -228,7 +152,7 @@ impl<'a> Context<'a> {
         read(&value).map_err(|error| error_at(path, &error))
     }
 
-    /// The value, without a look at what is there. `has_lines` says that it may have several lines.
+    /// The value, which is not read yet. With `has_lines`, it may have several lines.
     fn unread_value(&mut self, path: &str, field: &ValueField, has_lines: bool) -> Result<Value, Problem> {
         let value = match &field.origin {
             Origin::Plain(text) | Origin::Value(text) => {
@@ -289,7 +213,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The problem in an error of the core, whose sentence has both clauses.
+/// Turns an error of the core into a problem. Its message has both clauses: what was found, and what was expected.
 fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
     let text = error.to_string();
     match text.split_once("; expected ") {
@@ -298,7 +222,7 @@ fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
     }
 }
 
-/// A reference to an environment variable that no table says is one.
+/// The problem with a plain string that looks like a reference to an environment variable.
 fn plain_reference(field: &ValueField, what: &'static str) -> Option<Problem> {
     match &field.origin {
         Origin::Plain(text) => reference_problem(text, what),
@@ -306,7 +230,7 @@ fn plain_reference(field: &ValueField, what: &'static str) -> Option<Problem> {
     }
 }
 
-/// In place of each variable when a keyed configuration is checked.
+/// The stand-in value of each variable while a keyed configuration is checked.
 const STAND_IN: &str = "x";
 
 fn unclear(path: &str, found: &[&'static str]) -> Problem {

@@ -81,9 +81,9 @@ pub(crate) struct JwtFields {
     jwt_id: Option<bool>,
     /// Whether there is an `nbf`. Default: false.
     not_before: Option<bool>,
-    /// The certificate of the key as PEM or DER, and those that certify it. One in a file is read again.
+    /// The certificate of the key with its chain, as PEM or DER. A file is read again.
     certificate: Option<ValueField>,
-    /// Send the certificate and those that certify it in the header, as `x5c`.
+    /// Send the certificate with its chain in the header, as `x5c`.
     certificate_chain: bool,
     /// Claims that are computed for each JWT, such as `iss = "NAME.SHA256:{key.sha256:base64}"`.
     computed: BTreeMap<String, ComputedField>,
@@ -118,7 +118,7 @@ impl JwtFields {
         self.load(self.key.as_ref(), format!("{}.key", section.names.section), section, &section.key_names, None, cx)
     }
 
-    /// A key that may be in another section, with the fields about it in this one.
+    /// The key at a path that may be in another section. The other fields about it are in this section.
     pub(super) fn load(
         &self,
         key: Option<&SecretField>,

@@ -17,7 +17,7 @@ use crate::{
     values::{Origin, SecretField, ValueField},
 };
 
-/// Where the key is in the field `key`.
+/// The names for a key in the field `key`.
 pub(super) const NAMES: &[Name] = &[
     name("key_id", "kid"),
     name("encoding", "key.encoding"),
@@ -32,7 +32,7 @@ pub(super) const NAMES: &[Name] = &[
     value("SigningKey::hmac", "key.encoding", "text"),
 ];
 
-/// Where the client's secret signs, in the section of the client.
+/// The names for a client's secret that signs, in the section of the client.
 pub(super) const SECRET_NAMES: &[Name] = &[
     name("key", "secret"),
     name("encoding", "secret.encoding"),
@@ -49,9 +49,9 @@ pub(super) const SECRET_NAMES: &[Name] = &[
 
 /// The fields about the key that signs.
 pub(super) struct KeyFields<'a> {
-    /// What the reader of keys calls them.
+    /// The names of these fields for the methods of the key reader.
     pub(super) names: &'a Names,
-    /// The section of all but the key.
+    /// The section of all fields except the key, which may be in another one.
     pub(super) section: &'a str,
     /// The path of the key.
     pub(super) path: String,
@@ -160,12 +160,34 @@ fn read(
 fn algorithm(path: &str, name: &str) -> Result<Algorithm, Problem> {
     name.parse::<Algorithm>().map_err(|error| {
         let names: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
-        let problem = Problem::new(path, error.to_string());
-        match suggest::nearest(name, names.iter().copied()) {
+        let text = error.to_string();
+        // Its own suggestion knows fewer words.
+        let text = text.split_once("; did you mean").map_or(text.as_str(), |(text, _)| text);
+        let problem = match text.split_once("; expected ") {
+            Some((found, expected)) => Problem::new(path, found.to_owned()).expecting(expected.to_owned()),
+            None => Problem::new(path, text.to_owned()),
+        };
+        // `ECDSA` is not `EdDSA`.
+        let exact = family(name, |name, family| name == family);
+        let near = exact.or_else(|| suggest::nearest(name, names.iter().copied()));
+        match near.or_else(|| family(name, |name, family| name.contains(family))) {
             Some(name) => problem.advise(Advice::text(format!("did you mean `{name}`?"))),
             None => problem,
         }
     })
+}
+
+/// The usual algorithm of a family of keys.
+fn family(name: &str, is_of: impl Fn(&str, &str) -> bool) -> Option<&'static str> {
+    let name = name.to_lowercase();
+    let families = [
+        ("ecdsa", Algorithm::ES256),
+        ("ed25519", Algorithm::EdDSA),
+        ("hmac", Algorithm::HS256),
+        ("pss", Algorithm::PS256),
+        ("rsa", Algorithm::RS256),
+    ];
+    families.iter().find(|(family, _)| is_of(&name, family)).map(|(_, algorithm)| algorithm.name())
 }
 
 #[cfg(feature = "encrypted-keys")]

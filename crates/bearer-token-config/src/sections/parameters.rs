@@ -47,9 +47,9 @@ pub(super) fn parameter(path: &str, value: &Value, cx: &mut Context<'_>) -> Opti
     }
 }
 
-/// Whether a table says where a value is. Any other is an object with members.
+/// Whether a table is a value: all its names are members of a value, and one of them says where the value is.
 ///
-/// All its names are those of a value, and one of them says where. `{ value = { value = "x" } }` is an object.
+/// Any other table is an object, such as `{ value = { value = "x" } }`.
 fn is_value(table: &Map<String, Value>) -> bool {
     table.keys().all(|name| members().any(|member| member == name))
         && ORIGINS.iter().any(|origin| table.get(*origin).is_some_and(Value::is_string))
@@ -62,7 +62,7 @@ pub(super) fn is_variable(table: &Map<String, Value>) -> bool {
     table.contains_key("variable") && table.keys().all(is_member)
 }
 
-/// The member of a value that a name beside others of a value was meant to be.
+/// The member of a value that a misspelt name beside other such members was meant to be.
 fn misspelt(table: &Map<String, Value>, name: &str) -> Option<&'static str> {
     let is_member = |name: &str| members().any(|member| member == name);
     let is_beside = table.keys().any(|other| other != name && is_member(other));

@@ -45,7 +45,7 @@ impl RefreshFields {
         grant.map(|_| TokenProvider::builder(source))
     }
 
-    /// Reports the file, where each set of variables has a refresh token of its own.
+    /// Reports a `file` that several sets of variables would share: each needs its own refresh token.
     pub(super) fn report_sharing(&self, cx: &mut Context<'_>) {
         if self.file.is_some() {
             let problem = Problem::new("refresh_token.file", "found one file for the refresh tokens of all keys");

@@ -17,7 +17,7 @@ use crate::{
     values::{Seconds, Text},
 };
 
-/// What a provider's builder calls the fields.
+/// The names of the fields for the methods of a provider's builder.
 pub(super) const NAMES: Names = Names {
     section: "send",
     names: &[
@@ -45,7 +45,8 @@ pub(super) struct SendFields {
     /// What else refuses a token: HTTP statuses as numbers, `error` codes of `WWW-Authenticate`, and gRPC statuses such
     /// as `"grpc:7"`.
     reject_on: Vec<RejectOn>,
-    /// For how long after a fetch a refusal is taken for replication, and the token is kept. Default: 0.
+    /// The time after a fetch in which a refusal does not reject the token, because the API may not know it yet.
+    /// Default: 0.
     settle_seconds: Option<Seconds>,
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Stage<'f> {
 }
 
 impl Fields {
-    /// The builder with everything that is not the source's.
+    /// Sets everything on the builder that does not concern the source.
     pub(crate) fn provider(&self, builder: TokenProviderBuilder, cx: &mut Context<'_>) -> TokenProviderBuilder {
         let mut builder = self.origins(builder).policy(self.policy.policy());
         let uses = cx.used.len();
@@ -64,7 +64,7 @@ impl Fields {
         }
     }
 
-    /// Reports what cannot depend on variables.
+    /// Reports fields that several sets of variables cannot share.
     pub(crate) fn check_variables(&self, cx: &mut Context<'_>) {
         if let Some(refresh) = &self.refresh_token {
             refresh.report_sharing(cx);

@@ -52,11 +52,11 @@ const LISTED: usize = 16;
 /// The sources of a configuration, each built when it is first used.
 pub(crate) struct Sources<'a> {
     fields: &'a BTreeMap<String, SourceFields>,
-    /// Each with the variables that it used.
+    /// The sources that were built, each with the variables that it used.
     built: BTreeMap<&'a str, (Option<TokenProvider>, Vec<String>)>,
     /// Their names, each after those that it uses.
     order: Vec<&'a str>,
-    /// The sources that are being built, each for the one before it.
+    /// The sources that are being built. Each is needed by the one before it.
     building: Vec<&'a str>,
 }
 
@@ -102,7 +102,7 @@ impl Context<'_> {
         self.sources.order.iter().filter_map(built).collect()
     }
 
-    /// A path, within the source that is being built.
+    /// The full path of a field of the source that is being built.
     pub(super) fn place(&self, path: &str) -> String {
         let sources = self.sources.building.last().map(|name| format!("sources.{name}."));
         sources.unwrap_or_default() + path
@@ -173,7 +173,7 @@ impl SourceFields {
         let source = stage.source(cx);
         let is_complete = source.is_some();
         let name = self.name.as_ref().map_or(name, Text::as_str);
-        let builder = source.unwrap_or_else(crate::no_source).policy(self.policy.policy()).name(name);
+        let builder = source.unwrap_or_else(crate::build::no_source).policy(self.policy.policy()).name(name);
         // Its tokens go into other token requests only, so there are no requests to keep them from.
         let mut builder = builder.allow_any_https_origin();
         if let Some(platform) = cx.platform {

@@ -14,7 +14,7 @@ pub(crate) struct StandIn {
     pub(super) issuer: Option<String>,
     /// Where the token is.
     pub(super) token: String,
-    /// Where the lifetime is, and the lifetime.
+    /// The place of the lifetime in the response, and the lifetime itself.
     pub(super) lifetime: (String, u64),
 }
 

@@ -24,7 +24,7 @@ pub(super) struct TlsFields {
     ca: Option<ValueField>,
     /// CA certificates to trust in place of the system's, as PEM.
     only_ca: Option<ValueField>,
-    /// The client's certificate, and those that certify it, as PEM (RFC 8705).
+    /// The client's certificate with its chain, as PEM (RFC 8705).
     certificate: Option<ValueField>,
     /// The private key of the client's certificate, as PEM. It may also follow the certificate.
     key: Option<SecretField>,

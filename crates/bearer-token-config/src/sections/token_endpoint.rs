@@ -69,7 +69,7 @@ pub(crate) struct EndpointFields {
     /// With an `issuer` and no `url`: use the token endpoint for clients with a TLS certificate, if the server's metadata has
     /// one (`mtls_endpoint_aliases`, RFC 8705 section 5).
     use_mtls_alias: bool,
-    /// Another grant type than the usual one. `""` sends none.
+    /// The `grant_type` to send in place of the grant's own. `""` sends none.
     grant_type: Option<Text>,
     /// The scope to request: words separated by spaces, or a list of words.
     scope: Option<OneOrMany>,
@@ -90,12 +90,12 @@ pub(crate) struct EndpointFields {
     /// Where the response has the token and its lifetime. Default: where OAuth has them (RFC 6749 section 5.1).
     #[serde(deserialize_with = "table::optional")]
     response: Option<FormatFields>,
-    /// Words other than `Bearer` by which this server means it.
+    /// Further values of `token_type` that mean `Bearer` at this server.
     accept_token_types: Vec<Text>,
     /// Fields of the response to keep, such as `instance_url`.
     keep: Vec<Text>,
-    /// How far this clock may be from the server's for a refused assertion to be signed again by the server's; 0 for
-    /// never. Default: 3600.
+    /// The largest clock difference at which a refused assertion is signed again with the server's time; 0 turns that
+    /// off. Default: 3600.
     max_clock_offset_seconds: Option<Seconds>,
     /// Send token requests over `http`, in networks that you trust with your secrets.
     allow_plaintext: bool,
@@ -147,7 +147,7 @@ impl EndpointFields {
         Some(self.named(JwtBearer::from_value(value)))
     }
 
-    /// The grant with the name of its parameter.
+    /// Sets the name of the parameter on the grant, if it is configured.
     pub(super) fn named(&self, grant: JwtBearer) -> JwtBearer {
         self.assertion_parameter.iter().fold(grant, |grant, name| grant.parameter_name(name.as_str()))
     }

@@ -24,9 +24,9 @@ pub(crate) struct ExchangeFields {
     subject_token_type: Option<Text>,
     /// The token of the party that acts for the subject.
     actor_token: Option<SecretField>,
-    /// Its type.
+    /// Its type: one of the words for `subject_token_type`, or any URI.
     actor_token_type: Option<Text>,
-    /// The type of the token to issue. Default: the server decides.
+    /// The type of the token to issue: one of the words for `subject_token_type`, or any URI. Default: the server decides.
     requested_token_type: Option<Text>,
 }
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// The URL, if nothing is wrong with it.
 ///
-/// A variable in it comes from outside: it is one segment of a path, or a part of a host that is listed.
+/// A variable in it is untrusted input: it may be one segment of the path, or a part of a host that is listed.
 pub(super) fn read(path: &str, field: &ValueField, cx: &mut Context<'_>) -> Option<Zeroizing<String>> {
     let text = cx.text(path, field)?;
     let Origin::Variable(name) = &field.origin else { return Some(text) };

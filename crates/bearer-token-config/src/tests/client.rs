@@ -161,6 +161,29 @@ async fn a_server_with_an_issuer_gets_it_as_audience() {
 }
 
 #[tokio::test]
+async fn the_endpoint_for_clients_with_a_certificate_is_used_by_choice() {
+    struct Bank(Recorder);
+    impl Transport for Bank {
+        async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
+            let is_metadata = request.method() == http::Method::GET;
+            let response = self.0.send(request).await;
+            let metadata = br#"{"issuer":"https://as.example.com","token_endpoint":"https://as.example.com/token",
+                "mtls_endpoint_aliases":{"token_endpoint":"https://mtls.example.com/token"}}"#;
+            if is_metadata { Ok(http::Response::new(Bytes::from_static(metadata))) } else { response }
+        }
+    }
+    let toml = "[token_endpoint]\nissuer = \"https://as.example.com\"\nclient = { id = \"me\" }\n";
+    for (more, host) in [("", "as.example.com"), ("use_mtls_alias = true", "mtls.example.com")] {
+        let recorder = Recorder::default();
+        let config = ProviderConfig::from_toml(&format!("{toml}{more}")).unwrap();
+        config.transport(Bank(recorder.clone())).build().unwrap().token().await.unwrap();
+        assert_eq!(recorder.0.lock().unwrap()[1].uri().host(), Some(host), "{more}");
+    }
+    let with_url = toml.replace("issuer = \"https://as.example.com\"", "url = \"https://as.example.com/token\"");
+    assert_eq!(paths(&format!("{with_url}use_mtls_alias = true")), ["token_endpoint.use_mtls_alias"]);
+}
+
+#[tokio::test]
 async fn an_assertion_may_be_of_another_type() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("svid"), "projected\n").unwrap();

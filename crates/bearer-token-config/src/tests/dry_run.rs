@@ -87,3 +87,31 @@ async fn problems_are_reported_as_by_build() {
     let error = ProviderConfig::from_toml("tokn = \"x\"").unwrap().dry_run().await.unwrap_err();
     assert_eq!(error.problems()[0].path(), "tokn");
 }
+
+#[tokio::test]
+async fn variables_are_given_or_named() {
+    let config = || {
+        ProviderConfig::from_toml(
+            r#"
+            [jwt]
+            algorithm = "HS256"
+            key = "0123456789abcdef0123456789abcdef"
+            issuer = { variable = "tenant" }
+            computed = { host = "{request.host}" }
+            [token_endpoint]
+            url = { variable = "tenant", prefix = "https://as.example.com/", suffix = "/token" }
+            "#,
+        )
+        .unwrap()
+    };
+    let variables = [("tenant", "acme"), ("request.host", "api.example.com")];
+    let stages = config().dry_run_with(variables).await.unwrap();
+    let request = &stages[0].requests()[0];
+    assert_eq!(request.uri(), "https://as.example.com/acme/token");
+    let form: Vec<_> = form_urlencoded::parse(request.body()).into_owned().collect();
+    let claims = part(parameter(&form, "assertion").unwrap(), 1);
+    assert_eq!((&claims["iss"], &claims["host"]), (&"acme".into(), &"api.example.com".into()));
+    let error = config().dry_run_with([("tenant", "acme")]).await.unwrap_err();
+    assert_eq!(error.problems()[0].path(), "jwt.computed.host");
+    assert!(error.to_string().contains("`request.host`"), "{error}");
+}

@@ -211,3 +211,47 @@ fn no_text_makes_it_panic() {
         }
     }
 }
+
+#[test]
+fn a_near_algorithm_is_suggested_once() {
+    for (name, near) in [("rs256", "RS256"), ("RSA", "RS256"), ("ecdsa", "ES256"), ("Ed25519", "EdDSA")] {
+        let text = problems(&format!("[jwt]\nalgorithm = \"{name}\"\nkey = \"x\""))[0].to_string();
+        assert!(text.ends_with(&format!(": did you mean `{near}`?")), "{text}");
+        assert_eq!(text.matches("did you mean").count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn a_misspelt_member_of_a_value_is_one_problem() {
+    let client = "token_endpoint.client";
+    for (value, member) in [("{ fil = \"x\" }", "fil"), ("{ qqqqq = \"x\" }", "qqqqq"), ("{ flie = \"x\" }", "flie")] {
+        let toml =
+            format!("[token_endpoint]\nurl = \"https://as.example.com\"\nclient = {{ id = \"a\", secret = {value} }}");
+        assert_eq!(paths(&toml), [format!("{client}.secret.{member}")], "{value}");
+        assert_eq!(paths(&format!("token = {value}")), [format!("token.{member}")], "{value}");
+    }
+    // Another one is still a problem of its own.
+    let toml =
+        "[token_endpoint]\nurl = \"https://as.example.com\"\nclient = { id = { value = \"a\", x = 1 }, secret = {} }";
+    assert_eq!(paths(toml), [format!("{client}.id.x"), format!("{client}.secret")]);
+}
+
+#[test]
+fn what_belongs_into_a_table_is_said() {
+    let endpoint = "[token_endpoint]\nurl = \"https://as.example.com\"";
+    for (toml, path, expected) in [
+        (
+            format!("{endpoint}\nclient = \"planted:secret\""),
+            "token_endpoint.client",
+            "its fields are `method`, `id`, `secret`, ",
+        ),
+        ("jwt = \"planted\"".to_owned(), "jwt", " and others"),
+        ("token = \"t\"\n[send]\nheaders = [\"x-version: planted\"]".to_owned(), "send.headers", "`{ NAME = \"..\" }`"),
+        ("token = \"t\"\n[send]\nheaders = \"x-version: planted\"".to_owned(), "send.headers", "`{ NAME = \"..\" }`"),
+    ] {
+        let error = ProviderConfig::from_toml(&toml).unwrap().build().unwrap_err();
+        let [problem] = error.problems() else { panic!("{toml}: {error}") };
+        assert_eq!(problem.path(), path);
+        assert!(problem.to_string().contains(expected) && !error.to_string().contains("planted"), "{error}");
+    }
+}

@@ -218,7 +218,7 @@ fn l38_no_value_of_a_variable_is_shown() {
 #[cfg(unix)]
 #[test]
 fn a_value_that_is_not_utf8_is_a_problem() {
-    use std::os::unix::ffi::OsStringExt;
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
     let text = OsString::from_vec(vec![0xff]);
     let config = ProviderConfig::from_variables(PREFIX, [(OsString::from("APP_TOKEN"), text)]);
     let problems = found(config);

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 /// Keys and tokens are far smaller. A larger file is the wrong one.
 const LIMIT: usize = 1 << 20;
 
-/// The content of a file, which may be a pipe, or what is wrong with it.
+/// Reads a file, which may be a pipe. The error says what is wrong with it.
 pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let bytes = read(path).map_err(|error| unreadable(path, &error))?;
     if bytes.len() > LIMIT {
@@ -38,7 +38,7 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(Zeroizing::new(bytes[..length].to_vec()))
 }
 
-/// Whether a regular file is there and can be opened, or what is wrong with it.
+/// Checks that a regular file is there and can be opened. The error says what is wrong with it.
 pub(crate) fn can_be_read(path: &Path) -> Result<(), Problem> {
     // Opening a pipe would wait for its writer.
     let opened = fs::metadata(path).and_then(|metadata| {

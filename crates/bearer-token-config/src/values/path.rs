@@ -21,7 +21,7 @@ pub(crate) fn path_problem(path: &str) -> Problem {
         .advise(Advice::text("if this string is the secret itself, write `{ value = \"..\" }`"))
 }
 
-/// What is found where the text of a shell stands for a variable.
+/// What is found where a reference is given in place of a value.
 const A_REFERENCE: &str = "found a string that looks like a reference to an environment variable";
 
 /// Whether this is `${NAME}` or `$NAME`, which are not replaced here.
@@ -46,7 +46,7 @@ pub(crate) fn reference_problem(text: &str, what: &'static str) -> Option<Proble
     })
 }
 
-/// The same problem with a variable.
+/// The same problem, for a field that an environment variable sets.
 pub(crate) fn path_in_variable(problem: &Problem, variable: &str) -> Option<Problem> {
     let (found, member) = match problem.found() {
         A_PATH => (A_PATH, "FILE"),

@@ -166,7 +166,7 @@ mod schema {
                     ),
                     "properties": {
                         "value": { "type": "string", "description": format!("The {what} itself.") },
-                        "file": { "type": "string", "description": "A file, relative to this one." },
+                        "file": { "type": "string", "description": "A file, relative to that of the configuration." },
                         "env": { "type": "string", "description": "The name of an environment variable." },
                         "source": { "type": "string", "description": "The name of one of `sources`: its token." },
                         "variable": {

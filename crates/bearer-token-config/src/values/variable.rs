@@ -3,7 +3,7 @@
 use bearer_token::Problem;
 use zeroize::Zeroizing;
 
-/// The content of a variable, or what is wrong with it.
+/// Reads a variable. The error says what is wrong with it.
 pub(crate) fn read_variable(path: &str, name: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {
     // The operating system panics on other names.
     if name.is_empty() || name.contains(['=', '\0']) {

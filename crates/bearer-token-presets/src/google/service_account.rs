@@ -92,7 +92,7 @@ impl ServiceAccount {
         hook: &Hook,
     ) -> Result<TokenProviderBuilder, Vec<Problem>> {
         let template = template.audience(TOKEN_URL).build().map_err(|error| problems("service_account", &error))?;
-        Ok(hook.build(edit(TokenEndpoint::builder(TOKEN_URL, JwtBearer::new(template))))?.name("google"))
+        Ok(hook.build(edit(TokenEndpoint::builder(TOKEN_URL, JwtBearer::new(template))), &[])?.name("google"))
     }
 }
 
@@ -131,10 +131,12 @@ impl AccessToken {
     /// Access tokens, which live for an hour.
     pub fn provider(self) -> TokenProviderBuilder {
         let scope = given("scope", &self.scope, "scopes, such as `https://www.googleapis.com/auth/cloud-platform`");
-        or_problems(both(scope, self.account.template()).and_then(|(scope, (template, _))| {
+        let user = self.user.as_deref().map(|user| given("on_behalf_of", user, "the e-mail address of a user"));
+        let names = both(scope, user.transpose());
+        or_problems(both(names, self.account.template()).and_then(|((scope, user), (template, _))| {
             let template = template.claim("scope", scope);
-            let template = match &self.user {
-                Some(user) => template.subject(user.as_str()),
+            let template = match user {
+                Some(user) => template.subject(user),
                 None => template,
             };
             ServiceAccount::exchange(template, |endpoint| endpoint, &self.hook)

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bearer_token::{
-    Problem, TokenProvider, TokenProviderBuilder, Value,
+    Advice, Problem, TokenProvider, TokenProviderBuilder, Value,
     oauth::{
         BodyFormat, ClientCredentials, ParameterValue, ResponseFormat, TokenEndpoint, TokenEndpointBuilder,
         TokenExchange, TokenType,
@@ -11,6 +11,7 @@ use bearer_token::{
     platform::Platform,
 };
 use http::Method;
+use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
 use super::is_of_google;
@@ -62,7 +63,7 @@ impl WorkloadIdentity {
         self
     }
 
-    /// The platform of all stages. That of the returned builder is only for the last one.
+    /// Sets the platform of all stages. The returned builder's own `platform` sets only that of the last one.
     pub fn platform(mut self, platform: Platform) -> Self {
         self.platform = Some(platform);
         self
@@ -97,7 +98,16 @@ impl WorkloadIdentity {
         let exchange =
             TokenExchange::new(subject, subject_type).audience(audience).requested_token_type(TokenType::ACCESS_TOKEN);
         let exchange_scope = if impersonation.is_some() { CLOUD_PLATFORM } else { &scope };
-        let exchange = self.stage(TokenEndpoint::builder(token_url, exchange).scope(exchange_scope))?;
+        let endpoint = TokenEndpoint::builder(token_url, exchange).scope(exchange_scope);
+        let exchange = self.stage(
+            endpoint,
+            &[
+                ("url", "workload_identity.token_url"),
+                ("audience", "workload_identity.audience"),
+                ("subject_token", "workload_identity.credential_source.file"),
+                ("subject_token_type", "workload_identity.subject_token_type"),
+            ],
+        )?;
         let Some(url) = impersonation else { return Ok(exchange.name("google")) };
         let federated = exchange.name("google-federation").build().map_err(|error| problems("token_url", &error))?;
         let impersonation = TokenEndpoint::builder(url, ClientCredentials::new())
@@ -106,11 +116,16 @@ impl WorkloadIdentity {
             .header("authorization", Value::token_of(federated).prefix("Bearer "))
             .parameter("scope", ParameterValue::list(scope.split_whitespace()))
             .response(ResponseFormat::oauth().token("/accessToken").expires_at("/expireTime"));
-        Ok(self.stage(impersonation)?.name("google"))
+        let names = [("url", "workload_identity.service_account_impersonation_url")];
+        Ok(self.stage(impersonation, &names)?.name("google"))
     }
 
-    fn stage(&self, endpoint: TokenEndpointBuilder) -> Result<TokenProviderBuilder, Vec<Problem>> {
-        Ok(on(self.platform.as_ref(), self.hook.build(endpoint)?))
+    fn stage(
+        &self,
+        endpoint: TokenEndpointBuilder,
+        names: &[(&str, &str)],
+    ) -> Result<TokenProviderBuilder, Vec<Problem>> {
+        Ok(on(self.platform.as_ref(), self.hook.build(endpoint, names)?))
     }
 
     /// The identity to exchange: `credential_source`.
@@ -119,13 +134,14 @@ impl WorkloadIdentity {
         let at = |member: &str| format!("{SOURCE}{member}");
         let of_others = |member| document.get(&at(member)).is_some();
         if of_others("/environment_id") {
-            let found = "found an identity of AWS, which needs code: `examples/providers/google_from_aws.rs` has it";
-            return Err(vec![document.problem(&at("/environment_id"), found)]);
+            let problem = document.problem(&at("/environment_id"), "found an identity of AWS, which needs code");
+            let advice = Advice::text("take `examples/providers/google_from_aws.rs`");
+            return Err(vec![problem.expecting("`file` or `url`").advise(advice)]);
         }
         if of_others("/executable") || of_others("/certificate") {
-            let found =
-                "found an executable or a certificate; expected `file` or `url`: write a `TokenSource` for others";
-            return Err(vec![document.problem(SOURCE, found)]);
+            let problem = document.problem(SOURCE, "found an executable or a certificate");
+            let advice = Advice::text("write a `TokenSource` for others");
+            return Err(vec![problem.expecting("`file` or `url`").advise(advice)]);
         }
         let member = self.member(document, &at("/format"))?;
         match (document.optional(&at("/file"))?, document.optional(&at("/url"))?) {
@@ -164,16 +180,32 @@ impl WorkloadIdentity {
             .body(BodyFormat::None)
             .no_grant_type()
             .response(ResponseFormat::oauth().token(pointer));
-        let headers = document.get("/credential_source/headers").and_then(|headers| headers.as_object());
+        const HEADERS: &str = "/credential_source/headers";
+        let headers = match document.get(HEADERS) {
+            None | Some(Json::Null) => None,
+            Some(Json::Object(headers)) => Some(headers),
+            Some(_) => {
+                let problem = document.problem(HEADERS, "found something else");
+                return Err(vec![problem.expecting("an object of strings")]);
+            }
+        };
         for (name, value) in headers.into_iter().flatten() {
-            endpoint = endpoint.header(name, value.as_str().unwrap_or_default());
+            let Some(value) = value.as_str() else {
+                let problem = document.problem(HEADERS, "found a header whose value is not a string");
+                return Err(vec![problem.expecting("an object of strings")]);
+            };
+            endpoint = endpoint.header(name, value);
         }
         // The metadata service of a machine, which no other machine can reach.
         if url.starts_with("http://169.254.169.254/") {
             endpoint = endpoint.allow_plaintext();
         }
-        self.hook
-            .build(endpoint)?
+        let names = [
+            ("url", "workload_identity.credential_source.url"),
+            ("header", "workload_identity.credential_source.headers"),
+            ("response.token", "workload_identity.credential_source.format"),
+        ];
+        self.stage(endpoint, &names)?
             .name("google-identity")
             .build()
             .map_err(|error| problems("credential_source", &error))

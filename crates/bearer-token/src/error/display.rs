@@ -22,6 +22,9 @@ impl fmt::Display for Error {
         };
         for (index, problem) in self.0.problems.iter().take(LISTED).enumerate() {
             text.push_str(if index == 0 { ": " } else { "; " });
+            if self.0.problems.len() > 1 {
+                text.push_str(&format!("({}) ", index + 1));
+            }
             text.push_str(&problem.to_string());
         }
         if let Some(more) = more(&self.0.problems) {

@@ -36,7 +36,7 @@ mod tests {
         assert_eq!((error.kind(), error.problems().len()), (ErrorKind::Config, 2));
         assert_eq!(
             error.to_string(),
-            "the provider cannot be built: key: found nothing; expected a PEM; url: found `http://`"
+            "the provider cannot be built: (1) key: found nothing; expected a PEM; (2) url: found `http://`"
         );
     }
 

@@ -3,7 +3,7 @@
 use std::{
     mem,
     path::Path,
-    sync::{self, Arc, Condvar, PoisonError},
+    sync::{Arc, Condvar, Mutex as PlainMutex, PoisonError},
     time::Duration,
 };
 
@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 struct Turn {
     /// Outside of the model checker, which has no time.
-    is_taken: sync::Mutex<bool>,
+    is_taken: PlainMutex<bool>,
     ended: Condvar,
 }
 
@@ -281,7 +281,7 @@ mod tests {
         sender.join().unwrap();
         assert!(!value.has_changed());
         // A second reading would wait for a writer.
-        let (done, ended) = sync::mpsc::channel();
+        let (done, ended) = std::sync::mpsc::channel();
         let again = value.clone();
         std::thread::spawn(move || done.send(again.read(number).unwrap()));
         assert_eq!(ended.recv_timeout(Duration::from_secs(10)).unwrap(), 7);
@@ -295,8 +295,8 @@ mod tests {
         inner.patience = Duration::from_millis(1);
         let value = LastGood(Arc::new(inner));
         for known in [None, Some(1)] {
-            let (started, start) = sync::mpsc::channel();
-            let (release, released) = sync::mpsc::channel::<()>();
+            let (started, start) = std::sync::mpsc::channel();
+            let (release, released) = std::sync::mpsc::channel::<()>();
             let hanging = value.clone();
             let reading = std::thread::spawn(move || {
                 hanging.read(|bytes, last| {

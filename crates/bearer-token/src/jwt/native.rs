@@ -4,13 +4,14 @@
 //! signature would need a new one. For RSA they also parse and check the key each time, which takes nearly as long as
 //! signing.
 
+mod fault;
 #[cfg_attr(not(feature = "ml-dsa"), path = "native/no_ml_dsa.rs")]
 mod ml_dsa;
 pub(crate) mod signature;
 
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
-    error::{KeyRejected, Unspecified},
+    error::Unspecified,
     hmac,
     rand::SystemRandom,
     rsa::{KeyPairComponents, PublicKeyComponents},
@@ -21,6 +22,7 @@ use aws_lc_rs::{
     },
 };
 
+pub(crate) use self::fault::NativeFault;
 use self::ml_dsa::MlDsaKey;
 use super::{
     algorithm::{Algorithm, Curve, Family, Hash, Padding, RSA_BITS},
@@ -41,30 +43,6 @@ pub(crate) enum NativeKey {
     Ecdsa(EcdsaKeyPair, Curve),
     Ed25519(Ed25519KeyPair),
     MlDsa(MlDsaKey),
-}
-
-/// The reason why a key does not sign with an algorithm.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum NativeFault {
-    /// The DER is not a private key.
-    NotAKey,
-    /// The algorithm needs a key of another kind.
-    Mismatch(KeyKind),
-    /// A shared secret for an algorithm that signs with a private key.
-    SecretForKey,
-    RsaSize(usize),
-    /// The parts of the key do not match.
-    Inconsistent(KeyKind, Option<KeyRejected>),
-    EmptySecret,
-    ShortSecret {
-        found: usize,
-        needed: usize,
-    },
-    /// An ML-DSA key without the feature for it.
-    #[cfg_attr(feature = "ml-dsa", allow(dead_code, reason = "without the feature"))]
-    WithoutMlDsa,
-    /// Not the 32 or 64 bytes of an Ed25519 key.
-    SeedLength(usize),
 }
 
 impl NativeKey {

@@ -16,6 +16,7 @@ mod claims;
 pub(crate) mod computed;
 pub(crate) mod context;
 mod header;
+mod looked_up_claims;
 mod sign_times;
 mod strings;
 #[cfg(test)]

@@ -105,7 +105,7 @@ pub(crate) fn jwk(name: &str) -> Map<String, Value> {
     }
 }
 
-/// The same as text, with these members set, or taken out where they are `null`.
+/// A JWK in JSON. Members that are `null` are removed, and the others are set.
 pub(crate) fn jwk_text(name: &str, members: Value) -> String {
     let mut jwk = jwk(name);
     let Value::Object(members) = members else { panic!("no object") };
@@ -114,7 +114,7 @@ pub(crate) fn jwk_text(name: &str, members: Value) -> String {
     Value::Object(jwk).to_string()
 }
 
-/// A set of such keys.
+/// A JWK set of these keys, each in JSON.
 pub(crate) fn jwk_set(keys: &[String]) -> String {
     format!("{{\"keys\": [{}]}}", keys.join(","))
 }

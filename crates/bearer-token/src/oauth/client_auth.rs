@@ -26,7 +26,7 @@ use self::assertion as signed;
 use self::no_assertion as signed;
 use self::{
     assertion_source::AssertionSource,
-    credentials::{Fresh, Place, basic_header, form_encoded},
+    credentials::{Fresh, SecretPlace, basic_header, form_encoded},
     presented::BasicEncoding,
 };
 pub(crate) use self::{credentials::Credentials, presented::Presented};
@@ -130,8 +130,8 @@ impl ClientAuth {
 
     /// Sends an assertion from another issuer (RFC 7521 section 4.2, RFC 7523 section 2.2).
     ///
-    /// This is a federated credential, such as Entra's workload identity: the authorization server trusts the issuer of
-    /// other tokens.
+    /// This is a federated credential, such as Entra's workload identity: a token of another issuer, which the
+    /// authorization server trusts, identifies the client.
     ///
     /// ```
     /// use bearer_token::FileToken;
@@ -209,7 +209,7 @@ impl ClientAuth {
                 credentials.parameters.push("client_id", client_id);
                 let read = read_secret(secret, problems);
                 if secret.is_looked_up() {
-                    credentials.fresh = Fresh::Secret(secret.clone(), Place::Body);
+                    credentials.fresh = Fresh::Secret(secret.clone(), SecretPlace::Body);
                 } else if let Some(secret) = read {
                     credentials.parameters.push("client_secret", secret.expose());
                 }
@@ -228,7 +228,7 @@ impl ClientAuth {
                 let special = changes(client_id) || changes(read.expose());
                 credentials.presented = Presented::Basic { encoding: *encoding, special };
                 if secret.is_looked_up() {
-                    let place = Place::Header(client_id.clone(), *encoding);
+                    let place = SecretPlace::Header(client_id.clone(), *encoding);
                     credentials.fresh = Fresh::Secret(secret.clone(), place);
                 }
             }

@@ -71,7 +71,7 @@ impl Discovery {
         self.parsed(found?.secret())
     }
 
-    /// The URL of the token endpoint by metadata that is read now.
+    /// Reads the metadata now, and returns the URL of the token endpoint.
     pub(crate) async fn url_now(&self, cx: &FetchContext) -> Result<Uri, Error> {
         let found = self.provider(cx.platform())?.refresh_now().await?;
         self.parsed(found.secret())

@@ -128,7 +128,8 @@ impl RefreshToken {
     ///
     /// # Errors
     ///
-    /// Returns the error of the store.
+    /// Returns the error of the store, or one of kind [`Timeout`](crate::ErrorKind::Timeout) if fetches hold the refresh token
+    /// for more than a minute.
     pub async fn replace(&self, platform: &Platform, refresh_token: impl Into<String>) -> Result<(), Error> {
         self.rotation.put(platform, Some(StoredToken::new(refresh_token))).await
     }
@@ -137,7 +138,7 @@ impl RefreshToken {
     ///
     /// # Errors
     ///
-    /// Returns the error of the store.
+    /// As [`replace`](Self::replace).
     pub async fn clear(&self, platform: &Platform) -> Result<(), Error> {
         self.rotation.put(platform, None).await
     }

@@ -43,7 +43,7 @@ pub(crate) struct RequestParts {
 /// The `grant_type` of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum GrantType {
-    /// That of the grant.
+    /// The grant's own.
     #[default]
     OfGrant,
     Named(String),
@@ -122,7 +122,7 @@ impl RequestParts {
         Ok((request, Sent { parameters: content.flat(), headers, query }))
     }
 
-    /// The parameters of the grant, with the grant type in its place.
+    /// Adds the parameters of the grant to the content, with the configured grant type.
     fn grant_type(&self, granted: &Parameters, content: &mut Content) {
         let has_none = matches!(self.grant_type, GrantType::Absent) || self.body == BodyFormat::None;
         let mut parameters = Parameters::default();
@@ -172,7 +172,7 @@ impl RequestParts {
     }
 }
 
-/// The same error, with the part of the request that needs the value.
+/// Adds to an error which part of the request needs the value.
 pub(crate) fn missing(part: &str, name: &str, error: Error) -> Error {
     let message = format!("the {part} `{name}` is missing: {error}");
     error.with_context(message)

@@ -220,7 +220,7 @@ impl ResponseReader {
         }
     }
 
-    /// A success that is unusable.
+    /// The error for a successful response that is unusable.
     fn unusable(&self, status: StatusCode, found: &str) -> Error {
         let (endpoint, status) = (&self.endpoint, status.as_u16());
         Error::new(ErrorKind::Response, format!("{endpoint} responded with {status} and {found}"))

@@ -6,7 +6,7 @@
 //! # The legal states
 //!
 //! The slot holds the bearer in service. The suspect is a bearer that the API rejected, until its renewal ends. One of
-//! the two at most is there, and each row is one combination of slot, flight and suspect ([`Row`]):
+//! the two at most is there, and each row is one combination of slot, flight and suspect ([`Row`](row::Row)):
 //!
 //! | row | slot | flight | suspect | failure | gate |
 //! |---|---|---|---|---|---|
@@ -39,7 +39,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     platform::{Moment, nanos},
     provider::{
         bearer::{Bearer, Sealed},
@@ -55,9 +55,18 @@ use crate::{
     token::FetchReason,
 };
 
+mod decision;
 mod renewal;
+mod row;
+mod successor;
 
-use self::renewal::Renewal;
+pub(crate) use self::decision::{Decision, Failure, Fetched, StartFetch, TokenFlight, Want};
+#[cfg(test)]
+pub(crate) use self::row::Row;
+use self::{
+    renewal::Renewal,
+    successor::{is_usable, successor},
+};
 
 pub(crate) struct Cache {
     policy: Policy,
@@ -69,35 +78,6 @@ pub(crate) struct Cache {
     /// What is known of the last failure, for readers without the lock.
     failure: Slot<Failure>,
     state: Mutex<State>,
-}
-
-/// Why the last fetch failed, and from when on the next may start.
-#[derive(Clone, Debug)]
-pub(crate) struct Failure {
-    pub(crate) error: Error,
-    pub(crate) until: u64,
-    pub(crate) in_a_row: u32,
-}
-
-/// The outcome of a flight, for its waiters.
-#[derive(Clone, Debug)]
-pub(crate) struct Fetched {
-    result: Result<Bearer, Error>,
-    at: Moment,
-}
-
-pub(crate) type TokenFlight = Flight<Fetched>;
-
-/// One row of the [table](self#the-legal-states).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Row {
-    Empty,
-    Failed,
-    Fetching,
-    Serving,
-    Refreshing,
-    Renewing,
-    Withdrawn,
 }
 
 #[derive(Default)]
@@ -117,37 +97,6 @@ struct Current {
     flight: Arc<TokenFlight>,
     reason: FetchReason,
     challenges: Option<Arc<[Challenge]>>,
-}
-
-/// What a caller wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// Any usable token.
-    Token,
-    /// A new token, cool-down or not.
-    Renewal,
-    /// Nothing now, but the bearer in service is stale.
-    Refresh,
-}
-
-/// What a caller gets.
-pub(crate) enum Decision {
-    Serve(Bearer),
-    Refuse(Error),
-    Wait(Arc<TokenFlight>),
-    /// The caller has to start the fetch of this flight.
-    Begin(StartFetch),
-    Nothing,
-}
-
-/// A flight that has begun, and whose fetch is to be started.
-pub(crate) struct StartFetch {
-    pub(crate) flight: Arc<TokenFlight>,
-    pub(crate) timeout: Duration,
-    pub(crate) reason: FetchReason,
-    pub(crate) challenges: Option<Arc<[Challenge]>>,
-    /// Whether it takes the place of a flight whose driver is not driven any more.
-    pub(crate) replaces_overdue: bool,
 }
 
 impl Cache {
@@ -406,28 +355,9 @@ impl Cache {
         let rejected = state.suspect.is_some();
         let last = state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed));
         let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
-        let same = last.as_ref().is_some_and(|last| last.same_token(bearer));
-
-        let in_service = match last {
-            // The generation stays, because it is the same token: a rejection of one is a rejection of the other.
-            Some(last) if same && later => last.extended(bearer),
-            Some(last) if same && is_usable(&last, now) => {
-                if last.has_fixed_headers_of(bearer) {
-                    last
-                } else {
-                    last.with_fixed_headers_of(bearer)
-                }
-            }
-            Some(_) if same => {
-                let error = Error::new(
-                    ErrorKind::Source,
-                    "the source gave the same token again after it had expired; expected a new one",
-                );
-                return self.complete_with_error(state, error, now, draw);
-            }
-            // A bearer that cannot be kept does not replace a usable one.
-            Some(last) if !rejected && is_usable(&last, now) && !is_usable(bearer, now) => last,
-            _ => bearer.clone(),
+        let in_service = match successor(last, bearer, rejected, now) {
+            Ok(in_service) => in_service,
+            Err(error) => return self.complete_with_error(state, error, now, draw),
         };
         let is_new = in_service.generation() == bearer.generation();
         state.nothing_new = if later && is_new { 0 } else { state.nothing_new.saturating_add(1) };
@@ -463,34 +393,6 @@ impl Cache {
         Some(suspect).filter(|bearer| is_usable(bearer, now))
     }
 
-    /// The row that the state is in, or `None` if the combination is illegal.
-    fn row(&self, state: &State) -> Option<Row> {
-        let (slot, failure) = (self.slot.get(), self.failure.get());
-        let row = match (slot.is_some(), state.flight.is_some(), state.suspect.is_some()) {
-            (false, false, false) if failure.is_none() => Row::Empty,
-            (false, false, false) => Row::Failed,
-            (false, true, false) => Row::Fetching,
-            (true, false, false) => Row::Serving,
-            (true, true, false) => Row::Refreshing,
-            (false, true, true) => Row::Renewing,
-            (false, false, true) => Row::Withdrawn,
-            // The suspect would be served by readers, though its renewal has not ended.
-            (true, _, true) => return None,
-        };
-        let gate = self.gate.load(Ordering::Relaxed);
-        let is_gate_set = match &state.flight {
-            Some(current) => gate == nanos(current.flight.overdue()),
-            None => gate >= self.closed_until(state),
-        };
-        let is_counted = failure.is_none_or(|failure| failure.in_a_row > 0);
-        let are_told = state.challenges.is_none() || slot.is_some() || state.suspect.is_some();
-        (is_gate_set && is_counted && are_told).then_some(row)
-    }
-
-    fn check(&self, state: &State) {
-        debug_assert!(self.row(state).is_some(), "an illegal combination of slot, flight, suspect, failure and gate");
-    }
-
     fn cooling(&self, now: Moment) -> Option<Arc<Failure>> {
         self.failure.get().filter(|failure| now.monotonic_nanos() < failure.until)
     }
@@ -504,7 +406,7 @@ impl Cache {
         self.gate.store(from, Ordering::Relaxed);
     }
 
-    /// When no failure and no quiet time speaks against a refresh any more.
+    /// When the cool-down and the quiet time end.
     fn closed_until(&self, state: &State) -> u64 {
         self.failure.get().map_or(0, |failure| failure.until).max(state.quiet_until)
     }
@@ -517,10 +419,6 @@ impl Cache {
 fn is_late(then: Moment, now: Moment) -> bool {
     now.monotonic().saturating_sub(then.monotonic()) >= LATE_OUTCOME
         || now.since_epoch().saturating_sub(then.since_epoch()) >= LATE_OUTCOME
-}
-
-fn is_usable(bearer: &Bearer, now: Moment) -> bool {
-    bearer.deadlines().freshness(now) != Freshness::Expired
 }
 
 #[cfg(test)]

@@ -45,9 +45,9 @@ pub(super) const LEAST_REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The latest start of a refresh, before the token expires. It leaves time for two attempts at a slow server.
 pub(super) const LATEST_REFRESH: Duration = Duration::from_secs(30);
 
-/// The least hint of a source at when to get the next token.
+/// The shortest time until the next token that a source can hint at.
 ///
-/// A source that hints at zero would be called once for each request.
+/// A source that hints at zero would otherwise be called once for each request.
 pub(super) const LEAST_HINT: Duration = MINUTE;
 
 // Refresh tokens.
@@ -75,28 +75,28 @@ pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(50);
 // Shares of a token's lifetime. A token is never refreshed in the first half of its life: 3/10 and 2/10 add up to the
 // other half.
 
-/// At most this share of a lifetime is kept in reserve: 1/10.
+/// The reserve takes at most this share of a lifetime: 1/10.
 pub(super) const RESERVE_SHARE: u32 = 10;
-/// At most this share of a lifetime is it refreshed early: 1/5.
+/// A token is refreshed early by at most this share of its lifetime: 1/5.
 pub(super) const AHEAD_SHARE: u32 = 5;
-/// At most this share of a lifetime does [`LATEST_REFRESH`] take: 3/10.
+/// [`LATEST_REFRESH`] takes at most this share of a lifetime: 3/10.
 pub(super) const LATEST_SHARE: (u32, u32) = (3, 10);
-/// At most this share of a lifetime does the jitter take: 1/5.
+/// The jitter takes at most this share of a lifetime: 1/5.
 pub(super) const JITTER_SHARE: u32 = 5;
 
 // Defaults of the policy.
 
 /// Covers the time that a request takes to the API, and a small difference between the clocks.
 pub(super) const RESERVE: Duration = Duration::from_secs(10);
-/// Bridges an outage of the authorization server of a quarter of an hour.
+/// Bridges an outage of the authorization server of up to 15 min.
 pub(super) const REFRESH_AHEAD: Duration = Duration::from_secs(15 * 60);
 /// As long as a caller is likely to wait.
 pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same limit, because it is the same request.
+/// The same as [`FETCH_TIMEOUT`], because it is the same request.
 pub(super) const REFRESH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Short at first, because most outages are short. At most a minute, to notice the recovery soon.
 pub(super) const TRANSIENT_BACKOFF: Backoff = Backoff::new(SECOND, MINUTE);
-/// Somewhere a person has to change something first. Retries never end, so no restart is needed after the fix.
+/// Longer, because a person has to change something first. Retries never end, so no restart is needed after the fix.
 pub(super) const TERMINAL_BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(5 * 60));
 /// Longer than APIs take to learn of a new token (GitHub: 5 s), and rare enough for servers that limit renewals.
 pub(super) const REJECTION_BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(5 * 60));

@@ -358,7 +358,7 @@ mod tests {
 
     type Reports = Arc<StdMutex<Vec<Result<u8, Interruption>>>>;
 
-    /// What a driver with this fetch and deadline reports, after so many polls and then its drop.
+    /// What a driver with this fetch and deadline reports, after this many polls and then its drop.
     fn drive(fetch: BoxFuture<u8>, deadline: BoxFuture<()>, polls: usize) -> Vec<Result<u8, Interruption>> {
         let reports = Reports::default();
         let told = reports.clone();

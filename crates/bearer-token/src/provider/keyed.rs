@@ -182,7 +182,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
         self.inner.map.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no providers.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -22,7 +22,7 @@ pub struct ProviderStatus {
     pub last_error: Option<Error>,
     /// How many fetches have failed in a row.
     pub failures_in_a_row: u32,
-    /// How long no new fetch starts, after a failure; zero when one may start.
+    /// The time until a fetch may start, after a failure; zero if one may start now.
     pub cool_down: Duration,
 }
 
@@ -36,7 +36,7 @@ pub enum ProviderState {
     Fresh,
     /// A bearer is in service, and due to be renewed in the background.
     Stale,
-    /// There is no usable bearer, and after a failure requests are refused until the cool-down ends.
+    /// There is no usable bearer. After a failure, requests are refused until the cool-down ends.
     CoolingDown,
 }
 

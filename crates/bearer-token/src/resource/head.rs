@@ -11,7 +11,7 @@ pub struct RequestHead<'a> {
     extensions: &'a Extensions,
 }
 
-/// Taken apart only when a selector asks for a part.
+/// The URL of a request. It is taken apart only when a selector asks for a part.
 #[derive(Clone, Copy, Debug)]
 enum Url<'a> {
     Uri(&'a Uri),

@@ -119,7 +119,7 @@ impl Credential {
         }
     }
 
-    /// The same for a head that nothing is known of.
+    /// Inserts the credential into a head that may already have several values of its header, and says whether it did.
     pub(crate) fn attach(&self, headers: &mut HeaderMap) -> bool {
         !has_several_of(self.name(), headers) && self.insert(headers)
     }
@@ -194,7 +194,7 @@ mod tests {
         (inserted, found)
     }
 
-    /// Headers of the caller, whether the credential was inserted, and the headers then.
+    /// The caller's headers, whether the credential is inserted, and the headers that are sent.
     type Case<'a> = (&'a [(&'static str, &'static str)], bool, &'a [&'a str]);
 
     fn check(credential: &Credential, table: &[Case<'_>]) {

@@ -141,7 +141,7 @@ impl Origins {
         }
     }
 
-    /// Checks that a declared connection gets tokens, which is what it was declared for.
+    /// Reports a declared connection to an origin that is not allowed: its requests would go out without a token.
     pub(crate) fn check_connection(&self, problems: &mut Problems) {
         if let Some((origin, OriginVerdict::Pass | OriginVerdict::Refuse(_))) = &self.connection {
             let problem = Problem::new("connection_origin", format!("found `{origin}`"));
@@ -214,7 +214,7 @@ impl Origins {
             }
             return OriginVerdict::Refuse(Error::new(
                 ErrorKind::Origin,
-                format!("the request goes to `{origin}`, and no origin is allowed yet; {}", origin.way_out()),
+                format!("the request goes to `{origin}`, and no origin is allowed yet; {}", origin.how_to_allow()),
             ));
         }
         let downgrade = !origin.https && !is_loopback(&origin.host);
@@ -224,7 +224,7 @@ impl Origins {
                 ErrorKind::Origin,
                 format!(
                     "the request goes {why}to `{origin}`, which is not among the allowed origins; {}",
-                    origin.way_out()
+                    origin.how_to_allow()
                 ),
             ));
         }
@@ -233,8 +233,8 @@ impl Origins {
 }
 
 impl Origin<'_> {
-    /// The problem, in the words of a builder or of a configuration.
-    fn way_out(&self) -> String {
+    /// What to call or to configure if the origin is meant to get tokens.
+    fn how_to_allow(&self) -> String {
         let plaintext = if self.https || is_loopback(&self.host) { "" } else { "plaintext_" };
         format!(
             "if the token is meant for it, call .allow_{plaintext}origin(\"{self}\") on the provider's builder, or add it \
@@ -277,29 +277,32 @@ fn default_port(https: bool) -> u16 {
 /// Problems do not repeat the string, because a path or a query may contain a secret.
 fn parse(text: &str) -> Result<(Origin<'static>, String), String> {
     if text.contains('@') {
-        return Err("found user information before the host, which an origin has not".to_owned());
+        return Err("found user information before the host, which an origin does not have".to_owned());
     }
     if text.contains('*') {
-        return Err("found a `*`, but origins are compared as they are: name each".to_owned());
+        return Err("found a `*`, but origins are compared as they are: list each one".to_owned());
     }
     if text.contains('#') {
-        return Err("found a fragment, which an origin has not".to_owned());
+        return Err("found a fragment, which an origin does not have".to_owned());
     }
     if !text.is_ascii() {
         return Err("found a host that is not ASCII: write it in Punycode (`xn--..`), as requests do".to_owned());
     }
-    let uri: Uri = text.parse().map_err(|_| "found something that is not a URI".to_owned())?;
+    if !text.is_empty() && !text.starts_with('/') && !text.contains("://") {
+        return Err("found no scheme: write `https://` in front of it".to_owned());
+    }
+    let uri: Uri = text.parse().map_err(|_| "found something that is not a URL".to_owned())?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err("found no scheme or no host".to_owned());
     };
     if uri.path_and_query().is_some_and(|path| path != "/") {
-        return Err("found a path or a query, which an origin has not".to_owned());
+        return Err("found a path or a query, which an origin does not have".to_owned());
     }
     let Origin { https, host, port } = normalise(scheme, authority.as_str(), true)?;
     Ok((Origin { https, host: Cow::Owned(host.into_owned()), port }, authority.as_str().to_owned()))
 }
 
-/// Takes an authority apart that is one, or looks whether it is.
+/// Splits an authority into host and port. Unless `is_read`, it also checks that the string is an authority.
 fn normalise<'a>(scheme: &str, authority: &'a str, is_read: bool) -> Result<Origin<'a>, String> {
     let https = match scheme {
         _ if scheme.eq_ignore_ascii_case("https") => true,

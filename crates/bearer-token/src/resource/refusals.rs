@@ -19,7 +19,7 @@ pub struct ResponseHead<'a> {
 }
 
 impl<'a> ResponseHead<'a> {
-    /// The HTTP status. Before trailers it was the status of the head.
+    /// The HTTP status. With trailers, it is that of the head before them.
     pub fn status(&self) -> StatusCode {
         self.status
     }
@@ -101,7 +101,7 @@ impl Declared {
         (self.statuses.contains(&status) && refuses_bearer(headers)) || self.includes(status, headers)
     }
 
-    /// Headers or trailers: the status was looked at with the headers.
+    /// Whether headers or trailers refuse the bearer by something other than the declared statuses.
     fn includes(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         self.names_code(headers)
             || (self.has_grpc_status(headers) && refuses_bearer(headers))

@@ -4,13 +4,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, StatusCode};
 
-use zeroize::Zeroizing;
-
 #[cfg(feature = "oauth")]
-pub(crate) use self::checks::FRAMING;
-pub(crate) use self::form::{FixedHeader, HeaderForm};
-use crate::{error::Error, platform::BoxFuture, problem::Problem, source::FetchContext};
-
+pub(crate) use self::form::FRAMING;
+use self::form::is_scheme;
+pub(crate) use self::form::{FixedHeader, FixedValue, HeaderForm};
 mod checks;
 mod form;
 #[cfg(test)]
@@ -64,15 +61,6 @@ pub struct Sending {
     settle: Duration,
 }
 
-/// The value of a fixed header, looked up for each bearer.
-pub(crate) trait FixedValue: Send + Sync + fmt::Debug {
-    fn read(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<Zeroizing<String>, Error>>;
-    /// Whether what it is read from has changed since.
-    fn has_changed(&self) -> bool;
-    /// What is wrong with it now. Blocks.
-    fn problem(&self, path: &str) -> Option<Problem>;
-}
-
 impl Sending {
     /// `Authorization: Bearer <token>`, and nothing else.
     pub fn new() -> Self {
@@ -110,8 +98,8 @@ impl Sending {
 
     /// Adds a status that refuses the bearer, such as 403 or 498. May be called several times.
     ///
-    /// As with 401, a response whose `Bearer` challenges all name another reason, such as `insufficient_scope`, does not
-    /// refuse it.
+    /// The challenges are read as for a 401: if every `Bearer` challenge names another reason, such as
+    /// `insufficient_scope`, the bearer is not refused.
     #[must_use]
     pub fn reject_on_status(mut self, status: StatusCode) -> Self {
         self.statuses.push(status);
@@ -180,7 +168,7 @@ impl fmt::Debug for Sending {
         let fixed: Vec<_> = self.fixed.iter().map(|(name, value)| (header(name), value)).collect();
         f.debug_struct("Sending")
             .field("header", &header(&self.header))
-            .field("scheme", if checks::is_scheme(&self.scheme) { &self.scheme } else { &"[not a scheme]" })
+            .field("scheme", if is_scheme(&self.scheme) { &self.scheme } else { &"[not a scheme]" })
             .field("fixed", &fixed)
             .field("statuses", &self.statuses)
             .field("codes", &self.codes.len())

@@ -47,14 +47,13 @@ impl Challenge {
         found
     }
 
-    /// The same, to be kept; nothing, if nothing was said.
+    /// Reads the challenges into a shared list, or returns `None` if there are none.
     pub(crate) fn keep(response: &HeaderMap) -> Option<Arc<[Challenge]>> {
         let challenges = Challenge::read(response);
         (!challenges.is_empty()).then(|| challenges.into())
     }
 
-    /// Whether the API knows the token that it refused. It does if the challenge names an error other than an unknown
-    /// token.
+    /// Whether the API knows the token that it refused: the challenge names an error, and not `invalid_token`.
     pub(crate) fn knows_the_token(&self) -> bool {
         self.parameter("error").is_some_and(|error| error != "invalid_token")
     }

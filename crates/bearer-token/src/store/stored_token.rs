@@ -28,7 +28,7 @@ use crate::{
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredToken {
     pub(crate) token: Secret,
-    /// The refresh token before, until the server has accepted `token`.
+    /// The previous refresh token, until the server has accepted `token`.
     pub(crate) previous: Option<Secret>,
     /// The configured refresh token that this one descends from.
     pub(crate) initial: Option<Secret>,

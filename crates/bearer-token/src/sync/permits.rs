@@ -158,7 +158,7 @@ mod tests {
             self.platform.now().after(Duration::from_secs(seconds)).monotonic()
         }
 
-        /// Asks for a permit of so many seconds.
+        /// Asks for a permit that ends after this many seconds.
         fn ask(&self, seconds: u64) -> Waiting<'_, T> {
             let until = self.after(seconds);
             Box::pin(self.permits.acquire(&self.platform, until))

@@ -14,7 +14,7 @@ use crate::token::{
 /// All other fields are skipped and not stored: a response may carry tokens that the program does not need, or a
 /// megabyte of noise. Strings are wiped when dropped, and `Debug` shows names only.
 #[derive(Default)]
-pub struct ResponseFields(Vec<Slot>);
+pub struct ResponseFields(Vec<WantedSlot>);
 
 /// A place that every token response is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,19 +30,19 @@ pub(crate) enum Place {
 
 /// A field to read, and where it is.
 pub(crate) struct Wanted {
-    key: Key,
+    key: FieldKey,
     pointer: Pointer,
 }
 
 #[derive(PartialEq)]
-enum Key {
+enum FieldKey {
     Place(Place),
-    /// As a grant or the user calls it.
+    /// The name that a grant or the user gave.
     Named(String),
 }
 
 /// A wanted field, once it was read.
-struct Slot {
+struct WantedSlot {
     wanted: Wanted,
     field: Option<Field>,
 }
@@ -68,11 +68,11 @@ pub(crate) enum Field {
 
 impl Wanted {
     pub(crate) fn place(place: Place, pointer: Pointer) -> Self {
-        Wanted { key: Key::Place(place), pointer }
+        Wanted { key: FieldKey::Place(place), pointer }
     }
 
     pub(crate) fn named(name: &str, pointer: Pointer) -> Self {
-        Wanted { key: Key::Named(name.to_owned()), pointer }
+        Wanted { key: FieldKey::Named(name.to_owned()), pointer }
     }
 }
 
@@ -91,7 +91,7 @@ impl ResponseFields {
     ///
     /// The document is an object, or a list if one of the fields may be in a list.
     pub(crate) fn read(bytes: &[u8], wanted: Vec<Wanted>) -> Result<Self, NotAnObject> {
-        let mut fields = ResponseFields(wanted.into_iter().map(|wanted| Slot { wanted, field: None }).collect());
+        let mut fields = ResponseFields(wanted.into_iter().map(|wanted| WantedSlot { wanted, field: None }).collect());
         let all: Vec<_> = (0..fields.0.len()).collect();
         let may_be_list = fields.0.iter().any(|slot| slot.wanted.pointer.begins_with_index());
         let visit = |name: &str, raw: &[u8]| fields.visit(name, raw, &all, 0);
@@ -135,18 +135,18 @@ impl ResponseFields {
 
     /// A field that is present and not `null`.
     pub(crate) fn get(&self, place: Place) -> Option<&Field> {
-        self.0.iter().find(|slot| slot.wanted.key == Key::Place(place))?.field.as_ref()
+        self.0.iter().find(|slot| slot.wanted.key == FieldKey::Place(place))?.field.as_ref()
     }
 
-    /// The same, by the name that a grant or the user gave.
+    /// A field that is present and not `null`, by the name that a grant or the user gave.
     pub(crate) fn named(&self, name: &str) -> Option<&Field> {
-        let is_named = |slot: &&Slot| matches!(&slot.wanted.key, Key::Named(other) if other == name);
+        let is_named = |slot: &&WantedSlot| matches!(&slot.wanted.key, FieldKey::Named(other) if other == name);
         self.0.iter().find(is_named)?.field.as_ref()
     }
 
     /// Takes a field out.
     pub(crate) fn take(&mut self, place: Place) -> Option<Field> {
-        self.0.iter_mut().find(|slot| slot.wanted.key == Key::Place(place))?.field.take()
+        self.0.iter_mut().find(|slot| slot.wanted.key == FieldKey::Place(place))?.field.take()
     }
 }
 

@@ -173,7 +173,7 @@ mod tests {
         }
     }
 
-    /// Responds with a body that ends as told, after so many pieces of 64 KiB.
+    /// Responds with a body that ends as told, after this many pieces of 64 KiB.
     #[derive(Clone)]
     struct Replying(Option<usize>, End);
 

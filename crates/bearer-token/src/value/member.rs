@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::{secret::string, token::json};
 
-/// The names that an error lists.
+/// The most member names that an error lists.
 const MOST_NAMES: usize = 16;
 
 /// The member at a JSON pointer (RFC 6901), or the problem with it. It is a string, or the digits of a number.

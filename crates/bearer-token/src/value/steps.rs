@@ -51,14 +51,14 @@ impl Steps {
         string::read(found).map(|text| Zeroizing::new(text.to_owned())).map_err(|problem| problem.message().to_owned())
     }
 
-    /// Whether there is none at all.
+    /// Whether there are no steps.
     #[cfg(any(feature = "jwt", feature = "oauth"))]
     pub(super) fn are_none(&self) -> bool {
         let Steps { member, part, encoding, prefix, suffix } = self;
         member.is_none() && part.is_none() && *encoding == Encoding::Text && prefix.is_empty() && suffix.is_empty()
     }
 
-    /// Whether there is none that looks into what was found.
+    /// Whether no step looks into what was found.
     #[cfg(feature = "oauth")]
     pub(super) fn are_plain(&self) -> bool {
         self.member.is_none() && self.part.is_none() && self.encoding == Encoding::Text

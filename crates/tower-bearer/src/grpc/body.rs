@@ -35,7 +35,7 @@ impl<B> TrailersBody<B> {
         &self.body
     }
 
-    /// Returns the wrapped body. Its trailers reject nothing then.
+    /// Returns the wrapped body. Its trailers no longer reject the bearer.
     pub fn into_inner(self) -> B {
         self.body
     }

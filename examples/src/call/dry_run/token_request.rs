@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, header};
 use serde_json::{Map, Value};
 
-use super::super::redaction::Redaction;
+use super::{super::redaction::Redaction, json_body};
 
 /// The parameters that are never secret. The server decides the meaning of all others, so they may be.
 const OPEN_PARAMETERS: [&str; 11] = [
@@ -31,8 +31,9 @@ pub(super) struct TokenRequest {
     pub(super) url: Uri,
     headers: HeaderMap,
     query_pairs: Vec<Pair>,
+    /// The parameters of the body. For JSON, all values with their paths.
     form: Vec<Pair>,
-    is_json: bool,
+    json: Option<Map<String, Value>>,
     length: usize,
 }
 
@@ -52,10 +53,10 @@ impl TokenRequest {
             headers: request.headers().clone(),
             query_pairs: pairs(request.uri().query().unwrap_or_default()),
             form: match &json {
-                Some(members) => members.iter().map(Pair::of_json).collect(),
+                Some(members) => json_body::leaves(members).into_iter().map(Pair::of_json).collect(),
                 None => pairs(&String::from_utf8_lossy(request.body())),
             },
-            is_json: json.is_some(),
+            json,
             length: request.body().len(),
         }
     }
@@ -107,18 +108,17 @@ impl TokenRequest {
         if self.length > 0 || self.method != Method::GET {
             writeln!(out, "content-length: {}", self.length)?;
         }
-        if self.is_json {
-            writeln!(out, "\n[The body is JSON; a line for each member.]")?;
-        } else if self.length > 0 {
+        let secrets = redaction.secrets(self.query());
+        if let Some(members) = &self.json {
+            writeln!(out, "\n[The body is JSON; a line for each member, those of others indented.]")?;
+            return json_body::show(members, |name| OPEN_PARAMETERS.contains(&name), &secrets, redaction, out);
+        }
+        if self.length > 0 {
             writeln!(out, "\n[The body, a line for each parameter; it is sent as one line, with `&` between them.]")?;
         }
         for pair in &self.form {
-            let Pair { sent, name, value } = pair;
-            let open = pair.is_open() && !redaction.secrets(self.query()).are_in(value);
-            if self.is_json {
-                writeln!(out, "{name}: {}", if open { sent.clone() } else { redaction.token(value) })?;
-                continue;
-            }
+            let Pair { sent, value, .. } = pair;
+            let open = pair.is_open() && !secrets.are_in(value);
             let (sent_name, sent_value) = sent.split_once('=').unwrap_or((sent, ""));
             writeln!(out, "{sent_name}={}", if open { sent_value.to_owned() } else { redaction.token(value) })?;
         }
@@ -146,11 +146,9 @@ impl Pair {
         OPEN_PARAMETERS.contains(&self.name.as_str())
     }
 
-    /// A member of a JSON body. `value` is its string, or else its JSON.
-    fn of_json((name, value): (&String, &Value)) -> Self {
-        let sent = value.to_string();
-        let value = value.as_str().map_or_else(|| sent.clone(), str::to_owned);
-        Pair { sent, name: name.clone(), value }
+    /// A value of a JSON body, with its path.
+    fn of_json((name, value): (String, String)) -> Self {
+        Pair { sent: value.clone(), name, value }
     }
 
     fn read(sent: &str) -> Option<Self> {

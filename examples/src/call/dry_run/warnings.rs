@@ -26,6 +26,11 @@ pub(super) fn of_request(request: &TokenRequest) -> Vec<String> {
     {
         warnings.push(format!("`grant_type` is `{grant}`; most servers expect `{usual}` (RFC 6749)"));
     }
+    if request.parameter("grant_type").is_some_and(|grant| simple(grant) == "authorization_code") {
+        let instead =
+            "let the user log in elsewhere, and put the refresh token that comes of it under `[refresh_token]`";
+        warnings.push(format!("`grant_type` is `authorization_code`, but a code works once only; {instead}"));
+    }
     if request.parameter("scope").is_some_and(|scope| scope.contains(',')) {
         warnings.push("`scope` has a comma; most servers expect spaces (RFC 6749 section 3.3)".to_owned());
     }

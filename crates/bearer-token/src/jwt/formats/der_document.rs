@@ -65,7 +65,7 @@ impl DerDocument {
     }
 }
 
-/// The inside of a sequence, cut off perhaps (DER or BER).
+/// The content of a sequence (DER or BER), which may be cut off.
 pub(crate) fn inside(content: &[u8]) -> Option<&[u8]> {
     match content {
         // Short ones are whole, or too short to be anything else than random.

@@ -133,7 +133,7 @@ fn json_fault(text: &[u8], error: &serde_json::Error) -> JwkFault {
     JwkFault::Json { subject, fault, line: error.line(), column: error.column() }
 }
 
-/// Whether a member's name of JWKs occurs, also if the rest is missing.
+/// Whether the text contains a member name that JWKs have, even if the rest is missing.
 pub(crate) fn has_word(text: &[u8]) -> bool {
     ["\"keys\"", "\"kty\"", "\"kid\"", "\"crv\"", "\"alg\""].iter().any(|word| has(text, word))
 }

@@ -1,4 +1,5 @@
-//! From the members of a JWK (RFC 7518 section 6, RFC 8037 section 2, RFC 9964 section 3) to the parts of a private key.
+//! Turns the members of a JWK (RFC 7518 section 6, RFC 8037 section 2, RFC 9964 section 3) into the parts of a private
+//! key.
 
 use zeroize::Zeroizing;
 
@@ -28,7 +29,7 @@ pub(crate) struct RsaParts {
     pub(crate) qi: Bytes,
 }
 
-/// What a JWK says that it is.
+/// The kind of key that a JWK claims to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JwkKind {
     Secret,
@@ -38,7 +39,7 @@ pub(crate) enum JwkKind {
     MlDsa(ParameterSet),
 }
 
-/// The reason why a JWK does not sign.
+/// The reason why a JWK cannot sign.
 #[derive(Debug)]
 pub(crate) enum JwkKeyFault {
     NoKeyType,
@@ -203,7 +204,7 @@ impl JwkKind {
         }
     }
 
-    /// The member that makes it a private key.
+    /// The name of the member that makes it a private key.
     pub(crate) fn private_member(self) -> &'static str {
         match self {
             JwkKind::Secret => "k",
@@ -224,14 +225,14 @@ impl JwkKind {
     }
 }
 
-/// The member that makes it a private key.
+/// The bytes of the member that makes it a private key.
 fn private(jwk: &Jwk, kind: JwkKind) -> Result<Bytes, JwkKeyFault> {
     let name = kind.private_member();
     if jwk.has(name) { member(jwk, name) } else { Err(JwkKeyFault::PublicHalf(kind)) }
 }
 
-/// Members that RFC 7518 section 6.3.2 makes optional. Without them aws-lc would sign as if `e` were unknown: not blinded
-/// against timing, and without a check that the numbers match.
+/// Requires members that RFC 7518 section 6.3.2 makes optional. Without them aws-lc would sign as if `e` were unknown:
+/// not blinded against timing, and without a check that the numbers match.
 fn check_numbers(jwk: &Jwk) -> Result<(), JwkKeyFault> {
     let missing: Vec<_> = ["p", "q", "dp", "dq", "qi"].into_iter().filter(|name| !jwk.has(name)).collect();
     if missing.is_empty() { Ok(()) } else { Err(JwkKeyFault::MissingNumbers(missing)) }

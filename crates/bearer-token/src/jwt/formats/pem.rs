@@ -7,7 +7,7 @@ use super::{encoding, openssh::OpenSshKey};
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
-/// Copied with a dash too few.
+/// A BEGIN line that was copied with a dash too few.
 const SHORT_BEGIN: &[u8] = b"----BEGIN ";
 
 /// The DER of the one private key in a PEM text.

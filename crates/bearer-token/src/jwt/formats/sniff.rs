@@ -19,7 +19,7 @@ use super::{
 pub(crate) enum Sniffed {
     Pem,
     Jwk,
-    /// JSON, as far as it goes, without a name that JWKs have.
+    /// JSON, perhaps cut off, without a member name that JWKs have.
     Json,
     Utf16Pem,
     Utf16Jwk,
@@ -29,7 +29,7 @@ pub(crate) enum Sniffed {
     Base64Der(DerDocument),
     /// A PEM or JWK in base64, cut off perhaps.
     Base64,
-    /// The same in base64 twice, or in base64 and UTF-16.
+    /// A PEM or JWK in base64 twice, or in base64 and UTF-16.
     TwiceBase64,
     /// Java's key store: JKS, JCEKS.
     Jks,
@@ -39,7 +39,7 @@ pub(crate) enum Sniffed {
     Ssh2Private,
     /// A public key as SSH writes it, in one line or in the format of RFC 4716.
     SshPublic,
-    /// Nothing in particular: what a secret looks like.
+    /// No known format, so it may be a secret.
     Plain,
 }
 
@@ -107,9 +107,9 @@ fn ssh(content: &[u8]) -> Option<Sniffed> {
     (is_known && rest.starts_with(b" AAAA")).then_some(Sniffed::SshPublic)
 }
 
-/// The start of a JSON object or list, or a brace and text.
+/// Whether the content begins like a JSON object or list.
 ///
-/// A brace and some text are enough, because the rest may be damaged. A brace alone is not, because binary secrets may
+/// A brace and any text are enough, because the rest may be damaged. A brace alone is not, because binary secrets may
 /// begin with one.
 fn looks_like_json(content: &[u8]) -> bool {
     let is_object = jwk::object(content)
@@ -129,7 +129,7 @@ pub(crate) fn is_text(content: &[u8]) -> bool {
     is_utf8 && !controls
 }
 
-/// Base64, cut off anywhere.
+/// Decodes base64 that may be cut off anywhere.
 fn decoded(content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut text = Zeroizing::new(content.to_vec());
     text.retain(|byte| !byte.is_ascii_whitespace());
@@ -145,7 +145,7 @@ fn decoded(content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     })
 }
 
-/// UTF-16 of either byte order, told by its mark or by its first letters.
+/// Decodes UTF-16 of either byte order, which is recognised by its mark or by its first letters.
 fn utf16(content: &[u8]) -> Option<Zeroizing<String>> {
     let unit: fn([u8; 2]) -> u16 = match content {
         [0xff, 0xfe, 1..=0x7f, 0, ..] | [1..=0x7f, 0, 1..=0x7f, 0, 1..=0x7f, 0, 1..=0x7f, 0, ..] => u16::from_le_bytes,

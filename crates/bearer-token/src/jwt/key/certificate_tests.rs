@@ -63,7 +63,7 @@ async fn sign(template: &JwtTemplate) -> SignedJwt {
     template.sign(&platform_at(1_000)).await.unwrap()
 }
 
-/// With all that is derived from a key and its certificate.
+/// A template with every member that is derived from a key and its certificate.
 fn everything(key: SigningKey, certificate: impl Into<Value>) -> JwtTemplateBuilder {
     JwtTemplate::builder(key)
         .certificate(certificate)

@@ -19,10 +19,10 @@ use crate::{
 pub(crate) struct CertifiedKey {
     certificate: Value,
     is_whole: bool,
-    memory: Mutex<Memory>,
+    memory: Mutex<LastPair>,
 }
 
-struct Memory {
+struct LastPair {
     /// `None` for a remote key, which cannot be kept.
     last: Option<(SigningKey, Arc<CertificateChain>)>,
     reported: Option<String>,
@@ -40,7 +40,7 @@ impl CertifiedKey {
         let content = certificate.bytes_now("certificate").map_err(config)?;
         let chain = Arc::new(CertificateChain::read(&content, &public_key, is_whole)?);
         let last = key.in_memory_now().map(|key| (key, chain.clone()));
-        let certified = CertifiedKey { certificate, is_whole, memory: Mutex::new(Memory { last, reported: None }) };
+        let certified = CertifiedKey { certificate, is_whole, memory: Mutex::new(LastPair { last, reported: None }) };
         Ok((certified, chain))
     }
 

@@ -1,4 +1,4 @@
-//! The certificate of a key, and those that certify it.
+//! The certificate of a key, with its chain.
 
 use aws_lc_rs::digest::{Algorithm as Hash, Digest, digest};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The most certificates of one chain. Headers have limits, and real chains have three or four.
-const LONGEST: usize = 10;
+const MOST_CERTIFICATES: usize = 10;
 
 /// A certificate, followed by the issuer of each one before (RFC 7515 section 4.1.6).
 pub(crate) struct CertificateChain {
@@ -39,8 +39,8 @@ impl CertificateChain {
             && let Some(next) = others.iter().position(|other| last.is_issued_by(other))
         {
             chain.push(others.remove(next));
-            if chain.len() == LONGEST {
-                return Err(diagnose::long_chain(found, LONGEST));
+            if chain.len() == MOST_CERTIFICATES {
+                return Err(diagnose::long_chain(found, MOST_CERTIFICATES));
             }
             last = chain.last().unwrap_or(&leaf);
         }
@@ -56,7 +56,7 @@ impl CertificateChain {
         digest(hash, self.leaf.der())
     }
 
-    /// All of it, as `x5c` has it: base64 of DER, not base64url.
+    /// The certificate and its chain, as `x5c` has them: base64 of DER, not base64url.
     pub(crate) fn base64(&self) -> Vec<String> {
         [&self.leaf].into_iter().chain(&self.others).map(|one| BASE64_STANDARD.encode(one.der())).collect()
     }

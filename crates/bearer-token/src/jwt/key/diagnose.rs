@@ -38,7 +38,7 @@ pub(crate) fn changed_form() -> Error {
     error(problem.advise(Advice::text("is it half written?")))
 }
 
-/// A key without a public half, for a JWT that is to tell something about it.
+/// A key without a public half, for a JWT that needs the public key.
 pub(crate) fn no_public_key(algorithm: Algorithm) -> Error {
     let problem = Problem::new("key", format!("found a shared secret, which {algorithm} signs with"));
     error(
@@ -48,13 +48,13 @@ pub(crate) fn no_public_key(algorithm: Algorithm) -> Error {
     )
 }
 
-/// A remote signer that does not tell its public key.
+/// A remote signer that does not provide its public key.
 pub(crate) fn unknown_public_key() -> Error {
     let problem = Problem::new("key", "found a remote signer that does not tell its public key");
     error(problem.expecting("the public key").advise(Advice::text("implement `Signer::public_key`")))
 }
 
-/// A remote signer that tells something else as its public key.
+/// A remote signer whose public key is not `SubjectPublicKeyInfo`.
 pub(crate) fn no_public_key_info(bytes: usize) -> Error {
     let problem = Problem::new("key", format!("found {bytes} bytes as the public key of the remote signer"));
     error(
@@ -101,7 +101,7 @@ pub(crate) fn jwk_for_hmac(algorithm: Algorithm) -> Error {
     error(problem.advise(Advice::set("SigningKey::from_jwk")))
 }
 
-/// A shared secret with something around it, or a path in its place.
+/// A string that is not a shared secret as it was given: it has surplus characters, or is a path.
 pub(crate) fn secret(algorithm: Algorithm, fault: StringProblem) -> Error {
     let verbatim = || Advice::set_to("KeyReader::encoding", "binary");
     let problem = match fault {

@@ -25,13 +25,13 @@ struct Inner {
     parse: Box<Parse>,
     /// Held while the key is looked up. Otherwise an older key could replace a newer one.
     reading: Mutex<()>,
-    memory: Mutex<Memory>,
+    memory: Mutex<LastKey>,
 }
 
 /// Parses the content, for the algorithm of the first key if there was one.
 type Parse = dyn Fn(&[u8], Option<Algorithm>) -> Result<KeyMaterial, Error> + Send + Sync;
 
-struct Memory {
+struct LastKey {
     last: LoadedKey,
     /// What the last event said, and about which content.
     reported: Option<(Option<Vec<u8>>, String)>,
@@ -40,7 +40,8 @@ struct Memory {
 #[derive(Clone)]
 struct LoadedKey {
     material: Arc<KeyMaterial>,
-    /// Of the content, because parsing an RSA key takes as long as a signature.
+    /// The digest of the content. Unchanged content is not parsed again: for an RSA key that takes as long as a
+    /// signature.
     digest: Digest,
 }
 
@@ -58,7 +59,7 @@ impl LookedUpKey {
             algorithm: last.material.algorithm,
             parse: Box::new(parse),
             reading: Mutex::new(()),
-            memory: Mutex::new(Memory { last, reported: None }),
+            memory: Mutex::new(LastKey { last, reported: None }),
         })))
     }
 
@@ -87,7 +88,7 @@ impl LookedUpKey {
         let mut memory = lock(memory);
         let mut news = None;
         match loaded {
-            Ok(loaded) => *memory = Memory { last: loaded, reported: None },
+            Ok(loaded) => *memory = LastKey { last: loaded, reported: None },
             Err(error) => {
                 let problem = error.to_string();
                 let found = found.map(|digest| digest.as_ref().to_vec());

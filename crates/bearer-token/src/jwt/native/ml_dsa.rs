@@ -7,7 +7,7 @@ use aws_lc_rs::{
     },
 };
 
-use super::NativeFault;
+use super::fault::NativeFault;
 use crate::jwt::{algorithm::ParameterSet, formats::key_kind::KeyKind};
 
 pub(crate) struct MlDsaKey(PqdsaKeyPair);

@@ -1,6 +1,6 @@
 //! In place of `ml_dsa.rs`, without the feature `ml-dsa`: there is no such key.
 
-use super::NativeFault;
+use super::fault::NativeFault;
 use crate::jwt::algorithm::ParameterSet;
 
 pub(crate) enum MlDsaKey {}

@@ -8,22 +8,15 @@ use serde_json::{Map, Value};
 use super::{
     ASSERTION_LIFETIME, JwtTemplate, Template,
     claims::Claims,
-    computed::Computed,
-    context::{CertificateState, SignContext},
+    computed::{Computed, NO_JSON},
+    context::SignContext,
     header::JoseHeader,
-    sign_times::whole_backdate,
-    strings::{LookedUpClaims, Strings},
-    values,
+    looked_up_claims::LookedUpClaims,
+    strings::Strings,
 };
-use crate::{
-    error::Error,
-    jwt::key::{SigningKey, certified::CertifiedKey},
-    problem::{Advice, Problem, Problems},
-    value,
-};
+use crate::{error::Error, jwt::key::SigningKey, problem::Problems, value};
 
-/// A century. A longer lifetime is a mistake, and could overflow dates of other programs.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+mod checks;
 
 /// Builds a [`JwtTemplate`]. A later call of a method replaces an earlier one.
 pub struct JwtTemplateBuilder {
@@ -246,7 +239,7 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// Sends the [certificate](Self::certificate) and those that certify it in the header, as `x5c` (RFC 7515 section
+    /// Sends the [certificate](Self::certificate) with its chain in the header, as `x5c` (RFC 7515 section
     /// 4.1.6). The certificate of the key is the first, wherever it is in the file.
     #[must_use]
     pub fn certificate_chain(mut self) -> Self {
@@ -320,83 +313,7 @@ impl JwtTemplateBuilder {
             lifetime: self.lifetime,
         }))
     }
-
-    fn check_times(&mut self) {
-        let lifetime = self.lifetime.unwrap_or(ASSERTION_LIFETIME);
-        let backdate = self.claims.backdate;
-        if lifetime > LONGEST {
-            self.problems.add(Problem::new("lifetime", format!("found {lifetime:?}")).expecting("at most 100 years"));
-        } else if lifetime.as_secs() <= whole_backdate(backdate) {
-            let default = if self.lifetime.is_none() { " (the default)" } else { "" };
-            let problem = Problem::new("lifetime", format!("found {lifetime:?}{default}, not more than the back-date"))
-                .expecting(format!("more than {backdate:?}, because a JWT would be expired when it is signed"));
-            self.problems.add(problem.advise(Advice::set("lifetime")).advise(Advice::set("backdate")));
-        }
-    }
-
-    /// The certificate, and how the checks that follow see it.
-    fn certified(&mut self) -> (Option<CertifiedKey>, CertificateState) {
-        if self.has_chain && self.certificate.is_none() {
-            let problem = Problem::new("certificate_chain", "found no certificate to send");
-            self.problems.add(problem.advise(Advice::set("certificate")));
-        } else if self.has_chain {
-            self.computed_header.insert("x5c".to_owned(), SignContext::certificate_chain);
-        }
-        let Some(certificate) = self.certificate.take() else { return (None, CertificateState::None) };
-        match CertifiedKey::open(&self.key, certificate, self.has_chain) {
-            Ok((certified, chain)) => (Some(certified), CertificateState::Usable(chain)),
-            Err(error) => {
-                error.problems().iter().for_each(|problem| self.problems.add(problem.clone()));
-                (None, CertificateState::Unusable)
-            }
-        }
-    }
-
-    fn check_computed(&mut self, cx: &SignContext) {
-        let Self { claims, problems, .. } = self;
-        for name in claims.computed.names() {
-            let path = format!("computed.{name}");
-            values::name_problem("computed", name).into_iter().for_each(|problem| problems.add(problem));
-            if claims.fixed.contains_key(name) || claims.looked_up.has(name) {
-                let problem = Problem::new(path, "found the same claim among the fixed ones");
-                problems.add(problem.advise(Advice::text("set it in one place")));
-            }
-        }
-        for (name, value) in claims.computed.rehearse("computed", cx, problems) {
-            let ("iss" | "sub" | "aud", Value::String(text)) = (name.as_str(), &value) else { continue };
-            values::problem(&format!("computed.{name}"), text).into_iter().for_each(|problem| problems.add(problem));
-        }
-    }
-
-    fn check_names(&mut self) {
-        let Self { claims, problems, .. } = self;
-        for (name, value) in &claims.fixed {
-            values::name_problem("claims", name).into_iter().for_each(|problem| problems.add(problem));
-            let strings = match (name.as_str(), value) {
-                ("iss" | "sub" | "aud", Value::String(value)) => vec![value.as_str()],
-                ("aud", Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
-                _ => Vec::new(),
-            };
-            let found = strings.into_iter().filter_map(|value| values::problem(&format!("claims.{name}"), value));
-            found.for_each(|problem| problems.add(problem));
-        }
-        std::mem::take(&mut self.strings).check(claims, problems);
-        for (name, instead) in [
-            ("iat", &[Advice::set("backdate"), Advice::set_to("issued_at", "false")][..]),
-            ("nbf", &[Advice::set_to("not_before", "true")]),
-            ("exp", &[Advice::set("lifetime"), Advice::set_to("expiration_time", "false")]),
-            ("jti", &[Advice::set_to("jwt_id", "false")]),
-        ] {
-            if claims.fixed.contains_key(name) {
-                let problem = Problem::new(format!("claims.{name}"), "found a fixed value")
-                    .expecting("none, because each JWT gets its own");
-                problems.add(instead.iter().cloned().fold(problem, Problem::advise));
-            }
-        }
-    }
 }
-
-const NO_JSON: &str = "found a value that cannot be written as JSON, such as a map whose keys are not strings";
 
 impl fmt::Debug for JwtTemplateBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

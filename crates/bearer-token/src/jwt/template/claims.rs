@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{computed::Computed, context::SignContext, strings::LookedUpClaims};
+use super::{computed::Computed, context::SignContext, looked_up_claims::LookedUpClaims};
 use crate::error::{Error, ErrorKind};
 
 /// The fixed claims, and which others each JWT gets.

@@ -25,7 +25,7 @@ impl Computed {
     ) {
         let compute = move |cx: &SignContext| {
             let value = compute(cx)?;
-            serde_json::to_value(value).map_err(|_| Error::config(NOT_JSON, []))
+            serde_json::to_value(value).map_err(|_| Error::config(NO_JSON, []))
         };
         self.0.insert(name, Arc::new(compute));
     }
@@ -50,7 +50,7 @@ impl Computed {
         self.0.iter().map(member).collect()
     }
 
-    /// The members as they would be for a JWT of this context, without those that cannot be computed: these are problems.
+    /// Computes the members for a rehearsal. Those that cannot be computed are reported as problems, and left out.
     pub(crate) fn rehearse(&self, method: &str, cx: &SignContext, problems: &mut Problems) -> Vec<(String, Value)> {
         let mut members = Vec::new();
         for (name, compute) in &self.0 {
@@ -65,7 +65,8 @@ impl Computed {
     }
 }
 
-const NOT_JSON: &str = "found a value that cannot be written as JSON, such as a map whose keys are not strings";
+pub(super) const NO_JSON: &str =
+    "found a value that cannot be written as JSON, such as a map whose keys are not strings";
 
 #[cfg(test)]
 mod tests {

@@ -27,11 +27,11 @@ pub struct SignContext {
     platform: Option<Platform>,
 }
 
-/// The certificate of the key, as far as there is one.
+/// Whether the JWT's key has a certificate.
 pub(crate) enum CertificateState {
     None,
     Usable(Arc<CertificateChain>),
-    /// While a template is checked: that is a problem already.
+    /// There is one, but it cannot be used, which was reported as a problem. Only while a template is checked.
     Unusable,
 }
 
@@ -101,7 +101,7 @@ impl SignContext {
         }
     }
 
-    /// The certificate and those that certify it, as `x5c` has them.
+    /// The certificate and its chain, as `x5c` has them.
     pub(crate) fn certificate_chain(&self) -> Result<Vec<String>, Error> {
         match &self.certificate {
             CertificateState::Usable(chain) => Ok(chain.base64()),
@@ -146,7 +146,7 @@ impl fmt::Debug for SignContext {
 
 /// The digest of a public key or a certificate. It is public: JWTs carry it.
 ///
-/// Its bytes are there as [a slice](AsRef) and in the encodings that servers expect.
+/// Its bytes are available as [a slice](AsRef) and in the encodings that servers expect.
 #[derive(Clone, Copy)]
 pub struct Fingerprint(Digest);
 

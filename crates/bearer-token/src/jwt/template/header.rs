@@ -3,7 +3,7 @@
 use jsonwebtoken::Header;
 use serde_json::{Map, Value, json};
 
-use super::{computed::Computed, context::SignContext, strings, values};
+use super::{computed::Computed, context::SignContext, looked_up_claims, strings, values};
 use crate::{
     error::Error,
     jwt::key::SigningKey,
@@ -12,7 +12,7 @@ use crate::{
     value,
 };
 
-/// The header of all JWTs of a template. The name of the key may change, together with the key, and computed members.
+/// The header of all JWTs of a template. The key id and the computed members may differ in each JWT.
 pub(crate) struct JoseHeader {
     members: Map<String, Value>,
     /// A `kid` that is looked up for each JWT.
@@ -87,14 +87,14 @@ impl JoseHeader {
     /// The `kid` for one JWT, if it is looked up.
     pub(crate) async fn look_up_key_id(&self, platform: &Platform) -> Result<Option<String>, Error> {
         let Some(key_id) = &self.key_id else { return Ok(None) };
-        strings::look_up("the header member `kid`", key_id, platform).await.map(Some)
+        looked_up_claims::look_up("the header member `kid`", key_id, platform).await.map(Some)
     }
 
     pub(crate) fn has_changed(&self) -> bool {
         self.key_id.as_ref().is_some_and(value::Value::has_changed)
     }
 
-    /// The header of one JWT as JSON, with the name that the key has now, or the one that was looked up.
+    /// The header of one JWT as JSON, with the current id of the key, or the one that was looked up.
     pub(crate) fn text(&self, cx: &SignContext, key_id: Option<String>) -> Result<String, Error> {
         let mut members = self.fixed(cx.key());
         members.extend(key_id.map(|key_id| ("kid".to_owned(), key_id.into())));

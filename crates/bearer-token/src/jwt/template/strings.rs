@@ -1,13 +1,7 @@
-//! Registered claims that are strings: fixed ones, and those that are looked up for each JWT.
+//! Registered claims that are strings, as a builder has them.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value as Json};
-
-use super::{claims::Claims, values};
+use super::{claims::Claims, looked_up_claims::OneOrMany, values};
 use crate::{
-    error::{Error, ErrorKind, Retry},
-    platform::Platform,
     problem::{Advice, Problem, Problems},
     value::Value,
 };
@@ -49,7 +43,7 @@ impl Strings {
             }
             match fixed {
                 Some(fixed) => drop(claims.fixed.insert(name.to_owned(), fixed)),
-                None => drop(claims.looked_up.0.insert(name, strings)),
+                None => claims.looked_up.insert(name, strings),
             }
         }
     }
@@ -60,78 +54,5 @@ pub(crate) fn problem(method: &str, value: &Value) -> Option<Problem> {
     match value.fixed() {
         Some(text) => values::problem(method, text),
         None => value.text_now(method).map_or_else(Some, |text| values::problem(method, &text)),
-    }
-}
-
-/// A string that was looked up for one JWT. `what` names it.
-pub(crate) async fn look_up(what: &str, value: &Value, platform: &Platform) -> Result<String, Error> {
-    let text = value.text_on(platform).await.map_err(|error| {
-        let message = format!("{what} of the JWT: {error}");
-        error.with_context(message)
-    })?;
-    match values::problem(what, &text) {
-        None => Ok(text.to_string()),
-        Some(problem) => {
-            let message = format!("{what} of the JWT: {}: {}", value.place(), problem.message());
-            Err(Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange))
-        }
-    }
-}
-
-enum OneOrMany {
-    One(Value),
-    Many(Vec<Value>),
-}
-
-impl OneOrMany {
-    fn all(&self) -> &[Value] {
-        match self {
-            OneOrMany::One(one) => std::slice::from_ref(one),
-            OneOrMany::Many(many) => many,
-        }
-    }
-
-    /// The claim, if it is the same in all JWTs.
-    fn fixed(&self) -> Option<Json> {
-        match self {
-            OneOrMany::One(one) => one.fixed().map(Json::from),
-            OneOrMany::Many(many) => many.iter().map(Value::fixed).collect::<Option<Vec<_>>>().map(Json::from),
-        }
-    }
-}
-
-/// The claims that are looked up, by their names.
-#[derive(Default)]
-pub(crate) struct LookedUpClaims(BTreeMap<&'static str, OneOrMany>);
-
-impl LookedUpClaims {
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().copied()
-    }
-
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    pub(crate) fn have_changed(&self) -> bool {
-        self.0.values().flat_map(OneOrMany::all).any(Value::has_changed)
-    }
-
-    /// The claims for one JWT.
-    pub(crate) async fn read(&self, platform: &Platform) -> Result<Map<String, Json>, Error> {
-        let mut claims = Map::new();
-        for (name, strings) in &self.0 {
-            let what = format!("the claim `{name}`");
-            let mut found = Vec::new();
-            for value in strings.all() {
-                found.push(Json::from(look_up(&what, value, platform).await?));
-            }
-            let claim = match strings {
-                OneOrMany::One(_) => found.pop().unwrap_or_default(),
-                OneOrMany::Many(_) => Json::from(found),
-            };
-            claims.insert((*name).to_owned(), claim);
-        }
-        Ok(claims)
     }
 }

@@ -39,11 +39,11 @@ pub(crate) enum Fresh {
     Nothing,
     Signed(AssertionTemplate),
     Assertion(AssertionSource),
-    Secret(ClientSecret, Place),
+    Secret(ClientSecret, SecretPlace),
 }
 
 /// Where a secret goes.
-pub(crate) enum Place {
+pub(crate) enum SecretPlace {
     Body,
     /// Together with the client id.
     Header(String, BasicEncoding),
@@ -71,8 +71,8 @@ impl Credentials {
             Fresh::Secret(secret, place) => {
                 let secret = secret.for_request(cx).await?;
                 match place {
-                    Place::Body => parameters.push("client_secret", secret.expose()),
-                    Place::Header(client_id, encoding) => return Ok(basic_header(client_id, &secret, *encoding)),
+                    SecretPlace::Body => parameters.push("client_secret", secret.expose()),
+                    SecretPlace::Header(client_id, encoding) => return Ok(basic_header(client_id, &secret, *encoding)),
                 }
             }
         }

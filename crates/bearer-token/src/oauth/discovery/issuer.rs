@@ -19,7 +19,7 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
-    /// Parses and checks it. A problem never repeats what could be a credential.
+    /// Parses and checks the identifier. A problem never repeats what could be a credential.
     pub(crate) fn parse(text: &str, allow_plaintext: bool, problems: &mut Problems) -> Option<Self> {
         if text.contains(['?', '#']) {
             let found = "found a query or a fragment, which an issuer cannot have (RFC 8414 section 2)";
@@ -137,7 +137,7 @@ mod tests {
             ("", "issuer: found"),
             (
                 "as.example.com/marker",
-                "found text that is not a URL; expected an absolute URL such as `https://as.example.com`",
+                "found a URL without scheme; expected an absolute URL such as `https://as.example.com`: write `https://`",
             ),
             ("https://as.example.com/?marker", "found a query or a fragment"),
             ("https://as.example.com/#marker", "found a query or a fragment"),

@@ -25,10 +25,9 @@ impl Location {
         }
     }
 
-    /// Reads the metadata again, and returns whether the endpoint has moved from the URL that was used. The metadata is
-    /// read again for that.
+    /// Reads the metadata again, and returns whether the endpoint has moved from the URL that was used.
     ///
-    /// Metadata that cannot be read leaves the old URL.
+    /// If the metadata cannot be read, the old URL stays.
     pub(crate) async fn has_moved(&self, from: &Uri, cx: &FetchContext) -> bool {
         match self {
             Location::Fixed(_) => false,

@@ -19,14 +19,14 @@ pub(crate) enum Server {
     Issuer(String),
 }
 
-/// The same, checked.
+/// What identifies the authorization server, after its checks.
 pub(crate) enum CheckedServer {
     Url { url: EndpointUrl, issuer: Option<String> },
     Issuer(Issuer),
 }
 
 impl Server {
-    /// Checks it. Without a result there is a problem.
+    /// Checks the URL or the issuer. Reports a problem and returns `None` if it is unusable.
     pub(crate) fn checked(
         self,
         allow_plaintext: bool,

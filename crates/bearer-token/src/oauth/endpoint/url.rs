@@ -19,7 +19,7 @@ pub(crate) struct EndpointUrl {
 }
 
 impl EndpointUrl {
-    /// Parses and checks it. A problem never repeats what could be a credential.
+    /// Parses and checks the URL. A problem never repeats what could be a credential.
     pub(crate) fn parse(text: &str, allow_plaintext: bool, problems: &mut Problems) -> Option<Self> {
         match check(text, allow_plaintext) {
             Ok(uri) => Some(EndpointUrl { text: text.to_owned(), origin: origin(&uri), uri }),
@@ -72,6 +72,9 @@ fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
     if text.contains('#') {
         let found = "found a fragment (`#`), which a token endpoint cannot have (RFC 6749 section 3.2)";
         return Err(problem(found).advise(Advice::text("remove it")));
+    }
+    if !text.is_empty() && !text.starts_with('/') && !text.contains("://") {
+        return Err(not_a_url("found a URL without scheme").advise(Advice::text("write `https://` in front of it")));
     }
     let uri: Uri = text.parse().map_err(|_| not_a_url("found text that is not a URL"))?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {

@@ -142,7 +142,7 @@ impl fmt::Debug for JwtBearer {
     }
 }
 
-/// Every request carries an assertion that is valid then (`L20`).
+/// The problem with a literal assertion: every request needs one that is valid at its time (`L20`).
 fn literal() -> Problem {
     Problem::new("assertion", "found a literal, which expires")
         .expecting("a file, a variable or a provider that gives a new assertion in time")

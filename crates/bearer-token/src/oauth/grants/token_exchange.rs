@@ -146,8 +146,8 @@ impl TokenExchange {
 
     /// The type of the token to issue. By default the server decides.
     ///
-    /// A response with another `issued_token_type` is an error. An access token and a JWT count as the same, and so does an
-    /// unregistered type in place of one of them.
+    /// A response with another `issued_token_type` is an error. If an access token or a JWT is requested, the other one
+    /// is accepted too, and so is a type that is not registered.
     /// [`Bearer::extra`](crate::Bearer::extra) returns the `issued_token_type`.
     ///
     /// For any other type than an access token or a JWT, the server says `N_A` in place of `Bearer` (section 2.2.1).

@@ -181,7 +181,7 @@ impl Sendable {
         }
     }
 
-    /// Makes one list of both.
+    /// Joins two values into one list.
     fn join(&mut self, other: Sendable) {
         let mut list = match std::mem::replace(self, Sendable::Null) {
             Sendable::List(list) => list,
@@ -194,7 +194,7 @@ impl Sendable {
         *self = Sendable::List(list);
     }
 
-    /// The most bytes that it has in JSON.
+    /// The largest size of the value in JSON, in bytes.
     fn size(&self) -> usize {
         match self {
             // `\u001f`, and the quotes.

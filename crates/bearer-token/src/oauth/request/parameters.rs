@@ -59,7 +59,7 @@ impl Parameters {
         &self.extensions
     }
 
-    /// The same, for adding to them.
+    /// The [extensions](Self::extensions), to be changed.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.extensions
     }

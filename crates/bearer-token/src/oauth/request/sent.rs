@@ -26,10 +26,10 @@ const PUBLIC: [&str; 4] = ["client_id", "scope", "grant_type", "client_assertion
 /// Parameters with a proof of identity that a server exchanges for a token (RFC 7521 section 4, RFC 8693 section 2.1).
 const PROOFS: [&str; 4] = ["assertion", "client_assertion", "subject_token", "actor_token"];
 
-/// Shorter strings are in any text by chance.
+/// The length below which a string is not searched for: it could be in any text by chance.
 const SHORTEST: usize = 3;
 
-/// So many bytes of a longer secret are too much to show.
+/// The length of a part of a longer secret that must not be shown, in bytes.
 const FRAGMENT: usize = 12;
 
 const BASE64_LENIENT: GeneralPurpose = GeneralPurpose::new(

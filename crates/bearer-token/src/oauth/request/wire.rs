@@ -9,7 +9,7 @@ pub(crate) fn check(path: &str, text: &str, problems: &mut Problems) -> bool {
     check_expecting("a string without control characters", path, text, problems)
 }
 
-/// The same, with words of its own for what was expected.
+/// Does the same as [`check`], with another clause for what was expected.
 pub(crate) fn check_expecting(expected: &'static str, path: &str, text: &str, problems: &mut Problems) -> bool {
     match control_character(text) {
         Some(found) => {

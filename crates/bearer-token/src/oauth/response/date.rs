@@ -65,7 +65,7 @@ fn offset(zone: &str) -> Option<i64> {
     Some(if sign == "-" { -seconds } else { seconds })
 }
 
-/// The forms of RFC 9110, without their zone.
+/// Parses the forms of RFC 9110, without their zone.
 fn parse_gmt(text: &str) -> Option<SystemTime> {
     let parse = |text: &str| httpdate::parse_http_date(text).ok();
     // The form of `asctime` has no zone.
@@ -88,7 +88,7 @@ fn with_any_weekday(date: &str) -> Option<SystemTime> {
     weekdays.map(|weekday| format!("{weekday}, {date} GMT")).find_map(|date| httpdate::parse_http_date(&date).ok())
 }
 
-/// `2026-01-01T12:00:00.5`, without its zone.
+/// Parses a date of RFC 3339 without its zone, such as `2026-01-01T12:00:00.5`.
 fn parse_rfc3339(text: &str) -> Option<SystemTime> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (date, time) = text.split_once(['T', 't', ' '])?;

@@ -42,7 +42,7 @@ fn is_limited(status: StatusCode, headers: &HeaderMap) -> bool {
     }
 }
 
-/// The reset of `RateLimit: "policy";r=0;t=30`, or `limit=10, remaining=0, reset=30` as earlier drafts have it.
+/// Reads the reset of `RateLimit: "policy";r=0;t=30`, or `limit=10, remaining=0, reset=30` as earlier drafts have it.
 fn structured_reset(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all("ratelimit").iter().filter_map(|value| value.to_str().ok());
     let seconds = values.flat_map(|text| text.split([',', ';'])).filter_map(|part| {
@@ -110,14 +110,15 @@ impl<'a> Number<'a> {
         }
     }
 
-    /// In seconds; more than a duration can hold is cut to its longest whole number of seconds.
+    /// The number, multiplied by a unit of this many seconds. What exceeds the longest duration becomes its whole
+    /// seconds.
     fn times(&self, seconds: f64) -> Duration {
         let number = self.0.parse::<f64>().unwrap_or(f64::MAX);
         Duration::try_from_secs_f64(number * seconds).unwrap_or(Duration::from_secs(u64::MAX))
     }
 }
 
-/// `30s`, `30 seconds`, `500ms`, `2 minutes`, `1h30m`, `PT30S`.
+/// Reads a time with units: `30s`, `30 seconds`, `500ms`, `2 minutes`, `1h30m`, `PT30S`.
 fn with_units(text: &str) -> Option<Duration> {
     let lower = text.to_ascii_lowercase();
     let mut rest = lower.strip_prefix("pt").unwrap_or(&lower).trim();

@@ -50,7 +50,7 @@ pub(crate) struct Lifetime {
 pub(crate) struct Findings {
     /// The clocks differ by more than [`NOTABLE`].
     pub(crate) clock: Option<ClockOffset>,
-    /// The token had expired before it arrived, by so much.
+    /// The token had expired this long before it arrived.
     pub(crate) expired: Option<Duration>,
 }
 
@@ -114,15 +114,15 @@ enum Stated {
     Nothing,
     /// It does not expire.
     Never,
-    /// Zero for a token that is not to be kept.
+    /// It lives this long. Zero means that it is not kept.
     Life(Duration),
-    /// A time of day that is over.
+    /// It ended this long ago, by a time of day.
     Over(Duration),
 }
 
 impl Stated {
-    /// A number of seconds. A number that is within some years of the current time, as seconds or milliseconds since
-    /// 1970, is a time of day.
+    /// Interprets a number of seconds: a time of day if it is within some years of the current time, counted from 1970
+    /// in seconds or milliseconds, and a lifetime otherwise.
     fn of(seconds: Duration, clocks: Clocks) -> Self {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
         // As a lifetime it would be more than thirty years.
@@ -193,7 +193,7 @@ fn lasting(field: &Field, milliseconds: bool) -> Result<Option<Duration>, Negati
 
 /// The time of day in a field: a date, or a number counted from 1970.
 fn time_of_day(field: &Field) -> Option<SystemTime> {
-    /// Seconds until the year 5138, or milliseconds until 1973.
+    /// The first number that is not read as seconds: they would be in the year 5138, and milliseconds are in 1973.
     const MOST_SECONDS: f64 = 1e11;
     let text = digits(field)?;
     if let Some(date) = parse_date(text) {

@@ -72,7 +72,7 @@ impl Refusal<'_> {
         error.with_server_description(description)
     }
 
-    /// The parts of a refusal that a grant's verdict on its credential needs.
+    /// What a grant needs to know of a refusal, to decide whether its own credential was refused.
     fn head(&self) -> RefusalHead {
         let challenges = Challenge::read(self.headers);
         let asks_for_client = challenges.iter().any(|challenge| challenge.is_scheme("Basic"));

@@ -170,7 +170,7 @@ async fn a_chain_recovers_when_its_first_file_is_fixed() {
     assert_eq!(script.requests.lock().unwrap()[0].headers()["x-identity"], "an-identity");
 }
 
-/// A stage in between: it has changed when its value has.
+/// A source that returns a value as its token, and has changed when the value has.
 fn stage_of(value: Value) -> impl TokenSource {
     struct Stage(Value);
     impl TokenSource for Stage {

@@ -6,7 +6,10 @@ use loom::{
 };
 
 use super::{test_support::*, *};
-use crate::provider::flight::model_tests::{check, sit};
+use crate::{
+    error::ErrorKind,
+    provider::flight::model_tests::{check, sit},
+};
 
 fn spawn<T: Send + 'static>(
     cache: &Arc<Cache>,

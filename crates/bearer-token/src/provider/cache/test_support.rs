@@ -11,7 +11,7 @@ use crate::{
 
 pub(super) const HOUR: u64 = 3_600;
 
-/// So many seconds after the start, on both clocks.
+/// The moment this many seconds after the start, on both clocks.
 pub(super) fn at(seconds: u64) -> Moment {
     Moment::new(Duration::from_secs(1_000 + seconds), UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds))
 }

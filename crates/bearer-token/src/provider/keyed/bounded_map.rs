@@ -63,19 +63,19 @@ pub(crate) struct Loaded<K, V> {
     table: SlotGuard<Table<K, V>>,
 }
 
-/// The reserved place of one more entry. It is free again when this is dropped, unless it was filled.
-pub(crate) struct Place<'a> {
+/// A reserved place for one more entry. It is free again when this is dropped, unless it was filled.
+pub(crate) struct Reservation<'a> {
     len: &'a AtomicU64,
     is_filled: bool,
 }
 
-impl Place<'_> {
+impl Reservation<'_> {
     fn fill(mut self) {
         self.is_filled = true;
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if !self.is_filled {
             self.len.fetch_sub(1, Ordering::Relaxed);
@@ -120,7 +120,8 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         self.hasher.hash_one(key)
     }
 
-    /// The table uses the highest seven bits and the lowest, so the shard is chosen by those between.
+    /// The shard of a hash. The table uses the highest seven bits and the lowest, so the shard is chosen by those
+    /// between.
     #[inline]
     fn shard(&self, hash: u64) -> &Shard<K, V, F> {
         &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)]
@@ -142,7 +143,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         self.load(key).find(key)?.pin()
     }
 
-    /// What is remembered of a key that has no value.
+    /// Looks at the fact that is remembered about a key without a value.
     pub(crate) fn remembered<Q, R>(&self, key: &Q, look: impl FnOnce(&F) -> R) -> Option<R>
     where
         K: Borrow<Q>,
@@ -162,7 +163,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
     /// Inserts a value. If the key already has one, that one is returned. `adopt` sees what was remembered of the key.
     ///
     /// Of several callers that made a value for one key, the first wins, and the other values are dropped unused.
-    pub(crate) fn insert(&self, place: Place<'_>, key: K, value: V, now: Moment, adopt: impl FnOnce(&V, F)) -> V {
+    pub(crate) fn insert(&self, place: Reservation<'_>, key: K, value: V, now: Moment, adopt: impl FnOnce(&V, F)) -> V {
         let hash = self.hash(&key);
         let shard = self.shard(hash);
         let (value, _replaced, _loser) = {
@@ -194,7 +195,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         key: &K,
         now: Moment,
         last_words: impl Fn(&V) -> Option<F>,
-    ) -> Result<Place<'_>, Full> {
+    ) -> Result<Reservation<'_>, Full> {
         let shard = self.shard(self.hash(key));
         if shard.len() >= self.table_bound {
             self.sweep(shard, now, 1, false, &last_words);
@@ -209,7 +210,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
             if len < self.bound {
                 // Counted now, so no other thread takes the same place.
                 if self.len.compare_exchange(len, len + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                    return Ok(Place { len: &self.len, is_filled: false });
+                    return Ok(Reservation { len: &self.len, is_filled: false });
                 }
                 continue;
             }
@@ -318,7 +319,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         entry.map(|entry| entry.value.clone())
     }
 
-    /// Looks at all entries, each table as it is at one moment.
+    /// Calls `look` for all entries. Each table is read at one moment, and different tables at different ones.
     pub(crate) fn for_each(&self, mut look: impl FnMut(&K, &V)) {
         for shard in &self.shards {
             if let Some(table) = shard.table.get() {
@@ -327,7 +328,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         }
     }
 
-    /// Replaces the table by one without some entries. The caller holds the writer's lock.
+    /// Replaces the table by a copy without the entries that `keep` refuses. The caller holds the writer's lock.
     fn replace(&self, shard: &Shard<K, V, F>, old: &Table<K, V>, keep: impl Fn(&Arc<Entry<K, V>>) -> bool) {
         let mut table = Table::with_capacity(old.len());
         for entry in old.iter().filter(|entry| keep(entry)) {

@@ -162,7 +162,7 @@ where
     K: Borrow<Q> + Hash + Eq + Clone + Send + Sync + 'static,
     Q: Hash + Eq + ToOwned<Owned = K> + ?Sized + 'static,
 {
-    /// The map.
+    /// The map of providers.
     pub fn providers(&self) -> &KeyedProviders<K> {
         &self.providers
     }

@@ -35,7 +35,7 @@ pub fn is_rejection(status: StatusCode, headers: &HeaderMap) -> bool {
     }
 }
 
-/// The same for gRPC, which has its status in the trailers, or among the headers if there is nothing else.
+/// Whether a gRPC response refuses the bearer itself. Its status is in the trailers, or in the headers if there is no body.
 ///
 /// Status 16 (`UNAUTHENTICATED`) refuses the bearer, unless challenges beside it name another reason. Status 7
 /// (`PERMISSION_DENIED`) is like 403.

@@ -4,30 +4,17 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
-use super::{HeaderForm, Sending};
+use super::{
+    Sending,
+    form::{FRAMING, HeaderForm, is_scheme},
+};
 use crate::problem::{Advice, Problem, Problems};
 
-/// Headers of the connection and of the message framing (RFC 9110 section 7.6.1, RFC 9112 section 6). Setting them
-/// would change the meaning of the request.
-pub(crate) const FRAMING: [&str; 12] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// A longer time would keep revoked tokens in service, and hold requests in memory until their replay.
+/// The longest settling time. A longer one would keep revoked tokens in service, and hold requests in memory until
+/// their replay.
 const LONGEST_SETTLE: Duration = Duration::from_secs(60);
 
-/// Each costs a warm request one insertion.
+/// The most fixed headers. Each costs a warm request one insertion.
 const MOST_FIXED: usize = 16;
 
 impl Sending {
@@ -117,18 +104,13 @@ impl Sending {
     }
 }
 
-/// Whether this is a token (RFC 9110 section 5.6.2), or nothing.
-pub(super) fn is_scheme(scheme: &str) -> bool {
-    scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-}
-
 fn header_name(name: &str, path: &str, problems: &mut Problems) -> Option<HeaderName> {
     let Ok(parsed) = HeaderName::try_from(name) else {
         // Not shown: it may be a value that was put in the wrong place.
         let problem = Problem::new(path, "found a name that no header may have");
         let problem = problem.expecting("a header name such as `authorization` or `x-api-key` (RFC 9110 section 5.1)");
-        let colon = name.contains(':').then(|| Advice::text("remove the colon and what follows it"));
-        problems.add(colon.into_iter().fold(problem, Problem::advise));
+        let misfit = misfit(name);
+        problems.add(misfit.into_iter().fold(problem, Problem::advise));
         return None;
     };
     if FRAMING.contains(&parsed.as_str()) {
@@ -138,6 +120,25 @@ fn header_name(name: &str, path: &str, problems: &mut Problems) -> Option<Header
         return None;
     }
     Some(parsed)
+}
+
+/// Where the first character is that no name may have. It tells one name of several from the others.
+fn misfit(name: &str) -> Option<Advice> {
+    let is_misfit = |char: char| !char.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(char);
+    let (index, misfit) = name.chars().enumerate().find(|(_, char)| is_misfit(*char))?;
+    let kind = match misfit {
+        ':' => {
+            return Some(Advice::text(format!(
+                "remove the colon and what follows it, from character {} on",
+                index + 1
+            )));
+        }
+        ' ' => "a space",
+        other if other.is_control() => "a control character",
+        other if !other.is_ascii() => "a character that is not ASCII",
+        _ => "a punctuation mark",
+    };
+    Some(Advice::text(format!("change character {} of {}, {kind}", index + 1, name.chars().count())))
 }
 
 /// The items that are equal to an earlier one.

@@ -1,24 +1,51 @@
 //! The form of the headers that are inserted, checked.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use zeroize::Zeroizing;
 
-use super::FixedValue;
 use crate::{
     error::{Error, ErrorKind},
+    platform::BoxFuture,
+    problem::Problem,
     resource::sharded::SecretText,
     source::FetchContext,
 };
+
+/// Headers of the connection and of the message framing (RFC 9110 section 7.6.1, RFC 9112 section 6). Setting them
+/// would change the meaning of the request.
+pub(crate) const FRAMING: [&str; 12] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// Which headers a bearer consists of.
 #[derive(Clone, Debug)]
 pub(crate) struct HeaderForm {
     name: HeaderName,
-    /// With its space, or empty.
+    /// The scheme with its space, or an empty string.
     scheme: String,
     fixed: Vec<(HeaderName, Arc<dyn FixedValue>)>,
+}
+
+/// The value of a fixed header, looked up for each bearer.
+pub(crate) trait FixedValue: Send + Sync + fmt::Debug {
+    fn read(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<Zeroizing<String>, Error>>;
+    /// Whether what it is read from has changed since.
+    fn has_changed(&self) -> bool;
+    /// What is wrong with it now. Blocks.
+    fn problem(&self, path: &str) -> Option<Problem>;
 }
 
 /// A fixed header as it was read for one bearer.
@@ -43,7 +70,7 @@ impl HeaderForm {
         &self.name
     }
 
-    /// With its space, or empty.
+    /// The scheme with its space, or an empty string.
     pub(crate) fn scheme(&self) -> &str {
         &self.scheme
     }
@@ -92,4 +119,9 @@ impl FixedHeader {
             Error::new(ErrorKind::Source, message).with_source(error)
         })
     }
+}
+
+/// Whether this is a token (RFC 9110 section 5.6.2), or nothing.
+pub(super) fn is_scheme(scheme: &str) -> bool {
+    scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

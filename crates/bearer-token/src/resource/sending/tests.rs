@@ -92,6 +92,21 @@ mod fixed_headers {
     }
 
     #[test]
+    fn a_bad_name_says_where_it_is_bad() {
+        for (name, expected) in [
+            ("planted name", "change character 8 of 12, a space"),
+            ("planted: value", "remove the colon and what follows it, from character 8 on"),
+            ("plantéd", "change character 6 of 7, a character that is not ASCII"),
+            ("planted\n", "change character 8 of 8, a control character"),
+            ("planted/", "change character 8 of 8, a punctuation mark"),
+        ] {
+            let found = problems(Sending::new().fixed_header("x-good", "v").fixed_header(name, "v"));
+            let [problem] = &found[..] else { panic!("{name}: {found:?}") };
+            assert!(problem.ends_with(expected) && !problem.contains("plant"), "{problem}");
+        }
+    }
+
+    #[test]
     fn there_are_at_most_sixteen() {
         let with = |number| {
             (0..number).fold(Sending::new(), |sending, number| sending.fixed_header(format!("x-{number}"), "value"))

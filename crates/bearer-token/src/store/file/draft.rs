@@ -117,7 +117,7 @@ fn version(path: &Path) -> String {
     format!("{:x}-{:x}", written.as_nanos(), metadata.len())
 }
 
-/// The content of a draft that is whole, and when it was written.
+/// Reads a draft and the time at which it was written. Returns `None` for an incomplete draft, or one of another user.
 fn read_whole(draft: &Path, owned_like: &Metadata) -> Option<(SystemTime, zeroize::Zeroizing<Vec<u8>>)> {
     let (file, metadata) = regular::open_without_links(draft).ok()?;
     if !has_same_owner(&metadata, owned_like) {

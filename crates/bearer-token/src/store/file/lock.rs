@@ -62,7 +62,7 @@ impl FileLock {
         self.file.metadata()
     }
 
-    /// Whether the locked file still has its name. Only Unix removes the name.
+    /// Whether the path still leads to the locked file. On Unix another process may have removed or replaced it.
     fn has_its_name(&self) -> bool {
         #[cfg(unix)]
         {

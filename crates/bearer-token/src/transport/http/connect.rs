@@ -134,7 +134,7 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// What the future gives, or nothing if it takes longer than this.
+/// The future's output, or `None` if it takes longer than the limit.
 pub(super) async fn or_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut sleep = SystemClock.sleep_until(SystemClock.now().monotonic().saturating_add(limit));
@@ -188,7 +188,7 @@ impl ConnectError {
         ConnectError { stage, error: error.into() }
     }
 
-    /// Finds it among the sources of an error of hyper's client.
+    /// Finds such an error among the sources of an error of hyper's client.
     pub(super) fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
         cause::chain(error).find_map(|error| error.downcast_ref())
     }

@@ -25,7 +25,7 @@ pub(super) enum ProxyRule {
 }
 
 impl ProxyRule {
-    /// Reads the environment if need be.
+    /// Finds the proxies of this rule. Reads the environment if the rule names it.
     pub(super) fn resolve(&self) -> Result<Proxies, Error> {
         match self {
             ProxyRule::Never => Ok(Proxies { proxy: None, rest: None }),

@@ -121,7 +121,8 @@ fn own_provider() -> Option<Arc<CryptoProvider>> {
 }
 
 impl Identity {
-    /// Whether the key can be used and matches the certificate. That is unknown until a provider is installed.
+    /// Checks that the key can be used and matches the certificate. Until a provider of cryptography is installed, neither is
+    /// checked.
     fn check(&self) -> Result<(), &'static str> {
         let Some(provider) = provider() else { return Ok(()) };
         match CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &provider) {

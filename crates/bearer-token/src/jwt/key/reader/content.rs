@@ -1,4 +1,4 @@
-//! From content of any format to a key.
+//! Turns content of any format into a key.
 
 use std::sync::Arc;
 

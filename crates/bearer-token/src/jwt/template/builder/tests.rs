@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use super::*;
+use crate::problem::Problem;
 use crate::{error::ErrorKind, jwt::Algorithm};
 
 fn builder() -> JwtTemplateBuilder {

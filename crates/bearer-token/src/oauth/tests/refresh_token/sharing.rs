@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A store that counts its leases, and those that are held.
+/// A store that counts the leases that it has granted (second field), and those that are held (clones of the third).
 #[derive(Clone, Default)]
 struct Leased(MemoryStore, Arc<AtomicU64>, Arc<()>);
 

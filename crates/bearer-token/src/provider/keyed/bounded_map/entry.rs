@@ -29,7 +29,7 @@ const EVICTED: u64 = 1;
 const PIN: u64 = 2;
 
 impl<K, V: Pinned> Entry<K, V> {
-    /// An entry that was read now.
+    /// A new entry. It counts as read at `now`.
     pub(super) fn new(hash: u64, key: K, value: V, now: Moment) -> Self {
         Entry {
             hash,

@@ -57,7 +57,7 @@ pub(super) fn identity(certificate: &Value, key: Option<&Value>) -> Result<Ident
     }
     let key_der = match (key, sections.key) {
         (Some(key), _) => separate_key(key)?,
-        (None, Some(Key::Plain(key))) => key,
+        (None, Some(KeySection::Plain(key))) => key,
         (None, Some(unusable)) => return Err(unusable.advise(problem(unusable.found().into()))),
         (None, None) => {
             return Err(problem("found no private key".into())
@@ -83,7 +83,7 @@ fn separate_key(pem: &Value) -> Result<Zeroizing<PrivateKeyDer<'static>>, Proble
     };
     let sections = Sections::read("key", pem).map_err(|found| found.problem(problem))?;
     match sections.key {
-        Some(Key::Plain(key)) => Ok(key),
+        Some(KeySection::Plain(key)) => Ok(key),
         Some(unusable) => Err(unusable.advise(problem(unusable.found().into()))),
         None if sections.certificates.is_empty() => Err(problem(format!("found {}", sections.instead))),
         None => Err(problem("found a certificate and no private key".into())),
@@ -93,33 +93,33 @@ fn separate_key(pem: &Value) -> Result<Zeroizing<PrivateKeyDer<'static>>, Proble
 /// What a PEM contains.
 struct Sections {
     certificates: Vec<CertificateDer<'static>>,
-    key: Option<Key>,
+    key: Option<KeySection>,
     /// What is there, if there is neither a certificate nor a key.
     instead: &'static str,
 }
 
 /// The private key of a PEM.
-enum Key {
+enum KeySection {
     Plain(Zeroizing<PrivateKeyDer<'static>>),
     Encrypted,
     Several,
 }
 
-impl Key {
+impl KeySection {
     /// What is wrong with a key that is not plain.
     fn found(&self) -> &'static str {
         match self {
-            Key::Plain(_) => "found a private key",
-            Key::Encrypted => "found an encrypted private key",
-            Key::Several => "found several private keys",
+            KeySection::Plain(_) => "found a private key",
+            KeySection::Encrypted => "found an encrypted private key",
+            KeySection::Several => "found several private keys",
         }
     }
 
     fn advise(&self, problem: Problem) -> Problem {
         match self {
-            Key::Plain(_) => problem,
-            Key::Encrypted => problem.advise(Advice::text("decrypt it with `openssl pkey -in KEY -out PLAIN`")),
-            Key::Several => problem.advise(Advice::text("keep the one that belongs to the first certificate")),
+            KeySection::Plain(_) => problem,
+            KeySection::Encrypted => problem.advise(Advice::text("decrypt it with `openssl pkey -in KEY -out PLAIN`")),
+            KeySection::Several => problem.advise(Advice::text("keep the one that belongs to the first certificate")),
         }
     }
 }
@@ -148,7 +148,7 @@ impl Sections {
             contains(&text, b"BEGIN ENCRYPTED PRIVATE KEY") || contains(&text, b"Proc-Type: 4,ENCRYPTED");
         let mut sections = Sections {
             certificates: Vec::new(),
-            key: is_encrypted.then_some(Key::Encrypted),
+            key: is_encrypted.then_some(KeySection::Encrypted),
             instead: instead_of_pem(&text),
         };
         for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(&text) {
@@ -163,8 +163,8 @@ impl Sections {
                 SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey => {
                     let key = PrivateKeyDer::from_pem(kind, der).map(Zeroizing::new);
                     sections.key = match (sections.key, key) {
-                        (None, Some(key)) => Some(Key::Plain(key)),
-                        (Some(Key::Plain(_)), Some(_)) => Some(Key::Several),
+                        (None, Some(key)) => Some(KeySection::Plain(key)),
+                        (Some(KeySection::Plain(_)), Some(_)) => Some(KeySection::Several),
                         (before, _) => before,
                     };
                 }

@@ -1,0 +1,98 @@
+//! What is wrong with the settings of a template's builder.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::JwtTemplateBuilder;
+use crate::{
+    jwt::{
+        key::certified::CertifiedKey,
+        template::{
+            ASSERTION_LIFETIME,
+            context::{CertificateState, SignContext},
+            sign_times::whole_backdate,
+            values,
+        },
+    },
+    problem::{Advice, Problem},
+};
+
+/// A century. A longer lifetime is a mistake, and could overflow dates of other programs.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+impl JwtTemplateBuilder {
+    pub(super) fn check_times(&mut self) {
+        let lifetime = self.lifetime.unwrap_or(ASSERTION_LIFETIME);
+        let backdate = self.claims.backdate;
+        if lifetime > LONGEST_LIFETIME {
+            self.problems.add(Problem::new("lifetime", format!("found {lifetime:?}")).expecting("at most 100 years"));
+        } else if lifetime.as_secs() <= whole_backdate(backdate) {
+            let default = if self.lifetime.is_none() { " (the default)" } else { "" };
+            let problem = Problem::new("lifetime", format!("found {lifetime:?}{default}, not more than the back-date"))
+                .expecting(format!("more than {backdate:?}, because a JWT would be expired when it is signed"));
+            self.problems.add(problem.advise(Advice::set("lifetime")).advise(Advice::set("backdate")));
+        }
+    }
+
+    /// Opens the certificate. Also returns its state for the checks that follow.
+    pub(super) fn certified(&mut self) -> (Option<CertifiedKey>, CertificateState) {
+        if self.has_chain && self.certificate.is_none() {
+            let problem = Problem::new("certificate_chain", "found no certificate to send");
+            self.problems.add(problem.advise(Advice::set("certificate")));
+        } else if self.has_chain {
+            self.computed_header.insert("x5c".to_owned(), SignContext::certificate_chain);
+        }
+        let Some(certificate) = self.certificate.take() else { return (None, CertificateState::None) };
+        match CertifiedKey::open(&self.key, certificate, self.has_chain) {
+            Ok((certified, chain)) => (Some(certified), CertificateState::Usable(chain)),
+            Err(error) => {
+                error.problems().iter().for_each(|problem| self.problems.add(problem.clone()));
+                (None, CertificateState::Unusable)
+            }
+        }
+    }
+
+    pub(super) fn check_computed(&mut self, cx: &SignContext) {
+        let Self { claims, problems, .. } = self;
+        for name in claims.computed.names() {
+            let path = format!("computed.{name}");
+            values::name_problem("computed", name).into_iter().for_each(|problem| problems.add(problem));
+            if claims.fixed.contains_key(name) || claims.looked_up.has(name) {
+                let problem = Problem::new(path, "found the same claim among the fixed ones");
+                problems.add(problem.advise(Advice::text("set it in one place")));
+            }
+        }
+        for (name, value) in claims.computed.rehearse("computed", cx, problems) {
+            let ("iss" | "sub" | "aud", Value::String(text)) = (name.as_str(), &value) else { continue };
+            values::problem(&format!("computed.{name}"), text).into_iter().for_each(|problem| problems.add(problem));
+        }
+    }
+
+    pub(super) fn check_names(&mut self) {
+        let Self { claims, problems, .. } = self;
+        for (name, value) in &claims.fixed {
+            values::name_problem("claims", name).into_iter().for_each(|problem| problems.add(problem));
+            let strings = match (name.as_str(), value) {
+                ("iss" | "sub" | "aud", Value::String(value)) => vec![value.as_str()],
+                ("aud", Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
+                _ => Vec::new(),
+            };
+            let found = strings.into_iter().filter_map(|value| values::problem(&format!("claims.{name}"), value));
+            found.for_each(|problem| problems.add(problem));
+        }
+        std::mem::take(&mut self.strings).check(claims, problems);
+        for (name, instead) in [
+            ("iat", &[Advice::set("backdate"), Advice::set_to("issued_at", "false")][..]),
+            ("nbf", &[Advice::set_to("not_before", "true")]),
+            ("exp", &[Advice::set("lifetime"), Advice::set_to("expiration_time", "false")]),
+            ("jti", &[Advice::set_to("jwt_id", "false")]),
+        ] {
+            if claims.fixed.contains_key(name) {
+                let problem = Problem::new(format!("claims.{name}"), "found a fixed value")
+                    .expecting("none, because each JWT gets its own");
+                problems.add(instead.iter().cloned().fold(problem, Problem::advise));
+            }
+        }
+    }
+}

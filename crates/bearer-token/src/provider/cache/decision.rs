@@ -1,0 +1,59 @@
+//! What callers ask of the cache, and what they get.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    error::Error,
+    platform::Moment,
+    provider::{bearer::Bearer, flight::Flight},
+    source::Challenge,
+    token::FetchReason,
+};
+
+/// What a caller wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Any usable token.
+    Token,
+    /// A new token, cool-down or not.
+    Renewal,
+    /// Nothing now, but the bearer in service is stale.
+    Refresh,
+}
+
+/// What a caller gets.
+pub(crate) enum Decision {
+    Serve(Bearer),
+    Refuse(Error),
+    Wait(Arc<TokenFlight>),
+    /// The caller has to start the fetch of this flight.
+    Begin(StartFetch),
+    Nothing,
+}
+
+/// A flight that has begun, and whose fetch is to be started.
+pub(crate) struct StartFetch {
+    pub(crate) flight: Arc<TokenFlight>,
+    pub(crate) timeout: Duration,
+    pub(crate) reason: FetchReason,
+    pub(crate) challenges: Option<Arc<[Challenge]>>,
+    /// Whether it takes the place of a flight whose driver is not driven any more.
+    pub(crate) replaces_overdue: bool,
+}
+
+pub(crate) type TokenFlight = Flight<Fetched>;
+
+/// The outcome of a flight, for its waiters.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetched {
+    pub(super) result: Result<Bearer, Error>,
+    pub(super) at: Moment,
+}
+
+/// Why the last fetch failed, and from when on the next may start.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) until: u64,
+    pub(crate) in_a_row: u32,
+}
