@@ -82,14 +82,15 @@ mod tests {
         assert_eq!(format!("{error}"), "the token request failed: no connection");
         assert_eq!(format!("{error:#}"), "the token request failed: no connection: refused");
     }
+
     #[test]
     fn a_long_list_of_problems_ends_with_their_number() {
         let error =
             |count: usize| Error::config("no", (0..count).map(|n| Problem::new(format!("field{n}"), "found x")));
         for (count, end) in [
-            (32, "; field31: found x"),
-            (33, "; field31: found x; and 1 more problem"),
-            (10_000, "; field31: found x; and 9968 more problems"),
+            (32, "; (32) field31: found x"),
+            (33, "; (32) field31: found x; and 1 more problem"),
+            (10_000, "; (32) field31: found x; and 9968 more problems"),
         ] {
             let error = error(count);
             assert_eq!(error.problems().len(), count);

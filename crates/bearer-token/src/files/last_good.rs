@@ -287,6 +287,7 @@ mod tests {
         assert_eq!(ended.recv_timeout(Duration::from_secs(10)).unwrap(), 7);
         assert!(lock(&value.0.memory).reported.is_none(), "there is no problem to report");
     }
+
     #[test]
     #[allow(clippy::disallowed_methods, reason = "a reading that hangs, and one beside it")]
     fn while_a_reading_hangs_the_previous_value_is_used() {

@@ -74,6 +74,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn a_page_is_not_a_token_wherever_its_markup_begins() {
         for content_type in ["text/html; charset=utf-8", "application/xhtml+xml", "application/xml"] {
