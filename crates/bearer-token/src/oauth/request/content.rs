@@ -68,6 +68,9 @@ pub(crate) enum Sendable {
     Object(Vec<(String, Sendable)>),
 }
 
+/// The length that path and query must stay below, in bytes: 64 KiB less one, as in the crate `http`.
+const URL_LIMIT: usize = u16::MAX as usize;
+
 impl Content {
     /// Adds a parameter. An empty string is not sent (RFC 6749 section 3.2).
     pub(crate) fn push(&mut self, name: impl Into<Cow<'static, str>>, value: Sendable) {
@@ -149,15 +152,18 @@ impl Content {
                 None => text.push_str(part),
             }
         }
-        let bytes = Bytes::from_owner(Zeroizing::new(text.into_bytes()));
-        let too_long = |_| {
+        // Wiped on every way out.
+        let text = Zeroizing::new(text.into_bytes());
+        // The crate `http` has this limit too, but not in all versions.
+        if text.len() >= URL_LIMIT {
             let found = "the parameters make a URL that is too long; expected one of less than 64 KiB";
-            Error::new(ErrorKind::Source, found).with_retry(Retry::AfterChange)
-        };
+            return Err(Error::new(ErrorKind::Source, found).with_retry(Retry::AfterChange));
+        }
+        let invalid = || Error::new(ErrorKind::Source, "the URL and the parameters make no valid URL");
         let mut parts = uri.clone().into_parts();
-        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(bytes).map_err(too_long)?);
-        Uri::from_parts(parts)
-            .map_err(|_| Error::new(ErrorKind::Source, "the URL and the parameters make no valid URL"))
+        let query = PathAndQuery::from_maybe_shared(Bytes::from_owner(text)).map_err(|_| invalid())?;
+        parts.path_and_query = Some(query);
+        Uri::from_parts(parts).map_err(|_| invalid())
     }
 
     /// The pairs of a form. The builder refuses trees that a form cannot hold.
