@@ -58,7 +58,7 @@ impl Grant for FileLogin {
         let login = tokio::fs::read_to_string(&self.file).await.map_err(|error| {
             Error::new(ErrorKind::Source, format!("{} cannot be read", self.file.display())).with_source(error)
         })?;
-        Ok(Parameters::new("urn:example:file-login").with("assertion", login.trim()))
+        Ok(Parameters::new("urn:example:file-login").with_credential("assertion", login.trim()))
     }
 }
 

@@ -151,6 +151,12 @@ impl Value {
         }
     }
 
+    /// Whether it is the token of another provider.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn is_token(&self) -> bool {
+        matches!(self.lookup, Lookup::Token { .. })
+    }
+
     /// The literal, if it is used as it is, apart from a prefix and a suffix.
     #[cfg(feature = "oauth")]
     pub(crate) fn plain(&self) -> Option<&str> {

@@ -211,7 +211,7 @@ impl ClientAuth {
                 if secret.is_looked_up() {
                     credentials.fresh = Fresh::Secret(secret.clone(), SecretPlace::Body);
                 } else if let Some(secret) = read {
-                    credentials.parameters.push("client_secret", secret.expose());
+                    credentials.parameters.push_credential("client_secret", secret.expose());
                 }
             }
             Method::Basic { client_id, secret, encoding } => {

@@ -24,7 +24,7 @@ mod server;
 mod url;
 
 pub use self::builder::TokenEndpointBuilder;
-pub(crate) use self::url::EndpointUrl;
+pub(crate) use self::{checks::is_credential, url::EndpointUrl};
 use self::{location::Location, scope::not_granted};
 
 /// The token endpoint of an authorization server, as a source of tokens. Clones share everything.

@@ -28,7 +28,7 @@ use crate::{
 ///         let token = std::fs::read_to_string(&self.path).map_err(|error| {
 ///             Error::new(bearer_token::ErrorKind::Source, "the login token cannot be read").with_source(error)
 ///         })?;
-///         Ok(Parameters::new("urn:example:file-login").with("login_token", token.trim()))
+///         Ok(Parameters::new("urn:example:file-login").with_credential("login_token", token.trim()))
 ///     }
 /// }
 /// ```
@@ -39,6 +39,7 @@ use crate::{
 /// |---|---|
 /// | presents something simple | [`parameters`](Self::parameters), and [`has_changed`](Self::has_changed) if a file or a store is behind it |
 /// | presents something that a server accepts only once | also [`is_repeatable`](Self::is_repeatable) |
+/// | presents a credential that must not become the token | [`Parameters::with_credential`] |
 /// | presents something in a header | also [`headers`](Self::headers) |
 /// | signs something with the time of day | also [`is_time_bound`](Self::is_time_bound) |
 /// | stores something from the response | also [`response_fields`](Self::response_fields) and [`on_response`](Self::on_response) |
@@ -124,7 +125,7 @@ pub trait Grant: Send + Sync + 'static {
         false
     }
 
-    /// The problem with the grant's own settings, if there is one. Default: none.
+    /// The problems with the grant's own settings. Default: none.
     ///
     /// [`TokenEndpointBuilder::build`](crate::oauth::TokenEndpointBuilder::build) reports it together with its own
     /// problems.

@@ -159,7 +159,7 @@ impl Grant for RefreshToken {
             self.rotation.prepare(platform).await?;
         }
         let token = token.clone();
-        let mut parameters = Parameters::new("refresh_token").with("refresh_token", token.expose());
+        let mut parameters = Parameters::new("refresh_token").with_credential("refresh_token", token.expose());
         parameters.extensions_mut().insert(Arc::new(Session { lease, seen, token }));
         Ok(parameters)
     }

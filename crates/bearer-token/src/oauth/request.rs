@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::{
     PassThrough,
     error::{Error, ErrorKind, Retry},
-    oauth::{client_auth::Credentials, grant::DynGrant},
+    oauth::{client_auth::Credentials, endpoint::is_credential, grant::DynGrant},
     platform::Platform,
     source::FetchContext,
     value::Value,
@@ -81,10 +81,11 @@ impl RequestParts {
     ) -> Result<(Request<Bytes>, Sent), Error> {
         let mut content = Content::default();
         self.grant_type(granted, &mut content);
-        content.push("scope", Sendable::String(Zeroizing::new(self.scope.clone())));
+        content.push("scope", Sendable::String(Zeroizing::new(self.scope.clone())), false);
         for (name, value) in &self.parameters {
+            let is_credential = value.has_token() || is_credential(name);
             let value = value.read(cx).await.map_err(|error| missing("parameter", name, error))?;
-            content.push(name.clone(), value);
+            content.push(name.clone(), value, is_credential);
         }
         let mut credentials = Parameters::default();
         let authorization = self.credentials.apply(&mut credentials, cx, signing).await?;
@@ -105,7 +106,7 @@ impl RequestParts {
         let mut request = Request::new(Bytes::from_owner(body));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri;
-        let query = request.uri().query().map(str::to_owned);
+        let query = request.uri().query().map(|query| Zeroizing::new(query.to_owned()));
         *request.headers_mut() = headers.clone();
         if let Some(content_type) = self.body.content_type() {
             request.headers_mut().insert(CONTENT_TYPE, content_type);

@@ -94,7 +94,7 @@ impl ResponseReader {
             Some(CustomReader(read)) => read(response).map(|token| self.complete(token, clocks)),
             None => self.token(response, &mut fields, clocks),
         };
-        let token = token.and_then(|(token, findings)| match sent.proof(token.secret()) {
+        let token = token.and_then(|(token, findings)| match sent.credential(token.secret()) {
             Some(name) => Err(self.unusable(response.status(), &returned(name))),
             None => Ok((token, findings)),
         });
@@ -227,7 +227,7 @@ impl ResponseReader {
     }
 }
 
-/// A token that is the proof for which the server should have made one. As a bearer, it would give the API the proof.
+/// A token that is a credential of its own request. As a bearer, it would give the API the credential.
 fn returned(parameter: &str) -> String {
     format!(
         "the `{parameter}` that it was sent; expected a token of its own: does the URL belong to the authorization server, \

@@ -62,7 +62,7 @@ impl Credentials {
         parameters.extend(&self.parameters);
         let mut assert = |jwt: &str| {
             parameters.push("client_assertion_type", &self.assertion_type);
-            parameters.push("client_assertion", jwt);
+            parameters.push_credential("client_assertion", jwt);
         };
         match &self.fresh {
             Fresh::Nothing => {}
@@ -71,7 +71,7 @@ impl Credentials {
             Fresh::Secret(secret, place) => {
                 let secret = secret.for_request(cx).await?;
                 match place {
-                    SecretPlace::Body => parameters.push("client_secret", secret.expose()),
+                    SecretPlace::Body => parameters.push_credential("client_secret", secret.expose()),
                     SecretPlace::Header(client_id, encoding) => return Ok(basic_header(client_id, &secret, *encoding)),
                 }
             }

@@ -80,6 +80,16 @@ const EXPIRING: [(&str, &[&str]); 8] = [
     ("auth_req_id", &[]),
 ];
 
+/// Whether a parameter that the user added is the credential that a grant would send under this name.
+pub(crate) fn is_credential(name: &str) -> bool {
+    find(&EXPIRING, name).is_some()
+}
+
+/// The settings that send a parameter in place of the user's.
+fn find(list: &[(&str, &'static [&'static str])], name: &str) -> Option<&'static [&'static str]> {
+    list.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.trim())).map(|(_, settings)| *settings)
+}
+
 /// Checks the parameters that the user added, beside the scope and the client authentication.
 pub(crate) fn parameters(
     parameters: &[(String, ParameterValue)],
@@ -98,11 +108,8 @@ pub(crate) fn parameters(
         }
         let path = format!("parameter.{name}");
         let problem = |found: &'static str| Problem::new(path.clone(), found);
-        let find = |list: &[(&str, &'static [&'static str])]| {
-            list.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.trim())).map(|(_, settings)| *settings)
-        };
-        let expiring = find(&EXPIRING).filter(|_| !value.is_looked_up());
-        if let Some(settings) = find(&RESERVED).or(expiring) {
+        let expiring = find(&EXPIRING, name).filter(|_| !value.is_looked_up());
+        if let Some(settings) = find(&RESERVED, name).or(expiring) {
             let problem =
                 problem("found a fixed value for a parameter that the grant or the client authentication makes");
             let of_grant = [Advice::text("use a grant of your own that makes it for each request")];

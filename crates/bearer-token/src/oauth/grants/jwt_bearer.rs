@@ -100,7 +100,7 @@ impl Grant for JwtBearer {
             }
         };
         let parameters = Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer");
-        Ok(parameters.with(self.parameter.clone(), assertion.as_str()))
+        Ok(parameters.with_credential(self.parameter.clone(), assertion.as_str()))
     }
 
     fn has_changed(&self) -> bool {

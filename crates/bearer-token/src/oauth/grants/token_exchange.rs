@@ -194,10 +194,10 @@ impl Grant for TokenExchange {
             parameters.push("requested_token_type", requested.as_ref());
         }
         let (subject, TokenType(subject_type)) = &self.subject;
-        parameters.push("subject_token", named("subject_token", subject).await?.as_str());
+        parameters.push_credential("subject_token", named("subject_token", subject).await?.as_str());
         parameters.push("subject_token_type", subject_type.as_ref());
         if let Some((actor, TokenType(actor_type))) = &self.actor {
-            parameters.push("actor_token", named("actor_token", actor).await?.as_str());
+            parameters.push_credential("actor_token", named("actor_token", actor).await?.as_str());
             parameters.push("actor_token_type", actor_type.as_ref());
         }
         Ok(parameters)

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind, Retry},
-    oauth::Parameters,
+    oauth::request::parameters::{Parameter, Parameters},
 };
 
 /// Where the parameters of a token request are, and in which format.
@@ -55,7 +55,13 @@ impl BodyFormat {
 
 /// The parameters of one request, in order. A name may occur more than once.
 #[derive(Default)]
-pub(crate) struct Content(Vec<(Cow<'static, str>, Sendable)>);
+pub(crate) struct Content(Vec<Entry>);
+
+struct Entry {
+    name: Cow<'static, str>,
+    value: Sendable,
+    is_credential: bool,
+}
 
 /// The value of a parameter for one request.
 #[derive(Clone)]
@@ -73,32 +79,34 @@ const URL_LIMIT: usize = u16::MAX as usize;
 
 impl Content {
     /// Adds a parameter. An empty string is not sent (RFC 6749 section 3.2).
-    pub(crate) fn push(&mut self, name: impl Into<Cow<'static, str>>, value: Sendable) {
+    pub(crate) fn push(&mut self, name: impl Into<Cow<'static, str>>, value: Sendable, is_credential: bool) {
         if !matches!(&value, Sendable::String(text) if text.is_empty()) {
-            self.0.push((name.into(), value));
+            self.0.push(Entry { name: name.into(), value, is_credential });
         }
     }
 
     pub(crate) fn extend(&mut self, parameters: &Parameters) {
-        for (name, value) in parameters.iter() {
-            self.push(name.to_owned(), Sendable::String(Zeroizing::new(value.to_owned())));
+        for Parameter { name, value, is_credential } in parameters.list() {
+            self.push(name.clone(), Sendable::String(value.clone()), *is_credential);
         }
     }
 
     /// The names, with repetitions.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_ref())
+        self.0.iter().map(|entry| entry.name.as_ref())
     }
 
     /// Every string and number in it, under the name of its parameter.
     pub(crate) fn flat(&self) -> Parameters {
         let mut flat = Parameters::default();
-        self.pairs(&mut |name, text| {
-            // Any description of an error may contain these words.
-            if !["true", "false"].contains(&text) {
-                flat.push(name.to_owned(), text);
-            }
-        });
+        for Entry { name, value, is_credential } in &self.0 {
+            value.each(&mut |text| {
+                // Any description of an error may contain these words.
+                if !["true", "false"].contains(&text) {
+                    flat.add(name.clone(), Zeroizing::new(text.to_owned()), *is_credential);
+                }
+            });
+        }
         flat
     }
 
@@ -116,19 +124,24 @@ impl Content {
 
     /// One JSON object.
     pub(crate) fn json(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let mut members: Vec<(&str, Cow<'_, Sendable>)> = Vec::new();
-        for (name, value) in &self.0 {
-            match members.iter_mut().find(|(other, _)| other == name) {
-                Some((_, earlier)) => earlier.to_mut().join(value.clone()),
-                None => members.push((name, Cow::Borrowed(value))),
-            }
-        }
-        let size = members.iter().map(|(name, value)| 6 * name.len() + value.size() + 4).sum::<usize>() + 2;
-        let mut json = Zeroizing::new(Vec::with_capacity(size));
+        let object = self.object();
+        let mut json = Zeroizing::new(Vec::with_capacity(object.size()));
         // The error is dropped, because it may quote a value. Writing to memory does not fail.
-        serde_json::to_writer(&mut *json, &Members(&members))
+        serde_json::to_writer(&mut *json, &object)
             .map_err(|_| Error::new(ErrorKind::Source, "the parameters cannot be written as JSON"))?;
         Ok(json)
+    }
+
+    /// The object, in which a name occurs once.
+    fn object(&self) -> Sendable {
+        let mut members: Vec<(String, Sendable)> = Vec::new();
+        for Entry { name, value, .. } in &self.0 {
+            match members.iter_mut().find(|(other, _)| other == name) {
+                Some((_, earlier)) => earlier.join(value.clone()),
+                None => members.push((name.to_string(), value.clone())),
+            }
+        }
+        Sendable::Object(members)
     }
 
     /// The URL with the parameters behind its own query.
@@ -168,7 +181,7 @@ impl Content {
 
     /// The pairs of a form. The builder refuses trees that a form cannot hold.
     fn pairs(&self, pair: &mut impl FnMut(&str, &str)) {
-        for (name, value) in &self.0 {
+        for Entry { name, value, .. } in &self.0 {
             value.each(&mut |text| pair(name, text));
         }
     }
@@ -236,17 +249,6 @@ impl Serialize for Sendable {
     }
 }
 
-/// The members of the outermost object.
-struct Members<'a>(&'a [(&'a str, Cow<'a, Sendable>)]);
-
-impl Serialize for Members<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        self.0.iter().try_for_each(|(name, value)| map.serialize_entry(name, &**value))?;
-        map.end()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,9 +261,9 @@ mod tests {
         let mut content = Content::default();
         let parameters = Parameters::new("custom").with("scope", "").with("resource", "https://a.example.com/");
         content.extend(&parameters);
-        content.push("resource", Sendable::List(vec![string("b c"), string("+\u{e4}\"")]));
-        content.push("n&me", Sendable::Number(7.into()));
-        content.push("is", Sendable::Bool(true));
+        content.push("resource", Sendable::List(vec![string("b c"), string("+\u{e4}\"")]), false);
+        content.push("n&me", Sendable::Number(7.into()), false);
+        content.push("is", Sendable::Bool(true), false);
         content
     }
 
@@ -277,7 +279,7 @@ mod tests {
         let mut content = content();
         let nested =
             Sendable::Object(vec![("a".into(), string("")), ("b".into(), Sendable::List(vec![Sendable::Null]))]);
-        content.push("nested", nested);
+        content.push("nested", nested, false);
         let json = content.json().unwrap();
         let expected = "{\"grant_type\":\"custom\",\"resource\":[\"https://a.example.com/\",\"b c\",\"+\u{e4}\\\"\"],\
                         \"n&me\":7,\"is\":true,\"nested\":{\"a\":\"\",\"b\":[null]}}";
@@ -289,16 +291,11 @@ mod tests {
     fn the_buffer_of_json_never_grows() {
         for text in ["\u{1}\u{1f}\"\\\n", "\u{7f}\u{e4}\u{20ac}", "plain"] {
             let mut content = Content::default();
-            content.push(text.to_owned(), Sendable::Object(vec![(text.into(), Sendable::List(vec![string(text); 9]))]));
-            content.push(
-                "n",
-                Sendable::List(vec![
-                    Sendable::Number((-1.234_567_890_123_456_7e-300_f64).to_string().parse().unwrap());
-                    9
-                ]),
-            );
-            let members = content.0.iter().map(|(name, value)| 6 * name.len() + value.size() + 4).sum::<usize>() + 2;
-            assert!(content.json().unwrap().len() <= members);
+            let nested = Sendable::Object(vec![(text.into(), Sendable::List(vec![string(text); 9]))]);
+            content.push(text.to_owned(), nested, false);
+            let number = Sendable::Number((-1.234_567_890_123_456_7e-300_f64).to_string().parse().unwrap());
+            content.push("n", Sendable::List(vec![number; 9]), false);
+            assert!(content.json().unwrap().len() <= content.object().size());
         }
     }
 
@@ -313,11 +310,11 @@ mod tests {
         ] {
             let mut content = Content::default();
             assert_eq!(content.in_query(&url.parse().unwrap()).unwrap(), url.parse::<Uri>().unwrap());
-            content.push("a", string("b c+"));
+            content.push("a", string("b c+"), false);
             assert_eq!(content.in_query(&url.parse().unwrap()).unwrap(), expected);
         }
         let mut content = Content::default();
-        content.push("a", string(&"planted".repeat(10_000)));
+        content.push("a", string(&"planted".repeat(10_000)), false);
         let error = content.in_query(&"https://as.example.com".parse().unwrap()).unwrap_err();
         assert!(error.to_string().contains("less than 64 KiB") && !error.to_string().contains("planted"));
     }

@@ -58,6 +58,11 @@ impl ParameterValue {
         self.strings().iter().any(|value| value.literal().is_none())
     }
 
+    /// Whether something in it is the token of another provider.
+    pub(crate) fn has_token(&self) -> bool {
+        self.strings().iter().any(|value| value.is_token())
+    }
+
     pub(crate) fn has_changed(&self) -> bool {
         self.strings().iter().any(|value| value.has_changed())
     }

@@ -18,8 +18,17 @@ use zeroize::Zeroizing;
 /// ```
 #[derive(Clone, Default)]
 pub struct Parameters {
-    list: Vec<(Cow<'static, str>, Zeroizing<String>)>,
+    list: Vec<Parameter>,
     extensions: Extensions,
+}
+
+/// One parameter.
+#[derive(Clone)]
+pub(crate) struct Parameter {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) value: Zeroizing<String>,
+    /// Whether the server exchanges it for a token, or knows the client by it.
+    pub(crate) is_credential: bool,
 }
 
 impl Parameters {
@@ -31,7 +40,19 @@ impl Parameters {
     /// Adds a parameter. A name may occur more than once where its specification says so, as for `resource`
     /// (RFC 8707 section 2).
     pub fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) {
-        self.list.push((name.into(), Zeroizing::new(value.into())));
+        self.add(name.into(), Zeroizing::new(value.into()), false);
+    }
+
+    /// Adds a credential, such as an assertion or a refresh token.
+    ///
+    /// A response that has it as the token is an error. Otherwise a server that echoes requests, or a wrong URL, would
+    /// make the API receive the credential as its bearer.
+    pub fn push_credential(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) {
+        self.add(name.into(), Zeroizing::new(value.into()), true);
+    }
+
+    pub(crate) fn add(&mut self, name: Cow<'static, str>, value: Zeroizing<String>, is_credential: bool) {
+        self.list.push(Parameter { name, value, is_credential });
     }
 
     /// Adds a parameter, for a chain of calls.
@@ -41,14 +62,21 @@ impl Parameters {
         self
     }
 
+    /// Adds a [credential](Self::push_credential), for a chain of calls.
+    #[must_use]
+    pub fn with_credential(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.push_credential(name, value);
+        self
+    }
+
     /// The names, with repetitions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().map(|(name, _)| name.as_ref())
+        self.list.iter().map(|parameter| parameter.name.as_ref())
     }
 
     /// The first value of this name, empty or not. It may be a secret.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.list.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+        self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
     /// Values that the grant remembers about this request, and that are never sent.
@@ -66,14 +94,19 @@ impl Parameters {
 
     /// Replaces the parameter of this name, at its place.
     pub(crate) fn replace(&mut self, name: &'static str, value: &str) {
-        let place = self.list.iter().position(|(other, _)| other == name).unwrap_or(0);
-        self.list.retain(|(other, _)| other != name);
-        self.list.insert(place.min(self.list.len()), (name.into(), Zeroizing::new(value.to_owned())));
+        let place = self.names().position(|other| other == name).unwrap_or(0);
+        self.list.retain(|parameter| parameter.name != name);
+        let replaced = Parameter { name: name.into(), value: Zeroizing::new(value.to_owned()), is_credential: false };
+        self.list.insert(place.min(self.list.len()), replaced);
     }
 
     /// The names and values, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.list.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
+        self.list.iter().map(|parameter| (parameter.name.as_ref(), parameter.value.as_str()))
+    }
+
+    pub(crate) fn list(&self) -> &[Parameter] {
+        &self.list
     }
 
     /// The form of these parameters alone.
@@ -92,7 +125,7 @@ impl Parameters {
 /// Compares what is sent. The [extensions](Parameters::extensions) do not count.
 impl PartialEq for Parameters {
     fn eq(&self, other: &Self) -> bool {
-        self.list == other.list
+        self.iter().eq(other.iter())
     }
 }
 

@@ -11,20 +11,17 @@ use base64::{
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use zeroize::Zeroizing;
 
-use crate::oauth::Parameters;
+use crate::oauth::request::parameters::{Parameter, Parameters};
 
 /// The contents of one token request.
 pub(crate) struct Sent {
     pub(crate) parameters: Parameters,
     pub(crate) headers: HeaderMap,
-    pub(crate) query: Option<String>,
+    pub(crate) query: Option<Zeroizing<String>>,
 }
 
 /// Parameters that are public, and may be named in a server's text: they are masked there.
 const PUBLIC: [&str; 4] = ["client_id", "scope", "grant_type", "client_assertion_type"];
-
-/// Parameters with a proof of identity that a server exchanges for a token (RFC 7521 section 4, RFC 8693 section 2.1).
-const PROOFS: [&str; 4] = ["assertion", "client_assertion", "subject_token", "actor_token"];
 
 /// The length below which a string is not searched for: it could be in any text by chance.
 const SHORTEST: usize = 3;
@@ -45,9 +42,10 @@ impl Sent {
         self.parameters.get("scope")
     }
 
-    /// The name of the parameter whose proof of identity this string is.
-    pub(crate) fn proof(&self, token: &str) -> Option<&'static str> {
-        PROOFS.into_iter().find(|name| self.parameters.get(name) == Some(token))
+    /// The name of the parameter whose credential this string is.
+    pub(crate) fn credential(&self, token: &str) -> Option<&str> {
+        let is_it = |parameter: &&Parameter| parameter.is_credential && *parameter.value == token;
+        self.parameters.list().iter().find(is_it).map(|parameter| parameter.name.as_ref())
     }
 
     /// Replaces the public parameters in a text by their names.
@@ -98,7 +96,7 @@ impl Sent {
         for (_, value) in self.parameters.iter().filter(|(name, _)| !PUBLIC.contains(name)) {
             secrets.add(value);
         }
-        for (_, value) in form_urlencoded::parse(self.query.as_deref().unwrap_or_default().as_bytes()) {
+        for (_, value) in form_urlencoded::parse(self.query.as_ref().map_or("", |query| query.as_str()).as_bytes()) {
             secrets.add(&value);
         }
         for value in self.headers.iter().filter(|(name, _)| **name != AUTHORIZATION).map(|(_, value)| value) {
@@ -233,7 +231,7 @@ mod tests {
                     let text = format!("{before}{text} is wrong");
                     assert!(sent("password", secret).is_repeated_in(&text), "{secret} in {text}");
                     let query = form_urlencoded::Serializer::new(String::new()).append_pair("k", secret).finish();
-                    let in_query = Sent { query: Some(query), ..sent("a", "b") };
+                    let in_query = Sent { query: Some(Zeroizing::new(query)), ..sent("a", "b") };
                     assert!(in_query.is_repeated_in(&text), "{text}");
                 }
             }

@@ -13,10 +13,10 @@ use http::{
 use super::*;
 use crate::{oauth::Parameters, token::Expiry};
 
-// 1994-11-06 08:49:37 UTC.
 mod of_a_function;
 mod of_another_format;
 
+/// 1994-11-06 08:49:37 UTC.
 fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(784_111_777)
 }
@@ -121,9 +121,9 @@ fn l15_a_success_with_an_error_beside_the_token_is_refused() {
 }
 
 #[test]
-fn a_proof_that_comes_back_is_not_a_token() {
-    for name in ["assertion", "client_assertion", "subject_token", "actor_token"] {
-        let sent = Sent { parameters: Parameters::new("custom").with(name, "marker"), ..sent() };
+fn a_credential_that_comes_back_is_not_a_token() {
+    for name in ["assertion", "client_secret", "a name of the server's own"] {
+        let sent = Sent { parameters: Parameters::new("custom").with_credential(name, "marker"), ..sent() };
         let body = r#"{"access_token":"marker"}"#;
         let custom = CustomReader::new(|_| Ok(AccessToken::new("marker")));
         let raw = ResponseReader { format: ResponseFormat::oauth().token(""), ..reader() };

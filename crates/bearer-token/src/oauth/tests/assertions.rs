@@ -264,6 +264,10 @@ async fn the_assertion_can_have_another_name() {
         .unwrap();
     endpoint.fetch(script.context()).await.unwrap();
     assert_eq!(script.bodies(), ["jwt=from-elsewhere&client_id=id&client_secret=secret"]);
+    // Under any name, it is not the token.
+    script.replies.lock().unwrap().push_back(reply(200, r#"{"access_token":"from-elsewhere"}"#));
+    let error = endpoint.fetch(script.context()).await.unwrap_err().to_string();
+    assert!(error.contains("the `jwt` that it was sent") && !error.contains("from-elsewhere"), "{error}");
     for name in ["", "grant_type", "jwt\n"] {
         let builder = TokenEndpoint::builder(URL, grant().parameter_name(name)).transport(script.clone());
         assert_eq!(builder.build().unwrap_err().problems()[0].path(), "parameter_name");

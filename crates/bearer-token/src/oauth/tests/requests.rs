@@ -217,6 +217,27 @@ fn what_has_no_place_is_a_problem() {
     }
 }
 
+#[tokio::test]
+async fn a_credential_that_the_user_added_is_not_the_token() {
+    let sent = || TokenProvider::builder(StaticToken::new("a token")).build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "a token").unwrap();
+    for (builder, is_refused) in [
+        (builder(URL).parameter("jwt", sent()), true),
+        (builder(URL).body(BodyFormat::Json).parameter("login", ParameterValue::object([("jwt", sent())])), true),
+        (builder(URL).parameter("Assertion", Value::file(&file)), true),
+        // Some servers renew a key by itself.
+        (builder(URL).parameter("api_key", Value::file(&file)), false),
+        (builder(URL).parameter("audience", "a token"), false),
+    ] {
+        let script = Script::new([reply(200, TOKEN)]);
+        let endpoint = builder.transport(script.clone()).build().unwrap();
+        let token = endpoint.fetch(script.context()).await;
+        assert_eq!(token.is_err(), is_refused, "{:?}", script.bodies());
+    }
+}
+
 /// Presents a credential in headers.
 struct InHeaders(&'static [(&'static str, &'static str)], &'static str);
 
