@@ -44,6 +44,14 @@ impl Site {
         source.fetch(first_fetch(self.clock.platform())).await
     }
 
+    /// A source that has fetched once, so it has the metadata.
+    async fn used_source(&self) -> TokenEndpoint {
+        let source = self.builder().build().unwrap();
+        self.fetch(&source).await.unwrap();
+        self.take_urls();
+        source
+    }
+
     fn take_urls(&self) -> Vec<String> {
         self.requests.lock().unwrap().drain(..).map(|request| request.uri().to_string()).collect()
     }
@@ -105,9 +113,7 @@ async fn the_form_that_had_the_metadata_is_asked_first() {
 #[tokio::test]
 async fn metadata_is_refreshed_and_outlives_an_outage() {
     let site = Site::new();
-    let source = site.builder().build().unwrap();
-    site.fetch(&source).await.unwrap();
-    site.take_urls();
+    let source = site.used_source().await;
     site.page(OAUTH, 503, "down");
     site.clock.advance(HOUR);
     site.fetch(&source).await.unwrap();
@@ -145,12 +151,10 @@ async fn a_failure_is_shared_except_with_refresh_now() {
 async fn an_endpoint_that_moved_is_found_by_the_same_fetch() {
     for (status, body) in [(404, "gone"), (405, "{}"), (410, "{}"), (200, "")] {
         let site = Site::new();
-        let source = site.builder().build().unwrap();
-        site.fetch(&source).await.unwrap();
+        let source = site.used_source().await;
         site.page("https://login.example.com/token", status, body);
         site.metadata(OAUTH, "https://new.example.com/token");
         site.page("https://new.example.com/token", 200, TOKEN);
-        site.take_urls();
         site.fetch(&source).await.unwrap();
         let urls = site.take_urls();
         assert_eq!(urls[urls.len() - 2..], [OAUTH, "https://new.example.com/token"], "{status}");
@@ -162,9 +166,7 @@ async fn an_endpoint_that_moved_is_found_by_the_same_fetch() {
 #[tokio::test]
 async fn a_failing_endpoint_costs_one_look_a_fetch() {
     let site = Site::new();
-    let source = site.builder().build().unwrap();
-    site.fetch(&source).await.unwrap();
-    site.take_urls();
+    let source = site.used_source().await;
     for (status, body, looks) in [(404, "gone", 1), (200, "", 1), (401, "{}", 0), (503, "down", 0)] {
         site.page("https://login.example.com/token", status, body);
         let error = site.fetch(&source).await.unwrap_err();

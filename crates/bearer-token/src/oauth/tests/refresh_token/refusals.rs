@@ -19,9 +19,7 @@ async fn l19_an_outage_never_costs_the_refresh_token() {
         (200, "garbage"),
         (302, ""),
     ] {
-        let script = Script::new([reply(status, body), rotated!("r2")]);
-        let store = MemoryStore::new("r1");
-        let grant = RefreshToken::new(store.clone());
+        let (script, store, grant) = scene([reply(status, body), rotated!("r2")], MemoryStore::new("r1"));
         fetch(&script, &grant).await.unwrap_err();
         assert_eq!(store.get(), Some(StoredToken::new("r1")), "{status} {body}");
         assert_eq!(fetch(&script, &grant).await.unwrap(), "for-r2", "{status} {body}");
@@ -36,9 +34,8 @@ async fn a_refused_token_stays_stored_and_unsent() {
         (401, GONE, "invalid_grant"),
         (200, r#"{"error":"bad_refresh_token"}"#, "bad_refresh_token"),
     ] {
-        let script = Script::new([reply(status, body), reply(status, body), rotated!("r2")]);
-        let store = MemoryStore::new("r1");
-        let grant = RefreshToken::new(store.clone());
+        let (script, store, grant) =
+            scene([reply(status, body), reply(status, body), rotated!("r2")], MemoryStore::new("r1"));
         for _ in 0..3 {
             let error = fetch(&script, &grant).await.unwrap_err();
             assert_eq!((error.kind(), error.oauth_code()), (ErrorKind::Refused, Some(code)));
@@ -77,9 +74,7 @@ async fn l58_a_token_refused_in_other_words_is_gone() {
         (403, r#"{"error":"access_denied"}"#),
         (422, r#"{"error":{"code":"expired"}}"#),
     ] {
-        let script = Script::new([reply(status, body), rotated!("r2")]);
-        let store = MemoryStore::new("r1");
-        let grant = RefreshToken::new(store.clone());
+        let (script, store, grant) = scene([reply(status, body), rotated!("r2")], MemoryStore::new("r1"));
         for _ in 0..3 {
             let error = fetch(&script, &grant).await.unwrap_err();
             assert_eq!((error.kind(), error.retry()), (ErrorKind::Refused, Retry::AfterChange), "{status} {body}");
@@ -132,9 +127,9 @@ async fn the_previous_token_is_sent_only_on_request() {
 
 #[tokio::test]
 async fn a_new_initial_token_replaces_one_that_is_gone() {
-    let script = Script::new([rotated!("i2"), reply(400, GONE), reply(400, GONE), rotated!("j2")]);
-    let store = MemoryStore::default();
-    let grant = RefreshToken::new(store.clone()).initial("i1");
+    let (script, store, grant) =
+        scene([rotated!("i2"), reply(400, GONE), reply(400, GONE), rotated!("j2")], MemoryStore::default());
+    let grant = grant.initial("i1");
     assert_eq!(fetch(&script, &grant).await.unwrap(), "for-i2");
     assert_eq!(store.get().unwrap().secret(), "i2");
     // Where `i2` comes from is used up, and not tried.

@@ -4,10 +4,8 @@ use super::*;
 
 #[tokio::test]
 async fn l27_the_access_token_waits_for_the_save() {
-    let script = Script::new([rotated!("r2")]);
-    let store = Moody::new("r1");
+    let (script, store, grant) = scene([rotated!("r2")], Moody::new("r1"));
     store.hold();
-    let grant = RefreshToken::new(store.clone());
     let mut fetch = pin!(fetch(&script, &grant));
     for _ in 0..10 {
         assert!(poll(fetch.as_mut()).is_pending());
@@ -21,10 +19,8 @@ async fn l27_the_access_token_waits_for_the_save() {
 
 #[tokio::test]
 async fn l27_an_unsaved_token_is_saved_before_anything_else() {
-    let script = Script::new([rotated!("r2"), rotated!("r3")]);
-    let store = Moody::new("r1");
+    let (script, store, grant) = scene([rotated!("r2"), rotated!("r3")], Moody::new("r1"));
     store.break_down(true);
-    let grant = RefreshToken::new(store.clone());
     for _ in 0..3 {
         let error = fetch(&script, &grant).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Source);
@@ -40,10 +36,8 @@ async fn l27_an_unsaved_token_is_saved_before_anything_else() {
 
 #[tokio::test]
 async fn l27_saving_goes_on_when_the_fetch_is_dropped() {
-    let script = Script::new([rotated!("r2"), rotated!("r3")]);
-    let store = Moody::new("r1");
+    let (script, store, grant) = scene([rotated!("r2"), rotated!("r3")], Moody::new("r1"));
     store.hold();
-    let grant = RefreshToken::new(store.clone());
     {
         let mut fetch = pin!(fetch(&script, &grant));
         assert!(poll(fetch.as_mut()).is_pending());
@@ -61,10 +55,8 @@ async fn l27_saving_goes_on_when_the_fetch_is_dropped() {
 
 #[tokio::test]
 async fn l27_without_a_spawner_the_next_fetch_saves() {
-    let script = Script::new([rotated!("r2"), rotated!("r3")]);
-    let store = Moody::new("r1");
+    let (script, store, grant) = scene([rotated!("r2"), rotated!("r3")], Moody::new("r1"));
     store.hold();
-    let grant = RefreshToken::new(store.clone());
     let context = || first_fetch(script.clock.platform().with_spawn(NoSpawn::default()));
     let endpoint = endpoint(&script, &grant);
     {
@@ -96,10 +88,8 @@ async fn l27_an_unusable_access_token_does_not_stop_the_save() {
 
 #[tokio::test]
 async fn a_new_consent_replaces_a_pending_successor() {
-    let script = Script::new([rotated!("r2"), rotated!("s2")]);
-    let store = Moody::new("r1");
+    let (script, store, grant) = scene([rotated!("r2"), rotated!("s2")], Moody::new("r1"));
     store.break_down(true);
-    let grant = RefreshToken::new(store.clone());
     fetch(&script, &grant).await.unwrap_err();
     store.break_down(false);
     store.0.kept.set(Some(StoredToken::new("s1")));
@@ -109,10 +99,9 @@ async fn a_new_consent_replaces_a_pending_successor() {
 
 #[tokio::test]
 async fn a_pending_successor_ends_with_the_sign_out() {
-    let script = Script::new([rotated!("i2"), rotated!("i3")]);
-    let store = Moody::default();
+    let (script, store, grant) = scene([rotated!("i2"), rotated!("i3")], Moody::default());
+    let grant = grant.initial("i1");
     store.break_down(true);
-    let grant = RefreshToken::new(store.clone()).initial("i1");
     fetch(&script, &grant).await.unwrap_err();
     store.break_down(false);
     grant.clear(&Platform::system()).await.unwrap();
@@ -122,10 +111,8 @@ async fn a_pending_successor_ends_with_the_sign_out() {
 
 #[tokio::test]
 async fn l27_a_slow_save_still_keeps_others_out() {
-    let script = Script::new([rotated!("r2"), rotated!("r3")]);
-    let store = Moody::new("r1");
+    let (script, store, grant) = scene([rotated!("r2"), rotated!("r3")], Moody::new("r1"));
     store.hold();
-    let grant = RefreshToken::new(store.clone());
     {
         let mut first = pin!(fetch(&script, &grant));
         assert!(poll(first.as_mut()).is_pending());
@@ -142,10 +129,8 @@ async fn l27_a_slow_save_still_keeps_others_out() {
 
 #[tokio::test]
 async fn l27_saving_is_given_up_after_a_minute() {
-    let script = Script::new([rotated!("r2"), rotated!("r3")]);
-    let store = Moody::new("r1");
+    let (script, store, grant) = scene([rotated!("r2"), rotated!("r3")], Moody::new("r1"));
     store.hold();
-    let grant = RefreshToken::new(store.clone());
     {
         let mut first = pin!(fetch(&script, &grant));
         for seconds in [0, 59] {
