@@ -87,6 +87,12 @@ impl Platform {
         self.clock.sleep_until(deadline)
     }
 
+    /// The output of a future, or `None` if the monotonic clock reaches the deadline first.
+    #[cfg(feature = "oauth")]
+    pub(crate) async fn before<F: Future>(&self, deadline: Duration, future: F) -> Option<F::Output> {
+        before(&self.clock, deadline, future).await
+    }
+
     /// Random bytes.
     pub fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
         let mut bytes = [0; N];
@@ -196,6 +202,17 @@ impl Moment {
     pub(crate) fn monotonic_nanos(self) -> u64 {
         self.monotonic
     }
+}
+
+/// The output of a future, or `None` if the monotonic clock reaches the deadline first.
+#[cfg(any(feature = "oauth", feature = "http-transport"))]
+pub(crate) async fn before<F: Future>(clock: &impl Clock, deadline: Duration, future: F) -> Option<F::Output> {
+    let (mut future, mut over) = (std::pin::pin!(future), clock.sleep_until(deadline));
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        std::task::Poll::Ready(output) => std::task::Poll::Ready(Some(output)),
+        std::task::Poll::Pending => over.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }
 
 /// A duration in nanoseconds, or the largest number if it does not fit.

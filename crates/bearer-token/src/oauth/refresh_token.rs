@@ -128,8 +128,8 @@ impl RefreshToken {
     ///
     /// # Errors
     ///
-    /// Returns the error of the store, or one of kind [`Timeout`](crate::ErrorKind::Timeout) if fetches hold the refresh token
-    /// for more than a minute.
+    /// Returns the error of the store. Fails with kind [`Timeout`](crate::ErrorKind::Timeout) after a minute, if fetches hold
+    /// the refresh token for so long, or the store does not respond.
     pub async fn replace(&self, platform: &Platform, refresh_token: impl Into<String>) -> Result<(), Error> {
         self.rotation.put(platform, Some(StoredToken::new(refresh_token))).await
     }

@@ -1,12 +1,6 @@
 //! The state that the clones of a grant share: the store, the lease, and the tokens that are pending or refused.
 
-use std::{
-    future::{self, Future},
-    pin::{Pin, pin},
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{borrow::Cow, sync::Arc};
 
 use tokio::sync::oneshot;
 
@@ -77,12 +71,14 @@ impl RotationState {
     /// A holder that is overdue loses both to the next fetch.
     pub(super) async fn lease(&self, platform: &Platform, until: Moment) -> Result<GrantLease, Error> {
         let until = until.after(LEASE_GRACE).monotonic();
-        let lease = self.leases.acquire(platform, until).await.ok_or_else(|| {
-            let message = "the refresh token was in use by other fetches until the deadline of this one";
-            Error::new(ErrorKind::Timeout, message)
-        })?;
+        let lease =
+            self.leases.acquire(platform, until).await.ok_or_else(|| {
+                timeout("the refresh token was in use by other fetches until the deadline of this one")
+            })?;
         if !lease.with(|stores| stores.is_some()).unwrap_or(false) {
-            let stores = self.store.lease(platform).await?;
+            let stores = platform.before(until, self.store.lease(platform)).await.unwrap_or_else(|| {
+                Err(timeout("the store did not grant its lease in time: does another process hold it, or is it away?"))
+            })?;
             // If this lease was lost meanwhile, the store's is dropped.
             lease.with(|kept| *kept = Some(stores));
         }
@@ -130,7 +126,11 @@ impl RotationState {
         let (sender, receiver) = oneshot::channel();
         let (rotation, session, inside) = (Arc::clone(this), Arc::clone(session), platform.clone());
         let task = Box::pin(async move {
-            let result = within(&inside, SAVE_TIMEOUT, rotation.save_pending(&inside)).await;
+            let until = inside.now().after(SAVE_TIMEOUT).monotonic();
+            let result = inside.before(until, rotation.save_pending(&inside)).await.unwrap_or_else(|| {
+                let limit = format!("within {SAVE_TIMEOUT:?}");
+                Err(timeout(format!("the store did not save the new refresh token {limit}; it is kept in memory")))
+            });
             match &result {
                 Ok(()) => observe::refresh_token_saved(),
                 Err(error) => observe::refresh_token_not_saved(error),
@@ -151,8 +151,13 @@ impl RotationState {
 
     /// Replaces the token in the store unconditionally.
     pub(super) async fn put(&self, platform: &Platform, next: Option<StoredToken>) -> Result<(), Error> {
-        let _lease = self.lease(platform, platform.now().after(SAVE_TIMEOUT)).await?;
-        self.store.put(platform, next.as_ref()).await?;
+        let until = platform.now().after(SAVE_TIMEOUT);
+        let _lease = self.lease(platform, until).await?;
+        // The lease ends then.
+        let until = until.after(LEASE_GRACE).monotonic();
+        platform.before(until, self.store.put(platform, next.as_ref())).await.unwrap_or_else(|| {
+            Err(timeout("the store did not replace the refresh token in time; it may have the old one or the new one"))
+        })?;
         let mut memory = lock(&self.memory);
         // A pending token belongs to the consent before.
         memory.pending = None;
@@ -208,24 +213,8 @@ impl RotationState {
     }
 }
 
-/// Fails if the work takes longer than a limit.
-async fn within(
-    platform: &Platform,
-    time: Duration,
-    work: impl Future<Output = Result<(), Error>>,
-) -> Result<(), Error> {
-    let mut work = pin!(work);
-    let mut limit = platform.sleep_until(platform.now().monotonic().saturating_add(time));
-    future::poll_fn(|cx| {
-        if let Poll::Ready(result) = work.as_mut().poll(cx) {
-            return Poll::Ready(result);
-        }
-        Pin::new(&mut limit).poll(cx).map(|()| {
-            let message = format!("the store did not save the new refresh token within {time:?}; it is kept in memory");
-            Err(Error::new(ErrorKind::Timeout, message))
-        })
-    })
-    .await
+fn timeout(message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Timeout, message)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{
     error::Error as StdError,
     fmt,
     future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    platform::{Clock, SystemClock},
+    platform::{Clock, SystemClock, before},
     transport::{
         BoxError,
         cause::{self, Cause},
@@ -136,15 +136,7 @@ impl Service<Uri> for Connector {
 
 /// The future's output, or `None` if it takes longer than the limit.
 pub(super) async fn or_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut sleep = SystemClock.sleep_until(SystemClock.now().monotonic().saturating_add(limit));
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        sleep.as_mut().poll(cx).map(|()| None)
-    })
-    .await
+    before(&SystemClock, SystemClock.now().monotonic().saturating_add(limit), future).await
 }
 
 /// How far a connection came.

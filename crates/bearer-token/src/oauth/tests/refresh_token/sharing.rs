@@ -30,10 +30,8 @@ impl RefreshTokenStore for Leased {
 
 #[tokio::test]
 async fn l11_a_fetch_holds_the_stores_lease_until_the_save() {
-    let script = Script::new([rotated!("r2"), rotated!("r3")]);
-    let store = Leased::default();
+    let (script, store, grant) = scene([rotated!("r2"), rotated!("r3")], Leased::default());
     store.0.set(Some(StoredToken::new("r1")));
-    let grant = RefreshToken::new(store.clone());
     for leases in 1..=2 {
         fetch(&script, &grant).await.unwrap();
         assert_eq!((store.1.load(Ordering::Relaxed), Arc::strong_count(&store.2)), (leases, 2), "it is released");
@@ -52,15 +50,12 @@ impl<F: Fn(&Script) + Send + Sync + 'static> Transport for Meanwhile<F> {
 
 #[tokio::test]
 async fn the_token_of_a_faster_process_is_used_at_once() {
-    let script = Script::new([reply(400, GONE), rotated!("r3")]);
-    let store = MemoryStore::new("r1");
-    let others = store.clone();
+    let (script, others, grant) = scene([reply(400, GONE), rotated!("r3")], MemoryStore::new("r1"));
     let meanwhile = Meanwhile(script.clone(), move |script: &Script| {
         if script.bodies().is_empty() {
             others.set(Some(StoredToken::new("r2")));
         }
     });
-    let grant = RefreshToken::new(store.clone());
     let source = TokenEndpoint::builder(URL, grant).transport(meanwhile).build().unwrap();
     assert_eq!(source.fetch(script.context()).await.unwrap().secret(), "for-r3");
     assert_eq!(sent(&script), ["r1", "r2"]);
@@ -68,13 +63,11 @@ async fn the_token_of_a_faster_process_is_used_at_once() {
 
 #[tokio::test]
 async fn a_store_that_always_changes_ends_a_fetch() {
-    let script = Script::new(vec![reply(400, GONE); 10]);
-    let store = MemoryStore::new("r0");
-    let others = store.clone();
+    let (script, others, grant) = scene(vec![reply(400, GONE); 10], MemoryStore::new("r0"));
     let meanwhile = Meanwhile(script.clone(), move |script: &Script| {
         others.set(Some(StoredToken::new(format!("r{}", script.bodies().len() + 1))));
     });
-    let source = TokenEndpoint::builder(URL, RefreshToken::new(store)).transport(meanwhile).build().unwrap();
+    let source = TokenEndpoint::builder(URL, grant).transport(meanwhile).build().unwrap();
     let cx = FetchContext::new(script.context().platform().clone(), Duration::from_secs(600), FetchReason::Missing);
     assert_eq!(source.fetch(cx).await.unwrap_err().oauth_code(), Some("invalid_grant"));
     assert_eq!(sent(&script), ["r0", "r1", "r2", "r3"]);
@@ -82,10 +75,9 @@ async fn a_store_that_always_changes_ends_a_fetch() {
 
 #[tokio::test]
 async fn two_sources_never_send_the_same_token() {
-    let script = Script::new([rotated!("r2"), rotated!("r3"), rotated!("r4"), rotated!("r5")]);
-    let store = Moody::new("r1");
+    let replies = [rotated!("r2"), rotated!("r3"), rotated!("r4"), rotated!("r5")];
+    let (script, store, grant) = scene(replies, Moody::new("r1"));
     store.hold();
-    let grant = RefreshToken::new(store.clone());
     let fetches: Vec<_> = (0..4)
         .map(|_| {
             let (source, cx) = (endpoint(&script, &grant), script.context());
@@ -127,4 +119,47 @@ async fn l11_an_undriven_fetch_does_not_block_others() {
     // The deadline of the first, and a second of grace.
     script.clock.advance(Duration::from_secs(11));
     assert_eq!(source.fetch(script.context()).await.unwrap().secret(), "for-r2");
+}
+
+/// A store that does not respond when it is asked for a lease, or when it is to save.
+struct Hanging {
+    in_lease: bool,
+}
+
+impl RefreshTokenStore for Hanging {
+    async fn load(&self, _: &Platform) -> Result<Option<StoredToken>, Error> {
+        Ok(None)
+    }
+
+    async fn swap(&self, _: &Platform, _: Option<&StoredToken>, _: Option<&StoredToken>) -> Result<bool, Error> {
+        std::future::pending().await
+    }
+
+    async fn lease(&self, _: &Platform) -> Result<Lease, Error> {
+        if self.in_lease { std::future::pending().await } else { Ok(Lease::free()) }
+    }
+}
+
+#[test]
+fn a_store_that_hangs_ends_a_replacement_after_a_minute() {
+    for (in_lease, words) in [(true, "did not grant its lease"), (false, "did not replace the refresh token")] {
+        let clock = ManualClock::default();
+        let (platform, grant) = (clock.platform(), RefreshToken::new(Hanging { in_lease }));
+        // The second one finds that the first has released the refresh token.
+        for next in [Some("r1"), None] {
+            let mut replacing = pin!(async {
+                match next {
+                    Some(next) => grant.replace(&platform, next).await,
+                    None => grant.clear(&platform).await,
+                }
+            });
+            assert!(poll(replacing.as_mut()).is_pending());
+            clock.advance(Duration::from_secs(60));
+            assert!(poll(replacing.as_mut()).is_pending());
+            clock.advance(Duration::from_secs(1));
+            let Poll::Ready(Err(error)) = poll(replacing.as_mut()) else { panic!("it still waits") };
+            assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
 }
