@@ -4,10 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, StatusCode};
 
-#[cfg(feature = "oauth")]
-pub(crate) use self::form::FRAMING;
 use self::form::is_scheme;
 pub(crate) use self::form::{FixedHeader, FixedValue, HeaderForm};
+#[cfg(feature = "oauth")]
+#[cfg(feature = "oauth")]
+pub(crate) use self::{checks::parsed_header_name, form::FRAMING};
 mod checks;
 mod form;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::{
         request::{GrantType, OWN_HEADERS, check_value, wire},
     },
     problem::{Advice, Problem, Problems},
-    resource::sending::FRAMING,
+    resource::sending::{FRAMING, parsed_header_name},
     value::Value,
 };
 
@@ -135,11 +135,7 @@ pub(crate) fn headers(
 ) -> Vec<(HeaderName, Value)> {
     let mut headers = Vec::new();
     for (name, value) in wanted {
-        let Ok(parsed) = HeaderName::try_from(&name) else {
-            let found = format!("found a name of {} bytes that is not a header name", name.len());
-            problems.add(Problem::new("header", found).expecting("a token such as `X-Tenant` (RFC 9110 section 5.1)"));
-            continue;
-        };
+        let Some(parsed) = parsed_header_name(&name, "header", problems) else { continue };
         let path = format!("header.{parsed}");
         let remove = |found: &'static str, what| Problem::new(path.clone(), found).advise(Advice::text(what));
         if OWN_HEADERS.contains(&parsed) {
@@ -228,6 +224,14 @@ mod tests {
         for (name, _) in RESERVED {
             assert_eq!(paths(&check(name, provider())), [format!("parameter.{name}")]);
         }
+    }
+
+    #[test]
+    fn a_bad_header_name_says_where_it_is_bad() {
+        let mut problems = Problems::default();
+        assert!(headers(vec![("X Tenant".into(), "marker".into())], None, &mut problems).is_empty());
+        let text: String = problems.iter().map(ToString::to_string).collect();
+        assert!(text.contains("character 2 of 8, a space") && !text.contains("marker"), "{text}");
     }
 
     #[test]

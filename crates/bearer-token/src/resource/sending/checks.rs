@@ -105,14 +105,7 @@ impl Sending {
 }
 
 fn header_name(name: &str, path: &str, problems: &mut Problems) -> Option<HeaderName> {
-    let Ok(parsed) = HeaderName::try_from(name) else {
-        // Not shown: it may be a value that was put in the wrong place.
-        let problem = Problem::new(path, "found a name that no header may have");
-        let problem = problem.expecting("a header name such as `authorization` or `x-api-key` (RFC 9110 section 5.1)");
-        let misfit = misfit(name);
-        problems.add(misfit.into_iter().fold(problem, Problem::advise));
-        return None;
-    };
+    let parsed = parsed_header_name(name, path, problems)?;
     if FRAMING.contains(&parsed.as_str()) {
         let problem =
             Problem::new(path, format!("found `{parsed}`, which frames the message or belongs to the connection"));
@@ -120,6 +113,18 @@ fn header_name(name: &str, path: &str, problems: &mut Problems) -> Option<Header
         return None;
     }
     Some(parsed)
+}
+
+/// Parses the name of a header. A bad one is a problem that says where it is bad.
+pub(crate) fn parsed_header_name(name: &str, path: &str, problems: &mut Problems) -> Option<HeaderName> {
+    HeaderName::try_from(name)
+        .map_err(|_| {
+            // Not shown: it may be a value that was put in the wrong place.
+            let problem = Problem::new(path, "found a name that no header may have")
+                .expecting("a header name such as `authorization` or `x-api-key` (RFC 9110 section 5.1)");
+            problems.add(misfit(name).into_iter().fold(problem, Problem::advise));
+        })
+        .ok()
 }
 
 /// Where the first character is that no name may have. It tells one name of several from the others.
