@@ -19,7 +19,7 @@ pub(crate) mod fields;
 pub(crate) mod json;
 #[cfg(feature = "_json")]
 pub(crate) mod jwt_times;
-#[cfg(feature = "oauth")]
+#[cfg(feature = "_json")]
 pub(crate) mod pointer;
 
 /// The reason why a token is fetched.

@@ -191,6 +191,17 @@ impl Value {
         Some(Problem::new(path, error.to_string()))
     }
 
+    /// As [`problem`](Self::problem), for an assertion. A literal one is a problem too: each request needs one that is
+    /// valid at its time (`L20`).
+    #[cfg(feature = "oauth")]
+    pub(crate) fn assertion_problem(&self, path: &str) -> Option<Problem> {
+        if self.literal().is_none() {
+            return self.problem(path);
+        }
+        let problem = Problem::new(path, "found a literal, which expires");
+        Some(problem.expecting("a file, a variable or a provider that gives a new assertion in time"))
+    }
+
     /// The literal, if it is used as it is.
     #[cfg(feature = "jwt")]
     pub(crate) fn fixed(&self) -> Option<&str> {
@@ -233,7 +244,6 @@ impl Value {
         self.as_on(platform, Steps::bytes).await
     }
 
-    #[cfg(feature = "jwt")]
     async fn as_on<T: Send + 'static>(
         &self,
         platform: &crate::platform::Platform,
@@ -307,9 +317,7 @@ impl Value {
     pub(crate) fn clause(&self, problem: impl fmt::Display) -> String {
         match &self.lookup {
             Lookup::Literal(_) => problem.to_string(),
-            Lookup::File(file) => format!("the file `{}`: {problem}", file.path().display()),
-            Lookup::Variable(name) => format!("the environment variable `{name}`: {problem}"),
-            Lookup::Token { provider, .. } => format!("the token of the provider `{}`: {problem}", provider.name()),
+            _ => format!("{}: {problem}", self.place()),
         }
     }
 
@@ -320,11 +328,7 @@ impl Value {
                 let bearer = bearer.map_err(|error| error.of_other(provider.name()))?;
                 self.finish(bearer.secret().as_bytes(), finish)
             }
-            Lookup::File(_) => {
-                let value = self.clone();
-                cx.platform().run_blocking(move || value.now(finish)).await?
-            }
-            Lookup::Literal(_) | Lookup::Variable(_) => self.now(finish),
+            _ => self.as_on(cx.platform(), finish).await,
         }
     }
 
@@ -349,8 +353,7 @@ impl Value {
         finish(&self.steps, found).map_err(|problem| self.error(problem))
     }
 
-    /// The place of the value, for events.
-    #[cfg(feature = "jwt")]
+    /// The place of the value, for errors and events.
     pub(crate) fn place(&self) -> String {
         match &self.lookup {
             Lookup::Literal(_) => "the configuration".to_owned(),

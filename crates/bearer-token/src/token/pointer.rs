@@ -1,10 +1,12 @@
-//! JSON pointers (RFC 6901): where a response has a field.
+//! JSON pointers (RFC 6901): where a document has a field.
 
 use std::fmt;
 
+#[cfg(feature = "oauth")]
 use crate::problem::{Advice, Problem, Problems};
 
 /// The most steps of a pointer. Each step reads a part of the response again.
+#[cfg(feature = "oauth")]
 const MOST_STEPS: usize = 16;
 
 /// A JSON pointer as it was set, with its decoded steps. The pointer to the whole document has no steps.
@@ -15,7 +17,7 @@ pub(crate) struct Pointer {
 }
 
 impl Pointer {
-    /// Reads a pointer. If [`check`](Self::check) reports a problem, its steps are meaningless.
+    /// Reads a pointer. If it is malformed, its steps are meaningless.
     pub(crate) fn new(text: impl Into<String>) -> Self {
         let text = text.into();
         let decoded = |step: &str| step.replace("~1", "/").replace("~0", "~");
@@ -23,6 +25,13 @@ impl Pointer {
         Pointer { text, steps }
     }
 
+    pub(crate) fn steps(&self) -> &[String] {
+        &self.steps
+    }
+}
+
+#[cfg(feature = "oauth")]
+impl Pointer {
     /// The pointer to a field with this name, or the pointer itself if the name begins with a slash.
     pub(crate) fn to_field(name: &str) -> Self {
         match name.strip_prefix('/') {
@@ -57,16 +66,13 @@ impl Pointer {
         &self.text
     }
 
-    pub(crate) fn steps(&self) -> &[String] {
-        &self.steps
-    }
-
     /// Whether the first step may be the index of a list.
     pub(crate) fn begins_with_index(&self) -> bool {
         self.steps.first().is_some_and(|step| !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()))
     }
 }
 
+#[cfg(feature = "oauth")]
 fn has_bad_escape(text: &str) -> bool {
     text.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1']))
 }
@@ -77,7 +83,7 @@ impl fmt::Debug for Pointer {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "oauth"))]
 mod tests {
     use super::*;
 

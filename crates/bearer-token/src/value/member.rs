@@ -2,7 +2,10 @@
 
 use zeroize::Zeroizing;
 
-use crate::{secret::string, token::json};
+use crate::{
+    secret::string,
+    token::{json, pointer::Pointer},
+};
 
 /// The most member names that an error lists.
 const MOST_NAMES: usize = 16;
@@ -13,8 +16,7 @@ const MOST_NAMES: usize = 16;
 /// counts.
 pub(super) fn member(document: &[u8], pointer: &str) -> Result<Zeroizing<String>, String> {
     let mut raw = string::trim(document);
-    for (depth, step) in pointer.split('/').skip(1).enumerate() {
-        let step = step.replace("~1", "/").replace("~0", "~");
+    for (depth, step) in Pointer::new(pointer).steps().iter().enumerate() {
         let (mut next, mut names) = (None, Vec::new());
         let read = json::items(raw, |name, value| {
             if name == step {

@@ -34,12 +34,10 @@ impl AssertionSource {
 
     /// What is wrong with it, as far as that can be known at once.
     pub(crate) fn problem(&self, path: &str) -> Option<Problem> {
-        let Origin::Value(value) = &self.origin else { return None };
-        if value.literal().is_some() {
-            let problem = Problem::new(path, "found a literal, which expires");
-            return Some(problem.expecting("a file, a variable or a provider that gives a new assertion in time"));
+        match &self.origin {
+            Origin::Source(_) => None,
+            Origin::Value(value) => value.assertion_problem(path),
         }
-        value.problem(path)
     }
 
     pub(crate) fn client_id(&self) -> &str {

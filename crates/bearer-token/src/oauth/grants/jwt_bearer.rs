@@ -114,8 +114,9 @@ impl Grant for JwtBearer {
         let mut problems = Problems::default();
         match &self.assertion {
             Assertion::Signed(_) => {}
-            Assertion::Found(value) if value.literal().is_some() => problems.add(literal()),
-            Assertion::Found(value) => value.problem(ASSERTION).into_iter().for_each(|problem| problems.add(problem)),
+            Assertion::Found(value) => {
+                value.assertion_problem(ASSERTION).into_iter().for_each(|problem| problems.add(problem));
+            }
         }
         if self.parameter.is_empty() || self.parameter == "grant_type" {
             let found = "found an empty string or `grant_type`";
@@ -140,10 +141,4 @@ impl fmt::Debug for JwtBearer {
         };
         shown.finish()
     }
-}
-
-/// The problem with a literal assertion: every request needs one that is valid at its time (`L20`).
-fn literal() -> Problem {
-    Problem::new("assertion", "found a literal, which expires")
-        .expecting("a file, a variable or a provider that gives a new assertion in time")
 }
