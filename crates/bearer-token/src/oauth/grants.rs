@@ -1,5 +1,4 @@
-//! Grants that need nothing but a client or a key. The refresh token grant is in `oauth/refresh_token`, because it
-//! needs a store.
+//! Grants without state. The refresh token grant is in `oauth/refresh_token`, because it needs a store.
 
 mod client_credentials;
 #[cfg(feature = "jwt")]

@@ -60,8 +60,8 @@ impl ClientAuth {
     /// | only the token endpoint's URL | the URL, byte for byte, but without a query, which may hold a key | `JWT` |
     /// | [`audience`](Self::audience) | what it says | `JWT` |
     ///
-    /// The first row is recommended (draft-ietf-oauth-rfc7523bis): no other server accepts the assertion, even if a
-    /// server lies about its token endpoint. The second row is the rule of RFC 7523 section 3.
+    /// The first row is recommended (draft-ietf-oauth-rfc7523bis): no other server accepts the assertion, even if the
+    /// URL of the token endpoint is false. The second row is the rule of RFC 7523 section 3.
     ///
     /// The assertion lives for 60 seconds. Every request, including retries, has a new one with its own `jti`, `iat`
     /// and `exp`. For anything else use [`assertion`](Self::assertion) with a template of your own.

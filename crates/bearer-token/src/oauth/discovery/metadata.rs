@@ -48,10 +48,12 @@ pub(super) fn token_endpoint(body: &[u8], issuer: &Issuer, use_mtls_alias: bool)
     // A plaintext issuer at loopback is no choice of plaintext to other hosts.
     let allows_plaintext = issuer.is_plaintext() && issuer.allows_plaintext();
     let checked = EndpointUrl::parse(url, allows_plaintext, &mut Problems::default());
-    match checked {
-        ref checked if starts_with_http(url) && (!issuer.is_plaintext() || checked.is_none()) => wrong(
+    if starts_with_http(url) && (!issuer.is_plaintext() || checked.is_none()) {
+        return wrong(
             "has a token endpoint with plaintext `http://`; expected `https://`, because the request carries credentials",
-        ),
+        );
+    }
+    match checked {
         Some(url) if url.uri().query().is_none() => Ok(url.uri().to_string()),
         Some(_) => wrong("has a token endpoint with a query; set the token endpoint's URL in place of the issuer"),
         None => wrong("has a token endpoint that is not an absolute URL; expected one with `https://`"),

@@ -50,7 +50,7 @@ async fn a_client_assertion_names_client_and_token_endpoint() {
         assert_eq!(form["client_id"], "client id");
         assert_eq!(form["client_assertion_type"], CLIENT_ASSERTION_TYPE);
         assert_eq!((&claims["iss"], &claims["sub"]), (&json!("client id"), &json!("client id")));
-        // The clock stands at 784111777, and `iat` is 10 s back.
+        // The clock shows 784111777, and `iat` is 10 s back.
         assert_eq!((&claims["iat"], &claims["exp"]), (&json!(784_111_767), &json!(784_111_827)));
         assert!(claims["jti"].is_string() && claims.get("nbf").is_none());
     }
