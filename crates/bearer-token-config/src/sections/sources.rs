@@ -109,7 +109,12 @@ impl Context<'_> {
     }
 
     /// Builds the sources that nothing used, and reports them.
+    ///
+    /// Not for a key of a keyed configuration, which was checked: a shared source does not use its own sources again.
     pub(crate) fn report_unused_sources(&mut self) {
+        if self.shared.is_some() {
+            return;
+        }
         for name in self.sources.fields.keys() {
             if self.sources.built.contains_key(name.as_str()) {
                 continue;

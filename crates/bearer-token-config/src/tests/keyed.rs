@@ -58,6 +58,29 @@ async fn everything_that_reaches_the_server_is_in_the_key() {
     assert_eq!(sent, [platform, of("acme", "ann"), of("acme", "bob"), of("other", "ann")]);
 }
 
+#[tokio::test]
+async fn a_chain_of_shared_sources_serves_every_key() {
+    let toml = r#"
+        allow_origins = ["https://api.example.com"]
+        [sources.first.token_endpoint]
+        url = "https://first.example.com/token"
+        client = { id = "me" }
+        [sources.second.token_endpoint]
+        url = "https://second.example.com/token"
+        client = { id = "me", assertion = { source = "first", suffix = "!" } }
+        [token_endpoint]
+        url = { variable = "tenant", prefix = "https://as.example.com/" }
+        client = { id = "me", assertion = { source = "second", suffix = "?" } }
+    "#;
+    let recorder = Recorder::default();
+    let config = keyed(toml, &recorder).unwrap();
+    let providers = config.providers().build().unwrap();
+    for tenant in ["acme", "other", "third"] {
+        token(&providers, &key(&config, &[("tenant", tenant)]).unwrap()).await;
+    }
+    assert_eq!(recorder.0.lock().unwrap().len(), 5);
+}
+
 #[test]
 fn a_variable_is_given_or_the_request_fails() {
     let config = keyed(TENANTS, &Recorder::default()).unwrap();
