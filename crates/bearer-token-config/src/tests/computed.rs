@@ -2,8 +2,6 @@
 
 use super::*;
 
-const CERTIFICATE: &str = include_str!("../../../bearer-token/src/jwt/testdata/certificate.pem");
-
 async fn jwt(fields: &str) -> (Value, Value) {
     let toml = format!("[jwt]\nalgorithm = \"RS256\"\nkey = '''{RSA}'''\n{fields}");
     let provider = ProviderConfig::from_toml(&toml).unwrap().build().unwrap();
