@@ -24,6 +24,16 @@ async fn members_are_computed_for_each_jwt() {
 }
 
 #[tokio::test]
+async fn only_a_time_alone_is_a_number() {
+    for (given, is_number) in
+        [("{now}", true), ("{now:ms}", true), ("{expiry:ms}", true), ("{now} ", false), ("{uuid}", false), ("5", false)]
+    {
+        let (_, claims) = jwt(&format!("computed = {{ a = \"{given}\" }}")).await;
+        assert_eq!(claims["a"].is_u64(), is_number, "{given}: {claims}");
+    }
+}
+
+#[tokio::test]
 async fn the_certificate_is_named_or_sent() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("both.pem"), format!("{RSA}\n{CERTIFICATE}")).unwrap();
