@@ -18,7 +18,7 @@ use crate::{
     fit, format,
     report::Report,
     sections::SetTransport,
-    variables::Variables as EnvVariables,
+    variables::EnvVariables,
 };
 
 /// The configuration of a [`TokenProvider`].
