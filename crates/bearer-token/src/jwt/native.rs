@@ -177,7 +177,7 @@ impl NativeKey {
             NativeKey::Rsa(pair, _) => pair.public_key().as_der(),
             NativeKey::Ecdsa(pair, _) => pair.public_key().as_der(),
             NativeKey::Ed25519(pair) => pair.public_key().as_der(),
-            NativeKey::MlDsa(key) => return key.public_key(),
+            NativeKey::MlDsa(key) => key.public_key(),
         };
         der.ok().map(|der| der.as_ref().to_vec())
     }
@@ -197,7 +197,7 @@ impl NativeKey {
             NativeKey::Ed25519(pair) => {
                 pair.try_sign(message).map(|signature| signature.as_ref().to_vec()).map_err(failed)
             }
-            NativeKey::MlDsa(key) => key.sign(message).ok_or(Unspecified).map_err(failed),
+            NativeKey::MlDsa(key) => key.sign(message).map_err(failed),
         }
     }
 }
