@@ -288,7 +288,7 @@ async fn l56_a_remote_key_never_signs_under_another_certificate() {
         JwtTemplate::builder(key).certificate(Value::file(&path)).x5t_s256().build()
     };
     let error = build().unwrap_err();
-    assert!(error.to_string().contains("key: found a remote signer that does not tell its public key"), "{error}");
+    assert!(error.to_string().contains("key: found a remote signer that does not provide its public key"), "{error}");
     *lock(&remote.0) = public(&second);
     assert!(build().unwrap_err().to_string().contains("found the certificate of another key"));
     *lock(&remote.0) = public(&first);

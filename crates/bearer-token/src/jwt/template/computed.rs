@@ -188,7 +188,7 @@ mod tests {
         }
     }
 
-    /// A remote key that may tell its public half.
+    /// A remote key that may provide its public half.
     struct Remote(Algorithm, Option<Vec<u8>>);
 
     impl Signer for Remote {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_remote_key_needs_to_tell_its_public_half() {
+    async fn a_remote_key_must_provide_its_public_half() {
         let with = |algorithm, public: Option<Vec<u8>>| {
             JwtTemplate::builder(SigningKey::remote(Remote(algorithm, public)))
                 .computed("iss", |cx| Ok(cx.public_key_sha256()?.base64url()))
@@ -218,8 +218,8 @@ mod tests {
             (
                 Algorithm::ES256,
                 None,
-                "computed.iss: found a remote signer that does not tell its public key; expected the public key: \
-                 implement `Signer::public_key`",
+                "computed.iss: found a remote signer that does not provide its public key; expected the public \
+                 key: implement `Signer::public_key`",
             ),
             (
                 Algorithm::ES256,
