@@ -197,8 +197,8 @@ impl JwtTemplate {
         }
         for (name, value) in &own {
             values::name_problem("claims", name).into_iter().for_each(|problem| problems.add(problem));
-            let ("iss" | "sub" | "aud", Value::String(text)) = (name.as_str(), value) else { continue };
-            values::problem(&format!("claims.{name}"), text).into_iter().for_each(|problem| problems.add(problem));
+            let found = values::claim_problems(&format!("claims.{name}"), name, value);
+            found.into_iter().for_each(|problem| problems.add(problem));
         }
         problems.into_result(MESSAGE)?;
         Ok(own)

@@ -250,6 +250,7 @@ mod tests {
             (builder().claim("a", 1).computed("a", one), "computed.a: found the same claim among the fixed ones"),
             (builder().issuer("me").computed("iss", one), "computed.iss: found the same claim among the fixed ones"),
             (builder().computed("iss", |_| Ok("me\n")), "computed.iss: found a newline: remove it"),
+            (builder().computed("aud", |_| Ok(["you", "me\n"])), "computed.aud: found a newline: remove it"),
             (builder().computed("a\n", one), "computed: found a name of 2 bytes with a control character"),
             (builder().header("a", 1).computed_header("a", one), "computed_header.a: found the same member among"),
             (builder().key_id("me").computed_header("kid", one), "computed_header.kid: found beside a key id"),

@@ -159,6 +159,9 @@ async fn claims_of_the_template_are_never_replaced() {
     let expected = ["claims", "claims.at", "claims.aud", "claims.exp", "claims.iss", "claims.role", "claims.sub"];
     assert_eq!((error.kind(), paths.as_slice()), (ErrorKind::Config, expected.as_slice()));
     assert!(!format!("{error} {error:?}").contains("MARKER"));
+    let wrong = json!({ "aud": ["you", "me\n"] });
+    let error = builder().build().unwrap().sign_with(&platform_at(1_000), wrong).await.unwrap_err();
+    assert!(error.to_string().contains("claims.aud: found a newline"), "{error}");
     for claims in [json!([]), json!("text"), json!(null)] {
         let error = template.sign_with(&platform_at(1_000), claims).await.unwrap_err();
         assert!(error.to_string().contains("claims: found something else than a JSON object"), "{error}");
