@@ -158,7 +158,7 @@ impl JwtTemplate {
         let LookedUp { key, certificate, key_id, claims: mut further } = found;
         let expires = match own.get("exp").and_then(Value::as_u64) {
             Some(own) => UNIX_EPOCH.checked_add(Duration::from_secs(own)),
-            None => claims.expiration_time.then(|| times.expires()),
+            None => claims.has_expiration_time().then(|| times.expires()),
         };
         further.extend(own);
         let cx = SignContext::new(times, key, certificate, platform.clone());

@@ -119,6 +119,12 @@ async fn each_generated_claim_can_be_left_out() {
     let jwt = template.sign(&platform_at(1_000)).await.unwrap();
     assert_eq!(part(&jwt, 1), json!({ "iss": "team" }));
     assert_eq!(jwt.expires(), None);
+
+    let computed =
+        JwtTemplate::builder(key()).expiration_time(false).computed("exp", |cx| Ok(cx.expires_at().as_millis()));
+    let jwt = computed.build().unwrap().sign(&platform_at(1_000)).await.unwrap();
+    assert_eq!(part(&jwt, 1)["exp"], 1_050_000);
+    assert_eq!(jwt.expires(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_050)));
 }
 
 #[tokio::test]
