@@ -18,7 +18,7 @@ use crate::{
     error::{Error, ErrorKind},
     jwt::{
         Algorithm, JwtTemplate, JwtTemplateBuilder, SignedJwt, Signer, SigningKey,
-        test_support::{key_der, pem, testdata, testdata_path},
+        test_support::{key_der, part, pem, testdata, testdata_path},
     },
     sync::{Mutex, lock},
     test_support::platform_at,
@@ -52,11 +52,6 @@ impl Pair {
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &public_key).verify(input.as_bytes(), &signature).unwrap();
     }
-}
-
-fn part(jwt: &SignedJwt, index: usize) -> Json {
-    let part = jwt.secret().split('.').nth(index).unwrap();
-    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
 async fn sign(template: &JwtTemplate) -> SignedJwt {

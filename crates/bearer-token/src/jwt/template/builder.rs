@@ -224,14 +224,12 @@ impl JwtTemplateBuilder {
     /// ```
     /// use bearer_token::{Value, jwt::{Algorithm, JwtTemplate, SigningKey}};
     ///
-    /// # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata");
-    /// # std::env::set_current_dir(directory).unwrap();
-    /// # fn main_() -> Result<(), bearer_token::Error> {
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata")).unwrap();
     /// // As Entra ID expects it.
     /// let key = SigningKey::from_file(Algorithm::PS256, "rsa2048.pem")?;
     /// let template = JwtTemplate::builder(key).certificate(Value::file("certificate.pem")).x5t_s256().build()?;
     /// # let _ = template; Ok(()) }
-    /// # main_().unwrap();
     /// ```
     #[must_use]
     pub fn certificate(mut self, certificate: impl Into<value::Value>) -> Self {

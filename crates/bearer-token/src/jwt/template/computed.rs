@@ -1,6 +1,6 @@
 //! Claims and header members that user code computes for each JWT.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -14,8 +14,8 @@ use crate::{
 type Compute = dyn Fn(&SignContext) -> Result<Value, Error> + Send + Sync;
 
 /// Functions that compute members, by the names of the members.
-#[derive(Clone, Default)]
-pub(crate) struct Computed(BTreeMap<String, Arc<Compute>>);
+#[derive(Default)]
+pub(crate) struct Computed(BTreeMap<String, Box<Compute>>);
 
 impl Computed {
     pub(crate) fn insert<V: Serialize>(
@@ -27,7 +27,7 @@ impl Computed {
             let value = compute(cx)?;
             serde_json::to_value(value).map_err(|_| Error::config(NO_JSON, []))
         };
-        self.0.insert(name, Arc::new(compute));
+        self.0.insert(name, Box::new(compute));
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
@@ -40,7 +40,7 @@ impl Computed {
 
     /// The members for one JWT. `what` is a claim or a member of the header.
     pub(crate) fn members(&self, what: &str, cx: &SignContext) -> Result<Vec<(String, Value)>, Error> {
-        let member = |(name, compute): (&String, &Arc<Compute>)| match compute(cx) {
+        let member = |(name, compute): (&String, &Box<Compute>)| match compute(cx) {
             Ok(value) => Ok((name.clone(), value)),
             Err(error) => {
                 let message = format!("the {what} `{name}` cannot be computed: {error}");
@@ -91,17 +91,15 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorKind,
-        jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SignedJwt, Signer, SigningKey, test_support::pem},
+        jwt::{
+            Algorithm, JwtTemplate, JwtTemplateBuilder, SignedJwt, Signer, SigningKey,
+            test_support::{key_der, part, pem},
+        },
         test_support::platform_at,
     };
 
     fn builder() -> JwtTemplateBuilder {
         JwtTemplate::builder(SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap())
-    }
-
-    fn part(jwt: &SignedJwt, index: usize) -> Value {
-        let part = jwt.secret().split('.').nth(index).unwrap();
-        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
     }
 
     async fn sign(builder: JwtTemplateBuilder) -> SignedJwt {
@@ -211,7 +209,7 @@ mod tests {
             JwtTemplate::builder(SigningKey::remote(Remote(algorithm, public)))
                 .computed("iss", |cx| Ok(cx.public_key_sha256()?.base64url()))
         };
-        let public = ::pem::parse(pem("p256.pub")).unwrap().into_contents();
+        let public = key_der("p256.pub");
         let jwt = sign(with(Algorithm::ES256, Some(public.clone()))).await;
         assert_eq!(part(&jwt, 1)["iss"], BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &public)));
         for (algorithm, public, expected) in [

@@ -6,12 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use super::{JwtTemplate, SignedJwt};
+use super::JwtTemplate;
 use crate::{
     error::ErrorKind,
-    jwt::{Algorithm, JwtTemplateBuilder, SigningKey, formats::encoding},
+    jwt::{Algorithm, JwtTemplateBuilder, SigningKey, test_support::part},
     provider::TokenProvider,
     test_support::platform_at,
     value::Value,
@@ -21,11 +21,6 @@ const SECRET: &str = "a secret of more than thirty-two bytes";
 
 fn builder() -> JwtTemplateBuilder {
     JwtTemplate::builder(SigningKey::hmac(Algorithm::HS256, SECRET).unwrap()).jwt_id(false).issued_at(false)
-}
-
-fn part(jwt: &SignedJwt, index: usize) -> Json {
-    let part = jwt.secret().split('.').nth(index).unwrap();
-    serde_json::from_slice(&encoding::base64(part.as_bytes()).unwrap()).unwrap()
 }
 
 fn write(path: &Path, name: &str) {

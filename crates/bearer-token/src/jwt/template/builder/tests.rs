@@ -3,8 +3,7 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use super::*;
-use crate::problem::Problem;
-use crate::{error::ErrorKind, jwt::Algorithm};
+use crate::{error::ErrorKind, jwt::Algorithm, problem::Problem};
 
 fn builder() -> JwtTemplateBuilder {
     JwtTemplateBuilder::new(SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap())
