@@ -60,8 +60,8 @@ algorithms! {
     ES512 "ES512": Family::Ecdsa(Curve::P521),
     /// Ed25519.
     EdDSA "EdDSA": Family::Ed25519,
-    /// ML-DSA-44, which withstands quantum computers. Its signatures have 2,420 bytes: for assertions, not for headers of
-    /// API requests. Keys in this process need the feature `ml-dsa`.
+    /// ML-DSA-44, which withstands quantum computers. Its signatures have 2,420 bytes: for assertions, not for headers
+    /// of API requests. Keys in this process need the feature `ml-dsa`.
     MlDsa44 "ML-DSA-44": Family::MlDsa(ParameterSet::MlDsa44),
     /// ML-DSA-65. Its signatures have 3,309 bytes. Keys in this process need the feature `ml-dsa`.
     MlDsa65 "ML-DSA-65": Family::MlDsa(ParameterSet::MlDsa65),

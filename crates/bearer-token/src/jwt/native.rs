@@ -156,9 +156,9 @@ impl NativeKey {
     /// Whether a signature takes longer than a poll should, which is 100 us. Then it is computed on a thread that may
     /// block. For faster ones, changing threads would cost more than it saves.
     ///
-    /// Medians of `signing_times` below, on a virtual machine with two cores: HMAC 0.5 to 1.1 us, Ed25519 7, ES256 12, ES384
-    /// 60, ES512 114. RSA, RS and PS alike: 200 us with 2048 bits, 580 with 3072, 1,250 with 4096. ML-DSA-44: 58, -65: 115,
-    /// -87: 118; it starts again by chance, so that some take several times as long (FIPS 204 section 6.2).
+    /// Medians of `signing_times` below, on a virtual machine with two cores: HMAC 0.5 to 1.1 us, Ed25519 7, ES256 12,
+    /// ES384 60, ES512 114. RSA, RS and PS alike: 200 us with 2048 bits, 580 with 3072, 1,250 with 4096. ML-DSA-44: 58,
+    /// -65: 115, -87: 118; it starts again by chance, so that some take several times as long (FIPS 204 section 6.2).
     pub(crate) fn is_slow(&self) -> bool {
         match self {
             NativeKey::Rsa(..) | NativeKey::MlDsa(_) => true,

@@ -209,8 +209,8 @@ fn an_unusable_certificate_is_one_problem() {
     for (builder, expected) in [
         (
             everything(key(), pem("p256.certificate")),
-            "certificate: found the certificate of another key; expected the certificate of the key that signs: was only \
-             one of the two replaced?",
+            "certificate: found the certificate of another key; expected the certificate of the key that signs: was \
+             only one of the two replaced?",
         ),
         (
             everything(key(), pem("p256.certificate").repeat(2)),
@@ -218,7 +218,8 @@ fn an_unusable_certificate_is_one_problem() {
         ),
         (
             everything(key(), pem("rsa2048")),
-            "certificate: found a PEM with label PRIVATE KEY; expected a certificate as PEM (CERTIFICATE) or DER: give the",
+            "certificate: found a PEM with label PRIVATE KEY; expected a certificate as PEM (CERTIFICATE) or DER: \
+             give the",
         ),
         (everything(key(), pem("request")), "certificate: found a PEM with label CERTIFICATE REQUEST; expected a cert"),
         (everything(key(), &pem("certificate")[..200]), "certificate: found a PEM that cannot be read"),

@@ -1,7 +1,7 @@
 //! Sentences about keys that cannot be used: what was found, what was expected, and what to change.
 //!
-//! The formats and the native keys below report faults as data. Here they become [`Problem`]s. None repeats content of a
-//! key, apart from registered words, key ids, and the names of common JSON members.
+//! The formats and the native keys below report faults as data. Here they become [`Problem`]s. None repeats content of
+//! a key, apart from registered words, key ids, and the names of common JSON members.
 //!
 //! The commands in the advice work with OpenSSL 3. The tests of `wrong_file_tests.rs` run over files of those kinds.
 

@@ -15,7 +15,8 @@ use crate::{
     platform::{Moment, Platform},
 };
 
-/// The JWT that is being signed, for claims and header members that are [computed](crate::jwt::JwtTemplateBuilder::computed).
+/// The JWT that is being signed, for claims and header members that are
+/// [computed](crate::jwt::JwtTemplateBuilder::computed).
 ///
 /// Everything in it belongs to the same JWT: fingerprints are those of the key that signs it.
 pub struct SignContext {

@@ -58,8 +58,8 @@ fn describe(sniffed: Sniffed, content: &[u8], expected: Expected) -> (String, Ve
         Sniffed::Jks => (
             "found a Java key store (JKS)".to_owned(),
             vec![Advice::text(
-                "convert it with `keytool -importkeystore -srckeystore KEY.jks -destkeystore KEY.p12 -deststoretype PKCS12`, \
-                 then `openssl pkcs12 -legacy -in KEY.p12 -nocerts -noenc -out KEY.pem`",
+                "convert it with `keytool -importkeystore -srckeystore KEY.jks -destkeystore KEY.p12 -deststoretype \
+                 PKCS12`, then `openssl pkcs12 -legacy -in KEY.p12 -nocerts -noenc -out KEY.pem`",
             )],
         ),
         Sniffed::Putty(OpenSshKey::Ed25519) => text("found a private key of PuTTY (.ppk), Ed25519", OPENSSH_ED25519),

@@ -28,7 +28,8 @@ fn each_mistake_is_a_problem_at_its_path() {
         (builder().audience("a").claim("aud", ["a"]), "claims.aud: found a value that differs"),
         (
             builder().claim("exp", 5),
-            "claims.exp: found a fixed value; expected none, because each JWT gets its own: call `.lifetime(..)`, or call `.expiration_time(false)`",
+            "claims.exp: found a fixed value; expected none, because each JWT gets its own: call \
+             `.lifetime(..)`, or call `.expiration_time(false)`",
         ),
         (builder().claim("exp", 5).expiration_time(false), "claims.exp: found a fixed value"),
         (builder().claim("iat", 5), "claims.iat: found a fixed value"),
