@@ -40,14 +40,15 @@ impl Computed {
 
     /// The members for one JWT. `what` is a claim or a member of the header.
     pub(crate) fn members(&self, what: &str, cx: &SignContext) -> Result<Vec<(String, Value)>, Error> {
-        let member = |(name, compute): (&String, &Box<Compute>)| match compute(cx) {
-            Ok(value) => Ok((name.clone(), value)),
-            Err(error) => {
+        let mut members = Vec::new();
+        for (name, compute) in &self.0 {
+            let value = compute(cx).map_err(|error| {
                 let message = format!("the {what} `{name}` cannot be computed: {error}");
-                Err(error.with_context(message))
-            }
-        };
-        self.0.iter().map(member).collect()
+                error.with_context(message)
+            })?;
+            members.push((name.clone(), value));
+        }
+        Ok(members)
     }
 
     /// Computes the members for a rehearsal. Those that cannot be computed are reported as problems, and left out.
