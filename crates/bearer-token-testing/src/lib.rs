@@ -34,10 +34,12 @@
 //! # What the server does
 //!
 //! - **Token requests** ([RFC 6749 section 3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)): the grants
-//!   `client_credentials`, `urn:ietf:params:oauth:grant-type:jwt-bearer`, token exchange (RFC 8693, also for an ID-JAG) and
-//!   `refresh_token` ([`RefreshTokens`]), with client authentication by HTTP Basic, in the body, by assertion, or none.
-//!   Requests have a form, or [other forms](AuthorizationServer::accept_other_requests). Assertions are verified: signature and algorithm, `iss`, `sub`, `aud`, `exp`, `iat`, `nbf`, and that no `jti` is used twice ([`AssertionRules`]). Errors
-//!   have the codes and the form of [section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
+//!   `client_credentials`, `urn:ietf:params:oauth:grant-type:jwt-bearer`, token exchange (RFC 8693, also for an
+//!   ID-JAG) and `refresh_token` ([`RefreshTokens`]), with client authentication by HTTP Basic, in the body, by
+//!   assertion, or none. The body is a form; [other requests](AuthorizationServer::accept_other_requests) are accepted
+//!   on demand. Assertions are verified: signature and algorithm, `iss`, `sub`, `aud`, `exp`, `iat`, `nbf`, and that
+//!   no `jti` is used twice ([`AssertionRules`]). Errors have the codes and the form of
+//!   [section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
 //! - **The API** verifies bearer tokens: those that the server issued ([`Tokens`]), and self-signed ones from
 //!   [issuers](Issuer) that are allowed to sign them.
 //! - **Faults** ([`Fault`]) happen to the next requests or to all of them, at either [endpoint](Behaviour).
