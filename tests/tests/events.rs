@@ -240,7 +240,11 @@ async fn l47_a_dead_token_a_clock_and_a_scope_are_events() {
     for (body, words, field) in [
         (r#"{"access_token":"a","token_type":"Bearer","expires_in":0}"#, "already expired", ("expired_ago", "0ns")),
         // `exp` is at 03:00.
-        (r#"{"access_token":"e30.eyJleHAiOjE3NjcyMzY0MDB9.c2ln"}"#, "clock of this machine differs", ("offset", "7200 s behind")),
+        (
+            r#"{"access_token":"e30.eyJleHAiOjE3NjcyMzY0MDB9.c2ln"}"#,
+            "clock of this machine differs",
+            ("offset", "7200 s behind"),
+        ),
         (r#"{"access_token":"a","token_type":"Bearer","scope":"read"}"#, "narrower", ("missing", "write")),
     ] {
         let endpoint = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new());
