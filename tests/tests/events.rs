@@ -15,7 +15,7 @@ use std::{
 };
 
 use bearer_token::{
-    AccessToken, Authorized, Error, ErrorKind, FetchContext, FetchReason, Retry, StaticToken, TokenProvider,
+    AccessToken, Authorized, Error, ErrorKind, FetchContext, FetchReason, Retry, Sending, StaticToken, TokenProvider,
     TokenProviderBuilder, TokenSource, Value,
     jwt::{Algorithm, JwtTemplate, SigningKey},
     oauth::{ClientCredentials, TokenEndpoint},
@@ -384,6 +384,23 @@ async fn l56_a_key_without_its_certificate_is_told_once() {
     assert!(told_once.level == Level::WARN && problem.contains("found the certificate of another key"), "{problem}");
     std::fs::write(&certificate, second.cert.pem()).unwrap();
     assert!(told().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_within_the_settling_time_is_told() {
+    let (events, _guard) = Events::listen();
+    let builder = api(TokenProvider::builder(scripted(vec![Ok(token(600))])));
+    let provider = builder
+        .platform(Platform::system().with_clock(ManualClock::new()))
+        .sending(Sending::new().settle(Duration::from_secs(5)))
+        .build()
+        .unwrap();
+    let ticket = provider.token().await.unwrap().ticket();
+    events.take();
+    let _ = ticket.reject(&HeaderMap::new());
+    let all = events.take();
+    let [told] = &all[..] else { panic!("one event, and no fetch: {all:?}") };
+    assert_eq!((told.fields["outcome"].as_str(), told.provider()), ("settling", "orders"));
 }
 
 #[tokio::test]

@@ -14,9 +14,11 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// A value that is parsed from a file. While the file is missing, half written or wrong, the previous value stays in use.
+/// A value that is parsed from a file. While the file is missing, half written or wrong, the previous value stays in
+/// use.
 ///
-/// A clone shares the value. Everything here blocks, except [`last`](Self::last) and [`has_changed`](Self::has_changed).
+/// A clone shares the value. Everything here blocks, except [`last`](Self::last) and
+/// [`has_changed`](Self::has_changed).
 #[derive(Clone)]
 pub(crate) struct LastGood<T>(Arc<Inner<T>>);
 
@@ -130,8 +132,8 @@ impl<T: Clone> LastGood<T> {
     fn while_it_hangs(&self) -> Result<T, Error> {
         let path = self.0.file.path();
         let problem = format!(
-            "the file `{}` has been read for too long by another fetch; expected its content at once: does its file system \
-             hang, or is it a pipe without a writer?",
+            "the file `{}` has been read for too long by another fetch; expected its content at once: does its file \
+             system hang, or is it a pipe without a writer?",
             path.display()
         );
         let Some(last) = self.last() else { return Err(Error::new(ErrorKind::Source, problem)) };
