@@ -45,8 +45,8 @@ use crate::{
 /// The key of a provider is all variables that the configuration uses, so no token serves another set of values. What
 /// depends on no variable is shared by all: keys that sign, and `sources`.
 ///
-/// A variable may be in any value, with two exceptions. The origin of the token endpoint's URL is fixed, unless its hosts
-/// are [listed](Self::with_endpoint_hosts). `allow_origins` and its like take no values.
+/// A variable may be in any value, with two exceptions. The origin of the token endpoint's URL is fixed, unless its
+/// hosts are [listed](Self::with_endpoint_hosts). `allow_origins` and its like take no values.
 #[derive(Clone)]
 pub struct KeyedConfig(Arc<Inner>);
 
@@ -62,8 +62,9 @@ impl KeyedConfig {
     ///
     /// # Errors
     ///
-    /// As [`ProviderConfig::build`]; also for a variable in a place where none may be, for a refresh token whose file all
-    /// keys would share, and for a configuration without any variable or fact about the request.
+    /// As [`ProviderConfig::build`]; also for a variable in a place where none may be, for a refresh token whose file
+    /// all keys would share, for a secret in a pipe, which only one key could read, and for a configuration without any
+    /// variable or fact about the request.
     pub fn new(config: ProviderConfig) -> Result<Self, Error> {
         Self::with_endpoint_hosts(config, Vec::<String>::new())
     }
@@ -96,9 +97,9 @@ impl KeyedConfig {
         self.0.used.iter().map(String::as_str)
     }
 
-    /// The key of a request, from the variables of the application. Facts about the request, such as `request.host`, are
-    /// added where the configuration uses them. Variables that it does not use are left out, and so are those with the name
-    /// of a fact: a fact is always that of the request.
+    /// The key of a request, from the variables of the application. Facts about the request, such as `request.host`,
+    /// are added where the configuration uses them. Variables that it does not use are left out, and so are those with
+    /// the name of a fact: a fact is always that of the request.
     ///
     /// # Errors
     ///

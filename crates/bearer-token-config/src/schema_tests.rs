@@ -1,5 +1,5 @@
-//! The documentation of the fields: the JSON schema in `docs/config.schema.json`, and the table in `FIELDS.md`. Both are
-//! generated from the fields, and compared with the files.
+//! The documentation of the fields: the JSON schema in `docs/config.schema.json`, and the table in `FIELDS.md`. Both
+//! are generated from the fields, and compared with the files.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 

@@ -17,6 +17,8 @@ use crate::{
     values::{SecretField, Text, table},
 };
 
+// Fields of `Fields` again: serde does not support `flatten` together with `deny_unknown_fields`, and would lose the
+// paths of misfits.
 /// A source that feeds others: `{ source = "NAME" }` is its token.
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
