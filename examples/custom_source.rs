@@ -1,7 +1,7 @@
 //! A source of your own, and a grant of your own.
 //!
-//! `cargo run --example custom_source` needs nothing: everything that is asked runs inside this process. What is printed
-//! was observed, and the exit status is 0 only if it was as expected.
+//! `cargo run --example custom_source` needs nothing: everything that is asked runs inside this process. What is
+//! printed was observed, and the exit status is 0 only if it was as expected.
 
 use std::{path::PathBuf, time::Duration};
 

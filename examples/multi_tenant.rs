@@ -1,7 +1,8 @@
 //! A service that calls another service on behalf of a thousand tenants, each with credentials of its own.
 //!
-//! `cargo run --example multi_tenant` needs nothing: the authorization server and the other service's API run inside this
-//! process, and so do the callers. What is printed was observed, and the exit status is 0 only if it was as expected.
+//! `cargo run --example multi_tenant` needs nothing: the authorization server and the other service's API run inside
+//! this process, and so do the callers. What is printed was observed, and the exit status is 0 only if it was as
+//! expected.
 
 use anyhow::{Context, ensure};
 use axum::{

@@ -127,8 +127,8 @@ impl Course {
         f64::from(counted.iter().sum::<u32>()) / counted.len() as f64
     }
 
-    /// The fullest window of the first cycle, which ends when the first token of every instance has expired. None has renewed its
-    /// second one by then.
+    /// The fullest window of the first cycle, which ends when the first token of every instance has expired. None has
+    /// renewed its second one by then.
     pub(crate) fn first_cycle(&self) -> Option<f64> {
         self.peak(self.started, self.started + self.lifetime)
     }

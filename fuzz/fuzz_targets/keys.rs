@@ -37,8 +37,9 @@ fuzz_target!(|data: &[u8]| {
 
 /// What an error shows, without the key ids of a JWK set.
 ///
-/// They are public, as they are in the header of every JWT, and they tell which keys there are. Nothing else of a key is
-/// repeated, apart from registered words. Errors quote key ids of plain characters only, so that none contains a quote.
+/// They are public, as they are in the header of every JWT, and they tell which keys there are. Nothing else of a key
+/// is repeated, apart from registered words. Errors quote key ids of plain characters only, so that none contains a
+/// quote.
 fn without_key_ids(shown: &str) -> String {
     let text = shown.replace("\\\"", "\"");
     let mut parts = text.split("`kid` ");

@@ -19,7 +19,7 @@ SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 FOREVER = 1 << 63
 VERSION = 1
-GIVEN = {"token", "lifetime", "expires_at", "never_expires", "refresh_in", "error", "retry_after", "takes"}
+OUTCOME_FIELDS = {"token", "lifetime", "expires_at", "never_expires", "refresh_in", "error", "retry_after", "takes"}
 DRAWS = {"lowest": 0.0, "highest": 1.0}
 
 
@@ -150,7 +150,7 @@ class Flight:
     started: Moment
     deadline: int
     reason: str
-    given: dict
+    outcome: dict
     ends: int
     waiters: list = field(default_factory=list)
 
@@ -213,11 +213,11 @@ class Provider:
 
     def start(self, reason, stale_for, now):
         self.fetches += 1
-        given = self.source.pop(0) if self.source else {"takes": None}
-        takes = given.get("takes", 0)
+        outcome = self.source.pop(0) if self.source else {"takes": None}
+        takes = outcome.get("takes", 0)
         deadline = now.monotonic + self.policy.timeout(stale_for)
         ends = FOREVER if takes is None else now.monotonic + nanos(takes)
-        self.flight = Flight(now, deadline, reason, given, ends)
+        self.flight = Flight(now, deadline, reason, outcome, ends)
 
     def run(self, now):
         """Ends the flight if its fetch or its time has ended."""
@@ -228,28 +228,28 @@ class Provider:
         renewal = flight.reason == "rejected" or self.suspect is not None
         if flight.ends > flight.deadline:
             result = self.fail(Failure("timeout"), now)
-        elif "error" in flight.given:
-            after = flight.given.get("retry_after")
-            needs_change = flight.given["error"] == "refused" and after is None
-            result = self.fail(Failure(flight.given["error"], nanos(after or 0), needs_change), now)
+        elif "error" in flight.outcome:
+            after = flight.outcome.get("retry_after")
+            needs_change = flight.outcome["error"] == "refused" and after is None
+            result = self.fail(Failure(flight.outcome["error"], nanos(after or 0), needs_change), now)
         else:
             result = self.succeed(self.seal(flight), renewal, now)
         for waiter in flight.waiters:
             waiter.append(result)
 
     def seal(self, flight):
-        given, expiry = flight.given, ("unknown", None)
-        if given.get("never_expires"):
+        outcome, expiry = flight.outcome, ("unknown", None)
+        if outcome.get("never_expires"):
             expiry = ("never", None)
-        elif "lifetime" in given:
-            expiry = ("in", nanos(given["lifetime"]))
-        elif "expires_at" in given:
-            expiry = ("at", nanos(given["expires_at"]))
+        elif "lifetime" in outcome:
+            expiry = ("in", nanos(outcome["lifetime"]))
+        elif "expires_at" in outcome:
+            expiry = ("at", nanos(outcome["expires_at"]))
         self.generations += 1
         refresh, reserve = self.policy.deadlines(flight.started, expiry, self.draw)
-        if "refresh_in" in given:
-            refresh = self.policy.hinted(refresh, flight.started, nanos(given["refresh_in"]), self.draw)
-        return Bearer(given["token"], self.generations, refresh, reserve)
+        if "refresh_in" in outcome:
+            refresh = self.policy.hinted(refresh, flight.started, nanos(outcome["refresh_in"]), self.draw)
+        return Bearer(outcome["token"], self.generations, refresh, reserve)
 
     def succeed(self, bearer, renewal, now):
         last = self.suspect or self.slot
@@ -331,9 +331,9 @@ class Player:
         step = dict(step)
         step.pop("note", None)
         self.advance(nanos(step.pop("advance", 0)), nanos(step.pop("advance_wall", 0)))
-        for given in step.pop("source", []):
-            refuse_unknown("what a source gives", given.keys() - GIVEN)
-            self.source.append(given)
+        for outcome in step.pop("source", []):
+            refuse_unknown("an outcome of the source", outcome.keys() - OUTCOME_FIELDS)
+            self.source.append(outcome)
         call, expect = step.pop("call", None), dict(step.pop("expect"))
         refuse_unknown("step", step)
         seen = self.call(call) if call else {}

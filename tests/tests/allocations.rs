@@ -1,7 +1,7 @@
 //! A warm request through the layer costs no allocation beyond what a static header costs.
 //!
-//! The tests have their own binary, because the counting allocator belongs to the whole process. It counts per thread, so
-//! tests do not affect each other.
+//! The tests have their own binary, because the counting allocator belongs to the whole process. It counts per thread,
+//! so tests do not affect each other.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed helper must end the test")]
 
 use std::{

@@ -15,13 +15,16 @@ use std::{
 };
 
 use bearer_token::{
-    AccessToken, Authorized, Error, ErrorKind, FetchContext, Retry, StaticToken, TokenProvider, TokenProviderBuilder,
-    TokenSource, Value,
+    AccessToken, Authorized, Error, ErrorKind, FetchContext, FetchReason, Retry, Sending, StaticToken, TokenProvider,
+    TokenProviderBuilder, TokenSource, Value,
     jwt::{Algorithm, JwtTemplate, SigningKey},
+    oauth::{ClientCredentials, TokenEndpoint},
     platform::Platform,
+    transport::Transport,
 };
 use bearer_token_testing::ManualClock;
-use http::{HeaderMap, Request, header::AUTHORIZATION};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -222,6 +225,40 @@ fn an_assertion_without_required_claims_is_an_event_at_build() {
     }
 }
 
+/// An authorization server that always sends this body, and whose clock is two hours ahead of a `ManualClock`.
+struct Sends(&'static str);
+
+impl Transport for Sends {
+    async fn send(&self, _: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        let response = Response::builder().header("date", "Thu, 01 Jan 2026 02:00:00 GMT");
+        Ok(response.body(Bytes::from_static(self.0.as_bytes())).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn l47_a_dead_token_a_clock_and_a_scope_are_events() {
+    for (body, words, field) in [
+        (r#"{"access_token":"a","token_type":"Bearer","expires_in":0}"#, "already expired", ("expired_ago", "0ns")),
+        // `exp` is at 03:00.
+        (
+            r#"{"access_token":"e30.eyJleHAiOjE3NjcyMzY0MDB9.c2ln"}"#,
+            "clock of this machine differs",
+            ("offset", "7200 s behind"),
+        ),
+        (r#"{"access_token":"a","token_type":"Bearer","scope":"read"}"#, "narrower", ("missing", "write")),
+    ] {
+        let endpoint = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new());
+        let endpoint = endpoint.scope("read write").transport(Sends(body)).build().unwrap();
+        let platform = Platform::system().with_clock(ManualClock::new());
+        let (events, _guard) = Events::listen();
+        endpoint.fetch(FetchContext::new(platform, Duration::from_secs(10), FetchReason::Missing)).await.unwrap();
+        let [told] = &events.take()[..] else { panic!("one event: {body}") };
+        assert!(told.level == Level::WARN && told.message().contains(words), "{told:?}");
+        assert_eq!(told.fields["authorization_server"], "https://as.example.com");
+        assert_eq!(told.fields[field.0], field.1);
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_is_an_event_before_the_callers_error() {
     let provider = warm(api).await;
@@ -347,6 +384,23 @@ async fn l56_a_key_without_its_certificate_is_told_once() {
     assert!(told_once.level == Level::WARN && problem.contains("found the certificate of another key"), "{problem}");
     std::fs::write(&certificate, second.cert.pem()).unwrap();
     assert!(told().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_within_the_settling_time_is_told() {
+    let (events, _guard) = Events::listen();
+    let builder = api(TokenProvider::builder(scripted(vec![Ok(token(600))])));
+    let provider = builder
+        .platform(Platform::system().with_clock(ManualClock::new()))
+        .sending(Sending::new().settle(Duration::from_secs(5)))
+        .build()
+        .unwrap();
+    let ticket = provider.token().await.unwrap().ticket();
+    events.take();
+    let _ = ticket.reject(&HeaderMap::new());
+    let all = events.take();
+    let [told] = &all[..] else { panic!("one event, and no fetch: {all:?}") };
+    assert_eq!((told.fields["outcome"].as_str(), told.provider()), ("settling", "orders"));
 }
 
 #[tokio::test]

@@ -305,8 +305,8 @@ fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
                 let _ = driver.send_one().await;
                 endpoint.behave(Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() });
                 endpoint.take_times();
-                // The last tenth is the reserve: a token that is sent then may expire on the way. A coarse clock shows the
-                // moment of the fetch up to a tick early.
+                // The last tenth is the reserve: a token that is sent then may expire on the way. A coarse clock shows
+                // the moment of the fetch up to a tick early.
                 let good = begun + lifetime.mul_f64(0.9) - TICK;
                 let calls = load_slowly(driver, lifetime + AFTER).await;
                 (profile, good, begun + lifetime, calls, endpoint.take_times())
@@ -341,7 +341,8 @@ fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
         if profile.role == Role::Ours {
             let lost = calls.iter().filter(|call| call.began < good && call.failed).count();
             let waits: Vec<f64> = times.windows(2).map(|two| (two[1] - two[0]).as_secs_f64()).collect();
-            // 1 s, doubling, times a draw between one half and one; plus a coarse tick and the time to the next request.
+            // 1 s, doubling, times a draw between one half and one; plus a coarse tick and the time to the next
+            // request.
             let whole = |failures: usize| f64::powi(2.0, failures as i32);
             let in_time =
                 |(failures, wait): (usize, &f64)| (whole(failures) / 2.0 - 0.02..whole(failures) + 0.25).contains(wait);

@@ -41,8 +41,8 @@ pub trait Driver: Send + Sync {
     /// Sends this many warm requests, one after another.
     fn run(&mut self, requests: u64);
 
-    /// The time that this many warm requests spend in the contender. They are built beforehand, a few at a time. Responses
-    /// should be [bare](warm::Replies::Bare).
+    /// The time that this many warm requests spend in the contender. They are built beforehand, a few at a time.
+    /// Responses should be [bare](warm::Replies::Bare).
     fn run_bare(&mut self, requests: u64) -> Duration;
 
     /// Sends this many requests from each task at once, and returns the time.

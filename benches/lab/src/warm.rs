@@ -30,8 +30,8 @@ pub fn token() -> String {
 
 /// A request as a client builds it: an absolute URI, which is parsed, and four constant headers.
 ///
-/// Neither this function nor the response's is inlined: the same machine code serves every contender. Otherwise luck with
-/// the compiler would be part of the comparison.
+/// Neither this function nor the response's is inlined: the same machine code serves every contender. Otherwise luck
+/// with the compiler would be part of the comparison.
 #[inline(never)]
 pub fn request() -> Request<()> {
     #[expect(clippy::unwrap_used, reason = "all of it is valid")]

@@ -11,14 +11,14 @@ use crate::{
     report::Report,
     sections::{Context, Fields, SetTransport, Sources},
     shared::Shared,
-    variables::Variables,
+    variables::EnvVariables,
 };
 
 /// A configuration whose fields were read.
 pub(crate) struct Fitted {
     pub(crate) fields: Fields,
     pub(crate) report: Report,
-    pub(crate) variables: Variables,
+    pub(crate) variables: EnvVariables,
     pub(crate) directory: PathBuf,
     pub(crate) transport: Option<SetTransport>,
     pub(crate) platform: Option<Platform>,
@@ -42,6 +42,8 @@ pub(crate) enum Given<'a> {
 /// it uses.
 pub(crate) struct Assembled {
     pub(crate) builder: TokenProviderBuilder,
+    /// How the tokens are sent, if that is configured.
+    pub(crate) sending: Option<Sending>,
     pub(crate) used: BTreeSet<String>,
     pub(crate) sources: Vec<(String, TokenProvider)>,
 }
@@ -50,7 +52,8 @@ impl Fitted {
     pub(crate) fn assemble(&self, given: Given<'_>, shared: Option<&Shared>) -> Assembled {
         let mut cx = self.context(given, shared);
         let source = self.fields.source(&mut cx);
-        let mut builder = self.fields.provider(source.unwrap_or_else(no_source), &mut cx);
+        let sending = self.fields.sending(&mut cx);
+        let mut builder = self.fields.provider(source.unwrap_or_else(no_source), sending.clone(), &mut cx);
         cx.report_unused_sources();
         if matches!(given, Given::Rehearsal) {
             self.fields.check_variables(&mut cx);
@@ -65,12 +68,7 @@ impl Fitted {
         if !problems.is_empty() {
             builder = problems.into_iter().fold(no_source(), TokenProviderBuilder::problem);
         }
-        Assembled { builder, used, sources }
-    }
-
-    /// How all providers send their tokens, if that is configured. It was checked already.
-    pub(crate) fn sending(&self) -> Option<Sending> {
-        self.fields.sending(&mut self.context(Given::Nothing, None))
+        Assembled { builder, sending, used, sources }
     }
 
     fn context<'a>(&'a self, given: Given<'a>, shared: Option<&'a Shared>) -> Context<'a> {

@@ -32,8 +32,8 @@ impl DryRun {
         &self.stage
     }
 
-    /// The requests that the stage would send, each once: for its metadata, if there is an `issuer` without a `url`, and
-    /// for its token. They contain its secrets.
+    /// The requests that the stage would send, each once: for its metadata, if there is an `issuer` without a `url`,
+    /// and for its token. They contain its secrets.
     pub fn requests(&self) -> &[Request<Bytes>] {
         &self.requests
     }

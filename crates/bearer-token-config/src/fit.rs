@@ -12,7 +12,7 @@ use crate::{
     sections::Fields,
     suggest,
     values::{ORIGINS, table::Table},
-    variables::Variables,
+    variables::EnvVariables,
 };
 
 /// More misfits than this are not listed.
@@ -31,7 +31,7 @@ pub(crate) const UNKNOWN_FIELD: &str = "found a field that does not exist";
 ///
 /// serde stops at the first misfit. As each field may be left out, the misfit is removed and the rest read again. The
 /// string of a variable is first read as the type that the field takes.
-pub(crate) fn fit(mut value: Value, variables: &Variables, report: &mut Report) -> Fields {
+pub(crate) fn fit(mut value: Value, variables: &EnvVariables, report: &mut Report) -> Fields {
     let start = report.len();
     while report.len() < start + LIMIT {
         let error = match serde_path_to_error::deserialize::<_, Table<Fields>>(&value) {

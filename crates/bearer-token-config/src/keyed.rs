@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use bearer_token::{Error, ErrorKind, KeyedProviders, KeyedProvidersBuilder, RequestHead, Retry};
+use bearer_token::{Error, ErrorKind, KeyedProviders, KeyedProvidersBuilder, RequestHead, Retry, Sending};
 
 use crate::{
     ProviderConfig,
-    build::{Fitted, Given},
+    build::{Assembled, Fitted, Given},
     shared::Shared,
 };
 
@@ -45,14 +45,15 @@ use crate::{
 /// The key of a provider is all variables that the configuration uses, so no token serves another set of values. What
 /// depends on no variable is shared by all: keys that sign, and `sources`.
 ///
-/// A variable may be in any value, with two exceptions. The origin of the token endpoint's URL is fixed, unless its hosts
-/// are [listed](Self::with_endpoint_hosts). `allow_origins` and its like take no values.
+/// A variable may be in any value, with two exceptions. The origin of the token endpoint's URL is fixed, unless its
+/// hosts are [listed](Self::with_endpoint_hosts). `allow_origins` and its like take no values.
 #[derive(Clone)]
 pub struct KeyedConfig(Arc<Inner>);
 
 struct Inner {
     fitted: Fitted,
     used: BTreeSet<String>,
+    sending: Option<Sending>,
     shared: Shared,
 }
 
@@ -61,8 +62,9 @@ impl KeyedConfig {
     ///
     /// # Errors
     ///
-    /// As [`ProviderConfig::build`]; also for a variable in a place where none may be, for a refresh token whose file all
-    /// keys would share, and for a configuration without any variable or fact about the request.
+    /// As [`ProviderConfig::build`]; also for a variable in a place where none may be, for a refresh token whose file
+    /// all keys would share, for a secret in a pipe, which only one key could read, and for a configuration without any
+    /// variable or fact about the request.
     pub fn new(config: ProviderConfig) -> Result<Self, Error> {
         Self::with_endpoint_hosts(config, Vec::<String>::new())
     }
@@ -79,16 +81,15 @@ impl KeyedConfig {
     ) -> Result<Self, Error> {
         let mut fitted = config.fitted();
         fitted.hosts = hosts.into_iter().map(Into::into).collect();
-        let shared = Shared::default();
-        let rehearsal = fitted.assemble(Given::Rehearsal, None);
-        rehearsal.builder.build()?;
-        if rehearsal.used.is_empty() {
+        let Assembled { builder, used, sending, .. } = fitted.assemble(Given::Rehearsal, None);
+        builder.build()?;
+        if used.is_empty() {
             let found = "found no variable in a keyed configuration, so all keys would share one token; expected \
                          `{ variable = \"NAME\" }` in place of a value, or a placeholder such as `{request.host}`: add one, \
                          or call `ProviderConfig::build`";
             return Err(Error::config(found, []));
         }
-        Ok(KeyedConfig(Arc::new(Inner { fitted, used: rehearsal.used, shared })))
+        Ok(KeyedConfig(Arc::new(Inner { fitted, used, sending, shared: Shared::default() })))
     }
 
     /// The names of the variables that the configuration uses.
@@ -96,9 +97,9 @@ impl KeyedConfig {
         self.0.used.iter().map(String::as_str)
     }
 
-    /// The key of a request, from the variables of the application. Facts about the request, such as `request.host`, are
-    /// added where the configuration uses them. Variables that it does not use are left out, and so are those with the name
-    /// of a fact: a fact is always that of the request.
+    /// The key of a request, from the variables of the application. Facts about the request, such as `request.host`,
+    /// are added where the configuration uses them. Variables that it does not use are left out, and so are those with
+    /// the name of a fact: a fact is always that of the request.
     ///
     /// # Errors
     ///
@@ -109,12 +110,13 @@ impl KeyedConfig {
         variables: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Variables, Error> {
         let used = &self.0.used;
-        let given = variables.into_iter().map(|(name, value)| (name.as_ref().to_owned(), value.into()));
-        let given = given.filter(|(name, _)| used.contains(name) && !FACTS.contains(&name.as_str()));
-        let mut key: BTreeMap<String, String> = given.collect();
+        let is_given = |name: &str| used.contains(name) && fact(name).is_none();
+        let given = variables.into_iter().filter(|(name, _)| is_given(name.as_ref()));
+        let mut key: BTreeMap<String, String> =
+            given.map(|(name, value)| (name.as_ref().to_owned(), value.into())).collect();
         for name in used {
             if !key.contains_key(name) {
-                let value = fact(head, name).ok_or_else(|| {
+                let value = fact(name).and_then(|fact| fact(head)).ok_or_else(|| {
                     Error::new(ErrorKind::Config, format!("found no variable `{name}` for this request; expected one"))
                         .with_retry(Retry::AfterChange)
                 })?;
@@ -135,24 +137,24 @@ impl KeyedConfig {
             Some(platform) => builder.platform(platform.clone()),
             None => builder,
         };
-        match self.0.fitted.sending() {
-            Some(sending) => builder.sending(sending),
+        match &self.0.sending {
+            Some(sending) => builder.sending(sending.clone()),
             None => builder,
         }
     }
 }
 
-/// The names of the facts about a request.
-const FACTS: [&str; 5] = ["request.method", "request.scheme", "request.host", "request.path", "request.url"];
+/// A fact about a request. A client without URLs does not know all of them.
+type Fact = fn(&RequestHead<'_>) -> Option<String>;
 
 /// A fact about a request, by its name in placeholders.
-fn fact(head: &RequestHead<'_>, name: &str) -> Option<String> {
+fn fact(name: &str) -> Option<Fact> {
     Some(match name {
-        "request.method" => head.method().as_str().to_owned(),
-        "request.scheme" => head.scheme()?.to_owned(),
-        "request.host" => head.authority()?.to_owned(),
-        "request.path" => head.path().to_owned(),
-        "request.url" => format!("{}://{}{}", head.scheme()?, head.authority()?, head.path()),
+        "request.method" => |head| Some(head.method().as_str().to_owned()),
+        "request.scheme" => |head| head.scheme().map(str::to_owned),
+        "request.host" => |head| head.authority().map(str::to_owned),
+        "request.path" => |head| Some(head.path().to_owned()),
+        "request.url" => |head| Some(format!("{}://{}{}", head.scheme()?, head.authority()?, head.path())),
         _ => return None,
     })
 }

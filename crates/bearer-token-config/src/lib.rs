@@ -1,4 +1,5 @@
-//! A [`TokenProvider`](bearer_token::TokenProvider) from a TOML or JSON file, from environment variables, or from variables over a file.
+//! A [`TokenProvider`](bearer_token::TokenProvider) from a TOML or JSON file, from environment variables, or from
+//! variables over a file.
 //!
 //! The sections of the configuration decide where tokens come from:
 //!
@@ -48,25 +49,25 @@
 //! | `source` | the token of one of the [`sources`](#sources) |
 //! | `variable` | what a [`KeyedConfig`] is given for each request |
 //!
-//! Further members are applied in this order: `member` is a JSON pointer into what was found (`/private_key`). `part` is
-//! `before :` or `after :`, with any separator in place of the colon. `encoding` is `text` (the default), `base64`, `base64url`
-//! or `hex`. `prefix` and `suffix` are put around the result. With `fresh = true`, a source is asked for a new token each
-//! time, for servers that accept each token once.
+//! Further members are applied in this order: `member` is a JSON pointer into what was found (`/private_key`). `part`
+//! is `before :` or `after :`, with any separator in place of the colon. `encoding` is `text` (the default), `base64`,
+//! `base64url` or `hex`. `prefix` and `suffix` are put around the result. With `fresh = true`, a source is asked for a
+//! new token each time, for servers that accept each token once.
 //!
 //! ```toml
 //! issuer = { file = "account.json", member = "/client_email" }
 //! authorization = { source = "app", prefix = "Bearer " }
 //! ```
 //!
-//! A **secret** is a value as well. One trailing newline and a byte order mark are not part of it. A string that looks like the
-//! path of a file is a problem; `{ value = ".." }` takes it as the secret.
+//! A **secret** is a value as well. One trailing newline and a byte order mark are not part of it. A string that looks
+//! like the path of a file is a problem; `{ value = ".." }` takes it as the secret.
 //!
 //! Values are read again for each token request, keys before each JWT is signed, and tokens when they expire. What was
-//! replaced needs no restart. These are read once: `url`, `scope`, passphrases, the client's `id`, and its secret if that is in the
-//! environment.
+//! replaced needs no restart. These are read once: `url`, `scope`, passphrases, the client's `id`, and its secret if
+//! that is in the environment.
 //!
-//! In `token_endpoint.parameters`, a table is a value if all its names are those of a value and one of them says where it is. Any
-//! other table is an object of a JSON body.
+//! In `token_endpoint.parameters`, a table is a value if all its names are those of a value and one of them says where
+//! it is. Any other table is an object of a JSON body.
 //!
 //! # Sources
 //!
@@ -97,8 +98,8 @@
 //!
 //! # Computed members
 //!
-//! `jwt.computed` and `jwt.computed_headers` have strings with placeholders, or lists of them. `{{` is a brace. A string that is
-//! one time and nothing else becomes a number.
+//! `jwt.computed` and `jwt.computed_headers` have strings with placeholders, or lists of them. `{{` is a brace. A
+//! string that is one time and nothing else becomes a number.
 //!
 //! | placeholder | |
 //! |---|---|
@@ -148,9 +149,10 @@
 //!
 //! # Problems
 //!
-//! [`build`](ProviderConfig::build) reports everything that is wrong at once, in [`Error::problems`](bearer_token::Error::problems). The path of each
-//! [problem](bearer_token::Problem) is a field or a variable. There are two other paths: `configuration` for the whole of
-//! a file, and `environment` for all variables together.
+//! [`build`](ProviderConfig::build) reports everything that is wrong at once, in
+//! [`Error::problems`](bearer_token::Error::problems). The path of each [problem](bearer_token::Problem) is a field or
+//! a variable. There are two other paths: `configuration` for the whole of a file, and `environment` for all variables
+//! together.
 
 mod build;
 mod dry_run;

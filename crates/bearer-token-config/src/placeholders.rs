@@ -90,14 +90,6 @@ impl Computed {
     pub(crate) fn pieces(&self) -> &[Piece] {
         &self.0
     }
-
-    /// The placeholder of a time, if the string consists of it alone.
-    pub(crate) fn time(&self) -> Option<&Piece> {
-        match self.0.as_slice() {
-            [piece @ (Piece::Now(_) | Piece::Expiry(_))] => Some(piece),
-            _ => None,
-        }
-    }
 }
 
 fn unclosed() -> Problem {
@@ -162,15 +154,6 @@ mod tests {
         ] {
             let found = Computed::parse(given).unwrap_err().message();
             assert!(found.contains(message) && !found.contains("planted"), "{given}: {found}");
-        }
-    }
-
-    #[test]
-    fn only_a_time_alone_is_a_number() {
-        for (given, is_number) in
-            [("{now}", true), ("{expiry:ms}", true), ("{now} ", false), ("{uuid}", false), ("5", false)]
-        {
-            assert_eq!(Computed::parse(given).unwrap().time().is_some(), is_number, "{given}");
         }
     }
 }

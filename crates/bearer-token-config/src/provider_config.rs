@@ -18,13 +18,14 @@ use crate::{
     fit, format,
     report::Report,
     sections::SetTransport,
-    variables::Variables as EnvVariables,
+    variables::EnvVariables,
 };
 
 /// The configuration of a [`TokenProvider`].
 ///
-/// Reading one fails only if it is not TOML or JSON at all. [`build`](Self::build) reports everything else at once, each
-/// problem with the path of its field: unknown fields, values of a wrong type, keys that do not fit, missing files.
+/// Reading one fails only if it is not TOML or JSON at all. [`build`](Self::build) reports everything else at once,
+/// each problem with the path of its field: unknown fields, values of a wrong type, keys that do not fit, missing
+/// files.
 ///
 /// It implements [`Deserialize`] too, so it can be a part of a larger configuration. The [crate's docs](crate) list the
 /// fields.
@@ -185,7 +186,8 @@ impl ProviderConfig {
     ///
     /// # Errors
     ///
-    /// Of kind [`Config`](bearer_token::ErrorKind::Config), with everything that is wrong in [`problems`](Error::problems).
+    /// Of kind [`Config`](bearer_token::ErrorKind::Config), with everything that is wrong in
+    /// [`problems`](Error::problems).
     pub fn build(self) -> Result<TokenProvider, Error> {
         self.builder().build()
     }

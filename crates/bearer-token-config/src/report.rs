@@ -95,15 +95,20 @@ fn inside(path: &str, problem: &Problem) -> Problem {
         "" | ROOT => path.to_owned(),
         field => format!("{path}.{field}"),
     };
-    let advice = problem.advice().to_vec().into_iter().map(|advice| match advice {
-        Advice::TurnOn(Setting::Field(field)) => Advice::TurnOn(Setting::Field(whole(&field).into())),
-        Advice::Set(Setting::Field(field)) => Advice::Set(Setting::Field(whole(&field).into())),
-        Advice::SetTo(Setting::Field(field), value) => Advice::SetTo(Setting::Field(whole(&field).into()), value),
-        Advice::DidYouMean(Setting::Field(field)) => Advice::DidYouMean(Setting::Field(whole(&field).into())),
-        Advice::Remove(Setting::Field(field)) => Advice::Remove(Setting::Field(whole(&field).into())),
+    with_fields(problem, |field| Setting::Field(whole(field).into())).at(whole(problem.path()))
+}
+
+/// The problem with other settings in place of the fields that its advice names.
+pub(crate) fn with_fields(problem: &Problem, setting: impl Fn(&str) -> Setting) -> Problem {
+    let advice = problem.advice().iter().cloned().map(|advice| match advice {
+        Advice::TurnOn(Setting::Field(field)) => Advice::TurnOn(setting(&field)),
+        Advice::Set(Setting::Field(field)) => Advice::Set(setting(&field)),
+        Advice::SetTo(Setting::Field(field), value) => Advice::SetTo(setting(&field), value),
+        Advice::DidYouMean(Setting::Field(field)) => Advice::DidYouMean(setting(&field)),
+        Advice::Remove(Setting::Field(field)) => Advice::Remove(setting(&field)),
         other => other,
     });
-    problem.clone().at(whole(problem.path())).with_advice(advice)
+    problem.clone().with_advice(advice)
 }
 
 /// Whether a path is the same as another, or inside it.

@@ -1,5 +1,5 @@
-//! The documentation of the fields: the JSON schema in `docs/config.schema.json`, and the table in `FIELDS.md`. Both are
-//! generated from the fields, and compared with the files.
+//! The documentation of the fields: the JSON schema in `docs/config.schema.json`, and the table in `FIELDS.md`. Both
+//! are generated from the fields, and compared with the files.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
@@ -11,7 +11,7 @@ use std::{
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{ProviderConfig, fit, report::Report, sections::Fields, suggest, values::members, variables::Variables};
+use super::{ProviderConfig, fit, report::Report, sections::Fields, suggest, values::members, variables::EnvVariables};
 
 fn generate() -> Value {
     let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<Fields>().to_value();
@@ -301,7 +301,7 @@ fn the_schema_takes_what_the_fields_take() {
         let value = ProviderConfig::from_toml(toml).unwrap().value;
         assert_eq!(fits_schema(&value), good, "the schema: {toml}");
         let mut report = Report::default();
-        fit::fit(value, &Variables::default(), &mut report);
+        fit::fit(value, &EnvVariables::default(), &mut report);
         assert_eq!(report.len() == 0, good, "the fields: {toml}");
     }
     // What the fields take at first, and `build` refuses.

@@ -94,7 +94,8 @@ fn below(fields: &[String], parent: &str, name: &str) -> Option<String> {
     fields.iter().find(|path| flat(path).is_some_and(|flat| flat == plain(name))).cloned()
 }
 
-/// The first field with this path, in the same table if there is one: `client.method` is `token_endpoint.client.method`.
+/// The first field with this path, in the same table if there is one: `client.method` is
+/// `token_endpoint.client.method`.
 fn ending(fields: &[String], parent: &str, end: &str) -> Option<String> {
     let ends = |path: &&String| path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     let inside = |path: &&String| ends(path) && path.starts_with(parent);

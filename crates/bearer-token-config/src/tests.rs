@@ -25,6 +25,7 @@ mod values;
 mod variables;
 
 const RSA: &str = include_str!("../../bearer-token/src/jwt/testdata/rsa2048.pem");
+const CERTIFICATE: &str = include_str!("../../bearer-token/src/jwt/testdata/certificate.pem");
 
 /// Keeps the token requests, and returns the same response to all.
 #[derive(Clone, Default)]

@@ -1,6 +1,6 @@
 //! Fields from environment variables.
 
-use std::{borrow::Cow, ffi::OsString};
+use std::ffi::OsString;
 
 use bearer_token::{Advice, Problem, Setting};
 use serde_json::{Map, Number, Value};
@@ -23,7 +23,7 @@ const ENVIRONMENT: &str = "environment";
 
 /// The variables that fields were taken from.
 #[derive(Default)]
-pub(crate) struct Variables {
+pub(crate) struct EnvVariables {
     found: Vec<Variable>,
     /// The beginning of their names.
     prefix: String,
@@ -42,10 +42,10 @@ struct Variable {
     field: String,
 }
 
-impl Variables {
+impl EnvVariables {
     /// Reads environment variables only.
     pub(crate) fn alone() -> Self {
-        Variables { alone: true, ..Variables::default() }
+        EnvVariables { alone: true, ..EnvVariables::default() }
     }
 
     /// Puts the variables with this prefix into the value, over what is there.
@@ -131,8 +131,7 @@ impl Variables {
     /// The problem in the names of variables, if one sets the field or nothing else could.
     fn rename(&self, problem: Problem) -> Problem {
         if self.alone && problem.path() == ROOT {
-            let advice = problem.advice().to_vec().into_iter().map(|advice| self.rename_advice(advice));
-            return problem.clone().with_advice(advice).at(ENVIRONMENT);
+            return self.with_variables(&problem).at(ENVIRONMENT);
         }
         let Some(name) = self.name(problem.path()) else { return problem };
         if let Some(problem) = path_in_variable(&problem, &name) {
@@ -147,23 +146,13 @@ impl Variables {
                     .advise(Advice::text("use a prefix that is not the name of a service"));
             }
         }
-        let advice = problem.advice().to_vec().into_iter().map(|advice| self.rename_advice(advice));
-        problem.clone().with_advice(advice).at(name)
+        self.with_variables(&problem).at(name)
     }
 
-    fn rename_advice(&self, advice: Advice) -> Advice {
-        let variable = |field: Cow<'static, str>| {
-            let name = self.given(&field).unwrap_or_else(|| self.variable(&field));
-            Setting::Variable(name.into())
-        };
-        match advice {
-            Advice::TurnOn(Setting::Field(field)) => Advice::TurnOn(variable(field)),
-            Advice::Set(Setting::Field(field)) => Advice::Set(variable(field)),
-            Advice::SetTo(Setting::Field(field), value) => Advice::SetTo(variable(field), value),
-            Advice::DidYouMean(Setting::Field(field)) => Advice::DidYouMean(variable(field)),
-            Advice::Remove(Setting::Field(field)) => Advice::Remove(variable(field)),
-            other => other,
-        }
+    /// The problem with variables in place of the fields that its advice names.
+    fn with_variables(&self, problem: &Problem) -> Problem {
+        let variable = |field: &str| self.given(field).unwrap_or_else(|| self.variable(field));
+        report::with_fields(problem, |field| Setting::Variable(variable(field).into()))
     }
 
     /// Another variable that sets the same field, or a table that contains it.

@@ -14,8 +14,8 @@ use crate::{
 /// How strict the server is about the claims of an assertion.
 ///
 /// The default is as strict as the strictest real servers. Each setting is a difference that was seen between servers.
-/// In every case `iss`, `sub`, `aud` and `exp` are required, `exp` must be in the future, `nbf` must not be, and a `jti`
-/// is accepted once, unless [reuse](Self::allow_reuse) is allowed.
+/// In every case `iss`, `sub`, `aud` and `exp` are required, `exp` must be in the future, `nbf` must not be, and a
+/// `jti` is accepted once, unless [reuse](Self::allow_reuse) is allowed.
 #[derive(Clone, Debug)]
 pub struct AssertionRules {
     audiences: Vec<String>,
@@ -32,8 +32,8 @@ impl AssertionRules {
         AssertionRules::default()
     }
 
-    /// Accepts this `aud`, compared byte for byte. It replaces the default, which is the URL of the token endpoint or the
-    /// issuer. May be called several times.
+    /// Accepts this `aud`, compared byte for byte. It replaces the default, which is the URL of the token endpoint or
+    /// the issuer. May be called several times.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
@@ -212,8 +212,8 @@ impl Claims {
 pub(crate) struct UsedAssertions(Recent<[u8; 32], ()>);
 
 impl UsedAssertions {
-    /// Accepts each `jti` of an issuer once (RFC 7523 section 3, point 7). Called last: an assertion that is refused for
-    /// another reason is not used up.
+    /// Accepts each `jti` of an issuer once (RFC 7523 section 3, point 7). Called last: an assertion that is refused
+    /// for another reason is not used up.
     pub(crate) fn accept(&mut self, claims: &Claims, rules: &AssertionRules) -> Result<(), Refusal> {
         let id = match claims.0.get("jti") {
             None if rules.require_jti => return Err(Refusal("its jti is missing")),

@@ -47,8 +47,8 @@ struct Faults {
 }
 
 impl Behaviour {
-    /// Adds a fault for one of the next requests. May be called several times: the faults are used in order, one for each
-    /// request that arrives. They take precedence over [`always`](Self::always).
+    /// Adds a fault for one of the next requests. May be called several times: the faults are used in order, one for
+    /// each request that arrives. They take precedence over [`always`](Self::always).
     pub fn next(&self, fault: Fault) {
         self.faults().next.push_back(fault);
     }

@@ -84,7 +84,8 @@ impl ManualClock {
         });
     }
 
-    /// Moves the monotonic clock alone, as if the time of day had been set back meanwhile. Wakes the sleepers that are due.
+    /// Moves the monotonic clock alone, as if the time of day had been set back meanwhile. Wakes the sleepers that are
+    /// due.
     pub fn advance_monotonic(&self, time: Duration) {
         self.0.change(|state| state.monotonic = state.monotonic.saturating_add(time));
     }
@@ -111,8 +112,8 @@ impl ManualClock {
 
     /// Completes when at least `count` futures wait for this clock.
     ///
-    /// Before a test moves the clock, it waits here until its code waits for nothing but time. There is no deadline: add
-    /// one where the test could hang. Works inside and outside a runtime.
+    /// Before a test moves the clock, it waits here until its code waits for nothing but time. There is no deadline:
+    /// add one where the test could hang. Works inside and outside a runtime.
     pub async fn wait_for_sleepers(&self, count: usize) {
         // The tally is written after the lock is released, so it may be outdated; the map is not.
         self.0.sleepers.wait_for(|_| self.sleepers() >= count).await;

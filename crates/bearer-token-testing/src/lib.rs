@@ -34,10 +34,12 @@
 //! # What the server does
 //!
 //! - **Token requests** ([RFC 6749 section 3.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.2)): the grants
-//!   `client_credentials`, `urn:ietf:params:oauth:grant-type:jwt-bearer`, token exchange (RFC 8693, also for an ID-JAG) and
-//!   `refresh_token` ([`RefreshTokens`]), with client authentication by HTTP Basic, in the body, by assertion, or none.
-//!   Requests have a form, or [other forms](AuthorizationServer::accept_other_requests). Assertions are verified: signature and algorithm, `iss`, `sub`, `aud`, `exp`, `iat`, `nbf`, and that no `jti` is used twice ([`AssertionRules`]). Errors
-//!   have the codes and the form of [section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
+//!   `client_credentials`, `urn:ietf:params:oauth:grant-type:jwt-bearer`, token exchange (RFC 8693, also for an
+//!   ID-JAG) and `refresh_token` ([`RefreshTokens`]), with client authentication by HTTP Basic, in the body, by
+//!   assertion, or none. The body is a form; [other requests](AuthorizationServer::accept_other_requests) are accepted
+//!   on demand. Assertions are verified: signature and algorithm, `iss`, `sub`, `aud`, `exp`, `iat`, `nbf`, and that
+//!   no `jti` is used twice ([`AssertionRules`]). Errors have the codes and the form of
+//!   [section 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2).
 //! - **The API** verifies bearer tokens: those that the server issued ([`Tokens`]), and self-signed ones from
 //!   [issuers](Issuer) that are allowed to sign them.
 //! - **Faults** ([`Fault`]) happen to the next requests or to all of them, at either [endpoint](Behaviour).
@@ -47,9 +49,9 @@
 //!
 //! Use [`ManualClock`]. The other ways to change time do not work here:
 //!
-//! - **`#[tokio::test(start_paused = true)]`** with a server on loopback: tokio advances its paused clock whenever a task
-//!   waits for nothing but I/O. The fetch's deadline passes at once, and the error says that no response arrived within
-//!   10 s after a few milliseconds. A provider on a `ManualClock` has no tokio timer that could fire:
+//! - **`#[tokio::test(start_paused = true)]`** with a server on loopback: tokio advances its paused clock whenever a
+//!   task waits for nothing but I/O. The fetch's deadline passes at once, and the error says that no response arrived
+//!   within 10 s after a few milliseconds. A provider on a `ManualClock` has no tokio timer that could fire:
 //!
 //!   ```
 //!   use bearer_token::{TokenProvider, platform::Platform};

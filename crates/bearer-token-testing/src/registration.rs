@@ -153,7 +153,8 @@ impl Issuer {
         self
     }
 
-    /// Sets how strict the server is about the issuer's assertions, and the API about the times in its self-signed JWTs.
+    /// Sets how strict the server is about the issuer's assertions, and the API about the times in its self-signed
+    /// JWTs.
     /// [`self_signed_audience`](Self::self_signed_audience) describes the other rules for those.
     #[must_use]
     pub fn rules(mut self, rules: AssertionRules) -> Self {
@@ -161,8 +162,9 @@ impl Issuer {
         self
     }
 
-    /// Lets the API accept a JWT of this issuer as a bearer token if its `aud` is this string, or an array that contains
-    /// it. It needs no `sub`, and its `jti` is ignored: such a token is sent many times. May be called several times.
+    /// Lets the API accept a JWT of this issuer as a bearer token if its `aud` is this string, or an array that
+    /// contains it. It needs no `sub`, and its `jti` is ignored: such a token is sent many times. May be called several
+    /// times.
     #[must_use]
     pub fn self_signed_audience(mut self, audience: impl Into<String>) -> Self {
         self.self_signed_audiences.push(audience.into());

@@ -105,7 +105,8 @@ fn listen(port: u16) -> io::Result<(Runtime, TcpListener, SocketAddr)> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(cfg!(unix))?;
         socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-        // A test may open a thousand connections at once, and a connection that finds no room is retried after a second.
+        // A test may open a thousand connections at once, and a connection that finds no room is retried after a
+        // second.
         socket.listen(4096)?
     };
     let address = listener.local_addr()?;
@@ -166,9 +167,9 @@ impl AuthorizationServer {
 
     /// The URL of the protected API: `http://127.0.0.1:PORT/api`. It is the `aud` of the JWTs that the server issues.
     ///
-    /// It accepts any method and any path below it. A request with a valid bearer token in its `Authorization` header gets
-    /// 200 and a JSON object of `method`, `path`, `query`, `body` (as JSON if possible, else as a string), `subject`,
-    /// `client_id` and `scope`. Others get 401 and a challenge (RFC 6750 section 3).
+    /// It accepts any method and any path below it. A request with a valid bearer token in its `Authorization` header
+    /// gets 200 and a JSON object of `method`, `path`, `query`, `body` (as JSON if possible, else as a string),
+    /// `subject`, `client_id` and `scope`. Others get 401 and a challenge (RFC 6750 section 3).
     pub fn api_url(&self) -> String {
         format!("{}/api", self.0.shared.issuer)
     }
@@ -188,8 +189,8 @@ impl AuthorizationServer {
         self.0.shared.registry().jwt_bearer_names.push(grant_type.into());
     }
 
-    /// Accepts token requests in other forms, too: in JSON, in the query of a request without a body, and without a grant
-    /// type, which then counts as `client_credentials`.
+    /// Accepts token requests in other forms, too: in JSON, in the query of a request without a body, and without a
+    /// grant type, which then counts as `client_credentials`.
     pub fn accept_other_requests(&self) {
         self.0.shared.registry().accepts_other_requests = true;
     }
@@ -215,8 +216,8 @@ impl AuthorizationServer {
         self.0.shared.registry().issued.revoke_all();
     }
 
-    /// Makes the API refuse tokens that were not requested with exactly these `claims`, a JSON object (OpenID Connect Core
-    /// section 5.5).
+    /// Makes the API refuse tokens that were not requested with exactly these `claims`, a JSON object (OpenID Connect
+    /// Core section 5.5).
     ///
     /// Its challenge contains them as Entra's does: `error="insufficient_claims"`, and `claims` in base64.
     pub fn demand_claims(&self, claims: impl Into<String>) {

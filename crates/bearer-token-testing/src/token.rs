@@ -70,7 +70,7 @@ fn grant(shared: &ServerState, request: &RecordedRequest) -> Result<Response<Res
         let (Some(token), Some(_)) = (form.get("subject_token"), form.get("subject_token_type")) else {
             return Err(OAuthError::invalid_request("the subject_token or its type is missing"));
         };
-        // The identity stays the holder's, who may exchange it again.
+        // An identity is not used up: its holder may exchange it again.
         let (subject, scopes) = jwt_subject(shared, token, true)?;
         allowed = allowed.and(&scopes);
         subject

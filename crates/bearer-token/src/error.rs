@@ -140,8 +140,8 @@ impl Error {
 
     /// Wraps the error of a source of your own. The kind is [`Source`](ErrorKind::Source), which is retried.
     ///
-    /// The sentence contains the error's own one, and the error becomes the [`source`](StdError::source). Both end up in
-    /// logs: pass none that contains a secret.
+    /// The sentence contains the error's own one, and the error becomes the [`source`](StdError::source). Both end up
+    /// in logs: pass none that contains a secret.
     ///
     /// ```
     /// use bearer_token::{AccessToken, Error, FetchContext, TokenProvider};

@@ -2,4 +2,5 @@
 
 pub(crate) mod last_good;
 pub(crate) mod regular;
+pub(crate) mod turn;
 pub(crate) mod watched;

@@ -1,9 +1,10 @@
 //! JWTs signed here: as bearer tokens themselves, or as the assertions of token requests.
 //!
-//! A [`SigningKey`] is parsed once, from any of many formats. A key in a file is read again when the file changes, and a
-//! key in another place is used through a [`Signer`]. A [`JwtTemplate`] has what every JWT carries: claims (RFC 7519
-//! section 4) and members of the JOSE header (RFC 7515 section 4). [`JwtTemplate::sign`] signs a new JWT each time, with
-//! its own `iat`, `exp` and `jti`. [`SelfSigned`] is the source for APIs that accept such a JWT as the bearer token.
+//! A [`SigningKey`] is parsed once, from any of many formats. A key in a file is read again when the file changes, and
+//! a key in another place is used through a [`Signer`]. A [`JwtTemplate`] has what every JWT carries: claims (RFC 7519
+//! section 4) and members of the JOSE header (RFC 7515 section 4). [`JwtTemplate::sign`] signs a new JWT each time,
+//! with its own `iat`, `exp` and `jti`. [`SelfSigned`] is the source for APIs that accept such a JWT as the bearer
+//! token.
 //!
 //! Each room below uses those after it only: `template`, `key`, `native`, `formats`, `algorithm`.
 //!

@@ -47,8 +47,8 @@ pub(crate) fn fetched(provider: &ProviderName, took: Duration, expires_in: Optio
 pub(crate) fn born_expired(provider: &ProviderName, lifetime: Option<Duration>) {
     event!(
         warn, %provider, ?lifetime,
-        "fetched a token that has expired or is about to; it serves the waiting requests only: check the clocks and the \
-         token's lifetime"
+        "fetched a token that has expired or is about to; it serves the waiting requests only: check the clocks and \
+         the token's lifetime"
     );
 }
 
@@ -83,8 +83,8 @@ pub(crate) fn incomplete_assertion(missing: &[&str]) {
     event!(
         warn,
         ?missing,
-        "the assertion does not have all claims that RFC 7523 section 3 requires; only some servers accept it: set them \
-         on the template"
+        "the assertion does not have all claims that RFC 7523 section 3 requires; only some servers accept it: set \
+         them on the template"
     );
     let _ = missing;
 }
@@ -197,8 +197,8 @@ pub(crate) fn clock_differs(origin: &str, offset: impl fmt::Display) {
 pub(crate) fn expired_on_arrival(origin: &str, ago: Duration) {
     event!(
         warn, authorization_server = origin, expired_ago = ?ago,
-        "the authorization server sent a token that had already expired: check the token lifetime at the server, and the \
-         clock of this machine"
+        "the authorization server sent a token that had already expired: check the token lifetime at the server, and \
+         the clock of this machine"
     );
 }
 

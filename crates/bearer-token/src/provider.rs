@@ -55,8 +55,8 @@ pub use self::{
 /// A cached, shared, cloneable handle on a [`TokenSource`].
 ///
 /// Clones share one cache. The provider serves the bearer that it has, and refreshes it in the background before it
-/// expires. Callers wait only while there is none. An idle provider sends nothing. It may be built and used inside a runtime
-/// or outside.
+/// expires. Callers wait only while there is none. An idle provider sends nothing. It may be built and used inside a
+/// runtime or outside.
 ///
 /// ```
 /// use bearer_token::{StaticToken, TokenProvider};
@@ -194,8 +194,8 @@ impl TokenProvider {
         TokenFuture::new(self.inner.clone(), Want::Token)
     }
 
-    /// Fetches a new bearer now, even if the current one is fresh, and even during the cool-down. Call it after fixing a
-    /// credential.
+    /// Fetches a new bearer now, even if the current one is fresh, and even during the cool-down. Call it after fixing
+    /// a credential.
     ///
     /// Joins the fetch in progress, if there is one. If the fetch fails, the current bearer stays in service.
     ///
@@ -237,8 +237,8 @@ impl TokenProvider {
         self.inner.refusals.clone()
     }
 
-    /// The provider's name, as errors, events and status show it: the [given](TokenProviderBuilder::name) one, or the one
-    /// that the source [suggests](TokenSource::name).
+    /// The provider's name, as errors, events and status show it: the [given](TokenProviderBuilder::name) one, or the
+    /// one that the source [suggests](TokenSource::name).
     pub fn name(&self) -> &str {
         self.inner.name.as_str()
     }

@@ -5,21 +5,19 @@ mod fallback;
 #[cfg(feature = "_json")]
 mod file_token;
 mod static_token;
+mod waits;
 
 use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 #[cfg(feature = "_json")]
 pub use self::file_token::FileToken;
+pub(crate) use self::waits::Waits;
 pub use self::{challenge::Challenge, fallback::Fallback, static_token::StaticToken};
 use crate::{
     error::Error,
     platform::{BoxFuture, Moment, Platform},
     token::{AccessToken, FetchReason},
 };
-
-mod waits;
-
-pub(crate) use self::waits::Waits;
 
 /// Mints a new token each time it is asked.
 ///

@@ -1,9 +1,9 @@
 //! Stores that keep a refresh token between fetches and between runs of a program.
 //!
-//! A [`RefreshTokenStore`] keeps one refresh token for the grant [`RefreshToken`](crate::oauth::RefreshToken). The grant
-//! decides what is in the store, when it is replaced, and what happens if that fails. [`FileStore`] is for programs that
-//! are restarted. [`MemoryStore`] is for servers that do not rotate refresh tokens, and for tests. For a database or a key
-//! vault, implement two methods of the trait.
+//! A [`RefreshTokenStore`] keeps one refresh token for the grant [`RefreshToken`](crate::oauth::RefreshToken). The
+//! grant decides what is in the store, when it is replaced, and what happens if that fails. [`FileStore`] is for
+//! programs that are restarted. [`MemoryStore`] is for servers that do not rotate refresh tokens, and for tests. For a
+//! database or a key vault, implement two methods of the trait.
 
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -53,7 +53,8 @@ pub use self::{file::FileStore, memory::MemoryStore, stored_token::StoredToken};
 /// }
 /// ```
 ///
-/// Futures may be dropped at any await. Errors say whether waiting can help ([`Error::with_retry`]), and contain no secret.
+/// Futures may be dropped at any await. Errors say whether waiting can help ([`Error::with_retry`]), and contain no
+/// secret.
 pub trait RefreshTokenStore: Send + Sync + 'static {
     /// Loads the refresh token, if there is one.
     fn load(&self, platform: &Platform) -> impl Future<Output = Result<Option<StoredToken>, Error>> + Send;
@@ -73,8 +74,8 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
 
     /// Replaces the stored token unconditionally: for a new consent, and for the end of one.
     ///
-    /// If possible, a store also replaces a damaged token that [`load`](Self::load) fails at. By default it loads and swaps
-    /// until no other process interferes, ten times at most.
+    /// If possible, a store also replaces a damaged token that [`load`](Self::load) fails at. By default it loads and
+    /// swaps until no other process interferes, ten times at most.
     fn put(&self, platform: &Platform, next: Option<&StoredToken>) -> impl Future<Output = Result<(), Error>> + Send {
         async move {
             for _ in 0..10 {

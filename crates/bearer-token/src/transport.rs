@@ -28,12 +28,12 @@ pub const RESPONSE_LIMIT: usize = 1024 * 1024;
 /// Sends a token request and returns the whole response.
 ///
 /// Implementations do not follow redirects, do not retry (every attempt needs a fresh assertion), and read at most
-/// [`RESPONSE_LIMIT`] bytes. They need no deadline of their own: the future is dropped when the fetch's deadline passes,
-/// and dropping it must end the request.
+/// [`RESPONSE_LIMIT`] bytes. They need no deadline of their own: the future is dropped when the fetch's deadline
+/// passes, and dropping it must end the request.
 ///
 /// Errors are of kind [`Transport`](crate::ErrorKind::Transport) when there was no response or only a part of one; the
-/// token endpoint then makes one more request. They are of kind [`Response`](crate::ErrorKind::Response) for a response that
-/// is too large, [`Timeout`](crate::ErrorKind::Timeout) for a limit of the transport's own, and
+/// token endpoint then makes one more request. They are of kind [`Response`](crate::ErrorKind::Response) for a response
+/// that is too large, [`Timeout`](crate::ErrorKind::Timeout) for a limit of the transport's own, and
 /// [`Config`](crate::ErrorKind::Config) when it cannot work as configured. A response with any HTTP status is a success
 /// here.
 ///

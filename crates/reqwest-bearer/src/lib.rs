@@ -25,9 +25,9 @@
 //! - **It has an `Authorization` of its own** (or the header that [`Sending`](bearer_token::Sending) names), carries
 //!   [`PassThrough`] among its extensions, or goes to an origin that gets no token: it goes out as it is.
 //! - **The response is a 401** with a challenge that means the bearer, or what [`Sending`](bearer_token::Sending) or
-//!   [`reject_if`](bearer_token::TokenProviderBuilder::reject_if) declares: the bearer is rejected, and the next request gets
-//!   a new one. A 401 from another origin, after a redirect that reqwest followed, rejects nothing. The rejected request
-//!   is sent again only if you ask for it: [`replay_once`](BearerMiddleware::replay_once).
+//!   [`reject_if`](bearer_token::TokenProviderBuilder::reject_if) declares: the bearer is rejected, and the next
+//!   request gets a new one. A 401 from another origin, after a redirect that reqwest followed, rejects nothing. The
+//!   rejected request is sent again only if you ask for it: [`replay_once`](BearerMiddleware::replay_once).
 //!
 //! # Redirects
 //!
@@ -35,24 +35,24 @@
 //! only for one hop: give the client [`redirect_policy`], or let it follow none
 //! ([`Policy::none`](reqwest::redirect::Policy::none)).
 //!
-//! No other header is taken off. So a provider that sends its token in [another header](bearer_token::Sending), or fixed
-//! headers with it, needs a client whose redirects are watched
-//! ([`watch_redirects`](BearerMiddleware::watch_redirects)): a redirect to another origin is an error then. Without that,
-//! no request is sent.
+//! No other header is taken off. So a provider that sends its token in [another header](bearer_token::Sending), or
+//! fixed headers with it, needs a client whose redirects are watched
+//! ([`watch_redirects`](BearerMiddleware::watch_redirects)): a redirect to another origin is an error then. Without
+//! that, no request is sent.
 //!
 //! # Proxies
 //!
-//! reqwest sends through the proxy of the environment (`HTTP_PROXY`), requests to loopback included. Over plain `http`, the
-//! proxy then reads the token. If the API is on this machine, give the client
+//! reqwest sends through the proxy of the environment (`HTTP_PROXY`), requests to loopback included. Over plain `http`,
+//! the proxy then reads the token. If the API is on this machine, give the client
 //! [`no_proxy()`](reqwest::ClientBuilder::no_proxy), or have `NO_PROXY` name `localhost,127.0.0.1,::1`. Over `https`, a
 //! proxy only sees a tunnel.
 //!
 //! # Timeouts
 //!
 //! reqwest's own, of the client or of a request
-//! ([`timeout`](reqwest::RequestBuilder::timeout)), begin when the request is sent, after the wait for a token. That wait
-//! ends with the deadline of the fetch ([`Policy::fetch_timeout`](bearer_token::Policy::fetch_timeout), 10 s). To bound
-//! both, put `tokio::time::timeout` around `send()`; the fetch goes on for those who come next.
+//! ([`timeout`](reqwest::RequestBuilder::timeout)), begin when the request is sent, after the wait for a token. That
+//! wait ends with the deadline of the fetch ([`Policy::fetch_timeout`](bearer_token::Policy::fetch_timeout), 10 s). To
+//! bound both, put `tokio::time::timeout` around `send()`; the fetch continues for later requests.
 //!
 //! # Which way round
 //!
@@ -67,8 +67,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use bearer_token::{
-    Authorized, Destination, Error, ErrorKind, PassThrough, Rejection, RequestHead, Ticket, TokenProvider,
-    adapter::Authorize,
+    Authorized, Destination, Error, PassThrough, Rejection, RequestHead, Ticket, TokenProvider, adapter::Authorize,
 };
 use http::{Extensions, HeaderMap, Method};
 use reqwest::{Request, Response, Url, redirect::Policy};
@@ -91,15 +90,16 @@ pub use self::{
 
 /// Puts the bearers of a provider into the requests of a reqwest client.
 ///
-/// See the [crate docs](crate) for an example. In place of a provider it takes several, with a selector that chooses one
-/// by the head of the request: see [`KeyedProviders::select`](bearer_token::KeyedProviders::select). A selector looks at the
-/// extensions of the middleware, which [`with_extension`](reqwest_middleware::RequestBuilder::with_extension) adds to.
+/// See the [crate docs](crate) for an example. In place of a provider it takes several, with a selector that chooses
+/// one by the head of the request: see [`KeyedProviders::select`](bearer_token::KeyedProviders::select). A selector
+/// looks at the extensions of the middleware, which
+/// [`with_extension`](reqwest_middleware::RequestBuilder::with_extension) adds to.
 #[derive(Clone, Debug)]
 pub struct BearerMiddleware<P = TokenProvider> {
     provider: P,
     replays: bool,
     exposes_ticket: bool,
-    /// Whether the client's redirects are noted, so that none is overlooked.
+    /// Whether the client's redirects are noted, so none is overlooked.
     watches: Arc<AtomicBool>,
 }
 
@@ -115,15 +115,15 @@ impl<P: Authorize> BearerMiddleware<P> {
     /// Only if that can go better: the bearer was withdrawn, or is superseded already. The replay waits for the new
     /// bearer if need be. Should the renewal fail, the old bearer is back in service, and the replay carries that; the
     /// response of the first attempt is gone by then. A bearer that was refused within its
-    /// [settling time](bearer_token::Sending::settle) is not renewed: the request waits for that time, and is then sent once
-    /// more. The response to the replay is final, whatever it is. Middlewares
-    /// under this one see both attempts, and a timeout of the request counts for each.
+    /// [settling time](bearer_token::Sending::settle) is not renewed: the request waits for that time, and is then sent
+    /// once more. The response to the replay is final, whatever it is. Middlewares under this one see both attempts,
+    /// and a timeout of the request counts for each.
     ///
     /// What reqwest redirected before it was rejected is not replayed: the first hop may have acted on it. A response
     /// tells where it is from, but not whether redirects led there: one back to the URL of the request looks
-    /// like none. So `POST`, `PATCH` and all other methods that are not idempotent (RFC 9110 section 9.2.2) are replayed
-    /// only if the client's redirects are watched by [`watch_redirects`](Self::watch_redirects), also where it follows
-    /// none. Idempotent ones do no harm then: the whole journey is made once more.
+    /// like none. So `POST`, `PATCH` and all other methods that are not idempotent (RFC 9110 section 9.2.2) are
+    /// replayed only if the client's redirects are watched by [`watch_redirects`](Self::watch_redirects), also where it
+    /// follows none. Idempotent ones do no harm then: the whole journey is made once more.
     ///
     /// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], and one whose body
     /// cannot be sent again ([`Request::try_clone`]):
@@ -154,8 +154,8 @@ impl<P: Authorize> BearerMiddleware<P> {
         self
     }
 
-    /// Leaves the [`Ticket`] of each request among the extensions of its response, so that the caller can report a refusal
-    /// that is in the body: `ticket.reject(&HeaderMap::new())`.
+    /// Leaves the [`Ticket`] of each request among the extensions of its response, so that the caller can report a
+    /// refusal that is in the body: `ticket.reject(&HeaderMap::new())`.
     ///
     /// An extension costs an allocation, so this is off by default. A response that came from another origin, after a
     /// redirect, has none. If status and headers show the refusal, declare it to the provider with
@@ -172,8 +172,8 @@ impl<P: Authorize> BearerMiddleware<P> {
     /// Wrap the policy that the client has anyway: [`redirect_policy`], or [`Policy::none`] if it follows no redirects.
     /// From now on this middleware and its clones take for granted that their client has it.
     ///
-    /// Where the token is sent in [another header](bearer_token::Sending) than `Authorization`, the policy refuses redirects
-    /// to another origin.
+    /// Where the token is sent in [another header](bearer_token::Sending) than `Authorization`, the policy refuses
+    /// redirects to another origin.
     #[must_use]
     pub fn watch_redirects(&self, policy: Policy) -> Policy {
         self.watches.store(true, Ordering::Relaxed);
@@ -325,11 +325,12 @@ impl<P: Authorize> Middleware for BearerMiddleware<P> {
 }
 
 fn unwatched() -> Error {
-    Error::new(
-        ErrorKind::Config,
+    Error::config(
         "the token is sent in other headers than `authorization`, which reqwest takes along to other origins at a \
          redirect; expected a client whose redirects are watched: build it with \
-         `.redirect(bearer.watch_redirects(reqwest_bearer::redirect_policy()))`, where `bearer` is the BearerMiddleware",
+         `.redirect(bearer.watch_redirects(reqwest_bearer::redirect_policy()))`, where `bearer` is the \
+         BearerMiddleware",
+        [],
     )
 }
 

@@ -47,8 +47,8 @@ thread_local! {
     static IS_BOUND: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Wraps a policy, so that [`noting`] learns when it was asked, and so that no redirect takes a bound request to another
-/// origin.
+/// Wraps a policy, so that [`noting`] learns when it was asked, and so that no redirect takes a bound request to
+/// another origin.
 pub(crate) fn noted(policy: Policy) -> Policy {
     Policy::custom(move |attempt| {
         ASKED.set(true);
@@ -57,8 +57,8 @@ pub(crate) fn noted(policy: Policy) -> Policy {
     })
 }
 
-/// Returns the future's output, and whether it met a redirect under a [`noted`] policy. A bound request stays within its
-/// origin.
+/// Returns the future's output, and whether it met a redirect under a [`noted`] policy. A bound request stays within
+/// its origin.
 ///
 /// reqwest asks its policy on the thread that polls the request. Nothing between reqwest and the middleware can be
 /// polled elsewhere, because `Next` is borrowed.
@@ -107,7 +107,8 @@ impl fmt::Display for Refused {
                 "found a redirect from `https` to `http`, which is not followed: the request would travel in the clear"
             }
             Refused::SecondRedirect => {
-                "found a second redirect within another origin, which is not followed: reqwest would send the token there"
+                "found a second redirect within another origin, which is not followed: reqwest would send the token \
+                 there"
             }
             Refused::OtherHeaders => {
                 "found a redirect to another origin, which is not followed: the token is in another header than \

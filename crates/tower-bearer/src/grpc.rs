@@ -47,10 +47,10 @@
 //! # Where the tokens go
 //!
 //! Around a channel, the layer sees URIs with a path and nothing else: the channel adds the scheme and the host later.
-//! Tell the provider which by [`connection_origin`](bearer_token::TokenProviderBuilder::connection_origin). It is judged
-//! like any other origin, and it has to be the channel's own: the layer cannot check that. If origins are allowed and this
-//! is missing, every call is refused, with an error that says so. If no origin is allowed at all, every call of the channel
-//! is authorized, even in the clear.
+//! Tell the provider which by [`connection_origin`](bearer_token::TokenProviderBuilder::connection_origin). It is
+//! judged like any other origin, and it has to be the channel's own: the layer cannot check that. If origins are
+//! allowed and this is missing, every call is refused, with an error that says so. If no origin is allowed at all,
+//! every call of the channel is authorized, even in the clear.
 //!
 //! A client made with `with_origin` gives its URIs a scheme and a host, and these are judged. But a channel replaces
 //! them with those of its own endpoint: give both the same.
@@ -60,10 +60,10 @@
 //! - **HTTP 401**, as everywhere: some gateways respond so.
 //! - **`grpc-status: 16` among the headers**, which are the whole response then. Servers that check the token first
 //!   send this. It is looked for in HTTP/2 only.
-//! - **`grpc-status: 16` in the trailers**, where it comes after a head that told of no error: proxies may send it so,
-//!   and servers that end a running stream when its token expires. Looked at with
-//!   [`watch_trailers`](crate::BearerLayer::watch_trailers), and when the body is read to its end. Then the headers are
-//!   looked at over HTTP/1.1 too, for gRPC-Web.
+//! - **`grpc-status: 16` in the trailers**, after a head without an error. Proxies may send it so, and servers that end
+//!   a running stream when its token expires. It is looked for with
+//!   [`watch_trailers`](crate::BearerLayer::watch_trailers), if the body is read to its end. With that setting, the
+//!   headers are looked at over HTTP/1.1 too, for gRPC-Web.
 //!
 //! Each call that follows gets the renewed bearer. The one that was rejected ends with its status: tonic's bodies
 //! cannot be sent twice.
@@ -71,14 +71,14 @@
 //! # Streams
 //!
 //! A call carries the bearer of its beginning, however long it streams. When that expires or is renewed, running
-//! streams go on, unless the server ends them.
+//! streams continue, unless the server ends them.
 //!
 //! # Interceptors
 //!
 //! An interceptor can neither wait nor see responses: prefer the layer. Both fit together:
 //! `HealthClient::with_interceptor(service, interceptor)`, where `service` is the layer around a channel.
 //!
-//! Who is tied to an interceptor, or to an API that takes nothing else, asks the provider in there:
+//! If an API accepts only an interceptor, call the provider inside it:
 //!
 //! ```
 //! use std::{future::Future, pin::pin, task::{Context, Poll, Waker}};

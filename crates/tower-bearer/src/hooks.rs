@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bearer_token::{
-    Error, ErrorKind, Ticket,
+    Error, Ticket,
     adapter::{Authorize, Refusals},
 };
 use http::{Extensions, Request, Uri};
@@ -19,7 +19,7 @@ pub(crate) type FinalUri = fn(&Extensions) -> Option<&Uri>;
 /// What callers are shown for a token error.
 pub(crate) type MapError = fn(Error) -> BoxError;
 
-/// What the user has a say in.
+/// What the user has set.
 #[derive(Clone)]
 pub(crate) struct Hooks {
     pub(crate) map_error: MapError,
@@ -70,10 +70,10 @@ impl Hooks {
 
 #[cold]
 fn leaking_redirects() -> Error {
-    Error::new(
-        ErrorKind::Config,
-        "the token is sent in other headers than `authorization`, and `final_uri` says that redirects are followed below \
-         the BearerLayer: they would take these headers along to other origins; put the redirect layer around the \
-         BearerLayer, and remove `final_uri`",
+    Error::config(
+        "the token is sent in other headers than `authorization`, and `final_uri` says that redirects are followed \
+         below the BearerLayer: they would take these headers along to other origins; put the redirect layer around \
+         the BearerLayer, and remove `final_uri`",
+        [],
     )
 }

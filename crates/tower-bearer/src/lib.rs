@@ -28,7 +28,8 @@
 //!   of the stack below: the readiness that it had is given up, and when the token is there, a fresh clone of the
 //!   inner service is made ready and called. Should that take so long that the token expires, it waits for another.
 //! - **None can be had:** the request is not sent, and fails with the [`bearer_token::Error`] (in a box).
-//! - **It has an `Authorization` of its own** (or the header that [`Sending`](bearer_token::Sending) names), carries [`PassThrough`](bearer_token::PassThrough), or goes to an origin
+//! - **It has an `Authorization` of its own** (or the header that [`Sending`](bearer_token::Sending) names), carries
+//!   [`PassThrough`](bearer_token::PassThrough), or goes to an origin
 //!   that gets no token: it goes out as it is.
 //! - **The response is a 401** with a challenge that means the bearer, or gRPC status 16, or what
 //!   [`Sending`](bearer_token::Sending) declares: the bearer is rejected, and the next request gets a new one. The
@@ -79,8 +80,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Puts the bearers of a provider into the requests of a service.
 ///
-/// See the [module docs](crate) for an example. In place of a provider it takes several, with a selector that chooses one
-/// by the head of the request: see [`KeyedProviders::select`](bearer_token::KeyedProviders::select).
+/// See the [module docs](crate) for an example. In place of a provider it takes several, with a selector that chooses
+/// one by the head of the request: see [`KeyedProviders::select`](bearer_token::KeyedProviders::select).
 #[derive(Clone)]
 pub struct BearerLayer<P = TokenProvider> {
     provider: P,
@@ -88,8 +89,8 @@ pub struct BearerLayer<P = TokenProvider> {
 }
 
 impl<P: Authorize> BearerLayer<P> {
-    /// A layer that takes its bearers from this provider, or from the one that a [selector](bearer_token::Select) chooses.
-    /// Clones share one cache.
+    /// A layer that takes its bearers from this provider, or from the one that a [selector](bearer_token::Select)
+    /// chooses. Clones share one cache.
     pub fn new(provider: P) -> Self {
         let hooks = Hooks::new(provider.refusals());
         BearerLayer { provider, hooks }
@@ -114,12 +115,12 @@ impl<P: Authorize> BearerLayer<P> {
     /// within another origin. Better, put the redirect layer *around* this one: then each hop is judged by itself, and
     /// no hook is needed.
     ///
-    /// With this hook, a provider that sends its token in [another header](bearer_token::Sending) is refused, request by
-    /// request: no redirect layer would remove that header at another origin.
+    /// With this hook, a provider that sends its token in [another header](bearer_token::Sending) is refused, request
+    /// by request: no redirect layer would remove that header at another origin.
     ///
     /// A request that was redirected below is not replayed either: whatever redirected it may have acted on it. As a
-    /// redirect that came back to the URI of the request looks like none, `POST`, `PATCH` and all other methods that are
-    /// not idempotent (RFC 9110 section 9.2.2) are not replayed at all with this hook.
+    /// redirect that came back to the URI of the request looks like none, `POST`, `PATCH` and all other methods that
+    /// are not idempotent (RFC 9110 section 9.2.2) are not replayed at all with this hook.
     #[must_use]
     pub fn final_uri(mut self, final_uri: fn(&Extensions) -> Option<&Uri>) -> Self {
         self.hooks.unusual_mut().final_uri = Some(final_uri);
@@ -215,7 +216,7 @@ impl<S, P> BearerService<S, P> {
         &mut self.inner
     }
 
-    /// Gives the wrapped service back.
+    /// Returns the wrapped service.
     pub fn into_inner(self) -> S {
         self.inner
     }

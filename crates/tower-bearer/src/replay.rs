@@ -38,15 +38,15 @@ use tower::retry::Policy;
 ///
 /// Once, and only if sending it again can go better ([`Rejection::is_replay_useful`]): the bearer was withdrawn, or is
 /// superseded already. The replay passes through the layer as any request does, and waits for the new bearer if need
-/// be. Should the renewal fail, the old bearer is back in service, and the replay carries that. The response to the replay
-/// is final, whatever it is.
+/// be. Should the renewal fail, the old bearer is back in service, and the replay carries that. The response to the
+/// replay is final, whatever it is.
 ///
 /// Never replayed are a request with an `Authorization` of its own, one with [`PassThrough`], one whose body cannot be
 /// sent again, and one that was redirected below the layer before it was rejected; with
 /// [`final_uri`](crate::BearerLayer::final_uri), nor any that may have been and is not idempotent.
 ///
-/// A bearer that was refused within its [settling time](bearer_token::Sending::settle) is not renewed: the request waits
-/// for that time, holding nothing of the stack below, and is then sent once more.
+/// A bearer that was refused within its [settling time](bearer_token::Sending::settle) is not renewed: the request
+/// waits for that time, holding nothing of the stack below, and is then sent once more.
 ///
 /// # Which bodies
 ///
@@ -107,8 +107,8 @@ impl<F> Replay<F> {
     }
 
     fn copy<B>(&self, request: &Request<B>, again: impl FnOnce(&F, &B) -> Option<B>) -> Option<Request<B>> {
-        // One with a credential of its own is copied too, because only the provider knows in which header that would be.
-        // It carries no bearer, so no rejection is found in its response.
+        // One with a credential of its own is copied too, because only the provider knows in which header that would
+        // be. It carries no bearer, so no rejection is found in its response.
         if self.replayed || request.extensions().get::<PassThrough>().is_some() {
             return None;
         }

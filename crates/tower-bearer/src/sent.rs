@@ -12,8 +12,8 @@ use crate::hooks::Unusual;
 
 /// What is kept of a request that carries a bearer, to reject it.
 ///
-/// Every request moves it several times. Two words leave the future of a small response small enough to be moved without
-/// a call, and usually there is nothing to drop.
+/// Every request moves it several times. Two words leave the future of a small response small enough to be moved
+/// without a call, and usually there is nothing to drop.
 pub(crate) struct Sent {
     ticket: Ticket,
     unusual: Option<Arc<Unusual>>,
@@ -92,7 +92,8 @@ impl Sent {
         Some(Journey { asked, reached: final_uri(response.extensions()) })
     }
 
-    /// The ticket that this response may reject. `None` if the response is from another origin: it says nothing of the bearer.
+    /// The ticket that this response may reject. `None` if the response is from another origin: it says nothing of the
+    /// bearer.
     pub(crate) fn ticket_for<RB>(&self, response: &Response<RB>) -> Option<Ticket> {
         let elsewhere = self.journey(response).is_some_and(|Journey { asked, reached }| {
             reached.is_some_and(|uri| !Destination::from(uri).is_same_origin((&asked.uri).into()))
@@ -100,8 +101,8 @@ impl Sent {
         (!elsewhere).then_some(self.ticket)
     }
 
-    /// Rejects the bearer, and leaves the outcome where `Replay` or a policy of the user's finds it. With an outcome that
-    /// asks for patience comes the ticket, by which the time is waited for.
+    /// Rejects the bearer, and leaves the outcome where `Replay` or a policy of the user's finds it. With an outcome
+    /// that asks for patience comes the ticket, by which the time is waited for.
     #[cold]
     pub(crate) fn reject<RB>(&self, response: &mut Response<RB>) {
         if let Some(ticket) = self.ticket_for(response) {

@@ -85,11 +85,10 @@ fn memory_is_flat_however_long_it_lasts() {
         let mut left = None;
         let provider = measure(|| left = Some(live(short(seed, days)).1));
         let all = measure(|| drop(live(short(seed, days))));
-        // The last token, the last error, and the provider itself.
-        assert!(provider.count_current <= 96, "{days} days: {provider:?}");
-        // An error may have causes, and a token may not.
+        // The provider itself, the last token and the last error: 69 allocations, and 72 if the error has causes.
+        assert!(provider.count_current <= 80, "{days} days: {provider:?}");
         let one_day = *one_day.get_or_insert(provider.count_current);
-        assert!(provider.count_current.abs_diff(one_day) <= 16, "{days} days: {provider:?}; one day: {one_day}");
+        assert!(provider.count_current.abs_diff(one_day) <= 8, "{days} days: {provider:?}; one day: {one_day}");
         assert!(provider.bytes_current <= 16 * 1024, "{days} days: {provider:?}");
         assert_eq!((all.count_current, all.bytes_current), (0, 0), "{days} days: no waiter, bearer or ticket is left");
         assert!(all.count_total > 10_000, "there was much to forget");

@@ -1,4 +1,5 @@
-//! Layers that limit: timeout, concurrency limit, load shed, buffer. Each test shows which requests pay for a token wait.
+//! Layers that limit: timeout, concurrency limit, load shed, buffer. Each test shows which requests pay for a token
+//! wait.
 
 use std::{sync::Arc, time::Duration};
 

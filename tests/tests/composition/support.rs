@@ -58,12 +58,12 @@ impl Setup {
         setup
     }
 
-    /// Another provider for the same API.
     /// A provider that is not built yet.
     pub(crate) fn builder(&self) -> TokenProviderBuilder {
         builder(&self.server, &self.clock)
     }
 
+    /// Another provider for the same API.
     pub(crate) fn other_provider(&self) -> TokenProvider {
         provider(&self.server, &self.clock)
     }

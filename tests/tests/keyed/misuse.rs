@@ -123,7 +123,7 @@ fn a_key_that_panics_during_an_eviction_keeps_its_provider() {
     assert_eq!(tenants.len(), 8);
 }
 
-/// A key that collides with all others, as those of an attacker may who has found the hash out.
+/// A key that collides with all others. An attacker that knows the hash could send such keys.
 #[derive(Clone, PartialEq, Eq)]
 struct Colliding(u64);
 

@@ -1,7 +1,9 @@
-//! The mistakes of a newcomer, and what the message of each must say: what was found, what was expected, what to change.
+//! The mistakes of a newcomer, and what the message of each must say: what was found, what was expected, what to
+//! change.
 //!
 //! Rows with a number are the provoked mistakes of a first use; the others are ours. Every row also holds that the
-//! message repeats no planted secret, and that each path in it is a field, a variable or a builder's method that exists.
+//! message repeats no planted secret, and that each path in it is a field, a variable or a builder's method that
+//! exists.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "tests spawn callers, and guard themselves against hanging")]
 

@@ -1,10 +1,11 @@
 //! Other headers, schemes and refusals, and the time in which an API learns of a token.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use bearer_token::{Rejection, Sending, Value};
 use bearer_token_testing::Outcome;
 use http::{HeaderValue, Request, StatusCode, header::WWW_AUTHENTICATE};
+use tempfile::TempDir;
 
 use super::*;
 
@@ -19,6 +20,14 @@ fn bench(sending: Sending) -> Bench {
         .build()
         .unwrap();
     Bench { clock, source, provider }
+}
+
+/// A directory, and the path of a file in it with this content.
+fn file(content: &str) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key");
+    fs::write(&file, content).unwrap();
+    (directory, file)
 }
 
 fn authorized(bench: &Bench, own: &[(&'static str, &'static str)]) -> (Authorized, Vec<String>) {
@@ -76,9 +85,7 @@ mod headers {
 
     #[tokio::test]
     async fn fixed_headers_are_read_again_with_each_token() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("key");
-        fs::write(&file, "key-1\n").unwrap();
+        let (_directory, file) = file("key-1\n");
         let sending = Sending::new().fixed_header("x-version", "2022-11-28").fixed_header("x-key", Value::file(&file));
         let bench = bench(sending);
         let bearer = bench.provider.token().await.unwrap();
@@ -98,9 +105,7 @@ mod headers {
 
     #[tokio::test]
     async fn an_unchanged_token_gets_the_new_fixed_headers() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("key");
-        fs::write(&file, "key-1").unwrap();
+        let (_directory, file) = file("key-1");
         let bench = bench(Sending::new().fixed_header("x-key", Value::file(&file)));
         let token = || Outcome::token("same").expires_in(HOUR);
         bench.source.push(token());
@@ -118,9 +123,7 @@ mod headers {
 
     #[tokio::test]
     async fn a_fixed_header_that_cannot_be_read_costs_no_token() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("key");
-        fs::write(&file, "key").unwrap();
+        let (_directory, file) = file("key");
         let bench = bench(Sending::new().fixed_header("x-key", Value::file(&file)));
         fs::remove_file(&file).unwrap();
         fs::create_dir(&file).unwrap();

@@ -1,7 +1,7 @@
 //! Some seconds of real time through the real adapters, against servers on loopback that misbehave at random.
 //!
-//! `SOAK_SECONDS=3600` runs for an hour; `SOAK_SEED` repeats the random choices, but not their timing. The test has its own
-//! binary, because it measures the file descriptors and memory of the whole process.
+//! `SOAK_SECONDS=3600` runs for an hour; `SOAK_SEED` repeats the random choices, but not their timing. The test has its
+//! own binary, because it measures the file descriptors and memory of the whole process.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "real time, real clocks and real tasks are what this is about")]
 
@@ -167,8 +167,8 @@ async fn stretch(seed: u64, time: Duration, revokes: bool) -> (u64, u64) {
     assert!(here.iter().all(|token| *token), "a request was sent without a token");
     assert!(elsewhere.iter().all(|token| !token), "a token was sent elsewhere");
     assert!(!here.is_empty() && !elsewhere.is_empty());
-    // A failing provider fetches at most once in a tenth of a second, and a broken connection makes one fetch two requests.
-    // Tokens without a lifetime are fetched for each waiter, as fast as they arrive.
+    // A failing provider fetches at most once in a tenth of a second, and a broken connection makes one fetch two
+    // requests. Tokens without a lifetime are fetched for each waiter, as fast as they arrive.
     let fetches = fetches.load(Ordering::Relaxed);
     assert!(counts.token_requests <= 2 * fetches, "{fetches} fetches, {counts:?}");
     assert!(counts.tokens_issued + 2 * (took.as_millis() / FIRST_WAIT.as_millis()) as u64 + 4 >= fetches, "{counts:?}");

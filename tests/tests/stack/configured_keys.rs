@@ -1,4 +1,5 @@
-//! Keys and names as configurations deliver them: from variables, multi-line strings and files, with something around them.
+//! Keys and names as configurations deliver them: from variables, multi-line strings and files, with something around
+//! them.
 
 use std::fs;
 

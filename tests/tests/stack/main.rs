@@ -1,4 +1,5 @@
-//! The whole stack over real sockets: hyper and reqwest clients, token endpoints, and the authorization server in a box.
+//! The whole stack over real sockets: hyper and reqwest clients, token endpoints, and the authorization server in a
+//! box.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -116,8 +116,8 @@ fn machine() -> String {
         let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default().to_owned();
         line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
     };
-    let said = |program: &str, argument: &str| {
-        let output = Command::new(program).arg(argument).output();
+    let said = |program: &str, arguments: &str| {
+        let output = Command::new(program).args(arguments.split(' ')).output();
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -129,6 +129,7 @@ fn machine() -> String {
         ("system", format!("{} {}", said("uname", "-s"), said("uname", "-r"))),
         ("compiler", said("rustc", "--version")),
         ("counter", said("valgrind", "--version")),
+        ("tree", said("git", "describe --always --dirty --abbrev=12")),
         ("profile", "`bench`, as cargo has it: optimized, without link-time optimization".to_owned()),
     ];
     let rows: Vec<_> = rows.iter().map(|(what, value)| format!("| {what} | {value} |")).collect();

@@ -8,7 +8,7 @@ use bearer_token::{
 };
 use serde::{
     Deserialize, Deserializer,
-    de::{SeqAccess, Visitor},
+    de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 use serde_json::Value;
 
@@ -49,13 +49,10 @@ fn one(text: &str, path: &str, cx: &mut Context<'_>) -> Option<Compute> {
         }
     }
     Some(Arc::new(move |context| {
-        if let Some(piece) = computed.time() {
-            let (time, unit) = match piece {
-                Piece::Expiry(unit) => (context.expires_at(), *unit),
-                Piece::Now(unit) => (context.issued_at(), *unit),
-                _ => return Ok(Value::Null),
-            };
-            return Ok(number(time, unit).into());
+        match computed.pieces() {
+            [Piece::Now(unit)] => return Ok(number(context.issued_at(), *unit).into()),
+            [Piece::Expiry(unit)] => return Ok(number(context.expires_at(), *unit).into()),
+            _ => {}
         }
         let mut text = String::new();
         for piece in computed.pieces() {
@@ -108,12 +105,8 @@ impl<'de> Deserialize<'de> for ComputedField {
                 Ok(ComputedField::One(text.to_owned()))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ComputedField, A::Error> {
-                let mut texts = Vec::new();
-                while let Some(text) = list.next_element()? {
-                    texts.push(text);
-                }
-                Ok(ComputedField::Many(texts))
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<ComputedField, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(ComputedField::Many)
             }
         }
 

@@ -86,20 +86,24 @@ impl<'a> Context<'a> {
 
     /// A value that is read again for each token request. It is read now as well, as far as it can be.
     pub(super) fn value(&mut self, path: &str, field: &ValueField) -> Option<Value> {
-        let value = self.unread_value(path, field, false).and_then(|value| {
-            if !matches!(field.origin, Origin::Source(_)) {
-                value.read_now().map_err(|error| error_at(path, &error))?;
-            }
-            Ok(value)
-        });
-        self.reported(value)
+        self.value_read_by(path, field, false, |value| value.read_now().map(drop))
     }
 
     /// A value that is read again, and may have several lines.
     pub(super) fn bytes_value(&mut self, path: &str, field: &ValueField) -> Option<Value> {
-        let value = self.unread_value(path, field, true).and_then(|value| {
+        self.value_read_by(path, field, true, |value| value.read_bytes_now().map(drop))
+    }
+
+    fn value_read_by(
+        &mut self,
+        path: &str,
+        field: &ValueField,
+        has_lines: bool,
+        read: impl FnOnce(&Value) -> Result<(), bearer_token::Error>,
+    ) -> Option<Value> {
+        let value = self.unread_value(path, field, has_lines).and_then(|value| {
             if !matches!(field.origin, Origin::Source(_)) {
-                value.read_bytes_now().map_err(|error| error_at(path, &error))?;
+                read(&value).map_err(|error| error_at(path, &error))?;
             }
             Ok(value)
         });
@@ -203,11 +207,8 @@ impl<'a> Context<'a> {
                 return Err(problem.expecting("`before :` or `after :`, with any separator in place of the colon"));
             }
         };
-        let value = match self.is_stand_in(field) {
-            // These steps could not read it.
-            true => Value::from(STAND_IN),
-            false => value.encoding(steps.encoding()),
-        };
+        // The steps so far could not read a stand-in.
+        let value = if self.is_stand_in(field) { Value::from(STAND_IN) } else { value.encoding(steps.encoding()) };
         let value = steps.prefix.iter().fold(value, |value, prefix| value.prefix(prefix.as_str()));
         Ok(steps.suffix.iter().fold(value, |value, suffix| value.suffix(suffix.as_str())))
     }

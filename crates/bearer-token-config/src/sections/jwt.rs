@@ -1,18 +1,15 @@
 //! The sections `jwt` and `token_endpoint.client.jwt`: a JWT that is signed here.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use bearer_token::{
-    Advice, Problem, Setting,
-    jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SigningKey},
-};
+use bearer_token::jwt::{JwtTemplate, JwtTemplateBuilder, SignContext, SigningKey};
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    computed::ComputedField,
+    computed::{Compute, ComputedField},
     context::Context,
     key::{self, KeyFields},
     parameters,
@@ -161,7 +158,7 @@ impl JwtFields {
     ) -> Option<JwtTemplate> {
         let path = section.names.section;
         let has_key = key.is_some();
-        let mut builder = JwtTemplate::builder(key.or_else(stand_in_key)?);
+        let mut builder = JwtTemplate::builder(key.or_else(|| key::stand_in(None))?);
         for (name, field, set) in [
             (
                 "issuer",
@@ -214,41 +211,44 @@ impl JwtFields {
         }
         let headers = with_variables(&format!("{path}.headers"), &self.headers, cx);
         builder = headers.into_iter().fold(builder, |builder, (name, value)| builder.header(name, value));
-        if let Some(certificate) = &self.certificate {
-            let certificate = cx.bytes_value(&format!("{path}.certificate"), certificate);
-            builder = certificate.into_iter().fold(builder, JwtTemplateBuilder::certificate);
+        let certificate = self.certificate.as_ref().map(|field| cx.bytes_value(&format!("{path}.certificate"), field));
+        // It belongs to the key, so it is checked if both are known.
+        let is_unknown = match &certificate {
+            Some(certificate) => certificate.is_none() || !has_key || self.has_stand_in(cx),
+            None => false,
+        };
+        if !is_unknown {
+            builder = certificate.flatten().into_iter().fold(builder, JwtTemplateBuilder::certificate);
+            builder = if self.certificate_chain { builder.certificate_chain() } else { builder };
         }
-        if self.certificate_chain && self.certificate.is_none() {
-            let problem = Problem::new(format!("{path}.certificate_chain"), "found no certificate to send");
-            let certificate = Setting::Field(format!("{path}.certificate").into());
-            cx.report.add(problem.advise(Advice::Set(certificate)));
-        } else if self.certificate_chain {
-            builder = builder.certificate_chain();
-        }
+        let or_stand_in =
+            |compute: Compute| if is_unknown { Arc::new(|_: &SignContext| Ok("x".into())) } else { compute };
         for (name, field) in &self.computed {
-            if let Some(compute) = field.compute(&format!("{path}.computed.{name}"), cx) {
+            if let Some(compute) = field.compute(&format!("{path}.computed.{name}"), cx).map(or_stand_in) {
                 builder = builder.computed(name, move |context| compute(context));
             }
         }
         for (name, field) in &self.computed_headers {
-            if let Some(compute) = field.compute(&format!("{path}.computed_headers.{name}"), cx) {
+            if let Some(compute) = field.compute(&format!("{path}.computed_headers.{name}"), cx).map(or_stand_in) {
                 builder = builder.computed_header(name, move |context| compute(context));
             }
         }
         let built = builder.build().map_err(|error| cx.report.add_translated(&section.names, &error)).ok();
         built.filter(|_| has_key)
     }
-}
 
-/// A key to check the rest of a template with, if its own cannot be used.
-pub(super) fn stand_in_key() -> Option<SigningKey> {
-    SigningKey::hmac(Algorithm::HS256, [0; 32]).ok()
+    /// Whether only a stand-in is known of the key or its certificate.
+    fn has_stand_in(&self, cx: &Context<'_>) -> bool {
+        let secrets = [&self.key, &self.passphrase].map(|field| field.as_deref());
+        let fields = secrets.into_iter().chain([self.kid.as_ref(), self.certificate.as_ref()]);
+        fields.flatten().any(|field| cx.is_stand_in(field))
+    }
 }
 
 /// A template to check a token endpoint with, if its own cannot be used.
 pub(super) fn stand_in() -> Option<JwtTemplate> {
     // With all required claims, because there is an event about missing ones.
-    JwtTemplate::builder(stand_in_key()?).issuer("x").subject("x").audience("x").build().ok()
+    JwtTemplate::builder(key::stand_in(None)?).issuer("x").subject("x").audience("x").build().ok()
 }
 
 /// The members, with the values of variables in them. One that is wrong is reported and left out.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bearer_token::{
-    Advice, Encoding, Problem,
+    Advice, Encoding, Problem, Setting,
     jwt::{Algorithm, KeyReader, SigningKey},
     secret,
 };
@@ -89,19 +89,28 @@ impl KeyFields<'_> {
         {
             // A key of each set of variables is read with that set.
             cx.variable(&path, name).map_err(|problem| cx.report.add(problem)).ok()?;
-            return super::jwt::stand_in_key();
+            return stand_in(algorithm);
         }
+        // What only a variable gives is left out in a rehearsal.
+        let mut left_out = Vec::new();
         let mut reader = KeyReader::new().allow_short_secret(self.allow_short_secret);
         if let Some(algorithm) = algorithm {
             reader = reader.algorithm(algorithm);
         }
         // One that is looked up may change with the key, and is set on each JWT.
         if let Some(kid) = self.kid.filter(|kid| !kid.is_looked_up()) {
-            let kid = cx.text(&format!("{section}.kid"), kid)?;
-            reader = reader.key_id(kid.as_str());
+            let text = cx.text(&format!("{section}.kid"), kid)?;
+            match cx.is_stand_in(kid) {
+                true => left_out.push("KeyReader::key_id"),
+                false => reader = reader.key_id(text.as_str()),
+            }
         }
         if let Some(passphrase) = self.passphrase {
-            reader = with_passphrase(reader, &format!("{section}.passphrase"), passphrase, cx)?;
+            let with_passphrase = with_passphrase(reader.clone(), &format!("{section}.passphrase"), passphrase, cx)?;
+            match cx.is_stand_in(passphrase) {
+                true => left_out.push("KeyReader::passphrase"),
+                false => reader = with_passphrase,
+            }
         }
         let read = match &key.origin {
             // In its own words, it says more about a file that is the wrong one.
@@ -112,6 +121,8 @@ impl KeyFields<'_> {
                 return None;
             }
             Origin::File(file) if key.steps.is_encoding_only() => {
+                let checked = cx.check_for_pipe(&cx.directory.join(file));
+                checked.map_err(|problem| cx.report.add(problem.at(&path))).ok()?;
                 reader.encoding(key.steps.encoding()).read_file(cx.directory.join(file))
             }
             Origin::File(_) | Origin::Env(_) if !key.steps.is_encoding_only() => {
@@ -128,12 +139,27 @@ impl KeyFields<'_> {
                 cx.report.push(path, error.to_string());
                 None
             }
+            Err(error) if error.problems().iter().all(|problem| needs(problem, &left_out)) => stand_in(algorithm),
             Err(error) => {
                 cx.report.add_translated(self.names, &error);
                 None
             }
         }
     }
+}
+
+/// A key to check the rest of a configuration with, if its own cannot be used. It has a public key, if the algorithm does.
+pub(super) fn stand_in(algorithm: Option<Algorithm>) -> Option<SigningKey> {
+    match algorithm.filter(|algorithm| algorithm.is_hmac()) {
+        Some(algorithm) => SigningKey::hmac(algorithm, [0; 64]).ok(),
+        None => KeyReader::new().algorithm(Algorithm::EdDSA).encoding(Encoding::Binary).read([0; 32]).ok(),
+    }
+}
+
+/// Whether one of these calls would solve the problem.
+fn needs(problem: &Problem, calls: &[&str]) -> bool {
+    let is_one = |advice: &Advice| matches!(advice, Advice::Set(Setting::Call(call)) if calls.contains(&&**call));
+    problem.advice().iter().any(is_one)
 }
 
 /// Whether a regular file has no content.

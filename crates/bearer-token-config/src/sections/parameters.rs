@@ -55,8 +55,8 @@ fn is_value(table: &Map<String, Value>) -> bool {
         && ORIGINS.iter().any(|origin| table.get(*origin).is_some_and(Value::is_string))
 }
 
-/// Whether a table in a literal is the value of a variable: `variable` beside nothing else than members of a value, even
-/// misspelt ones.
+/// Whether a table in a literal is the value of a variable: `variable` beside nothing else than members of a value,
+/// even misspelt ones.
 pub(super) fn is_variable(table: &Map<String, Value>) -> bool {
     let is_member = |name: &String| members().any(|member| member == name) || misspelt(table, name).is_some();
     table.contains_key("variable") && table.keys().all(is_member)

@@ -80,8 +80,10 @@ impl SendFields {
                 RejectOn::Status(number) => match status(*number) {
                     Some(status) => sending.reject_on_status(status),
                     None => {
-                        let problem =
-                            Problem::new(format!("send.reject_on[{index}]"), "found a number that is no HTTP status");
+                        let problem = Problem::new(
+                            format!("send.reject_on[{index}]"),
+                            "found a number that is not an HTTP status",
+                        );
                         cx.report.add(problem.expecting("a status from 400 to 599"));
                         sending
                     }

@@ -29,14 +29,14 @@ pub(super) struct Stage<'f> {
 
 impl Fields {
     /// Sets everything on the builder that does not concern the source.
-    pub(crate) fn provider(&self, builder: TokenProviderBuilder, cx: &mut Context<'_>) -> TokenProviderBuilder {
+    pub(crate) fn provider(
+        &self,
+        builder: TokenProviderBuilder,
+        sending: Option<Sending>,
+        cx: &mut Context<'_>,
+    ) -> TokenProviderBuilder {
         let mut builder = self.origins(builder).policy(self.policy.policy());
-        let uses = cx.used.len();
-        builder = self.sending(cx).into_iter().fold(builder, TokenProviderBuilder::sending);
-        if cx.has_used_since(uses) {
-            let problem = Problem::new("send.headers", "found a variable in a header that all keys send");
-            cx.report.add(problem.expecting("values that are the same for all keys"));
-        }
+        builder = sending.into_iter().fold(builder, TokenProviderBuilder::sending);
         if let Some(name) = &self.name {
             builder = builder.name(name.as_str());
         }
@@ -52,7 +52,13 @@ impl Fields {
 
     /// How tokens are sent, if that is configured.
     pub(crate) fn sending(&self, cx: &mut Context<'_>) -> Option<Sending> {
-        self.send.as_ref().map(|send| send.sending(cx))
+        let uses = cx.used.len();
+        let sending = self.send.as_ref()?.sending(cx);
+        if cx.has_used_since(uses) {
+            let problem = Problem::new("send.headers", "found a variable in a header that all keys send");
+            cx.report.add(problem.expecting("values that are the same for all keys"));
+        }
+        Some(sending)
     }
 
     /// The section that the provider's tokens come from.

@@ -17,6 +17,8 @@ use crate::{
     values::{SecretField, Text, table},
 };
 
+// Fields of `Fields` again: serde does not support `flatten` together with `deny_unknown_fields`, and would lose the
+// paths of misfits.
 /// A source that feeds others: `{ source = "NAME" }` is its token.
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
@@ -109,7 +111,12 @@ impl Context<'_> {
     }
 
     /// Builds the sources that nothing used, and reports them.
+    ///
+    /// Not for a key of a keyed configuration, which was checked: a shared source does not use its own sources again.
     pub(crate) fn report_unused_sources(&mut self) {
+        if self.shared.is_some() {
+            return;
+        }
         for name in self.sources.fields.keys() {
             if self.sources.built.contains_key(name.as_str()) {
                 continue;

@@ -39,14 +39,17 @@ pub(super) fn transport(
     cx: &mut Context<'_>,
 ) -> TokenEndpointBuilder {
     let mut transport = HttpTransport::builder();
-    let mut is_set = false;
+    let (mut is_set, mut is_known) = (false, true);
     for (name, field, set) in [
         ("ca", tls.and_then(|tls| tls.ca.as_ref()), Set::ca as Setter),
         ("only_ca", tls.and_then(|tls| tls.only_ca.as_ref()), Set::only_ca),
         ("certificate", tls.and_then(|tls| tls.certificate.as_ref()), Set::certificate),
         ("key", tls.and_then(|tls| tls.key.as_deref()), Set::key),
     ] {
-        if let Some(value) = field.and_then(|field| cx.bytes_value(&format!("token_endpoint.tls.{name}"), field)) {
+        let Some(field) = field else { continue };
+        // They are checked together, so with all of them or not at all.
+        is_known &= !cx.is_stand_in(field);
+        if let Some(value) = cx.bytes_value(&format!("token_endpoint.tls.{name}"), field) {
             transport = set(transport, value);
             is_set = true;
         }
@@ -55,7 +58,7 @@ pub(super) fn transport(
         transport = transport.title_case_headers();
         is_set = true;
     }
-    if !is_set {
+    if !is_set || !is_known {
         return builder;
     }
     match transport.build() {

@@ -1,7 +1,7 @@
 //! The section `token_exchange`: a token that is exchanged for another one.
 
 use bearer_token::{
-    Problem,
+    Advice, Problem, Value,
     oauth::{TokenExchange, TokenType},
 };
 #[cfg(test)]
@@ -9,7 +9,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::context::Context;
-use crate::values::{SecretField, Text};
+use crate::{
+    suggest,
+    values::{SecretField, Text},
+};
 
 const PATH: &str = "token_exchange";
 
@@ -31,10 +34,11 @@ pub(crate) struct ExchangeFields {
 }
 
 /// The short names of token types (RFC 8693 section 3).
-static TYPES: [(&str, TokenType); 6] = [
+static TYPES: [(&str, TokenType); 7] = [
     ("access_token", TokenType::ACCESS_TOKEN),
     ("id_token", TokenType::ID_TOKEN),
     ("jwt", TokenType::JWT),
+    ("refresh_token", TokenType::REFRESH_TOKEN),
     ("saml1", TokenType::SAML1),
     ("saml2", TokenType::SAML2),
     ("id_jag", TokenType::ID_JAG),
@@ -71,7 +75,7 @@ impl ExchangeFields {
 
 const EXPECTED: &str = "`access_token`, `id_token`, `jwt`, `refresh_token`, `saml1`, `saml2`, `id_jag`, or a URI";
 
-fn token(name: &str, field: Option<&SecretField>, cx: &mut Context<'_>) -> Option<bearer_token::Value> {
+fn token(name: &str, field: Option<&SecretField>, cx: &mut Context<'_>) -> Option<Value> {
     let path = format!("{PATH}.{name}");
     let field = cx.required(&path, field, "where the token is: a file, a variable or a source")?;
     cx.secret_value(&path, field)
@@ -80,14 +84,10 @@ fn token(name: &str, field: Option<&SecretField>, cx: &mut Context<'_>) -> Optio
 fn token_type(name: &str, field: Option<&Text>, cx: &mut Context<'_>) -> Option<TokenType> {
     let word = field?.as_str();
     let short = TYPES.iter().find(|(short, _)| *short == word).map(|(_, token_type)| token_type.clone());
-    let short = short.or_else(|| {
-        (word == "refresh_token").then(|| TokenType::from("urn:ietf:params:oauth:token-type:refresh_token"))
-    });
     if short.is_none() && !word.contains(':') {
         let problem = Problem::new(format!("{PATH}.{name}"), "found another word").expecting(EXPECTED);
-        let names = TYPES.iter().map(|(short, _)| *short).chain(["refresh_token"]);
-        let near = crate::suggest::nearest(word, names);
-        let advice = near.map(|near| bearer_token::Advice::text(format!("did you mean `{near}`?")));
+        let near = suggest::nearest(word, TYPES.iter().map(|(short, _)| *short));
+        let advice = near.map(|near| Advice::text(format!("did you mean `{near}`?")));
         cx.report.add(advice.into_iter().fold(problem, Problem::advise));
         return None;
     }

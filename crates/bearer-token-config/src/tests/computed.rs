@@ -2,8 +2,6 @@
 
 use super::*;
 
-const CERTIFICATE: &str = include_str!("../../../bearer-token/src/jwt/testdata/certificate.pem");
-
 async fn jwt(fields: &str) -> (Value, Value) {
     let toml = format!("[jwt]\nalgorithm = \"RS256\"\nkey = '''{RSA}'''\n{fields}");
     let provider = ProviderConfig::from_toml(&toml).unwrap().build().unwrap();
@@ -23,6 +21,16 @@ async fn members_are_computed_for_each_jwt() {
     assert_eq!((claims["uris"][0].as_str().unwrap().len(), &claims["uris"][1]), (36, &"{x}".into()));
     assert!(claims["exp"].is_u64());
     assert_eq!(header["nonce"].as_str().unwrap().len(), 32);
+}
+
+#[tokio::test]
+async fn only_a_time_alone_is_a_number() {
+    for (given, is_number) in
+        [("{now}", true), ("{now:ms}", true), ("{expiry:ms}", true), ("{now} ", false), ("{uuid}", false), ("5", false)]
+    {
+        let (_, claims) = jwt(&format!("computed = {{ a = \"{given}\" }}")).await;
+        assert_eq!(claims["a"].is_u64(), is_number, "{given}: {claims}");
+    }
 }
 
 #[tokio::test]

@@ -58,6 +58,29 @@ async fn everything_that_reaches_the_server_is_in_the_key() {
     assert_eq!(sent, [platform, of("acme", "ann"), of("acme", "bob"), of("other", "ann")]);
 }
 
+#[tokio::test]
+async fn a_chain_of_shared_sources_serves_every_key() {
+    let toml = r#"
+        allow_origins = ["https://api.example.com"]
+        [sources.first.token_endpoint]
+        url = "https://first.example.com/token"
+        client = { id = "me" }
+        [sources.second.token_endpoint]
+        url = "https://second.example.com/token"
+        client = { id = "me", assertion = { source = "first", suffix = "!" } }
+        [token_endpoint]
+        url = { variable = "tenant", prefix = "https://as.example.com/" }
+        client = { id = "me", assertion = { source = "second", suffix = "?" } }
+    "#;
+    let recorder = Recorder::default();
+    let config = keyed(toml, &recorder).unwrap();
+    let providers = config.providers().build().unwrap();
+    for tenant in ["acme", "other", "third"] {
+        token(&providers, &key(&config, &[("tenant", tenant)]).unwrap()).await;
+    }
+    assert_eq!(recorder.0.lock().unwrap().len(), 5);
+}
+
 #[test]
 fn a_variable_is_given_or_the_request_fails() {
     let config = keyed(TENANTS, &Recorder::default()).unwrap();
@@ -129,6 +152,105 @@ async fn a_key_may_be_a_variable_that_is_decoded_once() {
     assert_ne!(signature(one), signature(other));
     let error = providers.get(&of("planted")).unwrap_err().to_string();
     assert!(error.contains("jwt.key") && !error.contains("planted"), "{error}");
+}
+
+/// `x` in place of a variable is neither a key nor a certificate.
+#[test]
+fn a_rehearsal_checks_what_depends_on_no_variable() {
+    const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY";
+    let of = |more: &str| {
+        let toml = format!("allow_origins = ['https://api.example.com']\n{more}");
+        KeyedConfig::new(ProviderConfig::from_toml(&toml).unwrap())
+    };
+    let jwt = |more: &str| of(&format!("[jwt]\nissuer = 'me'\n{more}"));
+    let jwk = |kid: &str| serde_json::json!({ "kty": "oct", "alg": "HS256", "kid": kid, "k": SECRET });
+    let keys = serde_json::json!({ "keys": [jwk("a"), jwk("b")] });
+    let config = jwt(&format!("key = '{keys}'\nkid = {{ variable = 't' }}")).unwrap();
+    let providers = config.providers().build().unwrap();
+    for (kid, is_known) in [("a", true), ("b", true), ("c", false)] {
+        let found = providers.get(&key(&config, &[("t", kid)]).unwrap());
+        assert_eq!(found.is_ok(), is_known, "{kid}: {found:?}");
+    }
+    let rsa = format!("algorithm = 'RS256'\nkey = '''{RSA}'''");
+    let certified = "certificate_chain = true\ncomputed_headers = { x5t = '{certificate.sha1:base64url}' }";
+    for fields in [
+        format!("{rsa}\nkid = {{ variable = 't' }}"),
+        format!("{rsa}\ncertificate = {{ variable = 't' }}\n{certified}"),
+        format!("algorithm = 'RS256'\nkey = {{ variable = 't' }}\ncertificate = '''{CERTIFICATE}'''\n{certified}"),
+        "algorithm = 'RS256'\nkey = { variable = 't' }\ncomputed = { a = '{key.sha256:base64}' }".to_owned(),
+    ] {
+        jwt(&fields).expect(&fields);
+    }
+    // What is wrong with every value of the variable is a problem already.
+    for (fields, path) in [
+        ("algorithm = 'RS256'\nkey = 'neither'\nkid = { variable = 't' }".to_owned(), "jwt.key"),
+        (format!("key = '''{RSA}'''\nkid = {{ variable = 't' }}"), "jwt.algorithm"),
+        (format!("{rsa}\ncertificate = 'neither'\ncomputed = {{ a = '{{request.host}}' }}"), "jwt.certificate"),
+    ] {
+        let error = jwt(&fields).unwrap_err();
+        assert!(error.problems().iter().any(|problem| problem.path() == path), "{fields}: {error}");
+    }
+    let client = |fields: &str| {
+        of(&format!("[token_endpoint]\nurl = 'https://as.example.com/token'\nclient = {{ id = 'me', {fields} }}"))
+    };
+    for fields in [
+        "jwt = { algorithm = 'PS256', key = { variable = 't' } }",
+        "jwt = { key = { variable = 't' } }",
+        "method = 'client_secret_jwt', secret = { variable = 't' }",
+    ] {
+        client(fields).expect(fields);
+    }
+    let error = client("jwt = { algorithm = 'HS256', key = { variable = 't' } }").unwrap_err();
+    assert_eq!(error.problems()[0].path(), "token_endpoint.client.jwt.algorithm", "{error}");
+}
+
+#[cfg(feature = "encrypted-keys")]
+#[test]
+fn a_passphrase_may_be_a_variable() {
+    let pem = include_str!("../../../bearer-token/src/jwt/testdata/p256.aes128.encrypted.pem");
+    let toml = format!(
+        "allow_origins = ['https://api.example.com']\n[jwt]\nalgorithm = 'ES256'\nkey = '''{pem}'''\n\
+         passphrase = {{ variable = 't' }}"
+    );
+    let config = keyed(&toml, &Recorder::default()).unwrap();
+    let providers = config.providers().build().unwrap();
+    providers.get(&key(&config, &[("t", "test")]).unwrap()).unwrap();
+    let error = providers.get(&key(&config, &[("t", "other")]).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("does not open the private key"), "{error}");
+}
+
+#[cfg(feature = "http-transport")]
+#[test]
+fn a_ca_may_be_a_variable() {
+    let toml = "allow_origins = ['https://api.example.com']\n[token_endpoint]\nurl = 'https://as.example.com/token'\n\
+                client = { id = 'me' }\ntls = { only_ca = { variable = 't' } }";
+    let config = KeyedConfig::new(ProviderConfig::from_toml(toml).unwrap()).unwrap();
+    let providers = config.providers().build().unwrap();
+    providers.get(&key(&config, &[("t", CERTIFICATE)]).unwrap()).unwrap();
+    let error = providers.get(&key(&config, &[("t", "planted")]).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("token_endpoint.tls.only_ca") && !error.contains("planted"), "{error}");
+}
+
+/// A pipe is empty for the second set of variables.
+#[cfg(unix)]
+#[test]
+fn what_can_be_read_only_once_is_a_problem() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (toml, path) in [
+        ("[jwt]\nalgorithm = 'HS256'\nkey = { file = 'pipe' }\nissuer = { variable = 't' }", "jwt.key"),
+        (
+            "[token_endpoint]\nurl = 'https://as.example.com'\nscope = { variable = 't' }\n\
+             client = { id = 'me', secret = { file = 'pipe' } }",
+            "token_endpoint.client.secret",
+        ),
+    ] {
+        let config = ProviderConfig::from_toml(toml).unwrap().relative_to(directory.path());
+        let error = KeyedConfig::new(config.transport(Recorder::default())).unwrap_err();
+        let problem = error.problems().iter().find(|problem| problem.path() == path);
+        assert!(problem.is_some_and(|problem| problem.found().starts_with("found a pipe")), "{toml}: {error}");
+    }
 }
 
 #[tokio::test]

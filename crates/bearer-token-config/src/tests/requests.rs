@@ -190,16 +190,15 @@ async fn a_response_is_read_where_it_has_its_token() {
 #[cfg(feature = "http-transport")]
 #[test]
 fn tls_is_checked_when_the_provider_is_built() {
-    let certificate = include_str!("../../../bearer-token/src/jwt/testdata/certificate.pem");
     let build =
         |tls: &str| endpoint(&format!("grant_type = \"\"\ntitle_case_headers = true\ntls = {{ {tls} }}")).build();
-    build(&format!("ca = '''{certificate}'''")).unwrap();
-    build(&format!("certificate = '''{certificate}''', key = '''{RSA}'''")).unwrap();
+    build(&format!("ca = '''{CERTIFICATE}'''")).unwrap();
+    build(&format!("certificate = '''{CERTIFICATE}''', key = '''{RSA}'''")).unwrap();
     for (tls, path) in [
         ("ca = { file = \"absent\" }".to_owned(), "ca"),
         ("only_ca = \"x\"".to_owned(), "only_ca"),
         (format!("key = '''{RSA}'''"), "key"),
-        (format!("certificate = '''{certificate}'''"), "certificate"),
+        (format!("certificate = '''{CERTIFICATE}'''"), "certificate"),
     ] {
         let error = build(&tls).unwrap_err();
         assert!(error.problems()[0].path().starts_with("token_endpoint.tls"), "{path}: {error}");

@@ -49,7 +49,7 @@ fn mistakes_name_the_field() {
         ("headers = { x = { file = \"absent\" } }", "headers.x", "absent` cannot be read"),
         ("headers = { x = \"1\", \"x b\" = \"2\" }", "headers", "change character 2 of 3, a space"),
         ("reject_on = [200]", "reject_on", "found 200"),
-        ("reject_on = [9999]", "reject_on[0]", "no HTTP status"),
+        ("reject_on = [9999]", "reject_on[0]", "not an HTTP status"),
         ("reject_on = [\"403\"]", "reject_on[0]", "without quotes"),
         ("reject_on = [\"grpc:x\"]", "reject_on[0]", "`\"grpc:7\"`"),
         ("reject_on = 403", "reject_on", "found a number; expected a list"),

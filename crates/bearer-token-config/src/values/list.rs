@@ -6,7 +6,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{
         Error, MapAccess, SeqAccess, Visitor,
-        value::{MapAccessDeserializer, StrDeserializer},
+        value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer},
     },
 };
 
@@ -49,12 +49,8 @@ impl<'de> Deserialize<'de> for OneOrMany {
                 ValueField::deserialize(MapAccessDeserializer::new(map)).map(OneOrMany::One)
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
-                let mut values = Vec::new();
-                while let Some(value) = list.next_element()? {
-                    values.push(value);
-                }
-                Ok(OneOrMany::Many(values))
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<OneOrMany, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMany::Many)
             }
         }
 

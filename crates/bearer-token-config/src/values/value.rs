@@ -71,7 +71,7 @@ pub(crate) fn members() -> impl Iterator<Item = &'static str> {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Table {
+struct Members {
     value: Option<String>,
     file: Option<PathBuf>,
     env: Option<String>,
@@ -85,9 +85,9 @@ struct Table {
     suffix: Option<String>,
 }
 
-impl From<Table> for ValueField {
-    fn from(table: Table) -> Self {
-        let Table { value, file, env, source, variable, fresh, member, part, encoding, prefix, suffix } = table;
+impl From<Members> for ValueField {
+    fn from(members: Members) -> Self {
+        let Members { value, file, env, source, variable, fresh, member, part, encoding, prefix, suffix } = members;
         let found = [
             value.map(|text| ("value", Origin::Value(Zeroizing::new(text)))),
             file.map(|file| ("file", Origin::File(file))),
@@ -122,7 +122,7 @@ impl<'de> Deserialize<'de> for ValueField {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ValueField, A::Error> {
-                Table::deserialize(MapAccessDeserializer::new(map)).map(ValueField::from)
+                Members::deserialize(MapAccessDeserializer::new(map)).map(ValueField::from)
             }
         }
 

@@ -1,24 +1,24 @@
 //! A file that other programs replace, together with the last usable value that was read from it.
 
-use std::{
-    mem,
-    path::Path,
-    sync::{Arc, Condvar, Mutex as PlainMutex, PoisonError},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
 
 use zeroize::Zeroizing;
 
-use super::watched::{Stamp, WatchedFile};
+use super::{
+    turn::Turn,
+    watched::{Stamp, WatchedFile},
+};
 use crate::{
     error::{Error, ErrorKind, Retry},
     observe,
     sync::{Mutex, lock},
 };
 
-/// A value that is parsed from a file. While the file is missing, half written or wrong, the previous value stays in use.
+/// A value that is parsed from a file. While the file is missing, half written or wrong, the previous value stays in
+/// use.
 ///
-/// A clone shares the value. Everything here blocks, except [`last`](Self::last) and [`has_changed`](Self::has_changed).
+/// A clone shares the value. Everything here blocks, except [`last`](Self::last) and
+/// [`has_changed`](Self::has_changed).
 #[derive(Clone)]
 pub(crate) struct LastGood<T>(Arc<Inner<T>>);
 
@@ -26,40 +26,7 @@ struct Inner<T> {
     file: WatchedFile,
     accepts_pipe: bool,
     reading: Turn,
-    /// How long a caller waits for the reading of another one.
-    patience: Duration,
     memory: Mutex<LastRead<T>>,
-}
-
-/// A local file is read in far less. On a file system that hangs, each fetch would leave another thread behind.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Lets one caller read at a time. Otherwise an older reading could replace a newer one.
-#[derive(Default)]
-struct Turn {
-    /// Outside of the model checker, which has no time.
-    is_taken: PlainMutex<bool>,
-    ended: Condvar,
-}
-
-/// A turn, until it is dropped.
-struct Taken<'a>(&'a Turn);
-
-impl Turn {
-    /// Waits for the turn, up to a limit.
-    fn take(&self, patience: Duration) -> Option<Taken<'_>> {
-        let is_taken = self.is_taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.ended.wait_timeout_while(is_taken, patience, |is_taken| *is_taken);
-        let (mut is_taken, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if mem::replace(&mut *is_taken, true) { None } else { Some(Taken(self)) }
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        *self.0.is_taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
-        self.0.ended.notify_one();
-    }
 }
 
 struct LastRead<T> {
@@ -87,8 +54,7 @@ impl<T: Clone> LastGood<T> {
         LastGood(Arc::new(Inner {
             file: WatchedFile::new(path),
             accepts_pipe,
-            reading: Turn::default(),
-            patience: PATIENCE,
+            reading: Turn::new(),
             memory: Mutex::new(LastRead { last: None, once: false, reported: None }),
         }))
     }
@@ -130,8 +96,8 @@ impl<T: Clone> LastGood<T> {
         &self,
         parse: impl FnOnce(Zeroizing<Vec<u8>>, Option<&T>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let Inner { file, accepts_pipe, reading, patience, memory } = &*self.0;
-        let Some(_reading) = reading.take(*patience) else { return self.while_it_hangs() };
+        let Inner { file, accepts_pipe, reading, memory } = &*self.0;
+        let Some(_reading) = reading.take() else { return self.while_it_hangs() };
         let last = {
             let memory = lock(memory);
             match &memory.last {
@@ -166,8 +132,8 @@ impl<T: Clone> LastGood<T> {
     fn while_it_hangs(&self) -> Result<T, Error> {
         let path = self.0.file.path();
         let problem = format!(
-            "the file `{}` has been read for too long by another fetch; expected its content at once: does its file system \
-             hang, or is it a pipe without a writer?",
+            "the file `{}` has been read for too long by another fetch; expected its content at once: does its file \
+             system hang, or is it a pipe without a writer?",
             path.display()
         );
         let Some(last) = self.last() else { return Err(Error::new(ErrorKind::Source, problem)) };
@@ -189,7 +155,7 @@ impl<T: Clone> LastGood<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, time::Duration};
 
     use super::*;
 
@@ -293,7 +259,7 @@ mod tests {
     fn while_a_reading_hangs_the_previous_value_is_used() {
         let (_directory, value) = file("1");
         let mut inner = Arc::into_inner(value.0).unwrap();
-        inner.patience = Duration::from_millis(1);
+        inner.reading = Turn::with_patience(Duration::from_millis(1));
         let value = LastGood(Arc::new(inner));
         for known in [None, Some(1)] {
             let (started, start) = std::sync::mpsc::channel();

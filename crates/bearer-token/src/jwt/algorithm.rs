@@ -60,8 +60,8 @@ algorithms! {
     ES512 "ES512": Family::Ecdsa(Curve::P521),
     /// Ed25519.
     EdDSA "EdDSA": Family::Ed25519,
-    /// ML-DSA-44, which withstands quantum computers. Its signatures have 2,420 bytes: for assertions, not for headers of
-    /// API requests. Keys in this process need the feature `ml-dsa`.
+    /// ML-DSA-44, which withstands quantum computers. Its signatures have 2,420 bytes: for assertions, not for headers
+    /// of API requests. Keys in this process need the feature `ml-dsa`.
     MlDsa44 "ML-DSA-44": Family::MlDsa(ParameterSet::MlDsa44),
     /// ML-DSA-65. Its signatures have 3,309 bytes. Keys in this process need the feature `ml-dsa`.
     MlDsa65 "ML-DSA-65": Family::MlDsa(ParameterSet::MlDsa65),
@@ -87,12 +87,44 @@ pub(crate) enum Family {
     MlDsa(ParameterSet),
 }
 
-/// A parameter set of ML-DSA (FIPS 204 section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ParameterSet {
-    MlDsa44,
-    MlDsa65,
-    MlDsa87,
+/// Declares an enum from its rows: each variant, and what depends on it.
+macro_rules! table {
+    ($(#[doc = $doc:literal])* $name:ident: $facts:ident { $($variant:ident: { $($row:tt)* },)* }) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name {
+            $($variant,)*
+        }
+
+        impl $name {
+            pub(crate) const ALL: [$name; [$($name::$variant),*].len()] = [$($name::$variant),*];
+
+            pub(crate) fn facts(self) -> $facts {
+                match self { $($name::$variant => $facts { $($row)* },)* }
+            }
+        }
+    };
+}
+
+table! {
+    /// A parameter set of ML-DSA (FIPS 204 section 4).
+    ParameterSet: ParameterSetFacts {
+        MlDsa44: {
+            object_identifier: &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 17],
+            signature_bytes: 2420,
+            algorithm: Algorithm::MlDsa44,
+        },
+        MlDsa65: {
+            object_identifier: &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 18],
+            signature_bytes: 3309,
+            algorithm: Algorithm::MlDsa65,
+        },
+        MlDsa87: {
+            object_identifier: &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 19],
+            signature_bytes: 4627,
+            algorithm: Algorithm::MlDsa87,
+        },
+    }
 }
 
 /// What depends on a parameter set.
@@ -102,30 +134,6 @@ pub(crate) struct ParameterSetFacts {
     pub(crate) signature_bytes: usize,
     /// The only algorithm for its keys, which has its name.
     pub(crate) algorithm: Algorithm,
-}
-
-impl ParameterSet {
-    pub(crate) const ALL: [ParameterSet; 3] = [ParameterSet::MlDsa44, ParameterSet::MlDsa65, ParameterSet::MlDsa87];
-
-    pub(crate) fn facts(self) -> ParameterSetFacts {
-        match self {
-            ParameterSet::MlDsa44 => ParameterSetFacts {
-                object_identifier: &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 17],
-                signature_bytes: 2420,
-                algorithm: Algorithm::MlDsa44,
-            },
-            ParameterSet::MlDsa65 => ParameterSetFacts {
-                object_identifier: &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 18],
-                signature_bytes: 3309,
-                algorithm: Algorithm::MlDsa65,
-            },
-            ParameterSet::MlDsa87 => ParameterSetFacts {
-                object_identifier: &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 19],
-                signature_bytes: 4627,
-                algorithm: Algorithm::MlDsa87,
-            },
-        }
-    }
 }
 
 /// A hash function.
@@ -143,12 +151,28 @@ pub(crate) enum Padding {
     Pss,
 }
 
-/// An elliptic curve for ECDSA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Curve {
-    P256,
-    P384,
-    P521,
+table! {
+    /// An elliptic curve for ECDSA.
+    Curve: CurveFacts {
+        P256: {
+            name: "P-256",
+            object_identifier: &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
+            coordinate_bytes: 32,
+            algorithm: Algorithm::ES256,
+        },
+        P384: {
+            name: "P-384",
+            object_identifier: &[0x2b, 0x81, 4, 0, 34],
+            coordinate_bytes: 48,
+            algorithm: Algorithm::ES384,
+        },
+        P521: {
+            name: "P-521",
+            object_identifier: &[0x2b, 0x81, 4, 0, 35],
+            coordinate_bytes: 66,
+            algorithm: Algorithm::ES512,
+        },
+    }
 }
 
 /// What depends on a curve.
@@ -175,31 +199,6 @@ impl Hash {
 }
 
 impl Curve {
-    pub(crate) const ALL: [Curve; 3] = [Curve::P256, Curve::P384, Curve::P521];
-
-    pub(crate) fn facts(self) -> CurveFacts {
-        match self {
-            Curve::P256 => CurveFacts {
-                name: "P-256",
-                object_identifier: &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
-                coordinate_bytes: 32,
-                algorithm: Algorithm::ES256,
-            },
-            Curve::P384 => CurveFacts {
-                name: "P-384",
-                object_identifier: &[0x2b, 0x81, 4, 0, 34],
-                coordinate_bytes: 48,
-                algorithm: Algorithm::ES384,
-            },
-            Curve::P521 => CurveFacts {
-                name: "P-521",
-                object_identifier: &[0x2b, 0x81, 4, 0, 35],
-                coordinate_bytes: 66,
-                algorithm: Algorithm::ES512,
-            },
-        }
-    }
-
     /// The curve with this name in a JWK.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Curve::ALL.into_iter().find(|curve| curve.facts().name == name)

@@ -41,13 +41,13 @@ use crate::{error::Error, observe, platform::Platform, value::Value};
 /// | [`from_value`](Self::from_value) | a part of a file or of an environment variable, which is read again too |
 /// | [`remote`](Self::remote) | is in another place, behind a [`Signer`] |
 ///
-/// A [`KeyReader`] reads everything else: JWK sets, encrypted keys, encoded and short secrets, DER, bare Ed25519 keys, and
-/// keys whose format is not known in advance.
+/// A [`KeyReader`] reads everything else: JWK sets, encrypted keys, encoded and short secrets, DER, bare Ed25519 keys,
+/// and keys whose format is not known in advance.
 ///
 /// A clone shares the key. `Debug` shows the algorithm and the key id, never the key.
 ///
-/// Every constructor fails with [`ErrorKind::Config`](crate::ErrorKind::Config). The error says what was found, what was expected, and often how to
-/// convert it.
+/// Every constructor fails with [`ErrorKind::Config`](crate::ErrorKind::Config). The error says what was found, what
+/// was expected, and often how to convert it.
 ///
 /// ```
 /// use bearer_token::jwt::{Algorithm, SigningKey};
@@ -79,9 +79,9 @@ impl SigningKey {
     /// Reads a private key from PEM (RFC 7468): PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC1
     /// (`EC PRIVATE KEY`).
     ///
-    /// Other blocks, such as a certificate or EC parameters, and text around the key are ignored. Newlines may be of any
-    /// kind, and escaped (`\n`). All of it may be wrapped in base64 once more. RSA keys have 2048 to 8192 bits (RFC 7518
-    /// section 3.3). Keys in OpenSSH's own format are refused.
+    /// Other blocks, such as a certificate or EC parameters, and text around the key are ignored. Newlines may be of
+    /// any kind, and escaped (`\n`). All of it may be wrapped in base64 once more. RSA keys have 2048 to 8192 bits (RFC
+    /// 7518 section 3.3). Keys in OpenSSH's own format are refused.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_pem_only(algorithm, pem.as_ref())
     }
@@ -89,8 +89,8 @@ impl SigningKey {
     /// Reads a private JSON Web Key (RFC 7517): RSA with all of `p`, `q`, `dp`, `dq` and `qi`, EC on P-256, P-384 or
     /// P-521, Ed25519, or a shared secret (`oct`).
     ///
-    /// Its `kid` names the key, unless [`with_key_id`](Self::with_key_id) does. Its `alg` is the algorithm. Without one, EC
-    /// and Ed25519 keys have only one choice, and others need a [`KeyReader`] with an
+    /// Its `kid` names the key, unless [`with_key_id`](Self::with_key_id) does. Its `alg` is the algorithm. Without
+    /// one, EC and Ed25519 keys have only one choice, and others need a [`KeyReader`] with an
     /// [`algorithm`](KeyReader::algorithm).
     ///
     /// Keys for encryption (`use`), for other operations than `sign` (`key_ops`) and public halves are refused.
@@ -115,8 +115,8 @@ impl SigningKey {
         KeyReader::new().algorithm(algorithm).read_file(path)
     }
 
-    /// Reads a key in any format from the place that a value names, now, and again before each signature: a member of a JSON
-    /// file, an environment variable, a part of one. See [`KeyReader::read_value`].
+    /// Reads a key in any format from the place that a value names, now, and again before each signature: a member of a
+    /// JSON file, an environment variable, a part of one. See [`KeyReader::read_value`].
     pub fn from_value(algorithm: Algorithm, value: impl Into<Value>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_value(value)
     }
@@ -126,8 +126,8 @@ impl SigningKey {
         SigningKey { algorithm: signer.algorithm(), place: KeyPlace::Remote(Arc::new(signer)), key_id: None }
     }
 
-    /// Names the key, in place of the name that a JWK or a remote signer has: the `kid` in the header of every JWT that it
-    /// signs (RFC 7515 section 4.1.4).
+    /// Names the key, in place of the name that a JWK or a remote signer has: the `kid` in the header of every JWT that
+    /// it signs (RFC 7515 section 4.1.4).
     #[must_use]
     pub fn with_key_id(mut self, key_id: impl AsRef<str>) -> Self {
         self.key_id = Some(key_id.as_ref().into());

@@ -15,8 +15,8 @@ const SELF_SIGNED_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Signs JWTs that are the bearer tokens themselves: no token request is made.
 ///
 /// The provider keeps each until its `exp`, and renews it early. The default
-/// [`lifetime`](super::JwtTemplateBuilder::lifetime) is 1 h from the back-dated `iat`. Set a shorter one for APIs with a
-/// lower limit (GitHub: 10 min, App Store Connect: 20 min). JWTs
+/// [`lifetime`](super::JwtTemplateBuilder::lifetime) is 1 h from the back-dated `iat`. Set a shorter one for APIs with
+/// a lower limit (GitHub: 10 min, App Store Connect: 20 min). JWTs
 /// [without `exp`](super::JwtTemplateBuilder::expiration_time) are used for the same time.
 ///
 /// ```

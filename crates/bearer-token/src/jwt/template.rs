@@ -91,7 +91,8 @@ impl JwtTemplate {
     /// # Errors
     ///
     /// Of kind [`Signing`](crate::ErrorKind::Signing) if the key does not sign. Also the error of a remote
-    /// [`Signer`](super::Signer), and that of the platform if there is no randomness for `jti` or the runtime shuts down.
+    /// [`Signer`](super::Signer), and that of the platform if there is no randomness for `jti` or the runtime shuts
+    /// down.
     pub async fn sign(&self, platform: &Platform) -> Result<SignedJwt, Error> {
         self.sign_for(platform, ASSERTION_LIFETIME).await
     }
@@ -118,7 +119,8 @@ impl JwtTemplate {
     ///     .lifetime(Duration::from_secs(3600))
     ///     .build()?;
     ///
-    /// let token = template.sign_with(&Platform::system(), json!({ "uid": "user-7", "claims": { "admin": false } })).await?;
+    /// let claims = json!({ "uid": "user-7", "claims": { "admin": false } });
+    /// let token = template.sign_with(&Platform::system(), claims).await?;
     /// println!("{} bytes for the app", token.secret().len());
     ///
     /// let forged = template.sign_with(&Platform::system(), json!({ "sub": "someone else" })).await;
@@ -128,8 +130,8 @@ impl JwtTemplate {
     ///
     /// # Errors
     ///
-    /// As [`sign`](Self::sign), and of kind [`Config`](crate::ErrorKind::Config) if the claims are not an object or one of
-    /// them is the template's.
+    /// As [`sign`](Self::sign), and of kind [`Config`](crate::ErrorKind::Config) if the claims are not an object or one
+    /// of them is the template's.
     pub async fn sign_with(&self, platform: &Platform, claims: impl Serialize) -> Result<SignedJwt, Error> {
         let own = self.own_claims(claims)?;
         self.sign_claims(platform, ASSERTION_LIFETIME, own).await
@@ -158,7 +160,7 @@ impl JwtTemplate {
         let LookedUp { key, certificate, key_id, claims: mut further } = found;
         let expires = match own.get("exp").and_then(Value::as_u64) {
             Some(own) => UNIX_EPOCH.checked_add(Duration::from_secs(own)),
-            None => claims.expiration_time.then(|| times.expires()),
+            None => claims.has_expiration_time().then(|| times.expires()),
         };
         further.extend(own);
         let cx = SignContext::new(times, key, certificate, platform.clone());
@@ -197,8 +199,8 @@ impl JwtTemplate {
         }
         for (name, value) in &own {
             values::name_problem("claims", name).into_iter().for_each(|problem| problems.add(problem));
-            let ("iss" | "sub" | "aud", Value::String(text)) = (name.as_str(), value) else { continue };
-            values::problem(&format!("claims.{name}"), text).into_iter().for_each(|problem| problems.add(problem));
+            let found = values::claim_problems(&format!("claims.{name}"), name, value);
+            found.into_iter().for_each(|problem| problems.add(problem));
         }
         problems.into_result(MESSAGE)?;
         Ok(own)

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use super::{
     algorithm::{Algorithm, Curve, Family, ParameterSet},
     formats::der::{INTEGER, OCTET_STRING, SEQUENCE, take, trimmed},
+    template::SignedJwt,
 };
 
 /// The path of a file of `testdata`, all of which `testdata/make.sh` makes.
@@ -26,6 +27,19 @@ pub(crate) fn pem(name: &str) -> String {
 pub(crate) fn key_der(name: &str) -> Vec<u8> {
     let blocks = ::pem::parse_many(pem(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     blocks.into_iter().next_back().unwrap_or_else(|| panic!("{name}: no block")).into_contents()
+}
+
+/// The last 32 bytes of a key of `testdata`: the seed of an Ed25519 key, or its public half.
+pub(crate) fn last_32(name: &str) -> Vec<u8> {
+    let mut der = key_der(name);
+    der.split_off(der.len() - 32)
+}
+
+/// A part of a JWT: 0 for its header, 1 for its claims.
+pub(crate) fn part(jwt: &SignedJwt, index: usize) -> Value {
+    let part = jwt.secret().split('.').nth(index).unwrap_or_else(|| panic!("no part {index}"));
+    let part = BASE64_URL_SAFE_NO_PAD.decode(part).unwrap_or_else(|error| panic!("part {index}: {error}"));
+    serde_json::from_slice(&part).unwrap_or_else(|error| panic!("part {index}: {error}"))
 }
 
 /// The key of `testdata` for an algorithm, unless that takes a shared secret.

@@ -21,9 +21,9 @@ thread_local! {
 
 /// Polls on a thread that is held until the poll's future is ready.
 ///
-/// The runtime that is current there, if any, cannot be relied on: a current-thread runtime is not driven that was only
-/// entered, or whose `block_on` has returned, and this very thread may be the one that should. So while this runs,
-/// timers are a helper thread's, and what can be done on this thread is done on it.
+/// The current runtime there, if any, may not be driven: it was only entered, or its `block_on` has returned, or this
+/// thread is the one that drives it. So while this runs, a helper thread keeps the time, and work that can run on this
+/// thread does so.
 pub(crate) fn hold<R>(poll: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -35,7 +35,7 @@ pub(crate) fn hold<R>(poll: impl FnOnce() -> R) -> R {
     poll()
 }
 
-/// Whether what is polled here holds its thread.
+/// Whether this thread is held by the poll that runs now.
 pub(crate) fn is_held() -> bool {
     HELD.get()
 }
@@ -171,7 +171,7 @@ impl Spawn for SystemSpawn {
 
     fn run_blocking(&self, job: Job) -> Result<(), Job> {
         match Handle::try_current() {
-            // What is held anyway may compute.
+            // A held thread may as well compute.
             Ok(runtime) if !is_held() => runtime.run_blocking(job),
             _ => Err(job),
         }

@@ -58,8 +58,8 @@ impl Inner {
         headers.contains_key(self.form.name())
     }
 
-    /// Judges where a request goes. If it gets no token, returns what becomes of it: it goes out as it is, or not at all.
-    /// A credential that the caller set is left untouched for every destination.
+    /// Judges where a request goes. If it gets no token, returns what becomes of it: it goes out as it is, or not at
+    /// all. A credential that the caller set is left untouched for every destination.
     #[inline]
     pub(super) fn without_token_for(
         &self,
@@ -99,8 +99,8 @@ impl Inner {
         }
         Error::new(
             ErrorKind::Origin,
-            "the request goes to an origin that is not allowed, and whose name contains a part of the token, as after a \
-             hostile redirect; expected an allowed origin: check where the URL is from",
+            "the request goes to an origin that is not allowed, and whose name contains a part of the token, as after \
+             a hostile redirect; expected an allowed origin: check where the URL is from",
         )
     }
 

@@ -106,7 +106,8 @@ impl Bearer {
         std::iter::once((self.header_name(), self.header_value())).chain(fixed)
     }
 
-    /// The name of the header that contains the token: `authorization`, unless [`Sending`](crate::Sending) says otherwise.
+    /// The name of the header that contains the token: `authorization`, unless [`Sending`](crate::Sending) says
+    /// otherwise.
     pub fn header_name(&self) -> &HeaderName {
         self.0.credential.name()
     }

@@ -133,8 +133,8 @@ fn is_async() -> bool {
 
 fn refused() -> Error {
     Error::config(
-        "a token was waited for in a way that holds the thread, inside async code of tokio, where that could hold up the \
-         fetch itself: use `.token().await`, or call it inside `spawn_blocking`",
+        "a token was waited for in a way that holds the thread, inside async code of tokio, where that could hold up \
+         the fetch itself: use `.token().await`, or call it inside `spawn_blocking`",
         [],
     )
 }

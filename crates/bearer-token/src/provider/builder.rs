@@ -159,8 +159,8 @@ impl TokenProviderBuilder {
         self
     }
 
-    /// Reports a problem that was found elsewhere, such as in a configuration file. [`build`](Self::build) fails then, and
-    /// lists it among the others.
+    /// Reports a problem that was found elsewhere, such as in a configuration file. [`build`](Self::build) fails then,
+    /// and lists it among the others.
     pub fn problem(mut self, problem: Problem) -> Self {
         self.problems.add(problem);
         self

@@ -18,8 +18,9 @@
 //! | `Renewing` | | yes | yes | any | when the flight is overdue |
 //! | `Withdrawn` | | | yes | any | when neither cool-down nor quiet time is left |
 //!
-//! In every row the gate may be up to [`ABANDONED_PAUSE`](crate::provider::constants::ABANDONED_PAUSE) later, after a flight that was
-//! abandoned. Challenges wait for a fetch only while there is a bearer in the slot or a suspect: they are about it.
+//! In every row the gate may be up to [`ABANDONED_PAUSE`](crate::provider::constants::ABANDONED_PAUSE) later, after a
+//! flight that was abandoned. Challenges wait for a fetch only while there is a bearer in the slot or a suspect: they
+//! are about it.
 //!
 //! # The transitions
 //!
@@ -279,8 +280,8 @@ impl Cache {
         was_in_progress
     }
 
-    /// Handles a rejection reported by the API, subject to the settling time and the renewal backoff. The challenges are
-    /// read only if they may matter.
+    /// Handles a rejection reported by the API, subject to the settling time and the renewal backoff. The challenges
+    /// are read only if they may matter.
     pub(crate) fn reject(
         &self,
         generation: Generation,

@@ -56,7 +56,8 @@ pub(super) const LEAST_HINT: Duration = MINUTE;
 #[cfg(feature = "oauth")]
 pub(crate) const REFUSED_TOKEN_REST: Duration = TERMINAL_BACKOFF.limit();
 
-/// The time for which a new refresh token may be saved after its fetch was dropped. Then saving is the next fetch's task.
+/// The time for which a new refresh token may be saved after its fetch was dropped. Then saving is the next fetch's
+/// task.
 #[cfg(feature = "oauth")]
 pub(crate) const SAVE_TIMEOUT: Duration = MINUTE;
 

@@ -218,21 +218,22 @@ async fn mint(source: Arc<dyn DynTokenSource>, form: Arc<HeaderForm>, cx: FetchC
 
 const SOURCE_PANICKED: &str = "the token source panicked; the panic's own message went where panics of this process go";
 
-const PLATFORM_PANICKED: &str = "the provider's clock panicked during a fetch; the panic's own message went where panics \
-                                 of this process go; fix the `Clock` that `Platform::with_clock` was given";
+const PLATFORM_PANICKED: &str = "the provider's clock panicked during a fetch; the panic's own message went where \
+                                 panics of this process go; fix the `Clock` that `Platform::with_clock` was given";
 
 /// `stages` are the providers that the source waited for, if it needs the token of another one.
 fn timed_out(timeout: Duration, took: Duration, stages: &[String]) -> Error {
     let mut message = format!("the token source gave no token within {timeout:?}; the fetch was aborted");
     for (index, stage) in stages.iter().enumerate() {
-        let who = if index == 0 { "; it" } else { ", which" };
-        message.push_str(&format!("{who} was waiting for the token of `{stage}`"));
+        let link = if index == 0 { "; it" } else { ", which" };
+        message.push_str(&format!("{link} was waiting for the token of `{stage}`"));
     }
     // The deadline is a tokio timer. The elapsed time is measured by the platform's clock.
     if took < timeout / 2 {
         message.push_str(&format!(
-            ", although only {took:?} have passed: tokio's time is paused (`start_paused`, `time::pause`), and jumps to \
-             the deadline while the fetch waits for I/O; do not pause it, or use a manual clock (`Platform::with_clock`)"
+            ", although only {took:?} have passed: tokio's time is paused (`start_paused`, `time::pause`), and jumps \
+             to the deadline while the fetch waits for I/O; do not pause it, or use a manual clock \
+             (`Platform::with_clock`)"
         ));
     }
     Error::new(ErrorKind::Timeout, message)

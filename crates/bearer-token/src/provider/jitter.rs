@@ -10,7 +10,7 @@ use crate::platform::Platform;
 pub(crate) struct Draw(pub(crate) u32);
 
 impl Draw {
-    /// Draws from the platform's randomness. None if it has none, or panics.
+    /// Draws from the platform's randomness. `None` if there is none, or the platform panics.
     pub(super) fn try_new(platform: &Platform) -> Option<Self> {
         let bytes = contained(|| platform.random())?.ok()?;
         Some(Draw(u32::from_ne_bytes(bytes)))

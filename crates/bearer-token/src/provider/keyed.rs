@@ -11,7 +11,10 @@ use std::{
 
 use http::{HeaderMap, Request};
 
-use self::{bounded_map::BoundedMap, fetch_limit::FetchLimit};
+use self::{
+    bounded_map::{BoundedMap, Entry},
+    fetch_limit::FetchLimit,
+};
 use crate::{
     error::{Error, ErrorKind, Retry},
     platform::{Moment, Platform},
@@ -46,8 +49,8 @@ const MAX_DEPTH: u32 = 8;
 /// A bounded map of providers: one for each key, built on first use. A clone shares everything.
 ///
 /// Each key has a provider of its own, with its own cache, its own flight and its own cool-down. A hung or failing
-/// authorization server of one key delays no other key. The map is bounded. When it is
-/// full, a new key takes the place of one that was not used lately.
+/// authorization server of one key delays no other key. The map is bounded. When it is full, a new key takes the place
+/// of one that was not used lately.
 ///
 /// ```
 /// use bearer_token::{AccessToken, FetchContext, KeyedProviders, TokenProvider};
@@ -85,8 +88,8 @@ const MAX_DEPTH: u32 = 8;
 /// # A hostile client that invents keys
 ///
 /// Each unknown key costs one call of the build function and, until it is evicted, one provider. Check a key before
-/// it gets here: look the tenant up, or return an error from the build function. An error is remembered for as long as a failed
-/// fetch would be, and takes no place in the map.
+/// it gets here: look the tenant up, or return an error from the build function. An error is remembered for as long as
+/// a failed fetch would be, and takes no place in the map.
 pub struct KeyedProviders<K> {
     inner: Arc<Inner<K>>,
 }
@@ -118,7 +121,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
     /// Starts building a map. The function builds the provider of a key when the key is first used.
     ///
     /// It is called outside of any lock and may use this map for other keys. It may be called by several callers for
-    /// the same key at the same time: the first provider is kept, and the others are dropped before they fetch anything.
+    /// the same key at the same time: the first provider is kept, and the others are dropped before they fetch
+    /// anything.
     pub fn builder(
         build: impl Fn(&K) -> Result<TokenProviderBuilder, Error> + Send + Sync + 'static,
     ) -> KeyedProvidersBuilder<K> {
@@ -156,12 +160,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
     {
         let table = self.inner.map.load(key);
         let Some(entry) = table.find(key) else { return self.get(key)?.authorize(request) };
-        let (authorized, stale_at) = entry.value().authorize_only(request)?;
-        // Pinned, because it could be evicted before its flight begins.
-        if let Some((now, provider)) = stale_at.zip(entry.pin()) {
-            provider.inner.refresh(now);
-        }
-        Ok(authorized)
+        authorize_in_place(entry, |provider| provider.authorize_only(request))
     }
 
     /// Waits for a usable bearer of a key, like [`TokenProvider::token`].
@@ -229,6 +228,22 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
         self.inner.shut_down.store(1, Ordering::Relaxed);
         self.inner.map.retain(|_, _| false);
     }
+}
+
+/// Authorizes by a provider that stays in the map: no reference to it is counted, unless a refresh is due.
+#[inline]
+fn authorize_in_place<K>(
+    entry: &Entry<K, TokenProvider>,
+    authorize: impl FnOnce(&TokenProvider) -> Result<(Authorized, Option<Moment>), Error>,
+) -> Result<Authorized, Error> {
+    let (authorized, stale_at) = authorize(entry.value())?;
+    // Pinned, because it could be evicted before its flight begins.
+    if let Some(now) = stale_at
+        && let Some(provider) = entry.pin()
+    {
+        provider.inner.refresh(now);
+    }
+    Ok(authorized)
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {

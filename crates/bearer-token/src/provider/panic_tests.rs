@@ -1,4 +1,5 @@
-//! User code that panics: the clock, the randomness, the spawner. The flight ends at once, and others do not wait for it.
+//! User code that panics: the clock, the randomness, the spawner. The flight ends at once, and others do not wait for
+//! it.
 #![allow(clippy::panic, reason = "user code that panics")]
 
 use std::{

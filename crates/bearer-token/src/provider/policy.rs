@@ -85,16 +85,16 @@ impl Policy {
         self
     }
 
-    /// Limits a refresh in the background. If the token has little time left, the limit is half of that time, but at least
-    /// 5 s: then there is time for a second attempt. Default: 10 s.
+    /// Limits a refresh in the background. If the token has little time left, the limit is half of that time, but at
+    /// least 5 s: then there is time for a second attempt. Default: 10 s.
     #[must_use]
     pub fn refresh_timeout(mut self, time: Duration) -> Self {
         self.refresh_timeout = time;
         self
     }
 
-    /// Sets the cool-down after failures that may pass by themselves. Each wait is multiplied by a random number between
-    /// one half and one. Default: 1 s, doubling to 60 s.
+    /// Sets the cool-down after failures that may pass by themselves. Each wait is multiplied by a random number
+    /// between one half and one. Default: 1 s, doubling to 60 s.
     #[must_use]
     pub fn transient_backoff(mut self, backoff: Backoff) -> Self {
         self.transient_backoff = backoff;

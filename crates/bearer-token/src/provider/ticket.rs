@@ -188,8 +188,8 @@ fn providers() -> MutexGuard<'static, Providers> {
 
 #[cfg(test)]
 impl ProviderId {
-    /// Of no provider at all.
-    pub(crate) const NOBODY: ProviderId = ProviderId(NonZeroU32::MAX);
+    /// The id of no provider: no test builds as many.
+    pub(crate) const NONE: ProviderId = ProviderId(NonZeroU32::MAX);
 }
 
 #[cfg(test)]

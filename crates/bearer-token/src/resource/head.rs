@@ -20,7 +20,8 @@ enum Url<'a> {
 }
 
 impl<'a> RequestHead<'a> {
-    /// A head without a URL, for adapters to clients whose URLs are not [`Uri`]s. Add the parts with [`url`](Self::url).
+    /// A head without a URL, for adapters to clients whose URLs are not [`Uri`]s. Add the parts with
+    /// [`url`](Self::url).
     pub fn new(method: &'a Method, headers: &'a HeaderMap, extensions: &'a Extensions) -> Self {
         RequestHead { method, url: Url::None, headers, extensions }
     }

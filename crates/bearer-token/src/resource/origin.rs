@@ -154,8 +154,8 @@ impl Origins {
         }
     }
 
-    /// Whether this is an allowed origin that is spelled as it was allowed. [`judge`](Self::judge) knows the others too,
-    /// but takes longer.
+    /// Whether this is an allowed origin that is spelled as it was allowed. [`judge`](Self::judge) knows the others
+    /// too, but takes longer.
     #[inline]
     pub(crate) fn allow_as_spelled(&self, to: Destination<'_>) -> bool {
         let (Some(scheme), Some(authority)) = (to.scheme, to.authority) else { return false };
@@ -191,9 +191,9 @@ impl Origins {
             Some((_, verdict)) => verdict.clone(),
             None if self.is_any_allowed() => OriginVerdict::Refuse(Error::new(
                 ErrorKind::Origin,
-                "the request's URI has no scheme and no host, as it is around tonic's channel, so its origin is unknown; \
-                 expected to know it: call .connection_origin(\"https://api.example.com\") on the provider's builder, with \
-                 the origin of the connection, or set `connection_origin` in its configuration",
+                "the request's URI has no scheme and no host, as it is around tonic's channel, so its origin is \
+                 unknown; expected to know it: call .connection_origin(\"https://api.example.com\") on the provider's \
+                 builder, with the origin of the connection, or set `connection_origin` in its configuration",
             )),
             None => OriginVerdict::Authorize,
         }
@@ -237,8 +237,8 @@ impl Origin<'_> {
     fn how_to_allow(&self) -> String {
         let plaintext = if self.https || is_loopback(&self.host) { "" } else { "plaintext_" };
         format!(
-            "if the token is meant for it, call .allow_{plaintext}origin(\"{self}\") on the provider's builder, or add it \
-             to `allow_{plaintext}origins` in its configuration"
+            "if the token is meant for it, call .allow_{plaintext}origin(\"{self}\") on the provider's builder, or \
+             add it to `allow_{plaintext}origins` in its configuration"
         )
     }
 

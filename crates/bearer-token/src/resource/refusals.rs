@@ -10,8 +10,8 @@ use self::verdict::refuses_bearer;
 pub use self::verdict::{is_grpc_rejection, is_rejection};
 use crate::{resource::sending::Sending, source::challenge::raw_challenges};
 
-/// The head of a response, as [`reject_if`](crate::TokenProviderBuilder::reject_if) sees it: the status, and the headers
-/// or the trailers.
+/// The head of a response, as [`reject_if`](crate::TokenProviderBuilder::reject_if) sees it: the status, and the
+/// headers or the trailers.
 #[derive(Clone, Copy)]
 pub struct ResponseHead<'a> {
     status: StatusCode,
@@ -40,7 +40,8 @@ impl fmt::Debug for ResponseHead<'_> {
 /// A user's function that recognises refusals.
 pub(crate) type RefusalTest = Arc<dyn Fn(ResponseHead<'_>) -> bool + Send + Sync>;
 
-/// Which responses refuse the bearers of one provider; made by [`TokenProvider::refusals`](crate::TokenProvider::refusals).
+/// Which responses refuse the bearers of one provider; made by
+/// [`TokenProvider::refusals`](crate::TokenProvider::refusals).
 ///
 /// A clone shares everything. While nothing is declared beyond the usual, it costs nothing.
 #[derive(Clone, Default)]
@@ -87,8 +88,8 @@ impl Refusals {
             || self.declared.as_deref().is_some_and(|declared| declared.includes_response(status, headers))
     }
 
-    /// Whether these trailers of a response with this status refuse the bearer: [`is_grpc_rejection`], and what the user
-    /// declared.
+    /// Whether these trailers of a response with this status refuse the bearer: [`is_grpc_rejection`], and what the
+    /// user declared.
     #[inline]
     pub fn include_trailers(&self, status: StatusCode, trailers: &HeaderMap) -> bool {
         is_grpc_rejection(trailers)

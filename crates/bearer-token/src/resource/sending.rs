@@ -4,15 +4,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, StatusCode};
 
+mod checks;
+mod form;
+
 #[cfg(feature = "oauth")]
 pub(crate) use self::form::FRAMING;
 use self::form::is_scheme;
 pub(crate) use self::form::{FixedHeader, FixedValue, HeaderForm};
-mod checks;
-mod form;
-#[cfg(test)]
-#[cfg(not(bearer_loom))]
-mod tests;
 
 /// How the bearers of a provider are sent, and which responses refuse them; for
 /// [`TokenProviderBuilder::sending`](crate::TokenProviderBuilder::sending).
@@ -46,10 +44,10 @@ mod tests;
 ///
 /// # Redirects
 ///
-/// Clients that follow redirects remove `Authorization` when the origin changes, but no other header. So a provider whose
-/// headers differ from the default needs a client that follows no redirects, or an adapter that knows of each: see
-/// `BearerMiddleware::watch_redirects` of reqwest-bearer, and put a redirect layer of tower around the `BearerLayer`, not
-/// below it.
+/// Clients that follow redirects remove `Authorization` when the origin changes, but no other header. So a provider
+/// whose headers differ from the default needs a client that follows no redirects, or an adapter that knows of each:
+/// see `BearerMiddleware::watch_redirects` of reqwest-bearer, and put a redirect layer of tower around the
+/// `BearerLayer`, not below it.
 #[derive(Clone)]
 pub struct Sending {
     header: String,
@@ -109,8 +107,8 @@ impl Sending {
     /// Adds an `error` of a challenge in `WWW-Authenticate` that refuses the bearer, at any status. May be called
     /// several times.
     ///
-    /// The challenge must be one for `Bearer` or for the [scheme](Self::scheme) of this provider. `invalid_token` refuses
-    /// the bearer at 400, 401 and 403 anyway.
+    /// The challenge must be one for `Bearer` or for the [scheme](Self::scheme) of this provider. `invalid_token`
+    /// refuses the bearer at 400, 401 and 403 anyway.
     #[must_use]
     pub fn reject_on_code(mut self, error: impl Into<String>) -> Self {
         self.codes.push(error.into());
@@ -177,3 +175,7 @@ impl fmt::Debug for Sending {
             .finish()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests;

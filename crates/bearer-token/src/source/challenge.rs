@@ -7,7 +7,7 @@ use http::{HeaderMap, header::WWW_AUTHENTICATE};
 mod reader;
 
 use self::reader::Challenges;
-pub(crate) use self::reader::RawChallenge;
+pub(crate) use self::reader::{RawChallenge, is_token};
 
 /// What an API asks for: one challenge of a `WWW-Authenticate` header (RFC 9110 section 11.3).
 ///

@@ -15,13 +15,13 @@ use crate::{
 /// waiting cannot fix it ([`Retry::AfterChange`]): a refresh token that is gone, a credential that is refused, a JWT
 /// that cannot be signed. The fallback is **not** used
 ///
-/// - for an error that may pass by itself, such as an outage, a broken connection or a panic: the provider retries anyway,
-///   and an outage is no reason for other credentials;
-/// - for a mistake in the configuration ([`Config`](ErrorKind::Config), [`Origin`](ErrorKind::Origin)): otherwise it would
-///   go unnoticed.
+/// - for an error that may pass by itself, such as an outage, a broken connection or a panic: the provider retries
+///   anyway, and an outage is no reason for other credentials;
+/// - for a mistake in the configuration ([`Config`](ErrorKind::Config), [`Origin`](ErrorKind::Origin)): otherwise it
+///   would go unnoticed.
 ///
-/// If the fallback fails too, its error is returned, with the message of the primary source in it. Both share the fetch's
-/// deadline. For another rule, write a source of your own: an `async` closure that uses two.
+/// If the fallback fails too, its error is returned, with the message of the primary source in it. Both share the
+/// fetch's deadline. For another rule, write a source of your own: an `async` closure that uses two.
 #[derive(Clone)]
 pub struct Fallback {
     first: Arc<dyn DynTokenSource>,
@@ -129,6 +129,7 @@ mod tests {
             .or_else(async |_cx: FetchContext| Ok(AccessToken::new("third")));
         assert_eq!(fetch(source).await.unwrap(), "third");
     }
+
     #[test]
     fn it_has_changed_when_either_source_has() {
         struct Says(bool);

@@ -20,8 +20,8 @@ use crate::{
 /// A token in a file that another program keeps fresh: a projected token of Kubernetes, a token of Vault's agent, the
 /// assertion of a workload identity.
 ///
-/// The content of the file is the token. Spaces, newlines and a byte order mark around it are not part of it. The file is
-/// read again [every minute](Self::reread_every) while the token is in use. If the token is a JWT, it is never used
+/// The content of the file is the token. Spaces, newlines and a byte order mark around it are not part of it. The file
+/// is read again [every minute](Self::reread_every) while the token is in use. If the token is a JWT, it is never used
 /// beyond its `exp` (which is read, not verified).
 ///
 /// While the file is missing, empty or half written, the token that was read last stays in use until it expires. After
@@ -56,7 +56,8 @@ impl FileToken {
 
     /// Sets the time after which the file is read again, for a JWT even before its `exp`. Default: 1 min.
     ///
-    /// Kubernetes asks clients to read once a minute: a token may be replaced, and become invalid, long before its `exp`.
+    /// Kubernetes asks clients to read once a minute: a token may be replaced, and become invalid, long before its
+    /// `exp`.
     #[must_use]
     pub fn reread_every(mut self, period: Duration) -> Self {
         self.reread = period;

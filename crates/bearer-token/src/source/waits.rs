@@ -1,12 +1,13 @@
 //! What a fetch is waiting for, for the error of one that runs out of time.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
+
+use crate::sync::{Mutex, lock};
 
 /// The provider that a fetch waits for at the moment, if its source needs the token of another one. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Waits(Arc<Cell>);
 
-/// The model checker does not need to see this primitive, because no decision depends on it.
 type Cell = Mutex<Option<Stage>>;
 
 #[derive(Debug)]
@@ -24,14 +25,14 @@ impl Waits {
     ///
     /// The note stays if the fetch is dropped.
     pub(crate) async fn on<T>(&self, provider: &str, then: &Waits, token: impl Future<Output = T>) -> T {
-        *locked(&self.0) = Some(Stage { provider: provider.into(), then: Arc::downgrade(&then.0) });
+        *lock(&self.0) = Some(Stage { provider: provider.into(), then: Arc::downgrade(&then.0) });
         let result = token.await;
         self.forget();
         result
     }
 
     pub(crate) fn forget(&self) {
-        *locked(&self.0) = None;
+        *lock(&self.0) = None;
     }
 
     /// The names of the providers in the chain: from the one that the fetch waits for, to the last one.
@@ -39,14 +40,10 @@ impl Waits {
         let mut names = Vec::new();
         let mut next = Some(Arc::clone(&self.0));
         while let Some(cell) = next.filter(|_| names.len() < MOST_STAGES) {
-            let stage = locked(&cell);
+            let stage = lock(&cell);
             next = stage.as_ref().and_then(|stage| stage.then.upgrade());
             names.extend(stage.as_ref().map(|stage| stage.provider.to_string()));
         }
         names
     }
-}
-
-fn locked(cell: &Cell) -> MutexGuard<'_, Option<Stage>> {
-    cell.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -23,8 +23,8 @@ use self::{
 
 /// Keeps a refresh token in a file, across restarts and crashes.
 ///
-/// - The file is JSON with the token in the member `refresh_token`. The program in which a person signs in may write it;
-///   programs in Rust do so with [`RefreshToken::replace`](crate::oauth::RefreshToken::replace).
+/// - The file is JSON with the token in the member `refresh_token`. The program in which a person signs in may write
+///   it; programs in Rust do so with [`RefreshToken::replace`](crate::oauth::RefreshToken::replace).
 /// - The file is replaced as a whole: a draft is written beside it, forced to the disk, and renamed over it. Then the
 ///   rename is forced to the disk. So the file always has the old content or the new one. Symbolic links are followed,
 ///   also to a file that does not exist yet.

@@ -255,3 +255,7 @@ mod tests {
         now(&mut waiting);
     }
 }
+
+#[cfg(test)]
+#[cfg(bearer_loom)]
+mod model_tests;

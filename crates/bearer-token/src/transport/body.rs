@@ -14,8 +14,8 @@ use crate::error::Error;
 ///
 /// # Errors
 ///
-/// Of kind [`Response`](crate::ErrorKind::Response) if the body is too large, and as [`client_error`] describes if it cannot
-/// be read to its end.
+/// Of kind [`Response`](crate::ErrorKind::Response) if the body is too large, and as [`client_error`] describes if it
+/// cannot be read to its end.
 pub async fn read_response<B>(uri: &Uri, response: Response<B>) -> Result<Response<Bytes>, Error>
 where
     B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send,

@@ -87,8 +87,8 @@ pub fn client_error(uri: &Uri, error: &(dyn StdError + 'static)) -> Error {
     let origin = origin(uri);
     let Some(cause) = Cause::find(error) else {
         let message = format!(
-            "the connection to {origin} broke before a response to the token request arrived: check the server, and the proxies \
-             on the way"
+            "the connection to {origin} broke before a response to the token request arrived: check the server, and the \
+             proxies on the way"
         );
         return with_io_source(Error::new(ErrorKind::Transport, message), error);
     };

@@ -91,8 +91,8 @@ impl Transport for HttpTransport {
             None => Err(Error::new(
                 ErrorKind::Timeout,
                 format!(
-                    "{} did not respond to the token request or_timeout {limit:?}: check the server, or raise the `timeout` of \
-                     the transport",
+                    "{} did not respond to the token request within {limit:?}: check the server, or raise the `timeout` \
+                     of the transport",
                     super::cause::origin(&uri)
                 ),
             )),

@@ -83,7 +83,7 @@ impl<S, P> TrailersService<S, P> {
         self.service.get_mut()
     }
 
-    /// Gives the wrapped service back.
+    /// Returns the wrapped service.
     pub fn into_inner(self) -> S {
         self.service.into_inner()
     }

@@ -24,8 +24,8 @@ pub(in crate::contenders) fn constant(value: HeaderValue) -> Client {
     Client(ClientBuilder::new(reqwest_12::Client::new()).with(Constant(value)).with(Reply).build())
 }
 
-/// It asks a source for the token at each request and leaves caching to the source. This source is constant: no real one is
-/// faster.
+/// It asks a source for the token at each request and leaves caching to the source. This source is constant: no real
+/// one is faster.
 pub(in crate::contenders) fn reqwest_auth(token: String) -> Client {
     let source: Arc<dyn TokenSource> = Arc::new(Ready(format!("Bearer {token}")));
     let middleware = AuthorizationHeaderMiddleware::from(source);

@@ -1,12 +1,18 @@
 //! Where the secrets of a configuration are read.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use bearer_token::{Encoding, Problem, Value, secret};
 use zeroize::Zeroizing;
 
 use super::{Context, error_at, plain_reference};
-use crate::values::{Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable};
+use crate::{
+    build::Given,
+    values::{Origin, SecretField, ValueField, can_be_read, is_path, path_problem, read_file, read_variable},
+};
 
 impl Context<'_> {
     /// A secret that is a string, as it is now. Stray characters around it are removed or named, whatever its origin
@@ -46,7 +52,10 @@ impl Context<'_> {
         self.check_for_path(path, field)?;
         let bytes = match &field.origin {
             Origin::Plain(text) | Origin::Value(text) => Zeroizing::new(text.as_bytes().to_vec()),
-            Origin::File(file) => read_file(&self.directory.join(file)).map_err(|problem| problem.at(path))?,
+            Origin::File(file) => {
+                let file = self.directory.join(file);
+                self.check_for_pipe(&file).and_then(|()| read_file(&file)).map_err(|problem| problem.at(path))?
+            }
             Origin::Env(name) => read_variable(path, name)?,
             Origin::Variable(name) => Zeroizing::new(self.variable(&format!("{path}.variable"), name)?.into_bytes()),
             Origin::Source(_) | Origin::Unclear(_) => self.read_now(path, field, Value::read_bytes_now)?,
@@ -55,6 +64,16 @@ impl Context<'_> {
             return Err(Problem::new(path, "found an empty secret").expecting("the secret itself"));
         }
         Ok(bytes)
+    }
+
+    /// Refuses a file that can be read only once, if each set of variables would read it.
+    pub(in crate::sections) fn check_for_pipe(&self, file: &Path) -> Result<(), Problem> {
+        let is_regular = || fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
+        if !matches!(self.given, Given::Rehearsal) || !file.exists() || is_regular() {
+            return Ok(());
+        }
+        let problem = Problem::new("", format!("found a pipe, a device or a directory `{}`", file.display()));
+        Err(problem.expecting("a file that each key of a keyed configuration can read"))
     }
 
     /// Refuses a plain string that is probably a path or a reference to a variable, not the secret itself.

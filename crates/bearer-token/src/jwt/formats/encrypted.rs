@@ -18,8 +18,8 @@ use super::{
 /// recommended today is 1.4 million.
 pub(crate) const MAX_ITERATIONS: u32 = 10_000_000;
 
-/// The most memory of scrypt, which is 128 bytes times cost times block size (RFC 7914 section 2). Common parameters take
-/// 16 to 64 MiB.
+/// The most memory of scrypt, which is 128 bytes times cost times block size (RFC 7914 section 2). Common parameters
+/// take 16 to 64 MiB.
 pub(crate) const MAX_MEMORY: u128 = 256 << 20;
 
 /// The most work of scrypt: its memory times the parallelization.

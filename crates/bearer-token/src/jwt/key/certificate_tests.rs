@@ -18,7 +18,7 @@ use crate::{
     error::{Error, ErrorKind},
     jwt::{
         Algorithm, JwtTemplate, JwtTemplateBuilder, SignedJwt, Signer, SigningKey,
-        test_support::{key_der, pem, testdata, testdata_path},
+        test_support::{key_der, part, pem, testdata, testdata_path},
     },
     sync::{Mutex, lock},
     test_support::platform_at,
@@ -52,11 +52,6 @@ impl Pair {
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &public_key).verify(input.as_bytes(), &signature).unwrap();
     }
-}
-
-fn part(jwt: &SignedJwt, index: usize) -> Json {
-    let part = jwt.secret().split('.').nth(index).unwrap();
-    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
 async fn sign(template: &JwtTemplate) -> SignedJwt {
@@ -214,8 +209,8 @@ fn an_unusable_certificate_is_one_problem() {
     for (builder, expected) in [
         (
             everything(key(), pem("p256.certificate")),
-            "certificate: found the certificate of another key; expected the certificate of the key that signs: was only \
-             one of the two replaced?",
+            "certificate: found the certificate of another key; expected the certificate of the key that signs: was \
+             only one of the two replaced?",
         ),
         (
             everything(key(), pem("p256.certificate").repeat(2)),
@@ -223,7 +218,8 @@ fn an_unusable_certificate_is_one_problem() {
         ),
         (
             everything(key(), pem("rsa2048")),
-            "certificate: found a PEM with label PRIVATE KEY; expected a certificate as PEM (CERTIFICATE) or DER: give the",
+            "certificate: found a PEM with label PRIVATE KEY; expected a certificate as PEM (CERTIFICATE) or DER: \
+             give the",
         ),
         (everything(key(), pem("request")), "certificate: found a PEM with label CERTIFICATE REQUEST; expected a cert"),
         (everything(key(), &pem("certificate")[..200]), "certificate: found a PEM that cannot be read"),
@@ -288,7 +284,7 @@ async fn l56_a_remote_key_never_signs_under_another_certificate() {
         JwtTemplate::builder(key).certificate(Value::file(&path)).x5t_s256().build()
     };
     let error = build().unwrap_err();
-    assert!(error.to_string().contains("key: found a remote signer that does not tell its public key"), "{error}");
+    assert!(error.to_string().contains("key: found a remote signer that does not provide its public key"), "{error}");
     *lock(&remote.0) = public(&second);
     assert!(build().unwrap_err().to_string().contains("found the certificate of another key"));
     *lock(&remote.0) = public(&first);

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{KeyPlace, SigningKey, chain::CertificateChain};
+use super::{KeyPlace, SigningKey, chain::CertificateChain, diagnose::certificate as diagnose};
 use crate::{
     error::{Error, ErrorKind},
     observe,
     platform::Platform,
-    problem::Problem,
     sync::{Mutex, lock},
     value::Value,
 };
@@ -35,9 +34,8 @@ impl CertifiedKey {
         certificate: Value,
         is_whole: bool,
     ) -> Result<(Self, Arc<CertificateChain>), Error> {
-        let config = |problem: Problem| Error::config("the certificate cannot be used", [problem]);
         let public_key = key.public_key()?;
-        let content = certificate.bytes_now("certificate").map_err(config)?;
+        let content = certificate.bytes_now("certificate").map_err(diagnose::error)?;
         let chain = Arc::new(CertificateChain::read(&content, &public_key, is_whole)?);
         let last = key.in_memory_now().map(|key| (key, chain.clone()));
         let certified = CertifiedKey { certificate, is_whole, memory: Mutex::new(LastPair { last, reported: None }) };

@@ -23,8 +23,8 @@ pub(crate) struct CertificateChain {
 }
 
 impl CertificateChain {
-    /// Finds the certificate of a public key in content of any form: PEM, DER, or the base64 of one. With `is_whole`, all
-    /// other certificates must form a chain with it; without, they are ignored.
+    /// Finds the certificate of a public key in content of any form: PEM, DER, or the base64 of one. With `is_whole`,
+    /// all other certificates must form a chain with it; without, they are ignored.
     pub(crate) fn read(content: &[u8], public_key: &[u8], is_whole: bool) -> Result<Self, Error> {
         let mut others = certificates(content)?;
         let found = others.len();

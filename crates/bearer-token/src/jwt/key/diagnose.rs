@@ -1,7 +1,7 @@
 //! Sentences about keys that cannot be used: what was found, what was expected, and what to change.
 //!
-//! The formats and the native keys below report faults as data. Here they become [`Problem`]s. None repeats content of a
-//! key, apart from registered words, key ids, and the names of common JSON members.
+//! The formats and the native keys below report faults as data. Here they become [`Problem`]s. None repeats content of
+//! a key, apart from registered words, key ids, and the names of common JSON members.
 //!
 //! The commands in the advice work with OpenSSL 3. The tests of `wrong_file_tests.rs` run over files of those kinds.
 
@@ -15,9 +15,8 @@ mod jwk;
 
 #[cfg(feature = "encrypted-keys")]
 pub(crate) use self::encryption::encryption;
-pub(crate) use self::expected::{error, missing};
 pub(crate) use self::{
-    expected::Expected,
+    expected::{Expected, error, missing},
     files::{content, encrypted_without_passphrase, pem, plain_with_passphrase},
     jwk::{jwk, jwk_key},
 };
@@ -50,7 +49,7 @@ pub(crate) fn no_public_key(algorithm: Algorithm) -> Error {
 
 /// A remote signer that does not provide its public key.
 pub(crate) fn unknown_public_key() -> Error {
-    let problem = Problem::new("key", "found a remote signer that does not tell its public key");
+    let problem = Problem::new("key", "found a remote signer that does not provide its public key");
     error(problem.expecting("the public key").advise(Advice::text("implement `Signer::public_key`")))
 }
 

@@ -10,6 +10,7 @@ use aws_lc_rs::{
 use super::{diagnose, material::KeyMaterial};
 use crate::{
     error::Error,
+    files::turn::Turn,
     jwt::algorithm::Algorithm,
     sync::{Mutex, lock},
     value::Value,
@@ -23,8 +24,8 @@ struct Inner {
     value: Value,
     algorithm: Algorithm,
     parse: Box<Parse>,
-    /// Held while the key is looked up. Otherwise an older key could replace a newer one.
-    reading: Mutex<()>,
+    /// Taken while the key is looked up.
+    reading: Turn,
     memory: Mutex<LastKey>,
 }
 
@@ -35,6 +36,16 @@ struct LastKey {
     last: LoadedKey,
     /// What the last event said, and about which content.
     reported: Option<(Option<Vec<u8>>, String)>,
+}
+
+impl LastKey {
+    /// The previous key, and the problem with the content if it was not reported yet.
+    fn kept(&mut self, content: Option<Vec<u8>>, problem: String) -> (Arc<KeyMaterial>, Option<String>) {
+        let now = Some((content, problem));
+        let news = if self.reported == now { None } else { now.as_ref().map(|(_, problem)| problem.clone()) };
+        self.reported = now;
+        (self.last.material.clone(), news)
+    }
 }
 
 #[derive(Clone)]
@@ -58,7 +69,7 @@ impl LookedUpKey {
             value,
             algorithm: last.material.algorithm,
             parse: Box::new(parse),
-            reading: Mutex::new(()),
+            reading: Turn::new(),
             memory: Mutex::new(LastKey { last, reported: None }),
         })))
     }
@@ -74,10 +85,13 @@ impl LookedUpKey {
     }
 
     /// Looks the key up. If it is missing or unusable, the previous key is returned, with the problem if it is a new
-    /// one. Blocks.
+    /// one. Blocks, but not for long while another caller looks it up: the file system may hang.
     pub(crate) fn read(&self) -> (Arc<KeyMaterial>, Option<String>) {
         let Inner { value, parse, reading, memory, .. } = &*self.0;
-        let _reading = lock(reading);
+        let Some(_reading) = reading.take() else {
+            let problem = "it has been read for too long by another fetch: does its file system hang?";
+            return lock(memory).kept(None, problem.to_owned());
+        };
         let last = lock(memory).last.clone();
         let mut found = None;
         let loaded = value.bytes_now("key").map_err(diagnose::error).and_then(|content| {
@@ -86,19 +100,14 @@ impl LookedUpKey {
             load(&**parse, &content, digest, Some(&last))
         });
         let mut memory = lock(memory);
-        let mut news = None;
         match loaded {
-            Ok(loaded) => *memory = LastKey { last: loaded, reported: None },
-            Err(error) => {
-                let problem = error.to_string();
-                let found = found.map(|digest| digest.as_ref().to_vec());
-                if memory.reported.as_ref().is_none_or(|reported| *reported != (found.clone(), problem.clone())) {
-                    memory.reported = Some((found, problem.clone()));
-                    news = Some(problem);
-                }
+            Ok(loaded) => {
+                let key = loaded.material.clone();
+                *memory = LastKey { last: loaded, reported: None };
+                (key, None)
             }
+            Err(error) => memory.kept(found.map(|digest| digest.as_ref().to_vec()), error.to_string()),
         }
-        (memory.last.material.clone(), news)
     }
 
     /// The place of the key, for events.
@@ -142,6 +151,7 @@ mod tests {
             JwtTemplate, SigningKey,
             formats::encoding::{self, Encoding},
             key::{KeyPlace, reader::KeyReader},
+            native::NativeKey,
             test_support::{jwk_set, jwk_text, pem},
         },
         test_support::{NoSpawn, platform_at},
@@ -241,7 +251,7 @@ mod tests {
         // The header of every JWT names the algorithm.
         let long = FIRST.repeat(2);
         fs::write(&path, jwk("2026-03", &long).replace("HS256", "HS384")).unwrap();
-        assert!(KeyReader::new().read_file(&path).is_ok(), "it is a key nevertheless");
+        assert!(KeyReader::new().read_file(&path).is_ok(), "it is still a key");
         assert_eq!(sign(&template, SECOND).await.0["kid"], "2026-02");
     }
 
@@ -330,6 +340,40 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &file.read().0), "a file again");
     }
 
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a reading that hangs, and one beside it")]
+    fn while_a_reading_hangs_the_previous_key_is_used() {
+        let (_directory, path) = file(FIRST);
+        let (started, start) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = Mutex::new(released);
+        let key = LookedUpKey::open(crate::value::Value::file(&path), None, move |content, known| {
+            if known.is_some() {
+                started.send(()).unwrap();
+                lock(&released).recv().unwrap();
+            }
+            let key = NativeKey::hmac(Algorithm::HS256, content, true).unwrap();
+            Ok(KeyMaterial { algorithm: Algorithm::HS256, key, key_id: None, is_bare: true })
+        });
+        let mut inner = Arc::into_inner(key.unwrap().0).unwrap();
+        inner.reading = Turn::with_patience(std::time::Duration::from_millis(1));
+        let key = LookedUpKey(Arc::new(inner));
+        let first = key.last();
+        fs::write(&path, SECOND).unwrap();
+        let hanging = key.clone();
+        let reading = std::thread::spawn(move || hanging.read());
+        start.recv().unwrap();
+        let beside = key.clone();
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send([beside.read(), beside.read()]));
+        let [(kept, news), (_, again)] = ended.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+        assert!(Arc::ptr_eq(&first, &kept) && again.is_none());
+        assert!(news.unwrap().contains("does its file system hang"));
+        release.send(()).unwrap();
+        let (second, news) = reading.join().unwrap();
+        assert!(!Arc::ptr_eq(&first, &second) && news.is_none());
+    }
+
     #[cfg(unix)]
     #[test]
     #[allow(clippy::disallowed_methods, reason = "what fails would hang")]
@@ -342,7 +386,7 @@ mod tests {
         let (_directory, name, sender) = pipe(FIRST);
         let file = key_file(&name, &reader);
         sender.join().unwrap();
-        // A second reading would wait for a writer for ever.
+        // A second reading would wait for a writer.
         let (done, ended) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
             let _key = file.read();

@@ -40,8 +40,8 @@ mod tests;
 /// | for HS256, HS384, HS512: anything else | the shared secret itself |
 ///
 /// The newlines of a PEM may be escaped (`\n`), and there may be quotes around it, as in environment variables. A byte
-/// order mark and one trailing newline are not part of a shared secret. Quotes or spaces around one are an error, and so
-/// is a path in place of a key.
+/// order mark and one trailing newline are not part of a shared secret. Quotes or spaces around one are an error, and
+/// so is a path in place of a key.
 ///
 /// A part of another format, or an unsupported one (a JWK without its end, UTF-16, PKCS#12), is an error and never a
 /// shared secret. If a secret looks like that, set its [`encoding`](Self::encoding): [`Binary`](Encoding::Binary),
@@ -61,8 +61,8 @@ mod tests;
 /// # Ok(()) }
 /// ```
 ///
-/// Every error is of kind [`Config`](crate::ErrorKind::Config). It says what was found, what was expected, and often how
-/// to convert it.
+/// Every error is of kind [`Config`](crate::ErrorKind::Config). It says what was found, what was expected, and often
+/// how to convert it.
 #[derive(Clone, Default)]
 pub struct KeyReader {
     algorithm: Option<Algorithm>,
@@ -128,8 +128,8 @@ impl KeyReader {
     ///
     /// # Errors
     ///
-    /// Of kind [`Config`](crate::ErrorKind::Config). A problem with a setting has the name of its method as its path, and
-    /// one with the key itself has `key`.
+    /// Of kind [`Config`](crate::ErrorKind::Config). A problem with a setting has the name of its method as its path,
+    /// and one with the key itself has `key`.
     pub fn read(&self, key: impl AsRef<[u8]>) -> Result<SigningKey, Error> {
         let material = self.read_material(key.as_ref())?;
         Ok(self.named(SigningKey::in_memory(material)))
@@ -149,8 +149,8 @@ impl KeyReader {
         self.read_value(Value::file(path))
     }
 
-    /// Reads a key from the place that a value names, now, and again before each signature, as [`read_file`](Self::read_file)
-    /// does. A literal is read once.
+    /// Reads a key from the place that a value names, now, and again before each signature, as
+    /// [`read_file`](Self::read_file) does. A literal is read once.
     ///
     /// If the value has an encoding, it is decoded first, and all of the decoded bytes are used, as with
     /// [`Binary`](Encoding::Binary).

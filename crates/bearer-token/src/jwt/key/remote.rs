@@ -6,8 +6,8 @@ use crate::{error::Error, jwt::algorithm::Algorithm};
 
 /// Signs with a key that this process does not hold.
 ///
-/// Pass it to [`SigningKey::remote`](crate::jwt::SigningKey::remote), and use that as any other key. It is called once for
-/// each JWT: once for each refresh of a token, not for each request.
+/// Pass it to [`SigningKey::remote`](crate::jwt::SigningKey::remote), and use that as any other key. It is called once
+/// for each JWT: once for each refresh of a token, not for each request.
 ///
 /// Its time is part of that fetch. When the deadline of the fetch passes, the future is dropped at its current await.
 /// If it was using a connection, do not reuse that connection: it may contain half a response.
@@ -59,16 +59,16 @@ pub trait Signer: Send + Sync + 'static {
         None
     }
 
-    /// Signs the message, which is not hashed yet. The signature has the form that JWTs use (RFC 7518 section 3): r||s for
-    /// ECDSA, and the usual one for RSA, Ed25519 and HMAC. Many services return ECDSA signatures in DER:
+    /// Signs the message, which is not hashed yet. The signature has the form that JWTs use (RFC 7518 section 3): r||s
+    /// for ECDSA, and the usual one for RSA, Ed25519 and HMAC. Many services return ECDSA signatures in DER:
     /// [`Algorithm::signature_from_der`] converts them.
     ///
     /// # Errors
     ///
     /// The kind decides how the provider retries. [`Transport`](crate::ErrorKind::Transport),
-    /// [`Timeout`](crate::ErrorKind::Timeout) and [`Unavailable`](crate::ErrorKind::Unavailable) may pass by themselves.
-    /// After [`Signing`](crate::ErrorKind::Signing) and [`Refused`](crate::ErrorKind::Refused), something has to change
-    /// first.
+    /// [`Timeout`](crate::ErrorKind::Timeout) and [`Unavailable`](crate::ErrorKind::Unavailable) may pass by
+    /// themselves. After [`Signing`](crate::ErrorKind::Signing) and [`Refused`](crate::ErrorKind::Refused), something
+    /// has to change first.
     fn sign(&self, message: &[u8]) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
 }
 

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, ErrorKind},
     jwt::{
         Algorithm, KeyReader, SigningKey,
-        test_support::{key_der, pem},
+        test_support::{last_32, pem},
     },
     provider::TokenProvider,
     test_support::platform_at,
@@ -24,12 +24,6 @@ async fn signature(key: &SigningKey) -> Vec<u8> {
 
 fn reader(algorithm: Algorithm) -> KeyReader {
     KeyReader::new().algorithm(algorithm)
-}
-
-/// The last bytes of a key of `testdata`: the seed of an Ed25519 key, or its public half.
-fn last_32(name: &str) -> Vec<u8> {
-    let der = key_der(name);
-    der[der.len() - 32..].to_vec()
 }
 
 #[tokio::test]

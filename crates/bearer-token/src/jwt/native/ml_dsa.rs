@@ -2,6 +2,7 @@
 
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
+    error::Unspecified,
     signature::{
         KeyPair, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair, PqdsaSigningAlgorithm,
     },
@@ -27,14 +28,13 @@ impl MlDsaKey {
         if pair.public_key().as_ref() == public { Ok(MlDsaKey(pair)) } else { Err(fault(None)) }
     }
 
-    pub(crate) fn public_key(&self) -> Option<Vec<u8>> {
-        let der: PublicKeyX509Der<'static> = self.0.public_key().as_der().ok()?;
-        Some(der.as_ref().to_vec())
+    pub(crate) fn public_key(&self) -> Result<PublicKeyX509Der<'static>, Unspecified> {
+        self.0.public_key().as_der()
     }
 
-    pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
         let mut signature = vec![0; self.0.algorithm().signature_len()];
-        self.0.sign(message, &mut signature).ok().map(|_| signature)
+        self.0.sign(message, &mut signature).map(|_| signature)
     }
 }
 

@@ -1,5 +1,7 @@
 //! In place of `ml_dsa.rs`, without the feature `ml-dsa`: there is no such key.
 
+use aws_lc_rs::{encoding::PublicKeyX509Der, error::Unspecified};
+
 use super::fault::NativeFault;
 use crate::jwt::algorithm::ParameterSet;
 
@@ -14,11 +16,11 @@ impl MlDsaKey {
         Err(NativeFault::WithoutMlDsa)
     }
 
-    pub(crate) fn public_key(&self) -> Option<Vec<u8>> {
+    pub(crate) fn public_key(&self) -> Result<PublicKeyX509Der<'static>, Unspecified> {
         match *self {}
     }
 
-    pub(crate) fn sign(&self, _message: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn sign(&self, _message: &[u8]) -> Result<Vec<u8>, Unspecified> {
         match *self {}
     }
 }

@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl Algorithm {
-    /// Turns an ECDSA signature in DER (RFC 3279 section 2.2.3), as AWS KMS, Google Cloud KMS, PKCS#11 tools and OpenSSL
-    /// return it, into the r||s of a JWT (RFC 7518 section 3.4).
+    /// Turns an ECDSA signature in DER (RFC 3279 section 2.2.3), as AWS KMS, Google Cloud KMS, PKCS#11 tools and
+    /// OpenSSL return it, into the r||s of a JWT (RFC 7518 section 3.4).
     ///
     /// ```
     /// use bearer_token::jwt::Algorithm;
@@ -23,8 +23,8 @@ impl Algorithm {
     ///
     /// # Errors
     ///
-    /// Of kind [`Signing`](ErrorKind::Signing) if it is not such a signature, or if the algorithm is not ES256, ES384 or
-    /// ES512.
+    /// Of kind [`Signing`](ErrorKind::Signing) if it is not such a signature, or if the algorithm is not ES256, ES384
+    /// or ES512.
     pub fn signature_from_der(self, der: &[u8]) -> Result<Vec<u8>, Error> {
         let size = match self.family() {
             Family::Ecdsa(curve) => curve.facts().coordinate_bytes,
@@ -38,8 +38,8 @@ impl Algorithm {
         let join = |(r, s)| Some([padded(r, size)?.as_slice(), padded(s, size)?.as_slice()].concat());
         numbers(der).and_then(join).ok_or_else(|| {
             let message = format!(
-                "found {} bytes that are not an ECDSA signature in DER for {self}; expected two numbers of up to {size} \
-                 bytes",
+                "found {} bytes that are not an ECDSA signature in DER for {self}; expected two numbers of up to \
+                 {size} bytes",
                 der.len()
             );
             Error::new(ErrorKind::Signing, message)

@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::*;
-use crate::jwt::test_support::{key_der, key_name, pem};
+use crate::jwt::test_support::{key_der, key_name};
 
 fn load(algorithm: Algorithm, name: &str) -> Result<NativeKey, NativeFault> {
     NativeKey::from_der(algorithm, &key_der(name))
@@ -35,7 +35,7 @@ fn verification(algorithm: Algorithm) -> Option<(&'static dyn VerificationAlgori
 fn each_private_key_signs_what_its_public_key_verifies() {
     for algorithm in Algorithm::ALL.iter().copied() {
         let Some((verification, name)) = verification(algorithm) else { continue };
-        let public = ::pem::parse(pem(&format!("{name}.pub"))).unwrap().into_contents();
+        let public = key_der(&format!("{name}.pub"));
         let public = UnparsedPublicKey::new(verification, public);
         let others = match algorithm.family() {
             Family::Rsa(..) => &["rsa2048", "rsa2048.pkcs1"][..],
@@ -60,7 +60,7 @@ fn the_public_key_is_what_openssl_writes() {
             assert!(NativeKey::hmac(algorithm, &[7; 64], false).unwrap().public_key().is_none());
         }
         let Some((_, name)) = verification(algorithm) else { continue };
-        let public = ::pem::parse(pem(&format!("{name}.pub"))).unwrap().into_contents();
+        let public = key_der(&format!("{name}.pub"));
         assert_eq!(load(algorithm, name).unwrap().public_key(), Some(public), "{name}");
     }
 }

@@ -70,7 +70,8 @@ impl JwtTemplateBuilder {
     /// # let directory = tempfile::tempdir().unwrap();
     /// # let path = directory.path().join("account.json");
     /// # let pem = include_str!("../testdata/rsa2048.pem").replace('\n', "\\n");
-    /// # let account = format!(r#"{{"private_key": "{pem}", "private_key_id": "1", "client_email": "me@example.com"}}"#);
+    /// # let members = r#""private_key_id": "1", "client_email": "me@example.com""#;
+    /// # let account = format!(r#"{{"private_key": "{pem}", {members}}}"#);
     /// # std::fs::write(&path, account).unwrap();
     /// // A service account of Google, from its file as it is downloaded.
     /// let account = |member| Value::file(&path).member(member);
@@ -95,8 +96,8 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// The `aud` claim as one string, which is sent byte for byte. Servers differ in what they expect (the token endpoint,
-    /// the issuer, a bare host), and a trailing slash matters.
+    /// The `aud` claim as one string, which is sent byte for byte. Servers differ in what they expect (the token
+    /// endpoint, the issuer, a bare host), and a trailing slash matters.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<value::Value>) -> Self {
         self.strings.audience = Some(audience.into());
@@ -141,7 +142,8 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// A claim that is computed for each JWT: from its times, from fingerprints of its key or certificate, from randomness.
+    /// A claim that is computed for each JWT: from its times, from fingerprints of its key or certificate, from
+    /// randomness.
     ///
     /// A computed `iat`, `nbf`, `exp` or `jti` replaces the usual one, for servers that expect it in another form. The
     /// JWT is still used until its usual `exp`, so base yours on [`expires_at`](SignContext::expires_at).
@@ -180,7 +182,8 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// A member of the JOSE header that is computed for each JWT, as a [claim](Self::computed) is. `null` leaves it out.
+    /// A member of the JOSE header that is computed for each JWT, as a [claim](Self::computed) is. `null` leaves it
+    /// out.
     #[must_use]
     pub fn computed_header<V: Serialize>(
         mut self,
@@ -204,16 +207,17 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// The `kid` in the header (RFC 7515 section 4.1.4), unless the key was given one already. It overrides the name that a
-    /// JWK or a remote signer has.
+    /// The `kid` in the header (RFC 7515 section 4.1.4), unless the key was given one already. It overrides the name
+    /// that a JWK or a remote signer has.
     #[must_use]
     pub fn key_id(mut self, key_id: impl Into<value::Value>) -> Self {
         self.key_id = Some(key_id.into());
         self
     }
 
-    /// The certificate of the key, as PEM, DER, or the base64 of one. It is read again for each JWT, and may be in the same
-    /// file as the key. Other certificates in it are ignored, unless they are sent as [a chain](Self::certificate_chain).
+    /// The certificate of the key, as PEM, DER, or the base64 of one. It is read again for each JWT, and may be in the
+    /// same file as the key. Other certificates in it are ignored, unless they are sent as
+    /// [a chain](Self::certificate_chain).
     ///
     /// It is not sent by itself: see [`x5t_s256`](Self::x5t_s256), [`x5t`](Self::x5t),
     /// [`certificate_chain`](Self::certificate_chain), and [`SignContext`].
@@ -224,14 +228,12 @@ impl JwtTemplateBuilder {
     /// ```
     /// use bearer_token::{Value, jwt::{Algorithm, JwtTemplate, SigningKey}};
     ///
-    /// # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata");
-    /// # std::env::set_current_dir(directory).unwrap();
-    /// # fn main_() -> Result<(), bearer_token::Error> {
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata")).unwrap();
     /// // As Entra ID expects it.
     /// let key = SigningKey::from_file(Algorithm::PS256, "rsa2048.pem")?;
     /// let template = JwtTemplate::builder(key).certificate(Value::file("certificate.pem")).x5t_s256().build()?;
     /// # let _ = template; Ok(()) }
-    /// # main_().unwrap();
     /// ```
     #[must_use]
     pub fn certificate(mut self, certificate: impl Into<value::Value>) -> Self {
@@ -253,8 +255,8 @@ impl JwtTemplateBuilder {
         self.computed_header("x5t#S256", |cx| Ok(cx.certificate_sha256()?.base64url()))
     }
 
-    /// Names the [certificate](Self::certificate) in the header by its SHA-1, as `x5t` (RFC 7515 section 4.1.7), for servers
-    /// that do not know `x5t#S256`.
+    /// Names the [certificate](Self::certificate) in the header by its SHA-1, as `x5t` (RFC 7515 section 4.1.7), for
+    /// servers that do not know `x5t#S256`.
     #[must_use]
     pub fn x5t(self) -> Self {
         self.computed_header("x5t", |cx| Ok(cx.certificate_sha1()?.base64url()))
@@ -293,8 +295,8 @@ impl JwtTemplateBuilder {
     /// Checks everything. The error lists every problem under the method that caused it, or under `claims.NAME`,
     /// `computed.NAME`, `header.NAME` or `computed_header.NAME`.
     ///
-    /// An issuer, a subject, an audience or a key id must not be empty, or contain a newline or another control character.
-    /// Spaces or quotes around one are a problem too.
+    /// An issuer, a subject, an audience or a key id must not be empty, or contain a newline or another control
+    /// character. Spaces or quotes around one are a problem too.
     pub fn build(mut self) -> Result<JwtTemplate, Error> {
         self.check_times();
         self.check_names();

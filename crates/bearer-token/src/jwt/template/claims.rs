@@ -26,6 +26,11 @@ impl Claims {
         self.looked_up.names().chain(self.computed.names()).chain(self.generated_names().map(|name: &str| name))
     }
 
+    /// Whether each JWT has an `exp`, generated or computed.
+    pub(crate) fn has_expiration_time(&self) -> bool {
+        self.expiration_time || self.computed.has("exp")
+    }
+
     /// The registered claims that each JWT gets.
     fn generated_names(&self) -> impl Iterator<Item = &'static str> {
         [("iat", self.issued_at), ("nbf", self.not_before), ("exp", self.expiration_time), ("jti", self.jwt_id)]

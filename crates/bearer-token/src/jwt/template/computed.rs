@@ -1,6 +1,6 @@
 //! Claims and header members that user code computes for each JWT.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -14,8 +14,8 @@ use crate::{
 type Compute = dyn Fn(&SignContext) -> Result<Value, Error> + Send + Sync;
 
 /// Functions that compute members, by the names of the members.
-#[derive(Clone, Default)]
-pub(crate) struct Computed(BTreeMap<String, Arc<Compute>>);
+#[derive(Default)]
+pub(crate) struct Computed(BTreeMap<String, Box<Compute>>);
 
 impl Computed {
     pub(crate) fn insert<V: Serialize>(
@@ -27,7 +27,7 @@ impl Computed {
             let value = compute(cx)?;
             serde_json::to_value(value).map_err(|_| Error::config(NO_JSON, []))
         };
-        self.0.insert(name, Arc::new(compute));
+        self.0.insert(name, Box::new(compute));
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
@@ -40,14 +40,15 @@ impl Computed {
 
     /// The members for one JWT. `what` is a claim or a member of the header.
     pub(crate) fn members(&self, what: &str, cx: &SignContext) -> Result<Vec<(String, Value)>, Error> {
-        let member = |(name, compute): (&String, &Arc<Compute>)| match compute(cx) {
-            Ok(value) => Ok((name.clone(), value)),
-            Err(error) => {
+        let mut members = Vec::new();
+        for (name, compute) in &self.0 {
+            let value = compute(cx).map_err(|error| {
                 let message = format!("the {what} `{name}` cannot be computed: {error}");
-                Err(error.with_context(message))
-            }
-        };
-        self.0.iter().map(member).collect()
+                error.with_context(message)
+            })?;
+            members.push((name.clone(), value));
+        }
+        Ok(members)
     }
 
     /// Computes the members for a rehearsal. Those that cannot be computed are reported as problems, and left out.
@@ -91,17 +92,15 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorKind,
-        jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SignedJwt, Signer, SigningKey, test_support::pem},
+        jwt::{
+            Algorithm, JwtTemplate, JwtTemplateBuilder, SignedJwt, Signer, SigningKey,
+            test_support::{key_der, part, pem},
+        },
         test_support::platform_at,
     };
 
     fn builder() -> JwtTemplateBuilder {
         JwtTemplate::builder(SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap())
-    }
-
-    fn part(jwt: &SignedJwt, index: usize) -> Value {
-        let part = jwt.secret().split('.').nth(index).unwrap();
-        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
     }
 
     async fn sign(builder: JwtTemplateBuilder) -> SignedJwt {
@@ -188,7 +187,7 @@ mod tests {
         }
     }
 
-    /// A remote key that may tell its public half.
+    /// A remote key that may provide its public half.
     struct Remote(Algorithm, Option<Vec<u8>>);
 
     impl Signer for Remote {
@@ -206,20 +205,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_remote_key_needs_to_tell_its_public_half() {
+    async fn a_remote_key_must_provide_its_public_half() {
         let with = |algorithm, public: Option<Vec<u8>>| {
             JwtTemplate::builder(SigningKey::remote(Remote(algorithm, public)))
                 .computed("iss", |cx| Ok(cx.public_key_sha256()?.base64url()))
         };
-        let public = ::pem::parse(pem("p256.pub")).unwrap().into_contents();
+        let public = key_der("p256.pub");
         let jwt = sign(with(Algorithm::ES256, Some(public.clone()))).await;
         assert_eq!(part(&jwt, 1)["iss"], BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &public)));
         for (algorithm, public, expected) in [
             (
                 Algorithm::ES256,
                 None,
-                "computed.iss: found a remote signer that does not tell its public key; expected the public key: \
-                 implement `Signer::public_key`",
+                "computed.iss: found a remote signer that does not provide its public key; expected the public \
+                 key: implement `Signer::public_key`",
             ),
             (
                 Algorithm::ES256,
@@ -250,6 +249,7 @@ mod tests {
             (builder().claim("a", 1).computed("a", one), "computed.a: found the same claim among the fixed ones"),
             (builder().issuer("me").computed("iss", one), "computed.iss: found the same claim among the fixed ones"),
             (builder().computed("iss", |_| Ok("me\n")), "computed.iss: found a newline: remove it"),
+            (builder().computed("aud", |_| Ok(["you", "me\n"])), "computed.aud: found a newline: remove it"),
             (builder().computed("a\n", one), "computed: found a name of 2 bytes with a control character"),
             (builder().header("a", 1).computed_header("a", one), "computed_header.a: found the same member among"),
             (builder().key_id("me").computed_header("kid", one), "computed_header.kid: found beside a key id"),

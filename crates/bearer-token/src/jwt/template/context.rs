@@ -11,12 +11,12 @@ use base64::{
 use super::sign_times::SignTimes;
 use crate::{
     error::Error,
-    jwt::key::{SigningKey, chain::CertificateChain},
+    jwt::key::{SigningKey, chain::CertificateChain, diagnose::certificate as diagnose},
     platform::{Moment, Platform},
-    problem::{Advice, Problem},
 };
 
-/// The JWT that is being signed, for claims and header members that are [computed](crate::jwt::JwtTemplateBuilder::computed).
+/// The JWT that is being signed, for claims and header members that are
+/// [computed](crate::jwt::JwtTemplateBuilder::computed).
 ///
 /// Everything in it belongs to the same JWT: fingerprints are those of the key that signs it.
 pub struct SignContext {
@@ -97,7 +97,7 @@ impl SignContext {
         match &self.certificate {
             CertificateState::Usable(chain) => Ok(Fingerprint(chain.digest(hash))),
             CertificateState::Unusable => Ok(Fingerprint(digest(hash, b""))),
-            CertificateState::None => Err(no_certificate()),
+            CertificateState::None => Err(diagnose::missing()),
         }
     }
 
@@ -106,7 +106,7 @@ impl SignContext {
         match &self.certificate {
             CertificateState::Usable(chain) => Ok(chain.base64()),
             CertificateState::Unusable => Ok(Vec::new()),
-            CertificateState::None => Err(no_certificate()),
+            CertificateState::None => Err(diagnose::missing()),
         }
     }
 
@@ -131,11 +131,6 @@ impl SignContext {
     pub(crate) fn key(&self) -> &SigningKey {
         &self.key
     }
-}
-
-fn no_certificate() -> Error {
-    let problem = Problem::new("certificate", "found no certificate").expecting("the certificate of the key");
-    Error::config("the certificate cannot be used", [problem.advise(Advice::set("certificate"))])
 }
 
 impl fmt::Debug for SignContext {

@@ -6,12 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use super::{JwtTemplate, SignedJwt};
+use super::JwtTemplate;
 use crate::{
     error::ErrorKind,
-    jwt::{Algorithm, JwtTemplateBuilder, SigningKey, formats::encoding},
+    jwt::{Algorithm, JwtTemplateBuilder, SigningKey, test_support::part},
     provider::TokenProvider,
     test_support::platform_at,
     value::Value,
@@ -21,11 +21,6 @@ const SECRET: &str = "a secret of more than thirty-two bytes";
 
 fn builder() -> JwtTemplateBuilder {
     JwtTemplate::builder(SigningKey::hmac(Algorithm::HS256, SECRET).unwrap()).jwt_id(false).issued_at(false)
-}
-
-fn part(jwt: &SignedJwt, index: usize) -> Json {
-    let part = jwt.secret().split('.').nth(index).unwrap();
-    serde_json::from_slice(&encoding::base64(part.as_bytes()).unwrap()).unwrap()
 }
 
 fn write(path: &Path, name: &str) {
@@ -159,6 +154,9 @@ async fn claims_of_the_template_are_never_replaced() {
     let expected = ["claims", "claims.at", "claims.aud", "claims.exp", "claims.iss", "claims.role", "claims.sub"];
     assert_eq!((error.kind(), paths.as_slice()), (ErrorKind::Config, expected.as_slice()));
     assert!(!format!("{error} {error:?}").contains("MARKER"));
+    let wrong = json!({ "aud": ["you", "me\n"] });
+    let error = builder().build().unwrap().sign_with(&platform_at(1_000), wrong).await.unwrap_err();
+    assert!(error.to_string().contains("claims.aud: found a newline"), "{error}");
     for claims in [json!([]), json!("text"), json!(null)] {
         let error = template.sign_with(&platform_at(1_000), claims).await.unwrap_err();
         assert!(error.to_string().contains("claims: found something else than a JSON object"), "{error}");

@@ -1,5 +1,7 @@
 //! Checks of strings that reach the wire (`L52`).
 
+use serde_json::Value;
+
 use crate::{
     problem::{Advice, Problem},
     secret::string::{self, StringProblem},
@@ -24,6 +26,16 @@ pub(crate) fn problem(path: &str, value: &str) -> Option<Problem> {
         StringProblem::Path => return None,
     };
     Some(Problem::new(path, found).advise(Advice::text("remove it")))
+}
+
+/// What is wrong with a claim whose strings name something: `iss`, `sub` or `aud`.
+pub(crate) fn claim_problems(path: &str, name: &str, value: &Value) -> Vec<Problem> {
+    let strings = match (name, value) {
+        ("iss" | "sub" | "aud", Value::String(value)) => vec![value.as_str()],
+        ("aud", Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    strings.into_iter().filter_map(|value| problem(path, value)).collect()
 }
 
 /// What is wrong with the name of a claim or of a header member.

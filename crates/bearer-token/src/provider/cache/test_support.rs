@@ -28,7 +28,7 @@ pub(super) fn bearer(token: &str, issued: u64, lifetime: u64) -> Bearer {
     let token = AccessToken::new(token).expires_in(Duration::from_secs(lifetime));
     let deadlines = Policy::default().jitter(false).deadlines(at(issued), token.expiry(), Draw::MAX);
     let credential = Credential::new(&HeaderForm::default(), token.secret(), &[]).unwrap();
-    Bearer::seal(token, credential, ProviderId::NOBODY, deadlines, at(issued), SETTLING_TIME)
+    Bearer::seal(token, credential, ProviderId::NONE, deadlines, at(issued), SETTLING_TIME)
 }
 
 impl Cache {

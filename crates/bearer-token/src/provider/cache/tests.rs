@@ -230,7 +230,7 @@ fn l13_a_step_of_the_wall_clock_changes_no_flight() {
 #[test]
 fn l08_the_same_token_again_is_extended_kept_or_refused() {
     let first = bearer("first", 0, HOUR);
-    // Later: the deadlines move, the generation stays, so that a rejection of it still finds it.
+    // Later: the deadlines move, the generation stays, so a rejection of it still finds it.
     let cache = Cache::serving(&first);
     cache.fetch(Want::Refresh, &bearer("first", STALE, HOUR), STALE);
     assert_eq!(cache.ask(STALE + HOUR - 11), Ok(first.generation()));

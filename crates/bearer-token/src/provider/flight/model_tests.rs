@@ -4,7 +4,7 @@
 //! RUSTFLAGS="--cfg bearer_loom" cargo test -p bearer-token --no-default-features --lib model_tests --release --target-dir target/loom
 //! ```
 
-use std::{sync::Arc, task::Wake};
+use std::{future, pin::pin, sync::Arc, task::Wake};
 
 use loom::{sync::Notify, thread};
 
@@ -19,20 +19,26 @@ impl Wake for Bell {
     }
 }
 
-/// Waits in a waiter until the flight ends. A wake that is lost is a deadlock, which the model checker reports.
+/// Waits in a waiter until the flight ends.
 pub(crate) fn sit<T: Clone>(waiter: &mut Waiter<T>) -> Outcome<T> {
+    block_on(future::poll_fn(|cx| waiter.poll(cx)))
+}
+
+/// Waits for a future. A wake that is lost is a deadlock, which the model checker reports.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let bell = Arc::new(Bell(Notify::new()));
     let waker = Waker::from(bell.clone());
+    let mut future = pin!(future);
     loop {
-        if let Poll::Ready(outcome) = waiter.poll(&mut Context::from_waker(&waker)) {
-            return outcome;
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
         }
         bell.0.wait();
     }
 }
 
-/// Looks at up to three preemptions for each thread, which takes seconds and finds nearly every mistake. More are set with
-/// `LOOM_MAX_PREEMPTIONS`; without any bound the largest model takes more than five minutes.
+/// Looks at up to three preemptions for each thread, which takes seconds and finds nearly every mistake. More are set
+/// with `LOOM_MAX_PREEMPTIONS`; without any bound the largest model takes more than five minutes.
 pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(3));

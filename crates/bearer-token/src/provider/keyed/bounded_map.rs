@@ -1,8 +1,8 @@
 //! A bounded map that many threads read at the same time and that seldom changes.
 //!
-//! Keys are spread over small tables. A table never changes: a writer replaces it by a changed copy. So a reader takes no
-//! lock and counts no reference, and one hot key costs two threads no more than two keys. `docs/DECISIONS.md` has the
-//! figures that decided against the caches on crates.io.
+//! Keys are spread over small tables. A table never changes: a writer replaces it by a changed copy. So a reader takes
+//! no lock and counts no reference, and one hot key costs two threads no more than two keys. `docs/DECISIONS.md` has
+//! the figures that decided against the caches on crates.io.
 
 use std::{
     borrow::Borrow,
@@ -14,16 +14,14 @@ use std::{
 use foldhash::{SharedSeed, quality::SeedableRandomState};
 use hashbrown::HashTable;
 
-mod entry;
-
-use self::entry::Entry;
-pub(crate) use self::entry::Pinned;
-
+pub(crate) use self::entry::{Entry, Pinned};
 use crate::{
     platform::Moment,
     provider::keyed::forgotten::Forgotten,
     sync::{AtomicU64, Mutex, Ordering, Slot, SlotGuard, lock},
 };
+
+mod entry;
 
 /// How many entries a table has on average when the map is full: what a writer copies.
 const ENTRIES_PER_TABLE: usize = 32;

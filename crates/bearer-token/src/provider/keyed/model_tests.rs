@@ -1,5 +1,5 @@
-//! Every interleaving of readers, writers and evictions of one table. See `provider/flight/model_tests.rs` for how to run
-//! them.
+//! Every interleaving of readers, writers and evictions of one table. See `provider/flight/model_tests.rs` for how to
+//! run them.
 
 use loom::{sync::Arc, thread};
 

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, fmt, hash::Hash, sync::Arc};
 
 use http::{HeaderMap, Request};
 
-use super::KeyedProviders;
+use super::{KeyedProviders, authorize_in_place};
 use crate::{
     PassThrough,
     error::{Error, ErrorKind},
@@ -123,7 +123,8 @@ pub struct Select<K, Q: ToOwned + ?Sized = K> {
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
-    /// Chooses the provider of each request by its head: its URI, headers and extensions. For an adapter, in place of a provider.
+    /// Chooses the provider of each request by its head: its URI, headers and extensions. For an adapter, in place of a
+    /// provider.
     ///
     /// An error of the selector is the request's, which is then not sent. So is a panic, as an error of kind
     /// [`Panicked`](ErrorKind::Panicked). The selector runs for each request: let it take
@@ -194,12 +195,7 @@ where
         };
         // The key, which may be a part of the request, is not needed any more.
         if let Some(entry) = found {
-            let (authorized, stale_at) = authorize(request, entry.value())?;
-            // Pinned, because it could be evicted before its flight begins.
-            if let Some((now, provider)) = stale_at.zip(entry.pin()) {
-                provider.inner.refresh(now);
-            }
-            return Ok(authorized);
+            return authorize_in_place(entry, |provider| authorize(request, provider));
         }
         drop(table);
         let Some(provider) = self.provider(head(request))? else { return Ok(Authorized::Passed) };

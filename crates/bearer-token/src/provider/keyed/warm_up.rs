@@ -11,7 +11,8 @@ use super::KeyedProviders;
 use crate::{error::Error, provider::TokenFuture};
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
-    /// Waits for a usable bearer of each key, at most `at_once` of them at the same time. Returns the keys that failed, with their errors.
+    /// Waits for a usable bearer of each key, at most `at_once` of them at the same time. Returns the keys that failed,
+    /// with their errors.
     ///
     /// For the start of a process, before it reports that it is ready. Dropping the future leaves the fetches in
     /// progress alone.

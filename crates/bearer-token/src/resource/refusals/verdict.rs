@@ -11,11 +11,12 @@ use crate::source::challenge::raw_challenges;
 ///   challenge, mean the bearer.
 /// - HTTP 400 and 403 do if a `Bearer` challenge says `error="invalid_token"`. Otherwise they are about the request or
 ///   the permission.
-/// - No other status does. [`Sending`](crate::Sending) and [`reject_if`](crate::TokenProviderBuilder::reject_if) declare
-///   what an API means by others.
+/// - No other status does. [`Sending`](crate::Sending) and [`reject_if`](crate::TokenProviderBuilder::reject_if)
+///   declare what an API means by others.
 ///
 /// Challenges are read as RFC 9110 section 11.6.1 writes them: several in one line or in several lines, with quoted
-/// strings that may contain commas and words like `Bearer`. The limits are those of [`Challenge::read`](crate::Challenge::read).
+/// strings that may contain commas and words like `Bearer`. The limits are those of
+/// [`Challenge::read`](crate::Challenge::read).
 ///
 /// ```
 /// use bearer_token::adapter::is_rejection;
@@ -35,7 +36,8 @@ pub fn is_rejection(status: StatusCode, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether a gRPC response refuses the bearer itself. Its status is in the trailers, or in the headers if there is no body.
+/// Whether a gRPC response refuses the bearer itself. Its status is in the trailers, or in the headers if there is no
+/// body.
 ///
 /// Status 16 (`UNAUTHENTICATED`) refuses the bearer, unless challenges beside it name another reason. Status 7
 /// (`PERMISSION_DENIED`) is like 403.

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, StatusCode};
+use http::HeaderName;
 
 use super::{
     Sending,
     form::{FRAMING, HeaderForm, is_scheme},
 };
-use crate::problem::{Advice, Problem, Problems};
+use crate::{
+    problem::{Advice, Problem, Problems},
+    source::challenge::is_token,
+};
 
 /// The longest settling time. A longer one would keep revoked tokens in service, and hold requests in memory until
 /// their replay.
@@ -30,8 +33,8 @@ impl Sending {
             let path = format!("sending.fixed_header.{name}");
             if name == form.name() {
                 let problem = Problem::new(path, "found a fixed value for the header that contains the token");
-                problems
-                    .add(problem.advise(Advice::text("remove one of the two, or send the token in another header")));
+                let advice = Advice::text("remove one of the two, or send the token in another header");
+                problems.add(problem.advise(advice));
                 continue;
             }
             if fixed.iter().any(|(other, _)| *other == name) {
@@ -67,7 +70,8 @@ impl Sending {
             // Not shown: it may be a token that was put in the wrong place.
             let problem = Problem::new(path, "found a scheme with a space or another character that no scheme has");
             problems.add(problem.expecting(
-                "one word such as `Bearer`, `token` or `JWT` (RFC 9110 section 11.1), or an empty string for the token alone",
+                "one word such as `Bearer`, `token` or `JWT` (RFC 9110 section 11.1), or an empty string for the \
+                 token alone",
             ));
         }
         format!("{} ", self.scheme)
@@ -91,15 +95,14 @@ impl Sending {
                 problems.add(problem.expecting("a word such as `invalid_token` (RFC 6750 section 3.1)"));
             }
         }
-        let statuses = self.statuses.iter().map(StatusCode::as_str);
-        for path in repeated(statuses).map(|_| "sending.reject_on_status") {
-            problems.push(path, "found a status a second time; expected each once");
-        }
-        for path in repeated(self.codes.iter()).map(|_| "sending.reject_on_code") {
-            problems.push(path, "found an error code a second time; expected each once");
-        }
-        for path in repeated(self.grpc.iter()).map(|_| "sending.reject_on_grpc") {
-            problems.push(path, "found a status a second time; expected each once");
+        for (path, what, repetitions) in [
+            ("sending.reject_on_status", "a status", repetitions(&self.statuses)),
+            ("sending.reject_on_code", "an error code", repetitions(&self.codes)),
+            ("sending.reject_on_grpc", "a status", repetitions(&self.grpc)),
+        ] {
+            for _ in 0..repetitions {
+                problems.push(path, format!("found {what} a second time; expected each once"));
+            }
         }
     }
 }
@@ -124,7 +127,7 @@ fn header_name(name: &str, path: &str, problems: &mut Problems) -> Option<Header
 
 /// Where the first character is that no name may have. It tells one name of several from the others.
 fn misfit(name: &str) -> Option<Advice> {
-    let is_misfit = |char: char| !char.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(char);
+    let is_misfit = |char: char| !u8::try_from(char).is_ok_and(is_token);
     let (index, misfit) = name.chars().enumerate().find(|(_, char)| is_misfit(*char))?;
     let kind = match misfit {
         ':' => {
@@ -141,14 +144,8 @@ fn misfit(name: &str) -> Option<Advice> {
     Some(Advice::text(format!("change character {} of {}, {kind}", index + 1, name.chars().count())))
 }
 
-/// The items that are equal to an earlier one.
-fn repeated<T: PartialEq>(items: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
-    let mut seen = Vec::new();
-    items.filter_map(move |item| {
-        if seen.contains(&item) {
-            return Some(item);
-        }
-        seen.push(item);
-        None
-    })
+/// How many items are equal to an earlier one.
+fn repetitions<T: PartialEq>(items: &[T]) -> usize {
+    let is_repeated = |(index, item): &(usize, &T)| items.iter().take(*index).any(|earlier| earlier == *item);
+    items.iter().enumerate().filter(is_repeated).count()
 }

@@ -10,7 +10,7 @@ use crate::{
     platform::BoxFuture,
     problem::Problem,
     resource::sharded::SecretText,
-    source::FetchContext,
+    source::{FetchContext, challenge::is_token},
 };
 
 /// Headers of the connection and of the message framing (RFC 9110 section 7.6.1, RFC 9112 section 6). Setting them
@@ -123,5 +123,5 @@ impl FixedHeader {
 
 /// Whether this is a token (RFC 9110 section 5.6.2), or nothing.
 pub(super) fn is_scheme(scheme: &str) -> bool {
-    scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    scheme.bytes().all(is_token)
 }

@@ -119,8 +119,8 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// `tchar` (RFC 9110 section 5.6.2).
-fn is_token(byte: u8) -> bool {
+/// Whether a token may contain this byte: `tchar` (RFC 9110 section 5.6.2).
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

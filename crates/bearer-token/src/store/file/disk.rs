@@ -91,8 +91,8 @@ pub(super) fn put(file: &TokenFile, seen: &mut Seen, next: Option<&StoredToken>,
     if json.as_ref().is_some_and(|json| !is_ours(json)) {
         let path = file.path().display();
         let message = format!(
-            "the refresh token file `{path}` contains something else, and is not overwritten: remove it, or choose another \
-             path"
+            "the refresh token file `{path}` contains something else, and is not overwritten: remove it, or choose \
+             another path"
         );
         return Err(Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange));
     }
@@ -120,8 +120,8 @@ fn write(file: &TokenFile, next: Option<&StoredToken>, suffix: &str) -> Result<(
 /// Finds out whether a refresh token could be saved now.
 pub(super) fn prepare(file: &TokenFile, suffix: &str) -> Result<(), Error> {
     location::resolve(file.path()).and_then(|path| draft::probe(&path, suffix)).map_err(|error| {
-        let message = "no refresh token is sent, since its successor could not be saved; if the server accepts the same \
-                       one again and again, declare it reusable";
+        let message = "no refresh token is sent, since its successor could not be saved; if the server accepts the \
+                       same one again and again, declare it reusable";
         file.failed("written", error).with_context(message)
     })
 }

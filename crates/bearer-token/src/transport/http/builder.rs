@@ -71,8 +71,8 @@ impl HttpTransportBuilder {
         self
     }
 
-    /// The client's certificate and its chain, in this order and in PEM. Its private key can follow them, or be set with
-    /// [`key`](Self::key).
+    /// The client's certificate and its chain, in this order and in PEM. Its private key can follow them, or be set
+    /// with [`key`](Self::key).
     ///
     /// For servers that identify the client by its certificate
     /// ([RFC 8705](https://www.rfc-editor.org/rfc/rfc8705)), and for those that require one of every connection.

@@ -121,8 +121,8 @@ fn own_provider() -> Option<Arc<CryptoProvider>> {
 }
 
 impl Identity {
-    /// Checks that the key can be used and matches the certificate. Until a provider of cryptography is installed, neither is
-    /// checked.
+    /// Checks that the key can be used and matches the certificate. Without a provider of cryptography, it checks
+    /// nothing.
     fn check(&self) -> Result<(), &'static str> {
         let Some(provider) = provider() else { return Ok(()) };
         match CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &provider) {

@@ -1,6 +1,6 @@
 //! Sentences about certificates that cannot be used.
 
-use super::files::counted;
+use super::files::{CUT_OFF, counted};
 use crate::{
     error::Error,
     jwt::formats::{der_document::DerDocument, pem::PemFault, sniff::Sniffed},
@@ -9,12 +9,18 @@ use crate::{
 
 const EXPECTED: &str = "a certificate as PEM (CERTIFICATE) or DER";
 
-fn error(problem: Problem) -> Error {
+/// The error about one problem.
+pub(crate) fn error(problem: Problem) -> Error {
     Error::config("the certificate cannot be used", [problem])
 }
 
 fn found(found: impl Into<String>) -> Problem {
     Problem::new("certificate", found.into())
+}
+
+/// A template without a certificate, for a JWT that needs one.
+pub(crate) fn missing() -> Error {
+    error(found("found no certificate").expecting("the certificate of the key").advise(Advice::set("certificate")))
 }
 
 /// Certificates that belong to another key than the one that signs.
@@ -27,10 +33,10 @@ pub(crate) fn of_another_key(certificates: usize) -> Error {
     error(problem.advise(Advice::text("was only one of the two replaced?")))
 }
 
-/// Certificates that neither are the key's nor certify it.
+/// Certificates that are neither the key's nor of its chain of issuers.
 pub(crate) fn outside_chain(certificates: usize) -> Error {
     let problem = found(format!("found {certificates} that do not belong to the chain of the key's certificate"));
-    let problem = problem.expecting("the certificate of the key, and those that certify it");
+    let problem = problem.expecting("the certificate of the key, and those of its issuers");
     error(problem.advise(Advice::text("remove the others")).advise(Advice::remove("certificate_chain")))
 }
 
@@ -53,8 +59,7 @@ pub(crate) fn pem(fault: &PemFault) -> Error {
             problem.advise(Advice::text("give the certificate that belongs to the key"))
         }
         PemFault::Unreadable | PemFault::Several(_) => {
-            let why = "is the file cut off? A block has no matching END line, or its content is not base64";
-            found("found a PEM that cannot be read").expecting(EXPECTED).advise(Advice::text(why))
+            found("found a PEM that cannot be read").expecting(EXPECTED).advise(Advice::text(CUT_OFF))
         }
     })
 }

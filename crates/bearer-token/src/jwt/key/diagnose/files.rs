@@ -17,7 +17,8 @@ use crate::{
     problem::{Advice, Problem},
 };
 
-const PUBLIC_HALF: &str = "this is the public half, which verifies; give the private key that it belongs to";
+pub(super) const PUBLIC_HALF: &str = "this is the public half, which verifies; give the private key that it belongs to";
+pub(super) const CUT_OFF: &str = "is the file cut off? A block has no matching END line, or its content is not base64";
 const BESIDE: &str = "it holds the public half; give the key file beside it";
 const UTF8: &str = "save it as UTF-8, in PowerShell with `Get-Content KEY | Set-Content -Encoding utf8 NEW`";
 /// Neither OpenSSL nor ssh-keygen before version 9.6 converts these keys.
@@ -57,8 +58,8 @@ fn describe(sniffed: Sniffed, content: &[u8], expected: Expected) -> (String, Ve
         Sniffed::Jks => (
             "found a Java key store (JKS)".to_owned(),
             vec![Advice::text(
-                "convert it with `keytool -importkeystore -srckeystore KEY.jks -destkeystore KEY.p12 -deststoretype PKCS12`, \
-                 then `openssl pkcs12 -legacy -in KEY.p12 -nocerts -noenc -out KEY.pem`",
+                "convert it with `keytool -importkeystore -srckeystore KEY.jks -destkeystore KEY.p12 -deststoretype \
+                 PKCS12`, then `openssl pkcs12 -legacy -in KEY.p12 -nocerts -noenc -out KEY.pem`",
             )],
         ),
         Sniffed::Putty(OpenSshKey::Ed25519) => text("found a private key of PuTTY (.ppk), Ed25519", OPENSSH_ED25519),
@@ -151,10 +152,7 @@ fn json_content(content: &[u8]) -> (String, Vec<Advice>) {
 /// PEM text without exactly one usable private key.
 pub(crate) fn pem(fault: &PemFault, expected: Expected) -> Error {
     error(match fault {
-        PemFault::Unreadable => {
-            let why = "is the file cut off? A block has no matching END line, or its content is not base64";
-            expected.problem("found a PEM that cannot be read").advise(Advice::text(why))
-        }
+        PemFault::Unreadable => expected.problem("found a PEM that cannot be read").advise(Advice::text(CUT_OFF)),
         PemFault::Several(keys) => {
             let problem = Problem::new("key", format!("found {keys} private keys in one PEM")).expecting("one");
             problem.advise(Advice::text("remove the others"))
@@ -214,7 +212,6 @@ fn label_name(label: PemLabel) -> String {
 
 fn label_advice(label: PemLabel) -> Option<Vec<Advice>> {
     Some(match label {
-        PemLabel::PrivateKey => vec![Advice::text("give the certificate that belongs to it")],
         PemLabel::OldEncryption(_) => vec![
             Advice::text(format!("this old encryption (DEK-Info) is not supported; rewrite it with {REWRITE}")),
             Advice::text(DECRYPT),
@@ -229,7 +226,8 @@ fn label_advice(label: PemLabel) -> Option<Vec<Advice>> {
         PemLabel::Request(_) => vec![Advice::text("give the key file that it was made with")],
         PemLabel::Pgp(_) => vec![Advice::text("use another key: keys of PGP do not sign JWTs")],
         PemLabel::Tpm => vec![Advice::text("sign through the TPM that holds the key, as a remote signer")],
-        PemLabel::Unrelated(_) | PemLabel::Unknown => return None,
+        // A private key is listed only where a certificate was expected.
+        PemLabel::PrivateKey | PemLabel::Unrelated(_) | PemLabel::Unknown => return None,
     })
 }
 

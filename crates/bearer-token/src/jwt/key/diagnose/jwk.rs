@@ -11,6 +11,7 @@ use crate::{
         formats::{
             jwk::{JwkFault, KeyId},
             jwk_key::{JwkKeyFault, JwkKind, Word},
+            key_kind::KeyKind,
         },
     },
     problem::{Advice, Problem},
@@ -69,8 +70,9 @@ pub(crate) fn jwk_key(fault: &JwkKeyFault) -> Error {
         }
         JwkKeyFault::AkpAlgorithm { is_there } => {
             let what = if *is_there { "another `alg`" } else { "no `alg`" };
+            let sets = ParameterSet::ALL.map(|set| set.facts().algorithm.name());
             problem(format!("found a JWK with `kty` \"AKP\" and {what}"))
-                .expecting("ML-DSA-44, ML-DSA-65 or ML-DSA-87 (RFC 9964 section 3)")
+                .expecting(format!("{} (RFC 9964 section 3)", one_of(&sets)))
         }
         JwkKeyFault::Use(word) => problem(format!("found a JWK with `use` {}", quoted(*word)))
             .expecting("\"sig\"")
@@ -94,9 +96,7 @@ pub(crate) fn jwk_key(fault: &JwkKeyFault) -> Error {
         JwkKeyFault::PublicHalf(kind) => {
             problem(format!("found {} but no private member `{}`", name(*kind), kind.private_member()))
                 .expecting("a private JWK")
-                .advise(Advice::text(
-                    "this is the public half, which verifies; give the private key that it belongs to",
-                ))
+                .advise(Advice::text(files::PUBLIC_HALF))
         }
         JwkKeyFault::MorePrimes => {
             problem("found an RSA JWK with more than two primes (`oth`)".to_owned()).expecting("two")
@@ -126,16 +126,15 @@ pub(crate) fn jwk_key(fault: &JwkKeyFault) -> Error {
     })
 }
 
-fn name(kind: JwkKind) -> &'static str {
-    match kind {
-        JwkKind::Secret => "a JWK with a shared secret",
-        JwkKind::Rsa => "a JWK with an RSA key",
-        JwkKind::Ec(_) => "a JWK with an EC key",
-        JwkKind::Ed25519 => "a JWK with an Ed25519 key",
-        JwkKind::MlDsa(ParameterSet::MlDsa44) => "a JWK with an ML-DSA-44 key",
-        JwkKind::MlDsa(ParameterSet::MlDsa65) => "a JWK with an ML-DSA-65 key",
-        JwkKind::MlDsa(ParameterSet::MlDsa87) => "a JWK with an ML-DSA-87 key",
-    }
+fn name(kind: JwkKind) -> String {
+    let key = match kind {
+        JwkKind::Secret => "a shared secret".to_owned(),
+        JwkKind::Rsa => "an RSA key".to_owned(),
+        JwkKind::Ec(_) => "an EC key".to_owned(),
+        JwkKind::Ed25519 => KeyKind::Ed25519.to_string(),
+        JwkKind::MlDsa(set) => KeyKind::MlDsa(set).to_string(),
+    };
+    format!("a JWK with {key}")
 }
 
 /// The algorithms that a JWK without `alg` may be meant for.
@@ -144,9 +143,13 @@ fn algorithms_of(kind: JwkKind) -> String {
     fitting.collect::<Vec<_>>().join(", ")
 }
 
-/// The names of the curves: "P-256, P-384 or P-521".
+/// The names of the curves.
 fn curves() -> String {
-    let names = Curve::ALL.map(|curve| curve.facts().name);
+    one_of(&Curve::ALL.map(|curve| curve.facts().name))
+}
+
+/// A list of alternatives: "P-256, P-384 or P-521".
+fn one_of(names: &[&str]) -> String {
     let (last, others) = names.split_last().unwrap_or((&"", &[]));
     format!("{} or {last}", others.join(", "))
 }

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    jwt::test_support::{jwk_set, jwk_text, key_der, pem},
+    jwt::test_support::{jwk_set, jwk_text, key_der, last_32, pem},
     test_support::platform_at,
 };
 
@@ -11,19 +11,7 @@ const SECRET: &str = "a secret of more than thirty-two bytes";
 
 /// The bytes of the Ed25519 key of `testdata`: its seed, and its public half.
 fn raw(public: bool) -> Vec<u8> {
-    let last = |name: &str| ::pem::parse(pem(name)).unwrap().into_contents().split_off_last(32);
-    [last("ed25519"), if public { last("ed25519.pub") } else { Vec::new() }].concat()
-}
-
-trait SplitOffLast {
-    fn split_off_last(self, length: usize) -> Self;
-}
-
-impl SplitOffLast for Vec<u8> {
-    fn split_off_last(mut self, length: usize) -> Self {
-        let at = self.len() - length;
-        self.split_off(at)
-    }
+    [last_32("ed25519"), if public { last_32("ed25519.pub") } else { Vec::new() }].concat()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -127,7 +115,7 @@ fn a_setting_that_does_not_fit_is_a_problem() {
 fn l24_part_of_a_key_is_a_secret_only_when_encoded() {
     let jwk = jwk_text("oct", json!({ "kid": "2026-01" }));
     let utf16: Vec<u8> = pem("p256").encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let der = ::pem::parse(pem("p256")).unwrap().into_contents();
+    let der = key_der("p256");
     let twice = BASE64_STANDARD.encode(BASE64_STANDARD.encode(pem("p256")));
     for (content, expected) in [
         (&jwk.as_bytes()[..jwk.len() - 1], "found a JWK that breaks off"),

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::JwtTemplateBuilder;
 use crate::{
     jwt::{
@@ -64,8 +62,8 @@ impl JwtTemplateBuilder {
             }
         }
         for (name, value) in claims.computed.rehearse("computed", cx, problems) {
-            let ("iss" | "sub" | "aud", Value::String(text)) = (name.as_str(), &value) else { continue };
-            values::problem(&format!("computed.{name}"), text).into_iter().for_each(|problem| problems.add(problem));
+            let found = values::claim_problems(&format!("computed.{name}"), &name, &value);
+            found.into_iter().for_each(|problem| problems.add(problem));
         }
     }
 
@@ -73,13 +71,8 @@ impl JwtTemplateBuilder {
         let Self { claims, problems, .. } = self;
         for (name, value) in &claims.fixed {
             values::name_problem("claims", name).into_iter().for_each(|problem| problems.add(problem));
-            let strings = match (name.as_str(), value) {
-                ("iss" | "sub" | "aud", Value::String(value)) => vec![value.as_str()],
-                ("aud", Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
-                _ => Vec::new(),
-            };
-            let found = strings.into_iter().filter_map(|value| values::problem(&format!("claims.{name}"), value));
-            found.for_each(|problem| problems.add(problem));
+            let found = values::claim_problems(&format!("claims.{name}"), name, value);
+            found.into_iter().for_each(|problem| problems.add(problem));
         }
         std::mem::take(&mut self.strings).check(claims, problems);
         for (name, instead) in [

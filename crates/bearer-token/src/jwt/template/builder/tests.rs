@@ -3,8 +3,7 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use super::*;
-use crate::problem::Problem;
-use crate::{error::ErrorKind, jwt::Algorithm};
+use crate::{error::ErrorKind, jwt::Algorithm, problem::Problem};
 
 fn builder() -> JwtTemplateBuilder {
     JwtTemplateBuilder::new(SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap())
@@ -29,7 +28,8 @@ fn each_mistake_is_a_problem_at_its_path() {
         (builder().audience("a").claim("aud", ["a"]), "claims.aud: found a value that differs"),
         (
             builder().claim("exp", 5),
-            "claims.exp: found a fixed value; expected none, because each JWT gets its own: call `.lifetime(..)`, or call `.expiration_time(false)`",
+            "claims.exp: found a fixed value; expected none, because each JWT gets its own: call \
+             `.lifetime(..)`, or call `.expiration_time(false)`",
         ),
         (builder().claim("exp", 5).expiration_time(false), "claims.exp: found a fixed value"),
         (builder().claim("iat", 5), "claims.iat: found a fixed value"),

@@ -88,7 +88,7 @@ async fn l11_the_lock_lasts_until_dropped_work_has_ended() {
 }
 
 #[tokio::test]
-async fn a_dropped_attempt_to_lock_keeps_nobody_out() {
+async fn a_dropped_attempt_to_lock_excludes_nothing() {
     let (_directory, store) = store();
     let pool = BusyPool::default();
     give_up(store.lease(&pool.platform()));

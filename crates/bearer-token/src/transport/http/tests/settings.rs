@@ -106,7 +106,8 @@ fn client_identities_that_are_none_are_named() {
     let (one, other) = (ca.issue("one", 2020, 2120), ca.issue("other", 2020, 2120));
     let (certificate, key) = (one.certificate.pem(), one.key.serialize_pem());
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\ncGxhbnRlZA==\n-----END ENCRYPTED PRIVATE KEY-----\n";
-    let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\ncGxhbnRlZA==\n-----END RSA PRIVATE KEY-----\n";
+    let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\ncGxhbnRlZA==\n\
+        -----END RSA PRIVATE KEY-----\n";
     let openssh = "-----BEGIN OPENSSH PRIVATE KEY-----\ncGxhbnRlZA==\n-----END OPENSSH PRIVATE KEY-----\n";
     let builder = HttpTransport::builder;
     for (pem, parts) in [
