@@ -21,16 +21,17 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// The app's key is that of its descriptor. The shared secret is the `sharedSecret` of the installation, for HS256. The
-    /// context path is the path of the site, such as `/wiki` or nothing, which is not signed.
+    /// The app's key is that of its descriptor. The shared secret is the `sharedSecret` of the installation, for HS256.
+    /// The context path is the path of the site, such as `/wiki` or nothing, which is not signed.
     pub fn new(
         app_key: &str,
         shared_secret: SigningKey,
         context_path: impl Into<String>,
         platform: Platform,
     ) -> Result<Self, Error> {
-        let template = JwtTemplate::builder(shared_secret).issuer(app_key).lifetime(Duration::from_secs(180)).jwt_id(false);
-        Ok(Connect { template: template.build()?, platform, context_path: context_path.into() })
+        let template = JwtTemplate::builder(shared_secret).issuer(app_key).jwt_id(false);
+        let template = template.lifetime(Duration::from_secs(180)).build()?;
+        Ok(Connect { template, platform, context_path: context_path.into() })
     }
 
     /// Sets `Authorization: JWT ..`. Nothing may change the URL after it.

@@ -1,7 +1,8 @@
 //! A proof of the key beside each token request and each API request (RFC 9449), with the server's nonces: `DPoP`.
 //!
-//! Token requests go through [`DpopTransport`], and their responses through [`bound_token`]. API requests are authorized by
-//! the provider, with the scheme `DPoP`, and then signed with [`Dpop::sign`], innermost: a retry needs a new proof.
+//! Token requests go through [`DpopTransport`], and their responses through [`bound_token`]. API requests are
+//! authorized by the provider, with the scheme `DPoP`, and then signed with [`Dpop::sign`], innermost: a retry needs a
+//! new proof.
 
 use std::{
     collections::HashMap,

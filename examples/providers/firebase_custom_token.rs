@@ -1,6 +1,7 @@
 //! Firebase: a token that is given to a client of yours, which signs in with it.
 //!
-//! It is not sent to an API here, so there is no provider. Facts: cloud.google.com/identity-platform, "Create custom tokens".
+//! It is not sent to an API here, so there is no provider. Facts: cloud.google.com/identity-platform, "Create custom
+//! tokens".
 
 use std::time::Duration;
 

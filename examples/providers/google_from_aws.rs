@@ -1,7 +1,7 @@
 //! Google's workload identity federation from AWS: the subject token is a request to AWS that is signed and not sent.
 //!
-//! AWS itself has no bearer tokens. It signs each request (Signature Version 4), and this is the only place where such a
-//! signature becomes a token. Facts: google-auth-library-python, google/auth/aws.py; AWS, "Signature Version 4".
+//! AWS itself has no bearer tokens. It signs each request (Signature Version 4), and this is the only place where such
+//! a signature becomes a token. Facts: google-auth-library-python, google/auth/aws.py; AWS, "Signature Version 4".
 
 use aws_lc_rs::{digest, hmac};
 use bearer_token::{
@@ -24,7 +24,7 @@ impl TokenSource for CallerIdentity {
         let host = format!("sts.{}.amazonaws.com", self.region);
         let query = "Action=GetCallerIdentity&Version=2011-06-15";
         let date = timestamp(cx.platform().now().since_epoch().as_secs());
-        // Google compares the resource, so the signature is of no use to another pool.
+        // Google compares the resource, so another pool rejects the signature.
         let headers = [("host", &*host), ("x-amz-date", &date), ("x-goog-cloud-target-resource", &self.audience)];
         let authorization = self.sign("POST", query, &headers, "sts");
         let headers = headers.into_iter().chain([("Authorization", &*authorization)]);

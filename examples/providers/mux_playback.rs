@@ -1,7 +1,7 @@
 //! Mux, and Cloudflare Stream alike: a token in the URL of a video.
 //!
-//! The URL is given to a viewer, so there is no provider. Facts: docs.mux.com, "Secure video playback"; the key is delivered
-//! as base64 around a PEM: read it with `KeyReader::encoding(Encoding::Base64)`.
+//! The URL is given to a viewer, so there is no provider. Facts: docs.mux.com, "Secure video playback"; the key is
+//! delivered as base64 around a PEM: read it with `KeyReader::encoding(Encoding::Base64)`.
 //! unconfirmed: the audiences; `v` is for videos, `t` for thumbnails.
 
 use std::time::Duration;

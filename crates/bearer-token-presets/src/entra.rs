@@ -3,14 +3,14 @@
 use std::{env, fmt, sync::Arc, time::Duration};
 
 use bearer_token::{
-    FileToken, Problem, TokenProviderBuilder, Value,
+    Problem, TokenProviderBuilder, Value,
     jwt::{Algorithm, JwtTemplate},
-    oauth::{ClientAuth, ClientCredentials, TokenEndpoint, TokenEndpointBuilder},
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 
 use crate::{
-    Key,
-    stage::{Hook, both, given, or_problems, problems, url},
+    Key, Preset,
+    check::{both, given, or_problems, problems, token_file, url},
 };
 
 /// The authority of the global cloud.
@@ -28,7 +28,8 @@ const AUTHORITY: &str = "https://login.microsoftonline.com";
 ///
 /// # fn example() -> Result<(), bearer_token::Error> {
 /// let file = Path::new("/run/secrets/both.pem");
-/// let provider = entra::certificate("acme.example.com", "8b1e6c50-1111-4222-8333-444455556666", file, Value::file(file))
+/// let client = "8b1e6c50-1111-4222-8333-444455556666";
+/// let provider = entra::certificate("acme.example.com", client, file, Value::file(file))
 ///     .scope("https://graph.microsoft.com/.default")
 ///     .provider()
 ///     .allow_origin("https://graph.microsoft.com")
@@ -40,8 +41,8 @@ pub fn certificate(
     client_id: impl Into<String>,
     private_key: impl Into<Key>,
     certificate: impl Into<Value>,
-) -> Client {
-    Client::new(Identity::Certificate {
+) -> Preset<Client> {
+    client(Identity::Certificate {
         tenant: tenant.into(),
         client_id: client_id.into(),
         key: private_key.into(),
@@ -63,23 +64,25 @@ pub fn certificate(
 ///     .build()?;
 /// # let _ = provider; Ok(()) }
 /// ```
-pub fn workload_identity() -> Client {
+pub fn workload_identity() -> Preset<Client> {
     workload_identity_from(|name| env::var(name).ok())
 }
 
 /// Does the same as [`workload_identity`], with environment variables that the function looks up.
-pub fn workload_identity_from(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Client {
-    Client::new(Identity::Workload(Variables(Arc::new(variable))))
+pub fn workload_identity_from(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Preset<Client> {
+    client(Identity::Workload(Variables(Arc::new(variable))))
 }
 
-/// A client of Entra ID: the result of [`certificate`] and [`workload_identity`].
+fn client(identity: Identity) -> Preset<Client> {
+    Preset::new(Client { identity, authority: None, scope: String::new() })
+}
+
+/// A client of Entra ID: what [`certificate`] and [`workload_identity`] return a [`Preset`] of.
 #[derive(Clone, Debug)]
-#[must_use]
 pub struct Client {
     identity: Identity,
     authority: Option<String>,
     scope: String,
-    hook: Hook,
 }
 
 #[derive(Clone, Debug)]
@@ -110,29 +113,16 @@ impl fmt::Debug for Variables {
     }
 }
 
-impl Client {
-    fn new(identity: Identity) -> Self {
-        Client { identity, authority: None, scope: String::new(), hook: Hook::default() }
-    }
-
+impl Preset<Client> {
     /// Sets the scope: the API's identifier and `/.default`. Each token of Entra ID is for one API.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.scope = scope.into();
+        self.kind.scope = scope.into();
         self
     }
 
     /// Another authority than `https://login.microsoftonline.com`, for national clouds.
     pub fn authority(mut self, url: impl Into<String>) -> Self {
-        self.authority = Some(url.into());
-        self
-    }
-
-    /// Changes the token endpoint, such as its transport.
-    pub fn endpoint(
-        mut self,
-        edit: impl Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync + 'static,
-    ) -> Self {
-        self.hook = Hook::new(edit);
+        self.kind.authority = Some(url.into());
         self
     }
 
@@ -142,7 +132,8 @@ impl Client {
     }
 
     fn builder(self) -> Result<TokenProviderBuilder, Vec<Problem>> {
-        let (ids, of_variable) = match &self.identity {
+        let Preset { kind: Client { identity, authority, scope }, stages } = self;
+        let (ids, of_variable) = match &identity {
             Identity::Certificate { tenant, client_id, .. } => {
                 let client_id = given("client_id", client_id, "the application (client) id");
                 (both(directory("tenant", tenant), client_id), None)
@@ -153,27 +144,24 @@ impl Client {
                 (both(tenant, variables.get("AZURE_CLIENT_ID")), variables.0("AZURE_AUTHORITY_HOST"))
             }
         };
-        let scope = given("scope", &self.scope, "the API's identifier, such as `https://graph.microsoft.com/.default`");
-        let (path, authority) = match (&self.authority, &of_variable) {
+        let scope = given("scope", &scope, "the API's identifier, such as `https://graph.microsoft.com/.default`");
+        let (path, authority) = match (&authority, &of_variable) {
             (Some(authority), _) => ("authority", authority.as_str()),
             (None, Some(authority)) => ("AZURE_AUTHORITY_HOST", authority.as_str()),
             (None, None) => ("authority", AUTHORITY),
         };
         let authority = url(path, authority, "the URL of an authority, such as `https://login.microsoftonline.com`");
         let names = both(both(ids, authority), scope);
-        let token_url =
-            |authority: &str, tenant: &str| format!("{}/{tenant}/oauth2/v2.0/token", authority.trim_end_matches('/'));
+        let token_url = |authority: &str, tenant: &str| format!("{authority}/{tenant}/oauth2/v2.0/token");
         // With stand-ins, the key and the certificate are checked as well.
         let auth = match &names {
-            Ok((((tenant, client_id), authority), _)) => {
-                self.identity.client_auth(client_id, &token_url(authority, tenant))
-            }
-            Err(_) => self.identity.client_auth("client", AUTHORITY),
+            Ok((((tenant, client_id), authority), _)) => identity.client_auth(client_id, &token_url(authority, tenant)),
+            Err(_) => identity.client_auth("client", AUTHORITY),
         };
         let ((((tenant, _), authority), scope), auth) = both(names, auth)?;
         let url = token_url(&authority, &tenant);
         let endpoint = TokenEndpoint::builder(url, ClientCredentials::new()).client_auth(auth).scope(scope);
-        Ok(self.hook.build(endpoint, &[("url", path)])?.name("entra"))
+        Ok(stages.build(endpoint, &[("url", path)])?.name("entra"))
     }
 }
 
@@ -194,8 +182,9 @@ impl Identity {
                 Ok(ClientAuth::assertion(client_id, template))
             }
             Identity::Workload(variables) => {
-                let file = variables.get("AZURE_FEDERATED_TOKEN_FILE")?;
-                Ok(ClientAuth::assertion_from(client_id, FileToken::new(file)))
+                const FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
+                let token = token_file(FILE, variables.get(FILE)?, "the token that the webhook mounts")?;
+                Ok(ClientAuth::assertion_from(client_id, token))
             }
         }
     }

@@ -5,13 +5,12 @@ use std::time::Duration;
 use bearer_token::{
     Problem, Sending, TokenProvider, TokenProviderBuilder, Value,
     jwt::{Algorithm, JwtTemplate, SelfSigned},
-    oauth::{BodyFormat, ClientCredentials, ParameterValue, ResponseFormat, TokenEndpoint, TokenEndpointBuilder},
-    platform::Platform,
+    oauth::{BodyFormat, ClientCredentials, ParameterValue, ResponseFormat, TokenEndpoint},
 };
 
 use crate::{
-    Key,
-    stage::{Hook, both, given, on, or_problems, problems, url},
+    Key, Preset,
+    check::{api_url, both, given, or_problems, origin, problems},
 };
 
 /// The version of the API that these requests are written for.
@@ -26,7 +25,8 @@ const VERSION: &str = "2022-11-28";
 /// use bearer_token_presets::github;
 ///
 /// // A token for the repositories of one installation ...
-/// let installation = github::app("Iv23liExample", key).installation(7).permission("contents", "read").provider().build()?;
+/// let installation = github::app("Iv23liExample", key).installation(7).permission("contents", "read");
+/// let installation = installation.provider().build()?;
 /// // ... and the JWT of the app itself, for `/app/installations`.
 /// let app = github::app("Iv23liExample", key).provider().build()?;
 /// # let _ = (installation, app); Ok(()) }
@@ -47,7 +47,7 @@ pub struct App {
 impl App {
     /// The base URL of the API, for GitHub Enterprise Server: `https://github.example.com/api/v3`.
     pub fn api_url(mut self, url: impl Into<String>) -> Self {
-        self.api_url = url.into().trim_end_matches('/').to_owned();
+        self.api_url = url.into();
         self
     }
 
@@ -57,22 +57,20 @@ impl App {
     }
 
     /// The tokens of an installation. Its id is the last part of the URL of its settings page.
-    pub fn installation(self, id: u64) -> Installation {
-        Installation {
-            app: self,
-            id,
-            repositories: Vec::new(),
-            permissions: Vec::new(),
-            platform: None,
-            hook: Hook::default(),
-        }
+    pub fn installation(self, id: u64) -> Preset<Installation> {
+        Preset::new(Installation { app: self, id, repositories: Vec::new(), permissions: Vec::new() })
+    }
+
+    /// The base URL of the API, checked.
+    fn api(&self) -> Result<String, Vec<Problem>> {
+        let expected = "the base URL of the API, such as `https://github.example.com/api/v3`";
+        api_url("api_url", &self.api_url, expected)
     }
 
     fn builder(&self) -> Result<TokenProviderBuilder, Vec<Problem>> {
-        let api = url("api_url", &self.api_url, "the base URL of the API, such as `https://github.example.com/api/v3`");
         let key = self.key.read("private_key", Algorithm::RS256);
         let client_id = given("client_id", &self.client_id, "the app's client id, such as `Iv23li..`");
-        let ((client_id, key), _) = both(both(client_id, key), api)?;
+        let ((client_id, key), api) = both(both(client_id, key), self.api())?;
         let template = JwtTemplate::builder(key)
             .issuer(client_id)
             // GitHub advises a minute in the past, and accepts at most 10 minutes ahead.
@@ -80,47 +78,29 @@ impl App {
             .lifetime(Duration::from_secs(600))
             .jwt_id(false);
         let template = template.build().map_err(|error| problems("private_key", &error))?;
-        Ok(TokenProvider::builder(SelfSigned::new(template)).name("github-app").allow_origin(origin(&self.api_url)))
+        Ok(TokenProvider::builder(SelfSigned::new(template)).name("github-app").allow_origin(origin(&api)))
     }
 }
 
-/// An installation of a GitHub App: the result of [`App::installation`].
+/// An installation of a GitHub App: what [`App::installation`] returns a [`Preset`] of.
 #[derive(Clone, Debug)]
-#[must_use]
 pub struct Installation {
     app: App,
     id: u64,
     repositories: Vec<String>,
     permissions: Vec<(String, String)>,
-    platform: Option<Platform>,
-    hook: Hook,
 }
 
-impl Installation {
+impl Preset<Installation> {
     /// Limits the token to this repository, by its name without the owner. May be called several times.
     pub fn repository(mut self, name: impl Into<String>) -> Self {
-        self.repositories.push(name.into());
+        self.kind.repositories.push(name.into());
         self
     }
 
     /// Limits the token to this permission, such as `contents` and `read`. May be called several times.
     pub fn permission(mut self, name: impl Into<String>, access: impl Into<String>) -> Self {
-        self.permissions.push((name.into(), access.into()));
-        self
-    }
-
-    /// Sets the platform of both stages. The returned builder's own `platform` sets only that of the last one.
-    pub fn platform(mut self, platform: Platform) -> Self {
-        self.platform = Some(platform);
-        self
-    }
-
-    /// Changes the token endpoint, such as its transport.
-    pub fn endpoint(
-        mut self,
-        edit: impl Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync + 'static,
-    ) -> Self {
-        self.hook = Hook::new(edit);
+        self.kind.permissions.push((name.into(), access.into()));
         self
     }
 
@@ -130,29 +110,32 @@ impl Installation {
     }
 
     fn builder(self) -> Result<TokenProviderBuilder, Vec<Problem>> {
-        let (app, ()) = both(self.app.builder(), self.limits())?;
-        let app = on(self.platform.as_ref(), app);
-        let app = app.build().map_err(|error| problems("app", &error))?;
-        let url = format!("{}/app/installations/{}/access_tokens", self.app.api_url, self.id);
+        let Preset { kind: installation, stages } = self;
+        let (app, ()) = both(installation.app.builder(), installation.limits())?;
+        let api = installation.app.api()?;
+        let app = stages.on_platform(app).build().map_err(|error| problems("app", &error))?;
+        let url = format!("{api}/app/installations/{}/access_tokens", installation.id);
         let mut endpoint = TokenEndpoint::builder(url, ClientCredentials::new())
             .body(BodyFormat::Json)
             .no_grant_type()
             .header("authorization", Value::token_of(app).prefix("Bearer "))
             .header("x-github-api-version", VERSION)
             .response(ResponseFormat::oauth().token("/token").expires_at("/expires_at"));
-        if !self.repositories.is_empty() {
-            endpoint = endpoint.parameter("repositories", ParameterValue::list(self.repositories));
+        if !installation.repositories.is_empty() {
+            endpoint = endpoint.parameter("repositories", ParameterValue::list(installation.repositories));
         }
-        if !self.permissions.is_empty() {
-            endpoint = endpoint.parameter("permissions", ParameterValue::object(self.permissions));
+        if !installation.permissions.is_empty() {
+            endpoint = endpoint.parameter("permissions", ParameterValue::object(installation.permissions));
         }
-        let builder = on(self.platform.as_ref(), self.hook.build(endpoint, &[("url", "api_url")])?);
+        let builder = stages.build(endpoint, &[("url", "api_url")])?;
         // A new token may be refused until all of GitHub knows it.
         let sending = Sending::new().settle(Duration::from_secs(5));
-        let name = format!("github-installation-{}", self.id);
-        Ok(builder.name(name).allow_origin(origin(&self.app.api_url)).sending(sending))
+        let name = format!("github-installation-{}", installation.id);
+        Ok(builder.name(name).allow_origin(origin(&api)).sending(sending))
     }
+}
 
+impl Installation {
     /// What limits the token, checked.
     fn limits(&self) -> Result<(), Vec<Problem>> {
         let expected = "the name of a repository without its owner";
@@ -172,10 +155,4 @@ impl Installation {
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
-}
-
-/// The origin of a URL.
-pub(crate) fn origin(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
-    format!("{scheme}://{}", rest.split(['/', '?']).next().unwrap_or_default())
 }

@@ -1,17 +1,13 @@
 //! A private key from a string, a file or a [`SigningKey`].
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use bearer_token::{
-    Error, Problem,
+    Error, Problem, Value,
     jwt::{Algorithm, KeyReader, SigningKey},
 };
-use zeroize::Zeroizing;
 
-/// A private key: PEM or JWK as a string, the path of a file with one, or a [`SigningKey`].
+/// A private key: PEM or JWK as a string, the path of a file with one, any other [`Value`], or a [`SigningKey`].
 ///
 /// A file is read again when it changes, so a rotated key needs no restart.
 ///
@@ -24,30 +20,29 @@ use zeroize::Zeroizing;
 /// let preset = snowflake::key_pair("ACCT", "REPORTS", from_a_file);
 /// # let _ = preset;
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Key(Given);
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Given {
     Ready(SigningKey),
-    Text(Zeroizing<String>),
-    File(PathBuf),
+    Value(Box<Value>),
 }
 
 impl Key {
     /// Reads the key for an algorithm. Returns the problems if it cannot be used.
     pub(crate) fn read(&self, path: &str, algorithm: Algorithm) -> Result<SigningKey, Vec<Problem>> {
-        let reader = KeyReader::new().algorithm(algorithm);
-        let read = match &self.0 {
-            Given::Ready(key) if key.algorithm() == algorithm => return Ok(key.clone()),
+        match &self.0 {
+            Given::Ready(key) if key.algorithm() == algorithm => Ok(key.clone()),
             Given::Ready(key) => {
                 let found = format!("found a key for {}", key.algorithm());
-                return Err(vec![Problem::new(path, found).expecting(format!("a key for {algorithm}"))]);
+                Err(vec![Problem::new(path, found).expecting(format!("a key for {algorithm}"))])
             }
-            Given::Text(text) => reader.read(text.as_bytes()),
-            Given::File(file) => reader.read_file(file),
-        };
-        read.map_err(|error| at(path, &error))
+            Given::Value(value) => {
+                let reader = KeyReader::new().algorithm(algorithm);
+                reader.read_value(Value::clone(value)).map_err(|error| at(path, &error))
+            }
+        }
     }
 }
 
@@ -65,36 +60,32 @@ impl From<SigningKey> for Key {
     }
 }
 
+impl From<Value> for Key {
+    fn from(value: Value) -> Self {
+        Key(Given::Value(Box::new(value)))
+    }
+}
+
 impl From<&str> for Key {
     fn from(text: &str) -> Self {
-        Key(Given::Text(Zeroizing::new(text.to_owned())))
+        Value::from(text).into()
     }
 }
 
 impl From<String> for Key {
     fn from(text: String) -> Self {
-        Key(Given::Text(Zeroizing::new(text)))
+        Value::from(text).into()
     }
 }
 
 impl From<&Path> for Key {
     fn from(file: &Path) -> Self {
-        Key(Given::File(file.to_owned()))
+        Value::file(file).into()
     }
 }
 
 impl From<PathBuf> for Key {
     fn from(file: PathBuf) -> Self {
-        Key(Given::File(file))
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Given::Ready(key) => key.fmt(f),
-            Given::Text(_) => f.write_str("Key([redacted])"),
-            Given::File(file) => write!(f, "Key(file {})", file.display()),
-        }
+        Value::file(file).into()
     }
 }

@@ -1,10 +1,10 @@
 //! Kubernetes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use bearer_token::{FileToken, Problem, TokenProvider, TokenProviderBuilder};
+use bearer_token::{Problem, TokenProvider, TokenProviderBuilder};
 
-use crate::stage::or_problems;
+use crate::check::{or_problems, token_file};
 
 /// Where the kubelet puts the token of a pod's service account.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -14,7 +14,8 @@ const API: &str = "https://kubernetes.default.svc";
 
 /// The token of the pod's service account, which the kubelet replaces before it expires.
 ///
-/// Without [`path`](ServiceAccount::path) it is the token for the cluster's API server, and that server's origin is allowed.
+/// Without [`path`](ServiceAccount::path) it is the token for the cluster's API server, and that server's origin is
+/// allowed.
 ///
 /// ```
 /// use bearer_token_presets::kubernetes;
@@ -52,14 +53,9 @@ impl ServiceAccount {
     }
 
     fn builder(self) -> Result<TokenProviderBuilder, Vec<Problem>> {
-        let path = self.path.clone().unwrap_or_else(|| TOKEN.into());
-        // Opened here too, so that a pod without the file is noticed when it starts.
-        if let Err(error) = std::fs::File::open(&path) {
-            let found = format!("found no file `{}` that can be read ({})", path.display(), error.kind());
-            let expected = "the token of a pod: is `automountServiceAccountToken` off, or the volume not mounted?";
-            return Err(vec![Problem::new("path", found).expecting(expected)]);
-        }
-        let builder = TokenProvider::builder(FileToken::new(path)).name("kubernetes");
+        let expected = "the token of a pod: is `automountServiceAccountToken` off, or the volume not mounted?";
+        let token = token_file("path", self.path.as_deref().unwrap_or(Path::new(TOKEN)), expected)?;
+        let builder = TokenProvider::builder(token).name("kubernetes");
         Ok(if self.path.is_none() { builder.allow_origin(API) } else { builder })
     }
 }

@@ -1,5 +1,5 @@
-//! Typed shortcuts for providers that many programs meet: each takes what the provider hands out, checks it, and returns
-//! the builder of a [`TokenProvider`](bearer_token::TokenProvider).
+//! Typed shortcuts for providers that many programs meet: each takes what the provider hands out, checks it, and
+//! returns the builder of a [`TokenProvider`](bearer_token::TokenProvider).
 //!
 //! | function | takes |
 //! |---|---|
@@ -18,17 +18,18 @@
 //! # let _ = provider; Ok(()) }
 //! ```
 //!
-//! What is wrong is reported by the builder's `build`, all at once, each problem with the name of the argument or of the
-//! member of the JSON. Origins that the provider's API always has are allowed already; others are yours to
+//! What is wrong is reported by the builder's `build`, all at once, each problem with the name of the argument or of
+//! the member of the JSON. Origins that the provider's API always has are allowed already; others are yours to
 //! [allow](bearer_token::TokenProviderBuilder::allow_origin).
 //!
 //! Any other provider, and any other variant of these, is served by a configuration: `examples/providers` in the
 //! repository has recipes.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod check;
 mod document;
 mod key;
-mod stage;
+mod preset;
 
 pub mod entra;
 pub mod github;
@@ -37,7 +38,7 @@ pub mod kubernetes;
 pub mod snowflake;
 pub mod vault;
 
-pub use self::key::Key;
+pub use self::{key::Key, preset::Preset};
 
 #[cfg(test)]
 mod tests;

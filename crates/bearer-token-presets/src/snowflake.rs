@@ -9,13 +9,13 @@ use bearer_token::{
 
 use crate::{
     Key,
-    stage::{both, given, or_problems, problems},
+    check::{both, given, or_problems, problems},
 };
 
 /// Key-pair authentication (RS256): the public key is registered with `ALTER USER .. SET RSA_PUBLIC_KEY = ..`.
 ///
-/// The account is its identifier, `ORG-ACCOUNT` or a locator such as `XY12345.us-east-1`, whose region only the host name
-/// needs. The fingerprint in the issuer follows the key when its file is replaced.
+/// The account is its identifier, `ORG-ACCOUNT` or a locator such as `XY12345.us-east-1`, whose region only the host
+/// name needs. The fingerprint in the issuer follows the key when its file is replaced.
 ///
 /// ```
 /// use std::path::Path;

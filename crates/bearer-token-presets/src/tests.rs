@@ -43,8 +43,11 @@ fn a_service_account_file_is_checked_as_a_whole() {
 
 fn federation(change: impl FnOnce(&mut Json)) -> TokenProviderBuilder {
     let mut json = json!({
-        "type": "external_account", "audience": "//iam.googleapis.com/projects/1", "token_url": "https://sts.googleapis.com/v1/token",
-        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "credential_source": { "file": "/dev/null" },
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1",
+        "token_url": "https://sts.googleapis.com/v1/token",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "credential_source": { "file": "/dev/null" },
     });
     change(&mut json);
     google::workload_identity(json.to_string()).provider()
@@ -95,10 +98,15 @@ fn keys_and_names_are_checked_together() {
         &["account: found something else", "user: found an empty string", "private_key: "],
     );
     expect(&vault::jwt("", "", Value::from("a")).provider(), &["address: found an empty", "role: found an empty"]);
+    let all_of_it = vault::jwt("", "", Value::file("/does/not/exist")).mount("").namespace("a\nb");
     expect(
-        &kubernetes::service_account().path("/does/not/exist").provider(),
-        &["path: found no file `/does/not/exist`"],
+        &all_of_it.provider(),
+        &["address: found an empty", "role: found an empty", "mount: found an", "jwt: the file", "namespace: found a"],
     );
+    for path in ["/does/not/exist", "."] {
+        let found = format!("path: found no file `{path}` that can be read: ");
+        expect(&kubernetes::service_account().path(path).provider(), &[&found]);
+    }
     expect(
         &entra::certificate("", "", "planted", "planted").provider(),
         &["tenant: found an empty", "client_id: found an empty", "scope: found an empty", "private_key: "],
@@ -122,7 +130,10 @@ fn each_problem_has_the_name_of_what_was_given() {
         &vault::jwt("vault.example.com:8200", "a", jwt()).provider(),
         &["address: found something that is not a URL"],
     );
-    expect(&vault::jwt("http://vault.example.com", "a", jwt()).provider(), &["address: found plaintext `http://`"]);
+    expect(
+        &vault::jwt("http://vault.example.com", "a", jwt()).provider(),
+        &["address: found `http://vault.example.com`"],
+    );
     expect(&vault::jwt(at, "a", Value::file("/does/not/exist")).provider(), &["jwt: the file `/does/not/exist`"]);
     expect(&vault::jwt(at, "a", jwt()).mount(" ").provider(), &["mount: found an empty string"]);
     expect(&vault::jwt(at, "a", jwt()).mount("a?b").provider(), &["mount: found a character"]);
@@ -130,6 +141,9 @@ fn each_problem_has_the_name_of_what_was_given() {
 
     let app = || github::app("a", key());
     expect(&app().api_url("github.example.com").provider(), &["api_url: found something that is not a URL"]);
+    let plaintext = || app().api_url("http://github.example.com/api/v3");
+    let found = ["api_url: found `http://github.example.com`; expected `https://`"];
+    expect(&plaintext().provider(), &found);
     expect(
         &app().api_url("").installation(1).repository("acme/planted").permission("contents", "").provider(),
         &[
@@ -146,7 +160,7 @@ fn each_problem_has_the_name_of_what_was_given() {
     let host = |name: &str| Some(if name.ends_with("HOST") { "planted" } else { "a" }.to_owned());
     expect(
         &entra::workload_identity_from(host).scope("a").provider(),
-        &["AZURE_AUTHORITY_HOST: found something that is not a URL"],
+        &["AZURE_AUTHORITY_HOST: found something that is not a URL", "AZURE_FEDERATED_TOKEN_FILE: found no file `a`"],
     );
 
     let source = |source: Json| federation(|json| json["credential_source"] = source);

@@ -118,7 +118,7 @@ async fn a_token_echoed_by_the_api_is_redacted() {
 }
 
 #[tokio::test]
-async fn l38_a_token_in_another_header_is_shown_redacted_and_so_is_its_echo() {
+async fn l38_another_header_and_its_echo_are_redacted() {
     let server = AuthorizationServer::start().unwrap();
     let text = format!(
         "allow_origins = [\"{}\"]\ntoken = \"{TOKEN}\"\n\

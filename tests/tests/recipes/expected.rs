@@ -13,8 +13,8 @@ use serde_json::Value;
 
 /// What the provider documents.
 ///
-/// `"now + 60"` is a time. `{ "jwt": { "header": .., "claims": .. } }` is a JWT, `{ "prefix": "Bearer ", "jwt": .. }` is
-/// one after a prefix, and `{ "basic": "id:secret" }` is HTTP Basic.
+/// `"now + 60"` is a time. `{ "jwt": { "header": .., "claims": .. } }` is a JWT, `{ "prefix": "Bearer ", "jwt": .. }`
+/// is one after a prefix, and `{ "basic": "id:secret" }` is HTTP Basic.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Expected {

@@ -34,14 +34,15 @@ async fn each_preset_does_what_its_provider_documents() {
     let mut wrong = Vec::new();
     for (name, make) in PRESETS {
         let expected = Expected::all().into_iter().find(|expected| expected.name == name).unwrap();
-        wrong.extend(
-            run_with(expected, move |expected, world| make(expected, world)?.platform(world.platform.clone()).build())
-                .await
-                .err()
-                .map(|problem| format!("{name}: {problem}")),
-        );
+        wrong.extend(run_preset(expected, make).await.err().map(|problem| format!("{name}: {problem}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+async fn run_preset(expected: Expected, make: Make) -> Result<(), String> {
+    let made =
+        move |expected: &Expected, world: &World| make(expected, world)?.platform(world.platform.clone()).build();
+    run_with(expected, made).await
 }
 
 type Builder = Result<TokenProviderBuilder, Error>;
@@ -141,9 +142,7 @@ fn variant(name: &str, edit: impl FnOnce(&mut Json)) -> Expected {
 }
 
 async fn check(expected: Expected, make: Make) {
-    let made =
-        move |expected: &Expected, world: &World| make(expected, world)?.platform(world.platform.clone()).build();
-    run_with(expected, made).await.unwrap_or_else(|problem| panic!("{problem}"));
+    run_preset(expected, make).await.unwrap_or_else(|problem| panic!("{problem}"));
 }
 
 #[tokio::test]
@@ -191,7 +190,7 @@ async fn a_service_account_may_act_for_a_user() {
 }
 
 #[tokio::test]
-async fn an_identity_may_be_at_a_url_and_act_for_a_service_account() {
+async fn an_identity_at_a_url_may_impersonate_an_account() {
     const IMPERSONATION: &str = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/target@example.iam.gserviceaccount.com:generateAccessToken";
     let facts = variant("google-workload-identity", |facts| {
         facts["files"] = json!({});

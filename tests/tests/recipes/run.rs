@@ -35,7 +35,7 @@ impl Entropy for Ones {
     }
 }
 
-/// What stands in for the world: a clock, randomness, the servers, and files.
+/// A substitute for the world: a clock, randomness, the servers, and files.
 pub(crate) struct World {
     pub(crate) platform: Platform,
     pub(crate) recorder: Recorder,

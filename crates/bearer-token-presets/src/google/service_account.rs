@@ -5,15 +5,16 @@ use std::{fmt, time::Duration};
 use bearer_token::{
     Problem, TokenProvider, TokenProviderBuilder,
     jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SelfSigned},
-    oauth::{JwtBearer, ResponseFormat, TokenEndpoint, TokenEndpointBuilder},
+    oauth::{JwtBearer, ResponseFormat, TokenEndpoint},
 };
 use zeroize::Zeroizing;
 
 use super::TOKEN_URL;
 use crate::{
-    Key,
+    Key, Preset,
+    check::{both, given, or_problems, problems},
     document::Document,
-    stage::{Hook, both, given, or_problems, problems},
+    preset::Stages,
 };
 
 /// The longest lifetime that Google accepts, and the one that AIP-4111 asks for.
@@ -33,7 +34,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 ///     .allow_origin("https://storage.googleapis.com")
 ///     .build()?;
 /// // ... or without a token request, for one API ...
-/// let pubsub = account.self_signed("https://pubsub.googleapis.com/").allow_origin("https://pubsub.googleapis.com").build()?;
+/// let pubsub = account.self_signed("https://pubsub.googleapis.com/");
+/// let pubsub = pubsub.allow_origin("https://pubsub.googleapis.com").build()?;
 /// // ... and for services of your own, an ID token.
 /// let service = "https://service.example.com";
 /// let own = account.id_token(service).provider().allow_origin(service).build()?;
@@ -52,13 +54,13 @@ pub struct ServiceAccount {
 
 impl ServiceAccount {
     /// An access token for these scopes, separated by spaces.
-    pub fn access_token(&self, scope: impl Into<String>) -> AccessToken {
-        AccessToken { account: self.clone(), scope: scope.into(), user: None, hook: Hook::default() }
+    pub fn access_token(&self, scope: impl Into<String>) -> Preset<AccessToken> {
+        Preset::new(AccessToken { account: self.clone(), scope: scope.into(), user: None })
     }
 
     /// An ID token for this audience, which is the URL of a service of yours.
-    pub fn id_token(&self, audience: impl Into<String>) -> IdToken {
-        IdToken { account: self.clone(), audience: audience.into(), hook: Hook::default() }
+    pub fn id_token(&self, audience: impl Into<String>) -> Preset<IdToken> {
+        Preset::new(IdToken { account: self.clone(), audience: audience.into() })
     }
 
     /// A JWT that is signed here and is the token itself (AIP-4111), for one API: its host with a slash, such as
@@ -84,16 +86,17 @@ impl ServiceAccount {
         let template = JwtTemplate::builder(key).key_id(key_id).issuer(email).lifetime(HOUR).jwt_id(false);
         Ok((template, email.to_owned()))
     }
+}
 
-    /// The exchange of a JWT with these claims.
-    fn exchange(
-        template: JwtTemplateBuilder,
-        edit: impl FnOnce(TokenEndpointBuilder) -> TokenEndpointBuilder,
-        hook: &Hook,
-    ) -> Result<TokenProviderBuilder, Vec<Problem>> {
-        let template = template.audience(TOKEN_URL).build().map_err(|error| problems("service_account", &error))?;
-        Ok(hook.build(edit(TokenEndpoint::builder(TOKEN_URL, JwtBearer::new(template))), &[])?.name("google"))
-    }
+/// The exchange of a JWT for a token.
+fn exchange(
+    template: JwtTemplateBuilder,
+    response: ResponseFormat,
+    stages: &Stages,
+) -> Result<TokenProviderBuilder, Vec<Problem>> {
+    let template = template.audience(TOKEN_URL).build().map_err(|error| problems("service_account", &error))?;
+    let endpoint = TokenEndpoint::builder(TOKEN_URL, JwtBearer::new(template)).response(response);
+    Ok(stages.build(endpoint, &[])?.name("google"))
 }
 
 impl fmt::Debug for ServiceAccount {
@@ -102,74 +105,52 @@ impl fmt::Debug for ServiceAccount {
     }
 }
 
-/// Access tokens of a service account: the result of [`ServiceAccount::access_token`].
+/// Access tokens of a service account: what [`ServiceAccount::access_token`] returns a [`Preset`] of.
 #[derive(Clone, Debug)]
-#[must_use]
 pub struct AccessToken {
     account: ServiceAccount,
     scope: String,
     user: Option<String>,
-    hook: Hook,
 }
 
-impl AccessToken {
+impl Preset<AccessToken> {
     /// The user to act for, with domain-wide delegation.
     pub fn on_behalf_of(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
-        self
-    }
-
-    /// Changes the token endpoint, such as its transport.
-    pub fn endpoint(
-        mut self,
-        edit: impl Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync + 'static,
-    ) -> Self {
-        self.hook = Hook::new(edit);
+        self.kind.user = Some(user.into());
         self
     }
 
     /// Access tokens, which live for an hour.
     pub fn provider(self) -> TokenProviderBuilder {
-        let scope = given("scope", &self.scope, "scopes, such as `https://www.googleapis.com/auth/cloud-platform`");
-        let user = self.user.as_deref().map(|user| given("on_behalf_of", user, "the e-mail address of a user"));
+        let scope =
+            given("scope", &self.kind.scope, "scopes, such as `https://www.googleapis.com/auth/cloud-platform`");
+        let user = self.kind.user.as_deref().map(|user| given("on_behalf_of", user, "the e-mail address of a user"));
         let names = both(scope, user.transpose());
-        or_problems(both(names, self.account.template()).and_then(|((scope, user), (template, _))| {
+        or_problems(both(names, self.kind.account.template()).and_then(|((scope, user), (template, _))| {
             let template = template.claim("scope", scope);
             let template = match user {
                 Some(user) => template.subject(user),
                 None => template,
             };
-            ServiceAccount::exchange(template, |endpoint| endpoint, &self.hook)
+            exchange(template, ResponseFormat::oauth(), &self.stages)
         }))
     }
 }
 
-/// ID tokens of a service account: the result of [`ServiceAccount::id_token`].
+/// ID tokens of a service account: what [`ServiceAccount::id_token`] returns a [`Preset`] of.
 #[derive(Clone, Debug)]
-#[must_use]
 pub struct IdToken {
     account: ServiceAccount,
     audience: String,
-    hook: Hook,
 }
 
-impl IdToken {
-    /// Changes the token endpoint, such as its transport.
-    pub fn endpoint(
-        mut self,
-        edit: impl Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync + 'static,
-    ) -> Self {
-        self.hook = Hook::new(edit);
-        self
-    }
-
+impl Preset<IdToken> {
     /// ID tokens, which live for an hour.
     pub fn provider(self) -> TokenProviderBuilder {
-        let audience = given("audience", &self.audience, "the URL of the service");
-        or_problems(both(audience, self.account.template()).and_then(|(audience, (template, _))| {
-            let format = ResponseFormat::oauth().token("/id_token");
+        let audience = given("audience", &self.kind.audience, "the URL of the service");
+        or_problems(both(audience, self.kind.account.template()).and_then(|(audience, (template, _))| {
             let template = template.claim("target_audience", audience);
-            ServiceAccount::exchange(template, |endpoint| endpoint.response(format), &self.hook)
+            exchange(template, ResponseFormat::oauth().token("/id_token"), &self.stages)
         }))
     }
 }

@@ -4,11 +4,7 @@ use std::fmt;
 
 use bearer_token::{
     Advice, Problem, TokenProvider, TokenProviderBuilder, Value,
-    oauth::{
-        BodyFormat, ClientCredentials, ParameterValue, ResponseFormat, TokenEndpoint, TokenEndpointBuilder,
-        TokenExchange, TokenType,
-    },
-    platform::Platform,
+    oauth::{BodyFormat, ClientCredentials, ParameterValue, ResponseFormat, TokenEndpoint, TokenExchange, TokenType},
 };
 use http::Method;
 use serde_json::Value as Json;
@@ -16,8 +12,9 @@ use zeroize::Zeroizing;
 
 use super::is_of_google;
 use crate::{
+    Preset,
+    check::{both, given, or_problems, problems},
     document::Document,
-    stage::{Hook, both, given, on, or_problems, problems},
 };
 
 /// The scope of the exchanged token when a service account is impersonated with it.
@@ -29,8 +26,8 @@ const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// The identity may be in a file or at a URL, as text or in a member of JSON. A service account is impersonated if the
 /// JSON says so. An identity from AWS or from an executable needs code.
 ///
-/// URLs of Google in the JSON must be below `googleapis.com`: a configuration from elsewhere must not send the identity to
-/// another host. The place of the identity is used as it is, so take such a JSON from nobody else.
+/// URLs of Google in the JSON must be below `googleapis.com`: a configuration from elsewhere must not send the identity
+/// to another host. The place of the identity is used as it is, so use only a JSON that you trust.
 ///
 /// ```
 /// # fn example(json: &str) -> Result<(), bearer_token::Error> {
@@ -41,40 +38,21 @@ const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 ///     .build()?;
 /// # let _ = provider; Ok(()) }
 /// ```
-pub fn workload_identity(json: impl Into<String>) -> WorkloadIdentity {
-    let json = Zeroizing::new(json.into());
-    WorkloadIdentity { json, scope: CLOUD_PLATFORM.to_owned(), platform: None, hook: Hook::default() }
+pub fn workload_identity(json: impl Into<String>) -> Preset<WorkloadIdentity> {
+    Preset::new(WorkloadIdentity { json: Zeroizing::new(json.into()), scope: CLOUD_PLATFORM.to_owned() })
 }
 
-/// Workload identity federation: the result of [`workload_identity`].
+/// Workload identity federation: what [`workload_identity`] returns a [`Preset`] of.
 #[derive(Clone)]
-#[must_use]
 pub struct WorkloadIdentity {
     json: Zeroizing<String>,
     scope: String,
-    platform: Option<Platform>,
-    hook: Hook,
 }
 
-impl WorkloadIdentity {
+impl Preset<WorkloadIdentity> {
     /// The scopes of the token, separated by spaces. Default: `https://www.googleapis.com/auth/cloud-platform`.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
-        self.scope = scope.into();
-        self
-    }
-
-    /// Sets the platform of all stages. The returned builder's own `platform` sets only that of the last one.
-    pub fn platform(mut self, platform: Platform) -> Self {
-        self.platform = Some(platform);
-        self
-    }
-
-    /// Changes each token endpoint of the chain, such as its transport.
-    pub fn endpoint(
-        mut self,
-        edit: impl Fn(TokenEndpointBuilder) -> TokenEndpointBuilder + Send + Sync + 'static,
-    ) -> Self {
-        self.hook = Hook::new(edit);
+        self.kind.scope = scope.into();
         self
     }
 
@@ -85,8 +63,9 @@ impl WorkloadIdentity {
 
     fn builder(self) -> Result<TokenProviderBuilder, Vec<Problem>> {
         let other = "for `service_account` there is `google::service_account`";
-        let document = Document::read("workload_identity", &self.json, "external_account", other)?;
-        let scope = given("scope", &self.scope, "scopes, such as `https://www.googleapis.com/auth/cloud-platform`");
+        let document = Document::read("workload_identity", &self.kind.json, "external_account", other)?;
+        let scope =
+            given("scope", &self.kind.scope, "scopes, such as `https://www.googleapis.com/auth/cloud-platform`");
         let texts = both(document.text("/audience"), document.text("/subject_token_type"));
         let urls = both(
             google_url(&document, "/token_url").and_then(|url| url.ok_or_else(|| missing(&document, "/token_url"))),
@@ -99,7 +78,7 @@ impl WorkloadIdentity {
             TokenExchange::new(subject, subject_type).audience(audience).requested_token_type(TokenType::ACCESS_TOKEN);
         let exchange_scope = if impersonation.is_some() { CLOUD_PLATFORM } else { &scope };
         let endpoint = TokenEndpoint::builder(token_url, exchange).scope(exchange_scope);
-        let exchange = self.stage(
+        let exchange = self.stages.build(
             endpoint,
             &[
                 ("url", "workload_identity.token_url"),
@@ -117,15 +96,7 @@ impl WorkloadIdentity {
             .parameter("scope", ParameterValue::list(scope.split_whitespace()))
             .response(ResponseFormat::oauth().token("/accessToken").expires_at("/expireTime"));
         let names = [("url", "workload_identity.service_account_impersonation_url")];
-        Ok(self.stage(impersonation, &names)?.name("google"))
-    }
-
-    fn stage(
-        &self,
-        endpoint: TokenEndpointBuilder,
-        names: &[(&str, &str)],
-    ) -> Result<TokenProviderBuilder, Vec<Problem>> {
-        Ok(on(self.platform.as_ref(), self.hook.build(endpoint, names)?))
+        Ok(self.stages.build(impersonation, &names)?.name("google"))
     }
 
     /// The identity to exchange: `credential_source`.
@@ -205,7 +176,8 @@ impl WorkloadIdentity {
             ("header", "workload_identity.credential_source.headers"),
             ("response.token", "workload_identity.credential_source.format"),
         ];
-        self.stage(endpoint, &names)?
+        self.stages
+            .build(endpoint, &names)?
             .name("google-identity")
             .build()
             .map_err(|error| problems("credential_source", &error))
