@@ -64,7 +64,7 @@ async fn l38_a_whole_life_cycle_shows_no_secret() {
         hostile::failures(&mut shown, &mut secrets, adapter).await;
         hostile::panics(&mut shown, adapter).await;
     }
-    dialects::dialects(&mut shown, &mut secrets).await;
+    Box::pin(dialects::dialects(&mut shown, &mut secrets)).await;
     drop(listener);
     markers.extend(&secrets);
     search(&markers, &secrets, &shown);
