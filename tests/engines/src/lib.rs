@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "real servers and processes, in real time")]
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "only tests use this")]
 
+pub mod held;
 pub mod postgres_server;
 pub mod process;
 pub mod proxy;

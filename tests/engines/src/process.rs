@@ -5,6 +5,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Mutex, OnceLock, PoisonError, mpsc},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,7 +18,7 @@ pub struct Process {
 impl Process {
     /// Starts a server, with its output in a file. `user` is for programs that refuse to run as root.
     ///
-    /// The kernel kills it when the thread that started it ends.
+    /// The kernel kills it when this process ends.
     pub fn start<A: AsRef<OsStr>>(
         program: &Path,
         arguments: impl IntoIterator<Item = A>,
@@ -31,7 +32,10 @@ impl Process {
         }
         command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(arguments);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        Ok(Process { child: command.spawn()? })
+        let (sender, receiver) = mpsc::channel();
+        drop(spawner().send((command, sender)));
+        let spawned = receiver.recv().map_err(std::io::Error::other)?;
+        Ok(Process { child: spawned? })
     }
 
     pub fn pid(&self) -> u32 {
@@ -63,6 +67,23 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
+
+/// A thread that starts processes: the kernel kills them when the thread ends that has started them.
+fn spawner() -> mpsc::Sender<Order> {
+    static SPAWNER: OnceLock<Mutex<mpsc::Sender<Order>>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (sender, orders) = mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in orders {
+                drop(answer.send(command.spawn()));
+            }
+        });
+        Mutex::new(sender)
+    });
+    spawner.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Sends a signal to one process. A process that has ended is no error.

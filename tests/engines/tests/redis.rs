@@ -1,15 +1,33 @@
 //! `RedisStore` on a real server.
 
 #![allow(clippy::disallowed_methods, reason = "real servers, in real time")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 
 use bearer_token::store::{Fence, Leased, Saved, SharedStore, StoreKey, Version};
 use bearer_token_redis::RedisStore;
-use engines::redis_server::RedisServer;
+use engines::{
+    held::{Held, OneServer},
+    redis_server::RedisServer,
+};
 
 const TTL: Duration = Duration::from_secs(15);
 const LIFE: Duration = Duration::from_secs(3600);
+
+static SERVER: OneServer<RedisServer> = OneServer::new();
+
+async fn held() -> Held<RedisStore, RedisServer> {
+    let server = SERVER.get(RedisServer::start()).await;
+    Held(RedisStore::from_url(server.url()).unwrap(), server)
+}
+
+mod contract {
+    bearer_token_testing::store_contract!(
+        #[ignore = "needs redis-server"]
+        super::held
+    );
+}
 
 fn key(number: u8) -> StoreKey {
     StoreKey::new([number; 32])
