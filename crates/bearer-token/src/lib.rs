@@ -50,6 +50,10 @@
 //! 16, *rejects* the token that the request carried, and no other. The source is told [what the API asked
 //! for](FetchContext::challenges). [`Policy`] has the numbers.
 //!
+//! # Guide
+//!
+//! [`guide`] has a chapter for each question: sources, keys, stacks, tenants, production, errors, and more.
+//!
 //! # Features
 //!
 //! | feature | default | adds |
@@ -66,8 +70,11 @@
 
 pub mod adapter;
 mod error;
+// Its snippets use the adapters. So the package of the tests compiles them.
 #[cfg(feature = "_json")]
 mod files;
+#[cfg(all(doc, not(doctest)))]
+pub mod guide;
 mod observe;
 pub mod platform;
 mod problem;
