@@ -62,6 +62,7 @@
 //! | `encrypted-keys` | | private keys that are encrypted with a passphrase |
 //! | `ml-dsa` | | keys for ML-DSA, whose signatures withstand quantum computers (RFC 9964) |
 //! | `oauth` | yes | token requests to an OAuth 2.0 authorization server |
+//! | `shared` | | one token for all replicas, through a store that they share |
 //! | `http-transport` | yes | the default transport of token requests: hyper and rustls |
 //! | `rustls-aws-lc-rs` | yes | aws-lc-rs as the cryptography of that transport; without it, what the process has installed in rustls |
 //! | `tower` | | any tower service as that transport |
