@@ -68,7 +68,7 @@ pub mod adapter;
 mod error;
 #[cfg(feature = "_json")]
 mod files;
-mod observe;
+pub mod observe;
 pub mod platform;
 mod problem;
 mod provider;
@@ -95,11 +95,11 @@ pub use self::{
     problem::{Advice, Problem, Setting},
     provider::{
         Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
-        ProviderStatus, Rejection, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
+        ProviderStatus, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Destination, RequestHead, ResponseHead, Sending},
     source::{Challenge, Fallback, FetchContext, StaticToken, TokenSource},
-    token::{AccessToken, FetchReason},
+    token::{AccessToken, FetchReason, Rejection},
 };
 #[cfg(feature = "_json")]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "jwt", feature = "oauth"))))]
