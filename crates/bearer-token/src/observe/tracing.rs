@@ -74,7 +74,7 @@ fn fetch(provider: Option<&str>, kind: &EventKind<'_>) {
             warn!(
                 target: TARGET, provider, reason = reason.as_str(), kind = ?error.kind(), %error, took = ?duration,
                 failures_in_a_row, ?next_attempt_in, "could not fetch a token"
-            )
+            );
         }
         EventKind::FetchAbandoned {} => {
             warn!(
