@@ -71,12 +71,12 @@
 
 pub mod adapter;
 mod error;
-// Its snippets use the adapters. So the package of the tests compiles them.
 #[cfg(feature = "_json")]
 mod files;
+// Its snippets use the adapters. So the package of the tests compiles them.
 #[cfg(all(doc, not(doctest)))]
 pub mod guide;
-mod observe;
+pub mod observe;
 pub mod platform;
 mod problem;
 mod provider;
@@ -103,11 +103,11 @@ pub use self::{
     problem::{Advice, Problem, Setting},
     provider::{
         Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
-        ProviderStatus, Rejection, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
+        ProviderStatus, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Destination, RequestHead, ResponseHead, Sending},
     source::{Challenge, Fallback, FetchContext, StaticToken, TokenSource},
-    token::{AccessToken, FetchReason},
+    token::{AccessToken, FetchReason, Rejection},
 };
 #[cfg(feature = "_json")]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "jwt", feature = "oauth"))))]
