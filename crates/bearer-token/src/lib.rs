@@ -50,6 +50,10 @@
 //! 16, *rejects* the token that the request carried, and no other. The source is told [what the API asked
 //! for](FetchContext::challenges). [`Policy`] has the numbers.
 //!
+//! # Guide
+//!
+//! [`guide`] has a chapter for each question: sources, keys, stacks, tenants, production, errors, and more.
+//!
 //! # Features
 //!
 //! | feature | default | adds |
@@ -69,7 +73,10 @@ pub mod adapter;
 mod error;
 #[cfg(feature = "_json")]
 mod files;
-mod observe;
+// Its snippets use the adapters. So the package of the tests compiles them.
+#[cfg(all(doc, not(doctest)))]
+pub mod guide;
+pub mod observe;
 pub mod platform;
 mod problem;
 mod provider;
@@ -96,11 +103,11 @@ pub use self::{
     problem::{Advice, Problem, Setting},
     provider::{
         Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
-        ProviderStatus, Rejection, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
+        ProviderStatus, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Destination, RequestHead, ResponseHead, Sending},
     source::{Challenge, Fallback, FetchContext, StaticToken, TokenSource},
-    token::{AccessToken, FetchReason},
+    token::{AccessToken, FetchReason, Rejection},
 };
 #[cfg(feature = "_json")]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "jwt", feature = "oauth"))))]
