@@ -10,7 +10,7 @@ use crate::{
         request::{RequestParts, sent::Sent},
         response::{Findings, ResponseReader, clock_offset::ServerClock},
     },
-    observe,
+    observe::{self, EventKind, Text},
     source::{FetchContext, TokenSource},
     token::AccessToken,
     transport::DynTransport,
@@ -324,13 +324,13 @@ impl TokenEndpoint {
     fn tell(&self, token: &AccessToken, sent: &Sent, findings: Findings) {
         let origin = self.0.location.origin();
         if let Some(offset) = findings.clock {
-            observe::clock_differs(origin, offset);
+            observe::tell(EventKind::ClockDiffers { authorization_server: origin, offset: Text(&offset) });
         }
         if let Some(ago) = findings.expired {
-            observe::expired_on_arrival(origin, ago);
+            observe::tell(EventKind::ExpiredOnArrival { authorization_server: origin, expired_ago: ago });
         }
         if let Some(missing) = not_granted(sent.scope(), token.granted_scope()) {
-            observe::narrower_scope(origin, &missing);
+            observe::tell(EventKind::NarrowerScope { authorization_server: origin, missing: &missing });
         }
     }
 }
