@@ -208,6 +208,22 @@ pub(crate) fn narrower_scope(origin: &str, missing: &str) {
     event!(warn, authorization_server = origin, missing, "the granted scope is narrower than the requested one");
 }
 
+/// The metadata of a protected resource cannot be read again, so the previous one stays in use.
+#[cfg(feature = "oauth")]
+pub(crate) fn metadata_kept(resource: &str, error: &Error) {
+    event!(warn, resource, kind = ?error.kind(), %error, "using the previous metadata of the resource");
+}
+
+/// The authorization server refused the wider scope that the API asked for.
+#[cfg(feature = "oauth")]
+pub(crate) fn step_refused(origin: &str, error: &Error) {
+    event!(
+        warn, authorization_server = origin, kind = ?error.kind(), %error,
+        "the authorization server refused the wider scope that the API asks for; asking for the previous one again: \
+         give the client more rights, then call refresh_now"
+    );
+}
+
 #[cfg(feature = "oauth")]
 pub(crate) fn refresh_token_recovered() {
     event!(info, "recovered a refresh token that a crashed process had written");

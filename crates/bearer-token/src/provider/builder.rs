@@ -190,6 +190,7 @@ impl TokenProviderBuilder {
         if !origins.is_any_allowed() {
             observe::no_origin_allowed(&name);
         }
+        let challenge_test = self.source.challenge_test();
         let inner = Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
             id: ProviderId::enter(weak.clone()),
             cache: Cache::new(self.policy),
@@ -198,7 +199,8 @@ impl TokenProviderBuilder {
             source: self.source,
             name,
             form: Arc::new(form),
-            refusals: Refusals::new(self.refusal_test, &self.sending),
+            refusals: Refusals::new(self.refusal_test, &self.sending, challenge_test.clone()),
+            challenge_test,
             settling_time: self.sending.settling_time(),
             passed: FirstTimes::new(),
             ask_from: AtomicU64::new(0),
