@@ -4,3 +4,16 @@
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The guide, whose snippets are doctests: they use crates that the core does not depend on.
+#[cfg(doctest)]
+mod guide {
+    macro_rules! chapters {
+        ($($name:ident)*) => {
+            $(#[doc = include_str!(concat!("../../crates/bearer-token/src/guide/", stringify!($name), ".md"))]
+            pub mod $name {})*
+        };
+    }
+
+    chapters! { sources keys configuration stacks tenants production security testing errors troubleshooting migrating }
+}

@@ -103,6 +103,26 @@ pub enum ErrorKind {
     Abandoned,
 }
 
+impl ErrorKind {
+    /// The kind as events and labels show it: one word in lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::Config => "config",
+            ErrorKind::Origin => "origin",
+            ErrorKind::Signing => "signing",
+            ErrorKind::Transport => "transport",
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Unavailable => "unavailable",
+            ErrorKind::Refused => "refused",
+            ErrorKind::Response => "response",
+            ErrorKind::Token => "token",
+            ErrorKind::Source => "source",
+            ErrorKind::Panicked => "panicked",
+            ErrorKind::Abandoned => "abandoned",
+        }
+    }
+}
+
 /// Whether a retry can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

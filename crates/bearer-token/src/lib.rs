@@ -51,6 +51,10 @@
 //! 16, *rejects* the token that the request carried, and no other. The source is told [what the API asked
 //! for](FetchContext::challenges). [`Policy`] has the numbers.
 //!
+//! # Guide
+//!
+//! [`guide`] has a chapter for each question: sources, keys, stacks, tenants, production, errors, and more.
+//!
 //! # Features
 //!
 //! | feature | default | adds |
@@ -59,6 +63,7 @@
 //! | `encrypted-keys` | | private keys that are encrypted with a passphrase |
 //! | `ml-dsa` | | keys for ML-DSA, whose signatures withstand quantum computers (RFC 9964) |
 //! | `oauth` | yes | token requests to an OAuth 2.0 authorization server |
+//! | `shared` | | one token for all replicas, through a store that they share |
 //! | `http-transport` | yes | the default transport of token requests: hyper and rustls |
 //! | `rustls-aws-lc-rs` | yes | aws-lc-rs as the cryptography of that transport; without it, what the process has installed in rustls |
 //! | `tower` | | any tower service as that transport |
@@ -69,7 +74,10 @@ pub mod adapter;
 mod error;
 #[cfg(feature = "_json")]
 mod files;
-mod observe;
+// Its snippets use the adapters. So the package of the tests compiles them.
+#[cfg(all(doc, not(doctest)))]
+pub mod guide;
+pub mod observe;
 pub mod platform;
 mod problem;
 mod provider;
@@ -96,11 +104,11 @@ pub use self::{
     problem::{Advice, Problem, Setting},
     provider::{
         Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
-        ProviderStatus, Rejection, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
+        ProviderStatus, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Destination, RequestHead, ResponseHead, Sending},
     source::{Challenge, ChallengeTest, Fallback, FetchContext, StaticToken, TokenSource},
-    token::{AccessToken, FetchReason},
+    token::{AccessToken, FetchReason, Rejection},
 };
 #[cfg(feature = "_json")]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "jwt", feature = "oauth"))))]

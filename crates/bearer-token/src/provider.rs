@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use crate::{
     PassThrough,
     error::{Error, ProviderName},
-    observe::FirstTimes,
+    observe::{FirstTimes, Observers},
     platform::{Moment, Platform},
     provider::{
         cache::{Cache, Want},
@@ -20,7 +20,7 @@ use crate::{
     },
     source::{ChallengeTest, DynTokenSource, FetchContext, TokenSource, Waits},
     sync::AtomicU64,
-    token::AccessToken,
+    token::{AccessToken, Rejection},
 };
 
 mod authorization;
@@ -49,7 +49,7 @@ pub use self::{
     keyed::{Authorize, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Select, Selected},
     policy::Policy,
     status::{ProviderState, ProviderStatus},
-    ticket::{Rejection, Ticket},
+    ticket::Ticket,
 };
 
 /// A cached, shared, cloneable handle on a [`TokenSource`].
@@ -78,10 +78,14 @@ pub struct TokenProvider {
 pub(crate) struct Inner {
     id: ProviderId,
     cache: Cache,
+    /// The allowed origins. Empty if reads of the cache are [counted](Self::counted).
     origins: Origins,
+    /// The allowed origins of a provider whose reads are counted. So only its requests take the way through `judge`.
+    counted: Option<Box<Origins>>,
     platform: Platform,
     source: Arc<dyn DynTokenSource>,
     name: ProviderName,
+    observers: Observers,
     form: Arc<HeaderForm>,
     refusals: Refusals,
     /// What the source can meet, although it does not refuse the bearer itself.

@@ -1,9 +1,12 @@
-//! Stores that keep a refresh token between fetches and between runs of a program.
+//! Stores: for a refresh token between fetches and between runs of a program, and for a token that replicas share.
 //!
 //! A [`RefreshTokenStore`] keeps one refresh token for the grant [`RefreshToken`](crate::oauth::RefreshToken). The
 //! grant decides what is in the store, when it is replaced, and what happens if that fails. [`FileStore`] is for
 //! programs that are restarted. [`MemoryStore`] is for servers that do not rotate refresh tokens, and for tests. For a
 //! database or a key vault, implement two methods of the trait.
+//!
+//! A `SharedStore` (feature `shared`) keeps what the replicas of a program share, so that a fleet fetches one access
+//! token instead of one for each replica.
 
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -14,8 +17,15 @@ use crate::{
 
 mod file;
 mod memory;
+#[cfg(feature = "shared")]
+pub(crate) mod shared;
 mod stored_token;
 
+#[cfg(feature = "shared")]
+#[cfg_attr(docsrs, doc(cfg(feature = "shared")))]
+pub use self::shared::{
+    Down, Fence, Leased, MemorySharedStore, Order, Saved, SharedStore, Snapshot, StoreKey, Version,
+};
 pub use self::{file::FileStore, memory::MemoryStore, stored_token::StoredToken};
 
 /// Keeps one refresh token.

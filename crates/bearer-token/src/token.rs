@@ -21,9 +21,12 @@ pub(crate) mod json;
 pub(crate) mod jwt_times;
 #[cfg(feature = "_json")]
 pub(crate) mod pointer;
+mod rejection;
+
+pub use self::rejection::Rejection;
 
 /// The reason why a token is fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FetchReason {
     /// There is no usable token, and callers wait.
@@ -34,6 +37,18 @@ pub enum FetchReason {
     Rejected,
     /// The application called `refresh_now`.
     Requested,
+}
+
+impl FetchReason {
+    /// The reason as events and labels show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FetchReason::Missing => "missing",
+            FetchReason::Stale => "stale",
+            FetchReason::Rejected => "rejected",
+            FetchReason::Requested => "requested",
+        }
+    }
 }
 
 /// A token as a source returns it.

@@ -5,10 +5,7 @@
 
 use std::{path::Path, process::Command};
 
-use bearer_token::{
-    TokenProvider,
-    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
-};
+use bearer_token::TokenProvider;
 use reqwest_bearer::{BearerMiddleware, reqwest_middleware::ClientBuilder};
 
 mod places;
@@ -43,26 +40,6 @@ runs! {
     };
     with_reqwest => async {
         assert_eq!(snippets::with_reqwest::example().await.unwrap(), 200);
-    };
-    a_jwt_as_the_token_itself => async {
-        use_provider("a_jwt_as_the_token_itself", snippets::a_jwt_as_the_token_itself::example().unwrap()).await;
-    };
-    any_other_source => async {
-        let vault = snippets::any_other_source::Vault;
-        use_provider("any_other_source", snippets::any_other_source::example(vault.into()).unwrap()).await;
-    };
-    with_a_refresh_token => async {
-        use_provider("with_a_refresh_token", snippets::with_a_refresh_token::example().unwrap()).await;
-        let parameter = |name: &str| places::token_requests("with_a_refresh_token")[0].parameter(name);
-        assert_eq!(parameter("grant_type").as_deref(), Some("refresh_token"));
-    };
-    without_await => async {
-        let source = TokenEndpoint::builder(places::of("without_await", "https://as.example.com/token"), ClientCredentials::new())
-            .client_auth(ClientAuth::basic("client-id", "client-secret"))
-            .build()
-            .unwrap();
-        let status = std::thread::Builder::new().spawn(|| snippets::without_await::example(source).unwrap()).unwrap().join();
-        assert_eq!(status.unwrap(), 200);
     };
     from_a_configuration_file => async {
         let name = "from_a_configuration_file";

@@ -7,10 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use bearer_token_testing::{
-    AuthorizationServer, Client, Consent, Endpoint, Issuer, RecordedRequest, RefreshTokens, TestKey,
-};
-use serde_json::json;
+use bearer_token_testing::{AuthorizationServer, Client, Endpoint, Issuer, RecordedRequest, TestKey};
 use tempfile::TempDir;
 
 static SITES: Mutex<BTreeMap<&str, Arc<Site>>> = Mutex::new(BTreeMap::new());
@@ -63,11 +60,11 @@ pub(crate) async fn serve_grpc(snippet: &'static str) -> Arc<Mutex<String>> {
 
 fn site(snippet: &'static str) -> Arc<Site> {
     let mut sites = SITES.lock().unwrap();
-    Arc::clone(sites.entry(snippet).or_insert_with(|| Arc::new(Site::start(snippet))))
+    Arc::clone(sites.entry(snippet).or_insert_with(|| Arc::new(Site::start())))
 }
 
 impl Site {
-    fn start(snippet: &str) -> Self {
+    fn start() -> Self {
         let server = AuthorizationServer::start().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let write = |name: &str, content: &str| fs::write(directory.path().join(name), content).unwrap();
@@ -77,23 +74,12 @@ impl Site {
         }
         write("client", "client-secret\n");
 
-        let (rsa, ec) = (TestKey::rs256().unwrap(), TestKey::es256().unwrap());
-        let key = if snippet == "a_jwt_as_the_token_itself" { &ec } else { &rsa };
+        let key = TestKey::rs256().unwrap();
         let issuer = Issuer::new("reporting@example.com", key.verifying_key());
         server.trust(
             issuer.subject("reporting@example.com").scopes(["read", "write"]).self_signed_audience(server.issuer()),
         );
-        write("rsa.pem", rsa.private_pem());
-        write("ec.pem", ec.private_pem());
-
-        // The vault has a token that the API accepts.
-        let claims = json!({"iss": "reporting@example.com", "sub": "reporting@example.com", "aud": server.issuer(),
-            "iat": now(), "exp": now() + 600});
-        write("vault-token", &key.sign(&claims).unwrap());
-
-        server.refresh_tokens(RefreshTokens::rotating());
-        let refresh_token = server.consent(Consent::new("reporting", "alice").scope("read write")).unwrap();
-        write("refresh-token.json", &json!({ "refresh_token": refresh_token }).to_string());
+        write("rsa.pem", key.private_pem());
         Site { server, directory, grpc: Mutex::new(None) }
     }
 
@@ -108,16 +94,8 @@ impl Site {
                 grpc.map_or_else(|| self.server.issuer(), |address| format!("http://{address}")),
             ),
             ("rsa.pem", file("rsa.pem")),
-            ("ec.pem", file("ec.pem")),
             ("provider.toml", file("provider.toml")),
             ("/run/secrets/client", file("client")),
-            ("/run/vault/token", file("vault-token")),
-            ("/var/lib/reporting/refresh-token.json", file("refresh-token.json")),
         ]
     }
-}
-
-fn now() -> u64 {
-    let now = bearer_token::platform::Platform::system().now();
-    now.since_epoch().as_secs()
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Retry},
-    observe,
+    observe::{self, EventKind},
     sync::{Mutex, lock},
 };
 
@@ -120,7 +120,7 @@ impl<T: Clone> LastGood<T> {
             (Err(error), Some(last)) => {
                 let problem = error.to_string();
                 if self.is_news(&problem) {
-                    observe::kept(file.path(), &problem);
+                    observe::tell(EventKind::FileKept { path: file.path(), problem: &problem });
                 }
                 Ok(last)
             }
@@ -138,7 +138,7 @@ impl<T: Clone> LastGood<T> {
         );
         let Some(last) = self.last() else { return Err(Error::new(ErrorKind::Source, problem)) };
         if self.is_news(&problem) {
-            observe::kept(path, &problem);
+            observe::tell(EventKind::FileKept { path, problem: &problem });
         }
         Ok(last)
     }

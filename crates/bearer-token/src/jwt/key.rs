@@ -28,7 +28,12 @@ use self::{
     remote::{DynSigner, Signer},
 };
 use super::{algorithm::Algorithm, formats::public_key, native::signature};
-use crate::{error::Error, observe, platform::Platform, value::Value};
+use crate::{
+    error::Error,
+    observe::{self, EventKind},
+    platform::Platform,
+    value::Value,
+};
 
 /// A key that signs JWTs with one algorithm, parsed and checked when it is created.
 ///
@@ -180,7 +185,9 @@ impl SigningKey {
         let reading = key.clone();
         let (material, news) = platform.run_blocking(move || reading.read()).await?;
         // Told here, in the span of the fetch.
-        news.iter().for_each(|problem| observe::kept_key(&key.place(), problem));
+        if let Some(problem) = &news {
+            observe::tell(EventKind::KeyKept { place: &key.place(), problem });
+        }
         Ok(SigningKey { algorithm: self.algorithm, place: KeyPlace::Memory(material), key_id: self.key_id.clone() })
     }
 

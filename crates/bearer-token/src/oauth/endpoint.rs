@@ -11,7 +11,7 @@ use crate::{
         response::{Findings, ResponseReader, clock_offset::ServerClock},
         step_up::Steps,
     },
-    observe,
+    observe::{self, EventKind, Text},
     source::{ChallengeTest, FetchContext, TokenSource},
     token::AccessToken,
     transport::DynTransport,
@@ -287,7 +287,7 @@ impl TokenEndpoint {
             return Err(error);
         }
         // Other requests need the previous scope only.
-        observe::step_refused(self.0.location.origin(), &error);
+        observe::tell(EventKind::StepRefused { authorization_server: self.0.location.origin(), error: &error });
         let without = cx.clone().with_challenges([]);
         let step = steps.begin(usual, &without);
         let token = self.request_token(cx, &step.scope).await?;
@@ -369,13 +369,13 @@ impl TokenEndpoint {
     fn tell(&self, token: &AccessToken, sent: &Sent, findings: Findings) {
         let origin = self.0.location.origin();
         if let Some(offset) = findings.clock {
-            observe::clock_differs(origin, offset);
+            observe::tell(EventKind::ClockDiffers { authorization_server: origin, offset: Text(&offset) });
         }
         if let Some(ago) = findings.expired {
-            observe::expired_on_arrival(origin, ago);
+            observe::tell(EventKind::ExpiredOnArrival { authorization_server: origin, expired_ago: ago });
         }
         if let Some(missing) = not_granted(sent.scope(), token.granted_scope()) {
-            observe::narrower_scope(origin, &missing);
+            observe::tell(EventKind::NarrowerScope { authorization_server: origin, missing: &missing });
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         },
         step_up::Steps,
     },
-    observe,
+    observe::{self, EventKind},
     platform::Moment,
     source::{ChallengeTest, FetchContext, TokenSource},
     sync::{Mutex, lock},
@@ -153,7 +153,7 @@ impl ProtectedResource {
         match still {
             // A server that moved its metadata is asked again with the next challenge.
             Some(known) if is_outage || hint.location.is_none() => {
-                observe::metadata_kept(inner.resource.origin(), &error);
+                observe::tell(EventKind::ResourceMetadataKept { resource: inner.resource.origin(), error: &error });
                 Ok(known.metadata)
             }
             _ => Err(error),

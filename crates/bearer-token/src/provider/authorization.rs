@@ -7,7 +7,7 @@ use http::HeaderMap;
 use super::{Authorized, Inner};
 use crate::{
     error::{Error, ErrorKind},
-    observe,
+    observe::{CacheRead, EventKind, Text},
     platform::Moment,
     provider::schedule::Freshness,
     resource::{
@@ -71,24 +71,46 @@ impl Inner {
 
     #[cold]
     fn judge(&self, to: Destination<'_>, headers: &HeaderMap) -> Option<Result<Authorized, Error>> {
-        match self.origins.judge(to) {
-            OriginVerdict::Authorize => return None,
+        let verdict = match &self.counted {
+            None => self.origins.judge(to),
+            Some(origins) if origins.allow_as_spelled(to) => OriginVerdict::Authorize,
+            Some(origins) => origins.judge(to),
+        };
+        match verdict {
+            OriginVerdict::Authorize => {
+                if self.counted.is_some() && !self.has_its_own(headers) {
+                    self.count_read();
+                }
+                return None;
+            }
             OriginVerdict::Refuse(error) if !self.has_its_own(headers) => {
                 let error = self.without_token(error).with_provider(&self.name);
-                observe::refused(&self.name, &error);
+                self.observers.tell(EventKind::RequestRefused { error: &error });
                 return Some(Err(error));
             }
-            OriginVerdict::Pass if observe::IS_ON && !self.has_its_own(headers) => self.tell_of_passing(to),
+            OriginVerdict::Pass if self.observers.is_on() && !self.has_its_own(headers) => self.tell_of_passing(to),
             OriginVerdict::Pass | OriginVerdict::Refuse(_) => {}
         }
         Some(Ok(Authorized::Passed))
+    }
+
+    fn count_read(&self) {
+        let now = self.platform.now();
+        let freshness = self.cache.read(|bearer| bearer.map(|bearer| bearer.deadlines.freshness(now)));
+        let state = match freshness {
+            Some(Freshness::Fresh) => CacheRead::Fresh,
+            Some(Freshness::Stale) => CacheRead::Stale,
+            Some(Freshness::Expired) | None => CacheRead::Missing,
+        };
+        self.observers.tell(EventKind::CacheRead { state });
     }
 
     fn tell_of_passing(&self, to: Destination<'_>) {
         // A CONNECT request has no origin. The request inside the tunnel is a separate one.
         let Some(origin) = to.origin() else { return };
         let is_first = self.passed.is_first(&origin);
-        observe::passed(&self.name, &Shown { text: &origin, provider: self }, is_first);
+        let shown = Shown { text: &origin, provider: self };
+        self.observers.tell(EventKind::SentWithoutToken { origin: Text(&shown), is_first });
     }
 
     /// The error, unless it repeats the token. A redirect can point to a host whose name contains the token, and advice

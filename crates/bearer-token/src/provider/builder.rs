@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use super::{Inner, TokenProvider};
 use crate::{
     error::{Error, ProviderName},
-    observe::{self, FirstTimes},
+    observe::{EventKind, FirstTimes, Observer, Observers},
     platform::Platform,
     problem::{Problem, Problems},
     provider::{
@@ -34,6 +34,8 @@ pub struct TokenProviderBuilder {
     refuse_others: bool,
     connection: Option<String>,
     name: Option<String>,
+    keyed: Option<Arc<str>>,
+    observers: Vec<Arc<dyn Observer>>,
     sending: Sending,
     refusal_test: Option<RefusalTest>,
     problems: Problems,
@@ -50,6 +52,8 @@ impl TokenProviderBuilder {
             refuse_others: false,
             connection: None,
             name: None,
+            keyed: None,
+            observers: Vec::new(),
             sending: Sending::new(),
             refusal_test: None,
             problems: Problems::default(),
@@ -102,6 +106,39 @@ impl TokenProviderBuilder {
     /// Error messages begin with a name that was given here: `billing: the token endpoint refused ..`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Adds an observer, which gets the events of the provider and of its source. May be called several times.
+    ///
+    /// ```
+    /// use bearer_token::{StaticToken, TokenProvider, observe::{Event, Observer}};
+    /// use std::sync::Arc;
+    ///
+    /// struct Log;
+    ///
+    /// impl Observer for Log {
+    ///     fn on_event(&self, event: &Event<'_>) {
+    ///         println!("{event:?}");
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let provider = TokenProvider::builder(StaticToken::new("2YotnFZFEjr1zCsicMWpAA"))
+    ///     .name("billing")
+    ///     .observer(Log)
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Makes the provider one of a map, whose observers get its events too.
+    pub(super) fn keyed(mut self, name: Arc<str>, observers: &[Arc<dyn Observer>]) -> Self {
+        self.keyed = Some(name);
+        self.observers.extend_from_slice(observers);
         self
     }
 
@@ -187,17 +224,24 @@ impl TokenProviderBuilder {
             Some(name) => ProviderName::given(name),
             None => ProviderName::suggested(&self.source.name()),
         };
+        let observers = Observers::new(name.clone(), self.keyed, self.observers);
         if !origins.is_any_allowed() {
-            observe::no_origin_allowed(&name);
+            observers.tell(EventKind::NoOriginAllowed {});
         }
         let challenge_test = self.source.challenge_test();
+        let (origins, counted) = match observers.counts_reads() {
+            true => (Origins::default(), Some(Box::new(origins))),
+            false => (origins, None),
+        };
         let inner = Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
             id: ProviderId::enter(weak.clone()),
             cache: Cache::new(self.policy),
             origins,
+            counted,
             platform: self.platform,
             source: self.source,
             name,
+            observers,
             form: Arc::new(form),
             refusals: Refusals::new(self.refusal_test, &self.sending, challenge_test.clone()),
             challenge_test,
@@ -235,10 +279,17 @@ impl TokenProviderBuilder {
         }
         let form = self.sending.form(&mut problems);
         self.policy.check(&mut problems);
-        if self.name.as_ref().is_some_and(|name| name.trim().is_empty() || name.contains(char::is_control)) {
-            let problem = Problem::new("name", "found an empty name, or one with control characters");
-            problems.add(problem.expecting("a word for people to read"));
+        if let Some(name) = &self.name {
+            check_name(name, &mut problems);
         }
         (origins, form, problems)
+    }
+}
+
+/// Checks a name that ends up in events, errors and labels.
+pub(super) fn check_name(name: &str, problems: &mut Problems) {
+    if name.trim().is_empty() || name.contains(char::is_control) {
+        let problem = Problem::new("name", "found an empty name, or one with control characters");
+        problems.add(problem.expecting("a word for people to read"));
     }
 }

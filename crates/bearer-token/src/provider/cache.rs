@@ -49,11 +49,11 @@ use crate::{
         jitter::Draw,
         policy::Policy,
         schedule::Freshness,
-        ticket::{Generation, Rejection},
+        ticket::Generation,
     },
     source::Challenge,
     sync::{AtomicU64, Mutex, Ordering, Slot, lock},
-    token::FetchReason,
+    token::{FetchReason, Rejection},
 };
 
 mod decision;

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use super::{Inner, contained::contained};
 use crate::{
     error::{Error, ErrorKind},
-    observe::{self, FetchSpan},
+    observe::{CacheRead, EventKind, Scope},
     platform::{BoxFuture, Moment, nanos},
     provider::{
         bearer::Bearer,
@@ -16,7 +16,7 @@ use crate::{
         flight::{Driver, Interruption, Outcome},
         jitter::Draw,
         schedule::Freshness,
-        ticket::{Generation, Reject, Rejection},
+        ticket::{Generation, Reject},
     },
     resource::{
         injection::Credential,
@@ -25,14 +25,19 @@ use crate::{
     },
     source::{Challenge, DynTokenSource, FetchContext},
     sync::Ordering,
-    token::{AccessToken, FetchReason},
+    token::{AccessToken, FetchReason, Rejection},
 };
 
 impl Inner {
     /// The bearer in service, if it is usable. A stale one is served, and refreshed in the background.
     pub(super) fn serve(self: &Arc<Self>, now: Moment) -> Option<Bearer> {
         let bearer = self.cache.usable(now)?;
-        if bearer.deadlines().freshness(now) == Freshness::Stale && self.cache.wants_refresh(now) {
+        let is_stale = bearer.deadlines().freshness(now) == Freshness::Stale;
+        if self.counted.is_some() {
+            let state = if is_stale { CacheRead::Stale } else { CacheRead::Fresh };
+            self.observers.tell(EventKind::CacheRead { state });
+        }
+        if is_stale && self.cache.wants_refresh(now) {
             self.refresh(now);
         }
         Some(bearer)
@@ -49,7 +54,7 @@ impl Inner {
             && self.ask_from.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         is_my_turn
             && contained(|| self.has_changed()).unwrap_or_else(|| {
-                observe::has_changed_panicked(&self.name);
+                self.observers.tell(EventKind::HasChangedPanicked {});
                 false
             })
     }
@@ -77,11 +82,11 @@ impl Inner {
     ///
     /// Callers wait for the flight, so every path through this function ends it.
     pub(super) fn driver(self: &Arc<Self>, start: StartFetch) -> BoxFuture<()> {
-        let flight = start.flight.clone();
+        let (flight, reason) = (start.flight.clone(), start.reason);
         contained(|| self.drive(start)).unwrap_or_else(|| {
             let result = Err(Error::new(ErrorKind::Panicked, PLATFORM_PANICKED));
             let now = contained(|| self.platform.now()).unwrap_or(Moment::START);
-            self.complete(&flight, result, now, Duration::ZERO);
+            self.complete(&flight, result, now, Duration::ZERO, reason);
             Box::pin(future::ready(()))
         })
     }
@@ -89,24 +94,22 @@ impl Inner {
     fn drive(self: &Arc<Self>, start: StartFetch) -> BoxFuture<()> {
         let StartFetch { flight, timeout, reason, challenges, replaces_overdue } = start;
         if replaces_overdue {
-            observe::abandoned(&self.name);
+            self.observers.tell(EventKind::FetchAbandoned {});
         }
         self.waits.forget();
         let cx = FetchContext::new(self.platform.clone(), timeout, reason).with_waits(self.waits.clone());
         let cx = challenges.into_iter().fold(cx, FetchContext::with_challenges);
-        let reason = word(reason);
-        observe::fetching(&self.name, reason);
+        self.observers.tell(EventKind::FetchStarted { reason });
         let started = cx.started();
         let deadline = self.platform.sleep_until(cx.deadline().monotonic());
         // Runs nothing of the source before it is polled, where a panic is caught.
         let mut fetch: BoxFuture<_> = Box::pin(mint(self.source.clone(), self.form.clone(), cx));
-        if observe::IS_ON {
-            let span = FetchSpan::new(&self.name, reason);
-            fetch = Box::pin(future::poll_fn(move |cx| span.run(|| fetch.as_mut().poll(cx))));
+        if self.observers.is_on() {
+            fetch = Box::pin(Scope::of_fetch(&self.observers, reason).run(fetch));
         }
         let (provider, platform, carried) = (Arc::downgrade(self), self.platform.clone(), flight.clone());
         let driver = Driver::new(fetch, deadline, move |result| match provider.upgrade() {
-            Some(provider) => provider.report(&flight, result, started, timeout),
+            Some(provider) => provider.report(&flight, result, started, timeout, reason),
             None => flight.end(Outcome::Abandoned),
         });
         Box::pin(async move {
@@ -126,6 +129,7 @@ impl Inner {
         result: Result<Result<Minted, Error>, Interruption>,
         started: Moment,
         timeout: Duration,
+        reason: FetchReason,
     ) {
         let now = contained(|| self.platform.now()).unwrap_or(started);
         let took = now.monotonic().saturating_sub(started.monotonic());
@@ -137,33 +141,60 @@ impl Inner {
             Err(Interruption::TimedOut) => Err(timed_out(timeout, took, &self.waits.stages())),
             Err(Interruption::Dropped) => return self.abandon(flight, now),
         };
-        self.complete(flight, result, now, took);
+        self.complete(flight, result, now, took, reason);
     }
 
     /// Puts the outcome into service first and emits the event afterwards, because the sink of events is user code.
-    fn complete(&self, flight: &Arc<TokenFlight>, result: Result<Bearer, Error>, now: Moment, took: Duration) {
+    fn complete(
+        &self,
+        flight: &Arc<TokenFlight>,
+        result: Result<Bearer, Error>,
+        now: Moment,
+        duration: Duration,
+        reason: FetchReason,
+    ) {
         let result = result.map_err(|error| error.with_provider(&self.name));
         match self.cache.complete(flight, result, now, self.draw()) {
-            None => observe::too_late(&self.name),
-            Some(Ok(bearer)) => {
-                let expires_in = bearer.deadlines().expires.map(|expires| expires.remaining(now));
-                observe::fetched(&self.name, took, expires_in);
-                if bearer.deadlines().freshness(now) == Freshness::Expired {
-                    observe::born_expired(&self.name, expires_in);
-                }
-            }
-            Some(Err(error)) => {
-                let failure = self.cache.failure();
-                let (in_a_row, until) = failure.map_or((1, 0), |failure| (failure.in_a_row, failure.until));
-                let next_attempt_in = Duration::from_nanos(until.saturating_sub(now.monotonic_nanos()));
-                observe::failed(&self.name, &error, in_a_row, next_attempt_in);
-            }
+            None => self.observers.tell(EventKind::FetchTooLate {}),
+            Some(_) if !self.observers.is_on() => {}
+            Some(Ok(bearer)) => self.tell_of_success(&bearer, now, duration, reason),
+            Some(Err(error)) => self.tell_of_failure(&error, now, duration, reason),
         }
+    }
+
+    fn tell_of_success(&self, bearer: &Bearer, now: Moment, duration: Duration, reason: FetchReason) {
+        let deadlines = bearer.deadlines();
+        let remaining_life = deadlines.expires.map(|expires| expires.remaining(now));
+        self.observers.tell(EventKind::Fetched {
+            reason,
+            generation: bearer.generation().get(),
+            duration,
+            remaining_life,
+            expires_at: deadlines.expires.map(Moment::wall),
+            refresh_in: deadlines.expires.map(|_| deadlines.refresh.remaining(now)),
+        });
+        if deadlines.freshness(now) == Freshness::Expired {
+            self.observers.tell(EventKind::TooShortLived { remaining_life });
+        }
+    }
+
+    fn tell_of_failure(&self, error: &Error, now: Moment, duration: Duration, reason: FetchReason) {
+        let failure = self.cache.failure();
+        let (failures_in_a_row, until) = failure.map_or((1, 0), |failure| (failure.in_a_row, failure.until));
+        let next_attempt_in = Duration::from_nanos(until.saturating_sub(now.monotonic_nanos()));
+        self.observers.tell(EventKind::FetchFailed {
+            reason,
+            error,
+            duration,
+            failures_in_a_row,
+            next_attempt_in,
+            next_attempt_at: now.after(next_attempt_in).wall(),
+        });
     }
 
     pub(super) fn abandon(&self, flight: &Arc<TokenFlight>, now: Moment) {
         if self.cache.abandon(flight, now) {
-            observe::abandoned(&self.name);
+            self.observers.tell(EventKind::FetchAbandoned {});
         }
     }
 
@@ -182,7 +213,7 @@ impl Inner {
 
     fn draw(&self) -> Draw {
         Draw::try_new(&self.platform).unwrap_or_else(|| {
-            observe::no_randomness(&self.name);
+            self.observers.tell(EventKind::NoRandomness {});
             Draw::MAX
         })
     }
@@ -192,7 +223,8 @@ impl Reject for Inner {
     fn reject(self: Arc<Self>, generation: Generation, response: &HeaderMap) -> Rejection {
         // The refusals of a map of providers do not know what the source can meet.
         if self.challenge_test.as_ref().is_some_and(|test| !refuses_bearer(response) && !test.passes(response)) {
-            observe::rejected(&self.name, Rejection::Declined.word());
+            let outcome = Rejection::Declined;
+            self.observers.tell(EventKind::Rejected { generation: generation.get(), outcome });
             return Rejection::Declined;
         }
         let now = self.platform.now();
@@ -200,7 +232,7 @@ impl Reject for Inner {
         if let Some(start) = start {
             self.start(start);
         }
-        observe::rejected(&self.name, rejection.word());
+        self.observers.tell(EventKind::Rejected { generation: generation.get(), outcome: rejection });
         rejection
     }
 
@@ -243,14 +275,4 @@ fn timed_out(timeout: Duration, took: Duration, stages: &[String]) -> Error {
         ));
     }
     Error::new(ErrorKind::Timeout, message)
-}
-
-/// The reason as events show it.
-fn word(reason: FetchReason) -> &'static str {
-    match reason {
-        FetchReason::Missing => "missing",
-        FetchReason::Stale => "stale",
-        FetchReason::Rejected => "rejected",
-        FetchReason::Requested => "requested",
-    }
 }

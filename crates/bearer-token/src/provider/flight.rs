@@ -17,7 +17,7 @@ use std::{
 };
 
 use crate::{
-    observe,
+    observe::{self, EventKind},
     platform::{BoxFuture, Moment},
     sync::{Mutex, lock},
 };
@@ -75,7 +75,7 @@ impl<T: Clone> Flight<T> {
         // still be woken.
         for waker in waiters.into_iter().flatten() {
             if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
-                observe::waker_panicked();
+                observe::tell(EventKind::WakerPanicked {});
             }
         }
     }

@@ -5,14 +5,14 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use super::{Inner, contained::contained};
 use crate::{
     error::{Error, ErrorKind},
-    observe,
-    platform::BoxFuture,
+    observe::{EventKind, WaitOutcome},
+    platform::{BoxFuture, Moment},
     provider::{
         bearer::Bearer,
         cache::{Decision, Fetched, TokenFlight, Want},
@@ -33,6 +33,8 @@ pub struct TokenFuture {
     abandoned: u32,
     /// Whether the spawner has let a flight down.
     distrust: bool,
+    /// When it began to wait, if an observer wants to know.
+    waits_since: Option<Moment>,
 }
 
 struct Waiting {
@@ -48,7 +50,7 @@ struct Waiting {
 
 impl TokenFuture {
     pub(super) fn new(provider: Arc<Inner>, want: Want) -> Self {
-        TokenFuture { provider, want, waiting: None, abandoned: 0, distrust: false }
+        TokenFuture { provider, want, waiting: None, abandoned: 0, distrust: false, waits_since: None }
     }
 
     fn subscribe(&self, flight: &Arc<TokenFlight>, driver: Option<BoxFuture<()>>, counts: bool) -> Waiting {
@@ -97,6 +99,15 @@ impl TokenFuture {
         }
     }
 
+    /// Reports a wait that has ended.
+    fn waited(&mut self, outcome: WaitOutcome) {
+        if let Some(since) = self.waits_since.take() {
+            let now = contained(|| self.provider.platform.now()).unwrap_or(since);
+            let duration = now.monotonic().saturating_sub(since.monotonic());
+            self.provider.observers.tell(EventKind::Waited { outcome, duration });
+        }
+    }
+
     fn gave_up(&self) -> Error {
         let error = Error::new(
             ErrorKind::Abandoned,
@@ -104,7 +115,7 @@ impl TokenFuture {
              driven; keep a runtime running, or give the provider one with Platform::with_spawn",
         )
         .with_provider(&self.provider.name);
-        observe::gave_up(&self.provider.name, &error);
+        self.provider.observers.tell(EventKind::GaveUp { error: &error });
         error
     }
 }
@@ -113,12 +124,31 @@ impl Future for TokenFuture {
     type Output = Result<Bearer, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
+        let result = ready!(self.poll_result(cx));
+        self.waited(if result.is_ok() { WaitOutcome::Served } else { WaitOutcome::Failed });
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for TokenFuture {
+    fn drop(&mut self) {
+        self.waited(WaitOutcome::Dropped);
+    }
+}
+
+impl TokenFuture {
+    fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bearer, Error>> {
+        let this = self;
         loop {
             let waiting = match &mut this.waiting {
                 Some(waiting) => waiting,
                 None => match this.enter() {
-                    Ok(waiting) => this.waiting.insert(waiting),
+                    Ok(waiting) => {
+                        if this.waits_since.is_none() && this.provider.observers.is_on() {
+                            this.waits_since = Some(this.provider.platform.now());
+                        }
+                        this.waiting.insert(waiting)
+                    }
                     Err(result) => return Poll::Ready(result),
                 },
             };

@@ -17,13 +17,15 @@ use self::{
 };
 use crate::{
     error::{Error, ErrorKind, Retry},
+    observe::Observer,
     platform::{Moment, Platform},
     provider::{
-        Authorized, ProviderStatus, Rejection, TokenFuture, TokenProvider, TokenProviderBuilder, cache::Failure,
-        jitter::Draw, policy::Policy,
+        Authorized, ProviderStatus, TokenFuture, TokenProvider, TokenProviderBuilder, cache::Failure, jitter::Draw,
+        policy::Policy,
     },
     resource::{refusals::Refusals, sending::Sending},
     sync::{AtomicU64, Ordering},
+    token::Rejection,
 };
 
 mod bounded_map;
@@ -103,6 +105,8 @@ struct Inner<K> {
     platform: Platform,
     refusals: Refusals,
     sending: Option<Sending>,
+    name: Arc<str>,
+    observers: Vec<Arc<dyn Observer>>,
     /// 1 once the map was shut down.
     shut_down: AtomicU64,
     /// 1 once a provider was built that sends other headers than `Authorization`.
@@ -320,7 +324,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
         let _leave = Leave(depth);
         DEPTH.set(depth + 1);
         let built = catch_unwind(AssertUnwindSafe(|| {
-            let builder = (self.build)(key)?;
+            let builder = (self.build)(key)?.keyed(self.name.clone(), &self.observers);
             let builder = match &self.sending {
                 Some(sending) => builder.sending(sending.clone()),
                 None => builder,

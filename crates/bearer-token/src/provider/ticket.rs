@@ -12,7 +12,7 @@ use std::{
 
 use http::HeaderMap;
 
-use crate::platform::BoxFuture;
+use crate::{platform::BoxFuture, token::Rejection};
 
 /// What a sent request remembers of its bearer: small and `Copy`, and enough to reject it later.
 ///
@@ -82,40 +82,6 @@ impl fmt::Debug for Ticket {
     }
 }
 
-/// What became of the rejection of a bearer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Rejection {
-    /// The bearer is withdrawn, and a new one is being fetched. If that fails, the old one is put back into service.
-    Renewing,
-    /// A newer bearer is in service already.
-    Superseded,
-    /// The bearer stays in service: it was renewed too recently, or the authorization server is failing.
-    Declined,
-    /// The bearer stays in service: it was fetched so recently that the API may not know it yet. See
-    /// [`Sending::settle`](crate::Sending::settle).
-    ///
-    /// The same request may succeed later: wait for [`Ticket::settled`], then resend it.
-    Settling,
-}
-
-impl Rejection {
-    /// Whether sending the request again at once can go better.
-    pub fn is_replay_useful(self) -> bool {
-        matches!(self, Rejection::Renewing | Rejection::Superseded)
-    }
-
-    /// The outcome as events show it.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Rejection::Renewing => "renewing",
-            Rejection::Superseded => "superseded",
-            Rejection::Declined => "declined",
-            Rejection::Settling => "settling",
-        }
-    }
-}
-
 /// The number of a minted token, unique among the last four billion of the process. So a ticket of one provider never
 /// matches another's bearer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +91,11 @@ impl Generation {
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         Generation(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The number, for people to read.
+    pub(crate) fn get(self) -> u32 {
+        self.0
     }
 }
 
@@ -240,17 +211,5 @@ mod tests {
         providers.alive.remove(&number(2));
         let mut enter = || providers.enter(Weak::<Declining>::new());
         assert_eq!([enter(), enter(), enter()], [number(u32::MAX - 2), number(2), number(3)]);
-    }
-
-    #[test]
-    fn a_replay_is_useful_if_another_bearer_exists_or_follows() {
-        for (rejection, expected) in [
-            (Rejection::Renewing, true),
-            (Rejection::Superseded, true),
-            (Rejection::Declined, false),
-            (Rejection::Settling, false),
-        ] {
-            assert_eq!(rejection.is_replay_useful(), expected, "{rejection:?}");
-        }
     }
 }

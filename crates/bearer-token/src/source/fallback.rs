@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::{
     error::{Error, ErrorKind, Retry},
-    observe,
+    observe::{self, EventKind},
     source::{ChallengeTest, DynTokenSource, FetchContext, TokenSource},
     token::AccessToken,
 };
@@ -40,7 +40,7 @@ impl TokenSource for Fallback {
             Err(error) if is_permanent(&error) => error,
             result => return result,
         };
-        observe::fell_back(&first);
+        observe::tell(EventKind::FellBack { error: &first });
         Arc::clone(&self.other).fetch(cx).await.map_err(|other| {
             let message = format!("{other}; before that, the primary source failed: {first}");
             other.with_context(message)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{KeyPlace, SigningKey, chain::CertificateChain, diagnose::certificate as diagnose};
 use crate::{
     error::{Error, ErrorKind},
-    observe,
+    observe::{self, EventKind},
     platform::Platform,
     sync::{Mutex, lock},
     value::Value,
@@ -63,7 +63,7 @@ impl CertifiedKey {
             (Err(error), Some(last)) => {
                 let (last, problem) = (last.clone(), error.to_string());
                 if memory.reported.as_ref() != Some(&problem) {
-                    observe::kept_pair(&problem);
+                    observe::tell(EventKind::KeyPairKept { problem: &problem });
                     memory.reported = Some(problem);
                 }
                 Ok(last)

@@ -11,7 +11,7 @@ use crate::{
         Grant, Parameters,
         request::{missing, wire},
     },
-    observe,
+    observe::{self, EventKind},
     problem::{Problem, Problems},
     source::FetchContext,
     value::Value,
@@ -62,7 +62,7 @@ impl JwtBearer {
         let grant = JwtBearer { assertion: Assertion::Signed(template), parameter: ASSERTION.into() };
         let missing = grant.missing_claims();
         if !missing.is_empty() {
-            observe::incomplete_assertion(&missing);
+            observe::tell(EventKind::IncompleteAssertion { missing: &missing });
         }
         grant
     }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::verdict::Verdict;
 use crate::{
     error::{Error, ErrorKind, Retry},
-    observe,
+    observe::{self, EventKind, Scope},
     platform::{Moment, Platform},
     provider::constants::{LEASE_GRACE, REFUSED_TOKEN_REST, SAVE_TIMEOUT},
     secret::Secret,
@@ -125,20 +125,20 @@ impl RotationState {
         session.lease.extend(platform.now().after(SAVE_TIMEOUT + LEASE_GRACE).monotonic());
         let (sender, receiver) = oneshot::channel();
         let (rotation, session, inside) = (Arc::clone(this), Arc::clone(session), platform.clone());
-        let task = Box::pin(async move {
+        let task = Box::pin(Scope::current().run(async move {
             let until = inside.now().after(SAVE_TIMEOUT).monotonic();
             let result = inside.before(until, rotation.save_pending(&inside)).await.unwrap_or_else(|| {
                 let limit = format!("within {SAVE_TIMEOUT:?}");
                 Err(timeout(format!("the store did not save the new refresh token {limit}; it is kept in memory")))
             });
             match &result {
-                Ok(()) => observe::refresh_token_saved(),
-                Err(error) => observe::refresh_token_not_saved(error),
+                Ok(()) => observe::tell(EventKind::RefreshTokenSaved {}),
+                Err(error) => observe::tell(EventKind::RefreshTokenNotSaved { error }),
             }
             // The lease is released before the result is sent, because the receiver may start the next fetch.
             drop(session);
             drop(sender.send(result));
-        });
+        }));
         if let Err(task) = platform.spawn(task) {
             task.await;
         }

@@ -15,7 +15,7 @@ use http::{
 
 use crate::{
     error::{Error, ErrorKind},
-    observe,
+    observe::{self, EventKind, Text},
     platform::{BoxFuture, Clock, Moment, Platform},
 };
 
@@ -128,7 +128,7 @@ impl Correction<'_> {
         let beyond = measured.offset.unsigned_abs() > u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         let again = !beyond && !self.retried && measured.is_off_from(self.used);
         let outcome = if again {
-            observe::clock_offset(offset);
+            observe::tell(EventKind::ClockCorrected { offset: Text(&offset) });
             (self.used, self.retried) = (measured.offset, true);
             "and no time was left to sign again with the server's time: set the clock".to_owned()
         } else if limit.is_zero() {

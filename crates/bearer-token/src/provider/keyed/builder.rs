@@ -5,8 +5,10 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 use super::{Build, Inner, KeyedProviders, bounded_map::BoundedMap, fetch_limit::FetchLimit};
 use crate::{
     error::Error,
+    observe::Observer,
     platform::Platform,
     problem::Problems,
+    provider::builder::check_name,
     resource::{
         refusals::{RefusalTest, Refusals, ResponseHead},
         sending::Sending,
@@ -30,6 +32,8 @@ pub struct KeyedProvidersBuilder<K> {
     platform: Platform,
     sending: Option<Sending>,
     refusal_test: Option<RefusalTest>,
+    name: String,
+    observers: Vec<Arc<dyn Observer>>,
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
@@ -42,6 +46,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
             platform: Platform::system(),
             sending: None,
             refusal_test: None,
+            name: "keyed".to_owned(),
+            observers: Vec::new(),
         }
     }
 
@@ -66,6 +72,20 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
     /// stopped no longer counts after its deadline.
     pub fn max_concurrent_fetches(mut self, number: usize) -> Self {
         self.max_concurrent_fetches = Some(number);
+        self
+    }
+
+    /// Names the map in [events](crate::observe::Event::keyed), to tell several maps apart. Default: `keyed`.
+    ///
+    /// Metrics count by this name, because one name for each tenant would be too many.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Adds an observer, which gets the events of all providers of the map. May be called several times.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observers.push(Arc::new(observer));
         self
     }
 
@@ -117,6 +137,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
         if let Some(sending) = &self.sending {
             sending.form(&mut problems);
         }
+        check_name(&self.name, &mut problems);
         problems.into_result("the map of providers cannot be built")?;
         let refusals = Refusals::new(self.refusal_test, self.sending.as_ref().unwrap_or(&Sending::new()), None);
         Ok(KeyedProviders {
@@ -127,6 +148,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
                 platform: self.platform,
                 refusals,
                 sending: self.sending,
+                name: self.name.into(),
+                observers: self.observers,
                 shut_down: AtomicU64::new(0),
                 sends_other_headers: AtomicU64::new(0),
             }),

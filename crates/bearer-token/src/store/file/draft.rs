@@ -13,7 +13,11 @@ use std::{
 };
 
 use super::{StoredToken, location};
-use crate::{files::regular, observe, platform::Platform};
+use crate::{
+    files::regular,
+    observe::{self, EventKind},
+    platform::Platform,
+};
 
 /// The size beyond which a file is certainly something else.
 pub(super) const TOKEN_FILE_LIMIT: usize = 256 * 1024;
@@ -69,7 +73,7 @@ pub(super) fn settle(path: &Path, lock: &Metadata, suffix: &str) -> io::Result<(
         // By a draft of our own, because another user may own the name of this one.
         replace(path, &json, suffix)?;
         location::sync(&location::directory(path))?;
-        observe::refresh_token_recovered();
+        observe::tell(EventKind::RefreshTokenRecovered {});
     }
     found.iter().for_each(|draft| drop(fs::remove_file(&draft.path)));
     Ok(())

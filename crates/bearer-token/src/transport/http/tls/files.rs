@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use super::{TlsMaterial, certificates};
 use crate::{
     error::{Error, ErrorKind},
-    observe,
+    observe::{self, EventKind},
     problem::{Advice, Problem, Problems},
     sync::{Mutex, lock},
     value::Value,
@@ -99,12 +99,12 @@ impl TlsFiles {
                 }
                 *in_use = Arc::new(material);
                 drop(in_use);
-                observe::certificates_changed();
+                observe::tell(EventKind::CertificatesChanged {});
                 Reading::Changed
             }
             Err(problems) => {
                 let problems = problems.to_string();
-                observe::certificates_kept(&problems);
+                observe::tell(EventKind::CertificatesKept { problems: &problems });
                 Reading::Kept(problems)
             }
         }

@@ -1,0 +1,52 @@
+//! The guide: what to choose, in which order, and what to do when something fails.
+//!
+//! The README has the first five minutes. Read on here for the rest, one chapter for each question:
+//!
+//! | question | chapter |
+//! |---|---|
+//! | Where do my tokens come from? | [`sources`] |
+//! | Which key signs, and how does it rotate? | [`keys`] |
+//! | How does it look in a file or in environment variables? | [`configuration`] |
+//! | Which adapter, and in which order do the layers go? | [`stacks`] |
+//! | One identity for each tenant, user or host? | [`tenants`] |
+//! | What must I check before production? | [`production`] |
+//! | What is protected, and what is not? | [`security`] |
+//! | How do I test my own code? | [`testing`] |
+//! | What do I do with an error? | [`errors`] |
+//! | What does this message mean? | [`troubleshooting`] |
+//! | How do I replace what I have, from Rust, Go, Java or .NET? | [`migrating`] |
+//!
+//! Every snippet is compiled by the tests.
+
+#[doc = include_str!("guide/sources.md")]
+pub mod sources {}
+
+#[doc = include_str!("guide/keys.md")]
+pub mod keys {}
+
+#[doc = include_str!("guide/configuration.md")]
+pub mod configuration {}
+
+#[doc = include_str!("guide/stacks.md")]
+pub mod stacks {}
+
+#[doc = include_str!("guide/tenants.md")]
+pub mod tenants {}
+
+#[doc = include_str!("guide/production.md")]
+pub mod production {}
+
+#[doc = include_str!("guide/security.md")]
+pub mod security {}
+
+#[doc = include_str!("guide/testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("guide/errors.md")]
+pub mod errors {}
+
+#[doc = include_str!("guide/troubleshooting.md")]
+pub mod troubleshooting {}
+
+#[doc = include_str!("guide/migrating.md")]
+pub mod migrating {}

@@ -1,0 +1,382 @@
+//! What can happen.
+
+use std::{
+    fmt,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    error::Error,
+    token::{FetchReason, Rejection},
+};
+
+/// One event, and whose it is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Event<'a> {
+    /// The name of the provider. `None` if the event happened outside of any provider and any fetch.
+    pub provider: Option<&'a str>,
+    /// The name of the [map of providers](crate::KeyedProviders) to which the provider belongs, if there is one.
+    ///
+    /// A map may have thousands of providers. Where each name costs memory, as labels of metrics do, use this one.
+    pub keyed: Option<&'a str>,
+    /// What happened.
+    pub kind: EventKind<'a>,
+}
+
+impl<'a> Event<'a> {
+    /// The name under which events are to be counted: that of the map, or else that of the provider.
+    pub fn counted_as(&self) -> Option<&'a str> {
+        self.keyed.or(self.provider)
+    }
+}
+
+/// What happened, with everything that is known about it.
+///
+/// Later versions may add events, and fields of events: match with `..` and a last arm `_`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EventKind<'a> {
+    // The life of a token.
+    /// A fetch starts.
+    #[non_exhaustive]
+    FetchStarted {
+        /// Why.
+        reason: FetchReason,
+    },
+    /// A fetch brought a token.
+    #[non_exhaustive]
+    Fetched {
+        /// Why it was fetched.
+        reason: FetchReason,
+        /// The number of the token, by which its rejections and tickets are known.
+        generation: u32,
+        /// How long the fetch took.
+        duration: Duration,
+        /// How long the token is going to be used. `None`: until it is rejected.
+        remaining_life: Option<Duration>,
+        /// The end of that time, as a time of day.
+        expires_at: Option<SystemTime>,
+        /// The time until the token is renewed in the background, if that ever happens.
+        refresh_in: Option<Duration>,
+    },
+    /// The token of the last fetch has expired or is about to. It serves only the requests that waited for it, so each
+    /// such token costs another fetch.
+    #[non_exhaustive]
+    TooShortLived {
+        /// What is left of its life.
+        remaining_life: Option<Duration>,
+    },
+    /// A fetch failed.
+    #[non_exhaustive]
+    FetchFailed {
+        /// Why a token was fetched.
+        reason: FetchReason,
+        /// Why the fetch failed.
+        error: &'a Error,
+        /// How long the fetch took.
+        duration: Duration,
+        /// How many fetches have failed in a row, this one included.
+        failures_in_a_row: u32,
+        /// The cool-down: the time until the next fetch may start.
+        next_attempt_in: Duration,
+        /// The end of the cool-down, as a time of day.
+        next_attempt_at: SystemTime,
+    },
+    /// A fetch ended without a result: its task was dropped, or its runtime is not driven.
+    #[non_exhaustive]
+    FetchAbandoned {},
+    /// A fetch that was given up before brought a result, which is ignored.
+    #[non_exhaustive]
+    FetchTooLate {},
+    /// A caller gets an error although no fetch failed: each one was abandoned.
+    #[non_exhaustive]
+    GaveUp {
+        /// The error that the caller gets.
+        error: &'a Error,
+    },
+    /// A caller that had to wait for a token waits no longer.
+    #[non_exhaustive]
+    Waited {
+        /// What it got.
+        outcome: WaitOutcome,
+        /// How long it waited.
+        duration: Duration,
+    },
+    /// The API refused a bearer.
+    #[non_exhaustive]
+    Rejected {
+        /// The number of the bearer.
+        generation: u32,
+        /// What became of it.
+        outcome: Rejection,
+    },
+    /// An adapter sends a refused request once more.
+    #[non_exhaustive]
+    Replayed {
+        /// What became of the bearer that was refused.
+        rejection: Rejection,
+    },
+    /// A request looked for a bearer in the cache. Only for observers that [ask for it](crate::observe::Observer::counts_reads).
+    #[non_exhaustive]
+    CacheRead {
+        /// What it found.
+        state: CacheRead,
+    },
+
+    // Where a token may go.
+    /// A provider was built without an allowed origin.
+    #[non_exhaustive]
+    NoOriginAllowed {},
+    /// A request goes out without a token, because its origin is not allowed.
+    #[non_exhaustive]
+    SentWithoutToken {
+        /// The origin.
+        origin: Text<'a>,
+        /// Whether it is the first request to this origin. Beyond 64 origins of a provider, none is the first.
+        is_first: bool,
+    },
+    /// A request was refused, because of where it goes.
+    #[non_exhaustive]
+    RequestRefused {
+        /// The error that the caller gets.
+        error: &'a Error,
+    },
+
+    // User code that failed.
+    /// The platform gave no randomness, so refreshes and retries are not spread.
+    #[non_exhaustive]
+    NoRandomness {},
+    /// [`TokenSource::has_changed`](crate::TokenSource::has_changed) panicked.
+    #[non_exhaustive]
+    HasChangedPanicked {},
+    /// The waker of a task that waits for a token panicked.
+    #[non_exhaustive]
+    WakerPanicked {},
+
+    // Token requests.
+    /// A request to the authorization server ended.
+    #[non_exhaustive]
+    TokenRequest {
+        /// The method of the request.
+        method: &'a str,
+        /// The host of the authorization server.
+        server_address: &'a str,
+        /// Its port.
+        server_port: u16,
+        /// The status of the response, if one arrived.
+        status: Option<u16>,
+        /// Why there is no response.
+        error: Option<&'a Error>,
+        /// The time from before it was sent until the response was there.
+        duration: Duration,
+    },
+    /// The granted scope lacks words of the requested one.
+    #[non_exhaustive]
+    NarrowerScope {
+        /// The origin of the authorization server.
+        authorization_server: &'a str,
+        /// The words that were requested and not granted.
+        missing: &'a str,
+    },
+    /// The authorization server refused the wider scope that the API asks for. The previous one is asked for again.
+    #[non_exhaustive]
+    StepRefused {
+        /// The origin of the authorization server.
+        authorization_server: &'a str,
+        /// The refusal.
+        error: &'a Error,
+    },
+    /// The metadata of a protected resource cannot be read again, so the previous one stays in use.
+    #[non_exhaustive]
+    ResourceMetadataKept {
+        /// The origin of the resource.
+        resource: &'a str,
+        /// Why it cannot be read.
+        error: &'a Error,
+    },
+    /// A token had already expired when its response arrived.
+    #[non_exhaustive]
+    ExpiredOnArrival {
+        /// The origin of the authorization server.
+        authorization_server: &'a str,
+        /// For how long it had been expired.
+        expired_ago: Duration,
+    },
+    /// This machine's clock differs from the authorization server's. Lifetimes do not depend on it.
+    #[non_exhaustive]
+    ClockDiffers {
+        /// The origin of the authorization server.
+        authorization_server: &'a str,
+        /// By how much, and in which direction.
+        offset: Text<'a>,
+    },
+    /// An assertion is signed again by the authorization server's clock.
+    #[non_exhaustive]
+    ClockCorrected {
+        /// By how much this machine's clock is off, and in which direction.
+        offset: Text<'a>,
+    },
+    /// The assertions of a grant lack claims that RFC 7523 section 3 requires.
+    #[non_exhaustive]
+    IncompleteAssertion {
+        /// The names of the claims.
+        missing: &'a [&'a str],
+    },
+
+    // What a source needs.
+    /// The primary source failed permanently, and the fallback is used.
+    #[non_exhaustive]
+    FellBack {
+        /// The error of the primary source.
+        error: &'a Error,
+    },
+    /// A file that changed is unusable, so its previous content stays in use.
+    #[non_exhaustive]
+    FileKept {
+        /// The file.
+        path: &'a Path,
+        /// What is wrong with its new content.
+        problem: &'a str,
+    },
+    /// A key that changed is missing or unusable, so the previous one signs.
+    #[non_exhaustive]
+    KeyKept {
+        /// Where the key is.
+        place: &'a str,
+        /// What is wrong with the new one.
+        problem: &'a str,
+    },
+    /// A key and its certificate do not match, so the last pair that matched stays in use.
+    #[non_exhaustive]
+    KeyPairKept {
+        /// What is wrong.
+        problem: &'a str,
+    },
+    /// New connections for token requests use changed certificates.
+    #[non_exhaustive]
+    CertificatesChanged {},
+    /// A file with certificates or the client's key changed, and its new content is unusable.
+    #[non_exhaustive]
+    CertificatesKept {
+        /// What is wrong.
+        problems: &'a str,
+    },
+
+    // Stores.
+    /// A store was called.
+    #[non_exhaustive]
+    StoreCall {
+        /// The kind of the store: `refresh_token` or `shared`.
+        store: &'static str,
+        /// What it was asked for.
+        operation: StoreOperation,
+        /// What came of it.
+        outcome: StoreOutcome,
+        /// Why it failed, if it did.
+        error: Option<&'a Error>,
+        /// How long the call took.
+        duration: Duration,
+    },
+    /// A new refresh token is in the store.
+    #[non_exhaustive]
+    RefreshTokenSaved {},
+    /// A new refresh token could not be saved. It is kept in memory.
+    #[non_exhaustive]
+    RefreshTokenNotSaved {
+        /// The error of the store.
+        error: &'a Error,
+    },
+    /// A refresh token that a crashed process had written was recovered.
+    #[non_exhaustive]
+    RefreshTokenRecovered {},
+}
+
+/// What a caller got that waited for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WaitOutcome {
+    /// A bearer.
+    Served,
+    /// An error.
+    Failed,
+    /// Nothing: the caller was dropped while it waited, for example by a timeout of its own.
+    Dropped,
+}
+
+/// What a request found in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CacheRead {
+    /// A fresh bearer.
+    Fresh,
+    /// A usable bearer that is due to be renewed.
+    Stale,
+    /// No usable bearer.
+    Missing,
+}
+
+/// What a store was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreOperation {
+    /// The stored value.
+    Load,
+    /// To store a value.
+    Save,
+    /// The right to fetch, for one process at a time.
+    Lease,
+    /// To end that right.
+    Release,
+    /// To remove the value.
+    Remove,
+}
+
+/// What came of a call of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreOutcome {
+    /// There was a value, or the call did what it was to do.
+    Ok,
+    /// There was no value.
+    Absent,
+    /// Another process has the lease, or has stored another value.
+    Conflict,
+    /// It failed.
+    Failed,
+}
+
+macro_rules! words {
+    ($($type:ident { $($variant:ident => $word:literal),+ $(,)? })+) => { $(
+        impl $type {
+            /// The value as labels and fields show it.
+            pub fn as_str(self) -> &'static str {
+                match self { $($type::$variant => $word,)+ }
+            }
+        }
+    )+ };
+}
+
+words! {
+    WaitOutcome { Served => "served", Failed => "failed", Dropped => "dropped" }
+    CacheRead { Fresh => "fresh", Stale => "stale", Missing => "missing" }
+    StoreOperation { Load => "load", Save => "save", Lease => "lease", Release => "release", Remove => "remove" }
+    StoreOutcome { Ok => "ok", Absent => "absent", Conflict => "conflict", Failed => "failed" }
+}
+
+/// A string that is made when it is displayed, and only then.
+#[derive(Clone, Copy)]
+pub struct Text<'a>(pub(crate) &'a dyn fmt::Display);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0.to_string())
+    }
+}

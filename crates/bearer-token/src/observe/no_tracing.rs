@@ -1,0 +1,25 @@
+//! The recorder without feature `tracing`: nothing is recorded.
+
+use super::EventKind;
+use crate::token::FetchReason;
+
+pub(super) const IS_ON: bool = false;
+
+pub(super) struct Span;
+
+pub(super) fn record(_provider: Option<&str>, _kind: &EventKind<'_>) {}
+
+pub(super) fn observer_panicked(_provider: &str) {}
+
+pub(super) fn fetch_span(_provider: &str, _reason: FetchReason) -> Span {
+    Span
+}
+
+#[cfg(feature = "oauth")]
+pub(super) fn current_span() -> Span {
+    Span
+}
+
+pub(super) fn in_span<T>(_span: &Span, run: impl FnOnce() -> T) -> T {
+    run()
+}

@@ -1,0 +1,113 @@
+//! Whom an event is told: the observers of one provider, or those of the fetch that is being polled.
+
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+};
+
+use super::{Event, EventKind, Observer, recorder};
+use crate::{error::ProviderName, token::FetchReason};
+
+/// The observers of one provider, and its name. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Observers(Arc<Inner>);
+
+struct Inner {
+    provider: ProviderName,
+    keyed: Option<Arc<str>>,
+    observers: Vec<Arc<dyn Observer>>,
+    counts_reads: bool,
+}
+
+impl Observers {
+    pub(crate) fn new(provider: ProviderName, keyed: Option<Arc<str>>, observers: Vec<Arc<dyn Observer>>) -> Self {
+        // User code, called once.
+        let counts_reads = observers.iter().any(Observer::counts_reads);
+        Observers(Arc::new(Inner { provider, keyed, observers, counts_reads }))
+    }
+
+    /// Whether any sink gets events. If not, values that only events need are not computed.
+    pub(crate) fn is_on(&self) -> bool {
+        recorder::IS_ON || !self.0.observers.is_empty()
+    }
+
+    /// Whether each look at the cache is an event.
+    pub(crate) fn counts_reads(&self) -> bool {
+        self.0.counts_reads
+    }
+
+    /// Tells an event of this provider.
+    pub(crate) fn tell(&self, kind: EventKind<'_>) {
+        recorder::record(Some(self.0.provider.as_str()), &kind);
+        self.tell_observers(kind);
+    }
+
+    fn tell_observers(&self, kind: EventKind<'_>) {
+        let Inner { provider, keyed, observers, counts_reads: _ } = &*self.0;
+        if observers.is_empty() {
+            return;
+        }
+        let event = Event { provider: Some(provider.as_str()), keyed: keyed.as_deref(), kind };
+        for observer in observers {
+            if catch_unwind(AssertUnwindSafe(|| observer.on_event(&event))).is_err() {
+                recorder::observer_panicked(provider.as_str());
+            }
+        }
+    }
+}
+
+/// Tells an event of what a fetch uses. It goes to the observers of the fetch that is being polled on this thread.
+pub(crate) fn tell(kind: EventKind<'_>) {
+    // The span of the fetch names the provider.
+    recorder::record(None, &kind);
+    let current = CURRENT.with_borrow(Clone::clone);
+    if let Some(observers) = current {
+        observers.tell_observers(kind);
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Observers>> = const { RefCell::new(None) };
+}
+
+/// Where the events of a fetch go: its span, and the observers of its provider.
+pub(crate) struct Scope {
+    span: recorder::Span,
+    observers: Option<Observers>,
+}
+
+impl Scope {
+    /// The scope of a new fetch.
+    pub(crate) fn of_fetch(observers: &Observers, reason: FetchReason) -> Self {
+        let span = recorder::fetch_span(observers.0.provider.as_str(), reason);
+        Scope { span, observers: Some(observers.clone()) }
+    }
+
+    /// The scope of the fetch that is being polled on this thread, for tasks that it spawns.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn current() -> Self {
+        Scope { span: recorder::current_span(), observers: CURRENT.with_borrow(Clone::clone) }
+    }
+
+    /// Polls a future inside the scope.
+    pub(crate) async fn run<F: Future>(self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            let _previous = Entered(CURRENT.replace(self.observers.clone()));
+            recorder::in_span(&self.span, || future.as_mut().poll(cx))
+        })
+        .await
+    }
+}
+
+/// Restores the scope around this one, even if the poll panics.
+struct Entered(Option<Observers>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.0.take());
+    }
+}

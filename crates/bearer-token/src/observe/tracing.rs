@@ -1,0 +1,301 @@
+//! The recorder with feature `tracing`: each event becomes an event of `tracing`.
+//!
+//! Every event has the target `bearer_token`, in every module. Target, messages and names of fields are stable, so
+//! filters can use them; `docs/OBSERVABILITY.md` lists them.
+
+pub(super) use ::tracing::Span;
+use ::tracing::{debug, error, info, trace, warn};
+
+use super::EventKind;
+use crate::token::FetchReason;
+
+pub(super) const IS_ON: bool = true;
+
+const TARGET: &str = "bearer_token";
+
+/// Records an event. Without a provider, the span around the event names it.
+pub(super) fn record(provider: Option<&str>, kind: &EventKind<'_>) {
+    match kind {
+        EventKind::FetchStarted { .. }
+        | EventKind::Fetched { .. }
+        | EventKind::TooShortLived { .. }
+        | EventKind::FetchFailed { .. }
+        | EventKind::FetchAbandoned {}
+        | EventKind::FetchTooLate {} => fetch(provider, kind),
+        EventKind::GaveUp { .. }
+        | EventKind::Waited { .. }
+        | EventKind::Rejected { .. }
+        | EventKind::Replayed { .. }
+        | EventKind::CacheRead { .. }
+        | EventKind::NoOriginAllowed {}
+        | EventKind::SentWithoutToken { .. }
+        | EventKind::RequestRefused { .. } => request(provider, kind),
+        EventKind::NoRandomness {} | EventKind::HasChangedPanicked {} | EventKind::WakerPanicked {} => {
+            user_code(provider, kind);
+        }
+        EventKind::TokenRequest { .. }
+        | EventKind::NarrowerScope { .. }
+        | EventKind::StepRefused { .. }
+        | EventKind::ResourceMetadataKept { .. }
+        | EventKind::ExpiredOnArrival { .. }
+        | EventKind::ClockDiffers { .. }
+        | EventKind::ClockCorrected { .. }
+        | EventKind::IncompleteAssertion { .. } => token_request(provider, kind),
+        EventKind::FellBack { .. }
+        | EventKind::FileKept { .. }
+        | EventKind::KeyKept { .. }
+        | EventKind::KeyPairKept { .. }
+        | EventKind::CertificatesChanged {}
+        | EventKind::CertificatesKept { .. } => source(provider, kind),
+        EventKind::StoreCall { .. }
+        | EventKind::RefreshTokenSaved {}
+        | EventKind::RefreshTokenNotSaved { .. }
+        | EventKind::RefreshTokenRecovered {} => store(provider, kind),
+    }
+}
+
+fn fetch(provider: Option<&str>, kind: &EventKind<'_>) {
+    match kind {
+        EventKind::FetchStarted { reason } => {
+            debug!(target: TARGET, provider, reason = reason.as_str(), "fetching a token");
+        }
+        EventKind::Fetched { reason, generation, duration, remaining_life, expires_at: _, refresh_in } => {
+            debug!(
+                target: TARGET, provider, reason = reason.as_str(), generation, took = ?duration, expires_in = ?remaining_life,
+                ?refresh_in, "fetched a token"
+            );
+        }
+        EventKind::TooShortLived { remaining_life } => {
+            warn!(
+                target: TARGET, provider, lifetime = ?remaining_life,
+                "fetched a token that has expired or is about to; it serves the waiting requests only: check the clocks \
+                 and the token's lifetime"
+            );
+        }
+        EventKind::FetchFailed { reason, error, duration, failures_in_a_row, next_attempt_in, next_attempt_at: _ } => {
+            warn!(
+                target: TARGET, provider, reason = reason.as_str(), kind = ?error.kind(), %error, took = ?duration,
+                failures_in_a_row, ?next_attempt_in, "could not fetch a token"
+            );
+        }
+        EventKind::FetchAbandoned {} => {
+            warn!(
+                target: TARGET, provider,
+                "a fetch was abandoned without a result: its task was dropped, or its runtime is not driven"
+            );
+        }
+        EventKind::FetchTooLate {} => {
+            debug!(target: TARGET, provider, "ignoring the result of a fetch that was given up before");
+        }
+        _ => {}
+    }
+}
+
+fn request(provider: Option<&str>, kind: &EventKind<'_>) {
+    match kind {
+        EventKind::GaveUp { error } => {
+            warn!(target: TARGET, provider, kind = ?error.kind(), %error, "a caller gave up waiting for a token");
+        }
+        EventKind::Waited { outcome, duration } => {
+            debug!(target: TARGET, provider, outcome = outcome.as_str(), ?duration, "a caller waited for a token");
+        }
+        EventKind::Rejected { generation, outcome } => {
+            debug!(target: TARGET, provider, generation, outcome = outcome.as_str(), "the API rejected a bearer");
+        }
+        EventKind::Replayed { rejection } => {
+            debug!(target: TARGET, provider, rejection = rejection.as_str(), "sending a rejected request once more");
+        }
+        EventKind::CacheRead { state } => {
+            trace!(target: TARGET, provider, state = state.as_str(), "looked for a bearer");
+        }
+        EventKind::NoOriginAllowed {} => {
+            info!(
+                target: TARGET, provider,
+                "no origin is allowed: only loopback and URIs without authority get a token; if requests use this provider \
+                 directly, call .allow_origin(..) on its builder"
+            );
+        }
+        EventKind::SentWithoutToken { origin, is_first: true } => {
+            warn!(
+                target: TARGET, provider, %origin,
+                "a request goes out without a token: its origin is not allowed; if the token is meant for it, call \
+                 .allow_origin(..) on the provider's builder (further ones are logged at debug level)"
+            );
+        }
+        EventKind::SentWithoutToken { origin, is_first: false } => {
+            debug!(
+                target: TARGET, provider, %origin, "a request goes out without a token: its origin is not allowed"
+            );
+        }
+        EventKind::RequestRefused { error } => {
+            debug!(target: TARGET, provider, %error, "a request was not authorized");
+        }
+        _ => {}
+    }
+}
+
+fn user_code(provider: Option<&str>, kind: &EventKind<'_>) {
+    match kind {
+        EventKind::NoRandomness {} => {
+            warn!(
+                target: TARGET, provider,
+                "the platform gave no randomness; refreshes and retries of this provider are not spread"
+            );
+        }
+        EventKind::HasChangedPanicked {} => {
+            warn!(
+                target: TARGET, provider, "TokenSource::has_changed panicked; assuming that nothing has changed"
+            );
+        }
+        EventKind::WakerPanicked {} => {
+            warn!(
+                target: TARGET, provider,
+                "the waker of a task that waits for a token panicked; the other tasks are woken all the same"
+            );
+        }
+        _ => {}
+    }
+}
+
+fn token_request(provider: Option<&str>, kind: &EventKind<'_>) {
+    match kind {
+        EventKind::TokenRequest { method, server_address, server_port, status, error, duration } => {
+            debug!(
+                target: TARGET, provider, "http.request.method" = method, "server.address" = server_address,
+                "server.port" = server_port, "http.response.status_code" = status,
+                "error.type" = error.map(|error| error.kind().as_str()), ?duration, "sent a token request"
+            );
+        }
+        EventKind::NarrowerScope { authorization_server, missing } => {
+            warn!(
+                target: TARGET, provider, authorization_server, missing,
+                "the granted scope is narrower than the requested one"
+            );
+        }
+        EventKind::StepRefused { authorization_server, error } => {
+            warn!(
+                target: TARGET, provider, authorization_server, kind = ?error.kind(), %error,
+                "the authorization server refused the wider scope that the API asks for; asking for the previous one \
+                 again: give the client more rights, then call refresh_now"
+            );
+        }
+        EventKind::ResourceMetadataKept { resource, error } => {
+            warn!(
+                target: TARGET, provider, resource, kind = ?error.kind(), %error,
+                "using the previous metadata of the resource"
+            );
+        }
+        EventKind::ExpiredOnArrival { authorization_server, expired_ago } => {
+            warn!(
+                target: TARGET, provider, authorization_server, ?expired_ago,
+                "the authorization server sent a token that had already expired: check the token lifetime at the server, \
+                 and the clock of this machine"
+            );
+        }
+        EventKind::ClockDiffers { authorization_server, offset } => {
+            warn!(
+                target: TARGET, provider, authorization_server, %offset,
+                "the clock of this machine differs from the authorization server's: set the clock"
+            );
+        }
+        EventKind::ClockCorrected { offset } => {
+            warn!(
+                target: TARGET, provider, %offset,
+                "this machine's clock is off; signing again by the authorization server's clock"
+            );
+        }
+        EventKind::IncompleteAssertion { missing } => {
+            warn!(
+                target: TARGET, provider, ?missing,
+                "the assertion does not have all claims that RFC 7523 section 3 requires; only some servers accept it: set \
+                 them on the template"
+            );
+        }
+        _ => {}
+    }
+}
+
+fn source(provider: Option<&str>, kind: &EventKind<'_>) {
+    match kind {
+        EventKind::FellBack { error } => {
+            warn!(
+                target: TARGET, provider, kind = ?error.kind(), %error,
+                "the primary source failed permanently; using the fallback"
+            );
+        }
+        EventKind::FileKept { path, problem } => {
+            warn!(
+                target: TARGET, provider, file = %path.display(), problem,
+                "ignoring the changed file; its previous contents stay in use"
+            );
+        }
+        EventKind::KeyKept { place, problem } => {
+            warn!(
+                target: TARGET, provider, place, problem, "ignoring the changed key; the previous one stays in use"
+            );
+        }
+        EventKind::KeyPairKept { problem } => {
+            warn!(
+                target: TARGET, provider, problem, "ignoring a key or its certificate; the previous pair stays in use"
+            );
+        }
+        EventKind::CertificatesChanged {} => {
+            info!(target: TARGET, provider, "new connections for token requests use the changed certificates");
+        }
+        EventKind::CertificatesKept { problems } => {
+            warn!(
+                target: TARGET, provider, problems,
+                "ignoring changed certificates for token requests; the previous ones stay in use until a file changes again"
+            );
+        }
+        _ => {}
+    }
+}
+
+fn store(provider: Option<&str>, kind: &EventKind<'_>) {
+    match kind {
+        EventKind::StoreCall { store, operation, outcome, error: None, duration } => {
+            debug!(
+                target: TARGET, provider, store, operation = operation.as_str(), outcome = outcome.as_str(), ?duration,
+                "called a store"
+            );
+        }
+        EventKind::StoreCall { store, operation, outcome, error: Some(error), duration } => {
+            warn!(
+                target: TARGET, provider, store, operation = operation.as_str(), outcome = outcome.as_str(),
+                kind = ?error.kind(), %error, ?duration, "the call of a store failed"
+            );
+        }
+        EventKind::RefreshTokenSaved {} => {
+            debug!(target: TARGET, provider, "saved a new refresh token");
+        }
+        EventKind::RefreshTokenNotSaved { error } => {
+            error!(
+                target: TARGET, provider, kind = ?error.kind(), %error,
+                "could not save a new refresh token; it is kept in memory only"
+            );
+        }
+        EventKind::RefreshTokenRecovered {} => {
+            info!(target: TARGET, provider, "recovered a refresh token that a crashed process had written");
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn observer_panicked(provider: &str) {
+    warn!(target: TARGET, provider, "an observer panicked; the other observers are told all the same");
+}
+
+/// A span that is enabled whenever warnings are, because it explains warnings. So events of a source name the provider.
+pub(super) fn fetch_span(provider: &str, reason: FetchReason) -> Span {
+    ::tracing::warn_span!(target: TARGET, "fetch", provider, reason = reason.as_str())
+}
+
+#[cfg(feature = "oauth")]
+pub(super) fn current_span() -> Span {
+    Span::current()
+}
+
+pub(super) fn in_span<T>(span: &Span, run: impl FnOnce() -> T) -> T {
+    span.in_scope(run)
+}

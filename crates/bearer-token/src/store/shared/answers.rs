@@ -1,0 +1,162 @@
+//! What a shared store answers.
+
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
+
+use crate::error::BoxError;
+
+/// Whether a store can lose what it has acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Every call sees everything that was acknowledged before, also after a crash or a failover: a database that
+    /// commits synchronously, etcd, the file of one host.
+    Linearizable,
+    /// The latest writes may be lost, as in a failover of asynchronously replicated Redis. That costs a token request,
+    /// which is harmless for access tokens. It would spend a rotating refresh token twice.
+    LosesWrites,
+}
+
+/// The version of a record. Each save of a key gives another one.
+///
+/// The usual version is the number of the [`Fence`] that saved the record. So it also differs from all versions that the
+/// key had before a store lost its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Version(u64);
+
+impl Version {
+    /// The version of an absent record. No saved record has it.
+    pub const ABSENT: Version = Version(0);
+
+    /// Creates a version from the store's number, which is not zero.
+    pub fn new(number: u64) -> Self {
+        Version(number)
+    }
+
+    /// The store's number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// The number of a lease. A later lease of the same key has a greater one.
+///
+/// A store whose counter can be lost starts again at its time of day in microseconds, or at the next number if that is
+/// greater. So a holder from before the loss is still refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fence(u64);
+
+impl Fence {
+    /// Creates a fence from the store's number, which is not zero.
+    pub fn new(number: u64) -> Self {
+        Fence(number)
+    }
+
+    /// The store's number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// A record as it was read.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The bytes that were saved.
+    pub record: Vec<u8>,
+    /// Which save wrote them.
+    pub version: Version,
+    /// What is left of the record's life by the store's clock.
+    pub life: Duration,
+}
+
+impl Snapshot {
+    /// Creates a snapshot of a record that is present.
+    pub fn new(record: Vec<u8>, version: Version, life: Duration) -> Self {
+        Snapshot { record, version, life }
+    }
+}
+
+/// Shows the size of the record, not its bytes.
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("record", &format_args!("[{} bytes]", self.record.len()))
+            .field("version", &self.version)
+            .field("life", &self.life)
+            .finish()
+    }
+}
+
+/// The answer to a request for the lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leased {
+    /// The caller has the lease.
+    Granted(Fence),
+    /// Another caller has it, for this long at most.
+    Held(Duration),
+    /// The record is not the one that the caller has seen. This is the record.
+    Newer(Snapshot),
+}
+
+/// The answer to a save.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// The record was saved, and has this version now.
+    Saved(Version),
+    /// A later lease was granted, so nothing was saved.
+    Fenced,
+    /// The record is not the one that the caller has seen, so nothing was saved. This is the record.
+    Changed(Snapshot),
+}
+
+/// The store gave no answer: it is unreachable, failing, or refuses this client.
+///
+/// The message and the source end up in logs: keep URLs with passwords, records and credentials out of them.
+#[derive(Clone, Debug)]
+pub struct Down {
+    message: Cow<'static, str>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Down {
+    /// Says what is wrong, and if possible what to change.
+    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Down { message: message.into(), source: None }
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(self, source: impl Into<BoxError>) -> Self {
+        Down { source: Some(Arc::from(source.into())), ..self }
+    }
+}
+
+impl fmt::Display for Down {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Down {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_a_snapshot_shows_no_bytes() {
+        let snapshot = Snapshot::new(b"MARKER".to_vec(), Version::new(7), Duration::from_secs(3));
+        assert_eq!(format!("{snapshot:?}"), "Snapshot { record: [6 bytes], version: Version(7), life: 3s }");
+        assert!(!format!("{:?}", Leased::Newer(snapshot)).contains("MARKER"));
+    }
+
+    #[test]
+    fn down_has_a_sentence_and_a_cause() {
+        let down = Down::new("the store is unreachable").with_source(std::io::Error::other("refused"));
+        assert_eq!(down.to_string(), "the store is unreachable");
+        assert_eq!(down.source().unwrap().to_string(), "refused");
+    }
+}
