@@ -306,7 +306,7 @@ impl TokenEndpointBuilder {
         let location = server.location(self.use_mtls_alias, &transport);
         let (grant, grant_type, client_auth) = (self.grant, self.grant_type, self.client_auth);
         reader.endpoint = location.description();
-        reader.presented = credentials.presented;
+        reader.presented = credentials.presented.clone();
         grant.token_types().iter().for_each(|&word| reader.token_types.accept(word.to_owned()));
         let (method, body, scope, parameters) = (self.method, self.body, self.scope, self.parameters);
         let request = RequestParts { method, body, grant, grant_type, scope, parameters, credentials, headers };
