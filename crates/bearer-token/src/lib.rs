@@ -106,7 +106,7 @@ pub use self::{
         ProviderStatus, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Destination, RequestHead, ResponseHead, Sending},
-    source::{Challenge, Fallback, FetchContext, StaticToken, TokenSource},
+    source::{Challenge, Fallback, FetchContext, Identity, StaticToken, TokenSource},
     token::{AccessToken, FetchReason, Rejection},
 };
 #[cfg(feature = "_json")]
