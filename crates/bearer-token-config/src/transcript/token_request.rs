@@ -1,12 +1,12 @@
 //! A token request that is safe to show.
 
-use std::{io, io::Write};
+use std::{fmt, fmt::Write};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, header};
 use serde_json::{Map, Value};
 
-use super::{super::redaction::Redaction, json_body};
+use super::{json_body, redaction::Redaction};
 
 /// The parameters that are never secret. The server decides the meaning of all others, so they may be.
 const OPEN_PARAMETERS: [&str; 11] = [
@@ -82,7 +82,7 @@ impl TokenRequest {
         pairs.find(|pair| pair.name == name).map(|pair| pair.value.as_str())
     }
 
-    pub(super) fn show(&self, redaction: Redaction, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn show(&self, redaction: Redaction, out: &mut impl Write) -> fmt::Result {
         write!(out, "{} {}", self.method, self.open_url())?;
         for (number, pair) in self.query_pairs.iter().enumerate() {
             let separator = if number == 0 { "?" } else { "&" };

@@ -1,6 +1,6 @@
 use bearer_token_config::ProviderConfig;
 
-use crate::{Config, call, config_directory};
+use crate::{Config, cli, config_directory};
 
 #[test]
 fn every_sample_configuration_builds() {
@@ -37,7 +37,7 @@ async fn every_sample_gets_a_token_that_the_api_accepts() {
     ] {
         let config = Config::sample(name, &server);
         let before = server.count();
-        let ended = call(&["--config", &config.path, &url]).await;
+        let ended = cli(&["call", "--config", &config.path, &url]).await;
         ended.assert_status(0);
         assert!(ended.out.contains(&format!(r#""subject":"{subject}""#)), "{name}: {}", ended.out);
         assert_eq!(server.count().token_requests - before.token_requests, token_requests, "{name}");
@@ -49,7 +49,7 @@ async fn every_sample_gets_a_token_that_the_api_accepts() {
 async fn the_static_sample_token_is_sent_and_refused() {
     let server = examples::server_in_a_box::start(0).unwrap();
     let config = Config::sample("static.json", &server);
-    let ended = call(&["--config", &config.path, &server.api_url()]).await;
+    let ended = cli(&["call", "--config", &config.path, &server.api_url()]).await;
     ended.assert_status(1);
     assert!(ended.out.contains("< HTTP/1.1 401"), "{}", ended.out);
     assert_eq!(server.count().api_rejected, 1);

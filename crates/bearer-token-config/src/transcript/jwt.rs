@@ -1,8 +1,8 @@
 //! A decoded JWT.
 
 use std::{
-    io,
-    io::Write,
+    fmt,
+    fmt::Write,
     time::{Duration, SystemTime},
 };
 
@@ -48,7 +48,7 @@ impl Jwt {
         now: SystemTime,
         edit: impl Fn(&Value) -> Value,
         out: &mut impl Write,
-    ) -> io::Result<()> {
+    ) -> fmt::Result {
         let text = |members: &Map<String, Value>| format!("{:#}", edit(&Value::Object(members.clone())));
         writeln!(out, "\n{name}, header:\n{}", text(&self.header))?;
         writeln!(out, "\n{name}, claims:\n{}", text(&self.claims))?;
@@ -92,9 +92,8 @@ mod tests {
     fn times_are_shown_as_dates_and_from_now() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let text = jwt(r#"{"iat":1699999990,"exp":1700000060.5,"nbf":1700009000,"other":1}"#);
-        let mut out = Vec::new();
+        let mut out = String::new();
         Jwt::read(&text).unwrap().show("token", now, Value::clone, &mut out).unwrap();
-        let out = String::from_utf8(out).unwrap();
         for line in [
             "  iat  Tue, 14 Nov 2023 22:13:10 GMT (10 s ago)\n",
             "  exp  Tue, 14 Nov 2023 22:14:20 GMT (in 60 s)\n",
@@ -110,7 +109,7 @@ mod tests {
         for claims in [r#"{"exp":18446744073709551615}"#, r#"{"exp":1e300}"#, r#"{"exp":-1}"#, r#"{"exp":"soon"}"#] {
             Jwt::read(&jwt(claims))
                 .unwrap()
-                .show("token", SystemTime::UNIX_EPOCH, Value::clone, &mut Vec::new())
+                .show("token", SystemTime::UNIX_EPOCH, Value::clone, &mut String::new())
                 .unwrap();
         }
     }

@@ -1,7 +1,7 @@
-use crate::{Config, call, config_directory};
+use crate::{Config, cli, command, config_directory, ended};
 
 async fn dry_run(config: &str) -> String {
-    let ended = call(&["--dry-run", "--config", config]).await;
+    let ended = cli(&["check", "--dry-run", "--config", config]).await;
     ended.assert_status(0);
     assert!(ended.err.is_empty(), "{}", ended.err);
     assert!(ended.out.ends_with("\nThis was a dry run: nothing was sent.\n"), "{}", ended.out);
@@ -44,7 +44,7 @@ async fn request_and_jwt_are_shown_and_not_sent() {
     assert_eq!(server.count().token_requests, 0);
 
     // With the token shown, the server accepts exactly this request.
-    let ended = call(&["--dry-run", "--show-token", "--config", &config.path]).await;
+    let ended = cli(&["check", "--dry-run", "--show-token", "--config", &config.path]).await;
     let assertion = ended.out.lines().find_map(|line| line.strip_prefix("assertion=")).unwrap();
     assert_eq!(assertion.split('.').count(), 3, "{assertion}");
     // A JWT needs no percent-encoding.
@@ -91,7 +91,7 @@ async fn l38_whatever_may_be_a_secret_is_redacted() {
         assert!(!out.contains(MARKER) && !out.contains("cGxhbnRl"), "{out}");
         assert!(out.contains("\npasscode=[redacted, 21 bytes]\n") && out.contains("\nresource=r\n"), "{out}");
         assert!(out.contains("\nx-api-key: [redacted, 21 bytes]\n"), "{out}");
-        let ended = call(&["--dry-run", "--show-token", "--config", &config.path]).await;
+        let ended = cli(&["check", "--dry-run", "--show-token", "--config", &config.path]).await;
         assert!(ended.out.contains(&format!("\npasscode={MARKER}\n")), "{}", ended.out);
     }
 
@@ -118,7 +118,7 @@ async fn l38_url_queries_are_redacted_in_every_spelling() {
         assert!(!out.contains("MARK"), "{query}: {out}");
         assert!(out.contains("\"aud\": \"https://as.example.com/token?[redacted, "), "{out}");
         assert!(out.contains("\nscope=a+b\n") && out.contains("\nhost: as.example.com\n"), "{out}");
-        let ended = call(&["--dry-run", "--show-token", "--config", &config.path]).await;
+        let ended = cli(&["check", "--dry-run", "--show-token", "--config", &config.path]).await;
         assert!(ended.out.contains("MARK"), "{}", ended.out);
     }
 }
@@ -174,26 +174,30 @@ async fn a_token_that_has_expired_is_found_out() {
 #[tokio::test]
 async fn what_is_wrong_is_explained_as_without_it() {
     let config = Config::new("bad.toml", "[jwt]\nalgorithm = \"RS255\"");
-    let ended = call(&["--dry-run", "--config", &config.path]).await;
-    ended.assert_status(1);
+    let ended = cli(&["check", "--dry-run", "--config", &config.path]).await;
+    ended.assert_status(3);
     assert!(ended.out.is_empty() && ended.err.contains("jwt.algorithm"), "{}", ended.all());
     let refresh = "[refresh_token]\nfile = \"none\"\n[token_endpoint]\nurl = \"https://as.example.com/\"";
     let config = Config::new("none.toml", format!("{refresh}\n[token_endpoint.client]\nid = \"me\""));
-    let ended = call(&["--dry-run", "--config", &config.path]).await;
-    ended.assert_status(1);
-    assert!(ended.out.is_empty() && ended.err.contains("no refresh token in the store"), "{}", ended.all());
+    let ended = cli(&["check", "--dry-run", "--config", &config.path]).await;
+    ended.assert_status(4);
+    assert!(ended.out.contains("no refresh token in the store"), "{}", ended.all());
+    assert!(ended.out.contains("\nfix: run `bearer-token login` first\n"), "{}", ended.all());
 }
 
 #[tokio::test]
 async fn the_configuration_can_come_from_the_environment() {
-    // The environment cannot be changed safely. cargo sets these variables.
-    let ended = call(&["--env", "CARGO_PKG_"]).await;
-    ended.assert_status(1);
-    assert!(ended.err.contains(" problems in the variables CARGO_PKG_*\n"), "{}", ended.err);
-    assert!(ended.err.contains("\n  CARGO_PKG_VERSION: found a field that does not exist"), "{}", ended.err);
-    let config = Config::new("static.toml", "token = \"t\"");
-    let ended = call(&["--dry-run", "--env", "BEARER_TOKEN_TEST_NO_SUCH_PREFIX_", "--config", &config.path]).await;
-    ended.assert_status(0);
+    let mut bad = command(&["check", "--dry-run", "--env", "APP_"]);
+    bad.env("APP_VERSION", "1").env("APP_TOKEN", "t");
+    let bad = ended(bad).await;
+    bad.assert_status(3);
+    assert_eq!(bad.err.lines().next(), Some("1 problem in the variables APP_*"), "{}", bad.err);
+    assert!(bad.err.contains("\n  APP_VERSION: found a field that does not exist"), "{}", bad.err);
+    let config = Config::new("static.toml", "token = \"from-the-file\"");
+    let mut both = command(&["token", "--env", "APP_", "--config", &config.path]);
+    both.env("APP_TOKEN", "from-a-variable");
+    let both = ended(both).await;
+    assert_eq!(both.out, "from-a-variable\n", "{}", both.err);
 }
 
 #[tokio::test]

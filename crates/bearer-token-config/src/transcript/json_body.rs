@@ -1,10 +1,10 @@
 //! A JSON body as a tree: the names of its members, and its values redacted.
 
-use std::{io, io::Write};
+use std::{fmt, fmt::Write};
 
 use serde_json::{Map, Value};
 
-use super::super::redaction::{Redaction, Secrets};
+use super::redaction::{Redaction, Secrets};
 
 /// Shows a line for each member and item, those of others indented below them.
 ///
@@ -15,7 +15,7 @@ pub(super) fn show(
     secrets: &Secrets,
     redaction: Redaction,
     out: &mut impl Write,
-) -> io::Result<()> {
+) -> fmt::Result {
     let mut tree = Tree { secrets, redaction, out };
     members.iter().try_for_each(|(name, value)| tree.member(name, value, is_open(name), 0))
 }
@@ -51,13 +51,13 @@ struct Tree<'a, W> {
 }
 
 impl<W: Write> Tree<'_, W> {
-    fn member(&mut self, name: &str, value: &Value, is_open: bool, depth: usize) -> io::Result<()> {
+    fn member(&mut self, name: &str, value: &Value, is_open: bool, depth: usize) -> fmt::Result {
         write!(self.out, "{:1$}{2}:", "", 2 * depth, self.secrets.text(name))?;
         self.value(value, is_open, depth)
     }
 
     /// What follows a name or a dash.
-    fn value(&mut self, value: &Value, is_open: bool, depth: usize) -> io::Result<()> {
+    fn value(&mut self, value: &Value, is_open: bool, depth: usize) -> fmt::Result {
         match value {
             Value::Object(members) if !members.is_empty() => {
                 writeln!(self.out)?;
@@ -85,10 +85,10 @@ mod tests {
     use super::*;
 
     fn shown(body: &Value, redaction: Redaction) -> String {
-        let mut out = Vec::new();
+        let mut out = String::new();
         let secrets = redaction.secrets("key=planted-query");
         show(body.as_object().unwrap(), |name| name == "open", &secrets, redaction, &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+        out
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use bearer_token_testing::{AuthorizationServer, Fault};
 
-use crate::{Config, call};
+use crate::{Config, cli};
 
 const TOKEN: &str = "planted-token-0123456789";
 
@@ -10,21 +10,33 @@ fn static_token(origin: &str) -> Config {
 
 #[tokio::test]
 async fn bad_usage_is_explained_with_status_2() {
-    for line in
-        [&["http://127.0.0.1/"][..], &["--config"], &["--config", "x", "--verbose"], &["--config", "x", "no url"]]
-    {
-        let ended = call(line).await;
+    for (line, named) in [
+        (&["call", "http://127.0.0.1/"][..], "--config"),
+        (&["token", "--config"], "--config"),
+        (&["token", "--env", ""], "--env"),
+        (&["token", "--config", "x", "--verbose"], "--verbose"),
+        (&["token", "--config", "x", "--variable", "tenant"], "tenant=acme"),
+        (&["token", "--config", "x", "--variable", "=acme"], "tenant=acme"),
+        (&["call", "--config", "x", "api.example.com/path"], "https://api.example.com/orders"),
+        (&["call", "--config", "x", "ftp://api.example.com"], "https://api.example.com/orders"),
+        (&["check", "--config", "x", "--dry-run", "http://api.example.com"], "--dry-run"),
+        (&["login", "--config", "x"], "--issuer"),
+        (&["login", "--config", "x", "--device", "--authorization-url", "https://as.example.com"], "--device"),
+        (&["tokens"], "token"),
+        (&[], "Usage"),
+    ] {
+        let ended = cli(line).await;
         ended.assert_status(2);
-        assert!(ended.out.is_empty() && ended.err.contains("usage: "), "{line:?}: {}", ended.all());
+        assert!(ended.out.is_empty() && ended.err.contains(named), "{line:?}: {}", ended.all());
     }
 }
 
 #[tokio::test]
-async fn help_is_no_error() {
+async fn help_is_no_error_and_lists_the_exit_statuses() {
     for flag in ["-h", "--help"] {
-        let ended = call(&[flag]).await;
+        let ended = cli(&[flag]).await;
         ended.assert_status(0);
-        assert!(ended.err.is_empty() && ended.out.contains("usage: "), "{}", ended.all());
+        assert!(ended.err.is_empty() && ended.out.contains("Exit status:"), "{}", ended.all());
     }
 }
 
@@ -42,8 +54,8 @@ async fn every_problem_has_a_line_with_its_field() {
         url = "http://as.example.com/token"
         "#,
     );
-    let ended = call(&["--config", &config.path]).await;
-    ended.assert_status(1);
+    let ended = cli(&["token", "--config", &config.path]).await;
+    ended.assert_status(3);
     assert!(ended.out.is_empty());
     let lines: Vec<&str> = ended.err.lines().collect();
     assert_eq!(lines[0], format!("5 problems in {}", config.path));
@@ -62,12 +74,12 @@ async fn every_problem_has_a_line_with_its_field() {
 
 #[tokio::test]
 async fn a_configuration_that_cannot_be_read_is_named() {
-    let ended = call(&["--config", "nowhere.toml"]).await;
-    ended.assert_status(1);
+    let ended = cli(&["token", "--config", "nowhere.toml"]).await;
+    ended.assert_status(3);
     assert!(ended.err.contains("`nowhere.toml` cannot be read"), "{}", ended.err);
     let config = Config::new("bad.toml", "allow_origins = [");
-    let ended = call(&["--config", &config.path]).await;
-    ended.assert_status(1);
+    let ended = cli(&["token", "--config", &config.path]).await;
+    ended.assert_status(3);
     assert!(ended.err.contains("is not TOML"), "{}", ended.err);
 }
 
@@ -75,25 +87,14 @@ async fn a_configuration_that_cannot_be_read_is_named() {
 async fn without_a_url_it_shows_how_the_provider_stands() {
     let server = examples::server_in_a_box::start(0).unwrap();
     let config = Config::sample("box.toml", &server);
-    let ended = call(&["--config", &config.path]).await;
+    let ended = cli(&["check", "--config", &config.path]).await;
     ended.assert_status(0);
-    for expected in ["state    Fresh\n", "scope    read\n", "token    [redacted, "] {
+    for expected in ["state    Fresh\n", "scope    read\n"] {
         assert!(ended.out.contains(expected), "{expected}: {}", ended.out);
     }
     // The remaining time depends on the load of the machine.
     assert!(ended.out.contains("GMT, in ") && ended.out.contains(" min "), "{}", ended.out);
     assert_eq!((server.count().token_requests, server.count().api_requests), (1, 0));
-}
-
-#[tokio::test]
-async fn a_token_is_shown_only_on_request() {
-    let config = static_token("https://api.example.com");
-    let ended = call(&["--config", &config.path]).await;
-    ended.assert_status(0);
-    assert!(!ended.all().contains(TOKEN), "{}", ended.all());
-    let ended = call(&["--config", &config.path, "--show-token"]).await;
-    ended.assert_status(0);
-    assert!(ended.out.contains(&format!("token    {TOKEN}\n")), "{}", ended.out);
 }
 
 #[tokio::test]
@@ -103,7 +104,7 @@ async fn a_token_echoed_by_the_api_is_redacted() {
     let echo = Fault::status(200).header("x-token", TOKEN).body(format!("you sent {TOKEN}"));
     server.api().always(echo);
 
-    let ended = call(&["--config", &config.path, &server.api_url()]).await;
+    let ended = cli(&["call", "--config", &config.path, &server.api_url()]).await;
     ended.assert_status(0);
     assert!(!ended.all().contains(TOKEN), "{}", ended.all());
     assert!(ended.out.contains("> authorization: Bearer [redacted, 24 bytes]\n"), "{}", ended.out);
@@ -111,7 +112,7 @@ async fn a_token_echoed_by_the_api_is_redacted() {
     assert!(ended.out.ends_with("\n\nyou sent [redacted, 24 bytes]\n"), "{}", ended.out);
     assert_eq!(server.requests()[0].header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
 
-    let ended = call(&["--show-token", "--config", &config.path, &server.api_url()]).await;
+    let ended = cli(&["call", "--show-token", "--config", &config.path, &server.api_url()]).await;
     ended.assert_status(0);
     assert!(ended.out.contains(&format!("> authorization: Bearer {TOKEN}\n")), "{}", ended.out);
     assert!(ended.out.ends_with(&format!("\n\nyou sent {TOKEN}\n")), "{}", ended.out);
@@ -127,7 +128,7 @@ async fn l38_another_header_and_its_echo_are_redacted() {
     );
     let config = Config::new("send.toml", text);
     server.api().always(Fault::status(200).header("x-token", TOKEN).body(format!("2 {TOKEN} planted-as-well")));
-    let ended = call(&["--config", &config.path, &server.api_url()]).await;
+    let ended = cli(&["call", "--config", &config.path, &server.api_url()]).await;
     ended.assert_status(0);
     assert!(ended.out.contains("> x-vault-token: [redacted, 24 bytes]\n"), "{}", ended.out);
     assert!(!ended.all().contains(TOKEN) && !ended.all().contains("planted-as-well"), "{}", ended.all());
@@ -141,7 +142,7 @@ async fn a_long_body_is_cut_without_showing_a_token() {
     const LIMIT: usize = 64 * 1024;
     for (before, after, noted) in [(LIMIT - 10, 100, true), (LIMIT, 0, true), (LIMIT - 24, 0, false)] {
         server.api().always(Fault::status(200).body(format!("{}{TOKEN}{}", "x".repeat(before), "y".repeat(after))));
-        let ended = call(&["--config", &config.path, &server.api_url()]).await;
+        let ended = cli(&["call", "--config", &config.path, &server.api_url()]).await;
         ended.assert_status(0);
         assert!(!ended.out.contains(&TOKEN[..8]), "{before}");
         assert_eq!(ended.out.contains("longer than 64 KiB"), noted, "{before}");
@@ -160,7 +161,7 @@ async fn statuses_from_400_fail_and_redirects_are_shown() {
         (Fault::status(503), 1),
     ] {
         server.api().next(fault);
-        call(&["--config", &config.path, &server.api_url()]).await.assert_status(status);
+        cli(&["call", "--config", &config.path, &server.api_url()]).await.assert_status(status);
     }
     assert_eq!(server.count().api_requests, 4);
 }
@@ -169,17 +170,18 @@ async fn statuses_from_400_fail_and_redirects_are_shown() {
 async fn a_token_error_shows_its_kind_and_advice() {
     let server = examples::server_in_a_box::start(0).unwrap();
     let config = Config::sample("box.toml", &server);
-    for (fault, expected) in [
-        (Fault::status(503).header("retry-after", "7"), &["503", "kind:  Unavailable\n", "wait for 7s\n"][..]),
+    for (status, fault, expected) in [
+        (5, Fault::status(503).header("retry-after", "7"), &["503", "kind:  Unavailable\n", "wait for 7s\n"][..]),
         (
+            4,
             Fault::oauth_error(400, "invalid_grant"),
             &["kind:  Refused\n", "code:  invalid_grant\n", "retry: only after a change"],
         ),
-        (Fault::html(), &["kind:  Response\n", "retry: later"]),
+        (5, Fault::html(), &["kind:  Response\n", "retry: later"]),
     ] {
         server.token_endpoint().next(fault);
-        let ended = call(&["--config", &config.path, &server.api_url()]).await;
-        ended.assert_status(1);
+        let ended = cli(&["call", "--config", &config.path, &server.api_url()]).await;
+        ended.assert_status(status);
         assert!(ended.out.is_empty(), "{}", ended.out);
         for expected in expected {
             assert!(ended.err.contains(expected), "{expected}: {}", ended.err);
@@ -188,8 +190,8 @@ async fn a_token_error_shows_its_kind_and_advice() {
     assert_eq!(server.count().api_requests, 0);
 
     server.stop();
-    let ended = call(&["--config", &config.path]).await;
-    ended.assert_status(1);
+    let ended = cli(&["token", "--config", &config.path]).await;
+    ended.assert_status(5);
     assert!(ended.err.contains("kind:  Transport\n") && ended.err.contains("\ncause: "), "{}", ended.err);
 }
 
@@ -197,7 +199,7 @@ async fn a_token_error_shows_its_kind_and_advice() {
 async fn a_request_without_a_token_says_so() {
     let server = AuthorizationServer::start().unwrap();
     let config = static_token("https://api.example.com");
-    let ended = call(&["--config", &config.path, &server.api_url()]).await;
+    let ended = cli(&["call", "--config", &config.path, &server.api_url()]).await;
     ended.assert_status(1);
     assert!(ended.out.contains("> (no token: ") && ended.out.contains("< HTTP/1.1 401"), "{}", ended.out);
     assert_eq!(server.requests()[0].header("authorization"), None);
@@ -206,8 +208,8 @@ async fn a_request_without_a_token_says_so() {
 #[tokio::test]
 async fn a_refused_request_names_the_field_to_change() {
     let config = Config::new("static.toml", format!("token = \"{TOKEN}\""));
-    let ended = call(&["--config", &config.path, "https://api.example.com/"]).await;
-    ended.assert_status(1);
+    let ended = cli(&["call", "--config", &config.path, "https://api.example.com/"]).await;
+    ended.assert_status(4);
     assert!(ended.out.is_empty(), "{}", ended.out);
     for expected in ["kind:  Origin\n", "https://api.example.com", "`allow_origins` in its configuration"] {
         assert!(ended.err.contains(expected), "{expected}: {}", ended.err);
@@ -219,7 +221,7 @@ async fn an_unreachable_api_is_an_error_with_causes() {
     let server = AuthorizationServer::start().unwrap();
     let config = static_token(&server.issuer());
     server.stop();
-    let ended = call(&["--config", &config.path, &server.api_url()]).await;
+    let ended = cli(&["call", "--config", &config.path, &server.api_url()]).await;
     ended.assert_status(1);
     assert!(ended.out.contains("> authorization: Bearer [redacted"), "{}", ended.out);
     assert!(ended.err.starts_with("error: ") && ended.err.contains("\ncause: "), "{}", ended.err);
