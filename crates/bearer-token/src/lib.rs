@@ -95,6 +95,9 @@ mod value;
 pub mod jwt;
 #[cfg(feature = "oauth")]
 pub mod oauth;
+#[cfg(feature = "shared")]
+#[cfg_attr(docsrs, doc(cfg(feature = "shared")))]
+pub mod shared;
 #[cfg(feature = "oauth")]
 pub mod store;
 

@@ -11,7 +11,7 @@ use crate::{
         response::{Findings, ResponseReader, clock_offset::ServerClock},
     },
     observe::{self, EventKind, Text},
-    source::{FetchContext, TokenSource},
+    source::{FetchContext, Identity, TokenSource},
     token::AccessToken,
     transport::DynTransport,
 };
@@ -303,6 +303,14 @@ impl TokenSource for TokenEndpoint {
     /// The origin of the authorization server.
     fn name(&self) -> Cow<'_, str> {
         Cow::Borrowed(self.0.location.origin())
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        let Inner { location, request, client_auth, reader, .. } = &*self.0;
+        location.identity(identity);
+        client_auth.identity(identity);
+        request.identity(identity);
+        reader.identity(identity);
     }
 }
 

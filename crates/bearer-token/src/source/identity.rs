@@ -180,7 +180,7 @@ mod tests {
             bytes(|id| id.text("a", "")).await,
             bytes(|id| id.set("a", [""; 0])).await,
             bytes(|id| id.set("a", ["b", "c"])).await,
-            bytes(|id| id.set("a", ["bc"])).await,
+            bytes(|id| id.set("a", ["b", "c", "d"])).await,
             bytes(|id| {
                 id.text("a", "b");
                 id.text("a", "c");
