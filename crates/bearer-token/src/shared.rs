@@ -56,7 +56,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use crate::{
     error::Error,
     problem::{Advice, Problem, Problems},
-    source::{DynTokenSource, FetchContext, Identity, TokenSource},
+    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource},
     store::SharedStore,
     sync::Mutex,
     token::AccessToken,
@@ -195,6 +195,10 @@ impl TokenSource for Shared {
 
     fn name(&self) -> Cow<'_, str> {
         self.0.source.name()
+    }
+
+    fn challenge_test(&self) -> Option<ChallengeTest> {
+        self.0.source.challenge_test()
     }
 
     fn identity(&self, identity: &mut Identity) {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use crate::{
     error::{Error, ErrorKind, Retry},
     observe::{self, EventKind},
-    source::{DynTokenSource, FetchContext, Identity, TokenSource},
+    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource},
     token::AccessToken,
 };
 
@@ -59,6 +59,14 @@ impl TokenSource for Fallback {
         self.first.identity(identity);
         identity.text("fallback", "");
         self.other.identity(identity);
+    }
+
+    /// A challenge that either source can meet.
+    fn challenge_test(&self) -> Option<ChallengeTest> {
+        match (self.first.challenge_test(), self.other.challenge_test()) {
+            (Some(first), Some(other)) => Some(first.or(other)),
+            (first, other) => first.or(other),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use crate::{
     error::{Error, ErrorKind},
     platform::BoxFuture,
-    source::{DynTokenSource, FetchContext, Identity},
+    source::{ChallengeTest, DynTokenSource, FetchContext, Identity},
     sync::permits::Permits,
     token::AccessToken,
 };
@@ -56,5 +56,9 @@ impl DynTokenSource for Limited {
 
     fn identity(&self, identity: &mut Identity) {
         self.source.identity(identity);
+    }
+
+    fn challenge_test(&self) -> Option<ChallengeTest> {
+        self.source.challenge_test()
     }
 }
