@@ -129,7 +129,8 @@ impl Workers {
     /// Starts this many, and waits until each has a token.
     pub async fn start(number: usize, job: impl Fn(usize) -> Job) -> Self {
         let workers = Workers((0..number).map(|index| Worker::start(&job(index))).collect());
-        until("all workers have a token", Duration::from_secs(60), async || workers.0.iter().all(Worker::is_ready)).await;
+        until("all workers have a token", Duration::from_secs(60), async || workers.0.iter().all(Worker::is_ready))
+            .await;
         workers
     }
 

@@ -21,10 +21,18 @@ pub struct Job {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Store {
-    Redis { url: String },
-    Sentinel { urls: Vec<String>, name: String },
+    Redis {
+        url: String,
+    },
+    Sentinel {
+        urls: Vec<String>,
+        name: String,
+    },
     /// A refresh token, which is used as often as possible.
-    Postgres { url: String, lease_ms: u64 },
+    Postgres {
+        url: String,
+        lease_ms: u64,
+    },
     /// Each replica for itself.
     None,
 }
