@@ -37,7 +37,8 @@ fn certificates(path: &str, pems: &[Vec<u8>], problems: &mut Vec<Problem>) -> Ve
         match Certificate::from_pem_bundle(pem) {
             Ok(certificates) if !certificates.is_empty() => found.extend(certificates),
             _ => {
-                problems.push(Problem::new(path, "found no certificate in PEM").expecting("one CA certificate or more"))
+                let problem = Problem::new(path, "found no certificate in PEM");
+                problems.push(problem.expecting("one CA certificate or more"));
             }
         }
     }
