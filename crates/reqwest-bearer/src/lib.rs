@@ -87,7 +87,7 @@ pub use reqwest_middleware;
 
 use self::asked::Asked;
 #[cfg(feature = "transport")]
-pub use self::transport::{ClientTransport, MiddlewareTransport};
+pub use self::transport::{ClientTransport, ClientTransportBuilder, MiddlewareTransport};
 pub use self::{
     error::{BearerError, token_error},
     redirect::redirect_policy,
