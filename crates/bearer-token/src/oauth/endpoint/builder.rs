@@ -221,8 +221,8 @@ impl TokenEndpointBuilder {
         self
     }
 
-    /// Sets the HTTP client that carries the requests. Default: `HttpTransport::new()`, with the feature
-    /// `http-transport`.
+    /// Sets the HTTP client that carries the requests. Default: `HttpTransport::shared()`, which all
+    /// token endpoints of the process share, with the feature `http-transport`.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -313,7 +313,7 @@ impl fmt::Debug for TokenEndpointBuilder {
 
 #[cfg(feature = "http-transport")]
 fn default_transport() -> Option<Arc<dyn DynTransport>> {
-    Some(Arc::new(crate::transport::HttpTransport::new()))
+    Some(Arc::new(crate::transport::HttpTransport::shared()))
 }
 
 #[cfg(not(feature = "http-transport"))]
