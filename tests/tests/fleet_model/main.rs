@@ -29,6 +29,12 @@ const QUIET: World = World {
     allowed: 0,
     until: 9,
     only: None,
+    except: None,
 };
+
+/// One of these faults. A save that a pause delays makes the record live for longer than its token, by as much.
+const fn one_of(faults: &'static [Fault]) -> World {
+    World { faults, budget: 1, allowed: 1, except: Some(properties::TOO_LONG), ..QUIET }
+}
 
 const EVERY_FAULT_OF_A_REPLICA: &[Fault] = &[Fault::Crash, Fault::Pause, Fault::LostReply, Fault::LostRequest];

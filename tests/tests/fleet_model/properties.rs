@@ -16,7 +16,8 @@ pub(crate) const MORE: &str = "more exchanges than one for each lifetime and eac
 pub(crate) const LATE: &str = "a waiter waits for longer than its deadline";
 pub(crate) const ORPHANED: &str = "a waiter timed out although every lease has ended by now";
 pub(crate) const DESPITE: &str = "a flight failed although a usable token was stored";
-pub(crate) const UNUSABLE: &str = "a replica was served a token that it cannot use, or not for so long";
+pub(crate) const UNUSABLE: &str = "a replica was served a token that has expired or was rejected";
+pub(crate) const TOO_LONG: &str = "a replica was served a token for longer than it lives";
 
 /// The properties that a step has broken.
 #[derive(Default)]
@@ -30,8 +31,9 @@ impl Findings {
     }
 
     /// The first one, among all or of this kind.
-    pub(crate) fn first(&self, only: Option<&str>) -> Option<Broken> {
-        self.0.iter().find(|found| only.is_none_or(|only| only == **found)).map(|found| Broken(found))
+    pub(crate) fn first(&self, only: Option<&str>, except: Option<&str>) -> Option<Broken> {
+        let is_judged = |found: &&&'static str| only.is_none_or(|only| only == **found) && except != Some(**found);
+        self.0.iter().find(is_judged).map(|found| Broken(found))
     }
 
     pub(crate) fn after_a_tick(&mut self, state: &State) {
@@ -55,7 +57,8 @@ impl Findings {
         match ended {
             Ended::Served(held) => {
                 let is_too_long = held.number == state.issued.number && held.until > state.issued.until;
-                self.require(held.until > state.now && !is_too_long && is_new(held.number), UNUSABLE);
+                self.require(held.until > state.now && is_new(held.number), UNUSABLE);
+                self.require(!is_too_long, TOO_LONG);
             }
             Ended::Failed | Ended::TimedOut if before.struck => {}
             Ended::Failed | Ended::TimedOut => {

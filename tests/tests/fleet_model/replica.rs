@@ -175,8 +175,8 @@ impl Flight {
         let seen = snapshot.map_or(0, |snapshot| snapshot.version);
         let found = snapshot.and_then(|snapshot| snapshot.content.token);
         let found = found.map(|left| Held { until: now + left.until, ..left });
-        let is_rejected =
-            |held: &Held| self.rejected.is_some_and(|old| held.number <= old || !rules.rejection_looks_first);
+        let is_old = |held: &Held, old| rules.rejected_is_refused && held.number <= old || !rules.rejection_looks_first;
+        let is_rejected = |held: &Held| self.rejected.is_some_and(|old| is_old(held, old));
         let found = found.filter(|held| !is_rejected(held));
         self.best = [self.best, found].into_iter().flatten().max_by_key(|held| (held.until, held.number));
         let cool_down = snapshot.is_some_and(|snapshot| snapshot.content.cool_down > 0);

@@ -57,6 +57,8 @@ pub(crate) struct Rules {
     pub(crate) busy_is_an_answer: bool,
     /// A replica whose token was rejected looks for a newer one before it exchanges.
     pub(crate) rejection_looks_first: bool,
+    /// A record that has the rejected token is not used.
+    pub(crate) rejected_is_refused: bool,
     /// A failed exchange is written into the record.
     pub(crate) failures_are_shared: bool,
     /// A failed exchange leaves the token in the record.
@@ -64,6 +66,7 @@ pub(crate) struct Rules {
     /// The life of a record that was read is what is left of it, and not what it was when it was saved.
     pub(crate) life_is_what_is_left: bool,
     /// The life of a record that is saved counts from the grant of the lease, and not from the save, which may be late.
+    /// The protocol does without it, because tokens are refreshed long before they end.
     pub(crate) life_counts_from_the_grant: bool,
     /// A waiter gives up at its deadline.
     pub(crate) waits_are_bounded: bool,
@@ -80,10 +83,11 @@ pub(crate) const SOUND: Rules = Rules {
     store_clock: true,
     busy_is_an_answer: true,
     rejection_looks_first: true,
+    rejected_is_refused: true,
     failures_are_shared: true,
     failures_keep_the_token: true,
     life_is_what_is_left: true,
-    life_counts_from_the_grant: true,
+    life_counts_from_the_grant: false,
     waits_are_bounded: true,
     lease_ends: true,
 };

@@ -1,7 +1,8 @@
 //! What the protocol promises, in every order of events.
 
 use super::{
-    EVERY_FAULT_OF_A_REPLICA, QUIET,
+    EVERY_FAULT_OF_A_REPLICA, QUIET, one_of, properties,
+    rules::{Rules, SOUND},
     search::explore,
     world::{Fault, World},
 };
@@ -41,36 +42,43 @@ fn one_fault_of_a_replica_costs_one_exchange_more() {
         ("a reply is lost", &[Fault::LostReply]),
         ("a request is lost", &[Fault::LostRequest]),
     ] {
-        assert_eq!(most(name, World { faults: fault, budget: 1, allowed: 1, ..QUIET }), 1, "{name}");
+        assert_eq!(most(name, one_of(fault)), 1, "{name}");
     }
 }
 
 #[test]
 fn one_fault_and_a_failing_server_cost_one_exchange_more() {
-    let world = World { faults: EVERY_FAULT_OF_A_REPLICA, budget: 1, allowed: 1, outages: 1, until: 6, ..QUIET };
+    let world = World { outages: 1, until: 6, ..one_of(EVERY_FAULT_OF_A_REPLICA) };
     assert_eq!(most("one of these, and a failed exchange", world), 1);
 }
 
 #[test]
 fn one_fault_and_a_rejection_cost_one_exchange_more() {
-    let world = World { faults: EVERY_FAULT_OF_A_REPLICA, budget: 1, allowed: 1, revocations: 1, until: 6, ..QUIET };
+    let world = World { revocations: 1, until: 6, ..one_of(EVERY_FAULT_OF_A_REPLICA) };
     assert_eq!(most("one of these, and a rejection", world), 1);
 }
 
 #[test]
 fn two_faults_cost_two_exchanges_more() {
-    let world = World { faults: EVERY_FAULT_OF_A_REPLICA, budget: 2, allowed: 2, until: 6, ..QUIET };
+    let world = World { budget: 2, allowed: 2, until: 5, ..one_of(EVERY_FAULT_OF_A_REPLICA) };
     assert_eq!(most("two of these", world), 2);
 }
 
 #[test]
 fn a_failover_that_loses_writes_costs_one_exchange_more() {
-    assert_eq!(most("a failover", World { faults: &[Fault::Failover], budget: 1, allowed: 1, ..QUIET }), 1);
+    assert_eq!(most("a failover", one_of(&[Fault::Failover])), 1);
 }
 
 #[test]
 fn without_a_store_each_replica_is_on_its_own() {
     // For each lifetime that began, each replica but one.
-    let world = World { faults: &[Fault::StoreDown], budget: 1, allowed: 4, until: 7, ..QUIET };
+    let world = World { allowed: 4, until: 6, ..one_of(&[Fault::StoreDown]) };
     assert_eq!(most("the store is down", world), 4);
+}
+
+#[test]
+fn a_pause_makes_no_token_last_longer_if_lives_count_from_the_grant() {
+    let rules = Rules { life_counts_from_the_grant: true, ..SOUND };
+    let world = World { rules, until: 6, only: Some(properties::TOO_LONG), except: None, ..one_of(&[Fault::Pause]) };
+    most("a replica pauses, lives from the grant", world);
 }

@@ -65,7 +65,7 @@ impl Store {
     }
 
     pub(crate) fn save(&mut self, rules: &Rules, now: Tick, content: Content, fence: u8, seen: u8) -> Saved {
-        if rules.fence && fence != self.fence {
+        if rules.fence && self.fence != 0 && fence != self.fence {
             return Saved::Fenced;
         }
         if let Some(changed) =
@@ -90,8 +90,8 @@ impl Store {
         }
     }
 
-    /// Restarts without its data. The fences go on growing, as the contract demands.
+    /// Restarts without its data. It then accepts a save under a fence that it has forgotten, until it grants one.
     pub(crate) fn restart_empty(&mut self) {
-        *self = Store { fence: self.fence, saved: self.saved, ..Store::default() };
+        *self = Store::default();
     }
 }

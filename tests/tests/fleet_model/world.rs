@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) until: Tick,
     /// The one property to judge, instead of all.
     pub(crate) only: Option<&'static str>,
+    /// A property that is known not to hold there.
+    pub(crate) except: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -239,7 +241,7 @@ impl World {
             next.before = [state.store, state.before[0]];
         }
         next.replicas.sort_unstable();
-        findings.first(self.only).map_or(Ok(next), Err)
+        findings.first(self.only, self.except).map_or(Ok(next), Err)
     }
 
     /// A replica takes an answer, and what it does then is judged.
