@@ -243,7 +243,7 @@ impl Names {
     }
 }
 
-fn find(all: &Vec<Known>, name: &str) -> Option<Known> {
+fn find(all: &[Known], name: &str) -> Option<Known> {
     all.iter().find(|known| *known.name == *name).cloned()
 }
 
