@@ -1,6 +1,5 @@
-//! The examples `call` and `box`, which `examples/call.rs` and `examples/box.rs` start.
+//! The example `box`, which `examples/box.rs` starts. The command's tests use it too.
 //!
 //! The example `quickstart` is separate, in `examples/quickstart`.
 
-pub mod call;
 pub mod server_in_a_box;

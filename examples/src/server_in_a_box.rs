@@ -99,8 +99,12 @@ fn introduce(server: &AuthorizationServer, out: &mut impl Write) -> std::io::Res
         writeln!(out, "In examples/config/box.toml, change {PORT} to {} first.", server.address().port())?;
     }
     writeln!(out, "Try in another terminal:\n")?;
-    writeln!(out, "  cargo run --example call -- --config examples/config/box.toml")?;
-    writeln!(out, "  cargo run --example call -- --config examples/config/box.toml {}/orders\n", server.api_url())?;
+    writeln!(out, "  cargo run -p bearer-token-cli -- check --config examples/config/box.toml")?;
+    writeln!(
+        out,
+        "  cargo run -p bearer-token-cli -- check --config examples/config/box.toml {}/orders\n",
+        server.api_url()
+    )?;
     out.flush()
 }
 

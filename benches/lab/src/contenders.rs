@@ -57,6 +57,7 @@ pub const LOOK: &str = "AddAuthorizationLayer, and a look at the response";
 /// Ours without the layer.
 pub const BY_HAND: &str = "TokenProvider::authorize alone";
 const REQWEST: &str = "no-op reqwest client";
+const TENANT: &str = "no-op service, with a tenant";
 const REQWEST_12: &str = "no-op reqwest 0.12 client";
 
 const fn yardstick(name: &'static str, role: Role, base: &'static str) -> Profile {
@@ -105,6 +106,13 @@ const PEERS: [Profile; 12] = [
     Profile { base: REQWEST_12, ..peer("reqwest-auth (constant source)", false, 0) },
 ];
 
+/// Of no table: what the selector and the map cost, for callgrind.
+const KEYED: [Profile; 3] = [
+    yardstick(TENANT, Role::Base, TENANT),
+    ours("tower-bearer, with a tenant", Role::Ours, TENANT),
+    ours("tower-bearer, keyed by tenant", Role::Ours, TENANT),
+];
+
 /// A contender without a token. Call it inside a runtime with other threads, which drive the peers' tasks.
 ///
 /// # Panics
@@ -117,6 +125,9 @@ pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
         "tower-http AddAuthorizationLayer" => Box::new(Through(constant())),
         LOOK => Box::new(Through(MapResponse::new(constant(), look))),
         "tower-bearer" => Box::new(ours::layer(endpoint)),
+        TENANT => Box::new(ours::Tenanted::new(Noop::<Infallible>::new())),
+        "tower-bearer, with a tenant" => Box::new(ours::Tenanted::new(ours::layer(endpoint).0)),
+        "tower-bearer, keyed by tenant" => Box::new(ours::Tenanted::new(ours::keyed(endpoint))),
         BY_HAND => Box::new(ours::Alone(ours::provider(endpoint))),
         #[cfg(feature = "peers")]
         "aliri_tokens" => Box::new(peers::aliri::new(endpoint).await),
@@ -169,7 +180,7 @@ async fn check(name: &str, driver: &dyn Driver) {
     Replies::Inspecting.begin();
     driver.send_one().await.expect("a response");
     Replies::Whole.begin();
-    let (found, profile) = (warm::carried(), all().into_iter().find(|profile| profile.name == name));
+    let (found, profile) = (warm::carried(), all().into_iter().chain(KEYED).find(|profile| profile.name == name));
     let profile = profile.expect("everyone is there");
     if profile.base == name {
         assert_eq!(found, None, "{name} is to send no token");

@@ -5,7 +5,9 @@ use std::{
     path::PathBuf,
 };
 
-use bearer_token::{Sending, StaticToken, TokenProvider, TokenProviderBuilder, platform::Platform};
+use bearer_token::{
+    Error, Sending, StaticToken, TokenProvider, TokenProviderBuilder, oauth::RefreshToken, platform::Platform,
+};
 
 use crate::{
     report::Report,
@@ -69,6 +71,16 @@ impl Fitted {
             builder = problems.into_iter().fold(no_source(), TokenProviderBuilder::problem);
         }
         Assembled { builder, sending, used, sources }
+    }
+
+    /// The refresh token grant, if nothing is wrong with its section.
+    pub(crate) fn refresh_token(&self) -> Result<RefreshToken, Error> {
+        let mut cx = self.context(Given::Nothing, None);
+        let grant = self.fields.refresh_grant(&mut cx);
+        let mut report = self.report.clone();
+        report.add_unrelated(cx.report);
+        let problems = self.variables.rename_all(report);
+        grant.filter(|_| problems.is_empty()).ok_or_else(|| Error::config("the refresh token has no store", problems))
     }
 
     fn context<'a>(&'a self, given: Given<'a>, shared: Option<&'a Shared>) -> Context<'a> {

@@ -166,6 +166,7 @@ mod report;
 mod sections;
 mod shared;
 mod suggest;
+mod transcript;
 mod values;
 mod variables;
 
@@ -173,6 +174,7 @@ pub use self::{
     dry_run::DryRun,
     keyed::{KeyedConfig, Variables},
     provider_config::ProviderConfig,
+    transcript::Transcript,
 };
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use std::{
     sync::Arc,
 };
 
-use bearer_token::{Error, TokenProvider, TokenProviderBuilder, platform::Platform, transport::Transport};
+use bearer_token::{
+    Error, TokenProvider, TokenProviderBuilder, oauth::RefreshToken, platform::Platform, transport::Transport,
+};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -192,11 +194,38 @@ impl ProviderConfig {
         self.builder().build()
     }
 
+    /// Builds the provider for one set of [variables](crate::KeyedConfig), given as names and values.
+    ///
+    /// A fact about a request, such as `request.host`, is a variable too. For many sets there is
+    /// [`KeyedConfig`](crate::KeyedConfig), which also restricts where variables may be.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build); also for a variable that is missing.
+    pub fn build_with<N: Into<String>, V: Into<String>>(
+        self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<TokenProvider, Error> {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        self.fitted().assemble(Given::Values(&variables), None).builder.build()
+    }
+
     /// Returns the provider's builder, to set what a configuration cannot, such as the platform.
     ///
     /// The builder's own `build` reports everything that is wrong with the configuration.
     pub fn builder(self) -> TokenProviderBuilder {
         self.fitted().assemble(Given::Nothing, None).builder
+    }
+
+    /// Returns the grant of the section `refresh_token`, to store the first refresh token with
+    /// [`RefreshToken::replace`] after a person has consented.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](bearer_token::ErrorKind::Config) if there is no such section, or something is wrong with it.
+    /// Of the rest of the configuration, only the form is checked.
+    pub fn refresh_token(self) -> Result<RefreshToken, Error> {
+        self.fitted().refresh_token()
     }
 
     pub(crate) fn fitted(self) -> Fitted {

@@ -1,6 +1,7 @@
 //! Sources of tokens: the trait, the context of a fetch, and the sources that need no protocol.
 
 pub(crate) mod challenge;
+mod challenge_test;
 mod fallback;
 #[cfg(feature = "_json")]
 mod file_token;
@@ -12,7 +13,7 @@ use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 #[cfg(feature = "_json")]
 pub use self::file_token::FileToken;
 pub(crate) use self::waits::Waits;
-pub use self::{challenge::Challenge, fallback::Fallback, static_token::StaticToken};
+pub use self::{challenge::Challenge, challenge_test::ChallengeTest, fallback::Fallback, static_token::StaticToken};
 use crate::{
     error::Error,
     platform::{BoxFuture, Moment, Platform},
@@ -75,6 +76,16 @@ pub trait TokenSource: Send + Sync + 'static {
         Cow::Borrowed("token source")
     }
 
+    /// A test for challenges that another token of this source can meet, although they do not refuse the token itself,
+    /// such as `insufficient_scope` (RFC 6750 section 3.1).
+    ///
+    /// If one passes, the provider treats the response as a rejection, and the next fetch gets the
+    /// [challenges](FetchContext::challenges). Otherwise the caller gets the response, and nothing is fetched. The
+    /// provider asks for the test once, when it is built. A source that wraps another one forwards the call.
+    fn challenge_test(&self) -> Option<ChallengeTest> {
+        None
+    }
+
     /// Adds a fallback, which is used while this source fails permanently. For example a service account, for the time
     /// after a refresh token is gone. [`Fallback`] says which errors are permanent.
     ///
@@ -109,6 +120,7 @@ pub(crate) trait DynTokenSource: Send + Sync {
     fn fetch(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<AccessToken, Error>>;
     fn has_changed(&self) -> bool;
     fn name(&self) -> Cow<'_, str>;
+    fn challenge_test(&self) -> Option<ChallengeTest>;
 }
 
 impl<S: TokenSource> DynTokenSource for S {
@@ -122,6 +134,10 @@ impl<S: TokenSource> DynTokenSource for S {
 
     fn name(&self) -> Cow<'_, str> {
         TokenSource::name(self)
+    }
+
+    fn challenge_test(&self) -> Option<ChallengeTest> {
+        TokenSource::challenge_test(self)
     }
 }
 

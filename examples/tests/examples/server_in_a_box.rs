@@ -1,8 +1,9 @@
 use std::{future, process::ExitCode};
 
+use bearer_token_config::ProviderConfig;
 use examples::server_in_a_box::{serve, start};
 
-use crate::{Config, Ended, arguments, call};
+use crate::{Ended, arguments};
 
 async fn run(line: &[&str], stop: impl Future<Output = ()>) -> Ended {
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -14,7 +15,7 @@ async fn run(line: &[&str], stop: impl Future<Output = ()>) -> Ended {
 async fn it_suggests_commands_and_ends_after_its_time() {
     let ended = run(&["--port", "0", "--for", "0"], future::pending()).await;
     ended.assert_status(0);
-    assert!(ended.out.contains("cargo run --example call -- --config examples/config/box.toml\n"), "{}", ended.out);
+    assert!(ended.out.contains("bearer-token-cli -- check --config examples/config/box.toml\n"), "{}", ended.out);
     assert!(ended.out.contains("box.toml http://127.0.0.1:") && ended.out.contains("/api/orders\n"), "{}", ended.out);
     assert!(ended.out.contains("change 8085 to "), "{}", ended.out);
 }
@@ -27,9 +28,15 @@ async fn it_ends_when_it_is_told_to() {
 #[tokio::test]
 async fn it_tells_what_was_asked_of_it() {
     let server = start(0).unwrap();
-    let config = Config::sample("box.toml", &server);
-    let url = server.api_url();
-    let visit = async { call(&["--config", &config.path, &url]).await.assert_status(0) };
+    let config = ProviderConfig::load(concat!(env!("CARGO_MANIFEST_DIR"), "/config/box.toml")).unwrap();
+    let (origins, token_url) = (format!("[\"{}\"]", server.issuer()), server.token_url());
+    let changes = [("ALLOW_ORIGINS", &origins), ("JWT__AUDIENCE", &token_url), ("TOKEN_ENDPOINT__URL", &token_url)];
+    let provider = config.override_with_variables("", changes).build().unwrap();
+    let visit = async {
+        let token = provider.token().await.unwrap();
+        let request = reqwest::Client::new().get(server.api_url()).bearer_auth(token.secret());
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    };
     let mut out = Vec::new();
     serve(&server, visit, &mut out).await;
     let out = String::from_utf8(out).unwrap();

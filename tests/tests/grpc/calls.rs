@@ -1,12 +1,17 @@
 //! Every kind of call, through every kind of channel.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
+use bearer_token::{AccessToken, FetchContext, KeyedProviders, Selected, TokenProvider};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use tower::Layer;
+use tower_bearer::BearerLayer;
 
 use crate::{
     echo::{Door, EchoClient, SERVICE_NAME, serve, text},
@@ -82,6 +87,52 @@ async fn a_balanced_channel_carries_the_token_to_each_endpoint() {
     within(client.say(text("hello"))).await.unwrap_err();
     within(client.say(text("hello"))).await.unwrap();
     assert_eq!(setup.source.count().started, 2);
+}
+
+/// A tenant that an interceptor, or the caller, leaves among the extensions of a call.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Tenant(&'static str);
+
+#[tokio::test]
+async fn each_call_carries_the_token_of_its_tenant() {
+    let door = Door::default();
+    let channel = endpoint(serve(door.clone(), None).await).connect_lazy();
+    let tenants = KeyedProviders::builder(|&Tenant(name): &Tenant| {
+        let minted = AtomicU64::new(0);
+        let source = move |_: FetchContext| {
+            let number = 1 + minted.fetch_add(1, Relaxed);
+            async move { Ok(AccessToken::new(format!("{name}-{number}")).expires_in(Duration::from_secs(3_600))) }
+        };
+        Ok(TokenProvider::builder(source))
+    });
+    let tenants = tenants.build().unwrap();
+    let by_tenant = tenants.select(|head| Ok(Selected::key_or_none(head.extension::<Tenant>())));
+    let layer = BearerLayer::new(by_tenant);
+    let mut client = EchoClient::new(layer.clone().layer(channel.clone()));
+    let mut watching = EchoClient::new(layer.watch_trailers().layer(channel));
+    for name in ["acme", "globex", "acme"] {
+        let call = || {
+            let mut call = tonic::Request::new(text("hello"));
+            call.extensions_mut().insert(Tenant(name));
+            call
+        };
+        within(client.say(call())).await.unwrap();
+        within(watching.say(call())).await.unwrap();
+    }
+    let status = within(client.say(text("hello"))).await.unwrap_err();
+    assert_eq!(status.message(), "there is no token", "without a tenant the call goes out without one");
+    let expected = ["acme", "acme", "globex", "globex", "acme", "acme"].map(|name| format!("{name}-1"));
+    assert_eq!(door.seen()[..6], expected);
+    assert_eq!(tenants.len(), 2);
+
+    door.revoke("acme-1");
+    let mut call = tonic::Request::new(text("hello"));
+    call.extensions_mut().insert(Tenant("acme"));
+    within(client.say(call)).await.unwrap_err();
+    for (name, expected) in [("acme", "acme-2"), ("globex", "globex-1")] {
+        let bearer = within(tenants.token(&Tenant(name)).unwrap()).await.unwrap();
+        assert_eq!(bearer.secret(), expected);
+    }
 }
 
 #[tokio::test]

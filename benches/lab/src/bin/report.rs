@@ -12,7 +12,7 @@ use lab::{
 };
 
 /// The benches in the order of the document, with an introduction for each.
-const SECTIONS: [(&str, &str, &str); 6] = [
+const SECTIONS: [(&str, &str, &str); 7] = [
     (
         "hot_path",
         "The warm request",
@@ -34,6 +34,12 @@ const SECTIONS: [(&str, &str, &str); 6] = [
         "Contention",
         "The same request from many tasks at once. Two threads that clone one shared header value compete for its \
          reference count; ours has a separate count for each group of threads.",
+    ),
+    (
+        "keyed",
+        "Many tenants",
+        "A provider for each key, chosen by a selector. The tenant is among the extensions of each request, for the \
+         unkeyed layer too.",
     ),
     (
         "storm",

@@ -45,6 +45,12 @@ impl RefreshFields {
         grant.map(|_| TokenProvider::builder(source))
     }
 
+    /// The grant on the file, if nothing is wrong with it: to store the first refresh token there.
+    pub(super) fn stored_grant(&self, cx: &mut Context<'_>) -> Option<RefreshToken> {
+        cx.required("refresh_token.file", self.file.as_ref(), "a file to store the refresh token in")?;
+        self.grant(cx)
+    }
+
     /// Reports a `file` that several sets of variables would share: each needs its own refresh token.
     pub(super) fn report_sharing(&self, cx: &mut Context<'_>) {
         if self.file.is_some() {

@@ -3,7 +3,7 @@
 use bearer_token::{
     Advice, Problem, Sending, Setting, TokenProvider, TokenProviderBuilder, Value,
     jwt::SelfSigned,
-    oauth::{ClientCredentials, JwtBearer, TokenExchange, TokenType},
+    oauth::{ClientCredentials, JwtBearer, RefreshToken, TokenExchange, TokenType},
 };
 
 use super::{
@@ -75,6 +75,12 @@ impl Fields {
         if let Some(refresh) = &self.refresh_token {
             refresh.report_sharing(cx);
         }
+    }
+
+    /// The grant of the section `refresh_token`, if nothing is wrong with it.
+    pub(crate) fn refresh_grant(&self, cx: &mut Context<'_>) -> Option<RefreshToken> {
+        cx.required("refresh_token", self.refresh_token.as_ref(), "the section with a `file` for the refresh token")?
+            .stored_grant(cx)
     }
 
     /// A builder on the source, if nothing is wrong with it.

@@ -361,3 +361,17 @@ fn a_fact_is_that_of_the_request() {
     let error = config.key(&head, [("request.host", "evil.example.com")]).unwrap_err();
     assert!(error.to_string().contains("request.host"), "{error}");
 }
+
+#[tokio::test]
+async fn a_provider_can_be_built_for_one_set_of_variables() {
+    let toml = "[token_endpoint]\nurl = { variable = \"tenant\", prefix = \"https://as.example.com/\" }";
+    let build = |variables: &[(&str, &str)]| {
+        let recorder = Recorder::default();
+        let config = ProviderConfig::from_toml(toml).unwrap().transport(recorder.clone());
+        config.build_with(variables.iter().copied()).map(|provider| (provider, recorder))
+    };
+    let (provider, recorder) = build(&[("tenant", "acme")]).unwrap();
+    provider.token().await.unwrap();
+    assert_eq!(recorder.0.lock().unwrap()[0].uri(), "https://as.example.com/acme");
+    assert_eq!(build(&[("user", "u")]).map(drop).unwrap_err().problems()[0].path(), "token_endpoint.url");
+}

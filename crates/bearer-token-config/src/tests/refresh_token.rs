@@ -1,5 +1,7 @@
 //! Refresh tokens.
 
+use bearer_token::platform::Platform;
+
 use super::*;
 
 #[tokio::test]
@@ -54,5 +56,27 @@ fn refresh_token_problems_are_reported_with_the_rest() {
         ),
     ] {
         assert_eq!(paths(&format!("[refresh_token]\n{refresh}\n{rest}")), found, "{refresh} {rest}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_refresh_token_is_stored_where_the_provider_looks() {
+    let directory = tempfile::tempdir().unwrap();
+    let toml = "[refresh_token]\nfile = \"refresh.json\"\n[token_endpoint]\nurl = \"https://as.example.com/token\"";
+    let config = || ProviderConfig::from_toml(toml).unwrap().relative_to(directory.path());
+    config().refresh_token().unwrap().replace(&Platform::system(), "consented").await.unwrap();
+    let (_, form) = request_of(config()).await;
+    assert_eq!(parameter(&form, "refresh_token"), Some("consented"));
+}
+
+#[test]
+fn a_refresh_token_without_a_file_cannot_be_stored() {
+    for (toml, path) in [
+        ("token = \"t\"", "refresh_token"),
+        ("[refresh_token]\ninitial = \"i\"\nreusable = true", "refresh_token.file"),
+        ("[refresh_token]\nfile = \"x\"\nfiel = 1", "refresh_token.fiel"),
+    ] {
+        let error = ProviderConfig::from_toml(toml).unwrap().refresh_token().map(drop).unwrap_err();
+        assert_eq!(error.problems().iter().map(Problem::path).collect::<Vec<_>>(), [path], "{toml}");
     }
 }

@@ -192,7 +192,7 @@ impl ClientAuth {
 
     /// Checks everything, and prepares the parts that are the same in each request.
     pub(crate) fn prepare(&self, audience: Option<&Audience>, problems: &mut Problems) -> Credentials {
-        let mut credentials = Credentials { presented: self.presented(), ..Credentials::default() };
+        let mut credentials = Credentials { presented: self.presented(audience), ..Credentials::default() };
         credentials.assertion_type = self.checked_assertion_type(problems);
         if self.audience.is_some() && !matches!(&self.method, Method::Assertion(_)) {
             let found = "found an audience for a method that signs no assertion here";
@@ -267,14 +267,20 @@ impl ClientAuth {
         assertion_type.clone()
     }
 
-    fn presented(&self) -> Presented {
+    fn presented(&self, default_audience: Option<&Audience>) -> Presented {
         match &self.method {
             Method::None => Presented::Nothing,
             Method::Public(_) => Presented::Id,
             Method::Basic { encoding, .. } => Presented::Basic { encoding: *encoding, special: false },
             Method::Post { .. } => Presented::Body,
-            Method::Assertion(assertion) if assertion.is_by_secret() => Presented::SignedBySecret,
-            Method::Assertion(_) => Presented::SignedByKey,
+            Method::Assertion(assertion) => {
+                let audience = self.audience.as_ref().or(default_audience).cloned();
+                match (assertion.has_own_audience(), assertion.is_by_secret()) {
+                    (true, _) => Presented::SignedByKey(None),
+                    (false, true) => Presented::SignedBySecret(audience),
+                    (false, false) => Presented::SignedByKey(audience),
+                }
+            }
             Method::AssertionFrom(_) => Presented::FromSource,
         }
     }

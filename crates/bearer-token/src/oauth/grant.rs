@@ -140,6 +140,13 @@ pub trait Grant: Send + Sync + 'static {
     fn token_types(&self) -> &[&str] {
         &[]
     }
+
+    /// Whether the next token may have a wider scope than the last one, without a person's consent. Default: yes.
+    ///
+    /// A [step](crate::oauth::StepUp) needs that.
+    fn can_step_up(&self) -> bool {
+        true
+    }
 }
 
 /// The erased mirror of [`Grant`].
@@ -160,6 +167,7 @@ pub(crate) trait DynGrant: Send + Sync {
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool;
     fn problems(&self) -> Vec<Problem>;
     fn token_types(&self) -> &[&str];
+    fn can_step_up(&self) -> bool;
 }
 
 pub(crate) type GrantFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -212,5 +220,9 @@ impl<G: Grant> DynGrant for G {
 
     fn token_types(&self) -> &[&str] {
         Grant::token_types(self)
+    }
+
+    fn can_step_up(&self) -> bool {
+        Grant::can_step_up(self)
     }
 }

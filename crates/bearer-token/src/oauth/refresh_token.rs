@@ -172,6 +172,10 @@ impl Grant for RefreshToken {
         self.rotation.has_changed()
     }
 
+    fn can_step_up(&self) -> bool {
+        false
+    }
+
     fn response_fields(&self) -> &[&str] {
         &["refresh_token"]
     }

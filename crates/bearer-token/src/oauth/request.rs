@@ -78,10 +78,11 @@ impl RequestParts {
         for_grant: &FetchContext,
         cx: &FetchContext,
         signing: &Platform,
+        scope: &str,
     ) -> Result<(Request<Bytes>, Sent), Error> {
         let mut content = Content::default();
         self.grant_type(granted, &mut content);
-        content.push("scope", Sendable::String(Zeroizing::new(self.scope.clone())), false);
+        content.push("scope", Sendable::String(Zeroizing::new(scope.to_owned())), false);
         for (name, value) in &self.parameters {
             let is_credential = value.has_token() || is_credential(name);
             let value = value.read(cx).await.map_err(|error| missing("parameter", name, error))?;

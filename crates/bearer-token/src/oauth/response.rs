@@ -126,7 +126,7 @@ impl ResponseReader {
         let named = named.map(|name| Wanted::named(name, self.format.pointer_to(name)));
         let fields = ResponseFields::read(body, self.format.wanted().into_iter().chain(named).collect());
         let refused =
-            |fields| Refusal { status, headers, body, fields, now }.error(&self.endpoint, self.presented, sent);
+            |fields| Refusal { status, headers, body, fields, now }.error(&self.endpoint, &self.presented, sent);
         if !status.is_success() {
             return Err(refused(fields.as_ref().ok()));
         }

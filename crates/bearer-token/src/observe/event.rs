@@ -181,6 +181,22 @@ pub enum EventKind<'a> {
         /// The words that were requested and not granted.
         missing: &'a str,
     },
+    /// The authorization server refused the wider scope that the API asks for. The previous one is asked for again.
+    #[non_exhaustive]
+    StepRefused {
+        /// The origin of the authorization server.
+        authorization_server: &'a str,
+        /// The refusal.
+        error: &'a Error,
+    },
+    /// The metadata of a protected resource cannot be read again, so the previous one stays in use.
+    #[non_exhaustive]
+    ResourceMetadataKept {
+        /// The origin of the resource.
+        resource: &'a str,
+        /// Why it cannot be read.
+        error: &'a Error,
+    },
     /// A token had already expired when its response arrived.
     #[non_exhaustive]
     ExpiredOnArrival {

@@ -35,6 +35,8 @@ pub(super) fn record(provider: Option<&str>, kind: &EventKind<'_>) {
         }
         EventKind::TokenRequest { .. }
         | EventKind::NarrowerScope { .. }
+        | EventKind::StepRefused { .. }
+        | EventKind::ResourceMetadataKept { .. }
         | EventKind::ExpiredOnArrival { .. }
         | EventKind::ClockDiffers { .. }
         | EventKind::ClockCorrected { .. }
@@ -168,6 +170,19 @@ fn token_request(provider: Option<&str>, kind: &EventKind<'_>) {
             warn!(
                 target: TARGET, provider, authorization_server, missing,
                 "the granted scope is narrower than the requested one"
+            );
+        }
+        EventKind::StepRefused { authorization_server, error } => {
+            warn!(
+                target: TARGET, provider, authorization_server, kind = ?error.kind(), %error,
+                "the authorization server refused the wider scope that the API asks for; asking for the previous one \
+                 again: give the client more rights, then call refresh_now"
+            );
+        }
+        EventKind::ResourceMetadataKept { resource, error } => {
+            warn!(
+                target: TARGET, provider, resource, kind = ?error.kind(), %error,
+                "using the previous metadata of the resource"
             );
         }
         EventKind::ExpiredOnArrival { authorization_server, expired_ago } => {

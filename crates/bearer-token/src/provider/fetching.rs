@@ -20,6 +20,7 @@ use crate::{
     },
     resource::{
         injection::Credential,
+        refusals::refuses_bearer,
         sending::{FixedHeader, HeaderForm},
     },
     source::{Challenge, DynTokenSource, FetchContext},
@@ -220,6 +221,12 @@ impl Inner {
 
 impl Reject for Inner {
     fn reject(self: Arc<Self>, generation: Generation, response: &HeaderMap) -> Rejection {
+        // The refusals of a map of providers do not know what the source can meet.
+        if self.challenge_test.as_ref().is_some_and(|test| !refuses_bearer(response) && !test.passes(response)) {
+            let outcome = Rejection::Declined;
+            self.observers.tell(EventKind::Rejected { generation: generation.get(), outcome });
+            return Rejection::Declined;
+        }
         let now = self.platform.now();
         let (rejection, start) = self.cache.reject(generation, now, || Challenge::keep(response));
         if let Some(start) = start {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use crate::{
     error::{Error, ErrorKind, Retry},
     observe::{self, EventKind},
-    source::{DynTokenSource, FetchContext, TokenSource},
+    source::{ChallengeTest, DynTokenSource, FetchContext, TokenSource},
     token::AccessToken,
 };
 
@@ -53,6 +53,14 @@ impl TokenSource for Fallback {
 
     fn name(&self) -> Cow<'_, str> {
         self.first.name()
+    }
+
+    /// A challenge that either source can meet.
+    fn challenge_test(&self) -> Option<ChallengeTest> {
+        match (self.first.challenge_test(), self.other.challenge_test()) {
+            (Some(first), Some(other)) => Some(first.or(other)),
+            (first, other) => first.or(other),
+        }
     }
 }
 

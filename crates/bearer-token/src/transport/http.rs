@@ -1,6 +1,9 @@
 //! The default transport: hyper and rustls, set up for token requests and for nothing else.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use bytes::Bytes;
 use http::{Request, Response, header::USER_AGENT, uri::Scheme};
@@ -27,6 +30,9 @@ use self::{
 
 /// The transport that token requests use by default. A clone shares the connections.
 ///
+/// Token endpoints without a transport of their own use the [shared](Self::shared) one of the process, so a thousand
+/// tenants of one authorization server need one set of CA certificates and few connections.
+///
 /// It speaks HTTP/1.1, and TLS 1.2 or 1.3 by rustls with the system's CA certificates. It never follows redirects,
 /// never retries, keeps no cookies, and reads at most [`RESPONSE_LIMIT`](super::RESPONSE_LIMIT) bytes. Connections
 /// take 5 s at most. [`builder`](Self::builder) sets other CAs, a client certificate, a proxy and timeouts.
@@ -51,7 +57,32 @@ struct Inner {
 }
 
 impl HttpTransport {
-    /// A transport with the default settings.
+    /// The transport that all token endpoints of the process use by default, with the default settings.
+    ///
+    /// The CA certificates and the proxy of the environment are read when the first request is sent, and kept for the
+    /// life of the process. Connections are pooled by origin and by tokio runtime. Each connection carries one request
+    /// at a time, so a server that hangs delays no request to another.
+    ///
+    /// For connections that are not shared, or to have the system's CAs read again, give an endpoint a
+    /// [`new`](Self::new) transport, or one from [`builder`](Self::builder):
+    ///
+    /// ```
+    /// # use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
+    /// use bearer_token::transport::HttpTransport;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let source = TokenEndpoint::builder("https://auth.example.com/token", ClientCredentials::new())
+    ///     .client_auth(ClientAuth::basic("reporting", "secret"))
+    ///     .transport(HttpTransport::new())
+    ///     .build()?;
+    /// # let _ = source; Ok(()) }
+    /// ```
+    pub fn shared() -> Self {
+        static SHARED: LazyLock<HttpTransport> = LazyLock::new(HttpTransport::new);
+        SHARED.clone()
+    }
+
+    /// A transport with the default settings and connections of its own.
     ///
     /// The CA certificates are read when the first request is sent. A machine without any is an error of that request.
     pub fn new() -> Self {

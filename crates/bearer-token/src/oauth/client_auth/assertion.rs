@@ -118,6 +118,11 @@ impl ClientAssertion {
         matches!(self.form, AssertionForm::Secret(_))
     }
 
+    /// Whether its audience is that of a template.
+    pub(crate) fn has_own_audience(&self) -> bool {
+        matches!(self.form, AssertionForm::Template(_))
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match &self.form {
             AssertionForm::PrivateKey(_) => "private_key_jwt",

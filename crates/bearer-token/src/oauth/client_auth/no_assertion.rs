@@ -15,6 +15,10 @@ impl ClientAssertion {
         match *self {}
     }
 
+    pub(crate) fn has_own_audience(&self) -> bool {
+        match *self {}
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match *self {}
     }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use crate::{
     error::{Error, ErrorKind},
     platform::BoxFuture,
-    source::{DynTokenSource, FetchContext},
+    source::{ChallengeTest, DynTokenSource, FetchContext},
     sync::permits::Permits,
     token::AccessToken,
 };
@@ -52,5 +52,9 @@ impl DynTokenSource for Limited {
 
     fn name(&self) -> Cow<'_, str> {
         self.source.name()
+    }
+
+    fn challenge_test(&self) -> Option<ChallengeTest> {
+        self.source.challenge_test()
     }
 }

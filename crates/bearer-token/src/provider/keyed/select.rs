@@ -113,13 +113,30 @@ impl<Q: ToOwned + ?Sized> fmt::Debug for Selected<'_, Q> {
     }
 }
 
-type Selector<Q> = dyn for<'a> Fn(RequestHead<'a>) -> Result<Selected<'a, Q>, Error> + Send + Sync;
+/// A selector whose type is erased together with what contains its panics, so a request makes one call for both.
+///
+/// The head is passed by reference, and its parts are read where they are. Copies of it were most of what a selector
+/// cost, because a processor cannot forward small stores to the wide loads of a copy.
+trait Choose<Q: ToOwned + ?Sized>: Send + Sync {
+    fn choose<'a>(&self, head: &RequestHead<'a>) -> Result<Selected<'a, Q>, Error>;
+}
+
+impl<Q, F> Choose<Q> for F
+where
+    Q: ToOwned + ?Sized,
+    F: for<'a> Fn(RequestHead<'a>) -> Result<Selected<'a, Q>, Error> + Send + Sync,
+{
+    fn choose<'a>(&self, head: &RequestHead<'a>) -> Result<Selected<'a, Q>, Error> {
+        // User code: it may panic.
+        contained(|| self(*head)).unwrap_or_else(|| Err(panicked()))
+    }
+}
 
 /// A map of providers and the function that chooses among them by the head of a request; made by
 /// [`KeyedProviders::select`].
 pub struct Select<K, Q: ToOwned + ?Sized = K> {
     providers: KeyedProviders<K>,
-    selector: Arc<Selector<Q>>,
+    selector: Arc<dyn Choose<Q>>,
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
@@ -168,12 +185,6 @@ where
         &self.providers
     }
 
-    /// Calls the selector, which is user code: it may panic.
-    #[inline]
-    fn choose<'a>(&self, head: RequestHead<'a>) -> Result<Selected<'a, Q>, Error> {
-        contained(|| (self.selector)(head)).unwrap_or_else(|| Err(panicked()))
-    }
-
     /// Authorizes a request of any type: `head` looks at it, `authorize` inserts and tells when a refresh is due.
     #[inline]
     fn authorize_any<C>(
@@ -184,7 +195,7 @@ where
     ) -> Result<Authorized, Error> {
         let table;
         let found = {
-            let selected = self.choose(head(request))?;
+            let selected = self.selector.choose(&head(request))?;
             let key = match &selected {
                 Selected::Key(key) => *key,
                 Selected::Owned(key) => key.borrow(),
@@ -245,7 +256,7 @@ where
     }
 
     fn provider(&self, head: RequestHead<'_>) -> Result<Option<TokenProvider>, Error> {
-        match self.choose(head)? {
+        match self.selector.choose(&head)? {
             Selected::Key(key) => self.providers.get(key).map(Some),
             Selected::Owned(key) => self.providers.get(key.borrow()).map(Some),
             Selected::NoToken => Ok(None),

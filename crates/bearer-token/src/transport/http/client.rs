@@ -1,7 +1,7 @@
 //! hyper's clients, one for each runtime.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use hyper_util::{
 use tokio::runtime::{Handle, Id};
 
 use super::{
-    connect::Connector,
+    connect::{Connector, Secured},
     settings::Settings,
     tls::{TlsMaterial, shut_down},
 };
@@ -28,57 +28,116 @@ const IDLE: Duration = Duration::from_secs(90);
 /// The head of a response, and what is parsed without a pause, in bytes.
 const HEAD_LIMIT: usize = 64 * 1024;
 
-/// One client for `https` and one for plain `http`, each together with the runtime that it belongs to.
+/// How many runtimes keep their clients. A process seldom has more than one; tests have many, one after another.
+pub(super) const MOST_RUNTIMES: usize = 16;
+
+/// One client for `https` and one for plain `http`, for each runtime that used the transport lately.
 ///
 /// A pooled connection is driven by the runtime that opened it. If that runtime is gone, or is no longer driven,
 /// requests from another one would wait on a connection that never moves. So a new runtime gets a new client.
 #[derive(Default)]
 pub(super) struct Clients {
-    secure: ClientSlot,
-    plain: ClientSlot,
+    /// The one that was used last comes first.
+    runtimes: Mutex<Vec<Arc<OfRuntime>>>,
+    /// What connections are secured with, as it was last read. All runtimes share it.
+    secured: Mutex<Option<(Arc<TlsMaterial>, Secured)>>,
 }
 
-type ClientSlot = Mutex<Option<Pooled>>;
+/// The clients of one runtime.
+struct OfRuntime {
+    owner: Id,
+    secure: Mutex<Option<Pooled>>,
+    plain: Mutex<Option<Pooled>>,
+    /// Held while the secure client is made, so the CAs are read once, however many providers ask. Each runtime has one
+    /// of its own: one that is not driven must not hold up the others.
+    making: tokio::sync::Mutex<()>,
+}
 
 struct Pooled {
-    owner: Id,
     /// What its connections were opened with, for `https`.
     tls: Option<Arc<TlsMaterial>>,
     client: Client,
 }
 
 impl Clients {
-    /// The client for this runtime and the current certificates.
-    ///
-    /// With another client, the idle connections of the one before are closed. Requests in progress continue on theirs.
+    /// The client for the current runtime. When the certificates have changed, it is a new one with them, and the idle
+    /// connections of the one before are closed. Requests in progress continue on theirs.
     pub(super) async fn get(&self, runtime: &Handle, settings: &Settings, plain: bool) -> Result<Client, Error> {
-        let slot = if plain { &self.plain } else { &self.secure };
-        // Plain `http` has no use for certificates, and works where there are none.
-        let tls = if plain { None } else { Some(settings.tls.current(runtime).await?) };
-        if let Some(pooled) = &*slot.lock().unwrap_or_else(PoisonError::into_inner)
-            && pooled.owner == runtime.id()
-            && pooled.tls.as_ref().map(Arc::as_ptr) == tls.as_ref().map(Arc::as_ptr)
-        {
-            return Ok(pooled.client.clone());
+        let here = self.of_runtime(runtime.id());
+        if plain {
+            // Plain `http` has no use for certificates, and works where there are none.
+            return Ok(kept(&here.plain, None)
+                .unwrap_or_else(|| keep(&here.plain, None, client(settings, Connector::plain(settings)))));
         }
-        let connector = match &tls {
-            None => Connector::plain(settings),
-            Some(tls) => {
-                // Reading the system's CA certificates takes tens of milliseconds, which is too long for a poll. Only
-                // this fetch waits for it. If two fetches come here at once, both clients are usable.
-                let (settings, tls) = (settings.clone(), Arc::clone(tls));
-                let connector = runtime.spawn_blocking(move || Connector::secure(&settings, &tls)).await;
-                connector.map_err(|_| shut_down())??
+        let tls = settings.tls.current(runtime).await?;
+        if let Some(client) = kept(&here.secure, Some(&tls)) {
+            return Ok(client);
+        }
+        let _one = here.making.lock().await;
+        if let Some(client) = kept(&here.secure, Some(&tls)) {
+            return Ok(client);
+        }
+        let secured = match self.secured(&tls) {
+            Some(secured) => secured,
+            None => {
+                // Reading the system's CA certificates takes tens of milliseconds, which is too long for a poll.
+                let (settings, material) = (settings.clone(), Arc::clone(&tls));
+                let read = runtime.spawn_blocking(move || Secured::read(&settings, &material)).await;
+                let secured = read.map_err(|_| shut_down())??;
+                *lock(&self.secured) = Some((Arc::clone(&tls), secured.clone()));
+                secured
             }
         };
-        let client = legacy::Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_timer(TokioTimer::new())
-            .http1_title_case_headers(settings.title_case_headers)
-            .http1_max_buf_size(HEAD_LIMIT)
-            .build(connector);
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Pooled { owner: runtime.id(), tls, client: client.clone() });
-        Ok(client)
+        let client = client(settings, Connector::secure(settings, secured));
+        Ok(keep(&here.secure, Some(tls), client))
     }
+
+    /// How many runtimes have clients.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        lock(&self.runtimes).len()
+    }
+
+    fn of_runtime(&self, owner: Id) -> Arc<OfRuntime> {
+        let mut runtimes = lock(&self.runtimes);
+        match runtimes.iter().position(|runtime| runtime.owner == owner) {
+            Some(place) => runtimes[..=place].rotate_right(1),
+            None => {
+                runtimes.truncate(MOST_RUNTIMES - 1);
+                let (secure, plain) = (Mutex::default(), Mutex::default());
+                runtimes.insert(0, Arc::new(OfRuntime { owner, secure, plain, making: tokio::sync::Mutex::default() }));
+            }
+        }
+        Arc::clone(&runtimes[0])
+    }
+
+    fn secured(&self, tls: &Arc<TlsMaterial>) -> Option<Secured> {
+        lock(&self.secured).as_ref().filter(|(material, _)| Arc::ptr_eq(material, tls)).map(|(_, read)| read.clone())
+    }
+}
+
+fn client(settings: &Settings, connector: Connector) -> Client {
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE)
+        .pool_timer(TokioTimer::new())
+        .http1_title_case_headers(settings.title_case_headers)
+        .http1_max_buf_size(HEAD_LIMIT)
+        .build(connector)
+}
+
+/// The client that is kept, if its connections are opened with these certificates.
+fn kept(slot: &Mutex<Option<Pooled>>, tls: Option<&Arc<TlsMaterial>>) -> Option<Client> {
+    let slot = lock(slot);
+    let pooled = slot.as_ref().filter(|pooled| pooled.tls.as_ref().map(Arc::as_ptr) == tls.map(Arc::as_ptr))?;
+    Some(pooled.client.clone())
+}
+
+fn keep(slot: &Mutex<Option<Pooled>>, tls: Option<Arc<TlsMaterial>>, client: Client) -> Client {
+    let replaced = lock(slot).replace(Pooled { tls, client: client.clone() });
+    drop(replaced);
+    client
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -38,15 +38,23 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub(super) struct Connector {
     tcp: HttpConnector,
-    secure: Option<Secure>,
+    secure: Option<Secured>,
     timeout: Duration,
 }
 
 /// What `https` needs.
 #[derive(Clone)]
-struct Secure {
+pub(super) struct Secured {
     tls: Arc<ClientConfig>,
     proxies: Arc<Proxies>,
+}
+
+impl Secured {
+    /// Reads the system's CA certificates and the environment's proxies, which takes a while.
+    pub(super) fn read(settings: &Settings, tls: &TlsMaterial) -> Result<Self, Error> {
+        let proxies = Arc::new(settings.proxy.resolve()?);
+        Ok(Secured { tls: tls.config()?, proxies })
+    }
 }
 
 impl Connector {
@@ -58,11 +66,8 @@ impl Connector {
         Connector { tcp, secure: None, timeout: settings.connect_timeout }
     }
 
-    /// Reads the system's CA certificates and the environment's proxies, which takes a while.
-    pub(super) fn secure(settings: &Settings, tls: &TlsMaterial) -> Result<Self, Error> {
-        let proxies = Arc::new(settings.proxy.resolve()?);
-        let secure = Some(Secure { tls: tls.config()?, proxies });
-        Ok(Connector { secure, ..Connector::plain(settings) })
+    pub(super) fn secure(settings: &Settings, secured: Secured) -> Self {
+        Connector { secure: Some(secured), ..Connector::plain(settings) }
     }
 
     async fn open(mut self, uri: Uri) -> Result<Stream, ConnectError> {

@@ -218,6 +218,41 @@ fn l11_connections_of_an_idle_runtime_are_not_waited_for() {
     assert_eq!(server.connections.load(Ordering::SeqCst), 2);
 }
 
+#[test]
+fn two_runtimes_that_take_turns_keep_their_connections() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let serving = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let acts: [_; 8] = std::array::from_fn(|_| Act::Respond(response_ok()));
+    let server = serving.block_on(Server::start(acts));
+    let transport = HttpTransport::new();
+    let (one, other) = (runtime(), runtime());
+    for _ in 0..4 {
+        one.block_on(transport.send(server.request())).unwrap();
+        other.block_on(transport.send(server.request())).unwrap();
+    }
+    assert_eq!(server.connections.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn many_runtimes_one_after_another_leave_few_clients() {
+    let serving = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let acts: [_; 40] = std::array::from_fn(|_| Act::Respond(response_ok()));
+    let server = serving.block_on(Server::start(acts));
+    let transport = HttpTransport::new();
+    for _ in 0..40 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(transport.send(server.request())).unwrap();
+    }
+    assert_eq!(transport.0.clients.len(), super::super::client::MOST_RUNTIMES);
+}
+
+#[test]
+fn the_shared_transport_is_one_and_a_new_one_is_not() {
+    let shared = HttpTransport::shared();
+    assert!(Arc::ptr_eq(&shared.0, &HttpTransport::shared().0));
+    assert!(!Arc::ptr_eq(&shared.0, &HttpTransport::new().0));
+}
+
 /// The environment cannot be changed in a process with threads: the test runs itself again in another one.
 #[test]
 fn without_ca_certificates_plain_loopback_works_and_https_explains() {

@@ -1,0 +1,36 @@
+//! What to change in a configuration after the API's response.
+
+use bearer_token_config::DryRun;
+use http::{StatusCode, header};
+use reqwest::Url;
+
+use crate::call::Reply;
+
+/// What to change after the API's response, unless all is well.
+pub(crate) fn for_reply(reply: &Reply, url: &Url, stages: &[DryRun]) -> Option<String> {
+    if !reply.had_token {
+        return Some(format!("`allow_origins`: add \"{}\", which got no token", url.origin().ascii_serialization()));
+    }
+    let is_jwt = stages.last().is_some_and(|stage| stage.stage() == "jwt");
+    let challenge = reply.headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+    let mentions = |word: &str| challenge.is_some_and(|challenge| challenge.contains(word));
+    let fix = match reply.status {
+        _ if mentions("insufficient_scope") => "`token_endpoint.scope`: ask for the scope that the response names",
+        StatusCode::UNAUTHORIZED if !mentions("error=") => {
+            "`send.scheme` and `send.header`: the API does not see a token; most expect `Authorization: Bearer`"
+        }
+        StatusCode::UNAUTHORIZED if is_jwt => {
+            "`jwt.audience`: set it to what the API calls itself; or `jwt.issuer` and `jwt.key`, which it has to know"
+        }
+        StatusCode::UNAUTHORIZED => {
+            "`token_endpoint.parameters` or `.scope`: the token is for another API; many servers want an `audience`"
+        }
+        StatusCode::FORBIDDEN => "`token_endpoint.scope`, or the rights of the account at the API: the token is valid",
+        StatusCode::NOT_FOUND => "the URL: its path",
+        status if status.is_redirection() => "the URL: call the one in `location`",
+        status if status.is_server_error() => "nothing here: wait, the API is in trouble",
+        status if status.is_client_error() => "the URL, or what else the API wants: its response may say it",
+        _ => return None,
+    };
+    Some(fix.to_owned())
+}

@@ -1,0 +1,40 @@
+//! The protocol of shared tokens, in every order of events: three replicas, two lifetimes, every single fault.
+//!
+//! Each property has a broken variant of the protocol, which must be found out.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::unreachable, reason = "a test fails by panicking")]
+
+mod properties;
+mod replica;
+mod rules;
+mod search;
+mod sound;
+mod state;
+mod store;
+mod variants;
+mod world;
+
+use self::{
+    rules::SOUND,
+    world::{Fault, World},
+};
+
+/// No faults, no rejections, no outages: two lifetimes and the beginning of a third.
+const QUIET: World = World {
+    rules: SOUND,
+    faults: &[],
+    budget: 0,
+    skew: 0,
+    revocations: 0,
+    outages: 0,
+    allowed: 0,
+    until: 9,
+    only: None,
+    except: None,
+};
+
+/// One of these faults. A save that a pause delays makes the record live for longer than its token, by as much.
+const fn one_of(faults: &'static [Fault]) -> World {
+    World { faults, budget: 1, allowed: 1, except: Some(properties::TOO_LONG), ..QUIET }
+}
+
+const EVERY_FAULT_OF_A_REPLICA: &[Fault] = &[Fault::Crash, Fault::Pause, Fault::LostReply, Fault::LostRequest];

@@ -1,0 +1,81 @@
+//! What must hold. Each property has the name of what is wrong when it does not.
+
+use super::{
+    replica::{Answer, Ended, Replica},
+    rules::{FLIGHT, LEASE},
+    search::Broken,
+    state::State,
+    store::Saved,
+    world::{Fault, World},
+};
+
+pub(crate) const TWICE: &str = "two saves under one fence, or an older one after a newer one";
+pub(crate) const REFUSED: &str = "the save of a replica that has the lease was refused";
+pub(crate) const NEEDLESS: &str = "an exchange without a fault and without a need";
+pub(crate) const MORE: &str = "more exchanges than one for each lifetime and each fault";
+pub(crate) const LATE: &str = "a waiter waits for longer than its deadline";
+pub(crate) const ORPHANED: &str = "a waiter timed out although every lease has ended by now";
+pub(crate) const DESPITE: &str = "a flight failed although a usable token was stored";
+pub(crate) const UNUSABLE: &str = "a replica was served a token that has expired or was rejected";
+pub(crate) const TOO_LONG: &str = "a replica was served a token for longer than it lives";
+
+/// The properties that a step has broken.
+#[derive(Default)]
+pub(crate) struct Findings(Vec<&'static str>);
+
+impl Findings {
+    pub(crate) fn require(&mut self, holds: bool, property: &'static str) {
+        if !holds {
+            self.0.push(property);
+        }
+    }
+
+    /// The first one, among all or of this kind.
+    pub(crate) fn first(&self, only: Option<&str>, except: Option<&str>) -> Option<Broken> {
+        let is_judged = |found: &&&'static str| only.is_none_or(|only| only == **found) && except != Some(**found);
+        self.0.iter().find(is_judged).map(|found| Broken(found))
+    }
+
+    pub(crate) fn after_a_tick(&mut self, state: &State) {
+        let is_late = |replica: &Replica| {
+            let over = replica.flight.is_some_and(|flight| flight.until < state.now);
+            over && !replica.paused && !replica.struck
+        };
+        self.require(!state.replicas.iter().any(is_late), LATE);
+    }
+
+    /// `state` is the one before the answer.
+    pub(crate) fn of_an_answer(&mut self, world: &World, state: &State, number: usize, answer: Answer) {
+        let Answer::Saved(saved) = answer else { return };
+        self.require(saved != Saved::Done { again: true }, TWICE);
+        self.require(matches!(saved, Saved::Done { .. }) || !has_lease(world, state, number), REFUSED);
+    }
+
+    pub(crate) fn of_an_end(&mut self, state: &State, before: &Replica, ended: Ended) {
+        let Some(flight) = before.flight else { return };
+        let is_new = |number: u8| flight.rejected.is_none_or(|rejected| number > rejected);
+        match ended {
+            Ended::Served(held) => {
+                let is_too_long = held.number == state.issued.number && held.until > state.issued.until;
+                self.require(held.until > state.now && is_new(held.number), UNUSABLE);
+                self.require(!is_too_long, TOO_LONG);
+            }
+            Ended::Failed | Ended::TimedOut if before.struck => {}
+            Ended::Failed | Ended::TimedOut => {
+                let stored = state.store.last_token.filter(|held| held.until > state.now);
+                let is_usable = stored.is_some_and(|held| is_new(held.number) && held.number > state.revoked);
+                self.require(!state.up || !is_usable, DESPITE);
+                self.require(ended == Ended::Failed || flight.until <= state.excused_until + FLIGHT, ORPHANED);
+            }
+        }
+    }
+}
+
+/// Whether a replica that saves must have the lease: no fault hit it, and the store loses nothing.
+fn has_lease(world: &World, state: &State, number: usize) -> bool {
+    let replica = &state.replicas[number];
+    // The lease was granted at the beginning of the flight at the earliest.
+    let lasts = replica.flight.is_some_and(|flight| state.now < flight.until - FLIGHT + LEASE);
+    let is_lossy = world.faults.iter().any(|fault| [Fault::Failover, Fault::StoreDown].contains(fault));
+    lasts && !replica.struck && !is_lossy
+}

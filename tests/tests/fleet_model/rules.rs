@@ -1,0 +1,93 @@
+//! Times, and the rules of the protocol that a variant may break.
+
+/// A time, or a point in time, in steps of the model's clock. A call to the store takes no time.
+pub(crate) type Tick = u8;
+
+/// The longest token request.
+pub(crate) const EXCHANGE: Tick = 1;
+/// The time in which a flight ends.
+pub(crate) const FLIGHT: Tick = 2;
+/// The time after which a lease ends by itself: that of a flight, and a margin.
+pub(crate) const LEASE: Tick = 3;
+/// The life of a token.
+pub(crate) const LIFE: Tick = 7;
+/// A token with no more than this left is stale.
+pub(crate) const STALE: Tick = 3;
+/// The time for which a failure is shared.
+pub(crate) const COOL_DOWN: Tick = 1;
+
+/// A token and its end, on a clock that the place of the value says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct Held {
+    /// Numbers grow in the order in which the server issues tokens.
+    pub(crate) number: u8,
+    pub(crate) until: Tick,
+}
+
+/// What a record contains. All times are what is left of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct Content {
+    pub(crate) token: Option<Held>,
+    pub(crate) cool_down: Tick,
+}
+
+/// A record as it was read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) content: Content,
+    pub(crate) version: u8,
+}
+
+/// The rules that make the protocol safe. A variant breaks one of them, and must be found out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// A save under an older fence than the latest is refused.
+    pub(crate) fence: bool,
+    /// A lease is refused if the record is not the one that was seen.
+    pub(crate) lease_checks_version: bool,
+    /// A save is refused if the record is not the one that was seen.
+    pub(crate) save_checks_version: bool,
+    /// A store that forgets its last writes does not grant a fence again.
+    pub(crate) fences_are_unique: bool,
+    /// Only the latest fence releases the lease.
+    pub(crate) release_by_fence: bool,
+    /// Records and leases end by the clock of the store, not by that of the replica which asks.
+    pub(crate) store_clock: bool,
+    /// A lease that another replica holds is an answer, and not a failure of the store.
+    pub(crate) busy_is_an_answer: bool,
+    /// A replica whose token was rejected looks for a newer one before it exchanges.
+    pub(crate) rejection_looks_first: bool,
+    /// A record that has the rejected token is not used.
+    pub(crate) rejected_is_refused: bool,
+    /// A failed exchange is written into the record.
+    pub(crate) failures_are_shared: bool,
+    /// A failed exchange leaves the token in the record.
+    pub(crate) failures_keep_the_token: bool,
+    /// The life of a record that was read is what is left of it, and not what it was when it was saved.
+    pub(crate) life_is_what_is_left: bool,
+    /// The life of a record that is saved counts from the grant of the lease, and not from the save, which may be late.
+    /// The protocol does without it, because tokens are refreshed long before they end.
+    pub(crate) life_counts_from_the_grant: bool,
+    /// A waiter gives up at its deadline.
+    pub(crate) waits_are_bounded: bool,
+    /// A lease ends by itself.
+    pub(crate) lease_ends: bool,
+}
+
+pub(crate) const SOUND: Rules = Rules {
+    fence: true,
+    fences_are_unique: true,
+    lease_checks_version: true,
+    save_checks_version: true,
+    release_by_fence: true,
+    store_clock: true,
+    busy_is_an_answer: true,
+    rejection_looks_first: true,
+    rejected_is_refused: true,
+    failures_are_shared: true,
+    failures_keep_the_token: true,
+    life_is_what_is_left: true,
+    life_counts_from_the_grant: false,
+    waits_are_bounded: true,
+    lease_ends: true,
+};

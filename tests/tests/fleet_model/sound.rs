@@ -1,0 +1,84 @@
+//! What the protocol promises, in every order of events.
+
+use super::{
+    EVERY_FAULT_OF_A_REPLICA, QUIET, one_of, properties,
+    rules::{Rules, SOUND},
+    search::explore,
+    world::{Fault, World},
+};
+
+/// Explores a world in which nothing may break. Gives the most exchanges beyond one for each lifetime.
+fn most(name: &str, world: World) -> u8 {
+    let explored = explore(&world).unwrap_or_else(|found| panic!("{name}: {found:?}"));
+    let most = explored.states.iter().map(|state| state.excess(&world)).max().unwrap_or_default();
+    let (states, transitions, depth) = (explored.states.len(), explored.transitions, explored.depth);
+    println!("| {name} | {states} | {transitions} | {depth} | {most} |");
+    most
+}
+
+#[test]
+fn without_faults_a_lifetime_costs_one_exchange() {
+    most("no fault", QUIET);
+    // Clocks that differ are no fault.
+    most("clocks apart", World { skew: 4, ..QUIET });
+}
+
+#[test]
+fn a_rejected_token_is_exchanged_once_for_the_fleet() {
+    most("one rejection", World { revocations: 1, ..QUIET });
+}
+
+#[test]
+fn a_failing_server_is_asked_once_per_cool_down() {
+    most("two failed exchanges", World { outages: 2, ..QUIET });
+    most("a rejection and a failed exchange", World { revocations: 1, outages: 1, until: 7, ..QUIET });
+}
+
+#[test]
+fn one_fault_of_a_replica_costs_one_exchange_more() {
+    for (name, fault) in [
+        ("a replica crashes", &[Fault::Crash]),
+        ("a replica pauses", &[Fault::Pause]),
+        ("a reply is lost", &[Fault::LostReply]),
+        ("a request is lost", &[Fault::LostRequest]),
+    ] {
+        assert_eq!(most(name, one_of(fault)), 1, "{name}");
+    }
+}
+
+#[test]
+fn one_fault_and_a_failing_server_cost_one_exchange_more() {
+    let world = World { outages: 1, until: 6, ..one_of(EVERY_FAULT_OF_A_REPLICA) };
+    assert_eq!(most("one of these, and a failed exchange", world), 1);
+}
+
+#[test]
+fn one_fault_and_a_rejection_cost_one_exchange_more() {
+    let world = World { revocations: 1, until: 6, ..one_of(EVERY_FAULT_OF_A_REPLICA) };
+    assert_eq!(most("one of these, and a rejection", world), 1);
+}
+
+#[test]
+fn two_faults_cost_two_exchanges_more() {
+    let world = World { budget: 2, allowed: 2, until: 5, ..one_of(EVERY_FAULT_OF_A_REPLICA) };
+    assert_eq!(most("two of these", world), 2);
+}
+
+#[test]
+fn a_failover_that_loses_writes_costs_one_exchange_more() {
+    assert_eq!(most("a failover", one_of(&[Fault::Failover])), 1);
+}
+
+#[test]
+fn without_a_store_each_replica_is_on_its_own() {
+    // For each lifetime that began, each replica but one.
+    let world = World { allowed: 4, until: 6, ..one_of(&[Fault::StoreDown]) };
+    assert_eq!(most("the store is down", world), 4);
+}
+
+#[test]
+fn a_pause_makes_no_token_last_longer_if_lives_count_from_the_grant() {
+    let rules = Rules { life_counts_from_the_grant: true, ..SOUND };
+    let world = World { rules, until: 6, only: Some(properties::TOO_LONG), except: None, ..one_of(&[Fault::Pause]) };
+    most("a replica pauses, lives from the grant", world);
+}

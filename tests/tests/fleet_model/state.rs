@@ -1,0 +1,157 @@
+//! The state of a world, and what happens in it.
+
+use std::fmt;
+
+use super::{
+    replica::{Answer, Call, Replica},
+    rules::{Held, LEASE, LIFE, Rules, STALE, Tick},
+    store::{Leased, Store},
+    world::World,
+};
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    pub(crate) now: Tick,
+    pub(crate) replicas: [Replica; 3],
+    pub(crate) store: Store,
+    pub(crate) up: bool,
+    /// The store before its last write, and before the one before that.
+    pub(crate) before: [Store; 2],
+    /// The last token that the server issued.
+    pub(crate) issued: Held,
+    /// Tokens up to this number are rejected by the API.
+    pub(crate) revoked: u8,
+    /// The time until which nothing should be sent to a server that has failed.
+    pub(crate) cool_until: Tick,
+    pub(crate) faults: u8,
+    /// A flight from before then may time out: a fault may have left a lease without a holder, or the server has failed.
+    pub(crate) excused_until: Tick,
+    pub(crate) revocations: u8,
+    pub(crate) outages: u8,
+    /// The exchanges that began.
+    pub(crate) exchanges: u8,
+    /// The last fence that was granted, also if the store has forgotten it.
+    minted: u8,
+}
+
+impl State {
+    /// The clocks of the first so many replicas are ahead.
+    pub(crate) fn start(world: &World, ahead: usize) -> Self {
+        State {
+            now: 0,
+            replicas: [0, 1, 2].map(|number| {
+                let skew = if number < ahead { world.skew } else { 0 };
+                Replica { skew, ..Replica::default() }
+            }),
+            store: Store::default(),
+            up: true,
+            before: [Store::default(); 2],
+            issued: Held { number: 0, until: 0 },
+            revoked: 0,
+            cool_until: 0,
+            faults: world.budget,
+            excused_until: 0,
+            revocations: world.revocations,
+            outages: world.outages,
+            exchanges: 0,
+            minted: 0,
+        }
+    }
+
+    /// The exchanges beyond one for each lifetime so far, revocation, and failed exchange.
+    pub(crate) fn excess(&self, world: &World) -> u8 {
+        let revoked = world.revocations - self.revocations;
+        let failed = world.outages - self.outages;
+        // The next token is fetched when the last one is stale.
+        let lifetimes = 1 + self.now / (LIFE - STALE);
+        self.exchanges.saturating_sub(lifetimes + revoked + failed)
+    }
+
+    /// Whether all that can be done at once is done.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let is_waiting = |replica: &Replica| match replica.flight.map(|flight| flight.call) {
+            None => true,
+            Some(Call::Sleep { until } | Call::Exchange { until, .. }) => self.now < until,
+            Some(_) => false,
+        };
+        self.replicas.iter().all(|replica| replica.paused || is_waiting(replica))
+    }
+
+    pub(crate) fn begin(&mut self, number: usize, rejected: Option<u8>) {
+        self.replicas[number].struck = false;
+        self.replicas[number].starts(self.now, rejected);
+    }
+
+    /// A fault happens, to this replica.
+    pub(crate) fn strike(&mut self, number: Option<usize>) {
+        self.faults -= 1;
+        self.excused_until = self.now + LEASE;
+        if let Some(number) = number {
+            self.replicas[number].struck = true;
+        }
+    }
+
+    pub(crate) fn issue(&mut self) -> Held {
+        self.issued = Held { number: self.issued.number + 1, until: self.now + LIFE };
+        self.issued
+    }
+
+    pub(crate) fn is_exchanging(&self, number: usize) -> bool {
+        matches!(self.replicas[number].flight.map(|flight| flight.call), Some(Call::Exchange { .. }))
+    }
+
+    /// Whether a replica has a reason to exchange now.
+    pub(crate) fn is_due(&self, number: usize) -> bool {
+        let is_fresh = self.issued.number > self.revoked && self.issued.until > self.now + STALE;
+        let others = (0..3).any(|other| other != number && self.is_exchanging(other));
+        !is_fresh && !others && self.now >= self.cool_until
+    }
+
+    /// The store does what a replica asks, or the server does.
+    pub(crate) fn answer(&mut self, rules: &Rules, number: usize) -> Answer {
+        let replica = &mut self.replicas[number];
+        let now = if rules.store_clock { self.now } else { self.now + replica.skew };
+        match replica.flight.map(|flight| flight.call) {
+            None | Some(Call::Sleep { .. }) => Answer::Woken,
+            Some(Call::Exchange { .. }) => Answer::Exchanged(Some(self.issue())),
+            Some(_) if !self.up => {
+                replica.struck = true;
+                Answer::Down
+            }
+            Some(Call::Read) => Answer::Read(self.store.read(rules, now)),
+            Some(Call::Lease { seen }) => {
+                let leased = self.store.lease(rules, now, seen, self.minted);
+                if let Leased::Granted(fence) = leased {
+                    self.minted = self.minted.max(fence);
+                }
+                Answer::Leased(leased)
+            }
+            Some(Call::Save { content, lease }) => {
+                Answer::Saved(self.store.save(rules, now, content, lease.fence, lease.seen))
+            }
+            Some(Call::Release { fence }) => {
+                self.store.release(rules, now, fence);
+                Answer::Released
+            }
+        }
+    }
+}
+
+/// One line for each part of a state in a counterexample.
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let store = if self.up { "" } else { " (down)" };
+        write!(f, "t={} store{store}={:?}", self.now, self.store)?;
+        for replica in &self.replicas {
+            write!(f, "\n      {}", if replica.paused { "paused " } else { "" })?;
+            match &replica.token {
+                Some(held) => write!(f, "has {held:?}")?,
+                None => write!(f, "cold")?,
+            }
+            if let Some(flight) = &replica.flight {
+                write!(f, ", {:?} until {}, best {:?}", flight.call, flight.until, flight.best)?;
+            }
+        }
+        Ok(())
+    }
+}

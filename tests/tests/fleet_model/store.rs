@@ -1,0 +1,97 @@
+//! The shared store of the model: the contract of `SharedStore`, and the ways to break it.
+
+use super::rules::{Content, Held, LEASE, LIFE, Rules, Snapshot, Tick};
+
+/// A record and a lease, as a store keeps them for one key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) struct Store {
+    record: Option<Record>,
+    granted_at: Tick,
+    leased_until: Tick,
+    /// The last fence that was granted.
+    fence: u8,
+    /// The fence of the last save that was accepted.
+    saved: u8,
+    /// The last token that was saved, whether the record still has it or not.
+    pub(crate) last_token: Option<Held>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Record {
+    /// Its times are those at which something ends.
+    content: Content,
+    version: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Leased {
+    Granted(u8),
+    Held(Tick),
+    Newer(Snapshot),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Saved {
+    /// `again` if a save under this fence or a later one had been accepted before.
+    Done {
+        again: bool,
+    },
+    Fenced,
+    Changed(Snapshot),
+}
+
+impl Store {
+    pub(crate) fn read(&self, rules: &Rules, now: Tick) -> Option<Snapshot> {
+        let Record { content, version } = self.record?;
+        let left = |until: Tick| until.saturating_sub(now);
+        let token = content.token.map(|held| Held { until: left(held.until), ..held }).filter(|held| held.until > 0);
+        let token = token.map(|held| if rules.life_is_what_is_left { held } else { Held { until: LIFE, ..held } });
+        let cool_down = left(content.cool_down);
+        (token.is_some() || cool_down > 0).then_some(Snapshot { content: Content { token, cool_down }, version })
+    }
+
+    pub(crate) fn lease(&mut self, rules: &Rules, now: Tick, seen: u8, minted: u8) -> Leased {
+        match self.read(rules, now) {
+            Some(newer) if rules.lease_checks_version && newer.version != seen => Leased::Newer(newer),
+            _ if self.leased_until > now => Leased::Held(self.leased_until - now),
+            _ => {
+                // A store that has forgotten fences starts after those that it may have granted.
+                self.fence = 1 + if rules.fences_are_unique { minted } else { self.fence };
+                self.granted_at = now;
+                self.leased_until = if rules.lease_ends { now + LEASE } else { Tick::MAX };
+                Leased::Granted(self.fence)
+            }
+        }
+    }
+
+    pub(crate) fn save(&mut self, rules: &Rules, now: Tick, content: Content, fence: u8, seen: u8) -> Saved {
+        if rules.fence && self.fence != 0 && fence != self.fence {
+            return Saved::Fenced;
+        }
+        if let Some(changed) =
+            self.read(rules, now).filter(|record| rules.save_checks_version && record.version != seen)
+        {
+            return Saved::Changed(changed);
+        }
+        let again = fence <= self.saved;
+        let from = if rules.life_counts_from_the_grant { self.granted_at } else { now };
+        let token = content.token.map(|held| Held { until: from + held.until, ..held });
+        self.last_token = token.or(self.last_token);
+        let content = Content { token, cool_down: now + content.cool_down };
+        self.record = Some(Record { content, version: fence });
+        self.saved = fence;
+        self.leased_until = self.leased_until.min(now);
+        Saved::Done { again }
+    }
+
+    pub(crate) fn release(&mut self, rules: &Rules, now: Tick, fence: u8) {
+        if fence == self.fence || !rules.release_by_fence {
+            self.leased_until = self.leased_until.min(now);
+        }
+    }
+
+    /// Restarts without its data. It then accepts a save under a fence that it has forgotten, until it grants one.
+    pub(crate) fn restart_empty(&mut self) {
+        *self = Store::default();
+    }
+}

@@ -1,0 +1,112 @@
+//! Each rule of the protocol, left out: what it is there for is then broken.
+
+use super::{
+    EVERY_FAULT_OF_A_REPLICA, QUIET, one_of, properties,
+    rules::{Rules, SOUND},
+    search::explore,
+    world::{Fault, World},
+};
+
+/// Explores a broken protocol, in a world in which the sound one holds (`sound.rs`, or here).
+fn breaks(world: World, property: &'static str) {
+    explore(&World { rules: SOUND, ..world }).unwrap_or_else(|found| panic!("the sound protocol: {found:?}"));
+    found_out(world, property);
+}
+
+fn found_out(world: World, property: &'static str) {
+    let Err(found) = explore(&World { only: Some(property), except: None, ..world }) else {
+        panic!("this is not noticed: {:?}", world.rules)
+    };
+    println!("{found:?}");
+}
+
+#[test]
+fn a_store_that_ignores_fences_is_found_out() {
+    let rules = Rules { fence: false, ..SOUND };
+    breaks(World { rules, until: 6, ..one_of(&[Fault::Pause]) }, properties::REFUSED);
+}
+
+#[test]
+fn saves_without_fences_and_versions_are_found_out() {
+    let rules = Rules { fence: false, save_checks_version: false, ..SOUND };
+    breaks(World { rules, until: 6, ..one_of(&[Fault::Pause]) }, properties::TWICE);
+}
+
+#[test]
+fn a_store_that_ignores_versions_is_found_out() {
+    breaks(World { rules: Rules { lease_checks_version: false, ..SOUND }, ..QUIET }, properties::NEEDLESS);
+}
+
+#[test]
+fn a_release_by_name_is_found_out() {
+    let rules = Rules { release_by_fence: false, ..SOUND };
+    breaks(World { rules, until: 6, ..one_of(&[Fault::Pause]) }, properties::MORE);
+}
+
+#[test]
+fn times_by_the_own_clock_are_found_out() {
+    breaks(World { rules: Rules { store_clock: false, ..SOUND }, skew: 4, ..QUIET }, properties::NEEDLESS);
+}
+
+#[test]
+fn taking_busy_for_broken_is_found_out() {
+    breaks(World { rules: Rules { busy_is_an_answer: false, ..SOUND }, ..QUIET }, properties::NEEDLESS);
+}
+
+#[test]
+fn fences_that_repeat_after_a_failover_are_found_out() {
+    let rules = Rules { fences_are_unique: false, ..SOUND };
+    breaks(World { rules, until: 6, ..one_of(&[Fault::Failover]) }, properties::MORE);
+}
+
+#[test]
+fn exchanging_after_a_rejection_without_looking_is_found_out() {
+    breaks(
+        World { rules: Rules { rejection_looks_first: false, ..SOUND }, revocations: 1, ..QUIET },
+        properties::NEEDLESS,
+    );
+}
+
+#[test]
+fn failures_that_are_not_shared_are_found_out() {
+    breaks(World { rules: Rules { failures_are_shared: false, ..SOUND }, outages: 1, ..QUIET }, properties::NEEDLESS);
+}
+
+#[test]
+fn a_failure_that_replaces_the_token_is_found_out() {
+    breaks(
+        World { rules: Rules { failures_keep_the_token: false, ..SOUND }, outages: 1, ..QUIET },
+        properties::DESPITE,
+    );
+}
+
+#[test]
+fn a_lease_without_an_end_is_found_out() {
+    let rules = Rules { lease_ends: false, ..SOUND };
+    breaks(World { rules, until: 8, ..one_of(EVERY_FAULT_OF_A_REPLICA) }, properties::ORPHANED);
+}
+
+#[test]
+fn the_life_at_the_save_is_found_out() {
+    breaks(World { rules: Rules { life_is_what_is_left: false, ..SOUND }, ..QUIET }, properties::TOO_LONG);
+}
+
+#[test]
+fn a_wait_without_a_bound_is_found_out() {
+    let rules = Rules { waits_are_bounded: false, ..SOUND };
+    breaks(World { rules, until: 6, ..one_of(&[Fault::Crash]) }, properties::LATE);
+}
+
+/// The one weakness of the protocol as it is.
+#[test]
+fn a_save_that_a_pause_delays_makes_a_record_live_longer() {
+    found_out(World { until: 6, ..one_of(&[Fault::Pause]) }, properties::TOO_LONG);
+}
+
+#[test]
+fn a_token_that_was_rejected_before_is_found_out() {
+    breaks(
+        World { rules: Rules { rejected_is_refused: false, ..SOUND }, revocations: 1, ..QUIET },
+        properties::UNUSABLE,
+    );
+}

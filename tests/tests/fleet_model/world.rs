@@ -1,0 +1,261 @@
+//! Three replicas, a store, an authorization server, time, and at most so many faults: every step that is possible.
+
+use super::{
+    properties::{self, Findings},
+    replica::{Answer, Call, Replica},
+    rules::{COOL_DOWN, LEASE, Rules, STALE, Tick},
+    search::{Broken, Model, Taken},
+    state::State,
+    store::Store,
+};
+
+/// A kind of fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// A replica ends, and starts again with nothing in memory.
+    Crash,
+    /// A replica stands still for any time, and continues where it was.
+    Pause,
+    /// The store does what it was asked, and its reply is lost.
+    LostReply,
+    /// A request to the store is lost.
+    LostRequest,
+    /// The store forgets its last write, or its last two.
+    Failover,
+    /// The store is down for any time, and comes back with its data or without.
+    StoreDown,
+}
+
+/// What is explored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct World {
+    pub(crate) rules: Rules,
+    /// The faults that may happen, and how many of them in all.
+    pub(crate) faults: &'static [Fault],
+    pub(crate) budget: u8,
+    /// How far the clocks of some replicas are ahead.
+    pub(crate) skew: Tick,
+    /// How often the API rejects all tokens so far.
+    pub(crate) revocations: u8,
+    /// How many exchanges the server may fail.
+    pub(crate) outages: u8,
+    /// The most exchanges beyond one for each lifetime, revocation and failed exchange.
+    pub(crate) allowed: u8,
+    /// The end of time.
+    pub(crate) until: Tick,
+    /// The one property to judge, instead of all.
+    pub(crate) only: Option<&'static str>,
+    /// A property that is known not to hold there.
+    pub(crate) except: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Tick,
+    /// A replica without a fresh token begins a flight.
+    Start(usize),
+    /// A replica whose token the API has rejected begins a flight.
+    Reject(usize),
+    /// The call of a replica is answered.
+    Answer(usize),
+    ExchangeFails(usize),
+    Crash {
+        replica: usize,
+        issued: bool,
+    },
+    Pause(usize),
+    Resume(usize),
+    LostReply(usize),
+    LostRequest(usize),
+    Failover {
+        writes: usize,
+    },
+    StoreDown,
+    StoreBack {
+        empty: bool,
+    },
+    Revoke,
+}
+
+impl Model for World {
+    type State = State;
+    type Step = Step;
+
+    fn starts(&self) -> Vec<State> {
+        // One clock is ahead of two, or two are ahead of one.
+        let ahead: &[usize] = if self.skew == 0 { &[0] } else { &[1, 2] };
+        ahead.iter().map(|ahead| State::start(self, *ahead)).collect()
+    }
+
+    fn is_end(&self, state: &State) -> bool {
+        state.now == self.until
+    }
+
+    fn steps(&self, state: &State, found: &mut Vec<Taken<Self>>) {
+        if self.is_end(state) {
+            return;
+        }
+        let mut steps = Vec::new();
+        if state.is_waiting() {
+            steps.push(Step::Tick);
+        }
+        for (number, replica) in state.replicas.iter().enumerate() {
+            // Replicas that are the same do the same.
+            if number == 0 || state.replicas[number - 1] != *replica {
+                self.steps_of(state, number, replica, &mut steps);
+            }
+        }
+        if state.revocations > 0 && state.issued.number > state.revoked {
+            steps.push(Step::Revoke);
+        }
+        if !state.up {
+            steps.extend([false, true].map(|empty| Step::StoreBack { empty }));
+        }
+        if state.up && self.may_fail(state, Fault::StoreDown) {
+            steps.push(Step::StoreDown);
+        }
+        if self.may_fail(state, Fault::Failover) {
+            steps.extend([1, 2].map(|writes| Step::Failover { writes }));
+        }
+        found.extend(steps.into_iter().map(|step| (step, self.after(state, step))));
+    }
+}
+
+impl World {
+    fn may_fail(&self, state: &State, fault: Fault) -> bool {
+        state.faults > 0 && self.faults.contains(&fault)
+    }
+
+    fn steps_of(&self, state: &State, number: usize, replica: &Replica, steps: &mut Vec<Step>) {
+        if replica.paused {
+            return steps.push(Step::Resume(number));
+        }
+        if self.may_fail(state, Fault::Crash) {
+            steps.push(Step::Crash { replica: number, issued: false });
+        }
+        let Some(flight) = replica.flight else {
+            match replica.token.filter(|held| held.until > state.now) {
+                Some(held) if held.number <= state.revoked => steps.push(Step::Reject(number)),
+                Some(held) if held.until - state.now > STALE => {}
+                _ => steps.push(Step::Start(number)),
+            }
+            return;
+        };
+        if self.may_fail(state, Fault::Pause) {
+            steps.push(Step::Pause(number));
+        }
+        match flight.call {
+            Call::Sleep { until } if state.now < until => {}
+            Call::Sleep { .. } => steps.push(Step::Answer(number)),
+            Call::Exchange { .. } => {
+                steps.push(Step::Answer(number));
+                if state.outages > 0 {
+                    steps.push(Step::ExchangeFails(number));
+                }
+                if self.may_fail(state, Fault::Crash) {
+                    steps.push(Step::Crash { replica: number, issued: true });
+                }
+            }
+            Call::Read | Call::Lease { .. } | Call::Save { .. } | Call::Release { .. } => {
+                steps.push(Step::Answer(number));
+                if self.may_fail(state, Fault::LostReply) {
+                    steps.push(Step::LostReply(number));
+                }
+                if self.may_fail(state, Fault::LostRequest) {
+                    steps.push(Step::LostRequest(number));
+                }
+            }
+        }
+    }
+
+    fn after(&self, state: &State, step: Step) -> Result<State, Broken> {
+        let mut next = state.clone();
+        let mut findings = Findings::default();
+        match step {
+            Step::Tick => {
+                next.now += 1;
+                findings.after_a_tick(&next);
+            }
+            Step::Start(number) => next.begin(number, None),
+            Step::Reject(number) => next.begin(number, state.replicas[number].token.map(|held| held.number)),
+            Step::Answer(number) => {
+                let answer = next.answer(&self.rules, number);
+                findings.of_an_answer(self, state, number, answer);
+                self.hear(&mut next, number, answer, &mut findings);
+            }
+            Step::ExchangeFails(number) => {
+                next.outages -= 1;
+                next.cool_until = next.now + COOL_DOWN;
+                next.excused_until = next.now + LEASE;
+                self.hear(&mut next, number, Answer::Exchanged(None), &mut findings);
+            }
+            Step::Crash { replica, issued } => {
+                if issued {
+                    next.issue();
+                }
+                next.strike(None);
+                next.replicas[replica] = Replica { skew: state.replicas[replica].skew, ..Replica::default() };
+            }
+            Step::Pause(number) => {
+                next.strike(Some(number));
+                next.replicas[number].paused = true;
+            }
+            Step::Resume(number) => next.replicas[number].paused = false,
+            Step::LostReply(number) => {
+                next.strike(Some(number));
+                let answer = next.answer(&self.rules, number);
+                findings.of_an_answer(self, &next, number, answer);
+                self.hear(&mut next, number, Answer::Down, &mut findings);
+            }
+            Step::LostRequest(number) => {
+                next.strike(Some(number));
+                self.hear(&mut next, number, Answer::Down, &mut findings);
+            }
+            Step::Failover { writes } => {
+                next.strike(None);
+                next.store = next.before[writes - 1];
+                next.before = [next.store; 2];
+            }
+            Step::StoreDown => {
+                next.strike(None);
+                next.up = false;
+            }
+            Step::StoreBack { empty } => {
+                next.up = true;
+                // It may have a lease whose holder did not get the answer.
+                next.excused_until = next.now + LEASE;
+                if empty {
+                    next.store.restart_empty();
+                }
+            }
+            Step::Revoke => {
+                next.revocations -= 1;
+                next.revoked = next.issued.number;
+            }
+        }
+        findings.require(next.excess(self) <= self.allowed, properties::MORE);
+        // Only a failover looks back.
+        if !self.may_fail(&next, Fault::Failover) {
+            next.before = [Store::default(); 2];
+        } else if next.store != state.store {
+            next.before = [state.store, state.before[0]];
+        }
+        next.replicas.sort_unstable();
+        findings.first(self.only, self.except).map_or(Ok(next), Err)
+    }
+
+    /// A replica takes an answer, and what it does then is judged.
+    fn hear(&self, next: &mut State, number: usize, answer: Answer, findings: &mut Findings) {
+        let before = next.replicas[number];
+        let ended = next.replicas[number].hears(&self.rules, next.now, answer);
+        if next.is_exchanging(number) {
+            next.exchanges += 1;
+            // After a fault, exchanges are counted instead.
+            findings.require(next.faults < self.budget || next.is_due(number), properties::NEEDLESS);
+        }
+        if let Some(ended) = ended {
+            next.replicas[number].struck = false;
+            findings.of_an_end(next, &before, ended);
+        }
+    }
+}
