@@ -7,6 +7,7 @@ use crate::{
     oauth::{
         ClientAuth, ClockOffset, Grant,
         discovery::may_have_moved,
+        refresh_token::NotUsedUp,
         request::{RequestParts, sent::Sent},
         response::{Findings, ResponseReader, clock_offset::ServerClock},
         step_up::Steps,
@@ -332,6 +333,11 @@ impl TokenEndpoint {
                 Err(error) => error,
             };
             let broken = error.kind() == ErrorKind::Transport;
+            if (response.is_some() || error.is_unsent())
+                && let Some(not_used_up) = granted.extensions().get::<NotUsedUp>()
+            {
+                (not_used_up.0)();
+            }
             let asked_to_wait = matches!(error.retry(), Retry::Later { after: Some(_) });
             let (error, by_its_clock) = match &response {
                 Some((response, received)) if !asked_to_wait => correction.refused(error, response, issued, *received),
