@@ -83,7 +83,7 @@ pub use bearer_token;
 pub use reqwest_middleware;
 
 #[cfg(feature = "transport")]
-pub use self::transport::{ClientTransport, MiddlewareTransport};
+pub use self::transport::{ClientTransport, ClientTransportBuilder, MiddlewareTransport};
 pub use self::{
     error::{BearerError, token_error},
     redirect::redirect_policy,
