@@ -304,6 +304,9 @@ impl<P: Authorize> BearerMiddleware<P> {
         let wanted = is_settling || rejection.is_some_and(Rejection::is_replay_useful);
         let Some(replay) = spare.filter(|_| wanted) else { return Ok(response) };
 
+        if let Some(rejection) = rejection {
+            tell_of_replay(ticket, rejection);
+        }
         // What waits holds no connection meanwhile.
         drop(response);
         if is_settling {
@@ -372,31 +375,6 @@ impl<P: Authorize> Middleware for BearerMiddleware<P> {
         if extensions.get::<PassThrough>().is_some() {
             return next.run(request, extensions);
         }
-<<<<<<< HEAD
-        // Without the bearer's headers, whichever these are. What is rare is in boxes: the future of every request is
-        // allocated, and a large one takes several times as long as a small one.
-        let spare = if self.replays { request.try_clone().map(Box::new) } else { None };
-        let ticket = match self.authorize(&mut request, extensions).map_err(BearerError::not_sent)? {
-            Found::Ready(ticket) => ticket,
-            Found::Waits(provider) => {
-                Box::pin(authorize_cold(provider, &mut request)).await.map_err(BearerError::not_sent)?
-            }
-        };
-        let Some(ticket) = ticket else { return next.run(request, extensions).await };
-        let response = self.send(request, ticket, extensions, next.clone()).await?;
-        let rejection = response.extensions().get::<Rejection>().copied();
-        let is_settling = rejection == Some(Rejection::Settling);
-        let wanted = is_settling || rejection.is_some_and(Rejection::is_replay_useful);
-        let Some(replay) = spare.filter(|_| wanted) else { return Ok(response) };
-
-        if let Some(rejection) = rejection {
-            tell_of_replay(ticket, rejection);
-        }
-        // What waits holds no connection meanwhile.
-        drop(response);
-        if is_settling {
-            Box::pin(ticket.settled()).await;
-=======
         if self.replays {
             return Box::pin(self.send_twice(request, extensions, next));
         }
@@ -405,7 +383,6 @@ impl<P: Authorize> Middleware for BearerMiddleware<P> {
             Ok(Found::Ready(None)) => next.run(request, extensions),
             Ok(Found::Waits(provider)) => Box::pin(self.send_cold(provider, request, extensions, next)),
             Err(error) => Box::pin(ready(Err(BearerError::not_sent(error)))),
->>>>>>> main
         }
     }
 }
