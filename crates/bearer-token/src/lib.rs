@@ -35,6 +35,7 @@
 //! |---|---|
 //! | `jwt::SelfSigned` | a JWT signed here, used as the token itself (feature `jwt`) |
 //! | `oauth::TokenEndpoint` | an OAuth 2.0 authorization server: `client_credentials`, `jwt-bearer`, token exchange, `refresh_token` from a `store`, a grant of your own, or a request in another form (feature `oauth`) |
+//! | `oauth::ProtectedResource` | one of the authorization servers that you trust, chosen by the API's metadata (RFC 9728; feature `oauth`) |
 //! | `FileToken` | a file that another program keeps fresh, such as Kubernetes (feature `jwt` or `oauth`) |
 //! | [`StaticToken`] | you |
 //! | [`Fallback`] | one source, and [another](TokenSource::or_else) when that fails for good |
@@ -95,6 +96,9 @@ mod value;
 pub mod jwt;
 #[cfg(feature = "oauth")]
 pub mod oauth;
+#[cfg(feature = "shared")]
+#[cfg_attr(docsrs, doc(cfg(feature = "shared")))]
+pub mod shared;
 #[cfg(feature = "oauth")]
 pub mod store;
 
@@ -106,7 +110,7 @@ pub use self::{
         ProviderStatus, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Destination, RequestHead, ResponseHead, Sending},
-    source::{Challenge, Fallback, FetchContext, StaticToken, TokenSource},
+    source::{Challenge, ChallengeTest, Fallback, FetchContext, Identity, StaticToken, TokenSource},
     token::{AccessToken, FetchReason, Rejection},
 };
 #[cfg(feature = "_json")]

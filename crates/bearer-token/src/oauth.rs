@@ -10,9 +10,12 @@ mod discovery;
 mod endpoint;
 mod grant;
 mod grants;
+mod protected_resource;
 mod refresh_token;
 mod request;
 mod response;
+mod scope;
+mod step_up;
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +28,9 @@ pub use self::{
     endpoint::{TokenEndpoint, TokenEndpointBuilder},
     grant::Grant,
     grants::{ClientCredentials, TokenExchange, TokenType},
+    protected_resource::{ProtectedResource, ProtectedResourceBuilder},
     refresh_token::RefreshToken,
     request::{BodyFormat, ParameterValue, Parameters},
     response::{ClockOffset, ResponseFields, ResponseFormat},
+    step_up::StepUp,
 };

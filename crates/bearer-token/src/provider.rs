@@ -18,7 +18,7 @@ use crate::{
         refusals::Refusals,
         sending::HeaderForm,
     },
-    source::{DynTokenSource, FetchContext, TokenSource, Waits},
+    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource, Waits},
     sync::AtomicU64,
     token::{AccessToken, Rejection},
 };
@@ -88,6 +88,8 @@ pub(crate) struct Inner {
     observers: Observers,
     form: Arc<HeaderForm>,
     refusals: Refusals,
+    /// What the source can meet, although it does not refuse the bearer itself.
+    challenge_test: Option<ChallengeTest>,
     settling_time: Duration,
     /// The origins whose requests went out without a token.
     passed: FirstTimes,
@@ -278,6 +280,10 @@ impl TokenSource for TokenProvider {
 
     fn name(&self) -> Cow<'_, str> {
         Cow::Borrowed(self.name())
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        self.inner.source.identity(identity);
     }
 }
 

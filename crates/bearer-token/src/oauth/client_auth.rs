@@ -6,7 +6,7 @@ use crate::{
     oauth::{ClientSecret, request::wire},
     problem::{Advice, Problem, Problems},
     secret::{Secret, string},
-    source::TokenSource,
+    source::{Identity, TokenSource},
     value::Value,
 };
 
@@ -192,7 +192,7 @@ impl ClientAuth {
 
     /// Checks everything, and prepares the parts that are the same in each request.
     pub(crate) fn prepare(&self, audience: Option<&Audience>, problems: &mut Problems) -> Credentials {
-        let mut credentials = Credentials { presented: self.presented(), ..Credentials::default() };
+        let mut credentials = Credentials { presented: self.presented(audience), ..Credentials::default() };
         credentials.assertion_type = self.checked_assertion_type(problems);
         if self.audience.is_some() && !matches!(&self.method, Method::Assertion(_)) {
             let found = "found an audience for a method that signs no assertion here";
@@ -251,6 +251,24 @@ impl ClientAuth {
         credentials
     }
 
+    /// Describes the client. Its credential does not count.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        let client_id = match &self.method {
+            Method::None => None,
+            Method::Public(client_id) => Some(client_id.as_str()),
+            Method::Basic { client_id, secret, .. } | Method::Post { client_id, secret } => {
+                secret.identity(identity);
+                Some(client_id.as_str())
+            }
+            Method::Assertion(assertion) => {
+                assertion.identity(identity);
+                Some(assertion.client_id())
+            }
+            Method::AssertionFrom(assertion) => Some(assertion.client_id()),
+        };
+        identity.set("client_id", client_id);
+    }
+
     fn checked_assertion_type(&self, problems: &mut Problems) -> String {
         const PATH: &str = "client_auth.assertion_type";
         let Some(assertion_type) = &self.assertion_type else { return ASSERTION_TYPE.to_owned() };
@@ -267,14 +285,20 @@ impl ClientAuth {
         assertion_type.clone()
     }
 
-    fn presented(&self) -> Presented {
+    fn presented(&self, default_audience: Option<&Audience>) -> Presented {
         match &self.method {
             Method::None => Presented::Nothing,
             Method::Public(_) => Presented::Id,
             Method::Basic { encoding, .. } => Presented::Basic { encoding: *encoding, special: false },
             Method::Post { .. } => Presented::Body,
-            Method::Assertion(assertion) if assertion.is_by_secret() => Presented::SignedBySecret,
-            Method::Assertion(_) => Presented::SignedByKey,
+            Method::Assertion(assertion) => {
+                let audience = self.audience.as_ref().or(default_audience).cloned();
+                match (assertion.has_own_audience(), assertion.is_by_secret()) {
+                    (true, _) => Presented::SignedByKey(None),
+                    (false, true) => Presented::SignedBySecret(audience),
+                    (false, false) => Presented::SignedByKey(audience),
+                }
+            }
             Method::AssertionFrom(_) => Presented::FromSource,
         }
     }

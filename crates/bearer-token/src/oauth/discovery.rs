@@ -9,16 +9,10 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{
-    HeaderValue, Request, Response, StatusCode, Uri,
-    header::{ACCEPT, ACCEPT_ENCODING},
-};
+use http::{StatusCode, Uri};
 
 use crate::{
-    PassThrough,
-    error::{Error, ErrorKind, Retry},
-    oauth::response::requested_delay,
+    error::{Error, ErrorKind},
     platform::Platform,
     provider::{Backoff, Policy, TokenProvider},
     source::{FetchContext, TokenSource},
@@ -26,17 +20,21 @@ use crate::{
     transport::DynTransport,
 };
 
+pub(crate) mod document;
 mod issuer;
 mod metadata;
 
 pub(crate) use self::issuer::Issuer;
-use self::metadata::{Unusable, token_endpoint};
+use self::{
+    document::{Absent, Owner},
+    metadata::{Unusable, token_endpoint},
+};
 
 /// The age at which metadata is read again, in the background of a token request.
-const READ_AGAIN_AFTER: Duration = Duration::from_secs(3600);
+pub(crate) const READ_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 
 /// The age at which metadata is no longer used. Until then, token requests do not depend on its server.
-const LIFETIME: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// The token endpoint of an issuer, from the issuer's metadata (RFC 8414, OpenID Connect Discovery 1.0).
 ///
@@ -53,6 +51,11 @@ impl Discovery {
         let known_form = Arc::new(AtomicUsize::new(0));
         let source = MetadataSource { issuer: Arc::new(issuer), use_mtls_alias, transport, known_form };
         Discovery { source, provider: OnceLock::new() }
+    }
+
+    /// Whether the endpoint for clients with a TLS certificate is preferred.
+    pub(crate) fn uses_mtls_alias(&self) -> bool {
+        self.source.use_mtls_alias
     }
 
     pub(crate) fn issuer(&self) -> &Issuer {
@@ -128,18 +131,21 @@ impl TokenSource for MetadataSource {
         let mut unusable = None;
         for index in (0..locations.len()).map(|index| (index + first) % locations.len()) {
             let Some(location) = locations.get(index) else { continue };
-            let response = Arc::clone(&self.transport).send(request(location)).await.map_err(|error| {
-                let message = format!("the metadata of the issuer {} cannot be read: {error}", self.issuer.as_str());
-                error.with_context(message)
-            })?;
-            match self.read(&response, &cx) {
-                Found::TokenEndpoint(url) => {
+            let body = match document::read(&self.transport, location, self.owner(), &cx).await {
+                Ok(body) => body,
+                Err(Absent::Outage(error)) => return Err(error),
+                Err(Absent::Nothing(error)) => {
+                    nothing = nothing.or(Some(error));
+                    continue;
+                }
+            };
+            match token_endpoint(&body, &self.issuer, self.use_mtls_alias) {
+                Ok(url) => {
                     self.known_form.store(index, Ordering::Relaxed);
                     return Ok(AccessToken::new(url).expires_in(LIFETIME).refresh_in(READ_AGAIN_AFTER));
                 }
-                Found::Outage(error) => return Err(error),
-                Found::Unusable(error) => unusable = unusable.or(Some(error)),
-                Found::Nothing(error) => nothing = nothing.or(Some(error)),
+                Err(Unusable::Other(found)) => nothing = nothing.or(Some(self.wrong(&found))),
+                Err(Unusable::Metadata(found)) => unusable = unusable.or(Some(self.wrong(&found))),
             }
         }
         // One of the two URLs often returns a page or an error. If the other returns wrong metadata, its error is
@@ -152,55 +158,17 @@ impl TokenSource for MetadataSource {
     }
 }
 
-/// What is at one location.
-enum Found {
-    TokenEndpoint(String),
-    /// The server is in trouble, so the other location is not asked.
-    Outage(Error),
-    Nothing(Error),
-    Unusable(Error),
-}
-
 impl MetadataSource {
-    fn read(&self, response: &Response<Bytes>, cx: &FetchContext) -> Found {
-        let status = response.status();
-        let responded = |kind, what: &str| {
-            let (issuer, number) = (self.issuer.as_str(), status.as_u16());
-            Error::new(kind, format!("the server of the issuer {issuer} responded with {number} {what}"))
-        };
-        let nothing = |what| Found::Nothing(responded(ErrorKind::Response, what).with_retry(Retry::AfterChange));
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            let what = "in place of its metadata: the server, or a proxy in front of it, is in trouble";
-            let after = requested_delay(status, response.headers(), cx.platform().now().wall());
-            return Found::Outage(responded(ErrorKind::Unavailable, what).with_retry(Retry::Later { after }));
-        }
-        if status.is_redirection() {
-            return nothing("and a redirect; expected its metadata: redirects are not followed, so check the issuer");
-        }
-        if !status.is_success() {
-            return nothing(
-                "in place of its metadata (RFC 8414 section 3, OpenID Connect Discovery section 4): check the issuer, or \
-                 set the token endpoint's URL",
-            );
-        }
-        match token_endpoint(response.body(), &self.issuer, self.use_mtls_alias) {
-            Ok(url) => Found::TokenEndpoint(url),
-            Err(Unusable::Other(found)) => Found::Nothing(self.wrong(&found)),
-            Err(Unusable::Metadata(found)) => Found::Unusable(self.wrong(&found)),
+    fn owner(&self) -> Owner<'_> {
+        Owner {
+            role: "issuer",
+            name: self.issuer.as_str(),
+            expected: "(RFC 8414 section 3, OpenID Connect Discovery section 4): check the issuer, or set the token \
+                       endpoint's URL",
         }
     }
 
     fn wrong(&self, found: &str) -> Error {
-        let message = format!("the metadata of the issuer {} {found}", self.issuer.as_str());
-        Error::new(ErrorKind::Response, message).with_retry(Retry::AfterChange)
+        document::wrong(self.owner(), found)
     }
-}
-
-fn request(location: &Uri) -> Request<Bytes> {
-    let mut request = Request::new(Bytes::new());
-    *request.uri_mut() = location.clone();
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-    request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    request.extensions_mut().insert(PassThrough);
-    request
 }

@@ -7,11 +7,13 @@ use crate::{
     oauth::{
         ClientAuth, ClockOffset, Grant,
         discovery::may_have_moved,
+        refresh_token::NotUsedUp,
         request::{RequestParts, sent::Sent},
         response::{Findings, ResponseReader, clock_offset::ServerClock},
+        step_up::Steps,
     },
     observe::{self, EventKind, Text},
-    source::{FetchContext, TokenSource},
+    source::{ChallengeTest, FetchContext, Identity, TokenSource},
     token::AccessToken,
     transport::DynTransport,
 };
@@ -24,7 +26,11 @@ mod server;
 mod url;
 
 pub use self::builder::TokenEndpointBuilder;
-pub(crate) use self::{checks::is_credential, url::EndpointUrl};
+pub(crate) use self::builder::default_transport;
+pub(crate) use self::{
+    checks::is_credential,
+    url::{EndpointUrl, without_query},
+};
 use self::{location::Location, scope::not_granted};
 
 /// The token endpoint of an authorization server, as a source of tokens. Clones share everything.
@@ -179,6 +185,7 @@ struct Inner {
     client_auth: ClientAuth,
     reader: ResponseReader,
     clock: ServerClock,
+    steps: Option<Arc<Steps>>,
     transport: Arc<dyn DynTransport>,
 }
 
@@ -237,6 +244,70 @@ impl TokenEndpoint {
 
 impl TokenSource for TokenEndpoint {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        self.fetch_for(&cx, None, self.0.steps.as_deref()).await
+    }
+
+    fn has_changed(&self) -> bool {
+        self.0.request.has_changed()
+    }
+
+    /// The origin of the authorization server.
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.0.location.origin())
+    }
+
+    /// The challenges that a [step](TokenEndpointBuilder::step_up) can meet.
+    fn challenge_test(&self) -> Option<ChallengeTest> {
+        self.0.steps.as_ref().map(Steps::test)
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        let Inner { location, request, client_auth, reader, steps, .. } = &*self.0;
+        location.identity(identity);
+        client_auth.identity(identity);
+        request.identity(identity);
+        reader.identity(identity);
+        if let Some(steps) = steps {
+            steps.identity(identity);
+        }
+    }
+}
+
+/// The most requests of one fetch, if the grant has that many credentials to try.
+const TRIES: u32 = 4;
+
+impl TokenEndpoint {
+    /// Fetches a token with the configured scope. Without one, it is that of the protected resource.
+    pub(crate) async fn fetch_for(
+        &self,
+        cx: &FetchContext,
+        of_resource: Option<&str>,
+        steps: Option<&Steps>,
+    ) -> Result<AccessToken, Error> {
+        let own = Some(self.0.request.scope.as_str()).filter(|scope| !scope.is_empty());
+        let usual = own.or(of_resource).unwrap_or_default();
+        let Some(steps) = steps else { return self.request_token(cx, usual).await };
+        let step = steps.begin(usual, cx);
+        let error = match self.request_token(cx, &step.scope).await {
+            Ok(token) => {
+                steps.took(&step, token.granted_scope());
+                return Ok(token);
+            }
+            Err(error) => error,
+        };
+        if !steps.is_refused(&step, &error) {
+            return Err(error);
+        }
+        // Other requests need the previous scope only.
+        observe::tell(EventKind::StepRefused { authorization_server: self.0.location.origin(), error: &error });
+        let without = cx.clone().with_challenges([]);
+        let step = steps.begin(usual, &without);
+        let token = self.request_token(cx, &step.scope).await?;
+        steps.took(&step, token.granted_scope());
+        Ok(token)
+    }
+
+    async fn request_token(&self, cx: &FetchContext, scope: &str) -> Result<AccessToken, Error> {
         let Inner { location, request: parts, reader, clock, transport, .. } = &*self.0;
         let mut repeats_left = u32::from(parts.grant.is_repeatable());
         let mut tries_left = TRIES;
@@ -248,9 +319,9 @@ impl TokenSource for TokenEndpoint {
                 true => cx.on(signing.clone()),
                 false => cx.clone(),
             };
-            let uri = location.uri(&cx).await?;
+            let uri = location.uri(cx).await?;
             let granted = parts.grant.parameters(&for_grant).await?;
-            let (request, sent) = parts.make(&uri, &granted, &for_grant, &cx, &signing).await?;
+            let (request, sent) = parts.make(&uri, &granted, &for_grant, cx, &signing, scope).await?;
             // The server's clock for the token starts no earlier than this.
             let issued = cx.platform().now();
             let (result, response) = match Arc::clone(transport).send(request).await {
@@ -258,7 +329,7 @@ impl TokenSource for TokenEndpoint {
                     let received = cx.platform().now();
                     let read = reader.read(&response, parts.grant.response_fields(), &sent, received.wall());
                     if let Some(fields) = &read.fields {
-                        parts.grant.on_response(&cx, &granted, fields).await?;
+                        parts.grant.on_response(cx, &granted, fields).await?;
                     }
                     (read.token.map(|token| (token, read.findings)), Some((response, received)))
                 }
@@ -273,6 +344,11 @@ impl TokenSource for TokenEndpoint {
                 Err(error) => error,
             };
             let broken = error.kind() == ErrorKind::Transport;
+            if (response.is_some() || error.is_unsent())
+                && let Some(not_used_up) = granted.extensions().get::<NotUsedUp>()
+            {
+                (not_used_up.0)();
+            }
             let asked_to_wait = matches!(error.retry(), Retry::Later { after: Some(_) });
             let (error, by_its_clock) = match &response {
                 Some((response, received)) if !asked_to_wait => correction.refused(error, response, issued, *received),
@@ -284,10 +360,10 @@ impl TokenSource for TokenEndpoint {
             looked_again |= may_have_moved;
             // A single-use credential may have arrived at the first server. It must not be sent to another one.
             let moved =
-                may_have_moved && location.has_moved(&uri, &cx).await && (!broken || parts.grant.is_repeatable());
+                may_have_moved && location.has_moved(&uri, cx).await && (!broken || parts.grant.is_repeatable());
             // If the refusal may be about the times, it does not concern the other credentials yet.
             let again =
-                by_its_clock || moved || (!asked_to_wait && parts.grant.should_retry(&cx, &granted, &error)) || repeats;
+                by_its_clock || moved || (!asked_to_wait && parts.grant.should_retry(cx, &granted, &error)) || repeats;
             tries_left -= 1;
             if !again || tries_left == 0 || cx.remaining().is_zero() {
                 return Err(error);
@@ -296,20 +372,6 @@ impl TokenSource for TokenEndpoint {
         }
     }
 
-    fn has_changed(&self) -> bool {
-        self.0.request.has_changed()
-    }
-
-    /// The origin of the authorization server.
-    fn name(&self) -> Cow<'_, str> {
-        Cow::Borrowed(self.0.location.origin())
-    }
-}
-
-/// The most requests of one fetch, if the grant has that many credentials to try.
-const TRIES: u32 = 4;
-
-impl TokenEndpoint {
     /// Adds the origin to an error of the transport, unless the transport named it.
     fn named(&self, error: Error) -> Error {
         let origin = self.0.location.origin();

@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     oauth::{Parameters, ResponseFields},
     problem::Problem,
-    source::FetchContext,
+    source::{FetchContext, Identity},
 };
 
 /// An OAuth 2.0 grant (RFC 6749 section 1.3): what the client presents in a token request, as parameters.
@@ -73,6 +73,14 @@ pub trait Grant: Send + Sync + 'static {
     /// Return `false` if the server accepts the credential only once, such as a rotating refresh token. Default: yes.
     fn is_repeatable(&self) -> bool {
         true
+    }
+
+    /// Describes which token the grant gets, for a token endpoint that replicas share
+    /// ([`TokenSource::identity`](crate::TokenSource::identity)). Default: unknown.
+    ///
+    /// The token endpoint describes everything that it adds itself.
+    fn identity(&self, identity: &mut Identity) {
+        identity.unknown("grant");
     }
 
     /// Whether the parameters depend on the time of day, as an assertion does that is signed for them.
@@ -140,6 +148,13 @@ pub trait Grant: Send + Sync + 'static {
     fn token_types(&self) -> &[&str] {
         &[]
     }
+
+    /// Whether the next token may have a wider scope than the last one, without a person's consent. Default: yes.
+    ///
+    /// A [step](crate::oauth::StepUp) needs that.
+    fn can_step_up(&self) -> bool {
+        true
+    }
 }
 
 /// The erased mirror of [`Grant`].
@@ -149,6 +164,7 @@ pub(crate) trait DynGrant: Send + Sync {
     fn is_repeatable(&self) -> bool;
     fn has_changed(&self) -> bool;
     fn is_time_bound(&self) -> bool;
+    fn identity(&self, identity: &mut Identity);
     fn response_fields(&self) -> &[&str];
     fn kept_fields(&self) -> &[&str];
     fn on_response<'a>(
@@ -160,6 +176,7 @@ pub(crate) trait DynGrant: Send + Sync {
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool;
     fn problems(&self) -> Vec<Problem>;
     fn token_types(&self) -> &[&str];
+    fn can_step_up(&self) -> bool;
 }
 
 pub(crate) type GrantFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -183,6 +200,10 @@ impl<G: Grant> DynGrant for G {
 
     fn is_time_bound(&self) -> bool {
         Grant::is_time_bound(self)
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        Grant::identity(self, identity);
     }
 
     fn response_fields(&self) -> &[&str] {
@@ -212,5 +233,9 @@ impl<G: Grant> DynGrant for G {
 
     fn token_types(&self) -> &[&str] {
         Grant::token_types(self)
+    }
+
+    fn can_step_up(&self) -> bool {
+        Grant::can_step_up(self)
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{client_auth::Credentials, endpoint::is_credential, grant::DynGrant},
     platform::Platform,
-    source::FetchContext,
+    source::{FetchContext, Identity},
     value::Value,
 };
 
@@ -60,6 +60,27 @@ impl RequestParts {
         self.grant.is_time_bound() || self.credentials.is_time_bound()
     }
 
+    /// Describes everything that reaches the server, apart from the client.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        identity.text("method", self.method.as_str());
+        identity.text("body", self.body.name());
+        match &self.grant_type {
+            GrantType::OfGrant => identity.set("grant_type", None::<&str>),
+            GrantType::Named(name) => identity.text("grant_type", name),
+            GrantType::Absent => identity.text("grant_type", ""),
+        }
+        self.grant.identity(identity);
+        identity.set("scope", self.scope.split_ascii_whitespace());
+        for (name, value) in &self.parameters {
+            let path = format!("parameter.{name}");
+            // A credential expires, and each replica may have another one.
+            if is_credential(name) { identity.unknown(path) } else { value.identity(&path, identity) }
+        }
+        for (name, value) in &self.headers {
+            value.identity(&format!("header.{name}"), identity);
+        }
+    }
+
     /// Whether an input of the requests has changed since the last one.
     pub(crate) fn has_changed(&self) -> bool {
         self.grant.has_changed()
@@ -78,10 +99,11 @@ impl RequestParts {
         for_grant: &FetchContext,
         cx: &FetchContext,
         signing: &Platform,
+        scope: &str,
     ) -> Result<(Request<Bytes>, Sent), Error> {
         let mut content = Content::default();
         self.grant_type(granted, &mut content);
-        content.push("scope", Sendable::String(Zeroizing::new(self.scope.clone())), false);
+        content.push("scope", Sendable::String(Zeroizing::new(scope.to_owned())), false);
         for (name, value) in &self.parameters {
             let is_credential = value.has_token() || is_credential(name);
             let value = value.read(cx).await.map_err(|error| missing("parameter", name, error))?;

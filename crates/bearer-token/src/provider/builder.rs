@@ -228,6 +228,7 @@ impl TokenProviderBuilder {
         if !origins.is_any_allowed() {
             observers.tell(EventKind::NoOriginAllowed {});
         }
+        let challenge_test = self.source.challenge_test();
         let (origins, counted) = match observers.counts_reads() {
             true => (Origins::default(), Some(Box::new(origins))),
             false => (origins, None),
@@ -242,7 +243,8 @@ impl TokenProviderBuilder {
             name,
             observers,
             form: Arc::new(form),
-            refusals: Refusals::new(self.refusal_test, &self.sending),
+            refusals: Refusals::new(self.refusal_test, &self.sending, challenge_test.clone()),
+            challenge_test,
             settling_time: self.sending.settling_time(),
             passed: FirstTimes::new(),
             ask_from: AtomicU64::new(0),

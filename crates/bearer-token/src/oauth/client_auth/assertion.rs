@@ -10,6 +10,7 @@ use crate::{
     },
     problem::{Advice, Problem, Problems},
     secret::string,
+    source::Identity,
 };
 
 pub(crate) use crate::jwt::JwtTemplate as AssertionTemplate;
@@ -113,9 +114,23 @@ impl ClientAssertion {
         &self.client_id
     }
 
+    /// Adds the key as the credential.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        let (AssertionForm::PrivateKey(key) | AssertionForm::Secret(key)) = &self.form else {
+            let AssertionForm::Template(template) = &self.form else { return };
+            return template.credential(identity);
+        };
+        key.credential(identity);
+    }
+
     /// Whether the client secret signs it.
     pub(crate) fn is_by_secret(&self) -> bool {
         matches!(self.form, AssertionForm::Secret(_))
+    }
+
+    /// Whether its audience is that of a template.
+    pub(crate) fn has_own_audience(&self) -> bool {
+        matches!(self.form, AssertionForm::Template(_))
     }
 
     pub(crate) fn name(&self) -> &'static str {

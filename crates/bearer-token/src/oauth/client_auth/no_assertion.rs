@@ -1,6 +1,9 @@
 //! Stand-ins for signed assertions in a build without the feature `jwt`. Neither type has a value.
 
-use crate::{error::Error, oauth::client_auth::Audience, platform::Platform, problem::Problems, token::AccessToken};
+use crate::{
+    error::Error, oauth::client_auth::Audience, platform::Platform, problem::Problems, source::Identity,
+    token::AccessToken,
+};
 
 /// The recipe for the assertions of a client.
 #[derive(Clone)]
@@ -11,7 +14,15 @@ impl ClientAssertion {
         match *self {}
     }
 
+    pub(crate) fn identity(&self, _: &mut Identity) {
+        match *self {}
+    }
+
     pub(crate) fn is_by_secret(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn has_own_audience(&self) -> bool {
         match *self {}
     }
 

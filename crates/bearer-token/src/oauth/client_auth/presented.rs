@@ -1,5 +1,7 @@
 //! How a request identified the client, and what to change when the server refuses it.
 
+use crate::oauth::client_auth::Audience;
+
 /// The encoding of the id and the secret before they are joined by a colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BasicEncoding {
@@ -8,7 +10,7 @@ pub(crate) enum BasicEncoding {
 }
 
 /// The kind of client authentication in a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Presented {
     #[default]
     Nothing,
@@ -19,14 +21,15 @@ pub(crate) enum Presented {
         special: bool,
     },
     Body,
-    SignedByKey,
-    SignedBySecret,
+    /// With the audience, if it is not that of a template.
+    SignedByKey(Option<Audience>),
+    SignedBySecret(Option<Audience>),
     FromSource,
 }
 
 impl Presented {
     /// What to check or to change, as a clause.
-    pub(crate) fn advice(self) -> String {
+    pub(crate) fn advice(&self) -> String {
         let base = match self {
             Presented::Nothing => {
                 "check whether the server requires client authentication, as this request had none: set one with \
@@ -43,17 +46,21 @@ impl Presented {
                 "check the client secret and the client id, and whether the server expects them by HTTP Basic instead \
                  of the body: try `ClientAuth::basic` (in a configuration, `method = \"basic\"`)"
             }
-            Presented::SignedByKey => {
+            Presented::SignedByKey(_) => {
                 "check the client id, the key that the server knows for it, and the assertion's audience and lifetime"
             }
-            Presented::SignedBySecret => {
+            Presented::SignedBySecret(_) => {
                 "check the client id, the client secret that signs the assertion, and its audience and lifetime"
             }
             Presented::FromSource => {
-                "check the client id, and the issuer, subject and audience of assertions that the server trusts"
+                "check the client id, the issuer, subject and audience of assertions that the server trusts, and whether it \
+                 accepts an assertion more than once"
             }
         };
-        let encoding = match self {
+        let further = match self {
+            Presented::SignedByKey(Some(audience)) | Presented::SignedBySecret(Some(audience)) => {
+                return format!("{base}. {}", about_audience(audience));
+            }
             Presented::Basic { encoding: BasicEncoding::Form, special: true } => {
                 ". The client id or secret has characters that are form-encoded for HTTP Basic (RFC 6749 section \
                  2.3.1), and some servers do not decode them: try `ClientAuth::basic_raw` (in a configuration, `method \
@@ -65,13 +72,48 @@ impl Presented {
             }
             _ => "",
         };
-        [base, encoding].concat()
+        [base, further].concat()
+    }
+}
+
+/// The audience that was sent, and the other one that servers expect (`L57`).
+fn about_audience(audience: &Audience) -> String {
+    // A query may hold the key of a gateway.
+    let sent = audience.as_str().split(['?', '#']).next().unwrap_or_default();
+    match audience {
+        Audience::Issuer(_) => format!(
+            "The audience was the issuer `{sent}`, and servers compare it byte for byte. If the server expects the URL of \
+             its token endpoint, set that with `ClientAuth::audience` (in a configuration, `client.jwt.audience`)"
+        ),
+        Audience::Other(_) => format!(
+            "The audience was `{sent}`, and servers compare it byte for byte. If the server expects its issuer, set that \
+             with `ClientAuth::audience_issuer` (in a configuration, `token_endpoint.issuer`)"
+        ),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::{oauth::ClientAuth, problem::Problems};
+
+    #[test]
+    fn l57_advice_names_the_audience_that_was_sent_and_the_other_one() {
+        let (url, issuer) = ("https://as.example.com/token?key=marker", "https://as.example.com/");
+        for (audience, named) in [
+            (Audience::Other(url.to_owned()), ["`https://as.example.com/token`", "`ClientAuth::audience_issuer`"]),
+            (Audience::Issuer(issuer.to_owned()), ["the issuer `https://as.example.com/`", "`ClientAuth::audience`"]),
+        ] {
+            for presented in [Presented::SignedByKey(Some(audience.clone())), Presented::SignedBySecret(Some(audience))]
+            {
+                let text = presented.advice();
+                assert!(named.iter().all(|part| text.contains(part)), "{text}");
+                assert!(text.contains("lifetime") && !text.contains("marker"), "{text}");
+            }
+        }
+        assert!(Presented::SignedByKey(None).advice().contains("the assertion's audience"));
+        assert!(Presented::FromSource.advice().contains("more than once"));
+    }
 
     #[test]
     fn l57_advice_names_the_other_ways_to_authenticate() {

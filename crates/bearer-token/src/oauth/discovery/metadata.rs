@@ -3,9 +3,6 @@
 use super::Issuer;
 use crate::{oauth::endpoint::EndpointUrl, problem::Problems, token::fields::ResponseFields};
 
-/// The largest metadata that is read, in bytes. Real documents have some thousand.
-const LIMIT: usize = 128 * 1024;
-
 const ALIAS: &str = "/mtls_endpoint_aliases/token_endpoint";
 
 /// What is wrong with a document.
@@ -19,9 +16,6 @@ pub(super) enum Unusable {
 
 /// The URL of the token endpoint, or the problem. The problem does not repeat the document, which is untrusted.
 pub(super) fn token_endpoint(body: &[u8], issuer: &Issuer, use_mtls_alias: bool) -> Result<String, Unusable> {
-    if body.len() > LIMIT {
-        return Err(Unusable::Other(format!("has {} bytes, which is more than {LIMIT}", body.len())));
-    }
     let fields = ResponseFields::of(body, &["issuer", "token_endpoint", ALIAS])
         .map_err(|why| Unusable::Other(format!("{}; expected a JSON object (RFC 8414 section 3.2)", why.0)))?;
     let wrong = |found: &str| Err(Unusable::Metadata(found.to_owned()));

@@ -19,6 +19,7 @@ use crate::{
             CustomReader, ResponseFormat, ResponseReader,
             clock_offset::{self, ServerClock},
         },
+        step_up::{StepUp, Steps},
     },
     problem::{Advice, Problem, Problems},
     token::AccessToken,
@@ -43,6 +44,7 @@ pub struct TokenEndpointBuilder {
     headers: Vec<(String, Value)>,
     reader: ResponseReader,
     max_clock_offset: Duration,
+    step_up: Option<StepUp>,
     allow_plaintext: bool,
     transport: Option<Arc<dyn DynTransport>>,
 }
@@ -70,6 +72,7 @@ impl TokenEndpointBuilder {
             headers: Vec::new(),
             reader: ResponseReader::default(),
             max_clock_offset: clock_offset::LIMIT,
+            step_up: None,
             allow_plaintext: false,
             transport: None,
         }
@@ -213,6 +216,16 @@ impl TokenEndpointBuilder {
         self
     }
 
+    /// Asks for a wider scope when the API does: HTTP 403 with `insufficient_scope`. By default the caller gets the
+    /// response.
+    ///
+    /// Not for a [`RefreshToken`](crate::oauth::RefreshToken), whose scope never grows (RFC 6749 section 6): a person has
+    /// to consent to more.
+    pub fn step_up(mut self, step_up: StepUp) -> Self {
+        self.step_up = Some(step_up);
+        self
+    }
+
     /// Allows `http://` to hosts other than loopback.
     ///
     /// Credentials then travel in the clear, unless something else encrypts the connection, such as a service mesh.
@@ -256,6 +269,10 @@ impl TokenEndpointBuilder {
     /// One error of kind [`Config`](crate::ErrorKind::Config) that lists all problems.
     pub fn build(self) -> Result<TokenEndpoint, Error> {
         let mut problems = Problems::default();
+        if let Some(step_up) = &self.step_up {
+            step_up.check(&mut problems);
+            self.check_can_step_up(&mut problems);
+        }
         let server = self.server.checked(self.allow_plaintext, self.use_mtls_alias, &mut problems);
         let audience = server.as_ref().map(CheckedServer::audience);
         let credentials = self.client_auth.prepare(audience.as_ref(), &mut problems);
@@ -289,12 +306,46 @@ impl TokenEndpointBuilder {
         let location = server.location(self.use_mtls_alias, &transport);
         let (grant, grant_type, client_auth) = (self.grant, self.grant_type, self.client_auth);
         reader.endpoint = location.description();
-        reader.presented = credentials.presented;
+        reader.presented = credentials.presented.clone();
         grant.token_types().iter().for_each(|&word| reader.token_types.accept(word.to_owned()));
         let (method, body, scope, parameters) = (self.method, self.body, self.scope, self.parameters);
         let request = RequestParts { method, body, grant, grant_type, scope, parameters, credentials, headers };
         let clock = ServerClock::new(self.max_clock_offset);
-        Ok(TokenEndpoint(Arc::new(Inner { location, request, client_auth, reader, clock, transport })))
+        let steps = self.step_up.map(Steps::new);
+        Ok(TokenEndpoint(Arc::new(Inner { location, request, client_auth, reader, clock, steps, transport })))
+    }
+
+    /// The issuer, if it is known.
+    pub(crate) fn issuer_text(&self) -> Option<&str> {
+        match &self.server {
+            Server::Issuer(issuer) | Server::Url { issuer: Some(issuer), .. } => Some(issuer),
+            Server::Url { issuer: None, .. } => None,
+        }
+    }
+
+    pub(crate) fn has_step_up(&self) -> bool {
+        self.step_up.is_some()
+    }
+
+    /// Adds the `resource` parameter (RFC 8707), unless there is one.
+    pub(crate) fn for_resource(self, resource: &str) -> Self {
+        let has_one = self.parameters.iter().any(|(name, _)| name == "resource");
+        if has_one { self } else { self.parameter("resource", resource) }
+    }
+
+    /// Sets the transport, unless there is one.
+    pub(crate) fn or_transport(mut self, transport: &Arc<dyn DynTransport>) -> Self {
+        self.transport.get_or_insert_with(|| Arc::clone(transport));
+        self
+    }
+
+    /// Reports a grant whose scope cannot grow.
+    pub(crate) fn check_can_step_up(&self, problems: &mut Problems) {
+        if !self.grant.can_step_up() {
+            let found = "found with a refresh token, whose scope never grows (RFC 6749 section 6)";
+            let advice = Advice::text("remove it, and get a new consent when the API asks for more");
+            problems.add(Problem::new("step_up", found).advise(advice));
+        }
     }
 }
 
@@ -312,11 +363,11 @@ impl fmt::Debug for TokenEndpointBuilder {
 }
 
 #[cfg(feature = "http-transport")]
-fn default_transport() -> Option<Arc<dyn DynTransport>> {
+pub(crate) fn default_transport() -> Option<Arc<dyn DynTransport>> {
     Some(Arc::new(crate::transport::HttpTransport::shared()))
 }
 
 #[cfg(not(feature = "http-transport"))]
-fn default_transport() -> Option<Arc<dyn DynTransport>> {
+pub(crate) fn default_transport() -> Option<Arc<dyn DynTransport>> {
     None
 }

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, ErrorKind, Retry},
     observe::{self, EventKind, Scope},
     platform::{Moment, Platform},
+    problem::Problem,
     provider::constants::{LEASE_GRACE, REFUSED_TOKEN_REST, SAVE_TIMEOUT},
     secret::Secret,
     source::FetchContext,
@@ -170,6 +171,15 @@ impl RotationState {
         self.store.prepare(platform).await
     }
 
+    /// Notes that the token that was sent is not used up.
+    pub(super) fn not_used_up(&self) {
+        self.store.not_used_up();
+    }
+
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        self.store.problems()
+    }
+
     /// Whether the server has refused the token lately.
     ///
     /// If the application called `refresh_now`, the token is sent once more anyway.
@@ -197,17 +207,18 @@ impl RotationState {
                            from that consent must be put into the store (RFC 6749 section 6)";
             return Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange);
         };
+        let code = last.error.oauth_code().map_or_else(String::new, |code| format!(" with `{code}`"));
         let message = match last.verdict {
-            Verdict::Gone => {
-                "the refresh token is gone: the server refused it, as servers do after it has expired, was revoked, or was \
-                 used before. A person has to consent again, and the new refresh token must be put into the store (RFC \
+            Verdict::Gone => format!(
+                "the refresh token is gone: the server refused it{code}, as servers do after it has expired, was revoked, or \
+                 was used before. A person has to consent again, and the new refresh token must be put into the store (RFC \
                  6749 section 6)"
-            }
-            Verdict::ProbablyGone | Verdict::Other => {
-                "the refresh token is probably gone: the server refused the request, without a clear reason. If the \
+            ),
+            Verdict::ProbablyGone | Verdict::Other => format!(
+                "the refresh token is probably gone: the server refused the request{code}, without a clear reason. If the \
                  refresh token has expired, was revoked, or was used before, a person has to consent again, and the new \
                  one must be put into the store (RFC 6749 section 6). Otherwise check the client and the request"
-            }
+            ),
         };
         last.error.clone().with_context(message).with_retry(Retry::AfterChange)
     }

@@ -33,7 +33,7 @@ pub(crate) struct Refusal<'a> {
 
 impl Refusal<'_> {
     /// Judges a refusal by a token endpoint, which the message names as `endpoint`.
-    pub(crate) fn error(&self, endpoint: &str, presented: Presented, sent: &Sent) -> Error {
+    pub(crate) fn error(&self, endpoint: &str, presented: &Presented, sent: &Sent) -> Error {
         let status = self.status;
         let code = match self.fields.and_then(|fields| fields.get(Place::Error)) {
             Some(Field::Text(text)) => Some(text.as_str()),
@@ -84,7 +84,7 @@ impl Refusal<'_> {
 const TRANSIENT: [StatusCode; 3] = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY];
 
 /// What to change.
-fn advice(status: StatusCode, known: Option<OAuthCode>, outage: bool, presented: Presented) -> String {
+fn advice(status: StatusCode, known: Option<OAuthCode>, outage: bool, presented: &Presented) -> String {
     let meaning = known.map(|known| known.meaning);
     let about_client = presented.advice();
     if outage && meaning != Some(Meaning::Passes) {

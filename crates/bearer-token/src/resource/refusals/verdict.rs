@@ -56,7 +56,7 @@ pub fn is_grpc_rejection(headers_or_trailers: &HeaderMap) -> bool {
 }
 
 #[cold]
-pub(super) fn refuses_bearer(headers: &HeaderMap) -> bool {
+pub(crate) fn refuses_bearer(headers: &HeaderMap) -> bool {
     let (mut is_any, mut refuses) = (false, false);
     raw_challenges(headers, |challenge| {
         if challenge.scheme.eq_ignore_ascii_case(b"bearer") {

@@ -1,0 +1,320 @@
+//! Tokens for a protected resource that says itself which authorization server it trusts (RFC 9728).
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use http::Uri;
+
+use crate::{
+    error::{Error, ErrorKind, Retry},
+    oauth::{
+        TokenEndpoint, TokenEndpointBuilder,
+        discovery::{
+            LIFETIME, READ_AGAIN_AFTER,
+            document::{self, Absent, Owner},
+        },
+        step_up::Steps,
+    },
+    observe::{self, EventKind},
+    platform::Moment,
+    source::{ChallengeTest, FetchContext, TokenSource},
+    sync::{Mutex, lock},
+    token::AccessToken,
+    transport::DynTransport,
+};
+
+mod builder;
+mod location;
+mod metadata;
+mod probe;
+#[cfg(test)]
+mod tests;
+
+pub use self::builder::ProtectedResourceBuilder;
+use self::{
+    location::Resource,
+    metadata::{Metadata, Unusable},
+    probe::{Hint, Probe},
+};
+
+/// A source for an API that names its authorization server itself: OAuth 2.0 Protected Resource Metadata (RFC 9728), as
+/// the Model Context Protocol demands it. Clones share everything.
+///
+/// You list the authorization servers that you trust, each with the client's registration there. The API's metadata only
+/// chooses among them. So a hostile API cannot send the client's credential anywhere.
+///
+/// ```
+/// use bearer_token::{TokenProvider, oauth::{ClientAuth, ClientCredentials, ProtectedResource, StepUp, TokenEndpoint}};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # #[cfg(feature = "http-transport")] {
+/// let registration = TokenEndpoint::discover("https://as.example.com", ClientCredentials::new())
+///     .client_auth(ClientAuth::basic("client-id", "client-secret"));
+/// let source = ProtectedResource::builder("https://mcp.example.com/mcp")
+///     .authorization_server(registration)
+///     .step_up(StepUp::at_most(3))
+///     .build()?;
+/// let provider = TokenProvider::builder(source).allow_origin("https://mcp.example.com").build()?;
+/// # let _ = provider; }
+/// # Ok(()) }
+/// ```
+///
+/// # The way to a token
+///
+/// 1. **Where the metadata is.** The `resource_metadata` of the challenge that refused the last token (section 5.1).
+///    Before the first token there is none: so the API is asked once without a token, by a `GET` of the resource, or as
+///    [`probe`](ProtectedResourceBuilder::probe) says. If its response does not say where the metadata is, it is at the
+///    well-known place (section 3.1): for `https://mcp.example.com/mcp` it is
+///    `https://mcp.example.com/.well-known/oauth-protected-resource/mcp`.
+/// 2. **The metadata.** Its `resource` must be the resource that you gave, byte for byte (section 3.3). It must name an
+///    authorization server that you listed, and must not demand what this library does not do (`bearer_methods_supported`
+///    without `header`, `dpop_bound_access_tokens_required`).
+/// 3. **The authorization server.** The first one in your list that the metadata names. Its own metadata is read and
+///    checked by [`TokenEndpoint::discover`].
+/// 4. **The token**, by the grant and the client authentication of that registration, for this resource (`resource`, RFC
+///    8707).
+///
+/// The metadata is read from `https`, from the resource's own origin, without redirects and up to 128 KiB. It is read
+/// again after an hour, or when a challenge names its place. If that fails, it is used for up to a day.
+///
+/// # The scope
+///
+/// The scope of the registration, if there is one. Otherwise the scope of the last challenge and, with
+/// [`request_supported_scopes`](ProtectedResourceBuilder::request_supported_scopes), the `scopes_supported` of the metadata.
+/// [`step_up`](ProtectedResourceBuilder::step_up) widens it when the API asks for more.
+#[derive(Clone)]
+pub struct ProtectedResource(Arc<Inner>);
+
+struct Inner {
+    resource: Resource,
+    /// Where the metadata is, if the user said so.
+    metadata_url: Option<Uri>,
+    probe: Option<Probe>,
+    servers: Vec<Server>,
+    lookup: Option<Lookup>,
+    sends_resource: bool,
+    requests_supported_scopes: bool,
+    steps: Option<Arc<Steps>>,
+    transport: Arc<dyn DynTransport>,
+    state: Mutex<State>,
+}
+
+/// An authorization server that the user trusts.
+struct Server {
+    issuer: String,
+    endpoint: TokenEndpoint,
+}
+
+/// The user's function that knows further authorization servers.
+type Lookup = Box<dyn Fn(&str) -> Option<TokenEndpointBuilder> + Send + Sync>;
+
+#[derive(Default)]
+struct State {
+    known: Option<Known>,
+    /// The scope that the last challenge asked for.
+    scope: Option<String>,
+    /// The last authorization server that came from the user's function.
+    looked_up: Option<(String, TokenEndpoint)>,
+}
+
+/// The metadata that was read last.
+#[derive(Clone)]
+struct Known {
+    location: Uri,
+    metadata: Arc<Metadata>,
+    read: Moment,
+}
+
+impl ProtectedResource {
+    /// Starts a source with the resource identifier of the API: its URL, byte for byte as its metadata has it.
+    pub fn builder(resource: impl Into<String>) -> ProtectedResourceBuilder {
+        ProtectedResourceBuilder::new(resource.into())
+    }
+
+    /// The metadata to use for this fetch.
+    async fn metadata(&self, hint: &Hint, cx: &FetchContext) -> Result<Arc<Metadata>, Error> {
+        let inner = &*self.0;
+        let known = lock(&inner.state).known.clone();
+        let named = match (&inner.metadata_url, &hint.location) {
+            (None, Some(text)) => Some(inner.resource.metadata_named_by_challenge(text)?),
+            _ => None,
+        };
+        if let (None, Some(known)) = (&named, &known)
+            && !known.read.after(READ_AGAIN_AFTER).is_past(cx.started())
+        {
+            return Ok(Arc::clone(&known.metadata));
+        }
+        let (error, is_outage) = match self.read(named, known.as_ref(), cx).await {
+            Ok(metadata) => return Ok(metadata),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Outage(error)) => (error, true),
+            Err(Failure::Nothing(error)) => (error, false),
+        };
+        let still = known.filter(|known| !known.read.after(LIFETIME).is_past(cx.started()));
+        match still {
+            // A server that moved its metadata is asked again with the next challenge.
+            Some(known) if is_outage || hint.location.is_none() => {
+                observe::tell(EventKind::ResourceMetadataKept { resource: inner.resource.origin(), error: &error });
+                Ok(known.metadata)
+            }
+            _ => Err(error),
+        }
+    }
+
+    async fn read(
+        &self,
+        named: Option<Uri>,
+        known: Option<&Known>,
+        cx: &FetchContext,
+    ) -> Result<Arc<Metadata>, Failure> {
+        let inner = &*self.0;
+        let mut location = named.or_else(|| inner.metadata_url.clone());
+        location = location.or_else(|| known.map(|known| known.location.clone()));
+        if location.is_none()
+            && let Some(probe) = &inner.probe
+        {
+            let hint = probe.ask(&inner.resource, &inner.transport, cx).await.map_err(Failure::Outage)?;
+            if let Some(scope) = hint.scope {
+                lock(&inner.state).scope = Some(scope);
+            }
+            if let Some(text) = hint.location {
+                location = Some(inner.resource.metadata_named_by_challenge(&text).map_err(Failure::Final)?);
+            }
+        }
+        let location = location.unwrap_or_else(|| inner.resource.well_known().clone());
+        let body =
+            document::read(&inner.transport, &location, self.owner(), cx).await.map_err(|absent| match absent {
+                Absent::Outage(error) => Failure::Outage(error),
+                Absent::Nothing(error) => Failure::Nothing(error),
+            })?;
+        let metadata = Metadata::read(&body, inner.resource.as_str()).map_err(|unusable| match unusable {
+            Unusable::Other(found) => Failure::Nothing(document::wrong(self.owner(), &found)),
+            Unusable::Metadata(found) => Failure::Final(document::wrong(self.owner(), &found)),
+        })?;
+        let metadata = Arc::new(metadata);
+        let known = Known { location, metadata: Arc::clone(&metadata), read: cx.started() };
+        lock(&inner.state).known = Some(known);
+        Ok(metadata)
+    }
+
+    /// The authorization server that the metadata names and the user trusts.
+    fn endpoint(&self, metadata: &Metadata) -> Result<TokenEndpoint, Error> {
+        let inner = &*self.0;
+        let named = &metadata.authorization_servers;
+        if let Some(server) = inner.servers.iter().find(|server| named.contains(&server.issuer)) {
+            return Ok(server.endpoint.clone());
+        }
+        let Some(lookup) = &inner.lookup else { return Err(self.untrusted(metadata)) };
+        if let Some((issuer, endpoint)) = &lock(&inner.state).looked_up
+            && named.contains(issuer)
+        {
+            return Ok(endpoint.clone());
+        }
+        // The lock is not held while the user's function runs.
+        let found = named.iter().find_map(|issuer| Some((issuer, lookup(issuer)?)));
+        let Some((issuer, builder)) = found else { return Err(self.untrusted(metadata)) };
+        let refused = |found: &str| Error::config(format!("the function that finds authorization servers {found}"), []);
+        if builder.issuer_text() != Some(issuer.as_str()) {
+            return Err(refused(
+                "returned a registration for another issuer; expected the issuer that it was asked for",
+            ));
+        }
+        let endpoint = inner.finished(builder).build().map_err(|error| {
+            let message = format!("the function that finds authorization servers returned an unusable one: {error}");
+            error.with_context(message)
+        })?;
+        lock(&inner.state).looked_up = Some((issuer.clone(), endpoint.clone()));
+        Ok(endpoint)
+    }
+
+    /// Which servers the metadata names is kept out of the message, because the API may put anything there.
+    fn untrusted(&self, metadata: &Metadata) -> Error {
+        let inner = &*self.0;
+        let named = &metadata.authorization_servers;
+        let bare = |issuer: &str| issuer.trim_end_matches('/').to_owned();
+        let differs_by_slash =
+            inner.servers.iter().any(|server| named.iter().any(|issuer| bare(issuer) == bare(&server.issuer)));
+        let what = match differs_by_slash {
+            true => "one of them differs by a slash at the end only: write the issuer as the metadata does",
+            false => {
+                "if you trust one of them, add it with `.authorization_server(..)`, or set it as \
+                 `token_endpoint.issuer`; `server_description` has their names"
+            }
+        };
+        let found = format!(
+            "names {} authorization server(s), and none is among the {} that are trusted: {what}",
+            named.len(),
+            inner.servers.len()
+        );
+        document::wrong(self.owner(), &found).with_server_description(Some(named.join(" ")))
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        Owner {
+            role: "resource",
+            name: self.0.resource.shown(),
+            expected: "(RFC 9728 section 3): check the resource identifier, or set the metadata's URL",
+        }
+    }
+}
+
+impl Inner {
+    /// The token endpoint of one registration.
+    fn finished(&self, builder: TokenEndpointBuilder) -> TokenEndpointBuilder {
+        builder::finished(builder, self.resource.as_str(), self.sends_resource, &self.transport)
+    }
+}
+
+/// Why there is no metadata.
+enum Failure {
+    Outage(Error),
+    Nothing(Error),
+    /// There is metadata that must not be used, nor may older metadata.
+    Final(Error),
+}
+
+impl TokenSource for ProtectedResource {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let inner = &*self.0;
+        let hint = Hint::of(cx.challenges());
+        if let Some(scope) = &hint.scope {
+            lock(&inner.state).scope = Some(scope.clone());
+        }
+        let metadata = self.metadata(&hint, &cx).await?;
+        let endpoint = self.endpoint(&metadata)?;
+        let supported = Some(&metadata.scopes_supported).filter(|_| inner.requests_supported_scopes);
+        let asked = lock(&inner.state).scope.clone();
+        let scope = asked.or_else(|| supported.map(|words| words.join(" ")));
+        endpoint.fetch_for(&cx, scope.as_deref(), inner.steps.as_deref()).await
+    }
+
+    fn has_changed(&self) -> bool {
+        let looked_up = lock(&self.0.state).looked_up.as_ref().map(|(_, endpoint)| endpoint.clone());
+        let mut endpoints = self.0.servers.iter().map(|server| &server.endpoint).chain(&looked_up);
+        endpoints.any(TokenSource::has_changed)
+    }
+
+    /// The origin of the resource.
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.0.resource.origin())
+    }
+
+    fn challenge_test(&self) -> Option<ChallengeTest> {
+        self.0.steps.as_ref().map(Steps::test)
+    }
+}
+
+impl fmt::Debug for ProtectedResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let issuers: Vec<_> = self.0.servers.iter().map(|server| &server.issuer).collect();
+        f.debug_struct("ProtectedResource")
+            .field("resource", &self.0.resource.shown())
+            .field("authorization_servers", &issuers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The error for a challenge whose location of the metadata must not be used.
+fn unusable_challenge(resource: &str, found: &str) -> Error {
+    let message = format!("the API at {resource} sent a challenge whose `resource_metadata` {found}");
+    Error::new(ErrorKind::Response, message).with_retry(Retry::AfterChange)
+}

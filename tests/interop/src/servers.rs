@@ -1,0 +1,7 @@
+//! The servers, one file each.
+
+use crate::profile::Profile;
+
+mod oidc_provider;
+
+pub(crate) const ALL: &[&Profile] = &[&oidc_provider::PROFILE];
