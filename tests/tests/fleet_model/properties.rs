@@ -14,6 +14,7 @@ pub(crate) const REFUSED: &str = "the save of a replica that has the lease was r
 pub(crate) const NEEDLESS: &str = "an exchange without a fault and without a need";
 pub(crate) const MORE: &str = "more exchanges than one for each lifetime and each fault";
 pub(crate) const LATE: &str = "a waiter waits for longer than its deadline";
+pub(crate) const IN_VAIN: &str = "a waiter waited in vain although every lease has ended by now";
 pub(crate) const DESPITE: &str = "a flight failed although a usable token was stored";
 pub(crate) const UNUSABLE: &str = "a replica was served a token that has expired or was rejected";
 pub(crate) const TOO_LONG: &str = "a replica was served a token for longer than it lives";
@@ -61,11 +62,12 @@ impl Findings {
                 self.require(!is_too_long, TOO_LONG);
             }
             // It goes on with what it has.
-            Ended::Failed if before.struck || flight.reason == Reason::Stale => {}
-            Ended::Failed => {
+            Ended::Failed | Ended::WaitedInVain if before.struck || flight.reason == Reason::Stale => {}
+            Ended::Failed | Ended::WaitedInVain => {
                 let stored = state.store.last_token.filter(|held| held.until > state.now);
                 let is_usable = stored.is_some_and(|held| held.number > rejected && held.number > state.revoked);
                 self.require(!state.up || !is_usable, DESPITE);
+                self.require(ended == Ended::Failed || flight.began < state.vain_until, IN_VAIN);
             }
         }
     }

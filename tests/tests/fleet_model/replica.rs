@@ -93,6 +93,8 @@ pub(crate) enum Ended {
     Served(Own),
     /// The server failed, or had failed just before.
     Failed,
+    /// Another replica was busy for too long.
+    WaitedInVain,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
@@ -221,7 +223,7 @@ impl Flight {
         }
         let patience = self.began + PATIENCE;
         if now >= patience && rules.waits_are_bounded {
-            return self.exchanges(now, None);
+            return Err(Ended::WaitedInVain);
         }
         self.has_waited = true;
         let pause = if rules.waits_are_bounded { remaining.min(1) } else { remaining };
@@ -260,7 +262,7 @@ impl Flight {
 
     /// The end of a flight whose save was refused: with the token of the record, if there is one.
     fn better(&self, found: Option<Held>) -> Ended {
-        match found.filter(|_| self.fetched.is_some()) {
+        match found.filter(|held| self.fetched.is_some_and(|fetched| held.number > fetched.number)) {
             Some(held) => Ended::Served(Own { held, is_shared: true }),
             None => self.end(true),
         }

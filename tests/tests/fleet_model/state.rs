@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     replica::{Answer, Call, Reason, Replica},
-    rules::{Held, LIFE, Rules, STALE, Tick},
+    rules::{Held, LEASE, LIFE, Rules, STALE, Tick},
     store::{Leased, Store},
     world::World,
 };
@@ -24,6 +24,9 @@ pub(crate) struct State {
     /// The time until which nothing should be sent to a server that has failed.
     pub(crate) cool_until: Tick,
     pub(crate) faults: u8,
+    /// A flight that began before then may wait in vain: a fault may have left a lease without a holder, or the server
+    /// has failed.
+    pub(crate) vain_until: Tick,
     pub(crate) revocations: u8,
     pub(crate) outages: u8,
     /// The exchanges that began.
@@ -48,6 +51,7 @@ impl State {
             revoked: 0,
             cool_until: 0,
             faults: world.budget,
+            vain_until: 0,
             revocations: world.revocations,
             outages: world.outages,
             exchanges: 0,
@@ -82,6 +86,7 @@ impl State {
     /// A fault happens, to this replica.
     pub(crate) fn strike(&mut self, number: Option<usize>) {
         self.faults -= 1;
+        self.vain_until = self.now + LEASE;
         if let Some(number) = number {
             self.replicas[number].struck = true;
         }

@@ -3,7 +3,7 @@
 use super::{
     properties::{self, Findings},
     replica::{Answer, Call, Flight, Reason, Replica, is_stale},
-    rules::{COOL_DOWN, Rules, Tick},
+    rules::{COOL_DOWN, LEASE, Rules, Tick},
     search::{Broken, Model, Taken},
     state::State,
     store::Store,
@@ -190,6 +190,7 @@ impl World {
             Step::ExchangeFails(number) => {
                 next.outages -= 1;
                 next.cool_until = next.now + COOL_DOWN;
+                next.vain_until = next.now + LEASE;
                 self.hear(&mut next, number, Answer::Exchanged(None), &mut findings);
             }
             Step::Crash { replica, issued } => {
@@ -232,6 +233,8 @@ impl World {
             }
             Step::StoreBack { empty } => {
                 next.up = true;
+                // It may have a lease whose holder did not get the answer.
+                next.vain_until = next.now + LEASE;
                 if empty {
                     next.store.restart_empty();
                 }
