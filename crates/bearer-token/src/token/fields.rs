@@ -254,7 +254,6 @@ mod tests {
         assert!(fields.named("/d/e") == Some(&Field::Number("1e999".to_owned())));
     }
 
-    // shows: 7517/4a
     #[test]
     fn the_last_of_two_counts() {
         for (body, expected) in [

@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    // shows: 7515/4.1.11b 7519/5.2
+    // shows: 7515/4.1.11b
     #[test]
     fn every_member_is_in_the_header_unchanged() {
         let plain = json!({ "alg": "HS256", "typ": "JWT" });
