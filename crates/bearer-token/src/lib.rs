@@ -67,7 +67,8 @@
 //! | `http-transport` | yes | the default transport of token requests: hyper and rustls |
 //! | `rustls-aws-lc-rs` | yes | aws-lc-rs as the cryptography of that transport; without it, what the process has installed in rustls |
 //! | `tower` | | any tower service as that transport |
-//! | `tracing` | | events of the token life cycle |
+//! | `tracing` | | events of the token life cycle, for `tracing` |
+//! | `metrics` | | metrics of the token life cycle, for any recorder of the `metrics` facade |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod adapter;
@@ -96,6 +97,9 @@ mod value;
 pub mod jwt;
 #[cfg(feature = "oauth")]
 pub mod oauth;
+#[cfg(feature = "shared")]
+#[cfg_attr(docsrs, doc(cfg(feature = "shared")))]
+pub mod shared;
 #[cfg(feature = "oauth")]
 pub mod store;
 
@@ -107,7 +111,7 @@ pub use self::{
         ProviderStatus, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Destination, RequestHead, ResponseHead, Sending},
-    source::{Challenge, ChallengeTest, Fallback, FetchContext, StaticToken, TokenSource},
+    source::{Challenge, ChallengeTest, Fallback, FetchContext, Identity, StaticToken, TokenSource},
     token::{AccessToken, FetchReason, Rejection},
 };
 #[cfg(feature = "_json")]

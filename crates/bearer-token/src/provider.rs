@@ -18,7 +18,7 @@ use crate::{
         refusals::Refusals,
         sending::HeaderForm,
     },
-    source::{ChallengeTest, DynTokenSource, FetchContext, TokenSource, Waits},
+    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource, Waits},
     sync::AtomicU64,
     token::{AccessToken, Rejection},
 };
@@ -277,6 +277,10 @@ impl TokenSource for TokenProvider {
 
     fn name(&self) -> Cow<'_, str> {
         Cow::Borrowed(self.name())
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        self.inner.source.identity(identity);
     }
 }
 

@@ -21,6 +21,8 @@ mod wrong_file_tests;
 
 use std::{fmt, path::Path, sync::Arc};
 
+use zeroize::Zeroizing;
+
 use self::{
     looked_up::LookedUpKey,
     material::KeyMaterial,
@@ -32,6 +34,7 @@ use crate::{
     error::Error,
     observe::{self, EventKind},
     platform::Platform,
+    source::Identity,
     value::Value,
 };
 
@@ -206,6 +209,25 @@ impl SigningKey {
         if is_slow { platform.run_blocking(sign).await? } else { sign() }
     }
 
+    /// Adds it as the credential: its public key, or for a secret a code that only the secret makes.
+    pub(crate) fn credential(&self, identity: &mut Identity) {
+        let key = self.clone();
+        identity.credential(move |cx| {
+            let key = key.clone();
+            Box::pin(async move {
+                let key = key.now(cx.platform()).await?;
+                let known = match key.public_key() {
+                    Ok(der) => der,
+                    Err(_) if key.algorithm.is_hmac() && !matches!(key.place, KeyPlace::Remote(_)) => {
+                        key.sign(cx.platform(), "bearer-token credential".to_owned()).await?.1
+                    }
+                    Err(_) => key.key_id().unwrap_or_default().into_bytes(),
+                };
+                Ok(Zeroizing::new(known))
+            })
+        });
+    }
+
     /// Whether another key is available than the one that signed last.
     pub(crate) fn has_changed(&self) -> bool {
         matches!(&self.place, KeyPlace::LookedUp(key) if key.has_changed())
@@ -250,6 +272,7 @@ mod tests {
         shared::<SigningKey>();
     }
 
+    // shows: 7515/10.1 7518/3.2
     #[test]
     fn l25_short_hmac_secrets_need_an_opt_in() {
         for algorithm in HMACS {
@@ -312,6 +335,7 @@ mod tests {
         }
     }
 
+    // shows: 7515/10.4
     #[test]
     fn l38_no_error_and_no_debug_shows_a_secret() {
         let marker = "MARKERMARKER";

@@ -13,7 +13,7 @@ use crate::{
         step_up::Steps,
     },
     observe::{self, EventKind, Text},
-    source::{ChallengeTest, FetchContext, TokenSource},
+    source::{ChallengeTest, FetchContext, Identity, TokenSource},
     token::AccessToken,
     transport::DynTransport,
 };
@@ -259,6 +259,17 @@ impl TokenSource for TokenEndpoint {
     /// The challenges that a [step](TokenEndpointBuilder::step_up) can meet.
     fn challenge_test(&self) -> Option<ChallengeTest> {
         self.0.steps.as_ref().map(Steps::test)
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        let Inner { location, request, client_auth, reader, steps, .. } = &*self.0;
+        location.identity(identity);
+        client_auth.identity(identity);
+        request.identity(identity);
+        reader.identity(identity);
+        if let Some(steps) = steps {
+            steps.identity(identity);
+        }
     }
 }
 

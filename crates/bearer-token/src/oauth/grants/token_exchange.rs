@@ -6,7 +6,7 @@ use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{Grant, Parameters, ResponseFields, request::missing},
     problem::Problem,
-    source::FetchContext,
+    source::{FetchContext, Identity},
     value::Value,
 };
 
@@ -203,6 +203,20 @@ impl Grant for TokenExchange {
         Ok(parameters)
     }
 
+    fn identity(&self, identity: &mut Identity) {
+        identity.text("grant", "token-exchange");
+        identity.text("subject_token_type", self.subject.1.as_str());
+        identity.set("actor_token_type", self.actor.iter().map(|(_, kind)| kind.as_str()));
+        identity.set("requested_token_type", self.requested.iter().map(TokenType::as_str));
+        self.audiences.iter().for_each(|value| value.identity("audience", identity));
+        self.resources.iter().for_each(|value| value.identity("resource", identity));
+        // Whose tokens they are does not show.
+        identity.unknown("subject_token");
+        if self.actor.is_some() {
+            identity.unknown("actor_token");
+        }
+    }
+
     fn has_changed(&self) -> bool {
         self.values().any(Value::has_changed)
     }
@@ -212,7 +226,8 @@ impl Grant for TokenExchange {
         let audiences = self.audiences.iter().map(|audience| ("audience", audience));
         let resources = self.resources.iter().map(|resource| ("resource", resource));
         let all = [("subject_token", &self.subject.0)].into_iter().chain(actor).chain(audiences).chain(resources);
-        all.filter_map(|(name, value)| value.problem(name)).collect()
+        let values = all.filter_map(|(name, value)| value.problem(name));
+        values.chain(self.resources.iter().filter_map(|resource| resource_problem(resource.literal()?))).collect()
     }
 
     fn token_types(&self) -> &[&str] {
@@ -257,6 +272,22 @@ impl Grant for TokenExchange {
         );
         Err(Error::new(ErrorKind::Response, message).with_retry(Retry::AfterChange))
     }
+}
+
+/// A resource that is not an absolute URI without a fragment (RFC 8693 section 2.1, RFC 8707 section 2).
+fn resource_problem(resource: &str) -> Option<Problem> {
+    let is_scheme = |scheme: &str| {
+        let mut bytes = scheme.bytes();
+        bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    };
+    let found = match resource.split_once(':') {
+        _ if resource.contains('#') => "found a fragment (`#`), which a resource cannot have (RFC 8707 section 2)",
+        Some((scheme, rest)) if is_scheme(scheme) && !rest.is_empty() => return None,
+        _ => "found a string that is not an absolute URI (RFC 8707 section 2)",
+    };
+    let expected = "a URI such as `https://api.example.com/`: a name of another kind is an `audience`";
+    Some(Problem::new("resource", found).expecting(expected))
 }
 
 impl fmt::Debug for TokenExchange {
