@@ -20,6 +20,7 @@ use crate::{
     api::{Api, Verifier},
     caller::{Caller, NAMES},
     client::{Client, Clients},
+    keys,
     process::{Process, free_port},
     profile::{Endpoints, Expect, Profile},
     results::{PASSED, Results, ShownError, Table},
@@ -45,6 +46,8 @@ pub(crate) struct Run {
     pub(crate) origin: String,
     #[allow(dead_code, reason = "for servers whose admin API has a port of its own")]
     pub(crate) admin_port: u16,
+    /// The password of the server's administrator, made for this run.
+    pub(crate) admin_password: String,
     pub(crate) api: Api,
     pub(crate) http: reqwest::Client,
     pub(crate) results: RefCell<Results>,
@@ -66,7 +69,9 @@ impl Run {
         std::fs::write(work.join("clients.json"), serde_json::to_string_pretty(&clients.file())?)?;
         let origin = format!("http://127.0.0.1:{port}");
         let issuer = format!("{origin}{}", profile.issuer_path);
+        let admin_password = keys::secret(false)?;
         let environment = [
+            ("ADMIN_PASSWORD", admin_password.clone()),
             ("PORT", port.to_string()),
             ("ADMIN_PORT", admin_port.to_string()),
             ("LIFETIME", profile.lifetime.to_string()),
@@ -92,6 +97,7 @@ impl Run {
             urls: Urls { issuer, ..Urls::default() },
             origin,
             admin_port,
+            admin_password,
             api: Api::start(Verifier::default()).await?,
             http,
             results: RefCell::new(Results {

@@ -2,6 +2,7 @@
 
 use crate::profile::Profile;
 
+mod keycloak;
 mod oidc_provider;
 
-pub(crate) const ALL: &[&Profile] = &[&oidc_provider::PROFILE];
+pub(crate) const ALL: &[&Profile] = &[&oidc_provider::PROFILE, &keycloak::PROFILE];
