@@ -100,6 +100,7 @@ mod registration;
 mod server;
 mod source;
 mod state;
+pub mod store_contract;
 mod tally;
 mod test_key;
 mod token;

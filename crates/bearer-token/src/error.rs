@@ -62,6 +62,8 @@ struct Details {
     server_description: Option<Box<str>>,
     #[cfg(feature = "oauth")]
     refusal: Option<RefusalHead>,
+    #[cfg(feature = "oauth")]
+    is_unsent: bool,
 }
 
 /// The parts of a refusal's head that decide what the refusal means.
@@ -262,6 +264,18 @@ impl Error {
         self.with_context(message).map(|inner| {
             inner.details.provider = inner.details.provider.take().map(|name| ProviderName::suggested(name.as_str()));
         })
+    }
+
+    /// Notes that the server has certainly not received the request.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn unsent(self) -> Self {
+        self.map(|inner| inner.details.is_unsent = true)
+    }
+
+    /// Whether the server has certainly not received the request.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.0.details.is_unsent
     }
 
     /// Adds the head of the response that refused the request.

@@ -96,6 +96,9 @@ mod value;
 pub mod jwt;
 #[cfg(feature = "oauth")]
 pub mod oauth;
+#[cfg(feature = "shared")]
+#[cfg_attr(docsrs, doc(cfg(feature = "shared")))]
+pub mod shared;
 #[cfg(feature = "oauth")]
 pub mod store;
 
@@ -107,7 +110,7 @@ pub use self::{
         ProviderStatus, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Destination, RequestHead, ResponseHead, Sending},
-    source::{Challenge, ChallengeTest, Fallback, FetchContext, StaticToken, TokenSource},
+    source::{Challenge, ChallengeTest, Fallback, FetchContext, Identity, StaticToken, TokenSource},
     token::{AccessToken, FetchReason, Rejection},
 };
 #[cfg(feature = "_json")]

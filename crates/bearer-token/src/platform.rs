@@ -187,6 +187,12 @@ impl Moment {
         Moment { monotonic: self.monotonic.saturating_add(time), wall: self.wall.saturating_add(time) }
     }
 
+    /// Both clocks moved back, to their beginning at most.
+    pub(crate) fn before(self, time: Duration) -> Self {
+        let time = nanos(time);
+        Moment { monotonic: self.monotonic.saturating_sub(time), wall: self.wall.saturating_sub(time) }
+    }
+
     /// Whether this moment has passed at `now`, on either clock.
     #[inline]
     pub fn is_past(self, now: Moment) -> bool {

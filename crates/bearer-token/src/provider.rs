@@ -18,7 +18,7 @@ use crate::{
         refusals::Refusals,
         sending::HeaderForm,
     },
-    source::{ChallengeTest, DynTokenSource, FetchContext, TokenSource, Waits},
+    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource, Waits},
     sync::AtomicU64,
     token::{AccessToken, Rejection},
 };
@@ -155,13 +155,10 @@ impl TokenProvider {
         }
     }
 
-    /// The same as [`authorize`](Self::authorize), but leaves the refresh of a stale bearer to the caller. If a refresh
-    /// is due, the current moment is returned as well.
+    /// The same as [`authorize`](Self::authorize), but leaves [`PassThrough`] and the refresh of a stale bearer to the
+    /// caller. If a refresh is due, the current moment is returned as well.
     #[inline]
     fn authorize_only<B>(&self, request: &mut http::Request<B>) -> Result<(Authorized, Option<Moment>), Error> {
-        if request.extensions().get::<PassThrough>().is_some() {
-            return Ok((Authorized::Passed, None));
-        }
         match self.inner.without_token_for(request.uri().into(), request.headers()) {
             None => Ok(self.inner.insert_only(request.headers_mut())),
             Some(result) => Ok((result?, None)),
@@ -280,6 +277,10 @@ impl TokenSource for TokenProvider {
 
     fn name(&self) -> Cow<'_, str> {
         Cow::Borrowed(self.name())
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        self.inner.source.identity(identity);
     }
 }
 

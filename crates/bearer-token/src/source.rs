@@ -5,15 +5,20 @@ mod challenge_test;
 mod fallback;
 #[cfg(feature = "_json")]
 mod file_token;
+mod identity;
 mod static_token;
+pub(crate) mod timing;
 mod waits;
 
 use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 #[cfg(feature = "_json")]
 pub use self::file_token::FileToken;
-pub(crate) use self::waits::Waits;
-pub use self::{challenge::Challenge, challenge_test::ChallengeTest, fallback::Fallback, static_token::StaticToken};
+pub use self::{
+    challenge::Challenge, challenge_test::ChallengeTest, fallback::Fallback, identity::Identity,
+    static_token::StaticToken,
+};
+pub(crate) use self::{timing::Timing, waits::Waits};
 use crate::{
     error::Error,
     platform::{BoxFuture, Moment, Platform},
@@ -76,6 +81,14 @@ pub trait TokenSource: Send + Sync + 'static {
         Cow::Borrowed("token source")
     }
 
+    /// Describes which tokens this source gets, for a source that replicas share (`Fleet`, with the feature `shared`).
+    ///
+    /// By default the source is unknown, so it is shared only under a name that the application gives it. A source that
+    /// wraps another one adds the parts of that one.
+    fn identity(&self, identity: &mut Identity) {
+        identity.unknown("the token source");
+    }
+
     /// A test for challenges that another token of this source can meet, although they do not refuse the token itself,
     /// such as `insufficient_scope` (RFC 6750 section 3.1).
     ///
@@ -120,6 +133,7 @@ pub(crate) trait DynTokenSource: Send + Sync {
     fn fetch(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<AccessToken, Error>>;
     fn has_changed(&self) -> bool;
     fn name(&self) -> Cow<'_, str>;
+    fn identity(&self, identity: &mut Identity);
     fn challenge_test(&self) -> Option<ChallengeTest>;
 }
 
@@ -136,6 +150,10 @@ impl<S: TokenSource> DynTokenSource for S {
         TokenSource::name(self)
     }
 
+    fn identity(&self, identity: &mut Identity) {
+        TokenSource::identity(self, identity);
+    }
+
     fn challenge_test(&self) -> Option<ChallengeTest> {
         TokenSource::challenge_test(self)
     }
@@ -150,6 +168,7 @@ pub struct FetchContext {
     reason: FetchReason,
     challenges: Arc<[Challenge]>,
     waits: Waits,
+    timing: Option<Arc<dyn Timing>>,
 }
 
 impl FetchContext {
@@ -157,7 +176,15 @@ impl FetchContext {
     pub fn new(platform: Platform, timeout: Duration, reason: FetchReason) -> Self {
         let started = platform.now();
         let deadline = started.after(timeout);
-        FetchContext { platform, started, deadline, reason, challenges: Arc::default(), waits: Waits::default() }
+        FetchContext {
+            platform,
+            started,
+            deadline,
+            reason,
+            challenges: Arc::default(),
+            waits: Waits::default(),
+            timing: None,
+        }
     }
 
     /// Adds what the API asked for ([`Challenge::read`]), for a fetch that follows a rejection.
@@ -169,6 +196,24 @@ impl FetchContext {
     /// The same context, whose fetch notes there which provider it waits for.
     pub(crate) fn with_waits(self, waits: Waits) -> Self {
         FetchContext { waits, ..self }
+    }
+
+    /// The same context, with the policy of the provider that fetches.
+    pub(crate) fn with_timing(self, timing: Arc<dyn Timing>) -> Self {
+        FetchContext { timing: Some(timing), ..self }
+    }
+
+    /// The policy of the provider that fetches.
+    #[cfg(feature = "shared")]
+    pub(crate) fn timing(&self) -> Option<&Arc<dyn Timing>> {
+        self.timing.as_ref()
+    }
+
+    /// The same fetch with this time less to finish.
+    #[cfg(feature = "shared")]
+    pub(crate) fn shortened_by(&self, time: Duration) -> Self {
+        let left = self.remaining().saturating_sub(time);
+        FetchContext { deadline: self.platform.now().after(left), ..self.clone() }
     }
 
     /// Where a fetch notes which provider it waits for.

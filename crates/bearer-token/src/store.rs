@@ -13,6 +13,7 @@ use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 use crate::{
     error::{Error, ErrorKind},
     platform::Platform,
+    problem::Problem,
 };
 
 mod file;
@@ -110,6 +111,12 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// Notes that the token for which [`prepare`](Self::prepare) was called last is not used up: the server responded with
+    /// an error, or was not reached.
+    ///
+    /// It is called before the lease is dropped. By default it does nothing.
+    fn not_used_up(&self) {}
+
     /// Waits until no other process uses the refresh token, and keeps others out until the lease is dropped.
     ///
     /// The lease lasts from before a refresh token is loaded until its successor is saved, so no token is sent twice.
@@ -125,6 +132,14 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
     /// [`TokenSource::has_changed`](crate::TokenSource::has_changed) blocks on it, so it has to be quick.
     fn has_changed(&self) -> bool {
         false
+    }
+
+    /// The problems with the store's own settings, which
+    /// [`TokenEndpointBuilder::build`](crate::oauth::TokenEndpointBuilder::build) reports. Default: none.
+    ///
+    /// A store that may lose what it has saved reports that, because a refresh token that is used twice ends the consent.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
     }
 }
 
@@ -174,12 +189,20 @@ impl<S: RefreshTokenStore> RefreshTokenStore for Arc<S> {
         (**self).prepare(platform).await
     }
 
+    fn not_used_up(&self) {
+        (**self).not_used_up();
+    }
+
     async fn lease(&self, platform: &Platform) -> Result<Lease, Error> {
         (**self).lease(platform).await
     }
 
     fn has_changed(&self) -> bool {
         (**self).has_changed()
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        (**self).problems()
     }
 }
 
@@ -194,8 +217,10 @@ pub(crate) trait DynRefreshTokenStore: Send + Sync {
     ) -> StoreFuture<'a, bool>;
     fn put<'a>(&'a self, platform: &'a Platform, next: Option<&'a StoredToken>) -> StoreFuture<'a, ()>;
     fn prepare<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, ()>;
+    fn not_used_up(&self);
     fn lease<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, Lease>;
     fn has_changed(&self) -> bool;
+    fn problems(&self) -> Vec<Problem>;
 }
 
 pub(crate) type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -222,11 +247,19 @@ impl<S: RefreshTokenStore> DynRefreshTokenStore for S {
         Box::pin(RefreshTokenStore::prepare(self, platform))
     }
 
+    fn not_used_up(&self) {
+        RefreshTokenStore::not_used_up(self);
+    }
+
     fn lease<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, Lease> {
         Box::pin(RefreshTokenStore::lease(self, platform))
     }
 
     fn has_changed(&self) -> bool {
         RefreshTokenStore::has_changed(self)
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        RefreshTokenStore::problems(self)
     }
 }

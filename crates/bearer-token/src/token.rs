@@ -59,6 +59,8 @@ pub struct AccessToken {
     expiry: Expiry,
     refresh_in: Option<Duration>,
     issued: Option<Moment>,
+    /// The age of a token that another replica got, and its draw for the refresh, as a share of `u32::MAX`.
+    inherited: Option<(Duration, u32)>,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -85,6 +87,7 @@ impl AccessToken {
             expiry: Expiry::Unknown,
             refresh_in: None,
             issued: None,
+            inherited: None,
             scope: None,
             extras: BTreeMap::new(),
         }
@@ -174,6 +177,22 @@ impl AccessToken {
 
     pub(crate) fn issued_moment(&self) -> Option<Moment> {
         self.issued
+    }
+
+    /// Sets the age that the token has at its [`issued`](Self::issued) moment, and the draw for its refresh. Its lifetime
+    /// and its hint count from before that age.
+    #[cfg(feature = "shared")]
+    pub(crate) fn with_inherited(self, age: Duration, draw: u32) -> Self {
+        AccessToken { inherited: Some((age, draw)), ..self }
+    }
+
+    pub(crate) fn inherited(&self) -> Option<(Duration, u32)> {
+        self.inherited
+    }
+
+    #[cfg(feature = "shared")]
+    pub(crate) fn details(&self) -> (Option<&str>, &BTreeMap<String, String>) {
+        (self.scope.as_deref(), &self.extras)
     }
 
     pub(crate) fn into_details(self) -> (Option<String>, BTreeMap<String, String>) {

@@ -10,7 +10,7 @@ use crate::{
     problem::Problem,
     provider::TokenProvider,
     secret::encoding::Encoding,
-    source::FetchContext,
+    source::{FetchContext, Identity},
 };
 
 mod fixed_header;
@@ -148,6 +148,23 @@ impl Value {
         match &self.lookup {
             Lookup::Literal(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// Describes the value: by what it is, wherever it comes from. The token of another provider cannot be described.
+    #[cfg(feature = "oauth")]
+    pub(crate) fn identity(&self, name: &str, identity: &mut Identity) {
+        match self.literal() {
+            // It is not sent.
+            Some("") => identity.text(name, ""),
+            _ if self.is_token() => identity.unknown(name),
+            _ => {
+                let value = self.clone();
+                identity.looked_up(name, move |cx| {
+                    let value = value.clone();
+                    Box::pin(async move { Ok(Zeroizing::new(value.read(&cx).await?.as_bytes().to_vec())) })
+                });
+            }
         }
     }
 

@@ -60,12 +60,15 @@
 //! `with` before it): then each try takes the bearer that is in service then.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    future::{Future, ready},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use async_trait::async_trait;
 use bearer_token::{
     Authorized, Destination, Error, PassThrough, Rejection, RequestHead, Ticket, TokenProvider, adapter::Authorize,
 };
@@ -73,6 +76,7 @@ use http::{Extensions, HeaderMap, Method};
 use reqwest::{Request, Response, Url, redirect::Policy};
 use reqwest_middleware::{Middleware, Next};
 
+mod asked;
 mod error;
 mod redirect;
 #[cfg(feature = "transport")]
@@ -81,8 +85,9 @@ mod transport;
 pub use bearer_token;
 pub use reqwest_middleware;
 
+use self::asked::Asked;
 #[cfg(feature = "transport")]
-pub use self::transport::{ClientTransport, MiddlewareTransport};
+pub use self::transport::{ClientTransport, ClientTransportBuilder, MiddlewareTransport};
 pub use self::{
     error::{BearerError, token_error},
     redirect::redirect_policy,
@@ -206,7 +211,8 @@ impl<P: Authorize> BearerMiddleware<P> {
 
     /// Sends an authorized request. If its bearer is refused, it is rejected, and the outcome noted in the response.
     ///
-    /// The request does not become a part of the returned future, which would double the size of the middleware's.
+    /// The request does not become a part of the returned future, and neither does its URL. So one small allocation is
+    /// all that a warm request costs.
     fn send<'a>(
         &'a self,
         request: Request,
@@ -214,36 +220,95 @@ impl<P: Authorize> BearerMiddleware<P> {
         extensions: &'a mut Extensions,
         next: Next<'a>,
     ) -> impl Future<Output = reqwest_middleware::Result<Response>> + Send + use<'a, P> {
-        let (asked, method) = (request.url().clone(), request.method().clone());
+        let asked = Asked::of(&request);
         let is_bound = !self.provider.sends_only_authorization();
-        let sent = if is_bound && !self.watches.load(Ordering::Relaxed) {
+        let is_watched = self.watches.load(Ordering::Relaxed);
+        let sent = if is_bound && !is_watched {
             Err(BearerError::not_sent(unwatched()))
         } else {
-            Ok(redirect::noting(next.run(request, extensions), is_bound))
+            Ok(next.run(request, extensions))
         };
         async move {
-            let (response, noted) = sent?.await;
+            let (response, noted) = if is_watched {
+                redirect::noting(sent?, is_bound).await
+            } else {
+                // No policy of this middleware's is asked, so there is nothing to note.
+                (sent?.await, false)
+            };
             let mut response = response?;
             let is_refused = self.provider.refusals().include(response.status(), response.headers());
-            if !(is_refused || self.exposes_ticket) || !destination(response.url()).is_same_origin(destination(&asked))
-            {
-                // A response from another origin says nothing about the bearer.
-                return Ok(response);
-            }
-            if self.exposes_ticket {
-                response.extensions_mut().insert(ticket);
-            }
-            if is_refused {
-                let rejection = ticket.reject(response.headers());
-                let elsewhere = response.url().path() != asked.path() || response.url().query() != asked.query();
-                let unnoticed = !self.watches.load(Ordering::Relaxed) && !method.is_idempotent();
-                // The server that redirected the request may have acted on it.
-                if !(noted || elsewhere || unnoticed) {
-                    response.extensions_mut().insert(rejection);
-                }
+            if is_refused || self.exposes_ticket {
+                self.judge(&mut response, is_refused, ticket, asked, noted);
             }
             Ok(response)
         }
+    }
+
+    /// Leaves the ticket in the response, if that is wanted. Rejects a refused bearer and leaves the outcome there too.
+    #[cold]
+    fn judge(&self, response: &mut Response, is_refused: bool, ticket: Ticket, asked: Asked, noted: bool) {
+        let reached = response.url();
+        if Asked::origin(reached) != asked.origin {
+            // A response from another origin says nothing about the bearer.
+            return;
+        }
+        let elsewhere = Asked::place(reached) != asked.place;
+        if self.exposes_ticket {
+            response.extensions_mut().insert(ticket);
+        }
+        if is_refused {
+            let rejection = ticket.reject(response.headers());
+            let unnoticed = !self.watches.load(Ordering::Relaxed) && !asked.is_idempotent;
+            // The server that redirected the request may have acted on it.
+            if !(noted || elsewhere || unnoticed) {
+                response.extensions_mut().insert(rejection);
+            }
+        }
+    }
+
+    /// Sends a request that has to wait for a token.
+    async fn send_cold(
+        &self,
+        provider: TokenProvider,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        match authorize_cold(provider, &mut request).await.map_err(BearerError::not_sent)? {
+            Some(ticket) => self.send(request, ticket, extensions, next).await,
+            None => next.run(request, extensions).await,
+        }
+    }
+
+    /// Sends a request, and sends it once more if that can go better.
+    async fn send_twice(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        // Without the bearer's headers, whichever these are. What is rare is in boxes: a large future takes several
+        // times as long as a small one.
+        let spare = request.try_clone().map(Box::new);
+        let ticket = match self.authorize(&mut request, extensions).map_err(BearerError::not_sent)? {
+            Found::Ready(ticket) => ticket,
+            Found::Waits(provider) => {
+                Box::pin(authorize_cold(provider, &mut request)).await.map_err(BearerError::not_sent)?
+            }
+        };
+        let Some(ticket) = ticket else { return next.run(request, extensions).await };
+        let response = self.send(request, ticket, extensions, next.clone()).await?;
+        let rejection = response.extensions().get::<Rejection>().copied();
+        let is_settling = rejection == Some(Rejection::Settling);
+        let wanted = is_settling || rejection.is_some_and(Rejection::is_replay_useful);
+        let Some(replay) = spare.filter(|_| wanted) else { return Ok(response) };
+
+        // What waits holds no connection meanwhile.
+        drop(response);
+        if is_settling {
+            Box::pin(ticket.settled()).await;
+        }
+        Box::pin(self.replay(*replay, extensions, next)).await
     }
 
     /// Sends a request that was refused once more.
@@ -288,39 +353,33 @@ async fn authorize_cold(provider: TokenProvider, request: &mut Request) -> Resul
     }
 }
 
-#[async_trait]
+/// Written without `async_trait`, whose future would contain the request and everything that is done with it, also
+/// where that is rare. The request is authorized when it is passed on, as a tower layer does.
 impl<P: Authorize> Middleware for BearerMiddleware<P> {
-    async fn handle(
-        &self,
+    fn handle<'life0, 'life1, 'life2, 'async_trait>(
+        &'life0 self,
         mut request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
+        extensions: &'life1 mut Extensions,
+        next: Next<'life2>,
+    ) -> Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        Self: 'async_trait,
+    {
         if extensions.get::<PassThrough>().is_some() {
-            return next.run(request, extensions).await;
+            return next.run(request, extensions);
         }
-        // Without the bearer's headers, whichever these are. What is rare is in boxes: the future of every request is
-        // allocated, and a large one takes several times as long as a small one.
-        let spare = if self.replays { request.try_clone().map(Box::new) } else { None };
-        let ticket = match self.authorize(&mut request, extensions).map_err(BearerError::not_sent)? {
-            Found::Ready(ticket) => ticket,
-            Found::Waits(provider) => {
-                Box::pin(authorize_cold(provider, &mut request)).await.map_err(BearerError::not_sent)?
-            }
-        };
-        let Some(ticket) = ticket else { return next.run(request, extensions).await };
-        let response = self.send(request, ticket, extensions, next.clone()).await?;
-        let rejection = response.extensions().get::<Rejection>().copied();
-        let is_settling = rejection == Some(Rejection::Settling);
-        let wanted = is_settling || rejection.is_some_and(Rejection::is_replay_useful);
-        let Some(replay) = spare.filter(|_| wanted) else { return Ok(response) };
-
-        // What waits holds no connection meanwhile.
-        drop(response);
-        if is_settling {
-            Box::pin(ticket.settled()).await;
+        if self.replays {
+            return Box::pin(self.send_twice(request, extensions, next));
         }
-        Box::pin(self.replay(*replay, extensions, next)).await
+        match self.authorize(&mut request, extensions) {
+            Ok(Found::Ready(Some(ticket))) => Box::pin(self.send(request, ticket, extensions, next)),
+            Ok(Found::Ready(None)) => next.run(request, extensions),
+            Ok(Found::Waits(provider)) => Box::pin(self.send_cold(provider, request, extensions, next)),
+            Err(error) => Box::pin(ready(Err(BearerError::not_sent(error)))),
+        }
     }
 }
 

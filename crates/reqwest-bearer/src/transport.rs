@@ -12,12 +12,19 @@ use http::Uri;
 use reqwest::{Client, Url};
 use reqwest_middleware::ClientWithMiddleware;
 
+mod builder;
+#[cfg(feature = "transport-tls")]
+mod tls;
+
+pub use self::builder::ClientTransportBuilder;
+
 /// Sends token requests through a reqwest client of yours.
 ///
 /// bearer-token's own `HttpTransport` does without reqwest and sets everything up by itself. This one is for what only
-/// your client has: another TLS library, SOCKS, a resolver, shared connections.
+/// reqwest has: another TLS library, SOCKS, a resolver. [`builder`](Self::builder) makes a client that is safe for token
+/// requests.
 ///
-/// The client must not follow redirects: `ClientBuilder::redirect(Policy::none())`. It would send the credentials
+/// A client of your own, for connections that are shared, must not follow redirects: `ClientBuilder::redirect(Policy::none())`. It would send the credentials
 /// wherever the server points. A response from another URL is refused, but then it is too late. It must not retry
 /// either (`ClientBuilder::retry(reqwest::retry::never())`), since each attempt needs an assertion of its own.
 ///
@@ -36,6 +43,11 @@ pub struct ClientTransport {
 }
 
 impl ClientTransport {
+    /// Starts building a client for token requests.
+    pub fn builder() -> ClientTransportBuilder {
+        ClientTransportBuilder::default()
+    }
+
     /// Sends through this client.
     pub fn new(client: Client) -> Self {
         ClientTransport { client }

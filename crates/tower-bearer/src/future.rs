@@ -157,19 +157,16 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProjection::Called { response, sent } => {
-                    return Poll::Ready(match ready!(response.poll(cx)) {
-                        Ok(mut response) => {
-                            if let Some(kept) = sent
-                                && kept.is_to_handle(&response)
-                                && kept.handle(&mut response)
-                            {
-                                // The trailers are not to reject it once more.
-                                *sent = None;
-                            }
-                            Ok(response)
-                        }
-                        Err(error) => Err(error.into()),
-                    });
+                    // Looked at in place: each move of a response costs as much as the look.
+                    let mut result = ready!(response.poll(cx));
+                    if let (Ok(response), Some(kept)) = (&mut result, &*sent)
+                        && kept.is_to_handle(response)
+                        && kept.handle(response)
+                    {
+                        // The trailers are not to reject it once more.
+                        *sent = None;
+                    }
+                    return Poll::Ready(result.map_err(Into::into));
                 }
                 StateProjection::Waiting { cold } => {
                     let next = match ready!(cold.poll_call(cx)) {

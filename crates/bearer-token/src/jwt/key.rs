@@ -21,6 +21,8 @@ mod wrong_file_tests;
 
 use std::{fmt, path::Path, sync::Arc};
 
+use zeroize::Zeroizing;
+
 use self::{
     looked_up::LookedUpKey,
     material::KeyMaterial,
@@ -32,6 +34,7 @@ use crate::{
     error::Error,
     observe::{self, EventKind},
     platform::Platform,
+    source::Identity,
     value::Value,
 };
 
@@ -204,6 +207,25 @@ impl SigningKey {
         let is_slow = material.key.is_slow();
         let sign = move || material.key.sign(message.as_bytes()).map(|signature| (message, signature));
         if is_slow { platform.run_blocking(sign).await? } else { sign() }
+    }
+
+    /// Adds it as the credential: its public key, or for a secret a code that only the secret makes.
+    pub(crate) fn credential(&self, identity: &mut Identity) {
+        let key = self.clone();
+        identity.credential(move |cx| {
+            let key = key.clone();
+            Box::pin(async move {
+                let key = key.now(cx.platform()).await?;
+                let known = match key.public_key() {
+                    Ok(der) => der,
+                    Err(_) if key.algorithm.is_hmac() && !matches!(key.place, KeyPlace::Remote(_)) => {
+                        key.sign(cx.platform(), "bearer-token credential".to_owned()).await?.1
+                    }
+                    Err(_) => key.key_id().unwrap_or_default().into_bytes(),
+                };
+                Ok(Zeroizing::new(known))
+            })
+        });
     }
 
     /// Whether another key is available than the one that signed last.

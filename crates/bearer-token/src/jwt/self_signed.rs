@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use super::template::JwtTemplate;
 use crate::{
     error::Error,
-    source::{FetchContext, TokenSource},
+    source::{FetchContext, Identity, TokenSource},
     token::AccessToken,
 };
 
@@ -54,6 +54,11 @@ impl TokenSource for SelfSigned {
 
     fn name(&self) -> Cow<'_, str> {
         Cow::Borrowed("self-signed JWT")
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        identity.text("source", "self-signed");
+        self.template.identity(identity);
     }
 }
 

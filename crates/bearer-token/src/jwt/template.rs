@@ -38,6 +38,7 @@ use crate::{
     error::Error,
     platform::{Moment, Platform},
     problem::{Advice, Problem, Problems},
+    source::Identity,
 };
 
 /// The default lifetime of an assertion: the strictest servers allow no more (Box: 60 s).
@@ -81,6 +82,32 @@ impl JwtTemplate {
 
     pub(crate) fn new(template: Template) -> Self {
         JwtTemplate(Arc::new(template))
+    }
+
+    /// Describes the claims that are the same in each JWT. The key is the credential.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        let Claims { fixed, looked_up, computed, .. } = &self.0.claims;
+        identity.text("claims", Value::from(fixed.clone()).to_string());
+        identity.set("claims looked up", looked_up.names());
+        if looked_up.names().next().is_some() {
+            let template = self.clone();
+            identity.looked_up("claims found", move |cx| {
+                let template = template.clone();
+                Box::pin(async move {
+                    let found = template.0.claims.looked_up.read(cx.platform()).await?;
+                    Ok(Zeroizing::new(Value::from(found).to_string().into_bytes()))
+                })
+            });
+        }
+        for name in computed.names() {
+            identity.unknown(format!("claim.{name}"));
+        }
+        self.credential(identity);
+    }
+
+    /// Adds the key as the credential.
+    pub(crate) fn credential(&self, identity: &mut Identity) {
+        self.0.key.credential(identity);
     }
 
     /// Signs a JWT with its own `iat`, `exp` and `jti`. Nothing is cached, because an assertion is used once

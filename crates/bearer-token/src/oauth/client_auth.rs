@@ -6,7 +6,7 @@ use crate::{
     oauth::{ClientSecret, request::wire},
     problem::{Advice, Problem, Problems},
     secret::{Secret, string},
-    source::TokenSource,
+    source::{Identity, TokenSource},
     value::Value,
 };
 
@@ -249,6 +249,24 @@ impl ClientAuth {
             }
         }
         credentials
+    }
+
+    /// Describes the client. Its credential does not count.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        let client_id = match &self.method {
+            Method::None => None,
+            Method::Public(client_id) => Some(client_id.as_str()),
+            Method::Basic { client_id, secret, .. } | Method::Post { client_id, secret } => {
+                secret.identity(identity);
+                Some(client_id.as_str())
+            }
+            Method::Assertion(assertion) => {
+                assertion.identity(identity);
+                Some(assertion.client_id())
+            }
+            Method::AssertionFrom(assertion) => Some(assertion.client_id()),
+        };
+        identity.set("client_id", client_id);
     }
 
     fn checked_assertion_type(&self, problems: &mut Problems) -> String {

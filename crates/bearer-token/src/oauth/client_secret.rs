@@ -8,7 +8,7 @@ use crate::{
     error::{Error, ErrorKind, Retry},
     files::last_good::LastGood,
     secret::{Secret, string},
-    source::FetchContext,
+    source::{FetchContext, Identity},
     value::Value,
 };
 
@@ -88,6 +88,15 @@ impl ClientSecret {
             }
         };
         read.map(Secret::new).map_err(|problem| problem.to_string())
+    }
+
+    /// Adds it as the credential.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        let secret = self.clone();
+        identity.credential(move |cx| {
+            let secret = secret.clone();
+            Box::pin(async move { Ok(Zeroizing::new(secret.for_request(&cx).await?.expose().as_bytes().to_vec())) })
+        });
     }
 
     /// Whether it is to be read again before each request.

@@ -53,6 +53,11 @@ impl Discovery {
         Discovery { source, provider: OnceLock::new() }
     }
 
+    /// Whether the endpoint for clients with a TLS certificate is preferred.
+    pub(crate) fn uses_mtls_alias(&self) -> bool {
+        self.source.use_mtls_alias
+    }
+
     pub(crate) fn issuer(&self) -> &Issuer {
         &self.source.issuer
     }

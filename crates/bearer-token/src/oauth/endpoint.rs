@@ -7,12 +7,13 @@ use crate::{
     oauth::{
         ClientAuth, ClockOffset, Grant,
         discovery::may_have_moved,
+        refresh_token::NotUsedUp,
         request::{RequestParts, sent::Sent},
         response::{Findings, ResponseReader, clock_offset::ServerClock},
         step_up::Steps,
     },
     observe::{self, EventKind, Text},
-    source::{ChallengeTest, FetchContext, TokenSource},
+    source::{ChallengeTest, FetchContext, Identity, TokenSource},
     token::AccessToken,
     transport::DynTransport,
 };
@@ -259,6 +260,17 @@ impl TokenSource for TokenEndpoint {
     fn challenge_test(&self) -> Option<ChallengeTest> {
         self.0.steps.as_ref().map(Steps::test)
     }
+
+    fn identity(&self, identity: &mut Identity) {
+        let Inner { location, request, client_auth, reader, steps, .. } = &*self.0;
+        location.identity(identity);
+        client_auth.identity(identity);
+        request.identity(identity);
+        reader.identity(identity);
+        if let Some(steps) = steps {
+            steps.identity(identity);
+        }
+    }
 }
 
 /// The most requests of one fetch, if the grant has that many credentials to try.
@@ -332,6 +344,11 @@ impl TokenEndpoint {
                 Err(error) => error,
             };
             let broken = error.kind() == ErrorKind::Transport;
+            if (response.is_some() || error.is_unsent())
+                && let Some(not_used_up) = granted.extensions().get::<NotUsedUp>()
+            {
+                (not_used_up.0)();
+            }
             let asked_to_wait = matches!(error.retry(), Retry::Later { after: Some(_) });
             let (error, by_its_clock) = match &response {
                 Some((response, received)) if !asked_to_wait => correction.refused(error, response, issued, *received),

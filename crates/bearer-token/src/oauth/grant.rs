@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     oauth::{Parameters, ResponseFields},
     problem::Problem,
-    source::FetchContext,
+    source::{FetchContext, Identity},
 };
 
 /// An OAuth 2.0 grant (RFC 6749 section 1.3): what the client presents in a token request, as parameters.
@@ -73,6 +73,14 @@ pub trait Grant: Send + Sync + 'static {
     /// Return `false` if the server accepts the credential only once, such as a rotating refresh token. Default: yes.
     fn is_repeatable(&self) -> bool {
         true
+    }
+
+    /// Describes which token the grant gets, for a token endpoint that replicas share
+    /// ([`TokenSource::identity`](crate::TokenSource::identity)). Default: unknown.
+    ///
+    /// The token endpoint describes everything that it adds itself.
+    fn identity(&self, identity: &mut Identity) {
+        identity.unknown("grant");
     }
 
     /// Whether the parameters depend on the time of day, as an assertion does that is signed for them.
@@ -156,6 +164,7 @@ pub(crate) trait DynGrant: Send + Sync {
     fn is_repeatable(&self) -> bool;
     fn has_changed(&self) -> bool;
     fn is_time_bound(&self) -> bool;
+    fn identity(&self, identity: &mut Identity);
     fn response_fields(&self) -> &[&str];
     fn kept_fields(&self) -> &[&str];
     fn on_response<'a>(
@@ -191,6 +200,10 @@ impl<G: Grant> DynGrant for G {
 
     fn is_time_bound(&self) -> bool {
         Grant::is_time_bound(self)
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        Grant::identity(self, identity);
     }
 
     fn response_fields(&self) -> &[&str] {

@@ -6,6 +6,7 @@ use crate::{
     error::Error,
     oauth::{Grant, Parameters, ResponseFields},
     platform::Platform,
+    problem::Problem,
     secret::Secret,
     source::FetchContext,
     store::{RefreshTokenStore, StoredToken},
@@ -144,6 +145,10 @@ impl RefreshToken {
     }
 }
 
+/// What the token endpoint calls, if the credential of a request was certainly not used up.
+#[derive(Clone)]
+pub(super) struct NotUsedUp(pub(super) Arc<dyn Fn() + Send + Sync>);
+
 impl Grant for RefreshToken {
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let platform = cx.platform();
@@ -161,6 +166,8 @@ impl Grant for RefreshToken {
         let token = token.clone();
         let mut parameters = Parameters::new("refresh_token").with_credential("refresh_token", token.expose());
         parameters.extensions_mut().insert(Arc::new(Session { lease, seen, token }));
+        let rotation = Arc::clone(&self.rotation);
+        parameters.extensions_mut().insert(NotUsedUp(Arc::new(move || rotation.not_used_up())));
         Ok(parameters)
     }
 
@@ -174,6 +181,10 @@ impl Grant for RefreshToken {
 
     fn can_step_up(&self) -> bool {
         false
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        self.rotation.problems()
     }
 
     fn response_fields(&self) -> &[&str] {

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{client_auth::Credentials, endpoint::is_credential, grant::DynGrant},
     platform::Platform,
-    source::FetchContext,
+    source::{FetchContext, Identity},
     value::Value,
 };
 
@@ -58,6 +58,27 @@ impl RequestParts {
     /// Whether a part of the request is signed here, and depends on the time of day.
     pub(crate) fn is_time_bound(&self) -> bool {
         self.grant.is_time_bound() || self.credentials.is_time_bound()
+    }
+
+    /// Describes everything that reaches the server, apart from the client.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        identity.text("method", self.method.as_str());
+        identity.text("body", self.body.name());
+        match &self.grant_type {
+            GrantType::OfGrant => identity.set("grant_type", None::<&str>),
+            GrantType::Named(name) => identity.text("grant_type", name),
+            GrantType::Absent => identity.text("grant_type", ""),
+        }
+        self.grant.identity(identity);
+        identity.set("scope", self.scope.split_ascii_whitespace());
+        for (name, value) in &self.parameters {
+            let path = format!("parameter.{name}");
+            // A credential expires, and each replica may have another one.
+            if is_credential(name) { identity.unknown(path) } else { value.identity(&path, identity) }
+        }
+        for (name, value) in &self.headers {
+            value.identity(&format!("header.{name}"), identity);
+        }
     }
 
     /// Whether an input of the requests has changed since the last one.

@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{client_auth::Presented, request::sent::Sent},
+    source::Identity,
     token::{
         AccessToken, Expiry,
         fields::{Field, Place, Wanted},
@@ -53,6 +54,17 @@ pub(crate) struct ResponseReader {
     pub(crate) keep: Vec<String>,
     /// How requests identify the client.
     pub(crate) presented: Presented,
+}
+
+impl ResponseReader {
+    /// Describes what becomes of a response. Two readers may find two tokens in it.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        self.format.identity(identity);
+        identity.set("keep", &self.keep);
+        if self.custom.is_some() {
+            identity.unknown("response_with");
+        }
+    }
 }
 
 /// A user's function that makes a token of a response.

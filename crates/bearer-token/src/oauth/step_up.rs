@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{request::wire, scope},
     problem::{Problem, Problems},
-    source::{Challenge, ChallengeTest, FetchContext},
+    source::{Challenge, ChallengeTest, FetchContext, Identity},
     sync::{Mutex, lock},
     token::FetchReason,
 };
@@ -111,6 +113,16 @@ impl Steps {
     }
 
     /// The test for challenges that a step can meet.
+    /// Adds the words that were added so far. So replicas that asked for more do not share with those that did not.
+    pub(crate) fn identity(self: &Arc<Self>, identity: &mut Identity) {
+        let steps = Arc::clone(self);
+        identity.looked_up("step_up", move |_| {
+            let mut added = lock(&steps.state).added.clone();
+            added.sort_unstable();
+            Box::pin(async move { Ok(Zeroizing::new(added.join(" ").into_bytes())) })
+        });
+    }
+
     pub(crate) fn test(self: &Arc<Self>) -> ChallengeTest {
         let steps = Arc::clone(self);
         ChallengeTest::new(move |challenge| !steps.wanted(challenge, &lock(&steps.state)).is_empty())

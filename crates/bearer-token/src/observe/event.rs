@@ -279,6 +279,32 @@ pub enum EventKind<'a> {
         /// How long the call took.
         duration: Duration,
     },
+    /// The token that another replica got is used.
+    #[non_exhaustive]
+    SharedTokenAdopted {},
+    /// A record in the shared store is not used, or was not saved.
+    #[non_exhaustive]
+    SharedRecordIgnored {
+        /// What is wrong with it.
+        problem: &'a str,
+    },
+    /// The sealing keys cannot be read, so this replica fetches for itself.
+    #[non_exhaustive]
+    SharedKeysMissing {
+        /// What is wrong with them.
+        error: &'a Error,
+    },
+    /// The shared store gives no answers, so it is left alone, and each replica fetches for itself.
+    #[non_exhaustive]
+    SharedStoreSuspended {
+        /// The last error.
+        error: &'a Error,
+        /// The time until it is asked again.
+        pause: Duration,
+    },
+    /// The shared store answers again.
+    #[non_exhaustive]
+    SharedStoreResumed {},
     /// A new refresh token is in the store.
     #[non_exhaustive]
     RefreshTokenSaved {},

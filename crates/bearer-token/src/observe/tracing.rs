@@ -47,6 +47,11 @@ pub(super) fn record(provider: Option<&str>, kind: &EventKind<'_>) {
         | EventKind::KeyPairKept { .. }
         | EventKind::CertificatesChanged {}
         | EventKind::CertificatesKept { .. } => source(provider, kind),
+        EventKind::SharedTokenAdopted {}
+        | EventKind::SharedRecordIgnored { .. }
+        | EventKind::SharedKeysMissing { .. }
+        | EventKind::SharedStoreSuspended { .. }
+        | EventKind::SharedStoreResumed {} => shared(provider, kind),
         EventKind::StoreCall { .. }
         | EventKind::RefreshTokenSaved {}
         | EventKind::RefreshTokenNotSaved { .. }
@@ -247,6 +252,33 @@ fn source(provider: Option<&str>, kind: &EventKind<'_>) {
                 target: TARGET, provider, problems,
                 "ignoring changed certificates for token requests; the previous ones stay in use until a file changes again"
             );
+        }
+        _ => {}
+    }
+}
+
+fn shared(provider: Option<&str>, kind: &EventKind<'_>) {
+    match kind {
+        EventKind::SharedTokenAdopted {} => {
+            debug!(target: TARGET, provider, "using the token that another replica got");
+        }
+        EventKind::SharedRecordIgnored { problem } => {
+            warn!(target: TARGET, provider, problem, "ignoring a record of the shared store");
+        }
+        EventKind::SharedKeysMissing { error } => {
+            warn!(
+                target: TARGET, provider, kind = ?error.kind(), %error,
+                "the sealing keys of the shared store cannot be read; this replica fetches for itself"
+            );
+        }
+        EventKind::SharedStoreSuspended { error, pause } => {
+            warn!(
+                target: TARGET, provider, kind = ?error.kind(), %error, ?pause,
+                "the shared store gives no answers; each replica fetches for itself until it is asked again"
+            );
+        }
+        EventKind::SharedStoreResumed {} => {
+            info!(target: TARGET, provider, "the shared store answers again");
         }
         _ => {}
     }

@@ -73,6 +73,32 @@ pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 #[cfg(feature = "oauth")]
 pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
+// Tokens that replicas share.
+
+/// The time for one call of a shared store. A store that is slower costs more than it saves.
+#[cfg(feature = "shared")]
+pub(crate) const SHARED_CALL_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// The number of failures in a row after which a shared store is left alone.
+#[cfg(feature = "shared")]
+pub(crate) const SHARED_FAILURES: u32 = 2;
+
+/// For how long it is left alone.
+#[cfg(feature = "shared")]
+pub(crate) const SHARED_PAUSE: Backoff = Backoff::new(SECOND, Duration::from_secs(30));
+
+/// The time by which a lease outlasts the fetch of its holder.
+#[cfg(feature = "shared")]
+pub(crate) const SHARED_LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// The first and the longest wait before a replica without a token looks again.
+#[cfg(feature = "shared")]
+pub(crate) const SHARED_POLL: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(250));
+
+/// For how long a failure is remembered after twice its cool-down. It tells the next holder that the server may be slow.
+#[cfg(feature = "shared")]
+pub(crate) const SHARED_MEMORY: Duration = Duration::from_secs(10 * 60);
+
 // Shares of a token's lifetime. A token is never refreshed in the first half of its life: 3/10 and 2/10 add up to the
 // other half.
 

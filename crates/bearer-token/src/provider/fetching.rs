@@ -97,7 +97,9 @@ impl Inner {
             self.observers.tell(EventKind::FetchAbandoned {});
         }
         self.waits.forget();
-        let cx = FetchContext::new(self.platform.clone(), timeout, reason).with_waits(self.waits.clone());
+        let cx = FetchContext::new(self.platform.clone(), timeout, reason)
+            .with_waits(self.waits.clone())
+            .with_timing(Arc::new(self.cache.policy().clone()));
         let cx = challenges.into_iter().fold(cx, FetchContext::with_challenges);
         self.observers.tell(EventKind::FetchStarted { reason });
         let started = cx.started();
@@ -202,12 +204,17 @@ impl Inner {
         let Minted { token, fixed } = minted;
         let credential = Credential::new(&self.form, token.secret(), &fixed)?;
         let issued = token.issued_moment().unwrap_or(started);
-        let (policy, draw) = (self.cache.policy(), self.draw());
+        let (age, draw) = match token.inherited() {
+            Some((age, draw)) => (age, Draw(draw)),
+            None => (Duration::ZERO, self.draw()),
+        };
+        let policy = self.cache.policy();
         let deadlines = policy.deadlines(issued, token.expiry(), draw);
         let deadlines = match token.refresh_hint() {
             Some(hint) => policy.hinted(deadlines, issued, hint, draw),
             None => deadlines,
         };
+        let deadlines = deadlines.earlier_by(age);
         Ok(Bearer::seal(token, credential, self.id, deadlines, now, self.settling_time))
     }
 

@@ -14,6 +14,7 @@ use crate::{
         jitter::Draw,
         policy::Policy,
     },
+    source::Timing,
     token::Expiry,
 };
 
@@ -47,6 +48,16 @@ impl Deadlines {
             Freshness::Stale
         } else {
             Freshness::Expired
+        }
+    }
+
+    /// The deadlines of a token that was this old when it arrived.
+    pub(crate) fn earlier_by(self, age: Duration) -> Self {
+        let Deadlines { refresh, reserve, expires } = self;
+        Deadlines {
+            refresh: refresh.before(age),
+            reserve: reserve.before(age),
+            expires: expires.map(|expires| expires.before(age)),
         }
     }
 
@@ -122,9 +133,29 @@ impl Policy {
         self.transient_wait(times, draw)
     }
 
+    /// The lifetime that counts, without the time of day.
+    fn lifetime(&self, expiry: Expiry) -> Duration {
+        match expiry {
+            Expiry::In(lifetime) => lifetime.min(self.max_lifetime),
+            Expiry::Unknown => self.default_lifetime.min(self.max_lifetime),
+            Expiry::Never | Expiry::At(_) => self.max_lifetime,
+        }
+    }
+
     fn transient_wait(&self, failures: u32, draw: Draw) -> Duration {
         let wait = self.transient_backoff.after(failures);
         wait / 2 + draw.of(wait / 2)
+    }
+}
+
+impl Timing for Policy {
+    fn lives(&self, expiry: Expiry) -> (Duration, Duration) {
+        let lifetime = self.lifetime(expiry);
+        (lifetime, lifetime.saturating_sub(self.reserve.min(lifetime / RESERVE_SHARE)))
+    }
+
+    fn cool_down(&self, error: &Error, failures: u32, draw: u32) -> Duration {
+        Policy::cool_down(self, error, failures, Draw(draw))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use crate::{
     error::{Error, ErrorKind, Retry},
     observe::{self, EventKind},
-    source::{ChallengeTest, DynTokenSource, FetchContext, TokenSource},
+    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource},
     token::AccessToken,
 };
 
@@ -53,6 +53,12 @@ impl TokenSource for Fallback {
 
     fn name(&self) -> Cow<'_, str> {
         self.first.name()
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        self.first.identity(identity);
+        identity.text("fallback", "");
+        self.other.identity(identity);
     }
 
     /// A challenge that either source can meet.

@@ -99,7 +99,8 @@ pub fn client_error(uri: &Uri, error: &(dyn StdError + 'static)) -> Error {
         Cause::TimedOut => (ErrorKind::Timeout, "no response to the token request from"),
         _ => (ErrorKind::Transport, "no connection for the token request to"),
     };
-    with_io_source(Error::new(kind, format!("{what} {origin}: {found}; {change}")), error)
+    let failed = with_io_source(Error::new(kind, format!("{what} {origin}: {found}; {change}")), error);
+    if cause.is_before_the_request() { failed.unsent() } else { failed }
 }
 
 /// Adds the operating system's own error as the source, and nothing else of the chain.

@@ -6,3 +6,5 @@ mod redirects;
 mod server;
 #[cfg(feature = "transport")]
 mod transport;
+#[cfg(feature = "transport-tls")]
+mod transport_builder;

@@ -10,6 +10,7 @@ use crate::{
     },
     problem::{Advice, Problem, Problems},
     secret::string,
+    source::Identity,
 };
 
 pub(crate) use crate::jwt::JwtTemplate as AssertionTemplate;
@@ -111,6 +112,15 @@ impl ClientAuth {
 impl ClientAssertion {
     pub(crate) fn client_id(&self) -> &str {
         &self.client_id
+    }
+
+    /// Adds the key as the credential.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        let (AssertionForm::PrivateKey(key) | AssertionForm::Secret(key)) = &self.form else {
+            let AssertionForm::Template(template) = &self.form else { return };
+            return template.credential(identity);
+        };
+        key.credential(identity);
     }
 
     /// Whether the client secret signs it.

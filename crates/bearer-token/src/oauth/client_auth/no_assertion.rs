@@ -1,6 +1,9 @@
 //! Stand-ins for signed assertions in a build without the feature `jwt`. Neither type has a value.
 
-use crate::{error::Error, oauth::client_auth::Audience, platform::Platform, problem::Problems, token::AccessToken};
+use crate::{
+    error::Error, oauth::client_auth::Audience, platform::Platform, problem::Problems, source::Identity,
+    token::AccessToken,
+};
 
 /// The recipe for the assertions of a client.
 #[derive(Clone)]
@@ -8,6 +11,10 @@ pub(crate) enum ClientAssertion {}
 
 impl ClientAssertion {
     pub(crate) fn client_id(&self) -> &str {
+        match *self {}
+    }
+
+    pub(crate) fn identity(&self, _: &mut Identity) {
         match *self {}
     }
 

@@ -7,7 +7,7 @@ use http::Uri;
 use crate::{
     error::Error,
     oauth::{discovery::Discovery, endpoint::url::EndpointUrl},
-    source::FetchContext,
+    source::{FetchContext, Identity},
 };
 
 /// The location of a token endpoint, checked.
@@ -32,6 +32,20 @@ impl Location {
         match self {
             Location::Fixed(_) => false,
             Location::Discovered(discovery) => discovery.url_now(cx).await.is_ok_and(|uri| uri != *from),
+        }
+    }
+
+    /// Describes the server.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        match self {
+            Location::Fixed(url) => identity.text("url", url.uri().to_string()),
+            Location::Discovered(discovery) => {
+                identity.text("issuer", discovery.issuer().as_str());
+                if discovery.uses_mtls_alias() {
+                    // The token is bound to the certificate of one client.
+                    identity.unknown("use_mtls_alias");
+                }
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     error::Error,
     oauth::{Grant, Parameters},
-    source::FetchContext,
+    source::{FetchContext, Identity},
 };
 
 /// A token for the client itself: `grant_type=client_credentials` (RFC 6749 section 4.4).
@@ -24,5 +24,10 @@ impl ClientCredentials {
 impl Grant for ClientCredentials {
     async fn parameters(&self, _cx: &FetchContext) -> Result<Parameters, Error> {
         Ok(Parameters::new("client_credentials"))
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        // The client is all there is.
+        identity.text("grant", "client_credentials");
     }
 }

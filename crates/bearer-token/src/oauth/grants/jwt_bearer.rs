@@ -13,7 +13,7 @@ use crate::{
     },
     observe::{self, EventKind},
     problem::{Problem, Problems},
-    source::FetchContext,
+    source::{FetchContext, Identity},
     value::Value,
 };
 
@@ -101,6 +101,15 @@ impl Grant for JwtBearer {
         };
         let parameters = Parameters::new("urn:ietf:params:oauth:grant-type:jwt-bearer");
         Ok(parameters.with_credential(self.parameter.clone(), assertion.as_str()))
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        identity.text("grant", "jwt-bearer");
+        identity.text("assertion as", &self.parameter);
+        match &self.assertion {
+            Assertion::Signed(template) => template.identity(identity),
+            Assertion::Found(_) => identity.unknown("assertion"),
+        }
     }
 
     fn has_changed(&self) -> bool {

@@ -6,7 +6,7 @@ use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{Grant, Parameters, ResponseFields, request::missing},
     problem::Problem,
-    source::FetchContext,
+    source::{FetchContext, Identity},
     value::Value,
 };
 
@@ -201,6 +201,20 @@ impl Grant for TokenExchange {
             parameters.push("actor_token_type", actor_type.as_ref());
         }
         Ok(parameters)
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        identity.text("grant", "token-exchange");
+        identity.text("subject_token_type", self.subject.1.as_str());
+        identity.set("actor_token_type", self.actor.iter().map(|(_, kind)| kind.as_str()));
+        identity.set("requested_token_type", self.requested.iter().map(TokenType::as_str));
+        self.audiences.iter().for_each(|value| value.identity("audience", identity));
+        self.resources.iter().for_each(|value| value.identity("resource", identity));
+        // Whose tokens they are does not show.
+        identity.unknown("subject_token");
+        if self.actor.is_some() {
+            identity.unknown("actor_token");
+        }
     }
 
     fn has_changed(&self) -> bool {

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, ErrorKind, Retry},
     observe::{self, EventKind, Scope},
     platform::{Moment, Platform},
+    problem::Problem,
     provider::constants::{LEASE_GRACE, REFUSED_TOKEN_REST, SAVE_TIMEOUT},
     secret::Secret,
     source::FetchContext,
@@ -168,6 +169,15 @@ impl RotationState {
     /// Fails if a successor could not be saved.
     pub(super) async fn prepare(&self, platform: &Platform) -> Result<(), Error> {
         self.store.prepare(platform).await
+    }
+
+    /// Notes that the token that was sent is not used up.
+    pub(super) fn not_used_up(&self) {
+        self.store.not_used_up();
+    }
+
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        self.store.problems()
     }
 
     /// Whether the server has refused the token lately.

@@ -10,7 +10,7 @@ use crate::{
     oauth::request::{content::Sendable, wire},
     problem::{Advice, Problem, Problems},
     provider::TokenProvider,
-    source::FetchContext,
+    source::{FetchContext, Identity},
     value::Value,
 };
 
@@ -56,6 +56,24 @@ impl ParameterValue {
     /// Whether something in it is looked up for each request.
     pub(crate) fn is_looked_up(&self) -> bool {
         self.strings().iter().any(|value| value.literal().is_none())
+    }
+
+    /// Describes the tree.
+    pub(crate) fn identity(&self, path: &str, identity: &mut Identity) {
+        match &self.0 {
+            Node::String(value) => value.identity(path, identity),
+            Node::Number(number) => identity.text(path, number.to_string()),
+            Node::Bool(bool) => identity.text(path, if *bool { "true" } else { "false" }),
+            Node::Null => identity.text(path, "null"),
+            Node::List(list) => {
+                identity.text(path, format!("list of {}", list.len()));
+                list.iter().for_each(|value| value.identity(path, identity));
+            }
+            Node::Object(members) => {
+                identity.text(path, format!("object of {}", members.len()));
+                members.iter().for_each(|(name, value)| value.identity(&format!("{path}.{name}"), identity));
+            }
+        }
     }
 
     /// Whether something in it is the token of another provider.

@@ -3,6 +3,7 @@
 use super::lifetime::Times;
 use crate::{
     problem::{Advice, Problem, Problems},
+    source::Identity,
     token::{
         fields::{Place, ResponseFields, Wanted},
         pointer::Pointer,
@@ -42,6 +43,17 @@ pub struct ResponseFormat {
 }
 
 impl ResponseFormat {
+    /// Describes which strings are the token and its lifetime.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        let ResponseFormat { token, expires_in, expires_at, refresh_in, refresh_token: _, milliseconds, never } = self;
+        let pointers = [Some(token), Some(expires_in), expires_at.as_ref(), refresh_in.as_ref()];
+        for pointer in pointers {
+            identity.set("response", pointer.map(Pointer::as_str));
+        }
+        identity.text("unit", if *milliseconds { "ms" } else { "s" });
+        identity.set("never", never.map(|never| never.to_string()));
+    }
+
     /// The response of OAuth 2.0 (RFC 6749 section 5.1): `access_token`, `expires_in` in seconds, and `refresh_token`.
     pub fn oauth() -> Self {
         ResponseFormat {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use crate::{
     error::{Error, ErrorKind},
     platform::BoxFuture,
-    source::{ChallengeTest, DynTokenSource, FetchContext},
+    source::{ChallengeTest, DynTokenSource, FetchContext, Identity},
     sync::permits::Permits,
     token::AccessToken,
 };
@@ -52,6 +52,10 @@ impl DynTokenSource for Limited {
 
     fn name(&self) -> Cow<'_, str> {
         self.source.name()
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        self.source.identity(identity);
     }
 
     fn challenge_test(&self) -> Option<ChallengeTest> {

@@ -50,6 +50,20 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// Whether the server has certainly not received the request.
+    pub(crate) fn is_before_the_request(self) -> bool {
+        match self {
+            Cause::NameNotFound | Cause::Refused | Cause::Unreachable | Cause::NotPermitted => true,
+            Cause::UnknownIssuer | Cause::CaAsServer | Cause::WrongName | Cause::Revoked | Cause::Certificate => true,
+            Cause::Expired(_) | Cause::NotYetValid(_) => true,
+            Cause::NotTls | Cause::TlsVersion | Cause::TlsAlgorithms | Cause::UnrecognizedName => true,
+            Cause::ProxyCredentials => true,
+            // TLS 1.3 reports a missing or rejected client certificate after the request was sent.
+            Cause::ClientCertificateRequired | Cause::ClientCertificateRejected | Cause::HandshakeFailure => false,
+            Cause::Reset | Cause::Closed | Cause::TimedOut | Cause::Tls | Cause::Proxy | Cause::TooMuch => false,
+        }
+    }
+
     /// What was found, and what to change.
     pub(crate) fn words(self) -> (String, &'static str) {
         const CLOCK: &str = "renew it on the server, or correct this machine's clock";

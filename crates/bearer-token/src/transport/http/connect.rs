@@ -219,7 +219,7 @@ impl ConnectError {
                 proxy.setting()
             ),
         };
-        cause::with_io_source(Error::new(ErrorKind::Transport, message), error)
+        cause::with_io_source(Error::new(ErrorKind::Transport, message), error).unsent()
     }
 }
 

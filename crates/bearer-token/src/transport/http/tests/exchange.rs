@@ -243,7 +243,7 @@ fn many_runtimes_one_after_another_leave_few_clients() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(transport.send(server.request())).unwrap();
     }
-    assert_eq!(transport.0.clients.len(), super::super::client::MOST_RUNTIMES);
+    assert_eq!(transport.0.clients.len(), client::MOST_RUNTIMES);
 }
 
 #[test]

@@ -1,0 +1,267 @@
+//! The store.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bearer_token::{
+    Error, ErrorKind, Retry,
+    store::{Down, Fence, Leased, Order, Saved, SharedStore, Snapshot, StoreKey, Version},
+};
+use tokio_postgres::{
+    Config, NoTls, Row, Socket,
+    config::TargetSessionAttrs,
+    tls::{MakeTlsConnect, TlsConnect},
+    types::{FromSql, Type},
+};
+
+use crate::connection::{Arguments, Connection};
+
+/// The database connects within this time, or counts as down. A connection goes on over several calls.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// A hundred years, because a timestamp of PostgreSQL is limited.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Keeps records in a table of PostgreSQL. Clones share it, with its one connection.
+///
+/// Every step is one statement on one row. What the database has acknowledged it has, after a crash too:
+/// [`Order::Linearizable`]. So it may keep rotating refresh tokens. Two settings of the database could break that:
+///
+/// - `synchronous_commit = off` is noticed, and then the store counts as down.
+/// - A standby that is promoted has only what was replicated to it. Set `synchronous_standby_names`, so that commits wait
+///   for the standby.
+///
+/// All times are the database's clock. Statements are not prepared, so a pooler in between (PgBouncer) may pool
+/// transactions. The records are sealed before they come here, and their names are a keyed hash.
+///
+/// # The table
+///
+/// [`create_table`](Self::create_table) creates it, if you do not do so in a migration:
+///
+/// ```sql
+/// CREATE TABLE IF NOT EXISTS bearer_token (
+///     key     text PRIMARY KEY,
+///     record  bytea,
+///     version bigint NOT NULL DEFAULT 0,
+///     ends    timestamptz,
+///     fence   bigint NOT NULL DEFAULT 0,
+///     leased  timestamptz
+/// )
+/// ```
+///
+/// A row stays after its record has ended. [`remove_ended`](Self::remove_ended) removes such rows.
+#[derive(Clone)]
+pub struct PostgresStore {
+    connection: Arc<Connection>,
+    table: Arc<str>,
+}
+
+impl PostgresStore {
+    /// Keeps the records in the database with this URL (`postgres://user:password@host:port/database`), without TLS.
+    /// Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails with kind [`Config`](ErrorKind::Config) if it is not such a URL. The error does not repeat it, because it
+    /// may contain a password.
+    pub fn from_url(url: impl AsRef<str>) -> Result<Self, Error> {
+        let config = url.as_ref().parse::<Config>().map_err(|_| {
+            let message = "the URL of PostgreSQL is unusable; expected `postgres://user:password@host:port/database`";
+            Error::new(ErrorKind::Config, message).with_retry(Retry::AfterChange)
+        })?;
+        Ok(PostgresStore::new(config, NoTls))
+    }
+
+    /// Keeps the records in this database, with connections by this TLS library, such as `tokio-postgres-rustls`.
+    ///
+    /// The connection goes to a server that accepts writes, if `config` names several. Without a connection timeout in
+    /// `config`, it is two seconds.
+    pub fn new<T>(mut config: Config, tls: T) -> Self
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::Stream: Send + 'static,
+        T::TlsConnect: Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECTION_TIMEOUT);
+        }
+        PostgresStore { connection: Arc::new(Connection::new(config, tls)), table: "bearer_token".into() }
+    }
+
+    /// Replaces the name of the table, `bearer_token`. It may have a schema before it, as in `auth.tokens`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with kind [`Config`](ErrorKind::Config) if a part of the name is not a lower-case identifier.
+    pub fn table(self, name: impl AsRef<str>) -> Result<Self, Error> {
+        let name = name.as_ref();
+        let is_identifier = |part: &str| {
+            let begins = part.starts_with(|first: char| first.is_ascii_lowercase() || first == '_');
+            begins && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        };
+        if !name.split('.').all(is_identifier) || name.split('.').count() > 2 {
+            let message =
+                format!("the table's name `{name}` is unusable; expected `table` or `schema.table`, in lower case");
+            return Err(Error::new(ErrorKind::Config, message).with_retry(Retry::AfterChange));
+        }
+        Ok(PostgresStore { table: name.into(), ..self })
+    }
+
+    /// Creates the table, if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the database gives no answer, or does not let this user create a table.
+    pub async fn create_table(&self) -> Result<(), Down> {
+        let statement = "CREATE TABLE IF NOT EXISTS {table} (
+            key     text PRIMARY KEY,
+            record  bytea,
+            version bigint NOT NULL DEFAULT 0,
+            ends    timestamptz,
+            fence   bigint NOT NULL DEFAULT 0,
+            leased  timestamptz
+        )";
+        // Two replicas that create it at a time are in each other's way, once.
+        match self.query(statement, &[]).await {
+            Err(_) => self.query(statement, &[]).await.map(drop),
+            created => created.map(drop),
+        }
+    }
+
+    /// Removes the rows whose record and lease ended more than a day ago. Returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the database gives no answer.
+    pub async fn remove_ended(&self) -> Result<u64, Down> {
+        let statement = "WITH removed AS (
+            DELETE FROM {table}
+            WHERE GREATEST(ends, leased, 'epoch') < clock_timestamp() - interval '1 day' RETURNING 1
+        ) SELECT count(*) FROM removed";
+        let rows = self.query(statement, &[]).await?;
+        rows.first().map_or(Ok(0), |row| number(row, 0))
+    }
+
+    async fn query(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Down> {
+        self.connection.query(&statement.replace("{table}", &self.table), arguments).await
+    }
+
+    /// The row as it is now, to explain why a statement changed nothing.
+    async fn row(&self, key: &StoreKey) -> Result<Found, Down> {
+        let statement = "SELECT fence, record, version,
+                (extract(epoch FROM ends - clock_timestamp()) * 1000000)::bigint,
+                (extract(epoch FROM leased - clock_timestamp()) * 1000000)::bigint
+            FROM {table} WHERE key = $1";
+        let rows = self.query(statement, &[(&key.as_str(), Type::TEXT)]).await?;
+        let Some(row) = rows.first() else { return Ok(Found::default()) };
+        let time = |index| {
+            let micros = column::<Option<i64>>(row, index)?;
+            Ok(Duration::from_micros(micros.and_then(|micros| u64::try_from(micros).ok()).unwrap_or(0)))
+        };
+        let life: Duration = time(3)?;
+        let record = column::<Option<Vec<u8>>>(row, 1)?.filter(|_| !life.is_zero());
+        let version = Version::new(number(row, 2)?);
+        let snapshot = record.map(|record| Snapshot::new(record, version, life));
+        Ok(Found { fence: number(row, 0)?, snapshot, leased: time(4)? })
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    fence: u64,
+    snapshot: Option<Snapshot>,
+    leased: Duration,
+}
+
+impl SharedStore for PostgresStore {
+    const ORDER: Order = Order::Linearizable;
+
+    async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
+        Ok(self.row(key).await?.snapshot)
+    }
+
+    async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
+        // A fence is the time in microseconds, or the next number if that is greater. So it grows even if the row was lost.
+        let statement = "INSERT INTO {table} AS row (key, fence, leased) VALUES (
+                $1,
+                (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+                clock_timestamp() + $3 * interval '1 microsecond'
+            )
+            ON CONFLICT (key) DO UPDATE SET
+                fence = GREATEST(row.fence + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint),
+                leased = clock_timestamp() + $3 * interval '1 microsecond'
+            WHERE COALESCE(row.leased <= clock_timestamp(), true)
+                AND (row.record IS NULL OR row.ends <= clock_timestamp() OR row.version = $2)
+            RETURNING fence";
+        let (seen_version, ttl) = (signed(seen.get()), micros(ttl));
+        let arguments: Arguments<'_> = &[(&key.as_str(), Type::TEXT), (&seen_version, Type::INT8), (&ttl, Type::INT8)];
+        if let Some(row) = self.query(statement, arguments).await?.first() {
+            return Ok(Leased::Granted(Fence::new(number(row, 0)?)));
+        }
+        let found = self.row(key).await?;
+        match found.snapshot.filter(|snapshot| snapshot.version != seen) {
+            Some(newer) => Ok(Leased::Newer(newer)),
+            None => Ok(Leased::Held(found.leased)),
+        }
+    }
+
+    async fn save(
+        &self,
+        key: &StoreKey,
+        record: &[u8],
+        life: Duration,
+        fence: Fence,
+        seen: Version,
+    ) -> Result<Saved, Down> {
+        let statement = "UPDATE {table} SET
+                record = $2, version = $3, ends = clock_timestamp() + $5 * interval '1 microsecond', leased = NULL
+            WHERE key = $1 AND fence = $3
+                AND (record IS NULL OR ends <= clock_timestamp() OR version = $4)
+            RETURNING version";
+        let (version, seen, life) = (signed(fence.get()), signed(seen.get()), micros(life));
+        let arguments: Arguments<'_> = &[
+            (&key.as_str(), Type::TEXT),
+            (&record, Type::BYTEA),
+            (&version, Type::INT8),
+            (&seen, Type::INT8),
+            (&life, Type::INT8),
+        ];
+        if !self.query(statement, arguments).await?.is_empty() {
+            return Ok(Saved::Saved(Version::new(fence.get())));
+        }
+        let found = self.row(key).await?;
+        match found.snapshot.filter(|_| found.fence == fence.get()) {
+            Some(changed) => Ok(Saved::Changed(changed)),
+            None => Ok(Saved::Fenced),
+        }
+    }
+
+    async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
+        let statement = "UPDATE {table} SET leased = NULL WHERE key = $1 AND fence = $2";
+        let fence = signed(fence.get());
+        self.query(statement, &[(&key.as_str(), Type::TEXT), (&fence, Type::INT8)]).await.map(drop)
+    }
+}
+
+/// Shows neither the connection nor a record.
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Down> {
+    row.try_get(index).map_err(|_| Down::new("the table has columns of other types than `PostgresStore` expects"))
+}
+
+fn number(row: &Row, index: usize) -> Result<u64, Down> {
+    Ok(column::<i64>(row, index)?.cast_unsigned())
+}
+
+fn signed(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.min(LONGEST).as_micros()).unwrap_or(i64::MAX)
+}

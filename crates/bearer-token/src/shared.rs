@@ -1,0 +1,216 @@
+//! One token for all replicas of a program: a source around a source, with a store that the replicas share.
+//!
+//! Each replica of a service fetches a token of its own, and each fetch counts against one quota. A [`Fleet`] lets them
+//! share: one replica fetches, and the others find the token in a [store](crate::store::SharedStore).
+//!
+//! ```
+//! use bearer_token::{AccessToken, FetchContext, TokenProvider};
+//! use bearer_token::{shared::{Fleet, SealingKeys}, store::MemorySharedStore};
+//! use std::{sync::{Arc, atomic::{AtomicUsize, Ordering}}, time::Duration};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // In production: Redis, Valkey or a database, and a file with keys of your own.
+//! let store = MemorySharedStore::new();
+//! let keys = SealingKeys::new("bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=");
+//!
+//! let requests = Arc::new(AtomicUsize::new(0));
+//! let replica = || -> Result<TokenProvider, bearer_token::Error> {
+//!     let fleet = Fleet::builder(store.clone(), keys.clone()).build()?;
+//!     let requests = requests.clone();
+//!     let source = move |_cx: FetchContext| {
+//!         requests.fetch_add(1, Ordering::Relaxed);
+//!         async { Ok(AccessToken::new("2YotnFZFEjr1zCsicMWpAA").expires_in(Duration::from_secs(3600))) }
+//!     };
+//!     // A closure cannot say which tokens it gets, so it gets a name. A token endpoint needs none: `share`.
+//!     TokenProvider::builder(fleet.share_as("orders", source)).allow_origin("https://api.example.com").build()
+//! };
+//! let (one, other) = (replica()?, replica()?);
+//! assert_eq!(one.token().await?.secret(), other.token().await?.secret());
+//! assert_eq!(requests.load(Ordering::Relaxed), 1);
+//! # Ok(()) }
+//! ```
+//!
+//! # What is shared
+//!
+//! - **The token**, with its remaining life by the store's clock. The clocks of the replicas may differ by any time.
+//! - **The time of its refresh.** It is drawn once, so all replicas refresh at the same time. One of them fetches, and the
+//!   others go on with the token that they have.
+//! - **A failure**, as a cool-down. So the fleet makes one attempt for each step of the backoff. A refusal of a credential
+//!   does not concern replicas that have another one.
+//! - **A rejection.** A replica whose token was rejected looks for a newer one first. So one revocation costs one fetch.
+//!
+//! A request that has a token in memory never waits for the store. A replica without a token waits while another one
+//! fetches, and fetches by itself if that one does not finish.
+//!
+//! # What is promised
+//!
+//! Fewer token requests, not exactly one: a store may lose what it acknowledged, and a server may be slow. **A store that
+//! is gone costs token requests and no failures.** Each call of the store may take 100 ms. After two failures in a row
+//! the store is left alone for 1 s, doubling to 30 s, and each replica fetches for itself.
+//!
+//! Records are sealed ([`SealingKeys`]). The names of records are keyed hashes. Whoever can read the store learns neither
+//! a token nor whose it is.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use crate::{
+    error::Error,
+    problem::{Advice, Problem, Problems},
+    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource},
+    store::SharedStore,
+    sync::Mutex,
+    token::AccessToken,
+};
+
+mod circuit;
+mod link;
+mod record;
+mod ring;
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests;
+mod turn;
+
+pub use self::ring::SealingKeys;
+use self::{link::Link, turn::Own};
+
+/// The replicas of a program, with the store that they share. Clones share the store and its circuit.
+///
+/// Use one for all sources of a process, also for those of [keyed providers](crate::KeyedProviders): each source has a
+/// record of its own. [The module](self) has an example.
+#[derive(Clone)]
+pub struct Fleet(Arc<FleetInner>);
+
+struct FleetInner {
+    link: Arc<Link>,
+    keys: SealingKeys,
+    namespace: String,
+}
+
+impl Fleet {
+    /// Starts a fleet with its store, and the keys that seal its records.
+    pub fn builder(store: impl SharedStore, keys: SealingKeys) -> FleetBuilder {
+        FleetBuilder { link: Link::new(store), keys, namespace: String::new() }
+    }
+
+    /// Shares the tokens of a source that [describes](TokenSource::identity) them, such as a
+    /// [token endpoint](crate::oauth::TokenEndpoint).
+    ///
+    /// Replicas share a token if the source's requests are the same in all that reaches the server. The secret of the
+    /// client does not count, so a roll-out of a new one costs no token request.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](crate::ErrorKind::Config), with a problem for each part that the source cannot describe. Use
+    /// [`share_as`](Self::share_as) then.
+    pub fn share(&self, source: impl TokenSource) -> Result<Shared, Error> {
+        let shared = self.with(None, source);
+        let mut problems = Problems::default();
+        for what in shared.0.identity.unknown_parts() {
+            let found = "found a part of the token request that other replicas cannot be compared with";
+            let advice = Advice::text("name the token: `Fleet::share_as`");
+            problems.add(Problem::new(what.clone(), found).advise(advice));
+        }
+        problems.into_result("the source cannot be shared")?;
+        Ok(shared)
+    }
+
+    /// Shares the tokens of any source under a name.
+    ///
+    /// The name stands for everything that the source cannot describe: the user or the tenant for which it gets tokens,
+    /// and what it asks for. **Two sources whose tokens must not be mixed up need two names.** What the source describes
+    /// counts as well.
+    pub fn share_as(&self, name: impl Into<String>, source: impl TokenSource) -> Shared {
+        self.with(Some(name.into()), source)
+    }
+
+    fn with(&self, name: Option<String>, source: impl TokenSource) -> Shared {
+        let source: Arc<dyn DynTokenSource> = Arc::new(source);
+        let mut identity = Identity::default();
+        identity.set("name", name);
+        source.identity(&mut identity);
+        Shared(Arc::new(SharedInner { fleet: self.clone(), source, identity, own: Mutex::new(None) }))
+    }
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FleetInner { link, keys, namespace } = &*self.0;
+        f.debug_struct("Fleet").field("store", link).field("keys", keys).field("namespace", namespace).finish()
+    }
+}
+
+/// Builds a [`Fleet`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct FleetBuilder {
+    link: Arc<Link>,
+    keys: SealingKeys,
+    namespace: String,
+}
+
+impl FleetBuilder {
+    /// Keeps the records apart from those of other fleets in the same store with the same keys, such as another stage of
+    /// the deployment. Default: an empty string.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// Builds the fleet. Asks the store nothing.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Config`](crate::ErrorKind::Config), if the keys are unusable. A file that is missing is no error: it may
+    /// come later.
+    pub fn build(self) -> Result<Fleet, Error> {
+        let mut problems = Problems::default();
+        self.keys.problem().into_iter().for_each(|problem| problems.add(problem));
+        problems.into_result("the fleet cannot be built")?;
+        let FleetBuilder { link, keys, namespace } = self;
+        Ok(Fleet(Arc::new(FleetInner { link, keys, namespace })))
+    }
+}
+
+/// A source whose tokens the replicas of a [`Fleet`] share. Made by [`Fleet::share`] and [`Fleet::share_as`].
+#[derive(Clone)]
+pub struct Shared(Arc<SharedInner>);
+
+struct SharedInner {
+    fleet: Fleet,
+    source: Arc<dyn DynTokenSource>,
+    identity: Identity,
+    /// The token that this replica got last.
+    own: Mutex<Option<Own>>,
+}
+
+impl TokenSource for Shared {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        self.0.fetch(cx).await
+    }
+
+    fn has_changed(&self) -> bool {
+        self.0.source.has_changed()
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        self.0.source.name()
+    }
+
+    fn challenge_test(&self) -> Option<ChallengeTest> {
+        self.0.source.challenge_test()
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        identity.clone_from(&self.0.identity);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("fleet", &self.0.fleet)
+            .field("identity", &self.0.identity)
+            .finish_non_exhaustive()
+    }
+}

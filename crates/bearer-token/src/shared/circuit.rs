@@ -1,0 +1,95 @@
+//! When a store is asked, and when it is left alone. Pure: no clock, no lock.
+
+use std::time::Duration;
+
+use crate::provider::constants::{SHARED_CALL_TIMEOUT, SHARED_FAILURES, SHARED_PAUSE};
+
+/// Opens after some failures in a row, and then lets one call through after each pause. Pauses double.
+///
+/// Times are those of the monotonic clock.
+#[derive(Debug, Default)]
+pub(super) struct Circuit {
+    failures: u32,
+    /// How often it has opened since the last success.
+    opened: u32,
+    open_until: Option<Duration>,
+}
+
+impl Circuit {
+    /// Whether the store may be asked now. After a pause, one caller may try, and no other until that call has ended or
+    /// its time is over.
+    pub(super) fn admits(&mut self, now: Duration) -> bool {
+        match self.open_until {
+            None => true,
+            Some(until) if now < until => false,
+            Some(_) => {
+                // A caller that is dropped never reports.
+                self.open_until = Some(now.saturating_add(SHARED_CALL_TIMEOUT * 2));
+                true
+            }
+        }
+    }
+
+    /// Notes an answer. Returns whether the circuit was open.
+    pub(super) fn succeeded(&mut self) -> bool {
+        let was_open = self.open_until.is_some();
+        *self = Circuit::default();
+        was_open
+    }
+
+    /// Notes a call without an answer. Returns the pause, if one begins.
+    pub(super) fn failed(&mut self, now: Duration) -> Option<Duration> {
+        self.failures = self.failures.saturating_add(1);
+        if self.open_until.is_none() && self.failures < SHARED_FAILURES {
+            return None;
+        }
+        self.opened = self.opened.saturating_add(1);
+        let pause = SHARED_PAUSE.after(self.opened);
+        self.open_until = Some(now.saturating_add(pause));
+        Some(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn two_failures_in_a_row_open_it_for_a_second() {
+        let mut circuit = Circuit::default();
+        assert_eq!(circuit.failed(SECOND), None);
+        assert!(circuit.admits(SECOND));
+        assert!(!circuit.succeeded(), "it was closed");
+        assert_eq!(circuit.failed(SECOND), None, "not in a row");
+        assert_eq!(circuit.failed(SECOND), Some(SECOND));
+        assert!(!circuit.admits(SECOND * 2 - Duration::from_nanos(1)));
+        assert!(circuit.admits(SECOND * 2));
+    }
+
+    #[test]
+    fn pauses_double_up_to_half_a_minute() {
+        let (mut circuit, mut now, mut pauses) = (Circuit::default(), SECOND, Vec::new());
+        circuit.failed(now);
+        for _ in 0..7 {
+            let pause = circuit.failed(now).unwrap();
+            pauses.push(pause.as_secs());
+            now += pause;
+            assert!(circuit.admits(now));
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+        assert!(circuit.succeeded());
+        assert_eq!(circuit.failed(now), None, "it begins anew");
+    }
+
+    #[test]
+    fn one_caller_tries_after_a_pause_even_if_it_never_reports() {
+        let mut circuit = Circuit::default();
+        circuit.failed(SECOND);
+        circuit.failed(SECOND);
+        assert!(circuit.admits(SECOND * 2));
+        assert!(!circuit.admits(SECOND * 2), "another caller tries already");
+        assert!(circuit.admits(SECOND * 2 + SHARED_CALL_TIMEOUT * 2));
+    }
+}

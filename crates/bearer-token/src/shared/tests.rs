@@ -1,0 +1,230 @@
+//! Replicas over one store, in tokio's paused time.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use super::*;
+use crate::{
+    error::{ErrorKind, Retry},
+    platform::{BoxFuture, Platform, Spawn},
+    store::{Down, Fence, Leased, MemorySharedStore, Order, Saved, Snapshot, StoreKey, Version},
+    test_support::PausedClock,
+    token::FetchReason,
+};
+
+mod faults;
+mod identity;
+mod life;
+mod secrets;
+
+const KEY: &str = "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=";
+const HOUR: Duration = Duration::from_secs(3600);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the authorization server does, and how often it was asked.
+#[derive(Clone, Default)]
+struct Server(Arc<ServerInner>);
+
+#[derive(Default)]
+struct ServerInner {
+    requests: AtomicUsize,
+    /// Milliseconds.
+    takes: AtomicU32,
+    failures: Mutex<VecDeque<Error>>,
+}
+
+impl Server {
+    fn requests(&self) -> usize {
+        self.0.requests.load(Ordering::Relaxed)
+    }
+
+    fn takes(&self, time: Duration) {
+        self.0.takes.store(u32::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
+    fn fails_with(&self, error: Error) {
+        self.0.failures.lock().unwrap().push_back(error);
+    }
+
+    async fn respond(self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let number = self.0.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let takes = Duration::from_millis(self.0.takes.load(Ordering::Relaxed).into());
+        cx.platform().sleep_until(cx.platform().now().monotonic() + takes).await;
+        match self.0.failures.lock().unwrap().pop_front() {
+            Some(error) => Err(error),
+            None => Ok(AccessToken::new(format!("MARKER-{number}")).expires_in(HOUR).extra("url", "MARKER-url")),
+        }
+    }
+}
+
+/// A source of that server, which has a credential.
+struct Client {
+    server: Server,
+    credential: &'static str,
+}
+
+impl TokenSource for Client {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        self.server.clone().respond(cx).await
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        let credential = self.credential;
+        identity.text("client", "orders");
+        identity.credential(move |_| Box::pin(async move { Ok(zeroize::Zeroizing::new(credential.into())) }));
+    }
+}
+
+/// A store that can be told to fail.
+#[derive(Clone)]
+struct Faulty {
+    store: MemorySharedStore,
+    fault: Arc<Mutex<Option<Fault>>>,
+    calls: Arc<AtomicUsize>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    /// It refuses at once.
+    Refuses,
+    /// It never answers.
+    Hangs,
+    /// It answers leases and reads, and its saves are refused.
+    RefusesSaves,
+    /// It says at once that something has changed.
+    HintsForNothing,
+}
+
+impl Faulty {
+    fn set(&self, fault: impl Into<Option<Fault>>) {
+        *self.fault.lock().unwrap() = fault.into();
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        *self.fault.lock().unwrap() == Some(fault)
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    async fn check(&self) -> Result<(), Down> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if self.has(Fault::Hangs) {
+            std::future::pending::<()>().await;
+        }
+        if self.has(Fault::Refuses) { Err(Down::new("the connection was refused")) } else { Ok(()) }
+    }
+}
+
+impl SharedStore for Faulty {
+    const ORDER: Order = Order::LosesWrites;
+
+    async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
+        self.check().await?;
+        self.store.read(key).await
+    }
+
+    async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
+        self.check().await?;
+        self.store.lease(key, seen, ttl).await
+    }
+
+    async fn save(
+        &self,
+        key: &StoreKey,
+        record: &[u8],
+        life: Duration,
+        fence: Fence,
+        seen: Version,
+    ) -> Result<Saved, Down> {
+        self.check().await?;
+        if self.has(Fault::RefusesSaves) {
+            return Err(Down::new("the disk is full"));
+        }
+        self.store.save(key, record, life, fence, seen).await
+    }
+
+    async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
+        self.check().await?;
+        self.store.release(key, fence).await
+    }
+
+    async fn changed(&self, platform: &Platform, _: &StoreKey, _: Version, within: Duration) {
+        if !self.has(Fault::HintsForNothing) {
+            platform.sleep_until(platform.now().monotonic() + within).await;
+        }
+    }
+}
+
+/// A server and a store, and the time in which they live.
+struct World {
+    platform: Platform,
+    server: Server,
+    store: Faulty,
+}
+
+impl World {
+    fn new() -> Self {
+        let platform = Platform::system().with_clock(PausedClock::new());
+        let store =
+            Faulty { store: MemorySharedStore::on(platform.clone()), fault: Arc::default(), calls: Arc::default() };
+        World { platform, server: Server::default(), store }
+    }
+
+    fn fleet(&self) -> Fleet {
+        Fleet::builder(self.store.clone(), SealingKeys::new(KEY)).build().unwrap()
+    }
+
+    /// A process of its own.
+    fn replica(&self) -> Shared {
+        self.replica_with("the usual secret")
+    }
+
+    fn replica_with(&self, credential: &'static str) -> Shared {
+        self.fleet().share(Client { server: self.server.clone(), credential }).unwrap()
+    }
+
+    fn cx(&self, reason: FetchReason) -> FetchContext {
+        FetchContext::new(self.platform.clone(), SECOND * 10, reason)
+    }
+
+    async fn fetch(&self, replica: &Shared, reason: FetchReason) -> Result<AccessToken, Error> {
+        TokenSource::fetch(replica, self.cx(reason)).await
+    }
+
+    /// The number in the token.
+    async fn token(&self, replica: &Shared, reason: FetchReason) -> u32 {
+        self.fetch(replica, reason).await.unwrap().secret().strip_prefix("MARKER-").unwrap().parse().unwrap()
+    }
+
+    /// Begins a fetch in a task of its own.
+    fn begin(&self, replica: &Shared, reason: FetchReason) -> tokio::task::JoinHandle<Result<AccessToken, Error>> {
+        let (replica, cx) = (replica.clone(), self.cx(reason));
+        #[allow(clippy::disallowed_methods, reason = "a process of its own")]
+        tokio::spawn(async move { TokenSource::fetch(&replica, cx).await })
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.platform.sleep_until(self.platform.now().monotonic() + time).await;
+    }
+
+    fn now(&self) -> Duration {
+        self.platform.now().monotonic()
+    }
+}
+
+/// A runtime that starts no tasks, as one that is gone.
+struct NoTasks;
+
+impl Spawn for NoTasks {
+    fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
+        Err(task)
+    }
+}

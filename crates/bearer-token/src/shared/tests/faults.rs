@@ -1,0 +1,305 @@
+//! When replicas, the server or the store fail.
+
+use super::*;
+
+fn unavailable(after: u64) -> Error {
+    Error::new(ErrorKind::Unavailable, "the server asks for patience")
+        .with_retry(Retry::Later { after: Some(Duration::from_secs(after)) })
+}
+
+fn refused() -> Error {
+    Error::new(ErrorKind::Refused, "the server refused the client").with_oauth_code("invalid_client")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_the_cool_down_of_all_replicas() {
+    let world = World::new();
+    world.server.fails_with(unavailable(30));
+    let replicas: Vec<_> = (0..20).map(|_| world.replica()).collect();
+    for replica in &replicas {
+        let error = world.fetch(replica, FetchReason::Missing).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(matches!(error.retry(), Retry::Later { after: Some(after) } if after <= SECOND * 30), "{error:?}");
+    }
+    assert_eq!(world.server.requests(), 1);
+    let error = world.fetch(&replicas[1], FetchReason::Missing).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("another replica's token request failed: the server asks for patience"), "{text}");
+
+    world.pass(SECOND * 31).await;
+    world.server.fails_with(unavailable(30));
+    for replica in &replicas {
+        world.fetch(replica, FetchReason::Missing).await.unwrap_err();
+    }
+    assert_eq!(world.server.requests(), 2, "one attempt for each step");
+    world.pass(SECOND * 31).await;
+    for replica in &replicas {
+        assert_eq!(world.token(replica, FetchReason::Missing).await, 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_steps_of_the_fleet_grow() {
+    let world = World::new();
+    let mut attempts = Vec::new();
+    for _ in 0..12 {
+        world.server.fails_with(Error::new(ErrorKind::Transport, "no connection"));
+    }
+    for _ in 0..200 {
+        let before = world.server.requests();
+        // Each time another process, without a memory of its own.
+        world.fetch(&world.replica(), FetchReason::Missing).await.unwrap_err();
+        if world.server.requests() > before {
+            attempts.push(world.now());
+        }
+        world.pass(SECOND).await;
+    }
+    let waits: Vec<_> = attempts.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
+    assert!(waits.len() < 12 && waits[0] <= 2 && waits.last() >= Some(&30), "{waits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_refresh_leaves_the_token_to_cold_replicas() {
+    let world = World::new();
+    let one = world.replica();
+    world.token(&one, FetchReason::Missing).await;
+    world.server.fails_with(unavailable(30));
+    world.fetch(&one, FetchReason::Stale).await.unwrap_err();
+    assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 1);
+    world.pass(HOUR / 2).await;
+    assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 1, "its life is still counted");
+    world.pass(HOUR / 2).await;
+    assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_does_not_concern_another_credential() {
+    let world = World::new();
+    world.server.fails_with(refused());
+    let error = world.fetch(&world.replica(), FetchReason::Missing).await.unwrap_err();
+    assert_eq!((error.retry(), error.oauth_code()), (Retry::AfterChange, Some("invalid_client")));
+    let same = world.fetch(&world.replica(), FetchReason::Missing).await.unwrap_err();
+    assert_eq!((same.retry(), same.oauth_code()), (Retry::AfterChange, Some("invalid_client")));
+    assert_eq!(world.server.requests(), 1);
+    let other = world.replica_with("the next secret");
+    assert_eq!(world.token(&other, FetchReason::Missing).await, 2);
+    assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 2, "it is shared with the others");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_one_process_is_not_shared() {
+    let world = World::new();
+    for error in [
+        Error::new(ErrorKind::Signing, "no key"),
+        Error::new(ErrorKind::Source, "no file").with_retry(Retry::AfterChange),
+        Error::new(ErrorKind::Config, "no URL"),
+    ] {
+        world.store.store.clear();
+        world.server.fails_with(error);
+        world.fetch(&world.replica(), FetchReason::Missing).await.unwrap_err();
+        world.token(&world.replica(), FetchReason::Missing).await;
+    }
+    assert_eq!(world.server.requests(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_is_killed_costs_one_more_request() {
+    let world = World::new();
+    world.server.takes(SECOND * 60);
+    let leader = world.replica();
+    // Killed: it runs nothing any more, and releases nothing.
+    let cx = FetchContext::new(world.platform.clone().with_spawn(NoTasks), SECOND * 10, FetchReason::Missing);
+    let deadline = world.now() + SECOND;
+    assert!(world.platform.before(deadline, TokenSource::fetch(&leader, cx)).await.is_none());
+    world.server.takes(SECOND / 10);
+    let begun = world.now();
+    let tasks: Vec<_> = (0..50).map(|_| world.begin(&world.replica(), FetchReason::Missing)).collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap().unwrap().secret(), "MARKER-2");
+    }
+    assert_eq!(world.server.requests(), 2);
+    assert!(world.now() - begun < SECOND * 5, "{:?}", world.now() - begun);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_is_dropped_releases_its_lease() {
+    let world = World::new();
+    world.server.takes(SECOND * 60);
+    let dropped = world.begin(&world.replica(), FetchReason::Missing);
+    world.pass(SECOND).await;
+    dropped.abort();
+    world.server.takes(Duration::ZERO);
+    world.pass(SECOND / 10).await;
+    let before = world.now();
+    assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 2);
+    assert_eq!(world.now(), before, "nothing to wait for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_slept_past_its_lease_takes_the_token_of_the_fleet() {
+    let world = World::new();
+    // Slower than the first lease, which is half of the timeout.
+    world.server.takes(SECOND * 7);
+    let slow = world.begin(&world.replica(), FetchReason::Missing);
+    world.pass(SECOND * 6).await;
+    world.server.takes(SECOND / 10);
+    assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 2);
+    assert_eq!(slow.await.unwrap().unwrap().secret(), "MARKER-2", "its save is fenced");
+    assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_slower_than_the_first_lease_still_serves_the_fleet() {
+    let world = World::new();
+    world.server.takes(SECOND * 7);
+    let mut served = 0;
+    for _ in 0..3 {
+        let tasks: Vec<_> = (0..20).map(|_| world.begin(&world.replica(), FetchReason::Missing)).collect();
+        for task in tasks {
+            served += usize::from(task.await.unwrap().is_ok());
+        }
+        world.pass(SECOND * 70).await;
+    }
+    assert!(served > 40, "{served} of 60");
+    assert!(world.server.requests() <= 3, "{}", world.server.requests());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_hangs_is_a_failure_of_all() {
+    let world = World::new();
+    world.server.takes(HOUR);
+    let error = world.fetch(&world.replica(), FetchReason::Missing).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let before = world.now();
+    let error = world.fetch(&world.replica(), FetchReason::Missing).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!((world.now(), world.server.requests()), (before, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_costs_a_tenth_of_a_second_once_or_twice() {
+    let world = World::new();
+    world.store.set(Fault::Hangs);
+    let replica = world.replica();
+    let mut waits = Vec::new();
+    for number in 1..=4 {
+        let before = world.now();
+        assert_eq!(world.token(&replica, FetchReason::Missing).await, number, "each fetches for itself");
+        waits.push((world.now() - before).as_millis());
+    }
+    assert!(waits[0] <= 105 && waits[1] <= 105 && waits[2..] == [0, 0], "{waits:?}");
+    assert_eq!(world.store.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_is_tried_again_after_pauses() {
+    let world = World::new();
+    world.store.set(Fault::Refuses);
+    let replica = world.replica();
+    for _ in 0..120 {
+        world.token(&replica, FetchReason::Requested).await;
+        world.pass(SECOND).await;
+    }
+    // After 1, 2, 4, 8, 16, 30, 30 s.
+    assert!((7..=10).contains(&world.store.calls()), "{}", world.store.calls());
+    world.store.set(None);
+    world.pass(SECOND * 31).await;
+    let last = world.token(&replica, FetchReason::Requested).await;
+    assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, last, "it is shared again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_could_not_be_saved_is_used_all_the_same() {
+    let world = World::new();
+    world.store.set(Fault::RefusesSaves);
+    assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_return_the_token_that_lives_longer_wins() {
+    let world = World::new();
+    let (early, late) = (world.replica(), world.replica());
+    world.token(&early, FetchReason::Missing).await;
+    world.store.set(Fault::Refuses);
+    world.pass(HOUR / 2).await;
+    assert_eq!(world.token(&late, FetchReason::Missing).await, 2, "without the store");
+    world.store.set(None);
+    world.pass(SECOND * 2).await;
+    // The store still has the first token, which ends earlier: it is not adopted.
+    assert_eq!(world.token(&late, FetchReason::Stale).await, 3);
+    assert_eq!(world.token(&early, FetchReason::Stale).await, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_lost_everything_costs_one_request() {
+    let world = World::new();
+    let replicas: Vec<_> = (0..10).map(|_| world.replica()).collect();
+    for replica in &replicas {
+        world.token(replica, FetchReason::Missing).await;
+    }
+    world.store.store.clear();
+    for replica in &replicas {
+        assert_eq!(world.token(replica, FetchReason::Stale).await, 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hints_for_nothing_are_no_busy_loop() {
+    let world = World::new();
+    world.server.takes(SECOND * 4);
+    world.store.set(Fault::HintsForNothing);
+    let leader = world.begin(&world.replica(), FetchReason::Missing);
+    world.pass(SECOND / 10).await;
+    let before = world.store.calls();
+    assert_eq!(world.token(&world.replica(), FetchReason::Missing).await, 1);
+    leader.await.unwrap().unwrap();
+    assert!(world.store.calls() - before < 50, "{}", world.store.calls() - before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_keys_each_replica_fetches_for_itself() {
+    let world = World::new();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys");
+    let fleet = Fleet::builder(world.store.clone(), SealingKeys::file(&path)).build().unwrap();
+    let replica = || fleet.share(Client { server: world.server.clone(), credential: "" }).unwrap();
+    assert_eq!(world.token(&replica(), FetchReason::Missing).await, 1);
+    assert_eq!(world.token(&replica(), FetchReason::Missing).await, 2);
+    assert_eq!(world.store.calls(), 0, "nothing is stored unsealed");
+    std::fs::write(&path, KEY).unwrap();
+    assert_eq!(world.token(&replica(), FetchReason::Missing).await, 3);
+    assert_eq!(world.token(&replica(), FetchReason::Missing).await, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_does_not_open_is_replaced() {
+    let world = World::new();
+    world.token(&world.replica(), FetchReason::Missing).await;
+    // The same names and other seals.
+    let ring = format!("ZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY=\n{KEY}");
+    let without_old = "ZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY=";
+    for (keys, expected) in [(ring.as_str(), 1), (without_old, 2), (without_old, 2)] {
+        let fleet = Fleet::builder(world.store.clone(), SealingKeys::new(keys)).build().unwrap();
+        let replica = fleet.share(Client { server: world.server.clone(), credential: "" }).unwrap();
+        assert_eq!(world.token(&replica, FetchReason::Missing).await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_another_replica_ends_before_the_deadline() {
+    let world = World::new();
+    world.server.fails_with(unavailable(1));
+    world.fetch(&world.replica(), FetchReason::Missing).await.unwrap_err();
+    world.pass(SECOND * 2).await;
+    // After a failure the lease is long.
+    world.server.takes(SECOND * 60);
+    let leader = world.begin(&world.replica(), FetchReason::Missing);
+    world.pass(SECOND / 10).await;
+    let before = world.now();
+    let error = world.fetch(&world.replica(), FetchReason::Missing).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Timeout, true));
+    assert!(error.to_string().contains("another replica"), "{error}");
+    assert!(world.now() - before < SECOND * 9, "{:?}", world.now() - before);
+    assert_eq!(world.server.requests(), 2, "the server is spared");
+    leader.await.unwrap().unwrap_err();
+}

@@ -1,0 +1,204 @@
+//! Which sources share a record.
+
+use super::*;
+
+async fn name_of(shared: &Shared) -> StoreKey {
+    let world = World::new();
+    let ring = shared.0.fleet.0.keys.ring(&world.platform).await.unwrap();
+    let identity = shared.0.identity.canonical(&world.cx(FetchReason::Missing)).await.unwrap();
+    ring.store_key(&shared.0.fleet.0.namespace, &identity)
+}
+
+#[tokio::test]
+async fn a_source_that_is_unknown_needs_a_name() {
+    let world = World::new();
+    let source = |_cx: FetchContext| async { Ok(AccessToken::new("token")) };
+    let error = world.fleet().share(source).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let text = error.to_string();
+    assert!(text.contains("the token source") && text.contains("Fleet::share_as"), "{text}");
+
+    let named = |name: &str| world.fleet().share_as(name, source);
+    assert_eq!(name_of(&named("a")).await, name_of(&named("a")).await);
+    assert_ne!(name_of(&named("a")).await, name_of(&named("b")).await);
+}
+
+#[tokio::test]
+async fn a_namespace_keeps_records_apart() {
+    let world = World::new();
+    let fleet = |namespace: &str| {
+        let fleet = Fleet::builder(world.store.clone(), SealingKeys::new(KEY)).namespace(namespace);
+        fleet.build().unwrap().share(Client { server: world.server.clone(), credential: "" }).unwrap()
+    };
+    assert_ne!(name_of(&fleet("staging")).await, name_of(&fleet("production")).await);
+}
+
+#[cfg(feature = "http-transport")]
+mod of_a_token_endpoint {
+    use super::*;
+    use crate::{
+        StaticToken, TokenProvider, Value,
+        oauth::{
+            BodyFormat, ClientAuth, ClientCredentials, ClientSecret, ParameterValue, ResponseFormat, TokenEndpoint,
+            TokenEndpointBuilder, TokenExchange, TokenType,
+        },
+    };
+
+    fn endpoint() -> TokenEndpointBuilder {
+        TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
+            .client_auth(ClientAuth::basic("orders", "MARKER"))
+            .scope("read write")
+            .parameter("audience", "https://api.example.com")
+    }
+
+    async fn name(builder: TokenEndpointBuilder) -> StoreKey {
+        name_of(&World::new().fleet().share(builder.build().unwrap()).unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn all_that_reaches_the_server_counts() {
+        let post = |url: &str| {
+            TokenEndpoint::builder(url, ClientCredentials::new()).client_auth(ClientAuth::post("orders", "MARKER"))
+        };
+        let names = [
+            name(endpoint()).await,
+            name(endpoint().scope("read")).await,
+            name(endpoint().client_auth(ClientAuth::basic("billing", "MARKER"))).await,
+            name(endpoint().parameter("resource", "https://a.example.com")).await,
+            name(
+                endpoint()
+                    .parameter("resource", ParameterValue::list(["https://a.example.com", "https://b.example.com"])),
+            )
+            .await,
+            name(endpoint().parameter("audience", "https://b.example.com")).await,
+            name(endpoint().parameter("tenant", Value::from("1").prefix("t-"))).await,
+            name(endpoint().parameter("tenant", Value::from("1").prefix("u-"))).await,
+            name(endpoint().header("x-tenant", "1")).await,
+            name(endpoint().header("x-tenant", "2")).await,
+            name(endpoint().grant_type("other")).await,
+            name(endpoint().no_grant_type()).await,
+            name(endpoint().body(BodyFormat::Json)).await,
+            name(endpoint().body(BodyFormat::Json).parameter("n", 1)).await,
+            name(endpoint().body(BodyFormat::Json).parameter("n", "1 ")).await,
+            name(endpoint().response(ResponseFormat::oauth().token("/id_token"))).await,
+            name(endpoint().keep("instance_url")).await,
+            name(post("https://as.example.com/token")).await,
+            name(post("https://as.example.org/token")).await,
+            name(post("https://as.example.com/token?tenant=2")).await,
+        ];
+        for (index, one) in names.iter().enumerate() {
+            assert_eq!(names.iter().filter(|other| *other == one).count(), 1, "{index}");
+        }
+    }
+
+    #[tokio::test]
+    async fn secrets_and_orders_do_not_count() {
+        let usual = name(endpoint()).await;
+        assert_eq!(name(endpoint().client_auth(ClientAuth::basic("orders", "another"))).await, usual);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "MARKER").unwrap();
+        let from_file = ClientAuth::basic("orders", ClientSecret::from_file(file.path()));
+        assert_eq!(name(endpoint().client_auth(from_file)).await, usual);
+        assert_eq!(name(endpoint().scope("write  read write")).await, usual);
+    }
+
+    #[tokio::test]
+    async fn a_value_counts_wherever_it_comes_from() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let from_file = || endpoint().parameter("tenant", Value::file(file.path()));
+        std::fs::write(file.path(), "one").unwrap();
+        let one = name(from_file()).await;
+        assert_eq!(one, name(endpoint().parameter("tenant", Value::from("one"))).await);
+        std::fs::write(file.path(), "two").unwrap();
+        assert_ne!(one, name(from_file()).await);
+    }
+
+    #[tokio::test]
+    async fn tokens_of_others_need_a_name() {
+        let provider = || TokenProvider::builder(StaticToken::new("token")).build().unwrap();
+        let exchange = || {
+            let grant =
+                TokenExchange::new(Value::token_of(provider()), TokenType::JWT).audience("https://api.example.com");
+            TokenEndpoint::builder("https://as.example.com/token", grant).build().unwrap()
+        };
+        let fleet = World::new().fleet();
+        let error = fleet.share(exchange()).unwrap_err();
+        assert!(error.to_string().contains("subject_token"), "{error}");
+        assert_ne!(
+            name_of(&fleet.share_as("user 1", exchange())).await,
+            name_of(&fleet.share_as("user 2", exchange())).await
+        );
+
+        let header = endpoint().header("authorization-of", Value::token_of(provider())).build().unwrap();
+        let error = fleet.share(header).unwrap_err();
+        assert!(error.to_string().contains("header.authorization-of"), "{error}");
+        let custom = endpoint().response_with(|_| Ok(AccessToken::new("token"))).build().unwrap();
+        assert!(fleet.share(custom).unwrap_err().to_string().contains("response_with"));
+    }
+
+    /// Each tenant's provider is made by the same function, as in keyed providers.
+    #[tokio::test]
+    async fn tenants_never_share_a_record() {
+        let mut names = std::collections::HashSet::new();
+        for tenant in 0..200 {
+            names.insert(name(endpoint().parameter("tenant", tenant.to_string())).await);
+        }
+        assert_eq!(names.len(), 200);
+    }
+
+    #[tokio::test]
+    async fn a_new_secret_is_another_credential() {
+        let world = World::new();
+        let credential = async |secret: &str| {
+            let endpoint = endpoint().client_auth(ClientAuth::post("orders", secret)).build().unwrap();
+            let shared = world.fleet().share(endpoint).unwrap();
+            shared.0.identity.credentials(&world.cx(FetchReason::Missing)).await.unwrap()
+        };
+        assert_eq!(credential("one").await, credential("one").await);
+        assert_ne!(credential("one").await, credential("two").await);
+    }
+}
+
+#[cfg(all(feature = "http-transport", feature = "jwt"))]
+mod of_an_assertion {
+    use super::*;
+    use crate::{
+        jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SigningKey},
+        oauth::{JwtBearer, TokenEndpoint},
+    };
+
+    fn template(key: u8) -> JwtTemplateBuilder {
+        let key = SigningKey::hmac(Algorithm::HS256, [key; 32]).unwrap();
+        JwtTemplate::builder(key).issuer("orders").audience("https://as.example.com/token")
+    }
+
+    fn share(template: JwtTemplateBuilder) -> Result<Shared, Error> {
+        let grant = JwtBearer::new(template.build().unwrap());
+        World::new().fleet().share(TokenEndpoint::builder("https://as.example.com/token", grant).build().unwrap())
+    }
+
+    async fn name(template: JwtTemplateBuilder) -> StoreKey {
+        name_of(&share(template).unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn its_claims_count_and_its_key_does_not() {
+        let usual = name(template(1).subject("a")).await;
+        assert_eq!(usual, name(template(2).subject("a")).await);
+        assert_eq!(usual, name(template(1).subject("a")).await, "neither do times and ids");
+        assert_ne!(usual, name(template(1).subject("b")).await);
+        let keys = async |key| {
+            let shared = share(template(key)).unwrap();
+            shared.0.identity.credentials(&World::new().cx(FetchReason::Missing)).await.unwrap()
+        };
+        assert_ne!(keys(1).await, keys(2).await);
+        assert_eq!(keys(1).await, keys(1).await);
+    }
+
+    #[tokio::test]
+    async fn computed_claims_need_a_name() {
+        let computed = template(1).computed("user", |_| Ok("whoever asks"));
+        let error = share(computed).unwrap_err();
+        assert!(error.to_string().contains("claim.user"), "{error}");
+    }
+}

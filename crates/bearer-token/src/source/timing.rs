@@ -1,0 +1,15 @@
+//! What a source may ask of its provider's policy.
+
+use std::{fmt, time::Duration};
+
+use crate::{error::Error, token::Expiry};
+
+/// The numbers of the provider for which a source fetches, for a source that keeps tokens itself.
+#[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
+pub(crate) trait Timing: Send + Sync + fmt::Debug {
+    /// For how long a token is alive and for how long it may be sent, both counted from when it was issued.
+    fn lives(&self, expiry: Expiry) -> (Duration, Duration);
+
+    /// The cool-down after this many failures in a row. `draw` is a share of `u32::MAX`.
+    fn cool_down(&self, error: &Error, failures: u32, draw: u32) -> Duration;
+}

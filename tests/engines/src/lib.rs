@@ -1,0 +1,25 @@
+//! Real servers on loopback for the tests of the shared stores, and fleets of real processes that use them.
+//!
+//! A server is ended when its guard is dropped, and by the kernel when the test that started it dies.
+
+#![allow(missing_docs, reason = "nothing here is published")]
+#![allow(clippy::disallowed_methods, reason = "real servers and processes, in real time")]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "only tests use this")]
+
+pub mod held;
+pub mod postgres_server;
+pub mod process;
+pub mod proxy;
+pub mod redis_server;
+pub mod sentinel;
+
+use std::time::{Duration, Instant};
+
+/// Asks until the answer is yes, for as long as this; fails with the name of what did not happen.
+pub async fn until(what: &str, limit: Duration, mut is_so: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + limit;
+    while !is_so().await {
+        assert!(Instant::now() < end, "this did not happen within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

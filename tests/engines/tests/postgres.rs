@@ -1,0 +1,118 @@
+//! `PostgresStore` on a real server.
+
+#![allow(clippy::disallowed_methods, reason = "real servers, in real time")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use bearer_token::store::{Fence, Leased, Saved, SharedStore, StoreKey, Version};
+use bearer_token_postgres::PostgresStore;
+use engines::{
+    held::{Held, OneServer},
+    postgres_server::PostgresServer,
+    proxy::{Mode, Proxy},
+};
+
+const TTL: Duration = Duration::from_secs(15);
+const LIFE: Duration = Duration::from_secs(3600);
+
+static SERVER: OneServer<PostgresServer> = OneServer::new();
+
+async fn held() -> Held<PostgresStore, PostgresServer> {
+    let server = SERVER.get(PostgresServer::start()).await;
+    let store = PostgresStore::from_url(server.url()).unwrap();
+    store.create_table().await.unwrap();
+    Held(store, server)
+}
+
+mod contract {
+    bearer_token_testing::store_contract!(
+        #[ignore = "needs PostgreSQL"]
+        super::held
+    );
+}
+
+fn key(number: u8) -> StoreKey {
+    StoreKey::new([number; 32])
+}
+
+async fn granted(store: &impl SharedStore, key: &StoreKey, seen: Version) -> Fence {
+    match store.lease(key, seen, TTL).await.unwrap() {
+        Leased::Granted(fence) => fence,
+        other => panic!("expected the lease, found {other:?}"),
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_killed_server_has_everything_that_it_acknowledged() {
+    let mut server = PostgresServer::start().await;
+    let store = PostgresStore::from_url(server.url()).unwrap();
+    store.create_table().await.unwrap();
+    let first = granted(&store, &key(1), Version::ABSENT).await;
+    assert!(matches!(store.save(&key(1), b"record", LIFE, first, Version::ABSENT).await.unwrap(), Saved::Saved(_)));
+    let second = granted(&store, &key(1), Version::new(first.get())).await;
+    server.kill();
+    let error = store.read(&key(1)).await.unwrap_err();
+    assert!(!error.to_string().is_empty());
+    server.restart().await;
+    let read = store.read(&key(1)).await.unwrap().unwrap();
+    assert_eq!(read.record, b"record");
+    let third = store.lease(&key(1), read.version, TTL).await.unwrap();
+    assert!(matches!(third, Leased::Held(_)), "the lease of {second:?} outlives the crash: {third:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn a_connection_that_hangs_is_replaced() {
+    let Held(_, server) = held().await;
+    let proxy = Proxy::start(server.port()).await;
+    let store = PostgresStore::from_url(format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port())).unwrap();
+    let bound = Duration::from_millis(500);
+    let read = async || tokio::time::timeout(bound, store.read(&key(9))).await;
+    assert!(read().await.unwrap().is_ok());
+    for mode in [Mode::BlackHole, Mode::RequestsOnly, Mode::ResponsesOnly, Mode::Cut] {
+        proxy.set(mode);
+        assert!(!matches!(read().await, Ok(Ok(_))), "{mode:?}");
+        proxy.set(Mode::Pass);
+        // What had hung is given up at the next call, or at the one after it.
+        let mut answers = false;
+        for _ in 0..5 {
+            answers = answers || matches!(read().await, Ok(Ok(_)));
+        }
+        assert!(answers, "{mode:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn commits_that_are_not_durable_count_as_down() {
+    let Held(_, server) = held().await;
+    server.query("CREATE ROLE hasty LOGIN");
+    server.query("ALTER ROLE hasty SET synchronous_commit = off");
+    let store = PostgresStore::from_url(format!("postgres://hasty@127.0.0.1:{}/postgres", server.port())).unwrap();
+    let error = store.read(&key(1)).await.unwrap_err().to_string();
+    assert!(error.contains("synchronous_commit"), "{error}");
+    // And another role may not read the table, which the error says too.
+    server.query("ALTER ROLE hasty SET synchronous_commit = on");
+    let store = PostgresStore::from_url(format!("postgres://hasty@127.0.0.1:{}/postgres", server.port())).unwrap();
+    let error = store.read(&key(1)).await.unwrap_err().to_string();
+    assert!(error.contains("grant this user SELECT"), "{error}");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn another_table_is_named_and_created() {
+    let Held(store, server) = held().await;
+    server.query("CREATE SCHEMA IF NOT EXISTS auth");
+    let store = store.table("auth.tokens").unwrap();
+    let missing = store.read(&key(1)).await.unwrap_err().to_string();
+    assert!(missing.contains("create_table"), "{missing}");
+    store.create_table().await.unwrap();
+    assert_eq!(store.read(&key(1)).await.unwrap(), None);
+    server.query("INSERT INTO auth.tokens VALUES ('old', 'r', 1, now() - interval '2 days', 1, NULL)");
+    assert_eq!(store.remove_ended().await.unwrap(), 1);
+    for wrong in ["a;b", "A", "a.b.c", "", "a b", "\"a\""] {
+        assert!(PostgresStore::from_url(server.url()).unwrap().table(wrong).is_err(), "{wrong}");
+    }
+}
