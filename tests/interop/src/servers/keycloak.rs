@@ -18,6 +18,7 @@ pub(crate) const PROFILE: Profile = Profile {
     title: "Keycloak 26.7.3 (Maven Central: keycloak-quarkus-dist), Java 17",
     issuer_path: "/realms/interop",
     endpoints: Endpoints::Metadata("/realms/interop/.well-known/openid-configuration"),
+    admin_introspection: "",
     ready_path: "/realms/master/.well-known/openid-configuration",
     start_limit: Duration::from_secs(120),
     lifetime: 5,
