@@ -1,4 +1,5 @@
 //! Events of a provider's life, as an observer of the user's gets them.
+#![allow(clippy::disallowed_methods, reason = "a task of its own waits for a token")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -116,7 +117,7 @@ async fn a_fetch_is_told_from_start_to_end() {
     for part in ["remaining_life: Some(600s)", &format!("generation: {generation},"), "refresh_in: Some("] {
         assert!(fetched.contains(part), "{part} in {fetched}");
     }
-    let _ = provider.refresh_now();
+    drop(provider.refresh_now());
     assert!(recorder.take().is_empty(), "a future that is not polled does nothing");
 }
 
@@ -141,8 +142,8 @@ async fn a_warm_request_tells_nothing_unless_asked_to() {
         assert_eq!(reads(), expected(CacheRead::Fresh));
         provider.token().await.unwrap();
         assert_eq!(reads(), expected(CacheRead::Fresh));
-        // In its second half it is stale.
-        clock.advance(Duration::from_secs(400));
+        // In its last fifth it is stale, whatever the draw.
+        clock.advance(Duration::from_secs(500));
         let Authorized::Inserted(_) = provider.authorize(&mut request()).unwrap() else { panic!("it is usable") };
         assert_eq!(reads(), expected(CacheRead::Stale));
         // Neither a credential of the caller's nor another origin reads the cache.
@@ -261,4 +262,199 @@ async fn no_event_shows_a_token() {
     let told = recorder.take();
     assert!(told.len() > 10, "{told:?}");
     assert!(!format!("{told:?}").contains(TOKEN), "{told:?}");
+}
+
+mod metrics {
+    use bearer_token::{ErrorKind, KeyedProviders, Retry, TokenProvider, observe::Metrics};
+    use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+    use super::*;
+
+    /// A recorder for this thread.
+    fn recorder() -> (metrics_exporter_prometheus::PrometheusRecorder, PrometheusHandle) {
+        let recorder = PrometheusBuilder::new().with_recommended_naming(true).build_recorder();
+        let handle = recorder.handle();
+        (recorder, handle)
+    }
+
+    fn value(handle: &PrometheusHandle, series: &str) -> Option<f64> {
+        let text = handle.render();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned))?;
+        line.parse().ok()
+    }
+
+    #[tokio::test]
+    async fn every_metric_of_the_table_has_its_value() {
+        let (recorder, handle) = recorder();
+        let _guard = ::metrics::set_default_local_recorder(&recorder);
+        let clock = ManualClock::new();
+        let later = Retry::Later { after: Some(Duration::from_secs(60)) };
+        let steps = vec![Err(failure().with_retry(later)), Ok(token(600)), Ok(token(600).never_expires())];
+        let provider = builder(scripted(steps), &clock).observer(Metrics::new().count_reads()).build().unwrap();
+        let start = 1_767_225_600.0;
+        let check = |series: &str, expected: f64| {
+            let found = value(&handle, series);
+            assert_eq!(found, Some(expected), "{series} in\n{}", handle.render());
+        };
+
+        let _ = provider.authorize(&mut request()).unwrap();
+        provider.token().await.unwrap_err();
+        check(r#"bearer_token_cache_reads_total{provider="orders",state="missing"}"#, 1.0);
+        check(r#"bearer_token_fetches_total{provider="orders",reason="missing",outcome="unavailable"}"#, 1.0);
+        check(r#"bearer_token_failures_in_a_row{provider="orders"}"#, 1.0);
+        let next = value(&handle, r#"bearer_token_next_attempt_at_seconds{provider="orders"}"#).unwrap();
+        assert!((start + 60.0..start + 120.0).contains(&next), "{next}");
+        check(r#"bearer_token_wait_duration_seconds_count{provider="orders",outcome="failed"}"#, 1.0);
+
+        clock.advance(provider.status().cool_down);
+        let ticket = provider.token().await.unwrap().ticket();
+        check(r#"bearer_token_fetches_total{provider="orders",reason="missing",outcome="fetched"}"#, 1.0);
+        check(r#"bearer_token_fetch_duration_seconds_count{provider="orders",outcome="fetched"}"#, 1.0);
+        check(r#"bearer_token_failures_in_a_row{provider="orders"}"#, 0.0);
+        check(r#"bearer_token_next_attempt_at_seconds{provider="orders"}"#, 0.0);
+        let expires = value(&handle, r#"bearer_token_expires_at_seconds{provider="orders"}"#).unwrap();
+        assert!((expires - (next + 600.0)).abs() < 1.0, "{expires}");
+        for _ in 0..3 {
+            let _ = provider.authorize(&mut request()).unwrap();
+        }
+        check(r#"bearer_token_cache_reads_total{provider="orders",state="fresh"}"#, 3.0);
+
+        let rejection = ticket.reject(&HeaderMap::new());
+        check(r#"bearer_token_rejections_total{provider="orders",outcome="renewing"}"#, 1.0);
+        bearer_token::adapter::tell_of_replay(ticket, rejection);
+        check(r#"bearer_token_replays_total{provider="orders",outcome="renewing"}"#, 1.0);
+        provider.token().await.unwrap();
+        check(r#"bearer_token_expires_at_seconds{provider="orders"}"#, f64::INFINITY);
+
+        let _ = provider.authorize(&mut Request::get("https://files.example.com/").body(()).unwrap());
+        let _ = provider.authorize(&mut Request::get("http://files.example.com/").body(()).unwrap());
+        check(r#"bearer_token_requests_without_token_total{provider="orders",outcome="passed"}"#, 1.0);
+        check(r#"bearer_token_requests_without_token_total{provider="orders",outcome="refused"}"#, 1.0);
+
+        let refused = scripted(vec![Err(Error::new(ErrorKind::Refused, "no"))]);
+        let source = refused.or_else(StaticToken::new(TOKEN));
+        builder(source, &clock).observer(Metrics::new()).build().unwrap().token().await.unwrap();
+        check(r#"bearer_token_warnings_total{provider="orders",warning="fell_back"}"#, 1.0);
+        assert!(!handle.render().contains(TOKEN));
+    }
+
+    #[tokio::test]
+    async fn ten_thousand_tenants_are_a_bounded_number_of_series() {
+        let (recorder, handle) = recorder();
+        let _guard = ::metrics::set_default_local_recorder(&recorder);
+        let shared = Arc::new(Metrics::new().count_reads().max_providers(8));
+        let build = |tenant: &u32| Ok(TokenProvider::builder(StaticToken::new(TOKEN)).name(format!("tenant {tenant}")));
+        let tenants = KeyedProviders::builder(build).name("tenants").observer(shared.clone()).build().unwrap();
+        for tenant in 0..10_000 {
+            tenants.token(&tenant).unwrap().await.unwrap();
+            let name = format!("single {tenant}");
+            let single = TokenProvider::builder(StaticToken::new(TOKEN)).name(name).observer(shared.clone());
+            single.build().unwrap().token().await.unwrap();
+        }
+        let text = handle.render();
+        assert!(!text.contains("\"tenant "), "{text}");
+        let fetched = |name: &str| {
+            value(
+                &handle,
+                &format!(r#"bearer_token_fetches_total{{provider="{name}",reason="missing",outcome="fetched"}}"#),
+            )
+        };
+        // Seven others were seen after the map.
+        assert_eq!((fetched("tenants"), fetched("_other")), (Some(10_000.0), Some(9_993.0)));
+        let providers = text.lines().filter(|line| line.starts_with("bearer_token_fetches_total")).count();
+        assert_eq!(providers, 9);
+        assert!(text.lines().count() < 250, "{}", text.lines().count());
+        assert_eq!(value(&handle, r#"bearer_token_expires_at_seconds{provider="tenants"}"#), None, "not of a map");
+    }
+}
+
+mod token_requests {
+    use bearer_token::{
+        oauth::{ClientCredentials, TokenEndpoint},
+        observe::Metrics,
+        transport::Transport,
+    };
+    use bytes::Bytes;
+    use http::Response;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    /// Responds with this status after a second, or never; and keeps the last `traceparent`.
+    struct Server {
+        status: Option<u16>,
+        clock: ManualClock,
+        traceparent: Arc<Mutex<Option<HeaderValue>>>,
+    }
+
+    impl Transport for Server {
+        async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+            *self.traceparent.lock().unwrap() = request.headers().get("traceparent").cloned();
+            self.clock.advance(Duration::from_secs(1));
+            let Some(status) = self.status else { return std::future::pending().await };
+            let body = r#"{"access_token":"planted-token-marker","token_type":"Bearer","expires_in":600}"#;
+            Ok(Response::builder().status(status).body(Bytes::from_static(body.as_bytes())).unwrap())
+        }
+    }
+
+    type Traceparent = Arc<Mutex<Option<HeaderValue>>>;
+
+    fn provider(status: Option<u16>, observer: impl Observer) -> (TokenProvider, ManualClock, Traceparent) {
+        let (clock, traceparent) = (ManualClock::new(), Traceparent::default());
+        let server = Server { status, clock: clock.clone(), traceparent: Arc::clone(&traceparent) };
+        let endpoint = TokenEndpoint::builder("https://as.example.com:8443/token", ClientCredentials::new())
+            .transport(server)
+            .trace_context(|headers| {
+                let span = tracing::Span::current().metadata().map_or("none", |metadata| metadata.name());
+                headers.insert("traceparent", HeaderValue::from_str(span).unwrap());
+            });
+        (builder(endpoint.build().unwrap(), &clock).observer(observer).build().unwrap(), clock, traceparent)
+    }
+
+    #[tokio::test]
+    async fn each_request_is_told_however_it_ends() {
+        for (status, expected) in [
+            (Some(200), "status: Some(200), error_type: None, duration: 1s"),
+            (Some(503), "status: Some(503), error_type: None, duration: 1s"),
+            (None, "status: None, error_type: Some(\"cancelled\"), duration: 10s"),
+        ] {
+            let recorder = Recorder::default();
+            let (provider, clock, asked) = provider(status, recorder.clone());
+            let token = tokio::spawn(provider.token());
+            while asked.lock().unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+            if status.is_none() {
+                // The fetch is aborted.
+                clock.advance(Duration::from_secs(9));
+            }
+            assert_eq!(token.await.unwrap().is_ok(), status == Some(200));
+            let told = recorder.take();
+            let requests: Vec<_> = told.iter().filter(|seen| seen.name() == "TokenRequest").collect();
+            let [request] = requests[..] else { panic!("{told:?}") };
+            let server = "method: \"POST\", server_address: \"as.example.com\", server_port: 8443";
+            assert!(request.kind.contains(server) && request.kind.contains(expected), "{request:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_trace_context_is_that_of_the_requests_span() {
+        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry());
+        let (provider, _, traceparent) = provider(Some(200), Recorder::default());
+        provider.token().await.unwrap();
+        assert_eq!(traceparent.lock().unwrap().as_ref().unwrap(), "token_request");
+    }
+
+    #[tokio::test]
+    async fn a_request_has_the_labels_of_the_semantic_conventions() {
+        let recorder = PrometheusBuilder::new().with_recommended_naming(true).build_recorder();
+        let handle = recorder.handle();
+        let _guard = ::metrics::set_default_local_recorder(&recorder);
+        let (provider, ..) = provider(Some(503), Metrics::new());
+        provider.token().await.unwrap_err();
+        let expected = "http_client_request_duration_seconds_sum{provider=\"orders\",http_request_method=\"POST\",\
+                        server_address=\"as.example.com\",server_port=\"8443\",http_response_status_code=\"503\",\
+                        error_type=\"503\"} 1";
+        assert!(handle.render().contains(expected), "{}", handle.render());
+    }
 }

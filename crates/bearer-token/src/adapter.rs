@@ -9,3 +9,9 @@ pub use crate::resource::refusals::{Refusals, is_grpc_rejection, is_rejection};
 #[cfg(any(feature = "http-transport", feature = "tower"))]
 pub use crate::transport::body::read_response;
 pub use crate::transport::cause::client_error;
+
+/// Tells the [observers](crate::observe::Observer) of a provider that a refused request is sent once more. `rejection` is
+/// what became of the bearer that it carried.
+pub fn tell_of_replay(ticket: crate::Ticket, rejection: crate::Rejection) {
+    ticket.replays(rejection);
+}

@@ -67,7 +67,8 @@
 //! | `http-transport` | yes | the default transport of token requests: hyper and rustls |
 //! | `rustls-aws-lc-rs` | yes | aws-lc-rs as the cryptography of that transport; without it, what the process has installed in rustls |
 //! | `tower` | | any tower service as that transport |
-//! | `tracing` | | events of the token life cycle |
+//! | `tracing` | | events of the token life cycle, for `tracing` |
+//! | `metrics` | | metrics of the token life cycle, for any recorder of the `metrics` facade |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod adapter;

@@ -1,7 +1,7 @@
 //! Events of the token life cycle, and where they go.
 //!
 //! An [`Observer`] of yours gets every [`Event`] of a provider. With feature `tracing` each event is recorded as a
-//! `tracing` event too, without an observer.
+//! `tracing` event too, without an observer. With feature `metrics`, `Metrics` counts them.
 //!
 //! ```
 //! use bearer_token::{
@@ -51,15 +51,24 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "oauth")]
+mod calls;
 mod event;
 mod first_time;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(not(feature = "tracing"))]
 mod no_tracing;
 mod scope;
 #[cfg(feature = "tracing")]
 mod tracing;
 
+#[cfg(feature = "oauth")]
+pub(crate) use self::calls::{TokenCall, store_call};
 pub use self::event::{CacheRead, Event, EventKind, StoreOperation, StoreOutcome, Text, WaitOutcome};
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use self::metrics::Metrics;
 #[cfg(not(feature = "tracing"))]
 use self::no_tracing as recorder;
 #[cfg(feature = "tracing")]

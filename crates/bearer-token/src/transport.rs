@@ -11,6 +11,8 @@ pub(crate) mod body;
 pub(crate) mod cause;
 #[cfg(feature = "http-transport")]
 mod http;
+#[cfg(feature = "oauth")]
+pub(crate) mod observed;
 #[cfg(feature = "tower")]
 mod tower;
 

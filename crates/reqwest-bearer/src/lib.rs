@@ -70,7 +70,8 @@ use std::{
 };
 
 use bearer_token::{
-    Authorized, Destination, Error, PassThrough, Rejection, RequestHead, Ticket, TokenProvider, adapter::Authorize,
+    Authorized, Destination, Error, PassThrough, Rejection, RequestHead, Ticket, TokenProvider,
+    adapter::{Authorize, tell_of_replay},
 };
 use http::{Extensions, HeaderMap, Method};
 use reqwest::{Request, Response, Url, redirect::Policy};
@@ -303,6 +304,9 @@ impl<P: Authorize> BearerMiddleware<P> {
         let wanted = is_settling || rejection.is_some_and(Rejection::is_replay_useful);
         let Some(replay) = spare.filter(|_| wanted) else { return Ok(response) };
 
+        if let Some(rejection) = rejection {
+            tell_of_replay(ticket, rejection);
+        }
         // What waits holds no connection meanwhile.
         drop(response);
         if is_settling {

@@ -7,9 +7,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use bearer_token::{PassThrough, Rejection, Ticket, platform::BoxFuture};
+use bearer_token::{PassThrough, Rejection, Ticket, adapter::tell_of_replay, platform::BoxFuture};
 use http::{Request, Response};
 use tower::retry::Policy;
+
+use crate::sent::Refused;
 
 /// Sends a request once more, with a newer bearer, when the API rejected the one that it carried.
 ///
@@ -133,6 +135,9 @@ impl<F> Replay<F> {
             rejection if rejection.is_replay_useful() => None,
             _ => return None,
         };
+        if let Some(Refused(ticket)) = extensions.get() {
+            tell_of_replay(*ticket, *rejection);
+        }
         self.replayed = true;
         Some(BeforeReplay { settled })
     }
@@ -262,6 +267,7 @@ mod tests {
         assert!(!wants_replay(&mut policy, reply(Some(Rejection::Superseded))));
     }
 
+    // shows: 9110/9.2.2
     #[test]
     fn l32_what_a_request_brings_itself_is_not_sent_twice() {
         let mut marked = Request::new("body");

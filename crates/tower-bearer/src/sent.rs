@@ -19,6 +19,11 @@ pub(crate) struct Sent {
     unusual: Option<Arc<Unusual>>,
 }
 
+/// The ticket of a bearer that was refused, in the extensions of the response: for `Replay` alone.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "replay"), allow(dead_code, reason = "only a replay reads it"))]
+pub(crate) struct Refused(pub(crate) Ticket);
+
 #[derive(Clone)]
 pub(crate) struct Asked {
     uri: Uri,
@@ -110,6 +115,7 @@ impl Sent {
             // The server that redirected the request may have acted on it.
             if !self.may_be_redirected(response) {
                 response.extensions_mut().insert(rejection);
+                response.extensions_mut().insert(Refused(ticket));
                 if rejection == Rejection::Settling {
                     response.extensions_mut().insert(ticket);
                 }

@@ -167,8 +167,9 @@ pub enum EventKind<'a> {
         server_port: u16,
         /// The status of the response, if one arrived.
         status: Option<u16>,
-        /// Why there is no response.
-        error: Option<&'a Error>,
+        /// Why there is no response: the [kind](crate::ErrorKind::as_str) of the error, or `cancelled` if the fetch was
+        /// aborted.
+        error_type: Option<&'static str>,
         /// The time from before it was sent until the response was there.
         duration: Duration,
     },
@@ -317,6 +318,32 @@ pub enum EventKind<'a> {
     /// A refresh token that a crashed process had written was recovered.
     #[non_exhaustive]
     RefreshTokenRecovered {},
+}
+
+impl EventKind<'_> {
+    /// The name of an event that a person should look at, in snake case. `None` for events of normal operation, and for
+    /// failures of fetches and stores, which are counted by their kind.
+    pub fn warning(&self) -> Option<&'static str> {
+        Some(match self {
+            EventKind::TooShortLived { .. } => "too_short_lived",
+            EventKind::GaveUp { .. } => "gave_up",
+            EventKind::NoRandomness {} => "no_randomness",
+            EventKind::HasChangedPanicked {} => "has_changed_panicked",
+            EventKind::WakerPanicked {} => "waker_panicked",
+            EventKind::NarrowerScope { .. } => "narrower_scope",
+            EventKind::ExpiredOnArrival { .. } => "expired_on_arrival",
+            EventKind::ClockDiffers { .. } => "clock_differs",
+            EventKind::ClockCorrected { .. } => "clock_corrected",
+            EventKind::IncompleteAssertion { .. } => "incomplete_assertion",
+            EventKind::FellBack { .. } => "fell_back",
+            EventKind::FileKept { .. } => "file_kept",
+            EventKind::KeyKept { .. } => "key_kept",
+            EventKind::KeyPairKept { .. } => "key_pair_kept",
+            EventKind::CertificatesKept { .. } => "certificates_kept",
+            EventKind::RefreshTokenNotSaved { .. } => "refresh_token_not_saved",
+            _ => return None,
+        })
+    }
 }
 
 /// What a caller got that waited for a token.

@@ -16,6 +16,14 @@ pub(super) fn fetch_span(_provider: &str, _reason: FetchReason) -> Span {
 }
 
 #[cfg(feature = "oauth")]
+pub(super) fn request_span(_method: &str, _address: &str, _port: u16) -> Span {
+    Span
+}
+
+#[cfg(feature = "oauth")]
+pub(super) fn end_request(_span: &Span, _status: Option<u16>, _error_type: Option<&'static str>) {}
+
+#[cfg(feature = "oauth")]
 pub(super) fn current_span() -> Span {
     Span
 }

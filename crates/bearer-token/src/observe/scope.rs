@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{Event, EventKind, Observer, recorder};
-use crate::{error::ProviderName, token::FetchReason};
+use crate::{error::ProviderName, platform::Platform, token::FetchReason};
 
 /// The observers of one provider, and its name. Cheap to clone.
 #[derive(Clone)]
@@ -17,16 +17,23 @@ pub(crate) struct Observers(Arc<Inner>);
 
 struct Inner {
     provider: ProviderName,
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code, reason = "only token requests are timed here"))]
+    platform: Platform,
     keyed: Option<Arc<str>>,
     observers: Vec<Arc<dyn Observer>>,
     counts_reads: bool,
 }
 
 impl Observers {
-    pub(crate) fn new(provider: ProviderName, keyed: Option<Arc<str>>, observers: Vec<Arc<dyn Observer>>) -> Self {
+    pub(crate) fn new(
+        provider: ProviderName,
+        platform: Platform,
+        keyed: Option<Arc<str>>,
+        observers: Vec<Arc<dyn Observer>>,
+    ) -> Self {
         // User code, called once.
         let counts_reads = observers.iter().any(Observer::counts_reads);
-        Observers(Arc::new(Inner { provider, keyed, observers, counts_reads }))
+        Observers(Arc::new(Inner { provider, platform, keyed, observers, counts_reads }))
     }
 
     /// Whether any sink gets events. If not, values that only events need are not computed.
@@ -39,6 +46,12 @@ impl Observers {
         self.0.counts_reads
     }
 
+    /// The provider's platform.
+    #[cfg(feature = "oauth")]
+    pub(super) fn platform(&self) -> &Platform {
+        &self.0.platform
+    }
+
     /// Tells an event of this provider.
     pub(crate) fn tell(&self, kind: EventKind<'_>) {
         recorder::record(Some(self.0.provider.as_str()), &kind);
@@ -46,7 +59,7 @@ impl Observers {
     }
 
     fn tell_observers(&self, kind: EventKind<'_>) {
-        let Inner { provider, keyed, observers, counts_reads: _ } = &*self.0;
+        let Inner { provider, keyed, observers, .. } = &*self.0;
         if observers.is_empty() {
             return;
         }
@@ -61,12 +74,22 @@ impl Observers {
 
 /// Tells an event of what a fetch uses. It goes to the observers of the fetch that is being polled on this thread.
 pub(crate) fn tell(kind: EventKind<'_>) {
-    // The span of the fetch names the provider.
-    recorder::record(None, &kind);
     let current = CURRENT.with_borrow(Clone::clone);
-    if let Some(observers) = current {
+    tell_to(current.as_ref(), kind);
+}
+
+/// Tells an event of a fetch, whose span names the provider.
+pub(super) fn tell_to(observers: Option<&Observers>, kind: EventKind<'_>) {
+    recorder::record(None, &kind);
+    if let Some(observers) = observers {
         observers.tell_observers(kind);
     }
+}
+
+/// The observers of the fetch that is being polled on this thread.
+#[cfg(feature = "oauth")]
+pub(super) fn current() -> Option<Observers> {
+    CURRENT.with_borrow(Clone::clone)
 }
 
 thread_local! {
@@ -89,7 +112,7 @@ impl Scope {
     /// The scope of the fetch that is being polled on this thread, for tasks that it spawns.
     #[cfg(feature = "oauth")]
     pub(crate) fn current() -> Self {
-        Scope { span: recorder::current_span(), observers: CURRENT.with_borrow(Clone::clone) }
+        Scope { span: recorder::current_span(), observers: current() }
     }
 
     /// Polls a future inside the scope.

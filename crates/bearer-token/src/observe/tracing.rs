@@ -164,11 +164,11 @@ fn user_code(provider: Option<&str>, kind: &EventKind<'_>) {
 
 fn token_request(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
-        EventKind::TokenRequest { method, server_address, server_port, status, error, duration } => {
+        EventKind::TokenRequest { method, server_address, server_port, status, error_type, duration } => {
             debug!(
                 target: TARGET, provider, "http.request.method" = method, "server.address" = server_address,
                 "server.port" = server_port, "http.response.status_code" = status,
-                "error.type" = error.map(|error| error.kind().as_str()), ?duration, "sent a token request"
+                "error.type" = error_type, ?duration, "sent a token request"
             );
         }
         EventKind::NarrowerScope { authorization_server, missing } => {
@@ -321,6 +321,34 @@ pub(super) fn observer_panicked(provider: &str) {
 /// A span that is enabled whenever warnings are, because it explains warnings. So events of a source name the provider.
 pub(super) fn fetch_span(provider: &str, reason: FetchReason) -> Span {
     ::tracing::warn_span!(target: TARGET, "fetch", provider, reason = reason.as_str())
+}
+
+/// The span of a token request. Its fields are those of OpenTelemetry's semantic conventions for HTTP clients, and those
+/// that `tracing-opentelemetry` understands.
+#[cfg(feature = "oauth")]
+pub(super) fn request_span(method: &str, address: &str, port: u16) -> Span {
+    ::tracing::info_span!(
+        target: TARGET,
+        "token_request",
+        otel.name = method,
+        otel.kind = "client",
+        "http.request.method" = method,
+        "server.address" = address,
+        "server.port" = port,
+        "http.response.status_code" = ::tracing::field::Empty,
+        "error.type" = ::tracing::field::Empty,
+    )
+}
+
+#[cfg(feature = "oauth")]
+pub(super) fn end_request(span: &Span, status: Option<u16>, error_type: Option<&'static str>) {
+    if let Some(status) = status {
+        span.record("http.response.status_code", status);
+    }
+    let failed = status.filter(|status| *status >= 400).map(|status| status.to_string());
+    if let Some(kind) = error_type.or(failed.as_deref()) {
+        span.record("error.type", kind);
+    }
 }
 
 #[cfg(feature = "oauth")]

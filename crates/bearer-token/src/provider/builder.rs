@@ -224,7 +224,7 @@ impl TokenProviderBuilder {
             Some(name) => ProviderName::given(name),
             None => ProviderName::suggested(&self.source.name()),
         };
-        let observers = Observers::new(name.clone(), self.keyed, self.observers);
+        let observers = Observers::new(name.clone(), self.platform.clone(), self.keyed, self.observers);
         if !origins.is_any_allowed() {
             observers.tell(EventKind::NoOriginAllowed {});
         }

@@ -243,6 +243,10 @@ impl Reject for Inner {
         rejection
     }
 
+    fn replays(&self, rejection: Rejection) {
+        self.observers.tell(EventKind::Replayed { rejection });
+    }
+
     fn settled(&self) -> BoxFuture<()> {
         self.platform.sleep_until(self.platform.now().after(self.settling_time).monotonic())
     }

@@ -65,6 +65,13 @@ impl Ticket {
         }
     }
 
+    /// Tells the observers of the provider that an adapter sends a refused request once more.
+    pub(crate) fn replays(self, rejection: Rejection) {
+        if let Some(provider) = self.provider().and_then(ProviderId::find) {
+            provider.replays(rejection);
+        }
+    }
+
     /// Always one.
     pub(crate) fn provider(self) -> Option<ProviderId> {
         NonZeroU32::new((self.0.get() >> 32) as u32).map(ProviderId)
@@ -108,6 +115,8 @@ pub(crate) trait Reject: Send + Sync {
     fn reject(self: Arc<Self>, generation: Generation, response: &HeaderMap) -> Rejection;
     /// Completes when the settling time has passed.
     fn settled(&self) -> BoxFuture<()>;
+    /// Tells that a refused request is sent once more.
+    fn replays(&self, rejection: Rejection);
 }
 
 /// Every provider that is alive. Locked when one is built or dropped, and for a rejection.
@@ -196,6 +205,8 @@ mod tests {
             fn reject(self: Arc<Self>, _: Generation, _: &HeaderMap) -> Rejection {
                 Rejection::Declined
             }
+
+            fn replays(&self, _: Rejection) {}
 
             fn settled(&self) -> BoxFuture<()> {
                 Box::pin(std::future::ready(()))

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, Response};
+use http::{HeaderMap, Method, Response};
 
 use crate::{
     error::Error,
@@ -23,7 +23,10 @@ use crate::{
     },
     problem::{Advice, Problem, Problems},
     token::AccessToken,
-    transport::{DynTransport, Transport},
+    transport::{
+        DynTransport, Transport,
+        observed::{Observed, TraceContext},
+    },
     value::Value,
 };
 
@@ -47,6 +50,7 @@ pub struct TokenEndpointBuilder {
     step_up: Option<StepUp>,
     allow_plaintext: bool,
     transport: Option<Arc<dyn DynTransport>>,
+    trace_context: Option<TraceContext>,
 }
 
 impl TokenEndpointBuilder {
@@ -75,6 +79,7 @@ impl TokenEndpointBuilder {
             step_up: None,
             allow_plaintext: false,
             transport: None,
+            trace_context: None,
         }
     }
 
@@ -241,6 +246,39 @@ impl TokenEndpointBuilder {
         self
     }
 
+    /// Sends the trace context along: the function adds it to the headers of each token request, and of each request for
+    /// the server's metadata. Default: the authorization server learns nothing of traces.
+    ///
+    /// With feature `tracing` the function is called inside the span `token_request`, which belongs to the fetch. So with
+    /// OpenTelemetry the request of the server becomes a child of that span:
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientCredentials, TokenEndpoint};
+    /// use http::{HeaderMap, HeaderValue};
+    ///
+    /// // With the crates `opentelemetry`, `opentelemetry-http` and `tracing-opentelemetry` it is
+    /// //
+    /// //     let context = tracing::Span::current().context();
+    /// //     get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut HeaderInjector(headers)));
+    /// fn inject(headers: &mut HeaderMap) {
+    ///     let context = HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    ///     headers.insert("traceparent", context);
+    /// }
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # #[cfg(feature = "http-transport")]
+    /// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
+    ///     .trace_context(inject)
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Add nothing else: the headers are those of a request with credentials.
+    pub fn trace_context(mut self, add: impl Fn(&mut HeaderMap) + Send + Sync + 'static) -> Self {
+        self.trace_context = Some(Arc::new(add));
+        self
+    }
+
     /// Sets the authorization server's issuer, for a token endpoint whose URL is set.
     ///
     /// It becomes the audience of signed assertions (`ClientAuth::private_key_jwt`), byte for byte, as
@@ -303,6 +341,7 @@ impl TokenEndpointBuilder {
         let (Some(server), Some(transport)) = (server, transport) else {
             return Err(Error::config("the token endpoint has no URL or no transport", []));
         };
+        let transport: Arc<dyn DynTransport> = Arc::new(Observed { transport, trace_context: self.trace_context });
         let location = server.location(self.use_mtls_alias, &transport);
         let (grant, grant_type, client_auth) = (self.grant, self.grant_type, self.client_auth);
         reader.endpoint = location.description();

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::verdict::Verdict;
 use crate::{
     error::{Error, ErrorKind, Retry},
-    observe::{self, EventKind, Scope},
+    observe::{self, EventKind, Scope, StoreOperation, StoreOutcome, store_call},
     platform::{Moment, Platform},
     problem::Problem,
     provider::constants::{LEASE_GRACE, REFUSED_TOKEN_REST, SAVE_TIMEOUT},
@@ -20,6 +20,9 @@ use crate::{
     },
     token::FetchReason,
 };
+
+/// The kind of the store, in events.
+const STORE: &str = "refresh_token";
 
 /// The right of one clone of the grant to use the refresh token, with the store's lease. Dropping it releases both.
 type GrantLease = Permit<Option<Lease>>;
@@ -77,7 +80,9 @@ impl RotationState {
                 timeout("the refresh token was in use by other fetches until the deadline of this one")
             })?;
         if !lease.with(|stores| stores.is_some()).unwrap_or(false) {
-            let stores = platform.before(until, self.store.lease(platform)).await.unwrap_or_else(|| {
+            let leased =
+                store_call(platform, (STORE, StoreOperation::Lease), self.store.lease(platform), |_| StoreOutcome::Ok);
+            let stores = platform.before(until, leased).await.unwrap_or_else(|| {
                 Err(timeout("the store did not grant its lease in time: does another process hold it, or is it away?"))
             })?;
             // If this lease was lost meanwhile, the store's is dropped.
@@ -88,7 +93,12 @@ impl RotationState {
 
     pub(super) async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
         lock(&self.memory).was_replaced = false;
-        self.store.load(platform).await
+        let load = self.store.load(platform);
+        store_call(platform, (STORE, StoreOperation::Load), load, |found| match found {
+            Some(_) => StoreOutcome::Ok,
+            None => StoreOutcome::Absent,
+        })
+        .await
     }
 
     /// Whether the store may have another refresh token than the one that was loaded last.
@@ -101,7 +111,12 @@ impl RotationState {
     /// If the store has another token by now, that one is newer and stays.
     pub(super) async fn save_pending(&self, platform: &Platform) -> Result<(), Error> {
         let Some(pending) = lock(&self.memory).pending.clone() else { return Ok(()) };
-        self.store.swap(platform, pending.seen.as_ref(), Some(&pending.next)).await.map_err(|error| {
+        let swap = self.store.swap(platform, pending.seen.as_ref(), Some(&pending.next));
+        let swapped = store_call(platform, (STORE, StoreOperation::Save), swap, |is_swapped| match is_swapped {
+            true => StoreOutcome::Ok,
+            false => StoreOutcome::Conflict,
+        });
+        swapped.await.map_err(|error| {
             let message = "the new refresh token could not be saved; it is kept in memory, and no access token is used \
                            until it is saved: fix the store";
             error.with_context(message)
@@ -156,7 +171,10 @@ impl RotationState {
         let _lease = self.lease(platform, until).await?;
         // The lease ends then.
         let until = until.after(LEASE_GRACE).monotonic();
-        platform.before(until, self.store.put(platform, next.as_ref())).await.unwrap_or_else(|| {
+        let operation = if next.is_some() { StoreOperation::Save } else { StoreOperation::Remove };
+        let put =
+            store_call(platform, (STORE, operation), self.store.put(platform, next.as_ref()), |()| StoreOutcome::Ok);
+        platform.before(until, put).await.unwrap_or_else(|| {
             Err(timeout("the store did not replace the refresh token in time; it may have the old one or the new one"))
         })?;
         let mut memory = lock(&self.memory);

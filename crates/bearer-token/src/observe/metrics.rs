@@ -1,0 +1,323 @@
+//! The sink for the `metrics` facade.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use ::metrics::{
+    Counter, Label, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+
+use super::{CacheRead, Event, EventKind, Observer};
+use crate::sync::{Mutex, Slot, lock};
+
+/// Counts events in the recorder of the [`metrics`](https://docs.rs/metrics) facade.
+///
+/// ```
+/// use bearer_token::{StaticToken, TokenProvider, observe::Metrics};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// // Install the recorder before, such as that of `metrics-exporter-prometheus`.
+/// let provider = TokenProvider::builder(StaticToken::new("2YotnFZFEjr1zCsicMWpAA"))
+///     .allow_origin("https://api.example.com")
+///     .name("billing")
+///     .observer(Metrics::new())
+///     .build()?;
+/// # Ok(()) }
+/// ```
+///
+/// # What is counted
+///
+/// Names, units and labels are stable. Prometheus writes dots as underscores.
+///
+/// | metric | kind, unit | labels beside `provider` |
+/// |---|---|---|
+/// | `bearer_token.fetches` | counter | `reason`: `missing`, `stale`, `rejected`, `requested`, or `unknown` if abandoned; `outcome`: `fetched`, `abandoned`, or the kind of the error |
+/// | `bearer_token.fetch.duration` | histogram, seconds | `outcome` |
+/// | `bearer_token.failures_in_a_row` | gauge | |
+/// | `bearer_token.expires_at` | gauge, Unix time in seconds | |
+/// | `bearer_token.next_attempt_at` | gauge, Unix time in seconds; 0 after a success | |
+/// | `bearer_token.wait.duration` | histogram, seconds | `outcome`: `served`, `failed`, `dropped` |
+/// | `bearer_token.cache.reads` | counter, if [asked for](Self::count_reads) | `state`: `fresh`, `stale`, `missing` |
+/// | `bearer_token.rejections` | counter | `outcome`: `renewing`, `superseded`, `declined`, `settling` |
+/// | `bearer_token.replays` | counter | `outcome`: what became of the refused bearer |
+/// | `bearer_token.requests_without_token` | counter | `outcome`: `passed`, `refused` |
+/// | `bearer_token.store.calls` | counter | `store`, `operation`, `outcome` |
+/// | `bearer_token.store.call.duration` | histogram, seconds | `store`, `operation` |
+/// | `bearer_token.warnings` | counter | `warning`: the event in snake case, such as `key_kept` |
+/// | `http.client.request.duration` | histogram, seconds | those of OpenTelemetry's semantic conventions: `http.request.method`, `server.address`, `server.port`, `http.response.status_code`, `error.type` |
+///
+/// The remaining life of a token is `expires_at` minus the current time, and the cool-down is `next_attempt_at` minus the
+/// current time. As points in time they stay right without being updated, also while nothing happens.
+///
+/// # How many series there are
+///
+/// `provider` is the name of the provider; for providers of a [map](crate::KeyedProviders), the name of the map. Each
+/// `Metrics` tells up to [100](Self::max_providers) names apart, and as many servers. All others are counted together as
+/// `_other`. The gauges of a map's providers are not recorded, because they would overwrite each other. Every other label
+/// has a fixed set of values. So the number of series is bounded, however many tenants there are.
+pub struct Metrics {
+    counts_reads: bool,
+    limit: usize,
+    providers: Names,
+    servers: Names,
+}
+
+impl Metrics {
+    /// A sink for the recorder that is installed. It also describes the metrics to that recorder.
+    pub fn new() -> Self {
+        describe();
+        Metrics { counts_reads: false, limit: 100, providers: Names::new(), servers: Names::new() }
+    }
+
+    /// Counts each look at the cache too, which costs every warm request some time.
+    #[must_use]
+    pub fn count_reads(mut self) -> Self {
+        self.counts_reads = true;
+        self
+    }
+
+    /// How many names of providers, and of servers, are told apart. Default: 100 of each.
+    #[must_use]
+    pub fn max_providers(mut self, number: usize) -> Self {
+        self.limit = number;
+        self
+    }
+
+    /// The name under which a provider is counted.
+    fn provider(&self, event: &Event<'_>) -> Known {
+        self.providers.get(event.counted_as().unwrap_or("none"), self.limit)
+    }
+
+    fn fetched(&self, event: &Event<'_>, provider: &Known) {
+        match event.kind {
+            EventKind::Fetched { reason, duration, expires_at, .. } => {
+                provider.count("bearer_token.fetches", &[("reason", reason.as_str()), ("outcome", "fetched")]);
+                provider.measure("bearer_token.fetch.duration", &[("outcome", "fetched")], duration);
+                if event.keyed.is_none() {
+                    provider.set("bearer_token.failures_in_a_row", 0.0);
+                    provider.set("bearer_token.next_attempt_at", 0.0);
+                    provider.set("bearer_token.expires_at", expires_at.map_or(f64::INFINITY, unix));
+                }
+            }
+            EventKind::FetchFailed { reason, error, duration, failures_in_a_row, next_attempt_at, .. } => {
+                let outcome = error.kind().as_str();
+                provider.count("bearer_token.fetches", &[("reason", reason.as_str()), ("outcome", outcome)]);
+                provider.measure("bearer_token.fetch.duration", &[("outcome", outcome)], duration);
+                if event.keyed.is_none() {
+                    provider.set("bearer_token.failures_in_a_row", f64::from(failures_in_a_row));
+                    provider.set("bearer_token.next_attempt_at", unix(next_attempt_at));
+                }
+            }
+            EventKind::FetchAbandoned {} => {
+                provider.count("bearer_token.fetches", &[("reason", "unknown"), ("outcome", "abandoned")]);
+            }
+            _ => {}
+        }
+    }
+
+    fn request(&self, event: &Event<'_>, provider: &Known) {
+        match event.kind {
+            EventKind::CacheRead { state } => provider.count_read(state),
+            EventKind::Waited { outcome, duration } => {
+                provider.measure("bearer_token.wait.duration", &[("outcome", outcome.as_str())], duration);
+            }
+            EventKind::Rejected { outcome, .. } => {
+                provider.count("bearer_token.rejections", &[("outcome", outcome.as_str())]);
+            }
+            EventKind::Replayed { rejection } => {
+                provider.count("bearer_token.replays", &[("outcome", rejection.as_str())]);
+            }
+            EventKind::SentWithoutToken { .. } => {
+                provider.count("bearer_token.requests_without_token", &[("outcome", "passed")]);
+            }
+            EventKind::RequestRefused { .. } => {
+                provider.count("bearer_token.requests_without_token", &[("outcome", "refused")]);
+            }
+            EventKind::TokenRequest { method, server_address, server_port, status, error_type, duration } => {
+                self.token_request(provider, method, (server_address, server_port), (status, error_type), duration);
+            }
+            EventKind::StoreCall { store, operation, outcome, duration, .. } => {
+                let labels = [("store", store), ("operation", operation.as_str()), ("outcome", outcome.as_str())];
+                provider.count("bearer_token.store.calls", &labels);
+                provider.measure("bearer_token.store.call.duration", &labels[..2], duration);
+            }
+            _ => {}
+        }
+    }
+
+    /// The names are those of OpenTelemetry's semantic conventions for HTTP clients.
+    fn token_request(
+        &self,
+        provider: &Known,
+        method: &str,
+        (address, port): (&str, u16),
+        (status, error_type): (Option<u16>, Option<&'static str>),
+        duration: Duration,
+    ) {
+        let mut labels = vec![
+            provider.label(),
+            // Users choose among the few methods that a token request may have.
+            Label::new("http.request.method", method.to_owned()),
+            Label::new("server.address", self.servers.get(address, self.limit).name),
+            Label::new("server.port", port.to_string()),
+        ];
+        if let Some(status) = status {
+            labels.push(Label::new("http.response.status_code", status.to_string()));
+        }
+        let failed = status.filter(|status| *status >= 400).map(|status| status.to_string());
+        if let Some(kind) = error_type.map(str::to_owned).or(failed) {
+            labels.push(Label::new("error.type", kind));
+        }
+        histogram!("http.client.request.duration", labels).record(duration.as_secs_f64());
+    }
+}
+
+impl Observer for Metrics {
+    fn on_event(&self, event: &Event<'_>) {
+        let provider = self.provider(event);
+        if let Some(warning) = event.kind.warning() {
+            provider.count("bearer_token.warnings", &[("warning", warning)]);
+        }
+        self.fetched(event, &provider);
+        self.request(event, &provider);
+    }
+
+    fn counts_reads(&self) -> bool {
+        self.counts_reads
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Metrics { counts_reads, limit, .. } = self;
+        f.debug_struct("Metrics")
+            .field("counts_reads", counts_reads)
+            .field("max_providers", limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The names that were seen so far, up to a limit. They are read without a lock.
+struct Names {
+    known: Slot<Vec<Known>>,
+    growing: Mutex<()>,
+}
+
+/// A name that is told apart, and its counters of reads.
+#[derive(Clone)]
+struct Known {
+    name: SharedString,
+    reads: Arc<OnceLock<[Counter; 3]>>,
+}
+
+/// The name under which everything beyond the limit is counted.
+const OTHER: &str = "_other";
+
+impl Names {
+    fn new() -> Self {
+        Names { known: Slot::new(None), growing: Mutex::new(()) }
+    }
+
+    fn get(&self, name: &str, limit: usize) -> Known {
+        if let Some(known) = self.known.read(|all| find(all?, name)) {
+            return known;
+        }
+        let _growing = lock(&self.growing);
+        let mut all = self.known.get().map_or_else(Vec::new, |all| Vec::clone(&all));
+        let name = if all.len() < limit { name } else { OTHER };
+        find(&all, name).unwrap_or_else(|| {
+            let known = Known { name: SharedString::from_shared(name.into()), reads: Arc::default() };
+            all.push(known.clone());
+            self.known.set(Some(Arc::new(all)));
+            known
+        })
+    }
+}
+
+fn find(all: &[Known], name: &str) -> Option<Known> {
+    all.iter().find(|known| *known.name == *name).cloned()
+}
+
+impl Known {
+    fn label(&self) -> Label {
+        Label::new("provider", self.name.clone())
+    }
+
+    fn labels(&self, more: &[(&'static str, &'static str)]) -> Vec<Label> {
+        let more = more.iter().map(|&(name, value)| Label::from_static_parts(name, value));
+        std::iter::once(self.label()).chain(more).collect()
+    }
+
+    fn count(&self, name: &'static str, labels: &[(&'static str, &'static str)]) {
+        counter!(name, self.labels(labels)).increment(1);
+    }
+
+    fn measure(&self, name: &'static str, labels: &[(&'static str, &'static str)], duration: Duration) {
+        histogram!(name, self.labels(labels)).record(duration.as_secs_f64());
+    }
+
+    fn set(&self, name: &'static str, value: f64) {
+        gauge!(name, self.labels(&[])).set(value);
+    }
+
+    /// Every request comes here, so the counters are looked up once.
+    fn count_read(&self, state: CacheRead) {
+        let states = [CacheRead::Fresh, CacheRead::Stale, CacheRead::Missing];
+        let [fresh, stale, missing] = self.reads.get_or_init(|| {
+            states.map(|state| counter!("bearer_token.cache.reads", self.labels(&[("state", state.as_str())])))
+        });
+        let counter = match state {
+            CacheRead::Fresh => fresh,
+            CacheRead::Stale => stale,
+            CacheRead::Missing => missing,
+        };
+        counter.increment(1);
+    }
+}
+
+fn unix(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// What the recorder shows beside each metric.
+fn describe() {
+    let counters = [
+        ("bearer_token.fetches", "Fetches that have ended."),
+        ("bearer_token.cache.reads", "Looks at the cache by requests, by what they found."),
+        ("bearer_token.rejections", "Bearers that the API refused, by what became of them."),
+        ("bearer_token.replays", "Refused requests that were sent once more."),
+        ("bearer_token.requests_without_token", "Requests to origins that get no token."),
+        ("bearer_token.store.calls", "Calls of stores for refresh tokens and shared tokens."),
+        ("bearer_token.warnings", "Events that a person should look at."),
+    ];
+    for (name, text) in counters {
+        describe_counter!(name, Unit::Count, text);
+    }
+    let histograms = [
+        ("bearer_token.fetch.duration", "How long fetches took."),
+        ("bearer_token.wait.duration", "How long callers waited for a token."),
+        ("bearer_token.store.call.duration", "How long calls of stores took."),
+        ("http.client.request.duration", "How long requests to authorization servers took."),
+    ];
+    for (name, text) in histograms {
+        describe_histogram!(name, Unit::Seconds, text);
+    }
+    describe_gauge!(
+        "bearer_token.failures_in_a_row",
+        Unit::Count,
+        "How many fetches have failed since the last success."
+    );
+    let text = "When the token of the last successful fetch expires, as Unix time.";
+    describe_gauge!("bearer_token.expires_at", Unit::Seconds, text);
+    let text = "When the next fetch may start after a failure, as Unix time; 0 if the last fetch succeeded.";
+    describe_gauge!("bearer_token.next_attempt_at", Unit::Seconds, text);
+}

@@ -1,0 +1,34 @@
+//! The transport of a token endpoint, whose requests are events.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+
+use super::{DynTransport, Transport};
+use crate::{error::Error, observe::TokenCall};
+
+/// Adds the trace context to the headers of a token request.
+pub(crate) type TraceContext = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
+
+/// Sends by another transport, inside a span, and tells how that went.
+pub(crate) struct Observed {
+    pub(crate) transport: Arc<dyn DynTransport>,
+    pub(crate) trace_context: Option<TraceContext>,
+}
+
+impl Transport for Observed {
+    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        let call = TokenCall::start(request.method(), request.uri());
+        if let Some(add) = &self.trace_context {
+            call.inside(|| add(request.headers_mut()));
+        }
+        call.run(Arc::clone(&self.transport).send(request)).await
+    }
+}
+
+impl fmt::Debug for Observed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observed").finish_non_exhaustive()
+    }
+}
