@@ -134,6 +134,6 @@ fn clause(literal: &str) -> Option<String> {
     }
     clause.push_str(rest);
     let clause = clause.replace('\u{1}', "{").replace('\u{2}', "}").replace('`', "");
-    let own = clause.trim_start_matches("found ").chars().filter(|c| c.is_ascii_alphabetic()).count();
+    let own = clause.trim_start_matches("found ").chars().filter(char::is_ascii_alphabetic).count();
     (own > 3).then(|| clause.trim().to_owned())
 }

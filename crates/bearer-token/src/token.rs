@@ -253,6 +253,7 @@ fn name_of(byte: Option<&u8>) -> &'static str {
 mod tests {
     use super::*;
 
+    // shows: 6749/5.1d
     #[test]
     fn l18_an_unusable_token_is_named_without_showing_it() {
         let large = "x".repeat(TOKEN_LIMIT + 1);

@@ -267,6 +267,7 @@ mod tests {
         assert!(!wants_replay(&mut policy, reply(Some(Rejection::Superseded))));
     }
 
+    // shows: 9110/9.2.2
     #[test]
     fn l32_what_a_request_brings_itself_is_not_sent_twice() {
         let mut marked = Request::new("body");

@@ -74,6 +74,7 @@ async fn warm(fixture: &Fixture) {
     fixture.provider.token().await.unwrap();
 }
 
+// shows: 6750/2.1a
 #[tokio::test]
 async fn a_warm_request_carries_a_sensitive_bearer_at_once() {
     let fixture = fixture();

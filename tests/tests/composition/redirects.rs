@@ -95,6 +95,7 @@ async fn a_rejection_after_a_redirect_inside_is_not_replayed() {
     assert!(setup.provider.cached().is_none(), "rejected it is");
 }
 
+// shows: 9110/9.2.2
 #[tokio::test]
 async fn redirects_inside_limit_replays_to_idempotent_requests() {
     for (method, redirect, expected) in [

@@ -74,6 +74,7 @@ async fn rejected(bench: &Bench, time: Duration) -> u64 {
     bench.started() - before
 }
 
+// shows: 9110/15.5.2
 #[tokio::test]
 async fn l29_an_api_rejecting_everything_causes_no_storm() {
     let bench = Bench::serving().await;

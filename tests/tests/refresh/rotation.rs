@@ -32,6 +32,7 @@ impl RefreshTokenStore for Watching {
     }
 }
 
+// shows: 6749/6d 9700/2.2.2
 #[tokio::test]
 async fn l27_the_successor_is_saved_before_the_access_token_is_used() {
     let bench = Bench::new(RefreshTokens::rotating()).await;

@@ -15,6 +15,7 @@ use crate::support::{
     Adapter, CLIENT, Client, SECOND, Setup, hyper, own_authorization, reqwest, token_requests, with_middleware, within,
 };
 
+// shows: 6749/10.3b 6750/5.3c
 #[tokio::test]
 async fn l34_plaintext_and_unknown_origins_cause_no_fetch() {
     for adapter in Adapter::BOTH {

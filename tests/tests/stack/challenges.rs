@@ -79,6 +79,7 @@ async fn a_source_that_meets_the_challenge_is_accepted() {
     }
 }
 
+// shows: 9110/11.4
 #[tokio::test]
 async fn a_replay_carries_the_token_that_the_api_wants() {
     for adapter in Adapter::BOTH {

@@ -79,6 +79,7 @@ fn carried(setup: &Setup) -> Vec<bool> {
     setup.authorizations().iter().map(Option::is_some).collect()
 }
 
+// shows: 6750/5.3a 9110/15.4
 #[tokio::test]
 async fn l33_l42_another_port_gets_no_token_and_rejects_nothing() {
     for follower in Follower::ALL {
@@ -115,6 +116,7 @@ async fn l42_a_foreign_invalid_token_rejects_nothing() {
     }
 }
 
+// shows: 9700/4.9.1
 #[tokio::test]
 async fn l33_another_name_of_the_host_gets_no_token() {
     for follower in Follower::ALL {
@@ -173,6 +175,7 @@ async fn a_redirect_back_to_the_origin_carries_the_token() {
     }
 }
 
+// shows: 9110/15.4
 #[tokio::test]
 async fn l33_a_redirect_to_another_scheme_carries_no_token() {
     for (from, to) in [

@@ -156,6 +156,7 @@ fn assert_nothing_secret(ended: &Ended) {
     assert!(!ended.all().contains("planted"), "{}", ended.all());
 }
 
+// shows: 6749/3.1c 6749/3.1.1 6749/3.1.2 6749/3.1.2.3 6749/3.2.1b 6749/4.1.1a 6749/4.1.3
 #[tokio::test]
 async fn a_browser_login_ends_in_the_store() {
     let (server, url) = Server::start().await;
@@ -191,6 +192,7 @@ async fn a_browser_login_ends_in_the_store() {
     assert_stored(&server, &config).await;
 }
 
+// shows: 6749/4.1.1b 6749/10.12 9700/2.1
 #[tokio::test]
 async fn a_redirect_with_another_state_is_not_taken() {
     let (server, url) = Server::start().await;
@@ -253,6 +255,7 @@ async fn a_refused_device_login_names_the_code() {
     assert!(ended.err.contains("code:  access_denied\n"), "{}", ended.err);
 }
 
+// shows: 6749/3.1b 6749/10.5
 #[tokio::test]
 async fn a_login_needs_a_store_and_private_endpoints() {
     let (_, url) = Server::start().await;

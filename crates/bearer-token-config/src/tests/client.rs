@@ -141,6 +141,7 @@ fn client_fields_that_the_method_does_not_use_are_problems() {
     );
 }
 
+// shows: 7523/bis-typ
 #[tokio::test]
 async fn a_server_with_an_issuer_gets_it_as_audience() {
     let toml = format!(

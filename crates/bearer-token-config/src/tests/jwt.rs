@@ -76,6 +76,7 @@ fn an_error_names_key_and_algorithm_that_differ() {
     assert!(message.contains("PEM"), "{message}");
 }
 
+// shows: 7517/4
 #[tokio::test]
 async fn l23_a_jwk_brings_its_algorithm_and_id() {
     let jwk = |kid: &str| {

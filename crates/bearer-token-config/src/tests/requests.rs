@@ -106,6 +106,7 @@ async fn an_assertion_may_be_made_elsewhere_and_have_another_name() {
     assert_eq!(part(parameter(&form, "token").unwrap(), 0)["alg"], "HS256");
 }
 
+// shows: 8693/2.1c
 #[tokio::test]
 async fn a_token_is_exchanged_for_another_one() {
     let toml = r#"

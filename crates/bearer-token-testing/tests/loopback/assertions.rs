@@ -48,6 +48,7 @@ async fn exchange(server: &AuthorizationServer, assertion: &str) -> (u16, Value)
     (status.as_u16(), response)
 }
 
+// shows: 7521/4.1a 7523/2.1a 7523/2.1b
 #[tokio::test]
 async fn assertions_of_every_algorithm_are_exchanged() {
     let server = AuthorizationServer::start().unwrap();

@@ -271,6 +271,7 @@ mod tests {
         }
     }
 
+    // shows: 7518/3.6
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
         for name in ["none", "", "hs256", "RS256 ", "ES521", "HS1"] {

@@ -272,6 +272,7 @@ mod tests {
         shared::<SigningKey>();
     }
 
+    // shows: 7515/10.1 7518/3.2
     #[test]
     fn l25_short_hmac_secrets_need_an_opt_in() {
         for algorithm in HMACS {
@@ -334,6 +335,7 @@ mod tests {
         }
     }
 
+    // shows: 7515/10.4
     #[test]
     fn l38_no_error_and_no_debug_shows_a_secret() {
         let marker = "MARKERMARKER";

@@ -31,6 +31,7 @@ pub(crate) fn add<'w>(list: &mut Vec<String>, words: impl IntoIterator<Item = &'
 mod tests {
     use super::*;
 
+    // shows: 6749/3.3a
     #[test]
     fn a_foreign_scope_is_words_or_nothing() {
         let many = "x ".repeat(WORDS + 1);

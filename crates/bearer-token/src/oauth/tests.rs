@@ -104,6 +104,7 @@ fn broken(kind: ErrorKind) -> Reply {
 
 const TOKEN: &str = r#"{"access_token":"a token","token_type":"Bearer","expires_in":60}"#;
 
+// shows: 6749/3.2a 6749/3.2c 6749/4.4.2a 8707/2e
 #[tokio::test]
 async fn the_request_is_a_form_with_every_parameter() {
     let script = Script::new([reply(200, TOKEN)]);
@@ -287,6 +288,7 @@ fn all_problems_are_reported_at_once_without_secrets() {
     assert!(!format!("{error} {error:?}").contains("marker"), "{error}");
 }
 
+// shows: 6749/2.3 6749/3.2e 7521/4.2b
 #[test]
 fn only_one_side_sends_the_client_id() {
     let build = |auth| {

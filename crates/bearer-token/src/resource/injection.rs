@@ -167,6 +167,7 @@ mod tests {
         FixedHeader::new(HeaderName::from_static(name), Zeroizing::new(value.to_owned()))
     }
 
+    // shows: 6749/10.14 6750/2.1b
     #[test]
     fn l18_illegal_header_values_are_refused_and_a_bang_is_legal() {
         for token in ["", "a b", "a\n", "a\r\nx: y", "\u{e4}", "a\u{0}", "tab\t"] {
@@ -203,6 +204,7 @@ mod tests {
         }
     }
 
+    // shows: 6750/2a 9110/11.6.2
     #[test]
     fn l35_the_usual_credential_leaves_the_callers_own_untouched() {
         check(

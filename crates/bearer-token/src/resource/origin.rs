@@ -442,6 +442,7 @@ mod tests {
         assert!(error.to_string().contains(".allow_origin(\"https://api.example.com:8443\")"), "{error}");
     }
 
+    // shows: 6749/10.3b
     #[test]
     fn l34_a_plaintext_origin_needs_an_explicit_opt_in() {
         let mut problems = Problems::default();

@@ -168,6 +168,7 @@ mod tests {
         challenges.iter().map(one).collect()
     }
 
+    // shows: 6750/3a 9110/11.2b 9110/11.3
     #[test]
     fn challenges_from_the_field_are_read_in_order() {
         for (lines, expected) in [
@@ -207,6 +208,7 @@ mod tests {
         assert_eq!(shown(&Challenge::read(&response)), ["Bearer error=invalid_token"]);
     }
 
+    // shows: 9110/11.1 9110/11.2a
     #[test]
     fn names_ignore_case_and_the_first_one_counts() {
         let [challenge] = &read(&[r#"bEARER Claims="a", CLAIMS="b""#])[..] else { panic!("one challenge") };

@@ -80,6 +80,7 @@ mod tests {
         format!("e30.{}.sig", BASE64_URL_SAFE_NO_PAD.encode(claims))
     }
 
+    // shows: 7519/4b
     #[test]
     fn exp_is_read_from_a_jwt_and_from_nothing_else() {
         for (token, expected) in [

@@ -38,6 +38,7 @@ async fn unused_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
 }
 
+// shows: 9700/4.12
 #[tokio::test]
 async fn any_status_is_a_response_and_redirects_are_not_followed() {
     let server = Server::start("localhost", |_, _| redirect("/elsewhere")).await;

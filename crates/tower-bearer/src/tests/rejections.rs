@@ -2,6 +2,7 @@
 
 use super::*;
 
+// shows: 6750/3.1b
 #[tokio::test]
 async fn a_401_rejects_unless_the_scope_is_insufficient() {
     let fixture = fixture();

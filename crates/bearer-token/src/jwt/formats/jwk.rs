@@ -313,6 +313,7 @@ mod tests {
         Ok(jwk.text("kid").map(str::to_owned))
     }
 
+    // shows: 7517/4.5 7517/5
     #[test]
     fn the_key_id_chooses_unless_there_is_one_key() {
         let two = jwk_set(&[named("a"), named("b")]);
@@ -327,6 +328,7 @@ mod tests {
         assert_eq!(choose(&format!("\u{feff} \n{set}"), Some("b")), Ok(Some("b".into())));
     }
 
+    // shows: 7518/6.3.2
     #[test]
     fn l23_a_missing_key_is_reported_with_the_others() {
         let two = jwk_set(&[named("a"), named("b")]);

@@ -74,6 +74,7 @@ fn in_directory() -> (TempDir, PathBuf, PathBuf) {
     (directory, key, certificate)
 }
 
+// shows: 7515/4.1.7
 #[tokio::test]
 async fn l56_a_key_and_its_certificate_are_replaced_together() {
     let (_directory, key_path, certificate_path) = in_directory();
@@ -145,6 +146,7 @@ fn issuer(name: &str, above: Option<&CertifiedIssuer<'static, KeyPair>>) -> Cert
     }
 }
 
+// shows: 7515/4.1.6a 7515/4.1.6b
 #[tokio::test]
 async fn a_chain_begins_with_the_certificate_of_the_key() {
     let root = issuer("root", None);

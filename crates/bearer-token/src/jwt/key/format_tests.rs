@@ -201,6 +201,7 @@ fn expected(format: &str, constructor: &str) -> Result<(), &'static str> {
     }
 }
 
+// shows: 7517/4.1
 #[test]
 fn l23_every_format_is_read_or_named() {
     for (format, bytes) in formats() {
@@ -232,6 +233,7 @@ impl Numbers {
     }
 }
 
+// shows: 7517/9.2 7518/6.2.1
 #[test]
 fn l38_damaged_keys_are_never_quoted_and_never_panic() {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);

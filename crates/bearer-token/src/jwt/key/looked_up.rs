@@ -227,6 +227,7 @@ mod tests {
         assert!(sign_and_compare(&template, &new).await.1);
     }
 
+    // shows: 7518/8.3
     #[tokio::test]
     async fn l24_a_new_jwk_brings_its_name_and_keeps_the_algorithm() {
         let jwk = |name: &str, secret: &str| {

@@ -86,6 +86,7 @@ mod tests {
         [&[SEQUENCE, u8::try_from(pair.len()).unwrap()], pair.as_slice()].concat()
     }
 
+    // shows: 7518/3.4a
     #[test]
     fn der_becomes_r_and_s_of_full_length() {
         let (long, short) = ([&[0], [0xff; 32].as_slice()].concat(), [5]);
@@ -102,6 +103,7 @@ mod tests {
         assert!(Algorithm::RS256.signature_from_der(&der(&long, &short)).is_err());
     }
 
+    // shows: 7518/3.4b
     #[test]
     fn an_impossible_length_is_named_with_the_possible_one() {
         for (algorithm, right) in [

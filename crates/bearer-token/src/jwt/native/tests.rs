@@ -31,6 +31,7 @@ fn verification(algorithm: Algorithm) -> Option<(&'static dyn VerificationAlgori
     })
 }
 
+// shows: 7515/5.1 7518/3.5b
 #[test]
 fn each_private_key_signs_what_its_public_key_verifies() {
     for algorithm in Algorithm::ALL.iter().copied() {
@@ -65,6 +66,7 @@ fn the_public_key_is_what_openssl_writes() {
     }
 }
 
+// shows: 7518/3.2b
 /// RFC 7515 appendix A.1.
 #[test]
 fn hmac_matches_the_example_of_the_rfc() {
@@ -115,6 +117,7 @@ fn l23_a_key_of_another_kind_does_not_fit() {
     }
 }
 
+// shows: 7518/3.3 7518/3.5a
 #[test]
 fn l25_rsa_keys_below_2048_bits_are_refused() {
     for name in ["rsa1024", "rsa1024.pkcs1"] {
@@ -123,6 +126,7 @@ fn l25_rsa_keys_below_2048_bits_are_refused() {
     }
 }
 
+// shows: 7518/6.2.2
 #[test]
 fn l23_a_damaged_key_is_an_error_and_never_a_panic() {
     for (algorithm, name) in [

@@ -233,6 +233,7 @@ mod tests {
         }
     }
 
+    // shows: 7515/4.1.11b
     #[test]
     fn every_member_is_in_the_header_unchanged() {
         let plain = json!({ "alg": "HS256", "typ": "JWT" });
@@ -248,6 +249,7 @@ mod tests {
         assert_eq!(header((Some("one"), Some("one")), all.clone()).unwrap(), all);
     }
 
+    // shows: 7515/4.1.4
     #[test]
     fn the_key_id_may_be_set_anywhere_or_left_out() {
         for key_id in [(Some("one"), None), (None, Some("one"))] {
@@ -256,6 +258,7 @@ mod tests {
         assert!(header((Some("one"), None), json!({ "kid": null })).unwrap().get("kid").is_none());
     }
 
+    // shows: 7515/4
     #[test]
     fn contradictions_and_wrong_types_are_problems() {
         let one = (Some("one"), None);

@@ -63,6 +63,7 @@ async fn l24_strings_of_an_account_file_are_read_for_each_jwt() {
     assert_eq!((&part(&jwt, 0)["kid"], &part(&jwt, 1)["sub"]), (&json!("second"), &json!("user:second")));
 }
 
+// shows: 7523/bis-one 7519/4.1.3a
 #[tokio::test]
 async fn one_audience_is_one_string_wherever_it_is() {
     let template = builder().audience(Value::from("https://a/,x").before(",")).build().unwrap();
@@ -142,6 +143,7 @@ async fn a_jwt_for_others_has_its_own_claims() {
     assert_eq!(own.sign_with(&platform, json!({})).await.unwrap().expires(), None);
 }
 
+// shows: 7519/4a
 #[tokio::test]
 async fn claims_of_the_template_are_never_replaced() {
     let looked_up = Value::from("a,b").before(",");

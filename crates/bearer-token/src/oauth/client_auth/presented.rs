@@ -97,6 +97,7 @@ mod tests {
     use super::*;
     use crate::{oauth::ClientAuth, problem::Problems};
 
+    // shows: 7521/4.2.1
     #[test]
     fn l57_advice_names_the_audience_that_was_sent_and_the_other_one() {
         let (url, issuer) = ("https://as.example.com/token?key=marker", "https://as.example.com/");

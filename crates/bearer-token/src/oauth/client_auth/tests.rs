@@ -10,6 +10,7 @@ fn prepare(auth: &ClientAuth) -> (Credentials, Problems) {
     (credentials, problems)
 }
 
+// shows: 6749/2.3.1a 6749/B
 #[test]
 fn l26_basic_form_encodes_id_and_secret() {
     for (auth, pair) in [
@@ -27,6 +28,7 @@ fn l26_basic_form_encodes_id_and_secret() {
     }
 }
 
+// shows: 6749/2.3.1c
 #[test]
 fn the_body_carries_what_the_method_says() {
     for (auth, body) in [

@@ -103,6 +103,7 @@ mod tests {
         }
     }
 
+    // shows: 8414/3 8414/3.1b
     #[test]
     fn one_form_inserts_the_path_and_the_other_appends() {
         for (issuer, oauth, openid) in [
@@ -131,6 +132,7 @@ mod tests {
         }
     }
 
+    // shows: 8414/2a
     #[test]
     fn l34_an_unusable_issuer_is_named_without_repeating_it() {
         for (issuer, part) in [

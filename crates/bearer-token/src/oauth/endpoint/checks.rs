@@ -195,6 +195,7 @@ mod tests {
         problems
     }
 
+    // shows: 7521/4.2b
     #[test]
     fn l20_no_credential_is_a_fixed_parameter() {
         for (reserved, _) in RESERVED.iter().chain(&EXPIRING) {
@@ -263,6 +264,7 @@ mod tests {
         }
     }
 
+    // shows: 6749/8.2
     #[test]
     fn l52_control_characters_are_problems_where_they_are() {
         for end in ["\n", "\r\n", "\t", "\0", "\u{feff}", "\u{2028}"] {

@@ -18,6 +18,7 @@ pub(crate) fn not_granted(requested: Option<&str>, granted: Option<&str>) -> Opt
 mod tests {
     use super::*;
 
+    // shows: 6749/3.3b
     #[test]
     fn a_narrower_scope_is_named_as_requested() {
         for (requested, granted, missing) in [

@@ -104,6 +104,7 @@ fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
 mod tests {
     use super::*;
 
+    // shows: 6749/10.4b 6749/10.8a 7519/12 9700/2.6b
     #[test]
     fn l34_plaintext_is_for_loopback_or_by_choice_only() {
         for (url, plain, choice) in [
@@ -129,6 +130,7 @@ mod tests {
         assert!(check("http://as.example.com/token", false).unwrap_err().message().contains(".allow_plaintext()"));
     }
 
+    // shows: 6749/3.2b
     #[test]
     fn an_unusable_url_is_named_without_repeating_it() {
         for (url, part) in [

@@ -226,7 +226,8 @@ impl Grant for TokenExchange {
         let audiences = self.audiences.iter().map(|audience| ("audience", audience));
         let resources = self.resources.iter().map(|resource| ("resource", resource));
         let all = [("subject_token", &self.subject.0)].into_iter().chain(actor).chain(audiences).chain(resources);
-        all.filter_map(|(name, value)| value.problem(name)).collect()
+        let values = all.filter_map(|(name, value)| value.problem(name));
+        values.chain(self.resources.iter().filter_map(|resource| resource_problem(resource.literal()?))).collect()
     }
 
     fn token_types(&self) -> &[&str] {
@@ -271,6 +272,22 @@ impl Grant for TokenExchange {
         );
         Err(Error::new(ErrorKind::Response, message).with_retry(Retry::AfterChange))
     }
+}
+
+/// A resource that is not an absolute URI without a fragment (RFC 8693 section 2.1, RFC 8707 section 2).
+fn resource_problem(resource: &str) -> Option<Problem> {
+    let is_scheme = |scheme: &str| {
+        let mut bytes = scheme.bytes();
+        bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    };
+    let found = match resource.split_once(':') {
+        _ if resource.contains('#') => "found a fragment (`#`), which a resource cannot have (RFC 8707 section 2)",
+        Some((scheme, rest)) if is_scheme(scheme) && !rest.is_empty() => return None,
+        _ => "found a string that is not an absolute URI (RFC 8707 section 2)",
+    };
+    let expected = "a URI such as `https://api.example.com/`: a name of another kind is an `audience`";
+    Some(Problem::new("resource", found).expecting(expected))
 }
 
 impl fmt::Debug for TokenExchange {

@@ -110,6 +110,7 @@ mod tests {
         Resource::parse(text, false, &mut Problems::default()).unwrap()
     }
 
+    // shows: 9728/3 9728/3.1b
     #[test]
     fn the_well_known_place_is_between_host_and_path() {
         for (text, expected) in [
@@ -124,6 +125,7 @@ mod tests {
         }
     }
 
+    // shows: 9728/1.2
     #[test]
     fn an_unusable_resource_is_named_without_repeating_it() {
         for (text, part) in [
@@ -141,6 +143,7 @@ mod tests {
         }
     }
 
+    // shows: 9728/7.1
     #[test]
     fn l70_a_challenge_can_only_lead_to_the_resources_own_origin() {
         let long = format!("https://api.example.com/{}", "x".repeat(LONGEST));

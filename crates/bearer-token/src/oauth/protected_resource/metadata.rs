@@ -100,6 +100,7 @@ mod tests {
         format!(r#"{{"resource":"{RESOURCE}","authorization_servers":["https://as.example.com"]{members}}}"#)
     }
 
+    // shows: 9728/3.2b
     #[test]
     fn only_what_is_needed_is_read() {
         let long = "x".repeat(3_000);
@@ -119,6 +120,7 @@ mod tests {
         }
     }
 
+    // shows: 9728/2a 9728/3.3a 9728/6
     #[test]
     fn l70_hostile_metadata_is_refused_without_repeating_it() {
         let other = |found: &str| (true, found.to_owned());

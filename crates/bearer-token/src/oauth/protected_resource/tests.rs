@@ -131,6 +131,7 @@ const TOKEN_REQUEST: &str = "grant_type=client_credentials&resource=https%3A%2F%
 mod the_first_token {
     use super::*;
 
+    // shows: 6750/5.3f 8707/2.2 8707/3 9700/2.3b 9700/4.10 9728/3.1a 9728/7.4
     #[tokio::test]
     async fn is_fetched_from_the_server_that_the_metadata_names() {
         let site = Site::new();
@@ -158,6 +159,7 @@ mod the_first_token {
         assert!(requests[3].contains("&scope=read+write&"), "{}", requests[3]);
     }
 
+    // shows: 9728/7.2
     #[tokio::test]
     async fn asks_for_the_supported_scopes_only_if_that_is_wanted() {
         for (wanted, own, scope) in
@@ -223,6 +225,7 @@ mod an_untrusted_api {
         error
     }
 
+    // shows: 9700/4.4.2 9728/7.6
     #[tokio::test]
     async fn l70_cannot_name_an_authorization_server_of_its_own() {
         for servers in [
@@ -249,6 +252,7 @@ mod an_untrusted_api {
         assert!(error.to_string().contains("differs by a slash"), "{error}");
     }
 
+    // shows: 9700/4.9.1 9728/3.3b 9728/7.3b
     #[tokio::test]
     async fn l70_cannot_speak_for_another_resource() {
         let site = Site::new();
@@ -258,6 +262,7 @@ mod an_untrusted_api {
         assert!(error.to_string().contains("https://api.example.com/mcp names another resource"), "{error}");
     }
 
+    // shows: 9728/7.7
     #[tokio::test]
     async fn l70_cannot_lead_to_metadata_elsewhere() {
         for location in ["https://evil.example.net/m", "http://api.example.com/evil", "https://127.0.0.1/evil", "evil"]
@@ -269,6 +274,7 @@ mod an_untrusted_api {
         }
     }
 
+    // shows: 9728/3.2a
     #[tokio::test]
     async fn l70_is_not_followed_by_a_redirect_nor_beyond_a_limit() {
         let large = format!(r#"{{"resource":"{RESOURCE}","x":"{}"}}"#, "planted".repeat(20_000));
@@ -303,6 +309,7 @@ mod an_untrusted_api {
 mod metadata_that_is_known {
     use super::*;
 
+    // shows: 9728/7.10
     #[tokio::test]
     async fn is_read_again_after_an_hour_and_outlives_an_outage() {
         let site = Site::new();
@@ -319,6 +326,7 @@ mod metadata_that_is_known {
         assert!(site.fetch(&source).await.is_err());
     }
 
+    // shows: 9728/3.3b 9728/5.2
     #[tokio::test]
     async fn gives_way_to_what_a_challenge_names() {
         let site = Site::new();
@@ -340,6 +348,7 @@ mod metadata_that_is_known {
 mod a_function_that_finds_servers {
     use super::*;
 
+    // shows: 9728/7.6
     #[tokio::test]
     async fn l70_decides_about_each_issuer() {
         let site = Site::new();
@@ -436,6 +445,7 @@ mod a_wider_scope {
         assert_eq!(site.take_scopes(), ["default write"]);
     }
 
+    // shows: 9110/15.5.4
     #[tokio::test]
     async fn l71_is_not_asked_for_twice() {
         let site = Site::new();
@@ -503,6 +513,7 @@ mod a_wider_scope {
         assert_eq!(refuse(&provider, MORE).await, (true, Rejection::Renewing, "wide".to_owned()));
     }
 
+    // shows: 6750/3b
     #[tokio::test]
     async fn l71_is_for_challenges_that_name_words_it_may_have() {
         for challenge in [
@@ -594,6 +605,7 @@ mod a_builder {
         );
     }
 
+    // shows: 6749/6b
     #[test]
     fn l71_knows_that_the_scope_of_a_refresh_token_never_grows() {
         let grant = RefreshToken::new(MemoryStore::new("planted"));

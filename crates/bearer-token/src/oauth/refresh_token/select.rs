@@ -51,6 +51,7 @@ mod tests {
         Some(StoredToken { previous: secret(previous), initial: secret(initial), ..StoredToken::new(token) })
     }
 
+    // shows: 9700/4.14
     #[test]
     fn the_stored_token_is_first_and_used_ones_never() {
         for (kept, initial, retry_previous, gone, expected) in [
@@ -80,6 +81,7 @@ mod tests {
         }
     }
 
+    // shows: 6749/6d
     #[test]
     fn only_a_new_token_replaces_the_old_one() {
         for (seen, sent, received, keeps_previous, expected) in [

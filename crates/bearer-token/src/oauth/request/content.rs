@@ -267,6 +267,7 @@ mod tests {
         content
     }
 
+    // shows: 6749/3.2d
     #[test]
     fn a_form_keeps_the_order_and_leaves_empty_values_out() {
         let expected = "grant_type=custom&resource=https%3A%2F%2Fa.example.com%2F&resource=b+c&resource=%2B%C3%A4%22\

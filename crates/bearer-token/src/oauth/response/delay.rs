@@ -168,6 +168,7 @@ mod tests {
         requested_delay(StatusCode::from_u16(status).unwrap(), &map, at(now))
     }
 
+    // shows: 9110/10.2.3
     #[test]
     fn l46_a_delay_is_read_in_every_form() {
         for (text, seconds) in [

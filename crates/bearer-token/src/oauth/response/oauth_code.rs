@@ -116,6 +116,7 @@ const KNOWN_CODES: &[(Meaning, &str, &[&str])] = &[
 mod tests {
     use super::*;
 
+    // shows: 6749/5.2a
     #[test]
     fn a_known_code_is_found_and_nothing_else() {
         for (code, meaning) in [
@@ -138,6 +139,7 @@ mod tests {
         }
     }
 
+    // shows: 8693/2.2.2
     #[test]
     fn every_code_is_in_one_row_and_has_advice() {
         let mut codes: Vec<_> = KNOWN_CODES.iter().flat_map(|(_, _, codes)| codes.iter()).collect();

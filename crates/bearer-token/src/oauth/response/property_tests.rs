@@ -68,6 +68,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
+    // shows: 6749/5.1c 6749/10.14
     #[test]
     fn any_response_is_a_token_or_a_silent_error(
         status in prop_oneof![200..300_u16, 100..1_000_u16], body in bodies(), header in vec(any::<u8>(), 0..20),

@@ -37,6 +37,7 @@ fn read(status: u16, body: &str) -> Result<AccessToken, Error> {
     reader().read(&response(status, body.to_owned()), &[], &sent(), now()).token
 }
 
+// shows: 6749/3.3b
 #[test]
 fn a_token_is_read_with_lifetime_scope_and_kept_fields() {
     let reader = ResponseReader {
@@ -77,6 +78,7 @@ fn l14_without_expires_in_the_exp_of_a_jwt_counts() {
     assert!(error.to_string().contains("`expires_in` is negative"), "{error}");
 }
 
+// shows: 6749/5.1a
 #[test]
 fn l15_success_without_a_usable_token_is_an_error() {
     for (status, body, part) in [
@@ -144,6 +146,7 @@ fn a_credential_that_comes_back_is_not_a_token() {
     assert!(reader().read(&response(200, r#"{"access_token":"marker"}"#), &[], &sent, now()).token.is_ok());
 }
 
+// shows: 6749/7.1 8693/2.2.1c
 #[test]
 fn l16_a_token_of_another_type_is_refused() {
     for (kind, accepted) in [("Bearer", true), ("BEARER", true), ("N_A", false), ("DPoP", false), ("mac", false)] {
@@ -226,6 +229,7 @@ fn l05_the_requested_delay_counts_from_now() {
     }
 }
 
+// shows: 6749/5.1c
 #[test]
 fn l50_a_usable_token_is_never_lost_to_another_field() {
     let noise: [&[u8]; 28] = [
@@ -352,6 +356,7 @@ fn a_refusal_names_the_endpoint_and_what_to_change() {
     }
 }
 
+// shows: 6749/5.2b
 #[test]
 fn l57_every_refusal_that_may_be_about_the_client_says_so() {
     let reader = ResponseReader { presented: Presented::Body, ..reader() };

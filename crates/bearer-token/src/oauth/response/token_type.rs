@@ -86,6 +86,7 @@ mod tests {
         types.check(fields.get(Place::TokenType))
     }
 
+    // shows: 6749/5.1b 6750/4
     #[test]
     fn l16_the_type_is_matched_without_regard_to_case() {
         let strict = TokenTypes::default();

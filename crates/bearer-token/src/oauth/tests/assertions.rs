@@ -39,6 +39,7 @@ async fn request(url: &str, auth: ClientAuth) -> (HashMap<String, String>, Value
     (form, claims)
 }
 
+// shows: 7521/4.2a 7521/4.2c 7521/5.2a 7521/5.2b 7521/6.1 7523/2.2a 7523/2.2b 7523/3.1 7523/3.2 9700/2.5b
 #[tokio::test]
 async fn a_client_assertion_names_client_and_token_endpoint() {
     for auth in
@@ -56,6 +57,7 @@ async fn a_client_assertion_names_client_and_token_endpoint() {
     }
 }
 
+// shows: 7523/3.3a
 #[tokio::test]
 async fn l21_the_audience_is_the_url_unless_replaced() {
     for url in [
@@ -91,6 +93,7 @@ async fn a_template_of_your_own_says_everything_about_the_assertion() {
     assert_eq!(claims["x"], 1);
 }
 
+// shows: 7521/4.1.1 7521/8.2 7521/4.1b
 #[tokio::test]
 async fn l20_every_wire_attempt_carries_assertions_of_its_own() {
     let template = JwtTemplate::builder(private_key()).issuer("iss").audience("aud").build().unwrap();
@@ -199,6 +202,7 @@ async fn l22_the_second_try_stays_inside_the_deadline() {
     assert_eq!((script.bodies().len(), source.clock_offset()), (1, None));
 }
 
+// shows: 7521/4.1a
 #[tokio::test]
 async fn the_jwt_bearer_grant_type_can_have_another_name() {
     let template = JwtTemplate::builder(secret()).issuer("iss").build().unwrap();

@@ -70,6 +70,7 @@ impl Transport for Site {
     }
 }
 
+// shows: 8414/3.1a 8414/3.2b 9700/2.6a
 #[allow(clippy::disallowed_methods, reason = "the fetches run at once, on the runtime of the test")]
 #[tokio::test]
 async fn one_metadata_request_serves_any_number_of_fetches() {
@@ -193,6 +194,7 @@ async fn l19_a_single_use_credential_goes_to_one_server() {
     assert_eq!(site.take_urls(), ["https://new.example.com/token"]);
 }
 
+// shows: 8414/2b 8414/3.2a 8414/3.3 8414/4 8414/6.2
 #[tokio::test]
 async fn hostile_metadata_is_an_error_that_names_the_issuer() {
     let document = |issuer: &str, endpoint: &str| format!(r#"{{"issuer":"{issuer}","token_endpoint":"{endpoint}"}}"#);
@@ -352,6 +354,7 @@ mod assertions {
         (part(0)["typ"].as_str().unwrap().to_owned(), part(1)["aud"].as_str().unwrap().to_owned())
     }
 
+    // shows: 7523/bis-aud 9700/4.4.2
     #[tokio::test]
     async fn l21_the_audience_is_the_issuer_wherever_the_endpoint_is() {
         let key = || SigningKey::hmac(Algorithm::HS256, "planted-".repeat(8)).unwrap();

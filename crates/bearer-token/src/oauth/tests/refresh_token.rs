@@ -125,6 +125,7 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 
 const GONE: &str = r#"{"error":"invalid_grant"}"#;
 
+// shows: 6749/6a
 #[tokio::test]
 async fn the_next_fetch_sends_the_successor() {
     let (script, store, grant) = scene([rotated!("r2"), rotated!("r3")], MemoryStore::new("r 1"));
@@ -152,6 +153,7 @@ async fn without_a_new_refresh_token_the_old_one_stays() {
     }
 }
 
+// shows: 6749/6b
 #[tokio::test]
 async fn a_scope_is_sent_only_if_one_was_set() {
     let script = Script::new([rotated!("r2"), rotated!("r3")]);
@@ -163,6 +165,7 @@ async fn a_scope_is_sent_only_if_one_was_set() {
     assert_eq!(scopes, [false, true]);
 }
 
+// shows: 6749/4.4.3
 #[tokio::test]
 async fn other_grants_ignore_a_refresh_token() {
     let script = Script::new([rotated!("r2"), rotated!("r3")]);
@@ -204,6 +207,7 @@ async fn l44_a_reusable_token_is_repeated_at_once() {
     assert_eq!(sent(&script), ["r1", "r1"]);
 }
 
+// shows: 6749/10.4a
 #[tokio::test]
 async fn l38_no_refresh_token_is_ever_shown() {
     let script = Script::new([

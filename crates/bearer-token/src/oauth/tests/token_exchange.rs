@@ -13,6 +13,7 @@ fn form(body: &str) -> Vec<(String, String)> {
     form_urlencoded::parse(body.as_bytes()).into_owned().collect()
 }
 
+// shows: 8693/2.1a 8693/2.1b 8693/2.1e
 #[tokio::test]
 async fn all_parameters_are_sent_in_their_order() {
     let script = Script::new([response(r#"{"access_token":"t","token_type":"Bearer","issued_token_type":"x"}"#)]);
@@ -42,6 +43,7 @@ async fn all_parameters_are_sent_in_their_order() {
     assert_eq!(form(&script.bodies()[0]), expected.map(|(name, value)| (name.to_owned(), value)));
 }
 
+// shows: 8693/2.2.1a 8693/2.2.1c
 #[tokio::test]
 async fn na_is_accepted_only_for_tokens_between_servers() {
     let table = [
@@ -63,6 +65,7 @@ async fn na_is_accepted_only_for_tokens_between_servers() {
     }
 }
 
+// shows: 8693/2.2.1b
 #[tokio::test]
 async fn the_issued_type_is_checked_and_kept() {
     let other = || TokenType::from("urn:example:other");
@@ -164,4 +167,27 @@ async fn l20_a_literal_assertion_is_refused() {
     let error = TokenEndpoint::builder(URL, grant).transport(Script::default()).build().unwrap_err();
     assert_eq!((error.kind(), error.problems()[0].path()), (ErrorKind::Config, "assertion"));
     assert!(error.to_string().contains("found a literal, which expires"), "{error}");
+}
+
+// shows: 8693/2.1d 8707/2a 8707/2b
+#[test]
+fn a_resource_that_is_no_uri_is_a_problem() {
+    for (resource, part) in [
+        ("https://api.example.com/", None),
+        ("https://api.example.com/a?b=c", None),
+        ("urn:example:api", None),
+        ("https://api.example.com/#marker", Some("a fragment")),
+        ("api.example.com/marker", Some("not an absolute URI")),
+        ("//api.example.com/marker", Some("not an absolute URI")),
+        ("marker", Some("not an absolute URI")),
+        ("1a:marker", Some("not an absolute URI")),
+        ("https:", Some("not an absolute URI")),
+    ] {
+        let grant = TokenExchange::new(Value::env("PATH"), TokenType::JWT).resource(resource);
+        let problems = Grant::problems(&grant);
+        assert_eq!(problems.len(), usize::from(part.is_some()), "{resource}: {problems:?}");
+        let text = problems.first().map(ToString::to_string).unwrap_or_default();
+        assert!(part.is_none_or(|part| text.starts_with("resource: found") && text.contains(part)), "{text}");
+        assert!(!text.contains("marker"), "{text}");
+    }
 }

@@ -95,6 +95,7 @@ mod tests {
         is_rejection(StatusCode::UNAUTHORIZED, &headers)
     }
 
+    // shows: 6750/3.1a 9110/11.6.1b
     #[test]
     fn l30_a_401_rejects_unless_its_bearer_challenges_name_another_reason() {
         for (lines, expected) in [
@@ -153,6 +154,7 @@ mod tests {
         }
     }
 
+    // shows: 6750/3.1a
     #[test]
     fn l55_400_and_403_reject_only_with_invalid_token() {
         for (line, expected) in [

@@ -22,6 +22,7 @@ async fn signature(key: &SigningKey) -> Vec<u8> {
     key.sign(&platform_at(0), "message".to_owned()).await.unwrap().1
 }
 
+// shows: 7518/6.4.1
 #[tokio::test]
 async fn l23_each_format_is_recognised_and_is_the_same_key() {
     let reader = |algorithm| KeyReader::new().algorithm(algorithm);

@@ -45,6 +45,7 @@ async fn l07_only_a_token_from_elsewhere_is_a_change() {
     }
 }
 
+// shows: 6749/6c
 #[cfg(unix)]
 #[tokio::test]
 async fn l07_a_new_client_secret_is_a_change() {

@@ -73,6 +73,7 @@ async fn a_store_that_always_changes_ends_a_fetch() {
     assert_eq!(sent(&script), ["r0", "r1", "r2", "r3"]);
 }
 
+// shows: 9700/4.14
 #[tokio::test]
 async fn two_sources_never_send_the_same_token() {
     let replies = [rotated!("r2"), rotated!("r3"), rotated!("r4"), rotated!("r5")];

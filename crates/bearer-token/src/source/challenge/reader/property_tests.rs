@@ -65,6 +65,7 @@ proptest! {
         }
     }
 
+    // shows: 9110/11.6.1a
     #[test]
     fn any_string_of_the_grammars_characters_is_read(line in "([bB]earer|error|[ \t,=\"\\\\a/]){0,40}") {
         prop_assert!(Challenges::of(line.as_bytes()).count() <= line.len());
@@ -78,6 +79,7 @@ proptest! {
         Challenge::read(&headers);
     }
 
+    // shows: 9110/11.6.1a
     #[test]
     fn challenges_are_read_as_they_were_written(
         written in vec((WORD, rests()), 0..4), comma in "[ \t]{0,2},[ \t,]{0,3}",

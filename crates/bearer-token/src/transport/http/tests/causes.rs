@@ -137,6 +137,7 @@ mod certificates {
         }
     }
 
+    // shows: 6749/10.9 6750/5.2a 8414/6.1 9728/7.3a
     #[tokio::test]
     async fn one_of_an_unknown_ca() {
         // Also of one that has the name of a trusted one, as after a CA was made anew.
@@ -158,6 +159,7 @@ mod certificates {
         assert_says(&error, &["is the certificate of a CA", "`CA:FALSE`"]);
     }
 
+    // shows: 6749/10.9
     #[tokio::test]
     async fn one_that_expired_or_is_not_valid_yet() {
         let ca = Ca::new("trusted");
@@ -258,6 +260,7 @@ mod proxies {
         error_of(HttpTransport::builder().proxy(proxy).only_ca(Ca::new("t").pem()).build().unwrap(), url).await
     }
 
+    // shows: 9110/11.7
     #[tokio::test]
     async fn one_that_is_down_is_named_without_its_password() {
         let port = unused_port().await;
@@ -274,6 +277,7 @@ mod proxies {
         assert_says(&error, &["to the proxy http://no-such-proxy.invalid:3128", "host name could not be resolved"]);
     }
 
+    // shows: 9110/11.7
     #[tokio::test]
     async fn one_that_opens_no_tunnel() {
         for (reply, parts) in [

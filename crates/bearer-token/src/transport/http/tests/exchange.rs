@@ -61,6 +61,7 @@ async fn l17_a_response_is_read_up_to_one_mebibyte() {
     assert_eq!(HttpTransport::new().send(server.request()).await.unwrap().body(), "{}");
 }
 
+// shows: 9110/17.3
 #[tokio::test]
 async fn l17_an_endless_response_ends_at_the_limit() {
     let piece = vec![b' '; 0x10000];
@@ -69,6 +70,7 @@ async fn l17_an_endless_response_ends_at_the_limit() {
     assert_eq!(error.kind(), ErrorKind::Response);
 }
 
+// shows: 9700/4.12
 #[tokio::test]
 async fn l17_redirects_are_not_followed() {
     let redirect = b"HTTP/1.1 307 Go\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n";
