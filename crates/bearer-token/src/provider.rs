@@ -1,13 +1,13 @@
 //! The cached, shared, cloneable handle on a source.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
 
 use crate::{
     PassThrough,
     error::{Error, ProviderName},
-    observe::{FirstTimes, Observers},
+    observe::{EventKind, FirstTimes, Observers},
     platform::{Moment, Platform},
     provider::{
         cache::{Cache, Want},
@@ -207,6 +207,40 @@ impl TokenProvider {
     /// As [`token`](Self::token).
     pub fn refresh_now(&self) -> TokenFuture {
         TokenFuture::new(self.inner.clone(), Want::Renewal)
+    }
+
+    /// Looks at the input of the source from time to time, such as a key file, and fetches a new bearer when it has
+    /// changed. Spawn it, if a new credential is to be used before the next refresh.
+    ///
+    /// The bearer in service stays there meanwhile, also if the fetch fails. The future ends when the last clone of the
+    /// provider is dropped. `every` is at least a second; what the source looks at is a [file's
+    /// metadata](TokenSource::has_changed).
+    ///
+    /// ```
+    /// # use bearer_token::{StaticToken, TokenProvider};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+    /// # let provider = TokenProvider::builder(StaticToken::new("token")).build()?;
+    /// tokio::spawn(provider.refresh_when_changed(Duration::from_secs(10)));
+    /// # Ok(()) }
+    /// ```
+    pub fn refresh_when_changed(&self, every: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let (weak, platform) = (Arc::downgrade(&self.inner), self.inner.platform.clone());
+        let every = every.max(Duration::from_secs(1));
+        async move {
+            loop {
+                platform.sleep_until(platform.now().monotonic().saturating_add(every)).await;
+                let Some(inner) = weak.upgrade() else { return };
+                let has_changed = contained::contained(|| inner.has_changed()).unwrap_or_else(|| {
+                    inner.observers.tell(EventKind::HasChangedPanicked {});
+                    false
+                });
+                if has_changed {
+                    // Its failure is an event, and the error of the callers that wait.
+                    drop(TokenFuture::new(inner, Want::Renewal).await);
+                }
+            }
+        }
     }
 
     /// Whether a bearer that a request waited for may still be sent. It may if it has not expired, or if it is too
