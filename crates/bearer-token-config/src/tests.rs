@@ -20,6 +20,7 @@ mod problems;
 mod refresh_token;
 mod requests;
 mod send;
+mod shared;
 mod sources;
 mod values;
 mod variables;
