@@ -18,6 +18,9 @@ use crate::{
     sync::{Mutex, lock},
 };
 
+/// The most often that a notification of the store shortens a wait.
+const MOST_HINTS: u32 = 10;
+
 /// Keeps a refresh token in a [shared store](SharedStore), for all hosts of a program. Clones share it.
 ///
 /// What [`FileStore`](crate::store::FileStore) promises to the processes of one host holds here for any number of hosts.
@@ -157,7 +160,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     /// Waits for the lease. Returns its fence with what was found under it.
     async fn acquire(&self, platform: &Platform, sealing: &Sealing, is_patient: bool) -> Result<(Fence, Found), Error> {
         let inner = &self.inner;
-        let mut step = SHARED_POLL.0;
+        let (mut step, mut hints) = (SHARED_POLL.0, 0);
         loop {
             let found = inner.read(platform, sealing).await?;
             let wait = match self.patience().checked_sub(found.age).filter(|left| !left.is_zero()) {
@@ -172,7 +175,13 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                 }
             };
             let wait = wait.saturating_add(Duration::from_millis(1)).min(step);
-            inner.store.changed(platform, &sealing.key, found.version, wait).await;
+            // It is a hint of the store, which must not hold up the fetch, and must not become a busy loop either.
+            let until = platform.now().after(wait).monotonic();
+            platform.before(until, inner.store.changed(platform, &sealing.key, found.version, wait)).await;
+            hints += 1;
+            if hints > MOST_HINTS {
+                platform.sleep_until(until).await;
+            }
             step = (step * 2).min(SHARED_POLL.1);
         }
     }
