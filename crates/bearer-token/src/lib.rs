@@ -109,7 +109,7 @@ pub use self::{
     problem::{Advice, Problem, Setting},
     provider::{
         Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
-        ProviderStatus, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
+        ProviderStatus, Readiness, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Destination, RequestHead, ResponseHead, Sending},
     source::{Challenge, ChallengeTest, Fallback, FetchContext, Identity, StaticToken, TokenSource},

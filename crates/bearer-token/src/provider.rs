@@ -48,7 +48,7 @@ pub use self::{
     future::TokenFuture,
     keyed::{Authorize, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Select, Selected},
     policy::Policy,
-    status::{ProviderState, ProviderStatus},
+    status::{ProviderState, ProviderStatus, Readiness},
     ticket::Ticket,
 };
 
@@ -284,6 +284,29 @@ impl TokenProvider {
     pub(crate) async fn for_fetch(&self, cx: &FetchContext, fresh: bool) -> Result<Bearer, Error> {
         let want = if fresh { Want::Renewal } else { Want::Token };
         cx.waits().on(self.name(), &self.inner.waits, TokenFuture::new(self.inner.clone(), want)).await
+    }
+
+    /// The provider's state for a readiness probe. If there is no usable bearer, a fetch starts in the background, unless one
+    /// is in progress or the cool-down forbids it.
+    ///
+    /// So a service that gets no requests before it is ready becomes ready, and recovers after an outage.
+    ///
+    /// ```
+    /// use bearer_token::TokenProvider;
+    /// use http::StatusCode;
+    ///
+    /// /// The response of `/healthz`.
+    /// fn healthz(provider: &TokenProvider) -> (StatusCode, String) {
+    ///     let status = provider.probe();
+    ///     (status.readiness().http_status(), status.to_string())
+    /// }
+    /// ```
+    pub fn probe(&self) -> ProviderStatus {
+        let now = self.inner.platform.now();
+        if self.inner.serve(now).is_none() {
+            self.inner.fetch_in_background(now);
+        }
+        self.status()
     }
 
     /// The provider's state, for health checks and dashboards. Starts nothing.
