@@ -11,6 +11,7 @@ use super::{
     context::Context,
     jwt::{self, JwtFields},
     origins, policy,
+    protected_resource::Source,
     refresh_token::RefreshFields,
     send, token,
     token_endpoint::EndpointFields,
@@ -123,7 +124,7 @@ impl Stage<'_> {
             // With a stand-in, the endpoint is checked as well.
             let stand_in = || TokenExchange::new(Value::from("x"), TokenType::JWT);
             let source = endpoint.source(grant.clone().unwrap_or_else(stand_in), cx);
-            return grant.and(source.map(TokenProvider::builder));
+            return grant.and(source.map(Source::provider));
         }
         match (self.token, self.jwt, self.token_endpoint) {
             (None, None, None) => {
@@ -140,17 +141,17 @@ impl Stage<'_> {
                 // With a stand-in, the endpoint is checked as well.
                 let grant = JwtBearer::new(template.clone().or_else(jwt::stand_in)?);
                 let source = endpoint.source(endpoint.named(grant), cx);
-                template.and(source.map(TokenProvider::builder))
+                template.and(source.map(Source::provider))
             }
             (None, None, Some(endpoint)) if assertion => {
                 let grant = endpoint.assertion_grant(cx);
                 let stand_in = || jwt::stand_in().map(JwtBearer::new);
                 let source = endpoint.source(grant.clone().or_else(stand_in)?, cx);
-                grant.and(source.map(TokenProvider::builder))
+                grant.and(source.map(Source::provider))
             }
             (None, None, Some(endpoint)) => {
                 endpoint.require_client(cx);
-                endpoint.source(ClientCredentials::new(), cx).map(TokenProvider::builder)
+                endpoint.source(ClientCredentials::new(), cx).map(Source::provider)
             }
         }
     }
