@@ -15,5 +15,7 @@ mod guide {
         };
     }
 
-    chapters! { sources keys configuration stacks tenants production security testing errors troubleshooting migrating }
+    chapters! {
+        sources keys configuration stacks tenants fleets production security testing errors troubleshooting migrating
+    }
 }

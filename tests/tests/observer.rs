@@ -16,7 +16,7 @@ use bearer_token::{
     AccessToken, Authorized, Error, ErrorKind, FetchContext, KeyedProviders, StaticToken, TokenProvider,
     TokenProviderBuilder, TokenSource,
     observe::{CacheRead, Event, Observer, WaitOutcome},
-    platform::Platform,
+    platform::{Clock as _, Platform},
 };
 use bearer_token_testing::ManualClock;
 use http::{HeaderMap, HeaderValue, Request, header::AUTHORIZATION};
@@ -456,5 +456,73 @@ mod token_requests {
                         server_address=\"as.example.com\",server_port=\"8443\",http_response_status_code=\"503\",\
                         error_type=\"503\"} 1";
         assert!(handle.render().contains(expected), "{}", handle.render());
+    }
+}
+
+mod readiness {
+    use bearer_token::{ProviderState, Readiness, Retry};
+
+    use super::*;
+
+    async fn settled(provider: &TokenProvider) {
+        while provider.status().is_fetching {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_probe_makes_an_idle_provider_ready_and_lets_it_recover() {
+        let clock = ManualClock::new();
+        let later = || failure().with_retry(Retry::Later { after: Some(Duration::from_secs(30)) });
+        let steps = vec![Err(later()), Ok(token(600)), Err(later()), Err(later()), Ok(token(600))];
+        let provider = builder(scripted(steps), &clock).build().unwrap();
+        let status = provider.status();
+        assert_eq!((status.readiness(), status.readiness().http_status().as_u16()), (Readiness::NotReady, 503));
+        assert!(!status.is_fetching, "looking starts nothing");
+        assert!(provider.probe().is_fetching);
+        settled(&provider).await;
+
+        let status = provider.probe();
+        assert_eq!((status.state, status.is_fetching), (ProviderState::CoolingDown, false));
+        let text = status.to_string();
+        assert!(
+            text.starts_with("orders: not ready; there is no token; 1 failure in a row, the last: orders: the vault"),
+            "{text}"
+        );
+        assert!(text.contains("the next attempt is in "), "{text}");
+        assert_eq!(status.next_attempt_at, Some(clock.now().after(status.cool_down).wall()));
+
+        clock.advance(status.cool_down);
+        provider.probe();
+        settled(&provider).await;
+        let status = provider.probe();
+        assert_eq!((status.readiness(), status.next_attempt_at), (Readiness::Ready, None));
+        let left = status.remaining_life.unwrap();
+        assert!(left > Duration::from_secs(580) && left < Duration::from_secs(600), "{left:?}");
+        assert!(status.to_string().starts_with("orders: ready; the token serves for 9m 5"), "{status}");
+        assert_eq!(
+            status.generation,
+            provider.cached().map(|bearer| {
+                let ticket = format!("{:?}", bearer.ticket());
+                ticket.split("generation: ").nth(1).unwrap().trim_end_matches(" }").parse().unwrap()
+            })
+        );
+
+        // Stale, and the refresh fails: requests are still served.
+        clock.advance(Duration::from_secs(500));
+        provider.probe();
+        settled(&provider).await;
+        let status = provider.probe();
+        assert_eq!((status.readiness(), status.readiness().http_status().as_u16()), (Readiness::Degraded, 200));
+        assert!(status.to_string().contains("degraded"), "{status}");
+
+        // Then it expires.
+        clock.advance(Duration::from_secs(100));
+        assert_eq!(provider.probe().readiness(), Readiness::NotReady);
+        settled(&provider).await;
+        clock.advance(provider.status().cool_down);
+        provider.probe();
+        settled(&provider).await;
+        assert_eq!(provider.probe().readiness(), Readiness::Ready);
     }
 }

@@ -3,15 +3,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::OnceLock,
 };
 
 use bearer_token::{
     Error, Sending, StaticToken, TokenProvider, TokenProviderBuilder, oauth::RefreshToken, platform::Platform,
+    shared::Fleet,
 };
 
 use crate::{
     report::Report,
-    sections::{Context, Fields, SetTransport, Sources},
+    sections::{Context, Fields, SetTransport, Sharing, Sources},
     shared::Shared,
     variables::EnvVariables,
 };
@@ -24,6 +26,10 @@ pub(crate) struct Fitted {
     pub(crate) directory: PathBuf,
     pub(crate) transport: Option<SetTransport>,
     pub(crate) platform: Option<Platform>,
+    /// The fleet that code gives.
+    pub(crate) fleet: Option<Fleet>,
+    /// The fleet of the section `shared`, made once: all keys share its circuit.
+    pub(crate) sharing: OnceLock<Option<Sharing>>,
     /// Nothing is to be written.
     pub(crate) is_dry_run: bool,
     /// The hosts of token endpoints that a variable may choose from.
@@ -53,6 +59,7 @@ pub(crate) struct Assembled {
 impl Fitted {
     pub(crate) fn assemble(&self, given: Given<'_>, shared: Option<&Shared>) -> Assembled {
         let mut cx = self.context(given, shared);
+        cx.sharing = self.sharing(&mut cx);
         let source = self.fields.source(&mut cx);
         let sending = self.fields.sending(&mut cx);
         let mut builder = self.fields.provider(source.unwrap_or_else(no_source), sending.clone(), &mut cx);
@@ -71,6 +78,20 @@ impl Fitted {
             builder = problems.into_iter().fold(no_source(), TokenProviderBuilder::problem);
         }
         Assembled { builder, sending, used, sources }
+    }
+
+    /// With which fleet the tokens are shared. A dry run shares nothing.
+    fn sharing<'a>(&'a self, cx: &mut Context<'_>) -> Option<&'a Sharing> {
+        if self.is_dry_run {
+            return None;
+        }
+        let fields = self.fields.shared.as_ref();
+        let make = || match (fields, &self.fleet) {
+            (Some(fields), given) => fields.sharing(given.as_ref(), cx),
+            (None, Some(fleet)) => Some(Sharing { fleet: fleet.clone(), name: None }),
+            (None, None) => None,
+        };
+        self.sharing.get_or_init(make).as_ref()
     }
 
     /// The refresh token grant, if nothing is wrong with its section.

@@ -5,11 +5,12 @@ use std::{
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use bearer_token::{
-    Error, TokenProvider, TokenProviderBuilder, oauth::RefreshToken, platform::Platform, transport::Transport,
+    Error, TokenProvider, TokenProviderBuilder, oauth::RefreshToken, platform::Platform, shared::Fleet,
+    transport::Transport,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
@@ -40,6 +41,7 @@ pub struct ProviderConfig {
     directory: PathBuf,
     pub(crate) transport: Option<SetTransport>,
     platform: Option<Platform>,
+    fleet: Option<Fleet>,
 }
 
 impl ProviderConfig {
@@ -84,6 +86,7 @@ impl ProviderConfig {
             directory: PathBuf::new(),
             transport: None,
             platform: None,
+            fleet: None,
         }
     }
 
@@ -184,6 +187,25 @@ impl ProviderConfig {
         self
     }
 
+    /// Shares the provider's tokens with the other replicas of this fleet, in place of the store that a section `shared`
+    /// has. The section may still have a `name`.
+    ///
+    /// ```
+    /// use bearer_token::{shared::{Fleet, SealingKeys}, store::MemorySharedStore};
+    /// use bearer_token_config::ProviderConfig;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let keys = SealingKeys::file("/run/secrets/fleet.keys");
+    /// let fleet = Fleet::builder(MemorySharedStore::new(), keys).build()?;
+    /// let config = ProviderConfig::from_toml("name = 'billing'")?.fleet(fleet);
+    /// # let _ = config; Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn fleet(mut self, fleet: Fleet) -> Self {
+        self.fleet = Some(fleet);
+        self
+    }
+
     /// Builds the provider: reads keys and secrets, and checks everything.
     ///
     /// # Errors
@@ -229,10 +251,21 @@ impl ProviderConfig {
     }
 
     pub(crate) fn fitted(self) -> Fitted {
-        let ProviderConfig { value, mut report, mut variables, directory, transport, platform } = self;
+        let ProviderConfig { value, mut report, mut variables, directory, transport, platform, fleet } = self;
         let fields = fit::fit(value, &variables, &mut report);
         variables.report_to(&mut report);
-        Fitted { fields, report, variables, directory, transport, platform, is_dry_run: false, hosts: Vec::new() }
+        Fitted {
+            fields,
+            report,
+            variables,
+            directory,
+            transport,
+            platform,
+            fleet,
+            sharing: OnceLock::new(),
+            is_dry_run: false,
+            hosts: Vec::new(),
+        }
     }
 }
 

@@ -8,12 +8,13 @@ use serde::Deserialize;
 
 pub(crate) use self::{
     context::{Context, SetTransport},
+    shared::Sharing,
     sources::Sources,
     stand_in::StandIn,
 };
 use self::{
-    jwt::JwtFields, policy::PolicyFields, refresh_token::RefreshFields, send::SendFields, sources::SourceFields,
-    token_endpoint::EndpointFields, token_exchange::ExchangeFields,
+    jwt::JwtFields, policy::PolicyFields, refresh_token::RefreshFields, send::SendFields, shared::SharedFields,
+    sources::SourceFields, token_endpoint::EndpointFields, token_exchange::ExchangeFields,
 };
 use crate::values::{SecretField, Text, table};
 
@@ -29,6 +30,7 @@ mod protected_resource;
 mod refresh_token;
 mod response;
 mod send;
+mod shared;
 mod source;
 mod sources;
 mod stand_in;
@@ -79,6 +81,9 @@ pub(crate) struct Fields {
     /// Sources that feed others: `{ source = "NAME" }` is the token of `[sources.NAME]`. Each has a cache of its own.
     #[serde(deserialize_with = "table::named")]
     pub(crate) sources: BTreeMap<String, SourceFields>,
+    /// The store that the replicas of a program share, so that they fetch one token instead of one each.
+    #[serde(deserialize_with = "table::optional")]
+    pub(crate) shared: Option<SharedFields>,
     /// The times of caching, refreshing and backing off.
     #[serde(deserialize_with = "table::required")]
     policy: PolicyFields,

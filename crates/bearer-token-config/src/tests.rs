@@ -21,6 +21,7 @@ mod protected_resource;
 mod refresh_token;
 mod requests;
 mod send;
+mod shared;
 mod sources;
 mod values;
 mod variables;

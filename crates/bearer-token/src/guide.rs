@@ -9,6 +9,7 @@
 //! | How does it look in a file or in environment variables? | [`configuration`] |
 //! | Which adapter, and in which order do the layers go? | [`stacks`] |
 //! | One identity for each tenant, user or host? | [`tenants`] |
+//! | One token for many replicas? | [`fleets`] |
 //! | What must I check before production? | [`production`] |
 //! | What is protected, and what is not? | [`security`] |
 //! | How do I test my own code? | [`testing`] |
@@ -32,6 +33,9 @@ pub mod stacks {}
 
 #[doc = include_str!("guide/tenants.md")]
 pub mod tenants {}
+
+#[doc = include_str!("guide/fleets.md")]
+pub mod fleets {}
 
 #[doc = include_str!("guide/production.md")]
 pub mod production {}

@@ -38,6 +38,7 @@
 //! | `oauth::ProtectedResource` | one of the authorization servers that you trust, chosen by the API's metadata (RFC 9728; feature `oauth`) |
 //! | `FileToken` | a file that another program keeps fresh, such as Kubernetes (feature `jwt` or `oauth`) |
 //! | [`StaticToken`] | you |
+//! | `HotSwap` | a source whose credential is replaced while it is in use (feature `jwt` or `oauth`) |
 //! | [`Fallback`] | one source, and [another](TokenSource::or_else) when that fails for good |
 //! | an `async` closure, a [`TokenProvider`], or any [`TokenSource`] of yours | wherever you like |
 //!
@@ -108,7 +109,7 @@ pub use self::{
     problem::{Advice, Problem, Setting},
     provider::{
         Authorized, Backoff, Bearer, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Policy, ProviderState,
-        ProviderStatus, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
+        ProviderStatus, Readiness, Select, Selected, Ticket, TokenFuture, TokenProvider, TokenProviderBuilder,
     },
     resource::{Destination, RequestHead, ResponseHead, Sending},
     source::{Challenge, ChallengeTest, Fallback, FetchContext, Identity, StaticToken, TokenSource},
@@ -116,7 +117,11 @@ pub use self::{
 };
 #[cfg(feature = "_json")]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "jwt", feature = "oauth"))))]
-pub use self::{secret::encoding::Encoding, source::FileToken, value::Value};
+pub use self::{
+    secret::encoding::Encoding,
+    source::{CredentialInUse, FileToken, HotSwap},
+    value::Value,
+};
 
 /// A request extension: this request is sent as it is, without a token.
 ///

@@ -92,7 +92,7 @@ pub trait Observer: Send + Sync + 'static {
     /// Whether the observer wants [`EventKind::CacheRead`], one for each request. Default: no.
     ///
     /// It is asked once, when the provider is built. If any observer of a provider wants them, its warm requests take a
-    /// longer path; `docs/OBSERVABILITY.md` in the repository has the figures.
+    /// longer path.
     fn counts_reads(&self) -> bool {
         false
     }

@@ -1,13 +1,13 @@
 //! The cached, shared, cloneable handle on a source.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
 
 use crate::{
     PassThrough,
     error::{Error, ProviderName},
-    observe::{FirstTimes, Observers},
+    observe::{EventKind, FirstTimes, Observers},
     platform::{Moment, Platform},
     provider::{
         cache::{Cache, Want},
@@ -48,7 +48,7 @@ pub use self::{
     future::TokenFuture,
     keyed::{Authorize, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Select, Selected},
     policy::Policy,
-    status::{ProviderState, ProviderStatus},
+    status::{ProviderState, ProviderStatus, Readiness},
     ticket::Ticket,
 };
 
@@ -209,6 +209,40 @@ impl TokenProvider {
         TokenFuture::new(self.inner.clone(), Want::Renewal)
     }
 
+    /// Looks at the input of the source from time to time, such as a key file, and fetches a new bearer when it has
+    /// changed. Spawn it, if a new credential is to be used before the next refresh.
+    ///
+    /// The bearer in service stays there meanwhile, also if the fetch fails. The future ends when the last clone of the
+    /// provider is dropped. `every` is at least a second; what the source looks at is a [file's
+    /// metadata](TokenSource::has_changed).
+    ///
+    /// ```
+    /// # use bearer_token::{StaticToken, TokenProvider};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+    /// # let provider = TokenProvider::builder(StaticToken::new("token")).build()?;
+    /// tokio::spawn(provider.refresh_when_changed(Duration::from_secs(10)));
+    /// # Ok(()) }
+    /// ```
+    pub fn refresh_when_changed(&self, every: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let (weak, platform) = (Arc::downgrade(&self.inner), self.inner.platform.clone());
+        let every = every.max(Duration::from_secs(1));
+        async move {
+            loop {
+                platform.sleep_until(platform.now().monotonic().saturating_add(every)).await;
+                let Some(inner) = weak.upgrade() else { return };
+                let has_changed = contained::contained(|| inner.has_changed()).unwrap_or_else(|| {
+                    inner.observers.tell(EventKind::HasChangedPanicked {});
+                    false
+                });
+                if has_changed {
+                    // Its failure is an event, and the error of the callers that wait.
+                    drop(TokenFuture::new(inner, Want::Renewal).await);
+                }
+            }
+        }
+    }
+
     /// Whether a bearer that a request waited for may still be sent. It may if it has not expired, or if it is too
     /// short-lived to be kept and has only just arrived.
     ///
@@ -250,6 +284,29 @@ impl TokenProvider {
     pub(crate) async fn for_fetch(&self, cx: &FetchContext, fresh: bool) -> Result<Bearer, Error> {
         let want = if fresh { Want::Renewal } else { Want::Token };
         cx.waits().on(self.name(), &self.inner.waits, TokenFuture::new(self.inner.clone(), want)).await
+    }
+
+    /// The provider's state for a readiness probe. If there is no usable bearer, a fetch starts in the background, unless one
+    /// is in progress or the cool-down forbids it.
+    ///
+    /// So a service that gets no requests before it is ready becomes ready, and recovers after an outage.
+    ///
+    /// ```
+    /// use bearer_token::TokenProvider;
+    /// use http::StatusCode;
+    ///
+    /// /// The response of `/healthz`.
+    /// fn healthz(provider: &TokenProvider) -> (StatusCode, String) {
+    ///     let status = provider.probe();
+    ///     (status.readiness().http_status(), status.to_string())
+    /// }
+    /// ```
+    pub fn probe(&self) -> ProviderStatus {
+        let now = self.inner.platform.now();
+        if self.inner.serve(now).is_none() {
+            self.inner.fetch_in_background(now);
+        }
+        self.status()
     }
 
     /// The provider's state, for health checks and dashboards. Starts nothing.

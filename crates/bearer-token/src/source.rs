@@ -5,6 +5,8 @@ mod challenge_test;
 mod fallback;
 #[cfg(feature = "_json")]
 mod file_token;
+#[cfg(feature = "_json")]
+mod hot_swap;
 mod identity;
 mod static_token;
 pub(crate) mod timing;
@@ -12,11 +14,14 @@ mod waits;
 
 use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
-#[cfg(feature = "_json")]
-pub use self::file_token::FileToken;
 pub use self::{
     challenge::Challenge, challenge_test::ChallengeTest, fallback::Fallback, identity::Identity,
     static_token::StaticToken,
+};
+#[cfg(feature = "_json")]
+pub use self::{
+    file_token::FileToken,
+    hot_swap::{CredentialInUse, HotSwap},
 };
 pub(crate) use self::{timing::Timing, waits::Waits};
 use crate::{

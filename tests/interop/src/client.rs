@@ -35,7 +35,7 @@ impl Client {
     }
 
     /// The client's registration as the server folders read it, in the words of RFC 7591.
-    fn registration(&self) -> Value {
+    pub(crate) fn registration(&self) -> Value {
         let (method, algorithm, secret, keys) = match &self.credential {
             Credential::Basic(secret) => ("client_secret_basic", None, Some(secret), None),
             Credential::Post(secret) => ("client_secret_post", None, Some(secret), None),
@@ -121,7 +121,11 @@ impl Clients {
         self.all.iter().find(|client| client.id == id).with_context(|| format!("no client is called {id}"))
     }
 
-    /// The clients that sign with these algorithms.
+    pub(crate) fn all(&self) -> &[Client] {
+        &self.all
+    }
+
+    /// The client that signs with this algorithm.
     pub(crate) fn key_client(&self, algorithm: Algorithm) -> Result<&Client> {
         self.get(&format!("key-{algorithm:?}").to_lowercase())
     }

@@ -18,6 +18,8 @@ use crate::{
 
 /// The subject of assertions in the JWT bearer grant: the user who is known everywhere.
 pub(crate) const USER: &str = "alice";
+/// The client that another issuer's assertions identify.
+pub(crate) const FEDERATED: &str = "federated";
 /// The issuer of these assertions, and of federated ones.
 pub(crate) const ISSUER: &str = "https://issuer.example.com";
 
@@ -116,7 +118,7 @@ async fn clock(run: &Run) -> Result<()> {
     }
     let source = endpoint.build()?;
     let provider = run.provider_on(source, Platform::system().with_clock(Shifted::behind_by_minutes(30)));
-    run.flow_of("a clock that is 30 minutes behind, with `private_key_jwt`", provider, is(client)).await;
+    run.flow_of("a clock that is 30 minutes behind, corrected by the server's `Date`", provider, is(client)).await;
     Ok(())
 }
 
@@ -158,7 +160,7 @@ async fn token_exchange(run: &Run) -> Result<()> {
 /// Assertions of another issuer identify the client. Without a federation, the server does not know that issuer.
 async fn federated(run: &Run) -> Result<()> {
     const CASE: &str = "federated client assertion";
-    let client = Client { id: "federated".to_owned(), credential: run.client()?.credential.clone() };
+    let client = Client { id: FEDERATED.to_owned(), credential: run.client()?.credential.clone() };
     if let Expect::Absent(_) = run.profile.expect(CASE, Expect::Token) {
         run.flow(CASE, Err(anyhow::anyhow!("not asked")), |_| Ok(())).await;
         return Ok(());

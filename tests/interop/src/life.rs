@@ -14,7 +14,7 @@ use crate::{
     api::Mode,
     caller::{Caller, NAMES},
     profile::Expect,
-    results::{PASSED, Table},
+    results::{PASSED, Table, UNSEEN},
     run::{Run, described},
 };
 
@@ -153,7 +153,7 @@ async fn outage(run: &Run) -> Result<()> {
     for (name, caller) in &callers {
         let outcome = match Instant::now() < expires {
             true => call(run, name, caller).await.map(|()| PASSED.to_owned()),
-            false => Ok("not seen: the server took longer to stop than its tokens live".to_owned()),
+            false => Ok(format!("{UNSEEN}: the server took longer to stop than its tokens live")),
         };
         run.note(table(name), IN_SERVICE, outcome);
     }

@@ -18,6 +18,8 @@ pub(crate) struct Profile {
     /// The issuer's path, or an empty string.
     pub(crate) issuer_path: &'static str,
     pub(crate) endpoints: Endpoints,
+    /// The path of introspection at the administrators' port, or an empty string.
+    pub(crate) admin_introspection: &'static str,
     /// The path that responds with success once the server is ready.
     pub(crate) ready_path: &'static str,
     pub(crate) start_limit: Duration,
@@ -53,7 +55,6 @@ pub(crate) enum Endpoints {
     /// In the metadata at this path.
     Metadata(&'static str),
     /// The server has no metadata: token, introspection, revocation, keys.
-    #[allow(dead_code, reason = "for servers without metadata")]
     Paths { token: &'static str, introspection: &'static str, revocation: &'static str, keys: Option<&'static str> },
 }
 
@@ -66,6 +67,8 @@ pub(crate) enum Expect {
     Refused(&'static str),
     /// A token, although the request has a mistake: the server does not look for it.
     Unchecked,
+    /// A status of 5xx: the server fails where it should refuse.
+    Fault,
     /// The server cannot be asked. The text says why.
     Absent(&'static str),
 }

@@ -40,6 +40,8 @@ pub(crate) struct ShownError {
     pub(crate) message: String,
 }
 
+/// The beginning of the cell of a case for which there was no time.
+pub(crate) const UNSEEN: &str = "not seen";
 /// The cell of a case that did what it should.
 pub(crate) const PASSED: &str = "passed";
 
@@ -74,10 +76,15 @@ impl Results {
         Ok(())
     }
 
-    /// The rows that differ from an earlier run.
+    /// The rows that differ from an earlier run. What a slow machine had no time to see is no difference.
     pub(crate) fn differences(&self, earlier: &Results) -> Vec<String> {
+        let unseen = |row: &&Row| self.cell(row.table, &row.case).starts_with(UNSEEN);
         let lines = |results: &Results| -> BTreeSet<String> {
-            let rows = results.rows.iter().map(|row| format!("{:?}: {}: {}", row.table, row.case, row.cell));
+            let rows = results
+                .rows
+                .iter()
+                .filter(|row| !unseen(row))
+                .map(|row| format!("{:?}: {}: {}", row.table, row.case, row.cell));
             let errors = results.errors.iter().map(|shown| format!("{shown:?}"));
             rows.chain(errors).chain([results.title.clone()]).collect()
         };
@@ -134,7 +141,8 @@ loopback, goes through the cases below, and writes this page: do not edit it by 
 
 In a cell, *passed* means the whole path: a token, and an API that verified it by the server's own introspection or
 keys, called through the tower layer and through the reqwest middleware. *Not offered* means that the server lacks the
-flow; the request was still sent, and the error code is what it responded with. It does not count as passed.
+flow. With an error code, the request was still sent, and that is the response. It does not count as passed. *Server
+error* means that the server failed with a status of 5xx where it should have accepted or refused.
 ";
 
 const TABLES: &[(Table, &str, &str)] = &[
@@ -163,3 +171,37 @@ const ERRORS: &str = "
 
 The sentence of each refusal, as `Display` shows it. Origins are replaced.
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn results(cells: [&str; 2]) -> Results {
+        let mut results = Results::default();
+        results.add(Table::Flows, "a flow", cells[0]);
+        results.add(Table::Tower, "an outage", cells[1]);
+        results
+    }
+
+    #[test]
+    fn a_changed_cell_is_a_difference_and_an_unseen_one_is_not() {
+        let earlier = results([PASSED, PASSED]);
+        assert!(results([PASSED, PASSED]).differences(&earlier).is_empty());
+        assert!(results([PASSED, "not seen: too slow"]).differences(&earlier).is_empty());
+        let differences = results(["not offered", PASSED]).differences(&earlier);
+        assert_eq!(differences, ["- Flows: a flow: passed", "+ Flows: a flow: not offered"]);
+    }
+
+    #[test]
+    fn a_server_without_a_row_has_a_dash_and_a_skipped_one_its_reason() {
+        let mut other = Results { name: "other".to_owned(), ..Results::default() };
+        other.add(Table::Flows, "its own flow", "not offered");
+        let named = Results { name: "named".to_owned(), ..results([PASSED, PASSED]) };
+        let page = page(&[named, other], &[("third".to_owned(), "Java is missing".to_owned())]).unwrap();
+        for line in
+            ["| a flow | passed | - |", "| its own flow | - | not offered |", "- third: skipped, Java is missing"]
+        {
+            assert!(page.contains(line), "{page}");
+        }
+    }
+}

@@ -20,6 +20,7 @@ use crate::{
     api::{Api, Verifier},
     caller::{Caller, NAMES},
     client::{Client, Clients},
+    keys,
     process::{Process, free_port},
     profile::{Endpoints, Expect, Profile},
     results::{PASSED, Results, ShownError, Table},
@@ -43,8 +44,9 @@ pub(crate) struct Run {
     pub(crate) process: tokio::sync::Mutex<Process>,
     pub(crate) urls: Urls,
     pub(crate) origin: String,
-    #[allow(dead_code, reason = "for servers whose admin API has a port of its own")]
     pub(crate) admin_port: u16,
+    /// The password of the server's administrator, made for this run.
+    pub(crate) admin_password: String,
     pub(crate) api: Api,
     pub(crate) http: reqwest::Client,
     pub(crate) results: RefCell<Results>,
@@ -66,7 +68,9 @@ impl Run {
         std::fs::write(work.join("clients.json"), serde_json::to_string_pretty(&clients.file())?)?;
         let origin = format!("http://127.0.0.1:{port}");
         let issuer = format!("{origin}{}", profile.issuer_path);
+        let admin_password = keys::secret(false)?;
         let environment = [
+            ("ADMIN_PASSWORD", admin_password.clone()),
             ("PORT", port.to_string()),
             ("ADMIN_PORT", admin_port.to_string()),
             ("LIFETIME", profile.lifetime.to_string()),
@@ -92,6 +96,7 @@ impl Run {
             urls: Urls { issuer, ..Urls::default() },
             origin,
             admin_port,
+            admin_password,
             api: Api::start(Verifier::default()).await?,
             http,
             results: RefCell::new(Results {
@@ -129,7 +134,10 @@ impl Run {
                 Ok(Urls {
                     issuer,
                     token: find("token_endpoint").context("the metadata has no token endpoint")?,
-                    introspection: find("introspection_endpoint"),
+                    introspection: find("introspection_endpoint").or_else(|| {
+                        let path = Some(self.profile.admin_introspection).filter(|path| !path.is_empty())?;
+                        Some(format!("http://127.0.0.1:{}{path}", self.admin_port))
+                    }),
                     revocation: find("revocation_endpoint"),
                     keys: find("jwks_uri"),
                     authorization: find("authorization_endpoint"),
@@ -223,6 +231,11 @@ impl Run {
                 check(&about)?;
                 Ok(format!("{PASSED}, by {}", about["verified"].as_str().unwrap_or_default()))
             }
+            (Expect::Unchecked, Ok(about)) => {
+                ensure!(check(&about).is_err(), "the server is expected to ignore it, and does not: {about}");
+                Ok("not offered: ignored".to_owned())
+            }
+            (Expect::Fault, Err(error)) => self.fault(&error),
             (Expect::Refused(code), Err(error)) => {
                 self.check_refusal(case, &error, code, &[])?;
                 Ok(match code {
@@ -261,6 +274,7 @@ impl Run {
         let called = self.call_both(&provider?).await?;
         match (expect, called) {
             (Expect::Unchecked, Ok(_)) => Ok("not checked".to_owned()),
+            (Expect::Fault, Err(error)) => self.fault(&error),
             (Expect::Refused(code), Err(error)) => {
                 self.check_refusal(case, &error, code, advice)?;
                 Ok(match code {
@@ -271,6 +285,13 @@ impl Run {
             (_, Ok(about)) => bail!("found a token where a refusal was expected: {about}"),
             (_, Err(error)) => Err(described(&error)),
         }
+    }
+
+    /// A server that fails where it should refuse: an outage to the user.
+    fn fault(&self, error: &Error) -> Result<String> {
+        ensure!(error.kind() == ErrorKind::Unavailable && error.is_transient(), "the kind is {:?}", error.kind());
+        self.markers.check(error)?;
+        Ok("server error".to_owned())
     }
 
     /// Checks the error that the user sees: kind, code, advice, no secret.

@@ -2,6 +2,9 @@
 
 use crate::profile::Profile;
 
+mod authlib;
+mod hydra;
+mod keycloak;
 mod oidc_provider;
 
-pub(crate) const ALL: &[&Profile] = &[&oidc_provider::PROFILE];
+pub(crate) const ALL: &[&Profile] = &[&oidc_provider::PROFILE, &keycloak::PROFILE, &authlib::PROFILE, &hydra::PROFILE];

@@ -27,7 +27,7 @@ const QUIET: World = World {
     revocations: 0,
     outages: 0,
     allowed: 0,
-    until: 9,
+    until: 13,
     only: None,
     except: None,
 };

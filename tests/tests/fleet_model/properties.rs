@@ -1,8 +1,8 @@
 //! What must hold. Each property has the name of what is wrong when it does not.
 
 use super::{
-    replica::{Answer, Ended, Replica},
-    rules::{FLIGHT, LEASE},
+    replica::{Answer, Ended, Own, Reason, Replica},
+    rules::SHORT_LEASE,
     search::Broken,
     state::State,
     store::Saved,
@@ -14,7 +14,7 @@ pub(crate) const REFUSED: &str = "the save of a replica that has the lease was r
 pub(crate) const NEEDLESS: &str = "an exchange without a fault and without a need";
 pub(crate) const MORE: &str = "more exchanges than one for each lifetime and each fault";
 pub(crate) const LATE: &str = "a waiter waits for longer than its deadline";
-pub(crate) const ORPHANED: &str = "a waiter timed out although every lease has ended by now";
+pub(crate) const IN_VAIN: &str = "a waiter waited in vain although every lease has ended by now";
 pub(crate) const DESPITE: &str = "a flight failed although a usable token was stored";
 pub(crate) const UNUSABLE: &str = "a replica was served a token that has expired or was rejected";
 pub(crate) const TOO_LONG: &str = "a replica was served a token for longer than it lives";
@@ -38,7 +38,7 @@ impl Findings {
 
     pub(crate) fn after_a_tick(&mut self, state: &State) {
         let is_late = |replica: &Replica| {
-            let over = replica.flight.is_some_and(|flight| flight.until < state.now);
+            let over = replica.flight.is_some_and(|flight| flight.until() < state.now);
             over && !replica.paused && !replica.struck
         };
         self.require(!state.replicas.iter().any(is_late), LATE);
@@ -53,19 +53,21 @@ impl Findings {
 
     pub(crate) fn of_an_end(&mut self, state: &State, before: &Replica, ended: Ended) {
         let Some(flight) = before.flight else { return };
-        let is_new = |number: u8| flight.rejected.is_none_or(|rejected| number > rejected);
+        let rejected = before.own.filter(|_| flight.reason == Reason::Rejected).map_or(0, |own| own.held.number);
         match ended {
-            Ended::Served(held) => {
+            Ended::Served(Own { held, .. }) => {
                 let is_too_long = held.number == state.issued.number && held.until > state.issued.until;
-                self.require(held.until > state.now && is_new(held.number), UNUSABLE);
+                // What a paused replica fetched may have expired meanwhile. Its provider does not use it then.
+                self.require((held.until > state.now || before.struck) && held.number > rejected, UNUSABLE);
                 self.require(!is_too_long, TOO_LONG);
             }
-            Ended::Failed | Ended::TimedOut if before.struck => {}
-            Ended::Failed | Ended::TimedOut => {
+            // It goes on with what it has.
+            Ended::Failed | Ended::WaitedInVain if before.struck || flight.reason == Reason::Stale => {}
+            Ended::Failed | Ended::WaitedInVain => {
                 let stored = state.store.last_token.filter(|held| held.until > state.now);
-                let is_usable = stored.is_some_and(|held| is_new(held.number) && held.number > state.revoked);
+                let is_usable = stored.is_some_and(|held| held.number > rejected && held.number > state.revoked);
                 self.require(!state.up || !is_usable, DESPITE);
-                self.require(ended == Ended::Failed || flight.until <= state.excused_until + FLIGHT, ORPHANED);
+                self.require(ended == Ended::Failed || flight.began < state.vain_until, IN_VAIN);
             }
         }
     }
@@ -75,7 +77,7 @@ impl Findings {
 fn has_lease(world: &World, state: &State, number: usize) -> bool {
     let replica = &state.replicas[number];
     // The lease was granted at the beginning of the flight at the earliest.
-    let lasts = replica.flight.is_some_and(|flight| state.now < flight.until - FLIGHT + LEASE);
+    let lasts = replica.flight.is_some_and(|flight| state.now < flight.began + SHORT_LEASE);
     let is_lossy = world.faults.iter().any(|fault| [Fault::Failover, Fault::StoreDown].contains(fault));
     lasts && !replica.struck && !is_lossy
 }

@@ -1,7 +1,9 @@
 //! A replica of the model: what it asks next, given what it was answered.
+//!
+//! It is a copy of the decisions of `bearer_token::shared`, by hand. `tests/fleet_model/tie.rs` compares the two.
 
 use super::{
-    rules::{COOL_DOWN, Content, EXCHANGE, FLIGHT, Held, Rules, STALE, Snapshot, Tick},
+    rules::{COOL_DOWN, Content, EXCHANGE, FLIGHT, Held, LEASE, PATIENCE, Rules, SHORT_LEASE, STALE, Snapshot, Tick},
     store::{Leased, Saved},
 };
 
@@ -9,11 +11,29 @@ use super::{
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) enum Call {
     Read,
-    Lease { seen: u8 },
-    Exchange { lease: Option<Grant>, until: Tick },
-    Save { content: Content, lease: Grant },
-    Release { fence: u8 },
-    Sleep { until: Tick },
+    Lease {
+        seen: u8,
+        ttl: Tick,
+    },
+    /// Without a lease, it is for this replica alone.
+    Exchange {
+        lease: Option<Grant>,
+        until: Tick,
+    },
+    Save {
+        content: Content,
+        lease: Grant,
+    },
+    /// After a save that was refused because the record had changed, to a token if there is one now.
+    Release {
+        fence: u8,
+        better: Option<Held>,
+    },
+    /// After a save that was refused because another replica was granted the lease.
+    ReadAgain,
+    Sleep {
+        until: Tick,
+    },
 }
 
 /// A granted lease, and the version of the record for which it was asked.
@@ -37,32 +57,49 @@ pub(crate) enum Answer {
     Woken,
 }
 
+/// Why a replica needs a token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) enum Reason {
+    Missing,
+    Stale,
+    Rejected,
+}
+
+/// The token of a replica.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct Own {
+    pub(crate) held: Held,
+    /// Whether it was fetched under a lease, so that a record may have it.
+    pub(crate) is_shared: bool,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub(crate) struct Flight {
     pub(crate) call: Call,
-    /// The number of the token that the API rejected, if that caused the flight.
-    pub(crate) rejected: Option<u8>,
-    pub(crate) until: Tick,
-    /// The longest-lived token that is known and was not rejected.
-    pub(crate) best: Option<Held>,
-    /// Whether the exchange of this flight failed.
-    pub(crate) failed: bool,
+    pub(crate) reason: Reason,
+    pub(crate) began: Tick,
+    own: Option<Own>,
+    /// The record as it was last read, with the times at which it ends.
+    found: Option<Snapshot>,
+    has_waited: bool,
+    /// The token that was fetched.
+    fetched: Option<Held>,
 }
 
 /// How a flight ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ended {
     /// With a token, new or not.
-    Served(Held),
+    Served(Own),
     /// The server failed, or had failed just before.
     Failed,
-    /// Another replica was busy until the end.
-    TimedOut,
+    /// Another replica was busy for too long.
+    WaitedInVain,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub(crate) struct Replica {
-    pub(crate) token: Option<Held>,
+    pub(crate) own: Option<Own>,
     pub(crate) flight: Option<Flight>,
     pub(crate) paused: bool,
     /// How far its own clock is ahead.
@@ -72,9 +109,9 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    pub(crate) fn starts(&mut self, now: Tick, rejected: Option<u8>) {
-        let best = self.token.filter(|held| held.until > now && rejected.is_none_or(|number| held.number > number));
-        self.flight = Some(Flight { call: Call::Read, rejected, until: now + FLIGHT, best, failed: false });
+    pub(crate) fn begins(&mut self, now: Tick, reason: Reason) {
+        let (own, found, has_waited, fetched) = (self.own, None, false, None);
+        self.flight = Some(Flight { call: Call::Read, reason, began: now, own, found, has_waited, fetched });
     }
 
     /// Takes an answer. Gives the end of the flight, if this is it.
@@ -87,8 +124,8 @@ impl Replica {
             }
             Err(ended) => {
                 self.flight = None;
-                if let Ended::Served(held) = ended {
-                    self.token = Some(held);
+                if let Ended::Served(own) = ended {
+                    self.own = Some(own);
                 }
                 Some(ended)
             }
@@ -97,52 +134,104 @@ impl Replica {
 }
 
 impl Flight {
+    pub(crate) fn until(&self) -> Tick {
+        self.began + FLIGHT
+    }
+
     /// The next call, or the end.
     fn hears(&mut self, rules: &Rules, now: Tick, answer: Answer) -> Result<Call, Ended> {
         match (self.call, answer) {
-            (Call::Read, Answer::Read(snapshot)) => self.judge(rules, now, snapshot),
-            (Call::Read | Call::Lease { .. }, Answer::Down) => self.exchange(now, None),
-            (Call::Lease { seen }, Answer::Leased(Leased::Granted(fence))) => {
-                self.exchange(now, Some(Grant { fence, seen, at: now }))
+            (Call::Read, Answer::Read(snapshot)) => self.opens(rules, now, snapshot),
+            (Call::Read | Call::Lease { .. }, Answer::Down) => self.exchanges(now, None),
+            (Call::Lease { seen, .. }, Answer::Leased(Leased::Granted(fence))) => {
+                self.exchanges(now, Some(Grant { fence, seen, at: now }))
             }
-            (Call::Lease { .. }, Answer::Leased(Leased::Newer(newer))) => self.judge(rules, now, Some(newer)),
-            (Call::Lease { .. }, Answer::Leased(Leased::Held(remaining))) => {
-                if !rules.busy_is_an_answer {
-                    return self.exchange(now, None);
-                }
-                // Another replica is renewing it: a stale token is used meanwhile, and a cold replica waits.
-                match self.serve(now) {
-                    Some(served) => Err(served),
-                    None if !rules.waits_are_bounded => Ok(Call::Sleep { until: now + remaining }),
-                    None if now < self.until => Ok(Call::Sleep { until: now + remaining.min(1) }),
-                    None => Err(Ended::TimedOut),
-                }
-            }
+            (Call::Lease { .. }, Answer::Leased(Leased::Newer(newer))) => self.opens(rules, now, Some(newer)),
+            (Call::Lease { .. }, Answer::Leased(Leased::Held(remaining))) => self.waits(rules, now, remaining),
+            (Call::Sleep { .. }, Answer::Woken) => self.judge(rules, now),
             (Call::Exchange { lease, .. }, Answer::Exchanged(result)) => self.exchanged(rules, now, lease, result),
-            // After a refused save another replica has been granted the lease, so this one keeps its token to itself,
-            // unless the record has a better one.
-            (Call::Save { lease, .. }, Answer::Saved(Saved::Fenced | Saved::Changed(_))) => {
-                Ok(Call::Release { fence: lease.fence })
+            (Call::Save { .. }, Answer::Saved(Saved::Done { .. })) => Err(self.end(true)),
+            (Call::Save { .. }, Answer::Down) => Err(self.end(true)),
+            (Call::Save { .. }, Answer::Saved(Saved::Fenced)) if self.fetched.is_some() => Ok(Call::ReadAgain),
+            (Call::Save { .. }, Answer::Saved(Saved::Fenced)) => Err(Ended::Failed),
+            (Call::Save { lease, .. }, Answer::Saved(Saved::Changed(changed))) => {
+                Ok(Call::Release { fence: lease.fence, better: usable(now, Some(changed)) })
             }
-            (Call::Save { .. } | Call::Release { .. }, _) if self.failed => {
-                Err(self.serve(now).unwrap_or(Ended::Failed))
-            }
-            (Call::Save { .. }, Answer::Saved(Saved::Done { .. }) | Answer::Down) => {
-                Err(self.serve(now).unwrap_or(Ended::Failed))
-            }
-            (Call::Release { .. }, Answer::Released | Answer::Down) => Ok(Call::Read),
-            (Call::Sleep { .. }, Answer::Woken) => Ok(Call::Read),
+            (Call::ReadAgain, Answer::Read(snapshot)) => Err(self.better(usable(now, snapshot))),
+            (Call::ReadAgain, Answer::Down) => Err(self.better(None)),
+            (Call::Release { better, .. }, Answer::Released | Answer::Down) => Err(self.better(better)),
             (call, answer) => unreachable!("{answer:?} is no answer to {call:?}"),
         }
     }
 
-    /// The best token, if there is one that can be used now.
-    fn serve(&self, now: Tick) -> Option<Ended> {
-        self.best.filter(|held| held.until > now).map(Ended::Served)
+    /// The provider gives the flight up, and so the lease.
+    pub(crate) fn is_dropped(&mut self) -> bool {
+        let (Call::Exchange { lease: Some(lease), .. } | Call::Save { lease, .. }) = self.call else { return false };
+        (self.call, self.fetched) = (Call::Release { fence: lease.fence, better: None }, None);
+        true
     }
 
-    fn exchange(&self, now: Tick, lease: Option<Grant>) -> Result<Call, Ended> {
-        Ok(Call::Exchange { lease, until: (now + EXCHANGE).min(self.until.max(now)) })
+    fn opens(&mut self, rules: &Rules, now: Tick, snapshot: Option<Snapshot>) -> Result<Call, Ended> {
+        self.found = snapshot.map(|left| {
+            let token = left.content.token.map(|held| Held { until: now + held.until, ..held });
+            Snapshot { content: Content { token, cool_down: now + left.content.cool_down }, ..left }
+        });
+        self.judge(rules, now)
+    }
+
+    /// What to do about the record.
+    fn judge(&mut self, rules: &Rules, now: Tick) -> Result<Call, Ended> {
+        if let Some(held) = self.found.and_then(|found| found.content.token).filter(|held| held.until > now) {
+            let is_wanted = match (self.reason, self.own) {
+                (Reason::Missing, _) => true,
+                // What lives longer wins.
+                (Reason::Stale, Some(own)) => held.lives_longer_than(own.held),
+                (Reason::Rejected, Some(own)) if rules.rejected_is_refused => {
+                    // A token that never was in a record has no generation to compare.
+                    let is_newer =
+                        if own.is_shared { held.number > own.held.number } else { held.lives_longer_than(own.held) };
+                    rules.rejection_looks_first && is_newer
+                }
+                (Reason::Rejected, _) => true,
+                (Reason::Stale, None) => false,
+            };
+            if is_wanted {
+                return Err(Ended::Served(Own { held, is_shared: true }));
+            }
+        }
+        let cool_until = self.found.map_or(0, |found| found.content.cool_down);
+        if cool_until > now {
+            return Err(Ended::Failed);
+        }
+        // The holder of a lease may crash while the others have no token.
+        let is_short = self.reason != Reason::Stale && !self.has_waited && cool_until == 0;
+        let ttl = if is_short { SHORT_LEASE } else { LEASE };
+        Ok(Call::Lease { seen: self.found.map_or(0, |found| found.version), ttl })
+    }
+
+    fn waits(&mut self, rules: &Rules, now: Tick, remaining: Tick) -> Result<Call, Ended> {
+        if !rules.busy_is_an_answer {
+            return self.exchanges(now, None);
+        }
+        let in_record = self.found.and_then(|found| found.content.token);
+        if let (Reason::Stale, Some(own)) = (self.reason, self.own)
+            && own.is_shared
+            && in_record.is_some_and(|held| held.number == own.held.number)
+        {
+            // Another replica is renewing it.
+            return Err(Ended::Served(own));
+        }
+        let patience = self.began + PATIENCE;
+        if now >= patience && rules.waits_are_bounded {
+            return Err(Ended::WaitedInVain);
+        }
+        self.has_waited = true;
+        let pause = if rules.waits_are_bounded { remaining.min(1) } else { remaining };
+        Ok(Call::Sleep { until: now + pause })
+    }
+
+    fn exchanges(&self, now: Tick, lease: Option<Grant>) -> Result<Call, Ended> {
+        Ok(Call::Exchange { lease, until: (now + EXCHANGE).min(self.until().max(now)) })
     }
 
     fn exchanged(
@@ -152,38 +241,40 @@ impl Flight {
         lease: Option<Grant>,
         result: Option<Held>,
     ) -> Result<Call, Ended> {
-        let Some(lease) = lease else {
-            self.best = result.or(self.best);
-            return Err(self.serve(now).unwrap_or(Ended::Failed));
-        };
+        self.fetched = result;
+        let Some(lease) = lease else { return Err(self.end(false)) };
         let from = if rules.life_counts_from_the_grant { lease.at } else { now };
         let left = |held: Held| Held { until: held.until - from, ..held };
-        if let Some(held) = result {
-            self.best = Some(held);
-            return Ok(Call::Save { content: Content { token: Some(left(held)), cool_down: 0 }, lease });
+        if result.is_some() {
+            return Ok(Call::Save { content: Content { token: result.map(left), cool_down: 0 }, lease });
         }
-        self.failed = true;
         if !rules.failures_are_shared {
-            return Ok(Call::Release { fence: lease.fence });
+            return Ok(Call::Release { fence: lease.fence, better: None });
         }
-        let token = self.best.filter(|held| rules.failures_keep_the_token && held.until > now).map(left);
+        let token = self.found.and_then(|found| found.content.token);
+        let token = token.filter(|held| rules.failures_keep_the_token && held.until > now).map(left);
         Ok(Call::Save { content: Content { token, cool_down: COOL_DOWN }, lease })
     }
 
-    /// What to do with the record.
-    fn judge(&mut self, rules: &Rules, now: Tick, snapshot: Option<Snapshot>) -> Result<Call, Ended> {
-        let seen = snapshot.map_or(0, |snapshot| snapshot.version);
-        let found = snapshot.and_then(|snapshot| snapshot.content.token);
-        let found = found.map(|left| Held { until: now + left.until, ..left });
-        let is_old = |held: &Held, old| rules.rejected_is_refused && held.number <= old || !rules.rejection_looks_first;
-        let is_rejected = |held: &Held| self.rejected.is_some_and(|old| is_old(held, old));
-        let found = found.filter(|held| !is_rejected(held));
-        self.best = [self.best, found].into_iter().flatten().max_by_key(|held| (held.until, held.number));
-        let cool_down = snapshot.is_some_and(|snapshot| snapshot.content.cool_down > 0);
-        match self.best.filter(|held| held.until > now) {
-            Some(held) if held.until - now > STALE || cool_down => Err(Ended::Served(held)),
-            None if cool_down => Err(Ended::Failed),
-            _ => Ok(Call::Lease { seen }),
+    fn end(&self, is_shared: bool) -> Ended {
+        self.fetched.map_or(Ended::Failed, |held| Ended::Served(Own { held, is_shared }))
+    }
+
+    /// The end of a flight whose save was refused: with the token of the record, if there is one.
+    fn better(&self, found: Option<Held>) -> Ended {
+        match found.filter(|held| self.fetched.is_some_and(|fetched| held.number > fetched.number)) {
+            Some(held) => Ended::Served(Own { held, is_shared: true }),
+            None => self.end(true),
         }
     }
+}
+
+/// The token of a record that was just read.
+fn usable(now: Tick, snapshot: Option<Snapshot>) -> Option<Held> {
+    snapshot.and_then(|snapshot| snapshot.content.token).map(|held| Held { until: now + held.until, ..held })
+}
+
+/// Whether a token should be renewed.
+pub(crate) fn is_stale(now: Tick, held: Held) -> bool {
+    held.until - now <= STALE
 }

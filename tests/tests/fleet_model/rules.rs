@@ -6,15 +6,19 @@ pub(crate) type Tick = u8;
 /// The longest token request.
 pub(crate) const EXCHANGE: Tick = 1;
 /// The time in which a flight ends.
-pub(crate) const FLIGHT: Tick = 2;
-/// The time after which a lease ends by itself: that of a flight, and a margin.
-pub(crate) const LEASE: Tick = 3;
+pub(crate) const FLIGHT: Tick = 5;
+/// The time for which a replica without a token waits for another one.
+pub(crate) const PATIENCE: Tick = 4;
+/// The lease of a replica without a token. The others have none either, and must not wait for long if it crashes.
+pub(crate) const SHORT_LEASE: Tick = 2;
+/// The lease of a replica whose token is stale: that of a flight, and a margin.
+pub(crate) const LEASE: Tick = 6;
 /// The life of a token.
-pub(crate) const LIFE: Tick = 7;
+pub(crate) const LIFE: Tick = 11;
 /// A token with no more than this left is stale.
-pub(crate) const STALE: Tick = 3;
+pub(crate) const STALE: Tick = 5;
 /// The time for which a failure is shared.
-pub(crate) const COOL_DOWN: Tick = 1;
+pub(crate) const COOL_DOWN: Tick = 2;
 
 /// A token and its end, on a clock that the place of the value says.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -22,6 +26,13 @@ pub(crate) struct Held {
     /// Numbers grow in the order in which the server issues tokens.
     pub(crate) number: u8,
     pub(crate) until: Tick,
+}
+
+impl Held {
+    /// Two tokens that end in the same step ended in the order of their numbers.
+    pub(crate) fn lives_longer_than(self, other: Held) -> bool {
+        (self.until, self.number) > (other.until, other.number)
+    }
 }
 
 /// What a record contains. All times are what is left of them.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    replica::{Answer, Call, Replica},
+    replica::{Answer, Call, Reason, Replica},
     rules::{Held, LEASE, LIFE, Rules, STALE, Tick},
     store::{Leased, Store},
     world::World,
@@ -24,8 +24,9 @@ pub(crate) struct State {
     /// The time until which nothing should be sent to a server that has failed.
     pub(crate) cool_until: Tick,
     pub(crate) faults: u8,
-    /// A flight from before then may time out: a fault may have left a lease without a holder, or the server has failed.
-    pub(crate) excused_until: Tick,
+    /// A flight that began before then may wait in vain: a fault may have left a lease without a holder, or the server
+    /// has failed.
+    pub(crate) vain_until: Tick,
     pub(crate) revocations: u8,
     pub(crate) outages: u8,
     /// The exchanges that began.
@@ -50,7 +51,7 @@ impl State {
             revoked: 0,
             cool_until: 0,
             faults: world.budget,
-            excused_until: 0,
+            vain_until: 0,
             revocations: world.revocations,
             outages: world.outages,
             exchanges: 0,
@@ -77,15 +78,15 @@ impl State {
         self.replicas.iter().all(|replica| replica.paused || is_waiting(replica))
     }
 
-    pub(crate) fn begin(&mut self, number: usize, rejected: Option<u8>) {
+    pub(crate) fn begin(&mut self, number: usize, reason: Reason) {
         self.replicas[number].struck = false;
-        self.replicas[number].starts(self.now, rejected);
+        self.replicas[number].begins(self.now, reason);
     }
 
     /// A fault happens, to this replica.
     pub(crate) fn strike(&mut self, number: Option<usize>) {
         self.faults -= 1;
-        self.excused_until = self.now + LEASE;
+        self.vain_until = self.now + LEASE;
         if let Some(number) = number {
             self.replicas[number].struck = true;
         }
@@ -118,9 +119,9 @@ impl State {
                 replica.struck = true;
                 Answer::Down
             }
-            Some(Call::Read) => Answer::Read(self.store.read(rules, now)),
-            Some(Call::Lease { seen }) => {
-                let leased = self.store.lease(rules, now, seen, self.minted);
+            Some(Call::Read | Call::ReadAgain) => Answer::Read(self.store.read(rules, now)),
+            Some(Call::Lease { seen, ttl }) => {
+                let leased = self.store.lease(rules, now, (seen, ttl), self.minted);
                 if let Leased::Granted(fence) = leased {
                     self.minted = self.minted.max(fence);
                 }
@@ -129,7 +130,7 @@ impl State {
             Some(Call::Save { content, lease }) => {
                 Answer::Saved(self.store.save(rules, now, content, lease.fence, lease.seen))
             }
-            Some(Call::Release { fence }) => {
+            Some(Call::Release { fence, .. }) => {
                 self.store.release(rules, now, fence);
                 Answer::Released
             }
@@ -144,12 +145,12 @@ impl fmt::Debug for State {
         write!(f, "t={} store{store}={:?}", self.now, self.store)?;
         for replica in &self.replicas {
             write!(f, "\n      {}", if replica.paused { "paused " } else { "" })?;
-            match &replica.token {
-                Some(held) => write!(f, "has {held:?}")?,
+            match &replica.own {
+                Some(own) => write!(f, "has {own:?}")?,
                 None => write!(f, "cold")?,
             }
             if let Some(flight) = &replica.flight {
-                write!(f, ", {:?} until {}, best {:?}", flight.call, flight.until, flight.best)?;
+                write!(f, ", {:?} since {}: {:?}", flight.reason, flight.began, flight.call)?;
             }
         }
         Ok(())

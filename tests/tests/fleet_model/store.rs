@@ -1,6 +1,6 @@
 //! The shared store of the model: the contract of `SharedStore`, and the ways to break it.
 
-use super::rules::{Content, Held, LEASE, LIFE, Rules, Snapshot, Tick};
+use super::rules::{Content, Held, LIFE, Rules, Snapshot, Tick};
 
 /// A record and a lease, as a store keeps them for one key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -50,7 +50,7 @@ impl Store {
         (token.is_some() || cool_down > 0).then_some(Snapshot { content: Content { token, cool_down }, version })
     }
 
-    pub(crate) fn lease(&mut self, rules: &Rules, now: Tick, seen: u8, minted: u8) -> Leased {
+    pub(crate) fn lease(&mut self, rules: &Rules, now: Tick, (seen, ttl): (u8, Tick), minted: u8) -> Leased {
         match self.read(rules, now) {
             Some(newer) if rules.lease_checks_version && newer.version != seen => Leased::Newer(newer),
             _ if self.leased_until > now => Leased::Held(self.leased_until - now),
@@ -58,7 +58,7 @@ impl Store {
                 // A store that has forgotten fences starts after those that it may have granted.
                 self.fence = 1 + if rules.fences_are_unique { minted } else { self.fence };
                 self.granted_at = now;
-                self.leased_until = if rules.lease_ends { now + LEASE } else { Tick::MAX };
+                self.leased_until = if rules.lease_ends { now + ttl } else { Tick::MAX };
                 Leased::Granted(self.fence)
             }
         }

@@ -23,13 +23,13 @@ fn found_out(world: World, property: &'static str) {
 #[test]
 fn a_store_that_ignores_fences_is_found_out() {
     let rules = Rules { fence: false, ..SOUND };
-    breaks(World { rules, until: 6, ..one_of(&[Fault::Pause]) }, properties::REFUSED);
+    breaks(World { rules, until: 8, ..one_of(&[Fault::Pause]) }, properties::REFUSED);
 }
 
 #[test]
 fn saves_without_fences_and_versions_are_found_out() {
     let rules = Rules { fence: false, save_checks_version: false, ..SOUND };
-    breaks(World { rules, until: 6, ..one_of(&[Fault::Pause]) }, properties::TWICE);
+    breaks(World { rules, until: 8, ..one_of(&[Fault::Pause]) }, properties::TWICE);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_store_that_ignores_versions_is_found_out() {
 #[test]
 fn a_release_by_name_is_found_out() {
     let rules = Rules { release_by_fence: false, ..SOUND };
-    breaks(World { rules, until: 6, ..one_of(&[Fault::Pause]) }, properties::MORE);
+    breaks(World { rules, until: 9, ..one_of(&[Fault::Pause]) }, properties::MORE);
 }
 
 #[test]
@@ -56,7 +56,9 @@ fn taking_busy_for_broken_is_found_out() {
 #[test]
 fn fences_that_repeat_after_a_failover_are_found_out() {
     let rules = Rules { fences_are_unique: false, ..SOUND };
-    breaks(World { rules, until: 6, ..one_of(&[Fault::Failover]) }, properties::MORE);
+    let faults = &[Fault::Failover, Fault::Pause];
+    // The sound protocol is not explored here: it takes long, and has other tests.
+    found_out(World { rules, budget: 2, allowed: 2, until: 9, ..one_of(faults) }, properties::MORE);
 }
 
 #[test]
@@ -83,7 +85,7 @@ fn a_failure_that_replaces_the_token_is_found_out() {
 #[test]
 fn a_lease_without_an_end_is_found_out() {
     let rules = Rules { lease_ends: false, ..SOUND };
-    breaks(World { rules, until: 8, ..one_of(EVERY_FAULT_OF_A_REPLICA) }, properties::ORPHANED);
+    breaks(World { rules, until: 12, ..one_of(EVERY_FAULT_OF_A_REPLICA) }, properties::IN_VAIN);
 }
 
 #[test]
@@ -94,13 +96,13 @@ fn the_life_at_the_save_is_found_out() {
 #[test]
 fn a_wait_without_a_bound_is_found_out() {
     let rules = Rules { waits_are_bounded: false, ..SOUND };
-    breaks(World { rules, until: 6, ..one_of(&[Fault::Crash]) }, properties::LATE);
+    breaks(World { rules, until: 8, ..one_of(&[Fault::Crash]) }, properties::LATE);
 }
 
 /// The one weakness of the protocol as it is.
 #[test]
 fn a_save_that_a_pause_delays_makes_a_record_live_longer() {
-    found_out(World { until: 6, ..one_of(&[Fault::Pause]) }, properties::TOO_LONG);
+    found_out(World { until: 8, ..one_of(&[Fault::Pause]) }, properties::TOO_LONG);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::{
     properties::{self, Findings},
-    replica::{Answer, Call, Replica},
-    rules::{COOL_DOWN, LEASE, Rules, STALE, Tick},
+    replica::{Answer, Call, Flight, Reason, Replica, is_stale},
+    rules::{COOL_DOWN, LEASE, Rules, Tick},
     search::{Broken, Model, Taken},
     state::State,
     store::Store,
@@ -52,10 +52,8 @@ pub(crate) struct World {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     Tick,
-    /// A replica without a fresh token begins a flight.
-    Start(usize),
-    /// A replica whose token the API has rejected begins a flight.
-    Reject(usize),
+    /// A replica begins a flight.
+    Begin(usize, Reason),
     /// The call of a replica is answered.
     Answer(usize),
     ExchangeFails(usize),
@@ -65,6 +63,8 @@ pub(crate) enum Step {
     },
     Pause(usize),
     Resume(usize),
+    /// It finds that its flight should have ended, and ends it.
+    ResumeTooLate(usize),
     LostReply(usize),
     LostRequest(usize),
     Failover {
@@ -128,16 +128,21 @@ impl World {
 
     fn steps_of(&self, state: &State, number: usize, replica: &Replica, steps: &mut Vec<Step>) {
         if replica.paused {
-            return steps.push(Step::Resume(number));
+            steps.push(Step::Resume(number));
+            if replica.flight.is_some_and(|flight| flight.until() < state.now) {
+                steps.push(Step::ResumeTooLate(number));
+            }
+            return;
         }
         if self.may_fail(state, Fault::Crash) {
             steps.push(Step::Crash { replica: number, issued: false });
         }
         let Some(flight) = replica.flight else {
-            match replica.token.filter(|held| held.until > state.now) {
-                Some(held) if held.number <= state.revoked => steps.push(Step::Reject(number)),
-                Some(held) if held.until - state.now > STALE => {}
-                _ => steps.push(Step::Start(number)),
+            match replica.own.map(|own| own.held).filter(|held| held.until > state.now) {
+                Some(held) if held.number <= state.revoked => steps.push(Step::Begin(number, Reason::Rejected)),
+                Some(held) if !is_stale(state.now, held) => {}
+                Some(_) => steps.push(Step::Begin(number, Reason::Stale)),
+                None => steps.push(Step::Begin(number, Reason::Missing)),
             }
             return;
         };
@@ -156,7 +161,7 @@ impl World {
                     steps.push(Step::Crash { replica: number, issued: true });
                 }
             }
-            Call::Read | Call::Lease { .. } | Call::Save { .. } | Call::Release { .. } => {
+            Call::Read | Call::ReadAgain | Call::Lease { .. } | Call::Save { .. } | Call::Release { .. } => {
                 steps.push(Step::Answer(number));
                 if self.may_fail(state, Fault::LostReply) {
                     steps.push(Step::LostReply(number));
@@ -176,8 +181,7 @@ impl World {
                 next.now += 1;
                 findings.after_a_tick(&next);
             }
-            Step::Start(number) => next.begin(number, None),
-            Step::Reject(number) => next.begin(number, state.replicas[number].token.map(|held| held.number)),
+            Step::Begin(number, reason) => next.begin(number, reason),
             Step::Answer(number) => {
                 let answer = next.answer(&self.rules, number);
                 findings.of_an_answer(self, state, number, answer);
@@ -186,7 +190,7 @@ impl World {
             Step::ExchangeFails(number) => {
                 next.outages -= 1;
                 next.cool_until = next.now + COOL_DOWN;
-                next.excused_until = next.now + LEASE;
+                next.vain_until = next.now + LEASE;
                 self.hear(&mut next, number, Answer::Exchanged(None), &mut findings);
             }
             Step::Crash { replica, issued } => {
@@ -201,6 +205,13 @@ impl World {
                 next.replicas[number].paused = true;
             }
             Step::Resume(number) => next.replicas[number].paused = false,
+            Step::ResumeTooLate(number) => {
+                let replica = &mut next.replicas[number];
+                replica.paused = false;
+                if !replica.flight.as_mut().is_some_and(Flight::is_dropped) {
+                    replica.flight = None;
+                }
+            }
             Step::LostReply(number) => {
                 next.strike(Some(number));
                 let answer = next.answer(&self.rules, number);
@@ -223,7 +234,7 @@ impl World {
             Step::StoreBack { empty } => {
                 next.up = true;
                 // It may have a lease whose holder did not get the answer.
-                next.excused_until = next.now + LEASE;
+                next.vain_until = next.now + LEASE;
                 if empty {
                     next.store.restart_empty();
                 }

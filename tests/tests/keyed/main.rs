@@ -6,6 +6,7 @@ mod chaos;
 mod cool_downs;
 mod limits;
 mod misuse;
+mod over_tls;
 mod selectors;
 mod tenants;
 mod whole_map;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use bearer_token::{Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform};
 use zeroize::Zeroizing;
 
-use super::{sources::Sources, stand_in::StandIn};
+use super::{shared::Sharing, sources::Sources, stand_in::StandIn};
 use crate::{
     build::Given,
     report::Report,
@@ -27,6 +27,8 @@ pub(crate) struct Context<'a> {
     pub(super) sources: Sources<'a>,
     pub(crate) given: Given<'a>,
     pub(crate) shared: Option<&'a Shared>,
+    /// With which fleet, and under which name, the provider's tokens are shared.
+    pub(crate) sharing: Option<&'a Sharing>,
     /// Nothing is to be written.
     pub(crate) is_dry_run: bool,
     /// The hosts that a variable may choose from.
@@ -50,6 +52,7 @@ impl<'a> Context<'a> {
             sources,
             given: Given::Nothing,
             shared: None,
+            sharing: None,
             is_dry_run: false,
             hosts: &[],
             used: Vec::new(),

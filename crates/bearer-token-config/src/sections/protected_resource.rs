@@ -1,8 +1,10 @@
 //! The sections `token_endpoint.protected_resource` and `token_endpoint.step_up`: an API that names its authorization
 //! server, and a wider scope when it asks for one.
 
+use std::borrow::Cow;
+
 use bearer_token::{
-    Error, TokenProvider, TokenProviderBuilder,
+    AccessToken, ChallengeTest, Error, FetchContext, Identity, TokenSource,
     oauth::{ProtectedResource, StepUp, TokenEndpoint, TokenEndpointBuilder},
 };
 #[cfg(test)]
@@ -90,11 +92,39 @@ pub(super) enum Source {
     Resource(ProtectedResource),
 }
 
-impl Source {
-    pub(super) fn provider(self) -> TokenProviderBuilder {
+impl TokenSource for Source {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         match self {
-            Source::Endpoint(endpoint) => TokenProvider::builder(endpoint),
-            Source::Resource(resource) => TokenProvider::builder(resource),
+            Source::Endpoint(endpoint) => endpoint.fetch(cx).await,
+            Source::Resource(resource) => resource.fetch(cx).await,
+        }
+    }
+
+    fn has_changed(&self) -> bool {
+        match self {
+            Source::Endpoint(endpoint) => endpoint.has_changed(),
+            Source::Resource(resource) => resource.has_changed(),
+        }
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        match self {
+            Source::Endpoint(endpoint) => endpoint.name(),
+            Source::Resource(resource) => resource.name(),
+        }
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        match self {
+            Source::Endpoint(endpoint) => endpoint.identity(identity),
+            Source::Resource(resource) => resource.identity(identity),
+        }
+    }
+
+    fn challenge_test(&self) -> Option<ChallengeTest> {
+        match self {
+            Source::Endpoint(endpoint) => endpoint.challenge_test(),
+            Source::Resource(resource) => resource.challenge_test(),
         }
     }
 }

@@ -42,7 +42,7 @@ impl RefreshFields {
             cx.required("token_endpoint", endpoint, "the token endpoint that exchanges the refresh token")?;
         // With a stand-in, the endpoint is checked as well.
         let source = endpoint.source(grant.clone().unwrap_or_else(|| RefreshToken::new(MemoryStore::default())), cx)?;
-        grant.map(|_| source.provider())
+        grant.map(|_| cx.provider(source))
     }
 
     /// The grant on the file, if nothing is wrong with it: to store the first refresh token there.

@@ -1,7 +1,7 @@
 //! Where tokens come from: the source that the sections of a stage give.
 
 use bearer_token::{
-    Advice, Problem, Sending, Setting, TokenProvider, TokenProviderBuilder, Value,
+    Advice, Problem, Sending, Setting, TokenProviderBuilder, Value,
     jwt::SelfSigned,
     oauth::{ClientCredentials, JwtBearer, RefreshToken, TokenExchange, TokenType},
 };
@@ -11,7 +11,6 @@ use super::{
     context::Context,
     jwt::{self, JwtFields},
     origins, policy,
-    protected_resource::Source,
     refresh_token::RefreshFields,
     send, token,
     token_endpoint::EndpointFields,
@@ -124,7 +123,7 @@ impl Stage<'_> {
             // With a stand-in, the endpoint is checked as well.
             let stand_in = || TokenExchange::new(Value::from("x"), TokenType::JWT);
             let source = endpoint.source(grant.clone().unwrap_or_else(stand_in), cx);
-            return grant.and(source.map(Source::provider));
+            return grant.and(source.map(|source| cx.provider(source)));
         }
         match (self.token, self.jwt, self.token_endpoint) {
             (None, None, None) => {
@@ -135,23 +134,26 @@ impl Stage<'_> {
                 None
             }
             (Some(token), _, _) => token::source(token, cx),
-            (None, Some(jwt), None) => Some(TokenProvider::builder(SelfSigned::new(jwt.template(&jwt::JWT, cx)?))),
+            (None, Some(jwt), None) => {
+                let source = SelfSigned::new(jwt.template(&jwt::JWT, cx)?);
+                Some(cx.provider(source))
+            }
             (None, Some(jwt), Some(endpoint)) => {
                 let template = jwt.template(&jwt::JWT, cx);
                 // With a stand-in, the endpoint is checked as well.
                 let grant = JwtBearer::new(template.clone().or_else(jwt::stand_in)?);
                 let source = endpoint.source(endpoint.named(grant), cx);
-                template.and(source.map(Source::provider))
+                template.and(source.map(|source| cx.provider(source)))
             }
             (None, None, Some(endpoint)) if assertion => {
                 let grant = endpoint.assertion_grant(cx);
                 let stand_in = || jwt::stand_in().map(JwtBearer::new);
                 let source = endpoint.source(grant.clone().or_else(stand_in)?, cx);
-                grant.and(source.map(Source::provider))
+                grant.and(source.map(|source| cx.provider(source)))
             }
             (None, None, Some(endpoint)) => {
                 endpoint.require_client(cx);
-                endpoint.source(ClientCredentials::new(), cx).map(Source::provider)
+                endpoint.source(ClientCredentials::new(), cx).map(|source| cx.provider(source))
             }
         }
     }

@@ -104,6 +104,11 @@ impl Context<'_> {
         self.sources.order.iter().filter_map(built).collect()
     }
 
+    /// Whether a source of another source is being built.
+    pub(super) fn is_inside_source(&self) -> bool {
+        !self.sources.building.is_empty()
+    }
+
     /// The full path of a field of the source that is being built.
     pub(super) fn place(&self, path: &str) -> String {
         let sources = self.sources.building.last().map(|name| format!("sources.{name}."));

@@ -191,7 +191,11 @@ impl JwtTemplate {
         };
         further.extend(own);
         let cx = SignContext::new(times, key, certificate, platform.clone());
-        let input = [encode(header.text(&cx, key_id)?), encode(claims.text(&cx, further)?)].join(".");
+        let (header, claims) = (header.encoded(&cx, key_id)?, claims.text(&cx, further)?);
+        let mut input = String::with_capacity(header.len() + 1 + claims.len().div_ceil(3) * 4);
+        input.push_str(&header);
+        input.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(claims, &mut input);
         let (input, signature) = cx.key().sign(platform, input).await?;
         // One allocation of the right size: a string that grows leaves copies behind.
         let token = Zeroizing::new([input, encode(signature)].join("."));

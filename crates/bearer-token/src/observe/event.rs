@@ -233,6 +233,15 @@ pub enum EventKind<'a> {
         /// The error of the primary source.
         error: &'a Error,
     },
+    /// A new credential brought its first token, and the previous one is not used any more.
+    #[non_exhaustive]
+    CredentialReplaced {},
+    /// A new credential was refused or is unusable, so the previous one is used.
+    #[non_exhaustive]
+    CredentialKept {
+        /// Why.
+        error: &'a Error,
+    },
     /// A file that changed is unusable, so its previous content stays in use.
     #[non_exhaustive]
     FileKept {

@@ -42,6 +42,8 @@ pub(super) fn record(provider: Option<&str>, kind: &EventKind<'_>) {
         | EventKind::ClockCorrected { .. }
         | EventKind::IncompleteAssertion { .. } => token_request(provider, kind),
         EventKind::FellBack { .. }
+        | EventKind::CredentialReplaced {}
+        | EventKind::CredentialKept { .. }
         | EventKind::FileKept { .. }
         | EventKind::KeyKept { .. }
         | EventKind::KeyPairKept { .. }
@@ -226,6 +228,15 @@ fn source(provider: Option<&str>, kind: &EventKind<'_>) {
             warn!(
                 target: TARGET, provider, kind = ?error.kind(), %error,
                 "the primary source failed permanently; using the fallback"
+            );
+        }
+        EventKind::CredentialReplaced {} => {
+            info!(target: TARGET, provider, "a new credential is in use");
+        }
+        EventKind::CredentialKept { error } => {
+            warn!(
+                target: TARGET, provider, kind = ?error.kind(), %error,
+                "a new credential was refused or is unusable; the previous one stays in use"
             );
         }
         EventKind::FileKept { path, problem } => {

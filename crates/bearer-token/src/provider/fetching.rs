@@ -71,6 +71,13 @@ impl Inner {
         }
     }
 
+    /// Starts the fetch that a caller without a bearer would start.
+    pub(super) fn fetch_in_background(self: &Arc<Self>, now: Moment) {
+        if let Decision::Begin(start) = self.cache.decide(Want::Token, now) {
+            self.start(start);
+        }
+    }
+
     /// Starts a fetch that no caller here waits for. Where no task can be spawned, the next waiter fetches.
     fn start(self: &Arc<Self>, start: StartFetch) {
         let driver = self.driver(start);

@@ -1,11 +1,16 @@
 //! The state of a provider.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use http::StatusCode;
 
 use crate::{
     error::{Error, ProviderName},
     platform::Moment,
-    provider::{cache::Cache, schedule::Freshness},
+    provider::{bearer::Bearer, cache::Cache, schedule::Freshness},
 };
 
 /// The state of a provider at one moment: for health checks, dashboards and support.
@@ -16,14 +21,57 @@ pub struct ProviderStatus {
     pub name: String,
     /// What would happen to a request now.
     pub state: ProviderState,
+    /// The number of the bearer in service, if there is one: see [`EventKind::Fetched`](crate::observe::EventKind).
+    pub generation: Option<u32>,
     /// The time of day at which the bearer in service expires, if there is one and it expires.
     pub expires_at: Option<SystemTime>,
+    /// For how long the bearer in service can still be sent, if there is one and it expires. It is not sent in its last
+    /// seconds, so this is less than the time until `expires_at`.
+    pub remaining_life: Option<Duration>,
+    /// Whether a fetch is in progress.
+    pub is_fetching: bool,
     /// Why the last fetch failed, if none has succeeded since.
     pub last_error: Option<Error>,
     /// How many fetches have failed in a row.
     pub failures_in_a_row: u32,
     /// The time until a fetch may start, after a failure; zero if one may start now.
     pub cool_down: Duration,
+    /// The end of the cool-down as a time of day, after a failure.
+    pub next_attempt_at: Option<SystemTime>,
+}
+
+/// What a readiness probe responds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Readiness {
+    /// Requests get a bearer at once.
+    Ready,
+    /// Requests get a bearer at once, but the last fetch failed. If that continues until the bearer expires, they fail.
+    Degraded,
+    /// Requests wait for a token, or are refused.
+    NotReady,
+}
+
+impl Readiness {
+    /// The status of the response: 200, or 503 for [`NotReady`](Self::NotReady).
+    ///
+    /// A degraded service still works, so it responds with 200. To take it out of service would make an outage of the
+    /// authorization server an outage of every service at once.
+    pub fn http_status(self) -> StatusCode {
+        match self {
+            Readiness::Ready | Readiness::Degraded => StatusCode::OK,
+            Readiness::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The word for logs and bodies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Readiness::Ready => "ready",
+            Readiness::Degraded => "degraded",
+            Readiness::NotReady => "not ready",
+        }
+    }
 }
 
 /// What a request would meet.
@@ -42,14 +90,10 @@ pub enum ProviderState {
 
 impl ProviderStatus {
     pub(super) fn of(cache: &Cache, name: &ProviderName, now: Moment) -> Self {
-        let (freshness, expires_at) = cache
-            .read(|bearer| {
-                let deadlines = &bearer?.deadlines;
-                let freshness = deadlines.freshness(now);
-                // An expired one is kept, but not in service.
-                (freshness != Freshness::Expired).then(|| (freshness, deadlines.expires.map(Moment::wall)))
-            })
-            .unzip();
+        // An expired one is kept, but not in service.
+        let bearer = cache.usable(now);
+        let deadlines = bearer.as_ref().map(Bearer::deadlines);
+        let freshness = deadlines.map(|deadlines| deadlines.freshness(now));
         let failure = cache.failure();
         let cool_down = failure.as_ref().map_or(Duration::ZERO, |failure| {
             Duration::from_nanos(failure.until.saturating_sub(now.monotonic_nanos()))
@@ -63,7 +107,11 @@ impl ProviderStatus {
         ProviderStatus {
             name: name.to_string(),
             state,
-            expires_at: expires_at.flatten(),
+            generation: bearer.as_ref().map(|bearer| bearer.generation().get()),
+            expires_at: deadlines.and_then(|deadlines| deadlines.expires).map(Moment::wall),
+            remaining_life: deadlines.filter(|one| one.expires.is_some()).map(|one| one.reserve.remaining(now)),
+            is_fetching: cache.is_fetching(now),
+            next_attempt_at: failure.as_ref().map(|_| now.after(cool_down).wall()),
             last_error: failure.as_ref().map(|failure| failure.error.clone()),
             failures_in_a_row: failure.map_or(0, |failure| failure.in_a_row),
             cool_down,
@@ -73,5 +121,52 @@ impl ProviderStatus {
     /// Whether a request would be served now.
     pub fn is_ready(&self) -> bool {
         matches!(self.state, ProviderState::Fresh | ProviderState::Stale)
+    }
+
+    /// What a readiness probe responds: see [`TokenProvider::probe`](crate::TokenProvider::probe).
+    pub fn readiness(&self) -> Readiness {
+        match (self.is_ready(), &self.last_error) {
+            (true, None) => Readiness::Ready,
+            (true, Some(_)) => Readiness::Degraded,
+            (false, _) => Readiness::NotReady,
+        }
+    }
+}
+
+/// One line for people: `billing: degraded; the token serves for 4m 10s; 3 failures in a row, the last: ..; the next
+/// attempt is in 12s`.
+impl fmt::Display for ProviderStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.readiness().as_str())?;
+        match (self.is_ready(), self.remaining_life) {
+            (true, Some(time)) => write!(f, "; the token serves for {}", Readable(time))?,
+            (true, None) => f.write_str("; the token serves until it is rejected")?,
+            (false, _) => f.write_str("; there is no token")?,
+        }
+        if let Some(error) = &self.last_error {
+            let number = self.failures_in_a_row;
+            write!(f, "; {number} {} in a row", if number == 1 { "failure" } else { "failures" })?;
+            write!(f, ", the last: {error}; the next attempt ")?;
+            match self.cool_down.is_zero() {
+                true => f.write_str("may start now")?,
+                false => write!(f, "is in {}", Readable(self.cool_down))?,
+            }
+        }
+        if self.is_fetching { f.write_str("; a fetch is in progress") } else { Ok(()) }
+    }
+}
+
+/// A time in its two largest units.
+struct Readable(Duration);
+
+impl fmt::Display for Readable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
+            (0, 0, 0, seconds) => write!(f, "{seconds}s"),
+            (0, 0, minutes, seconds) => write!(f, "{minutes}m {seconds}s"),
+            (0, hours, minutes, _) => write!(f, "{hours}h {minutes}m"),
+            (days, hours, ..) => write!(f, "{days}d {hours}h"),
+        }
     }
 }

@@ -21,6 +21,7 @@ use crate::{
 mod faults;
 mod identity;
 mod life;
+mod rejections;
 mod secrets;
 
 const KEY: &str = "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=";
@@ -97,6 +98,8 @@ enum Fault {
     Hangs,
     /// It answers leases and reads, and its saves are refused.
     RefusesSaves,
+    /// It saves, and the reply is lost.
+    LosesReplies,
     /// It says at once that something has changed.
     HintsForNothing,
 }
@@ -148,7 +151,8 @@ impl SharedStore for Faulty {
         if self.has(Fault::RefusesSaves) {
             return Err(Down::new("the disk is full"));
         }
-        self.store.save(key, record, life, fence, seen).await
+        let saved = self.store.save(key, record, life, fence, seen).await;
+        if self.has(Fault::LosesReplies) { Err(Down::new("the connection broke")) } else { saved }
     }
 
     async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {

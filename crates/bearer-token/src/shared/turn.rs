@@ -41,6 +41,11 @@ impl Own {
             None => until > self.until,
         }
     }
+
+    /// Whether another token was issued later. One that the store does not know has no generation, and its end tells.
+    fn is_older_than(&self, generation: u64, until: Duration) -> bool {
+        self.generation.map_or(until > self.until, |own| generation > own)
+    }
 }
 
 /// The most often that a notification of the store shortens a wait.
@@ -206,7 +211,7 @@ impl Turn<'_> {
                 && match (self.cx.reason(), &*lock(&self.shared.own)) {
                     (FetchReason::Missing, _) => true,
                     (FetchReason::Stale, Some(own)) => own.loses_to(token.generation, until),
-                    (FetchReason::Rejected, Some(own)) => own.generation.is_none_or(|own| token.generation > own),
+                    (FetchReason::Rejected, Some(own)) => own.is_older_than(token.generation, until),
                     (FetchReason::Requested, _) => first_generation != Some(token.generation),
                     (_, None) => false,
                 };
@@ -261,18 +266,15 @@ impl Turn<'_> {
         let (life, _) = shared.left(&*self.timing);
         let until = now.monotonic().saturating_add(life);
         let token = token.with_inherited(Duration::ZERO, draw);
-        *lock(&self.shared.own) = Some(Own { generation: None, until });
+        // Also if the reply to the save is lost: then the record may have it, and after a rejection it is not adopted again.
+        *lock(&self.shared.own) = Some(Own { generation: Some(generation), until });
         if life.is_zero() {
             // It serves the requests that wait for it, and no other.
             lease.release().await;
             return token;
         }
         let asked = match self.save(&Record::new(Some(shared), None, life), life, lease, seen).await {
-            Outcome::Saved => {
-                *lock(&self.shared.own) = Some(Own { generation: Some(generation), until });
-                return token;
-            }
-            Outcome::Not => return token,
+            Outcome::Saved | Outcome::Not => return token,
             // A later holder was faster. Its token is the one of the fleet.
             Outcome::Fenced => self.read().await.ok(),
             Outcome::Changed(found) => Some(*found),
@@ -280,13 +282,14 @@ impl Turn<'_> {
         asked.and_then(|found| self.newer(&found)).unwrap_or(token)
     }
 
-    /// The token of a record, if it may still be sent.
+    /// The token of a record, if it may still be sent and is not older than this replica's, such as the rejected one.
     fn newer(&self, found: &Found) -> Option<AccessToken> {
         let token = found.record.token.as_ref()?;
         let passed = self.platform().now().monotonic().saturating_sub(found.asked.monotonic());
         let (life, sendable) = token.left(&*self.timing);
-        (sendable > passed).then(|| {
-            let until = found.asked.monotonic().saturating_add(life);
+        let until = found.asked.monotonic().saturating_add(life);
+        let is_newer = lock(&self.shared.own).as_ref().is_none_or(|own| own.is_older_than(token.generation, until));
+        (sendable > passed && is_newer).then(|| {
             *lock(&self.shared.own) = Some(Own { generation: Some(token.generation), until });
             observe::tell(EventKind::SharedTokenAdopted {});
             token.to_token(found.asked)

@@ -98,6 +98,14 @@ impl Identity {
         self.credentials.push(Arc::new(lookup));
     }
 
+    /// Adds the parts that `describe` adds, without their credentials.
+    #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
+    pub(crate) fn without_credentials(&mut self, describe: impl FnOnce(&mut Self)) {
+        let before = self.credentials.len();
+        describe(self);
+        self.credentials.truncate(before);
+    }
+
     fn push(&mut self, name: impl Into<String>, values: impl IntoIterator<Item = PartValue>) {
         self.parts.push(Part { name: name.into(), values: values.into_iter().collect() });
     }

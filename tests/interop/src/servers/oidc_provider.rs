@@ -16,6 +16,7 @@ pub(crate) const PROFILE: Profile = Profile {
     title: "oidc-provider 9.13.3 (npm), Node 20",
     issuer_path: "",
     endpoints: Endpoints::Metadata("/.well-known/openid-configuration"),
+    admin_introspection: "",
     ready_path: "/.well-known/openid-configuration",
     start_limit: Duration::from_secs(30),
     lifetime: 4,

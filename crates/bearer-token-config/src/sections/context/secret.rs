@@ -96,6 +96,25 @@ impl Context<'_> {
         self.value(path, field)
     }
 
+    /// A secret that may have several lines, as it is now.
+    pub(in crate::sections) fn lines(&mut self, path: &str, field: &SecretField) -> Option<Zeroizing<String>> {
+        let bytes = self.key(path, field).and_then(|(bytes, _)| {
+            let text = std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned()));
+            text.map_err(|_| Problem::new(path, "found bytes that are not UTF-8"))
+        });
+        self.reported(bytes)
+    }
+
+    /// The file whose whole content is the secret, if there is one. It may come later.
+    pub(in crate::sections) fn file_of(&self, field: &ValueField) -> Option<PathBuf> {
+        match &field.origin {
+            Origin::File(file) if field.steps.is_encoding_only() && field.steps.encoding() == Encoding::Text => {
+                Some(self.directory.join(file))
+            }
+            _ => None,
+        }
+    }
+
     /// The file whose whole content is the secret, if there is one and it can be read.
     pub(in crate::sections) fn whole_file(&self, field: &ValueField) -> Option<PathBuf> {
         match &field.origin {

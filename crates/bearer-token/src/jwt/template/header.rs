@@ -1,14 +1,17 @@
 //! The JOSE header (RFC 7515 section 4).
 
+use std::sync::Arc;
+
 use jsonwebtoken::Header;
 use serde_json::{Map, Value, json};
 
-use super::{computed::Computed, context::SignContext, looked_up_claims, strings, values};
+use super::{computed::Computed, context::SignContext, encode, looked_up_claims, strings, values};
 use crate::{
     error::Error,
     jwt::key::SigningKey,
     platform::Platform,
     problem::{Advice, Problem, Problems},
+    sync::Slot,
     value,
 };
 
@@ -20,6 +23,14 @@ pub(crate) struct JoseHeader {
     computed: Computed,
     /// Whether the `kid` is the key's own: it was neither set nor left out.
     has_own_key_id: bool,
+    /// The header as it was last encoded.
+    last: Slot<Encoded>,
+}
+
+/// An encoded header, and the id of the key that it was encoded for.
+struct Encoded {
+    own_key_id: Option<String>,
+    encoded: Arc<str>,
 }
 
 impl JoseHeader {
@@ -81,7 +92,7 @@ impl JoseHeader {
             check(name, path, value, &all, problems);
         }
         members.insert("alg".to_owned(), algorithm.into());
-        JoseHeader { members, key_id: looked_up, computed, has_own_key_id }
+        JoseHeader { members, key_id: looked_up, computed, has_own_key_id, last: Slot::new(None) }
     }
 
     /// The `kid` for one JWT, if it is looked up.
@@ -94,8 +105,27 @@ impl JoseHeader {
         self.key_id.as_ref().is_some_and(value::Value::has_changed)
     }
 
-    /// The header of one JWT as JSON, with the current id of the key, or the one that was looked up.
-    pub(crate) fn text(&self, cx: &SignContext, key_id: Option<String>) -> Result<String, Error> {
+    /// The header of one JWT, encoded, with the current id of the key, or the one that was looked up.
+    ///
+    /// Without computed members it is encoded once, because it changes only with the id of the key.
+    pub(crate) fn encoded(&self, cx: &SignContext, key_id: Option<String>) -> Result<Arc<str>, Error> {
+        if key_id.is_some() || self.computed.names().next().is_some() {
+            return Ok(encode(self.text(cx, key_id)?).into());
+        }
+        let own_key_id = if self.has_own_key_id { cx.key().key_id() } else { None };
+        let last = self.last.load();
+        match last.as_deref() {
+            Some(last) if last.own_key_id == own_key_id => Ok(last.encoded.clone()),
+            _ => {
+                let encoded: Arc<str> = encode(self.text(cx, None)?).into();
+                self.last.set(Some(Arc::new(Encoded { own_key_id, encoded: encoded.clone() })));
+                Ok(encoded)
+            }
+        }
+    }
+
+    /// The header of one JWT as JSON.
+    fn text(&self, cx: &SignContext, key_id: Option<String>) -> Result<String, Error> {
         let mut members = self.fixed(cx.key());
         members.extend(key_id.map(|key_id| ("kid".to_owned(), key_id.into())));
         members.extend(self.computed.members("header member", cx)?);

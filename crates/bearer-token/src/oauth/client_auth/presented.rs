@@ -47,10 +47,12 @@ impl Presented {
                  of the body: try `ClientAuth::basic` (in a configuration, `method = \"basic\"`)"
             }
             Presented::SignedByKey(_) => {
-                "check the client id, the key that the server knows for it, and the assertion's audience and lifetime"
+                "check the client id, the key that the server knows for it, the assertion's audience and lifetime, and the \
+                 clock of this machine"
             }
             Presented::SignedBySecret(_) => {
-                "check the client id, the client secret that signs the assertion, and its audience and lifetime"
+                "check the client id, the client secret that signs the assertion, its audience and lifetime, and the clock of \
+                 this machine"
             }
             Presented::FromSource => {
                 "check the client id, the issuer, subject and audience of assertions that the server trusts, and whether it \
@@ -109,7 +111,7 @@ mod tests {
             {
                 let text = presented.advice();
                 assert!(named.iter().all(|part| text.contains(part)), "{text}");
-                assert!(text.contains("lifetime") && !text.contains("marker"), "{text}");
+                assert!(text.contains("lifetime") && text.contains("clock") && !text.contains("marker"), "{text}");
             }
         }
         assert!(Presented::SignedByKey(None).advice().contains("the assertion's audience"));

@@ -48,6 +48,11 @@ const KNOWN_CODES: &[(Meaning, &str, &[&str])] = &[
     ),
     (
         Meaning::Other,
+        "the assertion was sent before, and the server does not accept one more than once: let each request have a new one",
+        &["jti_known"],
+    ),
+    (
+        Meaning::Other,
         "the server does not know this grant type: check the grant and the URL",
         &["unsupported_grant_type"],
     ),
@@ -58,7 +63,8 @@ const KNOWN_CODES: &[(Meaning, &str, &[&str])] = &[
     ),
     (
         Meaning::PerhapsClient,
-        "a parameter is missing, unknown, repeated or malformed: compare the request with the server's documentation",
+        "a parameter is missing, unknown, repeated or malformed, or the grant type is unknown: compare the request with the \
+         server's documentation",
         &["invalid_request"],
     ),
     (
@@ -125,6 +131,7 @@ mod tests {
             ("invalid_request", Some(Meaning::PerhapsClient)),
             ("unauthorized_client", Some(Meaning::PerhapsClient)),
             ("invalid_target", Some(Meaning::Other)),
+            ("jti_known", Some(Meaning::Other)),
             ("consent_required", Some(Meaning::Other)),
             ("temporarily_unavailable", Some(Meaning::Passes)),
             ("server_error", Some(Meaning::Passes)),

@@ -108,6 +108,8 @@ fn advice(status: StatusCode, known: Option<OAuthCode>, outage: bool, presented:
             format!("{about}. If the client authentication is the cause, {about_client}")
         }
         Some(Meaning::Other) => about.to_owned(),
+        // Such as Keycloak's `unauthorized_client` for a wrong secret.
+        Some(Meaning::PerhapsClient) if status == StatusCode::UNAUTHORIZED => format!("{about_client}. Or {about}"),
         Some(Meaning::PerhapsClient) => format!("{about}. If the client authentication is the cause, {about_client}"),
         None => format!(
             "the server's log or documentation knows the cause. If it is the client authentication, {about_client}"

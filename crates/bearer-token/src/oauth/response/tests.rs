@@ -370,6 +370,7 @@ fn l57_every_refusal_that_may_be_about_the_client_says_so() {
         (200, r#"{"error":"invalid_client"}"#, true),
         (401, "", true),
         (401, r#"{"error":"access_denied"}"#, true),
+        (401, r#"{"error":"unauthorized_client"}"#, true),
         (401, r#"{"error":"invalid_grant"}"#, true),
         (401, "<p>Unauthorized</p>", true),
         (403, "", true),
@@ -395,4 +396,16 @@ fn l57_every_refusal_that_may_be_about_the_client_says_so() {
             "{status}: {text}"
         );
     }
+}
+
+#[test]
+fn l57_advice_about_the_client_is_first_with_status_401() {
+    let reader = ResponseReader { presented: Presented::Body, ..reader() };
+    let place = |status, part: &str| {
+        let response = response(status, r#"{"error":"unauthorized_client"}"#);
+        let error = reader.read(&response, &[], &sent(), now()).token.unwrap_err().to_string();
+        error.find(part).unwrap()
+    };
+    assert!(place(401, "the client secret") < place(401, "may not use this grant"));
+    assert!(place(400, "may not use this grant") < place(400, "the client secret"));
 }

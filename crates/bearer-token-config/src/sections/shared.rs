@@ -1,0 +1,137 @@
+//! The section `shared`: a store through which all replicas use one token.
+
+use bearer_token::{
+    Error, FetchContext, Identity, Problem, TokenProvider, TokenProviderBuilder, TokenSource,
+    shared::{Fleet, SealingKeys},
+};
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::context::Context;
+use crate::{
+    build::{Given, no_source},
+    values::{SecretField, Text},
+};
+
+#[cfg(not(feature = "redis"))]
+mod no_redis;
+#[cfg(feature = "redis")]
+mod redis;
+
+#[cfg(not(feature = "redis"))]
+use no_redis as redis;
+
+/// The store that the replicas of a program share, so that they fetch one token instead of one each.
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SharedFields {
+    /// The URL of the store: `redis://host:6379`. It may contain a password.
+    url: Option<SecretField>,
+    /// The keys that seal the tokens in the store: one per line, 32 bytes in Base64 (`openssl rand -base64 32`). The
+    /// first one seals, all of them open. A file is read again.
+    key: Option<SecretField>,
+    /// A name for the token, if it depends on something that replicas cannot compare, such as the token of a user.
+    name: Option<Text>,
+    /// Keeps the tokens apart from those of another deployment in the same store with the same keys.
+    namespace: Option<Text>,
+}
+
+/// A fleet, and the name under which it shares.
+#[derive(Clone)]
+pub(crate) struct Sharing {
+    pub(crate) fleet: Fleet,
+    pub(crate) name: Option<String>,
+}
+
+const URL: &str = "shared.url";
+const KEY: &str = "shared.key";
+
+impl SharedFields {
+    /// The fleet, if nothing is wrong with the section. A fleet that code gives needs neither a URL nor a key.
+    pub(crate) fn sharing(&self, given: Option<&Fleet>, cx: &mut Context<'_>) -> Option<Sharing> {
+        let name = self.name.as_ref().map(|name| name.as_str().to_owned());
+        if let Some(fleet) = given {
+            return Some(Sharing { fleet: fleet.clone(), name });
+        }
+        let keys = cx.required(KEY, self.key.as_ref(), "the keys that seal the tokens: `{ file = \"..\" }`");
+        let keys = keys.and_then(|keys| Self::keys(keys, cx));
+        let url = cx.required(URL, self.url.as_ref(), "the URL of the store, such as `redis://localhost:6379`");
+        let url = url.and_then(|url| cx.secret(URL, url))?;
+        let builder = redis::builder(&url, keys?).map_err(|problem| cx.report.add(problem.at(URL))).ok()?;
+        let namespace = self.namespace.as_ref().map_or("", Text::as_str);
+        let built = builder.namespace(namespace).build();
+        let report = |error: Error| {
+            for problem in error.problems() {
+                cx.report.add(problem.clone().at(KEY));
+            }
+        };
+        built.map_err(report).ok().map(|fleet| Sharing { fleet, name })
+    }
+
+    fn keys(field: &SecretField, cx: &mut Context<'_>) -> Option<SealingKeys> {
+        match cx.file_of(field) {
+            Some(file) => Some(SealingKeys::file(file)),
+            None => cx.lines(KEY, field).map(|keys| SealingKeys::new(keys.as_str())),
+        }
+    }
+}
+
+impl Context<'_> {
+    /// A builder on a source, which replicas share if that is configured.
+    ///
+    /// The sources of other sources are not shared: only the replica that fetches needs them.
+    pub(super) fn provider(&mut self, source: impl TokenSource) -> TokenProviderBuilder {
+        let Some(Sharing { fleet, name }) = self.sharing.filter(|_| !self.is_inside_source()) else {
+            return TokenProvider::builder(source);
+        };
+        let variables = match self.given {
+            Given::Values(values) => values.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            Given::Nothing | Given::Rehearsal => Vec::new(),
+        };
+        let source = OfVariables { source, variables };
+        if let Some(name) = name {
+            return TokenProvider::builder(fleet.share_as(name, source));
+        }
+        match fleet.share(source) {
+            Ok(shared) => TokenProvider::builder(shared),
+            Err(error) => {
+                let parts: Vec<_> = error.problems().iter().map(|problem| format!("`{}`", problem.path())).collect();
+                let found = format!("found nothing, although replicas cannot compare {}", parts.join(" and "));
+                let problem = Problem::new("shared.name", found);
+                self.report.add(problem.expecting("a name that tells this token from all others in the store"));
+                no_source()
+            }
+        }
+    }
+}
+
+/// A source whose tokens are those of some variables. So no two tenants share a token, whatever the variables do.
+struct OfVariables<S> {
+    source: S,
+    variables: Vec<String>,
+}
+
+impl<S: TokenSource> TokenSource for OfVariables<S> {
+    async fn fetch(&self, cx: FetchContext) -> Result<bearer_token::AccessToken, Error> {
+        self.source.fetch(cx).await
+    }
+
+    fn has_changed(&self) -> bool {
+        self.source.has_changed()
+    }
+
+    fn name(&self) -> std::borrow::Cow<'_, str> {
+        self.source.name()
+    }
+
+    fn challenge_test(&self) -> Option<bearer_token::ChallengeTest> {
+        self.source.challenge_test()
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        identity.set("variables", &self.variables);
+        self.source.identity(identity);
+    }
+}

@@ -1,0 +1,419 @@
+//! A source whose credential is replaced while it is in use.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    error::{Error, ErrorKind, Retry},
+    observe::{self, EventKind},
+    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource},
+    sync::{Mutex, lock},
+    token::AccessToken,
+    value::Value,
+};
+
+/// A source with a new credential and, until that one works, the previous one.
+///
+/// A server does not always know a new secret or key when the program gets it. So each fetch tries the latest credential
+/// first. If the server refuses it, the previous one is used, and the next fetch tries the latest again. The first token
+/// that the latest one brings ends the previous one. The bearer in service stays there meanwhile.
+///
+/// A credential is replaced by a call, or it [follows a value](Self::following), such as a file:
+///
+/// ```
+/// use bearer_token::{CredentialInUse, HotSwap, TokenProvider};
+/// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
+///
+/// # #[cfg(feature = "http-transport")]
+/// # async fn example() -> Result<(), bearer_token::Error> {
+/// let endpoint = |secret: &str| {
+///     TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
+///         .client_auth(ClientAuth::basic("orders", secret))
+///         .build()
+/// };
+/// let source = HotSwap::new(endpoint("the old secret")?);
+/// let provider = TokenProvider::builder(source.clone()).allow_origin("https://api.example.com").build()?;
+///
+/// // The application gets a new secret: exchange with it at once.
+/// source.replace(endpoint("the new secret")?);
+/// provider.refresh_now().await?;
+/// if let CredentialInUse::Previous(error) = source.in_use() {
+///     println!("the server does not know the new secret yet: {error}");
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// Only a refusal that waiting cannot fix ([`Retry::AfterChange`]) falls back. An outage does not, nor does a mistake in
+/// the configuration. Clones share the credentials.
+#[derive(Clone)]
+pub struct HotSwap(Arc<Inner>);
+
+struct Inner {
+    followed: Option<Followed>,
+    state: Mutex<State>,
+}
+
+/// Where new credentials come from.
+struct Followed {
+    value: Value,
+    make: Box<Make>,
+}
+
+type Make = dyn Fn(&str) -> Result<Arc<dyn DynTokenSource>, Error> + Send + Sync;
+
+struct State {
+    latest: Arc<dyn DynTokenSource>,
+    previous: Option<Arc<dyn DynTokenSource>>,
+    /// The text of which `latest` was made, for a followed value.
+    text: Option<Zeroizing<String>>,
+    /// Why the latest one is not in use.
+    refused: Option<Error>,
+    /// Whether it was replaced since the last fetch.
+    is_new: bool,
+}
+
+/// Which credential of a [`HotSwap`] brought the last token.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum CredentialInUse {
+    /// The latest one, or none was tried yet.
+    Latest,
+    /// The previous one, because the server refused the latest. This is its refusal.
+    Previous(Error),
+}
+
+impl HotSwap {
+    /// Creates a source with its first credential.
+    pub fn new(source: impl TokenSource) -> Self {
+        HotSwap::with(Arc::new(source), None, None)
+    }
+
+    /// Creates a source whose credential is this value, such as a file, which is read again before each fetch.
+    ///
+    /// `make` is called with the value: now, and after each change. If it fails then, an event has its error, and the
+    /// credentials stay. To exchange with a new value at once, spawn
+    /// [`TokenProvider::refresh_when_changed`](crate::TokenProvider::refresh_when_changed).
+    ///
+    /// # Errors
+    ///
+    /// The value's error, or that of `make`. Blocks while the value is read.
+    pub fn following<S: TokenSource>(
+        value: impl Into<Value>,
+        make: impl Fn(&str) -> Result<S, Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let value = value.into();
+        let text = value.read_now()?;
+        let make: Box<Make> = Box::new(move |text| Ok(Arc::new(make(text)?)));
+        let first = make(&text)?;
+        Ok(HotSwap::with(first, Some(text), Some(Followed { value, make })))
+    }
+
+    fn with(first: Arc<dyn DynTokenSource>, text: Option<Zeroizing<String>>, followed: Option<Followed>) -> Self {
+        let state = State { latest: first, previous: None, text, refused: None, is_new: false };
+        HotSwap(Arc::new(Inner { followed, state: Mutex::new(state) }))
+    }
+
+    /// Replaces the credential: the source has a new one, and is the same in all else.
+    ///
+    /// The next fetch uses it. To fetch at once, call [`TokenProvider::refresh_now`](crate::TokenProvider::refresh_now),
+    /// as an application does after it got a new secret. The previous credential is the last one that worked, also if
+    /// several follow each other.
+    pub fn replace(&self, source: impl TokenSource) {
+        lock(&self.0.state).replace(Arc::new(source), None);
+    }
+
+    /// Which credential brought the last token: for a status page, and to find out when the old secret can be deleted at
+    /// the server.
+    pub fn in_use(&self) -> CredentialInUse {
+        match &lock(&self.0.state).refused {
+            Some(error) => CredentialInUse::Previous(error.clone()),
+            None => CredentialInUse::Latest,
+        }
+    }
+
+    /// Looks at the followed value.
+    async fn follow(&self, cx: &FetchContext) -> Result<(), Error> {
+        let Some(Followed { value, make }) = &self.0.followed else { return Ok(()) };
+        let text = value.read(cx).await?;
+        if lock(&self.0.state).text.as_ref() == Some(&text) {
+            return Ok(());
+        }
+        match make(&text) {
+            Ok(source) => lock(&self.0.state).replace(source, Some(text)),
+            Err(error) => {
+                // Looked at once.
+                lock(&self.0.state).text = Some(text);
+                observe::tell(EventKind::CredentialKept { error: &error });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn replace(&mut self, source: Arc<dyn DynTokenSource>, text: Option<Zeroizing<String>>) {
+        let replaced = std::mem::replace(&mut self.latest, source);
+        // One that was refused, or not tried yet beside one that works, is not the one to fall back to.
+        if self.previous.is_none() {
+            self.previous = Some(replaced);
+        }
+        (self.text, self.is_new) = (text.or_else(|| self.text.take()), true);
+    }
+}
+
+impl TokenSource for HotSwap {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        self.follow(&cx).await?;
+        let (latest, previous) = {
+            let mut state = lock(&self.0.state);
+            state.is_new = false;
+            (state.latest.clone(), state.previous.clone())
+        };
+        let result = latest.clone().fetch(cx.clone()).await;
+        let Some(previous) = previous else { return result };
+        let error = match result {
+            Ok(token) => {
+                let mut state = lock(&self.0.state);
+                // Another one may have arrived meanwhile.
+                if Arc::ptr_eq(&state.latest, &latest) {
+                    (state.previous, state.refused) = (None, None);
+                    drop(state);
+                    observe::tell(EventKind::CredentialReplaced {});
+                }
+                return Ok(token);
+            }
+            Err(error) if is_refusal(&error) => error,
+            Err(error) => return Err(error),
+        };
+        // If both fail, the latest one's error says what to do.
+        let Ok(token) = previous.fetch(cx).await else { return Err(error) };
+        lock(&self.0.state).refused = Some(error.clone());
+        observe::tell(EventKind::CredentialKept { error: &error });
+        Ok(token)
+    }
+
+    fn has_changed(&self) -> bool {
+        let (latest, is_new) = {
+            let state = lock(&self.0.state);
+            (state.latest.clone(), state.is_new)
+        };
+        is_new || self.0.followed.as_ref().is_some_and(|followed| followed.value.has_changed()) || latest.has_changed()
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        let latest = lock(&self.0.state).latest.clone();
+        Cow::Owned(latest.name().into_owned())
+    }
+
+    fn challenge_test(&self) -> Option<ChallengeTest> {
+        let latest = lock(&self.0.state).latest.clone();
+        latest.challenge_test()
+    }
+
+    /// The credential is that of the moment.
+    fn identity(&self, identity: &mut Identity) {
+        let latest = lock(&self.0.state).latest.clone();
+        let swap = self.clone();
+        identity.without_credentials(|identity| latest.identity(identity));
+        identity.credential(move |cx| {
+            let latest = lock(&swap.0.state).latest.clone();
+            Box::pin(async move {
+                let mut identity = Identity::default();
+                latest.identity(&mut identity);
+                identity.credentials(&cx).await
+            })
+        });
+    }
+}
+
+/// Whether the server may not know the credential yet.
+fn is_refusal(error: &Error) -> bool {
+    error.retry() == Retry::AfterChange && !matches!(error.kind(), ErrorKind::Config | ErrorKind::Origin)
+}
+
+impl fmt::Debug for HotSwap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HotSwap").field("in_use", &self.in_use()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests {
+    use std::{collections::BTreeSet, time::Duration};
+
+    use super::*;
+    use crate::{
+        TokenProvider,
+        platform::Platform,
+        test_support::{ManualClock, first_fetch},
+    };
+
+    /// Which secrets the server knows, and which it was shown.
+    #[derive(Clone, Default)]
+    struct Server(Arc<Mutex<(BTreeSet<String>, Vec<String>)>>);
+
+    impl Server {
+        fn knows(&self, secrets: &[&str]) {
+            lock(&self.0).0 = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+        }
+
+        fn shown(&self) -> Vec<String> {
+            std::mem::take(&mut lock(&self.0).1)
+        }
+
+        fn source(&self, secret: &str) -> impl TokenSource + use<> {
+            let (server, secret) = (self.clone(), secret.to_owned());
+            move |_cx: FetchContext| {
+                let (server, secret) = (server.clone(), secret.clone());
+                async move {
+                    let mut server = lock(&server.0);
+                    server.1.push(secret.clone());
+                    match (secret.as_str(), server.0.contains(&secret)) {
+                        ("down", _) => Err(Error::new(ErrorKind::Transport, "no connection")),
+                        (_, true) => Ok(AccessToken::new(format!("token-by-{secret}")).expires_in(HOUR)),
+                        (_, false) => Err(Error::new(ErrorKind::Refused, "the server refused the client")),
+                    }
+                }
+            }
+        }
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    async fn fetch(swap: &HotSwap) -> Result<String, Error> {
+        let token = TokenSource::fetch(swap, first_fetch(Platform::system())).await?;
+        Ok(token.secret().to_owned())
+    }
+
+    fn is_previous(swap: &HotSwap) -> bool {
+        matches!(swap.in_use(), CredentialInUse::Previous(_))
+    }
+
+    #[tokio::test]
+    async fn the_previous_credential_serves_until_the_latest_works() {
+        let server = Server::default();
+        server.knows(&["old"]);
+        let swap = HotSwap::new(server.source("old"));
+        assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
+        swap.replace(server.source("new"));
+        assert!(TokenSource::has_changed(&swap), "a cool-down ends");
+        assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
+        assert!(is_previous(&swap) && !TokenSource::has_changed(&swap));
+        assert_eq!(server.shown(), ["old", "new", "old"]);
+
+        server.knows(&["old", "new"]);
+        assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
+        assert!(!is_previous(&swap));
+        server.knows(&["old"]);
+        fetch(&swap).await.unwrap_err();
+        assert_eq!(server.shown(), ["new", "new"], "the previous one is gone");
+    }
+
+    #[tokio::test]
+    async fn the_last_one_that_worked_is_kept_over_several_replacements() {
+        let server = Server::default();
+        server.knows(&["old"]);
+        let swap = HotSwap::new(server.source("old"));
+        swap.replace(server.source("mistaken"));
+        fetch(&swap).await.unwrap();
+        swap.replace(server.source("new"));
+        assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
+        server.knows(&["new"]);
+        assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
+    }
+
+    #[tokio::test]
+    async fn an_outage_and_two_refusals_are_errors_of_the_latest() {
+        let server = Server::default();
+        server.knows(&["old"]);
+        let swap = HotSwap::new(server.source("old"));
+        swap.replace(server.source("down"));
+        assert_eq!(fetch(&swap).await.unwrap_err().kind(), ErrorKind::Transport);
+        assert_eq!(server.shown(), ["down"], "an outage shows no other credential");
+        server.knows(&[]);
+        swap.replace(server.source("new"));
+        assert_eq!(fetch(&swap).await.unwrap_err().kind(), ErrorKind::Refused);
+        assert!(!is_previous(&swap), "no token came of the previous one");
+    }
+
+    #[tokio::test]
+    async fn a_followed_file_is_looked_at_before_each_fetch() {
+        let server = Server::default();
+        server.knows(&["old"]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "old\n").unwrap();
+        let make = server.clone();
+        let swap = HotSwap::following(Value::file(file.path()), move |secret| match secret {
+            "bad" => Err(Error::new(ErrorKind::Config, "unusable")),
+            secret => Ok(make.source(secret)),
+        })
+        .unwrap();
+        assert_eq!(fetch(&swap).await.unwrap(), "token-by-old");
+        assert!(!TokenSource::has_changed(&swap));
+        for (content, expected) in [("new", "token-by-old"), ("bad", "token-by-old")] {
+            std::fs::write(file.path(), content).unwrap();
+            assert!(TokenSource::has_changed(&swap));
+            assert_eq!(fetch(&swap).await.unwrap(), expected);
+        }
+        server.knows(&["new"]);
+        assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
+        assert!(HotSwap::following(Value::file("/missing"), |_| Ok(Server::default().source("x"))).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_provider_exchanges_at_once_and_serves_meanwhile() {
+        let (server, clock) = (Server::default(), ManualClock::default());
+        server.knows(&["old", "new"]);
+        let swap = HotSwap::new(server.source("old"));
+        let provider = TokenProvider::builder(swap.clone()).platform(clock.platform()).build().unwrap();
+        assert_eq!(provider.token().await.unwrap().secret(), "token-by-old");
+        swap.replace(server.source("new"));
+        let refresh = provider.refresh_now();
+        assert_eq!(provider.token().await.unwrap().secret(), "token-by-old");
+        assert_eq!(refresh.await.unwrap().secret(), "token-by-new");
+    }
+
+    #[tokio::test]
+    async fn a_change_is_exchanged_by_the_task_that_looks() {
+        let (server, clock) = (Server::default(), ManualClock::default());
+        server.knows(&["old", "new"]);
+        let swap = HotSwap::new(server.source("old"));
+        let provider = TokenProvider::builder(swap.clone()).platform(clock.platform()).build().unwrap();
+        provider.token().await.unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(provider.refresh_when_changed(Duration::from_secs(10)));
+        let tick = async || {
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            clock.advance(Duration::from_secs(10));
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tick().await;
+        assert_eq!(server.shown(), ["old"], "nothing has changed");
+        swap.replace(server.source("new"));
+        tick().await;
+        assert_eq!(server.shown(), ["new"]);
+        assert_eq!(provider.token().await.unwrap().secret(), "token-by-new");
+        drop(provider);
+        tick().await;
+        assert!(tasks.join_next().await.is_some_and(|result| result.is_ok()), "it ends with its provider");
+    }
+
+    #[tokio::test]
+    async fn no_secret_is_in_debug_or_identity() {
+        let server = Server::default();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "MARKER").unwrap();
+        let make = server.clone();
+        let swap = HotSwap::following(Value::file(file.path()), move |secret| Ok(make.source(secret))).unwrap();
+        fetch(&swap).await.unwrap_err();
+        let mut identity = Identity::default();
+        TokenSource::identity(&swap, &mut identity);
+        assert!(!format!("{swap:?} {identity:?}").contains("MARKER"));
+    }
+}

@@ -1,0 +1,94 @@
+//! A service with `/metrics` for Prometheus, `/healthz` for a readiness probe, and a dashboard for Grafana.
+//!
+//! `cargo run --example observability` plays ninety minutes in virtual time: the authorization server is down for a
+//! quarter of an hour, which is longer than a token lives, and later every token is revoked. What is printed was observed,
+//! and the exit status is 0 only if it was as expected. With a path, such as `-- panels.svg`, the panels of the dashboard
+//! are drawn from that run.
+//!
+//! `service.rs` is what you would write. `dashboard.json` is ready to be imported into Grafana.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::ensure;
+
+mod dashboard;
+mod panels;
+mod run;
+mod service;
+
+use run::{Run, Scrape};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let run = Run::play().await?;
+    report(&run);
+    check(&run)?;
+    if let Some(file) = std::env::args_os().nth(1) {
+        panels::draw(Path::new(&file), &run)?;
+        println!("\nthe panels are in {}", Path::new(&file).display());
+    }
+    Ok(())
+}
+
+/// Prints `/healthz` whenever its first words change.
+fn report(run: &Run) {
+    let mut last = "";
+    for scrape in &run.scrapes {
+        let words = scrape.health.split(';').next().unwrap_or_default();
+        if words != last {
+            println!("minute {:>4.1}: {} {}", minutes(scrape.at), scrape.health_status, scrape.health);
+            last = words;
+        }
+    }
+}
+
+fn minutes(time: Duration) -> f64 {
+    time.as_secs_f64() / 60.0
+}
+
+/// What must have happened in the run.
+fn check(run: &Run) -> anyhow::Result<()> {
+    let Some(last) = run.scrapes.last() else { anyhow::bail!("nothing was scraped") };
+    let total = |name: &str, label: &str| last.sum(name, label);
+    let ready = |scrape: &&Scrape| scrape.health_status == 200;
+    ensure!(ready(&last), "the service recovers: {}", last.health);
+    ensure!(
+        run.scrapes.iter().any(|scrape| scrape.health.contains("degraded")),
+        "the outage is seen while tokens live"
+    );
+    ensure!(run.scrapes.iter().any(|scrape| !ready(&scrape)), "the outage is longer than a token lives");
+    ensure!(total("bearer_token_fetches_total", "outcome=\"unavailable\"") > 3.0, "fetches fail");
+    ensure!(total("bearer_token_replays_total", "outcome=\"renewing\"") >= 1.0, "a revoked token is replaced");
+    ensure!(total("bearer_token_warnings_total", "") == 0.0, "nothing else is wrong");
+    ensure!(!last.text.contains("its secret"), "no secret is in the metrics");
+    let unknown = dashboard::unknown_metrics(&last.text)?;
+    ensure!(unknown.is_empty(), "the dashboard asks for {unknown:?}, which are not in /metrics");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_dashboard_asks_only_for_what_the_run_emits() {
+        let run = Run::play().await.unwrap_or_else(|error| panic!("{error:#}"));
+        check(&run).unwrap_or_else(|error| panic!("{error:#}"));
+        let last = &run.scrapes[run.scrapes.len() - 1].text;
+        // The check can fail.
+        let without = last.replace("bearer_token_fetches_total", "bearer_token_fetches");
+        assert_eq!(dashboard::unknown_metrics(&without).ok(), Some(vec!["bearer_token_fetches_total".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn the_panels_can_be_drawn() {
+        let run = Run::play().await.unwrap_or_else(|error| panic!("{error:#}"));
+        let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let file = directory.path().join("panels.svg");
+        panels::draw(&file, &run).unwrap_or_else(|error| panic!("{error:#}"));
+        let drawn = std::fs::read_to_string(file).unwrap_or_default();
+        for title in panels::TITLES {
+            assert!(drawn.contains(title), "{title}");
+        }
+    }
+}

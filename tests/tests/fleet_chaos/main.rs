@@ -1,0 +1,175 @@
+//! Fleets of replicas in virtual time: the real source over a store with everything that goes wrong with one.
+//!
+//! All of it follows from a seed, which a failure names. `CHAOS_SEED=7` plays one again, and `CHAOS_SEEDS=1000` that
+//! many of each kind of trouble.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod replicas;
+mod server;
+mod store;
+#[allow(dead_code, reason = "the chaos of a single provider uses the rest")]
+#[path = "../chaos/world.rs"]
+mod world;
+
+use std::{
+    env,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use self::{
+    replicas::{Course, Fleet},
+    server::LIFE,
+    store::Trouble,
+    world::lock,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const REPLICAS: usize = 30;
+const LIFETIMES: u32 = 10;
+
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
+
+/// Plays some seeds of a kind of trouble.
+fn seeds(name: &str, play: impl Fn(u64) -> Course + Sync) {
+    let first = number("CHAOS_SEED").unwrap_or(1);
+    let count = number("CHAOS_SEEDS").unwrap_or(if env::var_os("CHAOS_SEED").is_some() { 1 } else { 4 });
+    let next = AtomicU64::new(first);
+    let total = Mutex::new(Course::default());
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(4) {
+            scope.spawn(|| {
+                while let seed @ 0.. = next.fetch_add(1, Ordering::Relaxed)
+                    && seed < first + count
+                {
+                    lock(&total).add(play(seed));
+                }
+            });
+        }
+    });
+    println!("{name}: {count} seeds of {REPLICAS} replicas: {:?}", lock(&total));
+}
+
+#[test]
+fn without_trouble_a_lifetime_costs_one_exchange() {
+    seeds("no trouble", |seed| {
+        let mut fleet = Fleet::new(seed);
+        fleet.run_for(LIFE * LIFETIMES);
+        let course = fleet.end();
+        // The draw moves the refresh to between half a life and nine tenths of it.
+        fleet.require((10..=20).contains(&course.exchanges), format!("{} exchanges", course.exchanges));
+        fleet.require(course.needless == 0, format!("{} needless exchanges", course.needless));
+        course
+    });
+}
+
+#[test]
+fn one_revocation_costs_one_exchange() {
+    seeds("revocations", |seed| {
+        let mut fleet = Fleet::new(seed);
+        fleet.run_for(LIFE);
+        for _ in 0..5 {
+            let before = fleet.server.attempts().len();
+            fleet.server.revoke_all();
+            fleet.run_for(SECOND * 120);
+            let exchanges = fleet.server.attempts().len() - before;
+            fleet.require(exchanges == 1, format!("{exchanges} exchanges after a revocation"));
+            fleet.run_for(LIFE);
+        }
+        let course = fleet.end();
+        fleet.require(course.needless == 0, format!("{} needless exchanges", course.needless));
+        course
+    });
+}
+
+#[test]
+fn an_outage_costs_one_attempt_for_each_step_of_the_backoff() {
+    seeds("outages", |seed| {
+        let mut fleet = Fleet::new(seed);
+        fleet.run_for(LIFE);
+        fleet.server.set_down(true);
+        let before = fleet.server.attempts().len();
+        fleet.run_for(LIFE * 2);
+        let attempts = fleet.server.attempts()[before..].to_vec();
+        for pair in attempts.windows(2) {
+            let pause = pair[1].at - pair[0].at;
+            fleet.require(pause >= SECOND / 2, format!("two attempts within {pause:?} of an outage"));
+        }
+        // As one process: the steps double up to a minute.
+        fleet.require(attempts.len() <= 60, format!("{} attempts in an outage", attempts.len()));
+        fleet.server.set_down(false);
+        fleet.run_for(LIFE);
+        fleet.end()
+    });
+}
+
+#[test]
+fn a_store_that_loses_calls_costs_exchanges_and_no_requests() {
+    seeds("lost calls", |seed| {
+        let mut fleet = Fleet::new(seed);
+        let silent = seed.is_multiple_of(2);
+        fleet.store.set_trouble(Trouble {
+            lost_requests: 60,
+            lost_replies: 60,
+            slow: 60,
+            silent,
+            ..Trouble::default()
+        });
+        fleet.run_for(LIFE * LIFETIMES);
+        fleet.end()
+    });
+}
+
+#[test]
+fn a_store_that_is_down_costs_exchanges_and_no_requests() {
+    seeds("down", |seed| {
+        let mut fleet = Fleet::new(seed);
+        fleet.run_for(LIFE);
+        for silent in [false, true] {
+            fleet.store.set_trouble(Trouble { down: true, silent, ..Trouble::default() });
+            fleet.run_for(LIFE * 2);
+            fleet.store.set_trouble(Trouble::default());
+            if silent {
+                fleet.store.lose_everything();
+            }
+            fleet.run_for(LIFE * 2);
+        }
+        fleet.end()
+    });
+}
+
+#[test]
+fn failovers_that_lose_writes_cost_no_requests() {
+    seeds("failovers", |seed| {
+        let mut fleet = Fleet::new(seed);
+        for _ in 0..20 {
+            let time = fleet.world.about(LIFE / 2);
+            fleet.run_for(time);
+            let writes = fleet.world.below(4);
+            fleet.store.lose_writes(usize::try_from(writes).unwrap());
+        }
+        fleet.end()
+    });
+}
+
+#[test]
+fn replicas_that_crash_and_pause_cost_no_requests_of_others() {
+    seeds("crashes and pauses", |seed| {
+        let mut fleet = Fleet::new(seed);
+        for _ in 0..20 {
+            let time = fleet.world.about(LIFE / 4);
+            fleet.run_for(time);
+            fleet.crash();
+            let time = fleet.world.about(LIFE / 4);
+            fleet.run_for(time);
+            fleet.pause(SECOND * 40);
+        }
+        fleet.end()
+    });
+}

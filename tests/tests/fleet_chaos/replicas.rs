@@ -1,0 +1,252 @@
+//! The replicas, their callers, and what must hold for each request.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bearer_token::{
+    Authorized, Policy, TokenProvider,
+    platform::{BoxFuture, Clock, Moment},
+    shared::{Fleet as SharedFleet, SealingKeys},
+};
+use http::{HeaderMap, Request, header::AUTHORIZATION};
+
+use super::{
+    LIFE, REPLICAS, SECOND,
+    server::{Server, Verdict},
+    store::FaultyStore,
+    world::{Executor, Runtime, World, lock},
+};
+
+/// A provider does not send a token that ends sooner.
+const RESERVE: Duration = Duration::from_secs(11);
+
+/// What happened, for the tables.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Course {
+    pub(crate) requests: u64,
+    pub(crate) exchanges: usize,
+    /// Exchanges while the newest token was in the first half of its life.
+    pub(crate) needless: usize,
+    pub(crate) failed: u64,
+    pub(crate) rejected: u64,
+    pub(crate) store_calls: u64,
+}
+
+impl Course {
+    pub(crate) fn add(&mut self, other: Course) {
+        self.requests += other.requests;
+        self.exchanges += other.exchanges;
+        self.needless += other.needless;
+        self.failed += other.failed;
+        self.rejected += other.rejected;
+        self.store_calls += other.store_calls;
+    }
+}
+
+/// The replicas of a program, each a runtime of its own with a clock of its own.
+pub(crate) struct Fleet {
+    seed: u64,
+    pub(crate) world: World,
+    pub(crate) server: Arc<Server>,
+    pub(crate) store: FaultyStore,
+    executor: Executor,
+    runtimes: Vec<Runtime>,
+    next_runtime: Runtime,
+    counts: Arc<Mutex<Counts>>,
+    over: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct Counts {
+    course: Course,
+    wrong: Vec<String>,
+}
+
+impl Fleet {
+    pub(crate) fn new(seed: u64) -> Self {
+        let world = World::new(seed);
+        let mut fleet = Fleet {
+            seed,
+            server: Server::new(world.clone()),
+            store: FaultyStore::new(world.clone()),
+            executor: Executor::new(world.clone()),
+            world,
+            runtimes: Vec::new(),
+            next_runtime: 1,
+            counts: Arc::default(),
+            over: Arc::default(),
+        };
+        for _ in 0..REPLICAS {
+            fleet.start();
+        }
+        fleet
+    }
+
+    /// A replica starts.
+    fn start(&mut self) {
+        let runtime = self.next_runtime;
+        self.next_runtime += 1;
+        self.runtimes.push(runtime);
+        let replica = Replica::new(self);
+        self.executor.spawn(runtime, Box::pin(replica.live()));
+    }
+
+    pub(crate) fn run_for(&mut self, time: Duration) {
+        self.executor.run_for(time, || {});
+        self.check();
+    }
+
+    /// A replica ends in the middle of what it does, and another one starts.
+    pub(crate) fn crash(&mut self) {
+        let place = self.in_the_middle();
+        let runtime = self.runtimes.swap_remove(place);
+        self.executor.shut_down(runtime);
+        self.start();
+    }
+
+    /// A replica stands still for about so long, and goes on.
+    pub(crate) fn pause(&mut self, mean: Duration) {
+        let place = self.in_the_middle();
+        self.executor.stop_driving(self.runtimes[place]);
+        let time = self.world.about(mean);
+        self.run_for(time);
+        self.executor.drive_again();
+    }
+
+    fn in_the_middle(&mut self) -> usize {
+        let started = self.executor.run_steps(2_000 + self.world.below(2_000), true);
+        let place = started.and_then(|runtime| self.runtimes.iter().position(|one| *one == runtime));
+        self.executor.run_steps(self.world.below(40), false);
+        place.unwrap_or_else(|| usize::try_from(self.world.below(self.runtimes.len() as u64)).unwrap())
+    }
+
+    pub(crate) fn require(&self, holds: bool, what: String) {
+        assert!(holds, "CHAOS_SEED={}: {what}", self.seed);
+    }
+
+    fn check(&self) {
+        let counts = lock(&self.counts);
+        self.require(counts.wrong.is_empty(), format!("{:?}", counts.wrong));
+    }
+
+    /// All requests end, and what happened.
+    pub(crate) fn end(&mut self) -> Course {
+        self.over.store(true, Ordering::Relaxed);
+        self.run_for(SECOND * 120);
+        let attempts = self.server.attempts();
+        let mut course = lock(&self.counts).course;
+        course.exchanges = attempts.len();
+        course.needless = attempts.iter().filter(|attempt| attempt.left > LIFE / 2).count();
+        course.store_calls = self.store.calls();
+        course
+    }
+}
+
+/// A clock whose time of day is off.
+struct Off {
+    world: World,
+    ahead: Duration,
+}
+
+impl Clock for Off {
+    fn now(&self) -> Moment {
+        let now = self.world.now();
+        Moment::new(now.monotonic(), now.wall() + self.ahead)
+    }
+
+    fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+        self.world.sleep_until(deadline)
+    }
+}
+
+struct Replica {
+    world: World,
+    server: Arc<Server>,
+    provider: TokenProvider,
+    counts: Arc<Mutex<Counts>>,
+    over: Arc<AtomicBool>,
+    /// The last token that was sent, by number.
+    last: Option<usize>,
+}
+
+impl Replica {
+    fn new(fleet: &Fleet) -> Self {
+        // Up to two hours between two of them.
+        let ahead = SECOND * u32::try_from(fleet.world.below(7_200)).unwrap();
+        let clock = Off { world: fleet.world.clone(), ahead };
+        let platform = fleet.world.platform().with_clock(clock);
+        let keys = SealingKeys::new("bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=");
+        let shared = SharedFleet::builder(fleet.store.clone(), keys).build().unwrap();
+        let server = fleet.server.clone();
+        let source = move |cx| {
+            let server = server.clone();
+            async move { server.exchange(cx).await }
+        };
+        let provider = TokenProvider::builder(shared.share_as("orders", source))
+            .allow_origin("https://api.example.com")
+            .policy(Policy::default())
+            .platform(platform)
+            .build()
+            .unwrap();
+        let (world, server) = (fleet.world.clone(), fleet.server.clone());
+        Replica { world, server, provider, counts: fleet.counts.clone(), over: fleet.over.clone(), last: None }
+    }
+
+    async fn live(mut self) {
+        while !self.over.load(Ordering::Relaxed) {
+            self.world.sleep(self.world.about(SECOND * 5)).await;
+            self.request().await;
+        }
+    }
+
+    async fn request(&mut self) {
+        lock(&self.counts).course.requests += 1;
+        let mut request = Request::get("https://api.example.com/orders").body(()).unwrap();
+        let before = self.last;
+        let (token, ticket) = match self.provider.authorize(&mut request) {
+            Ok(Authorized::Inserted(ticket)) => {
+                let value = request.headers()[AUTHORIZATION].to_str().unwrap().to_owned();
+                (value.trim_start_matches("Bearer ").to_owned(), ticket)
+            }
+            Ok(_) => match self.provider.token().await {
+                Ok(bearer) => (bearer.secret().to_owned(), bearer.ticket()),
+                Err(_) => return self.failed(before),
+            },
+            Err(_) => return self.failed(before),
+        };
+        let number: usize = token.trim_start_matches('t').parse().unwrap();
+        match self.server.verdict(number) {
+            Verdict::Good => {}
+            Verdict::Revoked => {
+                lock(&self.counts).course.rejected += 1;
+                self.world.sleep(self.world.about(SECOND / 10)).await;
+                ticket.reject(&HeaderMap::new());
+            }
+            verdict => self.accuse(format!("token {number} was sent: {verdict:?}")),
+        }
+        if let Some(last) = self.last.filter(|last| number < *last && self.server.verdict(*last) == Verdict::Good) {
+            self.accuse(format!("a replica went back from token {last} to {number}"));
+        }
+        self.last = Some(number);
+    }
+
+    /// A request without a token, of a replica whose last one was this.
+    fn failed(&self, last: Option<usize>) {
+        lock(&self.counts).course.failed += 1;
+        if let Some(last) = last.filter(|last| self.server.is_good_for(*last, RESERVE)) {
+            self.accuse(format!("a request failed although token {last} is good"));
+        }
+        if !self.server.failed_lately() {
+            self.accuse("a request failed although the server is there".to_owned());
+        }
+    }
+
+    fn accuse(&self, what: String) {
+        lock(&self.counts).wrong.push(format!("{what}, at {:?}", self.world.moment().truth));
+    }
+}

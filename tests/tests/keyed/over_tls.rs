@@ -1,0 +1,133 @@
+//! What a hundred tenants of one authorization server cost over TLS, with the transport that all share by default.
+//!
+//! The transport trusts the CAs of the environment, which cannot be changed in a process with threads. So each test runs
+//! itself again in another process, which trusts the server of the first.
+
+use std::{
+    convert::Infallible,
+    fs,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use bearer_token::{
+    KeyedProviders, TokenProvider,
+    oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
+    transport::HttpTransport,
+};
+use bytes::Bytes;
+use http::Response;
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer};
+use tokio::{net::TcpListener, runtime::Builder, task::JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+const TENANTS: usize = 100;
+const URL: &str = "BEARER_TOKEN_TEST_URL";
+
+/// A token endpoint behind TLS, the PEM of its CA, and the number of its connections. It ends with the runtime.
+async fn server() -> (String, String, Arc<AtomicUsize>) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}/token", listener.local_addr().unwrap().port());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
+    tokio::spawn(async move {
+        let mut tasks = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, SeqCst);
+            let acceptor = acceptor.clone();
+            tasks.spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let service = service_fn(async |request: http::Request<Incoming>| {
+                    let _ = request.into_body().collect().await;
+                    let token =
+                        Full::<Bytes>::from(r#"{"access_token":"abc","token_type":"Bearer","expires_in":3600}"#);
+                    Ok::<_, Infallible>(Response::new(token))
+                });
+                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    (url, ca.pem(), connections)
+}
+
+/// Runs the current test again, as a process that trusts a server of this one. Returns the number of connections.
+fn in_a_child() -> usize {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (url, ca, connections) = runtime.block_on(server());
+    let directory = tempfile::tempdir().unwrap();
+    // As many CAs as a usual system has, and the server's.
+    let system = fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
+    fs::write(directory.path().join("ca.pem"), system + &ca).unwrap();
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args([std::thread::current().name().unwrap(), "--exact", "--nocapture"])
+        .env(URL, url)
+        .env("SSL_CERT_FILE", directory.path().join("ca.pem"))
+        .env_remove("SSL_CERT_DIR")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && shown.contains("1 passed"), "{shown}{}", String::from_utf8_lossy(&child.stderr));
+    connections.load(SeqCst)
+}
+
+/// The resident memory of this process in KiB, if the system tells it.
+fn resident() -> Option<usize> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Fetches a token for each tenant. Returns the KiB that each of them added.
+fn fetch_for_all(transport: impl Fn() -> Option<HttpTransport> + Send + Sync + 'static, url: String) -> usize {
+    let tenants = KeyedProviders::builder(move |tenant: &usize| {
+        let endpoint = TokenEndpoint::builder(url.clone(), ClientCredentials::new())
+            .client_auth(ClientAuth::basic(format!("tenant-{tenant}"), "a secret of the test's own"));
+        let endpoint = match transport() {
+            Some(transport) => endpoint.transport(transport),
+            None => endpoint,
+        };
+        Ok(TokenProvider::builder(endpoint.build()?))
+    });
+    let tenants = tenants.build().unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        // The first one makes the transport ready.
+        assert!(tenants.warm_up([TENANTS], 1).await.is_empty());
+        let before = resident().unwrap_or(0);
+        assert!(tenants.warm_up(0..TENANTS, 1).await.is_empty());
+        resident().unwrap_or(0).saturating_sub(before) / TENANTS
+    })
+}
+
+#[test]
+fn tenants_share_a_connection_and_the_cas() {
+    let Ok(url) = std::env::var(URL) else { return assert_eq!(in_a_child(), 1, "connections") };
+    let each = fetch_for_all(|| None, url);
+    // Measured in a debug build: 6, and 135 with a transport for each tenant.
+    assert!(each <= 24, "{each} KiB for each tenant");
+}
+
+#[test]
+fn a_transport_of_its_own_has_its_own_connection() {
+    let Ok(url) = std::env::var(URL) else { return assert_eq!(in_a_child(), 1 + TENANTS, "connections") };
+    fetch_for_all(|| Some(HttpTransport::new()), url);
+}
