@@ -364,7 +364,8 @@ fn a_fact_is_that_of_the_request() {
 
 #[tokio::test]
 async fn a_provider_can_be_built_for_one_set_of_variables() {
-    let toml = "[token_endpoint]\nurl = { variable = \"tenant\", prefix = \"https://as.example.com/\" }";
+    let toml =
+        "[token_endpoint]\nurl = { variable = \"tenant\", prefix = \"https://as.example.com/\" }\ngrant_type = \"\"";
     let build = |variables: &[(&str, &str)]| {
         let recorder = Recorder::default();
         let config = ProviderConfig::from_toml(toml).unwrap().transport(recorder.clone());
