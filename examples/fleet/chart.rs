@@ -12,6 +12,37 @@ pub(crate) fn draw(file: &Path, title: &str, with: &Course, without: &Course) ->
     plot(file, title, with, without).map_err(|error| anyhow!("{error}"))
 }
 
+/// Token requests per window of a fleet that shares one token.
+pub(crate) fn draw_shared(file: &Path, title: &str, course: &Course) -> anyhow::Result<()> {
+    plot_shared(file, title, course).map_err(|error| anyhow!("{error}"))
+}
+
+fn plot_shared(file: &Path, title: &str, course: &Course) -> Result<(), Box<dyn std::error::Error>> {
+    let hours = |window: usize| window as f64 * WINDOW.as_secs_f64() / 3_600.0;
+    let top = f64::from(course.windows.iter().copied().max().unwrap_or_default().max(1)) * 1.1;
+    let area = SVGBackend::new(file, (900, 320)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&area)
+        .caption(title, ("sans-serif", 18))
+        .margin(10)
+        .x_label_area_size(36)
+        .y_label_area_size(56)
+        .build_cartesian_2d(0.0..hours(course.windows.len()), 0.0..top)?;
+    chart
+        .configure_mesh()
+        .x_desc("hours")
+        .y_desc("token requests per minute")
+        .x_labels(13)
+        .light_line_style(WHITE)
+        .draw()?;
+    let tops = course.windows.iter().enumerate().filter(|(_, count)| **count > 0);
+    chart.draw_series(tops.map(|(window, count)| {
+        PathElement::new([(hours(window), 0.0), (hours(window), f64::from(*count))], BLUE.stroke_width(2))
+    }))?;
+    area.present()?;
+    Ok(())
+}
+
 fn plot(file: &Path, title: &str, with: &Course, without: &Course) -> Result<(), Box<dyn std::error::Error>> {
     let hours = |window: usize| window as f64 * WINDOW.as_secs_f64() / 3_600.0;
     let end = hours(with.windows.len());

@@ -6,6 +6,7 @@
 
 mod chart;
 mod simulation;
+mod store;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -14,7 +15,10 @@ use std::{env, path::PathBuf, process::ExitCode, thread, time::Duration};
 
 use anyhow::Context;
 
-use self::simulation::{Course, Plan};
+use self::{
+    simulation::{Course, Plan},
+    store::Sharing,
+};
 
 const INSTANCES: usize = 10_000;
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -26,7 +30,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let plots = env::args_os().nth(1).map(PathBuf::from);
     let between = Duration::from_secs(10);
     let (instances, lifetime, time) = (INSTANCES, HOUR, 12 * HOUR);
-    let plan = Plan { instances, lifetime, time, waves: None, outage: None, jitter: true, between };
+    let plan = Plan { instances, lifetime, time, waves: None, outage: None, jitter: true, between, sharing: None };
     let waves = Some((10, MINUTE));
     let fleets = [
         ("started together", plan),
@@ -59,7 +63,39 @@ fn main() -> anyhow::Result<ExitCode> {
             course.unserved,
         );
     }
+    let sharing = Sharing { lost: 1_000, down: None, revoked: None };
+    let plan = Plan { sharing: Some(sharing), ..plan };
+    let shared = [
+        ("one token, no trouble", Plan { sharing: Some(Sharing { lost: u64::MAX / 4, ..sharing }), ..plan }),
+        ("one in 1,000 calls of the store is lost", plan),
+        ("and an outage of ten minutes", Plan { outage: Some(OUTAGE), ..plan }),
+        ("and a revocation", Plan { sharing: Some(Sharing { revoked: Some(5 * HOUR), ..sharing }), ..plan }),
+        (
+            "and the store is down for an hour",
+            Plan { sharing: Some(Sharing { down: Some((5 * HOUR, 6 * HOUR)), ..sharing }), ..plan },
+        ),
+    ];
+    let shared_courses = run(&shared)?;
+    println!("\nThe same instances, sharing one token through a store.\n");
+    println!("| fleet | token requests | calls of the store | rejected requests | requests without a token |");
+    println!("|---|--:|--:|--:|--:|");
+    for ((name, _), course) in shared.iter().zip(&shared_courses) {
+        let requests = course.requests(Duration::ZERO, plan.time);
+        let Course { store_calls, rejected, unserved, .. } = course;
+        println!("| {name} | {requests} | {store_calls} | {rejected} | {unserved} |");
+    }
     if let Some(directory) = plots {
+        let names = [
+            "fleet-shared",
+            "fleet-shared-lost",
+            "fleet-shared-outage",
+            "fleet-shared-revocation",
+            "fleet-shared-down",
+        ];
+        std::fs::create_dir_all(&directory)?;
+        for ((file, (name, _)), course) in names.iter().zip(&shared).zip(&shared_courses) {
+            chart::draw_shared(&directory.join(format!("{file}.svg")), &format!("10,000 instances: {name}"), course)?;
+        }
         draw(&directory, &courses).with_context(|| format!("drawing into {}", directory.display()))?;
     }
 

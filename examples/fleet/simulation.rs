@@ -9,9 +9,12 @@ use std::{
 };
 
 use bearer_token::{AccessToken, Authorized, Destination, Error, ErrorKind, FetchContext, Policy, TokenProvider};
-use http::HeaderMap;
+use http::{HeaderMap, header::AUTHORIZATION};
 
-use crate::world::World;
+use crate::{
+    store::{ModelStore, Sharing},
+    world::World,
+};
 
 /// The start of a fleet, and the events in its life.
 #[derive(Clone, Copy)]
@@ -26,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) jitter: bool,
     /// Each instance sends a request this often.
     pub(crate) between: Duration,
+    /// Whether the instances share one token.
+    pub(crate) sharing: Option<Sharing>,
 }
 
 /// The result of a simulation.
@@ -34,6 +39,10 @@ pub(crate) struct Course {
     pub(crate) windows: Vec<u32>,
     /// Requests of instances without a token.
     pub(crate) unserved: u64,
+    /// Requests that the API rejected.
+    pub(crate) rejected: u64,
+    /// Calls of the shared store.
+    pub(crate) store_calls: u64,
     instances: usize,
     lifetime: Duration,
     /// The start of the last instance.
@@ -52,26 +61,40 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Course> {
     let world = World::new();
     let windows = plan.time.as_secs().div_ceil(WINDOW.as_secs());
     let seen = Arc::new(Mutex::new(vec![0; usize::try_from(windows)?]));
-    let fleet: Vec<Instance> =
-        (0..plan.instances).map(|number| instance(plan, &world, &seen, number)).collect::<Result<_, _>>()?;
+    let store = plan.sharing.map(|sharing| ModelStore::new(&world, sharing));
+    let fleet: Vec<Instance> = (0..plan.instances)
+        .map(|number| instance(plan, &world, &seen, store.as_ref(), number))
+        .collect::<Result<_, _>>()?;
     let started = fleet.iter().map(|instance| instance.starts).max().unwrap_or_default() + plan.between;
 
-    let mut unserved = 0;
+    let (mut unserved, mut rejected) = (0, 0);
+    let revoked = plan.sharing.and_then(|sharing| sharing.revoked);
     let mut now = Duration::ZERO;
     while now < plan.time {
         for (number, instance) in fleet.iter().enumerate().filter(|(_, instance)| instance.starts <= now) {
             // Spread evenly over the time between two requests, and always the same.
             world.set_time(now + plan.between / u32::try_from(fleet.len())? * u32::try_from(number)?);
-            unserved += u64::from(!request(&world, &instance.provider)?);
+            match request(&world, &instance.provider, revoked)? {
+                Outcome::Served => {}
+                Outcome::Unserved => unserved += 1,
+                Outcome::Rejected => rejected += 1,
+            }
         }
         now += plan.between;
     }
     let windows = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Plan { instances, lifetime, outage, .. } = *plan;
-    Ok(Course { windows, unserved, instances, lifetime, started, outage })
+    let store_calls = store.map_or(0, |store| store.calls());
+    Ok(Course { windows, unserved, rejected, store_calls, instances, lifetime, started, outage })
 }
 
-fn instance(plan: &Plan, world: &World, seen: &Arc<Mutex<Vec<u32>>>, number: usize) -> Result<Instance, Error> {
+fn instance(
+    plan: &Plan,
+    world: &World,
+    seen: &Arc<Mutex<Vec<u32>>>,
+    store: Option<&ModelStore>,
+    number: usize,
+) -> Result<Instance, Error> {
     let (lifetime, outage) = (plan.lifetime, plan.outage);
     let (here, seen) = (world.clone(), seen.clone());
     let source = move |_cx: FetchContext| {
@@ -87,7 +110,11 @@ fn instance(plan: &Plan, world: &World, seen: &Arc<Mutex<Vec<u32>>>, number: usi
             Ok(AccessToken::new(format!("{number}-{}", time.as_secs())).expires_in(lifetime))
         }
     };
-    let provider = TokenProvider::builder(source)
+    let provider = match store {
+        Some(store) => TokenProvider::builder(store.fleet()?.share_as("orders", source)),
+        None => TokenProvider::builder(source),
+    };
+    let provider = provider
         .allow_origin("https://api.example.com")
         .policy(Policy::default().jitter(plan.jitter))
         .platform(world.platform())
@@ -98,22 +125,45 @@ fn instance(plan: &Plan, world: &World, seen: &Arc<Mutex<Vec<u32>>>, number: usi
     Ok(Instance { provider, starts })
 }
 
-/// Sends one request of an instance. Returns whether it succeeded.
-fn request(world: &World, provider: &TokenProvider) -> Result<bool, Error> {
+/// What became of a request.
+enum Outcome {
+    Served,
+    /// There was no token.
+    Unserved,
+    /// The API did not accept the token.
+    Rejected,
+}
+
+/// Sends one request of an instance, to an API that rejects tokens from before a time.
+fn request(world: &World, provider: &TokenProvider, revoked: Option<Duration>) -> Result<Outcome, Error> {
     let mut headers = HeaderMap::new();
     let authorized = provider.authorize_headers(Destination::new("https", "api.example.com"), &mut headers)?;
-    let served = match authorized {
+    let outcome = match authorized {
         Authorized::NotReady => {
             let mut token = pin!(provider.token());
             let mut poll = || token.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             let _ = poll();
             world.run_tasks();
-            matches!(poll(), std::task::Poll::Ready(Ok(_)))
+            match poll() {
+                std::task::Poll::Ready(Ok(_)) => Outcome::Served,
+                _ => Outcome::Unserved,
+            }
         }
-        _ => true,
+        Authorized::Inserted(ticket) if is_revoked(&headers, revoked, world.time()) => {
+            ticket.reject(&HeaderMap::new());
+            Outcome::Rejected
+        }
+        _ => Outcome::Served,
     };
     world.run_tasks();
-    Ok(served)
+    Ok(outcome)
+}
+
+/// Whether the token was issued before the revocation, which has happened. Its last part is the second of its issue.
+fn is_revoked(headers: &HeaderMap, revoked: Option<Duration>, now: Duration) -> bool {
+    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let issued = value.rsplit('-').next().and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+    revoked.is_some_and(|revoked| now >= revoked && issued.is_some_and(|issued| issued < revoked))
 }
 
 impl Course {
@@ -146,7 +196,6 @@ impl Course {
     }
 
     /// Token requests between these times.
-    #[cfg(test)]
     pub(crate) fn requests(&self, from: Duration, until: Duration) -> u32 {
         let window = |time: Duration| (time.as_secs() / WINDOW.as_secs()) as usize;
         self.windows.get(window(from)..window(until)).unwrap_or_default().iter().sum()

@@ -12,6 +12,7 @@ const TOGETHER: Plan = Plan {
     outage: None,
     jitter: true,
     between: Duration::from_secs(120),
+    sharing: None,
 };
 
 fn course(plan: &Plan) -> Course {
@@ -49,4 +50,24 @@ fn l40_fleet_spreads_again_after_a_ten_minute_outage() {
 fn without_the_draw_the_fleet_misses_its_bars() {
     let plan = Plan { instances: 100, time: 3 * HOUR, jitter: false, ..TOGETHER };
     assert!(course(&plan).first_cycle().unwrap() > 20.0);
+}
+
+#[test]
+fn instances_that_share_make_one_request_per_lifetime() {
+    let sharing = Some(Sharing { lost: u64::MAX / 4, down: None, revoked: Some(3 * HOUR) });
+    let course = simulation::run(&Plan { instances: 1_000, time: 6 * HOUR, sharing, ..TOGETHER }).unwrap();
+    assert_eq!(course.unserved, 0);
+    // A lifetime of which between a half and nine tenths are used, and the revocation.
+    let requests = course.requests(Duration::ZERO, 6 * HOUR);
+    assert!((6..=13).contains(&requests), "{requests} token requests");
+    assert_eq!(course.rejected, 1_000, "each instance learns of the revocation once");
+}
+
+#[test]
+fn a_store_that_is_down_leaves_no_instance_without_a_token() {
+    let sharing = Some(Sharing { lost: 1_000, down: Some((HOUR, 2 * HOUR)), revoked: None });
+    let course = simulation::run(&Plan { instances: 1_000, time: 6 * HOUR, sharing, ..TOGETHER }).unwrap();
+    assert_eq!(course.unserved, 0);
+    let requests = course.requests(HOUR, 2 * HOUR + 10 * MINUTE);
+    assert!(requests >= 1_000, "each instance is on its own: {requests}");
 }

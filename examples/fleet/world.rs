@@ -45,7 +45,12 @@ impl World {
         self.time.store(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Runs the spawned tasks. The simulated authorization server responds at once, so no task ever waits.
+    /// A number below this one.
+    pub(crate) fn below(&self, limit: u64) -> u64 {
+        self.chance.lock().unwrap_or_else(PoisonError::into_inner).u64(0..limit)
+    }
+
+    /// Runs the spawned tasks. The simulated server and store respond at once, so no task ever waits.
     pub(crate) fn run_tasks(&self) {
         let tasks = mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for mut task in tasks {

@@ -1,4 +1,5 @@
 //! The contract of a shared store, as tests that run on any implementation of it.
+#![allow(clippy::expect_used, clippy::panic, reason = "these are tests, which fail by panicking")]
 
 use std::{future::Future, sync::Arc, time::Duration};
 

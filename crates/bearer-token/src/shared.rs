@@ -64,15 +64,17 @@ use crate::{
 
 mod circuit;
 mod link;
+mod marked;
 mod record;
+mod refresh_token;
 mod ring;
 #[cfg(test)]
 #[cfg(not(bearer_loom))]
 mod tests;
 mod turn;
 
-pub use self::ring::SealingKeys;
 use self::{link::Link, turn::Own};
+pub use self::{refresh_token::SharedRefreshToken, ring::SealingKeys};
 
 /// The replicas of a program, with the store that they share. Clones share the store and its circuit.
 ///

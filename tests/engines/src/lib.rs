@@ -6,7 +6,9 @@
 #![allow(clippy::disallowed_methods, reason = "real servers and processes, in real time")]
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "only tests use this")]
 
+pub mod fleet;
 pub mod held;
+pub mod job;
 pub mod postgres_server;
 pub mod process;
 pub mod proxy;

@@ -364,8 +364,8 @@ fn a_fact_is_that_of_the_request() {
 
 #[tokio::test]
 async fn a_provider_can_be_built_for_one_set_of_variables() {
-    let toml =
-        "[token_endpoint]\nurl = { variable = \"tenant\", prefix = \"https://as.example.com/\" }\ngrant_type = \"\"";
+    let toml = "[token_endpoint]\nurl = { variable = \"tenant\", prefix = \"https://as.example.com/\" }\n\
+                client = { id = \"app\" }";
     let build = |variables: &[(&str, &str)]| {
         let recorder = Recorder::default();
         let config = ProviderConfig::from_toml(toml).unwrap().transport(recorder.clone());
@@ -374,5 +374,5 @@ async fn a_provider_can_be_built_for_one_set_of_variables() {
     let (provider, recorder) = build(&[("tenant", "acme")]).unwrap();
     provider.token().await.unwrap();
     assert_eq!(recorder.0.lock().unwrap()[0].uri(), "https://as.example.com/acme");
-    assert_eq!(build(&[("user", "u")]).map(drop).unwrap_err().problems()[0].path(), "token_endpoint.url");
+    assert_eq!(build(&[("user", "u")]).map(drop).unwrap_err().problems()[0].path(), "token_endpoint.url.variable");
 }

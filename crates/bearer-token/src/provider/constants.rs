@@ -75,6 +75,18 @@ pub(crate) const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 // Tokens that replicas share.
 
+/// The time for one call of a shared store that keeps a refresh token. Without it nothing is sent, so it may take longer.
+#[cfg(feature = "shared")]
+pub(crate) const SHARED_TOKEN_CALL: Duration = Duration::from_secs(2);
+
+/// For how long a host may use a refresh token that others wait for: a fetch and a margin.
+#[cfg(feature = "shared")]
+pub(crate) const SHARED_TOKEN_LEASE: Duration = Duration::from_secs(15);
+
+/// The life of a refresh token in a shared store. It ends when the server says so.
+#[cfg(feature = "shared")]
+pub(crate) const SHARED_TOKEN_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// The time for one call of a shared store. A store that is slower costs more than it saves.
 #[cfg(feature = "shared")]
 pub(crate) const SHARED_CALL_TIMEOUT: Duration = Duration::from_millis(100);

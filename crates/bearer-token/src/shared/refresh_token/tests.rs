@@ -1,0 +1,181 @@
+//! Two hosts with one refresh token. Their store and their clock are those of the test.
+
+use super::*;
+use crate::{store::MemorySharedStore, test_support::ManualClock};
+
+const LEASE: Duration = Duration::from_secs(15);
+const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+struct World {
+    clock: ManualClock,
+    platform: Platform,
+    store: MemorySharedStore,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = ManualClock::default();
+        let platform = clock.platform();
+        let store = MemorySharedStore::on(platform.clone());
+        World { clock, platform, store }
+    }
+
+    /// Another host.
+    fn host(&self) -> SharedRefreshToken<MemorySharedStore> {
+        SharedRefreshToken::new(self.store.clone(), SealingKeys::new(KEY), "consent").lease_for(LEASE)
+    }
+
+    /// Begins to use the token, up to the moment at which it is sent.
+    async fn begin(&self, host: &SharedRefreshToken<MemorySharedStore>) -> Result<(Lease, Option<StoredToken>), Error> {
+        let lease = host.lease(&self.platform).await?;
+        let token = host.load(&self.platform).await?;
+        host.prepare(&self.platform).await?;
+        Ok((lease, token))
+    }
+
+    /// Lets the tasks run that a dropped lease has started.
+    async fn settle(&self) {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn token(text: &str) -> StoredToken {
+    StoredToken::new(text)
+}
+
+#[tokio::test]
+async fn a_successor_is_found_by_the_other_host() {
+    let (world, first) = (World::new(), token("1"));
+    let (a, b) = (world.host(), world.host());
+    a.put(&world.platform, Some(&first)).await.unwrap();
+    let (lease, found) = world.begin(&a).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&first));
+    assert!(a.swap(&world.platform, Some(&first), Some(&token("2"))).await.unwrap());
+    drop(lease);
+    world.settle().await;
+    let (_lease, found) = world.begin(&b).await.unwrap();
+    assert_eq!(found, Some(token("2")));
+    assert!(!a.swap(&world.platform, Some(&first), Some(&token("x"))).await.unwrap(), "that one was used up");
+}
+
+#[tokio::test]
+async fn a_token_whose_holder_is_lost_is_not_sent_again() {
+    let (world, first) = (World::new(), token("1"));
+    let (a, b) = (world.host(), world.host());
+    a.put(&world.platform, Some(&first)).await.unwrap();
+    let (lease, _) = world.begin(&a).await.unwrap();
+    world.clock.advance(LEASE);
+    let error = world.begin(&b).await.err().unwrap();
+    assert!(error.to_string().contains("15 s ago") && !error.is_transient(), "{error}");
+    world.settle().await;
+    // Settings allow it, each in its own time.
+    for (host, is_sent) in
+        [(world.host().reusable_within(LEASE), false), (world.host().reusable_within(LEASE * 2), true)]
+    {
+        assert_eq!(world.begin(&host).await.is_ok(), is_sent);
+        world.settle().await;
+    }
+    drop(lease);
+}
+
+#[tokio::test]
+async fn a_risk_that_is_named_is_taken_in_time() {
+    let (world, first) = (World::new(), token("1"));
+    let (a, b) = (world.host(), world.host().resend_after(LEASE * 2));
+    a.put(&world.platform, Some(&first)).await.unwrap();
+    let _lease = world.begin(&a).await.unwrap();
+    world.clock.advance(LEASE);
+    assert!(world.begin(&b).await.is_err());
+    world.settle().await;
+    world.clock.advance(LEASE);
+    assert_eq!(world.begin(&b).await.unwrap().1, Some(first));
+}
+
+#[tokio::test]
+async fn a_paused_holder_still_saves_its_successor() {
+    let (world, first) = (World::new(), token("1"));
+    let (a, b) = (world.host(), world.host());
+    a.put(&world.platform, Some(&first)).await.unwrap();
+    let (lease, _) = world.begin(&a).await.unwrap();
+    world.clock.advance(LEASE * 4);
+    assert!(world.begin(&b).await.is_err());
+    world.settle().await;
+    assert!(a.swap(&world.platform, Some(&first), Some(&token("2"))).await.unwrap());
+    drop(lease);
+    assert_eq!(world.begin(&b).await.unwrap().1, Some(token("2")));
+}
+
+#[tokio::test]
+async fn a_holder_that_was_paused_before_its_mark_sends_nothing() {
+    let (world, first) = (World::new(), token("1"));
+    let (a, b) = (world.host(), world.host());
+    a.put(&world.platform, Some(&first)).await.unwrap();
+    let _paused = a.lease(&world.platform).await.unwrap();
+    a.load(&world.platform).await.unwrap();
+    world.clock.advance(LEASE);
+    let _holder = world.begin(&b).await.unwrap();
+    let error = a.prepare(&world.platform).await.unwrap_err();
+    assert!(!error.to_string().is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_or_an_unreached_server_uses_nothing_up() {
+    let (world, first) = (World::new(), token("1"));
+    let (a, b) = (world.host(), world.host());
+    a.put(&world.platform, Some(&first)).await.unwrap();
+    for _ in 0..3 {
+        let (lease, _) = world.begin(&a).await.unwrap();
+        a.not_used_up();
+        drop(lease);
+        world.settle().await;
+        let held = world.begin(&b).await.unwrap();
+        b.not_used_up();
+        drop(held);
+        world.settle().await;
+    }
+}
+
+#[test]
+#[cfg(feature = "http-transport")]
+fn a_store_that_loses_writes_needs_a_reuse_period() {
+    struct Forgetful(MemorySharedStore);
+
+    impl SharedStore for Forgetful {
+        const ORDER: Order = Order::LosesWrites;
+
+        async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
+            self.0.read(key).await
+        }
+
+        async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
+            self.0.lease(key, seen, ttl).await
+        }
+
+        async fn save(
+            &self,
+            key: &StoreKey,
+            record: &[u8],
+            life: Duration,
+            fence: Fence,
+            seen: Version,
+        ) -> Result<Saved, Down> {
+            self.0.save(key, record, life, fence, seen).await
+        }
+
+        async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
+            self.0.release(key, fence).await
+        }
+    }
+
+    let build = |store: SharedRefreshToken<Forgetful>| {
+        let grant = crate::oauth::RefreshToken::new(store);
+        let builder = crate::oauth::TokenEndpoint::builder("https://as.example.com/token", grant);
+        builder.client_auth(crate::oauth::ClientAuth::public("app")).build().map(drop)
+    };
+    let store = || SharedRefreshToken::new(Forgetful(MemorySharedStore::new()), SealingKeys::new(KEY), "consent");
+    let error = build(store()).unwrap_err();
+    assert!(error.to_string().contains("reusable_within"), "{error}");
+    build(store().reusable_within(LEASE)).unwrap();
+}

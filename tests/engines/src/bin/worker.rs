@@ -1,0 +1,156 @@
+//! One replica: calls an API with the token of its fleet until its input ends.
+//!
+//! It writes `fetch` when it begins to fetch a token itself, `done` when that has ended, and its report at the end.
+
+#![allow(clippy::disallowed_methods, reason = "a program, in real time")]
+
+use std::{
+    io::Write,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::{Context, Result};
+use bearer_token::{
+    AccessToken, Error, FetchContext, Identity, TokenProvider, TokenSource,
+    oauth::{ClientAuth, ClientCredentials, RefreshToken, TokenEndpoint},
+    platform::{BoxFuture, Clock, Moment, Platform, SystemClock},
+    shared::{Fleet, SealingKeys, SharedRefreshToken},
+    store::SharedStore,
+};
+use bearer_token_postgres::PostgresStore;
+use bearer_token_redis::{Connection, RedisStore};
+use engines::job::{Job, Report, Store, VARIABLE};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// The clock of a host whose time of day is wrong.
+struct OffClock(i64);
+
+impl Clock for OffClock {
+    fn now(&self) -> Moment {
+        let now = SystemClock.now();
+        let off = Duration::from_secs(self.0.unsigned_abs());
+        let wall: SystemTime = if self.0 < 0 { now.wall() - off } else { now.wall() + off };
+        Moment::new(now.monotonic(), wall)
+    }
+
+    fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+        SystemClock.sleep_until(deadline)
+    }
+}
+
+/// Tells when it fetches.
+struct Telling<S>(S);
+
+impl<S: TokenSource> TokenSource for Telling<S> {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        tell("fetch");
+        let result = self.0.fetch(cx).await;
+        tell("done");
+        result
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        self.0.identity(identity);
+    }
+}
+
+fn tell(line: &str) {
+    let mut out = std::io::stdout().lock();
+    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
+}
+
+fn share(job: &Job, store: impl SharedStore) -> Result<TokenProvider> {
+    let fleet = Fleet::builder(store, SealingKeys::file(&job.keys)).build()?;
+    provider(job, fleet.share(Telling(endpoint(job)?))?)
+}
+
+fn endpoint(job: &Job) -> Result<TokenEndpoint> {
+    let builder = TokenEndpoint::builder(&job.token_url, ClientCredentials::new());
+    Ok(builder.client_auth(ClientAuth::basic("fleet", "MARKER-secret")).build()?)
+}
+
+fn provider(job: &Job, source: impl TokenSource) -> Result<TokenProvider> {
+    let platform = Platform::system().with_clock(OffClock(job.clock_offset));
+    let origin: String = job.api_url.split('/').take(3).collect::<Vec<_>>().join("/");
+    Ok(TokenProvider::builder(source).allow_origin(origin).platform(platform).build()?)
+}
+
+fn make(job: &Job) -> Result<TokenProvider> {
+    match &job.store {
+        Store::Redis { url } => share(job, RedisStore::from_url(url)?),
+        Store::Sentinel { urls, name } => share(job, RedisStore::new(Connection::to_sentinels(urls, name, None)?)),
+        Store::None => provider(job, Telling(endpoint(job)?)),
+        Store::Postgres { url, lease_ms } => {
+            let keys = SealingKeys::file(&job.keys);
+            let store = SharedRefreshToken::new(PostgresStore::from_url(url)?, keys, "consent");
+            let grant = RefreshToken::new(store.lease_for(Duration::from_millis(*lease_ms)));
+            let builder = TokenEndpoint::builder(&job.token_url, grant);
+            provider(job, Telling(builder.client_auth(ClientAuth::public("app")).build()?))
+        }
+    }
+}
+
+/// One request to the API. Returns the status.
+async fn call(url: &str, token: &str) -> Result<u16> {
+    let (address, path) =
+        url.trim_start_matches("http://").split_once('/').unwrap_or((url.trim_start_matches("http://"), ""));
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!(
+        "GET /{path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await?;
+    response.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let job: Job = serde_json::from_str(&std::env::var(VARIABLE).context("this is started by the tests")?)?;
+    let provider = make(&job)?;
+    let (mut report, begun) = (Report::default(), Instant::now());
+    let always = matches!(job.store, Store::Postgres { .. });
+    let work = async {
+        loop {
+            let asked = Instant::now();
+            let token = if always { provider.refresh_now() } else { provider.token() };
+            match token.await {
+                Ok(bearer) => {
+                    if report.first_ms == 0.0 {
+                        report.first_ms = begun.elapsed().as_secs_f64() * 1000.0;
+                        tell("ready");
+                    } else {
+                        report.longest_ms = report.longest_ms.max(asked.elapsed().as_secs_f64() * 1000.0);
+                    }
+                    match call(&job.api_url, bearer.secret()).await {
+                        Ok(401) => {
+                            report.refused += 1;
+                            bearer.ticket().reject(&http::HeaderMap::new());
+                        }
+                        Ok(200) => report.accepted += 1,
+                        other => drop(other),
+                    }
+                }
+                Err(error) => {
+                    report.failed += 1;
+                    if report.errors.len() < 3 {
+                        report.errors.push(format!("{:?} ms: {error:#}", begun.elapsed().as_millis()));
+                    }
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(job.every_ms)).await;
+        }
+    };
+    let mut input = Vec::new();
+    let mut stdin = tokio::io::stdin();
+    tokio::select! {
+        () = work => {}
+        _ = stdin.read_to_end(&mut input) => {}
+    }
+    tell(&format!("report {}", serde_json::to_string(&report)?));
+    // A thread that reads the input keeps the runtime from ending.
+    std::process::exit(0)
+}

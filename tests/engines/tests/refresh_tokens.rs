@@ -1,0 +1,91 @@
+//! One rotating refresh token for processes that are killed and paused: it is never spent twice.
+
+#![allow(clippy::disallowed_methods, reason = "real processes, in real time")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use bearer_token::{
+    oauth::RefreshToken,
+    platform::Platform,
+    shared::{SealingKeys, SharedRefreshToken},
+};
+use bearer_token_postgres::PostgresStore;
+use bearer_token_testing::{AuthorizationServer, Client, Consent, Tokens};
+use engines::{
+    fleet::Worker,
+    job::{Job, Store},
+    postgres_server::PostgresServer,
+};
+
+const KEYS: &str = "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=\n";
+const LEASE: u64 = 1500;
+
+/// The number of runs: `CHAOS_RUNS`, or a few.
+fn runs() -> u64 {
+    std::env::var("CHAOS_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(10)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL"]
+async fn a_refresh_token_is_spent_once() {
+    let postgres = PostgresServer::start().await;
+    let store = PostgresStore::from_url(postgres.url()).unwrap();
+    store.create_table().await.unwrap();
+    let keys = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(keys.path(), KEYS).unwrap();
+    let server = AuthorizationServer::start().unwrap();
+    server.register(Client::public("app"));
+    server.issue(Tokens::opaque().lifetime(Duration::from_secs(60)));
+    let held = SharedRefreshToken::new(store, SealingKeys::new(KEYS), "consent");
+    let grant = RefreshToken::new(held);
+    let job = Job {
+        store: Store::Postgres { url: postgres.url(), lease_ms: LEASE },
+        keys: keys.path().to_owned(),
+        token_url: server.token_url(),
+        api_url: server.api_url(),
+        clock_offset: 0,
+        every_ms: 5,
+    };
+    let (mut kills, mut pauses) = (0, 0);
+    let seed = fastrand::u64(..);
+    fastrand::seed(seed);
+    println!("seed {seed}");
+    for run in 0..runs() {
+        // A new consent, since a killed holder takes the last token with it.
+        let consent = server.consent(Consent::new("app", "alice")).unwrap();
+        grant.replace(&Platform::system(), consent).await.unwrap();
+        let workers: Vec<_> = (0..4).map(|_| Worker::start(&job)).collect();
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(150..400))).await;
+        let mut left = workers;
+        if run % 2 == 0 {
+            kills += 1;
+            left.swap_remove(fastrand::usize(..left.len())).kill();
+        } else {
+            pauses += 1;
+            let paused = &left[fastrand::usize(..left.len())];
+            paused.pause();
+            // Half of them are paused past their lease.
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(..LEASE * 2))).await;
+            paused.resume();
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(left);
+        assert_eq!(server.count().refresh_tokens_reused, 0, "run {run} of seed {seed}");
+    }
+    let count = server.count();
+    println!(
+        "{kills} kills, {pauses} pauses, {} refresh tokens spent, {} twice",
+        count.tokens_issued, count.refresh_tokens_reused
+    );
+    assert!(count.tokens_issued > runs() * 4, "{count:?}");
+    // Neither the table nor the log has a token.
+    let issued: Vec<String> =
+        server.requests().iter().filter_map(|request| request.parameter("refresh_token")).collect();
+    let log = String::from_utf8_lossy(&std::fs::read(postgres.log()).unwrap()).into_owned();
+    let table = postgres.query("SELECT key, encode(record, 'escape') FROM bearer_token");
+    assert!(!issued.is_empty() && log.contains("bearer_token"));
+    for token in issued.iter().take(500) {
+        assert!(!log.contains(token.as_str()) && !table.contains(token.as_str()), "a token is in the log or the table");
+    }
+}
