@@ -408,6 +408,11 @@ impl TokenEndpointBuilder {
         if has_one { self } else { self.parameter("resource", resource) }
     }
 
+    /// The transport that was set.
+    pub(crate) fn own_transport(&self) -> Option<Arc<dyn DynTransport>> {
+        self.transport.clone()
+    }
+
     /// Sets the transport, unless there is one.
     pub(crate) fn or_transport(mut self, transport: &Arc<dyn DynTransport>) -> Self {
         self.transport.get_or_insert_with(|| Arc::clone(transport));
