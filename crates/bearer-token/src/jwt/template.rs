@@ -105,11 +105,7 @@ impl JwtTemplate {
         for name in computed.names() {
             identity.unknown(format!("claim.{name}"));
         }
-        self.credential(identity);
-    }
-
-    /// Adds the key as the credential.
-    pub(crate) fn credential(&self, identity: &mut Identity) {
+        self.0.header.identity(identity);
         self.0.key.credential(identity);
     }
 

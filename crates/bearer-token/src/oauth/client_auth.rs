@@ -274,7 +274,10 @@ impl ClientAuth {
                 assertion.identity(identity);
                 Some(assertion.client_id())
             }
-            Method::AssertionFrom(assertion) => Some(assertion.client_id()),
+            Method::AssertionFrom(assertion) => {
+                assertion.identity(identity);
+                Some(assertion.client_id())
+            }
         };
         identity.set("client_id", client_id);
     }

@@ -184,13 +184,12 @@ impl ClientAssertion {
         &self.client_id
     }
 
-    /// Adds the key as the credential.
+    /// Adds the key as the credential. The claims of a template reach the server, and may name a tenant.
     pub(crate) fn identity(&self, identity: &mut Identity) {
-        let (AssertionForm::PrivateKey(key) | AssertionForm::Secret(key)) = &self.form else {
-            let AssertionForm::Template(template) = &self.form else { return };
-            return template.credential(identity);
-        };
-        key.credential(identity);
+        match &self.form {
+            AssertionForm::PrivateKey(key) | AssertionForm::Secret(key) => key.credential(identity),
+            AssertionForm::Template(template) => template.identity(identity),
+        }
     }
 
     /// Whether the client secret signs it.
