@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    ASSERTION_LIFETIME, JwtTemplate, Template,
+    ASSERTION_LIFETIME, BACKDATE, JwtTemplate, Template,
     claims::{Claims, NotBefore},
     computed::{Computed, NO_JSON},
     context::SignContext,
@@ -45,7 +45,7 @@ impl JwtTemplateBuilder {
                 fixed: Map::new(),
                 looked_up: LookedUpClaims::default(),
                 computed: Computed::default(),
-                backdate: Duration::from_secs(10),
+                backdate: BACKDATE,
                 issued_at: true,
                 not_before: None,
                 expiration_time: true,
