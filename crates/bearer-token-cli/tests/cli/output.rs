@@ -127,6 +127,17 @@ async fn a_closed_pipe_is_not_a_panic() {
 }
 
 #[tokio::test]
+async fn a_closed_pipe_ends_the_command_silently() {
+    let config = static_token("");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut token = command(&["token", "--config", &config.path]);
+    token.stdout(writer).stderr(std::process::Stdio::piped());
+    let output = token.spawn().unwrap().wait_with_output().await.unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(1), Vec::new()));
+}
+
+#[tokio::test]
 async fn shells_get_completions_and_man_its_page() {
     for (shell, expected) in
         [("bash", "_bearer__token()"), ("zsh", "#compdef bearer-token"), ("fish", "complete -c bearer-token")]
