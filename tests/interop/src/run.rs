@@ -239,7 +239,7 @@ impl Run {
             (Expect::Refused(code), Err(error)) => {
                 self.check_refusal(case, &error, code, &[])?;
                 Ok(match code {
-                    "" => "not offered".to_owned(),
+                    "" => "not offered: refused, no code".to_owned(),
                     code => format!("not offered: `{code}`"),
                 })
             }

@@ -168,7 +168,10 @@ impl ResourceFields {
             builder = builder.allow_plaintext();
         }
         builder = builder.send_resource(self.send_resource.unwrap_or(true));
-        builder = step_up.map(StepUpFields::step_up).into_iter().fold(builder, |builder, step| builder.step_up(step));
+        builder = step_up
+            .map(StepUpFields::step_up)
+            .into_iter()
+            .fold(builder, bearer_token::oauth::ProtectedResourceBuilder::step_up);
         let source = builder.build().map_err(|error| report(&error, of_endpoint, cx)).ok();
         source.filter(|_| url.is_some())
     }

@@ -18,6 +18,9 @@ use crate::{
     sync::{Mutex, lock},
 };
 
+/// The most often that a notification of the store shortens a wait.
+const MOST_HINTS: u32 = 10;
+
 /// Keeps a refresh token in a [shared store](SharedStore), for all hosts of a program. Clones share it.
 ///
 /// What [`FileStore`](crate::store::FileStore) promises to the processes of one host holds here for any number of hosts.
@@ -157,7 +160,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     /// Waits for the lease. Returns its fence with what was found under it.
     async fn acquire(&self, platform: &Platform, sealing: &Sealing, is_patient: bool) -> Result<(Fence, Found), Error> {
         let inner = &self.inner;
-        let mut step = SHARED_POLL.0;
+        let (mut step, mut hints) = (SHARED_POLL.0, 0);
         loop {
             let found = inner.read(platform, sealing).await?;
             let wait = match self.patience().checked_sub(found.age).filter(|left| !left.is_zero()) {
@@ -172,7 +175,13 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                 }
             };
             let wait = wait.saturating_add(Duration::from_millis(1)).min(step);
-            inner.store.changed(platform, &sealing.key, found.version, wait).await;
+            // It is a hint of the store, which must not hold up the fetch, and must not become a busy loop either.
+            let until = platform.now().after(wait).monotonic();
+            platform.before(until, inner.store.changed(platform, &sealing.key, found.version, wait)).await;
+            hints += 1;
+            if hints > MOST_HINTS {
+                platform.sleep_until(until).await;
+            }
             step = (step * 2).min(SHARED_POLL.1);
         }
     }
@@ -216,7 +225,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                 Saved::Fenced => {}
                 Saved::Changed(snapshot) => {
                     inner.release(platform, &sealing.key, used).await;
-                    found = inner.open(snapshot, &sealing)?;
+                    found = inner.open(&snapshot, &sealing)?;
                 }
             }
         }
@@ -254,12 +263,12 @@ impl<S: SharedStore> Inner<S> {
 
     async fn read(&self, platform: &Platform, sealing: &Sealing) -> Result<Found, Error> {
         match self.ask(platform, self.store.read(&sealing.key)).await? {
-            Some(snapshot) => self.open(snapshot, sealing),
+            Some(snapshot) => self.open(&snapshot, sealing),
             None => Ok(Found { version: Version::ABSENT, age: Duration::ZERO, content: MarkedToken::default() }),
         }
     }
 
-    fn open(&self, snapshot: Snapshot, sealing: &Sealing) -> Result<Found, Error> {
+    fn open(&self, snapshot: &Snapshot, sealing: &Sealing) -> Result<Found, Error> {
         let plain = sealing.ring.open(&snapshot.record, &sealing.key).map_err(|problem| {
             let message = format!("the refresh token in the shared store cannot be opened: {problem}");
             Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
