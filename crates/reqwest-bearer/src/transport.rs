@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bearer_token::{
-    Error, ErrorKind, Retry,
+    Error, ErrorKind, Identity, Retry,
     adapter::{client_error, read_response},
     transport::Transport,
 };
@@ -27,6 +27,9 @@ pub use self::builder::ClientTransportBuilder;
 /// A client of your own, for connections that are shared, must not follow redirects: `ClientBuilder::redirect(Policy::none())`. It would send the credentials
 /// wherever the server points. A response from another URL is refused, but then it is too late. It must not retry
 /// either (`ClientBuilder::retry(reqwest::retry::never())`), since each attempt needs an assertion of its own.
+///
+/// A `Fleet` shares the tokens of such an endpoint only under a name (`share_as`): the client may have a certificate or default
+/// headers of one tenant, which cannot be compared.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -61,6 +64,11 @@ impl Transport for ClientTransport {
         let asked = request.url().clone();
         let response = self.client.execute(request).await.map_err(|error| failed(&uri, &error))?;
         read(&uri, &asked, response).await
+    }
+
+    // The client may have a certificate or default headers of one tenant, which cannot be asked for.
+    fn identity(&self, identity: &mut Identity) {
+        identity.unknown("transport");
     }
 }
 
@@ -103,6 +111,10 @@ impl Transport for MiddlewareTransport {
                 "a middleware of the client that carries token requests refused this one: check that middleware",
             )),
         }
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        identity.unknown("transport");
     }
 }
 

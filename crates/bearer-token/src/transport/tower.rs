@@ -17,7 +17,10 @@ use super::{
     cause::{Cause, origin},
     too_large,
 };
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    source::Identity,
+};
 
 /// Sends token requests through a tower service: any HTTP client, with any layers around it.
 ///
@@ -110,6 +113,11 @@ where
                 ReadError::Broken(error) => self.failed("the response broke off", &uri, error),
             })
         }
+    }
+
+    // The service may add a certificate or a header of one tenant.
+    fn identity(&self, identity: &mut Identity) {
+        identity.unknown("transport");
     }
 }
 
