@@ -13,7 +13,7 @@ use axum::{
     routing::get,
 };
 use bearer_token::{
-    Error, ErrorKind, KeyedProviders, Select, Selected, TokenProvider,
+    Error, ErrorKind, KeyedProviders, Retry, Select, Selected, TokenProvider,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
 };
 use bearer_token_testing::{AuthorizationServer, Client as RegisteredClient, Fault};
@@ -39,7 +39,7 @@ fn providers(token_url: String, api: String) -> Result<KeyedProviders<Tenant>, E
     KeyedProviders::builder(move |Tenant(name): &Tenant| {
         // In place of a look-up. What is not known is refused here, and takes no place in the map.
         if !name.starts_with("tenant-") {
-            return Err(Error::new(ErrorKind::Source, "there is no such tenant"));
+            return Err(Error::new(ErrorKind::Source, "there is no such tenant").with_retry(Retry::AfterChange));
         }
         let source = TokenEndpoint::builder(token_url.clone(), ClientCredentials::new())
             .client_auth(ClientAuth::basic(name.clone(), format!("the secret of {name}")))

@@ -123,6 +123,7 @@ async fn settled(provider: &TokenProvider) -> anyhow::Result<()> {
             tokio::task::yield_now().await;
         }
     };
+    #[allow(clippy::disallowed_methods, reason = "a limit in real time: the clock of the run stands still meanwhile")]
     tokio::time::timeout(Duration::from_secs(20), settled).await.context("a fetch does not end")
 }
 

@@ -72,7 +72,7 @@ fn messages() -> BTreeSet<String> {
 }
 
 fn in_source(source: &str) -> Vec<String> {
-    let code = source.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+    let code = source.split("\nmod tests {").next().unwrap();
     let code: Vec<_> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code = code.join("\n");
     let mut messages = Vec::new();

@@ -73,7 +73,7 @@ pub(crate) enum Command {
 #[derive(Args, Clone)]
 #[group(skip)]
 pub(crate) struct Source {
-    /// The configuration, TOML or JSON
+    /// The configuration, TOML or JSON; not needed with --env
     #[arg(long, value_name = "FILE", required_unless_present = "env")]
     config: Option<PathBuf>,
     /// Environment variables that begin so, such as BEARER_TOKEN_; they override the file

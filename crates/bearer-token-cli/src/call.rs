@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Response, Url, redirect::Policy};
 
 use crate::{
+    advice,
     arguments::Access,
     failure::Exit,
     print::authorized,
@@ -22,6 +23,8 @@ pub(crate) struct Reply {
     pub(crate) headers: HeaderMap,
     /// Whether the request had a token.
     pub(crate) had_token: bool,
+    /// Whether it has no body.
+    pub(crate) is_empty: bool,
 }
 
 impl Reply {
@@ -32,6 +35,9 @@ impl Reply {
 
 pub(crate) async fn run(access: &Access, url: Url, out: &mut impl Write) -> anyhow::Result<Exit> {
     let reply = send(access.source.provider()?, url, Redaction { shows: access.show_token }, out).await?;
+    if let Some(meanings) = advice::of_silent_refusal(&reply).filter(|_| reply.had_token) {
+        writeln!(out, "\nnote: {meanings}")?;
+    }
     Ok(Exit::success_if(reply.is_success()))
 }
 
@@ -71,7 +77,7 @@ pub(crate) async fn send(
         writeln!(out, "[The body is longer than 64 KiB; this is its beginning.]")?;
     }
     result?;
-    Ok(Reply { status: response.status(), headers: response.headers().clone(), had_token })
+    Ok(Reply { status: response.status(), headers: response.headers().clone(), had_token, is_empty: body.is_empty() })
 }
 
 fn http_client(url: &Url) -> reqwest::Result<Client> {

@@ -44,6 +44,10 @@ pub(crate) fn explain(error: &anyhow::Error, source: Option<&Source>, err: &mut 
     if let Some(usage) = error.downcast_ref::<clap::Error>() {
         return write!(err, "{usage}");
     }
+    // The reader has seen enough, as `head` does.
+    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        return Ok(());
+    }
     let found = Error::find(error.as_ref());
     if let (Some(problems @ [_, ..]), Some(source)) = (found.map(Error::problems), source) {
         let s = if problems.len() == 1 { "" } else { "s" };

@@ -27,11 +27,16 @@ pub(crate) async fn headers(access: &Access, to: Option<&Url>, out: &mut impl Wr
     let provider = access.source.provider()?;
     let mut headers = HeaderMap::new();
     match to {
-        Some(url) => headers = authorized(&provider, url).await?,
+        Some(url) => {
+            headers = authorized(&provider, url).await?;
+            if headers.is_empty() {
+                let origin = url.origin().ascii_serialization();
+                return Err(usage(&format!(
+                    "the configuration does not allow this origin; add \"{origin}\" to `allow_origins`"
+                )));
+            }
+        }
         None => drop(provider.token().await?.attach(&mut headers)),
-    }
-    if headers.is_empty() {
-        return Err(usage("the configuration does not allow the origin of this URL; add it to `allow_origins`"));
     }
     for (name, value) in &headers {
         out.write_all(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat())?;

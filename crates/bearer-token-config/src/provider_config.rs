@@ -276,6 +276,10 @@ impl<T: Transport> Transport for Shared<T> {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
         self.0.send(request).await
     }
+
+    fn identity(&self, identity: &mut bearer_token::Identity) {
+        self.0.identity(identity);
+    }
 }
 
 impl<'de> Deserialize<'de> for ProviderConfig {

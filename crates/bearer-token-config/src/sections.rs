@@ -26,6 +26,7 @@ mod key;
 mod origins;
 mod parameters;
 mod policy;
+mod protected_resource;
 mod refresh_token;
 mod response;
 mod send;

@@ -17,6 +17,7 @@ mod dry_run;
 mod jwt;
 mod keyed;
 mod problems;
+mod protected_resource;
 mod refresh_token;
 mod requests;
 mod send;

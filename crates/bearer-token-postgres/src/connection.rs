@@ -7,7 +7,10 @@ use std::{
 };
 
 use bearer_token::store::Down;
-use tokio::sync::Mutex;
+use tokio::{
+    runtime::{Handle, Id},
+    sync::Mutex,
+};
 use tokio_postgres::{
     Client, Config, Error, Row, Socket,
     error::SqlState,
@@ -29,8 +32,9 @@ pub(crate) struct Connection {
 
 enum State {
     Closed,
-    /// A connection that takes longer than one call goes on with the next one.
-    Connecting(BoxFuture<Result<Open, Error>>),
+    /// A connection that takes longer than one call goes on with the next one of the same runtime. Its socket belongs to
+    /// that runtime, which may not be driven any more.
+    Connecting(Id, BoxFuture<Result<Open, Error>>),
     Open(Open),
 }
 
@@ -64,7 +68,7 @@ impl Connection {
 
     /// Runs one statement. If the connection had been closed before it was sent, it is sent on another one.
     pub(crate) async fn query(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Down> {
-        if tokio::runtime::Handle::try_current().is_err() {
+        if Handle::try_current().is_err() {
             return Err(Down::new("the connection to PostgreSQL needs a tokio runtime"));
         }
         let mut state = self.state.lock().await;
@@ -84,10 +88,11 @@ impl Connection {
     }
 
     async fn open<'a>(&self, state: &'a mut State) -> Result<&'a mut Open, Down> {
-        if matches!(state, State::Closed) {
-            *state = State::Connecting((self.connect)());
+        let here = Handle::current().id();
+        if matches!(state, State::Closed) || matches!(state, State::Connecting(there, _) if *there != here) {
+            *state = State::Connecting(here, (self.connect)());
         }
-        if let State::Connecting(attempt) = state {
+        if let State::Connecting(_, attempt) = state {
             let connected = attempt.await;
             *state = State::Closed;
             *state = State::Open(connected.map_err(|error| down(&error))?);
@@ -160,5 +165,41 @@ pub(crate) fn down(error: &Error) -> Down {
         (None, Some(io)) => Down::new(format!("PostgreSQL gave no answer: {}", io.kind())),
         (None, None) if error.is_closed() => Down::new("PostgreSQL closed the connection"),
         (None, None) => Down::new("PostgreSQL gave no answer: check the host, TLS and the credentials"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::ErrorKind, net::TcpListener, time::Duration};
+
+    use tokio_postgres::NoTls;
+
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_is_not_driven_holds_up_no_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(listener.local_addr().unwrap().port()).user("u");
+        let connection = Connection::new(config, NoTls);
+        let mut runtimes = Vec::new();
+        for _ in 0..2 {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let call =
+                async { tokio::time::timeout(Duration::from_millis(100), connection.query("SELECT 1", &[])).await };
+            assert!(runtime.block_on(call).is_err(), "the server never responds");
+            // It exists, and is not driven.
+            runtimes.push(runtime);
+        }
+        let mut accepted = 0;
+        loop {
+            match listener.accept() {
+                Ok(_) => accepted += 1,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(accepted, 2);
     }
 }

@@ -130,6 +130,10 @@ impl Connection {
     }
 }
 
+#[cfg_attr(
+    not(feature = "sentinel"),
+    allow(clippy::infallible_destructuring_match, reason = "another feature adds a target")
+)]
 async fn connect(target: Target) -> RedisResult<MultiplexedConnection> {
     let client = match target {
         Target::Server(client) => client,

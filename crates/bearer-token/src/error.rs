@@ -62,7 +62,7 @@ struct Details {
     server_description: Option<Box<str>>,
     #[cfg(feature = "oauth")]
     refusal: Option<RefusalHead>,
-    #[cfg(feature = "oauth")]
+    #[cfg_attr(not(feature = "oauth"), allow(dead_code, reason = "asked by token endpoints"))]
     is_unsent: bool,
 }
 
@@ -267,7 +267,7 @@ impl Error {
     }
 
     /// Notes that the server has certainly not received the request.
-    #[cfg(feature = "oauth")]
+    #[allow(dead_code, reason = "noted by transports")]
     pub(crate) fn unsent(self) -> Self {
         self.map(|inner| inner.details.is_unsent = true)
     }

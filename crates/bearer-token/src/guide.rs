@@ -17,7 +17,11 @@
 //! | What does this message mean? | [`troubleshooting`] |
 //! | How do I replace what I have, from Rust, Go, Java or .NET? | [`migrating`] |
 //!
-//! Every snippet is compiled by the tests.
+//! Every snippet is compiled by the tests. The repository has more:
+//! [other clients](https://github.com/bearer-token/bearer-token/blob/main/docs/ADOPTION.md),
+//! [metrics and alerts](https://github.com/bearer-token/bearer-token/blob/main/docs/OBSERVABILITY.md),
+//! [real authorization servers](https://github.com/bearer-token/bearer-token/blob/main/docs/INTEROP.md) and
+//! [what is supported](https://github.com/bearer-token/bearer-token/blob/main/docs/SUPPORT.md).
 
 #[doc = include_str!("guide/sources.md")]
 pub mod sources {}

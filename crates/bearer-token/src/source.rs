@@ -173,6 +173,7 @@ pub struct FetchContext {
     reason: FetchReason,
     challenges: Arc<[Challenge]>,
     waits: Waits,
+    #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
     timing: Option<Arc<dyn Timing>>,
 }
 

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{error::Error, platform::BoxFuture};
+use crate::{error::Error, platform::BoxFuture, source::Identity};
 
 #[cfg(any(feature = "http-transport", feature = "tower"))]
 pub(crate) mod body;
@@ -92,17 +92,31 @@ pub trait Transport: Send + Sync + 'static {
         &self,
         request: ::http::Request<Bytes>,
     ) -> impl Future<Output = Result<::http::Response<Bytes>, Error>> + Send;
+
+    /// Describes what this transport adds to the requests that decides which tokens come back, such as a TLS certificate
+    /// of the client or a header with a tenant. It is for endpoints that replicas share (`Fleet`, with the feature
+    /// `shared`).
+    ///
+    /// By default it adds nothing that does. A transport that wraps another one forwards the call.
+    fn identity(&self, identity: &mut Identity) {
+        let _ = identity;
+    }
 }
 
 /// The erased mirror of [`Transport`].
 #[allow(dead_code, reason = "used by the token endpoint, which is behind a feature")]
 pub(crate) trait DynTransport: Send + Sync {
     fn send(self: Arc<Self>, request: ::http::Request<Bytes>) -> BoxFuture<Result<::http::Response<Bytes>, Error>>;
+    fn identity(&self, identity: &mut Identity);
 }
 
 impl<T: Transport> DynTransport for T {
     fn send(self: Arc<Self>, request: ::http::Request<Bytes>) -> BoxFuture<Result<::http::Response<Bytes>, Error>> {
         Box::pin(async move { Transport::send(&*self, request).await })
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        Transport::identity(self, identity);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     problem::Problem,
     provider::TokenProvider,
     secret::encoding::Encoding,
-    source::{FetchContext, Identity},
+    source::FetchContext,
 };
 
 mod fixed_header;
@@ -153,7 +153,7 @@ impl Value {
 
     /// Describes the value: by what it is, wherever it comes from. The token of another provider cannot be described.
     #[cfg(feature = "oauth")]
-    pub(crate) fn identity(&self, name: &str, identity: &mut Identity) {
+    pub(crate) fn identity(&self, name: &str, identity: &mut crate::source::Identity) {
         match self.literal() {
             // It is not sent.
             Some("") => identity.text(name, ""),

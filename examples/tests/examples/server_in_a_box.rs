@@ -30,8 +30,9 @@ async fn it_tells_what_was_asked_of_it() {
     let server = start(0).unwrap();
     let config = ProviderConfig::load(concat!(env!("CARGO_MANIFEST_DIR"), "/config/box.toml")).unwrap();
     let (origins, token_url) = (format!("[\"{}\"]", server.issuer()), server.token_url());
-    let changes = [("ALLOW_ORIGINS", &origins), ("JWT__AUDIENCE", &token_url), ("TOKEN_ENDPOINT__URL", &token_url)];
-    let provider = config.override_with_variables("", changes).build().unwrap();
+    let changes =
+        [("BOX_ALLOW_ORIGINS", &origins), ("BOX_JWT__AUDIENCE", &token_url), ("BOX_TOKEN_ENDPOINT__URL", &token_url)];
+    let provider = config.override_with_variables("BOX_", changes).build().unwrap();
     let visit = async {
         let token = provider.token().await.unwrap();
         let request = reqwest::Client::new().get(server.api_url()).bearer_auth(token.secret());

@@ -9,6 +9,7 @@
 pub mod fleet;
 pub mod held;
 pub mod job;
+pub mod monitor;
 pub mod postgres_server;
 pub mod process;
 pub mod proxy;

@@ -141,8 +141,8 @@ loopback, goes through the cases below, and writes this page: do not edit it by 
 
 In a cell, *passed* means the whole path: a token, and an API that verified it by the server's own introspection or
 keys, called through the tower layer and through the reqwest middleware. *Not offered* means that the server lacks the
-flow. With an error code, the request was still sent, and that is the response. It does not count as passed. *Server
-error* means that the server failed with a status of 5xx where it should have accepted or refused.
+flow. With an error code, or *refused, no code*, the request was still sent, and that is the response. It does not count
+as passed. *Server error* means that the server failed with a status of 5xx where it should have accepted or refused.
 ";
 
 const TABLES: &[(Table, &str, &str)] = &[

@@ -125,6 +125,7 @@ impl Fleet {
         place.unwrap_or_else(|| usize::try_from(self.world.below(self.runtimes.len() as u64)).unwrap())
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "callers format a sentence")]
     pub(crate) fn require(&self, holds: bool, what: String) {
         assert!(holds, "CHAOS_SEED={}: {what}", self.seed);
     }
@@ -246,6 +247,7 @@ impl Replica {
         }
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "callers format a sentence")]
     fn accuse(&self, what: String) {
         lock(&self.counts).wrong.push(format!("{what}, at {:?}", self.world.moment().truth));
     }

@@ -49,6 +49,7 @@ async fn server() -> (String, String, Arc<AtomicUsize>) {
     let url = format!("https://localhost:{}/token", listener.local_addr().unwrap().port());
     let connections = Arc::new(AtomicUsize::new(0));
     let count = connections.clone();
+    #[allow(clippy::disallowed_methods, reason = "the server ends with the test's runtime")]
     tokio::spawn(async move {
         let mut tasks = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {

@@ -167,6 +167,28 @@ async fn statuses_from_400_fail_and_redirects_are_shown() {
 }
 
 #[tokio::test]
+async fn a_403_that_says_nothing_is_explained() {
+    let server = AuthorizationServer::start().unwrap();
+    let config = static_token(&server.issuer());
+    let silent = || Fault::status(403).body("");
+    for (fault, is_silent) in [
+        (silent(), true),
+        (Fault::status(403).body("no quota"), false),
+        (silent().header("www-authenticate", "Bearer error=\"insufficient_scope\""), false),
+        (Fault::status(404).body(""), false),
+    ] {
+        for (command, prefix) in [("call", "\nnote: "), ("check", "\nfix: ")] {
+            server.api().always(fault.clone());
+            let ended = cli(&[command, "--config", &config.path, &server.api_url()]).await;
+            ended.assert_status(1);
+            let explained = format!("{prefix}the API does not say why it refuses.");
+            assert_eq!(ended.out.contains(&explained), is_silent, "{command}: {}", ended.all());
+            assert!(!is_silent || ended.out.contains("`send.reject_on = [403]`"), "{}", ended.out);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_token_error_shows_its_kind_and_advice() {
     let server = examples::server_in_a_box::start(0).unwrap();
     let config = Config::sample("box.toml", &server);

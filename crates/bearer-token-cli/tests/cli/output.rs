@@ -62,16 +62,16 @@ async fn curl_gets_a_line_for_each_header() {
 #[tokio::test]
 async fn headers_are_for_allowed_origins_only() {
     let config = static_token("");
-    for (url, status, is_printed) in [
-        ("https://api.example.com/orders", 0, true),
-        ("https://elsewhere.example.com/", 2, false),
+    for (url, status, is_printed, advice) in [
+        ("https://api.example.com/orders", 0, true, ""),
+        ("https://elsewhere.example.com/", 2, false, r#"add "https://elsewhere.example.com" to `allow_origins`"#),
         // Plain http is refused by the provider.
-        ("http://api.example.com/", 4, false),
+        ("http://api.example.com/", 4, false, "`allow_"),
     ] {
         let ended = cli(&["header", "--config", &config.path, "--for", url]).await;
         ended.assert_status(status);
         assert_eq!(ended.out.contains(TOKEN), is_printed, "{url}: {}", ended.out);
-        assert!(is_printed || ended.err.contains("`allow_"), "{url}: {}", ended.err);
+        assert!(ended.err.contains(advice), "{url}: {}", ended.err);
     }
 }
 
@@ -124,6 +124,17 @@ async fn a_closed_pipe_is_not_a_panic() {
     let output = child.wait_with_output().await.unwrap();
     assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
     assert!(output.status.code().is_some(), "{:?}", output.status);
+}
+
+#[tokio::test]
+async fn a_closed_pipe_ends_the_command_silently() {
+    let config = static_token("");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut token = command(&["token", "--config", &config.path]);
+    token.stdout(writer).stderr(std::process::Stdio::piped());
+    let output = token.spawn().unwrap().wait_with_output().await.unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(1), Vec::new()));
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bearer_token::jwt::{JwtTemplate, JwtTemplateBuilder, SignContext, SigningKey};
+use bearer_token::{
+    Advice, Problem,
+    jwt::{JwtTemplate, JwtTemplateBuilder, SignContext, SigningKey},
+};
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -33,6 +36,7 @@ const NAMES: &[Name] = &[
     name("header", "headers"),
     name("key_id", "kid"),
     name("lifetime", "expiry_seconds"),
+    name("not_before_backdate", "not_before_backdate_seconds"),
 ];
 
 /// The section `jwt`.
@@ -76,8 +80,10 @@ pub(crate) struct JwtFields {
     expiration_time: Option<bool>,
     /// Whether there is a `jti`, a new one for each JWT. Default: true.
     jwt_id: Option<bool>,
-    /// Whether there is an `nbf`. Default: false.
+    /// Whether there is an `nbf`, the same as `iat`. Default: false.
     not_before: Option<bool>,
+    /// An `nbf` that is this far in the past, apart from `iat`. With 0 it is the time of the signature.
+    not_before_backdate_seconds: Option<Seconds>,
     /// The certificate of the key with its chain, as PEM or DER. A file is read again.
     certificate: Option<ValueField>,
     /// Send the certificate with its chain in the header, as `x5c`.
@@ -200,17 +206,26 @@ impl JwtFields {
         ] {
             builder = on.into_iter().fold(builder, set);
         }
+        if let Some(backdate) = self.not_before_backdate_seconds {
+            if self.not_before.is_some() {
+                let other = "not_before";
+                let found = format!("found beside `{other}`, which sets the same");
+                let problem = Problem::new(format!("{path}.not_before_backdate_seconds"), found);
+                cx.report.add(problem.advise(Advice::text("remove one of the two")));
+            }
+            builder = builder.not_before_backdate(backdate.0);
+        }
         let claims = with_variables(&format!("{path}.claims"), &self.claims, cx);
-        builder = claims.into_iter().fold(builder, |builder, (name, value)| builder.claim(name, value));
+        builder = builder.claims(claims);
         if let Some(kid) = self.kid.as_ref().filter(|kid| kid.is_looked_up()) {
             let kid = cx.value(&format!("{path}.kid"), kid);
             builder = kid.into_iter().fold(builder, JwtTemplateBuilder::key_id);
         }
         if !self.headers.contains_key("typ") {
-            builder = defaults.typ.into_iter().fold(builder, |builder, typ| builder.header("typ", typ));
+            builder = builder.headers(defaults.typ.map(|typ| ("typ", typ)));
         }
         let headers = with_variables(&format!("{path}.headers"), &self.headers, cx);
-        builder = headers.into_iter().fold(builder, |builder, (name, value)| builder.header(name, value));
+        builder = builder.headers(headers);
         let certificate = self.certificate.as_ref().map(|field| cx.bytes_value(&format!("{path}.certificate"), field));
         // It belongs to the key, so it is checked if both are known.
         let is_unknown = match &certificate {

@@ -12,6 +12,8 @@ pub(crate) struct StandIn {
     pub(crate) section: String,
     /// The issuer whose metadata has the URL.
     pub(super) issuer: Option<String>,
+    /// The metadata of a protected resource, and its URL if it is configured.
+    pub(super) resource: Option<(Value, Option<String>)>,
     /// Where the token is.
     pub(super) token: String,
     /// The place of the lifetime in the response, and the lifetime itself.
@@ -21,11 +23,24 @@ pub(crate) struct StandIn {
 impl StandIn {
     pub(super) fn new(section: String, issuer: Option<&str>, format: Option<&FormatFields>) -> Self {
         let (token, lifetime) = FormatFields::places(format);
-        StandIn { section, issuer: issuer.map(str::to_owned), token, lifetime }
+        StandIn { section, issuer: issuer.map(str::to_owned), resource: None, token, lifetime }
+    }
+
+    /// Responds with the metadata of a protected resource too.
+    pub(super) fn for_resource(self, (resource, metadata_url): (String, Option<String>), issuer: &str) -> Self {
+        let metadata = json!({ "resource": resource, "authorization_servers": [issuer] });
+        StandIn { resource: Some((metadata, metadata_url)), ..self }
     }
 
     /// The response to a request: metadata of the issuer, or a token.
     pub(crate) fn response(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        if let Some((metadata, url)) = &self.resource {
+            let (is_get, path) = (request.method() == Method::GET, request.uri().path());
+            let is_configured = url.as_ref().is_some_and(|url| *url == request.uri().to_string());
+            if is_get && (is_configured || path.starts_with("/.well-known/oauth-protected-resource")) {
+                return json_response(metadata);
+            }
+        }
         if let Some(issuer) = &self.issuer
             && request.method() == Method::GET
             && request.uri().path().contains("/.well-known/")

@@ -15,6 +15,7 @@ use super::{
     client::ClientFields,
     context::Context,
     parameters,
+    protected_resource::{ResourceFields, Source, StepUpFields},
     response::FormatFields,
     stand_in::StandIn,
     tls::{self, TlsFields},
@@ -104,6 +105,12 @@ pub(crate) struct EndpointFields {
     tls: Option<TlsFields>,
     /// Write names of headers in title case, for servers that take them for case-sensitive.
     title_case_headers: bool,
+    /// The API, if it names its authorization server itself (RFC 9728), such as an MCP server.
+    #[serde(deserialize_with = "table::optional")]
+    protected_resource: Option<ResourceFields>,
+    /// A wider scope, when the API responds with `insufficient_scope`.
+    #[serde(deserialize_with = "table::optional")]
+    step_up: Option<StepUpFields>,
     /// The client, and how it authenticates.
     #[serde(deserialize_with = "table::optional")]
     pub(super) client: Option<ClientFields>,
@@ -170,7 +177,7 @@ impl EndpointFields {
     }
 
     /// The source, if nothing is wrong with it.
-    pub(super) fn source(&self, grant: impl Grant, cx: &mut Context<'_>) -> Option<TokenEndpoint> {
+    pub(super) fn source(&self, grant: impl Grant, cx: &mut Context<'_>) -> Option<Source> {
         let url = self.url.as_ref().map(|url| super::url::read("token_endpoint.url", url, cx));
         let issuer = self.issuer.as_ref().map(|issuer| super::url::read("token_endpoint.issuer", issuer, cx));
         let mut is_complete = !matches!(url, Some(None)) && !matches!(issuer, Some(None));
@@ -245,10 +252,21 @@ impl EndpointFields {
         if let Some(transport) = cx.transport {
             let discovered = issuer.filter(|_| url.is_none());
             let stand_in = StandIn::new(cx.place("token_endpoint"), discovered, self.response.as_ref());
+            let resource = self.protected_resource.as_ref().zip(issuer);
+            let stand_in = resource
+                .into_iter()
+                .fold(stand_in, |stand_in, (resource, issuer)| stand_in.for_resource(resource.urls(), issuer));
             builder = transport(builder, stand_in);
         }
+        if let Some(resource) = &self.protected_resource {
+            let source = resource.source(builder, self.step_up.as_ref(), &NAMES, cx);
+            return source.filter(|_| is_complete).map(Source::Resource);
+        }
+        if let Some(step_up) = &self.step_up {
+            builder = builder.step_up(step_up.step_up());
+        }
         match builder.build() {
-            Ok(endpoint) => is_complete.then_some(endpoint),
+            Ok(endpoint) => is_complete.then_some(Source::Endpoint(endpoint)),
             Err(error) => {
                 cx.report.add_translated(&NAMES, &error);
                 None

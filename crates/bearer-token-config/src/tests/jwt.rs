@@ -196,3 +196,23 @@ fn key_problems_name_fields() {
         assert!(!message.contains("SigningKey") && !message.contains("KeyReader"), "{message}");
     }
 }
+
+#[tokio::test]
+async fn nbf_has_a_back_date_apart_from_iat() {
+    let config = |field: &str| {
+        let key = r#"algorithm = "HS256", key = "0123456789abcdef0123456789abcdef""#;
+        ProviderConfig::from_toml(&format!("jwt = {{ {key}, issuer = \"me\", backdate_seconds = 5, {field} }}"))
+            .unwrap()
+    };
+    for (field, before_iat) in
+        [("not_before = true", 0), ("not_before_backdate_seconds = 0", -5), ("not_before_backdate_seconds = 65", 60)]
+    {
+        let provider = config(field).build().unwrap();
+        let claims = part(provider.token().await.unwrap().secret(), 1);
+        assert_eq!(claims["iat"].as_i64().unwrap() - claims["nbf"].as_i64().unwrap(), before_iat, "{field}");
+    }
+    let error = config("not_before = false, not_before_backdate_seconds = 65").build().unwrap_err().to_string();
+    let expected =
+        "jwt.not_before_backdate_seconds: found beside `not_before`, which sets the same: remove one of the two";
+    assert!(error.contains(expected), "{error}");
+}

@@ -44,6 +44,9 @@ use crate::{
 /// The default lifetime of an assertion: the strictest servers allow no more (Box: 60 s).
 pub(crate) const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 
+/// The default back-date of `iat`.
+pub(crate) const BACKDATE: Duration = Duration::from_secs(10);
+
 /// Signs JWTs that differ only in `iat`, `exp`, `jti`, and what is [computed](JwtTemplateBuilder::computed).
 ///
 /// A clone shares everything. `Debug` shows the header and the names of the claims, never the key.
@@ -102,11 +105,7 @@ impl JwtTemplate {
         for name in computed.names() {
             identity.unknown(format!("claim.{name}"));
         }
-        self.credential(identity);
-    }
-
-    /// Adds the key as the credential.
-    pub(crate) fn credential(&self, identity: &mut Identity) {
+        self.0.header.identity(identity);
         self.0.key.credential(identity);
     }
 

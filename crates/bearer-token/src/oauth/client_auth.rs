@@ -1,6 +1,6 @@
 //! Client authentication.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{
     oauth::{ClientSecret, request::wire},
@@ -55,6 +55,14 @@ pub struct ClientAuth {
     audience: Option<Audience>,
     /// In place of [`ASSERTION_TYPE`].
     assertion_type: Option<String>,
+    changes: Changes,
+}
+
+/// What the user changes in an assertion that is signed here.
+#[derive(Clone, Default)]
+pub(crate) struct Changes {
+    pub(crate) lifetime: Option<Duration>,
+    pub(crate) jwt_type: Option<String>,
 }
 
 /// The audience of an assertion, which identifies the authorization server.
@@ -194,9 +202,11 @@ impl ClientAuth {
     pub(crate) fn prepare(&self, audience: Option<&Audience>, problems: &mut Problems) -> Credentials {
         let mut credentials = Credentials { presented: self.presented(audience), ..Credentials::default() };
         credentials.assertion_type = self.checked_assertion_type(problems);
-        if self.audience.is_some() && !matches!(&self.method, Method::Assertion(_)) {
-            let found = "found an audience for a method that signs no assertion here";
-            problems.add(Problem::new("client_auth.audience", found).advise(Advice::text("remove it")));
+        for (name, is_set) in self.signed_only().filter(|_| !matches!(&self.method, Method::Assertion(_))) {
+            if is_set {
+                let found = "found a setting for a method that signs no assertion here";
+                problems.add(Problem::new(format!("client_auth.{name}"), found).advise(Advice::text("remove it")));
+            }
         }
         match &self.method {
             Method::None => {}
@@ -236,7 +246,7 @@ impl ClientAuth {
                 check_client_id(assertion.client_id(), problems);
                 credentials.parameters.push("client_id", assertion.client_id());
                 credentials.fresh = assertion
-                    .template(self.audience.as_ref(), audience, problems)
+                    .template(self.audience.as_ref(), audience, &self.changes, problems)
                     .map_or(Fresh::Nothing, Fresh::Signed);
             }
             Method::AssertionFrom(assertion) => {
@@ -264,9 +274,22 @@ impl ClientAuth {
                 assertion.identity(identity);
                 Some(assertion.client_id())
             }
-            Method::AssertionFrom(assertion) => Some(assertion.client_id()),
+            Method::AssertionFrom(assertion) => {
+                assertion.identity(identity);
+                Some(assertion.client_id())
+            }
         };
         identity.set("client_id", client_id);
+    }
+
+    /// The settings of assertions that are signed here, and whether they are set.
+    fn signed_only(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        [
+            ("audience", self.audience.is_some()),
+            ("assertion_lifetime", self.changes.lifetime.is_some()),
+            ("assertion_jwt_type", self.changes.jwt_type.is_some()),
+        ]
+        .into_iter()
     }
 
     fn checked_assertion_type(&self, problems: &mut Problems) -> String {
@@ -312,7 +335,7 @@ impl Default for ClientAuth {
 
 impl From<Method> for ClientAuth {
     fn from(method: Method) -> Self {
-        ClientAuth { method, audience: None, assertion_type: None }
+        ClientAuth { method, audience: None, assertion_type: None, changes: Changes::default() }
     }
 }
 

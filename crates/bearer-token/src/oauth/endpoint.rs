@@ -262,8 +262,9 @@ impl TokenSource for TokenEndpoint {
     }
 
     fn identity(&self, identity: &mut Identity) {
-        let Inner { location, request, client_auth, reader, steps, .. } = &*self.0;
+        let Inner { location, request, client_auth, reader, steps, transport, .. } = &*self.0;
         location.identity(identity);
+        transport.identity(identity);
         client_auth.identity(identity);
         request.identity(identity);
         reader.identity(identity);

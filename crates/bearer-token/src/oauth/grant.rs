@@ -44,6 +44,7 @@ use crate::{
 /// | signs something with the time of day | also [`is_time_bound`](Self::is_time_bound) |
 /// | stores something from the response | also [`response_fields`](Self::response_fields) and [`on_response`](Self::on_response) |
 /// | wants a field of the response kept with the bearer | also [`kept_fields`](Self::kept_fields) |
+/// | sends a parameter that must not be sent twice | also [`parameter_names`](Self::parameter_names) |
 /// | has another credential to try after a refusal | also [`should_retry`](Self::should_retry) |
 pub trait Grant: Send + Sync + 'static {
     /// Makes the parameters of one request, `grant_type` among them.
@@ -149,6 +150,15 @@ pub trait Grant: Send + Sync + 'static {
         &[]
     }
 
+    /// The names of the parameters that the grant sends, and of which a request has only one (RFC 6749 section 3.2).
+    /// Default: none.
+    ///
+    /// [`TokenEndpointBuilder::build`](crate::oauth::TokenEndpointBuilder::build) reports parameters of the user that
+    /// have such a name. Leave out what may be sent several times, such as `resource` (RFC 8707 section 2).
+    fn parameter_names(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Whether the next token may have a wider scope than the last one, without a person's consent. Default: yes.
     ///
     /// A [step](crate::oauth::StepUp) needs that.
@@ -176,6 +186,7 @@ pub(crate) trait DynGrant: Send + Sync {
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool;
     fn problems(&self) -> Vec<Problem>;
     fn token_types(&self) -> &[&str];
+    fn parameter_names(&self) -> Vec<&str>;
     fn can_step_up(&self) -> bool;
 }
 
@@ -233,6 +244,10 @@ impl<G: Grant> DynGrant for G {
 
     fn token_types(&self) -> &[&str] {
         Grant::token_types(self)
+    }
+
+    fn parameter_names(&self) -> Vec<&str> {
+        Grant::parameter_names(self)
     }
 
     fn can_step_up(&self) -> bool {

@@ -183,6 +183,10 @@ impl Grant for RefreshToken {
         false
     }
 
+    fn parameter_names(&self) -> Vec<&str> {
+        vec!["refresh_token"]
+    }
+
     fn problems(&self) -> Vec<Problem> {
         self.rotation.problems()
     }

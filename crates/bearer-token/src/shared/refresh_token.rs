@@ -18,7 +18,11 @@ use crate::{
     sync::{Mutex, lock},
 };
 
-/// Keeps a refresh token in a [shared store](SharedStore), for all hosts of a program. Clones share it.
+/// The most often that a notification of the store shortens a wait.
+const MOST_HINTS: u32 = 10;
+
+/// Keeps a refresh token in a [shared store](SharedStore), for all hosts of a program. Clones share it,
+/// as the hosts do.
 ///
 /// What [`FileStore`](crate::store::FileStore) promises to the processes of one host holds here for any number of hosts.
 /// The token is sealed, and its name is a keyed hash of the one given to [`new`](Self::new).
@@ -60,6 +64,8 @@ use crate::{
 /// refresh token.
 pub struct SharedRefreshToken<S> {
     inner: Arc<Inner<S>>,
+    /// Of this clone only: two grants of one process must not take each other's lease or mark for their own.
+    turn: Arc<Mutex<Turn>>,
     settings: Settings,
 }
 
@@ -67,7 +73,6 @@ struct Inner<S> {
     store: S,
     keys: SealingKeys,
     name: String,
-    turn: Mutex<Turn>,
 }
 
 #[derive(Clone, Copy)]
@@ -77,12 +82,12 @@ struct Settings {
     lease: Duration,
 }
 
-/// What this process knows of its own use of the token.
+/// What a clone knows of its own use of the token.
 #[derive(Default)]
 struct Turn {
     /// The lease, until it has ended.
     fence: Option<Fence>,
-    /// The mark that this process made last, or is making.
+    /// The mark that this clone made last, or is making.
     mark: Option<u64>,
     /// The mark of a token that was not sent, or not used up.
     harmless: Option<u64>,
@@ -106,9 +111,9 @@ struct Sealing {
 impl<S: SharedStore> SharedRefreshToken<S> {
     /// Keeps the refresh token in this store under this name, which stands for the client and the consent.
     pub fn new(store: S, keys: SealingKeys, name: impl Into<String>) -> Self {
-        let inner = Arc::new(Inner { store, keys, name: name.into(), turn: Mutex::new(Turn::default()) });
+        let inner = Arc::new(Inner { store, keys, name: name.into() });
         let settings = Settings { reusable_within: None, resend_after: None, lease: SHARED_TOKEN_LEASE };
-        SharedRefreshToken { inner, settings }
+        SharedRefreshToken { inner, turn: Arc::default(), settings }
     }
 
     /// Declares that the server accepts a used refresh token again within this period, for clients that lost the response.
@@ -154,14 +159,24 @@ impl<S: SharedStore> SharedRefreshToken<S> {
             || self.settings.resend_after.is_some_and(|time| age >= time)
     }
 
+    /// Whether a request with the token may be under way, or may have been lost.
+    fn is_in_use(&self, found: &Found) -> bool {
+        found.content.mark.is_some() && found.content.mark != lock(&self.turn).harmless
+    }
+
+    /// A handle for the same use of the token.
+    fn handle(&self) -> Self {
+        SharedRefreshToken { inner: Arc::clone(&self.inner), turn: Arc::clone(&self.turn), settings: self.settings }
+    }
+
     /// Waits for the lease. Returns its fence with what was found under it.
     async fn acquire(&self, platform: &Platform, sealing: &Sealing, is_patient: bool) -> Result<(Fence, Found), Error> {
         let inner = &self.inner;
-        let mut step = SHARED_POLL.0;
+        let (mut step, mut hints) = (SHARED_POLL.0, 0);
         loop {
             let found = inner.read(platform, sealing).await?;
             let wait = match self.patience().checked_sub(found.age).filter(|left| !left.is_zero()) {
-                Some(left) if is_patient && inner.is_in_use(&found) => left,
+                Some(left) if is_patient && self.is_in_use(&found) => left,
                 _ => {
                     let call = inner.store.lease(&sealing.key, found.version, self.settings.lease);
                     match inner.ask(platform, call).await? {
@@ -172,7 +187,13 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                 }
             };
             let wait = wait.saturating_add(Duration::from_millis(1)).min(step);
-            inner.store.changed(platform, &sealing.key, found.version, wait).await;
+            // It is a hint of the store, which must not hold up the fetch, and must not become a busy loop either.
+            let until = platform.now().after(wait).monotonic();
+            platform.before(until, inner.store.changed(platform, &sealing.key, found.version, wait)).await;
+            hints += 1;
+            if hints > MOST_HINTS {
+                platform.sleep_until(until).await;
+            }
             step = (step * 2).min(SHARED_POLL.1);
         }
     }
@@ -190,7 +211,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
     ) -> Result<bool, Error> {
         let (inner, sealing) = (&self.inner, self.sealing(platform).await?);
         let mut found = inner.read(platform, &sealing).await?;
-        let mut fence = lock(&inner.turn).fence.take();
+        let mut fence = lock(&self.turn).fence.take();
         loop {
             if found.content == next {
                 return Ok(true);
@@ -233,7 +254,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
             && found.content.mark == mark
         {
             let next = MarkedToken { mark: None, ..found.content };
-            // If it fails, this process knows that the mark means nothing, and the others wait for it.
+            // If it fails, this clone knows that the mark means nothing, and the others wait for it.
             drop(self.replace(&platform, |content| content.mark == mark, next).await);
         }
     }
@@ -284,11 +305,6 @@ impl<S: SharedStore> Inner<S> {
         // If the store is gone, the lease ends by itself.
         drop(self.ask(platform, self.store.release(key, fence)).await);
     }
-
-    /// Whether a request with the token may be under way, or may have been lost.
-    fn is_in_use(&self, found: &Found) -> bool {
-        found.content.mark.is_some() && found.content.mark != lock(&self.turn).harmless
-    }
 }
 
 impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
@@ -315,12 +331,12 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
     async fn prepare(&self, platform: &Platform) -> Result<(), Error> {
         let (inner, sealing) = (&self.inner, self.sealing(platform).await?);
         let found = inner.read(platform, &sealing).await?;
-        if inner.is_in_use(&found) && !self.may_resend(found.age) {
+        if self.is_in_use(&found) && !self.may_resend(found.age) {
             return Err(lost(found.age));
         }
         let mark = u64::from_ne_bytes(platform.random()?).max(1);
         let fence = {
-            let mut turn = lock(&inner.turn);
+            let mut turn = lock(&self.turn);
             // Until the store has answered, the token is not sent.
             (turn.mark, turn.harmless) = (Some(mark), Some(mark));
             turn.fence.take()
@@ -329,7 +345,7 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
         let content = MarkedToken { mark: Some(mark), ..found.content };
         match inner.save(platform, &sealing, &content, fence, found.version).await? {
             Saved::Saved(_) => {
-                let mut turn = lock(&inner.turn);
+                let mut turn = lock(&self.turn);
                 turn.fence = Some(fence);
                 turn.harmless.take_if(|harmless| *harmless == mark);
                 Ok(())
@@ -339,16 +355,16 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
     }
 
     fn not_used_up(&self) {
-        let mut turn = lock(&self.inner.turn);
+        let mut turn = lock(&self.turn);
         turn.harmless = turn.mark;
     }
 
     async fn lease(&self, platform: &Platform) -> Result<Lease, Error> {
         let sealing = self.sealing(platform).await?;
         let (fence, _) = self.acquire(platform, &sealing, true).await?;
-        let mut turn = lock(&self.inner.turn);
+        let mut turn = lock(&self.turn);
         (turn.fence, turn.mark) = (Some(fence), None);
-        Ok(Lease::holding(Holder { store: self.clone(), platform: platform.clone() }))
+        Ok(Lease::holding(Holder { store: self.handle(), platform: platform.clone() }))
     }
 
     fn problems(&self) -> Vec<Problem> {
@@ -384,7 +400,7 @@ fn lost(age: Duration) -> Error {
 
 impl<S> Clone for SharedRefreshToken<S> {
     fn clone(&self) -> Self {
-        SharedRefreshToken { inner: Arc::clone(&self.inner), settings: self.settings }
+        SharedRefreshToken { inner: Arc::clone(&self.inner), turn: Arc::default(), settings: self.settings }
     }
 }
 
@@ -403,12 +419,12 @@ struct Holder<S: SharedStore> {
 impl<S: SharedStore> Drop for Holder<S> {
     fn drop(&mut self) {
         let (fence, mark) = {
-            let mut turn = lock(&self.store.inner.turn);
+            let mut turn = lock(&self.store.turn);
             let mark = turn.mark.take();
             (turn.fence.take(), mark.filter(|mark| turn.harmless == Some(*mark)))
         };
         if fence.is_some() || mark.is_some() {
-            let settled = self.store.clone().settle(self.platform.clone(), fence, mark);
+            let settled = self.store.handle().settle(self.platform.clone(), fence, mark);
             // Where nothing can be spawned, the lease ends by itself.
             drop(self.platform.spawn(Box::pin(settled)));
         }

@@ -80,12 +80,17 @@ impl SharedInner {
     /// Fetches without the store.
     async fn alone(&self, cx: &FetchContext) -> Result<AccessToken, Error> {
         let token = self.source.clone().fetch(cx.clone()).await?;
+        self.keep_unshared(cx, &token);
+        Ok(token)
+    }
+
+    /// Notes a token that the store does not have.
+    fn keep_unshared(&self, cx: &FetchContext, token: &AccessToken) {
         let until = cx.started().monotonic().saturating_add(match token.expiry() {
             Expiry::In(lifetime) => lifetime,
             _ => Duration::ZERO,
         });
         *lock(&self.own) = Some(Own { generation: None, until });
-        Ok(token)
     }
 }
 
@@ -251,12 +256,25 @@ impl Turn<'_> {
             Err(Error::new(ErrorKind::Timeout, format!("the token source gave no token within {limit:?}")))
         });
         match result {
+            // A file with a part of the identity changed during the fetch, or a step widened the scope. Whether the token
+            // belongs to the old record or to the new one is unknown.
+            Ok(token) if !self.has_same_key().await => {
+                lease.release().await;
+                self.shared.keep_unshared(self.cx, &token);
+                Ok(token)
+            }
             Ok(token) => Ok(self.save_token(token, lease, found.version).await),
             Err(error) => {
                 self.save_failure(&error, lease, found).await;
                 Err(error)
             }
         }
+    }
+
+    /// Whether the source would still use the same record.
+    async fn has_same_key(&self) -> bool {
+        let identity = self.shared.identity.canonical(self.cx).await;
+        identity.is_ok_and(|identity| self.ring.store_key(&self.shared.fleet.0.namespace, &identity) == self.key)
     }
 
     /// Saves a token for the other replicas. Returns it, or the newer one that it lost to.

@@ -217,8 +217,11 @@ impl TokenSource for HotSwap {
         let swap = self.clone();
         identity.without_credentials(|identity| latest.identity(identity));
         identity.credential(move |cx| {
-            let latest = lock(&swap.0.state).latest.clone();
+            let swap = swap.clone();
             Box::pin(async move {
+                // Otherwise the verdict about the old credential would keep a new one from being tried.
+                swap.follow(&cx).await?;
+                let latest = lock(&swap.0.state).latest.clone();
                 let mut identity = Identity::default();
                 latest.identity(&mut identity);
                 identity.credentials(&cx).await

@@ -10,7 +10,10 @@ use http::{Request, Response, header::USER_AGENT, uri::Scheme};
 use tokio::runtime::Handle;
 
 use super::{Transport, body::read_response, cause::client_error};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    source::Identity,
+};
 
 mod builder;
 mod client;
@@ -128,6 +131,11 @@ impl Transport for HttpTransport {
                 ),
             )),
         }
+    }
+
+    /// The client's certificate, which may be all that tells one client from another (RFC 8705 section 2).
+    fn identity(&self, identity: &mut Identity) {
+        self.0.settings.tls.identity(identity);
     }
 }
 

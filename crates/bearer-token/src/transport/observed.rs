@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 
 use super::{DynTransport, Transport};
-use crate::{error::Error, observe::TokenCall};
+use crate::{error::Error, observe::TokenCall, source::Identity};
 
 /// Adds the trace context to the headers of a token request.
 pub(crate) type TraceContext = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
@@ -24,6 +24,10 @@ impl Transport for Observed {
             call.inside(|| add(request.headers_mut()));
         }
         call.run(Arc::clone(&self.transport).send(request)).await
+    }
+
+    fn identity(&self, identity: &mut Identity) {
+        self.transport.identity(identity);
     }
 }
 

@@ -21,6 +21,7 @@ async fn send(builder: ClientTransportBuilder, url: &str) -> Result<Response<Byt
 /// Everything that is set here would make token requests unsafe.
 fn unsafe_client() -> ClientTransportBuilder {
     ClientTransport::builder().configure(|client| {
+        #[allow(clippy::redundant_closure_for_method_calls, reason = "the type of the argument cannot be named")]
         let retries = retry::for_host("localhost").classify_fn(|request| request.retryable());
         client.redirect(Policy::limited(5)).retry(retries).timeout(Duration::from_secs(3600))
     })

@@ -104,7 +104,7 @@ async fn consent(run: &Run) -> Result<String> {
         ("scope", "offline_access read write"),
         ("state", "a state of more than eight characters"),
     ];
-    let mut next = redirect(run.http.get(authorization).query(&query).send().await?)?;
+    let mut next = redirect(&run.http.get(authorization).query(&query).send().await?)?;
     for (part, accept) in [
         ("login", json!({ "subject": USER })),
         ("consent", json!({ "grant_scope": ["offline_access", "read", "write"] })),
@@ -115,7 +115,7 @@ async fn consent(run: &Run) -> Result<String> {
         let accepted = run.http.put(url).query(&[(name, challenge)]).json(&accept).send().await?;
         let accepted = success(accepted).await?;
         let to = accepted["redirect_to"].as_str().context("found no redirect")?.to_owned();
-        next = redirect(run.http.get(to).send().await?)?;
+        next = redirect(&run.http.get(to).send().await?)?;
     }
     let code = parameter(&next, "code")?;
     let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK)];
@@ -124,7 +124,7 @@ async fn consent(run: &Run) -> Result<String> {
     Ok(tokens["refresh_token"].as_str().context("found no refresh token")?.to_owned())
 }
 
-fn redirect(response: Response) -> Result<String> {
+fn redirect(response: &Response) -> Result<String> {
     let location = response.headers().get(header::LOCATION).context("found no redirect")?;
     Ok(location.to_str()?.to_owned())
 }

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    ASSERTION_LIFETIME, JwtTemplate, Template,
-    claims::Claims,
+    ASSERTION_LIFETIME, BACKDATE, JwtTemplate, Template,
+    claims::{Claims, NotBefore},
     computed::{Computed, NO_JSON},
     context::SignContext,
     header::JoseHeader,
@@ -45,9 +45,9 @@ impl JwtTemplateBuilder {
                 fixed: Map::new(),
                 looked_up: LookedUpClaims::default(),
                 computed: Computed::default(),
-                backdate: Duration::from_secs(10),
+                backdate: BACKDATE,
                 issued_at: true,
-                not_before: false,
+                not_before: None,
                 expiration_time: true,
                 jwt_id: true,
             },
@@ -142,6 +142,21 @@ impl JwtTemplateBuilder {
         self
     }
 
+    /// Several further claims, or none, as [`claim`](Self::claim) sets one. An `Option` is such a list, too.
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let (key, tenant) = (SigningKey::hmac(Algorithm::HS256, [7; 32])?, Some("7"));
+    /// let template = JwtTemplate::builder(key).claims(tenant.map(|tenant| ("tenant", tenant))).build()?;
+    /// # let _ = template; Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn claims<N: Into<String>, V: Serialize>(self, claims: impl IntoIterator<Item = (N, V)>) -> Self {
+        claims.into_iter().fold(self, |builder, (name, value)| builder.claim(name, value))
+    }
+
     /// A claim that is computed for each JWT: from its times, from fingerprints of its key or certificate, from
     /// randomness.
     ///
@@ -207,6 +222,12 @@ impl JwtTemplateBuilder {
         self
     }
 
+    /// Several members of the JOSE header, or none, as [`header`](Self::header) sets one. An `Option` is such a list, too.
+    #[must_use]
+    pub fn headers<N: Into<String>, V: Serialize>(self, members: impl IntoIterator<Item = (N, V)>) -> Self {
+        members.into_iter().fold(self, |builder, (name, value)| builder.header(name, value))
+    }
+
     /// The `kid` in the header (RFC 7515 section 4.1.4), unless the key was given one already. It overrides the name
     /// that a JWK or a remote signer has.
     #[must_use]
@@ -270,10 +291,21 @@ impl JwtTemplateBuilder {
     }
 
     /// Whether each JWT has an `nbf` claim, the same as `iat`. Default: no, because some servers refuse it when
-    /// their clock is a little slow.
+    /// their clock is a little slow. [`not_before_backdate`](Self::not_before_backdate) is apart from `iat`.
     #[must_use]
     pub fn not_before(mut self, on: bool) -> Self {
-        self.claims.not_before = on;
+        self.claims.not_before = on.then_some(NotBefore::IssuedAt);
+        self
+    }
+
+    /// Gives each JWT an `nbf` claim (RFC 7519 section 4.1.5) with a back-date of its own: this long before the
+    /// signature, whatever the [`backdate`](Self::backdate) of `iat`. It replaces [`not_before`](Self::not_before).
+    ///
+    /// Zero is the time of the signature. A longer one is for servers whose clocks are slow, and which accept no old
+    /// `iat`. The lifetime does not change: `exp` counts from `iat`. Fractions of a second are rounded up.
+    #[must_use]
+    pub fn not_before_backdate(mut self, backdate: Duration) -> Self {
+        self.claims.not_before = Some(NotBefore::Backdated(backdate));
         self
     }
 

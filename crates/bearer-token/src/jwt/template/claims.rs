@@ -16,9 +16,18 @@ pub(crate) struct Claims {
     pub(crate) computed: Computed,
     pub(crate) backdate: Duration,
     pub(crate) issued_at: bool,
-    pub(crate) not_before: bool,
+    pub(crate) not_before: Option<NotBefore>,
     pub(crate) expiration_time: bool,
     pub(crate) jwt_id: bool,
+}
+
+/// The time of `nbf`.
+#[derive(Clone, Copy)]
+pub(crate) enum NotBefore {
+    /// That of `iat`.
+    IssuedAt,
+    /// This long before the signature.
+    Backdated(Duration),
 }
 
 impl Claims {
@@ -34,18 +43,24 @@ impl Claims {
 
     /// The registered claims that each JWT gets.
     fn generated_names(&self) -> impl Iterator<Item = &'static str> {
-        [("iat", self.issued_at), ("nbf", self.not_before), ("exp", self.expiration_time), ("jti", self.jwt_id)]
-            .into_iter()
-            .filter_map(|(name, on)| (on && !self.computed.has(name)).then_some(name))
+        [
+            ("iat", self.issued_at),
+            ("nbf", self.not_before.is_some()),
+            ("exp", self.expiration_time),
+            ("jti", self.jwt_id),
+        ]
+        .into_iter()
+        .filter_map(|(name, on)| (on && !self.computed.has(name)).then_some(name))
     }
 
     /// The claims of a new JWT, as JSON, with those that were found for it.
     pub(crate) fn text(&self, cx: &SignContext, found: Map<String, Value>) -> Result<String, Error> {
         let mut own = found;
         for name in self.generated_names() {
-            let value = match name {
-                "exp" => cx.expires_at().as_secs().into(),
-                "jti" => cx.uuid()?.into(),
+            let value = match (name, self.not_before) {
+                ("exp", _) => cx.expires_at().as_secs().into(),
+                ("jti", _) => cx.uuid()?.into(),
+                ("nbf", Some(NotBefore::Backdated(backdate))) => cx.before_signature(backdate).as_secs().into(),
                 _ => Value::from(cx.issued_at().as_secs()),
             };
             own.insert(name.to_owned(), value);

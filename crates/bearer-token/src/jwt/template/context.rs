@@ -57,6 +57,11 @@ impl SignContext {
         self.times.issued_at()
     }
 
+    /// This long before the signature, as time since 1970.
+    pub(super) fn before_signature(&self, backdate: Duration) -> Duration {
+        self.times.before_signature(backdate)
+    }
+
     /// The time of `exp`, as time since 1970.
     pub fn expires_at(&self) -> Duration {
         self.times.expires_at()

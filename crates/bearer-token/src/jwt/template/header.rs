@@ -11,6 +11,7 @@ use crate::{
     jwt::key::SigningKey,
     platform::Platform,
     problem::{Advice, Problem, Problems},
+    source::Identity,
     sync::Slot,
     value,
 };
@@ -138,6 +139,20 @@ impl JoseHeader {
         Value::Object(self.fixed(key)).to_string()
     }
 
+    /// Describes the members that say something else than which key signed.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        let members: Map<_, _> = self
+            .members
+            .iter()
+            .filter(|(name, _)| !is_of_key(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        identity.text("header", Value::Object(members).to_string());
+        for name in self.computed.names().filter(|name| !is_of_key(name)) {
+            identity.unknown(format!("header.{name}"));
+        }
+    }
+
     pub(crate) fn computed_names(&self) -> impl Iterator<Item = &str> {
         self.computed.names()
     }
@@ -150,6 +165,11 @@ impl JoseHeader {
         }
         members
     }
+}
+
+/// Whether a member of the header tells the key and nothing else, so that a new key changes it.
+fn is_of_key(name: &str) -> bool {
+    matches!(name, "alg" | "kid" | "jwk" | "jku" | "x5c" | "x5t" | "x5t#S256" | "x5u")
 }
 
 /// The `kid` that was set on the key, on the builder or as a member. All that are set must agree. It overrides the name

@@ -7,6 +7,7 @@ use crate::platform::Moment;
 /// The moments of one JWT, as `NumericDate`s (RFC 7519 section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SignTimes {
+    signed: u64,
     issued: u64,
     expires: u64,
 }
@@ -15,8 +16,9 @@ impl SignTimes {
     /// Whole seconds: `iat` and `lifetime` are rounded down and the back-date up. So the JWT never lives longer than
     /// `lifetime`. `exp` is never in the past, because it is at least one second after the current one.
     pub(crate) fn new(now: Moment, backdate: Duration, lifetime: Duration) -> Self {
-        let issued = now.since_epoch().as_secs().saturating_sub(whole_backdate(backdate));
-        SignTimes { issued, expires: issued.saturating_add(lifetime.as_secs()) }
+        let signed = now.since_epoch().as_secs();
+        let issued = signed.saturating_sub(whole_backdate(backdate));
+        SignTimes { signed, issued, expires: issued.saturating_add(lifetime.as_secs()) }
     }
 
     pub(crate) fn expires(self) -> SystemTime {
@@ -26,6 +28,11 @@ impl SignTimes {
     /// The `iat`.
     pub(crate) fn issued_at(self) -> Duration {
         Duration::from_secs(self.issued)
+    }
+
+    /// Whole seconds before the signature: its time is rounded down, and the back-date up.
+    pub(crate) fn before_signature(self, backdate: Duration) -> Duration {
+        Duration::from_secs(self.signed.saturating_sub(whole_backdate(backdate)))
     }
 
     /// The `exp`.
@@ -51,11 +58,23 @@ mod tests {
     #[test]
     fn l22_the_lifetime_includes_the_back_date() {
         let (ten, sixty) = (Duration::from_secs(10), Duration::from_secs(60));
-        assert_eq!(times((1_000, 0), ten, sixty), SignTimes { issued: 990, expires: 1_050 });
-        assert_eq!(times((1_000, 999_999_999), ten, sixty), SignTimes { issued: 990, expires: 1_050 });
+        assert_eq!(times((1_000, 0), ten, sixty), SignTimes { signed: 1_000, issued: 990, expires: 1_050 });
+        assert_eq!(times((1_000, 999_999_999), ten, sixty), SignTimes { signed: 1_000, issued: 990, expires: 1_050 });
         let odd = Duration::from_millis(9_500);
-        assert_eq!(times((1_000, 0), odd, Duration::from_millis(60_999)), SignTimes { issued: 990, expires: 1_050 });
-        assert_eq!(times((5, 0), ten, sixty), SignTimes { issued: 0, expires: 60 });
+        assert_eq!(
+            times((1_000, 0), odd, Duration::from_millis(60_999)),
+            SignTimes { signed: 1_000, issued: 990, expires: 1_050 }
+        );
+        assert_eq!(times((5, 0), ten, sixty), SignTimes { signed: 5, issued: 0, expires: 60 });
+    }
+
+    #[test]
+    fn another_back_date_counts_from_the_signature() {
+        let times = times((1_000, 999_999_999), Duration::from_secs(10), Duration::from_secs(60));
+        for (backdate, expected) in [(0, 1_000), (1, 999), (30_000, 970), (30_001, 969), (u64::MAX, 0)] {
+            let backdate = Duration::from_millis(backdate);
+            assert_eq!(times.before_signature(backdate), Duration::from_secs(expected), "{backdate:?}");
+        }
     }
 
     #[test]

@@ -109,6 +109,44 @@ async fn l22_iat_is_back_dated_and_there_is_no_nbf() {
     assert_eq!((&claims["iat"], &claims["exp"]), (&json!(940), &json!(1_540)));
 }
 
+// shows: 7519/4.1.5
+#[tokio::test]
+async fn nbf_has_a_back_date_apart_from_iat() {
+    let seconds = Duration::from_secs;
+    let builder = || JwtTemplate::builder(key()).backdate(seconds(20));
+    for (builder, nbf) in [
+        (builder().not_before(true), Some(980)),
+        (builder().not_before_backdate(seconds(0)), Some(1_000)),
+        (builder().not_before_backdate(seconds(300)), Some(700)),
+        (builder().not_before_backdate(Duration::MAX), Some(0)),
+        (builder().not_before_backdate(seconds(300)).not_before(true), Some(980)),
+        (builder().not_before_backdate(seconds(300)).not_before(false), None),
+        (builder().not_before(false).not_before_backdate(seconds(300)), Some(700)),
+    ] {
+        let claims = part(&builder.build().unwrap().sign(&platform_at(1_000)).await.unwrap(), 1);
+        assert_eq!(claims.get("nbf"), nbf.map(|nbf| json!(nbf)).as_ref());
+        assert_eq!((&claims["iat"], &claims["exp"]), (&json!(980), &json!(1_040)), "the others are the same");
+    }
+}
+
+#[tokio::test]
+async fn lists_of_claims_and_headers_may_be_options() {
+    let (tenant, none) = (Some("7"), None::<&str>);
+    let template = JwtTemplate::builder(key())
+        .claims(tenant.map(|tenant| ("tenant", tenant)))
+        .claims(none.map(|region| ("region", region)))
+        .claims([("a", json!([1])), ("b", json!(null))])
+        .headers([("cty", "x"), ("typ", "y")])
+        .headers(none.map(|kid| ("kid", kid)))
+        .build()
+        .unwrap();
+    let jwt = template.sign(&platform_at(1_000)).await.unwrap();
+    assert_eq!(part(&jwt, 0), json!({ "alg": "HS256", "typ": "y", "cty": "x" }));
+    let claims = part(&jwt, 1);
+    assert_eq!((&claims["tenant"], &claims["a"], &claims["b"]), (&json!("7"), &json!([1]), &json!(null)));
+    assert!(claims.get("region").is_none());
+}
+
 // shows: 7521/5.1a 7523/3.x
 #[tokio::test]
 async fn each_generated_claim_can_be_left_out() {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    jwt::{JwtTemplate, SigningKey},
+    jwt::{BACKDATE, JwtTemplate, SigningKey},
     oauth::{
-        client_auth::{Audience, ClientAuth, Method},
+        client_auth::{Audience, Changes, ClientAuth, Method},
         request::wire,
     },
     problem::{Advice, Problem, Problems},
@@ -20,6 +20,13 @@ const TYPE: &str = "client-authentication+jwt";
 
 /// An assertion is sent at once.
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
+
+/// The longest lifetime that can be set. A copied assertion is worth something for as long, so servers allow minutes.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+const LIFETIME_PATH: &str = "client_auth.assertion_lifetime";
+
+const JWT_TYPE_PATH: &str = "client_auth.assertion_jwt_type";
 
 /// The recipe for the assertions of a client.
 #[derive(Clone)]
@@ -64,8 +71,9 @@ impl ClientAuth {
     /// The first row is recommended (draft-ietf-oauth-rfc7523bis): no other server accepts the assertion, even if the
     /// URL of the token endpoint is false. The second row is the rule of RFC 7523 section 3.
     ///
-    /// The assertion lives for 60 seconds. Every request, including retries, has a new one with its own `jti`, `iat`
-    /// and `exp`. For anything else use [`assertion`](Self::assertion) with a template of your own.
+    /// The assertion lives for 60 seconds, unless [`assertion_lifetime`](Self::assertion_lifetime) says otherwise. Every
+    /// request, including retries, has a new one with its own `jti`, `iat` and `exp`. For other claims and header fields
+    /// use [`assertion`](Self::assertion) with a template of your own.
     pub fn private_key_jwt(client_id: impl Into<String>, key: SigningKey) -> Self {
         Method::Assertion(ClientAssertion { client_id: client_id.into(), form: AssertionForm::PrivateKey(key) }).into()
     }
@@ -107,6 +115,68 @@ impl ClientAuth {
         self.audience = Some(Audience::Issuer(issuer.into()));
         self
     }
+
+    /// Sets how long the assertions of [`private_key_jwt`](Self::private_key_jwt) and
+    /// [`client_secret_jwt`](Self::client_secret_jwt) live: from their `iat`, which is 10 s in the past, to their `exp`.
+    /// Default: 60 s. At most 24 h.
+    ///
+    /// ```
+    /// use bearer_token::{jwt::SigningKey, oauth::ClientAuth};
+    /// use std::time::Duration;
+    ///
+    /// fn auth(key: SigningKey) -> ClientAuth {
+    ///     let auth = ClientAuth::private_key_jwt("client-id", key).audience("https://as.example.com/token");
+    ///     auth.assertion_lifetime(Duration::from_secs(300)).assertion_jwt_type("client-authentication+jwt")
+    /// }
+    /// ```
+    #[must_use]
+    pub fn assertion_lifetime(mut self, lifetime: Duration) -> Self {
+        self.changes.lifetime = Some(lifetime);
+        self
+    }
+
+    /// Sets the `typ` in the header of the assertions of [`private_key_jwt`](Self::private_key_jwt) and
+    /// [`client_secret_jwt`](Self::client_secret_jwt) (RFC 7519 section 5.1), in place of the one in the table there.
+    ///
+    /// What the request says of the assertion, its `client_assertion_type`, is [another](Self::assertion_type).
+    #[must_use]
+    pub fn assertion_jwt_type(mut self, jwt_type: impl Into<String>) -> Self {
+        self.changes.jwt_type = Some(jwt_type.into());
+        self
+    }
+}
+
+impl Changes {
+    fn are_none(&self) -> bool {
+        self.lifetime.is_none() && self.jwt_type.is_none()
+    }
+
+    /// The path of what is changed first.
+    fn path(&self) -> &'static str {
+        if self.lifetime.is_some() { LIFETIME_PATH } else { JWT_TYPE_PATH }
+    }
+
+    /// The lifetime, if it is a usable one.
+    fn lifetime(&self, problems: &mut Problems) -> Option<Duration> {
+        let lifetime = self.lifetime.unwrap_or(ASSERTION_LIFETIME);
+        if lifetime.as_secs() <= BACKDATE.as_secs() || lifetime > LONGEST_LIFETIME {
+            let expected = format!("more than {BACKDATE:?}, by which `iat` is back-dated, and at most 24 h");
+            problems.add(Problem::new(LIFETIME_PATH, format!("found {lifetime:?}")).expecting(expected));
+            return None;
+        }
+        Some(lifetime)
+    }
+
+    /// The `typ`, if there is a usable one.
+    fn jwt_type(&self, problems: &mut Problems) -> Option<&str> {
+        let jwt_type = self.jwt_type.as_deref()?;
+        if jwt_type.is_empty() {
+            let problem = Problem::new(JWT_TYPE_PATH, "found an empty string").expecting("a media type such as `JWT`");
+            problems.add(problem.advise(Advice::text("remove it")));
+            return None;
+        }
+        wire::check(JWT_TYPE_PATH, jwt_type, problems).then_some(jwt_type)
+    }
 }
 
 impl ClientAssertion {
@@ -114,13 +184,12 @@ impl ClientAssertion {
         &self.client_id
     }
 
-    /// Adds the key as the credential.
+    /// Adds the key as the credential. The claims of a template reach the server, and may name a tenant.
     pub(crate) fn identity(&self, identity: &mut Identity) {
-        let (AssertionForm::PrivateKey(key) | AssertionForm::Secret(key)) = &self.form else {
-            let AssertionForm::Template(template) = &self.form else { return };
-            return template.credential(identity);
-        };
-        key.credential(identity);
+        match &self.form {
+            AssertionForm::PrivateKey(key) | AssertionForm::Secret(key) => key.credential(identity),
+            AssertionForm::Template(template) => template.identity(identity),
+        }
     }
 
     /// Whether the client secret signs it.
@@ -145,8 +214,14 @@ impl ClientAssertion {
         &self,
         audience: Option<&Audience>,
         default_audience: Option<&Audience>,
+        changes: &Changes,
         problems: &mut Problems,
     ) -> Option<JwtTemplate> {
+        if matches!(self.form, AssertionForm::Template(_)) && !changes.are_none() {
+            let found = "found a change beside a template, which has its own lifetime and header";
+            problems.add(Problem::new(changes.path(), found).advise(Advice::text("set it on the template")));
+            return None;
+        }
         let key = match (&self.form, audience) {
             (AssertionForm::Template(template), None) => return Some(template.clone()),
             (AssertionForm::Template(_), Some(_)) => {
@@ -169,6 +244,8 @@ impl ClientAssertion {
             }
             _ => {}
         }
+        let jwt_type = changes.jwt_type(problems);
+        let lifetime = changes.lifetime(problems)?;
         let own = audience.map(Audience::as_str);
         if own == Some("") {
             let problem = Problem::new("client_auth.audience", "found an empty string");
@@ -188,11 +265,9 @@ impl ClientAssertion {
             .issuer(self.client_id.as_str())
             .subject(self.client_id.as_str())
             .audience(audience.as_str())
-            .lifetime(ASSERTION_LIFETIME);
-        let template = match audience {
-            Audience::Issuer(_) => template.header("typ", TYPE),
-            Audience::Other(_) => template,
-        };
+            .lifetime(lifetime);
+        let default_type = matches!(audience, Audience::Issuer(_)).then_some(TYPE);
+        let template = template.headers(jwt_type.or(default_type).map(|jwt_type| ("typ", jwt_type)));
         template.build().map_err(|error| problems.absorb("client_auth", &error)).ok()
     }
 }

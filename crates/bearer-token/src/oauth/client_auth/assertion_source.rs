@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::SystemTime};
 
+use zeroize::Zeroizing;
+
 use crate::{
     error::{Error, ErrorKind, Retry},
     problem::Problem,
-    source::{DynTokenSource, FetchContext, TokenSource},
+    source::{DynTokenSource, FetchContext, Identity, TokenSource},
     token::{AccessToken, Expiry, jwt_times::jwt_expiry},
     value::Value,
 };
@@ -42,6 +44,16 @@ impl AssertionSource {
 
     pub(crate) fn client_id(&self) -> &str {
         &self.client_id
+    }
+
+    /// Adds a value as the credential. A source is not asked only to compare it.
+    pub(crate) fn identity(&self, identity: &mut Identity) {
+        let Origin::Value(value) = &self.origin else { return };
+        let value = value.clone();
+        identity.credential(move |cx| {
+            let value = value.clone();
+            Box::pin(async move { Ok(Zeroizing::new(value.read(&cx).await?.as_bytes().to_vec())) })
+        });
     }
 
     /// The assertion for one request.

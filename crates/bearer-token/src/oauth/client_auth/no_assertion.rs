@@ -1,7 +1,11 @@
 //! Stand-ins for signed assertions in a build without the feature `jwt`. Neither type has a value.
 
 use crate::{
-    error::Error, oauth::client_auth::Audience, platform::Platform, problem::Problems, source::Identity,
+    error::Error,
+    oauth::client_auth::{Audience, Changes},
+    platform::Platform,
+    problem::Problems,
+    source::Identity,
     token::AccessToken,
 };
 
@@ -34,6 +38,7 @@ impl ClientAssertion {
         &self,
         _: Option<&Audience>,
         _: Option<&Audience>,
+        _: &Changes,
         _: &mut Problems,
     ) -> Option<AssertionTemplate> {
         match *self {}

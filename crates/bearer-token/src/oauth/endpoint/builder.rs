@@ -118,10 +118,35 @@ impl TokenEndpointBuilder {
     /// for JSON bodies, any tree. Every call adds one, even of the same name. An empty string is not sent (RFC 6749 section
     /// 3.2). `Debug` never shows a value.
     ///
-    /// `client_secret` and `client_assertion` are refused: [`client_auth`](Self::client_auth) sends them. So are control
-    /// characters, and literals for credentials that expire, such as `assertion` or `subject_token`.
+    /// These are refused:
+    ///
+    /// - what others send: `grant_type`, `client_secret`, `client_assertion` and `client_assertion_type`, and the
+    ///   [own parameters of the grant](Grant::parameter_names), such as `subject_token_type` of a token exchange;
+    /// - literals for credentials that expire, such as `assertion`, `subject_token` or `code`;
+    /// - control characters.
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<ParameterValue>) -> Self {
         self.parameters.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds several parameters, or none, as [`parameter`](Self::parameter) adds one.
+    ///
+    /// An `Option` is such a list, too:
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientCredentials, TokenEndpoint};
+    ///
+    /// let audience: Option<String> = std::env::var("AUDIENCE").ok();
+    /// let builder = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
+    ///     .parameters(audience.map(|audience| ("audience", audience)))
+    ///     .parameters([("resource", "https://a.example.com"), ("resource", "https://b.example.com")]);
+    /// # let _ = builder;
+    /// ```
+    pub fn parameters<N: Into<String>, V: Into<ParameterValue>>(
+        mut self,
+        parameters: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        self.parameters.extend(parameters.into_iter().map(|(name, value)| (name.into(), value.into())));
         self
     }
 
@@ -143,6 +168,12 @@ impl TokenEndpointBuilder {
     /// the usual one. Headers that describe the request itself, such as `Content-Type`, are refused.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds several headers, or none, as [`header`](Self::header) adds one. An `Option` is such a list, too.
+    pub fn headers<N: Into<String>, V: Into<Value>>(mut self, headers: impl IntoIterator<Item = (N, V)>) -> Self {
+        self.headers.extend(headers.into_iter().map(|(name, value)| (name.into(), value.into())));
         self
     }
 
@@ -316,7 +347,12 @@ impl TokenEndpointBuilder {
         let credentials = self.client_auth.prepare(audience.as_ref(), &mut problems);
         let request_line = checks::RequestLine { method: &self.method, body: self.body };
         request_line.check(&self.grant_type, &self.scope, &self.parameters, &credentials, &mut problems);
-        checks::parameters(&self.parameters, self.body, &self.scope, &credentials.parameters, &mut problems);
+        let others = checks::Others {
+            scope: &self.scope,
+            credentials: &credentials.parameters,
+            grant: self.grant.parameter_names(),
+        };
+        checks::parameters(&self.parameters, self.body, &others, &mut problems);
         checks::scope_and_grant_type(&self.scope, &self.grant_type, &mut problems);
         let headers = checks::headers(self.headers, credentials.header.as_ref(), &mut problems);
         let mut reader = self.reader;
@@ -370,6 +406,11 @@ impl TokenEndpointBuilder {
     pub(crate) fn for_resource(self, resource: &str) -> Self {
         let has_one = self.parameters.iter().any(|(name, _)| name == "resource");
         if has_one { self } else { self.parameter("resource", resource) }
+    }
+
+    /// The transport that was set.
+    pub(crate) fn own_transport(&self) -> Option<Arc<dyn DynTransport>> {
+        self.transport.clone()
     }
 
     /// Sets the transport, unless there is one.

@@ -90,12 +90,19 @@ fn find(list: &[(&str, &'static [&'static str])], name: &str) -> Option<&'static
     list.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.trim())).map(|(_, settings)| *settings)
 }
 
-/// Checks the parameters that the user added, beside the scope and the client authentication.
+/// Who else sends parameters.
+pub(crate) struct Others<'a> {
+    pub(crate) scope: &'a str,
+    pub(crate) credentials: &'a Parameters,
+    /// Those that the grant sends once.
+    pub(crate) grant: Vec<&'a str>,
+}
+
+/// Checks the parameters that the user added, beside those of others.
 pub(crate) fn parameters(
     parameters: &[(String, ParameterValue)],
     body: BodyFormat,
-    scope: &str,
-    credentials: &Parameters,
+    others: &Others<'_>,
     problems: &mut Problems,
 ) {
     for (name, value) in parameters {
@@ -108,17 +115,20 @@ pub(crate) fn parameters(
         }
         let path = format!("parameter.{name}");
         let problem = |found: &'static str| Problem::new(path.clone(), found);
+        let is_sent = |sent: &str| sent.eq_ignore_ascii_case(name.trim());
         let expiring = find(&EXPIRING, name).filter(|_| !value.is_looked_up());
-        if let Some(settings) = find(&RESERVED, name).or(expiring) {
+        if others.grant.iter().any(|sent| is_sent(sent)) {
+            problems.add(problem("found a parameter that the grant sends already").advise(Advice::text("remove it")));
+        } else if let Some(settings) = find(&RESERVED, name).or(expiring) {
             let problem =
                 problem("found a fixed value for a parameter that the grant or the client authentication makes");
             let of_grant = [Advice::text("use a grant of your own that makes it for each request")];
             let advice = settings.iter().copied().map(Advice::set);
             problems.add(if settings.is_empty() { problem.with_advice(of_grant) } else { problem.with_advice(advice) });
-        } else if credentials.names().any(|sent| sent == name) {
+        } else if others.credentials.names().any(is_sent) {
             let problem = problem("found a parameter that the client authentication sends already");
             problems.add(problem.advise(Advice::text("remove one of the two")));
-        } else if name == "scope" && !scope.is_empty() {
+        } else if name == "scope" && !others.scope.is_empty() {
             let problem = problem("found a second scope, but it may be sent only once");
             problems.add(problem.advise(Advice::remove("scope")).advise(Advice::remove("parameter")));
         } else {
@@ -183,15 +193,22 @@ pub(crate) fn scope_and_grant_type(scope: &str, grant_type: &GrantType, problems
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     fn paths(problems: &Problems) -> Vec<String> {
         problems.iter().map(|problem| problem.path().to_owned()).collect()
     }
 
+    fn nobody() -> Others<'static> {
+        static NONE: LazyLock<Parameters> = LazyLock::new(Parameters::default);
+        Others { scope: "", credentials: &NONE, grant: Vec::new() }
+    }
+
     fn check(name: &str, value: impl Into<ParameterValue>) -> Problems {
         let mut problems = Problems::default();
-        parameters(&[(name.into(), value.into())], BodyFormat::Form, "", &Parameters::default(), &mut problems);
+        parameters(&[(name.into(), value.into())], BodyFormat::Form, &nobody(), &mut problems);
         problems
     }
 
@@ -259,7 +276,7 @@ mod tests {
             (BodyFormat::Json, &["parameter.a[1].b[0]"]),
         ] {
             let mut problems = Problems::default();
-            parameters(&tree(), body, "", &Parameters::default(), &mut problems);
+            parameters(&tree(), body, &nobody(), &mut problems);
             assert_eq!(paths(&problems), expected, "{body:?}");
         }
     }
@@ -272,7 +289,7 @@ mod tests {
             let mut problems = Problems::default();
             scope_and_grant_type(&text, &GrantType::Named(text.clone()), &mut problems);
             let wanted = [("audience".to_owned(), text.clone().into()), (text.clone(), "value".into())];
-            parameters(&wanted, BodyFormat::Json, "", &Parameters::default(), &mut problems);
+            parameters(&wanted, BodyFormat::Json, &nobody(), &mut problems);
             headers(
                 vec![("x-tenant".into(), text.clone().into()), (text.clone(), "value".into())],
                 None,

@@ -119,6 +119,10 @@ impl Grant for JwtBearer {
         }
     }
 
+    fn parameter_names(&self) -> Vec<&str> {
+        vec![&self.parameter]
+    }
+
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Problems::default();
         match &self.assertion {

@@ -221,6 +221,13 @@ impl Grant for TokenExchange {
         self.values().any(Value::has_changed)
     }
 
+    fn parameter_names(&self) -> Vec<&str> {
+        let subject = ["subject_token", "subject_token_type"];
+        let actor = ["actor_token", "actor_token_type"].into_iter().filter(|_| self.actor.is_some());
+        let requested = self.requested.is_some().then_some("requested_token_type");
+        subject.into_iter().chain(actor).chain(requested).collect()
+    }
+
     fn problems(&self) -> Vec<Problem> {
         let actor = self.actor.iter().map(|(actor, _)| ("actor_token", actor));
         let audiences = self.audiences.iter().map(|audience| ("audience", audience));

@@ -137,8 +137,8 @@ impl ProtectedResourceBuilder {
         self
     }
 
-    /// Sets the HTTP client for the metadata, and for registrations without one of their own. Default:
-    /// `HttpTransport::new()`, with the feature `http-transport`.
+    /// Sets the HTTP client for the metadata, and for registrations without one of their own. Default: that of the first
+    /// registration that has one, then `HttpTransport::shared()`, with the feature `http-transport`.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -169,7 +169,8 @@ impl ProtectedResourceBuilder {
             let problem = Problem::new("authorization_server", found).expecting("at least one, with a registration");
             problems.add(problem.advise(Advice::set("authorization_server")));
         }
-        let transport = self.transport.or_else(default_transport);
+        let of_registration = || self.servers.iter().find_map(TokenEndpointBuilder::own_transport);
+        let transport = self.transport.or_else(of_registration).or_else(default_transport);
         if transport.is_none() {
             let problem = Problem::new("transport", "found no HTTP client").advise(Advice::set("transport"));
             problems.add(problem.advise(Advice::Feature("http-transport")));

@@ -59,7 +59,7 @@ const KNOWN_CODES: &[(Meaning, &str, &[&str])] = &[
     (
         Meaning::Other,
         "check the scope: it is unknown, malformed, or more than is allowed",
-        &["invalid_scope", "insufficient_scope"],
+        &["invalid_scope", "insufficient_scope", "scope_invalid"],
     ),
     (
         Meaning::PerhapsClient,
@@ -132,6 +132,7 @@ mod tests {
             ("unauthorized_client", Some(Meaning::PerhapsClient)),
             ("invalid_target", Some(Meaning::Other)),
             ("jti_known", Some(Meaning::Other)),
+            ("scope_invalid", Some(Meaning::Other)),
             ("consent_required", Some(Meaning::Other)),
             ("temporarily_unavailable", Some(Meaning::Passes)),
             ("server_error", Some(Meaning::Passes)),

@@ -112,7 +112,8 @@ fn advice(status: StatusCode, known: Option<OAuthCode>, outage: bool, presented:
         Some(Meaning::PerhapsClient) if status == StatusCode::UNAUTHORIZED => format!("{about_client}. Or {about}"),
         Some(Meaning::PerhapsClient) => format!("{about}. If the client authentication is the cause, {about_client}"),
         None => format!(
-            "the server's log or documentation knows the cause. If it is the client authentication, {about_client}"
+            "the server's log or documentation knows the cause: perhaps the grant type, the scope or another parameter. If \
+             it is the client authentication, {about_client}"
         ),
     }
 }

@@ -331,6 +331,14 @@ fn a_refusal_names_the_endpoint_and_what_to_change() {
              instead of the body: try `ClientAuth::basic` (in a configuration, `method = \"basic\"`)",
         ),
         (
+            403,
+            "",
+            "the token endpoint at https://as.example.com responded with 403 and no OAuth error code; expected a token: the \
+             server's log or documentation knows the cause: perhaps the grant type, the scope or another parameter. If it \
+             is the client authentication, check the client secret and the client id, and whether the server expects them \
+             by HTTP Basic instead of the body: try `ClientAuth::basic` (in a configuration, `method = \"basic\"`)",
+        ),
+        (
             404,
             "",
             "the token endpoint at https://as.example.com responded with 404 and no OAuth error code; expected a \

@@ -84,6 +84,69 @@ async fn l38_the_audience_has_no_query_unless_it_was_asked_for() {
     }
 }
 
+// shows: 7519/4.1.4 7519/5.1
+#[tokio::test]
+async fn lifetime_and_typ_change_without_repeating_the_rest() {
+    let seconds = Duration::from_secs;
+    for auth in [ClientAuth::private_key_jwt("id", private_key()), ClientAuth::client_secret_jwt("id", secret())] {
+        for (auth, lives, typ, aud) in [
+            (auth.clone(), 60, "JWT", URL),
+            (auth.clone().assertion_lifetime(seconds(300)), 300, "JWT", URL),
+            (
+                auth.clone().assertion_jwt_type("x+jwt").audience("https://a.example.com"),
+                60,
+                "x+jwt",
+                "https://a.example.com",
+            ),
+            (
+                auth.clone().audience_issuer("https://as.example.com"),
+                60,
+                "client-authentication+jwt",
+                "https://as.example.com",
+            ),
+            (
+                auth.audience_issuer("https://as.example.com")
+                    .assertion_jwt_type("JWT")
+                    .assertion_lifetime(seconds(11)),
+                11,
+                "JWT",
+                "https://as.example.com",
+            ),
+        ] {
+            let (form, claims) = request(URL, auth).await;
+            let header = form["client_assertion"].split('.').next().unwrap();
+            let header: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
+            assert_eq!((&header["typ"], &claims["aud"]), (&json!(typ), &json!(aud)));
+            assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), lives);
+            assert_eq!((&claims["iss"], &claims["sub"]), (&json!("id"), &json!("id")));
+        }
+    }
+}
+
+#[test]
+fn a_bad_change_of_the_assertion_is_named() {
+    let template = || JwtTemplate::builder(secret()).issuer("iss").subject("iss").audience("aud").build().unwrap();
+    let signed = || ClientAuth::private_key_jwt("id", private_key());
+    let seconds = Duration::from_secs;
+    let (lifetime, jwt_type) = ("client_auth.assertion_lifetime", "client_auth.assertion_jwt_type");
+    for (auth, paths) in [
+        (signed().assertion_lifetime(seconds(10)), &[lifetime][..]),
+        (signed().assertion_lifetime(Duration::MAX), &[lifetime]),
+        (signed().assertion_lifetime(Duration::ZERO).assertion_jwt_type(""), &[jwt_type, lifetime]),
+        (signed().assertion_jwt_type("marker\n"), &[jwt_type]),
+        (ClientAuth::assertion("id", template()).assertion_lifetime(seconds(60)), &[lifetime]),
+        (ClientAuth::assertion("id", template()).assertion_jwt_type("JWT"), &[jwt_type]),
+        (ClientAuth::post("id", "s").assertion_lifetime(seconds(60)).assertion_jwt_type("x"), &[lifetime, jwt_type]),
+        (ClientAuth::none().audience("a"), &["client_auth.audience"]),
+    ] {
+        let builder = TokenEndpoint::builder(URL, ClientCredentials::new()).client_auth(auth);
+        let error = builder.transport(Script::default()).build().unwrap_err();
+        let found: Vec<_> = error.problems().iter().map(crate::Problem::path).collect();
+        assert_eq!(found, paths, "{error}");
+        assert!(!error.to_string().contains("marker"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_template_of_your_own_says_everything_about_the_assertion() {
     let template = JwtTemplate::builder(secret()).issuer("iss").audience("aud").claim("x", 1).build().unwrap();

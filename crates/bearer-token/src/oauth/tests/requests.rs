@@ -218,6 +218,81 @@ fn what_has_no_place_is_a_problem() {
 }
 
 #[tokio::test]
+async fn lists_of_parameters_and_headers_may_be_options() {
+    let (audience, none) = (Some("a"), None::<&str>);
+    let script = Script::new([reply(200, TOKEN)]);
+    let builder = builder(URL)
+        .parameters(audience.map(|audience| ("audience", audience)))
+        .parameters(none.map(|tenant| ("tenant", tenant)))
+        .parameters([("n", ParameterValue::from(7)), ("resource", ParameterValue::list(["b", "c"]))])
+        .headers(audience.map(|audience| ("x-a", audience)))
+        .headers(none.map(|tenant| ("x-tenant", tenant)))
+        .headers([("x-b", "1".to_owned()), ("x-c", "2".to_owned())]);
+    builder.transport(script.clone()).build().unwrap().fetch(script.context()).await.unwrap();
+    let sent = script.requests.lock().unwrap();
+    assert_eq!(sent[0].body(), "grant_type=client_credentials&audience=a&n=7&resource=b&resource=c");
+    let headers =
+        ["x-a", "x-b", "x-c", "x-tenant"].map(|name| sent[0].headers().get(name).map(|value| value.to_str().unwrap()));
+    assert_eq!(headers, [Some("a"), Some("1"), Some("2"), None]);
+}
+
+// shows: 6749/3.2e
+#[test]
+fn l20_no_parameter_of_the_grant_is_sent_twice() {
+    let looked_up = || Value::token_of(TokenProvider::builder(StaticToken::new("t")).build().unwrap());
+    let exchange = || TokenExchange::new(looked_up(), TokenType::JWT);
+    let acting = || exchange().actor(looked_up(), TokenType::JWT).requested_token_type(TokenType::JWT);
+    let bearer = || JwtBearer::from_value(looked_up());
+    let endpoint = |grant: &str| match grant {
+        "exchange" => TokenEndpoint::builder(URL, exchange()),
+        "acting" => TokenEndpoint::builder(URL, acting()),
+        "bearer" => TokenEndpoint::builder(URL, bearer()),
+        "renamed" => TokenEndpoint::builder(URL, bearer().parameter_name("token")),
+        "refresh" => TokenEndpoint::builder(URL, RefreshToken::new(crate::store::MemoryStore::new("planted-r"))),
+        _ => builder(URL),
+    };
+    let table: [(&str, &[&str], &[&str]); 6] = [
+        (
+            "exchange",
+            &["subject_token", "subject_token_type", "Subject_Token_Type "],
+            &["actor_token", "audience", "resource"],
+        ),
+        (
+            "acting",
+            &["subject_token", "actor_token", "actor_token_type", "requested_token_type"],
+            &["audience", "resource"],
+        ),
+        ("bearer", &["assertion", "ASSERTION"], &["subject_token", "token"]),
+        ("renamed", &["token"], &["assertion"]),
+        ("refresh", &["refresh_token"], &["assertion", "subject_token_type"]),
+        ("", &[], &["assertion", "refresh_token", "subject_token", "actor_token", "code"]),
+    ];
+    for (grant, refused, accepted) in table {
+        for name in refused {
+            // Also one that is looked up: the server would get the grant's own beside it.
+            let built = endpoint(grant).parameter(*name, looked_up()).transport(Script::default()).build();
+            let error = built.unwrap_err().to_string();
+            let expected = format!("parameter.{name}: found a parameter that the grant sends already: remove it");
+            assert!(error.contains(&expected) && !error.contains("planted"), "{grant} {name}: {error}");
+        }
+        for name in accepted {
+            let built = endpoint(grant).parameter(*name, looked_up()).transport(Script::default()).build();
+            assert!(built.is_ok(), "{grant} {name}: {built:?}");
+        }
+        for name in
+            ["grant_type", "client_secret", "client_assertion", "client_assertion_type", "code", "code_verifier"]
+        {
+            let built = endpoint(grant).parameter(name, "planted").transport(Script::default()).build();
+            let error = built.unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("parameter.{name}: ")) && !error.contains("planted"),
+                "{grant} {name}: {error}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_credential_that_the_user_added_is_not_the_token() {
     let sent = || TokenProvider::builder(StaticToken::new("a token")).build().unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -179,3 +179,22 @@ fn a_store_that_loses_writes_needs_a_reuse_period() {
     assert!(error.to_string().contains("reusable_within"), "{error}");
     build(store().reusable_within(LEASE)).unwrap();
 }
+
+/// Two grants of one process, the first of which outlives its lease.
+#[tokio::test]
+async fn the_end_of_one_use_does_not_touch_another_clones() {
+    let (world, first) = (World::new(), token("1"));
+    let (a, b) = (world.host(), world.host());
+    let other = a.clone();
+    a.put(&world.platform, Some(&first)).await.unwrap();
+    let late = a.lease(&world.platform).await.unwrap();
+    world.clock.advance(LEASE);
+    let (lease, _) = world.begin(&other).await.unwrap();
+    drop(late);
+    world.settle().await;
+    other.not_used_up();
+    drop(lease);
+    world.settle().await;
+    let found = b.load_found(&world.platform).await.unwrap();
+    assert!(found.content.mark.is_none(), "no consent is needed");
+}

@@ -87,6 +87,25 @@ async fn a_refusal_does_not_concern_another_credential() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_does_not_concern_a_secret_that_is_followed() {
+    let world = World::new();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "old").unwrap();
+    let server = world.server.clone();
+    let source = crate::HotSwap::following(crate::Value::file(file.path()), move |secret| {
+        let credential = if secret == "old" { "old" } else { "new" };
+        Ok(Client { server: server.clone(), credential })
+    });
+    let replica = world.fleet().share(source.unwrap()).unwrap();
+    world.server.fails_with(refused());
+    world.fetch(&replica, FetchReason::Missing).await.unwrap_err();
+    world.fetch(&replica, FetchReason::Missing).await.unwrap_err();
+    assert_eq!(world.server.requests(), 1);
+    std::fs::write(file.path(), "new").unwrap();
+    assert_eq!(world.token(&replica, FetchReason::Missing).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_of_one_process_is_not_shared() {
     let world = World::new();
     for error in [

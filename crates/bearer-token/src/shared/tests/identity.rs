@@ -136,6 +136,65 @@ mod of_a_token_endpoint {
         assert!(fleet.share(custom).unwrap_err().to_string().contains("response_with"));
     }
 
+    #[tokio::test]
+    async fn a_number_is_not_a_string_of_digits() {
+        let json = |value: ParameterValue| name(endpoint().body(BodyFormat::Json).parameter("n", value));
+        let number = json(1.into()).await;
+        assert_ne!(number, json("1".into()).await);
+        assert_ne!(json(true.into()).await, json("true".into()).await);
+        assert_ne!(json(ParameterValue::list([""; 0])).await, json("list of 0".into()).await);
+    }
+
+    /// Without another client authentication, the certificate is all that tells the client (RFC 8705 section 2).
+    #[tokio::test]
+    async fn a_client_certificate_counts() {
+        use crate::transport::HttpTransport;
+        let name_with = async |certificate: Option<String>| {
+            let transport = match certificate {
+                Some(pem) => HttpTransport::builder().certificate(pem).build().unwrap(),
+                None => HttpTransport::new(),
+            };
+            let endpoint = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new());
+            name(endpoint.transport(transport)).await
+        };
+        let certificate = || {
+            let made = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+            format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem())
+        };
+        let (one, other) = (certificate(), certificate());
+        assert_ne!(name_with(Some(one.clone())).await, name_with(Some(other)).await);
+        assert_eq!(name_with(Some(one.clone())).await, name_with(Some(one.clone())).await);
+        assert_ne!(name_with(Some(one)).await, name_with(None).await);
+    }
+
+    /// A file was read for the name of the record, and had another content for the request.
+    #[tokio::test]
+    async fn a_token_is_not_shared_if_the_tenant_changed_during_its_fetch() {
+        use crate::transport::Transport;
+        use bytes::Bytes;
+
+        struct Changing(std::path::PathBuf);
+
+        impl Transport for Changing {
+            async fn send(&self, _: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {
+                std::fs::write(&self.0, "two").unwrap();
+                let body = r#"{"access_token":"token","token_type":"Bearer","expires_in":3600}"#;
+                Ok(http::Response::new(Bytes::from_static(body.as_bytes())))
+            }
+        }
+
+        let world = World::new();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let source = endpoint().parameter("tenant", Value::file(file.path())).transport(Changing(file.path().into()));
+        std::fs::write(file.path(), "one").unwrap();
+        let shared = world.fleet().share(source.build().unwrap()).unwrap();
+        let key = name_of(&shared).await;
+        TokenSource::fetch(&shared, world.cx(FetchReason::Missing)).await.unwrap();
+        assert!(SharedStore::read(&world.store, &key).await.unwrap().is_none());
+        std::fs::write(file.path(), "one").unwrap();
+        assert_eq!(name_of(&shared).await, key);
+    }
+
     /// Each tenant's provider is made by the same function, as in keyed providers.
     #[tokio::test]
     async fn tenants_never_share_a_record() {
@@ -164,7 +223,7 @@ mod of_an_assertion {
     use super::*;
     use crate::{
         jwt::{Algorithm, JwtTemplate, JwtTemplateBuilder, SigningKey},
-        oauth::{JwtBearer, TokenEndpoint},
+        oauth::{ClientAuth, ClientCredentials, JwtBearer, TokenEndpoint},
     };
 
     fn template(key: u8) -> JwtTemplateBuilder {
@@ -193,6 +252,28 @@ mod of_an_assertion {
         };
         assert_ne!(keys(1).await, keys(2).await);
         assert_eq!(keys(1).await, keys(1).await);
+    }
+
+    #[tokio::test]
+    async fn claims_of_a_client_assertion_count_and_its_key_does_not() {
+        let share = |template: JwtTemplateBuilder| {
+            let endpoint = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
+                .client_auth(ClientAuth::assertion("orders", template.build().unwrap()));
+            World::new().fleet().share(endpoint.build().unwrap())
+        };
+        let name = async |template: JwtTemplateBuilder| name_of(&share(template).unwrap()).await;
+        let usual = name(template(1).subject("orders").claim("tenant", "a")).await;
+        assert_ne!(usual, name(template(1).subject("orders").claim("tenant", "b")).await);
+        assert_eq!(usual, name(template(2).subject("orders").claim("tenant", "a")).await);
+        let error = share(template(1).subject("orders").computed("user", |_| Ok("whoever asks"))).unwrap_err();
+        assert!(error.to_string().contains("claim.user"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn members_of_the_header_count_unless_they_are_of_the_key() {
+        let usual = name(template(1).subject("a")).await;
+        assert_ne!(usual, name(template(1).subject("a").header("tenant", "b")).await);
+        assert_eq!(usual, name(template(1).subject("a").header("kid", "2")).await);
     }
 
     #[tokio::test]

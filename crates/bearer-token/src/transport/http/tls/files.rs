@@ -3,12 +3,14 @@
 use std::{fmt, sync::Arc};
 
 use tokio::runtime::Handle;
+use zeroize::Zeroizing;
 
 use super::{TlsMaterial, certificates};
 use crate::{
     error::{Error, ErrorKind},
     observe::{self, EventKind},
     problem::{Advice, Problem, Problems},
+    source::Identity,
     sync::{Mutex, lock},
     value::Value,
 };
@@ -66,6 +68,23 @@ pub(in super::super) struct TlsFiles {
 }
 
 impl TlsFiles {
+    /// Describes the client's certificate. A new one may be another client, for all that is known here.
+    pub(in super::super) fn identity(self: &Arc<Self>, identity: &mut Identity) {
+        if self.input.certificate.is_none() {
+            return;
+        }
+        let this = Arc::clone(self);
+        identity.looked_up("client certificate", move |_| {
+            let this = Arc::clone(&this);
+            Box::pin(async move {
+                let runtime = Handle::try_current().map_err(|_| shut_down())?;
+                let material = this.current(&runtime).await?;
+                let leaf = material.identity.as_ref().and_then(|identity| identity.chain.first());
+                Ok(Zeroizing::new(leaf.map(|leaf| leaf.to_vec()).unwrap_or_default()))
+            })
+        });
+    }
+
     /// Reads everything for the first time. Blocks.
     pub(in super::super) fn new(input: TlsInput) -> Result<Self, Problems> {
         let material = input.read()?;
