@@ -25,11 +25,13 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
 /// The moment at which instances without jitter refresh for the eighth time, so the outage affects them too.
 const OUTAGE: (Duration, Duration) = (Duration::from_secs(380 * 60), Duration::from_secs(390 * 60));
+/// The time of a refresh of the shared token is in it, whatever the draws.
+const LONG_OUTAGE: (Duration, Duration) = (Duration::from_secs(380 * 60), Duration::from_secs(420 * 60));
 
 fn main() -> anyhow::Result<ExitCode> {
     let plots = env::args_os().nth(1).map(PathBuf::from);
-    let between = Duration::from_secs(10);
-    let (instances, lifetime, time) = (INSTANCES, HOUR, 12 * HOUR);
+    let between = MINUTE;
+    let (instances, lifetime, time) = (INSTANCES, HOUR, 10 * HOUR);
     let plan = Plan { instances, lifetime, time, waves: None, outage: None, jitter: true, between, sharing: None };
     let waves = Some((10, MINUTE));
     let fleets = [
@@ -43,7 +45,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let courses = run(&fleets)?;
 
     println!(
-        "{INSTANCES} instances, tokens that live for an hour, a request every ten seconds each, {} hours. Token requests \
+        "{INSTANCES} instances, tokens that live for an hour, a request every minute each, {} hours. Token requests \
          in 60 s windows, as multiples of the mean; the start itself, when every instance needs its first token, is left \
          out.\n",
         plan.time.as_secs() / 3_600,
@@ -64,11 +66,11 @@ fn main() -> anyhow::Result<ExitCode> {
         );
     }
     let sharing = Sharing { lost: 1_000, down: None, revoked: None };
-    let plan = Plan { sharing: Some(sharing), ..plan };
+    let plan = Plan { sharing: Some(sharing), time: 8 * HOUR, ..plan };
     let shared = [
         ("one token, no trouble", Plan { sharing: Some(Sharing { lost: u64::MAX / 4, ..sharing }), ..plan }),
         ("one in 1,000 calls of the store is lost", plan),
-        ("and an outage of ten minutes", Plan { outage: Some(OUTAGE), ..plan }),
+        ("and an outage of 40 minutes", Plan { outage: Some(LONG_OUTAGE), ..plan }),
         ("and a revocation", Plan { sharing: Some(Sharing { revoked: Some(5 * HOUR), ..sharing }), ..plan }),
         (
             "and the store is down for an hour",
@@ -76,7 +78,7 @@ fn main() -> anyhow::Result<ExitCode> {
         ),
     ];
     let shared_courses = run(&shared)?;
-    println!("\nThe same instances, sharing one token through a store.\n");
+    println!("\nThe same instances, sharing one token through a store, {} hours.\n", plan.time.as_secs() / 3_600);
     println!("| fleet | token requests | calls of the store | rejected requests | requests without a token |");
     println!("|---|--:|--:|--:|--:|");
     for ((name, _), course) in shared.iter().zip(&shared_courses) {

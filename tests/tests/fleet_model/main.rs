@@ -10,6 +10,7 @@ mod search;
 mod sound;
 mod state;
 mod store;
+mod tie;
 mod variants;
 mod world;
 
@@ -34,7 +35,7 @@ const QUIET: World = World {
 
 /// One of these faults. A save that a pause delays makes the record live for longer than its token, by as much.
 const fn one_of(faults: &'static [Fault]) -> World {
-    World { faults, budget: 1, allowed: 1, except: Some(properties::TOO_LONG), ..QUIET }
+    World { faults, budget: 1, allowed: 1, until: 10, except: Some(properties::TOO_LONG), ..QUIET }
 }
 
 const EVERY_FAULT_OF_A_REPLICA: &[Fault] = &[Fault::Crash, Fault::Pause, Fault::LostReply, Fault::LostRequest];

@@ -1,9 +1,9 @@
 //! A replica of the model: what it asks next, given what it was answered.
 //!
-//! It is a copy of the decisions of `bearer_token::shared`, by hand. `tests/fleet_model/tie.rs` compares the two.
+//! It is a copy of the decisions of `bearer_token::shared`, by hand. `tie.rs` compares the two.
 
 use super::{
-    rules::{COOL_DOWN, Content, EXCHANGE, FLIGHT, Held, LEASE, PATIENCE, Rules, SHORT_LEASE, STALE, Snapshot, Tick},
+    rules::{COOL_DOWN, Content, EXCHANGE, FLIGHT, Held, MARGIN, PATIENCE, Rules, SHORT_LEASE, STALE, Snapshot, Tick},
     store::{Leased, Saved},
 };
 
@@ -174,7 +174,7 @@ impl Flight {
     fn opens(&mut self, rules: &Rules, now: Tick, snapshot: Option<Snapshot>) -> Result<Call, Ended> {
         self.found = snapshot.map(|left| {
             let token = left.content.token.map(|held| Held { until: now + held.until, ..held });
-            Snapshot { content: Content { token, cool_down: now + left.content.cool_down }, ..left }
+            Snapshot { content: Content { token, cool_down: now + left.content.cool_down, ..left.content }, ..left }
         });
         self.judge(rules, now)
     }
@@ -204,8 +204,9 @@ impl Flight {
             return Err(Ended::Failed);
         }
         // The holder of a lease may crash while the others have no token.
-        let is_short = self.reason != Reason::Stale && !self.has_waited && cool_until == 0;
-        let ttl = if is_short { SHORT_LEASE } else { LEASE };
+        let has_failed = self.found.is_some_and(|found| found.content.has_failed);
+        let is_short = self.reason != Reason::Stale && !self.has_waited && !has_failed;
+        let ttl = if is_short { SHORT_LEASE } else { self.until().saturating_sub(now) + MARGIN };
         Ok(Call::Lease { seen: self.found.map_or(0, |found| found.version), ttl })
     }
 
@@ -246,14 +247,17 @@ impl Flight {
         let from = if rules.life_counts_from_the_grant { lease.at } else { now };
         let left = |held: Held| Held { until: held.until - from, ..held };
         if result.is_some() {
-            return Ok(Call::Save { content: Content { token: result.map(left), cool_down: 0 }, lease });
+            return Ok(Call::Save {
+                content: Content { token: result.map(left), cool_down: 0, has_failed: false },
+                lease,
+            });
         }
         if !rules.failures_are_shared {
             return Ok(Call::Release { fence: lease.fence, better: None });
         }
         let token = self.found.and_then(|found| found.content.token);
         let token = token.filter(|held| rules.failures_keep_the_token && held.until > now).map(left);
-        Ok(Call::Save { content: Content { token, cool_down: COOL_DOWN }, lease })
+        Ok(Call::Save { content: Content { token, cool_down: COOL_DOWN, has_failed: true }, lease })
     }
 
     fn end(&self, is_shared: bool) -> Ended {

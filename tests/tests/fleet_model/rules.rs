@@ -11,8 +11,10 @@ pub(crate) const FLIGHT: Tick = 5;
 pub(crate) const PATIENCE: Tick = 4;
 /// The lease of a replica without a token. The others have none either, and must not wait for long if it crashes.
 pub(crate) const SHORT_LEASE: Tick = 2;
-/// The lease of a replica whose token is stale: that of a flight, and a margin.
-pub(crate) const LEASE: Tick = 6;
+/// The time by which a longer lease outlasts the flight of its holder.
+pub(crate) const MARGIN: Tick = 1;
+/// The longest lease.
+pub(crate) const LEASE: Tick = FLIGHT + MARGIN;
 /// The life of a token.
 pub(crate) const LIFE: Tick = 11;
 /// A token with no more than this left is stale.
@@ -40,6 +42,8 @@ impl Held {
 pub(crate) struct Content {
     pub(crate) token: Option<Held>,
     pub(crate) cool_down: Tick,
+    /// Whether the last exchange failed. It is remembered for longer than the cool-down.
+    pub(crate) has_failed: bool,
 }
 
 /// A record as it was read.

@@ -48,18 +48,18 @@ fn one_fault_of_a_replica_costs_one_exchange_more() {
 
 #[test]
 fn one_fault_and_a_failing_server_cost_one_exchange_more() {
-    let world = World { outages: 1, until: 8, ..one_of(EVERY_FAULT_OF_A_REPLICA) };
+    let world = World { outages: 1, until: 6, ..one_of(EVERY_FAULT_OF_A_REPLICA) };
     assert_eq!(most("one of these, and a failed exchange", world), 1);
 }
 
 #[test]
 fn one_fault_and_a_rejection_cost_one_exchange_more() {
     let faults = &[Fault::Crash, Fault::LostReply, Fault::LostRequest];
-    let world = World { revocations: 1, until: 6, ..one_of(faults) };
+    let world = World { revocations: 1, until: 5, ..one_of(faults) };
     assert_eq!(most("one of these but a pause, and a rejection", world), 1);
     // A record that lives too long could look newer than the token that was rejected.
     let rules = Rules { life_counts_from_the_grant: true, ..SOUND };
-    let world = World { rules, revocations: 1, until: 6, ..one_of(&[Fault::Pause]) };
+    let world = World { rules, revocations: 1, until: 5, ..one_of(&[Fault::Pause]) };
     assert_eq!(most("a pause and a rejection, lives from the grant", world), 1);
 }
 
@@ -77,7 +77,7 @@ fn a_failover_that_loses_writes_costs_one_exchange_more() {
 #[test]
 fn without_a_store_each_replica_is_on_its_own() {
     // For each lifetime that began, each replica but one.
-    let world = World { allowed: 4, until: 8, ..one_of(&[Fault::StoreDown]) };
+    let world = World { allowed: 4, until: 7, ..one_of(&[Fault::StoreDown]) };
     assert_eq!(most("the store is down", world), 4);
 }
 

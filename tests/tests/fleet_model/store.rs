@@ -47,7 +47,9 @@ impl Store {
         let token = content.token.map(|held| Held { until: left(held.until), ..held }).filter(|held| held.until > 0);
         let token = token.map(|held| if rules.life_is_what_is_left { held } else { Held { until: LIFE, ..held } });
         let cool_down = left(content.cool_down);
-        (token.is_some() || cool_down > 0).then_some(Snapshot { content: Content { token, cool_down }, version })
+        let has_failed = content.has_failed;
+        let is_there = token.is_some() || has_failed;
+        is_there.then_some(Snapshot { content: Content { token, cool_down, has_failed }, version })
     }
 
     pub(crate) fn lease(&mut self, rules: &Rules, now: Tick, (seen, ttl): (u8, Tick), minted: u8) -> Leased {
@@ -77,7 +79,7 @@ impl Store {
         let from = if rules.life_counts_from_the_grant { self.granted_at } else { now };
         let token = content.token.map(|held| Held { until: from + held.until, ..held });
         self.last_token = token.or(self.last_token);
-        let content = Content { token, cool_down: now + content.cool_down };
+        let content = Content { token, cool_down: now + content.cool_down, ..content };
         self.record = Some(Record { content, version: fence });
         self.saved = fence;
         self.leased_until = self.leased_until.min(now);
