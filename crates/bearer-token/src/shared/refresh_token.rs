@@ -237,7 +237,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
                 Saved::Fenced => {}
                 Saved::Changed(snapshot) => {
                     inner.release(platform, &sealing.key, used).await;
-                    found = inner.open(snapshot, &sealing)?;
+                    found = inner.open(&snapshot, &sealing)?;
                 }
             }
         }
@@ -275,12 +275,12 @@ impl<S: SharedStore> Inner<S> {
 
     async fn read(&self, platform: &Platform, sealing: &Sealing) -> Result<Found, Error> {
         match self.ask(platform, self.store.read(&sealing.key)).await? {
-            Some(snapshot) => self.open(snapshot, sealing),
+            Some(snapshot) => self.open(&snapshot, sealing),
             None => Ok(Found { version: Version::ABSENT, age: Duration::ZERO, content: MarkedToken::default() }),
         }
     }
 
-    fn open(&self, snapshot: Snapshot, sealing: &Sealing) -> Result<Found, Error> {
+    fn open(&self, snapshot: &Snapshot, sealing: &Sealing) -> Result<Found, Error> {
         let plain = sealing.ring.open(&snapshot.record, &sealing.key).map_err(|problem| {
             let message = format!("the refresh token in the shared store cannot be opened: {problem}");
             Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
