@@ -186,6 +186,7 @@ mod tests {
         let mut runtimes = Vec::new();
         for _ in 0..2 {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            #[allow(clippy::disallowed_methods, reason = "a call that the caller gives up, on a real connection")]
             let call =
                 async { tokio::time::timeout(Duration::from_millis(100), connection.query("SELECT 1", &[])).await };
             assert!(runtime.block_on(call).is_err(), "the server never responds");

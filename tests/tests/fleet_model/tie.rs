@@ -160,7 +160,7 @@ impl Real {
         self.desk.lock().1 = reply;
         match flight.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(result) => Next::Ended(result),
-            Poll::Pending => Next::Asked(self.desk.lock().0.take().expect("it waits for nothing else")),
+            Poll::Pending => Next::Asked(self.desk.lock().0.take().unwrap()),
         }
     }
 
