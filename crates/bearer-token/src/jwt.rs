@@ -37,6 +37,7 @@ mod native;
 mod self_signed;
 mod template;
 
+#[cfg(feature = "oauth")]
 pub(crate) use self::template::BACKDATE;
 pub use self::{
     algorithm::Algorithm,
