@@ -23,9 +23,9 @@ pub use self::{leases::*, records::*};
 /// server. They run in parallel.
 ///
 /// ```
+/// # mod tests {
 /// use bearer_token::store::MemorySharedStore;
 ///
-/// # mod tests { use super::*;
 /// async fn make_store() -> MemorySharedStore {
 ///     MemorySharedStore::new()
 /// }
