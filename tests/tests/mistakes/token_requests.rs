@@ -114,7 +114,14 @@ pub(crate) fn rows() -> Vec<Row> {
             [],
             ["URL"],
         ),
-        Row::new("33", "a server that hangs", hanging(), ["no token within 10s", "provider=\"http://127.0.0.1"], [], []),
+        Row::new(
+            "33",
+            "a server that hangs",
+            hanging(),
+            ["no token within 10s", "provider=\"http://127.0.0.1"],
+            [],
+            [],
+        ),
         Row::new(
             "34",
             "tokens of another type",
