@@ -48,7 +48,7 @@
 //! is gone costs token requests and no failures.** Each call of the store may take 100 ms. After two failures in a row
 //! the store is left alone for 1 s, doubling to 30 s, and each replica fetches for itself.
 //!
-//! Records are sealed ([`SealingKeys`]). The names of records are keyed hashes. Whoever can read the store learns neither
+//! Records are sealed ([`SealingKeys`]). The names of records are keyed hashes. A reader of the store learns neither
 //! a token nor whose it is.
 
 use std::{borrow::Cow, fmt, sync::Arc};

@@ -202,7 +202,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         self.inner.read(platform, &self.sealing(platform).await?).await
     }
 
-    /// Saves a token over the one that was expected, whoever has the lease.
+    /// Saves a token over the one that was expected, whichever replica has the lease.
     async fn replace(
         &self,
         platform: &Platform,
