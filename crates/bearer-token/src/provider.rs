@@ -1,5 +1,7 @@
 //! The cached, shared, cloneable handle on a source.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
@@ -8,7 +10,7 @@ use crate::{
     PassThrough,
     error::{Error, ProviderName},
     observe::{EventKind, FirstTimes, Observers},
-    platform::{Moment, Platform},
+    platform::{Clock, Moment, Platform},
     provider::{
         cache::{Cache, Want},
         ticket::{ProviderId, Reject},
@@ -17,6 +19,7 @@ use crate::{
         origin::{Destination, Origins},
         refusals::Refusals,
         sending::HeaderForm,
+        sharded::Crowd,
     },
     source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource, Waits},
     sync::AtomicU64,
@@ -75,18 +78,25 @@ pub struct TokenProvider {
     inner: Arc<Inner>,
 }
 
+/// What a warm request reads is in the first cache line: of many tenants, each line is a miss.
+#[repr(C, align(64))]
 pub(crate) struct Inner {
-    id: ProviderId,
-    cache: Cache,
     /// The allowed origins. Empty if reads of the cache are [counted](Self::counted).
-    origins: Origins,
+    origins: Arc<Origins>,
+    form: Arc<HeaderForm>,
+    /// The platform's.
+    clock: Arc<dyn Clock>,
+    /// Whether a bearer should have several copies of its header.
+    crowd: Crowd,
+    /// It begins with the slot and the gate.
+    cache: Cache,
+    id: ProviderId,
     /// The allowed origins of a provider whose reads are counted. So only its requests take the way through `judge`.
-    counted: Option<Box<Origins>>,
+    counted: Option<Arc<Origins>>,
     platform: Platform,
     source: Arc<dyn DynTokenSource>,
     name: ProviderName,
     observers: Observers,
-    form: Arc<HeaderForm>,
     refusals: Refusals,
     /// What the source can meet, although it does not refuse the bearer itself.
     challenge_test: Option<ChallengeTest>,
@@ -98,6 +108,9 @@ pub(crate) struct Inner {
     /// The provider that the fetch in progress waits for.
     waits: Waits,
 }
+
+#[cfg(not(bearer_loom))]
+const _: () = assert!(offset_of!(Inner, cache) + cache::HOT <= 64);
 
 /// What [`TokenProvider::authorize`] did with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

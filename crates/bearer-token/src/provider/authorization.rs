@@ -34,18 +34,24 @@ impl Inner {
         if has_several_of(self.form.name(), headers) {
             return (Authorized::Passed, None);
         }
-        let now = self.platform.now();
+        let now = self.clock.now();
         let sent = self.cache.read(|bearer| {
             let bearer = bearer?;
             let freshness = bearer.deadlines.freshness(now);
             if freshness == Freshness::Expired {
                 return None;
             }
-            Some((bearer.ticket, freshness, bearer.credential.insert(headers)))
+            let is_crowded = bearer.credential.is_single() && self.crowd.is_crowded(now);
+            Some((bearer.ticket, freshness, is_crowded, bearer.credential.insert(headers)))
         });
         let (ticket, freshness) = match sent {
-            Some((ticket, freshness, true)) => (ticket, freshness),
-            Some((_, _, false)) => return (Authorized::Passed, None),
+            Some((ticket, freshness, is_crowded, true)) => {
+                if is_crowded {
+                    self.cache.share_out(ticket.generation());
+                }
+                (ticket, freshness)
+            }
+            Some((.., false)) => return (Authorized::Passed, None),
             None if self.has_its_own(headers) => return (Authorized::Passed, None),
             None => return (Authorized::NotReady, None),
         };

@@ -34,9 +34,12 @@
 //! | `Renewing` | `Renewing`, as above | | `Serving` | `Serving`: the suspect is better than no bearer | `Withdrawn` |
 //! | `Withdrawn` | `Renewing`; or `Serving`, during a cool-down | | | | |
 //!
-//! `resume_cool_down` leads from `Empty` to `Failed`, and `forgive` only changes times. An empty cell changes no row.
+//! `resume_cool_down` leads from `Empty` to `Failed`, `forgive` only changes times, and `share_out` replaces the bearer by
+//! itself. An empty cell changes no row.
 //! Each transition ends with a check in debug builds.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::{sync::Arc, time::Duration};
 
 use crate::{
@@ -69,17 +72,22 @@ use self::{
     successor::{is_usable, successor},
 };
 
+#[repr(C)]
 pub(crate) struct Cache {
-    policy: Policy,
     /// The bearer in service. An expired one stays, to notice a source that returns it again.
     slot: Slot<Sealed>,
     /// The earliest time, in monotonic nanoseconds, at which a reader of a stale bearer should check whether to start a
     /// refresh.
     gate: AtomicU64,
+    policy: Policy,
     /// What is known of the last failure, for readers without the lock.
     failure: Slot<Failure>,
     state: Mutex<State>,
 }
+
+/// How many bytes of the beginning a warm request reads.
+#[cfg(not(bearer_loom))]
+pub(crate) const HOT: usize = offset_of!(Cache, policy);
 
 #[derive(Default)]
 struct State {
@@ -325,6 +333,20 @@ impl Cache {
             late.end(Outcome::Abandoned);
         }
         (Rejection::Renewing, Some(start))
+    }
+
+    /// Gives each group of threads its own copy of the headers of the bearer in service, if it is still this one.
+    pub(crate) fn share_out(&self, generation: Generation) {
+        // Dropped after the lock is released.
+        let _replaced = self.slot.get();
+        let state = lock(&self.state);
+        let in_service = self.slot.get().map(Bearer::from_sealed);
+        let shared =
+            in_service.filter(|bearer| bearer.generation() == generation).and_then(|bearer| bearer.shared_out());
+        if let Some(bearer) = shared {
+            self.slot.set(Some(bearer.sealed()));
+        }
+        self.check(&state);
     }
 
     fn start_flight(
