@@ -152,6 +152,15 @@ impl SigningKey {
         })
     }
 
+    /// Whether this is its name, or it has none.
+    pub(super) fn is_named(&self, expected: Option<&str>) -> bool {
+        match (&self.key_id, &self.place) {
+            (Some(given), _) => expected == Some(&**given),
+            (None, KeyPlace::Memory(material)) => material.key_id.as_deref() == expected,
+            (None, KeyPlace::LookedUp(_) | KeyPlace::Remote(_)) => self.key_id().as_deref() == expected,
+        }
+    }
+
     /// The name that it was given.
     pub(super) fn given_key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
@@ -194,18 +203,29 @@ impl SigningKey {
         Ok(SigningKey { algorithm: self.algorithm, place: KeyPlace::Memory(material), key_id: self.key_id.clone() })
     }
 
-    /// The signature of the message, together with the message.
-    pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
+    /// How long a signature is, in bytes, or about so long if the key is in another place.
+    pub(super) fn signature_bytes(&self) -> usize {
+        match &self.place {
+            KeyPlace::Memory(material) => material.key.signature_bytes(self.algorithm),
+            KeyPlace::LookedUp(key) => key.last().key.signature_bytes(self.algorithm),
+            KeyPlace::Remote(_) => *self.algorithm.signature_bytes().start(),
+        }
+    }
+
+    /// The message, a dot, and its signature in base64url: a JWT, if the message is the header and the claims of one
+    /// (RFC 7515 section 7.1).
+    pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<Zeroizing<String>, Error> {
         let material = match &self.place {
             KeyPlace::Memory(material) => material.clone(),
             KeyPlace::LookedUp(key) => key.last(),
             KeyPlace::Remote(signer) => {
                 let signature = signer.sign(message.as_bytes()).await?;
-                return signature::check_form(self.algorithm, signature).map(|signature| (message, signature));
+                let signature = signature::check_form(self.algorithm, signature)?;
+                return Ok(signature::append(message, &signature));
             }
         };
         let is_slow = material.key.is_slow();
-        let sign = move || material.key.sign(message.as_bytes()).map(|signature| (message, signature));
+        let sign = move || material.key.sign(message);
         if is_slow { platform.run_blocking(sign).await? } else { sign() }
     }
 
@@ -219,13 +239,19 @@ impl SigningKey {
                 let known = match key.public_key() {
                     Ok(der) => der,
                     Err(_) if key.algorithm.is_hmac() && !matches!(key.place, KeyPlace::Remote(_)) => {
-                        key.sign(cx.platform(), "bearer-token credential".to_owned()).await?.1
+                        return key.credential_code(cx.platform()).await;
                     }
                     Err(_) => key.key_id().unwrap_or_default().into_bytes(),
                 };
                 Ok(Zeroizing::new(known))
             })
         });
+    }
+
+    /// A code that only this shared secret makes.
+    async fn credential_code(&self, platform: &Platform) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let code = self.sign(platform, "bearer-token credential".to_owned()).await?;
+        Ok(Zeroizing::new(code.as_bytes().to_vec()))
     }
 
     /// Whether another key is available than the one that signed last.
@@ -374,8 +400,8 @@ mod tests {
             (SigningKey::from_pem(Algorithm::PS512, pem("rsa2048")), 1),
         ] {
             let key = key.unwrap();
-            let (message, _) = key.sign(&platform, "message".to_owned()).await.unwrap();
-            assert_eq!(message, "message");
+            let signed = key.sign(&platform, "message".to_owned()).await.unwrap();
+            assert!(signed.starts_with("message."));
             assert_eq!(spawn.take_jobs(), expected, "{}", key.algorithm());
         }
     }

@@ -21,9 +21,10 @@ use aws_lc_rs::{
         RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
     },
 };
+use zeroize::Zeroizing;
 
 pub(crate) use self::fault::NativeFault;
-use self::ml_dsa::MlDsaKey;
+use self::{ml_dsa::MlDsaKey, signature::append};
 use super::{
     algorithm::{Algorithm, Curve, Family, Hash, Padding, RSA_BITS},
     formats::{
@@ -182,22 +183,42 @@ impl NativeKey {
         der.ok().map(|der| der.as_ref().to_vec())
     }
 
-    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let failed = |_| Error::new(ErrorKind::Signing, "the JWT could not be signed with this key");
+    /// How long a signature is, in bytes.
+    pub(crate) fn signature_bytes(&self, algorithm: Algorithm) -> usize {
         match self {
-            NativeKey::Hmac(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+            NativeKey::Rsa(pair, _) => pair.public_modulus_len(),
+            NativeKey::Hmac(_) | NativeKey::Ecdsa(..) | NativeKey::Ed25519(_) | NativeKey::MlDsa(_) => {
+                *algorithm.signature_bytes().end()
+            }
+        }
+    }
+
+    /// The message with its signature.
+    pub(crate) fn sign(&self, message: String) -> Result<Zeroizing<String>, Error> {
+        let failed = |_| Error::new(ErrorKind::Signing, "the JWT could not be signed with this key");
+        let bytes = message.as_bytes();
+        match self {
+            NativeKey::Hmac(key) => {
+                let tag = hmac::sign(key, bytes);
+                Ok(append(message, tag.as_ref()))
+            }
             NativeKey::Rsa(pair, encoding) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(*encoding, &SystemRandom::new(), message, &mut signature).map_err(failed)?;
-                Ok(signature)
+                pair.sign(*encoding, &SystemRandom::new(), bytes, &mut signature).map_err(failed)?;
+                Ok(append(message, &signature))
             }
             NativeKey::Ecdsa(pair, _) => {
-                pair.sign(&SystemRandom::new(), message).map(|signature| signature.as_ref().to_vec()).map_err(failed)
+                let signature = pair.sign(&SystemRandom::new(), bytes).map_err(failed)?;
+                Ok(append(message, signature.as_ref()))
             }
             NativeKey::Ed25519(pair) => {
-                pair.try_sign(message).map(|signature| signature.as_ref().to_vec()).map_err(failed)
+                let signature = pair.try_sign(bytes).map_err(failed)?;
+                Ok(append(message, signature.as_ref()))
             }
-            NativeKey::MlDsa(key) => key.sign(message).map_err(failed),
+            NativeKey::MlDsa(key) => {
+                let signature = key.sign(bytes).map_err(failed)?;
+                Ok(append(message, &signature))
+            }
         }
     }
 }

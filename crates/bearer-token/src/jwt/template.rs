@@ -11,11 +11,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+mod base64url;
 pub(crate) mod builder;
 mod claims;
 pub(crate) mod computed;
 pub(crate) mod context;
 mod header;
+mod layout;
 mod looked_up_claims;
 mod sign_times;
 mod strings;
@@ -28,6 +30,7 @@ use self::{
     claims::Claims,
     context::{CertificateState, SignContext},
     header::JoseHeader,
+    layout::ClaimsLayout,
     sign_times::SignTimes,
 };
 use super::{
@@ -74,6 +77,7 @@ pub(crate) struct Template {
     pub(crate) certified: Option<CertifiedKey>,
     pub(crate) header: JoseHeader,
     pub(crate) claims: Claims,
+    pub(crate) layout: ClaimsLayout,
     pub(crate) lifetime: Option<Duration>,
 }
 
@@ -174,7 +178,7 @@ impl JwtTemplate {
         or_else: Duration,
         own: Map<String, Value>,
     ) -> Result<SignedJwt, Error> {
-        let Template { header, claims, lifetime, .. } = &*self.0;
+        let Template { header, claims, layout, lifetime, .. } = &*self.0;
         let issued = platform.now();
         let times = SignTimes::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
         let mut found = self.look_up(platform).await?;
@@ -190,14 +194,14 @@ impl JwtTemplate {
         };
         further.extend(own);
         let cx = SignContext::new(times, key, certificate, platform.clone());
-        let (header, claims) = (header.encoded(&cx, key_id)?, claims.text(&cx, further)?);
-        let mut input = String::with_capacity(header.len() + 1 + claims.len().div_ceil(3) * 4);
+        let header = header.encoded(&cx, key_id)?;
+        // One allocation for the whole, unless claims were found or are computed.
+        let bytes = header.len() + 1 + encoded_bytes(layout.bytes());
+        let mut input = String::with_capacity(bytes + 1 + encoded_bytes(cx.key().signature_bytes()));
         input.push_str(&header);
         input.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(claims, &mut input);
-        let (input, signature) = cx.key().sign(platform, input).await?;
-        // One allocation of the right size: a string that grows leaves copies behind.
-        let token = Zeroizing::new([input, encode(signature)].join("."));
+        layout.append(claims, &cx, further, &mut input)?;
+        let token = cx.key().sign(platform, input).await?;
         Ok(SignedJwt { token, issued, usable_until: times.expires(), expires })
     }
 
@@ -324,6 +328,11 @@ impl fmt::Debug for SignedJwt {
 
 fn encode(part: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(part)
+}
+
+/// The length of so many bytes in base64 without padding.
+fn encoded_bytes(bytes: usize) -> usize {
+    base64::encoded_len(bytes, false).unwrap_or(bytes)
 }
 
 #[cfg(test)]

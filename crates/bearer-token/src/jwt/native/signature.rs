@@ -1,5 +1,8 @@
 //! The form of a signature in a JWT (RFC 7518 section 3).
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use zeroize::Zeroizing;
+
 use crate::{
     error::{Error, ErrorKind},
     jwt::{
@@ -45,6 +48,15 @@ impl Algorithm {
             Error::new(ErrorKind::Signing, message)
         })
     }
+}
+
+/// The message, a dot, and the signature in base64url without padding (RFC 7515 section 7.1).
+pub(crate) fn append(mut message: String, signature: &[u8]) -> Zeroizing<String> {
+    // A string that grows leaves a copy behind: here, one that is not signed yet.
+    message.reserve_exact(1 + base64::encoded_len(signature.len(), false).unwrap_or_default());
+    message.push('.');
+    BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut message);
+    Zeroizing::new(message)
 }
 
 /// Checks that a signature from a remote signer can be one of this algorithm. The server verifies it.

@@ -11,6 +11,7 @@ use super::{
     computed::{Computed, NO_JSON},
     context::SignContext,
     header::JoseHeader,
+    layout::ClaimsLayout,
     looked_up_claims::LookedUpClaims,
     strings::Strings,
 };
@@ -343,6 +344,7 @@ impl JwtTemplateBuilder {
             key: self.key,
             certified,
             header,
+            layout: ClaimsLayout::new(&self.claims),
             claims: self.claims,
             lifetime: self.lifetime,
         }))

@@ -130,7 +130,11 @@ impl SignContext {
     ///
     /// As [`random`](Self::random).
     pub fn uuid(&self) -> Result<String, Error> {
-        Ok(uuid::Builder::from_random_bytes(self.random()?).into_uuid().to_string())
+        self.new_uuid().map(|uuid| uuid.to_string())
+    }
+
+    pub(super) fn new_uuid(&self) -> Result<uuid::Uuid, Error> {
+        Ok(uuid::Builder::from_random_bytes(self.random()?).into_uuid())
     }
 
     pub(crate) fn key(&self) -> &SigningKey {

@@ -113,11 +113,13 @@ impl JoseHeader {
         if key_id.is_some() || self.computed.names().next().is_some() {
             return Ok(encode(self.text(cx, key_id)?).into());
         }
-        let own_key_id = if self.has_own_key_id { cx.key().key_id() } else { None };
         let last = self.last.load();
         match last.as_deref() {
-            Some(last) if last.own_key_id == own_key_id => Ok(last.encoded.clone()),
+            Some(last) if !self.has_own_key_id || cx.key().is_named(last.own_key_id.as_deref()) => {
+                Ok(last.encoded.clone())
+            }
             _ => {
+                let own_key_id = if self.has_own_key_id { cx.key().key_id() } else { None };
                 let encoded: Arc<str> = encode(self.text(cx, None)?).into();
                 self.last.set(Some(Arc::new(Encoded { own_key_id, encoded: encoded.clone() })));
                 Ok(encoded)
