@@ -33,7 +33,7 @@ use super::{algorithm::Algorithm, formats::public_key, native::signature};
 use crate::{
     error::Error,
     observe::{self, EventKind},
-    platform::Platform,
+    platform::{Platform, preparation::AWS_LC_RANDOMNESS},
     source::Identity,
     value::Value,
 };
@@ -224,9 +224,13 @@ impl SigningKey {
                 return Ok(signature::append(message, &signature));
             }
         };
-        let is_slow = material.key.is_slow();
-        let sign = move || material.key.sign(message);
-        if is_slow { platform.run_blocking(sign).await? } else { sign() }
+        if material.key.is_slow() {
+            return platform.run_blocking(move || material.key.sign(message)).await?;
+        }
+        if material.key.draws_randomness() {
+            AWS_LC_RANDOMNESS.done_on(platform).await;
+        }
+        material.key.sign(message)
     }
 
     /// Adds it as the credential: its public key, or for a secret a code that only the secret makes.
@@ -252,6 +256,11 @@ impl SigningKey {
     async fn credential_code(&self, platform: &Platform) -> Result<Zeroizing<Vec<u8>>, Error> {
         let code = self.sign(platform, "bearer-token credential".to_owned()).await?;
         Ok(Zeroizing::new(code.as_bytes().to_vec()))
+    }
+
+    /// Whether it is in a file or a variable, and looked up for each JWT.
+    pub(crate) fn is_looked_up(&self) -> bool {
+        matches!(self.place, KeyPlace::LookedUp(_))
     }
 
     /// Whether another key is available than the one that signed last.
@@ -390,6 +399,9 @@ mod tests {
     async fn only_slow_algorithms_sign_away_from_the_runtime() {
         let spawn = NoSpawn::default();
         let platform = platform_at(0).with_spawn(spawn.clone());
+        // The first signature of the process also waits for randomness.
+        AWS_LC_RANDOMNESS.done_on(&platform).await;
+        spawn.take_jobs();
         for (key, expected) in [
             (SigningKey::hmac(Algorithm::HS512, [7; 64]), 0),
             (SigningKey::from_pem(Algorithm::ES256, pem("p256")), 0),

@@ -171,6 +171,14 @@ impl NativeKey {
         }
     }
 
+    /// Whether a signature draws randomness: a nonce, a salt, or what blinds a private key.
+    pub(crate) fn draws_randomness(&self) -> bool {
+        match self {
+            NativeKey::Rsa(..) | NativeKey::Ecdsa(..) | NativeKey::MlDsa(_) => true,
+            NativeKey::Hmac(_) | NativeKey::Ed25519(_) => false,
+        }
+    }
+
     /// The public key as `SubjectPublicKeyInfo` in DER (RFC 5280 section 4.1.2.7); `None` for a shared secret.
     pub(crate) fn public_key(&self) -> Option<Vec<u8>> {
         let der: Result<PublicKeyX509Der<'static>, Unspecified> = match self {

@@ -1,6 +1,7 @@
 //! Templates of JWTs, and the JWTs that are signed from them.
 
 use std::{
+    cell::LazyCell,
     fmt,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -11,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-mod base64url;
+pub(crate) mod base64url;
 pub(crate) mod builder;
 mod claims;
 pub(crate) mod computed;
@@ -30,7 +31,7 @@ use self::{
     claims::Claims,
     context::{CertificateState, SignContext},
     header::JoseHeader,
-    layout::ClaimsLayout,
+    layout::{ClaimsLayout, Ingredients},
     sign_times::SignTimes,
 };
 use super::{
@@ -181,31 +182,55 @@ impl JwtTemplate {
         let Template { header, claims, layout, lifetime, .. } = &*self.0;
         let issued = platform.now();
         let times = SignTimes::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
-        let mut found = self.look_up(platform).await?;
-        if self.has_changed() {
-            // A file that contains several of them may have been replaced in between. Later changes are used for the
-            // next JWT.
-            found = self.look_up(platform).await?;
-        }
-        let LookedUp { key, certificate, key_id, claims: mut further } = found;
+        // In a box, because few templates look anything up, and the future of a signature is part of many others.
+        let found = if self.looks_up() { Some(Box::pin(self.look_up_unchanged(platform)).await?) } else { None };
+        let LookedUp { key, certificate, key_id, claims: mut further } = found.unwrap_or_default();
+        let key = key.as_ref().unwrap_or(&self.0.key);
         let expires = match own.get("exp").and_then(Value::as_u64) {
             Some(own) => UNIX_EPOCH.checked_add(Duration::from_secs(own)),
             None => claims.has_expiration_time().then(|| times.expires()),
         };
         further.extend(own);
-        let cx = SignContext::new(times, key, certificate, platform.clone());
-        let header = header.encoded(&cx, key_id)?;
-        // One allocation for the whole, unless claims were found or are computed.
-        let bytes = header.len() + 1 + encoded_bytes(layout.bytes());
-        let mut input = String::with_capacity(bytes + 1 + encoded_bytes(cx.key().signature_bytes()));
-        input.push_str(&header);
-        input.push('.');
-        layout.append(claims, &cx, further, &mut input)?;
-        let token = cx.key().sign(platform, input).await?;
+        let input = {
+            let with_further;
+            let layout = if further.is_empty() {
+                layout
+            } else {
+                with_further = ClaimsLayout::new(claims, &further);
+                &with_further
+            };
+            let cx = LazyCell::new(|| SignContext::new(times, key.clone(), certificate, platform.clone()));
+            let header = header.encoded(key, key_id, &cx)?;
+            // One allocation for the whole JWT, unless claims are computed.
+            let bytes = header.len() + 1 + encoded_bytes(layout.bytes());
+            let mut input = String::with_capacity(bytes + 1 + encoded_bytes(key.signature_bytes()));
+            input.push_str(&header);
+            input.push('.');
+            layout.append(
+                &claims.computed,
+                &Ingredients { times, platform: Some(platform), context: &cx },
+                &mut input,
+            )?;
+            input
+        };
+        let token = key.sign(platform, input).await?;
         Ok(SignedJwt { token, issued, usable_until: times.expires(), expires })
     }
 
-    /// Everything that is looked up for one JWT.
+    /// Whether anything is looked up for each JWT.
+    fn looks_up(&self) -> bool {
+        let Template { key, certified, header, claims, .. } = &*self.0;
+        key.is_looked_up() || certified.is_some() || header.looks_up() || !claims.looked_up.is_empty()
+    }
+
+    /// Everything that is looked up for one JWT, from files that did not change in between.
+    async fn look_up_unchanged(&self, platform: &Platform) -> Result<LookedUp, Error> {
+        let found = self.look_up(platform).await?;
+        // A file that contains several of them may have been replaced in between. Later changes are used for the next
+        // JWT.
+        if self.has_changed() { self.look_up(platform).await } else { Ok(found) }
+    }
+
     async fn look_up(&self, platform: &Platform) -> Result<LookedUp, Error> {
         let Template { key, certified, header, claims, .. } = &*self.0;
         let (key, certificate) = match certified {
@@ -216,7 +241,7 @@ impl JwtTemplate {
             }
         };
         let key_id = header.look_up_key_id(platform).await?;
-        Ok(LookedUp { key, certificate, key_id, claims: claims.looked_up.read(platform).await? })
+        Ok(LookedUp { key: Some(key), certificate, key_id, claims: claims.looked_up.read(platform).await? })
     }
 
     /// Claims for one JWT, if they go together with the template.
@@ -279,8 +304,10 @@ impl fmt::Debug for JwtTemplate {
 }
 
 /// What was looked up for one JWT.
+#[derive(Default)]
 struct LookedUp {
-    key: SigningKey,
+    /// `None`: the template's.
+    key: Option<SigningKey>,
     certificate: CertificateState,
     key_id: Option<String>,
     claims: Map<String, Value>,

@@ -1,6 +1,5 @@
 //! The form of a signature in a JWT (RFC 7518 section 3).
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -8,6 +7,7 @@ use crate::{
     jwt::{
         algorithm::{Algorithm, Family},
         formats::der::{INTEGER, SEQUENCE, padded, take},
+        template::base64url::append_base64url,
     },
 };
 
@@ -55,7 +55,7 @@ pub(crate) fn append(mut message: String, signature: &[u8]) -> Zeroizing<String>
     // A string that grows leaves a copy behind: here, one that is not signed yet.
     message.reserve_exact(1 + base64::encoded_len(signature.len(), false).unwrap_or_default());
     message.push('.');
-    BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut message);
+    append_base64url(signature, &mut message);
     Zeroizing::new(message)
 }
 

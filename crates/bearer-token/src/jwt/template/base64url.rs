@@ -5,7 +5,7 @@ use std::io;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 /// What is encoded at once: a multiple of three, so no padding is in between. The claims of most assertions fit.
-const CHUNK: usize = 384;
+const CHUNK: usize = 192;
 
 /// Appends to a string in base64url without padding (RFC 7515 section 2), without a copy of the whole.
 pub(super) struct Base64Url<'a> {
@@ -38,8 +38,18 @@ impl<'a> Base64Url<'a> {
     }
 
     fn flush_pending(&mut self) {
-        BASE64_URL_SAFE_NO_PAD.encode_string(&self.pending[..self.length], self.out);
+        append_base64url(&self.pending[..self.length], self.out);
         self.length = 0;
+    }
+}
+
+/// Appends the bytes in base64url without padding (RFC 7515 section 2).
+pub(crate) fn append_base64url(bytes: &[u8], out: &mut String) {
+    for bytes in bytes.chunks(CHUNK) {
+        let mut encoded = [0; CHUNK / 3 * 4];
+        // Neither fails: there is room for all of it, and base64 is text.
+        let length = BASE64_URL_SAFE_NO_PAD.encode_slice(bytes, &mut encoded).unwrap_or(0);
+        out.push_str(str::from_utf8(&encoded[..length]).unwrap_or_default());
     }
 }
 

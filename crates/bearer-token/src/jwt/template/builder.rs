@@ -344,7 +344,7 @@ impl JwtTemplateBuilder {
             key: self.key,
             certified,
             header,
-            layout: ClaimsLayout::new(&self.claims),
+            layout: ClaimsLayout::new(&self.claims, &Map::new()),
             claims: self.claims,
             lifetime: self.lifetime,
         }))

@@ -28,7 +28,9 @@ pub struct SignContext {
 }
 
 /// Whether the JWT's key has a certificate.
+#[derive(Default)]
 pub(crate) enum CertificateState {
+    #[default]
     None,
     Usable(Arc<CertificateChain>),
     /// There is one, but it cannot be used, which was reported as a problem. Only while a template is checked.
@@ -55,11 +57,6 @@ impl SignContext {
     /// [milliseconds](Duration::as_millis).
     pub fn issued_at(&self) -> Duration {
         self.times.issued_at()
-    }
-
-    /// This long before the signature, as time since 1970.
-    pub(super) fn before_signature(&self, backdate: Duration) -> Duration {
-        self.times.before_signature(backdate)
     }
 
     /// The time of `exp`, as time since 1970.
@@ -121,7 +118,7 @@ impl SignContext {
     ///
     /// The error of the platform, if it has no randomness.
     pub fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
-        self.platform.as_ref().map_or(Ok([0; N]), Platform::random)
+        random(self.platform.as_ref())
     }
 
     /// A new random UUID (RFC 9562 section 5.4), as in `jti`.
@@ -130,16 +127,21 @@ impl SignContext {
     ///
     /// As [`random`](Self::random).
     pub fn uuid(&self) -> Result<String, Error> {
-        self.new_uuid().map(|uuid| uuid.to_string())
-    }
-
-    pub(super) fn new_uuid(&self) -> Result<uuid::Uuid, Error> {
-        Ok(uuid::Builder::from_random_bytes(self.random()?).into_uuid())
+        new_uuid(self.platform.as_ref()).map(|uuid| uuid.to_string())
     }
 
     pub(crate) fn key(&self) -> &SigningKey {
         &self.key
     }
+}
+
+/// Zeros while a template is checked, without a platform.
+fn random<const N: usize>(platform: Option<&Platform>) -> Result<[u8; N], Error> {
+    platform.map_or(Ok([0; N]), Platform::random)
+}
+
+pub(super) fn new_uuid(platform: Option<&Platform>) -> Result<uuid::Uuid, Error> {
+    Ok(uuid::Builder::from_random_bytes(random(platform)?).into_uuid())
 }
 
 impl fmt::Debug for SignContext {

@@ -1,6 +1,6 @@
 //! The order and the text of the claims. What is the same in each JWT is serialized once, when the template is built.
 
-use std::collections::BTreeMap;
+use std::{cell::LazyCell, collections::BTreeMap, mem};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -8,29 +8,34 @@ use serde_json::{Map, Value};
 use super::{
     base64url::Base64Url,
     claims::{Claims, NotBefore},
-    context::SignContext,
+    computed::Computed,
+    context::{SignContext, new_uuid},
+    sign_times::SignTimes,
 };
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    platform::Platform,
+};
 
-/// The fixed, generated and computed claims of a template, by name.
+/// All claims of a template by name: pieces of JSON text, and the values between them.
 pub(crate) struct ClaimsLayout {
-    members: Vec<Member>,
+    slots: Vec<Slot>,
+    end: String,
     /// How long the claims are, about: a buffer of this size seldom grows.
     bytes: usize,
 }
 
-struct Member {
+/// A value that differs in each JWT.
+struct Slot {
     name: String,
-    /// A comma, the name and a colon. Then the value, if it is fixed, or what every value begins with.
+    /// The text before it, after the value before that.
     text: String,
-    value: MemberValue,
+    value: SlotValue,
 }
 
 /// What a claim's value is made of.
 #[derive(Clone, Copy)]
-enum MemberValue {
-    /// It is part of the text.
-    Fixed,
+enum SlotValue {
     IssuedAt,
     NotBefore(NotBefore),
     ExpiresAt,
@@ -38,126 +43,102 @@ enum MemberValue {
     Computed,
 }
 
-/// The longest generated value: a UUID and a quotation mark.
-const LONGEST_GENERATED: usize = 37;
+impl SlotValue {
+    /// About how long it is, in bytes. What is computed is longer or shorter.
+    fn bytes(self) -> usize {
+        match self {
+            // Ten digits, until the year 2286.
+            SlotValue::IssuedAt | SlotValue::NotBefore(_) | SlotValue::ExpiresAt => 10,
+            // A UUID and quotation marks.
+            SlotValue::JwtId | SlotValue::Computed => 38,
+        }
+    }
+}
+
+/// What a JWT's own claims are made of.
+pub(super) struct Ingredients<'a, F> {
+    pub(super) times: SignTimes,
+    /// `None` while a template is checked.
+    pub(super) platform: Option<&'a Platform>,
+    /// Made only for claims that are computed.
+    pub(super) context: &'a LazyCell<SignContext, F>,
+}
 
 impl ClaimsLayout {
-    pub(super) fn new(claims: &Claims) -> Self {
-        let mut values: BTreeMap<&str, (MemberValue, Option<&Value>)> =
-            claims.fixed.iter().map(|(name, value)| (name.as_str(), (MemberValue::Fixed, Some(value)))).collect();
+    /// Claims are sorted by name. One that was found replaces a fixed one of the same name; generated and computed ones
+    /// replace all others.
+    pub(super) fn new(claims: &Claims, found: &Map<String, Value>) -> Self {
+        let given = claims.fixed.iter().chain(found);
+        let mut members: BTreeMap<&str, Result<SlotValue, &Value>> =
+            given.map(|(name, value)| (name.as_str(), Err(value))).collect();
         for name in claims.generated_names() {
             let value = match (name, claims.not_before) {
-                ("exp", _) => MemberValue::ExpiresAt,
-                ("jti", _) => MemberValue::JwtId,
-                ("nbf", Some(not_before)) => MemberValue::NotBefore(not_before),
-                _ => MemberValue::IssuedAt,
+                ("exp", _) => SlotValue::ExpiresAt,
+                ("jti", _) => SlotValue::JwtId,
+                ("nbf", Some(not_before)) => SlotValue::NotBefore(not_before),
+                _ => SlotValue::IssuedAt,
             };
-            values.insert(name, (value, None));
+            members.insert(name, Ok(value));
         }
-        values.extend(claims.computed.names().map(|name| (name, (MemberValue::Computed, None))));
-        let members: Vec<_> = values
-            .into_iter()
-            .map(|(name, (value, fixed))| {
-                let fixed = fixed.map(Value::to_string).unwrap_or_default();
-                let quote = if matches!(value, MemberValue::JwtId) { "\"" } else { "" };
-                Member { name: name.to_owned(), text: format!(",{}:{fixed}{quote}", Value::from(name)), value }
-            })
-            .collect();
-        let bytes = members.iter().map(|member| member.text.len() + LONGEST_GENERATED).sum::<usize>() + 2;
-        ClaimsLayout { members, bytes }
+        members.extend(claims.computed.names().map(|name| (name, Ok(SlotValue::Computed))));
+
+        let mut slots = Vec::new();
+        let mut text = "{".to_owned();
+        for (index, (name, value)) in members.into_iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            text.extend([comma, &Value::from(name).to_string(), ":"]);
+            match value {
+                Err(given) => text.push_str(&given.to_string()),
+                Ok(value) => slots.push(Slot { name: name.to_owned(), text: mem::take(&mut text), value }),
+            }
+        }
+        text.push('}');
+        let bytes = slots.iter().map(|slot| slot.text.len() + slot.value.bytes()).sum::<usize>() + text.len();
+        ClaimsLayout { slots, end: text, bytes }
     }
 
-    /// About how many bytes the claims have in JSON, without those that were found.
+    /// About how many bytes the claims have in JSON.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Appends the claims of a new JWT in base64url (RFC 7515 section 3.1), with those that were found for it. Claims are
-    /// sorted by name. One that was found replaces a fixed one of the same name.
-    pub(super) fn append(
+    /// Appends the claims of a new JWT in base64url (RFC 7515 section 3.1).
+    pub(super) fn append<F: FnOnce() -> SignContext>(
         &self,
-        claims: &Claims,
-        cx: &SignContext,
-        found: Map<String, Value>,
+        computed: &Computed,
+        ingredients: &Ingredients<'_, F>,
         jwt: &mut String,
     ) -> Result<(), Error> {
-        let mut found: Vec<_> = found.into_iter().collect();
-        found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        let mut found = found.into_iter().peekable();
-        let mut out = ClaimsWriter { out: Base64Url::new(jwt), is_first: true };
-        for Member { name, text, value } in &self.members {
-            while let Some((name, value)) = found.next_if(|(other, _)| other < name) {
-                out.found(&name, &value)?;
-            }
-            let replacing = found.next_if(|(other, _)| other == name);
-            match (value, replacing) {
-                (MemberValue::Fixed, Some((name, value))) => out.found(&name, &value)?,
-                (MemberValue::Fixed, None) => out.member(text),
-                (value, _) => {
-                    out.member(text);
-                    out.own(*value, name, claims, cx)?;
+        let Ingredients { times, platform, context } = ingredients;
+        let mut out = Base64Url::new(jwt);
+        for Slot { name, text, value } in &self.slots {
+            out.push(text.as_bytes());
+            let time = match value {
+                SlotValue::JwtId => {
+                    let mut id = [b'"'; 38];
+                    new_uuid(*platform)?.hyphenated().encode_lower(&mut id[1..]);
+                    out.push(&id);
+                    continue;
                 }
-            }
+                SlotValue::Computed => {
+                    append_json(&mut out, &computed.member("claim", name, context)?)?;
+                    continue;
+                }
+                SlotValue::IssuedAt | SlotValue::NotBefore(NotBefore::IssuedAt) => times.issued_at(),
+                SlotValue::NotBefore(NotBefore::Backdated(backdate)) => times.before_signature(*backdate),
+                SlotValue::ExpiresAt => times.expires_at(),
+            };
+            append_json(&mut out, &time.as_secs())?;
         }
-        for (name, value) in found {
-            out.found(&name, &value)?;
-        }
-        out.end();
+        out.push(self.end.as_bytes());
+        out.finish();
         Ok(())
     }
 }
 
-/// Writes an object.
-struct ClaimsWriter<'a> {
-    out: Base64Url<'a>,
-    is_first: bool,
-}
-
-impl ClaimsWriter<'_> {
-    /// A member's text, which begins with a comma.
-    fn member(&mut self, text: &str) {
-        if std::mem::take(&mut self.is_first) {
-            self.out.push(b"{");
-            self.out.push(&text.as_bytes()[1..]);
-        } else {
-            self.out.push(text.as_bytes());
-        }
-    }
-
-    /// The value of a claim that differs in each JWT.
-    fn own(&mut self, value: MemberValue, name: &str, claims: &Claims, cx: &SignContext) -> Result<(), Error> {
-        let time = match value {
-            MemberValue::Fixed => return Ok(()),
-            MemberValue::JwtId => {
-                let mut text = uuid::Uuid::encode_buffer();
-                self.out.push(cx.new_uuid()?.hyphenated().encode_lower(&mut text).as_bytes());
-                self.out.push(b"\"");
-                return Ok(());
-            }
-            MemberValue::Computed => return self.json(&claims.computed.member("claim", name, cx)?),
-            MemberValue::IssuedAt | MemberValue::NotBefore(NotBefore::IssuedAt) => cx.issued_at(),
-            MemberValue::NotBefore(NotBefore::Backdated(backdate)) => cx.before_signature(backdate),
-            MemberValue::ExpiresAt => cx.expires_at(),
-        };
-        self.json(&time.as_secs())
-    }
-
-    fn found(&mut self, name: &str, value: &Value) -> Result<(), Error> {
-        self.member(",");
-        self.json(name)?;
-        self.out.push(b":");
-        self.json(value)
-    }
-
-    fn json(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
-        serde_json::to_writer(&mut self.out, value)
-            .map_err(|_| Error::new(ErrorKind::Signing, "the claims cannot be written as JSON"))
-    }
-
-    fn end(mut self) {
-        self.out.push(if self.is_first { b"{}" } else { b"}" });
-        self.out.finish();
-    }
+fn append_json(out: &mut Base64Url<'_>, value: &impl Serialize) -> Result<(), Error> {
+    serde_json::to_writer(out, value)
+        .map_err(|_| Error::new(ErrorKind::Signing, "the claims cannot be written as JSON"))
 }
 
 #[cfg(test)]
@@ -168,13 +149,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::jwt::{
-        Algorithm, SigningKey,
-        template::{BACKDATE, computed::Computed, context::CertificateState, looked_up_claims::LookedUpClaims},
+    use crate::{
+        jwt::{
+            Algorithm, SigningKey,
+            template::{BACKDATE, computed::Computed, context::CertificateState, looked_up_claims::LookedUpClaims},
+        },
+        platform::Moment,
     };
 
     fn map(value: Value) -> Map<String, Value> {
-        value.as_object().cloned().unwrap()
+        let Value::Object(map) = value else { panic!("no object: {value}") };
+        map
     }
 
     fn claims(fixed: Value, generated: bool) -> Claims {
@@ -193,9 +178,12 @@ mod tests {
     /// What is written for a rehearsal: its times are those of 1970, and its randomness is zeros.
     fn written(claims: &Claims, found: Value) -> String {
         let key = SigningKey::hmac(Algorithm::HS256, [7; 32]).unwrap();
-        let cx = SignContext::rehearsal(BACKDATE, Duration::from_secs(60), key, CertificateState::None);
+        let lifetime = Duration::from_secs(60);
+        let context = LazyCell::new(|| SignContext::rehearsal(BACKDATE, lifetime, key, CertificateState::None));
+        let times = SignTimes::new(Moment::START, BACKDATE, lifetime);
+        let ingredients = Ingredients { times, platform: None, context: &context };
         let mut jwt = "header.".to_owned();
-        ClaimsLayout::new(claims).append(claims, &cx, map(found), &mut jwt).unwrap();
+        ClaimsLayout::new(claims, &map(found)).append(&claims.computed, &ingredients, &mut jwt).unwrap();
         let claims = jwt.strip_prefix("header.").unwrap();
         String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
     }
