@@ -1,9 +1,9 @@
 //! The crate's error type: cheap to clone, because one failed fetch is returned to every waiter.
 //!
 //! An [`Error`] travels far: from a source or a transport, through a flight, to every waiter, through adapters and
-//! layers, into a log. On that way four parts keep their meaning, and each answers another question:
+//! layers, into a log. On that way four parts keep their meaning, and each has another purpose:
 //!
-//! | part | answers | set by |
+//! | part | question | set by |
 //! |---|---|---|
 //! | [`kind`](Error::kind) | which part failed? | the code that saw the failure |
 //! | [`retry`](Error::retry) | does waiting help? | the kind, unless a response or a source knows better |
@@ -65,7 +65,7 @@ struct Inner {
     /// One sentence without a final period: found, expected, what to change. It is the first part of `Display`.
     message: Cow<'static, str>,
     retry: Retry,
-    /// The parts that only some errors have. They are kept together so that [`Error::with_context`] copies all of them.
+    /// The parts that only some errors have. They are kept together, and [`Error::with_context`] copies all of them.
     details: Details,
     /// Empty unless the kind is [`ErrorKind::Config`].
     problems: Vec<Problem>,
@@ -119,7 +119,7 @@ pub(crate) struct RefusalHead {
 /// | [`Token`](Self::Token) | spaces or control characters in the token | the field that the token is read from | later |
 /// | [`Source`](Self::Source) | the source's own | [`source`](StdError::source) | later |
 /// | [`Panicked`](Self::Panicked) | a bug in a source or selector | the panic's message in the log | later |
-/// | [`Abandoned`](Self::Abandoned) | a runtime that ended during the fetch | who shuts it down | later |
+/// | [`Abandoned`](Self::Abandoned) | a runtime that ended during the fetch | the code that shuts it down | later |
 ///
 /// New kinds may be added, so a `match` needs a last arm. Most callers need none: they follow [`Error::retry`].
 ///

@@ -137,7 +137,7 @@ pub struct AccessToken {
     token: Zeroizing<String>,
     expiry: Expiry,
     refresh_in: Option<Duration>,
-    /// A moment has both clocks, so that deadlines hold while the machine sleeps and while its clock is set.
+    /// A moment has both clocks. So deadlines hold while the machine sleeps, and when its clock is set.
     issued: Option<Moment>,
     /// The age of a token that another replica got, and its draw for the refresh, as a share of `u32::MAX`.
     inherited: Option<(Duration, u32)>,

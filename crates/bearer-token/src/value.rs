@@ -411,20 +411,26 @@ impl Value {
     /// Fails with kind [`Source`](ErrorKind::Source) if the value is missing or not as expected, or with the error of
     /// the other provider.
     ///
-    /// For sources of your own, which should take values as the built-in ones do. Call it within the fetch, so that a
-    /// change is seen by the next fetch without a restart:
+    /// For sources of your own, which should take values as the built-in ones do. Call it within the fetch: then the
+    /// next fetch sees a change without a restart:
     ///
     /// ```
-    /// use bearer_token::{AccessToken, FetchContext, TokenProvider, Value};
+    /// use bearer_token::{AccessToken, Error, FetchContext, TokenProvider, TokenSource, Value};
     ///
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
-    /// let key = Value::from("0a1b2c3d");
-    /// let provider = TokenProvider::builder(async move |cx: FetchContext| {
-    ///     let key = key.read(&cx).await?;
-    ///     // .. exchange the key for a session ..
-    ///     Ok(AccessToken::new(format!("session-of-{}", &key[..2])))
-    /// })
-    /// .build()?;
+    /// struct Sessions {
+    ///     key: Value,
+    /// }
+    ///
+    /// impl TokenSource for Sessions {
+    ///     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+    ///         let key = self.key.read(&cx).await?;
+    ///         // .. exchange the key for a session ..
+    ///         Ok(AccessToken::new(format!("session-of-{}", &key[..2])))
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// let provider = TokenProvider::builder(Sessions { key: "0a1b2c3d".into() }).build()?;
     /// assert_eq!(provider.token().await?.secret(), "session-of-0a");
     /// # Ok(()) }
     /// ```

@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// Declares [`Algorithm`] from its rows: documentation, name, family.
 ///
-/// A macro, so that the enum, its names and its families cannot disagree.
+/// A macro: then the enum, its names and its families cannot disagree.
 macro_rules! algorithms {
     ($($(#[doc = $doc:literal])* $variant:ident $name:literal: $family:expr,)*) => {
         /// How a JWT is signed (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9964 section 2). There is no `none`.

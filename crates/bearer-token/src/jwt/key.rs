@@ -106,7 +106,7 @@ pub struct SigningKey {
 
 /// Where the key is.
 ///
-/// `Arc`s, so that a clone of a key, which each JWT makes, copies nothing.
+/// `Arc`s: each JWT clones the key, and that copies nothing.
 #[derive(Clone)]
 enum KeyPlace {
     Memory(Arc<KeyMaterial>),

@@ -96,8 +96,8 @@ pub struct ClientAuth {
 
 /// What the user changes in an assertion that is signed here.
 ///
-/// `None` is the default of the method. It is kept apart from the default's value, so that a change beside a template,
-/// which has both already, can be reported.
+/// `None` is the default of the method. It is kept apart from the default's value: a change beside a template, which
+/// has both already, is reported.
 #[derive(Clone, Default)]
 pub(crate) struct Changes {
     pub(crate) lifetime: Option<Duration>,
@@ -287,7 +287,7 @@ impl ClientAuth {
     /// Checks everything, and prepares the parts that are the same in each request.
     ///
     /// Problems are added under `client_auth`. Where a credential is unusable, the result has a placeholder in its
-    /// place, so that the checks of the remaining settings still run. The caller must not use it then.
+    /// place. Then the checks of the remaining settings still run. The caller must not use it then.
     pub(crate) fn prepare(&self, audience: Option<&Audience>, problems: &mut Problems) -> Credentials {
         let mut credentials = Credentials { presented: self.presented(audience), ..Credentials::default() };
         credentials.assertion_type = self.checked_assertion_type(problems);

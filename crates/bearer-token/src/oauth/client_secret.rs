@@ -209,8 +209,8 @@ impl SecretFile {
         })
     }
 
-    /// Without a decoder the usual mistakes are looked for. A decoded secret is verbatim: whoever encoded it meant each
-    /// byte.
+    /// Without a decoder the usual mistakes are looked for. A decoded secret is verbatim: it was encoded on purpose, so
+    /// each byte counts.
     fn parse(&self, bytes: &[u8]) -> Result<Secret, &'static str> {
         let read = match &self.decode {
             None => string::read(bytes).map(Secret::new),

@@ -294,8 +294,8 @@ impl Grant for RefreshToken {
         RotationState::save(&self.rotation, cx.platform(), session, next).await
     }
 
-    /// A verdict is noted before the answer is given, so the next `parameters` selects another token, or finds none.
-    /// That is how a fetch looks once more into the store.
+    /// A verdict is noted before this returns, so the next `parameters` selects another token, or finds none. That is
+    /// how a fetch looks once more into the store.
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
         let verdict = Verdict::of(error);
         if verdict == Verdict::Other {

@@ -1,8 +1,8 @@
 //! Building a token request.
 //!
 //! One request, from five contributors, in this order: the grant's parameters (`grant_type` first), the scope, the
-//! user's parameters, the client authentication, the headers. The order is fixed so that two requests of the same
-//! settings look the same in a server's log.
+//! user's parameters, the client authentication, the headers. The order is fixed: two requests of the same settings
+//! look the same in a server's log.
 //!
 //! | file | what it has |
 //! |---|---|

@@ -14,7 +14,7 @@
 //! | has a negative lifetime | an error |
 //! | else | a token, with its lifetime, scope and kept fields |
 //!
-//! No rule depends on the content type: servers label JSON as text and text as JSON.
+//! No rule depends on the content type: servers label JSON as plain text, and plain text as JSON.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 

@@ -210,7 +210,7 @@ impl Field {
     }
 }
 
-/// Overwrites a string before its memory is freed. Numbers and flags are no secrets. Lists are, at most, scopes.
+/// Overwrites a string before its memory is freed. Numbers and flags are not secrets, and lists are scopes at most.
 fn wipe(field: Option<Field>) {
     if let Some(Field::Text(mut text)) = field {
         text.zeroize();

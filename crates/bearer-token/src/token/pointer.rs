@@ -44,7 +44,7 @@ impl Pointer {
 impl Pointer {
     /// The pointer to a field with this name, or the pointer itself if the name begins with a slash.
     ///
-    /// So that most users write `access_token`, and those who need a nested field write a pointer, in the same setting.
+    /// Most users write `access_token`. For a nested field, a pointer goes into the same setting.
     pub(crate) fn to_field(name: &str) -> Self {
         match name.strip_prefix('/') {
             Some(_) => Pointer::new(name),

@@ -71,7 +71,7 @@ struct Walk {
 }
 
 impl Walk {
-    /// The path is turned into text only here, so a document without a key costs no formatting.
+    /// The path is formatted only here. A document without a key costs nothing.
     fn found(&mut self, is_pem: bool) {
         if self.key.is_none() {
             self.key = Some(JsonKey { is_pem, filter: self.filter(), pointer: self.pointer() });

@@ -116,8 +116,8 @@ pub(crate) fn jwk_for_hmac(algorithm: Algorithm) -> Error {
 
 /// A string that is not a shared secret as it was given: it has surplus characters, or is a path.
 ///
-/// Surplus characters are not trimmed away silently: if they are part of the secret, trimming would break it, and
-/// nobody could see why.
+/// Surplus characters are not trimmed away silently: if they are part of the secret, trimming would break it, and the
+/// error would not show why.
 pub(crate) fn secret(algorithm: Algorithm, fault: StringProblem) -> Error {
     let verbatim = || Advice::set_to("KeyReader::encoding", "binary");
     let problem = match fault {

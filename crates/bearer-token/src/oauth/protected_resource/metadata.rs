@@ -1,7 +1,7 @@
 //! The metadata of a protected resource (RFC 9728 section 2), as far as it is needed.
 //!
 //! Five members of a document that may have thirty. Two of them end the attempt, because this crate cannot do what they
-//! demand; ignoring them would end in a 401 that nobody understands.
+//! demand; ignoring them would end in a 401 without a visible cause.
 
 use crate::{
     oauth::scope,

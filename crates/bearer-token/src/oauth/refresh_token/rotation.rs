@@ -87,8 +87,7 @@ impl RotationState {
     ///
     /// A holder that is overdue loses both to the next fetch.
     ///
-    /// A permit that was taken over from a fetch that is overdue brings its store lease along. Then the store is not
-    /// asked again.
+    /// A permit that an overdue fetch lost still has that fetch's store lease. Then the store is not asked again.
     pub(super) async fn lease(&self, platform: &Platform, until: Moment) -> Result<GrantLease, Error> {
         let until = until.after(LEASE_GRACE).monotonic();
         let lease =

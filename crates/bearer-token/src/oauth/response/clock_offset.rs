@@ -2,7 +2,7 @@
 //! time.
 //!
 //! An assertion has an `iat` and an `exp`, and a server refuses those that do not fit its own clock. A machine whose
-//! clock is wrong by minutes would be locked out for good, with an error that names everything but the clock. The
+//! clock is wrong by minutes would be locked out permanently, with an error that names everything but the clock. The
 //! server's `Date` is the remedy: it is the clock that judges.
 //!
 //! ```text

@@ -235,7 +235,7 @@ fn json_number(text: &str) -> Option<f64> {
 
 /// The time that is left, if any.
 ///
-/// Zero counts as nothing: "over right now" would make a token that nobody can use.
+/// Zero counts as nothing: "over right now" would make a token that cannot be used.
 fn left(end: SystemTime, now: SystemTime) -> Option<Duration> {
     end.duration_since(now).ok().filter(|left| !left.is_zero())
 }

@@ -19,7 +19,7 @@ const MARKUP: [&str; 2] = ["an HTML page", "an XML document"];
 ///
 /// A document is not a token, even if all its characters could be in a header.
 ///
-/// The encoding is looked at last: bytes that are text are not compressed, whatever a header says.
+/// The encoding is looked at last: bytes that are UTF-8 are not compressed, whatever a header says.
 pub(crate) fn token(headers: &HeaderMap, body: &[u8]) -> Result<String, String> {
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
     let found = |what: &str| Err(format!("{} of {} bytes that {what}", kind(headers), body.len()));
