@@ -303,7 +303,8 @@ impl Error {
     /// Replaces the retry advice.
     ///
     /// A provider waits for at least `after`, up to [`Policy::retry_after_limit`](crate::Policy::retry_after_limit).
-    /// Without `after`, its own backoff decides: seconds after `Later`, minutes after `AfterChange`.
+    /// Without `after`, its own backoff decides: from 1 s up to 60 s after `Later`, and from 5 s up to 5 min after
+    /// `AfterChange`.
     #[must_use]
     pub fn with_retry(self, retry: Retry) -> Self {
         self.map(|inner| inner.retry = retry)

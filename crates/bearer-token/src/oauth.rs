@@ -5,7 +5,7 @@
 //! identifies the client, and the [`Transport`](crate::transport::Transport) carries the request.
 //!
 //! ```text
-//!            TokenEndpoint::fetch                                      one fetch: usually one request, at most four
+//!            TokenEndpoint::fetch                                      one fetch, usually one request
 //!  ┌───────────────────────────────────────────────────────────────────────────────────────────────────────────┐
 //!  │ location       grant            client auth         request              response                          │
 //!  │ URL, or the -> parameters   ->  id, secret or   ->  form, JSON or    ->  token, lifetime, scope, extras    │

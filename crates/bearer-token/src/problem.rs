@@ -8,7 +8,7 @@
 //!
 //! builder        url: found plaintext `http://`; expected `https://`: call `.allow_plaintext()`
 //! file           token_endpoint.url: ..: set `token_endpoint.allow_plaintext = true`
-//! environment    TOKEN_ENDPOINT_URL: ..: set `TOKEN_ENDPOINT_ALLOW_PLAINTEXT=true`
+//! environment    BEARER_TOKEN_TOKEN_ENDPOINT__URL: ..: set `BEARER_TOKEN_TOKEN_ENDPOINT__ALLOW_PLAINTEXT=true`
 //! ```
 //!
 //! The configuration crate translates: it replaces the path by [`Problem::at`] and each setting by
@@ -261,7 +261,7 @@ impl fmt::Display for Advice {
 ///
 /// assert_eq!(Setting::Call("allow_plaintext".into()).to_string(), "`.allow_plaintext(..)`");
 /// assert_eq!(Setting::Field("token_endpoint.url".into()).to_string(), "`token_endpoint.url`");
-/// assert_eq!(Setting::Variable("TOKEN_ENDPOINT_URL".into()).name(), "TOKEN_ENDPOINT_URL");
+/// assert_eq!(Setting::Variable("BEARER_TOKEN_HTTP__PROXY".into()).name(), "BEARER_TOKEN_HTTP__PROXY");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

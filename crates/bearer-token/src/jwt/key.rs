@@ -208,8 +208,9 @@ impl SigningKey {
 
     /// Signs with a key that is in another place: a KMS, an HSM, another process.
     ///
-    /// The private key then never enters this process. Each JWT costs a call of the service, so choose a long
-    /// [lifetime](crate::jwt::JwtTemplateBuilder::lifetime) for bearers, and none for assertions.
+    /// The private key then never enters this process. Each JWT costs one call of the service: one per lifetime of a
+    /// bearer, and one per token request for an assertion. So choose a long
+    /// [lifetime](crate::jwt::JwtTemplateBuilder::lifetime) for bearers.
     pub fn remote(signer: impl Signer) -> Self {
         SigningKey { algorithm: signer.algorithm(), place: KeyPlace::Remote(Arc::new(signer)), key_id: None }
     }

@@ -26,7 +26,7 @@ const BREAKS_OFF: NotAnObject = NotAnObject("is JSON that breaks off");
 ///
 /// A document that continues after its object is refused: two responses may have been mixed up.
 ///
-/// Names may repeat; the visitor decides which one counts. Everywhere in this crate, it is the last one.
+/// Names may repeat; the visitor decides which one counts. All callers take the last one.
 pub(crate) fn members<'a>(bytes: &'a [u8], mut visit: impl FnMut(&str, &'a [u8])) -> Result<(), NotAnObject> {
     document(bytes, |scanner, first| (first == b'{').then(|| scanner.object(&mut visit)))
 }

@@ -364,8 +364,8 @@ impl JwtTemplateBuilder {
     /// Sends the [certificate](Self::certificate) with its chain in the header, as `x5c` (RFC 7515 section
     /// 4.1.6). The certificate of the key is the first, wherever it is in the file.
     ///
-    /// Needed by few servers; most know the certificate by its digest. The header grows by one and a half kilobytes per
-    /// certificate. At most ten are sent, and a certificate in the file that is not part of the chain is a problem.
+    /// Needed by few servers; most know the certificate by its digest. Each certificate adds one to two kilobytes to
+    /// the header. At most ten are sent, and a certificate in the file that is not part of the chain is a problem.
     #[must_use]
     pub fn certificate_chain(mut self) -> Self {
         self.has_chain = true;

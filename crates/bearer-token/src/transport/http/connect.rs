@@ -42,7 +42,7 @@ use crate::{
     },
 };
 
-/// Shorter than the idle timeouts of most firewalls, so a pooled connection is noticed as dead before it is used.
+/// Shorter than the idle timeouts of most firewalls. So pooled connections stay open, and dead ones are noticed.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Opens connections for hyper's client.
