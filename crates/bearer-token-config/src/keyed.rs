@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use bearer_token::{Error, ErrorKind, KeyedProviders, KeyedProvidersBuilder, RequestHead, Retry, Sending};
+use bearer_token::{
+    Advice, Error, ErrorKind, KeyedProviders, KeyedProvidersBuilder, Problem, RequestHead, Retry, Sending,
+};
 
 use crate::{
     ProviderConfig,
@@ -84,10 +86,11 @@ impl KeyedConfig {
         let Assembled { builder, used, sending, .. } = fitted.assemble(Given::Rehearsal, None);
         builder.build()?;
         if used.is_empty() {
-            let found = "found no variable in a keyed configuration, so all keys would share one token; expected \
-                         `{ variable = \"NAME\" }` in place of a value, or a placeholder such as `{request.host}`: add one, \
-                         or call `ProviderConfig::build`";
-            return Err(Error::config(found, []));
+            let problem = Problem::new("variables", "found no variable, so all keys would share one token")
+                .expecting("`{ variable = \"NAME\" }` in place of a value, or a placeholder such as `{request.host}`")
+                .advise(Advice::text("add one"))
+                .advise(Advice::text("call `ProviderConfig::build`"));
+            return Err(Error::config("the keyed configuration cannot be used", [problem]));
         }
         Ok(KeyedConfig(Arc::new(Inner { fitted, used, sending, shared: Shared::default() })))
     }
