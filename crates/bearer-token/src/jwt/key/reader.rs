@@ -280,7 +280,8 @@ impl KeyReader {
         Ok(SigningKey::in_memory(self.secret(algorithm, content)?))
     }
 
-    /// After reading, because the id is used in two ways: to choose from a set, and to name the key.
+    /// Names the key by the id that was set, if one was. It does so after reading, where the same id may have chosen
+    /// the key from a set.
     fn named(&self, key: SigningKey) -> SigningKey {
         match &self.key_id {
             Some(key_id) => key.with_key_id(key_id),

@@ -51,8 +51,8 @@ pub(crate) struct ClientAssertion {
     form: AssertionForm,
 }
 
-/// The first two differ in the algorithms that they allow and in the advice after a refusal. The last one has its own
-/// claims, so nothing may be changed beside it.
+/// The recipe for the assertions. The first two differ in the algorithms that they allow and in the advice after a
+/// refusal. The last one has its own claims, so nothing may be changed beside it.
 #[derive(Clone)]
 enum AssertionForm {
     PrivateKey(SigningKey),

@@ -71,7 +71,8 @@ pub struct JwtBearer {
 /// Also the path of problems about the value, where no builder's method has that name.
 const ASSERTION: &str = "assertion";
 
-/// A template signs for each request. A value is only read, so nothing in it depends on our clock.
+/// Where the assertions come from. A template signs for each request. A value is only read, so nothing in it depends on
+/// our clock.
 #[derive(Clone)]
 enum Assertion {
     Signed(JwtTemplate),
