@@ -54,7 +54,7 @@ const SELF_SIGNED_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// use bearer_token::jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey};
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
-/// # let pem = include_str!("testdata/p256.pem");
+/// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
 /// // Apple push notifications: no `exp`, and a token between 20 and 60 minutes old.
 /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("ABC123DEFG"))
 ///     .issuer("DEF123GHIJ")

@@ -164,7 +164,7 @@ impl JwtTemplate {
     /// use std::time::Duration;
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("testdata/rsa2048.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem"));
     /// // A custom token of Firebase, with which a user's app signs in.
     /// let account = "service-account@example.iam.gserviceaccount.com";
     /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::RS256, pem)?)

@@ -136,7 +136,7 @@ impl KeyReader {
     /// use bearer_token::jwt::{Algorithm, KeyReader};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../testdata/p256.aes128.encrypted.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.aes128.encrypted.pem"));
     /// let wrong = KeyReader::new().algorithm(Algorithm::ES256).passphrase("not this one").read(pem);
     /// assert!(wrong.unwrap_err().to_string().contains("found a passphrase that does not open the private key"));
     /// # Ok(()) }
@@ -211,7 +211,7 @@ impl KeyReader {
     /// # fn main() -> Result<(), bearer_token::Error> {
     /// # let directory = tempfile::tempdir().unwrap();
     /// # let path = directory.path().join("account.json");
-    /// # let pem = include_str!("../testdata/rsa2048.pem").replace('\n', "\\n");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem")).replace('\n', "\\n");
     /// # std::fs::write(&path, format!("{{\"private_key\": \"{pem}\"}}")).unwrap();
     /// // A service account file of Google, as it is downloaded.
     /// let key = Value::file(path).member("/private_key");

@@ -104,7 +104,7 @@ impl JwtTemplateBuilder {
     /// # fn main() -> Result<(), bearer_token::Error> {
     /// # let directory = tempfile::tempdir().unwrap();
     /// # let path = directory.path().join("account.json");
-    /// # let pem = include_str!("../testdata/rsa2048.pem").replace('\n', "\\n");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem")).replace('\n', "\\n");
     /// # let members = r#""private_key_id": "1", "client_email": "me@example.com""#;
     /// # let account = format!(r#"{{"private_key": "{pem}", {members}}}"#);
     /// # std::fs::write(&path, account).unwrap();
@@ -258,7 +258,7 @@ impl JwtTemplateBuilder {
     /// # let _ = template;
     ///
     /// // Snowflake: the fingerprint is that of the key that signs this JWT, also after the key was replaced.
-    /// # let pem = include_str!("../testdata/rsa2048.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem"));
     /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::RS256, pem)?)
     ///     .subject("ACCOUNT.USER")
     ///     .computed("iss", |cx| Ok(format!("ACCOUNT.USER.SHA256:{}", cx.public_key_sha256()?.base64())))
@@ -282,7 +282,7 @@ impl JwtTemplateBuilder {
     /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../testdata/p256.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
     /// // Coinbase wants a random nonce in the header of each JWT.
     /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?)
     ///     .issuer("cdp")

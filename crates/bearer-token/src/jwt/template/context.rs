@@ -33,7 +33,7 @@ use crate::{
 /// }
 ///
 /// # fn main() -> Result<(), Error> {
-/// # let pem = include_str!("../testdata/p256.pem");
+/// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
 /// let key = SigningKey::from_pem(Algorithm::ES256, pem)?;
 /// let template = JwtTemplate::builder(key).issuer("app").computed_header("kid", thumbprint).build()?;
 /// # let _ = template; Ok(()) }

@@ -68,7 +68,7 @@ impl ClientAuth {
     /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../../jwt/testdata/p256.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
     /// let key = SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("2026-01");
     /// # #[cfg(feature = "http-transport")]
     /// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
@@ -128,7 +128,7 @@ impl ClientAuth {
     /// use bearer_token::oauth::ClientAuth;
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../../jwt/testdata/p256.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
     /// // NetSuite wants the scope inside of the assertion, and the id of the certificate as the key id.
     /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("cert-id"))
     ///     .issuer("client-id")

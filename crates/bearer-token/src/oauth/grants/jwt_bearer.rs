@@ -32,7 +32,7 @@ use crate::{
 /// use bearer_token::oauth::JwtBearer;
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
-/// # let pem = include_str!("../../jwt/testdata/p256.pem");
+/// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
 /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?)
 ///     .issuer("service@project.example.com")
 ///     .subject("service@project.example.com")
@@ -100,7 +100,7 @@ impl JwtBearer {
     /// use bearer_token::oauth::JwtBearer;
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../../jwt/testdata/p256.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
     /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?).issuer("service").build()?;
     /// assert_eq!(JwtBearer::new(template).missing_claims(), ["sub", "aud"]);
     /// # Ok(()) }
