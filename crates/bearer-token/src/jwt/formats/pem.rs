@@ -57,7 +57,7 @@ pub(crate) enum PemLabel {
     Certificate(&'static str),
     /// A request for a certificate, which has the public half.
     Request(&'static str),
-    /// A key or a message of OpenPGP.
+    /// A key or a message of PGP (RFC 9580).
     Pgp(&'static str),
     /// A key that only its TPM can use.
     Tpm,
