@@ -188,8 +188,8 @@ impl AccessToken {
 
     /// Sets the end of the lifetime as a time of day. A time in the past means a lifetime of zero.
     ///
-    /// The time is compared with this machine's clock, so a clock that is wrong by a minute is a minute of lost or
-    /// imagined life. Prefer [`expires_in`](Self::expires_in) if the response has both.
+    /// The time is compared with this machine's clock, so a clock that is a minute off makes the lifetime a minute too
+    /// short or too long. Prefer [`expires_in`](Self::expires_in) if the response has both.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};

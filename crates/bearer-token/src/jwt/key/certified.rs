@@ -2,8 +2,7 @@
 //!
 //! Entra ID and others identify a client by its certificate, and certificate managers renew both together, as two
 //! files. In between, the new key has the old certificate. A JWT that names the wrong certificate is refused by the
-//! server with `invalid_client`, for a second or two at each renewal, on every machine. So a pair that does not match
-//! is not used.
+//! server with `invalid_client`. So a pair that does not match is not used.
 
 use std::sync::Arc;
 

@@ -5,9 +5,8 @@
 //!
 //! The commands in the advice work with OpenSSL 3. The tests of `wrong_file_tests.rs` run over files of those kinds.
 //!
-//! The most useful errors of this crate are here, because "invalid key" is what people have seen from every other
-//! library. Each sentence says what the content is, what was expected, and the command that converts the one into the
-//! other.
+//! A bare "invalid key" says nothing to a user who has the wrong file. Each sentence here says what the content is,
+//! what was expected, and the command that converts the one into the other.
 //!
 //! | file | about |
 //! |---|---|

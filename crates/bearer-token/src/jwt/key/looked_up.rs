@@ -1,7 +1,7 @@
 //! A key that is looked up again before each signature.
 //!
 //! A key is parsed anew only when its content has changed, which a SHA-256 tells. Parsing an RSA key takes as long as a
-//! signature, so without that a rotation would cost nothing and every ordinary refresh double.
+//! signature, so parsing it each time would double the cost of a refresh.
 //!
 //! Three rules keep a rotation from becoming an outage: the last good key stays, the algorithm never changes, and a
 //! file that held a document does not become a bare secret.

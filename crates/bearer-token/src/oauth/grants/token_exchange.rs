@@ -144,8 +144,8 @@ impl From<String> for TokenType {
 /// | Databricks token federation | the scope `all-apis`; `client_id` for the policy of a service principal | the new token lives only as long as the subject token |
 /// | Keycloak | `audience` with a client id | the client authenticates as usual |
 ///
-/// If a server accepts each subject token only once, use [`Value::fresh`] with the provider that mints it. If the
-/// server issues an access token for a moment that the subject token does not outlive, refresh the subject more often.
+/// If a server accepts each subject token only once, use [`Value::fresh`] with the provider that mints it. If the new
+/// token lives only as long as the subject token, refresh the subject token more often.
 ///
 /// # Errors
 ///
