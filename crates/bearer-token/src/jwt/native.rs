@@ -110,7 +110,8 @@ impl NativeKey {
         }
     }
 
-    /// aws-lc checks that the numbers belong together, which takes about as long as a signature.
+    /// An RSA key from the numbers of a JWK. aws-lc checks that the numbers belong together, which takes about as long
+    /// as a signature.
     fn rsa(algorithm: Algorithm, parts: &RsaParts) -> Result<Self, NativeFault> {
         let RsaParts { n, e, d, p, q, dp, dq, qi } = parts;
         let kind = KeyKind::Rsa { bits: bits(n) };
@@ -128,7 +129,8 @@ impl NativeKey {
             .map_err(|rejected| NativeFault::Inconsistent(kind, Some(rejected)))
     }
 
-    /// Numbers are padded to the size of the curve: tools drop leading zeros, which RFC 7518 section 6.2.2.1 forbids.
+    /// An EC key from its private number and its point. Numbers are padded to the size of the curve: tools drop leading
+    /// zeros, which RFC 7518 section 6.2.2.1 forbids.
     fn ec(algorithm: Algorithm, curve: Curve, numbers: [&[u8]; 3]) -> Result<Self, NativeFault> {
         let kind = KeyKind::Ec(curve);
         check_kind(algorithm, kind)?;
@@ -265,6 +267,7 @@ fn hmac_algorithm(hash: Hash) -> hmac::Algorithm {
     }
 }
 
+/// aws-lc's name for a padding and a hash. The salt of PSS has the length of the hash there (RFC 7518 section 3.5).
 fn rsa_encoding(padding: Padding, hash: Hash) -> &'static dyn RsaEncoding {
     match (padding, hash) {
         (Padding::Pkcs1, Hash::Sha256) => &RSA_PKCS1_SHA256,
@@ -276,6 +279,7 @@ fn rsa_encoding(padding: Padding, hash: Hash) -> &'static dyn RsaEncoding {
     }
 }
 
+/// The variant with signatures of fixed length, r and s one after the other: what JWTs have.
 fn ecdsa_algorithm(curve: Curve) -> &'static EcdsaSigningAlgorithm {
     match curve {
         Curve::P256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
