@@ -71,6 +71,7 @@ impl Drop for Process {
 }
 
 /// A server that is a process.
+#[allow(async_fn_in_trait, reason = "nothing here is published")]
 pub trait Server: Sized {
     fn process(&mut self) -> &mut Process;
 

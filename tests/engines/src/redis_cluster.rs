@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use redis::{
-    RedisResult,
-    cluster::ClusterClient,
-    cluster_async::ClusterConnection,
-};
+use redis::{RedisResult, cluster::ClusterClient, cluster_async::ClusterConnection};
 
 use crate::{process::free_port, redis_server::RedisServer, until};
 

@@ -56,19 +56,11 @@ async fn redis() -> (RedisServer, TempDir, Files, u16) {
     let port = free_port();
     let text = |path: &Path| path.display().to_string();
     let (ca, certificate, key) = (text(&files.ca), text(&files.certificate), text(&files.key));
-    let server = RedisServer::start_with(&[
-        "--tls-port",
-        &port.to_string(),
-        "--tls-ca-cert-file",
-        &ca,
-        "--tls-cert-file",
-        &certificate,
-        "--tls-key-file",
-        &key,
-        "--tls-auth-clients",
-        "no",
-    ]);
-    (server.await, directory, files, port)
+    let tls_port = port.to_string();
+    let files_of = ["--tls-ca-cert-file", &ca, "--tls-cert-file", &certificate, "--tls-key-file", &key];
+    let arguments = [&["--tls-port", &tls_port, "--tls-auth-clients", "no"][..], &files_of].concat();
+    let server = RedisServer::start_with(&arguments).await;
+    (server, directory, files, port)
 }
 
 #[tokio::test]
@@ -83,8 +75,7 @@ async fn redis_by_tls_is_verified_with_the_cas_of_the_system() {
 async fn redis_by_tls_accepts_a_client_with_its_own_ca() {
     let (_server, _directory, files, port) = redis().await;
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    let certificates =
-        redis::TlsCertificates { client_tls: None, root_cert: Some(std::fs::read(&files.ca).unwrap()) };
+    let certificates = redis::TlsCertificates { client_tls: None, root_cert: Some(std::fs::read(&files.ca).unwrap()) };
     let client = redis::Client::build_with_tls(format!("rediss://localhost:{port}"), certificates).unwrap();
     let store = RedisStore::new(Connection::to_client(client));
     granted(&store, &key(1), bearer_token::store::Version::ABSENT).await;
