@@ -36,18 +36,19 @@ async fn replicas_share_a_token(store: Store, ca: &Path) {
         clock_offset: 0,
         every_ms: 50,
     };
-    for requests in [1, 1] {
+    let starts_without_a_request = async |ca: &Path| {
+        let before = server.count().token_requests;
         let worker = Worker::start_in(&job, [("SSL_CERT_FILE", ca)]);
         until("the replica has a token", Duration::from_secs(30), async || worker.is_ready()).await;
-        assert_eq!(server.count().token_requests, requests);
         assert_eq!(worker.stop().failed, 0);
-    }
+        server.count().token_requests == before
+    };
+    // On a busy machine the first connection may take longer than the 100 ms after which a replica fetches for itself.
+    let limit = Duration::from_secs(60);
+    until("a replica finds the token of another one", limit, async || starts_without_a_request(ca).await).await;
     // One that does not trust the CA gets no record, and fetches for itself.
-    let other = NamedTempFile::new().unwrap();
-    std::fs::copy(Files::make(TempDir::new().unwrap().path()).ca, other.path()).unwrap();
-    let worker = Worker::start_in(&job, [("SSL_CERT_FILE", other.path())]);
-    until("the replica has a token", Duration::from_secs(30), async || worker.is_ready()).await;
-    assert_eq!(server.count().token_requests, 2);
+    let other = TempDir::new().unwrap();
+    assert!(!starts_without_a_request(&Files::make(other.path()).ca).await);
 }
 
 async fn redis() -> (RedisServer, TempDir, Files, u16) {
