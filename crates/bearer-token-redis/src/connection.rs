@@ -50,7 +50,7 @@ type Attempt = Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>;
 
 #[derive(Clone)]
 enum Target {
-    Server(Client),
+    Server(Arc<Client>),
     #[cfg(feature = "sentinel")]
     Sentinels(Arc<sentinels::Sentinels>),
 }
@@ -68,13 +68,13 @@ impl Connection {
         tls::check(&info)?;
         let db = info.redis_settings().db();
         let client = Client::open(info).map_err(|error| not_a_url(&error))?;
-        Ok(Connection::new(Target::Server(client), db))
+        Ok(Connection::new(Target::Server(Arc::new(client)), db))
     }
 
     /// Connects as this client is configured: with a private CA, for example, or a certificate of its own.
     pub fn to_client(client: Client) -> Self {
         let db = client.get_connection_info().redis_settings().db();
-        Connection::new(Target::Server(client), db)
+        Connection::new(Target::Server(Arc::new(client)), db)
     }
 
     /// Connects to the master with this name, as these sentinels know it.
@@ -159,7 +159,7 @@ async fn connect(target: Target) -> RedisResult<MultiplexedConnection> {
     let client = match target {
         Target::Server(client) => client,
         #[cfg(feature = "sentinel")]
-        Target::Sentinels(sentinels) => sentinels.master().await?,
+        Target::Sentinels(sentinels) => Arc::new(sentinels.master().await?),
     };
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECTION_TIMEOUT))

@@ -48,7 +48,7 @@ fn runtime() -> Runtime {
 }
 
 async fn ping(mut connection: Connection) -> RedisResult<Value> {
-    connection.req_packed_command(&Cmd::new().arg("PING")).await
+    connection.req_packed_command(Cmd::new().arg("PING")).await
 }
 
 /// Begins a command on a runtime that is not driven afterwards.
