@@ -78,9 +78,10 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
+    /// The inner service is called in here, so its future is made in its place and not moved there.
     #[inline]
-    pub(crate) fn called(response: S::Future, sent: Option<Sent>) -> Self {
-        ResponseFuture { state: State::Called { response, sent } }
+    pub(crate) fn called(inner: &mut S, request: Request<B>, sent: Option<Sent>) -> Self {
+        ResponseFuture { state: State::Called { sent, response: inner.call(request) } }
     }
 
     #[cold]

@@ -129,7 +129,10 @@ impl Credential {
 /// Looking for the caller's header first would cost every request a second search of the map. So the value is inserted
 /// first, and if it replaced another, that one is put back. An insertion returns only one of several values, so callers
 /// rule those out with [`has_several_of`].
-#[inline]
+///
+/// A call of its own: inlined into the larger function around it, it takes a few instructions less and a tenth more
+/// time, as the parts of the value are then written one by one and read at once.
+#[inline(never)]
 pub(crate) fn insert_authorization(value: &HeaderValue, headers: &mut HeaderMap) -> bool {
     match headers.insert(AUTHORIZATION, value.clone()) {
         None => true,
