@@ -2,10 +2,7 @@
 //! `traceparent` (W3C Trace Context), so that its own spans become their children.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use bearer_token::{
     Error, TokenProvider,
@@ -82,7 +79,7 @@ async fn the_authorization_server_gets_the_span_of_its_request() {
     let provider =
         TokenProvider::builder(endpoint).allow_origin("https://api.example.com").name("billing").build().unwrap();
     let call = tracing::info_span!("call");
-    tokio::time::timeout(Duration::from_secs(10), provider.token().instrument(call.clone())).await.unwrap().unwrap();
+    provider.token().instrument(call.clone()).await.unwrap();
     drop(call);
     exporting.force_flush().unwrap();
 

@@ -1,4 +1,5 @@
 //! What each kind of event becomes in `tracing`, and what it counts in `metrics`.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::{
     fmt::{self, Write},
