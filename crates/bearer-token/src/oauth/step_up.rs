@@ -112,7 +112,6 @@ impl Steps {
         Arc::new(Steps { rule, state: Mutex::new(State::default()) })
     }
 
-    /// The test for challenges that a step can meet.
     /// Adds the words that were added so far. So replicas that asked for more do not share with those that did not.
     pub(crate) fn identity(self: &Arc<Self>, identity: &mut Identity) {
         let steps = Arc::clone(self);
@@ -123,6 +122,7 @@ impl Steps {
         });
     }
 
+    /// The test for challenges that a step can meet.
     pub(crate) fn test(self: &Arc<Self>) -> ChallengeTest {
         let steps = Arc::clone(self);
         ChallengeTest::new(move |challenge| !steps.wanted(challenge, &lock(&steps.state)).is_empty())
