@@ -2,12 +2,17 @@
 //!
 //! Other code never decides by an algorithm's name. It matches on [`Family`], [`Hash`] or [`Curve`], without a `_` arm.
 //! So a new row does not compile until all of that code handles it.
+//!
+//! A row has the name in the JOSE header and the family with its parameters. What else depends on it (the kind of key,
+//! the length of a signature, the curve's identifier) is in the tables of [`Curve`] and [`ParameterSet`], once each.
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use crate::error::Error;
 
 /// Declares [`Algorithm`] from its rows: documentation, name, family.
+///
+/// A macro: then the enum, its names and its families cannot disagree.
 macro_rules! algorithms {
     ($($(#[doc = $doc:literal])* $variant:ident $name:literal: $family:expr,)*) => {
         /// How a JWT is signed (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9964 section 2). There is no `none`.
@@ -70,9 +75,13 @@ algorithms! {
 }
 
 /// The sizes of RSA keys in bits. RFC 7518 sections 3.3 and 3.5 ask for 2048; aws-lc stops at 8192.
+///
+/// Smaller keys are refused, although servers exist that accept 1024 bits: such a key can be factored.
 pub(crate) const RSA_BITS: RangeInclusive<usize> = 2048..=8192;
 
 /// What an algorithm signs with.
+///
+/// The `match` on it is what "no `_` arm" means in this room: key checks, lengths and the choice of aws-lc's algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     /// A shared secret, at least as long as the hash (RFC 7518 section 3.2).
@@ -88,6 +97,8 @@ pub(crate) enum Family {
 }
 
 /// Declares an enum from its rows: each variant, and what depends on it.
+///
+/// `ALL` has its length from the rows, so a loop over it cannot miss one.
 macro_rules! table {
     ($(#[doc = $doc:literal])* $name:ident: $facts:ident { $($variant:ident: { $($row:tt)* },)* }) => {
         $(#[doc = $doc])*
@@ -207,6 +218,20 @@ impl Curve {
 
 impl Algorithm {
     /// Whether it signs with a secret that the verifier shares, rather than with a private key.
+    ///
+    /// ```
+    /// use bearer_token::jwt::Algorithm;
+    ///
+    /// assert!(Algorithm::HS256.is_hmac());
+    /// assert!(!Algorithm::ES256.is_hmac());
+    /// // In a configuration, a user writes the name.
+    /// let algorithm: Algorithm = "PS256".parse()?;
+    /// assert_eq!(algorithm, Algorithm::PS256);
+    /// // Near misses are named; anything that could be a secret is not repeated.
+    /// let error = "rs256".parse::<Algorithm>().unwrap_err();
+    /// assert!(error.to_string().ends_with("did you mean RS256?"));
+    /// # Ok::<(), bearer_token::Error>(())
+    /// ```
     pub fn is_hmac(self) -> bool {
         match self.family() {
             Family::Hmac(_) => true,
@@ -215,6 +240,8 @@ impl Algorithm {
     }
 
     /// The length of a signature. That of an RSA signature depends on the key, and remote keys reach 16384 bits.
+    ///
+    /// Checked for remote signatures only: a native one has the right length by construction.
     pub(crate) fn signature_bytes(self) -> RangeInclusive<usize> {
         let (shortest, longest) = match self.family() {
             Family::Hmac(hash) => (hash.bytes(), hash.bytes()),

@@ -1,4 +1,15 @@
 //! The default transport: hyper and rustls, set up for token requests and for nothing else.
+//!
+//! The pieces, in the order in which a request meets them:
+//!
+//! | piece | does |
+//! |---|---|
+//! | `client.rs` | finds the hyper client of this runtime, or makes one |
+//! | `tls/files.rs` | looks whether certificates changed, and reads them again |
+//! | `connect.rs` | opens a connection: name, port, proxy, tunnel, TLS, each with its own error |
+//! | `proxy.rs` | which proxy, and the `CONNECT` through it |
+//! | `meter.rs` | reads in portions, up to a limit |
+//! | `tls.rs`, `tls/certificates.rs` | rustls's configuration, from PEM |
 
 use std::{
     fmt,
@@ -51,9 +62,29 @@ use self::{
 ///
 /// TLS uses the rustls `CryptoProvider` that the process has installed. If there is none, it uses aws-lc-rs with the
 /// feature `rustls-aws-lc-rs`, and fails with an error without it.
+///
+/// # Defaults
+///
+/// | setting | default |
+/// |---|---|
+/// | CA certificates | the system's |
+/// | client certificate | none |
+/// | proxy | the environment's, for `https` to hosts other than loopback |
+/// | time for a connection | 5 s |
+/// | time for a request | that of the fetch |
+/// | idle connections | closed after 90 s |
+/// | protocol | HTTP/1.1, which every authorization server speaks; token requests are rare, so streams of HTTP/2 gain nothing |
+///
+/// # What an error looks like
+///
+/// ```text
+/// no connection for the token request to https://as.example.com: its certificate expired (3 days ago); renew it on the
+/// server, or correct this machine's clock
+/// ```
 #[derive(Clone)]
 pub struct HttpTransport(Arc<Inner>);
 
+/// The settings never change. What they lead to (clients, certificates) does, and is behind locks of its own.
 struct Inner {
     settings: Settings,
     clients: Clients,
@@ -88,11 +119,28 @@ impl HttpTransport {
     /// A transport with the default settings and connections of its own.
     ///
     /// The CA certificates are read when the first request is sent. A machine without any is an error of that request.
+    ///
+    /// It opens no connection and reads no file before it is used. Use it for tests that must not share connections, or
+    /// to have CA certificates of the system read again.
     pub fn new() -> Self {
         HttpTransport::with(Settings::default())
     }
 
     /// A builder for other settings.
+    ///
+    /// ```
+    /// use bearer_token::transport::HttpTransport;
+    ///
+    /// // Every mistake is reported, and files are read now.
+    /// let error = HttpTransport::builder()
+    ///     .ca("/etc/ssl/certs/ca.pem")
+    ///     .proxy("socks5://proxy.example.com:1080")
+    ///     .user_agent("reports\n")
+    ///     .build()
+    ///     .unwrap_err();
+    /// assert_eq!(error.problems().len(), 3);
+    /// assert!(error.to_string().contains("what looks like a path, instead of the file's content"));
+    /// ```
     pub fn builder() -> HttpTransportBuilder {
         HttpTransportBuilder::default()
     }
@@ -140,6 +188,8 @@ impl Transport for HttpTransport {
 }
 
 impl HttpTransport {
+    /// The client's errors are of two kinds: our connector's, which know the stage, and hyper's, which are explained by
+    /// their sources.
     async fn exchange(&self, runtime: &Handle, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let uri = request.uri().clone();
         let plain = uri.scheme() == Some(&Scheme::HTTP);

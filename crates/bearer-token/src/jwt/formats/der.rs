@@ -1,4 +1,7 @@
 //! The small part of DER (ITU-T X.690) that identifies a key or a signature.
+//!
+//! aws-lc parses and checks keys. This reader only finds out what something is when aws-lc refuses it. Its whole
+//! interface is [`take`]: split off one element with this tag.
 
 use zeroize::Zeroizing;
 
@@ -10,6 +13,9 @@ pub(crate) const SEQUENCE: u8 = 0x30;
 pub(crate) const CONTEXT_0: u8 = 0xa0;
 
 /// Splits off the first element, if it has this tag: its content, and the bytes after it.
+///
+/// Definite lengths in the short and the long form. A length beyond the input is `None`, so a cut-off file is never
+/// read past its end.
 pub(crate) fn take(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = der.split_first()?;
     let (&length, rest) = rest.split_first()?;
@@ -37,6 +43,8 @@ pub(crate) fn bits(number: &[u8]) -> usize {
 }
 
 /// A number in exactly this many bytes, if it fits.
+///
+/// Wiped, because private numbers pass through here.
 pub(crate) fn padded(number: &[u8], size: usize) -> Option<Zeroizing<Vec<u8>>> {
     let number = trimmed(number);
     let zeros = size.checked_sub(number.len())?;

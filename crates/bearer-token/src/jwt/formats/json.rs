@@ -1,4 +1,8 @@
 //! Looks for a private key inside a JSON document that is not a JWK itself.
+//!
+//! A cloud's account file has a private key among its members. It is not used silently: the file may have several keys,
+//! and the wrong one would sign. Instead the error names the member, its JSON pointer for
+//! [`Value::member`](crate::Value::member), and the `jq` command.
 
 use std::fmt::{self, Write};
 
@@ -10,6 +14,8 @@ use serde::{
 use super::{encoding, pem::looks_like_pem};
 
 /// What a JSON document is, apart from a JWK.
+///
+/// The first key counts; an error about a second one would not help.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct JsonDocument {
     /// Google's `"type": "service_account"`.
@@ -65,6 +71,7 @@ struct Walk {
 }
 
 impl Walk {
+    /// The path is formatted only here. A document without a key costs nothing.
     fn found(&mut self, is_pem: bool) {
         if self.key.is_none() {
             self.key = Some(JsonKey { is_pem, filter: self.filter(), pointer: self.pointer() });
@@ -83,6 +90,7 @@ impl Walk {
         Some(pointer)
     }
 
+    /// An array at the root needs a dot before its index, and a name with a hyphen needs brackets and quotes.
     fn filter(&self) -> Option<String> {
         let mut filter = String::new();
         for step in &self.path {
@@ -100,6 +108,9 @@ impl Walk {
 }
 
 /// The words of which names like `private_key`, `tls.key` and `boxAppSettings` are made.
+///
+/// A name in an untrusted file could be a secret that was put on the wrong side of a colon. Names of these words
+/// cannot.
 const MEMBER_WORDS: [&str; 38] = [
     "account",
     "api",
@@ -158,6 +169,8 @@ fn is_common(name: &str) -> bool {
 }
 
 /// A value at the current path.
+///
+/// Serde drives the walk, and its recursion limit bounds the depth. Values are looked at in place and not collected.
 struct WalkNode<'a>(&'a mut Walk);
 
 impl<'de> DeserializeSeed<'de> for WalkNode<'_> {

@@ -1,4 +1,7 @@
 //! JSON Web Keys (RFC 7517): one, or the right one of a set.
+//!
+//! Members are collected by name and interpreted later, in `jwk_key.rs`. Serde's derived parsers are not used: they
+//! would neither wipe the strings nor notice a name that occurs twice, and their errors quote the value.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,6 +15,8 @@ use zeroize::Zeroizing;
 use super::encoding::without_mark;
 
 /// The JWKs in a JSON document.
+///
+/// An object with `keys` is a set, even of one; everything else with `kty` is a key (RFC 7517 sections 4 and 5).
 pub(crate) enum JwkDocument {
     One(Jwk),
     Set(Vec<Jwk>),
@@ -21,6 +26,8 @@ pub(crate) enum JwkDocument {
 pub(crate) struct Jwk(BTreeMap<String, Member>);
 
 /// The value of a member, as far as it can matter here.
+///
+/// Lists are needed for `key_ops` only, and numbers and objects for nothing.
 enum Member {
     Text(Zeroizing<String>),
     Texts(Vec<String>),
@@ -28,6 +35,9 @@ enum Member {
 }
 
 /// The reason why a document has no JWK, or not the one that was asked for.
+///
+/// Each variant has what its sentence needs. Positions are numbers, and ids pass through [`KeyId`], so no variant can
+/// carry a part of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum JwkFault {
     /// The JSON cannot be read.
@@ -118,6 +128,8 @@ pub(crate) fn read(text: &[u8]) -> Result<JwkDocument, JwkFault> {
 }
 
 /// The parser's own sentence is not used: it may quote the text.
+///
+/// What the document seems to be is found by its member names, as the parser has no result.
 fn json_fault(text: &[u8], error: &serde_json::Error) -> JwkFault {
     let subject = match (has(text, "\"keys\""), has_word(text)) {
         (true, _) => JsonSubject::JwkSet,
@@ -146,6 +158,9 @@ const TWICE: &str = "a member occurs twice";
 
 impl JwkDocument {
     /// The key with this id; without an id, the only key.
+    ///
+    /// Without an id, a set of one is unambiguous. With several keys and no id there is no rule to prefer one, so the
+    /// error lists the ids.
     pub(crate) fn choose(self, key_id: Option<&str>) -> Result<Jwk, JwkFault> {
         let (mut keys, key_id) = match (self, key_id) {
             (JwkDocument::One(key), None) => return Ok(key),

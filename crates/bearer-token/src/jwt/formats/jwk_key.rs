@@ -1,5 +1,16 @@
 //! Turns the members of a JWK (RFC 7518 section 6, RFC 8037 section 2, RFC 9964 section 3) into the parts of a private
 //! key.
+//!
+//! A JWK states its kind, its purpose and perhaps its algorithm, and all three are checked before the numbers are
+//! decoded. So a public key, an encryption key and a key for another algorithm each have an error of their own.
+//!
+//! | `kty` | kind | private member | algorithm without `alg` |
+//! |---|---|---|---|
+//! | `oct` | shared secret | `k` | must be set |
+//! | `RSA` | RSA, with all five of `p`, `q`, `dp`, `dq`, `qi` | `d` | must be set |
+//! | `EC` | P-256, P-384, P-521 | `d` | the curve's only one |
+//! | `OKP` | Ed25519 | `d` | `EdDSA` |
+//! | `AKP` | ML-DSA | `priv`, the seed | required by RFC 9964 section 3 |
 
 use zeroize::Zeroizing;
 
@@ -7,6 +18,8 @@ use super::{encoding, jwk::Jwk};
 use crate::jwt::algorithm::{Algorithm, Curve, Family, ParameterSet};
 
 /// The parts of a private or secret key.
+///
+/// Every number is wiped when dropped. The RSA parts are boxed, because they are eight times as large as the others.
 pub(crate) enum KeyParts {
     Secret(Bytes),
     Rsa(Box<RsaParts>),
@@ -170,6 +183,7 @@ fn kind(jwk: &Jwk) -> Result<JwkKind, JwkKeyFault> {
     }
 }
 
+/// Both members are optional. If they are there, they bind: a key for encryption must not sign.
 fn check_use(jwk: &Jwk) -> Result<(), JwkKeyFault> {
     match jwk.text("use") {
         None | Some("sig") => {}
@@ -214,6 +228,8 @@ impl JwkKind {
     }
 
     /// Whether the algorithm signs with keys of this kind.
+    ///
+    /// For the list in an error; the key itself is checked by `native.rs`.
     pub(crate) fn fits(self, algorithm: Algorithm) -> bool {
         match algorithm.family() {
             Family::Hmac(_) => self == JwkKind::Secret,
@@ -239,6 +255,8 @@ fn check_numbers(jwk: &Jwk) -> Result<(), JwkKeyFault> {
 }
 
 /// The bytes of a member, base64url (RFC 7518 section 2).
+///
+/// Padded and unpadded Base64 in both alphabets are accepted, because tools write all of them.
 fn member(jwk: &Jwk, name: &'static str) -> Result<Bytes, JwkKeyFault> {
     let Some(text) = jwk.text(name) else {
         return Err(if jwk.has(name) { JwkKeyFault::NotAString(name) } else { JwkKeyFault::MissingMember(name) });

@@ -1,4 +1,9 @@
 //! Finds the private key, or the certificates, in PEM text (RFC 7468).
+//!
+//! PEM reaches a program through environment variables, JSON, YAML, templates and clipboards, each of which damages it
+//! in its own way. The damage that leaves the key recoverable is repaired (escaped newlines, other text around it,
+//! missing line breaks), and everything else is reported with what it looks like. RFC 7468 describes the format and the
+//! labels.
 
 use zeroize::Zeroizing;
 
@@ -11,6 +16,8 @@ const DASHES: &[u8] = b"-----";
 const SHORT_BEGIN: &[u8] = b"----BEGIN ";
 
 /// The DER of the one private key in a PEM text.
+///
+/// Whether a passphrase is needed is known by the label.
 pub(crate) enum PemKey {
     Plain(Der),
     /// PKCS#8's own encryption (RFC 5958 section 3).
@@ -51,6 +58,8 @@ pub(crate) enum PemLabel {
 type Der = Zeroizing<Vec<u8>>;
 
 /// Whether the text is PEM, or a part of one, and so not an HMAC secret.
+///
+/// Generous on purpose: half a PEM must never be taken for a shared secret.
 pub(crate) fn looks_like_pem(text: &[u8]) -> bool {
     let trimmed = text.trim_ascii();
     find(text, SHORT_BEGIN).is_some() || find(text, END).is_some() || (trimmed.len() > 4 && BEGIN.starts_with(trimmed))
@@ -99,6 +108,8 @@ pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Der>, PemFault> {
 }
 
 /// What each block of the text holds, in their order.
+///
+/// The text is copied only if it has a backslash, and then into a buffer that is wiped.
 fn blocks(text: &[u8]) -> Result<Vec<(PemContent, Option<Der>)>, PemFault> {
     let unescaped = text.contains(&b'\\').then(|| unescaped(text));
     let mut rest = unescaped.as_deref().map_or(text, Vec::as_slice);
@@ -148,6 +159,7 @@ impl<'a> Block<'a> {
         encoding::base64(self.body.get(self.headers().len()..)?).filter(|bytes| !bytes.is_empty())
     }
 
+    /// Every known label is spelled out, because only those may be repeated in an error.
     fn label(&self, content: Option<&[u8]>) -> PemContent {
         let is_encrypted = find(self.headers(), b"ENCRYPTED").is_some();
         PemContent::Other(match self.label {
@@ -180,6 +192,8 @@ impl<'a> Block<'a> {
 
 /// The text with its escapes resolved: `\n`, `\r\n` and `\t` as whitespace, `\/` and `\u002b` as JSON has them, and a
 /// backslash before a newline, as shells have it. Any number of backslashes counts as one.
+///
+/// Base64 has no backslash, so every one of them was added on the way.
 fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text;

@@ -1,4 +1,9 @@
 //! A key and its certificate, which are replaced one after the other.
+//!
+//! Entra ID and others identify a client by its certificate, and certificate managers renew both together, as two
+//! files. In between, the new key has the old certificate. A JWT that names the wrong certificate is refused by the
+//! server with `invalid_client`, for a second or two at each renewal, on every machine. So a pair that does not match
+//! is not used.
 
 use std::sync::Arc;
 
@@ -15,12 +20,15 @@ use crate::{
 ///
 /// A certificate manager replaces two files, and a JWT may be signed in between. So the last matching pair is kept, and
 /// signs until there is a new one (`L56`).
+///
+/// The certificate is a value like others: in the key's file, in a file of its own, or in a variable.
 pub(crate) struct CertifiedKey {
     certificate: Value,
     is_whole: bool,
     memory: Mutex<LastPair>,
 }
 
+/// The kept key is one in memory: a key in a file would have changed meanwhile.
 struct LastPair {
     /// `None` for a remote key, which cannot be kept.
     last: Option<(SigningKey, Arc<CertificateChain>)>,
@@ -43,6 +51,8 @@ impl CertifiedKey {
     }
 
     /// The current key and its certificate, or the last matching pair.
+    ///
+    /// A mismatch is looked at twice before the last pair is used, because reading two files is not atomic.
     pub(crate) async fn now(
         &self,
         key: &SigningKey,

@@ -1,4 +1,7 @@
 //! The certificate of a key, with its chain.
+//!
+//! Files have certificates in any order, some with the root, some with the key in front. RFC 7515 section 4.1.6 wants
+//! the key's own first, then each one's issuer. So the chain is put into order here, by names.
 
 use aws_lc_rs::digest::{Algorithm as Hash, Digest, digest};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -25,6 +28,9 @@ pub(crate) struct CertificateChain {
 impl CertificateChain {
     /// Finds the certificate of a public key in content of any form: PEM, DER, or the base64 of one. With `is_whole`,
     /// all other certificates must form a chain with it; without, they are ignored.
+    ///
+    /// A certificate that belongs to neither key nor chain is an error with `is_whole`: it would be sent, and a server
+    /// would refuse the header.
     pub(crate) fn read(content: &[u8], public_key: &[u8], is_whole: bool) -> Result<Self, Error> {
         let mut others = certificates(content)?;
         let found = others.len();

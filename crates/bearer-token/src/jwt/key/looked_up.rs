@@ -1,4 +1,10 @@
 //! A key that is looked up again before each signature.
+//!
+//! A key is parsed anew only when its content has changed, which a SHA-256 tells. Parsing an RSA key takes as long as a
+//! signature, so without that a rotation would cost nothing and every ordinary refresh double.
+//!
+//! Three rules keep a rotation from becoming an outage: the last good key stays, the algorithm never changes, and a
+//! file that held a document does not become a bare secret.
 
 use std::sync::Arc;
 
@@ -20,6 +26,8 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct LookedUpKey(Arc<Inner>);
 
+/// `reading` lets one caller read at a time. Others wait for a moment and then use the last key: a network file system
+/// may hang for minutes.
 struct Inner {
     value: Value,
     algorithm: Algorithm,
@@ -40,6 +48,8 @@ struct LastKey {
 
 impl LastKey {
     /// The previous key, and the problem with the content if it was not reported yet.
+    ///
+    /// A problem is told once for each content, or the log would have it at every refresh.
     fn kept(&mut self, content: Option<Vec<u8>>, problem: String) -> (Arc<KeyMaterial>, Option<String>) {
         let now = Some((content, problem));
         let news = if self.reported == now { None } else { now.as_ref().map(|(_, problem)| problem.clone()) };
@@ -121,6 +131,7 @@ impl LookedUpKey {
     }
 }
 
+/// The comparison takes constant time. The digests are of secrets, and a timing leak would tell about the content.
 fn load(parse: &Parse, content: &[u8], digest: Digest, last: Option<&LoadedKey>) -> Result<LoadedKey, Error> {
     if let Some(last) = last
         && verify_slices_are_equal(digest.as_ref(), last.digest.as_ref()).is_ok()

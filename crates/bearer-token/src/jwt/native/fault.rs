@@ -1,4 +1,6 @@
 //! Why a key does not sign, as data.
+//!
+//! Only data: the sentences are in `key/diagnose.rs`. So the same fault reads the same for a PEM, a JWK and a DER.
 
 use aws_lc_rs::error::KeyRejected;
 

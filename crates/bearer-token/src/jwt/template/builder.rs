@@ -1,4 +1,8 @@
 //! Builds templates, and reports all their problems at once.
+//!
+//! Methods only collect. The order of the checks in `build` follows their dependencies: times first, because the
+//! rehearsal needs a lifetime; then names; then the certificate, which computed members may ask for; then the computed
+//! members; and last the header, which may contain all of them.
 
 use std::{fmt, time::Duration};
 
@@ -19,16 +23,47 @@ use crate::{error::Error, jwt::key::SigningKey, problem::Problems, value};
 mod checks;
 
 /// Builds a [`JwtTemplate`]. A later call of a method replaces an earlier one.
+///
+/// ```
+/// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let key = SigningKey::hmac(Algorithm::HS256, [7; 32])?;
+/// let error = JwtTemplate::builder(key)
+///     .issuer("app ")
+///     .claim("exp", 1_893_456_000)
+///     .certificate_chain()
+///     .build()
+///     .unwrap_err();
+/// let paths: Vec<_> = error.problems().iter().map(|problem| problem.path()).collect();
+/// assert!(["issuer", "claims.exp", "certificate_chain"].iter().all(|path| paths.contains(path)));
+/// # Ok(()) }
+/// ```
+///
+/// # Which setting a provider needs
+///
+/// | provider | setting |
+/// |---|---|
+/// | Entra ID | [`certificate`](Self::certificate) with [`x5t_s256`](Self::x5t_s256) |
+/// | WeatherKit | [`header("id", "TEAM.SERVICE")`](Self::header) |
+/// | Apple push notifications, Stream | [`expiration_time(false)`](Self::expiration_time) |
+/// | Keycloak, SMART, NHS | `jti` is required, which is the default |
+/// | Box | [`claim("box_sub_type", ..)`](Self::claim), a lifetime of 60 s, which is the default for assertions |
+/// | Zhipu | [`computed`](Self::computed) times in milliseconds, and `header("sign_type", "SIGN")` |
+/// | Coinbase CDP | [`computed_header("nonce", ..)`](Self::computed_header) |
+/// | Auth0, Ping | no `nbf`, which is the default: Ping refuses one that its clock has not reached |
 pub struct JwtTemplateBuilder {
     key: SigningKey,
     certificate: Option<value::Value>,
     has_chain: bool,
     key_id: Option<value::Value>,
+    /// Kept apart from other claims until `build()`, because they may have to be looked up.
     strings: Strings,
     lifetime: Option<Duration>,
     claims: Claims,
     header: Map<String, Value>,
     computed_header: Computed,
+    /// Those that methods found. `build()` adds the others and reports all of them.
     problems: Problems,
 }
 
@@ -90,6 +125,9 @@ impl JwtTemplateBuilder {
     }
 
     /// The `sub` claim: the party that the JWT is about.
+    ///
+    /// For client authentication it is the client id (RFC 7523 section 3). For a JWT bearer grant it is the user or the
+    /// service account whose token is wanted. App Store Connect and GitHub want none.
     #[must_use]
     pub fn subject(mut self, subject: impl Into<value::Value>) -> Self {
         self.strings.subject = Some(subject.into());
@@ -98,6 +136,17 @@ impl JwtTemplateBuilder {
 
     /// The `aud` claim as one string, which is sent byte for byte. Servers differ in what they expect (the token
     /// endpoint, the issuer, a bare host), and a trailing slash matters.
+    ///
+    /// | provider | audience |
+    /// |---|---|
+    /// | Google | `https://oauth2.googleapis.com/token`, whatever the token endpoint's URL is |
+    /// | Salesforce | `https://login.salesforce.com` or `https://test.salesforce.com` |
+    /// | DocuSign | `account.docusign.com`, without a scheme |
+    /// | Apple | `appstoreconnect-v1` |
+    /// | Ghost | `/admin/` |
+    /// | Auth0 | `https://TENANT/`, with the slash |
+    ///
+    /// It is never derived from a URL, and never parsed as one: parsers add slashes.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<value::Value>) -> Self {
         self.strings.audience = Some(audience.into());
@@ -105,6 +154,17 @@ impl JwtTemplateBuilder {
     }
 
     /// The `aud` claim as a list, even of one. Many servers refuse lists: prefer [`audience`](Self::audience).
+    ///
+    /// For Coinbase and Oracle, which document a list.
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let key = SigningKey::hmac(Algorithm::HS256, [7; 32])?;
+    /// let template = JwtTemplate::builder(key).issuer("cdp").audiences(["cdp_service"]).build()?;
+    /// # let _ = template; Ok(()) }
+    /// ```
     #[must_use]
     pub fn audiences(mut self, audiences: impl IntoIterator<Item = impl Into<value::Value>>) -> Self {
         self.strings.audiences = Some(audiences.into_iter().map(Into::into).collect());
@@ -115,6 +175,18 @@ impl JwtTemplateBuilder {
     /// `iat`. So a value within the server's limit is accepted. Fractions of a second are dropped.
     ///
     /// Default: 60 s for assertions; 1 h for [`SelfSigned`](crate::jwt::SelfSigned).
+    ///
+    /// A lifetime that is too long is refused like a wrong signature at most servers. It must be longer than the
+    /// back-date, and at most 100 years.
+    ///
+    /// | provider | at most |
+    /// |---|---|
+    /// | Box | 60 s |
+    /// | Salesforce | 3 min is safe |
+    /// | Auth0, SMART, Ghost | 5 min |
+    /// | GitHub | 10 min |
+    /// | App Store Connect | 20 min, and better a little less |
+    /// | Google, DocuSign, Okta, Snowflake, Yandex Cloud | 1 h |
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
@@ -122,6 +194,9 @@ impl JwtTemplateBuilder {
     }
 
     /// How far `iat` is back-dated, for servers whose clocks are slow. Default: 10 s.
+    ///
+    /// GitHub advises a minute. Keycloak refuses an `iat` that is too old, so do not exceed what is needed. For a
+    /// machine whose clock is off by more, the token endpoint signs with the server's time after a refusal.
     #[must_use]
     pub fn backdate(mut self, backdate: Duration) -> Self {
         self.claims.backdate = backdate;
@@ -132,6 +207,9 @@ impl JwtTemplateBuilder {
     ///
     /// `iss`, `sub` and `aud` can be set here too, but must agree with their methods. `iat`, `nbf`, `exp` and `jti`
     /// cannot be set: each JWT gets its own.
+    ///
+    /// A value that cannot be written as JSON, such as a map with keys that are not strings, is a problem at `build()`.
+    /// A second call with the same name replaces the first.
     #[must_use]
     pub fn claim(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         let name = name.into();
@@ -199,6 +277,24 @@ impl JwtTemplateBuilder {
 
     /// A member of the JOSE header that is computed for each JWT, as a [claim](Self::computed) is. `null` leaves it
     /// out.
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let pem = include_str!("../testdata/p256.pem");
+    /// // Coinbase wants a random nonce in the header of each JWT.
+    /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?)
+    ///     .issuer("cdp")
+    ///     .computed_header("nonce", |cx| {
+    ///         let bytes = cx.random::<8>()?;
+    ///         Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    ///     })
+    ///     .build()?;
+    /// # let _ = template; Ok(()) }
+    /// ```
+    ///
+    /// A header with computed members is encoded anew for each JWT. Without them it is encoded once.
     #[must_use]
     pub fn computed_header<V: Serialize>(
         mut self,
@@ -212,6 +308,9 @@ impl JwtTemplateBuilder {
     /// A member of the JOSE header: `typ`, `cty`, `x5t`, `x5t#S256`, `x5c` (RFC 7515 section 4.1), or any other.
     ///
     /// `typ` is `JWT` unless it is set here. `null` leaves out a member, including `typ` and `kid`.
+    ///
+    /// `alg` is the key's and cannot be set. `crit` is checked against the header (RFC 7515 section 4.1.11), a `jwk`
+    /// must be a public key, and `b64` cannot be turned off (RFC 7797): JWTs have an encoded payload.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         let name = name.into();
@@ -264,6 +363,9 @@ impl JwtTemplateBuilder {
 
     /// Sends the [certificate](Self::certificate) with its chain in the header, as `x5c` (RFC 7515 section
     /// 4.1.6). The certificate of the key is the first, wherever it is in the file.
+    ///
+    /// Needed by few servers; most know the certificate by its digest. Each certificate adds one to two kilobytes to
+    /// the header. At most ten are sent, and a certificate in the file that is not part of the chain is a problem.
     #[must_use]
     pub fn certificate_chain(mut self) -> Self {
         self.has_chain = true;
@@ -284,6 +386,9 @@ impl JwtTemplateBuilder {
     }
 
     /// Whether each JWT has a `jti` claim: a fresh random UUID. Default: yes.
+    ///
+    /// Keycloak, SMART servers and the NHS require it, and Box wants 16 to 128 characters, which a UUID has. Leave it
+    /// out only for servers that refuse unknown claims.
     #[must_use]
     pub fn jwt_id(mut self, on: bool) -> Self {
         self.claims.jwt_id = on;
@@ -329,6 +434,11 @@ impl JwtTemplateBuilder {
     ///
     /// An issuer, a subject, an audience or a key id must not be empty, or contain a newline or another control
     /// character. Spaces or quotes around one are a problem too.
+    ///
+    /// # Errors
+    ///
+    /// One error of kind [`Config`](crate::ErrorKind::Config). Everything that is looked up is read once, so a missing
+    /// file or variable is found here. It blocks for that.
     pub fn build(mut self) -> Result<JwtTemplate, Error> {
         self.check_times();
         self.check_names();

@@ -1,4 +1,8 @@
 //! The claims set (RFC 7519 section 4): fixed claims, and those that differ in each JWT.
+//!
+//! Claims come from five places. If two have the same name, the later one in this list is used: fixed, looked up
+//! together with the caller's own, generated (`iat`, `nbf`, `exp`, `jti`), computed. The checks of the builder leave
+//! only one such pair: a computed claim in place of a generated one.
 
 use std::time::Duration;
 
@@ -54,6 +58,9 @@ impl Claims {
     }
 
     /// The claims of a new JWT, as JSON, with those that were found for it.
+    ///
+    /// The fixed claims are written by reference. Copying and serializing them for each JWT used to be most of the cost
+    /// of a small one.
     pub(crate) fn text(&self, cx: &SignContext, found: Map<String, Value>) -> Result<String, Error> {
         let mut own = found;
         for name in self.generated_names() {
@@ -72,6 +79,9 @@ impl Claims {
 }
 
 /// The fixed claims and those of one JWT, by name, without copies. If both have a claim, the JWT's own is written.
+///
+/// Sorted by name, whatever order the process's `serde_json` keeps: with the feature `preserve_order` of another crate,
+/// its maps keep insertion order.
 struct Merged<'a> {
     fixed: &'a Map<String, Value>,
     own: &'a Map<String, Value>,

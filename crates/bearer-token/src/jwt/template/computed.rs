@@ -1,4 +1,7 @@
 //! Claims and header members that user code computes for each JWT.
+//!
+//! Functions and not templates in strings: a fingerprint, a time in milliseconds and a hash over both are one
+//! expression each in Rust, and a language for them would need escapes, types and errors of its own.
 
 use std::collections::BTreeMap;
 
@@ -39,6 +42,8 @@ impl Computed {
     }
 
     /// The members for one JWT. `what` is a claim or a member of the header.
+    ///
+    /// In the order of names, so an error is the same each time.
     pub(crate) fn members(&self, what: &str, cx: &SignContext) -> Result<Vec<(String, Value)>, Error> {
         let mut members = Vec::new();
         for (name, compute) in &self.0 {
@@ -52,6 +57,8 @@ impl Computed {
     }
 
     /// Computes the members for a rehearsal. Those that cannot be computed are reported as problems, and left out.
+    ///
+    /// A function that fails with problems of its own keeps them, at the path of its member.
     pub(crate) fn rehearse(&self, method: &str, cx: &SignContext, problems: &mut Problems) -> Vec<(String, Value)> {
         let mut members = Vec::new();
         for (name, compute) in &self.0 {

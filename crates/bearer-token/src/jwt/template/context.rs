@@ -1,4 +1,7 @@
 //! What is known of a JWT when it is signed.
+//!
+//! The one argument of computed members. It owns the key of this JWT, so a fingerprint cannot belong to another one,
+//! even while a file changes. Randomness and times come from here and not from the system, so tests are deterministic.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,6 +22,22 @@ use crate::{
 /// [computed](crate::jwt::JwtTemplateBuilder::computed).
 ///
 /// Everything in it belongs to the same JWT: fingerprints are those of the key that signs it.
+///
+/// ```
+/// use bearer_token::jwt::{Algorithm, JwtTemplate, SignContext, SigningKey};
+/// use bearer_token::Error;
+///
+/// /// A key id that is the key's own fingerprint, as some servers register keys.
+/// fn thumbprint(cx: &SignContext) -> Result<String, Error> {
+///     Ok(cx.public_key_sha256()?.hex())
+/// }
+///
+/// # fn main() -> Result<(), Error> {
+/// # let pem = include_str!("../testdata/p256.pem");
+/// let key = SigningKey::from_pem(Algorithm::ES256, pem)?;
+/// let template = JwtTemplate::builder(key).issuer("app").computed_header("kid", thumbprint).build()?;
+/// # let _ = template; Ok(()) }
+/// ```
 pub struct SignContext {
     times: SignTimes,
     key: SigningKey,
@@ -28,6 +47,8 @@ pub struct SignContext {
 }
 
 /// Whether the JWT's key has a certificate.
+///
+/// Three states, because "unusable" must neither fail a second time nor pass for "none".
 pub(crate) enum CertificateState {
     None,
     Usable(Arc<CertificateChain>),
@@ -98,6 +119,7 @@ impl SignContext {
         self.certificate_digest(&SHA256)
     }
 
+    /// For an unusable certificate any digest will do: the result of a rehearsal is thrown away.
     fn certificate_digest(&self, hash: &'static Hash) -> Result<Fingerprint, Error> {
         match &self.certificate {
             CertificateState::Usable(chain) => Ok(Fingerprint(chain.digest(hash))),
@@ -120,6 +142,8 @@ impl SignContext {
     /// # Errors
     ///
     /// The error of the platform, if it has no randomness.
+    ///
+    /// During the rehearsal it is zeros. So do not reject zeros, and do not use them as a divisor.
     pub fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
         self.platform.as_ref().map_or(Ok([0; N]), Platform::random)
     }
@@ -147,6 +171,18 @@ impl fmt::Debug for SignContext {
 /// The digest of a public key or a certificate. It is public: JWTs carry it.
 ///
 /// Its bytes are available as [a slice](AsRef) and in the encodings that servers expect.
+///
+/// ```
+/// use bearer_token::jwt::SignContext;
+/// use bearer_token::Error;
+///
+/// /// What three servers call the same key.
+/// fn names(cx: &SignContext) -> Result<[String; 3], Error> {
+///     let digest = cx.public_key_sha256()?;
+///     Ok([format!("SHA256:{}", digest.base64()), digest.base64url(), digest.hex()])
+/// }
+/// # let _ = names;
+/// ```
 #[derive(Clone, Copy)]
 pub struct Fingerprint(Digest);
 

@@ -1,4 +1,10 @@
 //! The JOSE header (RFC 7515 section 4).
+//!
+//! The header changes only with the key's id, unless it has computed members or a looked-up `kid`. So its encoded form
+//! is remembered together with that id, and most JWTs copy a string.
+//!
+//! The `kid` can be set in four places: on the key, by the builder's method, as a member, and by the key's own JWK or
+//! signer. The first three must agree if more than one is set. The last one applies if none is, and follows a rotation.
 
 use std::sync::Arc;
 
@@ -29,6 +35,8 @@ pub(crate) struct JoseHeader {
 }
 
 /// An encoded header, and the id of the key that it was encoded for.
+///
+/// One entry suffices: a rotation replaces it, and two threads that race write the same.
 struct Encoded {
     own_key_id: Option<String>,
     encoded: Arc<str>,
@@ -36,6 +44,8 @@ struct Encoded {
 
 impl JoseHeader {
     /// Checks the members. The header is usable only if no problem was found.
+    ///
+    /// Members that are `null` are removed at the end, because `null` is how a user leaves out `typ` and `kid`.
     pub(crate) fn new(
         cx: &SignContext,
         key_id: Option<&value::Value>,
@@ -197,6 +207,8 @@ fn agreed_key_id<'a>(
     key_id
 }
 
+/// Registered members have types (RFC 7515 section 4.1), and a server's parser would refuse others. Private members may
+/// be anything.
 fn check(name: &str, path: String, value: &Value, members: &Map<String, Value>, problems: &mut Problems) {
     if let Some(problem) = values::name_problem("header", name) {
         return problems.add(problem);
@@ -244,6 +256,7 @@ fn check(name: &str, path: String, value: &Value, members: &Map<String, Value>, 
     }
 }
 
+/// The value itself is not repeated: it may be a key in the wrong field.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -1,4 +1,7 @@
 //! Claims whose strings are looked up for each JWT.
+//!
+//! Three claims can be looked up: `iss`, `sub` and `aud`. They name accounts, and accounts are in files that providers
+//! hand out. Each string is checked again after each look-up, as the builder checks a literal one.
 
 use std::collections::BTreeMap;
 
@@ -75,6 +78,9 @@ impl OneOrMany {
 }
 
 /// A string that was looked up for one JWT. `what` names it.
+///
+/// A value that is there and unusable is an error after a change, and names its place, because the file may be far from
+/// the code.
 pub(crate) async fn look_up(what: &str, value: &Value, platform: &Platform) -> Result<String, Error> {
     let text = value.text_on(platform).await.map_err(|error| {
         let message = format!("{what} of the JWT: {error}");

@@ -32,6 +32,8 @@ pub(crate) fn requested_delay(status: StatusCode, headers: &HeaderMap, now: Syst
 }
 
 /// Whether the response says that the client has used up its requests.
+///
+/// GitHub, for example, responds with 403 and `x-ratelimit-remaining: 0` where others send 429.
 fn is_limited(status: StatusCode, headers: &HeaderMap) -> bool {
     let remaining = ["ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining"];
     let is_zero = |name: &&str| headers.get(*name).is_some_and(|value| value.as_bytes().trim_ascii() == b"0");
@@ -85,6 +87,8 @@ fn until(time: SystemTime, now: SystemTime) -> Option<Duration> {
 }
 
 /// A number without a sign, with or without a fraction.
+///
+/// The digits are kept as text, because both an integer and a fraction can be meant.
 struct Number<'a>(&'a str);
 
 impl<'a> Number<'a> {

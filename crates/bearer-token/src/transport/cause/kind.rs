@@ -1,8 +1,14 @@
 //! The causes of failed connections, and the words for each.
+//!
+//! Each cause has two clauses: what was found, and what to change. They are joined with the stage at which it happened
+//! ("no connection to the proxy .."). A cause also knows whether the server can have received the request. That decides
+//! whether a refresh token is used up.
 
 use std::time::Duration;
 
 /// What went wrong between this machine and the server.
+///
+/// As fine as the advice needs: two causes with the same advice are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The name service does not know the host.
@@ -51,6 +57,9 @@ pub(crate) enum Cause {
 
 impl Cause {
     /// Whether the server has certainly not received the request.
+    ///
+    /// False where there is doubt. A request that is counted as sent costs one retry; a refresh token that is sent
+    /// twice costs a consent.
     pub(crate) fn is_before_the_request(self) -> bool {
         match self {
             Cause::NameNotFound | Cause::Refused | Cause::Unreachable | Cause::NotPermitted => true,

@@ -1,4 +1,7 @@
 //! The settings of the default transport.
+//!
+//! The safe properties (no redirects, no retries, a limit on the body) are not settings. What can be set is what an
+//! environment forces on a program: its CAs, its proxy, its certificate, its patience.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -29,9 +32,14 @@ use crate::{
 /// let transport = HttpTransport::builder().connect_timeout(Duration::from_secs(2)).no_proxy().build()?;
 /// # let _ = transport; Ok(()) }
 /// ```
+///
+/// Give the transport to an endpoint with
+/// [`TokenEndpointBuilder::transport`](crate::oauth::TokenEndpointBuilder::transport). Clones share connections and
+/// certificates, so build one and clone it for each tenant.
 #[must_use = "a builder does nothing until `build` is called"]
 #[derive(Default)]
 pub struct HttpTransportBuilder {
+    /// Places, which are read at `build()` and again when they change.
     tls: TlsInput,
     proxy: Option<Zeroizing<String>>,
     no_proxy: bool,
@@ -65,6 +73,10 @@ impl HttpTransportBuilder {
     }
 
     /// Trusts these CA certificates, in PEM, and not the system's. Every call adds some.
+    ///
+    /// For a private authorization server: a certificate from a public CA is then refused as well, so a mistake in DNS
+    /// cannot send credentials elsewhere. It is also the way where the system has no CAs, as in a container from
+    /// scratch.
     pub fn only_ca(mut self, pem: impl Into<Value>) -> Self {
         self.tls.only_these_cas = true;
         self.tls.cas.push(("only_ca", pem.into()));
@@ -76,6 +88,17 @@ impl HttpTransportBuilder {
     ///
     /// For servers that identify the client by its certificate
     /// ([RFC 8705](https://www.rfc-editor.org/rfc/rfc8705)), and for those that require one of every connection.
+    ///
+    /// ```
+    /// use bearer_token::{Value, transport::HttpTransport};
+    ///
+    /// let error = HttpTransport::builder().key(Value::file("/run/tls/tls.key")).build().unwrap_err();
+    /// assert_eq!(error.problems()[0].path(), "key");
+    /// assert!(error.to_string().contains("is set without the client's certificate"));
+    /// ```
+    ///
+    /// The API usually has to see the same certificate, because tokens are bound to it (RFC 8705 section 3): set it in
+    /// the API's client as well.
     pub fn certificate(mut self, pem: impl Into<Value>) -> Self {
         self.tls.certificate = Some(pem.into());
         self
@@ -91,6 +114,9 @@ impl HttpTransportBuilder {
     /// The proxy for every request to an `https` URL: `http://host:port`, or `https://..` for TLS up to the proxy.
     /// Credentials are part of the URL (`http://user:password@host:port`). Replaces the proxy of the environment, and
     /// its `NO_PROXY`.
+    ///
+    /// Only tunnels are used (`CONNECT`, RFC 9110 section 9.3.6), so the proxy sees host names and no credentials. For
+    /// SOCKS, use `reqwest_bearer::ClientTransport`.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(Zeroizing::new(url.into()));
         self
@@ -103,6 +129,9 @@ impl HttpTransportBuilder {
     }
 
     /// How long a connection may take to open, with name lookup, proxy and TLS. Default: 5 s.
+    ///
+    /// It ends an attempt that a firewall swallows. Without it, such an attempt would use up the whole time of the
+    /// fetch. Zero is a problem at `build()`.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = Some(limit);
         self
@@ -110,12 +139,17 @@ impl HttpTransportBuilder {
 
     /// Limits the whole token request. Default: no separate limit, because the fetch has a deadline
     /// ([`Policy::fetch_timeout`](crate::Policy::fetch_timeout)).
+    ///
+    /// An error of kind [`Timeout`](crate::ErrorKind::Timeout) that names the server, instead of one that only says
+    /// that the fetch was late. It is useful if it is shorter than the fetch's time.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
     /// Writes header names in title case (`Authorization`), for servers that treat them as case-sensitive.
+    ///
+    /// Header names are case-insensitive (RFC 9110 section 5.1), and some old gateways compare them as bytes.
     pub fn title_case_headers(mut self) -> Self {
         self.title_case_headers = true;
         self
@@ -163,6 +197,7 @@ impl HttpTransportBuilder {
         Ok(HttpTransport::with(settings))
     }
 
+    /// A proxy with a mistake falls back to "never" only for the rest of the checks: the build fails.
     fn proxy_rule(&self, problems: &mut Problems) -> ProxyRule {
         match &self.proxy {
             None if self.no_proxy => ProxyRule::Never,

@@ -1,4 +1,14 @@
 //! hyper's clients, one for each runtime.
+//!
+//! hyper's client is a pool plus a connector. A pool belongs to a runtime, because its connections are tasks there, and
+//! to a set of certificates, because a connection that was opened with old ones must not carry a new identity.
+//!
+//! | event | effect |
+//! |---|---|
+//! | first request on a runtime | a client is made; the CAs may be read, on a blocking thread |
+//! | further requests | the same client: one lock, two comparisons |
+//! | certificates changed | a new client; idle connections of the old one are closed |
+//! | a seventeenth runtime | the one that was used longest ago loses its clients |
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -62,6 +72,9 @@ struct Pooled {
 impl Clients {
     /// The client for the current runtime. When the certificates have changed, it is a new one with them, and the idle
     /// connections of the one before are closed. Requests in progress continue on theirs.
+    ///
+    /// Plain `http` has a client of its own, which needs neither CAs nor cryptography: it is for loopback and service
+    /// meshes.
     pub(super) async fn get(&self, runtime: &Handle, settings: &Settings, plain: bool) -> Result<Client, Error> {
         let here = self.of_runtime(runtime.id());
         if plain {
@@ -126,12 +139,15 @@ fn client(settings: &Settings, connector: Connector) -> Client {
 }
 
 /// The client that is kept, if its connections are opened with these certificates.
+///
+/// The material is compared by its address: the same `Arc` is the same content.
 fn kept(slot: &Mutex<Option<Pooled>>, tls: Option<&Arc<TlsMaterial>>) -> Option<Client> {
     let slot = lock(slot);
     let pooled = slot.as_ref().filter(|pooled| pooled.tls.as_ref().map(Arc::as_ptr) == tls.map(Arc::as_ptr))?;
     Some(pooled.client.clone())
 }
 
+/// The old client is dropped after the lock is released, because it closes connections.
 fn keep(slot: &Mutex<Option<Pooled>>, tls: Option<Arc<TlsMaterial>>, client: Client) -> Client {
     let replaced = lock(slot).replace(Pooled { tls, client: client.clone() });
     drop(replaced);

@@ -1,4 +1,7 @@
 //! Sentences about certificates that cannot be used.
+//!
+//! These errors appear at `build()` for a certificate that is wrong from the start, and as an event for one that
+//! becomes wrong later.
 
 use super::files::{CUT_OFF, counted};
 use crate::{

@@ -1,4 +1,7 @@
 //! Sentences about JWKs.
+//!
+//! Each sentence names the section of the specification only where a reader would look it up. Key ids are listed,
+//! because choosing one is the usual fix.
 
 use super::{
     expected::{Expected, error},
@@ -56,6 +59,8 @@ fn listed(ids: &[KeyId]) -> String {
 }
 
 /// A JWK that does not sign.
+///
+/// One arm for each fault, without a default: a new fault must get a sentence.
 pub(crate) fn jwk_key(fault: &JwkKeyFault) -> Error {
     const KEY_TYPES: &str = "\"RSA\", \"EC\", \"OKP\", \"AKP\" or \"oct\"";
     let problem = |found: String| Problem::new("key", found);

@@ -1,4 +1,8 @@
 //! Turns content of any format into a key.
+//!
+//! Content is tried in the order of certainty: a whole document (JWK, PEM, DER), the same inside of Base64 or quotes,
+//! and only then a bare secret or seed. In between, anything that looks like a part of a document is refused. That
+//! order is what keeps a torn JWK from signing as a secret.
 
 use std::sync::Arc;
 
@@ -26,6 +30,8 @@ use crate::{
 };
 
 impl KeyReader {
+    /// The algorithm decides what bare content may be. RSA, ECDSA and ML-DSA have no bare form, so for them it is an
+    /// error with advice.
     pub(super) fn read_material(&self, content: &[u8]) -> Result<KeyMaterial, Error> {
         let content =
             self.encoding.decode(content).map(Zeroizing::new).ok_or_else(|| diagnose::encoding(self.encoding))?;
@@ -55,6 +61,8 @@ impl KeyReader {
     }
 
     /// Reads a PEM, a JWK or a DER; `None` if it is none of them as a whole.
+    ///
+    /// DER is only looked for with a private key's algorithm: a random HMAC secret could begin with the same bytes.
     fn read_document(&self, content: &[u8], expected: Expected) -> Option<Result<KeyMaterial, Error>> {
         if json::begins_like_json(content) {
             return (jwk::is_jwk(content)).then(|| self.read_jwk(content, expected));
@@ -124,6 +132,8 @@ impl KeyReader {
     }
 
     /// The bare bytes of an Ed25519 key.
+    ///
+    /// Base64 is tried before hex. 64 hex digits are also Base64, but of 48 bytes, which no key has.
     fn bare_ed25519(&self, content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let bare = |bytes: Zeroizing<Vec<u8>>| matches!(bytes.len(), 32 | 64).then_some(bytes);
         if !self.is_text() {
@@ -163,6 +173,9 @@ fn wrapped_document(content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Whether the content is mostly text: a random secret of 32 bytes is neither UTF-8 nor free of control characters.
+///
+/// Text is checked for quotes and newlines, binary is not. The border matters for secrets from `/dev/urandom`, which
+/// may be any bytes.
 fn is_written(content: &[u8]) -> bool {
     let controls = content.iter().filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()).count();
     sniff::is_text(content) || (str::from_utf8(content).is_ok() && 2 * controls < content.len())
