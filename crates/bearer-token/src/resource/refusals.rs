@@ -161,7 +161,7 @@ mod tests {
         let test: RefusalTest = Arc::new(|response| {
             response.status().as_u16() == 498 || response.headers().get("grpc-status").is_some_and(|code| code == "7")
         });
-        let refusals = Refusals::new(Some(test), &Sending::new(), None);
+        let refusals = Refusals::new(Some(test), &Sending::new());
         let (none, denied) = (HeaderMap::new(), headers(&[("grpc-status", "7")]));
         for (code, headers, declared, usual) in [
             (498, &none, true, false),
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_declared_status_means_the_bearer_unless_challenges_say_otherwise() {
         let sending = Sending::new().reject_on_status(StatusCode::FORBIDDEN).reject_on_status(status(498));
-        let refusals = Refusals::new(None, &sending, None);
+        let refusals = Refusals::new(None, &sending);
         for (code, challenge, expected) in [
             (403, "", true),
             (498, "", true),
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn a_declared_code_refuses_at_any_status() {
         let sending = Sending::new().scheme("Ghost").reject_on_code("invalid_token").reject_on_code("token_expired");
-        let refusals = Refusals::new(None, &sending, None);
+        let refusals = Refusals::new(None, &sending);
         for (code, challenge, expected) in [
             (498, r#"Bearer error="invalid_token""#, true),
             (429, r#"ghost realm="x", error=token_expired"#, true),
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn declared_grpc_statuses_refuse_in_headers_and_trailers() {
-        let refusals = Refusals::new(None, &Sending::new().reject_on_grpc(7), None);
+        let refusals = Refusals::new(None, &Sending::new().reject_on_grpc(7));
         for (fields, expected) in [
             (&[("grpc-status", "7")][..], true),
             (&[("grpc-status", "16")], true),
