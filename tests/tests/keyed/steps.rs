@@ -19,7 +19,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
 };
 use reqwest_bearer::{BearerMiddleware, reqwest_middleware::ClientBuilder};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_bearer::{BearerLayer, Replay};
 
@@ -36,15 +36,16 @@ impl Site {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let site = Site { url, token_requests: Arc::default() };
         let served = site.clone();
+        #[allow(clippy::disallowed_methods, reason = "the server ends with the test's runtime")]
         tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
                 let site = served.clone();
                 let respond = service_fn(move |request| {
                     let site = site.clone();
                     async move { Ok::<_, Infallible>(site.respond(request).await) }
                 });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), respond));
+                connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), respond));
             }
         });
         site
