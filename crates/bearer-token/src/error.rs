@@ -83,11 +83,11 @@ struct Details {
     oauth_code: Option<Cow<'static, str>>,
     /// The server's own words, already filtered. They are kept outside of the message, which is printed everywhere.
     server_description: Option<Box<str>>,
-    /// What the retry on another audience, clock or scope needs to know about the response that refused the request.
+    /// The part of the response that decides what a refusal means for the clock, the scope and a refresh token.
     #[cfg(feature = "oauth")]
     refusal: Option<RefusalHead>,
-    /// The transport knows that no byte of the request left this process. Credentials that are accepted only once are
-    /// still good then.
+    /// Whether the server has certainly not received the request. Then credentials that are accepted only once can be
+    /// used again.
     #[cfg_attr(not(feature = "oauth"), allow(dead_code, reason = "asked by token endpoints"))]
     is_unsent: bool,
 }

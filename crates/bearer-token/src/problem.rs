@@ -43,7 +43,8 @@ pub struct Problem {
     /// Where the user set it: a method, a field with dots, or a variable. It may be empty while a part is checked that
     /// does not know its own place; [`Problem::at`] then completes it.
     path: String,
-    /// Begins with `found`. It may quote names and lengths, but never a value that could be a secret.
+    /// The clause about what was found. Begins with `found`. It may quote names and lengths, but never a value that
+    /// could be a secret.
     found: Cow<'static, str>,
     expected: Option<Cow<'static, str>>,
     /// Alternatives. One of them is enough, so a problem never lists the steps of a sequence.

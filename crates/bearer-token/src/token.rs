@@ -133,11 +133,12 @@ impl FetchReason {
 /// [`Token`](crate::ErrorKind::Token) and names the position of the byte. The commonest mistake is a token that begins
 /// with `Bearer `: the provider adds the scheme itself.
 pub struct AccessToken {
-    /// Wiped on drop. The provider copies it once, into the header value, which is wiped too.
+    /// The token itself. Wiped on drop. The provider copies it once, into the header value, which is wiped too.
     token: Zeroizing<String>,
     expiry: Expiry,
     refresh_in: Option<Duration>,
-    /// A moment has both clocks. So deadlines hold while the machine sleeps, and when its clock is set.
+    /// The moment from which the lifetime counts. A moment has both clocks. So deadlines hold while the machine sleeps,
+    /// and when its clock is set.
     issued: Option<Moment>,
     /// The age of a token that another replica got, and its draw for the refresh, as a share of `u32::MAX`.
     inherited: Option<(Duration, u32)>,
@@ -187,8 +188,8 @@ impl AccessToken {
 
     /// Sets the end of the lifetime as a time of day. A time in the past means a lifetime of zero.
     ///
-    /// The time is compared with this machine's clock, so a clock that is wrong by a minute is a minute of lost or
-    /// imagined life. Prefer [`expires_in`](Self::expires_in) if the response has both.
+    /// The time is compared with this machine's clock, so a clock that is a minute off makes the lifetime a minute too
+    /// short or too long. Prefer [`expires_in`](Self::expires_in) if the response has both.
     ///
     /// ```
     /// use std::time::{Duration, SystemTime};

@@ -122,6 +122,37 @@ pub const RESPONSE_LIMIT: usize = 1024 * 1024;
 /// assert_eq!(provider.token().await?.secret(), "2YotnFZFEjr1zCsicMWpAA");
 /// # Ok(()) }
 /// ```
+///
+/// # Over another HTTP client
+///
+/// ```
+/// # #[cfg(not(any(feature = "http-transport", feature = "tower")))] fn main() {}
+/// # #[cfg(any(feature = "http-transport", feature = "tower"))] fn main() {
+/// use bearer_token::{Error, adapter::{client_error, read_response}, transport::Transport};
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+///
+/// type Reply = Response<Full<Bytes>>;
+///
+/// /// What any client looks like from here. It must not follow redirects, and must not retry.
+/// trait Client: Send + Sync + 'static {
+///     fn execute(&self, request: Request<Bytes>) -> impl Future<Output = std::io::Result<Reply>> + Send;
+/// }
+///
+/// struct Through<C>(C);
+///
+/// impl<C: Client> Transport for Through<C> {
+///     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+///         let uri = request.uri().clone();
+///         // The sentence names the cause: the host name, the port, the certificate.
+///         let response = self.0.execute(request).await.map_err(|error| client_error(&uri, &error))?;
+///         // At most 1 MiB, whatever the server sends.
+///         read_response(&uri, response).await
+///     }
+/// }
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not carry token requests",
     label = "not a `Transport`",
@@ -150,6 +181,27 @@ pub trait Transport: Send + Sync + 'static {
     /// `shared`).
     ///
     /// By default it adds nothing that does. A transport that wraps another one forwards the call.
+    ///
+    /// ```
+    /// use bearer_token::{Error, Identity, transport::Transport};
+    /// use bytes::Bytes;
+    /// use http::{HeaderValue, Request, Response};
+    ///
+    /// /// Adds the tenant to each token request, so replicas of two tenants must not share a token.
+    /// struct ForTenant<T> { tenant: HeaderValue, inner: T }
+    ///
+    /// impl<T: Transport> Transport for ForTenant<T> {
+    ///     async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+    ///         request.headers_mut().insert("x-tenant", self.tenant.clone());
+    ///         self.inner.send(request).await
+    ///     }
+    ///
+    ///     fn identity(&self, identity: &mut Identity) {
+    ///         identity.text("tenant", self.tenant.to_str().unwrap_or_default());
+    ///         self.inner.identity(identity);
+    ///     }
+    /// }
+    /// ```
     fn identity(&self, identity: &mut Identity) {
         let _ = identity;
     }

@@ -145,9 +145,9 @@ impl Value {
     /// The token of another provider, for a chain of token requests. The provider has its own cache, so each stage
     /// makes one request per lifetime.
     ///
-    /// For GitHub's installation tokens, which an app's JWT buys; for Google's impersonation; for a CI's identity token
-    /// that is exchanged elsewhere. The outer fetch waits for the inner one within its own deadline, and an error names
-    /// both stages. A chain of providers that ends in itself cannot be built: a provider needs its source first.
+    /// Examples are GitHub's installation tokens, which a server issues for an app's JWT, and a CI's identity token
+    /// that another server exchanges. The outer fetch waits for the inner one within its own deadline, and an error
+    /// names both stages. A circle of providers cannot be built, because each needs its source first.
     ///
     /// ```
     /// use bearer_token::{StaticToken, TokenProvider, Value};
@@ -391,7 +391,8 @@ impl Value {
         self.as_on(platform, Steps::bytes).await
     }
 
-    /// Only files leave the worker thread. A literal or a variable is too cheap for a detour.
+    /// Reads a value that is not a token. Only files leave the worker thread. A literal or a variable is too cheap for
+    /// a detour.
     async fn as_on<T: Send + 'static>(
         &self,
         platform: &crate::platform::Platform,
@@ -505,8 +506,8 @@ impl Value {
         }
     }
 
-    /// The wait for another provider is noted in the context, so a fetch that runs out of time can name the stage that
-    /// it waited for.
+    /// Reads any value, for one request. The wait for another provider is noted in the context, so a fetch that runs
+    /// out of time can name the stage that it waited for.
     async fn read_as<T: Send + 'static>(&self, cx: &FetchContext, finish: Finish<T>) -> Result<T, Error> {
         match &self.lookup {
             Lookup::Token { provider, fresh } => {

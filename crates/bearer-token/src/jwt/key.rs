@@ -127,7 +127,7 @@ impl SigningKey {
     /// use bearer_token::jwt::{Algorithm, SigningKey};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("testdata/p256.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
     /// let key = SigningKey::from_pem(Algorithm::ES256, pem)?;
     /// // As an environment variable has it, on one line.
     /// let escaped = pem.replace('\n', "\\n");
@@ -195,7 +195,7 @@ impl SigningKey {
     /// use bearer_token::{Value, jwt::{Algorithm, SigningKey}};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("testdata/p256.pem").replace('\n', "\\n");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem")).replace('\n', "\\n");
     /// # let account = format!(r#"{{"private_key": "{pem}"}}"#);
     /// // The key inside of an account's JSON. With `Value::file(..)` it would be read again for each JWT.
     /// let key = SigningKey::from_value(Algorithm::ES256, Value::from(account).member("/private_key"))?;

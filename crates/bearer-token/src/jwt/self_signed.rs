@@ -54,7 +54,7 @@ const SELF_SIGNED_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// use bearer_token::jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey};
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
-/// # let pem = include_str!("testdata/p256.pem");
+/// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
 /// // Apple push notifications: no `exp`, and a token between 20 and 60 minutes old.
 /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("ABC123DEFG"))
 ///     .issuer("DEF123GHIJ")
@@ -86,6 +86,7 @@ impl SelfSigned {
 }
 
 impl TokenSource for SelfSigned {
+    /// The end of its lifetime is a time of day: the JWT says so to the API, so a clock that is set changes both alike.
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let jwt = self.template.sign_for(cx.platform(), SELF_SIGNED_LIFETIME).await?;
         Ok(AccessToken::new(jwt.secret()).expires_at(jwt.usable_until()).issued(jwt.issued()))

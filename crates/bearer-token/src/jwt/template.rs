@@ -92,13 +92,13 @@ pub(crate) const BACKDATE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct JwtTemplate(Arc<Template>);
 
-/// Shared by all clones, and unchanged after `build()`.
+/// The parts of a template. Shared by all clones, and unchanged after `build()`.
 pub(crate) struct Template {
     pub(crate) key: SigningKey,
     pub(crate) certified: Option<CertifiedKey>,
     pub(crate) header: JoseHeader,
     pub(crate) claims: Claims,
-    /// `None` is the default of the use: assertions and bearers differ.
+    /// `None` is the default, which differs between assertions and bearers.
     pub(crate) lifetime: Option<Duration>,
 }
 
@@ -164,7 +164,7 @@ impl JwtTemplate {
     /// use std::time::Duration;
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("testdata/rsa2048.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem"));
     /// // A custom token of Firebase, with which a user's app signs in.
     /// let account = "service-account@example.iam.gserviceaccount.com";
     /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::RS256, pem)?)
@@ -197,9 +197,9 @@ impl JwtTemplate {
         self.sign_claims(platform, or_else, Map::new()).await
     }
 
-    /// The caller's own claims come last among those that are looked up, and were checked not to replace any. `exp`
-    /// decides what the JWT says about its end; the lifetime decides how long [`SelfSigned`](super::SelfSigned) uses
-    /// it.
+    /// Signs one JWT with further claims of the caller. The caller's own claims come last among those that are looked
+    /// up, and were checked not to replace any. `exp` decides what the JWT says about its end; the lifetime decides how
+    /// long [`SelfSigned`](super::SelfSigned) uses it.
     async fn sign_claims(
         &self,
         platform: &Platform,

@@ -286,8 +286,8 @@ impl ClientAuth {
 
     /// Checks everything, and prepares the parts that are the same in each request.
     ///
-    /// Problems are added under `client_auth`. Where a credential is unusable, the result has a placeholder in its
-    /// place. Then the checks of the remaining settings still run. The caller must not use it then.
+    /// Problems are added under `client_auth`. A placeholder replaces an unusable credential, and the remaining checks
+    /// still run. The caller must not use the result after a problem.
     pub(crate) fn prepare(&self, audience: Option<&Audience>, problems: &mut Problems) -> Credentials {
         let mut credentials = Credentials { presented: self.presented(audience), ..Credentials::default() };
         credentials.assertion_type = self.checked_assertion_type(problems);
@@ -384,7 +384,8 @@ impl ClientAuth {
         .into_iter()
     }
 
-    /// It is also the type that is sent, because the default has to come from somewhere for methods with an assertion.
+    /// The `client_assertion_type` of the requests, checked. Without a setting it is the default, also for methods that
+    /// send no assertion and ignore it.
     fn checked_assertion_type(&self, problems: &mut Problems) -> String {
         const PATH: &str = "client_auth.assertion_type";
         let Some(assertion_type) = &self.assertion_type else { return ASSERTION_TYPE.to_owned() };
@@ -401,8 +402,8 @@ impl ClientAuth {
         assertion_type.clone()
     }
 
-    /// The audience is kept only where this crate chose it. That of a template may have been looked up, and is not
-    /// repeated in errors.
+    /// How requests identify the client. The audience is kept only where this crate chose it. That of a template may
+    /// have been looked up, and is not repeated in errors.
     fn presented(&self, default_audience: Option<&Audience>) -> Presented {
         match &self.method {
             Method::None => Presented::Nothing,
@@ -449,8 +450,8 @@ impl fmt::Debug for ClientAuth {
     }
 }
 
-/// The id is public, but it goes into a header or a form: a newline in it is always a mistake of the file that it came
-/// from.
+/// Reports a client id that cannot be sent. The id is public, but it goes into a header or a form: a newline in it is
+/// always a mistake of the file that it came from.
 fn check_client_id(client_id: &str, problems: &mut Problems) {
     if let Err(problem) = string::check(client_id) {
         problems.push("client_auth.client_id", problem.message());

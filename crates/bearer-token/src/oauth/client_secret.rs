@@ -39,8 +39,8 @@ use crate::{
 #[derive(Clone)]
 pub struct ClientSecret(SecretForm);
 
-/// A literal and a verbatim one are checked differently; a file keeps its last good content; a value brings its own
-/// rules.
+/// The place of the secret, and how its content is judged. A literal and a verbatim one are checked differently; a file
+/// keeps its last good content; a value brings its own rules.
 #[derive(Clone)]
 enum SecretForm {
     Literal(Secret),
@@ -209,8 +209,8 @@ impl SecretFile {
         })
     }
 
-    /// Without a decoder the usual mistakes are looked for. A decoded secret is verbatim: it was encoded on purpose, so
-    /// each byte counts.
+    /// Reads the secret from the content of the file. Without a decoder the usual mistakes are looked for. A decoded
+    /// secret is verbatim: it was encoded on purpose, so each byte counts.
     fn parse(&self, bytes: &[u8]) -> Result<Secret, &'static str> {
         let read = match &self.decode {
             None => string::read(bytes).map(Secret::new),

@@ -109,8 +109,8 @@ impl Discovery {
         self.parsed(found.secret())
     }
 
-    /// Two first fetches at the same time may both build one; the first to store it wins, and the other one is dropped
-    /// unused.
+    /// The provider of the URL, which the first call builds. Two first fetches at the same time may both build one; the
+    /// first to store it wins, and the other one is dropped unused.
     fn provider(&self, platform: &Platform) -> Result<&TokenProvider, Error> {
         if let Some(provider) = self.provider.get() {
             return Ok(provider);
@@ -131,6 +131,7 @@ impl Discovery {
         Ok(self.provider.get_or_init(|| provider))
     }
 
+    /// The URL was checked when the metadata was read; this only turns it into a type.
     fn parsed(&self, url: &str) -> Result<Uri, Error> {
         url.parse().map_err(|_| self.source.wrong("has a token endpoint that is not a URL"))
     }

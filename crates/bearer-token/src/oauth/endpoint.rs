@@ -189,8 +189,8 @@ use self::{location::Location, scope::not_granted};
 #[derive(Clone)]
 pub struct TokenEndpoint(Arc<Inner>);
 
-/// Immutable after `build()`, apart from what is learned of the server: its clock, its metadata, and the steps that
-/// were taken.
+/// The parts of a token endpoint, shared by its clones. Immutable after `build()`, apart from what is learned of the
+/// server: its clock, its metadata, and the steps that were taken.
 struct Inner {
     location: Location,
     request: RequestParts,

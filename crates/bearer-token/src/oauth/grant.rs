@@ -274,7 +274,8 @@ pub(crate) trait DynGrant: Send + Sync {
     fn can_step_up(&self) -> bool;
 }
 
-/// Boxed once per request. A token request costs milliseconds, so the allocation does not count.
+/// The future of an erased method. Boxed once per request. A token request costs milliseconds, so the allocation does
+/// not count.
 pub(crate) type GrantFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 impl<G: Grant> DynGrant for G {

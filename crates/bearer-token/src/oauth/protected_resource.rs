@@ -104,8 +104,8 @@ use self::{
 #[derive(Clone)]
 pub struct ProtectedResource(Arc<Inner>);
 
-/// Everything but `state` is set by the builder. The lock is held for copies only, never across an await or a call of
-/// user code.
+/// The settings of a source and what it has learned, shared by its clones. Everything but `state` is set by the
+/// builder. The lock is held for copies only, never across an await or a call of user code.
 struct Inner {
     resource: Resource,
     /// Where the metadata is, if the user said so.

@@ -113,9 +113,10 @@ use self::{
 #[derive(Clone)]
 pub struct RefreshToken {
     rotation: Arc<RotationState>,
-    /// `None` if it was empty, as an unset variable of a template is.
+    /// The refresh token to begin with. `None` if it was empty, as an unset variable of a template is.
     initial: Option<Secret>,
     reusable: bool,
+    /// Whether the store keeps the predecessor until its successor was accepted.
     retry_previous: bool,
 }
 
@@ -240,6 +241,8 @@ impl RefreshToken {
 pub(super) struct NotUsedUp(pub(super) Arc<dyn Fn() + Send + Sync>);
 
 impl Grant for RefreshToken {
+    /// Steps 1 to 4 of the module's list. The lease travels in the parameters' extensions, and ends when they are
+    /// dropped or the save has ended.
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let platform = cx.platform();
         let lease = self.rotation.lease(platform, cx.deadline()).await?;
@@ -285,6 +288,7 @@ impl Grant for RefreshToken {
         &["refresh_token"]
     }
 
+    /// Steps 6 to 8. A response without a new refresh token means that the old one stays valid (RFC 6749 section 6).
     async fn on_response(&self, cx: &FetchContext, sent: &Parameters, response: &ResponseFields) -> Result<(), Error> {
         let Some(session) = sent.extensions().get::<Arc<Session>>() else { return Ok(()) };
         // Some servers send an empty string if there is no new one.
@@ -294,8 +298,8 @@ impl Grant for RefreshToken {
         RotationState::save(&self.rotation, cx.platform(), session, next).await
     }
 
-    /// A verdict is noted before this returns, so the next `parameters` selects another token, or finds none. That is
-    /// how a fetch looks once more into the store.
+    /// Notes a refresh token that is gone, and asks for another request. A verdict is noted before this returns, so the
+    /// next `parameters` selects another token, or finds none. That is how a fetch looks once more into the store.
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
         let verdict = Verdict::of(error);
         if verdict == Verdict::Other {

@@ -227,7 +227,8 @@ pub(crate) fn missing(part: &str, name: &str, error: Error) -> Error {
     error.with_context(message)
 }
 
-/// Found at the first request and not at `build()`, because only then is it known what a grant of the user's makes.
+/// The error for a parameter in a request without a body or a query. Found at the first request and not at `build()`,
+/// because only then is it known what a grant of the user's makes.
 fn no_place(name: &str) -> Error {
     let found =
         format!("the grant makes the parameter `{name}`, but the request has neither a body nor a query for it");

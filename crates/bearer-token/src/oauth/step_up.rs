@@ -111,15 +111,17 @@ pub(crate) struct Steps {
     state: Mutex<State>,
 }
 
-/// `held` and `added` differ: what a server granted of its own accord is held, but asked for only once a step makes it
-/// part of the union.
+/// What the source has asked for, and what it was granted. `held` and `added` differ: what a server granted of its own
+/// accord is held, but asked for only once a step makes it part of the union.
 #[derive(Default)]
 struct State {
     /// The words of the last request, and those that its response granted.
     held: Vec<String>,
     /// The words that steps have added.
     added: Vec<String>,
+    /// The words that the authorization server has refused. They are not asked for again before `refresh_now`.
     refused: Vec<String>,
+    /// How many steps were taken or refused.
     taken: u32,
 }
 

@@ -18,8 +18,8 @@ use std::borrow::Cow;
 pub(crate) struct NotAnObject(pub(crate) &'static str);
 
 const NOT_JSON: NotAnObject = NotAnObject("is not JSON");
-/// Kept apart from [`NOT_JSON`]: it points to a connection that ended or a length that was wrong, and not to a wrong
-/// URL.
+/// The document ends too early. Kept apart from [`NOT_JSON`]: it points to a connection that ended or a length that was
+/// wrong, and not to a wrong URL.
 const BREAKS_OFF: NotAnObject = NotAnObject("is JSON that breaks off");
 
 /// Visits each member of an object with its decoded name and its raw value. A name that is not UTF-8 is skipped.
@@ -88,7 +88,7 @@ pub(crate) fn number(raw: &[u8]) -> Option<&str> {
     str::from_utf8(raw).ok().filter(|text| starts_well && text.parse::<f64>().is_ok())
 }
 
-/// A document that breaks off inside a character is broken off first of all.
+/// The reason for a document that is not UTF-8. A document that breaks off inside a character counts as broken off.
 fn not_utf8(why: NotAnObject) -> NotAnObject {
     if why == BREAKS_OFF { why } else { NotAnObject("is not UTF-8") }
 }

@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 
 use crate::token::json;
 
-/// Padding and spare bits are ignored (RFC 7515 section 2 wants neither): we only read a time, and the API decides what
-/// it accepts.
+/// The decoder of a JWT's parts. Padding and spare bits are ignored (RFC 7515 section 2 wants neither): we only read a
+/// time, and the API decides what it accepts.
 const URL_SAFE_LENIENT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
@@ -48,8 +48,9 @@ impl JwtTimes {
         Some(life).filter(|life| !life.is_zero())
     }
 
-    /// A JWT in the compact form has three parts (RFC 7515 section 3.1); five are an encrypted one, whose times cannot
-    /// be read. The decoded claims are wiped, because they may name a person.
+    /// Reads the claims, if the token has the form of a JWT. A JWT in the compact form has three parts (RFC 7515
+    /// section 3.1); five are an encrypted one, whose times cannot be read. The decoded claims are wiped, because they
+    /// may name a person.
     fn read(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
         let (Some(_header), Some(payload), Some(_signature), None) =
@@ -77,8 +78,8 @@ pub(crate) fn jwt_expiry(token: &str) -> Option<SystemTime> {
     JwtTimes::of(token).expires
 }
 
-/// A NumericDate (RFC 7519 section 2), without its fraction. Negative and absurd numbers are ignored: the token has no
-/// time then.
+/// The time in a claim: a NumericDate (RFC 7519 section 2), without its fraction. Negative and absurd numbers are
+/// ignored: the token has no time then.
 fn numeric_date(raw: &[u8]) -> Option<SystemTime> {
     let since_epoch = json::number(raw)?.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0)?;
     UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(since_epoch.trunc()).ok()?)

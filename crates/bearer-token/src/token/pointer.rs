@@ -19,7 +19,7 @@ const MOST_STEPS: usize = 16;
 /// A JSON pointer as it was set, with its decoded steps. The pointer to the whole document has no steps.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Pointer {
-    /// As the user wrote it, for errors and `Debug`.
+    /// The pointer as the user wrote it, for errors and `Debug`.
     text: String,
     steps: Vec<String>,
 }

@@ -50,6 +50,7 @@ pub(super) enum ReadError {
     Broken(BoxError),
 }
 
+/// Reads the body to its end, or up to the limit.
 pub(super) async fn read<B>(response: Response<B>) -> Result<Response<Bytes>, ReadError>
 where
     B: Body<Data: Buf + Send, Error: Into<BoxError>> + Send,

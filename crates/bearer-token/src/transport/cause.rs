@@ -29,7 +29,7 @@ pub(crate) use self::kind::Cause;
 
 /// A marker among the sources of an error: the server sent more than any token response may have.
 ///
-/// Not an error kind of its own, since it travels as the source of an IO error through hyper.
+/// It is an error type because it has to pass through hyper, as the source of an IO error.
 #[derive(Debug)]
 pub(crate) struct TooMuch;
 
@@ -63,6 +63,7 @@ impl Cause {
         found.or_else(|| chain(error).find_map(text::find))
     }
 
+    /// The cause that the type of one error shows.
     fn of_type(error: &(dyn StdError + 'static)) -> Option<Cause> {
         if error.is::<TooMuch>() {
             return Some(Cause::TooMuch);
@@ -70,7 +71,7 @@ impl Cause {
         of_tls(error).or_else(|| Self::of_io(error.downcast_ref::<io::Error>()?))
     }
 
-    /// Kinds that say nothing about a connection are skipped.
+    /// The cause that the kind of an IO error shows. Kinds that say nothing about a connection are skipped.
     fn of_io(error: &io::Error) -> Option<Cause> {
         Some(match error.kind() {
             io::ErrorKind::ConnectionRefused => Cause::Refused,

@@ -81,10 +81,24 @@ use self::{
 /// no connection for the token request to https://as.example.com: its certificate expired (3 days ago); renew it on the
 /// server, or correct this machine's clock
 /// ```
+///
+/// # Security
+///
+/// Credentials travel in each request, so everything that could send them elsewhere is off or checked:
+///
+/// | danger | what is done |
+/// |---|---|
+/// | a redirect to another host | it is a response like others, and the token endpoint refuses it |
+/// | a resend of a single-use assertion | the transport never retries |
+/// | a proxy that reads credentials | only tunnels are used, and never for plain `http` |
+/// | a server that sends without end | 1 MiB of body, 2 MiB in all, with pauses for other tasks |
+/// | an error that quotes a URL or a response | errors show the origin, and words of this crate |
+/// | a pooled connection with an old client certificate | changed certificates close it when it is idle |
 #[derive(Clone)]
 pub struct HttpTransport(Arc<Inner>);
 
-/// The settings never change. What they lead to (clients, certificates) does, and is behind locks of its own.
+/// What the clones of a transport share. The settings never change. What they lead to (clients, certificates) does, and
+/// is behind locks of its own.
 struct Inner {
     settings: Settings,
     clients: Clients,
@@ -111,6 +125,8 @@ impl HttpTransport {
     ///     .build()?;
     /// # let _ = source; Ok(()) }
     /// ```
+    ///
+    /// It is created at the first call, and never dropped. Calling it is cheap, and all callers get the same one.
     pub fn shared() -> Self {
         static SHARED: LazyLock<HttpTransport> = LazyLock::new(HttpTransport::new);
         SHARED.clone()
@@ -157,6 +173,7 @@ impl Default for HttpTransport {
 }
 
 impl Transport for HttpTransport {
+    /// Checks for a runtime first: without one, hyper would panic.
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let Ok(runtime) = Handle::try_current() else {
             return Err(Error::config(
@@ -188,8 +205,8 @@ impl Transport for HttpTransport {
 }
 
 impl HttpTransport {
-    /// The client's errors are of two kinds: our connector's, which know the stage, and hyper's, which are explained by
-    /// their sources.
+    /// Sends one request, and reads the whole response. The client's errors are of two kinds: our connector's, which
+    /// know the stage, and hyper's, which are explained by their sources.
     async fn exchange(&self, runtime: &Handle, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let uri = request.uri().clone();
         let plain = uri.scheme() == Some(&Scheme::HTTP);

@@ -55,7 +55,7 @@ use crate::{
 /// ```
 pub struct ServiceTransport<S, B> {
     service: S,
-    /// Off by default, because a foreign error may contain anything.
+    /// Whether errors of the service become sources. Off by default, because a foreign error may contain anything.
     causes: bool,
     body: PhantomData<fn() -> B>,
 }
@@ -100,13 +100,36 @@ impl<S, B> ServiceTransport<S, B> {
     ///
     /// By default, a sentence of this crate names the cause if it is a known one, and nothing of the error itself is shown.
     /// An unknown service may put URLs, headers or server responses into its errors, and errors end up in logs. Call it if you know the service's errors.
+    ///
+    /// ```
+    /// # use std::{convert::Infallible, future::{Ready, ready}, task::{Context, Poll}};
+    /// # use bytes::Bytes;
+    /// # use http::{Request, Response};
+    /// # use http_body_util::Full;
+    /// # #[derive(Clone)]
+    /// # struct HyperClient;
+    /// # impl tower_service::Service<Request<Full<Bytes>>> for HyperClient {
+    /// #     type Response = Response<Full<Bytes>>;
+    /// #     type Error = Infallible;
+    /// #     type Future = Ready<Result<Self::Response, Infallible>>;
+    /// #     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> { Poll::Ready(Ok(())) }
+    /// #     fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future { ready(Ok(Response::default())) }
+    /// # }
+    /// use bearer_token::transport;
+    ///
+    /// # let hyper_client = HyperClient;
+    /// // For a client whose errors quote neither URLs nor responses.
+    /// let transport = transport::service(hyper_client).with_causes();
+    /// # let _ = transport;
+    /// ```
     #[must_use]
     pub fn with_causes(mut self) -> Self {
         self.causes = true;
         self
     }
 
-    /// Not marked as unsent, whatever the cause: a layer may have sent the request before it failed.
+    /// The error for a service that failed. Not marked as unsent, whatever the cause: a layer may have sent the request
+    /// before it failed.
     fn failed(&self, what: &str, uri: &Uri, error: BoxError) -> Error {
         let cause = match Cause::find(&*error).map(Cause::words) {
             Some((found, change)) => format!("{what}: {found}; {change}"),

@@ -12,10 +12,13 @@ use super::{
 
 /// A certificate, and what it says about itself.
 pub(crate) struct Certificate {
+    /// The whole certificate, for digests and for `x5c`.
     der: Vec<u8>,
     /// The public key without its algorithm: some certificates name RSASSA-PSS for the same RSA key.
     key: Vec<u8>,
+    /// The issuer's distinguished name, in DER. Names are compared as bytes, as chains need no more.
     issuer: Vec<u8>,
+    /// The distinguished name of the certificate itself.
     subject: Vec<u8>,
 }
 
@@ -57,6 +60,7 @@ impl Certificate {
         self.issuer == other.subject
     }
 
+    /// Whether it is a root: the end of a chain.
     pub(crate) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
     }

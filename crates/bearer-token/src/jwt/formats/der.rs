@@ -5,11 +5,17 @@
 
 use zeroize::Zeroizing;
 
+/// The tag of a number, and of the version that begins most key formats.
 pub(crate) const INTEGER: u8 = 0x02;
+/// The tag of a public key's bits, and of a signature.
 pub(crate) const BIT_STRING: u8 = 0x03;
+/// The tag of a wrapped key: the inside of PKCS#8, or an encrypted one.
 pub(crate) const OCTET_STRING: u8 = 0x04;
+/// The tag of an algorithm's or a curve's name.
 pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+/// The tag of a structure. Every key and certificate is one.
 pub(crate) const SEQUENCE: u8 = 0x30;
+/// The tag of a first optional part: the version of a certificate, the curve of a SEC1 key.
 pub(crate) const CONTEXT_0: u8 = 0xa0;
 
 /// Splits off the first element, if it has this tag: its content, and the bytes after it.

@@ -43,8 +43,8 @@ impl DerDocument {
         })
     }
 
-    /// A sequence of two or three parts, of which the first two tell the kind: public keys, encrypted keys, requests
-    /// and certificates.
+    /// The kind of a document that is none of a private key's structures. A sequence of two or three parts, of which
+    /// the first two tell the kind: public keys, encrypted keys, requests and certificates.
     fn with_two_parts(der: &[u8]) -> Option<Self> {
         let (document, _) = take(der, SEQUENCE)?;
         if let Some((_, rest)) = take(document, INTEGER) {

@@ -38,7 +38,9 @@ pub(crate) enum EncryptionFault {
     Damaged,
     /// Another scheme than PBES2 with PBKDF2 or scrypt, and AES or triple DES.
     UnknownScheme,
+    /// The padding is wrong, or what was decrypted is not a private key.
     WrongPassphrase,
+    /// PBKDF2 with more iterations than are allowed: this many.
     Iterations(u32),
     /// What scrypt would take, in MiB.
     Scrypt(u128),
@@ -76,8 +78,8 @@ fn parts(der: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((scheme, encrypted))
 }
 
-/// Runs before the derivation. The dimensions of scrypt are multiplied in 128 bits, because a hostile file can choose
-/// numbers that overflow 64.
+/// Refuses a key whose derivation takes too much time or memory. Runs before the derivation. The dimensions of scrypt
+/// are multiplied in 128 bits, because a hostile file can choose numbers that overflow 64.
 fn check_work(parameters: &Parameters) -> Result<(), EncryptionFault> {
     match &parameters.kdf {
         Kdf::Pbkdf2(kdf) if kdf.iteration_count > MAX_ITERATIONS => {

@@ -27,7 +27,7 @@ pub(crate) struct Jwk(BTreeMap<String, Member>);
 
 /// The value of a member, as far as it can matter here.
 ///
-/// Lists are needed for `key_ops` only, and numbers and objects for nothing.
+/// Lists matter for `key_ops` only. Numbers and objects never matter.
 enum Member {
     Text(Zeroizing<String>),
     Texts(Vec<String>),
@@ -53,6 +53,7 @@ pub(crate) enum JwkFault {
         own: KeyId,
         wanted: KeyId,
     },
+    /// `{"keys": []}`, as a server without keys publishes it.
     EmptySet,
     Several {
         keys: usize,
@@ -77,10 +78,14 @@ pub(crate) enum JsonSubject {
     Json,
 }
 
+/// How JSON is damaged, as far as that decides the advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JsonFault {
+    /// The end is missing: the file is half written, or was cut by a limit.
     BreaksOff,
+    /// RFC 7517 section 4 forbids it, and parsers differ in which one they use.
     SameMemberTwice,
+    /// `keys` is something else than a list of objects (RFC 7517 section 5).
     KeysAreNotAList,
     Syntax,
 }
@@ -129,7 +134,7 @@ pub(crate) fn read(text: &[u8]) -> Result<JwkDocument, JwkFault> {
 
 /// The parser's own sentence is not used: it may quote the text.
 ///
-/// What the document seems to be is found by its member names, as the parser has no result.
+/// The names of members show what the document was meant to be, because parsing has no result.
 fn json_fault(text: &[u8], error: &serde_json::Error) -> JwkFault {
     let subject = match (has(text, "\"keys\""), has_word(text)) {
         (true, _) => JsonSubject::JwkSet,
@@ -150,10 +155,12 @@ pub(crate) fn has_word(text: &[u8]) -> bool {
     ["\"keys\"", "\"kty\"", "\"kid\"", "\"crv\"", "\"alg\""].iter().any(|word| has(text, word))
 }
 
+/// Whether a string occurs anywhere. It is not parsed, because the document may be damaged.
 fn has(text: &[u8], word: &str) -> bool {
     text.windows(word.len()).any(|window| window == word.as_bytes())
 }
 
+/// The sentence of an error of ours inside of serde's, by which it is recognised.
 const TWICE: &str = "a member occurs twice";
 
 impl JwkDocument {
@@ -206,6 +213,7 @@ impl Jwk {
         }
     }
 
+    /// Whether the member is there, with any value.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
@@ -217,6 +225,7 @@ struct Document {
     keys: Option<Vec<Jwk>>,
 }
 
+/// Reads a document and refuses a name that occurs twice. Serde's maps would keep the last one without a word.
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
@@ -249,12 +258,15 @@ impl<'de> Deserialize<'de> for Document {
     }
 }
 
+/// Reads one key. A `keys` in it has no meaning there, and is ignored.
 impl<'de> Deserialize<'de> for Jwk {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Document::deserialize(deserializer).map(|document| Jwk(document.members))
     }
 }
 
+/// Reads a value of any type. Strings go into a buffer that is wiped; of everything else, only strings in lists are
+/// kept.
 impl<'de> Deserialize<'de> for Member {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Any;

@@ -28,17 +28,26 @@ pub(crate) enum KeyParts {
     MlDsa { set: ParameterSet, seed: Bytes, public: Bytes },
 }
 
+/// A number, which is wiped when it is dropped.
 type Bytes = Zeroizing<Vec<u8>>;
 
 /// The numbers of an RSA private key, big-endian, by their names in a JWK (RFC 7518 section 6.3).
 pub(crate) struct RsaParts {
+    /// The modulus, which is public.
     pub(crate) n: Bytes,
+    /// The public exponent, nearly always 65537.
     pub(crate) e: Bytes,
+    /// The private exponent.
     pub(crate) d: Bytes,
+    /// The first prime. With it and `q`, aws-lc can blind its computations against timing.
     pub(crate) p: Bytes,
+    /// The second prime.
     pub(crate) q: Bytes,
+    /// `d` modulo `p - 1`, for the Chinese remainder theorem, which makes signatures faster.
     pub(crate) dp: Bytes,
+    /// `d` modulo `q - 1`.
     pub(crate) dq: Bytes,
+    /// The inverse of `q` modulo `p`.
     pub(crate) qi: Bytes,
 }
 
@@ -75,12 +84,16 @@ pub(crate) enum JwkKeyFault {
         own: Algorithm,
         wanted: Algorithm,
     },
+    /// No `alg`, and none was set. RSA keys and secrets fit several.
     NoAlgorithm(JwkKind),
+    /// The private member is missing: the file is the one for verifiers.
     PublicHalf(JwkKind),
+    /// `oth` (RFC 7518 section 6.3.2.7), which aws-lc does not support.
     MorePrimes,
     /// The members of an RSA key that are missing.
     MissingNumbers(Vec<&'static str>),
     MissingMember(&'static str),
+    /// This member is a number or another JSON value. Some exporters write numbers.
     NotAString(&'static str),
     NotBase64(&'static str),
 }
@@ -161,6 +174,8 @@ pub(crate) fn parts(jwk: &Jwk, wanted: Option<Algorithm>) -> Result<(Algorithm, 
     Ok((algorithm, parts))
 }
 
+/// The kind of the key, by `kty` and where it matters by `crv` or `alg`. Unsupported kinds have names in the error, as
+/// far as they are registered.
 fn kind(jwk: &Jwk) -> Result<JwkKind, JwkKeyFault> {
     let curve = jwk.text("crv");
     match jwk.text("kty") {
@@ -183,7 +198,8 @@ fn kind(jwk: &Jwk) -> Result<JwkKind, JwkKeyFault> {
     }
 }
 
-/// Both members are optional. If they are there, they bind: a key for encryption must not sign.
+/// Checks that `use` and `key_ops` allow signatures. Both members are optional. If they are there, they bind: a key for
+/// encryption must not sign.
 fn check_use(jwk: &Jwk) -> Result<(), JwkKeyFault> {
     match jwk.text("use") {
         None | Some("sig") => {}

@@ -72,7 +72,8 @@ pub(crate) fn identify(der: &[u8]) -> Option<(KeyStructure, KeyKind)> {
     Some((KeyStructure::Sec1, curve.map_or(KeyKind::UnnamedCurve, |(object, _)| curve_kind(object))))
 }
 
-/// Unsupported kinds have names as well: "an Ed448 key" helps more than "an unknown key".
+/// The kind of a PKCS#8 key, by the identifier of its algorithm. Unsupported kinds have names as well: "an Ed448 key"
+/// helps more than "an unknown key".
 fn pkcs8_kind(object: &[u8], parameters: &[u8], inner: &[u8]) -> Option<KeyKind> {
     if let Some(set) = ParameterSet::ALL.into_iter().find(|set| set.facts().object_identifier == object) {
         return Some(KeyKind::MlDsa(set));
@@ -107,6 +108,8 @@ fn rsa_kind(version: &[u8], modulus: &[u8]) -> KeyKind {
     }
 }
 
+/// The kind of an EC key, by the identifier of its curve. secp256k1 has a name because it is common, and no algorithm
+/// here signs with it.
 fn curve_kind(object: &[u8]) -> KeyKind {
     if let Some(curve) = Curve::ALL.into_iter().find(|curve| curve.facts().object_identifier == object) {
         return KeyKind::Ec(curve);

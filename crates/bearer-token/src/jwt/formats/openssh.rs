@@ -12,6 +12,7 @@ pub(crate) enum OpenSshKey {
     Other,
 }
 
+/// What every such key begins with, after its Base64 is decoded.
 const MAGIC: &[u8] = b"openssh-key-v1\0";
 
 impl OpenSshKey {
@@ -30,6 +31,7 @@ impl OpenSshKey {
         }
     }
 
+    /// The kind that the public half names. The private half behind it may be encrypted; it is not looked at.
     fn named(bytes: &[u8]) -> Option<Self> {
         let rest = bytes.strip_prefix(MAGIC)?;
         // Cipher, key derivation, its options; then the number of keys, and the public half of the first.

@@ -9,7 +9,9 @@ use zeroize::Zeroizing;
 
 use super::{encoding, openssh::OpenSshKey};
 
+/// The start of a BEGIN line, up to the label.
 const BEGIN: &[u8] = b"-----BEGIN ";
+/// The start of an END line, up to the label.
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 /// A BEGIN line that was copied with a dash too few.
@@ -19,6 +21,7 @@ const SHORT_BEGIN: &[u8] = b"----BEGIN ";
 ///
 /// Whether a passphrase is needed is known by the label.
 pub(crate) enum PemKey {
+    /// PKCS#8, PKCS#1 or SEC1, as its content tells.
     Plain(Der),
     /// PKCS#8's own encryption (RFC 5958 section 3).
     Encrypted(Der),
@@ -29,6 +32,7 @@ pub(crate) enum PemKey {
 pub(crate) enum PemFault {
     /// A block has no matching END line, or its content is not base64.
     Unreadable,
+    /// There are this many private keys, and no way to choose one.
     Several(usize),
     /// The labels of the blocks that were found instead, in their order.
     Labels(Vec<PemLabel>),
@@ -43,18 +47,27 @@ pub(crate) enum PemLabel {
     PrivateKey,
     /// OpenSSL's own encryption (`DEK-Info`), from before PKCS#8.
     OldEncryption(&'static str),
+    /// OpenSSH's own format, which `ssh-keygen` has written by default since version 7.8.
     OpenSsh(OpenSshKey),
+    /// DSA, for which JOSE has no algorithm.
     Dsa,
+    /// The half for verifiers.
     PublicKey(&'static str),
+    /// A certificate: usually the file beside the key.
     Certificate(&'static str),
+    /// A request for a certificate, which has the public half.
     Request(&'static str),
+    /// A key or a message of PGP (RFC 9580).
     Pgp(&'static str),
+    /// A key that only its TPM can use.
     Tpm,
     /// No part of a key pair, such as `EC PARAMETERS`.
     Unrelated(&'static str),
+    /// A label that is not in the list, so it is not repeated.
     Unknown,
 }
 
+/// The content of a block, which may be a private key.
 type Der = Zeroizing<Vec<u8>>;
 
 /// Whether the text is PEM, or a part of one, and so not an HMAC secret.
@@ -131,6 +144,7 @@ struct Block<'a> {
 }
 
 /// What a block holds.
+/// Encrypted keys are apart, because they need a passphrase.
 enum PemContent {
     Plain,
     Encrypted,
@@ -155,11 +169,13 @@ impl<'a> Block<'a> {
         self.body.get(..lines).unwrap_or_default()
     }
 
+    /// The decoded body; `None` if it is not Base64, or empty.
     fn content(&self) -> Option<Der> {
         encoding::base64(self.body.get(self.headers().len()..)?).filter(|bytes| !bytes.is_empty())
     }
 
-    /// Every known label is spelled out, because only those may be repeated in an error.
+    /// What the block holds, by its label and its headers. Every known label is spelled out, because only those may be
+    /// repeated in an error.
     fn label(&self, content: Option<&[u8]>) -> PemContent {
         let is_encrypted = find(self.headers(), b"ENCRYPTED").is_some();
         PemContent::Other(match self.label {

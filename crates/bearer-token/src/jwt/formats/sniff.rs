@@ -24,13 +24,17 @@ use super::{
 /// A guess, and good enough for a sentence of advice. No key is ever loaded because of it alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sniffed {
+    /// A PEM, or a part of one: a BEGIN or an END line is enough.
     Pem,
+    /// JSON with a member name that JWKs have.
     Jwk,
     /// JSON, perhaps cut off, without a member name that JWKs have.
     Json,
+    /// A PEM that PowerShell or an editor has saved as UTF-16.
     Utf16Pem,
     Utf16Jwk,
     Utf16,
+    /// Binary DER, perhaps cut off.
     Der(DerDocument),
     /// The base64 of DER: the inside of a PEM.
     Base64Der(DerDocument),
@@ -51,6 +55,7 @@ pub(crate) enum Sniffed {
 }
 
 impl Sniffed {
+    /// Looks at the content as it is, and then inside of Base64.
     pub(crate) fn of(content: &[u8]) -> Self {
         match Sniffed::outside(content) {
             Sniffed::Plain => decoded(content).map_or(Sniffed::Plain, |inside| Sniffed::inside_base64(&inside)),
@@ -58,7 +63,8 @@ impl Sniffed {
         }
     }
 
-    /// Only formats that are certain count here: random bytes decode from many strings.
+    /// The format of content that was decoded from Base64. Only formats that are certain count here: random bytes
+    /// decode from many strings.
     fn inside_base64(content: &[u8]) -> Self {
         match Sniffed::outside(content) {
             Sniffed::Pem | Sniffed::Jwk | Sniffed::Json => Sniffed::Base64,

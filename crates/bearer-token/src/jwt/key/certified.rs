@@ -2,8 +2,7 @@
 //!
 //! Entra ID and others identify a client by its certificate, and certificate managers renew both together, as two
 //! files. In between, the new key has the old certificate. A JWT that names the wrong certificate is refused by the
-//! server with `invalid_client`, for a second or two at each renewal, on every machine. So a pair that does not match
-//! is not used.
+//! server with `invalid_client`. So a pair that does not match is not used.
 
 use std::sync::Arc;
 
@@ -24,14 +23,17 @@ use crate::{
 /// The certificate is a value like others: in the key's file, in a file of its own, or in a variable.
 pub(crate) struct CertifiedKey {
     certificate: Value,
+    /// Whether the chain is sent, so the file's other certificates matter.
     is_whole: bool,
     memory: Mutex<LastPair>,
 }
 
-/// The kept key is one in memory: a key in a file would have changed meanwhile.
+/// The last matching pair, and the last problem that was reported. The key is kept in memory, because its file may have
+/// changed meanwhile.
 struct LastPair {
     /// `None` for a remote key, which cannot be kept.
     last: Option<(SigningKey, Arc<CertificateChain>)>,
+    /// The problem that the last event told, so that it is told once.
     reported: Option<String>,
 }
 
@@ -85,6 +87,7 @@ impl CertifiedKey {
         }
     }
 
+    /// The current key and the certificate that belongs to it. An error if they do not match.
     async fn read(&self, key: &SigningKey, platform: &Platform) -> Result<(SigningKey, Arc<CertificateChain>), Error> {
         let key = key.now(platform).await?;
         let content = self.certificate.bytes_on(platform).await?;

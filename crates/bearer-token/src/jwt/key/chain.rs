@@ -21,7 +21,9 @@ const MOST_CERTIFICATES: usize = 10;
 
 /// A certificate, followed by the issuer of each one before (RFC 7515 section 4.1.6).
 pub(crate) struct CertificateChain {
+    /// The key's own certificate.
     leaf: Certificate,
+    /// Its issuers, in order. Empty if the chain is not sent.
     others: Vec<Certificate>,
 }
 
@@ -68,6 +70,7 @@ impl CertificateChain {
     }
 }
 
+/// All certificates in the content: PEM, DER, or the Base64 of one of them, once.
 fn certificates(content: &[u8]) -> Result<Vec<Certificate>, Error> {
     if looks_like_pem(content) {
         let blocks = pem::certificates(content).map_err(|fault| diagnose::pem(&fault))?;

@@ -5,9 +5,8 @@
 //!
 //! The commands in the advice work with OpenSSL 3. The tests of `wrong_file_tests.rs` run over files of those kinds.
 //!
-//! The most useful errors of this crate are here, because "invalid key" is what people have seen from every other
-//! library. Each sentence says what the content is, what was expected, and the command that converts the one into the
-//! other.
+//! A bare "invalid key" says nothing to a user who has the wrong file. Each sentence here says what the content is,
+//! what was expected, and the command that converts the one into the other.
 //!
 //! | file | about |
 //! |---|---|
@@ -84,11 +83,14 @@ pub(crate) fn encoding(encoding: Encoding) -> Error {
     error(problem.advise(Advice::set_to("KeyReader::encoding", "text")))
 }
 
+/// A key that fits several algorithms, and none was set.
 pub(crate) fn no_algorithm() -> Error {
     let expected = "the algorithm that the key signs with, because only a JWK can name its own";
     error(Problem::new("algorithm", "found nothing").expecting(expected).advise(Advice::set("KeyReader::algorithm")))
 }
 
+/// A passphrase beside a key that has no encryption. It is an error, because the user believes that the key is
+/// encrypted.
 pub(crate) fn superfluous_passphrase(found: &str) -> Error {
     let problem =
         Problem::new("passphrase", format!("found one for {found}, which is not encrypted")).expecting("none");
@@ -109,6 +111,7 @@ pub(crate) fn pem_for_hmac(algorithm: Algorithm) -> Error {
     error(problem.advise(Advice::text(advice)))
 }
 
+/// A JWK where a bare secret was expected. Its JSON must not become the secret.
 pub(crate) fn jwk_for_hmac(algorithm: Algorithm) -> Error {
     let problem = Problem::new("key", format!("found a JWK; {algorithm} needs a shared secret here"));
     error(problem.advise(Advice::set("SigningKey::from_jwk")))

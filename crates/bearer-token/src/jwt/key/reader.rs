@@ -136,7 +136,7 @@ impl KeyReader {
     /// use bearer_token::jwt::{Algorithm, KeyReader};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../testdata/p256.aes128.encrypted.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.aes128.encrypted.pem"));
     /// let wrong = KeyReader::new().algorithm(Algorithm::ES256).passphrase("not this one").read(pem);
     /// assert!(wrong.unwrap_err().to_string().contains("found a passphrase that does not open the private key"));
     /// # Ok(()) }
@@ -156,7 +156,7 @@ impl KeyReader {
     /// With a short secret a signature is easier to forge: anyone who sees one JWT can search for the secret offline.
     /// RFC 7518 section 3.2 forbids it. Some servers still issue such secrets.
     ///
-    /// An HS256 secret of fewer than 16 bytes can be found by trying. Use it only where the server's secrets are short,
+    /// A secret that a person has chosen can be found by trying. Use this only where the server's secrets are short,
     /// and ask the provider for a longer one.
     #[must_use]
     pub fn allow_short_secret(mut self, on: bool) -> Self {
@@ -211,7 +211,7 @@ impl KeyReader {
     /// # fn main() -> Result<(), bearer_token::Error> {
     /// # let directory = tempfile::tempdir().unwrap();
     /// # let path = directory.path().join("account.json");
-    /// # let pem = include_str!("../testdata/rsa2048.pem").replace('\n', "\\n");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem")).replace('\n', "\\n");
     /// # std::fs::write(&path, format!("{{\"private_key\": \"{pem}\"}}")).unwrap();
     /// // A service account file of Google, as it is downloaded.
     /// let key = Value::file(path).member("/private_key");
@@ -280,7 +280,8 @@ impl KeyReader {
         Ok(SigningKey::in_memory(self.secret(algorithm, content)?))
     }
 
-    /// After reading, because the id is used in two ways: to choose from a set, and to name the key.
+    /// Names the key by the id that was set, if one was. It does so after reading, where the same id may have chosen
+    /// the key from a set.
     fn named(&self, key: SigningKey) -> SigningKey {
         match &self.key_id {
             Some(key_id) => key.with_key_id(key_id),

@@ -15,6 +15,7 @@ pub(crate) enum NativeFault {
     Mismatch(KeyKind),
     /// A shared secret for an algorithm that signs with a private key.
     SecretForKey,
+    /// An RSA key of this many bits, which is too small or too large.
     RsaSize(usize),
     /// The parts of the key do not match.
     Inconsistent(KeyKind, Option<KeyRejected>),

@@ -15,6 +15,7 @@ use aws_lc_rs::{
 use super::fault::NativeFault;
 use crate::jwt::{algorithm::ParameterSet, formats::key_kind::KeyKind};
 
+/// A parsed key. It knows its parameter set.
 pub(crate) struct MlDsaKey(PqdsaKeyPair);
 
 impl MlDsaKey {

@@ -104,7 +104,7 @@ impl JwtTemplateBuilder {
     /// # fn main() -> Result<(), bearer_token::Error> {
     /// # let directory = tempfile::tempdir().unwrap();
     /// # let path = directory.path().join("account.json");
-    /// # let pem = include_str!("../testdata/rsa2048.pem").replace('\n', "\\n");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem")).replace('\n', "\\n");
     /// # let members = r#""private_key_id": "1", "client_email": "me@example.com""#;
     /// # let account = format!(r#"{{"private_key": "{pem}", {members}}}"#);
     /// # std::fs::write(&path, account).unwrap();
@@ -258,7 +258,7 @@ impl JwtTemplateBuilder {
     /// # let _ = template;
     ///
     /// // Snowflake: the fingerprint is that of the key that signs this JWT, also after the key was replaced.
-    /// # let pem = include_str!("../testdata/rsa2048.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem"));
     /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::RS256, pem)?)
     ///     .subject("ACCOUNT.USER")
     ///     .computed("iss", |cx| Ok(format!("ACCOUNT.USER.SHA256:{}", cx.public_key_sha256()?.base64())))
@@ -282,7 +282,7 @@ impl JwtTemplateBuilder {
     /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../testdata/p256.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
     /// // Coinbase wants a random nonce in the header of each JWT.
     /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?)
     ///     .issuer("cdp")
@@ -329,6 +329,18 @@ impl JwtTemplateBuilder {
 
     /// The `kid` in the header (RFC 7515 section 4.1.4), unless the key was given one already. It overrides the name
     /// that a JWK or a remote signer has.
+    ///
+    /// ```
+    /// use bearer_token::{Value, jwt::{Algorithm, JwtTemplate, SigningKey}};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let key = SigningKey::hmac(Algorithm::HS256, [7; 32])?;
+    /// // A key that was handed out as `id:secret`, as by Ghost. Usually it is in a variable.
+    /// let admin_key = "6489e3:0a1b2c3d";
+    /// let key_id = Value::from(admin_key).before(":");
+    /// let template = JwtTemplate::builder(key).key_id(key_id).audience("/admin/").build()?;
+    /// # let _ = template; Ok(()) }
+    /// ```
     #[must_use]
     pub fn key_id(mut self, key_id: impl Into<value::Value>) -> Self {
         self.key_id = Some(key_id.into());
@@ -373,6 +385,20 @@ impl JwtTemplateBuilder {
     }
 
     /// Names the [certificate](Self::certificate) in the header by its SHA-256, as `x5t#S256` (RFC 7515 section 4.1.8).
+    ///
+    /// ```
+    /// use bearer_token::{Value, jwt::{Algorithm, JwtTemplate, SigningKey}};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata");
+    /// let key = SigningKey::from_file(Algorithm::PS256, format!("{directory}/rsa2048.pem"))?;
+    /// // Without the certificate it is a problem, and not a header without the member.
+    /// let error = JwtTemplate::builder(key.clone()).issuer("client-id").x5t_s256().build().unwrap_err();
+    /// assert!(error.to_string().contains("found no certificate"));
+    /// let certificate = Value::file(format!("{directory}/certificate.pem"));
+    /// let template = JwtTemplate::builder(key).issuer("client-id").certificate(certificate).x5t_s256().build()?;
+    /// # let _ = template; Ok(()) }
+    /// ```
     #[must_use]
     pub fn x5t_s256(self) -> Self {
         self.computed_header("x5t#S256", |cx| Ok(cx.certificate_sha256()?.base64url()))
@@ -397,6 +423,9 @@ impl JwtTemplateBuilder {
 
     /// Whether each JWT has an `nbf` claim, the same as `iat`. Default: no, because some servers refuse it when
     /// their clock is a little slow. [`not_before_backdate`](Self::not_before_backdate) is apart from `iat`.
+    ///
+    /// PingOne refuses an `nbf` that its clock has not reached. Entra ID's page lists the claim, but does not require
+    /// it.
     #[must_use]
     pub fn not_before(mut self, on: bool) -> Self {
         self.claims.not_before = on.then_some(NotBefore::IssuedAt);
@@ -408,6 +437,21 @@ impl JwtTemplateBuilder {
     ///
     /// Zero is the time of the signature. A longer one is for servers whose clocks are slow, and which accept no old
     /// `iat`. The lifetime does not change: `exp` counts from `iat`. Fractions of a second are rounded up.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let key = SigningKey::hmac(Algorithm::HS256, [7; 32])?;
+    /// // `iat` is the time of the signature, and `nbf` a minute earlier.
+    /// let template = JwtTemplate::builder(key)
+    ///     .issuer("app")
+    ///     .backdate(Duration::ZERO)
+    ///     .not_before_backdate(Duration::from_secs(60))
+    ///     .build()?;
+    /// # let _ = template; Ok(()) }
+    /// ```
     #[must_use]
     pub fn not_before_backdate(mut self, backdate: Duration) -> Self {
         self.claims.not_before = Some(NotBefore::Backdated(backdate));
@@ -415,6 +459,8 @@ impl JwtTemplateBuilder {
     }
 
     /// Whether each JWT has an `iat` claim. Default: yes. `exp` does not change without it.
+    ///
+    /// Leave it out only for a server that refuses it. Apple's push service and Keycloak judge the age of a JWT by it.
     #[must_use]
     pub fn issued_at(mut self, on: bool) -> Self {
         self.claims.issued_at = on;
@@ -423,6 +469,9 @@ impl JwtTemplateBuilder {
 
     /// Whether each JWT has an `exp` claim. Default: yes. Without it, [`lifetime`](Self::lifetime) is how long
     /// [`SelfSigned`](crate::jwt::SelfSigned) uses a JWT, also counted from `iat`.
+    ///
+    /// A JWT without `exp` is valid for as long as the server likes, and a copy of it as well. Few APIs accept one:
+    /// Apple's push service, which judges by `iat`, and Stream.
     #[must_use]
     pub fn expiration_time(mut self, on: bool) -> Self {
         self.claims.expiration_time = on;

@@ -14,13 +14,17 @@ use crate::error::{Error, ErrorKind};
 
 /// The fixed claims, and which others each JWT gets.
 pub(crate) struct Claims {
+    /// The same in each JWT, checked at `build()`.
     pub(crate) fixed: Map<String, Value>,
+    /// Strings from files and variables, read again for each JWT.
     pub(crate) looked_up: LookedUpClaims,
     /// Claims that user code computes. They override `iat`, `nbf`, `exp` and `jti`.
     pub(crate) computed: Computed,
+    /// How far `iat` is before the signature.
     pub(crate) backdate: Duration,
     pub(crate) issued_at: bool,
     pub(crate) not_before: Option<NotBefore>,
+    /// Whether there is an `exp`. The lifetime counts for the provider either way.
     pub(crate) expiration_time: bool,
     pub(crate) jwt_id: bool,
 }

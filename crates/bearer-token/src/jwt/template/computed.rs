@@ -14,6 +14,7 @@ use crate::{
     problem::{Problem, Problems},
 };
 
+/// A function of the user's, whose result is JSON already.
 type Compute = dyn Fn(&SignContext) -> Result<Value, Error> + Send + Sync;
 
 /// Functions that compute members, by the names of the members.
@@ -21,6 +22,7 @@ type Compute = dyn Fn(&SignContext) -> Result<Value, Error> + Send + Sync;
 pub(crate) struct Computed(BTreeMap<String, Box<Compute>>);
 
 impl Computed {
+    /// Wraps a function, so that a value that is not JSON becomes an error of the function.
     pub(crate) fn insert<V: Serialize>(
         &mut self,
         name: String,
@@ -73,6 +75,7 @@ impl Computed {
     }
 }
 
+/// serde's own sentence is not used: it may quote the value.
 pub(super) const NO_JSON: &str =
     "found a value that cannot be written as JSON, such as a map whose keys are not strings";
 

@@ -24,6 +24,7 @@ use crate::{
 
 /// The header of all JWTs of a template. The key id and the computed members may differ in each JWT.
 pub(crate) struct JoseHeader {
+    /// The fixed members, `alg` and `typ` among them.
     members: Map<String, Value>,
     /// A `kid` that is looked up for each JWT.
     key_id: Option<value::Value>,
@@ -38,6 +39,7 @@ pub(crate) struct JoseHeader {
 ///
 /// One entry suffices: a rotation replaces it, and two threads that race write the same.
 struct Encoded {
+    /// The `kid` in it, if it is the key's own.
     own_key_id: Option<String>,
     encoded: Arc<str>,
 }
@@ -207,8 +209,8 @@ fn agreed_key_id<'a>(
     key_id
 }
 
-/// Registered members have types (RFC 7515 section 4.1), and a server's parser would refuse others. Private members may
-/// be anything.
+/// Checks one member of the header. Registered members have types (RFC 7515 section 4.1), and a server's parser would
+/// refuse others. Private members may be anything.
 fn check(name: &str, path: String, value: &Value, members: &Map<String, Value>, problems: &mut Problems) {
     if let Some(problem) = values::name_problem("header", name) {
         return problems.add(problem);
@@ -256,7 +258,7 @@ fn check(name: &str, path: String, value: &Value, members: &Map<String, Value>, 
     }
 }
 
-/// The value itself is not repeated: it may be a key in the wrong field.
+/// What a value is, for an error. The value itself is not repeated: it may be a key in the wrong field.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -57,6 +57,7 @@ impl LookedUpClaims {
 /// The value of a claim: one string, or a list of strings.
 pub(super) enum OneOrMany {
     One(Value),
+    /// A list, even of one: `aud` only.
     Many(Vec<Value>),
 }
 
@@ -79,8 +80,7 @@ impl OneOrMany {
 
 /// A string that was looked up for one JWT. `what` names it.
 ///
-/// A value that is there and unusable is an error after a change, and names its place, because the file may be far from
-/// the code.
+/// An unusable value is an error that waits for a change. It names the file or the variable.
 pub(crate) async fn look_up(what: &str, value: &Value, platform: &Platform) -> Result<String, Error> {
     let text = value.text_on(platform).await.map_err(|error| {
         let message = format!("{what} of the JWT: {error}");

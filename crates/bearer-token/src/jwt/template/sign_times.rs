@@ -13,7 +13,9 @@ use crate::platform::Moment;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SignTimes {
     signed: u64,
+    /// The `iat`, whether the JWT has one or not.
     issued: u64,
+    /// The `exp`, likewise.
     expires: u64,
 }
 

@@ -51,8 +51,8 @@ pub(crate) struct ClientAssertion {
     form: AssertionForm,
 }
 
-/// The first two differ in the algorithms that they allow and in the advice after a refusal. The last one has its own
-/// claims, so nothing may be changed beside it.
+/// The recipe for the assertions. The first two differ in the algorithms that they allow and in the advice after a
+/// refusal. The last one has its own claims, so nothing may be changed beside it.
 #[derive(Clone)]
 enum AssertionForm {
     PrivateKey(SigningKey),
@@ -68,7 +68,7 @@ impl ClientAuth {
     /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../../jwt/testdata/p256.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
     /// let key = SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("2026-01");
     /// # #[cfg(feature = "http-transport")]
     /// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
@@ -128,7 +128,7 @@ impl ClientAuth {
     /// use bearer_token::oauth::ClientAuth;
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../../jwt/testdata/p256.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
     /// // NetSuite wants the scope inside of the assertion, and the id of the certificate as the key id.
     /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("cert-id"))
     ///     .issuer("client-id")

@@ -24,7 +24,8 @@ pub(crate) struct AssertionSource {
     origin: Origin,
 }
 
-/// A value is a source as well, but it can describe itself: replicas that read the same file have the same identity.
+/// Where the assertions come from. A value is a source as well, but it can describe itself: replicas that read the same
+/// file have the same identity.
 #[derive(Clone)]
 enum Origin {
     Source(Arc<dyn DynTokenSource>),

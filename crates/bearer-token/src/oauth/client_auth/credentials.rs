@@ -107,15 +107,16 @@ impl Credentials {
     }
 }
 
-/// The worst case is three bytes for one, so the buffer never grows, and leaves no copy of the secret behind.
+/// Encodes a string for a form. The worst case is three bytes for one, so the buffer never grows, and leaves no copy of
+/// the secret behind.
 pub(crate) fn form_encoded(text: &str) -> Zeroizing<String> {
     let mut encoded = Zeroizing::new(String::with_capacity(3 * text.len()));
     encoded.extend(form_urlencoded::byte_serialize(text.as_bytes()));
     encoded
 }
 
-/// Every intermediate string is wiped: the pair, its Base64 and the header's own buffer. `None` cannot happen; it is
-/// not worth a panic.
+/// The header of HTTP Basic (RFC 7617), marked sensitive. Every intermediate string is wiped: the pair, its Base64 and
+/// the header's own buffer. `None` cannot happen; it is not worth a panic.
 pub(crate) fn basic_header(client_id: &str, secret: &Secret, encoding: BasicEncoding) -> Option<HeaderValue> {
     let pair = Zeroizing::new(match encoding {
         BasicEncoding::Form => [&form_encoded(client_id), ":", &form_encoded(secret.expose())].concat(),

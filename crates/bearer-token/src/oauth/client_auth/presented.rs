@@ -20,16 +20,19 @@ pub(crate) enum BasicEncoding {
 pub(crate) enum Presented {
     #[default]
     Nothing,
+    /// `client_id` alone.
     Id,
     /// `special` if the encoding changes the id or the secret.
     Basic {
         encoding: BasicEncoding,
         special: bool,
     },
+    /// `client_id` and `client_secret` in the body.
     Body,
     /// With the audience, if it is not that of a template.
     SignedByKey(Option<Audience>),
     SignedBySecret(Option<Audience>),
+    /// An assertion from elsewhere: neither its key nor its audience is known here.
     FromSource,
 }
 

@@ -6,7 +6,7 @@
 use super::Issuer;
 use crate::{oauth::endpoint::EndpointUrl, problem::Problems, token::fields::ResponseFields};
 
-/// RFC 8705 section 5.
+/// The place of the token endpoint for clients with a certificate (RFC 8705 section 5).
 const ALIAS: &str = "/mtls_endpoint_aliases/token_endpoint";
 
 /// What is wrong with a document.
@@ -64,8 +64,8 @@ pub(super) fn token_endpoint(body: &[u8], issuer: &Issuer, use_mtls_alias: bool)
     }
 }
 
-/// It looks at the string, not at the parsed URL: a plaintext endpoint is reported as plaintext even if it is malformed
-/// in another way too.
+/// Whether a URL is plaintext. It looks at the string, not at the parsed URL: a plaintext endpoint is reported as
+/// plaintext even if it is malformed in another way too.
 fn starts_with_http(url: &str) -> bool {
     url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"))
 }

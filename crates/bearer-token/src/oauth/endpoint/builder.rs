@@ -94,7 +94,8 @@ impl TokenEndpointBuilder {
         Self::with(Server::Issuer(issuer), grant)
     }
 
-    /// The defaults, in one place. The table in the type's docs repeats them for readers.
+    /// Creates a builder with default settings. The defaults, in one place. The table in the type's docs repeats them
+    /// for readers.
     fn with(server: Server, grant: impl Grant) -> Self {
         TokenEndpointBuilder {
             server,

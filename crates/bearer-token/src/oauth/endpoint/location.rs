@@ -1,7 +1,7 @@
 //! The location of the token endpoint: a configured URL, or the one in an issuer's metadata.
 //!
-//! A fixed URL costs nothing. A discovered one costs a look at a cached value, and once a day a wait. Everything that
-//! names the endpoint to a person uses the origin: the path may have an account number, and the query a key.
+//! A fixed URL costs nothing. A discovered one costs a look at a cached value. Everything that names the endpoint to a
+//! person uses the origin: the path may have an account number, and the query a key.
 
 use std::fmt;
 

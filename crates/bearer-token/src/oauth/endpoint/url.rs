@@ -64,14 +64,15 @@ pub(crate) fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or_default()
 }
 
-/// User information was refused before, so the authority is the host and the port alone.
+/// The scheme, the host and the port of a URL. User information was refused before, so the authority is the host and
+/// the port alone.
 fn origin(uri: &Uri) -> String {
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     format!("{}://{authority}", uri.scheme_str().unwrap_or_default())
 }
 
-/// The order of the checks is the order of likelihood. `as.example.com/token` parses as a path, so it is caught before
-/// the parser can accept it.
+/// Checks a URL, and parses it. The order of the checks is the order of likelihood. `as.example.com/token` parses as a
+/// path, so it is caught before the parser can accept it.
 fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
     let problem = |found: &'static str| Problem::new("url", found);
     let not_a_url = |found| problem(found).expecting("an absolute URL such as `https://as.example.com/token`");

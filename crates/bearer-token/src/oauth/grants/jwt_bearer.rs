@@ -32,7 +32,7 @@ use crate::{
 /// use bearer_token::oauth::JwtBearer;
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
-/// # let pem = include_str!("../../jwt/testdata/p256.pem");
+/// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
 /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?)
 ///     .issuer("service@project.example.com")
 ///     .subject("service@project.example.com")
@@ -71,7 +71,8 @@ pub struct JwtBearer {
 /// Also the path of problems about the value, where no builder's method has that name.
 const ASSERTION: &str = "assertion";
 
-/// A template signs for each request. A value is only read, so nothing in it depends on our clock.
+/// Where the assertions come from. A template signs for each request. A value is only read, so nothing in it depends on
+/// our clock.
 #[derive(Clone)]
 enum Assertion {
     Signed(JwtTemplate),
@@ -99,7 +100,7 @@ impl JwtBearer {
     /// use bearer_token::oauth::JwtBearer;
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../../jwt/testdata/p256.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
     /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?).issuer("service").build()?;
     /// assert_eq!(JwtBearer::new(template).missing_claims(), ["sub", "aud"]);
     /// # Ok(()) }

@@ -144,8 +144,8 @@ impl From<String> for TokenType {
 /// | Databricks token federation | the scope `all-apis`; `client_id` for the policy of a service principal | the new token lives only as long as the subject token |
 /// | Keycloak | `audience` with a client id | the client authenticates as usual |
 ///
-/// If a server accepts each subject token only once, use [`Value::fresh`] with the provider that mints it. If the
-/// server issues an access token for a moment that the subject token does not outlive, refresh the subject more often.
+/// If a server accepts each subject token only once, use [`Value::fresh`] with the provider that mints it. If the new
+/// token lives only as long as the subject token, refresh the subject token more often.
 ///
 /// # Errors
 ///
@@ -219,8 +219,8 @@ impl TokenExchange {
 
     /// The URI of the service that the token is for (RFC 8707). May be called several times.
     ///
-    /// An absolute URI without a fragment. A literal that is none is a problem at `build()`; a name of another kind is
-    /// an [`audience`](Self::audience).
+    /// An absolute URI without a fragment. A literal of another form is a problem at `build()`. A name that is not a
+    /// URI is an [`audience`](Self::audience).
     #[must_use]
     pub fn resource(mut self, resource: impl Into<Value>) -> Self {
         self.resources.push(resource.into());
@@ -235,6 +235,8 @@ impl TokenExchange {
 }
 
 impl Grant for TokenExchange {
+    /// In the order of the specification's table (RFC 8693 section 2.1). Values are looked up one after the other, so
+    /// an error names the first that is missing.
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let mut parameters = Parameters::new(GRANT_TYPE);
         let named = async |name: &'static str, value: &Value| {
@@ -306,6 +308,8 @@ impl Grant for TokenExchange {
         &[ISSUED]
     }
 
+    /// Compares `issued_token_type` with what was requested. A token of another type would be refused by the API, or
+    /// worse, would be accepted for something else.
     async fn on_response(
         &self,
         _cx: &FetchContext,

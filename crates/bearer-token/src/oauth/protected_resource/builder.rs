@@ -265,7 +265,7 @@ impl ProtectedResourceBuilder {
     }
 }
 
-/// Methods without an effect (RFC 9110 section 9.2.1), and `POST` with an empty body.
+/// The methods that a probe may have: those without an effect (RFC 9110 section 9.2.1), and `POST` with an empty body.
 const PROBES: [Method; 4] = [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST];
 
 /// The registration with what all registrations of the resource share.

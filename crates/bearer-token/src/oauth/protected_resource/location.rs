@@ -27,7 +27,8 @@ pub(super) struct Resource {
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 impl Resource {
-    /// A query belongs to the identifier and to the well-known place (section 3.1), although few APIs have one.
+    /// Parses and checks the identifier. A query belongs to the identifier and to the well-known place (section 3.1),
+    /// although few APIs have one.
     pub(super) fn parse(text: &str, allow_plaintext: bool, problems: &mut Problems) -> Option<Self> {
         let url = parse("resource", text, allow_plaintext, problems)?;
         if text.contains(WELL_KNOWN) {

@@ -32,7 +32,8 @@ pub(super) struct Hint {
 }
 
 impl Hint {
-    /// The scope of an `insufficient_scope` challenge is left to the step, which knows what was tried already.
+    /// Reads the challenges of a response. The scope of an `insufficient_scope` challenge is left to the step, which
+    /// knows what was tried already.
     pub(super) fn of(challenges: &[Challenge]) -> Self {
         let bearer = || challenges.iter().filter(|challenge| challenge.is_scheme("Bearer"));
         let location = bearer().find_map(|challenge| challenge.parameter("resource_metadata"));

@@ -35,13 +35,14 @@ const STORE: &str = "refresh_token";
 /// The right of one clone of the grant to use the refresh token, with the store's lease. Dropping it releases both.
 type GrantLease = Permit<Option<Lease>>;
 
+/// What the clones of a grant share.
 pub(super) struct RotationState {
     store: Box<dyn DynRefreshTokenStore>,
     leases: Arc<Permits<Option<Lease>>>,
     memory: Mutex<Memory>,
 }
 
-/// Locked for moments only, and never while the store is called.
+/// What the clones of a grant remember between fetches. Locked for moments only, and never while the store is called.
 #[derive(Default)]
 struct Memory {
     /// A refresh token from the server that the store may not have yet.
@@ -52,15 +53,16 @@ struct Memory {
     was_replaced: bool,
 }
 
-/// `seen` is what the store had when the token was sent. Saving compares with it, so a newer consent is not
-/// overwritten.
+/// A successor that is not saved yet. `seen` is what the store had when the token was sent. Saving compares with it, so
+/// a newer consent is not overwritten.
 #[derive(Clone, PartialEq)]
 struct Pending {
     seen: Option<StoredToken>,
     next: StoredToken,
 }
 
-/// Bounded by time: entries older than five minutes are dropped whenever one is added.
+/// A refresh token that the server refused, and its error. Bounded by time: entries older than five minutes are dropped
+/// whenever one is added.
 struct Gone {
     token: Secret,
     at: Moment,
@@ -87,7 +89,8 @@ impl RotationState {
     ///
     /// A holder that is overdue loses both to the next fetch.
     ///
-    /// A permit that an overdue fetch lost still has that fetch's store lease. Then the store is not asked again.
+    /// If an overdue fetch lost its permit, the permit still has that fetch's store lease. Then the store is not asked
+    /// again.
     pub(super) async fn lease(&self, platform: &Platform, until: Moment) -> Result<GrantLease, Error> {
         let until = until.after(LEASE_GRACE).monotonic();
         let lease =
@@ -234,6 +237,8 @@ impl RotationState {
         })
     }
 
+    /// Notes a refusal of a token, for `is_gone` and for the error of the next fetch. Old entries are removed at the
+    /// same time.
     pub(super) fn note_gone(&self, token: &Secret, verdict: Verdict, error: &Error, cx: &FetchContext) {
         let at = cx.platform().now();
         let mut memory = lock(&self.memory);

@@ -258,6 +258,7 @@ impl Sendable {
 }
 
 impl Serialize for Sendable {
+    /// Writes numbers with their own digits: a large id must not become a float.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Sendable::String(text) => serializer.serialize_str(text),

@@ -54,7 +54,7 @@ use crate::{
 #[derive(Clone)]
 pub struct ParameterValue(Node);
 
-/// A value where JSON has a string; everything else as JSON has it.
+/// One node of the tree: a value where JSON has a string, and everything else as in JSON.
 #[derive(Clone)]
 enum Node {
     String(Value),

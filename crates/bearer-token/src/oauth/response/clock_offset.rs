@@ -214,6 +214,7 @@ impl Measured {
         Some(Measured { offset: server.saturating_sub(ours), uncertainty: nanos(uncertainty) })
     }
 
+    /// Whether the server's clock differs from ours plus this offset by more than the measurement can be wrong.
     fn is_off_from(&self, used: Nanos) -> bool {
         self.offset.saturating_sub(used).saturating_abs() > TOLERANCE.saturating_add(self.uncertainty)
     }
@@ -232,6 +233,7 @@ fn named(offset: Nanos) -> Option<ClockOffset> {
     }
 }
 
+/// Adds the offset to the error's sentence: often it is the cause, and it is always worth knowing.
 fn noted(error: Error, offset: ClockOffset, outcome: &str) -> Error {
     let of = if matches!(offset, ClockOffset::Ahead(_)) { " of" } else { "" };
     let message = format!("{error}; the clock of this machine is {offset}{of} the server's, {outcome}");

@@ -73,6 +73,7 @@ fn delay(text: &str, unit: Unit, now: SystemTime) -> Option<Duration> {
     parts.iter().filter_map(|part| one_delay(part, unit, now)).chain(pairs).max()
 }
 
+/// One element of a header: a number, a time with units, or a date.
 fn one_delay(text: &str, unit: Unit, now: SystemTime) -> Option<Duration> {
     // Parameters of a structured field do not matter.
     let text = text.split(';').next().unwrap_or_default().trim().trim_matches('"').trim();
@@ -82,6 +83,7 @@ fn one_delay(text: &str, unit: Unit, now: SystemTime) -> Option<Duration> {
     with_units(text).or_else(|| until(parse_date(text)?, now))
 }
 
+/// The time until a date. A date in the past means no wait.
 fn until(time: SystemTime, now: SystemTime) -> Option<Duration> {
     Some(time.duration_since(now).unwrap_or_default())
 }

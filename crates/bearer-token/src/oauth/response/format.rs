@@ -215,6 +215,7 @@ impl ResponseFormat {
         if name == "refresh_token" { self.refresh_token.clone() } else { Pointer::to_field(name) }
     }
 
+    /// Checks the pointers that were set. Beside a token that is the whole body, any of them is a problem.
     pub(crate) fn check(&self, problems: &mut Problems) {
         let oauth = ResponseFormat::oauth();
         let own = |pointer: &Pointer, default: &Pointer| Some(pointer.clone()).filter(|_| pointer != default);
@@ -243,7 +244,7 @@ impl ResponseFormat {
     }
 }
 
-/// A name as the specification writes it, unless the user chose a pointer. Then it is the pointer.
+/// The place of a field, for messages: the name in the specification, or the pointer that the user chose.
 fn name<'a>(pointer: &'a Pointer, default: &str) -> &'a str {
     let text = pointer.as_str();
     if text == default { text.trim_start_matches('/') } else { text }

@@ -186,7 +186,7 @@ fn digits(field: &Field) -> Option<&str> {
     }
 }
 
-/// Compares as numbers, so `0`, `"0"` and `0.0` are the same.
+/// Whether a field is this number. Compares as numbers, so `0`, `"0"` and `0.0` are the same.
 fn is_number(field: &Field, number: i64) -> bool {
     let found = digits(field).filter(|text| text.bytes().any(|byte| byte.is_ascii_digit()));
     found.and_then(|text| text.parse::<f64>().ok()).is_some_and(|found| Ok(found) == number.to_string().parse())
@@ -240,6 +240,7 @@ fn left(end: SystemTime, now: SystemTime) -> Option<Duration> {
     end.duration_since(now).ok().filter(|left| !left.is_zero())
 }
 
+/// The difference of the clocks, if it is notable.
 fn differ(ours: SystemTime, server: SystemTime) -> Option<ClockOffset> {
     let offset = match ours.duration_since(server) {
         Ok(ahead) => ClockOffset::Ahead(ahead),

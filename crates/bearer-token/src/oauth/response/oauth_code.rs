@@ -47,6 +47,7 @@ impl OAuthCode {
     }
 }
 
+/// Groups of codes with one meaning and one advice. An empty advice is that of the client authentication.
 const KNOWN_CODES: &[(Meaning, &str, &[&str])] = &[
     (Meaning::Client, "", &["invalid_client", "incorrect_client_credentials", "deleted_client", "disabled_client"]),
     (

@@ -27,7 +27,7 @@ use crate::{
 
 /// A refusal as it arrived.
 ///
-/// Borrowed: nothing of it outlives the error, which has none of its strings.
+/// It is borrowed, because the error keeps none of its strings.
 pub(crate) struct Refusal<'a> {
     pub(crate) status: StatusCode,
     pub(crate) headers: &'a HeaderMap,

@@ -18,6 +18,7 @@ impl TokenTypes {
         self.0.push(word);
     }
 
+    /// Checks the words that the user wants to accept.
     pub(crate) fn check_words(&self, problems: &mut Problems) {
         for word in &self.0 {
             if word.trim().is_empty() {

@@ -19,8 +19,8 @@ use crate::{
     files::regular,
 };
 
-/// An empty file is "no token" only if there never was one: otherwise another program has truncated it and is about to
-/// write.
+/// Loads the token that the file has now. An empty file is "no token" only if there never was one: otherwise another
+/// program has truncated it and is about to write.
 pub(super) fn load(file: &TokenFile, seen: &mut Seen) -> Result<Option<StoredToken>, Error> {
     let stored = match read(file)? {
         None => None,
@@ -110,8 +110,8 @@ pub(super) fn put(file: &TokenFile, seen: &mut Seen, next: Option<&StoredToken>,
     if json.is_none() && next.is_none() { Ok(()) } else { write(file, next, suffix) }
 }
 
-/// The directory is synced last. Without that, a power failure could undo the rename although the file itself is on the
-/// disk.
+/// Replaces the file, or removes it if there is no next token. The directory is synced last. Without that, a power
+/// failure could undo the rename although the file itself is on the disk.
 fn write(file: &TokenFile, next: Option<&StoredToken>, suffix: &str) -> Result<(), Error> {
     // Beside the file itself, not beside a link to it.
     let path = location::resolve(file.path()).map_err(|error| file.failed("written", error))?;

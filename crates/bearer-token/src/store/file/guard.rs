@@ -26,7 +26,7 @@ use crate::{
 
 /// Keeps the clones of a store from working at the same time, and knows the current guard.
 ///
-/// A weak reference, so the guard ends with its last user and not with the store.
+/// `current` is a weak reference: the guard ends with its last user, and not with the store.
 #[derive(Default)]
 pub(super) struct Exclusion {
     is_taken: AtomicBool,

@@ -47,7 +47,8 @@ struct Kept {
     sweep_at: usize,
 }
 
-/// The lease is a time and a number. There is no list of holders: a fence that is not the latest has lost.
+/// The lease and the record of one key. The lease is a time and a number. There is no list of holders: a fence that is
+/// not the latest has lost.
 #[derive(Debug, Default)]
 struct Entry {
     /// The latest fence, and the time at which its lease ends.

@@ -8,19 +8,22 @@ use std::time::Duration;
 
 /// What went wrong between this machine and the server.
 ///
-/// As fine as the advice needs: two causes with the same advice are one.
+/// Each variant has a sentence of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The name service does not know the host.
     NameNotFound,
     /// Nothing listens on the port.
     Refused,
+    /// The connection broke while it was in use.
     Reset,
     /// The server closed the connection early.
     Closed,
+    /// There is no route to the host.
     Unreachable,
     /// The operating system forbids the connection.
     NotPermitted,
+    /// The operating system gave up, usually after minutes.
     TimedOut,
     /// No CA that the client trusts issued the server's certificate.
     UnknownIssuer,
@@ -32,17 +35,22 @@ pub(crate) enum Cause {
     NotYetValid(Option<Duration>),
     /// The server's certificate is for other host names.
     WrongName,
+    /// The CA has withdrawn the server's certificate.
     Revoked,
     /// The server's certificate failed in another way.
     Certificate,
     /// What the server sent is not TLS.
     NotTls,
+    /// The server speaks TLS 1.1 or older only.
     TlsVersion,
     /// Client and server share no algorithm.
     TlsAlgorithms,
     /// The server knows no site of this name.
     UnrecognizedName,
+    /// The server wants a client certificate, and the transport has none.
     ClientCertificateRequired,
+    /// The server does not accept the transport's certificate: it is unknown, expired, or of a CA that it does not
+    /// trust.
     ClientCertificateRejected,
     /// The server ended the handshake without a reason; a missing client certificate is the usual one.
     HandshakeFailure,
@@ -50,6 +58,7 @@ pub(crate) enum Cause {
     Tls,
     /// Something between here and the server, of which no more is known.
     Proxy,
+    /// The proxy responded with 407.
     ProxyCredentials,
     /// The server sent far more than one response.
     TooMuch,

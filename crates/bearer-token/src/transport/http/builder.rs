@@ -67,6 +67,9 @@ impl HttpTransportBuilder {
     /// A [`Value`] is the PEM itself, or says where to read it. Files are read again when they change. New connections
     /// then use what is in them; idle ones are closed, and requests in progress continue. While a file is missing, half
     /// written or does not match the others, the previous certificates stay in use, and an event reports it.
+    ///
+    /// A literal is the PEM itself and not a path: a path is a problem that says so. Android's own CAs cannot be
+    /// extended; use [`only_ca`](Self::only_ca) there.
     pub fn ca(mut self, pem: impl Into<Value>) -> Self {
         self.tls.cas.push(("ca", pem.into()));
         self
@@ -106,6 +109,9 @@ impl HttpTransportBuilder {
 
     /// The private key of the client's [`certificate`](Self::certificate): PKCS#8, PKCS#1 or SEC1 in PEM, not
     /// encrypted.
+    ///
+    /// An encrypted key is a problem with the command that decrypts it. If the certificate's PEM has a key as well,
+    /// this one counts.
     pub fn key(mut self, pem: impl Into<Value>) -> Self {
         self.tls.key = Some(pem.into());
         self
@@ -123,6 +129,9 @@ impl HttpTransportBuilder {
     }
 
     /// Uses no proxy, and ignores the environment's.
+    ///
+    /// For a program that must not depend on variables of its environment. Together with [`proxy`](Self::proxy) it is a
+    /// problem at `build()`.
     pub fn no_proxy(mut self) -> Self {
         self.no_proxy = true;
         self
@@ -156,6 +165,16 @@ impl HttpTransportBuilder {
     }
 
     /// The `User-Agent` of token requests. Default: `bearer-token/VERSION`.
+    ///
+    /// Some providers ask for a name with a way to contact you, and GitHub refuses requests without any.
+    ///
+    /// ```
+    /// use bearer_token::transport::HttpTransport;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let transport = HttpTransport::builder().user_agent("reports/1.4 (ops@example.com)").build()?;
+    /// # let _ = transport; Ok(()) }
+    /// ```
     pub fn user_agent(mut self, value: impl Into<String>) -> Self {
         self.user_agent = Some(value.into());
         self
@@ -168,6 +187,9 @@ impl HttpTransportBuilder {
     /// Reads the files with certificates and keys, which blocks for a moment. The error is of kind
     /// [`Config`](crate::ErrorKind::Config), with everything that is wrong with the certificates, the key, the
     /// proxy and the timeouts.
+    ///
+    /// The system's CA certificates are not read here but with the first request: that takes tens of milliseconds, and
+    /// a transport may never be used.
     pub fn build(self) -> Result<HttpTransport, Error> {
         let mut problems = Problems::default();
         let mut settings =
@@ -197,7 +219,8 @@ impl HttpTransportBuilder {
         Ok(HttpTransport::with(settings))
     }
 
-    /// A proxy with a mistake falls back to "never" only for the rest of the checks: the build fails.
+    /// The proxy that was set, checked. After a mistake, the rest of the checks runs without a proxy, and the build
+    /// fails.
     fn proxy_rule(&self, problems: &mut Problems) -> ProxyRule {
         match &self.proxy {
             None if self.no_proxy => ProxyRule::Never,

@@ -30,6 +30,7 @@ use super::{
 };
 use crate::error::Error;
 
+/// hyper's client over our connector.
 pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
 
 /// How long a connection without a request stays open.
@@ -63,6 +64,7 @@ struct OfRuntime {
     making: tokio::sync::Mutex<()>,
 }
 
+/// A client, and what it was made for.
 struct Pooled {
     /// What its connections were opened with, for `https`.
     tls: Option<Arc<TlsMaterial>>,
@@ -111,6 +113,7 @@ impl Clients {
         lock(&self.runtimes).len()
     }
 
+    /// The clients of a runtime, which move to the front of the list. The last of too many is dropped.
     fn of_runtime(&self, owner: Id) -> Arc<OfRuntime> {
         let mut runtimes = lock(&self.runtimes);
         match runtimes.iter().position(|runtime| runtime.owner == owner) {
@@ -124,11 +127,13 @@ impl Clients {
         Arc::clone(&runtimes[0])
     }
 
+    /// What another runtime has read for the same certificates.
     fn secured(&self, tls: &Arc<TlsMaterial>) -> Option<Secured> {
         lock(&self.secured).as_ref().filter(|(material, _)| Arc::ptr_eq(material, tls)).map(|(_, read)| read.clone())
     }
 }
 
+/// A new client. Its pool needs a timer, or idle connections would stay open.
 fn client(settings: &Settings, connector: Connector) -> Client {
     legacy::Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)
@@ -147,7 +152,8 @@ fn kept(slot: &Mutex<Option<Pooled>>, tls: Option<&Arc<TlsMaterial>>) -> Option<
     Some(pooled.client.clone())
 }
 
-/// The old client is dropped after the lock is released, because it closes connections.
+/// Puts a new client into its place. The old client is dropped after the lock is released, because it closes
+/// connections.
 fn keep(slot: &Mutex<Option<Pooled>>, tls: Option<Arc<TlsMaterial>>, client: Client) -> Client {
     let replaced = lock(slot).replace(Pooled { tls, client: client.clone() });
     drop(replaced);

@@ -29,6 +29,7 @@ pub(super) struct Metered {
     /// Bytes that were read since the last write: those of the current response.
     /// A write begins the next request, so the count starts again there.
     read: usize,
+    /// Bytes that were read since the last pause.
     portion: usize,
 }
 
@@ -39,6 +40,7 @@ impl Metered {
 }
 
 impl AsyncRead for Metered {
+    /// A pause is a wake-up of its own: the runtime polls other tasks first, and with them the deadline of the fetch.
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.read > READ_LIMIT {
             return Poll::Ready(Err(io::Error::other(TooMuch)));

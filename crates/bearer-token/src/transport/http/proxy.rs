@@ -28,6 +28,7 @@ pub(super) enum ProxyRule {
     Environment,
     /// This one, for every host.
     Always(Proxy),
+    /// None, whatever the environment says.
     Never,
 }
 
@@ -62,7 +63,8 @@ impl Proxies {
         Ok(Proxies { proxy: Some(proxy), rest: Some(rest) })
     }
 
-    /// A proxy that was set by the user applies to loopback as well: the user named it.
+    /// The proxy for a URL, if there is one. A proxy that was set by the user applies to loopback as well: the user
+    /// named it.
     pub(super) fn for_uri(&self, uri: &Uri) -> Option<Proxy> {
         let passes = match &self.rest {
             Some(rest) => !is_loopback(uri.host()?) && rest.intercept(uri).is_some(),
@@ -76,10 +78,12 @@ impl Proxies {
 #[derive(Clone)]
 pub(super) struct Proxy(Arc<Parts>);
 
+/// The URL without credentials, the header with them, and the setting. Credentials are only in the header, which no
+/// message shows.
 struct Parts {
     uri: Uri,
     credentials: Option<HeaderValue>,
-    /// For the advice: a variable and a method are changed in different places.
+    /// The setting that named the proxy. For the advice: a variable and a method are changed in different places.
     setting: &'static str,
 }
 
@@ -173,8 +177,11 @@ fn status(response: &[u8]) -> Option<u16> {
 /// What a proxy did instead of opening the tunnel.
 #[derive(Debug)]
 pub(super) enum ProxyRefusal {
+    /// The proxy responded with this status.
     Status(u16),
+    /// What it sent is not a response of HTTP.
     NotHttp,
+    /// It closed the connection without a response.
     Silent,
 }
 

@@ -71,8 +71,8 @@ impl TlsMaterial {
         Ok(Arc::new(config))
     }
 
-    /// The system's verifier is asked wherever the system's CAs are trusted, so revocation and enterprise policies
-    /// apply as for other programs. With `only_ca` it is rustls's own.
+    /// Verifies the certificates of servers. The system's verifier is asked wherever the system's CAs are trusted, so
+    /// revocation and enterprise policies apply as for other programs. With `only_ca` it is rustls's own.
     fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, Error> {
         if self.only_these_cas {
             let mut roots = RootCertStore::empty();
@@ -92,6 +92,8 @@ impl TlsMaterial {
     }
 }
 
+/// The error for a configuration that rustls refuses. Its own error is the source: it is about local files and
+/// algorithms, and quotes no server.
 fn unusable(message: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::config(message, []).with_source(error)
 }

@@ -43,6 +43,7 @@ pub(crate) fn outside_chain(certificates: usize) -> Error {
     error(problem.advise(Advice::text("remove the others")).advise(Advice::remove("certificate_chain")))
 }
 
+/// A chain of more certificates than a header should have.
 pub(crate) fn long_chain(certificates: usize, most: usize) -> Error {
     let problem = found(format!("found {certificates} certificates")).expecting(format!("a chain of at most {most}"));
     error(problem.advise(Advice::text("remove the others")).advise(Advice::remove("certificate_chain")))

@@ -10,6 +10,7 @@ use crate::{
     problem::{Advice, Problem},
 };
 
+/// The error about an encrypted key. A passphrase that ends in a newline is so common that the sentence asks about it.
 pub(crate) fn encryption(fault: &EncryptionFault) -> Error {
     let problem = |found: String| Problem::new("key", found);
     let rewrite = || Advice::text(format!("rewrite it with {REWRITE}"));

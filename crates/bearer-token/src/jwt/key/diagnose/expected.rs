@@ -24,8 +24,8 @@ pub(crate) enum Expected {
 }
 
 impl Expected {
-    /// With an HMAC algorithm nearly anything is a secret, so there the sentence names the algorithm instead of a
-    /// format.
+    /// What was expected, as a clause. With an HMAC algorithm nearly anything is a secret, so there the sentence names
+    /// the algorithm instead of a format.
     fn clause(self) -> String {
         match self {
             Expected::Pem => "a private key as PEM: PRIVATE KEY (PKCS#8), RSA PRIVATE KEY (PKCS#1) or EC PRIVATE KEY \

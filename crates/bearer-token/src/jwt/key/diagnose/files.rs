@@ -20,8 +20,10 @@ use crate::{
     problem::{Advice, Problem},
 };
 
+/// For every form of a public key, so the same mistake reads the same.
 pub(super) const PUBLIC_HALF: &str = "this is the public half, which verifies; give the private key that it belongs to";
 pub(super) const CUT_OFF: &str = "is the file cut off? A block has no matching END line, or its content is not base64";
+/// For files that usually are in the same folder as the key.
 const BESIDE: &str = "it holds the public half; give the key file beside it";
 const UTF8: &str = "save it as UTF-8, in PowerShell with `Get-Content KEY | Set-Content -Encoding utf8 NEW`";
 /// Neither OpenSSL nor ssh-keygen before version 9.6 converts these keys.
@@ -85,6 +87,7 @@ fn describe(sniffed: Sniffed, content: &[u8], expected: Expected) -> (String, Ve
     }
 }
 
+/// Whether it is a whole JWK in Base64, which a constructor for PEM refuses and a reader accepts.
 fn is_wrapped_jwk(content: &[u8]) -> bool {
     encoding::base64(content).is_some_and(|inside| jwk::is_jwk(&inside))
 }
@@ -219,7 +222,8 @@ fn label_name(label: PemLabel) -> String {
     }
 }
 
-/// The first label with advice decides. Certificates around a key are common, and are not the mistake.
+/// What to do about a block with this label. The first label with advice decides. Certificates around a key are common,
+/// and are not the mistake.
 fn label_advice(label: PemLabel) -> Option<Vec<Advice>> {
     Some(match label {
         PemLabel::OldEncryption(_) => vec![

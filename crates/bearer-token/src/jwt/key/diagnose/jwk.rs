@@ -49,6 +49,7 @@ pub(crate) fn jwk(fault: &JwkFault, content: &[u8], expected: Expected) -> Error
     })
 }
 
+/// The ids of a set, up to a limit.
 fn listed(ids: &[KeyId]) -> String {
     let names: Vec<_> = ids.iter().take(LISTED).map(ToString::to_string).collect();
     match (names.is_empty(), ids.len().saturating_sub(LISTED)) {
@@ -163,6 +164,7 @@ fn curve_clause(curve: Option<Word>) -> String {
     curve.map_or("no `crv`".to_owned(), |curve| format!("`crv` {}", quoted(curve)))
 }
 
+/// A word in quotes, or its length.
 fn quoted(word: Word) -> String {
     match word {
         Word::Known(word) => format!("{word:?}"),

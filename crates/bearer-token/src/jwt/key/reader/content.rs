@@ -30,8 +30,8 @@ use crate::{
 };
 
 impl KeyReader {
-    /// The algorithm decides what bare content may be. RSA, ECDSA and ML-DSA have no bare form, so for them it is an
-    /// error with advice.
+    /// Reads a key from content of any format. The algorithm decides what bare content may be. RSA, ECDSA and ML-DSA
+    /// have no bare form, so for them it is an error with advice.
     pub(super) fn read_material(&self, content: &[u8]) -> Result<KeyMaterial, Error> {
         let content =
             self.encoding.decode(content).map(Zeroizing::new).ok_or_else(|| diagnose::encoding(self.encoding))?;
@@ -75,6 +75,7 @@ impl KeyReader {
         identify(content).map(|_| self.private_key(algorithm, content))
     }
 
+    /// Reads the one private key of a PEM, with the passphrase if it is encrypted.
     pub(super) fn read_pem(&self, text: &[u8], expected: Expected) -> Result<KeyMaterial, Error> {
         let algorithm = self.need_algorithm()?;
         if algorithm.is_hmac() {
@@ -86,6 +87,7 @@ impl KeyReader {
         }
     }
 
+    /// Reads a plain key. A passphrase that was set is then an error: the key is less protected than its owner thinks.
     fn private_key(&self, algorithm: Algorithm, der: &[u8]) -> Result<KeyMaterial, Error> {
         if self.passphrase.is_some() {
             return Err(diagnose::plain_with_passphrase());
@@ -107,6 +109,7 @@ impl KeyReader {
         Err(diagnose::encrypted_without_passphrase(expected))
     }
 
+    /// Reads a JWK, or the one of a set. The algorithms of the reader and of the key must agree.
     pub(super) fn read_jwk(&self, text: &[u8], expected: Expected) -> Result<KeyMaterial, Error> {
         self.check_passphrase("a JWK")?;
         let chosen = jwk::read(text).and_then(|document| document.choose(self.key_id.as_deref()));
@@ -148,6 +151,7 @@ impl KeyReader {
         self.encoding == Encoding::Text && !self.is_decoded
     }
 
+    /// The algorithm, where the content does not name one.
     fn need_algorithm(&self) -> Result<Algorithm, Error> {
         self.algorithm.ok_or_else(diagnose::no_algorithm)
     }
@@ -185,6 +189,7 @@ pub(super) fn is_path(content: &[u8]) -> bool {
     str::from_utf8(string::trim(content)).is_ok_and(looks_like_path)
 }
 
+/// The error for content that nothing above could read. A path in place of its file's content is recognised first.
 fn not_a_key(content: &[u8], expected: Expected) -> Error {
     if is_path(content) { diagnose::path(expected) } else { diagnose::content(content, expected) }
 }

@@ -23,7 +23,8 @@ use crate::{
 const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl JwtTemplateBuilder {
-    /// Whole seconds are compared, as in the JWT: a lifetime of 10.5 s with a back-date of 10 s would be none.
+    /// Checks the lifetime and the back-date. Whole seconds are compared, as in the JWT: a lifetime of 10.5 s with a
+    /// back-date of 10 s would be none.
     pub(super) fn check_times(&mut self) {
         let lifetime = self.lifetime.unwrap_or(ASSERTION_LIFETIME);
         let backdate = self.claims.backdate;
@@ -58,8 +59,8 @@ impl JwtTemplateBuilder {
         }
     }
 
-    /// The results of the rehearsal are checked like fixed claims: a function that returns a string with a newline does
-    /// so each time.
+    /// Computes each claim once, and checks the results. The results of the rehearsal are checked like fixed claims: a
+    /// function that returns a string with a newline does so each time.
     pub(super) fn check_computed(&mut self, cx: &SignContext) {
         let Self { claims, problems, .. } = self;
         for name in claims.computed.names() {
@@ -76,8 +77,8 @@ impl JwtTemplateBuilder {
         }
     }
 
-    /// A fixed `exp` would end all JWTs at one time, and a fixed `jti` would be refused the second time. So the four
-    /// are problems with the name of the right method.
+    /// Checks the names and strings of the claims. A fixed `exp` would end all JWTs at one time, and a fixed `jti`
+    /// would be refused the second time. So each of the four is a problem that names the right method.
     pub(super) fn check_names(&mut self) {
         let Self { claims, problems, .. } = self;
         for (name, value) in &claims.fixed {

@@ -84,7 +84,8 @@ pub(super) fn identity(certificate: &Value, key: Option<&Value>) -> Result<Ident
     }
 }
 
-/// Certificates beside the key are ignored: some tools write both into both files.
+/// The private key from a PEM of its own. Certificates beside the key are ignored: some tools write both into both
+/// files.
 fn separate_key(pem: &Value) -> Result<Zeroizing<PrivateKeyDer<'static>>, Problem> {
     let problem = |found: String| {
         Problem::new("key", pem.clause(found)).expecting("the private key of the client's certificate in PEM")
@@ -152,7 +153,8 @@ impl Unreadable {
 }
 
 impl Sections {
-    /// Encryption is noticed before parsing, because the headers of the old form look like damaged Base64.
+    /// Reads the sections of a PEM. Encryption is noticed before parsing, because the headers of the old form look like
+    /// damaged Base64.
     fn read(path: &str, pem: &Value) -> Result<Self, Unreadable> {
         let text = normalized(&pem.bytes_now(path).map_err(Unreadable::Value)?);
         let is_encrypted =
@@ -249,6 +251,7 @@ fn normalized(pem: &[u8]) -> Zeroizing<Vec<u8>> {
     lines
 }
 
+/// What is wrong with a PEM, without the parser's sentence, which quotes the line.
 fn damaged(error: &Error) -> &'static str {
     match error {
         Error::MissingSectionEnd { .. } => "found a PEM without its `-----END ..-----` line",

@@ -110,8 +110,8 @@ impl TlsFiles {
         Ok(Arc::clone(&lock(&self.in_use)))
     }
 
-    /// On a blocking thread. The lock makes requests that arrive meanwhile wait for the new certificates instead of
-    /// using the old.
+    /// Reads the files again, if they have changed. Runs on a blocking thread. Requests that arrive meanwhile wait for
+    /// it, and use the new certificates.
     fn read_again(&self) -> Reading {
         let _reading = lock(&self.reading);
         if !self.input.has_changed() {
