@@ -8,21 +8,26 @@ use std::{
 
 use bearer_token::platform::Platform;
 use lab::{
-    contenders::{self, BY_HAND, LOOK, Profile, Role},
+    contenders::{self, BY_HAND, LOOK, OBSERVED, Profile, REQWEST_STATIC, Role, TRACED},
     report::Report,
-    statistics::{Turns, timed},
-    tools::{self, Allocated, Executed},
+    statistics::{Turns, median, rounds, timed},
+    tools::{self, Allocated, Executed, RUNS, Times},
+    warm::{LONG, SHORT},
 };
 
 /// Requests per turn: enough for the clock, few enough for a quiet moment.
 const REQUESTS: u64 = 1_024;
 
-/// The number of measuring processes and of rounds in each. The place of a process's stack and heap makes a
-/// contender faster or slower by up to 30 ns, for as long as the process lives.
-const PROCESSES: usize = 31;
-const ROUNDS: usize = 15;
+/// The number of measuring processes in each run.
+const PROCESSES: usize = 6;
 
-/// The measurements of one contender.
+/// The measurements of some contenders with tokens of one length.
+struct Measured {
+    rows: Vec<Row>,
+    times: Times,
+}
+
+/// What is counted of one contender.
 struct Row {
     profile: Profile,
     instructions: Result<Executed, String>,
@@ -30,152 +35,346 @@ struct Row {
 }
 
 fn main() -> ExitCode {
-    let rows: Vec<Row> = contenders::all()
-        .into_iter()
-        .map(|profile| Row {
+    match measure_all() {
+        Ok(report) => report.finish(),
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure_all() -> Result<Report, String> {
+    let long = Measured::take("all", contenders::all(), LONG, PROCESSES)?;
+    let short = Measured::timed("all", contenders::all(), SHORT, PROCESSES / 2)?;
+    let ways = Measured::take("ways", contenders::ways(), LONG, PROCESSES / 2)?;
+    let traced = Measured::take("traced", contenders::traced(), LONG, PROCESSES / 2)?;
+
+    let mut report = Report::new("hot_path");
+    requests(&mut report, &long);
+    profile(&mut report, &long);
+    short_tokens(&mut report, &short);
+    other_ways(&mut report, &ways, &traced);
+    Ok(report)
+}
+
+impl Measured {
+    fn take(set: &str, profiles: Vec<Profile>, bytes: usize, processes: usize) -> Result<Self, String> {
+        let counted = profiles.into_iter().map(|profile| Row {
             profile,
             instructions: tools::instructions(env!("CARGO_BIN_EXE_instructions"), profile.name),
             allocated: tools::allocations(env!("CARGO_BIN_EXE_allocations"), profile.name),
-        })
-        .collect();
-    let (mut turns, mut bare) = (Turns::default(), Turns::default());
-    for _ in 0..PROCESSES {
-        match tools::times(env!("CARGO_BIN_EXE_times"), ROUNDS, REQUESTS) {
-            Ok((more, more_bare)) => {
-                turns.extend(more);
-                bare.extend(more_bare);
-            }
-            Err(problem) => {
-                eprintln!("{problem}");
-                return ExitCode::FAILURE;
+        });
+        let rows = counted.collect();
+        Ok(Measured { rows, times: tools::times(env!("CARGO_BIN_EXE_times"), set, bytes, processes, REQUESTS)? })
+    }
+
+    /// Without counting.
+    fn timed(set: &str, profiles: Vec<Profile>, bytes: usize, processes: usize) -> Result<Self, String> {
+        let uncounted = || "not counted".to_owned();
+        let rows = profiles.into_iter().map(|profile| Row {
+            profile,
+            instructions: Err(uncounted()),
+            allocated: Err(uncounted()),
+        });
+        let rows = rows.collect();
+        Ok(Measured { rows, times: tools::times(env!("CARGO_BIN_EXE_times"), set, bytes, processes, REQUESTS)? })
+    }
+
+    fn position(&self, name: &str) -> usize {
+        self.rows.iter().position(|row| row.profile.name == name).expect("everyone is there")
+    }
+
+    fn find(&self, role: Role) -> usize {
+        self.rows.iter().position(|row| row.profile.role == role).expect("everyone is there")
+    }
+
+    fn base(&self, one: usize) -> usize {
+        self.position(self.rows[one].profile.base)
+    }
+
+    /// Nanoseconds of a request, with its making.
+    fn made(&self, one: usize) -> f64 {
+        nanos(self.times.whole.median(|turns| turns.seconds(one)))
+    }
+
+    /// Nanoseconds of a request that was made before.
+    fn bare(&self, one: usize) -> f64 {
+        nanos(self.times.bare.median(|turns| turns.seconds(one)))
+    }
+
+    fn net(&self, one: usize) -> f64 {
+        nanos(self.times.bare.median(|turns| turns.net(one, self.base(one))))
+    }
+
+    /// The ratio of net times, of each run.
+    fn net_ratios(&self, one: usize, other: usize) -> Vec<f64> {
+        self.times.bare.each(|turns| turns.net(one, self.base(one)) / turns.net(other, self.base(other)))
+    }
+
+    fn instructions(&self, one: usize) -> f64 {
+        self.rows[one].instructions.as_ref().map_or(f64::NAN, Executed::total)
+    }
+
+    fn net_instructions(&self, one: usize) -> f64 {
+        self.instructions(one) - self.instructions(self.base(one))
+    }
+
+    fn allocations(&self, one: usize) -> f64 {
+        self.rows[one].allocated.as_ref().map_or(f64::NAN, |allocated| allocated.calls)
+    }
+
+    fn bytes(&self, one: usize) -> f64 {
+        self.rows[one].allocated.as_ref().map_or(f64::NAN, |allocated| allocated.bytes)
+    }
+
+    /// The fastest peer that checks the expiry of its token.
+    fn fastest_peer(&self) -> Option<usize> {
+        let peers = (0..self.rows.len()).filter(|&one| {
+            let Profile { role, checks_expiry, .. } = self.rows[one].profile;
+            matches!(role, Role::Peer | Role::PeerByHand) && checks_expiry
+        });
+        peers.min_by(|&one, &other| self.net(one).total_cmp(&self.net(other)))
+    }
+
+    fn problems(&self, report: &mut Report) {
+        for row in &self.rows {
+            for problem in [row.instructions.as_ref().err(), row.allocated.as_ref().err()].into_iter().flatten() {
+                report.text(format!("Not measured of {}: {problem}", row.profile.name));
             }
         }
     }
-    report(&rows, &turns, &bare).finish()
+
+    /// The bars of the layer's times, which are the same for each length of tokens.
+    fn time_bars(&self, report: &mut Report, key: &str, words: &str) {
+        let [constant, look, by_hand, ours] =
+            [self.find(Role::Static), self.position(LOOK), self.position(BY_HAND), self.find(Role::Ours)];
+        report.at_most(
+            &format!("layer-made{key}"),
+            &format!("warm tower layer{words}, time by the static layer's, request and response made"),
+            1.04,
+            self.times.whole.each(|turns| turns.ratio(ours, constant)),
+        );
+        report.at_most(
+            &format!("layer-bare{key}"),
+            &format!("warm tower layer{words}, time by the static layer's, request and response not made"),
+            1.2,
+            self.times.bare.each(|turns| turns.ratio(ours, constant)),
+        );
+        report.at_most(
+            &format!("layer-net{key}"),
+            &format!("warm tower layer{words}, net time by that of a static layer that looks at the response"),
+            1.4,
+            self.net_ratios(ours, look),
+        );
+        report.at_most(
+            &format!("authorize-net{key}"),
+            &format!("{BY_HAND}{words}, net time by that of a static layer that looks at the response"),
+            1.2,
+            self.net_ratios(by_hand, look),
+        );
+    }
 }
 
-fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
-    let mut report = Report::new("hot_path");
-    let find = |role: Role| rows.iter().position(|row| row.profile.role == role).expect("everyone is there");
-    let (constant, ours) = (find(Role::Static), find(Role::Ours));
-    let base =
-        |one: usize| rows.iter().position(|row| row.profile.name == rows[one].profile.base).expect("everyone is there");
+fn nanos(seconds: f64) -> f64 {
+    seconds / REQUESTS as f64 * 1e9
+}
 
-    let nanos = |one: usize| turns.seconds(one) / REQUESTS as f64 * 1e9;
-    let net_nanos = |one: usize| bare.net(one, base(one)) / REQUESTS as f64 * 1e9;
-    let instructions = |one: usize| rows[one].instructions.as_ref().map_or(f64::NAN, Executed::total);
-    let net_instructions = |one: usize| instructions(one) - instructions(base(one));
-
-    let table = (0..rows.len()).map(|one| {
-        let allocated = rows[one].allocated.clone().unwrap_or(Allocated { calls: f64::NAN, bytes: f64::NAN });
+fn requests(report: &mut Report, all: &Measured) {
+    let [constant, look, ours] = [all.find(Role::Static), all.position(LOOK), all.find(Role::Ours)];
+    let table = (0..all.rows.len()).map(|one| {
         vec![
-            rows[one].profile.name.to_owned(),
-            format!("{:.0}", nanos(one)),
-            format!("{:.2}", turns.ratio(one, constant)),
-            format!("{:.0}", net_nanos(one)),
-            format!("{:.1}", net_nanos(one) / net_nanos(constant)),
-            format!("{:.0}", instructions(one)),
-            format!("{:.2}", instructions(one) / instructions(constant)),
-            format!("{:.1}", net_instructions(one) / net_instructions(constant)),
-            format!("{:.0}", allocated.calls),
-            format!("{:.0}", allocated.bytes),
+            all.rows[one].profile.name.to_owned(),
+            format!("{:.0}", all.made(one)),
+            format!("{:.2}", all.times.whole.median(|turns| turns.ratio(one, constant))),
+            format!("{:.0}", all.bare(one)),
+            format!("{:.2}", all.times.bare.median(|turns| turns.ratio(one, constant))),
+            format!("{:.0}", all.net(one)),
+            format!("{:.1}", median(all.net_ratios(one, look))),
+            format!("{:.0}", all.instructions(one)),
+            format!("{:.0}", all.net_instructions(one)),
+            format!("{:.1}", all.net_instructions(one) / all.net_instructions(look)),
+            format!("{:.0}", all.allocations(one)),
+            format!("{:.0}", all.bytes(one)),
         ]
     });
     report.table(
         &[
             "contender",
-            "ns",
+            "made, ns",
+            "ratio",
+            "not made, ns",
             "ratio",
             "net ns",
             "net ratio",
             "instructions",
-            "ratio",
+            "net",
             "net ratio",
             "allocations",
             "bytes",
         ],
         table.collect(),
     );
-    for row in rows {
-        for problem in [row.instructions.as_ref().err(), row.allocated.as_ref().err()].into_iter().flatten() {
-            report.text(format!("Not measured of {}: {problem}", row.profile.name));
-        }
-    }
+    all.problems(report);
     report.text(format!(
-        "Medians of {ROUNDS} rounds of {REQUESTS} requests in each of {PROCESSES} processes, because the place of a \
-         process in memory affects its times; ratios are made round by round. The quartiles of the static layer's times lie {:.1} % \
-         around their median.",
-        turns.noise(constant) * 100.0
+        "Medians of {RUNS} runs, each of {} rounds of {REQUESTS} requests in each of {} processes, because the place of a \
+         process in memory affects its times. Ratios are made round by round, to the static layer's time; net ratios are to \
+         the static layer that looks at the response. The quartiles of the static layer's times lie {:.1} % around their \
+         median.",
+        tools::ROUNDS,
+        rounds(PROCESSES),
+        all.times.whole.median(|turns| turns.noise(constant)) * 100.0
     ));
 
-    profile(&mut report, &rows[ours], &rows[constant], &rows[base(ours)]);
-
+    all.time_bars(report, "", "");
     report.at_most(
         "layer-instructions",
         "warm tower layer, instructions per request, by the static layer's",
         1.30,
-        instructions(ours) / instructions(constant),
+        all.instructions(ours) / all.instructions(constant),
     );
     report.at_most(
-        "layer-made",
-        "warm tower layer, time per request, by the static layer's",
-        1.25,
-        turns.ratio(ours, constant),
+        "layer-allocations",
+        "warm tower layer, allocations more than the static layer",
+        0.0,
+        all.allocations(ours) - all.allocations(constant),
     );
-    let more = match (&rows[ours].allocated, &rows[constant].allocated) {
-        (Ok(ours), Ok(constant)) => ours.calls - constant.calls,
-        _ => f64::NAN,
-    };
-    report.at_most("layer-allocations", "warm tower layer, allocations more than the static layer", 0.0, more);
-    let peers = (0..rows.len()).filter(|&one| {
-        let Profile { role, checks_expiry, .. } = rows[one].profile;
-        matches!(role, Role::Peer | Role::PeerByHand) && checks_expiry
-    });
-    let fastest = peers.min_by(|&one, &other| net_nanos(one).total_cmp(&net_nanos(other)));
+    let (middleware, constant) = (all.find(Role::OurMiddleware), all.position(REQWEST_STATIC));
+    report.at_most(
+        "middleware-net",
+        "warm reqwest middleware, net time by that of a constant header in one",
+        1.5,
+        all.net_ratios(middleware, constant),
+    );
+    report.at_most(
+        "middleware-allocations",
+        "warm reqwest middleware, allocations more than a constant header in one",
+        0.0,
+        all.allocations(middleware) - all.allocations(constant),
+    );
     // Without the peers, the bar is missed.
-    let net_of_fastest = fastest.map_or(f64::NAN, net_nanos);
+    let fastest = all.fastest_peer();
     report.at_least(
         "peer-net",
-        "warm, net time of the fastest peer that checks expiry, by ours",
+        "warm, net time of the fastest peer that checks expiry, by our layer's",
         4.0,
-        net_of_fastest / net_nanos(ours),
+        fastest.map_or(vec![f64::NAN], |fastest| all.net_ratios(fastest, ours)),
     );
     if let Some(fastest) = fastest {
-        let by_hand = rows.iter().position(|row| row.profile.name == BY_HAND).expect("everyone is there");
+        report.text(fastest_peer(all, fastest));
+        let [by_hand, constant] = [all.position(BY_HAND), all.find(Role::Static)];
         report.text(format!(
-            "The fastest peer that checks expiry is {}. It takes {:.1} times what our layer takes, and {:.1} times what {BY_HAND} \
-             takes, which is how it is used itself: it has no layer, and sees no response.",
-            rows[fastest].profile.name,
-            net_of_fastest / net_nanos(ours),
-            net_of_fastest / net_nanos(by_hand),
-        ));
-        let look = rows.iter().position(|row| row.profile.name == LOOK).expect("everyone is there");
-        report.text(format!(
-            "A layer that is 4 times as fast as that peer has {:.0} ns. The static layer takes {:.0} of them, and {:.0} with \
-             a look at the response; checking the expiry, the origin and the caller's own header makes ours by hand {:.0}, \
-             and its layer {:.0}.",
-            net_of_fastest / 4.0,
-            net_nanos(constant),
-            net_nanos(look),
-            net_nanos(by_hand),
-            net_nanos(ours),
+            "A layer that is 4 times as fast as that peer has {:.0} ns. The static layer takes {:.0} of them, and {:.0} with a \
+             look at the response; checking the expiry, the origin and the caller's own header makes ours by hand {:.0}, and its \
+             layer {:.0}.",
+            all.net(fastest) / 4.0,
+            all.net(constant),
+            all.net(look),
+            all.net(by_hand),
+            all.net(ours),
         ));
     }
-    report
+}
+
+fn fastest_peer(all: &Measured, fastest: usize) -> String {
+    let [by_hand, ours] = [all.position(BY_HAND), all.find(Role::Ours)];
+    format!(
+        "The fastest peer that checks expiry is {}. Its net time is {:.1} times that of our layer, and {:.1} times that of \
+         {BY_HAND}, which is how it is used itself: it has no layer, and sees no response.",
+        all.rows[fastest].profile.name,
+        median(all.net_ratios(fastest, ours)),
+        median(all.net_ratios(fastest, by_hand)),
+    )
+}
+
+/// The same with tokens that are cheap to copy.
+fn short_tokens(report: &mut Report, all: &Measured) {
+    let [constant, look] = [all.find(Role::Static), all.position(LOOK)];
+    let table = (0..all.rows.len()).map(|one| {
+        vec![
+            all.rows[one].profile.name.to_owned(),
+            format!("{:.0}", all.made(one)),
+            format!("{:.2}", all.times.whole.median(|turns| turns.ratio(one, constant))),
+            format!("{:.0}", all.bare(one)),
+            format!("{:.2}", all.times.bare.median(|turns| turns.ratio(one, constant))),
+            format!("{:.0}", all.net(one)),
+            format!("{:.1}", median(all.net_ratios(one, look))),
+        ]
+    });
+    report.text(format!(
+        "**Tokens of {SHORT} bytes.** Peers that copy the token for each request come closer with short ones."
+    ));
+    report.table(&["contender", "made, ns", "ratio", "not made, ns", "ratio", "net ns", "net ratio"], table.collect());
+    if let Some(fastest) = all.fastest_peer() {
+        report.text(fastest_peer(all, fastest));
+    }
+    all.time_bars(report, "-short", &format!(", tokens of {SHORT} bytes"));
+}
+
+/// Ours with other settings, and watched.
+fn other_ways(report: &mut Report, ways: &Measured, traced: &Measured) {
+    let usual = ways.find(Role::Ours);
+    let row = |of: &Measured, one: usize| {
+        vec![
+            of.rows[one].profile.name.to_owned(),
+            format!("{:.0}", of.net(one)),
+            format!("{:+.0}", of.net(one) - ways.net(usual)),
+            format!("{:.0}", of.net_instructions(one)),
+            format!("{:+.0}", of.net_instructions(one) - ways.net_instructions(usual)),
+            format!("{:.0}", of.allocations(one) - of.allocations(of.base(one))),
+        ]
+    };
+    let is_ours = |of: &Measured, one: usize| matches!(of.rows[one].profile.role, Role::Ours | Role::Way);
+    let both = [ways, traced];
+    let rows = both
+        .iter()
+        .flat_map(|of| (0..of.rows.len()).filter(|&one| is_ours(of, one)).map(|one| row(of, one)).collect::<Vec<_>>());
+    report.text(
+        "**Other ways.** Ours with other settings, less the same request without a token. The usual way is an allowed origin \
+         that is spelled in the URI as it was allowed, and no observer. The feature `tracing` is compiled in everywhere; in the \
+         last row a subscriber listens to every level.",
+    );
+    report.table(
+        &["", "net ns", "more than usual", "net instructions", "more than usual", "net allocations"],
+        rows.collect(),
+    );
+    ways.problems(report);
+    traced.problems(report);
+    // Callgrind repeats to within a few of a million.
+    report.at_most(
+        "observer-instructions",
+        "warm tower layer with an observer that does not count reads, instructions more",
+        2.0,
+        ways.instructions(ways.position(OBSERVED)) - ways.instructions(usual),
+    );
+    report.at_most(
+        "tracing-instructions",
+        "warm tower layer with a subscriber of `tracing`, instructions more",
+        2.0,
+        traced.instructions(traced.position(TRACED)) - ways.instructions(usual),
+    );
 }
 
 /// The parts of the net cost.
-fn profile(report: &mut Report, ours: &Row, constant: &Row, base: &Row) {
-    if let (Ok(ours), Ok(constant), Ok(base)) = (&ours.instructions, &constant.instructions, &base.instructions) {
+fn profile(report: &mut Report, all: &Measured) {
+    let executed = |one: usize| all.rows[one].instructions.as_ref();
+    let ours = all.find(Role::Ours);
+    if let (Ok(look), Ok(by_hand), Ok(base), Ok(ours)) =
+        (executed(all.position(LOOK)), executed(all.position(BY_HAND)), executed(all.base(ours)), executed(ours))
+    {
         let net = |executed: &Executed, function: &str| executed.of(function) - base.of(function);
-        let mut functions: Vec<_> = ours.0.keys().map(|name| (name, net(ours, name), net(constant, name))).collect();
-        functions.sort_by(|one, other| other.1.total_cmp(&one.1));
-        let shown = functions.iter().filter(|(_, ours, _)| *ours >= 5.0);
-        let rows = shown.map(|(name, ours, constant)| {
-            vec![format!("`{}`", name.replace('|', "\\|")), format!("{ours:.0}"), format!("{constant:.0}")]
+        let mut functions: Vec<_> = ours.0.keys().collect();
+        functions.sort_by(|one, other| net(ours, other).total_cmp(&net(ours, one)));
+        let shown = functions.into_iter().filter(|name| net(ours, name) >= 5.0);
+        let rows = shown.map(|name| {
+            let cells = [ours, by_hand, look].map(|executed| format!("{:.0}", net(executed, name)));
+            [format!("`{}`", name.replace('|', "\\|"))].into_iter().chain(cells).collect()
         });
-        report.text("The net instructions of our layer and of the static layer, by function (callgrind's profile).");
-        report.table(&["function, with what is inlined into it", "ours", "static layer"], rows.collect());
+        report.text(
+            "The net instructions of our layer, ours by hand, and the static layer that looks at the response, by function \
+             (callgrind's profile).",
+        );
+        report.table(&["function, with what is inlined into it", "layer", "by hand", "static, looks"], rows.collect());
     }
     let platform = Platform::system();
     let count = AtomicU64::new(0);
@@ -183,13 +382,12 @@ fn profile(report: &mut Report, ours: &Row, constant: &Row, base: &Row) {
         ("a reading of the clocks", Box::new(|| _ = black_box(platform.now()))),
         ("one change of an atomic number", Box::new(|| _ = black_box(count.fetch_add(1, Ordering::SeqCst)))),
     ];
-    let turns = Turns::take(parts.len(), 301, |one| timed(|| (0..REQUESTS).for_each(|_| parts[one].1())));
-    let nanos = |one: usize| format!("{:.1}", turns.seconds(one) / REQUESTS as f64 * 1e9);
+    let turns = Turns::take(parts.len(), rounds(301), |one| timed(|| (0..REQUESTS).for_each(|_| parts[one].1())));
     let names = parts.iter().map(|(name, _)| *name);
-    let rows = names.enumerate().map(|(one, name)| vec![name.to_owned(), nanos(one)]).collect();
+    let rows = names.enumerate().map(|(one, name)| vec![name.to_owned(), format!("{:.1}", nanos(turns.seconds(one)))]);
     report.text(
         "The times of single parts, each in a loop. Reading the slot changes an atomic number twice, and so does cloning and \
          dropping the value, which the static layer does too.",
     );
-    report.table(&["part", "ns"], rows);
+    report.table(&["part", "ns"], rows.collect());
 }

@@ -18,17 +18,17 @@ const SECTIONS: [(&str, &str, &str); 7] = [
         "hot_path",
         "The warm request",
         "One request with a cached token: an absolute `https` URI, which is parsed, and four headers. The token is 1,024 \
-         bytes long, and the response has four headers. Making the request and the response is included, with the same \
-         machine code for every contender. *Net* excludes that, and the service that responds at once. Each way to attach \
-         the token keeps its checks: ours checks the expiry, the origin, and the request's own `Authorization`, and marks \
-         the header sensitive.\n\n\
-         Instructions are callgrind's. They repeat to within a few, and exclude the clock, which is in the kernel's vDSO. \
-         aliri_tokens checks the expiry only if its `token_status` is called. google-cloud-auth runs in its fastest way, \
-         by keeping its headers with their entity tag. huskarl and cf-gears-toolkit-auth run both as documented and in a \
-         faster way by hand. reqwest-auth leaves caching to its user, and has a constant source here, which no real \
+         bytes long, and the response has four headers. *Made* includes making the request and the response, with the same \
+         machine code for every contender. *Not made* excludes that: requests are made beforehand, and responses have no \
+         headers. *Net* also excludes the service that responds at once. Each way to attach the token keeps its checks: ours \
+         checks the expiry, the origin, and the request's own `Authorization`, and marks the header sensitive.\n\n\
+         Instructions are callgrind's, of requests that are made. They repeat to within a few, and exclude the clock, which is \
+         in the kernel's vDSO. aliri_tokens checks the expiry only if its `token_status` is called. google-cloud-auth runs in \
+         its fastest way, by keeping its headers with their entity tag. huskarl and cf-gears-toolkit-auth run both as documented \
+         and in a faster way by hand. reqwest-auth leaves caching to its user, and has a constant source here, which no real \
          source can beat. It needs reqwest 0.12, so its base is a client of that version. `AddAuthorizationLayer` is made \
-         sensitive, as ours always is. *And a look at the response* adds tower's `MapResponse`, which reads the status, \
-         as every layer must that wants to notice a refusal.",
+         sensitive, as ours always is. The *static layer that looks at the response* is written for this bench: it sets a \
+         constant header and compares the status of the response in place, as every layer must that wants to notice a refusal.",
     ),
     (
         "contention",
