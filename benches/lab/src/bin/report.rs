@@ -13,7 +13,7 @@ use lab::{
 };
 
 /// The benches in the order of the document, with an introduction for each.
-const SECTIONS: [(&str, &str, &str); 7] = [
+const SECTIONS: [(&str, &str, &str); 10] = [
     (
         "hot_path",
         "The warm request",
@@ -47,6 +47,17 @@ const SECTIONS: [(&str, &str, &str); 7] = [
         "Storms",
         "Every contender has its own token endpoint on loopback, and is driven through its public API.",
     ),
+    (
+        "recovery",
+        "Recovery",
+        "Each contender has its own token endpoint on loopback, which misbehaves, and is driven through its public API.",
+    ),
+    (
+        "tls",
+        "Over TLS",
+        "The endpoint is behind TLS, with a CA that the measured processes find as a system's (`SSL_CERT_FILE`).",
+    ),
+    ("waiting", "Memory", "Counted by the allocator, in a process for each contender."),
     ("signing", "Signing", "Keys are generated for each run, and parsed before the measurement starts."),
     (
         "end_to_end",
