@@ -142,7 +142,7 @@ fn hanging(report: &mut Report, runtime: &Runtime) {
             report.bar(
                 "hanging-endpoint",
                 "the first token request hangs",
-                format!("2 token requests, nobody waits longer than 10.1 s, served after at most {limit} s"),
+                format!("2 token requests, no caller waits longer than 10.1 s, served after at most {limit} s"),
                 format!("{requests}, {:.1} s, {} s", longest.as_secs_f64(), seconds(served)),
                 requests == 2
                     && longest <= Duration::from_millis(10_100)
@@ -163,13 +163,15 @@ fn hanging(report: &mut Report, runtime: &Runtime) {
 /// All contenders at once, each with an endpoint of its own and a caller every 50 ms.
 fn steady(runtime: &Runtime, manner: Manner, time: Duration, patience: Duration) -> Vec<(Profile, u64, Vec<Call>)> {
     runtime.block_on(async {
-        let each = |profile: Profile| async move {
+        let mut running = Vec::new();
+        for profile in load::cold() {
             let endpoint = Endpoint::start(manner);
             let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
-            let calls = load(driver, Duration::from_millis(50), 1, time, patience).await;
-            (profile, endpoint.requests(), calls)
-        };
-        let running: Vec<_> = load::cold().into_iter().map(|profile| tokio::spawn(each(profile))).collect();
+            running.push(tokio::spawn(async move {
+                let calls = load(driver, Duration::from_millis(50), 1, time, patience).await;
+                (profile, endpoint.requests(), calls)
+            }));
+        }
         let mut all = Vec::new();
         for one in running {
             all.push(one.await.expect("no panic"));

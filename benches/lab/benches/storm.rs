@@ -182,7 +182,21 @@ fn outage(report: &mut Report, runtime: &Runtime) {
 
     // All contenders at once: the load is light, and some must be observed for more than a minute.
     let outcomes = runtime.block_on(async {
-        let running: Vec<_> = load::storming().into_iter().map(|profile| tokio::spawn(meet(profile, AFTER))).collect();
+        let mut running = Vec::new();
+        for profile in load::storming() {
+            let lifetime = profile.margin + Duration::from_secs(12);
+            let endpoint = Endpoint::start(Manner { lifetime, ..Manner::prompt() });
+            let begun = Instant::now();
+            let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
+            running.push(tokio::spawn(async move {
+                let _ = driver.send_one().await;
+                endpoint.behave(Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() });
+                endpoint.take_times();
+                let (interval, patience) = (Duration::from_millis(5), Duration::from_secs(5));
+                let calls = load(driver, interval, 1, lifetime + AFTER, patience).await;
+                Outage { profile, begun, lifetime, calls, times: endpoint.take_times() }
+            }));
+        }
         let mut outcomes = Vec::new();
         for outcome in running {
             outcomes.push(outcome.await.expect("no panic"));
@@ -229,18 +243,6 @@ fn outage(report: &mut Report, runtime: &Runtime) {
         ],
         rows,
     );
-}
-
-async fn meet(profile: Profile, after: Duration) -> Outage {
-    let lifetime = profile.margin + Duration::from_secs(12);
-    let endpoint = Endpoint::start(Manner { lifetime, ..Manner::prompt() });
-    let begun = Instant::now();
-    let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
-    let _ = driver.send_one().await;
-    endpoint.behave(Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() });
-    endpoint.take_times();
-    let calls = load(driver, Duration::from_millis(5), 1, lifetime + after, Duration::from_secs(5)).await;
-    Outage { profile, begun, lifetime, calls, times: endpoint.take_times() }
 }
 
 impl Outage {

@@ -138,6 +138,9 @@ fn warm_requests(runtime: &Runtime, report: &mut Report) {
     let mut keyed = BearerLayer::new(by_tenant(&few)).layer(Noop::<Infallible>::new());
     let mut crowded = BearerLayer::new(by_tenant(&many)).layer(Noop::<Infallible>::new());
     let (mut any_of_few, mut any_of_many) = (round_robin(KEYS), round_robin(MANY));
+    // A tenant's first request on a thread does more than later ones.
+    bare(&mut keyed, KEYS, &mut any_of_few);
+    bare(&mut crowded, MANY, &mut any_of_many);
     let runs = Runs::take(RUNS, || {
         Turns::take(5, rounds(ROUNDS), |contender| match contender {
             0 => bare(&mut noop, REQUESTS, || 7),

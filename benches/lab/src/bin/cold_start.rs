@@ -35,11 +35,9 @@ fn main() -> ExitCode {
         })
         .build()
         .expect("a runtime");
+    let driver = runtime.block_on(contenders::cold(&name, &Endpoint::at(url)));
     // In a task, so a worker does it.
-    let task = runtime.spawn(async move {
-        let driver = contenders::cold(&name, &Endpoint::at(url)).await;
-        time::timeout(Duration::from_secs(20), driver.send_one()).await
-    });
+    let task = runtime.spawn(async move { time::timeout(Duration::from_secs(20), driver.send_one()).await });
     match runtime.block_on(task) {
         Ok(Ok(Ok(()))) => {
             let millis = started.elapsed().as_secs_f64() * 1e3;
