@@ -11,7 +11,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     observe::{self, EventKind},
-    platform::{Moment, Platform},
+    platform::{Moment, Platform, preparation::AWS_LC_RANDOMNESS},
     provider::{
         Policy,
         constants::{SHARED_CALL_TIMEOUT, SHARED_LEASE_MARGIN, SHARED_MEMORY, SHARED_POLL},
@@ -333,6 +333,7 @@ impl Turn<'_> {
     }
 
     async fn save(&self, record: &Record, life: Duration, lease: HeldLease, seen: Version) -> Outcome {
+        AWS_LC_RANDOMNESS.done_on(self.platform()).await;
         let sealed = match self.ring.seal(record.plain(), &self.key) {
             Ok(sealed) if sealed.len() <= MemorySharedStore::MAX_RECORD => sealed,
             Ok(_) => return self.unsaved("it is larger than 64 KiB", lease).await,
