@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         let micros = turns.seconds(0) / REQUESTS as f64 * 1e6;
         let share: Vec<_> = net.iter().map(|net| net / micros * 100.0).collect();
         report.text(format!(
-            "At {at_a_time} at a time the constant header keeps {:.1} % of the throughput without a middleware, and ours \
+            "{at_a_time} at a time: the constant header keeps {:.1} % of the throughput without a middleware, and ours \
              {:.1} %. What ours adds is less than what one round differs from the next, so it is measured without a network \
              too (see the warm request): {:.2} us of the {micros:.0} us of a request, which is {:.2} %.",
             turns.ratio(0, 1) * 100.0,

@@ -23,6 +23,12 @@ fn main() -> ExitCode {
             || profile.role == Role::Peer && profile.base == contenders::TOWER
     };
     let mut rows = Vec::new();
+    for name in ["http::Request", "reqwest::Request"] {
+        match memory(name, &prompt, &hanging) {
+            Ok([_, request]) => rows.push(vec![format!("{name} by itself"), "-".to_owned(), format!("{request:.0}")]),
+            Err(problem) => report.text(format!("Not measured of {name}: {problem}")),
+        }
+    }
     for profile in contenders::all().into_iter().filter(wanted) {
         let runs: Vec<_> = (0..RUNS).map(|_| memory(profile.name, &prompt, &hanging)).collect();
         let runs: Vec<[f64; 2]> = match runs.into_iter().collect() {
@@ -45,7 +51,7 @@ fn main() -> ExitCode {
             Role::Ours => report.at_most(
                 "layer-waiter",
                 "tower layer, bytes of a request that waits for a token",
-                1_536.0,
+                2_048.0,
                 waiter,
             ),
             _ => {}

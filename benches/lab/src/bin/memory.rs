@@ -13,6 +13,7 @@ use lab::{
     contenders,
     drive::{Driver, Failed},
     endpoint::Endpoint,
+    warm,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::{runtime::Runtime, time};
@@ -29,6 +30,11 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut next = || arguments.next().expect("a name and two URLs");
     let (name, prompt, hanging) = (next(), Endpoint::at(next()), Endpoint::at(next()));
+    match &*name {
+        "http::Request" => return println!("NaN {}", requests(|| Box::new(warm::request()))),
+        "reqwest::Request" => return println!("NaN {}", requests(|| Box::new(reqwest_request()))),
+        _ => {}
+    }
     let runtime = Runtime::new().expect("a runtime");
     let provider = runtime.block_on(providers(&name, &prompt));
     let waiter = if name == "aliri_tokens" {
@@ -38,6 +44,21 @@ fn main() {
         runtime.block_on(waiters(&name, &hanging))
     };
     println!("{provider} {waiter}");
+}
+
+fn reqwest_request() -> reqwest::Request {
+    warm::request().map(|()| reqwest::Body::default()).try_into().expect("a valid request")
+}
+
+/// The bytes of a request by itself.
+fn requests<R>(request: impl Fn() -> Box<R>) -> f64 {
+    let first = request();
+    let mut all = Vec::with_capacity(WAITERS);
+    let region = Region::new(ALLOCATOR);
+    all.extend((0..WAITERS).map(|_| request()));
+    let each = live(&region) / WAITERS as f64;
+    drop((first, all));
+    each
 }
 
 async fn providers(name: &str, endpoint: &Endpoint) -> f64 {
