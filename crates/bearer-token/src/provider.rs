@@ -19,7 +19,6 @@ use crate::{
         origin::{Destination, Origins},
         refusals::Refusals,
         sending::HeaderForm,
-        sharded::Crowd,
     },
     source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource, Waits},
     sync::AtomicU64,
@@ -86,9 +85,7 @@ pub(crate) struct Inner {
     form: Arc<HeaderForm>,
     /// The platform's.
     clock: Arc<dyn Clock>,
-    /// Whether a bearer should have several copies of its header.
-    crowd: Crowd,
-    /// It begins with the slot and the gate.
+    /// It begins with the bearer in service.
     cache: Cache,
     id: ProviderId,
     /// The allowed origins of a provider whose reads are counted. So only its requests take the way through `judge`.
@@ -274,12 +271,14 @@ impl TokenProvider {
     }
 
     /// Whether a response means that the API refused the bearer: HTTP 401, or whatever [`Sending`](crate::Sending) and
-    /// [`reject_if`](TokenProviderBuilder::reject_if) add.
+    /// [`reject_if`](TokenProviderBuilder::reject_if) add. Or that it asks for another token, which the
+    /// [source can get](crate::TokenSource::challenge_test).
     ///
     /// For clients without an adapter: if the result is true, [reject](Ticket::reject) the ticket of the request.
     #[inline]
     pub fn is_rejection(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         self.inner.refusals.include(status, headers)
+            || (status.is_client_error() && self.inner.challenge_test.as_ref().is_some_and(|test| test.passes(headers)))
     }
 
     /// Which responses refuse the bearers of this provider, for adapters.

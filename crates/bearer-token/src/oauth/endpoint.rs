@@ -265,6 +265,18 @@ impl TokenEndpoint {
     ///
     /// The audience of signed assertions (`ClientAuth::private_key_jwt`) is always the issuer. So false metadata cannot
     /// produce an assertion for another server.
+    ///
+    /// # Errors of the metadata
+    ///
+    /// | what happened | kind | retry |
+    /// |---|---|---|
+    /// | its server was not reached | [`Transport`](ErrorKind::Transport) | later |
+    /// | 5xx or 429 | [`Unavailable`](ErrorKind::Unavailable) | later, after the requested delay |
+    /// | a redirect, another status, or a page in place of JSON, at both places | [`Response`](ErrorKind::Response) | after a change |
+    /// | another issuer in it, or no usable `token_endpoint` | [`Response`](ErrorKind::Response) | after a change |
+    ///
+    /// All of them name the issuer. A slash at the end that differs has a sentence of its own: it is the commonest
+    /// mistake.
     pub fn discover(issuer: impl Into<String>, grant: impl Grant) -> TokenEndpointBuilder {
         TokenEndpointBuilder::discover(issuer.into(), grant)
     }
@@ -330,6 +342,12 @@ impl TokenSource for TokenEndpoint {
 const TRIES: u32 = 4;
 
 impl TokenEndpoint {
+    /// The configured scope. Without one, it is that of the protected resource.
+    pub(crate) fn usual_scope<'a>(&'a self, of_resource: Option<&'a str>) -> &'a str {
+        let own = Some(self.0.request.scope.as_str()).filter(|scope| !scope.is_empty());
+        own.or(of_resource).unwrap_or_default()
+    }
+
     /// Fetches a token with the configured scope. Without one, it is that of the protected resource.
     pub(crate) async fn fetch_for(
         &self,
@@ -337,8 +355,7 @@ impl TokenEndpoint {
         of_resource: Option<&str>,
         steps: Option<&Steps>,
     ) -> Result<AccessToken, Error> {
-        let own = Some(self.0.request.scope.as_str()).filter(|scope| !scope.is_empty());
-        let usual = own.or(of_resource).unwrap_or_default();
+        let usual = self.usual_scope(of_resource);
         let Some(steps) = steps else { return self.request_token(cx, usual).await };
         let step = steps.begin(usual, cx);
         let error = match self.request_token(cx, &step.scope).await {

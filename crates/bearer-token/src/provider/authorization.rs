@@ -35,23 +35,9 @@ impl Inner {
             return (Authorized::Passed, None);
         }
         let now = self.clock.now();
-        let sent = self.cache.read(|bearer| {
-            let bearer = bearer?;
-            let freshness = bearer.deadlines.freshness(now);
-            if freshness == Freshness::Expired {
-                return None;
-            }
-            let is_crowded = bearer.credential.is_single() && self.crowd.is_crowded(now);
-            Some((bearer.ticket, freshness, is_crowded, bearer.credential.insert(headers)))
-        });
-        let (ticket, freshness) = match sent {
-            Some((ticket, freshness, is_crowded, true)) => {
-                if is_crowded {
-                    self.cache.share_out(ticket.generation());
-                }
-                (ticket, freshness)
-            }
-            Some((.., false)) => return (Authorized::Passed, None),
+        let (ticket, freshness) = match self.cache.insert(headers, now) {
+            Some((ticket, freshness, true)) => (ticket, freshness),
+            Some((_, _, false)) => return (Authorized::Passed, None),
             None if self.has_its_own(headers) => return (Authorized::Passed, None),
             None => return (Authorized::NotReady, None),
         };

@@ -21,7 +21,6 @@ use crate::{
         origin::Origins,
         refusals::{RefusalTest, Refusals, ResponseHead},
         sending::{HeaderForm, Sending},
-        sharded::Crowd,
     },
     source::{DynTokenSource, TokenSource, Waits},
     sync::AtomicU64,
@@ -228,6 +227,7 @@ impl TokenProviderBuilder {
             Some(name) => ProviderName::given(name),
             None => ProviderName::suggested(&self.source.name()),
         };
+        let is_keyed = self.keyed.is_some();
         let keyed = self.keyed.as_ref().map(|keyed| keyed.name.clone());
         let observers = Observers::new(name.clone(), self.platform.clone(), keyed, self.observers);
         if !origins.is_any_allowed() {
@@ -239,22 +239,7 @@ impl TokenProviderBuilder {
             None => Arc::new(origins),
         };
         let (origins, counted) = match observers.counts_reads() {
-            true => (Arc::default(), Some(origins)),
-            false => (origins, None),
-        };
-        let inner = Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
-            origins,
-            form: Arc::new(form),
-            clock: self.platform.clock(),
-            crowd: Crowd::default(),
-            cache: Cache::new(self.policy),
-            id: ProviderId::enter(weak.clone()),
-            counted,
-            platform: self.platform,
-            source: self.source,
-            name,
-            observers,
-            refusals: Refusals::new(self.refusal_test, &self.sending, challenge_test.clone()),
+            refusals: Refusals::new(self.refusal_test, &self.sending),
             challenge_test,
             settling_time: self.sending.settling_time(),
             passed: FirstTimes::new(),

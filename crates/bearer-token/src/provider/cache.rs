@@ -42,6 +42,8 @@
 use std::mem::offset_of;
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderMap;
+
 use crate::{
     error::Error,
     platform::{Moment, nanos},
@@ -54,6 +56,7 @@ use crate::{
         schedule::Freshness,
         ticket::Generation,
     },
+    resource::sharded::Crowd,
     source::Challenge,
     sync::{AtomicU64, Mutex, Ordering, Slot, lock},
     token::{FetchReason, Rejection},
@@ -62,6 +65,7 @@ use crate::{
 mod decision;
 mod renewal;
 mod row;
+mod served;
 mod successor;
 
 pub(crate) use self::decision::{Decision, Failure, Fetched, StartFetch, TokenFlight, Want};
@@ -69,13 +73,16 @@ pub(crate) use self::decision::{Decision, Failure, Fetched, StartFetch, TokenFli
 pub(crate) use self::row::Row;
 use self::{
     renewal::Renewal,
+    served::{Inserted, Served},
     successor::{is_usable, successor},
 };
 
 #[repr(C)]
 pub(crate) struct Cache {
+    /// Whether a bearer should have several copies of its headers.
+    crowd: Crowd,
     /// The bearer in service. An expired one stays, to notice a source that returns it again.
-    slot: Slot<Sealed>,
+    slot: Served,
     /// The earliest time, in monotonic nanoseconds, at which a reader of a stale bearer should check whether to start a
     /// refresh.
     gate: AtomicU64,
@@ -87,7 +94,7 @@ pub(crate) struct Cache {
 
 /// How many bytes of the beginning a warm request reads.
 #[cfg(not(bearer_loom))]
-pub(crate) const HOT: usize = offset_of!(Cache, policy);
+pub(crate) const HOT: usize = offset_of!(Cache, slot) + Served::HOT;
 
 #[derive(Default)]
 struct State {
@@ -110,10 +117,20 @@ struct Current {
 
 impl Cache {
     pub(crate) fn new(policy: Policy) -> Self {
+        Cache::with(Served::new(), policy)
+    }
+
+    /// The cache of one of many providers, most of which are used now and then: it has no copies of the bearer.
+    pub(crate) fn of_many(policy: Policy) -> Self {
+        Cache::with(Served::without_fronts(), policy)
+    }
+
+    fn with(slot: Served, policy: Policy) -> Self {
         Cache {
-            policy,
-            slot: Slot::new(None),
+            crowd: Crowd::default(),
+            slot,
             gate: AtomicU64::new(0),
+            policy,
             failure: Slot::new(None),
             state: Mutex::new(State::default()),
         }
@@ -123,8 +140,34 @@ impl Cache {
         &self.policy
     }
 
-    /// Looks at the bearer in service without a lock.
+    /// Inserts the bearer in service into a head, unless it has expired: the warm path. A header that the caller set is
+    /// left as it was.
     #[inline]
+    pub(crate) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+        if self.slot.has_fronts() { self.slot.insert(headers, now) } else { self.insert_from_slot(headers, now) }
+    }
+
+    #[inline]
+    fn insert_from_slot(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+        let (inserted, is_crowded) = self.slot.read(|bearer| {
+            let bearer = bearer?;
+            let freshness = bearer.deadlines.freshness(now);
+            let is_crowded = || bearer.credential.is_single() && self.crowd.is_crowded(now);
+            let insert = || ((bearer.ticket, freshness, bearer.credential.insert(headers)), is_crowded());
+            (freshness != Freshness::Expired).then(insert)
+        })?;
+        if is_crowded {
+            self.share_out(inserted.0.generation());
+        }
+        Some(inserted)
+    }
+
+    /// Whether threads share one copy of the headers of a new bearer.
+    pub(crate) fn begins_single(&self) -> bool {
+        !self.slot.has_fronts()
+    }
+
+    /// Looks at the bearer in service without a lock.
     pub(crate) fn read<R>(&self, look: impl FnOnce(Option<&Sealed>) -> R) -> R {
         self.slot.read(look)
     }
