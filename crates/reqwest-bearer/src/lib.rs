@@ -150,16 +150,16 @@ impl<P: Authorize> BearerMiddleware<P> {
     /// ```
     ///
     /// For other rules, write a middleware of your own around this one: whenever the API rejects a bearer, the
-    /// [`Rejection`](bearer_token::Rejection) is left among the extensions of the response, unless the request was redirected or, as above, may
-    /// have been.
+    /// [`Rejection`](bearer_token::Rejection) is left among the extensions of the response, unless the request was
+    /// redirected or, as above, may have been.
     #[must_use]
     pub fn replay_once(mut self) -> Self {
         self.replays = true;
         self
     }
 
-    /// Leaves the [`Ticket`](bearer_token::Ticket) of each request among the extensions of its response, so that the caller can report a
-    /// refusal that is in the body: `ticket.reject(&HeaderMap::new())`.
+    /// Leaves the [`Ticket`](bearer_token::Ticket) of each request among the extensions of its response, so that the
+    /// caller can report a refusal that is in the body: `ticket.reject(&HeaderMap::new())`.
     ///
     /// An extension costs an allocation, so this is off by default. A response that came from another origin, after a
     /// redirect, has none. If status and headers show the refusal, declare it to the provider with
