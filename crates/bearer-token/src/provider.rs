@@ -48,7 +48,7 @@ pub use self::{
     bearer::Bearer,
     builder::TokenProviderBuilder,
     future::TokenFuture,
-    keyed::{Authorize, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Select, Selected},
+    keyed::{Authorize, ClientRequest, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Select, Selected},
     policy::Policy,
     status::{ProviderState, ProviderStatus, Readiness},
     ticket::Ticket,
@@ -175,14 +175,11 @@ impl TokenProvider {
         }
     }
 
-    /// The same as [`authorize_headers`](Self::authorize_headers), but leaves the refresh to the caller.
-    fn authorize_headers_only(
-        &self,
-        to: Destination<'_>,
-        headers: &mut HeaderMap,
-    ) -> Result<(Authorized, Option<Moment>), Error> {
-        match self.inner.without_token_for(to, headers) {
-            None => Ok(self.inner.insert_only(headers)),
+    /// The same as [`authorize_client`](Authorize::authorize_client), but leaves the refresh to the caller.
+    #[inline]
+    fn authorize_client_only(&self, request: &mut impl ClientRequest) -> Result<(Authorized, Option<Moment>), Error> {
+        match self.inner.without_token_for(request.destination(), request.headers()) {
+            None => Ok(self.inner.insert_only(request.headers_mut())),
             Some(result) => Ok((result?, None)),
         }
     }

@@ -239,6 +239,20 @@ impl TokenProviderBuilder {
             None => Arc::new(origins),
         };
         let (origins, counted) = match observers.counts_reads() {
+            true => (Arc::new(Origins::asked_elsewhere()), Some(origins)),
+            false => (origins, None),
+        };
+        let inner = Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
+            origins,
+            form: Arc::new(form),
+            clock: self.platform.clock(),
+            cache: if is_keyed { Cache::of_many(self.policy) } else { Cache::new(self.policy) },
+            id: ProviderId::enter(weak.clone()),
+            counted,
+            platform: self.platform,
+            source: self.source,
+            name,
+            observers,
             refusals: Refusals::new(self.refusal_test, &self.sending),
             challenge_test,
             settling_time: self.sending.settling_time(),

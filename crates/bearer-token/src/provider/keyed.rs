@@ -42,7 +42,7 @@ mod warm_up;
 
 pub use self::{
     builder::KeyedProvidersBuilder,
-    select::{Authorize, Select, Selected},
+    select::{Authorize, ClientRequest, Select, Selected},
     status::KeyedStatus,
 };
 

@@ -2,8 +2,8 @@
 
 use std::{
     array,
-    sync::{Arc, OnceLock, atomic::AtomicUsize},
     cell::Cell,
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
     thread,
 };
 
