@@ -27,7 +27,7 @@ pub(crate) use self::{timing::Timing, waits::Waits};
 use crate::{
     error::Error,
     platform::{BoxFuture, Moment, Platform},
-    token::{AccessToken, FetchReason},
+    token::{AccessToken, FetchReason, LastToken},
 };
 
 /// Mints a new token each time it is asked.
@@ -175,6 +175,8 @@ pub struct FetchContext {
     waits: Waits,
     #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
     timing: Option<Arc<dyn Timing>>,
+    #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
+    last: Option<LastToken>,
 }
 
 impl FetchContext {
@@ -190,6 +192,7 @@ impl FetchContext {
             challenges: Arc::default(),
             waits: Waits::default(),
             timing: None,
+            last: None,
         }
     }
 
@@ -197,6 +200,29 @@ impl FetchContext {
     #[must_use]
     pub fn with_challenges(self, challenges: impl Into<Arc<[Challenge]>>) -> Self {
         FetchContext { challenges: challenges.into(), ..self }
+    }
+
+    /// Adds the token that the fetch is to replace, for calling a source by hand again.
+    ///
+    /// A source that [replicas share](crate::shared) never returns a token that was rejected or has expired, and returns
+    /// the same token again only while it may be sent. A lifetime without an
+    /// [issued moment](AccessToken::issued) counts from the start of this fetch.
+    #[cfg(feature = "shared")]
+    #[must_use]
+    pub fn with_last_token(self, token: &AccessToken) -> Self {
+        let last = LastToken::of(token, self.started);
+        self.with_last(Some(last))
+    }
+
+    /// The same context, with what is known of the token that the fetch is to replace.
+    pub(crate) fn with_last(self, last: Option<LastToken>) -> Self {
+        FetchContext { last, ..self }
+    }
+
+    /// What is known of the token that the fetch is to replace.
+    #[cfg(feature = "shared")]
+    pub(crate) fn last(&self) -> Option<&LastToken> {
+        self.last.as_ref()
     }
 
     /// The same context, whose fetch notes there which provider it waits for.

@@ -11,6 +11,8 @@ pub(crate) const FLIGHT: Tick = 5;
 pub(crate) const PATIENCE: Tick = 4;
 /// The lease of a replica without a token. The others have none either, and must not wait for long if it crashes.
 pub(crate) const SHORT_LEASE: Tick = 2;
+/// A stale replica goes on with a token only if more than this is left of it.
+pub(crate) const LAST_WAIT: Tick = 1;
 /// The time by which a longer lease outlasts the flight of its holder.
 pub(crate) const MARGIN: Tick = 1;
 /// The longest lease.
@@ -74,6 +76,10 @@ pub(crate) struct Rules {
     pub(crate) rejection_looks_first: bool,
     /// A record that has the rejected token is not used.
     pub(crate) rejected_is_refused: bool,
+    /// A replica does not take its own token once more after it has expired.
+    pub(crate) expired_is_refused: bool,
+    /// The lease of a stale replica outlasts the token that the others have by a short lease at most.
+    pub(crate) stale_leases_end_with_the_token: bool,
     /// A failed exchange is written into the record.
     pub(crate) failures_are_shared: bool,
     /// A failed exchange leaves the token in the record.
@@ -99,6 +105,8 @@ pub(crate) const SOUND: Rules = Rules {
     busy_is_an_answer: true,
     rejection_looks_first: true,
     rejected_is_refused: true,
+    expired_is_refused: true,
+    stale_leases_end_with_the_token: true,
     failures_are_shared: true,
     failures_keep_the_token: true,
     life_is_what_is_left: true,

@@ -106,6 +106,19 @@ fn a_save_that_a_pause_delays_makes_a_record_live_longer() {
 }
 
 #[test]
+fn an_expired_token_that_is_taken_again_is_found_out() {
+    let rules = Rules { expired_is_refused: false, ..SOUND };
+    // It lives longer in the record, or it is still used by a replica that was paused.
+    breaks(World { rules, until: 12, ..one_of(&[Fault::Pause]) }, properties::AGAIN);
+}
+
+#[test]
+fn a_stale_lease_that_outlasts_the_token_is_found_out() {
+    let rules = Rules { stale_leases_end_with_the_token: false, ..SOUND };
+    breaks(World { rules, until: 16, ..one_of(&[Fault::Crash]) }, properties::IN_VAIN);
+}
+
+#[test]
 fn a_token_that_was_rejected_before_is_found_out() {
     breaks(
         World { rules: Rules { rejected_is_refused: false, ..SOUND }, revocations: 1, ..QUIET },

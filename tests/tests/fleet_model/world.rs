@@ -197,7 +197,12 @@ impl World {
                 if issued {
                     next.issue();
                 }
-                next.strike(None);
+                // Each wait is bounded by a short lease. A second holder that crashes had a longer one.
+                if next.faults == self.budget {
+                    next.faults -= 1;
+                } else {
+                    next.strike(None);
+                }
                 next.replicas[replica] = Replica { skew: state.replicas[replica].skew, ..Replica::default() };
             }
             Step::Pause(number) => {

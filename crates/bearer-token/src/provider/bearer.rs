@@ -16,7 +16,7 @@ use crate::{
         ticket::{Generation, ProviderId, Ticket},
     },
     resource::injection::Credential,
-    token::AccessToken,
+    token::{AccessToken, LastToken, Recorded},
 };
 
 /// A minted token made ready to send: the header value, its expiry, and further members of the response.
@@ -34,6 +34,8 @@ pub(crate) struct Sealed {
     arrived: Moment,
     /// The time from which a refusal by the API counts as a rejection: see [`Sending::settle`](crate::Sending::settle).
     settled: Moment,
+    /// Its place in a record, if replicas share it.
+    recorded: Option<Recorded>,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -49,26 +51,33 @@ impl Bearer {
         settling_time: Duration,
     ) -> Self {
         let ticket = Ticket::new(provider, Generation::next());
+        let recorded = token.inherited().map(|inherited| inherited.recorded.clone());
         let (scope, extras) = token.into_details();
         let settled = arrived.after(settling_time);
-        Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, scope, extras }))
+        Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, recorded, scope, extras }))
     }
 
-    /// The same bearer with the deadlines and the fixed headers of another one. Used when the source returned the same
-    /// token again.
+    /// The same bearer with the deadlines of another one, its fixed headers, and its place in a record. Used when the
+    /// source returned the same token again.
     pub(crate) fn extended(&self, again: &Bearer) -> Self {
-        self.with(again.0.credential.clone(), *again.deadlines(), again.arrived())
+        self.with(again, *again.deadlines(), again.arrived())
     }
 
-    /// The same bearer with the fixed headers of another, which has the same token.
-    pub(crate) fn with_fixed_headers_of(&self, again: &Bearer) -> Self {
-        self.with(again.0.credential.clone(), *self.deadlines(), self.arrived())
+    /// The same bearer with the fixed headers of another one, which has the same token, and with its place in a record.
+    pub(crate) fn with_headers_and_record_of(&self, again: &Bearer) -> Self {
+        self.with(again, *self.deadlines(), self.arrived())
     }
 
-    fn with(&self, credential: Credential, deadlines: Deadlines, arrived: Moment) -> Self {
+    fn with(&self, again: &Bearer, deadlines: Deadlines, arrived: Moment) -> Self {
         let Sealed { ticket, settled, scope, extras, .. } = &*self.0;
-        let (scope, extras) = (scope.clone(), extras.clone());
-        Bearer(Arc::new(Sealed { credential, deadlines, ticket: *ticket, arrived, settled: *settled, scope, extras }))
+        let (ticket, settled, scope, extras) = (*ticket, *settled, scope.clone(), extras.clone());
+        let (credential, recorded) = (again.0.credential.clone(), again.0.recorded.clone());
+        Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, recorded, scope, extras }))
+    }
+
+    /// What a source may know of it.
+    pub(crate) fn as_last(&self) -> LastToken {
+        LastToken::new(self.0.recorded.clone(), self.deadlines().expires)
     }
 
     pub(crate) fn from_sealed(sealed: Arc<Sealed>) -> Self {
@@ -164,9 +173,9 @@ impl Bearer {
         self.0.settled.is_past(now)
     }
 
-    /// Whether both have the same fixed headers.
-    pub(crate) fn has_fixed_headers_of(&self, other: &Bearer) -> bool {
-        self.0.credential.fixed() == other.0.credential.fixed()
+    /// Whether both have the same fixed headers and the same place in a record.
+    pub(crate) fn has_headers_and_record_of(&self, other: &Bearer) -> bool {
+        self.0.credential.fixed() == other.0.credential.fixed() && self.0.recorded == other.0.recorded
     }
 
     /// Whether both carry the same token.

@@ -342,7 +342,13 @@ impl Cache {
         state.flight = Some(Current { flight: flight.clone(), reason, challenges: challenges.clone() });
         self.set_gate(state);
         let replaces_overdue = late.is_some();
-        (StartFetch { flight, timeout, reason, challenges, replaces_overdue }, late.map(|late| late.flight))
+        let last = self.last(state);
+        (StartFetch { flight, timeout, reason, challenges, last, replaces_overdue }, late.map(|late| late.flight))
+    }
+
+    /// The suspect, or the last bearer in service.
+    fn last(&self, state: &State) -> Option<Bearer> {
+        state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed))
     }
 
     fn complete_with_bearer(
@@ -354,7 +360,7 @@ impl Cache {
         draw: Draw,
     ) -> Fetched {
         let rejected = state.suspect.is_some();
-        let last = state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed));
+        let last = self.last(state);
         let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
         let in_service = match successor(last, bearer, rejected, now) {
             Ok(in_service) => in_service,

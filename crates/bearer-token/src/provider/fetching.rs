@@ -99,14 +99,15 @@ impl Inner {
     }
 
     fn drive(self: &Arc<Self>, start: StartFetch) -> BoxFuture<()> {
-        let StartFetch { flight, timeout, reason, challenges, replaces_overdue } = start;
+        let StartFetch { flight, timeout, reason, challenges, last, replaces_overdue } = start;
         if replaces_overdue {
             self.observers.tell(EventKind::FetchAbandoned {});
         }
         self.waits.forget();
         let cx = FetchContext::new(self.platform.clone(), timeout, reason)
             .with_waits(self.waits.clone())
-            .with_timing(Arc::new(self.cache.policy().clone()));
+            .with_timing(Arc::new(self.cache.policy().clone()))
+            .with_last(last.as_ref().map(Bearer::as_last));
         let cx = challenges.into_iter().fold(cx, FetchContext::with_challenges);
         self.observers.tell(EventKind::FetchStarted { reason });
         let started = cx.started();
@@ -212,7 +213,7 @@ impl Inner {
         let credential = Credential::new(&self.form, token.secret(), &fixed)?;
         let issued = token.issued_moment().unwrap_or(started);
         let (age, draw) = match token.inherited() {
-            Some((age, draw)) => (age, Draw(draw)),
+            Some(inherited) => (inherited.age, Draw(inherited.draw)),
             None => (Duration::ZERO, self.draw()),
         };
         let policy = self.cache.policy();

@@ -112,7 +112,7 @@ impl Link {
             }
         };
         tell(StoreOutcome::Failed, Some(&error));
-        let pause = lock(&self.circuit).failed(now);
+        let pause = lock(&self.circuit).failed(now, now.saturating_sub(started));
         if let Some(pause) = pause {
             observe::tell(EventKind::SharedStoreSuspended { error: &error, pause });
         }

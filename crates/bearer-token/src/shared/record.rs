@@ -9,7 +9,7 @@ use crate::{
     error::{Error, ErrorKind, Retry},
     platform::Moment,
     source::Timing,
-    token::{AccessToken, Expiry},
+    token::{AccessToken, Expiry, Inherited, Recorded},
 };
 
 /// The format of records. Another one counts as no record.
@@ -153,10 +153,12 @@ impl SharedToken {
         (life.saturating_sub(age), sendable.saturating_sub(age))
     }
 
-    /// The token for a provider. `asked` is when the store was asked for it.
-    pub(super) fn to_token(&self, asked: Moment) -> AccessToken {
+    /// The token for a provider. `asked` is when the store was asked for it, and `record` the name of its record.
+    pub(super) fn to_token(&self, asked: Moment, record: &str) -> AccessToken {
         let token = AccessToken::new(self.secret.as_str()).with_expiry(self.expiry());
-        let token = token.issued(asked).with_inherited(Duration::from_millis(self.age), self.draw);
+        let recorded = Recorded::new(record, self.generation);
+        let inherited = Inherited { age: Duration::from_millis(self.age), draw: self.draw, recorded };
+        let token = token.issued(asked).with_inherited(inherited);
         let token = match self.refresh_in {
             Some(time) => token.refresh_in(Duration::from_millis(time)),
             None => token,

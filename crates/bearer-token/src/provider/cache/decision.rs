@@ -37,6 +37,8 @@ pub(crate) struct StartFetch {
     pub(crate) timeout: Duration,
     pub(crate) reason: FetchReason,
     pub(crate) challenges: Option<Arc<[Challenge]>>,
+    /// The bearer that the fetch is to replace: the suspect, or the last one in service.
+    pub(crate) last: Option<Bearer>,
     /// Whether it takes the place of a flight whose driver is not driven any more.
     pub(crate) replaces_overdue: bool,
 }

@@ -32,7 +32,7 @@ pub(super) fn successor(
         let message = "the source gave the same token again after it had expired; expected a new one";
         return Err(Error::new(ErrorKind::Source, message));
     }
-    Ok(if last.has_fixed_headers_of(fetched) { last } else { last.with_fixed_headers_of(fetched) })
+    Ok(if last.has_headers_and_record_of(fetched) { last } else { last.with_headers_and_record_of(fetched) })
 }
 
 /// Whether the bearer may be sent.
