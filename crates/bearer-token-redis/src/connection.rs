@@ -17,7 +17,7 @@ use redis::{
     aio::{ConnectionLike, MultiplexedConnection},
 };
 
-/// Less than the deadline of a call (100 ms), so that a connection that hangs is noticed and replaced.
+/// Less than the deadline of a call (95 ms), so that a connection that hangs is noticed and replaced.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(90);
 const CONNECTION_TIMEOUT: Duration = Duration::from_millis(500);
 

@@ -25,6 +25,7 @@ const QUIET: World = World {
     rules: SOUND,
     faults: &[],
     budget: 0,
+    in_order: false,
     skew: 0,
     revocations: 0,
     outages: 0,
