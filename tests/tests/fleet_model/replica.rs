@@ -3,10 +3,7 @@
 //! It is a copy of the decisions of `bearer_token::shared`, by hand. `tie.rs` compares the two.
 
 use super::{
-    rules::{
-        COOL_DOWN, Content, EXCHANGE, FLIGHT, Held, LAST_WAIT, MARGIN, PATIENCE, Rules, SHORT_LEASE, STALE, Snapshot,
-        Tick,
-    },
+    rules::{COOL_DOWN, Content, EXCHANGE, FLIGHT, Held, MARGIN, PATIENCE, Rules, SHORT_LEASE, STALE, Snapshot, Tick},
     store::{Leased, Saved},
 };
 
@@ -243,7 +240,7 @@ impl Flight {
         let in_record = self.found.and_then(|found| found.content.token);
         if let (Reason::Stale, Some(own)) = (self.reason, self.own)
             && in_record.is_some_and(|held| self.has_already(held))
-            && (!rules.expired_is_refused || own.held.until > now + LAST_WAIT)
+            && (!rules.expired_is_refused || own.held.until > now)
         {
             // Another replica is renewing it.
             return Err(Ended::Served(own));

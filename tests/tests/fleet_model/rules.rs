@@ -11,8 +11,6 @@ pub(crate) const FLIGHT: Tick = 5;
 pub(crate) const PATIENCE: Tick = 4;
 /// The lease of a replica without a token. The others have none either, and must not wait for long if it crashes.
 pub(crate) const SHORT_LEASE: Tick = 2;
-/// A stale replica goes on with a token only if more than this is left of it.
-pub(crate) const LAST_WAIT: Tick = 1;
 /// The time by which a longer lease outlasts the flight of its holder.
 pub(crate) const MARGIN: Tick = 1;
 /// The longest lease.

@@ -22,7 +22,7 @@ use bearer_token_testing::ManualClock;
 
 use super::{
     replica::{Answer, Call, Ended, Reason, Replica},
-    rules::{COOL_DOWN, Content, FLIGHT, Held, LAST_WAIT, LIFE, MARGIN, SHORT_LEASE, SOUND, STALE, Snapshot, Tick},
+    rules::{COOL_DOWN, Content, FLIGHT, Held, LIFE, MARGIN, SHORT_LEASE, SOUND, STALE, Snapshot, Tick},
     store::{Leased, Saved},
 };
 
@@ -569,7 +569,7 @@ fn the_model_and_the_real_source_do_the_same() {
         for (reason, after) in [
             (Reason::Missing, LIFE),
             (Reason::Stale, LIFE - STALE),
-            (Reason::Stale, LIFE - LAST_WAIT),
+            (Reason::Stale, LIFE - 1),
             (Reason::Rejected, COOL_DOWN + 1),
         ] {
             if first.is_empty() && reason != Reason::Missing {

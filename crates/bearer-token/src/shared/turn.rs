@@ -125,7 +125,7 @@ impl Turn<'_> {
                 Leased::Held(remaining) => remaining,
             };
             if self.cx.reason() == FetchReason::Stale
-                && let Some(token) = self.again(&found, budget / 5)
+                && let Some(token) = self.again(&found)
             {
                 // Another replica refreshes it. This one goes on with what it has, and asks again soon.
                 return Ok(Ok(token));
@@ -224,12 +224,12 @@ impl Turn<'_> {
         token.to_token(found.asked, self.key.as_str())
     }
 
-    /// The token that the provider has already, as the record has it. `None` if it may not be sent for longer than this
-    /// time: then it could have expired when it arrives, and the fetch waits for the next one.
-    fn again(&self, found: &Found, time: Duration) -> Option<AccessToken> {
+    /// The token that the provider has already, as the record has it. `None` shortly before the provider expires it: it could
+    /// arrive too late, and then the fetch waits for the next token.
+    fn again(&self, found: &Found) -> Option<AccessToken> {
         let token = found.record.token.as_ref()?;
         let last = self.cx.last().and_then(|last| last.generation_in(self.key.as_str()));
-        (last == Some(token.generation) && self.sendable(found) > time)
+        (last == Some(token.generation) && self.sendable(found) > SHARED_POLL.1)
             .then(|| token.to_token(found.asked, self.key.as_str()))
     }
 }

@@ -32,7 +32,7 @@ async fn a_stale_token_that_would_arrive_expired_is_waited_for() {
     let before = world.now();
     assert_eq!(world.token(&other, FetchReason::Stale).await, 1, "it may be sent for long enough");
     assert_eq!(world.now(), before);
-    world.pass(SECOND * 3).await;
+    world.pass(SECOND * 33 / 10).await;
     assert_eq!(world.token(&other, FetchReason::Stale).await, 2);
     refresh.await.unwrap().unwrap();
     assert_eq!(world.server.requests(), 2);
