@@ -22,7 +22,7 @@ impl Turn<'_> {
         let lease = HeldLease::new(self, fence);
         // Time is left to save what came of it, a failure too.
         let cx = self.cx.shortened_by(SHARED_CALL_TIMEOUT * 2);
-        let fetch = self.shared.source.clone().fetch(cx.clone());
+        let fetch = self.shared.mint(cx.clone());
         let result = self.platform().before(cx.deadline().monotonic(), fetch).await.unwrap_or_else(|| {
             let limit = cx.deadline().monotonic().saturating_sub(cx.started().monotonic());
             Err(Error::new(ErrorKind::Timeout, format!("the token source gave no token within {limit:?}")))

@@ -55,7 +55,14 @@ impl SharedInner {
 
     /// Fetches without the store.
     async fn alone(&self, cx: &FetchContext) -> Result<AccessToken, Error> {
-        self.source.clone().fetch(cx.clone()).await
+        self.mint(cx.clone()).await
+    }
+
+    /// Fetches from the source. The token's life counts from here, and not from before the wait for the store.
+    pub(super) async fn mint(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let asked = cx.platform().now();
+        let token = self.source.clone().fetch(cx).await?;
+        Ok(if token.issued_moment().is_some() { token } else { token.issued(asked) })
     }
 }
 
