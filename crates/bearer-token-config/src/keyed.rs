@@ -45,7 +45,8 @@ use crate::{
 /// ```
 ///
 /// The key of a provider is all variables that the configuration uses, so no token serves another set of values. What
-/// depends on no variable is shared by all: keys that sign, and `sources`.
+/// depends on no variable is shared by all: keys that sign, and `sources`. Providers with the same `tls` and
+/// `title_case_headers`, after their variables are filled in, share one HTTP client and its connections.
 ///
 /// A variable may be in any value, with two exceptions. The origin of the token endpoint's URL is fixed, unless its
 /// hosts are [listed](Self::with_endpoint_hosts). `allow_origins` and its like take no values.

@@ -10,6 +10,8 @@ use std::{
 
 use crate::error::{Error, ErrorKind};
 
+#[cfg(any(feature = "http-transport", feature = "jwt", feature = "shared"))]
+pub(crate) mod preparation;
 mod system;
 
 pub(crate) use system::hold;

@@ -1,11 +1,17 @@
 //! What sections are built with: it reads values, builds sources, and collects what is wrong.
 
+#[cfg(feature = "http-transport")]
+use std::sync::Arc;
 use std::{collections::BTreeSet, path::Path};
 
+#[cfg(feature = "http-transport")]
+use bearer_token::transport::HttpTransport;
 use bearer_token::{Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform};
 use zeroize::Zeroizing;
 
 use super::{shared::Sharing, sources::Sources, stand_in::StandIn};
+#[cfg(feature = "http-transport")]
+use crate::shared::Settings;
 use crate::{
     build::Given,
     report::Report,
@@ -29,6 +35,8 @@ pub(crate) struct Context<'a> {
     pub(crate) shared: Option<&'a Shared>,
     /// With which fleet, and under which name, the provider's tokens are shared.
     pub(crate) sharing: Option<&'a Sharing>,
+    /// Whether there is a section `shared`, also one with problems.
+    pub(crate) has_shared_section: bool,
     /// Nothing is to be written.
     pub(crate) is_dry_run: bool,
     /// The hosts that a variable may choose from.
@@ -53,6 +61,7 @@ impl<'a> Context<'a> {
             given: Given::Nothing,
             shared: None,
             sharing: None,
+            has_shared_section: false,
             is_dry_run: false,
             hosts: &[],
             used: Vec::new(),
@@ -139,6 +148,23 @@ impl<'a> Context<'a> {
         self.used.len() > uses
     }
 
+    /// The names and values of the variables that were used after the first `uses` uses.
+    #[cfg(feature = "http-transport")]
+    pub(super) fn variables_since(&self, uses: usize) -> impl Iterator<Item = (&str, &str)> {
+        let values = match self.given {
+            Given::Values(values) => Some(values),
+            Given::Nothing | Given::Rehearsal => None,
+        };
+        let used: BTreeSet<_> = self.used.iter().skip(uses).map(String::as_str).collect();
+        used.into_iter().filter_map(move |name| Some((name, values?.get(name)?.as_str())))
+    }
+
+    /// The HTTP client of another key of the configuration, with the same settings.
+    #[cfg(feature = "http-transport")]
+    pub(super) fn shared_transport(&self, settings: &Settings) -> Option<Arc<HttpTransport>> {
+        self.shared?.transports.get(settings)
+    }
+
     fn reported<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.report.add(problem)).ok()
     }
@@ -218,7 +244,7 @@ impl<'a> Context<'a> {
 }
 
 /// Turns an error of the core into a problem. Its message has both clauses: what was found, and what was expected.
-fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
+pub(super) fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
     let text = error.to_string();
     match text.split_once("; expected ") {
         Some((found, expected)) => Problem::new(path, found.to_owned()).expecting(expected.to_owned()),

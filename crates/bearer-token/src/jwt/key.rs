@@ -1,4 +1,17 @@
 //! A key that signs JWTs.
+//!
+//! A [`SigningKey`] hides where a key is. For templates, grants and client authentication there are two calls: `now`,
+//! which returns the key to use for this JWT, and `sign`. The first one is where files are read again, the second where
+//! slow signatures leave the worker thread.
+//!
+//! | place | `now` | `sign` |
+//! |---|---|---|
+//! | memory | itself | in place, or on a blocking thread if it is slow |
+//! | file, variable, part of one | reads it on a blocking thread; the last good key if it is unusable | as in memory |
+//! | remote | itself | awaits the signer; the signature's form is checked |
+//!
+//! `now` returns a key in memory. So everything in one JWT, its `kid`, its fingerprint and its signature, belongs to
+//! one key, even if the file changes meanwhile.
 
 pub(crate) mod certified;
 pub(crate) mod chain;
@@ -33,7 +46,7 @@ use super::{algorithm::Algorithm, formats::public_key, native::signature};
 use crate::{
     error::Error,
     observe::{self, EventKind},
-    platform::Platform,
+    platform::{Platform, preparation::AWS_LC_RANDOMNESS},
     source::Identity,
     value::Value,
 };
@@ -67,6 +80,23 @@ use crate::{
 /// assert!(error.unwrap_err().to_string().contains("found a PEM with label CERTIFICATE; expected a private key"));
 /// # Ok::<(), bearer_token::Error>(())
 /// ```
+///
+/// # Which algorithm
+///
+/// The server decides, by what was registered there. Where there is a choice, prefer ES256 or EdDSA: their signatures
+/// are small and take microseconds. RS256 is the one that every server knows.
+///
+/// | provider | algorithm |
+/// |---|---|
+/// | Google, GitHub, Snowflake, Vonage, Salesforce, DocuSign | RS256 |
+/// | Apple (App Store Connect, push notifications, WeatherKit) | ES256 |
+/// | Entra ID | PS256 |
+/// | NHS England | RS512 |
+/// | SMART Backend Services, Epic | RS384 or ES384 |
+/// | NetSuite | PS256 or ES256 and longer; no RS256 |
+/// | Yandex Cloud | PS256 |
+/// | Box | RS512, as in its samples |
+/// | Ghost, Zhipu, Twitch extensions, LiveKit | HS256 |
 #[derive(Clone)]
 pub struct SigningKey {
     algorithm: Algorithm,
@@ -75,6 +105,8 @@ pub struct SigningKey {
 }
 
 /// Where the key is.
+///
+/// `Arc`s: each JWT clones the key, and that copies nothing.
 #[derive(Clone)]
 enum KeyPlace {
     Memory(Arc<KeyMaterial>),
@@ -90,6 +122,21 @@ impl SigningKey {
     /// Other blocks, such as a certificate or EC parameters, and text around the key are ignored. Newlines may be of
     /// any kind, and escaped (`\n`). All of it may be wrapped in base64 once more. RSA keys have 2048 to 8192 bits (RFC
     /// 7518 section 3.3). Keys in OpenSSH's own format are refused.
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, SigningKey};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
+    /// let key = SigningKey::from_pem(Algorithm::ES256, pem)?;
+    /// // As an environment variable has it, on one line.
+    /// let escaped = pem.replace('\n', "\\n");
+    /// assert!(SigningKey::from_pem(Algorithm::ES256, &escaped).is_ok());
+    /// // The wrong algorithm for this key; the error names the right one.
+    /// let error = SigningKey::from_pem(Algorithm::RS256, pem).unwrap_err();
+    /// assert!(error.to_string().contains("found an EC P-256 key"));
+    /// # let _ = key; Ok(()) }
+    /// ```
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_pem_only(algorithm, pem.as_ref())
     }
@@ -102,6 +149,17 @@ impl SigningKey {
     /// [`algorithm`](KeyReader::algorithm).
     ///
     /// Keys for encryption (`use`), for other operations than `sign` (`key_ops`) and public halves are refused.
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, SigningKey};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let jwk = r#"{"kty": "oct", "kid": "2026-01", "alg": "HS256",
+    ///     "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"}"#;
+    /// let key = SigningKey::from_jwk(jwk)?;
+    /// assert_eq!((key.algorithm(), key.key_id().as_deref()), (Algorithm::HS256, Some("2026-01")));
+    /// # Ok(()) }
+    /// ```
     pub fn from_jwk(jwk: impl AsRef<[u8]>) -> Result<Self, Error> {
         KeyReader::new().read_jwk_only(jwk.as_ref())
     }
@@ -113,29 +171,55 @@ impl SigningKey {
     ///
     /// The secret must be at least as long as the hash (RFC 7518 section 3.2): 32 bytes for HS256, 48 for HS384, 64 for
     /// HS512. For servers that hand out shorter ones there is [`KeyReader::allow_short_secret`].
+    ///
+    /// A secret that the server handed out in Base64 or hex is a [`KeyReader`]'s job: with the encoded text as the
+    /// secret, signatures would be well-formed and always refused.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_secret_only(algorithm, secret.as_ref())
     }
 
     /// Reads a key in any format from a file, now, and again whenever the file has changed: see
     /// [`KeyReader::read_file`].
+    ///
+    /// This is the constructor for production: a rotated key is used from the next JWT on, without a restart, and a
+    /// file that is missing or half written changes nothing. The first read happens now, so a wrong path is found at
+    /// start.
     pub fn from_file(algorithm: Algorithm, path: impl AsRef<Path>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_file(path)
     }
 
     /// Reads a key in any format from the place that a value names, now, and again before each signature: a member of a
     /// JSON file, an environment variable, a part of one. See [`KeyReader::read_value`].
+    ///
+    /// ```
+    /// use bearer_token::{Value, jwt::{Algorithm, SigningKey}};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem")).replace('\n', "\\n");
+    /// # let account = format!(r#"{{"private_key": "{pem}"}}"#);
+    /// // The key inside of an account's JSON. With `Value::file(..)` it would be read again for each JWT.
+    /// let key = SigningKey::from_value(Algorithm::ES256, Value::from(account).member("/private_key"))?;
+    /// assert_eq!(key.algorithm(), Algorithm::ES256);
+    /// # Ok(()) }
+    /// ```
     pub fn from_value(algorithm: Algorithm, value: impl Into<Value>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_value(value)
     }
 
     /// Signs with a key that is in another place: a KMS, an HSM, another process.
+    ///
+    /// The private key then never enters this process. Each JWT costs one call of the service: one per lifetime of a
+    /// bearer, and one per token request for an assertion. So choose a long
+    /// [lifetime](crate::jwt::JwtTemplateBuilder::lifetime) for bearers.
     pub fn remote(signer: impl Signer) -> Self {
         SigningKey { algorithm: signer.algorithm(), place: KeyPlace::Remote(Arc::new(signer)), key_id: None }
     }
 
     /// Names the key, in place of the name that a JWK or a remote signer has: the `kid` in the header of every JWT that
     /// it signs (RFC 7515 section 4.1.4).
+    ///
+    /// Servers with several keys for a client need it to find the right one: GitHub does not, Apple and Box do. It is
+    /// public. Without it, the header has no `kid`, unless the key brings one.
     #[must_use]
     pub fn with_key_id(mut self, key_id: impl AsRef<str>) -> Self {
         self.key_id = Some(key_id.as_ref().into());
@@ -144,12 +228,23 @@ impl SigningKey {
 
     /// The name of the key: the one that was set, or the key's own, such as the `kid` of a JWK. The name of a key in a
     /// file can change with the file.
+    ///
+    /// For logs and dashboards that show which key is in use.
     pub fn key_id(&self) -> Option<String> {
         self.given_key_id().map(str::to_owned).or_else(|| match &self.place {
             KeyPlace::Memory(material) => material.key_id.as_deref().map(str::to_owned),
             KeyPlace::LookedUp(key) => key.last().key_id.as_deref().map(str::to_owned),
             KeyPlace::Remote(signer) => signer.key_id(),
         })
+    }
+
+    /// Whether this is its name, or it has none.
+    pub(super) fn is_named(&self, expected: Option<&str>) -> bool {
+        match (&self.key_id, &self.place) {
+            (Some(given), _) => expected == Some(&**given),
+            (None, KeyPlace::Memory(material)) => material.key_id.as_deref() == expected,
+            (None, KeyPlace::LookedUp(_) | KeyPlace::Remote(_)) => self.key_id().as_deref() == expected,
+        }
     }
 
     /// The name that it was given.
@@ -183,6 +278,8 @@ impl SigningKey {
     }
 
     /// The current key. A key in a file is read again, on a thread that may block.
+    ///
+    /// An event says that an old key is in use, once for each distinct problem.
     pub(super) async fn now(&self, platform: &Platform) -> Result<Self, Error> {
         let KeyPlace::LookedUp(key) = &self.place else { return Ok(self.clone()) };
         let reading = key.clone();
@@ -194,19 +291,34 @@ impl SigningKey {
         Ok(SigningKey { algorithm: self.algorithm, place: KeyPlace::Memory(material), key_id: self.key_id.clone() })
     }
 
-    /// The signature of the message, together with the message.
-    pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
+    /// How long a signature is, in bytes, or about so long if the key is in another place.
+    pub(super) fn signature_bytes(&self) -> usize {
+        match &self.place {
+            KeyPlace::Memory(material) => material.key.signature_bytes(self.algorithm),
+            KeyPlace::LookedUp(key) => key.last().key.signature_bytes(self.algorithm),
+            KeyPlace::Remote(_) => *self.algorithm.signature_bytes().start(),
+        }
+    }
+
+    /// The message, a dot, and its signature in base64url: a JWT, if the message is the header and the claims of one
+    /// (RFC 7515 section 7.1).
+    pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<Zeroizing<String>, Error> {
         let material = match &self.place {
             KeyPlace::Memory(material) => material.clone(),
             KeyPlace::LookedUp(key) => key.last(),
             KeyPlace::Remote(signer) => {
                 let signature = signer.sign(message.as_bytes()).await?;
-                return signature::check_form(self.algorithm, signature).map(|signature| (message, signature));
+                let signature = signature::check_form(self.algorithm, signature)?;
+                return Ok(signature::append(message, &signature));
             }
         };
-        let is_slow = material.key.is_slow();
-        let sign = move || material.key.sign(message.as_bytes()).map(|signature| (message, signature));
-        if is_slow { platform.run_blocking(sign).await? } else { sign() }
+        if material.key.is_slow() {
+            return platform.run_blocking(move || material.key.sign(message)).await?;
+        }
+        if material.key.draws_randomness() {
+            AWS_LC_RANDOMNESS.done_on(platform).await;
+        }
+        material.key.sign(message)
     }
 
     /// Adds it as the credential: its public key, or for a secret a code that only the secret makes.
@@ -219,13 +331,24 @@ impl SigningKey {
                 let known = match key.public_key() {
                     Ok(der) => der,
                     Err(_) if key.algorithm.is_hmac() && !matches!(key.place, KeyPlace::Remote(_)) => {
-                        key.sign(cx.platform(), "bearer-token credential".to_owned()).await?.1
+                        return key.credential_code(cx.platform()).await;
                     }
                     Err(_) => key.key_id().unwrap_or_default().into_bytes(),
                 };
                 Ok(Zeroizing::new(known))
             })
         });
+    }
+
+    /// A code that only this shared secret makes.
+    async fn credential_code(&self, platform: &Platform) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let code = self.sign(platform, "bearer-token credential".to_owned()).await?;
+        Ok(Zeroizing::new(code.as_bytes().to_vec()))
+    }
+
+    /// Whether it is in a file or a variable, and looked up for each JWT.
+    pub(crate) fn is_looked_up(&self) -> bool {
+        matches!(self.place, KeyPlace::LookedUp(_))
     }
 
     /// Whether another key is available than the one that signed last.
@@ -364,6 +487,9 @@ mod tests {
     async fn only_slow_algorithms_sign_away_from_the_runtime() {
         let spawn = NoSpawn::default();
         let platform = platform_at(0).with_spawn(spawn.clone());
+        // The first signature of the process also waits for randomness.
+        AWS_LC_RANDOMNESS.done_on(&platform).await;
+        spawn.take_jobs();
         for (key, expected) in [
             (SigningKey::hmac(Algorithm::HS512, [7; 64]), 0),
             (SigningKey::from_pem(Algorithm::ES256, pem("p256")), 0),
@@ -374,8 +500,8 @@ mod tests {
             (SigningKey::from_pem(Algorithm::PS512, pem("rsa2048")), 1),
         ] {
             let key = key.unwrap();
-            let (message, _) = key.sign(&platform, "message".to_owned()).await.unwrap();
-            assert_eq!(message, "message");
+            let signed = key.sign(&platform, "message".to_owned()).await.unwrap();
+            assert!(signed.starts_with("message."));
             assert_eq!(spawn.take_jobs(), expected, "{}", key.algorithm());
         }
     }

@@ -21,9 +21,10 @@ use aws_lc_rs::{
         RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
     },
 };
+use zeroize::Zeroizing;
 
 pub(crate) use self::fault::NativeFault;
-use self::ml_dsa::MlDsaKey;
+use self::{ml_dsa::MlDsaKey, signature::append};
 use super::{
     algorithm::{Algorithm, Curve, Family, Hash, Padding, RSA_BITS},
     formats::{
@@ -35,6 +36,8 @@ use super::{
 use crate::error::{Error, ErrorKind};
 
 /// A parsed key, and how to sign with it.
+///
+/// Parsed and checked. Signing never parses again, and shares the key among threads.
 pub(crate) enum NativeKey {
     Hmac(Box<hmac::Key>),
     /// aws-lc makes the salt of PSS as long as the hash (RFC 7518 section 3.5).
@@ -64,6 +67,9 @@ impl NativeKey {
     }
 
     /// A private key as DER.
+    ///
+    /// The kind is checked before aws-lc sees the key, so a wrong kind is a mismatch with a name and not a rejection
+    /// without one. Impossible pairs of structure and family reach aws-lc, which refuses them.
     pub(crate) fn from_der(algorithm: Algorithm, der: &[u8]) -> Result<Self, NativeFault> {
         let (structure, kind) = identify(der).ok_or(NativeFault::NotAKey)?;
         check_kind(algorithm, kind)?;
@@ -104,6 +110,8 @@ impl NativeKey {
         }
     }
 
+    /// An RSA key from the numbers of a JWK. aws-lc checks that the numbers belong together, which takes about as long
+    /// as a signature.
     fn rsa(algorithm: Algorithm, parts: &RsaParts) -> Result<Self, NativeFault> {
         let RsaParts { n, e, d, p, q, dp, dq, qi } = parts;
         let kind = KeyKind::Rsa { bits: bits(n) };
@@ -121,6 +129,8 @@ impl NativeKey {
             .map_err(|rejected| NativeFault::Inconsistent(kind, Some(rejected)))
     }
 
+    /// An EC key from its private number and its point. Numbers are padded to the size of the curve: tools drop leading
+    /// zeros, which RFC 7518 section 6.2.2.1 forbids.
     fn ec(algorithm: Algorithm, curve: Curve, numbers: [&[u8]; 3]) -> Result<Self, NativeFault> {
         let kind = KeyKind::Ec(curve);
         check_kind(algorithm, kind)?;
@@ -170,6 +180,14 @@ impl NativeKey {
         }
     }
 
+    /// Whether a signature draws randomness: a nonce, a salt, or what blinds a private key.
+    pub(crate) fn draws_randomness(&self) -> bool {
+        match self {
+            NativeKey::Rsa(..) | NativeKey::Ecdsa(..) | NativeKey::MlDsa(_) => true,
+            NativeKey::Hmac(_) | NativeKey::Ed25519(_) => false,
+        }
+    }
+
     /// The public key as `SubjectPublicKeyInfo` in DER (RFC 5280 section 4.1.2.7); `None` for a shared secret.
     pub(crate) fn public_key(&self) -> Option<Vec<u8>> {
         let der: Result<PublicKeyX509Der<'static>, Unspecified> = match self {
@@ -182,22 +200,45 @@ impl NativeKey {
         der.ok().map(|der| der.as_ref().to_vec())
     }
 
-    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let failed = |_| Error::new(ErrorKind::Signing, "the JWT could not be signed with this key");
+    /// How long a signature is, in bytes.
+    pub(crate) fn signature_bytes(&self, algorithm: Algorithm) -> usize {
         match self {
-            NativeKey::Hmac(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+            NativeKey::Rsa(pair, _) => pair.public_modulus_len(),
+            NativeKey::Hmac(_) | NativeKey::Ecdsa(..) | NativeKey::Ed25519(_) | NativeKey::MlDsa(_) => {
+                *algorithm.signature_bytes().end()
+            }
+        }
+    }
+
+    /// The message with its signature.
+    ///
+    /// An error here means that the system has no randomness, or that aws-lc failed: the key was checked before. The
+    /// cause is dropped, because it says nothing.
+    pub(crate) fn sign(&self, message: String) -> Result<Zeroizing<String>, Error> {
+        let failed = |_| Error::new(ErrorKind::Signing, "the JWT could not be signed with this key");
+        let bytes = message.as_bytes();
+        match self {
+            NativeKey::Hmac(key) => {
+                let tag = hmac::sign(key, bytes);
+                Ok(append(message, tag.as_ref()))
+            }
             NativeKey::Rsa(pair, encoding) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(*encoding, &SystemRandom::new(), message, &mut signature).map_err(failed)?;
-                Ok(signature)
+                pair.sign(*encoding, &SystemRandom::new(), bytes, &mut signature).map_err(failed)?;
+                Ok(append(message, &signature))
             }
             NativeKey::Ecdsa(pair, _) => {
-                pair.sign(&SystemRandom::new(), message).map(|signature| signature.as_ref().to_vec()).map_err(failed)
+                let signature = pair.sign(&SystemRandom::new(), bytes).map_err(failed)?;
+                Ok(append(message, signature.as_ref()))
             }
             NativeKey::Ed25519(pair) => {
-                pair.try_sign(message).map(|signature| signature.as_ref().to_vec()).map_err(failed)
+                let signature = pair.try_sign(bytes).map_err(failed)?;
+                Ok(append(message, signature.as_ref()))
             }
-            NativeKey::MlDsa(key) => key.sign(message).map_err(failed),
+            NativeKey::MlDsa(key) => {
+                let signature = key.sign(bytes).map_err(failed)?;
+                Ok(append(message, &signature))
+            }
         }
     }
 }
@@ -226,6 +267,7 @@ fn hmac_algorithm(hash: Hash) -> hmac::Algorithm {
     }
 }
 
+/// aws-lc's name for a padding and a hash. The salt of PSS has the length of the hash there (RFC 7518 section 3.5).
 fn rsa_encoding(padding: Padding, hash: Hash) -> &'static dyn RsaEncoding {
     match (padding, hash) {
         (Padding::Pkcs1, Hash::Sha256) => &RSA_PKCS1_SHA256,
@@ -237,6 +279,7 @@ fn rsa_encoding(padding: Padding, hash: Hash) -> &'static dyn RsaEncoding {
     }
 }
 
+/// The variant with signatures of fixed length, r and s one after the other: what JWTs have.
 fn ecdsa_algorithm(curve: Curve) -> &'static EcdsaSigningAlgorithm {
     match curve {
         Curve::P256 => &ECDSA_P256_SHA256_FIXED_SIGNING,

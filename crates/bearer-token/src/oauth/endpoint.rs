@@ -1,6 +1,21 @@
 //! The token endpoint as a source.
+//!
+//! [`TokenEndpoint`] puts the parts together: where (`location.rs`), what (`request/`), by whom (`client_auth/`), how
+//! it is carried (the transport) and what comes back (`response/`). The loop in `request_token` is the only place that
+//! decides whether a fetch makes another request, so the rules for that are in one view.
+//!
+//! | file | what it has |
+//! |---|---|
+//! | `builder.rs` | the settings, and the order in which they are checked |
+//! | `checks.rs` | parameters, headers and names that users add |
+//! | `location.rs`, `server.rs`, `url.rs` | a URL or an issuer: as it was set, after its checks, and at each request |
+//! | `scope.rs` | what was asked for and not granted |
 
 use std::{borrow::Cow, fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Deserialize;
 
 use crate::{
     error::{Error, ErrorKind, Retry},
@@ -87,13 +102,15 @@ use self::{location::Location, scope::not_granted};
 /// # Ok(()) }
 /// ```
 ///
-/// One fetch usually makes one request. It makes another one, from scratch and with a new assertion, in three cases:
+/// One fetch usually makes one request. It makes another one, from scratch and with a new assertion, in four cases:
 ///
 /// - The connection breaks before the response is complete, for example because the server closed a pooled one. There is
 ///   one such retry, and only for a [repeatable](Grant::is_repeatable) grant.
 /// - The server refuses, and the grant has [another credential](Grant::should_retry) to try. There are up to three such
 ///   retries.
 /// - The server refuses an assertion, and [the clock](#the-clock) is off. There is one such retry.
+/// - The server wants a nonce in the proof that the transport adds (RFC 9449 section 8), and its response has one. There is
+///   one such retry.
 ///
 /// In all other cases the first response is final, whatever its status. The provider decides when the next fetch may
 /// start.
@@ -178,10 +195,13 @@ use self::{location::Location, scope::not_granted};
 #[derive(Clone)]
 pub struct TokenEndpoint(Arc<Inner>);
 
+/// The parts of a token endpoint, shared by its clones. Immutable after `build()`, apart from what is learned of the
+/// server: its clock, its metadata, and the steps that were taken.
 struct Inner {
     location: Location,
     request: RequestParts,
     /// For `Debug`.
+    /// The request has the prepared credentials, which show nothing.
     client_auth: ClientAuth,
     reader: ResponseReader,
     clock: ServerClock,
@@ -191,6 +211,22 @@ struct Inner {
 
 impl TokenEndpoint {
     /// Starts a token endpoint with its URL and its grant.
+    ///
+    /// The URL is used byte for byte, and a query in it is kept (RFC 6749 section 3.2): Zoom documents one with its
+    /// grant type. A fragment or user information in it is a problem at `build()`. Use [`discover`](Self::discover)
+    /// instead where the server publishes metadata and may move its endpoint.
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientCredentials, TokenEndpoint};
+    ///
+    /// # #[cfg(feature = "http-transport")] {
+    /// let endpoint = |url: &str| TokenEndpoint::builder(url, ClientCredentials::new()).build();
+    /// assert!(endpoint("https://as.example.com/token#top").unwrap_err().to_string().contains("fragment"));
+    /// // Plaintext is for loopback only, unless it is allowed.
+    /// assert!(endpoint("http://as.example.com/token").is_err());
+    /// assert!(endpoint("http://127.0.0.1:8080/token").is_ok());
+    /// # }
+    /// ```
     pub fn builder(url: impl Into<String>, grant: impl Grant) -> TokenEndpointBuilder {
         TokenEndpointBuilder::new(url.into(), grant)
     }
@@ -237,6 +273,19 @@ impl TokenEndpoint {
     /// [its own time](#the-clock).
     ///
     /// If it is not zero, the clock of this machine needs to be set: show it on a dashboard. Clones share it.
+    ///
+    /// ```
+    /// use bearer_token::oauth::TokenEndpoint;
+    ///
+    /// /// A line for a page of diagnostics.
+    /// fn clock_line(endpoint: &TokenEndpoint) -> Option<String> {
+    ///     endpoint.clock_offset().map(|offset| format!("the clock of this machine is {offset} the server's"))
+    /// }
+    /// # let _ = clock_line;
+    /// ```
+    ///
+    /// `None` means that no correction is in use. It does not mean that the clock is right: servers tolerate offsets of
+    /// some seconds, and those without assertions notice nothing.
     pub fn clock_offset(&self) -> Option<ClockOffset> {
         self.0.clock.offset()
     }
@@ -275,9 +324,18 @@ impl TokenSource for TokenEndpoint {
 }
 
 /// The most requests of one fetch, if the grant has that many credentials to try.
+///
+/// A refresh token that is gone leaves the previous one and the configured one, each of which is one more request. The
+/// fourth is for a clock that turns out to be wrong on the way.
 const TRIES: u32 = 4;
 
 impl TokenEndpoint {
+    /// The configured scope. Without one, it is that of the protected resource.
+    pub(crate) fn usual_scope<'a>(&'a self, of_resource: Option<&'a str>) -> &'a str {
+        let own = Some(self.0.request.scope.as_str()).filter(|scope| !scope.is_empty());
+        own.or(of_resource).unwrap_or_default()
+    }
+
     /// Fetches a token with the configured scope. Without one, it is that of the protected resource.
     pub(crate) async fn fetch_for(
         &self,
@@ -285,8 +343,7 @@ impl TokenEndpoint {
         of_resource: Option<&str>,
         steps: Option<&Steps>,
     ) -> Result<AccessToken, Error> {
-        let own = Some(self.0.request.scope.as_str()).filter(|scope| !scope.is_empty());
-        let usual = own.or(of_resource).unwrap_or_default();
+        let usual = self.usual_scope(of_resource);
         let Some(steps) = steps else { return self.request_token(cx, usual).await };
         let step = steps.begin(usual, cx);
         let error = match self.request_token(cx, &step.scope).await {
@@ -308,11 +365,26 @@ impl TokenEndpoint {
         Ok(token)
     }
 
+    /// One fetch with one scope. Each turn of the loop makes a request from scratch, with new assertions and new
+    /// values, and then judges what came of it:
+    ///
+    /// | outcome | next |
+    /// |---|---|
+    /// | a token | it is returned; an offset of the clock that was used is kept |
+    /// | a broken connection | once more, if the grant is repeatable |
+    /// | a refusal of an assertion, and the server's `Date` differs | once more, signed by the server's clock |
+    /// | 404, 405, 410 or no connection, and the metadata names another URL | once more, there |
+    /// | a refusal, and the grant has another credential | once more, with that one |
+    /// | anything else, `Retry-After`, the deadline, or the last try | the error |
+    ///
+    /// The counters are local, so two fetches never influence each other. What outlasts a fetch is in [`ServerClock`]
+    /// and in the grant.
     async fn request_token(&self, cx: &FetchContext, scope: &str) -> Result<AccessToken, Error> {
         let Inner { location, request: parts, reader, clock, transport, .. } = &*self.0;
         let mut repeats_left = u32::from(parts.grant.is_repeatable());
         let mut tries_left = TRIES;
         let mut looked_again = false;
+        let mut nonce_given = false;
         let mut correction = clock.correction(parts.is_time_bound());
         loop {
             let signing = correction.platform(cx.platform());
@@ -362,9 +434,14 @@ impl TokenEndpoint {
             // A single-use credential may have arrived at the first server. It must not be sent to another one.
             let moved =
                 may_have_moved && location.has_moved(&uri, cx).await && (!broken || parts.grant.is_repeatable());
+            let wants_nonce = !nonce_given && response.as_ref().is_some_and(|(response, _)| wants_nonce(response));
+            nonce_given |= wants_nonce;
             // If the refusal may be about the times, it does not concern the other credentials yet.
-            let again =
-                by_its_clock || moved || (!asked_to_wait && parts.grant.should_retry(cx, &granted, &error)) || repeats;
+            let again = by_its_clock
+                || moved
+                || wants_nonce
+                || (!asked_to_wait && parts.grant.should_retry(cx, &granted, &error))
+                || repeats;
             tries_left -= 1;
             if !again || tries_left == 0 || cx.remaining().is_zero() {
                 return Err(error);
@@ -374,6 +451,8 @@ impl TokenEndpoint {
     }
 
     /// Adds the origin to an error of the transport, unless the transport named it.
+    ///
+    /// Transports name a host only where it helps, as for a failed look-up of a name.
     fn named(&self, error: Error) -> Error {
         let origin = self.0.location.origin();
         let message = error.to_string();
@@ -384,6 +463,9 @@ impl TokenEndpoint {
     }
 
     /// Sends the events about a response that brought a token.
+    ///
+    /// They are events and not errors, because the token is good. Each of them is an early sign of a mistake: a clock
+    /// that drifts, a cache in front of the server, a permission that was not granted.
     fn tell(&self, token: &AccessToken, sent: &Sent, findings: Findings) {
         let origin = self.0.location.origin();
         if let Some(offset) = findings.clock {
@@ -396,6 +478,19 @@ impl TokenEndpoint {
             observe::tell(EventKind::NarrowerScope { authorization_server: origin, missing: &missing });
         }
     }
+}
+
+/// Whether the server refused the request only for want of a nonce, which its response has (RFC 9449 section 8). A transport
+/// that adds proofs knows it by now. The next request has a new client assertion too (`L72`).
+fn wants_nonce(response: &Response<Bytes>) -> bool {
+    #[derive(Deserialize)]
+    struct Refusal<'a> {
+        #[serde(borrow)]
+        error: Cow<'a, str>,
+    }
+    response.status() == StatusCode::BAD_REQUEST
+        && response.headers().contains_key("dpop-nonce")
+        && serde_json::from_slice::<Refusal<'_>>(response.body()).is_ok_and(|refusal| refusal.error == "use_dpop_nonce")
 }
 
 impl fmt::Debug for TokenEndpoint {

@@ -1,8 +1,28 @@
 //! Tokens for a protected resource that says itself which authorization server it trusts (RFC 9728).
+//!
+//! OAuth usually begins with the client knowing its authorization server. RFC 9728 turns that round: the API says which
+//! servers it trusts, so a client can use an API that it was not configured for. The danger is that the API is
+//! untrusted, and would like to choose who gets the client's credential. So nothing here adds a server to the user's
+//! list.
+//!
+//! ```text
+//! challenge (401)          metadata of the resource        registration          token endpoint
+//! resource_metadata=..  -> authorization_servers: [..]  -> the first one that -> discovered from its issuer,
+//! or the well-known        checked: resource == ours       the user listed       resource=.. (RFC 8707)
+//! place, or a probe
+//! ```
+//!
+//! | state | until | when it ends |
+//! |---|---|---|
+//! | metadata is fresh | an hour after it was read | it is read again before the next token request |
+//! | metadata is old | a day | used only if reading fails |
+//! | a scope that a challenge asked for | the next challenge | replaced |
+//! | a server from the user's function | the next lookup | replaced |
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::Uri;
+use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind, Retry},
@@ -16,7 +36,7 @@ use crate::{
     },
     observe::{self, EventKind},
     platform::Moment,
-    source::{ChallengeTest, FetchContext, TokenSource},
+    source::{ChallengeTest, FetchContext, Identity, TokenSource},
     sync::{Mutex, lock},
     token::AccessToken,
     transport::DynTransport,
@@ -84,6 +104,8 @@ use self::{
 #[derive(Clone)]
 pub struct ProtectedResource(Arc<Inner>);
 
+/// The settings of a source and what it has learned, shared by its clones. Everything but `state` is set by the
+/// builder. The lock is held for copies only, never across an await or a call of user code.
 struct Inner {
     resource: Resource,
     /// Where the metadata is, if the user said so.
@@ -117,6 +139,8 @@ struct State {
 }
 
 /// The metadata that was read last.
+///
+/// The place is kept, because the next reading goes to where the last one was: a challenge comes only with a refusal.
 #[derive(Clone)]
 struct Known {
     location: Uri,
@@ -131,6 +155,10 @@ impl ProtectedResource {
     }
 
     /// The metadata to use for this fetch.
+    ///
+    /// Decides between what is known and reading anew. A challenge that names the place has it read again, because an
+    /// API that moved its metadata says so in this way only. An outage while old metadata is usable is an event and not
+    /// an error.
     async fn metadata(&self, hint: &Hint, cx: &FetchContext) -> Result<Arc<Metadata>, Error> {
         let inner = &*self.0;
         let known = lock(&inner.state).known.clone();
@@ -138,10 +166,15 @@ impl ProtectedResource {
             (None, Some(text)) => Some(inner.resource.metadata_named_by_challenge(text)?),
             _ => None,
         };
-        if let (None, Some(known)) = (&named, &known)
-            && !known.read.after(READ_AGAIN_AFTER).is_past(cx.started())
-        {
-            return Ok(Arc::clone(&known.metadata));
+        if let Some(known) = &known {
+            let is_recent = match &named {
+                None => !known.read.after(READ_AGAIN_AFTER).is_past(cx.started()),
+                // Once per fetch, although a shared one asks several times.
+                Some(named) => *named == known.location && known.read.monotonic() == cx.started().monotonic(),
+            };
+            if is_recent {
+                return Ok(Arc::clone(&known.metadata));
+            }
         }
         let (error, is_outage) = match self.read(named, known.as_ref(), cx).await {
             Ok(metadata) => return Ok(metadata),
@@ -160,6 +193,8 @@ impl ProtectedResource {
         }
     }
 
+    /// Finds the place, reads the document and checks it. The order of places is: the challenge's, the user's, the last
+    /// one, the one that a probe finds, the well-known one.
     async fn read(
         &self,
         named: Option<Uri>,
@@ -197,17 +232,21 @@ impl ProtectedResource {
     }
 
     /// The authorization server that the metadata names and the user trusts.
-    fn endpoint(&self, metadata: &Metadata) -> Result<TokenEndpoint, Error> {
+    ///
+    /// The user's order counts, not the API's, because the user knows which server is preferred. A result of the user's
+    /// function is remembered until the metadata names another server: building an endpoint for each token would lose
+    /// its caches.
+    fn endpoint(&self, metadata: &Metadata) -> Result<(String, TokenEndpoint), Error> {
         let inner = &*self.0;
         let named = &metadata.authorization_servers;
         if let Some(server) = inner.servers.iter().find(|server| named.contains(&server.issuer)) {
-            return Ok(server.endpoint.clone());
+            return Ok((server.issuer.clone(), server.endpoint.clone()));
         }
         let Some(lookup) = &inner.lookup else { return Err(self.untrusted(metadata)) };
-        if let Some((issuer, endpoint)) = &lock(&inner.state).looked_up
-            && named.contains(issuer)
+        if let Some(known) = &lock(&inner.state).looked_up
+            && named.contains(&known.0)
         {
-            return Ok(endpoint.clone());
+            return Ok(known.clone());
         }
         // The lock is not held while the user's function runs.
         let found = named.iter().find_map(|issuer| Some((issuer, lookup(issuer)?)));
@@ -222,11 +261,14 @@ impl ProtectedResource {
             let message = format!("the function that finds authorization servers returned an unusable one: {error}");
             error.with_context(message)
         })?;
-        lock(&inner.state).looked_up = Some((issuer.clone(), endpoint.clone()));
-        Ok(endpoint)
+        let known = (issuer.clone(), endpoint);
+        lock(&inner.state).looked_up = Some(known.clone());
+        Ok(known)
     }
 
     /// Which servers the metadata names is kept out of the message, because the API may put anything there.
+    ///
+    /// The issuers are in the server's description, which is shown on request only.
     fn untrusted(&self, metadata: &Metadata) -> Error {
         let inner = &*self.0;
         let named = &metadata.authorization_servers;
@@ -265,6 +307,9 @@ impl Inner {
 }
 
 /// Why there is no metadata.
+///
+/// Distinguishes "try what you knew" from "do not use what you knew": metadata that names another resource must stop a
+/// client even if older metadata was fine.
 enum Failure {
     Outage(Error),
     Nothing(Error),
@@ -272,19 +317,33 @@ enum Failure {
     Final(Error),
 }
 
-impl TokenSource for ProtectedResource {
-    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+/// What one fetch asks for: at which authorization server, and with which scope.
+struct Plan {
+    issuer: String,
+    endpoint: TokenEndpoint,
+    scope: Option<String>,
+}
+
+impl ProtectedResource {
+    async fn plan(&self, cx: &FetchContext) -> Result<Plan, Error> {
         let inner = &*self.0;
         let hint = Hint::of(cx.challenges());
         if let Some(scope) = &hint.scope {
             lock(&inner.state).scope = Some(scope.clone());
         }
-        let metadata = self.metadata(&hint, &cx).await?;
-        let endpoint = self.endpoint(&metadata)?;
+        let metadata = self.metadata(&hint, cx).await?;
+        let (issuer, endpoint) = self.endpoint(&metadata)?;
         let supported = Some(&metadata.scopes_supported).filter(|_| inner.requests_supported_scopes);
         let asked = lock(&inner.state).scope.clone();
         let scope = asked.or_else(|| supported.map(|words| words.join(" ")));
-        endpoint.fetch_for(&cx, scope.as_deref(), inner.steps.as_deref()).await
+        Ok(Plan { issuer, endpoint, scope })
+    }
+}
+
+impl TokenSource for ProtectedResource {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let Plan { endpoint, scope, .. } = self.plan(&cx).await?;
+        endpoint.fetch_for(&cx, scope.as_deref(), self.0.steps.as_deref()).await
     }
 
     fn has_changed(&self) -> bool {
@@ -301,6 +360,33 @@ impl TokenSource for ProtectedResource {
     fn challenge_test(&self) -> Option<ChallengeTest> {
         self.0.steps.as_ref().map(Steps::test)
     }
+
+    /// The resource, each registration, and what the metadata and the challenges made of them. So the metadata is read
+    /// before a shared token is looked up.
+    fn identity(&self, identity: &mut Identity) {
+        let Inner { resource, servers, lookup, steps, .. } = &*self.0;
+        identity.text("protected_resource", resource.as_str());
+        for server in servers {
+            server.endpoint.identity(identity);
+        }
+        if lookup.is_some() {
+            identity.unknown("authorization_servers");
+        }
+        if let Some(steps) = steps {
+            steps.identity(identity);
+        }
+        let source = self.clone();
+        identity.looked_up("plan", move |cx| {
+            let source = source.clone();
+            Box::pin(async move {
+                let Plan { issuer, endpoint, scope } = source.plan(&cx).await?;
+                let mut words: Vec<_> = endpoint.usual_scope(scope.as_deref()).split(' ').collect();
+                words.sort_unstable();
+                // An issuer is a URL, and has no space.
+                Ok(Zeroizing::new(format!("{issuer} {}", words.join(" ")).into_bytes()))
+            })
+        });
+    }
 }
 
 impl fmt::Debug for ProtectedResource {
@@ -314,6 +400,8 @@ impl fmt::Debug for ProtectedResource {
 }
 
 /// The error for a challenge whose location of the metadata must not be used.
+///
+/// The URL itself is not repeated: it is the API's word, and may be anything.
 fn unusable_challenge(resource: &str, found: &str) -> Error {
     let message = format!("the API at {resource} sent a challenge whose `resource_metadata` {found}");
     Error::new(ErrorKind::Response, message).with_retry(Retry::AfterChange)

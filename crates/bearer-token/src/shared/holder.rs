@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     observe::{self, EventKind},
-    platform::Platform,
+    platform::{Platform, preparation::AWS_LC_RANDOMNESS},
     provider::constants::{SHARED_CALL_TIMEOUT, SHARED_MEMORY},
     store::{Fence, MemorySharedStore, Saved, SharedStore, StoreKey, Version},
     token::{AccessToken, Inherited, Recorded},
@@ -96,6 +96,7 @@ impl Turn<'_> {
     }
 
     async fn save(&self, record: &Record, life: Duration, lease: HeldLease, seen: Version) -> Outcome {
+        AWS_LC_RANDOMNESS.done_on(self.platform()).await;
         let sealed = match self.ring.seal(record.plain(), &self.key) {
             Ok(sealed) if sealed.len() <= MemorySharedStore::MAX_RECORD => sealed,
             Ok(_) => return self.unsaved("it is larger than 64 KiB", lease).await,

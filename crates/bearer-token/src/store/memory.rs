@@ -1,4 +1,6 @@
 //! A refresh token in memory.
+//!
+//! Small enough to show what a store has to do: compare, replace, and treat a repeated swap as a success.
 
 use std::sync::Arc;
 
@@ -39,11 +41,15 @@ impl MemoryStore {
     }
 
     /// The stored token.
+    ///
+    /// For programs that save the token themselves, for example when they end.
     pub fn get(&self) -> Option<StoredToken> {
         lock(&self.0).token.clone()
     }
 
     /// Replaces the stored token unconditionally.
+    ///
+    /// A provider in a cool-down notices it within a second. `None` ends the consent in this process.
     pub fn set(&self, stored: Option<StoredToken>) {
         *lock(&self.0) = Kept { token: stored, replaced: true };
     }
@@ -75,7 +81,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_swap_replaces_only_what_was_seen() {
+    async fn l60_a_swap_replaces_only_what_was_seen() {
         let platform = Platform::system();
         let [a, b, c] = ["a", "b", "c"].map(StoredToken::new);
         let store = MemoryStore::default();

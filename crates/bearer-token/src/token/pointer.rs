@@ -1,4 +1,8 @@
 //! JSON pointers (RFC 6901): where a document has a field.
+//!
+//! A pointer is a list of names, each after a slash: `/auth/client_token`. In a name, `~1` is a slash and `~0` is a
+//! tilde. An index of a list is a name like others: `/data/0/token`. The same pointers name fields of responses,
+//! members of JSON files, and places in the body of a request.
 
 use std::fmt;
 
@@ -6,18 +10,24 @@ use std::fmt;
 use crate::problem::{Advice, Problem, Problems};
 
 /// The most steps of a pointer. Each step reads a part of the response again.
+///
+/// Real responses nest three deep. The bound keeps a pointer from a configuration from costing a pass for each of a
+/// thousand steps.
 #[cfg(feature = "oauth")]
 const MOST_STEPS: usize = 16;
 
 /// A JSON pointer as it was set, with its decoded steps. The pointer to the whole document has no steps.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Pointer {
+    /// The pointer as the user wrote it, for errors and `Debug`.
     text: String,
     steps: Vec<String>,
 }
 
 impl Pointer {
     /// Reads a pointer. If it is malformed, its steps are meaningless.
+    ///
+    /// The order of the replacements matters: `~01` is the name `~1`, so `~1` is decoded first (RFC 6901 section 4).
     pub(crate) fn new(text: impl Into<String>) -> Self {
         let text = text.into();
         let decoded = |step: &str| step.replace("~1", "/").replace("~0", "~");
@@ -33,6 +43,8 @@ impl Pointer {
 #[cfg(feature = "oauth")]
 impl Pointer {
     /// The pointer to a field with this name, or the pointer itself if the name begins with a slash.
+    ///
+    /// Most users write `access_token`. For a nested field, a pointer goes into the same setting.
     pub(crate) fn to_field(name: &str) -> Self {
         match name.strip_prefix('/') {
             Some(_) => Pointer::new(name),
@@ -67,6 +79,9 @@ impl Pointer {
     }
 
     /// Whether the first step may be the index of a list.
+    ///
+    /// Only then may the document itself be a list. Otherwise a list is an error that says so, because an object was
+    /// expected.
     pub(crate) fn begins_with_index(&self) -> bool {
         self.steps.first().is_some_and(|step| !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()))
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     error::{Error, ErrorKind, Retry},
-    platform::Platform,
+    platform::{Platform, preparation::AWS_LC_RANDOMNESS},
     provider::constants::{SHARED_TOKEN_CALL, SHARED_TOKEN_LIFE},
     shared::{
         marked::MarkedToken,
@@ -82,6 +82,7 @@ impl<S: SharedStore> Inner<S> {
         fence: Fence,
         seen: Version,
     ) -> Result<Saved, Error> {
+        AWS_LC_RANDOMNESS.done_on(platform).await;
         let record = sealing.ring.seal(content.plain()?, &sealing.key)?;
         self.ask(platform, self.store.save(&sealing.key, &record, SHARED_TOKEN_LIFE, fence, seen)).await
     }
