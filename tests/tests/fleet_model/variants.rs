@@ -115,7 +115,7 @@ fn an_expired_token_that_is_taken_again_is_found_out() {
 #[test]
 fn a_stale_lease_that_outlasts_the_token_is_found_out() {
     let rules = Rules { stale_leases_end_with_the_token: false, ..SOUND };
-    breaks(World { rules, until: 15, ..one_of(&[Fault::Crash]) }, properties::IN_VAIN);
+    breaks(World { rules, until: 16, ..one_of(&[Fault::Crash]) }, properties::IN_VAIN);
 }
 
 #[test]
