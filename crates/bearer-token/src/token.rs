@@ -1,4 +1,11 @@
 //! What a source gives to a provider: a token, its lifetime, and the reason of the fetch.
+//!
+//! This is the border between the two halves of the crate. Above it nobody knows where a token comes from; below it
+//! nobody knows who waits for it. What passes is small: a string, four ways to say when it ends, a hint, and what the
+//! response had besides.
+//!
+//! The room also reads what tokens and responses have inside, as far as it is needed: the fields of a JSON document,
+//! and the times of a JWT. Nothing here verifies a token.
 
 use std::{
     collections::BTreeMap,
@@ -54,6 +61,20 @@ impl FetchReason {
 /// A token as a source returns it.
 ///
 /// `Debug` shows neither the token nor other strings from the server.
+///
+/// ```
+/// use bearer_token::AccessToken;
+/// use std::time::{Duration, SystemTime};
+///
+/// // The server said how long it lives ...
+/// let token = AccessToken::new("2YotnFZFEjr1zCsicMWpAA").expires_in(Duration::from_secs(3600));
+/// // ... or until when, and that a new one is useful after half an hour.
+/// let end = SystemTime::now() + Duration::from_secs(3600);
+/// let token = AccessToken::new("2YotnFZFEjr1zCsicMWpAA").expires_at(end).refresh_in(Duration::from_secs(1800));
+/// // It has none, and is used until the API rejects it.
+/// let token = AccessToken::new("2YotnFZFEjr1zCsicMWpAA").never_expires();
+/// assert!(!format!("{token:?}").contains("2YotnFZFEjr1zCsicMWpAA"));
+/// ```
 pub struct AccessToken {
     token: Zeroizing<String>,
     expiry: Expiry,
@@ -104,6 +125,9 @@ impl AccessToken {
     }
 
     /// Sets the end of the lifetime as a time of day. A time in the past means a lifetime of zero.
+    ///
+    /// It is judged by this machine's clock. Where the server says how long a token lives,
+    /// [`expires_in`](Self::expires_in) is better: a duration is right even if the clocks differ.
     #[must_use]
     pub fn expires_at(mut self, time: SystemTime) -> Self {
         self.expiry = Expiry::At(time);
@@ -117,12 +141,13 @@ impl AccessToken {
         self
     }
 
-    /// Hints at when to get the next token, counted from [`issued`](Self::issued): the server recommends it, or the source
-    /// knows that a new token is useful then.
+    /// Hints at when to get the next token, counted from [`issued`](Self::issued): the server recommends it, or the
+    /// source knows that a new token is useful then.
     ///
-    /// The provider refreshes the token then, or at the refresh point of its [`Policy`](crate::Policy) if that is earlier. A
-    /// hint never makes a token live longer or shorter. With jitter, each bearer is refreshed up to a fifth of the hint
-    /// earlier. A hint of less than a minute counts as one minute: otherwise each request could cause a fetch.
+    /// The provider refreshes the token then, or at the refresh point of its [`Policy`](crate::Policy) if that is
+    /// earlier. A hint never makes a token live longer or shorter. With jitter, each bearer is refreshed up to a fifth
+    /// of the hint earlier. A hint of less than a minute counts as one minute: otherwise each request could cause a
+    /// fetch.
     #[must_use]
     pub fn refresh_in(mut self, time: Duration) -> Self {
         self.refresh_in = Some(time);
@@ -179,8 +204,8 @@ impl AccessToken {
         self.issued
     }
 
-    /// Sets the age that the token has at its [`issued`](Self::issued) moment, and the draw for its refresh. Its lifetime
-    /// and its hint count from before that age.
+    /// Sets the age that the token has at its [`issued`](Self::issued) moment, and the draw for its refresh. Its
+    /// lifetime and its hint count from before that age.
     #[cfg(feature = "shared")]
     pub(crate) fn with_inherited(self, age: Duration, draw: u32) -> Self {
         AccessToken { inherited: Some((age, draw)), ..self }

@@ -1,4 +1,8 @@
 //! The fields of a JSON document that are needed.
+//!
+//! A response may have anything in it: a refresh token that the program must not keep, a megabyte of permissions, a
+//! number beyond every type. Only the fields that were asked for are decoded, each on its own, so one that cannot be
+//! read does not spoil the others (`L50`). The rest is skipped as bytes.
 
 use std::fmt;
 
@@ -108,7 +112,8 @@ impl ResponseFields {
         Self::read(bytes, names.iter().map(|name| Wanted::named(name, Pointer::to_field(name))).collect())
     }
 
-    /// Stores a value that is `depth` steps below the document, and those below it. Only the slots `among` can be there.
+    /// Stores a value that is `depth` steps below the document, and those below it. Only the slots `among` can be
+    /// there.
     ///
     /// The depth is limited by the number of steps of a pointer.
     fn visit(&mut self, name: &str, raw: &[u8], among: &[usize], depth: usize) {
@@ -179,6 +184,7 @@ impl Field {
     }
 }
 
+/// Wipes a field that may be a secret.
 fn wipe(field: Option<Field>) {
     if let Some(Field::Text(mut text)) = field {
         text.zeroize();

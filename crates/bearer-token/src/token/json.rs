@@ -2,6 +2,10 @@
 //!
 //! A value that is skipped may hold bytes that are not UTF-8, raw control characters, and numbers of any size. Servers
 //! send such values beside a usable token. A value that is used is read strictly, by its user.
+//!
+//! The scanner is iterative: a document of a million brackets costs a million bytes and no stack. It is lenient about
+//! what it skips and exact about what it finds: names are decoded, so `"access\u005ftoken"` is the same name as
+//! `"access_token"`.
 
 use std::borrow::Cow;
 
@@ -68,10 +72,12 @@ pub(crate) fn number(raw: &[u8]) -> Option<&str> {
     str::from_utf8(raw).ok().filter(|text| starts_well && text.parse::<f64>().is_ok())
 }
 
+/// Says that bytes are not UTF-8, unless the document just breaks off, which is the better explanation.
 fn not_utf8(why: NotAnObject) -> NotAnObject {
     if why == BREAKS_OFF { why } else { NotAnObject("is not UTF-8") }
 }
 
+/// Why a document that does not begin as expected is not the expected one.
 fn other_than_object(bytes: &[u8]) -> NotAnObject {
     match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
         Ok(_) => NotAnObject("is JSON, but not an object"),
@@ -91,6 +97,7 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
+    /// An object, from its opening brace to its closing one.
     fn object(&mut self, visit: &mut impl FnMut(&str, &'a [u8])) -> Result<(), NotAnObject> {
         self.expect(b'{')?;
         self.skip_space();
@@ -114,6 +121,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// A list, whose elements are named by their index.
     fn list(&mut self, visit: &mut impl FnMut(&str, &'a [u8])) -> Result<(), NotAnObject> {
         self.expect(b'[')?;
         self.skip_space();

@@ -1,4 +1,8 @@
 //! The times in a token that is a JWT.
+//!
+//! Many servers leave `expires_in` out, or say an hour of a token whose `exp` is in ten minutes. A look inside finds
+//! out. It is only a look: the payload is decoded without any verification, the claims decide when to renew and nothing
+//! else, and a token that is not a JWT has no times.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -41,6 +45,7 @@ impl JwtTimes {
         Some(life).filter(|life| !life.is_zero())
     }
 
+    /// The payload of a compact JWS (RFC 7515 section 3.1), whose three parts are separated by dots.
     fn read(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
         let (Some(_header), Some(payload), Some(_signature), None) =
@@ -65,6 +70,7 @@ pub(crate) fn jwt_expiry(token: &str) -> Option<SystemTime> {
     JwtTimes::of(token).expires
 }
 
+/// Seconds since 1970, whole or not (RFC 7519 section 2). Fractions are dropped, so a token ends early and not late.
 fn numeric_date(raw: &[u8]) -> Option<SystemTime> {
     let since_epoch = json::number(raw)?.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0)?;
     UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(since_epoch.trunc()).ok()?)

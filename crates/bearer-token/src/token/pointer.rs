@@ -1,4 +1,7 @@
 //! JSON pointers (RFC 6901): where a document has a field.
+//!
+//! Providers put the token at `/access_token`, `/auth/client_token`, `/iamToken` or deeper. A pointer is kept with its
+//! decoded steps, because it is used for every response, and with its text, because errors show it.
 
 use std::fmt;
 
@@ -25,6 +28,7 @@ impl Pointer {
         Pointer { text, steps }
     }
 
+    /// The names of the steps, without escapes.
     pub(crate) fn steps(&self) -> &[String] {
         &self.steps
     }
@@ -58,6 +62,7 @@ impl Pointer {
         }
     }
 
+    /// Whether the document itself is meant: a response that is nothing but the token.
     pub(crate) fn is_whole_document(&self) -> bool {
         self.text.is_empty()
     }
@@ -72,6 +77,7 @@ impl Pointer {
     }
 }
 
+/// Whether a `~` is followed by something other than `0` and `1` (RFC 6901 section 3).
 #[cfg(feature = "oauth")]
 fn has_bad_escape(text: &str) -> bool {
     text.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1']))

@@ -1,6 +1,15 @@
 //! What became of a rejection.
 
 /// What became of the rejection of a bearer.
+///
+/// | outcome | the request may be sent again | with |
+/// |---|---|---|
+/// | [`Renewing`](Self::Renewing) | after a wait for the new bearer | the new bearer; the old one if the renewal fails |
+/// | [`Superseded`](Self::Superseded) | at once | the newer bearer |
+/// | [`Settling`](Self::Settling) | after the settling time | the same bearer |
+/// | [`Declined`](Self::Declined) | not with a better result | - |
+///
+/// Adapters put it among the extensions of the refused response, so a retry policy of yours can decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rejection {
