@@ -111,16 +111,22 @@ fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
     profile(&mut report, &rows[ours], &rows[constant], &rows[base(ours)]);
 
     report.at_most(
+        "layer-instructions",
         "warm tower layer, instructions per request, by the static layer's",
         1.30,
         instructions(ours) / instructions(constant),
     );
-    report.at_most("warm tower layer, time per request, by the static layer's", 1.25, turns.ratio(ours, constant));
+    report.at_most(
+        "layer-made",
+        "warm tower layer, time per request, by the static layer's",
+        1.25,
+        turns.ratio(ours, constant),
+    );
     let more = match (&rows[ours].allocated, &rows[constant].allocated) {
         (Ok(ours), Ok(constant)) => ours.calls - constant.calls,
         _ => f64::NAN,
     };
-    report.at_most("warm tower layer, allocations more than the static layer", 0.0, more);
+    report.at_most("layer-allocations", "warm tower layer, allocations more than the static layer", 0.0, more);
     let peers = (0..rows.len()).filter(|&one| {
         let Profile { role, checks_expiry, .. } = rows[one].profile;
         matches!(role, Role::Peer | Role::PeerByHand) && checks_expiry
@@ -129,6 +135,7 @@ fn report(rows: &[Row], turns: &Turns, bare: &Turns) -> Report {
     // Without the peers, the bar is missed.
     let net_of_fastest = fastest.map_or(f64::NAN, net_nanos);
     report.at_least(
+        "peer-net",
         "warm, net time of the fastest peer that checks expiry, by ours",
         4.0,
         net_of_fastest / net_nanos(ours),

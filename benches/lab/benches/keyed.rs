@@ -174,16 +174,18 @@ fn warm_requests(runtime: &Runtime, report: &mut Report) {
          value outside of the processor's nearer caches."
     ));
     report.at_most(
+        "keyed-net",
         "warm request through a selector, 10,000 keys, net time by the unkeyed layer's",
         1.3,
         net(2) / net(1),
     );
     report.at_most(
+        "keyed-allocations",
         "allocations of a warm keyed request beyond the unkeyed one",
         0.0,
         keyed_allocations - plain_allocations,
     );
-    report.at_least("one hot key on two threads, throughput by the unkeyed layer's", 0.85, hot);
+    report.at_least("keyed-hot", "one hot key on two threads, throughput by the unkeyed layer's", 0.85, hot);
 }
 
 /// The throughput of two threads that use one key, by that of two that use one provider.
@@ -304,9 +306,14 @@ fn many_tenants(runtime: &Runtime, report: &mut Report) {
             format!("{:.1}", took.as_secs_f64() * 1e6 / MANY as f64),
         ]],
     );
-    report.at_most("100,000 tenants through a map bounded at 10,000, MiB", 64.0, bytes / MIB);
-    report.at_most("the same, fetches per tenant", 1.0, fetches.load(Ordering::Relaxed) as f64 / MANY as f64);
-    report.at_most("the same, providers", KEYS as f64, most as f64);
+    report.at_most("tenants-bounded-memory", "100,000 tenants through a map bounded at 10,000, MiB", 64.0, bytes / MIB);
+    report.at_most(
+        "tenants-bounded-fetches",
+        "the same, fetches per tenant",
+        1.0,
+        fetches.load(Ordering::Relaxed) as f64 / MANY as f64,
+    );
+    report.at_most("tenants-bounded-providers", "the same, providers", KEYS as f64, most as f64);
 }
 
 fn cold_crowd(runtime: &Runtime, report: &mut Report) {
@@ -337,9 +344,14 @@ fn cold_crowd(runtime: &Runtime, report: &mut Report) {
         failed.len(),
         took.as_millis()
     ));
-    report.at_most("10,000 tenants cold at once, token requests by tenants", 1.0, all as f64 / KEYS as f64);
-    report.at_most("the same, tenants with more than one token request", 0.0, twice as f64);
-    report.at_most("the same, tenants without a token", 0.0, failed.len() as f64);
+    report.at_most(
+        "tenants-cold-requests",
+        "10,000 tenants cold at once, token requests by tenants",
+        1.0,
+        all as f64 / KEYS as f64,
+    );
+    report.at_most("tenants-cold-twice", "the same, tenants with more than one token request", 0.0, twice as f64);
+    report.at_most("tenants-cold-failed", "the same, tenants without a token", 0.0, failed.len() as f64);
 }
 
 fn hung_tenant(runtime: &Runtime, report: &mut Report) {
@@ -372,5 +384,5 @@ fn hung_tenant(runtime: &Runtime, report: &mut Report) {
         "Another tenant's first token and request, alone and while one tenant's fetch hangs: {before:.1} and {after:.1} µs."
     ));
     // A wait for the other would take seconds. Less than a millisecond is the noise of the machine.
-    report.at_most("one tenant hangs, delay of others in ms", 1.0, (after - before).max(0.0) / 1e3);
+    report.at_most("tenant-hangs", "one tenant hangs, delay of others in ms", 1.0, (after - before).max(0.0) / 1e3);
 }

@@ -158,7 +158,7 @@ fn main() -> ExitCode {
                 ]);
             }
             Err(problem) => {
-                report.bar(&format!("the program with {} builds", program.name), "yes", "no", false);
+                report.bar("size-builds", &format!("the program with {} builds", program.name), "yes", "no", false);
                 eprintln!("{problem}");
             }
         }

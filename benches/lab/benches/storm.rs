@@ -64,6 +64,7 @@ fn cold(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
             if profile.role == Role::Ours && callers == 10_000 {
                 let served = seconds <= 1.2 * LATENCY.as_secs_f64() + wake;
                 report.bar(
+                    "storm-cold",
                     "cold storm, 10,000 callers",
                     format!("1 token request, all served within {:.0} ms", 1.2 * 250.0 + wake * 1e3),
                     format!("{requests}, {:.0} ms, {failed} failed", seconds * 1e3),
@@ -225,6 +226,7 @@ fn expiry(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
         series.push((profile.name.to_owned(), delayed as f64));
         if profile.role == Role::Ours {
             report.bar(
+                "storm-expiry",
                 "expiry under load, 2,000 requests/s, endpoint 250 ms",
                 format!(
                     "no more requests delayed than without a token ({by_the_machine}), 0 failed, at least 2 refreshes"
@@ -351,6 +353,7 @@ fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
             let as_told = waits.iter().enumerate().all(in_time) && silence < whole(waits.len()) + 0.25;
             let waits: Vec<_> = waits.iter().map(|wait| format!("{wait:.1}")).collect();
             report.bar(
+                "storm-outage",
                 "outage with a valid token",
                 "0 failed requests; waits between token requests of half to whole 1 s, 2 s, 4 s, ..",
                 format!("{lost} failed; {} s", waits.join(" s, ")),

@@ -6,6 +6,7 @@ pub mod chart;
 pub mod contenders;
 pub mod drive;
 pub mod endpoint;
+pub mod missed;
 pub mod report;
 pub mod statistics;
 pub mod tools;

@@ -1,13 +1,18 @@
 //! The report of a bench: tables, plots and bars, printed as Markdown and kept as JSON.
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     fs,
     path::PathBuf,
     process::{Command, ExitCode},
 };
 
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    missed,
+    statistics::{is_quick, median, quantile},
+};
 
 /// The report of one bench.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -40,10 +45,43 @@ pub struct Plot {
 /// A limit that a bench must reach.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Bar {
+    /// The short name of the bar. If it is missed, `missed/KEY.md` says why.
+    pub key: String,
     pub what: String,
     pub expected: String,
     pub found: String,
     pub reached: bool,
+}
+
+/// What was measured for a bar, in one run or several.
+#[derive(Clone, Debug)]
+pub struct Found(Vec<f64>);
+
+impl Found {
+    /// Not a number, which reaches no bar, if something was not measured.
+    fn median(&self) -> f64 {
+        if self.0.iter().any(|number| number.is_nan()) { f64::NAN } else { median(self.0.iter().copied()) }
+    }
+}
+
+impl From<f64> for Found {
+    fn from(number: f64) -> Self {
+        Found(vec![number])
+    }
+}
+
+impl From<Vec<f64>> for Found {
+    fn from(runs: Vec<f64>) -> Self {
+        Found(runs)
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2}", self.median())?;
+        let (least, most) = (quantile(self.0.iter().copied(), 0.0), quantile(self.0.iter().copied(), 1.0));
+        if self.0.len() > 1 { write!(f, " ({least:.2} to {most:.2} in {} runs)", self.0.len()) } else { Ok(()) }
+    }
 }
 
 impl Report {
@@ -63,18 +101,21 @@ impl Report {
         self.parts.push(Part::Plot(plot));
     }
 
-    /// A bar for a number that should be small.
-    pub fn at_most(&mut self, what: &str, limit: f64, found: f64) {
-        self.bar(what, format!("at most {limit}"), format!("{found:.2}"), found <= limit);
+    /// A bar for a number that should be small: of one measurement, or the median of several runs.
+    pub fn at_most(&mut self, key: &str, what: &str, limit: f64, found: impl Into<Found>) {
+        let found = found.into();
+        self.bar(key, what, format!("at most {limit}"), found.to_string(), found.median() <= limit);
     }
 
     /// A bar for a number that should be large.
-    pub fn at_least(&mut self, what: &str, limit: f64, found: f64) {
-        self.bar(what, format!("at least {limit}"), format!("{found:.2}"), found >= limit);
+    pub fn at_least(&mut self, key: &str, what: &str, limit: f64, found: impl Into<Found>) {
+        let found = found.into();
+        self.bar(key, what, format!("at least {limit}"), found.to_string(), found.median() >= limit);
     }
 
-    pub fn bar(&mut self, what: &str, expected: impl Into<String>, found: impl Into<String>, reached: bool) {
-        self.bars.push(Bar { what: what.to_owned(), expected: expected.into(), found: found.into(), reached });
+    pub fn bar(&mut self, key: &str, what: &str, expected: impl Into<String>, found: impl Into<String>, reached: bool) {
+        let (key, what) = (key.to_owned(), what.to_owned());
+        self.bars.push(Bar { key, what, expected: expected.into(), found: found.into(), reached });
     }
 
     /// The report in Markdown, with its plots as images in `plots`.
@@ -100,8 +141,10 @@ impl Report {
             self.text(format!("{commit}Load of the machine when this ended, the bench's own included: {load}."));
         }
         println!("{}\n{}", self.markdown("plots"), bars([&self]));
-        // A report without the peers is not for the document.
-        let part = if cfg!(feature = "peers") { "" } else { "-without-peers" };
+        for bar in self.bars.iter().filter(|bar| !bar.reached) {
+            println!("\nMissed, see {}: {}", missed::file(&bar.key).display(), bar.what);
+        }
+        let part = part();
         let path = directory().join(format!("{}{part}.json", self.name));
         let kept = serde_json::to_string_pretty(&self)
             .map_err(|error| error.to_string())
@@ -120,7 +163,7 @@ impl Report {
     /// If one is missing or unreadable. Run its bench again.
     pub fn kept(names: &[&str]) -> Result<Vec<Report>, String> {
         let read = |name: &&str| {
-            let path = directory().join(format!("{name}.json"));
+            let path = directory().join(format!("{name}{}.json", part()));
             let json = fs::read_to_string(&path).map_err(|error| error.to_string());
             let report = json.and_then(|json| serde_json::from_str(&json).map_err(|error| error.to_string()));
             report.map_err(|error| {
@@ -167,6 +210,16 @@ fn commit() -> Option<String> {
     let changed = said(&["status", "--porcelain", "--", "../../crates", "../../benches", "../../examples"])?;
     let commit = said(&["rev-parse", "--short", "HEAD"])?;
     Some(if changed.is_empty() { commit } else { format!("{commit}, with changes") })
+}
+
+/// A report without the peers, or of fewer rounds, is not for the document.
+fn part() -> &'static str {
+    match (cfg!(feature = "peers"), is_quick()) {
+        (true, false) => "",
+        (true, true) => "-quick",
+        (false, false) => "-without-peers",
+        (false, true) => "-without-peers-quick",
+    }
 }
 
 fn directory() -> PathBuf {

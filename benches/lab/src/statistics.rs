@@ -1,8 +1,41 @@
-//! Medians, and times measured in turns.
+//! Medians, and times measured in turns and runs.
 
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+
+/// Several runs of the same measurement.
+///
+/// A bar is judged by the median of the runs' medians, so one run on a lucky or unlucky machine decides nothing.
+#[derive(Debug, Default)]
+pub struct Runs(pub Vec<Turns>);
+
+impl Runs {
+    /// Measures this many times.
+    pub fn take(runs: usize, mut run: impl FnMut() -> Turns) -> Self {
+        Runs((0..runs).map(|_| run()).collect())
+    }
+
+    /// A number of each run.
+    pub fn each(&self, number: impl Fn(&Turns) -> f64) -> Vec<f64> {
+        self.0.iter().map(number).collect()
+    }
+
+    /// The median of that number.
+    pub fn median(&self, number: impl Fn(&Turns) -> f64) -> f64 {
+        median(self.each(number))
+    }
+}
+
+/// Fewer rounds with `LAB_QUICK=1`, to see whether a bench works. The report of such a run is not for the document.
+pub fn rounds(usual: usize) -> usize {
+    if is_quick() { usual.div_ceil(20) } else { usual }
+}
+
+/// Whether this is a run with fewer rounds.
+pub fn is_quick() -> bool {
+    std::env::var_os("LAB_QUICK").is_some()
+}
 
 /// The middle value.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
@@ -43,7 +76,7 @@ impl Turns {
         Turns(seconds)
     }
 
-    /// Further rounds of the same contenders.
+    /// Further rounds of the same contestants.
     pub fn extend(&mut self, more: Turns) {
         self.0.resize(self.0.len().max(more.0.len()), Vec::new());
         for (seconds, more) in self.0.iter_mut().zip(more.0) {

@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use bearer_token::{Error, ErrorKind, KeyedProviders, KeyedProvidersBuilder, RequestHead, Retry, Sending};
+use bearer_token::{
+    Advice, Error, ErrorKind, KeyedProviders, KeyedProvidersBuilder, Problem, RequestHead, Retry, Sending,
+};
 
 use crate::{
     ProviderConfig,
@@ -43,7 +45,8 @@ use crate::{
 /// ```
 ///
 /// The key of a provider is all variables that the configuration uses, so no token serves another set of values. What
-/// depends on no variable is shared by all: keys that sign, and `sources`.
+/// depends on no variable is shared by all: keys that sign, and `sources`. Providers with the same `tls` and
+/// `title_case_headers`, after their variables are filled in, share one HTTP client and its connections.
 ///
 /// A variable may be in any value, with two exceptions. The origin of the token endpoint's URL is fixed, unless its
 /// hosts are [listed](Self::with_endpoint_hosts). `allow_origins` and its like take no values.
@@ -84,10 +87,11 @@ impl KeyedConfig {
         let Assembled { builder, used, sending, .. } = fitted.assemble(Given::Rehearsal, None);
         builder.build()?;
         if used.is_empty() {
-            let found = "found no variable in a keyed configuration, so all keys would share one token; expected \
-                         `{ variable = \"NAME\" }` in place of a value, or a placeholder such as `{request.host}`: add one, \
-                         or call `ProviderConfig::build`";
-            return Err(Error::config(found, []));
+            let problem = Problem::new("variables", "found no variable, so all keys would share one token")
+                .expecting("`{ variable = \"NAME\" }` in place of a value, or a placeholder such as `{request.host}`")
+                .advise(Advice::text("add one"))
+                .advise(Advice::text("call `ProviderConfig::build`"));
+            return Err(Error::config("the keyed configuration cannot be used", [problem]));
         }
         Ok(KeyedConfig(Arc::new(Inner { fitted, used, sending, shared: Shared::default() })))
     }

@@ -269,8 +269,8 @@ impl ProviderConfig {
     }
 }
 
-/// One transport for all stages.
-struct Shared<T>(Arc<T>);
+/// One transport for several token endpoints.
+pub(crate) struct Shared<T>(pub(crate) Arc<T>);
 
 impl<T: Transport> Transport for Shared<T> {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Error> {

@@ -1,4 +1,5 @@
-//! What the providers of a keyed configuration share: keys and sources that depend on no variable.
+//! What the providers of a keyed configuration share: keys and sources that depend on no variable, and transports with
+//! equal settings.
 
 use std::{
     collections::BTreeMap,
@@ -7,11 +8,19 @@ use std::{
 
 use bearer_token::{TokenProvider, jwt::SigningKey};
 
+#[cfg(feature = "http-transport")]
+mod transports;
+
+#[cfg(feature = "http-transport")]
+pub(crate) use self::transports::Settings;
+
 /// Keys by their paths, and sources by their names.
 #[derive(Default)]
 pub(crate) struct Shared {
     keys: Mutex<BTreeMap<String, SigningKey>>,
     sources: Mutex<BTreeMap<String, TokenProvider>>,
+    #[cfg(feature = "http-transport")]
+    pub(crate) transports: transports::Transports,
 }
 
 impl Shared {

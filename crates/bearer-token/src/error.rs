@@ -1,4 +1,17 @@
 //! The crate's error type: cheap to clone, because one failed fetch is returned to every waiter.
+//!
+//! An [`Error`] travels far: from a source or a transport, through a flight, to every waiter, through adapters and
+//! layers, into a log. On that way four parts keep their meaning, and each has another purpose:
+//!
+//! | part | question | set by |
+//! |---|---|---|
+//! | [`kind`](Error::kind) | which part failed? | the code that saw the failure |
+//! | [`retry`](Error::retry) | does waiting help? | the kind, unless a response or a source knows better |
+//! | [`problems`](Error::problems) | what has to change in the configuration? | builders and `check`s |
+//! | [`source`](StdError::source) | what did the layer below say? | the code that wraps it |
+//!
+//! The provider reads the retry advice only: it decides how long the cool-down is. The kind is for people, labels and
+//! adapters. So a source can return any kind and still control the retries.
 
 use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 
@@ -44,24 +57,37 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
+/// Everything that an [`Error`] says. It is shared by all clones, and copied when one of them is changed.
 #[derive(Clone)]
 struct Inner {
+    /// Which part failed. It never changes after [`Error::new`]: context and names are added around it.
     kind: ErrorKind,
+    /// One sentence without a final period: found, expected, what to change. It is the first part of `Display`.
     message: Cow<'static, str>,
     retry: Retry,
+    /// The parts that only some errors have. They are kept together, and [`Error::with_context`] copies all of them.
     details: Details,
+    /// Empty unless the kind is [`ErrorKind::Config`].
     problems: Vec<Problem>,
+    /// The cause. An `Arc` because causes of other crates are not `Clone`, and an [`Error`] is.
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// Where the error came from, as far as that is known.
 #[derive(Clone, Default)]
 struct Details {
+    /// The provider that is closest to the cause. An outer stage of a chain does not replace it.
     provider: Option<ProviderName>,
+    /// The OAuth `error` code, only if it is one of the known ones: a hostile server could echo a secret in place of a
+    /// code.
     oauth_code: Option<Cow<'static, str>>,
+    /// The server's own words, already filtered. They are kept outside of the message, which is printed everywhere.
     server_description: Option<Box<str>>,
+    /// The part of the response that decides what a refusal means for the clock, the scope and a refresh token.
     #[cfg(feature = "oauth")]
     refusal: Option<RefusalHead>,
+    /// Whether the server has certainly not received the request. Then credentials that are accepted only once can be
+    /// used again.
     #[cfg_attr(not(feature = "oauth"), allow(dead_code, reason = "asked by token endpoints"))]
     is_unsent: bool,
 }
@@ -76,6 +102,41 @@ pub(crate) struct RefusalHead {
 }
 
 /// The part that failed.
+///
+/// The advice in the last column is the usual one. A response can change it: a refusal with `Retry-After` is worth a
+/// retry, and a mapped status may not be.
+///
+/// | kind | typical cause | first thing to look at | usual retry |
+/// |---|---|---|---|
+/// | [`Config`](Self::Config) | a builder got a wrong value | [`Error::problems`] | after a change |
+/// | [`Origin`](Self::Origin) | a request to an address that was not allowed | `allow_origin` of the provider | after a change |
+/// | [`Signing`](Self::Signing) | the key cannot sign with this algorithm, or its file vanished | the key's file | after a change |
+/// | [`Transport`](Self::Transport) | DNS, connection, TLS or proxy | network, CA certificates | later |
+/// | [`Timeout`](Self::Timeout) | a slow server, or a store that is locked | the server's latency | later |
+/// | [`Unavailable`](Self::Unavailable) | HTTP 5xx, or 429 with a limit | quotas of the server | later |
+/// | [`Refused`](Self::Refused) | wrong secret, unknown key, consent that is missing | [`Error::oauth_code`] | after a change |
+/// | [`Response`](Self::Response) | a login page, or another format | the URL, the response's format | later |
+/// | [`Token`](Self::Token) | spaces or control characters in the token | the field that the token is read from | later |
+/// | [`Source`](Self::Source) | the source's own | [`source`](StdError::source) | later |
+/// | [`Panicked`](Self::Panicked) | a bug in a source or selector | the panic's message in the log | later |
+/// | [`Abandoned`](Self::Abandoned) | a runtime that ended during the fetch | the code that shuts it down | later |
+///
+/// New kinds may be added, so a `match` needs a last arm. Most callers need none: they follow [`Error::retry`].
+///
+/// ```
+/// use bearer_token::{Error, ErrorKind};
+///
+/// /// The label of a counter. It has a bounded number of values, unlike the message.
+/// fn label(error: &Error) -> &'static str {
+///     match error.kind() {
+///         ErrorKind::Transport | ErrorKind::Timeout | ErrorKind::Unavailable => "outage",
+///         other => other.as_str(),
+///     }
+/// }
+///
+/// assert_eq!(label(&Error::new(ErrorKind::Timeout, "no response within 10 s")), "outage");
+/// assert_eq!(label(&Error::new(ErrorKind::Refused, "the server refused the client")), "refused");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -107,6 +168,9 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// The kind as events and labels show it: one word in lower case.
+    ///
+    /// The strings are stable: they are values of metrics' labels and of the field `kind` in `tracing` events.
+    /// Dashboards may compare them.
     pub fn as_str(self) -> &'static str {
         match self {
             ErrorKind::Config => "config",
@@ -126,6 +190,25 @@ impl ErrorKind {
 }
 
 /// Whether a retry can help.
+///
+/// ```
+/// use std::time::Duration;
+/// use bearer_token::{Error, ErrorKind, Retry};
+///
+/// /// How long a worker should sleep before it takes the next job; `None` if an operator has to act first.
+/// fn pause(error: &Error) -> Option<Duration> {
+///     match error.retry() {
+///         Retry::Later { after } => Some(after.unwrap_or(Duration::from_secs(1))),
+///         _ => None,
+///     }
+/// }
+///
+/// let busy = Error::new(ErrorKind::Unavailable, "the server responded with status 429");
+/// assert_eq!(pause(&busy), Some(Duration::from_secs(1)));
+/// let asked_to_wait = busy.with_retry(Retry::Later { after: Some(Duration::from_secs(30)) });
+/// assert_eq!(pause(&asked_to_wait), Some(Duration::from_secs(30)));
+/// assert_eq!(pause(&Error::new(ErrorKind::Refused, "the server refused the client")), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Retry {
@@ -145,6 +228,26 @@ impl Error {
     /// Creates an error with the retry advice that is usual for its kind.
     ///
     /// For sources of your own. The message ends up in logs: keep secrets out of it.
+    ///
+    /// `Config`, `Origin`, `Signing` and `Refused` are [`AfterChange`](Retry::AfterChange), all others are
+    /// [`Later`](Retry::Later) without a time. [`with_retry`](Self::with_retry) changes that.
+    ///
+    /// ```
+    /// use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, Retry, TokenProvider};
+    ///
+    /// let provider = TokenProvider::builder(async |_cx: FetchContext| {
+    ///     match std::env::var("DEVICE_TOKEN") {
+    ///         Ok(token) => Ok(AccessToken::new(token)),
+    ///         // Found, expected, what to change. Without the advice, a source's error is retried every minute.
+    ///         Err(_) => Err(Error::new(
+    ///             ErrorKind::Source,
+    ///             "found no variable `DEVICE_TOKEN`; expected the device's token: set it in the unit file",
+    ///         )
+    ///         .with_retry(Retry::AfterChange)),
+    ///     }
+    /// });
+    /// # let _ = provider;
+    /// ```
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         let retry = match kind {
             ErrorKind::Config | ErrorKind::Origin | ErrorKind::Signing | ErrorKind::Refused => Retry::AfterChange,
@@ -198,6 +301,10 @@ impl Error {
     }
 
     /// Replaces the retry advice.
+    ///
+    /// A provider waits for at least `after`, up to [`Policy::retry_after_limit`](crate::Policy::retry_after_limit).
+    /// Without `after`, its own backoff decides: from 1 s up to 60 s after `Later`, and from 5 s up to 5 min after
+    /// `AfterChange`.
     #[must_use]
     pub fn with_retry(self, retry: Retry) -> Self {
         self.map(|inner| inner.retry = retry)
@@ -214,6 +321,19 @@ impl Error {
     /// Replaces the message, and keeps this error as the cause.
     ///
     /// The new error has the same kind, retry advice, OAuth error code and problems.
+    ///
+    /// Use it where the caller knows something that the failing part did not: which file, which tenant, which step. The
+    /// sentence of the cause is not repeated in the new message, because `{:#}` prints both.
+    ///
+    /// ```
+    /// use bearer_token::{Error, ErrorKind};
+    ///
+    /// let cause = Error::new(ErrorKind::Refused, "the server refused the client").with_oauth_code("invalid_client");
+    /// let error = cause.with_context("tenant `north` gets no token");
+    /// assert_eq!(error.kind(), ErrorKind::Refused);
+    /// assert_eq!(error.oauth_code(), Some("invalid_client"));
+    /// assert_eq!(format!("{error:#}"), "tenant `north` gets no token: the server refused the client");
+    /// ```
     #[must_use]
     pub fn with_context(self, message: impl Into<Cow<'static, str>>) -> Self {
         let inner = Inner { message: message.into(), source: None, ..(*self.0).clone() };
@@ -221,18 +341,26 @@ impl Error {
     }
 
     /// Adds the OAuth error code of the response (RFC 6749 section 5.2).
+    ///
+    /// For transports and sources that speak OAuth themselves. Pass only codes that you have compared with a list: a
+    /// server may send anything as its `error`, and the code is printed by `Debug` and by events.
     #[must_use]
     pub fn with_oauth_code(self, code: impl Into<Cow<'static, str>>) -> Self {
         self.map(|inner| inner.details.oauth_code = Some(code.into()))
     }
 
     /// Replaces the message.
+    ///
+    /// The cause and everything else stay. Used where a refusal is explained better once its surroundings are known,
+    /// such as the audience that was sent.
     #[cfg(feature = "oauth")]
     pub(crate) fn with_message(self, message: impl Into<Cow<'static, str>>) -> Self {
         self.map(|inner| inner.message = message.into())
     }
 
     /// Adds the server's description of a refusal, which must be safe to show.
+    ///
+    /// The filter is in `oauth/response/description.rs`; this method does not repeat it.
     #[cfg(feature = "oauth")]
     pub(crate) fn with_server_description(self, description: Option<impl Into<Box<str>>>) -> Self {
         match description {
@@ -267,6 +395,9 @@ impl Error {
     }
 
     /// Notes that the server has certainly not received the request.
+    ///
+    /// Only a transport can know this: name resolution failed, the port was closed, the handshake broke. A connection
+    /// that broke later does not count, because the server may have acted on the request.
     #[allow(dead_code, reason = "noted by transports")]
     pub(crate) fn unsent(self) -> Self {
         self.map(|inner| inner.details.is_unsent = true)
@@ -316,11 +447,16 @@ impl Error {
     }
 
     /// The part that failed.
+    ///
+    /// To decide about a retry, use [`retry`](Self::retry) instead: the same kind can have either advice.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
     /// Whether a retry can help, and when.
+    ///
+    /// It is advice about the token request, not about the request to the API. While a provider cools down, it returns
+    /// the same error at once, so a caller that retries in a loop causes no further token requests.
     pub fn retry(&self) -> Retry {
         self.0.retry
     }
@@ -350,6 +486,29 @@ impl Error {
     }
 
     /// The OAuth error code that the authorization server sent, such as `invalid_grant` (RFC 6749 section 5.2).
+    ///
+    /// It is `None` if the response had no code, or one that neither RFC 6749, RFC 8693, RFC 8707, RFC 9449 nor a known
+    /// provider defines. Common ones, and what they usually mean for a service:
+    ///
+    /// | code | usual meaning |
+    /// |---|---|
+    /// | `invalid_client` | wrong secret, unknown or expired key, wrong audience of the client's assertion |
+    /// | `invalid_grant` | an assertion that is expired or was used before, a refresh token that was revoked |
+    /// | `unauthorized_client` | the client may not use this grant |
+    /// | `invalid_scope` | a scope that does not exist or was not given to the client |
+    /// | `invalid_target` | an unknown `resource` or `audience` (RFC 8707 section 2) |
+    ///
+    /// ```
+    /// use bearer_token::{Error, ErrorKind};
+    ///
+    /// /// Only this code means that a person has to sign in again.
+    /// fn needs_sign_in(error: &Error) -> bool {
+    ///     error.kind() == ErrorKind::Refused && error.oauth_code() == Some("invalid_grant")
+    /// }
+    ///
+    /// let error = Error::new(ErrorKind::Refused, "the refresh token was revoked").with_oauth_code("invalid_grant");
+    /// assert!(needs_sign_in(&error));
+    /// ```
     pub fn oauth_code(&self) -> Option<&str> {
         self.0.details.oauth_code.as_deref()
     }
@@ -383,16 +542,34 @@ impl Error {
     }
 
     /// Everything that is wrong with a configuration; empty for other kinds.
+    ///
+    /// ```
+    /// use bearer_token::{StaticToken, TokenProvider};
+    ///
+    /// let builder = TokenProvider::builder(StaticToken::new("token")).allow_origin("api.example.com");
+    /// let error = builder.allow_origin("ftp://files.example.com").build().unwrap_err();
+    /// // Both mistakes are reported by one call of `build`.
+    /// for problem in error.problems() {
+    ///     eprintln!("{}: {}", problem.path(), problem.message());
+    /// }
+    /// assert_eq!(error.problems().len(), 2);
+    /// ```
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
     }
 
     /// Whether both are clones of the same value.
+    ///
+    /// A source's change ends the cool-down of the failure that it was asked about, and not that of a later failure with
+    /// the same sentence.
     pub(crate) fn is(&self, other: &Error) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Changes this clone only.
+    ///
+    /// If this is the only clone, nothing is copied. Otherwise the copy costs one allocation and a few reference
+    /// counts, on a path that has failed anyway.
     fn map(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self

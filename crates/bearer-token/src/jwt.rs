@@ -29,6 +29,31 @@
 //! assert_eq!(token.secret().split('.').count(), 3);
 //! # Ok(()) }
 //! ```
+//!
+//! # From a key to a token
+//!
+//! ```text
+//!  bytes, file, value ─► formats (what is it?) ─► native key (does it fit the algorithm?) ─► SigningKey
+//!                           │ not a key: diagnose says what it is, and how to convert it       │
+//!  KMS, HSM ─► Signer ─────────────────────────────────────────────────────────────────────────┤
+//!                                                                                              ▼
+//!  issuer, audience, claims, header, certificate, times ─────────────────────────────► JwtTemplate
+//!                                                                                              │ sign
+//!                                         the bearer itself: SelfSigned ◄──────────────────────┤
+//!                                         an assertion: JwtBearer, ClientAuth::private_key_jwt ┘
+//! ```
+//!
+//! # Which use
+//!
+//! | the API or server wants | use | lifetime by default |
+//! |---|---|---|
+//! | the JWT as the bearer: GitHub apps, App Store Connect, Snowflake | [`SelfSigned`] | 1 h |
+//! | a token request with an assertion as the grant: Google, Salesforce, Box | `oauth::JwtBearer` | 60 s |
+//! | a token request with an assertion as the client's credential: Entra, Okta, Auth0 | `oauth::ClientAuth::private_key_jwt` | 60 s |
+//! | a token that a browser or another service gets: Firebase, video playback | [`JwtTemplate::sign_with`] | 60 s |
+//!
+//! This module signs and never verifies: the receiver does that. It has no `none` algorithm, no encryption (JWE), and
+//! no detached payloads.
 
 mod algorithm;
 mod formats;

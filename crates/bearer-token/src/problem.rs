@@ -1,4 +1,18 @@
 //! Everything that is wrong with a configuration: what was found, what was expected, and what to change.
+//!
+//! A problem is data, not a string, because the same mistake is shown in three languages: a builder names the method to
+//! call, a configuration file names the field to set, and a process without a file names the environment variable.
+//!
+//! ```text
+//! Problem { path, found, expected, advice: [Advice { setting }] }
+//!
+//! builder        url: found plaintext `http://`; expected `https://`: call `.allow_plaintext()`
+//! file           token_endpoint.url: ..: set `token_endpoint.allow_plaintext = true`
+//! environment    BEARER_TOKEN_TOKEN_ENDPOINT__URL: ..: set `BEARER_TOKEN_TOKEN_ENDPOINT__ALLOW_PLAINTEXT=true`
+//! ```
+//!
+//! The configuration crate translates: it replaces the path by [`Problem::at`] and each setting by
+//! [`Problem::with_advice`]. It parses no sentence to do so.
 
 use std::{borrow::Cow, fmt};
 
@@ -21,11 +35,19 @@ use std::{borrow::Cow, fmt};
 ///      URL, or call `.allow_plaintext()`"
 /// );
 /// ```
+///
+/// A sentence is made of clauses: `PATH: FOUND; expected EXPECTED: ADVICE, or ADVICE`. So a clause begins in lower case
+/// and ends without a period, and an advice begins with a verb.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// Where the user set it: a method, a field with dots, or a variable. It may be empty while a part is checked that
+    /// does not know its own place; [`Problem::at`] then completes it.
     path: String,
+    /// The clause about what was found. Begins with `found`. It may quote names and lengths, but never a value that
+    /// could be a secret.
     found: Cow<'static, str>,
     expected: Option<Cow<'static, str>>,
+    /// Alternatives. One of them is enough, so a problem never lists the steps of a sequence.
     advice: Vec<Advice>,
 }
 
@@ -45,6 +67,13 @@ impl Problem {
     }
 
     /// Adds one way to fix it. Several are alternatives.
+    ///
+    /// ```
+    /// use bearer_token::{Advice, Problem};
+    ///
+    /// let problem = Problem::new("signer", "found no key").advise(Advice::set("key")).advise(Advice::set("remote"));
+    /// assert_eq!(problem.to_string(), "signer: found no key: call `.key(..)`, or call `.remote(..)`");
+    /// ```
     #[must_use]
     pub fn advise(mut self, advice: Advice) -> Self {
         self.advice.push(advice);
@@ -52,6 +81,8 @@ impl Problem {
     }
 
     /// Reports the same at another path.
+    ///
+    /// For code that builds a part on behalf of a user, and knows where the user wrote its settings.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
@@ -59,6 +90,18 @@ impl Problem {
     }
 
     /// Replaces all advice, for example to name fields in place of calls.
+    ///
+    /// ```
+    /// use bearer_token::{Advice, Problem, Setting};
+    ///
+    /// // A builder's problem, shown to the reader of a file.
+    /// let problem = Problem::new("key_id", "found no key id").advise(Advice::set("key_id"));
+    /// let fields = problem.advice().iter().filter_map(Advice::setting).map(|setting| {
+    ///     Advice::Set(Setting::Field(format!("jwt.{}", setting.name()).into()))
+    /// });
+    /// let shown = problem.clone().at("jwt.key_id").with_advice(fields.collect::<Vec<_>>());
+    /// assert_eq!(shown.to_string(), "jwt.key_id: found no key id: set `jwt.key_id`");
+    /// ```
     #[must_use]
     pub fn with_advice(mut self, advice: impl IntoIterator<Item = Advice>) -> Self {
         self.advice = advice.into_iter().collect();
@@ -86,6 +129,8 @@ impl Problem {
     }
 
     /// What was found, what was expected, and what to change, in one sentence.
+    ///
+    /// For output that shows the [path](Self::path) in a column of its own.
     pub fn message(&self) -> String {
         Message(self).to_string()
     }
@@ -211,6 +256,14 @@ impl fmt::Display for Advice {
 }
 
 /// A setting, by the name under which its user sets it.
+///
+/// ```
+/// use bearer_token::Setting;
+///
+/// assert_eq!(Setting::Call("allow_plaintext".into()).to_string(), "`.allow_plaintext(..)`");
+/// assert_eq!(Setting::Field("token_endpoint.url".into()).to_string(), "`token_endpoint.url`");
+/// assert_eq!(Setting::Variable("BEARER_TOKEN_HTTP__PROXY".into()).name(), "BEARER_TOKEN_HTTP__PROXY");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Setting {
@@ -245,11 +298,15 @@ fn is_bool(value: &str) -> bool {
     matches!(value, "true" | "false")
 }
 
+/// Whether a call names its type, as in `KeyReader::key_id`. A leading dot would be wrong there: the reader has another
+/// builder at hand.
 fn is_qualified(call: &str) -> bool {
     call.contains("::")
 }
 
 /// Collects problems, to report all of them at once.
+///
+/// Checks add to it and go on. Returning at the first problem would cost the user one restart for each mistake.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Problems(Vec<Problem>);
 

@@ -7,6 +7,17 @@
 //!
 //! A `SharedStore` (feature `shared`) keeps what the replicas of a program share, so that a fleet fetches one access
 //! token instead of one for each replica.
+//!
+//! | store | for | between processes | survives |
+//! |---|---|---|---|
+//! | [`MemoryStore`] | servers that do not rotate; tests | no | nothing |
+//! | [`FileStore`] | one host, several processes and restarts | a lock beside the file | a crash |
+//! | `SharedRefreshToken` (feature `shared`) | a refresh token that many hosts use | leases of a shared store that loses nothing | the loss of a host |
+//! | your own | where your secrets are | what you implement in [`lease`](RefreshTokenStore::lease) | what it promises |
+//!
+//! A store keeps strings and makes no decisions. It promises two things: a swap is durable before it returns, and it
+//! happens only if the store still had what was seen. Everything else (when to send, when to save, what a refusal
+//! means) is the grant's.
 
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -66,8 +77,30 @@ pub use self::{file::FileStore, memory::MemoryStore, stored_token::StoredToken};
 ///
 /// Futures may be dropped at any await. Errors say whether waiting can help ([`Error::with_retry`]), and contain no
 /// secret.
+///
+/// # What to implement
+///
+/// | the store | implement |
+/// |---|---|
+/// | of one process | [`load`](Self::load), [`swap`](Self::swap) |
+/// | that several processes use | also [`lease`](Self::lease): a lock, an advisory lock of the database, a row with a deadline |
+/// | that can be full or read-only | also [`prepare`](Self::prepare) |
+/// | that notices changes by others | also [`has_changed`](Self::has_changed) |
+/// | that may lose acknowledged writes | do not use it for a rotating token; say so in [`problems`](Self::problems) |
+///
+/// # What goes wrong without them
+///
+/// Without a lease, two processes send one refresh token; the server takes the second use for theft and ends the
+/// consent for both. Without a durable swap, a crash loses the token that replaced the used one. In both cases a person
+/// has to sign in again.
 pub trait RefreshTokenStore: Send + Sync + 'static {
     /// Loads the refresh token, if there is one.
+    ///
+    /// Called at each fetch, so a token that another process stored is found. Do not cache it.
+    ///
+    /// # Errors
+    ///
+    /// An error ends the fetch, and no token request is made. Use [`Retry::Later`](crate::Retry::Later) for an outage.
     fn load(&self, platform: &Platform) -> impl Future<Output = Result<Option<StoredToken>, Error>> + Send;
 
     /// Durably replaces the stored token by `next`, if the stored token is `seen`. Returns whether it was. `None` means
@@ -130,6 +163,7 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
     /// Whether another process may have replaced the token since it was loaded last.
     ///
     /// [`TokenSource::has_changed`](crate::TokenSource::has_changed) blocks on it, so it has to be quick.
+    /// It is asked at most once a second, and only while a failed fetch waits for a change.
     fn has_changed(&self) -> bool {
         false
     }
@@ -144,6 +178,29 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
 }
 
 /// The right to use the refresh token in a store. Dropping it releases the right.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use bearer_token::store::Lease;
+///
+/// /// Says when a lease was released, as the guard of a database's lock would.
+/// struct Guard(Arc<Mutex<Vec<&'static str>>>);
+///
+/// impl Drop for Guard {
+///     fn drop(&mut self) {
+///         self.0.lock().unwrap().push("released");
+///     }
+/// }
+///
+/// let log = Arc::default();
+/// let lease = Lease::holding(Guard(Arc::clone(&log)));
+/// assert!(log.lock().unwrap().is_empty());
+/// drop(lease);
+/// assert_eq!(*log.lock().unwrap(), ["released"]);
+/// ```
+///
+/// A guard that has to await in order to unlock can spawn that in its `Drop`. The next holder waits for the lock
+/// anyway.
 pub struct Lease {
     _held: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -207,6 +264,9 @@ impl<S: RefreshTokenStore> RefreshTokenStore for Arc<S> {
 }
 
 /// The erased mirror of [`RefreshTokenStore`].
+///
+/// Erased because a grant is one type, whatever its store is. One box for each call of a store is nothing beside its
+/// I/O.
 pub(crate) trait DynRefreshTokenStore: Send + Sync {
     fn load<'a>(&'a self, platform: &'a Platform) -> StoreFuture<'a, Option<StoredToken>>;
     fn swap<'a>(

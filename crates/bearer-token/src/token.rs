@@ -1,11 +1,18 @@
 //! What a source gives to a provider: a token, its lifetime, and the reason of the fetch.
 //!
-//! This is the border between the two halves of the crate. Above it nobody knows where a token comes from; below it
-//! nobody knows who waits for it. What passes is small: a string, four ways to say when it ends, a hint, and what the
-//! response had besides.
+//! A source returns an [`AccessToken`]. The provider turns it into a `Bearer`, which has deadlines on both clocks and a
+//! finished header value:
 //!
-//! The room also reads what tokens and responses have inside, as far as it is needed: the fields of a JSON document,
-//! and the times of a JWT. Nothing here verifies a token.
+//! ```text
+//! TokenSource::fetch -> AccessToken -> check_token -> schedule -> Bearer
+//!                       token, expiry,  legal in a     refresh and
+//!                       hint, scope,    header?        expiry times
+//!                       extras
+//! ```
+//!
+//! A source states what it knows and nothing more. A lifetime that is unknown stays unknown here, because only the
+//! provider's [`Policy`](crate::Policy) says what to assume. The folder has what reads tokens and responses: the fields
+//! of a JSON document, JSON pointers, and the times inside a JWT.
 
 use std::{
     collections::BTreeMap,
@@ -33,14 +40,36 @@ mod rejection;
 pub use self::rejection::Rejection;
 
 /// The reason why a token is fetched.
+///
+/// Sources find it in [`FetchContext::reason`](crate::FetchContext::reason); events and metrics show it as a label. A
+/// source that keeps a credential of its own, such as a session, can use it to decide whether to keep that:
+///
+/// ```
+/// use bearer_token::{AccessToken, Error, FetchContext, FetchReason, TokenProvider};
+///
+/// async fn log_in(_keep_session: bool) -> Result<String, Error> {
+///     Ok("a token".to_owned())
+/// }
+///
+/// let provider = TokenProvider::builder(async |cx: FetchContext| {
+///     // The API has refused what the session gave us last: begin a new one.
+///     let keep_session = cx.reason() != FetchReason::Rejected;
+///     Ok(AccessToken::new(log_in(keep_session).await?))
+/// });
+/// # let _ = provider;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FetchReason {
     /// There is no usable token, and callers wait.
+    /// This is the reason of the first fetch, of the first one after an idle time, and of each retry while no bearer
+    /// is in service.
     Missing,
     /// The token is still usable, and is renewed early in the background.
+    /// Callers notice nothing, whether it succeeds or fails: the current bearer is served until it expires.
     Stale,
     /// The API rejected the last token of this source.
+    /// [`FetchContext::challenges`](crate::FetchContext::challenges) has what the API asked for (RFC 6750 section 3).
     Rejected,
     /// The application called `refresh_now`.
     Requested,
@@ -62,23 +91,54 @@ impl FetchReason {
 ///
 /// `Debug` shows neither the token nor other strings from the server.
 ///
-/// ```
-/// use bearer_token::AccessToken;
-/// use std::time::{Duration, SystemTime};
+/// # Which lifetime to set
 ///
-/// // The server said how long it lives ...
-/// let token = AccessToken::new("2YotnFZFEjr1zCsicMWpAA").expires_in(Duration::from_secs(3600));
-/// // ... or until when, and that a new one is useful after half an hour.
-/// let end = SystemTime::now() + Duration::from_secs(3600);
-/// let token = AccessToken::new("2YotnFZFEjr1zCsicMWpAA").expires_at(end).refresh_in(Duration::from_secs(1800));
-/// // It has none, and is used until the API rejects it.
-/// let token = AccessToken::new("2YotnFZFEjr1zCsicMWpAA").never_expires();
-/// assert!(!format!("{token:?}").contains("2YotnFZFEjr1zCsicMWpAA"));
+/// Set what the server said, and nothing if it said nothing:
+///
+/// | the source knows | call |
+/// |---|---|
+/// | seconds from now, as in `expires_in` (RFC 6749 section 5.1) | [`expires_in`](Self::expires_in) |
+/// | a time of day, as in GitHub's `expires_at` | [`expires_at`](Self::expires_at) |
+/// | that it works until it is revoked | [`never_expires`](Self::never_expires) |
+/// | nothing | none of them: the provider's default lifetime applies |
+///
+/// A lifetime is better than a time of day: it depends on one clock. If both are known, pass the lifetime.
+///
 /// ```
+/// use std::time::Duration;
+/// use bearer_token::{AccessToken, FetchContext, TokenProvider};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+/// let provider = TokenProvider::builder(async |cx: FetchContext| {
+///     let sent = cx.platform().now();
+///     // .. call the server here ..
+///     Ok(AccessToken::new("2YotnFZFEjr1zCsicMWpAA")
+///         .expires_in(Duration::from_secs(3600))
+///         .issued(sent)
+///         .scope("orders:read")
+///         .extra("instance_url", "https://eu1.example.com"))
+/// })
+/// .build()?;
+///
+/// let bearer = provider.token().await?;
+/// assert_eq!(bearer.scope(), Some("orders:read"));
+/// assert_eq!(bearer.extra("instance_url"), Some("https://eu1.example.com"));
+/// # Ok(()) }
+/// ```
+///
+/// # What a token may contain
+///
+/// 1 to 65,536 visible ASCII characters. RFC 6750 section 2.1 allows fewer characters, but real tokens use more. A
+/// space, a newline or a control character could change the meaning of the header, so the fetch fails with kind
+/// [`Token`](crate::ErrorKind::Token) and names the position of the byte. The commonest mistake is a token that begins
+/// with `Bearer `: the provider adds the scheme itself.
 pub struct AccessToken {
+    /// The token itself. Wiped on drop. The provider copies it once, into the header value, which is wiped too.
     token: Zeroizing<String>,
     expiry: Expiry,
     refresh_in: Option<Duration>,
+    /// The moment from which the lifetime counts. A moment has both clocks. So deadlines hold while the machine sleeps,
+    /// and when its clock is set.
     issued: Option<Moment>,
     /// The age of a token that another replica got, and its draw for the refresh, as a share of `u32::MAX`.
     inherited: Option<(Duration, u32)>,
@@ -92,10 +152,12 @@ pub(crate) enum Expiry {
     /// Unknown: the provider's default lifetime applies.
     Unknown,
     /// Until it is rejected.
+    /// It has no refresh point either. Only a rejection, or `refresh_now`, causes the next fetch.
     Never,
     /// Counted from when it was issued.
     In(Duration),
     /// By the time of day.
+    /// It is converted to a remaining time once, when the bearer is made.
     At(SystemTime),
 }
 
@@ -126,8 +188,18 @@ impl AccessToken {
 
     /// Sets the end of the lifetime as a time of day. A time in the past means a lifetime of zero.
     ///
-    /// It is judged by this machine's clock. Where the server says how long a token lives,
-    /// [`expires_in`](Self::expires_in) is better: a duration is right even if the clocks differ.
+    /// The time is compared with this machine's clock, so a clock that is a minute off makes the lifetime a minute too
+    /// short or too long. Prefer [`expires_in`](Self::expires_in) if the response has both.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use bearer_token::AccessToken;
+    ///
+    /// // `"expireTime": "2030-01-01T00:00:00Z"`, as parsed by the date library of your choice.
+    /// let expire_time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
+    /// let token = AccessToken::new("ya29.c.b0AXv0zTM").expires_at(expire_time);
+    /// # let _ = token;
+    /// ```
     #[must_use]
     pub fn expires_at(mut self, time: SystemTime) -> Self {
         self.expiry = Expiry::At(time);
@@ -135,19 +207,24 @@ impl AccessToken {
     }
 
     /// Keeps the token in use until the API rejects it.
+    ///
+    /// For API keys and personal access tokens. [`Policy::max_lifetime`](crate::Policy::max_lifetime) does not apply:
+    /// there is no claim to distrust. Do not use it for a token whose lifetime is merely unknown. The API would have to
+    /// refuse a request before the provider learns of the end.
     #[must_use]
     pub fn never_expires(mut self) -> Self {
         self.expiry = Expiry::Never;
         self
     }
 
-    /// Hints at when to get the next token, counted from [`issued`](Self::issued): the server recommends it, or the
-    /// source knows that a new token is useful then.
+    /// Hints at when to get the next token, counted from [`issued`](Self::issued): the server recommends it, or the source
+    /// knows that a new token is useful then.
     ///
-    /// The provider refreshes the token then, or at the refresh point of its [`Policy`](crate::Policy) if that is
-    /// earlier. A hint never makes a token live longer or shorter. With jitter, each bearer is refreshed up to a fifth
-    /// of the hint earlier. A hint of less than a minute counts as one minute: otherwise each request could cause a
-    /// fetch.
+    /// The provider refreshes the token then, or at the refresh point of its [`Policy`](crate::Policy) if that is earlier. A
+    /// hint never makes a token live longer or shorter. With jitter, each bearer is refreshed up to a fifth of the hint
+    /// earlier. A hint of less than a minute counts as one minute: otherwise each request could cause a fetch.
+    ///
+    /// Entra ID sends `refresh_in` with tokens of long life. Token endpoints read it only if they are told where it is.
     #[must_use]
     pub fn refresh_in(mut self, time: Duration) -> Self {
         self.refresh_in = Some(time);
@@ -164,6 +241,9 @@ impl AccessToken {
     }
 
     /// Sets the granted scope, if the response names it (RFC 6749 section 5.1).
+    ///
+    /// Do not repeat the scope that was requested: a missing scope means that all of it was granted, and the caller can
+    /// tell the two cases apart.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = Some(scope.into());
@@ -171,6 +251,9 @@ impl AccessToken {
     }
 
     /// Adds another field of the response that callers need, such as Salesforce's `instance_url`.
+    ///
+    /// The bearer returns it from [`Bearer::extra`](crate::Bearer::extra). Extras live as long as the bearer and are
+    /// not wiped, so do not put secrets here. A second call with the same name replaces the first value.
     #[must_use]
     pub fn extra(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extras.insert(name.into(), value.into());
@@ -178,6 +261,8 @@ impl AccessToken {
     }
 
     /// The token itself. It is a secret.
+    ///
+    /// For sources that wrap another source, and for tests. `Debug` never shows it; a `println!` of this would.
     pub fn secret(&self) -> &str {
         &self.token
     }
@@ -204,8 +289,8 @@ impl AccessToken {
         self.issued
     }
 
-    /// Sets the age that the token has at its [`issued`](Self::issued) moment, and the draw for its refresh. Its
-    /// lifetime and its hint count from before that age.
+    /// Sets the age that the token has at its [`issued`](Self::issued) moment, and the draw for its refresh. Its lifetime
+    /// and its hint count from before that age.
     #[cfg(feature = "shared")]
     pub(crate) fn with_inherited(self, age: Duration, draw: u32) -> Self {
         AccessToken { inherited: Some((age, draw)), ..self }
@@ -236,9 +321,14 @@ impl fmt::Debug for AccessToken {
 }
 
 /// The largest token that is used, in bytes: 64 KiB. HTTP servers accept far smaller headers.
+///
+/// The limit bounds memory, not use: the header value is copied for each group of threads.
 const TOKEN_LIMIT: usize = 64 * 1024;
 
 /// Checks that a token is a legal part of a header value.
+///
+/// The error names the kind of the offending byte and its position, never its neighbours: those are parts of a secret.
+/// It recognises a token that already begins with the scheme, and says so.
 pub(crate) fn check_token(token: &str) -> Result<(), Error> {
     let expected = "expected a bearer token (RFC 6750 section 2.1)";
     let found = if token.is_empty() {

@@ -1,4 +1,16 @@
 //! The transport of token requests.
+//!
+//! A token request carries credentials, so its transport must do less than an ordinary client: no redirects, no
+//! retries, no cookies, no limits that are missing. Three kinds of transports are at hand:
+//!
+//! | transport | for |
+//! |---|---|
+//! | `HttpTransport` (feature `http-transport`) | most programs: hyper and rustls, with CAs, client certificates, proxies and timeouts as settings |
+//! | `service(..)` (feature `tower`) | a tower service: your own client, with your own layers for tracing or TLS |
+//! | `reqwest_bearer::ClientTransport` | a `reqwest::Client`, for SOCKS proxies or another TLS library |
+//!
+//! Everything about a failed connection becomes one sentence with what was found and what to change (`cause.rs`). No
+//! error of a client is passed on: errors of HTTP clients quote URLs, and a URL may have a key in it.
 
 use std::{future::Future, sync::Arc};
 
@@ -25,6 +37,8 @@ pub use self::tower::{ServiceTransport, service};
 use crate::error::BoxError;
 
 /// The largest response that is read from an authorization server, in bytes: 1 MiB.
+///
+/// Real responses have some kilobytes. The limit keeps a server, or something that is not one, from filling the memory.
 pub const RESPONSE_LIMIT: usize = 1024 * 1024;
 
 /// Sends a token request and returns the whole response.
@@ -76,6 +90,69 @@ pub const RESPONSE_LIMIT: usize = 1024 * 1024;
 /// assert!(cell.set(client).is_ok());
 /// # let _ = late;
 /// ```
+///
+/// # In tests
+///
+/// A transport is also the place where a test can replace the authorization server. For a server with grants and
+/// failures, see the crate `bearer-token-testing`.
+///
+/// ```
+/// # #[cfg(not(feature = "oauth"))] fn main() {}
+/// # #[cfg(feature = "oauth")]
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+/// use bearer_token::{Error, TokenProvider, oauth::{ClientCredentials, TokenEndpoint}, transport::Transport};
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+///
+/// /// Responds to every token request with this body, and checks what was sent.
+/// struct Canned(&'static str);
+///
+/// impl Transport for Canned {
+///     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+///         assert_eq!(request.body(), "grant_type=client_credentials&scope=read");
+///         Ok(Response::new(Bytes::from_static(self.0.as_bytes())))
+///     }
+/// }
+///
+/// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
+///     .scope("read")
+///     .transport(Canned(r#"{"access_token": "2YotnFZFEjr1zCsicMWpAA", "expires_in": 3600}"#))
+///     .build()?;
+/// let provider = TokenProvider::builder(source).build()?;
+/// assert_eq!(provider.token().await?.secret(), "2YotnFZFEjr1zCsicMWpAA");
+/// # Ok(()) }
+/// ```
+///
+/// # Over another HTTP client
+///
+/// ```
+/// # #[cfg(not(any(feature = "http-transport", feature = "tower")))] fn main() {}
+/// # #[cfg(any(feature = "http-transport", feature = "tower"))] fn main() {
+/// use bearer_token::{Error, adapter::{client_error, read_response}, transport::Transport};
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+///
+/// type Reply = Response<Full<Bytes>>;
+///
+/// /// What any client looks like from here. It must not follow redirects, and must not retry.
+/// trait Client: Send + Sync + 'static {
+///     fn execute(&self, request: Request<Bytes>) -> impl Future<Output = std::io::Result<Reply>> + Send;
+/// }
+///
+/// struct Through<C>(C);
+///
+/// impl<C: Client> Transport for Through<C> {
+///     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+///         let uri = request.uri().clone();
+///         // The sentence names the cause: the host name, the port, the certificate.
+///         let response = self.0.execute(request).await.map_err(|error| client_error(&uri, &error))?;
+///         // At most 1 MiB, whatever the server sends.
+///         read_response(&uri, response).await
+///     }
+/// }
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not carry token requests",
     label = "not a `Transport`",
@@ -88,6 +165,12 @@ pub const RESPONSE_LIMIT: usize = 1024 * 1024;
 )]
 pub trait Transport: Send + Sync + 'static {
     /// Sends the request.
+    ///
+    /// # Errors
+    ///
+    /// An error means that there is no whole response. Use [`client_error`](crate::adapter::client_error) to explain
+    /// the error of an HTTP client, and [`read_response`](crate::adapter::read_response) to read a body up to the
+    /// limit.
     fn send(
         &self,
         request: ::http::Request<Bytes>,
@@ -98,12 +181,35 @@ pub trait Transport: Send + Sync + 'static {
     /// `shared`).
     ///
     /// By default it adds nothing that does. A transport that wraps another one forwards the call.
+    ///
+    /// ```
+    /// use bearer_token::{Error, Identity, transport::Transport};
+    /// use bytes::Bytes;
+    /// use http::{HeaderValue, Request, Response};
+    ///
+    /// /// Adds the tenant to each token request, so replicas of two tenants must not share a token.
+    /// struct ForTenant<T> { tenant: HeaderValue, inner: T }
+    ///
+    /// impl<T: Transport> Transport for ForTenant<T> {
+    ///     async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+    ///         request.headers_mut().insert("x-tenant", self.tenant.clone());
+    ///         self.inner.send(request).await
+    ///     }
+    ///
+    ///     fn identity(&self, identity: &mut Identity) {
+    ///         identity.text("tenant", self.tenant.to_str().unwrap_or_default());
+    ///         self.inner.identity(identity);
+    ///     }
+    /// }
+    /// ```
     fn identity(&self, identity: &mut Identity) {
         let _ = identity;
     }
 }
 
 /// The erased mirror of [`Transport`].
+///
+/// It takes an `Arc`, so the boxed future owns its transport and borrows nothing of the endpoint.
 #[allow(dead_code, reason = "used by the token endpoint, which is behind a feature")]
 pub(crate) trait DynTransport: Send + Sync {
     fn send(self: Arc<Self>, request: ::http::Request<Bytes>) -> BoxFuture<Result<::http::Response<Bytes>, Error>>;
@@ -121,6 +227,8 @@ impl<T: Transport> DynTransport for T {
 }
 
 /// The error for a response that is larger than [`RESPONSE_LIMIT`].
+///
+/// Of kind `Response` and not `Transport`: the server was reached, and another request would get the same.
 #[cfg(any(feature = "http-transport", feature = "tower", feature = "oauth"))]
 pub(crate) fn too_large() -> Error {
     Error::new(

@@ -1,4 +1,19 @@
 //! A string that is looked up each time it is needed.
+//!
+//! Configurations are read once, but the secrets in them change while the process runs: a mounted secret is rewritten,
+//! a sidecar renews a token. So builders take a [`Value`] wherever other libraries take a string, and look it up again
+//! for each token request.
+//!
+//! ```text
+//!  from where                   what is done with it, in this order               to where
+//!  literal   From<&str>       ┐
+//!  file      Value::file      │  member -> before/after -> encoding -> prefix,    a parameter, a header,
+//!  variable  Value::env       │  (JSON)    (split)         (decode)   suffix      a claim, a secret, a key
+//!  provider  Value::token_of  ┘
+//! ```
+//!
+//! Three readers finish a value, and they differ in what they tolerate at its ends: text of a request, a client secret,
+//! and bytes of a key. All of them fail if nothing is left.
 
 use std::{env, fmt, path::Path, sync::Arc};
 
@@ -48,12 +63,30 @@ use self::steps::{Part, Steps};
 ///
 /// While a file is missing or unusable, its previous value is used. If a variable or a provider's token is missing, the
 /// fetch fails.
+///
+/// # What happens when it cannot be read
+///
+/// | origin | missing or unusable at `build()` | later |
+/// |---|---|---|
+/// | literal | a problem | cannot happen |
+/// | file | a problem | the last usable content stays in use; an event says so |
+/// | variable | a problem | the fetch fails with kind [`Source`](ErrorKind::Source), after a change |
+/// | another provider | not asked | the fetch fails with that provider's error, kind and retry advice |
+///
+/// A file is read on a thread for blocking work. Its new content is checked before it replaces the previous one, so a
+/// half-written file changes nothing.
+///
+/// # Costs
+///
+/// A literal or a variable costs nothing worth counting. A file costs one read per token request, which means one per
+/// token's lifetime. A provider's token costs nothing while it is fresh, because that provider caches it.
 #[derive(Clone)]
 pub struct Value {
     lookup: Lookup,
     steps: Steps,
 }
 
+/// Where a value comes from. Each clone of a value shares the file's last good content and the provider's cache.
 #[derive(Clone)]
 enum Lookup {
     Literal(Zeroizing<String>),
@@ -63,6 +96,9 @@ enum Lookup {
 }
 
 /// From what was found to what is used, or what is wrong with it.
+///
+/// A plain function instead of a closure: it can be passed on to a thread for blocking work, and a value can be read in
+/// three ways by one lookup.
 type Finish<T> = fn(&Steps, &[u8]) -> Result<T, String>;
 
 impl Value {
@@ -74,17 +110,54 @@ impl Value {
     ///
     /// A pipe is read once, and its content is kept for clones of this value. Two values cannot share a pipe, because each
     /// reads it: clone one, or use a file.
+    ///
+    /// ```
+    /// use bearer_token::Value;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = std::env::temp_dir().join(format!("value-file-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir)?;
+    /// # let path = dir.join("api-key");
+    /// std::fs::write(&path, "first\n")?;
+    /// let key = Value::file(&path);
+    /// assert_eq!(*key.read_now()?, "first");
+    ///
+    /// std::fs::write(&path, "second\n")?;
+    /// assert_eq!(*key.read_now()?, "second");
+    ///
+    /// // A file that was emptied or removed is no reason to fail while there is a last good content.
+    /// std::fs::remove_file(&path)?;
+    /// assert_eq!(*key.read_now()?, "second");
+    /// # std::fs::remove_dir_all(&dir)?; Ok(()) }
+    /// ```
     pub fn file(path: impl AsRef<Path>) -> Self {
         Value::new(Lookup::File(LastGood::new_or_pipe(path)))
     }
 
     /// The value of an environment variable.
+    ///
+    /// It is read anew for each request, but a process rarely changes its own environment: for a secret that is
+    /// rotated, prefer a file. A variable that is not set is an error, and so is an empty one.
     pub fn env(name: impl Into<String>) -> Self {
         Value::new(Lookup::Variable(name.into().into()))
     }
 
     /// The token of another provider, for a chain of token requests. The provider has its own cache, so each stage
     /// makes one request per lifetime.
+    ///
+    /// Examples are GitHub's installation tokens, which a server issues for an app's JWT, and a CI's identity token
+    /// that another server exchanges. The outer fetch waits for the inner one within its own deadline, and an error
+    /// names both stages. A circle of providers cannot be built, because each needs its source first.
+    ///
+    /// ```
+    /// use bearer_token::{StaticToken, TokenProvider, Value};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let app_jwt = TokenProvider::builder(StaticToken::new("eyJhbGciOiJSUzI1NiJ9.e30.c2ln")).name("app").build()?;
+    /// let authorization = Value::from(app_jwt).prefix("Bearer ");
+    /// assert_eq!(format!("{authorization:?}"), "Value(token of \"app\")");
+    /// # Ok(()) }
+    /// ```
     pub fn token_of(provider: TokenProvider) -> Self {
         Value::new(Lookup::Token { provider, fresh: false })
     }
@@ -92,6 +165,10 @@ impl Value {
     /// Asks the other provider for a new token each time, for servers that accept each token only once.
     ///
     /// Changes nothing for values that are not [tokens](Self::token_of).
+    ///
+    /// Package registries and some token exchanges remember the `jti` of what they have seen. Without this, the first
+    /// refresh there would be refused, because the subject token is still fresh and is sent a second time. It costs one
+    /// request of the inner stage for each request of the outer one, so leave it off where it is not asked for.
     #[must_use]
     pub fn fresh(mut self) -> Self {
         if let Lookup::Token { fresh, .. } = &mut self.lookup {
@@ -101,6 +178,25 @@ impl Value {
     }
 
     /// Takes a member of the JSON document that was found, by JSON pointer: `/private_key`, `/data/0/token` (RFC 6901).
+    ///
+    /// The member is a string, or a number whose digits are used. The other members are not decoded, so a file with
+    /// several secrets leaves none of them in memory.
+    ///
+    /// ```
+    /// use bearer_token::Value;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let account = r#"{"client_email": "sync@project.example.com", "project": 4711}"#;
+    /// let email = Value::from(account).member("/client_email");
+    /// assert_eq!(*email.read_now()?, "sync@project.example.com");
+    /// let project = Value::from(account).member("/project").prefix("projects/");
+    /// assert_eq!(*project.read_now()?, "projects/4711");
+    ///
+    /// // The error lists the names that are there, and no values.
+    /// let error = Value::from(account).member("/email").read_now().unwrap_err();
+    /// assert!(error.to_string().contains("it has `/client_email`, `/project`"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn member(mut self, pointer: impl Into<String>) -> Self {
         self.steps.member = Some(pointer.into().into());
@@ -108,6 +204,21 @@ impl Value {
     }
 
     /// Takes the part before the first occurrence of a separator.
+    ///
+    /// ```
+    /// use bearer_token::{Encoding, Value};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// // A key in two halves, as Ghost and Ably hand out: an id, and a secret.
+    /// let key = Value::from("6489e3:0a1b2c3d");
+    /// assert_eq!(*key.clone().before(":").read_now()?, "6489e3");
+    /// assert_eq!(*key.after(":").encoding(Encoding::Hex).read_bytes_now()?, [0x0a, 0x1b, 0x2c, 0x3d]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Reading fails if the separator does not occur. An empty separator is a problem at `build()`.
     #[must_use]
     pub fn before(mut self, separator: impl Into<String>) -> Self {
         self.steps.part = Some((Part::Before, separator.into().into()));
@@ -115,6 +226,9 @@ impl Value {
     }
 
     /// Takes the part after the first occurrence of a separator.
+    ///
+    /// Replaces an earlier [`before`](Self::before) or `after`: a value has one part. Further separators belong to the
+    /// part.
     #[must_use]
     pub fn after(mut self, separator: impl Into<String>) -> Self {
         self.steps.part = Some((Part::After, separator.into().into()));
@@ -122,6 +236,17 @@ impl Value {
     }
 
     /// Sets the encoding in which the value is found. The decoded value is used. Default: [`Text`](Encoding::Text).
+    ///
+    /// For a value that ends up in a request, the decoded bytes must be UTF-8 without control characters. Keys and
+    /// shared secrets are used as bytes.
+    ///
+    /// ```
+    /// use bearer_token::{Encoding, Value};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// assert_eq!(*Value::from("czNjcjN0").encoding(Encoding::Base64).read_now()?, "s3cr3t");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.steps.encoding = encoding;
@@ -129,6 +254,9 @@ impl Value {
     }
 
     /// Puts a string before the value, such as `Bearer `.
+    ///
+    /// It is added after decoding, and is used as it is: with `prefix("Bearer ")` the space counts. A control character
+    /// in it is a problem at `build()`.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.steps.prefix = Zeroizing::new(prefix.into());
@@ -143,6 +271,8 @@ impl Value {
     }
 
     /// The string itself, if it is a literal.
+    ///
+    /// Before its steps: `identity` and the checks of assertions only need to know that it is one.
     #[allow(dead_code, reason = "used with the features `jwt` and `oauth`")]
     pub(crate) fn literal(&self) -> Option<&str> {
         match &self.lookup {
@@ -261,6 +391,8 @@ impl Value {
         self.as_on(platform, Steps::bytes).await
     }
 
+    /// Reads a value that is not a token. Only files leave the worker thread. A literal or a variable is too cheap for
+    /// a detour.
     async fn as_on<T: Send + 'static>(
         &self,
         platform: &crate::platform::Platform,
@@ -279,6 +411,30 @@ impl Value {
     ///
     /// Fails with kind [`Source`](ErrorKind::Source) if the value is missing or not as expected, or with the error of
     /// the other provider.
+    ///
+    /// For sources of your own, which should take values as the built-in ones do. Call it within the fetch: then the
+    /// next fetch sees a change without a restart:
+    ///
+    /// ```
+    /// use bearer_token::{AccessToken, Error, FetchContext, TokenProvider, TokenSource, Value};
+    ///
+    /// struct Sessions {
+    ///     key: Value,
+    /// }
+    ///
+    /// impl TokenSource for Sessions {
+    ///     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+    ///         let key = self.key.read(&cx).await?;
+    ///         // .. exchange the key for a session ..
+    ///         Ok(AccessToken::new(format!("session-of-{}", &key[..2])))
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// let provider = TokenProvider::builder(Sessions { key: "0a1b2c3d".into() }).build()?;
+    /// assert_eq!(provider.token().await?.secret(), "session-of-0a");
+    /// # Ok(()) }
+    /// ```
     pub async fn read(&self, cx: &FetchContext) -> Result<Zeroizing<String>, Error> {
         self.read_as(cx, Steps::text).await
     }
@@ -317,6 +473,16 @@ impl Value {
     /// # Errors
     ///
     /// As [`read`](Self::read). A token of another provider is an error too, because it has to be awaited.
+    ///
+    /// ```
+    /// use bearer_token::Value;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// // As bytes, a trailing newline stays: a binary key may end with one.
+    /// assert_eq!(*Value::from("key\n").read_bytes_now()?, b"key\n");
+    /// assert_eq!(*Value::from("key\n").read_now()?, "key");
+    /// # Ok(()) }
+    /// ```
     pub fn read_bytes_now(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
         self.now(Steps::bytes)
     }
@@ -331,6 +497,8 @@ impl Value {
     }
 
     /// A clause about the value, with the place that it comes from.
+    ///
+    /// For a literal the path of the problem says it all, so no place is added.
     pub(crate) fn clause(&self, problem: impl fmt::Display) -> String {
         match &self.lookup {
             Lookup::Literal(_) => problem.to_string(),
@@ -338,6 +506,8 @@ impl Value {
         }
     }
 
+    /// Reads any value, for one request. The wait for another provider is noted in the context, so a fetch that runs
+    /// out of time can name the stage that it waited for.
     async fn read_as<T: Send + 'static>(&self, cx: &FetchContext, finish: Finish<T>) -> Result<T, Error> {
         match &self.lookup {
             Lookup::Token { provider, fresh } => {
@@ -350,6 +520,9 @@ impl Value {
     }
 
     /// The value if it is not a token. Blocks for files.
+    ///
+    /// The file's content is finished twice: once as a check, before it may replace the last good one, and once for the
+    /// result. Finishing is cheap beside reading.
     fn now<T>(&self, finish: Finish<T>) -> Result<T, Error> {
         match &self.lookup {
             Lookup::Literal(text) => self.finish(text.as_bytes(), finish),

@@ -1,7 +1,8 @@
-//! What a hundred tenants of one authorization server cost over TLS, with the transport that all share by default.
+//! What a hundred tenants of one authorization server cost over TLS, with the transport that all share by default, and
+//! with those of a configuration.
 //!
-//! The transport trusts the CAs of the environment, which cannot be changed in a process with threads. So each test runs
-//! itself again in another process, which trusts the server of the first.
+//! The default transport trusts the CAs of the environment, which cannot be changed in a process with threads. So some
+//! tests run themselves again in another process, which trusts the server of the first.
 
 use std::{
     convert::Infallible,
@@ -14,12 +15,13 @@ use std::{
 };
 
 use bearer_token::{
-    KeyedProviders, TokenProvider,
+    KeyedProviders, RequestHead, TokenProvider,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
     transport::HttpTransport,
 };
+use bearer_token_config::{KeyedConfig, ProviderConfig};
 use bytes::Bytes;
-use http::Response;
+use http::{Extensions, HeaderMap, Method, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -131,4 +133,34 @@ fn tenants_share_a_connection_and_the_cas() {
 fn a_transport_of_its_own_has_its_own_connection() {
     let Ok(url) = std::env::var(URL) else { return assert_eq!(in_a_child(), 1 + TENANTS, "connections") };
     fetch_for_all(|| Some(HttpTransport::new()), url);
+}
+
+/// The connections that tenants of a configuration make, each with its first token. The CAs are those of the group that
+/// the tenant is in.
+async fn connections_of(settings: &str, groups: &[&str]) -> usize {
+    let (url, ca, connections) = server().await;
+    let config = format!(
+        "allow_origins = [\"https://api.example.com\"]\n[token_endpoint]\nurl = \"{url}\"\n\
+         client = {{ id = {{ variable = \"tenant\" }}, secret = \"a secret of the test's own\" }}\n{settings}"
+    );
+    let config = KeyedConfig::new(ProviderConfig::from_toml(&config.replace("CA", &ca)).unwrap()).unwrap();
+    let tenants = config.providers().build().unwrap();
+    let (headers, extensions) = (HeaderMap::new(), Extensions::new());
+    let head = RequestHead::new(&Method::GET, &headers, &extensions);
+    for number in 0..TENANTS / 10 {
+        let (tenant, ca) = (format!("tenant-{number}"), ca.clone() + groups[number % groups.len()]);
+        let key = config.key(&head, [("tenant", tenant.as_str()), ("ca", ca.as_str())]).unwrap();
+        tenants.get(&key).unwrap().token().await.unwrap();
+    }
+    connections.load(SeqCst)
+}
+
+#[tokio::test]
+async fn tenants_with_equal_settings_of_tls_share_a_connection() {
+    let all = "title_case_headers = true\ntls = { only_ca = \"\"\"CA\"\"\" }";
+    let by_group = "tls = { only_ca = { variable = \"ca\" } }";
+    for (settings, groups, expected) in [(all, &[""][..], 1), (by_group, &[""], 1), (by_group, &["", "\n", "\n\n"], 3)]
+    {
+        assert_eq!(connections_of(settings, groups).await, expected, "{settings} {groups:?}");
+    }
 }

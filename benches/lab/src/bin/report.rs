@@ -7,8 +7,9 @@ use std::{
 };
 
 use lab::{
-    chart,
-    report::{self, Part, Report},
+    chart, missed,
+    report::{self, Bar, Part, Report},
+    statistics,
 };
 
 /// The benches in the order of the document, with an introduction for each.
@@ -58,7 +59,9 @@ const SECTIONS: [(&str, &str, &str); 7] = [
 
 fn main() -> std::io::Result<()> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let plots = root.join("docs/performance");
+    // A quick try does not touch the document.
+    let docs = if statistics::is_quick() { root.join("target/reports") } else { root.join("docs") };
+    let plots = docs.join("performance");
     fs::create_dir_all(&plots)?;
     let reports = Report::kept(&SECTIONS.map(|(name, _, _)| name)).map_err(std::io::Error::other)?;
     let fleet = fs::read_to_string(root.join("target/reports/fleet.md"))?;
@@ -77,11 +80,14 @@ fn main() -> std::io::Result<()> {
         report::bars(&reports),
     );
     // The rows of the fleet's own table, without the header.
-    let rows = fleet_bars.lines().skip(2).filter(|line| line.starts_with('|'));
-    for row in rows {
+    let rows: Vec<_> = fleet_bars.lines().skip(2).filter(|line| line.starts_with('|')).collect();
+    for row in &rows {
         text.push('\n');
         text.push_str(row);
     }
+    let fleet_bars: Vec<Bar> = rows.iter().filter_map(|row| fleet_bar(row)).collect();
+    text.push('\n');
+    text.push_str(&missed::sections(reports.iter().flat_map(|report| &report.bars).chain(&fleet_bars))?);
     text.push_str(&format!("\n\n## The machine\n\n{}\n", machine()));
 
     for (name, title, words) in SECTIONS {
@@ -113,7 +119,16 @@ fn main() -> std::io::Result<()> {
     while text.contains("\n\n\n") {
         text = text.replace("\n\n\n", "\n\n");
     }
-    fs::write(root.join("docs/PERFORMANCE.md"), text)
+    fs::write(docs.join("PERFORMANCE.md"), text)
+}
+
+/// A row of the fleet's table of bars. Its key is made of its words.
+fn fleet_bar(row: &str) -> Option<Bar> {
+    let cells: Vec<_> = row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+    let [what, expected, found, reached] = <[String; 4]>::try_from(cells).ok()?;
+    let words = what.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let key = words.collect::<Vec<_>>().join("-");
+    Some(Bar { key, what, expected, found, reached: reached == "yes" })
 }
 
 fn machine() -> String {

@@ -1,11 +1,17 @@
 //! What sections are built with: it reads values, builds sources, and collects what is wrong.
 
+#[cfg(feature = "http-transport")]
+use std::sync::Arc;
 use std::{collections::BTreeSet, path::Path};
 
+#[cfg(feature = "http-transport")]
+use bearer_token::transport::HttpTransport;
 use bearer_token::{Advice, Encoding, Problem, Value, oauth::TokenEndpointBuilder, platform::Platform};
 use zeroize::Zeroizing;
 
 use super::{shared::Sharing, sources::Sources, stand_in::StandIn};
+#[cfg(feature = "http-transport")]
+use crate::shared::Settings;
 use crate::{
     build::Given,
     report::Report,
@@ -137,6 +143,23 @@ impl<'a> Context<'a> {
     /// Whether a variable was used after the first `uses` uses.
     pub(super) fn has_used_since(&self, uses: usize) -> bool {
         self.used.len() > uses
+    }
+
+    /// The names and values of the variables that were used after the first `uses` uses.
+    #[cfg(feature = "http-transport")]
+    pub(super) fn variables_since(&self, uses: usize) -> impl Iterator<Item = (&str, &str)> {
+        let values = match self.given {
+            Given::Values(values) => Some(values),
+            Given::Nothing | Given::Rehearsal => None,
+        };
+        let used: BTreeSet<_> = self.used.iter().skip(uses).map(String::as_str).collect();
+        used.into_iter().filter_map(move |name| Some((name, values?.get(name)?.as_str())))
+    }
+
+    /// The HTTP client of another key of the configuration, with the same settings.
+    #[cfg(feature = "http-transport")]
+    pub(super) fn shared_transport(&self, settings: &Settings) -> Option<Arc<HttpTransport>> {
+        self.shared?.transports.get(settings)
     }
 
     fn reported<T>(&mut self, result: Result<T, Problem>) -> Option<T> {

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::context::Context;
-#[cfg(feature = "http-transport")]
-use crate::names::Names;
 use crate::values::{SecretField, ValueField};
+#[cfg(feature = "http-transport")]
+use crate::{names::Names, provider_config::Shared, shared::Settings};
 
 #[cfg(feature = "http-transport")]
 const NAMES: Names = Names { section: "token_endpoint.tls", names: &[] };
@@ -38,6 +38,12 @@ pub(super) fn transport(
     builder: TokenEndpointBuilder,
     cx: &mut Context<'_>,
 ) -> TokenEndpointBuilder {
+    let place = cx.place("token_endpoint");
+    // A client whose settings depend on no variable.
+    if let Some(shared) = cx.shared_transport(&Settings::new(&place, [])) {
+        return builder.transport(Shared(shared));
+    }
+    let uses = cx.used.len();
     let mut transport = HttpTransport::builder();
     let (mut is_set, mut is_known) = (false, true);
     for (name, field, set) in [
@@ -61,10 +67,17 @@ pub(super) fn transport(
     if !is_set || !is_known {
         return builder;
     }
+    let settings = Settings::new(&place, cx.variables_since(uses));
+    if let Some(shared) = cx.shared_transport(&settings) {
+        return builder.transport(Shared(shared));
+    }
     match transport.build() {
         // One that was given in code replaces it, as in a dry run.
         Ok(_) if cx.transport.is_some() => builder,
-        Ok(transport) => builder.transport(transport),
+        Ok(transport) => match cx.shared {
+            Some(shared) => builder.transport(Shared(shared.transports.keep(settings, transport))),
+            None => builder.transport(transport),
+        },
         Err(error) => {
             cx.report.add_translated(&NAMES, &error);
             builder

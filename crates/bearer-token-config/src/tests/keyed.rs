@@ -306,8 +306,9 @@ fn elsewhere_a_variable_is_read_or_a_problem() {
         }
     }
     let error = keyed(&format!("allow_origins = [\"https://api.example.com\"]\n{endpoint}"), &Recorder::default());
-    let error = error.unwrap_err().to_string();
-    assert!(error.contains("found no variable in a keyed configuration"), "{error}");
+    let error = error.unwrap_err();
+    assert_eq!(error.problems().len(), 1, "{error}");
+    assert!(error.to_string().contains("variables: found no variable, so all keys would share one token"), "{error}");
 }
 
 #[test]

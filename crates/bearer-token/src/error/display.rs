@@ -1,10 +1,16 @@
 //! An error as a sentence, with its causes on request.
+//!
+//! `Display` and `Debug` are the two ways in which an error reaches a log, so both are written by hand. Neither prints
+//! [`Error::server_description`], and both stop after 32 problems: a generated configuration may have thousands, and a
+//! log line has a limit.
 
 use std::{error::Error as _, fmt};
 
 use crate::{error::Error, problem::Problem};
 
 /// The most problems in a sentence.
+///
+/// [`Error::problems`] still has all of them.
 const LISTED: usize = 32;
 
 /// How many problems are not listed, if there are any.
@@ -14,6 +20,10 @@ fn more(problems: &[Problem]) -> Option<String> {
 }
 
 /// The sentence; with `{:#}`, its causes too.
+///
+/// The parts, in order: the provider's name if the user gave one, the message, the problems (numbered if there are
+/// several), what was left out, and with `{:#}` the causes. A cause whose sentence is contained in what is printed
+/// already is skipped: [`Error::other`] and many crates repeat it.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = match &self.0.details.provider {
@@ -45,6 +55,8 @@ impl fmt::Display for Error {
     }
 }
 
+/// For logs that print `{error:?}`: fields instead of a sentence, with the causes as their own `Debug`. The server's
+/// description is missing on purpose.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;

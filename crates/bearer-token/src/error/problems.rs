@@ -1,9 +1,15 @@
 //! Problems as one error, and the problems of an error.
+//!
+//! The ground between the two types: a builder collects [`Problems`] of its own, absorbs the problems of the parts that
+//! it is made of, and returns one [`Error`]. So a user sees every mistake of a nested configuration at once, each under
+//! its full path, such as `client_auth.key`.
 
 use crate::{error::Error, problem::Problems};
 
 impl Problems {
     /// Adds the problems of a part, under the part's path.
+    ///
+    /// An error without problems becomes one problem with its sentence, so no failure of a part is lost.
     #[allow(dead_code, reason = "used by parts that are behind features")]
     pub(crate) fn absorb(&mut self, prefix: &str, error: &Error) {
         if error.problems().is_empty() {

@@ -1,10 +1,14 @@
 //! The name by which people tell one provider from another.
+//!
+//! A name that the user chose is in every sentence. A suggested one, such as a token endpoint's host, is in events and
+//! status only: it would make the sentences longer for users with a single provider, where there is no doubt.
 
 use std::{fmt, sync::Arc};
 
 /// The name of a provider, for errors, events and status.
 #[derive(Clone, Debug)]
 pub(crate) struct ProviderName {
+    /// Shared: each error and event of a provider carries the name, and none of them copies it.
     name: Arc<str>,
     is_given: bool,
 }

@@ -2,12 +2,17 @@
 //!
 //! Other code never decides by an algorithm's name. It matches on [`Family`], [`Hash`] or [`Curve`], without a `_` arm.
 //! So a new row does not compile until all of that code handles it.
+//!
+//! A row has the name in the JOSE header and the family with its parameters. What else depends on it (the kind of key,
+//! the length of a signature, the curve's identifier) is in the tables of [`Curve`] and [`ParameterSet`], once each.
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use crate::error::Error;
 
 /// Declares [`Algorithm`] from its rows: documentation, name, family.
+///
+/// A macro: then the enum, its names and its families cannot disagree.
 macro_rules! algorithms {
     ($($(#[doc = $doc:literal])* $variant:ident $name:literal: $family:expr,)*) => {
         /// How a JWT is signed (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9964 section 2). There is no `none`.
@@ -26,6 +31,7 @@ macro_rules! algorithms {
                 match self { $(Algorithm::$variant => $name,)* }
             }
 
+            /// The kind of key and the parameters that it signs with.
             pub(crate) fn family(self) -> Family {
                 match self { $(Algorithm::$variant => $family,)* }
             }
@@ -35,30 +41,39 @@ macro_rules! algorithms {
 
 algorithms! {
     /// HMAC with SHA-256 and a shared secret.
+    /// The secret has at least 32 bytes (RFC 7518 section 3.2).
     HS256 "HS256": Family::Hmac(Hash::Sha256),
     /// HMAC with SHA-384 and a shared secret.
+    /// The secret has at least 48 bytes.
     HS384 "HS384": Family::Hmac(Hash::Sha384),
     /// HMAC with SHA-512 and a shared secret.
+    /// The secret has at least 64 bytes.
     HS512 "HS512": Family::Hmac(Hash::Sha512),
     /// RSASSA-PKCS1-v1_5 with SHA-256.
+    /// Every server knows it. The signature is as long as the key: 256 bytes with 2048 bits.
     RS256 "RS256": Family::Rsa(Padding::Pkcs1, Hash::Sha256),
     /// RSASSA-PKCS1-v1_5 with SHA-384.
     RS384 "RS384": Family::Rsa(Padding::Pkcs1, Hash::Sha384),
     /// RSASSA-PKCS1-v1_5 with SHA-512.
     RS512 "RS512": Family::Rsa(Padding::Pkcs1, Hash::Sha512),
     /// RSASSA-PSS with SHA-256, and a salt as long as the hash.
+    /// Entra ID and Yandex Cloud ask for it.
     PS256 "PS256": Family::Rsa(Padding::Pss, Hash::Sha256),
     /// RSASSA-PSS with SHA-384, and a salt as long as the hash.
     PS384 "PS384": Family::Rsa(Padding::Pss, Hash::Sha384),
     /// RSASSA-PSS with SHA-512, and a salt as long as the hash.
     PS512 "PS512": Family::Rsa(Padding::Pss, Hash::Sha512),
     /// ECDSA on P-256 with SHA-256.
+    /// The signature has 64 bytes, and takes microseconds.
     ES256 "ES256": Family::Ecdsa(Curve::P256),
     /// ECDSA on P-384 with SHA-384.
+    /// The signature has 96 bytes.
     ES384 "ES384": Family::Ecdsa(Curve::P384),
     /// ECDSA on P-521 with SHA-512.
+    /// The signature has 132 bytes. The number in the name is that of the hash, not of the curve.
     ES512 "ES512": Family::Ecdsa(Curve::P521),
     /// Ed25519.
+    /// The signature has 64 bytes, and signing needs no randomness (RFC 8032 section 5.1.6).
     EdDSA "EdDSA": Family::Ed25519,
     /// ML-DSA-44, which withstands quantum computers. Its signatures have 2,420 bytes: for assertions, not for headers
     /// of API requests. Keys in this process need the feature `ml-dsa`.
@@ -70,9 +85,13 @@ algorithms! {
 }
 
 /// The sizes of RSA keys in bits. RFC 7518 sections 3.3 and 3.5 ask for 2048; aws-lc stops at 8192.
+///
+/// Smaller keys are refused, although servers exist that accept 1024 bits: such a key can be factored.
 pub(crate) const RSA_BITS: RangeInclusive<usize> = 2048..=8192;
 
 /// What an algorithm signs with.
+///
+/// Key checks, lengths and the choice of aws-lc's algorithm match on it, each without a `_` arm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     /// A shared secret, at least as long as the hash (RFC 7518 section 3.2).
@@ -88,6 +107,8 @@ pub(crate) enum Family {
 }
 
 /// Declares an enum from its rows: each variant, and what depends on it.
+///
+/// `ALL` has its length from the rows, so a loop over it cannot miss one.
 macro_rules! table {
     ($(#[doc = $doc:literal])* $name:ident: $facts:ident { $($variant:ident: { $($row:tt)* },)* }) => {
         $(#[doc = $doc])*
@@ -139,15 +160,21 @@ pub(crate) struct ParameterSetFacts {
 /// A hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hash {
+    /// 32 bytes of output: for HS256, RS256, PS256 and ES256.
     Sha256,
+    /// 48 bytes of output.
     Sha384,
+    /// 64 bytes of output: also for ES512, whose curve has 521 bits.
     Sha512,
 }
 
 /// The padding of an RSA signature (RFC 8017 section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Padding {
+    /// RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2): deterministic, and known by every server.
     Pkcs1,
+    /// RSASSA-PSS (RFC 8017 section 8.1): randomized. FAPI accepts RSA with this padding only, and Entra ID documents
+    /// it.
     Pss,
 }
 
@@ -207,6 +234,20 @@ impl Curve {
 
 impl Algorithm {
     /// Whether it signs with a secret that the verifier shares, rather than with a private key.
+    ///
+    /// ```
+    /// use bearer_token::jwt::Algorithm;
+    ///
+    /// assert!(Algorithm::HS256.is_hmac());
+    /// assert!(!Algorithm::ES256.is_hmac());
+    /// // In a configuration, a user writes the name.
+    /// let algorithm: Algorithm = "PS256".parse()?;
+    /// assert_eq!(algorithm, Algorithm::PS256);
+    /// // Near misses are named; anything that could be a secret is not repeated.
+    /// let error = "rs256".parse::<Algorithm>().unwrap_err();
+    /// assert!(error.to_string().ends_with("did you mean RS256?"));
+    /// # Ok::<(), bearer_token::Error>(())
+    /// ```
     pub fn is_hmac(self) -> bool {
         match self.family() {
             Family::Hmac(_) => true,
@@ -215,6 +256,8 @@ impl Algorithm {
     }
 
     /// The length of a signature. That of an RSA signature depends on the key, and remote keys reach 16384 bits.
+    ///
+    /// Checked for remote signatures only: a native one has the right length by construction.
     pub(crate) fn signature_bytes(self) -> RangeInclusive<usize> {
         let (shortest, longest) = match self.family() {
             Family::Hmac(hash) => (hash.bytes(), hash.bytes()),
@@ -237,6 +280,9 @@ impl fmt::Display for Algorithm {
 impl FromStr for Algorithm {
     type Err = Error;
 
+    ///
+    /// The error lists all names. It repeats what was found only if that looks like a name: a field with a wrong value
+    /// may have a secret in it.
     fn from_str(name: &str) -> Result<Self, Error> {
         if let Some(known) = Algorithm::ALL.iter().copied().find(|algorithm| algorithm.name() == name) {
             return Ok(known);

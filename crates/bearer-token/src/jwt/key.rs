@@ -1,4 +1,17 @@
 //! A key that signs JWTs.
+//!
+//! A [`SigningKey`] hides where a key is. For templates, grants and client authentication there are two calls: `now`,
+//! which returns the key to use for this JWT, and `sign`. The first one is where files are read again, the second where
+//! slow signatures leave the worker thread.
+//!
+//! | place | `now` | `sign` |
+//! |---|---|---|
+//! | memory | itself | in place, or on a blocking thread if it is slow |
+//! | file, variable, part of one | reads it on a blocking thread; the last good key if it is unusable | as in memory |
+//! | remote | itself | awaits the signer; the signature's form is checked |
+//!
+//! `now` returns a key in memory. So everything in one JWT, its `kid`, its fingerprint and its signature, belongs to
+//! one key, even if the file changes meanwhile.
 
 pub(crate) mod certified;
 pub(crate) mod chain;
@@ -67,6 +80,23 @@ use crate::{
 /// assert!(error.unwrap_err().to_string().contains("found a PEM with label CERTIFICATE; expected a private key"));
 /// # Ok::<(), bearer_token::Error>(())
 /// ```
+///
+/// # Which algorithm
+///
+/// The server decides, by what was registered there. Where there is a choice, prefer ES256 or EdDSA: their signatures
+/// are small and take microseconds. RS256 is the one that every server knows.
+///
+/// | provider | algorithm |
+/// |---|---|
+/// | Google, GitHub, Snowflake, Vonage, Salesforce, DocuSign | RS256 |
+/// | Apple (App Store Connect, push notifications, WeatherKit) | ES256 |
+/// | Entra ID | PS256 |
+/// | NHS England | RS512 |
+/// | SMART Backend Services, Epic | RS384 or ES384 |
+/// | NetSuite | PS256 or ES256 and longer; no RS256 |
+/// | Yandex Cloud | PS256 |
+/// | Box | RS512, as in its samples |
+/// | Ghost, Zhipu, Twitch extensions, LiveKit | HS256 |
 #[derive(Clone)]
 pub struct SigningKey {
     algorithm: Algorithm,
@@ -75,6 +105,8 @@ pub struct SigningKey {
 }
 
 /// Where the key is.
+///
+/// `Arc`s: each JWT clones the key, and that copies nothing.
 #[derive(Clone)]
 enum KeyPlace {
     Memory(Arc<KeyMaterial>),
@@ -90,6 +122,21 @@ impl SigningKey {
     /// Other blocks, such as a certificate or EC parameters, and text around the key are ignored. Newlines may be of
     /// any kind, and escaped (`\n`). All of it may be wrapped in base64 once more. RSA keys have 2048 to 8192 bits (RFC
     /// 7518 section 3.3). Keys in OpenSSH's own format are refused.
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, SigningKey};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
+    /// let key = SigningKey::from_pem(Algorithm::ES256, pem)?;
+    /// // As an environment variable has it, on one line.
+    /// let escaped = pem.replace('\n', "\\n");
+    /// assert!(SigningKey::from_pem(Algorithm::ES256, &escaped).is_ok());
+    /// // The wrong algorithm for this key; the error names the right one.
+    /// let error = SigningKey::from_pem(Algorithm::RS256, pem).unwrap_err();
+    /// assert!(error.to_string().contains("found an EC P-256 key"));
+    /// # let _ = key; Ok(()) }
+    /// ```
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_pem_only(algorithm, pem.as_ref())
     }
@@ -102,6 +149,17 @@ impl SigningKey {
     /// [`algorithm`](KeyReader::algorithm).
     ///
     /// Keys for encryption (`use`), for other operations than `sign` (`key_ops`) and public halves are refused.
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, SigningKey};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let jwk = r#"{"kty": "oct", "kid": "2026-01", "alg": "HS256",
+    ///     "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"}"#;
+    /// let key = SigningKey::from_jwk(jwk)?;
+    /// assert_eq!((key.algorithm(), key.key_id().as_deref()), (Algorithm::HS256, Some("2026-01")));
+    /// # Ok(()) }
+    /// ```
     pub fn from_jwk(jwk: impl AsRef<[u8]>) -> Result<Self, Error> {
         KeyReader::new().read_jwk_only(jwk.as_ref())
     }
@@ -113,29 +171,55 @@ impl SigningKey {
     ///
     /// The secret must be at least as long as the hash (RFC 7518 section 3.2): 32 bytes for HS256, 48 for HS384, 64 for
     /// HS512. For servers that hand out shorter ones there is [`KeyReader::allow_short_secret`].
+    ///
+    /// A secret that the server handed out in Base64 or hex is a [`KeyReader`]'s job: with the encoded text as the
+    /// secret, signatures would be well-formed and always refused.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_secret_only(algorithm, secret.as_ref())
     }
 
     /// Reads a key in any format from a file, now, and again whenever the file has changed: see
     /// [`KeyReader::read_file`].
+    ///
+    /// This is the constructor for production: a rotated key is used from the next JWT on, without a restart, and a
+    /// file that is missing or half written changes nothing. The first read happens now, so a wrong path is found at
+    /// start.
     pub fn from_file(algorithm: Algorithm, path: impl AsRef<Path>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_file(path)
     }
 
     /// Reads a key in any format from the place that a value names, now, and again before each signature: a member of a
     /// JSON file, an environment variable, a part of one. See [`KeyReader::read_value`].
+    ///
+    /// ```
+    /// use bearer_token::{Value, jwt::{Algorithm, SigningKey}};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem")).replace('\n', "\\n");
+    /// # let account = format!(r#"{{"private_key": "{pem}"}}"#);
+    /// // The key inside of an account's JSON. With `Value::file(..)` it would be read again for each JWT.
+    /// let key = SigningKey::from_value(Algorithm::ES256, Value::from(account).member("/private_key"))?;
+    /// assert_eq!(key.algorithm(), Algorithm::ES256);
+    /// # Ok(()) }
+    /// ```
     pub fn from_value(algorithm: Algorithm, value: impl Into<Value>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_value(value)
     }
 
     /// Signs with a key that is in another place: a KMS, an HSM, another process.
+    ///
+    /// The private key then never enters this process. Each JWT costs one call of the service: one per lifetime of a
+    /// bearer, and one per token request for an assertion. So choose a long
+    /// [lifetime](crate::jwt::JwtTemplateBuilder::lifetime) for bearers.
     pub fn remote(signer: impl Signer) -> Self {
         SigningKey { algorithm: signer.algorithm(), place: KeyPlace::Remote(Arc::new(signer)), key_id: None }
     }
 
     /// Names the key, in place of the name that a JWK or a remote signer has: the `kid` in the header of every JWT that
     /// it signs (RFC 7515 section 4.1.4).
+    ///
+    /// Servers with several keys for a client need it to find the right one: GitHub does not, Apple and Box do. It is
+    /// public. Without it, the header has no `kid`, unless the key brings one.
     #[must_use]
     pub fn with_key_id(mut self, key_id: impl AsRef<str>) -> Self {
         self.key_id = Some(key_id.as_ref().into());
@@ -144,6 +228,8 @@ impl SigningKey {
 
     /// The name of the key: the one that was set, or the key's own, such as the `kid` of a JWK. The name of a key in a
     /// file can change with the file.
+    ///
+    /// For logs and dashboards that show which key is in use.
     pub fn key_id(&self) -> Option<String> {
         self.given_key_id().map(str::to_owned).or_else(|| match &self.place {
             KeyPlace::Memory(material) => material.key_id.as_deref().map(str::to_owned),
@@ -183,6 +269,8 @@ impl SigningKey {
     }
 
     /// The current key. A key in a file is read again, on a thread that may block.
+    ///
+    /// An event says that an old key is in use, once for each distinct problem.
     pub(super) async fn now(&self, platform: &Platform) -> Result<Self, Error> {
         let KeyPlace::LookedUp(key) = &self.place else { return Ok(self.clone()) };
         let reading = key.clone();
@@ -195,6 +283,8 @@ impl SigningKey {
     }
 
     /// The signature of the message, together with the message.
+    ///
+    /// The message is moved in and out again, so a signature on another thread needs no copy of it.
     pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
         let material = match &self.place {
             KeyPlace::Memory(material) => material.clone(),

@@ -35,6 +35,8 @@ use super::{
 use crate::error::{Error, ErrorKind};
 
 /// A parsed key, and how to sign with it.
+///
+/// Parsed and checked. Signing never parses again, and shares the key among threads.
 pub(crate) enum NativeKey {
     Hmac(Box<hmac::Key>),
     /// aws-lc makes the salt of PSS as long as the hash (RFC 7518 section 3.5).
@@ -64,6 +66,9 @@ impl NativeKey {
     }
 
     /// A private key as DER.
+    ///
+    /// The kind is checked before aws-lc sees the key, so a wrong kind is a mismatch with a name and not a rejection
+    /// without one. Impossible pairs of structure and family reach aws-lc, which refuses them.
     pub(crate) fn from_der(algorithm: Algorithm, der: &[u8]) -> Result<Self, NativeFault> {
         let (structure, kind) = identify(der).ok_or(NativeFault::NotAKey)?;
         check_kind(algorithm, kind)?;
@@ -104,6 +109,8 @@ impl NativeKey {
         }
     }
 
+    /// An RSA key from the numbers of a JWK. aws-lc checks that the numbers belong together, which takes about as long
+    /// as a signature.
     fn rsa(algorithm: Algorithm, parts: &RsaParts) -> Result<Self, NativeFault> {
         let RsaParts { n, e, d, p, q, dp, dq, qi } = parts;
         let kind = KeyKind::Rsa { bits: bits(n) };
@@ -121,6 +128,8 @@ impl NativeKey {
             .map_err(|rejected| NativeFault::Inconsistent(kind, Some(rejected)))
     }
 
+    /// An EC key from its private number and its point. Numbers are padded to the size of the curve: tools drop leading
+    /// zeros, which RFC 7518 section 6.2.2.1 forbids.
     fn ec(algorithm: Algorithm, curve: Curve, numbers: [&[u8]; 3]) -> Result<Self, NativeFault> {
         let kind = KeyKind::Ec(curve);
         check_kind(algorithm, kind)?;
@@ -182,6 +191,8 @@ impl NativeKey {
         der.ok().map(|der| der.as_ref().to_vec())
     }
 
+    /// Signs a message, which is hashed here. An error here means that the system has no randomness, or that aws-lc
+    /// failed: the key was checked before. The cause is dropped, because it says nothing.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let failed = |_| Error::new(ErrorKind::Signing, "the JWT could not be signed with this key");
         match self {
@@ -226,6 +237,7 @@ fn hmac_algorithm(hash: Hash) -> hmac::Algorithm {
     }
 }
 
+/// aws-lc's name for a padding and a hash. The salt of PSS has the length of the hash there (RFC 7518 section 3.5).
 fn rsa_encoding(padding: Padding, hash: Hash) -> &'static dyn RsaEncoding {
     match (padding, hash) {
         (Padding::Pkcs1, Hash::Sha256) => &RSA_PKCS1_SHA256,
@@ -237,6 +249,7 @@ fn rsa_encoding(padding: Padding, hash: Hash) -> &'static dyn RsaEncoding {
     }
 }
 
+/// The variant with signatures of fixed length, r and s one after the other: what JWTs have.
 fn ecdsa_algorithm(curve: Curve) -> &'static EcdsaSigningAlgorithm {
     match curve {
         Curve::P256 => &ECDSA_P256_SHA256_FIXED_SIGNING,

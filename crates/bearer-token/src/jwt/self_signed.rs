@@ -1,4 +1,8 @@
 //! A JWT used directly as the bearer token.
+//!
+//! Some APIs accept a JWT that the client signs as the bearer token itself, so there is no authorization server and no
+//! token request. Reuse is wanted here, unlike for assertions: Apple's push service refuses
+//! clients that renew more often than every 20 minutes.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -10,6 +14,8 @@ use crate::{
 };
 
 /// The default lifetime: the longest that most APIs accept. Unlike assertions, bearers are used many times.
+///
+/// Google and Snowflake refuse more than an hour.
 const SELF_SIGNED_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// Signs JWTs that are the bearer tokens themselves: no token request is made.
@@ -30,6 +36,43 @@ const SELF_SIGNED_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// let source = SelfSigned::new(template);
 /// # Ok(()) }
 /// ```
+///
+/// # What providers expect
+///
+/// | API | claims | longest life | note |
+/// |---|---|---|---|
+/// | GitHub App | `iss` is the client id | 10 min | buys an installation token in a second stage |
+/// | App Store Connect | `iss` is the issuer's UUID, `aud` is `appstoreconnect-v1` | 20 min | stay below: a clock that is ahead fails at exactly 20 |
+/// | Apple push notifications | `iss` is the team id, no `exp` | 1 h after `iat` | renew between 20 and 60 min, else 429 |
+/// | Snowflake | `iss` is `ACCOUNT.USER.SHA256:` and the key's fingerprint | 1 h | computed by [`public_key_sha256`](super::SignContext::public_key_sha256) |
+/// | Google APIs | `iss` = `sub` = the account's e-mail; `aud` is the API's URL with a slash, or `scope` | 1 h | no domain-wide delegation |
+/// | Vonage | `application_id` | 15 min is usual | no `iss` |
+///
+/// ```
+/// use std::time::Duration;
+/// use bearer_token::{Policy, TokenProvider};
+/// use bearer_token::jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
+/// // Apple push notifications: no `exp`, and a token between 20 and 60 minutes old.
+/// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("ABC123DEFG"))
+///     .issuer("DEF123GHIJ")
+///     .expiration_time(false)
+///     .jwt_id(false)
+///     .lifetime(Duration::from_secs(55 * 60))
+///     .build()?;
+/// let provider = TokenProvider::builder(SelfSigned::new(template))
+///     .policy(Policy::default().refresh_ahead(Duration::from_secs(5 * 60)))
+///     .allow_origin("https://api.push.apple.com")
+///     .build()?;
+/// # let _ = provider; Ok(()) }
+/// ```
+///
+/// # Errors
+///
+/// Of kind [`Signing`](crate::ErrorKind::Signing) if the key does not sign, which is retried after a change; with a
+/// remote signer, the signer's. A JWT that the API refuses is a rejection, and the next one is signed at once.
 #[derive(Clone, Debug)]
 pub struct SelfSigned {
     template: JwtTemplate,
@@ -43,6 +86,7 @@ impl SelfSigned {
 }
 
 impl TokenSource for SelfSigned {
+    /// The end of its lifetime is a time of day: the JWT says so to the API, so a clock that is set changes both alike.
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let jwt = self.template.sign_for(cx.platform(), SELF_SIGNED_LIFETIME).await?;
         Ok(AccessToken::new(jwt.secret()).expires_at(jwt.usable_until()).issued(jwt.issued()))

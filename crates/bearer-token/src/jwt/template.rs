@@ -1,4 +1,15 @@
 //! Templates of JWTs, and the JWTs that are signed from them.
+//!
+//! A template is built once and signs many times. All that can be wrong with it is found at `build()`, by a rehearsal
+//! with a time of 1970 and zeros in place of randomness. What is left for each JWT:
+//!
+//! | step | where |
+//! |---|---|
+//! | read the key, its certificate and looked-up strings again | `look_up`; twice if something changed in between |
+//! | times: back-dated `iat`, `exp`, perhaps `nbf` | `sign_times.rs` |
+//! | header, from the memory unless it has computed members | `header.rs` |
+//! | claims: fixed, looked up, generated, computed, the caller's own | `claims.rs`, `computed.rs` |
+//! | signature over both, in Base64url | the key |
 
 use std::{
     fmt,
@@ -66,14 +77,28 @@ pub(crate) const BACKDATE: Duration = Duration::from_secs(10);
 /// assert_ne!(first.secret(), second.secret());
 /// # Ok(()) }
 /// ```
+///
+/// # The claims of each JWT
+///
+/// | claim | value | changed by |
+/// |---|---|---|
+/// | `iat` | the time of the signature less 10 s | [`backdate`](JwtTemplateBuilder::backdate), [`issued_at`](JwtTemplateBuilder::issued_at) |
+/// | `exp` | `iat` and the lifetime | [`lifetime`](JwtTemplateBuilder::lifetime), [`expiration_time`](JwtTemplateBuilder::expiration_time) |
+/// | `jti` | a random UUID | [`jwt_id`](JwtTemplateBuilder::jwt_id) |
+/// | `nbf` | left out | [`not_before`](JwtTemplateBuilder::not_before), [`not_before_backdate`](JwtTemplateBuilder::not_before_backdate) |
+/// | all others | as they were set | [`claim`](JwtTemplateBuilder::claim), [`computed`](JwtTemplateBuilder::computed) and the methods of their names |
+///
+/// Members are written in the order of their names, so two JWTs of one template differ only where they should.
 #[derive(Clone)]
 pub struct JwtTemplate(Arc<Template>);
 
+/// The parts of a template. Shared by all clones, and unchanged after `build()`.
 pub(crate) struct Template {
     pub(crate) key: SigningKey,
     pub(crate) certified: Option<CertifiedKey>,
     pub(crate) header: JoseHeader,
     pub(crate) claims: Claims,
+    /// `None` is the default, which differs between assertions and bearers.
     pub(crate) lifetime: Option<Duration>,
 }
 
@@ -119,6 +144,10 @@ impl JwtTemplate {
     /// Of kind [`Signing`](crate::ErrorKind::Signing) if the key does not sign. Also the error of a remote
     /// [`Signer`](super::Signer), and that of the platform if there is no randomness for `jti` or the runtime shuts
     /// down.
+    ///
+    /// For a protocol of your own. Grants, client authentication and [`SelfSigned`](super::SelfSigned) call it for you.
+    /// A JWT with RSA, ES512 or ML-DSA is signed on a blocking thread, all others in place, because they take less than
+    /// 100 µs.
     pub async fn sign(&self, platform: &Platform) -> Result<SignedJwt, Error> {
         self.sign_for(platform, ASSERTION_LIFETIME).await
     }
@@ -135,7 +164,7 @@ impl JwtTemplate {
     /// use std::time::Duration;
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("testdata/rsa2048.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem"));
     /// // A custom token of Firebase, with which a user's app signs in.
     /// let account = "service-account@example.iam.gserviceaccount.com";
     /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::RS256, pem)?)
@@ -168,6 +197,9 @@ impl JwtTemplate {
         self.sign_claims(platform, or_else, Map::new()).await
     }
 
+    /// Signs one JWT with further claims of the caller. The caller's own claims come last among those that are looked
+    /// up, and were checked not to replace any. `exp` decides what the JWT says about its end; the lifetime decides how
+    /// long [`SelfSigned`](super::SelfSigned) uses it.
     async fn sign_claims(
         &self,
         platform: &Platform,
@@ -202,6 +234,8 @@ impl JwtTemplate {
     }
 
     /// Everything that is looked up for one JWT.
+    ///
+    /// The order does not matter, since a change in between is noticed by the caller.
     async fn look_up(&self, platform: &Platform) -> Result<LookedUp, Error> {
         let Template { key, certified, header, claims, .. } = &*self.0;
         let (key, certificate) = match certified {
@@ -216,6 +250,9 @@ impl JwtTemplate {
     }
 
     /// Claims for one JWT, if they go together with the template.
+    ///
+    /// The claims may come from a request by a user, so their names and strings are checked as those of the builder
+    /// are.
     fn own_claims(&self, claims: impl Serialize) -> Result<Map<String, Value>, Error> {
         const MESSAGE: &str = "the JWT cannot be signed with these claims";
         let Ok(Value::Object(own)) = serde_json::to_value(claims) else {
@@ -256,6 +293,18 @@ impl JwtTemplate {
     }
 
     /// The names of all claims, including those that differ in each JWT.
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let key = SigningKey::hmac(Algorithm::HS256, [7; 32])?;
+    /// let template = JwtTemplate::builder(key).issuer("app").jwt_id(false).build()?;
+    /// let mut names: Vec<_> = template.claim_names().collect();
+    /// names.sort();
+    /// assert_eq!(names, ["exp", "iat", "iss"]);
+    /// # Ok(()) }
+    /// ```
     pub fn claim_names(&self) -> impl Iterator<Item = &str> {
         self.0.claims.fixed.keys().map(String::as_str).chain(self.0.claims.own_names())
     }
@@ -275,6 +324,8 @@ impl fmt::Debug for JwtTemplate {
 }
 
 /// What was looked up for one JWT.
+///
+/// All of it is read before any of it is used, so a JWT never mixes two generations of a file.
 struct LookedUp {
     key: SigningKey,
     certificate: CertificateState,
@@ -283,6 +334,24 @@ struct LookedUp {
 }
 
 /// A newly signed JWT, and its times. `Debug` never shows the JWT.
+///
+/// The string is wiped when it is dropped. To keep a JWT for longer, use a [`TokenProvider`](crate::TokenProvider) with
+/// [`SelfSigned`](super::SelfSigned) in place of a copy.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use bearer_token::{jwt::{Algorithm, JwtTemplate, SigningKey}, platform::Platform};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+/// # let key = SigningKey::hmac(Algorithm::HS256, [7; 32])?;
+/// let template = JwtTemplate::builder(key).issuer("videos").lifetime(Duration::from_secs(300)).build()?;
+/// let jwt = template.sign(&Platform::system()).await?;
+/// // A URL for a player, which is valid for as long as the JWT.
+/// let url = format!("https://stream.example.com/v1/play?token={}", jwt.secret());
+/// assert!(jwt.expires().is_some_and(|end| end > SystemTime::now()));
+/// assert!(!format!("{jwt:?}").contains(jwt.secret()));
+/// # let _ = url; Ok(()) }
+/// ```
 pub struct SignedJwt {
     token: Zeroizing<String>,
     issued: Moment,

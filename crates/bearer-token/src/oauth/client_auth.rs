@@ -1,4 +1,16 @@
 //! Client authentication.
+//!
+//! Authentication is prepared once and applied to each request. [`ClientAuth`] is what the user wrote. `prepare` checks
+//! it and gives [`Credentials`]: the parameters and the header that never change, and one [`Fresh`] part that does.
+//! [`Presented`] remembers which method a request used, so a refusal can say what to try instead.
+//!
+//! | file | what it has |
+//! |---|---|
+//! | `assertion.rs` | assertions that are signed here, by a key or by the secret |
+//! | `assertion_source.rs` | assertions that come from elsewhere |
+//! | `credentials.rs` | what is sent, and its encoding |
+//! | `presented.rs` | the advice after a refusal |
+//! | `no_assertion.rs` | stand-ins for the first file in a build without the feature `jwt` |
 
 use std::{fmt, time::Duration};
 
@@ -48,10 +60,34 @@ pub(crate) use self::{credentials::Credentials, presented::Presented};
 /// | `assertion` | the same, from a template of your own (feature `jwt`) | one of these two |
 /// | [`assertion_from`](Self::assertion_from) | `client_id` and an assertion from another issuer | a federated credential |
 /// | [`assertion_value`](Self::assertion_value) | the same, from a file, a variable or another provider | a federated credential |
+///
+/// # Which one a server expects
+///
+/// Servers accept exactly one method per client, the one that the client was registered with. A wrong one is refused
+/// with `invalid_client` (RFC 6749 section 5.2), which looks the same as a wrong secret. The error of a refusal
+/// therefore names the other method that is worth a try.
+///
+/// | server | usual method |
+/// |---|---|
+/// | Entra ID with a certificate | `private_key_jwt` with PS256, `x5t#S256` in the header and the token endpoint's URL as the audience |
+/// | Entra ID, workload identity | [`assertion_from`](Self::assertion_from) with the file that Kubernetes keeps fresh |
+/// | Okta | `private_key_jwt` with the token endpoint's URL as the audience, or [`basic`](Self::basic) |
+/// | Auth0 | `private_key_jwt` with the tenant's URL and a slash at its end as the audience, or [`post`](Self::post) |
+/// | Keycloak | [`basic`](Self::basic), [`post`](Self::post), `private_key_jwt` or `client_secret_jwt`, as chosen for the client |
+/// | Google and Salesforce, JWT bearer grant | [`none`](Self::none): the grant's assertion identifies the client |
+/// | Zoom, PayPal, Databricks | [`basic`](Self::basic) |
+/// | a bank under FAPI | [`public`](Self::public) with a TLS certificate in the transport, or `private_key_jwt` |
+///
+/// # What is checked at `build()`
+///
+/// An empty client id, a secret that looks like the path of a file, a secret with spaces around it, a key that does not
+/// fit the method, an audience with control characters. A setting that has no effect with the chosen method is a
+/// problem too: it would otherwise be a mistake without a symptom.
 #[derive(Clone)]
 pub struct ClientAuth {
     method: Method,
     /// In place of the server's own, for assertions that are signed here.
+    /// A setting of its own, because it is set after the constructor, and for two of the constructors.
     audience: Option<Audience>,
     /// In place of [`ASSERTION_TYPE`].
     assertion_type: Option<String>,
@@ -59,6 +95,9 @@ pub struct ClientAuth {
 }
 
 /// What the user changes in an assertion that is signed here.
+///
+/// `None` is the default of the method. It is kept apart from the default's value: a change beside a template, which
+/// has both already, is reported.
 #[derive(Clone, Default)]
 pub(crate) struct Changes {
     pub(crate) lifetime: Option<Duration>,
@@ -66,6 +105,8 @@ pub(crate) struct Changes {
 }
 
 /// The audience of an assertion, which identifies the authorization server.
+///
+/// The two cases decide about `typ` as well, and about the advice after a refusal. A string alone would lose that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Audience {
     /// The server's issuer (draft-ietf-oauth-rfc7523bis).
@@ -85,6 +126,8 @@ impl Audience {
 /// `client_assertion_type` (RFC 7523 section 2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
+/// One variant for each way to authenticate. The erased source of assertions and the template are inside of their own
+/// types, so this enum knows no feature.
 #[derive(Clone)]
 pub(crate) enum Method {
     None,
@@ -105,6 +148,10 @@ pub(crate) enum Method {
 
 impl ClientAuth {
     /// Sends no client authentication. This is the default.
+    ///
+    /// For grants that identify the client by themselves, as the JWT bearer grant does at Google and Salesforce, and
+    /// for token exchange with a platform's identity. If the server wanted authentication, it responds with
+    /// `invalid_client` or 401, and the error says that this request had none.
     pub fn none() -> Self {
         Method::None.into()
     }
@@ -113,11 +160,41 @@ impl ClientAuth {
     ///
     /// For public clients, and for clients that the server identifies by their TLS certificate (RFC 8705). The
     /// transport needs that certificate.
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientAuth, RefreshToken, TokenEndpoint};
+    /// use bearer_token::store::MemoryStore;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// // A desktop program cannot keep a secret. It was registered as a public client.
+    /// # #[cfg(feature = "http-transport")] {
+    /// let grant = RefreshToken::new(MemoryStore::new("refresh token"));
+    /// let source = TokenEndpoint::builder("https://as.example.com/token", grant)
+    ///     .client_auth(ClientAuth::public("desktop-app"))
+    ///     .build()?;
+    /// # let _ = source; }
+    /// # Ok(()) }
+    /// ```
     pub fn public(client_id: impl Into<String>) -> Self {
         Method::Public(client_id.into()).into()
     }
 
     /// Sends HTTP Basic. The id and the secret are form-encoded first (RFC 6749 section 2.3.1).
+    ///
+    /// All servers must support it for clients with a secret (RFC 6749 section 2.3.1), so it is the first method to
+    /// try. The header is marked sensitive. It is built once, or for each request if the secret is looked up.
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, ClientSecret, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// // The secret may change while the process runs: it is read again for each token request.
+    /// let secret = ClientSecret::from_file("/run/secrets/reports");
+    /// let builder = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
+    ///     .client_auth(ClientAuth::basic("reports", secret));
+    /// # let _ = builder;
+    /// # Ok(()) }
+    /// ```
     pub fn basic(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
         let (client_id, secret) = (client_id.into(), client_secret.into());
         Method::Basic { client_id, secret, encoding: BasicEncoding::Form }.into()
@@ -126,12 +203,21 @@ impl ClientAuth {
     /// Sends HTTP Basic with the id and the secret as they are, for servers that do not decode them.
     ///
     /// The two differ only for characters other than letters, digits, `*`, `-`, `.` and `_`.
+    ///
+    /// A server that does not decode sees `p%40ss` where it expects `p@ss`, and refuses the client. The error after
+    /// such a refusal suggests this constructor if the id or the secret has a character that is affected. A colon in
+    /// the id is a problem at `build()`: undecoded, it would end the id (RFC 7617 section 2).
     pub fn basic_raw(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
         let (client_id, secret) = (client_id.into(), client_secret.into());
         Method::Basic { client_id, secret, encoding: BasicEncoding::Raw }.into()
     }
 
     /// Sends `client_id` and `client_secret` in the body.
+    ///
+    /// RFC 6749 section 2.3.1 calls it a way for clients that cannot use HTTP Basic. Some providers document nothing
+    /// else: Auth0's and Box's examples are of this kind. With [`BodyFormat::Json`](crate::oauth::BodyFormat) the two
+    /// are members of the object, and with [`BodyFormat::Query`](crate::oauth::BodyFormat) they are in the URL. Servers
+    /// and proxies log URLs, so use that only where the provider has nothing better.
     pub fn post(client_id: impl Into<String>, client_secret: impl Into<ClientSecret>) -> Self {
         Method::Post { client_id: client_id.into(), secret: client_secret.into() }.into()
     }
@@ -199,6 +285,9 @@ impl ClientAuth {
     }
 
     /// Checks everything, and prepares the parts that are the same in each request.
+    ///
+    /// Problems are added under `client_auth`. A placeholder replaces an unusable credential, and the remaining checks
+    /// still run. The caller must not use the result after a problem.
     pub(crate) fn prepare(&self, audience: Option<&Audience>, problems: &mut Problems) -> Credentials {
         let mut credentials = Credentials { presented: self.presented(audience), ..Credentials::default() };
         credentials.assertion_type = self.checked_assertion_type(problems);
@@ -262,6 +351,9 @@ impl ClientAuth {
     }
 
     /// Describes the client. Its credential does not count.
+    ///
+    /// Two replicas with the same client and different secrets, as during a rotation, get interchangeable tokens. So
+    /// the credential has a place of its own in the identity.
     pub(crate) fn identity(&self, identity: &mut Identity) {
         let client_id = match &self.method {
             Method::None => None,
@@ -292,6 +384,8 @@ impl ClientAuth {
         .into_iter()
     }
 
+    /// The `client_assertion_type` of the requests, checked. Without a setting it is the default, also for methods that
+    /// send no assertion and ignore it.
     fn checked_assertion_type(&self, problems: &mut Problems) -> String {
         const PATH: &str = "client_auth.assertion_type";
         let Some(assertion_type) = &self.assertion_type else { return ASSERTION_TYPE.to_owned() };
@@ -308,6 +402,8 @@ impl ClientAuth {
         assertion_type.clone()
     }
 
+    /// How requests identify the client. The audience is kept only where this crate chose it. That of a template may
+    /// have been looked up, and is not repeated in errors.
     fn presented(&self, default_audience: Option<&Audience>) -> Presented {
         match &self.method {
             Method::None => Presented::Nothing,
@@ -354,6 +450,8 @@ impl fmt::Debug for ClientAuth {
     }
 }
 
+/// Reports a client id that cannot be sent. The id is public, but it goes into a header or a form: a newline in it is
+/// always a mistake of the file that it came from.
 fn check_client_id(client_id: &str, problems: &mut Problems) {
     if let Err(problem) = string::check(client_id) {
         problems.push("client_auth.client_id", problem.message());

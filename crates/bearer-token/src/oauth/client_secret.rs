@@ -1,4 +1,8 @@
 //! The secret of a client: a literal, or one that is looked up again for each request.
+//!
+//! The commonest mistakes with client secrets are found here, before a server responds with `invalid_client`: the name of the
+//! file instead of its content, a newline from an editor, quotes from a shell script, an empty variable. Each is a
+//! problem at `build()` that says which one it is, without a character of the secret.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -35,6 +39,8 @@ use crate::{
 #[derive(Clone)]
 pub struct ClientSecret(SecretForm);
 
+/// The place of the secret, and how its content is judged. A literal and a verbatim one are checked differently; a file
+/// keeps its last good content; a value brings its own rules.
 #[derive(Clone)]
 enum SecretForm {
     Literal(Secret),
@@ -47,6 +53,24 @@ impl ClientSecret {
     /// A secret that is sent exactly as given, such as one that contains quotes or spaces.
     ///
     /// It must not be empty or contain a control character (RFC 6749 appendix A.2).
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, ClientSecret, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # #[cfg(feature = "http-transport")] {
+    /// let endpoint = |secret: ClientSecret| {
+    ///     TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
+    ///         .client_auth(ClientAuth::post("reports", secret))
+    ///         .build()
+    /// };
+    /// // Quotes are nearly always left over from a shell or a file of variables.
+    /// assert!(endpoint("\"s3cret\"".into()).is_err());
+    /// // This server did generate a secret with quotes.
+    /// assert!(endpoint(ClientSecret::verbatim("\"s3cret\"")).is_ok());
+    /// # }
+    /// # Ok(()) }
+    /// ```
     pub fn verbatim(secret: impl Into<String>) -> Self {
         ClientSecret(SecretForm::Verbatim(Secret::new(secret)))
     }
@@ -57,6 +81,9 @@ impl ClientSecret {
     /// The secret that was read last stays in use while the file is missing or unusable. Replace the file as a whole
     /// (write beside it, then rename), as Kubernetes and Vault's agent do: otherwise a half-written secret could be
     /// read as a shorter one. A pipe is read only once.
+    ///
+    /// The file may be a pipe, as `<(..)` of a shell makes one. It is read away from the runtime's worker threads.
+    /// After a refusal, a file that has changed ends the cool-down within a second.
     pub fn from_file(path: impl AsRef<Path>) -> Self {
         Self::file_with(path.as_ref(), None)
     }
@@ -64,6 +91,15 @@ impl ClientSecret {
     /// The secret in a file whose content is encoded, as base64 for example. The decoded bytes are the secret, verbatim.
     ///
     /// `decode` returns `None` if the content has another encoding.
+    ///
+    /// ```
+    /// use bearer_token::{Encoding, oauth::ClientSecret};
+    ///
+    /// // Kubernetes shows the data of a secret in Base64, and a copy of that ended up in the file.
+    /// let decode = |bytes: &[u8]| Encoding::Base64.decode(bytes);
+    /// let secret = ClientSecret::from_encoded_file("/run/secrets/reports.b64", decode);
+    /// # let _ = secret;
+    /// ```
     pub fn from_encoded_file(
         path: impl AsRef<Path>,
         decode: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static,
@@ -77,6 +113,9 @@ impl ClientSecret {
 
     /// The secret as it is now, or what is wrong with it. For the token of a provider, which has to be awaited, it is
     /// empty. Blocks.
+    ///
+    /// Called once at `build()`, where blocking is expected. The result of a looked-up secret is only a check, and is
+    /// not kept.
     pub(crate) fn read(&self) -> Result<Secret, String> {
         let read = match &self.0 {
             SecretForm::Literal(secret) => string::read(secret.expose().as_bytes()),
@@ -152,6 +191,8 @@ impl fmt::Debug for ClientSecret {
 type Decode = Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
 
 /// A file with a client secret.
+///
+/// The decoder is user code. It runs under the file's own turn, so it is never called twice at a time for one secret.
 struct SecretFile {
     content: LastGood<Secret>,
     decode: Option<Decode>,
@@ -168,6 +209,8 @@ impl SecretFile {
         })
     }
 
+    /// Reads the secret from the content of the file. Without a decoder the usual mistakes are looked for. A decoded
+    /// secret is verbatim: it was encoded on purpose, so each byte counts.
     fn parse(&self, bytes: &[u8]) -> Result<Secret, &'static str> {
         let read = match &self.decode {
             None => string::read(bytes).map(Secret::new),

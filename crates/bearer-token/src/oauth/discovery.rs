@@ -1,4 +1,27 @@
 //! Finding the token endpoint of an authorization server: by its issuer, in the server's metadata.
+//!
+//! An issuer is a name, and the token endpoint is an address. Discovery turns the one into the other, with a document
+//! at a place that the name determines:
+//!
+//! ```text
+//! issuer  https://as.example.com/realms/reports
+//!         ├─ https://as.example.com/.well-known/oauth-authorization-server/realms/reports     RFC 8414
+//!         └─ https://as.example.com/realms/reports/.well-known/openid-configuration           OpenID Connect
+//!
+//! checks  issuer in it == issuer, byte for byte
+//!         token_endpoint (or its alias for mutual TLS): https, absolute, without a query
+//! ```
+//!
+//! The result is cached by a [`TokenProvider`] whose "token" is the URL. All that a token's life needs (one fetch for
+//! all callers, refresh in the background, cool-down after a failure) is then done by code that is model-checked
+//! already.
+//!
+//! | age of the metadata | a token request |
+//! |---|---|
+//! | up to an hour | uses the URL |
+//! | an hour to a day | uses the URL, and has the metadata read in the background |
+//! | more than a day | waits for the metadata |
+//! | any, after a 404, 405, 410 or a broken connection | reads the metadata again, and follows the endpoint if it has moved |
 
 use std::{
     borrow::Cow,
@@ -40,9 +63,13 @@ pub(crate) const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 ///
 /// The URL is kept by a separate provider. So it is read once for all callers, refreshed before it is too old, and read
 /// at most once per cool-down while the server fails.
+///
+/// One per token endpoint. Endpoints of the same issuer do not share it: they may have different transports, and a
+/// request per hour is not worth a registry.
 pub(crate) struct Discovery {
     source: MetadataSource,
     /// Created with the platform of the first fetch.
+    /// A builder has no platform yet, and the first fetch brings one.
     provider: OnceLock<TokenProvider>,
 }
 
@@ -75,11 +102,15 @@ impl Discovery {
     }
 
     /// Reads the metadata now, and returns the URL of the token endpoint.
+    ///
+    /// The provider's own cool-down limits how often a moved endpoint can cause this.
     pub(crate) async fn url_now(&self, cx: &FetchContext) -> Result<Uri, Error> {
         let found = self.provider(cx.platform())?.refresh_now().await?;
         self.parsed(found.secret())
     }
 
+    /// The provider of the URL, which the first call builds. Two first fetches at the same time may both build one; the
+    /// first to store it wins, and the other one is dropped unused.
     fn provider(&self, platform: &Platform) -> Result<&TokenProvider, Error> {
         if let Some(provider) = self.provider.get() {
             return Ok(provider);
@@ -100,12 +131,15 @@ impl Discovery {
         Ok(self.provider.get_or_init(|| provider))
     }
 
+    /// The URL was checked when the metadata was read; this only turns it into a type.
     fn parsed(&self, url: &str) -> Result<Uri, Error> {
         url.parse().map_err(|_| self.source.wrong("has a token endpoint that is not a URL"))
     }
 }
 
 /// Whether a failed token request may mean that the endpoint has moved.
+///
+/// Refusals do not count: a server that responds with `invalid_client` is at the right address.
 pub(crate) fn may_have_moved(error: &Error, status: Option<StatusCode>) -> bool {
     match status {
         Some(status) => matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::GONE),
@@ -114,16 +148,21 @@ pub(crate) fn may_have_moved(error: &Error, status: Option<StatusCode>) -> bool 
 }
 
 /// Reads metadata. Its token is the URL of the token endpoint.
+///
+/// The source behind the provider of the URL.
 #[derive(Clone)]
 struct MetadataSource {
     issuer: Arc<Issuer>,
     use_mtls_alias: bool,
     transport: Arc<dyn DynTransport>,
     /// The index of the form that had the metadata last.
+    /// Most servers have one of the two only. Remembering which one saves a request that ends with a 404, each hour.
     known_form: Arc<AtomicUsize>,
 }
 
 impl TokenSource for MetadataSource {
+    /// Tries the places in turn. An outage ends the search: a server in trouble must not decide that there is no
+    /// document at its first place.
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let locations = self.issuer.metadata_locations();
         let first = self.known_form.load(Ordering::Relaxed);

@@ -1,4 +1,15 @@
 //! The token endpoint as a source.
+//!
+//! [`TokenEndpoint`] puts the parts together: where (`location.rs`), what (`request/`), by whom (`client_auth/`), how
+//! it is carried (the transport) and what comes back (`response/`). The loop in `request_token` is the only place that
+//! decides whether a fetch makes another request, so the rules for that are in one view.
+//!
+//! | file | what it has |
+//! |---|---|
+//! | `builder.rs` | the settings, and the order in which they are checked |
+//! | `checks.rs` | parameters, headers and names that users add |
+//! | `location.rs`, `server.rs`, `url.rs` | a URL or an issuer: as it was set, after its checks, and at each request |
+//! | `scope.rs` | what was asked for and not granted |
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -178,10 +189,13 @@ use self::{location::Location, scope::not_granted};
 #[derive(Clone)]
 pub struct TokenEndpoint(Arc<Inner>);
 
+/// The parts of a token endpoint, shared by its clones. Immutable after `build()`, apart from what is learned of the
+/// server: its clock, its metadata, and the steps that were taken.
 struct Inner {
     location: Location,
     request: RequestParts,
     /// For `Debug`.
+    /// The request has the prepared credentials, which show nothing.
     client_auth: ClientAuth,
     reader: ResponseReader,
     clock: ServerClock,
@@ -191,6 +205,22 @@ struct Inner {
 
 impl TokenEndpoint {
     /// Starts a token endpoint with its URL and its grant.
+    ///
+    /// The URL is used byte for byte, and a query in it is kept (RFC 6749 section 3.2): Zoom documents one with its
+    /// grant type. A fragment or user information in it is a problem at `build()`. Use [`discover`](Self::discover)
+    /// instead where the server publishes metadata and may move its endpoint.
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientCredentials, TokenEndpoint};
+    ///
+    /// # #[cfg(feature = "http-transport")] {
+    /// let endpoint = |url: &str| TokenEndpoint::builder(url, ClientCredentials::new()).build();
+    /// assert!(endpoint("https://as.example.com/token#top").unwrap_err().to_string().contains("fragment"));
+    /// // Plaintext is for loopback only, unless it is allowed.
+    /// assert!(endpoint("http://as.example.com/token").is_err());
+    /// assert!(endpoint("http://127.0.0.1:8080/token").is_ok());
+    /// # }
+    /// ```
     pub fn builder(url: impl Into<String>, grant: impl Grant) -> TokenEndpointBuilder {
         TokenEndpointBuilder::new(url.into(), grant)
     }
@@ -237,6 +267,19 @@ impl TokenEndpoint {
     /// [its own time](#the-clock).
     ///
     /// If it is not zero, the clock of this machine needs to be set: show it on a dashboard. Clones share it.
+    ///
+    /// ```
+    /// use bearer_token::oauth::TokenEndpoint;
+    ///
+    /// /// A line for a page of diagnostics.
+    /// fn clock_line(endpoint: &TokenEndpoint) -> Option<String> {
+    ///     endpoint.clock_offset().map(|offset| format!("the clock of this machine is {offset} the server's"))
+    /// }
+    /// # let _ = clock_line;
+    /// ```
+    ///
+    /// `None` means that no correction is in use. It does not mean that the clock is right: servers tolerate offsets of
+    /// some seconds, and those without assertions notice nothing.
     pub fn clock_offset(&self) -> Option<ClockOffset> {
         self.0.clock.offset()
     }
@@ -275,6 +318,9 @@ impl TokenSource for TokenEndpoint {
 }
 
 /// The most requests of one fetch, if the grant has that many credentials to try.
+///
+/// A refresh token that is gone leaves the previous one and the configured one, each of which is one more request. The
+/// fourth is for a clock that turns out to be wrong on the way.
 const TRIES: u32 = 4;
 
 impl TokenEndpoint {
@@ -308,6 +354,20 @@ impl TokenEndpoint {
         Ok(token)
     }
 
+    /// One fetch with one scope. Each turn of the loop makes a request from scratch, with new assertions and new
+    /// values, and then judges what came of it:
+    ///
+    /// | outcome | next |
+    /// |---|---|
+    /// | a token | it is returned; an offset of the clock that was used is kept |
+    /// | a broken connection | once more, if the grant is repeatable |
+    /// | a refusal of an assertion, and the server's `Date` differs | once more, signed by the server's clock |
+    /// | 404, 405, 410 or no connection, and the metadata names another URL | once more, there |
+    /// | a refusal, and the grant has another credential | once more, with that one |
+    /// | anything else, `Retry-After`, the deadline, or the last try | the error |
+    ///
+    /// The counters are local, so two fetches never influence each other. What outlasts a fetch is in [`ServerClock`]
+    /// and in the grant.
     async fn request_token(&self, cx: &FetchContext, scope: &str) -> Result<AccessToken, Error> {
         let Inner { location, request: parts, reader, clock, transport, .. } = &*self.0;
         let mut repeats_left = u32::from(parts.grant.is_repeatable());
@@ -374,6 +434,8 @@ impl TokenEndpoint {
     }
 
     /// Adds the origin to an error of the transport, unless the transport named it.
+    ///
+    /// Transports name a host only where it helps, as for a failed look-up of a name.
     fn named(&self, error: Error) -> Error {
         let origin = self.0.location.origin();
         let message = error.to_string();
@@ -384,6 +446,9 @@ impl TokenEndpoint {
     }
 
     /// Sends the events about a response that brought a token.
+    ///
+    /// They are events and not errors, because the token is good. Each of them is an early sign of a mistake: a clock
+    /// that drifts, a cache in front of the server, a permission that was not granted.
     fn tell(&self, token: &AccessToken, sent: &Sent, findings: Findings) {
         let origin = self.0.location.origin();
         if let Some(offset) = findings.clock {

@@ -1,4 +1,17 @@
 //! The trait of all grants.
+//!
+//! A grant turns a credential into parameters, and knows nothing of HTTP. That division keeps grants small: the
+//! built-in ones have between ten and a hundred lines, of which most describe the credential to replicas.
+//!
+//! ```text
+//!                  build()             each request                        each response
+//!  TokenEndpoint   problems            parameters -> headers               on_response   (a success)
+//!  calls           parameter_names     is_time_bound, is_repeatable        should_retry  (a failure)
+//!                  kept_fields
+//! ```
+//!
+//! [`DynGrant`] is the erased mirror of the trait. Implementors write plain `async fn`, and the endpoint has no type
+//! parameter.
 
 use std::{future::Future, pin::Pin};
 
@@ -46,17 +59,87 @@ use crate::{
 /// | wants a field of the response kept with the bearer | also [`kept_fields`](Self::kept_fields) |
 /// | sends a parameter that must not be sent twice | also [`parameter_names`](Self::parameter_names) |
 /// | has another credential to try after a refusal | also [`should_retry`](Self::should_retry) |
+///
+/// # State
+///
+/// A grant that changes with each response keeps its state behind a lock of its own, and stores what must not be lost
+/// before the first await of [`on_response`](Self::on_response):
+///
+/// ```
+/// use std::sync::Mutex;
+/// use bearer_token::{Error, FetchContext};
+/// use bearer_token::oauth::{Grant, Parameters, ResponseFields};
+///
+/// /// Logs in with a key at first, and later with the session that each response returns.
+/// struct SessionLogin { key: String, session: Mutex<Option<String>> }
+///
+/// impl Grant for SessionLogin {
+///     async fn parameters(&self, _cx: &FetchContext) -> Result<Parameters, Error> {
+///         // A poisoned lock means that another fetch panicked. The session is still whole.
+///         let session = self.session.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+///         Ok(match session {
+///             Some(session) => Parameters::new("urn:example:session").with_credential("session", session),
+///             None => Parameters::new("urn:example:login").with_credential("key", self.key.clone()),
+///         })
+///     }
+///
+///     fn response_fields(&self) -> &[&str] {
+///         &["session"]
+///     }
+///
+///     async fn on_response(&self, _: &FetchContext, _: &Parameters, response: &ResponseFields) -> Result<(), Error> {
+///         let next = response.text("session").map(str::to_owned);
+///         *self.session.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = next;
+///         Ok(())
+///     }
+///
+///     /// A session that was refused is forgotten, and the next request logs in with the key.
+///     fn should_retry(&self, _: &FetchContext, sent: &Parameters, _: &Error) -> bool {
+///         let had_session = sent.get("session").is_some();
+///         if had_session {
+///             *self.session.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = None;
+///         }
+///         had_session
+///     }
+/// }
+/// # let _ = SessionLogin { key: String::new(), session: Mutex::new(None) };
+/// ```
 pub trait Grant: Send + Sync + 'static {
     /// Makes the parameters of one request, `grant_type` among them.
     ///
     /// Called for every request, including retries. Create single-use values here, such as an assertion with its `jti`,
     /// and do not store them.
+    ///
+    /// # Errors
+    ///
+    /// An error ends the fetch, with its kind and retry advice as they are. Use [`Source`](crate::ErrorKind::Source)
+    /// for a credential that cannot be read, with [`AfterChange`](crate::Retry::AfterChange) if a person has to act.
     fn parameters(&self, cx: &FetchContext) -> impl Future<Output = Result<Parameters, Error>> + Send;
 
     /// Makes the headers of one request, for a server that expects the credential in one. Default: none.
     ///
     /// Called after [`parameters`](Self::parameters), for every request. The values count as secrets. A header that the
     /// token request sets itself, such as `Content-Type`, is an error, and so is a second `Authorization`.
+    ///
+    /// ```
+    /// use bearer_token::{Error, FetchContext};
+    /// use bearer_token::oauth::{Grant, Parameters};
+    /// use http::{HeaderMap, HeaderValue};
+    ///
+    /// /// A server that takes the credential as a header, and no parameters at all.
+    /// struct HeaderLogin { ticket: HeaderValue }
+    ///
+    /// impl Grant for HeaderLogin {
+    ///     async fn parameters(&self, _cx: &FetchContext) -> Result<Parameters, Error> {
+    ///         Ok(Parameters::default())
+    ///     }
+    ///
+    ///     async fn headers(&self, _cx: &FetchContext) -> Result<HeaderMap, Error> {
+    ///         Ok(HeaderMap::from_iter([(http::HeaderName::from_static("x-login-ticket"), self.ticket.clone())]))
+    ///     }
+    /// }
+    /// # let _ = HeaderLogin { ticket: HeaderValue::from_static("t") };
+    /// ```
     fn headers(&self, cx: &FetchContext) -> impl Future<Output = Result<HeaderMap, Error>> + Send {
         let _ = cx;
         async { Ok(HeaderMap::new()) }
@@ -65,6 +148,7 @@ pub trait Grant: Send + Sync + 'static {
     /// Whether the credential, such as a key file, has changed since the last request.
     ///
     /// See [`TokenSource::has_changed`](crate::TokenSource::has_changed). Default: no.
+    /// It may block, as a look at a file does.
     fn has_changed(&self) -> bool {
         false
     }
@@ -190,6 +274,8 @@ pub(crate) trait DynGrant: Send + Sync {
     fn can_step_up(&self) -> bool;
 }
 
+/// The future of an erased method. Boxed once per request. A token request costs milliseconds, so the allocation does
+/// not count.
 pub(crate) type GrantFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 impl<G: Grant> DynGrant for G {

@@ -1,4 +1,7 @@
 //! Grants without state. The refresh token grant is in `oauth/refresh_token`, because it needs a store.
+//!
+//! Each grant is one file with the parameters of its specification, in its order. What they share, such as reading
+//! values and naming what is missing, is in `oauth/request`.
 
 mod client_credentials;
 #[cfg(feature = "jwt")]

@@ -1,4 +1,23 @@
 //! Tokens for a protected resource that says itself which authorization server it trusts (RFC 9728).
+//!
+//! OAuth usually begins with the client knowing its authorization server. RFC 9728 turns that round: the API says which
+//! servers it trusts, so a client can use an API that it was not configured for. The danger is that the API is
+//! untrusted, and would like to choose who gets the client's credential. So nothing here adds a server to the user's
+//! list.
+//!
+//! ```text
+//! challenge (401)          metadata of the resource        registration          token endpoint
+//! resource_metadata=..  -> authorization_servers: [..]  -> the first one that -> discovered from its issuer,
+//! or the well-known        checked: resource == ours       the user listed       resource=.. (RFC 8707)
+//! place, or a probe
+//! ```
+//!
+//! | state | until | when it ends |
+//! |---|---|---|
+//! | metadata is fresh | an hour after it was read | it is read again before the next token request |
+//! | metadata is old | a day | used only if reading fails |
+//! | a scope that a challenge asked for | the next challenge | replaced |
+//! | a server from the user's function | the next lookup | replaced |
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -84,6 +103,8 @@ use self::{
 #[derive(Clone)]
 pub struct ProtectedResource(Arc<Inner>);
 
+/// The settings of a source and what it has learned, shared by its clones. Everything but `state` is set by the
+/// builder. The lock is held for copies only, never across an await or a call of user code.
 struct Inner {
     resource: Resource,
     /// Where the metadata is, if the user said so.
@@ -117,6 +138,8 @@ struct State {
 }
 
 /// The metadata that was read last.
+///
+/// The place is kept, because the next reading goes to where the last one was: a challenge comes only with a refusal.
 #[derive(Clone)]
 struct Known {
     location: Uri,
@@ -131,6 +154,10 @@ impl ProtectedResource {
     }
 
     /// The metadata to use for this fetch.
+    ///
+    /// Decides between what is known and reading anew. A challenge that names the place has it read again, because an
+    /// API that moved its metadata says so in this way only. An outage while old metadata is usable is an event and not
+    /// an error.
     async fn metadata(&self, hint: &Hint, cx: &FetchContext) -> Result<Arc<Metadata>, Error> {
         let inner = &*self.0;
         let known = lock(&inner.state).known.clone();
@@ -160,6 +187,8 @@ impl ProtectedResource {
         }
     }
 
+    /// Finds the place, reads the document and checks it. The order of places is: the challenge's, the user's, the last
+    /// one, the one that a probe finds, the well-known one.
     async fn read(
         &self,
         named: Option<Uri>,
@@ -197,6 +226,10 @@ impl ProtectedResource {
     }
 
     /// The authorization server that the metadata names and the user trusts.
+    ///
+    /// The user's order counts, not the API's, because the user knows which server is preferred. A result of the user's
+    /// function is remembered until the metadata names another server: building an endpoint for each token would lose
+    /// its caches.
     fn endpoint(&self, metadata: &Metadata) -> Result<TokenEndpoint, Error> {
         let inner = &*self.0;
         let named = &metadata.authorization_servers;
@@ -227,6 +260,8 @@ impl ProtectedResource {
     }
 
     /// Which servers the metadata names is kept out of the message, because the API may put anything there.
+    ///
+    /// The issuers are in the server's description, which is shown on request only.
     fn untrusted(&self, metadata: &Metadata) -> Error {
         let inner = &*self.0;
         let named = &metadata.authorization_servers;
@@ -265,6 +300,9 @@ impl Inner {
 }
 
 /// Why there is no metadata.
+///
+/// Distinguishes "try what you knew" from "do not use what you knew": metadata that names another resource must stop a
+/// client even if older metadata was fine.
 enum Failure {
     Outage(Error),
     Nothing(Error),
@@ -314,6 +352,8 @@ impl fmt::Debug for ProtectedResource {
 }
 
 /// The error for a challenge whose location of the metadata must not be used.
+///
+/// The URL itself is not repeated: it is the API's word, and may be anything.
 fn unusable_challenge(resource: &str, found: &str) -> Error {
     let message = format!("the API at {resource} sent a challenge whose `resource_metadata` {found}");
     Error::new(ErrorKind::Response, message).with_retry(Retry::AfterChange)

@@ -1,4 +1,25 @@
 //! The refresh token grant.
+//!
+//! A rotating refresh token is the most fragile credential there is: each use destroys it and creates the next one, and
+//! a lost successor means that a person has to sign in again. So this grant is mostly about order. Each line must be
+//! done before the next begins:
+//!
+//! ```text
+//! 1  take the lease among the clones, then the store's      no two fetches send one token
+//! 2  save a successor that an earlier fetch could not save  nothing newer is lost
+//! 3  load, and select a token that is not known to be gone
+//! 4  ask the store whether it could save                    before the token is used up
+//! 5  send                                                   the token is used up from here on
+//! 6  keep the successor in memory, before the first await   survives a dropped fetch
+//! 7  save it, in a task of its own                          survives the fetch's deadline
+//! 8  release both leases, then give out the access token
+//! ```
+//!
+//! | file | what it has |
+//! |---|---|
+//! | `rotation.rs` | the state that clones share, and every call of the store |
+//! | `select.rs` | which token to send and which to store: pure functions |
+//! | `verdict.rs` | what a refusal says about the token: a table |
 
 use std::{fmt, sync::Arc};
 
@@ -77,16 +98,49 @@ use self::{
 /// | there is no refresh token | [`Source`](crate::ErrorKind::Source) | after a change: a person has to consent |
 /// | it is gone | [`Refused`](crate::ErrorKind::Refused), with the server's code if there is one | after a change: a person has to consent again |
 /// | the store fails | the store's | as the store says |
+///
+/// # Which settings a server needs
+///
+/// | the server | set |
+/// |---|---|
+/// | rotates, as most do | nothing |
+/// | returns no new refresh token, as Google does | [`reusable`](Self::reusable) |
+/// | accepts the previous token for a while after a rotation (Auth0's and Okta's grace period) | [`reusable`](Self::reusable): a repeated request is within the period |
+/// | may lose what it has just issued, in a failover | [`retry_previous`](Self::retry_previous) |
+///
+/// The refresh token itself may expire, or be bound to a maximum age of the session. Neither is in the response. The
+/// first sign is a refusal, so alert on [`Refused`](crate::ErrorKind::Refused) with `invalid_grant`.
 #[derive(Clone)]
 pub struct RefreshToken {
     rotation: Arc<RotationState>,
+    /// The refresh token to begin with. `None` if it was empty, as an unset variable of a template is.
     initial: Option<Secret>,
     reusable: bool,
+    /// Whether the store keeps the predecessor until its successor was accepted.
     retry_previous: bool,
 }
 
 impl RefreshToken {
     /// Exchanges the refresh token in this store. Clones share it, and take turns.
+    ///
+    /// ```
+    /// use bearer_token::{TokenProvider, oauth::{ClientAuth, RefreshToken, TokenEndpoint}, store::FileStore};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # #[cfg(feature = "http-transport")] {
+    /// // Two APIs of one consent: clones of one grant, with a narrower scope each.
+    /// let grant = RefreshToken::new(FileStore::new("/var/lib/sync/refresh-token.json"));
+    /// let with_scope = |scope: &str| {
+    ///     TokenEndpoint::builder("https://as.example.com/token", grant.clone())
+    ///         .client_auth(ClientAuth::basic("sync", "client-secret"))
+    ///         .scope(scope)
+    ///         .build()
+    /// };
+    /// let mail = TokenProvider::builder(with_scope("mail.read")?);
+    /// let files = TokenProvider::builder(with_scope("files.read")?);
+    /// # let _ = (mail, files); }
+    /// # Ok(()) }
+    /// ```
     pub fn new(store: impl RefreshTokenStore) -> Self {
         RefreshToken {
             rotation: Arc::new(RotationState::new(store)),
@@ -100,6 +154,22 @@ impl RefreshToken {
     ///
     /// It is used while the store is empty, and when the token in the store is gone, unless that one descends from it.
     /// So after a new consent, the new token can be configured here.
+    ///
+    /// ```
+    /// use bearer_token::{oauth::RefreshToken, store::FileStore};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // The first start takes the token from the environment, all later ones from the file.
+    /// let grant = RefreshToken::new(FileStore::new("/var/lib/sync/refresh-token.json"));
+    /// let grant = match std::env::var("INITIAL_REFRESH_TOKEN") {
+    ///     Ok(token) => grant.initial(token),
+    ///     Err(_) => grant,
+    /// };
+    /// # let _ = grant; Ok(()) }
+    /// ```
+    ///
+    /// The store remembers which initial token its content descends from. So an old value that is still configured does
+    /// no harm: it is recognised as used up, and is not sent.
     pub fn initial(mut self, refresh_token: impl Into<String>) -> Self {
         self.initial = Some(Secret::new(refresh_token)).filter(|token| !token.expose().is_empty());
         self
@@ -108,6 +178,9 @@ impl RefreshToken {
     /// Declares that the server accepts the same refresh token again, because it does not rotate or allows a retry.
     ///
     /// A request whose connection broke is then repeated once in the same fetch.
+    ///
+    /// With a server that does rotate, a repeated request could end the consent: leave it off if you are not sure. The
+    /// store is also not asked in advance whether it could save.
     pub fn reusable(mut self) -> Self {
         self.reusable = true;
         self
@@ -131,6 +204,19 @@ impl RefreshToken {
     ///
     /// Returns the error of the store. Fails with kind [`Timeout`](crate::ErrorKind::Timeout) after a minute, if fetches hold
     /// the refresh token for so long, or the store does not respond.
+    ///
+    /// ```
+    /// use bearer_token::{Error, oauth::RefreshToken, platform::Platform};
+    ///
+    /// /// Called by the page that ends a sign-in.
+    /// async fn signed_in(grant: &RefreshToken, refresh_token: String) -> Result<(), Error> {
+    ///     grant.replace(&Platform::system(), refresh_token).await
+    /// }
+    /// # let _ = signed_in;
+    /// ```
+    ///
+    /// An access token of the previous consent stays in service until it expires. Call
+    /// [`refresh_now`](crate::TokenProvider::refresh_now) to replace it at once.
     pub async fn replace(&self, platform: &Platform, refresh_token: impl Into<String>) -> Result<(), Error> {
         self.rotation.put(platform, Some(StoredToken::new(refresh_token))).await
     }
@@ -140,16 +226,23 @@ impl RefreshToken {
     /// # Errors
     ///
     /// As [`replace`](Self::replace).
+    ///
+    /// To end the consent as well, call the server's revocation endpoint (RFC 7009) first, with the token that the
+    /// store has.
     pub async fn clear(&self, platform: &Platform) -> Result<(), Error> {
         self.rotation.put(platform, None).await
     }
 }
 
 /// What the token endpoint calls, if the credential of a request was certainly not used up.
+///
+/// A shared store marks a token before it is sent. The mark is removed if the server certainly did not accept it.
 #[derive(Clone)]
 pub(super) struct NotUsedUp(pub(super) Arc<dyn Fn() + Send + Sync>);
 
 impl Grant for RefreshToken {
+    /// Steps 1 to 4 of the module's list. The lease travels in the parameters' extensions, and ends when they are
+    /// dropped or the save has ended.
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let platform = cx.platform();
         let lease = self.rotation.lease(platform, cx.deadline()).await?;
@@ -195,6 +288,7 @@ impl Grant for RefreshToken {
         &["refresh_token"]
     }
 
+    /// Steps 6 to 8. A response without a new refresh token means that the old one stays valid (RFC 6749 section 6).
     async fn on_response(&self, cx: &FetchContext, sent: &Parameters, response: &ResponseFields) -> Result<(), Error> {
         let Some(session) = sent.extensions().get::<Arc<Session>>() else { return Ok(()) };
         // Some servers send an empty string if there is no new one.
@@ -204,6 +298,8 @@ impl Grant for RefreshToken {
         RotationState::save(&self.rotation, cx.platform(), session, next).await
     }
 
+    /// Notes a refresh token that is gone, and asks for another request. A verdict is noted before this returns, so the
+    /// next `parameters` selects another token, or finds none. That is how a fetch looks once more into the store.
     fn should_retry(&self, cx: &FetchContext, sent: &Parameters, error: &Error) -> bool {
         let verdict = Verdict::of(error);
         if verdict == Verdict::Other {

@@ -1,4 +1,16 @@
 //! Building a token request.
+//!
+//! One request, from five contributors, in this order: the grant's parameters (`grant_type` first), the scope, the
+//! user's parameters, the client authentication, the headers. The order is fixed: two requests of the same settings
+//! look the same in a server's log.
+//!
+//! | file | what it has |
+//! |---|---|
+//! | `parameters.rs` | what a grant returns: names, strings, credentials |
+//! | `parameter_value.rs` | what a user sets: a tree whose leaves are values |
+//! | `content.rs` | what is sent: strings and trees, as a form, JSON or a query |
+//! | `sent.rs` | what was sent, to recognise it in a response |
+//! | `wire.rs` | the check of every string that is sent |
 
 use bytes::Bytes;
 use http::{
@@ -27,6 +39,8 @@ pub use self::{content::BodyFormat, parameter_value::ParameterValue, parameters:
 use self::{content::Content, content::Sendable, sent::Sent};
 
 /// The parts of a token request, checked.
+///
+/// Everything that `build()` has checked. Requests share it, and none of them changes it.
 pub(crate) struct RequestParts {
     pub(crate) method: Method,
     pub(crate) body: BodyFormat,
@@ -41,6 +55,8 @@ pub(crate) struct RequestParts {
 }
 
 /// The `grant_type` of a request.
+///
+/// `Absent` and an empty `Named` differ: the second is a mistake.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum GrantType {
     /// The grant's own.
@@ -51,6 +67,8 @@ pub(crate) enum GrantType {
 }
 
 /// Headers that describe the request itself.
+///
+/// `Accept` is missing: a user may replace it for an API that wants a version there.
 pub(crate) const OWN_HEADERS: [HeaderName; 5] =
     [ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING];
 
@@ -92,6 +110,10 @@ impl RequestParts {
     /// Builds a new request around the parameters of the grant (RFC 6749 section 3.2), and keeps a record of it.
     ///
     /// It reuses nothing from an earlier request. `for_grant` is the context that the grant was called with.
+    ///
+    /// Two contexts and two platforms look like too many. A grant may be signed with the server's clock while files are
+    /// read, deadlines pass and other providers are asked by our own: so the grant has its own context, and the client
+    /// authentication its own platform.
     pub(crate) async fn make(
         &self,
         uri: &Uri,
@@ -146,6 +168,8 @@ impl RequestParts {
     }
 
     /// Adds the parameters of the grant to the content, with the configured grant type.
+    ///
+    /// An empty value means that the parameter is not sent, which is how `no_grant_type` removes the grant's own.
     fn grant_type(&self, granted: &Parameters, content: &mut Content) {
         let has_none = matches!(self.grant_type, GrantType::Absent) || self.body == BodyFormat::None;
         let mut parameters = Parameters::default();
@@ -196,11 +220,15 @@ impl RequestParts {
 }
 
 /// Adds to an error which part of the request needs the value.
+///
+/// The kind and the advice stay those of the cause: an outage of an inner stage is an outage here.
 pub(crate) fn missing(part: &str, name: &str, error: Error) -> Error {
     let message = format!("the {part} `{name}` is missing: {error}");
     error.with_context(message)
 }
 
+/// The error for a parameter in a request without a body or a query. Found at the first request and not at `build()`,
+/// because only then is it known what a grant of the user's makes.
 fn no_place(name: &str) -> Error {
     let found =
         format!("the grant makes the parameter `{name}`, but the request has neither a body nor a query for it");

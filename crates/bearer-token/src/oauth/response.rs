@@ -1,4 +1,20 @@
 //! Reading the response of a token endpoint: bytes in, a token or an error out.
+//!
+//! A response is judged in this order, and the first rule that applies decides:
+//!
+//! | the response | becomes |
+//! |---|---|
+//! | is larger than 1 MiB | an error of kind [`Response`](ErrorKind::Response) |
+//! | is a redirect | the same, after a change: redirects are not followed, because the request carries credentials |
+//! | has a status other than 2xx | a refusal or an outage (`refusal.rs`) |
+//! | is not readable as the format says | an error that names its kind, its length and what was expected |
+//! | has a non-empty `error` | a refusal, although its status is a success |
+//! | has a token that is one of the request's credentials | an error: the server echoes requests |
+//! | has a `token_type` that is not bearer | an error |
+//! | has a negative lifetime | an error |
+//! | else | a token, with its lifetime, scope and kept fields |
+//!
+//! No rule depends on the content type: servers label JSON as plain text, and plain text as JSON.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -42,6 +58,8 @@ pub(crate) use self::{delay::requested_delay, lifetime::Findings};
 pub use crate::token::fields::ResponseFields;
 
 /// The way in which responses are read.
+///
+/// One per endpoint. It has no state, so responses can be read at the same time.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseReader {
     /// What messages call the token endpoint, with its origin.
@@ -68,6 +86,8 @@ impl ResponseReader {
 }
 
 /// A user's function that makes a token of a response.
+///
+/// It sees successes only. A function that judged refusals as well would have to repeat the table of kinds and delays.
 pub(crate) struct CustomReader(Arc<ReadResponse>);
 
 type ReadResponse = dyn Fn(&Response<Bytes>) -> Result<AccessToken, Error> + Send + Sync;
@@ -85,6 +105,9 @@ impl fmt::Debug for CustomReader {
 }
 
 /// What a response contained.
+///
+/// `fields` is separate from `token`: a grant stores a new refresh token even if the access token beside it is
+/// unusable.
 pub(crate) struct Read {
     /// The token, or why there is none.
     pub(crate) token: Result<AccessToken, Error>,
@@ -96,6 +119,8 @@ pub(crate) struct Read {
 impl ResponseReader {
     /// Reads a response to a request. `for_grant` are the fields that the grant asks for; `now` is the time at which
     /// the response arrived.
+    ///
+    /// The credential check comes last and applies to every way of finding a token, a user's function included.
     pub(crate) fn read(&self, response: &Response<Bytes>, for_grant: &[&str], sent: &Sent, now: SystemTime) -> Read {
         let mut fields = match self.fields(response, for_grant, sent, now) {
             Ok(fields) => fields,
@@ -118,6 +143,9 @@ impl ResponseReader {
     }
 
     /// The fields of a success.
+    ///
+    /// Errors are reported in the order of the table above. The fields of the grant and the kept ones are read in the
+    /// same pass as the format's.
     fn fields(
         &self,
         response: &Response<Bytes>,
@@ -168,6 +196,8 @@ impl ResponseReader {
     }
 
     /// Makes the token of a success.
+    ///
+    /// The order matters for secrets: the token moves into a type that is wiped before anything can fail.
     fn token(
         &self,
         response: &Response<Bytes>,
@@ -205,6 +235,9 @@ impl ResponseReader {
     }
 
     /// The text of the token, which the caller wipes.
+    ///
+    /// Each wrong kind of field is named, because each points to another mistake: a nested object to a wrong pointer, a
+    /// number to another field, an empty string to a server that reports its failure with 200.
     fn token_text(&self, response: &Response<Bytes>, fields: &mut ResponseFields) -> Result<String, Error> {
         let (status, name) = (response.status(), self.format.token_name().escape_default());
         let unusable = |found: &str| Err(self.unusable(status, &format!("{found}; {}", self.format.expected())));
@@ -222,6 +255,8 @@ impl ResponseReader {
     }
 
     /// Adds the lifetime of a JWT to a token whose maker did not know it.
+    ///
+    /// A function that set a lifetime knows better. Findings about clocks are then unknown.
     fn complete(&self, token: AccessToken, clocks: Clocks) -> (AccessToken, Findings) {
         if token.expiry() != Expiry::Unknown {
             return (token, Findings::default());

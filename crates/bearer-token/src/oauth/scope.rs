@@ -1,6 +1,11 @@
 //! Scopes as lists of words (RFC 6749 section 3.3).
+//!
+//! A scope from the user is sent as it is. A scope from an API is untrusted and ends up in a token request, so it is
+//! checked and bounded here before it is stored.
 
 /// The most words of a scope that another party names, and the most bytes.
+///
+/// Far more than any API asks for at a time.
 const WORDS: usize = 64;
 const BYTES: usize = 2048;
 
@@ -19,6 +24,8 @@ fn is_scope_byte(byte: u8) -> bool {
 }
 
 /// Adds the words that the list lacks.
+///
+/// Keeps the order, because a server may echo the scope and a person may read it.
 pub(crate) fn add<'w>(list: &mut Vec<String>, words: impl IntoIterator<Item = &'w str>) {
     for word in words {
         if !list.iter().any(|known| known == word) {

@@ -1,4 +1,21 @@
 //! Tokens with a wider scope, when the API asks for one.
+//!
+//! An API may want more than the token has, for one endpoint of many: it responds with 403, `insufficient_scope` and
+//! the missing words (RFC 6750 section 3.1). Fetching the same token again would not help, so this is not an ordinary
+//! rejection. It needs a test before the rejection, a wider request after it, and an end: a hostile API can invent
+//! words without end.
+//!
+//! ```text
+//! 403, insufficient_scope, scope="files:write"
+//!  │
+//!  ├─ ChallengeTest: new words? all allowed? below the limit? none refused before?
+//!  │      no  ─► the caller gets the 403, nothing is fetched
+//!  │      yes ─► the bearer becomes a suspect, a fetch begins
+//!  │               asks for: usual scope + earlier steps + new words
+//!  │               ├─ token    ─► the words are kept for all later fetches
+//!  │               ├─ refused  ─► event; asks again without the new words, in the same fetch
+//!  │               └─ outage   ─► the step leaves no trace
+//! ```
 
 use std::sync::Arc;
 
@@ -44,6 +61,9 @@ use crate::{
 /// # #[cfg(feature = "http-transport")] let _ = source;
 /// # Ok(()) }
 /// ```
+///
+/// The limit counts over the life of the source and not by the hour, so a loop between an API and its authorization
+/// server ends.
 #[derive(Clone, Debug)]
 pub struct StepUp {
     limit: u32,
@@ -52,6 +72,9 @@ pub struct StepUp {
 
 impl StepUp {
     /// Sets how many steps are taken during the life of the source. Refused ones count.
+    ///
+    /// Count the groups of permissions that the program can need: three is plenty for most. Zero is a problem at
+    /// `build()`.
     pub fn at_most(limit: u32) -> Self {
         StepUp { limit, within: None }
     }
@@ -60,6 +83,9 @@ impl StepUp {
     ///
     /// The API chooses the words. If it may turn hostile, and the authorization server issues tokens that other APIs
     /// accept, name those that this API may have.
+    ///
+    /// A challenge with one word that is not in the list is not met at all: a token with the other words would be
+    /// refused again.
     #[must_use]
     pub fn within(mut self, scope: impl Into<String>) -> Self {
         self.within = Some(scope.into());
@@ -78,18 +104,24 @@ impl StepUp {
 }
 
 /// The steps that one source has taken.
+///
+/// Shared by the endpoint and by the test that judges responses. The lock is held for list operations only.
 pub(crate) struct Steps {
     rule: StepUp,
     state: Mutex<State>,
 }
 
+/// What the source has asked for, and what it was granted. `held` and `added` differ: what a server granted of its own
+/// accord is held, but asked for only once a step makes it part of the union.
 #[derive(Default)]
 struct State {
     /// The words of the last request, and those that its response granted.
     held: Vec<String>,
     /// The words that steps have added.
     added: Vec<String>,
+    /// The words that the authorization server has refused. They are not asked for again before `refresh_now`.
     refused: Vec<String>,
+    /// How many steps were taken or refused.
     taken: u32,
 }
 
@@ -112,7 +144,6 @@ impl Steps {
         Arc::new(Steps { rule, state: Mutex::new(State::default()) })
     }
 
-    /// The test for challenges that a step can meet.
     /// Adds the words that were added so far. So replicas that asked for more do not share with those that did not.
     pub(crate) fn identity(self: &Arc<Self>, identity: &mut Identity) {
         let steps = Arc::clone(self);
@@ -123,12 +154,16 @@ impl Steps {
         });
     }
 
+    /// The test for challenges that a step can meet.
     pub(crate) fn test(self: &Arc<Self>) -> ChallengeTest {
         let steps = Arc::clone(self);
         ChallengeTest::new(move |challenge| !steps.wanted(challenge, &lock(&steps.state)).is_empty())
     }
 
     /// What a fetch asks for: the usual scope, the words of earlier steps and, if the API asks for more, those too.
+    ///
+    /// Order: usual words first, then those of earlier steps, then the new ones. A server that cuts a long scope at its
+    /// end then cuts the newest.
     pub(crate) fn begin(&self, usual: &str, cx: &FetchContext) -> Step {
         let mut state = lock(&self.state);
         if cx.reason() == FetchReason::Requested {
@@ -177,6 +212,8 @@ impl Steps {
     }
 
     /// The words that a challenge asks for, if a step may be taken for it.
+    ///
+    /// Empty means that no step is taken, for whatever reason. The caller of the test needs no more than that.
     fn wanted(&self, challenge: &Challenge, state: &State) -> Vec<String> {
         let is_ours = challenge.is_scheme("Bearer") && challenge.parameter("error") == Some("insufficient_scope");
         if !is_ours || state.taken >= self.rule.limit {

@@ -1,4 +1,21 @@
 //! A refresh token in a file.
+//!
+//! A file looks like the simplest store and is the one with the most ways to lose a token: a crash between two writes,
+//! a full disk, two processes, a symbolic link, a backup tool. The parts:
+//!
+//! | file | question |
+//! |---|---|
+//! | `location.rs` | which file is meant, behind all its names |
+//! | `lock.rs`, `guard.rs` | who may change it, among processes and among the jobs of this one |
+//! | `disk.rs` | what is in it, and how it is replaced |
+//! | `draft.rs` | what a crash left behind |
+//! | `token_file.rs` | what the clones of a store share, and the errors |
+//!
+//! ```text
+//! lease ─► lock NAME.lock ─► settle drafts of a crash ─► load ─► probe: could a successor be saved?
+//!                                                                   │ the request is sent
+//!       ◄─ unlock ◄─ sync the directory ◄─ rename over NAME ◄─ write and sync NAME.VERSION.SUFFIX.new
+//! ```
 
 use std::{
     fmt,
@@ -49,6 +66,26 @@ use self::{
 /// | is half written, or contains something else | an error of kind [`Source`](crate::ErrorKind::Source) for which waiting may help. The file is read again at the next fetch and not changed until then; the refresh token in memory is kept. [`replace`](crate::oauth::RefreshToken::replace) and `clear` overwrite a file that is empty, all zeros, or JSON with the member `refresh_token`, whole or cut off. They never overwrite anything else. |
 ///
 /// If another program writes the file, a cool-down that waits for it ends within a second.
+///
+/// ```
+/// use bearer_token::{Error, oauth::RefreshToken, platform::Platform, store::{FileStore, RefreshTokenStore}};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("refresh-token.json");
+/// let store = FileStore::new(&path);
+/// let platform = Platform::system();
+/// assert!(store.load(&platform).await?.is_none());
+///
+/// // After a sign-in. The provider that uses the grant finds the token at its next fetch.
+/// let grant = RefreshToken::new(store.clone());
+/// grant.replace(&platform, "tGzv3JOkF0XG5Qx2TlKWIA").await?;
+/// assert_eq!(store.load(&platform).await?.unwrap().secret(), "tGzv3JOkF0XG5Qx2TlKWIA");
+/// # Ok(()) }
+/// ```
+///
+/// Put the file on a local disk that survives restarts: a volume of its own in a container. Network file systems often
+/// have no locks, or locks that a restart forgets. For several hosts, use a shared store.
 #[derive(Clone)]
 pub struct FileStore {
     file: Arc<TokenFile>,
@@ -67,6 +104,8 @@ impl FileStore {
 
     /// Runs a job on a thread that may block. The guard is dropped when the job ends, even if its caller was dropped
     /// earlier.
+    ///
+    /// The job takes the guard along: a fetch that is dropped ends its wait, and not the write or the lock.
     async fn run<T: Send + 'static>(
         &self,
         platform: &Platform,
@@ -82,6 +121,8 @@ impl FileStore {
     }
 
     /// The guard of the lease in progress, or else one for a single call.
+    ///
+    /// A swap outside of a lease, as from an application's own code, locks for itself.
     async fn guard(&self, platform: &Platform) -> Result<Arc<Guard>, Error> {
         match self.file.exclusion.current() {
             Some(guard) => Ok(guard),

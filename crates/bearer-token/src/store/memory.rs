@@ -1,4 +1,6 @@
 //! A refresh token in memory.
+//!
+//! Small enough to show what a store has to do: compare, replace, and treat a repeated swap as a success.
 
 use std::sync::Arc;
 
@@ -39,11 +41,15 @@ impl MemoryStore {
     }
 
     /// The stored token.
+    ///
+    /// For programs that save the token themselves, for example when they end.
     pub fn get(&self) -> Option<StoredToken> {
         lock(&self.0).token.clone()
     }
 
     /// Replaces the stored token unconditionally.
+    ///
+    /// A provider in a cool-down notices it within a second. `None` ends the consent in this process.
     pub fn set(&self, stored: Option<StoredToken>) {
         *lock(&self.0) = Kept { token: stored, replaced: true };
     }

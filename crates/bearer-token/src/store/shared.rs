@@ -1,4 +1,17 @@
 //! Stores that many replicas of a program share, so that they fetch one token instead of one each.
+//!
+//! A shared store has to answer three questions, each in one step: what is the record now, may this replica fetch, and
+//! may it save. From that the core builds all the rest: sealing, waiting, backing off, failing over to a fetch of one's
+//! own. So an implementation is a page of code, and [`MemorySharedStore`] is one to read.
+//!
+//! ```text
+//! replica A                         store                         replica B
+//! lease(seen: ABSENT)  ──────────►  Granted(7)
+//!   fetches a token                                               lease(seen: ABSENT) ─► Held(9 s)
+//!                                                                 changed(within) .. waits
+//! save(record, fence 7) ─────────►  Saved(version 7), lease ends
+//!                                                                 lease(seen: ABSENT) ─► Newer(record)
+//! ```
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 

@@ -1,4 +1,7 @@
 //! The refresh token in the form that stores keep.
+//!
+//! The JSON has one required member, so a person or a sign-in program can write the file by hand. The other two members
+//! are history: which token was valid before, and which configured one this line descends from.
 
 use std::{fmt, ops::Deref};
 
@@ -50,6 +53,18 @@ impl StoredToken {
     /// # Errors
     ///
     /// Fails with kind [`Source`](ErrorKind::Source) if the JSON is something else. The error does not repeat it.
+    ///
+    /// ```
+    /// use bearer_token::store::StoredToken;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// // As another program may write it.
+    /// let stored = StoredToken::from_json(r#"{"refresh_token": "abc", "obtained": "2026-01-01"}"#)?;
+    /// assert_eq!(stored.secret(), "abc");
+    /// let error = StoredToken::from_json("abc").unwrap_err();
+    /// assert!(!error.to_string().contains("abc"));
+    /// # Ok(()) }
+    /// ```
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, Error> {
         let expected = "expected a JSON object with the refresh token as a string in the member `refresh_token`";
         let wrong =
@@ -66,6 +81,9 @@ impl StoredToken {
     /// # Errors
     ///
     /// Never fails in practice: every refresh token can be written as JSON.
+    ///
+    /// Store it as one opaque string, and compare it as one: [`swap`](super::RefreshTokenStore::swap) expects equality.
+    /// It contains a secret: encrypt it where the store does not.
     pub fn to_json(&self) -> Result<impl Deref<Target = String> + Send + Sync + use<>, Error> {
         let object = Object {
             refresh_token: self.token.expose(),

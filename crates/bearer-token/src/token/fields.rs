@@ -1,8 +1,8 @@
 //! The fields of a JSON document that are needed.
 //!
-//! A response may have anything in it: a refresh token that the program must not keep, a megabyte of permissions, a
-//! number beyond every type. Only the fields that were asked for are decoded, each on its own, so one that cannot be
-//! read does not spoil the others (`L50`). The rest is skipped as bytes.
+//! A response is read once, for a list of places that was fixed before it arrived. So the cost is one pass over the
+//! bytes, and the memory is that of the wanted fields, whatever else the server sent. One field that is malformed does
+//! not spoil the others: the token is used even if `scope` has a control character in it.
 
 use std::fmt;
 
@@ -17,10 +17,26 @@ use crate::token::{
 ///
 /// All other fields are skipped and not stored: a response may carry tokens that the program does not need, or a
 /// megabyte of noise. Strings are wiped when dropped, and `Debug` shows names only.
+///
+/// A grant of your own lists the names in [`Grant::response_fields`](crate::oauth::Grant::response_fields), and gets
+/// them in [`Grant::on_response`](crate::oauth::Grant::on_response):
+///
+/// ```
+/// use bearer_token::oauth::ResponseFields;
+///
+/// /// The part of a grant's `on_response` that reads what it asked for.
+/// fn session_of(fields: &ResponseFields) -> Option<String> {
+///     fields.text("session_id").filter(|id| !id.is_empty()).map(str::to_owned)
+/// }
+/// # let _ = session_of;
+/// ```
 #[derive(Default)]
 pub struct ResponseFields(Vec<WantedSlot>);
 
 /// A place that every token response is read for.
+///
+/// Each is set by the format of the response, so the pointer behind a place may be any. `Error` is read from successes
+/// too: several servers report failures with status 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Token,
@@ -38,6 +54,7 @@ pub(crate) struct Wanted {
     pointer: Pointer,
 }
 
+/// What the reader looks a field up by. It is separate from the pointer, because two keys may point to the same field.
 #[derive(PartialEq)]
 enum FieldKey {
     Place(Place),
@@ -52,10 +69,14 @@ struct WantedSlot {
 }
 
 /// One field, as far as it can be read.
+///
+/// The variants keep apart what an error message has to say differently: a token that is a number, a token that is
+/// nested one level deeper, and a token with bytes that are not UTF-8 are three mistakes with three fixes.
 #[derive(PartialEq)]
 pub(crate) enum Field {
     Text(String),
     /// The digits as they were sent.
+    /// They are not converted: an `expires_in` of 2^64 must be capped, and not rounded or refused.
     Number(String),
     Truth(bool),
     /// A list of strings, of one at least.
@@ -84,6 +105,9 @@ impl ResponseFields {
     /// A field that is a string, empty or not. It may be a secret.
     ///
     /// The name is one of those that the grant [asked for](crate::oauth::Grant::response_fields).
+    ///
+    /// `None` if the response had no such field, if it was `null`, or if it was something other than a string. Copy it
+    /// out if it is needed after the call: the fields are wiped when they are dropped.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.named(name) {
             Some(Field::Text(text)) => Some(text),
@@ -112,10 +136,12 @@ impl ResponseFields {
         Self::read(bytes, names.iter().map(|name| Wanted::named(name, Pointer::to_field(name))).collect())
     }
 
-    /// Stores a value that is `depth` steps below the document, and those below it. Only the slots `among` can be
-    /// there.
+    /// Stores a value that is `depth` steps below the document, and those below it. Only the slots `among` can be there.
     ///
     /// The depth is limited by the number of steps of a pointer.
+    ///
+    /// A value is scanned again only if a wanted field is below it, so a response of 1 MiB with the token at the top is
+    /// read once.
     fn visit(&mut self, name: &str, raw: &[u8], among: &[usize], depth: usize) {
         let mut below = Vec::new();
         for &index in among {
@@ -184,7 +210,7 @@ impl Field {
     }
 }
 
-/// Wipes a field that may be a secret.
+/// Overwrites a string before its memory is freed. Numbers and flags are not secrets, and lists are scopes at most.
 fn wipe(field: Option<Field>) {
     if let Some(Field::Text(mut text)) = field {
         text.zeroize();

@@ -3,9 +3,13 @@
 //! A value that is skipped may hold bytes that are not UTF-8, raw control characters, and numbers of any size. Servers
 //! send such values beside a usable token. A value that is used is read strictly, by its user.
 //!
-//! The scanner is iterative: a document of a million brackets costs a million bytes and no stack. It is lenient about
-//! what it skips and exact about what it finds: names are decoded, so `"access\u005ftoken"` is the same name as
-//! `"access_token"`.
+//!
+//! `serde_json` is used for the values, not for the document. It would refuse a whole response because of one invalid
+//! byte in a field that is not needed, and it would copy all strings, of which some are secrets that would have to be
+//! found and wiped.
+//!
+//! The scanner accepts a superset of JSON between the values that it is asked for, and it is exact about one thing:
+//! where each value begins and ends. A value is handed to its user as raw bytes, and decoded by [`text`] or [`number`].
 
 use std::borrow::Cow;
 
@@ -14,11 +18,15 @@ use std::borrow::Cow;
 pub(crate) struct NotAnObject(pub(crate) &'static str);
 
 const NOT_JSON: NotAnObject = NotAnObject("is not JSON");
+/// The document ends too early. Kept apart from [`NOT_JSON`]: it points to a connection that ended or a length that was
+/// wrong, and not to a wrong URL.
 const BREAKS_OFF: NotAnObject = NotAnObject("is JSON that breaks off");
 
 /// Visits each member of an object with its decoded name and its raw value. A name that is not UTF-8 is skipped.
 ///
 /// A document that continues after its object is refused: two responses may have been mixed up.
+///
+/// Names may repeat; the visitor decides which one counts. All callers take the last one.
 pub(crate) fn members<'a>(bytes: &'a [u8], mut visit: impl FnMut(&str, &'a [u8])) -> Result<(), NotAnObject> {
     document(bytes, |scanner, first| (first == b'{').then(|| scanner.object(&mut visit)))
 }
@@ -34,6 +42,9 @@ pub(crate) fn items<'a>(bytes: &'a [u8], mut visit: impl FnMut(&str, &'a [u8])) 
 }
 
 /// Reads a document by its first byte. `read` returns `None` for a document of another kind.
+///
+/// The order of the checks decides what the error says. A login page in HTML is "not JSON", a body in UTF-16 is "not
+/// UTF-8", and a response that was cut in the middle "breaks off", even if the cut is inside a character.
 fn document<'a>(
     bytes: &'a [u8],
     read: impl FnOnce(&mut Scanner<'a>, u8) -> Option<Result<(), NotAnObject>>,
@@ -58,6 +69,9 @@ pub(crate) fn text(raw: &[u8]) -> Option<String> {
 }
 
 /// The decoded string of a raw value. Bytes that JSON does not allow in a string become U+FFFD or spaces.
+///
+/// For a server's description of an error only. Every other field is read strictly, because a repaired token is a wrong
+/// token.
 #[cfg(feature = "oauth")]
 pub(crate) fn lossy_text(raw: &[u8]) -> Option<String> {
     raw.strip_prefix(b"\"")?;
@@ -66,18 +80,21 @@ pub(crate) fn lossy_text(raw: &[u8]) -> Option<String> {
 }
 
 /// The digits of a raw number value. The number may be beyond every Rust type.
+///
+/// `NaN`, `Infinity`, `+1` and `.5` are not numbers (RFC 8259 section 6), although Rust would parse them.
 pub(crate) fn number(raw: &[u8]) -> Option<&str> {
     let digits = raw.strip_prefix(b"-").unwrap_or(raw);
     let starts_well = digits.first().is_some_and(u8::is_ascii_digit);
     str::from_utf8(raw).ok().filter(|text| starts_well && text.parse::<f64>().is_ok())
 }
 
-/// Says that bytes are not UTF-8, unless the document just breaks off, which is the better explanation.
+/// The reason for a document that is not UTF-8. A document that breaks off inside a character counts as broken off.
 fn not_utf8(why: NotAnObject) -> NotAnObject {
     if why == BREAKS_OFF { why } else { NotAnObject("is not UTF-8") }
 }
 
-/// Why a document that does not begin as expected is not the expected one.
+/// The reason why a document does not begin as an object. Only here is the whole document parsed for an error, and only
+/// to tell JSON of another kind from something that is not JSON.
 fn other_than_object(bytes: &[u8]) -> NotAnObject {
     match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
         Ok(_) => NotAnObject("is JSON, but not an object"),
@@ -97,7 +114,8 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    /// An object, from its opening brace to its closing one.
+    /// Visits the members of the object at the current position. The visitor gets slices of the document, so nothing is
+    /// copied unless a name has an escape.
     fn object(&mut self, visit: &mut impl FnMut(&str, &'a [u8])) -> Result<(), NotAnObject> {
         self.expect(b'{')?;
         self.skip_space();
@@ -121,7 +139,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A list, whose elements are named by their index.
+    /// As [`object`](Self::object), for the elements of a list, whose names are their indexes.
     fn list(&mut self, visit: &mut impl FnMut(&str, &'a [u8])) -> Result<(), NotAnObject> {
         self.expect(b'[')?;
         self.skip_space();
@@ -159,6 +177,9 @@ impl<'a> Scanner<'a> {
     }
 
     /// Skips a value of any kind and depth.
+    ///
+    /// The stack of open brackets is on the heap: a response of a megabyte of `[` costs a megabyte, not the thread's
+    /// stack. A recursive scanner would overflow there, which no error handling catches.
     fn skip_value(&mut self) -> Result<(), NotAnObject> {
         // The closing brackets that are still to come.
         let mut open = Vec::new();

@@ -1,8 +1,9 @@
 //! The times in a token that is a JWT.
 //!
-//! Many servers leave `expires_in` out, or say an hour of a token whose `exp` is in ten minutes. A look inside finds
-//! out. It is only a look: the payload is decoded without any verification, the claims decide when to renew and nothing
-//! else, and a token that is not a JWT has no times.
+//! Many access tokens are JWTs (RFC 9068 is one profile). The protocol treats them as opaque, and so does this crate,
+//! with one exception: their times correct a lifetime that the response got wrong. Gateways cache responses, servers
+//! have two settings for one lifetime, and some send milliseconds. [`JwtTimes::life`] is the difference of two times by
+//! the same clock, so it is right even if that clock is not ours.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,8 @@ use zeroize::Zeroizing;
 
 use crate::token::json;
 
+/// The decoder of a JWT's parts. Padding and spare bits are ignored (RFC 7515 section 2 wants neither): we only read a
+/// time, and the API decides what it accepts.
 const URL_SAFE_LENIENT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()
@@ -45,7 +48,9 @@ impl JwtTimes {
         Some(life).filter(|life| !life.is_zero())
     }
 
-    /// The payload of a compact JWS (RFC 7515 section 3.1), whose three parts are separated by dots.
+    /// Reads the claims, if the token has the form of a JWT. A JWT in the compact form has three parts (RFC 7515
+    /// section 3.1); five are an encrypted one, whose times cannot be read. The decoded claims are wiped, because they
+    /// may name a person.
     fn read(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
         let (Some(_header), Some(payload), Some(_signature), None) =
@@ -66,11 +71,15 @@ impl JwtTimes {
 }
 
 /// The `exp` of a token that is a JWT.
+///
+/// For tokens that come without a response, such as a file that the platform writes. This compares the issuer's clock
+/// with ours: it is the only time there is.
 pub(crate) fn jwt_expiry(token: &str) -> Option<SystemTime> {
     JwtTimes::of(token).expires
 }
 
-/// Seconds since 1970, whole or not (RFC 7519 section 2). Fractions are dropped, so a token ends early and not late.
+/// The time in a claim: a NumericDate (RFC 7519 section 2), without its fraction. Negative and absurd numbers are
+/// ignored: the token has no time then.
 fn numeric_date(raw: &[u8]) -> Option<SystemTime> {
     let since_epoch = json::number(raw)?.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0)?;
     UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(since_epoch.trunc()).ok()?)

@@ -1,7 +1,8 @@
 //! JSON pointers (RFC 6901): where a document has a field.
 //!
-//! Providers put the token at `/access_token`, `/auth/client_token`, `/iamToken` or deeper. A pointer is kept with its
-//! decoded steps, because it is used for every response, and with its text, because errors show it.
+//! A pointer is a list of names, each after a slash: `/auth/client_token`. In a name, `~1` is a slash and `~0` is a
+//! tilde. An index of a list is a name like others: `/data/0/token`. The same pointers name fields of responses,
+//! members of JSON files, and places in the body of a request.
 
 use std::fmt;
 
@@ -9,18 +10,24 @@ use std::fmt;
 use crate::problem::{Advice, Problem, Problems};
 
 /// The most steps of a pointer. Each step reads a part of the response again.
+///
+/// Real responses nest three deep. The bound keeps a pointer from a configuration from costing a pass for each of a
+/// thousand steps.
 #[cfg(feature = "oauth")]
 const MOST_STEPS: usize = 16;
 
 /// A JSON pointer as it was set, with its decoded steps. The pointer to the whole document has no steps.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Pointer {
+    /// The pointer as the user wrote it, for errors and `Debug`.
     text: String,
     steps: Vec<String>,
 }
 
 impl Pointer {
     /// Reads a pointer. If it is malformed, its steps are meaningless.
+    ///
+    /// The order of the replacements matters: `~01` is the name `~1`, so `~1` is decoded first (RFC 6901 section 4).
     pub(crate) fn new(text: impl Into<String>) -> Self {
         let text = text.into();
         let decoded = |step: &str| step.replace("~1", "/").replace("~0", "~");
@@ -28,7 +35,6 @@ impl Pointer {
         Pointer { text, steps }
     }
 
-    /// The names of the steps, without escapes.
     pub(crate) fn steps(&self) -> &[String] {
         &self.steps
     }
@@ -37,6 +43,8 @@ impl Pointer {
 #[cfg(feature = "oauth")]
 impl Pointer {
     /// The pointer to a field with this name, or the pointer itself if the name begins with a slash.
+    ///
+    /// Most users write `access_token`. For a nested field, a pointer goes into the same setting.
     pub(crate) fn to_field(name: &str) -> Self {
         match name.strip_prefix('/') {
             Some(_) => Pointer::new(name),
@@ -62,7 +70,6 @@ impl Pointer {
         }
     }
 
-    /// Whether the document itself is meant: a response that is nothing but the token.
     pub(crate) fn is_whole_document(&self) -> bool {
         self.text.is_empty()
     }
@@ -72,12 +79,14 @@ impl Pointer {
     }
 
     /// Whether the first step may be the index of a list.
+    ///
+    /// Only then may the document itself be a list. Otherwise a list is an error that says so, because an object was
+    /// expected.
     pub(crate) fn begins_with_index(&self) -> bool {
         self.steps.first().is_some_and(|step| !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()))
     }
 }
 
-/// Whether a `~` is followed by something other than `0` and `1` (RFC 6901 section 3).
 #[cfg(feature = "oauth")]
 fn has_bad_escape(text: &str) -> bool {
     text.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1']))

@@ -1,4 +1,18 @@
 //! Why a connection failed, without quoting untrusted input.
+//!
+//! "error sending request" is what most clients say when a certificate has expired, a name is misspelt or a proxy wants
+//! a password. The cause is somewhere in the chain of sources, as a type of rustls, an `io::Error` or only as words.
+//! This file finds it there, and gives it the same sentence whatever client it came from.
+//!
+//! ```text
+//! error of the client
+//!   └─ source ─ source ─ .. (at most 64, and those inside of io::Error)
+//!        ├─ a rustls error        -> tls.rs
+//!        ├─ an io::Error          -> by its kind
+//!        └─ nothing of these      -> text.rs compares words
+//!                                      │
+//!                                    Cause -> kind.rs has its sentence, and whether the request was sent
+//! ```
 
 use std::{error::Error as StdError, io};
 
@@ -14,6 +28,8 @@ mod tls;
 pub(crate) use self::kind::Cause;
 
 /// A marker among the sources of an error: the server sent more than any token response may have.
+///
+/// It is an error type because it has to pass through hyper, as the source of an IO error.
 #[derive(Debug)]
 pub(crate) struct TooMuch;
 
@@ -30,6 +46,9 @@ impl Cause {
     ///
     /// The types of the errors are checked first. Their messages are the last resort, because libraries have no types
     /// for some causes. Messages are compared and never repeated, because a server may choose their words.
+    ///
+    /// A reset or an early end is remembered while the search goes on: below it there may be the reason, such as an
+    /// alert.
     pub(crate) fn find(error: &(dyn StdError + 'static)) -> Option<Cause> {
         let mut found = None;
         for error in chain(error) {
@@ -44,6 +63,7 @@ impl Cause {
         found.or_else(|| chain(error).find_map(text::find))
     }
 
+    /// The cause that the type of one error shows.
     fn of_type(error: &(dyn StdError + 'static)) -> Option<Cause> {
         if error.is::<TooMuch>() {
             return Some(Cause::TooMuch);
@@ -51,6 +71,7 @@ impl Cause {
         of_tls(error).or_else(|| Self::of_io(error.downcast_ref::<io::Error>()?))
     }
 
+    /// The cause that the kind of an IO error shows. Kinds that say nothing about a connection are skipped.
     fn of_io(error: &io::Error) -> Option<Cause> {
         Some(match error.kind() {
             io::ErrorKind::ConnectionRefused => Cause::Refused,
@@ -83,6 +104,20 @@ fn of_tls(_: &(dyn StdError + 'static)) -> Option<Cause> {
 /// For transports of your own. The message names the cause, as far as the error and its sources show it: the host name,
 /// the port, the proxy, the certificate. The error is neither quoted nor used as the source, because other libraries
 /// put URLs and server responses into their errors. `uri` is the URL of the token request; only its origin is shown.
+///
+/// ```
+/// use std::io;
+/// use bearer_token::{ErrorKind, adapter::client_error};
+/// use http::Uri;
+///
+/// let uri = Uri::from_static("https://as.example.com/token?key=s3cret");
+/// let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+/// let error = client_error(&uri, &refused);
+/// assert_eq!(error.kind(), ErrorKind::Transport);
+/// let sentence = "no connection for the token request to https://as.example.com: connection refused; check the port, \
+///                 and that the server is running";
+/// assert_eq!(error.to_string(), sentence);
+/// ```
 pub fn client_error(uri: &Uri, error: &(dyn StdError + 'static)) -> Error {
     let origin = origin(uri);
     let Some(cause) = Cause::find(error) else {
@@ -127,6 +162,8 @@ pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<It
 }
 
 /// The origin of a URL. Messages show no more of it, because a query can contain account numbers and secrets.
+///
+/// Without user information too, which the authority may have.
 pub(super) fn origin(uri: &Uri) -> String {
     let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default())

@@ -1,4 +1,15 @@
 //! The default transport: hyper and rustls, set up for token requests and for nothing else.
+//!
+//! The pieces, in the order in which a request meets them:
+//!
+//! | piece | does |
+//! |---|---|
+//! | `client.rs` | finds the hyper client of this runtime, or makes one |
+//! | `tls/files.rs` | looks whether certificates changed, and reads them again |
+//! | `connect.rs` | opens a connection: name, port, proxy, tunnel, TLS, each with its own error |
+//! | `proxy.rs` | which proxy, and the `CONNECT` through it |
+//! | `meter.rs` | reads in portions, up to a limit |
+//! | `tls.rs`, `tls/certificates.rs` | rustls's configuration, from PEM |
 
 use std::{
     fmt,
@@ -51,9 +62,43 @@ use self::{
 ///
 /// TLS uses the rustls `CryptoProvider` that the process has installed. If there is none, it uses aws-lc-rs with the
 /// feature `rustls-aws-lc-rs`, and fails with an error without it.
+///
+/// # Defaults
+///
+/// | setting | default |
+/// |---|---|
+/// | CA certificates | the system's |
+/// | client certificate | none |
+/// | proxy | the environment's, for `https` to hosts other than loopback |
+/// | time for a connection | 5 s |
+/// | time for a request | that of the fetch |
+/// | idle connections | closed after 90 s |
+/// | protocol | HTTP/1.1, which every authorization server speaks; token requests are rare, so streams of HTTP/2 gain nothing |
+///
+/// # What an error looks like
+///
+/// ```text
+/// no connection for the token request to https://as.example.com: its certificate expired (3 days ago); renew it on the
+/// server, or correct this machine's clock
+/// ```
+///
+/// # Security
+///
+/// Credentials travel in each request, so everything that could send them elsewhere is off or checked:
+///
+/// | danger | what is done |
+/// |---|---|
+/// | a redirect to another host | it is a response like others, and the token endpoint refuses it |
+/// | a resend of a single-use assertion | the transport never retries |
+/// | a proxy that reads credentials | only tunnels are used, and never for plain `http` |
+/// | a server that sends without end | 1 MiB of body, 2 MiB in all, with pauses for other tasks |
+/// | an error that quotes a URL or a response | errors show the origin, and words of this crate |
+/// | a pooled connection with an old client certificate | changed certificates close it when it is idle |
 #[derive(Clone)]
 pub struct HttpTransport(Arc<Inner>);
 
+/// What the clones of a transport share. The settings never change. What they lead to (clients, certificates) does, and
+/// is behind locks of its own.
 struct Inner {
     settings: Settings,
     clients: Clients,
@@ -80,6 +125,8 @@ impl HttpTransport {
     ///     .build()?;
     /// # let _ = source; Ok(()) }
     /// ```
+    ///
+    /// It is created at the first call, and never dropped. Calling it is cheap, and all callers get the same one.
     pub fn shared() -> Self {
         static SHARED: LazyLock<HttpTransport> = LazyLock::new(HttpTransport::new);
         SHARED.clone()
@@ -88,11 +135,28 @@ impl HttpTransport {
     /// A transport with the default settings and connections of its own.
     ///
     /// The CA certificates are read when the first request is sent. A machine without any is an error of that request.
+    ///
+    /// It opens no connection and reads no file before it is used. Use it for tests that must not share connections, or
+    /// to have CA certificates of the system read again.
     pub fn new() -> Self {
         HttpTransport::with(Settings::default())
     }
 
     /// A builder for other settings.
+    ///
+    /// ```
+    /// use bearer_token::transport::HttpTransport;
+    ///
+    /// // Every mistake is reported, and files are read now.
+    /// let error = HttpTransport::builder()
+    ///     .ca("/etc/ssl/certs/ca.pem")
+    ///     .proxy("socks5://proxy.example.com:1080")
+    ///     .user_agent("reports\n")
+    ///     .build()
+    ///     .unwrap_err();
+    /// assert_eq!(error.problems().len(), 3);
+    /// assert!(error.to_string().contains("what looks like a path, instead of the file's content"));
+    /// ```
     pub fn builder() -> HttpTransportBuilder {
         HttpTransportBuilder::default()
     }
@@ -109,6 +173,7 @@ impl Default for HttpTransport {
 }
 
 impl Transport for HttpTransport {
+    /// Checks for a runtime first: without one, hyper would panic.
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let Ok(runtime) = Handle::try_current() else {
             return Err(Error::config(
@@ -140,6 +205,8 @@ impl Transport for HttpTransport {
 }
 
 impl HttpTransport {
+    /// Sends one request, and reads the whole response. The client's errors are of two kinds: our connector's, which
+    /// know the stage, and hyper's, which are explained by their sources.
     async fn exchange(&self, runtime: &Handle, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let uri = request.uri().clone();
         let plain = uri.scheme() == Some(&Scheme::HTTP);

@@ -1,4 +1,7 @@
 //! The transport of a token endpoint, whose requests are events.
+//!
+//! The token endpoint wraps whatever transport it is given in this one. So spans, events and the trace context do not
+//! depend on the transport, and a user's own transport is observed as well.
 
 use std::{fmt, sync::Arc};
 
@@ -12,6 +15,8 @@ use crate::{error::Error, observe::TokenCall, source::Identity};
 pub(crate) type TraceContext = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
 
 /// Sends by another transport, inside a span, and tells how that went.
+///
+/// The outermost transport: the trace context is added before anything else sees the request.
 pub(crate) struct Observed {
     pub(crate) transport: Arc<dyn DynTransport>,
     pub(crate) trace_context: Option<TraceContext>,

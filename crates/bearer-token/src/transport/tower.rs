@@ -1,4 +1,7 @@
 //! Token requests through a tower service.
+//!
+//! The most general transport: anything that is a tower service of requests and responses. Its layers see credentials,
+//! so the same rules apply to them as to a transport: no redirects, no retries, no logging of bodies.
 
 use std::{
     fmt,
@@ -29,8 +32,30 @@ use crate::{
 /// [`with_causes`](ServiceTransport::with_causes).
 ///
 /// `B` is the body that the service takes; [`service`] finds it out.
+///
+/// ```
+/// # #[cfg(not(feature = "oauth"))] fn main() {}
+/// # #[cfg(feature = "oauth")] fn main() {
+/// use bearer_token::transport::{self, Transport};
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use tower_service::Service;
+///
+/// /// A service is a transport if it can be cloned and takes a body that bytes become.
+/// fn as_transport<S>(client: S) -> impl Transport
+/// where
+///     S: Service<Request<Full<Bytes>>, Response = Response<Full<Bytes>>> + Clone + Send + Sync + 'static,
+///     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+///     S::Future: Send,
+/// {
+///     transport::service(client)
+/// }
+/// # }
+/// ```
 pub struct ServiceTransport<S, B> {
     service: S,
+    /// Whether errors of the service become sources. Off by default, because a foreign error may contain anything.
     causes: bool,
     body: PhantomData<fn() -> B>,
 }
@@ -73,14 +98,38 @@ where
 impl<S, B> ServiceTransport<S, B> {
     /// Keeps the service's errors as the sources of this crate's errors.
     ///
-    /// By default, only the kind of an IO error among them is shown, because an unknown service may put URLs, headers
-    /// or server responses into its errors, and errors end up in logs. Call it if you know the service's errors.
+    /// By default, a sentence of this crate names the cause if it is a known one, and nothing of the error itself is shown.
+    /// An unknown service may put URLs, headers or server responses into its errors, and errors end up in logs. Call it if you know the service's errors.
+    ///
+    /// ```
+    /// # use std::{convert::Infallible, future::{Ready, ready}, task::{Context, Poll}};
+    /// # use bytes::Bytes;
+    /// # use http::{Request, Response};
+    /// # use http_body_util::Full;
+    /// # #[derive(Clone)]
+    /// # struct HyperClient;
+    /// # impl tower_service::Service<Request<Full<Bytes>>> for HyperClient {
+    /// #     type Response = Response<Full<Bytes>>;
+    /// #     type Error = Infallible;
+    /// #     type Future = Ready<Result<Self::Response, Infallible>>;
+    /// #     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> { Poll::Ready(Ok(())) }
+    /// #     fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future { ready(Ok(Response::default())) }
+    /// # }
+    /// use bearer_token::transport;
+    ///
+    /// # let hyper_client = HyperClient;
+    /// // For a client whose errors quote neither URLs nor responses.
+    /// let transport = transport::service(hyper_client).with_causes();
+    /// # let _ = transport;
+    /// ```
     #[must_use]
     pub fn with_causes(mut self) -> Self {
         self.causes = true;
         self
     }
 
+    /// The error for a service that failed. Not marked as unsent, whatever the cause: a layer may have sent the request
+    /// before it failed.
     fn failed(&self, what: &str, uri: &Uri, error: BoxError) -> Error {
         let cause = match Cause::find(&*error).map(Cause::words) {
             Some((found, change)) => format!("{what}: {found}; {change}"),

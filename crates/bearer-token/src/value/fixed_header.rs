@@ -1,4 +1,7 @@
 //! Values as fixed headers of requests to the API.
+//!
+//! `Sending` is below this room, in `resource/`, and knows nothing of values: it has the trait [`FixedValue`]. This
+//! file connects the two, so the dependency points down, and the method appears where users look for it.
 
 use std::sync::Arc;
 

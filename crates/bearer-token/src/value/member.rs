@@ -1,4 +1,8 @@
 //! One member of a JSON document that holds secrets.
+//!
+//! An account file of a cloud provider has a private key, an id and a dozen other members. Parsing it as a whole would
+//! leave each of them in memory that is freed without being wiped. So this reader walks to one member and decodes only
+//! that one, into a buffer that is wiped.
 
 use zeroize::Zeroizing;
 
@@ -8,12 +12,18 @@ use crate::{
 };
 
 /// The most member names that an error lists.
+///
+/// Names are listed for the top level only, where the usual mistake is: `/client_secret` in a file that calls it
+/// `/secret`.
 const MOST_NAMES: usize = 16;
 
 /// The member at a JSON pointer (RFC 6901), or the problem with it. It is a string, or the digits of a number.
 ///
 /// Other members are not decoded, because their secrets would stay in memory. If a name occurs twice, the last one
 /// counts.
+///
+/// Each step scans its part of the document again. Documents have kilobytes and pointers have one or two steps, so this
+/// costs less than building a tree.
 pub(super) fn member(document: &[u8], pointer: &str) -> Result<Zeroizing<String>, String> {
     let mut raw = string::trim(document);
     for (depth, step) in Pointer::new(pointer).steps().iter().enumerate() {
@@ -39,6 +49,8 @@ pub(super) fn member(document: &[u8], pointer: &str) -> Result<Zeroizing<String>
 }
 
 /// Decodes a raw JSON string. Unlike serde, it leaves no copy of the string in memory.
+///
+/// The buffer has its final capacity from the start: one that grew would leave its first half behind.
 fn text(raw: &[u8]) -> Option<Zeroizing<String>> {
     let escaped = str::from_utf8(raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?).ok()?;
     // Every escape is longer than its character.
@@ -64,6 +76,8 @@ fn text(raw: &[u8]) -> Option<Zeroizing<String>> {
 }
 
 /// The character after `\u`: one unit of UTF-16, or two with another `\u` between them.
+///
+/// Half a surrogate pair alone is an error: no Rust string can hold it (RFC 8259 section 8.2).
 fn utf16(chars: &mut std::str::Chars<'_>) -> Option<char> {
     let unit = |chars: &mut std::str::Chars<'_>| {
         (0..4).try_fold(0, |unit, _| Some(unit << 4 | u16::try_from(chars.next()?.to_digit(16)?).ok()?))

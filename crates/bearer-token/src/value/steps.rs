@@ -1,4 +1,7 @@
 //! The steps from what was found at the origin of a value to the value.
+//!
+//! The steps belong to the value and not to its user, so a claim, a header and a client secret are all described in the
+//! same way. Their order is fixed: with an order that users choose, `prefix` before `encoding` would decode the prefix.
 
 use std::sync::Arc;
 
@@ -17,6 +20,7 @@ pub(super) struct Steps {
     pub(super) suffix: Zeroizing<String>,
 }
 
+/// Which side of the separator is used.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
     Before,
@@ -26,6 +30,9 @@ pub(super) enum Part {
 impl Steps {
     /// The string that is sent, or the problem with it. Surplus characters at its ends are removed, or are a problem
     /// (`L49`).
+    ///
+    /// A member of a JSON document is taken as it is, because its ends were marked by quotes. Other content is trimmed
+    /// first: editors and `echo` add a newline.
     pub(super) fn text(&self, found: &[u8]) -> Result<Zeroizing<String>, String> {
         let is_verbatim = self.member.is_some() || self.encoding == Encoding::Binary;
         let bytes = self.decoded(if is_verbatim { found } else { string::trim(found) })?;
@@ -80,6 +87,9 @@ impl Steps {
     }
 
     /// The bytes before prefix and suffix.
+    ///
+    /// An empty result is an error even where an empty string would be legal. An emptied file is far more common than a
+    /// secret of no characters.
     fn decoded(&self, found: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
         let member = self.member.as_ref().map(|pointer| member(found, pointer)).transpose()?;
         let whole = member.as_ref().map_or(found, |text| text.as_bytes());

@@ -1,4 +1,9 @@
 //! Certificates in DER (RFC 5280 section 4.1), as far as JWTs need them.
+//!
+//! A JWT may carry its certificate (`x5c`) or name it by a digest (`x5t`, `x5t#S256`). For both, only two questions
+//! matter: does this certificate belong to the key that signs, and which one issued it? Nothing is verified, neither
+//! signature nor validity: the server decides what it trusts, and a client that disagreed would only be one more source
+//! of outages.
 
 use super::{
     der::{BIT_STRING, CONTEXT_0, INTEGER, SEQUENCE, take},
@@ -7,10 +12,13 @@ use super::{
 
 /// A certificate, and what it says about itself.
 pub(crate) struct Certificate {
+    /// The whole certificate, for digests and for `x5c`.
     der: Vec<u8>,
     /// The public key without its algorithm: some certificates name RSASSA-PSS for the same RSA key.
     key: Vec<u8>,
+    /// The issuer's distinguished name, in DER. Names are compared as bytes, as chains need no more.
     issuer: Vec<u8>,
+    /// The distinguished name of the certificate itself.
     subject: Vec<u8>,
 }
 
@@ -38,16 +46,21 @@ impl Certificate {
     }
 
     /// Whether it certifies this public key, which is given as `SubjectPublicKeyInfo`.
+    ///
+    /// The bits are compared, not the algorithm beside them. An EC point may be compressed in one of the two.
     pub(crate) fn is_of(&self, public_key: &[u8]) -> bool {
         public_key::bits(public_key)
             .is_some_and(|key| key == self.key || compressed(key).is_some_and(|key| key == self.key))
     }
 
     /// Whether the other certificate is the issuer of this one, by their names.
+    ///
+    /// By name alone. Two issuers with one name, as after a renewal of a CA, are told apart by the server.
     pub(crate) fn is_issued_by(&self, other: &Certificate) -> bool {
         self.issuer == other.subject
     }
 
+    /// Whether it is a root: the end of a chain.
     pub(crate) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
     }

@@ -1,15 +1,27 @@
 //! The small part of DER (ITU-T X.690) that identifies a key or a signature.
+//!
+//! aws-lc parses and checks keys. This reader only finds out what something is when aws-lc refuses it. Its whole
+//! interface is [`take`]: split off one element with this tag.
 
 use zeroize::Zeroizing;
 
+/// The tag of a number, and of the version that begins most key formats.
 pub(crate) const INTEGER: u8 = 0x02;
+/// The tag of a public key's bits, and of a signature.
 pub(crate) const BIT_STRING: u8 = 0x03;
+/// The tag of a wrapped key: the inside of PKCS#8, or an encrypted one.
 pub(crate) const OCTET_STRING: u8 = 0x04;
+/// The tag of an algorithm's or a curve's name.
 pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+/// The tag of a structure. Every key and certificate is one.
 pub(crate) const SEQUENCE: u8 = 0x30;
+/// The tag of a first optional part: the version of a certificate, the curve of a SEC1 key.
 pub(crate) const CONTEXT_0: u8 = 0xa0;
 
 /// Splits off the first element, if it has this tag: its content, and the bytes after it.
+///
+/// Definite lengths in the short and the long form. A length beyond the input is `None`, so a cut-off file is never
+/// read past its end.
 pub(crate) fn take(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = der.split_first()?;
     let (&length, rest) = rest.split_first()?;
@@ -37,6 +49,8 @@ pub(crate) fn bits(number: &[u8]) -> usize {
 }
 
 /// A number in exactly this many bytes, if it fits.
+///
+/// Wiped, because private numbers pass through here.
 pub(crate) fn padded(number: &[u8], size: usize) -> Option<Zeroizing<Vec<u8>>> {
     let number = trimmed(number);
     let zeros = size.checked_sub(number.len())?;

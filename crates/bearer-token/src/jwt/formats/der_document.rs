@@ -1,4 +1,7 @@
 //! Recognises what a whole DER document is, when it is not a key that can be read.
+//!
+//! DER has no labels, so a document is recognised by the shape of its first elements: the number of integers, an
+//! identifier, a string. The shapes are ambiguous only in ways that do not matter for the advice.
 
 use super::{
     der::{BIT_STRING, CONTEXT_0, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, take},
@@ -40,6 +43,8 @@ impl DerDocument {
         })
     }
 
+    /// The kind of a document that is none of a private key's structures. A sequence of two or three parts, of which
+    /// the first two tell the kind: public keys, encrypted keys, requests and certificates.
     fn with_two_parts(der: &[u8]) -> Option<Self> {
         let (document, _) = take(der, SEQUENCE)?;
         if let Some((_, rest)) = take(document, INTEGER) {

@@ -1,4 +1,8 @@
 //! Opens private keys that are encrypted with a passphrase: PKCS#8 (RFC 5958 section 3) with PBES2 (RFC 8018).
+//!
+//! The file chooses the key derivation and its cost, so opening it is work that an untrusted file could make
+//! arbitrarily long. Both derivations are bounded before they begin. Old schemes (PBES1, RC2, single DES) are refused
+//! with the OpenSSL command that rewrites the key.
 
 use pkcs5::{
     EncryptionScheme,
@@ -26,19 +30,26 @@ pub(crate) const MAX_MEMORY: u128 = 256 << 20;
 const MAX_WORK: u128 = 1 << 30;
 
 /// The reason why an encrypted key cannot be opened.
+///
+/// A wrong passphrase and a damaged file look the same after decryption: the error suggests both.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum EncryptionFault {
     /// The content is not encrypted PKCS#8.
     Damaged,
     /// Another scheme than PBES2 with PBKDF2 or scrypt, and AES or triple DES.
     UnknownScheme,
+    /// The padding is wrong, or what was decrypted is not a private key.
     WrongPassphrase,
+    /// PBKDF2 with more iterations than are allowed: this many.
     Iterations(u32),
     /// What scrypt would take, in MiB.
     Scrypt(u128),
 }
 
 /// The plain private key, as DER.
+///
+/// The plain key exists in two buffers for a moment, both wiped. It is checked to be a private key before it is
+/// returned, because padding alone does not prove the passphrase.
 pub(crate) fn open(der: &[u8], passphrase: &[u8]) -> Result<Zeroizing<Vec<u8>>, EncryptionFault> {
     let (scheme, encrypted) = parts(der).ok_or(EncryptionFault::Damaged)?;
     let Ok(EncryptionScheme::Pbes2(parameters)) = EncryptionScheme::from_der(scheme) else {
@@ -67,6 +78,8 @@ fn parts(der: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((scheme, encrypted))
 }
 
+/// Refuses a key whose derivation takes too much time or memory. Runs before the derivation. The dimensions of scrypt
+/// are multiplied in 128 bits, because a hostile file can choose numbers that overflow 64.
 fn check_work(parameters: &Parameters) -> Result<(), EncryptionFault> {
     match &parameters.kdf {
         Kdf::Pbkdf2(kdf) if kdf.iteration_count > MAX_ITERATIONS => {

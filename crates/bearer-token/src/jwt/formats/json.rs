@@ -1,4 +1,8 @@
 //! Looks for a private key inside a JSON document that is not a JWK itself.
+//!
+//! A cloud's account file has a private key among its members. It is not used silently: the file may have several keys,
+//! and the wrong one would sign. Instead the error names the member, its JSON pointer for
+//! [`Value::member`](crate::Value::member), and the `jq` command.
 
 use std::fmt::{self, Write};
 
@@ -10,16 +14,20 @@ use serde::{
 use super::{encoding, pem::looks_like_pem};
 
 /// What a JSON document is, apart from a JWK.
+///
+/// The first key counts; an error about a second one would not help.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct JsonDocument {
     /// Google's `"type": "service_account"`.
     pub(crate) is_service_account: bool,
+    /// The first private key in the document, in the order of its members.
     pub(crate) key: Option<JsonKey>,
 }
 
 /// A private key inside a JSON document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct JsonKey {
+    /// Whether it is a PEM in a string, plain or in Base64. Otherwise it is a JWK.
     pub(crate) is_pem: bool,
     /// The filter of `jq` that selects it, such as `.data.private_key`. `None` if the path contains an uncommon name,
     /// which could be anything.
@@ -53,11 +61,13 @@ pub(crate) fn unquoted(content: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
     Some(zeroize::Zeroizing::new(text.into_bytes()))
 }
 
+/// One step of the path from the document to a value.
 enum Step {
     Name(String),
     Index(usize),
 }
 
+/// The state of a walk through the document: where it is, and what it has found.
 struct Walk {
     path: Vec<Step>,
     is_service_account: bool,
@@ -65,12 +75,15 @@ struct Walk {
 }
 
 impl Walk {
+    /// Notes a key at the current path, if it is the first one. The path is formatted only here. A document without a
+    /// key costs nothing.
     fn found(&mut self, is_pem: bool) {
         if self.key.is_none() {
             self.key = Some(JsonKey { is_pem, filter: self.filter(), pointer: self.pointer() });
         }
     }
 
+    /// The current path as a JSON pointer, for `Value::member`.
     fn pointer(&self) -> Option<String> {
         let mut pointer = String::new();
         for step in &self.path {
@@ -83,6 +96,8 @@ impl Walk {
         Some(pointer)
     }
 
+    /// The current path as a filter of `jq`. An array at the root needs a dot before its index, and a name with a
+    /// hyphen needs brackets and quotes.
     fn filter(&self) -> Option<String> {
         let mut filter = String::new();
         for step in &self.path {
@@ -100,6 +115,9 @@ impl Walk {
 }
 
 /// The words of which names like `private_key`, `tls.key` and `boxAppSettings` are made.
+///
+/// A name in an untrusted file could be a secret that was put on the wrong side of a colon. Names of these words
+/// cannot.
 const MEMBER_WORDS: [&str; 38] = [
     "account",
     "api",
@@ -158,6 +176,8 @@ fn is_common(name: &str) -> bool {
 }
 
 /// A value at the current path.
+///
+/// Serde drives the walk, and its recursion limit bounds the depth. Values are looked at in place and not collected.
 struct WalkNode<'a>(&'a mut Walk);
 
 impl<'de> DeserializeSeed<'de> for WalkNode<'_> {
@@ -175,6 +195,7 @@ impl<'de> Visitor<'de> for WalkNode<'_> {
         f.write_str("any value")
     }
 
+    /// A string is the only value that can be a PEM, or the type of an account.
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
         let is_private = |text: &[u8]| {
             const LABEL: &[u8] = b"PRIVATE KEY-----";
@@ -188,6 +209,7 @@ impl<'de> Visitor<'de> for WalkNode<'_> {
         Ok(())
     }
 
+    /// A nested object with `kty` is a JWK. At the root it would have been read as one, so there it is something else.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
             if name == "kty" && !self.0.path.is_empty() {

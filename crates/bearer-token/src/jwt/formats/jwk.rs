@@ -1,4 +1,7 @@
 //! JSON Web Keys (RFC 7517): one, or the right one of a set.
+//!
+//! Members are collected by name and interpreted later, in `jwk_key.rs`. Serde's derived parsers are not used: they
+//! would neither wipe the strings nor notice a name that occurs twice, and their errors quote the value.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,6 +15,8 @@ use zeroize::Zeroizing;
 use super::encoding::without_mark;
 
 /// The JWKs in a JSON document.
+///
+/// An object with `keys` is a set, even of one; everything else with `kty` is a key (RFC 7517 sections 4 and 5).
 pub(crate) enum JwkDocument {
     One(Jwk),
     Set(Vec<Jwk>),
@@ -21,6 +26,8 @@ pub(crate) enum JwkDocument {
 pub(crate) struct Jwk(BTreeMap<String, Member>);
 
 /// The value of a member, as far as it can matter here.
+///
+/// Lists matter for `key_ops` only. Numbers and objects never matter.
 enum Member {
     Text(Zeroizing<String>),
     Texts(Vec<String>),
@@ -28,6 +35,9 @@ enum Member {
 }
 
 /// The reason why a document has no JWK, or not the one that was asked for.
+///
+/// Each variant has what its sentence needs. Positions are numbers, and ids pass through [`KeyId`], so no variant can
+/// carry a part of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum JwkFault {
     /// The JSON cannot be read.
@@ -43,6 +53,7 @@ pub(crate) enum JwkFault {
         own: KeyId,
         wanted: KeyId,
     },
+    /// `{"keys": []}`, as a server without keys publishes it.
     EmptySet,
     Several {
         keys: usize,
@@ -67,10 +78,14 @@ pub(crate) enum JsonSubject {
     Json,
 }
 
+/// How JSON is damaged, as far as that decides the advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JsonFault {
+    /// The end is missing: the file is half written, or was cut by a limit.
     BreaksOff,
+    /// RFC 7517 section 4 forbids it, and parsers differ in which one they use.
     SameMemberTwice,
+    /// `keys` is something else than a list of objects (RFC 7517 section 5).
     KeysAreNotAList,
     Syntax,
 }
@@ -118,6 +133,8 @@ pub(crate) fn read(text: &[u8]) -> Result<JwkDocument, JwkFault> {
 }
 
 /// The parser's own sentence is not used: it may quote the text.
+///
+/// The names of members show what the document was meant to be, because parsing has no result.
 fn json_fault(text: &[u8], error: &serde_json::Error) -> JwkFault {
     let subject = match (has(text, "\"keys\""), has_word(text)) {
         (true, _) => JsonSubject::JwkSet,
@@ -138,14 +155,19 @@ pub(crate) fn has_word(text: &[u8]) -> bool {
     ["\"keys\"", "\"kty\"", "\"kid\"", "\"crv\"", "\"alg\""].iter().any(|word| has(text, word))
 }
 
+/// Whether a string occurs anywhere. It is not parsed, because the document may be damaged.
 fn has(text: &[u8], word: &str) -> bool {
     text.windows(word.len()).any(|window| window == word.as_bytes())
 }
 
+/// The sentence of an error of ours inside of serde's, by which it is recognised.
 const TWICE: &str = "a member occurs twice";
 
 impl JwkDocument {
     /// The key with this id; without an id, the only key.
+    ///
+    /// Without an id, a set of one is unambiguous. With several keys and no id there is no rule to prefer one, so the
+    /// error lists the ids.
     pub(crate) fn choose(self, key_id: Option<&str>) -> Result<Jwk, JwkFault> {
         let (mut keys, key_id) = match (self, key_id) {
             (JwkDocument::One(key), None) => return Ok(key),
@@ -191,6 +213,7 @@ impl Jwk {
         }
     }
 
+    /// Whether the member is there, with any value.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
@@ -202,6 +225,7 @@ struct Document {
     keys: Option<Vec<Jwk>>,
 }
 
+/// Reads a document and refuses a name that occurs twice. Serde's maps would keep the last one without a word.
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
@@ -234,12 +258,15 @@ impl<'de> Deserialize<'de> for Document {
     }
 }
 
+/// Reads one key. A `keys` in it has no meaning there, and is ignored.
 impl<'de> Deserialize<'de> for Jwk {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Document::deserialize(deserializer).map(|document| Jwk(document.members))
     }
 }
 
+/// Reads a value of any type. Strings go into a buffer that is wiped; of everything else, only strings in lists are
+/// kept.
 impl<'de> Deserialize<'de> for Member {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Any;

@@ -1,5 +1,16 @@
 //! Turns the members of a JWK (RFC 7518 section 6, RFC 8037 section 2, RFC 9964 section 3) into the parts of a private
 //! key.
+//!
+//! A JWK states its kind, its purpose and perhaps its algorithm, and all three are checked before the numbers are
+//! decoded. So a public key, an encryption key and a key for another algorithm each have an error of their own.
+//!
+//! | `kty` | kind | private member | algorithm without `alg` |
+//! |---|---|---|---|
+//! | `oct` | shared secret | `k` | must be set |
+//! | `RSA` | RSA, with all five of `p`, `q`, `dp`, `dq`, `qi` | `d` | must be set |
+//! | `EC` | P-256, P-384, P-521 | `d` | the curve's only one |
+//! | `OKP` | Ed25519 | `d` | `EdDSA` |
+//! | `AKP` | ML-DSA | `priv`, the seed | required by RFC 9964 section 3 |
 
 use zeroize::Zeroizing;
 
@@ -7,6 +18,8 @@ use super::{encoding, jwk::Jwk};
 use crate::jwt::algorithm::{Algorithm, Curve, Family, ParameterSet};
 
 /// The parts of a private or secret key.
+///
+/// Every number is wiped when dropped. The RSA parts are boxed, because they are eight times as large as the others.
 pub(crate) enum KeyParts {
     Secret(Bytes),
     Rsa(Box<RsaParts>),
@@ -15,17 +28,26 @@ pub(crate) enum KeyParts {
     MlDsa { set: ParameterSet, seed: Bytes, public: Bytes },
 }
 
+/// A number, which is wiped when it is dropped.
 type Bytes = Zeroizing<Vec<u8>>;
 
 /// The numbers of an RSA private key, big-endian, by their names in a JWK (RFC 7518 section 6.3).
 pub(crate) struct RsaParts {
+    /// The modulus, which is public.
     pub(crate) n: Bytes,
+    /// The public exponent, nearly always 65537.
     pub(crate) e: Bytes,
+    /// The private exponent.
     pub(crate) d: Bytes,
+    /// The first prime. With it and `q`, aws-lc can blind its computations against timing.
     pub(crate) p: Bytes,
+    /// The second prime.
     pub(crate) q: Bytes,
+    /// `d` modulo `p - 1`, for the Chinese remainder theorem, which makes signatures faster.
     pub(crate) dp: Bytes,
+    /// `d` modulo `q - 1`.
     pub(crate) dq: Bytes,
+    /// The inverse of `q` modulo `p`.
     pub(crate) qi: Bytes,
 }
 
@@ -62,12 +84,16 @@ pub(crate) enum JwkKeyFault {
         own: Algorithm,
         wanted: Algorithm,
     },
+    /// No `alg`, and none was set. RSA keys and secrets fit several.
     NoAlgorithm(JwkKind),
+    /// The private member is missing: the file is the one for verifiers.
     PublicHalf(JwkKind),
+    /// `oth` (RFC 7518 section 6.3.2.7), which aws-lc does not support.
     MorePrimes,
     /// The members of an RSA key that are missing.
     MissingNumbers(Vec<&'static str>),
     MissingMember(&'static str),
+    /// This member is a number or another JSON value. Some exporters write numbers.
     NotAString(&'static str),
     NotBase64(&'static str),
 }
@@ -148,6 +174,8 @@ pub(crate) fn parts(jwk: &Jwk, wanted: Option<Algorithm>) -> Result<(Algorithm, 
     Ok((algorithm, parts))
 }
 
+/// The kind of the key, by `kty` and where it matters by `crv` or `alg`. Unsupported kinds have names in the error, as
+/// far as they are registered.
 fn kind(jwk: &Jwk) -> Result<JwkKind, JwkKeyFault> {
     let curve = jwk.text("crv");
     match jwk.text("kty") {
@@ -170,6 +198,8 @@ fn kind(jwk: &Jwk) -> Result<JwkKind, JwkKeyFault> {
     }
 }
 
+/// Checks that `use` and `key_ops` allow signatures. Both members are optional. If they are there, they bind: a key for
+/// encryption must not sign.
 fn check_use(jwk: &Jwk) -> Result<(), JwkKeyFault> {
     match jwk.text("use") {
         None | Some("sig") => {}
@@ -214,6 +244,8 @@ impl JwkKind {
     }
 
     /// Whether the algorithm signs with keys of this kind.
+    ///
+    /// For the list in an error; the key itself is checked by `native.rs`.
     pub(crate) fn fits(self, algorithm: Algorithm) -> bool {
         match algorithm.family() {
             Family::Hmac(_) => self == JwkKind::Secret,
@@ -239,6 +271,8 @@ fn check_numbers(jwk: &Jwk) -> Result<(), JwkKeyFault> {
 }
 
 /// The bytes of a member, base64url (RFC 7518 section 2).
+///
+/// Padded and unpadded Base64 in both alphabets are accepted, because tools write all of them.
 fn member(jwk: &Jwk, name: &'static str) -> Result<Bytes, JwkKeyFault> {
     let Some(text) = jwk.text(name) else {
         return Err(if jwk.has(name) { JwkKeyFault::NotAString(name) } else { JwkKeyFault::MissingMember(name) });

@@ -8,6 +8,8 @@ use super::der::{CONTEXT_0, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, 
 use crate::jwt::algorithm::{Curve, ParameterSet};
 
 /// The DER structure around a private key. It is read from the content, because some tools write wrong PEM labels.
+///
+/// Needed apart from the kind, because aws-lc has a function for each structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyStructure {
     /// RFC 5958, `PRIVATE KEY`.
@@ -47,6 +49,9 @@ impl fmt::Display for KeyKind {
 }
 
 /// The structure and the kind of a private key; `None` if the bytes are not a private key.
+///
+/// Three structures, told apart by what follows the version: an algorithm (PKCS#8), a number (PKCS#1) or a string
+/// (SEC1).
 pub(crate) fn identify(der: &[u8]) -> Option<(KeyStructure, KeyKind)> {
     let (key, _) = take(der, SEQUENCE)?;
     let (version, rest) = take(key, INTEGER)?;
@@ -67,6 +72,8 @@ pub(crate) fn identify(der: &[u8]) -> Option<(KeyStructure, KeyKind)> {
     Some((KeyStructure::Sec1, curve.map_or(KeyKind::UnnamedCurve, |(object, _)| curve_kind(object))))
 }
 
+/// The kind of a PKCS#8 key, by the identifier of its algorithm. Unsupported kinds have names as well: "an Ed448 key"
+/// helps more than "an unknown key".
 fn pkcs8_kind(object: &[u8], parameters: &[u8], inner: &[u8]) -> Option<KeyKind> {
     if let Some(set) = ParameterSet::ALL.into_iter().find(|set| set.facts().object_identifier == object) {
         return Some(KeyKind::MlDsa(set));
@@ -101,6 +108,8 @@ fn rsa_kind(version: &[u8], modulus: &[u8]) -> KeyKind {
     }
 }
 
+/// The kind of an EC key, by the identifier of its curve. secp256k1 has a name because it is common, and no algorithm
+/// here signs with it.
 fn curve_kind(object: &[u8]) -> KeyKind {
     if let Some(curve) = Curve::ALL.into_iter().find(|curve| curve.facts().object_identifier == object) {
         return KeyKind::Ec(curve);

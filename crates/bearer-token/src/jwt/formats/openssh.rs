@@ -1,4 +1,7 @@
 //! The kind of a key in OpenSSH's own private key format (`PROTOCOL.key` of OpenSSH).
+//!
+//! aws-lc does not read this format. Its header is not encrypted, though, and says which kind of key it is: for RSA and
+//! EC there is an `ssh-keygen` command that converts it, for Ed25519 there is none before OpenSSH 9.6.
 
 /// What the header of an OpenSSH private key says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +12,7 @@ pub(crate) enum OpenSshKey {
     Other,
 }
 
+/// What every such key begins with, after its Base64 is decoded.
 const MAGIC: &[u8] = b"openssh-key-v1\0";
 
 impl OpenSshKey {
@@ -27,6 +31,7 @@ impl OpenSshKey {
         }
     }
 
+    /// The kind that the public half names. The private half behind it may be encrypted; it is not looked at.
     fn named(bytes: &[u8]) -> Option<Self> {
         let rest = bytes.strip_prefix(MAGIC)?;
         // Cipher, key derivation, its options; then the number of keys, and the public half of the first.

@@ -1,17 +1,27 @@
 //! Finds the private key, or the certificates, in PEM text (RFC 7468).
+//!
+//! PEM reaches a program through environment variables, JSON, YAML, templates and clipboards, each of which damages it
+//! in its own way. The damage that leaves the key recoverable is repaired (escaped newlines, other text around it,
+//! missing line breaks), and everything else is reported with what it looks like. RFC 7468 describes the format and the
+//! labels.
 
 use zeroize::Zeroizing;
 
 use super::{encoding, openssh::OpenSshKey};
 
+/// The start of a BEGIN line, up to the label.
 const BEGIN: &[u8] = b"-----BEGIN ";
+/// The start of an END line, up to the label.
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 /// A BEGIN line that was copied with a dash too few.
 const SHORT_BEGIN: &[u8] = b"----BEGIN ";
 
 /// The DER of the one private key in a PEM text.
+///
+/// Whether a passphrase is needed is known by the label.
 pub(crate) enum PemKey {
+    /// PKCS#8, PKCS#1 or SEC1, as its content tells.
     Plain(Der),
     /// PKCS#8's own encryption (RFC 5958 section 3).
     Encrypted(Der),
@@ -22,6 +32,7 @@ pub(crate) enum PemKey {
 pub(crate) enum PemFault {
     /// A block has no matching END line, or its content is not base64.
     Unreadable,
+    /// There are this many private keys, and no way to choose one.
     Several(usize),
     /// The labels of the blocks that were found instead, in their order.
     Labels(Vec<PemLabel>),
@@ -36,21 +47,32 @@ pub(crate) enum PemLabel {
     PrivateKey,
     /// OpenSSL's own encryption (`DEK-Info`), from before PKCS#8.
     OldEncryption(&'static str),
+    /// OpenSSH's own format, which `ssh-keygen` has written by default since version 7.8.
     OpenSsh(OpenSshKey),
+    /// DSA, for which JOSE has no algorithm.
     Dsa,
+    /// The half for verifiers.
     PublicKey(&'static str),
+    /// A certificate: usually the file beside the key.
     Certificate(&'static str),
+    /// A request for a certificate, which has the public half.
     Request(&'static str),
+    /// A key or a message of PGP (RFC 9580).
     Pgp(&'static str),
+    /// A key that only its TPM can use.
     Tpm,
     /// No part of a key pair, such as `EC PARAMETERS`.
     Unrelated(&'static str),
+    /// A label that is not in the list, so it is not repeated.
     Unknown,
 }
 
+/// The content of a block, which may be a private key.
 type Der = Zeroizing<Vec<u8>>;
 
 /// Whether the text is PEM, or a part of one, and so not an HMAC secret.
+///
+/// Generous on purpose: half a PEM must never be taken for a shared secret.
 pub(crate) fn looks_like_pem(text: &[u8]) -> bool {
     let trimmed = text.trim_ascii();
     find(text, SHORT_BEGIN).is_some() || find(text, END).is_some() || (trimmed.len() > 4 && BEGIN.starts_with(trimmed))
@@ -99,6 +121,8 @@ pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Der>, PemFault> {
 }
 
 /// What each block of the text holds, in their order.
+///
+/// The text is copied only if it has a backslash, and then into a buffer that is wiped.
 fn blocks(text: &[u8]) -> Result<Vec<(PemContent, Option<Der>)>, PemFault> {
     let unescaped = text.contains(&b'\\').then(|| unescaped(text));
     let mut rest = unescaped.as_deref().map_or(text, Vec::as_slice);
@@ -120,6 +144,7 @@ struct Block<'a> {
 }
 
 /// What a block holds.
+/// Encrypted keys are apart, because they need a passphrase.
 enum PemContent {
     Plain,
     Encrypted,
@@ -144,10 +169,13 @@ impl<'a> Block<'a> {
         self.body.get(..lines).unwrap_or_default()
     }
 
+    /// The decoded body; `None` if it is not Base64, or empty.
     fn content(&self) -> Option<Der> {
         encoding::base64(self.body.get(self.headers().len()..)?).filter(|bytes| !bytes.is_empty())
     }
 
+    /// What the block holds, by its label and its headers. Every known label is spelled out, because only those may be
+    /// repeated in an error.
     fn label(&self, content: Option<&[u8]>) -> PemContent {
         let is_encrypted = find(self.headers(), b"ENCRYPTED").is_some();
         PemContent::Other(match self.label {
@@ -180,6 +208,8 @@ impl<'a> Block<'a> {
 
 /// The text with its escapes resolved: `\n`, `\r\n` and `\t` as whitespace, `\/` and `\u002b` as JSON has them, and a
 /// backslash before a newline, as shells have it. Any number of backslashes counts as one.
+///
+/// Base64 has no backslash, so every one of them was added on the way.
 fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text;

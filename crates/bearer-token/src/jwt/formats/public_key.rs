@@ -1,4 +1,7 @@
 //! Public keys in DER: `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7).
+//!
+//! Servers know a client by a digest of this structure (Snowflake), and a certificate contains it. Only the bits inside
+//! are compared: the algorithm beside them may be written in several ways for one key.
 
 use super::der::{BIT_STRING, OBJECT_IDENTIFIER, SEQUENCE, take};
 

@@ -2,6 +2,11 @@
 //!
 //! An HMAC takes any bytes as its secret. So a part of another format, or the wrong file, must be recognised: otherwise
 //! a JWK without its last brace would be used as a secret.
+//!
+//!
+//! The order of the guesses matters: SSH formats are text with fixed first words, JSON begins with a bracket, PEM has
+//! dashes, UTF-16 has zero bytes, and DER has a length that fits. Base64 is looked into last and twice at most, because
+//! a Kubernetes secret that was encoded by hand is encoded twice.
 
 use zeroize::Zeroizing;
 
@@ -15,15 +20,21 @@ use super::{
 };
 
 /// The format that content seems to have.
+///
+/// A guess, and good enough for a sentence of advice. No key is ever loaded because of it alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sniffed {
+    /// A PEM, or a part of one: a BEGIN or an END line is enough.
     Pem,
+    /// JSON with a member name that JWKs have.
     Jwk,
     /// JSON, perhaps cut off, without a member name that JWKs have.
     Json,
+    /// A PEM that PowerShell or an editor has saved as UTF-16.
     Utf16Pem,
     Utf16Jwk,
     Utf16,
+    /// Binary DER, perhaps cut off.
     Der(DerDocument),
     /// The base64 of DER: the inside of a PEM.
     Base64Der(DerDocument),
@@ -44,6 +55,7 @@ pub(crate) enum Sniffed {
 }
 
 impl Sniffed {
+    /// Looks at the content as it is, and then inside of Base64.
     pub(crate) fn of(content: &[u8]) -> Self {
         match Sniffed::outside(content) {
             Sniffed::Plain => decoded(content).map_or(Sniffed::Plain, |inside| Sniffed::inside_base64(&inside)),
@@ -51,6 +63,8 @@ impl Sniffed {
         }
     }
 
+    /// The format of content that was decoded from Base64. Only formats that are certain count here: random bytes
+    /// decode from many strings.
     fn inside_base64(content: &[u8]) -> Self {
         match Sniffed::outside(content) {
             Sniffed::Pem | Sniffed::Jwk | Sniffed::Json => Sniffed::Base64,
@@ -66,6 +80,9 @@ impl Sniffed {
     }
 
     /// The format without a look into base64.
+    ///
+    /// UTF-16 is decoded and looked at again, so "a PEM in UTF-16" can be told from other text. The recursion is one
+    /// level deep, because the decoded text has no zero bytes.
     fn outside(content: &[u8]) -> Self {
         if let Some(ssh) = ssh(content) {
             ssh
@@ -146,6 +163,8 @@ fn decoded(content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Decodes UTF-16 of either byte order, which is recognised by its mark or by its first letters.
+///
+/// PowerShell's redirection writes UTF-16 with a byte order mark, and some editors write it without one.
 fn utf16(content: &[u8]) -> Option<Zeroizing<String>> {
     let unit: fn([u8; 2]) -> u16 = match content {
         [0xff, 0xfe, 1..=0x7f, 0, ..] | [1..=0x7f, 0, 1..=0x7f, 0, 1..=0x7f, 0, 1..=0x7f, 0, ..] => u16::from_le_bytes,

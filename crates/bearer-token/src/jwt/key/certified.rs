@@ -1,4 +1,8 @@
 //! A key and its certificate, which are replaced one after the other.
+//!
+//! Entra ID and others identify a client by its certificate, and certificate managers renew both together, as two
+//! files. In between, the new key has the old certificate. A JWT that names the wrong certificate is refused by the
+//! server with `invalid_client`. So a pair that does not match is not used.
 
 use std::sync::Arc;
 
@@ -15,15 +19,21 @@ use crate::{
 ///
 /// A certificate manager replaces two files, and a JWT may be signed in between. So the last matching pair is kept, and
 /// signs until there is a new one (`L56`).
+///
+/// The certificate is a value like others: in the key's file, in a file of its own, or in a variable.
 pub(crate) struct CertifiedKey {
     certificate: Value,
+    /// Whether the chain is sent, so the file's other certificates matter.
     is_whole: bool,
     memory: Mutex<LastPair>,
 }
 
+/// The last matching pair, and the last problem that was reported. The key is kept in memory, because its file may have
+/// changed meanwhile.
 struct LastPair {
     /// `None` for a remote key, which cannot be kept.
     last: Option<(SigningKey, Arc<CertificateChain>)>,
+    /// The problem that the last event told, so that it is told once.
     reported: Option<String>,
 }
 
@@ -43,6 +53,8 @@ impl CertifiedKey {
     }
 
     /// The current key and its certificate, or the last matching pair.
+    ///
+    /// A mismatch is looked at twice before the last pair is used, because reading two files is not atomic.
     pub(crate) async fn now(
         &self,
         key: &SigningKey,
@@ -75,6 +87,7 @@ impl CertifiedKey {
         }
     }
 
+    /// The current key and the certificate that belongs to it. An error if they do not match.
     async fn read(&self, key: &SigningKey, platform: &Platform) -> Result<(SigningKey, Arc<CertificateChain>), Error> {
         let key = key.now(platform).await?;
         let content = self.certificate.bytes_on(platform).await?;

@@ -1,4 +1,7 @@
 //! The certificate of a key, with its chain.
+//!
+//! Files have certificates in any order, some with the root, some with the key in front. RFC 7515 section 4.1.6 wants
+//! the key's own first, then each one's issuer. So the chain is put into order here, by names.
 
 use aws_lc_rs::digest::{Algorithm as Hash, Digest, digest};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -18,13 +21,18 @@ const MOST_CERTIFICATES: usize = 10;
 
 /// A certificate, followed by the issuer of each one before (RFC 7515 section 4.1.6).
 pub(crate) struct CertificateChain {
+    /// The key's own certificate.
     leaf: Certificate,
+    /// Its issuers, in order. Empty if the chain is not sent.
     others: Vec<Certificate>,
 }
 
 impl CertificateChain {
     /// Finds the certificate of a public key in content of any form: PEM, DER, or the base64 of one. With `is_whole`,
     /// all other certificates must form a chain with it; without, they are ignored.
+    ///
+    /// A certificate that belongs to neither key nor chain is an error with `is_whole`: it would be sent, and a server
+    /// would refuse the header.
     pub(crate) fn read(content: &[u8], public_key: &[u8], is_whole: bool) -> Result<Self, Error> {
         let mut others = certificates(content)?;
         let found = others.len();
@@ -62,6 +70,7 @@ impl CertificateChain {
     }
 }
 
+/// All certificates in the content: PEM, DER, or the Base64 of one of them, once.
 fn certificates(content: &[u8]) -> Result<Vec<Certificate>, Error> {
     if looks_like_pem(content) {
         let blocks = pem::certificates(content).map_err(|fault| diagnose::pem(&fault))?;

@@ -4,6 +4,17 @@
 //! a key, apart from registered words, key ids, and the names of common JSON members.
 //!
 //! The commands in the advice work with OpenSSL 3. The tests of `wrong_file_tests.rs` run over files of those kinds.
+//!
+//! A bare "invalid key" says nothing to a user who has the wrong file. Each sentence here says what the content is,
+//! what was expected, and the command that converts the one into the other.
+//!
+//! | file | about |
+//! |---|---|
+//! | `files.rs` | content of another format, and PEM labels |
+//! | `jwk.rs`, `json.rs` | JWKs, and damaged JSON |
+//! | `encryption.rs` | passphrases |
+//! | `certificate.rs` | certificates and chains |
+//! | `expected.rs` | the common clause about what was expected |
 
 pub(crate) mod certificate;
 #[cfg(feature = "encrypted-keys")]
@@ -32,6 +43,8 @@ use crate::{
 };
 
 /// A file that contained a PEM or JWK before, and now contains something that could be any secret.
+///
+/// Without this rule, a PEM file that was truncated to its first bytes could become an HMAC secret at a rotation.
 pub(crate) fn changed_form() -> Error {
     let problem = Problem::new("key", "found neither a PEM nor a JWK").expecting("one, as the file held before");
     error(problem.advise(Advice::text("is it half written?")))
@@ -70,11 +83,14 @@ pub(crate) fn encoding(encoding: Encoding) -> Error {
     error(problem.advise(Advice::set_to("KeyReader::encoding", "text")))
 }
 
+/// A key that fits several algorithms, and none was set.
 pub(crate) fn no_algorithm() -> Error {
     let expected = "the algorithm that the key signs with, because only a JWK can name its own";
     error(Problem::new("algorithm", "found nothing").expecting(expected).advise(Advice::set("KeyReader::algorithm")))
 }
 
+/// A passphrase beside a key that has no encryption. It is an error, because the user believes that the key is
+/// encrypted.
 pub(crate) fn superfluous_passphrase(found: &str) -> Error {
     let problem =
         Problem::new("passphrase", format!("found one for {found}, which is not encrypted")).expecting("none");
@@ -95,12 +111,16 @@ pub(crate) fn pem_for_hmac(algorithm: Algorithm) -> Error {
     error(problem.advise(Advice::text(advice)))
 }
 
+/// A JWK where a bare secret was expected. Its JSON must not become the secret.
 pub(crate) fn jwk_for_hmac(algorithm: Algorithm) -> Error {
     let problem = Problem::new("key", format!("found a JWK; {algorithm} needs a shared secret here"));
     error(problem.advise(Advice::set("SigningKey::from_jwk")))
 }
 
 /// A string that is not a shared secret as it was given: it has surplus characters, or is a path.
+///
+/// Surplus characters are not trimmed away silently: if they are part of the secret, trimming would break it, and the
+/// error would not show why.
 pub(crate) fn secret(algorithm: Algorithm, fault: StringProblem) -> Error {
     let verbatim = || Advice::set_to("KeyReader::encoding", "binary");
     let problem = match fault {
@@ -136,6 +156,9 @@ pub(crate) fn path(expected: Expected) -> Error {
 }
 
 /// Why a key does not sign with the algorithm.
+///
+/// A mismatch names the algorithm that fits the key: in most cases the configuration has the wrong one, and the key is
+/// right.
 pub(crate) fn native(algorithm: Algorithm, fault: NativeFault) -> Error {
     let needed = needed(algorithm);
     let problem = |found: String| Problem::new("key", found);

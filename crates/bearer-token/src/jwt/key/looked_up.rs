@@ -1,4 +1,10 @@
 //! A key that is looked up again before each signature.
+//!
+//! A key is parsed anew only when its content has changed, which a SHA-256 tells. Parsing an RSA key takes as long as a
+//! signature, so parsing it each time would double the cost of a refresh.
+//!
+//! Three rules keep a rotation from becoming an outage: the last good key stays, the algorithm never changes, and a
+//! file that held a document does not become a bare secret.
 
 use std::sync::Arc;
 
@@ -20,8 +26,11 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct LookedUpKey(Arc<Inner>);
 
+/// What the clones of a key share. `reading` lets one caller read at a time. Others wait for a moment and then use the
+/// last key: a network file system may hang for minutes.
 struct Inner {
     value: Value,
+    /// That of the first key. A file cannot change it: headers and servers depend on it.
     algorithm: Algorithm,
     parse: Box<Parse>,
     /// Taken while the key is looked up.
@@ -32,6 +41,7 @@ struct Inner {
 /// Parses the content, for the algorithm of the first key if there was one.
 type Parse = dyn Fn(&[u8], Option<Algorithm>) -> Result<KeyMaterial, Error> + Send + Sync;
 
+/// The last usable key, and what was told about later content.
 struct LastKey {
     last: LoadedKey,
     /// What the last event said, and about which content.
@@ -40,6 +50,8 @@ struct LastKey {
 
 impl LastKey {
     /// The previous key, and the problem with the content if it was not reported yet.
+    ///
+    /// A problem is told once for each content, or the log would have it at every refresh.
     fn kept(&mut self, content: Option<Vec<u8>>, problem: String) -> (Arc<KeyMaterial>, Option<String>) {
         let now = Some((content, problem));
         let news = if self.reported == now { None } else { now.as_ref().map(|(_, problem)| problem.clone()) };
@@ -48,6 +60,7 @@ impl LastKey {
     }
 }
 
+/// A key, and the content that it was read from.
 #[derive(Clone)]
 struct LoadedKey {
     material: Arc<KeyMaterial>,
@@ -121,6 +134,8 @@ impl LookedUpKey {
     }
 }
 
+/// Parses the content, unless it is that of the last key. The comparison takes constant time. The digests are of
+/// secrets, and a timing leak would tell about the content.
 fn load(parse: &Parse, content: &[u8], digest: Digest, last: Option<&LoadedKey>) -> Result<LoadedKey, Error> {
     if let Some(last) = last
         && verify_slices_are_equal(digest.as_ref(), last.digest.as_ref()).is_ok()

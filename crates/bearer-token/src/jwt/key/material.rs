@@ -1,4 +1,7 @@
 //! A key in memory, as it was read.
+//!
+//! The result of reading a key from any format: everything that signing and the header need, and nothing of the text
+//! that it came from.
 
 use std::sync::Arc;
 

@@ -1,4 +1,8 @@
 //! Reads signing keys in any format.
+//!
+//! The constructors of [`SigningKey`] expect one format each and say so in their errors. A reader expects any, and has
+//! the settings that only some formats need: a passphrase, a key id to choose by, an encoding. All ways lead through
+//! `read_material`, so a key in a file is read by the same rules as one in memory.
 
 use std::{fmt, path::Path};
 
@@ -63,6 +67,18 @@ mod tests;
 ///
 /// Every error is of kind [`Config`](crate::ErrorKind::Config). It says what was found, what was expected, and often
 /// how to convert it.
+///
+/// # Which settings a key needs
+///
+/// | the key | settings |
+/// |---|---|
+/// | a PEM, a DER, an RSA JWK without `alg` | [`algorithm`](Self::algorithm) |
+/// | an encrypted PKCS#8 PEM, as Box and Snowflake issue them | `algorithm` and `passphrase` (feature `encrypted-keys`) |
+/// | a JWK set | [`key_id`](Self::key_id) |
+/// | Ghost's secret, in hex | `algorithm` and [`encoding(Encoding::Hex)`](Self::encoding) |
+/// | Twitch's extension secret, in Base64 | `algorithm` and `encoding(Encoding::Base64)` |
+/// | Coinbase's Ed25519 key, 64 bytes in Base64 | `algorithm(Algorithm::EdDSA)` |
+/// | a shared secret of fewer bytes than the hash | `algorithm` and [`allow_short_secret(true)`](Self::allow_short_secret) |
 #[derive(Clone, Default)]
 pub struct KeyReader {
     algorithm: Option<Algorithm>,
@@ -71,6 +87,7 @@ pub struct KeyReader {
     allow_short_secret: bool,
     encoding: Encoding,
     /// Whether the bytes were decoded already.
+    /// Then even a newline at the end is a part of it.
     is_decoded: bool,
 }
 
@@ -81,6 +98,9 @@ impl KeyReader {
     }
 
     /// Sets the algorithm to sign with. It is needed unless a JWK names its own with `alg`, with which it must agree.
+    ///
+    /// It is never guessed: RSA keys fit six algorithms, and a guess that the server does not accept is found by a
+    /// refusal at the first request.
     #[must_use]
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = Some(algorithm);
@@ -89,6 +109,17 @@ impl KeyReader {
 
     /// Sets the name of the key: it selects one of a JWK set, and is the `kid` of the JWTs that the key signs. A single
     /// JWK with another name is refused.
+    ///
+    /// ```
+    /// use bearer_token::jwt::KeyReader;
+    ///
+    /// # fn main() {
+    /// let set = r#"{"keys": [{"kty": "oct", "kid": "old", "k": "a2V5"}, {"kty": "oct", "kid": "new", "k": "a2V5"}]}"#;
+    /// // Without an id the error lists those of the set.
+    /// let error = KeyReader::new().read(set).unwrap_err();
+    /// assert!(error.to_string().contains("`kid` \"old\", \"new\""));
+    /// # }
+    /// ```
     #[must_use]
     pub fn key_id(mut self, key_id: impl Into<String>) -> Self {
         self.key_id = Some(key_id.into());
@@ -100,6 +131,19 @@ impl KeyReader {
     ///
     /// The key determines how long it takes to decrypt it, usually some milliseconds. Keys that would take more than
     /// some seconds are refused.
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, KeyReader};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.aes128.encrypted.pem"));
+    /// let wrong = KeyReader::new().algorithm(Algorithm::ES256).passphrase("not this one").read(pem);
+    /// assert!(wrong.unwrap_err().to_string().contains("found a passphrase that does not open the private key"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// The old encryption of OpenSSL (`DEK-Info` in the PEM) is not read; the error has the command that rewrites the
+    /// key.
     #[cfg(feature = "encrypted-keys")]
     #[must_use]
     pub fn passphrase(mut self, passphrase: impl AsRef<[u8]>) -> Self {
@@ -111,6 +155,9 @@ impl KeyReader {
     ///
     /// With a short secret a signature is easier to forge: anyone who sees one JWT can search for the secret offline.
     /// RFC 7518 section 3.2 forbids it. Some servers still issue such secrets.
+    ///
+    /// A secret that a person has chosen can be found by trying. Use this only where the server's secrets are short,
+    /// and ask the provider for a longer one.
     #[must_use]
     pub fn allow_short_secret(mut self, on: bool) -> Self {
         self.allow_short_secret = on;
@@ -118,6 +165,9 @@ impl KeyReader {
     }
 
     /// Sets the encoding of the key. Only secrets and bare Ed25519 keys need it: all other formats are recognised.
+    ///
+    /// For a [`Value`] that has an encoding of its own, the value decodes first, and the reader uses all decoded bytes.
+    /// Set one of the two.
     #[must_use]
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
@@ -161,7 +211,7 @@ impl KeyReader {
     /// # fn main() -> Result<(), bearer_token::Error> {
     /// # let directory = tempfile::tempdir().unwrap();
     /// # let path = directory.path().join("account.json");
-    /// # let pem = include_str!("../testdata/rsa2048.pem").replace('\n', "\\n");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem")).replace('\n', "\\n");
     /// # std::fs::write(&path, format!("{{\"private_key\": \"{pem}\"}}")).unwrap();
     /// // A service account file of Google, as it is downloaded.
     /// let key = Value::file(path).member("/private_key");
@@ -230,6 +280,8 @@ impl KeyReader {
         Ok(SigningKey::in_memory(self.secret(algorithm, content)?))
     }
 
+    /// Names the key by the id that was set, if one was. It does so after reading, where the same id may have chosen
+    /// the key from a set.
     fn named(&self, key: SigningKey) -> SigningKey {
         match &self.key_id {
             Some(key_id) => key.with_key_id(key_id),

@@ -1,4 +1,8 @@
 //! Keys in another place: a KMS, an HSM, Vault, another process.
+//!
+//! A remote key is one that cannot be stolen from this process. The trait asks for as little as a service offers: a
+//! name, an algorithm, a signature. It is `async fn`-style for implementors, and erased once in
+//! [`SigningKey`](crate::jwt::SigningKey).
 
 use std::{future::Future, pin::Pin};
 
@@ -38,8 +42,69 @@ use crate::{error::Error, jwt::algorithm::Algorithm};
 /// # let _ = template;
 /// # Ok(()) }
 /// ```
+///
+/// # What services return
+///
+/// | service | message or digest | signature | convert |
+/// |---|---|---|---|
+/// | AWS KMS | takes the message (`MessageType: RAW`) or its digest | ECDSA in DER | [`Algorithm::signature_from_der`] |
+/// | Google Cloud KMS | takes the digest for EC and RSA keys | ECDSA in DER | the same |
+/// | Azure Key Vault | takes the digest | r‖s | nothing |
+/// | HashiCorp Vault transit | takes the message or its digest | `vault:v1:` and Base64; r‖s with `marshaling_algorithm=jws` | remove the prefix, decode |
+/// | PKCS#11 tokens | depends on the mechanism | r‖s; some tools turn it into DER | only what a tool returns |
+///
+/// Where the service takes a digest, hash the message with the algorithm's hash first: SHA-256 for ES256, RS256 and
+/// PS256.
+///
+/// # Rotation
+///
+/// If [`key_id`](Self::key_id) changes, the next JWT has the new one. Return the id, the public key and the signature
+/// of the same key: a signer that switches in between produces one JWT that is refused.
+///
+/// # A key management service
+///
+/// This one takes a digest and returns DER, as Google Cloud KMS does:
+///
+/// ```
+/// use bearer_token::{Error, ErrorKind, jwt::{Algorithm, Signer}};
+///
+/// /// What the service and its client offer.
+/// trait Kms: Send + Sync + 'static {
+///     fn sha256(&self, message: &[u8]) -> [u8; 32];
+///
+///     fn sign_digest(&self, key: &str, digest: [u8; 32]) -> impl Future<Output = std::io::Result<Vec<u8>>> + Send;
+/// }
+///
+/// struct KmsKey<K> {
+///     kms: K,
+///     /// The version is part of the name, so a rotation is a new `KmsKey`.
+///     name: String,
+/// }
+///
+/// impl<K: Kms> Signer for KmsKey<K> {
+///     fn algorithm(&self) -> Algorithm {
+///         Algorithm::ES256
+///     }
+///
+///     fn key_id(&self) -> Option<String> {
+///         self.name.rsplit('/').next().map(str::to_owned)
+///     }
+///
+///     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+///         let der = self.kms.sign_digest(&self.name, self.kms.sha256(message)).await.map_err(|error| {
+///             // An outage: the provider tries again, and a token in service stays there meanwhile.
+///             Error::new(ErrorKind::Unavailable, "the key management service gave no signature").with_source(error)
+///         })?;
+///         self.algorithm().signature_from_der(&der)
+///     }
+/// }
+/// ```
+///
+/// The source ends up in logs. Pass it only if the client's errors contain no secrets.
 pub trait Signer: Send + Sync + 'static {
     /// The algorithm that it signs with. It never changes, because it is in the header of every JWT.
+    ///
+    /// Called once, by [`SigningKey::remote`](crate::jwt::SigningKey::remote).
     fn algorithm(&self) -> Algorithm;
 
     /// The name of the key: the `kid` in the header of the next JWT (RFC 7515 section 4.1.4). It is called before each

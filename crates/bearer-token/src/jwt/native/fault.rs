@@ -1,4 +1,6 @@
 //! Why a key does not sign, as data.
+//!
+//! Only data: the sentences are in `key/diagnose.rs`. So the same fault reads the same for a PEM, a JWK and a DER.
 
 use aws_lc_rs::error::KeyRejected;
 
@@ -13,6 +15,7 @@ pub(crate) enum NativeFault {
     Mismatch(KeyKind),
     /// A shared secret for an algorithm that signs with a private key.
     SecretForKey,
+    /// An RSA key of this many bits, which is too small or too large.
     RsaSize(usize),
     /// The parts of the key do not match.
     Inconsistent(KeyKind, Option<KeyRejected>),

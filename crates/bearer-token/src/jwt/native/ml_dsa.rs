@@ -1,4 +1,8 @@
 //! ML-DSA keys (FIPS 204), with the feature `ml-dsa`.
+//!
+//! A signature of 2.4 to 4.6 kB is acceptable in a token request, but too large for the header of each API request. So
+//! ML-DSA is for assertions, where servers accept it. Keys in PEM have the seed, the expanded key or both; a JWK has
+//! the seed (RFC 9964 section 3).
 
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
@@ -11,6 +15,7 @@ use aws_lc_rs::{
 use super::fault::NativeFault;
 use crate::jwt::{algorithm::ParameterSet, formats::key_kind::KeyKind};
 
+/// A parsed key. It knows its parameter set.
 pub(crate) struct MlDsaKey(PqdsaKeyPair);
 
 impl MlDsaKey {

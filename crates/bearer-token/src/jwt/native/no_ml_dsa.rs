@@ -1,4 +1,7 @@
 //! In place of `ml_dsa.rs`, without the feature `ml-dsa`: there is no such key.
+//!
+//! The algorithms exist without the feature: remote signers may have such keys, and errors name them. Only keys in this
+//! process need it.
 
 use aws_lc_rs::{encoding::PublicKeyX509Der, error::Unspecified};
 

@@ -1,4 +1,8 @@
 //! The form of a signature in a JWT (RFC 7518 section 3).
+//!
+//! JWS has its own form for ECDSA: two numbers of fixed length, one after the other. Nearly every tool and service
+//! returns DER instead, and a JWT with a DER signature is refused without a reason. So the form of a remote signature
+//! is checked, and a conversion is one call.
 
 use crate::{
     error::{Error, ErrorKind},
@@ -48,6 +52,9 @@ impl Algorithm {
 }
 
 /// Checks that a signature from a remote signer can be one of this algorithm. The server verifies it.
+///
+/// The length is all that can be checked without the public key. It finds the usual mistakes: DER, hex or Base64 in
+/// place of bytes.
 pub(crate) fn check_form(algorithm: Algorithm, signature: Vec<u8>) -> Result<Vec<u8>, Error> {
     let length = signature.len();
     let expected = algorithm.signature_bytes();

@@ -1,4 +1,8 @@
 //! The claims set (RFC 7519 section 4): fixed claims, and those that differ in each JWT.
+//!
+//! Claims come from five places. If two have the same name, the later one in this list is used: fixed, looked up
+//! together with the caller's own, generated (`iat`, `nbf`, `exp`, `jti`), computed. The checks of the builder leave
+//! only one such pair: a computed claim in place of a generated one.
 
 use std::time::Duration;
 
@@ -10,13 +14,17 @@ use crate::error::{Error, ErrorKind};
 
 /// The fixed claims, and which others each JWT gets.
 pub(crate) struct Claims {
+    /// The same in each JWT, checked at `build()`.
     pub(crate) fixed: Map<String, Value>,
+    /// Strings from files and variables, read again for each JWT.
     pub(crate) looked_up: LookedUpClaims,
     /// Claims that user code computes. They override `iat`, `nbf`, `exp` and `jti`.
     pub(crate) computed: Computed,
+    /// How far `iat` is before the signature.
     pub(crate) backdate: Duration,
     pub(crate) issued_at: bool,
     pub(crate) not_before: Option<NotBefore>,
+    /// Whether there is an `exp`. The lifetime counts for the provider either way.
     pub(crate) expiration_time: bool,
     pub(crate) jwt_id: bool,
 }
@@ -54,6 +62,9 @@ impl Claims {
     }
 
     /// The claims of a new JWT, as JSON, with those that were found for it.
+    ///
+    /// The fixed claims are written by reference. Copying and serializing them for each JWT used to be most of the cost
+    /// of a small one.
     pub(crate) fn text(&self, cx: &SignContext, found: Map<String, Value>) -> Result<String, Error> {
         let mut own = found;
         for name in self.generated_names() {
@@ -72,6 +83,9 @@ impl Claims {
 }
 
 /// The fixed claims and those of one JWT, by name, without copies. If both have a claim, the JWT's own is written.
+///
+/// Sorted by name, whatever order the process's `serde_json` keeps: with the feature `preserve_order` of another crate,
+/// its maps keep insertion order.
 struct Merged<'a> {
     fixed: &'a Map<String, Value>,
     own: &'a Map<String, Value>,

@@ -1,4 +1,7 @@
 //! Claims and header members that user code computes for each JWT.
+//!
+//! Functions and not templates in strings: a fingerprint, a time in milliseconds and a hash over both are one
+//! expression each in Rust, and a language for them would need escapes, types and errors of its own.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +14,7 @@ use crate::{
     problem::{Problem, Problems},
 };
 
+/// A function of the user's, whose result is JSON already.
 type Compute = dyn Fn(&SignContext) -> Result<Value, Error> + Send + Sync;
 
 /// Functions that compute members, by the names of the members.
@@ -18,6 +22,7 @@ type Compute = dyn Fn(&SignContext) -> Result<Value, Error> + Send + Sync;
 pub(crate) struct Computed(BTreeMap<String, Box<Compute>>);
 
 impl Computed {
+    /// Wraps a function, so that a value that is not JSON becomes an error of the function.
     pub(crate) fn insert<V: Serialize>(
         &mut self,
         name: String,
@@ -39,6 +44,8 @@ impl Computed {
     }
 
     /// The members for one JWT. `what` is a claim or a member of the header.
+    ///
+    /// In the order of names, so an error is the same each time.
     pub(crate) fn members(&self, what: &str, cx: &SignContext) -> Result<Vec<(String, Value)>, Error> {
         let mut members = Vec::new();
         for (name, compute) in &self.0 {
@@ -52,6 +59,8 @@ impl Computed {
     }
 
     /// Computes the members for a rehearsal. Those that cannot be computed are reported as problems, and left out.
+    ///
+    /// A function that fails with problems of its own keeps them, at the path of its member.
     pub(crate) fn rehearse(&self, method: &str, cx: &SignContext, problems: &mut Problems) -> Vec<(String, Value)> {
         let mut members = Vec::new();
         for (name, compute) in &self.0 {
@@ -66,6 +75,7 @@ impl Computed {
     }
 }
 
+/// serde's own sentence is not used: it may quote the value.
 pub(super) const NO_JSON: &str =
     "found a value that cannot be written as JSON, such as a map whose keys are not strings";
 

@@ -1,4 +1,7 @@
 //! What is known of a JWT when it is signed.
+//!
+//! The one argument of computed members. It owns the key of this JWT, so a fingerprint cannot belong to another one,
+//! even while a file changes. Randomness and times come from here and not from the system, so tests are deterministic.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,8 +22,26 @@ use crate::{
 /// [computed](crate::jwt::JwtTemplateBuilder::computed).
 ///
 /// Everything in it belongs to the same JWT: fingerprints are those of the key that signs it.
+///
+/// ```
+/// use bearer_token::jwt::{Algorithm, JwtTemplate, SignContext, SigningKey};
+/// use bearer_token::Error;
+///
+/// /// A key id that is the key's own fingerprint, as some servers register keys.
+/// fn thumbprint(cx: &SignContext) -> Result<String, Error> {
+///     Ok(cx.public_key_sha256()?.hex())
+/// }
+///
+/// # fn main() -> Result<(), Error> {
+/// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
+/// let key = SigningKey::from_pem(Algorithm::ES256, pem)?;
+/// let template = JwtTemplate::builder(key).issuer("app").computed_header("kid", thumbprint).build()?;
+/// # let _ = template; Ok(()) }
+/// ```
 pub struct SignContext {
+    /// The same times that the generated claims have.
     times: SignTimes,
+    /// The key that signs this JWT, in memory.
     key: SigningKey,
     certificate: CertificateState,
     /// `None` while a template is checked.
@@ -28,6 +49,8 @@ pub struct SignContext {
 }
 
 /// Whether the JWT's key has a certificate.
+///
+/// Three states, because "unusable" must neither fail a second time nor pass for "none".
 pub(crate) enum CertificateState {
     None,
     Usable(Arc<CertificateChain>),
@@ -63,6 +86,18 @@ impl SignContext {
     }
 
     /// The time of `exp`, as time since 1970.
+    ///
+    /// ```
+    /// use bearer_token::jwt::SignContext;
+    ///
+    /// /// A claim with the lifetime in seconds, beside the times.
+    /// fn lifetime_seconds(cx: &SignContext) -> u64 {
+    ///     (cx.expires_at() - cx.issued_at()).as_secs()
+    /// }
+    /// # let _ = lifetime_seconds;
+    /// ```
+    ///
+    /// `exp` is always later than `iat`, so the difference never underflows.
     pub fn expires_at(&self) -> Duration {
         self.times.expires_at()
     }
@@ -74,6 +109,9 @@ impl SignContext {
     ///
     /// Of kind [`Config`](crate::ErrorKind::Config) if the key is a shared secret, or if a remote
     /// [`Signer`](crate::jwt::Signer) does not provide its [public key](crate::jwt::Signer::public_key).
+    ///
+    /// It is the digest that `openssl pkey -in KEY.pem -pubout -outform DER | openssl dgst -sha256 -binary | base64`
+    /// prints. For a key in a file it is that of the file's key at this signature, so it follows a rotation.
     pub fn public_key_sha256(&self) -> Result<Fingerprint, Error> {
         Ok(Fingerprint(digest(&SHA256, &self.key.public_key()?)))
     }
@@ -94,10 +132,15 @@ impl SignContext {
     /// # Errors
     ///
     /// As [`certificate_sha1`](Self::certificate_sha1).
+    ///
+    /// It is the digest that `openssl x509 -in CERTIFICATE.pem -outform DER | openssl dgst -sha256` prints.
+    /// [`JwtTemplateBuilder::x5t_s256`](crate::jwt::JwtTemplateBuilder::x5t_s256) puts it into the header.
     pub fn certificate_sha256(&self) -> Result<Fingerprint, Error> {
         self.certificate_digest(&SHA256)
     }
 
+    /// The digest of the key's certificate. For an unusable certificate any digest will do: the result of a rehearsal
+    /// is thrown away.
     fn certificate_digest(&self, hash: &'static Hash) -> Result<Fingerprint, Error> {
         match &self.certificate {
             CertificateState::Usable(chain) => Ok(Fingerprint(chain.digest(hash))),
@@ -120,6 +163,8 @@ impl SignContext {
     /// # Errors
     ///
     /// The error of the platform, if it has no randomness.
+    ///
+    /// During the rehearsal it is zeros. So do not reject zeros, and do not use them as a divisor.
     pub fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
         self.platform.as_ref().map_or(Ok([0; N]), Platform::random)
     }
@@ -129,6 +174,17 @@ impl SignContext {
     /// # Errors
     ///
     /// As [`random`](Self::random).
+    ///
+    /// For a second identifier, or for a `jti` with a prefix:
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let key = SigningKey::hmac(Algorithm::HS256, [7; 32])?;
+    /// let template = JwtTemplate::builder(key).computed("jti", |cx| Ok(format!("reports-{}", cx.uuid()?))).build()?;
+    /// # let _ = template; Ok(()) }
+    /// ```
     pub fn uuid(&self) -> Result<String, Error> {
         Ok(uuid::Builder::from_random_bytes(self.random()?).into_uuid().to_string())
     }
@@ -147,11 +203,25 @@ impl fmt::Debug for SignContext {
 /// The digest of a public key or a certificate. It is public: JWTs carry it.
 ///
 /// Its bytes are available as [a slice](AsRef) and in the encodings that servers expect.
+///
+/// ```
+/// use bearer_token::jwt::SignContext;
+/// use bearer_token::Error;
+///
+/// /// What three servers call the same key.
+/// fn names(cx: &SignContext) -> Result<[String; 3], Error> {
+///     let digest = cx.public_key_sha256()?;
+///     Ok([format!("SHA256:{}", digest.base64()), digest.base64url(), digest.hex()])
+/// }
+/// # let _ = names;
+/// ```
 #[derive(Clone, Copy)]
 pub struct Fingerprint(Digest);
 
 impl Fingerprint {
     /// As base64 with padding (RFC 4648 section 4).
+    ///
+    /// As Snowflake shows it, behind `SHA256:`.
     pub fn base64(&self) -> String {
         BASE64_STANDARD.encode(self.0)
     }
@@ -162,6 +232,8 @@ impl Fingerprint {
     }
 
     /// As lowercase hex digits.
+    ///
+    /// As OpenSSL prints it, without colons.
     pub fn hex(&self) -> String {
         self.0.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }

@@ -1,4 +1,10 @@
 //! The JOSE header (RFC 7515 section 4).
+//!
+//! The header changes only with the key's id, unless it has computed members or a looked-up `kid`. So its encoded form
+//! is remembered together with that id, and most JWTs copy a string.
+//!
+//! The `kid` can be set in four places: on the key, by the builder's method, as a member, and by the key's own JWK or
+//! signer. The first three must agree if more than one is set. The last one applies if none is, and follows a rotation.
 
 use std::sync::Arc;
 
@@ -18,6 +24,7 @@ use crate::{
 
 /// The header of all JWTs of a template. The key id and the computed members may differ in each JWT.
 pub(crate) struct JoseHeader {
+    /// The fixed members, `alg` and `typ` among them.
     members: Map<String, Value>,
     /// A `kid` that is looked up for each JWT.
     key_id: Option<value::Value>,
@@ -29,13 +36,18 @@ pub(crate) struct JoseHeader {
 }
 
 /// An encoded header, and the id of the key that it was encoded for.
+///
+/// One entry suffices: a rotation replaces it, and two threads that race write the same.
 struct Encoded {
+    /// The `kid` in it, if it is the key's own.
     own_key_id: Option<String>,
     encoded: Arc<str>,
 }
 
 impl JoseHeader {
     /// Checks the members. The header is usable only if no problem was found.
+    ///
+    /// Members that are `null` are removed at the end, because `null` is how a user leaves out `typ` and `kid`.
     pub(crate) fn new(
         cx: &SignContext,
         key_id: Option<&value::Value>,
@@ -197,6 +209,8 @@ fn agreed_key_id<'a>(
     key_id
 }
 
+/// Checks one member of the header. Registered members have types (RFC 7515 section 4.1), and a server's parser would
+/// refuse others. Private members may be anything.
 fn check(name: &str, path: String, value: &Value, members: &Map<String, Value>, problems: &mut Problems) {
     if let Some(problem) = values::name_problem("header", name) {
         return problems.add(problem);
@@ -244,6 +258,7 @@ fn check(name: &str, path: String, value: &Value, members: &Map<String, Value>, 
     }
 }
 
+/// What a value is, for an error. The value itself is not repeated: it may be a key in the wrong field.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -1,4 +1,7 @@
 //! Claims whose strings are looked up for each JWT.
+//!
+//! Three claims can be looked up: `iss`, `sub` and `aud`. They name accounts, and accounts are in files that providers
+//! hand out. Each string is checked again after each look-up, as the builder checks a literal one.
 
 use std::collections::BTreeMap;
 
@@ -54,6 +57,7 @@ impl LookedUpClaims {
 /// The value of a claim: one string, or a list of strings.
 pub(super) enum OneOrMany {
     One(Value),
+    /// A list, even of one: `aud` only.
     Many(Vec<Value>),
 }
 
@@ -75,6 +79,8 @@ impl OneOrMany {
 }
 
 /// A string that was looked up for one JWT. `what` names it.
+///
+/// An unusable value is an error that waits for a change. It names the file or the variable.
 pub(crate) async fn look_up(what: &str, value: &Value, platform: &Platform) -> Result<String, Error> {
     let text = value.text_on(platform).await.map_err(|error| {
         let message = format!("{what} of the JWT: {error}");

@@ -1,14 +1,21 @@
 //! The times of one JWT.
+//!
+//! JWTs count whole seconds (RFC 7519 section 2). Rounding is always against the JWT: it never begins later nor ends
+//! later than it was asked to, since servers refuse a token of the future and one that lives too long.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::platform::Moment;
 
 /// The moments of one JWT, as `NumericDate`s (RFC 7519 section 2).
+///
+/// `signed` is kept for `nbf`, which counts from the signature and not from `iat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SignTimes {
     signed: u64,
+    /// The `iat`, whether the JWT has one or not.
     issued: u64,
+    /// The `exp`, likewise.
     expires: u64,
 }
 

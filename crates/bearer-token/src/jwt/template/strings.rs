@@ -1,4 +1,7 @@
 //! Registered claims that are strings, as a builder has them.
+//!
+//! The builder's methods for registered claims take a value, and only `build()` knows whether it is a literal. A
+//! literal moves to the fixed claims, everything else to those that are looked up.
 
 use super::{claims::Claims, looked_up_claims::OneOrMany, values};
 use crate::{

@@ -1,4 +1,8 @@
 //! Checks of strings that reach the wire (`L52`).
+//!
+//! These strings are identifiers, and the receiver compares bytes. So the checks look for what people do not see:
+//! spaces, quotes, newlines at the ends. Inside of a string, and in other claims, anything but control characters in
+//! names is allowed.
 
 use serde_json::Value;
 

@@ -1,4 +1,16 @@
 //! Client authentication with a signed assertion.
+//!
+//! An assertion is a JWT that says "I am the client with this id", for one server and one minute. It is signed for each
+//! request, because many servers remember the `jti` and refuse a second use (Auth0, Keycloak, SMART). So a transport
+//! must not resend a request by itself, and a retry here starts from scratch.
+//!
+//! | claim | value |
+//! |---|---|
+//! | `iss`, `sub` | the client id (RFC 7523 section 3) |
+//! | `aud` | the issuer if it is known, otherwise the token endpoint's URL |
+//! | `iat` | ten seconds ago, for a server whose clock is behind |
+//! | `exp` | `iat` and the lifetime, a minute by default |
+//! | `jti` | a random UUID |
 
 use std::time::Duration;
 
@@ -16,9 +28,13 @@ use crate::{
 pub(crate) use crate::jwt::JwtTemplate as AssertionTemplate;
 
 /// The `typ` of assertions whose audience is the issuer (draft-ietf-oauth-rfc7523bis).
+///
+/// A `typ` of its own keeps an assertion for one purpose from being accepted for another, such as a JWT bearer grant.
 const TYPE: &str = "client-authentication+jwt";
 
 /// An assertion is sent at once.
+///
+/// Box and Keycloak accept at most a minute, Auth0 and SMART five. So the default works at each of them.
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The longest lifetime that can be set. A copied assertion is worth something for as long, so servers allow minutes.
@@ -35,6 +51,8 @@ pub(crate) struct ClientAssertion {
     form: AssertionForm,
 }
 
+/// The recipe for the assertions. The first two differ in the algorithms that they allow and in the advice after a
+/// refusal. The last one has its own claims, so nothing may be changed beside it.
 #[derive(Clone)]
 enum AssertionForm {
     PrivateKey(SigningKey),
@@ -50,7 +68,7 @@ impl ClientAuth {
     /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
     ///
     /// # fn main() -> Result<(), bearer_token::Error> {
-    /// # let pem = include_str!("../../jwt/testdata/p256.pem");
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
     /// let key = SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("2026-01");
     /// # #[cfg(feature = "http-transport")]
     /// let source = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
@@ -80,6 +98,21 @@ impl ClientAuth {
 
     /// Sends an assertion that is signed with the client secret, an HMAC key (`client_secret_jwt`, OpenID Connect Core
     /// section 9). Everything else is as for [`private_key_jwt`](Self::private_key_jwt).
+    ///
+    /// The secret never travels, but the server has to store it in the clear: prefer a private key where the server
+    /// offers both (RFC 9700 section 2.5).
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, SigningKey};
+    /// use bearer_token::oauth::ClientAuth;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// // HS256 needs a secret of at least 32 bytes (RFC 7518 section 3.2).
+    /// let key = SigningKey::hmac(Algorithm::HS256, "q3bHyVd7mTzP1xWfLk9sRu2cNe8aGj5o")?;
+    /// let auth = ClientAuth::client_secret_jwt("reports", key).audience("https://as.example.com/realms/main");
+    /// assert!(!format!("{auth:?}").contains("q3bHyVd7"));
+    /// # Ok(()) }
+    /// ```
     pub fn client_secret_jwt(client_id: impl Into<String>, key: SigningKey) -> Self {
         Method::Assertion(ClientAssertion { client_id: client_id.into(), form: AssertionForm::Secret(key) }).into()
     }
@@ -88,6 +121,28 @@ impl ClientAuth {
     ///
     /// The template sets everything: issuer, subject, audience, lifetime, other claims and header fields. RFC 7523
     /// section 3 requires the client id as `iss` and `sub`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+    /// use bearer_token::oauth::ClientAuth;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
+    /// // NetSuite wants the scope inside of the assertion, and the id of the certificate as the key id.
+    /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?.with_key_id("cert-id"))
+    ///     .issuer("client-id")
+    ///     .subject("client-id")
+    ///     .audience("https://1234567.suitetalk.api.netsuite.com/services/rest/auth/oauth2/v1/token")
+    ///     .claim("scope", "rest_webservices")
+    ///     .lifetime(Duration::from_secs(300))
+    ///     .build()?;
+    /// let auth = ClientAuth::assertion("client-id", template);
+    /// # let _ = auth; Ok(()) }
+    /// ```
+    ///
+    /// [`audience`](Self::audience), [`assertion_lifetime`](Self::assertion_lifetime) and
+    /// [`assertion_jwt_type`](Self::assertion_jwt_type) are problems beside a template: set them there.
     pub fn assertion(client_id: impl Into<String>, template: JwtTemplate) -> Self {
         Method::Assertion(ClientAssertion { client_id: client_id.into(), form: AssertionForm::Template(template) })
             .into()
@@ -99,6 +154,16 @@ impl ClientAuth {
     /// Entra, Okta, `NetSuite` and SMART servers require the token endpoint's URL, also if their issuer is known. The
     /// audience is sent as one string, byte for byte. Where the server wants its issuer, prefer
     /// [`audience_issuer`](Self::audience_issuer).
+    ///
+    /// A wrong audience is the commonest reason for `invalid_client` with a valid key. The error of such a refusal
+    /// shows the audience that was sent, without its query.
+    ///
+    /// | server | audience |
+    /// |---|---|
+    /// | Entra ID, Okta, NetSuite, NHS England, SMART servers | the URL of the token endpoint |
+    /// | Auth0 | `https://TENANT/`, with the slash |
+    /// | PingOne | the token endpoint's URL or the issuer |
+    /// | banks under UK Open Banking | the issuer at most of them, the URL at others: ask each one |
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(Audience::Other(audience.into()));
@@ -129,6 +194,15 @@ impl ClientAuth {
     ///     auth.assertion_lifetime(Duration::from_secs(300)).assertion_jwt_type("client-authentication+jwt")
     /// }
     /// ```
+    ///
+    /// | server | longest lifetime |
+    /// |---|---|
+    /// | Box, Keycloak | 60 s |
+    /// | Auth0, SMART servers | 5 min |
+    /// | Okta, PingOne | 1 h |
+    ///
+    /// A longer lifetime gains nothing, because an assertion is never reused. Raise it only for a server whose clock is
+    /// far ahead.
     #[must_use]
     pub fn assertion_lifetime(mut self, lifetime: Duration) -> Self {
         self.changes.lifetime = Some(lifetime);
@@ -168,6 +242,8 @@ impl Changes {
     }
 
     /// The `typ`, if there is a usable one.
+    ///
+    /// An empty `typ` is not left out of the header, and an empty string is not a media type.
     fn jwt_type(&self, problems: &mut Problems) -> Option<&str> {
         let jwt_type = self.jwt_type.as_deref()?;
         if jwt_type.is_empty() {
@@ -210,6 +286,10 @@ impl ClientAssertion {
         }
     }
 
+    /// Builds the template for all assertions of one endpoint. `None` means that there is a problem already, either
+    /// here or about the URL or the client id.
+    ///
+    /// It runs at `build()` and never again. Then a request only needs times, a `jti` and a signature.
     pub(crate) fn template(
         &self,
         audience: Option<&Audience>,

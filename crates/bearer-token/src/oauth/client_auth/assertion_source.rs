@@ -1,4 +1,9 @@
 //! Client authentication with an assertion that was made elsewhere.
+//!
+//! This is workload identity federation: a platform (Kubernetes, a cloud, SPIFFE) issues a token for the workload, and
+//! the authorization server accepts it in place of a secret. The program holds no long-lived credential at all. The
+//! assertion is not ours to sign, so it may be sent as often as its issuer allows, which is why nothing is cached here:
+//! a [`TokenProvider`](crate::TokenProvider) or the file behind it decides.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -19,6 +24,8 @@ pub(crate) struct AssertionSource {
     origin: Origin,
 }
 
+/// Where the assertions come from. A value is a source as well, but it can describe itself: replicas that read the same
+/// file have the same identity.
 #[derive(Clone)]
 enum Origin {
     Source(Arc<dyn DynTokenSource>),
@@ -57,6 +64,9 @@ impl AssertionSource {
     }
 
     /// The assertion for one request.
+    ///
+    /// An error keeps the kind and the advice of its origin: a file that is missing waits for a change, an outage of
+    /// another server does not.
     pub(crate) async fn get(&self, cx: &FetchContext) -> Result<AccessToken, Error> {
         let assertion = match &self.origin {
             Origin::Source(source) => Arc::clone(source).fetch(cx.clone()).await?,
@@ -81,6 +91,9 @@ impl AssertionSource {
 }
 
 /// Refuses an assertion that the server would refuse with a less clear error.
+///
+/// The `exp` is read by this machine's clock, without tolerance: a token that expires in this second would be refused
+/// on arrival.
 fn check(assertion: &AccessToken, now: SystemTime) -> Result<(), Error> {
     let expires = match assertion.expiry() {
         Expiry::At(time) => Some(time),

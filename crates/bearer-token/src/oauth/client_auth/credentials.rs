@@ -1,4 +1,7 @@
 //! What a client sends to authenticate: checked, and ready for each request.
+//!
+//! `Credentials` is the boundary between settings and requests. Its static half is cloned into each request; its fresh
+//! half is one of three things that have to be awaited: a signature, another source, a file.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -22,6 +25,8 @@ use crate::{
 };
 
 /// Client authentication, checked and ready to be sent.
+///
+/// One per endpoint, shared by all requests.
 #[derive(Default)]
 pub(crate) struct Credentials {
     pub(crate) parameters: Parameters,
@@ -33,6 +38,8 @@ pub(crate) struct Credentials {
 }
 
 /// The part that is made anew for every request.
+///
+/// At most one part of a request's authentication changes between requests, so this is an enum and not a list.
 #[derive(Default)]
 pub(crate) enum Fresh {
     #[default]
@@ -53,6 +60,9 @@ impl Credentials {
     /// Adds the parameters of one request, and returns its `Authorization` header if that changes between requests.
     ///
     /// Assertions are signed with the time of day of `signing`.
+    ///
+    /// `signing` differs from the platform of the fetch while the clock of the server is used. Only assertions see it:
+    /// deadlines, cool-downs and files go on with our own clock.
     pub(crate) async fn apply(
         &self,
         parameters: &mut Parameters,
@@ -80,6 +90,8 @@ impl Credentials {
     }
 
     /// Whether something in it depends on the time of day.
+    ///
+    /// If so, a refusal may be about the clock, and is worth one more request with the server's.
     pub(crate) fn is_time_bound(&self) -> bool {
         matches!(self.fresh, Fresh::Signed(_))
     }
@@ -95,12 +107,16 @@ impl Credentials {
     }
 }
 
+/// Encodes a string for a form. The worst case is three bytes for one, so the buffer never grows, and leaves no copy of
+/// the secret behind.
 pub(crate) fn form_encoded(text: &str) -> Zeroizing<String> {
     let mut encoded = Zeroizing::new(String::with_capacity(3 * text.len()));
     encoded.extend(form_urlencoded::byte_serialize(text.as_bytes()));
     encoded
 }
 
+/// The header of HTTP Basic (RFC 7617), marked sensitive. Every intermediate string is wiped: the pair, its Base64 and
+/// the header's own buffer. `None` cannot happen; it is not worth a panic.
 pub(crate) fn basic_header(client_id: &str, secret: &Secret, encoding: BasicEncoding) -> Option<HeaderValue> {
     let pair = Zeroizing::new(match encoding {
         BasicEncoding::Form => [&form_encoded(client_id), ":", &form_encoded(secret.expose())].concat(),

@@ -1,4 +1,8 @@
 //! How a request identified the client, and what to change when the server refuses it.
+//!
+//! Servers say `invalid_client` for a dozen different mistakes. What the request looked like narrows them down: with a
+//! signature the audience is the usual suspect, with HTTP Basic it is the encoding. The advice names at most two
+//! alternatives, the likelier one first.
 
 use crate::oauth::client_auth::Audience;
 
@@ -10,25 +14,32 @@ pub(crate) enum BasicEncoding {
 }
 
 /// The kind of client authentication in a request.
+///
+/// Computed once, when the endpoint is built. It holds nothing secret, because it ends up in an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Presented {
     #[default]
     Nothing,
+    /// `client_id` alone.
     Id,
     /// `special` if the encoding changes the id or the secret.
     Basic {
         encoding: BasicEncoding,
         special: bool,
     },
+    /// `client_id` and `client_secret` in the body.
     Body,
     /// With the audience, if it is not that of a template.
     SignedByKey(Option<Audience>),
     SignedBySecret(Option<Audience>),
+    /// An assertion from elsewhere: neither its key nor its audience is known here.
     FromSource,
 }
 
 impl Presented {
     /// What to check or to change, as a clause.
+    ///
+    /// Names a builder's method and the configuration's field: an error does not know which of the two the user sees.
     pub(crate) fn advice(&self) -> String {
         let base = match self {
             Presented::Nothing => {

@@ -1,4 +1,9 @@
 //! Reading documents of metadata, of an authorization server or of a protected resource.
+//!
+//! Both kinds of documents are small JSON objects that are public, so both are read in the same way: by
+//! a GET without credentials, without redirects, up to 128 KiB, with errors that name whose document it is. The
+//! distinction in [`Absent`] matters to both callers: "there is none here" lets them look at the next place, "the
+//! server is in trouble" does not.
 
 use std::sync::Arc;
 
@@ -39,6 +44,9 @@ pub(crate) enum Absent {
 }
 
 /// Reads one document. Redirects are not followed: they could lead anywhere.
+///
+/// The limit is checked after the transport's own, which is larger, because a token response may be larger than any
+/// document of metadata.
 pub(crate) async fn read(
     transport: &Arc<dyn DynTransport>,
     location: &Uri,
@@ -66,6 +74,8 @@ pub(crate) fn wrong(Owner { role, name, .. }: Owner<'_>, found: &str) -> Error {
     Error::new(ErrorKind::Response, message).with_retry(Retry::AfterChange)
 }
 
+/// Judges a response: `None` if it is a document. The table of statuses: 5xx and 429 are an outage with the delay that
+/// the server asks for, 3xx is a redirect that is not followed, everything else but 2xx means that there is none.
 fn absent(response: &Response<Bytes>, owner: Owner<'_>, cx: &FetchContext) -> Option<Absent> {
     let Owner { role, name, expected } = owner;
     let status = response.status();
@@ -91,6 +101,9 @@ fn absent(response: &Response<Bytes>, owner: Owner<'_>, cx: &FetchContext) -> Op
 }
 
 /// A GET that carries no credential.
+///
+/// [`PassThrough`] keeps an API client's own layers from waiting for a token here, if the transport uses the same
+/// stack.
 pub(crate) fn request(location: &Uri) -> Request<Bytes> {
     let mut request = Request::new(Bytes::new());
     *request.uri_mut() = location.clone();

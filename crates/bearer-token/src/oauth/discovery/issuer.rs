@@ -1,4 +1,7 @@
 //! The issuer of an authorization server, and where its metadata is.
+//!
+//! An issuer is compared byte for byte everywhere (RFC 8414 section 3.3), so it is kept as text, and never rebuilt from
+//! a parsed URL: parsers add slashes and change case.
 
 use std::fmt;
 
@@ -10,6 +13,9 @@ use crate::{
 };
 
 /// An issuer identifier (RFC 8414 section 2), byte for byte as it was configured, and checked.
+///
+/// `is_plaintext` says what the issuer is; `allows_plaintext` says what the user agreed to. A plaintext issuer on
+/// loopback, as in a test, agrees to nothing beyond loopback.
 pub(crate) struct Issuer {
     text: String,
     origin: String,
@@ -20,6 +26,9 @@ pub(crate) struct Issuer {
 
 impl Issuer {
     /// Parses and checks the identifier. A problem never repeats what could be a credential.
+    ///
+    /// The checks of a token endpoint's URL apply as well, and are reported under `issuer`. The usual mistake, the URL
+    /// of the metadata instead of the issuer, has a problem of its own.
     pub(crate) fn parse(text: &str, allow_plaintext: bool, problems: &mut Problems) -> Option<Self> {
         if text.contains(['?', '#']) {
             let found = "found a query or a fragment, which an issuer cannot have (RFC 8414 section 2)";

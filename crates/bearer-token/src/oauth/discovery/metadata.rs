@@ -1,11 +1,18 @@
 //! The metadata of an authorization server (RFC 8414 section 2), as far as it is needed.
+//!
+//! Only three members are read. `token_endpoint_auth_methods_supported` and its like are not: servers are often wrong
+//! there, and what the user configured is not changed by a document.
 
 use super::Issuer;
 use crate::{oauth::endpoint::EndpointUrl, problem::Problems, token::fields::ResponseFields};
 
+/// The place of the token endpoint for clients with a certificate (RFC 8705 section 5).
 const ALIAS: &str = "/mtls_endpoint_aliases/token_endpoint";
 
 /// What is wrong with a document.
+///
+/// The first kind is common: many servers respond to an unknown well-known path with a page and status 200. So it does
+/// not hide the metadata at the other place. The second kind is reported.
 #[derive(Debug, PartialEq)]
 pub(super) enum Unusable {
     /// It is not metadata, such as a page for humans.
@@ -15,6 +22,9 @@ pub(super) enum Unusable {
 }
 
 /// The URL of the token endpoint, or the problem. The problem does not repeat the document, which is untrusted.
+///
+/// The endpoint may be at another host than the issuer, as Google's is. What protects the credential is `https`, the
+/// issuer's match, and assertions whose audience is the issuer.
 pub(super) fn token_endpoint(body: &[u8], issuer: &Issuer, use_mtls_alias: bool) -> Result<String, Unusable> {
     let fields = ResponseFields::of(body, &["issuer", "token_endpoint", ALIAS])
         .map_err(|why| Unusable::Other(format!("{}; expected a JSON object (RFC 8414 section 3.2)", why.0)))?;
@@ -54,6 +64,8 @@ pub(super) fn token_endpoint(body: &[u8], issuer: &Issuer, use_mtls_alias: bool)
     }
 }
 
+/// Whether a URL is plaintext. It looks at the string, not at the parsed URL: a plaintext endpoint is reported as
+/// plaintext even if it is malformed in another way too.
 fn starts_with_http(url: &str) -> bool {
     url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"))
 }

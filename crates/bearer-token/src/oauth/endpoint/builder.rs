@@ -1,4 +1,7 @@
 //! The builder of a token endpoint.
+//!
+//! All checks run, in the order of the request: server, client, method and body, parameters, headers, response, grant,
+//! transport. Nothing returns early, so one run of a program shows everything that is wrong.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -33,6 +36,35 @@ use crate::{
 /// Builds a [`TokenEndpoint`].
 ///
 /// Nothing fails before [`build`](Self::build), which reports all problems at once.
+///
+/// ```
+/// use bearer_token::oauth::{BodyFormat, ClientAuth, ClientCredentials, TokenEndpoint};
+///
+/// // Four mistakes, one error.
+/// let error = TokenEndpoint::builder("as.example.com/token", ClientCredentials::new())
+///     .client_auth(ClientAuth::basic("", "secret "))
+///     .body(BodyFormat::None)
+///     .scope("read")
+///     .build()
+///     .unwrap_err();
+/// let paths: Vec<_> = error.problems().iter().map(|problem| problem.path()).collect();
+/// for path in ["url", "client_auth.client_id", "client_auth.client_secret", "scope"] {
+///     assert!(paths.contains(&path));
+/// }
+/// ```
+///
+/// # Defaults
+///
+/// | setting | default |
+/// |---|---|
+/// | [`client_auth`](Self::client_auth) | none |
+/// | [`scope`](Self::scope) | none: the server decides (RFC 6749 section 3.3) |
+/// | [`method`](Self::method), [`body`](Self::body) | `POST`, a form |
+/// | [`response`](Self::response) | `access_token`, `expires_in` in seconds, `refresh_token` |
+/// | [`max_clock_offset`](Self::max_clock_offset) | one hour |
+/// | [`step_up`](Self::step_up) | no steps |
+/// | [`transport`](Self::transport) | `HttpTransport::shared()` |
+/// | [`trace_context`](Self::trace_context) | none is sent |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct TokenEndpointBuilder {
     server: Server,
@@ -62,6 +94,8 @@ impl TokenEndpointBuilder {
         Self::with(Server::Issuer(issuer), grant)
     }
 
+    /// Creates a builder with default settings. The defaults, in one place. The table in the type's docs repeats them
+    /// for readers.
     fn with(server: Server, grant: impl Grant) -> Self {
         TokenEndpointBuilder {
             server,
@@ -93,6 +127,10 @@ impl TokenEndpointBuilder {
     ///
     /// If the server grants less, an event names the missing words. [`Bearer::scope`](crate::Bearer::scope) is the granted
     /// scope.
+    ///
+    /// Entra ID wants one resource with `/.default`, such as `https://graph.microsoft.com/.default`. Auth0 and Zoom
+    /// grant what was configured for the client and need no scope. An unknown word is refused with `invalid_scope` by
+    /// most servers and ignored by others, which the event tells apart.
     pub fn scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = scope.into();
         self
@@ -101,12 +139,38 @@ impl TokenEndpointBuilder {
     /// Sets the method: `POST`, `GET`, `PUT` or `PATCH`. Default: `POST`.
     ///
     /// A `GET` has no body. It needs [`BodyFormat::Query`] or [`BodyFormat::None`].
+    ///
+    /// Cloud instances hand out identity tokens in response to a GET without credentials:
+    ///
+    /// ```
+    /// use bearer_token::oauth::{BodyFormat, ClientCredentials, ResponseFormat, TokenEndpoint};
+    /// use http::Method;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # #[cfg(feature = "http-transport")] {
+    /// let url = "http://169.254.169.254/metadata/identity/oauth2/token";
+    /// let source = TokenEndpoint::builder(url, ClientCredentials::new())
+    ///     .method(Method::GET)
+    ///     .body(BodyFormat::Query)
+    ///     .no_grant_type()
+    ///     .header("metadata", "true")
+    ///     .parameters([("api-version", "2018-02-01"), ("resource", "https://vault.example.com")])
+    ///     .response(ResponseFormat::oauth().expires_at("/expires_on"))
+    ///     // The address is link-local: the request never leaves the host.
+    ///     .allow_plaintext()
+    ///     .build()?;
+    /// # let _ = source; }
+    /// # Ok(()) }
+    /// ```
     pub fn method(mut self, method: Method) -> Self {
         self.method = method;
         self
     }
 
     /// Sets where the parameters are, and in which format. Default: a form in the body.
+    ///
+    /// A server that expects JSON responds to a form with 400 or 415, often without an error code. The standard is a
+    /// form, and Keycloak refuses everything else.
     pub fn body(mut self, body: BodyFormat) -> Self {
         self.body = body;
         self
@@ -151,12 +215,27 @@ impl TokenEndpointBuilder {
     }
 
     /// Replaces the grant's own `grant_type`, for servers that use another name for it.
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
+    ///
+    /// // Zoom's server-to-server apps.
+    /// let builder = TokenEndpoint::builder("https://zoom.us/oauth/token", ClientCredentials::new())
+    ///     .client_auth(ClientAuth::basic("client-id", "client-secret"))
+    ///     .grant_type("account_credentials")
+    ///     .parameter("account_id", "a1b2c3");
+    /// # let _ = builder;
+    /// ```
     pub fn grant_type(mut self, grant_type: impl Into<String>) -> Self {
         self.grant_type = GrantType::Named(grant_type.into());
         self
     }
 
     /// Sends no `grant_type`, for servers that do not expect one.
+    ///
+    /// GitHub's installation tokens, Vault's logins and Yandex Cloud's IAM tokens are bought without one. Together with
+    /// [`ClientCredentials`](crate::oauth::ClientCredentials) the grant then adds nothing to the request, and your
+    /// parameters are all of it.
     pub fn no_grant_type(mut self) -> Self {
         self.grant_type = GrantType::Absent;
         self
@@ -166,6 +245,20 @@ impl TokenEndpointBuilder {
     ///
     /// Its value is a string, or a [`Value`] that is read again for each request. It counts as a secret. `Accept` replaces
     /// the usual one. Headers that describe the request itself, such as `Content-Type`, are refused.
+    ///
+    /// ```
+    /// use bearer_token::{Value, oauth::{BodyFormat, ClientCredentials, ResponseFormat, TokenEndpoint}};
+    ///
+    /// // A login at Vault with the JWT of the platform, in a namespace.
+    /// let builder = TokenEndpoint::builder("https://vault.example.com/v1/auth/jwt/login", ClientCredentials::new())
+    ///     .no_grant_type()
+    ///     .body(BodyFormat::Json)
+    ///     .header("x-vault-namespace", "team-a")
+    ///     .parameter("role", "reports")
+    ///     .parameter("jwt", Value::file("/var/run/secrets/tokens/vault"))
+    ///     .response(ResponseFormat::oauth().token("/auth/client_token").expires_in("/auth/lease_duration").never(0));
+    /// # let _ = builder;
+    /// ```
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -228,6 +321,18 @@ impl TokenEndpointBuilder {
     /// Accepts another `token_type` than `Bearer`, for a server that means bearer by it.
     ///
     /// Case does not matter (RFC 6749 section 5.1).
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientCredentials, TokenEndpoint};
+    ///
+    /// // Apigee sends `"token_type": "BearerToken"`.
+    /// let builder = TokenEndpoint::builder("https://api.example.com/oauth/token", ClientCredentials::new())
+    ///     .accept_token_type("BearerToken");
+    /// # let _ = builder;
+    /// ```
+    ///
+    /// `DPoP`, `mac`, `PoP` and `N_A` cannot be accepted: such a token is unusable as a bearer (RFC 6749 section 7.1),
+    /// and naming one is a problem at `build()`. May be called several times.
     pub fn accept_token_type(mut self, word: impl Into<String>) -> Self {
         self.reader.token_types.accept(word.into());
         self
@@ -239,6 +344,22 @@ impl TokenEndpointBuilder {
     ///
     /// [`Bearer::extra`](crate::Bearer::extra) returns it by the same name: a string, the digits of a number, or `true` or
     /// `false`. Other values are not kept, nor are strings that are not valid JSON.
+    ///
+    /// ```
+    /// use bearer_token::{TokenProvider, oauth::{ClientCredentials, TokenEndpoint}};
+    ///
+    /// # #[cfg(feature = "http-transport")]
+    /// # async fn example() -> Result<(), bearer_token::Error> {
+    /// // Salesforce says in the response where the API is.
+    /// let url = "https://login.salesforce.com/services/oauth2/token";
+    /// let source = TokenEndpoint::builder(url, ClientCredentials::new())
+    ///     .keep("instance_url")
+    ///     .build()?;
+    /// let provider = TokenProvider::builder(source).allow_origin("https://acme.my.salesforce.com").build()?;
+    /// let bearer = provider.token().await?;
+    /// let api = bearer.extra("instance_url").unwrap_or("https://acme.my.salesforce.com");
+    /// # let _ = api; Ok(()) }
+    /// ```
     pub fn keep(mut self, field: impl Into<String>) -> Self {
         self.reader.keep.push(field.into());
         self
@@ -247,6 +368,9 @@ impl TokenEndpointBuilder {
     /// Sets the largest difference between this machine's clock and the server's `Date` that is corrected: a refused
     /// assertion is signed [again](TokenEndpoint#the-clock) with the server's time. Zero turns that off. Default: one
     /// hour.
+    ///
+    /// Turn it off where a wrong clock must be an outage rather than a warning, for example because audits depend on
+    /// it.
     pub fn max_clock_offset(mut self, limit: Duration) -> Self {
         self.max_clock_offset = limit;
         self
@@ -257,6 +381,9 @@ impl TokenEndpointBuilder {
     ///
     /// Not for a [`RefreshToken`](crate::oauth::RefreshToken), whose scope never grows (RFC 6749 section 6): a person has
     /// to consent to more.
+    ///
+    /// Without it, a token with too little scope is not renewed: another token with the same scope would be refused
+    /// again.
     pub fn step_up(mut self, step_up: StepUp) -> Self {
         self.step_up = Some(step_up);
         self
@@ -265,6 +392,9 @@ impl TokenEndpointBuilder {
     /// Allows `http://` to hosts other than loopback.
     ///
     /// Credentials then travel in the clear, unless something else encrypts the connection, such as a service mesh.
+    ///
+    /// It is meant for a sidecar that adds TLS, and for link-local addresses of cloud instances. RFC 6749 section 3.2
+    /// requires TLS everywhere else.
     pub fn allow_plaintext(mut self) -> Self {
         self.allow_plaintext = true;
         self
@@ -272,6 +402,26 @@ impl TokenEndpointBuilder {
 
     /// Sets the HTTP client that carries the requests. Default: `HttpTransport::shared()`, which all
     /// token endpoints of the process share, with the feature `http-transport`.
+    ///
+    /// A transport of its own is needed for a client certificate, an additional CA, a proxy, or other timeouts:
+    ///
+    /// ```
+    /// # #[cfg(feature = "http-transport")]
+    /// # fn example() -> Result<(), bearer_token::Error> {
+    /// use bearer_token::{Value, oauth::{ClientAuth, ClientCredentials, TokenEndpoint}, transport::HttpTransport};
+    ///
+    /// let (certificate, key) = (Value::file("/run/tls/tls.crt"), Value::file("/run/tls/tls.key"));
+    /// let transport = HttpTransport::builder().certificate(certificate).key(key).build()?;
+    /// let source = TokenEndpoint::discover("https://bank.example.com", ClientCredentials::new())
+    ///     .client_auth(ClientAuth::public("tpp-client"))
+    ///     .use_mtls_alias()
+    ///     .transport(transport)
+    ///     .build()?;
+    /// # let _ = source; Ok(()) }
+    /// ```
+    ///
+    /// Share one transport among endpoints of the same needs, by cloning it: each has its own connections and CA
+    /// certificates.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -314,6 +464,10 @@ impl TokenEndpointBuilder {
     ///
     /// It becomes the audience of signed assertions (`ClientAuth::private_key_jwt`), byte for byte, as
     /// draft-ietf-oauth-rfc7523bis requires. Metadata is not read: [`TokenEndpoint::discover`] does that.
+    ///
+    /// Set it for Keycloak, FAPI and SPIFFE servers, which insist on the issuer. Leave it out for Entra ID, Okta,
+    /// NetSuite and SMART servers, which want the URL of the token endpoint. After
+    /// [`discover`](TokenEndpoint::discover) it replaces the issuer that was given there.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         match &mut self.server {
             Server::Url { issuer: place, .. } => *place = Some(issuer.into()),
@@ -403,6 +557,8 @@ impl TokenEndpointBuilder {
     }
 
     /// Adds the `resource` parameter (RFC 8707), unless there is one.
+    ///
+    /// One that the user set stays: a server may know the API under another identifier.
     pub(crate) fn for_resource(self, resource: &str) -> Self {
         let has_one = self.parameters.iter().any(|(name, _)| name == "resource");
         if has_one { self } else { self.parameter("resource", resource) }
@@ -414,6 +570,8 @@ impl TokenEndpointBuilder {
     }
 
     /// Sets the transport, unless there is one.
+    ///
+    /// The transport of the protected resource. It is shared, so a hundred registrations do not open a hundred pools.
     pub(crate) fn or_transport(mut self, transport: &Arc<dyn DynTransport>) -> Self {
         self.transport.get_or_insert_with(|| Arc::clone(transport));
         self

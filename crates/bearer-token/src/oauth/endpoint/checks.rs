@@ -1,4 +1,8 @@
 //! Checks of the parameters, headers and names that a user adds to token requests.
+//!
+//! A token request is put together from four hands: the grant, the client authentication, the scope, and the user. A
+//! parameter that two of them send is refused by servers (RFC 6749 section 3.2), and which one counts would be a matter
+//! of luck. So a clash is a problem at `build()`, named after the setting to remove.
 
 use http::{HeaderName, HeaderValue, Method, header::AUTHORIZATION};
 
@@ -14,6 +18,8 @@ use crate::{
 };
 
 /// The method of the requests, and where their parameters are.
+///
+/// The method decides about the body, and the body about everything else. They are checked together.
 pub(crate) struct RequestLine<'a> {
     pub(crate) method: &'a Method,
     pub(crate) body: BodyFormat,
@@ -21,6 +27,9 @@ pub(crate) struct RequestLine<'a> {
 
 impl RequestLine<'_> {
     /// Checks whether everything has a place in such requests.
+    ///
+    /// With `BodyFormat::None`, each setting that would have to be in the body is one problem. A setting that is
+    /// silently dropped would look like a refusal without a reason.
     pub(crate) fn check(
         &self,
         grant_type: &GrantType,
@@ -61,6 +70,9 @@ impl RequestLine<'_> {
 }
 
 /// Parameters that are not set here, and what sets them.
+///
+/// They are refused whatever their value is: `client_secret` as a parameter would bypass the checks of a secret, and
+/// miss its redaction.
 const RESERVED: [(&str, &[&str]); 4] = [
     ("grant_type", &["grant_type"]),
     ("client_secret", &["ClientAuth::post"]),
@@ -69,6 +81,9 @@ const RESERVED: [(&str, &[&str]); 4] = [
 ];
 
 /// Credentials that expire or are accepted once, and the grants that send them. A literal would soon be invalid.
+///
+/// A value that is looked up is allowed, because it may be fresh: some servers want `assertion` beside another grant.
+/// The last four belong to grants that this crate does not have (RFC 6749 section 4.1, RFC 7636, RFC 8628, CIBA).
 const EXPIRING: [(&str, &[&str]); 8] = [
     ("assertion", &["JwtBearer::new"]),
     ("refresh_token", &["RefreshToken::new"]),
@@ -86,6 +101,8 @@ pub(crate) fn is_credential(name: &str) -> bool {
 }
 
 /// The settings that send a parameter in place of the user's.
+///
+/// Case does not matter and spaces are ignored: servers differ, and a near-miss is a mistake as well.
 fn find(list: &[(&str, &'static [&'static str])], name: &str) -> Option<&'static [&'static str]> {
     list.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.trim())).map(|(_, settings)| *settings)
 }
@@ -99,6 +116,8 @@ pub(crate) struct Others<'a> {
 }
 
 /// Checks the parameters that the user added, beside those of others.
+///
+/// The first matching rule reports: a parameter that the grant sends needs no second problem about its value.
 pub(crate) fn parameters(
     parameters: &[(String, ParameterValue)],
     body: BodyFormat,
@@ -138,6 +157,9 @@ pub(crate) fn parameters(
 }
 
 /// Checks the headers that the user added, beside that of the client authentication.
+///
+/// Returns those that may be sent. A name that is malformed has been reported, and is not repeated: it may be a secret
+/// in the wrong place.
 pub(crate) fn headers(
     wanted: Vec<(String, Value)>,
     authorization: Option<&HeaderValue>,
@@ -163,6 +185,9 @@ pub(crate) fn headers(
 }
 
 /// Checks the names of the fields to keep.
+///
+/// A kept field ends up in [`Bearer::extra`](crate::Bearer::extra), which is not redacted. So the token itself cannot
+/// be kept.
 pub(crate) fn keep(keep: &[String], format: &ResponseFormat, problems: &mut Problems) {
     for name in keep {
         if name.is_empty() {

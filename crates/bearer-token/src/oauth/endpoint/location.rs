@@ -1,4 +1,7 @@
 //! The location of the token endpoint: a configured URL, or the one in an issuer's metadata.
+//!
+//! A fixed URL costs nothing. A discovered one costs a look at a cached value. Everything that names the endpoint to a
+//! person uses the origin: the path may have an account number, and the query a key.
 
 use std::fmt;
 
@@ -11,6 +14,8 @@ use crate::{
 };
 
 /// The location of a token endpoint, checked.
+///
+/// Which of the two was chosen is decided by the constructor of the endpoint, and never changes.
 pub(crate) enum Location {
     Fixed(EndpointUrl),
     Discovered(Discovery),
@@ -28,6 +33,9 @@ impl Location {
     /// Reads the metadata again, and returns whether the endpoint has moved from the URL that was used.
     ///
     /// If the metadata cannot be read, the old URL stays.
+    ///
+    /// Called after a failure that a moved endpoint would explain. It reads the metadata even if the cached copy is
+    /// fresh.
     pub(crate) async fn has_moved(&self, from: &Uri, cx: &FetchContext) -> bool {
         match self {
             Location::Fixed(_) => false,

@@ -1,4 +1,8 @@
 //! The comparison of the granted scope with the requested one.
+//!
+//! A server may grant less than was asked for, and must then say so (RFC 6749 section 5.1). The request to the API
+//! fails later, with a 403 that names no cause. The comparison here makes an event of it, at the time when the cause is
+//! known.
 
 /// The requested words that were not granted. None if the response names no scope, or grants everything.
 ///

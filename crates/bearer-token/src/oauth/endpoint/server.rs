@@ -1,4 +1,8 @@
 //! The authorization server, as it was given to the builder.
+//!
+//! `Server` is what the user wrote, `CheckedServer` is what passed the checks, and [`Location`] is what requests use.
+//! Three types instead of one, because each of them has something that the others must not have: unchecked text, the
+//! audience, a cache.
 
 use std::sync::Arc;
 
@@ -58,6 +62,9 @@ impl Server {
 
 impl CheckedServer {
     /// The audience of the client's assertions.
+    ///
+    /// The rule of the crate: the issuer if it is known, the URL otherwise. draft-ietf-oauth-rfc7523bis demands the
+    /// former, and RFC 7523 section 3 allows the latter.
     pub(crate) fn audience(&self) -> Audience {
         match self {
             CheckedServer::Url { issuer: Some(issuer), .. } => Audience::Issuer(issuer.clone()),

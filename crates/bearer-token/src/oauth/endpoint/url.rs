@@ -1,4 +1,7 @@
 //! The URL of a token endpoint.
+//!
+//! The text is kept beside the parsed URL. Servers compare the audience of an assertion byte for byte with their own
+//! URL, and a parser normalises: it adds a slash, lowers the host, drops a default port.
 
 use std::fmt;
 
@@ -61,11 +64,15 @@ pub(crate) fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or_default()
 }
 
+/// The scheme, the host and the port of a URL. User information was refused before, so the authority is the host and
+/// the port alone.
 fn origin(uri: &Uri) -> String {
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     format!("{}://{authority}", uri.scheme_str().unwrap_or_default())
 }
 
+/// Checks a URL, and parses it. The order of the checks is the order of likelihood. `as.example.com/token` parses as a
+/// path, so it is caught before the parser can accept it.
 fn check(text: &str, allow_plaintext: bool) -> Result<Uri, Problem> {
     let problem = |found: &'static str| Problem::new("url", found);
     let not_a_url = |found| problem(found).expecting("an absolute URL such as `https://as.example.com/token`");

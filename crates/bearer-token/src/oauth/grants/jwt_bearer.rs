@@ -1,4 +1,8 @@
 //! The JWT bearer grant.
+//!
+//! The assertion is the whole grant: it names the issuer, the subject and the audience, and its signature is the proof.
+//! So most of what users configure is in a [`JwtTemplate`], and this file adds the parameter. RFC 7521 is the frame,
+//! and RFC 7523 its profile for JWTs.
 
 use std::{borrow::Cow, fmt};
 
@@ -28,7 +32,7 @@ use crate::{
 /// use bearer_token::oauth::JwtBearer;
 ///
 /// # fn main() -> Result<(), bearer_token::Error> {
-/// # let pem = include_str!("../../jwt/testdata/p256.pem");
+/// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
 /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?)
 ///     .issuer("service@project.example.com")
 ///     .subject("service@project.example.com")
@@ -39,6 +43,23 @@ use crate::{
 /// # let _ = grant;
 /// # Ok(()) }
 /// ```
+///
+/// # What providers expect
+///
+/// | provider | `iss` | `sub` | `aud` | longest life |
+/// |---|---|---|---|---|
+/// | Google service account | the account's e-mail | a user, for domain-wide delegation only | `https://oauth2.googleapis.com/token`, whatever the URL is | 1 h |
+/// | Salesforce | the consumer key | the user name | `https://login.salesforce.com` or `https://test.salesforce.com` | 3 min is safe |
+/// | DocuSign | the integration key | the user's GUID | the bare host, `account.docusign.com` | 1 h |
+/// | Box | the client id | an enterprise or a user | the token endpoint's URL | 60 s |
+///
+/// Google puts the scopes into the claim `scope`, and Box needs `box_sub_type`. Salesforce sends no `expires_in`, so
+/// set [`Policy::default_lifetime`](crate::Policy::default_lifetime) to its session timeout. A refusal is
+/// `invalid_grant` for nearly every mistake: the error names the clock's offset if it is off, and `server_description`
+/// often names the claim.
+///
+/// At the first use for a user, DocuSign responds with `consent_required`: a person has to consent once, in a browser.
+/// No retry helps, and the error's advice says so.
 #[derive(Clone)]
 pub struct JwtBearer {
     assertion: Assertion,
@@ -46,8 +67,12 @@ pub struct JwtBearer {
 }
 
 /// The usual name of the parameter (RFC 7521 section 4.1).
+///
+/// Also the path of problems about the value, where no builder's method has that name.
 const ASSERTION: &str = "assertion";
 
+/// Where the assertions come from. A template signs for each request. A value is only read, so nothing in it depends on
+/// our clock.
 #[derive(Clone)]
 enum Assertion {
     Signed(JwtTemplate),
@@ -69,6 +94,17 @@ impl JwtBearer {
 
     /// The claims that RFC 7523 section 3 requires and the template does not have. Only some servers accept assertions
     /// without them.
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+    /// use bearer_token::oauth::JwtBearer;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem"));
+    /// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::ES256, pem)?).issuer("service").build()?;
+    /// assert_eq!(JwtBearer::new(template).missing_claims(), ["sub", "aud"]);
+    /// # Ok(()) }
+    /// ```
     pub fn missing_claims(&self) -> Vec<&'static str> {
         let Assertion::Signed(template) = &self.assertion else { return Vec::new() };
         let names: Vec<&str> = template.claim_names().collect();
@@ -79,11 +115,32 @@ impl JwtBearer {
     /// [token exchange](crate::oauth::TokenExchange) for an ID-JAG.
     ///
     /// The value is read again for each request. It must not be a literal: an assertion expires.
+    ///
+    /// ```
+    /// use bearer_token::{Value, oauth::{ClientAuth, JwtBearer, TokenEndpoint}};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # #[cfg(feature = "http-transport")]
+    /// // An ID token of the platform, exchanged at another authorization server.
+    /// let source = TokenEndpoint::builder(
+    ///     "https://tenant.accounts.example.com/oauth2/token",
+    ///     JwtBearer::from_value(Value::env("WORKLOAD_ID_TOKEN")),
+    /// )
+    /// .client_auth(ClientAuth::basic("client-id", "client-secret"))
+    /// .build();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// The lifetime of what comes back is usually bounded by that of the assertion, so the file behind it should be
+    /// fresh.
     pub fn from_value(assertion: impl Into<Value>) -> Self {
         JwtBearer { assertion: Assertion::Found(assertion.into()), parameter: ASSERTION.into() }
     }
 
     /// Sends the assertion under another name, for servers that do not call it `assertion`.
+    ///
+    /// Adobe's former service called it `jwt_token`. The `grant_type` is a setting of the
+    /// [endpoint](crate::oauth::TokenEndpointBuilder::grant_type).
     #[must_use]
     pub fn parameter_name(mut self, name: impl Into<String>) -> Self {
         self.parameter = name.into().into();

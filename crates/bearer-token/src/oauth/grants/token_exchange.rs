@@ -1,4 +1,8 @@
 //! Token exchange.
+//!
+//! The grant is a list of parameters with one subtlety: which `token_type` and `issued_token_type` a response may have
+//! depends on what was requested. An access token comes as `Bearer`. A token for another server, such as an ID-JAG or a
+//! SAML assertion, comes as `N_A`, and must not be sent to an API.
 
 use std::fmt;
 
@@ -19,17 +23,28 @@ const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// A token type identifier (RFC 8693 section 3).
 ///
 /// The constants are the registered ones. Any other URI can be given as a string.
+///
+/// ```
+/// use bearer_token::oauth::TokenType;
+///
+/// assert_eq!(TokenType::JWT.as_str(), "urn:ietf:params:oauth:token-type:jwt");
+/// // AWS credentials for Google's exchange, which is not a registered type.
+/// let aws = TokenType::from("urn:ietf:params:aws:token-type:aws4_request");
+/// assert_ne!(aws, TokenType::JWT);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenType(std::borrow::Cow<'static, str>);
 
 impl TokenType {
     /// An OAuth 2.0 access token.
+    /// The default of what servers issue. It may or may not be a JWT.
     pub const ACCESS_TOKEN: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:access_token");
     /// An OAuth 2.0 refresh token.
     pub const REFRESH_TOKEN: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:refresh_token");
     /// An OpenID Connect ID token.
     pub const ID_TOKEN: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:id_token");
     /// A JWT.
+    /// The usual type of a platform's identity: of Kubernetes, a CI, SPIFFE.
     pub const JWT: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:jwt");
     /// A SAML 1.1 assertion, encoded in Base64url.
     pub const SAML1: TokenType = TokenType::registered("urn:ietf:params:oauth:token-type:saml1");
@@ -49,11 +64,15 @@ impl TokenType {
     }
 
     /// Whether tokens of this type are sent to APIs.
+    ///
+    /// Decides whether `N_A` is accepted and how strictly `issued_token_type` is compared.
     fn is_for_an_api(&self) -> bool {
         [TokenType::ACCESS_TOKEN, TokenType::JWT].contains(self)
     }
 
     /// The registered type with this identifier.
+    ///
+    /// For messages: only identifiers from the list are repeated.
     fn registered_as(identifier: &str) -> Option<Self> {
         let all = [
             TokenType::ACCESS_TOKEN,
@@ -103,7 +122,7 @@ impl From<String> for TokenType {
 /// [`JwtBearer::from_value`](crate::oauth::JwtBearer::from_value):
 ///
 /// ```
-/// # #[cfg(all(feature = "reqwest", feature = "jwt"))]
+/// # #[cfg(all(feature = "http-transport", feature = "jwt"))]
 /// # fn example(identity: bearer_token::TokenProvider) -> Result<(), bearer_token::Error> {
 /// use bearer_token::{TokenProvider, Value, oauth::{JwtBearer, TokenEndpoint, TokenExchange, TokenType}};
 ///
@@ -116,6 +135,23 @@ impl From<String> for TokenType {
 /// let provider = TokenProvider::builder(abroad).allow_origin("https://api.other.example.com").build()?;
 /// # let _ = provider; Ok(()) }
 /// ```
+///
+/// # What providers expect
+///
+/// | provider | parameters | note |
+/// |---|---|---|
+/// | Google workload identity federation | `audience` with the provider's full name, a scope, [`ACCESS_TOKEN`](TokenType::ACCESS_TOKEN) as the requested type | send no `Authorization` header, so no client authentication by Basic |
+/// | Databricks token federation | the scope `all-apis`; `client_id` for the policy of a service principal | the new token lives only as long as the subject token |
+/// | Keycloak | `audience` with a client id | the client authenticates as usual |
+///
+/// If a server accepts each subject token only once, use [`Value::fresh`] with the provider that mints it. If the new
+/// token lives only as long as the subject token, refresh the subject token more often.
+///
+/// # Errors
+///
+/// `invalid_target` means an unknown `resource` or `audience`, or one that this client may not use (RFC 8693 section
+/// 2.2.2). `invalid_request` or `invalid_grant` means that the subject token is expired, has another audience, or is
+/// from an issuer that the server does not trust.
 #[derive(Clone)]
 pub struct TokenExchange {
     subject: (Value, TokenType),
@@ -127,6 +163,9 @@ pub struct TokenExchange {
 
 impl TokenExchange {
     /// Exchanges this token (`subject_token`), which is of this type (`subject_token_type`).
+    ///
+    /// Neither is checked further than that it is there: an exchange may accept types that this crate has never heard
+    /// of.
     pub fn new(subject: impl Into<Value>, subject_type: impl Into<TokenType>) -> Self {
         TokenExchange {
             subject: (subject.into(), subject_type.into()),
@@ -138,6 +177,19 @@ impl TokenExchange {
     }
 
     /// The party that acts for the subject (`actor_token`), and the type of its token.
+    ///
+    /// With an actor, the new token says that the actor acts on behalf of the subject (the claim `act`, RFC 8693
+    /// section 4.1). Without one, the server may issue a token that looks like the subject's own.
+    ///
+    /// ```
+    /// use bearer_token::{TokenProvider, Value, oauth::{TokenExchange, TokenType}};
+    ///
+    /// # fn example(user: TokenProvider, service: TokenProvider) {
+    /// let grant = TokenExchange::new(Value::token_of(user), TokenType::ACCESS_TOKEN)
+    ///     .actor(Value::token_of(service), TokenType::ACCESS_TOKEN)
+    ///     .resource("https://orders.example.com/");
+    /// # let _ = grant; }
+    /// ```
     #[must_use]
     pub fn actor(mut self, actor: impl Into<Value>, actor_type: impl Into<TokenType>) -> Self {
         self.actor = Some((actor.into(), actor_type.into()));
@@ -166,12 +218,16 @@ impl TokenExchange {
     }
 
     /// The URI of the service that the token is for (RFC 8707). May be called several times.
+    ///
+    /// An absolute URI without a fragment. A literal of another form is a problem at `build()`. A name that is not a
+    /// URI is an [`audience`](Self::audience).
     #[must_use]
     pub fn resource(mut self, resource: impl Into<Value>) -> Self {
         self.resources.push(resource.into());
         self
     }
 
+    /// Everything that is looked up, for `has_changed`.
     fn values(&self) -> impl Iterator<Item = &Value> {
         let actor = self.actor.iter().map(|(actor, _)| actor);
         [&self.subject.0].into_iter().chain(actor).chain(&self.audiences).chain(&self.resources)
@@ -179,6 +235,8 @@ impl TokenExchange {
 }
 
 impl Grant for TokenExchange {
+    /// In the order of the specification's table (RFC 8693 section 2.1). Values are looked up one after the other, so
+    /// an error names the first that is missing.
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let mut parameters = Parameters::new(GRANT_TYPE);
         let named = async |name: &'static str, value: &Value| {
@@ -250,6 +308,8 @@ impl Grant for TokenExchange {
         &[ISSUED]
     }
 
+    /// Compares `issued_token_type` with what was requested. A token of another type would be refused by the API, or
+    /// worse, would be accepted for something else.
     async fn on_response(
         &self,
         _cx: &FetchContext,
@@ -282,6 +342,9 @@ impl Grant for TokenExchange {
 }
 
 /// A resource that is not an absolute URI without a fragment (RFC 8693 section 2.1, RFC 8707 section 2).
+///
+/// Not a full parser of URIs: a scheme, a colon and something after it, which tells `https://..` and `urn:..` from a
+/// bare name.
 fn resource_problem(resource: &str) -> Option<Problem> {
     let is_scheme = |scheme: &str| {
         let mut bytes = scheme.bytes();

@@ -1,4 +1,8 @@
 //! The builder of a source for a protected resource.
+//!
+//! The registrations are finished token endpoints, built here with what the resource adds to each of them: the
+//! `resource` parameter and the shared transport. Their problems are reported under `authorization_server[0]` and so
+//! on.
 
 use std::{fmt, sync::Arc};
 
@@ -20,6 +24,28 @@ use crate::{
 /// Builds a [`ProtectedResource`].
 ///
 /// Nothing fails before [`build`](Self::build), which reports all problems at once.
+///
+/// ```
+/// use bearer_token::oauth::{ClientCredentials, ProtectedResource, TokenEndpoint};
+///
+/// # #[cfg(feature = "http-transport")] {
+/// // A URL without an issuer cannot be matched with the metadata.
+/// let by_url = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new());
+/// let builder = ProtectedResource::builder("https://mcp.example.com/mcp").authorization_server(by_url);
+/// let error = builder.build().unwrap_err();
+/// assert_eq!(error.problems()[0].path(), "authorization_server[0]");
+/// # }
+/// ```
+///
+/// # Defaults
+///
+/// | setting | default |
+/// |---|---|
+/// | [`probe`](Self::probe) | `GET` of the resource |
+/// | [`metadata_url`](Self::metadata_url) | from the challenge or the probe, then the well-known place |
+/// | [`send_resource`](Self::send_resource) | yes |
+/// | [`request_supported_scopes`](Self::request_supported_scopes) | no |
+/// | [`step_up`](Self::step_up) | no steps |
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ProtectedResourceBuilder {
     resource: String,
@@ -55,6 +81,20 @@ impl ProtectedResourceBuilder {
     /// [`issuer`](TokenEndpointBuilder::issuer).
     ///
     /// May be called several times. The first one that the metadata names is used.
+    ///
+    /// ```
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, ProtectedResource, TokenEndpoint};
+    ///
+    /// // Two servers; the resource's metadata decides, and the first has precedence if it names both.
+    /// let registration = |issuer: &str, id: &str| {
+    ///     let auth = ClientAuth::basic(id, "client-secret");
+    ///     TokenEndpoint::discover(issuer, ClientCredentials::new()).client_auth(auth)
+    /// };
+    /// let builder = ProtectedResource::builder("https://mcp.example.com/mcp")
+    ///     .authorization_server(registration("https://as.example.com", "reports"))
+    ///     .authorization_server(registration("https://as.example.org", "reports-eu"));
+    /// # let _ = builder;
+    /// ```
     pub fn authorization_server(mut self, registration: TokenEndpointBuilder) -> Self {
         self.servers.push(registration);
         self
@@ -87,6 +127,9 @@ impl ProtectedResourceBuilder {
     }
 
     /// Sets where the metadata is, in place of the challenges and the well-known place. It may be at another origin.
+    ///
+    /// For an API whose metadata is served by a gateway elsewhere. With it, no probe is sent, and the
+    /// `resource_metadata` of challenges is ignored.
     pub fn metadata_url(mut self, url: impl Into<String>) -> Self {
         self.metadata_url = Some(url.into());
         self
@@ -101,6 +144,8 @@ impl ProtectedResourceBuilder {
     }
 
     /// Sends no request without a token: the metadata is at the well-known place, until a challenge says otherwise.
+    ///
+    /// Saves a request at start, and is right for APIs that respond to a request without a token with 200 or 404.
     pub fn no_probe(mut self) -> Self {
         self.probe = None;
         self
@@ -220,6 +265,7 @@ impl ProtectedResourceBuilder {
     }
 }
 
+/// The methods that a probe may have: those without an effect (RFC 9110 section 9.2.1), and `POST` with an empty body.
 const PROBES: [Method; 4] = [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST];
 
 /// The registration with what all registrations of the resource share.

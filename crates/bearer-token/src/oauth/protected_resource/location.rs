@@ -1,4 +1,8 @@
 //! The resource, and where its metadata may be.
+//!
+//! A challenge is untrusted input that names a URL, and following it makes this client send a request there. That is
+//! the classic server-side request forgery (RFC 9728 section 7.7), so the URL must have the resource's own origin, and
+//! at most 2 KiB.
 
 use http::Uri;
 
@@ -11,6 +15,8 @@ use crate::{
 };
 
 /// A resource identifier (RFC 9728 section 1.2), byte for byte as it was configured, and checked.
+///
+/// The text is compared with the metadata's, so it is kept as it was given.
 pub(super) struct Resource {
     text: String,
     url: EndpointUrl,
@@ -21,6 +27,8 @@ pub(super) struct Resource {
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 impl Resource {
+    /// Parses and checks the identifier. A query belongs to the identifier and to the well-known place (section 3.1),
+    /// although few APIs have one.
     pub(super) fn parse(text: &str, allow_plaintext: bool, problems: &mut Problems) -> Option<Self> {
         let url = parse("resource", text, allow_plaintext, problems)?;
         if text.contains(WELL_KNOWN) {
@@ -81,6 +89,9 @@ impl Resource {
 const LONGEST: usize = 2048;
 
 /// Parses a URL of the API. A problem never repeats what could be a credential.
+///
+/// The checks are those of a token endpoint's URL. Their messages are adapted, because a fragment is forbidden by
+/// another section here.
 pub(super) fn parse(
     path: &'static str,
     text: &str,

@@ -1,4 +1,7 @@
 //! The metadata of a protected resource (RFC 9728 section 2), as far as it is needed.
+//!
+//! Five members of a document that may have thirty. Two of them end the attempt, because this crate cannot do what they
+//! demand; ignoring them would end in a 401 without a visible cause.
 
 use crate::{
     oauth::scope,
@@ -6,6 +9,8 @@ use crate::{
 };
 
 /// Metadata that may be used.
+///
+/// Kept for a day, so it has only what a fetch needs.
 #[derive(Debug, PartialEq)]
 pub(super) struct Metadata {
     /// The issuers that the resource trusts, in its order. They are untrusted input.
@@ -32,6 +37,9 @@ const NAMES: [&str; 5] = [
 
 impl Metadata {
     /// Reads and checks a document. A problem does not repeat the document, which is untrusted.
+    ///
+    /// The `resource` is compared first: metadata of another resource is not trusted in any part. A scope with several
+    /// words in one string is left out rather than split, since it is not what the section says.
     pub(super) fn read(body: &[u8], resource: &str) -> Result<Self, Unusable> {
         let fields = ResponseFields::of(body, &NAMES)
             .map_err(|why| Unusable::Other(format!("{}; expected a JSON object (RFC 9728 section 3.2)", why.0)))?;

@@ -1,4 +1,8 @@
 //! What the API asks for, before there is a token.
+//!
+//! The first token needs to know which server issues it, and the API says so only in a response to a request without a
+//! token (RFC 9728 section 5.1). The probe is that request. It has neither a body nor a credential, and its response's
+//! body is not used.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,6 +21,8 @@ use crate::{
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What a challenge says about the way to a token. It is untrusted input.
+///
+/// Read from challenges of the scheme `Bearer` only, and with bounds on length and number of the words.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Hint {
     /// `resource_metadata` (RFC 9728 section 5.1).
@@ -26,6 +32,8 @@ pub(super) struct Hint {
 }
 
 impl Hint {
+    /// Reads the challenges of a response. The scope of an `insufficient_scope` challenge is left to the step, which
+    /// knows what was tried already.
     pub(super) fn of(challenges: &[Challenge]) -> Self {
         let bearer = || challenges.iter().filter(|challenge| challenge.is_scheme("Bearer"));
         let location = bearer().find_map(|challenge| challenge.parameter("resource_metadata"));
@@ -43,6 +51,8 @@ pub(super) struct Probe(pub(super) Method);
 
 impl Probe {
     /// Asks the API. An API that does not respond in time gives no hint; one that cannot be reached is an error.
+    ///
+    /// The wait takes at most half of the fetch's time, because two or three requests still have to follow.
     pub(super) async fn ask(
         &self,
         resource: &Resource,

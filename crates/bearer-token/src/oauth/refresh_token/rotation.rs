@@ -1,4 +1,12 @@
 //! The state that the clones of a grant share: the store, the lease, and the tokens that are pending or refused.
+//!
+//! Four things outlast a fetch: a successor that is not saved yet, the tokens that were refused, the lease, and whether
+//! the application put a new token into the store. All of them are in memory, and the store has the truth for the next
+//! process.
+//!
+//! There are two leases, one inside of the other. The inner one is among the clones of a grant in this process, and
+//! ends with its time: a fetch may be stuck in a runtime that is no longer driven. The outer one is the store's, among
+//! processes, if it has one.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -27,27 +35,34 @@ const STORE: &str = "refresh_token";
 /// The right of one clone of the grant to use the refresh token, with the store's lease. Dropping it releases both.
 type GrantLease = Permit<Option<Lease>>;
 
+/// What the clones of a grant share.
 pub(super) struct RotationState {
     store: Box<dyn DynRefreshTokenStore>,
     leases: Arc<Permits<Option<Lease>>>,
     memory: Mutex<Memory>,
 }
 
+/// What the clones of a grant remember between fetches. Locked for moments only, and never while the store is called.
 #[derive(Default)]
 struct Memory {
     /// A refresh token from the server that the store may not have yet.
     pending: Option<Pending>,
     gone: Vec<Gone>,
     /// Whether the application has replaced the token since it was loaded last.
+    /// The store's own sign may miss a change by this process.
     was_replaced: bool,
 }
 
+/// A successor that is not saved yet. `seen` is what the store had when the token was sent. Saving compares with it, so
+/// a newer consent is not overwritten.
 #[derive(Clone, PartialEq)]
 struct Pending {
     seen: Option<StoredToken>,
     next: StoredToken,
 }
 
+/// A refresh token that the server refused, and its error. Bounded by time: entries older than five minutes are dropped
+/// whenever one is added.
 struct Gone {
     token: Secret,
     at: Moment,
@@ -73,6 +88,9 @@ impl RotationState {
     /// Waits for the lease among the clones of the grant, and then for the store's.
     ///
     /// A holder that is overdue loses both to the next fetch.
+    ///
+    /// If an overdue fetch lost its permit, the permit still has that fetch's store lease. Then the store is not asked
+    /// again.
     pub(super) async fn lease(&self, platform: &Platform, until: Moment) -> Result<GrantLease, Error> {
         let until = until.after(LEASE_GRACE).monotonic();
         let lease =
@@ -126,6 +144,11 @@ impl RotationState {
     }
 
     /// Saves the successor of a refresh token. Saving continues if the caller is dropped.
+    ///
+    /// The save runs in a task of its own. If it cannot be spawned, it runs here. In both ways the observers of the
+    /// fetch get its events.
+    ///
+    /// The lease is extended first: while a save is in progress, no other fetch may load what the store still has.
     pub(super) async fn save(
         this: &Arc<Self>,
         platform: &Platform,
@@ -166,6 +189,8 @@ impl RotationState {
     }
 
     /// Replaces the token in the store unconditionally.
+    ///
+    /// The lock that the fetches use is taken here too, so a replacement never happens between a load and its save.
     pub(super) async fn put(&self, platform: &Platform, next: Option<StoredToken>) -> Result<(), Error> {
         let until = platform.now().after(SAVE_TIMEOUT);
         let _lease = self.lease(platform, until).await?;
@@ -201,6 +226,8 @@ impl RotationState {
     /// Whether the server has refused the token lately.
     ///
     /// If the application called `refresh_now`, the token is sent once more anyway.
+    ///
+    /// Within one fetch a refused token is never sent twice, whatever the reason of the fetch is.
     pub(super) fn is_gone(&self, token: &Secret, cx: &FetchContext) -> bool {
         let now = cx.platform().now();
         let is_requested = cx.reason() == FetchReason::Requested;
@@ -210,6 +237,8 @@ impl RotationState {
         })
     }
 
+    /// Notes a refusal of a token, for `is_gone` and for the error of the next fetch. Old entries are removed at the
+    /// same time.
     pub(super) fn note_gone(&self, token: &Secret, verdict: Verdict, error: &Error, cx: &FetchContext) {
         let at = cx.platform().now();
         let mut memory = lock(&self.memory);
@@ -218,6 +247,9 @@ impl RotationState {
     }
 
     /// The error of a fetch that has no refresh token to send.
+    ///
+    /// The two sentences differ in certainty: `invalid_grant` is clear, a 400 without a code is not. Both name what a
+    /// person has to do.
     pub(super) fn gone(&self, there_was_one: bool) -> Error {
         let memory = lock(&self.memory);
         let Some(last) = memory.gone.last().filter(|_| there_was_one) else {

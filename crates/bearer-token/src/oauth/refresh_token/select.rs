@@ -1,4 +1,14 @@
 //! Pure decisions: which refresh token to send, and which one to store after it.
+//!
+//! Both functions know nothing of stores, clocks or servers, so they are tested by tables. The states:
+//!
+//! | stored | previous | initial | sent |
+//! |---|---|---|---|
+//! | yes | any | any | the stored one |
+//! | refused | yes, with `retry_previous` | any | the previous one |
+//! | refused | no | not an ancestor of the stored one | the initial one |
+//! | refused | no | an ancestor, or none | nothing: a person has to consent |
+//! | no | no | yes | the initial one |
 
 use crate::{secret::Secret, store::StoredToken};
 
@@ -19,6 +29,9 @@ pub(super) fn select<'a>(candidates: &Candidates<'a>, is_gone: impl Fn(&Secret) 
 }
 
 /// The token to store after a success, whose response may contain a new refresh token.
+///
+/// A server that does not rotate sends no refresh token, and the one that was sent stays. The ancestor is inherited
+/// along the line of descent, and set when the initial token was the one that was sent.
 pub(super) fn successor(
     seen: Option<&StoredToken>,
     sent: &Secret,

@@ -1,4 +1,8 @@
 //! What a refusal says about the refresh token that was sent.
+//!
+//! Two mistakes are possible. Taking a refusal of the client for one of the token wastes a consent: a person is called
+//! although only a secret was wrong. Taking a refusal of the token for something else leaves a service retrying a dead
+//! token. The table below leans to the first side only where the code or status is ambiguous, and then says "probably".
 
 use http::StatusCode;
 
@@ -59,6 +63,8 @@ const PROBABLY_GONE: [&str; 12] = [
 
 /// The statuses of a refusal without a known code. Other statuses are about the URL or the form of the request. With a
 /// status of success, an unknown code may mean anything, even an outage.
+///
+/// 404, 405 and 410 are missing on purpose, and so are 406, 411, 413, 414 and 415.
 const STATUSES: [StatusCode; 4] =
     [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::UNPROCESSABLE_ENTITY];
 

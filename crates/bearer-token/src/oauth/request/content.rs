@@ -1,4 +1,7 @@
 //! The parameters of one token request, and the forms in which they are sent.
+//!
+//! Secrets pass through here in their plainest form, so each buffer is sized in advance for its worst case and wiped: a
+//! buffer that grows leaves its earlier half in freed memory.
 
 use std::borrow::Cow;
 
@@ -17,6 +20,22 @@ use crate::{
 };
 
 /// Where the parameters of a token request are, and in which format.
+///
+/// ```
+/// use bearer_token::oauth::{BodyFormat, ClientCredentials, ParameterValue, TokenEndpoint};
+///
+/// // One body of each kind, for `resource` given twice and an empty `note`:
+/// //
+/// //   Form    grant_type=client_credentials&resource=https%3A%2F%2Fa.example.com&resource=https%3A%2F%2Fb.example.com
+/// //   Json    {"grant_type":"client_credentials","resource":["https://a.example.com","https://b.example.com"]}
+/// //   Query   the form, behind the URL's own query, and with `%20` for spaces
+/// //   None    a problem: there is no place for a parameter
+/// let builder = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new())
+///     .body(BodyFormat::Json)
+///     .parameter("resource", ParameterValue::list(["https://a.example.com", "https://b.example.com"]))
+///     .parameter("note", "");
+/// # let _ = builder;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BodyFormat {
@@ -57,6 +76,8 @@ impl BodyFormat {
 #[derive(Default)]
 pub(crate) struct Content(Vec<Entry>);
 
+/// One parameter. `is_credential` follows it to [`Sent`](super::sent::Sent), which refuses a response that has it as
+/// the token.
 struct Entry {
     name: Cow<'static, str>,
     value: Sendable,
@@ -64,6 +85,8 @@ struct Entry {
 }
 
 /// The value of a parameter for one request.
+///
+/// The filled form of a [`ParameterValue`](super::ParameterValue): no value in it has to be looked up any more.
 #[derive(Clone)]
 pub(crate) enum Sendable {
     String(Zeroizing<String>),
@@ -97,6 +120,8 @@ impl Content {
     }
 
     /// Every string and number in it, under the name of its parameter.
+    ///
+    /// Used only to find repetitions in a response, so the structure does not matter.
     pub(crate) fn flat(&self) -> Parameters {
         let mut flat = Parameters::default();
         for Entry { name, value, is_credential } in &self.0 {
@@ -133,6 +158,8 @@ impl Content {
     }
 
     /// The object, in which a name occurs once.
+    ///
+    /// Members keep the order of their first occurrence.
     fn object(&self) -> Sendable {
         let mut members: Vec<(String, Sendable)> = Vec::new();
         for Entry { name, value, .. } in &self.0 {
@@ -201,6 +228,8 @@ impl Sendable {
     }
 
     /// Joins two values into one list.
+    ///
+    /// A second value of a name makes a list of the first; two lists become one.
     fn join(&mut self, other: Sendable) {
         let mut list = match std::mem::replace(self, Sendable::Null) {
             Sendable::List(list) => list,
@@ -229,6 +258,7 @@ impl Sendable {
 }
 
 impl Serialize for Sendable {
+    /// Writes numbers with their own digits: a large id must not become a float.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Sendable::String(text) => serializer.serialize_str(text),

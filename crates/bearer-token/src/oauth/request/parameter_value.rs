@@ -1,4 +1,7 @@
 //! The value of one parameter: a string, or a tree of them.
+//!
+//! A tree of values is read in three steps: collect its strings in order, look them up one after the other, and fill a
+//! copy of the tree with the results. So the recursion contains no await, and a tree needs no box for each level.
 
 use std::fmt;
 
@@ -29,9 +32,29 @@ use crate::{
 /// ```
 ///
 /// `Debug` shows the structure and where values come from, but no values.
+///
+/// ```
+/// use bearer_token::{Value, oauth::{BodyFormat, ClientCredentials, ParameterValue, TokenEndpoint}};
+///
+/// // Google's service account impersonation: a list, a duration as a string, and a value from a file.
+/// let builder = TokenEndpoint::builder(
+///     "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/reports@example.com:generateAccessToken",
+///     ClientCredentials::new(),
+/// )
+/// .no_grant_type()
+/// .body(BodyFormat::Json)
+/// .header("authorization", Value::file("/run/tokens/workload").prefix("Bearer "))
+/// .parameter("scope", ParameterValue::list(["https://www.googleapis.com/auth/cloud-platform"]))
+/// .parameter("lifetime", "3600s");
+/// # let _ = builder;
+/// ```
+///
+/// Numbers and truth values are `From` implementations: `.parameter("ttl", 3600)` sends a JSON number, and in a form
+/// its digits. A [`serde_json::Value`] becomes a tree of literals.
 #[derive(Clone)]
 pub struct ParameterValue(Node);
 
+/// One node of the tree: a value where JSON has a string, and everything else as in JSON.
 #[derive(Clone)]
 enum Node {
     String(Value),
@@ -44,11 +67,25 @@ enum Node {
 
 impl ParameterValue {
     /// A list. In a form or a query each element is a parameter of its own with the same name (RFC 8707 section 2).
+    ///
+    /// An empty list sends nothing in a form, and `[]` in JSON.
     pub fn list<V: Into<ParameterValue>>(values: impl IntoIterator<Item = V>) -> Self {
         ParameterValue(Node::List(values.into_iter().map(Into::into).collect()))
     }
 
     /// An object, for JSON bodies. Its members are sent in this order.
+    ///
+    /// ```
+    /// use bearer_token::oauth::ParameterValue;
+    ///
+    /// let permissions = ParameterValue::object([
+    ///     ("contents", ParameterValue::from("read")),
+    ///     ("repositories", ParameterValue::list([1_296_269, 1_300_192])),
+    /// ]);
+    /// assert_eq!(format!("{permissions:?}"), r#"{"contents": Value([redacted]), "repositories": [number, number]}"#);
+    /// ```
+    ///
+    /// In a form it is a problem at `build()`: there is no standard way to write one.
     pub fn object<N: Into<String>, V: Into<ParameterValue>>(members: impl IntoIterator<Item = (N, V)>) -> Self {
         ParameterValue(Node::Object(members.into_iter().map(|(name, value)| (name.into(), value.into())).collect()))
     }
@@ -129,6 +166,8 @@ impl ParameterValue {
     }
 
     /// The strings in it, in order.
+    ///
+    /// The order is that in which [`filled`](Self::filled) takes them.
     fn strings(&self) -> Vec<&Value> {
         match &self.0 {
             Node::String(value) => vec![value],

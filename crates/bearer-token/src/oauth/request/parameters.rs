@@ -1,4 +1,7 @@
 //! The parameters that a grant makes for a token request.
+//!
+//! The type that users' grants return, so it has few methods and no format. It can hold more than is sent: its
+//! extensions travel beside the parameters through the request, and come back to the grant with the response.
 
 use std::{borrow::Cow, fmt};
 
@@ -15,6 +18,16 @@ use zeroize::Zeroizing;
 ///
 /// let parameters = Parameters::new("urn:example:login").with("login_token", "a secret");
 /// assert_eq!(format!("{parameters:?}"), r#"Parameters(["grant_type", "login_token"])"#);
+/// ```
+///
+/// ```
+/// use bearer_token::oauth::Parameters;
+///
+/// let mut parameters = Parameters::new("urn:ietf:params:oauth:grant-type:device_code");
+/// parameters.push("client_id", "tv-app");
+/// parameters.push_credential("device_code", "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS");
+/// assert_eq!(parameters.names().collect::<Vec<_>>(), ["grant_type", "client_id", "device_code"]);
+/// assert_eq!(parameters.get("client_id"), Some("tv-app"));
 /// ```
 #[derive(Clone, Default)]
 pub struct Parameters {
@@ -47,6 +60,9 @@ impl Parameters {
     ///
     /// A response that has it as the token is an error. Otherwise a server that echoes requests, or a wrong URL, would
     /// make the API receive the credential as its bearer.
+    ///
+    /// Everything that a server exchanges for a token is a credential: assertions, codes, refresh tokens, subject
+    /// tokens. An id, a scope or a resource is not.
     pub fn push_credential(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) {
         self.add(name.into(), Zeroizing::new(value.into()), true);
     }
@@ -83,6 +99,19 @@ impl Parameters {
     ///
     /// They are dropped with the request. A guard among them, such as the lease of a credential, is released when the
     /// response is there or the request is dropped.
+    ///
+    /// ```
+    /// use bearer_token::oauth::Parameters;
+    ///
+    /// /// Which of several accounts a request was made for.
+    /// #[derive(Clone, Debug, PartialEq)]
+    /// struct Account(u32);
+    ///
+    /// let mut parameters = Parameters::new("urn:example:login").with_credential("key", "s3cret");
+    /// parameters.extensions_mut().insert(Account(7));
+    /// // In `Grant::on_response` and `Grant::should_retry`:
+    /// assert_eq!(parameters.extensions().get::<Account>(), Some(&Account(7)));
+    /// ```
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
     }
@@ -93,6 +122,8 @@ impl Parameters {
     }
 
     /// Replaces the parameter of this name, at its place.
+    ///
+    /// At the place of the first one, so `grant_type` stays first.
     pub(crate) fn replace(&mut self, name: &'static str, value: &str) {
         let place = self.names().position(|other| other == name).unwrap_or(0);
         self.list.retain(|parameter| parameter.name != name);

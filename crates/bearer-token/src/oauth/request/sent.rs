@@ -1,4 +1,15 @@
 //! What a token request contained, to find repetitions of it in strings from the server.
+//!
+//! A server's description of an error is useful and dangerous: it may quote the assertion that it refused, or the
+//! secret that was wrong. So [`Error::server_description`](crate::Error::server_description) is withheld if any part of
+//! a secret can be found in it, in every form in which servers quote: plain, form-encoded, escaped as in JSON, in
+//! Base64, in another case, with damaged characters.
+//!
+//! It costs a few allocations for each form of the description, in a request that has failed. A success compares
+//! credentials with the token, and nothing else.
+//!
+//! What it cannot find is a secret that a hostile server disguises on purpose. That server has the secret already; what
+//! it could gain is to see it in a log, so the description is not in any log by default.
 
 use std::collections::HashSet;
 
@@ -14,6 +25,8 @@ use zeroize::Zeroizing;
 use crate::oauth::request::parameters::{Parameter, Parameters};
 
 /// The contents of one token request.
+///
+/// Lives as long as the response is read.
 pub(crate) struct Sent {
     pub(crate) parameters: Parameters,
     pub(crate) headers: HeaderMap,
@@ -24,9 +37,13 @@ pub(crate) struct Sent {
 const PUBLIC: [&str; 4] = ["client_id", "scope", "grant_type", "client_assertion_type"];
 
 /// The length below which a string is not searched for: it could be in any text by chance.
+///
+/// A secret of two characters protects nothing.
 const SHORTEST: usize = 3;
 
 /// The length of a part of a longer secret that must not be shown, in bytes.
+///
+/// Twelve bytes are 72 bits of Base64: too few to use, too many to occur by chance.
 const FRAGMENT: usize = 12;
 
 const BASE64_LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -43,6 +60,9 @@ impl Sent {
     }
 
     /// The name of the parameter whose credential this string is.
+    ///
+    /// A server that echoes requests, or a URL that belongs to something else, would otherwise make the API receive the
+    /// credential.
     pub(crate) fn credential(&self, token: &str) -> Option<&str> {
         let is_it = |parameter: &&Parameter| parameter.is_credential && *parameter.value == token;
         self.parameters.list().iter().find(is_it).map(|parameter| parameter.name.as_ref())
@@ -63,6 +83,9 @@ impl Sent {
     }
 
     /// Whether a string repeats a secret or a part of one: as it is, form-encoded, escaped as in JSON, or in Base64.
+    ///
+    /// The fragments of all forms are in one set, so the cost is linear in the lengths of the description and of the
+    /// secrets.
     pub(crate) fn is_repeated_in(&self, text: &str) -> bool {
         let decoded = |text: &str| {
             let pairs = form_urlencoded::parse(text.as_bytes());
@@ -91,6 +114,9 @@ impl Sent {
     }
 
     /// Everything that was sent and is not public, in parts.
+    ///
+    /// The parts are the parameters, the query, the headers, both halves of HTTP Basic, and the claims inside of a JWT,
+    /// which may name a person.
     fn secrets(&self) -> Vec<Zeroizing<String>> {
         let mut secrets = Secrets::default();
         for (_, value) in self.parameters.iter().filter(|(name, _)| !PUBLIC.contains(name)) {
@@ -143,6 +169,9 @@ impl Secrets {
 }
 
 /// The characters that are the same in every character set. Others may have become `?`, two characters, or a space.
+///
+/// A description in another character set has lost the same characters in the quoted secret, so both sides are reduced
+/// before they are compared.
 fn undamaged(text: &str) -> String {
     text.chars().filter(|char| char.is_ascii_graphic() && *char != '?').collect()
 }
@@ -184,6 +213,8 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Decodes the runs of Base64 digits in a string, at each of the four offsets.
+///
+/// A quoted piece may begin in the middle of a group of four digits, so each offset is tried.
 fn base64_runs(text: &str) -> Vec<String> {
     let is_digit = |char: char| char.is_ascii_alphanumeric() || "+/-_".contains(char);
     let runs = text.split(|char| !is_digit(char)).filter(|run| run.len() >= 4);

@@ -1,4 +1,8 @@
 //! The check of configured strings that are sent to a server.
+//!
+//! One rule for every string that goes to a server: no control characters, and none that cannot be seen. It is stricter
+//! than what a form could encode, because such a character in a client id or a scope is always a mistake of the file
+//! that it came from.
 
 use crate::problem::{Advice, Problem, Problems};
 
@@ -21,6 +25,8 @@ pub(crate) fn check_expecting(expected: &'static str, path: &str, text: &str, pr
 }
 
 /// The first character that may not be sent, and its place.
+///
+/// The place is "at the end" for a newline there, however many follow: the commonest case, and the clearest sentence.
 fn control_character(text: &str) -> Option<String> {
     let (index, char) = text.char_indices().find(|(_, char)| is_invisible(*char))?;
     let name = match char {

@@ -1,4 +1,7 @@
 //! The kind of a body that is not JSON.
+//!
+//! These words make an error's sentence concrete: "an HTML page" is a login page or a proxy, "an XML document" another
+//! product, "a form" another protocol. Everything else is "a body".
 
 use http::{
     HeaderMap,
@@ -17,6 +20,8 @@ pub(crate) fn kind(headers: &HeaderMap) -> &'static str {
 }
 
 /// The encoding of a compressed body, by its header or its first bytes.
+///
+/// The bytes count more than the header: proxies compress without saying so, and say so without compressing.
 pub(crate) fn encoding(headers: &HeaderMap, body: &[u8]) -> Option<&'static str> {
     match body {
         [] => return None,

@@ -1,5 +1,20 @@
 //! The offset of this machine's clock from the authorization server's, and assertions that are signed with the server's
 //! time.
+//!
+//! An assertion has an `iat` and an `exp`, and a server refuses those that do not fit its own clock. A machine whose
+//! clock is wrong by minutes would be locked out permanently, with an error that names everything but the clock. The
+//! server's `Date` is the remedy: it is the clock that judges.
+//!
+//! ```text
+//!         refusal that may be about times, and Date differs by more than 5 s + uncertainty
+//!   none ────────────────────────────────────────────────────────────────────────────────► trial
+//!    ▲                                                                                      │ accepted
+//!    │  refused again (an assertion signed with the offset)                                 ▼
+//!    └──────────────────────────────────────────────────────────────────────────────────  kept
+//! ```
+//!
+//! It moves nothing but the times in assertions for this server. Deadlines, cool-downs and the lives of tokens go on
+//! with our clock. It happens only after a refusal, so a gateway with a wrong clock cannot break what works.
 
 use std::{
     fmt,
@@ -20,6 +35,19 @@ use crate::{
 };
 
 /// How far the clock of this machine is from that of the authorization server.
+///
+/// [`TokenEndpoint::clock_offset`](crate::oauth::TokenEndpoint::clock_offset) returns it, and the events
+/// `ClockCorrected` and `ClockDiffers` have it as a string.
+///
+/// ```
+/// use std::time::Duration;
+/// use bearer_token::oauth::ClockOffset;
+///
+/// assert_eq!(ClockOffset::Behind(Duration::from_secs(300)).to_string(), "300 s behind");
+/// assert_eq!(ClockOffset::Ahead(Duration::from_millis(7600)).to_string(), "8 s ahead");
+/// ```
+///
+/// The measurement has an uncertainty of a second, by which `Date` is rounded, and of half the round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClockOffset {
@@ -52,9 +80,14 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(3600);
 const TOLERANCE: Nanos = 5_000_000_000;
 
 /// Nanoseconds to add to our time of day to get the server's. They suffice for 292 years.
+///
+/// An atomic of this size exists on every platform that is supported; a pair of a sign and a duration would need a
+/// lock.
 type Nanos = i64;
 
 /// What one token endpoint knows about its server's clock.
+///
+/// Relaxed atomics suffice: the offset stands for itself, and a fetch that misses a new one is corrected by a refusal.
 pub(crate) struct ServerClock {
     limit: Duration,
     /// The offset with which the server accepted the last assertion. Zero means none.
@@ -79,6 +112,8 @@ impl ServerClock {
 }
 
 /// The time of day that one fetch signs with.
+///
+/// It lives for one fetch, and allows one retry. A second would only repeat what the first has shown.
 pub(crate) struct Correction<'a> {
     clock: &'a ServerClock,
     dated: bool,
@@ -103,6 +138,9 @@ impl Correction<'_> {
     }
 
     /// Judges a refusal: returns the error, which names a clock that is off, and whether to sign once more.
+    ///
+    /// Three cases: there is no trustworthy `Date`; the clocks agree, so a stored offset was wrong and is dropped; the
+    /// clocks differ, so the error names by how much, and what was done about it.
     pub(crate) fn refused(
         &mut self,
         error: Error,
@@ -154,6 +192,9 @@ fn is_suspicious(error: &Error, status: StatusCode) -> bool {
 }
 
 /// The server's clock, measured by one response.
+///
+/// A response from a cache has an `Age` and is ignored, and so is one with two dates: the `Date` must be from this
+/// exchange.
 struct Measured {
     offset: Nanos,
     uncertainty: Nanos,
@@ -173,6 +214,7 @@ impl Measured {
         Some(Measured { offset: server.saturating_sub(ours), uncertainty: nanos(uncertainty) })
     }
 
+    /// Whether the server's clock differs from ours plus this offset by more than the measurement can be wrong.
     fn is_off_from(&self, used: Nanos) -> bool {
         self.offset.saturating_sub(used).saturating_abs() > TOLERANCE.saturating_add(self.uncertainty)
     }
@@ -191,6 +233,7 @@ fn named(offset: Nanos) -> Option<ClockOffset> {
     }
 }
 
+/// Adds the offset to the error's sentence: often it is the cause, and it is always worth knowing.
 fn noted(error: Error, offset: ClockOffset, outcome: &str) -> Error {
     let of = if matches!(offset, ClockOffset::Ahead(_)) { " of" } else { "" };
     let message = format!("{error}; the clock of this machine is {offset}{of} the server's, {outcome}");
@@ -198,6 +241,8 @@ fn noted(error: Error, offset: ClockOffset, outcome: &str) -> Error {
 }
 
 /// The platform's clock with another time of day.
+///
+/// Monotonic time and sleeping are the original's, so deadlines inside of the signature do not move.
 struct Shifted {
     platform: Platform,
     by: Nanos,

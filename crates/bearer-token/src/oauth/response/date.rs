@@ -1,4 +1,7 @@
 //! Dates as servers write them, and the clock of the server.
+//!
+//! `httpdate` reads the three forms of RFC 9110. Servers also write `UTC`, offsets, days of one digit, no weekday, and
+//! RFC 3339. A date that cannot be read means no delay or no lifetime, so tolerance is worth its lines.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -31,6 +34,8 @@ pub(crate) fn parse_date(text: &str) -> Option<SystemTime> {
 }
 
 /// Splits the time zone off the end, in seconds east of Greenwich. Without one it is GMT.
+///
+/// Zones by name other than these four are ambiguous (`EST`, `IST`) and are not guessed: the date is then unreadable.
 fn split_zone(text: &str) -> (&str, i64) {
     for zone in ["GMT", "UTC", "UT", "Z"] {
         let Some(start) = text.len().checked_sub(zone.len()) else { continue };
@@ -83,6 +88,9 @@ fn parse_gmt(text: &str) -> Option<SystemTime> {
 }
 
 /// Parses a date whose weekday is missing, or is not checked.
+///
+/// The parser wants the right weekday, so each of the seven is tried. That costs seven parses of thirty bytes, for a
+/// header that most responses do not have.
 fn with_any_weekday(date: &str) -> Option<SystemTime> {
     let weekdays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].into_iter();
     weekdays.map(|weekday| format!("{weekday}, {date} GMT")).find_map(|date| httpdate::parse_http_date(&date).ok())

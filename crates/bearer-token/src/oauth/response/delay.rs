@@ -32,6 +32,8 @@ pub(crate) fn requested_delay(status: StatusCode, headers: &HeaderMap, now: Syst
 }
 
 /// Whether the response says that the client has used up its requests.
+///
+/// GitHub, for example, responds with 403 and `x-ratelimit-remaining: 0` where others send 429.
 fn is_limited(status: StatusCode, headers: &HeaderMap) -> bool {
     let remaining = ["ratelimit-remaining", "x-ratelimit-remaining", "x-rate-limit-remaining"];
     let is_zero = |name: &&str| headers.get(*name).is_some_and(|value| value.as_bytes().trim_ascii() == b"0");
@@ -71,6 +73,7 @@ fn delay(text: &str, unit: Unit, now: SystemTime) -> Option<Duration> {
     parts.iter().filter_map(|part| one_delay(part, unit, now)).chain(pairs).max()
 }
 
+/// One element of a header: a number, a time with units, or a date.
 fn one_delay(text: &str, unit: Unit, now: SystemTime) -> Option<Duration> {
     // Parameters of a structured field do not matter.
     let text = text.split(';').next().unwrap_or_default().trim().trim_matches('"').trim();
@@ -80,11 +83,14 @@ fn one_delay(text: &str, unit: Unit, now: SystemTime) -> Option<Duration> {
     with_units(text).or_else(|| until(parse_date(text)?, now))
 }
 
+/// The time until a date. A date in the past means no wait.
 fn until(time: SystemTime, now: SystemTime) -> Option<Duration> {
     Some(time.duration_since(now).unwrap_or_default())
 }
 
 /// A number without a sign, with or without a fraction.
+///
+/// The digits are kept as text, because both an integer and a fraction can be meant.
 struct Number<'a>(&'a str);
 
 impl<'a> Number<'a> {

@@ -1,4 +1,8 @@
 //! The server's own description of a refusal, for [`Error::server_description`](crate::Error::server_description).
+//!
+//! The text passes three gates: it must not repeat a part of the request (`sent.rs`), its public parameters are
+//! replaced by their names, and what remains is cut to 256 printable ASCII characters. So a terminal cannot be
+//! controlled and a log cannot be split by it.
 
 use crate::{
     oauth::{request::sent::Sent, response::oauth_code::OAuthCode},
@@ -40,6 +44,8 @@ pub(crate) fn description(body: &[u8], sent: &Sent) -> Option<String> {
 }
 
 /// The best text among the fields, also of an object in the field `error`.
+///
+/// Google and others nest the text in an object `error`; its fields win over those at the top.
 fn find(body: &[u8]) -> Option<String> {
     let mut found: [Option<String>; NAMES.len()] = Default::default();
     let mut nested = None;

@@ -1,4 +1,8 @@
 //! Where a token response has its fields.
+//!
+//! Every provider that deviates from RFC 6749 section 5.1 does so in the names and the nesting of three or four fields.
+//! So a format is a handful of pointers and two switches. What cannot be said with them is a function
+//! ([`response_with`](crate::oauth::TokenEndpointBuilder::response_with)).
 
 use super::lifetime::Times;
 use crate::{
@@ -30,6 +34,21 @@ use crate::{
 ///
 /// As for [every response](crate::oauth::TokenEndpoint#the-response), fields that no pointer names may contain
 /// anything. `token_type`, `scope` and `error` are always read at the top level, as in OAuth.
+///
+/// # Formats of providers
+///
+/// | provider | format |
+/// |---|---|
+/// | GitHub, installation tokens | `.token("/token").expires_at("/expires_at")` |
+/// | Google, impersonation | `.token("/accessToken").expires_at("/expireTime")` |
+/// | Google, ID tokens | `.token("/id_token")`; the lifetime is the JWT's own |
+/// | HashiCorp Vault | `.token("/auth/client_token").expires_in("/auth/lease_duration").never(0)` |
+/// | Yandex Cloud IAM | `.token("/iamToken").expires_at("/expiresAt")` |
+/// | CI identity tokens of GitHub Actions | `.token("/value")`; the lifetime is the JWT's own |
+/// | Entra ID | `.refresh_in("/refresh_in")`, so long-lived tokens are renewed when Entra recommends it |
+///
+/// If the pointer is wrong, the error says which one was expected and what kind of value was found there, if any. It
+/// never lists the names in the response, which may be chosen by an attacker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct ResponseFormat {
@@ -78,6 +97,9 @@ impl ResponseFormat {
     }
 
     /// Sets where the remaining lifetime is: a number, or a string with one. Default: `/expires_in`.
+    ///
+    /// Without one, and without a JWT, [`Policy::default_lifetime`](crate::Policy::default_lifetime) applies.
+    /// Salesforce is the best-known server that sends none.
     pub fn expires_in(mut self, pointer: impl Into<String>) -> Self {
         self.expires_in = Pointer::new(pointer);
         self
@@ -109,6 +131,10 @@ impl ResponseFormat {
     }
 
     /// Declares that [`expires_in`](Self::expires_in) and [`refresh_in`](Self::refresh_in) are in milliseconds.
+    ///
+    /// Adobe's former service and some gateways send milliseconds under the standard's name. If it is not set for such
+    /// a server, an hour becomes 41 days, which [`Policy::max_lifetime`](crate::Policy::max_lifetime) cuts to 30, and
+    /// an expired token is then found by its rejection only.
     pub fn milliseconds(mut self) -> Self {
         self.milliseconds = true;
         self
@@ -118,6 +144,17 @@ impl ResponseFormat {
     /// -1.
     ///
     /// A JWT still ends with its own `exp`.
+    ///
+    /// ```
+    /// use bearer_token::oauth::ResponseFormat;
+    ///
+    /// // Vault's root tokens have a lease of 0, some gateways send -1 for sessions without end.
+    /// let vault = ResponseFormat::oauth().token("/auth/client_token").expires_in("/auth/lease_duration").never(0);
+    /// let gateway = ResponseFormat::oauth().never(-1);
+    /// assert_ne!(vault, gateway);
+    /// ```
+    ///
+    /// By default 0 means that the token is not kept, and a negative lifetime is an error.
     pub fn never(mut self, number: i64) -> Self {
         self.never = Some(number);
         self
@@ -148,6 +185,8 @@ impl ResponseFormat {
     }
 
     /// The places that a response is read for.
+    ///
+    /// The list is made for each response: it is short, and the pointers are cloned anyway.
     pub(crate) fn wanted(&self) -> Vec<Wanted> {
         let own = [
             (Place::Token, Some(&self.token).filter(|token| !token.is_whole_document())),
@@ -176,6 +215,7 @@ impl ResponseFormat {
         if name == "refresh_token" { self.refresh_token.clone() } else { Pointer::to_field(name) }
     }
 
+    /// Checks the pointers that were set. Beside a token that is the whole body, any of them is a problem.
     pub(crate) fn check(&self, problems: &mut Problems) {
         let oauth = ResponseFormat::oauth();
         let own = |pointer: &Pointer, default: &Pointer| Some(pointer.clone()).filter(|_| pointer != default);
@@ -204,6 +244,7 @@ impl ResponseFormat {
     }
 }
 
+/// The place of a field, for messages: the name in the specification, or the pointer that the user chose.
 fn name<'a>(pointer: &'a Pointer, default: &str) -> &'a str {
     let text = pointer.as_str();
     if text == default { text.trim_start_matches('/') } else { text }

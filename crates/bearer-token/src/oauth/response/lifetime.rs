@@ -1,6 +1,16 @@
 //! How long a token lives: the fields of a response, the times in a JWT, and the clocks that may be wrong.
 //!
 //! The table of all forms is in the docs of [`TokenEndpoint`](crate::oauth::TokenEndpoint).
+//!
+//! Three sources speak about the life of a token, and all of them can be wrong: the response's `expires_in` or its time
+//! of day, the token itself if it is a JWT, and two clocks. The rules:
+//!
+//! 1. The earliest plausible end counts. A token that is renewed too early costs a request; one that is used too long
+//!    costs a rejected call.
+//! 2. Differences by one clock are preferred: `exp - iat`, then `exp - Date`. Our own clock is the last resort, and a
+//!    JWT that is over by our clock alone is not believed to be over.
+//! 3. What cannot be read is unknown, not zero: the policy has a default.
+//! 4. What is odd is reported as an event, because a person can fix it and the token can still be used.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -46,6 +56,8 @@ pub(crate) struct Lifetime {
 }
 
 /// What is odd about the times of a token, for events.
+///
+/// They do not change the lifetime. They are its explanation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
     /// The clocks differ by more than [`NOTABLE`].
@@ -109,6 +121,8 @@ pub(crate) fn lifetime(times: Times, jwt: &JwtTimes, clocks: Clocks) -> Result<L
 }
 
 /// What one field says.
+///
+/// Nothing, never and "over" are kept apart: an `expires_at` in the past is no lifetime, but it is worth an event.
 #[derive(Clone, Copy)]
 enum Stated {
     Nothing,
@@ -123,6 +137,9 @@ enum Stated {
 impl Stated {
     /// Interprets a number of seconds: a time of day if it is within some years of the current time, counted from 1970
     /// in seconds or milliseconds, and a lifetime otherwise.
+    ///
+    /// Some servers put the time of day into `expires_in`. A lifetime of more than thirty years is not one, so such a
+    /// number is tried as a time since 1970: in seconds, then in milliseconds.
     fn of(seconds: Duration, clocks: Clocks) -> Self {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
         // As a lifetime it would be more than thirty years.
@@ -148,6 +165,8 @@ impl Stated {
     }
 
     /// What two fields say together.
+    ///
+    /// A life wins over "never" and over "over": it is the more specific statement.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Stated::Life(one), Stated::Life(other)) => Stated::Life(one.min(other)),
@@ -167,6 +186,7 @@ fn digits(field: &Field) -> Option<&str> {
     }
 }
 
+/// Whether a field is this number. Compares as numbers, so `0`, `"0"` and `0.0` are the same.
 fn is_number(field: &Field, number: i64) -> bool {
     let found = digits(field).filter(|text| text.bytes().any(|byte| byte.is_ascii_digit()));
     found.and_then(|text| text.parse::<f64>().ok()).is_some_and(|found| Ok(found) == number.to_string().parse())
@@ -214,10 +234,13 @@ fn json_number(text: &str) -> Option<f64> {
 }
 
 /// The time that is left, if any.
+///
+/// Zero counts as nothing: "over right now" would make a token that cannot be used.
 fn left(end: SystemTime, now: SystemTime) -> Option<Duration> {
     end.duration_since(now).ok().filter(|left| !left.is_zero())
 }
 
+/// The difference of the clocks, if it is notable.
 fn differ(ours: SystemTime, server: SystemTime) -> Option<ClockOffset> {
     let offset = match ours.duration_since(server) {
         Ok(ahead) => ClockOffset::Ahead(ahead),
@@ -228,6 +251,8 @@ fn differ(ours: SystemTime, server: SystemTime) -> Option<ClockOffset> {
 }
 
 /// The lifetime is below zero.
+///
+/// An error and not a zero: no server means it, and a zero would have every request fetch.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Negative;
 

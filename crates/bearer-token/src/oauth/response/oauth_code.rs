@@ -1,4 +1,16 @@
 //! The OAuth error codes that are known.
+//!
+//! The table is short on purpose. A code is in it if a specification defines it or a widely used server sends it, and
+//! if there is something better to say than "refused". All other codes are described by their length.
+//!
+//! | specification | codes |
+//! |---|---|
+//! | RFC 6749 section 5.2 | `invalid_request`, `invalid_client`, `invalid_grant`, `unauthorized_client`, `unsupported_grant_type`, `invalid_scope` |
+//! | RFC 8628 section 3.5 | `authorization_pending`, `slow_down`, `expired_token`, `access_denied` |
+//! | RFC 8693 section 2.2.2, RFC 8707 section 2 | `invalid_target` |
+//! | RFC 9396 section 5 | `invalid_authorization_details` |
+//! | RFC 9449 | `invalid_dpop_proof`, `use_dpop_nonce` |
+//! | OpenID Connect Core section 3.1.2.6 | `interaction_required`, `login_required`, `account_selection_required`, `consent_required` |
 
 /// What is known about an error code.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +23,8 @@ pub(crate) struct OAuthCode {
 }
 
 /// What kind of refusal a code means.
+///
+/// Decides whether the advice begins with the client authentication, mentions it, or leaves it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// The server did not accept the client authentication.
@@ -33,6 +47,7 @@ impl OAuthCode {
     }
 }
 
+/// Groups of codes with one meaning and one advice. An empty advice is that of the client authentication.
 const KNOWN_CODES: &[(Meaning, &str, &[&str])] = &[
     (Meaning::Client, "", &["invalid_client", "incorrect_client_credentials", "deleted_client", "disabled_client"]),
     (

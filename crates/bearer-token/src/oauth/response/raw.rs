@@ -1,4 +1,8 @@
 //! A body that is the token itself.
+//!
+//! Without a structure around it, nearly anything could be a token. So this reader refuses what is more likely
+//! something else: a document, a literal, a number, a page. Sending an error page as a bearer would put it into the
+//! API's logs.
 
 use http::HeaderMap;
 
@@ -14,6 +18,8 @@ const MARKUP: [&str; 2] = ["an HTML page", "an XML document"];
 /// The token in a body, or what was found instead.
 ///
 /// A document is not a token, even if all its characters could be in a header.
+///
+/// The encoding is looked at last: bytes that are UTF-8 are not compressed, whatever a header says.
 pub(crate) fn token(headers: &HeaderMap, body: &[u8]) -> Result<String, String> {
     let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
     let found = |what: &str| Err(format!("{} of {} bytes that {what}", kind(headers), body.len()));

@@ -1,4 +1,9 @@
 //! Errors about responses that refuse the request, with any status.
+//!
+//! The same refusal looks different at every server: with a code and a wrong status, with a status and no code, with an
+//! HTML page. This file turns all of them into one error with a kind, a retry advice and one sentence of advice. The
+//! status decides about outages, the code about everything else, and the way in which the client authenticated about
+//! the advice.
 
 use std::time::SystemTime;
 
@@ -21,6 +26,8 @@ use crate::{
 };
 
 /// A refusal as it arrived.
+///
+/// It is borrowed, because the error keeps none of its strings.
 pub(crate) struct Refusal<'a> {
     pub(crate) status: StatusCode,
     pub(crate) headers: &'a HeaderMap,
@@ -33,6 +40,8 @@ pub(crate) struct Refusal<'a> {
 
 impl Refusal<'_> {
     /// Judges a refusal by a token endpoint, which the message names as `endpoint`.
+    ///
+    /// `Retry-After` changes the advice of a refusal too: a server that names a time expects the client back.
     pub(crate) fn error(&self, endpoint: &str, presented: &Presented, sent: &Sent) -> Error {
         let status = self.status;
         let code = match self.fields.and_then(|fields| fields.get(Place::Error)) {
@@ -84,6 +93,9 @@ impl Refusal<'_> {
 const TRANSIENT: [StatusCode; 3] = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY];
 
 /// What to change.
+///
+/// The rules from the most to the least certain: an outage, a wrong URL, a code that is about the client, a status that
+/// is about the client, a code that may be about it, and nothing at all.
 fn advice(status: StatusCode, known: Option<OAuthCode>, outage: bool, presented: &Presented) -> String {
     let meaning = known.map(|known| known.meaning);
     let about_client = presented.advice();

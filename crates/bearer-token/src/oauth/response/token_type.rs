@@ -1,4 +1,7 @@
 //! The token types that mean a bearer token.
+//!
+//! A token of a type that the client does not understand must not be used (RFC 6749 section 7.1). The strict reading
+//! would refuse many servers that mean bearer and say something else, so words are accepted one by one, by name.
 
 use crate::{
     oauth::request::wire,
@@ -15,6 +18,7 @@ impl TokenTypes {
         self.0.push(word);
     }
 
+    /// Checks the words that the user wants to accept.
     pub(crate) fn check_words(&self, problems: &mut Problems) {
         for word in &self.0 {
             if word.trim().is_empty() {
@@ -61,6 +65,8 @@ impl TokenTypes {
 }
 
 /// Types that are not bearer tokens, and why.
+///
+/// They name the reason, because the remedy is at the server: it has to issue bearer tokens to this client.
 const NOT_BEARER: &[(&str, &str)] = &[
     ("N_A", "the token is not meant for an API (RFC 8693 section 2.2.1), so ask for an access token"),
     ("DPoP", "such tokens need a proof with each request (RFC 9449), so allow bearer tokens for this client"),
@@ -69,6 +75,8 @@ const NOT_BEARER: &[(&str, &str)] = &[
 ];
 
 /// Words that some servers send and mean bearer.
+///
+/// They are not accepted by default. The list only allows an error to repeat the word, so the user can copy it.
 const LOOSE: &[&str] =
     &["AccessToken", "access_token", "BearerToken", "bearer_token", "JWT", "OAuth", "OAuth2", "Token"];
 

@@ -1,4 +1,7 @@
 //! Reading and replacing the file. Everything here blocks.
+//!
+//! Every function is one step under the lock, in the order read, compare, write, sync. An error says which file, and
+//! whether it was being read or written. The content is never part of an error.
 
 use std::{fs, io};
 
@@ -16,6 +19,8 @@ use crate::{
     files::regular,
 };
 
+/// Loads the token that the file has now. An empty file is "no token" only if there never was one: otherwise another
+/// program has truncated it and is about to write.
 pub(super) fn load(file: &TokenFile, seen: &mut Seen) -> Result<Option<StoredToken>, Error> {
     let stored = match read(file)? {
         None => None,
@@ -39,6 +44,9 @@ fn parse(file: &TokenFile, json: &[u8]) -> Result<StoredToken, Error> {
 }
 
 /// The content, if the file exists.
+///
+/// A missing file is not an error if its directory exists. A missing directory is one, because nothing could be saved
+/// there later.
 fn read(file: &TokenFile) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
     let path = file.path();
     let (opened, metadata) = match regular::open(path) {
@@ -102,6 +110,8 @@ pub(super) fn put(file: &TokenFile, seen: &mut Seen, next: Option<&StoredToken>,
     if json.is_none() && next.is_none() { Ok(()) } else { write(file, next, suffix) }
 }
 
+/// Replaces the file, or removes it if there is no next token. The directory is synced last. Without that, a power
+/// failure could undo the rename although the file itself is on the disk.
 fn write(file: &TokenFile, next: Option<&StoredToken>, suffix: &str) -> Result<(), Error> {
     // Beside the file itself, not beside a link to it.
     let path = location::resolve(file.path()).map_err(|error| file.failed("written", error))?;

@@ -23,6 +23,9 @@ use crate::{
 pub(super) const TOKEN_FILE_LIMIT: usize = 256 * 1024;
 
 /// The space that a refresh token needs, with the one before.
+///
+/// A refresh token has up to some kilobytes. The probe writes as much, so a disk that is nearly full is noticed before
+/// a token is spent.
 const ROOM: usize = 16 * 1024;
 
 /// A part of a file name that is unique for each call in each process.
@@ -37,6 +40,9 @@ pub(super) fn suffix(platform: &Platform) -> String {
 }
 
 /// Replaces the file as a whole.
+///
+/// Either the rename happens or the draft is removed. A crash in between leaves a draft, and its name says what it was
+/// for.
 pub(super) fn replace(path: &Path, json: &[u8], suffix: &str) -> io::Result<()> {
     let draft = location::beside(path, &format!(".{}.{suffix}.new", version(path)));
     let written = create(&draft).and_then(|mut file| {
@@ -60,6 +66,9 @@ pub(super) fn probe(path: &Path, suffix: &str) -> io::Result<()> {
 /// Deals with the drafts of crashed processes: the successor of the file is put in its place, all others are removed.
 ///
 /// The caller has the lock, so no draft is in use. `lock` is the metadata of its file.
+///
+/// A whole draft whose name has the current version of the file is the successor that a crash kept from its place: the
+/// token in the file is used up, and this one is its replacement. All other drafts are older than the file.
 pub(super) fn settle(path: &Path, lock: &Metadata, suffix: &str) -> io::Result<()> {
     let found = find_all(path);
     if found.is_empty() {
@@ -102,6 +111,8 @@ fn find_all(path: &Path) -> Vec<Found> {
 }
 
 /// `NAME.VERSION.SUFFIX.new` or `NAME.SUFFIX.probe`, and no other file.
+///
+/// Exact, because the directory may have other files that begin with the same name.
 fn parse_name(name: &OsStr, found: &OsStr) -> Option<Option<String>> {
     let rest = found.as_encoded_bytes().strip_prefix(name.as_encoded_bytes())?;
     let parts: Vec<_> = str::from_utf8(rest).ok()?.split('.').collect();
@@ -115,6 +126,9 @@ fn parse_name(name: &OsStr, found: &OsStr) -> Option<Option<String>> {
 }
 
 /// The version of the file as it is now: the time of the last write, and the length. It reveals nothing of the content.
+///
+/// A time and a length instead of a digest: a digest of a secret in a file name would be readable by every user that
+/// can list the directory.
 fn version(path: &Path) -> String {
     let Ok(metadata) = fs::metadata(path) else { return "none".to_owned() };
     let written = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();

@@ -1,4 +1,8 @@
 //! The right to change the file. It belongs to the jobs, not to the fetch that started them.
+//!
+//! Three parties may want the file at a time: another process, another clone of the store, and a job of a fetch that
+//! was dropped. The lock file keeps out the first, the flag in [`Exclusion`] the second, and the mutex in [`Guard`] the
+//! third.
 
 use std::{
     io,
@@ -21,6 +25,8 @@ use crate::{
 };
 
 /// Keeps the clones of a store from working at the same time, and knows the current guard.
+///
+/// `current` is a weak reference: the guard ends with its last user, and not with the store.
 #[derive(Default)]
 pub(super) struct Exclusion {
     is_taken: AtomicBool,
@@ -67,6 +73,9 @@ impl Drop for Guard {
 /// Waits for the guard, up to a limit. The operating system releases the lock of a process that crashes.
 ///
 /// The inner result is that of the file system.
+///
+/// Polls every 50 ms for 5 s. Waiting inside the system's lock would hold a thread for as long as another process
+/// hangs, for each waiting fetch.
 pub(super) async fn acquire(
     exclusion: &Arc<Exclusion>,
     path: &Path,

@@ -1,4 +1,7 @@
 //! The place of the file behind all its names.
+//!
+//! Kubernetes mounts secrets as links to links, and people link configuration files. The lock, the drafts and the
+//! rename have to be beside the real file: a rename over a link would replace the link.
 
 use std::{
     ffi::OsString,
@@ -13,6 +16,8 @@ use crate::files::regular;
 const MOST_LINKS: usize = 40;
 
 /// The canonical path of the file, or the one that it will have. All names of the file have the same canonical path.
+///
+/// Links to files that do not exist yet are followed by hand, because `canonicalize` fails for them.
 pub(super) fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {

@@ -1,4 +1,8 @@
 //! The lock between processes, on a file beside the token file.
+//!
+//! The lock is on a file beside the token file: a lock on the token file itself would be on an inode that the next
+//! rename replaces. The name is removed by its holder, so a dry run leaves nothing behind. A process that locked a file
+//! whose name is gone has locked nothing, and tries again.
 
 use std::{
     fs::{self, File, Metadata, TryLockError},
@@ -10,6 +14,9 @@ use super::location;
 use crate::files::regular;
 
 /// The result of one attempt to lock.
+///
+/// "Unavailable" is not an error: on a read-only file system nothing can be saved anyway, and a token that is reusable
+/// can still be read.
 pub(super) enum Taken {
     Ours(FileLock),
     Theirs,

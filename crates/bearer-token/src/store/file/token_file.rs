@@ -1,4 +1,7 @@
 //! The file as the clones of a store share it.
+//!
+//! The errors are here, because they need the path and what was being done. A permission or a directory that is missing
+//! is a mistake in the configuration; everything else may pass.
 
 use std::{
     io,

@@ -1,10 +1,15 @@
 //! What a shared store answers.
+//!
+//! Types and no strings: each answer is a case that the caller handles. All times in them are remaining times by the
+//! store's clock, so replicas with wrong clocks agree.
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use crate::error::BoxError;
 
 /// Whether a store can lose what it has acknowledged.
+///
+/// Report it honestly: a grant for refresh tokens refuses a store that loses writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Every call sees everything that was acknowledged before, also after a crash or a failover: a database that
@@ -19,6 +24,15 @@ pub enum Order {
 ///
 /// The usual version is the number of the [`Fence`] that saved the record. So it also differs from all versions that the
 /// key had before a store lost its data.
+///
+/// ```
+/// use bearer_token::store::{Fence, Version};
+///
+/// let fence = Fence::new(1_764_255_600_000_000);
+/// // The usual choice: the record's version is the fence that saved it.
+/// assert_ne!(Version::new(fence.get()), Version::ABSENT);
+/// assert!(Fence::new(fence.get() + 1) > fence);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Version(u64);
 
@@ -57,6 +71,15 @@ impl Fence {
 }
 
 /// A record as it was read.
+///
+/// ```
+/// use std::time::Duration;
+/// use bearer_token::store::{Snapshot, Version};
+///
+/// let snapshot = Snapshot::new(b"sealed".to_vec(), Version::new(7), Duration::from_secs(90));
+/// // Logs show its size.
+/// assert_eq!(format!("{snapshot:?}"), "Snapshot { record: [6 bytes], version: Version(7), life: 90s }");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -87,6 +110,8 @@ impl fmt::Debug for Snapshot {
 }
 
 /// The answer to a request for the lease.
+///
+/// A lease that is held and a record that is newer are ordinary answers, and not failures of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leased {
     /// The caller has the lease.
@@ -98,6 +123,8 @@ pub enum Leased {
 }
 
 /// The answer to a save.
+///
+/// A refusal loses nothing: the record of another replica is at least as new.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Saved {
     /// The record was saved, and has this version now.
@@ -111,6 +138,15 @@ pub enum Saved {
 /// The store gave no answer: it is unreachable, failing, or refuses this client.
 ///
 /// The message and the source end up in logs: keep URLs with passwords, records and credentials out of them.
+///
+/// After two of them in a row, the core leaves the store alone for a while and replicas fetch for themselves.
+///
+/// ```
+/// use bearer_token::store::Down;
+///
+/// let down = Down::new("the database refused the connection").with_source(std::io::Error::other("too many clients"));
+/// assert_eq!(down.to_string(), "the database refused the connection");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Down {
     message: Cow<'static, str>,

@@ -1,4 +1,7 @@
 //! Under which name a record is stored.
+//!
+//! Two tenants whose tokens differ must never have one name, and a name must not tell whose it is. A keyed hash of the
+//! identity does both.
 
 use std::fmt;
 
@@ -6,6 +9,15 @@ use std::fmt;
 ///
 /// It is a keyed hash (HMAC-SHA-256) of everything that decides which token the server issues. So it contains no secret,
 /// and replicas that would get different tokens never share a record. A store may put a prefix before it.
+///
+/// ```
+/// use bearer_token::store::StoreKey;
+///
+/// let key = StoreKey::new([0xab; 32]);
+/// // Put it behind a prefix, if other programs use the same store.
+/// let name = format!("bearer-token:{key}");
+/// assert_eq!(name.len(), "bearer-token:".len() + 64);
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StoreKey(Box<str>);
 

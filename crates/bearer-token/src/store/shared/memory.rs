@@ -1,4 +1,7 @@
 //! A shared store in the memory of one process.
+//!
+//! The contract in code, one method for each rule, under one lock. Other implementations do the same with a script, a
+//! transaction or a conditional write.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -44,6 +47,8 @@ struct Kept {
     sweep_at: usize,
 }
 
+/// The lease and the record of one key. The lease is a time and a number. There is no list of holders: a fence that is
+/// not the latest has lost.
 #[derive(Debug, Default)]
 struct Entry {
     /// The latest fence, and the time at which its lease ends.
@@ -74,11 +79,16 @@ impl MemorySharedStore {
     }
 
     /// Creates an empty store with the monotonic clock of this platform.
+    ///
+    /// With a manual clock, leases and records end when the test says so.
     pub fn on(platform: Platform) -> Self {
         MemorySharedStore { platform, kept: Arc::default() }
     }
 
     /// Forgets everything, as a store that is restarted without its data. Fences go on growing.
+    ///
+    /// For tests of what a fleet does after a store has lost its data: each replica fetches once, and the counters go
+    /// on.
     pub fn clear(&self) {
         lock(&self.kept).entries.clear();
     }

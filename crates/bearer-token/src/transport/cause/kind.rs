@@ -1,20 +1,29 @@
 //! The causes of failed connections, and the words for each.
+//!
+//! Each cause has two clauses: what was found, and what to change. They are joined with the stage at which it happened
+//! ("no connection to the proxy .."). A cause also knows whether the server can have received the request. That decides
+//! whether a refresh token is used up.
 
 use std::time::Duration;
 
 /// What went wrong between this machine and the server.
+///
+/// Each variant has a sentence of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// The name service does not know the host.
     NameNotFound,
     /// Nothing listens on the port.
     Refused,
+    /// The connection broke while it was in use.
     Reset,
     /// The server closed the connection early.
     Closed,
+    /// There is no route to the host.
     Unreachable,
     /// The operating system forbids the connection.
     NotPermitted,
+    /// The operating system gave up, usually after minutes.
     TimedOut,
     /// No CA that the client trusts issued the server's certificate.
     UnknownIssuer,
@@ -26,17 +35,22 @@ pub(crate) enum Cause {
     NotYetValid(Option<Duration>),
     /// The server's certificate is for other host names.
     WrongName,
+    /// The CA has withdrawn the server's certificate.
     Revoked,
     /// The server's certificate failed in another way.
     Certificate,
     /// What the server sent is not TLS.
     NotTls,
+    /// The server speaks TLS 1.1 or older only.
     TlsVersion,
     /// Client and server share no algorithm.
     TlsAlgorithms,
     /// The server knows no site of this name.
     UnrecognizedName,
+    /// The server wants a client certificate, and the transport has none.
     ClientCertificateRequired,
+    /// The server does not accept the transport's certificate: it is unknown, expired, or of a CA that it does not
+    /// trust.
     ClientCertificateRejected,
     /// The server ended the handshake without a reason; a missing client certificate is the usual one.
     HandshakeFailure,
@@ -44,6 +58,7 @@ pub(crate) enum Cause {
     Tls,
     /// Something between here and the server, of which no more is known.
     Proxy,
+    /// The proxy responded with 407.
     ProxyCredentials,
     /// The server sent far more than one response.
     TooMuch,
@@ -51,6 +66,9 @@ pub(crate) enum Cause {
 
 impl Cause {
     /// Whether the server has certainly not received the request.
+    ///
+    /// False where there is doubt. A request that is counted as sent costs one retry; a refresh token that is sent
+    /// twice costs a consent.
     pub(crate) fn is_before_the_request(self) -> bool {
         match self {
             Cause::NameNotFound | Cause::Refused | Cause::Unreachable | Cause::NotPermitted => true,

@@ -1,4 +1,7 @@
 //! Causes that can be told only from the words of other libraries.
+//!
+//! The last resort, for OpenSSL, platform verifiers and clients that turn errors into strings. Words are compared only,
+//! so a server that chooses them can choose among our sentences and nothing more.
 
 use std::{
     error::Error as StdError,
@@ -9,6 +12,8 @@ use super::kind::Cause;
 
 /// Words of hyper-util, reqwest, rustls, OpenSSL and the C library, in lower case, and what they mean. The first row
 /// that matches counts.
+///
+/// Specific rows come before general ones: "invalid peer certificate" precedes every reason that rustls adds.
 const CAUSE_WORDS: [(&str, Cause); 46] = [
     ("dns error", Cause::NameNotFound),
     ("failed to lookup address", Cause::NameNotFound),
@@ -67,6 +72,8 @@ pub(super) fn find(error: &(dyn StdError + 'static)) -> Option<Cause> {
 }
 
 /// The beginning of what is written, in lower case.
+///
+/// A message may be as long as its author likes, so only its beginning is kept.
 struct Lowercase {
     words: String,
 }

@@ -1,4 +1,7 @@
 //! Causes among the errors of rustls.
+//!
+//! rustls has a type for each failure, so nothing is guessed here. An alert from the server is about this client: most
+//! of all its certificate. An error of verification is about the server.
 
 use std::time::Duration;
 
@@ -6,6 +9,8 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerInco
 
 use super::kind::Cause;
 
+/// The cause that an error of rustls shows. A record of another kind means that the port speaks something else, usually
+/// plain HTTP.
 pub(super) fn cause(error: &Error) -> Cause {
     match error {
         Error::InvalidCertificate(error) => certificate(error),
@@ -24,6 +29,7 @@ pub(super) fn cause(error: &Error) -> Cause {
     }
 }
 
+/// The cause that a failed verification of the server's certificate shows, with its dates if rustls gives them.
 fn certificate(error: &CertificateError) -> Cause {
     match error {
         // `BadSignature`: signed by another CA that has the same name as a trusted one.

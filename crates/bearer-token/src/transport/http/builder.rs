@@ -1,4 +1,7 @@
 //! The settings of the default transport.
+//!
+//! The safe properties (no redirects, no retries, a limit on the body) are not settings. What can be set is what an
+//! environment forces on a program: its CAs, its proxy, its certificate, its patience.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -29,9 +32,14 @@ use crate::{
 /// let transport = HttpTransport::builder().connect_timeout(Duration::from_secs(2)).no_proxy().build()?;
 /// # let _ = transport; Ok(()) }
 /// ```
+///
+/// Give the transport to an endpoint with
+/// [`TokenEndpointBuilder::transport`](crate::oauth::TokenEndpointBuilder::transport). Clones share connections and
+/// certificates, so build one and clone it for each tenant.
 #[must_use = "a builder does nothing until `build` is called"]
 #[derive(Default)]
 pub struct HttpTransportBuilder {
+    /// Places, which are read at `build()` and again when they change.
     tls: TlsInput,
     proxy: Option<Zeroizing<String>>,
     no_proxy: bool,
@@ -59,12 +67,19 @@ impl HttpTransportBuilder {
     /// A [`Value`] is the PEM itself, or says where to read it. Files are read again when they change. New connections
     /// then use what is in them; idle ones are closed, and requests in progress continue. While a file is missing, half
     /// written or does not match the others, the previous certificates stay in use, and an event reports it.
+    ///
+    /// A literal is the PEM itself and not a path: a path is a problem that says so. Android's own CAs cannot be
+    /// extended; use [`only_ca`](Self::only_ca) there.
     pub fn ca(mut self, pem: impl Into<Value>) -> Self {
         self.tls.cas.push(("ca", pem.into()));
         self
     }
 
     /// Trusts these CA certificates, in PEM, and not the system's. Every call adds some.
+    ///
+    /// For a private authorization server: a certificate from a public CA is then refused as well, so a mistake in DNS
+    /// cannot send credentials elsewhere. It is also the way where the system has no CAs, as in a container from
+    /// scratch.
     pub fn only_ca(mut self, pem: impl Into<Value>) -> Self {
         self.tls.only_these_cas = true;
         self.tls.cas.push(("only_ca", pem.into()));
@@ -76,6 +91,17 @@ impl HttpTransportBuilder {
     ///
     /// For servers that identify the client by its certificate
     /// ([RFC 8705](https://www.rfc-editor.org/rfc/rfc8705)), and for those that require one of every connection.
+    ///
+    /// ```
+    /// use bearer_token::{Value, transport::HttpTransport};
+    ///
+    /// let error = HttpTransport::builder().key(Value::file("/run/tls/tls.key")).build().unwrap_err();
+    /// assert_eq!(error.problems()[0].path(), "key");
+    /// assert!(error.to_string().contains("is set without the client's certificate"));
+    /// ```
+    ///
+    /// The API usually has to see the same certificate, because tokens are bound to it (RFC 8705 section 3): set it in
+    /// the API's client as well.
     pub fn certificate(mut self, pem: impl Into<Value>) -> Self {
         self.tls.certificate = Some(pem.into());
         self
@@ -83,6 +109,9 @@ impl HttpTransportBuilder {
 
     /// The private key of the client's [`certificate`](Self::certificate): PKCS#8, PKCS#1 or SEC1 in PEM, not
     /// encrypted.
+    ///
+    /// An encrypted key is a problem with the command that decrypts it. If the certificate's PEM has a key as well,
+    /// this one counts.
     pub fn key(mut self, pem: impl Into<Value>) -> Self {
         self.tls.key = Some(pem.into());
         self
@@ -91,18 +120,27 @@ impl HttpTransportBuilder {
     /// The proxy for every request to an `https` URL: `http://host:port`, or `https://..` for TLS up to the proxy.
     /// Credentials are part of the URL (`http://user:password@host:port`). Replaces the proxy of the environment, and
     /// its `NO_PROXY`.
+    ///
+    /// Only tunnels are used (`CONNECT`, RFC 9110 section 9.3.6), so the proxy sees host names and no credentials. For
+    /// SOCKS, use `reqwest_bearer::ClientTransport`.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(Zeroizing::new(url.into()));
         self
     }
 
     /// Uses no proxy, and ignores the environment's.
+    ///
+    /// For a program that must not depend on variables of its environment. Together with [`proxy`](Self::proxy) it is a
+    /// problem at `build()`.
     pub fn no_proxy(mut self) -> Self {
         self.no_proxy = true;
         self
     }
 
     /// How long a connection may take to open, with name lookup, proxy and TLS. Default: 5 s.
+    ///
+    /// It ends an attempt that a firewall swallows. Without it, such an attempt would use up the whole time of the
+    /// fetch. Zero is a problem at `build()`.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = Some(limit);
         self
@@ -110,18 +148,33 @@ impl HttpTransportBuilder {
 
     /// Limits the whole token request. Default: no separate limit, because the fetch has a deadline
     /// ([`Policy::fetch_timeout`](crate::Policy::fetch_timeout)).
+    ///
+    /// An error of kind [`Timeout`](crate::ErrorKind::Timeout) that names the server, instead of one that only says
+    /// that the fetch was late. It is useful if it is shorter than the fetch's time.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
     /// Writes header names in title case (`Authorization`), for servers that treat them as case-sensitive.
+    ///
+    /// Header names are case-insensitive (RFC 9110 section 5.1), and some old gateways compare them as bytes.
     pub fn title_case_headers(mut self) -> Self {
         self.title_case_headers = true;
         self
     }
 
     /// The `User-Agent` of token requests. Default: `bearer-token/VERSION`.
+    ///
+    /// Some providers ask for a name with a way to contact you, and GitHub refuses requests without any.
+    ///
+    /// ```
+    /// use bearer_token::transport::HttpTransport;
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// let transport = HttpTransport::builder().user_agent("reports/1.4 (ops@example.com)").build()?;
+    /// # let _ = transport; Ok(()) }
+    /// ```
     pub fn user_agent(mut self, value: impl Into<String>) -> Self {
         self.user_agent = Some(value.into());
         self
@@ -134,6 +187,9 @@ impl HttpTransportBuilder {
     /// Reads the files with certificates and keys, which blocks for a moment. The error is of kind
     /// [`Config`](crate::ErrorKind::Config), with everything that is wrong with the certificates, the key, the
     /// proxy and the timeouts.
+    ///
+    /// The system's CA certificates are not read here but with the first request: that takes tens of milliseconds, and
+    /// a transport may never be used.
     pub fn build(self) -> Result<HttpTransport, Error> {
         let mut problems = Problems::default();
         let mut settings =
@@ -163,6 +219,8 @@ impl HttpTransportBuilder {
         Ok(HttpTransport::with(settings))
     }
 
+    /// The proxy that was set, checked. After a mistake, the rest of the checks runs without a proxy, and the build
+    /// fails.
     fn proxy_rule(&self, problems: &mut Problems) -> ProxyRule {
         match &self.proxy {
             None if self.no_proxy => ProxyRule::Never,

@@ -1,4 +1,14 @@
 //! hyper's clients, one for each runtime.
+//!
+//! hyper's client is a pool plus a connector. A pool belongs to a runtime, because its connections are tasks there, and
+//! to a set of certificates, because a connection that was opened with old ones must not carry a new identity.
+//!
+//! | event | effect |
+//! |---|---|
+//! | first request on a runtime | a client is made; the CAs may be read, on a blocking thread |
+//! | further requests | the same client: one lock, two comparisons |
+//! | certificates changed | a new client; idle connections of the old one are closed |
+//! | a seventeenth runtime | the one that was used longest ago loses its clients |
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,6 +30,7 @@ use super::{
 };
 use crate::error::Error;
 
+/// hyper's client over our connector.
 pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
 
 /// How long a connection without a request stays open.
@@ -53,6 +64,7 @@ struct OfRuntime {
     making: tokio::sync::Mutex<()>,
 }
 
+/// A client, and what it was made for.
 struct Pooled {
     /// What its connections were opened with, for `https`.
     tls: Option<Arc<TlsMaterial>>,
@@ -62,6 +74,9 @@ struct Pooled {
 impl Clients {
     /// The client for the current runtime. When the certificates have changed, it is a new one with them, and the idle
     /// connections of the one before are closed. Requests in progress continue on theirs.
+    ///
+    /// Plain `http` has a client of its own, which needs neither CAs nor cryptography: it is for loopback and service
+    /// meshes.
     pub(super) async fn get(&self, runtime: &Handle, settings: &Settings, plain: bool) -> Result<Client, Error> {
         let here = self.of_runtime(runtime.id());
         if plain {
@@ -98,6 +113,7 @@ impl Clients {
         lock(&self.runtimes).len()
     }
 
+    /// The clients of a runtime, which move to the front of the list. The last of too many is dropped.
     fn of_runtime(&self, owner: Id) -> Arc<OfRuntime> {
         let mut runtimes = lock(&self.runtimes);
         match runtimes.iter().position(|runtime| runtime.owner == owner) {
@@ -111,11 +127,13 @@ impl Clients {
         Arc::clone(&runtimes[0])
     }
 
+    /// What another runtime has read for the same certificates.
     fn secured(&self, tls: &Arc<TlsMaterial>) -> Option<Secured> {
         lock(&self.secured).as_ref().filter(|(material, _)| Arc::ptr_eq(material, tls)).map(|(_, read)| read.clone())
     }
 }
 
+/// A new client. Its pool needs a timer, or idle connections would stay open.
 fn client(settings: &Settings, connector: Connector) -> Client {
     legacy::Client::builder(TokioExecutor::new())
         .pool_idle_timeout(IDLE)
@@ -126,12 +144,16 @@ fn client(settings: &Settings, connector: Connector) -> Client {
 }
 
 /// The client that is kept, if its connections are opened with these certificates.
+///
+/// The material is compared by its address: the same `Arc` is the same content.
 fn kept(slot: &Mutex<Option<Pooled>>, tls: Option<&Arc<TlsMaterial>>) -> Option<Client> {
     let slot = lock(slot);
     let pooled = slot.as_ref().filter(|pooled| pooled.tls.as_ref().map(Arc::as_ptr) == tls.map(Arc::as_ptr))?;
     Some(pooled.client.clone())
 }
 
+/// Puts a new client into its place. The old client is dropped after the lock is released, because it closes
+/// connections.
 fn keep(slot: &Mutex<Option<Pooled>>, tls: Option<Arc<TlsMaterial>>, client: Client) -> Client {
     let replaced = lock(slot).replace(Pooled { tls, client: client.clone() });
     drop(replaced);

@@ -1,4 +1,14 @@
 //! Connections: to the server or to a proxy, then through it, then TLS.
+//!
+//! Written by hand, since the usual connectors report "connect error" for all stages. Each stage has a variant, so a
+//! user knows whether the proxy or the server was not reached, and which setting named the proxy.
+//!
+//! ```text
+//! Server    name, TCP ─────────────────────────► TLS with the server
+//! Proxy     name, TCP to the proxy, perhaps TLS with it
+//! Tunnel    CONNECT host:port, and its response
+//! Through                                        TLS with the server, inside of the tunnel
+//! ```
 
 use std::{
     error::Error as StdError,
@@ -32,9 +42,13 @@ use crate::{
     },
 };
 
+/// How long a connection is silent before the operating system probes it. It is shorter than the idle timeouts of most
+/// firewalls. So pooled connections stay open, and dead ones are noticed.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Opens connections for hyper's client.
+///
+/// Cloned for each connection, as hyper asks. The clone costs reference counts.
 #[derive(Clone)]
 pub(super) struct Connector {
     tcp: HttpConnector,
@@ -58,6 +72,7 @@ impl Secured {
 }
 
 impl Connector {
+    /// A connector without TLS and without proxies. Nagle's algorithm is off: a token request is one write.
     pub(super) fn plain(settings: &Settings) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -70,6 +85,8 @@ impl Connector {
         Connector { secure: Some(secured), ..Connector::plain(settings) }
     }
 
+    /// Opens a connection to the server of a URL, through a proxy if there is one. The timeout is around all of it, so
+    /// a slow proxy and a slow server share one limit.
     async fn open(mut self, uri: Uri) -> Result<Stream, ConnectError> {
         let Some(secure) = self.secure.take().filter(|_| uri.scheme() == Some(&Scheme::HTTPS)) else {
             return self.tcp(uri).await.map_err(|error| ConnectError::new(ConnectStage::Server, error));
@@ -93,11 +110,13 @@ impl Connector {
             .map_err(|error| ConnectError::new(ConnectStage::Through(proxy), error))
     }
 
+    /// Looks the name up and connects, trying the addresses in turn.
     async fn tcp(&mut self, uri: Uri) -> Result<Stream, BoxError> {
         poll_fn(|cx| self.tcp.poll_ready(cx)).await?;
         Ok(Box::new(self.tcp.call(uri).await?.into_inner()))
     }
 
+    /// Connects to the proxy, with TLS if its URL is `https`.
     async fn connect_to_proxy(&mut self, tls: &Arc<ClientConfig>, proxy: &Proxy) -> Result<Stream, BoxError> {
         let stream = self.tcp(proxy.uri().clone()).await?;
         if proxy.uri().scheme() == Some(&Scheme::HTTPS) {
@@ -108,6 +127,8 @@ impl Connector {
     }
 }
 
+/// Makes TLS with the server of a URL. The name is the URL's host, without the brackets of an IPv6 address (RFC 3986
+/// section 3.2.2).
 async fn handshake(tls: &Arc<ClientConfig>, uri: &Uri, stream: Stream) -> Result<Stream, BoxError> {
     let host = uri.host().unwrap_or_default();
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -124,6 +145,7 @@ impl Service<Uri> for Connector {
         Poll::Ready(Ok(()))
     }
 
+    /// Opens one connection within the limit. The proxy is found beforehand, for the error of one that takes too long.
     fn call(&mut self, uri: Uri) -> Self::Future {
         let connector = self.clone();
         Box::pin(async move {
@@ -191,6 +213,8 @@ impl ConnectError {
     }
 
     /// The error for the user, with the cause in its sentence.
+    ///
+    /// Always marked as unsent: none of the stages sends a byte of the request.
     pub(super) fn explain(&self, uri: &Uri) -> Error {
         let origin = cause::origin(uri);
         let error = &*self.error as &(dyn StdError + 'static);

@@ -13,6 +13,8 @@ use super::stream::Stream;
 use crate::transport::{RESPONSE_LIMIT, cause::TooMuch};
 
 /// The most that is read for one request, in bytes, including the overhead of HTTP.
+///
+/// Twice the limit of a body leaves room for headers and chunk sizes, which are not counted by the body's own limit.
 const READ_LIMIT: usize = 2 * RESPONSE_LIMIT;
 
 /// The number of bytes after which other tasks of the runtime run.
@@ -25,7 +27,9 @@ const PORTION: usize = 64 * 1024;
 pub(super) struct Metered {
     stream: Stream,
     /// Bytes that were read since the last write: those of the current response.
+    /// A write begins the next request, so the count starts again there.
     read: usize,
+    /// Bytes that were read since the last pause.
     portion: usize,
 }
 
@@ -36,6 +40,7 @@ impl Metered {
 }
 
 impl AsyncRead for Metered {
+    /// A pause is a wake-up of its own: the runtime polls other tasks first, and with them the deadline of the fetch.
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.read > READ_LIMIT {
             return Poll::Ready(Err(io::Error::other(TooMuch)));

@@ -1,4 +1,9 @@
 //! Proxies for `https`: which one, and the tunnel through it.
+//!
+//! Proxies come from variables that other programs define, so their rules are curl's: which variable counts, what
+//! `NO_PROXY` means. Two rules are stricter. Loopback and plain `http` never use a proxy, because it would see the
+//! credentials. And a malformed variable is an error, because going direct in silence is what such a variable is to
+//! prevent.
 
 use std::{env, error::Error as StdError, fmt, sync::Arc};
 
@@ -15,12 +20,15 @@ use crate::{
 };
 
 /// Which proxy requests use.
+///
+/// Kept as a rule and resolved with the first request: the environment belongs to the running process.
 #[derive(Clone, Debug)]
 pub(super) enum ProxyRule {
     /// The one that the environment names, for hosts that are neither loopback nor in `NO_PROXY`.
     Environment,
     /// This one, for every host.
     Always(Proxy),
+    /// None, whatever the environment says.
     Never,
 }
 
@@ -55,6 +63,8 @@ impl Proxies {
         Ok(Proxies { proxy: Some(proxy), rest: Some(rest) })
     }
 
+    /// The proxy for a URL, if there is one. A proxy that was set by the user applies to loopback as well: the user
+    /// named it.
     pub(super) fn for_uri(&self, uri: &Uri) -> Option<Proxy> {
         let passes = match &self.rest {
             Some(rest) => !is_loopback(uri.host()?) && rest.intercept(uri).is_some(),
@@ -68,9 +78,12 @@ impl Proxies {
 #[derive(Clone)]
 pub(super) struct Proxy(Arc<Parts>);
 
+/// The URL without credentials, the header with them, and the setting. Credentials are only in the header, which no
+/// message shows.
 struct Parts {
     uri: Uri,
     credentials: Option<HeaderValue>,
+    /// The setting that named the proxy. For the advice: a variable and a method are changed in different places.
     setting: &'static str,
 }
 
@@ -111,6 +124,9 @@ impl Proxy {
     }
 
     /// Asks the proxy for a tunnel to the host of the URL.
+    ///
+    /// Reads the response head only. Bytes after it cannot exist, as the client speaks first in TLS; if there are any,
+    /// it is not a tunnel.
     pub(super) async fn tunnel(&self, mut stream: Stream, uri: &Uri) -> Result<Stream, BoxError> {
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(443);
@@ -151,6 +167,8 @@ const STATUS_LINE: usize = "HTTP/1.1 200".len();
 const LONGEST_HEAD: usize = 16 * 1024;
 
 /// The status code of a response's first line.
+///
+/// HTTP/1.0 and 1.1: some proxies respond with the former.
 fn status(response: &[u8]) -> Option<u16> {
     let digits = response.strip_prefix(b"HTTP/1.")?.get(2..5)?;
     std::str::from_utf8(digits).ok()?.parse().ok().filter(|status| (100..1000).contains(status))
@@ -159,8 +177,11 @@ fn status(response: &[u8]) -> Option<u16> {
 /// What a proxy did instead of opening the tunnel.
 #[derive(Debug)]
 pub(super) enum ProxyRefusal {
+    /// The proxy responded with this status.
     Status(u16),
+    /// What it sent is not a response of HTTP.
     NotHttp,
+    /// It closed the connection without a response.
     Silent,
 }
 

@@ -1,4 +1,6 @@
 //! What the builder of the transport sets.
+//!
+//! They are cloned for a blocking thread when a client is made, so all parts are cheap to clone.
 
 use std::{sync::Arc, time::Duration};
 

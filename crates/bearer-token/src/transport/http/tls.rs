@@ -1,4 +1,8 @@
 //! TLS: the CAs that are trusted, the client's certificate, the cryptography.
+//!
+//! The process chooses the cryptography, if it has chosen one; otherwise the feature `rustls-aws-lc-rs` does. It is
+//! never chosen twice, because rustls refuses to guess between two that are compiled in, and other code of the process
+//! would panic.
 
 use std::sync::Arc;
 
@@ -20,6 +24,8 @@ mod files;
 pub(super) use self::files::{TlsFiles, TlsInput, shut_down};
 
 /// The certificates and the key of a transport, at one moment.
+///
+/// Comparable, so files that were rewritten with the same content do not close connections.
 #[derive(Default, PartialEq)]
 pub(super) struct TlsMaterial {
     cas: Vec<CertificateDer<'static>>,
@@ -29,6 +35,8 @@ pub(super) struct TlsMaterial {
 }
 
 /// A client certificate with its chain and its private key.
+///
+/// The key is wiped when the material is replaced.
 #[derive(PartialEq)]
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
@@ -37,6 +45,8 @@ struct Identity {
 
 impl TlsMaterial {
     /// The configuration for rustls. Reads the system's CA certificates if they are trusted.
+    ///
+    /// ALPN offers HTTP/1.1 alone, so a server cannot choose a protocol that the client does not speak.
     pub(super) fn config(&self) -> Result<Arc<ClientConfig>, Error> {
         let provider = provider().ok_or_else(|| {
             Error::config(
@@ -61,6 +71,8 @@ impl TlsMaterial {
         Ok(Arc::new(config))
     }
 
+    /// Verifies the certificates of servers. The system's verifier is asked wherever the system's CAs are trusted, so
+    /// revocation and enterprise policies apply as for other programs. With `only_ca` it is rustls's own.
     fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, Error> {
         if self.only_these_cas {
             let mut roots = RootCertStore::empty();
@@ -80,6 +92,8 @@ impl TlsMaterial {
     }
 }
 
+/// The error for a configuration that rustls refuses. Its own error is the source: it is about local files and
+/// algorithms, and quotes no server.
 fn unusable(message: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::config(message, []).with_source(error)
 }
@@ -123,6 +137,8 @@ fn own_provider() -> Option<Arc<CryptoProvider>> {
 impl Identity {
     /// Checks that the key can be used and matches the certificate. Without a provider of cryptography, it checks
     /// nothing.
+    ///
+    /// At `build()`, so a key of another certificate is found before the first handshake.
     fn check(&self) -> Result<(), &'static str> {
         let Some(provider) = provider() else { return Ok(()) };
         match CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &provider) {

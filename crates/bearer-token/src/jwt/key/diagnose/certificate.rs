@@ -1,4 +1,7 @@
 //! Sentences about certificates that cannot be used.
+//!
+//! These errors appear at `build()` for a certificate that is wrong from the start, and as an event for one that
+//! becomes wrong later.
 
 use super::files::{CUT_OFF, counted};
 use crate::{
@@ -40,6 +43,7 @@ pub(crate) fn outside_chain(certificates: usize) -> Error {
     error(problem.advise(Advice::text("remove the others")).advise(Advice::remove("certificate_chain")))
 }
 
+/// A chain of more certificates than a header should have.
 pub(crate) fn long_chain(certificates: usize, most: usize) -> Error {
     let problem = found(format!("found {certificates} certificates")).expecting(format!("a chain of at most {most}"));
     error(problem.advise(Advice::text("remove the others")).advise(Advice::remove("certificate_chain")))

@@ -1,4 +1,7 @@
 //! Sentences about keys that are encrypted with a passphrase.
+//!
+//! An encrypted key fails in three ways that have different fixes: the wrong passphrase, a scheme that is too old, and
+//! a cost that is too high. The last two end with the OpenSSL command that rewrites the key.
 
 use super::expected::{REWRITE, error};
 use crate::{
@@ -7,6 +10,7 @@ use crate::{
     problem::{Advice, Problem},
 };
 
+/// The error about an encrypted key. A passphrase that ends in a newline is so common that the sentence asks about it.
 pub(crate) fn encryption(fault: &EncryptionFault) -> Error {
     let problem = |found: String| Problem::new("key", found);
     let rewrite = || Advice::text(format!("rewrite it with {REWRITE}"));

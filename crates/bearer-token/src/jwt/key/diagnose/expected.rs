@@ -1,4 +1,6 @@
 //! What was expected, in the words of every sentence about a key.
+//!
+//! The clause depends on which constructor was called: one that reads PEM only should not advise a JWK.
 
 use std::borrow::Cow;
 
@@ -22,6 +24,8 @@ pub(crate) enum Expected {
 }
 
 impl Expected {
+    /// What was expected, as a clause. With an HMAC algorithm nearly anything is a secret, so there the sentence names
+    /// the algorithm instead of a format.
     fn clause(self) -> String {
         match self {
             Expected::Pem => "a private key as PEM: PRIVATE KEY (PKCS#8), RSA PRIVATE KEY (PKCS#1) or EC PRIVATE KEY \

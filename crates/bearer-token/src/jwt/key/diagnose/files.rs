@@ -1,4 +1,7 @@
 //! Sentences about content that is not the key that was expected: other formats, wrong files.
+//!
+//! The commands are tested against real files of each format, made by the tools that the messages name
+//! (`testdata/make.sh`).
 
 use super::{
     expected::{Expected, REWRITE, error},
@@ -17,8 +20,10 @@ use crate::{
     problem::{Advice, Problem},
 };
 
+/// For every form of a public key, so the same mistake reads the same.
 pub(super) const PUBLIC_HALF: &str = "this is the public half, which verifies; give the private key that it belongs to";
 pub(super) const CUT_OFF: &str = "is the file cut off? A block has no matching END line, or its content is not base64";
+/// For files that usually are in the same folder as the key.
 const BESIDE: &str = "it holds the public half; give the key file beside it";
 const UTF8: &str = "save it as UTF-8, in PowerShell with `Get-Content KEY | Set-Content -Encoding utf8 NEW`";
 /// Neither OpenSSL nor ssh-keygen before version 9.6 converts these keys.
@@ -37,6 +42,8 @@ pub(crate) fn content(content: &[u8], expected: Expected) -> Error {
 }
 
 /// What was found, and what to do about it.
+///
+/// One row per format. Where a tool exists that converts it, the advice is a command that can be pasted.
 fn describe(sniffed: Sniffed, content: &[u8], expected: Expected) -> (String, Vec<Advice>) {
     let text = |found: &str, advice: &'static str| (found.to_owned(), vec![Advice::text(advice)]);
     match sniffed {
@@ -80,11 +87,14 @@ fn describe(sniffed: Sniffed, content: &[u8], expected: Expected) -> (String, Ve
     }
 }
 
+/// Whether it is a whole JWK in Base64, which a constructor for PEM refuses and a reader accepts.
 fn is_wrapped_jwk(content: &[u8]) -> bool {
     encoding::base64(content).is_some_and(|inside| jwk::is_jwk(&inside))
 }
 
 /// A DER document, in binary or in base64 alone.
+///
+/// Binary and Base64 differ by one step before the same command.
 fn der(document: DerDocument, how: &str) -> (String, Vec<Advice>) {
     let is_binary = how == "binary DER";
     let convert = |command: &str| {
@@ -119,6 +129,8 @@ fn der(document: DerDocument, how: &str) -> (String, Vec<Advice>) {
 
 /// JSON that is not a whole JWK. A key inside it is named but not used: there may be several, and the wrong one must
 /// not sign.
+///
+/// For a PEM member, `Value::member` comes first: then the file can stay as its provider made it.
 fn json_content(content: &[u8]) -> (String, Vec<Advice>) {
     let document = json::read(content).unwrap_or_default();
     let file = if document.is_service_account { "a service account file (JSON)" } else { "JSON" };
@@ -210,6 +222,8 @@ fn label_name(label: PemLabel) -> String {
     }
 }
 
+/// What to do about a block with this label. The first label with advice decides. Certificates around a key are common,
+/// and are not the mistake.
 fn label_advice(label: PemLabel) -> Option<Vec<Advice>> {
     Some(match label {
         PemLabel::OldEncryption(_) => vec![

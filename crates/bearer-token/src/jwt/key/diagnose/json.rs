@@ -1,4 +1,6 @@
 //! Sentences about damaged JSON.
+//!
+//! Only the place and the kind of the damage are named. The parser's own sentence would quote the content.
 
 use crate::{
     jwt::formats::jwk::{JsonFault, JsonSubject, JwkFault},

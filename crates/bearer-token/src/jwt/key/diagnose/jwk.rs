@@ -1,4 +1,7 @@
 //! Sentences about JWKs.
+//!
+//! Each sentence names the section of the specification only where a reader would look it up. Key ids are listed,
+//! because choosing one is the usual fix.
 
 use super::{
     expected::{Expected, error},
@@ -46,6 +49,7 @@ pub(crate) fn jwk(fault: &JwkFault, content: &[u8], expected: Expected) -> Error
     })
 }
 
+/// The ids of a set, up to a limit.
 fn listed(ids: &[KeyId]) -> String {
     let names: Vec<_> = ids.iter().take(LISTED).map(ToString::to_string).collect();
     match (names.is_empty(), ids.len().saturating_sub(LISTED)) {
@@ -56,6 +60,8 @@ fn listed(ids: &[KeyId]) -> String {
 }
 
 /// A JWK that does not sign.
+///
+/// One arm for each fault, without a default: a new fault must get a sentence.
 pub(crate) fn jwk_key(fault: &JwkKeyFault) -> Error {
     const KEY_TYPES: &str = "\"RSA\", \"EC\", \"OKP\", \"AKP\" or \"oct\"";
     let problem = |found: String| Problem::new("key", found);
@@ -158,6 +164,7 @@ fn curve_clause(curve: Option<Word>) -> String {
     curve.map_or("no `crv`".to_owned(), |curve| format!("`crv` {}", quoted(curve)))
 }
 
+/// A word in quotes, or its length.
 fn quoted(word: Word) -> String {
     match word {
         Word::Known(word) => format!("{word:?}"),

@@ -1,4 +1,8 @@
 //! Turns content of any format into a key.
+//!
+//! Content is tried in the order of certainty: a whole document (JWK, PEM, DER), the same inside of Base64 or quotes,
+//! and only then a bare secret or seed. In between, anything that looks like a part of a document is refused. That
+//! order is what keeps a torn JWK from signing as a secret.
 
 use std::sync::Arc;
 
@@ -26,6 +30,8 @@ use crate::{
 };
 
 impl KeyReader {
+    /// Reads a key from content of any format. The algorithm decides what bare content may be. RSA, ECDSA and ML-DSA
+    /// have no bare form, so for them it is an error with advice.
     pub(super) fn read_material(&self, content: &[u8]) -> Result<KeyMaterial, Error> {
         let content =
             self.encoding.decode(content).map(Zeroizing::new).ok_or_else(|| diagnose::encoding(self.encoding))?;
@@ -55,6 +61,8 @@ impl KeyReader {
     }
 
     /// Reads a PEM, a JWK or a DER; `None` if it is none of them as a whole.
+    ///
+    /// DER is only looked for with a private key's algorithm: a random HMAC secret could begin with the same bytes.
     fn read_document(&self, content: &[u8], expected: Expected) -> Option<Result<KeyMaterial, Error>> {
         if json::begins_like_json(content) {
             return (jwk::is_jwk(content)).then(|| self.read_jwk(content, expected));
@@ -67,6 +75,7 @@ impl KeyReader {
         identify(content).map(|_| self.private_key(algorithm, content))
     }
 
+    /// Reads the one private key of a PEM, with the passphrase if it is encrypted.
     pub(super) fn read_pem(&self, text: &[u8], expected: Expected) -> Result<KeyMaterial, Error> {
         let algorithm = self.need_algorithm()?;
         if algorithm.is_hmac() {
@@ -78,6 +87,7 @@ impl KeyReader {
         }
     }
 
+    /// Reads a plain key. A passphrase that was set is then an error: the key is less protected than its owner thinks.
     fn private_key(&self, algorithm: Algorithm, der: &[u8]) -> Result<KeyMaterial, Error> {
         if self.passphrase.is_some() {
             return Err(diagnose::plain_with_passphrase());
@@ -99,6 +109,7 @@ impl KeyReader {
         Err(diagnose::encrypted_without_passphrase(expected))
     }
 
+    /// Reads a JWK, or the one of a set. The algorithms of the reader and of the key must agree.
     pub(super) fn read_jwk(&self, text: &[u8], expected: Expected) -> Result<KeyMaterial, Error> {
         self.check_passphrase("a JWK")?;
         let chosen = jwk::read(text).and_then(|document| document.choose(self.key_id.as_deref()));
@@ -124,6 +135,8 @@ impl KeyReader {
     }
 
     /// The bare bytes of an Ed25519 key.
+    ///
+    /// Base64 is tried before hex. 64 hex digits are also Base64, but of 48 bytes, which no key has.
     fn bare_ed25519(&self, content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let bare = |bytes: Zeroizing<Vec<u8>>| matches!(bytes.len(), 32 | 64).then_some(bytes);
         if !self.is_text() {
@@ -138,6 +151,7 @@ impl KeyReader {
         self.encoding == Encoding::Text && !self.is_decoded
     }
 
+    /// The algorithm, where the content does not name one.
     fn need_algorithm(&self) -> Result<Algorithm, Error> {
         self.algorithm.ok_or_else(diagnose::no_algorithm)
     }
@@ -163,6 +177,9 @@ fn wrapped_document(content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Whether the content is mostly text: a random secret of 32 bytes is neither UTF-8 nor free of control characters.
+///
+/// Text is checked for quotes and newlines, binary is not. The border matters for secrets from `/dev/urandom`, which
+/// may be any bytes.
 fn is_written(content: &[u8]) -> bool {
     let controls = content.iter().filter(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()).count();
     sniff::is_text(content) || (str::from_utf8(content).is_ok() && 2 * controls < content.len())
@@ -172,6 +189,7 @@ pub(super) fn is_path(content: &[u8]) -> bool {
     str::from_utf8(string::trim(content)).is_ok_and(looks_like_path)
 }
 
+/// The error for content that nothing above could read. A path in place of its file's content is recognised first.
 fn not_a_key(content: &[u8], expected: Expected) -> Error {
     if is_path(content) { diagnose::path(expected) } else { diagnose::content(content, expected) }
 }

@@ -1,4 +1,7 @@
 //! What is wrong with the settings of a template's builder.
+//!
+//! Each check reports all that it finds. They run on the builder itself, because some move what they checked to its
+//! final place.
 
 use std::time::Duration;
 
@@ -20,6 +23,8 @@ use crate::{
 const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl JwtTemplateBuilder {
+    /// Checks the lifetime and the back-date. Whole seconds are compared, as in the JWT: a lifetime of 10.5 s with a
+    /// back-date of 10 s would be none.
     pub(super) fn check_times(&mut self) {
         let lifetime = self.lifetime.unwrap_or(ASSERTION_LIFETIME);
         let backdate = self.claims.backdate;
@@ -34,6 +39,9 @@ impl JwtTemplateBuilder {
     }
 
     /// Opens the certificate. Also returns its state for the checks that follow.
+    ///
+    /// An unusable certificate leaves a state that lets computed members run. They then do not report its absence a
+    /// second time.
     pub(super) fn certified(&mut self) -> (Option<CertifiedKey>, CertificateState) {
         if self.has_chain && self.certificate.is_none() {
             let problem = Problem::new("certificate_chain", "found no certificate to send");
@@ -51,6 +59,8 @@ impl JwtTemplateBuilder {
         }
     }
 
+    /// Computes each claim once, and checks the results. The results of the rehearsal are checked like fixed claims: a
+    /// function that returns a string with a newline does so each time.
     pub(super) fn check_computed(&mut self, cx: &SignContext) {
         let Self { claims, problems, .. } = self;
         for name in claims.computed.names() {
@@ -67,6 +77,8 @@ impl JwtTemplateBuilder {
         }
     }
 
+    /// Checks the names and strings of the claims. A fixed `exp` would end all JWTs at one time, and a fixed `jti`
+    /// would be refused the second time. So each of the four is a problem that names the right method.
     pub(super) fn check_names(&mut self) {
         let Self { claims, problems, .. } = self;
         for (name, value) in &claims.fixed {

@@ -1,4 +1,7 @@
 //! CA certificates, client certificates and private keys, read from the user's PEM.
+//!
+//! The same care as for signing keys, with fewer formats: PEM only, because all tools write it. What is not PEM is
+//! recognised by its first bytes and named together with the command that converts it.
 
 use rustls::{
     RootCertStore,
@@ -17,6 +20,8 @@ use crate::{
 };
 
 /// The certificates of CAs. A problem says what was found instead, without repeating it.
+///
+/// Each certificate is loaded once here, so a damaged one is reported by its number and not at the first handshake.
 pub(super) fn cas(path: &'static str, pem: &Value) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let problem = |found: String| {
         Problem::new(path, pem.clause(found))
@@ -39,6 +44,8 @@ pub(super) fn cas(path: &'static str, pem: &Value) -> Result<Vec<CertificateDer<
 }
 
 /// A client certificate, its chain and its private key. The key is in a separate PEM, or follows the certificates.
+///
+/// The order is that of TLS (RFC 8446 section 4.4.2): the client's own certificate first, then its issuers.
 pub(super) fn identity(certificate: &Value, key: Option<&Value>) -> Result<Identity, Problem> {
     let problem = |found: String| {
         Problem::new("certificate", certificate.clause(found)).expecting(if key.is_some() {
@@ -77,6 +84,8 @@ pub(super) fn identity(certificate: &Value, key: Option<&Value>) -> Result<Ident
     }
 }
 
+/// The private key from a PEM of its own. Certificates beside the key are ignored: some tools write both into both
+/// files.
 fn separate_key(pem: &Value) -> Result<Zeroizing<PrivateKeyDer<'static>>, Problem> {
     let problem = |found: String| {
         Problem::new("key", pem.clause(found)).expecting("the private key of the client's certificate in PEM")
@@ -91,6 +100,8 @@ fn separate_key(pem: &Value) -> Result<Zeroizing<PrivateKeyDer<'static>>, Proble
 }
 
 /// What a PEM contains.
+///
+/// The sections of one PEM, in the roles that they can have here.
 struct Sections {
     certificates: Vec<CertificateDer<'static>>,
     key: Option<KeySection>,
@@ -142,6 +153,8 @@ impl Unreadable {
 }
 
 impl Sections {
+    /// Reads the sections of a PEM. Encryption is noticed before parsing, because the headers of the old form look like
+    /// damaged Base64.
     fn read(path: &str, pem: &Value) -> Result<Self, Unreadable> {
         let text = normalized(&pem.bytes_now(path).map_err(Unreadable::Value)?);
         let is_encrypted =
@@ -216,6 +229,9 @@ fn instead_of_pem(text: &[u8]) -> &'static str {
 
 /// The PEM without a byte order mark and without indentation, and with real newlines in place of `\n`. Base64 has no
 /// backslash.
+///
+/// Wiped, as the text may have a private key. Its capacity is that of the input, which it never exceeds by more than a
+/// byte.
 fn normalized(pem: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut lines = Zeroizing::new(Vec::with_capacity(pem.len() + 1));
     let mut push = |line: &[u8]| {
@@ -235,6 +251,7 @@ fn normalized(pem: &[u8]) -> Zeroizing<Vec<u8>> {
     lines
 }
 
+/// What is wrong with a PEM, without the parser's sentence, which quotes the line.
 fn damaged(error: &Error) -> &'static str {
     match error {
         Error::MissingSectionEnd { .. } => "found a PEM without its `-----END ..-----` line",

@@ -1,4 +1,8 @@
 //! The certificates and the key of a transport, which are read again when their files change.
+//!
+//! Certificates of workloads live for hours, and their files are rewritten while the process runs. Here they are
+//! compared before each request, which is a look at a few timestamps, and read as a whole when one of them changed: a
+//! certificate without its new key is a problem, and the previous pair stays in use.
 
 use std::{fmt, sync::Arc};
 
@@ -59,6 +63,8 @@ impl TlsInput {
 }
 
 /// What was read last and is usable.
+///
+/// Two locks: one for reading, which may take long, and one for the result, which is held for a copy.
 #[derive(Default)]
 pub(in super::super) struct TlsFiles {
     input: TlsInput,
@@ -104,6 +110,8 @@ impl TlsFiles {
         Ok(Arc::clone(&lock(&self.in_use)))
     }
 
+    /// Reads the files again, if they have changed. Runs on a blocking thread. Requests that arrive meanwhile wait for
+    /// it, and use the new certificates.
     fn read_again(&self) -> Reading {
         let _reading = lock(&self.reading);
         if !self.input.has_changed() {
