@@ -19,7 +19,7 @@ use bearer_token::{
     transport::Transport,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
 /// The key that tokens are bound to.
@@ -92,25 +92,15 @@ pub fn bound_token(response: &Response<Bytes>) -> Result<AccessToken, Error> {
     Ok(lifetime.into_iter().fold(AccessToken::new(token), AccessToken::expires_in))
 }
 
-/// Adds a proof to each token request, and sends it once more if the server wants a nonce (section 8).
+/// Adds a proof to each token request. If the server wants a nonce (section 8), the token endpoint makes another request,
+/// with a new client assertion, which then has a proof with that nonce.
 pub struct DpopTransport<T> {
     pub inner: T,
     pub dpop: Arc<Dpop>,
 }
 
 impl<T: Transport> Transport for DpopTransport<T> {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
-        let response = self.send_once(request.clone()).await?;
-        let wants_nonce = response.status() == StatusCode::BAD_REQUEST
-            && response.headers().contains_key("dpop-nonce")
-            && serde_json::from_slice::<Value>(response.body()).is_ok_and(|body| body["error"] == "use_dpop_nonce");
-        // The body is the same, with the same assertion: the server refused the proof before it looked at the grant.
-        if wants_nonce { self.send_once(request).await } else { Ok(response) }
-    }
-}
-
-impl<T: Transport> DpopTransport<T> {
-    async fn send_once(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let proof = self.dpop.proof(request.method(), request.uri(), None).await?;
         request.headers_mut().insert("dpop", proof);
         let url = request.uri().clone();

@@ -18,6 +18,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 use crate::error::{Error, ErrorKind};
 
 mod moment;
+#[cfg(any(feature = "http-transport", feature = "jwt", feature = "shared"))]
+pub(crate) mod preparation;
 mod system;
 
 pub use self::{

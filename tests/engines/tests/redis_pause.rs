@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server"]
-async fn the_save_of_a_holder_that_was_stopped_is_fenced() {
+async fn l61_the_save_of_a_holder_that_was_stopped_is_fenced() {
     let (redis, server) = (RedisServer::start().await, AuthorizationServer::start().unwrap());
     server.register(Client::secret("fleet", "MARKER-secret"));
     server.issue(Tokens::opaque().lifetime(Duration::from_secs(600)));

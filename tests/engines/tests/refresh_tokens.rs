@@ -28,7 +28,7 @@ fn runs() -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL"]
-async fn a_refresh_token_is_spent_once() {
+async fn l59_a_refresh_token_is_spent_once() {
     let postgres = PostgresServer::start().await;
     let store = PostgresStore::from_url(postgres.url()).unwrap();
     store.create_table().await.unwrap();

@@ -64,7 +64,7 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server"]
-async fn fifty_processes_make_one_request_for_each_lifetime() {
+async fn l41_fifty_processes_make_one_request_for_each_lifetime() {
     let (world, mut redis) = (World::new(), RedisServer::start().await);
     let proxy = Proxy::start(redis.port()).await;
     let store = Store::Redis { url: format!("redis://127.0.0.1:{}", proxy.port()) };
@@ -134,7 +134,7 @@ async fn fifty_processes_make_one_request_for_each_lifetime() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server and redis-sentinel"]
-async fn a_failover_fails_no_request() {
+async fn l63_a_failover_fails_no_request() {
     let (world, mut group) = (World::new(), SentinelGroup::start().await);
     let store = Store::Sentinel { urls: group.urls(), name: NAME.to_owned() };
     let workers = Workers::start(20, |index| world.job(index, store.clone())).await;

@@ -89,7 +89,7 @@ fn one_revocation_costs_one_exchange() {
 }
 
 #[test]
-fn an_outage_costs_one_attempt_for_each_step_of_the_backoff() {
+fn l67_an_outage_costs_one_attempt_for_each_step_of_the_backoff() {
     seeds("outages", |seed| {
         let mut fleet = Fleet::new(seed);
         fleet.run_for(LIFE);
@@ -127,7 +127,7 @@ fn a_store_that_loses_calls_costs_exchanges_and_no_requests() {
 }
 
 #[test]
-fn a_store_that_is_down_costs_exchanges_and_no_requests() {
+fn l41_a_store_that_is_down_costs_exchanges_and_no_requests() {
     seeds("down", |seed| {
         let mut fleet = Fleet::new(seed);
         fleet.run_for(LIFE);
@@ -145,7 +145,7 @@ fn a_store_that_is_down_costs_exchanges_and_no_requests() {
 }
 
 #[test]
-fn failovers_that_lose_writes_cost_no_requests() {
+fn l63_failovers_that_lose_writes_cost_no_requests() {
     seeds("failovers", |seed| {
         let mut fleet = Fleet::new(seed);
         for _ in 0..20 {

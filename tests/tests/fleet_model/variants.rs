@@ -21,7 +21,7 @@ fn found_out(world: World, property: &'static str) {
 }
 
 #[test]
-fn a_store_that_ignores_fences_is_found_out() {
+fn l61_a_store_that_ignores_fences_is_found_out() {
     let rules = Rules { fence: false, ..SOUND };
     breaks(World { rules, until: 8, ..one_of(&[Fault::Pause]) }, properties::REFUSED);
 }
@@ -38,18 +38,18 @@ fn a_store_that_ignores_versions_is_found_out() {
 }
 
 #[test]
-fn a_release_by_name_is_found_out() {
+fn l61_a_release_by_name_is_found_out() {
     let rules = Rules { release_by_fence: false, ..SOUND };
     breaks(World { rules, until: 9, ..one_of(&[Fault::Pause]) }, properties::MORE);
 }
 
 #[test]
-fn times_by_the_own_clock_are_found_out() {
+fn l68_times_by_the_own_clock_are_found_out() {
     breaks(World { rules: Rules { store_clock: false, ..SOUND }, skew: 4, ..QUIET }, properties::NEEDLESS);
 }
 
 #[test]
-fn taking_busy_for_broken_is_found_out() {
+fn l62_taking_busy_for_broken_is_found_out() {
     breaks(World { rules: Rules { busy_is_an_answer: false, ..SOUND }, ..QUIET }, properties::NEEDLESS);
 }
 

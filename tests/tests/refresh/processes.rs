@@ -34,7 +34,7 @@ fn start(bench: &Bench, times: u32) -> Child {
 }
 
 #[tokio::test]
-async fn processes_sharing_a_file_never_reuse_a_refresh_token() {
+async fn l59_processes_sharing_a_file_never_reuse_a_refresh_token() {
     let bench = Bench::new(RefreshTokens::rotating()).await;
     let children: Vec<_> = (0..3).map(|_| start(&bench, 5)).collect();
     for child in children {

@@ -15,6 +15,7 @@ use self::{
 };
 
 mod clients;
+mod cold;
 mod server;
 
 /// What carries token requests.

@@ -46,7 +46,7 @@ use super::{algorithm::Algorithm, formats::public_key, native::signature};
 use crate::{
     error::Error,
     observe::{self, EventKind},
-    platform::Platform,
+    platform::{Platform, preparation::AWS_LC_RANDOMNESS},
     source::Identity,
     value::Value,
 };
@@ -238,6 +238,15 @@ impl SigningKey {
         })
     }
 
+    /// Whether this is its name, or it has none.
+    pub(super) fn is_named(&self, expected: Option<&str>) -> bool {
+        match (&self.key_id, &self.place) {
+            (Some(given), _) => expected == Some(&**given),
+            (None, KeyPlace::Memory(material)) => material.key_id.as_deref() == expected,
+            (None, KeyPlace::LookedUp(_) | KeyPlace::Remote(_)) => self.key_id().as_deref() == expected,
+        }
+    }
+
     /// The name that it was given.
     pub(super) fn given_key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
@@ -282,21 +291,34 @@ impl SigningKey {
         Ok(SigningKey { algorithm: self.algorithm, place: KeyPlace::Memory(material), key_id: self.key_id.clone() })
     }
 
-    /// The signature of the message, together with the message.
-    ///
-    /// The message is moved in and out again, so a signature on another thread needs no copy of it.
-    pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<(String, Vec<u8>), Error> {
+    /// How long a signature is, in bytes, or about so long if the key is in another place.
+    pub(super) fn signature_bytes(&self) -> usize {
+        match &self.place {
+            KeyPlace::Memory(material) => material.key.signature_bytes(self.algorithm),
+            KeyPlace::LookedUp(key) => key.last().key.signature_bytes(self.algorithm),
+            KeyPlace::Remote(_) => *self.algorithm.signature_bytes().start(),
+        }
+    }
+
+    /// The message, a dot, and its signature in base64url: a JWT, if the message is the header and the claims of one
+    /// (RFC 7515 section 7.1).
+    pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<Zeroizing<String>, Error> {
         let material = match &self.place {
             KeyPlace::Memory(material) => material.clone(),
             KeyPlace::LookedUp(key) => key.last(),
             KeyPlace::Remote(signer) => {
                 let signature = signer.sign(message.as_bytes()).await?;
-                return signature::check_form(self.algorithm, signature).map(|signature| (message, signature));
+                let signature = signature::check_form(self.algorithm, signature)?;
+                return Ok(signature::append(message, &signature));
             }
         };
-        let is_slow = material.key.is_slow();
-        let sign = move || material.key.sign(message.as_bytes()).map(|signature| (message, signature));
-        if is_slow { platform.run_blocking(sign).await? } else { sign() }
+        if material.key.is_slow() {
+            return platform.run_blocking(move || material.key.sign(message)).await?;
+        }
+        if material.key.draws_randomness() {
+            AWS_LC_RANDOMNESS.done_on(platform).await;
+        }
+        material.key.sign(message)
     }
 
     /// Adds it as the credential: its public key, or for a secret a code that only the secret makes.
@@ -309,13 +331,24 @@ impl SigningKey {
                 let known = match key.public_key() {
                     Ok(der) => der,
                     Err(_) if key.algorithm.is_hmac() && !matches!(key.place, KeyPlace::Remote(_)) => {
-                        key.sign(cx.platform(), "bearer-token credential".to_owned()).await?.1
+                        return key.credential_code(cx.platform()).await;
                     }
                     Err(_) => key.key_id().unwrap_or_default().into_bytes(),
                 };
                 Ok(Zeroizing::new(known))
             })
         });
+    }
+
+    /// A code that only this shared secret makes.
+    async fn credential_code(&self, platform: &Platform) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let code = self.sign(platform, "bearer-token credential".to_owned()).await?;
+        Ok(Zeroizing::new(code.as_bytes().to_vec()))
+    }
+
+    /// Whether it is in a file or a variable, and looked up for each JWT.
+    pub(crate) fn is_looked_up(&self) -> bool {
+        matches!(self.place, KeyPlace::LookedUp(_))
     }
 
     /// Whether another key is available than the one that signed last.
@@ -454,6 +487,9 @@ mod tests {
     async fn only_slow_algorithms_sign_away_from_the_runtime() {
         let spawn = NoSpawn::default();
         let platform = platform_at(0).with_spawn(spawn.clone());
+        // The first signature of the process also waits for randomness.
+        AWS_LC_RANDOMNESS.done_on(&platform).await;
+        spawn.take_jobs();
         for (key, expected) in [
             (SigningKey::hmac(Algorithm::HS512, [7; 64]), 0),
             (SigningKey::from_pem(Algorithm::ES256, pem("p256")), 0),
@@ -464,8 +500,8 @@ mod tests {
             (SigningKey::from_pem(Algorithm::PS512, pem("rsa2048")), 1),
         ] {
             let key = key.unwrap();
-            let (message, _) = key.sign(&platform, "message".to_owned()).await.unwrap();
-            assert_eq!(message, "message");
+            let signed = key.sign(&platform, "message".to_owned()).await.unwrap();
+            assert!(signed.starts_with("message."));
             assert_eq!(spawn.take_jobs(), expected, "{}", key.algorithm());
         }
     }

@@ -21,9 +21,10 @@ use aws_lc_rs::{
         RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
     },
 };
+use zeroize::Zeroizing;
 
 pub(crate) use self::fault::NativeFault;
-use self::ml_dsa::MlDsaKey;
+use self::{ml_dsa::MlDsaKey, signature::append};
 use super::{
     algorithm::{Algorithm, Curve, Family, Hash, Padding, RSA_BITS},
     formats::{
@@ -179,6 +180,14 @@ impl NativeKey {
         }
     }
 
+    /// Whether a signature draws randomness: a nonce, a salt, or what blinds a private key.
+    pub(crate) fn draws_randomness(&self) -> bool {
+        match self {
+            NativeKey::Rsa(..) | NativeKey::Ecdsa(..) | NativeKey::MlDsa(_) => true,
+            NativeKey::Hmac(_) | NativeKey::Ed25519(_) => false,
+        }
+    }
+
     /// The public key as `SubjectPublicKeyInfo` in DER (RFC 5280 section 4.1.2.7); `None` for a shared secret.
     pub(crate) fn public_key(&self) -> Option<Vec<u8>> {
         let der: Result<PublicKeyX509Der<'static>, Unspecified> = match self {
@@ -191,24 +200,45 @@ impl NativeKey {
         der.ok().map(|der| der.as_ref().to_vec())
     }
 
-    /// Signs a message, which is hashed here. An error here means that the system has no randomness, or that aws-lc
-    /// failed: the key was checked before. The cause is dropped, because it says nothing.
-    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let failed = |_| Error::new(ErrorKind::Signing, "the JWT could not be signed with this key");
+    /// How long a signature is, in bytes.
+    pub(crate) fn signature_bytes(&self, algorithm: Algorithm) -> usize {
         match self {
-            NativeKey::Hmac(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+            NativeKey::Rsa(pair, _) => pair.public_modulus_len(),
+            NativeKey::Hmac(_) | NativeKey::Ecdsa(..) | NativeKey::Ed25519(_) | NativeKey::MlDsa(_) => {
+                *algorithm.signature_bytes().end()
+            }
+        }
+    }
+
+    /// The message with its signature.
+    ///
+    /// An error here means that the system has no randomness, or that aws-lc failed: the key was checked before. The
+    /// cause is dropped, because it says nothing.
+    pub(crate) fn sign(&self, message: String) -> Result<Zeroizing<String>, Error> {
+        let failed = |_| Error::new(ErrorKind::Signing, "the JWT could not be signed with this key");
+        let bytes = message.as_bytes();
+        match self {
+            NativeKey::Hmac(key) => {
+                let tag = hmac::sign(key, bytes);
+                Ok(append(message, tag.as_ref()))
+            }
             NativeKey::Rsa(pair, encoding) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(*encoding, &SystemRandom::new(), message, &mut signature).map_err(failed)?;
-                Ok(signature)
+                pair.sign(*encoding, &SystemRandom::new(), bytes, &mut signature).map_err(failed)?;
+                Ok(append(message, &signature))
             }
             NativeKey::Ecdsa(pair, _) => {
-                pair.sign(&SystemRandom::new(), message).map(|signature| signature.as_ref().to_vec()).map_err(failed)
+                let signature = pair.sign(&SystemRandom::new(), bytes).map_err(failed)?;
+                Ok(append(message, signature.as_ref()))
             }
             NativeKey::Ed25519(pair) => {
-                pair.try_sign(message).map(|signature| signature.as_ref().to_vec()).map_err(failed)
+                let signature = pair.try_sign(bytes).map_err(failed)?;
+                Ok(append(message, signature.as_ref()))
             }
-            NativeKey::MlDsa(key) => key.sign(message).map_err(failed),
+            NativeKey::MlDsa(key) => {
+                let signature = key.sign(bytes).map_err(failed)?;
+                Ok(append(message, &signature))
+            }
         }
     }
 }

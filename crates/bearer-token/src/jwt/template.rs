@@ -8,10 +8,11 @@
 //! | read the key, its certificate and looked-up strings again | `look_up`; twice if something changed in between |
 //! | times: back-dated `iat`, `exp`, perhaps `nbf` | `sign_times.rs` |
 //! | header, from the memory unless it has computed members | `header.rs` |
-//! | claims: fixed, looked up, generated, computed, the caller's own | `claims.rs`, `computed.rs` |
+//! | claims: fixed, looked up, generated, computed, the caller's own | `layout.rs`, `computed.rs` |
 //! | signature over both, in Base64url | the key |
 
 use std::{
+    cell::LazyCell,
     fmt,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -22,11 +23,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+pub(crate) mod base64url;
 pub(crate) mod builder;
 mod claims;
 pub(crate) mod computed;
 pub(crate) mod context;
 mod header;
+mod layout;
 mod looked_up_claims;
 mod sign_times;
 mod strings;
@@ -39,6 +42,7 @@ use self::{
     claims::Claims,
     context::{CertificateState, SignContext},
     header::JoseHeader,
+    layout::{ClaimsLayout, Ingredients},
     sign_times::SignTimes,
 };
 use super::{
@@ -98,6 +102,7 @@ pub(crate) struct Template {
     pub(crate) certified: Option<CertifiedKey>,
     pub(crate) header: JoseHeader,
     pub(crate) claims: Claims,
+    pub(crate) layout: ClaimsLayout,
     /// `None` is the default, which differs between assertions and bearers.
     pub(crate) lifetime: Option<Duration>,
 }
@@ -206,35 +211,58 @@ impl JwtTemplate {
         or_else: Duration,
         own: Map<String, Value>,
     ) -> Result<SignedJwt, Error> {
-        let Template { header, claims, lifetime, .. } = &*self.0;
+        let Template { header, claims, layout, lifetime, .. } = &*self.0;
         let issued = platform.now();
         let times = SignTimes::new(issued, claims.backdate, lifetime.unwrap_or(or_else));
-        let mut found = self.look_up(platform).await?;
-        if self.has_changed() {
-            // A file that contains several of them may have been replaced in between. Later changes are used for the
-            // next JWT.
-            found = self.look_up(platform).await?;
-        }
-        let LookedUp { key, certificate, key_id, claims: mut further } = found;
+        // In a box, because few templates look anything up, and the future of a signature is part of many others.
+        let found = if self.looks_up() { Some(Box::pin(self.look_up_unchanged(platform)).await?) } else { None };
+        let LookedUp { key, certificate, key_id, claims: mut further } = found.unwrap_or_default();
+        let key = key.as_ref().unwrap_or(&self.0.key);
         let expires = match own.get("exp").and_then(Value::as_u64) {
             Some(own) => UNIX_EPOCH.checked_add(Duration::from_secs(own)),
             None => claims.has_expiration_time().then(|| times.expires()),
         };
         further.extend(own);
-        let cx = SignContext::new(times, key, certificate, platform.clone());
-        let (header, claims) = (header.encoded(&cx, key_id)?, claims.text(&cx, further)?);
-        let mut input = String::with_capacity(header.len() + 1 + claims.len().div_ceil(3) * 4);
-        input.push_str(&header);
-        input.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(claims, &mut input);
-        let (input, signature) = cx.key().sign(platform, input).await?;
-        // One allocation of the right size: a string that grows leaves copies behind.
-        let token = Zeroizing::new([input, encode(signature)].join("."));
+        let input = {
+            let with_further;
+            let layout = if further.is_empty() {
+                layout
+            } else {
+                with_further = ClaimsLayout::new(claims, &further);
+                &with_further
+            };
+            let cx = LazyCell::new(|| SignContext::new(times, key.clone(), certificate, platform.clone()));
+            let header = header.encoded(key, key_id, &cx)?;
+            // One allocation for the whole JWT, unless claims are computed.
+            let bytes = header.len() + 1 + encoded_bytes(layout.bytes());
+            let mut input = String::with_capacity(bytes + 1 + encoded_bytes(key.signature_bytes()));
+            input.push_str(&header);
+            input.push('.');
+            layout.append(
+                &claims.computed,
+                &Ingredients { times, platform: Some(platform), context: &cx },
+                &mut input,
+            )?;
+            input
+        };
+        let token = key.sign(platform, input).await?;
         Ok(SignedJwt { token, issued, usable_until: times.expires(), expires })
     }
 
-    /// Everything that is looked up for one JWT.
-    ///
+    /// Whether anything is looked up for each JWT.
+    fn looks_up(&self) -> bool {
+        let Template { key, certified, header, claims, .. } = &*self.0;
+        key.is_looked_up() || certified.is_some() || header.looks_up() || !claims.looked_up.is_empty()
+    }
+
+    /// Everything that is looked up for one JWT, from files that did not change in between.
+    async fn look_up_unchanged(&self, platform: &Platform) -> Result<LookedUp, Error> {
+        let found = self.look_up(platform).await?;
+        // A file that contains several of them may have been replaced in between. Later changes are used for the next
+        // JWT.
+        if self.has_changed() { self.look_up(platform).await } else { Ok(found) }
+    }
+
     /// The order does not matter, since a change in between is noticed by the caller.
     async fn look_up(&self, platform: &Platform) -> Result<LookedUp, Error> {
         let Template { key, certified, header, claims, .. } = &*self.0;
@@ -246,7 +274,7 @@ impl JwtTemplate {
             }
         };
         let key_id = header.look_up_key_id(platform).await?;
-        Ok(LookedUp { key, certificate, key_id, claims: claims.looked_up.read(platform).await? })
+        Ok(LookedUp { key: Some(key), certificate, key_id, claims: claims.looked_up.read(platform).await? })
     }
 
     /// Claims for one JWT, if they go together with the template.
@@ -326,8 +354,10 @@ impl fmt::Debug for JwtTemplate {
 /// What was looked up for one JWT.
 ///
 /// All of it is read before any of it is used, so a JWT never mixes two generations of a file.
+#[derive(Default)]
 struct LookedUp {
-    key: SigningKey,
+    /// `None`: the template's.
+    key: Option<SigningKey>,
     certificate: CertificateState,
     key_id: Option<String>,
     claims: Map<String, Value>,
@@ -393,6 +423,11 @@ impl fmt::Debug for SignedJwt {
 
 fn encode(part: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(part)
+}
+
+/// The length of so many bytes in base64 without padding.
+fn encoded_bytes(bytes: usize) -> usize {
+    base64::encoded_len(bytes, false).unwrap_or(bytes)
 }
 
 #[cfg(test)]

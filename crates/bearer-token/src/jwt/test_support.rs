@@ -42,6 +42,12 @@ pub(crate) fn part(jwt: &SignedJwt, index: usize) -> Value {
     serde_json::from_slice(&part).unwrap_or_else(|error| panic!("part {index}: {error}"))
 }
 
+/// The signature at the end of a JWT.
+pub(crate) fn signature(jwt: &str) -> Vec<u8> {
+    let (_, signature) = jwt.rsplit_once('.').unwrap_or_else(|| panic!("no signature"));
+    BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap_or_else(|error| panic!("signature: {error}"))
+}
+
 /// The key of `testdata` for an algorithm, unless that takes a shared secret.
 pub(crate) fn key_name(algorithm: Algorithm) -> Option<&'static str> {
     match algorithm.family() {

@@ -13,6 +13,10 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::Deserialize;
+
 use crate::{
     error::{Error, ErrorKind, Retry},
     oauth::{
@@ -98,13 +102,15 @@ use self::{location::Location, scope::not_granted};
 /// # Ok(()) }
 /// ```
 ///
-/// One fetch usually makes one request. It makes another one, from scratch and with a new assertion, in three cases:
+/// One fetch usually makes one request. It makes another one, from scratch and with a new assertion, in four cases:
 ///
 /// - The connection breaks before the response is complete, for example because the server closed a pooled one. There is
 ///   one such retry, and only for a [repeatable](Grant::is_repeatable) grant.
 /// - The server refuses, and the grant has [another credential](Grant::should_retry) to try. There are up to three such
 ///   retries.
 /// - The server refuses an assertion, and [the clock](#the-clock) is off. There is one such retry.
+/// - The server wants a nonce in the proof that the transport adds (RFC 9449 section 8), and its response has one. There is
+///   one such retry.
 ///
 /// In all other cases the first response is final, whatever its status. The provider decides when the next fetch may
 /// start.
@@ -373,6 +379,7 @@ impl TokenEndpoint {
         let mut repeats_left = u32::from(parts.grant.is_repeatable());
         let mut tries_left = TRIES;
         let mut looked_again = false;
+        let mut nonce_given = false;
         let mut correction = clock.correction(parts.is_time_bound());
         loop {
             let signing = correction.platform(cx.platform());
@@ -422,9 +429,14 @@ impl TokenEndpoint {
             // A single-use credential may have arrived at the first server. It must not be sent to another one.
             let moved =
                 may_have_moved && location.has_moved(&uri, cx).await && (!broken || parts.grant.is_repeatable());
+            let wants_nonce = !nonce_given && response.as_ref().is_some_and(|(response, _)| wants_nonce(response));
+            nonce_given |= wants_nonce;
             // If the refusal may be about the times, it does not concern the other credentials yet.
-            let again =
-                by_its_clock || moved || (!asked_to_wait && parts.grant.should_retry(cx, &granted, &error)) || repeats;
+            let again = by_its_clock
+                || moved
+                || wants_nonce
+                || (!asked_to_wait && parts.grant.should_retry(cx, &granted, &error))
+                || repeats;
             tries_left -= 1;
             if !again || tries_left == 0 || cx.remaining().is_zero() {
                 return Err(error);
@@ -461,6 +473,19 @@ impl TokenEndpoint {
             observe::tell(EventKind::NarrowerScope { authorization_server: origin, missing: &missing });
         }
     }
+}
+
+/// Whether the server refused the request only for want of a nonce, which its response has (RFC 9449 section 8). A transport
+/// that adds proofs knows it by now. The next request has a new client assertion too (`L72`).
+fn wants_nonce(response: &Response<Bytes>) -> bool {
+    #[derive(Deserialize)]
+    struct Refusal<'a> {
+        #[serde(borrow)]
+        error: Cow<'a, str>,
+    }
+    response.status() == StatusCode::BAD_REQUEST
+        && response.headers().contains_key("dpop-nonce")
+        && serde_json::from_slice::<Refusal<'_>>(response.body()).is_ok_and(|refusal| refusal.error == "use_dpop_nonce")
 }
 
 impl fmt::Debug for TokenEndpoint {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Retry},
-    platform::Platform,
+    platform::{Platform, preparation::AWS_LC_RANDOMNESS},
     problem::{Advice, Problem},
     provider::constants::{SHARED_POLL, SHARED_TOKEN_CALL, SHARED_TOKEN_LEASE, SHARED_TOKEN_LIFE},
     store::{
@@ -297,6 +297,7 @@ impl<S: SharedStore> Inner<S> {
         fence: Fence,
         seen: Version,
     ) -> Result<Saved, Error> {
+        AWS_LC_RANDOMNESS.done_on(platform).await;
         let record = sealing.ring.seal(content.plain()?, &sealing.key)?;
         self.ask(platform, self.store.save(&sealing.key, &record, SHARED_TOKEN_LIFE, fence, seen)).await
     }

@@ -36,7 +36,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     observe::{self, EventKind},
-    platform::{Moment, Platform},
+    platform::{Moment, Platform, preparation::AWS_LC_RANDOMNESS},
     provider::{
         Policy,
         constants::{SHARED_CALL_TIMEOUT, SHARED_LEASE_MARGIN, SHARED_MEMORY, SHARED_POLL},
@@ -369,6 +369,7 @@ impl Turn<'_> {
 
     /// Seals a record and saves it. Whatever comes of it, the lease has ended afterwards or ends by itself.
     async fn save(&self, record: &Record, life: Duration, lease: HeldLease, seen: Version) -> Outcome {
+        AWS_LC_RANDOMNESS.done_on(self.platform()).await;
         let sealed = match self.ring.seal(record.plain(), &self.key) {
             Ok(sealed) if sealed.len() <= MemorySharedStore::MAX_RECORD => sealed,
             Ok(_) => return self.unsaved("it is larger than 64 KiB", lease).await,

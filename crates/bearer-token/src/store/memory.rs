@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_swap_replaces_only_what_was_seen() {
+    async fn l60_a_swap_replaces_only_what_was_seen() {
         let platform = Platform::system();
         let [a, b, c] = ["a", "b", "c"].map(StoredToken::new);
         let store = MemoryStore::default();

@@ -4,7 +4,7 @@ use crate::{
     error::Error,
     jwt::{
         Algorithm, Encoding, KeyReader, SigningKey,
-        test_support::{jwk_text, pem},
+        test_support::{self, jwk_text, pem},
     },
     test_support::platform_at,
 };
@@ -29,7 +29,7 @@ fn all_ways(reader: &KeyReader, content: &[u8]) -> Vec<Result<SigningKey, Error>
 }
 
 async fn signature(key: &SigningKey) -> Vec<u8> {
-    key.sign(&platform_at(0), "message".to_owned()).await.unwrap().1
+    test_support::signature(&key.sign(&platform_at(0), "message".to_owned()).await.unwrap())
 }
 
 async fn hmac(secret: impl AsRef<[u8]>) -> Vec<u8> {

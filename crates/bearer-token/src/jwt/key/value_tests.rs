@@ -10,7 +10,7 @@ use crate::{
     error::{Error, ErrorKind},
     jwt::{
         Algorithm, KeyReader, SigningKey,
-        test_support::{last_32, pem},
+        test_support::{self, last_32, pem},
     },
     provider::TokenProvider,
     test_support::platform_at,
@@ -19,7 +19,8 @@ use crate::{
 
 async fn signature(key: &SigningKey) -> Vec<u8> {
     let platform = platform_at(0);
-    key.now(&platform).await.unwrap().sign(&platform, "message".to_owned()).await.unwrap().1
+    let key = key.now(&platform).await.unwrap();
+    test_support::signature(&key.sign(&platform, "message".to_owned()).await.unwrap())
 }
 
 fn reader(algorithm: Algorithm) -> KeyReader {

@@ -4,11 +4,14 @@
 //! returns DER instead, and a JWT with a DER signature is refused without a reason. So the form of a remote signature
 //! is checked, and a conversion is one call.
 
+use zeroize::Zeroizing;
+
 use crate::{
     error::{Error, ErrorKind},
     jwt::{
         algorithm::{Algorithm, Family},
         formats::der::{INTEGER, SEQUENCE, padded, take},
+        template::base64url::append_base64url,
     },
 };
 
@@ -49,6 +52,15 @@ impl Algorithm {
             Error::new(ErrorKind::Signing, message)
         })
     }
+}
+
+/// The message, a dot, and the signature in base64url without padding (RFC 7515 section 7.1).
+pub(crate) fn append(mut message: String, signature: &[u8]) -> Zeroizing<String> {
+    // A string that grows leaves a copy behind: here, one that is not signed yet.
+    message.reserve_exact(1 + base64::encoded_len(signature.len(), false).unwrap_or_default());
+    message.push('.');
+    append_base64url(signature, &mut message);
+    Zeroizing::new(message)
 }
 
 /// Checks that a signature from a remote signer can be one of this algorithm. The server verifies it.

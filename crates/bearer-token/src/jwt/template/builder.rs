@@ -15,6 +15,7 @@ use super::{
     computed::{Computed, NO_JSON},
     context::SignContext,
     header::JoseHeader,
+    layout::ClaimsLayout,
     looked_up_claims::LookedUpClaims,
     strings::Strings,
 };
@@ -502,6 +503,7 @@ impl JwtTemplateBuilder {
             key: self.key,
             certified,
             header,
+            layout: ClaimsLayout::new(&self.claims, &Map::new()),
             claims: self.claims,
             lifetime: self.lifetime,
         }))

@@ -47,15 +47,16 @@ impl Computed {
     ///
     /// In the order of names, so an error is the same each time.
     pub(crate) fn members(&self, what: &str, cx: &SignContext) -> Result<Vec<(String, Value)>, Error> {
-        let mut members = Vec::new();
-        for (name, compute) in &self.0 {
-            let value = compute(cx).map_err(|error| {
-                let message = format!("the {what} `{name}` cannot be computed: {error}");
-                error.with_context(message)
-            })?;
-            members.push((name.clone(), value));
-        }
-        Ok(members)
+        self.0.keys().map(|name| Ok((name.clone(), self.member(what, name, cx)?))).collect()
+    }
+
+    /// One member for one JWT; `null` if there is none of this name.
+    pub(crate) fn member(&self, what: &str, name: &str, cx: &SignContext) -> Result<Value, Error> {
+        let Some(compute) = self.0.get(name) else { return Ok(Value::Null) };
+        compute(cx).map_err(|error| {
+            let message = format!("the {what} `{name}` cannot be computed: {error}");
+            error.with_context(message)
+        })
     }
 
     /// Computes the members for a rehearsal. Those that cannot be computed are reported as problems, and left out.

@@ -51,7 +51,9 @@ pub struct SignContext {
 /// Whether the JWT's key has a certificate.
 ///
 /// Three states, because "unusable" must neither fail a second time nor pass for "none".
+#[derive(Default)]
 pub(crate) enum CertificateState {
+    #[default]
     None,
     Usable(Arc<CertificateChain>),
     /// There is one, but it cannot be used, which was reported as a problem. Only while a template is checked.
@@ -78,11 +80,6 @@ impl SignContext {
     /// [milliseconds](Duration::as_millis).
     pub fn issued_at(&self) -> Duration {
         self.times.issued_at()
-    }
-
-    /// This long before the signature, as time since 1970.
-    pub(super) fn before_signature(&self, backdate: Duration) -> Duration {
-        self.times.before_signature(backdate)
     }
 
     /// The time of `exp`, as time since 1970.
@@ -166,7 +163,7 @@ impl SignContext {
     ///
     /// During the rehearsal it is zeros. So do not reject zeros, and do not use them as a divisor.
     pub fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
-        self.platform.as_ref().map_or(Ok([0; N]), Platform::random)
+        random(self.platform.as_ref())
     }
 
     /// A new random UUID (RFC 9562 section 5.4), as in `jti`.
@@ -186,12 +183,21 @@ impl SignContext {
     /// # let _ = template; Ok(()) }
     /// ```
     pub fn uuid(&self) -> Result<String, Error> {
-        Ok(uuid::Builder::from_random_bytes(self.random()?).into_uuid().to_string())
+        new_uuid(self.platform.as_ref()).map(|uuid| uuid.to_string())
     }
 
     pub(crate) fn key(&self) -> &SigningKey {
         &self.key
     }
+}
+
+/// Zeros while a template is checked, without a platform.
+fn random<const N: usize>(platform: Option<&Platform>) -> Result<[u8; N], Error> {
+    platform.map_or(Ok([0; N]), Platform::random)
+}
+
+pub(super) fn new_uuid(platform: Option<&Platform>) -> Result<uuid::Uuid, Error> {
+    Ok(uuid::Builder::from_random_bytes(random(platform)?).into_uuid())
 }
 
 impl fmt::Debug for SignContext {

@@ -6,7 +6,7 @@
 //! The `kid` can be set in four places: on the key, by the builder's method, as a member, and by the key's own JWK or
 //! signer. The first three must agree if more than one is set. The last one applies if none is, and follows a rotation.
 
-use std::sync::Arc;
+use std::{cell::LazyCell, sync::Arc};
 
 use jsonwebtoken::Header;
 use serde_json::{Map, Value, json};
@@ -114,6 +114,11 @@ impl JoseHeader {
         looked_up_claims::look_up("the header member `kid`", key_id, platform).await.map(Some)
     }
 
+    /// Whether the `kid` is looked up for each JWT.
+    pub(crate) fn looks_up(&self) -> bool {
+        self.key_id.is_some()
+    }
+
     pub(crate) fn has_changed(&self) -> bool {
         self.key_id.as_ref().is_some_and(value::Value::has_changed)
     }
@@ -121,16 +126,21 @@ impl JoseHeader {
     /// The header of one JWT, encoded, with the current id of the key, or the one that was looked up.
     ///
     /// Without computed members it is encoded once, because it changes only with the id of the key.
-    pub(crate) fn encoded(&self, cx: &SignContext, key_id: Option<String>) -> Result<Arc<str>, Error> {
+    pub(crate) fn encoded<F: FnOnce() -> SignContext>(
+        &self,
+        key: &SigningKey,
+        key_id: Option<String>,
+        cx: &LazyCell<SignContext, F>,
+    ) -> Result<Arc<str>, Error> {
         if key_id.is_some() || self.computed.names().next().is_some() {
             return Ok(encode(self.text(cx, key_id)?).into());
         }
-        let own_key_id = if self.has_own_key_id { cx.key().key_id() } else { None };
         let last = self.last.load();
         match last.as_deref() {
-            Some(last) if last.own_key_id == own_key_id => Ok(last.encoded.clone()),
+            Some(last) if !self.has_own_key_id || key.is_named(last.own_key_id.as_deref()) => Ok(last.encoded.clone()),
             _ => {
-                let encoded: Arc<str> = encode(self.text(cx, None)?).into();
+                let own_key_id = if self.has_own_key_id { key.key_id() } else { None };
+                let encoded: Arc<str> = encode(self.fixed_text(key)).into();
                 self.last.set(Some(Arc::new(Encoded { own_key_id, encoded: encoded.clone() })));
                 Ok(encoded)
             }

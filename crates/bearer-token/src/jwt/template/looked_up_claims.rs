@@ -23,6 +23,10 @@ impl LookedUpClaims {
         self.0.insert(name, strings);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().copied()
     }

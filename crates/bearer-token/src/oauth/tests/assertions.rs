@@ -184,6 +184,48 @@ async fn l20_every_wire_attempt_carries_assertions_of_its_own() {
     }
 }
 
+/// A server that wants a nonce in the proof of the key, which a transport adds (RFC 9449 section 8).
+mod nonce {
+    use super::*;
+
+    fn wanted(code: &str) -> Reply {
+        let reply = Response::builder().status(400).header("dpop-nonce", "n-1");
+        Ok(reply.body(format!(r#"{{"error":"{code}"}}"#).into()).unwrap())
+    }
+
+    async fn fetch<const N: usize>(replies: [Reply; N]) -> (Result<AccessToken, Error>, Vec<Value>) {
+        let script = Script::new(replies);
+        // A refresh token is not used up by a request that was refused for its proof.
+        let source = TokenEndpoint::builder(URL, RefreshToken::new(crate::store::MemoryStore::new("r")))
+            .client_auth(ClientAuth::private_key_jwt("id", private_key()))
+            .transport(script.clone())
+            .build()
+            .unwrap();
+        let result = source.fetch(script.context()).await;
+        (result, script.bodies().iter().map(|body| claims(&form(body)["client_assertion"])).collect())
+    }
+
+    #[tokio::test]
+    async fn l72_is_answered_with_a_new_client_assertion() {
+        let (token, claims) = fetch([wanted("use_dpop_nonce"), reply(200, TOKEN)]).await;
+        token.unwrap();
+        assert_eq!(claims.len(), 2);
+        assert_ne!(claims[0]["jti"], claims[1]["jti"]);
+        // Every attempt takes three seconds.
+        assert_eq!(claims[1]["iat"].as_u64().unwrap() - claims[0]["iat"].as_u64().unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn l72_is_answered_once_and_only_if_asked_for() {
+        let (refused, claims) = fetch([wanted("use_dpop_nonce"), wanted("use_dpop_nonce")]).await;
+        assert_eq!((refused.is_err(), claims.len()), (true, 2));
+        let (refused, claims) = fetch([wanted("invalid_dpop_proof")]).await;
+        assert_eq!((refused.is_err(), claims.len()), (true, 1));
+        let (refused, claims) = fetch([reply(400, r#"{"error":"use_dpop_nonce"}"#)]).await;
+        assert_eq!((refused.is_err(), claims.len()), (true, 1), "there is no nonce");
+    }
+}
+
 /// A refusal by a server whose clock is five minutes ahead of that of the script, which starts at 08:49:37.
 fn refused_by_its_clock(code: &str) -> Reply {
     let reply = Response::builder().status(400).header("date", "Sun, 06 Nov 1994 08:54:40 GMT");

@@ -46,7 +46,7 @@ fn token(text: &str) -> StoredToken {
 }
 
 #[tokio::test]
-async fn a_successor_is_found_by_the_other_host() {
+async fn l69_a_successor_is_found_by_the_other_host() {
     let (world, first) = (World::new(), token("1"));
     let (a, b) = (world.host(), world.host());
     a.put(&world.platform, Some(&first)).await.unwrap();
@@ -108,7 +108,7 @@ async fn a_paused_holder_still_saves_its_successor() {
 }
 
 #[tokio::test]
-async fn a_holder_that_was_paused_before_its_mark_sends_nothing() {
+async fn l61_a_holder_that_was_paused_before_its_mark_sends_nothing() {
     let (world, first) = (World::new(), token("1"));
     let (a, b) = (world.host(), world.host());
     a.put(&world.platform, Some(&first)).await.unwrap();
@@ -139,7 +139,7 @@ async fn a_refusal_or_an_unreached_server_uses_nothing_up() {
 
 #[test]
 #[cfg(feature = "http-transport")]
-fn a_store_that_loses_writes_needs_a_reuse_period() {
+fn l63_a_store_that_loses_writes_needs_a_reuse_period() {
     struct Forgetful(MemorySharedStore);
 
     impl SharedStore for Forgetful {
@@ -182,7 +182,7 @@ fn a_store_that_loses_writes_needs_a_reuse_period() {
 
 /// Two grants of one process, the first of which outlives its lease.
 #[tokio::test]
-async fn the_end_of_one_use_does_not_touch_another_clones() {
+async fn l60_the_end_of_one_use_does_not_touch_another_clones() {
     let (world, first) = (World::new(), token("1"));
     let (a, b) = (world.host(), world.host());
     let other = a.clone();

@@ -168,7 +168,7 @@ async fn a_leader_that_slept_past_its_lease_takes_the_token_of_the_fleet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_slower_than_the_first_lease_still_serves_the_fleet() {
+async fn l62_a_server_slower_than_the_first_lease_still_serves_the_fleet() {
     let world = World::new();
     world.server.takes(SECOND * 7);
     let mut served = 0;

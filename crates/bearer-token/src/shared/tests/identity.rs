@@ -56,7 +56,7 @@ mod of_a_token_endpoint {
     }
 
     #[tokio::test]
-    async fn all_that_reaches_the_server_counts() {
+    async fn l65_all_that_reaches_the_server_counts() {
         let post = |url: &str| {
             TokenEndpoint::builder(url, ClientCredentials::new()).client_auth(ClientAuth::post("orders", "MARKER"))
         };
@@ -147,7 +147,7 @@ mod of_a_token_endpoint {
 
     /// Without another client authentication, the certificate is all that tells the client (RFC 8705 section 2).
     #[tokio::test]
-    async fn a_client_certificate_counts() {
+    async fn l65_a_client_certificate_counts() {
         use crate::transport::HttpTransport;
         let name_with = async |certificate: Option<String>| {
             let transport = match certificate {
@@ -197,7 +197,7 @@ mod of_a_token_endpoint {
 
     /// Each tenant's provider is made by the same function, as in keyed providers.
     #[tokio::test]
-    async fn tenants_never_share_a_record() {
+    async fn l65_tenants_never_share_a_record() {
         let mut names = std::collections::HashSet::new();
         for tenant in 0..200 {
             names.insert(name(endpoint().parameter("tenant", tenant.to_string())).await);
@@ -206,7 +206,7 @@ mod of_a_token_endpoint {
     }
 
     #[tokio::test]
-    async fn a_new_secret_is_another_credential() {
+    async fn l65_a_new_secret_is_another_credential() {
         let world = World::new();
         let credential = async |secret: &str| {
             let endpoint = endpoint().client_auth(ClientAuth::post("orders", secret)).build().unwrap();

@@ -1,10 +1,13 @@
 //! While everything works.
 
 use super::*;
-use crate::{Policy, TokenProvider};
+use crate::{
+    Policy, TokenProvider,
+    platform::{Clock, Moment},
+};
 
 #[tokio::test(start_paused = true)]
-async fn many_cold_replicas_make_one_request() {
+async fn l41_many_cold_replicas_make_one_request() {
     let world = World::new();
     world.server.takes(SECOND);
     let tasks: Vec<_> = (0..50).map(|_| world.begin(&world.replica(), FetchReason::Missing)).collect();
@@ -30,7 +33,7 @@ async fn a_token_arrives_with_its_remaining_life_and_everything_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_replicas_refresh_at_the_time_of_one_draw() {
+async fn l67_all_replicas_refresh_at_the_time_of_one_draw() {
     let world = World::new();
     let policy = Policy::default();
     let replica = || {
@@ -59,6 +62,77 @@ async fn all_replicas_refresh_at_the_time_of_one_draw() {
             world.pass(SECOND).await;
             for replica in &replicas {
                 replica.token().await.unwrap();
+            }
+        }
+        assert_eq!(world.server.requests(), lifetime + 1, "one request for all");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn l64_a_warm_request_never_asks_the_store() {
+    let world = World::new();
+    let provider = TokenProvider::builder(world.replica()).platform(world.platform.clone()).build().unwrap();
+    provider.token().await.unwrap();
+    let calls = world.store.calls();
+    assert!(calls > 0);
+    world.store.set(Fault::Hangs);
+    for _ in 0..600 {
+        world.pass(SECOND).await;
+        assert_eq!(provider.token().await.unwrap().secret(), "MARKER-1");
+    }
+    assert_eq!(world.store.calls(), calls);
+}
+
+/// A host whose time of day is wrong.
+struct WrongTime {
+    clock: PausedClock,
+    is_ahead: bool,
+}
+
+impl Clock for WrongTime {
+    fn now(&self) -> Moment {
+        let now = self.clock.now();
+        let wall = if self.is_ahead { now.wall() + HOUR } else { now.wall() - HOUR };
+        Moment::new(now.monotonic(), wall)
+    }
+
+    fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+        self.clock.sleep_until(deadline)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn l68_hosts_whose_clocks_are_an_hour_off_share_a_token() {
+    let world = World::new();
+    let wrong = |is_ahead| Platform::system().with_clock(WrongTime { clock: PausedClock::new(), is_ahead });
+    let hosts: Vec<_> = [world.platform.clone(), wrong(true), wrong(false)]
+        .into_iter()
+        .map(|platform| {
+            let provider = TokenProvider::builder(world.replica()).platform(platform.clone()).build().unwrap();
+            (provider, platform)
+        })
+        .collect();
+    for lifetime in 1..=3 {
+        for (provider, platform) in &hosts {
+            let bearer = provider.token().await.unwrap();
+            assert_eq!(bearer.secret(), format!("MARKER-{lifetime}"));
+            let left = bearer.expires_at().unwrap().duration_since(platform.now().wall()).unwrap();
+            assert!(left.abs_diff(HOUR) < SECOND * 30, "{left:?}");
+        }
+        let from = world.now();
+        while world.server.requests() == lifetime {
+            world.pass(SECOND).await;
+            for (provider, _) in &hosts {
+                provider.token().await.unwrap();
+            }
+            assert!(world.now() < from + HOUR, "nothing is refreshed");
+        }
+        assert!(world.now() > from + HOUR / 2, "{:?}", world.now() - from);
+        // The others look again soon.
+        for _ in 0..5 {
+            world.pass(SECOND).await;
+            for (provider, _) in &hosts {
+                provider.token().await.unwrap();
             }
         }
         assert_eq!(world.server.requests(), lifetime + 1, "one request for all");

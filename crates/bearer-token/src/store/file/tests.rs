@@ -29,7 +29,7 @@ fn names(directory: &TempDir) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_swap_replaces_only_what_was_seen() {
+async fn l60_a_swap_replaces_only_what_was_seen() {
     let (directory, store) = store();
     let [a, b, c] = ["a", "b", "c"].map(StoredToken::new);
     for (seen, next, done, left) in [

@@ -26,7 +26,7 @@ use tokio::runtime::{Handle, Id};
 use super::{
     connect::{Connector, Secured},
     settings::Settings,
-    tls::{TlsMaterial, shut_down},
+    tls::{RANDOMNESS, TlsMaterial, shut_down},
 };
 use crate::error::Error;
 
@@ -92,6 +92,8 @@ impl Clients {
         if let Some(client) = kept(&here.secure, Some(&tls)) {
             return Ok(client);
         }
+        // At the same time as the CAs are read and the TCP connection is opened. The handshake waits for it.
+        RANDOMNESS.start(runtime);
         let secured = match self.secured(&tls) {
             Some(secured) => secured,
             None => {

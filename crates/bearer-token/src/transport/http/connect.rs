@@ -23,6 +23,7 @@ use std::{
 use http::{Uri, uri::Scheme};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
 use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::runtime::Handle;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
@@ -31,7 +32,7 @@ use super::{
     proxy::{Proxies, Proxy, ProxyRefusal},
     settings::Settings,
     stream::Stream,
-    tls::TlsMaterial,
+    tls::{RANDOMNESS, TlsMaterial},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -133,6 +134,9 @@ async fn handshake(tls: &Arc<ClientConfig>, uri: &Uri, stream: Stream) -> Result
     let host = uri.host().unwrap_or_default();
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let name = ServerName::try_from(host.to_owned())?;
+    if let (false, Ok(runtime)) = (RANDOMNESS.is_done(), Handle::try_current()) {
+        RANDOMNESS.done(&runtime).await;
+    }
     Ok(Box::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?))
 }
 

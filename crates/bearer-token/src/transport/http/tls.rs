@@ -16,12 +16,24 @@ use rustls::{
 use rustls_platform_verifier::Verifier;
 use zeroize::Zeroizing;
 
-use crate::error::Error;
+use crate::{error::Error, platform::preparation::Preparation};
 
 mod certificates;
 mod files;
 
 pub(super) use self::files::{TlsFiles, TlsInput, shut_down};
+
+/// Lets the cryptography gather its first randomness, which takes aws-lc 30 to 50 ms: its entropy is the jitter of the
+/// CPU. A handshake waits for it, so that no poll takes that long.
+///
+/// A build of `aws-lc-sys` with `AWS_LC_SYS_NO_JITTER_ENTROPY=1` in its environment takes its entropy from the operating
+/// system, at once.
+pub(super) static RANDOMNESS: Preparation = Preparation::new(|| {
+    if let Some(provider) = provider() {
+        // The handshake reports that there is none.
+        let _failed = provider.secure_random.fill(&mut [0; 32]);
+    }
+});
 
 /// The certificates and the key of a transport, at one moment.
 ///

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    jwt::test_support::{jwk_set, jwk_text, key_der, last_32, pem},
+    jwt::test_support::{self, jwk_set, jwk_text, key_der, last_32, pem},
     test_support::platform_at,
 };
 
@@ -19,7 +19,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 async fn signature(key: &SigningKey) -> Vec<u8> {
-    key.sign(&platform_at(0), "message".to_owned()).await.unwrap().1
+    test_support::signature(&key.sign(&platform_at(0), "message".to_owned()).await.unwrap())
 }
 
 // shows: 7518/6.4.1

@@ -49,7 +49,7 @@ impl<F: Fn(&Script) + Send + Sync + 'static> Transport for Meanwhile<F> {
 }
 
 #[tokio::test]
-async fn the_token_of_a_faster_process_is_used_at_once() {
+async fn l60_the_token_of_a_faster_process_is_used_at_once() {
     let (script, others, grant) = scene([reply(400, GONE), rotated!("r3")], MemoryStore::new("r1"));
     let meanwhile = Meanwhile(script.clone(), move |script: &Script| {
         if script.bodies().is_empty() {
@@ -75,7 +75,7 @@ async fn a_store_that_always_changes_ends_a_fetch() {
 
 // shows: 9700/4.14
 #[tokio::test]
-async fn two_sources_never_send_the_same_token() {
+async fn l59_two_sources_never_send_the_same_token() {
     let replies = [rotated!("r2"), rotated!("r3"), rotated!("r4"), rotated!("r5")];
     let (script, store, grant) = scene(replies, Moody::new("r1"));
     store.hold();
