@@ -2,9 +2,9 @@
 //!
 //! | part | answers |
 //! |---|---|
-//! | [`regular`] | is it a regular file, and how is it opened without waiting for anybody? |
+//! | [`regular`] | is it a regular file, and how is it opened without blocking? |
 //! | [`watched`] | what is in it, and has it changed since? |
-//! | [`turn`] | who reads it now? |
+//! | [`turn`] | which caller may read it now? |
 //! | [`last_good`] | which value is used while the new content is wrong? |
 //!
 //! # What goes wrong with such files
@@ -16,7 +16,7 @@
 //!   cool-down.
 //! - **A link is switched, as Kubernetes does.** The path stays and its directory is another one. Device and inode are
 //!   part of the metadata, so this is a change.
-//! - **A pipe, a device, a network file system that hangs.** A reading could block for ever. Pipes and devices are
+//! - **A pipe, a device, a network file system that hangs.** A reading could block forever. Pipes and devices are
 //!   refused before they are opened, and a reading that hangs delays other callers for a second at most.
 //! - **A wrong file of gigabytes.** Nothing above 1 MiB is read.
 //!

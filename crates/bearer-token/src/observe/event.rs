@@ -1,7 +1,7 @@
 //! What can happen.
 //!
 //! One enum for all rooms, so that a sink is one `match` and a new event cannot be forgotten by the recorder of
-//! `tracing`, which has no last arm. Fields are borrowed or `Copy`: an event that nobody looks at costs no allocation.
+//! `tracing`, which has no last arm. Fields are borrowed or `Copy`: an event that no sink reads costs no allocation.
 //!
 //! An event has what is needed to act on it without a look at the source: whose it is, what failed, for how long, and
 //! when the next attempt is. It has no string that a server sent.

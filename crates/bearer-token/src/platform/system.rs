@@ -1,7 +1,7 @@
 //! The operating system's clocks and randomness, and the current tokio runtime.
 //!
 //! The hard part is time without a runtime that can be trusted. Three situations look alike to a future, and differ in
-//! who has to wake it:
+//! what has to wake it:
 //!
 //! | polled | the timer |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | outside of any runtime | a helper thread |
 //! | on a thread that is [held](hold), whatever runtime was entered there | a helper thread: the runtime may wait for this thread |
 //!
-//! The third one is `token_blocking` inside of a runtime: without it, a wait could hang for ever (`L11`).
+//! The third one is `token_blocking` inside of a runtime: without it, a wait could hang forever (`L11`).
 #![allow(clippy::disallowed_methods, reason = "this is the one place that may touch what is ambient")]
 
 use std::{

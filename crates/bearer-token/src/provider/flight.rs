@@ -15,7 +15,7 @@
 //!   end, once        |                        |  wakes each, outside of the lock
 //!                    |                        v
 //!  Driver -- polls the fetch, then ends    Waiter, Waiter, Waiter
-//!     |                                       | dropped: its place is free, nobody else is affected
+//!     |                                       | dropped: its place is free, no other waiter is affected
 //!     | dropped: Abandoned                    | overdue: Abandoned
 //! ```
 //!

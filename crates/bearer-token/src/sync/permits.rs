@@ -36,7 +36,7 @@ pub(crate) struct Permits<T> {
     released: Notify,
 }
 
-/// Who holds the permits now. An overdue holder stays in the map until a waiter takes its place.
+/// The holders of the permits. An overdue holder stays in the map until a waiter takes its place.
 struct Held<T> {
     last_id: u64,
     holders: BTreeMap<u64, Holder<T>>,

@@ -2,7 +2,7 @@
 //!
 //! It is around the source of each provider of a map, inside of its flight: a fetch waits for its turn with its
 //! deadline running, and a caller waits for the fetch as for any other. A fetch whose runtime has stopped does not hold
-//! its permit for ever, because a permit ends at its fetch's deadline.
+//! its permit forever, because a permit ends at its fetch's deadline.
 
 use std::{borrow::Cow, sync::Arc};
 
