@@ -88,7 +88,7 @@ impl Fitted {
         let fields = self.fields.shared.as_ref();
         let make = || match (fields, &self.fleet) {
             (Some(fields), given) => fields.sharing(given.as_ref(), cx),
-            (None, Some(fleet)) => Some(Sharing { fleet: fleet.clone(), name: None }),
+            (None, Some(fleet)) => Some(Sharing::of(fleet, None)),
             (None, None) => None,
         };
         self.sharing.get_or_init(make).as_ref()
@@ -97,6 +97,9 @@ impl Fitted {
     /// The refresh token grant, if nothing is wrong with its section.
     pub(crate) fn refresh_token(&self) -> Result<RefreshToken, Error> {
         let mut cx = self.context(Given::Nothing, None);
+        if self.fields.shares_refresh_token() {
+            cx.sharing = self.sharing(&mut cx);
+        }
         let grant = self.fields.refresh_grant(&mut cx);
         let mut report = self.report.clone();
         report.add_unrelated(cx.report);
@@ -108,6 +111,7 @@ impl Fitted {
         let sources = Sources::new(&self.fields.sources);
         let mut cx = Context::new(&self.directory, self.transport.as_ref(), self.platform.as_ref(), sources);
         (cx.given, cx.shared, cx.hosts, cx.is_dry_run) = (given, shared, &self.hosts, self.is_dry_run);
+        cx.has_shared_section = self.fields.shared.is_some();
         cx
     }
 }

@@ -3,14 +3,13 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bearer_token::store::Down;
-use tokio::{
-    runtime::{Handle, Id},
-    sync::Mutex,
-};
+use tokio::runtime::{Handle, Id};
 use tokio_postgres::{
     Client, Config, Error, Row, Socket,
     error::SqlState,
@@ -22,19 +21,28 @@ use tokio_postgres::{
 pub(crate) type Arguments<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type Connect = Box<dyn Fn() -> BoxFuture<Result<Open, Error>> + Send + Sync>;
+type Connect = Box<dyn Fn() -> BoxFuture<Result<Open, Down>> + Send + Sync>;
+
+/// The database connects within this time, or counts as down. A connection goes on over several calls.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// The most runtimes that have a connection each. The first one loses it.
+const MOST_RUNTIMES: usize = 4;
 
 /// A connection that is made at the first statement, and again after it broke. One statement runs at a time.
 pub(crate) struct Connection {
     connect: Connect,
-    state: Mutex<State>,
+    /// A socket belongs to the runtime that made it. Another one may go on while that one is not driven, in the middle of
+    /// a statement too.
+    runtimes: Mutex<Vec<(Id, Arc<OfRuntime>)>>,
 }
+
+/// What one runtime has.
+type OfRuntime = tokio::sync::Mutex<State>;
 
 enum State {
     Closed,
-    /// A connection that takes longer than one call goes on with the next one of the same runtime. Its socket belongs to
-    /// that runtime, which may not be driven any more.
-    Connecting(Id, BoxFuture<Result<Open, Error>>),
+    /// A connection that takes longer than one call goes on with the next one.
+    Connecting(BoxFuture<Result<Open, Down>>),
     Open(Open),
 }
 
@@ -49,29 +57,42 @@ struct Open {
 }
 
 impl Connection {
-    pub(crate) fn new<T>(config: Config, tls: T) -> Self
+    pub(crate) fn new<T>(mut config: Config, tls: T) -> Self
     where
         T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
         T::Stream: Send + 'static,
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECTION_TIMEOUT);
+        }
+        // The timeout is that of each host, and ends with the TCP connection. What follows gets as much.
+        let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1) + 1;
+        let one = config.get_connect_timeout().copied().unwrap_or(CONNECTION_TIMEOUT);
+        let limit = one.saturating_mul(u32::try_from(hosts).unwrap_or(u32::MAX));
         let connect = move || {
             let (config, tls) = (config.clone(), tls.clone());
-            Box::pin(async move {
-                let (client, traffic) = config.connect(tls).await?;
+            let attempt = async move {
+                let (client, traffic) = config.connect(tls).await.map_err(|error| down(&error))?;
                 Ok(Open { client, traffic: Box::pin(traffic), is_checked: false, is_busy: false })
+            };
+            Box::pin(async move {
+                #[allow(clippy::disallowed_methods, reason = "the socket is tokio's as well")]
+                let opened = tokio::time::timeout(limit, attempt).await;
+                opened.unwrap_or_else(|_| Err(Down::new("PostgreSQL did not connect in time")))
             }) as BoxFuture<_>
         };
-        Connection { connect: Box::new(connect), state: Mutex::new(State::Closed) }
+        Connection { connect: Box::new(connect), runtimes: Mutex::default() }
     }
 
     /// Runs one statement. If the connection had been closed before it was sent, it is sent on another one.
     pub(crate) async fn query(&self, statement: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Down> {
-        if Handle::try_current().is_err() {
+        let Ok(runtime) = Handle::try_current() else {
             return Err(Down::new("the connection to PostgreSQL needs a tokio runtime"));
-        }
-        let mut state = self.state.lock().await;
+        };
+        let of_runtime = self.of_runtime(runtime.id());
+        let mut state = of_runtime.lock().await;
         if let State::Open(open) = &mut *state
             && (open.is_busy || open.has_ended().await)
         {
@@ -87,15 +108,26 @@ impl Connection {
         result.map_err(|error| down(&error))
     }
 
-    async fn open<'a>(&self, state: &'a mut State) -> Result<&'a mut Open, Down> {
-        let here = Handle::current().id();
-        if matches!(state, State::Closed) || matches!(state, State::Connecting(there, _) if *there != here) {
-            *state = State::Connecting(here, (self.connect)());
+    fn of_runtime(&self, runtime: Id) -> Arc<OfRuntime> {
+        let mut runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, found)) = runtimes.iter().find(|(of, _)| *of == runtime) {
+            return Arc::clone(found);
         }
-        if let State::Connecting(_, attempt) = state {
+        let new = Arc::new(OfRuntime::new(State::Closed));
+        let surplus = (runtimes.len() + 1).saturating_sub(MOST_RUNTIMES);
+        runtimes.drain(..surplus);
+        runtimes.push((runtime, Arc::clone(&new)));
+        new
+    }
+
+    async fn open<'a>(&self, state: &'a mut State) -> Result<&'a mut Open, Down> {
+        if matches!(state, State::Closed) {
+            *state = State::Connecting((self.connect)());
+        }
+        if let State::Connecting(attempt) = state {
             let connected = attempt.await;
             *state = State::Closed;
-            *state = State::Open(connected.map_err(|error| down(&error))?);
+            *state = State::Open(connected?);
         }
         let State::Open(open) = state else { return Err(Down::new("PostgreSQL is not connected")) };
         if !open.is_checked {
@@ -169,38 +201,4 @@ pub(crate) fn down(error: &Error) -> Down {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{io::ErrorKind, net::TcpListener, time::Duration};
-
-    use tokio_postgres::NoTls;
-
-    use super::*;
-
-    #[test]
-    fn a_runtime_that_is_not_driven_holds_up_no_other() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let mut config = Config::new();
-        config.host("127.0.0.1").port(listener.local_addr().unwrap().port()).user("u");
-        let connection = Connection::new(config, NoTls);
-        let mut runtimes = Vec::new();
-        for _ in 0..2 {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            #[allow(clippy::disallowed_methods, reason = "a call that the caller gives up, on a real connection")]
-            let call =
-                async { tokio::time::timeout(Duration::from_millis(100), connection.query("SELECT 1", &[])).await };
-            assert!(runtime.block_on(call).is_err(), "the server never responds");
-            // It exists, and is not driven.
-            runtimes.push(runtime);
-        }
-        let mut accepted = 0;
-        loop {
-            match listener.accept() {
-                Ok(_) => accepted += 1,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => panic!("{error}"),
-            }
-        }
-        assert_eq!(accepted, 2);
-    }
-}
+mod tests;

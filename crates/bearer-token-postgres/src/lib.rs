@@ -7,8 +7,13 @@
 //! ```
 //!
 //! [`PostgresStore`] is a [`SharedStore`](bearer_token::store::SharedStore) that loses nothing which it has acknowledged.
+//!
+//! The feature `tls` adds URLs with `?sslmode=require`: rustls with the cryptography that the process has installed, and the
+//! system's CAs. [`PostgresStore::new`] accepts any other TLS library.
 
 mod connection;
 mod store;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
 
 pub use self::store::PostgresStore;

@@ -8,19 +8,20 @@ use bearer_token::{
 };
 use tokio_postgres::{
     Config, NoTls, Row, Socket,
-    config::TargetSessionAttrs,
+    config::{SslMode, TargetSessionAttrs},
     tls::{MakeTlsConnect, TlsConnect},
     types::{FromSql, Type},
 };
 
-use crate::connection::{Arguments, Connection};
+use crate::{
+    connection::{Arguments, Connection},
+    tls,
+};
 
-/// The database connects within this time, or counts as down. A connection goes on over several calls.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
 /// A hundred years, because a timestamp of PostgreSQL is limited.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// Keeps records in a table of PostgreSQL. Clones share it, with its one connection.
+/// Keeps records in a table of PostgreSQL. Clones share it, with its one connection for each tokio runtime.
 ///
 /// Every step is one statement on one row. What the database has acknowledged it has, after a crash too:
 /// [`Order::Linearizable`]. So it may keep rotating refresh tokens. Two settings of the database could break that:
@@ -55,25 +56,33 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Keeps the records in the database with this URL (`postgres://user:password@host:port/database`), without TLS.
-    /// Nothing is sent yet.
+    /// Keeps the records in the database with this URL: `postgres://user:password@host:port/database`. Nothing is sent
+    /// yet.
+    ///
+    /// `?sslmode=require` asks for TLS, which needs the feature `tls`. The certificate is always verified, with the CAs of
+    /// the system or of the file in the variable `SSL_CERT_FILE`. Without `sslmode`, connections are made without TLS.
     ///
     /// # Errors
     ///
-    /// Fails with kind [`Config`](ErrorKind::Config) if it is not such a URL. The error does not repeat it, because it
-    /// may contain a password.
+    /// Fails with kind [`Config`](ErrorKind::Config) if it is not such a URL, or TLS cannot be used. The error does not
+    /// repeat the URL, because it may contain a password.
     pub fn from_url(url: impl AsRef<str>) -> Result<Self, Error> {
         let config = url.as_ref().parse::<Config>().map_err(|_| {
-            let message = "the URL of PostgreSQL is unusable; expected `postgres://user:password@host:port/database`";
-            Error::new(ErrorKind::Config, message).with_retry(Retry::AfterChange)
+            unusable(
+                "the URL of PostgreSQL is unusable; expected `postgres://user:password@host:port/database`, with \
+                 `?sslmode=require` for TLS",
+            )
         })?;
-        Ok(PostgresStore::new(config, NoTls))
+        match config.get_ssl_mode() {
+            SslMode::Require => tls::store(config),
+            _ => Ok(PostgresStore::new(config, NoTls)),
+        }
     }
 
     /// Keeps the records in this database, with connections by this TLS library, such as `tokio-postgres-rustls`.
     ///
     /// The connection goes to a server that accepts writes, if `config` names several. Without a connection timeout in
-    /// `config`, it is two seconds.
+    /// `config`, it is two seconds. TLS and the login may take as long again.
     pub fn new<T>(mut config: Config, tls: T) -> Self
     where
         T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
@@ -82,9 +91,6 @@ impl PostgresStore {
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECTION_TIMEOUT);
-        }
         PostgresStore { connection: Arc::new(Connection::new(config, tls)), table: "bearer_token".into() }
     }
 
@@ -164,6 +170,11 @@ impl PostgresStore {
         let snapshot = record.map(|record| Snapshot::new(record, version, life));
         Ok(Found { fence: number(row, 0)?, snapshot, leased: time(4)? })
     }
+}
+
+/// The error of a URL.
+pub(crate) fn unusable(message: &'static str) -> Error {
+    Error::new(ErrorKind::Config, message).with_retry(Retry::AfterChange)
 }
 
 #[derive(Default)]

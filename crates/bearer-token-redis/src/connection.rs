@@ -16,15 +16,24 @@ use redis::{
     RedisResult, ServerErrorKind, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
+use tokio::runtime::{Handle, Id};
+
+#[cfg(feature = "sentinel")]
+mod sentinels;
+#[cfg_attr(not(feature = "tls"), path = "connection/no_tls.rs")]
+mod tls;
 
 /// Less than the deadline of a call (100 ms), so that a connection that hangs is noticed and replaced.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(90);
 const CONNECTION_TIMEOUT: Duration = Duration::from_millis(500);
+/// The most runtimes that have a connection each. The first one loses it.
+const MOST_RUNTIMES: usize = 4;
 
 /// One connection for all clones, made at the first command and again after it broke. Needs a tokio runtime.
 ///
-/// A connection that takes longer than one call goes on with the next one. With Sentinel, the master is asked for again
-/// when the server turns out to be a replica, and the command is repeated there.
+/// A connection that takes longer than one call goes on with the next one. A process with several runtimes has a
+/// connection for each of them, up to four. With Sentinel, the master is asked for again when the server turns out to be
+/// a replica, and the command is repeated there.
 #[derive(Clone)]
 pub struct Connection {
     shared: Arc<SharedConnection>,
@@ -33,7 +42,8 @@ pub struct Connection {
 struct SharedConnection {
     target: Target,
     db: i64,
-    attempt: Mutex<Option<Attempt>>,
+    /// A connection is driven by the runtime that made it. Another one may go on while that one is not driven.
+    attempts: Mutex<Vec<(Id, Attempt)>>,
 }
 
 type Attempt = Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>;
@@ -42,7 +52,7 @@ type Attempt = Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>;
 enum Target {
     Server(Arc<Client>),
     #[cfg(feature = "sentinel")]
-    Sentinel(Arc<tokio::sync::Mutex<redis::sentinel::SentinelClient>>),
+    Sentinels(Arc<sentinels::Sentinels>),
 }
 
 impl Connection {
@@ -52,12 +62,19 @@ impl Connection {
     /// # Errors
     ///
     /// Fails with kind [`Config`](ErrorKind::Config) if it is not such a URL. The error does not repeat it, because it
-    /// may contain a password.
+    /// may contain a password. It also fails for `rediss://` in a process that has installed no `CryptoProvider` of rustls.
     pub fn to_server(url: impl AsRef<str>) -> Result<Self, Error> {
         let info = url.as_ref().into_connection_info().map_err(|error| not_a_url(&error))?;
+        tls::check(&info)?;
         let db = info.redis_settings().db();
         let client = Client::open(info).map_err(|error| not_a_url(&error))?;
         Ok(Connection::new(Target::Server(Arc::new(client)), db))
+    }
+
+    /// Connects as this client is configured: with a private CA, for example, or a certificate of its own.
+    pub fn to_client(client: Client) -> Self {
+        let db = client.get_connection_info().redis_settings().db();
+        Connection::new(Target::Server(Arc::new(client)), db)
     }
 
     /// Connects to the master with this name, as these sentinels know it.
@@ -74,28 +91,20 @@ impl Connection {
         name: impl Into<String>,
         node: Option<redis::sentinel::SentinelNodeConnectionInfo>,
     ) -> Result<Self, Error> {
-        use redis::sentinel::{SentinelClient, SentinelServerType};
-        let parse = |url: &dyn AsRef<str>| url.as_ref().into_connection_info();
-        let sentinels: Result<Vec<_>, _> = sentinels.into_iter().map(|url| parse(&url)).collect();
-        let sentinels = sentinels.map_err(|error| not_a_url(&error))?;
-        let client = SentinelClient::build(sentinels, name.into(), node, SentinelServerType::Master);
-        let client = client.map_err(|error| not_a_url(&error))?;
-        Ok(Connection::new(Target::Sentinel(Arc::new(tokio::sync::Mutex::new(client))), 0))
+        let sentinels = sentinels::Sentinels::new(sentinels, name.into(), node).map_err(|error| not_a_url(&error))?;
+        Ok(Connection::new(Target::Sentinels(Arc::new(sentinels)), 0))
     }
 
     fn new(target: Target, db: i64) -> Self {
-        Connection { shared: Arc::new(SharedConnection { target, db, attempt: Mutex::new(None) }) }
+        Connection { shared: Arc::new(SharedConnection { target, db, attempts: Mutex::default() }) }
     }
 
-    /// The connection, or the attempt to make one that all callers share.
+    /// The connection, or the attempt to make one that all callers of a runtime share.
     async fn current(&self) -> RedisResult<(Attempt, MultiplexedConnection)> {
-        if tokio::runtime::Handle::try_current().is_err() {
+        let Ok(runtime) = Handle::try_current() else {
             return Err((RedisKind::Client, "the connection needs a tokio runtime").into());
-        }
-        let attempt = {
-            let mut attempt = self.shared.attempt.lock().unwrap_or_else(PoisonError::into_inner);
-            attempt.get_or_insert_with(|| connect(self.shared.target.clone()).boxed().shared()).clone()
         };
+        let attempt = self.attempt(runtime.id());
         match attempt.clone().await {
             Ok(connection) => Ok((attempt, connection)),
             Err(error) => {
@@ -105,10 +114,22 @@ impl Connection {
         }
     }
 
+    fn attempt(&self, runtime: Id) -> Attempt {
+        let mut attempts = self.shared.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, attempt)) = attempts.iter().find(|(of, _)| *of == runtime) {
+            return attempt.clone();
+        }
+        let attempt = connect(self.shared.target.clone()).boxed().shared();
+        let surplus = (attempts.len() + 1).saturating_sub(MOST_RUNTIMES);
+        attempts.drain(..surplus);
+        attempts.push((runtime, attempt.clone()));
+        attempt
+    }
+
     /// Makes a new connection for the next command, unless that has happened already.
     fn forget(&self, broken: &Attempt) {
-        let mut attempt = self.shared.attempt.lock().unwrap_or_else(PoisonError::into_inner);
-        attempt.take_if(|attempt| attempt.ptr_eq(broken));
+        let mut attempts = self.shared.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.retain(|(_, attempt)| !attempt.ptr_eq(broken));
     }
 
     async fn run<'a, T>(
@@ -138,7 +159,7 @@ async fn connect(target: Target) -> RedisResult<MultiplexedConnection> {
     let client = match target {
         Target::Server(client) => client,
         #[cfg(feature = "sentinel")]
-        Target::Sentinel(client) => client.lock().await.async_get_client().await.map(Arc::new)?,
+        Target::Sentinels(sentinels) => Arc::new(sentinels.master().await?),
     };
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECTION_TIMEOUT))
@@ -190,3 +211,6 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

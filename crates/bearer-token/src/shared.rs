@@ -155,8 +155,26 @@ impl Fleet {
     /// Shares the tokens of any source under a name.
     ///
     /// The name stands for everything that the source cannot describe: the user or the tenant for which it gets tokens,
-    /// and what it asks for. **Two sources whose tokens must not be mixed up need two names.** What the source
-    /// describes counts as well.
+    /// and what it asks for. **Two sources whose tokens must not be mixed up need two names.** What the source describes
+    /// counts as well.
+    ///
+    /// In the function that makes the sources of [keyed providers](crate::KeyedProviders), a name has to contain the key.
+    /// One constant name gives the token of one user to all others, and nothing can notice that:
+    ///
+    /// ```
+    /// # use bearer_token::{AccessToken, FetchContext, KeyedProviders, TokenProvider};
+    /// # use bearer_token::{shared::{Fleet, SealingKeys}, store::MemorySharedStore};
+    /// # fn tokens_of(_user: &str) -> impl bearer_token::TokenSource + use<> {
+    /// #     |_cx: FetchContext| async { Ok(AccessToken::new("token")) }
+    /// # }
+    /// # let keys = SealingKeys::new("bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=");
+    /// # let fleet = Fleet::builder(MemorySharedStore::new(), keys).build()?;
+    /// let users = KeyedProviders::builder(move |user: &String| {
+    ///     // Not "mail" alone.
+    ///     Ok(TokenProvider::builder(fleet.share_as(format!("mail of {user}"), tokens_of(user))))
+    /// });
+    /// # let _ = users; Ok::<(), bearer_token::Error>(())
+    /// ```
     pub fn share_as(&self, name: impl Into<String>, source: impl TokenSource) -> Shared {
         self.with(Some(name.into()), source)
     }

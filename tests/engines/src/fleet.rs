@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
         Arc, Mutex,
@@ -45,8 +45,13 @@ struct Seen {
 
 impl Worker {
     pub fn start(job: &Job) -> Self {
+        Worker::start_in(job, [])
+    }
+
+    /// Starts it with these environment variables.
+    pub fn start_in<'a>(job: &Job, variables: impl IntoIterator<Item = (&'a str, &'a Path)>) -> Self {
         let mut command = Command::new(program());
-        command.env(VARIABLE, serde_json::to_string(job).unwrap());
+        command.envs(variables).env(VARIABLE, serde_json::to_string(job).unwrap());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
         let seen = Arc::new(Seen::default());

@@ -28,10 +28,17 @@ pub enum Store {
         urls: Vec<String>,
         name: String,
     },
+    Cluster {
+        urls: Vec<String>,
+    },
     /// A refresh token, which is used as often as possible.
     Postgres {
         url: String,
         lease_ms: u64,
+    },
+    /// An access token on PostgreSQL.
+    Table {
+        url: String,
     },
     /// Each replica for itself.
     None,

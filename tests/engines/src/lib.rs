@@ -13,8 +13,11 @@ pub mod monitor;
 pub mod postgres_server;
 pub mod process;
 pub mod proxy;
+pub mod records;
+pub mod redis_cluster;
 pub mod redis_server;
 pub mod sentinel;
+pub mod tls;
 
 use std::time::{Duration, Instant};
 

@@ -3,46 +3,52 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     time::Duration,
 };
 
 use tempfile::TempDir;
 
-use crate::process::{Process, find, free_port};
+use crate::process::{Process, Server, find};
 
 /// A PostgreSQL server on a free port, with a new data directory. Its log shows every statement with its parameters.
 pub struct PostgresServer {
     process: Process,
     port: u16,
-    directory: TempDir,
+    directory: Arc<TempDir>,
     programs: PathBuf,
+    settings: Vec<String>,
 }
 
 impl PostgresServer {
     pub async fn start() -> Self {
-        let mut programs = programs().expect("install PostgreSQL: Debian's package is `postgresql`");
-        let mut directory = tempfile::tempdir().unwrap();
+        PostgresServer::start_with(|_| Vec::new()).await
+    }
+
+    /// Starts it with further settings, as in `["ssl=on"]`. They are made for its directory, before that is given to its
+    /// user.
+    pub async fn start_with(settings: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let programs = programs().expect("install PostgreSQL: Debian's package is `postgresql`");
+        let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
+        let settings = settings(directory.path());
         let is_root = rustix::process::geteuid().is_root();
         if is_root {
             // PostgreSQL refuses to run as root.
-            let owned = Command::new("chown").arg("postgres").arg(directory.path()).status().unwrap();
+            let owned = Command::new("chown").args(["-R", "postgres"]).arg(directory.path()).status().unwrap();
             assert!(owned.success());
         }
         let mut initdb = as_user(is_root, &programs.join("initdb"));
         initdb.args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"]);
         let output = initdb.arg(&data).output().unwrap();
         assert!(output.status.success(), "initdb failed: {}", String::from_utf8_lossy(&output.stderr));
-        for _ in 0..5 {
-            let port = free_port();
-            let process = launch(&programs, directory.path(), port);
-            let mut server = PostgresServer { process, port, directory, programs };
-            if server.answers().await {
-                return server;
-            }
-            (directory, programs) = (server.directory, server.programs);
-        }
-        panic!("PostgreSQL did not start");
+        let directory = Arc::new(directory);
+        PostgresServer::start_on_free_port("PostgreSQL", |port| {
+            let process = launch(&programs, directory.path(), port, &settings);
+            let (directory, programs) = (Arc::clone(&directory), programs.clone());
+            PostgresServer { process, port, directory, programs, settings: settings.clone() }
+        })
+        .await
     }
 
     pub fn port(&self) -> u16 {
@@ -70,8 +76,8 @@ impl PostgresServer {
     pub async fn restart(&mut self) {
         self.process.kill();
         for _ in 0..50 {
-            self.process = launch(&self.programs, self.directory.path(), self.port);
-            if self.answers().await {
+            self.process = launch(&self.programs, self.directory.path(), self.port, &self.settings);
+            if self.is_up().await {
                 return;
             }
             // The children of the killed one may still hold its shared memory.
@@ -88,18 +94,17 @@ impl PostgresServer {
         assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
+}
 
-    async fn answers(&mut self) -> bool {
-        let end = std::time::Instant::now() + Duration::from_secs(20);
-        while self.process.is_running() && std::time::Instant::now() < end {
-            let mut ready = Command::new(self.programs.join("pg_isready"));
-            ready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
-            if ready.status().is_ok_and(|status| status.success()) {
-                return true;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        false
+impl Server for PostgresServer {
+    fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    async fn answers(&self) -> bool {
+        let mut ready = Command::new(self.programs.join("pg_isready"));
+        ready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
+        ready.status().is_ok_and(|status| status.success())
     }
 }
 
@@ -125,12 +130,13 @@ fn as_user(is_root: bool, program: &Path) -> Command {
     command
 }
 
-fn launch(programs: &Path, directory: &Path, port: u16) -> Process {
+fn launch(programs: &Path, directory: &Path, port: u16, further: &[String]) -> Process {
     let user = rustix::process::geteuid().is_root().then_some("postgres");
     let (data, port) = (directory.join("data").display().to_string(), port.to_string());
     let arguments = ["-D", &data, "-p", &port, "-h", "127.0.0.1", "-k", ""];
     let settings = ["fsync=off", "log_statement=all", "max_connections=200", "shared_buffers=16MB"];
-    let settings = settings.into_iter().flat_map(|setting| ["-c", setting]);
+    let further = further.iter().map(String::as_str);
+    let settings = settings.into_iter().chain(further).flat_map(|setting| ["-c", setting]);
     Process::start(&programs.join("postgres"), arguments.into_iter().chain(settings), user, &directory.join("log"))
         .unwrap()
 }

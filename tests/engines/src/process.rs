@@ -6,6 +6,7 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Mutex, OnceLock, PoisonError, mpsc},
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -66,6 +67,38 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// A server that is a process.
+#[allow(async_fn_in_trait, reason = "nothing here is published")]
+pub trait Server: Sized {
+    fn process(&mut self) -> &mut Process;
+
+    /// Whether it answers now.
+    async fn answers(&self) -> bool;
+
+    /// Waits until it answers, for as long as its process runs, and for twenty seconds at most.
+    async fn is_up(&mut self) -> bool {
+        let end = Instant::now() + Duration::from_secs(20);
+        while self.process().is_running() && Instant::now() < end {
+            if self.answers().await {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    }
+
+    /// Starts it on a free port. Another test may have taken that one meanwhile, so there are several attempts.
+    async fn start_on_free_port(name: &str, launch: impl Fn(u16) -> Self) -> Self {
+        for _ in 0..5 {
+            let mut server = launch(free_port());
+            if server.is_up().await {
+                return server;
+            }
+        }
+        panic!("{name} could not be started");
     }
 }
 

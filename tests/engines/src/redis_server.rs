@@ -1,16 +1,20 @@
 //! One Redis server.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tempfile::TempDir;
 
 use crate::{
-    process::{Process, find, free_port},
+    process::{Process, Server, find},
     until,
 };
 
 /// A Redis server on a free port, with its files in a directory of its own.
 pub struct RedisServer {
+    program: PathBuf,
     process: Process,
     port: u16,
     directory: TempDir,
@@ -25,18 +29,19 @@ impl RedisServer {
 
     /// Starts an empty server with these further arguments, as in `["--appendonly", "yes"]`.
     pub async fn start_with(arguments: &[&str]) -> Self {
-        // Another test may have taken the free port meanwhile.
-        for _ in 0..5 {
+        let program = find("redis-server", &[]).expect("install redis-server: Debian's package is `redis-server`");
+        RedisServer::start_program(program, arguments).await
+    }
+
+    /// Starts another program with the protocol and the arguments of Redis.
+    pub async fn start_program(program: PathBuf, arguments: &[&str]) -> Self {
+        let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        RedisServer::start_on_free_port(&program.display().to_string(), |port| {
             let directory = tempfile::tempdir().unwrap();
-            let port = free_port();
-            let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-            let process = launch(port, directory.path(), &arguments);
-            let mut server = RedisServer { process, port, directory, arguments };
-            if server.answers().await {
-                return server;
-            }
-        }
-        panic!("no redis-server could be started: is it installed? Debian's package is `redis-server`");
+            let process = launch(&program, port, directory.path(), &arguments);
+            RedisServer { program: program.clone(), process, port, directory, arguments: arguments.clone() }
+        })
+        .await
     }
 
     pub fn port(&self) -> u16 {
@@ -51,10 +56,6 @@ impl RedisServer {
         self.directory.path()
     }
 
-    pub fn process(&mut self) -> &mut Process {
-        &mut self.process
-    }
-
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.process.kill();
@@ -63,20 +64,8 @@ impl RedisServer {
     /// Starts it again on the same port, after [`kill`](Self::kill). Without a file on the disk it is empty.
     pub async fn restart(&mut self) {
         self.process.kill();
-        self.process = launch(self.port, self.directory.path(), &self.arguments);
-        assert!(self.answers().await, "the server did not start again");
-    }
-
-    /// Whether it answers, within some seconds.
-    async fn answers(&mut self) -> bool {
-        let end = std::time::Instant::now() + Duration::from_secs(10);
-        while self.process.is_running() && std::time::Instant::now() < end {
-            if self.command::<String>(&["PING"]).await.is_ok_and(|pong| pong == "PONG") {
-                return true;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        false
+        self.process = launch(&self.program, self.port, self.directory.path(), &self.arguments);
+        assert!(self.is_up().await, "the server did not start again");
     }
 
     /// Sends one command over a connection of its own.
@@ -93,6 +82,16 @@ impl RedisServer {
     }
 }
 
+impl Server for RedisServer {
+    fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    async fn answers(&self) -> bool {
+        self.command::<String>(&["PING"]).await.is_ok_and(|pong| pong == "PONG")
+    }
+}
+
 /// Sends one command over a connection of its own.
 pub async fn command<T: redis::FromRedisValue>(port: u16, words: &[&str]) -> redis::RedisResult<T> {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}"))?;
@@ -104,11 +103,10 @@ pub async fn command<T: redis::FromRedisValue>(port: u16, words: &[&str]) -> red
     command.query_async(&mut connection).await
 }
 
-fn launch(port: u16, directory: &Path, arguments: &[String]) -> Process {
-    let program = find("redis-server", &[]).expect("install redis-server: Debian's package is `redis-server`");
+fn launch(program: &Path, port: u16, directory: &Path, arguments: &[String]) -> Process {
     let port = port.to_string();
     let base = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--daemonize", "no", "--dir"];
     let base = base.into_iter().map(str::to_owned);
     let all = base.chain([directory.display().to_string()]).chain(arguments.iter().cloned());
-    Process::start(&program, all, None, &directory.join("log")).unwrap()
+    Process::start(program, all, None, &directory.join("log")).unwrap()
 }

@@ -5,16 +5,14 @@
 
 use std::time::Duration;
 
-use bearer_token::store::{Fence, Leased, Saved, SharedStore, StoreKey, Version};
+use bearer_token::store::{Leased, Saved, SharedStore, Version};
 use bearer_token_postgres::PostgresStore;
 use engines::{
     held::{Held, OneServer},
     postgres_server::PostgresServer,
     proxy::{Mode, Proxy},
+    records::{LIFE, TTL, granted, key},
 };
-
-const TTL: Duration = Duration::from_secs(15);
-const LIFE: Duration = Duration::from_secs(3600);
 
 static SERVER: OneServer<PostgresServer> = OneServer::new();
 
@@ -30,17 +28,6 @@ mod contract {
         #[ignore = "needs PostgreSQL"]
         super::held
     );
-}
-
-fn key(number: u8) -> StoreKey {
-    StoreKey::new([number; 32])
-}
-
-async fn granted(store: &impl SharedStore, key: &StoreKey, seen: Version) -> Fence {
-    match store.lease(key, seen, TTL).await.unwrap() {
-        Leased::Granted(fence) => fence,
-        other => panic!("expected the lease, found {other:?}"),
-    }
 }
 
 #[tokio::test]

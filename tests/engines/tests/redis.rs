@@ -3,17 +3,13 @@
 #![allow(clippy::disallowed_methods, reason = "real servers, in real time")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
-use std::time::Duration;
-
-use bearer_token::store::{Fence, Leased, Saved, SharedStore, StoreKey, Version};
+use bearer_token::store::{Saved, SharedStore, Version};
 use bearer_token_redis::RedisStore;
 use engines::{
     held::{Held, OneServer},
+    records::{LIFE, granted, key},
     redis_server::RedisServer,
 };
-
-const TTL: Duration = Duration::from_secs(15);
-const LIFE: Duration = Duration::from_secs(3600);
 
 static SERVER: OneServer<RedisServer> = OneServer::new();
 
@@ -27,17 +23,6 @@ mod contract {
         #[ignore = "needs redis-server"]
         super::held
     );
-}
-
-fn key(number: u8) -> StoreKey {
-    StoreKey::new([number; 32])
-}
-
-async fn granted(store: &impl SharedStore, key: &StoreKey, seen: Version) -> Fence {
-    match store.lease(key, seen, TTL).await.unwrap() {
-        Leased::Granted(fence) => fence,
-        other => panic!("expected the lease, found {other:?}"),
-    }
 }
 
 #[tokio::test]

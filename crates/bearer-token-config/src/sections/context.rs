@@ -35,6 +35,8 @@ pub(crate) struct Context<'a> {
     pub(crate) shared: Option<&'a Shared>,
     /// With which fleet, and under which name, the provider's tokens are shared.
     pub(crate) sharing: Option<&'a Sharing>,
+    /// Whether there is a section `shared`, also one with problems.
+    pub(crate) has_shared_section: bool,
     /// Nothing is to be written.
     pub(crate) is_dry_run: bool,
     /// The hosts that a variable may choose from.
@@ -59,6 +61,7 @@ impl<'a> Context<'a> {
             given: Given::Nothing,
             shared: None,
             sharing: None,
+            has_shared_section: false,
             is_dry_run: false,
             hosts: &[],
             used: Vec::new(),
@@ -241,7 +244,7 @@ impl<'a> Context<'a> {
 }
 
 /// Turns an error of the core into a problem. Its message has both clauses: what was found, and what was expected.
-fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
+pub(super) fn error_at(path: &str, error: &bearer_token::Error) -> Problem {
     let text = error.to_string();
     match text.split_once("; expected ") {
         Some((found, expected)) => Problem::new(path, found.to_owned()).expecting(expected.to_owned()),

@@ -8,41 +8,48 @@ use bearer_token::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(super) use self::refresh_token::Times;
+use self::store::Store;
 use super::context::Context;
 use crate::{
     build::{Given, no_source},
     values::{SecretField, Text},
 };
 
-#[cfg(not(feature = "redis"))]
-mod no_redis;
-#[cfg(feature = "redis")]
-mod redis;
-
-#[cfg(not(feature = "redis"))]
-use no_redis as redis;
+mod refresh_token;
+mod store;
 
 /// The store that the replicas of a program share, so that they fetch one token instead of one each.
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SharedFields {
-    /// The URL of the store: `redis://host:6379`. It may contain a password.
+    /// The URL of the store: `redis://host:6379`, or `postgres://user@host/database`, where the table exists. It may
+    /// contain a password.
     url: Option<SecretField>,
     /// The keys that seal the tokens in the store: one per line, 32 bytes in Base64 (`openssl rand -base64 32`). The
     /// first one seals, all of them open. A file is read again.
     key: Option<SecretField>,
-    /// A name for the token, if it depends on something that replicas cannot compare, such as the token of a user.
+    /// A name for the token, if it depends on something that replicas cannot compare, such as the consent of a user.
     name: Option<Text>,
     /// Keeps the tokens apart from those of another deployment in the same store with the same keys.
     namespace: Option<Text>,
 }
 
 /// A fleet, and the name under which it shares.
-#[derive(Clone)]
 pub(crate) struct Sharing {
-    pub(crate) fleet: Fleet,
-    pub(crate) name: Option<String>,
+    fleet: Fleet,
+    name: Option<String>,
+    namespace: String,
+    /// The store that the section names, with its keys. A fleet that code gives has one that is not known here.
+    store: Option<(Store, SealingKeys)>,
+}
+
+impl Sharing {
+    /// Shares by a fleet that code gives.
+    pub(crate) fn of(fleet: &Fleet, name: Option<String>) -> Self {
+        Sharing { fleet: fleet.clone(), name, namespace: String::new(), store: None }
+    }
 }
 
 const URL: &str = "shared.url";
@@ -53,21 +60,22 @@ impl SharedFields {
     pub(crate) fn sharing(&self, given: Option<&Fleet>, cx: &mut Context<'_>) -> Option<Sharing> {
         let name = self.name.as_ref().map(|name| name.as_str().to_owned());
         if let Some(fleet) = given {
-            return Some(Sharing { fleet: fleet.clone(), name });
+            return Some(Sharing::of(fleet, name));
         }
         let keys = cx.required(KEY, self.key.as_ref(), "the keys that seal the tokens: `{ file = \"..\" }`");
         let keys = keys.and_then(|keys| Self::keys(keys, cx));
         let url = cx.required(URL, self.url.as_ref(), "the URL of the store, such as `redis://localhost:6379`");
         let url = url.and_then(|url| cx.secret(URL, url))?;
-        let builder = redis::builder(&url, keys?).map_err(|problem| cx.report.add(problem.at(URL))).ok()?;
-        let namespace = self.namespace.as_ref().map_or("", Text::as_str);
-        let built = builder.namespace(namespace).build();
+        let store = Store::open(&url).map_err(|problem| cx.report.add(problem.at(URL))).ok()?;
+        let (keys, namespace) = (keys?, self.namespace.as_ref().map_or("", Text::as_str).to_owned());
+        let built = store.fleet(keys.clone()).namespace(namespace.clone()).build();
         let report = |error: Error| {
             for problem in error.problems() {
                 cx.report.add(problem.clone().at(KEY));
             }
         };
-        built.map_err(report).ok().map(|fleet| Sharing { fleet, name })
+        let fleet = built.map_err(report).ok()?;
+        Some(Sharing { fleet, name, namespace, store: Some((store, keys)) })
     }
 
     fn keys(field: &SecretField, cx: &mut Context<'_>) -> Option<SealingKeys> {
@@ -83,7 +91,7 @@ impl Context<'_> {
     ///
     /// The sources of other sources are not shared: only the replica that fetches needs them.
     pub(super) fn provider(&mut self, source: impl TokenSource) -> TokenProviderBuilder {
-        let Some(Sharing { fleet, name }) = self.sharing.filter(|_| !self.is_inside_source()) else {
+        let Some(Sharing { fleet, name, .. }) = self.sharing.filter(|_| !self.is_inside_source()) else {
             return TokenProvider::builder(source);
         };
         let variables = match self.given {

@@ -83,6 +83,11 @@ impl Fields {
             .stored_grant(cx)
     }
 
+    /// Whether the refresh token is kept in the store of the section `shared`.
+    pub(crate) fn shares_refresh_token(&self) -> bool {
+        self.refresh_token.as_ref().is_some_and(RefreshFields::is_shared)
+    }
+
     /// A builder on the source, if nothing is wrong with it.
     pub(crate) fn source(&self, cx: &mut Context<'_>) -> Option<TokenProviderBuilder> {
         let stage = Stage {

@@ -50,6 +50,7 @@ const NAMES: Names = Names {
         name("JwtBearer::new", "/jwt"),
         name("TokenExchange::new", "/token_exchange"),
         name("RefreshToken::new", "/refresh_token"),
+        name("store", "/refresh_token.shared"),
         nothing("transport"),
     ],
 };

@@ -93,25 +93,133 @@ fn bad_keys_are_problems_without_showing_them() {
     assert!(found.contains("shared."), "{found}");
 }
 
+/// The problems of a URL that contains the marker, which none of them repeats.
+fn problems_of_url(url: &str) -> Vec<String> {
+    let found = problems(&format!("[shared]\nurl = '{url}'\nkey = '{KEY}'"));
+    assert!(found.iter().all(|problem| problem.starts_with("shared.url")), "{found:?}");
+    assert!(!found.join(" ").contains("MARKER"), "{found:?}");
+    found
+}
+
 #[cfg(not(feature = "redis"))]
 #[test]
-fn without_a_store_the_feature_is_named() {
-    let found = problems(&format!("[shared]\nurl = 'redis://:MARKER@localhost:6379'\nkey = '{KEY}'"));
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].starts_with("shared.url") && found[0].contains("enable the feature `redis`"), "{found:?}");
-    assert!(!found[0].contains("MARKER"), "{found:?}");
+fn without_redis_its_feature_is_named() {
+    let found = problems_of_url("redis://:MARKER@localhost:6379");
+    assert!(found[0].contains("enable the feature `redis`"), "{found:?}");
+}
+
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn without_postgresql_its_feature_is_named() {
+    for scheme in ["postgres", "postgresql"] {
+        let found = problems_of_url(&format!("{scheme}://user:MARKER@localhost/tokens"));
+        assert!(found[0].contains("enable the feature `postgres`"), "{found:?}");
+    }
 }
 
 #[cfg(feature = "redis")]
 #[test]
-fn a_url_and_a_file_suffice() {
+fn a_url_of_redis_and_a_file_suffice() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys");
     fs::write(&path, KEY).unwrap();
-    let shared = |url: &str| format!("[shared]\nurl = '{url}'\nkey = {{ file = '{}' }}", path.display());
-    assert_eq!(problems(&shared("redis://localhost:6379")), [""; 0]);
-    let found = problems(&shared("http://:MARKER@localhost")).join("\n");
-    assert!(found.starts_with("shared.url") && !found.contains("MARKER"), "{found}");
+    let found = problems(&format!("[shared]\nurl = 'redis://localhost'\nkey = {{ file = '{}' }}", path.display()));
+    assert_eq!(found, [""; 0]);
+    assert_eq!(problems_of_url("redis://:MARKER@localhost:port").len(), 1);
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_url_of_postgresql_and_keys_suffice() {
+    for url in ["postgres://user:MARKER@localhost/tokens", "postgresql://localhost/tokens?sslmode=disable"] {
+        assert_eq!(problems_of_url(url), [""; 0], "{url}");
+    }
+    for url in ["postgres://user:MARKER@localhost:port/tokens", "postgres://localhost/?MARKER=1"] {
+        assert!(problems_of_url(url)[0].contains("postgres://user:password@host"), "{url}");
+    }
+}
+
+#[test]
+fn a_url_of_another_store_is_refused() {
+    for url in ["http://:MARKER@localhost", "MARKER", "Redis://MARKER"] {
+        let found = problems_of_url(url);
+        assert!(found[0].contains("`redis://`") && found[0].contains("`postgres://`"), "{found:?}");
+    }
+}
+
+/// The problems of a refresh token in the store of this section.
+fn refresh_token_problems(refresh_token: &str, shared: &str) -> Vec<String> {
+    let endpoint = "[token_endpoint]\nurl = 'https://as.example.com/token'\nclient.id = 'app'";
+    let config = ProviderConfig::from_toml(&format!("{endpoint}\n[refresh_token]\n{refresh_token}\n{shared}")).unwrap();
+    let error = config.transport(Server::default()).build().err();
+    error.iter().flat_map(Error::problems).map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_shared_refresh_token_needs_a_section_and_one_store() {
+    for (refresh_token, shared, path, part) in [
+        ("shared = true", "", "refresh_token.shared", "set `shared.url`"),
+        ("shared = true", "[shared]", "shared.key", "found nothing"),
+        ("shared = true\nfile = 'x'", "[shared]", "refresh_token.shared", "remove `refresh_token.file`"),
+        ("file = 'x'\nreusable_within = 5", "", "refresh_token.reusable_within", "set `refresh_token.shared = true`"),
+        ("file = 'x'\nresend_after = 5", "", "refresh_token.resend_after", "set `refresh_token.shared = true`"),
+        ("", "", "refresh_token.file", "set `refresh_token.shared = true`"),
+    ] {
+        let found = refresh_token_problems(refresh_token, shared);
+        let is_named = |problem: &&String| problem.starts_with(&format!("{path}: ")) && problem.contains(part);
+        assert!(found.iter().any(|problem| is_named(&problem)), "{refresh_token} {shared}: {found:?}");
+    }
+}
+
+#[test]
+fn a_fleet_from_code_keeps_no_refresh_token() {
+    let fleet = Fleet::builder(MemorySharedStore::new(), SealingKeys::new(KEY)).build().unwrap();
+    let text = "refresh_token.shared = true\ntoken_endpoint.url = 'https://as.example.com/token'";
+    let config = ProviderConfig::from_toml(text).unwrap().fleet(fleet).transport(Server::default());
+    let error = config.build().unwrap_err();
+    let found: Vec<_> = error.problems().iter().map(ToString::to_string).collect();
+    assert!(found.iter().any(|problem| problem.contains("`SharedRefreshToken`")), "{found:?}");
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_shared_refresh_token_needs_a_name_for_the_consent() {
+    let shared = format!("[shared]\nurl = 'postgres://localhost/tokens'\nkey = '{KEY}'\n");
+    let found = refresh_token_problems("shared = true", &shared);
+    assert!(found.len() == 1 && found[0].starts_with("shared.name: "), "{found:?}");
+    let named = shared + "name = 'reports of alice'";
+    assert_eq!(refresh_token_problems("shared = true\nresend_after = 60", &named), [""; 0]);
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn redis_keeps_a_refresh_token_only_within_a_reuse_period() {
+    let shared = format!("[shared]\nurl = 'redis://localhost'\nkey = '{KEY}'\nname = 'reports of alice'");
+    let found = refresh_token_problems("shared = true", &shared);
+    assert!(found.len() == 1 && found[0].starts_with("refresh_token.shared: found a store that may lose"), "{found:?}");
+    assert!(found[0].contains("set `reusable_within`"), "{found:?}");
+    assert_eq!(refresh_token_problems("shared = true\nreusable_within = 30", &shared), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_dry_run_asks_no_store() {
+    let text = format!(
+        "refresh_token.shared = true\ntoken_endpoint.url = 'https://as.example.com/token'\n\
+         [shared]\nurl = 'postgres://127.0.0.1:1/tokens'\nkey = '{KEY}'\nname = 'n'"
+    );
+    let stages = ProviderConfig::from_toml(&text).unwrap().dry_run().await.unwrap();
+    let body = String::from_utf8(stages[0].requests()[0].body().to_vec()).unwrap();
+    assert!(body.contains("grant_type=refresh_token&refresh_token=refresh-token"), "{body}");
+}
+
+#[test]
+fn keys_of_one_configuration_share_no_refresh_token() {
+    let text = "refresh_token.shared = true\n\
+         token_endpoint.url = 'https://as.example.com/token'\n\
+         token_endpoint.parameters.tenant = { variable = 'tenant' }";
+    let error = KeyedConfig::new(ProviderConfig::from_toml(text).unwrap()).unwrap_err();
+    let found: Vec<_> = error.problems().iter().map(ToString::to_string).collect();
+    assert!(found.iter().any(|problem| problem.contains("one name for the refresh tokens of all keys")), "{found:?}");
 }
 
 #[test]

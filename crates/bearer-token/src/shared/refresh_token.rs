@@ -379,7 +379,7 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
             Problem::new("store", found)
                 .expecting(expected)
                 .advise(Advice::text("use another store"))
-                .advise(Advice::text("call `reusable_within` if the server accepts a used refresh token again")),
+                .advise(Advice::text("set `reusable_within` if the server accepts a used refresh token again")),
         ]
     }
 }

@@ -19,7 +19,10 @@ use bearer_token::{
 };
 use bearer_token_postgres::PostgresStore;
 use bearer_token_redis::{Connection, RedisStore};
-use engines::job::{Job, Report, Store, VARIABLE};
+use engines::{
+    job::{Job, Report, Store, VARIABLE},
+    redis_cluster,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -78,10 +81,12 @@ fn provider(job: &Job, source: impl TokenSource) -> Result<TokenProvider> {
     Ok(TokenProvider::builder(source).allow_origin(origin).platform(platform).build()?)
 }
 
-fn make(job: &Job) -> Result<TokenProvider> {
+async fn make(job: &Job) -> Result<TokenProvider> {
     match &job.store {
         Store::Redis { url } => share(job, RedisStore::from_url(url)?),
         Store::Sentinel { urls, name } => share(job, RedisStore::new(Connection::to_sentinels(urls, name, None)?)),
+        Store::Cluster { urls } => share(job, RedisStore::new(redis_cluster::connect(urls.clone()).await?)),
+        Store::Table { url } => share(job, PostgresStore::from_url(url)?),
         Store::None => provider(job, Telling(endpoint(job)?)),
         Store::Postgres { url, lease_ms } => {
             let keys = SealingKeys::file(&job.keys);
@@ -110,7 +115,8 @@ async fn call(url: &str, token: &str) -> Result<u16> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let job: Job = serde_json::from_str(&std::env::var(VARIABLE).context("this is started by the tests")?)?;
-    let provider = make(&job)?;
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let provider = make(&job).await?;
     let (mut report, begun) = (Report::default(), Instant::now());
     let always = matches!(job.store, Store::Postgres { .. });
     let work = async {

@@ -1,0 +1,12 @@
+//! Stores on PostgreSQL.
+
+use bearer_token::Problem;
+pub(super) use bearer_token_postgres::PostgresStore as Store;
+
+use crate::sections::context::error_at;
+
+/// The store with this URL. Nothing is sent yet.
+pub(super) fn open(url: &str) -> Result<Store, Problem> {
+    // The error does not repeat the URL.
+    Store::from_url(url).map_err(|error| error_at("url", &error))
+}
