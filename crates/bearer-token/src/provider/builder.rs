@@ -257,7 +257,7 @@ impl TokenProviderBuilder {
         }
         let challenge_test = self.source.challenge_test();
         let (origins, counted) = match observers.counts_reads() {
-            true => (Origins::default(), Some(Box::new(origins))),
+            true => (Origins::asked_elsewhere(), Some(Box::new(origins))),
             false => (origins, None),
         };
         let inner = Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
@@ -270,7 +270,7 @@ impl TokenProviderBuilder {
             name,
             observers,
             form: Arc::new(form),
-            refusals: Refusals::new(self.refusal_test, &self.sending, challenge_test.clone()),
+            refusals: Refusals::new(self.refusal_test, &self.sending),
             challenge_test,
             settling_time: self.sending.settling_time(),
             passed: FirstTimes::new(),

@@ -18,7 +18,7 @@ use std::{
     },
 };
 
-use http::HeaderMap;
+use http::{HeaderMap, header::WWW_AUTHENTICATE};
 
 use crate::{platform::BoxFuture, token::Rejection};
 
@@ -86,6 +86,14 @@ impl Ticket {
         }
     }
 
+    /// Whether another token of the provider's source meets what a response asks for, although it does not refuse this
+    /// one.
+    pub(crate) fn can_meet(self, response: &HeaderMap) -> bool {
+        // Most responses have no challenge, and need no look at the provider.
+        let asks = response.contains_key(WWW_AUTHENTICATE);
+        asks && self.provider().and_then(ProviderId::find).is_some_and(|provider| provider.can_meet(response))
+    }
+
     /// Tells the observers of the provider that an adapter sends a refused request once more.
     pub(crate) fn replays(self, rejection: Rejection) {
         if let Some(provider) = self.provider().and_then(ProviderId::find) {
@@ -137,6 +145,8 @@ pub(crate) struct ProviderId(NonZeroU32);
 pub(crate) trait Reject: Send + Sync {
     /// Judges a rejection of the bearer with this number, and starts a renewal if it is due.
     fn reject(self: Arc<Self>, generation: Generation, response: &HeaderMap) -> Rejection;
+    /// Whether another token meets what a response asks for.
+    fn can_meet(&self, response: &HeaderMap) -> bool;
     /// Completes when the settling time has passed.
     fn settled(&self) -> BoxFuture<()>;
     /// Tells that a refused request is sent once more.
@@ -228,6 +238,10 @@ mod tests {
         struct Declining;
 
         impl Reject for Declining {
+            fn can_meet(&self, _: &HeaderMap) -> bool {
+                false
+            }
+
             fn reject(self: Arc<Self>, _: Generation, _: &HeaderMap) -> Rejection {
                 Rejection::Declined
             }
