@@ -60,6 +60,8 @@ mod metrics;
 #[cfg(not(feature = "tracing"))]
 mod no_tracing;
 mod scope;
+#[cfg(all(test, feature = "metrics", feature = "tracing"))]
+mod sinks_tests;
 #[cfg(feature = "tracing")]
 mod tracing;
 

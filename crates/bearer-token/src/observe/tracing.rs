@@ -169,7 +169,7 @@ fn token_request(provider: Option<&str>, kind: &EventKind<'_>) {
         EventKind::TokenRequest { method, server_address, server_port, status, error_type, duration } => {
             debug!(
                 target: TARGET, provider, "http.request.method" = method, "server.address" = server_address,
-                "server.port" = server_port, "http.response.status_code" = status,
+                "server.port" = i64::from(*server_port), "http.response.status_code" = status.map(i64::from),
                 "error.type" = error_type, ?duration, "sent a token request"
             );
         }
@@ -335,7 +335,7 @@ pub(super) fn fetch_span(provider: &str, reason: FetchReason) -> Span {
 }
 
 /// The span of a token request. Its fields are those of OpenTelemetry's semantic conventions for HTTP clients, and those
-/// that `tracing-opentelemetry` understands.
+/// that `tracing-opentelemetry` understands. It has no unsigned numbers, and would write them as strings.
 #[cfg(feature = "oauth")]
 pub(super) fn request_span(method: &str, address: &str, port: u16) -> Span {
     ::tracing::info_span!(
@@ -345,7 +345,7 @@ pub(super) fn request_span(method: &str, address: &str, port: u16) -> Span {
         otel.kind = "client",
         "http.request.method" = method,
         "server.address" = address,
-        "server.port" = port,
+        "server.port" = i64::from(port),
         "http.response.status_code" = ::tracing::field::Empty,
         "error.type" = ::tracing::field::Empty,
     )
@@ -354,7 +354,7 @@ pub(super) fn request_span(method: &str, address: &str, port: u16) -> Span {
 #[cfg(feature = "oauth")]
 pub(super) fn end_request(span: &Span, status: Option<u16>, error_type: Option<&'static str>) {
     if let Some(status) = status {
-        span.record("http.response.status_code", status);
+        span.record("http.response.status_code", i64::from(status));
     }
     let failed = status.filter(|status| *status >= 400).map(|status| status.to_string());
     if let Some(kind) = error_type.or(failed.as_deref()) {
