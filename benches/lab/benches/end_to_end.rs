@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    future::ready,
     net::SocketAddr,
     process::ExitCode,
     thread,
@@ -11,9 +12,13 @@ use std::{
 use async_trait::async_trait;
 use bearer_token::{AccessToken, FetchContext, TokenProvider};
 use bytes::Bytes;
-use http::{Extensions, HeaderValue, Request, Response, header::AUTHORIZATION};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, header::AUTHORIZATION};
 use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
 use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioIo},
@@ -38,7 +43,7 @@ const ROUNDS: usize = 61;
 const AT_A_TIME: u64 = 32;
 
 fn main() -> ExitCode {
-    let origin = format!("http://{}", serve());
+    let origin = format!("http://{}", serve(Protocol::Http1));
     let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let mut report = Report::new("end_to_end");
 
@@ -55,10 +60,11 @@ fn main() -> ExitCode {
             &mut report,
             "hyper",
             at_a_time,
-            ["no layer", "tower-http AddAuthorizationLayer", "tower-bearer"],
+            &["no layer", "tower-http AddAuthorizationLayer", "tower-bearer"],
             &turns,
         );
     }
+    http2(&mut report, &runtime);
 
     let bare = ClientBuilder::new(reqwest::Client::new()).build();
     let constant = ClientBuilder::new(reqwest::Client::new()).with(Constant(value())).build();
@@ -70,11 +76,11 @@ fn main() -> ExitCode {
             let client = [&bare, &constant, &ours][one];
             runtime.block_on(through_reqwest(client, &origin, at_a_time))
         });
-        table(&mut report, "reqwest", at_a_time, ["no middleware", "constant header", "reqwest-bearer"], &turns);
+        table(&mut report, "reqwest", at_a_time, &["no middleware", "constant header", "reqwest-bearer"], &turns);
         let micros = turns.seconds(0) / REQUESTS as f64 * 1e6;
         let share: Vec<_> = net.iter().map(|net| net / micros * 100.0).collect();
         report.text(format!(
-            "At {at_a_time} at a time the constant header keeps {:.1} % of the throughput without a middleware, and ours \
+            "{at_a_time} at a time: the constant header keeps {:.1} % of the throughput without a middleware, and ours \
              {:.1} %. What ours adds is less than what one round differs from the next, so it is measured without a network \
              too (see the warm request): {:.2} us of the {micros:.0} us of a request, which is {:.2} %.",
             turns.ratio(0, 1) * 100.0,
@@ -90,6 +96,26 @@ fn main() -> ExitCode {
     report.finish()
 }
 
+/// Responses with trailers, which ours looks at if asked to.
+fn http2(report: &mut Report, runtime: &runtime::Runtime) {
+    let origin = format!("http://{}", serve(Protocol::Http2));
+    let hyper = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<Bytes>>();
+    let constant = AddAuthorizationLayer::bearer(&token()).as_sensitive(true).layer(hyper.clone());
+    let layer = BearerLayer::new(runtime.block_on(provider(&origin)));
+    let ours = layer.clone().layer(hyper.clone());
+    let watching = layer.watch_trailers().layer(hyper.clone());
+    for at_a_time in [1, AT_A_TIME] {
+        let turns = Turns::take(4, rounds(ROUNDS), |one| match one {
+            0 => runtime.block_on(through_tower(&hyper, &origin, at_a_time)),
+            1 => runtime.block_on(through_tower(&constant, &origin, at_a_time)),
+            2 => runtime.block_on(through_tower(&ours, &origin, at_a_time)),
+            _ => runtime.block_on(through_tower(&watching, &origin, at_a_time)),
+        });
+        let names = ["no layer", "tower-http AddAuthorizationLayer", "tower-bearer", "tower-bearer, watch_trailers"];
+        table(report, "hyper, HTTP/2 with trailers", at_a_time, &names, &turns);
+    }
+}
+
 /// The microseconds that our middleware adds to a request, of each run.
 fn middleware_micros(runtime: &runtime::Runtime) -> Vec<f64> {
     let warm = |name: &str| runtime.block_on(contenders::warm(name));
@@ -99,7 +125,7 @@ fn middleware_micros(runtime: &runtime::Runtime) -> Vec<f64> {
     runs.each(|turns| turns.net(1, 0) / 1_000.0 * 1e6)
 }
 
-fn table(report: &mut Report, client: &str, at_a_time: u64, names: [&str; 3], turns: &Turns) {
+fn table(report: &mut Report, client: &str, at_a_time: u64, names: &[&str], turns: &Turns) {
     let rows = names.iter().enumerate().map(|(one, name)| {
         vec![
             (*name).to_owned(),
@@ -185,8 +211,15 @@ async fn provider(origin: &str) -> TokenProvider {
     provider
 }
 
+#[derive(Clone, Copy)]
+enum Protocol {
+    Http1,
+    /// Responses have trailers, as gRPC's do.
+    Http2,
+}
+
 /// Starts a server on its own thread that responds to every request with a little JSON.
-fn serve() -> SocketAddr {
+fn serve(protocol: Protocol) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its address");
     listener.set_nonblocking(true).expect("a socket of ours");
@@ -200,14 +233,30 @@ fn serve() -> SocketAddr {
                 let _ = stream.set_nodelay(true);
                 let body = body.clone();
                 tokio::spawn(async move {
-                    let reply = service_fn(move |_request: Request<Incoming>| {
-                        let body = body.clone();
-                        async move { Ok::<_, Infallible>(Response::new(Full::new(body))) }
-                    });
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), reply).await;
+                    let stream = TokioIo::new(stream);
+                    match protocol {
+                        Protocol::Http1 => {
+                            let reply = service_fn(|_request: Request<Incoming>| {
+                                let body = Full::new(body.clone());
+                                async { Ok::<_, Infallible>(Response::new(body)) }
+                            });
+                            let _ = http1::Builder::new().serve_connection(stream, reply).await;
+                        }
+                        Protocol::Http2 => {
+                            let reply = service_fn(|_request: Request<Incoming>| {
+                                let body = Full::new(body.clone()).with_trailers(ready(Some(Ok(trailers()))));
+                                async { Ok::<_, Infallible>(Response::new(body)) }
+                            });
+                            let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(stream, reply).await;
+                        }
+                    }
                 });
             }
         });
     });
     address
+}
+
+fn trailers() -> HeaderMap {
+    HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))])
 }

@@ -1,12 +1,8 @@
 //! Many callers without a token, at its expiry, and during a failure of the authorization server.
 
 use std::{
-    future::Future,
     process::ExitCode,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,14 +11,11 @@ use lab::{
     contenders::{self, Profile, Role},
     drive::Driver,
     endpoint::{Endpoint, Manner},
+    load::{self, Call, Storm, load},
     report::{Plot, Report},
-    statistics::{median, quantile},
+    statistics::{is_quick, median, quantile},
 };
-use tokio::{
-    runtime::Runtime,
-    sync::{Barrier, watch},
-    time::{self, MissedTickBehavior},
-};
+use tokio::runtime::Runtime;
 
 /// The response time of the token endpoint.
 const LATENCY: Duration = Duration::from_millis(250);
@@ -31,32 +24,28 @@ const DELAYED: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
     let runtime = Runtime::new().expect("a runtime");
-    let storming: Vec<Profile> = contenders::all()
-        .into_iter()
-        .filter(|profile| profile.base == contenders::TOWER && matches!(profile.role, Role::Ours | Role::Peer))
-        .collect();
     let mut report = Report::new("storm");
-    cold(&mut report, &runtime, &storming);
-    failing(&mut report, &runtime, &storming);
-    expiry(&mut report, &runtime, &storming);
-    outage(&mut report, &runtime, &storming);
+    cold(&mut report, &runtime);
+    failing(&mut report, &runtime);
+    expiry(&mut report, &runtime);
+    outage(&mut report, &runtime);
     report.finish()
 }
 
 /// Many callers at once without a token.
-fn cold(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
-    const ROUNDS: usize = 5;
-
+fn cold(report: &mut Report, runtime: &Runtime) {
+    let rounds = if is_quick() { 1 } else { 5 };
     let mut rows = Vec::new();
-    let wakes = [1_000, 10_000].map(|callers| median((0..ROUNDS).map(|_| runtime.block_on(wake(callers)))));
+    let wakes =
+        [1_000, 10_000].map(|callers| median((0..rounds).map(|_| runtime.block_on(load::wake(callers, LATENCY)))));
     let cells = wakes.iter().flat_map(|wake| [String::new(), format!("{:.0}", wake * 1e3), String::new()]);
     rows.push(["waking as many tasks".to_owned()].into_iter().chain(cells).collect());
-    // This contender's constructor does what the others do at the first request.
-    for profile in storming.iter().filter(|profile| profile.name != "aliri_tokens") {
-        let rounds = if profile.role == Role::Ours { ROUNDS } else { 1 };
+    let manner = Manner { delay: LATENCY, ..Manner::prompt() };
+    for profile in load::cold() {
         let mut row = vec![profile.name.to_owned()];
         for (callers, wake) in [1_000, 10_000].into_iter().zip(wakes) {
-            let storms: Vec<_> = (0..rounds).map(|_| runtime.block_on(storm(profile, callers))).collect();
+            let storm = |_| runtime.block_on(load::storm(&profile, manner, callers, 0, Duration::from_secs(60)));
+            let storms: Vec<Storm> = (0..rounds).map(storm).collect();
             let requests = storms.iter().map(|storm| storm.requests).max().unwrap_or_default();
             let seconds = median(storms.iter().map(|storm| storm.seconds));
             let failed: u64 = storms.iter().map(|storm| storm.failed).sum();
@@ -75,106 +64,27 @@ fn cold(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
         rows.push(row);
     }
     report.text(format!(
-        "**Cold callers.** The endpoint takes {} ms. Token requests, time until all were served, callers who failed; of \
-         ours the median time of {ROUNDS} storms.",
+        "**Cold callers.** The endpoint takes {} ms. The most token requests of {rounds} storms, the median time until all \
+         were served, and callers who failed in any of them.",
         LATENCY.as_millis()
     ));
     report.table(&["", "requests, 1,000", "ms", "failed", "requests, 10,000", "ms", "failed"], rows);
 }
 
-struct Storm {
-    requests: u64,
-    seconds: f64,
-    failed: u64,
-}
-
-async fn storm(profile: &Profile, callers: usize) -> Storm {
-    let endpoint = Endpoint::start(Manner { delay: LATENCY, ..Manner::prompt() });
-    let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
-    let failed = Arc::new(AtomicU64::new(0));
-    let seconds = at_once(callers, || {
-        let (driver, failed) = (driver.clone(), failed.clone());
-        async move {
-            let sent = time::timeout(Duration::from_secs(60), driver.send_one()).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                failed.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    })
-    .await;
-    Storm { requests: endpoint.requests(), seconds, failed: failed.load(Ordering::Relaxed) }
-}
-
-/// The cost of waking this many tasks at once, which no provider can avoid. One task waits as
-/// long as the endpoint takes, and then wakes all others.
-async fn wake(tasks: usize) -> f64 {
-    let (sender, receiver) = watch::channel(false);
-    let sender = Arc::new(Mutex::new(Some(sender)));
-    at_once(tasks, || {
-        let (sender, mut receiver) = (sender.clone(), receiver.clone());
-        async move {
-            let first = sender.lock().expect("no panic").take();
-            match first {
-                Some(sender) => {
-                    time::sleep(LATENCY).await;
-                    sender.send_replace(true);
-                }
-                None => drop(receiver.wait_for(|told| *told).await),
-            }
-        }
-    })
-    .await
-        - LATENCY.as_secs_f64()
-}
-
-/// Seconds from the start of the first task to the end of the last. They start once all are ready.
-async fn at_once<F: Future<Output = ()> + Send + 'static>(tasks: usize, task: impl Fn() -> F) -> f64 {
-    let barrier = Arc::new(Barrier::new(tasks));
-    let handles: Vec<_> = (0..tasks)
-        .map(|_| {
-            let (task, barrier) = (task(), barrier.clone());
-            tokio::spawn(async move {
-                barrier.wait().await;
-                let began = Instant::now();
-                task.await;
-                (began, Instant::now())
-            })
-        })
-        .collect();
-    let mut times = Vec::with_capacity(tasks);
-    for handle in handles {
-        times.push(handle.await.expect("no panic"));
-    }
-    let (began, ended) = (times.iter().map(|time| time.0).min(), times.iter().map(|time| time.1).max());
-    began.zip(ended).map_or(f64::NAN, |(began, ended)| (ended - began).as_secs_f64())
-}
-
 /// Callers without a token while the endpoint responds with 503.
-fn failing(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
+fn failing(report: &mut Report, runtime: &Runtime) {
     const CALLERS: usize = 100;
     const PATIENCE: Duration = Duration::from_secs(15);
 
     let mut rows = Vec::new();
-    for profile in storming.iter().filter(|profile| profile.name != "aliri_tokens") {
-        let endpoint = Endpoint::start(Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() });
-        let told = Arc::new(AtomicU64::new(0));
-        let seconds = runtime.block_on(async {
-            let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
-            at_once(CALLERS, || {
-                let (driver, told) = (driver.clone(), told.clone());
-                async move {
-                    if time::timeout(PATIENCE, driver.send_one()).await.is_ok() {
-                        told.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            })
-            .await
-        });
+    for profile in load::cold() {
+        let manner = Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() };
+        let storm = runtime.block_on(load::storm(&profile, manner, CALLERS, 0, PATIENCE));
         rows.push(vec![
             profile.name.to_owned(),
-            endpoint.requests().to_string(),
-            format!("{}", told.load(Ordering::Relaxed)),
-            format!("{seconds:.2}"),
+            storm.requests.to_string(),
+            storm.told.to_string(),
+            format!("{:.2}", storm.seconds),
         ]);
     }
     report.text(format!(
@@ -186,8 +96,8 @@ fn failing(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
 }
 
 /// A steady load while tokens expire.
-fn expiry(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
-    const PER_MILLISECOND: u64 = 2;
+fn expiry(report: &mut Report, runtime: &Runtime) {
+    const PER_MILLISECOND: usize = 2;
     const SECONDS: u64 = 20;
 
     let mut rows = Vec::new();
@@ -195,14 +105,15 @@ fn expiry(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
     let all = contenders::all();
     let machine = all.iter().find(|profile| profile.role == Role::Base).expect("everyone is there");
     let mut by_the_machine = 0;
-    for profile in [machine].into_iter().chain(storming) {
+    for profile in [*machine].into_iter().chain(load::storming()) {
         let lifetime = profile.margin + Duration::from_secs(8);
         let endpoint = Endpoint::start(Manner { delay: LATENCY, lifetime, ..Manner::prompt() });
         let calls = runtime.block_on(async {
             let driver: Arc<dyn Driver> = contenders::cold(profile.name, &endpoint).await.into();
             let _ = driver.send_one().await;
             endpoint.take_times();
-            load(driver, PER_MILLISECOND, Duration::from_secs(SECONDS)).await
+            let (interval, time) = (Duration::from_millis(1), Duration::from_secs(SECONDS));
+            load(driver, interval, PER_MILLISECOND, time, Duration::from_secs(20)).await
         });
         let millis = |share| {
             let time = quantile(calls.iter().map(|call| call.took.as_secs_f64()), share) * 1e3;
@@ -255,50 +166,24 @@ fn expiry(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
     });
 }
 
-/// One request under load.
-#[derive(Clone, Copy)]
-struct Call {
-    began: Instant,
-    took: Duration,
-    /// The time from when it was due to its end, including delays by other requests.
-    late: Duration,
-    failed: bool,
-}
-
-/// Starts this many requests each millisecond, even if earlier ones have not ended.
-async fn load(driver: Arc<dyn Driver>, per_millisecond: u64, time: Duration) -> Vec<Call> {
-    let calls = Arc::new(Mutex::new(Vec::new()));
-    let mut ticks = time::interval(Duration::from_millis(1));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut running = Vec::new();
-    for _ in 0..time.as_millis() {
-        let due = ticks.tick().await.into_std();
-        for _ in 0..per_millisecond {
-            let (driver, calls) = (driver.clone(), calls.clone());
-            running.push(tokio::spawn(async move {
-                let began = Instant::now();
-                let failed = !matches!(time::timeout(Duration::from_secs(20), driver.send_one()).await, Ok(Ok(())));
-                let call = Call { began, took: began.elapsed(), late: due.elapsed(), failed };
-                calls.lock().expect("no panic").push(call);
-            }));
-        }
-    }
-    for request in running {
-        let _ = request.await;
-    }
-    std::mem::take(&mut *calls.lock().expect("no panic"))
+/// An outage, as one contender met it.
+struct Outage {
+    profile: Profile,
+    begun: Instant,
+    lifetime: Duration,
+    calls: Vec<Call>,
+    /// The arrivals of token requests after the first.
+    times: Vec<Instant>,
 }
 
 /// The endpoint starts to fail while the token is valid, and keeps failing.
-fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
+fn outage(report: &mut Report, runtime: &Runtime) {
     const AFTER: Duration = Duration::from_secs(6);
-    /// The longest clock tick of Linux.
-    const TICK: Duration = Duration::from_millis(10);
 
     // All contenders at once: the load is light, and some must be observed for more than a minute.
     let outcomes = runtime.block_on(async {
         let mut running = Vec::new();
-        for &profile in storming {
+        for profile in load::storming() {
             let lifetime = profile.margin + Duration::from_secs(12);
             let endpoint = Endpoint::start(Manner { lifetime, ..Manner::prompt() });
             let begun = Instant::now();
@@ -307,11 +192,9 @@ fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
                 let _ = driver.send_one().await;
                 endpoint.behave(Manner { status: StatusCode::SERVICE_UNAVAILABLE, ..Manner::prompt() });
                 endpoint.take_times();
-                // The last tenth is the reserve: a token that is sent then may expire on the way. A coarse clock shows
-                // the moment of the fetch up to a tick early.
-                let good = begun + lifetime.mul_f64(0.9) - TICK;
-                let calls = load_slowly(driver, lifetime + AFTER).await;
-                (profile, good, begun + lifetime, calls, endpoint.take_times())
+                let (interval, patience) = (Duration::from_millis(5), Duration::from_secs(5));
+                let calls = load(driver, interval, 1, lifetime + AFTER, patience).await;
+                Outage { profile, begun, lifetime, calls, times: endpoint.take_times() }
             }));
         }
         let mut outcomes = Vec::new();
@@ -322,72 +205,89 @@ fn outage(report: &mut Report, runtime: &Runtime, storming: &[Profile]) {
     });
 
     let mut rows = Vec::new();
-    for (profile, good, expired, calls, times) in outcomes {
-        let failed = |from: Option<Instant>, until: Instant| {
-            let inside = |call: &&Call| from.is_none_or(|from| call.began >= from) && call.began < until;
-            let (all, failed) = calls
-                .iter()
-                .filter(inside)
-                .fold((0, 0), |(all, failed), call| (all + 1, failed + u64::from(call.failed)));
-            format!("{failed} of {all}")
-        };
-        let end = expired + AFTER;
-        let before = times.iter().filter(|&&time| time < expired).count();
+    for outage in outcomes {
+        let expired = outage.begun + outage.lifetime;
+        let before = outage.times.iter().filter(|&&time| time < expired).count();
+        let [all, lost] = outage.counted(|call| call.began < expired);
+        let [all_after, lost_after] = outage.counted(|call| call.began >= expired && call.began < expired + AFTER);
         rows.push(vec![
-            profile.name.to_owned(),
+            outage.profile.name.to_owned(),
+            format!("{}", outage.lifetime.as_secs()),
             before.to_string(),
-            failed(None, good),
-            (times.len() - before).to_string(),
-            failed(Some(expired), end),
+            format!("{lost} of {all}"),
+            outage.lost_from().map_or("-".to_owned(), |from| format!("{from:.1}")),
+            (outage.times.len() - before).to_string(),
+            format!("{lost_after} of {all_after}"),
         ]);
-        if profile.role == Role::Ours {
-            let lost = calls.iter().filter(|call| call.began < good && call.failed).count();
-            let waits: Vec<f64> = times.windows(2).map(|two| (two[1] - two[0]).as_secs_f64()).collect();
-            // 1 s, doubling, times a draw between one half and one; plus a coarse tick and the time to the next
-            // request.
-            let whole = |failures: usize| f64::powi(2.0, failures as i32);
-            let in_time =
-                |(failures, wait): (usize, &f64)| (whole(failures) / 2.0 - 0.02..whole(failures) + 0.25).contains(wait);
-            // It does not give up either: a wait that ended before the load did would show a request.
-            let silence = times.last().map_or(f64::INFINITY, |&last| (end - last).as_secs_f64());
-            let as_told = waits.iter().enumerate().all(in_time) && silence < whole(waits.len()) + 0.25;
-            let waits: Vec<_> = waits.iter().map(|wait| format!("{wait:.1}")).collect();
-            report.bar(
-                "storm-outage",
-                "outage with a valid token",
-                "0 failed requests; waits between token requests of half to whole 1 s, 2 s, 4 s, ..",
-                format!("{lost} failed; {} s", waits.join(" s, ")),
-                lost == 0 && as_told && times.len() > 1,
-            );
+        if outage.profile.role == Role::Ours {
+            outage.judge(report, expired + AFTER);
         }
     }
     report.text(format!(
         "**Outage.** The endpoint answers 503 from just after the first token on; 200 requests/s, until {} s after that \
-         token expired. Token requests and failed requests while it was good (but for its last tenth), and after.",
+         token expired. The token's lifetime in seconds, token requests and failed requests while it was valid, the seconds \
+         before its expiry from which requests failed, and the same counts after. Ours stops using a token 10 s before its \
+         expiry, or a tenth of its lifetime if that is less, because a token that is sent then may expire on the way. In an \
+         outage that is what a user loses; `Policy` makes it shorter.",
         AFTER.as_secs()
     ));
-    report.table(&["", "token requests, valid", "failed, valid", "token requests, after", "failed, after"], rows);
+    report.table(
+        &[
+            "",
+            "lifetime",
+            "token requests, valid",
+            "failed, valid",
+            "s before the expiry",
+            "token requests, after",
+            "failed, after",
+        ],
+        rows,
+    );
 }
 
-/// The interval of requests: five milliseconds.
-async fn load_slowly(driver: Arc<dyn Driver>, time: Duration) -> Vec<Call> {
-    let mut ticks = time::interval(Duration::from_millis(5));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let calls = Arc::new(Mutex::new(Vec::new()));
-    let mut running = Vec::new();
-    let begun = Instant::now();
-    while begun.elapsed() < time {
-        let due = ticks.tick().await.into_std();
-        let (driver, calls) = (driver.clone(), calls.clone());
-        running.push(tokio::spawn(async move {
-            let began = Instant::now();
-            let failed = !matches!(time::timeout(Duration::from_secs(5), driver.send_one()).await, Ok(Ok(())));
-            let call = Call { began, took: began.elapsed(), late: due.elapsed(), failed };
-            calls.lock().expect("no panic").push(call);
-        }));
+impl Outage {
+    /// Such requests, and how many of them failed.
+    fn counted(&self, is_such: impl Fn(&Call) -> bool) -> [usize; 2] {
+        let failed = |call: &&Call| call.failed;
+        let such: Vec<_> = self.calls.iter().filter(|&call| is_such(call)).collect();
+        [such.len(), such.into_iter().filter(failed).count()]
     }
-    for request in running {
-        let _ = request.await;
+
+    /// The seconds from the first failed request to the token's expiry.
+    fn lost_from(&self) -> Option<f64> {
+        let expired = self.begun + self.lifetime;
+        let first = self.calls.iter().filter(|call| call.failed && call.began < expired).map(|call| call.began).min();
+        first.map(|first| (expired - first).as_secs_f64())
     }
-    std::mem::take(&mut *calls.lock().expect("no panic"))
+
+    fn judge(&self, report: &mut Report, end: Instant) {
+        /// The longest clock tick of Linux: a coarse clock shows the moment of the fetch up to a tick early.
+        const TICK: f64 = 0.01;
+
+        let tenth = self.lifetime.as_secs_f64() / 10.0;
+        let lost = self.lost_from().unwrap_or_default();
+        report.bar(
+            "storm-outage-lost",
+            "outage with a valid token, seconds of its life in which requests fail",
+            format!("at most {tenth:.2} of {} (a tenth) and a clock tick", self.lifetime.as_secs()),
+            format!("{lost:.2}"),
+            lost <= tenth + TICK,
+        );
+        let waits: Vec<f64> = self.times.windows(2).map(|two| (two[1] - two[0]).as_secs_f64()).collect();
+        // 1 s, doubling, times a draw between one half and one; plus a coarse tick and the time to the next request.
+        let whole = |failures: usize| f64::powi(2.0, failures as i32);
+        let in_time =
+            |(failures, wait): (usize, &f64)| (whole(failures) / 2.0 - 0.02..whole(failures) + 0.25).contains(wait);
+        // It does not give up either: a wait that ended before the load did would show a request.
+        let silence = self.times.last().map_or(f64::INFINITY, |&last| (end - last).as_secs_f64());
+        let as_told = waits.iter().enumerate().all(in_time) && silence < whole(waits.len()) + 0.25;
+        let waits: Vec<_> = waits.iter().map(|wait| format!("{wait:.1}")).collect();
+        report.bar(
+            "storm-outage-waits",
+            "outage with a valid token, waits between token requests",
+            "half to whole 1 s, 2 s, 4 s, ..",
+            format!("{} s", waits.join(" s, ")),
+            as_told && self.times.len() > 1,
+        );
+    }
 }

@@ -1,17 +1,18 @@
 //! The contenders: ways to attach a cached token to a request.
 
-use std::{convert::Infallible, fmt::Display, future::Ready, hint::black_box, time::Duration};
+use std::{convert::Infallible, fmt::Display, future::Ready, time::Duration};
 
-use http::{HeaderValue, Request, StatusCode, header::AUTHORIZATION};
-use tower::{Layer, Service, util::MapResponse};
+use http::{HeaderValue, Request, header::AUTHORIZATION};
+use tower::{Layer, Service};
 use tower_http::auth::{AddAuthorization, AddAuthorizationLayer};
 
 use crate::{
     drive::{Attach, Driver, Failed},
     endpoint::{Endpoint, Manner},
-    warm::{self, Noop, Replies, Reply, TOKEN_LENGTH, token},
+    warm::{self, Noop, Replies, Reply, token, token_length},
 };
 
+mod look;
 mod middlewares;
 mod ours;
 #[cfg(feature = "peers")]
@@ -28,6 +29,8 @@ pub enum Role {
     Yardstick,
     /// Our layer.
     Ours,
+    /// Our layer or middleware in another way than the usual one.
+    Way,
     /// Our middleware.
     OurMiddleware,
     /// A peer.
@@ -52,12 +55,21 @@ pub struct Profile {
 
 /// The base of the tower layers.
 pub const TOWER: &str = "no-op service";
-/// The static layer with a check for refusals.
-pub const LOOK: &str = "AddAuthorizationLayer, and a look at the response";
+/// The least layer that notices a refusal.
+pub const LOOK: &str = "static layer that looks at the response";
 /// Ours without the layer.
 pub const BY_HAND: &str = "TokenProvider::authorize alone";
-const REQWEST: &str = "no-op reqwest client";
+/// The base of the middlewares.
+pub const REQWEST: &str = "no-op reqwest client";
+/// A constant header in a middleware.
+pub const REQWEST_STATIC: &str = "constant header in a reqwest middleware";
+/// Ours with an observer that does not ask for reads.
+pub const OBSERVED: &str = "tower-bearer, with an observer";
+/// Ours with a subscriber of `tracing`, which must have a process of its own.
+pub const TRACED: &str = "tower-bearer, tracing on";
 const TENANT: &str = "no-op service, with a tenant";
+const PORT: &str = "no-op service, port in the URI";
+const LOOPBACK: &str = "no-op service, loopback";
 const REQWEST_12: &str = "no-op reqwest 0.12 client";
 
 const fn yardstick(name: &'static str, role: Role, base: &'static str) -> Profile {
@@ -82,7 +94,7 @@ pub fn all() -> Vec<Profile> {
         ours("tower-bearer", Role::Ours, TOWER),
         ours(BY_HAND, Role::Yardstick, TOWER),
         yardstick(REQWEST, Role::Yardstick, REQWEST),
-        yardstick("constant header in a reqwest middleware", Role::Yardstick, REQWEST),
+        yardstick(REQWEST_STATIC, Role::Yardstick, REQWEST),
         ours("reqwest-bearer", Role::OurMiddleware, REQWEST),
     ];
     if cfg!(feature = "peers") {
@@ -106,12 +118,38 @@ const PEERS: [Profile; 12] = [
     Profile { base: REQWEST_12, ..peer("reqwest-auth (constant source)", false, 0) },
 ];
 
-/// Of no table: what the selector and the map cost, for callgrind.
-const KEYED: [Profile; 3] = [
-    yardstick(TENANT, Role::Base, TENANT),
-    ours("tower-bearer, with a tenant", Role::Ours, TENANT),
-    ours("tower-bearer, keyed by tenant", Role::Ours, TENANT),
-];
+/// Ours in other ways, and what they are compared with.
+pub fn ways() -> Vec<Profile> {
+    let way = |name, base| Profile { role: Role::Way, ..ours(name, Role::Way, base) };
+    vec![
+        yardstick(TOWER, Role::Base, TOWER),
+        ours("tower-bearer", Role::Ours, TOWER),
+        way(OBSERVED, TOWER),
+        way("tower-bearer, with an observer that counts reads", TOWER),
+        way("tower-bearer, any https origin", TOWER),
+        way("tower-bearer, port in the allowed origin", TOWER),
+        yardstick(PORT, Role::Base, PORT),
+        way("tower-bearer, port in the URI", PORT),
+        yardstick(LOOPBACK, Role::Base, LOOPBACK),
+        way("tower-bearer, loopback by default", LOOPBACK),
+        way("tower-bearer, watch_trailers", TOWER),
+        way("tower-bearer, Replay", TOWER),
+        yardstick(TENANT, Role::Base, TENANT),
+        way("tower-bearer, with a tenant", TENANT),
+        way("tower-bearer, keyed by tenant", TENANT),
+        yardstick(REQWEST, Role::Yardstick, REQWEST),
+        way("reqwest-bearer, replay_once", REQWEST),
+    ]
+}
+
+/// Ours while a subscriber of `tracing` listens to everything.
+pub fn traced() -> Vec<Profile> {
+    vec![
+        yardstick(TOWER, Role::Base, TOWER),
+        yardstick(LOOK, Role::Yardstick, TOWER),
+        Profile { role: Role::Way, ..ours(TRACED, Role::Way, TOWER) },
+    ]
+}
 
 /// A contender without a token. Call it inside a runtime with other threads, which drive the peers' tasks.
 ///
@@ -123,8 +161,24 @@ pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
         TOWER => Box::new(Through(Noop::<Infallible>::new())),
         "HeaderMap::insert(clone)" => Box::new(RawInsert(value())),
         "tower-http AddAuthorizationLayer" => Box::new(Through(constant())),
-        LOOK => Box::new(Through(MapResponse::new(constant(), look))),
+        LOOK => Box::new(Through(look::Looking::new(value()))),
         "tower-bearer" => Box::new(ours::layer(endpoint)),
+        OBSERVED => Box::new(ours::with(endpoint, |builder| builder.observer(ours::Silent))),
+        "tower-bearer, with an observer that counts reads" => {
+            Box::new(ours::with(endpoint, |builder| builder.observer(ours::Counting::default())))
+        }
+        "tower-bearer, any https origin" => Box::new(ours::any_https(endpoint)),
+        "tower-bearer, port in the allowed origin" => Box::new(ours::port_allowed(endpoint)),
+        PORT => Box::new(ours::To(Through(Noop::<Infallible>::new()), ours::WITH_PORT)),
+        "tower-bearer, port in the URI" => Box::new(ours::To(ours::layer(endpoint), ours::WITH_PORT)),
+        LOOPBACK => Box::new(ours::To(Through(Noop::<Infallible>::new()), ours::ON_LOOPBACK)),
+        "tower-bearer, loopback by default" => Box::new(ours::To(ours::loopback(endpoint), ours::ON_LOOPBACK)),
+        "tower-bearer, watch_trailers" => Box::new(ours::trailers(endpoint)),
+        "tower-bearer, Replay" => Box::new(ours::replay(endpoint)),
+        TRACED => {
+            ours::listen();
+            Box::new(ours::layer(endpoint))
+        }
         TENANT => Box::new(ours::Tenanted::new(Noop::<Infallible>::new())),
         "tower-bearer, with a tenant" => Box::new(ours::Tenanted::new(ours::layer(endpoint).0)),
         "tower-bearer, keyed by tenant" => Box::new(ours::Tenanted::new(ours::keyed(endpoint))),
@@ -150,8 +204,9 @@ pub async fn cold(name: &str, endpoint: &Endpoint) -> Box<dyn Driver> {
         #[cfg(feature = "peers")]
         "cf-gears-toolkit-auth" => Box::new(peers::cf_gears::new(endpoint)),
         REQWEST => Box::new(middlewares::bare()),
-        "constant header in a reqwest middleware" => Box::new(middlewares::constant(value())),
+        REQWEST_STATIC => Box::new(middlewares::constant(value())),
         "reqwest-bearer" => Box::new(middlewares::ours(endpoint)),
+        "reqwest-bearer, replay_once" => Box::new(middlewares::replaying(endpoint)),
         #[cfg(feature = "peers")]
         REQWEST_12 => Box::new(middlewares::reqwest_12::bare()),
         #[cfg(feature = "peers")]
@@ -180,7 +235,8 @@ async fn check(name: &str, driver: &dyn Driver) {
     Replies::Inspecting.begin();
     driver.send_one().await.expect("a response");
     Replies::Whole.begin();
-    let (found, profile) = (warm::carried(), all().into_iter().chain(KEYED).find(|profile| profile.name == name));
+    let found = warm::carried();
+    let profile = all().into_iter().chain(ways()).chain(traced()).find(|profile| profile.name == name);
     let profile = profile.expect("everyone is there");
     if profile.base == name {
         assert_eq!(found, None, "{name} is to send no token");
@@ -188,9 +244,9 @@ async fn check(name: &str, driver: &dyn Driver) {
     }
     let found = found.unwrap_or_else(|| panic!("{name} sent no token"));
     // Endpoints number their tokens at the end of the token.
-    let (begins, length) = (token().starts_with(&found.token[..TOKEN_LENGTH / 2]), found.token.len());
-    assert!(begins && length == TOKEN_LENGTH, "{name} sent another token, of {length} bytes");
-    let ours = matches!(profile.role, Role::Static | Role::Ours | Role::OurMiddleware);
+    let (begins, length) = (token().starts_with(&found.token[..found.token.len() / 2]), found.token.len());
+    assert!(begins && length == token_length(), "{name} sent another token, of {length} bytes");
+    let ours = matches!(profile.role, Role::Static | Role::Ours | Role::Way | Role::OurMiddleware);
     assert!(found.sensitive || !ours, "{name} is to mark the header as sensitive");
 }
 
@@ -203,20 +259,6 @@ fn value() -> HeaderValue {
 /// The static layer.
 fn constant() -> AddAuthorization<Noop> {
     AddAuthorizationLayer::bearer(&token()).as_sensitive(true).layer(Noop::new())
-}
-
-/// The least work of a layer that notices whether its token was refused.
-#[inline]
-fn look(reply: Reply) -> Reply {
-    if reply.status() == StatusCode::UNAUTHORIZED {
-        refused();
-    }
-    reply
-}
-
-#[cold]
-fn refused() {
-    black_box(());
 }
 
 /// A tower service, driven as tower does.

@@ -18,6 +18,12 @@ use crate::warm::{self, Reply};
 /// Attaches a token to a request and sends it to the service that responds at once.
 pub trait Attach: Clone + Send + Sync + 'static {
     fn send(&mut self, request: Request<()>) -> impl Future<Output = Result<Reply, Failed>> + Send;
+
+    /// A request to send.
+    #[inline]
+    fn request(&self) -> Request<()> {
+        warm::request()
+    }
 }
 
 /// The reason why there is no token.
@@ -52,12 +58,16 @@ pub trait Driver: Send + Sync {
 impl<A: Attach> Driver for A {
     fn send_one(&self) -> Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>> {
         let mut contender = self.clone();
-        Box::pin(async move { contender.send(warm::request()).await.map(drop) })
+        Box::pin(async move {
+            let request = contender.request();
+            contender.send(request).await.map(drop)
+        })
     }
 
     fn warm_up(&mut self) {
         for _ in 0..10 {
-            drop(at_once(self.send(warm::request())));
+            let request = self.request();
+            drop(at_once(self.send(request)));
         }
     }
 
@@ -78,7 +88,8 @@ impl<A: Attach> Driver for A {
                     tokio::spawn(async move {
                         barrier.wait().await;
                         for request in 0..requests {
-                            let reply = contender.send(warm::request()).await;
+                            let made = contender.request();
+                            let reply = contender.send(made).await;
                             assert!(reply.is_ok(), "a warm request failed");
                             drop(black_box(reply));
                             // Yields as a real request would, but too rarely to measure task switches.
@@ -103,7 +114,8 @@ impl<A: Attach> Driver for A {
 #[inline(never)]
 fn hot_loop<A: Attach>(contender: &mut A, requests: u64) {
     for _ in 0..requests {
-        let reply = at_once(contender.send(black_box(warm::request())));
+        let request = black_box(contender.request());
+        let reply = at_once(contender.send(request));
         assert!(reply.is_ok(), "a warm request failed");
         drop(black_box(reply));
     }
@@ -117,7 +129,7 @@ fn bare_loop<A: Attach>(contender: &mut A, requests: u64) -> Duration {
     let mut spent = Duration::ZERO;
     let mut replies = Vec::with_capacity(FEW);
     for _ in 0..requests / FEW as u64 {
-        let mut requests: [_; FEW] = std::array::from_fn(|_| Some(warm::request()));
+        let mut requests: [_; FEW] = std::array::from_fn(|_| Some(contender.request()));
         let started = Instant::now();
         for request in &mut requests {
             if let Some(request) = request.take() {

@@ -6,6 +6,7 @@ pub mod chart;
 pub mod contenders;
 pub mod drive;
 pub mod endpoint;
+pub mod load;
 pub mod missed;
 pub mod report;
 pub mod statistics;

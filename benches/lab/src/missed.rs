@@ -11,7 +11,7 @@ use std::{
 use crate::report::Bar;
 
 /// The file about the bar with this key.
-pub fn file(key: &str) -> PathBuf {
+fn file(key: &str) -> PathBuf {
     directory().join(format!("{key}.md"))
 }
 

@@ -9,10 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    missed,
-    statistics::{is_quick, median, quantile},
-};
+use crate::statistics::{is_quick, median, quantile};
 
 /// The report of one bench.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -142,7 +139,7 @@ impl Report {
         }
         println!("{}\n{}", self.markdown("plots"), bars([&self]));
         for bar in self.bars.iter().filter(|bar| !bar.reached) {
-            println!("\nMissed, see {}: {}", missed::file(&bar.key).display(), bar.what);
+            println!("\nMissed, see benches/lab/missed/{}.md: {}", bar.key, bar.what);
         }
         let part = part();
         let path = directory().join(format!("{}{part}.json", self.name));

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::statistics::Turns;
+use crate::statistics::{Runs, Turns, rounds};
 
 /// The instructions of one warm request, by function. An inlined function counts as its caller.
 #[derive(Clone, Debug)]
@@ -64,10 +64,45 @@ pub fn allocations(program: &str, contender: &str) -> Result<Allocated, String> 
     }
 }
 
-/// The times of all contenders in one process, for whole requests and for bare ones.
-pub fn times(program: &str, rounds: usize, requests: u64) -> Result<(Turns, Turns), String> {
+/// The times of whole requests and of bare ones.
+#[derive(Debug, Default)]
+pub struct Times {
+    pub whole: Runs,
+    /// Requests were made before, and responses have no headers.
+    pub bare: Runs,
+}
+
+/// The times of a set of contenders with tokens of some length, in several runs, each of several processes.
+///
+/// The place of a process's stack and heap makes a contender faster or slower for as long as the process lives.
+///
+/// # Errors
+///
+/// If the program fails.
+pub fn times(program: &str, set: &str, bytes: usize, processes: usize, requests: u64) -> Result<Times, String> {
+    let mut times = Times::default();
+    for _ in 0..RUNS {
+        let (mut whole, mut bare) = (Turns::default(), Turns::default());
+        for _ in 0..rounds(processes) {
+            let (more, more_bare) = process(program, set, bytes, requests)?;
+            whole.extend(more);
+            bare.extend(more_bare);
+        }
+        times.whole.0.push(whole);
+        times.bare.0.push(bare);
+    }
+    Ok(times)
+}
+
+/// A bar is judged by the median of so many runs.
+pub const RUNS: usize = 5;
+
+/// The rounds of one process.
+pub const ROUNDS: usize = 15;
+
+fn process(program: &str, set: &str, bytes: usize, requests: u64) -> Result<(Turns, Turns), String> {
     let output = Command::new(program)
-        .args([rounds.to_string(), requests.to_string()])
+        .args([set.to_owned(), bytes.to_string(), ROUNDS.to_string(), requests.to_string()])
         .output()
         .map_err(|error| format!("{program} could not be started: {error}"))?;
     serde_json::from_slice(&output.stdout)

@@ -6,7 +6,7 @@ use std::{
     marker::PhantomData,
     sync::{
         Mutex,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -21,11 +21,26 @@ use tower::Service;
 pub const ORIGIN: &str = "https://api.example.com";
 
 /// The length of access tokens of large providers.
-pub const TOKEN_LENGTH: usize = 1_024;
+pub const LONG: usize = 1_024;
 
-/// A token of the usual length.
+/// The length of an opaque token.
+pub const SHORT: usize = 64;
+
+static LENGTH: AtomicUsize = AtomicUsize::new(LONG);
+
+/// Sets the length of all tokens of this process. Call it before there are any.
+pub fn use_tokens_of(bytes: usize) {
+    LENGTH.store(bytes, Ordering::Relaxed);
+}
+
+/// The length of the tokens of this process.
+pub fn token_length() -> usize {
+    LENGTH.load(Ordering::Relaxed)
+}
+
+/// A token of that length.
 pub fn token() -> String {
-    "eyJhbGciOiJSUzI1NiJ9.".chars().chain("Zm9v".chars().cycle()).take(TOKEN_LENGTH).collect()
+    "eyJhbGciOiJSUzI1NiJ9.".chars().chain("Zm9v".chars().cycle()).take(token_length()).collect()
 }
 
 /// A request as a client builds it: an absolute URI, which is parsed, and four constant headers.
@@ -34,8 +49,17 @@ pub fn token() -> String {
 /// with the compiler would be part of the comparison.
 #[inline(never)]
 pub fn request() -> Request<()> {
+    request_to(URL)
+}
+
+/// The URI of most requests.
+const URL: &str = "https://api.example.com/v1/projects/example/things?page_size=100";
+
+/// The same request to another URI.
+#[inline]
+pub fn request_to(uri: &str) -> Request<()> {
     #[expect(clippy::unwrap_used, reason = "all of it is valid")]
-    Request::get("https://api.example.com/v1/projects/example/things?page_size=100")
+    Request::get(uri)
         .header(ACCEPT, HeaderValue::from_static("application/json"))
         .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
         .header(USER_AGENT, HeaderValue::from_static("example/1.0"))

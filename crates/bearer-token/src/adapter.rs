@@ -10,6 +10,16 @@ pub use crate::resource::refusals::{Refusals, is_grpc_rejection, is_rejection};
 pub use crate::transport::body::read_response;
 pub use crate::transport::cause::client_error;
 
+/// Whether a response asks for another token that the source of the ticket can get, although it does not refuse this one:
+/// `insufficient_scope`, if the source [steps up](crate::oauth::StepUp) ([`ChallengeTest`](crate::ChallengeTest)).
+///
+/// An adapter asks for a response with a status of 4xx that is no refusal, and for gRPC trailers. If it is so, it passes
+/// the response to [`Ticket::reject`](crate::Ticket::reject), as a refusal.
+#[cold]
+pub fn can_meet(ticket: crate::Ticket, headers_or_trailers: &http::HeaderMap) -> bool {
+    ticket.can_meet(headers_or_trailers)
+}
+
 /// Tells the [observers](crate::observe::Observer) of a provider that a refused request is sent once more. `rejection` is
 /// what became of the bearer that it carried.
 pub fn tell_of_replay(ticket: crate::Ticket, rejection: crate::Rejection) {

@@ -261,12 +261,14 @@ impl TokenProvider {
     }
 
     /// Whether a response means that the API refused the bearer: HTTP 401, or whatever [`Sending`](crate::Sending) and
-    /// [`reject_if`](TokenProviderBuilder::reject_if) add.
+    /// [`reject_if`](TokenProviderBuilder::reject_if) add. Or that it asks for another token, which the
+    /// [source can get](crate::TokenSource::challenge_test).
     ///
     /// For clients without an adapter: if the result is true, [reject](Ticket::reject) the ticket of the request.
     #[inline]
     pub fn is_rejection(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         self.inner.refusals.include(status, headers)
+            || (status.is_client_error() && self.inner.challenge_test.as_ref().is_some_and(|test| test.passes(headers)))
     }
 
     /// Which responses refuse the bearers of this provider, for adapters.

@@ -71,7 +71,7 @@ use std::{
 
 use bearer_token::{
     Authorized, Destination, Error, PassThrough, Rejection, RequestHead, Ticket, TokenProvider,
-    adapter::{Authorize, tell_of_replay},
+    adapter::{Authorize, can_meet, tell_of_replay},
 };
 use http::{Extensions, HeaderMap, Method};
 use reqwest::{Request, Response, Url, redirect::Policy};
@@ -237,7 +237,9 @@ impl<P: Authorize> BearerMiddleware<P> {
                 (sent?.await, false)
             };
             let mut response = response?;
-            let is_refused = self.provider.refusals().include(response.status(), response.headers());
+            let (status, headers) = (response.status(), response.headers());
+            let is_refused = self.provider.refusals().include(status, headers)
+                || (status.is_client_error() && can_meet(ticket, headers));
             if is_refused || self.exposes_ticket {
                 self.judge(&mut response, is_refused, ticket, asked, noted);
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bearer_token::{
     Destination, Rejection, Ticket,
-    adapter::{Refusals, is_grpc_rejection, is_rejection},
+    adapter::{Refusals, can_meet, is_grpc_rejection, is_rejection},
 };
 use http::{Request, Response, Uri, Version};
 
@@ -61,7 +61,7 @@ impl Sent {
     /// Whether the response may ask for more than to be passed on.
     #[inline]
     pub(crate) fn is_to_handle<RB>(&self, response: &Response<RB>) -> bool {
-        self.unusual.is_some() || Self::is_refused_by(response)
+        self.unusual.is_some() || response.status().is_client_error() || Self::has_grpc_status(response)
     }
 
     /// Leaves the ticket where the caller finds it, if that is wanted. Rejects the bearer, if the head of the response
@@ -76,7 +76,7 @@ impl Sent {
             }
             unusual.refusals.include(response.status(), response.headers())
         });
-        let is_refused = is_declared || Self::is_refused_by(response);
+        let is_refused = is_declared || Self::is_refused_by(response) || can_meet(self.ticket, response.headers());
         if is_refused {
             self.reject(response);
         }
@@ -84,11 +84,15 @@ impl Sent {
     }
 
     /// Whether the head of the response refuses the bearer by itself. There may be settings that say more.
-    #[inline]
     fn is_refused_by<RB>(response: &Response<RB>) -> bool {
         is_rejection(response.status(), response.headers())
-            // gRPC needs HTTP/2. Other responses do not pay for a look.
-            || (response.version() >= Version::HTTP_2 && is_grpc_rejection(response.headers()))
+            || (Self::has_grpc_status(response) && is_grpc_rejection(response.headers()))
+    }
+
+    /// Whether this is the response of a gRPC call without a body. It needs HTTP/2, so others do not pay for a look.
+    #[inline]
+    fn has_grpc_status<RB>(response: &Response<RB>) -> bool {
+        response.version() >= Version::HTTP_2 && response.headers().contains_key("grpc-status")
     }
 
     fn journey<'a, RB>(&'a self, response: &'a Response<RB>) -> Option<Journey<'a>> {

@@ -43,6 +43,28 @@ pub(crate) struct Profile {
     pub(crate) assertion_audience: Audience,
 }
 
+impl Profile {
+    /// What most servers have in common.
+    pub(crate) const USUAL: Profile = Profile {
+        name: "",
+        title: "",
+        issuer_path: "",
+        endpoints: Endpoints::Metadata("/.well-known/openid-configuration"),
+        admin_introspection: "",
+        ready_path: "/.well-known/openid-configuration",
+        start_limit: Duration::from_secs(30),
+        lifetime: 4,
+        scope: "read write",
+        algorithm: Algorithm::ES256,
+        client: "basic",
+        expectations: &[],
+        setup: |_| Box::pin(async { Ok(()) }),
+        consent: None,
+        resource: "https://api.example.com/",
+        assertion_audience: Audience::TokenUrl,
+    };
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Audience {
     TokenUrl,

@@ -8,6 +8,7 @@ mod limits;
 mod misuse;
 mod over_tls;
 mod selectors;
+mod steps;
 mod tenants;
 mod whole_map;
 

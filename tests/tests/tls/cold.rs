@@ -24,7 +24,7 @@ use crate::server::{Ca, Flaw, Server};
 
 /// What a poll may take. Without optimization, a handshake takes some milliseconds.
 const LONGEST_POLL: Duration =
-    if cfg!(debug_assertions) { Duration::from_millis(15) } else { Duration::from_millis(1) };
+    if cfg!(debug_assertions) { Duration::from_millis(10) } else { Duration::from_millis(1) };
 
 const URL: &str = "COLD_FETCH_URL";
 const KEY: &str = "COLD_FETCH_KEY";

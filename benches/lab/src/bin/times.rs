@@ -1,4 +1,5 @@
-//! Lets all contenders take turns: `times ROUNDS REQUESTS` prints the seconds of whole requests and of bare ones.
+//! Lets contenders take turns: `times SET BYTES ROUNDS REQUESTS` prints the seconds of whole requests and of bare ones, with
+//! tokens of that length.
 
 use lab::{
     contenders,
@@ -9,13 +10,20 @@ use lab::{
 use tokio::runtime::Runtime;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().expect("a number"));
-    let mut next = || arguments.next().expect("rounds and requests");
+    let mut arguments = std::env::args().skip(1);
+    let contenders = match arguments.next().as_deref() {
+        Some("all") => contenders::all(),
+        Some("ways") => contenders::ways(),
+        Some("traced") => contenders::traced(),
+        other => panic!("no set of contenders is called {other:?}"),
+    };
+    let mut next = || arguments.next().and_then(|text| text.parse::<u64>().ok()).expect("a number");
+    warm::use_tokens_of(next() as usize);
     let (rounds, requests) = (next() as usize, next());
     // Inside the runtime but outside a task, where tokio would make a loop pause now and then.
     let runtime = Runtime::new().expect("a runtime");
     let mut drivers: Vec<Box<dyn Driver>> =
-        contenders::all().iter().map(|profile| runtime.block_on(contenders::warm(profile.name))).collect();
+        contenders.iter().map(|profile| runtime.block_on(contenders::warm(profile.name))).collect();
     let _inside = runtime.enter();
     let turns = Turns::take(drivers.len(), rounds, |one| timed(|| drivers[one].run(requests)));
     warm::Replies::Bare.begin();

@@ -31,6 +31,11 @@ pub(super) fn ours(endpoint: &Endpoint) -> Client {
     Client(ClientBuilder::new(reqwest::Client::new()).with(middleware).with(Reply).build())
 }
 
+pub(super) fn replaying(endpoint: &Endpoint) -> Client {
+    let middleware = BearerMiddleware::new(provider(endpoint)).replay_once();
+    Client(ClientBuilder::new(reqwest::Client::new()).with(middleware).with(Reply).build())
+}
+
 impl Attach for Client {
     #[inline]
     async fn send(&mut self, request: Request<()>) -> Result<warm::Reply, Failed> {

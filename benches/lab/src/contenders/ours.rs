@@ -1,25 +1,165 @@
 //! Our layer and middleware.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use bearer_token::{
     Authorized, KeyedProviders, Selected, TokenProvider, TokenProviderBuilder,
     adapter::Authorize,
     oauth::{ClientAuth, ClientCredentials, TokenEndpoint},
+    observe::{Event, EventKind, Observer},
 };
 use http::Request;
 use tower::{Layer, Service};
-use tower_bearer::{BearerLayer, BearerService};
+use tower_bearer::{BearerLayer, BearerService, Replay};
+use tracing::{Metadata, Subscriber, span};
 
 use super::Through;
 use crate::{
     drive::{Attach, Failed},
     endpoint::Endpoint,
-    warm::{Noop, ORIGIN, Reply},
+    warm::{self, Noop, ORIGIN, Reply},
 };
 
 pub(super) fn layer(endpoint: &Endpoint) -> Through<BearerService<Noop>> {
-    Through(BearerLayer::new(provider(endpoint)).layer(Noop::new()))
+    around_noop(builder(endpoint))
+}
+
+fn around_noop(builder: TokenProviderBuilder) -> Through<BearerService<Noop>> {
+    Through(BearerLayer::new(builder.build().expect("a valid provider")).layer(Noop::new()))
+}
+
+/// With another setting.
+pub(super) fn with(
+    endpoint: &Endpoint,
+    set: impl FnOnce(TokenProviderBuilder) -> TokenProviderBuilder,
+) -> Through<BearerService<Noop>> {
+    around_noop(set(builder(endpoint)))
+}
+
+pub(super) fn any_https(endpoint: &Endpoint) -> Through<BearerService<Noop>> {
+    around_noop(TokenProvider::builder(source(endpoint)).allow_any_https_origin())
+}
+
+pub(super) fn port_allowed(endpoint: &Endpoint) -> Through<BearerService<Noop>> {
+    around_noop(TokenProvider::builder(source(endpoint)).allow_origin(format!("{ORIGIN}:443")))
+}
+
+/// Without an allowed origin, only loopback gets the token.
+pub(super) fn loopback(endpoint: &Endpoint) -> Through<BearerService<Noop>> {
+    around_noop(TokenProvider::builder(source(endpoint)))
+}
+
+pub(super) const WITH_PORT: &str = "https://api.example.com:443/v1/projects/example/things?page_size=100";
+pub(super) const ON_LOOPBACK: &str = "http://127.0.0.1:8080/v1/projects/example/things?page_size=100";
+
+/// A contender whose requests go to another URI.
+#[derive(Clone)]
+pub(super) struct To<A>(pub(super) A, pub(super) &'static str);
+
+impl<A: Attach> Attach for To<A> {
+    #[inline]
+    fn send(&mut self, request: Request<()>) -> impl Future<Output = Result<Reply, Failed>> + Send {
+        self.0.send(request)
+    }
+
+    #[inline(never)]
+    fn request(&self) -> Request<()> {
+        warm::request_to(self.1)
+    }
+}
+
+/// With a look at the trailers, too.
+#[derive(Clone)]
+pub(super) struct Trailing<S>(S);
+
+pub(super) fn trailers(endpoint: &Endpoint) -> impl Attach {
+    Trailing(BearerLayer::new(provider(endpoint)).watch_trailers().layer(Noop::<Infallible>::new()))
+}
+
+impl<S> Attach for Trailing<S>
+where
+    S: Service<
+            Request<()>,
+            Response = http::Response<tower_bearer::grpc::TrailersBody<()>>,
+            Error: std::fmt::Display,
+            Future: Send,
+        > + Clone
+        + Send
+        + Sync
+        + 'static,
+{
+    #[inline]
+    async fn send(&mut self, request: Request<()>) -> Result<Reply, Failed> {
+        std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Failed::new)?;
+        let response = self.0.call(request).await.map_err(Failed::new)?;
+        Ok(response.map(|body| body.into_inner()))
+    }
+}
+
+/// In tower's retry layer, with a clone of each request.
+pub(super) fn replay(endpoint: &Endpoint) -> impl Attach {
+    let layer = BearerLayer::new(provider(endpoint)).layer(Noop::<Infallible>::new());
+    Through(tower::retry::RetryLayer::new(Replay::cloning()).layer(layer))
+}
+
+/// An observer that does not ask for reads.
+pub(super) struct Silent;
+
+impl Observer for Silent {
+    fn on_event(&self, event: &Event<'_>) {
+        black_box(event);
+    }
+}
+
+/// An observer that counts reads, as one for metrics does.
+#[derive(Default)]
+pub(super) struct Counting(AtomicU64);
+
+impl Observer for Counting {
+    fn on_event(&self, event: &Event<'_>) {
+        if matches!(event.kind, EventKind::CacheRead { .. }) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn counts_reads(&self) -> bool {
+        true
+    }
+}
+
+/// A subscriber of `tracing` that wants everything and writes nothing.
+struct Listening;
+
+/// Makes it the subscriber of the process.
+pub(super) fn listen() {
+    // The second contender of a process finds it set.
+    let _ = tracing::subscriber::set_global_default(Listening);
+}
+
+impl Subscriber for Listening {
+    fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _attributes: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &span::Id, _values: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &span::Id, _follows: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        black_box(event);
+    }
+
+    fn enter(&self, _span: &span::Id) {}
+
+    fn exit(&self, _span: &span::Id) {}
 }
 
 /// The tenant of every request.
@@ -62,11 +202,14 @@ pub(super) fn provider(endpoint: &Endpoint) -> TokenProvider {
 }
 
 fn builder(endpoint: &Endpoint) -> TokenProviderBuilder {
-    let source = TokenEndpoint::builder(endpoint.url(), ClientCredentials::new())
+    TokenProvider::builder(source(endpoint)).allow_origin(ORIGIN)
+}
+
+fn source(endpoint: &Endpoint) -> TokenEndpoint {
+    TokenEndpoint::builder(endpoint.url(), ClientCredentials::new())
         .client_auth(ClientAuth::basic("client-id", "client-secret"))
         .build()
-        .expect("a valid token endpoint");
-    TokenProvider::builder(source).allow_origin(ORIGIN)
+        .expect("a valid token endpoint")
 }
 
 /// The provider's share of the cost: the layer's calls, made by hand.

@@ -330,6 +330,12 @@ impl TokenSource for TokenEndpoint {
 const TRIES: u32 = 4;
 
 impl TokenEndpoint {
+    /// The configured scope. Without one, it is that of the protected resource.
+    pub(crate) fn usual_scope<'a>(&'a self, of_resource: Option<&'a str>) -> &'a str {
+        let own = Some(self.0.request.scope.as_str()).filter(|scope| !scope.is_empty());
+        own.or(of_resource).unwrap_or_default()
+    }
+
     /// Fetches a token with the configured scope. Without one, it is that of the protected resource.
     pub(crate) async fn fetch_for(
         &self,
@@ -337,8 +343,7 @@ impl TokenEndpoint {
         of_resource: Option<&str>,
         steps: Option<&Steps>,
     ) -> Result<AccessToken, Error> {
-        let own = Some(self.0.request.scope.as_str()).filter(|scope| !scope.is_empty());
-        let usual = own.or(of_resource).unwrap_or_default();
+        let usual = self.usual_scope(of_resource);
         let Some(steps) = steps else { return self.request_token(cx, usual).await };
         let step = steps.begin(usual, cx);
         let error = match self.request_token(cx, &step.scope).await {

@@ -22,6 +22,7 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::Uri;
+use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, ErrorKind, Retry},
@@ -35,7 +36,7 @@ use crate::{
     },
     observe::{self, EventKind},
     platform::Moment,
-    source::{ChallengeTest, FetchContext, TokenSource},
+    source::{ChallengeTest, FetchContext, Identity, TokenSource},
     sync::{Mutex, lock},
     token::AccessToken,
     transport::DynTransport,
@@ -165,10 +166,15 @@ impl ProtectedResource {
             (None, Some(text)) => Some(inner.resource.metadata_named_by_challenge(text)?),
             _ => None,
         };
-        if let (None, Some(known)) = (&named, &known)
-            && !known.read.after(READ_AGAIN_AFTER).is_past(cx.started())
-        {
-            return Ok(Arc::clone(&known.metadata));
+        if let Some(known) = &known {
+            let is_recent = match &named {
+                None => !known.read.after(READ_AGAIN_AFTER).is_past(cx.started()),
+                // Once per fetch, although a shared one asks several times.
+                Some(named) => *named == known.location && known.read.monotonic() == cx.started().monotonic(),
+            };
+            if is_recent {
+                return Ok(Arc::clone(&known.metadata));
+            }
         }
         let (error, is_outage) = match self.read(named, known.as_ref(), cx).await {
             Ok(metadata) => return Ok(metadata),
@@ -230,17 +236,17 @@ impl ProtectedResource {
     /// The user's order counts, not the API's, because the user knows which server is preferred. A result of the user's
     /// function is remembered until the metadata names another server: building an endpoint for each token would lose
     /// its caches.
-    fn endpoint(&self, metadata: &Metadata) -> Result<TokenEndpoint, Error> {
+    fn endpoint(&self, metadata: &Metadata) -> Result<(String, TokenEndpoint), Error> {
         let inner = &*self.0;
         let named = &metadata.authorization_servers;
         if let Some(server) = inner.servers.iter().find(|server| named.contains(&server.issuer)) {
-            return Ok(server.endpoint.clone());
+            return Ok((server.issuer.clone(), server.endpoint.clone()));
         }
         let Some(lookup) = &inner.lookup else { return Err(self.untrusted(metadata)) };
-        if let Some((issuer, endpoint)) = &lock(&inner.state).looked_up
-            && named.contains(issuer)
+        if let Some(known) = &lock(&inner.state).looked_up
+            && named.contains(&known.0)
         {
-            return Ok(endpoint.clone());
+            return Ok(known.clone());
         }
         // The lock is not held while the user's function runs.
         let found = named.iter().find_map(|issuer| Some((issuer, lookup(issuer)?)));
@@ -255,8 +261,9 @@ impl ProtectedResource {
             let message = format!("the function that finds authorization servers returned an unusable one: {error}");
             error.with_context(message)
         })?;
-        lock(&inner.state).looked_up = Some((issuer.clone(), endpoint.clone()));
-        Ok(endpoint)
+        let known = (issuer.clone(), endpoint);
+        lock(&inner.state).looked_up = Some(known.clone());
+        Ok(known)
     }
 
     /// Which servers the metadata names is kept out of the message, because the API may put anything there.
@@ -310,19 +317,33 @@ enum Failure {
     Final(Error),
 }
 
-impl TokenSource for ProtectedResource {
-    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+/// What one fetch asks for: at which authorization server, and with which scope.
+struct Plan {
+    issuer: String,
+    endpoint: TokenEndpoint,
+    scope: Option<String>,
+}
+
+impl ProtectedResource {
+    async fn plan(&self, cx: &FetchContext) -> Result<Plan, Error> {
         let inner = &*self.0;
         let hint = Hint::of(cx.challenges());
         if let Some(scope) = &hint.scope {
             lock(&inner.state).scope = Some(scope.clone());
         }
-        let metadata = self.metadata(&hint, &cx).await?;
-        let endpoint = self.endpoint(&metadata)?;
+        let metadata = self.metadata(&hint, cx).await?;
+        let (issuer, endpoint) = self.endpoint(&metadata)?;
         let supported = Some(&metadata.scopes_supported).filter(|_| inner.requests_supported_scopes);
         let asked = lock(&inner.state).scope.clone();
         let scope = asked.or_else(|| supported.map(|words| words.join(" ")));
-        endpoint.fetch_for(&cx, scope.as_deref(), inner.steps.as_deref()).await
+        Ok(Plan { issuer, endpoint, scope })
+    }
+}
+
+impl TokenSource for ProtectedResource {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let Plan { endpoint, scope, .. } = self.plan(&cx).await?;
+        endpoint.fetch_for(&cx, scope.as_deref(), self.0.steps.as_deref()).await
     }
 
     fn has_changed(&self) -> bool {
@@ -338,6 +359,33 @@ impl TokenSource for ProtectedResource {
 
     fn challenge_test(&self) -> Option<ChallengeTest> {
         self.0.steps.as_ref().map(Steps::test)
+    }
+
+    /// The resource, each registration, and what the metadata and the challenges made of them. So the metadata is read
+    /// before a shared token is looked up.
+    fn identity(&self, identity: &mut Identity) {
+        let Inner { resource, servers, lookup, steps, .. } = &*self.0;
+        identity.text("protected_resource", resource.as_str());
+        for server in servers {
+            server.endpoint.identity(identity);
+        }
+        if lookup.is_some() {
+            identity.unknown("authorization_servers");
+        }
+        if let Some(steps) = steps {
+            steps.identity(identity);
+        }
+        let source = self.clone();
+        identity.looked_up("plan", move |cx| {
+            let source = source.clone();
+            Box::pin(async move {
+                let Plan { issuer, endpoint, scope } = source.plan(&cx).await?;
+                let mut words: Vec<_> = endpoint.usual_scope(scope.as_deref()).split(' ').collect();
+                words.sort_unstable();
+                // An issuer is a URL, and has no space.
+                Ok(Zeroizing::new(format!("{issuer} {}", words.join(" ")).into_bytes()))
+            })
+        });
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::{Job, Spawn};
 
-/// Gathers randomness for aws-lc, which takes 30 to 50 ms the first time: its entropy is the jitter of the CPU.
+/// Gathers randomness for aws-lc, which takes 20 to 50 ms the first time: its entropy is the jitter of the CPU.
 ///
 /// Signatures and seals that draw randomness wait for it, so that no poll takes that long. A build of `aws-lc-sys` with
 /// `AWS_LC_SYS_NO_JITTER_ENTROPY=1` in its environment takes its entropy from the operating system, at once.

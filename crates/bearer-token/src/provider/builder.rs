@@ -243,7 +243,7 @@ impl TokenProviderBuilder {
             name,
             observers,
             form: Arc::new(form),
-            refusals: Refusals::new(self.refusal_test, &self.sending, challenge_test.clone()),
+            refusals: Refusals::new(self.refusal_test, &self.sending),
             challenge_test,
             settling_time: self.sending.settling_time(),
             passed: FirstTimes::new(),

@@ -235,8 +235,8 @@ impl Inner {
 
 impl Reject for Inner {
     fn reject(self: Arc<Self>, generation: Generation, response: &HeaderMap) -> Rejection {
-        // The refusals of a map of providers do not know what the source can meet.
-        if self.challenge_test.as_ref().is_some_and(|test| !refuses_bearer(response) && !test.passes(response)) {
+        // The application may pass any response.
+        if self.challenge_test.is_some() && !refuses_bearer(response) && !self.can_meet(response) {
             let outcome = Rejection::Declined;
             self.observers.tell(EventKind::Rejected { generation: generation.get(), outcome });
             return Rejection::Declined;
@@ -248,6 +248,10 @@ impl Reject for Inner {
         }
         self.observers.tell(EventKind::Rejected { generation: generation.get(), outcome: rejection });
         rejection
+    }
+
+    fn can_meet(&self, response: &HeaderMap) -> bool {
+        self.challenge_test.as_ref().is_some_and(|test| test.passes(response))
     }
 
     fn replays(&self, rejection: Rejection) {

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use http::HeaderMap;
+use http::{HeaderMap, header::WWW_AUTHENTICATE};
 
 use crate::{platform::BoxFuture, token::Rejection};
 
@@ -65,6 +65,14 @@ impl Ticket {
         }
     }
 
+    /// Whether another token of the provider's source meets what a response asks for, although it does not refuse this
+    /// one.
+    pub(crate) fn can_meet(self, response: &HeaderMap) -> bool {
+        // Most responses have no challenge, and need no look at the provider.
+        let asks = response.contains_key(WWW_AUTHENTICATE);
+        asks && self.provider().and_then(ProviderId::find).is_some_and(|provider| provider.can_meet(response))
+    }
+
     /// Tells the observers of the provider that an adapter sends a refused request once more.
     pub(crate) fn replays(self, rejection: Rejection) {
         if let Some(provider) = self.provider().and_then(ProviderId::find) {
@@ -113,6 +121,8 @@ pub(crate) struct ProviderId(NonZeroU32);
 /// A provider, as a ticket sees it.
 pub(crate) trait Reject: Send + Sync {
     fn reject(self: Arc<Self>, generation: Generation, response: &HeaderMap) -> Rejection;
+    /// Whether another token meets what a response asks for.
+    fn can_meet(&self, response: &HeaderMap) -> bool;
     /// Completes when the settling time has passed.
     fn settled(&self) -> BoxFuture<()>;
     /// Tells that a refused request is sent once more.
@@ -202,6 +212,10 @@ mod tests {
         struct Declining;
 
         impl Reject for Declining {
+            fn can_meet(&self, _: &HeaderMap) -> bool {
+                false
+            }
+
             fn reject(self: Arc<Self>, _: Generation, _: &HeaderMap) -> Rejection {
                 Rejection::Declined
             }

@@ -8,10 +8,7 @@ mod verdict;
 
 pub(crate) use self::verdict::refuses_bearer;
 pub use self::verdict::{is_grpc_rejection, is_rejection};
-use crate::{
-    resource::sending::Sending,
-    source::{ChallengeTest, challenge::raw_challenges},
-};
+use crate::{resource::sending::Sending, source::challenge::raw_challenges};
 
 /// The head of a response, as [`reject_if`](crate::TokenProviderBuilder::reject_if) sees it: the status, and the
 /// headers or the trailers.
@@ -55,8 +52,6 @@ pub struct Refusals {
 /// What the user declared beyond the usual.
 struct Declared {
     test: Option<RefusalTest>,
-    /// What the source can meet, although it does not refuse the bearer itself.
-    challenge_test: Option<ChallengeTest>,
     scheme: String,
     statuses: Box<[StatusCode]>,
     codes: Box<[String]>,
@@ -64,15 +59,13 @@ struct Declared {
 }
 
 impl Refusals {
-    pub(crate) fn new(test: Option<RefusalTest>, sending: &Sending, challenge_test: Option<ChallengeTest>) -> Self {
+    pub(crate) fn new(test: Option<RefusalTest>, sending: &Sending) -> Self {
         let Sending { statuses, codes, grpc, .. } = sending;
-        let is_declared = test.is_some() || challenge_test.is_some();
-        if !is_declared && statuses.is_empty() && codes.is_empty() && grpc.is_empty() {
+        if test.is_none() && statuses.is_empty() && codes.is_empty() && grpc.is_empty() {
             return Refusals::default();
         }
         let declared = Declared {
             test,
-            challenge_test,
             scheme: sending.scheme_name().to_owned(),
             statuses: statuses.clone().into(),
             codes: codes.clone().into(),
@@ -112,7 +105,6 @@ impl Declared {
     /// Whether headers or trailers refuse the bearer by something other than the declared statuses.
     fn includes(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         self.names_code(headers)
-            || self.challenge_test.as_ref().is_some_and(|test| test.passes(headers))
             || (self.has_grpc_status(headers) && refuses_bearer(headers))
             || self.test.as_ref().is_some_and(|test| test(ResponseHead { status, headers }))
     }
@@ -169,7 +161,7 @@ mod tests {
         let test: RefusalTest = Arc::new(|response| {
             response.status().as_u16() == 498 || response.headers().get("grpc-status").is_some_and(|code| code == "7")
         });
-        let refusals = Refusals::new(Some(test), &Sending::new(), None);
+        let refusals = Refusals::new(Some(test), &Sending::new());
         let (none, denied) = (HeaderMap::new(), headers(&[("grpc-status", "7")]));
         for (code, headers, declared, usual) in [
             (498, &none, true, false),
@@ -187,7 +179,7 @@ mod tests {
     #[test]
     fn a_declared_status_means_the_bearer_unless_challenges_say_otherwise() {
         let sending = Sending::new().reject_on_status(StatusCode::FORBIDDEN).reject_on_status(status(498));
-        let refusals = Refusals::new(None, &sending, None);
+        let refusals = Refusals::new(None, &sending);
         for (code, challenge, expected) in [
             (403, "", true),
             (498, "", true),
@@ -206,7 +198,7 @@ mod tests {
     #[test]
     fn a_declared_code_refuses_at_any_status() {
         let sending = Sending::new().scheme("Ghost").reject_on_code("invalid_token").reject_on_code("token_expired");
-        let refusals = Refusals::new(None, &sending, None);
+        let refusals = Refusals::new(None, &sending);
         for (code, challenge, expected) in [
             (498, r#"Bearer error="invalid_token""#, true),
             (429, r#"ghost realm="x", error=token_expired"#, true),
@@ -222,7 +214,7 @@ mod tests {
 
     #[test]
     fn declared_grpc_statuses_refuse_in_headers_and_trailers() {
-        let refusals = Refusals::new(None, &Sending::new().reject_on_grpc(7), None);
+        let refusals = Refusals::new(None, &Sending::new().reject_on_grpc(7));
         for (fields, expected) in [
             (&[("grpc-status", "7")][..], true),
             (&[("grpc-status", "16")], true),

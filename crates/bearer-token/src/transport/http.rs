@@ -63,7 +63,7 @@ use self::{
 /// TLS uses the rustls `CryptoProvider` that the process has installed. If there is none, it uses aws-lc-rs with the
 /// feature `rustls-aws-lc-rs`, and fails with an error without it.
 ///
-/// The first handshake of a process waits while aws-lc gathers entropy from the jitter of the CPU, for 30 to 50 ms. A
+/// The first handshake of a process waits while aws-lc gathers entropy from the jitter of the CPU, for 20 to 50 ms. A
 /// thread that may block does so, while the CA certificates are read and the TCP connection is opened. With
 /// `AWS_LC_SYS_NO_JITTER_ENTROPY=1` in the environment of the build, it takes its entropy from the operating system, at
 /// once.

@@ -5,7 +5,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bearer_token::{Ticket, adapter::Refusals};
+use bearer_token::{
+    Ticket,
+    adapter::{Refusals, can_meet},
+};
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -51,7 +54,9 @@ impl<B: Body> Body for TrailersBody<B> {
         let frame = ready!(this.body.poll_frame(cx));
         if let Some(Ok(frame)) = &frame
             && let Some(trailers) = frame.trailers_ref()
-            && let Some(ticket) = this.ticket.take_if(|_| this.refusals.include_trailers(*this.status, trailers))
+            && let Some(ticket) = this
+                .ticket
+                .take_if(|ticket| this.refusals.include_trailers(*this.status, trailers) || can_meet(*ticket, trailers))
         {
             let _ = ticket.reject(trailers);
         }

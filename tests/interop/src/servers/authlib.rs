@@ -1,29 +1,19 @@
 //! Authlib.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
-use bearer_token::jwt::Algorithm;
 use serde_json::Value;
 
 use crate::{
     flows::USER,
-    profile::{Audience, Endpoints, Expect, Profile},
+    profile::{Endpoints, Expect, Profile},
     run::Run,
 };
 
 pub(crate) const PROFILE: Profile = Profile {
     name: "authlib",
     title: "Authlib 1.9.10 with Flask (PyPI)",
-    issuer_path: "",
     endpoints: Endpoints::Paths { token: "/token", introspection: "/introspect", revocation: "/revoke", keys: None },
-    admin_introspection: "",
     ready_path: "/ready",
-    start_limit: Duration::from_secs(30),
-    lifetime: 4,
-    scope: "read write",
-    algorithm: Algorithm::ES256,
-    client: "basic",
     expectations: &[
         ("discovery of the token endpoint", Expect::Absent("no metadata")),
         // It verifies the algorithms that its JOSE library recommends.
@@ -40,8 +30,7 @@ pub(crate) const PROFILE: Profile = Profile {
     ],
     setup: |_| Box::pin(async { Ok(()) }),
     consent: Some(|run| Box::pin(consent(run))),
-    resource: "https://api.example.com/",
-    assertion_audience: Audience::TokenUrl,
+    ..Profile::USUAL
 };
 
 /// The server gives refresh tokens for a user's password.

@@ -1,15 +1,12 @@
 //! glewlwyd, with its OpenID Connect plugin.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
-use bearer_token::jwt::Algorithm;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
     flows::USER,
-    profile::{Audience, Endpoints, Expect, Profile},
+    profile::{Endpoints, Expect, Profile},
     run::Run,
 };
 
@@ -18,13 +15,7 @@ pub(crate) const PROFILE: Profile = Profile {
     title: "glewlwyd 2.7.5 (Debian 12), SQLite",
     issuer_path: "/api/oidc",
     endpoints: Endpoints::Metadata("/api/oidc/.well-known/openid-configuration"),
-    admin_introspection: "",
     ready_path: "/config",
-    start_limit: Duration::from_secs(30),
-    lifetime: 4,
-    scope: "read write",
-    algorithm: Algorithm::ES256,
-    client: "basic",
     // It refuses most requests with an empty body.
     expectations: &[
         ("`client_secret_basic`, a secret with special characters, form-encoded", Expect::Refused("")),
@@ -53,8 +44,7 @@ pub(crate) const PROFILE: Profile = Profile {
     ],
     setup: |run| Box::pin(setup(run)),
     consent: Some(|run| Box::pin(consent(run))),
-    resource: "https://api.example.com/",
-    assertion_audience: Audience::TokenUrl,
+    ..Profile::USUAL
 };
 
 const PASSWORD: &str = "alice's password";

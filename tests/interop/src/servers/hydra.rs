@@ -3,28 +3,21 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bearer_token::jwt::Algorithm;
 use reqwest::{Response, header};
 use serde_json::{Value, json};
 
 use crate::{
     flows::{ISSUER, USER},
-    profile::{Audience, Endpoints, Expect, Profile},
+    profile::{Expect, Profile},
     run::Run,
 };
 
 pub(crate) const PROFILE: Profile = Profile {
     name: "hydra",
     title: "Ory Hydra 2.3.0 (Go module), SQLite",
-    issuer_path: "",
-    endpoints: Endpoints::Metadata("/.well-known/openid-configuration"),
     admin_introspection: "/admin/oauth2/introspect",
     ready_path: "/health/ready",
     start_limit: Duration::from_secs(60),
-    lifetime: 4,
-    scope: "read write",
-    algorithm: Algorithm::ES256,
-    client: "basic",
     expectations: &[
         ("`client_secret_jwt`*", Expect::Absent("no such clients")),
         ("wrong secret, `client_secret_jwt`", Expect::Absent("no such clients")),
@@ -51,8 +44,7 @@ pub(crate) const PROFILE: Profile = Profile {
     ],
     setup: |run| Box::pin(setup(run)),
     consent: Some(|run| Box::pin(consent(run))),
-    resource: "https://api.example.com/",
-    assertion_audience: Audience::TokenUrl,
+    ..Profile::USUAL
 };
 
 const CALLBACK: &str = "http://127.0.0.1:1/callback";

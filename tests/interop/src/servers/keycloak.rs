@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bearer_token::jwt::Algorithm;
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,13 +17,9 @@ pub(crate) const PROFILE: Profile = Profile {
     title: "Keycloak 26.7.3 (Maven Central: keycloak-quarkus-dist), Java 17",
     issuer_path: "/realms/interop",
     endpoints: Endpoints::Metadata("/realms/interop/.well-known/openid-configuration"),
-    admin_introspection: "",
     ready_path: "/realms/master/.well-known/openid-configuration",
     start_limit: Duration::from_secs(120),
     lifetime: 5,
-    scope: "read write",
-    algorithm: Algorithm::ES256,
-    client: "basic",
     expectations: &[
         ("`client_secret_basic`, a secret with special characters, as it is", Expect::Refused("unauthorized_client")),
         ("Basic as it is, special characters", Expect::Refused("unauthorized_client")),
@@ -38,8 +33,8 @@ pub(crate) const PROFILE: Profile = Profile {
     ],
     setup: |run| Box::pin(setup(run)),
     consent: Some(|run| Box::pin(consent(run))),
-    resource: "https://api.example.com/",
     assertion_audience: Audience::Issuer,
+    ..Profile::USUAL
 };
 
 /// Makes the realm, its scopes, clients, user and identity provider, by the admin API.

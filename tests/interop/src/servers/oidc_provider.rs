@@ -1,28 +1,16 @@
 //! oidc-provider.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
-use bearer_token::jwt::Algorithm;
 use reqwest::header;
 
 use crate::{
-    profile::{Audience, Endpoints, Expect, Profile},
+    profile::{Expect, Profile},
     run::Run,
 };
 
 pub(crate) const PROFILE: Profile = Profile {
     name: "oidc-provider",
     title: "oidc-provider 9.13.3 (npm), Node 20",
-    issuer_path: "",
-    endpoints: Endpoints::Metadata("/.well-known/openid-configuration"),
-    admin_introspection: "",
-    ready_path: "/.well-known/openid-configuration",
-    start_limit: Duration::from_secs(30),
-    lifetime: 4,
-    scope: "read write",
-    algorithm: Algorithm::ES256,
-    client: "basic",
     expectations: &[
         ("JWT bearer grant (RFC 7523)*", Expect::Refused("unsupported_grant_type")),
         ("JWT bearer grant:*", Expect::Absent("no JWT bearer grant")),
@@ -37,10 +25,8 @@ pub(crate) const PROFILE: Profile = Profile {
         ("token exchange (RFC 8693)", Expect::Refused("unsupported_grant_type")),
         ("federated client assertion", Expect::Refused("invalid_request")),
     ],
-    setup: |_| Box::pin(async { Ok(()) }),
     consent: Some(|run| Box::pin(consent(run))),
-    resource: "https://api.example.com/",
-    assertion_audience: Audience::TokenUrl,
+    ..Profile::USUAL
 };
 
 /// Signs in and consents, at the pages that oidc-provider has for development.

@@ -15,6 +15,9 @@ use crate::{
     transport::Transport,
 };
 
+#[cfg(feature = "shared")]
+mod sharing;
+
 const RESOURCE: &str = "https://api.example.com/mcp";
 const WELL_KNOWN: &str = "https://api.example.com/.well-known/oauth-protected-resource/mcp";
 const CUSTOM: &str = "https://api.example.com/custom.json";
@@ -72,6 +75,7 @@ impl Site {
 
     async fn fetch_after(&self, source: &ProtectedResource, challenge: &str) -> Result<AccessToken, Error> {
         let challenges = Challenge::read(&response(challenge));
+        self.clock.advance(Duration::from_millis(1));
         source.fetch(first_fetch(self.clock.platform()).with_challenges(challenges)).await
     }
 

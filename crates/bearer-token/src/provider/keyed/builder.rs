@@ -139,7 +139,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
         }
         check_name(&self.name, &mut problems);
         problems.into_result("the map of providers cannot be built")?;
-        let refusals = Refusals::new(self.refusal_test, self.sending.as_ref().unwrap_or(&Sending::new()), None);
+        let refusals = Refusals::new(self.refusal_test, self.sending.as_ref().unwrap_or(&Sending::new()));
         Ok(KeyedProviders {
             inner: Arc::new(Inner {
                 build: self.build,

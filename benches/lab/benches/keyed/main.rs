@@ -1,7 +1,8 @@
 //! What a provider for each key costs: a warm request through a selector, many tenants, and a tenant that hangs.
 
 #[cfg(feature = "peers")]
-use std::hash::BuildHasher;
+mod maps;
+
 use std::{
     convert::Infallible,
     hint::black_box,
@@ -18,7 +19,7 @@ use bearer_token::{AccessToken, Authorized, FetchContext, KeyedProviders, Select
 use http::Request;
 use lab::{
     report::Report,
-    statistics::{Turns, median},
+    statistics::{Runs, Turns, median, rounds},
     warm::{self, Noop, ORIGIN, Replies},
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -31,7 +32,9 @@ static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
 const KEYS: usize = 10_000;
 const MANY: usize = 100_000;
-const ROUNDS: usize = 101;
+const ROUNDS: usize = 21;
+/// A bar is judged by the median of so many runs.
+const RUNS: usize = 5;
 /// Requests of one turn, and how many of them are made before the clock is read.
 const REQUESTS: usize = 2_048;
 const FEW: usize = 16;
@@ -45,7 +48,8 @@ fn main() -> ExitCode {
     let runtime = runtime::Builder::new_multi_thread().worker_threads(cores).enable_all().build().expect("a runtime");
     let mut report = Report::new("keyed");
     warm_requests(&runtime, &mut report);
-    maps(&mut report);
+    #[cfg(feature = "peers")]
+    maps::maps(&mut report);
     many_tenants(&runtime, &mut report);
     cold_crowd(&runtime, &mut report);
     hung_tenant(&runtime, &mut report);
@@ -111,73 +115,76 @@ where
     spent
 }
 
+/// A number of a key for each request: the next one, which is not the neighbour in memory.
+fn round_robin(keys: usize) -> impl FnMut() -> usize {
+    let mut next = 0;
+    move || {
+        next = (next + 6_151) % keys;
+        next
+    }
+}
+
 fn warm_requests(runtime: &Runtime, report: &mut Report) {
     Replies::Bare.begin();
     let one = unkeyed(runtime);
-    let (map, _) = tenants(KEYS);
-    runtime.block_on(map.warm_up((0..KEYS).map(tenant), 64));
+    let [few, many] = [KEYS, MANY].map(|keys| {
+        let (map, _) = tenants(keys);
+        let failed = runtime.block_on(map.warm_up((0..keys).map(tenant), 64));
+        assert!(failed.is_empty(), "{} keys got no token", failed.len());
+        map
+    });
     let mut noop = Noop::<Infallible>::new();
     let mut plain = BearerLayer::new(one).layer(Noop::<Infallible>::new());
-    let mut keyed = BearerLayer::new(by_tenant(&map)).layer(Noop::<Infallible>::new());
-    let mut next = 0;
-    let mut any = move || {
-        // Neighbours in this order are not neighbours in memory.
-        next = (next + 6_151) % KEYS;
-        next
-    };
-    let turns = Turns::take(4, ROUNDS, |contender| match contender {
-        0 => bare(&mut noop, REQUESTS, || 7),
-        1 => bare(&mut plain, REQUESTS, || 7),
-        2 => bare(&mut keyed, REQUESTS, || 7),
-        _ => bare(&mut keyed, REQUESTS, &mut any),
+    let mut keyed = BearerLayer::new(by_tenant(&few)).layer(Noop::<Infallible>::new());
+    let mut crowded = BearerLayer::new(by_tenant(&many)).layer(Noop::<Infallible>::new());
+    let (mut any_of_few, mut any_of_many) = (round_robin(KEYS), round_robin(MANY));
+    // A tenant's first request on a thread does more than later ones.
+    bare(&mut keyed, KEYS, &mut any_of_few);
+    bare(&mut crowded, MANY, &mut any_of_many);
+    let runs = Runs::take(RUNS, || {
+        Turns::take(5, rounds(ROUNDS), |contender| match contender {
+            0 => bare(&mut noop, REQUESTS, || 7),
+            1 => bare(&mut plain, REQUESTS, || 7),
+            2 => bare(&mut keyed, REQUESTS, || 7),
+            3 => bare(&mut keyed, REQUESTS, &mut any_of_few),
+            _ => bare(&mut crowded, REQUESTS, &mut any_of_many),
+        })
     });
-    let net = |one: usize| turns.net(one, 0) / REQUESTS as f64 * 1e9;
-    let allocations = |keyed: &mut BearerService<Noop, Select<Tenant>>| {
-        let requests: Vec<_> = (0..64).map(request).collect();
-        let region = Region::new(ALLOCATOR);
-        for request in requests {
-            drop(black_box(lab::drive::at_once(keyed.call(request))));
-        }
-        region.change().allocations as f64 / 64.0
-    };
-    let plain_allocations = {
-        let requests: Vec<_> = (0..64).map(request).collect();
-        let region = Region::new(ALLOCATOR);
-        for request in requests {
-            drop(black_box(lab::drive::at_once(plain.call(request))));
-        }
-        region.change().allocations as f64 / 64.0
-    };
+    let net = |one: usize| runs.median(|turns| turns.net(one, 0)) / REQUESTS as f64 * 1e9;
+    let net_ratios = |one: usize, other: usize| runs.each(|turns| turns.net(one, 0) / turns.net(other, 0));
+    let plain_allocations = allocations(&mut plain);
     let keyed_allocations = allocations(&mut keyed);
     let hot = hot_key(runtime, &plain, &keyed);
+    let row = |what: String, one: usize, allocations: String| {
+        let by = |other| format!("{:.2}", median(net_ratios(one, other)));
+        vec![what, format!("{:.0}", net(one)), by(1), by(2), allocations]
+    };
     report.table(
-        &["warm request", "net ns", "by the unkeyed layer's", "allocations"],
+        &["warm request", "net ns", "by the unkeyed layer's", "by one key's", "allocations"],
         vec![
-            vec!["unkeyed layer".into(), format!("{:.0}", net(1)), "1.00".into(), format!("{plain_allocations:.2}")],
-            vec![
-                format!("one of {KEYS} keys, again and again"),
-                format!("{:.0}", net(2)),
-                format!("{:.2}", net(2) / net(1)),
-                format!("{keyed_allocations:.2}"),
-            ],
-            vec![
-                format!("{KEYS} keys, one after the other"),
-                format!("{:.0}", net(3)),
-                format!("{:.2}", net(3) / net(1)),
-                String::new(),
-            ],
+            row("unkeyed layer".into(), 1, format!("{plain_allocations:.2}")),
+            row(format!("one of {KEYS} keys, again and again"), 2, format!("{keyed_allocations:.2}")),
+            row(format!("{KEYS} keys, one after the other"), 3, String::new()),
+            row(format!("{MANY} keys, one after the other"), 4, String::new()),
         ],
     );
     report.text(format!(
-        "Medians of {ROUNDS} rounds of {REQUESTS} requests, less the time of a service that responds at once. The second \
-         row is what the selector and the map cost. In the third each request finds its provider, bearer and header \
-         value outside of the processor's nearer caches."
+        "Medians of {RUNS} runs of {} rounds of {REQUESTS} requests, less the time of a service that responds at once. The \
+         second row is what the selector and the map cost. In the third and fourth, each request finds its provider, bearer \
+         and header value outside of the processor's nearer caches.",
+        rounds(ROUNDS)
     ));
     report.at_most(
         "keyed-net",
         "warm request through a selector, 10,000 keys, net time by the unkeyed layer's",
         1.3,
-        net(2) / net(1),
+        net_ratios(2, 1),
+    );
+    report.at_most(
+        "tenants-round-robin",
+        "warm request of one in 10,000 tenants, round robin, net time by one tenant's",
+        2.0,
+        net_ratios(3, 2),
     );
     report.at_most(
         "keyed-allocations",
@@ -186,6 +193,20 @@ fn warm_requests(runtime: &Runtime, report: &mut Report) {
         keyed_allocations - plain_allocations,
     );
     report.at_least("keyed-hot", "one hot key on two threads, throughput by the unkeyed layer's", 0.85, hot);
+}
+
+/// The allocations of a warm request.
+fn allocations<S>(service: &mut S) -> f64
+where
+    S: Service<Request<()>>,
+    S::Future: Unpin,
+{
+    let requests: Vec<_> = (0..64).map(request).collect();
+    let region = Region::new(ALLOCATOR);
+    for request in requests {
+        drop(black_box(lab::drive::at_once(service.call(request))));
+    }
+    region.change().allocations as f64 / 64.0
 }
 
 /// The throughput of two threads that use one key, by that of two that use one provider.
@@ -216,70 +237,6 @@ fn hot_key(
     });
     turns.ratio(0, 1)
 }
-
-/// How long a look into a map takes by itself, ours beside others: on one thread and on two, one key and many.
-#[cfg(feature = "peers")]
-fn maps(report: &mut Report) {
-    const LOOKS: usize = 1 << 18;
-    let keys: Vec<String> = (0..KEYS).map(|number| tenant(number).0).collect();
-    let quick = quick_cache::sync::Cache::<String, Arc<AtomicU64>>::new(2 * KEYS);
-    let papaya = papaya::HashMap::<String, Arc<AtomicU64>>::new();
-    // The map of keyed providers, reduced to its way of reading.
-    let hasher = std::hash::RandomState::new();
-    let mut tables = vec![hashbrown::HashTable::<(String, Arc<AtomicU64>)>::new(); 512];
-    for key in &keys {
-        quick.insert(key.clone(), Arc::default());
-        papaya.pin().insert(key.clone(), Arc::default());
-        let hash = hasher.hash_one(key);
-        let table = &mut tables[(hash >> 32) as usize & 511];
-        table.insert_unique(hash, (key.clone(), Arc::default()), |(key, _)| hasher.hash_one(key));
-    }
-    let tables: Vec<_> = tables.into_iter().map(arc_swap::ArcSwap::from_pointee).collect();
-    let look = |map: usize, key: &String| match map {
-        0 => quick.get(key).map_or(1, |value| value.load(Ordering::Relaxed)),
-        1 => papaya.pin().get(key).map_or(1, |value| value.load(Ordering::Relaxed)),
-        _ => {
-            let hash = hasher.hash_one(key);
-            let table = tables[(hash >> 32) as usize & 511].load();
-            table.find(hash, |(other, _)| other == key).map_or(1, |(_, value)| value.load(Ordering::Relaxed))
-        }
-    };
-    let rows = [(1, true), (1, false), (2, true), (2, false)].map(|(threads, hot)| {
-        let turns = Turns::take(3, 11, |map| {
-            let started = Instant::now();
-            thread::scope(|scope| {
-                for thread in 0..threads {
-                    let (keys, look) = (&keys, &look);
-                    scope.spawn(move || {
-                        let mut sum = 0;
-                        for at in 0..LOOKS {
-                            let place = if hot { 7 } else { (at * 6_151 + thread * 77) % KEYS };
-                            sum += look(map, &keys[place]);
-                        }
-                        black_box(sum);
-                    });
-                }
-            });
-            started.elapsed()
-        });
-        let nanos = |map| turns.seconds(map) / LOOKS as f64 * 1e9;
-        vec![
-            format!(
-                "{threads} thread{}, {}",
-                if threads == 1 { "" } else { "s" },
-                if hot { "one key" } else { "all keys" }
-            ),
-            format!("{:.0}", nanos(0)),
-            format!("{:.0}", nanos(1)),
-            format!("{:.0}", nanos(2)),
-        ]
-    });
-    let head = ["ns per look", "quick_cache, clone of an Arc", "papaya, in place", "tables in arc-swaps, in place"];
-    report.table(&head, rows.to_vec());
-}
-
-#[cfg(not(feature = "peers"))]
-fn maps(_report: &mut Report) {}
 
 fn many_tenants(runtime: &Runtime, report: &mut Report) {
     let region = Region::new(ALLOCATOR);

@@ -1,0 +1,5 @@
+//! See `lab/benches/tls.rs`.
+
+fn main() -> std::process::ExitCode {
+    benches::hand_over("tls")
+}
