@@ -39,6 +39,8 @@ pub type Job = Box<dyn FnOnce() + Send>;
 #[derive(Clone)]
 pub struct Platform {
     clock: Arc<dyn Clock>,
+    /// Whether that is the system's, which is read at each request: without an indirect call.
+    has_system_clock: bool,
     entropy: Arc<dyn Entropy>,
     spawn: Arc<dyn Spawn>,
     /// Whether tasks are spawned on the current runtime. A blocked thread may keep that runtime from being driven.
@@ -50,6 +52,7 @@ impl Platform {
     pub fn system() -> Self {
         Platform {
             clock: Arc::new(SystemClock),
+            has_system_clock: true,
             entropy: Arc::new(SystemEntropy),
             spawn: Arc::new(SystemSpawn),
             ambient: true,
@@ -60,6 +63,7 @@ impl Platform {
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
+        self.has_system_clock = false;
         self
     }
 
@@ -81,7 +85,7 @@ impl Platform {
     /// Reads both clocks.
     #[inline]
     pub fn now(&self) -> Moment {
-        self.clock.now()
+        if self.has_system_clock { SystemClock.now() } else { self.clock.now() }
     }
 
     /// Completes when the monotonic clock has reached `deadline`.

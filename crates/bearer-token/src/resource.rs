@@ -6,6 +6,6 @@ pub(crate) mod origin;
 pub(crate) mod refusals;
 pub(crate) mod repetition;
 pub(crate) mod sending;
-mod sharded;
+pub(crate) mod sharded;
 
 pub use self::{head::RequestHead, origin::Destination, refusals::ResponseHead, sending::Sending};

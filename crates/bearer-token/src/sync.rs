@@ -7,17 +7,52 @@ pub(crate) use loom::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
-use std::sync::{Arc, PoisonError};
 #[cfg(not(bearer_loom))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
+};
+use std::{
+    ops::DerefMut,
+    sync::{Arc, PoisonError},
 };
 
 /// Locks. A poisoned lock guards nothing half-done: the little user code that runs under one (keys that are cloned,
 /// compared or dropped) does so before anything is changed, or after everything is.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A lock that is only tried, never waited for: taking it is one atomic change, and giving it back a plain store.
+#[cfg(not(bearer_loom))]
+pub(crate) struct TryLock<T>(try_lock::TryLock<T>);
+
+#[cfg(not(bearer_loom))]
+impl<T> TryLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        TryLock(try_lock::TryLock::new(value))
+    }
+
+    /// The value, unless somebody else holds it at this moment.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<impl DerefMut<Target = T> + '_> {
+        self.0.try_lock()
+    }
+}
+
+/// The lock for the model checker.
+#[cfg(bearer_loom)]
+pub(crate) struct TryLock<T>(Mutex<T>);
+
+#[cfg(bearer_loom)]
+impl<T> TryLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        TryLock(Mutex::new(value))
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<impl DerefMut<Target = T> + '_> {
+        self.0.try_lock().ok()
+    }
 }
 
 /// Access to the value of a [`Slot`] as it was at one moment.

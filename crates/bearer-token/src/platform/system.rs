@@ -49,6 +49,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[cfg(target_os = "linux")]
+    #[inline]
     fn now(&self) -> Moment {
         use rustix::time::{ClockId, clock_gettime};
 

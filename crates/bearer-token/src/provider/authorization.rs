@@ -35,15 +35,7 @@ impl Inner {
             return (Authorized::Passed, None);
         }
         let now = self.platform.now();
-        let sent = self.cache.read(|bearer| {
-            let bearer = bearer?;
-            let freshness = bearer.deadlines.freshness(now);
-            if freshness == Freshness::Expired {
-                return None;
-            }
-            Some((bearer.ticket, freshness, bearer.credential.insert(headers)))
-        });
-        let (ticket, freshness) = match sent {
+        let (ticket, freshness) = match self.cache.insert(headers, now) {
             Some((ticket, freshness, true)) => (ticket, freshness),
             Some((_, _, false)) => return (Authorized::Passed, None),
             None if self.has_its_own(headers) => return (Authorized::Passed, None),

@@ -230,7 +230,7 @@ impl TokenProviderBuilder {
         }
         let challenge_test = self.source.challenge_test();
         let (origins, counted) = match observers.counts_reads() {
-            true => (Origins::default(), Some(Box::new(origins))),
+            true => (Origins::asked_elsewhere(), Some(Box::new(origins))),
             false => (origins, None),
         };
         let inner = Arc::new_cyclic(|weak: &Weak<Inner>| Inner {

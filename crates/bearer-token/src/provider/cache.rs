@@ -39,6 +39,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderMap;
+
 use crate::{
     error::Error,
     platform::{Moment, nanos},
@@ -59,6 +61,7 @@ use crate::{
 mod decision;
 mod renewal;
 mod row;
+mod served;
 mod successor;
 
 pub(crate) use self::decision::{Decision, Failure, Fetched, StartFetch, TokenFlight, Want};
@@ -66,13 +69,14 @@ pub(crate) use self::decision::{Decision, Failure, Fetched, StartFetch, TokenFli
 pub(crate) use self::row::Row;
 use self::{
     renewal::Renewal,
+    served::{Inserted, Served},
     successor::{is_usable, successor},
 };
 
 pub(crate) struct Cache {
     policy: Policy,
     /// The bearer in service. An expired one stays, to notice a source that returns it again.
-    slot: Slot<Sealed>,
+    slot: Served,
     /// The earliest time, in monotonic nanoseconds, at which a reader of a stale bearer should check whether to start a
     /// refresh.
     gate: AtomicU64,
@@ -104,7 +108,7 @@ impl Cache {
     pub(crate) fn new(policy: Policy) -> Self {
         Cache {
             policy,
-            slot: Slot::new(None),
+            slot: Served::new(),
             gate: AtomicU64::new(0),
             failure: Slot::new(None),
             state: Mutex::new(State::default()),
@@ -115,8 +119,14 @@ impl Cache {
         &self.policy
     }
 
-    /// Looks at the bearer in service without a lock.
+    /// Inserts the bearer in service into a head, unless it has expired: the warm path. A header that the caller set is
+    /// left as it was.
     #[inline]
+    pub(crate) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+        self.slot.insert(headers, now)
+    }
+
+    /// Looks at the bearer in service without a lock.
     pub(crate) fn read<R>(&self, look: impl FnOnce(Option<&Sealed>) -> R) -> R {
         self.slot.read(look)
     }

@@ -99,29 +99,54 @@ impl Credential {
         std::iter::once(self.secret()).chain(fixed.filter(|value| value.len() >= SHORTEST_SECRET))
     }
 
+    /// The value of `Authorization`, to clone in this thread, if the credential is nothing else.
+    #[inline]
+    pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
+        match &self.headers {
+            Headers::Authorization(value) => Some(value.local()),
+            Headers::Others(_) => None,
+        }
+    }
+
     /// Inserts the credential, and says whether it did. A header that the caller set is left as it was.
     ///
-    /// Looking for the caller's header first would cost every request a second search of the map. So the credential is
-    /// inserted first, and if it replaced a value, that value is put back. An insertion returns only one of several
-    /// values, so callers rule those out with [`has_several_of`].
-    #[inline]
+    /// Callers rule out several values with [`has_several_of`]: see [`insert_authorization`].
     pub(crate) fn insert(&self, headers: &mut HeaderMap) -> bool {
-        let value = match &self.headers {
-            Headers::Authorization(value) => value.local().clone(),
-            Headers::Others(others) => return others.local().insert(headers),
-        };
-        match headers.insert(AUTHORIZATION, value) {
-            None => true,
-            Some(own) => {
-                headers.insert(AUTHORIZATION, own);
-                false
-            }
+        match &self.headers {
+            Headers::Authorization(value) => insert_authorization(value.local(), headers),
+            Headers::Others(others) => others.local().insert(headers),
         }
     }
 
     /// Inserts the credential into a head that may already have several values of its header, and says whether it did.
     pub(crate) fn attach(&self, headers: &mut HeaderMap) -> bool {
         !has_several_of(self.name(), headers) && self.insert(headers)
+    }
+}
+
+/// Inserts the value of `Authorization`, and says whether it did. A value that the caller set is left as it was.
+///
+/// Looking for the caller's header first would cost every request a second search of the map. So the value is inserted
+/// first, and if it replaced another, that one is put back. An insertion returns only one of several values, so callers
+/// rule those out with [`has_several_of`].
+///
+/// A call of its own: inlined into the larger function around it, it takes a few instructions less and a tenth more
+/// time, as the parts of the value are then written one by one and read at once.
+#[inline(never)]
+pub(crate) fn insert_authorization(value: &HeaderValue, headers: &mut HeaderMap) -> bool {
+    match headers.insert(AUTHORIZATION, value.clone()) {
+        None => true,
+        Some(own) => {
+            put_back(own, headers);
+            false
+        }
+    }
+}
+
+#[cold]
+fn put_back(own: HeaderValue, headers: &mut HeaderMap) {
+    if let Some(value) = headers.get_mut(AUTHORIZATION) {
+        *value = own;
     }
 }
 

@@ -15,6 +15,10 @@ use crate::{
     problem::{Advice, Problem, Problems},
 };
 
+mod spelling;
+
+use self::spelling::{is_host_alone, is_usual_loopback};
+
 /// The destination of a request, as far as its sender knows: the scheme and the authority of its URI.
 ///
 /// Anything with a URI turns into one; adapters whose clients have URLs of another type use [`new`](Self::new).
@@ -83,6 +87,8 @@ struct Allowed {
     origin: Origin<'static>,
     /// The authority as most requests spell it. In the usual case, one comparison of bytes is enough.
     spelled: String,
+    /// The same with the default port spelled out, or left out.
+    other: String,
 }
 
 /// The rule of one provider.
@@ -91,6 +97,8 @@ pub(crate) struct Origins {
     allowed: Vec<Allowed>,
     any_https: bool,
     refuse_others: bool,
+    /// Whether this stands for a rule that is asked elsewhere: it allows nothing as spelled, not even loopback.
+    asked_elsewhere: bool,
     /// The origin of URIs without authority, if the user declared it, and what the rule decides about it.
     connection: Option<(Origin<'static>, OriginVerdict)>,
 }
@@ -106,7 +114,26 @@ pub(crate) enum OriginVerdict {
 
 const AN_ORIGIN: &str = "an origin such as `https://api.example.com`";
 
+impl Allowed {
+    fn new(origin: Origin<'static>, spelled: String) -> Self {
+        let Origin { https, host, port } = &origin;
+        let (with_port, is_default) = (format!("{host}:{port}"), *port == default_port(*https));
+        let other = if is_default && spelled.eq_ignore_ascii_case(&with_port) { host.to_string() } else { with_port };
+        Allowed { origin, spelled, other }
+    }
+
+    /// Whether this is one of the two spellings, in any case of the letters.
+    fn is_spelled(&self, authority: &str) -> bool {
+        self.spelled.eq_ignore_ascii_case(authority) || self.other.eq_ignore_ascii_case(authority)
+    }
+}
+
 impl Origins {
+    /// Stands for a rule that is asked elsewhere.
+    pub(crate) fn asked_elsewhere() -> Self {
+        Origins { asked_elsewhere: true, ..Origins::default() }
+    }
+
     /// Allows an origin. Without `plaintext` only `https`, or `http` to loopback.
     pub(crate) fn allow(&mut self, text: &str, plaintext: bool, path: &str, problems: &mut Problems) {
         match parse(text) {
@@ -117,7 +144,7 @@ impl Origins {
                     .advise(Advice::text("change the scheme"))
                     .advise(Advice::set("allow_plaintext_origin")),
             ),
-            Ok((origin, spelled)) => self.allowed.push(Allowed { origin, spelled }),
+            Ok((origin, spelled)) => self.allowed.push(Allowed::new(origin, spelled)),
         }
     }
 
@@ -154,8 +181,8 @@ impl Origins {
         }
     }
 
-    /// Whether this is an allowed origin that is spelled as it was allowed. [`judge`](Self::judge) knows the others
-    /// too, but takes longer.
+    /// Whether this is an allowed origin in a usual spelling. [`judge`](Self::judge) knows all spellings, but takes
+    /// longer.
     #[inline]
     pub(crate) fn allow_as_spelled(&self, to: Destination<'_>) -> bool {
         let (Some(scheme), Some(authority)) = (to.scheme, to.authority) else { return false };
@@ -166,6 +193,18 @@ impl Origins {
             _ => return false,
         };
         self.allowed.iter().any(|allowed| allowed.origin.https == https && allowed.spelled == authority)
+            || self.allow_in_other_spelling(https, authority)
+    }
+
+    /// The usual spellings besides the one that the user wrote. A text that is none of them is left to the parser.
+    fn allow_in_other_spelling(&self, https: bool, authority: &str) -> bool {
+        if self.any_https && https && is_host_alone(authority) {
+            return true;
+        }
+        if !self.is_any_allowed() {
+            return !self.asked_elsewhere && is_usual_loopback(authority);
+        }
+        self.allowed.iter().any(|allowed| allowed.origin.https == https && allowed.is_spelled(authority))
     }
 
     pub(crate) fn judge(&self, to: Destination<'_>) -> OriginVerdict {
@@ -362,6 +401,39 @@ mod tests {
         }
         problems.into_result("origins").unwrap();
         origins
+    }
+
+    #[test]
+    fn usual_spellings_need_no_parser() {
+        let named = origins(&["https://api.example.com", "https://b.example.com:443", "https://c.example.com:8443"]);
+        let mut any = Origins::default();
+        any.allow_any_https();
+        let loopback = origins(&[]);
+        for (rule, uri, expected) in [
+            (&named, "https://api.example.com/", true),
+            (&named, "https://api.example.com:443/", true),
+            (&named, "https://API.example.com/", true),
+            (&named, "https://b.example.com/", true),
+            (&named, "https://c.example.com:8443/", true),
+            (&named, "https://c.example.com/", false),
+            (&named, "https://api.example.com:8443/", false),
+            (&named, "http://api.example.com:443/", false),
+            (&named, "http://127.0.0.1/", false),
+            (&any, "https://api.example.com/", true),
+            (&any, "http://api.example.com/", false),
+            (&any, "https://user@api.example.com/", false),
+            (&any, "http://127.0.0.1/", false),
+            (&loopback, "http://127.0.0.1:8080/", true),
+            (&loopback, "http://localhost/", true),
+            (&loopback, "https://[::1]:8443/", true),
+            (&loopback, "http://127.0.0.1:99999/", false),
+            (&loopback, "http://127.0.0.1.example.com/", false),
+            (&loopback, "https://api.example.com/", false),
+            (&Origins::asked_elsewhere(), "http://127.0.0.1:8080/", false),
+        ] {
+            let parsed: Uri = uri.parse().unwrap();
+            assert_eq!(rule.allow_as_spelled(Destination::from(&parsed)), expected, "{uri}");
+        }
     }
 
     fn judged(origins: &Origins, uri: &str) -> &'static str {
