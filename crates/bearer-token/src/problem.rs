@@ -174,6 +174,16 @@ impl fmt::Display for Message<'_> {
 /// let advice = Advice::TurnOn(Setting::Field("token_endpoint.allow_plaintext".into()));
 /// assert_eq!(advice.to_string(), "set `token_endpoint.allow_plaintext = true`");
 /// ```
+///
+/// The same advice, as each user reads it:
+///
+/// | advice | for a builder | for a file | for variables |
+/// |---|---|---|---|
+/// | [`TurnOn`](Self::TurnOn) | call `.x()` | set `x = true` | set `X=true` |
+/// | [`Set`](Self::Set) | call `.x(..)` | set `x` | set `X` |
+/// | [`SetTo`](Self::SetTo) | use `.x(..)` with `v` | set `x = "v"` | set `X=v` |
+/// | [`DidYouMean`](Self::DidYouMean) | did you mean `.x(..)`? | did you mean `x`? | did you mean `X`? |
+/// | [`Remove`](Self::Remove) | remove `.x(..)` | remove `x` | remove `X` |
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {

@@ -155,6 +155,42 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
     /// The lease lasts from before a refresh token is loaded until its successor is saved, so no token is sent twice.
     /// Implement it for a store that several processes share. Within a process, the clones of a
     /// [`RefreshToken`](crate::oauth::RefreshToken) already take turns. By default every lease is granted at once.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use bearer_token::{Error, platform::Platform, store::{Lease, RefreshTokenStore, StoredToken}};
+    /// # use std::sync::Mutex;
+    /// # struct Row(Mutex<Option<StoredToken>>);
+    ///
+    /// /// A row in a database, and the lock that all processes take before they use it. Here it is a semaphore.
+    /// struct Locked { row: Row, lock: Arc<tokio::sync::Semaphore> }
+    ///
+    /// impl RefreshTokenStore for Locked {
+    ///     async fn lease(&self, _: &Platform) -> Result<Lease, Error> {
+    ///         let permit = Arc::clone(&self.lock).acquire_owned().await.map_err(Error::other)?;
+    ///         // The lock is released when the lease is dropped.
+    ///         Ok(Lease::holding(permit))
+    ///     }
+    /// #     async fn load(&self, _: &Platform) -> Result<Option<StoredToken>, Error> {
+    /// #         Ok(self.row.0.lock().unwrap().clone())
+    /// #     }
+    /// #     async fn swap(
+    /// #         &self,
+    /// #         _: &Platform,
+    /// #         _: Option<&StoredToken>,
+    /// #         next: Option<&StoredToken>,
+    /// #     ) -> Result<bool, Error> {
+    /// #         *self.row.0.lock().unwrap() = next.cloned();
+    /// #         Ok(true)
+    /// #     }
+    ///
+    ///     // .. `load` and `swap` as usual ..
+    /// }
+    /// # let _ = Locked { row: Row(Mutex::new(None)), lock: Arc::new(tokio::sync::Semaphore::new(1)) };
+    /// ```
+    ///
+    /// Let the lock end by itself if its holder dies: a lock of the connection, or a deadline in the row. The wait is
+    /// limited by the deadline of the fetch, after which its future is dropped.
     fn lease(&self, platform: &Platform) -> impl Future<Output = Result<Lease, Error>> + Send {
         let _ = platform;
         async { Ok(Lease::free()) }

@@ -78,9 +78,10 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>>,
 {
+    /// The inner service is called in here, so its future is made in its place and not moved there.
     #[inline]
-    pub(crate) fn called(response: S::Future, sent: Option<Sent>) -> Self {
-        ResponseFuture { state: State::Called { response, sent } }
+    pub(crate) fn called(inner: &mut S, request: Request<B>, sent: Option<Sent>) -> Self {
+        ResponseFuture { state: State::Called { sent, response: inner.call(request) } }
     }
 
     #[cold]
@@ -158,15 +159,15 @@ where
             match this.state.as_mut().project() {
                 StateProjection::Called { response, sent } => {
                     // Looked at in place: each move of a response costs as much as the look.
-                    let mut result = ready!(response.poll(cx));
-                    if let (Ok(response), Some(kept)) = (&mut result, &*sent)
+                    let mut polled = response.poll(cx);
+                    if let (Poll::Ready(Ok(response)), Some(kept)) = (&mut polled, &*sent)
                         && kept.is_to_handle(response)
                         && kept.handle(response)
                     {
                         // The trailers are not to reject it once more.
                         *sent = None;
                     }
-                    return Poll::Ready(result.map_err(Into::into));
+                    return polled.map_err(Into::into);
                 }
                 StateProjection::Waiting { cold } => {
                     let next = match ready!(cold.poll_call(cx)) {

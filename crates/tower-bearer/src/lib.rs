@@ -243,7 +243,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.provider.authorize(&mut request) {
             Ok(Authorized::Inserted(ticket)) => match self.hooks.sent(ticket, &request, &self.provider) {
-                Ok(sent) => ResponseFuture::called(self.inner.call(request), Some(sent)),
+                Ok(sent) => ResponseFuture::called(&mut self.inner, request, Some(sent)),
                 Err(error) => ResponseFuture::refused(error, self.hooks.map_error),
             },
             Ok(Authorized::NotReady) => {
@@ -252,7 +252,7 @@ where
                 let provider = match self.provider.provider(RequestHead::from(&request)) {
                     Ok(Some(provider)) => provider,
                     // The selector chooses differently now.
-                    Ok(None) => return ResponseFuture::called(self.inner.call(request), None),
+                    Ok(None) => return ResponseFuture::called(&mut self.inner, request, None),
                     Err(error) => return ResponseFuture::refused(error, self.hooks.map_error),
                 };
                 let fresh = self.inner.clone();
@@ -260,7 +260,7 @@ where
                 ResponseFuture::waiting(fresh, request, provider, self.hooks.clone())
             }
             // `Passed`, and what may be added to it.
-            Ok(_) => ResponseFuture::called(self.inner.call(request), None),
+            Ok(_) => ResponseFuture::called(&mut self.inner, request, None),
             Err(error) => ResponseFuture::refused(error, self.hooks.map_error),
         }
     }

@@ -292,6 +292,8 @@ impl SigningKey {
     }
 
     /// How long a signature is, in bytes, or about so long if the key is in another place.
+    ///
+    /// Only for the capacity of a buffer: a wrong guess costs an allocation.
     pub(super) fn signature_bytes(&self) -> usize {
         match &self.place {
             KeyPlace::Memory(material) => material.key.signature_bytes(self.algorithm),
@@ -302,6 +304,9 @@ impl SigningKey {
 
     /// The message, a dot, and its signature in base64url: a JWT, if the message is the header and the claims of one
     /// (RFC 7515 section 7.1).
+    ///
+    /// The message is moved through the signature and grows by it, so no copy is made, also on another thread. The
+    /// first signature with a nonce waits until the process has randomness.
     pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<Zeroizing<String>, Error> {
         let material = match &self.place {
             KeyPlace::Memory(material) => material.clone(),

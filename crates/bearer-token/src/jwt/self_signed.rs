@@ -73,6 +73,97 @@ const SELF_SIGNED_LIFETIME: Duration = Duration::from_secs(60 * 60);
 ///
 /// Of kind [`Signing`](crate::ErrorKind::Signing) if the key does not sign, which is retried after a change; with a
 /// remote signer, the signer's. A JWT that the API refuses is a rejection, and the next one is signed at once.
+///
+/// # Recipes
+///
+/// A GitHub App. Its JWT is usually exchanged for an installation token: pass the provider to
+/// [`Value::token_of`](crate::Value::token_of).
+///
+/// ```
+/// use std::time::Duration;
+/// use bearer_token::jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem");
+/// // The file as it is downloaded: PKCS#1, `RSA PRIVATE KEY`.
+/// let template = JwtTemplate::builder(SigningKey::from_file(Algorithm::RS256, path)?)
+///     .issuer("Iv23liAbCdEfGh1jKlMn")
+///     // GitHub advises a minute, and refuses more than ten minutes from its own time on.
+///     .backdate(Duration::from_secs(60))
+///     .lifetime(Duration::from_secs(600))
+///     .jwt_id(false)
+///     .build()?;
+/// let source = SelfSigned::new(template);
+/// # let _ = source; Ok(()) }
+/// ```
+///
+/// App Store Connect. Two minutes of margin keep a clock that is ahead from exceeding the limit of twenty:
+///
+/// ```
+/// use std::time::Duration;
+/// use bearer_token::jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/p256.pem");
+/// // The file is called AuthKey_2X9R4HXF34.p8, after the key's id.
+/// let key = SigningKey::from_file(Algorithm::ES256, path)?.with_key_id("2X9R4HXF34");
+/// let template = JwtTemplate::builder(key)
+///     .issuer("57246542-96fe-1a63-e053-0824d011072a")
+///     .audience("appstoreconnect-v1")
+///     .lifetime(Duration::from_secs(18 * 60))
+///     .build()?;
+/// let source = SelfSigned::new(template);
+/// # let _ = source; Ok(()) }
+/// ```
+///
+/// A service account of Google, for one API and without a token request. The audience is the API's host with a slash:
+///
+/// ```
+/// use bearer_token::{TokenProvider, Value, jwt::{Algorithm, JwtTemplate, SelfSigned, SigningKey}};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("account.json");
+/// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem")).replace('\n', "\\n");
+/// # let members = r#""private_key_id": "1", "client_email": "sync@project.example.com""#;
+/// # std::fs::write(&path, format!(r#"{{"private_key": "{pem}", {members}}}"#)).unwrap();
+/// let account = |member| Value::file(&path).member(member);
+/// let key = SigningKey::from_value(Algorithm::RS256, account("/private_key"))?;
+/// let template = JwtTemplate::builder(key)
+///     .key_id(account("/private_key_id"))
+///     .issuer(account("/client_email"))
+///     .subject(account("/client_email"))
+///     .audience("https://pubsub.googleapis.com/")
+///     .build()?;
+/// let provider =
+///     TokenProvider::builder(SelfSigned::new(template)).allow_origin("https://pubsub.googleapis.com").build()?;
+/// # let _ = provider; Ok(()) }
+/// ```
+///
+/// Ghost's Admin API: a secret in hex, behind an id, and a scheme of its own in the header:
+///
+/// ```
+/// use std::time::Duration;
+/// use bearer_token::{Encoding, Sending, TokenProvider, Value};
+/// use bearer_token::jwt::{Algorithm, JwtTemplate, KeyReader, SelfSigned};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let admin_key = format!("{}:{}", "1".repeat(24), "5e".repeat(32));
+/// // As the admin page shows it, usually in a variable: `Value::env("GHOST_ADMIN_KEY")`.
+/// let admin_key = Value::from(admin_key);
+/// let secret = admin_key.clone().after(":").encoding(Encoding::Hex);
+/// let key = KeyReader::new().algorithm(Algorithm::HS256).read_value(secret)?;
+/// let template = JwtTemplate::builder(key)
+///     .key_id(admin_key.before(":"))
+///     .audience("/admin/")
+///     .lifetime(Duration::from_secs(300))
+///     .build()?;
+/// let provider = TokenProvider::builder(SelfSigned::new(template))
+///     .sending(Sending::new().scheme("Ghost"))
+///     .allow_origin("https://blog.example.com")
+///     .build()?;
+/// # let _ = provider; Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SelfSigned {
     template: JwtTemplate,

@@ -256,6 +256,8 @@ impl JwtTemplate {
     }
 
     /// Everything that is looked up for one JWT, from files that did not change in between.
+    ///
+    /// It looks twice at most: a file that changes all the time must not keep a JWT from being signed.
     async fn look_up_unchanged(&self, platform: &Platform) -> Result<LookedUp, Error> {
         let found = self.look_up(platform).await?;
         // A file that contains several of them may have been replaced in between. Later changes are used for the next

@@ -36,6 +36,19 @@ use crate::{
 ///
 /// A [`Value`] is read again for each token request. Without a step, it is checked like a string. After a step, such as
 /// [`member`](Value::member), it is the secret verbatim.
+///
+/// # What is recognised
+///
+/// | found | usual cause |
+/// |---|---|
+/// | nothing | a variable that is not set, a file that was emptied |
+/// | what looks like a path | the name of the file in place of its content |
+/// | quotes around it | a shell, or a file of variables |
+/// | `\n` as two characters | an escaped newline of JSON or YAML |
+/// | a space at its end, or a newline inside | a copy from a web page, two secrets in one file |
+/// | a control character, UTF-16, or bytes that are not UTF-8 | an editor, or a binary file |
+///
+/// The problem names which of them it is, and no character of the secret.
 #[derive(Clone)]
 pub struct ClientSecret(SecretForm);
 

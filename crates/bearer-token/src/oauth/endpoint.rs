@@ -265,6 +265,18 @@ impl TokenEndpoint {
     ///
     /// The audience of signed assertions (`ClientAuth::private_key_jwt`) is always the issuer. So false metadata cannot
     /// produce an assertion for another server.
+    ///
+    /// # Errors of the metadata
+    ///
+    /// | what happened | kind | retry |
+    /// |---|---|---|
+    /// | its server was not reached | [`Transport`](ErrorKind::Transport) | later |
+    /// | 5xx or 429 | [`Unavailable`](ErrorKind::Unavailable) | later, after the requested delay |
+    /// | a redirect, another status, or a page in place of JSON, at both places | [`Response`](ErrorKind::Response) | after a change |
+    /// | another issuer in it, or no usable `token_endpoint` | [`Response`](ErrorKind::Response) | after a change |
+    ///
+    /// All of them name the issuer. A slash at the end that differs has a sentence of its own: it is the commonest
+    /// mistake.
     pub fn discover(issuer: impl Into<String>, grant: impl Grant) -> TokenEndpointBuilder {
         TokenEndpointBuilder::discover(issuer.into(), grant)
     }

@@ -101,6 +101,18 @@ use self::{
 /// The scope of the registration, if there is one. Otherwise the scope of the last challenge and, with
 /// [`request_supported_scopes`](ProtectedResourceBuilder::request_supported_scopes), the `scopes_supported` of the metadata.
 /// [`step_up`](ProtectedResourceBuilder::step_up) widens it when the API asks for more.
+///
+/// # Errors
+///
+/// In addition to those of the [token endpoint](TokenEndpoint#errors) and of [its metadata](TokenEndpoint::discover):
+///
+/// | what happened | kind | retry |
+/// |---|---|---|
+/// | the API was not reached | that of the transport | later |
+/// | a challenge names metadata at another origin, or no URL | [`Response`](ErrorKind::Response) | after a change |
+/// | the metadata is of another resource, or demands DPoP | [`Response`](ErrorKind::Response) | after a change |
+/// | it names only authorization servers that are not listed | [`Response`](ErrorKind::Response) | after a change; [`server_description`](Error::server_description) has their issuers |
+/// | the user's function returned another registration | [`Config`](ErrorKind::Config) | after a change |
 #[derive(Clone)]
 pub struct ProtectedResource(Arc<Inner>);
 

@@ -39,6 +39,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderMap;
+
 use crate::{
     error::Error,
     platform::{Moment, nanos},
@@ -59,6 +61,7 @@ use crate::{
 mod decision;
 mod renewal;
 mod row;
+mod served;
 mod successor;
 
 pub(crate) use self::decision::{Decision, Failure, Fetched, StartFetch, TokenFlight, Want};
@@ -66,13 +69,19 @@ pub(crate) use self::decision::{Decision, Failure, Fetched, StartFetch, TokenFli
 pub(crate) use self::row::Row;
 use self::{
     renewal::Renewal,
+    served::{Inserted, Served},
     successor::{is_usable, successor},
 };
 
+/// The state of one provider. It is shared by all clones of the provider, and by its flights.
+///
+/// Three parts are read without the lock, because requests read them: the slot, the gate and the last failure. They are
+/// written under the lock only, and each of them is whole by itself: a reader that sees a new slot with an old gate
+/// starts a refresh too many at worst, and `decide` then finds that there is nothing to do.
 pub(crate) struct Cache {
     policy: Policy,
     /// The bearer in service. An expired one stays, to notice a source that returns it again.
-    slot: Slot<Sealed>,
+    slot: Served,
     /// The earliest time, in monotonic nanoseconds, at which a reader of a stale bearer should check whether to start a
     /// refresh.
     gate: AtomicU64,
@@ -81,8 +90,10 @@ pub(crate) struct Cache {
     state: Mutex<State>,
 }
 
+/// What only transitions look at.
 #[derive(Default)]
 struct State {
+    /// The fetch in progress. It may be overdue: the next caller that needs a token replaces it.
     flight: Option<Current>,
     suspect: Option<Bearer>,
     /// What the API asked for when it refused the last bearer, until a fetch has been told.
@@ -101,10 +112,11 @@ struct Current {
 }
 
 impl Cache {
+    /// The row `Empty`.
     pub(crate) fn new(policy: Policy) -> Self {
         Cache {
             policy,
-            slot: Slot::new(None),
+            slot: Served::new(),
             gate: AtomicU64::new(0),
             failure: Slot::new(None),
             state: Mutex::new(State::default()),
@@ -115,8 +127,14 @@ impl Cache {
         &self.policy
     }
 
-    /// Looks at the bearer in service without a lock.
+    /// Inserts the bearer in service into a head, unless it has expired: the warm path. A header that the caller set is
+    /// left as it was.
     #[inline]
+    pub(crate) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+        self.slot.insert(headers, now)
+    }
+
+    /// Looks at the bearer in service without a lock.
     pub(crate) fn read<R>(&self, look: impl FnOnce(Option<&Sealed>) -> R) -> R {
         self.slot.read(look)
     }
@@ -327,6 +345,7 @@ impl Cache {
         (Rejection::Renewing, Some(start))
     }
 
+    /// Puts a new flight into the state. Returns an overdue one that it replaces, to be ended outside of the lock.
     fn start_flight(
         &self,
         state: &mut State,
@@ -351,6 +370,7 @@ impl Cache {
         state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed))
     }
 
+    /// Puts a token into service. An error comes of a source that returned an expired token again.
     fn complete_with_bearer(
         &self,
         state: &mut State,
@@ -381,6 +401,7 @@ impl Cache {
         Fetched { result: Ok(in_service), at: now }
     }
 
+    /// Begins a cool-down. The suspect, if there is one, returns to service.
     fn complete_with_error(&self, state: &mut State, error: Error, now: Moment, draw: Draw) -> Fetched {
         let (in_a_row, last) = self.failure.get().map_or((1, 0), |last| (last.in_a_row.saturating_add(1), last.until));
         let wait = self.policy.cool_down(&error, in_a_row, draw);
@@ -400,6 +421,7 @@ impl Cache {
         Some(suspect).filter(|bearer| is_usable(bearer, now))
     }
 
+    /// The last failure, if its cool-down is not over.
     fn cooling(&self, now: Moment) -> Option<Arc<Failure>> {
         self.failure.get().filter(|failure| now.monotonic_nanos() < failure.until)
     }

@@ -1,4 +1,25 @@
 //! Which origins a token may be sent to.
+//!
+//! An origin is a scheme, a host and a port (RFC 6454 section 4). Nothing is resolved and no name is guessed:
+//! `example.com` and `www.example.com` are two origins.
+//!
+//! # The rule
+//!
+//! | the request goes to | origins are allowed | none is allowed yet |
+//! |---|---|---|
+//! | an allowed origin | token | - |
+//! | another https origin | no token; an error with `refuse_other_origins` | error |
+//! | loopback | no token; an error with `refuse_other_origins` | token |
+//! | `http`, to another machine | error | error |
+//! | a URI without authority, and `connection_origin` is set | as that origin | as that origin |
+//! | a URI without authority, and it is not set | error: where it goes is unknown | token |
+//! | an authority alone (`CONNECT`) | no token: it is for a proxy | no token |
+//! | another scheme, or an authority that cannot be read | error | error |
+//!
+//! Before the rule there is a comparison of bytes with the origins as they were allowed. It decides nearly all
+//! requests, and says yes to nothing to which the rule says no.
+//!
+//! Errors name the origin and the method to call. They never repeat user information or a path, which may be secrets.
 
 use std::{
     borrow::Cow,
@@ -15,9 +36,22 @@ use crate::{
     problem::{Advice, Problem, Problems},
 };
 
+mod spelling;
+
+use self::spelling::{is_host_alone, is_usual_loopback};
+
 /// The destination of a request, as far as its sender knows: the scheme and the authority of its URI.
 ///
 /// Anything with a URI turns into one; adapters whose clients have URLs of another type use [`new`](Self::new).
+///
+/// ```
+/// use bearer_token::Destination;
+///
+/// let api = Destination::new("https", "api.example.com");
+/// assert!(api.is_same_origin(Destination::new("HTTPS", "API.example.com:443")));
+/// assert!(!api.is_same_origin(Destination::new("https", "api.example.com:8443")));
+/// assert!(!api.is_same_origin(Destination::new("http", "api.example.com")));
+/// ```
 #[derive(Clone, Copy)]
 pub struct Destination<'a> {
     scheme: Option<&'a str>,
@@ -83,6 +117,8 @@ struct Allowed {
     origin: Origin<'static>,
     /// The authority as most requests spell it. In the usual case, one comparison of bytes is enough.
     spelled: String,
+    /// The same with the default port spelled out, or left out.
+    other: String,
 }
 
 /// The rule of one provider.
@@ -91,6 +127,8 @@ pub(crate) struct Origins {
     allowed: Vec<Allowed>,
     any_https: bool,
     refuse_others: bool,
+    /// Whether this stands for a rule that is asked elsewhere: it allows nothing as spelled, not even loopback.
+    asked_elsewhere: bool,
     /// The origin of URIs without authority, if the user declared it, and what the rule decides about it.
     connection: Option<(Origin<'static>, OriginVerdict)>,
 }
@@ -106,7 +144,26 @@ pub(crate) enum OriginVerdict {
 
 const AN_ORIGIN: &str = "an origin such as `https://api.example.com`";
 
+impl Allowed {
+    fn new(origin: Origin<'static>, spelled: String) -> Self {
+        let Origin { https, host, port } = &origin;
+        let (with_port, is_default) = (format!("{host}:{port}"), *port == default_port(*https));
+        let other = if is_default && spelled.eq_ignore_ascii_case(&with_port) { host.to_string() } else { with_port };
+        Allowed { origin, spelled, other }
+    }
+
+    /// Whether this is one of the two spellings, in any case of the letters.
+    fn is_spelled(&self, authority: &str) -> bool {
+        self.spelled.eq_ignore_ascii_case(authority) || self.other.eq_ignore_ascii_case(authority)
+    }
+}
+
 impl Origins {
+    /// Stands for a rule that is asked elsewhere.
+    pub(crate) fn asked_elsewhere() -> Self {
+        Origins { asked_elsewhere: true, ..Origins::default() }
+    }
+
     /// Allows an origin. Without `plaintext` only `https`, or `http` to loopback.
     pub(crate) fn allow(&mut self, text: &str, plaintext: bool, path: &str, problems: &mut Problems) {
         match parse(text) {
@@ -117,14 +174,16 @@ impl Origins {
                     .advise(Advice::text("change the scheme"))
                     .advise(Advice::set("allow_plaintext_origin")),
             ),
-            Ok((origin, spelled)) => self.allowed.push(Allowed { origin, spelled }),
+            Ok((origin, spelled)) => self.allowed.push(Allowed::new(origin, spelled)),
         }
     }
 
+    /// Allows all of https. Plain `http` stays what it was.
     pub(crate) fn allow_any_https(&mut self) {
         self.any_https = true;
     }
 
+    /// Makes requests to other origins fail, in place of going out without a token.
     pub(crate) fn refuse_others(&mut self) {
         self.refuse_others = true;
     }
@@ -154,8 +213,8 @@ impl Origins {
         }
     }
 
-    /// Whether this is an allowed origin that is spelled as it was allowed. [`judge`](Self::judge) knows the others
-    /// too, but takes longer.
+    /// Whether this is an allowed origin in a usual spelling. [`judge`](Self::judge) knows all spellings, but takes
+    /// longer.
     #[inline]
     pub(crate) fn allow_as_spelled(&self, to: Destination<'_>) -> bool {
         let (Some(scheme), Some(authority)) = (to.scheme, to.authority) else { return false };
@@ -166,8 +225,21 @@ impl Origins {
             _ => return false,
         };
         self.allowed.iter().any(|allowed| allowed.origin.https == https && allowed.spelled == authority)
+            || self.allow_in_other_spelling(https, authority)
     }
 
+    /// The usual spellings besides the one that the user wrote. A text that is none of them is left to the parser.
+    fn allow_in_other_spelling(&self, https: bool, authority: &str) -> bool {
+        if self.any_https && https && is_host_alone(authority) {
+            return true;
+        }
+        if !self.is_any_allowed() {
+            return !self.asked_elsewhere && is_usual_loopback(authority);
+        }
+        self.allowed.iter().any(|allowed| allowed.origin.https == https && allowed.is_spelled(authority))
+    }
+
+    /// Applies the rule of the [module docs](self) to a destination, however it is spelled.
     pub(crate) fn judge(&self, to: Destination<'_>) -> OriginVerdict {
         let (Some(scheme), Some(authority)) = (to.scheme, to.authority) else {
             // An authority alone asks a proxy for a tunnel (CONNECT). The token is not for the proxy.
@@ -204,6 +276,7 @@ impl Origins {
         !self.allowed.is_empty() || self.any_https
     }
 
+    /// The rule for a destination that could be read.
     fn judge_origin(&self, origin: &Origin<'_>) -> OriginVerdict {
         if self.allowed.iter().any(|allowed| allowed.origin == *origin) || (self.any_https && origin.https) {
             return OriginVerdict::Authorize;
@@ -268,6 +341,7 @@ impl fmt::Display for Origin<'_> {
     }
 }
 
+/// The port of a URL that names none (RFC 9110 section 4.2).
 fn default_port(https: bool) -> u16 {
     if https { 443 } else { 80 }
 }
@@ -362,6 +436,39 @@ mod tests {
         }
         problems.into_result("origins").unwrap();
         origins
+    }
+
+    #[test]
+    fn usual_spellings_need_no_parser() {
+        let named = origins(&["https://api.example.com", "https://b.example.com:443", "https://c.example.com:8443"]);
+        let mut any = Origins::default();
+        any.allow_any_https();
+        let loopback = origins(&[]);
+        for (rule, uri, expected) in [
+            (&named, "https://api.example.com/", true),
+            (&named, "https://api.example.com:443/", true),
+            (&named, "https://API.example.com/", true),
+            (&named, "https://b.example.com/", true),
+            (&named, "https://c.example.com:8443/", true),
+            (&named, "https://c.example.com/", false),
+            (&named, "https://api.example.com:8443/", false),
+            (&named, "http://api.example.com:443/", false),
+            (&named, "http://127.0.0.1/", false),
+            (&any, "https://api.example.com/", true),
+            (&any, "http://api.example.com/", false),
+            (&any, "https://user@api.example.com/", false),
+            (&any, "http://127.0.0.1/", false),
+            (&loopback, "http://127.0.0.1:8080/", true),
+            (&loopback, "http://localhost/", true),
+            (&loopback, "https://[::1]:8443/", true),
+            (&loopback, "http://127.0.0.1:99999/", false),
+            (&loopback, "http://127.0.0.1.example.com/", false),
+            (&loopback, "https://api.example.com/", false),
+            (&Origins::asked_elsewhere(), "http://127.0.0.1:8080/", false),
+        ] {
+            let parsed: Uri = uri.parse().unwrap();
+            assert_eq!(rule.allow_as_spelled(Destination::from(&parsed)), expected, "{uri}");
+        }
     }
 
     fn judged(origins: &Origins, uri: &str) -> &'static str {

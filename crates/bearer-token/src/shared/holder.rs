@@ -95,6 +95,7 @@ impl Turn<'_> {
         self.save(&Record::new(token, Some(failure), life), life, lease, found.version).await;
     }
 
+    /// Seals a record and saves it. Whatever comes of it, the lease has ended afterwards or ends by itself.
     async fn save(&self, record: &Record, life: Duration, lease: HeldLease, seen: Version) -> Outcome {
         AWS_LC_RANDOMNESS.done_on(self.platform()).await;
         let sealed = match self.ring.seal(record.plain(), &self.key) {
@@ -125,12 +126,14 @@ impl Turn<'_> {
         }
     }
 
+    /// Gives up a save that was not even tried. The token serves this replica.
     async fn unsaved(&self, problem: &'static str, lease: HeldLease) -> Outcome {
         observe::tell(EventKind::SharedRecordIgnored { problem });
         lease.release().await;
         Outcome::Not
     }
 
+    /// The draw for the refresh, once for all replicas. Without randomness the earliest refresh.
     fn draw(&self) -> u32 {
         self.platform().random().map_or(u32::MAX, u32::from_ne_bytes)
     }
@@ -138,9 +141,13 @@ impl Turn<'_> {
 
 /// What came of a save.
 enum Outcome {
+    /// The record is in the store, and the lease has ended.
     Saved,
+    /// A later lease was granted meanwhile. The record of its holder counts.
     Fenced,
+    /// Another record is there than the one that was seen, without a later lease: it was lost, and written again.
     Changed(Box<Found>),
+    /// The store gave no answer, or the record could not be made.
     Not,
 }
 
@@ -164,6 +171,7 @@ impl HeldLease {
         self.is_held = false;
     }
 
+    /// Ends the lease now.
     async fn release(mut self) {
         self.is_held = false;
         // If the store is gone, the lease ends by itself.

@@ -1,4 +1,29 @@
 //! One fetch of a replica: what it finds in the store, and what it does then.
+//!
+//! ```text
+//! read ---- a usable token that is newer than what is wanted to be replaced --> adopt it
+//!  |   `--- a shared cool-down that concerns this credential -----------------> fail with its error
+//!  v
+//! lease --- a newer record: judge that one (at most 5 times)
+//!  |   `--- held, and this replica has a stale token for 250 ms at least ------> go on with it
+//!  |   `--- held, and it has none: wait 25 ms .. 250 ms for a change, up to 4/5 of the time
+//!  v
+//! fetch --> save --- saved --------------------------------------------------> the token
+//!                `-- fenced, or changed: a later holder was faster ----------> its token, if it is newer
+//! ```
+//!
+//! # What must hold
+//!
+//! - **A provider never goes back.** The context of the fetch says what it had last, and it adopts no older token. After
+//!   a rejection, only a token that was issued later will do. Its own token is never taken again after it has expired.
+//! - **No failure of the store is a failure of the fetch.** Each call that ends in [`Gone`] leads to a fetch without
+//!   the store. The exception is the wait for a lease that is held: fetching as well would defeat its purpose.
+//! - **Nothing is waited for without a bound**: calls (95 ms), newer records, the lease, and hints of the store that a
+//!   record has changed.
+//! - **A fetch that is dropped releases its lease**, by a task of its own.
+//!
+//! `tests/fleet_model` explores every order of these steps for three replicas, and compares its decisions with this
+//! code.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,6 +56,7 @@ const MOST_HINTS: u32 = 10;
 const MOST_NEWER: u32 = 5;
 
 impl SharedInner {
+    /// A fetch of this replica: through the store, or without it if there are no keys or no answers.
     pub(super) async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let ring = match self.fleet.0.keys.ring(cx.platform()).await {
             Ok(ring) => ring,
@@ -76,12 +102,13 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// The number of the token in the record: the fence under which it was saved.
     fn generation(&self) -> Option<u64> {
         self.record.token.as_ref().map(|token| token.generation)
     }
 }
 
-/// One fetch.
+/// What one fetch needs: the source, the store, the name of its record, and the credential that it would send.
 pub(super) struct Turn<'a> {
     pub(super) shared: &'a SharedInner,
     pub(super) link: &'a Arc<Link>,
@@ -104,6 +131,11 @@ impl Turn<'_> {
         self.cx.platform()
     }
 
+    /// Goes through the steps of the module's picture, until there is a token or an error.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] on the outside if the store gives no answer, so that the caller fetches without it.
     async fn take(&self) -> Result<Result<AccessToken, Error>, Gone> {
         let mut found = self.read().await?;
         let first_generation = found.generation();
@@ -156,6 +188,8 @@ impl Turn<'_> {
         }
     }
 
+    /// Reads the record. The time of the question is noted, because the store tells what is left of a life at its
+    /// answer, and a slow answer must not make a token younger.
     pub(super) async fn read(&self) -> Result<Found, Gone> {
         let asked = self.platform().now();
         Ok(match self.link.read(self.platform(), &self.key).await? {

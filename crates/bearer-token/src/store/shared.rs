@@ -115,6 +115,18 @@ pub use self::{
 /// an answer of [`Down`].
 ///
 /// [`MAX_RECORD`]: Self::MAX_RECORD
+///
+/// # How engines do it
+///
+/// | step | a database | a key-value store with scripts |
+/// |---|---|---|
+/// | `read` | one `SELECT`, with the rest of the life by the database's clock | the value and its remaining time, in one script |
+/// | `lease` | one `INSERT .. ON CONFLICT DO UPDATE .. WHERE` the lease has ended, `RETURNING` the fence | a script that compares the version and the lease, and counts the fence up |
+/// | `save` | one `UPDATE .. WHERE` fence and version match | a script that compares both |
+/// | `changed` | a notification per key | none: the default waits |
+///
+/// `bearer-token-postgres` and `bearer-token-redis` are the two columns in full. A store that cannot do a step as one
+/// operation cannot keep the contract: two reads and a write are three chances for another replica.
 pub trait SharedStore: Send + Sync + 'static {
     /// Whether the store can lose what it has acknowledged.
     const ORDER: Order;

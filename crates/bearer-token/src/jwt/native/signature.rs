@@ -55,6 +55,8 @@ impl Algorithm {
 }
 
 /// The message, a dot, and the signature in base64url without padding (RFC 7515 section 7.1).
+///
+/// The result is wiped when it is dropped, because it is a credential from here on.
 pub(crate) fn append(mut message: String, signature: &[u8]) -> Zeroizing<String> {
     // A string that grows leaves a copy behind: here, one that is not signed yet.
     message.reserve_exact(1 + base64::encoded_len(signature.len(), false).unwrap_or_default());

@@ -1,4 +1,7 @@
 //! Text in base64url, written in pieces.
+//!
+//! serde writes claims in small pieces, and Base64 encodes three bytes at a time. So pieces are gathered in a small
+//! buffer whose length is a multiple of three, and encoded from there. The plain claims never exist as a whole.
 
 use std::io;
 

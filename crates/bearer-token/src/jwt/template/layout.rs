@@ -1,4 +1,13 @@
 //! The order and the text of the claims. What is the same in each JWT is serialized once, when the template is built.
+//!
+//! ```text
+//! {"aud":"https://as.example.com","exp": 1767225600 ,"iat": 1767225540 ,"iss":"app","jti": "8c2f.." }
+//! └────────── fixed text ──────────────┘  value     └ text ┘  value     └──── fixed text ──┘ value   └ end
+//! ```
+//!
+//! Signing a JWT then copies the fixed text and writes the values between, straight into the string that becomes the
+//! JWT. A claim that was found for one JWT needs a layout of its own, because it may come before, between or in place
+//! of the others.
 
 use std::{cell::LazyCell, collections::BTreeMap, mem};
 
@@ -26,6 +35,7 @@ pub(crate) struct ClaimsLayout {
 }
 
 /// A value that differs in each JWT.
+/// `name` is for errors of computed claims: the text has it already.
 struct Slot {
     name: String,
     /// The text before it, after the value before that.

@@ -92,6 +92,38 @@ impl ClientAuth {
     /// The assertion lives for 60 seconds, unless [`assertion_lifetime`](Self::assertion_lifetime) says otherwise. Every
     /// request, including retries, has a new one with its own `jti`, `iat` and `exp`. For other claims and header fields
     /// use [`assertion`](Self::assertion) with a template of your own.
+    ///
+    /// # Recipes
+    ///
+    /// Okta, whose audience is the URL of the token endpoint, as it is by default:
+    ///
+    /// ```
+    /// use bearer_token::jwt::{Algorithm, SigningKey};
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem"));
+    /// let key = SigningKey::from_pem(Algorithm::RS256, pem)?.with_key_id("the id in Okta's list of keys");
+    /// let builder = TokenEndpoint::builder("https://dev-1.okta.example.com/oauth2/v1/token", ClientCredentials::new())
+    ///     .client_auth(ClientAuth::private_key_jwt("0oa1b2c3", key))
+    ///     .scope("okta.users.read");
+    /// # let _ = builder; Ok(()) }
+    /// ```
+    ///
+    /// Auth0, whose audience is the tenant with a slash:
+    ///
+    /// ```
+    /// # use bearer_token::jwt::{Algorithm, SigningKey};
+    /// # use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
+    /// # fn example(key: SigningKey) {
+    /// let auth = ClientAuth::private_key_jwt("client-id", key).audience("https://tenant.eu.auth0.example.com/");
+    /// let url = "https://tenant.eu.auth0.example.com/oauth/token";
+    /// let builder = TokenEndpoint::builder(url, ClientCredentials::new())
+    ///     .client_auth(auth)
+    ///     // The identifier of the API, which is another audience.
+    ///     .parameter("audience", "https://api.example.com/");
+    /// # let _ = builder; }
+    /// ```
     pub fn private_key_jwt(client_id: impl Into<String>, key: SigningKey) -> Self {
         Method::Assertion(ClientAssertion { client_id: client_id.into(), form: AssertionForm::PrivateKey(key) }).into()
     }
@@ -143,6 +175,35 @@ impl ClientAuth {
     ///
     /// [`audience`](Self::audience), [`assertion_lifetime`](Self::assertion_lifetime) and
     /// [`assertion_jwt_type`](Self::assertion_jwt_type) are problems beside a template: set them there.
+    ///
+    /// Entra ID with a certificate: PS256, the certificate's digest in the header, and the token endpoint's URL as the
+    /// audience.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bearer_token::{Value, jwt::{Algorithm, JwtTemplate, SigningKey}};
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
+    ///
+    /// # fn main() -> Result<(), bearer_token::Error> {
+    /// # let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata");
+    /// # let (key, certificate) = (format!("{directory}/rsa2048.pem"), format!("{directory}/certificate.pem"));
+    /// const URL: &str = "https://login.microsoftonline.com/contoso.example.com/oauth2/v2.0/token";
+    ///
+    /// // Both files are read again for each assertion, so a renewed certificate needs no restart.
+    /// let template = JwtTemplate::builder(SigningKey::from_file(Algorithm::PS256, key)?)
+    ///     .certificate(Value::file(certificate))
+    ///     .x5t_s256()
+    ///     .issuer("client-id")
+    ///     .subject("client-id")
+    ///     .audience(URL)
+    ///     .not_before(true)
+    ///     .lifetime(Duration::from_secs(600))
+    ///     .build()?;
+    /// let builder = TokenEndpoint::builder(URL, ClientCredentials::new())
+    ///     .client_auth(ClientAuth::assertion("client-id", template))
+    ///     .scope("https://graph.microsoft.com/.default");
+    /// # let _ = builder; Ok(()) }
+    /// ```
     pub fn assertion(client_id: impl Into<String>, template: JwtTemplate) -> Self {
         Method::Assertion(ClientAssertion { client_id: client_id.into(), form: AssertionForm::Template(template) })
             .into()

@@ -60,6 +60,74 @@ use crate::{
 ///
 /// At the first use for a user, DocuSign responds with `consent_required`: a person has to consent once, in a browser.
 /// No retry helps, and the error's advice says so.
+///
+/// # Recipes
+///
+/// Google, with domain-wide delegation: the subject is the user for whom the service account acts.
+///
+/// ```
+/// use std::time::Duration;
+/// use bearer_token::jwt::{Algorithm, JwtTemplate, SigningKey};
+/// use bearer_token::oauth::{JwtBearer, TokenEndpoint};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem"));
+/// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::RS256, pem)?)
+///     .issuer("sync@project.iam.gserviceaccount.example.com")
+///     .subject("user@example.com")
+///     .audience("https://oauth2.googleapis.com/token")
+///     .claim("scope", "https://www.googleapis.com/auth/calendar.readonly")
+///     .lifetime(Duration::from_secs(3600))
+///     .build()?;
+/// let builder = TokenEndpoint::builder("https://oauth2.googleapis.com/token", JwtBearer::new(template));
+/// # let _ = builder; Ok(()) }
+/// ```
+///
+/// Salesforce. Its response has no lifetime, so the provider needs one, and `instance_url` says where the API is:
+///
+/// ```
+/// use std::time::Duration;
+/// use bearer_token::{Policy, TokenProvider, jwt::{Algorithm, JwtTemplate, SigningKey}};
+/// use bearer_token::oauth::{JwtBearer, TokenEndpoint};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// # let pem = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jwt/testdata/rsa2048.pem"));
+/// let template = JwtTemplate::builder(SigningKey::from_pem(Algorithm::RS256, pem)?)
+///     .issuer("the consumer key")
+///     .subject("user@example.com")
+///     .audience("https://login.salesforce.com")
+///     .lifetime(Duration::from_secs(180))
+///     .build()?;
+/// # #[cfg(feature = "http-transport")] {
+/// let url = "https://login.salesforce.com/services/oauth2/token";
+/// let source = TokenEndpoint::builder(url, JwtBearer::new(template)).keep("instance_url").build()?;
+/// let provider = TokenProvider::builder(source)
+///     // Shorter than the session timeout of the organization.
+///     .policy(Policy::default().default_lifetime(Duration::from_secs(15 * 60)))
+///     .allow_origin("https://acme.my.salesforce.com")
+///     .build()?;
+/// # let _ = provider; }
+/// # Ok(()) }
+/// ```
+///
+/// Box: an encrypted key, a subject type, and at most a minute. The client authenticates in the body as well.
+///
+/// ```
+/// use bearer_token::jwt::{JwtTemplate, SigningKey};
+/// use bearer_token::oauth::{ClientAuth, JwtBearer, TokenEndpoint};
+///
+/// # fn example(key: SigningKey) -> Result<(), bearer_token::Error> {
+/// // `key` is from `KeyReader::new().algorithm(Algorithm::RS512).passphrase(..)`, with the feature `encrypted-keys`.
+/// let template = JwtTemplate::builder(key.with_key_id("publicKeyID"))
+///     .issuer("client-id")
+///     .subject("enterprise-id")
+///     .audience("https://api.box.com/oauth2/token")
+///     .claim("box_sub_type", "enterprise")
+///     .build()?;
+/// let builder = TokenEndpoint::builder("https://api.box.com/oauth2/token", JwtBearer::new(template))
+///     .client_auth(ClientAuth::post("client-id", "client-secret"));
+/// # let _ = builder; Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct JwtBearer {
     assertion: Assertion,

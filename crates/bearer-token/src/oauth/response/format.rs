@@ -49,6 +49,37 @@ use crate::{
 ///
 /// If the pointer is wrong, the error says which one was expected and what kind of value was found there, if any. It
 /// never lists the names in the response, which may be chosen by an attacker.
+///
+/// # An example with a response
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+/// use bearer_token::{Error, TokenProvider, transport::Transport};
+/// use bearer_token::oauth::{ClientCredentials, ResponseFormat, TokenEndpoint};
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+///
+/// /// A server with names of its own.
+/// struct Server;
+///
+/// impl Transport for Server {
+///     async fn send(&self, _: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+///         let body = r#"{"data": {"token": "t1.9euelZqM", "validFor": "3600"}, "requestId": "7f3a"}"#;
+///         Ok(Response::new(Bytes::from_static(body.as_bytes())))
+///     }
+/// }
+///
+/// let source = TokenEndpoint::builder("https://iam.example.com/tokens", ClientCredentials::new())
+///     // A lifetime may be a number or a string with one.
+///     .response(ResponseFormat::oauth().token("/data/token").expires_in("/data/validFor"))
+///     .keep("requestId")
+///     .transport(Server)
+///     .build()?;
+/// let bearer = TokenProvider::builder(source).build()?.token().await?;
+/// assert_eq!(bearer.secret(), "t1.9euelZqM");
+/// assert_eq!(bearer.extra("requestId"), Some("7f3a"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct ResponseFormat {

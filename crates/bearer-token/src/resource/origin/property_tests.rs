@@ -5,7 +5,10 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::*;
 
 /// What confuses readers of authorities.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 27] = [
+    "127.0.0.1",
+    "localhost",
+    "[::1]",
     "api.example.com",
     "API.EXAMPLE.COM",
     "api.example.com",
@@ -49,6 +52,13 @@ proptest! {
         let to = Destination::new(scheme, &authority);
         let is_authorized = matches!(origins.judge(to), OriginVerdict::Authorize);
         prop_assert!(is_authorized || !origins.allow_as_spelled(to), "{}", authority);
+        // The other rules, too, allow nothing as spelled that their parser would not.
+        let mut any = Origins::default();
+        any.allow_any_https();
+        for rule in [any, Origins::default()] {
+            let is_authorized = matches!(rule.judge(to), OriginVerdict::Authorize);
+            prop_assert!(is_authorized || !rule.allow_as_spelled(to), "{}", authority);
+        }
         if is_authorized {
             // The same by the parser that clients use.
             let uri: Uri = format!("{scheme}://{authority}/").parse().unwrap();

@@ -10,6 +10,12 @@ use crate::error::BoxError;
 /// Whether a store can lose what it has acknowledged.
 ///
 /// Report it honestly: a grant for refresh tokens refuses a store that loses writes.
+///
+/// | store | order |
+/// |---|---|
+/// | PostgreSQL that commits synchronously, etcd, Consul | [`Linearizable`](Self::Linearizable) |
+/// | Redis and Valkey with replicas | [`LosesWrites`](Self::LosesWrites) |
+/// | the memory of one process | [`Linearizable`](Self::Linearizable), for as long as the process lives |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Every call sees everything that was acknowledged before, also after a crash or a failover: a database that

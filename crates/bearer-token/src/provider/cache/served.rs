@@ -1,0 +1,155 @@
+//! The bearer in service, for readers that must not wait.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::{
+    platform::Moment,
+    provider::{
+        bearer::Sealed,
+        schedule::{Deadlines, Freshness},
+        ticket::Ticket,
+    },
+    resource::{
+        injection::insert_authorization,
+        sharded::{copies, this_thread},
+    },
+    sync::{AtomicU64, Ordering, Slot, TryLock},
+};
+
+/// The bearer in service: a slot, and in front of it copies of what a warm request needs, one for each group of threads.
+///
+/// A read of the slot changes two atomic numbers, and looks at four places of memory. A front has everything side by
+/// side, and takes one atomic change. It belongs to one thread most of the time. Whoever finds it taken reads the slot,
+/// so nobody waits.
+///
+/// A front is valid for one version, and each change of the slot makes a new one. So when [`set`](Self::set) has
+/// returned, no front serves what was there before.
+pub(super) struct Served {
+    /// Counted up after each change of the slot.
+    version: AtomicU64,
+    fronts: Box<[Front]>,
+    slot: Slot<Sealed>,
+}
+
+/// Processors fetch cache lines in pairs.
+#[repr(align(128))]
+struct Front(TryLock<Copied>);
+
+/// What was in the slot at a version.
+#[derive(Default)]
+struct Copied {
+    version: u64,
+    bearer: Option<CopiedBearer>,
+}
+
+struct CopiedBearer {
+    deadlines: Deadlines,
+    ticket: Ticket,
+    credential: CopiedCredential,
+}
+
+enum CopiedCredential {
+    /// The value of `Authorization`, and nothing else.
+    Authorization(HeaderValue),
+    Others(Arc<Sealed>),
+}
+
+/// What a read did with a head: the ticket and the freshness of the bearer, and whether it was inserted.
+pub(crate) type Inserted = (Ticket, Freshness, bool);
+
+/// Fronts begin without one.
+const FIRST_VERSION: u64 = 1;
+
+impl Served {
+    pub(super) fn new() -> Self {
+        let front = |_| Front(TryLock::new(Copied::default()));
+        Served {
+            version: AtomicU64::new(FIRST_VERSION),
+            fronts: (0..copies()).map(front).collect(),
+            slot: Slot::new(None),
+        }
+    }
+
+    /// Inserts the bearer, unless it has expired or is not there. A header that the caller set is left as it was.
+    #[inline]
+    pub(super) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+        self.insert_from(this_thread(), headers, now)
+    }
+
+    #[inline]
+    fn insert_from(&self, thread: usize, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+        // The number of fronts is a power of two.
+        let front = self.fronts.get(thread & self.fronts.len().wrapping_sub(1));
+        let Some(mut copied) = front.and_then(|front| front.0.try_lock()) else {
+            return self.insert_from_slot(headers, now);
+        };
+        let version = self.version.load(Ordering::Acquire);
+        if copied.version != version {
+            self.copy(version, &mut copied);
+        }
+        let CopiedBearer { deadlines, ticket, credential } = copied.bearer.as_ref()?;
+        let freshness = deadlines.freshness(now);
+        if freshness == Freshness::Expired {
+            return None;
+        }
+        let is_inserted = match credential {
+            CopiedCredential::Authorization(value) => insert_authorization(value, headers),
+            CopiedCredential::Others(sealed) => sealed.credential.insert(headers),
+        };
+        Some((*ticket, freshness, is_inserted))
+    }
+
+    #[cold]
+    fn insert_from_slot(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+        self.slot.read(|bearer| {
+            let bearer = bearer?;
+            let freshness = bearer.deadlines.freshness(now);
+            (freshness != Freshness::Expired).then(|| (bearer.ticket, freshness, bearer.credential.insert(headers)))
+        })
+    }
+
+    /// Copies what is in the slot. It may be newer than this version, and is then copied once more.
+    #[cold]
+    fn copy(&self, version: u64, copied: &mut Copied) {
+        let bearer = self.slot.get().map(|sealed| CopiedBearer {
+            deadlines: sealed.deadlines,
+            ticket: sealed.ticket,
+            credential: match sealed.credential.authorization() {
+                Some(value) => CopiedCredential::Authorization(value.clone()),
+                None => CopiedCredential::Others(sealed),
+            },
+        });
+        *copied = Copied { version, bearer };
+    }
+
+    /// Looks at the bearer without a lock.
+    pub(super) fn read<R>(&self, look: impl FnOnce(Option<&Sealed>) -> R) -> R {
+        self.slot.read(look)
+    }
+
+    pub(super) fn get(&self) -> Option<Arc<Sealed>> {
+        self.slot.get()
+    }
+
+    /// Replaces the bearer. Call it under the lock of the cache.
+    pub(super) fn set(&self, bearer: Option<Arc<Sealed>>) {
+        self.slot.set(bearer);
+        self.version.fetch_add(1, Ordering::Release);
+        // They are invalid. Emptied, they do not keep the old token in memory either. One that is being read is emptied
+        // by its next reader.
+        for front in &self.fronts {
+            if let Some(mut copied) = front.0.try_lock() {
+                *copied = Copied::default();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(bearer_loom)]
+mod model_tests;
+#[cfg(test)]
+#[cfg(not(bearer_loom))]
+mod tests;

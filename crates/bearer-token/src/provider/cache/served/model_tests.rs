@@ -1,0 +1,74 @@
+//! Every interleaving of a reader of a front and a change of the slot. See `flight/model_tests.rs` for how to run them.
+
+use loom::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use super::*;
+use crate::{
+    Bearer,
+    provider::{
+        cache::test_support::{HOUR, at, bearer},
+        flight::model_tests::check,
+    },
+};
+
+fn served(bearer: &Bearer) -> Arc<Served> {
+    let served = Served::new();
+    served.set(Some(bearer.sealed()));
+    Arc::new(served)
+}
+
+/// The ticket that a request of this thread gets.
+fn sent(served: &Served, thread: usize) -> Option<Ticket> {
+    served.insert_from(thread, &mut HeaderMap::new(), at(0)).map(|(ticket, ..)| ticket)
+}
+
+#[test]
+fn nobody_gets_a_bearer_that_was_withdrawn_before() {
+    check(|| {
+        let old = bearer("old", 0, HOUR);
+        let served = served(&old);
+        assert_eq!(sent(&served, 0), Some(old.ticket()));
+        let withdrawn = Arc::new(AtomicBool::new(false));
+        let (other, told) = (served.clone(), withdrawn.clone());
+        let reader = thread::spawn(move || {
+            let before = told.load(Ordering::Acquire);
+            let found = sent(&other, 0);
+            assert!(!before || found.is_none());
+        });
+        served.set(None);
+        withdrawn.store(true, Ordering::Release);
+        assert_eq!(sent(&served, 0), None);
+        reader.join().unwrap();
+        assert_eq!(sent(&served, 0), None);
+    });
+}
+
+#[test]
+fn a_front_that_is_copied_during_a_change_ends_with_the_new_bearer() {
+    check(|| {
+        let (old, new) = (bearer("old", 0, HOUR), bearer("new", 1, HOUR));
+        let served = served(&old);
+        let other = served.clone();
+        let reader = thread::spawn(move || [sent(&other, 0), sent(&other, 0)]);
+        served.set(Some(new.sealed()));
+        assert_eq!(sent(&served, 0), Some(new.ticket()));
+        let [first, second] = reader.join().unwrap();
+        assert!(first == Some(old.ticket()) || (first, second) == (Some(new.ticket()), Some(new.ticket())));
+        assert_eq!(sent(&served, 0), Some(new.ticket()));
+    });
+}
+
+#[test]
+fn two_threads_of_one_front_both_get_the_bearer() {
+    check(|| {
+        let only = bearer("only", 0, HOUR);
+        let served = served(&only);
+        let other = served.clone();
+        let reader = thread::spawn(move || sent(&other, 0));
+        assert_eq!(sent(&served, 0), Some(only.ticket()));
+        assert_eq!(reader.join().unwrap(), Some(only.ticket()));
+    });
+}

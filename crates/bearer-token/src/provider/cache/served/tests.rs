@@ -1,0 +1,52 @@
+use http::header::AUTHORIZATION;
+
+use super::*;
+use crate::provider::cache::test_support::{HOUR, at, bearer};
+
+/// The token that a request of this thread carries, and whether it is marked as sensitive.
+fn sent(served: &Served, thread: usize, now: u64) -> Option<(String, bool)> {
+    let mut headers = HeaderMap::new();
+    let (_, _, is_inserted) = served.insert_from(thread, &mut headers, at(now))?;
+    assert!(is_inserted);
+    let value = headers.get(AUTHORIZATION)?;
+    Some((value.to_str().unwrap().to_owned(), value.is_sensitive()))
+}
+
+#[test]
+fn every_thread_sees_each_change_at_once() {
+    let served = Served::new();
+    for (bearers, expected) in [
+        (None, None),
+        (Some(bearer("one", 0, HOUR)), Some(("Bearer one".to_owned(), true))),
+        (Some(bearer("two", 0, HOUR)), Some(("Bearer two".to_owned(), true))),
+        (None, None),
+    ] {
+        served.set(bearers.map(|bearer| bearer.sealed()));
+        for thread in [0, 1, 2, usize::MAX, 0] {
+            assert_eq!(sent(&served, thread, 0), expected, "{thread}");
+        }
+    }
+}
+
+#[test]
+fn an_expired_bearer_is_not_sent_from_a_front_nor_from_the_slot() {
+    let served = Served::new();
+    served.set(Some(bearer("token", 0, HOUR).sealed()));
+    assert!(sent(&served, 0, 0).is_some());
+    assert_eq!(sent(&served, 0, 3_600), None);
+    let _taken = served.fronts[0].0.try_lock().unwrap();
+    assert!(sent(&served, 0, 0).is_some(), "whoever finds the front taken reads the slot");
+    assert_eq!(sent(&served, 0, 3_600), None);
+}
+
+#[test]
+fn a_replaced_bearer_is_kept_by_no_front() {
+    let served = Served::new();
+    let old = bearer("old", 0, HOUR).sealed();
+    let weak = Arc::downgrade(&old);
+    served.set(Some(old));
+    (0..copies()).for_each(|thread| drop(sent(&served, thread, 0)));
+    served.set(Some(bearer("new", 0, HOUR).sealed()));
+    assert!(weak.upgrade().is_none());
+    assert!(served.fronts.iter().all(|front| front.0.try_lock().unwrap().bearer.is_none()));
+}
