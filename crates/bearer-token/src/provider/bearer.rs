@@ -1,4 +1,11 @@
 //! A minted token made ready to send.
+//!
+//! Sealing does once, when a token arrives, what each request would have to do otherwise: the check of its characters,
+//! the header value with its scheme, the deadlines, the number by which it is rejected. What a request reads of it is
+//! three words and a pointer.
+//!
+//! A bearer is immutable. If a source returns the same token with a later expiry, a new value takes its place, with the
+//! same generation: a rejection of one is a rejection of the other.
 
 use std::{
     collections::BTreeMap,
@@ -22,6 +29,25 @@ use crate::{
 /// A minted token made ready to send: the header value, its expiry, and further members of the response.
 ///
 /// A clone shares everything. `Debug` shows neither the token nor what a server said beside it.
+///
+/// ```
+/// use bearer_token::{AccessToken, FetchContext, TokenProvider};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+/// let provider = TokenProvider::builder(async |_cx: FetchContext| {
+///     let token = AccessToken::new("2YotnFZFEjr1zCsicMWpAA").expires_in(Duration::from_secs(3600));
+///     Ok(token.scope("orders:read").extra("instance_url", "https://eu.example.com"))
+/// })
+/// .build()?;
+/// let bearer = provider.token().await?;
+/// assert_eq!(bearer.header_value(), "Bearer 2YotnFZFEjr1zCsicMWpAA");
+/// assert!(bearer.header_value().is_sensitive());
+/// assert_eq!(bearer.scope(), Some("orders:read"));
+/// assert_eq!(bearer.extra("instance_url"), Some("https://eu.example.com"));
+/// assert!(!format!("{bearer:?}").contains("2YotnFZFEjr1zCsicMWpAA"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Bearer(Arc<Sealed>);
 
@@ -65,6 +91,7 @@ impl Bearer {
         self.with(again.0.credential.clone(), *self.deadlines(), self.arrived())
     }
 
+    /// The same token, scope and extras with other parts. The ticket stays, and so does the time at which it settled.
     fn with(&self, credential: Credential, deadlines: Deadlines, arrived: Moment) -> Self {
         let Sealed { ticket, settled, scope, extras, .. } = &*self.0;
         let (scope, extras) = (scope.clone(), extras.clone());

@@ -73,6 +73,11 @@ use self::{
     successor::{is_usable, successor},
 };
 
+/// The state of one provider. It is shared by all clones of the provider, and by its flights.
+///
+/// Three parts are read without the lock, because requests read them: the slot, the gate and the last failure. They are
+/// written under the lock only, and each of them is whole by itself: a reader that sees a new slot with an old gate
+/// starts a refresh too many at worst, and `decide` then finds that there is nothing to do.
 pub(crate) struct Cache {
     policy: Policy,
     /// The bearer in service. An expired one stays, to notice a source that returns it again.
@@ -85,8 +90,10 @@ pub(crate) struct Cache {
     state: Mutex<State>,
 }
 
+/// What only transitions look at.
 #[derive(Default)]
 struct State {
+    /// The fetch in progress. It may be overdue: the next caller that needs a token replaces it.
     flight: Option<Current>,
     suspect: Option<Bearer>,
     /// What the API asked for when it refused the last bearer, until a fetch has been told.
@@ -105,6 +112,7 @@ struct Current {
 }
 
 impl Cache {
+    /// The row `Empty`.
     pub(crate) fn new(policy: Policy) -> Self {
         Cache {
             policy,
@@ -337,6 +345,7 @@ impl Cache {
         (Rejection::Renewing, Some(start))
     }
 
+    /// Puts a new flight into the state. Returns an overdue one that it replaces, to be ended outside of the lock.
     fn start_flight(
         &self,
         state: &mut State,
@@ -355,6 +364,7 @@ impl Cache {
         (StartFetch { flight, timeout, reason, challenges, replaces_overdue }, late.map(|late| late.flight))
     }
 
+    /// Puts a token into service. An error comes of a source that returned an expired token again.
     fn complete_with_bearer(
         &self,
         state: &mut State,
@@ -385,6 +395,7 @@ impl Cache {
         Fetched { result: Ok(in_service), at: now }
     }
 
+    /// Begins a cool-down. The suspect, if there is one, returns to service.
     fn complete_with_error(&self, state: &mut State, error: Error, now: Moment, draw: Draw) -> Fetched {
         let (in_a_row, last) = self.failure.get().map_or((1, 0), |last| (last.in_a_row.saturating_add(1), last.until));
         let wait = self.policy.cool_down(&error, in_a_row, draw);
@@ -404,6 +415,7 @@ impl Cache {
         Some(suspect).filter(|bearer| is_usable(bearer, now))
     }
 
+    /// The last failure, if its cool-down is not over.
     fn cooling(&self, now: Moment) -> Option<Arc<Failure>> {
         self.failure.get().filter(|failure| now.monotonic_nanos() < failure.until)
     }

@@ -1,4 +1,29 @@
 //! One fetch of a replica: what it finds in the store, and what it does then.
+//!
+//! ```text
+//! read ---- a usable token that is newer than what is wanted to be replaced --> adopt it
+//!  |   `--- a shared cool-down that concerns this credential -----------------> fail with its error
+//!  v
+//! lease --- a newer record: judge that one (at most 5 times)
+//!  |   `--- held, and this replica has a stale token ------------------------> go on with it
+//!  |   `--- held, and it has none: wait 25 ms .. 250 ms for a change, up to 4/5 of the time
+//!  v
+//! fetch --> save --- saved --------------------------------------------------> the token
+//!                `-- fenced, or changed: a later holder was faster ----------> its token, if it is newer
+//! ```
+//!
+//! # What must hold
+//!
+//! - **A replica never goes back.** It remembers the token that it got last ([`Own`]), and adopts no older one. After a
+//!   rejection, only a token that was issued later will do.
+//! - **No failure of the store is a failure of the fetch.** Each call that ends in [`Gone`] leads to a fetch without
+//!   the store. The exception is the wait for a lease that is held: fetching as well would defeat its purpose.
+//! - **Nothing is waited for without a bound**: calls (100 ms), newer records, the lease, and hints of the store that a
+//!   record has changed.
+//! - **A fetch that is dropped releases its lease**, by a task of its own.
+//!
+//! `tests/fleet_model` explores every order of these steps for three replicas, and compares its decisions with this
+//! code.
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,6 +80,7 @@ const MOST_HINTS: u32 = 10;
 const MOST_NEWER: u32 = 5;
 
 impl SharedInner {
+    /// A fetch of this replica: through the store, or without it if there are no keys or no answers.
     pub(super) async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         let ring = match self.fleet.0.keys.ring(cx.platform()).await {
             Ok(ring) => ring,
@@ -104,11 +130,13 @@ struct Found {
 }
 
 impl Found {
+    /// The number of the token in the record: the fence under which it was saved.
     fn generation(&self) -> Option<u64> {
         self.record.token.as_ref().map(|token| token.generation)
     }
 }
 
+/// What one fetch needs: the source, the store, the name of its record, and the credential that it would send.
 struct Turn<'a> {
     shared: &'a SharedInner,
     link: &'a Arc<Link>,
@@ -131,6 +159,11 @@ impl Turn<'_> {
         self.cx.platform()
     }
 
+    /// Goes through the steps of the module's picture, until there is a token or an error.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`] on the outside if the store gives no answer, so that the caller fetches without it.
     async fn take(&self) -> Result<Result<AccessToken, Error>, Gone> {
         let mut found = self.read().await?;
         let first_generation = found.generation();
@@ -186,6 +219,8 @@ impl Turn<'_> {
         }
     }
 
+    /// Reads the record. The time of the question is noted, because the store tells what is left of a life at its
+    /// answer, and a slow answer must not make a token younger.
     async fn read(&self) -> Result<Found, Gone> {
         let asked = self.platform().now();
         Ok(match self.link.read(self.platform(), &self.key).await? {
@@ -332,6 +367,7 @@ impl Turn<'_> {
         self.save(&Record::new(token, Some(failure), life), life, lease, found.version).await;
     }
 
+    /// Seals a record and saves it. Whatever comes of it, the lease has ended afterwards or ends by itself.
     async fn save(&self, record: &Record, life: Duration, lease: HeldLease, seen: Version) -> Outcome {
         AWS_LC_RANDOMNESS.done_on(self.platform()).await;
         let sealed = match self.ring.seal(record.plain(), &self.key) {
@@ -362,12 +398,14 @@ impl Turn<'_> {
         }
     }
 
+    /// Gives up a save that was not even tried. The token serves this replica.
     async fn unsaved(&self, problem: &'static str, lease: HeldLease) -> Outcome {
         observe::tell(EventKind::SharedRecordIgnored { problem });
         lease.release().await;
         Outcome::Not
     }
 
+    /// The draw for the refresh, once for all replicas. Without randomness the earliest refresh.
     fn draw(&self) -> u32 {
         self.platform().random().map_or(u32::MAX, u32::from_ne_bytes)
     }
@@ -375,9 +413,13 @@ impl Turn<'_> {
 
 /// What came of a save.
 enum Outcome {
+    /// The record is in the store, and the lease has ended.
     Saved,
+    /// A later lease was granted meanwhile. The record of its holder counts.
     Fenced,
+    /// Another record is there than the one that was seen, without a later lease: it was lost, and written again.
     Changed(Box<Found>),
+    /// The store gave no answer, or the record could not be made.
     Not,
 }
 
@@ -401,6 +443,7 @@ impl HeldLease {
         self.is_held = false;
     }
 
+    /// Ends the lease now.
     async fn release(mut self) {
         self.is_held = false;
         // If the store is gone, the lease ends by itself.

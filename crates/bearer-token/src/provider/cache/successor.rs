@@ -1,4 +1,13 @@
 //! Which bearer goes into service after a fetch. Pure.
+//!
+//! | the fetch brought | the last bearer | in service |
+//! |---|---|---|
+//! | another token | none, expired or rejected | the new one |
+//! | another token that can be kept | usable | the new one |
+//! | another token that has expired already | usable | the last one |
+//! | the same token, with a later end | any | the same, extended |
+//! | the same token, with no later end | usable | the last one |
+//! | the same token, with no later end | expired | none: an error |
 
 use crate::{
     error::{Error, ErrorKind},
