@@ -16,6 +16,7 @@ mod guide {
     }
 
     chapters! {
-        sources keys configuration stacks tenants fleets production security testing errors troubleshooting migrating
+        sources providers keys configuration stacks recipes tenants fleets life observability production security
+        testing errors troubleshooting migrating
     }
 }

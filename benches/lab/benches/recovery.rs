@@ -49,7 +49,7 @@ fn cancelled(report: &mut Report, runtime: &Runtime) {
     let mut rows = Vec::new();
     let manner = Manner { delay: LATENCY, ..Manner::prompt() };
     for profile in load::cold() {
-        let storm = |_| runtime.block_on(load::storm(&profile, manner, CALLERS, CANCELLED, Duration::from_secs(15)));
+        let storm = |_| runtime.block_on(load::storm(&profile, manner, CALLERS, CANCELLED, Duration::from_secs(5)));
         let storms: Vec<Storm> = (0..rounds).map(storm).collect();
         let requests = storms.iter().map(|storm| storm.requests).max().unwrap_or_default();
         let millis = median(storms.iter().map(|storm| storm.seconds * 1e3));

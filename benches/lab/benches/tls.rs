@@ -43,7 +43,9 @@ fn run(program: &Path, arguments: &[&str], trusted: &Path) -> Result<Vec<f64>, S
         .map_err(|error| format!("{} could not be started: {error}", program.display()))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(said.lines().last().unwrap_or("no message").chars().take(200).collect());
+        // A panic's message is between where it happened and a note about backtraces.
+        let lines = said.lines().filter(|line| !line.starts_with("note:") && !line.starts_with("thread "));
+        return Err(lines.collect::<Vec<_>>().join(" ").trim().chars().take(300).collect());
     }
     Ok(String::from_utf8_lossy(&output.stdout).split_whitespace().filter_map(|word| word.parse().ok()).collect())
 }

@@ -10,6 +10,11 @@ use std::{
 
 use crate::report::Bar;
 
+/// Bars for short tokens are missed for the same reason as those for long ones.
+fn topic(key: &str) -> &str {
+    key.strip_suffix("-short").unwrap_or(key)
+}
+
 /// The file about the bar with this key.
 fn file(key: &str) -> PathBuf {
     directory().join(format!("{key}.md"))
@@ -28,10 +33,14 @@ pub fn sections<'a>(bars: impl IntoIterator<Item = &'a Bar>) -> io::Result<Strin
         if bar.reached {
             continue;
         }
-        let about = match fs::read_to_string(file(&bar.key)) {
+        let about = match fs::read_to_string(file(topic(&bar.key))) {
             Ok(about) => about,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                eprintln!("missed, and nothing says why: {}; write {}", bar.what, file(&bar.key).display());
+                eprintln!(
+                    "missed, and nothing says why: {}; write benches/lab/missed/{}.md",
+                    bar.what,
+                    topic(&bar.key)
+                );
                 "Nothing is known yet about why.".to_owned()
             }
             Err(error) => return Err(error),

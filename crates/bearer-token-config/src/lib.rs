@@ -96,6 +96,19 @@
 //! # #[cfg(not(feature = "http-transport"))] fn main() {}
 //! ```
 //!
+//! # Stores that replicas share
+//!
+//! `[shared]` names a store, in which all replicas of a program find one token. The features are off by default.
+//!
+//! | feature | URLs |
+//! |---|---|
+//! | `redis` | `redis://`, `unix:` |
+//! | `redis-tls` | also `rediss://` |
+//! | `postgres` | `postgres://`, for rotating refresh tokens too |
+//! | `postgres-tls` | also `postgres://..?sslmode=require` |
+//!
+//! For TLS, the process installs a `CryptoProvider` of rustls before it builds the provider.
+//!
 //! # Computed members
 //!
 //! `jwt.computed` and `jwt.computed_headers` have strings with placeholders, or lists of them. `{{` is a brace. A

@@ -23,7 +23,7 @@ mod sentinels;
 #[cfg_attr(not(feature = "tls"), path = "connection/no_tls.rs")]
 mod tls;
 
-/// Less than the deadline of a call (100 ms), so that a connection that hangs is noticed and replaced.
+/// Less than the deadline of a call (95 ms), so that a connection that hangs is noticed and replaced.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(90);
 const CONNECTION_TIMEOUT: Duration = Duration::from_millis(500);
 /// The most runtimes that have a connection each. The first one loses it.

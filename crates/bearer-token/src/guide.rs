@@ -5,11 +5,15 @@
 //! | question | chapter |
 //! |---|---|
 //! | Where do my tokens come from? | [`sources`] |
+//! | How does it look for Google, GitHub, Entra ID, Okta, Salesforce, ..? | [`providers`] |
 //! | Which key signs, and how does it rotate? | [`keys`] |
 //! | How does it look in a file or in environment variables? | [`configuration`] |
 //! | Which adapter, and in which order do the layers go? | [`stacks`] |
+//! | Is there a whole program to copy? | [`recipes`] |
 //! | One identity for each tenant, user or host? | [`tenants`] |
 //! | One token for many replicas? | [`fleets`] |
+//! | When is a token fetched, refreshed, dropped, and with which numbers? | [`life`] |
+//! | Which metrics, events, spans and alerts are there? | [`observability`] |
 //! | What must I check before production? | [`production`] |
 //! | What is protected, and what is not? | [`security`] |
 //! | How do I test my own code? | [`testing`] |
@@ -26,6 +30,9 @@
 #[doc = include_str!("guide/sources.md")]
 pub mod sources {}
 
+#[doc = include_str!("guide/providers.md")]
+pub mod providers {}
+
 #[doc = include_str!("guide/keys.md")]
 pub mod keys {}
 
@@ -35,11 +42,20 @@ pub mod configuration {}
 #[doc = include_str!("guide/stacks.md")]
 pub mod stacks {}
 
+#[doc = include_str!("guide/recipes.md")]
+pub mod recipes {}
+
 #[doc = include_str!("guide/tenants.md")]
 pub mod tenants {}
 
 #[doc = include_str!("guide/fleets.md")]
 pub mod fleets {}
+
+#[doc = include_str!("guide/life.md")]
+pub mod life {}
+
+#[doc = include_str!("guide/observability.md")]
+pub mod observability {}
 
 #[doc = include_str!("guide/production.md")]
 pub mod production {}

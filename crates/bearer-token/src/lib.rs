@@ -52,9 +52,24 @@
 //! 16, *rejects* the token that the request carried, and no other. The source is told [what the API asked
 //! for](FetchContext::challenges). [`Policy`] has the numbers.
 //!
+//! # What is where
+//!
+//! | you need | look at |
+//! |---|---|
+//! | a provider, and what it does with a request | [`TokenProvider`], [`TokenProviderBuilder`] |
+//! | one for each tenant, user or host | [`KeyedProviders`] |
+//! | the numbers behind refreshing and backing off | [`Policy`] |
+//! | another header, another scheme, other refusals | [`Sending`] |
+//! | what failed, and what to do | [`Error`], [`ErrorKind`], [`Retry`] |
+//! | a source of your own | [`TokenSource`], [`FetchContext`], [`AccessToken`] |
+//! | an adapter of your own | [`adapter`], [`Ticket`], [`Destination`] |
+//! | metrics, events, a readiness probe | [`observe`], [`TokenProvider::probe`] |
+//! | a clock of your own, in tests | [`platform`], and the crate `bearer-token-testing` |
+//!
 //! # Guide
 //!
-//! [`guide`] has a chapter for each question: sources, keys, stacks, tenants, production, errors, and more.
+//! [`guide`] has a chapter for each question: sources, providers, keys, stacks, whole programs to copy, tenants,
+//! fleets, the life of a token, metrics, production, errors, and more.
 //!
 //! # Features
 //!
@@ -128,5 +143,19 @@ pub use self::{
 /// Token requests carry it. So a transport that uses the same stack as the API client does not wait for its own token.
 /// Set it on requests of your own that must go out unauthenticated. Adapters for clients without `http::Extensions`
 /// document where to put it.
+///
+/// ```
+/// use bearer_token::{Authorized, PassThrough, StaticToken, TokenProvider};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let provider = TokenProvider::builder(StaticToken::new("2YotnFZFEjr1zCsicMWpAA"))
+///     .allow_origin("https://api.example.com")
+///     .build()?;
+/// provider.token().await?;
+/// let mut request = http::Request::get("https://api.example.com/health").extension(PassThrough).body(())?;
+/// assert_eq!(provider.authorize(&mut request)?, Authorized::Passed);
+/// assert!(request.headers().is_empty());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PassThrough;

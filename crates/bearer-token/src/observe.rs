@@ -42,6 +42,22 @@
 //! A warm request causes no event, and no instruction is spent on the question. Only an observer that
 //! [asks for it](Observer::counts_reads) is told of each look at the cache.
 //!
+//! # How the parts play together
+//!
+//! ```text
+//! provider, cache, flight ----- tell(kind) -----------------+
+//!                                                           v
+//! source, grant, store, file -- tell(kind) --> the scope of the fetch that is polled on this thread
+//!                                                           |
+//!                                        +------------------+----------------+
+//!                                        v                                   v
+//!                                  `tracing` (feature)            each observer of the provider
+//!                                                                  (`Metrics` is one of them)
+//! ```
+//!
+//! The guide's chapter on observability has a paragraph for each event, with its level and message in `tracing`, and
+//! the alerts for the metrics.
+//!
 //! # Whose events they are
 //!
 //! An observer belongs to a provider, or to a [map of providers](crate::KeyedProviders). It gets the events of the
@@ -89,6 +105,8 @@ pub(crate) use self::{
 /// An `Arc` of an observer is an observer, so several providers can share one.
 pub trait Observer: Send + Sync + 'static {
     /// Receives an event.
+    ///
+    /// Its borrowed parts live for this call only: copy what you keep. An error is cheap to clone.
     fn on_event(&self, event: &Event<'_>);
 
     /// Whether the observer wants [`EventKind::CacheRead`], one for each request. Default: no.

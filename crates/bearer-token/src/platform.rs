@@ -1,26 +1,42 @@
 //! Everything ambient: clocks, randomness, spawning. It is injected, so tests control it.
+//!
+//! | part | trait | the system's | used |
+//! |---|---|---|---|
+//! | time | [`Clock`] | [`SystemClock`] | once for each request, and for each deadline |
+//! | randomness | [`Entropy`] | [`SystemEntropy`] | once for each fetch, and for each JWT |
+//! | tasks | [`Spawn`] | [`SystemSpawn`] | once for each fetch, and for each slow computation |
+//!
+//! No other module reads a clock, draws randomness or spawns a task: clippy forbids the functions that would. So a test
+//! with a clock of its own plays a day in milliseconds, and with randomness of its own it does so twice in the same
+//! way.
+//!
+//! A provider, and all that its source uses, share one [`Platform`]. Give the same one to the providers of a chain:
+//! otherwise one stage sees another time than the next.
 
-use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::error::{Error, ErrorKind};
 
+mod moment;
 #[cfg(any(feature = "http-transport", feature = "jwt", feature = "shared"))]
 pub(crate) mod preparation;
 mod system;
 
-pub(crate) use system::hold;
-pub use system::{SystemClock, SystemEntropy, SystemSpawn};
+pub use self::{
+    moment::Moment,
+    system::{SystemClock, SystemEntropy, SystemSpawn},
+};
+pub(crate) use self::{moment::nanos, system::hold};
 
 /// A future without a name, as the platform's traits pass it.
+///
+/// One box for each fetch and each wait. A warm request makes none.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A CPU-bound job that is too slow to run inside `Future::poll`.
+///
+/// RSA signatures, the decryption of an encrypted key and the reading of files are such jobs: they take milliseconds,
+/// in which the other tasks of a worker thread would stand still.
 pub type Job = Box<dyn FnOnce() + Send>;
 
 /// The clock, the source of randomness and the spawner that a provider uses.
@@ -49,6 +65,8 @@ pub struct Platform {
 
 impl Platform {
     /// The operating system's clocks and randomness, and the tokio runtime that is current at the time of use.
+    ///
+    /// So a provider may be built outside of a runtime, and used inside of several, one after another.
     pub fn system() -> Self {
         Platform {
             clock: Arc::new(SystemClock),
@@ -59,7 +77,7 @@ impl Platform {
         }
     }
 
-    /// Replaces the clock.
+    /// Replaces the clock. `bearer-token-testing` has one that only the test moves.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -67,14 +85,17 @@ impl Platform {
         self
     }
 
-    /// Replaces the source of randomness.
+    /// Replaces the source of randomness. In production it must be unpredictable: `jti` claims are made of it.
     #[must_use]
     pub fn with_entropy(mut self, entropy: impl Entropy) -> Self {
         self.entropy = Arc::new(entropy);
         self
     }
 
-    /// Replaces the spawner.
+    /// Replaces the spawner. A `tokio::runtime::Handle` is one, so fetches can be tied to a runtime of your choice.
+    ///
+    /// That runtime must live for as long as the provider. If it ends, each fetch is carried by a caller that waits for
+    /// it.
     #[must_use]
     pub fn with_spawn(mut self, spawn: impl Spawn) -> Self {
         self.spawn = Arc::new(spawn);
@@ -93,7 +114,9 @@ impl Platform {
         if self.has_system_clock { SystemClock.now() } else { self.clock.now() }
     }
 
-    /// Completes when the monotonic clock has reached `deadline`.
+    /// Completes when the monotonic clock has reached `deadline`, which counts from the origin of that clock.
+    ///
+    /// For "in three seconds", pass `platform.now().after(three_seconds).monotonic()`.
     pub fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
         self.clock.sleep_until(deadline)
     }
@@ -105,6 +128,10 @@ impl Platform {
     }
 
     /// Random bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Entropy::fill`]. A provider goes on without randomness: its refreshes are not spread then.
     pub fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
         let mut bytes = [0; N];
         self.entropy.fill(&mut bytes)?;
@@ -117,11 +144,18 @@ impl Platform {
     }
 
     /// Starts a task that the caller waits for and could run itself, or returns it.
+    ///
+    /// On a thread that is held by a blocking wait, the current runtime may be the one that this thread should drive. A
+    /// task in it would never run, so the caller gets it back. A spawner that the user chose is trusted.
     pub(crate) fn spawn_awaited(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
         if self.ambient && system::is_held() { Err(task) } else { self.spawn(task) }
     }
 
     /// Runs a CPU-bound job away from the tasks of the runtime, or in place if there is nowhere else.
+    ///
+    /// Dropping the future does not stop the job, whose result is then dropped.
+    ///
+    /// # Errors
     ///
     /// Fails with [`ErrorKind::Abandoned`] when the runtime is shut down before the work is done, and with
     /// [`ErrorKind::Panicked`] when the work panics.
@@ -155,73 +189,9 @@ impl fmt::Debug for Platform {
     }
 }
 
-/// One reading of both clocks.
-///
-/// The monotonic clock never goes back, but may stop while the machine sleeps. The wall clock does not stop, but can be
-/// set. A deadline passes as soon as *either* clock has reached it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    // Nanoseconds: 584 years, and one comparison each on the warm path.
-    monotonic: u64,
-    wall: u64,
-}
-
-impl Moment {
-    /// The earliest one: the beginning of both clocks.
-    pub(crate) const START: Moment = Moment { monotonic: 0, wall: 0 };
-
-    /// Creates a reading. `monotonic` counts from an origin that the clock chooses; `wall` is the time of day.
-    pub fn new(monotonic: Duration, wall: SystemTime) -> Self {
-        let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Moment { monotonic: nanos(monotonic), wall: nanos(wall) }
-    }
-
-    /// Time since the origin of the monotonic clock.
-    pub fn monotonic(self) -> Duration {
-        Duration::from_nanos(self.monotonic)
-    }
-
-    /// The time of day.
-    pub fn wall(self) -> SystemTime {
-        UNIX_EPOCH + self.since_epoch()
-    }
-
-    /// The time of day as a JWT writes it: time since 1970 (RFC 7519 section 2, `NumericDate`).
-    pub fn since_epoch(self) -> Duration {
-        Duration::from_nanos(self.wall)
-    }
-
-    /// Both clocks moved forward.
-    #[must_use]
-    pub fn after(self, time: Duration) -> Self {
-        let time = nanos(time);
-        Moment { monotonic: self.monotonic.saturating_add(time), wall: self.wall.saturating_add(time) }
-    }
-
-    /// Both clocks moved back, to their beginning at most.
-    pub(crate) fn before(self, time: Duration) -> Self {
-        let time = nanos(time);
-        Moment { monotonic: self.monotonic.saturating_sub(time), wall: self.wall.saturating_sub(time) }
-    }
-
-    /// Whether this moment has passed at `now`, on either clock.
-    #[inline]
-    pub fn is_past(self, now: Moment) -> bool {
-        now.monotonic >= self.monotonic || now.wall >= self.wall
-    }
-
-    /// The time until this moment, on the clock that reaches it first. Zero once it has passed.
-    pub fn remaining(self, now: Moment) -> Duration {
-        let monotonic = self.monotonic.saturating_sub(now.monotonic);
-        Duration::from_nanos(monotonic.min(self.wall.saturating_sub(now.wall)))
-    }
-
-    pub(crate) fn monotonic_nanos(self) -> u64 {
-        self.monotonic
-    }
-}
-
 /// The output of a future, or `None` if the monotonic clock reaches the deadline first.
+///
+/// The future is polled before the clock. So one that is ready counts as in time, however late it is polled.
 #[cfg(any(feature = "oauth", feature = "http-transport"))]
 pub(crate) async fn before<F: Future>(clock: &impl Clock, deadline: Duration, future: F) -> Option<F::Output> {
     let (mut future, mut over) = (std::pin::pin!(future), clock.sleep_until(deadline));
@@ -232,12 +202,33 @@ pub(crate) async fn before<F: Future>(clock: &impl Clock, deadline: Duration, fu
     .await
 }
 
-/// A duration in nanoseconds, or the largest number if it does not fit.
-pub(crate) fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 /// Tells the time and wakes at a time.
+///
+/// ```
+/// use bearer_token::platform::{BoxFuture, Clock, Moment, Platform, SystemClock};
+/// use std::time::Duration;
+///
+/// /// The system's clock, an hour ahead: to see what a service does with a wrong clock.
+/// struct Ahead;
+///
+/// const HOUR: Duration = Duration::from_secs(3600);
+///
+/// impl Clock for Ahead {
+///     fn now(&self) -> Moment {
+///         SystemClock.now().after(HOUR)
+///     }
+///
+///     fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
+///         // Deadlines are read from this clock, too.
+///         SystemClock.sleep_until(deadline.saturating_sub(HOUR))
+///     }
+/// }
+///
+/// let platform = Platform::system().with_clock(Ahead);
+/// assert!(platform.now().wall() > SystemClock.now().wall());
+/// ```
+///
+/// A clock that panics fails one fetch, and nothing else.
 pub trait Clock: Send + Sync + 'static {
     /// Reads both clocks. Called once for each request: keep it cheap.
     fn now(&self) -> Moment;
@@ -258,17 +249,74 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 }
 
 /// Gives randomness, for refresh jitter and `jti` claims.
+///
+/// ```
+/// use bearer_token::{Error, platform::{Entropy, Platform}};
+///
+/// /// The same bytes each time, so a test can compare whole JWTs.
+/// struct Fixed;
+///
+/// impl Entropy for Fixed {
+///     fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
+///         bytes.fill(7);
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Error> {
+/// assert_eq!(Platform::system().with_entropy(Fixed).random::<4>()?, [7; 4]);
+/// # Ok(()) }
+/// ```
 pub trait Entropy: Send + Sync + 'static {
     /// Fills the buffer. The bytes must be unpredictable: `jti` claims are made of them.
+    ///
+    /// # Errors
+    ///
+    /// Any error. A JWT with a `jti` is not signed then. A provider takes the earliest refresh point and the longest
+    /// wait, and reports it by an event.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), Error>;
 }
 
 /// Starts tasks.
+///
+/// A task is one fetch: it lives for as long as a token request takes, and ends at its deadline. It must be polled
+/// without a caller that waits for it, because it serves several.
+///
+/// ```
+/// use bearer_token::platform::{BoxFuture, Platform, Spawn};
+/// use std::sync::mpsc;
+///
+/// /// Hands tasks to a thread of the application that has an executor of its own.
+/// struct Worker(mpsc::Sender<BoxFuture<()>>);
+///
+/// impl Spawn for Worker {
+///     fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
+///         // If the thread has ended, the caller gets the task back, and polls it itself.
+///         self.0.send(task).map_err(|mpsc::SendError(task)| task)
+///     }
+/// }
+///
+/// let (tasks, received) = mpsc::channel();
+/// let platform = Platform::system().with_spawn(Worker(tasks));
+/// # let _ = (platform, received);
+/// ```
 pub trait Spawn: Send + Sync + 'static {
     /// Spawns a task, or returns the future if nothing can be spawned now.
+    ///
+    /// Returning it is always right: a caller that waits polls it. Dropping it abandons the fetch, and the next caller
+    /// begins another one.
+    ///
+    /// # Errors
+    ///
+    /// The task itself, unpolled.
     fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>>;
 
-    /// Runs a CPU-bound job on a thread that may block, or returns the job if there is no such thread.
+    /// Runs a CPU-bound job on a thread that may block, or returns the job if there is no such thread. Default: returns
+    /// it, and the job runs where the fetch is polled.
+    ///
+    /// # Errors
+    ///
+    /// The job itself, not run.
     fn run_blocking(&self, job: Job) -> Result<(), Job> {
         Err(job)
     }
@@ -277,27 +325,6 @@ pub trait Spawn: Send + Sync + 'static {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(monotonic: u64, wall: u64) -> Moment {
-        Moment::new(Duration::from_secs(monotonic), UNIX_EPOCH + Duration::from_secs(wall))
-    }
-
-    #[test]
-    fn a_moment_passes_when_either_clock_reaches_it() {
-        let deadline = at(100, 1_000).after(Duration::from_secs(10));
-        assert!(!deadline.is_past(at(109, 1_009)));
-        assert!(deadline.is_past(at(110, 0)), "monotonic");
-        assert!(deadline.is_past(at(0, 1_010)), "wall");
-        assert_eq!(deadline.remaining(at(103, 1_004)), Duration::from_secs(6));
-        assert_eq!(deadline.remaining(at(103, 5_000)), Duration::ZERO);
-    }
-
-    #[test]
-    fn no_duration_overflows_a_moment() {
-        let late = at(1, 1).after(Duration::MAX).after(Duration::MAX);
-        assert!(!late.is_past(at(1, 1)));
-        assert_eq!(late.wall().duration_since(UNIX_EPOCH).unwrap(), Duration::from_nanos(u64::MAX));
-    }
 
     #[tokio::test]
     async fn a_panicking_computation_is_an_error_of_its_own() {

@@ -1,4 +1,38 @@
 //! The cached, shared, cloneable handle on a source.
+//!
+//! # How the parts play together
+//!
+//! ```text
+//! request --> authorization: may it have a token?  (resource/origin)
+//!                |
+//!                v
+//!             cache: the slot, read without a lock --- fresh ---> insert the header
+//!                |          |
+//!                | nothing  | stale: decide, under the lock, whether to start a flight
+//!                v          v
+//!             future ---> flight: one fetch, many waiters
+//!             (waits)       |
+//!                           v
+//!                        fetching: the driver polls the source, with a deadline
+//!                           |
+//!                           v
+//!                        bearer: the token, sealed with its deadlines (schedule, policy, jitter)
+//!                           |
+//!                           +--> cache: into the slot; waiters wake
+//!
+//! response --> ticket --> cache: reject this bearer --> flight
+//! ```
+//!
+//! Three rules make that maintainable:
+//!
+//! - **Numbers are pure.** `policy`, `schedule`, `jitter` and `backoff` get moments and give moments. They know no
+//!   clock.
+//! - **Every transition is in one file, under one lock.** `cache` decides, and never waits nor calls user code under
+//!   it.
+//! - **All waiting is elsewhere.** `flight` and `future` know nothing of tokens. `flight` is generic over what it
+//!   brings.
+//!
+//! [`keyed`](self::KeyedProviders) is a bounded map of such providers.
 
 #[cfg(not(bearer_loom))]
 use std::mem::offset_of;
@@ -60,6 +94,9 @@ pub use self::{
 /// expires. Callers wait only while there is none. An idle provider sends nothing. It may be built and used inside a
 /// runtime or outside.
 ///
+/// Build one for each identity, at the start of the program, and pass clones of it: a clone counts a reference. Two
+/// providers that are built apart have two caches, and fetch two tokens.
+///
 /// ```
 /// use bearer_token::{StaticToken, TokenProvider};
 ///
@@ -110,6 +147,23 @@ pub(crate) struct Inner {
 const _: () = assert!(offset_of!(Inner, cache) + cache::HOT <= 64);
 
 /// What [`TokenProvider::authorize`] did with a request.
+///
+/// An adapter has one arm for each:
+///
+/// ```
+/// use bearer_token::{Authorized, Error, Ticket, TokenProvider};
+///
+/// /// Makes a request ready to be sent. The ticket, if there is one, belongs to its response.
+/// async fn prepare(provider: &TokenProvider, request: &mut http::Request<()>) -> Result<Option<Ticket>, Error> {
+///     Ok(match provider.authorize(request)? {
+///         Authorized::Inserted(ticket) => Some(ticket),
+///         Authorized::NotReady => provider.token().await?.attach(request.headers_mut()),
+///         // It goes out as it is, so a 401 says nothing about our token.
+///         _ => None,
+///     })
+/// }
+/// # let _ = prepare;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
@@ -184,7 +238,7 @@ impl TokenProvider {
         }
     }
 
-    /// The bearer in service, if there is a usable one. Starts nothing.
+    /// The bearer in service, if there is a usable one. Starts nothing, not even the refresh of a stale one.
     pub fn cached(&self) -> Option<Bearer> {
         self.inner.cache.usable(self.inner.platform.now())
     }
@@ -208,6 +262,23 @@ impl TokenProvider {
     /// a credential.
     ///
     /// Joins the fetch in progress, if there is one. If the fetch fails, the current bearer stays in service.
+    ///
+    /// ```
+    /// use bearer_token::{AccessToken, Error, FetchContext, TokenProvider};
+    /// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// let numbers = Arc::new(AtomicU32::new(1));
+    /// let provider = TokenProvider::builder(move |_cx: FetchContext| {
+    ///     let number = numbers.fetch_add(1, Ordering::Relaxed);
+    ///     async move { Ok(AccessToken::new(format!("token-{number}"))) }
+    /// })
+    /// .build()?;
+    /// assert_eq!(provider.token().await?.secret(), "token-1");
+    /// assert_eq!(provider.token().await?.secret(), "token-1", "it is cached");
+    /// assert_eq!(provider.refresh_now().await?.secret(), "token-2");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -259,7 +330,7 @@ impl TokenProvider {
     }
 
     /// Tells the provider that the API refused a bearer. The same as [`Ticket::reject`], but ignores tickets of other
-    /// providers.
+    /// providers: the outcome is [`Rejection::Declined`] then.
     pub fn reject(&self, ticket: Ticket, response: &HeaderMap) -> Rejection {
         if ticket.provider() != Some(self.inner.id) {
             return Rejection::Declined;
@@ -272,6 +343,9 @@ impl TokenProvider {
     /// [source can get](crate::TokenSource::challenge_test).
     ///
     /// For clients without an adapter: if the result is true, [reject](Ticket::reject) the ticket of the request.
+    ///
+    /// A response that came from another origin, after a redirect, says nothing about the bearer: compare with
+    /// [`Destination::is_same_origin`] first.
     #[inline]
     pub fn is_rejection(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         self.inner.refusals.include(status, headers)
@@ -295,8 +369,8 @@ impl TokenProvider {
         cx.waits().on(self.name(), &self.inner.waits, TokenFuture::new(self.inner.clone(), want)).await
     }
 
-    /// The provider's state for a readiness probe. If there is no usable bearer, a fetch starts in the background, unless one
-    /// is in progress or the cool-down forbids it.
+    /// The provider's state for a readiness probe. If there is no usable bearer, a fetch starts in the background,
+    /// unless one is in progress or the cool-down forbids it.
     ///
     /// So a service that gets no requests before it is ready becomes ready, and recovers after an outage.
     ///
@@ -319,6 +393,19 @@ impl TokenProvider {
     }
 
     /// The provider's state, for health checks and dashboards. Starts nothing.
+    ///
+    /// It takes the lock of the cache for a moment: fine for each probe, too much for each request.
+    ///
+    /// ```
+    /// use bearer_token::{ProviderState, StaticToken, TokenProvider};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+    /// let provider = TokenProvider::builder(StaticToken::new("2YotnFZFEjr1zCsicMWpAA")).name("orders").build()?;
+    /// assert_eq!(provider.status().state, ProviderState::Empty);
+    /// provider.token().await?;
+    /// assert_eq!(provider.status().to_string(), "orders: ready; the token serves until it is rejected");
+    /// # Ok(()) }
+    /// ```
     pub fn status(&self) -> ProviderStatus {
         ProviderStatus::of(&self.inner.cache, &self.inner.name, self.inner.platform.now())
     }

@@ -1,4 +1,20 @@
 //! Secrets: strings that are wiped when dropped and never printed, and the reader of all secrets that users pass in.
+//!
+//! A secret reaches a program in many ways: a literal, a variable, a file, a field of a document. In each of them it
+//! may have picked up something that is not part of it. All of them come through one reader, so the same secret is the
+//! same bytes, however it arrived (`L49`).
+//!
+//! | around the secret | what happens |
+//! |---|---|
+//! | a byte order mark before it | removed: Windows editors write one |
+//! | one newline after it, LF or CRLF | removed: nearly every editor writes one |
+//! | a second newline, a space, a tab, quotes, `\n` as two characters | an error that names it |
+//! | a zero byte or another control character | an error: no secret has one (RFC 6749 appendix A) |
+//! | UTF-16, or bytes that are not UTF-8 | an error; a secret of bytes is given with an [`Encoding`](crate::Encoding) |
+//! | the path of a file, in place of its content | an error, where the caller says what the secret is not |
+//!
+//! An error is better than a guess: a secret that was trimmed too far is refused by the server with `invalid_client`,
+//! which says nothing about the reason.
 
 #[cfg(feature = "oauth")]
 use std::fmt;
@@ -43,10 +59,12 @@ pub(crate) struct Secret(Zeroizing<String>);
 
 #[cfg(feature = "oauth")]
 impl Secret {
+    /// Takes over the string without a copy, so no other one is left behind.
     pub(crate) fn new(secret: impl Into<String>) -> Self {
         Secret(Zeroizing::new(secret.into()))
     }
 
+    /// The secret itself. The name is to be conspicuous in a review.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }

@@ -30,23 +30,43 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # How the parts play together
+//!
+//! ```text
+//! TokenProvider --fetch--> Shared ----> turn: one fetch of this replica
+//!                                        |  link: calls with a deadline, a circuit that opens after failures
+//!                                        |     `--> SharedStore: Redis, Valkey, PostgreSQL, yours
+//!                                        |  ring: seals and opens, makes the names of records
+//!                                        |  record: what is in one: a token with its age, the last failure
+//!                                        `--> your source, if this replica is the one that fetches
+//! ```
+//!
+//! A replica that needs a token *reads* the record. If it has a usable token, that is adopted. Otherwise it asks for
+//! the *lease*. The holder fetches and *saves*; the others wait for the record to change. Each lease has a number, its
+//! *fence*, which only grows. A save under an earlier fence is refused, so a holder that slept through its lease cannot
+//! replace the token of its successor.
+//!
+//! The guide's chapter on fleets says when it pays, and what to look at in operation.
+//!
 //! # What is shared
 //!
 //! - **The token**, with its remaining life by the store's clock. The clocks of the replicas may differ by any time.
-//! - **The time of its refresh.** It is drawn once, so all replicas refresh at the same time. One of them fetches, and the
-//!   others go on with the token that they have.
-//! - **A failure**, as a cool-down. So the fleet makes one attempt for each step of the backoff. A refusal of a credential
-//!   does not concern replicas that have another one.
-//! - **A rejection.** A replica whose token was rejected looks for a newer one first. So one revocation costs one fetch.
+//! - **The time of its refresh.** It is drawn once, so all replicas refresh at the same time. One of them fetches, and
+//!   the others go on with the token that they have.
+//! - **A failure**, as a cool-down. So the fleet makes one attempt for each step of the backoff. A refusal of a
+//!   credential does not concern replicas that have another one.
+//! - **A rejection.** A replica whose token was rejected looks for a newer one first. So one revocation costs one
+//!   fetch.
 //!
 //! A request that has a token in memory never waits for the store. A replica without a token waits while another one
 //! fetches, and fetches by itself if that one does not finish.
 //!
 //! # What is promised
 //!
-//! Fewer token requests, not exactly one: a store may lose what it acknowledged, and a server may be slow. **A store that
-//! is gone costs token requests and no failures.** Each call of the store may take 100 ms. After two failures in a row
-//! the store is left alone for 1 s, doubling to 30 s, and each replica fetches for itself.
+//! Fewer token requests, not exactly one: a store may lose what it acknowledged, and a server may be slow. **A store
+//! that is gone costs token requests and no failures.** Each call of the store may take 95 ms. After one failure that
+//! took half of that time, or two quick ones in a row, the store is left alone for 1 s, doubling to 30 s, and each
+//! replica fetches for itself.
 //!
 //! Records are sealed ([`SealingKeys`]). The names of records are keyed hashes. A reader of the store learns neither
 //! a token nor whose it is.
@@ -58,11 +78,11 @@ use crate::{
     problem::{Advice, Problem, Problems},
     source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource},
     store::SharedStore,
-    sync::Mutex,
     token::AccessToken,
 };
 
 mod circuit;
+mod holder;
 mod link;
 mod marked;
 mod record;
@@ -73,13 +93,29 @@ mod ring;
 mod tests;
 mod turn;
 
-use self::{link::Link, turn::Own};
+use self::link::Link;
 pub use self::{refresh_token::SharedRefreshToken, ring::SealingKeys};
 
 /// The replicas of a program, with the store that they share. Clones share the store and its circuit.
 ///
 /// Use one for all sources of a process, also for those of [keyed providers](crate::KeyedProviders): each source has a
 /// record of its own. [The module](self) has an example.
+///
+/// One circuit for all sources, because they share the store. After two failures of any of them, none asks the store
+/// until the pause is over.
+///
+/// ```
+/// use bearer_token::{Error, StaticToken, shared::{Fleet, SealingKeys}, store::MemorySharedStore};
+///
+/// # fn main() -> Result<(), Error> {
+/// let keys = SealingKeys::new("bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=");
+/// let fleet = Fleet::builder(MemorySharedStore::new(), keys).namespace("staging").build()?;
+/// // A source that cannot describe its tokens has to be named.
+/// let error = fleet.share(StaticToken::new("t")).unwrap_err();
+/// assert_eq!(error.problems().len(), 1);
+/// let shared = fleet.share_as("the token of the console", StaticToken::new("t"));
+/// # let _ = shared; Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Fleet(Arc<FleetInner>);
 
@@ -144,12 +180,14 @@ impl Fleet {
         self.with(Some(name.into()), source)
     }
 
+    /// The identity is collected here, once. Parts that may change, such as those of a file, are looked up at each
+    /// fetch.
     fn with(&self, name: Option<String>, source: impl TokenSource) -> Shared {
         let source: Arc<dyn DynTokenSource> = Arc::new(source);
         let mut identity = Identity::default();
         identity.set("name", name);
         source.identity(&mut identity);
-        Shared(Arc::new(SharedInner { fleet: self.clone(), source, identity, own: Mutex::new(None) }))
+        Shared(Arc::new(SharedInner { fleet: self.clone(), source, identity }))
     }
 }
 
@@ -160,7 +198,10 @@ impl fmt::Debug for Fleet {
     }
 }
 
-/// Builds a [`Fleet`].
+/// Builds a [`Fleet`]; made by [`Fleet::builder`].
+///
+/// There is little to set, because the provider's own [`Policy`](crate::Policy) decides when a token is refreshed and
+/// how long a failure is waited for. The fixed numbers of the store's side are in the [module docs](self).
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct FleetBuilder {
@@ -170,8 +211,8 @@ pub struct FleetBuilder {
 }
 
 impl FleetBuilder {
-    /// Keeps the records apart from those of other fleets in the same store with the same keys, such as another stage of
-    /// the deployment. Default: an empty string.
+    /// Keeps the records apart from those of other fleets in the same store with the same keys, such as another stage
+    /// of the deployment. Default: an empty string.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self
@@ -181,8 +222,8 @@ impl FleetBuilder {
     ///
     /// # Errors
     ///
-    /// Of kind [`Config`](crate::ErrorKind::Config), if the keys are unusable. A file that is missing is no error: it may
-    /// come later.
+    /// Of kind [`Config`](crate::ErrorKind::Config), if the keys are unusable. A file that is missing is no error: it
+    /// may come later.
     pub fn build(self) -> Result<Fleet, Error> {
         let mut problems = Problems::default();
         self.keys.problem().into_iter().for_each(|problem| problems.add(problem));
@@ -193,6 +234,10 @@ impl FleetBuilder {
 }
 
 /// A source whose tokens the replicas of a [`Fleet`] share. Made by [`Fleet::share`] and [`Fleet::share_as`].
+///
+/// It is a source like any other: give it to a provider, which caches its tokens in this process. A clone is the same
+/// source, and remembers the same last token. Everything else that a provider asks of a source (its name, whether it
+/// has changed, which challenges it can meet) is answered by the source inside.
 #[derive(Clone)]
 pub struct Shared(Arc<SharedInner>);
 
@@ -200,8 +245,6 @@ struct SharedInner {
     fleet: Fleet,
     source: Arc<dyn DynTokenSource>,
     identity: Identity,
-    /// The token that this replica got last.
-    own: Mutex<Option<Own>>,
 }
 
 impl TokenSource for Shared {

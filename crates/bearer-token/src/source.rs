@@ -1,4 +1,30 @@
 //! Sources of tokens: the trait, the context of a fetch, and the sources that need no protocol.
+//!
+//! A source is the smallest part that knows where a token comes from. It has one duty, to return a token or an error
+//! when it is asked, and four things that it may tell about itself:
+//!
+//! | method | asked | for |
+//! |---|---|---|
+//! | [`fetch`](TokenSource::fetch) | once for each fetch | the token |
+//! | [`has_changed`](TokenSource::has_changed) | at most once a second, after a permanent failure | ending the cool-down early |
+//! | [`name`](TokenSource::name) | once, when a provider is built | errors, events and status |
+//! | [`identity`](TokenSource::identity) | once, when a fleet shares it | which replicas may share its tokens |
+//! | [`challenge_test`](TokenSource::challenge_test) | once, when a provider is built | responses that a wider token can meet |
+//!
+//! A source that wraps another one forwards all of them. The default of each is the safe one: nothing has changed,
+//! nothing can be shared, no challenge can be met.
+//!
+//! # Which sources are here
+//!
+//! | source | its token | ends |
+//! |---|---|---|
+//! | an `async` closure | wherever you like | as you say |
+//! | [`StaticToken`] | one string | when the API rejects it |
+//! | `FileToken` | a file that another program writes | after a minute, or at the JWT's `exp` |
+//! | [`Fallback`] | that of one source, or of another one | as the source in use says |
+//! | `HotSwap` | that of a source whose credential is replaced | as the source in use says |
+//!
+//! Those with a protocol are in `jwt` and `oauth`.
 
 pub(crate) mod challenge;
 mod challenge_test;
@@ -27,7 +53,7 @@ pub(crate) use self::{timing::Timing, waits::Waits};
 use crate::{
     error::Error,
     platform::{BoxFuture, Moment, Platform},
-    token::{AccessToken, FetchReason},
+    token::{AccessToken, FetchReason, LastToken},
 };
 
 /// Mints a new token each time it is asked.
@@ -38,6 +64,18 @@ use crate::{
 ///
 /// The returned future is dropped when the deadline passes, or when the provider is gone. Anything that must survive
 /// that, such as a rotated refresh token, has to be stored before the next await.
+///
+/// # What a source may leave to its provider
+///
+/// - **Retries.** Return the error. The provider waits, with a backoff and `Retry-After`, and asks again when a token
+///   is needed. A retry inside the source makes callers wait for a server that is down.
+/// - **Caching.** Return a new token each time. A token that is returned twice is noticed, and extended.
+/// - **Timeouts.** The fetch is aborted at its [deadline](FetchContext::deadline). Use
+///   [`remaining`](FetchContext::remaining) if the server should know.
+/// - **Panics.** A panic is an error of kind [`Panicked`](crate::ErrorKind::Panicked), and ends that fetch only.
+///
+/// What it must not do is block the thread for long: a blocked fetch cannot be aborted. Use
+/// [`Platform::run_blocking`](crate::platform::Platform::run_blocking).
 ///
 /// Any `async` function or closure that takes a [`FetchContext`] is a source:
 ///
@@ -69,6 +107,13 @@ use crate::{
 /// ```
 pub trait TokenSource: Send + Sync + 'static {
     /// Gets a token.
+    ///
+    /// # Errors
+    ///
+    /// Its [retry advice](crate::Error::retry) decides what the provider does: it backs off from 1 s to 60 s for an
+    /// error that may pass by itself, and from 5 s to 5 min for one that needs a change.
+    /// [`Error::other`](crate::Error::other) is of the first kind. Every caller that waits gets a clone of the error,
+    /// and logs have its message: keep secrets out of it.
     fn fetch(&self, cx: FetchContext) -> impl Future<Output = Result<AccessToken, Error>> + Send;
 
     /// Whether the input of the source, such as a key file, has changed since the last fetch read it.
@@ -165,6 +210,21 @@ impl<S: TokenSource> DynTokenSource for S {
 }
 
 /// What a source may know of the fetch that it serves.
+///
+/// A provider makes one for each fetch. A test makes one by hand:
+///
+/// ```
+/// use bearer_token::{FetchContext, FetchReason, StaticToken, TokenSource, platform::Platform};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+/// let source = StaticToken::new("2YotnFZFEjr1zCsicMWpAA");
+/// let cx = FetchContext::new(Platform::system(), Duration::from_secs(10), FetchReason::Missing);
+/// assert_eq!(source.fetch(cx).await?.secret(), "2YotnFZFEjr1zCsicMWpAA");
+/// # Ok(()) }
+/// ```
+///
+/// Clones are cheap, and are about the same fetch. Pass one to each part that needs the clock or the deadline.
 #[derive(Clone, Debug)]
 pub struct FetchContext {
     platform: Platform,
@@ -175,6 +235,8 @@ pub struct FetchContext {
     waits: Waits,
     #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
     timing: Option<Arc<dyn Timing>>,
+    #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
+    last: Option<LastToken>,
 }
 
 impl FetchContext {
@@ -190,6 +252,7 @@ impl FetchContext {
             challenges: Arc::default(),
             waits: Waits::default(),
             timing: None,
+            last: None,
         }
     }
 
@@ -197,6 +260,29 @@ impl FetchContext {
     #[must_use]
     pub fn with_challenges(self, challenges: impl Into<Arc<[Challenge]>>) -> Self {
         FetchContext { challenges: challenges.into(), ..self }
+    }
+
+    /// Adds the token that the fetch is to replace, for calling a source by hand again.
+    ///
+    /// A source that [replicas share](crate::shared) never returns a token that was rejected or has expired, and returns
+    /// the same token again only while it may be sent. A lifetime without an
+    /// [issued moment](AccessToken::issued) counts from the start of this fetch.
+    #[cfg(feature = "shared")]
+    #[must_use]
+    pub fn with_last_token(self, token: &AccessToken) -> Self {
+        let last = LastToken::of(token, self.started);
+        self.with_last(Some(last))
+    }
+
+    /// The same context, with what is known of the token that the fetch is to replace.
+    pub(crate) fn with_last(self, last: Option<LastToken>) -> Self {
+        FetchContext { last, ..self }
+    }
+
+    /// What is known of the token that the fetch is to replace.
+    #[cfg(feature = "shared")]
+    pub(crate) fn last(&self) -> Option<&LastToken> {
+        self.last.as_ref()
     }
 
     /// The same context, whose fetch notes there which provider it waits for.
@@ -233,7 +319,8 @@ impl FetchContext {
         FetchContext { platform, ..self.clone() }
     }
 
-    /// The clock, randomness and spawner of the provider.
+    /// The clock, randomness and spawner of the provider. Use them in place of the ambient ones: then your source can
+    /// be tested with a manual clock, too.
     pub fn platform(&self) -> &Platform {
         &self.platform
     }
@@ -243,7 +330,7 @@ impl FetchContext {
         self.started
     }
 
-    /// When the fetch is aborted.
+    /// When the fetch is aborted. A waiting caller gets an error of kind [`Timeout`](crate::ErrorKind::Timeout) then.
     pub fn deadline(&self) -> Moment {
         self.deadline
     }
@@ -254,7 +341,8 @@ impl FetchContext {
         self.deadline.monotonic().saturating_sub(self.platform.now().monotonic())
     }
 
-    /// Why the token is fetched.
+    /// Why the token is fetched. A source that keeps tokens itself must not return an old one for
+    /// [`Rejected`](FetchReason::Rejected) and [`Requested`](FetchReason::Requested).
     pub fn reason(&self) -> FetchReason {
         self.reason
     }

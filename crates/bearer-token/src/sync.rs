@@ -1,4 +1,16 @@
 //! The primitives that the model checker replaces, under a cfg of our own.
+//!
+//! With `--cfg bearer_loom`, the mutexes and atomics of the state machines are loom's, and a model runs them in every
+//! order that two or three threads can have. All rooms take their locks from here. The cache, the flight, the map of
+//! providers and the permits have models, next to their code.
+//!
+//! | primitive | in production | under the model checker |
+//! |---|---|---|
+//! | [`Mutex`], [`AtomicU64`] | the standard library's | loom's |
+//! | [`Slot`] | `arc_swap`, which loom cannot look into | a mutex around an `Arc` |
+//!
+//! The model of a slot is stricter than the slot: what holds with a mutex is shown for each order of whole operations,
+//! and `arc_swap` promises that its operations are whole.
 
 pub(crate) mod permits;
 
@@ -19,6 +31,9 @@ use std::{
 
 /// Locks. A poisoned lock guards nothing half-done: the little user code that runs under one (keys that are cloned,
 /// compared or dropped) does so before anything is changed, or after everything is.
+///
+/// So a panic in user code costs the call in which it happened. If a poisoned lock were an error, one panic would end
+/// the provider for the life of the process.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -62,12 +77,17 @@ pub(crate) type SlotGuard<T> = arc_swap::Guard<Option<Arc<T>>>;
 pub(crate) type SlotGuard<T> = Box<Option<Arc<T>>>;
 
 /// A shared value that is read without a lock and replaced as a whole.
+///
+/// It has three ways to read. [`read`](Self::read) is for the warm path: no count is touched. [`load`](Self::load) is
+/// the same for callers that must keep the value over several statements; keep it short, because a thread has few
+/// guards that cost nothing. [`get`](Self::get) counts a reference, and is for code that keeps the value.
 #[cfg(not(bearer_loom))]
 #[derive(Debug)]
 pub(crate) struct Slot<T>(arc_swap::ArcSwapOption<T>);
 
 #[cfg(not(bearer_loom))]
 impl<T> Slot<T> {
+    /// A slot with its first value.
     pub(crate) fn new(value: Option<Arc<T>>) -> Self {
         Slot(arc_swap::ArcSwapOption::new(value))
     }
@@ -84,10 +104,13 @@ impl<T> Slot<T> {
         self.0.load()
     }
 
+    /// The value, with a reference of its own.
     pub(crate) fn get(&self) -> Option<Arc<T>> {
         self.0.load_full()
     }
 
+    /// Replaces the value. Readers see the old one or the new one, never a mixture. The old one is dropped when its
+    /// last reader is done, which may be here: set slots where the value's destructor may run.
     pub(crate) fn set(&self, value: Option<Arc<T>>) {
         self.0.store(value);
     }

@@ -33,10 +33,12 @@ pub(crate) mod fields;
 pub(crate) mod json;
 #[cfg(feature = "_json")]
 pub(crate) mod jwt_times;
+mod last;
 #[cfg(feature = "_json")]
 pub(crate) mod pointer;
 mod rejection;
 
+pub(crate) use self::last::{Inherited, LastToken, Recorded};
 pub use self::rejection::Rejection;
 
 /// The reason why a token is fetched.
@@ -140,8 +142,8 @@ pub struct AccessToken {
     /// The moment from which the lifetime counts. A moment has both clocks. So deadlines hold while the machine sleeps,
     /// and when its clock is set.
     issued: Option<Moment>,
-    /// The age of a token that another replica got, and its draw for the refresh, as a share of `u32::MAX`.
-    inherited: Option<(Duration, u32)>,
+    /// What it brings with it, if replicas share it.
+    inherited: Option<Inherited>,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -289,15 +291,14 @@ impl AccessToken {
         self.issued
     }
 
-    /// Sets the age that the token has at its [`issued`](Self::issued) moment, and the draw for its refresh. Its lifetime
-    /// and its hint count from before that age.
+    /// Sets what the token brings with it from the record that replicas share.
     #[cfg(feature = "shared")]
-    pub(crate) fn with_inherited(self, age: Duration, draw: u32) -> Self {
-        AccessToken { inherited: Some((age, draw)), ..self }
+    pub(crate) fn with_inherited(self, inherited: Inherited) -> Self {
+        AccessToken { inherited: Some(inherited), ..self }
     }
 
-    pub(crate) fn inherited(&self) -> Option<(Duration, u32)> {
-        self.inherited
+    pub(crate) fn inherited(&self) -> Option<&Inherited> {
+        self.inherited.as_ref()
     }
 
     #[cfg(feature = "shared")]

@@ -61,7 +61,7 @@ async fn a_cold_replica_is_ready_within_five_milliseconds() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server"]
-async fn a_store_that_is_down_costs_a_cold_request_100_ms() {
+async fn a_store_that_is_down_costs_one_cold_request_100_ms() {
     let mut redis = RedisServer::start().await;
     let proxy = Proxy::start(redis.port()).await;
     proxy.set(Mode::BlackHole);
@@ -80,8 +80,11 @@ async fn a_store_that_is_down_costs_a_cold_request_100_ms() {
     let names = ["first", "second", "third"].map(|name| format!("a store that says nothing: the {name} cold request"));
     let [first, second, third] = [0, 1, 2].map(|index| figures(&names[index], times[index].clone()).0);
     let refused = figures("a store that refuses the connection: a cold request", refused).0;
-    // The limit of a call is 100 ms; the rest is what the machine needs to notice its end.
+    // The limit of a call is 95 ms; the rest is what the machine needs to notice its end.
     assert!(first >= Duration::from_millis(80), "the store answered: {first:?}");
-    assert!(first.max(second) <= Duration::from_millis(115), "{first:?} {second:?}");
-    assert!(third <= Duration::from_millis(5) && refused <= Duration::from_millis(5), "{third:?} {refused:?}");
+    assert!(first <= Duration::from_millis(100), "{first:?}");
+    assert!(
+        [second, third, refused].into_iter().all(|time| time <= Duration::from_millis(5)),
+        "{second:?} {third:?} {refused:?}"
+    );
 }

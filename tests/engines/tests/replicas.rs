@@ -119,16 +119,12 @@ async fn l41_fifty_processes_make_one_request_for_each_lifetime() {
     world.server.token_endpoint().recover();
 
     let report = workers.stop();
-    println!("{report:?}");
-    // Only the outage, which was longer than the token's life, and the time without a holder may fail requests: no worker's first
-    // failures are others. After the holder was killed, a replica can find its own expired token in the record for a moment, and
-    // then fails in place of waiting. No usable token exists then.
-    let without_token = ["503", "the same token again after it had expired"];
-    assert!(
-        report.errors.iter().all(|error| without_token.iter().any(|part| error.contains(part))),
-        "{:?}",
-        report.errors
+    println!(
+        "{} requests accepted, {} refused, {} without a token, the longest wait {:.0} ms, the first token after {:.0} ms",
+        report.accepted, report.refused, report.failed, report.longest_ms, report.first_ms
     );
+    // Only the outage, which was longer than the token's life, may fail requests: no worker's first failures are others.
+    assert!(report.errors.iter().all(|error| error.contains("503")), "{:?}", report.errors);
     assert!(report.accepted > 10_000, "{report:?}");
 }
 

@@ -3,7 +3,7 @@
 //! The server is the program in the variable `VALKEY_SERVER`, or `valkey-server` in `PATH`.
 
 #![allow(clippy::disallowed_methods, reason = "real servers and processes, in real time")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod valkey {
     use std::{path::PathBuf, time::Duration};

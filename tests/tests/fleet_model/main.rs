@@ -1,9 +1,10 @@
-//! The protocol of shared tokens, in every order of events: three replicas, two lifetimes, every single fault.
+//! The protocols of shared tokens, in every order of events: three replicas, two lifetimes, every single fault.
 //!
-//! Each property has a broken variant of the protocol, which must be found out.
+//! Each property has broken variants of its protocol, which must be found out.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::unreachable, reason = "a test fails by panicking")]
 
 mod properties;
+mod refresh;
 mod replica;
 mod rules;
 mod search;
@@ -24,6 +25,7 @@ const QUIET: World = World {
     rules: SOUND,
     faults: &[],
     budget: 0,
+    in_order: false,
     skew: 0,
     revocations: 0,
     outages: 0,

@@ -17,6 +17,7 @@ pub(crate) const LATE: &str = "a waiter waits for longer than its deadline";
 pub(crate) const IN_VAIN: &str = "a waiter waited in vain although every lease has ended by now";
 pub(crate) const DESPITE: &str = "a flight failed although a usable token was stored";
 pub(crate) const UNUSABLE: &str = "a replica was served a token that has expired or was rejected";
+pub(crate) const AGAIN: &str = "a replica was served its own token again after it had expired";
 pub(crate) const TOO_LONG: &str = "a replica was served a token for longer than it lives";
 
 /// The properties that a step has broken.
@@ -56,6 +57,9 @@ impl Findings {
         let rejected = before.own.filter(|_| flight.reason == Reason::Rejected).map_or(0, |own| own.held.number);
         match ended {
             Ended::Served(Own { held, .. }) => {
+                let is_again =
+                    flight.own().is_some_and(|own| own.held.number == held.number && own.held.until <= state.now);
+                self.require(!is_again, AGAIN);
                 let is_too_long = held.number == state.issued.number && held.until > state.issued.until;
                 // What a paused replica fetched may have expired meanwhile. Its provider does not use it then.
                 self.require((held.until > state.now || before.struck) && held.number > rejected, UNUSABLE);

@@ -138,6 +138,11 @@ impl Flight {
         self.began + FLIGHT
     }
 
+    /// The token that it is to replace.
+    pub(crate) fn own(&self) -> Option<Own> {
+        self.own
+    }
+
     /// The next call, or the end.
     fn hears(&mut self, rules: &Rules, now: Tick, answer: Answer) -> Result<Call, Ended> {
         match (self.call, answer) {
@@ -179,13 +184,19 @@ impl Flight {
         self.judge(rules, now)
     }
 
+    /// Whether a token of the record is this replica's own.
+    fn has_already(&self, held: Held) -> bool {
+        self.own.is_some_and(|own| own.is_shared && own.held.number == held.number)
+    }
+
     /// What to do about the record.
     fn judge(&mut self, rules: &Rules, now: Tick) -> Result<Call, Ended> {
         if let Some(held) = self.found.and_then(|found| found.content.token).filter(|held| held.until > now) {
             let is_wanted = match (self.reason, self.own) {
-                (Reason::Missing, _) => true,
+                // Its own token has expired, also if the record lives longer because of a pause.
+                (Reason::Missing, _) => !rules.expired_is_refused || !self.has_already(held),
                 // What lives longer wins.
-                (Reason::Stale, Some(own)) => held.lives_longer_than(own.held),
+                (Reason::Stale, Some(own)) => !self.has_already(held) && held.lives_longer_than(own.held),
                 (Reason::Rejected, Some(own)) if rules.rejected_is_refused => {
                     // A token that never was in a record has no generation to compare.
                     let is_newer =
@@ -203,11 +214,23 @@ impl Flight {
         if cool_until > now {
             return Err(Ended::Failed);
         }
-        // The holder of a lease may crash while the others have no token.
-        let has_failed = self.found.is_some_and(|found| found.content.has_failed);
-        let is_short = self.reason != Reason::Stale && !self.has_waited && !has_failed;
-        let ttl = if is_short { SHORT_LEASE } else { self.until().saturating_sub(now) + MARGIN };
-        Ok(Call::Lease { seen: self.found.map_or(0, |found| found.version), ttl })
+        Ok(Call::Lease { seen: self.found.map_or(0, |found| found.version), ttl: self.lease_time(rules, now) })
+    }
+
+    /// The holder of a lease may crash, and the others must not wait for long without a token.
+    fn lease_time(&self, rules: &Rules, now: Tick) -> Tick {
+        let whole = self.until().saturating_sub(now) + MARGIN;
+        if self.has_waited || self.found.is_some_and(|found| found.content.has_failed) {
+            return whole;
+        }
+        if self.reason != Reason::Stale {
+            return whole.min(SHORT_LEASE);
+        }
+        if !rules.stale_leases_end_with_the_token {
+            return whole;
+        }
+        let covered = self.found.and_then(|found| found.content.token).map_or(0, |held| held.until.saturating_sub(now));
+        whole.min(covered + SHORT_LEASE)
     }
 
     fn waits(&mut self, rules: &Rules, now: Tick, remaining: Tick) -> Result<Call, Ended> {
@@ -216,8 +239,8 @@ impl Flight {
         }
         let in_record = self.found.and_then(|found| found.content.token);
         if let (Reason::Stale, Some(own)) = (self.reason, self.own)
-            && own.is_shared
-            && in_record.is_some_and(|held| held.number == own.held.number)
+            && in_record.is_some_and(|held| self.has_already(held))
+            && (!rules.expired_is_refused || own.held.until > now)
         {
             // Another replica is renewing it.
             return Err(Ended::Served(own));

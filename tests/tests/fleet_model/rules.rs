@@ -74,6 +74,10 @@ pub(crate) struct Rules {
     pub(crate) rejection_looks_first: bool,
     /// A record that has the rejected token is not used.
     pub(crate) rejected_is_refused: bool,
+    /// A replica does not take its own token once more after it has expired.
+    pub(crate) expired_is_refused: bool,
+    /// The lease of a stale replica outlasts the token that the others have by a short lease at most.
+    pub(crate) stale_leases_end_with_the_token: bool,
     /// A failed exchange is written into the record.
     pub(crate) failures_are_shared: bool,
     /// A failed exchange leaves the token in the record.
@@ -99,6 +103,8 @@ pub(crate) const SOUND: Rules = Rules {
     busy_is_an_answer: true,
     rejection_looks_first: true,
     rejected_is_refused: true,
+    expired_is_refused: true,
+    stale_leases_end_with_the_token: true,
     failures_are_shared: true,
     failures_keep_the_token: true,
     life_is_what_is_left: true,

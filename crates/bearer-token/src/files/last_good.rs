@@ -1,4 +1,13 @@
 //! A file that other programs replace, together with the last usable value that was read from it.
+//!
+//! | the file | there is a previous value | there is none |
+//! |---|---|---|
+//! | is readable, and its content is usable | the new value | the new value |
+//! | is missing, half written, or of another kind | the previous value, and an event | an error |
+//! | has hung for a second | the previous value, and an event | an error |
+//!
+//! So a restart is the moment at which a broken file is fatal, and a running program survives it. The event says that
+//! the next restart would fail. It is sent once for each state of the file, and not at each fetch.
 
 use std::{path::Path, sync::Arc};
 
@@ -29,7 +38,9 @@ struct Inner<T> {
     memory: Mutex<LastRead<T>>,
 }
 
+/// What is remembered between two readings.
 struct LastRead<T> {
+    /// The value that was usable last.
     last: Option<T>,
     /// The content came through a pipe, which cannot be read a second time.
     once: bool,
@@ -50,6 +61,8 @@ impl<T: Clone> LastGood<T> {
         Self::with(path.as_ref(), true)
     }
 
+    /// A pipe is accepted for the first reading only: `<(command)` of a shell is one. Its content cannot be read again,
+    /// so the value then stays for the life of the process.
     fn with(path: &Path, accepts_pipe: bool) -> Self {
         LastGood(Arc::new(Inner {
             file: WatchedFile::new(path),

@@ -1,4 +1,13 @@
 //! Opens regular files, and nothing else that has a name in a directory.
+//!
+//! | the name is | [`open`] | `open_without_links` |
+//! |---|---|---|
+//! | a regular file | opened | opened |
+//! | a link to one | opened: Kubernetes and many agents publish files by links | refused: a token file in a directory that others may write to |
+//! | a pipe, a device, a directory, a socket | refused, without a wait | refused, without a wait |
+//!
+//! Both look twice: at the name, and at what was opened. Between the two looks, the name may have been given to
+//! something else. `O_NONBLOCK` keeps that from blocking the thread.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
@@ -21,6 +30,7 @@ pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     open_at_once(path)
 }
 
+/// Opens without waiting for the other end of a pipe.
 fn open_at_once(path: &Path) -> io::Result<(File, Metadata)> {
     open_with(path, {
         #[cfg(unix)]
@@ -46,6 +56,7 @@ pub(crate) fn open_without_links(path: &Path) -> io::Result<(File, Metadata)> {
     })
 }
 
+/// Opens with these flags of Unix, and checks what was opened.
 fn open_with(path: &Path, flags: i32) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();
     options.read(true);

@@ -1,4 +1,8 @@
 //! Lets one caller read at a time.
+//!
+//! A mutex would do, if all file systems answered. On one that hangs, each fetch would leave a blocked thread behind,
+//! until the pool of blocking threads is used up and nothing else can run there. So a caller waits for a second, and
+//! then does without: with the last good value, or with an error that says so.
 
 use std::{
     mem,
@@ -22,10 +26,12 @@ pub(crate) struct Taken<'a>(&'a Turn);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Turn {
+    /// A turn for which callers wait for up to a second.
     pub(crate) fn new() -> Self {
         Turn::with_patience(PATIENCE)
     }
 
+    /// A turn with another patience, for tests.
     pub(crate) fn with_patience(patience: Duration) -> Self {
         Turn { patience, is_taken: Mutex::new(false), ended: Condvar::new() }
     }

@@ -1,4 +1,11 @@
 //! A file with a key, a token or a secret, which another program replaces while it is in use.
+//!
+//! It has no value of its own: [`LastGood`](super::last_good::LastGood) parses and keeps. It knows two things, what is
+//! in the file now, and whether that may differ from what was read last.
+//!
+//! There is no thread that watches, and no notification of the operating system. Those do not work on all file systems,
+//! and they miss the switched links of Kubernetes. A look at the metadata costs one system call, and it is only needed
+//! when a token is fetched, and once a second while a fetch has failed for good.
 
 use std::{
     fs::{self, File, Metadata},
@@ -24,6 +31,7 @@ pub(crate) struct WatchedFile {
 }
 
 impl WatchedFile {
+    /// A file that was not read yet. It need not exist.
     pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
         WatchedFile { path: path.into(), seen: Mutex::new(None) }
     }
@@ -54,6 +62,7 @@ impl WatchedFile {
         Ok((bytes, again))
     }
 
+    /// Reads between two looks at the metadata. If they differ, the content may be a mixture of two versions.
     fn read_by(
         &self,
         read: impl FnOnce(&Path) -> io::Result<Zeroizing<Vec<u8>>>,
@@ -107,6 +116,7 @@ impl Stamp {
         Stamp::from(&fs::metadata(path).ok()?)
     }
 
+    /// The stamp of what was opened. Other files than regular ones have none.
     fn from(metadata: &Metadata) -> Option<Self> {
         let (length, modified) = (metadata.len(), metadata.modified().ok());
         metadata.is_file().then(|| Stamp { length, modified, identity: identity(metadata) })
@@ -121,6 +131,7 @@ fn identity(metadata: &Metadata) -> [i128; 4] {
     [metadata.dev().into(), metadata.ino().into(), metadata.ctime().into(), metadata.ctime_nsec().into()]
 }
 
+/// Other systems have no such numbers in the standard library. There, length and modification time have to do.
 #[cfg(not(unix))]
 fn identity(_metadata: &Metadata) -> [i128; 4] {
     [0; 4]

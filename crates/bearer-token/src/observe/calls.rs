@@ -1,4 +1,8 @@
 //! Events about calls of other systems: requests to authorization servers, and calls of stores.
+//!
+//! Both are measured by the platform's clock, so tests see exact times, and both end with one event, whatever ends
+//! them. For a request that includes the abort of its fetch. The future is dropped then, outside of the scope that
+//! knows whose it is, so [`TokenCall`] keeps its observers from the beginning.
 
 use std::{
     future::{Future, poll_fn},
@@ -27,6 +31,7 @@ pub(crate) struct TokenCall {
 }
 
 impl TokenCall {
+    /// A request that is about to be sent. It takes the observers of the fetch that is being polled now.
     pub(crate) fn start(method: &Method, uri: &Uri) -> Self {
         let observers = scope::current();
         let started = observers.as_ref().map(|observers| observers.platform().now());
@@ -56,6 +61,7 @@ impl TokenCall {
         result
     }
 
+    /// Tells the end, inside the span of the request, so the event is its child.
     fn end(&mut self, status: Option<u16>, error_type: Option<&'static str>) {
         self.is_over = true;
         recorder::end_request(&self.span, status, error_type);
@@ -83,7 +89,7 @@ impl Drop for TokenCall {
     }
 }
 
-/// Calls a store, and tells what came of it.
+/// Calls a store, and tells what came of it. `outcome` judges an answer: that a lease is held is not a failure.
 pub(crate) async fn store_call<T>(
     platform: &Platform,
     (store, operation): (&'static str, StoreOperation),

@@ -1,4 +1,10 @@
 //! What can happen.
+//!
+//! One enum for all rooms, so that a sink is one `match` and a new event cannot be forgotten by the recorder of
+//! `tracing`, which has no last arm. Fields are borrowed or `Copy`: an event that no sink reads costs no allocation.
+//!
+//! An event has what is needed to act on it without a look at the source: whose it is, what failed, for how long, and
+//! when the next attempt is. It has no string that a server sent.
 
 use std::{
     fmt,
@@ -12,6 +18,22 @@ use crate::{
 };
 
 /// One event, and whose it is.
+///
+/// ```
+/// use bearer_token::observe::{Event, EventKind, Observer};
+///
+/// /// Writes a line for each token that was fetched.
+/// struct Fetches;
+///
+/// impl Observer for Fetches {
+///     fn on_event(&self, event: &Event<'_>) {
+///         if let EventKind::Fetched { reason, duration, remaining_life, .. } = &event.kind {
+///             let name = event.counted_as().unwrap_or("none");
+///             println!("{name}: {} token in {duration:?}, lives for {remaining_life:?}", reason.as_str());
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Event<'a> {
@@ -27,6 +49,8 @@ pub struct Event<'a> {
 
 impl<'a> Event<'a> {
     /// The name under which events are to be counted: that of the map, or else that of the provider.
+    ///
+    /// A label of a metric must have few values. A map may have as many providers as there are tenants.
     pub fn counted_as(&self) -> Option<&'a str> {
         self.keyed.or(self.provider)
     }
@@ -39,7 +63,8 @@ impl<'a> Event<'a> {
 #[non_exhaustive]
 pub enum EventKind<'a> {
     // The life of a token.
-    /// A fetch starts.
+    /// A fetch starts. Its end is `Fetched`, `FetchFailed` or `FetchAbandoned`, unless the provider is dropped
+    /// meanwhile.
     #[non_exhaustive]
     FetchStarted {
         /// Why.
@@ -54,7 +79,8 @@ pub enum EventKind<'a> {
         generation: u32,
         /// How long the fetch took.
         duration: Duration,
-        /// How long the token is going to be used. `None`: until it is rejected.
+        /// The time until the token expires. `None`: it is used until it is rejected. It is not sent in its last
+        /// seconds.
         remaining_life: Option<Duration>,
         /// The end of that time, as a time of day.
         expires_at: Option<SystemTime>,
@@ -96,7 +122,7 @@ pub enum EventKind<'a> {
         /// The error that the caller gets.
         error: &'a Error,
     },
-    /// A caller that had to wait for a token waits no longer.
+    /// A caller that had to wait for a token waits no longer. Callers that were served or refused at once are not told.
     #[non_exhaustive]
     Waited {
         /// What it got.
@@ -104,7 +130,7 @@ pub enum EventKind<'a> {
         /// How long it waited.
         duration: Duration,
     },
-    /// The API refused a bearer.
+    /// The API refused a bearer. There may be many for one bearer: one for each request that was in flight with it.
     #[non_exhaustive]
     Rejected {
         /// The number of the bearer.
@@ -118,7 +144,8 @@ pub enum EventKind<'a> {
         /// What became of the bearer that was refused.
         rejection: Rejection,
     },
-    /// A request looked for a bearer in the cache. Only for observers that [ask for it](crate::observe::Observer::counts_reads).
+    /// A request looked for a bearer in the cache. Only for observers that [ask for
+    /// it](crate::observe::Observer::counts_reads).
     #[non_exhaustive]
     CacheRead {
         /// What it found.
@@ -137,7 +164,7 @@ pub enum EventKind<'a> {
         /// Whether it is the first request to this origin. Beyond 64 origins of a provider, none is the first.
         is_first: bool,
     },
-    /// A request was refused, because of where it goes.
+    /// A request was refused, because of where it goes. It was not sent.
     #[non_exhaustive]
     RequestRefused {
         /// The error that the caller gets.
@@ -156,7 +183,7 @@ pub enum EventKind<'a> {
     WakerPanicked {},
 
     // Token requests.
-    /// A request to the authorization server ended.
+    /// A request to the authorization server ended: with a response, an error, or because its fetch was aborted.
     #[non_exhaustive]
     TokenRequest {
         /// The method of the request.
@@ -428,6 +455,9 @@ words! {
 }
 
 /// A string that is made when it is displayed, and only then.
+///
+/// For parts that are costly to write, such as an origin that has to be compared with the tokens first: an observer
+/// that does not look at it pays nothing.
 #[derive(Clone, Copy)]
 pub struct Text<'a>(pub(crate) &'a dyn fmt::Display);
 

@@ -1,15 +1,23 @@
 //! Which of many things are seen for the first time.
+//!
+//! For warnings that would repeat with each request: a request to an origin that gets no token is a warning once for
+//! each origin, and then an event at debug level.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::sync::{Mutex, lock};
 
 /// Remembers the hashes of the first values that were seen, up to a limit. So a server cannot make it grow.
+///
+/// Hashes, because a value may be long, or be shown nowhere else. Two values with one hash cost a warning at most. The
+/// hasher has a fixed seed on purpose: a list of 64 is searched, not a table, so nothing is gained by collisions.
 pub(crate) struct FirstTimes(Mutex<Vec<u64>>);
 
 impl FirstTimes {
+    /// More origins than a client of an API meets, except by mistake or by hostile redirects.
     const LIMIT: usize = 64;
 
+    /// Nothing was seen.
     pub(crate) fn new() -> Self {
         FirstTimes(Mutex::new(Vec::new()))
     }

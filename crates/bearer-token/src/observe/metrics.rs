@@ -1,4 +1,13 @@
 //! The sink for the `metrics` facade.
+//!
+//! Rules for what is here, so that a dashboard survives an update:
+//!
+//! - Names, units and labels are part of the public API. The guide lists them, and a test compares the list.
+//! - A label has a fixed set of values, or is bounded by [`Metrics::max_providers`]. No label has a tenant, a URL or an
+//!   error's message.
+//! - A time is a point in time (`expires_at`), and not a remainder, because a gauge is not updated while nothing
+//!   happens.
+//! - What OpenTelemetry has a name for has that name.
 
 use std::{
     fmt,
@@ -49,15 +58,15 @@ use crate::sync::{Mutex, Slot, lock};
 /// | `bearer_token.warnings` | counter | `warning`: the event in snake case, such as `key_kept` |
 /// | `http.client.request.duration` | histogram, seconds | those of OpenTelemetry's semantic conventions: `http.request.method`, `server.address`, `server.port`, `http.response.status_code`, `error.type` |
 ///
-/// The remaining life of a token is `expires_at` minus the current time, and the cool-down is `next_attempt_at` minus the
-/// current time. As points in time they stay right without being updated, also while nothing happens.
+/// The remaining life of a token is `expires_at` minus the current time, and the cool-down is `next_attempt_at` minus
+/// the current time. As points in time they stay right without being updated, also while nothing happens.
 ///
 /// # How many series there are
 ///
 /// `provider` is the name of the provider; for providers of a [map](crate::KeyedProviders), the name of the map. Each
-/// `Metrics` tells up to [100](Self::max_providers) names apart, and as many servers. All others are counted together as
-/// `_other`. The gauges of a map's providers are not recorded, because they would overwrite each other. Every other label
-/// has a fixed set of values. So the number of series is bounded, however many tenants there are.
+/// `Metrics` tells up to [100](Self::max_providers) names apart, and as many servers. All others are counted together
+/// as `_other`. The gauges of a map's providers are not recorded, because they would overwrite each other. Every other
+/// label has a fixed set of values. So the number of series is bounded, however many tenants there are.
 pub struct Metrics {
     counts_reads: bool,
     limit: usize,
@@ -91,6 +100,7 @@ impl Metrics {
         self.providers.get(event.counted_as().unwrap_or("none"), self.limit)
     }
 
+    /// Metrics of fetches. The gauges are those of single providers: the ones of a map would overwrite each other.
     fn fetched(&self, event: &Event<'_>, provider: &Known) {
         match event.kind {
             EventKind::Fetched { reason, duration, expires_at, .. } => {
@@ -118,6 +128,7 @@ impl Metrics {
         }
     }
 
+    /// Metrics of requests, token requests and stores.
     fn request(&self, event: &Event<'_>, provider: &Known) {
         match event.kind {
             EventKind::CacheRead { state } => provider.count_read(state),
@@ -223,10 +234,12 @@ struct Known {
 const OTHER: &str = "_other";
 
 impl Names {
+    /// No name was seen yet.
     fn new() -> Self {
         Names { known: Slot::new(None), growing: Mutex::new(()) }
     }
 
+    /// The entry of a name. A new one is added under a lock, and beyond the limit there is one entry for all others.
     fn get(&self, name: &str, limit: usize) -> Known {
         if let Some(known) = self.known.read(|all| find(all?, name)) {
             return known;
@@ -284,6 +297,7 @@ impl Known {
     }
 }
 
+/// Seconds since 1970, as Prometheus' `time()` has it. Earlier times are zero.
 fn unix(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

@@ -1,4 +1,17 @@
 //! Whom an event is told: the observers of one provider, or those of the fetch that is being polled.
+//!
+//! A source does not know its provider: it may be wrapped, shared, or used by hand. So while a fetch is polled, its
+//! provider's observers are in a thread-local value, as the current span is for `tracing`. An event of the source, of
+//! its store, key or file finds them there.
+//!
+//! ```text
+//! provider "orders"  fetch --> poll ( CURRENT = observers of "orders" )
+//!                                 |  needs the token of "identity"
+//!                                 +--> its own task --> poll ( CURRENT = observers of "identity" )
+//! ```
+//!
+//! A fetch of another provider runs in its own task with its own scope. So the events of a chain belong to the stage in
+//! which they happened.
 
 use std::{
     cell::RefCell,
@@ -15,6 +28,7 @@ use crate::{error::ProviderName, platform::Platform, token::FetchReason};
 #[derive(Clone)]
 pub(crate) struct Observers(Arc<Inner>);
 
+/// The sinks of one provider, and what they are told of it.
 struct Inner {
     provider: ProviderName,
     #[cfg_attr(not(feature = "oauth"), allow(dead_code, reason = "only token requests are timed here"))]
@@ -25,6 +39,7 @@ struct Inner {
 }
 
 impl Observers {
+    /// The sinks of a provider, in the order in which they were added. `keyed` is the map that it belongs to.
     pub(crate) fn new(
         provider: ProviderName,
         platform: Platform,
@@ -58,6 +73,7 @@ impl Observers {
         self.tell_observers(kind);
     }
 
+    /// Tells the observers, each on its own: one that panics is reported, and the next one is told all the same.
     fn tell_observers(&self, kind: EventKind<'_>) {
         let Inner { provider, keyed, observers, .. } = &*self.0;
         if observers.is_empty() {
@@ -93,6 +109,7 @@ pub(super) fn current() -> Option<Observers> {
 }
 
 thread_local! {
+    /// Set for the time of one poll, and restored after it. A fetch may be polled on another thread the next time.
     static CURRENT: RefCell<Option<Observers>> = const { RefCell::new(None) };
 }
 
@@ -115,7 +132,7 @@ impl Scope {
         Scope { span: recorder::current_span(), observers: current() }
     }
 
-    /// Polls a future inside the scope.
+    /// Polls a future inside the scope. Its span is entered for the same time.
     pub(crate) async fn run<F: Future>(self, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|cx| {

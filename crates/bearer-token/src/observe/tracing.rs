@@ -1,7 +1,7 @@
 //! The recorder with feature `tracing`: each event becomes an event of `tracing`.
 //!
 //! Every event has the target `bearer_token`, in every module. Target, messages and names of fields are stable, so
-//! filters can use them; `docs/OBSERVABILITY.md` lists them.
+//! filters can use them. The guide's chapter on observability lists them, and a test compares both.
 
 pub(super) use ::tracing::Span;
 use ::tracing::{debug, error, info, trace, warn};
@@ -9,8 +9,10 @@ use ::tracing::{debug, error, info, trace, warn};
 use super::EventKind;
 use crate::token::FetchReason;
 
+/// Whether events are recorded without any observer. If not, values that only events need are not computed.
 pub(super) const IS_ON: bool = true;
 
+/// The target of all events and spans. One for the whole crate, so that moving code between modules breaks no filter.
 const TARGET: &str = "bearer_token";
 
 /// Records an event. Without a provider, the span around the event names it.
@@ -61,6 +63,7 @@ pub(super) fn record(provider: Option<&str>, kind: &EventKind<'_>) {
     }
 }
 
+/// Events of one fetch. Failures are warnings, because each delays or fails requests sooner or later.
 fn fetch(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
         EventKind::FetchStarted { reason } => {
@@ -98,6 +101,8 @@ fn fetch(provider: Option<&str>, kind: &EventKind<'_>) {
     }
 }
 
+/// Events of requests. At debug level, because there may be one for each request, apart from what a person must look
+/// at.
 fn request(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
         EventKind::GaveUp { error } => {
@@ -141,6 +146,7 @@ fn request(provider: Option<&str>, kind: &EventKind<'_>) {
     }
 }
 
+/// Events about user code that failed.
 fn user_code(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
         EventKind::NoRandomness {} => {
@@ -164,6 +170,7 @@ fn user_code(provider: Option<&str>, kind: &EventKind<'_>) {
     }
 }
 
+/// Events of token requests. The names of fields with dots are those of OpenTelemetry's semantic conventions.
 fn token_request(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
         EventKind::TokenRequest { method, server_address, server_port, status, error_type, duration } => {
@@ -222,6 +229,7 @@ fn token_request(provider: Option<&str>, kind: &EventKind<'_>) {
     }
 }
 
+/// Events about what a source is made of: credentials, files, keys, certificates.
 fn source(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
         EventKind::FellBack { error } => {
@@ -268,6 +276,7 @@ fn source(provider: Option<&str>, kind: &EventKind<'_>) {
     }
 }
 
+/// Events of tokens that replicas share.
 fn shared(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
         EventKind::SharedTokenAdopted {} => {
@@ -295,6 +304,7 @@ fn shared(provider: Option<&str>, kind: &EventKind<'_>) {
     }
 }
 
+/// Events of stores. A refresh token that could not be saved is the only error: a restart would lose it.
 fn store(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
         EventKind::StoreCall { store, operation, outcome, error: None, duration } => {
@@ -325,6 +335,7 @@ fn store(provider: Option<&str>, kind: &EventKind<'_>) {
     }
 }
 
+/// An observer of the user's panicked. It is no event, because the observers are what failed.
 pub(super) fn observer_panicked(provider: &str) {
     warn!(target: TARGET, provider, "an observer panicked; the other observers are told all the same");
 }
@@ -351,6 +362,8 @@ pub(super) fn request_span(method: &str, address: &str, port: u16) -> Span {
     )
 }
 
+/// Completes the fields of the span of a token request. A failure has `error.type`: the status, or the kind of the
+/// error.
 #[cfg(feature = "oauth")]
 pub(super) fn end_request(span: &Span, status: Option<u16>, error_type: Option<&'static str>) {
     if let Some(status) = status {
@@ -362,11 +375,13 @@ pub(super) fn end_request(span: &Span, status: Option<u16>, error_type: Option<&
     }
 }
 
+/// The span around the code that runs now, for a task that is spawned by it.
 #[cfg(feature = "oauth")]
 pub(super) fn current_span() -> Span {
     Span::current()
 }
 
+/// Runs a function inside a span. For futures, once for each poll.
 pub(super) fn in_span<T>(span: &Span, run: impl FnOnce() -> T) -> T {
     span.in_scope(run)
 }

@@ -1,4 +1,15 @@
 //! The operating system's clocks and randomness, and the current tokio runtime.
+//!
+//! The hard part is time without a runtime that can be trusted. Three situations look alike to a future, and differ in
+//! what has to wake it:
+//!
+//! | polled | the timer |
+//! |---|---|
+//! | in a runtime that is driven | tokio's |
+//! | outside of any runtime | a helper thread |
+//! | on a thread that is [held](hold), whatever runtime was entered there | a helper thread: the runtime may wait for this thread |
+//!
+//! The third one is `token_blocking` inside of a runtime: without it, a wait could hang forever (`L11`).
 #![allow(clippy::disallowed_methods, reason = "this is the one place that may touch what is ambient")]
 
 use std::{
@@ -16,6 +27,8 @@ use super::{BoxFuture, Clock, Entropy, Job, Moment, Spawn};
 use crate::error::{Error, ErrorKind};
 
 thread_local! {
+    /// Whether this thread waits in [`hold`]. A flag of the thread and not of the future, because the poll reaches
+    /// timers and spawners that know nothing of each other.
     static HELD: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -43,7 +56,15 @@ pub(crate) fn is_held() -> bool {
 /// The system's monotonic clock and time of day.
 ///
 /// On Linux both are the coarse clocks (a tick of 1 to 10 ms). They cost a fraction of the precise ones, and every
-/// request reads them. Each thread reads the time of day once a tick.
+/// request reads them. Each thread reads the time of day once a tick. Deadlines of tokens are whole seconds, so a tick
+/// makes no difference to them.
+///
+/// ```
+/// use bearer_token::platform::{Clock, SystemClock};
+///
+/// let (first, second) = (SystemClock.now(), SystemClock.now());
+/// assert!(second.monotonic() >= first.monotonic());
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -100,12 +121,14 @@ struct Sleep {
     timer: Option<(Option<tokio::runtime::Id>, Timer)>,
 }
 
+/// What wakes a sleeper.
 enum Timer {
     Tokio(Pin<Box<tokio::time::Sleep>>),
     Thread(futures_timer::Delay),
 }
 
 impl Timer {
+    /// Starts a timer. A runtime that cannot keep time is treated as none.
     fn start(inside_runtime: bool, left: Duration) -> Self {
         if inside_runtime {
             // This panics in a runtime that was built without timers. tokio has no way to ask for timers first.
@@ -145,7 +168,7 @@ impl Future for Sleep {
     }
 }
 
-/// The operating system's randomness.
+/// The operating system's randomness: `getrandom` on Linux, and what is usual elsewhere. Suitable for cryptography.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
 
@@ -159,6 +182,10 @@ impl Entropy for SystemEntropy {
 
 /// Spawns on the tokio runtime that is current when a fetch starts. Outside a runtime, and on a thread that is blocked
 /// by [`token_blocking`](crate::TokenProvider::token_blocking), the first waiter polls the fetch.
+///
+/// A fetch stays in the runtime in which it was started. If that runtime is shut down in the middle, the fetch is
+/// abandoned, and a waiter elsewhere begins another one. A service with several runtimes gives its providers one of
+/// them by [`Platform::with_spawn`](super::Platform::with_spawn).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemSpawn;
 
@@ -179,6 +206,7 @@ impl Spawn for SystemSpawn {
     }
 }
 
+/// Always this runtime, from wherever the provider is used.
 impl Spawn for Handle {
     fn spawn(&self, task: BoxFuture<()>) -> Result<(), BoxFuture<()>> {
         drop(Handle::spawn(self, task));

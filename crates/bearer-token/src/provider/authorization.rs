@@ -1,4 +1,16 @@
 //! What happens to the head of a request.
+//!
+//! The warm path is `without_token_for` and `insert_only`, and fits on one screen on purpose. It reads the origins, the
+//! clock and the slot, and writes one header. Everything else is behind `#[cold]` functions: other spellings of an
+//! origin, requests that get no token, events, counting.
+//!
+//! # The order of the questions
+//!
+//! 1. Is the origin allowed, as it is spelled? (a comparison of bytes)
+//! 2. If not: is it allowed in another spelling, or what becomes of the request? (`judge`)
+//! 3. Does the head have several values of our header? Then the caller set it, and it goes out untouched.
+//! 4. Is there a bearer that has not expired? Insert it; if it replaced a value of the caller's, put that back.
+//! 5. Is it stale, and is the gate open? Then this request starts the refresh, after it was served.
 
 use std::{fmt, sync::Arc};
 
@@ -86,6 +98,7 @@ impl Inner {
         Some(Ok(Authorized::Passed))
     }
 
+    /// Tells what this request finds in the cache, for observers that count reads.
     fn count_read(&self) {
         let now = self.platform.now();
         let freshness = self.cache.read(|bearer| bearer.map(|bearer| bearer.deadlines.freshness(now)));
@@ -97,6 +110,7 @@ impl Inner {
         self.observers.tell(EventKind::CacheRead { state });
     }
 
+    /// Tells that a request goes out without a token, and whether it is the first one to its origin.
     fn tell_of_passing(&self, to: Destination<'_>) {
         // A CONNECT request has no origin. The request inside the tunnel is a separate one.
         let Some(origin) = to.origin() else { return };
@@ -118,6 +132,7 @@ impl Inner {
         )
     }
 
+    /// Whether a text has a part of any token that a request may carry now.
     fn repeats_token(&self, text: &dyn fmt::Display) -> bool {
         let text = text.to_string();
         let bearers = self.cache.known_bearers();

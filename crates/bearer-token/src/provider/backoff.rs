@@ -3,6 +3,18 @@
 use std::time::Duration;
 
 /// A wait that doubles with each consecutive failure.
+///
+/// ```
+/// use bearer_token::Backoff;
+/// use std::time::Duration;
+///
+/// let backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(300));
+/// let waits: Vec<u64> = (1..=8).map(|failures| backoff.after(failures).as_secs()).collect();
+/// assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
+/// ```
+///
+/// A [`Policy`](crate::Policy) with a first wait of zero, or a limit below it, is a problem of the provider's
+/// configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,

@@ -1,4 +1,11 @@
 //! A minted token made ready to send.
+//!
+//! Sealing does once, when a token arrives, what each request would have to do otherwise: the check of its characters,
+//! the header value with its scheme, the deadlines, the number by which it is rejected. What a request reads of it is
+//! three words and a pointer.
+//!
+//! A bearer is immutable. If a source returns the same token with a later expiry, a new value takes its place, with the
+//! same generation: a rejection of one is a rejection of the other.
 
 use std::{
     collections::BTreeMap,
@@ -17,12 +24,31 @@ use crate::{
         ticket::{Generation, ProviderId, Ticket},
     },
     resource::injection::Credential,
-    token::AccessToken,
+    token::{AccessToken, LastToken, Recorded},
 };
 
 /// A minted token made ready to send: the header value, its expiry, and further members of the response.
 ///
 /// A clone shares everything. `Debug` shows neither the token nor what a server said beside it.
+///
+/// ```
+/// use bearer_token::{AccessToken, FetchContext, TokenProvider};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+/// let provider = TokenProvider::builder(async |_cx: FetchContext| {
+///     let token = AccessToken::new("2YotnFZFEjr1zCsicMWpAA").expires_in(Duration::from_secs(3600));
+///     Ok(token.scope("orders:read").extra("instance_url", "https://eu.example.com"))
+/// })
+/// .build()?;
+/// let bearer = provider.token().await?;
+/// assert_eq!(bearer.header_value(), "Bearer 2YotnFZFEjr1zCsicMWpAA");
+/// assert!(bearer.header_value().is_sensitive());
+/// assert_eq!(bearer.scope(), Some("orders:read"));
+/// assert_eq!(bearer.extra("instance_url"), Some("https://eu.example.com"));
+/// assert!(!format!("{bearer:?}").contains("2YotnFZFEjr1zCsicMWpAA"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Bearer(Arc<Sealed>);
 
@@ -38,6 +64,8 @@ pub(crate) struct Sealed {
     arrived: Moment,
     /// The time from which a refusal by the API counts as a rejection: see [`Sending::settle`](crate::Sending::settle).
     settled: Moment,
+    /// Its place in a record, if replicas share it.
+    recorded: Option<Recorded>,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -56,33 +84,45 @@ impl Bearer {
         settling_time: Duration,
     ) -> Self {
         let ticket = Ticket::new(provider, Generation::next());
+        let recorded = token.inherited().map(|inherited| inherited.recorded.clone());
         let (scope, extras) = token.into_details();
         let settled = arrived.after(settling_time);
-        Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, scope, extras }))
+        Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, recorded, scope, extras }))
     }
 
-    /// The same bearer with the deadlines and the fixed headers of another one. Used when the source returned the same
-    /// token again.
+    /// The same bearer with the deadlines of another one, its fixed headers, and its place in a record. Used when the
+    /// source returned the same token again.
     pub(crate) fn extended(&self, again: &Bearer) -> Self {
-        self.with(again.0.credential.clone(), *again.deadlines(), again.arrived())
+        self.with(again, *again.deadlines(), again.arrived())
     }
 
-    /// The same bearer with the fixed headers of another, which has the same token.
-    pub(crate) fn with_fixed_headers_of(&self, again: &Bearer) -> Self {
-        self.with(again.0.credential.clone(), *self.deadlines(), self.arrived())
+    /// The same bearer with the fixed headers of another one, which has the same token, and with its place in a record.
+    pub(crate) fn with_headers_and_record_of(&self, again: &Bearer) -> Self {
+        self.with(again, *self.deadlines(), self.arrived())
     }
 
     /// The same bearer with a copy of its headers for each group of threads, if it has only one yet.
     pub(crate) fn shared_out(&self) -> Option<Self> {
-        let credential = Some(&self.0.credential).filter(|credential| credential.is_single())?;
+        let Sealed { credential, ticket, deadlines, arrived, settled, recorded, scope, extras } = &*self.0;
+        let single = Some(credential).filter(|credential| credential.is_single())?;
         // The header was legal before.
-        Some(self.with(credential.shared_out().ok()?, *self.deadlines(), self.arrived()))
+        let credential = single.shared_out().ok()?;
+        let (ticket, deadlines, arrived, settled) = (*ticket, *deadlines, *arrived, *settled);
+        let (recorded, scope, extras) = (recorded.clone(), scope.clone(), extras.clone());
+        Some(Bearer(Arc::new(Sealed { credential, ticket, deadlines, arrived, settled, recorded, scope, extras })))
     }
 
-    fn with(&self, credential: Credential, deadlines: Deadlines, arrived: Moment) -> Self {
+    /// The same token, scope and extras with other parts. The ticket stays, and so does the time at which it settled.
+    fn with(&self, again: &Bearer, deadlines: Deadlines, arrived: Moment) -> Self {
         let Sealed { ticket, settled, scope, extras, .. } = &*self.0;
-        let (scope, extras) = (scope.clone(), extras.clone());
-        Bearer(Arc::new(Sealed { credential, deadlines, ticket: *ticket, arrived, settled: *settled, scope, extras }))
+        let (ticket, settled, scope, extras) = (*ticket, *settled, scope.clone(), extras.clone());
+        let (credential, recorded) = (again.0.credential.clone(), again.0.recorded.clone());
+        Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, recorded, scope, extras }))
+    }
+
+    /// What a source may know of it.
+    pub(crate) fn as_last(&self) -> LastToken {
+        LastToken::new(self.0.recorded.clone(), self.deadlines().expires)
     }
 
     pub(crate) fn from_sealed(sealed: Arc<Sealed>) -> Self {
@@ -178,9 +218,9 @@ impl Bearer {
         self.0.settled.is_past(now)
     }
 
-    /// Whether both have the same fixed headers.
-    pub(crate) fn has_fixed_headers_of(&self, other: &Bearer) -> bool {
-        self.0.credential.fixed() == other.0.credential.fixed()
+    /// Whether both have the same fixed headers and the same place in a record.
+    pub(crate) fn has_headers_and_record_of(&self, other: &Bearer) -> bool {
+        self.0.credential.fixed() == other.0.credential.fixed() && self.0.recorded == other.0.recorded
     }
 
     /// Whether both carry the same token.

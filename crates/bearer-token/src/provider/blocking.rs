@@ -1,4 +1,9 @@
 //! Waiting without `await`.
+//!
+//! A thread that blocks inside of a runtime may be the one that the runtime needs in order to bring what it waits for.
+//! tokio panics in such places; a library must not. So there are two guards. In async code a wait that is not over at
+//! once is an error that says what to do. Everywhere else the thread is [held](crate::platform): the fetch is polled on
+//! it, and a helper thread keeps the time, so the wait ends at the provider's own deadline (`L11`).
 
 use std::{
     future::Future,
@@ -96,6 +101,7 @@ impl TokenFuture {
     }
 }
 
+/// Wakes the thread that waits.
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -131,6 +137,7 @@ fn is_async() -> bool {
     used_up
 }
 
+/// The error of a wait in async code.
 fn refused() -> Error {
     Error::config(
         "a token was waited for in a way that holds the thread, inside async code of tokio, where that could hold up \

@@ -1,4 +1,8 @@
 //! Building a provider.
+//!
+//! The setters only keep what they get. Everything is checked at [`build`](TokenProviderBuilder::build), together, so a
+//! user corrects a configuration once and not line by line. Problems are named by the method that was called, with an
+//! index where it may be called several times (`allow_origin[1]`).
 
 use std::sync::{Arc, Weak};
 
@@ -27,6 +31,29 @@ use crate::{
 };
 
 /// Builds a [`TokenProvider`]. Whatever is wrong is reported at once, by [`build`](Self::build).
+///
+/// ```
+/// use bearer_token::{Policy, StaticToken, TokenProvider};
+/// use std::time::Duration;
+///
+/// let error = TokenProvider::builder(StaticToken::new("2YotnFZFEjr1zCsicMWpAA"))
+///     .allow_origin("api.example.com")
+///     .allow_origin("http://api.example.com")
+///     .policy(Policy::default().fetch_timeout(Duration::ZERO))
+///     .build()
+///     .unwrap_err();
+/// let paths: Vec<&str> = error.problems().iter().map(|problem| problem.path()).collect();
+/// assert_eq!(paths, ["allow_origin[0]", "allow_origin[1]", "policy.fetch_timeout"]);
+/// ```
+///
+/// | setting | default |
+/// |---|---|
+/// | [`allow_origin`](Self::allow_origin) | none: only loopback, and URIs without authority |
+/// | [`name`](Self::name) | what the source suggests |
+/// | [`policy`](Self::policy) | [`Policy::default`] |
+/// | [`sending`](Self::sending) | `Authorization: Bearer`; refusals by 401 and gRPC status 16 |
+/// | [`platform`](Self::platform) | the operating system, and the tokio runtime that is current |
+/// | [`observer`](Self::observer) | none; with feature `tracing`, events are recorded anyway |
 #[must_use]
 pub struct TokenProviderBuilder {
     source: Arc<dyn DynTokenSource>,
@@ -181,13 +208,13 @@ impl TokenProviderBuilder {
         self
     }
 
-    /// Replaces the numbers behind caching, refreshing and backing off.
+    /// Replaces the numbers behind caching, refreshing and backing off. The defaults fit nearly every service.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Replaces the clock, the randomness or the spawner.
+    /// Replaces the clock, the randomness or the spawner. For tests, and to run fetches on a runtime of your choice.
     pub fn platform(mut self, platform: Platform) -> Self {
         self.platform = platform;
         self
@@ -263,6 +290,7 @@ impl TokenProviderBuilder {
         Ok(TokenProvider { inner })
     }
 
+    /// What was set, as it is used, and everything that is wrong with it.
     fn check(&self) -> (Origins, HeaderForm, Problems) {
         let mut problems = self.problems.clone();
         let mut origins = Origins::default();

@@ -77,6 +77,11 @@ use self::{
     successor::{is_usable, successor},
 };
 
+/// The state of one provider. It is shared by all clones of the provider, and by its flights.
+///
+/// Three parts are read without the lock, because requests read them: the slot, the gate and the last failure. They are
+/// written under the lock only, and each of them is whole by itself: a reader that sees a new slot with an old gate
+/// starts a refresh too many at worst, and `decide` then finds that there is nothing to do.
 #[repr(C)]
 pub(crate) struct Cache {
     /// Whether a bearer should have several copies of its headers.
@@ -96,8 +101,10 @@ pub(crate) struct Cache {
 #[cfg(not(bearer_loom))]
 pub(crate) const HOT: usize = offset_of!(Cache, slot) + Served::HOT;
 
+/// What only transitions look at.
 #[derive(Default)]
 struct State {
+    /// The fetch in progress. It may be overdue: the next caller that needs a token replaces it.
     flight: Option<Current>,
     suspect: Option<Bearer>,
     /// What the API asked for when it refused the last bearer, until a fetch has been told.
@@ -116,6 +123,7 @@ struct Current {
 }
 
 impl Cache {
+    /// The row `Empty`.
     pub(crate) fn new(policy: Policy) -> Self {
         Cache::with(Served::new(), policy)
     }
@@ -392,6 +400,7 @@ impl Cache {
         self.check(&state);
     }
 
+    /// Puts a new flight into the state. Returns an overdue one that it replaces, to be ended outside of the lock.
     fn start_flight(
         &self,
         state: &mut State,
@@ -407,9 +416,16 @@ impl Cache {
         state.flight = Some(Current { flight: flight.clone(), reason, challenges: challenges.clone() });
         self.set_gate(state);
         let replaces_overdue = late.is_some();
-        (StartFetch { flight, timeout, reason, challenges, replaces_overdue }, late.map(|late| late.flight))
+        let last = self.last(state);
+        (StartFetch { flight, timeout, reason, challenges, last, replaces_overdue }, late.map(|late| late.flight))
     }
 
+    /// The suspect, or the last bearer in service.
+    fn last(&self, state: &State) -> Option<Bearer> {
+        state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed))
+    }
+
+    /// Puts a token into service. An error comes of a source that returned an expired token again.
     fn complete_with_bearer(
         &self,
         state: &mut State,
@@ -419,7 +435,7 @@ impl Cache {
         draw: Draw,
     ) -> Fetched {
         let rejected = state.suspect.is_some();
-        let last = state.suspect.clone().or_else(|| self.slot.get().map(Bearer::from_sealed));
+        let last = self.last(state);
         let later = last.as_ref().is_none_or(|last| bearer.deadlines().is_later_than(last.deadlines()));
         let in_service = match successor(last, bearer, rejected, now) {
             Ok(in_service) => in_service,
@@ -440,6 +456,7 @@ impl Cache {
         Fetched { result: Ok(in_service), at: now }
     }
 
+    /// Begins a cool-down. The suspect, if there is one, returns to service.
     fn complete_with_error(&self, state: &mut State, error: Error, now: Moment, draw: Draw) -> Fetched {
         let (in_a_row, last) = self.failure.get().map_or((1, 0), |last| (last.in_a_row.saturating_add(1), last.until));
         let wait = self.policy.cool_down(&error, in_a_row, draw);
@@ -459,6 +476,7 @@ impl Cache {
         Some(suspect).filter(|bearer| is_usable(bearer, now))
     }
 
+    /// The last failure, if its cool-down is not over.
     fn cooling(&self, now: Moment) -> Option<Arc<Failure>> {
         self.failure.get().filter(|failure| now.monotonic_nanos() < failure.until)
     }

@@ -1,4 +1,23 @@
 //! One fetch, from its start to its report.
+//!
+//! ```text
+//! decide: Begin --> driver --> [spawned, or polled by a waiter]
+//!                     |
+//!                     |  polls in the scope of its provider: fixed headers, then the source
+//!                     |  a deadline beside it
+//!                     v
+//!                  report: a token, an error, a panic, a timeout, a drop
+//!                     |
+//!                     v
+//!                  complete: into the cache first; then the waiters; then the events
+//! ```
+//!
+//! # What must hold
+//!
+//! - Every driver that was made ends its flight exactly once, whatever panics: the source, the clock, the spawner, a
+//!   destructor. Waiters have no other way to learn of an end.
+//! - A driver does not keep its provider alive. A program that drops its provider drops the fetch with it.
+//! - Events come last. Their sinks are user code, and a sink that asks the provider for its status sees the new one.
 
 use std::{future, sync::Arc, time::Duration};
 
@@ -98,15 +117,17 @@ impl Inner {
         })
     }
 
+    /// Makes the driver. May panic where the platform does; [`driver`](Self::driver) contains that.
     fn drive(self: &Arc<Self>, start: StartFetch) -> BoxFuture<()> {
-        let StartFetch { flight, timeout, reason, challenges, replaces_overdue } = start;
+        let StartFetch { flight, timeout, reason, challenges, last, replaces_overdue } = start;
         if replaces_overdue {
             self.observers.tell(EventKind::FetchAbandoned {});
         }
         self.waits.forget();
         let cx = FetchContext::new(self.platform.clone(), timeout, reason)
             .with_waits(self.waits.clone())
-            .with_timing(Arc::new(self.cache.policy().clone()));
+            .with_timing(Arc::new(self.cache.policy().clone()))
+            .with_last(last.as_ref().map(Bearer::as_last));
         let cx = challenges.into_iter().fold(cx, FetchContext::with_challenges);
         self.observers.tell(EventKind::FetchStarted { reason });
         let started = cx.started();
@@ -132,6 +153,7 @@ impl Inner {
         })
     }
 
+    /// Makes a result of how the fetch ended. The clock is read once for all of it.
     fn report(
         &self,
         flight: &Arc<TokenFlight>,
@@ -171,6 +193,7 @@ impl Inner {
         }
     }
 
+    /// The event of a token. Two of them if it is too short-lived to be kept.
     fn tell_of_success(&self, bearer: &Bearer, now: Moment, duration: Duration, reason: FetchReason) {
         let deadlines = bearer.deadlines();
         let remaining_life = deadlines.expires.map(|expires| expires.remaining(now));
@@ -187,6 +210,7 @@ impl Inner {
         }
     }
 
+    /// The event of a failure, with the end of the cool-down that the cache has decided on.
     fn tell_of_failure(&self, error: &Error, now: Moment, duration: Duration, reason: FetchReason) {
         let failure = self.cache.failure();
         let (failures_in_a_row, until) = failure.map_or((1, 0), |failure| (failure.in_a_row, failure.until));
@@ -201,19 +225,21 @@ impl Inner {
         });
     }
 
+    /// Gives a flight up, and tells it if it was the one in progress.
     pub(super) fn abandon(&self, flight: &Arc<TokenFlight>, now: Moment) {
         if self.cache.abandon(flight, now) {
             self.observers.tell(EventKind::FetchAbandoned {});
         }
     }
 
+    /// Makes a token ready to send, with its deadlines. A token of another replica brings its age and its draw.
     fn seal(&self, minted: Minted, started: Moment, now: Moment) -> Result<Bearer, Error> {
         let Minted { token, fixed } = minted;
         let single = Credential::new(&self.form, token.secret(), &fixed)?;
         let credential = if self.cache.begins_single() { single } else { single.shared_out()? };
         let issued = token.issued_moment().unwrap_or(started);
         let (age, draw) = match token.inherited() {
-            Some((age, draw)) => (age, Draw(draw)),
+            Some(inherited) => (inherited.age, Draw(inherited.draw)),
             None => (Duration::ZERO, self.draw()),
         };
         let policy = self.cache.policy();
@@ -226,6 +252,7 @@ impl Inner {
         Ok(Bearer::seal(token, credential, self.id, deadlines, now, self.settling_time))
     }
 
+    /// A random share for jitter, or the greatest one.
     fn draw(&self) -> Draw {
         Draw::try_new(&self.platform).unwrap_or_else(|| {
             self.observers.tell(EventKind::NoRandomness {});

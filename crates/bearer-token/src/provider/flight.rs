@@ -6,6 +6,21 @@
 //!
 //! Nothing here depends on a runtime being alive: each waiter has a deadline of its own, set by its owner, and
 //! abandons a flight whose driver is no longer driven.
+//!
+//! ```text
+//!                         Flight
+//!                  outcome: none | Done | Abandoned
+//!                  waiters: [waker, -, waker, waker]      `-`: a place that is free again
+//!                    ^                        |
+//!   end, once        |                        |  wakes each, outside of the lock
+//!                    |                        v
+//!  Driver -- polls the fetch, then ends    Waiter, Waiter, Waiter
+//!     |                                       | dropped: its place is free, no other waiter is affected
+//!     | dropped: Abandoned                    | overdue: Abandoned
+//! ```
+//!
+//! It is generic over its result, so it can be tested, and modelled, without tokens. It takes no clock: its owner says
+//! when it is overdue.
 
 use std::{
     future::Future,
@@ -28,6 +43,7 @@ pub(crate) struct Flight<T> {
     state: Mutex<FlightState<T>>,
 }
 
+/// Locked for moments only: no waker is called, cloned or dropped under it.
 struct FlightState<T> {
     outcome: Option<Outcome<T>>,
     // A vacant place is `None`, and is listed in `vacant`.
@@ -93,10 +109,13 @@ pub(crate) struct Waiter<T> {
 }
 
 impl<T: Clone> Waiter<T> {
+    /// The flight that it waits for.
     pub(crate) fn flight(&self) -> &Arc<Flight<T>> {
         &self.flight
     }
 
+    /// The outcome, or a place in the list with the waker of this poll. A waiter that moved to another task is woken
+    /// where it was polled last.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
         // Wakers are user code: clone and drop them outside the lock.
         let mut waker = Some(cx.waker().clone());
@@ -145,6 +164,7 @@ pub(crate) enum Interruption {
     Panicked,
     /// The clock panicked.
     PlatformPanicked,
+    /// The deadline was reached first.
     TimedOut,
     /// The driver was dropped: its task was cancelled, or its runtime shut down.
     Dropped,
@@ -158,10 +178,12 @@ pub(crate) struct Driver<R, F: FnOnce(Result<R, Interruption>)> {
 }
 
 impl<R, F: FnOnce(Result<R, Interruption>)> Driver<R, F> {
+    /// A driver that was not polled yet. Dropping it reports [`Interruption::Dropped`].
     pub(crate) fn new(fetch: BoxFuture<R>, deadline: BoxFuture<()>, report: F) -> Self {
         Driver { fetch: Some(fetch), deadline, report: Some(report) }
     }
 
+    /// Reports, once.
     fn finish(&mut self, result: Result<R, Interruption>) {
         // The fetch is dropped first, to close its connection before another fetch starts. Its drop is user code.
         let fetch = self.fetch.take();

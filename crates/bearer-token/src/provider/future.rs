@@ -1,4 +1,20 @@
 //! Waiting for a token.
+//!
+//! The future goes around a loop until it has a result:
+//!
+//! ```text
+//! enter --- a bearer, or an error in a cool-down -----------------------> ready
+//!   |  `--- a flight of another caller: a place in it
+//!   |  `--- none: begin one; spawn its driver, or carry it in this future
+//!   v
+//! wait ---- done, and it is what this caller wants ----------------------> ready
+//!   ^  `--- done, too late or withdrawn: enter again
+//!   |  `--- abandoned: enter again; after five of them -----------------> an error
+//!   `------ overdue: abandon it, enter again
+//! ```
+//!
+//! It is `Unpin`, has no lock of its own and no state that a drop would have to undo: a caller may go away at any
+//! point.
 
 use std::{
     fmt,
@@ -25,6 +41,17 @@ use crate::{
 /// [`refresh_now`](super::TokenProvider::refresh_now).
 ///
 /// It may be polled in any runtime or outside of one, and dropped at any time.
+///
+/// ```
+/// use bearer_token::{StaticToken, TokenProvider};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let provider = TokenProvider::builder(StaticToken::new("2YotnFZFEjr1zCsicMWpAA")).build()?;
+/// // A limit of the caller's own. The fetch continues for others, and for the next request.
+/// let bearer = tokio::time::timeout(Duration::from_secs(2), provider.token()).await??;
+/// # let _ = bearer; Ok(()) }
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct TokenFuture {
     provider: Arc<Inner>,
@@ -53,6 +80,7 @@ impl TokenFuture {
         TokenFuture { provider, want, waiting: None, abandoned: 0, distrust: false, waits_since: None }
     }
 
+    /// A place in a flight, with a timer for its end.
     fn subscribe(&self, flight: &Arc<TokenFlight>, driver: Option<BoxFuture<()>>, counts: bool) -> Waiting {
         let overdue = self.provider.platform.sleep_until(flight.overdue());
         Waiting { waiter: flight.subscribe(), overdue, driver, counts }
@@ -108,6 +136,7 @@ impl TokenFuture {
         }
     }
 
+    /// The error after too many abandoned flights.
     fn gave_up(&self) -> Error {
         let error = Error::new(
             ErrorKind::Abandoned,
@@ -137,6 +166,7 @@ impl Drop for TokenFuture {
 }
 
 impl TokenFuture {
+    /// The loop of the module's picture.
     fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bearer, Error>> {
         let this = self;
         loop {

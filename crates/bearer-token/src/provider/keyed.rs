@@ -1,4 +1,25 @@
 //! A provider for each key: tenants, audiences, users or hosts that each need a token of their own.
+//!
+//! ```text
+//! request --> selector: which key? --> bounded map --- found ---> provider --> header
+//!                                          |
+//!                                          | not found
+//!                                          v
+//!                       remembered failure? --- yes ---> its error
+//!                                          | no
+//!                                          v
+//!                       build function (user code, outside of any lock)
+//!                                          |
+//!                       a place in the map, perhaps by evicting one that was not used lately
+//! ```
+//!
+//! | part | has |
+//! |---|---|
+//! | `select` | the choice by a request's head, and the trait that adapters are written for |
+//! | `bounded_map` | a map that is read without a lock, never exceeds its bound, and evicts nothing in use |
+//! | `forgotten` | what outlives an eviction: cool-downs, and errors of the build function |
+//! | `fetch_limit` | a limit on fetches of all keys together |
+//! | `warm_up`, `status` | operating all of it |
 
 use std::{
     borrow::Borrow,

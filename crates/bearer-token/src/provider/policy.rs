@@ -1,4 +1,7 @@
 //! The numbers that users can set, and their check.
+//!
+//! What follows from the numbers is in [`schedule`](super::schedule), and the defaults with their reasons are in
+//! [`constants`](super::constants).
 
 use std::time::Duration;
 
@@ -22,6 +25,23 @@ use crate::problem::Problems;
 ///
 /// let policy = Policy::default().fetch_timeout(Duration::from_secs(3));
 /// ```
+///
+/// For a token of an hour, the defaults mean: fresh for 36 to 48 minutes, depending on the draw; then stale, and
+/// refreshed by the first request; not sent in the last 10 seconds. The guide's chapter on the life of a token has a
+/// table for other lifetimes.
+///
+/// | setting | default | counts |
+/// |---|---|---|
+/// | [`reserve`](Self::reserve) | 10 s | back from the expiry |
+/// | [`refresh_ahead`](Self::refresh_ahead) | 15 min | back from the expiry |
+/// | [`jitter`](Self::jitter) | on | up to a fifth of the lifetime |
+/// | [`fetch_timeout`](Self::fetch_timeout), [`refresh_timeout`](Self::refresh_timeout) | 10 s | from the start of a fetch |
+/// | [`transient_backoff`](Self::transient_backoff) | 1 s to 60 s | from the end of a failed fetch |
+/// | [`terminal_backoff`](Self::terminal_backoff) | 5 s to 5 min | from the end of a failed fetch |
+/// | [`rejection_backoff`](Self::rejection_backoff) | 5 s to 5 min | from the end of a renewal |
+/// | [`retry_after_limit`](Self::retry_after_limit) | 1 h | from the response |
+/// | [`default_lifetime`](Self::default_lifetime) | 5 min | from before the token request |
+/// | [`max_lifetime`](Self::max_lifetime) | 30 days | from before the token request |
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     pub(crate) reserve: Duration,
@@ -140,6 +160,7 @@ impl Policy {
         self
     }
 
+    /// Reports the numbers that cannot work: times of zero, and limits below the first wait.
     pub(crate) fn check(&self, problems: &mut Problems) {
         let backoffs = [
             ("transient_backoff", self.transient_backoff),

@@ -1,6 +1,24 @@
 //! The schedule of fetches: when a token is fresh, stale or expired, and when the next attempt may start.
 //!
 //! It is pure arithmetic on the numbers of the [`Policy`]: no clock, no lock.
+//!
+//! ```text
+//! issued                          refresh                 reserve     expires
+//!   |                                |                       |           |
+//!   |<-- lifetime - ahead - draw --->|                       |           |
+//!   |                                                        |<-reserve->|
+//!   |                                |<-------- ahead (and draw) ------->|
+//!
+//! ahead   = the largest of min(refresh_ahead, L/5), min(30 s, 3L/10), and the reserve
+//! draw    = a random share of L/5
+//! reserve = min(reserve, L/10)
+//! ```
+//!
+//! The shares are chosen so that `ahead + draw` never exceeds `L/2`, for every lifetime and every setting: property
+//! tests show it. So a token always serves for at least half of its life, and a short one is not refreshed at each
+//! request.
+//!
+//! Deadlines are [`Moment`]s, so each is one on both clocks.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -34,14 +52,19 @@ pub(crate) struct Deadlines {
 /// What may be done with a bearer at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
+    /// It is sent, and nothing is started.
     Fresh,
+    /// It is sent, and refreshed in the background.
     Stale,
+    /// It is not sent.
     Expired,
 }
 
+/// The life of a token without an end.
 const FOREVER: Duration = Duration::MAX;
 
 impl Deadlines {
+    /// The state at a moment. Two comparisons on each clock; every request makes the first of them.
     #[inline]
     pub(crate) fn freshness(&self, now: Moment) -> Freshness {
         if !self.refresh.is_past(now) {
@@ -144,6 +167,7 @@ impl Policy {
         }
     }
 
+    /// The wait after failures that may pass, spread over its second half: an outage ends for all instances at once.
     fn transient_wait(&self, failures: u32, draw: Draw) -> Duration {
         let wait = self.transient_backoff.after(failures);
         wait / 2 + draw.of(wait / 2)

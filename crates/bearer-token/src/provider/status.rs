@@ -1,4 +1,7 @@
 //! The state of a provider.
+//!
+//! Three views of the same facts, for three readers: [`ProviderState`] is what a request would meet, [`Readiness`] is
+//! what a probe responds, and [`ProviderStatus`] has all of it, with a sentence for people.
 
 use std::{
     fmt,
@@ -14,6 +17,27 @@ use crate::{
 };
 
 /// The state of a provider at one moment: for health checks, dashboards and support.
+///
+/// Made by [`TokenProvider::status`](crate::TokenProvider::status) and [`probe`](crate::TokenProvider::probe). It has
+/// no secret: put its `Display` into the body of a probe.
+///
+/// ```
+/// use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, Readiness, TokenProvider};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// let provider = TokenProvider::builder(async |_cx: FetchContext| -> Result<AccessToken, Error> {
+///     Err(Error::new(ErrorKind::Unavailable, "the vault is sealed"))
+/// })
+/// .name("orders")
+/// .build()?;
+/// provider.token().await.unwrap_err();
+///
+/// let status = provider.status();
+/// assert_eq!(status.readiness(), Readiness::NotReady);
+/// assert_eq!(status.failures_in_a_row, 1);
+/// assert!(status.to_string().starts_with("orders: not ready; there is no token; 1 failure in a row"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProviderStatus {
@@ -89,6 +113,8 @@ pub enum ProviderState {
 }
 
 impl ProviderStatus {
+    /// Looks at a cache. The slot and the failure are read one after the other, so a fetch that ends in between may be
+    /// half seen: a status is a picture for people, and decides nothing.
     pub(super) fn of(cache: &Cache, name: &ProviderName, now: Moment) -> Self {
         // An expired one is kept, but not in service.
         let bearer = cache.usable(now);

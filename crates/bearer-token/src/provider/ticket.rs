@@ -1,4 +1,12 @@
 //! What a sent request remembers of its bearer, and how a rejection finds the provider.
+//!
+//! A request that is refused must be able to say which token was refused, long after it was sent: the token in service
+//! may be another one by then. The obvious way, a clone of the provider in each request, counts two references for each
+//! request, and under load the counts are what limits the throughput.
+//!
+//! So a request keeps eight bytes: the number of the provider and the number of the token. A registry of all providers
+//! of the process, locked only when one is built or dropped and for a rejection, leads back from the number to the
+//! provider. A provider that is gone is not found, and its tickets do nothing.
 
 use std::{
     collections::{BTreeMap, btree_map},
@@ -20,6 +28,19 @@ use crate::{platform::BoxFuture, token::Rejection};
 /// numbers, and the rare rejection looks the provider up.
 ///
 /// Both numbers are in one word, because the future of every request keeps them: the provider's is the upper half.
+///
+/// ```
+/// use bearer_token::{AccessToken, Authorized, FetchContext, Rejection, TokenProvider};
+/// use http::HeaderMap;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let provider = TokenProvider::builder(async |_cx: FetchContext| Ok(AccessToken::new("t"))).build()?;
+/// let first = provider.token().await?.ticket();
+/// // A hundred requests were in flight with it, and all are refused. The first one counts.
+/// assert_eq!(first.reject(&HeaderMap::new()), Rejection::Renewing);
+/// assert_eq!(first.reject(&HeaderMap::new()), Rejection::Renewing);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Ticket(NonZeroU64);
 
@@ -85,6 +106,7 @@ impl Ticket {
         NonZeroU32::new((self.0.get() >> 32) as u32).map(ProviderId)
     }
 
+    /// The number of the bearer: the lower half.
     pub(crate) fn generation(self) -> Generation {
         Generation(self.0.get() as u32)
     }
@@ -103,6 +125,7 @@ impl fmt::Debug for Ticket {
 pub(crate) struct Generation(u32);
 
 impl Generation {
+    /// The next number of the process.
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         Generation(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -120,6 +143,7 @@ pub(crate) struct ProviderId(NonZeroU32);
 
 /// A provider, as a ticket sees it.
 pub(crate) trait Reject: Send + Sync {
+    /// Judges a rejection of the bearer with this number, and starts a renewal if it is due.
     fn reject(self: Arc<Self>, generation: Generation, response: &HeaderMap) -> Rejection;
     /// Whether another token meets what a response asks for.
     fn can_meet(&self, response: &HeaderMap) -> bool;
@@ -145,10 +169,12 @@ impl ProviderId {
         providers().enter(provider)
     }
 
+    /// Frees the number of a provider that is dropped.
     pub(crate) fn leave(self) {
         providers().alive.remove(&self);
     }
 
+    /// The provider, if it is alive.
     fn find(self) -> Option<Arc<dyn Reject>> {
         providers().alive.get(&self)?.upgrade()
     }

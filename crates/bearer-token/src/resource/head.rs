@@ -1,8 +1,25 @@
 //! The head of a request, as a selector sees it.
+//!
+//! Clients have URLs of different types: `http::Uri`, reqwest's `Url`, strings. The head has one view of all of them.
+//! Its parts are borrowed, and are taken apart only when they are asked for, because a selector runs for each request.
 
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 
 /// The head of a request that is about to be sent: what a [selector](crate::KeyedProviders::select) may look at.
+///
+/// ```
+/// use bearer_token::RequestHead;
+///
+/// let mut request = http::Request::get("https://api.example.com:8443/orders?page=2").body(()).unwrap();
+/// request.extensions_mut().insert("acme");
+/// let head = RequestHead::from(&request);
+/// assert_eq!((head.host(), head.authority()), (Some("api.example.com"), Some("api.example.com:8443")));
+/// assert_eq!((head.path(), head.query()), ("/orders", Some("page=2")));
+/// assert_eq!(head.extension::<&str>(), Some(&"acme"));
+/// ```
+///
+/// Headers are what the caller set. They may come from a client of yours, so do not take an identity from one that you
+/// have not verified: extensions are set by your own code.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     method: &'a Method,
@@ -26,7 +43,7 @@ impl<'a> RequestHead<'a> {
         RequestHead { method, url: Url::None, headers, extensions }
     }
 
-    /// Adds the parts of a URL.
+    /// Adds the parts of a URL: `https`, `api.example.com:8443`, `/orders`, and the query without its question mark.
     #[must_use]
     pub fn url(self, scheme: &'a str, authority: &'a str, path: &'a str, query: Option<&'a str>) -> Self {
         RequestHead { url: Url::Parts { scheme, authority, path, query }, ..self }
@@ -56,7 +73,8 @@ impl<'a> RequestHead<'a> {
         Some(authority.rsplit('@').next().unwrap_or(authority))
     }
 
-    /// The host without its port. An IPv6 address keeps its brackets.
+    /// The host without its port, as it is spelled: compare it without regard to case. An IPv6 address keeps its
+    /// brackets.
     pub fn host(self) -> Option<&'a str> {
         let authority = self.authority()?;
         match authority.rsplit_once(':') {
@@ -66,7 +84,7 @@ impl<'a> RequestHead<'a> {
         }
     }
 
-    /// The path, without the query.
+    /// The path, without the query. `/` if the head has no URL.
     pub fn path(self) -> &'a str {
         match self.url {
             Url::Uri(uri) => uri.path(),

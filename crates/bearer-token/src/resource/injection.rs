@@ -1,4 +1,15 @@
 //! The only place that puts a credential into the head of a request.
+//!
+//! One place, so that three rules hold for all adapters: what the caller set wins, the value is marked sensitive, and
+//! no header of the request is read before it is certain that the token may go there.
+//!
+//! # Cost
+//!
+//! The usual credential is one `Authorization` header whose value was made when the token arrived. A request clones
+//! that value, which counts a reference, and inserts it. [`Sharded`] keeps the counts of different threads apart.
+//!
+//! Other forms (a header of another name, fixed headers) take a longer way behind one branch. They are behind a box, so
+//! that the usual credential stays small.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -44,6 +55,11 @@ const SHORTEST_SECRET: usize = 20;
 
 impl Credential {
     /// Makes a token and the fixed headers that were read with it ready to send.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Token`](ErrorKind::Token) if the token cannot be a part of a header, or of the kind that a fixed
+    /// header deserves. Neither shows a value.
     pub(crate) fn new(form: &HeaderForm, token: &str, fixed: &[FixedHeader]) -> Result<Self, Error> {
         check_token(token)?;
         let text = SecretText::new(Zeroizing::new([form.scheme(), token].concat().into_bytes()));
@@ -191,6 +207,8 @@ fn put_back(own: HeaderValue, headers: &mut HeaderMap) {
 }
 
 impl Others {
+    /// Inserts the token's header and the fixed ones. If the caller set the token's header, nothing is inserted: fixed
+    /// headers belong to the token.
     #[cold]
     fn insert(&self, headers: &mut HeaderMap) -> bool {
         if let Some(own) = headers.insert(&self.name, self.value.clone()) {

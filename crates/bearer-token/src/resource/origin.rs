@@ -1,4 +1,25 @@
 //! Which origins a token may be sent to.
+//!
+//! An origin is a scheme, a host and a port (RFC 6454 section 4). Nothing is resolved and no name is guessed:
+//! `example.com` and `www.example.com` are two origins.
+//!
+//! # The rule
+//!
+//! | the request goes to | origins are allowed | none is allowed yet |
+//! |---|---|---|
+//! | an allowed origin | token | - |
+//! | another https origin | no token; an error with `refuse_other_origins` | error |
+//! | loopback | no token; an error with `refuse_other_origins` | token |
+//! | `http`, to another machine | error | error |
+//! | a URI without authority, and `connection_origin` is set | as that origin | as that origin |
+//! | a URI without authority, and it is not set | error: where it goes is unknown | token |
+//! | an authority alone (`CONNECT`) | no token: it is for a proxy | no token |
+//! | another scheme, or an authority that cannot be read | error | error |
+//!
+//! Before the rule there is a comparison of bytes with the origins as they were allowed. It decides nearly all
+//! requests, and says yes to nothing to which the rule says no.
+//!
+//! Errors name the origin and the method to call. They never repeat user information or a path, which may be secrets.
 
 use std::{
     borrow::Cow,
@@ -24,6 +45,15 @@ use self::spelling::{is_host_alone, is_usual_loopback};
 /// The destination of a request, as far as its sender knows: the scheme and the authority of its URI.
 ///
 /// Anything with a URI turns into one; adapters whose clients have URLs of another type use [`new`](Self::new).
+///
+/// ```
+/// use bearer_token::Destination;
+///
+/// let api = Destination::new("https", "api.example.com");
+/// assert!(api.is_same_origin(Destination::new("HTTPS", "API.example.com:443")));
+/// assert!(!api.is_same_origin(Destination::new("https", "api.example.com:8443")));
+/// assert!(!api.is_same_origin(Destination::new("http", "api.example.com")));
+/// ```
 #[derive(Clone, Copy)]
 pub struct Destination<'a> {
     scheme: Option<&'a str>,
@@ -185,10 +215,12 @@ impl Origins {
             && self.allowed.iter().zip(&other.allowed).all(same)
     }
 
+    /// Allows all of https. Plain `http` stays what it was.
     pub(crate) fn allow_any_https(&mut self) {
         self.any_https = true;
     }
 
+    /// Makes requests to other origins fail, in place of going out without a token.
     pub(crate) fn refuse_others(&mut self) {
         self.refuse_others = true;
     }
@@ -244,6 +276,7 @@ impl Origins {
         self.allowed.iter().any(|allowed| allowed.origin.https == https && allowed.is_spelled(authority))
     }
 
+    /// Applies the rule of the [module docs](self) to a destination, however it is spelled.
     pub(crate) fn judge(&self, to: Destination<'_>) -> OriginVerdict {
         let (Some(scheme), Some(authority)) = (to.scheme, to.authority) else {
             // An authority alone asks a proxy for a tunnel (CONNECT). The token is not for the proxy.
@@ -280,6 +313,7 @@ impl Origins {
         !self.allowed.is_empty() || self.any_https
     }
 
+    /// The rule for a destination that could be read.
     fn judge_origin(&self, origin: &Origin<'_>) -> OriginVerdict {
         if self.allowed.iter().any(|allowed| allowed.origin == *origin) || (self.any_https && origin.https) {
             return OriginVerdict::Authorize;
@@ -344,6 +378,7 @@ impl fmt::Display for Origin<'_> {
     }
 }
 
+/// The port of a URL that names none (RFC 9110 section 4.2).
 fn default_port(https: bool) -> u16 {
     if https { 443 } else { 80 }
 }

@@ -1,4 +1,19 @@
 //! Which responses refuse the bearers of one provider.
+//!
+//! | the response | refuses the bearer |
+//! |---|---|
+//! | 401 | yes, unless every `Bearer` challenge names another reason |
+//! | 400, 403 with `error="invalid_token"` | yes |
+//! | gRPC status 16 in headers or trailers | yes, unless challenges name another reason |
+//! | a status, a code or a gRPC status that [`Sending`] declares | yes; statuses are subject to challenges, as a 401 is |
+//! | what `reject_if` of the user recognises | yes |
+//! | everything else, 403 included | no: the token is good, and lacks a right |
+//!
+//! A challenge that the source can meet with another token, such as `insufficient_scope` with step-up, is not judged here:
+//! [`adapter::can_meet`](crate::adapter::can_meet) asks the source of the bearer's own provider.
+//!
+//! The usual case over HTTP, in which nothing is declared, looks at the status of a response, and at nothing else
+//! unless that is 400, 401 or 403.
 
 use std::{fmt, sync::Arc};
 
@@ -44,6 +59,19 @@ pub(crate) type RefusalTest = Arc<dyn Fn(ResponseHead<'_>) -> bool + Send + Sync
 /// [`TokenProvider::refusals`](crate::TokenProvider::refusals).
 ///
 /// A clone shares everything. While nothing is declared beyond the usual, it costs nothing.
+///
+/// ```
+/// use bearer_token::{Sending, StaticToken, TokenProvider};
+/// use http::{HeaderMap, StatusCode};
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// let sending = Sending::new().reject_on_status(StatusCode::FORBIDDEN);
+/// let provider = TokenProvider::builder(StaticToken::new("hvs.CAESIJ")).sending(sending).build()?;
+/// let refusals = provider.refusals();
+/// assert!(refusals.include(StatusCode::FORBIDDEN, &HeaderMap::new()));
+/// assert!(!refusals.are_usual());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Default)]
 pub struct Refusals {
     declared: Option<Arc<Declared>>,
@@ -59,6 +87,7 @@ struct Declared {
 }
 
 impl Refusals {
+    /// The refusals of a provider. `Default` if nothing is declared, which takes no memory.
     pub(crate) fn new(test: Option<RefusalTest>, sending: &Sending) -> Self {
         let Sending { statuses, codes, grpc, .. } = sending;
         if test.is_none() && statuses.is_empty() && codes.is_empty() && grpc.is_empty() {
@@ -98,6 +127,7 @@ impl Refusals {
 }
 
 impl Declared {
+    /// Whether the head of a response refuses the bearer by what was declared.
     fn includes_response(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         (self.statuses.contains(&status) && refuses_bearer(headers)) || self.includes(status, headers)
     }
@@ -109,6 +139,7 @@ impl Declared {
             || self.test.as_ref().is_some_and(|test| test(ResponseHead { status, headers }))
     }
 
+    /// Whether a challenge for `Bearer`, or for the scheme of this provider, has one of the declared errors.
     fn names_code(&self, headers: &HeaderMap) -> bool {
         let mut found = false;
         if !self.codes.is_empty() {
@@ -123,6 +154,7 @@ impl Declared {
         found
     }
 
+    /// Whether `grpc-status` has one of the declared numbers.
     fn has_grpc_status(&self, headers: &HeaderMap) -> bool {
         if self.grpc.is_empty() {
             return false;

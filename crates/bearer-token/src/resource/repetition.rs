@@ -1,8 +1,15 @@
 //! Whether untrusted input repeats a secret.
+//!
+//! A hostile redirect can lead to a host whose name contains the token, in lower case and with dots in between. A
+//! warning with that origin would write the token into a log. So a text is compared before it is shown, without regard
+//! to anything that is not a letter or a digit.
 
 use zeroize::Zeroizing;
 
 /// Parts of a secret that are shorter than this are not recognised.
+///
+/// Twelve letters and digits of a token have some 70 bits. Shorter parts occur in texts by chance, and withholding them
+/// would make messages useless.
 const PART: usize = 12;
 
 /// Whether the text contains the secret or a part of it. Case and punctuation are ignored, because host names ignore

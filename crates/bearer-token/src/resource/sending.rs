@@ -1,4 +1,19 @@
 //! How a bearer is sent, and what refuses it.
+//!
+//! Most APIs need none of this: `Authorization: Bearer` is what RFC 6750 section 2.1 says. The rest is what real APIs
+//! do otherwise:
+//!
+//! | API | setting |
+//! |---|---|
+//! | Vault | `header("x-vault-token")`, `scheme("")`, `reject_on_status(403)` |
+//! | Ghost | `scheme("Ghost")` |
+//! | APNs | `scheme("bearer")` |
+//! | Stream | `scheme("")`, `fixed_header("stream-auth-type", "jwt")` |
+//! | Google, with a project to bill | `fixed_header("x-goog-user-project", ..)` |
+//! | GitHub's installation tokens | `settle(5 s)` |
+//!
+//! The settings are checked when the provider is built, all at once, and become a `HeaderForm`. Nothing of them is
+//! looked at again for a request.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -88,6 +103,7 @@ impl Sending {
         self
     }
 
+    /// Adds a fixed header. The public method is where values are.
     #[cfg_attr(not(feature = "_json"), allow(dead_code, reason = "values need the feature"))]
     pub(crate) fn with_fixed(mut self, name: String, value: Arc<dyn FixedValue>) -> Self {
         self.fixed.push((name, value));

@@ -1,4 +1,18 @@
 //! A value that many threads clone at the same time, and how to notice that they do.
+//!
+//! A header value is a pointer to shared bytes with a reference count. Every request increments the count, and
+//! decrements it when it is done. With one count, the cache line in which it is goes back and forth between the
+//! processors, which costs more than all other work of a warm request. So there are several copies with a count each,
+//! and threads take different ones.
+//!
+//! ```text
+//! thread 0, 4, 8 --> copy 0 [count] --+
+//! thread 1, 5, 9 --> copy 1 [count] --+--> the text, once, wiped when the last of them is gone
+//! thread 2, 6 .. --> copy 2 [count] --+
+//! thread 3, 7 .. --> copy 3 [count] --+
+//! ```
+//!
+//! The text itself exists once, because each copy of a secret is one more to wipe.
 
 use std::{
     array,

@@ -1,4 +1,7 @@
 //! Strings, secrets and keys that are written in base64 or hex.
+//!
+//! The decoders are lenient in what does not change the bytes (padding, alphabet, white space), because providers hand
+//! out all of these forms. They are strict in everything else, and their errors have no character of the input.
 
 use base64::{
     Engine,
@@ -12,6 +15,16 @@ use zeroize::Zeroizing;
 ///
 /// With [`Text`](Self::Text), a byte order mark and one trailing newline are removed. With every other encoding, all
 /// bytes are used.
+///
+/// ```
+/// use bearer_token::Encoding;
+///
+/// assert_eq!(Encoding::Base64.decode(b"c2VjcmV0").unwrap(), b"secret");
+/// // URL-safe, without padding, with a newline of an editor.
+/// assert_eq!(Encoding::Base64.decode(b"-_8\n").unwrap(), [0xfb, 0xff]);
+/// assert_eq!(Encoding::Hex.decode(b"0aFF").unwrap(), [0x0a, 0xff]);
+/// assert!(Encoding::Hex.decode(b"0aF").is_none());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -39,6 +52,7 @@ impl Encoding {
         decoded.map(|mut bytes| std::mem::take(&mut *bytes))
     }
 
+    /// The word for error messages, which is the one of the configuration.
     #[allow(dead_code, reason = "used by key files, with the feature `jwt`, and by values")]
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -82,6 +96,7 @@ pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
+/// A copy without white space, in one buffer of the final size: growing it would leave parts of the secret behind.
 fn without_whitespace(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut kept = Zeroizing::new(Vec::with_capacity(text.len()));
     kept.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));

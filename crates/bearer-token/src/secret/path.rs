@@ -1,4 +1,9 @@
 //! Tells a path that was given in place of the content of its file.
+//!
+//! The mistake is common: `secret = "/run/secrets/client"` in place of `secret = { file = "/run/secrets/client" }`. It
+//! would be sent to the server as the secret, and refused without a reason. The opposite mistake, to refuse a real
+//! secret, is worse. So the rules look for what no generated secret has: a known extension, a relative path, a first
+//! directory that is a word.
 
 use std::path::Path;
 
@@ -14,6 +19,14 @@ const LONGEST_PATH: usize = 4096;
 /// Whether a secret looks like a path, or is the name of a file.
 ///
 /// A leading `/` alone is not enough: one in 64 Base64 secrets begins with it.
+///
+/// ```
+/// use bearer_token::secret::looks_like_path;
+///
+/// assert!(looks_like_path("/run/secrets/client"));
+/// assert!(looks_like_path("client.pem"));
+/// assert!(!looks_like_path("/9j4AAQSk/ZJRg+AB=="), "Base64");
+/// ```
 pub fn looks_like_path(secret: &str) -> bool {
     if secret.is_empty() || secret.len() > LONGEST_PATH || secret.chars().any(char::is_control) {
         return false;
@@ -21,6 +34,7 @@ pub fn looks_like_path(secret: &str) -> bool {
     begins_like_path(secret) || ends_like_path(secret) || Path::new(secret).is_file()
 }
 
+/// `./key`, `../key`, `~/key`, `C:\key`, `\\server\key`, `file:///key`, and absolute paths.
 fn begins_like_path(secret: &str) -> bool {
     const RELATIVE: [&str; 6] = ["./", "../", ".\\", "..\\", "~/", "~\\"];
     let bytes = secret.as_bytes();
@@ -49,6 +63,7 @@ fn is_absolute(secret: &str) -> bool {
     is_word && !others.starts_with('/')
 }
 
+/// `client.pem`, but not `.pem` alone, and no extension that is not in the list.
 fn ends_like_path(secret: &str) -> bool {
     let Some((stem, extension)) = secret.rsplit_once('.') else { return false };
     !stem.is_empty() && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))

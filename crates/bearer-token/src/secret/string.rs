@@ -3,6 +3,14 @@
 //! Surplus characters around a secret are treated the same for every origin (`L49`). A leading byte order mark and
 //! exactly one trailing newline are removed. Every other surplus is a problem. Secrets that are passed as bytes do not
 //! come here. Of secrets in an encoding, only the encoded form does.
+//!
+//! | reader | removes | refuses besides what no secret may contain |
+//! |---|---|---|
+//! | [`read`] | mark, one newline | quotes, spaces, escapes, paths |
+//! | [`read_declared`] | mark, one newline | quotes, spaces, escapes |
+//! | [`read_token`] | mark, all white space around it | quotes, escapes, paths |
+//! | [`read_verbatim`] | nothing | nothing |
+//! | [`check`] | nothing | quotes, spaces, escapes |
 
 use std::fmt;
 
@@ -104,6 +112,7 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     }
 }
 
+/// Refuses control characters, and tells newlines from the rest: they have another cause, and another remedy.
 fn check_controls(text: &str) -> Result<(), StringProblem> {
     match text.chars().find(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         None => Ok(()),
@@ -112,6 +121,7 @@ fn check_controls(text: &str) -> Result<(), StringProblem> {
     }
 }
 
+/// Refuses what was copied along with a value. Only the ends count: a space inside of a secret may be part of it.
 fn check_ends(text: &str) -> Result<(), StringProblem> {
     let (first, last) = (text.chars().next(), text.chars().next_back());
     if [first, last].into_iter().flatten().any(is_space_or_mark) {

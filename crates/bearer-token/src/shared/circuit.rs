@@ -1,10 +1,29 @@
 //! When a store is asked, and when it is left alone. Pure: no clock, no lock.
+//!
+//! ```text
+//!            failure: 1st            failure: 2nd in a row
+//! closed ------------------> closed ------------------------> open for 1 s, 2 s, 4 s .. 30 s
+//!   ^                                                            |
+//!   |  an answer                                    pause over   v
+//!   +------------------------------------------------ one call is let through
+//!                                                                |  failure
+//!                                                                +----------> open for twice as long
+//! ```
+//!
+//! One failure does not open it: a connection that broke costs one call, and the next one connects again. Two in a row
+//! cost a request at most 200 ms, and then the store is not waited for.
+//!
+//! An answer is any answer, also that a lease is held, or that a save was fenced. Only silence and errors count.
 
 use std::time::Duration;
 
 use crate::provider::constants::{SHARED_CALL_TIMEOUT, SHARED_FAILURES, SHARED_PAUSE};
 
-/// Opens after some failures in a row, and then lets one call through after each pause. Pauses double.
+/// Opens after some failures in a row, or after a single slow one. Then it lets one call through after each pause. Pauses
+/// double.
+///
+/// A slow failure delays a request, so a process pays for one of them. A quick one costs nothing, and is usually only an
+/// idle connection that was closed.
 ///
 /// Times are those of the monotonic clock.
 #[derive(Debug, Default)]
@@ -37,10 +56,11 @@ impl Circuit {
         was_open
     }
 
-    /// Notes a call without an answer. Returns the pause, if one begins.
-    pub(super) fn failed(&mut self, now: Duration) -> Option<Duration> {
+    /// Notes a call without an answer, which took this time. Returns the pause, if one begins.
+    pub(super) fn failed(&mut self, now: Duration, took: Duration) -> Option<Duration> {
         self.failures = self.failures.saturating_add(1);
-        if self.open_until.is_none() && self.failures < SHARED_FAILURES {
+        let was_slow = took >= SHARED_CALL_TIMEOUT / 2;
+        if self.open_until.is_none() && self.failures < SHARED_FAILURES && !was_slow {
             return None;
         }
         self.opened = self.opened.saturating_add(1);
@@ -55,15 +75,25 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const QUICK: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn one_slow_failure_opens_it_for_a_second() {
+        let mut circuit = Circuit::default();
+        assert_eq!(circuit.failed(SECOND, SHARED_CALL_TIMEOUT / 2 - QUICK), None);
+        circuit.succeeded();
+        assert_eq!(circuit.failed(SECOND, SHARED_CALL_TIMEOUT / 2), Some(SECOND));
+        assert!(!circuit.admits(SECOND));
+    }
 
     #[test]
     fn two_failures_in_a_row_open_it_for_a_second() {
         let mut circuit = Circuit::default();
-        assert_eq!(circuit.failed(SECOND), None);
+        assert_eq!(circuit.failed(SECOND, QUICK), None);
         assert!(circuit.admits(SECOND));
         assert!(!circuit.succeeded(), "it was closed");
-        assert_eq!(circuit.failed(SECOND), None, "not in a row");
-        assert_eq!(circuit.failed(SECOND), Some(SECOND));
+        assert_eq!(circuit.failed(SECOND, QUICK), None, "not in a row");
+        assert_eq!(circuit.failed(SECOND, QUICK), Some(SECOND));
         assert!(!circuit.admits(SECOND * 2 - Duration::from_nanos(1)));
         assert!(circuit.admits(SECOND * 2));
     }
@@ -71,23 +101,22 @@ mod tests {
     #[test]
     fn pauses_double_up_to_half_a_minute() {
         let (mut circuit, mut now, mut pauses) = (Circuit::default(), SECOND, Vec::new());
-        circuit.failed(now);
+        circuit.failed(now, QUICK);
         for _ in 0..7 {
-            let pause = circuit.failed(now).unwrap();
+            let pause = circuit.failed(now, QUICK).unwrap();
             pauses.push(pause.as_secs());
             now += pause;
             assert!(circuit.admits(now));
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
         assert!(circuit.succeeded());
-        assert_eq!(circuit.failed(now), None, "it begins anew");
+        assert_eq!(circuit.failed(now, QUICK), None, "it begins anew");
     }
 
     #[test]
     fn one_caller_tries_after_a_pause_even_if_it_never_reports() {
         let mut circuit = Circuit::default();
-        circuit.failed(SECOND);
-        circuit.failed(SECOND);
+        circuit.failed(SECOND, SHARED_CALL_TIMEOUT);
         assert!(circuit.admits(SECOND * 2));
         assert!(!circuit.admits(SECOND * 2), "another caller tries already");
         assert!(circuit.admits(SECOND * 2 + SHARED_CALL_TIMEOUT * 2));

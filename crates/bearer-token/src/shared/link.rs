@@ -1,4 +1,7 @@
 //! The way to the store: each call has a deadline, and a store that fails is left alone for a while.
+//!
+//! All calls of all sources of a fleet come through here. So here is the one place that measures them, reports them as
+//! events, and turns every kind of failure into [`Gone`]: the caller then fetches for itself, whatever went wrong.
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -26,10 +29,12 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// A link whose circuit is closed.
     pub(super) fn new(store: impl SharedStore) -> Arc<Self> {
         Arc::new(Link { store: Box::new(store), circuit: Mutex::new(Circuit::default()) })
     }
 
+    /// Reads a record. `None` if the store has none under this name, or none that is still alive.
     pub(super) async fn read(&self, platform: &Platform, key: &StoreKey) -> Result<Option<Snapshot>, Gone> {
         let outcome = |found: &Option<Snapshot>| match found {
             Some(_) => StoreOutcome::Ok,
@@ -38,6 +43,7 @@ impl Link {
         self.ask(platform, StoreOperation::Load, self.store.read(key), outcome).await
     }
 
+    /// Asks for the right to replace the version that was seen. That another replica has it is an answer.
     pub(super) async fn lease(
         &self,
         platform: &Platform,
@@ -52,6 +58,7 @@ impl Link {
         self.ask(platform, StoreOperation::Lease, self.store.lease(key, seen, ttl), outcome).await
     }
 
+    /// Saves a record with its life, under a lease and over the version that was seen.
     pub(super) async fn save(
         &self,
         platform: &Platform,
@@ -68,6 +75,7 @@ impl Link {
         self.ask(platform, StoreOperation::Save, call, outcome).await
     }
 
+    /// Ends a lease early, so that the next replica need not wait for its end. By its fence: a later lease stays.
     pub(super) async fn release(&self, platform: &Platform, key: &StoreKey, fence: Fence) -> Result<(), Gone> {
         self.ask(platform, StoreOperation::Release, self.store.release(key, fence), |()| StoreOutcome::Ok).await
     }
@@ -78,6 +86,9 @@ impl Link {
         platform.before(deadline, self.store.changed(platform, key, since, within)).await;
     }
 
+    /// One call: admitted by the circuit, with a deadline, measured and reported.
+    ///
+    /// The lock of the circuit is held for a moment before the call and after it, never across it.
     async fn ask<T>(
         &self,
         platform: &Platform,
@@ -112,7 +123,7 @@ impl Link {
             }
         };
         tell(StoreOutcome::Failed, Some(&error));
-        let pause = lock(&self.circuit).failed(now);
+        let pause = lock(&self.circuit).failed(now, now.saturating_sub(started));
         if let Some(pause) = pause {
             observe::tell(EventKind::SharedStoreSuspended { error: &error, pause });
         }

@@ -1,4 +1,25 @@
 //! What replicas share: a token with its remaining life, and the last failure. No time of day is in it.
+//!
+//! # Time without clocks that agree
+//!
+//! Clocks of hosts differ, sometimes by hours. So a record has only durations, counted from when it was saved:
+//!
+//! ```text
+//! saved                                    read
+//!   |<----------- life (in the record) ------|------------>|
+//!   |                                        |<-- left --->|   told by the store, by its own clock
+//!   |<--- passed = life - left ------------->|
+//!   token's age at the reading = age at the saving + passed
+//! ```
+//!
+//! The store's clock is the only one that must run evenly. If it jumps ahead, a record ends early, which costs a token
+//! request. If it jumps back, a token seems younger by the jump. It is renewed at the refresh point of that time, or
+//! when the API rejects it.
+//!
+//! # Compatibility
+//!
+//! A record of another format counts as none: during a roll-out, old and new replicas then fetch for themselves. New
+//! members are added without a new format, because unknown ones are skipped.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,7 +30,7 @@ use crate::{
     error::{Error, ErrorKind, Retry},
     platform::Moment,
     source::Timing,
-    token::{AccessToken, Expiry},
+    token::{AccessToken, Expiry, Inherited, Recorded},
 };
 
 /// The format of records. Another one counts as no record.
@@ -47,6 +68,7 @@ pub(super) struct SharedToken {
     extras: BTreeMap<String, String>,
 }
 
+/// The lifetime of a token, as its source told it. A time of day was turned into a duration before it was saved.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Lifetime {
@@ -153,10 +175,12 @@ impl SharedToken {
         (life.saturating_sub(age), sendable.saturating_sub(age))
     }
 
-    /// The token for a provider. `asked` is when the store was asked for it.
-    pub(super) fn to_token(&self, asked: Moment) -> AccessToken {
+    /// The token for a provider. `asked` is when the store was asked for it, and `record` the name of its record.
+    pub(super) fn to_token(&self, asked: Moment, record: &str) -> AccessToken {
         let token = AccessToken::new(self.secret.as_str()).with_expiry(self.expiry());
-        let token = token.issued(asked).with_inherited(Duration::from_millis(self.age), self.draw);
+        let recorded = Recorded::new(record, self.generation);
+        let inherited = Inherited { age: Duration::from_millis(self.age), draw: self.draw, recorded };
+        let token = token.issued(asked).with_inherited(inherited);
         let token = match self.refresh_in {
             Some(time) => token.refresh_in(Duration::from_millis(time)),
             None => token,
@@ -168,6 +192,7 @@ impl SharedToken {
         self.extras.iter().fold(token, |token, (name, value)| token.extra(name, value))
     }
 
+    /// The lifetime as a source tells it to its provider. The provider applies its own policy to it.
     fn expiry(&self) -> Expiry {
         match self.lifetime {
             Lifetime::Unknown => Expiry::Unknown,
@@ -185,8 +210,8 @@ impl Drop for SharedToken {
     }
 }
 
-/// The kinds of errors that concern all replicas: the server or the way to it failed. The others are of one process, such
-/// as a key file that is missing.
+/// The kinds of errors that concern all replicas: the server or the way to it failed. The others are of one process,
+/// such as a key file that is missing.
 const KINDS: [(ErrorKind, &str); 7] = [
     (ErrorKind::Transport, "transport"),
     (ErrorKind::Timeout, "timeout"),

@@ -1,4 +1,26 @@
 //! The keys that seal records, and the names under which records are stored.
+//!
+//! From each line of the keys, HMAC-SHA-256 derives what is needed, each with a label of its own:
+//!
+//! | derived | from | for |
+//! |---|---|---|
+//! | the key's id, 8 bytes | each key | finding the key that opens a record |
+//! | a key of AES-256-GCM-SIV | each key | sealing (the first) and opening (all) |
+//! | a key for names | the last key | the name of a record: HMAC of namespace and identity |
+//! | a key for credentials | the last key | telling whether another replica has the same credential |
+//!
+//! The envelope of a record:
+//!
+//! ```text
+//! version | key id | nonce | sealed record and tag
+//!    1    |   8    |  12   | ..                        bytes
+//! ```
+//!
+//! Version, key id and the record's name are authenticated with it. So a record that was copied under another name does
+//! not open, nor does one with a single changed bit.
+//!
+//! GCM-SIV and not GCM: nonces are random, many replicas draw them, and a repeated nonce must not reveal more than that
+//! two records are equal (RFC 8452 section 9).
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -26,12 +48,12 @@ use crate::{
 /// - **All** keys open. A record that was sealed with another key counts as absent.
 /// - The **last** key makes the names of records, with HMAC-SHA-256.
 ///
-/// So a key is replaced in three steps, each of which may take its time to reach all replicas. From `old`, go to
-/// `old, new, old`: all replicas can open what the new key will seal. Then to `new, old`: it seals. Then to `new`: records
+/// So a key is replaced in three steps, each of which may take its time to reach all replicas. From `old`, go to `old,
+/// new, old`: all replicas can open what the new key will seal. Then to `new, old`: it seals. Then to `new`: records
 /// get new names, which costs one more token request for each token. A key may be listed twice.
 ///
-/// A file is read again before each token is fetched. While it is missing or unusable, its previous keys are used. If it
-/// was never readable, each replica fetches for itself: nothing is ever stored unsealed.
+/// A file is read again before each token is fetched. While it is missing or unusable, its previous keys are used. If
+/// it was never readable, each replica fetches for itself: nothing is ever stored unsealed.
 ///
 /// Records are sealed with AES-256-GCM-SIV (RFC 8452) and random nonces, and bound to their names. A record that was
 /// copied under another name does not open. `Debug` shows no key.
@@ -134,6 +156,7 @@ const KEY: usize = 32;
 const MOST_KEYS: usize = 16;
 
 impl Ring {
+    /// Reads the keys, or says what was found, with the number of the line and none of its content.
     fn parse(text: &str) -> Result<Self, String> {
         let mut keys = Vec::new();
         let mut last = None;
@@ -232,6 +255,7 @@ fn associated(version: u8, id: &[u8; ID], name: &StoreKey) -> Vec<u8> {
     [&[version], &id[..], name.as_str().as_bytes()].concat()
 }
 
+/// A key for one purpose. Keys for different labels tell nothing of each other.
 fn derive(root: &hmac::Key, label: &[u8]) -> Zeroizing<[u8; KEY]> {
     Zeroizing::new(bytes_of(&hmac::sign(root, label)))
 }

@@ -15,11 +15,12 @@ use crate::{
     platform::{BoxFuture, Platform, Spawn},
     store::{Down, Fence, Leased, MemorySharedStore, Order, Saved, Snapshot, StoreKey, Version},
     test_support::PausedClock,
-    token::FetchReason,
+    token::{FetchReason, LastToken},
 };
 
 mod faults;
 mod identity;
+mod last_token;
 mod life;
 mod rejections;
 mod secrets;
@@ -27,6 +28,8 @@ mod secrets;
 const KEY: &str = "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=";
 const HOUR: Duration = Duration::from_secs(3600);
 const SECOND: Duration = Duration::from_secs(1);
+/// What a slow save takes.
+const SLOW: Duration = Duration::from_millis(50);
 
 /// What the authorization server does, and how often it was asked.
 #[derive(Clone, Default)]
@@ -85,6 +88,7 @@ impl TokenSource for Client {
 /// A store that can be told to fail.
 #[derive(Clone)]
 struct Faulty {
+    platform: Platform,
     store: MemorySharedStore,
     fault: Arc<Mutex<Option<Fault>>>,
     calls: Arc<AtomicUsize>,
@@ -100,6 +104,8 @@ enum Fault {
     RefusesSaves,
     /// It saves, and the reply is lost.
     LosesReplies,
+    /// Its saves take a moment.
+    SlowSaves,
     /// It says at once that something has changed.
     HintsForNothing,
 }
@@ -148,6 +154,9 @@ impl SharedStore for Faulty {
         seen: Version,
     ) -> Result<Saved, Down> {
         self.check().await?;
+        if self.has(Fault::SlowSaves) {
+            self.platform.sleep_until(self.platform.now().monotonic() + SLOW).await;
+        }
         if self.has(Fault::RefusesSaves) {
             return Err(Down::new("the disk is full"));
         }
@@ -167,6 +176,33 @@ impl SharedStore for Faulty {
     }
 }
 
+/// A shared source, with the memory of its provider.
+#[derive(Clone, Debug)]
+struct Replica {
+    source: Shared,
+    last: Arc<Mutex<Option<LastToken>>>,
+}
+
+impl From<Shared> for Replica {
+    fn from(source: Shared) -> Self {
+        Replica { source, last: Arc::default() }
+    }
+}
+
+impl Replica {
+    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
+        let (last, started) = (self.last.lock().unwrap().clone(), cx.started());
+        let token = TokenSource::fetch(&self.source, cx.with_last(last)).await?;
+        *self.last.lock().unwrap() = Some(LastToken::of(&token, started));
+        Ok(token)
+    }
+
+    /// Another provider of the same source, which has no token yet.
+    fn another_provider(&self) -> Replica {
+        self.source.clone().into()
+    }
+}
+
 /// A server and a store, and the time in which they live.
 struct World {
     platform: Platform,
@@ -177,8 +213,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let platform = Platform::system().with_clock(PausedClock::new());
-        let store =
-            Faulty { store: MemorySharedStore::on(platform.clone()), fault: Arc::default(), calls: Arc::default() };
+        let (store, fault, calls) = (MemorySharedStore::on(platform.clone()), Arc::default(), Arc::default());
+        let store = Faulty { platform: platform.clone(), store, fault, calls };
         World { platform, server: Server::default(), store }
     }
 
@@ -187,32 +223,32 @@ impl World {
     }
 
     /// A process of its own.
-    fn replica(&self) -> Shared {
+    fn replica(&self) -> Replica {
         self.replica_with("the usual secret")
     }
 
-    fn replica_with(&self, credential: &'static str) -> Shared {
-        self.fleet().share(Client { server: self.server.clone(), credential }).unwrap()
+    fn replica_with(&self, credential: &'static str) -> Replica {
+        self.fleet().share(Client { server: self.server.clone(), credential }).unwrap().into()
     }
 
     fn cx(&self, reason: FetchReason) -> FetchContext {
         FetchContext::new(self.platform.clone(), SECOND * 10, reason)
     }
 
-    async fn fetch(&self, replica: &Shared, reason: FetchReason) -> Result<AccessToken, Error> {
-        TokenSource::fetch(replica, self.cx(reason)).await
+    async fn fetch(&self, replica: &Replica, reason: FetchReason) -> Result<AccessToken, Error> {
+        replica.fetch(self.cx(reason)).await
     }
 
     /// The number in the token.
-    async fn token(&self, replica: &Shared, reason: FetchReason) -> u32 {
+    async fn token(&self, replica: &Replica, reason: FetchReason) -> u32 {
         self.fetch(replica, reason).await.unwrap().secret().strip_prefix("MARKER-").unwrap().parse().unwrap()
     }
 
     /// Begins a fetch in a task of its own.
-    fn begin(&self, replica: &Shared, reason: FetchReason) -> tokio::task::JoinHandle<Result<AccessToken, Error>> {
+    fn begin(&self, replica: &Replica, reason: FetchReason) -> tokio::task::JoinHandle<Result<AccessToken, Error>> {
         let (replica, cx) = (replica.clone(), self.cx(reason));
         #[allow(clippy::disallowed_methods, reason = "a process of its own")]
-        tokio::spawn(async move { TokenSource::fetch(&replica, cx).await })
+        tokio::spawn(async move { replica.fetch(cx).await })
     }
 
     async fn pass(&self, time: Duration) {

@@ -1,4 +1,15 @@
 //! What an API asks for when it refuses a bearer.
+//!
+//! `WWW-Authenticate` has a grammar that most readers get wrong: several challenges may share a line, separated by the
+//! same comma that separates their parameters, and a quoted string may contain both. The reader follows RFC 9110
+//! section 11.6.1, and a syntax error ends the reading of a line: half a challenge must not decide anything.
+//!
+//! ```text
+//! WWW-Authenticate: Basic realm="a, b", Bearer realm="api", error="invalid_token"
+//!                   `-- one ---------'  `-- another -------------------------'
+//! ```
+//!
+//! All of it is untrusted input: bounded in number and size, never shown, and given to the source only.
 
 use std::{fmt, sync::Arc};
 
@@ -58,7 +69,8 @@ impl Challenge {
         self.parameter("error").is_some_and(|error| error != "invalid_token")
     }
 
-    /// The authentication scheme as it was sent, such as `Bearer`.
+    /// The authentication scheme as it was sent, such as `Bearer`. Compare it with [`is_scheme`](Self::is_scheme),
+    /// which ignores case.
     pub fn scheme(&self) -> &str {
         &self.scheme
     }

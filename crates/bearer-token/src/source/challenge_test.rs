@@ -1,4 +1,8 @@
 //! Challenges that a source can meet although the token itself was not refused.
+//!
+//! `insufficient_scope` means that the token is good and too narrow. For most sources that is the end: they ask for the
+//! same scope each time. A source that can ask for more says so by a test, and the provider then treats such a response
+//! as a rejection.
 
 use std::{fmt, sync::Arc};
 

@@ -1,4 +1,12 @@
 //! A source with a second source for its permanent failures.
+//!
+//! | the first source | the other one | the fetch |
+//! |---|---|---|
+//! | gives a token | is not asked | that token |
+//! | fails, and waiting may help | is not asked | that error |
+//! | fails for good, by its configuration or an origin | is not asked | that error |
+//! | fails for good otherwise | gives a token | that token, and the event `FellBack` |
+//! | fails for good otherwise | fails | its error, with the first one's message in it |
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -22,6 +30,21 @@ use crate::{
 ///
 /// If the fallback fails too, its error is returned, with the message of the primary source in it. Both share the
 /// fetch's deadline. For another rule, write a source of your own: an `async` closure that uses two.
+///
+/// ```
+/// use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, StaticToken, TokenProvider, TokenSource};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// let of_alice = async |_cx: FetchContext| -> Result<AccessToken, Error> {
+///     Err(Error::new(ErrorKind::Refused, "her consent has ended"))
+/// };
+/// let provider = TokenProvider::builder(of_alice.or_else(StaticToken::new("of-the-service"))).build()?;
+/// assert_eq!(provider.token().await?.secret(), "of-the-service");
+/// # Ok(()) }
+/// ```
+///
+/// The rights of the two may differ. Whether a request should go out with the other rights is a decision of yours:
+/// alert on the event.
 #[derive(Clone)]
 pub struct Fallback {
     first: Arc<dyn DynTokenSource>,
@@ -29,6 +52,7 @@ pub struct Fallback {
 }
 
 impl Fallback {
+    /// The source of [`TokenSource::or_else`].
     pub(crate) fn new(first: impl TokenSource, other: impl TokenSource) -> Self {
         Fallback { first: Arc::new(first), other: Arc::new(other) }
     }
@@ -70,6 +94,7 @@ impl TokenSource for Fallback {
     }
 }
 
+/// Whether the fallback is to be used for this error.
 fn is_permanent(error: &Error) -> bool {
     error.retry() == Retry::AfterChange && !matches!(error.kind(), ErrorKind::Config | ErrorKind::Origin)
 }

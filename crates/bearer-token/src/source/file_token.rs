@@ -1,4 +1,16 @@
 //! A token that another program keeps in a file.
+//!
+//! Kubernetes, Vault's agent and the identity agents of clouds write a token into a file and replace it before it ends.
+//! This source has nothing to request. Its work is to notice the replacement, and to survive the moments in which the
+//! file is half written, missing or old:
+//!
+//! | the file has | the fetch gives |
+//! |---|---|
+//! | a new token | it, until its `exp` or for a minute |
+//! | the same token | the same, so its life in the provider is extended |
+//! | nothing, or half a token, and the last one has not expired | the last one |
+//! | nothing, or half a token, and there is none | an error that waits for a change of the file |
+//! | a token that has expired | an error that names the program that should have replaced it |
 
 use std::{
     borrow::Cow,
@@ -93,7 +105,7 @@ impl fmt::Debug for FileToken {
     }
 }
 
-/// The token to use now. Blocks.
+/// The token to use now: that of the file, or the last one if the file is unusable. Blocks.
 fn read(content: &LastGood<TokenContent>, now: SystemTime) -> Result<TokenContent, Error> {
     content.forget_if(|last| last.has_expired(now));
     content.read(|bytes, last| {
@@ -121,6 +133,7 @@ fn read(content: &LastGood<TokenContent>, now: SystemTime) -> Result<TokenConten
 }
 
 impl TokenContent {
+    /// Reads a token, or says what was found in its place.
     fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let visible = string::trim(bytes).trim_ascii();
         if visible.starts_with(b"{") || visible.starts_with(b"[") || visible.starts_with(b"-----BEGIN ") {

@@ -1,4 +1,16 @@
 //! A source whose credential is replaced while it is in use.
+//!
+//! ```text
+//! replace(new)        fetch                       fetch
+//!     |                 |                           |
+//!     v                 v                           v
+//! latest = new     new is refused: use old     new brings a token:
+//! previous = old   CredentialKept               previous = none
+//!                  in_use = Previous            CredentialReplaced, in_use = Latest
+//! ```
+//!
+//! So a rotation needs no order between the server and its clients: register the new credential, hand it out, and
+//! revoke the old one when every client says `Latest`.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -15,9 +27,9 @@ use crate::{
 
 /// A source with a new credential and, until that one works, the previous one.
 ///
-/// A server does not always know a new secret or key when the program gets it. So each fetch tries the latest credential
-/// first. If the server refuses it, the previous one is used, and the next fetch tries the latest again. The first token
-/// that the latest one brings ends the previous one. The bearer in service stays there meanwhile.
+/// A server does not always know a new secret or key when the program gets it. So each fetch tries the latest
+/// credential first. If the server refuses it, the previous one is used, and the next fetch tries the latest again. The
+/// first token that the latest one brings ends the previous one. The bearer in service stays there meanwhile.
 ///
 /// A credential is replaced by a call, or it [follows a value](Self::following), such as a file:
 ///
@@ -44,8 +56,8 @@ use crate::{
 /// # Ok(()) }
 /// ```
 ///
-/// Only a refusal that waiting cannot fix ([`Retry::AfterChange`]) falls back. An outage does not, nor does a mistake in
-/// the configuration. Clones share the credentials.
+/// Only a refusal that waiting cannot fix ([`Retry::AfterChange`]) falls back. An outage does not, nor does a mistake
+/// in the configuration. Clones share the credentials.
 #[derive(Clone)]
 pub struct HotSwap(Arc<Inner>);
 
@@ -116,15 +128,15 @@ impl HotSwap {
 
     /// Replaces the credential: the source has a new one, and is the same in all else.
     ///
-    /// The next fetch uses it. To fetch at once, call [`TokenProvider::refresh_now`](crate::TokenProvider::refresh_now),
-    /// as an application does after it got a new secret. The previous credential is the last one that worked, also if
-    /// several follow each other.
+    /// The next fetch uses it. To fetch at once, call
+    /// [`TokenProvider::refresh_now`](crate::TokenProvider::refresh_now), as an application does after it got a new
+    /// secret. The previous credential is the last one that worked, also if several follow each other.
     pub fn replace(&self, source: impl TokenSource) {
         lock(&self.0.state).replace(Arc::new(source), None);
     }
 
-    /// Which credential brought the last token: for a status page, and to find out when the old secret can be deleted at
-    /// the server.
+    /// Which credential brought the last token: for a status page, and to find out when the old secret can be deleted
+    /// at the server.
     pub fn in_use(&self) -> CredentialInUse {
         match &lock(&self.0.state).refused {
             Some(error) => CredentialInUse::Previous(error.clone()),
@@ -152,6 +164,7 @@ impl HotSwap {
 }
 
 impl State {
+    /// Notes a new credential. `text` is what it was made of, if it follows a value.
     fn replace(&mut self, source: Arc<dyn DynTokenSource>, text: Option<Zeroizing<String>>) {
         let replaced = std::mem::replace(&mut self.latest, source);
         // One that was refused, or not tried yet beside one that works, is not the one to fall back to.
@@ -230,7 +243,8 @@ impl TokenSource for HotSwap {
     }
 }
 
-/// Whether the server may not know the credential yet.
+/// Whether the server may not know the credential yet. An outage says nothing about it, and neither does a mistake in
+/// the configuration.
 fn is_refusal(error: &Error) -> bool {
     error.retry() == Retry::AfterChange && !matches!(error.kind(), ErrorKind::Config | ErrorKind::Origin)
 }

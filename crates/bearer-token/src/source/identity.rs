@@ -1,4 +1,17 @@
 //! What decides which token a source gets.
+//!
+//! For tokens that replicas share: two sources with one identity get interchangeable tokens. The identity becomes the
+//! name of a record by a keyed hash, so nothing of it is shown in the store.
+//!
+//! | belongs in it | does not |
+//! |---|---|
+//! | the token URL, the grant, the client id, the scope, the audience, each parameter | the secret or key: a rotated one gets the same tokens |
+//! | the tenant or the user for whom it is asked | names, timeouts, policies |
+//! | the contents of files that are sent | the paths of those files |
+//!
+//! If something is missing from it, two sources share a token by mistake, and a caller gets the rights of another. If
+//! there is too much in it, replicas that should share do not. So a part that cannot be described makes the source
+//! unknown, which is an error and no guess.
 
 use std::{fmt, sync::Arc};
 
@@ -8,12 +21,12 @@ use crate::{error::Error, platform::BoxFuture, source::FetchContext};
 
 /// Everything that decides which token a source gets, and nothing else.
 ///
-/// Replicas share a token if their sources have the same identity. So it contains what reaches the server and shapes the
-/// token: the server itself, the grant, the client, the scope, every parameter. It does not contain what may differ
+/// Replicas share a token if their sources have the same identity. So it contains what reaches the server and shapes
+/// the token: the server itself, the grant, the client, the scope, every parameter. It does not contain what may differ
 /// between replicas that are to share: secrets, names, timeouts.
 ///
-/// A source adds its parts in [`TokenSource::identity`](crate::TokenSource::identity). The order counts, and so does each
-/// name. `Debug` shows names only.
+/// A source adds its parts in [`TokenSource::identity`](crate::TokenSource::identity). The order counts, and so does
+/// each name. `Debug` shows names only.
 ///
 /// ```
 /// use bearer_token::{AccessToken, Error, FetchContext, Identity, TokenSource};
@@ -73,8 +86,8 @@ impl Identity {
 
     /// Notes that a part cannot be described, such as a token of the user for whom the request is made.
     ///
-    /// Such a source is shared only under a name that the application gives it. `what` ends up in an error: keep secrets
-    /// out of it.
+    /// Such a source is shared only under a name that the application gives it. `what` ends up in an error: keep
+    /// secrets out of it.
     pub fn unknown(&mut self, what: impl Into<String>) {
         self.unknown.push(what.into());
     }
@@ -124,8 +137,8 @@ impl Identity {
         &self.unknown
     }
 
-    /// All parts for one fetch as one string of bytes, each with its length before it. So no two identities have the same
-    /// bytes.
+    /// All parts for one fetch as one string of bytes, each with its length before it. So no two identities have the
+    /// same bytes.
     pub(crate) async fn canonical(&self, cx: &FetchContext) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut bytes = Zeroizing::new(Vec::new());
         for Part { name, values } in &self.parts {
@@ -151,10 +164,12 @@ impl Identity {
     }
 }
 
+/// A length as eight bytes, the same on every machine.
 fn length(length: usize) -> [u8; 8] {
     u64::try_from(length).unwrap_or(u64::MAX).to_be_bytes()
 }
 
+/// Adds a part with its length before it, so that `ab` and `c` differ from `a` and `bc`.
 fn push_length_and(bytes: &mut Vec<u8>, part: &[u8]) {
     bytes.extend_from_slice(&length(part.len()));
     bytes.extend_from_slice(part);

@@ -1,4 +1,8 @@
 //! A token that never changes.
+//!
+//! For tests, for personal access tokens, and for what a console hands out. It has no lifetime, so it is used until the
+//! API rejects it. Then each fetch returns the same token again: the provider notices, puts the rejected one back into
+//! service, and renews ever more rarely. No request waits for something that cannot come.
 
 use std::{borrow::Cow, fmt};
 

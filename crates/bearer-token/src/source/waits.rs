@@ -1,4 +1,12 @@
 //! What a fetch is waiting for, for the error of one that runs out of time.
+//!
+//! In a chain of providers, a timeout is reported by the last stage and caused by the first. Without this, its error
+//! would say that the token endpoint of the last stage is slow, which was never asked:
+//!
+//! ```text
+//! storage: the token source gave no token within 10s; the fetch was aborted; it was waiting for the token of
+//! `federation`, which was waiting for the token of `pod identity`
+//! ```
 
 use std::sync::{Arc, Weak};
 
@@ -31,6 +39,7 @@ impl Waits {
         result
     }
 
+    /// Notes that a fetch waits for no other provider.
     pub(crate) fn forget(&self) {
         *lock(&self.0) = None;
     }

@@ -2,6 +2,16 @@
 //!
 //! This is neither a mutex nor a semaphore, because a holder may be stuck in a runtime that exists and is no longer
 //! driven. When its time is over, the next waiter gets its place, together with what the holder kept there.
+//!
+//! Two rooms use it: the limit on concurrent fetches of a map of providers, whose permits keep nothing, and the lease
+//! on a refresh token, whose permit keeps what its holder had not yet saved.
+//!
+//! ```text
+//! acquire --- a place is free -----------------------------> Permit
+//!    |        a holder's time is over ---------------------> Permit, with what that holder kept
+//!    +------- none: wait for a release, or for the next end
+//!             own deadline reached ------------------------> None, and a wake that was received is passed on
+//! ```
 
 use std::{
     collections::BTreeMap,
@@ -26,6 +36,7 @@ pub(crate) struct Permits<T> {
     released: Notify,
 }
 
+/// The holders of the permits. An overdue holder stays in the map until a waiter takes its place.
 struct Held<T> {
     last_id: u64,
     holders: BTreeMap<u64, Holder<T>>,
@@ -44,6 +55,7 @@ pub(crate) struct Permit<T> {
 }
 
 impl<T: Default> Permits<T> {
+    /// So many permits, all of them free.
     pub(crate) fn new(most: usize) -> Arc<Self> {
         let held = Held { last_id: 0, holders: BTreeMap::new() };
         Arc::new(Permits { most, held: Mutex::new(held), released: Notify::new() })
@@ -105,7 +117,8 @@ impl<T> Permit<T> {
         self.with_holder(|holder| act(&mut holder.kept))
     }
 
-    /// Lets the permit last until another moment, on the monotonic clock.
+    /// Lets the permit last until another moment, on the monotonic clock. It has no effect on a permit that was taken
+    /// away.
     #[cfg(feature = "oauth")]
     pub(crate) fn extend(&self, until: Duration) {
         self.with_holder(|holder| holder.until = until);

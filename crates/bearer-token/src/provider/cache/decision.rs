@@ -1,4 +1,10 @@
 //! What callers ask of the cache, and what they get.
+//!
+//! | asked by | wants | may get |
+//! |---|---|---|
+//! | `token`, an adapter without a bearer | `Token` | `Serve`, `Wait`, `Begin`; `Refuse` in a cool-down |
+//! | `refresh_now`, a value of another provider that must be fresh | `Renewal` | `Wait`, `Begin` |
+//! | a request that was served a stale bearer | `Refresh` | `Begin`, `Nothing` |
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,11 +29,15 @@ pub(crate) enum Want {
 
 /// What a caller gets.
 pub(crate) enum Decision {
+    /// This bearer is usable.
     Serve(Bearer),
+    /// The last fetch failed with this error, and its cool-down is not over.
     Refuse(Error),
+    /// Another caller has begun this flight.
     Wait(Arc<TokenFlight>),
     /// The caller has to start the fetch of this flight.
     Begin(StartFetch),
+    /// No refresh is due, or one is in progress.
     Nothing,
 }
 
@@ -37,6 +47,8 @@ pub(crate) struct StartFetch {
     pub(crate) timeout: Duration,
     pub(crate) reason: FetchReason,
     pub(crate) challenges: Option<Arc<[Challenge]>>,
+    /// The bearer that the fetch is to replace: the suspect, or the last one in service.
+    pub(crate) last: Option<Bearer>,
     /// Whether it takes the place of a flight whose driver is not driven any more.
     pub(crate) replaces_overdue: bool,
 }

@@ -1,4 +1,7 @@
 //! Which row of the table of legal states the cache is in.
+//!
+//! The row is computed and not stored: it is a check of the state, and a name for it in tests and models. In release
+//! builds it costs nothing.
 
 use super::{Cache, State};
 use crate::{platform::nanos, sync::Ordering};

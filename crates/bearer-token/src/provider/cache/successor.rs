@@ -1,4 +1,13 @@
 //! Which bearer goes into service after a fetch. Pure.
+//!
+//! | the fetch brought | the last bearer | in service |
+//! |---|---|---|
+//! | another token | none, expired or rejected | the new one |
+//! | another token that can be kept | usable | the new one |
+//! | another token that has expired already | usable | the last one |
+//! | the same token, with a later end | any | the same, extended |
+//! | the same token, with no later end | usable | the last one |
+//! | the same token, with no later end | expired | none: an error |
 
 use crate::{
     error::{Error, ErrorKind},
@@ -32,7 +41,7 @@ pub(super) fn successor(
         let message = "the source gave the same token again after it had expired; expected a new one";
         return Err(Error::new(ErrorKind::Source, message));
     }
-    Ok(if last.has_fixed_headers_of(fetched) { last } else { last.with_fixed_headers_of(fetched) })
+    Ok(if last.has_headers_and_record_of(fetched) { last } else { last.with_headers_and_record_of(fetched) })
 }
 
 /// Whether the bearer may be sent.

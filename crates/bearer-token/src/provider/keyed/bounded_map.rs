@@ -32,6 +32,15 @@ const MAX_TABLES: usize = 1 << 14;
 /// How much larger than the average a table may become. By chance alone no table does.
 const LARGEST_TABLE: usize = 8;
 
+/// A map of at most `bound` entries. `F` is what is remembered of a key that has no entry any more.
+///
+/// # What must hold
+///
+/// - There are never more entries than the bound. A place is counted before its entry is made, by a compare-and-swap.
+/// - An entry that is in use is not evicted, and a reader never gets a value of an evicted one. [`Entry`] has the
+///   numbers for that.
+/// - User code (hashing, comparing, cloning and dropping keys and values) may panic anywhere. So a table is replaced by
+///   a whole copy, and what it replaces is dropped outside of the lock.
 pub(crate) struct BoundedMap<K, V, F> {
     /// A quick hash with a random seed. Keys that were made to collide end up in one table, whose size is limited: they
     /// evict each other and slow nothing else down.
@@ -97,6 +106,7 @@ impl<K, V, F> BoundedMap<K, V, F> {
 }
 
 impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
+    /// An empty map. Its tables are made for the bound, and take memory as they fill.
     pub(crate) fn new(bound: usize, max_idle: Option<Duration>) -> Self {
         let tables = bound.div_ceil(ENTRIES_PER_TABLE).next_power_of_two().min(MAX_TABLES);
         // Twice the average: with an uneven spread over the shards, nothing is forgotten early.
@@ -235,6 +245,7 @@ impl<K: Hash + Eq + Clone, V: Pinned, F> BoundedMap<K, V, F> {
         }
     }
 
+    /// The shards in turn, for all threads together: the hand of the clock.
     fn next_shard(&self) -> &Shard<K, V, F> {
         &self.shards[self.hand.fetch_add(1, Ordering::Relaxed) as usize & (self.shards.len() - 1)]
     }

@@ -23,6 +23,23 @@ const MAX_PROVIDERS: usize = 10_000;
 const LARGEST_BOUND: usize = 100_000_000;
 
 /// Builds [`KeyedProviders`]. Everything that is wrong is reported at once, by [`build`](Self::build).
+///
+/// ```
+/// use bearer_token::{KeyedProviders, StaticToken, TokenProvider};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), bearer_token::Error> {
+/// let tenants = KeyedProviders::builder(|tenant: &String| {
+///     Ok(TokenProvider::builder(StaticToken::new(format!("token-of-{tenant}"))).name(tenant.clone()))
+/// })
+/// .name("tenants")
+/// .max_providers(1_000)
+/// .max_idle(Duration::from_secs(3600))
+/// .max_concurrent_fetches(32)
+/// .build()?;
+/// assert!(tenants.is_empty(), "a provider is built when its key is first used");
+/// # Ok(()) }
+/// ```
 #[must_use]
 pub struct KeyedProvidersBuilder<K> {
     build: Box<Build<K>>,

@@ -1,4 +1,8 @@
 //! A limit on how many fetches are in progress at the same time.
+//!
+//! It is around the source of each provider of a map, inside of its flight: a fetch waits for its turn with its
+//! deadline running, and a caller waits for the fetch as for any other. A fetch whose runtime has stopped does not hold
+//! its permit forever, because a permit ends at its fetch's deadline.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -18,6 +22,7 @@ pub(crate) struct FetchLimit {
 }
 
 impl FetchLimit {
+    /// A limit that all clones share.
     pub(crate) fn new(most: usize) -> Self {
         FetchLimit { most, permits: Permits::new(most) }
     }

@@ -1,4 +1,8 @@
 //! Which provider a request takes its token from.
+//!
+//! Adapters know one trait, [`Authorize`], which a single provider and a map with a selector both implement. So there
+//! is one layer and one middleware for both, and the map's way is as direct as the provider's: the key is borrowed from
+//! the request, the entry is read in place, and no reference is counted.
 
 use std::{borrow::Borrow, fmt, hash::Hash, sync::Arc};
 
@@ -17,6 +21,21 @@ use crate::{
 /// What authorizes the requests of a client: a [`TokenProvider`], or [several with a selector](Select).
 ///
 /// Adapters are written for it, and so serve both.
+///
+/// ```
+/// use bearer_token::{Authorized, Error, RequestHead, adapter::Authorize};
+///
+/// /// The core of an adapter: a request that is ready to be sent, or an error.
+/// async fn prepare<P: Authorize>(tokens: &P, request: &mut http::Request<()>) -> Result<(), Error> {
+///     if tokens.authorize(request)? == Authorized::NotReady
+///         && let Some(provider) = tokens.provider(RequestHead::from(&*request))?
+///     {
+///         provider.token().await?.attach(request.headers_mut());
+///     }
+///     Ok(())
+/// }
+/// # let _ = prepare::<bearer_token::TokenProvider>;
+/// ```
 pub trait Authorize: Clone + Send + Sync + 'static {
     /// Puts a bearer into a request, like [`TokenProvider::authorize`].
     ///
@@ -96,6 +115,8 @@ impl Authorize for TokenProvider {
 }
 
 /// What a selector decides about a request.
+///
+/// `Q` is the borrowed form of the key: a map of `String` is asked with a `str`, so the selector need not allocate.
 pub enum Selected<'a, Q: ToOwned + ?Sized> {
     /// The request takes the token of this key. Nothing is copied.
     Key(&'a Q),

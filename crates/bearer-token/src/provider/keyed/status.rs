@@ -6,6 +6,23 @@ use super::KeyedProviders;
 use crate::provider::{ProviderState, ProviderStatus};
 
 /// The state of all providers of a map at about one moment, for health checks and dashboards.
+///
+/// ```
+/// use bearer_token::{KeyedProviders, StaticToken, TokenProvider};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), bearer_token::Error> {
+/// let tenants = KeyedProviders::builder(|tenant: &String| {
+///     Ok(TokenProvider::builder(StaticToken::new(format!("token-of-{tenant}"))))
+/// })
+/// .build()?;
+/// tenants.token("acme")?.await?;
+/// let _not_used_yet = tenants.get("umbrella")?;
+/// let status = tenants.status(5);
+/// assert_eq!((status.fresh, status.empty, status.failing.len()), (1, 1, 0));
+/// # Ok(()) }
+/// ```
+///
+/// The providers are looked at one after another, so the counts need not add up to [`len`](KeyedProviders::len).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct KeyedStatus<K> {

@@ -16,6 +16,27 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProviders<K> {
     ///
     /// For the start of a process, before it reports that it is ready. Dropping the future leaves the fetches in
     /// progress alone.
+    ///
+    /// ```
+    /// use bearer_token::{AccessToken, Error, ErrorKind, FetchContext, KeyedProviders, TokenProvider};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+    /// let tenants = KeyedProviders::builder(|tenant: &String| {
+    ///     let is_known = tenant != "nobody";
+    ///     let source = move |_cx: FetchContext| async move {
+    ///         if is_known { Ok(AccessToken::new("t")) } else { Err(Error::new(ErrorKind::Refused, "no such client")) }
+    ///     };
+    ///     Ok(TokenProvider::builder(source))
+    /// })
+    /// .build()?;
+    /// let keys = ["acme", "umbrella", "nobody"].map(str::to_owned);
+    /// let failed = tenants.warm_up(keys, 2).await;
+    /// assert_eq!(failed.len(), 1);
+    /// assert_eq!(failed[0].0, "nobody");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// With an `at_once` of zero, one key is fetched at a time.
     pub async fn warm_up(&self, keys: impl IntoIterator<Item = K>, at_once: usize) -> Vec<(K, Error)> {
         let mut keys = keys.into_iter();
         let mut waiting: Vec<(K, TokenFuture)> = Vec::new();

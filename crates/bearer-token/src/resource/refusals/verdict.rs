@@ -1,4 +1,7 @@
 //! Whether a response refuses the bearer that the request carried.
+//!
+//! The question is narrow: would *another* token be accepted? A token that lacks a scope would be refused again,
+//! however new it is, so a renewal would only cost a token request for each refused request.
 
 use http::{HeaderMap, StatusCode};
 
@@ -55,6 +58,9 @@ pub fn is_grpc_rejection(headers_or_trailers: &HeaderMap) -> bool {
     headers_or_trailers.get("grpc-status").is_some_and(|status| status == "16") && refuses_bearer(headers_or_trailers)
 }
 
+/// Whether the challenges mean the token: there is none for `Bearer`, or one of them names no other reason.
+///
+/// A 401 without any challenge breaks RFC 9110 section 15.5.2, and is what many gateways send. It counts as a refusal.
 #[cold]
 pub(crate) fn refuses_bearer(headers: &HeaderMap) -> bool {
     let (mut is_any, mut refuses) = (false, false);
@@ -71,6 +77,7 @@ pub(crate) fn refuses_bearer(headers: &HeaderMap) -> bool {
     refuses || !is_any
 }
 
+/// Whether a `Bearer` challenge says `invalid_token`, which RFC 6750 section 3.1 allows at other statuses than 401.
 #[cold]
 fn names_invalid_token(headers: &HeaderMap) -> bool {
     let mut found = false;

@@ -1,4 +1,7 @@
 //! What is wrong with a `Sending`.
+//!
+//! Checked once, at `build()`. Every problem has the path of its setting, such as `sending.fixed_header.x-api-key`. A
+//! name that is not a valid one is not repeated: a token may have been put in its place.
 
 use std::time::Duration;
 

@@ -1,4 +1,7 @@
 //! The form of the headers that are inserted, checked.
+//!
+//! A provider has one form for its life. The values of fixed headers are looked up for each token, because they may be
+//! in a file that rotates. They are read *before* the source is called: a token that could not be sent is not fetched.
 
 use std::{fmt, sync::Arc};
 
@@ -41,6 +44,7 @@ pub(crate) struct HeaderForm {
 
 /// The value of a fixed header, looked up for each bearer.
 pub(crate) trait FixedValue: Send + Sync + fmt::Debug {
+    /// Reads it for one bearer.
     fn read(self: Arc<Self>, cx: FetchContext) -> BoxFuture<Result<Zeroizing<String>, Error>>;
     /// Whether what it is read from has changed since.
     fn has_changed(&self) -> bool;
@@ -61,11 +65,13 @@ impl HeaderForm {
         HeaderForm { name, scheme: scheme.into(), fixed: Vec::new() }
     }
 
+    /// The same form with these fixed headers, whose names were checked.
     pub(super) fn with_fixed(mut self, fixed: Vec<(HeaderName, Arc<dyn FixedValue>)>) -> Self {
         self.fixed = fixed;
         self
     }
 
+    /// The header that contains the token.
     pub(crate) fn name(&self) -> &HeaderName {
         &self.name
     }

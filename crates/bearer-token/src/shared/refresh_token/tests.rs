@@ -1,7 +1,10 @@
 //! Two hosts with one refresh token. Their store and their clock are those of the test.
 
 use super::*;
-use crate::{store::MemorySharedStore, test_support::ManualClock};
+use crate::{
+    store::{Down, Fence, Leased, MemorySharedStore, Snapshot, StoreKey, Version},
+    test_support::ManualClock,
+};
 
 const LEASE: Duration = Duration::from_secs(15);
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -197,4 +200,21 @@ async fn l60_the_end_of_one_use_does_not_touch_another_clones() {
     world.settle().await;
     let found = b.load_found(&world.platform).await.unwrap();
     assert!(found.content.mark.is_none(), "no consent is needed");
+}
+
+#[tokio::test]
+async fn a_successor_that_is_saved_late_does_not_cost_the_fetch() {
+    let (world, first) = (World::new(), token("1"));
+    let host = world.host();
+    host.put(&world.platform, Some(&first)).await.unwrap();
+    // An earlier fetch could not save the successor, or it could, and did not learn of it.
+    for _ in 0..2 {
+        let lease = host.lease(&world.platform).await.unwrap();
+        assert!(host.swap(&world.platform, Some(&first), Some(&token("2"))).await.unwrap());
+        assert_eq!(host.load(&world.platform).await.unwrap(), Some(token("2")));
+        host.prepare(&world.platform).await.unwrap();
+        host.not_used_up();
+        drop(lease);
+        world.settle().await;
+    }
 }

@@ -23,7 +23,7 @@ async fn a_token_arrives_with_its_remaining_life_and_everything_else() {
     let world = World::new();
     world.token(&world.replica(), FetchReason::Missing).await;
     world.pass(HOUR / 4).await;
-    let provider = TokenProvider::builder(world.replica()).platform(world.platform.clone()).build().unwrap();
+    let provider = TokenProvider::builder(world.replica().source).platform(world.platform.clone()).build().unwrap();
     let bearer = provider.token().await.unwrap();
     assert_eq!((bearer.secret(), bearer.extra("url")), ("MARKER-1", Some("MARKER-url")));
     let left = bearer.expires_at().unwrap().duration_since(world.platform.now().wall()).unwrap();
@@ -37,7 +37,8 @@ async fn l67_all_replicas_refresh_at_the_time_of_one_draw() {
     let world = World::new();
     let policy = Policy::default();
     let replica = || {
-        let provider = TokenProvider::builder(world.replica()).policy(policy.clone()).platform(world.platform.clone());
+        let provider =
+            TokenProvider::builder(world.replica().source).policy(policy.clone()).platform(world.platform.clone());
         provider.build().unwrap()
     };
     let replicas: Vec<_> = (0..20).map(|_| replica()).collect();
@@ -202,7 +203,7 @@ async fn a_token_without_life_is_not_shared() {
             requests.fetch_add(1, Ordering::Relaxed);
             async { Ok(AccessToken::new("token").expires_in(Duration::ZERO)) }
         });
-        world.fetch(&source, FetchReason::Missing).await.unwrap();
+        world.fetch(&source.into(), FetchReason::Missing).await.unwrap();
         assert_eq!(world.store.calls(), number * 3, "a read, a lease, a release");
     }
     assert_eq!(requests.load(Ordering::Relaxed), 2);
@@ -220,7 +221,7 @@ async fn a_token_that_never_expires_is_shared_too() {
         })
     };
     for _ in 0..3 {
-        world.fetch(&replica(), FetchReason::Missing).await.unwrap();
+        world.fetch(&replica().into(), FetchReason::Missing).await.unwrap();
         world.pass(HOUR).await;
     }
     assert_eq!(requests.load(Ordering::Relaxed), 1);

@@ -42,10 +42,11 @@ async fn a_planted_marker_is_nowhere() {
     let store = Recording(world.store.clone(), given.clone());
     let fleet = Fleet::builder(store, SealingKeys::new(KEY)).namespace("MARKER-namespace").build().unwrap();
     let source = fleet.share_as("MARKER-name", Client { server: world.server.clone(), credential: "MARKER-secret" });
+    let source = Replica::from(source);
     let token = world.fetch(&source, FetchReason::Missing).await.unwrap();
     world.server.fails_with(Error::new(ErrorKind::Unavailable, "MARKER-message"));
     world.fetch(&source, FetchReason::Stale).await.unwrap_err();
-    let adopted = world.fetch(&source, FetchReason::Missing).await.unwrap();
+    let adopted = world.fetch(&source.another_provider(), FetchReason::Missing).await.unwrap();
     assert!(token.secret().contains("MARKER") && adopted.secret() == token.secret());
 
     let given = given.lock().unwrap();

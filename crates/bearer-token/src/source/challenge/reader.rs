@@ -1,4 +1,13 @@
 //! The grammar of `WWW-Authenticate` (RFC 9110 section 11.6.1).
+//!
+//! ```text
+//! line       = challenge *( "," challenge )
+//! challenge  = scheme [ 1*SP ( token68 / parameter *( "," parameter ) ) ]
+//! parameter  = name "=" ( token / quoted-string )
+//! ```
+//!
+//! The comma is ambiguous: after it comes a parameter of this challenge or the scheme of the next. They differ by the
+//! `=` that follows the word. Bytes and not strings are read, because a header line need not be UTF-8.
 
 use std::borrow::Cow;
 
@@ -13,6 +22,7 @@ pub(crate) struct RawChallenge<'a> {
 }
 
 impl RawChallenge<'_> {
+    /// The value of the first parameter with this name, without regard to case.
     pub(crate) fn parameter(&self, name: &str) -> Option<&[u8]> {
         let found = self.parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
         found.map(|(_, value)| &**value)
@@ -25,6 +35,7 @@ pub(super) struct Challenges<'a> {
 }
 
 impl<'a> Challenges<'a> {
+    /// The challenges of this line, in their order.
     pub(super) fn of(line: &'a [u8]) -> Self {
         Challenges { rest: line }
     }

@@ -1,4 +1,10 @@
 //! One entry, and the rules for its eviction.
+//!
+//! Readers and evictions meet in one number, `pins`: twice the number of readers that are about to clone the value,
+//! plus one once it was evicted. An eviction succeeds only from zero to one, so it never happens between a reader's
+//! decision to clone and its clone. A reader that comes later sees the one, and finds nothing.
+//!
+//! A warm request that only looks at the value in place pins nothing. The table that it reads keeps the entry alive.
 
 use std::time::Duration;
 
@@ -13,6 +19,8 @@ pub(crate) trait Pinned: Clone {
     fn is_in_use(&self, now: Moment) -> bool;
 }
 
+/// A key with its value. Both are fixed; only the three numbers change.
+///
 /// With a key of three words, such as a `String`, it is one cache line: of many tenants, each line is a miss.
 #[repr(align(64))]
 pub(crate) struct Entry<K, V> {
@@ -71,6 +79,7 @@ impl<K, V: Pinned> Entry<K, V> {
         Duration::from_nanos(now.monotonic_nanos().saturating_sub(self.seen.load(Ordering::Relaxed)))
     }
 
+    /// Whether an eviction has succeeded. The table without the entry may not be in place yet.
     pub(super) fn is_evicted(&self) -> bool {
         self.pins.load(Ordering::Relaxed) & EVICTED != 0
     }

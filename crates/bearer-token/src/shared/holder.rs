@@ -1,0 +1,192 @@
+//! What the holder of a lease does: it fetches, saves what came of it, and the lease ends.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    link::{Gone, Link},
+    record::{Record, SharedFailure, SharedToken},
+    turn::{Found, Turn},
+};
+use crate::{
+    error::{Error, ErrorKind},
+    observe::{self, EventKind},
+    platform::{Platform, preparation::AWS_LC_RANDOMNESS},
+    provider::constants::{SHARED_CALL_TIMEOUT, SHARED_MEMORY},
+    store::{Fence, MemorySharedStore, Saved, SharedStore, StoreKey, Version},
+    token::{AccessToken, Inherited, Recorded},
+};
+
+impl Turn<'_> {
+    /// Fetches under the lease, and saves what came of it.
+    pub(super) async fn exchange(&self, fence: Fence, found: Found) -> Result<AccessToken, Error> {
+        let lease = HeldLease::new(self, fence);
+        // Time is left to save what came of it, a failure too.
+        let cx = self.cx.shortened_by(SHARED_CALL_TIMEOUT * 2);
+        let fetch = self.shared.mint(cx.clone());
+        let result = self.platform().before(cx.deadline().monotonic(), fetch).await.unwrap_or_else(|| {
+            let limit = cx.deadline().monotonic().saturating_sub(cx.started().monotonic());
+            Err(Error::new(ErrorKind::Timeout, format!("the token source gave no token within {limit:?}")))
+        });
+        match result {
+            // A file with a part of the identity changed during the fetch, or a step widened the scope. Whether the token
+            // belongs to the old record or to the new one is unknown.
+            Ok(token) if !self.has_same_key().await => {
+                lease.release().await;
+                Ok(token)
+            }
+            Ok(token) => Ok(self.save_token(token, lease, found.version).await),
+            Err(error) => {
+                self.save_failure(&error, lease, found).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the source would still use the same record.
+    async fn has_same_key(&self) -> bool {
+        let identity = self.shared.identity.canonical(self.cx).await;
+        identity.is_ok_and(|identity| self.ring.store_key(&self.shared.fleet.0.namespace, &identity) == self.key)
+    }
+
+    /// Saves a token for the other replicas. Returns it, or the newer one that it lost to.
+    async fn save_token(&self, token: AccessToken, lease: HeldLease, seen: Version) -> AccessToken {
+        let (now, draw, generation) = (self.platform().now(), self.draw(), lease.fence.get());
+        let shared = SharedToken::new(&token, generation, draw, self.cx.started(), now);
+        let (life, _) = shared.left(&*self.timing);
+        // Also if the reply to the save is lost: then the record may have it, and after a rejection it is not adopted again.
+        let recorded = Recorded::new(self.key.as_str(), generation);
+        let token = token.with_inherited(Inherited { age: Duration::ZERO, draw, recorded });
+        if life.is_zero() {
+            // It serves the requests that wait for it, and no other.
+            lease.release().await;
+            return token;
+        }
+        let asked = match self.save(&Record::new(Some(shared), None, life), life, lease, seen).await {
+            Outcome::Saved | Outcome::Not => return token,
+            // A later holder was faster. Its token is the one of the fleet.
+            Outcome::Fenced => self.read().await.ok(),
+            Outcome::Changed(found) => Some(*found),
+        };
+        asked.and_then(|found| self.newer(&found, generation)).unwrap_or(token)
+    }
+
+    /// The token of a record, if it may still be sent and is newer than the one that this replica has fetched. An older one
+    /// may be the rejected one.
+    fn newer(&self, found: &Found, generation: u64) -> Option<AccessToken> {
+        let token = found.record.token.as_ref().filter(|token| token.generation > generation)?;
+        (!self.sendable(found).is_zero()).then(|| self.adopt(token, found))
+    }
+
+    /// Saves a failure, so that the other replicas wait as well. A token that may still be sent stays in the record.
+    async fn save_failure(&self, error: &Error, lease: HeldLease, found: Found) {
+        let in_a_row = found.record.failure.as_ref().map_or(1, |last| last.in_a_row.saturating_add(1));
+        let wait = self.timing.cool_down(error, in_a_row, self.draw());
+        let Some(failure) = SharedFailure::new(error, wait, in_a_row, self.credential.clone()) else {
+            // It concerns this replica only. Another one may try at once.
+            lease.release().await;
+            return;
+        };
+        let passed = self.platform().now().monotonic().saturating_sub(found.asked.monotonic());
+        let token = found.record.after(passed).token.take();
+        let of_token = token.as_ref().map_or(Duration::ZERO, |token| token.left(&*self.timing).0);
+        let token = token.filter(|_| !of_token.is_zero());
+        // The number of failures is remembered for longer than the cool-down.
+        let life = of_token.max(wait.saturating_mul(2).saturating_add(SHARED_MEMORY));
+        self.save(&Record::new(token, Some(failure), life), life, lease, found.version).await;
+    }
+
+    /// Seals a record and saves it. Whatever comes of it, the lease has ended afterwards or ends by itself.
+    async fn save(&self, record: &Record, life: Duration, lease: HeldLease, seen: Version) -> Outcome {
+        AWS_LC_RANDOMNESS.done_on(self.platform()).await;
+        let sealed = match self.ring.seal(record.plain(), &self.key) {
+            Ok(sealed) if sealed.len() <= MemorySharedStore::MAX_RECORD => sealed,
+            Ok(_) => return self.unsaved("it is larger than 64 KiB", lease).await,
+            Err(_) => return self.unsaved("it cannot be sealed", lease).await,
+        };
+        let asked = self.platform().now();
+        let saved = self.link.save(self.platform(), &self.key, (&sealed, life), lease.fence, seen).await;
+        match saved {
+            Ok(Saved::Saved(_)) => {
+                lease.forget();
+                Outcome::Saved
+            }
+            Ok(Saved::Fenced) => {
+                lease.forget();
+                Outcome::Fenced
+            }
+            Ok(Saved::Changed(snapshot)) => {
+                lease.release().await;
+                Outcome::Changed(Box::new(self.open(snapshot, asked)))
+            }
+            // Whether it was saved is unknown. Then the lease has ended, or it ends by itself.
+            Err(Gone) => {
+                lease.forget();
+                Outcome::Not
+            }
+        }
+    }
+
+    /// Gives up a save that was not even tried. The token serves this replica.
+    async fn unsaved(&self, problem: &'static str, lease: HeldLease) -> Outcome {
+        observe::tell(EventKind::SharedRecordIgnored { problem });
+        lease.release().await;
+        Outcome::Not
+    }
+
+    /// The draw for the refresh, once for all replicas. Without randomness the earliest refresh.
+    fn draw(&self) -> u32 {
+        self.platform().random().map_or(u32::MAX, u32::from_ne_bytes)
+    }
+}
+
+/// What came of a save.
+enum Outcome {
+    /// The record is in the store, and the lease has ended.
+    Saved,
+    /// A later lease was granted meanwhile. The record of its holder counts.
+    Fenced,
+    /// Another record is there than the one that was seen, without a later lease: it was lost, and written again.
+    Changed(Box<Found>),
+    /// The store gave no answer, or the record could not be made.
+    Not,
+}
+
+/// The lease of this replica. If its fetch is dropped, a task of its own releases it.
+struct HeldLease {
+    link: Arc<Link>,
+    platform: Platform,
+    key: StoreKey,
+    fence: Fence,
+    is_held: bool,
+}
+
+impl HeldLease {
+    fn new(turn: &Turn<'_>, fence: Fence) -> Self {
+        let (link, platform, key) = (Arc::clone(turn.link), turn.platform().clone(), turn.key.clone());
+        HeldLease { link, platform, key, fence, is_held: true }
+    }
+
+    /// The lease has ended, or ends by itself.
+    fn forget(mut self) {
+        self.is_held = false;
+    }
+
+    /// Ends the lease now.
+    async fn release(mut self) {
+        self.is_held = false;
+        // If the store is gone, the lease ends by itself.
+        drop(self.link.release(&self.platform, &self.key, self.fence).await);
+    }
+}
+
+impl Drop for HeldLease {
+    fn drop(&mut self) {
+        if self.is_held {
+            let (link, platform, key, fence) =
+                (Arc::clone(&self.link), self.platform.clone(), self.key.clone(), self.fence);
+            let release = Box::pin(async move { drop(link.release(&platform, &key, fence).await) });
+            // Where nothing can be spawned, the lease ends by itself.
+            drop(self.platform.spawn(release));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The record of a refresh token: sealed, under its name, and asked for within a time.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    error::{Error, ErrorKind, Retry},
+    platform::{Platform, preparation::AWS_LC_RANDOMNESS},
+    provider::constants::{SHARED_TOKEN_CALL, SHARED_TOKEN_LIFE},
+    shared::{
+        marked::MarkedToken,
+        ring::{Ring, SealingKeys},
+    },
+    store::{Down, Fence, Saved, SharedStore, Snapshot, StoreKey, Version},
+};
+
+/// The store, and where the record is in it.
+pub(super) struct Inner<S> {
+    pub(super) store: S,
+    pub(super) keys: SealingKeys,
+    pub(super) name: String,
+}
+
+/// A record as it was found.
+pub(super) struct Found {
+    pub(super) version: Version,
+    /// The time since it was saved, by the store's clock.
+    pub(super) age: Duration,
+    pub(super) content: MarkedToken,
+}
+
+/// The ring and the name of the record.
+#[derive(Clone)]
+pub(super) struct Sealing {
+    ring: Arc<Ring>,
+    pub(super) key: StoreKey,
+}
+
+impl<S: SharedStore> Inner<S> {
+    pub(super) async fn sealing(&self, platform: &Platform) -> Result<Sealing, Error> {
+        let ring = self.keys.ring(platform).await?;
+        let key = ring.store_key("refresh token", self.name.as_bytes());
+        Ok(Sealing { ring, key })
+    }
+
+    /// The answer of the store, within a time.
+    pub(super) async fn ask<T>(
+        &self,
+        platform: &Platform,
+        call: impl Future<Output = Result<T, Down>>,
+    ) -> Result<T, Error> {
+        let until = platform.now().after(SHARED_TOKEN_CALL).monotonic();
+        let answer = platform.before(until, call).await;
+        answer.unwrap_or_else(|| Err(Down::new(format!("it did not answer within {SHARED_TOKEN_CALL:?}")))).map_err(
+            |down| {
+                let message = "the shared store of the refresh token gave no answer, so no refresh token is sent";
+                Error::new(ErrorKind::Source, message).with_source(down)
+            },
+        )
+    }
+
+    pub(super) async fn read(&self, platform: &Platform, sealing: &Sealing) -> Result<Found, Error> {
+        match self.ask(platform, self.store.read(&sealing.key)).await? {
+            Some(snapshot) => self.open(&snapshot, sealing),
+            None => Ok(Found { version: Version::ABSENT, age: Duration::ZERO, content: MarkedToken::default() }),
+        }
+    }
+
+    pub(super) fn open(&self, snapshot: &Snapshot, sealing: &Sealing) -> Result<Found, Error> {
+        let plain = sealing.ring.open(&snapshot.record, &sealing.key).map_err(|problem| {
+            let message = format!("the refresh token in the shared store cannot be opened: {problem}");
+            Error::new(ErrorKind::Source, message).with_retry(Retry::AfterChange)
+        })?;
+        let age = SHARED_TOKEN_LIFE.saturating_sub(snapshot.life);
+        Ok(Found { version: snapshot.version, age, content: MarkedToken::read(&plain)? })
+    }
+
+    pub(super) async fn save(
+        &self,
+        platform: &Platform,
+        sealing: &Sealing,
+        content: &MarkedToken,
+        fence: Fence,
+        seen: Version,
+    ) -> Result<Saved, Error> {
+        AWS_LC_RANDOMNESS.done_on(platform).await;
+        let record = sealing.ring.seal(content.plain()?, &sealing.key)?;
+        self.ask(platform, self.store.save(&sealing.key, &record, SHARED_TOKEN_LIFE, fence, seen)).await
+    }
+
+    pub(super) async fn release(&self, platform: &Platform, key: &StoreKey, fence: Fence) {
+        // If the store is gone, the lease ends by itself.
+        drop(self.ask(platform, self.store.release(key, fence)).await);
+    }
+}
