@@ -101,8 +101,8 @@ pub use self::{refresh_token::SharedRefreshToken, ring::SealingKeys};
 /// Use one for all sources of a process, also for those of [keyed providers](crate::KeyedProviders): each source has a
 /// record of its own. [The module](self) has an example.
 ///
-/// One circuit for all sources, because they share the store. After two failures of any of them, none asks the store
-/// until the pause is over.
+/// One circuit for all sources, because they share the store. After a slow failure of any of them, or two quick ones,
+/// none asks the store until the pause is over.
 ///
 /// ```
 /// use bearer_token::{Error, StaticToken, shared::{Fleet, SealingKeys}, store::MemorySharedStore};

@@ -1,7 +1,7 @@
 //! When a store is asked, and when it is left alone. Pure: no clock, no lock.
 //!
 //! ```text
-//!            failure: 1st            failure: 2nd in a row
+//!          quick failure: 1st      2nd in a row, or a slow one
 //! closed ------------------> closed ------------------------> open for 1 s, 2 s, 4 s .. 30 s
 //!   ^                                                            |
 //!   |  an answer                                    pause over   v
@@ -10,8 +10,8 @@
 //!                                                                +----------> open for twice as long
 //! ```
 //!
-//! One failure does not open it: a connection that broke costs one call, and the next one connects again. Two in a row
-//! cost a request at most 200 ms, and then the store is not waited for.
+//! One quick failure does not open it: a connection that broke costs one call, and the next one connects again. A slow
+//! one does, so a store that is silent delays one request by less than 100 ms, and then it is not waited for.
 //!
 //! An answer is any answer, also that a lease is held, or that a save was fenced. Only silence and errors count.
 
