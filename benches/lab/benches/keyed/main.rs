@@ -4,6 +4,7 @@
 mod maps;
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     hint::black_box,
     process::ExitCode,
@@ -11,12 +12,14 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     thread,
     time::{Duration, Instant},
 };
 
 use bearer_token::{AccessToken, Authorized, FetchContext, KeyedProviders, Select, Selected, TokenProvider};
-use http::Request;
+use bytes::Bytes;
+use http::{HeaderValue, Request, header::AUTHORIZATION};
 use lab::{
     report::Report,
     statistics::{Runs, Turns, median, rounds},
@@ -141,13 +144,17 @@ fn warm_requests(runtime: &Runtime, report: &mut Report) {
     // A tenant's first request on a thread does more than later ones.
     bare(&mut keyed, KEYS, &mut any_of_few);
     bare(&mut crowded, MANY, &mut any_of_many);
+    let mut plain_map = PlainMap::of(KEYS);
+    let mut any_of_map = round_robin(KEYS);
     let runs = Runs::take(RUNS, || {
-        Turns::take(5, rounds(ROUNDS), |contender| match contender {
+        Turns::take(7, rounds(ROUNDS), |contender| match contender {
             0 => bare(&mut noop, REQUESTS, || 7),
             1 => bare(&mut plain, REQUESTS, || 7),
             2 => bare(&mut keyed, REQUESTS, || 7),
             3 => bare(&mut keyed, REQUESTS, &mut any_of_few),
-            _ => bare(&mut crowded, REQUESTS, &mut any_of_many),
+            4 => bare(&mut crowded, REQUESTS, &mut any_of_many),
+            5 => bare(&mut plain_map, REQUESTS, || 7),
+            _ => bare(&mut plain_map, REQUESTS, &mut any_of_map),
         })
     });
     let net = |one: usize| runs.median(|turns| turns.net(one, 0)) / REQUESTS as f64 * 1e9;
@@ -166,12 +173,15 @@ fn warm_requests(runtime: &Runtime, report: &mut Report) {
             row(format!("one of {KEYS} keys, again and again"), 2, format!("{keyed_allocations:.2}")),
             row(format!("{KEYS} keys, one after the other"), 3, String::new()),
             row(format!("{MANY} keys, one after the other"), 4, String::new()),
+            row(format!("a plain map of {KEYS} header values, one key again and again"), 5, String::new()),
+            row(format!("a plain map of {KEYS} header values, one key after the other"), 6, String::new()),
         ],
     );
     report.text(format!(
         "Medians of {RUNS} runs of {} rounds of {REQUESTS} requests, less the time of a service that responds at once. The \
          second row is what the selector and the map cost. In the third and fourth, each request finds its provider, bearer \
-         and header value outside of the processor's nearer caches.",
+         and header value outside of the processor's nearer caches. The last two are the floor: a `HashMap` that is never \
+         changed, without a look at the origin or the expiry.",
         rounds(ROUNDS)
     ));
     report.at_most(
@@ -193,6 +203,39 @@ fn warm_requests(runtime: &Runtime, report: &mut Report) {
         keyed_allocations - plain_allocations,
     );
     report.at_least("keyed-hot", "one hot key on two threads, throughput by the unkeyed layer's", 0.85, hot);
+}
+
+/// The floor: a map of header values, which knows neither origins nor expiry.
+struct PlainMap(HashMap<Tenant, HeaderValue>);
+
+impl PlainMap {
+    fn of(keys: usize) -> Self {
+        let value = |number| {
+            let text = Bytes::from(format!("Bearer {}", warm::token()).into_bytes());
+            let mut value = HeaderValue::from_maybe_shared(text).expect("a valid value");
+            value.set_sensitive(true);
+            // The first clone moves the count of references to the heap.
+            drop(value.clone());
+            (tenant(number), value)
+        };
+        PlainMap((0..keys).map(value).collect())
+    }
+}
+
+impl Service<Request<()>> for PlainMap {
+    type Response = warm::Reply;
+    type Error = Infallible;
+    type Future = <Noop as Service<Request<()>>>::Future;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<()>) -> Self::Future {
+        let value = request.extensions().get().and_then(|tenant: &Tenant| self.0.get(tenant)).cloned();
+        request.headers_mut().insert(AUTHORIZATION, value.expect("a known tenant"));
+        Noop::new().call(request)
+    }
 }
 
 /// The allocations of a warm request.
