@@ -72,7 +72,7 @@ async fn l67_all_replicas_refresh_at_the_time_of_one_draw() {
 #[tokio::test(start_paused = true)]
 async fn l64_a_warm_request_never_asks_the_store() {
     let world = World::new();
-    let provider = TokenProvider::builder(world.replica()).platform(world.platform.clone()).build().unwrap();
+    let provider = TokenProvider::builder(world.replica().source).platform(world.platform.clone()).build().unwrap();
     provider.token().await.unwrap();
     let calls = world.store.calls();
     assert!(calls > 0);
@@ -109,7 +109,7 @@ async fn l68_hosts_whose_clocks_are_an_hour_off_share_a_token() {
     let hosts: Vec<_> = [world.platform.clone(), wrong(true), wrong(false)]
         .into_iter()
         .map(|platform| {
-            let provider = TokenProvider::builder(world.replica()).platform(platform.clone()).build().unwrap();
+            let provider = TokenProvider::builder(world.replica().source).platform(platform.clone()).build().unwrap();
             (provider, platform)
         })
         .collect();
