@@ -4,7 +4,7 @@
 //! with [`token`](crate::TokenProvider::token) if there is none, and [attaches](crate::Bearer::attach) the result. It
 //! passes a refusal by the API to [`Ticket::reject`](crate::Ticket::reject).
 
-pub use crate::provider::Authorize;
+pub use crate::provider::{Authorize, ClientRequest};
 pub use crate::resource::refusals::{Refusals, is_grpc_rejection, is_rejection};
 #[cfg(any(feature = "http-transport", feature = "tower"))]
 pub use crate::transport::body::read_response;

@@ -103,6 +103,11 @@ impl Platform {
         self
     }
 
+    /// The clock, for callers that read it at each request.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
     /// Reads both clocks.
     #[inline]
     pub fn now(&self) -> Moment {

@@ -34,6 +34,8 @@
 //!
 //! [`keyed`](self::KeyedProviders) is a bounded map of such providers.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
@@ -42,7 +44,7 @@ use crate::{
     PassThrough,
     error::{Error, ProviderName},
     observe::{EventKind, FirstTimes, Observers},
-    platform::{Moment, Platform},
+    platform::{Clock, Moment, Platform},
     provider::{
         cache::{Cache, Want},
         ticket::{ProviderId, Reject},
@@ -80,7 +82,7 @@ pub use self::{
     bearer::Bearer,
     builder::TokenProviderBuilder,
     future::TokenFuture,
-    keyed::{Authorize, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Select, Selected},
+    keyed::{Authorize, ClientRequest, KeyedProviders, KeyedProvidersBuilder, KeyedStatus, Select, Selected},
     policy::Policy,
     status::{ProviderState, ProviderStatus, Readiness},
     ticket::Ticket,
@@ -112,18 +114,23 @@ pub struct TokenProvider {
     inner: Arc<Inner>,
 }
 
+/// What a warm request reads is in the first cache line: of many tenants, each line is a miss.
+#[repr(C, align(64))]
 pub(crate) struct Inner {
-    id: ProviderId,
-    cache: Cache,
     /// The allowed origins. Empty if reads of the cache are [counted](Self::counted).
-    origins: Origins,
+    origins: Arc<Origins>,
+    form: Arc<HeaderForm>,
+    /// The platform's.
+    clock: Arc<dyn Clock>,
+    /// It begins with the bearer in service.
+    cache: Cache,
+    id: ProviderId,
     /// The allowed origins of a provider whose reads are counted. So only its requests take the way through `judge`.
-    counted: Option<Box<Origins>>,
+    counted: Option<Arc<Origins>>,
     platform: Platform,
     source: Arc<dyn DynTokenSource>,
     name: ProviderName,
     observers: Observers,
-    form: Arc<HeaderForm>,
     refusals: Refusals,
     /// What the source can meet, although it does not refuse the bearer itself.
     challenge_test: Option<ChallengeTest>,
@@ -135,6 +142,9 @@ pub(crate) struct Inner {
     /// The provider that the fetch in progress waits for.
     waits: Waits,
 }
+
+#[cfg(not(bearer_loom))]
+const _: () = assert!(offset_of!(Inner, cache) + cache::HOT <= 64);
 
 /// What [`TokenProvider::authorize`] did with a request.
 ///
@@ -219,14 +229,11 @@ impl TokenProvider {
         }
     }
 
-    /// The same as [`authorize_headers`](Self::authorize_headers), but leaves the refresh to the caller.
-    fn authorize_headers_only(
-        &self,
-        to: Destination<'_>,
-        headers: &mut HeaderMap,
-    ) -> Result<(Authorized, Option<Moment>), Error> {
-        match self.inner.without_token_for(to, headers) {
-            None => Ok(self.inner.insert_only(headers)),
+    /// The same as [`authorize_client`](Authorize::authorize_client), but leaves the refresh to the caller.
+    #[inline]
+    fn authorize_client_only(&self, request: &mut impl ClientRequest) -> Result<(Authorized, Option<Moment>), Error> {
+        match self.inner.without_token_for(request.destination(), request.headers()) {
+            None => Ok(self.inner.insert_only(request.headers_mut())),
             Some(result) => Ok((result?, None)),
         }
     }

@@ -1,6 +1,9 @@
 //! What is kept of a request until its response comes, to tell whether the response is from where the request went.
 
-use std::{hash::BuildHasher, sync::LazyLock};
+use std::{
+    hash::{BuildHasher, Hasher},
+    sync::LazyLock,
+};
 
 use foldhash::quality::RandomState;
 use reqwest::{Request, Url};
@@ -30,11 +33,21 @@ impl Asked {
 
     /// The scheme, host and port. A URL is normalised when it is parsed, and has no default port.
     pub(crate) fn origin(url: &Url) -> u64 {
-        HASHER.hash_one((url.scheme(), url.host_str(), url.port()))
+        let mut hasher = HASHER.build_hasher();
+        hasher.write(url.host_str().unwrap_or_default().as_bytes());
+        hasher.write_u32(url.port().map_or(0, |port| u32::from(port) + 1));
+        hasher.write(url.scheme().as_bytes());
+        hasher.finish()
     }
 
     pub(crate) fn place(url: &Url) -> u64 {
-        HASHER.hash_one((url.path(), url.query()))
+        let mut hasher = HASHER.build_hasher();
+        hasher.write(url.path().as_bytes());
+        if let Some(query) = url.query() {
+            hasher.write_u8(b'?');
+            hasher.write(query.as_bytes());
+        }
+        hasher.finish()
     }
 }
 

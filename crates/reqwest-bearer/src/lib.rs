@@ -69,24 +69,22 @@ use std::{
     },
 };
 
-use bearer_token::{
-    Authorized, Destination, Error, PassThrough, Rejection, RequestHead, Ticket, TokenProvider,
-    adapter::{Authorize, can_meet, tell_of_replay},
-};
-use http::{Extensions, HeaderMap, Method};
-use reqwest::{Request, Response, Url, redirect::Policy};
+use bearer_token::{PassThrough, TokenProvider, adapter::Authorize};
+use http::Extensions;
+use reqwest::{Request, Response, redirect::Policy};
 use reqwest_middleware::{Middleware, Next};
 
 mod asked;
 mod error;
 mod redirect;
+mod sending;
 #[cfg(feature = "transport")]
 mod transport;
 
 pub use bearer_token;
 pub use reqwest_middleware;
 
-use self::asked::Asked;
+use self::sending::Found;
 #[cfg(feature = "transport")]
 pub use self::transport::{ClientTransport, ClientTransportBuilder, MiddlewareTransport};
 pub use self::{
@@ -152,16 +150,16 @@ impl<P: Authorize> BearerMiddleware<P> {
     /// ```
     ///
     /// For other rules, write a middleware of your own around this one: whenever the API rejects a bearer, the
-    /// [`Rejection`] is left among the extensions of the response, unless the request was redirected or, as above, may
-    /// have been.
+    /// [`Rejection`](bearer_token::Rejection) is left among the extensions of the response, unless the request was
+    /// redirected or, as above, may have been.
     #[must_use]
     pub fn replay_once(mut self) -> Self {
         self.replays = true;
         self
     }
 
-    /// Leaves the [`Ticket`] of each request among the extensions of its response, so that the caller can report a
-    /// refusal that is in the body: `ticket.reject(&HeaderMap::new())`.
+    /// Leaves the [`Ticket`](bearer_token::Ticket) of each request among the extensions of its response, so that the
+    /// caller can report a refusal that is in the body: `ticket.reject(&HeaderMap::new())`.
     ///
     /// An extension costs an allocation, so this is off by default. A response that came from another origin, after a
     /// redirect, has none. If status and headers show the refusal, declare it to the provider with
@@ -185,178 +183,6 @@ impl<P: Authorize> BearerMiddleware<P> {
         self.watches.store(true, Ordering::Relaxed);
         redirect::noted(policy)
     }
-
-    /// Authorizes a request, if there is a token.
-    fn authorize(&self, request: &mut Request, extensions: &Extensions) -> Result<Found, Error> {
-        // The URL and the headers cannot be borrowed side by side.
-        let mut headers: HeaderMap = std::mem::take(request.headers_mut());
-        let (url, method) = (request.url(), request.method());
-        let authorized = self.provider.authorize_headers(
-            head(method, url, &HeaderMap::new(), extensions),
-            destination(url),
-            &mut headers,
-        );
-        let waits = match &authorized {
-            Ok(Authorized::NotReady) => self.provider.provider(head(method, url, &headers, extensions)),
-            _ => Ok(None),
-        };
-        *request.headers_mut() = headers;
-        Ok(match authorized? {
-            Authorized::Inserted(ticket) => Found::Ready(Some(ticket)),
-            // Without a provider, the selector chooses differently now.
-            Authorized::NotReady => waits?.map_or(Found::Ready(None), Found::Waits),
-            // `Passed`, and what may be added to it.
-            _ => Found::Ready(None),
-        })
-    }
-
-    /// Sends an authorized request. If its bearer is refused, it is rejected, and the outcome noted in the response.
-    ///
-    /// The request does not become a part of the returned future, and neither does its URL. So one small allocation is
-    /// all that a warm request costs.
-    fn send<'a>(
-        &'a self,
-        request: Request,
-        ticket: Ticket,
-        extensions: &'a mut Extensions,
-        next: Next<'a>,
-    ) -> impl Future<Output = reqwest_middleware::Result<Response>> + Send + use<'a, P> {
-        let asked = Asked::of(&request);
-        let is_bound = !self.provider.sends_only_authorization();
-        let is_watched = self.watches.load(Ordering::Relaxed);
-        let sent = if is_bound && !is_watched {
-            Err(BearerError::not_sent(unwatched()))
-        } else {
-            Ok(next.run(request, extensions))
-        };
-        async move {
-            let (response, noted) = if is_watched {
-                redirect::noting(sent?, is_bound).await
-            } else {
-                // No policy of this middleware's is asked, so there is nothing to note.
-                (sent?.await, false)
-            };
-            let mut response = response?;
-            let (status, headers) = (response.status(), response.headers());
-            let is_refused = self.provider.refusals().include(status, headers)
-                || (status.is_client_error() && can_meet(ticket, headers));
-            if is_refused || self.exposes_ticket {
-                self.judge(&mut response, is_refused, ticket, asked, noted);
-            }
-            Ok(response)
-        }
-    }
-
-    /// Leaves the ticket in the response, if that is wanted. Rejects a refused bearer and leaves the outcome there too.
-    #[cold]
-    fn judge(&self, response: &mut Response, is_refused: bool, ticket: Ticket, asked: Asked, noted: bool) {
-        let reached = response.url();
-        if Asked::origin(reached) != asked.origin {
-            // A response from another origin says nothing about the bearer.
-            return;
-        }
-        let elsewhere = Asked::place(reached) != asked.place;
-        if self.exposes_ticket {
-            response.extensions_mut().insert(ticket);
-        }
-        if is_refused {
-            let rejection = ticket.reject(response.headers());
-            let unnoticed = !self.watches.load(Ordering::Relaxed) && !asked.is_idempotent;
-            // The server that redirected the request may have acted on it.
-            if !(noted || elsewhere || unnoticed) {
-                response.extensions_mut().insert(rejection);
-            }
-        }
-    }
-
-    /// Sends a request that has to wait for a token.
-    async fn send_cold(
-        &self,
-        provider: TokenProvider,
-        mut request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
-        match authorize_cold(provider, &mut request).await.map_err(BearerError::not_sent)? {
-            Some(ticket) => self.send(request, ticket, extensions, next).await,
-            None => next.run(request, extensions).await,
-        }
-    }
-
-    /// Sends a request, and sends it once more if that can go better.
-    async fn send_twice(
-        &self,
-        mut request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
-        // Without the bearer's headers, whichever these are. What is rare is in boxes: a large future takes several
-        // times as long as a small one.
-        let spare = request.try_clone().map(Box::new);
-        let ticket = match self.authorize(&mut request, extensions).map_err(BearerError::not_sent)? {
-            Found::Ready(ticket) => ticket,
-            Found::Waits(provider) => {
-                Box::pin(authorize_cold(provider, &mut request)).await.map_err(BearerError::not_sent)?
-            }
-        };
-        let Some(ticket) = ticket else { return next.run(request, extensions).await };
-        let response = self.send(request, ticket, extensions, next.clone()).await?;
-        let rejection = response.extensions().get::<Rejection>().copied();
-        let is_settling = rejection == Some(Rejection::Settling);
-        let wanted = is_settling || rejection.is_some_and(Rejection::is_replay_useful);
-        let Some(replay) = spare.filter(|_| wanted) else { return Ok(response) };
-
-        if let Some(rejection) = rejection {
-            tell_of_replay(ticket, rejection);
-        }
-        // What waits holds no connection meanwhile.
-        drop(response);
-        if is_settling {
-            Box::pin(ticket.settled()).await;
-        }
-        Box::pin(self.replay(*replay, extensions, next)).await
-    }
-
-    /// Sends a request that was refused once more.
-    async fn replay(
-        &self,
-        mut replay: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> reqwest_middleware::Result<Response> {
-        let ticket = match self.authorize(&mut replay, extensions).map_err(BearerError::not_replayed)? {
-            Found::Ready(ticket) => ticket,
-            Found::Waits(provider) => authorize_cold(provider, &mut replay).await.map_err(BearerError::not_replayed)?,
-        };
-        match ticket {
-            Some(ticket) => self.send(replay, ticket, extensions, next).await,
-            None => next.run(replay, extensions).await,
-        }
-    }
-}
-
-/// What was found for a request.
-enum Found {
-    /// The bearer of this ticket was inserted. Without one the request goes out as it is.
-    Ready(Option<Ticket>),
-    /// The request has to wait for the token of this provider.
-    Waits(TokenProvider),
-}
-
-/// Waits for the provider's token. The provider judges the destination once more: a selector whose answers
-/// change may have chosen another one before.
-async fn authorize_cold(provider: TokenProvider, request: &mut Request) -> Result<Option<Ticket>, Error> {
-    let bearer = provider.token().await?;
-    let mut headers = std::mem::take(request.headers_mut());
-    let authorized = provider.authorize_headers(destination(request.url()), &mut headers);
-    *request.headers_mut() = headers;
-    match authorized? {
-        Authorized::Inserted(ticket) => Ok(Some(ticket)),
-        // It is too short-lived to be kept.
-        Authorized::NotReady => Ok(bearer.attach(request.headers_mut())),
-        // `Passed`, and what may be added to it.
-        _ => Ok(None),
-    }
 }
 
 /// Written without `async_trait`, whose future would contain the request and everything that is done with it, also
@@ -378,31 +204,13 @@ impl<P: Authorize> Middleware for BearerMiddleware<P> {
             return next.run(request, extensions);
         }
         if self.replays {
-            return Box::pin(self.send_twice(request, extensions, next));
+            return self.send_twice(request, extensions, next);
         }
         match self.authorize(&mut request, extensions) {
             Ok(Found::Ready(Some(ticket))) => Box::pin(self.send(request, ticket, extensions, next)),
             Ok(Found::Ready(None)) => next.run(request, extensions),
-            Ok(Found::Waits(provider)) => Box::pin(self.send_cold(provider, request, extensions, next)),
+            Ok(Found::Waits(provider)) => self.send_cold(provider, request, extensions, next),
             Err(error) => Box::pin(ready(Err(BearerError::not_sent(error)))),
         }
     }
-}
-
-fn unwatched() -> Error {
-    Error::config(
-        "the token is sent in other headers than `authorization`, which reqwest takes along to other origins at a \
-         redirect; expected a client whose redirects are watched: build it with \
-         `.redirect(bearer.watch_redirects(reqwest_bearer::redirect_policy()))`, where `bearer` is the \
-         BearerMiddleware",
-        [],
-    )
-}
-
-fn head<'a>(method: &'a Method, url: &'a Url, headers: &'a HeaderMap, extensions: &'a Extensions) -> RequestHead<'a> {
-    RequestHead::new(method, headers, extensions).url(url.scheme(), url.authority(), url.path(), url.query())
-}
-
-fn destination(url: &Url) -> Destination<'_> {
-    Destination::new(url.scheme(), url.authority())
 }

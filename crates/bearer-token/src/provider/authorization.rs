@@ -46,7 +46,7 @@ impl Inner {
         if has_several_of(self.form.name(), headers) {
             return (Authorized::Passed, None);
         }
-        let now = self.platform.now();
+        let now = self.clock.now();
         let (ticket, freshness) = match self.cache.insert(headers, now) {
             Some((ticket, freshness, true)) => (ticket, freshness),
             Some((_, _, false)) => return (Authorized::Passed, None),

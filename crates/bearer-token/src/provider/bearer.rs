@@ -10,6 +10,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    mem::offset_of,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -52,10 +53,13 @@ use crate::{
 pub struct Bearer(Arc<Sealed>);
 
 /// The one shared value behind every clone of a bearer; what the cache keeps.
+///
+/// What a warm request reads is in the first cache line: of many tenants, each line is a miss.
+#[repr(C, align(64))]
 pub(crate) struct Sealed {
     pub(crate) credential: Credential,
-    pub(crate) deadlines: Deadlines,
     pub(crate) ticket: Ticket,
+    pub(crate) deadlines: Deadlines,
     /// When its fetch ended.
     arrived: Moment,
     /// The time from which a refusal by the API counts as a rejection: see [`Sending::settle`](crate::Sending::settle).
@@ -65,6 +69,9 @@ pub(crate) struct Sealed {
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
+
+// Up to the deadline for the refresh.
+const _: () = assert!(offset_of!(Sealed, deadlines) + size_of::<Moment>() <= 64);
 
 impl Bearer {
     /// Makes a token ready to send.
@@ -92,6 +99,17 @@ impl Bearer {
     /// The same bearer with the fixed headers of another one, which has the same token, and with its place in a record.
     pub(crate) fn with_headers_and_record_of(&self, again: &Bearer) -> Self {
         self.with(again, *self.deadlines(), self.arrived())
+    }
+
+    /// The same bearer with a copy of its headers for each group of threads, if it has only one yet.
+    pub(crate) fn shared_out(&self) -> Option<Self> {
+        let Sealed { credential, ticket, deadlines, arrived, settled, recorded, scope, extras } = &*self.0;
+        let single = Some(credential).filter(|credential| credential.is_single())?;
+        // The header was legal before.
+        let credential = single.shared_out().ok()?;
+        let (ticket, deadlines, arrived, settled) = (*ticket, *deadlines, *arrived, *settled);
+        let (recorded, scope, extras) = (recorded.clone(), scope.clone(), extras.clone());
+        Some(Bearer(Arc::new(Sealed { credential, ticket, deadlines, arrived, settled, recorded, scope, extras })))
     }
 
     /// The same token, scope and extras with other parts. The ticket stays, and so does the time at which it settled.

@@ -14,7 +14,10 @@ use crate::{
     problem::{Problem, Problems},
     provider::{
         cache::Cache,
-        keyed::fetch_limit::{FetchLimit, Limited},
+        keyed::{
+            Keyed,
+            fetch_limit::{FetchLimit, Limited},
+        },
         policy::Policy,
         ticket::ProviderId,
     },
@@ -61,7 +64,7 @@ pub struct TokenProviderBuilder {
     refuse_others: bool,
     connection: Option<String>,
     name: Option<String>,
-    keyed: Option<Arc<str>>,
+    keyed: Option<Keyed>,
     observers: Vec<Arc<dyn Observer>>,
     sending: Sending,
     refusal_test: Option<RefusalTest>,
@@ -163,8 +166,8 @@ impl TokenProviderBuilder {
     }
 
     /// Makes the provider one of a map, whose observers get its events too.
-    pub(super) fn keyed(mut self, name: Arc<str>, observers: &[Arc<dyn Observer>]) -> Self {
-        self.keyed = Some(name);
+    pub(super) fn keyed(mut self, keyed: Keyed, observers: &[Arc<dyn Observer>]) -> Self {
+        self.keyed = Some(keyed);
         self.observers.extend_from_slice(observers);
         self
     }
@@ -251,25 +254,32 @@ impl TokenProviderBuilder {
             Some(name) => ProviderName::given(name),
             None => ProviderName::suggested(&self.source.name()),
         };
-        let observers = Observers::new(name.clone(), self.platform.clone(), self.keyed, self.observers);
+        let is_keyed = self.keyed.is_some();
+        let keyed = self.keyed.as_ref().map(|keyed| keyed.name.clone());
+        let observers = Observers::new(name.clone(), self.platform.clone(), keyed, self.observers);
         if !origins.is_any_allowed() {
             observers.tell(EventKind::NoOriginAllowed {});
         }
         let challenge_test = self.source.challenge_test();
+        let origins = match &self.keyed {
+            Some(keyed) => keyed.rules.shared(origins),
+            None => Arc::new(origins),
+        };
         let (origins, counted) = match observers.counts_reads() {
-            true => (Origins::asked_elsewhere(), Some(Box::new(origins))),
+            true => (Arc::new(Origins::asked_elsewhere()), Some(origins)),
             false => (origins, None),
         };
         let inner = Arc::new_cyclic(|weak: &Weak<Inner>| Inner {
-            id: ProviderId::enter(weak.clone()),
-            cache: Cache::new(self.policy),
             origins,
+            form: Arc::new(form),
+            clock: self.platform.clock(),
+            cache: if is_keyed { Cache::of_many(self.policy) } else { Cache::new(self.policy) },
+            id: ProviderId::enter(weak.clone()),
             counted,
             platform: self.platform,
             source: self.source,
             name,
             observers,
-            form: Arc::new(form),
             refusals: Refusals::new(self.refusal_test, &self.sending),
             challenge_test,
             settling_time: self.sending.settling_time(),

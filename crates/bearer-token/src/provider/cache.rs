@@ -34,9 +34,12 @@
 //! | `Renewing` | `Renewing`, as above | | `Serving` | `Serving`: the suspect is better than no bearer | `Withdrawn` |
 //! | `Withdrawn` | `Renewing`; or `Serving`, during a cool-down | | | | |
 //!
-//! `resume_cool_down` leads from `Empty` to `Failed`, and `forgive` only changes times. An empty cell changes no row.
+//! `resume_cool_down` leads from `Empty` to `Failed`, `forgive` only changes times, and `share_out` replaces the bearer by
+//! itself. An empty cell changes no row.
 //! Each transition ends with a check in debug builds.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::{sync::Arc, time::Duration};
 
 use http::HeaderMap;
@@ -53,6 +56,7 @@ use crate::{
         schedule::Freshness,
         ticket::Generation,
     },
+    resource::sharded::Crowd,
     source::Challenge,
     sync::{AtomicU64, Mutex, Ordering, Slot, lock},
     token::{FetchReason, Rejection},
@@ -78,17 +82,24 @@ use self::{
 /// Three parts are read without the lock, because requests read them: the slot, the gate and the last failure. They are
 /// written under the lock only, and each of them is whole by itself: a reader that sees a new slot with an old gate
 /// starts a refresh too many at worst, and `decide` then finds that there is nothing to do.
+#[repr(C)]
 pub(crate) struct Cache {
-    policy: Policy,
+    /// Whether a bearer should have several copies of its headers.
+    crowd: Crowd,
     /// The bearer in service. An expired one stays, to notice a source that returns it again.
     slot: Served,
     /// The earliest time, in monotonic nanoseconds, at which a reader of a stale bearer should check whether to start a
     /// refresh.
     gate: AtomicU64,
+    policy: Policy,
     /// What is known of the last failure, for readers without the lock.
     failure: Slot<Failure>,
     state: Mutex<State>,
 }
+
+/// How many bytes of the beginning a warm request reads.
+#[cfg(not(bearer_loom))]
+pub(crate) const HOT: usize = offset_of!(Cache, slot) + Served::HOT;
 
 /// What only transitions look at.
 #[derive(Default)]
@@ -114,10 +125,20 @@ struct Current {
 impl Cache {
     /// The row `Empty`.
     pub(crate) fn new(policy: Policy) -> Self {
+        Cache::with(Served::new(), policy)
+    }
+
+    /// The cache of one of many providers, most of which are used now and then: it has no copies of the bearer.
+    pub(crate) fn of_many(policy: Policy) -> Self {
+        Cache::with(Served::without_fronts(), policy)
+    }
+
+    fn with(slot: Served, policy: Policy) -> Self {
         Cache {
-            policy,
-            slot: Served::new(),
+            crowd: Crowd::default(),
+            slot,
             gate: AtomicU64::new(0),
+            policy,
             failure: Slot::new(None),
             state: Mutex::new(State::default()),
         }
@@ -131,7 +152,27 @@ impl Cache {
     /// left as it was.
     #[inline]
     pub(crate) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
-        self.slot.insert(headers, now)
+        if self.slot.has_fronts() { self.slot.insert(headers, now) } else { self.insert_from_slot(headers, now) }
+    }
+
+    #[inline]
+    fn insert_from_slot(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+        let (inserted, is_crowded) = self.slot.read(|bearer| {
+            let bearer = bearer?;
+            let freshness = bearer.deadlines.freshness(now);
+            let is_crowded = || bearer.credential.is_single() && self.crowd.is_crowded(now);
+            let insert = || ((bearer.ticket, freshness, bearer.credential.insert(headers)), is_crowded());
+            (freshness != Freshness::Expired).then(insert)
+        })?;
+        if is_crowded {
+            self.share_out(inserted.0.generation());
+        }
+        Some(inserted)
+    }
+
+    /// Whether threads share one copy of the headers of a new bearer.
+    pub(crate) fn begins_single(&self) -> bool {
+        !self.slot.has_fronts()
     }
 
     /// Looks at the bearer in service without a lock.
@@ -343,6 +384,20 @@ impl Cache {
             late.end(Outcome::Abandoned);
         }
         (Rejection::Renewing, Some(start))
+    }
+
+    /// Gives each group of threads its own copy of the headers of the bearer in service, if it is still this one.
+    pub(crate) fn share_out(&self, generation: Generation) {
+        // Dropped after the lock is released.
+        let _replaced = self.slot.get();
+        let state = lock(&self.state);
+        let in_service = self.slot.get().map(Bearer::from_sealed);
+        let shared =
+            in_service.filter(|bearer| bearer.generation() == generation).and_then(|bearer| bearer.shared_out());
+        if let Some(bearer) = shared {
+            self.slot.set(Some(bearer.sealed()));
+        }
+        self.check(&state);
     }
 
     /// Puts a new flight into the state. Returns an overdue one that it replaces, to be ended outside of the lock.

@@ -235,7 +235,8 @@ impl Inner {
     /// Makes a token ready to send, with its deadlines. A token of another replica brings its age and its draw.
     fn seal(&self, minted: Minted, started: Moment, now: Moment) -> Result<Bearer, Error> {
         let Minted { token, fixed } = minted;
-        let credential = Credential::new(&self.form, token.secret(), &fixed)?;
+        let single = Credential::new(&self.form, token.secret(), &fixed)?;
+        let credential = if self.cache.begins_single() { single } else { single.shared_out()? };
         let issued = token.issued_moment().unwrap_or(started);
         let (age, draw) = match token.inherited() {
             Some(inherited) => (inherited.age, Draw(inherited.draw)),

@@ -45,7 +45,7 @@ use crate::{
         Authorized, ProviderStatus, TokenFuture, TokenProvider, TokenProviderBuilder, cache::Failure, jitter::Draw,
         policy::Policy,
     },
-    resource::{refusals::Refusals, sending::Sending},
+    resource::{origin::SharedOrigins, refusals::Refusals, sending::Sending},
     sync::{AtomicU64, Ordering},
     token::Rejection,
 };
@@ -63,7 +63,7 @@ mod warm_up;
 
 pub use self::{
     builder::KeyedProvidersBuilder,
-    select::{Authorize, Select, Selected},
+    select::{Authorize, ClientRequest, Select, Selected},
     status::KeyedStatus,
 };
 
@@ -127,12 +127,20 @@ struct Inner<K> {
     platform: Platform,
     refusals: Refusals,
     sending: Option<Sending>,
-    name: Arc<str>,
+    keyed: Keyed,
     observers: Vec<Arc<dyn Observer>>,
     /// 1 once the map was shut down.
     shut_down: AtomicU64,
     /// 1 once a provider was built that sends other headers than `Authorization`.
     sends_other_headers: AtomicU64,
+}
+
+/// What the providers of a map have in common.
+#[derive(Clone)]
+pub(super) struct Keyed {
+    pub(super) name: Arc<str>,
+    /// The rules about origins, of which there are usually fewer than providers.
+    pub(super) rules: Arc<SharedOrigins>,
 }
 
 /// Why a key without a provider gets none yet.
@@ -349,7 +357,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Inner<K> {
         let _leave = Leave(depth);
         DEPTH.set(depth + 1);
         let built = catch_unwind(AssertUnwindSafe(|| {
-            let builder = (self.build)(key)?.keyed(self.name.clone(), &self.observers);
+            let builder = (self.build)(key)?.keyed(self.keyed.clone(), &self.observers);
             let builder = match &self.sending {
                 Some(sending) => builder.sending(sending.clone()),
                 None => builder,

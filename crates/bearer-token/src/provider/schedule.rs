@@ -38,6 +38,8 @@ use crate::{
 
 /// The moments at which one bearer changes its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Only the first is read for a fresh bearer.
+#[repr(C)]
 pub(crate) struct Deadlines {
     /// From here on it is stale: served, and refreshed in the background.
     pub(crate) refresh: Moment,

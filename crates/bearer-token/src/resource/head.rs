@@ -49,12 +49,6 @@ impl<'a> RequestHead<'a> {
         RequestHead { url: Url::Parts { scheme, authority, path, query }, ..self }
     }
 
-    /// Replaces the headers, for adapters that borrow the request's own while they insert into them.
-    #[must_use]
-    pub fn with_headers(self, headers: &'a HeaderMap) -> Self {
-        RequestHead { headers, ..self }
-    }
-
     /// The method.
     pub fn method(self) -> &'a Method {
         self.method

@@ -11,7 +11,10 @@
 //! Other forms (a header of another name, fixed headers) take a longer way behind one branch. They are behind a box, so
 //! that the usual credential stays small.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, InvalidHeaderValue},
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -27,17 +30,16 @@ use crate::{
 ///
 /// For the usual credential, `Authorization` alone, the other headers cost only a branch that is always predicted.
 #[derive(Clone)]
-pub(crate) struct Credential {
-    headers: Headers,
-    /// The length of the scheme, with its space.
-    scheme: usize,
-}
+pub(crate) struct Credential(Headers);
 
+/// The headers once, or once for each group of threads.
 #[derive(Clone)]
 enum Headers {
     /// The value of `Authorization`, and nothing else.
-    Authorization(Sharded<HeaderValue>),
-    Others(Box<Sharded<Others>>),
+    Authorization(HeaderValue),
+    SharedAuthorization(Sharded<HeaderValue>),
+    Others(Box<Others>),
+    SharedOthers(Sharded<Others>),
 }
 
 /// The headers of a [`Sending`](crate::Sending) that differs from the usual form.
@@ -62,51 +64,86 @@ impl Credential {
         check_token(token)?;
         let text = SecretText::new(Zeroizing::new([form.scheme(), token].concat().into_bytes()));
         let illegal = |error| Error::new(ErrorKind::Token, "the token is not a header value").with_source(error);
-        let headers = if *form.name() == AUTHORIZATION && fixed.is_empty() {
-            Headers::Authorization(Sharded::new(|| text.header_value()).map_err(illegal)?)
-        } else {
-            let others = Sharded::new(|| {
-                let mut copies = Vec::with_capacity(fixed.len());
-                for header in fixed {
-                    copies.push((own_copy(&header.name)?, header.value()?));
-                }
-                let value = text.header_value().map_err(illegal)?;
-                Ok::<_, Error>(Others { name: own_copy(form.name())?, value, fixed: copies.into() })
-            })?;
-            Headers::Others(Box::new(others))
+        let value = text.header_value().map_err(illegal)?;
+        if *form.name() == AUTHORIZATION && fixed.is_empty() {
+            return Ok(Credential(Headers::Authorization(value)));
+        }
+        let mut copies = Vec::with_capacity(fixed.len());
+        for header in fixed {
+            copies.push((own_copy(&header.name)?, header.value()?));
+        }
+        let others = Others { name: own_copy(form.name())?, value, fixed: copies.into() };
+        Ok(Credential(Headers::Others(Box::new(others))))
+    }
+
+    /// Whether all threads share one count of references.
+    #[inline]
+    pub(crate) fn is_single(&self) -> bool {
+        matches!(self.0, Headers::Authorization(_) | Headers::Others(_))
+    }
+
+    /// The same headers, once for each group of threads.
+    pub(crate) fn shared_out(&self) -> Result<Self, Error> {
+        let copies = match &self.0 {
+            Headers::Authorization(value) => {
+                let text = text_of(value);
+                let shared = Sharded::new(|| text.padded_header_value());
+                Headers::SharedAuthorization(shared.map_err(|error| illegal(&AUTHORIZATION, error))?)
+            }
+            Headers::Others(others) => {
+                let text = text_of(&others.value);
+                let fixed: Vec<_> = others.fixed.iter().map(|(name, value)| (name, text_of(value))).collect();
+                Headers::SharedOthers(Sharded::new(|| {
+                    let value = |name: &HeaderName, text: &SecretText| {
+                        text.padded_header_value().map_err(|error| illegal(name, error))
+                    };
+                    let mut copies = Vec::with_capacity(fixed.len());
+                    for (name, text) in &fixed {
+                        copies.push((own_copy(name)?, value(name, text)?));
+                    }
+                    let name = own_copy(&others.name)?;
+                    Ok::<_, Error>(Others { value: value(&name, &text)?, name, fixed: copies.into() })
+                })?)
+            }
+            Headers::SharedAuthorization(_) | Headers::SharedOthers(_) => self.0.clone(),
         };
-        Ok(Credential { headers, scheme: form.scheme().len() })
+        Ok(Credential(copies))
+    }
+
+    /// The headers if they are not `Authorization` alone.
+    fn others(&self) -> Option<&Others> {
+        match &self.0 {
+            Headers::Authorization(_) | Headers::SharedAuthorization(_) => None,
+            Headers::Others(others) => Some(others),
+            Headers::SharedOthers(others) => Some(others.first()),
+        }
     }
 
     /// The name of the header that contains the token.
     pub(crate) fn name(&self) -> &HeaderName {
-        match &self.headers {
-            Headers::Authorization(_) => &AUTHORIZATION,
-            Headers::Others(others) => &others.first().name,
-        }
+        self.others().map_or(&AUTHORIZATION, |others| &others.name)
     }
 
     /// The value of that header, marked sensitive.
     pub(crate) fn value(&self) -> &HeaderValue {
-        match &self.headers {
-            Headers::Authorization(value) => value.first(),
-            Headers::Others(others) => &others.first().value,
+        match &self.0 {
+            Headers::Authorization(value) => value,
+            Headers::SharedAuthorization(copies) => copies.first(),
+            Headers::Others(others) => &others.value,
+            Headers::SharedOthers(copies) => &copies.first().value,
         }
     }
 
     /// The fixed headers, marked sensitive.
     pub(crate) fn fixed(&self) -> &[(HeaderName, HeaderValue)] {
-        match &self.headers {
-            Headers::Authorization(_) => &[],
-            Headers::Others(others) => &others.first().fixed,
-        }
+        self.others().map_or(&[], |others| &others.fixed)
     }
 
     /// The token itself, without its scheme.
     pub(crate) fn secret(&self) -> &str {
-        let token = self.value().as_bytes().get(self.scheme..).unwrap_or_default();
-        // Sealing admits only visible ASCII.
-        str::from_utf8(token).unwrap_or_default()
+        // Sealing admits only visible ASCII, and the scheme ends with the only space.
+        let text = str::from_utf8(self.value().as_bytes()).unwrap_or_default();
+        text.rsplit(' ').next().unwrap_or_default()
     }
 
     /// The token, and the fixed headers that may be secrets too.
@@ -118,9 +155,10 @@ impl Credential {
     /// The value of `Authorization`, to clone in this thread, if the credential is nothing else.
     #[inline]
     pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
-        match &self.headers {
-            Headers::Authorization(value) => Some(value.local()),
-            Headers::Others(_) => None,
+        match &self.0 {
+            Headers::Authorization(value) => Some(value),
+            Headers::SharedAuthorization(copies) => Some(copies.local()),
+            Headers::Others(_) | Headers::SharedOthers(_) => None,
         }
     }
 
@@ -128,9 +166,11 @@ impl Credential {
     ///
     /// Callers rule out several values with [`has_several_of`]: see [`insert_authorization`].
     pub(crate) fn insert(&self, headers: &mut HeaderMap) -> bool {
-        match &self.headers {
-            Headers::Authorization(value) => insert_authorization(value.local(), headers),
-            Headers::Others(others) => others.local().insert(headers),
+        match &self.0 {
+            Headers::Authorization(value) => insert_authorization(value, headers),
+            Headers::SharedAuthorization(copies) => insert_authorization(copies.local(), headers),
+            Headers::Others(others) => others.insert(headers),
+            Headers::SharedOthers(copies) => copies.local().insert(headers),
         }
     }
 
@@ -181,6 +221,16 @@ impl Others {
         }
         true
     }
+}
+
+/// The text of a header value, once more.
+fn text_of(value: &HeaderValue) -> SecretText {
+    SecretText::new(Zeroizing::new(value.as_bytes().to_vec()))
+}
+
+#[cold]
+fn illegal(name: &HeaderName, error: InvalidHeaderValue) -> Error {
+    Error::new(ErrorKind::Token, format!("the header `{name}` has a value that no header may have")).with_source(error)
 }
 
 /// A copy of the name with its own reference count. It is made in advance, so the first request does not allocate.

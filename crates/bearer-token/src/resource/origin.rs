@@ -27,6 +27,7 @@ use std::{
     hash::{Hash, Hasher},
     net::{Ipv4Addr, Ipv6Addr},
     str::FromStr,
+    sync::Arc,
 };
 
 use http::{Uri, uri::Authority};
@@ -34,6 +35,7 @@ use http::{Uri, uri::Authority};
 use crate::{
     error::{Error, ErrorKind},
     problem::{Advice, Problem, Problems},
+    sync::{Mutex, lock},
 };
 
 mod spelling;
@@ -133,6 +135,28 @@ pub(crate) struct Origins {
     connection: Option<(Origin<'static>, OriginVerdict)>,
 }
 
+/// The rules of many providers, equal ones once. So a warm request of any of them finds its rule in the processor's caches.
+#[derive(Default)]
+pub(crate) struct SharedOrigins(Mutex<Vec<Arc<Origins>>>);
+
+/// The most rules that are compared. With more of them, each provider has its own.
+const MOST_SHARED: usize = 16;
+
+impl SharedOrigins {
+    /// The rule, shared with all providers that have an equal one.
+    pub(crate) fn shared(&self, rule: Origins) -> Arc<Origins> {
+        let mut rules = lock(&self.0);
+        if let Some(same) = rules.iter().find(|other| other.is_same(&rule)) {
+            return same.clone();
+        }
+        let rule = Arc::new(rule);
+        if rules.len() < MOST_SHARED {
+            rules.push(rule.clone());
+        }
+        rule
+    }
+}
+
 /// What the rule decides about one request.
 #[derive(Clone, Debug)]
 pub(crate) enum OriginVerdict {
@@ -176,6 +200,19 @@ impl Origins {
             ),
             Ok((origin, spelled)) => self.allowed.push(Allowed::new(origin, spelled)),
         }
+    }
+
+    /// Whether both were given the same origins, spelled alike and in the same order.
+    fn is_same(&self, other: &Self) -> bool {
+        fn declared(rule: &Origins) -> Option<&Origin<'static>> {
+            rule.connection.as_ref().map(|(origin, _)| origin)
+        }
+        let flags = |rule: &Self| (rule.any_https, rule.refuse_others);
+        let same = |(one, other): (&Allowed, &Allowed)| one.origin == other.origin && one.spelled == other.spelled;
+        flags(self) == flags(other)
+            && declared(self) == declared(other)
+            && self.allowed.len() == other.allowed.len()
+            && self.allowed.iter().zip(&other.allowed).all(same)
     }
 
     /// Allows all of https. Plain `http` stays what it was.

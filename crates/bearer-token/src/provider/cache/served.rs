@@ -1,5 +1,7 @@
 //! The bearer in service, for readers that must not wait.
 
+#[cfg(not(bearer_loom))]
+use std::mem::offset_of;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
@@ -26,11 +28,13 @@ use crate::{
 ///
 /// A front is valid for one version, and each change of the slot makes a new one. So when [`set`](Self::set) has
 /// returned, no front serves what was there before.
+#[repr(C)]
 pub(super) struct Served {
+    slot: Slot<Sealed>,
+    /// One of many providers has none: they would be memory that no processor has in its caches.
+    fronts: Box<[Front]>,
     /// Counted up after each change of the slot.
     version: AtomicU64,
-    fronts: Box<[Front]>,
-    slot: Slot<Sealed>,
 }
 
 /// Processors fetch cache lines in pairs.
@@ -63,13 +67,26 @@ pub(crate) type Inserted = (Ticket, Freshness, bool);
 const FIRST_VERSION: u64 = 1;
 
 impl Served {
+    /// How many bytes of the beginning a read without fronts needs.
+    #[cfg(not(bearer_loom))]
+    pub(super) const HOT: usize = offset_of!(Served, version);
+
     pub(super) fn new() -> Self {
         let front = |_| Front(TryLock::new(Copied::default()));
         Served {
-            version: AtomicU64::new(FIRST_VERSION),
-            fronts: (0..copies()).map(front).collect(),
             slot: Slot::new(None),
+            fronts: (0..copies()).map(front).collect(),
+            version: AtomicU64::new(FIRST_VERSION),
         }
+    }
+
+    pub(super) fn without_fronts() -> Self {
+        Served { slot: Slot::new(None), fronts: Box::default(), version: AtomicU64::new(FIRST_VERSION) }
+    }
+
+    #[inline]
+    pub(super) fn has_fronts(&self) -> bool {
+        !self.fronts.is_empty()
     }
 
     /// Inserts the bearer, unless it has expired or is not there. A header that the caller set is left as it was.

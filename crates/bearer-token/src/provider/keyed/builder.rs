@@ -2,7 +2,7 @@
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
-use super::{Build, Inner, KeyedProviders, bounded_map::BoundedMap, fetch_limit::FetchLimit};
+use super::{Build, Inner, Keyed, KeyedProviders, bounded_map::BoundedMap, fetch_limit::FetchLimit};
 use crate::{
     error::Error,
     observe::Observer,
@@ -165,7 +165,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> KeyedProvidersBuilder<K> {
                 platform: self.platform,
                 refusals,
                 sending: self.sending,
-                name: self.name.into(),
+                keyed: Keyed { name: self.name.into(), rules: Arc::default() },
                 observers: self.observers,
                 shut_down: AtomicU64::new(0),
                 sends_other_headers: AtomicU64::new(0),

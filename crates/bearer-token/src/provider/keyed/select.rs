@@ -44,18 +44,12 @@ pub trait Authorize: Clone + Send + Sync + 'static {
     /// As [`TokenProvider::authorize`], and the selector's.
     fn authorize<B>(&self, request: &mut Request<B>) -> Result<Authorized, Error>;
 
-    /// The same for clients whose requests are of another type, like [`TokenProvider::authorize_headers`]. A selector
-    /// sees `headers` as the headers of the head.
+    /// The same for clients whose requests are of another type, like [`TokenProvider::authorize_headers`].
     ///
     /// # Errors
     ///
     /// As [`authorize`](Self::authorize).
-    fn authorize_headers(
-        &self,
-        head: RequestHead<'_>,
-        to: Destination<'_>,
-        headers: &mut HeaderMap,
-    ) -> Result<Authorized, Error>;
+    fn authorize_client<R: ClientRequest>(&self, request: &mut R) -> Result<Authorized, Error>;
 
     /// The provider that a request has to wait for, or `None` if the request takes no token.
     ///
@@ -75,19 +69,35 @@ pub trait Authorize: Clone + Send + Sync + 'static {
     fn sends_only_authorization(&self) -> bool;
 }
 
+/// A request of a client whose requests are not `http`'s, as far as an adapter needs it.
+///
+/// Only what is needed is asked for: the head by a selector, and the destination by the provider that it chose.
+pub trait ClientRequest {
+    /// The head, for a selector.
+    fn head(&self) -> RequestHead<'_>;
+
+    /// Where the request goes.
+    fn destination(&self) -> Destination<'_>;
+
+    /// The headers.
+    fn headers(&self) -> &HeaderMap;
+
+    /// The headers, to insert the bearer.
+    fn headers_mut(&mut self) -> &mut HeaderMap;
+}
+
 impl Authorize for TokenProvider {
     #[inline]
     fn authorize<B>(&self, request: &mut Request<B>) -> Result<Authorized, Error> {
         TokenProvider::authorize(self, request)
     }
 
-    fn authorize_headers(
-        &self,
-        _head: RequestHead<'_>,
-        to: Destination<'_>,
-        headers: &mut HeaderMap,
-    ) -> Result<Authorized, Error> {
-        TokenProvider::authorize_headers(self, to, headers)
+    #[inline]
+    fn authorize_client<R: ClientRequest>(&self, request: &mut R) -> Result<Authorized, Error> {
+        match self.inner.without_token_for(request.destination(), request.headers()) {
+            None => Ok(self.inner.insert(request.headers_mut())),
+            Some(result) => result,
+        }
     }
 
     fn provider(&self, _head: RequestHead<'_>) -> Result<Option<TokenProvider>, Error> {
@@ -263,17 +273,9 @@ where
         )
     }
 
-    fn authorize_headers(
-        &self,
-        head: RequestHead<'_>,
-        to: Destination<'_>,
-        headers: &mut HeaderMap,
-    ) -> Result<Authorized, Error> {
-        self.authorize_any(
-            &mut (head, headers),
-            |(head, headers)| head.with_headers(headers),
-            |(_, headers), provider| provider.authorize_headers_only(to, headers),
-        )
+    #[inline]
+    fn authorize_client<R: ClientRequest>(&self, request: &mut R) -> Result<Authorized, Error> {
+        self.authorize_any(request, R::head, |request, provider| provider.authorize_client_only(request))
     }
 
     fn provider(&self, head: RequestHead<'_>) -> Result<Option<TokenProvider>, Error> {

@@ -1,0 +1,230 @@
+//! What becomes of one request: it is authorized, sent, judged by its response, and perhaps sent once more.
+
+use std::{future::Future, pin::Pin, sync::atomic::Ordering};
+
+use bearer_token::{
+    Authorized, Destination, Error, Rejection, RequestHead, Ticket, TokenProvider,
+    adapter::{Authorize, ClientRequest, can_meet, tell_of_replay},
+};
+use http::{Extensions, HeaderMap};
+use reqwest::{Request, Response};
+use reqwest_middleware::Next;
+
+use crate::{BearerError, BearerMiddleware, asked::Asked, redirect};
+
+/// What was found for a request.
+pub(crate) enum Found {
+    /// The bearer of this ticket was inserted. Without one the request goes out as it is.
+    Ready(Option<Ticket>),
+    /// The request has to wait for the token of this provider.
+    Waits(TokenProvider),
+}
+
+impl<P: Authorize> BearerMiddleware<P> {
+    /// Authorizes a request, if there is a token.
+    pub(crate) fn authorize(&self, request: &mut Request, extensions: &Extensions) -> Result<Found, Error> {
+        let mut outgoing = Outgoing { request, extensions };
+        Ok(match self.provider.authorize_client(&mut outgoing)? {
+            Authorized::Inserted(ticket) => Found::Ready(Some(ticket)),
+            // Without a provider, the selector chooses differently now.
+            Authorized::NotReady => self.provider.provider(outgoing.head())?.map_or(Found::Ready(None), Found::Waits),
+            // `Passed`, and what may be added to it.
+            _ => Found::Ready(None),
+        })
+    }
+
+    /// Sends an authorized request. If its bearer is refused, it is rejected, and the outcome noted in the response.
+    ///
+    /// The request does not become a part of the returned future, and neither does its URL. So one small allocation is
+    /// all that a warm request costs.
+    pub(crate) fn send<'a>(
+        &'a self,
+        request: Request,
+        ticket: Ticket,
+        extensions: &'a mut Extensions,
+        next: Next<'a>,
+    ) -> impl Future<Output = reqwest_middleware::Result<Response>> + Send + use<'a, P> {
+        let asked = Asked::of(&request);
+        let is_bound = !self.provider.sends_only_authorization();
+        let is_watched = self.watches.load(Ordering::Relaxed);
+        let sent = if is_bound && !is_watched {
+            Err(BearerError::not_sent(unwatched()))
+        } else {
+            Ok(next.run(request, extensions))
+        };
+        async move {
+            let (response, noted) = if is_watched {
+                redirect::noting(sent?, is_bound).await
+            } else {
+                // No policy of this middleware's is asked, so there is nothing to note.
+                (sent?.await, false)
+            };
+            let mut response = response?;
+            let (status, headers) = (response.status(), response.headers());
+            let is_refused = self.provider.refusals().include(status, headers)
+                || (status.is_client_error() && can_meet(ticket, headers));
+            if is_refused || self.exposes_ticket {
+                self.judge(&mut response, is_refused, ticket, asked, noted);
+            }
+            Ok(response)
+        }
+    }
+
+    /// Leaves the ticket in the response, if that is wanted. Rejects a refused bearer and leaves the outcome there too.
+    #[cold]
+    fn judge(&self, response: &mut Response, is_refused: bool, ticket: Ticket, asked: Asked, noted: bool) {
+        let reached = response.url();
+        if Asked::origin(reached) != asked.origin {
+            // A response from another origin says nothing about the bearer.
+            return;
+        }
+        let elsewhere = Asked::place(reached) != asked.place;
+        if self.exposes_ticket {
+            response.extensions_mut().insert(ticket);
+        }
+        if is_refused {
+            let rejection = ticket.reject(response.headers());
+            let unnoticed = !self.watches.load(Ordering::Relaxed) && !asked.is_idempotent;
+            // The server that redirected the request may have acted on it.
+            if !(noted || elsewhere || unnoticed) {
+                response.extensions_mut().insert(rejection);
+            }
+        }
+    }
+
+    /// Sends a request that has to wait for a token.
+    ///
+    /// Not an `async fn`, whose future has room for its arguments and once more for what they become. While the request
+    /// waits, it has a box of its own, so the future of the sent request takes its place.
+    pub(crate) fn send_cold<'a>(
+        &'a self,
+        provider: TokenProvider,
+        mut request: Request,
+        extensions: &'a mut Extensions,
+        next: Next<'a>,
+    ) -> Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'a>> {
+        Box::pin(async move {
+            let ticket = authorize_cold(provider, &mut request, extensions).await.map_err(BearerError::not_sent)?;
+            match ticket {
+                Some(ticket) => Box::pin(self.send(request, ticket, extensions, next)).await,
+                None => next.run(request, extensions).await,
+            }
+        })
+    }
+
+    /// Sends a request, and sends it once more if that can go better. Not an `async fn` either.
+    pub(crate) fn send_twice<'a>(
+        &'a self,
+        mut request: Request,
+        extensions: &'a mut Extensions,
+        next: Next<'a>,
+    ) -> Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'a>> {
+        Box::pin(async move {
+            // Without the bearer's headers, whichever these are. What is rare is in boxes: a large future takes several
+            // times as long as a small one.
+            let spare = request.try_clone().map(Box::new);
+            let ticket = match self.authorize(&mut request, extensions).map_err(BearerError::not_sent)? {
+                Found::Ready(ticket) => ticket,
+                Found::Waits(provider) => {
+                    Box::pin(authorize_cold(provider, &mut request, extensions)).await.map_err(BearerError::not_sent)?
+                }
+            };
+            let Some(ticket) = ticket else { return next.run(request, extensions).await };
+            let response = self.send(request, ticket, extensions, next.clone()).await?;
+            let rejection = response.extensions().get::<Rejection>().copied();
+            let is_settling = rejection == Some(Rejection::Settling);
+            let wanted = is_settling || rejection.is_some_and(Rejection::is_replay_useful);
+            let Some(replay) = spare.filter(|_| wanted) else { return Ok(response) };
+
+            if let Some(rejection) = rejection {
+                tell_of_replay(ticket, rejection);
+            }
+            // What waits holds no connection meanwhile.
+            drop(response);
+            if is_settling {
+                Box::pin(ticket.settled()).await;
+            }
+            Box::pin(self.replay(*replay, extensions, next)).await
+        })
+    }
+
+    /// Sends a request that was refused once more.
+    async fn replay(
+        &self,
+        mut replay: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        let ticket = match self.authorize(&mut replay, extensions).map_err(BearerError::not_replayed)? {
+            Found::Ready(ticket) => ticket,
+            Found::Waits(provider) => {
+                authorize_cold(provider, &mut replay, extensions).await.map_err(BearerError::not_replayed)?
+            }
+        };
+        match ticket {
+            Some(ticket) => self.send(replay, ticket, extensions, next).await,
+            None => next.run(replay, extensions).await,
+        }
+    }
+}
+
+/// Waits for the provider's token. The provider judges the destination once more: a selector whose answers
+/// change may have chosen another one before.
+async fn authorize_cold(
+    provider: TokenProvider,
+    request: &mut Request,
+    extensions: &Extensions,
+) -> Result<Option<Ticket>, Error> {
+    let bearer = provider.token().await?;
+    Ok(match provider.authorize_client(&mut Outgoing { request, extensions })? {
+        Authorized::Inserted(ticket) => Some(ticket),
+        // It is too short-lived to be kept.
+        Authorized::NotReady => bearer.attach(request.headers_mut()),
+        // `Passed`, and what may be added to it.
+        _ => None,
+    })
+}
+
+/// A request of reqwest with the extensions of the middlewares.
+struct Outgoing<'a> {
+    request: &'a mut Request,
+    extensions: &'a Extensions,
+}
+
+impl ClientRequest for Outgoing<'_> {
+    fn head(&self) -> RequestHead<'_> {
+        let url = self.request.url();
+        RequestHead::new(self.request.method(), self.request.headers(), self.extensions).url(
+            url.scheme(),
+            url.authority(),
+            url.path(),
+            url.query(),
+        )
+    }
+
+    #[inline]
+    fn destination(&self) -> Destination<'_> {
+        let url = self.request.url();
+        Destination::new(url.scheme(), url.authority())
+    }
+
+    #[inline]
+    fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    #[inline]
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.request.headers_mut()
+    }
+}
+
+fn unwatched() -> Error {
+    Error::config(
+        "the token is sent in other headers than `authorization`, which reqwest takes along to other origins at a \
+         redirect; expected a client whose redirects are watched: build it with \
+         `.redirect(bearer.watch_redirects(reqwest_bearer::redirect_policy()))`, where `bearer` is the \
+         BearerMiddleware",
+        [],
+    )
+}
