@@ -20,7 +20,8 @@ async fn main() -> Result<(), Error> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     assert!(provider.fips(), "rustls uses the FIPS module");
     provider.install_default().expect("the first cryptography of this process");
-    let client = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    let client =
+        rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
     assert!(client.fips(), "so connections have approved cipher suites only");
 
     println!("FIPS mode is on");

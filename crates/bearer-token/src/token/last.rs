@@ -2,10 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{
-    platform::Moment,
-    token::{AccessToken, Expiry},
-};
+use crate::platform::Moment;
+#[cfg(feature = "shared")]
+use crate::token::{AccessToken, Expiry};
 
 /// The record that replicas share, by its name, and the generation of a token in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
