@@ -85,8 +85,8 @@ fn memory_is_flat_however_long_it_lasts() {
         let mut left = None;
         let provider = measure(|| left = Some(live(short(seed, days)).1));
         let all = measure(|| drop(live(short(seed, days))));
-        // The provider itself, the last token and the last error: 69 allocations, and 72 if the error has causes.
-        assert!(provider.count_current <= 80, "{days} days: {provider:?}");
+        // The provider itself, the last token with its fronts, and the last error: 87 allocations.
+        assert!(provider.count_current <= 96, "{days} days: {provider:?}");
         let one_day = *one_day.get_or_insert(provider.count_current);
         assert!(provider.count_current.abs_diff(one_day) <= 8, "{days} days: {provider:?}; one day: {one_day}");
         assert!(provider.bytes_current <= 16 * 1024, "{days} days: {provider:?}");
