@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, Once, PoisonError},
     task::{Context, Waker},
     time::Duration,
 };
@@ -58,6 +58,15 @@ struct Instance {
 }
 
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<Course> {
+    static FIRST: Once = Once::new();
+    if plan.sharing.is_some() {
+        // The first seal of a process gathers randomness. Another simulation would wait for it in real time.
+        FIRST.call_once(|| drop(simulate(&Plan { instances: 1, time: plan.between, ..*plan })));
+    }
+    simulate(plan)
+}
+
+fn simulate(plan: &Plan) -> anyhow::Result<Course> {
     let world = World::new();
     let windows = plan.time.as_secs().div_ceil(WINDOW.as_secs());
     let seen = Arc::new(Mutex::new(vec![0; usize::try_from(windows)?]));
