@@ -29,8 +29,6 @@ use crate::provider::constants::{SHARED_CALL_TIMEOUT, SHARED_FAILURES, SHARED_PA
 #[derive(Debug, Default)]
 pub(super) struct Circuit {
     failures: u32,
-    /// How often it has opened since the last success.
-    opened: u32,
     open_until: Option<Duration>,
 }
 
@@ -63,8 +61,8 @@ impl Circuit {
         if self.open_until.is_none() && self.failures < SHARED_FAILURES && !was_slow {
             return None;
         }
-        self.opened = self.opened.saturating_add(1);
-        let pause = SHARED_PAUSE.after(self.opened);
+        // A second failure may be that of a connection which has been dead since the first. It doubles nothing.
+        let pause = SHARED_PAUSE.after(self.failures.saturating_sub(1).max(1));
         self.open_until = Some(now.saturating_add(pause));
         Some(pause)
     }
@@ -84,6 +82,8 @@ mod tests {
         circuit.succeeded();
         assert_eq!(circuit.failed(SECOND, SHARED_CALL_TIMEOUT / 2), Some(SECOND));
         assert!(!circuit.admits(SECOND));
+        let slow = SHARED_CALL_TIMEOUT;
+        assert_eq!([SECOND * 2, SECOND * 3].map(|now| circuit.failed(now, slow)), [Some(SECOND), Some(SECOND * 2)]);
     }
 
     #[test]
