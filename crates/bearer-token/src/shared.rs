@@ -65,8 +65,8 @@
 //!
 //! Fewer token requests, not exactly one: a store may lose what it acknowledged, and a server may be slow. **A store
 //! that is gone costs token requests and no failures.** Each call of the store may take 95 ms. After one failure that
-//! took half of that time, or two quick ones in a row, the store is left alone for 1 s, doubling to 30 s, and each
-//! replica fetches for itself.
+//! took half of that time, or two quick ones in a row, the store is left alone. Each replica fetches for itself then.
+//! The pause is 1 s at first, and doubles up to 30 s.
 //!
 //! Records are sealed ([`SealingKeys`]). The names of records are keyed hashes. A reader of the store learns neither
 //! a token nor whose it is.

@@ -69,7 +69,8 @@ use crate::{
 ///
 /// - **Retries.** Return the error. The provider waits, with a backoff and `Retry-After`, and asks again when a token
 ///   is needed. A retry inside the source makes callers wait for a server that is down.
-/// - **Caching.** Return a new token each time. A token that is returned twice is noticed, and extended.
+/// - **Caching.** Return a new token each time. If the same token is returned again, the provider notices, and extends
+///   its life.
 /// - **Timeouts.** The fetch is aborted at its [deadline](FetchContext::deadline). Use
 ///   [`remaining`](FetchContext::remaining) if the server should know.
 /// - **Panics.** A panic is an error of kind [`Panicked`](crate::ErrorKind::Panicked), and ends that fetch only.
@@ -110,8 +111,8 @@ pub trait TokenSource: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Its [retry advice](crate::Error::retry) decides what the provider does: it backs off from 1 s to 60 s for an
-    /// error that may pass by itself, and from 5 s to 5 min for one that needs a change.
+    /// Its [retry advice](crate::Error::retry) decides what the provider does. For an error that may pass by itself, it
+    /// backs off from 1 s to 60 s. For one that needs a change, it backs off from 5 s to 5 min.
     /// [`Error::other`](crate::Error::other) is of the first kind. Every caller that waits gets a clone of the error,
     /// and logs have its message: keep secrets out of it.
     fn fetch(&self, cx: FetchContext) -> impl Future<Output = Result<AccessToken, Error>> + Send;

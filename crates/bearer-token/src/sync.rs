@@ -48,7 +48,7 @@ impl<T> TryLock<T> {
         TryLock(try_lock::TryLock::new(value))
     }
 
-    /// The value, unless somebody else holds it at this moment.
+    /// The value, unless another thread holds it at this moment.
     #[inline]
     pub(crate) fn try_lock(&self) -> Option<impl DerefMut<Target = T> + '_> {
         self.0.try_lock()

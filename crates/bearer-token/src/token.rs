@@ -219,14 +219,16 @@ impl AccessToken {
         self
     }
 
-    /// Hints at when to get the next token, counted from [`issued`](Self::issued): the server recommends it, or the source
-    /// knows that a new token is useful then.
+    /// Hints at when to get the next token, counted from [`issued`](Self::issued).
+    ///
+    /// For servers that recommend a time, and for sources that know when a new token is useful.
     ///
     /// The provider refreshes the token then, or at the refresh point of its [`Policy`](crate::Policy) if that is earlier. A
     /// hint never makes a token live longer or shorter. With jitter, each bearer is refreshed up to a fifth of the hint
     /// earlier. A hint of less than a minute counts as one minute: otherwise each request could cause a fetch.
     ///
-    /// Entra ID sends `refresh_in` with tokens of long life. Token endpoints read it only if they are told where it is.
+    /// Entra ID may send `refresh_in` with long-lived tokens. Token endpoints read it only if they are told where it
+    /// is.
     #[must_use]
     pub fn refresh_in(mut self, time: Duration) -> Self {
         self.refresh_in = Some(time);

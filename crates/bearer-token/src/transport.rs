@@ -176,11 +176,10 @@ pub trait Transport: Send + Sync + 'static {
         request: ::http::Request<Bytes>,
     ) -> impl Future<Output = Result<::http::Response<Bytes>, Error>> + Send;
 
-    /// Describes what this transport adds to the requests that decides which tokens come back, such as a TLS certificate
-    /// of the client or a header with a tenant. It is for endpoints that replicas share (`Fleet`, with the feature
-    /// `shared`).
+    /// Describes the parts of this transport that decide which tokens come back, such as a client certificate or a
+    /// header with a tenant. Endpoints that replicas share need it (`Fleet`, with the feature `shared`).
     ///
-    /// By default it adds nothing that does. A transport that wraps another one forwards the call.
+    /// By default there are no such parts. A transport that wraps another one forwards the call.
     ///
     /// ```
     /// use bearer_token::{Error, Identity, transport::Transport};

@@ -6,8 +6,8 @@
 //! | is missing, half written, or of another kind | the previous value, and an event | an error |
 //! | has hung for a second | the previous value, and an event | an error |
 //!
-//! So a restart is the moment at which a broken file is fatal, and a running program survives it. The event says that
-//! the next restart would fail. It is sent once for each state of the file, and not at each fetch.
+//! So a running program survives a broken file, and a restart does not. The event says that the next restart would
+//! fail. It is sent once for each state of the file, and not at each fetch.
 
 use std::{path::Path, sync::Arc};
 

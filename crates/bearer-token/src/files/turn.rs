@@ -1,8 +1,8 @@
 //! Lets one caller read at a time.
 //!
-//! A mutex would do, if all file systems answered. On one that hangs, each fetch would leave a blocked thread behind,
-//! until the pool of blocking threads is used up and nothing else can run there. So a caller waits for a second, and
-//! then does without: with the last good value, or with an error that says so.
+//! A mutex would be enough if all file systems responded. On one that hangs, each fetch would leave a blocked thread
+//! behind, until the pool of blocking threads is used up. So a caller waits for a second at most, and then uses the
+//! last good value, or fails with an error that says so.
 
 use std::{
     mem,
@@ -14,7 +14,7 @@ use std::{
 pub(crate) struct Turn {
     /// How long a caller waits for the reading of another one.
     patience: Duration,
-    /// Outside of the model checker, which has no time.
+    /// The mutex of `std` and not of `crate::sync`, because the model checker has no time.
     is_taken: Mutex<bool>,
     ended: Condvar,
 }

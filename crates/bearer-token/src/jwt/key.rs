@@ -60,7 +60,7 @@ use crate::{
 /// | [`hmac`](Self::hmac) | a shared secret |
 /// | [`from_file`](Self::from_file) | a file in any format, which is read again when it changes |
 /// | [`from_value`](Self::from_value) | a part of a file or of an environment variable, which is read again too |
-/// | [`remote`](Self::remote) | is in another place, behind a [`Signer`] |
+/// | [`remote`](Self::remote) | a key in another place, behind a [`Signer`] |
 ///
 /// A [`KeyReader`] reads everything else: JWK sets, encrypted keys, encoded and short secrets, DER, bare Ed25519 keys,
 /// and keys whose format is not known in advance.
@@ -84,7 +84,7 @@ use crate::{
 /// # Which algorithm
 ///
 /// The server decides, by what was registered there. Where there is a choice, prefer ES256 or EdDSA: their signatures
-/// are small and take microseconds. RS256 is the one that every server knows.
+/// are small and take microseconds. RS256 is the most common one, but some servers refuse it.
 ///
 /// | provider | algorithm |
 /// |---|---|
@@ -93,7 +93,7 @@ use crate::{
 /// | Entra ID | PS256 |
 /// | NHS England | RS512 |
 /// | SMART Backend Services, Epic | RS384 or ES384 |
-/// | NetSuite | PS256 or ES256 and longer; no RS256 |
+/// | NetSuite | PS256 or ES256 and longer; not RS256 |
 /// | Yandex Cloud | PS256 |
 /// | Box | RS512, as in its samples |
 /// | Ghost, Zhipu, Twitch extensions, LiveKit | HS256 |
@@ -215,11 +215,11 @@ impl SigningKey {
         SigningKey { algorithm: signer.algorithm(), place: KeyPlace::Remote(Arc::new(signer)), key_id: None }
     }
 
-    /// Names the key, in place of the name that a JWK or a remote signer has: the `kid` in the header of every JWT that
-    /// it signs (RFC 7515 section 4.1.4).
+    /// Sets the name of the key: the `kid` in the header of every JWT that it signs (RFC 7515 section 4.1.4). It
+    /// replaces the name that a JWK or a remote signer has.
     ///
-    /// Servers with several keys for a client need it to find the right one: GitHub does not, Apple and Box do. It is
-    /// public. Without it, the header has no `kid`, unless the key brings one.
+    /// A server that has several keys of a client finds the right one by this name. Apple and Box need it, GitHub does
+    /// not. It is public. Without it, the header has no `kid`, unless the key brings one.
     #[must_use]
     pub fn with_key_id(mut self, key_id: impl AsRef<str>) -> Self {
         self.key_id = Some(key_id.as_ref().into());
@@ -302,11 +302,11 @@ impl SigningKey {
         }
     }
 
-    /// The message, a dot, and its signature in base64url: a JWT, if the message is the header and the claims of one
-    /// (RFC 7515 section 7.1).
+    /// Appends a dot and the signature in base64url to the message. If the message is the header and the claims of a
+    /// JWT, the result is that JWT (RFC 7515 section 7.1).
     ///
-    /// The message is moved through the signature and grows by it, so no copy is made, also on another thread. The
-    /// first signature with a nonce waits until the process has randomness.
+    /// The message is moved and not copied, also to another thread. The first signature that draws randomness waits
+    /// until the process has it.
     pub(super) async fn sign(&self, platform: &Platform, message: String) -> Result<Zeroizing<String>, Error> {
         let material = match &self.place {
             KeyPlace::Memory(material) => material.clone(),

@@ -71,7 +71,7 @@ pub(crate) use self::{credentials::Credentials, presented::Presented};
 /// |---|---|
 /// | Entra ID with a certificate | `private_key_jwt` with PS256, `x5t#S256` in the header and the token endpoint's URL as the audience |
 /// | Entra ID, workload identity | [`assertion_from`](Self::assertion_from) with the file that Kubernetes keeps fresh |
-/// | Okta | `private_key_jwt` with the token endpoint's URL as the audience, or [`basic`](Self::basic) |
+/// | Okta | `private_key_jwt` with the token endpoint's URL as the audience |
 /// | Auth0 | `private_key_jwt` with the tenant's URL and a slash at its end as the audience, or [`post`](Self::post) |
 /// | Keycloak | [`basic`](Self::basic), [`post`](Self::post), `private_key_jwt` or `client_secret_jwt`, as chosen for the client |
 /// | Google and Salesforce, JWT bearer grant | [`none`](Self::none): the grant's assertion identifies the client |

@@ -335,10 +335,10 @@ impl TokenSource for TokenEndpoint {
     }
 }
 
-/// The most requests of one fetch, if the grant has that many credentials to try.
+/// The most requests of one fetch with one scope, whatever their reasons.
 ///
-/// A refresh token that is gone leaves the previous one and the configured one, each of which is one more request. The
-/// fourth is for a clock that turns out to be wrong on the way.
+/// If a refresh token is gone, the previous one and the configured one are tried. The fourth request is for a clock
+/// that turns out to be wrong on the way.
 const TRIES: u32 = 4;
 
 impl TokenEndpoint {

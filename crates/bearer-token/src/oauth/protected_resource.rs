@@ -2,8 +2,8 @@
 //!
 //! OAuth usually begins with the client knowing its authorization server. RFC 9728 turns that round: the API says which
 //! servers it trusts, so a client can use an API that it was not configured for. The danger is that the API is
-//! untrusted, and would like to choose who gets the client's credential. So nothing here adds a server to the user's
-//! list.
+//! untrusted, and must not choose which server gets the client's credential. So nothing here adds a server to the
+//! user's list.
 //!
 //! ```text
 //! challenge (401)          metadata of the resource        registration          token endpoint

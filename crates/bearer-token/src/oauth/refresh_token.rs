@@ -105,7 +105,7 @@ use self::{
 /// |---|---|
 /// | rotates, as most do | nothing |
 /// | returns no new refresh token, as Google does | [`reusable`](Self::reusable) |
-/// | accepts the previous token for a while after a rotation (Auth0's and Okta's grace period) | [`reusable`](Self::reusable): a repeated request is within the period |
+/// | accepts the previous token for a while after a rotation (a grace period, or reuse interval) | [`reusable`](Self::reusable): a repeated request is within the period |
 /// | may lose what it has just issued, in a failover | [`retry_previous`](Self::retry_previous) |
 ///
 /// The refresh token itself may expire, or be bound to a maximum age of the session. Neither is in the response. The

@@ -3,15 +3,15 @@
 //! A scope from the user is sent as it is. A scope from an API is untrusted and ends up in a token request, so it is
 //! checked and bounded here before it is stored.
 
-/// The most words of a scope that another party names, and the most bytes.
+/// The most words, and the most bytes, of a scope that a server or an API names.
 ///
-/// Far more than any API asks for at a time.
+/// APIs ask for far less at a time.
 const WORDS: usize = 64;
 const BYTES: usize = 2048;
 
 /// The words of a scope that a response names. `None` if one of them is not a scope token, or if there are too many.
 ///
-/// It is untrusted input: it ends up in token requests.
+/// The scope is untrusted input, and ends up in token requests.
 pub(crate) fn words(text: &str) -> Option<Vec<&str>> {
     let words: Vec<_> = text.split(' ').filter(|word| !word.is_empty()).collect();
     let are_tokens = words.iter().all(|word| word.bytes().all(is_scope_byte));

@@ -101,8 +101,8 @@ fn fetch(provider: Option<&str>, kind: &EventKind<'_>) {
     }
 }
 
-/// Events of requests. At debug level, because there may be one for each request, apart from what a person must look
-/// at.
+/// Events of requests. Most are at debug level, because there may be one for each request. What a person must look at
+/// is a warning.
 fn request(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
         EventKind::GaveUp { error } => {

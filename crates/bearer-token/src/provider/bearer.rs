@@ -54,7 +54,7 @@ pub struct Bearer(Arc<Sealed>);
 
 /// The one shared value behind every clone of a bearer; what the cache keeps.
 ///
-/// What a warm request reads is in the first cache line: of many tenants, each line is a miss.
+/// What a warm request reads is in the first cache line. With many tenants, each line is a miss.
 #[repr(C, align(64))]
 pub(crate) struct Sealed {
     pub(crate) credential: Credential,

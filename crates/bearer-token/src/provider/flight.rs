@@ -114,8 +114,8 @@ impl<T: Clone> Waiter<T> {
         &self.flight
     }
 
-    /// The outcome, or a place in the list with the waker of this poll. A waiter that moved to another task is woken
-    /// where it was polled last.
+    /// Returns the outcome, or stores the waker of this poll in the list of waiters. A waiter that moved to another
+    /// task is woken where it was polled last.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
         // Wakers are user code: clone and drop them outside the lock.
         let mut waker = Some(cx.waker().clone());

@@ -58,8 +58,8 @@ impl Credential {
     ///
     /// # Errors
     ///
-    /// Of kind [`Token`](ErrorKind::Token) if the token cannot be a part of a header, or of the kind that a fixed
-    /// header deserves. Neither shows a value.
+    /// Of kind [`Token`](ErrorKind::Token) if the token cannot be a part of a header, or of the kind of the problem
+    /// with a fixed header. No message shows a value.
     pub(crate) fn new(form: &HeaderForm, token: &str, fixed: &[FixedHeader]) -> Result<Self, Error> {
         check_token(token)?;
         let text = SecretText::new(Zeroizing::new([form.scheme(), token].concat().into_bytes()));

@@ -16,8 +16,8 @@
 //! | an authority alone (`CONNECT`) | no token: it is for a proxy | no token |
 //! | another scheme, or an authority that cannot be read | error | error |
 //!
-//! Before the rule there is a comparison of bytes with the origins as they were allowed. It decides nearly all
-//! requests, and says yes to nothing to which the rule says no.
+//! A comparison of bytes with the allowed origins comes before the rule. It decides nearly all requests, and allows
+//! none that the rule would refuse.
 //!
 //! Errors name the origin and the method to call. They never repeat user information or a path, which may be secrets.
 

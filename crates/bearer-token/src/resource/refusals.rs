@@ -58,7 +58,7 @@ pub(crate) type RefusalTest = Arc<dyn Fn(ResponseHead<'_>) -> bool + Send + Sync
 /// Which responses refuse the bearers of one provider; made by
 /// [`TokenProvider::refusals`](crate::TokenProvider::refusals).
 ///
-/// A clone shares everything. While nothing is declared beyond the usual, it costs nothing.
+/// A clone shares everything. It costs nothing unless something beyond the usual was declared.
 ///
 /// ```
 /// use bearer_token::{Sending, StaticToken, TokenProvider};

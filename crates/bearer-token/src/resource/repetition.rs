@@ -6,10 +6,10 @@
 
 use zeroize::Zeroizing;
 
-/// Parts of a secret that are shorter than this are not recognised.
+/// The length of the shortest part of a secret that is recognised. A shorter secret is recognised as a whole.
 ///
-/// Twelve letters and digits of a token have some 70 bits. Shorter parts occur in texts by chance, and withholding them
-/// would make messages useless.
+/// Without regard to case, twelve letters and digits have some 60 bits. Shorter parts occur in texts by chance, and
+/// withholding those texts would make messages useless.
 const PART: usize = 12;
 
 /// Whether the text contains the secret or a part of it. Case and punctuation are ignored, because host names ignore

@@ -10,10 +10,10 @@
 //!                                                                +----------> open for twice as long
 //! ```
 //!
-//! One quick failure does not open it: a connection that broke costs one call, and the next one connects again. A slow
-//! one does, so a store that is silent delays one request by less than 100 ms, and then it is not waited for.
+//! One quick failure does not open it: a connection that broke costs one call, and the next call connects again. A slow
+//! failure does. So a silent store delays one request, by less than 100 ms.
 //!
-//! An answer is any answer, also that a lease is held, or that a save was fenced. Only silence and errors count.
+//! A lease that is held and a save that was fenced are answers too. Only silence and errors are failures.
 
 use std::time::Duration;
 

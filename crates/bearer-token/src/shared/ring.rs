@@ -42,7 +42,7 @@ use crate::{
 /// The keys with which records are sealed before they are stored: a file, or a string.
 ///
 /// One key per line, each 32 random bytes in Base64 (`openssl rand -base64 32`). Empty lines, and lines that begin with
-/// `#`, mean nothing.
+/// `#`, are ignored.
 ///
 /// - The **first** key seals.
 /// - **All** keys open. A record that was sealed with another key counts as absent.

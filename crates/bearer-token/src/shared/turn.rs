@@ -188,8 +188,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Reads the record. The time of the question is noted, because the store tells what is left of a life at its
-    /// answer, and a slow answer must not make a token younger.
+    /// Reads the record. The time before the call is noted: what the store says of a remaining life counts from there.
+    /// So a slow answer does not make a token live longer.
     pub(super) async fn read(&self) -> Result<Found, Gone> {
         let asked = self.platform().now();
         Ok(match self.link.read(self.platform(), &self.key).await? {
@@ -209,10 +209,10 @@ impl Turn<'_> {
         Found { version, asked, record }
     }
 
-    /// For how long the lease is asked for, of which the holder may crash.
+    /// The time for which the lease is requested.
     ///
-    /// The others must not wait for long without a token: so it outlasts the token that they have by half of a fetch at
-    /// most. It is longer if there is a sign that the server is slow.
+    /// The holder may crash, and the other replicas must not wait long without a token. So the lease outlasts the token
+    /// that they have by at most half of a fetch. It is longer if there is a sign that the server is slow.
     fn lease_time(&self, found: &Found, budget: Duration, has_waited: bool) -> Duration {
         let whole = self.cx.remaining().saturating_add(SHARED_LEASE_MARGIN);
         if has_waited || found.record.failure.is_some() {

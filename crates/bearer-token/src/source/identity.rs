@@ -11,7 +11,7 @@
 //!
 //! If something is missing from it, two sources share a token by mistake, and a caller gets the rights of another. If
 //! there is too much in it, replicas that should share do not. So a part that cannot be described makes the source
-//! unknown, which is an error and no guess.
+//! unknown, which is an error.
 
 use std::{fmt, sync::Arc};
 
@@ -102,7 +102,8 @@ impl Identity {
         self.push(name, [PartValue::LookedUp(Arc::new(lookup))]);
     }
 
-    /// Adds the credential. It is no part of the identity, but tells whether a refusal of it concerns another replica.
+    /// Adds the credential. It is not part of the identity. It tells whether a refusal of the credential concerns
+    /// another replica.
     #[allow(dead_code, reason = "used with the feature `oauth`")]
     pub(crate) fn credential(
         &mut self,

@@ -1,8 +1,8 @@
 //! What a source may ask of its provider's policy.
 //!
-//! A source that keeps tokens itself, as a shared one does, must judge them by the same numbers as the provider:
-//! otherwise it would adopt a token that the provider does not send. The trait keeps the dependency pointing down, from
-//! the provider to its sources.
+//! A source that keeps tokens itself, as a shared one does, must judge them by the numbers of the provider. Otherwise
+//! it would adopt a token that the provider does not send. The trait keeps the dependency pointing down, from the
+//! provider to its sources.
 
 use std::{fmt, time::Duration};
 

@@ -49,7 +49,8 @@ impl MemoryStore {
 
     /// Replaces the stored token unconditionally.
     ///
-    /// A provider in a cool-down notices it within a second. `None` ends the consent in this process.
+    /// A provider in a cool-down notices it within a second. `None` empties the store: only a token that
+    /// [`RefreshToken::initial`](crate::oauth::RefreshToken::initial) has set is left.
     pub fn set(&self, stored: Option<StoredToken>) {
         *lock(&self.0) = Kept { token: stored, replaced: true };
     }

@@ -33,10 +33,10 @@ use crate::token::{
 #[derive(Default)]
 pub struct ResponseFields(Vec<WantedSlot>);
 
-/// A place that every token response is read for.
+/// A field that is looked for in every token response.
 ///
-/// Each is set by the format of the response, so the pointer behind a place may be any. `Error` is read from successes
-/// too: several servers report failures with status 200.
+/// The format of the response decides which pointer leads to it. `Error` is read from successes too: several servers
+/// report failures with status 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Token,
@@ -136,7 +136,8 @@ impl ResponseFields {
         Self::read(bytes, names.iter().map(|name| Wanted::named(name, Pointer::to_field(name))).collect())
     }
 
-    /// Stores a value that is `depth` steps below the document, and those below it. Only the slots `among` can be there.
+    /// Stores a value that is `depth` steps below the document, or the wanted values below it. Only the slots `among`
+    /// are candidates.
     ///
     /// The depth is limited by the number of steps of a pointer.
     ///

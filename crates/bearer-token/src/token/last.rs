@@ -47,8 +47,8 @@ impl LastToken {
 
 #[cfg(feature = "shared")]
 impl LastToken {
-    /// What is known of a token whose lifetime counts from there, if it does not say otherwise. One whose lifetime is
-    /// unknown counts as ended.
+    /// What is known of a token. Its lifetime counts from `started`, unless the token has a time of issue. An unknown
+    /// lifetime counts as ended.
     pub(crate) fn of(token: &AccessToken, started: Moment) -> Self {
         let issued = token.issued_moment().unwrap_or(started);
         let lifetime = match token.expiry() {

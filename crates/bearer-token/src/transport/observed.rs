@@ -14,7 +14,7 @@ use crate::{error::Error, observe::TokenCall, source::Identity};
 /// Adds the trace context to the headers of a token request.
 pub(crate) type TraceContext = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
 
-/// Sends by another transport, inside a span, and tells how that went.
+/// Sends requests through another transport, inside a span, and reports how each ended.
 ///
 /// The outermost transport: the trace context is added before anything else sees the request.
 pub(crate) struct Observed {

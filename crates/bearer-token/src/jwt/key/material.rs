@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::jwt::{algorithm::Algorithm, native::NativeKey};
 
-/// A key in memory, and what it was read with.
+/// A key in memory, and what its format said about it.
 pub(crate) struct KeyMaterial {
     pub(crate) algorithm: Algorithm,
     pub(crate) key: NativeKey,

@@ -153,7 +153,7 @@ impl KeyReader {
 
     /// Sets whether a shared secret may be shorter than the hash. Default: no.
     ///
-    /// With a short secret a signature is easier to forge: anyone who sees one JWT can search for the secret offline.
+    /// With a short secret a signature is easier to forge: an attacker with one JWT can search for the secret offline.
     /// RFC 7518 section 3.2 forbids it. Some servers still issue such secrets.
     ///
     /// A secret that a person has chosen can be found by trying. Use this only where the server's secrets are short,

@@ -63,7 +63,7 @@ use crate::{error::Error, jwt::algorithm::Algorithm};
 ///
 /// # A key management service
 ///
-/// This one takes a digest and returns DER, as Google Cloud KMS does:
+/// This one takes a digest and returns DER:
 ///
 /// ```
 /// use bearer_token::{Error, ErrorKind, jwt::{Algorithm, Signer}};

@@ -16,8 +16,8 @@ use crate::{
 };
 
 impl Algorithm {
-    /// Turns an ECDSA signature in DER (RFC 3279 section 2.2.3), as AWS KMS, Google Cloud KMS, PKCS#11 tools and
-    /// OpenSSL return it, into the r||s of a JWT (RFC 7518 section 3.4).
+    /// Turns an ECDSA signature in DER (RFC 3279 section 2.2.3) into the r||s of a JWT (RFC 7518 section 3.4). OpenSSL
+    /// and many key management services return DER.
     ///
     /// ```
     /// use bearer_token::jwt::Algorithm;

@@ -52,7 +52,7 @@ mod checks;
 /// | Box | [`claim("box_sub_type", ..)`](Self::claim), a lifetime of 60 s, which is the default for assertions |
 /// | Zhipu | [`computed`](Self::computed) times in milliseconds, and `header("sign_type", "SIGN")` |
 /// | Coinbase CDP | [`computed_header("nonce", ..)`](Self::computed_header) |
-/// | Auth0, Ping | no `nbf`, which is the default: Ping refuses one that its clock has not reached |
+/// | Ping | no `nbf`, which is the default: Ping refuses one that its clock has not reached |
 pub struct JwtTemplateBuilder {
     key: SigningKey,
     certificate: Option<value::Value>,

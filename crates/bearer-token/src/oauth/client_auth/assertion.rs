@@ -32,12 +32,12 @@ pub(crate) use crate::jwt::JwtTemplate as AssertionTemplate;
 /// A `typ` of its own keeps an assertion for one purpose from being accepted for another, such as a JWT bearer grant.
 const TYPE: &str = "client-authentication+jwt";
 
-/// An assertion is sent at once.
+/// The default lifetime of an assertion, which is sent at once.
 ///
 /// Box and Keycloak accept at most a minute, Auth0 and SMART five. So the default works at each of them.
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 
-/// The longest lifetime that can be set. A copied assertion is worth something for as long, so servers allow minutes.
+/// The longest lifetime that can be set. A copied assertion is usable for as long, so servers allow minutes.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 const LIFETIME_PATH: &str = "client_auth.assertion_lifetime";
@@ -232,7 +232,7 @@ impl ClientAuth {
     }
 
     /// Sets the authorization server's issuer as the `aud`, and `client-authentication+jwt` as the `typ`, as
-    /// draft-ietf-oauth-rfc7523bis requires. So do FAPI servers, and new versions of Keycloak accept it.
+    /// draft-ietf-oauth-rfc7523bis requires. FAPI 2, SPIFFE and new versions of Keycloak insist on it.
     ///
     /// The issuer is sent byte for byte: Auth0's ends with a slash. Not needed where the endpoint's own
     /// [`issuer`](crate::oauth::TokenEndpointBuilder::issuer) is set.

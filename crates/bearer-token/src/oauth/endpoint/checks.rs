@@ -107,7 +107,7 @@ fn find(list: &[(&str, &'static [&'static str])], name: &str) -> Option<&'static
     list.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.trim())).map(|(_, settings)| *settings)
 }
 
-/// Who else sends parameters.
+/// The other parts of a request that send parameters.
 pub(crate) struct Others<'a> {
     pub(crate) scope: &'a str,
     pub(crate) credentials: &'a Parameters,

@@ -72,7 +72,7 @@ impl TokenType {
 
     /// The registered type with this identifier.
     ///
-    /// For messages: only identifiers from the list are repeated.
+    /// For error messages, which repeat only identifiers from the list.
     fn registered_as(identifier: &str) -> Option<Self> {
         let all = [
             TokenType::ACCESS_TOKEN,

@@ -76,8 +76,9 @@ impl ProtectedResourceBuilder {
         }
     }
 
-    /// Trusts an authorization server, with the grant and the client authentication for it: a
-    /// [`discover`](crate::oauth::TokenEndpoint::discover) with its issuer, or a URL with an
+    /// Trusts an authorization server. The registration has the grant and the client authentication for it.
+    ///
+    /// It is a [`discover`](crate::oauth::TokenEndpoint::discover) with the issuer, or a URL with an
     /// [`issuer`](TokenEndpointBuilder::issuer).
     ///
     /// May be called several times. The first one that the metadata names is used.

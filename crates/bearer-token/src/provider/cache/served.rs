@@ -23,8 +23,8 @@ use crate::{
 /// The bearer in service: a slot, and in front of it copies of what a warm request needs, one for each group of threads.
 ///
 /// A read of the slot changes two atomic numbers, and looks at four places of memory. A front has everything side by
-/// side, and takes one atomic change. It belongs to one thread most of the time. Whoever finds it taken reads the slot,
-/// so nobody waits.
+/// side, and takes one atomic change. It belongs to one thread most of the time. A thread that finds it taken reads the
+/// slot, so no thread waits.
 ///
 /// A front is valid for one version, and each change of the slot makes a new one. So when [`set`](Self::set) has
 /// returned, no front serves what was there before.

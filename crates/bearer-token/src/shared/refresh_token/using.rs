@@ -64,8 +64,8 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         }
     }
 
-    /// Saves a token over the one that was expected, whichever replica has the lease. A use of the token that has the lease
-    /// keeps it, for the mark that may follow.
+    /// Replaces the expected token, whichever replica has the lease. If this replica has the lease because it uses the
+    /// token, it keeps the lease: a mark may follow.
     pub(super) async fn replace(
         &self,
         platform: &Platform,

@@ -1,7 +1,7 @@
 //! Causes that can be told only from the words of other libraries.
 //!
-//! The last resort, for OpenSSL, platform verifiers and clients that turn errors into strings. Words are compared only,
-//! so a server that chooses them can choose among our sentences and nothing more.
+//! The last resort, for OpenSSL, platform verifiers and clients that turn errors into strings. The words are compared
+//! and never repeated. So a server that chooses them can only choose among our sentences.
 
 use std::{
     error::Error as StdError,

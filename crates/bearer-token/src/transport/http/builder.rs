@@ -166,7 +166,7 @@ impl HttpTransportBuilder {
 
     /// The `User-Agent` of token requests. Default: `bearer-token/VERSION`.
     ///
-    /// Some providers ask for a name with a way to contact you, and GitHub refuses requests without any.
+    /// Some providers ask for a name with a way to contact you.
     ///
     /// ```
     /// use bearer_token::transport::HttpTransport;

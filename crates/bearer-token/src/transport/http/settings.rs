@@ -1,4 +1,4 @@
-//! What the builder of the transport sets.
+//! The settings of a transport.
 //!
 //! They are cloned for a blocking thread when a client is made, so all parts are cheap to clone.
 
