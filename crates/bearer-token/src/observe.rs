@@ -34,8 +34,9 @@
 //!
 //! # What an event contains
 //!
-//! Events are flat values: names, numbers, times and the crate's own errors. An event never contains a token, a key, or
-//! a string that a server sent. An origin that repeats the token is withheld.
+//! Events are flat values: names, numbers, times and the crate's own errors. An event never contains a token or a key.
+//! Of the strings that a server sent, it contains only origins and known error codes. An origin that repeats the token
+//! is withheld.
 //!
 //! # What a request costs
 //!

@@ -386,8 +386,9 @@ impl TokenEndpoint {
     /// | a broken connection | once more, if the grant is repeatable |
     /// | a refusal of an assertion, and the server's `Date` differs | once more, signed by the server's clock |
     /// | 404, 405, 410 or no connection, and the metadata names another URL | once more, there |
+    /// | a 400 for want of a nonce, which the response has | once more, with the nonce |
     /// | a refusal, and the grant has another credential | once more, with that one |
-    /// | anything else, `Retry-After`, the deadline, or the last try | the error |
+    /// | anything else, most errors with a `Retry-After`, the deadline, or the last try | the error |
     ///
     /// The counters are local, so two fetches never influence each other. What outlasts a fetch is in [`ServerClock`]
     /// and in the grant.

@@ -4,7 +4,7 @@
 //! `tracing`, which has no last arm. Fields are borrowed or `Copy`: an event that no sink reads costs no allocation.
 //!
 //! An event has what is needed to act on it without a look at the source: whose it is, what failed, for how long, and
-//! when the next attempt is. It has no string that a server sent.
+//! when the next attempt is. Of the strings that a server sent, it has only origins and known error codes.
 
 use std::{
     fmt,

@@ -78,12 +78,12 @@ impl StoredToken {
 
     /// The JSON to store, which is wiped when dropped.
     ///
+    /// Store it as one opaque string, and compare it as one: [`swap`](super::RefreshTokenStore::swap) expects equality.
+    /// It contains a secret: encrypt it where the store does not.
+    ///
     /// # Errors
     ///
     /// Never fails in practice: every refresh token can be written as JSON.
-    ///
-    /// Store it as one opaque string, and compare it as one: [`swap`](super::RefreshTokenStore::swap) expects equality.
-    /// It contains a secret: encrypt it where the store does not.
     pub fn to_json(&self) -> Result<impl Deref<Target = String> + Send + Sync + use<>, Error> {
         let object = Object {
             refresh_token: self.token.expose(),

@@ -45,16 +45,15 @@ use crate::{error::Error, jwt::algorithm::Algorithm};
 ///
 /// # What services return
 ///
-/// | service | message or digest | signature | convert |
-/// |---|---|---|---|
-/// | AWS KMS | takes the message (`MessageType: RAW`) or its digest | ECDSA in DER | [`Algorithm::signature_from_der`] |
-/// | Google Cloud KMS | takes the digest for EC and RSA keys | ECDSA in DER | the same |
-/// | Azure Key Vault | takes the digest | r‖s | nothing |
-/// | HashiCorp Vault transit | takes the message or its digest | `vault:v1:` and Base64; r‖s with `marshaling_algorithm=jws` | remove the prefix, decode |
-/// | PKCS#11 tokens | depends on the mechanism | r‖s; some tools turn it into DER | only what a tool returns |
+/// The documentation of the service says which of these it does:
 ///
-/// Where the service takes a digest, hash the message with the algorithm's hash first: SHA-256 for ES256, RS256 and
-/// PS256.
+/// | the service | what to do |
+/// |---|---|
+/// | takes the message | pass it on as it is |
+/// | takes a digest | hash the message with the algorithm's hash first: SHA-256 for ES256, RS256 and PS256 |
+/// | returns an ECDSA signature in DER | [`Algorithm::signature_from_der`] |
+/// | returns an ECDSA signature as r‖s | nothing |
+/// | returns text, such as Base64 after a prefix | remove the prefix, decode |
 ///
 /// # Rotation
 ///
