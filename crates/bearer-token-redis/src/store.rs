@@ -28,8 +28,8 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 ///
 /// [`from_url`](Self::from_url) makes one, with timeouts that suit a cache. [`new`](Self::new) accepts every asynchronous
 /// connection of the crate `redis` that can be cloned: `ConnectionManager`, `ClusterConnection`, a pool. Set its response
-/// timeout to 100 ms, its connection timeout to 500 ms and its retries to one. The defaults may wait longer than the token
-/// request that the store saves.
+/// timeout to 90 ms (less than the deadline of a call), its connection timeout to 500 ms and its retries to one. The
+/// defaults may wait longer than the token request that the store saves.
 ///
 /// ```
 /// # async fn example(client: redis::Client) -> redis::RedisResult<()> {

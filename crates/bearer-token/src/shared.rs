@@ -59,7 +59,7 @@
 //!   fetch.
 //!
 //! A request that has a token in memory never waits for the store. A replica without a token waits while another one
-//! fetches, and fetches by itself if that one does not finish.
+//! fetches, and takes over when that one's lease ends. It fails if that takes longer than four fifths of its timeout.
 //!
 //! # What is promised
 //!

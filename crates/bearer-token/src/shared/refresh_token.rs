@@ -39,7 +39,8 @@ mod using;
 ///
 /// A lease alone cannot promise that: its holder may be paused between its last look at the clock and its request. So a
 /// refresh token is *marked* in the store before it is sent, and the mark is removed by the successor. It is also removed
-/// if the server responds with an error, or was not reached.
+/// if the server responds with an error, or was not reached. The error of a gateway in between (502, 504) counts as the
+/// server's, although the server may have used the token up.
 ///
 /// A mark stays if its holder crashed, or never saw the response. Then the server may have used the token up, and
 /// sending it again could end the consent. What happens then is your choice:

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! So a rotation needs no order between the server and its clients: register the new credential, hand it out, and
-//! revoke the old one when every client says `Latest`.
+//! revoke the old one when every client has fetched a token since, and says `Latest`.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -137,6 +137,9 @@ impl HotSwap {
 
     /// Which credential brought the last token: for a status page, and to find out when the old secret can be deleted
     /// at the server.
+    ///
+    /// It is also [`Latest`](CredentialInUse::Latest) until the new credential was tried. A replica that takes the
+    /// token of another one (the feature `shared`) tries nothing.
     pub fn in_use(&self) -> CredentialInUse {
         match &lock(&self.0.state).refused {
             Some(error) => CredentialInUse::Previous(error.clone()),
