@@ -10,8 +10,9 @@ pub use crate::resource::refusals::{Refusals, is_grpc_rejection, is_rejection};
 pub use crate::transport::body::read_response;
 pub use crate::transport::cause::client_error;
 
-/// Whether a response asks for another token that the source of the ticket can get, although it does not refuse this one:
-/// `insufficient_scope`, if the source [steps up](crate::oauth::StepUp) ([`ChallengeTest`](crate::ChallengeTest)).
+/// Whether a response asks for another token that the source of the ticket can get, although it does not refuse this
+/// one. An example is `insufficient_scope`, if the source [steps up](crate::oauth::StepUp)
+/// ([`ChallengeTest`](crate::ChallengeTest)).
 ///
 /// An adapter asks for a response with a status of 4xx that is no refusal, and for gRPC trailers. If it is so, it passes
 /// the response to [`Ticket::reject`](crate::Ticket::reject), as a refusal.

@@ -35,8 +35,8 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A CPU-bound job that is too slow to run inside `Future::poll`.
 ///
-/// RSA signatures, the decryption of an encrypted key and the reading of files are such jobs: they take milliseconds,
-/// in which the other tasks of a worker thread would stand still.
+/// RSA signatures, the decryption of an encrypted key and the reading of files are such jobs. They take milliseconds,
+/// for which the other tasks of a worker thread would stop.
 pub type Job = Box<dyn FnOnce() + Send>;
 
 /// The clock, the source of randomness and the spawner that a provider uses.

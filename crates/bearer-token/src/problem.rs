@@ -1,7 +1,7 @@
 //! Everything that is wrong with a configuration: what was found, what was expected, and what to change.
 //!
-//! A problem is data, not a string, because the same mistake is shown in three languages: a builder names the method to
-//! call, a configuration file names the field to set, and a process without a file names the environment variable.
+//! A problem is data, not a string, because the same mistake is shown in three ways. A builder names the method to
+//! call. A configuration file names the field to set. A process without a file names the environment variable.
 //!
 //! ```text
 //! Problem { path, found, expected, advice: [Advice { setting }] }

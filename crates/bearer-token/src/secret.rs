@@ -13,8 +13,8 @@
 //! | UTF-16, or bytes that are not UTF-8 | an error; a secret of bytes is given with an [`Encoding`](crate::Encoding) |
 //! | the path of a file, in place of its content | an error, where the caller says what the secret is not |
 //!
-//! An error is better than a guess: a secret that was trimmed too far is refused by the server with `invalid_client`,
-//! which says nothing about the reason.
+//! An error is better than a guess. A server refuses a secret that was trimmed too far with `invalid_client`, which
+//! says nothing about the reason.
 
 #[cfg(feature = "oauth")]
 use std::fmt;

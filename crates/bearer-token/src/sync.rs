@@ -9,8 +9,8 @@
 //! | [`Mutex`], [`AtomicU64`] | the standard library's | loom's |
 //! | [`Slot`] | `arc_swap`, which loom cannot look into | a mutex around an `Arc` |
 //!
-//! The model of a slot is stricter than the slot: what holds with a mutex is shown for each order of whole operations,
-//! and `arc_swap` promises that its operations are whole.
+//! A mutex is a sound model of a slot: it shows what holds for each order of whole operations. `arc_swap` promises that
+//! its operations are whole.
 
 pub(crate) mod permits;
 

@@ -1,7 +1,7 @@
 //! The transport of token requests.
 //!
-//! A token request carries credentials, so its transport must do less than an ordinary client: no redirects, no
-//! retries, no cookies, no limits that are missing. Three kinds of transports are at hand:
+//! A token request carries credentials, so its transport follows no redirects, does not retry, keeps no cookies, and
+//! limits what it reads. There are three kinds of transports:
 //!
 //! | transport | for |
 //! |---|---|

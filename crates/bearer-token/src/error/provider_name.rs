@@ -1,7 +1,7 @@
 //! The name by which people tell one provider from another.
 //!
-//! A name that the user chose is in every sentence. A suggested one, such as a token endpoint's host, is in events and
-//! status only: it would make the sentences longer for users with a single provider, where there is no doubt.
+//! A name that the user chose is in every sentence. A suggested name, such as a token endpoint's host, is in events and
+//! status only. With a single provider there is no doubt, and it would only make the sentences longer.
 
 use std::{fmt, sync::Arc};
 

@@ -172,7 +172,7 @@ impl SigningKey {
     /// The secret must be at least as long as the hash (RFC 7518 section 3.2): 32 bytes for HS256, 48 for HS384, 64 for
     /// HS512. For servers that hand out shorter ones there is [`KeyReader::allow_short_secret`].
     ///
-    /// A secret that the server handed out in Base64 or hex is a [`KeyReader`]'s job: with the encoded text as the
+    /// For a secret that the server handed out in Base64 or hex, use a [`KeyReader`]. With the encoded string as the
     /// secret, signatures would be well-formed and always refused.
     pub fn hmac(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_secret_only(algorithm, secret.as_ref())
@@ -181,15 +181,14 @@ impl SigningKey {
     /// Reads a key in any format from a file, now, and again whenever the file has changed: see
     /// [`KeyReader::read_file`].
     ///
-    /// This is the constructor for production: a rotated key is used from the next JWT on, without a restart, and a
-    /// file that is missing or half written changes nothing. The first read happens now, so a wrong path is found at
-    /// start.
+    /// This is the constructor for production. A rotated key is used from the next JWT on, without a restart. A file
+    /// that is missing or half written changes nothing. The first read happens now, so a wrong path is found at start.
     pub fn from_file(algorithm: Algorithm, path: impl AsRef<Path>) -> Result<Self, Error> {
         KeyReader::new().algorithm(algorithm).read_file(path)
     }
 
-    /// Reads a key in any format from the place that a value names, now, and again before each signature: a member of a
-    /// JSON file, an environment variable, a part of one. See [`KeyReader::read_value`].
+    /// Reads a key in any format from the place that a value names, now and again before each signature. The place is a
+    /// member of a JSON file, for example, or a part of an environment variable. See [`KeyReader::read_value`].
     ///
     /// ```
     /// use bearer_token::{Value, jwt::{Algorithm, SigningKey}};

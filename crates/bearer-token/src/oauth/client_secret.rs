@@ -1,8 +1,8 @@
 //! The secret of a client: a literal, or one that is looked up again for each request.
 //!
-//! The commonest mistakes with client secrets are found here, before a server responds with `invalid_client`: the name of the
-//! file instead of its content, a newline from an editor, quotes from a shell script, an empty variable. Each is a
-//! problem at `build()` that says which one it is, without a character of the secret.
+//! The commonest mistakes with client secrets are found here, before a server responds with `invalid_client`. Examples
+//! are the name of the file instead of its content, a newline from an editor, quotes from a shell script, and an empty
+//! variable. Each is a problem at `build()` that says which one it is, without a character of the secret.
 
 use std::{fmt, path::Path, sync::Arc};
 

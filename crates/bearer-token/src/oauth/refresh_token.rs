@@ -1,8 +1,8 @@
 //! The refresh token grant.
 //!
-//! A rotating refresh token is the most fragile credential there is: each use destroys it and creates the next one, and
-//! a lost successor means that a person has to sign in again. So this grant is mostly about order. Each line must be
-//! done before the next begins:
+//! A rotating refresh token is the most fragile credential there is: each use destroys it and creates the next one. If
+//! the successor is lost, a person has to sign in again. So this grant is mostly about order. Each line must be done
+//! before the next begins:
 //!
 //! ```text
 //! 1  take the lease among the clones, then the store's      no two fetches send one token

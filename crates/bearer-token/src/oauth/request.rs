@@ -111,9 +111,9 @@ impl RequestParts {
     ///
     /// It reuses nothing from an earlier request. `for_grant` is the context that the grant was called with.
     ///
-    /// Two contexts and two platforms look like too many. A grant may be signed with the server's clock while files are
-    /// read, deadlines pass and other providers are asked by our own: so the grant has its own context, and the client
-    /// authentication its own platform.
+    /// Two contexts and two platforms look like too many. A grant may be signed by the server's clock. Files, deadlines
+    /// and other providers go by our own. So the grant has its own context, and the client authentication its own
+    /// platform.
     pub(crate) async fn make(
         &self,
         uri: &Uri,

@@ -236,8 +236,8 @@ impl ResponseReader {
 
     /// The text of the token, which the caller wipes.
     ///
-    /// Each wrong kind of field is named, because each points to another mistake: a nested object to a wrong pointer, a
-    /// number to another field, an empty string to a server that reports its failure with 200.
+    /// Each wrong kind of field is named, because each points to another mistake. A nested object points to a wrong
+    /// pointer, a number to another field, an empty string to a server that reports its failure with 200.
     fn token_text(&self, response: &Response<Bytes>, fields: &mut ResponseFields) -> Result<String, Error> {
         let (status, name) = (response.status(), self.format.token_name().escape_default());
         let unusable = |found: &str| Err(self.unusable(status, &format!("{found}; {}", self.format.expected())));

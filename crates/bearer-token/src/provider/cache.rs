@@ -80,8 +80,8 @@ use self::{
 /// The state of one provider. It is shared by all clones of the provider, and by its flights.
 ///
 /// Three parts are read without the lock, because requests read them: the slot, the gate and the last failure. They are
-/// written under the lock only, and each of them is whole by itself: a reader that sees a new slot with an old gate
-/// starts a refresh too many at worst, and `decide` then finds that there is nothing to do.
+/// written under the lock only, and each of them is whole by itself. A reader that sees a new slot with an old gate
+/// tries to start a refresh too many at worst. Then `decide` finds that there is nothing to do.
 #[repr(C)]
 pub(crate) struct Cache {
     /// Whether a bearer should have several copies of its headers.

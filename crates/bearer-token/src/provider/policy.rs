@@ -26,9 +26,9 @@ use crate::problem::Problems;
 /// let policy = Policy::default().fetch_timeout(Duration::from_secs(3));
 /// ```
 ///
-/// For a token of an hour, the defaults mean: fresh for 36 to 48 minutes, depending on the draw; then stale, and
-/// refreshed by the first request; not sent in the last 10 seconds. The guide's chapter on the life of a token has a
-/// table for other lifetimes.
+/// With the defaults, a token of an hour is fresh for 36 to 48 minutes, depending on the draw. Then it is stale, and
+/// the first request refreshes it. It is not sent in its last 10 seconds. The guide's chapter on the life of a token
+/// has a table for other lifetimes.
 ///
 /// | setting | default | counts |
 /// |---|---|---|

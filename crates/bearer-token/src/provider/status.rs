@@ -1,7 +1,7 @@
 //! The state of a provider.
 //!
-//! Three views of the same facts, for three readers: [`ProviderState`] is what a request would meet, [`Readiness`] is
-//! what a probe responds, and [`ProviderStatus`] has all of it, with a sentence for people.
+//! There are three views of the same facts. [`ProviderState`] is what a request would meet. [`Readiness`] is what a
+//! probe responds. [`ProviderStatus`] has all of it, with a sentence for people.
 
 use std::{
     fmt,
@@ -114,7 +114,7 @@ pub enum ProviderState {
 
 impl ProviderStatus {
     /// Looks at a cache. The slot and the failure are read one after the other, so a fetch that ends in between may be
-    /// half seen: a status is a picture for people, and decides nothing.
+    /// half seen. That is harmless: a status is for people, and decides nothing.
     pub(super) fn of(cache: &Cache, name: &ProviderName, now: Moment) -> Self {
         // An expired one is kept, but not in service.
         let bearer = cache.usable(now);

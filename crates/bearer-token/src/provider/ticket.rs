@@ -1,12 +1,12 @@
 //! What a sent request remembers of its bearer, and how a rejection finds the provider.
 //!
-//! A request that is refused must be able to say which token was refused, long after it was sent: the token in service
-//! may be another one by then. The obvious way, a clone of the provider in each request, counts two references for each
-//! request, and under load the counts are what limits the throughput.
+//! A refused request must be able to say which token was refused, long after it was sent. The token in service may be
+//! another one by then. The obvious way is a clone of the provider in each request. It counts two references for each
+//! request, and under load the counts limit the throughput.
 //!
 //! So a request keeps eight bytes: the number of the provider and the number of the token. A registry of all providers
-//! of the process, locked only when one is built or dropped and for a rejection, leads back from the number to the
-//! provider. A provider that is gone is not found, and its tickets do nothing.
+//! of the process leads back from the number to the provider. It is locked only when a provider is built or dropped,
+//! and for a rejection. A provider that is gone is not found, and its tickets do nothing.
 
 use std::{
     collections::{BTreeMap, btree_map},

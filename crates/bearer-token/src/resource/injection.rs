@@ -1,7 +1,7 @@
 //! The only place that puts a credential into the head of a request.
 //!
-//! One place, so that three rules hold for all adapters: what the caller set wins, the value is marked sensitive, and
-//! no header of the request is read before it is certain that the token may go there.
+//! It is one place, so three rules hold for all adapters. What the caller set wins. The value is marked sensitive. No
+//! header of the request is read before it is certain that the token may go there.
 //!
 //! # Cost
 //!

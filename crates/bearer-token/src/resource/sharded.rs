@@ -64,8 +64,8 @@ impl<T: Clone> Sharded<T> {
 
 /// Notices that threads take turns at a value that exists once.
 ///
-/// Copies are made only where this happens, because most of a thousand providers are used by a request now and then: for
-/// them, the copies would be memory that no processor has in its caches.
+/// Copies are made only where this happens. Most of a thousand providers are used by a request now and then: for them,
+/// the copies would be memory that no processor has in its caches.
 #[derive(Default)]
 pub(crate) struct Crowd(AtomicU64);
 

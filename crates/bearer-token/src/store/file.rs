@@ -1,12 +1,12 @@
 //! A refresh token in a file.
 //!
-//! A file looks like the simplest store and is the one with the most ways to lose a token: a crash between two writes,
-//! a full disk, two processes, a symbolic link, a backup tool. The parts:
+//! A file looks like the simplest store, but it has the most ways to lose a token: a crash between two writes, a full
+//! disk, two processes, a symbolic link, a backup tool. The parts:
 //!
 //! | file | question |
 //! |---|---|
 //! | `location.rs` | which file is meant, behind all its names |
-//! | `lock.rs`, `guard.rs` | who may change it, among processes and among the jobs of this one |
+//! | `lock.rs`, `guard.rs` | which process, and which job of this one, may change it |
 //! | `disk.rs` | what is in it, and how it is replaced |
 //! | `draft.rs` | what a crash left behind |
 //! | `token_file.rs` | what the clones of a store share, and the errors |

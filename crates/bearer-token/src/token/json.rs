@@ -3,13 +3,12 @@
 //! A value that is skipped may hold bytes that are not UTF-8, raw control characters, and numbers of any size. Servers
 //! send such values beside a usable token. A value that is used is read strictly, by its user.
 //!
-//!
 //! `serde_json` is used for the values, not for the document. It would refuse a whole response because of one invalid
-//! byte in a field that is not needed, and it would copy all strings, of which some are secrets that would have to be
-//! found and wiped.
+//! byte in a field that is not needed. It would also copy all strings, and the secrets among the copies would have to
+//! be wiped.
 //!
-//! The scanner accepts a superset of JSON between the values that it is asked for, and it is exact about one thing:
-//! where each value begins and ends. A value is handed to its user as raw bytes, and decoded by [`text`] or [`number`].
+//! Between the values that it is asked for, the scanner accepts a superset of JSON. It is exact about one thing: where
+//! each value begins and ends. A value is handed to its user as raw bytes, and decoded by [`text`] or [`number`].
 
 use std::borrow::Cow;
 

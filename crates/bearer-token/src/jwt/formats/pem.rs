@@ -1,9 +1,8 @@
 //! Finds the private key, or the certificates, in PEM text (RFC 7468).
 //!
 //! PEM reaches a program through environment variables, JSON, YAML, templates and clipboards, each of which damages it
-//! in its own way. The damage that leaves the key recoverable is repaired (escaped newlines, other text around it,
-//! missing line breaks), and everything else is reported with what it looks like. RFC 7468 describes the format and the
-//! labels.
+//! in its own way. Damage that leaves the key recoverable is repaired: escaped newlines, other text around it, missing
+//! line breaks. All other damage is reported, with what it looks like. RFC 7468 describes the format and the labels.
 
 use zeroize::Zeroizing;
 

@@ -1,8 +1,8 @@
 //! Builds templates, and reports all their problems at once.
 //!
-//! Methods only collect. The order of the checks in `build` follows their dependencies: times first, because the
-//! rehearsal needs a lifetime; then names; then the certificate, which computed members may ask for; then the computed
-//! members; and last the header, which may contain all of them.
+//! Methods only collect. The order of the checks in `build` follows their dependencies. Times are first, because the
+//! rehearsal needs a lifetime. Names are next, then the certificate, which computed members may ask for, and then the
+//! computed members. The header is last, because it may contain all of them.
 
 use std::{fmt, time::Duration};
 

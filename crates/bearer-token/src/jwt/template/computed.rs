@@ -1,7 +1,7 @@
 //! Claims and header members that user code computes for each JWT.
 //!
-//! Functions and not templates in strings: a fingerprint, a time in milliseconds and a hash over both are one
-//! expression each in Rust, and a language for them would need escapes, types and errors of its own.
+//! They are functions and not templates in strings. A fingerprint, a time in milliseconds and a hash over both are one
+//! expression each in Rust. A language for them would need its own escapes, types and errors.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The times of one JWT.
 //!
-//! JWTs count whole seconds (RFC 7519 section 2). Rounding is always against the JWT: it never begins later nor ends
-//! later than it was asked to, since servers refuse a token of the future and one that lives too long.
+//! JWTs count whole seconds (RFC 7519 section 2). Rounding never makes a JWT begin later or end later than was asked
+//! for. Servers refuse a token from the future, and one that lives too long.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,8 +1,8 @@
 //! A limit on how many fetches are in progress at the same time.
 //!
-//! It is around the source of each provider of a map, inside of its flight: a fetch waits for its turn with its
-//! deadline running, and a caller waits for the fetch as for any other. A fetch whose runtime has stopped does not hold
-//! its permit forever, because a permit ends at its fetch's deadline.
+//! It is around the source of each provider of a map, inside of its flight. A fetch waits for its turn while its
+//! deadline runs. A caller waits for the fetch as for any other. A fetch whose runtime has stopped does not hold its
+//! permit forever, because a permit ends at its fetch's deadline.
 
 use std::{borrow::Cow, sync::Arc};
 

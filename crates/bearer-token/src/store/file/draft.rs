@@ -67,8 +67,8 @@ pub(super) fn probe(path: &Path, suffix: &str) -> io::Result<()> {
 ///
 /// The caller has the lock, so no draft is in use. `lock` is the metadata of its file.
 ///
-/// A whole draft whose name has the current version of the file is the successor that a crash kept from its place: the
-/// token in the file is used up, and this one is its replacement. All other drafts are older than the file.
+/// The successor is a whole draft whose name has the current version of the file. The token in the file is used up, and
+/// a crash kept the draft from its place. All other drafts are older than the file.
 pub(super) fn settle(path: &Path, lock: &Metadata, suffix: &str) -> io::Result<()> {
     let found = find_all(path);
     if found.is_empty() {

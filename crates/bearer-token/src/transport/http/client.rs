@@ -1,7 +1,7 @@
 //! hyper's clients, one for each runtime.
 //!
-//! hyper's client is a pool plus a connector. A pool belongs to a runtime, because its connections are tasks there, and
-//! to a set of certificates, because a connection that was opened with old ones must not carry a new identity.
+//! hyper's client is a pool plus a connector. A pool belongs to a runtime, because its connections are tasks there. It
+//! also belongs to a set of certificates: a connection that was opened with old ones must not carry a new identity.
 //!
 //! | event | effect |
 //! |---|---|

@@ -1,8 +1,8 @@
 //! The certificates and the key of a transport, which are read again when their files change.
 //!
-//! Certificates of workloads live for hours, and their files are rewritten while the process runs. Here they are
-//! compared before each request, which is a look at a few timestamps, and read as a whole when one of them changed: a
-//! certificate without its new key is a problem, and the previous pair stays in use.
+//! Certificates of workloads live for hours, and their files are rewritten while the process runs. A look at their
+//! timestamps before each request shows whether one has changed. Then all are read together: a certificate without its
+//! new key is a problem, and the previous pair stays in use.
 
 use std::{fmt, sync::Arc};
 
