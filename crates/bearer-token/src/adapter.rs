@@ -14,8 +14,8 @@ pub use crate::transport::cause::client_error;
 /// one. An example is `insufficient_scope`, if the source [steps up](crate::oauth::StepUp)
 /// ([`ChallengeTest`](crate::ChallengeTest)).
 ///
-/// An adapter asks for a response with a status of 4xx that is no refusal, and for gRPC trailers. If it is so, it passes
-/// the response to [`Ticket::reject`](crate::Ticket::reject), as a refusal.
+/// An adapter asks for a response with a status of 4xx that is not a refusal, and for gRPC trailers. If the answer is
+/// `true`, it passes the response to [`Ticket::reject`](crate::Ticket::reject), as a refusal.
 #[cold]
 pub fn can_meet(ticket: crate::Ticket, headers_or_trailers: &http::HeaderMap) -> bool {
     ticket.can_meet(headers_or_trailers)
