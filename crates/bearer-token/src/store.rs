@@ -145,7 +145,7 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
     }
 
     /// Notes that the token for which [`prepare`](Self::prepare) was called last is not used up: the server responded with
-    /// an error, or was not reached.
+    /// an error, or was not reached. The error of a gateway (502, 504) is not the server's.
     ///
     /// It is called before the lease is dropped. By default it does nothing.
     fn not_used_up(&self) {}

@@ -335,6 +335,13 @@ impl TokenSource for TokenEndpoint {
     }
 }
 
+/// Whether the server responded to the request and issued nothing. A success that cannot be read may have used up a refresh
+/// token, and so may a request for which a gateway got no response.
+fn is_refusal(error: &Error, status: StatusCode) -> bool {
+    let is_unclear = status.is_success() || matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT);
+    error.oauth_code().is_some() || !is_unclear
+}
+
 /// The most requests of one fetch with one scope, whatever their reasons.
 ///
 /// If a refresh token is gone, the previous one and the configured one are tried. The fourth request is for a clock
@@ -430,9 +437,11 @@ impl TokenEndpoint {
                 Err(error) => error,
             };
             let broken = error.kind() == ErrorKind::Transport;
-            if (response.is_some() || error.is_unsent())
-                && let Some(not_used_up) = granted.extensions().get::<NotUsedUp>()
-            {
+            let is_unused = match &response {
+                Some((response, _)) => is_refusal(&error, response.status()),
+                None => error.is_unsent(),
+            };
+            if is_unused && let Some(not_used_up) = granted.extensions().get::<NotUsedUp>() {
                 (not_used_up.0)();
             }
             let asked_to_wait = matches!(error.retry(), Retry::Later { after: Some(_) });

@@ -30,6 +30,8 @@ use crate::provider::constants::{SHARED_CALL_TIMEOUT, SHARED_FAILURES, SHARED_PA
 pub(super) struct Circuit {
     failures: u32,
     open_until: Option<Duration>,
+    /// When it opened last.
+    opened: Duration,
 }
 
 impl Circuit {
@@ -56,6 +58,10 @@ impl Circuit {
 
     /// Notes a call without an answer, which took this time. Returns the pause, if one begins.
     pub(super) fn failed(&mut self, now: Duration, took: Duration) -> Option<Duration> {
+        if self.open_until.is_some() && now.saturating_sub(took) < self.opened {
+            // It was under way when another one opened the circuit, and says nothing new.
+            return None;
+        }
         self.failures = self.failures.saturating_add(1);
         let was_slow = took >= SHARED_CALL_TIMEOUT / 2;
         if self.open_until.is_none() && self.failures < SHARED_FAILURES && !was_slow {
@@ -63,7 +69,7 @@ impl Circuit {
         }
         // A second failure may be that of a connection which has been dead since the first. It doubles nothing.
         let pause = SHARED_PAUSE.after(self.failures.saturating_sub(1).max(1));
-        self.open_until = Some(now.saturating_add(pause));
+        (self.open_until, self.opened) = (Some(now.saturating_add(pause)), now);
         Some(pause)
     }
 }
@@ -84,6 +90,16 @@ mod tests {
         assert!(!circuit.admits(SECOND));
         let slow = SHARED_CALL_TIMEOUT;
         assert_eq!([SECOND * 2, SECOND * 3].map(|now| circuit.failed(now, slow)), [Some(SECOND), Some(SECOND * 2)]);
+    }
+
+    #[test]
+    fn failures_at_the_same_time_count_once() {
+        let mut circuit = Circuit::default();
+        assert_eq!(circuit.failed(SECOND, SHARED_CALL_TIMEOUT), Some(SECOND));
+        for late in 1..10 {
+            assert_eq!(circuit.failed(SECOND + QUICK * late, SHARED_CALL_TIMEOUT), None, "{late}");
+        }
+        assert!(circuit.admits(SECOND * 2), "the pause is not longer for it");
     }
 
     #[test]

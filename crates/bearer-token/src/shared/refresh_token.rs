@@ -39,10 +39,10 @@ mod using;
 ///
 /// A lease alone cannot promise that: its holder may be paused between its last look at the clock and its request. So a
 /// refresh token is *marked* in the store before it is sent, and the mark is removed by the successor. It is also removed
-/// if the server responds with an error, or was not reached. The error of a gateway in between (502, 504) counts as the
-/// server's, although the server may have used the token up.
+/// if the server responds with an error, or was not reached.
 ///
-/// A mark stays if its holder crashed, or never saw the response. Then the server may have used the token up, and
+/// A mark stays if its holder crashed, or never saw the server's response. The error of a gateway in between (502, 504) is
+/// not the server's, unless it has an OAuth error code. A success that cannot be read is none either. Then the server may have used the token up, and
 /// sending it again could end the consent. What happens then is your choice:
 ///
 /// | setting | a token whose mark stays |
@@ -114,15 +114,18 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         self.settings.reusable_within.map_or(self.settings.lease, |period| self.settings.lease.min(period / 2))
     }
 
-    /// Whether a token may be sent whose mark is this old.
-    fn may_resend(&self, age: Duration) -> bool {
-        self.settings.reusable_within.is_some_and(|period| age < period)
-            || self.settings.resend_after.is_some_and(|time| age >= time)
+    /// Whether a token may be sent whose response is missing. The server counts its period from the first request, and
+    /// later ones do not extend it.
+    fn may_resend(&self, found: &Found) -> bool {
+        self.settings.reusable_within.is_some_and(|period| found.sent_for() < period)
+            || self.settings.resend_after.is_some_and(|time| found.age >= time)
     }
 
-    /// Whether a request with the token may be under way, or may have been lost.
+    /// Whether a request with the token may be under way, or may have been lost. That the last one was harmless says
+    /// nothing about those before it.
     fn is_in_use(&self, found: &Found) -> bool {
-        found.content.mark.is_some() && found.content.mark != lock(&self.turn).harmless
+        let MarkedToken { mark, sent_before, .. } = &found.content;
+        mark.is_some() && (*mark != lock(&self.turn).harmless || !sent_before.is_zero())
     }
 
     async fn load_found(&self, platform: &Platform) -> Result<Found, Error> {
@@ -141,12 +144,12 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
         seen: Option<&StoredToken>,
         next: Option<&StoredToken>,
     ) -> Result<bool, Error> {
-        let next = MarkedToken { token: next.cloned(), mark: None };
+        let next = MarkedToken { token: next.cloned(), ..MarkedToken::default() };
         self.replace(platform, |content| content.token.as_ref() == seen, next).await
     }
 
     async fn put(&self, platform: &Platform, next: Option<&StoredToken>) -> Result<(), Error> {
-        let next = MarkedToken { token: next.cloned(), mark: None };
+        let next = MarkedToken { token: next.cloned(), ..MarkedToken::default() };
         self.replace(platform, |_| true, next).await.map(drop)
     }
 
@@ -155,9 +158,11 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
         let inner = &self.inner;
         let sealing = inner.sealing(platform).await?;
         let found = inner.read(platform, &sealing).await?;
-        if self.is_in_use(&found) && !self.may_resend(found.age) {
-            return Err(lost(found.age));
+        let is_resent = self.is_in_use(&found);
+        if is_resent && !self.may_resend(&found) {
+            return Err(lost(found.sent_for()));
         }
+        let sent_before = if is_resent { found.sent_for().max(Duration::from_millis(1)) } else { Duration::ZERO };
         let mark = u64::from_ne_bytes(platform.random()?).max(1);
         let fence = {
             let mut turn = lock(&self.turn);
@@ -166,7 +171,7 @@ impl<S: SharedStore> RefreshTokenStore for SharedRefreshToken<S> {
             turn.fence.take()
         };
         let Some(fence) = fence else { return Err(taken()) };
-        let content = MarkedToken { mark: Some(mark), ..found.content };
+        let content = MarkedToken { mark: Some(mark), sent_before, ..found.content };
         match inner.save(platform, &sealing, &content, fence, found.version).await? {
             Saved::Saved(_) => {
                 let mut turn = lock(&self.turn);

@@ -28,6 +28,13 @@ pub(super) struct Found {
     pub(super) content: MarkedToken,
 }
 
+impl Found {
+    /// The time since the token was sent first, of those requests whose response is missing.
+    pub(super) fn sent_for(&self) -> Duration {
+        self.age.saturating_add(self.content.sent_before)
+    }
+}
+
 /// The ring and the name of the record.
 #[derive(Clone)]
 pub(super) struct Sealing {

@@ -84,6 +84,41 @@ async fn a_token_whose_holder_is_lost_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_reuse_period_counts_from_the_first_request() {
+    let (world, first) = (World::new(), token("1"));
+    let host = || world.host().reusable_within(LEASE * 4);
+    host().put(&world.platform, Some(&first)).await.unwrap();
+    // One lease after the other ends without a response.
+    for _ in 0..4 {
+        drop(world.begin(&host()).await.unwrap());
+        world.settle().await;
+        world.clock.advance(LEASE);
+    }
+    let error = world.begin(&host()).await.err().unwrap();
+    assert!(error.to_string().contains("60 s ago"), "{error}");
+}
+
+#[tokio::test]
+async fn a_harmless_request_does_not_excuse_an_earlier_one() {
+    let (world, first) = (World::new(), token("1"));
+    let host = || world.host().reusable_within(LEASE * 2);
+    host().put(&world.platform, Some(&first)).await.unwrap();
+    drop(world.begin(&host()).await.unwrap());
+    world.settle().await;
+    world.clock.advance(LEASE);
+    let again = host();
+    let lease = world.begin(&again).await.unwrap();
+    again.not_used_up();
+    drop(lease);
+    world.settle().await;
+    world.clock.advance(LEASE);
+    for host in [again, host()] {
+        assert!(world.begin(&host).await.is_err(), "the period is over");
+        world.settle().await;
+    }
+}
+
+#[tokio::test]
 async fn a_risk_that_is_named_is_taken_in_time() {
     let (world, first) = (World::new(), token("1"));
     let (a, b) = (world.host(), world.host().resend_after(LEASE * 2));

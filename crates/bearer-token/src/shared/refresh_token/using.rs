@@ -124,6 +124,8 @@ impl<S: SharedStore> SharedRefreshToken<S> {
         if mark.is_some()
             && let Ok(found) = self.inner.read(&platform, &sealing).await
             && found.content.mark == mark
+            // The response of an earlier request is still missing.
+            && found.content.sent_before.is_zero()
         {
             let next = MarkedToken { mark: None, ..found.content };
             // If it fails, this clone knows that the mark means nothing, and the others wait for it.

@@ -27,6 +27,48 @@ async fn l19_an_outage_never_costs_the_refresh_token() {
     }
 }
 
+/// Counts the tokens that were not used up.
+#[derive(Clone)]
+struct Noting(MemoryStore, Arc<AtomicU64>);
+
+impl RefreshTokenStore for Noting {
+    async fn load(&self, platform: &Platform) -> Result<Option<StoredToken>, Error> {
+        self.0.load(platform).await
+    }
+
+    async fn swap(
+        &self,
+        platform: &Platform,
+        seen: Option<&StoredToken>,
+        next: Option<&StoredToken>,
+    ) -> Result<bool, Error> {
+        self.0.swap(platform, seen, next).await
+    }
+
+    fn not_used_up(&self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_without_a_response_may_have_used_it_up() {
+    for (status, body, is_unused) in [
+        (400, r#"{"error":"invalid_scope"}"#, true),
+        (500, "", true),
+        (503, "<html>", true),
+        (502, "<html>", false),
+        (504, "", false),
+        (502, r#"{"error":"temporarily_unavailable"}"#, true),
+        (200, "garbage", false),
+        (200, r#"{"error":"bad_refresh_token"}"#, true),
+    ] {
+        let store = Noting(MemoryStore::new("r1"), Arc::default());
+        let (script, store, grant) = scene([reply(status, body)], store);
+        fetch(&script, &grant).await.unwrap_err();
+        assert_eq!(store.1.load(Ordering::Relaxed), u64::from(is_unused), "{status} {body}");
+    }
+}
+
 #[tokio::test]
 async fn a_refused_token_stays_stored_and_unsent() {
     for (status, body, code) in [
