@@ -31,7 +31,7 @@ const MOST_RUNTIMES: usize = 4;
 
 /// One connection for all clones, made at the first command and again after it broke. Needs a tokio runtime.
 ///
-/// A connection that takes longer than one call goes on with the next one. A process with several runtimes has a
+/// A connection that takes longer than one call is made meanwhile, for the next one. A process with several runtimes has a
 /// connection for each of them, up to four. With Sentinel, the master is asked for again when the server turns out to be
 /// a replica, and the command is repeated there.
 #[derive(Clone)]
@@ -104,7 +104,7 @@ impl Connection {
         let Ok(runtime) = Handle::try_current() else {
             return Err((RedisKind::Client, "the connection needs a tokio runtime").into());
         };
-        let attempt = self.attempt(runtime.id());
+        let attempt = self.attempt(&runtime);
         match attempt.clone().await {
             Ok(connection) => Ok((attempt, connection)),
             Err(error) => {
@@ -114,15 +114,17 @@ impl Connection {
         }
     }
 
-    fn attempt(&self, runtime: Id) -> Attempt {
+    fn attempt(&self, runtime: &Handle) -> Attempt {
         let mut attempts = self.shared.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, attempt)) = attempts.iter().find(|(of, _)| *of == runtime) {
+        if let Some((_, attempt)) = attempts.iter().find(|(of, _)| *of == runtime.id()) {
             return attempt.clone();
         }
         let attempt = connect(self.shared.target.clone()).boxed().shared();
         let surplus = (attempts.len() + 1).saturating_sub(MOST_RUNTIMES);
         attempts.drain(..surplus);
-        attempts.push((runtime, attempt.clone()));
+        attempts.push((runtime.id(), attempt.clone()));
+        // It may take longer than one call, and no call may follow for seconds. The timeout of the connection ends it.
+        drop(runtime.spawn(attempt.clone()));
         attempt
     }
 

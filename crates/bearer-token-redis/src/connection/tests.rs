@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     future::Future,
-    io::ErrorKind,
+    io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     pin::{Pin, pin},
     task::{Context, Waker},
@@ -75,6 +75,35 @@ fn a_runtime_that_is_not_driven_holds_up_no_other() {
     // The attempt goes on with the next call.
     give_up(&driven, &connection);
     assert_eq!(server.accepted(), 0);
+}
+
+/// A server whose first response takes longer than a call.
+#[allow(clippy::disallowed_methods, reason = "a server with a delay of its own")]
+fn late() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        // Another connection would never get a response.
+        let (mut stream, _) = listener.accept().unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            let commands = buffer[..length].split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"*"));
+            stream.write_all(&b"+OK\r\n".repeat(commands.count())).unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "the delay of a real server")]
+fn a_connection_that_takes_longer_than_a_call_is_made_meanwhile() {
+    let (connection, runtime) = (Connection::to_server(late()).unwrap(), runtime());
+    give_up(&runtime, &connection);
+    runtime.block_on(async { tokio::time::sleep(Duration::from_millis(400)).await });
+    let is_made = connection.shared.attempts.lock().unwrap().iter().all(|(_, attempt)| attempt.peek().is_some());
+    assert!(is_made, "no call had to follow");
+    runtime.block_on(ping(connection)).unwrap();
 }
 
 #[test]
