@@ -291,7 +291,8 @@ impl Flight {
     fn better(&self, found: Option<Held>) -> Ended {
         match found.filter(|held| self.fetched.is_some_and(|fetched| held.number > fetched.number)) {
             Some(held) => Ended::Served(Own { held, is_shared: true }),
-            None => self.end(true),
+            // No record has it.
+            None => self.end(false),
         }
     }
 }

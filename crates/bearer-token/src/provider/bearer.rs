@@ -84,7 +84,7 @@ impl Bearer {
         settling_time: Duration,
     ) -> Self {
         let ticket = Ticket::new(provider, Generation::next());
-        let recorded = token.inherited().map(|inherited| inherited.recorded.clone());
+        let recorded = token.inherited().and_then(|inherited| inherited.recorded.clone());
         let (scope, extras) = token.into_details();
         let settled = arrived.after(settling_time);
         Bearer(Arc::new(Sealed { credential, deadlines, ticket, arrived, settled, recorded, scope, extras }))

@@ -54,7 +54,7 @@ impl Turn<'_> {
         let shared = SharedToken::new(&token, generation, draw, self.cx.started(), now);
         let (life, _) = shared.left(&*self.timing);
         // Also if the reply to the save is lost: then the record may have it, and after a rejection it is not adopted again.
-        let recorded = Recorded::new(self.key.as_str(), generation);
+        let recorded = Some(Recorded::new(self.key.as_str(), generation));
         let token = token.with_inherited(Inherited { age: Duration::ZERO, draw, recorded });
         if life.is_zero() {
             // It serves the requests that wait for it, and no other.
@@ -67,7 +67,9 @@ impl Turn<'_> {
             Outcome::Fenced => self.read().await.ok(),
             Outcome::Changed(found) => Some(*found),
         };
-        asked.and_then(|found| self.newer(&found, generation)).unwrap_or(token)
+        // No record has this one. By its generation it would lose to an older token, if that has a later lease.
+        let unrecorded = token.with_inherited(Inherited { age: Duration::ZERO, draw, recorded: None });
+        asked.and_then(|found| self.newer(&found, generation)).unwrap_or(unrecorded)
     }
 
     /// The token of a record, if it may still be sent and is newer than the one that this replica has fetched. An older one

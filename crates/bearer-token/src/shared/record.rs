@@ -178,7 +178,7 @@ impl SharedToken {
     /// The token for a provider. `asked` is when the store was asked for it, and `record` the name of its record.
     pub(super) fn to_token(&self, asked: Moment, record: &str) -> AccessToken {
         let token = AccessToken::new(self.secret.as_str()).with_expiry(self.expiry());
-        let recorded = Recorded::new(record, self.generation);
+        let recorded = Some(Recorded::new(record, self.generation));
         let inherited = Inherited { age: Duration::from_millis(self.age), draw: self.draw, recorded };
         let token = token.issued(asked).with_inherited(inherited);
         let token = match self.refresh_in {

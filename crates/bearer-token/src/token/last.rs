@@ -20,7 +20,8 @@ pub(crate) struct Inherited {
     pub(crate) age: Duration,
     /// The draw for its refresh, as a share of `u32::MAX`.
     pub(crate) draw: u32,
-    pub(crate) recorded: Recorded,
+    /// `None` if the record is certain not to have it.
+    pub(crate) recorded: Option<Recorded>,
 }
 
 /// The last token of a provider: the rejected one, the one in service, or one that has expired.
@@ -58,7 +59,7 @@ impl LastToken {
             Expiry::At(time) => time.duration_since(issued.wall()).unwrap_or_default(),
         };
         let (age, recorded) = match token.inherited() {
-            Some(inherited) => (inherited.age, Some(inherited.recorded.clone())),
+            Some(inherited) => (inherited.age, inherited.recorded.clone()),
             None => (Duration::ZERO, None),
         };
         LastToken { recorded, until: issued.monotonic().saturating_add(lifetime.saturating_sub(age)) }
