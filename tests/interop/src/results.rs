@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_without_a_row_has_a_dash_and_a_skipped_one_its_reason() {
+    fn missing_rows_are_dashes_and_skipped_servers_have_reasons() {
         let mut other = Results { name: "other".to_owned(), ..Results::default() };
         other.add(Table::Flows, "its own flow", "not offered");
         let named = Results { name: "named".to_owned(), ..results([PASSED, PASSED]) };

@@ -82,7 +82,7 @@ fn without_a_store_each_replica_is_on_its_own() {
 }
 
 #[test]
-fn a_pause_makes_no_token_last_longer_if_lives_count_from_the_grant() {
+fn a_pause_prolongs_no_life_that_counts_from_the_grant() {
     let rules = Rules { life_counts_from_the_grant: true, ..SOUND };
     let world = World { rules, until: 8, only: Some(properties::TOO_LONG), except: None, ..one_of(&[Fault::Pause]) };
     most("a replica pauses, lives from the grant", world);

@@ -6,6 +6,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     pin::{Pin, pin},
+    sync::mpsc,
     task::{Context, Waker},
     time::Duration,
 };
@@ -77,32 +78,39 @@ fn a_runtime_that_is_not_driven_holds_up_no_other() {
     assert_eq!(server.accepted(), 0);
 }
 
-/// A server whose first response takes longer than a call.
-#[allow(clippy::disallowed_methods, reason = "a server with a delay of its own")]
-fn late() -> String {
+/// A server that responds to its only connection once it is told to.
+#[allow(clippy::disallowed_methods, reason = "a server that blocks")]
+fn late() -> (String, mpsc::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
+    let (go, told) = mpsc::channel();
     std::thread::spawn(move || {
-        // Another connection would never get a response.
         let (mut stream, _) = listener.accept().unwrap();
-        std::thread::sleep(Duration::from_millis(200));
+        told.recv().unwrap();
         let mut buffer = [0; 4096];
         while let Ok(length @ 1..) = stream.read(&mut buffer) {
             let commands = buffer[..length].split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"*"));
             stream.write_all(&b"+OK\r\n".repeat(commands.count())).unwrap();
         }
     });
-    url
+    (url, go)
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "the delay of a real server")]
+#[allow(clippy::disallowed_methods, reason = "a bound on a real connection")]
 fn a_connection_that_takes_longer_than_a_call_is_made_meanwhile() {
-    let (connection, runtime) = (Connection::to_server(late()).unwrap(), runtime());
+    let ((url, go), runtime) = (late(), runtime());
+    let connection = Connection::to_server(url).unwrap();
     give_up(&runtime, &connection);
-    runtime.block_on(async { tokio::time::sleep(Duration::from_millis(400)).await });
-    let is_made = connection.shared.attempts.lock().unwrap().iter().all(|(_, attempt)| attempt.peek().is_some());
-    assert!(is_made, "no call had to follow");
+    go.send(()).unwrap();
+    let is_made = || connection.shared.attempts.lock().unwrap().iter().all(|(_, attempt)| attempt.peek().is_some());
+    let made = async {
+        // No call has to follow.
+        while !is_made() {
+            tokio::task::yield_now().await;
+        }
+    };
+    runtime.block_on(async { tokio::time::timeout(CONNECTION_TIMEOUT, made).await }).unwrap();
     runtime.block_on(ping(connection)).unwrap();
 }
 

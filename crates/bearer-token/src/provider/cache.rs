@@ -159,10 +159,8 @@ impl Cache {
     fn insert_from_slot(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
         let (inserted, is_crowded) = self.slot.read(|bearer| {
             let bearer = bearer?;
-            let freshness = bearer.deadlines.freshness(now);
-            let is_crowded = || bearer.credential.is_single() && self.crowd.is_crowded(now);
-            let insert = || ((bearer.ticket, freshness, bearer.credential.insert(headers)), is_crowded());
-            (freshness != Freshness::Expired).then(insert)
+            let inserted = bearer.insert(headers, now)?;
+            Some((inserted, bearer.credential.is_single() && self.crowd.is_crowded(now)))
         })?;
         if is_crowded {
             self.share_out(inserted.0.generation());

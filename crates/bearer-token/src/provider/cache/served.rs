@@ -66,6 +66,15 @@ pub(crate) type Inserted = (Ticket, Freshness, bool);
 /// Fronts begin without one.
 const FIRST_VERSION: u64 = 1;
 
+impl Sealed {
+    /// Inserts this bearer, unless it has expired. A header that the caller set is left as it was.
+    #[inline]
+    pub(super) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
+        let freshness = self.deadlines.freshness(now);
+        (freshness != Freshness::Expired).then(|| (self.ticket, freshness, self.credential.insert(headers)))
+    }
+}
+
 impl Served {
     /// How many bytes of the beginning a read without fronts needs.
     #[cfg(not(bearer_loom))]
@@ -120,11 +129,7 @@ impl Served {
 
     #[cold]
     fn insert_from_slot(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
-        self.slot.read(|bearer| {
-            let bearer = bearer?;
-            let freshness = bearer.deadlines.freshness(now);
-            (freshness != Freshness::Expired).then(|| (bearer.ticket, freshness, bearer.credential.insert(headers)))
-        })
+        self.slot.read(|bearer| bearer?.insert(headers, now))
     }
 
     /// Copies what is in the slot. It may be newer than this version, and is then copied once more.

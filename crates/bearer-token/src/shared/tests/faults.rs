@@ -155,7 +155,7 @@ async fn a_fetch_that_is_dropped_releases_its_lease() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_that_slept_past_its_lease_takes_the_token_of_the_fleet() {
+async fn a_late_leader_takes_the_token_of_the_fleet() {
     let world = World::new();
     // Slower than the first lease, which is half of the timeout.
     world.server.takes(SECOND * 7);

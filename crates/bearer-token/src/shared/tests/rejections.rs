@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_token_whose_save_got_no_reply_is_not_adopted_after_its_rejection() {
+async fn an_unconfirmed_token_is_not_adopted_after_its_rejection() {
     let world = World::new();
     let replica = world.replica();
     world.store.set(Fault::LosesReplies);
@@ -13,7 +13,7 @@ async fn a_token_whose_save_got_no_reply_is_not_adopted_after_its_rejection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_from_before_a_fetch_alone_is_not_adopted_after_a_rejection() {
+async fn an_older_token_is_not_adopted_after_a_rejection() {
     let world = World::new();
     let (replica, other) = (world.replica(), world.replica());
     assert_eq!(world.token(&other, FetchReason::Missing).await, 1);

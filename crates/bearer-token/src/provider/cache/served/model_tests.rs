@@ -26,7 +26,7 @@ fn sent(served: &Served, thread: usize) -> Option<Ticket> {
 }
 
 #[test]
-fn nobody_gets_a_bearer_that_was_withdrawn_before() {
+fn a_withdrawn_bearer_is_never_sent() {
     check(|| {
         let old = bearer("old", 0, HOUR);
         let served = served(&old);
@@ -47,7 +47,7 @@ fn nobody_gets_a_bearer_that_was_withdrawn_before() {
 }
 
 #[test]
-fn a_front_that_is_copied_during_a_change_ends_with_the_new_bearer() {
+fn a_change_during_a_copy_is_copied_next() {
     check(|| {
         let (old, new) = (bearer("old", 0, HOUR), bearer("new", 1, HOUR));
         let served = served(&old);

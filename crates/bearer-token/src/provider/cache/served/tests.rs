@@ -35,7 +35,7 @@ fn an_expired_bearer_is_not_sent_from_a_front_nor_from_the_slot() {
     assert!(sent(&served, 0, 0).is_some());
     assert_eq!(sent(&served, 0, 3_600), None);
     let _taken = served.fronts[0].0.try_lock().unwrap();
-    assert!(sent(&served, 0, 0).is_some(), "whoever finds the front taken reads the slot");
+    assert!(sent(&served, 0, 0).is_some(), "a taken front is left for the slot");
     assert_eq!(sent(&served, 0, 3_600), None);
 }
 
