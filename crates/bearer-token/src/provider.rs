@@ -3,7 +3,7 @@
 //! # How the parts play together
 //!
 //! ```text
-//! request --> authorization: may it have a token?  (resource/origin)
+//! request --> authorization: may it have a token?  (resource/origins)
 //!                |
 //!                v
 //!             cache: the slot, read without a lock --- fresh ---> insert the header
@@ -49,11 +49,7 @@ use crate::{
         cache::{Cache, Want},
         ticket::{ProviderId, Reject},
     },
-    resource::{
-        origin::{Destination, Origins},
-        refusals::Refusals,
-        sending::HeaderForm,
-    },
+    resource::{origin::Destination, origins::Origins, refusals::Refusals, sending::HeaderForm},
     source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource, Waits},
     sync::AtomicU64,
     token::{AccessToken, Rejection},

@@ -22,11 +22,7 @@ use crate::{
     observe::{CacheRead, EventKind, Text},
     platform::Moment,
     provider::schedule::Freshness,
-    resource::{
-        injection::has_several_of,
-        origin::{Destination, OriginVerdict},
-        repetition::repeats,
-    },
+    resource::{injection::has_several_of, origin::Destination, origins::OriginVerdict, repetition::repeats},
 };
 
 impl Inner {
