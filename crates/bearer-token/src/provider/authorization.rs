@@ -25,7 +25,7 @@ use crate::{
     resource::{injection::has_several_of, origin::Destination, origins::OriginVerdict, repetition::repeats},
 };
 
-/// What [`TokenProvider::authorize`] did with a request.
+/// What [`authorize`](crate::TokenProvider::authorize) did with a request.
 ///
 /// An adapter has one arm for each:
 ///
@@ -49,8 +49,9 @@ use crate::{
 pub enum Authorized {
     /// The request carries the bearer of this ticket.
     Inserted(Ticket),
-    /// There is no usable bearer. Wait for [`TokenProvider::token`], then [attach](Bearer::attach) the bearer that it
-    /// returns. Do not call `authorize` again: it never finds a bearer that is too short-lived to be kept.
+    /// There is no usable bearer. Wait for [`token`](crate::TokenProvider::token), then
+    /// [attach](crate::Bearer::attach) the bearer that it returns. Do not call `authorize` again: it never finds a
+    /// bearer that is too short-lived to be kept.
     NotReady,
     /// The request goes out as it is. Either the caller set the `Authorization` header (or the one that
     /// [`Sending`](crate::Sending) names), or the request's origin gets no token.
