@@ -167,6 +167,8 @@
 //! a variable. There are two other paths: `configuration` for the whole of a file, and `environment` for all variables
 //! together.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod build;
 mod dry_run;
 mod fit;

@@ -11,6 +11,8 @@
 //! The feature `tls` adds URLs with `?sslmode=require`: rustls with the cryptography that the process has installed, and the
 //! system's CAs. [`PostgresStore::new`] accepts any other TLS library.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod connection;
 mod store;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]

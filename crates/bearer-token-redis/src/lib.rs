@@ -15,6 +15,8 @@
 //! | `sentinel` | `Connection::to_sentinels`: the master is asked for, again after a failover |
 //! | `cluster` | connections of the crate `redis` to a cluster |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod connection;
 mod scripts;
 mod store;

@@ -232,7 +232,7 @@ impl ClientAuth {
     }
 
     /// Sets the authorization server's issuer as the `aud`, and `client-authentication+jwt` as the `typ`, as
-    /// draft-ietf-oauth-rfc7523bis requires. FAPI 2, SPIFFE and new versions of Keycloak insist on it.
+    /// draft-ietf-oauth-rfc7523bis requires. FAPI 2 and SPIFFE insist on it.
     ///
     /// The issuer is sent byte for byte: Auth0's ends with a slash. Not needed where the endpoint's own
     /// [`issuer`](crate::oauth::TokenEndpointBuilder::issuer) is set.

@@ -465,8 +465,8 @@ impl TokenEndpointBuilder {
     /// It becomes the audience of signed assertions (`ClientAuth::private_key_jwt`), byte for byte, as
     /// draft-ietf-oauth-rfc7523bis requires. Metadata is not read: [`TokenEndpoint::discover`] does that.
     ///
-    /// Set it for Keycloak, FAPI and SPIFFE servers, which insist on the issuer. Leave it out for Entra ID, Okta,
-    /// NetSuite and SMART servers, which want the URL of the token endpoint. After
+    /// Set it for FAPI and SPIFFE servers, which insist on the issuer. Leave it out for Entra ID, Okta, NetSuite and
+    /// SMART servers, which want the URL of the token endpoint. Keycloak accepts either, and recommends the issuer. After
     /// [`discover`](TokenEndpoint::discover) it replaces the issuer that was given there.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         match &mut self.server {
