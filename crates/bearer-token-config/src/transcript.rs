@@ -84,7 +84,8 @@ impl<'a> Transcript<'a> {
         advice::for_error(error, self.stages)
     }
 
-    /// What to change after the API responded so to a request with the token: fields, or the URL. `None` if all is well.
+    /// What to change after the API responded so to a request with the token: fields, or the URL. `None` if all is
+    /// well.
     ///
     /// `is_empty` tells whether the response has no body: a 403 that says nothing at all has several meanings.
     pub fn advice_on_response(&self, status: StatusCode, headers: &HeaderMap, is_empty: bool) -> Option<&'static str> {

@@ -1,5 +1,5 @@
-//! What the files of the repository promise about each other: links of the documents, and the manifests of the published
-//! crates.
+//! What the files of the repository promise about each other: links of the documents, and the manifests of the
+//! published crates.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
