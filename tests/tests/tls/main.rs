@@ -1,5 +1,5 @@
-//! Both ends over TLS, with a private CA: the token endpoint and the API, each with and without client certificates, and
-//! each with a mistake, through tower with hyper-rustls and through reqwest.
+//! Both ends over TLS, with a private CA: the token endpoint and the API, each with and without client certificates,
+//! and each with a mistake, through tower with hyper-rustls and through reqwest.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use bearer_token::{

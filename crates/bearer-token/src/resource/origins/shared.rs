@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::Origins;
 use crate::sync::{Mutex, lock};
 
-/// The rules of many providers, equal ones once. So a warm request of any of them finds its rule in the processor's caches.
+/// The rules of many providers, equal ones once. So a warm request of any of them finds its rule in the processor's
+/// caches.
 #[derive(Default)]
 pub(crate) struct SharedOrigins(Mutex<Vec<Arc<Origins>>>);
 
