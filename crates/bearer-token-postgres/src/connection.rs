@@ -31,8 +31,8 @@ const MOST_RUNTIMES: usize = 4;
 /// A connection that is made at the first statement, and again after it broke. One statement runs at a time.
 pub(crate) struct Connection {
     connect: Connect,
-    /// A socket belongs to the runtime that made it. Another one may go on while that one is not driven, in the middle of
-    /// a statement too.
+    /// A socket belongs to the runtime that made it. Another one may go on while that one is not driven, in the middle
+    /// of a statement too.
     runtimes: Mutex<Vec<(Id, Arc<OfRuntime>)>>,
 }
 
