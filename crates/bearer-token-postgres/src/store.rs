@@ -21,15 +21,15 @@ use crate::{
 /// A hundred years, because a timestamp of PostgreSQL is limited.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// Keeps records in a table of PostgreSQL. Clones share it, with its one connection for each tokio runtime, over which many
-/// calls are sent at a time. It may also use [clients of the application](Self::with_clients).
+/// Keeps records in a table of PostgreSQL. Clones share it, with its one connection for each tokio runtime, over which
+/// many calls are sent at a time. It may also use [clients of the application](Self::with_clients).
 ///
 /// Every step is one statement on one row. What the database has acknowledged it has, after a crash too:
 /// [`Order::Linearizable`]. So it may keep rotating refresh tokens. Two settings of the database could break that:
 ///
 /// - `synchronous_commit = off` is noticed, and then the store counts as down.
-/// - A standby that is promoted has only what was replicated to it. Set `synchronous_standby_names`, so that commits wait
-///   for the standby.
+/// - A standby that is promoted has only what was replicated to it. Set `synchronous_standby_names`, so that commits
+///   wait for the standby.
 ///
 /// All times are the database's clock. Statements are not prepared, so a pooler in between (PgBouncer) may pool
 /// transactions. The records are sealed before they come here, and their names are a keyed hash.
@@ -60,8 +60,9 @@ impl PostgresStore {
     /// Keeps the records in the database with this URL: `postgres://user:password@host:port/database`. Nothing is sent
     /// yet.
     ///
-    /// `?sslmode=require` asks for TLS, which needs the feature `tls`. The certificate is always verified, with the CAs of
-    /// the system or of the file in the variable `SSL_CERT_FILE`. Without `sslmode`, connections are made without TLS.
+    /// `?sslmode=require` asks for TLS, which needs the feature `tls`. The certificate is always verified, with the CAs
+    /// of the system or of the file in the variable `SSL_CERT_FILE`. Without `sslmode`, connections are made without
+    /// TLS.
     ///
     /// # Errors
     ///
@@ -98,8 +99,8 @@ impl PostgresStore {
 
     /// Keeps the records in the database of the application's own clients: `get` is called for each statement.
     ///
-    /// It returns one client that all share, or one from a pool. The application connects, and drives the connections. A
-    /// statement that takes longer than its call (95 ms; 2 s for a refresh token) goes on in its client.
+    /// It returns one client that all share, or one from a pool. The application connects, and drives the connections.
+    /// A statement that takes longer than its call (95 ms; 2 s for a refresh token) goes on in its client.
     ///
     /// ```
     /// # async fn example(client: tokio_postgres::Client) {
@@ -231,7 +232,8 @@ impl SharedStore for PostgresStore {
     }
 
     async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
-        // A fence is the time in microseconds, or the next number if that is greater. So it grows even if the row was lost.
+        // A fence is the time in microseconds, or the next number if that is greater. So it grows even if the row was
+        // lost.
         let statement = "INSERT INTO {table} AS row (key, fence, leased) VALUES (
                 $1,
                 (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,

@@ -25,10 +25,10 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// One connection for all clones, made at the first command and again after it broke. Needs a tokio runtime.
 ///
-/// A connection that takes longer than one call is made meanwhile, for the next one. A process with several runtimes has a
-/// connection for each of them, up to four. With Sentinel, the master is asked for again when the server turns out to be
-/// a replica, and the command is repeated there. A connection that was idle for 30 s is asked first whether it still works
-/// ([`Connections`]), and has TCP keepalive.
+/// A connection that takes longer than one call is made meanwhile, for the next one. A process with several runtimes
+/// has a connection for each of them, up to four. With Sentinel, the master is asked for again when the server turns
+/// out to be a replica, and the command is repeated there. A connection that was idle for 30 s is asked first whether
+/// it still works ([`Connections`]), and has TCP keepalive.
 #[derive(Clone)]
 pub struct Connection {
     connections: Arc<Connections<Target>>,
@@ -75,7 +75,8 @@ impl Connection {
     /// # Errors
     ///
     /// Fails with kind [`Config`](ErrorKind::Config) if it is not such a URL. The error does not repeat it, because it
-    /// may contain a password. It also fails for `rediss://` in a process that has installed no `CryptoProvider` of rustls.
+    /// may contain a password. It also fails for `rediss://` in a process that has installed no `CryptoProvider` of
+    /// rustls.
     pub fn to_server(url: impl AsRef<str>) -> Result<Self, Error> {
         let info = url.as_ref().into_connection_info().map_err(|error| not_a_url(&error))?;
         tls::check(&info)?;

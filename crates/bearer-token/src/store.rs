@@ -145,8 +145,8 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Notes that the token for which [`prepare`](Self::prepare) was called last is not used up: the server responded with
-    /// an error, or was not reached. The error of a gateway (502, 504) is not the server's.
+    /// Notes that the token for which [`prepare`](Self::prepare) was called last is not used up: the server responded
+    /// with an error, or was not reached. The error of a gateway (502, 504) is not the server's.
     ///
     /// It is called before the lease is dropped. By default it does nothing.
     fn not_used_up(&self) {}
@@ -208,7 +208,8 @@ pub trait RefreshTokenStore: Send + Sync + 'static {
     /// The problems with the store's own settings, which
     /// [`TokenEndpointBuilder::build`](crate::oauth::TokenEndpointBuilder::build) reports. Default: none.
     ///
-    /// A store that may lose what it has saved reports that, because a refresh token that is used twice ends the consent.
+    /// A store that may lose what it has saved reports that, because a refresh token that is used twice ends the
+    /// consent.
     fn problems(&self) -> Vec<Problem> {
         Vec::new()
     }

@@ -65,8 +65,8 @@ async fn a_killed_node_fails_no_request() {
     println!("a node killed: {} token requests until they share again", issued() - killed);
     let report = workers.stop();
     println!("{report:?}");
-    // A call that was under way can take the lease on the new master, and no replica holds it then. Until it ends, replicas wait;
-    // these tokens are shorter than a lease.
+    // A call that was under way can take the lease on the new master, and no replica holds it then. Until it ends,
+    // replicas wait; these tokens are shorter than a lease.
     let is_wait = |error: &String| error.contains("another replica has been fetching the token for too long");
     assert!(report.refused == 0 && report.errors.iter().all(is_wait), "{report:?}");
     assert!(report.accepted > 100, "{report:?}");

@@ -123,7 +123,8 @@ async fn l41_fifty_processes_make_one_request_for_each_lifetime() {
         "{} requests accepted, {} refused, {} without a token, the longest wait {:.0} ms, the first token after {:.0} ms",
         report.accepted, report.refused, report.failed, report.longest_ms, report.first_ms
     );
-    // Only the outage, which was longer than the token's life, may fail requests: no worker's first failures are others.
+    // Only the outage, which was longer than the token's life, may fail requests: no worker's first failures are
+    // others.
     assert!(report.errors.iter().all(|error| error.contains("503")), "{:?}", report.errors);
     assert!(report.accepted > 10_000, "{report:?}");
 }

@@ -12,11 +12,9 @@ use bearer_token_testing::{AuthorizationServer, Client, Tokens};
 use engines::{
     fleet::Worker,
     job::{Job, Store},
-    postgres_server::PostgresServer,
-    process::free_port,
     records::{granted, key},
     redis_server::RedisServer,
-    tls::Files,
+    tls::{self, Files},
     until,
 };
 use tempfile::{NamedTempFile, TempDir};
@@ -54,13 +52,7 @@ async fn replicas_share_a_token(store: Store, ca: &Path) {
 async fn redis() -> (RedisServer, TempDir, Files, u16) {
     let directory = TempDir::new().unwrap();
     let files = Files::make(directory.path());
-    let port = free_port();
-    let text = |path: &Path| path.display().to_string();
-    let (ca, certificate, key) = (text(&files.ca), text(&files.certificate), text(&files.key));
-    let tls_port = port.to_string();
-    let files_of = ["--tls-ca-cert-file", &ca, "--tls-cert-file", &certificate, "--tls-key-file", &key];
-    let arguments = [&["--tls-port", &tls_port, "--tls-auth-clients", "no"][..], &files_of].concat();
-    let server = RedisServer::start_with(&arguments).await;
+    let (server, port) = tls::redis(&files).await;
     (server, directory, files, port)
 }
 
@@ -90,16 +82,7 @@ async fn redis_by_tls_accepts_a_client_with_its_own_ca() {
 async fn postgresql_by_tls_is_verified_with_the_cas_of_the_system() {
     let directory = TempDir::new().unwrap();
     let files = Files::make(directory.path());
-    let server = PostgresServer::start_with(|data| {
-        let copy = |path: &Path| {
-            let to = data.join(path.file_name().unwrap());
-            std::fs::copy(path, &to).unwrap();
-            to.display().to_string()
-        };
-        let (certificate, key) = (copy(&files.certificate), copy(&files.key));
-        ["ssl=on".to_owned(), format!("ssl_cert_file={certificate}"), format!("ssl_key_file={key}")].to_vec()
-    })
-    .await;
+    let server = tls::postgres(&files).await;
     PostgresStore::from_url(server.url()).unwrap().create_table().await.unwrap();
     server.query("CREATE ROLE replica LOGIN");
     server.query("GRANT ALL ON bearer_token TO replica");

@@ -18,7 +18,7 @@ use ::tracing::{
     span,
 };
 
-use super::{Event, EventKind, Metrics, Observer, StoreOperation, StoreOutcome, Text, WaitOutcome, event::CacheRead};
+use super::{Event, EventKind, Metrics, Observer, StoreOperation, StoreOutcome, Text, WaitOutcome, outcome::CacheRead};
 use crate::{
     error::{Error, ErrorKind},
     token::{FetchReason, Rejection},

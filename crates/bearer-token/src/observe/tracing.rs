@@ -345,8 +345,8 @@ pub(super) fn fetch_span(provider: &str, reason: FetchReason) -> Span {
     ::tracing::warn_span!(target: TARGET, "fetch", provider, reason = reason.as_str())
 }
 
-/// The span of a token request. Its fields are those of OpenTelemetry's semantic conventions for HTTP clients, and those
-/// that `tracing-opentelemetry` understands. It has no unsigned numbers, and would write them as strings.
+/// The span of a token request. Its fields are those of OpenTelemetry's semantic conventions for HTTP clients, and
+/// those that `tracing-opentelemetry` understands. It has no unsigned numbers, and would write them as strings.
 #[cfg(feature = "oauth")]
 pub(super) fn request_span(method: &str, address: &str, port: u16) -> Span {
     ::tracing::info_span!(

@@ -22,7 +22,7 @@ use crate::{
         ticket::ProviderId,
     },
     resource::{
-        origin::Origins,
+        origins::Origins,
         refusals::{RefusalTest, Refusals, ResponseHead},
         sending::{HeaderForm, Sending},
     },

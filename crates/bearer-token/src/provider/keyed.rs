@@ -45,7 +45,7 @@ use crate::{
         Authorized, ProviderStatus, TokenFuture, TokenProvider, TokenProviderBuilder, cache::Failure, jitter::Draw,
         policy::Policy,
     },
-    resource::{origin::SharedOrigins, refusals::Refusals, sending::Sending},
+    resource::{origins::SharedOrigins, refusals::Refusals, sending::Sending},
     sync::{AtomicU64, Ordering},
     token::Rejection,
 };

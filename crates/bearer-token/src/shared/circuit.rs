@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use crate::provider::constants::{SHARED_CALL_TIMEOUT, SHARED_FAILURES, SHARED_PAUSE};
 
-/// Opens after some failures in a row, or after a single slow one. Then it lets one call through after each pause. Pauses
-/// double.
+/// Opens after some failures in a row, or after a single slow one. Then it lets one call through after each pause.
+/// Pauses double.
 ///
-/// A slow failure delays a request, so a process pays for one of them. A quick one costs nothing, and is usually only an
-/// idle connection that was closed.
+/// A slow failure delays a request, so a process pays for one of them. A quick one costs nothing, and is usually only
+/// an idle connection that was closed.
 ///
 /// Times are those of the monotonic clock.
 #[derive(Debug, Default)]

@@ -20,7 +20,8 @@ use crate::{
     sync::{AtomicU64, Ordering, Slot, TryLock},
 };
 
-/// The bearer in service: a slot, and in front of it copies of what a warm request needs, one for each group of threads.
+/// The bearer in service: a slot, and in front of it copies of what a warm request needs, one for each group of
+/// threads.
 ///
 /// A read of the slot changes two atomic numbers, and looks at four places of memory. A front has everything side by
 /// side, and takes one atomic change. It belongs to one thread most of the time. A thread that finds it taken reads the

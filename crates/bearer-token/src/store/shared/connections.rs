@@ -15,8 +15,8 @@ use tokio::{
     time::Instant,
 };
 
-/// After this time without a response, a connection is asked whether it still works. It is shorter than the idle timeouts
-/// of usual load balancers and NAT gateways, which drop a connection without a word.
+/// After this time without a response, a connection is asked whether it still works. It is shorter than the idle
+/// timeouts of usual load balancers and NAT gateways, which drop a connection without a word.
 const IDLE: Duration = Duration::from_secs(30);
 /// A connection that does not answer within this time gets a rival. A call has 95 ms for that and for its own work.
 const PATIENCE: Duration = Duration::from_millis(25);
@@ -39,9 +39,9 @@ pub trait Connector: Send + Sync + 'static {
 
 /// The connections of a store: one for each tokio runtime of the process, for four of them at most.
 ///
-/// A connection is made at the first call, and again after it broke. An attempt that takes longer than a call goes on for
-/// the next one. A connection that was idle for 30 s is asked first whether it still works: a load balancer may have
-/// dropped it silently. If it says nothing for 25 ms, another one is made, and the first of them to work is used.
+/// A connection is made at the first call, and again after it broke. An attempt that takes longer than a call goes on
+/// for the next one. A connection that was idle for 30 s is asked first whether it still works: a load balancer may
+/// have dropped it silently. If it says nothing for 25 ms, another one is made, and the first of them to work is used.
 ///
 /// A store that implements [`SharedStore`](super::SharedStore) can use it; those for Redis and PostgreSQL do:
 ///
