@@ -19,8 +19,9 @@ use bearer_token::{
 };
 use rcgen::KeyPair;
 use rustix::time::{ClockId, clock_gettime};
+use tests::tls::Ca;
 
-use crate::server::{Ca, Flaw, Server};
+use crate::server::{Flaw, Server};
 
 /// What a poll may take. Without optimization, a handshake takes some milliseconds.
 const LONGEST_POLL: Duration =
