@@ -41,7 +41,7 @@ impl Scrape {
         self.0.get(series).copied()
     }
 
-    /// As PromQL's `increase`: a series that only the later scrape has did not increase.
+    /// As `increase` of Prometheus: a series that only the later scrape has did not increase.
     fn increase(&self, later: &Scrape, series: &str) -> f64 {
         self.value(series).zip(later.value(series)).map_or(0.0, |(before, after)| after - before)
     }
