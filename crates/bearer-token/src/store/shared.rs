@@ -18,11 +18,13 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 use crate::platform::Platform;
 
 mod answers;
+mod connections;
 mod key;
 mod memory;
 
 pub use self::{
     answers::{Down, Fence, Leased, Order, Saved, Snapshot, Version},
+    connections::{Connections, Connector, InUse, NotConnected},
     key::StoreKey,
     memory::MemorySharedStore,
 };
