@@ -107,8 +107,8 @@ fn every_event_has_a_paragraph_and_every_message_is_told() {
 
 #[test]
 fn every_word_of_a_label_is_told() {
-    let (text, events) = (chapter("observability"), source("observe/outcome.rs"));
-    let (_, words) = events.split_once("words! {\n").unwrap();
+    let (text, outcomes) = (chapter("observability"), source("observe/outcome.rs"));
+    let (_, words) = outcomes.split_once("words! {\n").unwrap();
     let sources = [words.split_once("\n}").unwrap().0.to_owned(), source("token/rejection.rs"), reasons()];
     let words: BTreeSet<_> = sources
         .iter()
