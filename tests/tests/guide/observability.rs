@@ -99,7 +99,7 @@ fn every_event_has_a_paragraph_and_every_message_is_told() {
             message.split('\u{1}').enumerate().map(|(n, part)| if n == 0 { part } else { part.trim_start() }).collect();
         assert!(flat.contains(&format!("`{message}`")), "{message}");
     }
-    let (_, warnings) = events.split_once("pub fn warning(&self)").unwrap();
+    let (_, warnings) = events.split_once("\nwarnings! {\n").unwrap();
     for warning in literals(warnings.split_once("\n}").unwrap().0, |_| true) {
         assert!(flat.contains(&format!("warning `{warning}`")), "{warning}");
     }
