@@ -28,6 +28,7 @@ mod parameters;
 mod policy;
 mod protected_resource;
 mod refresh_token;
+mod renewal;
 mod response;
 mod send;
 mod shared;

@@ -19,6 +19,7 @@ mod keyed;
 mod problems;
 mod protected_resource;
 mod refresh_token;
+mod renewal;
 mod requests;
 mod send;
 mod shared;

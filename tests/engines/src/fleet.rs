@@ -40,6 +40,8 @@ struct Seen {
     is_ready: AtomicBool,
     is_fetching: AtomicBool,
     fetches: AtomicU64,
+    failed: AtomicU64,
+    refused: AtomicU64,
     report: Mutex<Option<Report>>,
 }
 
@@ -64,6 +66,8 @@ impl Worker {
                         kept.is_fetching.store(true, Ordering::Relaxed);
                         kept.fetches.fetch_add(1, Ordering::Relaxed);
                     }
+                    "refused" => drop(kept.refused.fetch_add(1, Ordering::Relaxed)),
+                    "failed" => drop(kept.failed.fetch_add(1, Ordering::Relaxed)),
                     "done" => kept.is_fetching.store(false, Ordering::Relaxed),
                     other => {
                         let report = other.strip_prefix("report ").and_then(|json| serde_json::from_str(json).ok());
@@ -87,6 +91,11 @@ impl Worker {
     /// How often it fetched a token.
     pub fn fetches(&self) -> u64 {
         self.seen.fetches.load(Ordering::Relaxed)
+    }
+
+    /// How often it got no token.
+    pub fn failed(&self) -> u64 {
+        self.seen.failed.load(Ordering::Relaxed)
     }
 
     /// `SIGSTOP`.
@@ -146,6 +155,16 @@ impl Workers {
         find().unwrap()
     }
 
+    /// How often the API refused their tokens until now.
+    pub fn refused(&self) -> u64 {
+        self.0.iter().map(|worker| worker.seen.refused.load(Ordering::Relaxed)).sum()
+    }
+
+    /// How often they got no token until now.
+    pub fn failed(&self) -> u64 {
+        self.0.iter().map(Worker::failed).sum()
+    }
+
     /// Lets all end, and adds up their reports.
     pub fn stop(self) -> Report {
         let mut all = Report::default();
@@ -154,6 +173,7 @@ impl Workers {
             all.accepted += report.accepted;
             all.refused += report.refused;
             all.failed += report.failed;
+            all.failed_with_token += report.failed_with_token;
             all.errors.extend(report.errors);
             all.first_ms = all.first_ms.max(report.first_ms);
             all.longest_ms = all.longest_ms.max(report.longest_ms);

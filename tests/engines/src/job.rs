@@ -53,6 +53,8 @@ pub struct Report {
     pub refused: u64,
     /// Tokens that were not to be had.
     pub failed: u64,
+    /// Those of them for which the replica had a token that the API had accepted, with half a second to live.
+    pub failed_with_token: u64,
     /// Some of the reasons.
     pub errors: Vec<String>,
     /// The time until the first token.

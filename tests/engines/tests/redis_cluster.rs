@@ -47,15 +47,25 @@ async fn a_killed_node_fails_no_request() {
         issued() - before
     };
     until("ten processes make one request for a lifetime", LIFETIME * 5, async || next_token().await == 1).await;
+    assert_eq!(workers.failed(), 0, "nothing has happened yet");
     let killed = issued();
     cluster.kill_master_with_records().await;
     until("they share again", LIFETIME * 10, async || next_token().await == 1).await;
-    println!("a node killed: {} token requests until they share again", issued() - killed);
+    let cost = issued() - killed;
+    println!("a node killed: {cost} token requests until they share again");
+    // One for each replica and lifetime at most, while there is no store.
+    assert!(cost <= 10 * 5, "{cost}");
+    let failed = workers.failed();
+    tokio::time::sleep(LIFETIME * 2).await;
+    assert_eq!(workers.failed(), failed, "it is over");
     let report = workers.stop();
     println!("{report:?}");
     // A call that was under way can take the lease on the new master, and no replica holds it then. Until it ends,
     // replicas wait; these tokens are shorter than a lease.
     let is_wait = |error: &String| error.contains("another replica has been fetching the token for too long");
     assert!(report.refused == 0 && report.errors.iter().all(is_wait), "{report:?}");
+    assert_eq!(report.failed_with_token, 0, "{report:?}");
+    // The longest lease is 15 s, and a replica sends ten requests in each second of it.
+    assert!(report.failed <= 10 * 150, "{report:?}");
     assert!(report.accepted > 100, "{report:?}");
 }

@@ -15,6 +15,7 @@ mod chains;
 mod challenges;
 mod clocks;
 mod composition;
+mod configured_credentials;
 mod configured_keys;
 mod connections;
 mod crowds;

@@ -18,6 +18,7 @@ use super::{
     context::Context,
     jwt::{Defaults, JwtFields, Section},
     key,
+    renewal::{Kind, Renewal},
 };
 use crate::{
     names::Names,
@@ -132,6 +133,43 @@ impl ClientFields {
         }
     }
 
+    /// The secret or the key, if it is in a file: how the endpoint gets a new one. To be called if nothing is wrong.
+    pub(super) fn renewal(&self, url: Option<&str>, issuer: Option<&str>, cx: &mut Context<'_>) -> Option<Renewal> {
+        let method = self.method();
+        let id = cx.text(&format!("{PATH}.id"), self.id.as_ref()?)?;
+        match method {
+            Method::Basic | Method::BasicRaw | Method::Post => {
+                let secret = self.secret.as_ref().filter(|secret| matches!(secret.origin, Origin::File(_)))?;
+                let value = cx.secret_value(&format!("{PATH}.secret"), secret)?;
+                Some(Renewal::new(value, Kind::Secret, move |builder, secret| {
+                    let secret = ClientSecret::verbatim(String::from_utf8_lossy(secret));
+                    Ok(builder.client_auth(match method {
+                        Method::Basic => ClientAuth::basic(id.as_str(), secret),
+                        Method::BasicRaw => ClientAuth::basic_raw(id.as_str(), secret),
+                        _ => ClientAuth::post(id.as_str(), secret),
+                    }))
+                }))
+            }
+            Method::ClientSecretJwt | Method::PrivateKeyJwt => {
+                let none = JwtFields::default();
+                let fields = self.jwt.as_ref().unwrap_or(&none);
+                let defaults = assertion_defaults(Some(id.as_str()), url, issuer);
+                let (value, template) = if method == Method::ClientSecretJwt {
+                    let (path, hs256) = (format!("{PATH}.secret"), Some(Algorithm::HS256.name()));
+                    fields.renewal_of(self.secret.as_ref(), &path, hs256, &JWT, &defaults, cx)?
+                } else {
+                    fields.renewal(&JWT, &defaults, cx)?
+                };
+                let assertion_type = self.assertion_type.as_ref().map(|words| words.as_str().to_owned());
+                Some(Renewal::new(value, Kind::Key, move |builder, key| {
+                    let auth = ClientAuth::assertion(id.as_str(), template(key)?);
+                    Ok(builder.client_auth(assertion_type.iter().fold(auth, ClientAuth::assertion_type)))
+                }))
+            }
+            Method::None | Method::Public | Method::Assertion => None,
+        }
+    }
+
     fn secret(&self, cx: &mut Context<'_>) -> Option<ClientSecret> {
         let path = format!("{PATH}.secret");
         let secret = cx.required(&path, self.secret.as_ref(), "the client's secret")?;
@@ -188,9 +226,7 @@ impl ClientFields {
             let method = Setting::Field(format!("{PATH}.method").into());
             cx.report.add(problem.advise(Advice::text("change the algorithm")).advise(Advice::Set(method)));
         }
-        let without_query = url.and_then(|url| url.split('?').next()).filter(|url| !url.is_empty());
-        let typ = issuer.map(|_| "client-authentication+jwt");
-        let defaults = Defaults { client_id: id, audience: issuer.or(without_query), typ };
+        let defaults = assertion_defaults(id, url, issuer);
         let template = fields.template_with(key, &JWT, &defaults, cx);
         Some(ClientAuth::assertion(id?, template?))
     }
@@ -217,6 +253,13 @@ impl ClientFields {
             }
         }
     }
+}
+
+/// What an assertion of the client has unless its fields say otherwise.
+fn assertion_defaults<'a>(id: Option<&'a str>, url: Option<&'a str>, issuer: Option<&'a str>) -> Defaults<'a> {
+    let without_query = url.and_then(|url| url.split('?').next()).filter(|url| !url.is_empty());
+    let typ = issuer.map(|_| "client-authentication+jwt");
+    Defaults { client_id: id, audience: issuer.or(without_query), typ }
 }
 
 impl<'de> Deserialize<'de> for Method {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bearer_token::{
-    Advice, Problem,
+    Advice, Encoding, Error, Problem,
     jwt::{JwtTemplate, JwtTemplateBuilder, SignContext, SigningKey},
 };
 #[cfg(test)]
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     fit,
     names::{Name, Names, name},
-    values::{OneOrMany, Seconds, SecretField, Text, ValueField},
+    values::{OneOrMany, Origin, Seconds, SecretField, Text, ValueField},
 };
 
 /// What the section is called, and its key.
@@ -38,6 +38,9 @@ const NAMES: &[Name] = &[
     name("lifetime", "expiry_seconds"),
     name("not_before_backdate", "not_before_backdate_seconds"),
 ];
+
+/// Makes a template with a new key.
+pub(super) type MakeTemplate = Box<dyn Fn(&[u8]) -> Result<JwtTemplate, Error> + Send + Sync>;
 
 /// The section `jwt`.
 pub(super) const JWT: Section = Section::new("jwt");
@@ -122,6 +125,39 @@ impl JwtFields {
         self.load(self.key.as_ref(), format!("{}.key", section.names.section), section, &section.key_names, None, cx)
     }
 
+    /// The value of this section's key, if it is in a file, and how a template is made of a new one.
+    pub(super) fn renewal(
+        &self,
+        section: &Section,
+        defaults: &Defaults<'_>,
+        cx: &mut Context<'_>,
+    ) -> Option<(bearer_token::Value, MakeTemplate)> {
+        let path = format!("{}.key", section.names.section);
+        self.renewal_of(self.key.as_ref(), &path, None, section, defaults, cx)
+    }
+
+    /// The same for a key that may be in another section.
+    pub(super) fn renewal_of(
+        &self,
+        key: Option<&SecretField>,
+        path: &str,
+        default_algorithm: Option<&'static str>,
+        section: &Section,
+        defaults: &Defaults<'_>,
+        cx: &mut Context<'_>,
+    ) -> Option<(bearer_token::Value, MakeTemplate)> {
+        let key = key.filter(|key| matches!(key.origin, Origin::File(_)))?;
+        let value = cx.bytes_value(path, key)?;
+        let reader = self.key_fields(Some(key), path.to_owned(), section, &section.key_names, default_algorithm);
+        let reader = reader.reader(cx)?.encoding(match key.steps.encoding() {
+            Encoding::Text => Encoding::Text,
+            _ => Encoding::Binary,
+        });
+        let builder = self.template_builder(key::stand_in(None)?, true, section, defaults, cx);
+        let make = move |key: &[u8]| builder.clone().key(reader.read(key)?).build();
+        Some((value, Box::new(make)))
+    }
+
     /// The key at a path that may be in another section. The other fields about it are in this section.
     pub(super) fn load(
         &self,
@@ -138,7 +174,22 @@ impl JwtFields {
             return Some(key);
         }
         let uses = cx.used.len();
-        let fields = KeyFields {
+        let key = self.key_fields(key, path, section, names, default_algorithm).load(cx)?;
+        if let Some(shared) = cx.shared.filter(|_| !cx.has_used_since(uses)) {
+            shared.keep_key(place, key.clone());
+        }
+        Some(key)
+    }
+
+    fn key_fields<'f>(
+        &'f self,
+        key: Option<&'f SecretField>,
+        path: String,
+        section: &'f Section,
+        names: &'f Names,
+        default_algorithm: Option<&'static str>,
+    ) -> KeyFields<'f> {
+        KeyFields {
             names,
             section: section.names.section,
             path,
@@ -147,12 +198,7 @@ impl JwtFields {
             kid: self.kid.as_ref(),
             passphrase: self.passphrase.as_ref(),
             allow_short_secret: self.allow_short_secret,
-        };
-        let key = fields.load(cx)?;
-        if let Some(shared) = cx.shared.filter(|_| !cx.has_used_since(uses)) {
-            shared.keep_key(place, key.clone());
         }
-        Some(key)
     }
 
     /// The template, if there is a key and nothing is wrong.
@@ -163,9 +209,23 @@ impl JwtFields {
         defaults: &Defaults<'_>,
         cx: &mut Context<'_>,
     ) -> Option<JwtTemplate> {
-        let path = section.names.section;
         let has_key = key.is_some();
-        let mut builder = JwtTemplate::builder(key.or_else(|| key::stand_in(None))?);
+        let builder = self.template_builder(key.or_else(|| key::stand_in(None))?, has_key, section, defaults, cx);
+        let built = builder.build().map_err(|error| cx.report.add_translated(&section.names, &error)).ok();
+        built.filter(|_| has_key)
+    }
+
+    /// A builder with everything but what belongs to a key that is not known.
+    fn template_builder(
+        &self,
+        key: SigningKey,
+        has_key: bool,
+        section: &Section,
+        defaults: &Defaults<'_>,
+        cx: &mut Context<'_>,
+    ) -> JwtTemplateBuilder {
+        let path = section.names.section;
+        let mut builder = JwtTemplate::builder(key);
         for (name, field, set) in [
             (
                 "issuer",
@@ -249,8 +309,7 @@ impl JwtFields {
                 builder = builder.computed_header(name, move |context| compute(context));
             }
         }
-        let built = builder.build().map_err(|error| cx.report.add_translated(&section.names, &error)).ok();
-        built.filter(|_| has_key)
+        builder
     }
 
     /// Whether only a stand-in is known of the key or its certificate.

@@ -63,6 +63,21 @@ pub(super) struct KeyFields<'a> {
 }
 
 impl KeyFields<'_> {
+    /// The reader of a key that was loaded, for the keys after it.
+    pub(super) fn reader(&self, cx: &mut Context<'_>) -> Option<KeyReader> {
+        let mut reader = KeyReader::new().allow_short_secret(self.allow_short_secret);
+        if let Some(name) = self.algorithm {
+            reader = reader.algorithm(name.parse::<Algorithm>().ok()?);
+        }
+        if let Some(kid) = self.kid.filter(|kid| !kid.is_looked_up()) {
+            reader = reader.key_id(cx.text(&format!("{}.kid", self.section), kid)?.as_str());
+        }
+        match self.passphrase {
+            Some(passphrase) => with_passphrase(reader, &format!("{}.passphrase", self.section), passphrase, cx),
+            None => Some(reader),
+        }
+    }
+
     /// The key, if nothing is wrong with it.
     pub(super) fn load(self, cx: &mut Context<'_>) -> Option<SigningKey> {
         let (section, path) = (self.section, self.path);

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use bearer_token::{
-    AccessToken, ChallengeTest, Error, FetchContext, Identity, TokenSource,
+    AccessToken, ChallengeTest, Error, FetchContext, HotSwap, Identity, TokenSource,
     oauth::{ProtectedResource, StepUp, TokenEndpoint, TokenEndpointBuilder},
 };
 #[cfg(test)]
@@ -89,6 +89,8 @@ impl StepUpFields {
 /// What a token endpoint is configured as.
 pub(super) enum Source {
     Endpoint(TokenEndpoint),
+    /// An endpoint for each of the latest and the previous credential.
+    Swapped(HotSwap),
     Resource(ProtectedResource),
 }
 
@@ -96,6 +98,7 @@ impl TokenSource for Source {
     async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
         match self {
             Source::Endpoint(endpoint) => endpoint.fetch(cx).await,
+            Source::Swapped(swap) => swap.fetch(cx).await,
             Source::Resource(resource) => resource.fetch(cx).await,
         }
     }
@@ -103,6 +106,7 @@ impl TokenSource for Source {
     fn has_changed(&self) -> bool {
         match self {
             Source::Endpoint(endpoint) => endpoint.has_changed(),
+            Source::Swapped(swap) => swap.has_changed(),
             Source::Resource(resource) => resource.has_changed(),
         }
     }
@@ -110,6 +114,7 @@ impl TokenSource for Source {
     fn name(&self) -> Cow<'_, str> {
         match self {
             Source::Endpoint(endpoint) => endpoint.name(),
+            Source::Swapped(swap) => swap.name(),
             Source::Resource(resource) => resource.name(),
         }
     }
@@ -117,6 +122,7 @@ impl TokenSource for Source {
     fn identity(&self, identity: &mut Identity) {
         match self {
             Source::Endpoint(endpoint) => endpoint.identity(identity),
+            Source::Swapped(swap) => swap.identity(identity),
             Source::Resource(resource) => resource.identity(identity),
         }
     }
@@ -124,6 +130,7 @@ impl TokenSource for Source {
     fn challenge_test(&self) -> Option<ChallengeTest> {
         match self {
             Source::Endpoint(endpoint) => endpoint.challenge_test(),
+            Source::Swapped(swap) => swap.challenge_test(),
             Source::Resource(resource) => resource.challenge_test(),
         }
     }

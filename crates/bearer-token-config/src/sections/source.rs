@@ -145,9 +145,11 @@ impl Stage<'_> {
             }
             (None, Some(jwt), Some(endpoint)) => {
                 let template = jwt.template(&jwt::JWT, cx);
+                let keeps = template.is_some() && endpoint.keeps_previous_credential();
+                let renewal = if keeps { endpoint.renewal_of_grant(jwt, cx) } else { None };
                 // With a stand-in, the endpoint is checked as well.
                 let grant = JwtBearer::new(template.clone().or_else(jwt::stand_in)?);
-                let source = endpoint.source(endpoint.named(grant), cx);
+                let source = endpoint.source_with(endpoint.named(grant), renewal, cx);
                 template.and(source.map(|source| cx.provider(source)))
             }
             (None, None, Some(endpoint)) if assertion => {

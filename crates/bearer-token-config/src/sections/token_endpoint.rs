@@ -14,8 +14,10 @@ use super::{
     Secrets,
     client::ClientFields,
     context::Context,
+    jwt::{self, JwtFields},
     parameters,
     protected_resource::{ResourceFields, Source, StepUpFields},
+    renewal::{Kind, Renewal},
     response::FormatFields,
     stand_in::StandIn,
     tls::{self, TlsFields},
@@ -99,6 +101,9 @@ pub(crate) struct EndpointFields {
     /// The largest clock difference at which a refused assertion is signed again with the server's time; 0 turns that
     /// off. Default: 3600.
     max_clock_offset_seconds: Option<Seconds>,
+    /// Go on with the previous secret or key while the server refuses a new one. It is the client's secret, or the key that
+    /// signs, in a file that is read again. The first token that the new one brings ends the previous one.
+    keep_previous_credential: bool,
     /// Send token requests over `http`, in networks that you trust with your secrets.
     allow_plaintext: bool,
     /// TLS to the token endpoint: CA certificates, and the client's own.
@@ -160,6 +165,16 @@ impl EndpointFields {
         self.assertion_parameter.iter().fold(grant, |grant, name| grant.parameter_name(name.as_str()))
     }
 
+    /// The key of the section `jwt`, if it is in a file: how the grant gets a new one.
+    pub(super) fn renewal_of_grant(&self, jwt: &JwtFields, cx: &mut Context<'_>) -> Option<Renewal> {
+        let (value, template) = jwt.renewal(&jwt::JWT, &jwt::Defaults::default(), cx)?;
+        let parameter = self.assertion_parameter.as_ref().map(|name| name.as_str().to_owned());
+        Some(Renewal::new(value, Kind::Key, move |builder, key| {
+            let grant = JwtBearer::new(template(key)?);
+            Ok(builder.grant(parameter.iter().fold(grant, |grant, name| grant.parameter_name(name.as_str()))))
+        }))
+    }
+
     /// Reports a client that is missing, where nothing else identifies the caller.
     pub(super) fn require_client(&self, cx: &mut Context<'_>) {
         // Another grant may identify the caller by its parameters, and a header may be the client's authentication.
@@ -179,6 +194,21 @@ impl EndpointFields {
 
     /// The source, if nothing is wrong with it.
     pub(super) fn source(&self, grant: impl Grant, cx: &mut Context<'_>) -> Option<Source> {
+        self.source_with(grant, None, cx)
+    }
+
+    /// Whether a new secret or key may be refused for a while.
+    pub(super) fn keeps_previous_credential(&self) -> bool {
+        self.keep_previous_credential
+    }
+
+    /// The source of a grant whose own key may be replaced, if nothing is wrong with it.
+    pub(super) fn source_with(
+        &self,
+        grant: impl Grant,
+        of_grant: Option<Renewal>,
+        cx: &mut Context<'_>,
+    ) -> Option<Source> {
         let url = self.url.as_ref().map(|url| super::url::read("token_endpoint.url", url, cx));
         let issuer = self.issuer.as_ref().map(|issuer| super::url::read("token_endpoint.issuer", issuer, cx));
         let mut is_complete = !matches!(url, Some(None)) && !matches!(issuer, Some(None));
@@ -259,6 +289,11 @@ impl EndpointFields {
                 .fold(stand_in, |stand_in, (resource, issuer)| stand_in.for_resource(resource.urls(), issuer));
             builder = transport(builder, stand_in);
         }
+        if self.keep_previous_credential {
+            let of_client = self.client.as_ref().filter(|_| is_complete);
+            let of_client = of_client.and_then(|client| client.renewal(url, issuer, cx));
+            return self.swapped(builder, [of_grant, of_client], is_complete, cx);
+        }
         if let Some(resource) = &self.protected_resource {
             let source = resource.source(builder, self.step_up.as_ref(), &NAMES, cx);
             return source.filter(|_| is_complete).map(Source::Resource);
@@ -273,5 +308,42 @@ impl EndpointFields {
                 None
             }
         }
+    }
+
+    /// The source that goes on with the previous credential, if there is exactly one that may be replaced.
+    fn swapped(
+        &self,
+        builder: TokenEndpointBuilder,
+        renewals: [Option<Renewal>; 2],
+        is_complete: bool,
+        cx: &mut Context<'_>,
+    ) -> Option<Source> {
+        const PATH: &str = "token_endpoint.keep_previous_credential";
+        if self.protected_resource.is_some() {
+            let problem = Problem::new(PATH, "found beside `protected_resource`, which makes the endpoint later");
+            cx.report.add(problem.advise(Advice::text("remove one of the two")));
+            return None;
+        }
+        let builder = match &self.step_up {
+            Some(step_up) => builder.step_up(step_up.step_up()),
+            None => builder,
+        };
+        let source = match renewals {
+            // What is wrong with the rest is reported as usual.
+            _ if !is_complete => builder.build().map(Source::Endpoint),
+            [Some(renewal), None] | [None, Some(renewal)] => renewal.of(builder).map(Source::Swapped),
+            [None, None] => {
+                let problem = Problem::new(PATH, "found without a secret or a key that can change");
+                cx.report.add(problem.expecting("the client's secret, or the key that signs, as a `file`"));
+                builder.build().map(Source::Endpoint)
+            }
+            [Some(_), Some(_)] => {
+                let problem =
+                    Problem::new(PATH, "found with two credentials in files: the client's, and the key of `jwt`");
+                cx.report.add(problem.expecting("one of them in a file"));
+                builder.build().map(Source::Endpoint)
+            }
+        };
+        source.map_err(|error| cx.report.add_translated(&NAMES, &error)).ok().filter(|_| is_complete)
     }
 }

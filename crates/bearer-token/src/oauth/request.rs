@@ -12,6 +12,8 @@
 //! | `sent.rs` | what was sent, to recognise it in a response |
 //! | `wire.rs` | the check of every string that is sent |
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
@@ -44,7 +46,7 @@ use self::{content::Content, content::Sendable, sent::Sent};
 pub(crate) struct RequestParts {
     pub(crate) method: Method,
     pub(crate) body: BodyFormat,
-    pub(crate) grant: Box<dyn DynGrant>,
+    pub(crate) grant: Arc<dyn DynGrant>,
     pub(crate) grant_type: GrantType,
     pub(crate) scope: String,
     /// The parameters that the user added.

@@ -60,7 +60,7 @@ pub use crate::token::fields::ResponseFields;
 /// The way in which responses are read.
 ///
 /// One per endpoint. It has no state, so responses can be read at the same time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ResponseReader {
     /// What messages call the token endpoint, with its origin.
     pub(crate) endpoint: String,
@@ -88,6 +88,7 @@ impl ResponseReader {
 /// A user's function that makes a token of a response.
 ///
 /// It sees successes only. A function that judged refusals as well would have to repeat the table of kinds and delays.
+#[derive(Clone)]
 pub(crate) struct CustomReader(Arc<ReadResponse>);
 
 type ReadResponse = dyn Fn(&Response<Bytes>) -> Result<AccessToken, Error> + Send + Sync;

@@ -69,16 +69,24 @@ struct Inner {
 /// Where new credentials come from.
 struct Followed {
     value: Value,
+    content: Content,
     make: Box<Make>,
 }
 
-type Make = dyn Fn(&str) -> Result<Arc<dyn DynTokenSource>, Error> + Send + Sync;
+/// How a value is read: without stray newlines, or as it is.
+#[derive(Clone, Copy)]
+enum Content {
+    Text,
+    Bytes,
+}
+
+type Make = dyn Fn(&[u8]) -> Result<Arc<dyn DynTokenSource>, Error> + Send + Sync;
 
 struct State {
     latest: Arc<dyn DynTokenSource>,
     previous: Option<Arc<dyn DynTokenSource>>,
-    /// The text of which `latest` was made, for a followed value.
-    text: Option<Zeroizing<String>>,
+    /// Of what `latest` was made, for a followed value.
+    content: Option<Zeroizing<Vec<u8>>>,
     /// Why the latest one is not in use.
     refused: Option<Error>,
     /// Whether it was replaced since the last fetch.
@@ -114,15 +122,53 @@ impl HotSwap {
         value: impl Into<Value>,
         make: impl Fn(&str) -> Result<S, Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        let value = value.into();
-        let text = value.read_now()?;
-        let make: Box<Make> = Box::new(move |text| Ok(Arc::new(make(text)?)));
-        let first = make(&text)?;
-        Ok(HotSwap::with(first, Some(text), Some(Followed { value, make })))
+        HotSwap::follow_as(Content::Text, value.into(), move |bytes| {
+            // It was read as a string.
+            make(&String::from_utf8_lossy(bytes))
+        })
     }
 
-    fn with(first: Arc<dyn DynTokenSource>, text: Option<Zeroizing<String>>, followed: Option<Followed>) -> Self {
-        let state = State { latest: first, previous: None, text, refused: None, is_new: false };
+    /// Creates a source whose credential is a key, such as a PEM file. As [`following`](Self::following), but all bytes of
+    /// the value count: a newline at its end too.
+    ///
+    /// # Errors
+    ///
+    /// The value's error, or that of `make`. Blocks while the value is read.
+    ///
+    /// ```
+    /// use bearer_token::{HotSwap, Value};
+    /// use bearer_token::jwt::{JwtTemplate, KeyReader};
+    /// use bearer_token::oauth::{ClientAuth, ClientCredentials, TokenEndpoint};
+    ///
+    /// # #[cfg(feature = "http-transport")]
+    /// # fn example() -> Result<HotSwap, bearer_token::Error> {
+    /// let endpoint = TokenEndpoint::builder("https://as.example.com/token", ClientCredentials::new());
+    /// HotSwap::following_key(Value::file("/run/secrets/key.pem"), move |key| {
+    ///     let template = JwtTemplate::builder(KeyReader::new().read(key)?).issuer("orders").subject("orders").build()?;
+    ///     endpoint.clone().client_auth(ClientAuth::assertion("orders", template)).build()
+    /// })
+    /// # }
+    /// ```
+    pub fn following_key<S: TokenSource>(
+        value: impl Into<Value>,
+        make: impl Fn(&[u8]) -> Result<S, Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        HotSwap::follow_as(Content::Bytes, value.into(), make)
+    }
+
+    fn follow_as<S: TokenSource>(
+        content: Content,
+        value: Value,
+        make: impl Fn(&[u8]) -> Result<S, Error> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let found = content.read_now(&value)?;
+        let make: Box<Make> = Box::new(move |bytes| Ok(Arc::new(make(bytes)?)));
+        let first = make(&found)?;
+        Ok(HotSwap::with(first, Some(found), Some(Followed { value, content, make })))
+    }
+
+    fn with(first: Arc<dyn DynTokenSource>, content: Option<Zeroizing<Vec<u8>>>, followed: Option<Followed>) -> Self {
+        let state = State { latest: first, previous: None, content, refused: None, is_new: false };
         HotSwap(Arc::new(Inner { followed, state: Mutex::new(state) }))
     }
 
@@ -149,16 +195,16 @@ impl HotSwap {
 
     /// Looks at the followed value.
     async fn follow(&self, cx: &FetchContext) -> Result<(), Error> {
-        let Some(Followed { value, make }) = &self.0.followed else { return Ok(()) };
-        let text = value.read(cx).await?;
-        if lock(&self.0.state).text.as_ref() == Some(&text) {
+        let Some(Followed { value, content, make }) = &self.0.followed else { return Ok(()) };
+        let found = content.read(value, cx).await?;
+        if lock(&self.0.state).content.as_ref() == Some(&found) {
             return Ok(());
         }
-        match make(&text) {
-            Ok(source) => lock(&self.0.state).replace(source, Some(text)),
+        match make(&found) {
+            Ok(source) => lock(&self.0.state).replace(source, Some(found)),
             Err(error) => {
                 // Looked at once.
-                lock(&self.0.state).text = Some(text);
+                lock(&self.0.state).content = Some(found);
                 observe::tell(EventKind::CredentialKept { error: &error });
             }
         }
@@ -166,15 +212,35 @@ impl HotSwap {
     }
 }
 
+impl Content {
+    fn read_now(self, value: &Value) -> Result<Zeroizing<Vec<u8>>, Error> {
+        match self {
+            Content::Text => value.read_now().map(into_bytes),
+            Content::Bytes => value.read_bytes_now(),
+        }
+    }
+
+    async fn read(self, value: &Value, cx: &FetchContext) -> Result<Zeroizing<Vec<u8>>, Error> {
+        match self {
+            Content::Text => value.read(cx).await.map(into_bytes),
+            Content::Bytes => value.read_bytes(cx).await,
+        }
+    }
+}
+
+fn into_bytes(mut text: Zeroizing<String>) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(std::mem::take(&mut *text).into_bytes())
+}
+
 impl State {
-    /// Notes a new credential. `text` is what it was made of, if it follows a value.
-    fn replace(&mut self, source: Arc<dyn DynTokenSource>, text: Option<Zeroizing<String>>) {
+    /// Notes a new credential. `content` is what it was made of, if it follows a value.
+    fn replace(&mut self, source: Arc<dyn DynTokenSource>, content: Option<Zeroizing<Vec<u8>>>) {
         let replaced = std::mem::replace(&mut self.latest, source);
         // One that was refused, or not tried yet beside one that works, is not the one to fall back to.
         if self.previous.is_none() {
             self.previous = Some(replaced);
         }
-        (self.text, self.is_new) = (text.or_else(|| self.text.take()), true);
+        (self.content, self.is_new) = (content.or_else(|| self.content.take()), true);
     }
 }
 
@@ -380,6 +446,22 @@ mod tests {
         server.knows(&["new"]);
         assert_eq!(fetch(&swap).await.unwrap(), "token-by-new");
         assert!(HotSwap::following(Value::file("/missing"), |_| Ok(Server::default().source("x"))).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_followed_key_has_all_its_bytes() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"-----BEGIN\n\xff\n").unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let note = Arc::clone(&seen);
+        let swap = HotSwap::following_key(Value::file(file.path()), move |key| {
+            lock(&note).push(key.to_vec());
+            Ok(Server::default().source("unknown"))
+        })
+        .unwrap();
+        std::fs::write(file.path(), b"new\n").unwrap();
+        fetch(&swap).await.unwrap_err();
+        assert_eq!(*lock(&seen), [b"-----BEGIN\n\xff\n".to_vec(), b"new\n".to_vec()]);
     }
 
     #[tokio::test]

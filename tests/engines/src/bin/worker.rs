@@ -1,6 +1,7 @@
 //! One replica: calls an API with the token of its fleet until its input ends.
 //!
-//! It writes `fetch` when it begins to fetch a token itself, `done` when that has ended, and its report at the end.
+//! It writes `fetch` when it begins to fetch a token itself, `done` when that has ended, `failed` when it gets no token, `refused` when the API refuses it, and
+//! its report at the end.
 
 #![allow(clippy::disallowed_methods, reason = "a program, in real time")]
 
@@ -11,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use bearer_token::{
-    AccessToken, Error, FetchContext, Identity, TokenProvider, TokenSource,
+    AccessToken, Bearer, Error, FetchContext, Identity, TokenProvider, TokenSource,
     oauth::{ClientAuth, ClientCredentials, RefreshToken, TokenEndpoint},
     platform::{BoxFuture, Clock, Moment, Platform, SystemClock},
     shared::{Fleet, SealingKeys, SharedRefreshToken},
@@ -42,6 +43,14 @@ impl Clock for OffClock {
     fn sleep_until(&self, deadline: Duration) -> BoxFuture<()> {
         SystemClock.sleep_until(deadline)
     }
+}
+
+/// What a provider keeps of a token's life as a reserve: it is a tenth, of lives of four seconds.
+const RESERVE: Duration = Duration::from_millis(500);
+
+/// Whether a token is still good by the clock of this host.
+fn is_usable(bearer: &Bearer, clock: &OffClock) -> bool {
+    bearer.expires_at().is_some_and(|end| end > clock.now().wall() + RESERVE)
 }
 
 /// Tells when it fetches.
@@ -118,6 +127,7 @@ async fn main() -> Result<()> {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let provider = make(&job).await?;
     let (mut report, begun) = (Report::default(), Instant::now());
+    let (mut accepted, clock) = (None, OffClock(job.clock_offset));
     let always = matches!(job.store, Store::Postgres { .. });
     let work = async {
         loop {
@@ -134,14 +144,23 @@ async fn main() -> Result<()> {
                     match call(&job.api_url, bearer.secret()).await {
                         Ok(401) => {
                             report.refused += 1;
+                            accepted = None;
+                            tell("refused");
                             bearer.ticket().reject(&http::HeaderMap::new());
                         }
-                        Ok(200) => report.accepted += 1,
+                        Ok(200) => {
+                            report.accepted += 1;
+                            accepted = Some(bearer);
+                        }
                         other => drop(other),
                     }
                 }
                 Err(error) => {
                     report.failed += 1;
+                    if accepted.as_ref().is_some_and(|bearer| is_usable(bearer, &clock)) {
+                        report.failed_with_token += 1;
+                    }
+                    tell("failed");
                     if report.errors.len() < 3 {
                         report.errors.push(format!("{:?} ms: {error:#}", begun.elapsed().as_millis()));
                     }

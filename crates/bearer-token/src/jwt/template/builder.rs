@@ -53,6 +53,7 @@ mod checks;
 /// | Zhipu | [`computed`](Self::computed) times in milliseconds, and `header("sign_type", "SIGN")` |
 /// | Coinbase CDP | [`computed_header("nonce", ..)`](Self::computed_header) |
 /// | Ping | no `nbf`, which is the default: Ping refuses one that its clock has not reached |
+#[derive(Clone)]
 pub struct JwtTemplateBuilder {
     key: SigningKey,
     certificate: Option<value::Value>,
@@ -91,6 +92,13 @@ impl JwtTemplateBuilder {
             computed_header: Computed::default(),
             problems: Problems::default(),
         }
+    }
+
+    /// Replaces the key. For a template that is made again when a key changes, as a
+    /// [`HotSwap`](crate::HotSwap::following_key) does: of a clone of this builder.
+    pub fn key(mut self, key: SigningKey) -> Self {
+        self.key = key;
+        self
     }
 
     /// The `iss` claim: the party that signs.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::{computed::Computed, looked_up_claims::LookedUpClaims};
 
 /// The fixed claims, and which others each JWT gets.
+#[derive(Clone)]
 pub(crate) struct Claims {
     /// The same in each JWT, checked at `build()`.
     pub(crate) fixed: Map<String, Value>,

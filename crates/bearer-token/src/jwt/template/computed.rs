@@ -3,7 +3,7 @@
 //! They are functions and not templates in strings. A fingerprint, a time in milliseconds and a hash over both are one
 //! expression each in Rust. A language for them would need its own escapes, types and errors.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -18,8 +18,8 @@ use crate::{
 type Compute = dyn Fn(&SignContext) -> Result<Value, Error> + Send + Sync;
 
 /// Functions that compute members, by the names of the members.
-#[derive(Default)]
-pub(crate) struct Computed(BTreeMap<String, Box<Compute>>);
+#[derive(Clone, Default)]
+pub(crate) struct Computed(BTreeMap<String, Arc<Compute>>);
 
 impl Computed {
     /// Wraps a function, so that a value that is not JSON becomes an error of the function.
@@ -32,7 +32,7 @@ impl Computed {
             let value = compute(cx)?;
             serde_json::to_value(value).map_err(|_| Error::config(NO_JSON, []))
         };
-        self.0.insert(name, Box::new(compute));
+        self.0.insert(name, Arc::new(compute));
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The claims that are looked up, by their names.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct LookedUpClaims(BTreeMap<&'static str, OneOrMany>);
 
 impl LookedUpClaims {
@@ -59,6 +59,7 @@ impl LookedUpClaims {
 }
 
 /// The value of a claim: one string, or a list of strings.
+#[derive(Clone)]
 pub(super) enum OneOrMany {
     One(Value),
     /// A list, even of one: `aud` only.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The strings as a builder has them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Strings {
     pub(crate) issuer: Option<Value>,
     pub(crate) subject: Option<Value>,

@@ -53,6 +53,8 @@ use crate::{
 /// }
 /// ```
 ///
+/// A clone is built into an endpoint of its own. A [`HotSwap`](crate::HotSwap) makes one for each credential.
+///
 /// # Defaults
 ///
 /// | setting | default |
@@ -65,13 +67,14 @@ use crate::{
 /// | [`step_up`](Self::step_up) | no steps |
 /// | [`transport`](Self::transport) | `HttpTransport::shared()` |
 /// | [`trace_context`](Self::trace_context) | none is sent |
+#[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct TokenEndpointBuilder {
     server: Server,
     use_mtls_alias: bool,
     method: Method,
     body: BodyFormat,
-    grant: Box<dyn DynGrant>,
+    grant: Arc<dyn DynGrant>,
     grant_type: GrantType,
     client_auth: ClientAuth,
     scope: String,
@@ -102,7 +105,7 @@ impl TokenEndpointBuilder {
             use_mtls_alias: false,
             method: Method::POST,
             body: BodyFormat::default(),
-            grant: Box::new(grant),
+            grant: Arc::new(grant),
             grant_type: GrantType::default(),
             client_auth: ClientAuth::none(),
             scope: String::new(),
@@ -115,6 +118,12 @@ impl TokenEndpointBuilder {
             transport: None,
             trace_context: None,
         }
+    }
+
+    /// Replaces the grant. For an endpoint that is made again when a key changes: of a clone of this builder.
+    pub fn grant(mut self, grant: impl Grant) -> Self {
+        self.grant = Arc::new(grant);
+        self
     }
 
     /// Sets the client authentication. Default: [`ClientAuth::none`].

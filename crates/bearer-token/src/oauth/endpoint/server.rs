@@ -18,6 +18,7 @@ use crate::{
 };
 
 /// What identifies the authorization server.
+#[derive(Clone)]
 pub(crate) enum Server {
     Url { url: String, issuer: Option<String> },
     Issuer(String),
