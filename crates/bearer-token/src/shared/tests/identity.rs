@@ -2,13 +2,6 @@
 
 use super::*;
 
-async fn name_of(shared: &Shared) -> StoreKey {
-    let world = World::new();
-    let ring = shared.0.fleet.0.keys.ring(&world.platform).await.unwrap();
-    let identity = shared.0.identity.canonical(&world.cx(FetchReason::Missing)).await.unwrap();
-    ring.store_key(&shared.0.fleet.0.namespace, &identity)
-}
-
 #[tokio::test]
 async fn a_source_that_is_unknown_needs_a_name() {
     let world = World::new();
