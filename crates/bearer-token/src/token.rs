@@ -144,6 +144,8 @@ pub struct AccessToken {
     issued: Option<Moment>,
     /// What it brings with it, if replicas share it.
     inherited: Option<Inherited>,
+    /// Whether only the replica that got it uses it.
+    is_not_shared: bool,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
 }
@@ -173,6 +175,7 @@ impl AccessToken {
             refresh_in: None,
             issued: None,
             inherited: None,
+            is_not_shared: false,
             scope: None,
             extras: BTreeMap::new(),
         }
@@ -298,6 +301,16 @@ impl AccessToken {
     #[cfg(feature = "shared")]
     pub(crate) fn with_inherited(self, inherited: Inherited) -> Self {
         AccessToken { inherited: Some(inherited), ..self }
+    }
+
+    /// Keeps the token from other replicas: it is not what its source is asked for now.
+    pub(crate) fn not_shared(self) -> Self {
+        AccessToken { is_not_shared: true, ..self }
+    }
+
+    #[cfg(feature = "shared")]
+    pub(crate) fn is_not_shared(&self) -> bool {
+        self.is_not_shared
     }
 
     pub(crate) fn inherited(&self) -> Option<&Inherited> {

@@ -18,11 +18,14 @@ use crate::{
     token::{FetchReason, LastToken},
 };
 
+mod accounts;
 mod events;
 mod faults;
 mod identity;
 mod last_token;
 mod life;
+#[cfg(feature = "http-transport")]
+mod names;
 mod rejections;
 mod secrets;
 
