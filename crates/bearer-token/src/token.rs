@@ -145,6 +145,7 @@ pub struct AccessToken {
     /// What it brings with it, if replicas share it.
     inherited: Option<Inherited>,
     /// Whether only the replica that got it uses it.
+    #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
     is_not_shared: bool,
     scope: Option<String>,
     extras: BTreeMap<String, String>,
@@ -304,6 +305,7 @@ impl AccessToken {
     }
 
     /// Keeps the token from other replicas: it is not what its source is asked for now.
+    #[allow(dead_code, reason = "used by `HotSwap`, which is behind a feature")]
     pub(crate) fn not_shared(self) -> Self {
         AccessToken { is_not_shared: true, ..self }
     }

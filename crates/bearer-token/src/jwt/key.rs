@@ -326,6 +326,7 @@ impl SigningKey {
     }
 
     /// Adds it as the credential: its public key, or for a secret a code that only the secret makes.
+    #[allow(dead_code, reason = "used with the feature `oauth`")]
     pub(crate) fn credential(&self, identity: &mut Identity) {
         let key = self.clone();
         identity.credential(move |cx| {

@@ -118,6 +118,7 @@ impl JwtTemplate {
     }
 
     /// Describes JWTs that are exchanged for tokens. The key is the credential: a new one gets the same tokens.
+    #[allow(dead_code, reason = "used with the feature `oauth`")]
     pub(crate) fn identity(&self, identity: &mut Identity) {
         self.describe_claims(identity);
         self.0.header.identity(identity);

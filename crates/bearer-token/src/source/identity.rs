@@ -62,6 +62,7 @@ enum Part {
         values: Vec<PartValue>,
     },
     /// The parts of a source that may be replaced.
+    #[allow(dead_code, reason = "used by `HotSwap`, which is behind a feature")]
     Nested(Describe),
 }
 
@@ -117,6 +118,7 @@ impl Identity {
 
     /// Adds the parts of another source, which are collected again for each fetch: it may be replaced. Its credentials
     /// and its unknown parts do not count.
+    #[allow(dead_code, reason = "used by `HotSwap`, which is behind a feature")]
     pub(crate) fn nested(
         &mut self,
         describe: impl Fn(FetchContext) -> BoxFuture<Result<Identity, Error>> + Send + Sync + 'static,
@@ -136,6 +138,15 @@ impl Identity {
 
     fn push(&mut self, name: impl Into<String>, values: impl IntoIterator<Item = PartValue>) {
         self.parts.push(Part::Named { name: name.into(), values: values.into_iter().collect() });
+    }
+}
+
+impl Part {
+    fn name(&self) -> &str {
+        match self {
+            Part::Named { name, .. } => name,
+            Part::Nested(_) => "(a source that may be replaced)",
+        }
     }
 }
 
@@ -201,11 +212,7 @@ fn push_length_and(bytes: &mut Vec<u8>, part: &[u8]) {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |part| match part {
-            &Part::Named { ref name, .. } => name.as_str(),
-            Part::Nested(_) => "(a source that may be replaced)",
-        };
-        let names: Vec<_> = self.parts.iter().map(name).collect();
+        let names: Vec<_> = self.parts.iter().map(Part::name).collect();
         f.debug_struct("Identity").field("parts", &names).field("unknown", &self.unknown).finish_non_exhaustive()
     }
 }

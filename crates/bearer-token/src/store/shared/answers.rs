@@ -159,6 +159,7 @@ pub enum Saved {
 pub struct Down {
     message: Cow<'static, str>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    #[cfg_attr(not(feature = "shared"), allow(dead_code, reason = "asked by shared sources"))]
     is_for_this_key: bool,
 }
 
