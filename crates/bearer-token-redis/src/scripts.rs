@@ -65,3 +65,6 @@ impl Scripts {
         Scripts { read: script(READ), lease: script(LEASE), save: script(SAVE), release: script(RELEASE) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,6 +78,11 @@ pub enum FetchReason {
 }
 
 impl FetchReason {
+    /// Every reason.
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [FetchReason; 4] =
+        [FetchReason::Missing, FetchReason::Stale, FetchReason::Rejected, FetchReason::Requested];
+
     /// The reason as events and labels show it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -133,7 +133,7 @@ impl Browser {
     /// Redirects to the command, and returns the status of its page.
     async fn redirect(&self, parameters: &[(&str, &str)]) -> StatusCode {
         let url = Url::parse_with_params(&self.parameter("redirect_uri").unwrap(), parameters).unwrap();
-        reqwest::Client::new().get(url).send().await.unwrap().status()
+        reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap().status()
     }
 
     async fn end(mut self) -> Ended {

@@ -257,6 +257,7 @@ impl TokenProviderBuilder {
         let is_keyed = self.keyed.is_some();
         let keyed = self.keyed.as_ref().map(|keyed| keyed.name.clone());
         let observers = Observers::new(name.clone(), self.platform.clone(), keyed, self.observers);
+        observers.tell(EventKind::Built {});
         if !origins.is_any_allowed() {
             observers.tell(EventKind::NoOriginAllowed {});
         }
