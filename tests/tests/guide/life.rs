@@ -97,7 +97,7 @@ async fn l06_an_outage_that_ends_with_the_token_fails_no_request() {
         let numbers: Vec<u64> = row.iter().map(|cell| cell.parse().unwrap()).collect();
         let [lifetime, earliest, latest, until] = numbers[..] else { panic!("{row:?}") };
         // The first wait may outlast a token that serves for a few seconds only.
-        if lifetime < 60 || lifetime > 3_600 {
+        if !(60..=3_600).contains(&lifetime) {
             continue;
         }
         for (draw, refresh) in [(LEAST, latest), (MOST, earliest)] {
