@@ -7,8 +7,8 @@ use redis::Script;
 
 /// What all scripts begin with.
 ///
-/// A fence is the server's time, or the next number if that is greater. So fences grow even if a server lost everything.
-/// The hash outlives its record and its lease by an hour, to refuse holders that were paused.
+/// A fence is the server's time, or the next number if that is greater. So fences grow even if a server lost
+/// everything. The hash outlives its record and its lease by an hour, to refuse holders that were paused.
 const COMMON: &str = r"
 local key = KEYS[1]
 local t = redis.call('TIME')
@@ -65,3 +65,6 @@ impl Scripts {
         Scripts { read: script(READ), lease: script(LEASE), save: script(SAVE), release: script(RELEASE) }
     }
 }
+
+#[cfg(test)]
+mod tests;

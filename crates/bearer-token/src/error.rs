@@ -560,8 +560,8 @@ impl Error {
 
     /// Whether both are clones of the same value.
     ///
-    /// A source's change ends the cool-down of the failure that it was asked about, and not that of a later failure with
-    /// the same sentence.
+    /// A source's change ends the cool-down of the failure that it was asked about, and not that of a later failure
+    /// with the same sentence.
     pub(crate) fn is(&self, other: &Error) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

@@ -3,7 +3,7 @@
 //! # How the parts play together
 //!
 //! ```text
-//! request --> authorization: may it have a token?  (resource/origin)
+//! request --> authorization: may it have a token?  (resource/origins)
 //!                |
 //!                v
 //!             cache: the slot, read without a lock --- fresh ---> insert the header
@@ -34,7 +34,7 @@
 //!
 //! [`keyed`](self::KeyedProviders) is a bounded map of such providers.
 
-use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
 
@@ -47,16 +47,13 @@ use crate::{
         cache::{Cache, Copied, Want},
         ticket::{ProviderId, Reject},
     },
-    resource::{
-        origin::{Destination, Origins},
-        refusals::Refusals,
-        sending::HeaderForm,
-    },
-    source::{ChallengeTest, DynTokenSource, FetchContext, Identity, TokenSource, Waits},
+    resource::{origin::Destination, origins::Origins, refusals::Refusals, sending::HeaderForm},
+    source::{ChallengeTest, DynTokenSource, TokenSource, Waits},
     sync::AtomicU64,
-    token::{AccessToken, Rejection},
+    token::Rejection,
 };
 
+mod as_source;
 mod authorization;
 mod backoff;
 pub(crate) mod bearer;
@@ -76,6 +73,7 @@ mod status;
 pub(crate) mod ticket;
 
 pub use self::{
+    authorization::Authorized,
     backoff::Backoff,
     bearer::Bearer,
     builder::TokenProviderBuilder,
@@ -139,38 +137,6 @@ pub(crate) struct Inner {
     ask_from: AtomicU64,
     /// The provider that the fetch in progress waits for.
     waits: Waits,
-}
-
-/// What [`TokenProvider::authorize`] did with a request.
-///
-/// An adapter has one arm for each:
-///
-/// ```
-/// use bearer_token::{Authorized, Error, Ticket, TokenProvider};
-///
-/// /// Makes a request ready to be sent. The ticket, if there is one, belongs to its response.
-/// async fn prepare(provider: &TokenProvider, request: &mut http::Request<()>) -> Result<Option<Ticket>, Error> {
-///     Ok(match provider.authorize(request)? {
-///         Authorized::Inserted(ticket) => Some(ticket),
-///         Authorized::NotReady => provider.token().await?.attach(request.headers_mut()),
-///         // It goes out as it is, so a 401 says nothing about our token.
-///         _ => None,
-///     })
-/// }
-/// # let _ = prepare;
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-#[non_exhaustive]
-pub enum Authorized {
-    /// The request carries the bearer of this ticket.
-    Inserted(Ticket),
-    /// There is no usable bearer. Wait for [`TokenProvider::token`], then [attach](Bearer::attach) the bearer that it
-    /// returns. Do not call `authorize` again: it never finds a bearer that is too short-lived to be kept.
-    NotReady,
-    /// The request goes out as it is. Either the caller set the `Authorization` header (or the one that
-    /// [`Sending`](crate::Sending) names), or the request's origin gets no token.
-    Passed,
 }
 
 impl TokenProvider {
@@ -366,12 +332,6 @@ impl TokenProvider {
         self.inner.name.as_str()
     }
 
-    /// The token for a fetch of another provider. If that fetch runs out of time, its error names this provider.
-    pub(crate) async fn for_fetch(&self, cx: &FetchContext, fresh: bool) -> Result<Bearer, Error> {
-        let want = if fresh { Want::Renewal } else { Want::Token };
-        cx.waits().on(self.name(), &self.inner.waits, TokenFuture::new(self.inner.clone(), want)).await
-    }
-
     /// The provider's state for a readiness probe. If there is no usable bearer, a fetch starts in the background,
     /// unless one is in progress or the cool-down forbids it.
     ///
@@ -411,32 +371,6 @@ impl TokenProvider {
     /// ```
     pub fn status(&self) -> ProviderStatus {
         ProviderStatus::of(&self.inner.cache, &self.inner.name, self.inner.platform.now())
-    }
-}
-
-/// A provider is a source too: another source can use its token as an assertion, a subject token or a bearer. It
-/// returns the bearer in service, even if the API rejected a token that was made with it. The other source handles what
-/// the API asked for.
-impl TokenSource for TokenProvider {
-    async fn fetch(&self, cx: FetchContext) -> Result<AccessToken, Error> {
-        let bearer = self.for_fetch(&cx, false).await?;
-        let token = AccessToken::new(bearer.secret());
-        Ok(match bearer.expires_at() {
-            Some(time) => token.expires_at(time),
-            None => token.never_expires(),
-        })
-    }
-
-    fn has_changed(&self) -> bool {
-        self.inner.has_changed()
-    }
-
-    fn name(&self) -> Cow<'_, str> {
-        Cow::Borrowed(self.name())
-    }
-
-    fn identity(&self, identity: &mut Identity) {
-        self.inner.source.identity(identity);
     }
 }
 

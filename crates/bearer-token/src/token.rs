@@ -78,6 +78,11 @@ pub enum FetchReason {
 }
 
 impl FetchReason {
+    /// Every reason.
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [FetchReason; 4] =
+        [FetchReason::Missing, FetchReason::Stale, FetchReason::Rejected, FetchReason::Requested];
+
     /// The reason as events and labels show it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -223,9 +228,10 @@ impl AccessToken {
     ///
     /// For servers that recommend a time, and for sources that know when a new token is useful.
     ///
-    /// The provider refreshes the token then, or at the refresh point of its [`Policy`](crate::Policy) if that is earlier. A
-    /// hint never makes a token live longer or shorter. With jitter, each bearer is refreshed up to a fifth of the hint
-    /// earlier. A hint of less than a minute counts as one minute: otherwise each request could cause a fetch.
+    /// The provider refreshes the token then, or at the refresh point of its [`Policy`](crate::Policy) if that is
+    /// earlier. A hint never makes a token live longer or shorter. With jitter, each bearer is refreshed up to a fifth
+    /// of the hint earlier. A hint of less than a minute counts as one minute: otherwise each request could cause a
+    /// fetch.
     ///
     /// Entra ID may send `refresh_in` with long-lived tokens. Token endpoints read it only if they are told where it
     /// is.

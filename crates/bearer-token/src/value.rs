@@ -108,8 +108,8 @@ impl Value {
 
     /// The content of a file, read again for each request.
     ///
-    /// A pipe is read once, and its content is kept for clones of this value. Two values cannot share a pipe, because each
-    /// reads it: clone one, or use a file.
+    /// A pipe is read once, and its content is kept for clones of this value. Two values cannot share a pipe, because
+    /// each reads it: clone one, or use a file.
     ///
     /// ```
     /// use bearer_token::Value;

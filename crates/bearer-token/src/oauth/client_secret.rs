@@ -101,7 +101,8 @@ impl ClientSecret {
         Self::file_with(path.as_ref(), None)
     }
 
-    /// The secret in a file whose content is encoded, as base64 for example. The decoded bytes are the secret, verbatim.
+    /// The secret in a file whose content is encoded, as base64 for example. The decoded bytes are the secret,
+    /// verbatim.
     ///
     /// `decode` returns `None` if the content has another encoding.
     ///

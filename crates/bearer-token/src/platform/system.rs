@@ -1,4 +1,4 @@
-//! The operating system's clocks and randomness, and the current tokio runtime.
+//! The operating system's clocks, and the current tokio runtime.
 //!
 //! The hard part is time without a runtime that can be trusted. Three situations look alike to a future, and differ in
 //! what has to wake it:
@@ -10,7 +10,7 @@
 //! | on a thread that is [held](hold), whatever runtime was entered there | a helper thread: the runtime may wait for this thread |
 //!
 //! The third one is `token_blocking` inside of a runtime: without it, a wait could hang forever (`L11`).
-#![allow(clippy::disallowed_methods, reason = "this is the one place that may touch what is ambient")]
+#![allow(clippy::disallowed_methods, reason = "this is the place that may touch what is ambient")]
 
 use std::{
     cell::Cell,
@@ -23,8 +23,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{BoxFuture, Clock, Entropy, Job, Moment, Spawn};
-use crate::error::{Error, ErrorKind};
+use super::{BoxFuture, Clock, Job, Moment, Spawn};
 
 thread_local! {
     /// Whether this thread waits in [`hold`]. A flag of the thread and not of the future, because the poll reaches
@@ -165,18 +164,6 @@ impl Future for Sleep {
                 Err(_) => self.timer = Some((here, Timer::Thread(futures_timer::Delay::new(left)))),
             }
         }
-    }
-}
-
-/// The operating system's randomness: `getrandom` on Linux, and what is usual elsewhere. Suitable for cryptography.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemEntropy;
-
-impl Entropy for SystemEntropy {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
-        getrandom::fill(bytes).map_err(|error| {
-            Error::new(ErrorKind::Source, "the operating system gave no randomness").with_source(error)
-        })
     }
 }
 

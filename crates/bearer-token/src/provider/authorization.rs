@@ -16,7 +16,7 @@ use std::{fmt, sync::Arc};
 
 use http::HeaderMap;
 
-use super::{Authorized, Inner};
+use super::{Inner, Ticket};
 use crate::{
     error::{Error, ErrorKind},
     observe::{CacheRead, EventKind, Text},
@@ -25,12 +25,41 @@ use crate::{
         cache::{Cache, Copied, Inserted},
         schedule::Freshness,
     },
-    resource::{
-        injection::has_several_of,
-        origin::{Destination, OriginVerdict},
-        repetition::repeats,
-    },
+    resource::{injection::has_several_of, origin::Destination, origins::OriginVerdict, repetition::repeats},
 };
+
+/// What [`authorize`](crate::TokenProvider::authorize) did with a request.
+///
+/// An adapter has one arm for each:
+///
+/// ```
+/// use bearer_token::{Authorized, Error, Ticket, TokenProvider};
+///
+/// /// Makes a request ready to be sent. The ticket, if there is one, belongs to its response.
+/// async fn prepare(provider: &TokenProvider, request: &mut http::Request<()>) -> Result<Option<Ticket>, Error> {
+///     Ok(match provider.authorize(request)? {
+///         Authorized::Inserted(ticket) => Some(ticket),
+///         Authorized::NotReady => provider.token().await?.attach(request.headers_mut()),
+///         // It goes out as it is, so a 401 says nothing about our token.
+///         _ => None,
+///     })
+/// }
+/// # let _ = prepare;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
+pub enum Authorized {
+    /// The request carries the bearer of this ticket.
+    Inserted(Ticket),
+    /// There is no usable bearer. Wait for [`token`](crate::TokenProvider::token), then
+    /// [attach](crate::Bearer::attach) the bearer that it returns. Do not call `authorize` again: it never finds a
+    /// bearer that is too short-lived to be kept.
+    NotReady,
+    /// The request goes out as it is. Either the caller set the `Authorization` header (or the one that
+    /// [`Sending`](crate::Sending) names), or the request's origin gets no token.
+    Passed,
+}
 
 impl Inner {
     /// Inserts the bearer in service.

@@ -22,7 +22,7 @@ use crate::{
         ticket::ProviderId,
     },
     resource::{
-        origin::Origins,
+        origins::Origins,
         refusals::{RefusalTest, Refusals, ResponseHead},
         sending::{HeaderForm, Sending},
     },
@@ -256,6 +256,7 @@ impl TokenProviderBuilder {
         };
         let keyed = self.keyed.as_ref().map(|keyed| keyed.name.clone());
         let observers = Observers::new(name.clone(), self.platform.clone(), keyed, self.observers);
+        observers.tell(EventKind::Built {});
         if !origins.is_any_allowed() {
             observers.tell(EventKind::NoOriginAllowed {});
         }

@@ -34,9 +34,8 @@
 //! | `Renewing` | `Renewing`, as above | | `Serving` | `Serving`: the suspect is better than no bearer | `Withdrawn` |
 //! | `Withdrawn` | `Renewing`; or `Serving`, during a cool-down | | | | |
 //!
-//! `resume_cool_down` leads from `Empty` to `Failed`, `forgive` only changes times, and `share_out` replaces the bearer by
-//! itself. An empty cell changes no row.
-//! Each transition ends with a check in debug builds.
+//! `resume_cool_down` leads from `Empty` to `Failed`, `forgive` only changes times, and `share_out` replaces the bearer
+//! by itself. An empty cell changes no row. Each transition ends with a check in debug builds.
 
 use std::{
     sync::{Arc, Weak},

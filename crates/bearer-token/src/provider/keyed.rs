@@ -47,7 +47,7 @@ use crate::{
         jitter::Draw,
         policy::Policy,
     },
-    resource::{origin::SharedOrigins, refusals::Refusals, sending::Sending},
+    resource::{origins::SharedOrigins, refusals::Refusals, sending::Sending},
     sync::{AtomicU64, Ordering},
     token::Rejection,
 };

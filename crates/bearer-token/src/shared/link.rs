@@ -110,7 +110,7 @@ impl Link {
             Some(Ok(answer)) => {
                 tell(outcome(&answer), None);
                 // Another statement than the event: the sink of events is user code.
-                let is_back = lock(&self.circuit).succeeded();
+                let is_back = lock(&self.circuit).succeeded(operation);
                 if is_back {
                     observe::tell(EventKind::SharedStoreResumed {});
                 }
@@ -123,7 +123,7 @@ impl Link {
             }
         };
         tell(StoreOutcome::Failed, Some(&error));
-        let pause = lock(&self.circuit).failed(now, now.saturating_sub(started));
+        let pause = lock(&self.circuit).failed(operation, now, now.saturating_sub(started));
         if let Some(pause) = pause {
             observe::tell(EventKind::SharedStoreSuspended { error: &error, pause });
         }

@@ -18,6 +18,7 @@ use crate::{
     token::{FetchReason, LastToken},
 };
 
+mod events;
 mod faults;
 mod identity;
 mod last_token;
@@ -108,6 +109,12 @@ enum Fault {
     SlowSaves,
     /// It says at once that something has changed.
     HintsForNothing,
+    /// It answers reads, and what writes never ends: a database whose standby is lost.
+    WritesHang,
+    /// It answers reads and leases, and its saves never end.
+    SavesHang,
+    /// It shows each lease another record than the one that was read.
+    AlwaysNewer,
 }
 
 impl Faulty {
@@ -121,6 +128,12 @@ impl Faulty {
 
     fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    async fn hang_if(&self, faults: &[Fault]) {
+        if faults.iter().any(|fault| self.has(*fault)) {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn check(&self) -> Result<(), Down> {
@@ -142,7 +155,15 @@ impl SharedStore for Faulty {
 
     async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
         self.check().await?;
-        self.store.lease(key, seen, ttl).await
+        self.hang_if(&[Fault::WritesHang]).await;
+        let leased = self.store.lease(key, seen, ttl).await?;
+        Ok(match (leased, self.has(Fault::AlwaysNewer)) {
+            (Leased::Granted(fence), true) => {
+                self.store.release(key, fence).await?;
+                Leased::Newer(Snapshot::new(b"a record".to_vec(), Version::new(fence.get()), HOUR))
+            }
+            (leased, _) => leased,
+        })
     }
 
     async fn save(
@@ -154,6 +175,7 @@ impl SharedStore for Faulty {
         seen: Version,
     ) -> Result<Saved, Down> {
         self.check().await?;
+        self.hang_if(&[Fault::WritesHang, Fault::SavesHang]).await;
         if self.has(Fault::SlowSaves) {
             self.platform.sleep_until(self.platform.now().monotonic() + SLOW).await;
         }
@@ -166,6 +188,7 @@ impl SharedStore for Faulty {
 
     async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
         self.check().await?;
+        self.hang_if(&[Fault::WritesHang]).await;
         self.store.release(key, fence).await
     }
 

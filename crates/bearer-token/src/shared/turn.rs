@@ -14,8 +14,9 @@
 //!
 //! # What must hold
 //!
-//! - **A provider never goes back.** The context of the fetch says what it had last, and it adopts no older token. After
-//!   a rejection, only a token that was issued later will do. Its own token is never taken again after it has expired.
+//! - **A provider never goes back.** The context of the fetch says what it had last, and it adopts no older token.
+//!   After a rejection, only a token that was issued later will do. Its own token is never taken again after it has
+//!   expired.
 //! - **No failure of the store is a failure of the fetch.** Each call that ends in [`Gone`] leads to a fetch without
 //!   the store. The exception is the wait for a lease that is held: fetching as well would defeat its purpose.
 //! - **Nothing is waited for without a bound**: calls (95 ms), newer records, the lease, and hints of the store that a
@@ -265,8 +266,8 @@ impl Turn<'_> {
         token.to_token(found.asked, self.key.as_str())
     }
 
-    /// The token that the provider has already, as the record has it. `None` shortly before the provider expires it: it could
-    /// arrive too late, and then the fetch waits for the next token.
+    /// The token that the provider has already, as the record has it. `None` shortly before the provider expires it: it
+    /// could arrive too late, and then the fetch waits for the next token.
     fn again(&self, found: &Found) -> Option<AccessToken> {
         let token = found.record.token.as_ref()?;
         let last = self.cx.last().and_then(|last| last.generation_in(self.key.as_str()));

@@ -322,7 +322,8 @@ impl JwtTemplateBuilder {
         self
     }
 
-    /// Several members of the JOSE header, or none, as [`header`](Self::header) sets one. An `Option` is such a list, too.
+    /// Several members of the JOSE header, or none, as [`header`](Self::header) sets one. An `Option` is such a list,
+    /// too.
     #[must_use]
     pub fn headers<N: Into<String>, V: Serialize>(self, members: impl IntoIterator<Item = (N, V)>) -> Self {
         members.into_iter().fold(self, |builder, (name, value)| builder.header(name, value))

@@ -119,8 +119,8 @@ impl ResponseFormat {
 
     /// Sets where the token is. Default: `/access_token`.
     ///
-    /// An empty string is the whole body: the token alone, with or without the quotes of a JSON string. Space around it is
-    /// ignored, and the content type does not matter. The lifetime is then that of the JWT, or
+    /// An empty string is the whole body: the token alone, with or without the quotes of a JSON string. Space around it
+    /// is ignored, and the content type does not matter. The lifetime is then that of the JWT, or
     /// [unknown](crate::Policy::default_lifetime).
     pub fn token(mut self, pointer: impl Into<String>) -> Self {
         self.token = Pointer::new(pointer);
@@ -138,8 +138,8 @@ impl ResponseFormat {
 
     /// Sets where the end of the lifetime is, as a time of day. Default: nowhere.
     ///
-    /// It is a date of RFC 3339 or RFC 9110 (no time zone means UTC), or a time since 1970 in seconds or milliseconds, as
-    /// a number or as a string with one. It is compared with the response's `Date` if there is one, else with this
+    /// It is a date of RFC 3339 or RFC 9110 (no time zone means UTC), or a time since 1970 in seconds or milliseconds,
+    /// as a number or as a string with one. It is compared with the response's `Date` if there is one, else with this
     /// machine's clock. If there is also a lifetime, the earlier end counts.
     pub fn expires_at(mut self, pointer: impl Into<String>) -> Self {
         self.expires_at = Some(Pointer::new(pointer));

@@ -177,6 +177,18 @@ fn l13_a_bearer_grows_old_on_whichever_clock_is_ahead() {
 fn l05_the_user_limits_the_servers_retry_after() {
     let asked = Error::new(ErrorKind::Unavailable, "").with_retry(Retry::Later { after: Some(HOUR) });
     assert_eq!(Policy::default().retry_after_limit(MINUTE).cool_down(&asked, 1, MIN), MINUTE);
+    let own = Policy::default().cool_down(&Error::new(ErrorKind::Unavailable, ""), 1, MIN);
+    assert_eq!(Policy::default().retry_after_limit(Duration::ZERO).cool_down(&asked, 1, MIN), own);
+}
+
+#[test]
+fn margins_of_zero_are_allowed() {
+    let policy = Policy::default().reserve(Duration::ZERO).refresh_ahead(Duration::ZERO);
+    for (lifetime, refresh) in [(MINUTE, 42 * SECOND), (HOUR, HOUR - 30 * SECOND)] {
+        let found = policy.deadlines(issued(), Expiry::In(lifetime), MIN);
+        assert_eq!(since_issued(found.refresh), refresh, "refresh of {lifetime:?}");
+        assert_eq!(since_issued(found.reserve), lifetime, "reserve of {lifetime:?}");
+    }
 }
 
 #[test]

@@ -28,8 +28,8 @@ pub enum Order {
 
 /// The version of a record. Each save of a key gives another one.
 ///
-/// The usual version is the number of the [`Fence`] that saved the record. So it also differs from all versions that the
-/// key had before a store lost its data.
+/// The usual version is the number of the [`Fence`] that saved the record. So it also differs from all versions that
+/// the key had before a store lost its data.
 ///
 /// ```
 /// use bearer_token::store::{Fence, Version};
