@@ -469,7 +469,13 @@ impl Cache {
     /// Begins a cool-down. The suspect, if there is one, returns to service.
     fn complete_with_error(&self, state: &mut State, error: Error, now: Moment, draw: Draw) -> Fetched {
         let (in_a_row, last) = self.failure.get().map_or((1, 0), |last| (last.in_a_row.saturating_add(1), last.until));
-        let wait = self.policy.cool_down(&error, in_a_row, draw);
+        let wait = match self.last(state).filter(|bearer| is_usable(bearer, now)) {
+            Some(bearer) => {
+                let left = bearer.deadlines().reserve.remaining(now);
+                self.policy.cool_down_beside(&error, in_a_row, draw, left)
+            }
+            None => self.policy.cool_down(&error, in_a_row, draw),
+        };
         // A fetch that did not wait for the cool-down does not end it by failing.
         let until = now.after(wait).monotonic_nanos().max(last);
         self.failure.set(Some(Arc::new(Failure { error: error.clone(), until, in_a_row })));
