@@ -177,7 +177,8 @@ impl Turn<'_> {
             has_waited = true;
             // Not beyond the end of the lease: then the next caller takes it. A lease that has no time left, and does not
             // end, must not become a busy loop.
-            let pause = step.min(held_for.saturating_add(Duration::from_millis(1)).max(step / 8)).min(patience - now);
+            let held_for = if held_for.is_zero() { step / 8 } else { held_for };
+            let pause = step.min(held_for.saturating_add(Duration::from_millis(1))).min(patience - now);
             self.link.changed(self.platform(), &self.key, found.version, pause).await;
             step = (step * 2).min(SHARED_POLL.1);
             if self.platform().now().monotonic() < now.saturating_add(pause) {
