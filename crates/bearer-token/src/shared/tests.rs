@@ -18,11 +18,14 @@ use crate::{
     token::{FetchReason, LastToken},
 };
 
+mod accounts;
 mod events;
 mod faults;
 mod identity;
 mod last_token;
 mod life;
+#[cfg(feature = "http-transport")]
+mod names;
 mod rejections;
 mod secrets;
 
@@ -93,6 +96,8 @@ struct Faulty {
     store: MemorySharedStore,
     fault: Arc<Mutex<Option<Fault>>>,
     calls: Arc<AtomicUsize>,
+    /// The key under which something else is.
+    foreign: Arc<Mutex<Option<StoreKey>>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -150,6 +155,9 @@ impl SharedStore for Faulty {
 
     async fn read(&self, key: &StoreKey) -> Result<Option<Snapshot>, Down> {
         self.check().await?;
+        if self.foreign.lock().unwrap().as_ref() == Some(key) {
+            return Err(Down::new("it is a list").for_this_key());
+        }
         self.store.read(key).await
     }
 
@@ -233,11 +241,24 @@ struct World {
     store: Faulty,
 }
 
+/// The name of a source's record.
+async fn name_of(shared: &Shared) -> StoreKey {
+    let world = World::new();
+    let ring = shared.0.fleet.0.keys.ring(&world.platform).await.unwrap();
+    let identity = shared.0.identity.canonical(&world.cx(FetchReason::Missing)).await.unwrap();
+    ring.store_key(&shared.0.fleet.0.namespace, &identity)
+}
+
 impl World {
     fn new() -> Self {
         let platform = Platform::system().with_clock(PausedClock::new());
-        let (store, fault, calls) = (MemorySharedStore::on(platform.clone()), Arc::default(), Arc::default());
-        let store = Faulty { platform: platform.clone(), store, fault, calls };
+        let store = Faulty {
+            platform: platform.clone(),
+            store: MemorySharedStore::on(platform.clone()),
+            fault: Arc::default(),
+            calls: Arc::default(),
+            foreign: Arc::default(),
+        };
         World { platform, server: Server::default(), store }
     }
 

@@ -294,7 +294,7 @@ async fn a_store_whose_reads_lag_is_no_busy_loop() {
     let begun = platform.now().monotonic();
     let lagging = SharedRefreshToken::new(Lagging(store), SealingKeys::new(KEY), "consent");
     let Err(error) = lagging.lease(&platform).await else { panic!("it has seen no record") };
-    assert!(error.is_transient() && error.to_string().contains("reads show what was saved"), "{error}");
+    assert!(error.is_transient() && error.to_string().contains("reads do not show"), "{error}");
     let waited = platform.now().monotonic() - begun;
     assert!(waited > Duration::from_secs(3) && waited < Duration::from_secs(6), "{waited:?}");
     assert!(clock.sleeps() <= 50, "{}", clock.sleeps());

@@ -152,9 +152,7 @@ impl<S: SharedStore> SharedRefreshToken<S> {
 }
 
 fn lagging() -> Error {
-    let message = "the shared store does not let read the refresh token that it has, so none is sent; expected a store whose \
-                   reads show what was saved: is it a replica?";
-    Error::new(ErrorKind::Source, message)
+    Error::new(ErrorKind::Source, "found a shared store whose reads do not show the refresh token that it has")
 }
 
 /// The use of the token by one fetch. Dropping it settles what is left in the store.

@@ -65,6 +65,18 @@ async fn a_record_that_cannot_be_used_is_told_with_its_problem() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_with_foreign_content_is_told_at_each_fetch() {
+    let world = World::new();
+    let shared = world.replica().source;
+    *world.store.foreign.lock().unwrap() = Some(name_of(&shared).await);
+    let (provider, told) = provider(&world, shared);
+    for _ in 0..3 {
+        provider.refresh_now().await.unwrap();
+        assert_eq!(told.take(), ["ignored: it is a list"], "and nothing is suspended");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn keys_that_are_missing_are_told_at_each_fetch() {
     let world = World::new();
     let fleet = Fleet::builder(world.store.clone(), SealingKeys::file("/nowhere/keys")).build().unwrap();
