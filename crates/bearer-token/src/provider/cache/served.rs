@@ -99,6 +99,38 @@ impl Served {
         !self.fronts.is_empty()
     }
 
+    /// Inserts the bearer if a front has it, it is fresh, and it is sent in `Authorization` alone. Otherwise nothing is
+    /// done.
+    #[inline]
+    pub(super) fn insert_fresh(&self, headers: &mut HeaderMap, now: Moment) -> Option<Ticket> {
+        self.insert_fresh_from(this_thread(), headers, now)
+    }
+
+    #[inline]
+    fn insert_fresh_from(&self, thread: usize, headers: &mut HeaderMap, now: Moment) -> Option<Ticket> {
+        let copied = self.front(thread)?.0.try_lock()?;
+        let Copied { version, bearer: Some(CopiedBearer { deadlines, ticket, credential }) } = &*copied else {
+            return None;
+        };
+        match credential {
+            CopiedCredential::Authorization(value)
+                if *version == self.version.load(Ordering::Acquire)
+                    && deadlines.freshness(now) == Freshness::Fresh
+                    && insert_authorization(value, headers) =>
+            {
+                Some(*ticket)
+            }
+            _ => None,
+        }
+    }
+
+    /// The front of a group of threads.
+    #[inline]
+    fn front(&self, thread: usize) -> Option<&Front> {
+        // The number of fronts is a power of two.
+        self.fronts.get(thread & self.fronts.len().wrapping_sub(1))
+    }
+
     /// Inserts the bearer, unless it has expired or is not there. A header that the caller set is left as it was.
     #[inline]
     pub(super) fn insert(&self, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
@@ -107,9 +139,7 @@ impl Served {
 
     #[inline]
     fn insert_from(&self, thread: usize, headers: &mut HeaderMap, now: Moment) -> Option<Inserted> {
-        // The number of fronts is a power of two.
-        let front = self.fronts.get(thread & self.fronts.len().wrapping_sub(1));
-        let Some(mut copied) = front.and_then(|front| front.0.try_lock()) else {
+        let Some(mut copied) = self.front(thread).and_then(|front| front.0.try_lock()) else {
             return self.insert_from_slot(headers, now);
         };
         let version = self.version.load(Ordering::Acquire);
