@@ -36,7 +36,8 @@ mod stored_token;
 #[cfg(feature = "shared")]
 #[cfg_attr(docsrs, doc(cfg(feature = "shared")))]
 pub use self::shared::{
-    Down, Fence, Leased, MemorySharedStore, Order, Saved, SharedStore, Snapshot, StoreKey, Version,
+    Connections, Connector, Down, Fence, InUse, Leased, MemorySharedStore, NotConnected, Order, Saved, SharedStore,
+    Snapshot, StoreKey, Version,
 };
 pub use self::{file::FileStore, memory::MemoryStore, stored_token::StoredToken};
 

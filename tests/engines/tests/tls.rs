@@ -8,38 +8,27 @@ use std::{path::Path, time::Duration};
 use bearer_token::store::SharedStore;
 use bearer_token_postgres::PostgresStore;
 use bearer_token_redis::{Connection, RedisStore};
-use bearer_token_testing::{AuthorizationServer, Client, Tokens};
 use engines::{
     fleet::Worker,
-    job::{Job, Store},
+    job::Store,
     records::{granted, key},
     redis_server::RedisServer,
     tls::{self, Files},
     until,
+    world::World,
 };
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 /// Starts a replica that trusts the CA, and another one. They share a token only over the store.
 async fn replicas_share_a_token(store: Store, ca: &Path) {
-    let server = AuthorizationServer::start().unwrap();
-    server.register(Client::secret("fleet", "MARKER-secret"));
-    server.issue(Tokens::opaque().lifetime(Duration::from_secs(600)));
-    let keys = NamedTempFile::new().unwrap();
-    std::fs::write(keys.path(), "bWFrZSB0aGlzIHdpdGggb3BlbnNzbCByYW5kIC1iNjQ=\n").unwrap();
-    let job = Job {
-        store,
-        keys: keys.path().to_owned(),
-        token_url: server.token_url(),
-        api_url: server.api_url(),
-        clock_offset: 0,
-        every_ms: 50,
-    };
+    let world = World::new(Duration::from_secs(600));
+    let job = world.job(store);
     let starts_without_a_request = async |ca: &Path| {
-        let before = server.count().token_requests;
+        let before = world.requests();
         let worker = Worker::start_in(&job, [("SSL_CERT_FILE", ca)]);
         until("the replica has a token", Duration::from_secs(30), async || worker.is_ready()).await;
         assert_eq!(worker.stop().failed, 0);
-        server.count().token_requests == before
+        world.requests() == before
     };
     // On a busy machine the first connection may take longer than the 100 ms after which a replica fetches for itself.
     let limit = Duration::from_secs(60);

@@ -247,7 +247,7 @@ impl Grant for RefreshToken {
     async fn parameters(&self, cx: &FetchContext) -> Result<Parameters, Error> {
         let platform = cx.platform();
         let lease = self.rotation.lease(platform, cx.deadline()).await?;
-        self.rotation.save_pending(platform).await?;
+        self.rotation.save_earlier(platform, cx.deadline()).await?;
         let seen = self.rotation.load(platform).await?;
         let candidates =
             Candidates { stored: seen.as_ref(), initial: self.initial.as_ref(), retry_previous: self.retry_previous };

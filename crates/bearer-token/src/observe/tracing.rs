@@ -18,6 +18,7 @@ const TARGET: &str = "bearer_token";
 /// Records an event. Without a provider, the span around the event names it.
 pub(super) fn record(provider: Option<&str>, kind: &EventKind<'_>) {
     match kind {
+        EventKind::Built {} => debug!(target: TARGET, provider, "built a provider, or a map of providers"),
         EventKind::FetchStarted { .. }
         | EventKind::Fetched { .. }
         | EventKind::TooShortLived { .. }
@@ -26,6 +27,7 @@ pub(super) fn record(provider: Option<&str>, kind: &EventKind<'_>) {
         | EventKind::FetchTooLate {} => fetch(provider, kind),
         EventKind::GaveUp { .. }
         | EventKind::Waited { .. }
+        | EventKind::CallerRefused { .. }
         | EventKind::Rejected { .. }
         | EventKind::Replayed { .. }
         | EventKind::CacheRead { .. }
@@ -110,6 +112,12 @@ fn request(provider: Option<&str>, kind: &EventKind<'_>) {
         }
         EventKind::Waited { outcome, duration } => {
             debug!(target: TARGET, provider, outcome = outcome.as_str(), ?duration, "a caller waited for a token");
+        }
+        EventKind::CallerRefused { error } => {
+            debug!(
+                target: TARGET, provider, kind = ?error.kind(), %error,
+                "a caller was refused: there is no token, and fetches are cooling down after a failure"
+            );
         }
         EventKind::Rejected { generation, outcome } => {
             debug!(target: TARGET, provider, generation, outcome = outcome.as_str(), "the API rejected a bearer");

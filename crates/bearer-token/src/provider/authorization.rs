@@ -22,7 +22,10 @@ use crate::{
     error::{Error, ErrorKind},
     observe::{CacheRead, EventKind, Text},
     platform::Moment,
-    provider::schedule::Freshness,
+    provider::{
+        cache::{Cache, Copied, Inserted},
+        schedule::Freshness,
+    },
     resource::{injection::has_several_of, origin::Destination, origins::OriginVerdict, repetition::repeats},
 };
 
@@ -69,21 +72,38 @@ impl Inner {
     /// Inserts the bearer in service.
     #[inline]
     pub(super) fn insert(self: &Arc<Self>, headers: &mut HeaderMap) -> Authorized {
-        let (authorized, stale_at) = self.insert_only(headers);
+        let (authorized, stale_at) = self.insert_only(headers, Cache::insert);
         if let Some(now) = stale_at {
             self.refresh(now);
         }
         authorized
     }
 
+    /// Inserts the bearer in service, from a copy if there is one, and says if a refresh is due.
+    #[inline]
+    pub(super) fn insert_copied(
+        &self,
+        headers: &mut HeaderMap,
+        copied: Option<&mut Copied>,
+    ) -> (Authorized, Option<Moment>) {
+        match copied {
+            Some(copied) => self.insert_only(headers, |cache, headers, now| cache.insert_from(copied, headers, now)),
+            None => self.insert_only(headers, Cache::insert),
+        }
+    }
+
     /// Inserts the bearer in service, and says if a refresh is due.
     #[inline]
-    pub(super) fn insert_only(&self, headers: &mut HeaderMap) -> (Authorized, Option<Moment>) {
+    fn insert_only(
+        &self,
+        headers: &mut HeaderMap,
+        insert: impl FnOnce(&Cache, &mut HeaderMap, Moment) -> Option<Inserted>,
+    ) -> (Authorized, Option<Moment>) {
         if has_several_of(self.form.name(), headers) {
             return (Authorized::Passed, None);
         }
         let now = self.clock.now();
-        let (ticket, freshness) = match self.cache.insert(headers, now) {
+        let (ticket, freshness) = match insert(&self.cache, headers, now) {
             Some((ticket, freshness, true)) => (ticket, freshness),
             Some((_, _, false)) => return (Authorized::Passed, None),
             None if self.has_its_own(headers) => return (Authorized::Passed, None),

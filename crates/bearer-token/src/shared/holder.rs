@@ -30,7 +30,7 @@ impl Turn<'_> {
         match result {
             // A file with a part of the identity changed during the fetch, or a step widened the scope. Whether the
             // token belongs to the old record or to the new one is unknown.
-            Ok(token) if !self.has_same_key().await => {
+            Ok(token) if token.is_not_shared() || !self.has_same_key().await => {
                 lease.release().await;
                 Ok(token)
             }

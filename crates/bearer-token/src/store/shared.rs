@@ -18,11 +18,13 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 use crate::platform::Platform;
 
 mod answers;
+mod connections;
 mod key;
 mod memory;
 
 pub use self::{
     answers::{Down, Fence, Leased, Order, Saved, Snapshot, Version},
+    connections::{Connections, Connector, InUse, NotConnected},
     key::StoreKey,
     memory::MemorySharedStore,
 };
@@ -104,13 +106,15 @@ pub use self::{
 /// 3. A record ends with its life. Then it is absent, as if it had never been saved.
 /// 4. A key has one lease at most. It ends when its holder saves or releases, or with its `ttl`, whichever is first.
 /// 5. [Fences](Fence) grow: each is greater than all earlier ones of the same key.
-/// 6. A save under a fence is refused if a later fence was granted, also if that later lease has ended.
+/// 6. A save under a fence is refused if a later fence was granted, also if that later lease has ended. A store that
+///    has lost its data knows no fence. It may accept a save from before the loss until it grants the next lease.
 /// 7. A save is refused if there is a record of another [version](Version) than the one that was seen. An absent record
 ///    refuses nothing.
 /// 8. Only the holder's fence releases a lease.
 /// 9. Keys do not affect each other.
 /// 10. A record may have 64 KiB ([`MAX_RECORD`]), and any bytes.
-/// 11. [`Down`] means that the store gave no answer. A lease that is held is an answer: [`Leased::Held`].
+/// 11. [`Down`] means that the store gave no answer. A lease that is held is an answer: [`Leased::Held`]. If only the
+///     content under one key is unusable, the others must not pay for it: [`Down::for_this_key`].
 ///
 /// Futures may be dropped at any await. What they had begun then takes effect or does not, as a whole. The same holds
 /// for an answer of [`Down`].

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     store::{Down, Fence, Leased, MemorySharedStore, Snapshot, StoreKey, Version},
-    test_support::ManualClock,
+    test_support::{LeapingClock, ManualClock},
 };
 
 const LEASE: Duration = Duration::from_secs(15);
@@ -252,4 +252,51 @@ async fn a_successor_that_is_saved_late_does_not_cost_the_fetch() {
         drop(lease);
         world.settle().await;
     }
+}
+
+/// A store whose reads are those of a replica that gets nothing any more.
+struct Lagging(MemorySharedStore);
+
+impl SharedStore for Lagging {
+    const ORDER: Order = Order::Linearizable;
+
+    async fn read(&self, _: &StoreKey) -> Result<Option<Snapshot>, Down> {
+        Ok(None)
+    }
+
+    async fn lease(&self, key: &StoreKey, seen: Version, ttl: Duration) -> Result<Leased, Down> {
+        self.0.lease(key, seen, ttl).await
+    }
+
+    async fn save(
+        &self,
+        key: &StoreKey,
+        record: &[u8],
+        life: Duration,
+        fence: Fence,
+        seen: Version,
+    ) -> Result<Saved, Down> {
+        self.0.save(key, record, life, fence, seen).await
+    }
+
+    async fn release(&self, key: &StoreKey, fence: Fence) -> Result<(), Down> {
+        self.0.release(key, fence).await
+    }
+}
+
+#[tokio::test]
+async fn a_store_whose_reads_lag_is_no_busy_loop() {
+    let clock = LeapingClock::new();
+    let platform = clock.platform();
+    let store = MemorySharedStore::on(platform.clone());
+    let good = SharedRefreshToken::new(store.clone(), SealingKeys::new(KEY), "consent");
+    good.put(&platform, Some(&token("1"))).await.unwrap();
+    let begun = platform.now().monotonic();
+    let lagging = SharedRefreshToken::new(Lagging(store), SealingKeys::new(KEY), "consent");
+    let Err(error) = lagging.lease(&platform).await else { panic!("it has seen no record") };
+    assert!(error.is_transient() && error.to_string().contains("reads do not show"), "{error}");
+    let waited = platform.now().monotonic() - begun;
+    assert!(waited > Duration::from_secs(3) && waited < Duration::from_secs(6), "{waited:?}");
+    assert!(clock.sleeps() <= 50, "{}", clock.sleeps());
+    good.lease(&platform).await.unwrap();
 }
