@@ -18,8 +18,8 @@ use engines::{
 const LIFETIME: Duration = Duration::from_secs(4);
 const PROCESSES: usize = 50;
 
-/// The most requests for tokens that follow each other in this time, for each that asks by itself: no token is refreshed in
-/// the first half of its life.
+/// The most requests for tokens that follow each other in this time, for each that asks by itself: no token is
+/// refreshed in the first half of its life.
 fn most(time: Duration, askers: usize) -> u64 {
     let each = time.as_millis() / (LIFETIME / 2).as_millis() + 1;
     u64::try_from(each).unwrap() * u64::try_from(askers).unwrap()
@@ -99,7 +99,8 @@ async fn l41_fifty_processes_make_one_request_for_each_lifetime() {
         assert_eq!(workers.failed(), 0, "{mode:?}");
     }
 
-    // An outage of the authorization server: the fleet makes the attempts of one, after 0.5 to 1 s, 1 to 2 s, 2 to 4 s and
+    // An outage of the authorization server: the fleet makes the attempts of one, after 0.5 to 1 s, 1 to 2 s, 2 to 4 s
+    // and
     // 4 to 8 s. So there are five at most in three lifetimes, and three at most in the last two.
     world.server.token_endpoint().always(Fault::status(503));
     let first = world.during("outage begins", LIFETIME).await;
@@ -112,7 +113,8 @@ async fn l41_fifty_processes_make_one_request_for_each_lifetime() {
         "{} requests accepted, {} refused, {} without a token, the longest wait {:.0} ms, the first token after {:.0} ms",
         report.accepted, report.refused, report.failed, report.longest_ms, report.first_ms
     );
-    // Only the outage fails requests, because it was longer than the token's life, and none for which there was a token.
+    // Only the outage fails requests, because it was longer than the token's life, and none for which there was a
+    // token.
     assert_eq!(report.failed_with_token, 0, "{report:?}");
     assert!(report.errors.iter().all(|error| error.contains("503")), "{:?}", report.errors);
     assert!(report.accepted > 10_000, "{report:?}");

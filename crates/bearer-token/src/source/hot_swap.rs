@@ -131,8 +131,8 @@ impl HotSwap {
         })
     }
 
-    /// Creates a source whose credential is a key, such as a PEM file. As [`following`](Self::following), but all bytes of
-    /// the value count: a newline at its end too.
+    /// Creates a source whose credential is a key, such as a PEM file. As [`following`](Self::following), but all bytes
+    /// of the value count: a newline at its end too.
     ///
     /// # Errors
     ///

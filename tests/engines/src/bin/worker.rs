@@ -1,7 +1,7 @@
 //! One replica: calls an API with the token of its fleet until its input ends.
 //!
-//! It writes `fetch` when it begins to fetch a token itself, `done` when that has ended, `failed` when it gets no token, `refused` when the API refuses it, and
-//! its report at the end.
+//! It writes `fetch` when it begins to fetch a token itself, `done` when that has ended, `failed` when it gets no
+//! token, `refused` when the API refuses it, and its report at the end.
 
 #![allow(clippy::disallowed_methods, reason = "a program, in real time")]
 
