@@ -56,7 +56,7 @@ use crate::{
         jitter::Draw,
         policy::Policy,
         schedule::Freshness,
-        ticket::Generation,
+        ticket::{Generation, Ticket},
     },
     resource::sharded::Crowd,
     source::Challenge,
@@ -154,6 +154,13 @@ impl Cache {
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Inserts the bearer in service into a head, if it is fresh and a front has it: the warm path of most requests.
+    /// Otherwise nothing is done.
+    #[inline]
+    pub(crate) fn insert_fresh(&self, headers: &mut HeaderMap, now: Moment) -> Option<Ticket> {
+        self.slot.insert_fresh(headers, now)
     }
 
     /// Inserts the bearer in service into a head, unless it has expired: the warm path. A header that the caller set is
