@@ -9,7 +9,7 @@ use std::{
 };
 
 use bearer_token::{
-    Authorized, Policy, TokenProvider,
+    Authorized, Error, Policy, TokenProvider,
     platform::{BoxFuture, Clock, Moment},
     shared::{Fleet as SharedFleet, SealingKeys},
 };
@@ -216,9 +216,9 @@ impl Replica {
             }
             Ok(_) => match self.provider.token().await {
                 Ok(bearer) => (bearer.secret().to_owned(), bearer.ticket()),
-                Err(_) => return self.failed(before),
+                Err(error) => return self.failed(before, &error),
             },
-            Err(_) => return self.failed(before),
+            Err(error) => return self.failed(before, &error),
         };
         let number: usize = token.trim_start_matches('t').parse().unwrap();
         match self.server.verdict(number) {
@@ -237,13 +237,13 @@ impl Replica {
     }
 
     /// A request without a token, of a replica whose last one was this.
-    fn failed(&self, last: Option<usize>) {
+    fn failed(&self, last: Option<usize>, error: &Error) {
         lock(&self.counts).course.failed += 1;
         if let Some(last) = last.filter(|last| self.server.is_good_for(*last, RESERVE)) {
-            self.accuse(format!("a request failed although token {last} is good"));
+            self.accuse(format!("a request failed although token {last} is good: {error}"));
         }
         if !self.server.failed_lately() {
-            self.accuse("a request failed although the server is there".to_owned());
+            self.accuse(format!("a request failed although the server is there: {error}"));
         }
     }
 
