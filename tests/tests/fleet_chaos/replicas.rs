@@ -230,7 +230,8 @@ impl Replica {
             }
             verdict => self.accuse(format!("token {number} was sent: {verdict:?}")),
         }
-        if let Some(last) = self.last.filter(|last| number < *last && self.server.verdict(*last) == Verdict::Good) {
+        let is_older = |last: &usize| self.server.is_older(number, *last);
+        if let Some(last) = self.last.filter(|last| is_older(last) && self.server.verdict(*last) == Verdict::Good) {
             self.accuse(format!("a replica went back from token {last} to {number}"));
         }
         self.last = Some(number);

@@ -18,6 +18,8 @@ pub(crate) const IN_VAIN: &str = "a waiter waited in vain although every lease h
 pub(crate) const DESPITE: &str = "a flight failed although a usable token was stored";
 pub(crate) const UNUSABLE: &str = "a replica was served a token that has expired or was rejected";
 pub(crate) const AGAIN: &str = "a replica was served its own token again after it had expired";
+pub(crate) const BACK: &str = "a replica went back to an older token";
+pub(crate) const LOST: &str = "a token was fetched, and its flight ended without one";
 pub(crate) const TOO_LONG: &str = "a replica was served a token for longer than it lives";
 
 /// The properties that a step has broken.
@@ -64,6 +66,7 @@ impl Findings {
                 // What a paused replica fetched may have expired meanwhile. Its provider does not use it then.
                 self.require((held.until > state.now || before.struck) && held.number > rejected, UNUSABLE);
                 self.require(!is_too_long, TOO_LONG);
+                self.require(flight.own().is_none_or(|own| held.number >= own.held.number), BACK);
             }
             // It goes on with what it has.
             Ended::Failed | Ended::WaitedInVain if before.struck || flight.reason == Reason::Stale => {}

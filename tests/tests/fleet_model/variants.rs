@@ -119,6 +119,18 @@ fn a_stale_lease_that_outlasts_the_token_is_found_out() {
 }
 
 #[test]
+fn a_late_flight_that_waits_for_more_is_found_out() {
+    let rules = Rules { late_flights_end: false, ..SOUND };
+    breaks(World { rules, until: 8, ..one_of(&[Fault::Pause]) }, properties::LOST);
+}
+
+#[test]
+fn a_stale_replica_that_takes_any_token_is_found_out() {
+    let rules = Rules { longer_lives_win: false, ..SOUND };
+    breaks(World { rules, until: 10, ..one_of(&[Fault::LostReply, Fault::LostRequest]) }, properties::BACK);
+}
+
+#[test]
 fn a_token_that_was_rejected_before_is_found_out() {
     breaks(
         World { rules: Rules { rejected_is_refused: false, ..SOUND }, revocations: 1, ..QUIET },

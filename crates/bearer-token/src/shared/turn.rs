@@ -21,6 +21,8 @@
 //! - **Nothing is waited for without a bound**: calls (95 ms), newer records, the lease, and hints of the store that a
 //!   record has changed.
 //! - **A fetch that is dropped releases its lease**, by a task of its own.
+//! - **A token that was fetched is returned**, also by a replica that stood still until its time was over. It waits for
+//!   nothing more then, because its provider would drop the fetch.
 //!
 //! `tests/fleet_model` explores every order of these steps for three replicas, and compares its decisions with this
 //! code.
