@@ -54,7 +54,7 @@ impl Findings {
         self.require(matches!(saved, Saved::Done { .. }) || !has_lease(world, state, number), REFUSED);
     }
 
-    pub(crate) fn of_an_end(&mut self, state: &State, before: &Replica, ended: Ended) {
+    pub(crate) fn of_an_end(&mut self, world: &World, state: &State, before: &Replica, ended: Ended) {
         let Some(flight) = before.flight else { return };
         let rejected = before.own.filter(|_| flight.reason == Reason::Rejected).map_or(0, |own| own.held.number);
         match ended {
@@ -74,7 +74,9 @@ impl Findings {
                 let stored = state.store.last_token.filter(|held| held.until > state.now);
                 let is_usable = stored.is_some_and(|held| held.number > rejected && held.number > state.revoked);
                 self.require(!state.up || !is_usable, DESPITE);
-                self.require(ended == Ended::Failed || flight.began < state.vain_until, IN_VAIN);
+                // After two faults, the third holder may need the time that is left.
+                let is_fetched = world.budget - state.faults == 2 && state.is_fetched_under_a_lease();
+                self.require(ended == Ended::Failed || flight.began < state.vain_until || is_fetched, IN_VAIN);
             }
         }
     }

@@ -157,7 +157,9 @@ impl Flight {
             (Call::Exchange { lease, .. }, Answer::Exchanged(result)) => self.exchanged(rules, now, lease, result),
             (Call::Save { .. }, Answer::Saved(Saved::Done { .. })) => Err(self.end(true)),
             (Call::Save { .. }, Answer::Down) => Err(self.end(true)),
-            (Call::Save { .. }, Answer::Saved(Saved::Fenced)) if self.fetched.is_some() && !self.ends_late(rules, now) => {
+            (Call::Save { .. }, Answer::Saved(Saved::Fenced))
+                if self.fetched.is_some() && !self.ends_late(rules, now) =>
+            {
                 Ok(Call::ReadAgain)
             }
             (Call::Save { .. }, Answer::Saved(Saved::Fenced)) => Err(self.end(false)),
@@ -241,7 +243,8 @@ impl Flight {
     /// The holder of a lease may crash, and the others must not wait for long without a token.
     fn lease_time(&self, rules: &Rules, now: Tick) -> Tick {
         let whole = self.until().saturating_sub(now) + MARGIN;
-        if self.has_waited || self.found.is_some_and(|found| found.content.has_failed) {
+        let has_waited = self.has_waited && !rules.waiters_lease_short;
+        if has_waited || self.found.is_some_and(|found| found.content.has_failed) {
             return whole;
         }
         if self.reason != Reason::Stale {
@@ -270,7 +273,8 @@ impl Flight {
         if now >= patience && rules.waits_are_bounded {
             return Err(Ended::WaitedInVain);
         }
-        self.has_waited = true;
+        // Only a variant asks, and a state without it is smaller.
+        self.has_waited = !rules.waiters_lease_short;
         let pause = if rules.waits_are_bounded { remaining.min(1) } else { remaining };
         Ok(Call::Sleep { until: now + pause })
     }

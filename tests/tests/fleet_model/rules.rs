@@ -82,6 +82,8 @@ pub(crate) struct Rules {
     pub(crate) longer_lives_win: bool,
     /// A flight whose time is over waits for nothing more: it ends with the token that it has fetched.
     pub(crate) late_flights_end: bool,
+    /// The lease of a replica that has waited is as short as any. The others may be waiting since then.
+    pub(crate) waiters_lease_short: bool,
     /// A failed exchange is written into the record.
     pub(crate) failures_are_shared: bool,
     /// A failed exchange leaves the token in the record.
@@ -111,6 +113,7 @@ pub(crate) const SOUND: Rules = Rules {
     stale_leases_end_with_the_token: true,
     longer_lives_win: true,
     late_flights_end: true,
+    waiters_lease_short: true,
     failures_are_shared: true,
     failures_keep_the_token: true,
     life_is_what_is_left: true,

@@ -133,7 +133,8 @@ impl World {
     fn steps_of(&self, state: &State, number: usize, replica: &Replica, steps: &mut Vec<Step>) {
         if replica.paused {
             steps.push(Step::Resume(number));
-            let is_unanswered = |flight: &Flight| flight.is_late(state.now) && !matches!(flight.call, Call::Sleep { .. });
+            let is_unanswered =
+                |flight: &Flight| flight.is_late(state.now) && !matches!(flight.call, Call::Sleep { .. });
             if replica.flight.as_ref().is_some_and(is_unanswered) {
                 steps.push(Step::ResumeTooLate(number));
             }
@@ -202,16 +203,11 @@ impl World {
                 if issued {
                     next.issue();
                 }
-                // Each wait is bounded by a short lease. A second holder that crashes had a longer one.
-                if next.faults == self.budget {
-                    next.faults -= 1;
-                } else {
-                    next.strike(None);
-                }
+                next.strike(self, Some(replica));
                 next.replicas[replica] = Replica { skew: state.replicas[replica].skew, ..Replica::default() };
             }
             Step::Pause(number) => {
-                next.strike(Some(number));
+                next.strike(self, Some(number));
                 next.replicas[number].paused = true;
             }
             Step::Resume(number) => {
@@ -232,22 +228,22 @@ impl World {
                 Self::give_up(&mut next, number, &mut findings);
             }
             Step::LostReply(number) => {
-                next.strike(Some(number));
+                next.strike(self, Some(number));
                 let answer = next.answer(&self.rules, number);
                 findings.of_an_answer(self, &next, number, answer);
                 self.hear(&mut next, number, Answer::Down, &mut findings);
             }
             Step::LostRequest(number) => {
-                next.strike(Some(number));
+                next.strike(self, Some(number));
                 self.hear(&mut next, number, Answer::Down, &mut findings);
             }
             Step::Failover { writes } => {
-                next.strike(None);
+                next.strike(self, None);
                 next.store = next.before[writes - 1];
                 next.before = [next.store; 2];
             }
             Step::StoreDown => {
-                next.strike(None);
+                next.strike(self, None);
                 next.up = false;
             }
             Step::StoreBack { empty } => {
@@ -298,7 +294,7 @@ impl World {
         }
         if let Some(ended) = ended {
             next.replicas[number].struck = false;
-            findings.of_an_end(next, &before, ended);
+            findings.of_an_end(self, next, &before, ended);
         }
     }
 }
