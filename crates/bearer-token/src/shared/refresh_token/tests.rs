@@ -6,6 +6,8 @@ use crate::{
     test_support::ManualClock,
 };
 
+mod cancelled;
+
 const LEASE: Duration = Duration::from_secs(15);
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 

@@ -182,7 +182,8 @@ async fn l62_a_server_slower_than_the_first_lease_still_serves_the_fleet() {
         world.pass(SECOND * 70).await;
     }
     assert!(served > 40, "{served} of 60");
-    assert!(world.server.requests() <= 3, "{}", world.server.requests());
+    // Three holders at the first start, and then one that knows that the server is slow.
+    assert!(world.server.requests() <= 4, "{}", world.server.requests());
 }
 
 #[tokio::test(start_paused = true)]
