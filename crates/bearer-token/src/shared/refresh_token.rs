@@ -17,7 +17,8 @@ use crate::{
 };
 
 mod sealed;
-#[cfg(all(test, feature = "http-transport", not(bearer_loom)))]
+#[cfg(test)]
+#[cfg(all(feature = "http-transport", not(bearer_loom)))]
 mod tests;
 mod using;
 

@@ -178,7 +178,6 @@ async fn a_refusal_or_an_unreached_server_uses_nothing_up() {
 }
 
 #[test]
-#[cfg(feature = "http-transport")]
 fn l63_a_store_that_loses_writes_needs_a_reuse_period() {
     struct Forgetful(MemorySharedStore);
 

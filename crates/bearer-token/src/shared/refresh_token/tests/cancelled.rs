@@ -1,11 +1,6 @@
 //! Fetches whose caller goes away at each of their awaits, over a store that receives their calls late.
 
-use std::{
-    future::Future,
-    pin::pin,
-    sync::atomic::{AtomicUsize, Ordering},
-    task::Poll,
-};
+use std::{future::Future, pin::pin, task::Poll};
 
 use bytes::Bytes;
 use http::{Request, Response};
